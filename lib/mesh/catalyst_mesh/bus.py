@@ -1,0 +1,97 @@
+"""The connection to NATS, and the streams on it. JetStream carries facts; the truth stays in the databases."""
+
+from datetime import timedelta
+from typing import Any
+
+import nats
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import BadRequestError, NotFoundError
+
+from .facts import SUBJECT_ROOT, stream_of
+from .logs import get_logger
+
+KEPT = timedelta(days=30)
+DUPLICATE_WINDOW = timedelta(seconds=120)
+DEAD_LETTERS = "CATALYST_DLQ"
+
+
+class Bus:
+    """One connection that comes back by itself for as long as the daemon lives."""
+
+    def __init__(self, url: str, name: str, token: str = "") -> None:
+        self._url = url
+        self._name = name
+        self._token = token
+        self._log = get_logger("bus")
+        self._client: Client | None = None
+        self._known: set[str] = set()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a publish could work now."""
+        return self._client is not None and self._client.is_connected
+
+    async def jetstream(self) -> JetStreamContext:
+        """A JetStream context. Raises what the client raises while the server is away."""
+        if self._client is None or self._client.is_closed:
+            self._known.clear()
+            self._client = await nats.connect(
+                self._url,
+                name=self._name,
+                token=self._token or None,
+                allow_reconnect=True,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.2,
+                connect_timeout=2,
+                error_cb=self._error,
+                disconnected_cb=self._lost,
+            )
+        return self._client.jetstream(timeout=5)
+
+    async def ensure_stream(self, service: str) -> str:
+        """Make the stream of `service` where it is absent; its name. Any daemon may be the first to ask."""
+        return await self._ensure(stream_of(service), [f"{SUBJECT_ROOT}.{service}.>"])
+
+    async def ensure_dead_letters(self) -> str:
+        """Make the stream of given-up events where it is absent; its name."""
+        return await self._ensure(DEAD_LETTERS, ["catalyst.dlq.>"])
+
+    async def _ensure(self, name: str, subjects: list[str]) -> str:
+        if name in self._known:
+            return name
+        js = await self.jetstream()
+        config = StreamConfig(
+            name=name,
+            subjects=subjects,
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            max_age=KEPT.total_seconds(),
+            duplicate_window=DUPLICATE_WINDOW.total_seconds(),
+        )
+        try:
+            await js.stream_info(name)
+        except NotFoundError:
+            try:
+                await js.add_stream(config)
+            except BadRequestError as error:
+                if error.err_code != 10058:  # another daemon made it meanwhile
+                    raise
+        self._known.add(name)
+        return name
+
+    def forget_streams(self) -> None:
+        """Ask again whether streams exist; a wiped server has lost them."""
+        self._known.clear()
+
+    async def close(self) -> None:
+        """Flush and leave."""
+        if self._client is not None and not self._client.is_closed:
+            await self._client.close()
+
+    async def _error(self, error: Exception) -> None:
+        self._log.debug("bus error", error=repr(error))
+
+    async def _lost(self, *_: Any) -> None:
+        self._known.clear()

@@ -1,0 +1,106 @@
+"""The call that is being served: who asks, by which method, under which request id and trace."""
+
+import secrets
+from collections.abc import Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from catalyst_sdk import Code, Refused
+
+
+class RoleDenied(Refused):
+    code, reason, message = Code.PERMISSION_DENIED, "ROLE_DENIED", "{subject} may not do this on {resource}"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as the signed token says it."""
+
+    subject: str
+    service: str = ""
+    """Name of the daemon, where a daemon asks; empty for people."""
+    roles: frozenset[str] = frozenset()
+    """Roles over the whole Sovereign, such as sovereign-admin."""
+    groups: frozenset[str] = frozenset()
+    """Memberships, `/<organization>/<role>`."""
+
+    @property
+    def organizations(self) -> frozenset[str]:
+        """Slugs of the Organizations of which the caller is a member."""
+        return frozenset(group.split("/")[1] for group in self.groups if group.count("/") == 2)
+
+    def is_service(self, *names: str) -> bool:
+        """Whether one of our daemons asks; with `names`, one of these."""
+        return bool(self.service) and (not names or self.service in names)
+
+    def has_role(self, *roles: str, org: str | None = None) -> bool:
+        """Whether the caller holds one of `roles`, over the Sovereign or, with `org`, in that Organization."""
+        if self.roles & set(roles):
+            return True
+        return org is not None and any(f"/{org}/{role}" in self.groups for role in roles)
+
+    def require(self, *roles: str, org: str | None = None, resource: str = "") -> None:
+        """Let daemons and holders of one of `roles` pass. Raises RoleDenied for all others."""
+        if not (self.service or self.has_role(*roles, org=org)):
+            raise RoleDenied(subject=self.subject, resource=resource or (f"organizations/{org}" if org else "this"))
+
+    def all_roles(self) -> frozenset[str]:
+        """Every role that the caller holds anywhere; what the access table is asked with."""
+        anywhere = {group.rsplit("/", 1)[1] for group in self.groups if group.count("/") == 2}
+        service = {f"service:{self.service}"} if self.service else set()
+        return self.roles | anywhere | service
+
+
+ANONYMOUS = Caller(subject="anonymous")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call; outside of calls (workers, consumers) a nameless one stands in its place."""
+
+    method: str = ""
+    caller: Caller = ANONYMOUS
+    request_id: str = ""
+    request_hash: bytes = b""
+    deadline: float | None = None
+    """End of the caller's patience, on the monotonic clock of the event loop."""
+    traceparent: str = field(default_factory=lambda: new_traceparent())
+
+    @property
+    def trace_id(self) -> str:
+        """The 32 hex digits of the trace (W3C Trace Context, section 3.2.2.3)."""
+        return self.traceparent.split("-")[1]
+
+
+_current: ContextVar[Call | None] = ContextVar("catalyst_call", default=None)
+
+
+def current() -> Call:
+    """The call that this task serves."""
+    return _current.get() or Call()
+
+
+def enter(call: Call) -> None:
+    """Make `call` the current one of this task and its children."""
+    _current.set(call)
+
+
+def caller(_context: object = None) -> Caller:
+    """Who asks. The gRPC context may be given for readability; the answer belongs to the task."""
+    return current().caller
+
+
+def new_traceparent(parent: str = "") -> str:
+    """A traceparent below `parent`, or the root of a new trace (W3C Trace Context, version 00)."""
+    parts = parent.split("-")
+    trace = parts[1] if len(parts) == 4 and len(parts[1]) == 32 and _is_hex(parts[1]) else secrets.token_hex(16)
+    return f"00-{trace}-{secrets.token_hex(8)}-01"
+
+
+def members_of(groups: Iterable[str], org: str) -> list[str]:
+    """The roles that `groups` give in `org`."""
+    return [group.rsplit("/", 1)[1] for group in groups if group.startswith(f"/{org}/")]
+
+
+def _is_hex(value: str) -> bool:
+    return all(c in "0123456789abcdef" for c in value)

@@ -1,0 +1,95 @@
+"""Calls to other daemons: one channel per peer, with token, deadline, trace and retries of what is safe to repeat."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+
+from .calls import current
+
+SERVICE_CONFIG = json.dumps(
+    {
+        "methodConfig": [
+            {
+                "name": [{}],
+                "retryPolicy": {
+                    "maxAttempts": 4,
+                    "initialBackoff": "0.1s",
+                    "maxBackoff": "1s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ],
+        "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
+    }
+)
+DEFAULT_DEADLINE = 10.0
+"""Seconds for a call that is made outside of any call."""
+MARGIN = 0.05
+"""Seconds kept back of what remains, so that our caller still gets our answer."""
+
+_OPTIONS = (
+    ("grpc.service_config", SERVICE_CONFIG),
+    ("grpc.enable_retries", 1),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_permit_without_calls", 0),
+    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+)
+
+
+def connect(
+    target: str, *, token: Callable[[], str] = lambda: "", deadline: float = DEFAULT_DEADLINE
+) -> grpc.aio.Channel:
+    """A channel to `target`; hand it to the generated stubs. Close it when the daemon stops.
+
+    token      asked at each call, so that a renewed token is used at once
+    deadline   seconds for calls that state none and are not made within another call
+    """
+    return grpc.aio.insecure_channel(
+        target,
+        options=_OPTIONS,
+        interceptors=[_Unary(token, deadline), _UnaryStream(token, deadline), _Streams(token, deadline)],
+    )
+
+
+class _Outgoing:
+    def __init__(self, token: Callable[[], str], deadline: float) -> None:
+        self._token = token
+        self._deadline = deadline
+
+    def _with(self, details: grpc.aio.ClientCallDetails, *, bounded: bool) -> grpc.aio.ClientCallDetails:
+        metadata = list(details.metadata or ())
+        if token := self._token():
+            metadata.append(("authorization", f"Bearer {token}"))
+        metadata.append(("traceparent", current().traceparent))
+        return grpc.aio.ClientCallDetails(
+            details.method,
+            details.timeout if details.timeout is not None or not bounded else self._patience(),
+            grpc.aio.Metadata(*metadata),
+            details.credentials,
+            details.wait_for_ready,
+        )
+
+    def _patience(self) -> float:
+        deadline = current().deadline
+        if deadline is None:
+            return self._deadline
+        return max(0.001, deadline - asyncio.get_running_loop().time() - MARGIN)
+
+
+class _Unary(_Outgoing, grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
+    async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        return await continuation(self._with(details, bounded=True), request)
+
+
+class _UnaryStream(_Outgoing, grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[misc]
+    async def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
+        return await continuation(self._with(details, bounded=False), request)
+
+
+class _Streams(_Outgoing, grpc.aio.StreamStreamClientInterceptor):  # type: ignore[misc]
+    async def intercept_stream_stream(self, continuation: Any, details: Any, request_iterator: Any) -> Any:
+        return await continuation(self._with(details, bounded=False), request_iterator)

@@ -1,0 +1,228 @@
+"""The life of a daemon: start, serve, drain, stop.
+
+Stopping says NOT_SERVING first, waits until peers have noticed, lets calls in flight end, then stops the workers (which
+give their leases back) and closes what it opened. It ends within 25 s of SIGTERM.
+"""
+
+import asyncio
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import grpc
+import uvloop
+from catalyst.mesh.v1 import service_pb2, service_pb2_grpc
+from google.protobuf.internal import api_implementation
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from sqlalchemy import MetaData
+
+from .access import SIGNED_IN, Access, rows
+from .bus import Bus
+from .consumer import consumers
+from .database import Database
+from .facts import Handled
+from .identity import Verifier
+from .interceptor import Interceptor
+from .leases import Leases
+from .logs import configure, get_logger
+from .metrics import ChassisMetrics
+from .plugins import PluginHost
+from .relay import Relay
+from .reports import PluginService
+from .settings import DaemonSettings
+from .sideport import Check, SidePort
+from .work import Work
+
+GRACE = 15.0
+"""Seconds that calls in flight get to end."""
+WORKERS_GRACE = 5.0
+"""Seconds that workers get to put down what they hold."""
+
+
+class Worker(Protocol):
+    """Background work: runs until `stop` is set, then puts down what it holds."""
+
+    async def run(self, stop: asyncio.Event) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A servicer and the generated function that adds it to a server."""
+
+    servicer: Any
+    add: Callable[[Any, grpc.aio.Server], None]
+    name: str
+    """Full name, `catalyst.billing.v1.OrderService`."""
+
+
+@dataclass
+class Daemon:
+    """Everything that `app.py` wired."""
+
+    name: str
+    """Short name of contracts, subjects and streams: `pooldomain`."""
+    settings: DaemonSettings
+    db: Database
+    metadata: MetaData
+    work: Work[Any]
+    services: Sequence[Service]
+    access: Mapping[str, frozenset[str]]
+    metrics: ChassisMetrics
+    plugins: PluginHost
+    bus: Bus
+    handled: Sequence[Handled] = ()
+    workers: Sequence[Worker] = ()
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    closing: Sequence[Callable[[], Awaitable[None]]] = ()
+    """Awaited last: channels, engines, HTTP clients."""
+    emits: bool = True
+
+    async def run(self, *, started: asyncio.Event | None = None, stop: asyncio.Event | None = None) -> None:
+        """Serve until SIGTERM, SIGINT or `stop`."""
+        stop = stop or _stop_on_signals()
+        log = get_logger("daemon")
+        server, health_servicer = self._server()
+        port = server.add_insecure_port(self.settings.listen)
+        side = SidePort(self.metrics.registry, {"database": self._database_answers, **self.checks})
+        tasks = [
+            asyncio.create_task(self._supervise(worker, stop), name=type(worker).__name__)
+            for worker in self._all_workers()
+        ]
+        await server.start()
+        side_port = await side.start(self.settings.side_listen)
+        self.ports = (port, side_port)
+        log.info("serving", port=port, side_port=side_port, database=self.db.dialect)
+        if started is not None:
+            started.set()
+        await stop.wait()
+        await self._stop(server, health_servicer, side, tasks)
+        log.info("stopped")
+
+    ports: tuple[int, int] = (0, 0)
+    """gRPC and side port, once it runs."""
+
+    def _server(self) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+        own = rows("catalyst.mesh.v1.PluginService", ListPlugins=SIGNED_IN)
+        interceptor = Interceptor(
+            verifier=Verifier(self.settings.jwks_file), access=Access({**own, **self.access}), metrics=self.metrics
+        )
+        server = grpc.aio.server(
+            interceptors=[interceptor],
+            options=(
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", 4 * 1024 * 1024),
+                ("grpc.max_connection_age_ms", 30 * 60 * 1000),
+                ("grpc.max_connection_age_grace_ms", 30 * 1000),
+            ),
+        )
+        plugin_service = "catalyst.mesh.v1.PluginService"
+        services = [
+            *self.services,
+            Service(
+                PluginService(self.name, self.plugins),
+                service_pb2_grpc.add_PluginServiceServicer_to_server,
+                plugin_service,
+            ),
+        ]
+        for service in services:
+            service.add(service.servicer, server)
+        health_servicer = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+        names = [service.name for service in services]
+        assert service_pb2  # its descriptors are what reflection answers with
+        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+        for name in ("", *names):
+            health_servicer._server_status[name] = health_pb2.HealthCheckResponse.SERVING
+        return server, health_servicer
+
+    def _all_workers(self) -> list[Worker]:
+        shared = {"work": self.work, "metadata": self.metadata, "bus": self.bus, "metrics": self.metrics}
+        leases = Leases(self.db, self.metadata)
+        relay = Relay(
+            self.name, db=self.db, metadata=self.metadata, bus=self.bus, leases=leases, wake=self.work.committed,
+            metrics=self.metrics,
+        )  # fmt: skip
+        return [
+            *([relay] if self.emits else []),
+            *consumers(self.name, self.handled, **shared),
+            *self.workers,
+            _LoopLag(self.metrics),
+        ]
+
+    async def _supervise(self, worker: Worker, stop: asyncio.Event) -> None:
+        """Run a worker again when a bug ends it, later each time; it must not take the daemon along."""
+        pause = 0.2
+        while not stop.is_set():
+            try:
+                await worker.run(stop)
+            except Exception as error:
+                get_logger("daemon").error("worker failed", worker=type(worker).__name__, exc_info=error)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause)
+            pause = min(pause * 2, 30)
+
+    async def _database_answers(self) -> bool:
+        await self.db.ping()
+        return True
+
+    async def _stop(
+        self,
+        server: grpc.aio.Server,
+        health_servicer: health.aio.HealthServicer,
+        side: SidePort,
+        tasks: list[asyncio.Task[None]],
+    ) -> None:
+        side.draining = True
+        await health_servicer.enter_graceful_shutdown()
+        await asyncio.sleep(self.settings.drain_seconds)
+        await server.stop(GRACE)
+        _, late = await asyncio.wait(tasks, timeout=WORKERS_GRACE)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        await side.stop()
+        await self.bus.close()
+        for close in self.closing:
+            await close()
+        await self.db.close()
+
+
+class _LoopLag:
+    """Measures how late the event loop wakes; a blocked loop shows here first."""
+
+    def __init__(self, metrics: ChassisMetrics) -> None:
+        self._metrics = metrics
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            began = time.monotonic()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 1.0)
+                return
+            self._metrics.loop_lag.set(max(0.0, time.monotonic() - began - 1.0))
+
+
+def main(name: str, settings: DaemonSettings, compose: Callable[[Any], Awaitable[Daemon]]) -> None:
+    """What each `__main__` comes to: set up the log, wire, run."""
+    configure(name, settings.log_level)
+    if api_implementation.Type() != "upb":
+        raise SystemExit("protobuf runs without its compiled part (upb), 50 times slower: reinstall protobuf")
+    settings.data_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    async def run() -> None:
+        daemon = await compose(settings)
+        await daemon.run()
+
+    uvloop.run(run())
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop

@@ -1,0 +1,157 @@
+"""One database per daemon: SQLite or PostgreSQL, the same code on both.
+
+SQLite has one writer. Its transactions queue for a lock of this process before they say BEGIN IMMEDIATE, because the
+busy handler of eight competing writers starves some of them for most of a second (conventions, section 7).
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import DateTime, MetaData, Text, event, text
+from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.types import TypeDecorator
+
+from .clocks import Clock
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment, always with zone UTC in Python; kept without a zone by SQLite, which has no such type."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a zone cannot be stored")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON document, kept as canonical text so that equal documents are equal bytes on both databases."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
+
+
+class Database:
+    """Connections to one database. `begin()` writes, `read()` only reads."""
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, clock: Clock | None) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._clock = clock
+        self._turn = asyncio.Lock()
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._writer.dialect.name
+
+    @property
+    def has_row_locks(self) -> bool:
+        """Whether FOR UPDATE means something; SQLite's one writer needs no row locks."""
+        return self.dialect == "postgresql"
+
+    @classmethod
+    async def open(
+        cls, url: str, *, metadata: MetaData | None = None, clock: Clock | None = None, pool_size: int = 8
+    ) -> "Database":
+        """Open `url`, `sqlite+aiosqlite:///file` or `postgresql+asyncpg://…`.
+
+        metadata   tables to create where they are absent: for tests; daemons migrate
+        clock      None: the moment comes from the database on PostgreSQL, from this machine on SQLite
+        """
+        if make_url(url).get_backend_name() == "sqlite":
+            writer, reader = _sqlite(url, 1, "BEGIN IMMEDIATE"), _sqlite(url, pool_size, "BEGIN")
+        else:
+            writer = reader = create_async_engine(url, pool_size=pool_size, pool_pre_ping=True)
+        self = cls(writer, reader, clock)
+        if metadata is not None:
+            async with self.begin() as sql:
+                await sql.run_sync(metadata.create_all)
+        return self
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """One write transaction: committed at the end of the block, rolled back if it raises."""
+        if self.dialect != "sqlite":
+            async with self._writer.begin() as sql:
+                yield sql
+            return
+        async with self._turn, self._writer.begin() as sql:
+            yield sql
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """One consistent view, thrown away at the end of the block."""
+        async with self._reader.connect() as sql:
+            yield sql
+
+    async def now(self, sql: AsyncConnection) -> datetime:
+        """The present moment by the clock that all replicas share."""
+        if self._clock is not None:
+            return self._clock.now()
+        if self.dialect == "sqlite":
+            return datetime.now(UTC)
+        moment: datetime = (await sql.execute(text("SELECT clock_timestamp()"))).scalar_one()
+        return moment.astimezone(UTC)
+
+    async def ping(self) -> None:
+        """Ask the database one question. Raises what the driver raises."""
+        async with self.read() as sql:
+            await sql.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self._writer.dispose()
+        if self._reader is not self._writer:
+            await self._reader.dispose()
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether `error` says that the database could not be asked, rather than that it refused."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or type(error.orig).__name__ in _OUTAGES
+    return isinstance(error, OSError | TimeoutError)
+
+
+_OUTAGES = {"ConnectionDoesNotExistError", "CannotConnectNowError", "AdminShutdownError", "InterfaceError"}
+
+
+def _sqlite(url: str, pool_size: int, begin: str) -> AsyncEngine:
+    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=60)
+
+    # The driver would begin transactions by its own rules; ours are said aloud.
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

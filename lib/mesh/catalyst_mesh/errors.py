@@ -1,0 +1,133 @@
+"""Between refusals and gRPC statuses: one place turns the one into the other, both ways (AIP-193)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import grpc
+from catalyst_sdk import Code, Refused, Violation
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+DOMAIN = "catalyst"
+DETAILS_KEY = "grpc-status-details-bin"
+
+HTTP_STATUS: Mapping[str, int] = {
+    "INVALID_ARGUMENT": 422,
+    "FAILED_PRECONDITION": 412,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "ABORTED": 409,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "RESOURCE_EXHAUSTED": 429,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+    "UNIMPLEMENTED": 501,
+    "INTERNAL": 500,
+}
+"""What the gateway answers for a code, unless a reason names another status (conventions, section 2)."""
+
+
+class InvalidRequest(Refused):
+    """Fields of a request that are wrong in any state, all at once."""
+
+    code, reason = Code.INVALID_ARGUMENT, "REQUEST_INVALID"
+    message = "{count} field(s) of the request are wrong: {fields}"
+
+    def __init__(self, violations: tuple[Violation, ...]) -> None:
+        fields = ", ".join(v.field or "(request)" for v in violations)
+        super().__init__(violations=violations, count=len(violations), fields=fields)
+
+
+class Unauthenticated(Refused):
+    code, reason, message = Code.UNAUTHENTICATED, "TOKEN_REJECTED", "the caller's token was not accepted: {why}"
+
+
+class DeadlineRequired(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "DEADLINE_REQUIRED", "a call inside the mesh states its deadline"
+
+
+class StoreUnavailable(Refused):
+    code, reason, message = Code.UNAVAILABLE, "STORE_UNAVAILABLE", "the database does not answer; nothing was changed"
+
+
+class PluginUnavailable(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "PLUGIN_UNAVAILABLE"
+    message = "plugin {plugin} is not available: {why}"
+
+
+class PeerUnavailable(Refused):
+    code, reason, message = Code.UNAVAILABLE, "PEER_UNAVAILABLE", "{peer} does not answer; try again"
+
+
+def to_status(refusal: Refused) -> status_pb2.Status:
+    """The status with exactly one ErrorInfo, and BadRequest, PreconditionFailure or Help where they apply."""
+    status = status_pb2.Status(code=refusal.code.value, message=refusal.sentence)
+    _pack(status, error_details_pb2.ErrorInfo(reason=refusal.reason, domain=DOMAIN, metadata=refusal.metadata))
+    if refusal.violations and refusal.code is Code.INVALID_ARGUMENT:
+        wrong = error_details_pb2.BadRequest()
+        for v in refusal.violations:
+            wrong.field_violations.add(field=v.field, description=v.description, reason=v.rule)
+        _pack(status, wrong)
+    elif refusal.violations:
+        unmet = error_details_pb2.PreconditionFailure()
+        for v in refusal.violations:
+            unmet.violations.add(type=v.rule or refusal.reason, subject=v.field, description=v.description)
+        _pack(status, unmet)
+    if refusal.help_url:
+        _pack(status, error_details_pb2.Help(links=[error_details_pb2.Help.Link(url=refusal.help_url)]))
+    return status
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A status of another daemon, read back: what a client shows or decides on."""
+
+    code: str
+    reason: str
+    message: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    violations: tuple[Violation, ...] = ()
+
+    @property
+    def http_status(self) -> int:
+        """Status by the table of codes."""
+        return HTTP_STATUS.get(self.code, 500)
+
+
+def explain(error: grpc.RpcError) -> Explained:
+    """Read the status that a call ended with."""
+    code = error.code().name if error.code() else "INTERNAL"
+    return explain_status(_status_of(error) or status_pb2.Status(code=0, message=error.details() or ""), code)
+
+
+def explain_status(status: status_pb2.Status, code: str = "") -> Explained:
+    """Read a status that came by another way, such as the error of an Operation."""
+    info = error_details_pb2.ErrorInfo()
+    violations: list[Violation] = []
+    for detail in status.details:
+        if detail.Unpack(info):
+            continue
+        violations += _violations(detail)
+    name = code or code_pb2.Code.Name(status.code)
+    return Explained(name, info.reason, status.message, dict(info.metadata), tuple(violations))
+
+
+def _violations(detail: any_pb2.Any) -> list[Violation]:
+    wrong, unmet = error_details_pb2.BadRequest(), error_details_pb2.PreconditionFailure()
+    if detail.Unpack(wrong):
+        return [Violation(v.field, v.description, v.reason) for v in wrong.field_violations]
+    if detail.Unpack(unmet):
+        return [Violation(v.subject, v.description, v.type) for v in unmet.violations]
+    return []
+
+
+def _status_of(error: grpc.RpcError) -> status_pb2.Status | None:
+    for key, value in error.trailing_metadata() or ():
+        if key == DETAILS_KEY:
+            return status_pb2.Status.FromString(value)
+    return None
+
+
+def _pack(status: status_pb2.Status, detail: object) -> None:
+    status.details.add().Pack(detail)

@@ -1,0 +1,68 @@
+"""Events: which facts a daemon tells, which facts of others it handles.
+
+Field 1 of every event message is the name of its aggregate, field 2 the aggregate's version after the change.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from google.protobuf.message import Message
+
+SUBJECT_ROOT = "catalyst.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """A fact of the domain, the subject under which it is told, and how its message is made."""
+
+    subject: str
+    fact: type
+    to_message: Callable[[Any], Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What stands around an event: its id, subject, aggregate, version, moment and trace."""
+
+    event_id: str
+    subject: str
+    aggregate: str
+    version: int
+    time: datetime
+    traceparent: str
+    attempt: int
+
+
+Handler = Callable[[Any, Any, Told], Awaitable[Sequence[object] | None]]
+"""`(transaction, message, told) -> facts of our own`, in one transaction with the inbox row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """An event of another daemon, and what is done about it."""
+
+    subject: str
+    message: type[Message]
+    handler: Handler
+
+
+def aggregate_of(message: Message) -> str:
+    """Name of the aggregate that an event is about."""
+    return str(getattr(message, message.DESCRIPTOR.fields_by_number[1].name))
+
+
+def version_of(message: Message) -> int:
+    """Version of the aggregate after the change."""
+    return int(getattr(message, message.DESCRIPTOR.fields_by_number[2].name))
+
+
+def service_of(subject: str) -> str:
+    """`billing` of `catalyst.v1.billing.order.paid`."""
+    return subject.split(".")[2]
+
+
+def stream_of(service: str) -> str:
+    """Name of the JetStream stream that holds a service's events."""
+    return f"CATALYST_{service.upper()}"

@@ -1,0 +1,46 @@
+"""Alembic, run by a daemon at its start under a lock, so that replicas do not race.
+
+Each daemon keeps its revisions in `migrations/versions` beside its code. Alembic is imported here alone, when it is
+needed: it costs 10 MiB.
+"""
+
+import importlib.resources
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, MetaData, text
+
+from .database import Database
+
+_LOCK = 0x43_41_54_41
+"""Number of PostgreSQL's advisory lock for migrations."""
+
+
+async def migrate(db: Database, package: str, metadata: MetaData, revision: str = "head") -> None:
+    """Bring the schema to `revision`. Additive changes first, so that the release before still runs on it."""
+    folder = Path(str(importlib.resources.files(package))) / "migrations"
+
+    def upgrade(connection: Connection) -> None:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
+        _run(connection, folder, metadata, revision)
+
+    async with db.begin() as sql:
+        await sql.run_sync(upgrade)
+
+
+def _run(connection: Connection, folder: Path, metadata: MetaData, revision: str) -> None:
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    script = ScriptDirectory.from_config(config)
+
+    def steps(current: Any, _context: Any) -> Any:
+        return script._upgrade_revs(revision, current)
+
+    with EnvironmentContext(config, script, fn=steps, destination_rev=revision) as environment:
+        environment.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+        environment.run_migrations()

@@ -1,0 +1,6 @@
+"""The plugin host: finds plugins, checks their manifests and configuration, contains what goes wrong in them."""
+
+from .guard import Guarded, PluginBug
+from .host import LoadedPlugin, PluginHost
+
+__all__ = ["Guarded", "LoadedPlugin", "PluginBug", "PluginHost"]

@@ -1,0 +1,62 @@
+"""Between a daemon and a plugin: time and concurrency are bounded, and only the four errors pass."""
+
+import asyncio
+import inspect
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from catalyst_sdk import PluginFailure, Temporary
+
+from ..logs import get_logger
+from ..metrics import ChassisMetrics
+
+CALL_LIMIT = 30.0
+"""Seconds for one call, unless the kind of the plugin states more."""
+
+
+class PluginBug(PluginFailure):
+    """A plugin raised what no plugin may raise. It is contained: only what needs the plugin fails."""
+
+
+class Guarded:
+    """A plugin's object with its async methods counted, timed and contained; everything else as it is."""
+
+    def __init__(
+        self, name: str, target: Any, *, metrics: ChassisMetrics, concurrency: int = 8, limit: float | None = CALL_LIMIT
+    ) -> None:
+        self._name = name
+        self._target = target
+        self._metrics = metrics
+        self._limit = limit
+        self._turns = asyncio.Semaphore(concurrency)
+        self._log = get_logger("plugins")
+
+    def __getattr__(self, operation: str) -> Any:
+        member = getattr(self._target, operation)
+        return self._wrap(operation, member) if inspect.iscoroutinefunction(member) else member
+
+    def _wrap(self, operation: str, member: Callable[..., Any]) -> Callable[..., Any]:
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            began, outcome = time.monotonic(), "ok"
+            try:
+                async with self._turns, asyncio.timeout(self._limit):
+                    return await member(*args, **kwargs)
+            except PluginFailure as failure:
+                outcome = type(failure).__name__
+                raise
+            except TimeoutError as error:
+                outcome = "timeout"
+                raise Temporary(f"{operation} did not answer within {self._limit} s", provider=self._name) from error
+            except Exception as error:
+                outcome = "bug"
+                self._log.error("plugin bug", plugin=self._name, operation=operation, exc_info=error)
+                raise PluginBug(f"{operation} raised {type(error).__name__}", provider=self._name) from error
+            finally:
+                self._metrics.plugin_calls.labels(self._name, operation, outcome).inc()
+                self._metrics.plugin_seconds.labels(self._name, operation).observe(time.monotonic() - began)
+                if os.environ.get("CATALYST_TRACE_PLUGINS") == "1":
+                    self._log.info("plugin call", plugin=self._name, operation=operation, outcome=outcome)
+
+        return call

@@ -1,0 +1,155 @@
+"""Discovery over the entry-point group `catalyst.plugins`; ours come in by the same door as a stranger's."""
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pluggy
+from catalyst_sdk import PROJECT, SDK_VERSION, Manifest, ManifestFault, load_manifest
+from catalyst_sdk.context import PluginContext
+from catalyst_sdk.hooks import GROUP, Specs
+
+from ..errors import PluginUnavailable
+from ..logs import get_logger
+from ..metrics import ChassisMetrics
+from .guard import Guarded
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPlugin:
+    """What became of one entry point."""
+
+    entry: str
+    kind: str = ""
+    name: str = ""
+    version: str = ""
+    manifest: Manifest | None = None
+    target: Any = None
+    failure: str = ""
+
+    @property
+    def label(self) -> str:
+        """`kind:name`, or the entry point's name where the manifest could not be read."""
+        return f"{self.kind}:{self.name}" if self.kind else self.entry
+
+
+class PluginHost:
+    """The plugins of one daemon. One that fails to load is listed with the reason and stops nothing."""
+
+    def __init__(self, *, kinds: Iterable[str], metrics: ChassisMetrics) -> None:
+        self._kinds = frozenset(kinds)
+        self._metrics = metrics
+        self._pm = pluggy.PluginManager(PROJECT)
+        self._pm.add_hookspecs(Specs)
+        self._log = get_logger("plugins")
+        self._found: dict[str, LoadedPlugin] = {}
+
+    @property
+    def plugins(self) -> list[LoadedPlugin]:
+        """Everything that was found, failed ones too."""
+        return sorted(self._found.values(), key=lambda p: p.label)
+
+    def load(
+        self,
+        context: Callable[[Manifest, Mapping[str, Any]], PluginContext],
+        configuration: Mapping[str, Mapping[str, Any]],
+        entries: Iterable[EntryPoint] | None = None,
+    ) -> None:
+        """Find, check, import and configure; called once at the start.
+
+        context         makes what a plugin gets from the host
+        configuration   by `kind:name`
+        entries         None: those of the installed distributions
+        """
+        for entry in entry_points(group=GROUP) if entries is None else entries:
+            plugin = self._load_one(entry, context, configuration)
+            if plugin is not None:
+                self._found[plugin.label] = plugin
+
+    def get(self, kind: str, name: str) -> Any:
+        """The guarded plugin. Raises PluginUnavailable with the reason and the next step."""
+        label = f"{kind}:{name}"
+        plugin = self._found.get(label)
+        if plugin is None:
+            known = ", ".join(p.name for p in self.plugins if p.kind == kind) or "none"
+            raise PluginUnavailable(plugin=label, why=f"it is not installed (found for {kind}: {known})")
+        if plugin.failure:
+            raise PluginUnavailable(plugin=label, why=plugin.failure)
+        return plugin.target
+
+    def names(self, kind: str) -> list[str]:
+        """Names of the working plugins of `kind`."""
+        return [p.name for p in self.plugins if p.kind == kind and not p.failure]
+
+    def observe(self, subject: str, body: Any) -> None:
+        """Tell observers of an event; what they raise is logged and ignored."""
+        try:
+            self._pm.hook.catalyst_event(subject=subject, body=body)
+        except Exception as error:
+            self._log.warning("observer failed", subject=subject, exc_info=error)
+
+    def _load_one(
+        self,
+        entry: EntryPoint,
+        context: Callable[[Manifest, Mapping[str, Any]], PluginContext],
+        configuration: Mapping[str, Mapping[str, Any]],
+    ) -> LoadedPlugin | None:
+        version = entry.dist.version if entry.dist else ""
+        try:
+            manifest = load_manifest(_manifest_path(entry))
+        except ManifestFault as fault:
+            return LoadedPlugin(entry.name, version=version, failure=str(fault))
+        if manifest.kind not in self._kinds:
+            return None
+        plugin = LoadedPlugin(entry.name, manifest.kind, manifest.name, version, manifest)
+        failure = _unusable(manifest, configuration.get(plugin.label, {}))
+        if failure:
+            return replace(plugin, failure=failure)
+        try:
+            target = self._make(entry, context(manifest, configuration.get(plugin.label, {})))
+        except BaseException as error:  # a plugin's import may raise anything, SystemExit too
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            self._log.error("plugin failed to load", plugin=plugin.label, error=f"{type(error).__name__}: {error}")
+            return replace(plugin, failure=f"it failed to load: {type(error).__name__}: {error}")
+        guarded = Guarded(
+            plugin.label, target, metrics=self._metrics, concurrency=int(manifest.limits.get("concurrency", 8)),
+            limit=float(manifest.limits["call_seconds"]) if "call_seconds" in manifest.limits else 30.0,
+        )  # fmt: skip
+        return replace(plugin, target=guarded)
+
+    def _make(self, entry: EntryPoint, context: PluginContext) -> Any:
+        module = importlib.import_module(entry.module)
+        self._pm.register(module, name=entry.name)
+        self._pm.check_pending()
+        hook = self._pm.subset_hook_caller(
+            "catalyst_plugin", [m for n, m in self._pm.list_name_plugin() if n != entry.name and m is not None]
+        )
+        made = [target for target in hook(context=context) if target is not None]
+        if not made:
+            raise LookupError(f"{entry.module} implements no hook `catalyst_plugin`")
+        return made[0]
+
+
+def _manifest_path(entry: EntryPoint) -> Path:
+    package = entry.module.split(".")[0]
+    spec = importlib.util.find_spec(package)
+    where = list(spec.submodule_search_locations or []) if spec else []
+    if not where:
+        raise ManifestFault(entry.name, [f"package {package} is not there"])
+    return Path(where[0]) / "manifest.toml"
+
+
+def _unusable(manifest: Manifest, config: Mapping[str, Any]) -> str:
+    if not manifest.speaks(SDK_VERSION):
+        return f"it speaks contract versions {manifest.sdk}, this host speaks {SDK_VERSION}: install a matching release"
+    faults = [
+        f"{'/'.join(map(str, e.absolute_path)) or '(config)'}: {e.message}"
+        for e in jsonschema.Draft202012Validator(dict(manifest.config)).iter_errors(dict(config))
+    ]
+    return f"its configuration is wrong: {'; '.join(faults)}" if faults else ""

@@ -1,0 +1,37 @@
+"""Secrets at rest: AES-256-GCM under a key that only this daemon reads."""
+
+import os
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_NONCE = 12
+
+
+class Sealer:
+    """Seals bytes; what was changed or sealed under another key does not open."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+
+    @classmethod
+    def from_file(cls, path: Path) -> "Sealer":
+        """Read the key, 32 bytes in hex; make it (mode 0600) where it is absent."""
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return cls(bytes.fromhex(path.read_text().strip()))
+        with os.fdopen(fd, "w") as file:
+            file.write(AESGCM.generate_key(256).hex())
+            file.flush()
+            os.fsync(file.fileno())
+        return cls(bytes.fromhex(path.read_text().strip()))
+
+    def seal(self, value: bytes) -> bytes:
+        """Nonce, then ciphertext."""
+        nonce = os.urandom(_NONCE)
+        return nonce + self._cipher.encrypt(nonce, value, None)
+
+    def open(self, sealed: bytes) -> bytes:
+        """The value. Raises cryptography's InvalidTag for what was not sealed by this key."""
+        return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], None)

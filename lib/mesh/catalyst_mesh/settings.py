@@ -1,0 +1,108 @@
+"""Settings: environment only, one frozen class per daemon, every fault of a start reported at once."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SHARED = frozenset({"CATALYST_FAILPOINTS", "CATALYST_TRACE_PLUGINS", "CATALYST_REQUIRE_REAL"})
+DAEMONS = ("CATALOG", "PROVISIONER", "PDM", "CONTINUUM", "BILLING", "GATEWAY", "ENVIRONMENT", "DEV")
+
+
+class SettingsFault(SystemExit):
+    """Settings with which a daemon does not start; the text lists every fault."""
+
+
+class DaemonSettings(BaseSettings):
+    """What every daemon is told. A daemon's own class adds fields and its `env_prefix`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, use_attribute_docstrings=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    database_url: str = "sqlite+aiosqlite:///catalyst.db"
+    """Where the daemon's tables stand: `sqlite+aiosqlite:///FILE` or `postgresql+asyncpg://…`."""
+    nats_url: str = "nats://127.0.0.1:4222"
+    """The NATS server with JetStream."""
+    nats_token: SecretStr = SecretStr("")
+    """Token for the NATS server; empty where it asks for none."""
+    listen: str = "127.0.0.1:0"
+    """Address and port of gRPC. Port 0: one that is free."""
+    side_listen: str = "127.0.0.1:0"
+    """Address and port of /metrics, /livez and /readyz."""
+    jwks_file: Path = Path("jwks.json")
+    """Public keys by which tokens of callers are checked; read again when the file changes."""
+    token_file: Path | None = None
+    """This daemon's own token for calls to its peers; somebody else renews it."""
+    data_folder: Path = Path(".")
+    """Folder for what is not in the database: the sealing key, plugins' folders."""
+    log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
+    drain_seconds: float = 2.0
+    """How long the daemon stays up after it said NOT_SERVING, so that peers notice. In Kubernetes 5."""
+    plugins: dict[str, dict[str, Any]] = {}
+    """Configuration of plugins by `kind:name`, as JSON; checked against each plugin's schema."""
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, argv: list[str] | None = None) -> Self:
+        """Read the environment. Raises SettingsFault with every fault; `--print-config` prints and ends."""
+        prefix = str(cls.model_config["env_prefix"])
+        given = dict(os.environ if environ is None else environ)
+        faults = _unknown(cls, given, prefix)
+        values = _values(cls, given, prefix, faults)
+        try:
+            settings = cls(**values)
+        except ValidationError as error:
+            faults += [_fault(cls, prefix, e) for e in error.errors(include_input=False)]
+        if faults:
+            raise SettingsFault("\n".join(["the settings cannot be used:", *faults]))
+        if "--print-config" in (sys.argv[1:] if argv is None else argv):
+            print(settings.describe(given))  # noqa: T201 - this is what was asked for
+            raise SystemExit(0)
+        return settings
+
+    def describe(self, environ: Mapping[str, str]) -> str:
+        """Every field with its value and where that came from; secrets masked."""
+        prefix = str(self.model_config["env_prefix"])
+        lines = []
+        for name in type(self).model_fields:
+            variable = (prefix + name).upper()
+            origin = "environment" if variable in environ else "file" if f"{variable}_FILE" in environ else "default"
+            lines.append(f"{variable}={getattr(self, name)}  # {origin}")
+        return "\n".join(lines)
+
+
+def _values(cls: type[DaemonSettings], given: Mapping[str, str], prefix: str, faults: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name in cls.model_fields:
+        variable = (prefix + name).upper()
+        if variable in given:
+            continue  # pydantic reads it, and JSON where the field asks for it
+        if path := given.get(f"{variable}_FILE") if f"{name}_file" not in cls.model_fields else None:
+            try:
+                values[name] = Path(path).read_text().strip()
+            except OSError as error:
+                faults.append(f"  {variable}_FILE: {error.strerror}: {path}")
+    return values
+
+
+def _unknown(cls: type[DaemonSettings], given: Mapping[str, str], prefix: str) -> list[str]:
+    own = {(prefix + name).upper() for name in cls.model_fields}
+    own |= {f"{name}_FILE" for name in own}
+    others = tuple(f"CATALYST_{daemon}_" for daemon in DAEMONS if f"CATALYST_{daemon}_" != prefix.upper())
+    return [
+        f"  {name}: there is no such setting; `--print-config` lists them"
+        for name in sorted(given)
+        if name.startswith("CATALYST_") and name not in own | SHARED and not name.startswith(others)
+    ]
+
+
+def _fault(cls: type[DaemonSettings], prefix: str, error: Any) -> str:
+    name = str(error["loc"][0]) if error["loc"] else ""
+    field = cls.model_fields.get(name)
+    meaning = f" ({field.description})" if field and field.description else ""
+    return f"  {(prefix + name).upper()}: {error['msg']}{meaning}"

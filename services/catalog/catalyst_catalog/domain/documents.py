@@ -1,0 +1,103 @@
+"""Manifest bytes to a plain document: YAML with the booleans of YAML 1.2, bounded, without surprises.
+
+Refused: other than UTF-8, NUL, more than 256 KiB, several documents, duplicate keys, anchors that expand past 10 000
+nodes, anything that is not a mapping. Every fault names its line where there is one.
+"""
+
+import re
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+
+LARGEST = 256 * 1024
+MOST_NODES = 10_000
+
+
+class Unreadable(ValueError):
+    """The bytes are no usable document; `line` counts from 1, 0 = unknown."""
+
+    def __init__(self, why: str, line: int = 0) -> None:
+        super().__init__(why if not line else f"line {line}: {why}")
+        self.line = line
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1's loader, but `on`, `off`, `yes`, `no` are words, and dates stay text."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, rule) for tag, rule in rules if tag not in {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"}]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._seen = 0
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        # Called once for each use of an anchor too, so a bomb is counted as it expands.
+        self._seen += 1
+        if self._seen > MOST_NODES:
+            raise Unreadable(f"more than {MOST_NODES} nodes", node.start_mark.line + 1)
+        return super().construct_object(node, deep=deep)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        self.flatten_mapping(node)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else ""
+            if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
+                raise Unreadable("a key must be text", key.start_mark.line + 1)
+            if name in seen:
+                raise Unreadable(f"key {name} stands twice", key.start_mark.line + 1)
+            seen.add(name)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+
+
+def read(content: bytes) -> dict[str, Any]:
+    """Parse one document. Raises Unreadable."""
+    if len(content) > LARGEST:
+        raise Unreadable(f"{len(content)} bytes, the limit is {LARGEST}")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Unreadable("not UTF-8", content[: error.start].count(b"\n") + 1) from error
+    if "\0" in text:
+        raise Unreadable("NUL", text[: text.index("\0")].count("\n") + 1)
+    document = _load(text)
+    if not isinstance(document, dict):
+        raise Unreadable("not a mapping", 1)
+    return document
+
+
+def _load(text: str) -> Any:
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+        if node is not None:
+            _measure(node)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        raise Unreadable(error.problem or "not YAML", mark.line + 1 if mark else 0) from error
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
+        if isinstance(error, Unreadable):
+            raise
+        raise Unreadable("not YAML" if not isinstance(error, RecursionError) else "nested too deeply") from error
+
+
+def _measure(root: yaml.Node) -> None:
+    """Count nodes as if every alias were written out; stops at the limit, so a bomb costs no more than that."""
+    left, open_nodes = MOST_NODES, [root]
+    while open_nodes:
+        node = open_nodes.pop()
+        left -= 1
+        if left < 0:
+            raise Unreadable(f"more than {MOST_NODES} nodes", root.start_mark.line + 1)
+        if isinstance(node, yaml.SequenceNode):
+            open_nodes.extend(node.value)
+        elif isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                open_nodes += (key, value)

@@ -1,0 +1,98 @@
+"""Every refusal of the catalogue, with its reason."""
+
+from catalyst_sdk import Code, Refused, Violation
+
+
+class BlueprintNotFound(Refused):
+    # Also for what the caller may not see: the same bytes as for a name that never existed.
+    code, reason, message = Code.NOT_FOUND, "BLUEPRINT_NOT_FOUND", "there is no Blueprint {blueprint}"
+
+
+class VersionNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "VERSION_NOT_FOUND", "{blueprint} has no version {version}"
+
+
+class NoMatch(Refused):
+    code, reason, message = Code.FAILED_PRECONDITION, "NO_MATCH", "no version of {blueprint} matches {range}"
+
+
+class NotReleased(Refused):
+    code, reason, message = Code.FAILED_PRECONDITION, "NOT_RELEASED", "{blueprint} has no released version yet"
+
+
+class RangeInvalid(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "RANGE_INVALID", "{range} is not a version range"
+
+
+class WhenInvalid(Refused):
+    code, reason = Code.INVALID_ARGUMENT, "WHEN_INVALID"
+    message = "the condition is not understood at column {column}: {why}"
+
+
+class WhenTypeMismatch(Refused):
+    code, reason = Code.INVALID_ARGUMENT, "WHEN_TYPE_MISMATCH"
+    message = "the condition {when} uses {operator} on {left} and {right}"
+
+
+class DependencyCycle(Refused):
+    code, reason, message = Code.FAILED_PRECONDITION, "DEPENDENCY_CYCLE", "Blueprints need each other in a circle: {path}"
+
+
+class ValuesConflict(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "VALUES_CONFLICT"
+    message = "{blueprint} is shared, but {first} and {second} pass different values to it"
+
+
+class SolverBudget(Refused):
+    code, reason = Code.RESOURCE_EXHAUSTED, "SOLVER_BUDGET"
+    message = "no answer within the budget of the solver; most contested: {blueprint}, demanded {demands}"
+
+
+class Unsatisfiable(Refused):
+    """Carries one violation per contested Blueprint and per demand on it."""
+
+    code, reason, message = Code.FAILED_PRECONDITION, "UNSATISFIABLE", "the demands contradict each other: {sentences}"
+
+
+class UnknownComponent(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "UNKNOWN_COMPONENT", "not known to the catalogue: {names}"
+
+
+class UnknownFamily(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "UNKNOWN_FAMILY", "there is no family {family}"
+
+
+class MandatoryComponent(Refused):
+    code, reason, message = Code.FAILED_PRECONDITION, "MANDATORY_COMPONENT", "{component} is part of every Sovereign"
+
+
+class CoreComponent(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "CORE_COMPONENT"
+    message = "{component} carries {family}, of which {members} stay selected"
+
+
+class ConfigInvalid(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "CONFIG_INVALID", "{count} value(s) of the configuration are wrong"
+
+    def __init__(self, violations: tuple[Violation, ...]) -> None:
+        super().__init__(violations=violations, count=len(violations))
+
+
+class SchemaUnsupported(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "SCHEMA_UNSUPPORTED", "the configSchema cannot be used: {why}"
+
+
+class OfferNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "OFFER_NOT_FOUND", "the storefront has no {offer}"
+
+
+class PriceBookNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "PRICE_BOOK_NOT_FOUND", "there is no price book {book}"
+
+
+class SourceNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "SOURCE_NOT_FOUND", "there is no source {source}"
+
+
+class SourceDisabled(Refused):
+    code, reason, message = Code.FAILED_PRECONDITION, "SOURCE_DISABLED", "{source} is switched off"
