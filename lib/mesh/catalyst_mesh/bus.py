@@ -1,5 +1,6 @@
 """The connection to NATS, and the streams on it. JetStream carries facts; the truth stays in the databases."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,8 @@ from nats.js.errors import BadRequestError, NotFoundError
 from .facts import SUBJECT_ROOT, stream_of
 from .logs import get_logger
 
+PATIENCE = 2.0
+"""Seconds for a connection or an acknowledgement, after which the work is tried again."""
 KEPT = timedelta(days=30)
 DUPLICATE_WINDOW = timedelta(seconds=120)
 DEAD_LETTERS = "CATALYST_DLQ"
@@ -27,6 +30,7 @@ class Bus:
         self._log = get_logger("bus")
         self._client: Client | None = None
         self._known: set[str] = set()
+        self._connecting = asyncio.Lock()
 
     @property
     def is_connected(self) -> bool:
@@ -34,21 +38,26 @@ class Bus:
         return self._client is not None and self._client.is_connected
 
     async def jetstream(self) -> JetStreamContext:
-        """A JetStream context. Raises what the client raises while the server is away."""
-        if self._client is None or self._client.is_closed:
-            self._known.clear()
-            self._client = await nats.connect(
-                self._url,
-                name=self._name,
-                token=self._token or None,
-                allow_reconnect=True,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=0.2,
-                connect_timeout=2,
-                error_cb=self._error,
-                disconnected_cb=self._lost,
-            )
-        return self._client.jetstream(timeout=5)
+        """A JetStream context. Raises what the client raises, or TimeoutError, while the server is away."""
+        async with self._connecting:
+            if self._client is None or self._client.is_closed:
+                self._known.clear()
+                # Once connected the client comes back by itself; the first connection must not wait for ever.
+                self._client = await asyncio.wait_for(self._connect(), PATIENCE)
+        return self._client.jetstream(timeout=PATIENCE)
+
+    async def _connect(self) -> Client:
+        return await nats.connect(
+            self._url,
+            name=self._name,
+            token=self._token or None,
+            allow_reconnect=True,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.2,
+            connect_timeout=1,
+            error_cb=self._error,
+            disconnected_cb=self._lost,
+        )
 
     async def ensure_stream(self, service: str) -> str:
         """Make the stream of `service` where it is absent; its name. Any daemon may be the first to ask."""

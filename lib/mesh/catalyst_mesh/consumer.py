@@ -26,6 +26,7 @@ from .database import is_outage
 from .facts import Handled, Told, aggregate_of, service_of, version_of
 from .logs import get_logger
 from .metrics import ChassisMetrics
+from .waits import unless
 from .work import Transaction, Work
 
 ACK_WAIT = 30.0
@@ -73,11 +74,11 @@ class Consumer:
         pull = await self._subscribe(js, stream)
         while not stop.is_set():
             try:
-                messages = await pull.fetch(500, timeout=1)
+                messages = await unless(stop, pull.fetch(500, timeout=1))
             except (NatsTimeout, TimeoutError):
                 await pull.consumer_info()  # a server that lost the consumer must not look like a quiet one
                 continue
-            for message in messages:
+            for message in messages or ():
                 await self._take(message)
 
     async def _subscribe(self, js: JetStreamContext, stream: str) -> JetStreamContext.PullSubscription:

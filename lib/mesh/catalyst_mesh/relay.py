@@ -24,6 +24,7 @@ from .database import Database, is_outage
 from .leases import Leases
 from .logs import get_logger
 from .metrics import ChassisMetrics
+from .waits import unless
 
 BATCH = 256
 POLL = 0.3
@@ -73,11 +74,8 @@ class Relay:
 
     async def _rest(self, stop: asyncio.Event) -> None:
         self._wake.clear()
-        waits = [asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(stop.wait())]
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait(waits, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(unless(stop, self._wake.wait()), POLL)
 
     async def _publish_batch(self) -> int:
         rows = await self._pending()

@@ -2211,3 +2211,997 @@ class CleanUpChallengeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CleanUpChallengeResponse: _TypeAlias = CleanUpChallengeResponse  # noqa: Y015
+
+@_typing.final
+class GetDelegationRequest(_message.Message):
+    """Request of DelegationService.GetDelegation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`zones/{domain}/delegation`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDelegationRequest: _TypeAlias = GetDelegationRequest  # noqa: Y015
+
+@_typing.final
+class PlanDelegationRequest(_message.Message):
+    """Request of DelegationService.PlanDelegation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    REGISTRAR_ACCOUNT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`zones/{domain}/delegation`."""
+    registrar_account: _builtins.str
+    """Account to change it with, `registrarAccounts/{id}`. Default: our pool zone if it is the parent, else by hand."""
+    request_id: _builtins.str
+    """UUID4 of this wish; a repeat within 24 h with the same body gets the first success again. Default: none."""
+    validate_only: _builtins.bool
+    """Make every check, write nothing, fail where the real call would. Default false."""
+    @_builtins.property
+    def target(self) -> _resources_pb2.DelegationRecords:
+        """What the parent should show. Hosts are trimmed, lower-cased and kept in order."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        target: _resources_pb2.DelegationRecords | None = ...,
+        registrar_account: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "registrar_account", b"registrar_account", "request_id", b"request_id", "target", b"target", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanDelegationRequest: _TypeAlias = PlanDelegationRequest  # noqa: Y015
+
+@_typing.final
+class ApplyDelegationRequest(_message.Message):
+    """Request of DelegationService.ApplyDelegation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    HASH_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`zones/{domain}/delegation`."""
+    plan: _builtins.str
+    """Plan to carry out, `zones/{domain}/plans/{id}` of the same zone."""
+    hash: _builtins.str
+    """Hash of the plan as it was shown."""
+    etag: _builtins.str
+    """Etag that was read; another current one refuses the write. Default: no check."""
+    request_id: _builtins.str
+    """UUID4 of this wish; a repeat within 24 h with the same body gets the first success again. Default: none."""
+    validate_only: _builtins.bool
+    """Make every check, write nothing, fail where the real call would. Default false."""
+    @_builtins.property
+    def force(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Rules of `safety` to lift, by name. Default none."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        plan: _builtins.str = ...,
+        hash: _builtins.str = ...,
+        force: _abc.Iterable[_builtins.str] | None = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "force", b"force", "hash", b"hash", "name", b"name", "plan", b"plan", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplyDelegationRequest: _TypeAlias = ApplyDelegationRequest  # noqa: Y015
+
+@_typing.final
+class RollbackDelegationRequest(_message.Message):
+    """Request of DelegationService.RollbackDelegation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`zones/{domain}/delegation`."""
+    reason: _builtins.str
+    """Why, for the audit."""
+    etag: _builtins.str
+    """Etag that was read; another current one refuses the write. Default: no check."""
+    request_id: _builtins.str
+    """UUID4 of this wish; a repeat within 24 h with the same body gets the first success again. Default: none."""
+    validate_only: _builtins.bool
+    """Make every check, write nothing, fail where the real call would. Default false."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollbackDelegationRequest: _TypeAlias = RollbackDelegationRequest  # noqa: Y015
+
+@_typing.final
+class CloseRollbackWindowRequest(_message.Message):
+    """Request of DelegationService.CloseRollbackWindow."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`zones/{domain}/delegation`."""
+    etag: _builtins.str
+    """Etag that was read; another current one refuses the write. Default: no check."""
+    request_id: _builtins.str
+    """UUID4 of this wish; a repeat within 24 h with the same body gets the first success again. Default: none."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseRollbackWindowRequest: _TypeAlias = CloseRollbackWindowRequest  # noqa: Y015
+
+@_typing.final
+class ListRegistrarsRequest(_message.Message):
+    """Request of RegistrarService.ListRegistrars."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most registrars to answer. Default (0) 50, above 500 is taken as 500, negative is refused."""
+    page_token: _builtins.str
+    """Opaque token of an earlier answer to the same request. Empty: from the start."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRegistrarsRequest: _TypeAlias = ListRegistrarsRequest  # noqa: Y015
+
+@_typing.final
+class ListRegistrarsResponse(_message.Message):
+    """Answer of RegistrarService.ListRegistrars."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRARS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def registrars(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Registrar]:
+        """Registrars by name."""
+
+    def __init__(
+        self,
+        *,
+        registrars: _abc.Iterable[_resources_pb2.Registrar] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "registrars", b"registrars"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRegistrarsResponse: _TypeAlias = ListRegistrarsResponse  # noqa: Y015
+
+@_typing.final
+class GetRegistrarRequest(_message.Message):
+    """Request of RegistrarService.GetRegistrar."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`registrars/{id}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRegistrarRequest: _TypeAlias = GetRegistrarRequest  # noqa: Y015
+
+@_typing.final
+class CreateRegistrarAccountRequest(_message.Message):
+    """Request of RegistrarService.CreateRegistrarAccount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRAR_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    REGISTRAR_ACCOUNT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    registrar_account_id: _builtins.str
+    """Last part of the name: 3 to 63 of `[a-z0-9-]`, a letter first."""
+    request_id: _builtins.str
+    """UUID4 of this wish; a repeat within 24 h with the same body gets the first success again. Default: none."""
+    validate_only: _builtins.bool
+    """Make every check, write nothing, fail where the real call would. Default false."""
+    @_builtins.property
+    def registrar_account(self) -> _resources_pb2.RegistrarAccount:
+        """The resource. Its `name` is not read."""
+
+    def __init__(
+        self,
+        *,
+        registrar_account_id: _builtins.str = ...,
+        registrar_account: _resources_pb2.RegistrarAccount | None = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["registrar_account", b"registrar_account"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["registrar_account", b"registrar_account", "registrar_account_id", b"registrar_account_id", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateRegistrarAccountRequest: _TypeAlias = CreateRegistrarAccountRequest  # noqa: Y015
+
+@_typing.final
+class GetRegistrarAccountRequest(_message.Message):
+    """Request of RegistrarService.GetRegistrarAccount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`registrarAccounts/{id}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRegistrarAccountRequest: _TypeAlias = GetRegistrarAccountRequest  # noqa: Y015
+
+@_typing.final
+class ListRegistrarAccountsRequest(_message.Message):
+    """Request of RegistrarService.ListRegistrarAccounts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most accounts to answer. Default (0) 50, above 500 is taken as 500, negative is refused."""
+    page_token: _builtins.str
+    """Opaque token of an earlier answer to the same request. Empty: from the start."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRegistrarAccountsRequest: _TypeAlias = ListRegistrarAccountsRequest  # noqa: Y015
+
+@_typing.final
+class ListRegistrarAccountsResponse(_message.Message):
+    """Answer of RegistrarService.ListRegistrarAccounts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRAR_ACCOUNTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def registrar_accounts(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.RegistrarAccount]:
+        """Resources by name."""
+
+    def __init__(
+        self,
+        *,
+        registrar_accounts: _abc.Iterable[_resources_pb2.RegistrarAccount] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "registrar_accounts", b"registrar_accounts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRegistrarAccountsResponse: _TypeAlias = ListRegistrarAccountsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateRegistrarAccountRequest(_message.Message):
+    """Request of RegistrarService.UpdateRegistrarAccount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRAR_ACCOUNT_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    etag: _builtins.str
+    """Etag that was read; another current one refuses the write. Required to change it."""
+    request_id: _builtins.str
+    """UUID4 of this wish; a repeat within 24 h with the same body gets the first success again. Default: none."""
+    validate_only: _builtins.bool
+    """Make every check, write nothing, fail where the real call would. Default false."""
+    @_builtins.property
+    def registrar_account(self) -> _resources_pb2.RegistrarAccount:
+        """The resource with its `name` and the new values."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Fields to take over, relative to the resource. Default: every set field that callers may change."""
+
+    def __init__(
+        self,
+        *,
+        registrar_account: _resources_pb2.RegistrarAccount | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["registrar_account", b"registrar_account", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "registrar_account", b"registrar_account", "request_id", b"request_id", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRegistrarAccountRequest: _TypeAlias = UpdateRegistrarAccountRequest  # noqa: Y015
+
+@_typing.final
+class DeleteRegistrarAccountRequest(_message.Message):
+    """Request of RegistrarService.DeleteRegistrarAccount."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`registrarAccounts/{id}`."""
+    etag: _builtins.str
+    """Etag that was read; another current one refuses the write. Required to delete it."""
+    request_id: _builtins.str
+    """UUID4 of this wish; a repeat within 24 h with the same body gets the first success again. Default: none."""
+    validate_only: _builtins.bool
+    """Make every check, write nothing, fail where the real call would. Default false."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteRegistrarAccountRequest: _TypeAlias = DeleteRegistrarAccountRequest  # noqa: Y015
+
+@_typing.final
+class ValidateRegistrarAccessRequest(_message.Message):
+    """Request of RegistrarService.ValidateRegistrarAccess."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    CREDENTIAL_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`registrars/{id}`."""
+    domain: _builtins.str
+    """Domain to look at, lower case, without a final dot."""
+    account: _builtins.str
+    """Stored account, `registrarAccounts/{id}`."""
+    token: _builtins.str
+    """Credential in the colon form of the earlier system; taken apart by the registrar's schema."""
+    @_builtins.property
+    def credential(self) -> Global___RegistrarCredential:
+        """Credential in hand."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        domain: _builtins.str = ...,
+        account: _builtins.str = ...,
+        credential: Global___RegistrarCredential | None = ...,
+        token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "account", b"account", "credential", b"credential", "token", b"token"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "account", b"account", "credential", b"credential", "domain", b"domain", "name", b"name", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_access: _TypeAlias = _typing.Literal["account", "credential", "token"]  # noqa: Y015
+    _WhichOneofArgType_access: _TypeAlias = _typing.Literal["access", b"access"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_access) -> _WhichOneofReturnType_access | None: ...
+
+Global___ValidateRegistrarAccessRequest: _TypeAlias = ValidateRegistrarAccessRequest  # noqa: Y015
+
+@_typing.final
+class RegistrarCredential(_message.Message):
+    """Fields of a credential, after the registrar's schema."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FieldsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    FIELDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Values by field name. In no answer, log or error."""
+
+    def __init__(
+        self,
+        *,
+        fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegistrarCredential: _TypeAlias = RegistrarCredential  # noqa: Y015
+
+@_typing.final
+class ReadDelegationRequest(_message.Message):
+    """Request of RegistrarService.ReadDelegation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`registrarAccounts/{id}`."""
+    domain: _builtins.str
+    """Domain to read, lower case, without a final dot."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        domain: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadDelegationRequest: _TypeAlias = ReadDelegationRequest  # noqa: Y015
+
+@_typing.final
+class ReadDelegationResponse(_message.Message):
+    """Answer of RegistrarService.ReadDelegation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDS_FIELD_NUMBER: _builtins.int
+    LOCKS_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    etag: _builtins.str
+    """Tag of this state; a plan keeps it as its base."""
+    @_builtins.property
+    def records(self) -> _resources_pb2.DelegationRecords:
+        """NS, DS and glue as the registrar has them."""
+
+    @_builtins.property
+    def locks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Locks on the domain, such as `clientUpdateProhibited`."""
+
+    def __init__(
+        self,
+        *,
+        records: _resources_pb2.DelegationRecords | None = ...,
+        locks: _abc.Iterable[_builtins.str] | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["records", b"records"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "locks", b"locks", "records", b"records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadDelegationResponse: _TypeAlias = ReadDelegationResponse  # noqa: Y015
+
+@_typing.final
+class CreateBackendRequest(_message.Message):
+    """Request of BackendService.CreateBackend."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BACKEND_ID_FIELD_NUMBER: _builtins.int
+    BACKEND_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    backend_id: _builtins.str
+    """Last part of the name: 3 to 63 of `[a-z0-9-]`, a letter first."""
+    request_id: _builtins.str
+    """UUID4 of this wish; a repeat within 24 h with the same body gets the first success again. Default: none."""
+    validate_only: _builtins.bool
+    """Make every check, write nothing, fail where the real call would. Default false."""
+    @_builtins.property
+    def backend(self) -> _resources_pb2.Backend:
+        """The resource. Its `name` is not read."""
+
+    def __init__(
+        self,
+        *,
+        backend_id: _builtins.str = ...,
+        backend: _resources_pb2.Backend | None = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "backend_id", b"backend_id", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateBackendRequest: _TypeAlias = CreateBackendRequest  # noqa: Y015
+
+@_typing.final
+class GetBackendRequest(_message.Message):
+    """Request of BackendService.GetBackend."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`backends/{id}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBackendRequest: _TypeAlias = GetBackendRequest  # noqa: Y015
+
+@_typing.final
+class ListBackendsRequest(_message.Message):
+    """Request of BackendService.ListBackends."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most backends to answer. Default (0) 50, above 500 is taken as 500, negative is refused."""
+    page_token: _builtins.str
+    """Opaque token of an earlier answer to the same request. Empty: from the start."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBackendsRequest: _TypeAlias = ListBackendsRequest  # noqa: Y015
+
+@_typing.final
+class ListBackendsResponse(_message.Message):
+    """Answer of BackendService.ListBackends."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BACKENDS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def backends(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Backend]:
+        """Resources by name."""
+
+    def __init__(
+        self,
+        *,
+        backends: _abc.Iterable[_resources_pb2.Backend] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backends", b"backends", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBackendsResponse: _TypeAlias = ListBackendsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateBackendRequest(_message.Message):
+    """Request of BackendService.UpdateBackend."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BACKEND_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    etag: _builtins.str
+    """Etag that was read; another current one refuses the write. Required to change it."""
+    request_id: _builtins.str
+    """UUID4 of this wish; a repeat within 24 h with the same body gets the first success again. Default: none."""
+    validate_only: _builtins.bool
+    """Make every check, write nothing, fail where the real call would. Default false."""
+    @_builtins.property
+    def backend(self) -> _resources_pb2.Backend:
+        """The resource with its `name` and the new values."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Fields to take over, relative to the resource. Default: every set field that callers may change."""
+
+    def __init__(
+        self,
+        *,
+        backend: _resources_pb2.Backend | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "etag", b"etag", "request_id", b"request_id", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateBackendRequest: _TypeAlias = UpdateBackendRequest  # noqa: Y015
+
+@_typing.final
+class DeleteBackendRequest(_message.Message):
+    """Request of BackendService.DeleteBackend."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`backends/{id}`."""
+    etag: _builtins.str
+    """Etag that was read; another current one refuses the write. Required to delete it."""
+    request_id: _builtins.str
+    """UUID4 of this wish; a repeat within 24 h with the same body gets the first success again. Default: none."""
+    validate_only: _builtins.bool
+    """Make every check, write nothing, fail where the real call would. Default false."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteBackendRequest: _TypeAlias = DeleteBackendRequest  # noqa: Y015
+
+@_typing.final
+class ProbeBackendRequest(_message.Message):
+    """Request of BackendService.ProbeBackend."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`backends/{id}`."""
+    etag: _builtins.str
+    """Etag that was read; another current one refuses the write. Default: no check."""
+    request_id: _builtins.str
+    """UUID4 of this wish; a repeat within 24 h with the same body gets the first success again. Default: none."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProbeBackendRequest: _TypeAlias = ProbeBackendRequest  # noqa: Y015
+
+@_typing.final
+class CreateNameServerSetRequest(_message.Message):
+    """Request of NameServerSetService.CreateNameServerSet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_SERVER_SET_ID_FIELD_NUMBER: _builtins.int
+    NAME_SERVER_SET_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name_server_set_id: _builtins.str
+    """Last part of the name: 3 to 63 of `[a-z0-9-]`, a letter first."""
+    request_id: _builtins.str
+    """UUID4 of this wish; a repeat within 24 h with the same body gets the first success again. Default: none."""
+    validate_only: _builtins.bool
+    """Make every check, write nothing, fail where the real call would. Default false."""
+    @_builtins.property
+    def name_server_set(self) -> _resources_pb2.NameServerSet:
+        """The resource. Its `name` is not read."""
+
+    def __init__(
+        self,
+        *,
+        name_server_set_id: _builtins.str = ...,
+        name_server_set: _resources_pb2.NameServerSet | None = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["name_server_set", b"name_server_set"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name_server_set", b"name_server_set", "name_server_set_id", b"name_server_set_id", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateNameServerSetRequest: _TypeAlias = CreateNameServerSetRequest  # noqa: Y015
+
+@_typing.final
+class GetNameServerSetRequest(_message.Message):
+    """Request of NameServerSetService.GetNameServerSet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`nameServerSets/{id}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetNameServerSetRequest: _TypeAlias = GetNameServerSetRequest  # noqa: Y015
+
+@_typing.final
+class ListNameServerSetsRequest(_message.Message):
+    """Request of NameServerSetService.ListNameServerSets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most sets to answer. Default (0) 50, above 500 is taken as 500, negative is refused."""
+    page_token: _builtins.str
+    """Opaque token of an earlier answer to the same request. Empty: from the start."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListNameServerSetsRequest: _TypeAlias = ListNameServerSetsRequest  # noqa: Y015
+
+@_typing.final
+class ListNameServerSetsResponse(_message.Message):
+    """Answer of NameServerSetService.ListNameServerSets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_SERVER_SETS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def name_server_sets(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.NameServerSet]:
+        """Resources by name."""
+
+    def __init__(
+        self,
+        *,
+        name_server_sets: _abc.Iterable[_resources_pb2.NameServerSet] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name_server_sets", b"name_server_sets", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListNameServerSetsResponse: _TypeAlias = ListNameServerSetsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateNameServerSetRequest(_message.Message):
+    """Request of NameServerSetService.UpdateNameServerSet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_SERVER_SET_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    etag: _builtins.str
+    """Etag that was read; another current one refuses the write. Required to change it."""
+    request_id: _builtins.str
+    """UUID4 of this wish; a repeat within 24 h with the same body gets the first success again. Default: none."""
+    validate_only: _builtins.bool
+    """Make every check, write nothing, fail where the real call would. Default false."""
+    @_builtins.property
+    def name_server_set(self) -> _resources_pb2.NameServerSet:
+        """The resource with its `name` and the new values."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Fields to take over, relative to the resource. Default: every set field that callers may change."""
+
+    def __init__(
+        self,
+        *,
+        name_server_set: _resources_pb2.NameServerSet | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["name_server_set", b"name_server_set", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name_server_set", b"name_server_set", "request_id", b"request_id", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateNameServerSetRequest: _TypeAlias = UpdateNameServerSetRequest  # noqa: Y015
+
+@_typing.final
+class DeleteNameServerSetRequest(_message.Message):
+    """Request of NameServerSetService.DeleteNameServerSet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`nameServerSets/{id}`."""
+    etag: _builtins.str
+    """Etag that was read; another current one refuses the write. Required to delete it."""
+    request_id: _builtins.str
+    """UUID4 of this wish; a repeat within 24 h with the same body gets the first success again. Default: none."""
+    validate_only: _builtins.bool
+    """Make every check, write nothing, fail where the real call would. Default false."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteNameServerSetRequest: _TypeAlias = DeleteNameServerSetRequest  # noqa: Y015

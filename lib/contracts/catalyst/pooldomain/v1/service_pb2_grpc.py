@@ -2323,3 +2323,1335 @@ class ZoneService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class DelegationServiceStub:
+    """The cut above a zone. It changes by plan: plan, stage and compare, flip, watch, and roll back from the snapshot if
+    the new servers fail. DS leaves the parent before keys do and comes after them. Without a plugin the plan shows what
+    to enter and the parent is watched.
+    Every method may also answer INVALID_ARGUMENT with all field violations, NOT_FOUND ZONE_NOT_FOUND, PERMISSION_DENIED
+    ROLE_DENIED, UNAVAILABLE STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.GetDelegation = channel.unary_unary(
+                '/catalyst.pooldomain.v1.DelegationService/GetDelegation',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.GetDelegationRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Delegation.FromString,
+                _registered_method=True)
+        self.PlanDelegation = channel.unary_unary(
+                '/catalyst.pooldomain.v1.DelegationService/PlanDelegation',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.PlanDelegationRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Plan.FromString,
+                _registered_method=True)
+        self.ApplyDelegation = channel.unary_unary(
+                '/catalyst.pooldomain.v1.DelegationService/ApplyDelegation',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ApplyDelegationRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.RollbackDelegation = channel.unary_unary(
+                '/catalyst.pooldomain.v1.DelegationService/RollbackDelegation',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.RollbackDelegationRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.CloseRollbackWindow = channel.unary_unary(
+                '/catalyst.pooldomain.v1.DelegationService/CloseRollbackWindow',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.CloseRollbackWindowRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Delegation.FromString,
+                _registered_method=True)
+
+
+class DelegationServiceServicer:
+    """The cut above a zone. It changes by plan: plan, stage and compare, flip, watch, and roll back from the snapshot if
+    the new servers fail. DS leaves the parent before keys do and comes after them. Without a plugin the plan shows what
+    to enter and the parent is watched.
+    Every method may also answer INVALID_ARGUMENT with all field violations, NOT_FOUND ZONE_NOT_FOUND, PERMISSION_DENIED
+    ROLE_DENIED, UNAVAILABLE STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED.
+    """
+
+    def GetDelegation(self, request, context):
+        """Reads the wish, what each parent server shows, and the snapshot. Role: org-viewer of the owner.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PlanDelegation(self, request, context):
+        """Computes the change of NS, DS and glue and stores it for one hour. Changes nothing at the parent.
+        Errors: INVALID_ARGUMENT NAMESERVERS_INVALID; FAILED_PRECONDITION GLUE_REQUIRED, PROTECTED_RECORD, PARENT_OCCLUDED,
+        PLUGIN_UNAVAILABLE, REGISTRAR_CREDENTIALS_REJECTED, REGISTRAR_ACCESS_NOT_ENTITLED, REGISTRAR_PERMISSION_MISSING,
+        REGISTRAR_IP_NOT_ALLOWED, DOMAIN_NOT_IN_ACCOUNT, DOMAIN_LOCKED; UNIMPLEMENTED REGISTRAR_OPERATION_UNSUPPORTED;
+        UNAVAILABLE REGISTRAR_UNAVAILABLE, REGISTRAR_PROTOCOL_MISMATCH. Role: sovereign-admin, org-admin of the owner.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyDelegation(self, request, context):
+        """Carries out a delegation plan; the operation ends with the Delegation when every parent server shows it. The parent
+        is read again just before the write.
+        Errors: NOT_FOUND PLAN_NOT_FOUND; ABORTED PLAN_HASH_MISMATCH, PLAN_STALE, ETAG_MISMATCH; FAILED_PRECONDITION
+        PLAN_EXPIRED, PROTECTED_RECORD, NAMESERVER_REJECTED, GLUE_REQUIRED, DOMAIN_LOCKED. Role: as PlanDelegation.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollbackDelegation(self, request, context):
+        """Restores NS and DS from the snapshot; the operation ends with the Delegation.
+        Errors: INVALID_ARGUMENT REASON_MISSING; FAILED_PRECONDITION ROLLBACK_WINDOW_CLOSED, PROTECTED_RECORD; ABORTED
+        ETAG_MISMATCH. Role: as PlanDelegation.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseRollbackWindow(self, request, context):
+        """Ends the time in which the snapshot can be restored. Writes the row only; a closed window is fine.
+        Errors: ABORTED ETAG_MISMATCH. Role: as PlanDelegation.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_DelegationServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'GetDelegation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDelegation,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.GetDelegationRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Delegation.SerializeToString,
+            ),
+            'PlanDelegation': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanDelegation,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.PlanDelegationRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Plan.SerializeToString,
+            ),
+            'ApplyDelegation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyDelegation,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ApplyDelegationRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'RollbackDelegation': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollbackDelegation,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.RollbackDelegationRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'CloseRollbackWindow': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseRollbackWindow,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.CloseRollbackWindowRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Delegation.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'catalyst.pooldomain.v1.DelegationService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('catalyst.pooldomain.v1.DelegationService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class DelegationService:
+    """The cut above a zone. It changes by plan: plan, stage and compare, flip, watch, and roll back from the snapshot if
+    the new servers fail. DS leaves the parent before keys do and comes after them. Without a plugin the plan shows what
+    to enter and the parent is watched.
+    Every method may also answer INVALID_ARGUMENT with all field violations, NOT_FOUND ZONE_NOT_FOUND, PERMISSION_DENIED
+    ROLE_DENIED, UNAVAILABLE STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED.
+    """
+
+    @staticmethod
+    def GetDelegation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.DelegationService/GetDelegation',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.GetDelegationRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Delegation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanDelegation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.DelegationService/PlanDelegation',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.PlanDelegationRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Plan.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyDelegation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.DelegationService/ApplyDelegation',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ApplyDelegationRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollbackDelegation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.DelegationService/RollbackDelegation',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.RollbackDelegationRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseRollbackWindow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.DelegationService/CloseRollbackWindow',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.CloseRollbackWindowRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Delegation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class RegistrarServiceStub:
+    """Registrars and the accounts at them. A credential goes in once, is sealed, and is in no answer, log or event. A
+    registrar that refuses it is a FAILED_PRECONDITION of the resource and never UNAUTHENTICATED, which is about the
+    caller.
+    Every method may also answer INVALID_ARGUMENT with all field violations, PERMISSION_DENIED ROLE_DENIED, UNAVAILABLE
+    STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED. Another owner's account reads as absent.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ListRegistrars = channel.unary_unary(
+                '/catalyst.pooldomain.v1.RegistrarService/ListRegistrars',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListRegistrarsRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListRegistrarsResponse.FromString,
+                _registered_method=True)
+        self.GetRegistrar = channel.unary_unary(
+                '/catalyst.pooldomain.v1.RegistrarService/GetRegistrar',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.GetRegistrarRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Registrar.FromString,
+                _registered_method=True)
+        self.CreateRegistrarAccount = channel.unary_unary(
+                '/catalyst.pooldomain.v1.RegistrarService/CreateRegistrarAccount',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.CreateRegistrarAccountRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.RegistrarAccount.FromString,
+                _registered_method=True)
+        self.GetRegistrarAccount = channel.unary_unary(
+                '/catalyst.pooldomain.v1.RegistrarService/GetRegistrarAccount',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.GetRegistrarAccountRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.RegistrarAccount.FromString,
+                _registered_method=True)
+        self.ListRegistrarAccounts = channel.unary_unary(
+                '/catalyst.pooldomain.v1.RegistrarService/ListRegistrarAccounts',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListRegistrarAccountsRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListRegistrarAccountsResponse.FromString,
+                _registered_method=True)
+        self.UpdateRegistrarAccount = channel.unary_unary(
+                '/catalyst.pooldomain.v1.RegistrarService/UpdateRegistrarAccount',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.UpdateRegistrarAccountRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.RegistrarAccount.FromString,
+                _registered_method=True)
+        self.DeleteRegistrarAccount = channel.unary_unary(
+                '/catalyst.pooldomain.v1.RegistrarService/DeleteRegistrarAccount',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.DeleteRegistrarAccountRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ValidateRegistrarAccess = channel.unary_unary(
+                '/catalyst.pooldomain.v1.RegistrarService/ValidateRegistrarAccess',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ValidateRegistrarAccessRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.RegistrarAccess.FromString,
+                _registered_method=True)
+        self.ReadDelegation = channel.unary_unary(
+                '/catalyst.pooldomain.v1.RegistrarService/ReadDelegation',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ReadDelegationRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ReadDelegationResponse.FromString,
+                _registered_method=True)
+
+
+class RegistrarServiceServicer:
+    """Registrars and the accounts at them. A credential goes in once, is sealed, and is in no answer, log or event. A
+    registrar that refuses it is a FAILED_PRECONDITION of the resource and never UNAUTHENTICATED, which is about the
+    caller.
+    Every method may also answer INVALID_ARGUMENT with all field violations, PERMISSION_DENIED ROLE_DENIED, UNAVAILABLE
+    STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED. Another owner's account reads as absent.
+    """
+
+    def ListRegistrars(self, request, context):
+        """Lists registrars, those whose plugin is missing too with what to install. Role: any signed-in caller.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRegistrar(self, request, context):
+        """Reads a registrar with the schema of its credential.
+        Errors: NOT_FOUND REGISTRAR_NOT_FOUND (metadata `supported`). Role: any signed-in caller.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateRegistrarAccount(self, request, context):
+        """Stores an account; the credential is checked against the schema and sealed, its values are not echoed.
+        Errors: NOT_FOUND REGISTRAR_NOT_FOUND; ALREADY_EXISTS REGISTRAR_ACCOUNT_EXISTS; FAILED_PRECONDITION
+        PLUGIN_UNAVAILABLE. Role: sovereign-admin, security-officer, org-admin of the owner.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRegistrarAccount(self, request, context):
+        """Reads an account without its credential.
+        Errors: NOT_FOUND REGISTRAR_ACCOUNT_NOT_FOUND. Role: as CreateRegistrarAccount.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRegistrarAccounts(self, request, context):
+        """Lists the accounts that the caller may read, by name. Role: as CreateRegistrarAccount.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRegistrarAccount(self, request, context):
+        """Replaces the credential or its reference, as a whole.
+        Errors: NOT_FOUND REGISTRAR_ACCOUNT_NOT_FOUND; ABORTED ETAG_MISMATCH. Role: as CreateRegistrarAccount.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRegistrarAccount(self, request, context):
+        """Deletes an account and its sealed credential.
+        Errors: NOT_FOUND REGISTRAR_ACCOUNT_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION REGISTRAR_ACCOUNT_IN_USE.
+        Role: as CreateRegistrarAccount.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ValidateRegistrarAccess(self, request, context):
+        """Asks the registrar what a stored account or a credential in hand can do with a domain. A refusal is an answer with
+        reasons; a credential in hand is kept in memory for this call only.
+        Errors: NOT_FOUND REGISTRAR_NOT_FOUND, REGISTRAR_ACCOUNT_NOT_FOUND; FAILED_PRECONDITION PLUGIN_UNAVAILABLE;
+        RESOURCE_EXHAUSTED RATE_LIMITED; UNAVAILABLE REGISTRAR_UNAVAILABLE, REGISTRAR_PROTOCOL_MISMATCH. Role: as
+        CreateRegistrarAccount.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadDelegation(self, request, context):
+        """Reads the present delegation of a domain from the registrar.
+        Errors: NOT_FOUND REGISTRAR_ACCOUNT_NOT_FOUND; FAILED_PRECONDITION REGISTRAR_CREDENTIALS_REJECTED,
+        REGISTRAR_ACCESS_NOT_ENTITLED, REGISTRAR_PERMISSION_MISSING, REGISTRAR_IP_NOT_ALLOWED, DOMAIN_NOT_IN_ACCOUNT,
+        PLUGIN_UNAVAILABLE; RESOURCE_EXHAUSTED RATE_LIMITED; UNAVAILABLE REGISTRAR_UNAVAILABLE,
+        REGISTRAR_PROTOCOL_MISMATCH. Role: as CreateRegistrarAccount.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_RegistrarServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ListRegistrars': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRegistrars,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListRegistrarsRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListRegistrarsResponse.SerializeToString,
+            ),
+            'GetRegistrar': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRegistrar,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.GetRegistrarRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Registrar.SerializeToString,
+            ),
+            'CreateRegistrarAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRegistrarAccount,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.CreateRegistrarAccountRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.RegistrarAccount.SerializeToString,
+            ),
+            'GetRegistrarAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRegistrarAccount,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.GetRegistrarAccountRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.RegistrarAccount.SerializeToString,
+            ),
+            'ListRegistrarAccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRegistrarAccounts,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListRegistrarAccountsRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListRegistrarAccountsResponse.SerializeToString,
+            ),
+            'UpdateRegistrarAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRegistrarAccount,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.UpdateRegistrarAccountRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.RegistrarAccount.SerializeToString,
+            ),
+            'DeleteRegistrarAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRegistrarAccount,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.DeleteRegistrarAccountRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ValidateRegistrarAccess': grpc.unary_unary_rpc_method_handler(
+                    servicer.ValidateRegistrarAccess,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ValidateRegistrarAccessRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.RegistrarAccess.SerializeToString,
+            ),
+            'ReadDelegation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadDelegation,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ReadDelegationRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ReadDelegationResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'catalyst.pooldomain.v1.RegistrarService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('catalyst.pooldomain.v1.RegistrarService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class RegistrarService:
+    """Registrars and the accounts at them. A credential goes in once, is sealed, and is in no answer, log or event. A
+    registrar that refuses it is a FAILED_PRECONDITION of the resource and never UNAUTHENTICATED, which is about the
+    caller.
+    Every method may also answer INVALID_ARGUMENT with all field violations, PERMISSION_DENIED ROLE_DENIED, UNAVAILABLE
+    STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED. Another owner's account reads as absent.
+    """
+
+    @staticmethod
+    def ListRegistrars(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.RegistrarService/ListRegistrars',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListRegistrarsRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListRegistrarsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRegistrar(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.RegistrarService/GetRegistrar',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.GetRegistrarRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Registrar.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateRegistrarAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.RegistrarService/CreateRegistrarAccount',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.CreateRegistrarAccountRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.RegistrarAccount.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRegistrarAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.RegistrarService/GetRegistrarAccount',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.GetRegistrarAccountRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.RegistrarAccount.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRegistrarAccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.RegistrarService/ListRegistrarAccounts',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListRegistrarAccountsRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListRegistrarAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRegistrarAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.RegistrarService/UpdateRegistrarAccount',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.UpdateRegistrarAccountRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.RegistrarAccount.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRegistrarAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.RegistrarService/DeleteRegistrarAccount',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.DeleteRegistrarAccountRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ValidateRegistrarAccess(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.RegistrarService/ValidateRegistrarAccess',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ValidateRegistrarAccessRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.RegistrarAccess.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadDelegation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.RegistrarService/ReadDelegation',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ReadDelegationRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ReadDelegationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class BackendServiceStub:
+    """Places where zones are written. Capabilities are proved by a probe and not taken from the plugin's word. A backend
+    that is down changes conditions of its zones, not the fitness of this daemon.
+    Every method may also answer INVALID_ARGUMENT with all field violations, PERMISSION_DENIED ROLE_DENIED, UNAVAILABLE
+    STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED. Role: sovereign-admin.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.CreateBackend = channel.unary_unary(
+                '/catalyst.pooldomain.v1.BackendService/CreateBackend',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.CreateBackendRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Backend.FromString,
+                _registered_method=True)
+        self.GetBackend = channel.unary_unary(
+                '/catalyst.pooldomain.v1.BackendService/GetBackend',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.GetBackendRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Backend.FromString,
+                _registered_method=True)
+        self.ListBackends = channel.unary_unary(
+                '/catalyst.pooldomain.v1.BackendService/ListBackends',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListBackendsRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListBackendsResponse.FromString,
+                _registered_method=True)
+        self.UpdateBackend = channel.unary_unary(
+                '/catalyst.pooldomain.v1.BackendService/UpdateBackend',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.UpdateBackendRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Backend.FromString,
+                _registered_method=True)
+        self.DeleteBackend = channel.unary_unary(
+                '/catalyst.pooldomain.v1.BackendService/DeleteBackend',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.DeleteBackendRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ProbeBackend = channel.unary_unary(
+                '/catalyst.pooldomain.v1.BackendService/ProbeBackend',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ProbeBackendRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Backend.FromString,
+                _registered_method=True)
+
+
+class BackendServiceServicer:
+    """Places where zones are written. Capabilities are proved by a probe and not taken from the plugin's word. A backend
+    that is down changes conditions of its zones, not the fitness of this daemon.
+    Every method may also answer INVALID_ARGUMENT with all field violations, PERMISSION_DENIED ROLE_DENIED, UNAVAILABLE
+    STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED. Role: sovereign-admin.
+    """
+
+    def CreateBackend(self, request, context):
+        """Stores a backend; a first probe follows.
+        Errors: ALREADY_EXISTS BACKEND_EXISTS; FAILED_PRECONDITION PLUGIN_UNAVAILABLE.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBackend(self, request, context):
+        """Reads a backend.
+        Errors: NOT_FOUND BACKEND_NOT_FOUND.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBackends(self, request, context):
+        """Lists backends by name.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateBackend(self, request, context):
+        """Changes configuration, secret or limits; raises `generation`, a probe follows.
+        Errors: NOT_FOUND BACKEND_NOT_FOUND; ABORTED ETAG_MISMATCH.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteBackend(self, request, context):
+        """Deletes a backend that no pool or zone uses. Nothing is removed at the server.
+        Errors: NOT_FOUND BACKEND_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION BACKEND_IN_USE.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ProbeBackend(self, request, context):
+        """Asks for a probe now. Writes the wish only; the result comes with `capabilities`, `probe_time` and the condition
+        BackendReady.
+        Errors: NOT_FOUND BACKEND_NOT_FOUND; ABORTED ETAG_MISMATCH.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_BackendServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'CreateBackend': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateBackend,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.CreateBackendRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Backend.SerializeToString,
+            ),
+            'GetBackend': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBackend,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.GetBackendRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Backend.SerializeToString,
+            ),
+            'ListBackends': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBackends,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListBackendsRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListBackendsResponse.SerializeToString,
+            ),
+            'UpdateBackend': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateBackend,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.UpdateBackendRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Backend.SerializeToString,
+            ),
+            'DeleteBackend': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteBackend,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.DeleteBackendRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ProbeBackend': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProbeBackend,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ProbeBackendRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Backend.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'catalyst.pooldomain.v1.BackendService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('catalyst.pooldomain.v1.BackendService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class BackendService:
+    """Places where zones are written. Capabilities are proved by a probe and not taken from the plugin's word. A backend
+    that is down changes conditions of its zones, not the fitness of this daemon.
+    Every method may also answer INVALID_ARGUMENT with all field violations, PERMISSION_DENIED ROLE_DENIED, UNAVAILABLE
+    STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED. Role: sovereign-admin.
+    """
+
+    @staticmethod
+    def CreateBackend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.BackendService/CreateBackend',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.CreateBackendRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Backend.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBackend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.BackendService/GetBackend',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.GetBackendRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Backend.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBackends(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.BackendService/ListBackends',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListBackendsRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListBackendsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateBackend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.BackendService/UpdateBackend',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.UpdateBackendRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Backend.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteBackend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.BackendService/DeleteBackend',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.DeleteBackendRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProbeBackend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.BackendService/ProbeBackend',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ProbeBackendRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.Backend.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class NameServerSetServiceStub:
+    """Sets of name servers for pools and zones. Changing one is a wish for each zone that uses it. Hosts of a set can never
+    be allocated.
+    Every method may also answer INVALID_ARGUMENT with all field violations, PERMISSION_DENIED ROLE_DENIED, UNAVAILABLE
+    STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED. Writers: sovereign-admin; readers: org-viewer.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.CreateNameServerSet = channel.unary_unary(
+                '/catalyst.pooldomain.v1.NameServerSetService/CreateNameServerSet',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.CreateNameServerSetRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.NameServerSet.FromString,
+                _registered_method=True)
+        self.GetNameServerSet = channel.unary_unary(
+                '/catalyst.pooldomain.v1.NameServerSetService/GetNameServerSet',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.GetNameServerSetRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.NameServerSet.FromString,
+                _registered_method=True)
+        self.ListNameServerSets = channel.unary_unary(
+                '/catalyst.pooldomain.v1.NameServerSetService/ListNameServerSets',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListNameServerSetsRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListNameServerSetsResponse.FromString,
+                _registered_method=True)
+        self.UpdateNameServerSet = channel.unary_unary(
+                '/catalyst.pooldomain.v1.NameServerSetService/UpdateNameServerSet',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.UpdateNameServerSetRequest.SerializeToString,
+                response_deserializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.NameServerSet.FromString,
+                _registered_method=True)
+        self.DeleteNameServerSet = channel.unary_unary(
+                '/catalyst.pooldomain.v1.NameServerSetService/DeleteNameServerSet',
+                request_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.DeleteNameServerSetRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+
+
+class NameServerSetServiceServicer:
+    """Sets of name servers for pools and zones. Changing one is a wish for each zone that uses it. Hosts of a set can never
+    be allocated.
+    Every method may also answer INVALID_ARGUMENT with all field violations, PERMISSION_DENIED ROLE_DENIED, UNAVAILABLE
+    STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED. Writers: sovereign-admin; readers: org-viewer.
+    """
+
+    def CreateNameServerSet(self, request, context):
+        """Stores a set.
+        Errors: ALREADY_EXISTS NAME_SERVER_SET_EXISTS; INVALID_ARGUMENT NAMESERVERS_INVALID; FAILED_PRECONDITION
+        GLUE_REQUIRED.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetNameServerSet(self, request, context):
+        """Reads a set.
+        Errors: NOT_FOUND NAME_SERVER_SET_NOT_FOUND.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListNameServerSets(self, request, context):
+        """Lists sets by name.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateNameServerSet(self, request, context):
+        """Changes a set.
+        Errors: NOT_FOUND NAME_SERVER_SET_NOT_FOUND; ABORTED ETAG_MISMATCH; INVALID_ARGUMENT NAMESERVERS_INVALID;
+        FAILED_PRECONDITION GLUE_REQUIRED.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteNameServerSet(self, request, context):
+        """Deletes a set that no pool or zone uses.
+        Errors: NOT_FOUND NAME_SERVER_SET_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION NAME_SERVER_SET_IN_USE.
+        Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_NameServerSetServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'CreateNameServerSet': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateNameServerSet,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.CreateNameServerSetRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.NameServerSet.SerializeToString,
+            ),
+            'GetNameServerSet': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetNameServerSet,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.GetNameServerSetRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.NameServerSet.SerializeToString,
+            ),
+            'ListNameServerSets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNameServerSets,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListNameServerSetsRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListNameServerSetsResponse.SerializeToString,
+            ),
+            'UpdateNameServerSet': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateNameServerSet,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.UpdateNameServerSetRequest.FromString,
+                    response_serializer=catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.NameServerSet.SerializeToString,
+            ),
+            'DeleteNameServerSet': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteNameServerSet,
+                    request_deserializer=catalyst_dot_pooldomain_dot_v1_dot_service__pb2.DeleteNameServerSetRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'catalyst.pooldomain.v1.NameServerSetService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('catalyst.pooldomain.v1.NameServerSetService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class NameServerSetService:
+    """Sets of name servers for pools and zones. Changing one is a wish for each zone that uses it. Hosts of a set can never
+    be allocated.
+    Every method may also answer INVALID_ARGUMENT with all field violations, PERMISSION_DENIED ROLE_DENIED, UNAVAILABLE
+    STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED. Writers: sovereign-admin; readers: org-viewer.
+    """
+
+    @staticmethod
+    def CreateNameServerSet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.NameServerSetService/CreateNameServerSet',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.CreateNameServerSetRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.NameServerSet.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetNameServerSet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.NameServerSetService/GetNameServerSet',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.GetNameServerSetRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.NameServerSet.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNameServerSets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.NameServerSetService/ListNameServerSets',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListNameServerSetsRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.ListNameServerSetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateNameServerSet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.NameServerSetService/UpdateNameServerSet',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.UpdateNameServerSetRequest.SerializeToString,
+            catalyst_dot_pooldomain_dot_v1_dot_resources__pb2.NameServerSet.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteNameServerSet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.pooldomain.v1.NameServerSetService/DeleteNameServerSet',
+            catalyst_dot_pooldomain_dot_v1_dot_service__pb2.DeleteNameServerSetRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

@@ -1237,3 +1237,694 @@ class ZoneServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
 def add_ZoneServiceServicer_to_server(servicer: ZoneServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class DelegationServiceStub:
+    """The cut above a zone. It changes by plan: plan, stage and compare, flip, watch, and roll back from the snapshot if
+    the new servers fail. DS leaves the parent before keys do and comes after them. Without a plugin the plan shows what
+    to enter and the parent is watched.
+    Every method may also answer INVALID_ARGUMENT with all field violations, NOT_FOUND ZONE_NOT_FOUND, PERMISSION_DENIED
+    ROLE_DENIED, UNAVAILABLE STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> DelegationServiceAsyncStub: ...
+    GetDelegation: _grpc.UnaryUnaryMultiCallable[_service_pb2.GetDelegationRequest, _resources_pb2.Delegation]
+    """Reads the wish, what each parent server shows, and the snapshot. Role: org-viewer of the owner.
+    Since 0.1.
+    """
+    PlanDelegation: _grpc.UnaryUnaryMultiCallable[_service_pb2.PlanDelegationRequest, _resources_pb2.Plan]
+    """Computes the change of NS, DS and glue and stores it for one hour. Changes nothing at the parent.
+    Errors: INVALID_ARGUMENT NAMESERVERS_INVALID; FAILED_PRECONDITION GLUE_REQUIRED, PROTECTED_RECORD, PARENT_OCCLUDED,
+    PLUGIN_UNAVAILABLE, REGISTRAR_CREDENTIALS_REJECTED, REGISTRAR_ACCESS_NOT_ENTITLED, REGISTRAR_PERMISSION_MISSING,
+    REGISTRAR_IP_NOT_ALLOWED, DOMAIN_NOT_IN_ACCOUNT, DOMAIN_LOCKED; UNIMPLEMENTED REGISTRAR_OPERATION_UNSUPPORTED;
+    UNAVAILABLE REGISTRAR_UNAVAILABLE, REGISTRAR_PROTOCOL_MISMATCH. Role: sovereign-admin, org-admin of the owner.
+    Since 0.1.
+    """
+    ApplyDelegation: _grpc.UnaryUnaryMultiCallable[_service_pb2.ApplyDelegationRequest, _operations_pb2.Operation]
+    """Carries out a delegation plan; the operation ends with the Delegation when every parent server shows it. The parent
+    is read again just before the write.
+    Errors: NOT_FOUND PLAN_NOT_FOUND; ABORTED PLAN_HASH_MISMATCH, PLAN_STALE, ETAG_MISMATCH; FAILED_PRECONDITION
+    PLAN_EXPIRED, PROTECTED_RECORD, NAMESERVER_REJECTED, GLUE_REQUIRED, DOMAIN_LOCKED. Role: as PlanDelegation.
+    Since 0.1.
+    """
+    RollbackDelegation: _grpc.UnaryUnaryMultiCallable[_service_pb2.RollbackDelegationRequest, _operations_pb2.Operation]
+    """Restores NS and DS from the snapshot; the operation ends with the Delegation.
+    Errors: INVALID_ARGUMENT REASON_MISSING; FAILED_PRECONDITION ROLLBACK_WINDOW_CLOSED, PROTECTED_RECORD; ABORTED
+    ETAG_MISMATCH. Role: as PlanDelegation.
+    Since 0.1.
+    """
+    CloseRollbackWindow: _grpc.UnaryUnaryMultiCallable[_service_pb2.CloseRollbackWindowRequest, _resources_pb2.Delegation]
+    """Ends the time in which the snapshot can be restored. Writes the row only; a closed window is fine.
+    Errors: ABORTED ETAG_MISMATCH. Role: as PlanDelegation.
+    Since 0.1.
+    """
+
+@_typing.type_check_only
+class DelegationServiceAsyncStub(DelegationServiceStub):
+    """The cut above a zone. It changes by plan: plan, stage and compare, flip, watch, and roll back from the snapshot if
+    the new servers fail. DS leaves the parent before keys do and comes after them. Without a plugin the plan shows what
+    to enter and the parent is watched.
+    Every method may also answer INVALID_ARGUMENT with all field violations, NOT_FOUND ZONE_NOT_FOUND, PERMISSION_DENIED
+    ROLE_DENIED, UNAVAILABLE STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetDelegation: _aio.UnaryUnaryMultiCallable[_service_pb2.GetDelegationRequest, _resources_pb2.Delegation]  # type: ignore[assignment]
+    """Reads the wish, what each parent server shows, and the snapshot. Role: org-viewer of the owner.
+    Since 0.1.
+    """
+    PlanDelegation: _aio.UnaryUnaryMultiCallable[_service_pb2.PlanDelegationRequest, _resources_pb2.Plan]  # type: ignore[assignment]
+    """Computes the change of NS, DS and glue and stores it for one hour. Changes nothing at the parent.
+    Errors: INVALID_ARGUMENT NAMESERVERS_INVALID; FAILED_PRECONDITION GLUE_REQUIRED, PROTECTED_RECORD, PARENT_OCCLUDED,
+    PLUGIN_UNAVAILABLE, REGISTRAR_CREDENTIALS_REJECTED, REGISTRAR_ACCESS_NOT_ENTITLED, REGISTRAR_PERMISSION_MISSING,
+    REGISTRAR_IP_NOT_ALLOWED, DOMAIN_NOT_IN_ACCOUNT, DOMAIN_LOCKED; UNIMPLEMENTED REGISTRAR_OPERATION_UNSUPPORTED;
+    UNAVAILABLE REGISTRAR_UNAVAILABLE, REGISTRAR_PROTOCOL_MISMATCH. Role: sovereign-admin, org-admin of the owner.
+    Since 0.1.
+    """
+    ApplyDelegation: _aio.UnaryUnaryMultiCallable[_service_pb2.ApplyDelegationRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Carries out a delegation plan; the operation ends with the Delegation when every parent server shows it. The parent
+    is read again just before the write.
+    Errors: NOT_FOUND PLAN_NOT_FOUND; ABORTED PLAN_HASH_MISMATCH, PLAN_STALE, ETAG_MISMATCH; FAILED_PRECONDITION
+    PLAN_EXPIRED, PROTECTED_RECORD, NAMESERVER_REJECTED, GLUE_REQUIRED, DOMAIN_LOCKED. Role: as PlanDelegation.
+    Since 0.1.
+    """
+    RollbackDelegation: _aio.UnaryUnaryMultiCallable[_service_pb2.RollbackDelegationRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Restores NS and DS from the snapshot; the operation ends with the Delegation.
+    Errors: INVALID_ARGUMENT REASON_MISSING; FAILED_PRECONDITION ROLLBACK_WINDOW_CLOSED, PROTECTED_RECORD; ABORTED
+    ETAG_MISMATCH. Role: as PlanDelegation.
+    Since 0.1.
+    """
+    CloseRollbackWindow: _aio.UnaryUnaryMultiCallable[_service_pb2.CloseRollbackWindowRequest, _resources_pb2.Delegation]  # type: ignore[assignment]
+    """Ends the time in which the snapshot can be restored. Writes the row only; a closed window is fine.
+    Errors: ABORTED ETAG_MISMATCH. Role: as PlanDelegation.
+    Since 0.1.
+    """
+
+class DelegationServiceServicer(metaclass=_abc_1.ABCMeta):
+    """The cut above a zone. It changes by plan: plan, stage and compare, flip, watch, and roll back from the snapshot if
+    the new servers fail. DS leaves the parent before keys do and comes after them. Without a plugin the plan shows what
+    to enter and the parent is watched.
+    Every method may also answer INVALID_ARGUMENT with all field violations, NOT_FOUND ZONE_NOT_FOUND, PERMISSION_DENIED
+    ROLE_DENIED, UNAVAILABLE STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED.
+    """
+
+    @_abc_1.abstractmethod
+    def GetDelegation(
+        self,
+        request: _service_pb2.GetDelegationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Delegation, _abc.Awaitable[_resources_pb2.Delegation]]:
+        """Reads the wish, what each parent server shows, and the snapshot. Role: org-viewer of the owner.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def PlanDelegation(
+        self,
+        request: _service_pb2.PlanDelegationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Plan, _abc.Awaitable[_resources_pb2.Plan]]:
+        """Computes the change of NS, DS and glue and stores it for one hour. Changes nothing at the parent.
+        Errors: INVALID_ARGUMENT NAMESERVERS_INVALID; FAILED_PRECONDITION GLUE_REQUIRED, PROTECTED_RECORD, PARENT_OCCLUDED,
+        PLUGIN_UNAVAILABLE, REGISTRAR_CREDENTIALS_REJECTED, REGISTRAR_ACCESS_NOT_ENTITLED, REGISTRAR_PERMISSION_MISSING,
+        REGISTRAR_IP_NOT_ALLOWED, DOMAIN_NOT_IN_ACCOUNT, DOMAIN_LOCKED; UNIMPLEMENTED REGISTRAR_OPERATION_UNSUPPORTED;
+        UNAVAILABLE REGISTRAR_UNAVAILABLE, REGISTRAR_PROTOCOL_MISMATCH. Role: sovereign-admin, org-admin of the owner.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def ApplyDelegation(
+        self,
+        request: _service_pb2.ApplyDelegationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Carries out a delegation plan; the operation ends with the Delegation when every parent server shows it. The parent
+        is read again just before the write.
+        Errors: NOT_FOUND PLAN_NOT_FOUND; ABORTED PLAN_HASH_MISMATCH, PLAN_STALE, ETAG_MISMATCH; FAILED_PRECONDITION
+        PLAN_EXPIRED, PROTECTED_RECORD, NAMESERVER_REJECTED, GLUE_REQUIRED, DOMAIN_LOCKED. Role: as PlanDelegation.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def RollbackDelegation(
+        self,
+        request: _service_pb2.RollbackDelegationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Restores NS and DS from the snapshot; the operation ends with the Delegation.
+        Errors: INVALID_ARGUMENT REASON_MISSING; FAILED_PRECONDITION ROLLBACK_WINDOW_CLOSED, PROTECTED_RECORD; ABORTED
+        ETAG_MISMATCH. Role: as PlanDelegation.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def CloseRollbackWindow(
+        self,
+        request: _service_pb2.CloseRollbackWindowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Delegation, _abc.Awaitable[_resources_pb2.Delegation]]:
+        """Ends the time in which the snapshot can be restored. Writes the row only; a closed window is fine.
+        Errors: ABORTED ETAG_MISMATCH. Role: as PlanDelegation.
+        Since 0.1.
+        """
+
+def add_DelegationServiceServicer_to_server(servicer: DelegationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class RegistrarServiceStub:
+    """Registrars and the accounts at them. A credential goes in once, is sealed, and is in no answer, log or event. A
+    registrar that refuses it is a FAILED_PRECONDITION of the resource and never UNAUTHENTICATED, which is about the
+    caller.
+    Every method may also answer INVALID_ARGUMENT with all field violations, PERMISSION_DENIED ROLE_DENIED, UNAVAILABLE
+    STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED. Another owner's account reads as absent.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> RegistrarServiceAsyncStub: ...
+    ListRegistrars: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListRegistrarsRequest, _service_pb2.ListRegistrarsResponse]
+    """Lists registrars, those whose plugin is missing too with what to install. Role: any signed-in caller.
+    Since 0.1.
+    """
+    GetRegistrar: _grpc.UnaryUnaryMultiCallable[_service_pb2.GetRegistrarRequest, _resources_pb2.Registrar]
+    """Reads a registrar with the schema of its credential.
+    Errors: NOT_FOUND REGISTRAR_NOT_FOUND (metadata `supported`). Role: any signed-in caller.
+    Since 0.1.
+    """
+    CreateRegistrarAccount: _grpc.UnaryUnaryMultiCallable[_service_pb2.CreateRegistrarAccountRequest, _resources_pb2.RegistrarAccount]
+    """Stores an account; the credential is checked against the schema and sealed, its values are not echoed.
+    Errors: NOT_FOUND REGISTRAR_NOT_FOUND; ALREADY_EXISTS REGISTRAR_ACCOUNT_EXISTS; FAILED_PRECONDITION
+    PLUGIN_UNAVAILABLE. Role: sovereign-admin, security-officer, org-admin of the owner.
+    Since 0.1.
+    """
+    GetRegistrarAccount: _grpc.UnaryUnaryMultiCallable[_service_pb2.GetRegistrarAccountRequest, _resources_pb2.RegistrarAccount]
+    """Reads an account without its credential.
+    Errors: NOT_FOUND REGISTRAR_ACCOUNT_NOT_FOUND. Role: as CreateRegistrarAccount.
+    Since 0.1.
+    """
+    ListRegistrarAccounts: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListRegistrarAccountsRequest, _service_pb2.ListRegistrarAccountsResponse]
+    """Lists the accounts that the caller may read, by name. Role: as CreateRegistrarAccount.
+    Since 0.1.
+    """
+    UpdateRegistrarAccount: _grpc.UnaryUnaryMultiCallable[_service_pb2.UpdateRegistrarAccountRequest, _resources_pb2.RegistrarAccount]
+    """Replaces the credential or its reference, as a whole.
+    Errors: NOT_FOUND REGISTRAR_ACCOUNT_NOT_FOUND; ABORTED ETAG_MISMATCH. Role: as CreateRegistrarAccount.
+    Since 0.1.
+    """
+    DeleteRegistrarAccount: _grpc.UnaryUnaryMultiCallable[_service_pb2.DeleteRegistrarAccountRequest, _empty_pb2.Empty]
+    """Deletes an account and its sealed credential.
+    Errors: NOT_FOUND REGISTRAR_ACCOUNT_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION REGISTRAR_ACCOUNT_IN_USE.
+    Role: as CreateRegistrarAccount.
+    Since 0.1.
+    """
+    ValidateRegistrarAccess: _grpc.UnaryUnaryMultiCallable[_service_pb2.ValidateRegistrarAccessRequest, _resources_pb2.RegistrarAccess]
+    """Asks the registrar what a stored account or a credential in hand can do with a domain. A refusal is an answer with
+    reasons; a credential in hand is kept in memory for this call only.
+    Errors: NOT_FOUND REGISTRAR_NOT_FOUND, REGISTRAR_ACCOUNT_NOT_FOUND; FAILED_PRECONDITION PLUGIN_UNAVAILABLE;
+    RESOURCE_EXHAUSTED RATE_LIMITED; UNAVAILABLE REGISTRAR_UNAVAILABLE, REGISTRAR_PROTOCOL_MISMATCH. Role: as
+    CreateRegistrarAccount.
+    Since 0.1.
+    """
+    ReadDelegation: _grpc.UnaryUnaryMultiCallable[_service_pb2.ReadDelegationRequest, _service_pb2.ReadDelegationResponse]
+    """Reads the present delegation of a domain from the registrar.
+    Errors: NOT_FOUND REGISTRAR_ACCOUNT_NOT_FOUND; FAILED_PRECONDITION REGISTRAR_CREDENTIALS_REJECTED,
+    REGISTRAR_ACCESS_NOT_ENTITLED, REGISTRAR_PERMISSION_MISSING, REGISTRAR_IP_NOT_ALLOWED, DOMAIN_NOT_IN_ACCOUNT,
+    PLUGIN_UNAVAILABLE; RESOURCE_EXHAUSTED RATE_LIMITED; UNAVAILABLE REGISTRAR_UNAVAILABLE,
+    REGISTRAR_PROTOCOL_MISMATCH. Role: as CreateRegistrarAccount.
+    Since 0.1.
+    """
+
+@_typing.type_check_only
+class RegistrarServiceAsyncStub(RegistrarServiceStub):
+    """Registrars and the accounts at them. A credential goes in once, is sealed, and is in no answer, log or event. A
+    registrar that refuses it is a FAILED_PRECONDITION of the resource and never UNAUTHENTICATED, which is about the
+    caller.
+    Every method may also answer INVALID_ARGUMENT with all field violations, PERMISSION_DENIED ROLE_DENIED, UNAVAILABLE
+    STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED. Another owner's account reads as absent.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    ListRegistrars: _aio.UnaryUnaryMultiCallable[_service_pb2.ListRegistrarsRequest, _service_pb2.ListRegistrarsResponse]  # type: ignore[assignment]
+    """Lists registrars, those whose plugin is missing too with what to install. Role: any signed-in caller.
+    Since 0.1.
+    """
+    GetRegistrar: _aio.UnaryUnaryMultiCallable[_service_pb2.GetRegistrarRequest, _resources_pb2.Registrar]  # type: ignore[assignment]
+    """Reads a registrar with the schema of its credential.
+    Errors: NOT_FOUND REGISTRAR_NOT_FOUND (metadata `supported`). Role: any signed-in caller.
+    Since 0.1.
+    """
+    CreateRegistrarAccount: _aio.UnaryUnaryMultiCallable[_service_pb2.CreateRegistrarAccountRequest, _resources_pb2.RegistrarAccount]  # type: ignore[assignment]
+    """Stores an account; the credential is checked against the schema and sealed, its values are not echoed.
+    Errors: NOT_FOUND REGISTRAR_NOT_FOUND; ALREADY_EXISTS REGISTRAR_ACCOUNT_EXISTS; FAILED_PRECONDITION
+    PLUGIN_UNAVAILABLE. Role: sovereign-admin, security-officer, org-admin of the owner.
+    Since 0.1.
+    """
+    GetRegistrarAccount: _aio.UnaryUnaryMultiCallable[_service_pb2.GetRegistrarAccountRequest, _resources_pb2.RegistrarAccount]  # type: ignore[assignment]
+    """Reads an account without its credential.
+    Errors: NOT_FOUND REGISTRAR_ACCOUNT_NOT_FOUND. Role: as CreateRegistrarAccount.
+    Since 0.1.
+    """
+    ListRegistrarAccounts: _aio.UnaryUnaryMultiCallable[_service_pb2.ListRegistrarAccountsRequest, _service_pb2.ListRegistrarAccountsResponse]  # type: ignore[assignment]
+    """Lists the accounts that the caller may read, by name. Role: as CreateRegistrarAccount.
+    Since 0.1.
+    """
+    UpdateRegistrarAccount: _aio.UnaryUnaryMultiCallable[_service_pb2.UpdateRegistrarAccountRequest, _resources_pb2.RegistrarAccount]  # type: ignore[assignment]
+    """Replaces the credential or its reference, as a whole.
+    Errors: NOT_FOUND REGISTRAR_ACCOUNT_NOT_FOUND; ABORTED ETAG_MISMATCH. Role: as CreateRegistrarAccount.
+    Since 0.1.
+    """
+    DeleteRegistrarAccount: _aio.UnaryUnaryMultiCallable[_service_pb2.DeleteRegistrarAccountRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes an account and its sealed credential.
+    Errors: NOT_FOUND REGISTRAR_ACCOUNT_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION REGISTRAR_ACCOUNT_IN_USE.
+    Role: as CreateRegistrarAccount.
+    Since 0.1.
+    """
+    ValidateRegistrarAccess: _aio.UnaryUnaryMultiCallable[_service_pb2.ValidateRegistrarAccessRequest, _resources_pb2.RegistrarAccess]  # type: ignore[assignment]
+    """Asks the registrar what a stored account or a credential in hand can do with a domain. A refusal is an answer with
+    reasons; a credential in hand is kept in memory for this call only.
+    Errors: NOT_FOUND REGISTRAR_NOT_FOUND, REGISTRAR_ACCOUNT_NOT_FOUND; FAILED_PRECONDITION PLUGIN_UNAVAILABLE;
+    RESOURCE_EXHAUSTED RATE_LIMITED; UNAVAILABLE REGISTRAR_UNAVAILABLE, REGISTRAR_PROTOCOL_MISMATCH. Role: as
+    CreateRegistrarAccount.
+    Since 0.1.
+    """
+    ReadDelegation: _aio.UnaryUnaryMultiCallable[_service_pb2.ReadDelegationRequest, _service_pb2.ReadDelegationResponse]  # type: ignore[assignment]
+    """Reads the present delegation of a domain from the registrar.
+    Errors: NOT_FOUND REGISTRAR_ACCOUNT_NOT_FOUND; FAILED_PRECONDITION REGISTRAR_CREDENTIALS_REJECTED,
+    REGISTRAR_ACCESS_NOT_ENTITLED, REGISTRAR_PERMISSION_MISSING, REGISTRAR_IP_NOT_ALLOWED, DOMAIN_NOT_IN_ACCOUNT,
+    PLUGIN_UNAVAILABLE; RESOURCE_EXHAUSTED RATE_LIMITED; UNAVAILABLE REGISTRAR_UNAVAILABLE,
+    REGISTRAR_PROTOCOL_MISMATCH. Role: as CreateRegistrarAccount.
+    Since 0.1.
+    """
+
+class RegistrarServiceServicer(metaclass=_abc_1.ABCMeta):
+    """Registrars and the accounts at them. A credential goes in once, is sealed, and is in no answer, log or event. A
+    registrar that refuses it is a FAILED_PRECONDITION of the resource and never UNAUTHENTICATED, which is about the
+    caller.
+    Every method may also answer INVALID_ARGUMENT with all field violations, PERMISSION_DENIED ROLE_DENIED, UNAVAILABLE
+    STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED. Another owner's account reads as absent.
+    """
+
+    @_abc_1.abstractmethod
+    def ListRegistrars(
+        self,
+        request: _service_pb2.ListRegistrarsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.ListRegistrarsResponse, _abc.Awaitable[_service_pb2.ListRegistrarsResponse]]:
+        """Lists registrars, those whose plugin is missing too with what to install. Role: any signed-in caller.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRegistrar(
+        self,
+        request: _service_pb2.GetRegistrarRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Registrar, _abc.Awaitable[_resources_pb2.Registrar]]:
+        """Reads a registrar with the schema of its credential.
+        Errors: NOT_FOUND REGISTRAR_NOT_FOUND (metadata `supported`). Role: any signed-in caller.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateRegistrarAccount(
+        self,
+        request: _service_pb2.CreateRegistrarAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.RegistrarAccount, _abc.Awaitable[_resources_pb2.RegistrarAccount]]:
+        """Stores an account; the credential is checked against the schema and sealed, its values are not echoed.
+        Errors: NOT_FOUND REGISTRAR_NOT_FOUND; ALREADY_EXISTS REGISTRAR_ACCOUNT_EXISTS; FAILED_PRECONDITION
+        PLUGIN_UNAVAILABLE. Role: sovereign-admin, security-officer, org-admin of the owner.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRegistrarAccount(
+        self,
+        request: _service_pb2.GetRegistrarAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.RegistrarAccount, _abc.Awaitable[_resources_pb2.RegistrarAccount]]:
+        """Reads an account without its credential.
+        Errors: NOT_FOUND REGISTRAR_ACCOUNT_NOT_FOUND. Role: as CreateRegistrarAccount.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRegistrarAccounts(
+        self,
+        request: _service_pb2.ListRegistrarAccountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.ListRegistrarAccountsResponse, _abc.Awaitable[_service_pb2.ListRegistrarAccountsResponse]]:
+        """Lists the accounts that the caller may read, by name. Role: as CreateRegistrarAccount.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateRegistrarAccount(
+        self,
+        request: _service_pb2.UpdateRegistrarAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.RegistrarAccount, _abc.Awaitable[_resources_pb2.RegistrarAccount]]:
+        """Replaces the credential or its reference, as a whole.
+        Errors: NOT_FOUND REGISTRAR_ACCOUNT_NOT_FOUND; ABORTED ETAG_MISMATCH. Role: as CreateRegistrarAccount.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteRegistrarAccount(
+        self,
+        request: _service_pb2.DeleteRegistrarAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes an account and its sealed credential.
+        Errors: NOT_FOUND REGISTRAR_ACCOUNT_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION REGISTRAR_ACCOUNT_IN_USE.
+        Role: as CreateRegistrarAccount.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def ValidateRegistrarAccess(
+        self,
+        request: _service_pb2.ValidateRegistrarAccessRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.RegistrarAccess, _abc.Awaitable[_resources_pb2.RegistrarAccess]]:
+        """Asks the registrar what a stored account or a credential in hand can do with a domain. A refusal is an answer with
+        reasons; a credential in hand is kept in memory for this call only.
+        Errors: NOT_FOUND REGISTRAR_NOT_FOUND, REGISTRAR_ACCOUNT_NOT_FOUND; FAILED_PRECONDITION PLUGIN_UNAVAILABLE;
+        RESOURCE_EXHAUSTED RATE_LIMITED; UNAVAILABLE REGISTRAR_UNAVAILABLE, REGISTRAR_PROTOCOL_MISMATCH. Role: as
+        CreateRegistrarAccount.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def ReadDelegation(
+        self,
+        request: _service_pb2.ReadDelegationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.ReadDelegationResponse, _abc.Awaitable[_service_pb2.ReadDelegationResponse]]:
+        """Reads the present delegation of a domain from the registrar.
+        Errors: NOT_FOUND REGISTRAR_ACCOUNT_NOT_FOUND; FAILED_PRECONDITION REGISTRAR_CREDENTIALS_REJECTED,
+        REGISTRAR_ACCESS_NOT_ENTITLED, REGISTRAR_PERMISSION_MISSING, REGISTRAR_IP_NOT_ALLOWED, DOMAIN_NOT_IN_ACCOUNT,
+        PLUGIN_UNAVAILABLE; RESOURCE_EXHAUSTED RATE_LIMITED; UNAVAILABLE REGISTRAR_UNAVAILABLE,
+        REGISTRAR_PROTOCOL_MISMATCH. Role: as CreateRegistrarAccount.
+        Since 0.1.
+        """
+
+def add_RegistrarServiceServicer_to_server(servicer: RegistrarServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class BackendServiceStub:
+    """Places where zones are written. Capabilities are proved by a probe and not taken from the plugin's word. A backend
+    that is down changes conditions of its zones, not the fitness of this daemon.
+    Every method may also answer INVALID_ARGUMENT with all field violations, PERMISSION_DENIED ROLE_DENIED, UNAVAILABLE
+    STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED. Role: sovereign-admin.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> BackendServiceAsyncStub: ...
+    CreateBackend: _grpc.UnaryUnaryMultiCallable[_service_pb2.CreateBackendRequest, _resources_pb2.Backend]
+    """Stores a backend; a first probe follows.
+    Errors: ALREADY_EXISTS BACKEND_EXISTS; FAILED_PRECONDITION PLUGIN_UNAVAILABLE.
+    Since 0.1.
+    """
+    GetBackend: _grpc.UnaryUnaryMultiCallable[_service_pb2.GetBackendRequest, _resources_pb2.Backend]
+    """Reads a backend.
+    Errors: NOT_FOUND BACKEND_NOT_FOUND.
+    Since 0.1.
+    """
+    ListBackends: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListBackendsRequest, _service_pb2.ListBackendsResponse]
+    """Lists backends by name.
+    Since 0.1.
+    """
+    UpdateBackend: _grpc.UnaryUnaryMultiCallable[_service_pb2.UpdateBackendRequest, _resources_pb2.Backend]
+    """Changes configuration, secret or limits; raises `generation`, a probe follows.
+    Errors: NOT_FOUND BACKEND_NOT_FOUND; ABORTED ETAG_MISMATCH.
+    Since 0.1.
+    """
+    DeleteBackend: _grpc.UnaryUnaryMultiCallable[_service_pb2.DeleteBackendRequest, _empty_pb2.Empty]
+    """Deletes a backend that no pool or zone uses. Nothing is removed at the server.
+    Errors: NOT_FOUND BACKEND_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION BACKEND_IN_USE.
+    Since 0.1.
+    """
+    ProbeBackend: _grpc.UnaryUnaryMultiCallable[_service_pb2.ProbeBackendRequest, _resources_pb2.Backend]
+    """Asks for a probe now. Writes the wish only; the result comes with `capabilities`, `probe_time` and the condition
+    BackendReady.
+    Errors: NOT_FOUND BACKEND_NOT_FOUND; ABORTED ETAG_MISMATCH.
+    Since 0.1.
+    """
+
+@_typing.type_check_only
+class BackendServiceAsyncStub(BackendServiceStub):
+    """Places where zones are written. Capabilities are proved by a probe and not taken from the plugin's word. A backend
+    that is down changes conditions of its zones, not the fitness of this daemon.
+    Every method may also answer INVALID_ARGUMENT with all field violations, PERMISSION_DENIED ROLE_DENIED, UNAVAILABLE
+    STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED. Role: sovereign-admin.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    CreateBackend: _aio.UnaryUnaryMultiCallable[_service_pb2.CreateBackendRequest, _resources_pb2.Backend]  # type: ignore[assignment]
+    """Stores a backend; a first probe follows.
+    Errors: ALREADY_EXISTS BACKEND_EXISTS; FAILED_PRECONDITION PLUGIN_UNAVAILABLE.
+    Since 0.1.
+    """
+    GetBackend: _aio.UnaryUnaryMultiCallable[_service_pb2.GetBackendRequest, _resources_pb2.Backend]  # type: ignore[assignment]
+    """Reads a backend.
+    Errors: NOT_FOUND BACKEND_NOT_FOUND.
+    Since 0.1.
+    """
+    ListBackends: _aio.UnaryUnaryMultiCallable[_service_pb2.ListBackendsRequest, _service_pb2.ListBackendsResponse]  # type: ignore[assignment]
+    """Lists backends by name.
+    Since 0.1.
+    """
+    UpdateBackend: _aio.UnaryUnaryMultiCallable[_service_pb2.UpdateBackendRequest, _resources_pb2.Backend]  # type: ignore[assignment]
+    """Changes configuration, secret or limits; raises `generation`, a probe follows.
+    Errors: NOT_FOUND BACKEND_NOT_FOUND; ABORTED ETAG_MISMATCH.
+    Since 0.1.
+    """
+    DeleteBackend: _aio.UnaryUnaryMultiCallable[_service_pb2.DeleteBackendRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a backend that no pool or zone uses. Nothing is removed at the server.
+    Errors: NOT_FOUND BACKEND_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION BACKEND_IN_USE.
+    Since 0.1.
+    """
+    ProbeBackend: _aio.UnaryUnaryMultiCallable[_service_pb2.ProbeBackendRequest, _resources_pb2.Backend]  # type: ignore[assignment]
+    """Asks for a probe now. Writes the wish only; the result comes with `capabilities`, `probe_time` and the condition
+    BackendReady.
+    Errors: NOT_FOUND BACKEND_NOT_FOUND; ABORTED ETAG_MISMATCH.
+    Since 0.1.
+    """
+
+class BackendServiceServicer(metaclass=_abc_1.ABCMeta):
+    """Places where zones are written. Capabilities are proved by a probe and not taken from the plugin's word. A backend
+    that is down changes conditions of its zones, not the fitness of this daemon.
+    Every method may also answer INVALID_ARGUMENT with all field violations, PERMISSION_DENIED ROLE_DENIED, UNAVAILABLE
+    STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED. Role: sovereign-admin.
+    """
+
+    @_abc_1.abstractmethod
+    def CreateBackend(
+        self,
+        request: _service_pb2.CreateBackendRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Backend, _abc.Awaitable[_resources_pb2.Backend]]:
+        """Stores a backend; a first probe follows.
+        Errors: ALREADY_EXISTS BACKEND_EXISTS; FAILED_PRECONDITION PLUGIN_UNAVAILABLE.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def GetBackend(
+        self,
+        request: _service_pb2.GetBackendRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Backend, _abc.Awaitable[_resources_pb2.Backend]]:
+        """Reads a backend.
+        Errors: NOT_FOUND BACKEND_NOT_FOUND.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def ListBackends(
+        self,
+        request: _service_pb2.ListBackendsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.ListBackendsResponse, _abc.Awaitable[_service_pb2.ListBackendsResponse]]:
+        """Lists backends by name.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateBackend(
+        self,
+        request: _service_pb2.UpdateBackendRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Backend, _abc.Awaitable[_resources_pb2.Backend]]:
+        """Changes configuration, secret or limits; raises `generation`, a probe follows.
+        Errors: NOT_FOUND BACKEND_NOT_FOUND; ABORTED ETAG_MISMATCH.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteBackend(
+        self,
+        request: _service_pb2.DeleteBackendRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a backend that no pool or zone uses. Nothing is removed at the server.
+        Errors: NOT_FOUND BACKEND_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION BACKEND_IN_USE.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def ProbeBackend(
+        self,
+        request: _service_pb2.ProbeBackendRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Backend, _abc.Awaitable[_resources_pb2.Backend]]:
+        """Asks for a probe now. Writes the wish only; the result comes with `capabilities`, `probe_time` and the condition
+        BackendReady.
+        Errors: NOT_FOUND BACKEND_NOT_FOUND; ABORTED ETAG_MISMATCH.
+        Since 0.1.
+        """
+
+def add_BackendServiceServicer_to_server(servicer: BackendServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class NameServerSetServiceStub:
+    """Sets of name servers for pools and zones. Changing one is a wish for each zone that uses it. Hosts of a set can never
+    be allocated.
+    Every method may also answer INVALID_ARGUMENT with all field violations, PERMISSION_DENIED ROLE_DENIED, UNAVAILABLE
+    STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED. Writers: sovereign-admin; readers: org-viewer.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> NameServerSetServiceAsyncStub: ...
+    CreateNameServerSet: _grpc.UnaryUnaryMultiCallable[_service_pb2.CreateNameServerSetRequest, _resources_pb2.NameServerSet]
+    """Stores a set.
+    Errors: ALREADY_EXISTS NAME_SERVER_SET_EXISTS; INVALID_ARGUMENT NAMESERVERS_INVALID; FAILED_PRECONDITION
+    GLUE_REQUIRED.
+    Since 0.1.
+    """
+    GetNameServerSet: _grpc.UnaryUnaryMultiCallable[_service_pb2.GetNameServerSetRequest, _resources_pb2.NameServerSet]
+    """Reads a set.
+    Errors: NOT_FOUND NAME_SERVER_SET_NOT_FOUND.
+    Since 0.1.
+    """
+    ListNameServerSets: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListNameServerSetsRequest, _service_pb2.ListNameServerSetsResponse]
+    """Lists sets by name.
+    Since 0.1.
+    """
+    UpdateNameServerSet: _grpc.UnaryUnaryMultiCallable[_service_pb2.UpdateNameServerSetRequest, _resources_pb2.NameServerSet]
+    """Changes a set.
+    Errors: NOT_FOUND NAME_SERVER_SET_NOT_FOUND; ABORTED ETAG_MISMATCH; INVALID_ARGUMENT NAMESERVERS_INVALID;
+    FAILED_PRECONDITION GLUE_REQUIRED.
+    Since 0.1.
+    """
+    DeleteNameServerSet: _grpc.UnaryUnaryMultiCallable[_service_pb2.DeleteNameServerSetRequest, _empty_pb2.Empty]
+    """Deletes a set that no pool or zone uses.
+    Errors: NOT_FOUND NAME_SERVER_SET_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION NAME_SERVER_SET_IN_USE.
+    Since 0.1.
+    """
+
+@_typing.type_check_only
+class NameServerSetServiceAsyncStub(NameServerSetServiceStub):
+    """Sets of name servers for pools and zones. Changing one is a wish for each zone that uses it. Hosts of a set can never
+    be allocated.
+    Every method may also answer INVALID_ARGUMENT with all field violations, PERMISSION_DENIED ROLE_DENIED, UNAVAILABLE
+    STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED. Writers: sovereign-admin; readers: org-viewer.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    CreateNameServerSet: _aio.UnaryUnaryMultiCallable[_service_pb2.CreateNameServerSetRequest, _resources_pb2.NameServerSet]  # type: ignore[assignment]
+    """Stores a set.
+    Errors: ALREADY_EXISTS NAME_SERVER_SET_EXISTS; INVALID_ARGUMENT NAMESERVERS_INVALID; FAILED_PRECONDITION
+    GLUE_REQUIRED.
+    Since 0.1.
+    """
+    GetNameServerSet: _aio.UnaryUnaryMultiCallable[_service_pb2.GetNameServerSetRequest, _resources_pb2.NameServerSet]  # type: ignore[assignment]
+    """Reads a set.
+    Errors: NOT_FOUND NAME_SERVER_SET_NOT_FOUND.
+    Since 0.1.
+    """
+    ListNameServerSets: _aio.UnaryUnaryMultiCallable[_service_pb2.ListNameServerSetsRequest, _service_pb2.ListNameServerSetsResponse]  # type: ignore[assignment]
+    """Lists sets by name.
+    Since 0.1.
+    """
+    UpdateNameServerSet: _aio.UnaryUnaryMultiCallable[_service_pb2.UpdateNameServerSetRequest, _resources_pb2.NameServerSet]  # type: ignore[assignment]
+    """Changes a set.
+    Errors: NOT_FOUND NAME_SERVER_SET_NOT_FOUND; ABORTED ETAG_MISMATCH; INVALID_ARGUMENT NAMESERVERS_INVALID;
+    FAILED_PRECONDITION GLUE_REQUIRED.
+    Since 0.1.
+    """
+    DeleteNameServerSet: _aio.UnaryUnaryMultiCallable[_service_pb2.DeleteNameServerSetRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a set that no pool or zone uses.
+    Errors: NOT_FOUND NAME_SERVER_SET_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION NAME_SERVER_SET_IN_USE.
+    Since 0.1.
+    """
+
+class NameServerSetServiceServicer(metaclass=_abc_1.ABCMeta):
+    """Sets of name servers for pools and zones. Changing one is a wish for each zone that uses it. Hosts of a set can never
+    be allocated.
+    Every method may also answer INVALID_ARGUMENT with all field violations, PERMISSION_DENIED ROLE_DENIED, UNAVAILABLE
+    STORE_UNAVAILABLE; every write INVALID_ARGUMENT REQUEST_ID_REUSED. Writers: sovereign-admin; readers: org-viewer.
+    """
+
+    @_abc_1.abstractmethod
+    def CreateNameServerSet(
+        self,
+        request: _service_pb2.CreateNameServerSetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.NameServerSet, _abc.Awaitable[_resources_pb2.NameServerSet]]:
+        """Stores a set.
+        Errors: ALREADY_EXISTS NAME_SERVER_SET_EXISTS; INVALID_ARGUMENT NAMESERVERS_INVALID; FAILED_PRECONDITION
+        GLUE_REQUIRED.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def GetNameServerSet(
+        self,
+        request: _service_pb2.GetNameServerSetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.NameServerSet, _abc.Awaitable[_resources_pb2.NameServerSet]]:
+        """Reads a set.
+        Errors: NOT_FOUND NAME_SERVER_SET_NOT_FOUND.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def ListNameServerSets(
+        self,
+        request: _service_pb2.ListNameServerSetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.ListNameServerSetsResponse, _abc.Awaitable[_service_pb2.ListNameServerSetsResponse]]:
+        """Lists sets by name.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateNameServerSet(
+        self,
+        request: _service_pb2.UpdateNameServerSetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.NameServerSet, _abc.Awaitable[_resources_pb2.NameServerSet]]:
+        """Changes a set.
+        Errors: NOT_FOUND NAME_SERVER_SET_NOT_FOUND; ABORTED ETAG_MISMATCH; INVALID_ARGUMENT NAMESERVERS_INVALID;
+        FAILED_PRECONDITION GLUE_REQUIRED.
+        Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteNameServerSet(
+        self,
+        request: _service_pb2.DeleteNameServerSetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a set that no pool or zone uses.
+        Errors: NOT_FOUND NAME_SERVER_SET_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION NAME_SERVER_SET_IN_USE.
+        Since 0.1.
+        """
+
+def add_NameServerSetServiceServicer_to_server(servicer: NameServerSetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -271,6 +271,7 @@ class SovereignSpec(_message.Message):
     GITOPS_FIELD_NUMBER: _builtins.int
     DRIFT_FIELD_NUMBER: _builtins.int
     HAND_OFF_FIELD_NUMBER: _builtins.int
+    CLUSTER_DEFAULTS_FIELD_NUMBER: _builtins.int
     keycloak_topology: _builtins.str
     """`per-organization`: a realm server for each Organization; `shared-sovereign`: one for all. Default
     `shared-sovereign`, can never change.
@@ -353,6 +354,12 @@ class SovereignSpec(_message.Message):
     def drift(self) -> Global___DriftPolicy:
         """What is done about drift. Default: report. May change."""
 
+    @_builtins.property
+    def cluster_defaults(self) -> Global___ClusterDefaults:
+        """What the clusters that `topology` expands to have in common. Required with `topology`, refused without; cleared by
+        the expansion, can never change.
+        """
+
     def __init__(
         self,
         *,
@@ -377,14 +384,86 @@ class SovereignSpec(_message.Message):
         gitops: Global___GitOps | None = ...,
         drift: Global___DriftPolicy | None = ...,
         hand_off: _builtins.bool = ...,
+        cluster_defaults: Global___ClusterDefaults | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "air_gap", b"air_gap", "api", b"api", "budget", b"budget", "components", b"components", "domain", b"domain", "drift", b"drift", "failure_policy", b"failure_policy", "gitops", b"gitops", "network", b"network", "organization", b"organization", "release", b"release", "ttl", b"ttl"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "air_gap", b"air_gap", "api", b"api", "budget", b"budget", "cluster_defaults", b"cluster_defaults", "components", b"components", "domain", b"domain", "drift", b"drift", "failure_policy", b"failure_policy", "gitops", b"gitops", "network", b"network", "organization", b"organization", "release", b"release", "ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "air_gap", b"air_gap", "api", b"api", "approvals", b"approvals", "auto_destroy", b"auto_destroy", "budget", b"budget", "clusters", b"clusters", "components", b"components", "domain", b"domain", "drift", b"drift", "failure_policy", b"failure_policy", "gitops", b"gitops", "hand_off", b"hand_off", "keycloak_topology", b"keycloak_topology", "network", b"network", "organization", b"organization", "placement", b"placement", "regions", b"regions", "release", b"release", "topology", b"topology", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "air_gap", b"air_gap", "api", b"api", "approvals", b"approvals", "auto_destroy", b"auto_destroy", "budget", b"budget", "cluster_defaults", b"cluster_defaults", "clusters", b"clusters", "components", b"components", "domain", b"domain", "drift", b"drift", "failure_policy", b"failure_policy", "gitops", b"gitops", "hand_off", b"hand_off", "keycloak_topology", b"keycloak_topology", "network", b"network", "organization", b"organization", "placement", b"placement", "regions", b"regions", "release", b"release", "topology", b"topology", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SovereignSpec: _TypeAlias = SovereignSpec  # noqa: Y015
+
+@_typing.final
+class ClusterDefaults(_message.Message):
+    """What every cluster of an expanded `topology` gets. Each then stands in `clusters` and changes there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class CredentialsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___SecretRef: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___SecretRef | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    ENV_TYPE_FIELD_NUMBER: _builtins.int
+    CREDENTIALS_FIELD_NUMBER: _builtins.int
+    CONTROL_PLANE_FIELD_NUMBER: _builtins.int
+    WORKER_POOLS_FIELD_NUMBER: _builtins.int
+    LOAD_BALANCER_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """Plugin for regions that do not name theirs. Required when one does not."""
+    env_type: _builtins.str
+    """Type of environment: prod, stg, uat, dev or poc. Default prod."""
+    @_builtins.property
+    def credentials(self) -> _containers.MessageMap[_builtins.str, Global___SecretRef]:
+        """Credential by plugin. Each plugin in use needs one."""
+
+    @_builtins.property
+    def control_plane(self) -> Global___ControlPlane:
+        """Control plane. Required."""
+
+    @_builtins.property
+    def worker_pools(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkerPool]:
+        """Pools of workers. Default none."""
+
+    @_builtins.property
+    def load_balancer(self) -> Global___LoadBalancerSpec:
+        """Load balancer. Default: the smallest type of each plugin."""
+
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        env_type: _builtins.str = ...,
+        credentials: _abc.Mapping[_builtins.str, Global___SecretRef] | None = ...,
+        control_plane: Global___ControlPlane | None = ...,
+        worker_pools: _abc.Iterable[Global___WorkerPool] | None = ...,
+        load_balancer: Global___LoadBalancerSpec | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["control_plane", b"control_plane", "load_balancer", b"load_balancer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["control_plane", b"control_plane", "credentials", b"credentials", "env_type", b"env_type", "load_balancer", b"load_balancer", "provider", b"provider", "worker_pools", b"worker_pools"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClusterDefaults: _TypeAlias = ClusterDefaults  # noqa: Y015
 
 @_typing.final
 class Organization(_message.Message):
@@ -3894,3 +3973,2638 @@ class Component(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Component: _TypeAlias = Component  # noqa: Y015
+
+@_typing.final
+class AgentReport(_message.Message):
+    """What an agent tells. Holds no secret but in `command_result.token`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQ_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    SERVER_ID_FIELD_NUMBER: _builtins.int
+    OBSERVED_GENERATION_FIELD_NUMBER: _builtins.int
+    SIMULATED_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    INVENTORY_FIELD_NUMBER: _builtins.int
+    COMPONENTS_FIELD_NUMBER: _builtins.int
+    PROBE_RESULT_FIELD_NUMBER: _builtins.int
+    LOG_LINES_FIELD_NUMBER: _builtins.int
+    COMMAND_RESULT_FIELD_NUMBER: _builtins.int
+    seq: _builtins.int
+    """Number in the life of this agent, from 1 without gaps; by it repeats are dropped."""
+    cluster: _builtins.str
+    """Cluster of the agent, `sovereigns/{sovereign}/clusters/{cluster}`. Required, must be that of its certificate."""
+    server_id: _builtins.str
+    """Id of the server at its cloud. Required, must be that of its certificate."""
+    observed_generation: _builtins.int
+    """Generation of the tree that the cluster has taken over; 0 before the first."""
+    simulated: _builtins.bool
+    """True when a simulated cloud made it."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made, by the server's clock. Kept beside the daemon's own time, never taken for it."""
+
+    @_builtins.property
+    def stage(self) -> Global___AgentStage:
+        """A stage of the first boot."""
+
+    @_builtins.property
+    def heartbeat(self) -> Global___AgentHeartbeat:
+        """Sign of life, every 15 s."""
+
+    @_builtins.property
+    def inventory(self) -> Global___AgentInventory:
+        """What the cluster consists of; whole, after each change and every 5 min."""
+
+    @_builtins.property
+    def components(self) -> Global___AgentComponents:
+        """State of releases; whole after (re)connecting, then what changed."""
+
+    @_builtins.property
+    def probe_result(self) -> Global___AgentProbeResult:
+        """What a probe found."""
+
+    @_builtins.property
+    def log_lines(self) -> Global___AgentLogLines:
+        """Lines from controllers and from the first boot."""
+
+    @_builtins.property
+    def command_result(self) -> Global___AgentCommandResult:
+        """What became of a command."""
+
+    def __init__(
+        self,
+        *,
+        seq: _builtins.int = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        cluster: _builtins.str = ...,
+        server_id: _builtins.str = ...,
+        observed_generation: _builtins.int = ...,
+        simulated: _builtins.bool = ...,
+        stage: Global___AgentStage | None = ...,
+        heartbeat: Global___AgentHeartbeat | None = ...,
+        inventory: Global___AgentInventory | None = ...,
+        components: Global___AgentComponents | None = ...,
+        probe_result: Global___AgentProbeResult | None = ...,
+        log_lines: Global___AgentLogLines | None = ...,
+        command_result: Global___AgentCommandResult | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["command_result", b"command_result", "components", b"components", "heartbeat", b"heartbeat", "inventory", b"inventory", "log_lines", b"log_lines", "probe_result", b"probe_result", "report", b"report", "stage", b"stage", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "command_result", b"command_result", "components", b"components", "heartbeat", b"heartbeat", "inventory", b"inventory", "log_lines", b"log_lines", "observed_generation", b"observed_generation", "probe_result", b"probe_result", "report", b"report", "seq", b"seq", "server_id", b"server_id", "simulated", b"simulated", "stage", b"stage", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_report: _TypeAlias = _typing.Literal["stage", "heartbeat", "inventory", "components", "probe_result", "log_lines", "command_result"]  # noqa: Y015
+    _WhichOneofArgType_report: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_report) -> _WhichOneofReturnType_report | None: ...
+
+Global___AgentReport: _TypeAlias = AgentReport  # noqa: Y015
+
+@_typing.final
+class AgentStage(_message.Message):
+    """One stage of the first boot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AgentStage._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: AgentStage._State.ValueType  # 0
+        """Never sent."""
+        STATE_RUNNING: AgentStage._State.ValueType  # 1
+        """Begun."""
+        STATE_SUCCEEDED: AgentStage._State.ValueType  # 2
+        """Done."""
+        STATE_FAILED: AgentStage._State.ValueType  # 3
+        """Failed; the boot stops here."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """Where it stands."""
+
+    STATE_UNSPECIFIED: AgentStage.State.ValueType  # 0
+    """Never sent."""
+    STATE_RUNNING: AgentStage.State.ValueType  # 1
+    """Begun."""
+    STATE_SUCCEEDED: AgentStage.State.ValueType  # 2
+    """Done."""
+    STATE_FAILED: AgentStage.State.ValueType  # 3
+    """Failed; the boot stops here."""
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    LAST_LINES_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Number of the stage, from 1."""
+    stage: _builtins.str
+    """Slug, e.g. `k3s`."""
+    state: Global___AgentStage.State.ValueType
+    """Where it stands."""
+    message: _builtins.str
+    """Sentence for people."""
+    @_builtins.property
+    def last_lines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """On failure the last lines, at most 100."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        stage: _builtins.str = ...,
+        state: Global___AgentStage.State.ValueType = ...,
+        message: _builtins.str = ...,
+        last_lines: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_lines", b"last_lines", "message", b"message", "number", b"number", "stage", b"stage", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentStage: _TypeAlias = AgentStage  # noqa: Y015
+
+@_typing.final
+class AgentHeartbeat(_message.Message):
+    """Sign of life of a cluster."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    API_HEALTHY_FIELD_NUMBER: _builtins.int
+    VOTING_MEMBERS_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    READY_NODES_FIELD_NUMBER: _builtins.int
+    NODES_FIELD_NUMBER: _builtins.int
+    AGENT_VERSION_FIELD_NUMBER: _builtins.int
+    K3S_VERSION_FIELD_NUMBER: _builtins.int
+    TREE_COMMIT_FIELD_NUMBER: _builtins.int
+    APPLIED_COMMIT_FIELD_NUMBER: _builtins.int
+    SUSPENDED_FIELD_NUMBER: _builtins.int
+    api_healthy: _builtins.bool
+    """Whether the Kubernetes API answers."""
+    voting_members: _builtins.int
+    """Members of etcd that vote."""
+    members: _builtins.int
+    """Members of etcd in all."""
+    ready_nodes: _builtins.int
+    """Nodes that are Ready."""
+    nodes: _builtins.int
+    """Nodes in all."""
+    agent_version: _builtins.str
+    """Version of the agent."""
+    k3s_version: _builtins.str
+    """Version of k3s."""
+    tree_commit: _builtins.str
+    """Commit of the tree that the cluster has pulled; empty before the first."""
+    applied_commit: _builtins.str
+    """Commit that it has applied; empty before the first."""
+    suspended: _builtins.bool
+    """Whether reconciliation is suspended."""
+    def __init__(
+        self,
+        *,
+        api_healthy: _builtins.bool = ...,
+        voting_members: _builtins.int = ...,
+        members: _builtins.int = ...,
+        ready_nodes: _builtins.int = ...,
+        nodes: _builtins.int = ...,
+        agent_version: _builtins.str = ...,
+        k3s_version: _builtins.str = ...,
+        tree_commit: _builtins.str = ...,
+        applied_commit: _builtins.str = ...,
+        suspended: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "api_healthy", b"api_healthy", "applied_commit", b"applied_commit", "k3s_version", b"k3s_version", "members", b"members", "nodes", b"nodes", "ready_nodes", b"ready_nodes", "suspended", b"suspended", "tree_commit", b"tree_commit", "voting_members", b"voting_members"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentHeartbeat: _TypeAlias = AgentHeartbeat  # noqa: Y015
+
+@_typing.final
+class AgentInventory(_message.Message):
+    """What a cluster consists of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ClusterMade(_message.Message):
+        """One resource that the cluster made at its cloud."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KIND_FIELD_NUMBER: _builtins.int
+        ID_FIELD_NUMBER: _builtins.int
+        OBJECT_FIELD_NUMBER: _builtins.int
+        kind: _builtins.str
+        """Kind, e.g. `load_balancer` or `volume`."""
+        id: _builtins.str
+        """Id at the cloud; empty while not known."""
+        object: _builtins.str
+        """Object in the cluster, `{kind}/{namespace}/{name}`."""
+        def __init__(
+            self,
+            *,
+            kind: _builtins.str = ...,
+            id: _builtins.str = ...,
+            object: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "kind", b"kind", "object", b"object"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Claim(_message.Message):
+        """One claim."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KIND_FIELD_NUMBER: _builtins.int
+        NAME_FIELD_NUMBER: _builtins.int
+        EXTERNAL_NAME_FIELD_NUMBER: _builtins.int
+        OBSERVE_ONLY_FIELD_NUMBER: _builtins.int
+        SYNCED_FIELD_NUMBER: _builtins.int
+        MESSAGE_FIELD_NUMBER: _builtins.int
+        kind: _builtins.str
+        """Kind, e.g. `NodePool`."""
+        name: _builtins.str
+        """Name."""
+        external_name: _builtins.str
+        """Id at the cloud by which it adopts."""
+        observe_only: _builtins.bool
+        """True while it only observes."""
+        synced: _builtins.bool
+        """True when what it sees equals what it wishes."""
+        message: _builtins.str
+        """What differs, or why it cannot see."""
+        def __init__(
+            self,
+            *,
+            kind: _builtins.str = ...,
+            name: _builtins.str = ...,
+            external_name: _builtins.str = ...,
+            observe_only: _builtins.bool = ...,
+            synced: _builtins.bool = ...,
+            message: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["external_name", b"external_name", "kind", b"kind", "message", b"message", "name", b"name", "observe_only", b"observe_only", "synced", b"synced"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NODES_FIELD_NUMBER: _builtins.int
+    VCLUSTERS_FIELD_NUMBER: _builtins.int
+    LOAD_BALANCERS_FIELD_NUMBER: _builtins.int
+    PVCS_FIELD_NUMBER: _builtins.int
+    INGRESS_ADDRESSES_FIELD_NUMBER: _builtins.int
+    MADE_FIELD_NUMBER: _builtins.int
+    CLAIMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topology.Node]:
+        """Nodes."""
+
+    @_builtins.property
+    def vclusters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topology.VCluster]:
+        """Virtual clusters."""
+
+    @_builtins.property
+    def load_balancers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topology.LoadBalancer]:
+        """Services of type LoadBalancer with their addresses."""
+
+    @_builtins.property
+    def pvcs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topology.Pvc]:
+        """Persistent volume claims."""
+
+    @_builtins.property
+    def ingress_addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Addresses of the ingress, IPv4 and IPv6."""
+
+    @_builtins.property
+    def made(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentInventory.ClusterMade]:
+        """Resources at the cloud that the cluster itself made, as kind and id; those a destroy must drain."""
+
+    @_builtins.property
+    def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentInventory.Claim]:
+        """Claims of Crossplane and how far each is, for the hand-off."""
+
+    def __init__(
+        self,
+        *,
+        nodes: _abc.Iterable[Global___Topology.Node] | None = ...,
+        vclusters: _abc.Iterable[Global___Topology.VCluster] | None = ...,
+        load_balancers: _abc.Iterable[Global___Topology.LoadBalancer] | None = ...,
+        pvcs: _abc.Iterable[Global___Topology.Pvc] | None = ...,
+        ingress_addresses: _abc.Iterable[_builtins.str] | None = ...,
+        made: _abc.Iterable[Global___AgentInventory.ClusterMade] | None = ...,
+        claims: _abc.Iterable[Global___AgentInventory.Claim] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "ingress_addresses", b"ingress_addresses", "load_balancers", b"load_balancers", "made", b"made", "nodes", b"nodes", "pvcs", b"pvcs", "vclusters", b"vclusters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentInventory: _TypeAlias = AgentInventory  # noqa: Y015
+
+@_typing.final
+class AgentComponents(_message.Message):
+    """State of the releases of a cluster."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Release(_message.Message):
+        """One HelmRelease as the cluster shows it."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        NAME_FIELD_NUMBER: _builtins.int
+        NAMESPACE_FIELD_NUMBER: _builtins.int
+        TARGET_NAMESPACE_FIELD_NUMBER: _builtins.int
+        GENERATION_FIELD_NUMBER: _builtins.int
+        OBSERVED_GENERATION_FIELD_NUMBER: _builtins.int
+        CONDITIONS_FIELD_NUMBER: _builtins.int
+        SUSPENDED_FIELD_NUMBER: _builtins.int
+        VERSION_FIELD_NUMBER: _builtins.int
+        DIGEST_FIELD_NUMBER: _builtins.int
+        INSTALL_FAILURES_FIELD_NUMBER: _builtins.int
+        UPGRADE_FAILURES_FIELD_NUMBER: _builtins.int
+        RETRIES_REMAIN_FIELD_NUMBER: _builtins.int
+        DEPENDS_ON_FIELD_NUMBER: _builtins.int
+        RESOURCE_VERSION_FIELD_NUMBER: _builtins.int
+        name: _builtins.str
+        """Name."""
+        namespace: _builtins.str
+        """Namespace of the object."""
+        target_namespace: _builtins.str
+        """Namespace that it installs to."""
+        generation: _builtins.int
+        """Generation of the object."""
+        observed_generation: _builtins.int
+        """Generation that its controller speaks of."""
+        suspended: _builtins.bool
+        """Whether it is suspended."""
+        version: _builtins.str
+        """Version of the chart last tried."""
+        digest: _builtins.str
+        """Digest of the chart last tried."""
+        install_failures: _builtins.int
+        """Failed installs since the last success."""
+        upgrade_failures: _builtins.int
+        """Failed upgrades since the last success."""
+        retries_remain: _builtins.bool
+        """Whether further retries are to come."""
+        resource_version: _builtins.str
+        """`resourceVersion` of the object."""
+        @_builtins.property
+        def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentComponents.Condition]:
+            """Conditions as they stand there."""
+
+        @_builtins.property
+        def depends_on(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """Releases that it waits for, `{namespace}/{name}`."""
+
+        def __init__(
+            self,
+            *,
+            name: _builtins.str = ...,
+            namespace: _builtins.str = ...,
+            target_namespace: _builtins.str = ...,
+            generation: _builtins.int = ...,
+            observed_generation: _builtins.int = ...,
+            conditions: _abc.Iterable[Global___AgentComponents.Condition] | None = ...,
+            suspended: _builtins.bool = ...,
+            version: _builtins.str = ...,
+            digest: _builtins.str = ...,
+            install_failures: _builtins.int = ...,
+            upgrade_failures: _builtins.int = ...,
+            retries_remain: _builtins.bool = ...,
+            depends_on: _abc.Iterable[_builtins.str] | None = ...,
+            resource_version: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "depends_on", b"depends_on", "digest", b"digest", "generation", b"generation", "install_failures", b"install_failures", "name", b"name", "namespace", b"namespace", "observed_generation", b"observed_generation", "resource_version", b"resource_version", "retries_remain", b"retries_remain", "suspended", b"suspended", "target_namespace", b"target_namespace", "upgrade_failures", b"upgrade_failures", "version", b"version"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Condition(_message.Message):
+        """One condition of a Kubernetes object."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TYPE_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        REASON_FIELD_NUMBER: _builtins.int
+        MESSAGE_FIELD_NUMBER: _builtins.int
+        OBSERVED_GENERATION_FIELD_NUMBER: _builtins.int
+        LAST_TRANSITION_TIME_FIELD_NUMBER: _builtins.int
+        type: _builtins.str
+        """Type."""
+        status: _builtins.str
+        """True, False or Unknown."""
+        reason: _builtins.str
+        """Reason."""
+        message: _builtins.str
+        """Message."""
+        observed_generation: _builtins.int
+        """Generation that it speaks of; 0 where it does not say."""
+        @_builtins.property
+        def last_transition_time(self) -> _timestamp_pb2.Timestamp:
+            """When it took its status."""
+
+        def __init__(
+            self,
+            *,
+            type: _builtins.str = ...,
+            status: _builtins.str = ...,
+            reason: _builtins.str = ...,
+            message: _builtins.str = ...,
+            observed_generation: _builtins.int = ...,
+            last_transition_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["last_transition_time", b"last_transition_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["last_transition_time", b"last_transition_time", "message", b"message", "observed_generation", b"observed_generation", "reason", b"reason", "status", b"status", "type", b"type"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    RELEASES_FIELD_NUMBER: _builtins.int
+    FULL_FIELD_NUMBER: _builtins.int
+    REMOVED_FIELD_NUMBER: _builtins.int
+    full: _builtins.bool
+    """True when these are all; false for what changed since the last report."""
+    @_builtins.property
+    def releases(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentComponents.Release]:
+        """Releases."""
+
+    @_builtins.property
+    def removed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of releases that went."""
+
+    def __init__(
+        self,
+        *,
+        releases: _abc.Iterable[Global___AgentComponents.Release] | None = ...,
+        full: _builtins.bool = ...,
+        removed: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["full", b"full", "releases", b"releases", "removed", b"removed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentComponents: _TypeAlias = AgentComponents  # noqa: Y015
+
+@_typing.final
+class AgentProbeResult(_message.Message):
+    """What a probe found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPONENT_FIELD_NUMBER: _builtins.int
+    PROBE_FIELD_NUMBER: _builtins.int
+    PASSED_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    ELAPSED_FIELD_NUMBER: _builtins.int
+    COMMAND_FIELD_NUMBER: _builtins.int
+    component: _builtins.str
+    """Component that was probed; empty for a check of the cluster."""
+    probe: _builtins.str
+    """Slug of the probe."""
+    passed: _builtins.bool
+    """Whether it passed."""
+    message: _builtins.str
+    """What was seen."""
+    command: _builtins.int
+    """Number of the command that asked; 0 for one made unasked."""
+    @_builtins.property
+    def elapsed(self) -> _duration_pb2.Duration:
+        """How long it took."""
+
+    def __init__(
+        self,
+        *,
+        component: _builtins.str = ...,
+        probe: _builtins.str = ...,
+        passed: _builtins.bool = ...,
+        message: _builtins.str = ...,
+        elapsed: _duration_pb2.Duration | None = ...,
+        command: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "component", b"component", "elapsed", b"elapsed", "message", b"message", "passed", b"passed", "probe", b"probe"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentProbeResult: _TypeAlias = AgentProbeResult  # noqa: Y015
+
+@_typing.final
+class AgentLogLines(_message.Message):
+    """Lines from a cluster."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Line(_message.Message):
+        """One line."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        COMPONENT_FIELD_NUMBER: _builtins.int
+        TIME_FIELD_NUMBER: _builtins.int
+        LEVEL_FIELD_NUMBER: _builtins.int
+        TEXT_FIELD_NUMBER: _builtins.int
+        TRUNCATED_FIELD_NUMBER: _builtins.int
+        component: _builtins.str
+        """Component; empty for the first boot."""
+        level: Global___RunEvent.Level.ValueType
+        """How much it weighs."""
+        text: _builtins.str
+        """Text, at most 1 MiB."""
+        truncated: _builtins.bool
+        """True when it was cut."""
+        @_builtins.property
+        def time(self) -> _timestamp_pb2.Timestamp:
+            """When it was written."""
+
+        def __init__(
+            self,
+            *,
+            component: _builtins.str = ...,
+            time: _timestamp_pb2.Timestamp | None = ...,
+            level: Global___RunEvent.Level.ValueType = ...,
+            text: _builtins.str = ...,
+            truncated: _builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["component", b"component", "level", b"level", "text", b"text", "time", b"time", "truncated", b"truncated"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    LINES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentLogLines.Line]:
+        """Lines, at most 64 KiB together unless it is one."""
+
+    def __init__(
+        self,
+        *,
+        lines: _abc.Iterable[Global___AgentLogLines.Line] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentLogLines: _TypeAlias = AgentLogLines  # noqa: Y015
+
+@_typing.final
+class AgentCommandResult(_message.Message):
+    """What became of a command."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMAND_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    TOKEN_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    CA_BUNDLE_PEM_FIELD_NUMBER: _builtins.int
+    command: _builtins.int
+    """`id` of the command."""
+    done: _builtins.bool
+    """True when it is through; false for a sign of progress."""
+    code: _builtins.str
+    """Why it failed, a stable slug; empty while it has not."""
+    message: _builtins.str
+    """Sentence for people."""
+    token: _builtins.str
+    """What mint_token made. Sealed at once, never logged."""
+    ca_bundle_pem: _builtins.str
+    """Certificates that the Kubernetes API is checked by, PEM; for mint_token."""
+    @_builtins.property
+    def remaining(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Objects that are left, `{kind}/{namespace}/{name}`; for a drain."""
+
+    @_builtins.property
+    def token_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When `token` ends."""
+
+    def __init__(
+        self,
+        *,
+        command: _builtins.int = ...,
+        done: _builtins.bool = ...,
+        code: _builtins.str = ...,
+        message: _builtins.str = ...,
+        remaining: _abc.Iterable[_builtins.str] | None = ...,
+        token: _builtins.str = ...,
+        token_expire_time: _timestamp_pb2.Timestamp | None = ...,
+        ca_bundle_pem: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["token_expire_time", b"token_expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ca_bundle_pem", b"ca_bundle_pem", "code", b"code", "command", b"command", "done", b"done", "message", b"message", "remaining", b"remaining", "token", b"token", "token_expire_time", b"token_expire_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentCommandResult: _TypeAlias = AgentCommandResult  # noqa: Y015
+
+@_typing.final
+class AgentCommand(_message.Message):
+    """What an agent is told to do."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Reconcile(_message.Message):
+        """Reconciliation of one release or of all."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        class _Action:
+            ValueType = _typing.NewType("ValueType", _builtins.int)
+            V: _TypeAlias = ValueType  # noqa: Y015
+
+        class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AgentCommand.Reconcile._Action.ValueType], _builtins.type):
+            DESCRIPTOR: _descriptor.EnumDescriptor
+            ACTION_UNSPECIFIED: AgentCommand.Reconcile._Action.ValueType  # 0
+            """Never sent."""
+            ACTION_RECONCILE: AgentCommand.Reconcile._Action.ValueType  # 1
+            """Look again now."""
+            ACTION_RESET: AgentCommand.Reconcile._Action.ValueType  # 2
+            """Try anew with retries counted from the start."""
+            ACTION_SUSPEND: AgentCommand.Reconcile._Action.ValueType  # 3
+            """Stop reconciling."""
+            ACTION_RESUME: AgentCommand.Reconcile._Action.ValueType  # 4
+            """Go on reconciling."""
+            ACTION_REMOVE_FINALIZERS: AgentCommand.Reconcile._Action.ValueType  # 5
+            """Remove finalizers that did not end, by consent."""
+
+        class Action(_Action, metaclass=_ActionEnumTypeWrapper):
+            """What to do."""
+
+        ACTION_UNSPECIFIED: AgentCommand.Reconcile.Action.ValueType  # 0
+        """Never sent."""
+        ACTION_RECONCILE: AgentCommand.Reconcile.Action.ValueType  # 1
+        """Look again now."""
+        ACTION_RESET: AgentCommand.Reconcile.Action.ValueType  # 2
+        """Try anew with retries counted from the start."""
+        ACTION_SUSPEND: AgentCommand.Reconcile.Action.ValueType  # 3
+        """Stop reconciling."""
+        ACTION_RESUME: AgentCommand.Reconcile.Action.ValueType  # 4
+        """Go on reconciling."""
+        ACTION_REMOVE_FINALIZERS: AgentCommand.Reconcile.Action.ValueType  # 5
+        """Remove finalizers that did not end, by consent."""
+
+        ACTION_FIELD_NUMBER: _builtins.int
+        COMPONENTS_FIELD_NUMBER: _builtins.int
+        OBJECTS_FIELD_NUMBER: _builtins.int
+        action: Global___AgentCommand.Reconcile.Action.ValueType
+        """What to do."""
+        @_builtins.property
+        def components(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """Components; empty for the whole cluster."""
+
+        @_builtins.property
+        def objects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """Objects, `{kind}/{namespace}/{name}`; for REMOVE_FINALIZERS."""
+
+        def __init__(
+            self,
+            *,
+            action: Global___AgentCommand.Reconcile.Action.ValueType = ...,
+            components: _abc.Iterable[_builtins.str] | None = ...,
+            objects: _abc.Iterable[_builtins.str] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "components", b"components", "objects", b"objects"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Drain(_message.Message):
+        """Something to be moved away."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        class _Scope:
+            ValueType = _typing.NewType("ValueType", _builtins.int)
+            V: _TypeAlias = ValueType  # noqa: Y015
+
+        class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AgentCommand.Drain._Scope.ValueType], _builtins.type):
+            DESCRIPTOR: _descriptor.EnumDescriptor
+            SCOPE_UNSPECIFIED: AgentCommand.Drain._Scope.ValueType  # 0
+            """Never sent."""
+            SCOPE_CORDON: AgentCommand.Drain._Scope.ValueType  # 1
+            """Keep new pods off a node."""
+            SCOPE_UNCORDON: AgentCommand.Drain._Scope.ValueType  # 2
+            """Let pods onto it again."""
+            SCOPE_NODE: AgentCommand.Drain._Scope.ValueType  # 3
+            """Move its pods away too."""
+            SCOPE_CLOUD_RESOURCES: AgentCommand.Drain._Scope.ValueType  # 4
+            """All that the cluster made at its cloud: load balancers, volumes, scaled nodes."""
+            SCOPE_AUTOSCALERS: AgentCommand.Drain._Scope.ValueType  # 5
+            """Autoscalers, which shall make nothing more."""
+
+        class Scope(_Scope, metaclass=_ScopeEnumTypeWrapper):
+            """What is drained."""
+
+        SCOPE_UNSPECIFIED: AgentCommand.Drain.Scope.ValueType  # 0
+        """Never sent."""
+        SCOPE_CORDON: AgentCommand.Drain.Scope.ValueType  # 1
+        """Keep new pods off a node."""
+        SCOPE_UNCORDON: AgentCommand.Drain.Scope.ValueType  # 2
+        """Let pods onto it again."""
+        SCOPE_NODE: AgentCommand.Drain.Scope.ValueType  # 3
+        """Move its pods away too."""
+        SCOPE_CLOUD_RESOURCES: AgentCommand.Drain.Scope.ValueType  # 4
+        """All that the cluster made at its cloud: load balancers, volumes, scaled nodes."""
+        SCOPE_AUTOSCALERS: AgentCommand.Drain.Scope.ValueType  # 5
+        """Autoscalers, which shall make nothing more."""
+
+        SCOPE_FIELD_NUMBER: _builtins.int
+        NODE_FIELD_NUMBER: _builtins.int
+        GRACE_PERIOD_FIELD_NUMBER: _builtins.int
+        KEEP_FIELD_NUMBER: _builtins.int
+        scope: Global___AgentCommand.Drain.Scope.ValueType
+        """What is drained."""
+        node: _builtins.str
+        """Node, for the scopes of one."""
+        @_builtins.property
+        def grace_period(self) -> _duration_pb2.Duration:
+            """Time that pods have to end. Default 300 s, at most 3600 s."""
+
+        @_builtins.property
+        def keep(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """Objects that stay, `{kind}/{namespace}/{name}`."""
+
+        def __init__(
+            self,
+            *,
+            scope: Global___AgentCommand.Drain.Scope.ValueType = ...,
+            node: _builtins.str = ...,
+            grace_period: _duration_pb2.Duration | None = ...,
+            keep: _abc.Iterable[_builtins.str] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["grace_period", b"grace_period"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["grace_period", b"grace_period", "keep", b"keep", "node", b"node", "scope", b"scope"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class MintToken(_message.Message):
+        """Access for a person."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        GRANT_FIELD_NUMBER: _builtins.int
+        ROLE_FIELD_NUMBER: _builtins.int
+        TTL_FIELD_NUMBER: _builtins.int
+        REVOKE_FIELD_NUMBER: _builtins.int
+        grant: _builtins.str
+        """`sovereigns/{sovereign}/grants/{grant}`; also the name of what is made in the cluster."""
+        role: _builtins.str
+        """Role in the cluster."""
+        revoke: _builtins.bool
+        """Ends the grant instead."""
+        @_builtins.property
+        def ttl(self) -> _duration_pb2.Duration:
+            """How long it works."""
+
+        def __init__(
+            self,
+            *,
+            grant: _builtins.str = ...,
+            role: _builtins.str = ...,
+            ttl: _duration_pb2.Duration | None = ...,
+            revoke: _builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant", "revoke", b"revoke", "role", b"role", "ttl", b"ttl"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Probe(_message.Message):
+        """A probe."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        COMPONENT_FIELD_NUMBER: _builtins.int
+        PROBE_FIELD_NUMBER: _builtins.int
+        SPEC_FIELD_NUMBER: _builtins.int
+        TIMEOUT_FIELD_NUMBER: _builtins.int
+        component: _builtins.str
+        """Component; empty for a check of the cluster."""
+        probe: _builtins.str
+        """Slug of the probe."""
+        @_builtins.property
+        def spec(self) -> _struct_pb2.Struct:
+            """What it does, by the keys of the data file: check, http, expect, command."""
+
+        @_builtins.property
+        def timeout(self) -> _duration_pb2.Duration:
+            """Longest that it may take. Default 10 min."""
+
+        def __init__(
+            self,
+            *,
+            component: _builtins.str = ...,
+            probe: _builtins.str = ...,
+            spec: _struct_pb2.Struct | None = ...,
+            timeout: _duration_pb2.Duration | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec", "timeout", b"timeout"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["component", b"component", "probe", b"probe", "spec", b"spec", "timeout", b"timeout"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Tree(_message.Message):
+        """What the cluster pulls."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        URL_FIELD_NUMBER: _builtins.int
+        BRANCH_FIELD_NUMBER: _builtins.int
+        PATH_FIELD_NUMBER: _builtins.int
+        COMMIT_FIELD_NUMBER: _builtins.int
+        GENERATION_FIELD_NUMBER: _builtins.int
+        USERNAME_FIELD_NUMBER: _builtins.int
+        PASSWORD_FIELD_NUMBER: _builtins.int
+        url: _builtins.str
+        """Git URL without a credential; empty: unchanged."""
+        branch: _builtins.str
+        """Branch; empty: unchanged."""
+        path: _builtins.str
+        """Folder of the cluster; empty: unchanged."""
+        commit: _builtins.str
+        """Commit that is wished; empty: head of the branch."""
+        generation: _builtins.int
+        """Generation that this commit carries; comes back in reports."""
+        username: _builtins.str
+        """User; empty: unchanged."""
+        password: _builtins.str
+        """Password; empty: unchanged. Reads only."""
+        def __init__(
+            self,
+            *,
+            url: _builtins.str = ...,
+            branch: _builtins.str = ...,
+            path: _builtins.str = ...,
+            commit: _builtins.str = ...,
+            generation: _builtins.int = ...,
+            username: _builtins.str = ...,
+            password: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "commit", b"commit", "generation", b"generation", "password", b"password", "path", b"path", "url", b"url", "username", b"username"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ID_FIELD_NUMBER: _builtins.int
+    ACK_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    RECONCILE_FIELD_NUMBER: _builtins.int
+    DRAIN_FIELD_NUMBER: _builtins.int
+    MINT_TOKEN_FIELD_NUMBER: _builtins.int
+    PROBE_FIELD_NUMBER: _builtins.int
+    TREE_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Number in the life of the cluster, from 1; 0 for a bare acknowledgement. Sent again until its result has come, so
+    the agent does each number once.
+    """
+    ack: _builtins.int
+    """Highest `seq` of reports that is committed."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it loses its sense; absent for never."""
+
+    @_builtins.property
+    def reconcile(self) -> Global___AgentCommand.Reconcile:
+        """Reconcile, or stop doing so."""
+
+    @_builtins.property
+    def drain(self) -> Global___AgentCommand.Drain:
+        """Move something away."""
+
+    @_builtins.property
+    def mint_token(self) -> Global___AgentCommand.MintToken:
+        """Make access for a person, or end it."""
+
+    @_builtins.property
+    def probe(self) -> Global___AgentCommand.Probe:
+        """Probe a component."""
+
+    @_builtins.property
+    def tree(self) -> Global___AgentCommand.Tree:
+        """Pull another tree, commit or credential."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        ack: _builtins.int = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        reconcile: Global___AgentCommand.Reconcile | None = ...,
+        drain: Global___AgentCommand.Drain | None = ...,
+        mint_token: Global___AgentCommand.MintToken | None = ...,
+        probe: Global___AgentCommand.Probe | None = ...,
+        tree: Global___AgentCommand.Tree | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "drain", b"drain", "expire_time", b"expire_time", "mint_token", b"mint_token", "probe", b"probe", "reconcile", b"reconcile", "tree", b"tree"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "command", b"command", "drain", b"drain", "expire_time", b"expire_time", "id", b"id", "mint_token", b"mint_token", "probe", b"probe", "reconcile", b"reconcile", "tree", b"tree"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["reconcile", "drain", "mint_token", "probe", "tree"]  # noqa: Y015
+    _WhichOneofArgType_command: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_command) -> _WhichOneofReturnType_command | None: ...
+
+Global___AgentCommand: _TypeAlias = AgentCommand  # noqa: Y015
+
+@_typing.final
+class Topology(_message.Message):
+    """What was observed of a Sovereign, as a tree."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Status:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Topology._Status.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATUS_UNSPECIFIED: Topology._Status.ValueType  # 0
+        """Never answered."""
+        STATUS_HEALTHY: Topology._Status.ValueType  # 1
+        """It works."""
+        STATUS_DEGRADED: Topology._Status.ValueType  # 2
+        """It works in part."""
+        STATUS_FAILED: Topology._Status.ValueType  # 3
+        """It does not work."""
+        STATUS_PENDING: Topology._Status.ValueType  # 4
+        """It is coming or going."""
+        STATUS_UNKNOWN: Topology._Status.ValueType  # 5
+        """It was not observed, or too long ago."""
+
+    class Status(_Status, metaclass=_StatusEnumTypeWrapper):
+        """How a leaf does."""
+
+    STATUS_UNSPECIFIED: Topology.Status.ValueType  # 0
+    """Never answered."""
+    STATUS_HEALTHY: Topology.Status.ValueType  # 1
+    """It works."""
+    STATUS_DEGRADED: Topology.Status.ValueType  # 2
+    """It works in part."""
+    STATUS_FAILED: Topology.Status.ValueType  # 3
+    """It does not work."""
+    STATUS_PENDING: Topology.Status.ValueType  # 4
+    """It is coming or going."""
+    STATUS_UNKNOWN: Topology.Status.ValueType  # 5
+    """It was not observed, or too long ago."""
+
+    class _Pattern:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _PatternEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Topology._Pattern.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        PATTERN_UNSPECIFIED: Topology._Pattern.ValueType  # 0
+        """Never answered."""
+        PATTERN_SOLO: Topology._Pattern.ValueType  # 1
+        """One cluster with one control plane."""
+        PATTERN_HA_PAIR: Topology._Pattern.ValueType  # 2
+        """One region with redundant control planes."""
+        PATTERN_MULTI_REGION: Topology._Pattern.ValueType  # 3
+        """Several regions."""
+        PATTERN_AIR_GAP: Topology._Pattern.ValueType  # 4
+        """A cluster without the Internet."""
+        PATTERN_UNKNOWN: Topology._Pattern.ValueType  # 5
+        """Too little was observed."""
+
+    class Pattern(_Pattern, metaclass=_PatternEnumTypeWrapper):
+        """Shape, computed from what is there."""
+
+    PATTERN_UNSPECIFIED: Topology.Pattern.ValueType  # 0
+    """Never answered."""
+    PATTERN_SOLO: Topology.Pattern.ValueType  # 1
+    """One cluster with one control plane."""
+    PATTERN_HA_PAIR: Topology.Pattern.ValueType  # 2
+    """One region with redundant control planes."""
+    PATTERN_MULTI_REGION: Topology.Pattern.ValueType  # 3
+    """Several regions."""
+    PATTERN_AIR_GAP: Topology.Pattern.ValueType  # 4
+    """A cluster without the Internet."""
+    PATTERN_UNKNOWN: Topology.Pattern.ValueType  # 5
+    """Too little was observed."""
+
+    @_typing.final
+    class Cloud(_message.Message):
+        """One account at a cloud."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        PROVIDER_FIELD_NUMBER: _builtins.int
+        CREDENTIAL_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+        provider: _builtins.str
+        """Provider."""
+        credential: _builtins.str
+        """`credentials/{credential}`."""
+        status: Global___Topology.Status.ValueType
+        """How it does."""
+        @_builtins.property
+        def observe_time(self) -> _timestamp_pb2.Timestamp:
+            """When it was observed; absent: never."""
+
+        def __init__(
+            self,
+            *,
+            provider: _builtins.str = ...,
+            credential: _builtins.str = ...,
+            status: Global___Topology.Status.ValueType = ...,
+            observe_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["observe_time", b"observe_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential", "observe_time", b"observe_time", "provider", b"provider", "status", b"status"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class RegionNode(_message.Message):
+        """One region."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        PROVIDER_FIELD_NUMBER: _builtins.int
+        REGION_FIELD_NUMBER: _builtins.int
+        CLUSTERS_FIELD_NUMBER: _builtins.int
+        NETWORKS_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+        provider: _builtins.str
+        """Provider."""
+        region: _builtins.str
+        """Region."""
+        status: Global___Topology.Status.ValueType
+        """How it does."""
+        @_builtins.property
+        def clusters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topology.ClusterNode]:
+            """Clusters in it."""
+
+        @_builtins.property
+        def networks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topology.NetworkNode]:
+            """Networks in it."""
+
+        @_builtins.property
+        def observe_time(self) -> _timestamp_pb2.Timestamp:
+            """When it was observed; absent: never."""
+
+        def __init__(
+            self,
+            *,
+            provider: _builtins.str = ...,
+            region: _builtins.str = ...,
+            clusters: _abc.Iterable[Global___Topology.ClusterNode] | None = ...,
+            networks: _abc.Iterable[Global___Topology.NetworkNode] | None = ...,
+            status: Global___Topology.Status.ValueType = ...,
+            observe_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["observe_time", b"observe_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "networks", b"networks", "observe_time", b"observe_time", "provider", b"provider", "region", b"region", "status", b"status"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ClusterNode(_message.Message):
+        """One cluster."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ID_FIELD_NUMBER: _builtins.int
+        VERSION_FIELD_NUMBER: _builtins.int
+        NODE_COUNT_FIELD_NUMBER: _builtins.int
+        VCLUSTERS_FIELD_NUMBER: _builtins.int
+        LOAD_BALANCERS_FIELD_NUMBER: _builtins.int
+        NODE_POOLS_FIELD_NUMBER: _builtins.int
+        NODES_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+        id: _builtins.str
+        """Cluster id."""
+        version: _builtins.str
+        """Version of k3s."""
+        node_count: _builtins.int
+        """Nodes that were seen; absent: not observed."""
+        status: Global___Topology.Status.ValueType
+        """How it does."""
+        @_builtins.property
+        def vclusters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topology.VCluster]:
+            """Virtual clusters."""
+
+        @_builtins.property
+        def load_balancers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topology.LoadBalancer]:
+            """Load balancers."""
+
+        @_builtins.property
+        def node_pools(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topology.NodePool]:
+            """Pools."""
+
+        @_builtins.property
+        def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topology.Node]:
+            """Nodes."""
+
+        @_builtins.property
+        def observe_time(self) -> _timestamp_pb2.Timestamp:
+            """When it was observed; absent: never."""
+
+        def __init__(
+            self,
+            *,
+            id: _builtins.str = ...,
+            version: _builtins.str = ...,
+            node_count: _builtins.int | None = ...,
+            vclusters: _abc.Iterable[Global___Topology.VCluster] | None = ...,
+            load_balancers: _abc.Iterable[Global___Topology.LoadBalancer] | None = ...,
+            node_pools: _abc.Iterable[Global___Topology.NodePool] | None = ...,
+            nodes: _abc.Iterable[Global___Topology.Node] | None = ...,
+            status: Global___Topology.Status.ValueType = ...,
+            observe_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_node_count", b"_node_count", "node_count", b"node_count", "observe_time", b"observe_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_node_count", b"_node_count", "id", b"id", "load_balancers", b"load_balancers", "node_count", b"node_count", "node_pools", b"node_pools", "nodes", b"nodes", "observe_time", b"observe_time", "status", b"status", "vclusters", b"vclusters", "version", b"version"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__node_count: _TypeAlias = _typing.Literal["node_count"]  # noqa: Y015
+        _WhichOneofArgType__node_count: _TypeAlias = _typing.Literal["_node_count", b"_node_count"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__node_count) -> _WhichOneofReturnType__node_count | None: ...
+
+    @_typing.final
+    class VCluster(_message.Message):
+        """One virtual cluster."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ID_FIELD_NUMBER: _builtins.int
+        NAMESPACE_FIELD_NUMBER: _builtins.int
+        ROLE_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+        id: _builtins.str
+        """Name."""
+        namespace: _builtins.str
+        """Namespace on its host."""
+        role: _builtins.str
+        """dmz, rtz, mgt or other."""
+        status: Global___Topology.Status.ValueType
+        """How it does."""
+        @_builtins.property
+        def observe_time(self) -> _timestamp_pb2.Timestamp:
+            """When it was observed; absent: never."""
+
+        def __init__(
+            self,
+            *,
+            id: _builtins.str = ...,
+            namespace: _builtins.str = ...,
+            role: _builtins.str = ...,
+            status: Global___Topology.Status.ValueType = ...,
+            observe_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["observe_time", b"observe_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "namespace", b"namespace", "observe_time", b"observe_time", "role", b"role", "status", b"status"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class LoadBalancer(_message.Message):
+        """One load balancer."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        @_typing.final
+        class TargetHealthEntry(_message.Message):
+            DESCRIPTOR: _descriptor.Descriptor
+
+            KEY_FIELD_NUMBER: _builtins.int
+            VALUE_FIELD_NUMBER: _builtins.int
+            key: _builtins.str
+            value: _builtins.bool
+            def __init__(
+                self,
+                *,
+                key: _builtins.str = ...,
+                value: _builtins.bool = ...,
+            ) -> None: ...
+            _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+            def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+            _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+            def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+            def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+        ID_FIELD_NUMBER: _builtins.int
+        ADDRESSES_FIELD_NUMBER: _builtins.int
+        PORTS_FIELD_NUMBER: _builtins.int
+        TARGET_HEALTH_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+        id: _builtins.str
+        """Name."""
+        status: Global___Topology.Status.ValueType
+        """How it does."""
+        @_builtins.property
+        def addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """Addresses, IPv4 and IPv6."""
+
+        @_builtins.property
+        def ports(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+            """Ports."""
+
+        @_builtins.property
+        def target_health(self) -> _containers.ScalarMap[_builtins.str, _builtins.bool]:
+            """Targets and whether each answers."""
+
+        @_builtins.property
+        def observe_time(self) -> _timestamp_pb2.Timestamp:
+            """When it was observed; absent: never."""
+
+        def __init__(
+            self,
+            *,
+            id: _builtins.str = ...,
+            addresses: _abc.Iterable[_builtins.str] | None = ...,
+            ports: _abc.Iterable[_builtins.int] | None = ...,
+            target_health: _abc.Mapping[_builtins.str, _builtins.bool] | None = ...,
+            status: Global___Topology.Status.ValueType = ...,
+            observe_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["observe_time", b"observe_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "id", b"id", "observe_time", b"observe_time", "ports", b"ports", "status", b"status", "target_health", b"target_health"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class NodePool(_message.Message):
+        """One pool of nodes."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ID_FIELD_NUMBER: _builtins.int
+        ROLE_FIELD_NUMBER: _builtins.int
+        SIZE_FIELD_NUMBER: _builtins.int
+        DESIRED_FIELD_NUMBER: _builtins.int
+        CURRENT_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+        id: _builtins.str
+        """Name."""
+        role: _builtins.str
+        """`control-plane` or `worker`."""
+        size: _builtins.str
+        """Size of its nodes."""
+        desired: _builtins.int
+        """Nodes wished."""
+        current: _builtins.int
+        """Nodes seen; absent: not observed."""
+        status: Global___Topology.Status.ValueType
+        """How it does."""
+        @_builtins.property
+        def observe_time(self) -> _timestamp_pb2.Timestamp:
+            """When it was observed; absent: never."""
+
+        def __init__(
+            self,
+            *,
+            id: _builtins.str = ...,
+            role: _builtins.str = ...,
+            size: _builtins.str = ...,
+            desired: _builtins.int = ...,
+            current: _builtins.int | None = ...,
+            status: Global___Topology.Status.ValueType = ...,
+            observe_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_current", b"_current", "current", b"current", "observe_time", b"observe_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_current", b"_current", "current", b"current", "desired", b"desired", "id", b"id", "observe_time", b"observe_time", "role", b"role", "size", b"size", "status", b"status"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__current: _TypeAlias = _typing.Literal["current"]  # noqa: Y015
+        _WhichOneofArgType__current: _TypeAlias = _typing.Literal["_current", b"_current"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__current) -> _WhichOneofReturnType__current | None: ...
+
+    @_typing.final
+    class Node(_message.Message):
+        """One node."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ID_FIELD_NUMBER: _builtins.int
+        SIZE_FIELD_NUMBER: _builtins.int
+        ROLE_FIELD_NUMBER: _builtins.int
+        IP_FIELD_NUMBER: _builtins.int
+        POOL_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+        SERVER_ID_FIELD_NUMBER: _builtins.int
+        CORDONED_FIELD_NUMBER: _builtins.int
+        CPU_PERCENT_FIELD_NUMBER: _builtins.int
+        MEMORY_PERCENT_FIELD_NUMBER: _builtins.int
+        CREATE_TIME_FIELD_NUMBER: _builtins.int
+        id: _builtins.str
+        """Name."""
+        size: _builtins.str
+        """Size."""
+        role: _builtins.str
+        """`control-plane` or `worker`."""
+        ip: _builtins.str
+        """Private address."""
+        pool: _builtins.str
+        """Pool."""
+        status: Global___Topology.Status.ValueType
+        """How it does."""
+        server_id: _builtins.str
+        """Id of the server at its cloud."""
+        cordoned: _builtins.bool
+        """Whether new pods are kept off."""
+        cpu_percent: _builtins.int
+        """Processor in use in percent; absent: not observed."""
+        memory_percent: _builtins.int
+        """Memory in use in percent; absent: not observed."""
+        @_builtins.property
+        def observe_time(self) -> _timestamp_pb2.Timestamp:
+            """When it was observed; absent: never."""
+
+        @_builtins.property
+        def create_time(self) -> _timestamp_pb2.Timestamp:
+            """When it joined."""
+
+        def __init__(
+            self,
+            *,
+            id: _builtins.str = ...,
+            size: _builtins.str = ...,
+            role: _builtins.str = ...,
+            ip: _builtins.str = ...,
+            pool: _builtins.str = ...,
+            status: Global___Topology.Status.ValueType = ...,
+            observe_time: _timestamp_pb2.Timestamp | None = ...,
+            server_id: _builtins.str = ...,
+            cordoned: _builtins.bool = ...,
+            cpu_percent: _builtins.int | None = ...,
+            memory_percent: _builtins.int | None = ...,
+            create_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_memory_percent", b"_memory_percent", "cpu_percent", b"cpu_percent", "create_time", b"create_time", "memory_percent", b"memory_percent", "observe_time", b"observe_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_memory_percent", b"_memory_percent", "cordoned", b"cordoned", "cpu_percent", b"cpu_percent", "create_time", b"create_time", "id", b"id", "ip", b"ip", "memory_percent", b"memory_percent", "observe_time", b"observe_time", "pool", b"pool", "role", b"role", "server_id", b"server_id", "size", b"size", "status", b"status"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__cpu_percent: _TypeAlias = _typing.Literal["cpu_percent"]  # noqa: Y015
+        _WhichOneofArgType__cpu_percent: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent"]  # noqa: Y015
+        _WhichOneofReturnType__memory_percent: _TypeAlias = _typing.Literal["memory_percent"]  # noqa: Y015
+        _WhichOneofArgType__memory_percent: _TypeAlias = _typing.Literal["_memory_percent", b"_memory_percent"]  # noqa: Y015
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__cpu_percent) -> _WhichOneofReturnType__cpu_percent | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_percent) -> _WhichOneofReturnType__memory_percent | None: ...
+
+    @_typing.final
+    class NetworkNode(_message.Message):
+        """One network."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ID_FIELD_NUMBER: _builtins.int
+        CIDR_FIELD_NUMBER: _builtins.int
+        PEERINGS_FIELD_NUMBER: _builtins.int
+        FIREWALLS_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+        id: _builtins.str
+        """Name."""
+        cidr: _builtins.str
+        """Range."""
+        status: Global___Topology.Status.ValueType
+        """How it does."""
+        @_builtins.property
+        def peerings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topology.Peering]:
+            """Peerings."""
+
+        @_builtins.property
+        def firewalls(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topology.Firewall]:
+            """Firewalls."""
+
+        @_builtins.property
+        def observe_time(self) -> _timestamp_pb2.Timestamp:
+            """When it was observed; absent: never."""
+
+        def __init__(
+            self,
+            *,
+            id: _builtins.str = ...,
+            cidr: _builtins.str = ...,
+            peerings: _abc.Iterable[Global___Topology.Peering] | None = ...,
+            firewalls: _abc.Iterable[Global___Topology.Firewall] | None = ...,
+            status: Global___Topology.Status.ValueType = ...,
+            observe_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["observe_time", b"observe_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["cidr", b"cidr", "firewalls", b"firewalls", "id", b"id", "observe_time", b"observe_time", "peerings", b"peerings", "status", b"status"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Peering(_message.Message):
+        """A link of two networks."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        PAIR_FIELD_NUMBER: _builtins.int
+        SUBNETS_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+        status: Global___Topology.Status.ValueType
+        """How it does."""
+        @_builtins.property
+        def pair(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """Both networks or clusters."""
+
+        @_builtins.property
+        def subnets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """Ranges that reach each other."""
+
+        @_builtins.property
+        def observe_time(self) -> _timestamp_pb2.Timestamp:
+            """When it was observed; absent: never."""
+
+        def __init__(
+            self,
+            *,
+            pair: _abc.Iterable[_builtins.str] | None = ...,
+            subnets: _abc.Iterable[_builtins.str] | None = ...,
+            status: Global___Topology.Status.ValueType = ...,
+            observe_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["observe_time", b"observe_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["observe_time", b"observe_time", "pair", b"pair", "status", b"status", "subnets", b"subnets"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Firewall(_message.Message):
+        """One firewall."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ID_FIELD_NUMBER: _builtins.int
+        RULES_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+        id: _builtins.str
+        """Name."""
+        status: Global___Topology.Status.ValueType
+        """How it does."""
+        @_builtins.property
+        def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topology.Rule]:
+            """Its rules in order."""
+
+        @_builtins.property
+        def observe_time(self) -> _timestamp_pb2.Timestamp:
+            """When it was observed; absent: never."""
+
+        def __init__(
+            self,
+            *,
+            id: _builtins.str = ...,
+            rules: _abc.Iterable[Global___Topology.Rule] | None = ...,
+            status: Global___Topology.Status.ValueType = ...,
+            observe_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["observe_time", b"observe_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "observe_time", b"observe_time", "rules", b"rules", "status", b"status"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Rule(_message.Message):
+        """One rule of a firewall."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        DIRECTION_FIELD_NUMBER: _builtins.int
+        PROTOCOL_FIELD_NUMBER: _builtins.int
+        PORT_FIELD_NUMBER: _builtins.int
+        SOURCES_FIELD_NUMBER: _builtins.int
+        ACTION_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+        direction: _builtins.str
+        """`in` or `out`."""
+        protocol: _builtins.str
+        """`tcp`, `udp` or `icmp`."""
+        port: _builtins.str
+        """Port or range, e.g. `443` or `8000-8100`; empty for icmp."""
+        action: _builtins.str
+        """`accept` or `drop`."""
+        status: Global___Topology.Status.ValueType
+        """How it does."""
+        @_builtins.property
+        def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """Ranges on the other side."""
+
+        @_builtins.property
+        def observe_time(self) -> _timestamp_pb2.Timestamp:
+            """When it was observed; absent: never."""
+
+        def __init__(
+            self,
+            *,
+            direction: _builtins.str = ...,
+            protocol: _builtins.str = ...,
+            port: _builtins.str = ...,
+            sources: _abc.Iterable[_builtins.str] | None = ...,
+            action: _builtins.str = ...,
+            status: Global___Topology.Status.ValueType = ...,
+            observe_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["observe_time", b"observe_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "direction", b"direction", "observe_time", b"observe_time", "port", b"port", "protocol", b"protocol", "sources", b"sources", "status", b"status"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Storage(_message.Message):
+        """What keeps data."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        PVCS_FIELD_NUMBER: _builtins.int
+        BUCKETS_FIELD_NUMBER: _builtins.int
+        VOLUMES_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def pvcs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topology.Pvc]:
+            """Persistent volume claims."""
+
+        @_builtins.property
+        def buckets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topology.Bucket]:
+            """Buckets."""
+
+        @_builtins.property
+        def volumes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topology.Volume]:
+            """Volumes."""
+
+        def __init__(
+            self,
+            *,
+            pvcs: _abc.Iterable[Global___Topology.Pvc] | None = ...,
+            buckets: _abc.Iterable[Global___Topology.Bucket] | None = ...,
+            volumes: _abc.Iterable[Global___Topology.Volume] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "pvcs", b"pvcs", "volumes", b"volumes"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Pvc(_message.Message):
+        """One persistent volume claim."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ID_FIELD_NUMBER: _builtins.int
+        CLUSTER_FIELD_NUMBER: _builtins.int
+        NAMESPACE_FIELD_NUMBER: _builtins.int
+        CAPACITY_BYTES_FIELD_NUMBER: _builtins.int
+        USED_BYTES_FIELD_NUMBER: _builtins.int
+        CLASS_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+        id: _builtins.str
+        """Name."""
+        cluster: _builtins.str
+        """Cluster id."""
+        namespace: _builtins.str
+        """Namespace."""
+        capacity_bytes: _builtins.int
+        """Room in bytes."""
+        used_bytes: _builtins.int
+        """Room in use in bytes; absent: not observed."""
+        status: Global___Topology.Status.ValueType
+        """How it does."""
+        @_builtins.property
+        def observe_time(self) -> _timestamp_pb2.Timestamp:
+            """When it was observed; absent: never."""
+
+        def __init__(
+            self,
+            *,
+            id: _builtins.str = ...,
+            cluster: _builtins.str = ...,
+            namespace: _builtins.str = ...,
+            capacity_bytes: _builtins.int = ...,
+            used_bytes: _builtins.int | None = ...,
+            status: Global___Topology.Status.ValueType = ...,
+            observe_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_used_bytes", b"_used_bytes", "observe_time", b"observe_time", "used_bytes", b"used_bytes"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_used_bytes", b"_used_bytes", "capacity_bytes", b"capacity_bytes", "class", b"class", "cluster", b"cluster", "id", b"id", "namespace", b"namespace", "observe_time", b"observe_time", "status", b"status", "used_bytes", b"used_bytes"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__used_bytes: _TypeAlias = _typing.Literal["used_bytes"]  # noqa: Y015
+        _WhichOneofArgType__used_bytes: _TypeAlias = _typing.Literal["_used_bytes", b"_used_bytes"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__used_bytes) -> _WhichOneofReturnType__used_bytes | None: ...
+
+    @_typing.final
+    class Bucket(_message.Message):
+        """One bucket."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ID_FIELD_NUMBER: _builtins.int
+        ENDPOINT_FIELD_NUMBER: _builtins.int
+        CAPACITY_BYTES_FIELD_NUMBER: _builtins.int
+        USED_BYTES_FIELD_NUMBER: _builtins.int
+        RETENTION_DAYS_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+        id: _builtins.str
+        """Name."""
+        endpoint: _builtins.str
+        """Address."""
+        capacity_bytes: _builtins.int
+        """Room in bytes; absent: no limit."""
+        used_bytes: _builtins.int
+        """Room in use in bytes; absent: not observed."""
+        retention_days: _builtins.int
+        """Days that an object is kept; absent: no end."""
+        status: Global___Topology.Status.ValueType
+        """How it does."""
+        @_builtins.property
+        def observe_time(self) -> _timestamp_pb2.Timestamp:
+            """When it was observed; absent: never."""
+
+        def __init__(
+            self,
+            *,
+            id: _builtins.str = ...,
+            endpoint: _builtins.str = ...,
+            capacity_bytes: _builtins.int | None = ...,
+            used_bytes: _builtins.int | None = ...,
+            retention_days: _builtins.int | None = ...,
+            status: Global___Topology.Status.ValueType = ...,
+            observe_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_capacity_bytes", b"_capacity_bytes", "_retention_days", b"_retention_days", "_used_bytes", b"_used_bytes", "capacity_bytes", b"capacity_bytes", "observe_time", b"observe_time", "retention_days", b"retention_days", "used_bytes", b"used_bytes"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity_bytes", b"_capacity_bytes", "_retention_days", b"_retention_days", "_used_bytes", b"_used_bytes", "capacity_bytes", b"capacity_bytes", "endpoint", b"endpoint", "id", b"id", "observe_time", b"observe_time", "retention_days", b"retention_days", "status", b"status", "used_bytes", b"used_bytes"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__capacity_bytes: _TypeAlias = _typing.Literal["capacity_bytes"]  # noqa: Y015
+        _WhichOneofArgType__capacity_bytes: _TypeAlias = _typing.Literal["_capacity_bytes", b"_capacity_bytes"]  # noqa: Y015
+        _WhichOneofReturnType__retention_days: _TypeAlias = _typing.Literal["retention_days"]  # noqa: Y015
+        _WhichOneofArgType__retention_days: _TypeAlias = _typing.Literal["_retention_days", b"_retention_days"]  # noqa: Y015
+        _WhichOneofReturnType__used_bytes: _TypeAlias = _typing.Literal["used_bytes"]  # noqa: Y015
+        _WhichOneofArgType__used_bytes: _TypeAlias = _typing.Literal["_used_bytes", b"_used_bytes"]  # noqa: Y015
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__capacity_bytes) -> _WhichOneofReturnType__capacity_bytes | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__retention_days) -> _WhichOneofReturnType__retention_days | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__used_bytes) -> _WhichOneofReturnType__used_bytes | None: ...
+
+    @_typing.final
+    class Volume(_message.Message):
+        """One volume."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ID_FIELD_NUMBER: _builtins.int
+        CAPACITY_BYTES_FIELD_NUMBER: _builtins.int
+        ATTACHED_TO_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+        REGION_FIELD_NUMBER: _builtins.int
+        id: _builtins.str
+        """Name."""
+        capacity_bytes: _builtins.int
+        """Room in bytes."""
+        attached_to: _builtins.str
+        """Server or claim that has it; empty for none."""
+        status: Global___Topology.Status.ValueType
+        """How it does."""
+        region: _builtins.str
+        """Region."""
+        @_builtins.property
+        def observe_time(self) -> _timestamp_pb2.Timestamp:
+            """When it was observed; absent: never."""
+
+        def __init__(
+            self,
+            *,
+            id: _builtins.str = ...,
+            capacity_bytes: _builtins.int = ...,
+            attached_to: _builtins.str = ...,
+            status: Global___Topology.Status.ValueType = ...,
+            observe_time: _timestamp_pb2.Timestamp | None = ...,
+            region: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["observe_time", b"observe_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["attached_to", b"attached_to", "capacity_bytes", b"capacity_bytes", "id", b"id", "observe_time", b"observe_time", "region", b"region", "status", b"status"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+    PATTERN_FIELD_NUMBER: _builtins.int
+    CLOUDS_FIELD_NUMBER: _builtins.int
+    REGIONS_FIELD_NUMBER: _builtins.int
+    STORAGE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`sovereigns/{sovereign}/topology`."""
+    revision: _builtins.int
+    """Rises with each change of what is observed."""
+    pattern: Global___Topology.Pattern.ValueType
+    """Shape."""
+    @_builtins.property
+    def observe_time(self) -> _timestamp_pb2.Timestamp:
+        """When anything of it was observed last; absent: never."""
+
+    @_builtins.property
+    def clouds(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topology.Cloud]:
+        """Accounts at clouds."""
+
+    @_builtins.property
+    def regions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topology.RegionNode]:
+        """Regions with what lies in them."""
+
+    @_builtins.property
+    def storage(self) -> Global___Topology.Storage:
+        """What keeps data."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        observe_time: _timestamp_pb2.Timestamp | None = ...,
+        pattern: Global___Topology.Pattern.ValueType = ...,
+        clouds: _abc.Iterable[Global___Topology.Cloud] | None = ...,
+        regions: _abc.Iterable[Global___Topology.RegionNode] | None = ...,
+        storage: Global___Topology.Storage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["observe_time", b"observe_time", "storage", b"storage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clouds", b"clouds", "name", b"name", "observe_time", b"observe_time", "pattern", b"pattern", "regions", b"regions", "revision", b"revision", "storage", b"storage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Topology: _TypeAlias = Topology  # noqa: Y015
+
+@_typing.final
+class DriftReport(_message.Message):
+    """Where the world differs from what was applied."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    DRIFTS_FIELD_NUMBER: _builtins.int
+    UNREACHABLE_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`sovereigns/{sovereign}/drift`."""
+    generation: _builtins.int
+    """Generation that it compared with."""
+    plan: _builtins.str
+    """Plan that would repair it; empty for none."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When it began to look."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it had seen all that it could."""
+
+    @_builtins.property
+    def drifts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Drift]:
+        """Differences; empty when there are none where it could look."""
+
+    @_builtins.property
+    def unreachable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Clusters, regions or services that could not be asked; about them nothing is said."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        drifts: _abc.Iterable[Global___Drift] | None = ...,
+        unreachable: _abc.Iterable[_builtins.str] | None = ...,
+        generation: _builtins.int = ...,
+        plan: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drifts", b"drifts", "end_time", b"end_time", "generation", b"generation", "name", b"name", "plan", b"plan", "start_time", b"start_time", "unreachable", b"unreachable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DriftReport: _TypeAlias = DriftReport  # noqa: Y015
+
+@_typing.final
+class Drift(_message.Message):
+    """One difference."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Drift._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: Drift._Kind.ValueType  # 0
+        """Never answered."""
+        KIND_CHANGED: Drift._Kind.ValueType  # 1
+        """It is there with other values."""
+        KIND_MISSING: Drift._Kind.ValueType  # 2
+        """It is in state or ledger and not in the world."""
+        KIND_UNEXPECTED: Drift._Kind.ValueType  # 3
+        """It carries our labels and nobody here made it."""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+        """How it differs."""
+
+    KIND_UNSPECIFIED: Drift.Kind.ValueType  # 0
+    """Never answered."""
+    KIND_CHANGED: Drift.Kind.ValueType  # 1
+    """It is there with other values."""
+    KIND_MISSING: Drift.Kind.ValueType  # 2
+    """It is in state or ledger and not in the world."""
+    KIND_UNEXPECTED: Drift.Kind.ValueType  # 3
+    """It carries our labels and nobody here made it."""
+
+    KIND_FIELD_NUMBER: _builtins.int
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    RESOURCE_KIND_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    RESOURCE_ID_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    kind: Global___Drift.Kind.ValueType
+    """How it differs."""
+    cluster: _builtins.str
+    """Cluster id; empty for what is shared."""
+    source: _builtins.str
+    """Where it was seen: infrastructure, tree or dns."""
+    resource_kind: _builtins.str
+    """Kind of the resource."""
+    address: _builtins.str
+    """Address in the manager's terms, or the name."""
+    resource_id: _builtins.str
+    """Id at the cloud; empty where none."""
+    message: _builtins.str
+    """Sentence for people."""
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDiff]:
+        """Values that differ, secrets masked."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___Drift.Kind.ValueType = ...,
+        cluster: _builtins.str = ...,
+        source: _builtins.str = ...,
+        resource_kind: _builtins.str = ...,
+        address: _builtins.str = ...,
+        resource_id: _builtins.str = ...,
+        differences: _abc.Iterable[Global___FieldDiff] | None = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "cluster", b"cluster", "differences", b"differences", "kind", b"kind", "message", b"message", "resource_id", b"resource_id", "resource_kind", b"resource_kind", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Drift: _TypeAlias = Drift  # noqa: Y015
+
+@_typing.final
+class DriftMetadata(_message.Message):
+    """Metadata of the operation that DetectDrift answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOVEREIGN_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    FINISHED_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    sovereign: _builtins.str
+    """`sovereigns/{sovereign}`."""
+    finished: _builtins.int
+    """Parts looked at, of `total`."""
+    total: _builtins.int
+    """Parts to look at."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When it began."""
+
+    def __init__(
+        self,
+        *,
+        sovereign: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        finished: _builtins.int = ...,
+        total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finished", b"finished", "sovereign", b"sovereign", "start_time", b"start_time", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DriftMetadata: _TypeAlias = DriftMetadata  # noqa: Y015
+
+@_typing.final
+class Credential(_message.Message):
+    """A secret that somebody gave us, without its value."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    UID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    SCHEMA_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    LAST_CHECK_FIELD_NUMBER: _builtins.int
+    USERS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`credentials/{credential}`. Set at creation."""
+    uid: _builtins.str
+    """UUID4 made at creation."""
+    etag: _builtins.str
+    """Changes with each version and check. With its quotes."""
+    version: _builtins.int
+    """Number of the last event of this aggregate, from 1 without gaps."""
+    kind: _builtins.str
+    """cloud_provider, registry, git or signing_key. Required, can never change."""
+    provider: _builtins.str
+    """Plugin that it is for, e.g. `hetzner`. Required with kind cloud_provider, can never change."""
+    organization: _builtins.str
+    """Slug of the Organization whose key seals it. Default: that of the caller. Can never change."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was stored."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When its record changed last."""
+
+    @_builtins.property
+    def schema(self) -> _struct_pb2.Struct:
+        """JSON Schema of its values, from the plugin's manifest."""
+
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___CredentialVersion]:
+        """Versions, the newest first."""
+
+    @_builtins.property
+    def last_check(self) -> Global___CredentialCheck:
+        """What the provider said last; absent before the first check."""
+
+    @_builtins.property
+    def users(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sovereigns that name it or have resources made with it."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        uid: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        version: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        kind: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        organization: _builtins.str = ...,
+        schema: _struct_pb2.Struct | None = ...,
+        versions: _abc.Iterable[Global___CredentialVersion] | None = ...,
+        last_check: Global___CredentialCheck | None = ...,
+        users: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "last_check", b"last_check", "schema", b"schema", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "etag", b"etag", "kind", b"kind", "last_check", b"last_check", "name", b"name", "organization", b"organization", "provider", b"provider", "schema", b"schema", "uid", b"uid", "update_time", b"update_time", "users", b"users", "version", b"version", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Credential: _TypeAlias = Credential  # noqa: Y015
+
+@_typing.final
+class CredentialVersion(_message.Message):
+    """One version of a credential."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATOR_FIELD_NUMBER: _builtins.int
+    USE_TIME_FIELD_NUMBER: _builtins.int
+    DESTROY_TIME_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Number, from 1."""
+    creator: _builtins.str
+    """Subject of who stored it."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was stored."""
+
+    @_builtins.property
+    def use_time(self) -> _timestamp_pb2.Timestamp:
+        """When a step took it last; absent: never."""
+
+    @_builtins.property
+    def destroy_time(self) -> _timestamp_pb2.Timestamp:
+        """When its value was destroyed; absent while it is there."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        creator: _builtins.str = ...,
+        use_time: _timestamp_pb2.Timestamp | None = ...,
+        destroy_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "destroy_time", b"destroy_time", "use_time", b"use_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "creator", b"creator", "destroy_time", b"destroy_time", "number", b"number", "use_time", b"use_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CredentialVersion: _TypeAlias = CredentialVersion  # noqa: Y015
+
+@_typing.final
+class CredentialCheck(_message.Message):
+    """What a provider said about a credential."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[CredentialCheck._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: CredentialCheck._State.ValueType  # 0
+        """Never answered."""
+        STATE_VALID: CredentialCheck._State.ValueType  # 1
+        """It may do all that is needed."""
+        STATE_READ_ONLY: CredentialCheck._State.ValueType  # 2
+        """It may read only."""
+        STATE_INSUFFICIENT: CredentialCheck._State.ValueType  # 3
+        """It lacks some rights; see `missing`."""
+        STATE_REJECTED: CredentialCheck._State.ValueType  # 4
+        """The provider does not take it."""
+        STATE_UNKNOWN: CredentialCheck._State.ValueType  # 5
+        """The provider could not be asked."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """Outcome."""
+
+    STATE_UNSPECIFIED: CredentialCheck.State.ValueType  # 0
+    """Never answered."""
+    STATE_VALID: CredentialCheck.State.ValueType  # 1
+    """It may do all that is needed."""
+    STATE_READ_ONLY: CredentialCheck.State.ValueType  # 2
+    """It may read only."""
+    STATE_INSUFFICIENT: CredentialCheck.State.ValueType  # 3
+    """It lacks some rights; see `missing`."""
+    STATE_REJECTED: CredentialCheck.State.ValueType  # 4
+    """The provider does not take it."""
+    STATE_UNKNOWN: CredentialCheck.State.ValueType  # 5
+    """The provider could not be asked."""
+
+    STATE_FIELD_NUMBER: _builtins.int
+    CREDENTIAL_VERSION_FIELD_NUMBER: _builtins.int
+    CHECK_TIME_FIELD_NUMBER: _builtins.int
+    RIGHTS_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    QUOTAS_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    REMEDY_FIELD_NUMBER: _builtins.int
+    state: Global___CredentialCheck.State.ValueType
+    """Outcome."""
+    credential_version: _builtins.int
+    """Version that was checked."""
+    message: _builtins.str
+    """Sentence for people."""
+    remedy: _builtins.str
+    """What to do."""
+    @_builtins.property
+    def check_time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    @_builtins.property
+    def rights(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Rights that it has, as the plugin names them."""
+
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Rights that it lacks."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends by the provider's word; absent: not known or never."""
+
+    @_builtins.property
+    def quotas(self) -> _containers.RepeatedCompositeFieldContainer[Global___Quota]:
+        """Limits of the account."""
+
+    def __init__(
+        self,
+        *,
+        state: Global___CredentialCheck.State.ValueType = ...,
+        credential_version: _builtins.int = ...,
+        check_time: _timestamp_pb2.Timestamp | None = ...,
+        rights: _abc.Iterable[_builtins.str] | None = ...,
+        missing: _abc.Iterable[_builtins.str] | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        quotas: _abc.Iterable[Global___Quota] | None = ...,
+        message: _builtins.str = ...,
+        remedy: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check_time", b"check_time", "expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check_time", b"check_time", "credential_version", b"credential_version", "expire_time", b"expire_time", "message", b"message", "missing", b"missing", "quotas", b"quotas", "remedy", b"remedy", "rights", b"rights", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CredentialCheck: _TypeAlias = CredentialCheck  # noqa: Y015
+
+@_typing.final
+class Quota(_message.Message):
+    """One limit of an account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    USED_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """What is limited: servers, networks, load_balancers, volumes, ips or a word of the plugin."""
+    limit: _builtins.int
+    """Most that the account may have; absent: not known."""
+    used: _builtins.int
+    """In use; absent: not known."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        limit: _builtins.int | None = ...,
+        used: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_used", b"_used", "limit", b"limit", "used", b"used"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_used", b"_used", "kind", b"kind", "limit", b"limit", "used", b"used"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__used: _TypeAlias = _typing.Literal["used"]  # noqa: Y015
+    _WhichOneofArgType__used: _TypeAlias = _typing.Literal["_used", b"_used"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__used) -> _WhichOneofReturnType__used | None: ...
+
+Global___Quota: _TypeAlias = Quota  # noqa: Y015
+
+@_typing.final
+class Provider(_message.Message):
+    """A cloud."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    PLUGIN_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    LETTER_FIELD_NUMBER: _builtins.int
+    CREDENTIAL_SCHEMA_FIELD_NUMBER: _builtins.int
+    LOAD_BALANCER_TYPES_FIELD_NUMBER: _builtins.int
+    SIMULATED_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`providers/{provider}`."""
+    display_name: _builtins.str
+    """Name for people."""
+    code: _builtins.str
+    """Code used in names, e.g. `hz`."""
+    letter: _builtins.str
+    """Letter used in names, e.g. `h`."""
+    simulated: _builtins.bool
+    """True when it is simulated."""
+    @_builtins.property
+    def plugin(self) -> _resources_pb2.Plugin:
+        """Plugin that speaks to it; absent where none is installed."""
+
+    @_builtins.property
+    def credential_schema(self) -> _struct_pb2.Struct:
+        """JSON Schema of the credential that it asks for."""
+
+    @_builtins.property
+    def load_balancer_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Types of load balancer, the smallest first."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        plugin: _resources_pb2.Plugin | None = ...,
+        code: _builtins.str = ...,
+        letter: _builtins.str = ...,
+        credential_schema: _struct_pb2.Struct | None = ...,
+        load_balancer_types: _abc.Iterable[_builtins.str] | None = ...,
+        simulated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["credential_schema", b"credential_schema", "plugin", b"plugin"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "credential_schema", b"credential_schema", "display_name", b"display_name", "letter", b"letter", "load_balancer_types", b"load_balancer_types", "name", b"name", "plugin", b"plugin", "simulated", b"simulated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Provider: _TypeAlias = Provider  # noqa: Y015
+
+@_typing.final
+class Region(_message.Message):
+    """A region of a cloud."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    LETTER_FIELD_NUMBER: _builtins.int
+    NETWORK_ZONE_FIELD_NUMBER: _builtins.int
+    OFFERED_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`providers/{provider}/regions/{region}`."""
+    display_name: _builtins.str
+    """City or name for people."""
+    code: _builtins.str
+    """Code used in names, e.g. `fsn`."""
+    letter: _builtins.str
+    """Letter used in names, unique at its provider."""
+    network_zone: _builtins.str
+    """Network zone; empty where the cloud has none."""
+    offered: _builtins.bool
+    """False when the cloud has it and does not sell it."""
+    source: _builtins.str
+    """`live` or `table`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        code: _builtins.str = ...,
+        letter: _builtins.str = ...,
+        network_zone: _builtins.str = ...,
+        offered: _builtins.bool = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "display_name", b"display_name", "letter", b"letter", "name", b"name", "network_zone", b"network_zone", "offered", b"offered", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Region: _TypeAlias = Region  # noqa: Y015
+
+@_typing.final
+class Offer(_message.Message):
+    """A size of server in a region."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    ARCHITECTURE_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    VCPU_FIELD_NUMBER: _builtins.int
+    MEMORY_MIB_FIELD_NUMBER: _builtins.int
+    DISK_GIB_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    IN_STOCK_FIELD_NUMBER: _builtins.int
+    DEPRECATED_FIELD_NUMBER: _builtins.int
+    RECOMMENDED_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    READ_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`providers/{provider}/regions/{region}/offers/{size}`."""
+    size: _builtins.str
+    """Size, e.g. `cpx42`."""
+    architecture: _builtins.str
+    """x86_64 or arm64."""
+    category: _builtins.str
+    """shared-intel, shared-amd, shared-arm, dedicated, general-purpose, compute-optimized or memory-optimized."""
+    vcpu: _builtins.int
+    """Virtual processors."""
+    memory_mib: _builtins.int
+    """Memory in MiB."""
+    disk_gib: _builtins.int
+    """Disk in GiB; absent: chosen apart or not known."""
+    in_stock: _builtins.bool
+    """Whether one can be had now; absent: not known."""
+    deprecated: _builtins.bool
+    """Whether its cloud is phasing it out."""
+    recommended: _builtins.bool
+    """Whether we suggest it."""
+    source: _builtins.str
+    """`live` or `table`."""
+    @_builtins.property
+    def price(self) -> Global___Price:
+        """Price; absent: not known, never free."""
+
+    @_builtins.property
+    def read_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was read."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        size: _builtins.str = ...,
+        architecture: _builtins.str = ...,
+        category: _builtins.str = ...,
+        vcpu: _builtins.int = ...,
+        memory_mib: _builtins.int = ...,
+        disk_gib: _builtins.int | None = ...,
+        price: Global___Price | None = ...,
+        in_stock: _builtins.bool | None = ...,
+        deprecated: _builtins.bool = ...,
+        recommended: _builtins.bool = ...,
+        source: _builtins.str = ...,
+        read_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_disk_gib", b"_disk_gib", "_in_stock", b"_in_stock", "disk_gib", b"disk_gib", "in_stock", b"in_stock", "price", b"price", "read_time", b"read_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_disk_gib", b"_disk_gib", "_in_stock", b"_in_stock", "architecture", b"architecture", "category", b"category", "deprecated", b"deprecated", "disk_gib", b"disk_gib", "in_stock", b"in_stock", "memory_mib", b"memory_mib", "name", b"name", "price", b"price", "read_time", b"read_time", "recommended", b"recommended", "size", b"size", "source", b"source", "vcpu", b"vcpu"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__disk_gib: _TypeAlias = _typing.Literal["disk_gib"]  # noqa: Y015
+    _WhichOneofArgType__disk_gib: _TypeAlias = _typing.Literal["_disk_gib", b"_disk_gib"]  # noqa: Y015
+    _WhichOneofReturnType__in_stock: _TypeAlias = _typing.Literal["in_stock"]  # noqa: Y015
+    _WhichOneofArgType__in_stock: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__disk_gib) -> _WhichOneofReturnType__disk_gib | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__in_stock) -> _WhichOneofReturnType__in_stock | None: ...
+
+Global___Offer: _TypeAlias = Offer  # noqa: Y015
+
+@_typing.final
+class TopologyLayout(_message.Message):
+    """A layout that a Sovereign may take."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LayoutRegion(_message.Message):
+        """One region of a layout."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        CLUSTERS_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def clusters(self) -> _containers.RepeatedCompositeFieldContainer[Global___TopologyLayout.LayoutCluster]:
+            """Its clusters."""
+
+        def __init__(
+            self,
+            *,
+            clusters: _abc.Iterable[Global___TopologyLayout.LayoutCluster] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class LayoutCluster(_message.Message):
+        """One cluster of a layout."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        HOSTS_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def hosts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """Building blocks that share it; the first names it."""
+
+        def __init__(
+            self,
+            *,
+            hosts: _abc.Iterable[_builtins.str] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["hosts", b"hosts"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REGIONS_FIELD_NUMBER: _builtins.int
+    CLUSTERS_FIELD_NUMBER: _builtins.int
+    VCLUSTERS_FIELD_NUMBER: _builtins.int
+    AUDIENCE_FIELD_NUMBER: _builtins.int
+    RECOMMENDED_FIELD_NUMBER: _builtins.int
+    DEFAULT_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELD_NUMBER: _builtins.int
+    AIR_GAP_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`topologies/{topology}`."""
+    clusters: _builtins.int
+    """Number of clusters."""
+    vclusters: _builtins.int
+    """Number of virtual clusters."""
+    audience: _builtins.str
+    """Whom it suits."""
+    recommended: _builtins.bool
+    """Whether we suggest it."""
+    default: _builtins.bool
+    """Whether a wizard takes it when nobody chooses."""
+    hidden: _builtins.bool
+    """Whether lists leave it out."""
+    air_gap: _builtins.bool
+    """True for a layout with the `+air-gap` cluster."""
+    @_builtins.property
+    def regions(self) -> _containers.RepeatedCompositeFieldContainer[Global___TopologyLayout.LayoutRegion]:
+        """Regions, in the order in which a spec names them."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        regions: _abc.Iterable[Global___TopologyLayout.LayoutRegion] | None = ...,
+        clusters: _builtins.int = ...,
+        vclusters: _builtins.int = ...,
+        audience: _builtins.str = ...,
+        recommended: _builtins.bool = ...,
+        default: _builtins.bool = ...,
+        hidden: _builtins.bool = ...,
+        air_gap: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["air_gap", b"air_gap", "audience", b"audience", "clusters", b"clusters", "default", b"default", "hidden", b"hidden", "name", b"name", "recommended", b"recommended", "regions", b"regions", "vclusters", b"vclusters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TopologyLayout: _TypeAlias = TopologyLayout  # noqa: Y015
+
+@_typing.final
+class Grant(_message.Message):
+    """Access that a person got. The access itself is not stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Grant._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: Grant._State.ValueType  # 0
+        """Never answered."""
+        STATE_ACTIVE: Grant._State.ValueType  # 1
+        """It works."""
+        STATE_REVOKING: Grant._State.ValueType  # 2
+        """Its end was asked for, the agent has not confirmed."""
+        STATE_REVOKED: Grant._State.ValueType  # 3
+        """Ended before its time."""
+        STATE_EXPIRED: Grant._State.ValueType  # 4
+        """Its time is over."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """Where it stands."""
+
+    STATE_UNSPECIFIED: Grant.State.ValueType  # 0
+    """Never answered."""
+    STATE_ACTIVE: Grant.State.ValueType  # 1
+    """It works."""
+    STATE_REVOKING: Grant.State.ValueType  # 2
+    """Its end was asked for, the agent has not confirmed."""
+    STATE_REVOKED: Grant.State.ValueType  # 3
+    """Ended before its time."""
+    STATE_EXPIRED: Grant.State.ValueType  # 4
+    """Its time is over."""
+
+    NAME_FIELD_NUMBER: _builtins.int
+    UID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    GRANTEE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    REVOKE_TIME_FIELD_NUMBER: _builtins.int
+    REVOKED_BY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`sovereigns/{sovereign}/grants/{grant}`."""
+    uid: _builtins.str
+    """UUID4 of the grant."""
+    etag: _builtins.str
+    """Changes with `state`. With its quotes."""
+    cluster: _builtins.str
+    """Cluster id."""
+    state: Global___Grant.State.ValueType
+    """Where it stands."""
+    role: _builtins.str
+    """Role in the cluster."""
+    grantee: _builtins.str
+    """Subject of who got it."""
+    reason: _builtins.str
+    """Why it was asked for."""
+    revoked_by: _builtins.str
+    """Subject of who revoked it."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was given."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends by itself."""
+
+    @_builtins.property
+    def revoke_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was revoked; absent while it was not."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        uid: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        cluster: _builtins.str = ...,
+        state: Global___Grant.State.ValueType = ...,
+        role: _builtins.str = ...,
+        grantee: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        revoke_time: _timestamp_pb2.Timestamp | None = ...,
+        revoked_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "revoke_time", b"revoke_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "create_time", b"create_time", "etag", b"etag", "expire_time", b"expire_time", "grantee", b"grantee", "name", b"name", "reason", b"reason", "revoke_time", b"revoke_time", "revoked_by", b"revoked_by", "role", b"role", "state", b"state", "uid", b"uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Grant: _TypeAlias = Grant  # noqa: Y015

@@ -1,0 +1,148 @@
+"""The chassis from outside: a small real daemon over gRPC and NATS."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import httpx
+import pytest
+from catalyst.mesh.v1 import service_pb2 as mesh_pb2
+from catalyst.mesh.v1 import service_pb2_grpc as mesh_grpc
+from catalyst.pooldomain.v1.service_pb2 import GetAllocationRequest, ReserveAllocationRequest
+from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
+from catalyst_mesh import Issuer, explain
+from catalyst_testkit import eventually
+from catalyst_testkit.daemons import RunningDaemon, reason_of, running
+from catalyst_testkit.servers import NatsServer
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from sqlalchemy import select
+
+from .toy import ToySettings, compose, heard
+
+POOL = "pools/omani.works"
+
+
+def wish(label: str = "acme", owner: str = "organizations/one", request_id: str = "") -> ReserveAllocationRequest:
+    return ReserveAllocationRequest(parent=POOL, label=label, owner=owner, request_id=request_id)
+
+
+async def refusal(call: Any) -> Any:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return explain(caught.value)
+
+
+async def told(daemon: RunningDaemon) -> list[str]:
+    async with daemon.daemon.db.read() as sql:
+        return [row.name for row in (await sql.execute(select(heard).order_by(heard.c.number))).all()]
+
+
+async def test_a_retry_gets_the_first_answer_and_has_one_effect(daemon: RunningDaemon) -> None:
+    stub = daemon.stub(AllocationServiceStub)
+    same = wish(request_id=str(uuid4()))
+    answers = await asyncio.gather(*(stub.ReserveAllocation(same) for _ in range(20)))
+    assert {answer.allocation.version for answer in answers} == {1}
+    assert (await stub.ReserveAllocation(wish())).allocation.version == 2
+
+
+async def test_a_request_id_with_another_body_is_refused(daemon: RunningDaemon) -> None:
+    stub, key = daemon.stub(AllocationServiceStub), str(uuid4())
+    await stub.ReserveAllocation(wish(request_id=key))
+    why = await refusal(stub.ReserveAllocation(wish("other", request_id=key)))
+    assert (why.code, why.reason) == ("INVALID_ARGUMENT", "REQUEST_ID_REUSED")
+
+
+async def test_of_50_callers_one_gets_the_name(daemon: RunningDaemon) -> None:
+    calls = (daemon.stub(AllocationServiceStub).ReserveAllocation(wish(owner=f"organizations/o{n}")) for n in range(50))
+    reasons = await asyncio.gather(*(reason_of(call) for call in calls))
+    assert sorted(reasons) == ["NAME_TAKEN"] * 49 + ["OK"]
+
+
+async def test_every_violation_comes_back_at_once(daemon: RunningDaemon) -> None:
+    bad = ReserveAllocationRequest(parent="pools/", label="x" * 2000, request_id="no-uuid")
+    why = await refusal(daemon.stub(AllocationServiceStub).ReserveAllocation(bad))
+    assert why.reason == "REQUEST_INVALID"
+    assert {v.field for v in why.violations} == {"parent", "label", "request_id"}
+
+
+async def test_no_token_and_a_forged_token_are_unauthenticated(daemon: RunningDaemon, tmp_path: Path) -> None:
+    forged = Issuer.open(tmp_path).token("admin", roles=["sovereign-admin"])
+    for token in ("", "rubbish", forged):
+        why = await refusal(daemon.stub(AllocationServiceStub, token=token).ReserveAllocation(wish()))
+        assert (why.code, why.reason) == ("UNAUTHENTICATED", "TOKEN_REJECTED")
+
+
+async def test_an_expired_token_is_unauthenticated(daemon: RunningDaemon) -> None:
+    old = daemon.issuer.token("me", ttl=10, issued_at=1_700_000_000)
+    assert (await refusal(daemon.stub(AllocationServiceStub, token=old).ReserveAllocation(wish()))).code == "UNAUTHENTICATED"
+
+
+async def test_what_the_table_does_not_name_is_denied(daemon: RunningDaemon) -> None:
+    stub = daemon.stub(AllocationServiceStub)
+    assert await reason_of(stub.GetAllocation(GetAllocationRequest(name=f"{POOL}/allocations/acme"))) == "CALL_DENIED"
+
+
+async def test_a_bug_tells_the_caller_its_trace_and_nothing_else(daemon: RunningDaemon) -> None:
+    call = daemon.admin(AllocationServiceStub).GetAllocation(GetAllocationRequest(name=f"{POOL}/allocations/acme"))
+    why = await refusal(call)
+    assert (why.code, why.reason) == ("INTERNAL", "INTERNAL")
+    assert len(why.metadata["trace_id"]) == 32
+    assert "secret" not in why.message
+
+
+async def test_a_daemon_that_states_no_deadline_is_refused(daemon: RunningDaemon) -> None:
+    token = daemon.issuer.token("billing", service="billing")
+    async with grpc.aio.insecure_channel(daemon.target) as channel:
+        call = AllocationServiceStub(channel).ReserveAllocation(wish(), metadata=(("authorization", f"Bearer {token}"),))
+        assert (await refusal(call)).reason == "DEADLINE_REQUIRED"
+
+
+async def test_each_commit_is_told_once_and_in_order(daemon: RunningDaemon) -> None:
+    stub = daemon.stub(AllocationServiceStub)
+    for _ in range(5):
+        await stub.ReserveAllocation(wish())
+    wanted = [f"{POOL}/allocations/acme@{n}" for n in range(1, 6)]
+    await eventually(lambda: _equal(told(daemon), wanted), within=10)
+
+
+async def test_commands_work_while_nats_is_away_and_are_told_later(daemon: RunningDaemon, own_nats: NatsServer) -> None:
+    stub = daemon.stub(AllocationServiceStub)
+    await stub.ReserveAllocation(wish())
+    own_nats.kill()
+    for _ in range(3):
+        await stub.ReserveAllocation(wish())
+    own_nats.start()
+    wanted = [f"{POOL}/allocations/acme@{n}" for n in range(1, 5)]
+    await eventually(lambda: _equal(told(daemon), wanted), within=20)
+
+
+async def test_a_restart_tells_what_was_not_told_before(home: Path, own_nats: NatsServer) -> None:
+    async with running(compose, ToySettings, home, nats_url="nats://127.0.0.1:9") as first:
+        await first.stub(AllocationServiceStub).ReserveAllocation(wish())
+        assert await told(first) == []
+    async with running(compose, ToySettings, home, nats_url=own_nats.url) as second:
+        await eventually(lambda: _equal(told(second), [f"{POOL}/allocations/acme@1"]), within=10)
+
+
+async def test_health_metrics_and_readiness_answer(daemon: RunningDaemon) -> None:
+    async with grpc.aio.insecure_channel(daemon.target) as channel:
+        for name in ("", "catalyst.pooldomain.v1.AllocationService"):
+            answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=name))
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    async with httpx.AsyncClient(base_url=daemon.side) as http:
+        assert (await http.get("/livez")).status_code == 200
+        assert (await http.get("/readyz")).status_code == 200
+        assert "catalyst_outbox_pending" in (await http.get("/metrics")).text
+
+
+async def test_plugins_are_listed_by_every_daemon(daemon: RunningDaemon) -> None:
+    answer = await daemon.stub(mesh_grpc.PluginServiceStub).ListPlugins(mesh_pb2.ListPluginsRequest())
+    assert list(answer.plugins) == []
+
+
+async def _equal(answer: Any, wanted: list[str]) -> bool:
+    got = await answer
+    assert got == wanted
+    return True
