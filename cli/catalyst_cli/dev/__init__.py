@@ -1,0 +1,1 @@
+"""`catalyst dev`: a whole Sovereign factory in one terminal, without root and without containers."""

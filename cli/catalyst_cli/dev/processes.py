@@ -1,0 +1,159 @@
+"""The processes of `catalyst dev`: started in sessions of their own, watched, ended, and found again after a kill -9."""
+
+import asyncio
+import ctypes
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+STOP_WITHIN = 25.0
+"""Seconds from SIGTERM to SIGKILL; a daemon's own bound."""
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class Child:
+    """One process that is kept running until it is stopped."""
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    log: Path
+    process: asyncio.subprocess.Process | None = None
+    restarts: int = 0
+    wanted: bool = True
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+
+class Children:
+    """Starts children, starts them again when they die, and stops them."""
+
+    def __init__(self, record: Path, tell: Callable[[str], None]) -> None:
+        self._record = record
+        self._tell = tell
+        self.all: list[Child] = []
+
+    async def start(self, name: str, argv: Sequence[str], env: Mapping[str, str], log: Path) -> Child:
+        """Start one child and watch it."""
+        child = Child(name, argv, env, log)
+        self.all.append(child)
+        await self._spawn(child)
+        child.task = asyncio.create_task(self._watch(child), name=name)
+        return child
+
+    async def stop(self, names: Sequence[str]) -> None:
+        """SIGTERM to all of `names` at once, SIGKILL to those that do not end."""
+        chosen = [c for c in self.all if c.name in names]
+        for child in chosen:
+            child.wanted = False
+            _signal(child, signal.SIGTERM)
+        await asyncio.gather(*(self._end(child) for child in chosen))
+        self._write()
+
+    def pids(self) -> dict[str, int]:
+        """Process ids by name."""
+        return {c.name: c.process.pid for c in self.all if c.process and c.process.returncode is None}
+
+    async def _spawn(self, child: Child) -> None:
+        child.log.parent.mkdir(parents=True, exist_ok=True)
+        with child.log.open("ab") as log:
+            child.process = await asyncio.create_subprocess_exec(
+                *child.argv,
+                env=dict(child.env),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in the terminal is for us alone
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            )
+        self._write()
+
+    async def _watch(self, child: Child) -> None:
+        pause = 0.2
+        while child.process is not None:
+            code = await child.process.wait()
+            if not child.wanted:
+                return
+            child.restarts += 1
+            self._tell(f"{child.name} ended ({_how(code)}), starting it again; log: {child.log}")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
+            if child.wanted:
+                await self._spawn(child)
+
+    async def _end(self, child: Child) -> None:
+        if child.process is not None:
+            try:
+                await asyncio.wait_for(child.process.wait(), STOP_WITHIN)
+            except TimeoutError:
+                self._tell(f"{child.name} does not end, killing it")
+                _signal(child, signal.SIGKILL)
+                await child.process.wait()
+        if child.task is not None:
+            child.task.cancel()
+            with suppress(asyncio.CancelledError):
+                await child.task
+
+    def _write(self) -> None:
+        rows = []
+        for name, pid in self.pids().items():
+            with suppress(psutil.NoSuchProcess):
+                rows.append({"name": name, "pid": pid, "started": psutil.Process(pid).create_time()})
+        temporary = self._record.with_suffix(".new")
+        temporary.write_text(json.dumps(rows))
+        temporary.replace(self._record)
+
+
+def end_left_over(record: Path) -> list[str]:
+    """End what an earlier dev left when it was killed; the names. A pid that belongs to somebody else now is spared."""
+    try:
+        rows = json.loads(record.read_text())
+    except (OSError, ValueError):
+        return []
+    found = []
+    for row in rows:
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(row["pid"])
+            if abs(process.create_time() - row["started"]) < 0.1:
+                process.terminate()
+                found.append((row["name"], process))
+    _, alive = psutil.wait_procs([process for _, process in found], timeout=STOP_WITHIN)
+    for process in alive:
+        process.kill()
+    record.unlink(missing_ok=True)
+    return [name for name, _ in found]
+
+
+def pss_mib(pids: Sequence[int]) -> float:
+    """Proportional memory of `pids` together, in MiB; resident memory where the system knows no PSS."""
+    total = 0
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            memory = psutil.Process(pid).memory_full_info()
+            total += getattr(memory, "pss", memory.rss)
+    return total / 2**20
+
+
+def _signal(child: Child, number: int) -> None:
+    if child.process is not None and child.process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(child.process.pid, number)
+
+
+def _how(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
+
+
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _die_with_parent() -> None:
+    assert _libc is not None
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

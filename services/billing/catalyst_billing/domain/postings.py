@@ -1,0 +1,122 @@
+"""Which fact is booked how. Nothing else builds transactions.
+
+An amount of zero is left out, and a fact of which nothing is left books nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from . import ledger
+from .ledger import Account, Entry, Kind, OwnerKind, Txn
+from .money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Who keeps the book: the Sovereign on which this daemon runs, and the actor of the posting."""
+
+    sovereign: str
+    actor: str
+
+    def house(self, kind: Kind, currency: str) -> Account:
+        """An account of the Sovereign's own."""
+        return Account(OwnerKind.SOVEREIGN, self.sovereign, kind, currency)
+
+
+def credit_of(org: str, currency: str) -> Account:
+    """The account of a customer's credit."""
+    return Account(OwnerKind.ORG, f"organizations/{org}", Kind.CUSTOMER_CREDIT, currency)
+
+
+def clearing_of(provider: str, currency: str) -> Account:
+    """What a payment provider holds for us."""
+    return Account(OwnerKind.PROVIDER, f"providers/{provider}", Kind.PSP_CLEARING, currency)
+
+
+def voucher_confirmed(books: Books, *, org: str, amount: Money, use: str, voucher: str, order: str, at: datetime) -> Txn:
+    """A voucher became credit: the Sovereign bears its cost."""
+    return Txn(
+        idem_key=f"voucher_use:{use}",
+        kind="voucher_confirmed",
+        booked_at=at,
+        actor=books.actor,
+        reason="voucher",
+        entries=(
+            Entry(books.house(Kind.PROMO_COST, amount.currency), amount),
+            Entry(credit_of(org, amount.currency), -amount),
+        ),
+        order=order,
+        voucher=voucher,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """How an order was met: `total` = `credit` + `card` + `rounding`; `tax` is a part of `total`."""
+
+    order: str
+    org: str
+    sovereign: str
+    provider: str
+    total: Money
+    tax: Money
+    credit: Money
+    card: Money
+    rounding: Money
+
+
+def order_paid(books: Books, fact: Paid, at: datetime) -> Txn | None:
+    """An order was settled, by whatever mix. None: it costs nothing."""
+    currency = fact.total.currency
+    lines = [
+        (credit_of(fact.org, currency), fact.credit),
+        (clearing_of(fact.provider, currency), fact.card),
+        (books.house(Kind.ROUNDING, currency), fact.rounding),
+        (books.house(Kind.DEFERRED_REVENUE, currency), fact.tax - fact.total),
+        (books.house(Kind.TAX_PAYABLE, currency), -fact.tax),
+    ]
+    entries = _without_zeros(lines)
+    if not entries:
+        return None
+    return Txn(
+        idem_key=f"order_paid:{fact.order}",
+        kind="order_paid",
+        booked_at=at,
+        actor=books.actor,
+        reason="order",
+        entries=entries,
+        order=fact.order,
+        sovereign=fact.sovereign or books.sovereign,
+    )
+
+
+def order_refunded(books: Books, paid: Txn, at: datetime) -> Txn:
+    """All of what an order paid goes back to where it came from; nothing of it was earned yet."""
+    return ledger.reverse(
+        paid,
+        idem_key=f"order_refunded:{paid.order}",
+        kind="order_refunded",
+        booked_at=at,
+        actor=books.actor,
+        reason="refund",
+    )
+
+
+def grant_expired(books: Books, *, org: str, grant: str, amount: Money, at: datetime) -> Txn:
+    """Credit that nobody used in time."""
+    return Txn(
+        idem_key=f"grant_expired:{grant}",
+        kind="grant_expired",
+        booked_at=at,
+        actor=books.actor,
+        reason="expiry",
+        entries=(
+            Entry(credit_of(org, amount.currency), amount),
+            Entry(books.house(Kind.BREAKAGE, amount.currency), -amount),
+        ),
+    )
+
+
+def _without_zeros(lines: Sequence[tuple[Account, Money]]) -> tuple[Entry, ...]:
+    return tuple(Entry(account, amount) for account, amount in lines if amount)
