@@ -15,8 +15,19 @@ PACKAGES = {
 }
 CELLS = ("cell-1", "cell-2", "cell-3")
 _OFFSETS = {
-    "gateway": 0, "catalog": 2, "provisioner": 4, "pdm": 6, "continuum": 8, "billing": 10,
-    "nats": 20, "dns": 30, "dns-control": 31, "cell-1": 32, "cell-2": 33, "cell-3": 34, "git": 40,
+    "gateway": 0,
+    "catalog": 2,
+    "provisioner": 4,
+    "pdm": 6,
+    "continuum": 8,
+    "billing": 10,
+    "nats": 20,
+    "dns": 30,
+    "dns-control": 31,
+    "cell-1": 32,
+    "cell-2": 33,
+    "cell-3": 34,
+    "git": 40,
 }  # fmt: skip - reads as a table
 
 

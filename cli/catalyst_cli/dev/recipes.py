@@ -9,7 +9,13 @@ from pathlib import Path
 
 from .layout import CELLS, PACKAGES, Layout
 
-_PEERS = {"CATALOG": "catalog", "PDM": "pdm", "BILLING": "billing", "PROVISIONER": "provisioner", "CONTINUUM": "continuum"}
+_PEERS = {
+    "CATALOG": "catalog",
+    "PDM": "pdm",
+    "BILLING": "billing",
+    "PROVISIONER": "provisioner",
+    "CONTINUUM": "continuum",
+}
 _ASKS = {
     "provisioner": ("CATALOG", "PDM", "BILLING"),
     "billing": ("CATALOG",),
@@ -40,8 +46,16 @@ def nats(layout: Layout, binary: str) -> list[str]:
 def dns(layout: Layout) -> list[str]:
     """Command of the embedded DNS server with the signed tree root, top level, pool."""
     return [
-        *_module("catalyst_dns_embedded"), "serve", "--data", str(layout.dns),
-        "--listen", layout.address("dns"), "--control", layout.address("dns-control"), "--tree", layout.pool,
+        *_module("catalyst_dns_embedded"),
+        "serve",
+        "--data",
+        str(layout.dns),
+        "--listen",
+        layout.address("dns"),
+        "--control",
+        layout.address("dns-control"),
+        "--tree",
+        layout.pool,
     ]  # fmt: skip - options beside their values
 
 
@@ -90,14 +104,19 @@ def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
     return {
         "catalog": {},
         "provisioner": {
-            "REQUIRE_PAID_ORDER": "true", "PUBLIC_URL": layout.address("provisioner"),
-            "GIT_LISTEN": layout.address("git"), "SANDBOX_DIR": str(layout.sandbox), "TIME_SCALE": str(time_scale),
-            "DESTROY_VERIFY_SECONDS": "1", **tree,
+            "REQUIRE_PAID_ORDER": "true",
+            "PUBLIC_URL": layout.address("provisioner"),
+            "GIT_LISTEN": layout.address("git"),
+            "SANDBOX_DIR": str(layout.sandbox),
+            "TIME_SCALE": str(time_scale),
+            "DESTROY_VERIFY_SECONDS": "1",
+            **tree,
         },
         "pdm": {"DNS_CONTROL": layout.address("dns-control"), "DNS_DATA": str(layout.dns), **tree},
         "continuum": {"CELLS": cells, "TSIG_KEY_FILE": str(layout.folder / "cells" / "tsig.key")},
         "billing": {},
-        "gateway": {"DEVELOPMENT": "true", "LOGIN_CODE_FILE": str(layout.tokens / "login-code")},
+        "gateway": {"DEVELOPMENT": "true", "LOGIN_CODE_FILE": str(layout.tokens / "login-code"),
+                    "OPERATOR_TOKEN_FILE": str(layout.tokens / "operator")},
     }[name]  # fmt: skip - one daemon a row
 
 

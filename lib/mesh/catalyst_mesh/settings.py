@@ -10,7 +10,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SHARED = frozenset({"CATALYST_FAILPOINTS", "CATALYST_TRACE_PLUGINS", "CATALYST_REQUIRE_REAL"})
-DAEMONS = ("CATALOG", "PROVISIONER", "PDM", "CONTINUUM", "BILLING", "GATEWAY", "ENVIRONMENT", "DEV")
+DAEMONS = ("CATALOG", "PROVISIONER", "PDM", "CONTINUUM", "BILLING", "GATEWAY", "ENVIRONMENT", "DEV", "CLI")
 
 
 class SettingsFault(SystemExit):

@@ -191,7 +191,7 @@ def _reopen(draft: Draft, step: str, by: str) -> None:
     if run.state in _STOPPED_SHORT or run.paused_step == step:
         _go_on(draft, by)
     else:
-        settle(draft)
+        settle(draft, may_end=run.owner is None)
         if draft.run.state.going:
             draft.wake()
 
@@ -206,6 +206,6 @@ def _go_on(draft: Draft, by: str) -> None:
     draft.change_run(state=state, paused_because="", paused_step="", paused_at=None)
     draft.change_run(takeovers=0, failure=None, finished_at=None)
     draft.tell("run.resumed", data={"by": by})
-    settle(draft)
+    settle(draft, may_end=run.owner is None)
     if not draft.run.state.ended:
         draft.wake()

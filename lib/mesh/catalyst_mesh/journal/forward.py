@@ -127,6 +127,13 @@ def doubt(flow: Flow, names: Iterable[str], now: datetime, *, message: str) -> D
     return draft.decision()
 
 
+def conclude(flow: Flow, now: datetime) -> Decided:
+    """The holder has nothing under way: what a command left for it to conclude is concluded."""
+    draft = Draft(flow, now)
+    settle(draft)
+    return draft.decision()
+
+
 def let_go(flow: Flow, now: datetime) -> Decided:
     """The holder has nothing to do now and releases the run until something is due."""
     draft = Draft(flow, now)

@@ -15,15 +15,18 @@ from .states import Flow, RunState, StepState, StepView, Waits
 _ACTIVE = {StepState.READY, StepState.RUNNING, StepState.IN_DOUBT}
 
 
-def settle(draft: Draft) -> None:
-    """Draw all conclusions from the steps of `draft`."""
+def settle(draft: Draft, *, may_end: bool = True) -> None:
+    """Draw all conclusions from the steps of `draft`.
+
+    may_end   False where another replica holds the run and may be in a call: it draws the last conclusion itself
+    """
     if draft.run.state in {RunState.CANCELLING, RunState.PENDING} or draft.run.state.ended:
         return
     for name in draft.steps:  # in order of needs, so one pass is enough
         _unfold(draft, name)
     states = {step.state for step in draft.steps.values()}
     if all(state.settled for state in states):
-        if not (draft.run.state is RunState.PAUSED and draft.run.paused_step):
+        if may_end and not (draft.run.state is RunState.PAUSED and draft.run.paused_step):
             _finish(draft)
     elif draft.run.state.going:
         waiting = StepState.WAITING in states and not states & _ACTIVE

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
 
-from catalyst_mesh.database import Json, UtcTime
+from ..database import Json, UtcTime
 
 
 @dataclass(frozen=True, slots=True)

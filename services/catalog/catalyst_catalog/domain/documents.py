@@ -30,17 +30,6 @@ class _Loader(yaml.SafeLoader):
         for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self._seen = 0
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        # Called once for each use of an anchor too, so a bomb is counted as it expands.
-        self._seen += 1
-        if self._seen > MOST_NODES:
-            raise Unreadable(f"more than {MOST_NODES} nodes", node.start_mark.line + 1)
-        return super().construct_object(node, deep=deep)
-
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         self.flatten_mapping(node)
         seen: set[str] = set()
@@ -74,18 +63,22 @@ def read(content: bytes) -> dict[str, Any]:
 
 
 def _load(text: str) -> Any:
+    loader = _Loader(text)
     try:
-        node = yaml.compose(text, Loader=_Loader)
-        if node is not None:
-            _measure(node)
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _measure(node)
+        return loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise Unreadable(error.problem or "not YAML", mark.line + 1 if mark else 0) from error
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
-        if isinstance(error, Unreadable):
-            raise
-        raise Unreadable("not YAML" if not isinstance(error, RecursionError) else "nested too deeply") from error
+    except RecursionError as error:
+        raise Unreadable("nested too deeply") from error
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        raise error if isinstance(error, Unreadable) else Unreadable("not YAML") from error
+    finally:
+        loader.dispose()
 
 
 def _measure(root: yaml.Node) -> None:

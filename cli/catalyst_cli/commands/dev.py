@@ -1,0 +1,121 @@
+"""`catalyst dev`: the whole mesh in one terminal."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import psutil
+import typer
+
+from catalyst_cli.context import remember
+from catalyst_cli.dev.layout import Layout
+from catalyst_cli.dev.ports import PortsTaken
+from catalyst_cli.dev.seed import VOUCHER, SeedRefused
+from catalyst_cli.dev.supervisor import AlreadyRunning, Supervisor, Unready, running
+
+STOP_WITHIN = 60
+"""Seconds that `--clean` gives a running dev to stop."""
+
+
+def default_folder() -> Path:
+    """Where dev keeps its data unless told otherwise (XDG Base Directory Specification)."""
+    share = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(share) / "catalyst" / "dev"
+
+
+def dev(
+    port_base: Annotated[int, typer.Option(help="First of the 41 ports that dev uses.", min=1024, max=65000)] = 7400,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder for all data. Default: in your home folder.")] = None,
+    time_scale: Annotated[float, typer.Option(help="1: simulated installs take as long as real ones.", min=0)] = 0.05,
+    clean: Annotated[bool, typer.Option("--clean", help="Stop what runs, delete all data, and end.")] = False,
+    output: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
+) -> None:
+    """Run the whole mesh here: six daemons, NATS, DNS, a simulated cloud, sample data. No root, no containers.
+
+    Ctrl-C stops everything; data stays. A second start in the same folder shows what runs.
+
+    Examples:
+
+        catalyst dev
+
+        catalyst dev --port-base 9400 --data-dir ./dev-data
+
+        catalyst dev --clean
+    """
+    layout = Layout((data_dir or default_folder()).absolute(), port_base)
+    if clean:
+        _clean(layout)
+        return
+
+    def ready(state: dict[str, Any]) -> None:
+        remember(server=state["gateway"], token_file=state["token_file"])
+        _show(state, output)
+
+    try:
+        asyncio.run(Supervisor(layout, _tell, time_scale).run(ready))
+    except AlreadyRunning as other:
+        _tell("catalyst dev runs already")
+        _show(other.state, output)
+    except PortsTaken as taken:
+        for part, port, holder in taken.clashes:
+            _tell(f"port {port} ({part}) is held by {holder}")
+        _tell(f"nothing was started; next: catalyst dev --port-base {port_base + 1000}")
+        raise typer.Exit(1) from taken
+    except (Unready, SeedRefused) as error:
+        _tell(f"dev did not come up: {error}")
+        _tell(f"next: read the logs in {layout.logs}, or begin anew with `catalyst dev --clean`")
+        raise typer.Exit(1) from error
+
+
+def _clean(layout: Layout) -> None:
+    state = running(layout)
+    if state is not None and "pid" in state:
+        process = psutil.Process(state["pid"])
+        process.send_signal(signal.SIGTERM)
+        process.wait(STOP_WITHIN)
+    elif not layout.lock.exists() and layout.folder.exists() and any(layout.folder.iterdir()):
+        _tell(f"{layout.folder} holds no data of catalyst dev; nothing was deleted")
+        raise typer.Exit(1)
+    if layout.sandbox.exists():
+        import catalyst_cloud_sandbox
+
+        catalyst_cloud_sandbox.power_off(layout.sandbox)
+    shutil.rmtree(layout.folder, ignore_errors=True)
+    _tell(f"deleted {layout.folder}")
+
+
+def _show(state: dict[str, Any], output: str) -> None:
+    if output == "json":
+        print(json.dumps(state))
+        sys.stdout.flush()
+        return
+    if state.get("starting"):
+        print(f"it is still starting in {state['folder']}")
+        return
+    code = Path(state["login_code_file"]).read_text().strip()
+    lines = [
+        f"Catalyst is up ({state['start_seconds']} s, {state['pss_mib']} MiB)",
+        "",
+        f"  console   {state['gateway']}/console   sign in with the code {code}",
+        f"  REST      {state['gateway']}/v1   described by {state['gateway']}/v1/openapi.json",
+        f"  gRPC      {'  '.join(f'{name} {address}' for name, address in state['grpc'].items())}",
+        f"  events    {state['nats']}",
+        f"  DNS       {state['dns']}   trust anchor {state['dns_trust_anchor']}",
+        f"  leases    {'  '.join(state['cells'].values())}",
+        f"  data      {state['folder']}   logs in {state['folder']}/logs",
+        f"  plugins   {', '.join(state.get('plugins', ())) or 'see `catalyst plugins list`'}",
+        "",
+        f"next: catalyst sovereign create --file examples/01-first-sovereign/sovereign.yaml --voucher {VOUCHER}",
+        "stop: Ctrl-C",
+    ]
+    print("\n".join(lines))
+    sys.stdout.flush()
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

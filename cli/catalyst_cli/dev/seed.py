@@ -1,0 +1,66 @@
+"""What `catalyst dev` puts into an empty mesh: the demo pool, and a voucher that pays for first Sovereigns.
+
+Each wish carries a request id made from its content, so that a second start, or a start that died half-way, repeats
+nothing.
+"""
+
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import httpx
+
+from .layout import Layout
+
+VOUCHER = "FIRST-SOVEREIGN"
+"""Code of the demo voucher; development only."""
+VOUCHER_MINOR = 500_000
+CURRENCY = "OMR"
+LAYOUT = ("@", "console", "api", "gitea", "harbor")
+SECOND = "1s"
+
+
+class SeedRefused(Exception):
+    """A part of the mesh refused its seed data."""
+
+
+async def seed(layout: Layout, token: str) -> None:
+    """Make what is absent. Raises SeedRefused with the answer of the daemon that refused."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=layout.gateway_url, headers=headers, timeout=15) as http:
+        await _make(http, "/v1/pools", _pool(layout.pool))
+        await _make(http, "/v1/billing/vouchers", _voucher())
+
+
+def _pool(domain: str) -> dict[str, Any]:
+    return {
+        "poolId": domain,
+        "pool": {
+            "kinds": ["KIND_SOVEREIGN"],
+            "zone": f"zones/{domain}",
+            "zoneMode": "ZONE_MODE_DELEGATED",
+            "backend": "backends/embedded",
+            "recordLayout": [{"name": name} for name in LAYOUT],
+            # Short lives, so that a demo need not wait for caches; production's are 300 and 3600 seconds.
+            "ttls": {"ns": SECOND, "ds": SECOND, "record": SECOND, "negative": SECOND},
+            # The simulated cloud's load balancers answer on loopback addresses.
+            "allowPrivateTargets": True,
+        },
+    }
+
+
+def _voucher() -> dict[str, Any]:
+    return {
+        "voucher": {
+            "code": VOUCHER,
+            "amount": {"minor": str(VOUCHER_MINOR), "currency": CURRENCY},
+            "maxPerOrg": 1000,
+        },
+        "activate": True,
+    }
+
+
+async def _make(http: httpx.AsyncClient, path: str, body: dict[str, Any]) -> None:
+    request_id = str(uuid5(NAMESPACE_URL, f"catalyst-dev{path}{sorted(body)}"))
+    response = await http.post(path, json={**body, "requestId": request_id[:14] + "4" + request_id[15:]})
+    if response.status_code not in (200, 409):
+        raise SeedRefused(f"{path}: {response.text}")

@@ -1,0 +1,35 @@
+"""Bells inside one process: who waits for news of a run hears of a commit at once, without asking the database."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+
+class Bells:
+    """One per engine. What another replica writes does not ring here; listeners look by themselves now and then."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, set[asyncio.Event]] = {}
+
+    def ring(self, run_id: str) -> None:
+        """There is news of `run_id`."""
+        for bell in self._listeners.get(run_id, ()):
+            bell.set()
+
+    @contextmanager
+    def listening(self, run_id: str) -> Iterator[asyncio.Event]:
+        """A bell that rings for `run_id`; whoever waits clears it before looking."""
+        bell = asyncio.Event()
+        self._listeners.setdefault(run_id, set()).add(bell)
+        try:
+            yield bell
+        finally:
+            self._listeners[run_id].discard(bell)
+            if not self._listeners[run_id]:
+                del self._listeners[run_id]
+
+
+async def rung(bell: asyncio.Event, within: float) -> None:
+    """Wait for `bell`, at most `within` seconds."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(bell.wait(), within)

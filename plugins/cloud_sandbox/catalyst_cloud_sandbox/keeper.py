@@ -1,0 +1,83 @@
+"""Power for a whole sandbox: the switch that `catalyst dev` uses, and the look after servers whose process died."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from . import processes
+from .account import Account
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """A simulated server that runs as a process, or should."""
+
+    account: str
+    id: str
+    name: str
+    region: str
+    powered: bool
+    """Whether it has power: its own switch and that of the account."""
+    pid: int | None
+    address: str
+    port: int
+    simulated: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for `-o json`."""
+        return asdict(self)
+
+
+def keep(folder: Path) -> list[str]:
+    """Start the processes of powered servers that died, end those of servers that are gone; the ids touched.
+
+    For a call each second: it costs two small reads an account while nothing has to be done.
+    """
+    return [id for account in accounts(folder) for id in account.settle()]
+
+
+def power_off(folder: Path) -> list[str]:
+    """Take the power from every account: no process is left when this returns. The store stays."""
+    before = [server.id for server in status(folder) if server.pid is not None]
+    for account in accounts(folder):
+        account.power_all(False)
+    return before
+
+
+def power_on(folder: Path) -> list[str]:
+    """Give the power back; servers that had power of their own run when this returns. Answers their ids."""
+    for account in accounts(folder):
+        account.power_all(True)
+    return [server.id for server in status(folder) if server.pid is not None]
+
+
+def status(folder: Path) -> list[ServerStatus]:
+    """Every server that is, or should be, a process."""
+    return [server for account in accounts(folder) for server in _servers(account)]
+
+
+def accounts(folder: Path) -> Iterator[Account]:
+    """The accounts that have a store."""
+    for file in sorted(folder.glob("accounts/*/cloud.sqlite3")):
+        yield Account(folder, file.parent.name)
+
+
+def _servers(account: Account) -> Iterator[ServerStatus]:
+    with account.store.begin() as tx:
+        resources, powered = tx.resources(), tx.powered
+    ways_in = {r.spec.get("network"): r for r in resources if r.kind == "load_balancer"}
+    for server in resources:
+        if server.kind == "server" and server.spec.get("user_data"):
+            way_in = ways_in.get(server.spec.get("network"))
+            spec = way_in.spec if way_in else {"ipv4": "", "port": 0}
+            yield ServerStatus(
+                account.name,
+                server.id,
+                server.name,
+                server.region,
+                server.powered and powered,
+                processes.pid(processes.place(account.folder, server.id)),
+                spec["ipv4"],
+                spec["port"],
+            )

@@ -1,0 +1,170 @@
+"""From a request to resources, and from resources to a plan. Pure: reads nothing, knows no clock.
+
+Order matters and is the same everywhere: what others stand on comes first, and goes last.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from catalyst_sdk.cloud import (
+    Action,
+    Change,
+    ClusterRequest,
+    CostLine,
+    Finding,
+    InfraPlan,
+    LedgerRow,
+    NodePool,
+    Severity,
+    owned,
+)
+
+from . import catalogue
+from .store import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One resource as it should be. `spec` holds what the plan shows; what the cloud adds is not in it."""
+
+    kind: str
+    name: str
+    address: str
+    region: str
+    labels: Mapping[str, str]
+    spec: Mapping[str, Any]
+
+    @property
+    def size(self) -> str:
+        """What is paid for."""
+        return str(self.spec.get("size", ""))
+
+
+def wished(request: ClusterRequest) -> tuple[Wish, ...]:
+    """Every resource of a cluster, in the order of creation."""
+    return tuple(_wishes(request))
+
+
+def dials_home(wish: Wish) -> bool:
+    """Whether this is the server that runs as a process: the first control plane."""
+    return wish.address == "server.control_plane[1]"
+
+
+def plan(request: ClusterRequest, rows: Sequence[LedgerRow], found: Sequence[Resource]) -> InfraPlan:
+    """What is to be done, given what the ledger lists and what the account holds."""
+    wishes = wished(request)
+    by_name = {(r.kind, r.name): r for r in found}
+    ids = {row.id for row in rows if row.id}
+    changes = [_change(wish, by_name.get((wish.kind, wish.name)), ids) for wish in wishes]
+    changes += _removals(wishes, rows, found)
+    return InfraPlan(
+        request,
+        tuple(changes),
+        tuple(CostLine(w.address, w.kind, w.size, catalogue.price(w.kind, w.size)) for w in wishes),
+        tuple(_foreign(wish, by_name.get((wish.kind, wish.name))) for wish in wishes if _taken(wish, by_name)),
+    )
+
+
+def differing(wish: Wish, found: Resource) -> tuple[str, ...]:
+    """Keys of the wished spec that the resource has otherwise."""
+    return tuple(key for key, value in wish.spec.items() if found.spec.get(key) != value)
+
+
+def _wishes(request: ClusterRequest) -> Iterator[Wish]:
+    def wish(kind: str, name: str, spec: Mapping[str, Any], address: str = "") -> Wish:
+        # Specs come back from the cloud as JSON: tuples and lists would differ for ever.
+        plain = json.loads(json.dumps(spec))
+        full = f"{request.cluster}-{name}-{request.suffix}"
+        return Wish(kind, full, address or kind, request.region, request.labels, plain)
+
+    network = wish("network", "net", {"cidr": request.node_cidr, "subnet": request.subnet_cidr})
+    yield network
+    yield wish("firewall", "fw", {"ssh_from": request.ssh_allowed_cidrs})
+    ports = [listener.port for listener in request.listeners]
+    size = request.load_balancer or catalogue.LOAD_BALANCER
+    yield wish("load_balancer", "lb", {"size": size, "listeners": ports, "network": network.name})
+    for role, pool in _pools(request):
+        short = "cp" if role == "control_plane" else f"{pool.name}-"
+        place = "server.control_plane" if role == "control_plane" else f"server.worker.{pool.name}"
+        for number in range(1, pool.count + 1):
+            spec = {
+                "size": pool.size,
+                "role": role,
+                "pool": pool.name,
+                "network": network.name,
+                "subnet": request.subnet_cidr,
+            }
+            yield wish("server", f"{short}{number}", spec, f"{place}[{number}]")
+
+
+def _pools(request: ClusterRequest) -> Iterator[tuple[str, NodePool]]:
+    yield "control_plane", request.control_plane
+    for pool in request.worker_pools:
+        yield "worker", pool
+
+
+def _change(wish: Wish, found: Resource | None, ids: set[str]) -> Change:
+    if found is None or not owned(wish.labels, found.labels):
+        return Change(Action.CREATE, wish.kind, wish.name, wish.address, wish.region, after=_shown(wish.spec))
+    paths = differing(wish, found)
+    if found.id not in ids:
+        action, reason = Action.IMPORT, "it was made before and is missing in the ledger"
+    else:
+        action, reason = (Action.UPDATE, "") if paths else (Action.NO_OP, "")
+    before = {key: found.spec.get(key) for key in wish.spec}
+    return Change(
+        action,
+        wish.kind,
+        wish.name,
+        wish.address,
+        wish.region,
+        found.id,
+        reason,
+        paths,
+        _shown(before),
+        _shown(wish.spec),
+    )
+
+
+def _removals(wishes: Sequence[Wish], rows: Sequence[LedgerRow], found: Sequence[Resource]) -> list[Change]:
+    """Deletions of what the ledger lists and nobody wishes any more, last made first."""
+    names = {(wish.kind, wish.name) for wish in wishes}
+    known = {r.id: r for r in found}
+    gone = [row for row in rows if (row.kind, row.name) not in names]
+    return [
+        Change(
+            Action.DELETE,
+            row.kind,
+            row.name,
+            f"{row.kind}.{row.name}",
+            row.region,
+            row.id,
+            "it is no longer wished",
+            before=_shown(known[row.id].spec) if row.id in known else {},
+        )
+        for row in reversed(gone)
+    ]
+
+
+def _taken(wish: Wish, by_name: Mapping[tuple[str, str], Resource]) -> bool:
+    found = by_name.get((wish.kind, wish.name))
+    return found is not None and not owned(wish.labels, found.labels)
+
+
+def _foreign(wish: Wish, found: Resource | None) -> Finding:
+    id = found.id if found else ""
+    return Finding(
+        "name.foreign_resource",
+        Severity.ERROR,
+        wish.address,
+        f"the simulated {wish.kind} {wish.name} ({id}) exists and doesn't carry this cluster's labels",
+        "rename or remove it; it is neither adopted nor changed",
+        {"kind": wish.kind, "name": wish.name, "id": id},
+    )
+
+
+def _shown(spec: Mapping[str, Any]) -> dict[str, Any]:
+    hidden = {"user_data"}
+    return {key: value for key, value in spec.items() if key not in hidden} | {"simulated": True}

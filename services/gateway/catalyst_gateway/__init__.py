@@ -1,0 +1,1 @@
+"""The gateway: REST by transcoding, live streams, the console. It owns nothing but read models."""

@@ -1,0 +1,71 @@
+"""The composition root of the gateway."""
+
+import asyncio
+from collections.abc import Iterator
+
+from catalyst.billing.v1 import service_pb2 as billing
+from catalyst.catalog.v1 import service_pb2 as catalog
+from catalyst.continuum.v1 import service_pb2 as continuum
+from catalyst.pooldomain.v1 import service_pb2 as pooldomain
+from catalyst.provisioner.v1 import service_pb2 as provisioner
+from catalyst_mesh import Bus, ChassisMetrics, Daemon, Database, PluginHost, Sealer, Work, connect, main, migrate
+from google.protobuf.descriptor import ServiceDescriptor
+from prometheus_client import CollectorRegistry
+
+from .edge import Edge
+from .http import HttpServer
+from .projector import SERVICES, Projector
+from .routes import Routes
+from .sessions import Sessions
+from .settings import GatewaySettings
+from .store import Store, metadata
+from .stream import Feed
+
+_CONTRACTS = (catalog, provisioner, pooldomain, continuum, billing)
+
+
+async def compose(settings: GatewaySettings) -> Daemon:
+    """Wire the gateway."""
+    db = await Database.open(settings.database_url)
+    await migrate(db, "catalyst_gateway", metadata)
+    metrics = ChassisMetrics(CollectorRegistry())
+    bus = Bus(settings.nats_url, "gateway", settings.nats_token.get_secret_value())
+    work = Work(db, Store, metadata=metadata, sealer=Sealer.from_file(settings.data_folder / "seal.key"))
+    wake = asyncio.Condition()
+    channels = {package: connect(settings.target(package)) for package in SERVICES}
+    edge = Edge(
+        routes=Routes(services()),
+        channels=channels,
+        sessions=Sessions(settings),
+        feed=Feed(work, wake),
+        call_seconds=settings.call_seconds,
+        most_body_bytes=settings.most_body_bytes,
+    )
+    http = HttpServer(edge.app(), settings.http_listen)
+    return Daemon(
+        "gateway",
+        settings,
+        db,
+        metadata,
+        work,
+        services=(),
+        access={},
+        metrics=metrics,
+        plugins=PluginHost(kinds=(), metrics=metrics),
+        bus=bus,
+        workers=[http, *(Projector(service, work=work, bus=bus, wake=wake) for service in SERVICES)],
+        checks={"http": http.is_up},
+        closing=[channel.close for channel in channels.values()],
+        emits=False,
+    )
+
+
+def services() -> Iterator[ServiceDescriptor]:
+    """Every service of every contract, in the order in which routes are looked for."""
+    for contract in _CONTRACTS:
+        yield from contract.DESCRIPTOR.services_by_name.values()
+
+
+def start() -> None:
+    """Run the daemon with the settings of the environment."""
+    main("gateway", GatewaySettings.load(), compose)

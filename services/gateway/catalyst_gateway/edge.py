@@ -1,0 +1,208 @@
+"""The HTTP surface: REST by transcoding, streams, sign-in, OpenAPI, the console's files."""
+
+import importlib.resources
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import grpc
+from catalyst_mesh.calls import new_traceparent
+from catalyst_mesh.errors import Explained, explain
+from catalyst_mesh.logs import get_logger
+from catalyst_sdk import Code, Refused
+from google.protobuf.message_factory import GetMessageClass
+from litestar import Litestar, Request, Response, get, post, route
+from litestar.exceptions import ClientException, HTTPException
+from litestar.response import Stream
+
+from . import openapi, problems
+from .plugins import all_plugins
+from .routes import Route, Routes
+from .sessions import Sessions
+from .stream import HEADERS, Feed, frames
+from .transcode import to_json, to_request
+
+Req = Request[Any, Any, Any]
+VERBS = ("GET", "POST", "PATCH", "PUT", "DELETE")
+_SECURITY = {
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class NoSuchPath(Refused):
+    code, reason, message = Code.NOT_FOUND, "PATH_NOT_FOUND", "there is no {verb} {path}; see /v1/openapi.json"
+
+
+class MethodNotAllowed(Refused):
+    code, reason, message = Code.UNIMPLEMENTED, "METHOD_NOT_ALLOWED", "{path} takes {verbs}"
+
+
+class MediaTypeUnsupported(Refused):
+    code, reason = Code.INVALID_ARGUMENT, "MEDIA_TYPE_UNSUPPORTED"
+    message = "the body is {given}; send application/json"
+
+
+class BodyTooLarge(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "BODY_TOO_LARGE", "the body exceeds {most} bytes"
+
+
+class Edge:
+    """Answers requests by calling the daemons behind."""
+
+    def __init__(
+        self,
+        *,
+        routes: Routes,
+        channels: Mapping[str, grpc.aio.Channel],
+        sessions: Sessions,
+        feed: Feed,
+        call_seconds: float,
+        most_body_bytes: int,
+    ) -> None:
+        self._routes = routes
+        self._channels = channels
+        self._sessions = sessions
+        self._feed = feed
+        self._call_seconds = call_seconds
+        self._most_body_bytes = most_body_bytes
+        self._log = get_logger("edge")
+
+    def app(self) -> Litestar:
+        """The ASGI application."""
+
+        @route("/v1/{path:path}", http_method=[*VERBS], name="rest")
+        async def rest(request: Req) -> Response[Any] | Stream:
+            return await self.rest(request)
+
+        @get("/v1/stream")
+        async def stream(request: Req) -> Stream:
+            token = self._sessions.token(request)
+            await self._signed_in(token)
+            after = request.headers.get("last-event-id") or request.query_params.get("lastEventId", "")
+            topics = request.query_params.get("topics", "")
+            return Stream(self._feed.events(after, topics), media_type="text/event-stream", headers=HEADERS)
+
+        @get("/v1/openapi.json", media_type="application/json")
+        async def description() -> bytes:
+            return openapi.document(self._routes)
+
+        @get("/v1/plugins")
+        async def plugins(request: Req) -> dict[str, Any]:
+            return {"plugins": await all_plugins(self._channels, self._metadata(request))}
+
+        @post("/v1/auth/login", status_code=204)
+        async def login(request: Req) -> Response[None]:
+            code = str((await request.json()).get("code", ""))
+            return Response(None, status_code=204, headers={"Set-Cookie": self._sessions.sign_in(code)})
+
+        return Litestar(
+            [rest, stream, description, plugins, login, *_pages()],
+            openapi_config=None,
+            request_max_body_size=self._most_body_bytes,
+            exception_handlers={Exception: self._problem},
+            logging_config=None,
+        )
+
+    async def rest(self, request: Req) -> Response[Any] | Stream:
+        """One request to one method."""
+        path = request.url.path
+        found = self._routes.find(request.method, path)
+        if found is None:
+            verbs = self._routes.verbs(path)
+            if verbs:
+                raise MethodNotAllowed(path=path, verbs=", ".join(verbs))
+            raise NoSuchPath(verb=request.method, path=path)
+        one, variables = found
+        body = await request.body()
+        kind = request.headers.get("content-type", "application/json").split(";")[0].strip()
+        if body and kind not in ("application/json", "text/json"):
+            raise MediaTypeUnsupported(given=kind)
+        message = to_request(one, variables, request.query_params.multi_items(), body)
+        if one.method.server_streaming:
+            _resume(message, request)
+            call = self._method(one, unary=False)(message, metadata=self._metadata(request))
+            return Stream(frames(call), media_type="text/event-stream", headers=HEADERS)
+        answer = await self._method(one, unary=True)(
+            message, timeout=self._call_seconds, metadata=self._metadata(request)
+        )
+        return Response(to_json(answer).encode(), media_type="application/json", status_code=200)
+
+    def _method(self, one: Route, *, unary: bool) -> Callable[..., Any]:
+        channel = self._channels[one.package]
+        make = channel.unary_unary if unary else channel.unary_stream
+        return make(
+            one.rpc,
+            request_serializer=type(GetMessageClass(one.method.input_type)()).SerializeToString,
+            response_deserializer=GetMessageClass(one.method.output_type).FromString,
+        )
+
+    def _metadata(self, request: Req) -> tuple[tuple[str, str], ...]:
+        """What passes to the daemons: the caller's own token and trace; identity headers from outside do not."""
+        token = self._sessions.token(request)
+        trace = new_traceparent(request.headers.get("traceparent", ""))
+        request.state.traceparent = trace
+        return (("traceparent", trace), *((("authorization", f"Bearer {token}"),) if token else ()))
+
+    async def _signed_in(self, token: str) -> None:
+        """Raises AioRpcError where a daemon does not accept the token; the stream is for callers that are known."""
+        metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        await all_plugins({"provisioner": self._channels["provisioner"]}, metadata, strict=True)
+
+    def _problem(self, request: Req, error: Exception) -> Response[bytes]:
+        trace = getattr(request.state, "traceparent", None) or new_traceparent()
+        problem, status = self._explained(error, trace)
+        return Response(
+            problems.render(problem, trace.split("-")[1], status),
+            media_type=problems.MEDIA_TYPE,
+            status_code=status,
+            headers=_SECURITY,
+        )
+
+    def _explained(self, error: Exception, trace: str) -> tuple[Explained, int]:
+        if isinstance(error, grpc.aio.AioRpcError):
+            problem = explain(error)
+            return problem, problems.status_of(problem)
+        if isinstance(error, Refused):
+            problem = problems.of_refusal(error)
+            return problem, problems.status_of(problem)
+        if isinstance(error, HTTPException):
+            return self._of_http(error)
+        self._log.error("bug", trace_id=trace.split("-")[1], exc_info=error)
+        return Explained("INTERNAL", "INTERNAL", "an internal error; report the trace"), 500
+
+    def _of_http(self, error: HTTPException) -> tuple[Explained, int]:
+        if error.status_code == 413:
+            refusal = BodyTooLarge(most=self._most_body_bytes)
+            return problems.of_refusal(refusal), 413
+        reason = "BODY_INVALID" if isinstance(error, ClientException) else "REQUEST_REFUSED"
+        return Explained("INVALID_ARGUMENT", reason, error.detail), error.status_code
+
+
+def _resume(message: Any, request: Req) -> None:
+    """`Last-Event-ID` of a method's stream: go on with the number after it."""
+    last = request.headers.get("last-event-id", "")
+    if last.isdigit() and "from_seq" in message.DESCRIPTOR.fields_by_name:
+        message.from_seq = int(last) + 1
+
+
+def _pages() -> list[Any]:
+    files = importlib.resources.files("catalyst_gateway") / "static"
+    kinds = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+
+    def answer(name: str) -> Response[bytes]:
+        kind = kinds.get(name.rpartition(".")[2], "")
+        file = files / name
+        if not kind or "/" in name or not file.is_file():
+            raise NoSuchPath(verb="GET", path=f"/static/{name}")
+        return Response(file.read_bytes(), media_type=kind, headers=_SECURITY)
+
+    @get(["/", "/console", "/console/{path:path}"])
+    async def console() -> Response[bytes]:
+        return answer("console.html")
+
+    @get("/static/{name:str}")
+    async def static(name: str) -> Response[bytes]:
+        return answer(name)
+
+    return [console, static]
