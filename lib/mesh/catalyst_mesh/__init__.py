@@ -16,6 +16,7 @@ from .metrics import ChassisMetrics
 from .migrations import migrate
 from .paging import Cut, Page
 from .plugins import PluginHost
+from .protos import Context, moment, span, stamp
 from .sealing import Sealer
 from .settings import DaemonSettings
 from .tables import ROW_NUMBER, chassis_tables
@@ -30,6 +31,7 @@ __all__ = [
     "ChassisMetrics",
     "Clock",
     "Contended",
+    "Context",
     "Cut",
     "Daemon",
     "DaemonSettings",
@@ -65,5 +67,8 @@ __all__ = [
     "get_logger",
     "main",
     "migrate",
+    "moment",
     "rows",
+    "span",
+    "stamp",
 ]

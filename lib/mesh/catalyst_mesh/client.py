@@ -48,10 +48,11 @@ def connect(
     token      asked at each call, so that a renewed token is used at once
     deadline   seconds for calls that state none and are not made within another call
     """
+    interceptors: Any = [_Unary(token, deadline), _UnaryStream(token, deadline), _Streams(token, deadline)]
     return grpc.aio.insecure_channel(
         target,
         options=_OPTIONS,
-        interceptors=[_Unary(token, deadline), _UnaryStream(token, deadline), _Streams(token, deadline)],
+        interceptors=interceptors,
     )
 
 
@@ -80,16 +81,16 @@ class _Outgoing:
         return max(0.001, deadline - asyncio.get_running_loop().time() - MARGIN)
 
 
-class _Unary(_Outgoing, grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
+class _Unary(_Outgoing, grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]  # not generic at run time
     async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
         return await continuation(self._with(details, bounded=True), request)
 
 
-class _UnaryStream(_Outgoing, grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[misc]
+class _UnaryStream(_Outgoing, grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[type-arg]  # as above
     async def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
         return await continuation(self._with(details, bounded=False), request)
 
 
-class _Streams(_Outgoing, grpc.aio.StreamStreamClientInterceptor):  # type: ignore[misc]
+class _Streams(_Outgoing, grpc.aio.StreamStreamClientInterceptor):  # type: ignore[type-arg]  # as above
     async def intercept_stream_stream(self, continuation: Any, details: Any, request_iterator: Any) -> Any:
         return await continuation(self._with(details, bounded=False), request_iterator)

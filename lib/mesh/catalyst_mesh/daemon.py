@@ -17,6 +17,7 @@ import uvloop
 from catalyst.mesh.v1 import service_pb2, service_pb2_grpc
 from google.protobuf.internal import api_implementation
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 from sqlalchemy import MetaData
 
@@ -105,7 +106,7 @@ class Daemon:
     ports: tuple[int, int] = (0, 0)
     """gRPC and side port, once it runs."""
 
-    def _server(self) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+    def _server(self) -> tuple[grpc.aio.Server, HealthServicer]:
         own = rows("catalyst.mesh.v1.PluginService", ListPlugins=SIGNED_IN)
         interceptor = Interceptor(
             verifier=Verifier(self.settings.jwks_file), access=Access({**own, **self.access}), metrics=self.metrics
@@ -130,7 +131,7 @@ class Daemon:
         ]
         for service in services:
             service.add(service.servicer, server)
-        health_servicer = health.aio.HealthServicer()
+        health_servicer = HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
         names = [service.name for service in services]
         assert service_pb2  # its descriptors are what reflection answers with
@@ -172,7 +173,7 @@ class Daemon:
     async def _stop(
         self,
         server: grpc.aio.Server,
-        health_servicer: health.aio.HealthServicer,
+        health_servicer: HealthServicer,
         side: SidePort,
         tasks: list[asyncio.Task[None]],
     ) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 from catalyst_sdk import Code, Refused, Violation
@@ -123,7 +124,8 @@ def _violations(detail: any_pb2.Any) -> list[Violation]:
 
 
 def _status_of(error: grpc.RpcError) -> status_pb2.Status | None:
-    for key, value in error.trailing_metadata() or ():
+    metadata: Any = error.trailing_metadata() or ()
+    for key, value in metadata:
         if key == DETAILS_KEY:
             return status_pb2.Status.FromString(value)
     return None

@@ -42,7 +42,7 @@ class Internal(Refused):
     code, reason, message = Code.INTERNAL, "INTERNAL", "an internal error; report trace {trace_id}"
 
 
-class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc's stubs know no generics here
+class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
     """Stands between the wire and each servicer of a daemon."""
 
     def __init__(self, *, verifier: Verifier, access: Access, metrics: ChassisMetrics) -> None:

@@ -45,7 +45,7 @@ class Leases:
                     return 1
                 if row["holder"] != self.replica and row["until"] > now:
                     return None
-                fence = int(row["fence"]) + (row["holder"] != self.replica)
+                fence: int = int(row["fence"]) + (row["holder"] != self.replica)
                 values = {"holder": self.replica, "fence": fence, "until": now + self.ttl}
                 await sql.execute(update(self._t).where(self._t.c.name == name).values(values))
                 return fence

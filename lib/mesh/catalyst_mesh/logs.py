@@ -51,7 +51,7 @@ def redact(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> Mutabl
 def _add_call(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     call = current()
     if call.method:
-        line |= {"trace_id": call.trace_id, "principal": call.caller.subject, "rpc": call.method}
+        line.update({"trace_id": call.trace_id, "principal": call.caller.subject, "rpc": call.method})
         if call.request_id:
             line["request_id"] = call.request_id
     return structlog.contextvars.merge_contextvars(_logger, _method, line)

@@ -94,7 +94,7 @@ class Relay:
     async def _pending(self) -> Sequence[Mapping[str, Any]]:
         query = select(self._t).where(self._t.c.published_at.is_(None)).order_by(self._t.c.number).limit(BATCH)
         async with self._db.read() as sql:
-            return (await sql.execute(query)).mappings().all()
+            return [dict(row) for row in (await sql.execute(query)).mappings()]
 
     async def _publish_in_order(self, rows: Sequence[Mapping[str, Any]]) -> list[int]:
         js = await self._bus.jetstream()

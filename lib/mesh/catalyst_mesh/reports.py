@@ -1,10 +1,10 @@
 """What every daemon tells about itself: `catalyst.mesh.v1.PluginService`."""
 
 from catalyst.mesh.v1 import resources_pb2, service_pb2, service_pb2_grpc
-from grpc.aio import ServicerContext
 
 from .paging import Page
 from .plugins import LoadedPlugin, PluginHost
+from .protos import Context
 
 
 class PluginService(service_pb2_grpc.PluginServiceServicer):
@@ -15,7 +15,7 @@ class PluginService(service_pb2_grpc.PluginServiceServicer):
         self._host = host
 
     async def ListPlugins(
-        self, request: service_pb2.ListPluginsRequest, context: ServicerContext
+        self, request: service_pb2.ListPluginsRequest, context: Context
     ) -> service_pb2.ListPluginsResponse:
         page = Page.of(request.page_size, request.page_token, "plugins")
         rows = [p for p in self._host.plugins if page.after is None or p.label > page.after][: page.size + 1]

@@ -179,7 +179,7 @@ class Work(Generic[T]):
         if row["request_hash"] != call.request_hash:
             raise RequestIdReused(request_id=call.request_id, method=call.method)
         body = self._sealer.open(row["answer"]) if self._sealer else row["answer"]
-        return symbol_database.Default().GetSymbol(row["answer_type"]).FromString(body)  # type: ignore[no-any-return]
+        return symbol_database.Default().GetSymbol(row["answer_type"]).FromString(body)
 
     async def _keep_answer(self, tx: T, call: Call, message: Message) -> None:
         if not call.request_id:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 
 from catalyst.billing.v1 import service_pb2 as billing
 from catalyst.catalog.v1 import service_pb2 as catalog
@@ -55,7 +56,7 @@ async def compose(settings: GatewaySettings) -> Daemon:
         bus=bus,
         workers=[http, *(Projector(service, work=work, bus=bus, wake=wake) for service in SERVICES)],
         checks={"http": http.is_up},
-        closing=[channel.close for channel in channels.values()],
+        closing=[partial(channel.close, None) for channel in channels.values()],
         emits=False,
     )
 

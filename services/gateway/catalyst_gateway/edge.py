@@ -10,7 +10,7 @@ from catalyst_mesh.errors import Explained, explain
 from catalyst_mesh.logs import get_logger
 from catalyst_sdk import Code, Refused
 from google.protobuf.message_factory import GetMessageClass
-from litestar import Litestar, Request, Response, get, post, route
+from litestar import HttpMethod, Litestar, Request, Response, get, post, route
 from litestar.exceptions import ClientException, HTTPException
 from litestar.response import Stream
 
@@ -22,7 +22,7 @@ from .stream import HEADERS, Feed, frames
 from .transcode import to_json, to_request
 
 Req = Request[Any, Any, Any]
-VERBS = ("GET", "POST", "PATCH", "PUT", "DELETE")
+VERBS = (HttpMethod.GET, HttpMethod.POST, HttpMethod.PATCH, HttpMethod.PUT, HttpMethod.DELETE)
 _SECURITY = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
     "X-Content-Type-Options": "nosniff",
@@ -71,7 +71,7 @@ class Edge:
     def app(self) -> Litestar:
         """The ASGI application."""
 
-        @route("/v1/{path:path}", http_method=[*VERBS], name="rest")
+        @route("/v1/{path:path}", http_method=list(VERBS), name="rest")
         async def rest(request: Req) -> Response[Any] | Stream:
             return await self.rest(request)
 
@@ -79,7 +79,7 @@ class Edge:
         async def stream(request: Req) -> Stream:
             token = self._sessions.token(request)
             await self._signed_in(token)
-            after = request.headers.get("last-event-id") or request.query_params.get("lastEventId", "")
+            after = str(request.headers.get("last-event-id") or request.query_params.get("lastEventId", ""))
             topics = request.query_params.get("topics", "")
             return Stream(self._feed.events(after, topics), media_type="text/event-stream", headers=HEADERS)
 

@@ -124,8 +124,8 @@ def _is_deep(field: FieldDescriptor) -> bool:
     return field.message_type is not None and field.message_type.full_name not in _WELL_KNOWN
 
 
-def _json(kind: Descriptor, schemas: dict[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": _message(kind, schemas)}}
+def _json(kind: Descriptor | None, schemas: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": _message(kind, schemas) if kind else {}}}
 
 
 def _ref(name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import hmac
 from http.cookies import SimpleCookie
 from pathlib import Path
+from typing import Any
 
 from catalyst_mesh.identity import TokenFile
 from catalyst_sdk import Code, Refused
@@ -39,7 +40,7 @@ class Sessions:
         self._operator = TokenFile(settings.operator_token_file)
         self._seconds = settings.session_seconds
 
-    def token(self, request: "Request[object, object, object]") -> str:
+    def token(self, request: Request[Any, Any, Any]) -> str:
         """The caller's token; empty for nobody. Raises CrossSite for a write that another site may have caused."""
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
@@ -57,7 +58,7 @@ class Sessions:
             raise CodeRejected
         cookie: SimpleCookie = SimpleCookie()
         cookie[COOKIE] = self._operator()
-        cookie[COOKIE].update({"path": "/", "max-age": str(self._seconds), "httponly": True, "samesite": "Lax"})
+        cookie[COOKIE].update({"path": "/", "max-age": str(self._seconds), "httponly": "yes", "samesite": "Lax"})
         return cookie[COOKIE].OutputString()
 
 

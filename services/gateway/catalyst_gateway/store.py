@@ -52,7 +52,7 @@ class Store(Transaction):
         query = select(t).where(t.c.number > number).order_by(t.c.number).limit(limit)
         if prefix:
             query = query.where(t.c.subject.startswith(prefix, autoescape=True))
-        return list((await self.sql.execute(query)).mappings().all())
+        return [dict(row) for row in (await self.sql.execute(query)).mappings()]
 
     async def last(self) -> int:
         """The highest number; 0 for an empty store."""

@@ -1,0 +1,130 @@
+"""A cell is a primary DNS server; a compare-and-swap is one UPDATE with a value prerequisite.
+
+A value prerequisite compares the whole RRset (RFC 2136 section 3.2.3), an update is atomic (3.7) and on stable storage
+before the answer (3.5). The value is one TXT string, handed over quoted: a bare space would make several strings.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dns.asyncquery
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import dns.tsig
+import dns.update
+from catalyst_sdk import Temporary
+from catalyst_sdk.witness import CellIdentity, Swap
+
+PROVIDER = "dns_quorum"
+TTL = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What the configuration says, read and checked."""
+
+    addresses: Mapping[str, tuple[str, int]]
+    zone: dns.name.Name
+    key: dns.tsig.Key
+    timeout: float
+
+
+def configured(config: Mapping[str, Any]) -> Configured:
+    """Read the configuration and the key file. Raises OSError where that cannot be read."""
+    secret = Path(config["tsig_key_file"]).read_text().strip()
+    name = dns.name.from_text(config.get("tsig_key_name", "catalyst-witness"))
+    return Configured(
+        addresses={c["name"]: _address(c["address"]) for c in config["cells"]},
+        zone=dns.name.from_text(config.get("zone", "witness.test")),
+        key=dns.tsig.Key(name, secret, dns.tsig.HMAC_SHA256),
+        timeout=float(config.get("op_timeout_seconds", 1.0)),
+    )
+
+
+class DnsCells:
+    """The cells of one witness."""
+
+    def __init__(self, configured: Configured) -> None:
+        self._c = configured
+
+    def cells(self) -> tuple[str, ...]:
+        """Names of the cells."""
+        return tuple(self._c.addresses)
+
+    async def read(self, *, cell: str, slot: str) -> bytes | None:
+        """The TXT string at the slot's name; None for NXDOMAIN and NODATA."""
+        strings = await self._txt(cell, owner(slot, self._c.zone))
+        if len(strings) > 1:
+            raise Temporary(f"{cell} holds {len(strings)} values for one slot: it is corrupt", provider=PROVIDER)
+        return strings[0] if strings else None
+
+    async def swap(self, *, cell: str, slot: str, old: bytes | None, new: bytes) -> Swap:
+        """One UPDATE; whatever is neither a clear yes nor a clear no is UNKNOWN."""
+        name = owner(slot, self._c.zone)
+        update = dns.update.UpdateMessage(self._c.zone, keyring=self._c.key)
+        if old is None:
+            update.absent(name, "TXT")
+        else:
+            update.present(name, "TXT", _quoted(old))
+        update.replace(name, TTL, "TXT", _quoted(new))
+        try:
+            answer = await self._ask(cell, update)
+        except Temporary:
+            return Swap.UNKNOWN
+        if answer.rcode() == dns.rcode.NOERROR:
+            return Swap.APPLIED
+        lost = (dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN)
+        return Swap.MISMATCH if answer.rcode() in lost else Swap.UNKNOWN
+
+    async def identity(self, *, cell: str) -> CellIdentity:
+        """`_cell.<zone> TXT "id=<uuid> inc=<n>"`."""
+        strings = await self._txt(cell, dns.name.from_text("_cell", self._c.zone))
+        fields = dict(
+            part.split("=", 1) for part in b" ".join(strings).decode("ascii", "replace").split() if "=" in part
+        )
+        if not fields.get("id") or not fields.get("inc", "").isdigit():
+            raise Temporary(f"{cell} shows no identity at _cell.{self._c.zone}", provider=PROVIDER)
+        return CellIdentity(fields["id"], int(fields["inc"]), fields.get("sw", ""))
+
+    async def _txt(self, cell: str, name: dns.name.Name) -> list[bytes]:
+        query = dns.message.make_query(name, "TXT")
+        query.flags &= ~dns.flags.RD
+        answer = await self._ask(cell, query)
+        if not answer.flags & dns.flags.AA or answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            code = dns.rcode.to_text(answer.rcode())
+            raise Temporary(f"{cell} answers without authority ({code})", provider=PROVIDER, provider_code=code)
+        found = [rrset for rrset in answer.answer if rrset.rdtype == dns.rdatatype.TXT and rrset.name == name]
+        return [b"".join(rdata.strings) for rrset in found for rdata in rrset]
+
+    async def _ask(self, cell: str, message: dns.message.Message) -> dns.message.Message:
+        host, port = self._c.addresses[cell]
+        try:
+            # TCP: an answer that is lost costs a whole time-out, and a connection tells at once that a cell is down.
+            return await dns.asyncquery.tcp(message, host, timeout=self._c.timeout, port=port)
+        except (dns.exception.DNSException, OSError, EOFError) as error:
+            raise Temporary(f"{cell} does not answer: {type(error).__name__}", provider=PROVIDER) from error
+
+
+def owner(slot: str, zone: dns.name.Name) -> dns.name.Name:
+    """Where a slot's record stands: base32 of its name, or a hash of it where that is too long for a label."""
+    label = base64.b32encode(slot.encode()).decode().rstrip("=").lower()
+    if len(label) > 63:
+        label = hashlib.sha256(slot.encode()).digest()[:20].hex()
+    return dns.name.from_text(label, zone)
+
+
+def _quoted(value: bytes) -> str:
+    return f'"{value.decode("ascii")}"'
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)

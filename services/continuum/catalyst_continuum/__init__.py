@@ -1,0 +1,1 @@
+"""Continuum: which region may write, right now?"""

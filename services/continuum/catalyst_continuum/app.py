@@ -1,0 +1,93 @@
+"""The composition root of continuum."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from catalyst.continuum.v1 import service_pb2_grpc
+from catalyst_mesh import (
+    Bus,
+    ChassisMetrics,
+    Daemon,
+    Database,
+    Leases,
+    PluginHost,
+    Sealer,
+    Service,
+    Work,
+    main,
+    migrate,
+)
+from catalyst_mesh.plugins import plugin_context
+from prometheus_client import CollectorRegistry
+
+from .access import ACCESS
+from .domain.timing import Profile
+from .events import EMITTED, HANDLED
+from .rpc import ContinuumService
+from .settings import ContinuumSettings
+from .store import Store, metadata
+from .workers.keeper import Keeper
+from .workers.register import Register
+
+WITNESS = "lease_witness:dns_quorum"
+
+
+async def compose(settings: ContinuumSettings) -> Daemon:
+    """Wire continuum."""
+    profile = Profile(settings.lease_ttl, settings.lease_renew, settings.op_timeout, settings.fence_budget)
+    if faults := profile.faults():
+        raise SystemExit("the lease's times are not safe:\n" + "\n".join(faults))
+    db = await Database.open(settings.database_url)
+    await migrate(db, "catalyst_continuum", metadata)
+    metrics = ChassisMetrics(CollectorRegistry())
+    work = Work(
+        db, Store, metadata=metadata, emitted=EMITTED, sealer=Sealer.from_file(settings.data_folder / "seal.key")
+    )
+    host = PluginHost(kinds=["lease_witness"], metrics=metrics)
+    host.load(plugin_context(settings.data_folder), {WITNESS: witness_config(settings), **settings.plugins})
+    register = Register(host.get(*WITNESS.split(":")), proposer())
+    keeper = Keeper(work=work, register=register, leases=Leases(db, metadata), profile=profile)
+    service = ContinuumService(work, keeper, register, profile)
+    return Daemon(
+        "continuum",
+        settings,
+        db,
+        metadata,
+        work,
+        services=[
+            Service(
+                service,
+                service_pb2_grpc.add_ContinuumServiceServicer_to_server,
+                "catalyst.continuum.v1.ContinuumService",
+            )
+        ],
+        access=ACCESS,
+        metrics=metrics,
+        plugins=host,
+        bus=Bus(settings.nats_url, "continuum", settings.nats_token.get_secret_value()),
+        handled=HANDLED,
+        workers=[keeper],
+    )
+
+
+def witness_config(settings: ContinuumSettings) -> Mapping[str, Any]:
+    """Configuration of the default witness, from the settings."""
+    pairs = [cell.partition("=") for cell in settings.cells.split(",") if cell]
+    return {
+        "cells": [{"name": name, "address": address} for name, _, address in pairs],
+        "zone": settings.witness_zone,
+        "tsig_key_file": str(settings.tsig_key_file),
+        "op_timeout_seconds": settings.op_timeout,
+    }
+
+
+def proposer() -> str:
+    """A name for this start of this process; never drawn twice, or a ballot could carry two values."""
+    return hashlib.sha256(b"continuum").hexdigest()[:6] + "-" + secrets.token_hex(5)[:8]
+
+
+def start() -> None:
+    """Run the daemon with the settings of the environment."""
+    main("continuum", ContinuumSettings.load(), compose)

@@ -1,0 +1,1 @@
+"""Decisions about leases, without clocks and without I/O."""

@@ -1,0 +1,90 @@
+"""What continuum tells, and what it does when others tell."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from catalyst.continuum.v1 import events_pb2, resources_pb2
+from catalyst.provisioner.v1 import events_pb2 as provisioner
+from catalyst_mesh import Emitted, Handled, Told, stamp
+
+from .domain import slots
+from .domain.slots import NAMESPACE, Acquired, Created, EpochMoved, Lost, Slot, WitnessDegraded
+from .store import Store
+
+_ROOT = "catalyst.v1.continuum"
+
+
+def _record(kind: str, slot: Slot, *, seq: int = 0, reason: str = "") -> resources_pb2.AuditRecord:
+    return resources_pb2.AuditRecord(
+        type=kind, application_name=slot.name, to_primary=slot.holder, epoch=slot.epoch, seq=seq, region=slot.region,
+        reason=reason, initiated_by="continuum", event_time=stamp(slot.since),
+    )  # fmt: skip
+
+
+def created(fact: Created) -> events_pb2.ContinuumCreated:
+    s = fact.slot
+    return events_pb2.ContinuumCreated(continuum=s.resource, version=s.version, record=_record("continuum.created", s))
+
+
+def acquired(fact: Acquired) -> events_pb2.LeaseAcquired:
+    s = fact.slot
+    record = _record("lease.acquired", s, seq=fact.seq)
+    return events_pb2.LeaseAcquired(continuum=s.resource, version=s.version, record=record, holder=s.holder)
+
+
+def epoch_moved(fact: EpochMoved) -> events_pb2.EpochAdvanced:
+    s = fact.slot
+    return events_pb2.EpochAdvanced(
+        continuum=s.resource, version=s.version, record=_record("epoch.advanced", s, seq=fact.seq)
+    )
+
+
+def lost(fact: Lost) -> events_pb2.LeaseLost:
+    s = fact.slot
+    record = _record("lease.lost", s, reason=fact.why)
+    return events_pb2.LeaseLost(continuum=s.resource, version=s.version, record=record, holder=fact.before)
+
+
+def degraded(fact: WitnessDegraded) -> events_pb2.WitnessDegraded:
+    s = fact.slot
+    record = _record("witness.degraded", s, reason=fact.why)
+    return events_pb2.WitnessDegraded(continuum=s.resource, version=s.version, record=record)
+
+
+EMITTED = (
+    Emitted(f"{_ROOT}.continuum.created", Created, created),
+    Emitted(f"{_ROOT}.lease.acquired", Acquired, acquired),
+    Emitted(f"{_ROOT}.epoch.advanced", EpochMoved, epoch_moved),
+    Emitted(f"{_ROOT}.lease.lost", Lost, lost),
+    Emitted(f"{_ROOT}.witness.degraded", WitnessDegraded, degraded),
+)
+
+
+async def on_activated(tx: Store, message: Any, told: Told) -> Sequence[object]:
+    """An active Sovereign has a slot, held by its first cluster of the block `mgt`, or else by its first cluster."""
+    names = [cluster.name.rsplit("/", 1)[-1] for cluster in message.clusters]
+    region = next((name for name in names if "-mgt-" in name), names[0] if names else "")
+    decision = slots.want(
+        await tx.lock(NAMESPACE, _short(message.sovereign)), _short(message.sovereign), region, tx.now
+    )
+    if decision.state is not None:
+        await tx.save(decision.state)
+    return decision.events
+
+
+async def on_destroyed(tx: Store, message: Any, told: Told) -> Sequence[object]:
+    """A destroyed Sovereign needs no slot."""
+    decision = slots.leave(await tx.lock(NAMESPACE, _short(message.sovereign)), tx.now)
+    if decision.state is not None:
+        await tx.save(decision.state)
+    return decision.events
+
+
+HANDLED = (
+    Handled("catalyst.v1.provisioner.sovereign.activated", provisioner.SovereignActivated, on_activated),
+    Handled("catalyst.v1.provisioner.sovereign.destroyed", provisioner.SovereignDestroyed, on_destroyed),
+)
+
+
+def _short(sovereign: str) -> str:
+    return sovereign.removeprefix("sovereigns/")

@@ -1,0 +1,29 @@
+"""What continuum is told."""
+
+from pathlib import Path
+
+from catalyst_mesh import DaemonSettings
+from pydantic_settings import SettingsConfigDict
+
+
+class ContinuumSettings(DaemonSettings):
+    """Settings of continuum."""
+
+    model_config = SettingsConfigDict(env_prefix="CATALYST_CONTINUUM_")
+
+    provisioner_target: str = "127.0.0.1:7404"
+    """gRPC address of the provisioner, whose events make and end slots."""
+    cells: str = ""
+    """Cells of the default witness, `name=ip:port` joined by commas; an odd number, all independent."""
+    tsig_key_file: Path = Path("tsig.key")
+    """File with the TSIG secret of the cells, in base64."""
+    witness_zone: str = "witness.test"
+    """Zone that every cell serves."""
+    lease_ttl: float = 10.0
+    """T, in seconds: what a holder promises. The times are those of the profile `fast`."""
+    lease_renew: float = 2.0
+    """R, in seconds: from one renewal to the next."""
+    op_timeout: float = 1.0
+    """O, in seconds: patience with one cell."""
+    fence_budget: float = 3.0
+    """F, in seconds: within which a holder's writers are surely stopped."""

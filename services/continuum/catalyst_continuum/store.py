@@ -1,0 +1,58 @@
+"""Tables of continuum."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from catalyst_mesh import Transaction, UtcTime, chassis_tables
+from sqlalchemy import BigInteger, Boolean, Column, MetaData, Table, Text, insert, select, update
+
+from .domain.slots import Phase, Slot
+
+metadata = MetaData()
+slots = Table(
+    "slot",
+    metadata,
+    Column("namespace", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("region", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("gone", Boolean, nullable=False),
+)  # fmt: skip - reads as a table
+chassis_tables(metadata)
+
+
+class Store(Transaction):
+    """Slots."""
+
+    async def lock(self, namespace: str, name: str) -> Slot | None:
+        """The slot, gone ones too, kept for this transaction until the commit."""
+        mine = (slots.c.namespace == namespace) & (slots.c.name == name)
+        row = (await self.sql.execute(select(slots).where(mine).with_for_update())).mappings().one_or_none()
+        return _slot(row) if row else None
+
+    async def live(self, namespace: str = "", after: str = "", limit: int = 1000) -> Sequence[Slot]:
+        """Slots that are not gone, by name."""
+        query = select(slots).where(slots.c.gone.is_(False), slots.c.name > after).order_by(slots.c.name).limit(limit)
+        if namespace:
+            query = query.where(slots.c.namespace == namespace)
+        return [_slot(row) for row in (await self.sql.execute(query)).mappings()]
+
+    async def save(self, state: Slot) -> None:
+        """Take the row from what `lock` read to `state`. Raises LostRace where another wrote meanwhile."""
+        row = {c.name: getattr(state, c.name) for c in slots.c}
+        mine = (slots.c.namespace == state.namespace) & (slots.c.name == state.name)
+        known = (await self.sql.execute(select(slots.c.version).where(mine))).scalar_one_or_none()
+        if known is None:
+            await self.write(insert(slots).values(row))
+        else:
+            await self.write(update(slots).where(mine & (slots.c.version < state.version)).values(row))
+
+
+def _slot(row: Any) -> Slot:
+    return Slot(**{**row, "phase": Phase(row["phase"])})

@@ -1,0 +1,127 @@
+"""Keeps the slots of this region: bootstraps, renews, gives back.
+
+Authority is counted from the moment at which a committed renewal was sent, on the monotonic clock, and never from an
+answer's arrival. A slot without a standby has no writers to fence here; its lease says which region may act as primary.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from catalyst_mesh import Leases, Work, get_logger
+from catalyst_mesh.waits import rest
+from catalyst_sdk import Decision
+
+from catalyst_continuum.domain import lease as operations
+from catalyst_continuum.domain import slots
+from catalyst_continuum.domain.lease import Me
+from catalyst_continuum.domain.record import Lease
+from catalyst_continuum.domain.slots import Phase, Slot
+from catalyst_continuum.domain.timing import Profile
+from catalyst_continuum.store import Store
+
+from .register import Committed, Outcome, Refused, Register, Unknown
+
+LEASE = "slots"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What this replica knows of a lease: the record, and until when it gives authority (monotonic seconds)."""
+
+    lease: Lease
+    until: float
+    seen_at: float
+
+
+class Keeper:
+    """One loop over all slots; which replica runs it is decided by a lease of the daemon's own database."""
+
+    def __init__(
+        self, *, work: Work[Store], register: Register, leases: Leases, profile: Profile,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._work = work
+        self._register = register
+        self._leases = leases
+        self._profile = profile
+        self._clock = clock
+        self._log = get_logger("keeper")
+        self.held: dict[str, Held] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look after every slot once in each renewal interval, new ones sooner."""
+        while await self._leases.held(LEASE, stop) is not None and not stop.is_set():
+            async with self._work.reading() as tx:
+                due = [slot for slot in await tx.live() if self._is_due(slot)]
+            await asyncio.gather(*(self._guarded(slot) for slot in due))
+            await rest(stop, self._profile.renew / 4)
+        await self._leases.release(LEASE)
+
+    def remaining(self, key: str) -> float:
+        """Seconds of authority left; 0 where there is none."""
+        held = self.held.get(key)
+        return max(0.0, held.until - self._clock()) if held else 0.0
+
+    def _is_due(self, slot: Slot) -> bool:
+        held = self.held.get(slot.key)
+        return held is None or slot.phase is Phase.LEAVING or self._clock() - held.seen_at >= self._profile.renew
+
+    async def _guarded(self, slot: Slot) -> None:
+        try:
+            await (self._give_back(slot) if slot.phase is Phase.LEAVING else self._keep(slot))
+        except Exception as error:
+            self._log.error("slot not kept", slot=slot.key, exc_info=error)
+
+    async def _keep(self, slot: Slot) -> None:
+        outcome = await self._register.change(slot.key, partial(self._wish, slot))
+        if isinstance(outcome, Committed) and outcome.lease is not None:
+            now = self._clock()
+            self.held[slot.key] = Held(outcome.lease, outcome.sent_at + self._profile.authority, now)
+            await self._decide(slot, lambda s, tx: slots.hold(s, outcome.lease.epoch, outcome.lease.seq, tx.now))  # type: ignore[union-attr]
+        else:
+            await self._decide(slot, lambda s, tx: slots.falter(s, _why(outcome), tx.now))
+
+    def _wish(self, slot: Slot, lease: Lease | None) -> Lease | operations.Refusal:
+        me = self._me(slot)
+        if lease is None:
+            return operations.bootstrap(lease, me)
+        if lease.holder == slot.region:
+            return operations.renew(lease, me, lease.epoch)
+        return operations.acquire(lease, me)
+
+    async def _give_back(self, slot: Slot) -> None:
+        def wish(lease: Lease | None) -> Lease | operations.Refusal:
+            return operations.release(lease, self._me(slot), lease.epoch if lease else 0)
+
+        outcome = await self._register.change(slot.key, wish)
+        mine = isinstance(outcome, Refused) and outcome.lease is not None and outcome.lease.holder == slot.region
+        if isinstance(outcome, Unknown) or mine:
+            return  # asked again at the next turn
+        self.held.pop(slot.key, None)
+        await self._decide(slot, lambda s, tx: slots.forget(s, tx.now))
+
+    async def _decide(self, slot: Slot, decide: Callable[[Slot, Store], Decision[Slot | None]]) -> None:
+        async def step(tx: Store) -> None:
+            current = await tx.lock(slot.namespace, slot.name)
+            # A slot that was asked to leave meanwhile is not made healthy again.
+            if current is None or current.gone or (current.phase is Phase.LEAVING) != (slot.phase is Phase.LEAVING):
+                return
+            decision = decide(current, tx)
+            if decision.state is not None:
+                await tx.save(decision.state)
+                tx.emit(*decision.events)
+
+        await self._work.again(step)
+
+    def _me(self, slot: Slot) -> Me:
+        return Me(slot.region, int(self._profile.ttl * 1000), secrets.token_hex(4))
+
+
+def _why(outcome: Outcome) -> str:
+    if isinstance(outcome, Unknown | Refused):
+        return outcome.why
+    return "the register holds no record"

@@ -1,0 +1,121 @@
+"""The register: what is committed is never lost and never doubled, whatever the cells do."""
+
+import asyncio
+import secrets
+from dataclasses import replace
+
+import pytest
+from catalyst_continuum.domain.lease import Me, Refusal, acquire, bootstrap, release, renew
+from catalyst_continuum.domain.record import Lease, State
+from catalyst_continuum.workers.register import Committed, Refused, Register, Unknown
+
+from .witnesses import MemoryWitness
+
+EAST = Me("sb-east-mgt-prod", 10_000, "aaaaaaaa")
+WEST = Me("sb-west-mgt-prod", 10_000, "bbbbbbbb")
+SLOT = "catalyst-system/omantel"
+
+
+def count(lease: Lease | None) -> Lease | Refusal:
+    """One more write, nobody else's; `seq` counts them."""
+    nonce = secrets.token_hex(4)
+    return replace(lease, seq=lease.seq + 1, nonce=nonce) if lease else bootstrap(lease, replace(EAST, nonce=nonce))
+
+
+async def test_a_committed_record_is_read_by_another_proposer() -> None:
+    cells = MemoryWitness()
+    outcome = await Register(cells, "p-1").change(SLOT, lambda lease: bootstrap(lease, EAST))
+    assert isinstance(outcome, Committed)
+    seen = await Register(cells, "p-2").read(SLOT)
+    assert isinstance(seen, Committed)
+    assert seen.lease == outcome.lease
+
+
+async def test_of_two_bootstraps_one_wins() -> None:
+    cells = MemoryWitness()
+    outcomes = await asyncio.gather(
+        Register(cells, "p-1").change(SLOT, lambda lease: bootstrap(lease, EAST)),
+        Register(cells, "p-2").change(SLOT, lambda lease: bootstrap(lease, WEST)),
+    )
+    assert sorted(type(o).__name__ for o in outcomes) == ["Committed", "Refused"]
+
+
+@pytest.mark.parametrize("down", [set(), {"a"}, {"b"}, {"c"}])
+async def test_a_minority_of_cells_down_changes_nothing(down: set[str]) -> None:
+    cells = MemoryWitness()
+    register = Register(cells, "p-1")
+    assert isinstance(await register.change(SLOT, count), Committed)
+    cells.down = down
+    for _ in range(5):
+        assert isinstance(await register.change(SLOT, count), Committed)
+    cells.down = set()
+    seen = await Register(cells, "p-2").read(SLOT)
+    assert isinstance(seen, Committed)
+    assert seen.lease is not None
+    assert seen.lease.seq == 6
+
+
+async def test_a_majority_down_is_unknown_and_never_a_grant() -> None:
+    cells = MemoryWitness(down={"a", "b"})
+    assert isinstance(await Register(cells, "p-1").change(SLOT, count), Unknown)
+    assert isinstance(await Register(cells, "p-1").read(SLOT), Unknown)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_acknowledged_changes_are_unique_under_lost_messages_and_answers(seed: int) -> None:
+    cells = MemoryWitness(lost_answers=0.1, lost_messages=0.05)
+    cells.random.seed(seed)
+    acked: list[int] = []
+    unknown = 0
+
+    async def propose(name: str) -> None:
+        nonlocal unknown
+        register = Register(cells, name)
+        for _ in range(12):
+            outcome = await register.change(SLOT, count)
+            if isinstance(outcome, Committed):
+                assert outcome.lease is not None
+                acked.append(outcome.lease.seq)
+            else:
+                unknown += 1
+
+    await asyncio.gather(*(propose(f"p-{n}") for n in range(3)))
+    cells.lost_answers = cells.lost_messages = 0.0
+    final = await Register(cells, "p-9").read(SLOT)
+    assert isinstance(final, Committed)
+    assert final.lease is not None
+    assert len(acked) == len(set(acked)), "one record was acknowledged twice"
+    assert len(acked) >= 10, "the test met too few changes to mean anything"
+    assert max(acked) <= final.lease.seq <= len(acked) + unknown
+
+
+async def test_a_renewal_takes_one_swap_a_cell_while_nobody_competes() -> None:
+    cells = MemoryWitness()
+    register = Register(cells, "p-1")
+    await register.change(SLOT, count)
+    before = dict(cells.values)
+    cells.down = set()
+    reads = 0
+
+    async def counted(*, cell: str, slot: str) -> bytes | None:
+        nonlocal reads
+        reads += 1
+        return before.get((cell, slot))
+
+    cells.read = counted  # type: ignore[method-assign]
+    assert isinstance(await register.change(SLOT, count), Committed)
+    assert reads == 0
+
+
+async def test_a_stale_holder_cannot_renew_an_old_epoch() -> None:
+    cells = MemoryWitness()
+    old, new = Register(cells, "p-1"), Register(cells, "p-2")
+    await old.change(SLOT, lambda lease: bootstrap(lease, EAST))
+    await new.change(SLOT, lambda lease: release(lease, EAST, 1))
+    taken = await new.change(SLOT, lambda lease: acquire(lease, WEST))
+    assert isinstance(taken, Committed)
+    assert taken.lease is not None
+    assert (taken.lease.epoch, taken.lease.state) == (2, State.HELD)
+    refused = await old.change(SLOT, lambda lease: renew(lease, EAST, 1))
+    assert isinstance(refused, Refused)
+    assert refused.lease == taken.lease
