@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
 from catalyst_sdk import PluginFailure
 from catalyst_sdk.witness import LeaseWitness, Swap
@@ -64,6 +65,16 @@ class CellView:
     ballot: int = 0
     rtt: float = 0.0
     message: str = ""
+
+
+class Taken(Enum):
+    """How far one accept came."""
+
+    MAJORITY = "majority"
+    TORN = "torn"
+    """At some cells, or at some that did not say."""
+    NOWHERE = "nowhere"
+    """Surely at none: each of them had moved on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +147,10 @@ class Register:
                 self._promises.pop(slot)  # what was cached may be old: ask the cells before refusing
                 return await self._round(slot, operation, self._clock())
             return await self._refuse(slot, number, promises, newest, after)
-        if await self._accept(slot, number, promises, record.write(after)):
+        taken = await self._accept(slot, number, promises, record.write(after))
+        if taken is Taken.MAJORITY:
             return Committed(after, sent_at)
-        return await self._settle(slot, after, sent_at)
+        return None if taken is Taken.NOWHERE else await self._settle(slot, after, sent_at)
 
     async def _settle(self, slot: str, after: Lease, sent_at: float) -> Outcome:
         """What became of a record that too few cells took: only if it stands is it known; it must not be tried again."""
@@ -154,8 +166,10 @@ class Register:
     ) -> Outcome | None:
         """Refuse on a record that is surely committed; where it is not yet, commit it first."""
         same = sum(p.state.accepted == newest.accepted for p in promises.values())
-        if same < self.quorum and newest.has_value and not await self._accept(slot, number, promises, newest.value):
-            return None
+        if same < self.quorum and newest.has_value:
+            taken = await self._accept(slot, number, promises, newest.value)
+            if taken is not Taken.MAJORITY:
+                return None
         return Refused(_lease(newest.value) if newest.has_value else None, why.why)
 
     async def _prepare(self, slot: str) -> tuple[Ballot, dict[str, _Promise]]:
@@ -176,32 +190,32 @@ class Register:
                 return _Promise(cell, raw, state)
             promised = Acceptor(number, state.accepted, state.value)
             written = ballot.write(promised)
-            if await self._swap(cell, slot, raw, written):
+            if await self._swap(cell, slot, raw, written) is Swap.APPLIED:
                 return _Promise(cell, written, promised)
         return None
 
-    async def _accept(self, slot: str, number: Ballot, promises: dict[str, _Promise], value: str) -> bool:
+    async def _accept(self, slot: str, number: Ballot, promises: dict[str, _Promise], value: str) -> Taken:
         following = number.next_of(self._me)
         state = Acceptor(following, number, value)
         raw = ballot.write(state)
         answers = await asyncio.gather(*(self._swap(p.cell, slot, p.raw, raw) for p in promises.values()))
-        taken = [cell for cell, done in zip(promises, answers, strict=True) if done]
+        taken = [cell for cell, answer in zip(promises, answers, strict=True) if answer is Swap.APPLIED]
         self._highest[slot] = max(self._highest.get(slot, 0), following.counter)
-        if len(taken) < self.quorum:
-            return False
-        self._promises[slot] = (following, {cell: _Promise(cell, raw, state) for cell in taken})
-        return True
+        if len(taken) >= self.quorum:
+            self._promises[slot] = (following, {cell: _Promise(cell, raw, state) for cell in taken})
+            return Taken.MAJORITY
+        return Taken.NOWHERE if all(answer is Swap.MISMATCH for answer in answers) else Taken.TORN
 
-    async def _swap(self, cell: str, slot: str, old: bytes | None, new: bytes) -> bool:
-        """Whether `new` stands at the cell. What is unknown is read back: a written value is nobody else's."""
+    async def _swap(self, cell: str, slot: str, old: bytes | None, new: bytes) -> Swap:
+        """Swap at one cell. What is unknown is read back once: a value that stands there is nobody else's."""
         try:
             outcome = await self._witness.swap(cell=cell, slot=slot, old=old, new=new)
-            if outcome is Swap.UNKNOWN:
-                return await self._witness.read(cell=cell, slot=slot) == new
+            if outcome is Swap.UNKNOWN and await self._witness.read(cell=cell, slot=slot) == new:
+                return Swap.APPLIED
         except PluginFailure as failure:
             self._seen(cell, failure)
-            return False
-        return outcome is Swap.APPLIED
+            return Swap.UNKNOWN
+        return outcome
 
     async def _look(self, cell: str, slot: str) -> Acceptor | None:
         return (await self._raw(cell, slot))[1]
