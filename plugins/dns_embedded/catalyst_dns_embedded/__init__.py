@@ -1,0 +1,1 @@
+"""An embedded authoritative DNS server: for development, demonstrations, tests, and as a lease cell."""

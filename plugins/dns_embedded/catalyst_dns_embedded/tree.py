@@ -1,0 +1,62 @@
+"""A small Internet of names: root, top levels and pools, each signed, each delegated by the one above.
+
+Beside the zones two files are written for everybody who resolves: `root.key`, the trust anchor, and `hints.json`, which
+says at which address and port each name server really listens.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from catalyst_sdk.dns import Change, RecordSet, ZoneSpec, ZoneState
+
+from .authority import Authority
+
+OWNER = "catalyst-tree"
+SERVER = "ns1.{zone}"
+TTL = 60
+
+
+def plant(authority: Authority, pools: Iterable[str], address: str, folder: Path) -> None:
+    """Make what is absent, and write the files. Repeating it changes nothing."""
+    host, _, _ = address.rpartition(":")
+    zones = ["."]
+    for pool in pools:
+        labels = pool.rstrip(".").split(".")
+        zones += [".".join(labels[depth:]) + "." for depth in range(len(labels) - 1, -1, -1)]
+    states = [_zone(authority, name, host) for name in dict.fromkeys(zones)]
+    for child in states[1:]:
+        _delegate(authority, child, max((s for s in states if _is_above(s, child)), key=lambda s: len(s.name)), host)
+    root = authority.get(".")
+    assert root is not None
+    (folder / "root.key").write_text(f". {TTL} IN DNSKEY {root.keys[0].dnskey}\n")
+    (folder / "hints.json").write_text(json.dumps({server(s.name): address for s in states}, indent=1) + "\n")
+
+
+def server(zone: str) -> str:
+    """Host name of a zone's name server."""
+    return "a.root-servers.test." if zone == "." else SERVER.format(zone=zone)
+
+
+def _zone(authority: Authority, name: str, host: str) -> ZoneState:
+    own = server(name)
+    inside = name != "." and own.endswith(f".{name}")
+    glue = (RecordSet(own, "A", TTL, (host,)),) if inside or name == "." else ()
+    spec = ZoneSpec(name, (own,), OWNER, glue, ttl=TTL, negative_ttl=1)
+    return authority.get(name) or authority.create(spec)
+
+
+def _delegate(authority: Authority, child: ZoneState, parent: ZoneState, host: str) -> None:
+    current = authority.get(parent.name)
+    wanted = (
+        Change(child.name, "NS", TTL, (server(child.name),)),
+        Change(child.name, "DS", TTL, child.keys[0].ds),
+        Change(server(child.name), "A", TTL, (host,)),
+    )
+    known = {(r.name, r.type): set(r.records) for r in current.record_sets} if current else {}
+    if any(known.get((c.name, c.type)) != set(c.records) for c in wanted):
+        authority.apply(parent.name, wanted)
+
+
+def _is_above(parent: ZoneState, child: ZoneState) -> bool:
+    return parent.name != child.name and (parent.name == "." or child.name.endswith(f".{parent.name}"))
