@@ -38,6 +38,10 @@ class DeadlineExceeded(Refused):
     code, reason, message = Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "time ran out; whether it happened is unknown"
 
 
+class MethodNotServed(Refused):
+    code, reason, message = Code.UNIMPLEMENTED, "METHOD_NOT_SERVED", "{method} is not served by this release"
+
+
 class Internal(Refused):
     code, reason, message = Code.INTERNAL, "INTERNAL", "an internal error; report trace {trace_id}"
 
@@ -136,6 +140,8 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
             return error
         if isinstance(error, TimeoutError):
             return DeadlineExceeded()
+        if isinstance(error, NotImplementedError):  # what the generated base class raises
+            return MethodNotServed(method=method.lstrip("/"))
         if isinstance(error, LostRace):
             return Internal(trace_id=current().trace_id)
         if is_outage(error):

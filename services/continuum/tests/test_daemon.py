@@ -1,0 +1,149 @@
+"""The daemon over real gRPC, NATS and three real cells."""
+
+import base64
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import nats as nats_client
+import pytest
+from catalyst.continuum.v1.service_pb2 import GetContinuumRequest, ListContinuumsRequest
+from catalyst.continuum.v1.service_pb2_grpc import ContinuumServiceStub
+from catalyst.provisioner.v1 import events_pb2
+from catalyst_continuum.app import compose
+from catalyst_continuum.settings import ContinuumSettings
+from catalyst_mesh import Bus
+from catalyst_testkit import eventually
+from catalyst_testkit.daemons import RunningDaemon, reason_of, running
+from catalyst_testkit.servers import NatsServer, free_port
+from google.protobuf.message import Message
+
+SLOT = "namespaces/catalyst-system/continuums/omantel"
+REGION = "sb-east-mgt-prod"
+
+
+class Cells:
+    """Three lease cells, each a process that can be killed and started again."""
+
+    def __init__(self, home: Path) -> None:
+        self.key = home / "tsig.key"
+        self.key.write_text(base64.b64encode(b"w" * 32).decode())
+        self._home = home
+        self._addresses = {f"cell-{n}": f"127.0.0.1:{free_port()}" for n in (1, 2, 3)}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def setting(self) -> str:
+        return ",".join(f"{name}={address}" for name, address in self._addresses.items())
+
+    def start(self, name: str) -> None:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "catalyst_dns_embedded", "cell", "--data", str(self._home / name), "--listen",
+             self._addresses[name], "--key-file", str(self.key)],
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        assert b"cell" in process.stdout.readline()
+        self._running[name] = process
+
+    def kill(self, name: str) -> None:
+        process = self._running.pop(name)
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+    def start_all(self) -> None:
+        for name in self._addresses:
+            self.start(name)
+
+    def kill_all(self) -> None:
+        for name in list(self._running):
+            self.kill(name)
+
+
+@pytest.fixture
+def cells(home: Path) -> Iterator[Cells]:
+    three = Cells(home)
+    three.start_all()
+    yield three
+    three.kill_all()
+
+
+def settings(nats: NatsServer, cells: Cells) -> dict[str, object]:
+    return {"nats_url": nats.url, "cells": cells.setting, "tsig_key_file": cells.key}
+
+
+async def tell(nats: NatsServer, subject: str, body: Message) -> None:
+    """Say an event as the provisioner's relay would."""
+    bus = Bus(nats.url, "test")
+    await bus.ensure_stream("provisioner")
+    await bus.close()
+    client = await nats_client.connect(nats.url)
+    headers = {"ce-id": str(uuid4()), "ce-dataschema": body.DESCRIPTOR.full_name}
+    await client.jetstream().publish(subject, body.SerializeToString(), headers=headers)
+    await client.close()
+
+
+async def activate(nats: NatsServer) -> None:
+    cluster = events_pb2.SovereignCluster(name=f"sovereigns/omantel/clusters/{REGION}")
+    body = events_pb2.SovereignActivated(sovereign="sovereigns/omantel", version=3, clusters=[cluster])
+    await tell(nats, "catalyst.v1.provisioner.sovereign.activated", body)
+
+
+async def holder(daemon: RunningDaemon) -> tuple[str, int]:
+    stub = daemon.admin(ContinuumServiceStub)
+    answer = await stub.GetContinuum(GetContinuumRequest(name=SLOT))
+    assert answer.status.authority_remaining.ToTimedelta().total_seconds() > 0
+    return answer.status.lease_holder, answer.status.epoch
+
+
+async def test_an_active_sovereign_holds_its_slot_until_it_is_destroyed(
+    home: Path, own_nats: NatsServer, cells: Cells
+) -> None:
+    async with running(compose, ContinuumSettings, home, **settings(own_nats, cells)) as daemon:
+        stub = daemon.admin(ContinuumServiceStub)
+        assert await reason_of(stub.GetContinuum(GetContinuumRequest(name=SLOT))) == "CONTINUUM_NOT_FOUND"
+        await activate(own_nats)
+        await activate(own_nats)  # told twice: one slot
+        await eventually(lambda: _is(daemon, (REGION, 1)), within=10)
+        listed = await stub.ListContinuums(ListContinuumsRequest(parent="namespaces/-"))
+        assert [c.name for c in listed.continuums] == [SLOT]
+        gone = events_pb2.SovereignDestroyed(sovereign="sovereigns/omantel", version=9)
+        await tell(own_nats, "catalyst.v1.provisioner.sovereign.destroyed", gone)
+
+        async def is_gone() -> bool:
+            return await reason_of(stub.GetContinuum(GetContinuumRequest(name=SLOT))) == "CONTINUUM_NOT_FOUND"
+
+        await eventually(is_gone, within=10)
+        await activate(own_nats)
+        await eventually(lambda: _is(daemon, (REGION, 2)), within=10, what="a second life has a new epoch")
+
+
+async def test_a_restart_keeps_the_epoch_and_one_dead_cell_changes_nothing(
+    home: Path, own_nats: NatsServer, cells: Cells
+) -> None:
+    async with running(compose, ContinuumSettings, home, **settings(own_nats, cells)) as daemon:
+        await activate(own_nats)
+        await eventually(lambda: _is(daemon, (REGION, 1)), within=10)
+    cells.kill("cell-2")
+    async with running(compose, ContinuumSettings, home, **settings(own_nats, cells)) as daemon:
+        await eventually(lambda: _is(daemon, (REGION, 1)), within=10)
+        answer = await daemon.admin(ContinuumServiceStub).GetContinuum(GetContinuumRequest(name=SLOT))
+        assert {c.name: c.reachable for c in answer.status.witness.cells}["cell-2"] is False
+
+
+async def test_what_is_not_served_says_so(home: Path, own_nats: NatsServer, cells: Cells) -> None:
+    from catalyst.continuum.v1.service_pb2 import PostHealthRequest
+
+    async with running(compose, ContinuumSettings, home, **settings(own_nats, cells)) as daemon:
+        stub = daemon.admin(ContinuumServiceStub)
+        assert await reason_of(stub.PostHealth(PostHealthRequest(name=SLOT))) == "METHOD_NOT_SERVED"
+
+
+async def _is(daemon: RunningDaemon, wanted: tuple[str, int]) -> bool:
+    if await reason_of(daemon.admin(ContinuumServiceStub).GetContinuum(GetContinuumRequest(name=SLOT))) != "OK":
+        return False
+    return await holder(daemon) == wanted
