@@ -23,7 +23,9 @@ class Context:
         try:
             return self.token_file.read_text().strip()
         except OSError as error:
-            raise Failure(f"the token file {self.token_file} cannot be read", next_step="start `catalyst dev`") from error
+            raise Failure(
+                f"the token file {self.token_file} cannot be read", next_step="start `catalyst dev`"
+            ) from error
 
 
 def config_file() -> Path:

@@ -19,7 +19,14 @@ class Failure(Exception):
     """A command ends with this."""
 
     def __init__(
-        self, what: str, *, why: str = "", next_step: str = "", exit_code: int = 1, trace_id: str = "", details: tuple[str, ...] = ()
+        self,
+        what: str,
+        *,
+        why: str = "",
+        next_step: str = "",
+        exit_code: int = 1,
+        trace_id: str = "",
+        details: tuple[str, ...] = (),
     ) -> None:
         super().__init__(what)
         self.what = what

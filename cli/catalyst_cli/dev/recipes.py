@@ -115,8 +115,11 @@ def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
         "pdm": {"DNS_CONTROL": layout.address("dns-control"), "DNS_DATA": str(layout.dns), **tree},
         "continuum": {"CELLS": cells, "TSIG_KEY_FILE": str(layout.folder / "cells" / "tsig.key")},
         "billing": {},
-        "gateway": {"DEVELOPMENT": "true", "LOGIN_CODE_FILE": str(layout.tokens / "login-code"),
-                    "OPERATOR_TOKEN_FILE": str(layout.tokens / "operator")},
+        "gateway": {
+            "DEVELOPMENT": "true",
+            "LOGIN_CODE_FILE": str(layout.tokens / "login-code"),
+            "OPERATOR_TOKEN_FILE": str(layout.tokens / "operator"),
+        },
     }[name]  # fmt: skip - one daemon a row
 
 

@@ -1,0 +1,129 @@
+"""Calls of the gateway's REST API, with failures as people should read them."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from .context import Context
+from .failures import EXIT_CODES, Failure
+
+PATIENCE = 30.0
+"""Seconds for a call."""
+NEXT_STEPS = {
+    "ORDER_UNPAID": "pay the order, or pass --voucher CODE",
+    "PLAN_STALE": "make the plan again: catalyst sovereign plan",
+    "PLAN_HASH_MISMATCH": "read the plan again and apply with the hash that it shows",
+    "RUN_IN_PROGRESS": "catalyst sovereign watch NAME",
+    "TOKEN_REJECTED": "start `catalyst dev`, or set CATALYST_CLI_TOKEN_FILE",
+    "NAME_TAKEN": "choose another label: catalyst name check",
+    "PLUGIN_UNAVAILABLE": "catalyst plugins list",
+    "ETAG_MISMATCH": "read the resource again and repeat the command",
+}
+"""What to do about a refusal, by its reason."""
+
+
+class Api:
+    """One server, as one caller."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._http = httpx.Client(base_url=context.server, timeout=PATIENCE)
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """Read."""
+        return self._call("GET", path, params={k: v for k, v in query.items() if v not in (None, "")})
+
+    def post(self, path: str, body: dict[str, Any] | None = None, *, once: str = "") -> dict[str, Any]:
+        """Write; `once` is the request id, drawn where it is empty and the method takes one."""
+        return self._call("POST", path, json={**(body or {}), **({"requestId": once} if once else {})})
+
+    def delete(self, path: str, **query: Any) -> dict[str, Any]:
+        """Delete."""
+        return self._call("DELETE", path, params=query)
+
+    def pages(self, path: str, field: str, **query: Any) -> list[dict[str, Any]]:
+        """All rows of a list."""
+        rows: list[dict[str, Any]] = []
+        token = ""
+        while True:
+            answer = self.get(path, **query, pageToken=token, pageSize=1000)
+            rows += answer.get(field, [])
+            token = answer.get("nextPageToken", "")
+            if not token:
+                return rows
+
+    def stream(self, path: str, *, last: str = "", **query: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Frames `(id, event, data)` of a stream until it ends; the caller resumes with `last`."""
+        headers = {**self._headers(), **({"Last-Event-ID": last} if last else {})}
+        params = {k: v for k, v in query.items() if v not in (None, "")}
+        try:
+            # The server says something every 15 seconds; silence for twice as long is a lost connection.
+            with self._http.stream(
+                "GET", path, params=params, headers=headers, timeout=httpx.Timeout(PATIENCE)
+            ) as answer:
+                if answer.status_code != 200:
+                    answer.read()
+                    raise _refused(answer)
+                yield from _frames(answer.iter_lines())
+        except httpx.TransportError:
+            return
+
+    def _call(self, verb: str, path: str, **rest: Any) -> dict[str, Any]:
+        try:
+            answer = self._http.request(verb, path, headers=self._headers(), **rest)
+        except httpx.TransportError as error:
+            raise Failure(
+                f"{self._context.server} does not answer", why=type(error).__name__,
+                next_step="is `catalyst dev` running? `catalyst doctor` looks closer", exit_code=6,
+            ) from error  # fmt: skip
+        if answer.is_success:
+            return dict(answer.json()) if answer.content else {}
+        raise _refused(answer)
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._context.token()}"}
+
+
+def new_request_id() -> str:
+    """A fresh request id (AIP-155)."""
+    return str(uuid4())
+
+
+def _refused(answer: httpx.Response) -> Failure:
+    try:
+        problem = answer.json()
+        reason, code = problem["reason"], problem["code"]
+    except (ValueError, KeyError, TypeError):
+        return Failure(f"the server answers {answer.status_code}", why=answer.text[:200])
+    details = tuple(f"{v['field']}: {v['description']}" for v in problem.get("violations", ()))
+    return Refused(
+        reason, problem["detail"], why=reason, next_step=NEXT_STEPS.get(reason, ""), details=details,
+        exit_code=EXIT_CODES.get(code, 1), trace_id=problem.get("traceId", ""),
+    )  # fmt: skip
+
+
+class Refused(Failure):
+    """The server refused, with a reason."""
+
+    def __init__(self, reason: str, what: str, **rest: Any) -> None:
+        super().__init__(what, **rest)
+        self.reason = reason
+
+
+def _frames(lines: Iterator[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    number, event, data = "", "", ""
+    for line in lines:
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "id":
+            number = value
+        elif field == "event":
+            event = value
+        elif field == "data":
+            data += value
+        elif not line and data:
+            yield number, event, json.loads(data)
+            event, data = "", ""

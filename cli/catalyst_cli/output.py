@@ -1,0 +1,84 @@
+"""What commands print: data on stdout in the form that was asked for, progress and words on stderr."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+
+class Form(StrEnum):
+    """Forms of output."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    NAME = "name"
+
+
+Output = Annotated[Form, typer.Option("--output", "-o", help="How to print: table, json, yaml or name.")]
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def show(form: Form, answer: Any, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]] | None = None) -> None:
+    """Print an answer.
+
+    columns   heading to path in a row, dots between the steps
+    rows      what the table shows; None: the answer itself is the one row
+    """
+    listed = [answer] if rows is None else list(rows)
+    if form is Form.JSON:
+        print(json.dumps(answer, indent=1))
+    elif form is Form.YAML:
+        print(yaml.safe_dump(answer, sort_keys=False, allow_unicode=True), end="")
+    elif form is Form.NAME:
+        print("\n".join(str(row.get("name", "")) for row in listed))
+    else:
+        _table(columns, listed)
+
+
+def _table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in columns:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(_text(_at(row, path)) for path in columns.values()))
+    # Not a terminal: no cutting to a width that nobody has.
+    Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def word(state: object) -> str:
+    """`STATE_ACTIVE` as `ACTIVE`."""
+    text = str(state or "")
+    for prefix in ("STATE_", "INTENT_", "HEALTH_", "SEVERITY_", "LEVEL_", "STATUS_"):
+        text = text.removeprefix(prefix)
+    return text
+
+
+def money(amount: Mapping[str, Any] | None) -> str:
+    """`{minor: "9000", currency: OMR}` as `9.000 OMR`."""
+    if not amount:
+        return "unknown"
+    exponent = {"OMR": 3, "BHD": 3, "KWD": 3, "JPY": 0}.get(amount["currency"], 2)
+    minor = int(amount["minor"])
+    whole, part = divmod(abs(minor), 10**exponent)
+    sign = "-" if minor < 0 else ""
+    return f"{sign}{whole}.{part:0{exponent}} {amount['currency']}" if exponent else f"{minor} {amount['currency']}"
+
+
+def _at(row: Mapping[str, Any], path: str) -> Any:
+    value: Any = row
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return word(value) if value is not None else ""
