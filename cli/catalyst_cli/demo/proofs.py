@@ -113,7 +113,8 @@ def _http(address: str, url: str, host: str) -> int:
 
 
 def _components(api: Api, sovereign: str) -> int:
-    rows = api.pages(f"/v1/{sovereign}/components", "components")
+    clusters = api.get(f"/v1/{sovereign}")["clusters"]
+    rows = [row for c in clusters for row in api.pages(f"/v1/{c['name']}/components", "components")]
     return sum(word(row["state"]) == "READY" for row in rows)
 
 

@@ -9,9 +9,11 @@ from catalyst_mesh.calls import new_traceparent
 from catalyst_mesh.errors import Explained, explain
 from catalyst_mesh.logs import get_logger
 from catalyst_sdk import Code, Refused
+from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf.message_factory import GetMessageClass
 from litestar import HttpMethod, Litestar, Request, Response, get, post, route
 from litestar.exceptions import ClientException, HTTPException
+from litestar.params import FromPath
 from litestar.response import Stream
 
 from . import openapi, problems
@@ -32,6 +34,10 @@ _SECURITY = {
 
 class NoSuchPath(Refused):
     code, reason, message = Code.NOT_FOUND, "PATH_NOT_FOUND", "there is no {verb} {path}; see /v1/openapi.json"
+
+
+class OperationNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "OPERATION_NOT_FOUND", "there is no {name}"
 
 
 class MethodNotAllowed(Refused):
@@ -91,13 +97,17 @@ class Edge:
         async def plugins(request: Req) -> dict[str, Any]:
             return {"plugins": await all_plugins(self._channels, self._metadata(request))}
 
+        @get("/v1/operations/{operation:str}")
+        async def operation_of(request: Req, operation: FromPath[str]) -> Response[bytes]:
+            return await self.operation(request, operation)
+
         @post("/v1/auth/login", status_code=204)
         async def login(request: Req) -> Response[None]:
             code = str((await request.json()).get("code", ""))
             return Response(None, status_code=204, headers={"Set-Cookie": self._sessions.sign_in(code)})
 
         return Litestar(
-            [rest, stream, description, plugins, login, *_pages()],
+            [rest, stream, description, plugins, operation_of, login, *_pages()],
             openapi_config=None,
             request_max_body_size=self._most_body_bytes,
             exception_handlers={Exception: self._problem},
@@ -127,6 +137,16 @@ class Edge:
             message, timeout=self._call_seconds, metadata=self._metadata(request)
         )
         return Response(to_json(answer).encode(), media_type="application/json", status_code=200)
+
+    async def operation(self, request: Req, operation: str) -> Response[bytes]:
+        """A long-running operation of the daemon that its id names, `<service>-<id>`."""
+        channel = self._channels.get(operation.partition("-")[0])
+        if channel is None:
+            raise OperationNotFound(name=f"operations/{operation}")
+        wish = operations_pb2.GetOperationRequest(name=f"operations/{operation}")
+        stub = operations_pb2_grpc.OperationsStub(channel)
+        answer = await stub.GetOperation(wish, timeout=self._call_seconds, metadata=self._metadata(request))
+        return Response(to_json(answer).encode(), media_type="application/json")
 
     def _method(self, one: Route, *, unary: bool) -> Callable[..., Any]:
         channel = self._channels[one.package]
@@ -202,7 +222,7 @@ def _pages() -> list[Any]:
         return answer("console.html")
 
     @get("/static/{name:str}")
-    async def static(name: str) -> Response[bytes]:
+    async def static(name: FromPath[str]) -> Response[bytes]:
         return answer(name)
 
     return [console, static]

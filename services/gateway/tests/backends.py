@@ -1,0 +1,96 @@
+"""A small real daemon behind the gateway: Sovereigns in memory, over real gRPC and the real chassis."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from catalyst.provisioner.v1 import events_pb2, resources_pb2, service_pb2, service_pb2_grpc
+from catalyst_mesh import (
+    SIGNED_IN,
+    Bus,
+    ChassisMetrics,
+    Daemon,
+    DaemonSettings,
+    Database,
+    Emitted,
+    PluginHost,
+    Service,
+    Transaction,
+    Work,
+    chassis_tables,
+    rows,
+)
+from catalyst_sdk import Code, Refused
+from prometheus_client import CollectorRegistry
+from pydantic_settings import SettingsConfigDict
+from sqlalchemy import MetaData
+
+metadata = MetaData()
+chassis_tables(metadata)
+SERVICE = "catalyst.provisioner.v1.SovereignService"
+RUNS = "catalyst.provisioner.v1.RunService"
+
+
+class BackendSettings(DaemonSettings):
+    model_config = SettingsConfigDict(env_prefix="CATALYST_PROVISIONER_")
+
+
+class NoSovereign(Refused):
+    code, reason, message = Code.NOT_FOUND, "SOVEREIGN_NOT_FOUND", "there is no {name}"
+
+
+class Sovereigns(service_pb2_grpc.SovereignServiceServicer):
+    def __init__(self, work: Work[Transaction]) -> None:
+        self._work = work
+        self.known: dict[str, Any] = {}
+
+    async def CreateSovereign(self, request: Any, context: Any) -> Any:
+        made = resources_pb2.Sovereign()
+        made.CopyFrom(request.sovereign)
+        self.known[made.name] = made
+        async with self._work.transaction() as tx:
+            tx.emit(made)
+        return made
+
+    async def GetSovereign(self, request: Any, context: Any) -> Any:
+        if request.name not in self.known:
+            raise NoSovereign(name=request.name)
+        return self.known[request.name]
+
+    async def ListSovereigns(self, request: Any, context: Any) -> Any:
+        return service_pb2.ListSovereignsResponse(sovereigns=list(self.known.values())[: request.page_size or 50])
+
+
+class Runs(service_pb2_grpc.RunServiceServicer):
+    async def WatchEvents(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        for seq in range(max(1, request.from_seq), 6):
+            yield resources_pb2.RunEvent(seq=seq, code="step.started", message=f"event {seq}")
+        yield resources_pb2.RunEvent(seq=0, code="done")
+
+
+def told(sovereign: Any) -> Any:
+    return events_pb2.SovereignCreated(sovereign=sovereign.name, version=1)
+
+
+async def compose(settings: BackendSettings) -> Daemon:
+    db = await Database.open(settings.database_url, metadata=metadata)
+    metrics = ChassisMetrics(CollectorRegistry())
+    emitted = [Emitted("catalyst.v1.provisioner.sovereign.created", resources_pb2.Sovereign, told)]
+    work = Work(db, Transaction, metadata=metadata, emitted=emitted)
+    return Daemon(
+        "provisioner",
+        settings,
+        db,
+        metadata,
+        work,
+        services=[
+            Service(Sovereigns(work), service_pb2_grpc.add_SovereignServiceServicer_to_server, SERVICE),
+            Service(Runs(), service_pb2_grpc.add_RunServiceServicer_to_server, RUNS),
+        ],
+        access={
+            **rows(SERVICE, CreateSovereign="sovereign-admin", GetSovereign=SIGNED_IN, ListSovereigns=SIGNED_IN),
+            **rows(RUNS, WatchEvents=SIGNED_IN),
+        },
+        metrics=metrics,
+        plugins=PluginHost(kinds=[], metrics=metrics),
+        bus=Bus(settings.nats_url, "backend"),
+    )

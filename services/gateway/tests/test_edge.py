@@ -1,0 +1,202 @@
+"""The edge over real HTTP, in front of a real daemon."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from catalyst_gateway.app import compose
+from catalyst_gateway.settings import GatewaySettings
+from catalyst_testkit import eventually
+from catalyst_testkit.daemons import RunningDaemon, running
+from catalyst_testkit.servers import NatsServer, free_port
+
+from . import backends
+
+
+@dataclass
+class Edge:
+    url: str
+    backend: RunningDaemon
+    admin: dict[str, str]
+
+    def client(self, **headers: str) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.url, headers=headers or self.admin, timeout=10)
+
+
+@pytest.fixture
+async def edge(home: Path, own_nats: NatsServer) -> AsyncIterator[Edge]:
+    port = free_port()
+    (home / "gateway").mkdir()
+    (home / "code").write_text("12345678")
+    async with running(backends.compose, backends.BackendSettings, home, nats_url=own_nats.url) as backend:
+        token = backend.issuer.token("admin", roles=["sovereign-admin"])
+        (home / "operator").write_text(token)
+        values = {
+            "database_url": f"sqlite+aiosqlite:///{home}/gateway.db", "nats_url": own_nats.url,
+            "http_listen": f"127.0.0.1:{port}", "provisioner_target": backend.target, "development": True,
+            "login_code_file": home / "code", "operator_token_file": home / "operator",
+        }  # fmt: skip
+        dead = {f"{name}_target": "127.0.0.1:9" for name in ("catalog", "pdm", "continuum", "billing")}
+        async with running(compose, GatewaySettings, home / "gateway", **values, **dead):
+            edge = Edge(f"http://127.0.0.1:{port}", backend, {"authorization": f"Bearer {token}"})
+            await eventually(lambda: _up(edge), within=10)
+            yield edge
+
+
+async def _up(edge: Edge) -> bool:
+    try:
+        async with edge.client() as http:
+            return (await http.get("/v1/openapi.json")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+async def test_a_resource_is_written_and_read_as_json(edge: Edge) -> None:
+    async with edge.client() as http:
+        made = await http.post("/v1/sovereigns", json={"name": "sovereigns/acme"})
+        assert made.status_code == 200, made.text
+        read = await http.get("/v1/sovereigns/acme")
+        assert read.json()["name"] == "sovereigns/acme"
+        listed = await http.get("/v1/sovereigns", params={"pageSize": "1"})
+        assert [s["name"] for s in listed.json()["sovereigns"]] == ["sovereigns/acme"]
+
+
+async def test_refusals_are_problems_with_reason_and_trace(edge: Edge) -> None:
+    async with edge.client() as http:
+        answer = await http.get("/v1/sovereigns/nobody")
+    problem = answer.json()
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert (problem["reason"], problem["code"]) == ("SOVEREIGN_NOT_FOUND", "NOT_FOUND")
+    assert problem["metadata"] == {"name": "sovereigns/nobody"}
+    assert len(problem["traceId"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body", "status", "reason"),
+    [
+        ("GET", "/v1/nothing", None, 404, "PATH_NOT_FOUND"),
+        ("PUT", "/v1/sovereigns", b"{}", 405, "METHOD_NOT_ALLOWED"),
+        ("POST", "/v1/sovereigns", b"{", 400, "BODY_INVALID"),
+        ("POST", "/v1/sovereigns", b"[]", 400, "BODY_INVALID"),
+        ("POST", "/v1/sovereigns", b'{"nmae": "x"}', 422, "REQUEST_INVALID"),
+        ("POST", "/v1/sovereigns", b'{"name": 7}', 422, "REQUEST_INVALID"),
+        ("POST", "/v1/sovereigns", b'{"name": "' + b"x" * 1_100_000 + b'"}', 413, "BODY_TOO_LARGE"),
+        ("GET", "/v1/sovereigns?pageSize=-1", None, 422, "REQUEST_INVALID"),
+        ("GET", "/v1/sovereigns?colour=red", None, 422, "REQUEST_INVALID"),
+        ("GET", "/v1/operations/nobody-1", None, 404, "OPERATION_NOT_FOUND"),
+        ("GET", "/v1/pools", None, 503, ""),
+    ],
+)
+async def test_bad_requests_are_told_precisely(
+    edge: Edge, verb: str, path: str, body: bytes | None, status: int, reason: str
+) -> None:
+    async with edge.client() as http:
+        answer = await http.request(verb, path, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == status, answer.text[:300]
+    assert answer.json()["reason"] == reason
+    assert "Traceback" not in answer.text
+
+
+async def test_another_media_type_is_refused(edge: Edge) -> None:
+    async with edge.client() as http:
+        answer = await http.post("/v1/sovereigns", content=b"a=1", headers={"content-type": "text/csv"})
+    assert (answer.status_code, answer.json()["reason"]) == (415, "MEDIA_TYPE_UNSUPPORTED")
+
+
+async def test_nobody_gets_in_without_a_token(edge: Edge) -> None:
+    async with edge.client(accept="*/*") as http:
+        for path in ("/v1/sovereigns", "/v1/stream", "/v1/plugins", "/v1/sovereigns/x/runs/y/events:stream"):
+            answer = await http.get(path)
+            if answer.headers["content-type"].startswith("text/event-stream"):
+                assert "TOKEN_REJECTED" in answer.text
+            else:
+                assert answer.status_code == 401, path
+
+
+async def test_the_code_of_development_opens_a_session_that_no_other_site_can_use(edge: Edge) -> None:
+    async with edge.client(accept="*/*") as http:
+        wrong = await http.post("/v1/auth/login", json={"code": "0"})
+        assert (wrong.status_code, wrong.json()["reason"]) == (401, "LOGIN_CODE_REJECTED")
+        right = await http.post("/v1/auth/login", json={"code": " 12345678 "})
+        assert right.status_code == 204
+        assert "HttpOnly" in right.headers["set-cookie"]
+        assert (await http.get("/v1/sovereigns")).status_code == 200
+        forged = await http.post("/v1/sovereigns", json={"name": "sovereigns/evil"})
+        assert (forged.status_code, forged.json()["reason"]) == (403, "CROSS_SITE")
+        own = await http.post("/v1/sovereigns", json={"name": "sovereigns/mine"}, headers={"x-catalyst-console": "1"})
+        assert own.status_code == 200
+
+
+async def frames(answer: httpx.Response, most: int) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = []
+    current: dict[str, str] = {}
+    async for line in answer.aiter_lines():
+        if line.startswith(":"):
+            continue
+        if not line:
+            if current:
+                found.append(current)
+            current = {}
+            if len(found) >= most:
+                return found
+            continue
+        key, _, value = line.partition(": ")
+        current[key] = value
+    return found
+
+
+async def test_a_run_is_followed_and_resumed_by_its_numbers(edge: Edge) -> None:
+    path = "/v1/sovereigns/acme/runs/run-1/events:stream"
+    async with edge.client() as http:
+        async with http.stream("GET", path) as answer:
+            whole = await frames(answer, 6)
+        assert [f.get("id") for f in whole] == ["1", "2", "3", "4", "5", None]
+        assert whole[-1]["event"] == "done"
+        async with http.stream("GET", path, headers={"last-event-id": "3"}) as answer:
+            assert [f.get("id") for f in await frames(answer, 3)] == ["4", "5", None]
+
+
+async def test_the_stream_tells_what_happens_and_goes_on_after_a_break(edge: Edge) -> None:
+    async with edge.client() as http:
+        for name in ("one", "two"):
+            await http.post("/v1/sovereigns", json={"name": f"sovereigns/{name}"})
+        async with http.stream("GET", "/v1/stream", headers={"last-event-id": "0"}) as answer:
+            first, second = await frames(answer, 2)
+        assert json.loads(first["data"])["aggregate"] == "sovereigns/one"
+        async with http.stream("GET", "/v1/stream", headers={"last-event-id": first["id"]}) as answer:
+            assert (await frames(answer, 1))[0] == second
+        async with http.stream("GET", "/v1/stream", headers={"last-event-id": "ffffffff:1"}) as answer:
+            assert (await frames(answer, 1))[0]["event"] == "reset"
+
+
+async def test_a_topic_narrows_the_stream(edge: Edge) -> None:
+    async with edge.client() as http:
+        await http.post("/v1/sovereigns", json={"name": "sovereigns/one"})
+        query = {"topics": "catalyst.v1.provisioner."}
+        async with http.stream("GET", "/v1/stream", params=query, headers={"last-event-id": "0"}) as answer:
+            assert (await frames(answer, 1))[0]["event"] == "catalyst.v1.provisioner.sovereign.created"
+
+
+async def test_the_description_names_every_route_once(edge: Edge) -> None:
+    async with edge.client() as http:
+        document = (await http.get("/v1/openapi.json")).json()
+    assert document["openapi"] == "3.1.0"
+    operations = [o["operationId"] for verbs in document["paths"].values() for o in verbs.values()]
+    assert len(operations) == len(set(operations)) > 150
+    assert "/v1/pools/{pool}/allocations/{allocation}:commit" in document["paths"]
+    text = json.dumps(document)
+    for name in {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}:
+        assert name in document["components"]["schemas"]
+
+
+async def test_the_console_is_served_with_a_policy_that_forbids_inline_script(edge: Edge) -> None:
+    async with edge.client(accept="*/*") as http:
+        for path in ("/", "/console", "/console/sovereigns/acme/runs/r-1"):
+            page = await http.get(path)
+            assert page.status_code == 200
+            assert "default-src 'self'" in page.headers["content-security-policy"]
+        assert (await http.get("/static/console.js")).headers["content-type"].startswith("text/javascript")
+        assert (await http.get("/static/..%2Fapp.py")).status_code == 404
