@@ -1,0 +1,1 @@
+"""PDM: which name, and does the world see it?"""

@@ -1,0 +1,1 @@
+"""Decisions about names, without clocks and without I/O."""

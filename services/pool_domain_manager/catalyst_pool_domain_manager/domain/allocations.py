@@ -1,0 +1,304 @@
+"""Allocations: who holds which name under a pool, and how far the world sees it.
+
+(free) → RESERVED → PROVISIONING → ACTIVE ⇄ DEGRADED, FAILED on a permanent error; RELEASING → QUARANTINED → (free).
+
+Invariants, in whatever order commands arrive:
+  one name      a (pool, label) has at most one live allocation;
+  no gap        `version` grows by exactly one with each fact that is told;
+  lazy sweep    a reservation past `expires_at` is free, whether or not a sweeper has been there;
+  token stays   the reservation's token proves its holder after the commit too, so that a repeated commit is no error;
+  never half    a name whose zone was ever delegated leaves only through RELEASING and QUARANTINED.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from catalyst_sdk import Decision
+
+from . import refusals
+from .conditions import Condition, settle
+
+MOST_TTL = timedelta(hours=24)
+
+
+class State(StrEnum):
+    """States of a name; FREE rows are history."""
+
+    FREE = "free"
+    RESERVED = "reserved"
+    PROVISIONING = "provisioning"
+    ACTIVE = "active"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    RELEASING = "releasing"
+    QUARANTINED = "quarantined"
+
+
+COMMITTED = frozenset({State.PROVISIONING, State.ACTIVE, State.DEGRADED, State.FAILED})
+WORKING = frozenset({State.PROVISIONING, State.RELEASING})
+Target = tuple[str, str]
+"""Slot and address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """One name."""
+
+    pool: str
+    label: str
+    uid: str
+    owner: str
+    holder: str
+    created_by: str
+    state: State
+    token_hash: str
+    created_at: datetime
+    updated_at: datetime
+    reserved_at: datetime
+    expires_at: datetime
+    committed_at: datetime | None = None
+    released_at: datetime | None = None
+    available_at: datetime | None = None
+    targets: tuple[Target, ...] = ()
+    generation: int = 0
+    observed_generation: int = 0
+    version: int = 1
+    zone_version: int = 0
+    zone_told: str = ""
+    """What was last told of its zone: created, signed, or nothing (deleted)."""
+    step: str = ""
+    """Last step of the reconciler that is done."""
+    not_before: datetime | None = None
+    """The reconciler does not look at it earlier."""
+    tries: int = 0
+    conditions: tuple[Condition, ...] = ()
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """Resource name."""
+        return f"pools/{self.pool}/allocations/{self.label}"
+
+    @property
+    def fqdn(self) -> str:
+        """The whole name, without a final dot."""
+        return f"{self.label}.{self.pool}"
+
+    @property
+    def zone(self) -> str:
+        """Its zone, with the final dot."""
+        return f"{self.fqdn}."
+
+    @property
+    def mark(self) -> str:
+        """What its zone carries, so that no other life of the name takes it for its own."""
+        return f"{self.name}/{self.uid}"
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether somebody holds the name."""
+        return self.state is not State.FREE and not (self.state is State.RESERVED and self.expires_at <= now)
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    pool: str
+    label: str
+    uid: str
+    owner: str
+    holder: str
+    created_by: str
+    ttl: timedelta
+    token_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that happened to an allocation; each kind is a class of its own."""
+
+    allocation: Allocation
+    actor: str = ""
+
+
+class Reserved(Fact):
+    """A name is held."""
+
+
+class Renewed(Fact):
+    """It is held for longer."""
+
+
+class Expired(Fact):
+    """Nobody renewed it."""
+
+
+class Committed(Fact):
+    """It is to be visible."""
+
+
+class Retargeted(Fact):
+    """It is to point elsewhere."""
+
+
+class Activated(Fact):
+    """The world sees it."""
+
+
+class Failed(Fact):
+    """A person has to do something."""
+
+
+class Withdrawn(Fact):
+    """It is to go."""
+
+
+class Quarantined(Fact):
+    """It is gone, and rests."""
+
+
+class Freed(Fact):
+    """Everybody may have it again."""
+
+
+def reserve(held: Allocation | None, cmd: Reserve, now: datetime) -> Decision[Allocation]:
+    """Hold a free name. Raises NameTaken. Its former owner may take a resting name back at once."""
+    if held and held.is_live(now) and not (held.state is State.QUARANTINED and held.owner == cmd.owner):
+        raise refusals.NameTaken(name=held.name)
+    given = Allocation(
+        cmd.pool, cmd.label, cmd.uid, cmd.owner, cmd.holder, cmd.created_by, State.RESERVED, cmd.token_hash, now, now,
+        now, now + min(cmd.ttl, MOST_TTL), version=held.version + 1 if held else 1,
+        zone_version=held.zone_version if held else 0,
+    )  # fmt: skip
+    return Decision(given, (Reserved(given, cmd.created_by),))
+
+
+def renew(held: Allocation | None, name: str, token_hash: str, ttl: timedelta, now: datetime) -> Decision[Allocation]:
+    """Hold a reservation for longer; a committed name needs none, and says so without an error."""
+    a = _of_token(held, name, token_hash, now)
+    if a.state is not State.RESERVED:
+        return Decision(a)
+    after = _next(a, now, expires_at=now + min(ttl, MOST_TTL))
+    return Decision(after, (Renewed(after),))
+
+
+def commit(
+    held: Allocation | None, name: str, token_hash: str, targets: tuple[Target, ...], now: datetime
+) -> Decision[Allocation]:
+    """Wish the name visible. The same wish again is answered alike; another one is refused."""
+    a = _of_token(held, name, token_hash, now)
+    if a.state in COMMITTED:
+        if a.targets != targets:
+            raise refusals.AlreadyCommitted(name=a.name)
+        if a.state is not State.FAILED:
+            return Decision(a)
+        again = _next(a, now, state=State.PROVISIONING, step="", not_before=None, tries=0)
+        return Decision(again, (Committed(again, a.created_by),))
+    after = _next(
+        a,
+        now,
+        state=State.PROVISIONING,
+        targets=targets,
+        committed_at=now,
+        generation=1,
+        step="",
+        not_before=None,
+        tries=0,
+    )
+    return Decision(after, (Committed(after, a.created_by),))
+
+
+def retarget(a: Allocation, targets: tuple[Target, ...], actor: str, now: datetime) -> Decision[Allocation]:
+    """Wish other addresses. Keys and delegation are not touched by it."""
+    if a.state not in COMMITTED:
+        raise refusals.NotCommitted(name=a.name, state=a.state)
+    if a.targets == targets:
+        return Decision(a)
+    after = _next(
+        a,
+        now,
+        state=State.PROVISIONING,
+        targets=targets,
+        generation=a.generation + 1,
+        step="",
+        not_before=None,
+        tries=0,
+    )
+    return Decision(after, (Retargeted(after, actor),))
+
+
+def release(a: Allocation, reason: str, actor: str, now: datetime) -> Decision[Allocation]:
+    """Wish the name gone. Repeating it changes nothing."""
+    if a.state in (State.RELEASING, State.QUARANTINED):
+        return Decision(a)
+    if a.state is State.RESERVED:  # it never touched the DNS
+        after = _next(a, now, state=State.FREE, released_at=now, reason=reason)
+        return Decision(after, (Freed(after, actor),))
+    after = _next(
+        a, now, state=State.RELEASING, released_at=now, reason=reason, step="", not_before=None, tries=0,
+        generation=a.generation + 1,
+    )  # fmt: skip
+    return Decision(after, (Withdrawn(after, actor),))
+
+
+def sweep(a: Allocation, now: datetime) -> Decision[Allocation | None]:
+    """What time alone does: reservations end, quarantines end."""
+    if a.state is State.RESERVED and a.expires_at <= now:
+        after = _next(a, now, state=State.FREE)
+        return Decision(after, (Expired(after),))
+    if a.state is State.QUARANTINED and a.available_at is not None and a.available_at <= now:
+        after = _next(a, now, state=State.FREE)
+        return Decision(after, (Freed(after),))
+    return Decision(None)
+
+
+def done(a: Allocation, step: str, found: tuple[Condition, ...], now: datetime, rest: timedelta) -> Allocation:
+    """The reconciler finished a step; the next one is not looked at before `rest` is over."""
+    conditions = settle(a.conditions, found, a.generation, now)
+    return replace(a, step=step, conditions=conditions, not_before=now + rest, tries=0, updated_at=now)
+
+
+def waiting(a: Allocation, found: tuple[Condition, ...], now: datetime, rest: timedelta) -> Allocation:
+    """A step does not hold yet; it is tried again after `rest`."""
+    conditions = settle(a.conditions, found, a.generation, now)
+    return replace(a, conditions=conditions, not_before=now + rest, tries=a.tries + 1, updated_at=now)
+
+
+def activate(a: Allocation, now: datetime) -> Decision[Allocation]:
+    """All that was wished is seen."""
+    after = _next(a, now, state=State.ACTIVE, observed_generation=a.generation, not_before=None)
+    return Decision(after, (Activated(after),))
+
+
+def fail(a: Allocation, why: Condition, now: datetime) -> Decision[Allocation]:
+    """A person has to do something; the condition says what."""
+    conditions = settle(a.conditions, (why,), a.generation, now)
+    after = _next(a, now, state=State.FAILED, conditions=conditions, not_before=None, reason=why.message)
+    return Decision(after, (Failed(after),))
+
+
+def quarantine(a: Allocation, rest: timedelta, now: datetime) -> Decision[Allocation]:
+    """The name is gone from the world; it rests, because caches, cookies and links live on."""
+    after = _next(
+        a, now, state=State.QUARANTINED, available_at=now + rest, observed_generation=a.generation, targets=(),
+        conditions=(), not_before=None,
+    )  # fmt: skip
+    return Decision(after, (Quarantined(after),))
+
+
+def _of_token(held: Allocation | None, name: str, token_hash: str, now: datetime) -> Allocation:
+    """Exists → committed → expired → token, in this order, so that a late retry is told what really happened."""
+    if held is None:
+        raise refusals.AllocationNotFound(name=name)
+    if held.state in COMMITTED and refusals.same(held.token_hash, token_hash):
+        return held
+    if held.state is State.FREE or (held.state is State.RESERVED and held.expires_at <= now):
+        raise refusals.ReservationExpired(name=name)
+    if not refusals.same(held.token_hash, token_hash):
+        raise refusals.TokenMismatch(name=name)
+    if held.state in (State.RELEASING, State.QUARANTINED):
+        raise refusals.AllocationNotFound(name=name)
+    return held
+
+
+def _next(a: Allocation, now: datetime, **changes: object) -> Allocation:
+    return replace(a, updated_at=now, version=a.version + 1, **changes)  # type: ignore[arg-type]

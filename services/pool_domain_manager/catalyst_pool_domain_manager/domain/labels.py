@@ -1,0 +1,95 @@
+"""Which labels may be handed out: one rule for every client, evaluated alike for a check and for a reservation."""
+
+import re
+from dataclasses import dataclass
+
+BASE_RESERVED = frozenset(
+    {
+        "admin",
+        "api",
+        "app",
+        "catalyst",
+        "console",
+        "docs",
+        "flux",
+        "gitea",
+        "harbor",
+        "imap",
+        "k8s",
+        "keycloak",
+        "mail",
+        "openbao",
+        "openova",
+        "smtp",
+        "status",
+        "system",
+        "vault",
+        "vpn",
+        "www",
+    }
+)  # fmt: skip - words
+BASE_PATTERNS = (r"ns\d+", r"mx\d+", "autoconfig", "autodiscover", "wpad", "localhost")
+_CHARACTERS = re.compile(r"^[a-z0-9-]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules of one pool."""
+
+    shortest: int = 1
+    longest: int = 63
+    leading_digit: bool = False
+    reserved: frozenset[str] = BASE_RESERVED
+    patterns: tuple[str, ...] = BASE_PATTERNS
+    most_reservations: int = 5
+    """Reservations that one owner may hold without a commit."""
+    most_names: int = 50
+    """Names that one owner may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a policy says of a label; `reason` is empty where it may be handed out."""
+
+    label: str
+    reason: str = ""
+    rule: str = ""
+    detail: str = ""
+
+
+def normalise(text: str) -> str:
+    """As people type it: blanks around it and capitals are no difference."""
+    return text.strip().lower()
+
+
+def judge(text: str, policy: Policy, in_use: frozenset[str] = frozenset()) -> Judged:
+    """Judge a label; the first rule that it breaks, with a sentence.
+
+    in_use   labels at or below which the pool's zone holds records of its own
+    """
+    label = normalise(text)
+    for rule, broken, detail in _forms(label, policy):
+        if broken:
+            return Judged(label, "LABEL_INVALID", rule, detail)
+    if label in policy.reserved:
+        return Judged(label, "LABEL_RESERVED", "reserved", f"{label} is kept for the platform")
+    if any(re.fullmatch(pattern, label) for pattern in policy.patterns):
+        return Judged(label, "LABEL_RESERVED", "pattern", f"names like {label} are kept for servers")
+    if label in in_use:
+        return Judged(label, "LABEL_RESERVED", "in_use", f"the pool's own zone uses {label}")
+    return Judged(label)
+
+
+def _forms(label: str, policy: Policy) -> tuple[tuple[str, bool, str], ...]:
+    first, last = label[:1], label[-1:]
+    return (
+        (
+            "length",
+            not policy.shortest <= len(label) <= policy.longest,
+            f"a label has {policy.shortest} to {policy.longest} characters",
+        ),
+        ("characters", not _CHARACTERS.match(label), "only a-z, 0-9 and the hyphen are allowed"),
+        ("first", not first.isalpha() and not (policy.leading_digit and first.isdigit()), "it begins with a letter"),
+        ("last", last == "-", "it does not end with a hyphen"),
+        ("idn", label[2:4] == "--", "a hyphen pair in the third place is kept for encoded names"),
+    )  # fmt: skip - one rule an entry

@@ -1,0 +1,88 @@
+"""Every refusal of PDM, with its reason."""
+
+import hmac
+
+from catalyst_sdk import Code, Refused, Violation
+
+
+class NameTaken(Refused):
+    # Neither by whom nor until when: both are another Organization's business.
+    code, reason, message = Code.ALREADY_EXISTS, "NAME_TAKEN", "{name} is held"
+
+
+class LabelRefused(Refused):
+    """LABEL_INVALID or LABEL_RESERVED, with the rule that the label breaks."""
+
+    code, reason, message = Code.INVALID_ARGUMENT, "LABEL_INVALID", "the label {label!r} cannot be had: {detail}"
+
+    def __init__(self, reason: str, label: str, rule: str, detail: str) -> None:
+        self.reason = reason  # type: ignore[misc]  # one refusal with two public reasons
+        super().__init__(violations=(Violation("label", detail, rule),), label=label, rule=rule, detail=detail)
+
+
+class AllocationNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "ALLOCATION_NOT_FOUND", "there is no {name}"
+
+
+class ZoneNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "ZONE_NOT_FOUND", "there is no {name}"
+
+
+class ReservationExpired(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "RESERVATION_EXPIRED"
+    message = "the reservation of {name} has ended; reserve it again"
+
+
+class TokenMissing(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "TOKEN_MISSING", "reservation_token is needed for {name}"
+
+
+class TokenMismatch(Refused):
+    code, reason, message = Code.PERMISSION_DENIED, "TOKEN_MISMATCH", "that is not the token of {name}"
+
+
+class AlreadyCommitted(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "ALREADY_COMMITTED"
+    message = "{name} was committed with other targets; change them with UpdateAllocation"
+
+
+class NotCommitted(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "ALLOCATION_NOT_COMMITTED"
+    message = "{name} is {state}; commit it first"
+
+
+class EtagMismatch(Refused):
+    code, reason, message = Code.ABORTED, "ETAG_MISMATCH", "{name} was changed meanwhile; read it again"
+
+
+class QuotaExceeded(Refused):
+    code, reason = Code.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"
+    message = "{owner} has {used} {what}, the limit is {limit}"
+
+
+class TargetsRefused(Refused):
+    """TARGET_MISSING, TARGET_INVALID or TARGET_NOT_PUBLIC: the first reason, all violations."""
+
+    code, reason, message = Code.INVALID_ARGUMENT, "TARGET_INVALID", "{count} target(s) cannot be used: {first}"
+
+    def __init__(self, reason: str, violations: tuple[Violation, ...]) -> None:
+        self.reason = reason  # type: ignore[misc]  # as above
+        super().__init__(violations=violations, count=len(violations), first=violations[0].description)
+
+
+class FqdnMismatch(Refused):
+    code, reason = Code.INVALID_ARGUMENT, "FQDN_MISMATCH"
+    message = "sovereign_fqdn is {given}, but {name} is {expected}"
+
+
+class ReasonMissing(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "REASON_MISSING", "a reason is kept in the history; say one"
+
+
+class BackendNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "BACKEND_NOT_FOUND", "there is no {backend}"
+
+
+def same(known: str, given: str) -> bool:
+    """Compare in constant time."""
+    return hmac.compare_digest(known.encode(), given.encode())

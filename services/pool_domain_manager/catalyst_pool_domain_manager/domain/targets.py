@@ -1,0 +1,54 @@
+"""Addresses to which names may point."""
+
+import ipaddress
+import re
+
+from catalyst_sdk import Violation
+
+from .allocations import Target
+from .refusals import TargetsRefused
+
+_SLOT = re.compile(r"^[a-z]{4}$")
+MOST_OF_A_SLOT = 16
+
+
+def parse(raw: tuple[Target, ...], *, allow_private: bool) -> tuple[Target, ...]:
+    """Canonical targets in a fixed order. Raises TargetsRefused with every bad one."""
+    if not raw:
+        raise TargetsRefused("TARGET_MISSING", (Violation("targets", "at least one address is needed", "missing"),))
+    found: list[tuple[str, Violation]] = []
+    good = []
+    for n, (slot, text) in enumerate(raw):
+        problem = _problem(n, slot or "default", text, allow_private=allow_private)
+        if problem:
+            found.append(problem)
+        else:
+            good.append((slot or "default", str(ipaddress.ip_address(text))))
+    for slot in {slot for slot, _ in good}:
+        if sum(s == slot for s, _ in good) > MOST_OF_A_SLOT:
+            found.append(
+                ("TARGET_INVALID", Violation("targets", f"more than {MOST_OF_A_SLOT} of slot {slot}", "count"))
+            )
+    if found:
+        raise TargetsRefused(found[0][0], tuple(violation for _, violation in found))
+    return tuple(sorted(set(good)))
+
+
+def _problem(n: int, slot: str, text: str, *, allow_private: bool) -> tuple[str, Violation] | None:
+    if slot not in ("default", "console") and not _SLOT.match(slot):
+        detail = f"slot {slot!r} is neither default, console nor a location code"
+        return "TARGET_INVALID", Violation(f"targets[{n}].slot", detail, "slot")
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return "TARGET_INVALID", Violation(f"targets[{n}].address", f"{text!r} is no address", "address")
+    inner = getattr(address, "ipv4_mapped", None) or address
+    if not allow_private and not inner.is_global:
+        return "TARGET_NOT_PUBLIC", Violation(f"targets[{n}].address", f"{text} is not public", "public")
+    return None
+
+
+def addresses(targets: tuple[Target, ...], slot: str) -> tuple[str, ...]:
+    """The addresses of a slot; those of `default` where it has none of its own."""
+    own = tuple(address for s, address in targets if s == slot)
+    return own or tuple(address for s, address in targets if s == "default") or tuple(a for _, a in targets)

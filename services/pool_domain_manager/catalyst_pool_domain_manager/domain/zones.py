@@ -1,0 +1,116 @@
+"""What an allocation's zone and its place in the parent are to look like; and what is told about zones."""
+
+from dataclasses import dataclass
+
+from catalyst_sdk.dns import Change, RecordSet, ZoneSpec, ZoneState
+
+from .allocations import Allocation
+from .pools import Pool
+from .targets import addresses
+
+NO_MAIL_TTL = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneFact:
+    """Something that happened to a zone."""
+
+    fqdn: str
+    version: int
+    owner: str
+    serial: int = 0
+    revision: int = 0
+
+
+class ZoneCreated(ZoneFact):
+    """It is there, with all its records."""
+
+
+class ZoneSigned(ZoneFact):
+    """Its signatures were seen at every server."""
+
+
+class ZoneDeleted(ZoneFact):
+    """It is gone from every server."""
+
+
+TOLD: dict[type[ZoneFact], str] = {ZoneCreated: "created", ZoneSigned: "signed", ZoneDeleted: ""}
+"""What a fact leaves behind in an allocation's `zone_told`."""
+
+
+def address_sets(a: Allocation, pool: Pool) -> tuple[RecordSet, ...]:
+    """The layout's names, each with the addresses of its slot."""
+    found = []
+    for name, slot in pool.layout:
+        host = a.zone if name == "@" else f"{name}.{a.zone}"
+        given = addresses(a.targets, slot)
+        for kind, wanted in (("A", [x for x in given if ":" not in x]), ("AAAA", [x for x in given if ":" in x])):
+            if wanted:
+                found.append(RecordSet(host, kind, pool.ttls.record, tuple(wanted)))
+    return tuple(found)
+
+
+def spec(a: Allocation, pool: Pool, name_servers: tuple[str, ...]) -> ZoneSpec:
+    """The zone to create. It takes no mail, and says so (RFC 7505, RFC 7208, RFC 7489)."""
+    no_mail = (
+        RecordSet(a.zone, "MX", NO_MAIL_TTL, ("0 .",)),
+        RecordSet(a.zone, "TXT", NO_MAIL_TTL, ('"v=spf1 -all"',)),
+        RecordSet(f"_dmarc.{a.zone}", "TXT", NO_MAIL_TTL, ('"v=DMARC1; p=reject"',)),
+    )
+    return ZoneSpec(
+        a.zone, name_servers, a.mark, (*no_mail, *address_sets(a, pool)), signed=True, ttl=pool.ttls.record,
+        negative_ttl=pool.ttls.negative, revision=a.generation,
+    )  # fmt: skip
+
+
+def corrections(a: Allocation, pool: Pool, state: ZoneState) -> tuple[Change, ...]:
+    """What must change in a zone that is there, so that its addresses are the wished ones."""
+    wanted = {(r.name, r.type): r for r in address_sets(a, pool)}
+    known = {(r.name, r.type): r for r in state.record_sets if r.type in ("A", "AAAA")}
+    gone = [Change(*key) for key in known.keys() - wanted.keys()]
+    new = [Change(r.name, r.type, r.ttl, r.records) for key, r in wanted.items() if not _equal(known.get(key), r)]
+    return (*gone, *new)
+
+
+def withdrawals(state: ZoneState) -> tuple[Change, ...]:
+    """Takes every address out of a zone: a freed address may soon be a stranger's."""
+    return tuple(Change(r.name, r.type) for r in state.record_sets if r.type in ("A", "AAAA"))
+
+
+def delegation(a: Allocation, pool: Pool, child: ZoneState, name_servers: tuple[str, ...]) -> tuple[Change, ...]:
+    """NS and DS of the child, for one change of the parent."""
+    ds = tuple(text for key in child.keys if key.active for text in key.ds)
+    return (Change(a.zone, "NS", pool.ttls.ns, name_servers), Change(a.zone, "DS", pool.ttls.ds, ds))
+
+
+def removals(a: Allocation, parent: ZoneState) -> tuple[Change, ...]:
+    """Takes out of the parent everything at and below the name: what the cut hides comes alive when it goes."""
+    return tuple(Change(r.name, r.type) for r in parent.record_sets if is_below(r.name, a.zone))
+
+
+def foreign(a: Allocation, parent: ZoneState, name_servers: tuple[str, ...]) -> tuple[str, ...]:
+    """Records of the parent at or below the name that are not the delegation that we would write."""
+    ours = {(a.zone, "NS"), (a.zone, "DS")}
+    ns = parent.find(a.zone, "NS")
+    if ns is not None and set(ns.records) != set(name_servers):
+        ours = set()
+    below = [r for r in parent.record_sets if is_below(r.name, a.zone)]
+    return tuple(f"{r.name} {r.type}" for r in below if (r.name, r.type) not in ours)
+
+
+def labels_in_use(pool: Pool, parent: ZoneState) -> frozenset[str]:
+    """Labels at or below which the pool's own zone holds records, delegations of ours apart."""
+    found = set()
+    for r in parent.record_sets:
+        if r.name.endswith(f".{pool.zone}") and r.type not in ("NS", "DS"):
+            found.add(r.name.removesuffix(f".{pool.zone}").rsplit(".", 1)[-1])
+    return frozenset(found)
+
+
+def is_below(name: str, zone: str) -> bool:
+    """Whether `name` is the zone's apex or lies below it."""
+    return name == zone or name.endswith(f".{zone}")
+
+
+def _equal(known: RecordSet | None, wanted: RecordSet) -> bool:
+    return known is not None and known.ttl == wanted.ttl and set(known.records) == set(wanted.records)

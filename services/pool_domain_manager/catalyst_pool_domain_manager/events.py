@@ -1,0 +1,123 @@
+"""What PDM tells."""
+
+from typing import Any
+
+from catalyst.pooldomain.v1 import events_pb2, resources_pb2
+from catalyst_mesh import Emitted, stamp
+
+from .domain import allocations as a
+from .domain.allocations import Allocation, Fact
+from .domain.pools import PoolMade, PoolMoved
+from .domain.zones import ZoneCreated, ZoneDeleted, ZoneSigned
+
+_ROOT = "catalyst.v1.pooldomain"
+
+
+def _about(x: Allocation) -> dict[str, Any]:
+    return {"allocation": x.name, "version": x.version, "fqdn": x.fqdn, "owner": x.owner}
+
+
+def targets(x: Allocation) -> list[resources_pb2.Target]:
+    """Targets as the contract shows them."""
+    return [resources_pb2.Target(slot=slot, address=address) for slot, address in x.targets]
+
+
+def reserved(f: Fact) -> events_pb2.AllocationReserved:
+    x = f.allocation
+    return events_pb2.AllocationReserved(
+        **_about(x), holder=x.holder, created_by=x.created_by, expire_time=stamp(x.expires_at)
+    )
+
+
+def renewed(f: Fact) -> events_pb2.AllocationRenewed:
+    x = f.allocation
+    return events_pb2.AllocationRenewed(**_about(x), holder=x.holder, expire_time=stamp(x.expires_at))
+
+
+def expired(f: Fact) -> events_pb2.AllocationExpired:
+    x = f.allocation
+    return events_pb2.AllocationExpired(**_about(x), holder=x.holder, expire_time=stamp(x.expires_at))
+
+
+def committed(f: Fact) -> events_pb2.AllocationCommitted:
+    x = f.allocation
+    return events_pb2.AllocationCommitted(**_about(x), holder=x.holder, targets=targets(x), generation=x.generation)
+
+
+def retargeted(f: Fact) -> events_pb2.AllocationRetargeted:
+    x = f.allocation
+    return events_pb2.AllocationRetargeted(**_about(x), targets=targets(x), generation=x.generation, actor=f.actor)
+
+
+def activated(f: Fact) -> events_pb2.AllocationActivated:
+    x = f.allocation
+    return events_pb2.AllocationActivated(**_about(x), generation=x.generation, zone=f"zones/{x.fqdn}")
+
+
+def failed(f: Fact) -> events_pb2.AllocationFailed:
+    x = f.allocation
+    return events_pb2.AllocationFailed(**_about(x), generation=x.generation)
+
+
+def withdrawn(f: Fact) -> events_pb2.AllocationWithdrawn:
+    return events_pb2.AllocationWithdrawn(**_about(f.allocation), reason=f.allocation.reason, actor=f.actor)
+
+
+def quarantined(f: Fact) -> events_pb2.AllocationQuarantined:
+    return events_pb2.AllocationQuarantined(**_about(f.allocation), available_time=stamp(f.allocation.available_at))
+
+
+def freed(f: Fact) -> events_pb2.AllocationFreed:
+    return events_pb2.AllocationFreed(**_about(f.allocation), reason=f.allocation.reason)
+
+
+def zone_created(f: ZoneCreated) -> events_pb2.ZoneCreated:
+    kind = resources_pb2.Zone.KIND_CHILD
+    return events_pb2.ZoneCreated(
+        zone=f"zones/{f.fqdn}", version=f.version, owner=f.owner, kind=kind, serial=f.serial, revision=f.revision
+    )
+
+
+def zone_signed(f: ZoneSigned) -> events_pb2.ZoneSigned:
+    return events_pb2.ZoneSigned(
+        zone=f"zones/{f.fqdn}", version=f.version, owner=f.owner, serial=f.serial, revision=f.revision
+    )
+
+
+def zone_deleted(f: ZoneDeleted) -> events_pb2.ZoneDeleted:
+    return events_pb2.ZoneDeleted(zone=f"zones/{f.fqdn}", version=f.version, owner=f.owner)
+
+
+def pool_made(f: PoolMade) -> events_pb2.PoolCreated:
+    return events_pb2.PoolCreated(pool=f.pool.name, version=f.pool.version, actor=f.actor)
+
+
+def pool_moved(f: PoolMoved) -> events_pb2.PoolUpdated:
+    return events_pb2.PoolUpdated(pool=f.pool.name, version=f.pool.version, changed_fields=["conditions"])
+
+
+NAMES: dict[type, str] = {
+    a.Reserved: "reserved",
+    a.Renewed: "renewed",
+    a.Expired: "expired",
+    a.Committed: "committed",
+    a.Retargeted: "retargeted",
+    a.Activated: "activated",
+    a.Failed: "failed",
+    a.Withdrawn: "withdrawn",
+    a.Quarantined: "quarantined",
+    a.Freed: "freed",
+}
+_MADE = (reserved, renewed, expired, committed, retargeted, activated, failed, withdrawn, quarantined, freed)
+
+EMITTED = (
+    *(
+        Emitted(f"{_ROOT}.allocation.{name}", fact, to_message)
+        for (fact, name), to_message in zip(NAMES.items(), _MADE, strict=True)
+    ),
+    Emitted(f"{_ROOT}.zone.created", ZoneCreated, zone_created),
+    Emitted(f"{_ROOT}.zone.signed", ZoneSigned, zone_signed),
+    Emitted(f"{_ROOT}.zone.deleted", ZoneDeleted, zone_deleted),
+    Emitted(f"{_ROOT}.pool.created", PoolMade, pool_made),
+    Emitted(f"{_ROOT}.pool.updated", PoolMoved, pool_moved),
+)

@@ -1,0 +1,1 @@
+"""PDM's contracts, service by service."""

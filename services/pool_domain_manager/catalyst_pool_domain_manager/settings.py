@@ -1,0 +1,29 @@
+"""What PDM is told."""
+
+from pathlib import Path
+
+from catalyst_mesh import DaemonSettings
+from pydantic_settings import SettingsConfigDict
+
+
+class PdmSettings(DaemonSettings):
+    """Settings of the pool-domain manager."""
+
+    model_config = SettingsConfigDict(env_prefix="CATALYST_PDM_")
+
+    dns_control: str = ""
+    """Control address of the embedded DNS server, `ip:port`; empty: the backend `embedded` is not configured."""
+    dns_data: Path = Path(".")
+    """Folder of the embedded DNS server, where its control token lies."""
+    dns_hints: Path | None = None
+    """JSON file that says at which address and port each name server really listens."""
+    dns_trust_anchor: Path | None = None
+    """Trust anchor of the DNS tree, DNSKEY in presentation form."""
+    reservation_ttl: float = 600.0
+    """How long a reservation lasts without a commit, in seconds, unless the pool says otherwise."""
+    quarantine: float = 30 * 24 * 3600.0
+    """How long a released name rests, in seconds, unless the pool says otherwise: caches, cookies and links live on."""
+    sweep_interval: float = 30.0
+    """Seconds between two looks at what time has ended."""
+    batch_window: float = 0.1
+    """Seconds for which changes of one parent zone are gathered."""

@@ -1,0 +1,210 @@
+"""Tables of PDM."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from catalyst_mesh import ROW_NUMBER, Json, Transaction, UtcTime, chassis_tables
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from .domain.allocations import Allocation, State
+from .domain.conditions import Condition
+from .domain.labels import Policy
+from .domain.pools import Pool, Ttls
+
+metadata = MetaData()
+pools = Table(
+    "pool",
+    metadata,
+    Column("domain", Text, primary_key=True),
+    Column("uid", Text, nullable=False),
+    Column("kinds", Json, nullable=False),
+    Column("backend", Text, nullable=False),
+    Column("layout", Json, nullable=False),
+    Column("ttls", Json, nullable=False),
+    Column("reservation_ttl", Float, nullable=False),
+    Column("quarantine", Float, nullable=False),
+    Column("allow_private_targets", Boolean, nullable=False),
+    Column("policy", Json, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("ready", Boolean, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+)  # fmt: skip - reads as a table
+allocations = Table(
+    "allocation", metadata,
+    Column("pool", Text, primary_key=True), Column("label", Text, primary_key=True), Column("uid", Text, nullable=False),
+    Column("owner", Text, nullable=False), Column("holder", Text, nullable=False),
+    Column("created_by", Text, nullable=False), Column("state", Text, nullable=False),
+    Column("token_hash", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False), Column("updated_at", UtcTime, nullable=False),
+    Column("reserved_at", UtcTime, nullable=False), Column("expires_at", UtcTime, nullable=False),
+    Column("committed_at", UtcTime), Column("released_at", UtcTime), Column("available_at", UtcTime),
+    Column("targets", Json, nullable=False),
+    Column("generation", BigInteger, nullable=False), Column("observed_generation", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False), Column("zone_version", BigInteger, nullable=False),
+    Column("zone_told", Text, nullable=False),
+    Column("step", Text, nullable=False), Column("not_before", UtcTime), Column("tries", Integer, nullable=False),
+    Column("conditions", Json, nullable=False), Column("reason", Text, nullable=False),
+    Index("allocation_due", "state", "not_before"), Index("allocation_owner", "owner", "state"),
+)  # fmt: skip
+history = Table(
+    "allocation_history", metadata,
+    Column("number", ROW_NUMBER, primary_key=True, autoincrement=True),
+    Column("pool", Text, nullable=False), Column("label", Text, nullable=False), Column("uid", Text, nullable=False),
+    Column("version", BigInteger, nullable=False), Column("event", Text, nullable=False),
+    Column("state", Text, nullable=False), Column("owner", Text, nullable=False), Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False), Column("at", UtcTime, nullable=False),
+    Index("history_of", "pool", "label", "number"),
+)  # fmt: skip
+chassis_tables(metadata)
+
+
+class Store(Transaction):
+    """Pools, allocations and their history."""
+
+    async def lock(self, pool: str, label: str) -> Allocation | None:
+        """Read a name, history included, and keep others off it until the commit."""
+        mine = (allocations.c.pool == pool) & (allocations.c.label == label)
+        row = (await self.sql.execute(select(allocations).where(mine).with_for_update())).mappings().one_or_none()
+        return _allocation(row) if row else None
+
+    async def pool(self, domain: str) -> Pool | None:
+        """One pool."""
+        row = (await self.sql.execute(select(pools).where(pools.c.domain == domain))).mappings().one_or_none()
+        return _pool(row) if row else None
+
+    async def all_pools(self, after: str = "", limit: int = 1000) -> Sequence[Pool]:
+        """Pools by domain."""
+        query = select(pools).where(pools.c.domain > after).order_by(pools.c.domain).limit(limit)
+        return [_pool(row) for row in (await self.sql.execute(query)).mappings()]
+
+    async def live(
+        self, pool: str, after: str = "", limit: int = 1000, owners: Sequence[str] | None = None
+    ) -> Sequence[Allocation]:
+        """Names that somebody holds, by label; only those of `owners` where these are given."""
+        t = allocations
+        held = or_(
+            t.c.state.not_in([State.FREE, State.RESERVED]), (t.c.state == State.RESERVED) & (t.c.expires_at > self.now)
+        )
+        query = select(t).where((t.c.pool == pool) & (t.c.label > after) & held).order_by(t.c.label).limit(limit)
+        if owners is not None:
+            query = query.where(t.c.owner.in_(owners))
+        return [_allocation(row) for row in (await self.sql.execute(query)).mappings()]
+
+    async def held_by(self, owner: str) -> tuple[int, int]:
+        """How many reservations and how many names `owner` has."""
+        t = allocations
+        reserved = (t.c.state == State.RESERVED) & (t.c.expires_at > self.now)
+        named = t.c.state.not_in([State.FREE, State.RESERVED, State.QUARANTINED])
+        count = select(func.count()).select_from(t).where(t.c.owner == owner)
+        first = (await self.sql.execute(count.where(reserved))).scalar_one()
+        return int(first), int((await self.sql.execute(count.where(named))).scalar_one())
+
+    async def due(self, limit: int) -> Sequence[tuple[str, str]]:
+        """Names that the reconciler is to look at now, the longest waiting first."""
+        t = allocations
+        ripe = or_(t.c.not_before.is_(None), t.c.not_before <= self.now)
+        working = t.c.state.in_([State.PROVISIONING, State.RELEASING])
+        query = select(t.c.pool, t.c.label).where(working & ripe).order_by(t.c.not_before, t.c.updated_at).limit(limit)
+        return [(pool, label) for pool, label in (await self.sql.execute(query)).all()]
+
+    async def overdue(self, limit: int) -> Sequence[tuple[str, str]]:
+        """Reservations and quarantines whose time is over."""
+        t = allocations
+        ended = ((t.c.state == State.RESERVED) & (t.c.expires_at <= self.now)) | (
+            (t.c.state == State.QUARANTINED) & (t.c.available_at <= self.now)
+        )
+        return [
+            (p, x) for p, x in (await self.sql.execute(select(t.c.pool, t.c.label).where(ended).limit(limit))).all()
+        ]
+
+    async def events_of(self, pool: str, label: str, after: int, limit: int) -> Sequence[Any]:
+        """History of a name, oldest first."""
+        mine = (history.c.pool == pool) & (history.c.label == label) & (history.c.number > after)
+        rows = await self.sql.execute(select(history).where(mine).order_by(history.c.number).limit(limit))
+        return list(rows.mappings())
+
+    async def save(self, state: Any) -> None:
+        """Write a decided state. Raises LostRace where another writer was faster."""
+        if isinstance(state, Pool):
+            await self._save(pools, state.version, {"domain": state.domain}, _pool_row(state))
+        else:
+            key = {"pool": state.pool, "label": state.label}
+            await self._save(allocations, state.version, key, _allocation_row(state))
+
+    async def progress(self, before: Allocation, after: Allocation) -> None:
+        """Write how far the reconciler is; nothing is told. Raises LostRace where the wish changed meanwhile."""
+        t = allocations
+        mine = (t.c.pool == before.pool) & (t.c.label == before.label) & (t.c.version == before.version)
+        await self.write(update(t).where(mine & (t.c.step == before.step)).values(_allocation_row(after)))
+
+    async def remember(self, a: Allocation, event: str, actor: str) -> None:
+        """Append to the history of a name."""
+        row = {"pool": a.pool, "label": a.label, "uid": a.uid, "version": a.version, "event": event, "state": str(a.state),
+               "owner": a.owner, "actor": actor, "reason": a.reason, "at": self.now}  # fmt: skip
+        await self.sql.execute(insert(history).values(row))
+
+    async def _save(self, table: Table, version: int, key: dict[str, str], row: dict[str, Any]) -> None:
+        mine = [table.c[name] == value for name, value in key.items()]
+        known = (await self.sql.execute(select(table.c.version).where(*mine))).scalar_one_or_none()
+        if known is None:
+            await self.write(insert(table).values(row))
+        elif known != version:  # the same version is the same wish: nothing to write
+            await self.write(update(table).where(*mine, table.c.version == version - 1).values(row))
+
+
+def _allocation_row(a: Allocation) -> dict[str, Any]:
+    row = {f.name: getattr(a, f.name) for f in fields(a)}
+    conditions = [{**asdict(c), "since": c.since.isoformat() if c.since else None} for c in a.conditions]
+    return {**row, "state": str(a.state), "targets": list(a.targets), "conditions": conditions}
+
+
+def _allocation(row: Any) -> Allocation:
+    conditions = tuple(
+        Condition(**{**c, "since": datetime.fromisoformat(c["since"]) if c["since"] else None})
+        for c in row["conditions"]
+    )
+    targets = tuple((slot, address) for slot, address in row["targets"])
+    return Allocation(**{**row, "state": State(row["state"]), "targets": targets, "conditions": conditions})
+
+
+def _pool_row(p: Pool) -> dict[str, Any]:
+    row = {f.name: getattr(p, f.name) for f in fields(p)}
+    policy = {**asdict(p.policy), "reserved": sorted(p.policy.reserved), "patterns": list(p.policy.patterns)}
+    return {**row, "kinds": list(p.kinds), "layout": list(p.layout), "ttls": asdict(p.ttls), "policy": policy,
+            "reservation_ttl": p.reservation_ttl.total_seconds(), "quarantine": p.quarantine.total_seconds()}  # fmt: skip
+
+
+def _pool(row: Any) -> Pool:
+    policy = row["policy"]
+    return Pool(
+        **{
+            **row,
+            "kinds": tuple(row["kinds"]),
+            "layout": tuple((name, slot) for name, slot in row["layout"]),
+            "ttls": Ttls(**row["ttls"]),
+            "policy": Policy(
+                **{**policy, "reserved": frozenset(policy["reserved"]), "patterns": tuple(policy["patterns"])}
+            ),
+            "reservation_ttl": timedelta(seconds=row["reservation_ttl"]),
+            "quarantine": timedelta(seconds=row["quarantine"]),
+        }
+    )

@@ -1,0 +1,1 @@
+"""Background work of PDM: what makes the world match the wish."""

@@ -1,0 +1,162 @@
+"""Makes the world match the wish, one step at a time, under a lease.
+
+Invariants
+  progress is kept   after each step its name stands in the row, so that whoever goes on begins there;
+  wishes win         progress is written only while the wish is the one that was worked on; else it begins anew;
+  one bad name       never holds up others: it waits longer after each failure, alone.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from catalyst_mesh import Leases, LostRace, PluginHost, PluginUnavailable, Work, get_logger
+from catalyst_mesh.waits import rest
+from catalyst_sdk import Permanent, PluginFailure, RateLimited
+
+from catalyst_pool_domain_manager.domain import allocations, zones
+from catalyst_pool_domain_manager.domain import conditions as c
+from catalyst_pool_domain_manager.domain.allocations import Allocation, State
+from catalyst_pool_domain_manager.domain.pools import Pool
+from catalyst_pool_domain_manager.events import NAMES
+from catalyst_pool_domain_manager.store import Store
+
+from .parents import Parents
+from .servers import Servers
+from .steps import PROVISION, RELEASE, Outcome, Site, Step
+
+LEASE = "reconcile"
+AT_ONCE = 16
+"""Names that are worked on at the same time."""
+POLL = 0.1
+LONGEST = 300.0
+Failpoint = Callable[[str], Awaitable[None]]
+"""Told `pdm.commit.c4.before` and the like; a test kills there."""
+
+
+async def no_failpoint(_name: str) -> None:
+    """Production passes every point."""
+
+
+@dataclass
+class Reconciler:
+    """Works on names that are not as wished."""
+
+    work: Work[Store]
+    leases: Leases
+    host: PluginHost
+    servers: Servers
+    parents: Parents
+    failpoint: Failpoint = no_failpoint
+
+    def __post_init__(self) -> None:
+        self._log = get_logger("reconciler")
+        self._busy: set[tuple[str, str]] = set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`."""
+        while await self.leases.held(LEASE, stop) is not None and not stop.is_set():
+            async with self.work.reading() as tx:
+                due = [key for key in await tx.due(AT_ONCE) if key not in self._busy]
+            await asyncio.gather(*(self._guarded(key) for key in due))
+            await rest(stop, POLL)
+        await self.leases.release(LEASE)
+
+    async def _guarded(self, key: tuple[str, str]) -> None:
+        self._busy.add(key)
+        try:
+            await self._advance(key)
+        except LostRace:
+            pass  # the wish changed meanwhile; the next turn begins with it
+        except Exception as error:
+            self._log.error("name not reconciled", name=f"{key[1]}.{key[0]}", exc_info=error)
+        finally:
+            self._busy.discard(key)
+
+    async def _advance(self, key: tuple[str, str]) -> None:
+        """Steps, until one has to wait."""
+        while True:
+            async with self.work.reading() as tx:
+                a, pool, now = await tx.lock(*key), await tx.pool(key[0]), tx.now
+            if a is None or pool is None or a.state not in allocations.WORKING or (a.not_before and a.not_before > now):
+                return
+            if not await self._one(a, pool):
+                return
+
+    async def _one(self, a: Allocation, pool: Pool) -> bool:
+        """Do the next step; whether to go on at once."""
+        name, step = following(a)
+        if step is None:
+            await self._finish(a, pool)
+            return False
+        flow = "release" if a.state is State.RELEASING else "commit"
+        await self.failpoint(f"pdm.{flow}.{name}.before")
+        try:
+            backend = self.host.get("dns_backend", pool.backend)
+            outcome = await step(Site(a, pool, backend, self.servers, self.parents))
+        except (Permanent, PluginUnavailable) as refused:
+            await self._refused(a, refused)
+            return False
+        except PluginFailure as failure:
+            delay = failure.retry_after if isinstance(failure, RateLimited) else getattr(failure, "delay", None)
+            found = (c.unknown(c.BACKEND_READY, type(failure).__name__, failure.message),)
+            await self._wait(a, found, delay)
+            return False
+        await self.failpoint(f"pdm.{flow}.{name}.after")
+        if not outcome.finished:
+            await self._wait(a, outcome.conditions, None)
+            return False
+        await self._done(a, name, outcome)
+        return outcome.rest == 0
+
+    async def _done(self, a: Allocation, step: str, outcome: Outcome) -> None:
+        async with self.work.transaction() as tx:
+            after = allocations.done(a, step, outcome.conditions, tx.now, timedelta(seconds=outcome.rest))
+            for fact, serial, revision in outcome.facts:
+                after = replace(after, zone_version=after.zone_version + 1, zone_told=zones.TOLD[fact])
+                tx.emit(fact(a.fqdn, after.zone_version, a.owner, serial, revision))
+            await tx.progress(a, after)
+
+    async def _wait(self, a: Allocation, found: tuple[c.Condition, ...], delay: timedelta | None) -> None:
+        longest = min(LONGEST, 0.1 * 2 ** min(a.tries, 12))
+        pause = delay or timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311 - jitter, no secret
+        async with self.work.transaction() as tx:
+            await tx.progress(a, allocations.waiting(a, found, tx.now, pause))
+
+    async def _refused(self, a: Allocation, refused: Permanent | PluginUnavailable) -> None:
+        if isinstance(refused, PluginUnavailable) or a.state is State.RELEASING:
+            # Nothing that a person wished is lost: a release goes on by itself as soon as it can.
+            text = refused.sentence if isinstance(refused, PluginUnavailable) else refused.message
+            await self._wait(a, (c.false(c.BACKEND_READY, refused.reason, text),), None)
+            return
+        kind = c.PARENT_CLEAN if refused.reason == "PARENT_OCCLUDED" else c.BACKEND_READY
+        async with self.work.transaction() as tx:
+            decision = allocations.fail(a, c.false(kind, refused.reason, refused.message), tx.now)
+            await tx.save(decision.state)
+            await _tell(tx, decision.events)
+
+    async def _finish(self, a: Allocation, pool: Pool) -> None:
+        async with self.work.transaction() as tx:
+            if a.state is State.RELEASING:
+                decision = allocations.quarantine(a, pool.quarantine, tx.now)
+            else:
+                decision = allocations.activate(a, tx.now)
+            await tx.save(decision.state)
+            await _tell(tx, decision.events)
+
+
+def following(a: Allocation) -> tuple[str, Step | None]:
+    """The step after the last one that is done; none when all are."""
+    plan = RELEASE if a.state is State.RELEASING else PROVISION
+    names = [name for name, _ in plan]
+    at = names.index(a.step) + 1 if a.step in names else 0
+    return plan[at] if at < len(plan) else ("", None)
+
+
+async def _tell(tx: Store, facts: tuple[object, ...]) -> None:
+    tx.emit(*facts)
+    for fact in facts:
+        if isinstance(fact, allocations.Fact):
+            await tx.remember(fact.allocation, NAMES[type(fact)], fact.actor)

@@ -1,0 +1,142 @@
+"""What the authoritative servers really answer. "The backend said OK" is no proof; this is."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dns.asyncquery
+import dns.dnssec
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+from catalyst_sdk.dns import RecordSet, ZoneState
+
+PATIENCE = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that a server does not answer as wished. `verdict`: timeout, lame, stale, missing, bogus, present."""
+
+    server: str
+    verdict: str
+    detail: str
+
+
+class Servers:
+    """Asks servers by name; the hints say where each really listens."""
+
+    def __init__(self, hints: Path | None) -> None:
+        self._hints = hints
+
+    def address(self, server: str) -> tuple[str, int]:
+        """Where a server listens. Raises LookupError for one that the hints do not name."""
+        known = json.loads(self._hints.read_text()) if self._hints and self._hints.exists() else {}
+        if server not in known:
+            raise LookupError(f"nobody knows where {server} listens; the hints do not name it")
+        host, _, port = known[server].rpartition(":")
+        return host, int(port)
+
+    async def zone_faults(self, servers: Sequence[str], zone: ZoneState) -> list[Fault]:
+        """What keeps the zone from being delegated: at each server SOA with authority, serial, records, signatures."""
+        found = await asyncio.gather(*(self._zone_at(server, zone) for server in servers))
+        return [fault for faults in found for fault in faults]
+
+    async def absent_faults(self, servers: Sequence[str], name: str, *kinds: str) -> list[Fault]:
+        """Servers that still answer records of `kinds` for `name`, from the zone above or from its own."""
+        found = await asyncio.gather(*(self._absent_at(s, name, kind) for s in servers for kind in kinds))
+        return [fault for fault in found if fault]
+
+    async def delegation_faults(self, servers: Sequence[str], child: ZoneState) -> list[Fault]:
+        """Servers of the parent that do not show exactly the child's DS."""
+        wanted = {text for key in child.keys if key.active for text in key.ds}
+        found = await asyncio.gather(*(self._ds_at(server, child.name, wanted) for server in servers))
+        return [fault for fault in found if fault]
+
+    async def _zone_at(self, server: str, zone: ZoneState) -> list[Fault]:
+        soa = await self._ask(server, zone.name, "SOA")
+        if isinstance(soa, Fault):
+            return [soa]
+        found = _rrset(soa, zone.name, "SOA")
+        if not soa.flags & dns.flags.AA or found is None:
+            return [Fault(server, "lame", f"no authority for {zone.name}")]
+        if found[0].serial < zone.serial:
+            return [Fault(server, "stale", f"serial {found[0].serial}, wanted {zone.serial}")]
+        keys = await self._keys(server, zone)
+        if isinstance(keys, Fault):
+            return [keys]
+        wanted = [r for r in zone.record_sets if r.type not in ("SOA",)]
+        checked = await asyncio.gather(*(self._record_at(server, r, zone, keys) for r in wanted))
+        return [fault for fault in checked if fault]
+
+    async def _record_at(
+        self, server: str, wanted: RecordSet, zone: ZoneState, keys: dns.rrset.RRset | None
+    ) -> Fault | None:
+        answer = await self._ask(server, wanted.name, wanted.type)
+        if isinstance(answer, Fault):
+            return answer
+        found = _rrset(answer, wanted.name, wanted.type)
+        if found is None or {str(r) for r in found} != set(wanted.records):
+            return Fault(server, "missing", f"{wanted.name} {wanted.type} is not as wished")
+        return _unsigned(server, answer, found, zone.name, keys) if keys is not None else None
+
+    async def _keys(self, server: str, zone: ZoneState) -> dns.rrset.RRset | Fault | None:
+        if not zone.signed:
+            return None
+        answer = await self._ask(server, zone.name, "DNSKEY")
+        if isinstance(answer, Fault):
+            return answer
+        found = _rrset(answer, zone.name, "DNSKEY")
+        if found is None or {str(r) for r in found} != {key.dnskey for key in zone.keys}:
+            return Fault(server, "bogus", f"the DNSKEY of {zone.name} is not the one that signs it")
+        return _unsigned(server, answer, found, zone.name, found) or found
+
+    async def _ds_at(self, server: str, child: str, wanted: set[str]) -> Fault | None:
+        answer = await self._ask(server, child, "DS")
+        if isinstance(answer, Fault):
+            return answer
+        found = _rrset(answer, child, "DS")
+        shown = {str(r) for r in found} if found else set()
+        return None if shown == wanted else Fault(server, "missing", f"the DS of {child} is not shown")
+
+    async def _absent_at(self, server: str, name: str, kind: str) -> Fault | None:
+        answer = await self._ask(server, name, kind)
+        if isinstance(answer, Fault):
+            return answer
+        return Fault(server, "present", f"{name} {kind} is still answered") if _rrset(answer, name, kind) else None
+
+    async def _ask(self, server: str, name: str, kind: str) -> dns.message.Message | Fault:
+        query = dns.message.make_query(name, kind, want_dnssec=True)
+        query.flags &= ~dns.flags.RD
+        try:
+            host, port = self.address(server)
+            answer, _ = await dns.asyncquery.udp_with_fallback(query, host, timeout=PATIENCE, port=port)
+        except (dns.exception.DNSException, OSError, LookupError, EOFError) as error:
+            return Fault(server, "timeout", str(error) or type(error).__name__)
+        return answer
+
+
+def _rrset(answer: dns.message.Message, name: str, kind: str) -> dns.rrset.RRset | None:
+    return answer.get_rrset(answer.answer, dns.name.from_text(name), dns.rdataclass.IN, dns.rdatatype.from_text(kind))
+
+
+def _unsigned(
+    server: str, answer: dns.message.Message, found: dns.rrset.RRset, zone: str, keys: dns.rrset.RRset
+) -> Fault | None:
+    signatures = answer.get_rrset(
+        answer.answer, found.name, dns.rdataclass.IN, dns.rdatatype.RRSIG, covers=found.rdtype
+    )
+    if signatures is None:
+        return Fault(server, "bogus", f"{found.name} is not signed")
+    try:
+        dns.dnssec.validate(found, signatures, {dns.name.from_text(zone): keys})
+    except (dns.exception.ValidationFailure, dns.exception.UnsupportedAlgorithm) as error:
+        return Fault(server, "bogus", f"{found.name}: {error}")
+    return None

@@ -1,0 +1,200 @@
+"""The order of effects: zone → answers everywhere → delegation with DS; gone in reverse.
+
+Each step reads before it writes and is looked at by the servers' answers before the next one begins, so any of them may be
+repeated by whoever goes on after a crash. A step answers with what it observed; `rest` is how long the next one waits.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from catalyst_sdk import Permanent
+from catalyst_sdk.dns import DnsBackend, ZoneState
+
+from catalyst_pool_domain_manager.domain import conditions as c
+from catalyst_pool_domain_manager.domain import zones
+from catalyst_pool_domain_manager.domain.allocations import Allocation
+from catalyst_pool_domain_manager.domain.conditions import Condition
+from catalyst_pool_domain_manager.domain.pools import Pool
+
+from .parents import Parents
+from .servers import Fault, Servers
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a step came to.
+
+    finished   it holds: go on with the next
+    facts      what is told about the zone: a class of `zones`, serial, revision
+    rest       seconds before the next step
+    """
+
+    finished: bool
+    conditions: tuple[Condition, ...] = ()
+    facts: tuple[tuple[type[zones.ZoneFact], int, int], ...] = ()
+    rest: float = 0.0
+
+
+Step = Callable[["Site"], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Everything a step works on."""
+
+    a: Allocation
+    pool: Pool
+    backend: DnsBackend
+    servers: Servers
+    parents: Parents
+
+    async def parent(self) -> ZoneState:
+        """The pool's zone. Raises Permanent("ZONE_ABSENT")."""
+        state = await self.backend.get_zone(zone=self.pool.zone)
+        if state is None:
+            raise Permanent("ZONE_ABSENT", f"the backend has no zone {self.pool.zone}")
+        return state
+
+    async def child(self) -> ZoneState | None:
+        """The allocation's zone, where it is ours. Raises Permanent("FOREIGN_ZONE") where it is another's."""
+        state = await self.backend.get_zone(zone=self.a.zone)
+        if state is not None and state.owner != self.a.mark:
+            raise Permanent("FOREIGN_ZONE", f"the zone {self.a.zone} carries the mark of somebody else")
+        return state
+
+
+def name_servers(parent: ZoneState) -> tuple[str, ...]:
+    """The servers of the pool's zone serve its children too."""
+    ns = parent.find(parent.name, "NS")
+    return ns.records if ns else ()
+
+
+async def parent_clean(site: Site) -> Outcome:
+    """C1: nothing stands in the parent that a cut would hide."""
+    parent = await site.parent()
+    found = zones.foreign(site.a, parent, name_servers(parent))
+    if found:
+        raise Permanent("PARENT_OCCLUDED", f"the pool's zone holds {', '.join(found)}; remove it first")
+    return Outcome(True, (c.true(c.PARENT_CLEAN),))
+
+
+async def zone_made(site: Site) -> Outcome:
+    """C2: the zone is there with mark, records and key, made in one call; a changed wish corrects it."""
+    parent = await site.parent()
+    before = await site.child()
+    state = before or await site.backend.create_zone(spec=zones.spec(site.a, site.pool, name_servers(parent)))
+    changes = zones.corrections(site.a, site.pool, state)
+    if changes or state.revision != site.a.generation:
+        state = await site.backend.apply(
+            zone=site.a.zone, changes=changes, revision=site.a.generation, expect=state.etag
+        )
+    # A zone that is there though this step never ended was made by one who died before he could tell.
+    facts = () if site.a.zone_told else ((zones.ZoneCreated, state.serial, state.revision),)
+    return Outcome(True, (c.true(c.BACKEND_READY),), facts)
+
+
+async def zone_answers(site: Site) -> Outcome:
+    """C3: every server answers the zone with authority, complete, and validly signed."""
+    state = await _own(site)
+    faults = await site.servers.zone_faults(name_servers(await site.parent()), state)
+    if faults:
+        return Outcome(False, (_not_yet(c.ZONE_READY, faults),))
+    found = (c.true(c.ZONE_READY), c.true(c.RECORDS_PUBLISHED), c.true(c.SIGNED))
+    return Outcome(
+        True, found, () if site.a.zone_told == "signed" else ((zones.ZoneSigned, state.serial, state.revision),)
+    )
+
+
+async def delegated(site: Site) -> Outcome:
+    """C4: NS and DS stand in the parent, by one change."""
+    state, parent = await _own(site), await site.parent()
+    wanted = zones.delegation(site.a, site.pool, state, name_servers(parent))
+    missing = tuple(w for w in wanted if (r := parent.find(w.name, w.type)) is None or set(r.records) != set(w.records))
+    await site.parents.apply(site.backend, site.pool.zone, missing)
+    return Outcome(True)
+
+
+async def delegation_seen(site: Site) -> Outcome:
+    """C5: every server of the parent shows the DS, which names the key that signs the child (C3 has checked that)."""
+    faults = await site.servers.delegation_faults(name_servers(await site.parent()), await _own(site))
+    if faults:
+        return Outcome(False, (_not_yet(c.DELEGATED, faults),))
+    # Whoever asked before heard that the name is not there, and may believe that for so long.
+    rest = float(site.pool.ttls.negative)
+    return Outcome(True, (c.true(c.DELEGATED), c.true(c.DS_PUBLISHED)), rest=rest)
+
+
+async def propagated(site: Site) -> Outcome:
+    """C6: the last cached denial can have ended; the step before waited for it."""
+    return Outcome(True, (c.true(c.PROPAGATED),))
+
+
+async def addresses_gone(site: Site) -> Outcome:
+    """R1: the child answers no address any more."""
+    state = await site.child()
+    if state is None:
+        return Outcome(True)
+    changes = zones.withdrawals(state)
+    if changes:
+        await site.backend.apply(zone=site.a.zone, changes=changes, revision=site.a.generation, expect=state.etag)
+    servers = name_servers(await site.parent())
+    hosts = [site.a.zone if name == "@" else f"{name}.{site.a.zone}" for name, _ in site.pool.layout]
+    for host in hosts:
+        faults = await site.servers.absent_faults(servers, host, "A", "AAAA")
+        if faults:
+            return Outcome(False, (_not_yet(c.RECORDS_PUBLISHED, faults),))
+    return Outcome(True, (c.false(c.RECORDS_PUBLISHED, "Withdrawn", "the name is being released"),))
+
+
+async def delegation_gone(site: Site) -> Outcome:
+    """R2: one change takes DS, NS and everything below out of the parent, and its servers show it."""
+    parent = await site.parent()
+    removals = zones.removals(site.a, parent)
+    await site.parents.apply(site.backend, site.pool.zone, removals)
+    faults = await site.servers.absent_faults(name_servers(parent), site.a.zone, "DS")
+    if faults:
+        return Outcome(False, (_not_yet(c.DELEGATED, faults),))
+    # Resolvers may still follow the delegation; the zone is served and signed for them until R3 is over.
+    rest = float(site.pool.ttls.horizon)
+    return Outcome(True, (c.false(c.DELEGATED, "Withdrawn", "the name is being released"),), rest=rest)
+
+
+async def caches_over(site: Site) -> Outcome:
+    """R3: nobody can believe the delegation any more; the step before waited for it."""
+    return Outcome(True)
+
+
+async def zone_gone(site: Site) -> Outcome:
+    """R4: the zone is deleted, if it is ours, and no server answers it."""
+    state = await site.child()
+    if state is not None:
+        await site.backend.delete_zone(zone=site.a.zone, owner=site.a.mark)
+    faults = await site.servers.absent_faults(name_servers(await site.parent()), site.a.zone, "NS", "DNSKEY")
+    if faults:
+        return Outcome(False, (_not_yet(c.ZONE_READY, faults),))
+    return Outcome(True, (), ((zones.ZoneDeleted, 0, 0),) if site.a.zone_told else ())
+
+
+PROVISION: Sequence[tuple[str, Step]] = (
+    ("c1", parent_clean),
+    ("c2", zone_made),
+    ("c3", zone_answers),
+    ("c4", delegated),
+    ("c5", delegation_seen),
+    ("c6", propagated),
+)  # fmt: skip - the order is the point
+RELEASE: Sequence[tuple[str, Step]] = (
+    ("r1", addresses_gone), ("r2", delegation_gone), ("r3", caches_over), ("r4", zone_gone),
+)  # fmt: skip
+
+
+async def _own(site: Site) -> ZoneState:
+    state = await site.child()
+    if state is None:
+        raise Permanent("ZONE_ABSENT", f"the zone {site.a.zone} has vanished; commit the name again")
+    return state
+
+
+def _not_yet(kind: str, faults: Sequence[Fault]) -> Condition:
+    first = faults[0]
+    return c.unknown(kind, first.verdict.capitalize(), f"{first.server}: {first.detail} ({len(faults)} in all)")

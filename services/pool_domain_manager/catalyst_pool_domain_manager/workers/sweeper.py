@@ -1,0 +1,81 @@
+"""What time alone does: reservations end, quarantines end; and whether the pools' zones are there."""
+
+import asyncio
+from dataclasses import dataclass
+
+from catalyst_mesh import Leases, PluginHost, PluginUnavailable, Work, get_logger
+from catalyst_mesh.waits import rest
+from catalyst_sdk import Decision, PluginFailure
+
+from catalyst_pool_domain_manager.domain import allocations, pools
+from catalyst_pool_domain_manager.domain.allocations import Allocation
+from catalyst_pool_domain_manager.domain.pools import Pool
+from catalyst_pool_domain_manager.events import NAMES
+from catalyst_pool_domain_manager.store import Store
+
+LEASE = "sweep"
+BATCH = 200
+
+
+@dataclass
+class Sweeper:
+    """Looks at regular intervals; deletes no row."""
+
+    work: Work[Store]
+    leases: Leases
+    host: PluginHost
+    interval: float
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sweep until `stop`."""
+        log = get_logger("sweeper")
+        while await self.leases.held(LEASE, stop) is not None and not stop.is_set():
+            try:
+                await self._sweep()
+                waiting = await self._look_at_pools()
+            except Exception as error:
+                log.error("sweep failed", exc_info=error)
+                waiting = False
+            await rest(stop, 0.2 if waiting else self.interval)
+        await self.leases.release(LEASE)
+
+    async def _sweep(self) -> None:
+        async with self.work.reading() as tx:
+            ended = await tx.overdue(BATCH)
+        for pool, label in ended:
+            await self.work.again(lambda tx, key=(pool, label): _end(tx, *key))  # type: ignore[misc]
+
+    async def _look_at_pools(self) -> bool:
+        """Whether a pool is still waiting for its zone."""
+        async with self.work.reading() as tx:
+            known = await tx.all_pools()
+        for pool in known:
+            ready, message = await self._seen(pool)
+            await self.work.again(lambda tx, p=pool, r=ready, m=message: _observed(tx, p, r, m))  # type: ignore[misc]
+        return any(not pool.ready for pool in known)
+
+    async def _seen(self, pool: Pool) -> tuple[bool, str]:
+        try:
+            state = await self.host.get("dns_backend", pool.backend).get_zone(zone=pool.zone)
+        except (PluginFailure, PluginUnavailable) as failure:
+            return pool.ready, str(failure)
+        return (True, "") if state else (False, f"the backend has no zone {pool.zone}; make it, PDM never does")
+
+
+async def _end(tx: Store, pool: str, label: str) -> None:
+    # Read again under the lock: somebody may have renewed or reserved it meanwhile.
+    a = await tx.lock(pool, label)
+    decision: Decision[Allocation | None] = allocations.sweep(a, tx.now) if a else Decision(None)
+    if decision.state is not None:
+        await tx.save(decision.state)
+        for fact in decision.events:
+            tx.emit(fact)
+            await tx.remember(decision.state, NAMES[type(fact)], "time")
+
+
+async def _observed(tx: Store, pool: Pool, ready: bool, message: str) -> None:
+    current = await tx.pool(pool.domain)
+    decision = pools.observe(current, ready=ready, message=message, now=tx.now) if current else Decision(None)
+    if decision.state is not None:
+        await tx.save(decision.state)
+        tx.emit(*decision.events)

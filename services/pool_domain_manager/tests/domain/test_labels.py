@@ -1,0 +1,68 @@
+"""Which labels may be handed out (section 14 of the specification's table of bad input, and section 5)."""
+
+import pytest
+from catalyst_pool_domain_manager.domain.labels import BASE_RESERVED, Policy, judge
+from hypothesis import given
+from hypothesis import strategies as st
+
+ORGANIZATION = Policy(shortest=2, longest=32, leading_digit=True)
+
+
+@pytest.mark.parametrize("typed", ["acme", " Acme ", "ACME", "\tacme\n"])
+def test_blanks_around_a_label_and_capitals_make_no_difference(typed: str) -> None:
+    assert (judge(typed, Policy()).label, judge(typed, Policy()).reason) == ("acme", "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "rule"),
+    [
+        ("", "length"), ("   ", "length"), ("a" * 64, "length"),
+        ("ac me", "characters"), ("ac.me", "characters"), ("ac_me", "characters"), ("ac\x00me", "characters"),
+        ("acme\x1f", "characters"), ("acme\x7f", "characters"), ("äcme", "characters"), ("аcme", "characters"),
+        ("acme\u00a0", "characters"), ("\u212aube", "characters"), ("٣cme", "characters"),
+        ("-a", "first"), ("1a", "first"), ("a-", "last"), ("xn--bcher-kva", "idn"), ("ab--cd", "idn"),
+    ],
+)  # fmt: skip
+def test_an_unfit_label_is_refused_by_the_rule_that_it_breaks(typed: str, rule: str) -> None:
+    judged = judge(typed, Policy())
+    assert (judged.reason, judged.rule) == ("LABEL_INVALID", rule)
+    assert judged.detail
+
+
+@pytest.mark.parametrize("label", ["a", "a" * 63, "a1", "a-b", "a1-2b"])
+def test_a_label_of_letters_digits_and_inner_hyphens_is_fine(label: str) -> None:
+    assert judge(label, Policy()).reason == ""
+
+
+def test_an_organization_may_begin_with_a_digit_and_has_2_to_32_characters() -> None:
+    assert judge("3m", ORGANIZATION).reason == ""
+    assert [judge(label, ORGANIZATION).rule for label in ("m", "m" * 33)] == ["length", "length"]
+
+
+@pytest.mark.parametrize("label", ["WWW", "ns7", "mx10", "autoconfig", "autodiscover", "wpad", "localhost", "console"])
+def test_names_of_the_platform_and_of_servers_are_never_handed_out(label: str) -> None:
+    assert judge(label, Policy()).reason == "LABEL_RESERVED"
+
+
+def test_a_pattern_is_about_the_whole_label() -> None:
+    assert [judge(label, Policy()).reason for label in ("ns", "nsa7", "ns7a", "xns7")] == [""] * 4
+
+
+def test_the_base_list_has_the_21_names_of_the_specification() -> None:
+    assert len(BASE_RESERVED) == 21
+
+
+def test_a_label_that_the_pools_zone_uses_is_reserved_by_fact() -> None:
+    judged = judge("shop", Policy(), frozenset({"shop"}))
+    assert (judged.reason, judged.rule) == ("LABEL_RESERVED", "in_use")
+
+
+@given(st.text(max_size=70))
+def test_whatever_is_typed_is_judged_and_what_passes_is_a_host_name_label(typed: str) -> None:
+    judged = judge(typed, Policy())
+    assert judged.reason in ("", "LABEL_INVALID", "LABEL_RESERVED")
+    if not judged.reason:
+        assert judged.label.isascii()
+        assert judged.label == typed.strip(" \t\r\n").lower()
+        assert set(judged.label) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+        assert judge(judged.label, Policy()) == judged

@@ -1,0 +1,37 @@
+"""One dev for the tests that leave it as they found it, and fresh ones for those that break things."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .devs import Dev
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="catalyst-e2e-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def dev(folder: Path) -> Iterator[Dev]:
+    """A dev of this test's own."""
+    own = Dev(folder)
+    own.start()
+    yield own
+    own.stop()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Dev]:
+    """One dev for all tests that only ask, or clean up after themselves."""
+    path = Path(tempfile.mkdtemp(prefix="catalyst-e2e-"))
+    one = Dev(path)
+    one.start()
+    yield one
+    one.stop()
+    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,132 @@
+"""A `catalyst dev` of a test's own: real processes, driven by commands and looked at from outside."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from catalyst_cli.api import Api
+from catalyst_cli.context import Context
+from catalyst_cli.demo.mesh import free_base
+from catalyst_mesh.resolving import Resolver
+
+START_WITHIN = 60.0
+EXAMPLE = Path("examples/01-first-sovereign/sovereign.yaml")
+VOUCHER = "FIRST-SOVEREIGN"
+
+
+@dataclass
+class Dev:
+    """One dev in a folder."""
+
+    folder: Path
+    base: int = field(default_factory=free_base)
+    options: tuple[str, ...] = ()
+    state: dict[str, Any] = field(default_factory=dict)
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "CATALYST_CLI_CONFIG": str(self.folder / "context.json")}
+
+    def command(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "catalyst_cli", *words], env=self.environment, capture_output=True, text=True,
+            timeout=timeout, check=False,
+        )  # fmt: skip
+
+    def background(self, *words: str) -> subprocess.Popen[str]:
+        """Start one command and let it run."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "catalyst_cli", *words], env=self.environment, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def arguments(self) -> list[str]:
+        return ["dev", "--port-base", str(self.base), "--data-dir", str(self.folder), *self.options, "--output", "json"]
+
+    def start(self) -> None:
+        """Start, or start again."""
+        log = (self.folder / "dev.err").open("a") if self.folder.exists() else subprocess.DEVNULL
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "catalyst_cli", *self.arguments()], env=self.environment, stdout=subprocess.PIPE,
+            stderr=log, text=True, start_new_session=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, f"dev did not come up: {(self.folder / 'dev.err').read_text()[-2000:]}"
+        self.state = json.loads(line)
+
+    def stop(self) -> None:
+        """As Ctrl-C does."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(60)
+        if self.process is not None and self.process.stdout is not None:
+            self.process.stdout.close()
+
+    @property
+    def api(self) -> Api:
+        return Api(Context(self.state["gateway"], Path(self.state["token_file"])))
+
+    @property
+    def resolver(self) -> Resolver:
+        return Resolver.from_files(Path(self.state["dns_hints"]), Path(self.state["dns_trust_anchor"]))
+
+    def pid(self, name: str) -> int:
+        """The process id that a part has now."""
+        rows = json.loads((self.folder / "children.json").read_text())
+        return int(next(row["pid"] for row in rows if row["name"] == name))
+
+    def agents(self) -> list[psutil.Process]:
+        """The simulated cloud's agents of this dev."""
+        return [p for p in self.processes() if "catalyst_cloud_sandbox.agent" in " ".join(p.cmdline())]
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of this dev that is alive."""
+        mark, found = str(self.folder), []
+        for process in psutil.process_iter(["cmdline"]):
+            if process.pid != os.getpid() and any(mark in word for word in process.info["cmdline"] or ()):
+                found.append(process)
+        return found
+
+    def environments(self) -> list[psutil.Process]:
+        """Processes that were told of this folder by their environment: the daemons."""
+        mark, found = str(self.folder), []
+        for process in psutil.process_iter(["environ"]):
+            words = (process.info["environ"] or {}).values()
+            if process.pid != os.getpid() and any(mark in word for word in words):
+                found.append(process)
+        return found
+
+    def until(self, check: Callable[[], Any], within: float, what: str) -> Any:
+        """Ask until the answer is true. Raises AssertionError with what was waited for."""
+        deadline = time.monotonic() + within
+        while True:
+            answer = check()
+            if answer:
+                return answer
+            assert time.monotonic() < deadline, f"not within {within} s: {what}"
+            _pause(0.05)
+
+
+def _pause(seconds: float) -> None:
+    """Between two questions; a deadline bounds them."""
+    threading.Event().wait(seconds)
+
+
+def gaps(rows: list[dict[str, Any]]) -> list[str]:
+    """Aggregates whose versions, in the order in which they were heard, are not 1, 2, 3, …"""
+    seen: dict[str, list[int]] = {}
+    for row in rows:
+        seen.setdefault(row["aggregate"], []).append(int(row["version"]))
+    return [f"{name}: {v}" for name, v in seen.items() if v != list(range(v[0], v[0] + len(v)))]

@@ -1,0 +1,85 @@
+"""`catalyst dev` itself: started twice, on taken ports, killed, stopped."""
+
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+
+import psutil
+
+from .devs import Dev
+
+
+def test_a_second_start_shows_what_runs_and_is_no_error(shared: Dev) -> None:
+    second = shared.command(*shared.arguments())
+    assert second.returncode == 0, second.stderr
+    assert json.loads(second.stdout)["pid"] == shared.state["pid"]
+
+
+def test_a_taken_port_names_its_holder_and_starts_nothing(folder: Path) -> None:
+    dev = Dev(folder / "data")
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", dev.base + 6))
+        holder.listen()
+        answer = dev.command(*dev.arguments())
+    assert answer.returncode == 1
+    assert f"pid {os.getpid()}" in answer.stderr
+    assert "--port-base" in answer.stderr
+    assert dev.processes() == []
+
+
+def test_ctrl_c_leaves_no_process_and_the_data_stays(folder: Path) -> None:
+    dev = Dev(folder)
+    dev.start()
+    started = dev.processes() + dev.environments()
+    assert len(started) >= 12
+    dev.stop()
+    assert [p for p in started if p.is_running()] == []
+    dev.start()
+    assert dev.command("name", "check", "free.omani.works").returncode == 0
+    dev.stop()
+
+
+def test_after_kill_9_the_next_start_finds_a_clean_place(folder: Path) -> None:
+    dev = Dev(folder)
+    dev.start()
+    first = {p.pid for p in dev.environments()}
+    assert dev.process is not None
+    os.kill(dev.state["pid"], signal.SIGKILL)
+    dev.process.wait()
+    dev.start()
+    dev.until(lambda: not [pid for pid in first if psutil.pid_exists(pid)], 30, "what the killed dev left is gone")
+    dev.stop()
+
+
+def test_clean_stops_what_runs_and_deletes_the_data(folder: Path) -> None:
+    dev = Dev(folder / "data")
+    dev.start()
+    answer = dev.command("dev", "--clean", "--data-dir", str(dev.folder))
+    assert answer.returncode == 0, answer.stderr
+    assert not dev.folder.exists()
+    assert dev.processes() == []
+    dev.stop()
+
+
+def test_everything_listens_on_loopback_only(shared: Dev) -> None:
+    for process in shared.processes() + shared.environments():
+        for connection in process.net_connections("inet"):
+            if connection.status == psutil.CONN_LISTEN:
+                assert connection.laddr.ip.startswith("127."), (process.cmdline(), connection.laddr)
+
+
+def test_the_doctor_finds_nothing_wrong(shared: Dev) -> None:
+    answer = shared.command("doctor", "--output", "json")
+    assert answer.returncode == 0, answer.stdout
+    assert {f["status"] for f in json.loads(answer.stdout)["findings"]} == {"ok"}
+
+
+def test_all_first_party_plugins_are_loaded(shared: Dev) -> None:
+    rows = json.loads(shared.command("plugins", "list", "--output", "json").stdout)["plugins"]
+    assert {row["name"] for row in rows} >= {
+        "plugins/dns_backend:dns_embedded", "plugins/cloud_provider:sandbox", "plugins/registrar:manual",
+        "plugins/payment_provider:fake", "plugins/lease_witness:dns_quorum",
+    }  # fmt: skip
+    assert {row["state"] for row in rows} == {"STATE_ACTIVE"}

@@ -1,0 +1,136 @@
+"""The main job, from outside: a Sovereign comes to be and goes, whatever is killed meanwhile."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from catalyst_testkit.servers import need
+from playwright.async_api import async_playwright
+
+from .devs import EXAMPLE, VOUCHER, Dev, gaps
+
+ALIVE = ("create", "--file", str(EXAMPLE), "--voucher", VOUCHER, "--yes", "--output", "json")
+
+
+def test_the_demonstration_proves_all_it_claims() -> None:
+    done = subprocess.run([sys.executable, "-m", "catalyst_cli.demo"], capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    proof = json.loads(done.stdout.splitlines()[-1])
+    assert set(proof) == {
+        "sovereign", "state", "run_seconds", "steps", "components", "dns", "http_status", "events", "ledger_balanced",
+        "lease", "leftovers", "dev_start_seconds", "pss_mib",
+    }  # fmt: skip
+    assert (proof["sovereign"], proof["state"], proof["http_status"]) == ("omantel", "ACTIVE", 200)
+    assert proof["dns"]["dnssec"] is True
+    assert proof["components"] > 20
+    assert proof["leftovers"] == 0
+
+
+def run_of(dev: Dev) -> str:
+    return dev.until(lambda: _last_run(dev), 30, "the run began")
+
+
+def _last_run(dev: Dev) -> str:
+    rows = dev.api.get("/v1/sovereigns")["sovereigns"]
+    return str(rows[0]["lastRun"]) if rows else ""
+
+
+def reached(dev: Dev, run: str, step: str, states: tuple[str, ...] = ("SUCCEEDED",)) -> bool:
+    rows = dev.api.pages(f"/v1/{run}/steps", "steps")
+    return any(s["name"].rsplit("/", 1)[-1].startswith(step) and s["state"].removeprefix("STATE_") in states for s in rows)
+
+
+def ended_well(dev: Dev, creating: Any) -> dict[str, Any]:
+    out, err = creating.communicate(timeout=150)
+    assert creating.returncode == 0, err[-3000:]
+    one = json.loads(out)
+    assert one["state"] == "STATE_ACTIVE"
+    answer = asyncio.run(dev.resolver.resolve(f"console.{one['fqdn']}"))
+    assert answer.secure, answer.why
+    run = one["lastRun"]
+    events = dev.api.pages(f"/v1/{run}/events", "events")
+    assert [int(e["seq"]) for e in events] == list(range(1, len(events) + 1))
+    return dict(one)
+
+
+def once_each(dev: Dev) -> None:
+    """Each resource of the cloud was made once, and each fact was told once."""
+    ledger = dev.api.pages("/v1/sovereigns/omantel/ledger", "entries")
+    names = [row["resourceName"] for row in ledger]
+    assert len(names) == len(set(names))
+    count, rows = 0, []
+    for number, subject, data in dev.api.stream("/v1/stream", last="0"):
+        count += bool(number)
+        rows.append(data)
+        if subject == "catalyst.v1.continuum.lease.acquired":
+            break
+    assert gaps(rows) == []
+    told = [r["subject"] for r in rows]
+    for subject in ("catalyst.v1.billing.order.paid", "catalyst.v1.provisioner.sovereign.activated"):
+        assert told.count(subject) == 1
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize(
+    ("victim", "step"), [("provisioner", "infra"), ("pdm", "dns.commit"), ("nats", "enrol"), ("agent", "enrol")]
+)
+def test_a_run_goes_on_after_kill_9(dev: Dev, victim: str, step: str) -> None:
+    creating = dev.background("sovereign", *ALIVE)
+    run = run_of(dev)
+    going = ("RUNNING", "WAITING", "SUCCEEDED")
+    dev.until(lambda: reached(dev, run, step, going), 60, f"the run came to {step}")
+    if victim == "agent":
+        dev.until(dev.agents, 30, "there is an agent")[0].kill()
+    else:
+        import os
+        import signal
+
+        os.kill(dev.pid(victim), signal.SIGKILL)
+    ended_well(dev, creating)
+    once_each(dev)
+
+
+async def test_the_page_shows_a_run_while_it_goes_on(dev: Dev) -> None:
+    creating = dev.background("sovereign", *ALIVE)
+    run = await asyncio.to_thread(run_of, dev)
+    code = open(dev.state["login_code_file"]).read()  # noqa: SIM115, ASYNC230 - eight digits
+    args = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync", "--no-sandbox"]  # fmt: skip
+    async with async_playwright() as p:
+        browser = await p.chromium.launch(executable_path=need("chromium", package="chromium"), args=args)
+        page = await browser.new_page()
+        broken: list[str] = []
+        page.on("pageerror", lambda error: broken.append(str(error)))
+        await page.goto(f"{dev.state['gateway']}/console/{run}")
+        await page.get_by_label("Code").fill(code)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.locator("#graph .step").first.wait_for(timeout=10_000)
+        seen = {await page.locator("#count").inner_text()}
+        for _ in range(3):
+            shown = json.dumps(sorted(seen))
+            await page.wait_for_function(f"!{shown}.includes(document.querySelector('#count').innerText)", timeout=30_000)
+            seen.add(await page.locator("#count").inner_text())
+        await page.locator("#graph[data-state=SUCCEEDED]").wait_for(timeout=90_000)
+        assert await page.locator("#graph .step:not([data-state=SUCCEEDED]):not([data-state=SKIPPED])").count() == 0
+        assert await page.locator("#log li").count() > 20
+        assert broken == []
+        await browser.close()
+    await asyncio.to_thread(ended_well, dev, creating)
+
+
+def test_creating_again_changes_nothing_and_destroying_twice_is_no_error(dev: Dev) -> None:
+    first = dev.command("sovereign", *ALIVE)
+    assert first.returncode == 0, first.stderr
+    again = dev.command("sovereign", *ALIVE)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["lastRun"] == json.loads(first.stdout)["lastRun"]
+    for _ in range(2):
+        gone = dev.command("sovereign", "destroy", "omantel", "--yes", "--output", "json")
+        assert gone.returncode == 0, gone.stderr
+        assert json.loads(gone.stdout)["state"] == "STATE_DESTROYED"
+    assert dev.agents() == []
+    born = dev.command("sovereign", *ALIVE)
+    assert born.returncode == 0, born.stderr
