@@ -70,7 +70,7 @@ class Issuer:
         else:
             key = OKPKey.generate_key("Ed25519", auto_kid=True)
             write_private(private, json.dumps(key.as_dict(private=True)))
-        (folder / "jwks.json").write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+        write_private(folder / "jwks.json", json.dumps({"keys": [key.as_dict(private=False)]}))
         return cls(key)
 
     def token(

@@ -29,8 +29,15 @@ def plant(authority: Authority, pools: Iterable[str], address: str, folder: Path
         _delegate(authority, child, max((s for s in states if _is_above(s, child)), key=lambda s: len(s.name)), host)
     root = authority.get(".")
     assert root is not None
-    (folder / "root.key").write_text(f". {TTL} IN DNSKEY {root.keys[0].dnskey}\n")
-    (folder / "hints.json").write_text(json.dumps({server(s.name): address for s in states}, indent=1) + "\n")
+    _write(folder / "root.key", f". {TTL} IN DNSKEY {root.keys[0].dnskey}\n")
+    _write(folder / "hints.json", json.dumps({server(s.name): address for s in states}, indent=1) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """In one step: others read these files while a server starts again."""
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(text)
+    temporary.replace(path)
 
 
 def server(zone: str) -> str:
