@@ -9,6 +9,9 @@ from pathlib import Path
 
 from .layout import CELLS, PACKAGES, Layout
 
+BLUEPRINTS = Path(__file__).parents[3] / "blueprints"
+"""The public catalogue of this checkout."""
+
 _PEERS = {
     "CATALOG": "catalog",
     "PDM": "pdm",
@@ -102,7 +105,7 @@ def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
     cells = ",".join(f"{c}={layout.address(c)}" for c in CELLS)
     tree = {"DNS_HINTS": str(layout.dns / "hints.json"), "DNS_TRUST_ANCHOR": str(layout.dns / "root.key")}
     return {
-        "catalog": {},
+        "catalog": {"BLUEPRINTS": str(BLUEPRINTS)},
         "provisioner": {
             "REQUIRE_PAID_ORDER": "true",
             "PUBLIC_URL": layout.address("provisioner"),

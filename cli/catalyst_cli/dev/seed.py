@@ -1,11 +1,9 @@
 """What `catalyst dev` puts into an empty mesh: the demo pool, and a voucher that pays for first Sovereigns.
 
-Each wish carries a request id made from its content, so that a second start, or a start that died half-way, repeats
-nothing.
+What is there already, from an earlier start or from one that died half-way, is left as it is.
 """
 
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 import httpx
 
@@ -27,24 +25,21 @@ async def seed(layout: Layout, token: str) -> None:
     """Make what is absent. Raises SeedRefused with the answer of the daemon that refused."""
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=layout.gateway_url, headers=headers, timeout=15) as http:
-        await _make(http, "/v1/pools", _pool(layout.pool))
+        await _make(http, f"/v1/pools?poolId={layout.pool}", _pool(layout.pool))
         await _make(http, "/v1/billing/vouchers", _voucher())
 
 
 def _pool(domain: str) -> dict[str, Any]:
     return {
-        "poolId": domain,
-        "pool": {
-            "kinds": ["KIND_SOVEREIGN"],
-            "zone": f"zones/{domain}",
-            "zoneMode": "ZONE_MODE_DELEGATED",
-            "backend": "backends/embedded",
-            "recordLayout": [{"name": name} for name in LAYOUT],
-            # Short lives, so that a demo need not wait for caches; production's are 300 and 3600 seconds.
-            "ttls": {"ns": SECOND, "ds": SECOND, "record": SECOND, "negative": SECOND},
-            # The simulated cloud's load balancers answer on loopback addresses.
-            "allowPrivateTargets": True,
-        },
+        "kinds": ["KIND_SOVEREIGN"],
+        "zone": f"zones/{domain}",
+        "zoneMode": "ZONE_MODE_DELEGATED",
+        "backend": "backends/embedded",
+        "recordLayout": [{"name": name} for name in LAYOUT],
+        # Short lives, so that a demo need not wait for caches; production's are 300 and 3600 seconds.
+        "ttls": {"ns": SECOND, "ds": SECOND, "record": SECOND, "negative": SECOND},
+        # The simulated cloud's load balancers answer on loopback addresses.
+        "allowPrivateTargets": True,
     }
 
 
@@ -60,7 +55,6 @@ def _voucher() -> dict[str, Any]:
 
 
 async def _make(http: httpx.AsyncClient, path: str, body: dict[str, Any]) -> None:
-    request_id = str(uuid5(NAMESPACE_URL, f"catalyst-dev{path}{sorted(body)}"))
-    response = await http.post(path, json={**body, "requestId": request_id[:14] + "4" + request_id[15:]})
-    if response.status_code not in (200, 409):
+    response = await http.post(path, json=body)
+    if response.status_code not in (200, 409):  # 409: it is there from an earlier start
         raise SeedRefused(f"{path}: {response.text}")

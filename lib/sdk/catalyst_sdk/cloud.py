@@ -103,10 +103,20 @@ class LedgerRow:
 class Workspace(Protocol):
     """What the host hands over for one cluster's plan, apply or destroy. Each use is a message."""
 
-    credential: SecretRef
-    deadline: datetime
-    """When the step's time is over; long waits ask `stopping` too."""
-    secrets: Secrets
+    @property
+    def credential(self) -> SecretRef:
+        """The credential of this cluster's account."""
+        ...
+
+    @property
+    def deadline(self) -> datetime:
+        """When the step's time is over; long waits ask `stopping` too."""
+        ...
+
+    @property
+    def secrets(self) -> Secrets:
+        """Opens what references name."""
+        ...
 
     async def rows(self) -> Sequence[LedgerRow]:
         """The cluster's rows in the order of intent, `gone` ones left out."""

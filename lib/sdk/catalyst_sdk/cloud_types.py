@@ -48,10 +48,10 @@ class CloudManifest:
 
 
 def cloud_manifest(manifest: Manifest) -> CloudManifest:
-    """The facts that a cloud's `manifest.toml` adds: tables `naming`, `regions` and `credential`."""
+    """The facts that a cloud's `manifest.toml` adds: tables `naming`, `regions` and `credential`. Its name is the provider's."""
     extra = manifest.extra
     return CloudManifest(
-        provider=extra["naming"]["provider"],
+        provider=manifest.name,
         code=extra["naming"]["code"],
         letter=extra["naming"]["letter"],
         regions=tuple(Region(**region) for region in extra["regions"]),

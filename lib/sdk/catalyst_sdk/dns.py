@@ -1,7 +1,14 @@
 """Contract of the kind `dns_backend`: where zones are kept, changed and signed.
 
-Names are lower-case, fully qualified and end in a dot. Record data is in presentation form (RFC 1035, section 5.1), as a
-zone file has it. A time-out means unknown: the host reads before it tries again.
+Names are lower-case, fully qualified and end in a dot, in record data too. Record data is in presentation form (RFC 1035,
+section 5.1), as a zone file has it; one string of a TXT holds at most 255 octets (`text_data` splits longer ones).
+
+What a host relies on:
+  all or nothing   a change is taken as a whole or not at all, and every fault of it is named at once;
+  marked           owner and revision stand in the zone as TXT records, written by the backend in the same step as the change;
+  not ours         a zone with another owner's mark, or with none, is never adopted and never deleted;
+  again            a call that is repeated after an unknown outcome ends in the same state as one that was answered.
+A time-out means unknown: the host reads before it tries again.
 """
 
 from dataclasses import dataclass
@@ -22,15 +29,50 @@ class Capability(StrEnum):
     CDS = "cds"
     ATOMIC_BATCH = "atomic_batch"
     COMPARE_AND_SWAP = "compare_and_swap"
+    METADATA = "metadata"
+    """The owner mark is kept beside the zone too, out of the reach of whoever may write records."""
     LUA = "lua"
     AXFR = "axfr"
+
+
+class KeyOp(StrEnum):
+    """What is done to the keys of a zone. Each one repeated changes nothing.
+
+    A key is rolled in the order PUBLISH, both DS in the parent, ACTIVATE, old DS out, RETIRE, with a wait for the time to
+    live of what was changed after each step (RFC 6781, section 4.1.2, double DS); the waits are the host's.
+    """
+
+    ENABLE = "enable"
+    """A first key, and signatures, where there are none."""
+    PUBLISH = "publish"
+    """A further key, shown in the DNSKEY set and not signing, where there is no such key yet."""
+    ACTIVATE = "activate"
+    """The key of a given tag signs, the others stay shown."""
+    RETIRE = "retire"
+    """Keys that do not sign are taken away."""
+    DISABLE = "disable"
+    """All keys and signatures are taken away. The DS must have left every cache before."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendInfo:
+    """What a backend says about itself before any server was asked.
+
+    capabilities   the most it can do; `probe` tells what the configured server has of them
+    record_types   types that it takes; another one is refused with RECORD_INVALID
+    """
+
+    name: str
+    software: str
+    capabilities: frozenset[Capability]
+    record_types: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class RecordSet:
     """All records of one name and type.
 
-    ttl       seconds, 0 to 2147483647
+    ttl       seconds, 1 to 2147483647
     records   at least one; compared as a set
     """
 
@@ -54,10 +96,11 @@ class Change:
 class ZoneSpec:
     """A zone to create.
 
-    name_servers   host names for the apex NS; the first is the SOA's MNAME
-    owner          kept as the owner mark
+    name_servers   host names for the apex NS, at least one; the first is the SOA's MNAME
+    owner          kept as the owner mark; printable ASCII, at most 240 octets
     record_sets    besides SOA, NS and marks, which the backend makes
     signed         with one CSK, algorithm 13
+    ttl            of SOA, NS, keys and marks
     """
 
     name: str
@@ -72,7 +115,11 @@ class ZoneSpec:
 
 @dataclass(frozen=True, slots=True)
 class ZoneKey:
-    """One DNSSEC key; public facts only. `ds` are the DS records of digest 2 that a parent may show."""
+    """One DNSSEC key; public facts only.
+
+    active   it signs; another one is only shown
+    ds       DS records of digest 2 (SHA-256) that a parent may show
+    """
 
     tag: int
     algorithm: int
@@ -99,8 +146,30 @@ class ZoneState:
         return next((r for r in self.record_sets if r.name == name and r.type == kind), None)
 
 
+def text_data(value: str) -> str:
+    """A TXT record's data for a text of any length: quoted strings of at most 255 octets (RFC 1035, section 3.3.14)."""
+    octets = value.encode()
+    parts = [octets[at : at + 255] for at in range(0, len(octets), 255)] or [b""]
+    return " ".join(f'"{"".join(map(_escaped, part))}"' for part in parts)
+
+
+def _escaped(octet: int) -> str:
+    if octet in b'"\\':
+        return "\\" + chr(octet)
+    return chr(octet) if 0x20 <= octet < 0x7F else f"\\{octet:03}"
+
+
 class DnsBackend(Protocol):
-    """A backend. `Permanent` reasons: ZONE_ABSENT, FOREIGN_ZONE, CONFLICT, RECORD_INVALID, CREDENTIALS_REJECTED."""
+    """A backend. Only the four errors of the SDK leave it.
+
+    `Permanent` reasons: ZONE_ABSENT, FOREIGN_ZONE, CONFLICT, RECORD_INVALID, PROTECTED_RECORD, KEY_ABSENT,
+    CREDENTIALS_REJECTED. RECORD_INVALID names every fault with its position among the changes (in a new zone: among
+    `record_sets`), and carries the positions as metadata `positions` (`0,3`).
+    """
+
+    async def info(self) -> BackendInfo:
+        """What this backend is; asks nobody."""
+        ...
 
     async def probe(self) -> frozenset[Capability]:
         """What this server can do, by asking it."""
@@ -113,21 +182,35 @@ class DnsBackend(Protocol):
     async def create_zone(self, *, spec: ZoneSpec) -> ZoneState:
         """Make the zone with mark, SOA, NS, records and key in one step; a zone of the same owner stays as it is.
 
-        raises   Permanent("FOREIGN_ZONE") where a zone with another mark, or with none, is there
+        raises   Permanent("FOREIGN_ZONE") where a zone with another mark, or with none, is there; "RECORD_INVALID"
         """
         ...
 
     async def apply(
         self, *, zone: str, changes: tuple[Change, ...], revision: int | None = None, expect: str | None = None
     ) -> ZoneState:
-        """All changes, or none of them.
+        """All changes, or none of them. What changes nothing writes nothing, and the etag stays.
 
         revision   new value of the revision mark; None leaves it
         expect     etag that the zone must still have; None: whatever it has
-        raises     Permanent("CONFLICT"), Permanent("RECORD_INVALID") with the position, Permanent("ZONE_ABSENT")
+        raises     Permanent("CONFLICT"), Permanent("RECORD_INVALID"), Permanent("ZONE_ABSENT")
         """
         ...
 
-    async def delete_zone(self, *, zone: str, owner: str) -> None:
-        """Take the zone away; deleting what is absent is fine. Raises Permanent("FOREIGN_ZONE") for another's."""
+    async def delete_zone(self, *, zone: str, owner: str, expect: str | None = None) -> None:
+        """Take the zone away; deleting what is absent is fine.
+
+        raises   Permanent("FOREIGN_ZONE") for another's zone, Permanent("CONFLICT") where `expect` is not its etag
+        """
+        ...
+
+    async def dnssec(
+        self, *, zone: str, op: KeyOp, tag: int | None = None, revision: int | None = None, expect: str | None = None
+    ) -> ZoneState:
+        """Change the zone's keys; the state shows them and their DS.
+
+        tag      key that ACTIVATE is about
+        raises   Permanent("PROTECTED_RECORD") where the backend sees that the parent still has a DS for what would go;
+                 Permanent("KEY_ABSENT") where no key has that tag; "CONFLICT", "ZONE_ABSENT"
+        """
         ...

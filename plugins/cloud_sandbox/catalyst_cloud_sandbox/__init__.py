@@ -1,1 +1,36 @@
-"""A simulated cloud: its resources are rows, its clusters are real processes. Imports nothing, for the agent's sake."""
+"""A simulated cloud: its resources are rows, its clusters are real processes.
+
+The functions here are what a supervisor such as `catalyst dev` needs; `folder` is the plugin's folder. They import what
+they need when they are called, for the sake of the agents, which import this package too.
+"""
+
+from pathlib import Path
+from typing import Any
+
+
+def keep(folder: Path) -> list[str]:
+    """Start the processes of powered servers that died, end those of servers that are gone; the ids touched."""
+    from . import keeper
+
+    return keeper.keep(folder)
+
+
+def power_off(folder: Path) -> list[str]:
+    """Take the power from every account: no process is left when this returns. The store stays."""
+    from . import keeper
+
+    return keeper.power_off(folder)
+
+
+def power_on(folder: Path) -> list[str]:
+    """Give the power back; servers that had power of their own run when this returns. Answers their ids."""
+    from . import keeper
+
+    return keeper.power_on(folder)
+
+
+def status(folder: Path) -> dict[str, Any]:
+    """Plain values: `servers` that are, or should be, processes, and all `resources` of all accounts."""
+    from . import keeper
+
+    return keeper.report(folder)

@@ -8,6 +8,7 @@ What holds for every call:
 """
 
 import os
+import re
 import signal
 import time
 from collections import Counter
@@ -23,6 +24,8 @@ from . import addresses, catalogue, faults, processes
 from .rejections import Rejected
 from .store import PREFIXES, Resource, Store, Transaction
 
+NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+"""What an account may be called."""
 MARK = {"simulated": "true"}
 """Label that every resource carries besides those asked for."""
 
@@ -96,8 +99,12 @@ class Account:
     def resources(self, labels: Mapping[str, str] | None = None) -> list[Resource]:
         """Resources of all regions in the order of creation; with `labels` only those that carry all of them."""
         self._meet(faults.Call("list"))
+        return [r for r in self.all() if labels is None or owned(labels, r.labels)]
+
+    def all(self) -> list[Resource]:
+        """Every resource, read by the cloud itself: it meets no fault."""
         with self.store.begin() as tx:
-            return [r for r in tx.resources() if labels is None or owned(labels, r.labels)]
+            return tx.resources()
 
     def sold(self) -> dict[tuple[str, str], int]:
         """How many servers of each (region, size) exist."""

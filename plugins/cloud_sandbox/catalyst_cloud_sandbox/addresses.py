@@ -3,7 +3,7 @@
 import errno
 import hashlib
 import socket
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 PORTS = (80, 8080)
@@ -15,11 +15,23 @@ class NoAddress(Exception):
     """No address of 127.7.0.0/16 can be bound here."""
 
 
-def allocate(folder: Path, used: Collection[str]) -> tuple[str, int]:
+def fault_of(address: str, port: int) -> int | None:
+    """None if it can be bound at this moment, else the error number."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            return error.errno
+    return None
+
+
+def allocate(
+    folder: Path, used: Collection[str], fault_of: Callable[[str, int], int | None] = fault_of
+) -> tuple[str, int]:
     """An address that nobody answers on, and the port that its listener will have. Raises NoAddress."""
     for port in PORTS:
         for address in _candidates(folder, used):
-            if (fault := _bind(address, port)) is None:
+            if (fault := fault_of(address, port)) is None:
                 return address, port
             if fault in (errno.EACCES, errno.EPERM):
                 break
@@ -28,7 +40,7 @@ def allocate(folder: Path, used: Collection[str]) -> tuple[str, int]:
 
 def has_loopback_range() -> bool:
     """Whether addresses besides 127.0.0.1 are there (on macOS they have to be added one by one)."""
-    return _bind("127.7.0.1", 0) is None
+    return fault_of("127.7.0.1", 0) is None
 
 
 def _candidates(folder: Path, used: Collection[str]) -> Iterator[str]:
@@ -43,13 +55,3 @@ def _candidates(folder: Path, used: Collection[str]) -> Iterator[str]:
             found += 1
         if found == TRIES:
             return
-
-
-def _bind(address: str, port: int) -> int | None:
-    """None if it can be bound, else the error number."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        try:
-            probe.bind((address, port))
-        except OSError as error:
-            return error.errno
-    return None

@@ -1,6 +1,6 @@
 """Power for a whole sandbox: the switch that `catalyst dev` uses, and the look after servers whose process died."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,18 @@ def status(folder: Path) -> list[ServerStatus]:
     return [server for account in accounts(folder) for server in _servers(account)]
 
 
+def report(folder: Path) -> dict[str, Any]:
+    """Status and resources as plain values."""
+    resources = [
+        {"account": account.name, **asdict(resource), "simulated": True}
+        for account in accounts(folder)
+        for resource in account.all()
+    ]
+    for resource in resources:
+        resource["spec"].pop("user_data", None)  # it holds a token
+    return {"simulated": True, "servers": [s.to_dict() for s in status(folder)], "resources": resources}
+
+
 def accounts(folder: Path) -> Iterator[Account]:
     """The accounts that have a store."""
     for file in sorted(folder.glob("accounts/*/cloud.sqlite3")):
@@ -70,7 +82,7 @@ def _servers(account: Account) -> Iterator[ServerStatus]:
     for server in resources:
         if server.kind == "server" and server.spec.get("user_data"):
             way_in = ways_in.get(server.spec.get("network"))
-            spec = way_in.spec if way_in else {"ipv4": "", "port": 0}
+            spec: Mapping[str, Any] = way_in.spec if way_in else {"ipv4": "", "port": 0}
             yield ServerStatus(
                 account.name,
                 server.id,

@@ -1,5 +1,6 @@
 """The simulated cloud's store: one SQLite file per account, written in immediate transactions, kept over restarts."""
 
+import fcntl
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+VERSION = 1
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS resources (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, kind TEXT NOT NULL, name TEXT NOT NULL, region TEXT NOT NULL,
@@ -40,10 +42,11 @@ class Store:
     def __init__(self, file: Path) -> None:
         self._file = file
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self._connection() as db:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.executescript(SCHEMA)
-        file.chmod(0o600)
+        if not self._is_made():
+            # Switching to WAL waits for nobody: two that do it at once would fail.
+            with (file.parent / "store.lock").open("ab") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._make()
 
     @contextmanager
     def begin(self) -> Iterator["Transaction"]:
@@ -56,6 +59,19 @@ class Store:
                 db.execute("ROLLBACK")
                 raise
             db.execute("COMMIT")
+
+    def _is_made(self) -> bool:
+        if not self._file.exists():
+            return False
+        with self._connection() as db:
+            return bool(db.execute("PRAGMA user_version").fetchone()[0] == VERSION)
+
+    def _make(self) -> None:
+        with self._connection() as db:
+            self._file.chmod(0o600)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.executescript(SCHEMA)
+            db.execute(f"PRAGMA user_version={VERSION}")
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

@@ -1,4 +1,4 @@
-"""One query, one answer (RFC 1034 section 4.3.2; DNSSEC by RFC 4035 section 3.1)."""
+"""One query, one answer (RFC 1034, section 4.3.2; with DNSSEC RFC 4035, section 3.1; negative answers RFC 2308)."""
 
 import dns.flags
 import dns.message
@@ -6,33 +6,48 @@ import dns.name
 import dns.opcode
 import dns.rcode
 import dns.rdataclass
-import dns.rdataset
-import dns.rdatatype
 import dns.rrset
+from dns.rdatatype import RdataType
 
 from .authority import Authority
-from .signing import Served
+from .served import Served
 
-_IN = dns.rdataclass.IN
-_PAYLOAD = 1232
+PAYLOAD = 1232
 """Octets of UDP that pass everywhere unfragmented (DNS flag day 2020)."""
+_LONGEST_CHAIN = 8
+_TRANSFERS = (RdataType.AXFR, RdataType.IXFR)
+_NOT_IN_ANY = (RdataType.NSEC, RdataType.DNSKEY)
 
 
 def answer(authority: Authority, query: dns.message.Message) -> dns.message.Message:
-    """The answer to a query of one question."""
-    response = dns.message.make_response(query, our_payload=_PAYLOAD)
-    if query.opcode() != dns.opcode.QUERY or len(query.question) != 1 or query.question[0].rdclass != _IN:
-        response.set_rcode(dns.rcode.NOTIMP)
+    """The answer to a query."""
+    response = dns.message.make_response(query, our_payload=PAYLOAD)
+    refusal = _refusal(query)
+    if refusal is not None:
+        response.set_rcode(refusal)
         return response
     question = query.question[0]
     name, kind = question.name, question.rdtype
     # The DS of a zone belongs to its parent, even where this server has both (RFC 4035, section 3.1.4.1).
-    served = authority.served(name, above=kind == dns.rdatatype.DS)
+    served = authority.served(name, above=kind == RdataType.DS)
     if served is None:
         response.set_rcode(dns.rcode.REFUSED)
         return response
     _Answering(served, response, secure=bool(query.ednsflags & dns.flags.DO)).fill(name, kind)
     return response
+
+
+def _refusal(query: dns.message.Message) -> dns.rcode.Rcode | None:
+    if query.edns > 0:
+        return dns.rcode.BADVERS
+    if query.opcode() != dns.opcode.QUERY:
+        return dns.rcode.NOTIMP
+    if len(query.question) != 1:
+        return dns.rcode.FORMERR
+    question = query.question[0]
+    if question.rdclass != dns.rdataclass.IN:
+        return dns.rcode.NOTIMP
+    return dns.rcode.REFUSED if question.rdtype in _TRANSFERS else None
 
 
 class _Answering:
@@ -41,107 +56,96 @@ class _Answering:
         self._response = response
         self._secure = secure and bool(served.chain)
 
-    def fill(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> None:
-        cut = self._cut(name, kind)
-        if cut is not None:
-            self._refer(cut)
-            return
+    def fill(self, name: dns.name.Name, kind: RdataType) -> None:
         self._response.flags |= dns.flags.AA
-        for _ in range(8):  # a chain of CNAMEs inside the zone
-            alias = self._from_node(name, name, kind) if self._has(name) else self._from_wildcard(name, kind)
-            if alias is None or not alias.is_subdomain(self._served.origin) or self._cut(alias, kind) is not None:
+        for step in range(_LONGEST_CHAIN):
+            cut = self._cut(name, kind)
+            if cut is not None:
+                self._refer(cut)
+                if not step:  # what was asked lies below the cut; behind an alias the alias itself is ours
+                    self._response.flags &= ~dns.flags.AA
+                return
+            alias = self._from_node(name, name, kind) if self._served.exists(name) else self._from_above(name, kind)
+            if alias is None or not alias.is_subdomain(self._served.origin):
                 return
             name = alias
 
-    def _cut(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.name.Name | None:
-        """The delegation at or above `name`, from the top; a question for the DS at the cut is ours to answer."""
-        labels = len(name.labels) - len(self._served.origin.labels)
-        for depth in range(labels - 1, -1, -1):
-            at = dns.name.Name(name.labels[depth:])
-            if self._find(at, dns.rdatatype.NS) is not None and not (at == name and kind == dns.rdatatype.DS):
+    def _cut(self, name: dns.name.Name, kind: RdataType) -> dns.name.Name | None:
+        """The delegation at or above `name`, the topmost one; a question for the DS at a cut is ours to answer."""
+        for depth in range(len(name.labels) - len(self._served.origin.labels) - 1, -1, -1):
+            at = dns.name.Name(name.labels[depth:]) if depth else name
+            if self._served.find(at, RdataType.NS) is not None and not (depth == 0 and kind == RdataType.DS):
                 return at
         return None
 
     def _refer(self, cut: dns.name.Name) -> None:
-        ns = self._find(cut, dns.rdatatype.NS)
+        ns = self._served.find(cut, RdataType.NS)
         assert ns is not None
         self._response.authority.append(dns.rrset.from_rdata_list(cut, ns.ttl, list(ns)))
         if self._secure:
-            kind = dns.rdatatype.DS if self._find(cut, dns.rdatatype.DS) else dns.rdatatype.NSEC
+            kind = RdataType.DS if self._served.find(cut, RdataType.DS) else RdataType.NSEC
             self._add(self._response.authority, cut, kind)
         for rdata in ns:
-            for kind in (dns.rdatatype.A, dns.rdatatype.AAAA):
-                if (glue := self._find(rdata.target, kind)) is not None:
+            for kind in (RdataType.A, RdataType.AAAA):
+                if (glue := self._served.find(rdata.target, kind)) is not None:
                     self._response.additional.append(dns.rrset.from_rdata_list(rdata.target, glue.ttl, list(glue)))
 
-    def _from_node(
-        self, owner: dns.name.Name, source: dns.name.Name, kind: dns.rdatatype.RdataType
-    ) -> dns.name.Name | None:
+    def _from_node(self, owner: dns.name.Name, source: dns.name.Name, kind: RdataType) -> dns.name.Name | None:
         """Answer from the records at `source` under the name `owner`; the target where a CNAME is to be followed."""
-        if kind == dns.rdatatype.ANY:
+        there = self._served.sets.get(source, {})
+        if kind == RdataType.ANY:
             # One record set says that the name is there, and no more (RFC 8482).
-            node = self._served.tree.get_node(source)
-            kind = next((r.rdtype for r in node or () if r.rdtype != dns.rdatatype.RRSIG), dns.rdatatype.SOA)
-        if self._find(source, kind) is not None:
+            kind = next((found for found in there if found not in _NOT_IN_ANY), RdataType.SOA)
+        if kind in there:
             self._add(self._response.answer, owner, kind, source)
             return None
-        alias = self._find(source, dns.rdatatype.CNAME)
-        if alias is not None:
-            self._add(self._response.answer, owner, dns.rdatatype.CNAME, source)
-            return alias[0].target  # type: ignore[no-any-return]
+        if RdataType.CNAME in there:
+            self._add(self._response.answer, owner, RdataType.CNAME, source)
+            target: dns.name.Name = there[RdataType.CNAME][0].target
+            return target
         self._deny(source)
         return None
 
-    def _from_wildcard(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.name.Name | None:
+    def _from_above(self, name: dns.name.Name, kind: RdataType) -> dns.name.Name | None:
+        """Answer for a name that is not there: from the wildcard below its closest encloser, or that it is not there."""
         encloser = name.parent()
-        while not self._has(encloser):
+        while not self._served.exists(encloser):
             encloser = encloser.parent()
         wildcard = dns.name.Name((b"*", *encloser.labels))
-        if self._served.tree.get_node(wildcard) is not None:
+        if wildcard in self._served.sets:
             self._prove(name)
             return self._from_node(name, wildcard, kind)
-        if not self._response.answer:
-            self._response.set_rcode(dns.rcode.NXDOMAIN)
+        # At the end of a chain too: the code is about its last name (RFC 6604, section 3).
+        self._response.set_rcode(dns.rcode.NXDOMAIN)
         self._deny(name)
         self._prove(wildcard)
         return None
 
     def _deny(self, name: dns.name.Name) -> None:
-        """SOA with the negative TTL (RFC 2308), and the proof where it is wanted."""
-        soa = self._find(self._served.origin, dns.rdatatype.SOA)
+        """SOA with the negative time to live, and the proof where it is wanted."""
+        origin = self._served.origin
+        soa = self._served.find(origin, RdataType.SOA)
         assert soa is not None
-        self._add(self._response.authority, self._served.origin, dns.rdatatype.SOA, ttl=min(soa.ttl, soa[0].minimum))
+        self._add(self._response.authority, origin, RdataType.SOA, ttl=min(soa.ttl, soa[0].minimum))
         self._prove(name)
 
     def _prove(self, name: dns.name.Name) -> None:
         if not self._secure:
             return
         owner = self._served.covering(name)
-        if owner is not None and not any(
-            r.name == owner and r.rdtype == dns.rdatatype.NSEC for r in self._response.authority
-        ):
-            self._add(self._response.authority, owner, dns.rdatatype.NSEC)
+        if not any(r.name == owner and r.rdtype == RdataType.NSEC for r in self._response.authority):
+            self._add(self._response.authority, owner, RdataType.NSEC)
 
     def _add(
         self,
         section: list[dns.rrset.RRset],
         owner: dns.name.Name,
-        kind: dns.rdatatype.RdataType,
+        kind: RdataType,
         source: dns.name.Name | None = None,
         ttl: int | None = None,
     ) -> None:
-        found = self._find(source or owner, kind)
+        found = self._served.find(source or owner, kind)
         assert found is not None
         section.append(dns.rrset.from_rdata_list(owner, found.ttl if ttl is None else ttl, list(found)))
-        if self._secure:
-            signatures = self._served.tree.get_rdataset(source or owner, dns.rdatatype.RRSIG, kind)
-            if signatures is not None:
-                section.append(dns.rrset.from_rdata_list(owner, found.ttl if ttl is None else ttl, list(signatures)))
-
-    def _find(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.rdataset.Rdataset | None:
-        return self._served.tree.get_rdataset(name, kind) if name.is_subdomain(self._served.origin) else None
-
-    def _has(self, name: dns.name.Name) -> bool:
-        """Whether the name exists: it has records, or a name below it has (an empty non-terminal)."""
-        tree = self._served.tree
-        return tree.get_node(name) is not None or any(other.is_subdomain(name) for other in tree.nodes)
+        if self._secure and (signatures := self._served.signatures.get((source or owner, kind))):
+            section.append(dns.rrset.from_rdata_list(owner, found.ttl if ttl is None else ttl, list(signatures)))

@@ -3,103 +3,188 @@
 Everything here runs on one event loop and returns without waiting, so one change follows another.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import uuid4
 
 import dns.name
-from catalyst_sdk import Permanent
-from catalyst_sdk.dns import Change, ZoneSpec, ZoneState
+from catalyst_sdk import NotSupported, Permanent
+from catalyst_sdk.dns import Change, KeyOp, ZoneSpec, ZoneState
+from dns.rdatatype import RdataType
 
-from . import signing, zones
-from .signing import Served
+from . import rolling, zones
+from .checks import PROVIDER, Key, check_zone_name
+from .served import Served, unsigned
 from .store import ZoneStore
-from .zones import PROVIDER, Zone
+from .zones import Csk, Zone
+
+
+class Signer(Protocol):
+    """What signing asks for. Handed in, because a lease cell has none: cryptography is a quarter of a server's memory."""
+
+    def new_key(self, zone: str) -> Csk: ...
+    def sign(self, zone: Zone, before: Served | None) -> Served: ...
+    def is_due(self, served: Served) -> bool: ...
 
 
 class Authority:
-    """Zones by name."""
+    """Zones by name.
 
-    def __init__(self, store: ZoneStore) -> None:
+    lowest_ttl   below it a record is refused; 0 for a lease cell, whose values nobody may keep
+    """
+
+    def __init__(self, store: ZoneStore, signer: Signer | None, *, lowest_ttl: int = 1) -> None:
         self._store = store
+        self._signer = signer
+        self._lowest_ttl = lowest_ttl
+        self._zones = {dns.name.from_text(zone.name): zone for zone in store.load()}
+        # Built at the first question: a restart with many zones answers at once.
         self._served: dict[dns.name.Name, Served] = {}
-        for zone in store.load():
-            self._served[zone.origin] = signing.serve(zone)
 
     def get(self, name: str) -> ZoneState | None:
         """The zone as the contract shows it."""
-        served = self._served.get(dns.name.from_text(name))
-        return state_of(served.zone) if served else None
+        zone = self._find(name)
+        return state_of(zone) if zone else None
 
-    def create(self, spec: ZoneSpec) -> ZoneState:
-        """Make a zone; one of the same owner stays as it is. Raises Permanent("FOREIGN_ZONE")."""
-        known = self._served.get(dns.name.from_text(spec.name))
-        if known is None:
-            return self._take(None, zones.create(spec, signing.new_key() if spec.signed else b""))
-        if known.zone.owner != spec.owner:
-            raise Permanent("FOREIGN_ZONE", f"{spec.name} carries the mark of another owner", provider=PROVIDER)
-        return state_of(known.zone)
-
-    def apply(
-        self, name: str, changes: tuple[Change, ...], revision: int | None = None, expect: str | None = None
-    ) -> ZoneState:
-        """All changes or none. Raises Permanent: ZONE_ABSENT, CONFLICT, RECORD_INVALID."""
-        zone = self._zone(name)
-        if expect is not None and expect != zone.etag:
-            raise Permanent("CONFLICT", f"{name} was changed meanwhile", provider=PROVIDER, found=zone.etag)
-        ttl = zone.records[zone.name, "SOA"].ttl
-        return self._take(zone, zones.changed(zone, changes, revision=revision, mark_ttl=ttl))
-
-    def delete(self, name: str, owner: str) -> None:
-        """Take a zone away. Raises Permanent("FOREIGN_ZONE")."""
-        served = self._served.get(dns.name.from_text(name))
-        if served is None:
-            return
-        if served.zone.owner != owner:
-            raise Permanent("FOREIGN_ZONE", f"{name} carries the mark of another owner", provider=PROVIDER)
-        self._store.delete(served.zone.name)
-        del self._served[served.origin]
+    def zone(self, origin: dns.name.Name) -> Zone | None:
+        """The zone of that very name."""
+        return self._zones.get(origin)
 
     def names(self) -> list[str]:
         """Names of all zones."""
-        return sorted(served.zone.name for served in self._served.values())
+        return sorted(zone.name for zone in self._zones.values())
+
+    def create(self, spec: ZoneSpec) -> ZoneState:
+        """Make a zone; one of the same owner stays as it is. Raises Permanent: FOREIGN_ZONE, RECORD_INVALID."""
+        known = self._find(spec.name)
+        if known is not None:
+            return state_of(_owned(known, spec.owner))
+        keys = () if not spec.signed or check_zone_name(spec.name) else (self._may_sign().new_key(spec.name),)
+        zone = zones.create(spec, uid=uuid4().hex[:12], keys=keys, lowest_ttl=self._lowest_ttl)
+        return state_of(self._take(None, zone, frozenset(zone.records)))
+
+    def apply(
+        self, name: str, changes: Sequence[Change], *, revision: int | None = None, expect: str | None = None
+    ) -> ZoneState:
+        """All changes or none. Raises Permanent: ZONE_ABSENT, CONFLICT, RECORD_INVALID."""
+        return state_of(self.change(self._expected(name, expect), changes, revision))
+
+    def change(self, zone: Zone, changes: Sequence[Change], revision: int | None = None) -> Zone:
+        """All changes to a zone that this authority has, or none. Raises Permanent("RECORD_INVALID")."""
+        after, touched = zones.changed(zone, changes, revision=revision, lowest_ttl=self._lowest_ttl)
+        return self._take(zone, after, touched) if touched else zone
+
+    def delete(self, name: str, *, owner: str, expect: str | None = None) -> None:
+        """Take a zone away. Raises Permanent: FOREIGN_ZONE, CONFLICT."""
+        zone = self._find(name)
+        if zone is None:
+            return
+        _unchanged(_owned(zone, owner), expect)
+        self._store.delete(zone.name)
+        origin = dns.name.from_text(zone.name)
+        del self._zones[origin]
+        self._served.pop(origin, None)
+
+    def dnssec(
+        self, name: str, op: KeyOp, *, tag: int | None = None, revision: int | None = None, expect: str | None = None
+    ) -> ZoneState:
+        """Change the keys. Raises Permanent: ZONE_ABSENT, CONFLICT, KEY_ABSENT, PROTECTED_RECORD."""
+        zone, signer = self._expected(name, expect), self._may_sign()
+        after = rolling.rolled(zone.keys, op, tag=tag, draw=lambda: signer.new_key(zone.name))
+        if after == zone.keys:
+            return state_of(zone)
+        rolling.check_chain(zone.keys, after, self._ds_tags(zone))
+        return state_of(self._take(zone, *zones.with_keys(zone, after, revision)))
 
     def served(self, name: dns.name.Name, *, above: bool = False) -> Served | None:
-        """The zone that `name` lies in, by longest match; with `above`, never the zone whose apex it is."""
-        while True:
-            served = self._served.get(name)
-            if served is not None and not above:
-                return served
-            if name == dns.name.root:
-                return served
-            name, above = name.parent(), False
+        """The zone that `name` lies in, by longest match; with `above`, that of its parent where this server has it."""
+        origin = self._origin(name.parent()) if above and name != dns.name.root else None
+        origin = origin or self._origin(name)
+        if origin is None:
+            return None
+        if origin not in self._served:
+            self._served[origin] = self._build(self._zones[origin], None)
+        return self._served[origin]
 
     def sign_again(self) -> None:
-        """Renew the signatures of zones that have not changed for long."""
-        for served in list(self._served.values()):
-            if served.zone.key and datetime.now(UTC) - served.signed_at > signing.SIGN_AGAIN:
-                self._take(served.zone, zones.changed(served.zone, ()))
+        """Renew signatures of zones that have not changed for long."""
+        for origin, served in list(self._served.items()):
+            if served.chain and self._may_sign().is_due(served):
+                zone = self._zones[origin]
+                self._take(zone, zones.again(zone), frozenset({(zone.name, "SOA")}))
 
-    def _take(self, before: Zone | None, after: Zone) -> ZoneState:
-        served = signing.serve(after)  # what cannot be served is not stored
-        self._store.save(before, after)
-        self._served[served.origin] = served
-        return state_of(after)
+    def _take(self, before: Zone | None, after: Zone, touched: frozenset[Key]) -> Zone:
+        origin = dns.name.from_text(after.name)
+        known = self._served.get(origin)
+        # What cannot be served is not stored; what is not on disk is not served.
+        patched = known if not after.keys and known and not known.zone.keys else None
+        built = None if patched else self._build(after, known)
+        self._store.save(before, after, touched)
+        self._zones[origin] = after
+        if patched:
+            patched.patch(after, touched)
+        elif built:
+            self._served[origin] = built
+        return after
 
-    def _zone(self, name: str) -> Zone:
-        served = self._served.get(dns.name.from_text(name))
-        if served is None:
+    def _build(self, zone: Zone, before: Served | None) -> Served:
+        return self._may_sign().sign(zone, before) if zone.keys else unsigned(zone, before)
+
+    def _may_sign(self) -> Signer:
+        if self._signer is None:
+            raise NotSupported("dnssec", provider=PROVIDER)
+        return self._signer
+
+    def _origin(self, name: dns.name.Name) -> dns.name.Name | None:
+        while name not in self._zones:
+            if name == dns.name.root:
+                return None
+            name = name.parent()
+        return name
+
+    def _ds_tags(self, zone: Zone) -> frozenset[int]:
+        """Tags of the DS records that the parent has for this zone, as far as this server has the parent."""
+        origin = dns.name.from_text(zone.name)
+        parent = self.served(origin, above=True)
+        found = parent.find(origin, RdataType.DS) if parent else None
+        return frozenset(ds.key_tag for ds in found or ())
+
+    def _find(self, name: str) -> Zone | None:
+        return None if check_zone_name(name) else self._zones.get(dns.name.from_text(name))
+
+    def _expected(self, name: str, expect: str | None) -> Zone:
+        zone = self._find(name)
+        if zone is None:
             raise Permanent("ZONE_ABSENT", f"there is no zone {name}", provider=PROVIDER)
-        return served.zone
+        return _unchanged(zone, expect)
 
 
 def state_of(zone: Zone) -> ZoneState:
-    """A zone as the contract shows it; never its private key."""
+    """A zone as the contract shows it; never a private key."""
     return ZoneState(
         name=zone.name,
         owner=zone.owner,
         serial=zone.serial,
         revision=zone.revision,
-        signed=bool(zone.key),
+        signed=bool(zone.keys),
         record_sets=zone.wished(),
-        keys=signing.keys(zone),
+        keys=zone.shown_keys(),
         etag=zone.etag,
     )
+
+
+def _owned(zone: Zone, owner: str) -> Zone:
+    if zone.owner != owner:
+        raise Permanent(
+            "FOREIGN_ZONE",
+            f"{zone.name} carries the mark of another owner",
+            provider=PROVIDER,
+            user_action="release the zone where it was made, or choose another name",
+        )
+    return zone
+
+
+def _unchanged(zone: Zone, expect: str | None) -> Zone:
+    if expect is not None and expect != zone.etag:
+        raise Permanent("CONFLICT", f"{zone.name} was changed meanwhile", provider=PROVIDER, found=zone.etag)
+    return zone

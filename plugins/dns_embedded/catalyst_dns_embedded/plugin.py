@@ -1,22 +1,19 @@
 """The backend: a daemon's view of the embedded server."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from catalyst_sdk import hookimpl
 from catalyst_sdk.context import PluginContext
-from catalyst_sdk.dns import Capability, Change, ZoneSpec, ZoneState
+from catalyst_sdk.dns import BackendInfo, Capability, Change, KeyOp, ZoneSpec, ZoneState
 
-from .control import ControlClient
+from . import wire
+from .checks import PROVIDER, RECORD_TYPES
+from .client import ControlClient
 
-_CAPABILITIES = frozenset(
-    {
-        Capability.ZONE_LIFECYCLE,
-        Capability.DNSSEC,
-        Capability.CDS,
-        Capability.ATOMIC_BATCH,
-        Capability.COMPARE_AND_SWAP,
-    }
-)
+SOFTWARE = "catalyst-dns-embedded"
 
 
 class EmbeddedBackend:
@@ -25,28 +22,43 @@ class EmbeddedBackend:
     def __init__(self, client: ControlClient) -> None:
         self._client = client
 
+    async def info(self) -> BackendInfo:
+        """What this backend is."""
+        most = frozenset(Capability) - {Capability.LUA, Capability.AXFR}
+        return BackendInfo(PROVIDER, SOFTWARE, most, RECORD_TYPES)
+
     async def probe(self) -> frozenset[Capability]:
-        """What the server can do, once it answers."""
-        await self._client.names()
-        return _CAPABILITIES
+        """What the server says that it can do."""
+        return frozenset(map(Capability, await self._client.call("probe")))
 
     async def get_zone(self, *, zone: str) -> ZoneState | None:
         """The zone, or None."""
-        return await self._client.get(zone)
+        answer = await self._client.call("get", zone=zone)
+        return wire.to_state(answer) if answer else None
 
     async def create_zone(self, *, spec: ZoneSpec) -> ZoneState:
         """Make the zone, signed, in one step."""
-        return await self._client.create(spec)
+        return await self._changed("create", spec=asdict(spec))
 
     async def apply(
         self, *, zone: str, changes: tuple[Change, ...], revision: int | None = None, expect: str | None = None
     ) -> ZoneState:
         """All changes or none."""
-        return await self._client.apply(zone, changes, revision, expect)
+        wished: list[Mapping[str, Any]] = [asdict(change) for change in changes]
+        return await self._changed("apply", zone=zone, changes=wished, revision=revision, expect=expect)
 
-    async def delete_zone(self, *, zone: str, owner: str) -> None:
+    async def delete_zone(self, *, zone: str, owner: str, expect: str | None = None) -> None:
         """Take the zone away."""
-        await self._client.delete(zone, owner)
+        await self._client.call("delete", zone=zone, owner=owner, expect=expect)
+
+    async def dnssec(
+        self, *, zone: str, op: KeyOp, tag: int | None = None, revision: int | None = None, expect: str | None = None
+    ) -> ZoneState:
+        """Change the keys."""
+        return await self._changed("dnssec", zone=zone, op=op.value, tag=tag, revision=revision, expect=expect)
+
+    async def _changed(self, call: str, **args: Any) -> ZoneState:
+        return wire.to_state(await self._client.call(call, **args))
 
 
 @hookimpl

@@ -1,29 +1,30 @@
 """DNS on the wire: UDP and TCP on one port, answers signed where the question was."""
 
 import asyncio
+import logging
 import struct
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, cast
 
 import dns.exception
 import dns.flags
 import dns.message
-import dns.name
-import dns.opcode
 import dns.rcode
-import dns.tsig
 import dns.update
 
-from .answers import answer
+from . import tsig
+from .answers import PAYLOAD, answer
 from .authority import Authority
+from .tsig import Keyring
 from .update import update
 
 _PLAIN_UDP = 512
-_MOST_UDP = 1232
+_HEADER = 12
+_WHOLE = 65535
 _TCP_IDLE = 10.0
 """Seconds after which an idle TCP connection is closed."""
-Keyring = Mapping[dns.name.Name, dns.tsig.Key]
+_MOST_CONNECTIONS = 200
+_LOG = logging.getLogger(__name__)
 
 
 class DnsServer:
@@ -34,6 +35,7 @@ class DnsServer:
         self._keyring = dict(keyring or {})
         self._udp: asyncio.DatagramTransport | None = None
         self._tcp: asyncio.Server | None = None
+        self._connections = 0
 
     async def start(self, host: str, port: int) -> int:
         """Listen; the port, the same for UDP and TCP."""
@@ -53,38 +55,45 @@ class DnsServer:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._tcp.wait_closed(), 1)
 
-    def respond(self, wire: bytes, limit: int) -> bytes | None:
+    def respond(self, wire: bytes, *, datagram: bool) -> bytes | None:
         """The answer to one message; None where nothing can be said."""
         try:
+            return self._response(wire, datagram)
+        except Exception:  # the outermost place: whatever a stranger sends, the next one is served
+            _LOG.exception("a message could not be answered")
+            return _bare(wire, dns.rcode.SERVFAIL)
+
+    def _response(self, wire: bytes, datagram: bool) -> bytes | None:
+        try:
             message = dns.message.from_wire(wire, keyring=self._keyring)
-        except dns.message.UnknownTSIGKey:
-            return _refusal(wire, dns.rcode.NOTAUTH)
-        except (dns.tsig.BadSignature, dns.tsig.BadTime, dns.tsig.PeerError):
-            return _refusal(wire, dns.rcode.NOTAUTH)
+        except tsig.BROKEN as error:
+            return tsig.refusal(wire, self._keyring, error).to_wire()
         except (dns.exception.DNSException, ValueError, struct.error):
-            return _refusal(wire, dns.rcode.FORMERR)
+            return _bare(wire, dns.rcode.FORMERR)
         if message.flags & dns.flags.QR:
             return None
         if isinstance(message, dns.update.UpdateMessage):
             response = update(self._authority, message)
         else:
             response = answer(self._authority, message)
-        size = max(_PLAIN_UDP, min(message.payload, _MOST_UDP)) if message.edns >= 0 else _PLAIN_UDP
-        return _wire(response, min(size, limit) if limit < 65535 else limit)
+        return _wire(response, _room(message) if datagram else _WHOLE)
 
     async def _serve_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections += 1
         try:
-            while True:
+            # Somebody who holds connections open must not keep out the others.
+            while self._connections <= _MOST_CONNECTIONS:
                 head = await asyncio.wait_for(reader.readexactly(2), _TCP_IDLE)
                 wire = await asyncio.wait_for(reader.readexactly(struct.unpack("!H", head)[0]), _TCP_IDLE)
-                response = self.respond(wire, 65535)
+                response = self.respond(wire, datagram=False)
                 if response is None:
                     break
                 writer.write(struct.pack("!H", len(response)) + response)
-                await writer.drain()
+                await asyncio.wait_for(writer.drain(), _TCP_IDLE)
         except (asyncio.IncompleteReadError, TimeoutError, ConnectionError):
             pass
         finally:
+            self._connections -= 1
             writer.close()
 
 
@@ -97,13 +106,17 @@ class _Udp(asyncio.DatagramProtocol):
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        response = self._server.respond(data, _MOST_UDP)
+        response = self._server.respond(data, datagram=True)
         if response is not None and self._transport is not None:
             self._transport.sendto(response, addr)
 
 
+def _room(query: dns.message.Message) -> int:
+    return max(_PLAIN_UDP, min(query.payload, PAYLOAD)) if query.edns >= 0 else _PLAIN_UDP
+
+
 def _wire(response: dns.message.Message, limit: int) -> bytes:
-    """The message; cut, with TC set, where it does not fit (RFC 2181, section 9)."""
+    """The message; emptied, with TC set, where it does not fit (RFC 2181, section 9)."""
     try:
         return response.to_wire(max_size=limit)
     except dns.exception.TooBig:
@@ -112,8 +125,9 @@ def _wire(response: dns.message.Message, limit: int) -> bytes:
         return response.to_wire(max_size=limit)
 
 
-def _refusal(wire: bytes, code: dns.rcode.Rcode) -> bytes | None:
-    if len(wire) < 12:
+def _bare(wire: bytes, code: dns.rcode.Rcode) -> bytes | None:
+    """An answer of a header only, to what could not be read."""
+    if len(wire) < _HEADER:
         return None
     message_id, flags = struct.unpack("!HH", wire[:4])
     if flags & int(dns.flags.QR):

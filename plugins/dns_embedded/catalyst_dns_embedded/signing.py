@@ -1,101 +1,109 @@
-"""The served form of a zone: signed with one CSK (algorithm 13, RFC 6605) and an NSEC chain, by dnspython."""
+"""Signing (RFC 4034, 4035) by dnspython's `sign_zone`, with an NSEC chain.
 
-import bisect
-from dataclasses import dataclass, field
+A signature is made once and kept as long as what it covers stays, so a change costs the signatures of what it changed.
+"""
+
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import dns.dnssec
-import dns.name
-import dns.node
-import dns.rdata
 import dns.rdataset
 import dns.rdatatype
+import dns.rrset
+import dns.transaction
 import dns.zone
-from catalyst_sdk.dns import ZoneKey
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from dns.dnssectypes import Algorithm
-from dns.rdtypes.ANY.DNSKEY import DNSKEY
+from dns.rdatatype import RdataType
 
-from .zones import Zone
+from . import keys
+from .served import Served, Signatures, unsigned
+from .zones import Csk, Zone
 
-ALGORITHM = Algorithm.ECDSAP256SHA256
 VALID_FOR = timedelta(days=21)
-SIGN_AGAIN = timedelta(days=7)
-"""A zone that did not change for so long is signed anew."""
+RENEWED_AFTER = timedelta(days=7)
+"""A signature of this age is made anew at the next change; a zone without changes is changed for that."""
 _EARLIER = timedelta(hours=1)
 """Signatures begin this long ago, for resolvers whose clocks are late."""
 
 
-@dataclass
-class Served:
-    """What queries are answered from."""
+def utc_now() -> datetime:
+    """The clock of this process."""
+    return datetime.now(UTC)
 
-    zone: Zone
-    tree: dns.zone.Zone
-    signed_at: datetime
-    chain: list[dns.name.Name] = field(default_factory=list)
-    """Names that own an NSEC record, in canonical order."""
 
-    @property
-    def origin(self) -> dns.name.Name:
-        return self.zone.origin
+class ZoneSigner:
+    """Signs by the clock it was given."""
 
-    def covering(self, name: dns.name.Name) -> dns.name.Name | None:
-        """The owner of the NSEC record that proves that `name` is not there (or that matches it)."""
-        if not self.chain:
+    def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
+        self._clock = clock
+
+    def new_key(self, zone: str) -> Csk:
+        """A fresh key for a zone."""
+        return keys.new_key(zone)
+
+    def sign(self, zone: Zone, before: Served | None = None) -> Served:
+        """Build and sign. Signatures that `before` has and that still hold are taken from there."""
+        served = unsigned(zone, before)
+        _show_keys(served)
+        tree = dns.zone.Zone(served.origin, relativize=False)
+        with tree.writer() as txn:
+            for name, sets in served.sets.items():
+                for rdataset in sets.values():
+                    txn.replace(name, rdataset)
+        pen = _Pen(served, before if before and before.zone.keys == zone.keys else None, self._clock())
+        dns.dnssec.sign_zone(tree, add_dnskey=False, rrset_signer=pen.sign)
+        served.signatures = pen.signatures
+        served.chain = sorted(name for name, sets in served.sets.items() if RdataType.NSEC in sets)
+        return served
+
+    def is_due(self, served: Served) -> bool:
+        """Whether a signature of the zone has reached the age at which it is renewed."""
+        oldest = _oldest(self._clock())
+        return any(rrsig[0].inception < oldest for rrsig in served.signatures.values())
+
+
+def _show_keys(served: Served) -> None:
+    """DNSKEY, and for the parent CDS and CDNSKEY (RFC 7344), of every key that may come to sign."""
+    shown = dns.rdataset.from_rdata_list(served.zone.ttl, [keys.dnskey(key) for key in served.zone.keys])
+    apex = served.sets[served.origin]
+    apex[RdataType.DNSKEY] = shown
+    apex[RdataType.CDS] = dns.dnssec.dnskey_rdataset_to_cds_rdataset(served.origin, shown, "SHA256", served.origin)
+    apex[RdataType.CDNSKEY] = dns.dnssec.dnskey_rdataset_to_cdnskey_rdataset(shown)
+
+
+def _oldest(now: datetime) -> int:
+    return int((now - _EARLIER - RENEWED_AFTER).timestamp())
+
+
+class _Pen:
+    """Signs the record sets that `sign_zone` hands over, which are those that may be signed, and the chain's NSEC."""
+
+    def __init__(self, served: Served, before: Served | None, now: datetime) -> None:
+        self._served = served
+        self._before = before
+        self._oldest = _oldest(now)
+        self._from, self._until = now - _EARLIER, now + VALID_FOR
+        self._keys = [(keys.private_half(key), keys.dnskey(key)) for key in served.zone.keys if key.active]
+        self.signatures: Signatures = {}
+
+    def sign(self, txn: dns.transaction.Transaction, rrset: dns.rrset.RRset) -> None:
+        if rrset.rdtype == RdataType.NSEC:
+            self._served.sets[rrset.name][RdataType.NSEC] = rrset.to_rdataset()
+        self.signatures[rrset.name, rrset.rdtype] = self._kept(rrset) or self._made(rrset)
+
+    def _kept(self, rrset: dns.rrset.RRset) -> dns.rdataset.Rdataset | None:
+        if self._before is None:
             return None
-        return self.chain[bisect.bisect_right(self.chain, name) - 1]
+        known = self._before.find(rrset.name, rrset.rdtype)
+        rrsig = self._before.signatures.get((rrset.name, rrset.rdtype))
+        if known is None or rrsig is None or known.ttl != rrset.ttl or rrsig[0].inception < self._oldest:
+            return None
+        return rrsig if set(known) == set(rrset) else None
 
-
-def new_key() -> bytes:
-    """A fresh private key as PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    kind, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, kind, plain)
-
-
-def serve(zone: Zone, now: datetime | None = None) -> Served:
-    """Build, and sign where the zone has a key."""
-    now = now or datetime.now(UTC)
-    tree = dns.zone.Zone(zone.origin, relativize=False)
-    with tree.writer() as txn:
-        for r in zone.records.values():
-            rdatas = [dns.rdata.from_text("IN", r.type, text, relativize=False) for text in r.records]
-            txn.add(dns.name.from_text(r.name), dns.rdataset.from_rdata_list(r.ttl, rdatas))
-    if not zone.key:
-        return Served(zone, tree, now)
-    private, public = _load(zone.key), dnskey(zone)
-    ttl = zone.records[zone.name, "SOA"].ttl
-    with tree.writer() as txn:
-        keys = dns.rdataset.from_rdata(ttl, public)
-        txn.add(zone.origin, dns.dnssec.dnskey_rdataset_to_cds_rdataset(zone.origin, keys, "SHA256", zone.origin))
-        txn.add(zone.origin, dns.dnssec.dnskey_rdataset_to_cdnskey_rdataset(keys))
-        dns.dnssec.sign_zone(
-            tree, txn, keys=[(private, public)], dnskey_ttl=ttl, inception=now - _EARLIER, expiration=now + VALID_FOR
-        )
-    chain = sorted(
-        name for name, node in tree.nodes.items() if node.get_rdataset(dns.rdataclass.IN, dns.rdatatype.NSEC)
-    )
-    return Served(zone, tree, now, chain)
-
-
-def dnskey(zone: Zone) -> DNSKEY:
-    """The public half, with the flags of a key that signs everything (zone key and secure entry point)."""
-    public = _load(zone.key).public_key()
-    return dns.dnssec.make_dnskey(public, ALGORITHM, flags=257)
-
-
-def keys(zone: Zone) -> tuple[ZoneKey, ...]:
-    """Public facts about the key, and the DS that the parent is to show (digest 2, RFC 4509)."""
-    if not zone.key:
-        return ()
-    public = dnskey(zone)
-    ds = dns.dnssec.make_ds(zone.origin, public, "SHA256")
-    return (ZoneKey(dns.dnssec.key_id(public), int(ALGORITHM), True, str(public), (str(ds),)),)
-
-
-def _load(pem: bytes) -> ec.EllipticCurvePrivateKey:
-    key = serialization.load_pem_private_key(pem, None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    return key
+    def _made(self, rrset: dns.rrset.RRset) -> dns.rdataset.Rdataset:
+        made = [
+            dns.dnssec.sign(
+                rrset, private, self._served.origin, public, inception=self._from, expiration=self._until
+            )
+            for private, public in self._keys
+        ]  # fmt: skip
+        return dns.rdataset.from_rdata_list(rrset.ttl, made)

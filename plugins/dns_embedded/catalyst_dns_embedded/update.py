@@ -1,6 +1,6 @@
 """Dynamic update (RFC 2136): prerequisites, then changes, all or nothing; only for signed messages (RFC 8945)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import dns.message
 import dns.name
@@ -11,93 +11,121 @@ import dns.rrset
 import dns.update
 from catalyst_sdk import Permanent
 from catalyst_sdk.dns import Change, RecordSet
+from dns.rdatatype import RdataType
 
 from .authority import Authority
-from .zones import Key
+from .checks import Key
+from .served import Served
+from .zones import Zone
 
 _ANY, _NONE = dns.rdataclass.ANY, dns.rdataclass.NONE
-Records = dict[Key, RecordSet]
+_META = (RdataType.AXFR, RdataType.IXFR, RdataType.OPT, RdataType.TSIG, RdataType.TKEY)
+_KEPT = ("SOA", "NS")
+
+
+class Unmet(Exception):
+    """What the message asks for is not so, or not allowed."""
+
+    def __init__(self, code: dns.rcode.Rcode) -> None:
+        super().__init__(dns.rcode.to_text(code))
+        self.code = code
 
 
 def update(authority: Authority, message: dns.update.UpdateMessage) -> dns.message.Message:
     """Carry out an update; the answer is made after the change is on disk (section 3.5)."""
     response = dns.message.make_response(message)
-    response.set_rcode(_outcome(authority, message))
+    try:
+        _carry_out(authority, message)
+    except Unmet as unmet:
+        response.set_rcode(unmet.code)
+    except Permanent:
+        response.set_rcode(dns.rcode.REFUSED)
     return response
 
 
-def _outcome(authority: Authority, message: dns.update.UpdateMessage) -> dns.rcode.Rcode:
+def _carry_out(authority: Authority, message: dns.update.UpdateMessage) -> None:
     if not message.had_tsig:
-        return dns.rcode.REFUSED
-    if len(message.zone) != 1 or message.zone[0].rdtype != dns.rdatatype.SOA:
-        return dns.rcode.FORMERR
+        raise Unmet(dns.rcode.REFUSED)
+    if len(message.zone) != 1 or message.zone[0].rdtype != RdataType.SOA:
+        raise Unmet(dns.rcode.FORMERR)
     origin = message.zone[0].name
-    state = authority.get(str(origin).lower())
-    if state is None:
-        return dns.rcode.NOTAUTH
-    records: Records = {(r.name, r.type): r for r in state.record_sets}
-    for section in (message.prerequisite, message.update):
-        if any(not rrset.name.is_subdomain(origin) for rrset in section):
-            return dns.rcode.NOTZONE
-    failed = _prerequisites(records, message.prerequisite)
-    if failed is not None:
-        return failed
-    changes = tuple(_changes(records, message.update))
-    if not changes:
-        return dns.rcode.NOERROR
-    try:
-        authority.apply(state.name, changes)
-    except Permanent:
-        return dns.rcode.REFUSED
-    return dns.rcode.NOERROR
+    zone, served = authority.zone(origin), authority.served(origin)
+    if zone is None or served is None:
+        raise Unmet(dns.rcode.NOTAUTH)
+    for rrset in (*message.prerequisite, *message.update):
+        if not rrset.name.is_subdomain(origin):
+            raise Unmet(dns.rcode.NOTZONE)
+    _check_prerequisites(served, message.prerequisite)
+    _check_form(message.update)
+    authority.change(zone, tuple(_changes(zone, message.update)))
 
 
-def _prerequisites(records: Records, wanted: Iterable[dns.rrset.RRset]) -> dns.rcode.Rcode | None:
-    """The code of the first one that does not hold (section 3.2.5); a value prerequisite compares the whole set."""
-    values: dict[Key, set[str]] = {}
+def _check_prerequisites(served: Served, wanted: Iterable[dns.rrset.RRset]) -> None:
+    """Section 3.2. A prerequisite with values compares the whole set."""
+    values: dict[tuple[dns.name.Name, RdataType], set[object]] = {}
     for rrset in wanted:
-        name, kind = str(rrset.name).lower(), dns.rdatatype.to_text(rrset.rdtype)
-        there = any(n == name for n, _ in records) if kind == "ANY" else (name, kind) in records
+        if rrset.ttl != 0:
+            raise Unmet(dns.rcode.FORMERR)
+        whole_name = rrset.rdtype == RdataType.ANY
+        there = rrset.name in served.sets if whole_name else served.find(rrset.name, rrset.rdtype) is not None
         if rrset.deleting == _ANY and not there:
-            return dns.rcode.NXDOMAIN if kind == "ANY" else dns.rcode.NXRRSET
+            raise Unmet(dns.rcode.NXDOMAIN if whole_name else dns.rcode.NXRRSET)
         if rrset.deleting == _NONE and there:
-            return dns.rcode.YXDOMAIN if kind == "ANY" else dns.rcode.YXRRSET
+            raise Unmet(dns.rcode.YXDOMAIN if whole_name else dns.rcode.YXRRSET)
         if rrset.deleting is None:
-            values.setdefault((name, kind), set()).update(str(rdata) for rdata in rrset)
-    for key, data in values.items():
-        if key not in records or set(records[key].records) != data:
-            return dns.rcode.NXRRSET
-    return None
+            values.setdefault((rrset.name, rrset.rdtype), set()).update(rrset)
+    for (name, kind), data in values.items():
+        if set(served.find(name, kind) or ()) != data:
+            raise Unmet(dns.rcode.NXRRSET)
 
 
-def _changes(records: Records, wished: Iterable[dns.rrset.RRset]) -> Iterable[Change]:
-    """The changes of section 3.4.2 as record sets; the apex keeps its SOA and NS whatever is asked."""
-    after = dict(records)
+def _check_form(wished: Iterable[dns.rrset.RRset]) -> None:
+    """Section 3.4.1: judged as a whole before any of it is done."""
     for rrset in wished:
-        name, kind = str(rrset.name).lower(), dns.rdatatype.to_text(rrset.rdtype)
-        apex = (name, "SOA") in records
-        if rrset.deleting == _ANY:
-            for key in [k for k in after if k[0] == name and kind in ("ANY", k[1])]:
-                if not (apex and key[1] in ("SOA", "NS")):
-                    del after[key]
-        elif rrset.deleting == _NONE:
-            _without(after, (name, kind), {str(rdata) for rdata in rrset}, keep=apex and kind in ("SOA", "NS"))
-        elif kind != "SOA":
-            known = after[name, kind].records if (name, kind) in after else ()
-            data = dict.fromkeys((*known, *(str(rdata) for rdata in rrset)))
-            after[name, kind] = RecordSet(name, kind, rrset.ttl, tuple(data))
-    for key in records.keys() - after.keys():
-        yield Change(*key)
-    for key, r in after.items():
-        if records.get(key) != r:
-            yield Change(r.name, r.type, r.ttl, r.records)
+        adding = rrset.deleting is None
+        if rrset.rdtype in _META or (rrset.rdtype == RdataType.ANY and rrset.deleting != _ANY):
+            raise Unmet(dns.rcode.FORMERR)
+        if not adding and rrset.ttl != 0:
+            raise Unmet(dns.rcode.FORMERR)
 
 
-def _without(after: Records, key: Key, data: set[str], *, keep: bool) -> None:
-    if key not in after:
-        return
-    left = tuple(text for text in after[key].records if text not in data)
-    if left:
-        after[key] = RecordSet(*key, after[key].ttl, left)
-    elif not keep:
-        del after[key]
+def _changes(zone: Zone, wished: Iterable[dns.rrset.RRset]) -> Iterable[Change]:
+    """The changes of section 3.4.2 as record sets; the apex keeps its SOA and NS, whatever is asked."""
+    after: dict[Key, RecordSet | None] = {}
+    for rrset in wished:
+        name = str(rrset.name).lower()
+        for kind in _kinds(zone, after, name, rrset):
+            apex_keeps = name == zone.name and kind in _KEPT
+            known = _now(zone, after, (name, kind))
+            if rrset.deleting == _ANY:
+                after[name, kind] = known if apex_keeps else None
+            elif rrset.deleting == _NONE:
+                after[name, kind] = _without(known, rrset) or (known if apex_keeps else None)
+            elif kind != "SOA":
+                after[name, kind] = _with(known, rrset, name, kind)
+    for (name, kind), rrset_after in after.items():
+        if rrset_after != zone.records.get((name, kind)):
+            yield Change(name, kind, rrset_after.ttl, rrset_after.records) if rrset_after else Change(name, kind)
+
+
+def _kinds(
+    zone: Zone, after: Mapping[Key, RecordSet | None], name: str, rrset: dns.rrset.RRset
+) -> Iterable[str]:  # fmt: skip
+    if rrset.rdtype != RdataType.ANY:
+        return (dns.rdatatype.to_text(rrset.rdtype),)
+    return sorted({kind for owner, kind in (*zone.records, *after) if owner == name})
+
+
+def _now(zone: Zone, after: Mapping[Key, RecordSet | None], key: Key) -> RecordSet | None:
+    return after[key] if key in after else zone.records.get(key)
+
+
+def _without(known: RecordSet | None, rrset: dns.rrset.RRset) -> RecordSet | None:
+    gone = {str(rdata) for rdata in rrset}
+    left = tuple(text for text in known.records if text not in gone) if known else ()
+    return RecordSet(known.name, known.type, known.ttl, left) if known and left else None
+
+
+def _with(known: RecordSet | None, rrset: dns.rrset.RRset, name: str, kind: str) -> RecordSet:
+    data = dict.fromkeys((*(known.records if known else ()), *(str(rdata) for rdata in rrset)))
+    return RecordSet(name, kind, rrset.ttl, tuple(data))

@@ -57,7 +57,7 @@ class Claims:
         t = self._store.tables.run
         async with self._db.read() as sql:
             rows = (await sql.execute(select(t.c.id, t.c.seq).where(t.c.owner == self.owner))).all()
-        return {run_id: seq for run_id, seq in rows}
+        return {row.id: row.seq for row in rows}
 
     def _due(self, now: datetime, kinds: Collection[str], but: Collection[str]) -> Select[tuple[str]]:
         t = self._store.tables.run

@@ -67,7 +67,9 @@ def cancel(flow: Flow, now: datetime, *, mode: CancelMode, by: str) -> Decided:
         return draft.decision()
     if not again:
         _demand(run, _CANCELLABLE, "a cancel")
-    draft.change_run(state=RunState.CANCELLING, cancel_mode=str(mode), paused_because="", paused_step="", finished_at=None)
+    draft.change_run(
+        state=RunState.CANCELLING, cancel_mode=str(mode), paused_because="", paused_step="", finished_at=None
+    )
     draft.change_run(paused_at=None, takeovers=0)
     draft.tell("run.cancelling", data={"mode": str(mode), "by": by})
     for name in flow.steps:

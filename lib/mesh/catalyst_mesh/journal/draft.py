@@ -42,7 +42,13 @@ class Draft:
         self.run = replace(self.run, **values)
 
     def tell(
-        self, code: str, step: str = "", *, message: str = "", level: str = "info", data: Mapping[str, Any] | None = None
+        self,
+        code: str,
+        step: str = "",
+        *,
+        message: str = "",
+        level: str = "info",
+        data: Mapping[str, Any] | None = None,
     ) -> None:
         """Add an event."""
         attempt = self.steps[step].attempt if step else 0

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from random import Random
 
@@ -18,6 +18,7 @@ from . import backward, forward, performing
 from .failures import Fenced
 from .graph import Kind, Step, difference, ordered
 from .hold import Hold
+from .logbook import LOT_SECONDS
 from .settling import due, next_wake
 from .states import RunState, StepState
 
@@ -45,6 +46,7 @@ class Driver:
         self._nudge = asyncio.Event()
         self._news = False
         self._stopping = False
+        self._interrupted: set[str] = set()
         self._graph: Mapping[str, Step] = {}
 
     def look(self) -> None:
@@ -59,19 +61,19 @@ class Driver:
 
     def interrupt(self) -> None:
         """Do not wait any longer for what is under way."""
+        self._interrupted |= self._tasks.keys()
         for task in self._tasks.values():
             task.cancel("the replica stops")
 
     async def drive(self) -> None:
-        """Carry the run until it ends, waits for long, or is not ours any more. Raises what is a bug of ours."""
-        with suppress(Fenced):  # somebody else carries it now: nothing to be done, and nothing wrong
-            try:
-                async with asyncio.TaskGroup() as group:
-                    await self._prepare()
-                    while await self._turn(group):
-                        pass
-            except* Fenced as lost:
-                raise lost.exceptions[0] from None
+        """Carry the run until it ends, waits for long, or is not ours any more. Raises what is a bug."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._prepare()
+                while await self._turn(group):
+                    pass
+        except* Fenced:  # somebody else carries it now: nothing to be done, and nothing wrong
+            pass
 
     async def _prepare(self) -> None:
         flow = self.hold.flow
@@ -124,7 +126,6 @@ class Driver:
                 await performing.advance(self.hold, step, self._rng)
             else:
                 await performing.undo(self.hold, step, self._rng)
-            await self.hold.logbook.flush()
 
     async def _kept(self) -> bool:
         """With nothing under way: whether the run stays at hand. Ends it, or lets it go, if not."""
@@ -138,18 +139,16 @@ class Driver:
         wake = now if due(flow, now) else next_wake(flow)
         if not self._stopping and wake is not None and wake <= now + self._linger:
             return True
-        await self.hold.apply(forward.let_go)
+        await self.hold.apply(partial(forward.let_go, interrupted=self._interrupted))
         return self.hold.held
 
     async def _rest(self) -> None:
-        wake = next_wake(self.hold.flow)
+        """Wait for news, for the end of a task, for the next step that is due by itself."""
+        limits = [LOT_SECONDS] if self._tasks else []
+        wake = next_wake(self.hold.flow, but=self._tasks)
+        if wake is not None and not self._stopping:
+            limits.append(max((wake - self.hold.clock.now()).total_seconds(), 0))
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._nudge.wait(), self._seconds_to(wake) if self._may_wake(wake) else None)
-
-    def _may_wake(self, wake: datetime | None) -> bool:
-        return wake is not None and not self._stopping
-
-    def _seconds_to(self, moment: datetime | None) -> float | None:
-        if moment is None or self._stopping:
-            return None
-        return max((moment - self.hold.clock.now()).total_seconds(), 0)
+            await asyncio.wait_for(self._nudge.wait(), min(limits, default=None))
+        if self.hold.logbook.is_due:
+            await self.hold.logbook.flush()

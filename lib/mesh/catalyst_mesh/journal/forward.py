@@ -134,10 +134,12 @@ def conclude(flow: Flow, now: datetime) -> Decided:
     return draft.decision()
 
 
-def let_go(flow: Flow, now: datetime) -> Decided:
-    """The holder has nothing to do now and releases the run until something is due."""
+def let_go(flow: Flow, now: datetime, *, interrupted: Iterable[str] = ()) -> Decided:
+    """The holder has nothing to do now, or has to stop, and releases the run until something is due."""
     draft = Draft(flow, now)
-    draft.change_run(owner=None, wake_at=now if due(flow, now) else next_wake(flow))
+    _doubt(draft, interrupted, "its replica stopped")
+    after = draft.decision().flow
+    draft.change_run(owner=None, wake_at=now if due(after, now) else next_wake(after))
     return draft.decision()
 
 

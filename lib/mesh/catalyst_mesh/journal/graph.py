@@ -53,8 +53,8 @@ class Step:
 
     name: str
     run: Action
-    check: Action | None = None
-    undo: Action | None = None
+    check: "Action | None" = None
+    undo: "Action | None" = None
     needs: tuple[str, ...] = ()
     timeout: timedelta | None = None
     retries: int = 9
@@ -108,8 +108,8 @@ class Kind:
 
     name: str
     graph: Callable[[Mapping[str, Any]], Iterable[Step]]
-    transition: OnTransition | None = None
-    settled: OnSettled | None = None
+    transition: "OnTransition | None" = None
+    settled: "OnSettled | None" = None
     limits: Limits = Limits()
     takeovers: int = 5
 

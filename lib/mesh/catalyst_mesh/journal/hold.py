@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import insert, select, update
@@ -27,6 +27,7 @@ from .logbook import RUN_MOST, Line, Logbook, within
 from .states import Flow
 from .store import Guard, Store
 
+A = TypeVar("A")
 Decide = Callable[[Flow, datetime], Decided]
 PAUSE = 0.2
 """Seconds between two questions to a database that is away."""
@@ -86,7 +87,9 @@ class Hold:
                 if not decided.notes and decided.flow == self.flow:
                     return self.flow
 
-                async def write(sql: AsyncConnection, guard: Guard, d: Decided = decided, at: datetime = now) -> Flow | None:
+                async def write(
+                    sql: AsyncConnection, guard: Guard, d: Decided = decided, at: datetime = now
+                ) -> Flow | None:
                     return await self._store.write(sql, self.flow, d, at, guard=guard)
 
                 new = await self._attempt(write, stamp)
@@ -105,10 +108,11 @@ class Hold:
     async def once(self, step: str, name: str) -> Kept | None:
         """What is known of the sub-effect `name` of `step`."""
         t = self._store.tables.once
-        query = select(t.c.done, t.c.result).where((t.c.run_id == self.run_id) & (t.c.step == step) & (t.c.name == name))
-        async with self._db.read() as sql:
-            row = (await sql.execute(query)).one_or_none()
-        return Kept(row.done, row.result) if row else None
+        query = select(t.c.done, t.c.result).where(
+            (t.c.run_id == self.run_id) & (t.c.step == step) & (t.c.name == name)
+        )
+        found = (await self._asked_for(lambda sql: sql.execute(query))).one_or_none()
+        return Kept(found.done, found.result) if found else None
 
     async def intend_once(self, step: str, name: str) -> None:
         """Write down that the sub-effect is about to happen."""
@@ -135,9 +139,7 @@ class Hold:
         await self.fenced(write)
         return result
 
-    async def fenced(
-        self, write: Callable[[AsyncConnection, RowMapping], Awaitable[None]], **values: Any
-    ) -> None:
+    async def fenced(self, write: Callable[[AsyncConnection, RowMapping], Awaitable[None]], **values: Any) -> None:
         """Write something beside the flow, under the fence, without an event. Raises Fenced."""
         async with self._turn:
             stamp = uuid4().hex
@@ -191,24 +193,31 @@ class Hold:
         return result
 
     async def _reload(self, stamp: str) -> bool:
-        """Read the flow anew, as soon as the database answers; whether the transaction with `stamp` was committed."""
+        """Read the flow anew; whether the transaction with `stamp` was committed. Raises Fenced."""
         t = self._store.tables.run
-        while True:
-            self._must_trust()
-            try:
-                async with self._db.read() as sql:
-                    flow = await self._store.load(sql, self.run_id)
-                    written = (await sql.execute(select(t.c.stamp).where(t.c.id == self.run_id))).scalar_one()
-                break
-            except Exception as error:
-                if not is_outage(error):
-                    raise
-            await asyncio.sleep(PAUSE)
+
+        async def ask(sql: AsyncConnection) -> tuple[Flow, str]:
+            flow = await self._store.load(sql, self.run_id)
+            return flow, (await sql.execute(select(t.c.stamp).where(t.c.id == self.run_id))).scalar_one()
+
+        flow, written = await self._asked_for(ask)
         committed = flow.run.fence == self.fence and written == stamp
         if not committed and (flow.run.fence, flow.run.owner) != (self.fence, self.owner):
             raise Fenced(self.run_id)
         self._take_note(flow, rang=flow.run.seq != self.flow.run.seq)
         return committed
+
+    async def _asked_for(self, ask: Callable[[AsyncConnection], Awaitable[A]]) -> A:
+        """What the database answers as soon as it does. Raises Fenced when that takes too long."""
+        while True:
+            self._must_trust()
+            try:
+                async with self._db.read() as sql:
+                    return await ask(sql)
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+            await asyncio.sleep(PAUSE)
 
     def _must_trust(self) -> None:
         if not self.trusted:

@@ -9,7 +9,7 @@ LINE_MOST = 1 << 20
 """Bytes of a line; the rest is cut, with a mark."""
 LOT_BYTES = 64 << 10
 """Bytes that wait before they are written without further delay."""
-LOT_SECONDS = 1.0
+LOT_SECONDS = 0.5
 """How long a line may wait."""
 RUN_MOST = 50 << 20
 """Bytes of a run's log; then a line says that the rest is missing."""

@@ -39,7 +39,8 @@ async def advance(hold: Hold, step: Step, rng: Random) -> None:
         if repeats and (found := await _look(hold, step, rng)):
             await hold.apply(found)
             return
-    await hold.apply(await _try(hold, step, rng))
+    at_least = LAST_QUESTION if resting or row.polling else timedelta()
+    await _conclude(hold, await _try(hold, step, rng, at_least))
 
 
 async def undo(hold: Hold, step: Step, rng: Random) -> None:
@@ -51,7 +52,7 @@ async def undo(hold: Hold, step: Step, rng: Random) -> None:
         flow = await hold.apply(_decide(backward.begin_undo, step))
         if flow.steps[step.name].state is not StepState.UNDOING:
             return
-    await hold.apply(await _try_undo(hold, step, step.undo, rng))
+    await _conclude(hold, await _try_undo(hold, step, step.undo, rng))
 
 
 async def forsake(hold: Hold, name: str) -> None:
@@ -62,10 +63,15 @@ async def forsake(hold: Hold, name: str) -> None:
         await hold.apply(lambda flow, now: backward.forget_undo(flow, name, now))
 
 
-async def _try(hold: Hold, step: Step, rng: Random) -> Decide:
+async def _conclude(hold: Hold, decide: Decide) -> None:
+    await hold.logbook.flush()  # the last lines too: once the run has ended, nobody may write them any more
+    await hold.apply(decide)
+
+
+async def _try(hold: Hold, step: Step, rng: Random, at_least: timedelta) -> Decide:
     """Call `run`; what follows from how it ends."""
     try:
-        output = as_json(await _bounded(hold, step, "run", step.run))
+        output = as_json(await _bounded(hold, step, at_least))
     except Wait as wish:
         return _decide(forward.wait, step, wish=wish)
     except TimeOver:
@@ -99,12 +105,11 @@ async def _look(hold: Hold, step: Step, rng: Random) -> Decide | None:
     return None if evidence is None else _decide(forward.succeed, step, output=evidence, evidence=True)
 
 
-async def _bounded(hold: Hold, step: Step, what: str, function: Action) -> Any:
-    row = hold.flow.steps[step.name]
-    if row.deadline is None:
-        return await _called(hold, step, what, function, None)
-    left = row.deadline - hold.clock.now()
-    return await _called(hold, step, what, function, max(left, LAST_QUESTION), over=TimeOver)
+async def _bounded(hold: Hold, step: Step, at_least: timedelta) -> Any:
+    """Call `run`, until the deadline or for `at_least`. Raises TimeOver."""
+    deadline = hold.flow.steps[step.name].deadline
+    limit = max(deadline - hold.clock.now(), at_least) if deadline else None
+    return await _called(hold, step, "run", step.run, limit, over=TimeOver)
 
 
 async def _called(
@@ -119,7 +124,7 @@ async def _called(
     """Call one of the step's functions. When its time is over it is asked to stop (cancelled), and awaited."""
     hold.hook(f"{what}:{step.name}.before")
     try:
-        async with asyncio.timeout(limit.total_seconds() if limit else None) as clock:
+        async with asyncio.timeout(limit.total_seconds() if limit is not None else None) as clock:
             result = await function(Context(hold, step.name))
     except TimeoutError as error:
         if clock.expired():

@@ -6,6 +6,7 @@ Invariants
   honest end      a run succeeds only if each required step did, or a person left it out.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
 from .draft import Draft
@@ -117,12 +118,16 @@ def due(flow: Flow, now: datetime) -> tuple[str, ...]:
     return ()
 
 
-def next_wake(flow: Flow) -> datetime | None:
-    """The first moment at which a step will be due by itself; None when only something from outside can wake the run."""
+def next_wake(flow: Flow, *, but: Collection[str] = ()) -> datetime | None:
+    """The first moment at which a step will be due by itself; None when only something from outside can wake the run.
+
+    but   steps that are being asked right now
+    """
     if not flow.run.state.going and flow.run.state is not RunState.CANCELLING:
         return None
     resting = {StepState.WAITING, StepState.IN_DOUBT, StepState.UNDOING}
-    return min((s.wake_at for s in flow.steps.values() if s.state in resting and s.wake_at), default=None)
+    moments = (s.wake_at for s in flow.steps.values() if s.state in resting and s.name not in but)
+    return min((moment for moment in moments if moment), default=None)
 
 
 def to_undo(flow: Flow) -> tuple[str, ...]:

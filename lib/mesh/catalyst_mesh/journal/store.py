@@ -147,7 +147,9 @@ class Store:
             return {"lease_until": 0, "stamp": guard.stamp if guard else ""}
         return {"lease_until": self.terms.until, "stamp": guard.stamp} if guard else {}
 
-    async def _fenced_update(self, sql: AsyncConnection, where: ColumnElement[bool], values: dict[str, Any]) -> int | None:
+    async def _fenced_update(
+        self, sql: AsyncConnection, where: ColumnElement[bool], values: dict[str, Any]
+    ) -> int | None:
         t = self.tables.run
         statement = update(t).where(where).values(**values).returning(t.c.seq)
         seq: int | None = (await self.run(sql, "fence", statement)).scalar_one_or_none()

@@ -67,7 +67,7 @@ def _run(metadata: MetaData) -> Table:
         Index("journal_run_due", "wake_at"),
         Index("journal_run_owner", "owner"),
         Index("journal_run_subject", "subject", "id"),
-    )  # fmt: skip - reads as a table
+    )  # fmt: skip
 
 
 def _step(metadata: MetaData) -> Table:

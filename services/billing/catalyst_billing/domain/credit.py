@@ -186,6 +186,11 @@ class Wallet:
         return total(soon, self.currency)
 
     @property
+    def total(self) -> Money:
+        """What is left of all grants, expired ones until they are swept: the customer's credit in the book."""
+        return total([g.remaining for g in self.grants], self.currency)
+
+    @property
     def held(self) -> Money:
         """What holds draw from grants."""
         return total([g.held for g in self.grants], self.currency)
@@ -236,9 +241,9 @@ class Wallet:
         grants = _moved(self.grants, hold.draws, now, held=-1, remaining=-1)
         if fulfilled is None:
             return self._with(_in(hold, HoldState.CAPTURED), grants)
-        last = Draw(fulfilled.id, hold.promised)
-        spent = replace(hold, draws=(*hold.draws, last), promised=hold.promised.zero())
-        return self._with(_in(spent, HoldState.CAPTURED), _moved((*grants, fulfilled), [last], now, remaining=-1))
+        last = [Draw(fulfilled.id, hold.promised)] if hold.promised else []
+        spent = replace(hold, draws=(*hold.draws, *last), promised=hold.promised.zero())
+        return self._with(_in(spent, HoldState.CAPTURED), _moved((*grants, fulfilled), last, now, remaining=-1))
 
     def give_back(self, order: str, now: datetime) -> "Wallet":
         """Return a spend to its grants; an expired one comes back as goodwill for 30 days."""
@@ -247,7 +252,8 @@ class Wallet:
         assert hold.state is HoldState.CAPTURED, "only a spend is given back"
         over = {grant.id: grant for grant in self.grants if grant.is_over(now)}
         alive = [draw for draw in hold.draws if draw.grant not in over]
-        goodwill = [_goodwill(over[d.grant], d.amount, order, now) for d in hold.draws if d.grant in over]
+        lost = [draw for draw in hold.draws if draw.grant in over]
+        goodwill = [_goodwill(f"gw-{order}-{n}", over[d.grant], d.amount, order, now) for n, d in enumerate(lost, 1)]
         grants = (*_moved(self.grants, alive, now, remaining=1), *goodwill)
         return self._with(_in(hold, HoldState.RETURNED), grants)
 
@@ -279,9 +285,9 @@ def _in(hold: Hold, state: HoldState) -> Hold:
     return replace(hold, state=state, version=hold.version + 1)
 
 
-def _goodwill(expired: Grant, amount: Money, order: str, now: datetime) -> Grant:
+def _goodwill(id: str, expired: Grant, amount: Money, order: str, now: datetime) -> Grant:
     return Grant(
-        id=f"{expired.id}-{order}", org=expired.org, amount=amount, remaining=amount, held=amount.zero(),
+        id=id, org=expired.org, amount=amount, remaining=amount, held=amount.zero(),
         source=Source.GOODWILL, effective_at=now, created_at=now, updated_at=now, expires_at=now + RETURNED_TTL,
         priority=expired.priority, plans=expired.plans, blueprints=expired.blueprints, order=order,
-    )  # fmt: skip - reads as a list
+    )  # fmt: skip

@@ -224,7 +224,7 @@ class Refunded:
 def draft(
     id: str, quote: Quote, *, provider: str, environment: str, save_method: bool, return_url: str,
     deadline: datetime, now: datetime,
-) -> Order:  # fmt: skip - one name a column
+) -> Order:  # fmt: skip
     """An order of what `quote` says, PRICED."""
     p = quote.priced
     order = Order(
@@ -233,7 +233,7 @@ def draft(
         total=p.total, tax=p.tax, credit=p.credit, rounding=p.rounding, due=p.due, paid_by_card=p.due.zero(),
         refunded=p.due.zero(), deadline=deadline, created_at=now, updated_at=now, environment=environment,
         voucher=quote.voucher, provider=provider if p.due else "", save_method=save_method, return_url=return_url,
-    )  # fmt: skip - reads as a list
+    )  # fmt: skip
     return passed(order, Command.PRICE)
 
 

@@ -34,7 +34,9 @@ def clearing_of(provider: str, currency: str) -> Account:
     return Account(OwnerKind.PROVIDER, f"providers/{provider}", Kind.PSP_CLEARING, currency)
 
 
-def voucher_confirmed(books: Books, *, org: str, amount: Money, use: str, voucher: str, order: str, at: datetime) -> Txn:
+def voucher_confirmed(
+    books: Books, *, org: str, amount: Money, use: str, voucher: str, order: str, at: datetime
+) -> Txn:
     """A voucher became credit: the Sovereign bears its cost."""
     return Txn(
         idem_key=f"voucher_use:{use}",
@@ -103,10 +105,13 @@ def order_refunded(books: Books, paid: Txn, at: datetime) -> Txn:
     )
 
 
-def grant_expired(books: Books, *, org: str, grant: str, amount: Money, at: datetime) -> Txn:
-    """Credit that nobody used in time."""
+def grant_expired(books: Books, *, org: str, grant: str, version: int, amount: Money, at: datetime) -> Txn:
+    """Credit that nobody used in time.
+
+    version   of the grant: what a hold kept beyond the expiry lapses later, as a second transaction
+    """
     return Txn(
-        idem_key=f"grant_expired:{grant}",
+        idem_key=f"grant_expired:{grant}:{version}",
         kind="grant_expired",
         booked_at=at,
         actor=books.actor,

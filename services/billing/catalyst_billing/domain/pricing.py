@@ -118,7 +118,7 @@ class Priced:
 
 def purpose_of(selection: Selection, book: PriceBook) -> Purpose:
     """What the selection would spend credit on."""
-    return Purpose(selection.plan, tuple(sorted(book.apps[slug].blueprint for slug in selection.apps)))
+    return Purpose(selection.plan, tuple(sorted(filter(None, (book.apps[slug].blueprint for slug in selection.apps)))))
 
 
 def price(
@@ -148,7 +148,7 @@ def price(
     lines = (
         *reduced, *voucher_lines, *tax_lines, *(line for line in ends if line.amount),
         Line(LineKind.DUE, "", "Due", due),
-    )  # fmt: skip - reads as a list
+    )  # fmt: skip
     taxed = total([line.amount for line in tax_lines], book.currency)
     return Priced(lines, subtotal, taxed, whole, discount, used, rounding, due)
 
@@ -179,7 +179,9 @@ def _unknown(selection: Selection, book: PriceBook) -> list[tuple[type[NotInBook
         known = selection.bundle in book.bundles
         asked.append((BundleUnknown, "bundle", "selection.bundle", selection.bundle, known))
     return [
-        (refusal, what, Violation(field, slug, refusal.reason)) for refusal, what, field, slug, known in asked if not known
+        (refusal, what, Violation(field, slug, refusal.reason))
+        for refusal, what, field, slug, known in asked
+        if not known
     ]
 
 

@@ -69,7 +69,7 @@ Sign = Callable[[bytes], bytes]
 def offer(
     id: str, org: str, selection: Selection, *, purpose: Purpose, voucher: Voucher | None, book_version: int,
     priced: Priced, now: datetime, ttl: timedelta, sign: Sign,
-) -> Decision[Quote]:  # fmt: skip - one name a column
+) -> Decision[Quote]:  # fmt: skip
     """A quote of what was priced, good for `ttl`."""
     quote = Quote(
         id, org, selection, purpose, voucher.id if voucher else "", book_version, priced, now, now + ttl

@@ -69,7 +69,7 @@ def begin(id: str, order: Order, now: datetime) -> Subscription:
         add_ons=order.selection.add_ons, price_book_version=order.price_book_version, price=order.total - order.tax,
         anchor_day=now.day, period_start=now, period_end=next_boundary(now, order.selection.period_months, now.day),
         period_months=order.selection.period_months, provider=order.provider, created_at=now, updated_at=now,
-    )  # fmt: skip - reads as a list
+    )  # fmt: skip
 
 
 def cancel(subscription: Subscription, now: datetime) -> Subscription:

@@ -8,7 +8,7 @@ Invariants
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from catalyst_sdk import Decision, Refused
@@ -17,9 +17,12 @@ from .credit import Grant, Purpose, Source
 from .money import Money
 from .vouchers import State, Terms, Voucher, VoucherNotFound, moved
 
+AT_ONCE = timedelta(minutes=1)
+"""Life of a reservation that the same transaction confirms."""
+
 
 class VoucherAlreadyUsed(Refused):
-    reason, message = "VOUCHER_ALREADY_USED", "this Organization has used the voucher {times} time(s), as often as it may"
+    reason, message = "VOUCHER_ALREADY_USED", "this Organization used the voucher {times} time(s), as often as it may"
 
 
 class VoucherExhausted(Refused):
@@ -127,13 +130,13 @@ def check(voucher: Voucher, tally: Tally, wish: Wish, now: datetime) -> None:
     """Whether `wish` could be met now. Raises what stands against it."""
     _check_time(voucher, now)
     terms = voucher.terms
+    _check_eligible(terms, wish)
     if terms.max_total is not None and tally.confirmed + tally.reserved >= terms.max_total:
         raise VoucherExhausted
     if tally.of_org >= terms.max_per_org:
         raise VoucherAlreadyUsed(times=tally.of_org)
     if terms.budget is not None and tally.value_minor + wish.value.minor > terms.budget.minor:
         raise VoucherExhausted
-    _check_eligible(terms, wish)
 
 
 def reserve(voucher: Voucher, tally: Tally, wish: Wish, now: datetime) -> Decision[Pair]:
@@ -142,9 +145,24 @@ def reserve(voucher: Voucher, tally: Tally, wish: Wish, now: datetime) -> Decisi
     use = Use(
         id=wish.id, voucher=voucher.id, org=wish.org, order=wish.order, value=wish.value, terms=voucher.terms,
         revision=voucher.version, state=UseState.RESERVED, expires_at=wish.expires_at, created_at=now,
-    )  # fmt: skip - reads as a list
+    )  # fmt: skip
     kept = moved(voucher, voucher.state, now)
     return Decision(Pair(kept, use), (Reserved(kept, use),))
+
+
+def renew(pair: Pair, tally: Tally, wish: Wish, now: datetime) -> Decision[Pair]:
+    """Take a reservation anew that lapsed or was released, if there is still room; one that counts stays as it is.
+
+    A lapsed one is prolonged, a released one is final: `wish` then becomes another use.
+    """
+    if pair.use.counts(now):
+        return Decision(pair)
+    if pair.use.state is UseState.RELEASED:
+        return reserve(pair.voucher, tally, wish, now)
+    check(pair.voucher, tally, wish, now)
+    voucher = moved(pair.voucher, pair.voucher.state, now)
+    use = replace(pair.use, expires_at=wish.expires_at, version=pair.use.version + 1)
+    return Decision(Pair(voucher, use), (Reserved(voucher, use),))
 
 
 def confirm(pair: Pair, tally: Tally, now: datetime) -> Decision[Pair]:
@@ -180,7 +198,7 @@ def grant_of(use: Use, now: datetime) -> Grant | None:
         id=f"cg-{use.id}", org=use.org, amount=amount, remaining=amount, held=amount.zero(), source=Source.VOUCHER,
         effective_at=now, created_at=now, updated_at=now, expires_at=now + ttl if ttl else None,
         plans=use.terms.plans, blueprints=use.terms.blueprints, voucher=use.voucher, order=use.order,
-    )  # fmt: skip - reads as a list
+    )  # fmt: skip
 
 
 def _check_time(voucher: Voucher, now: datetime) -> None:
@@ -196,8 +214,9 @@ def _check_time(voucher: Voucher, now: datetime) -> None:
 
 
 def _check_eligible(terms: Terms, wish: Wish) -> None:
-    if terms.amount is not None and terms.amount.currency != wish.value.currency:
-        raise VoucherNotEligible(why=f"it is worth {terms.amount}, the account is kept in {wish.value.currency}")
+    measure = terms.amount or terms.budget
+    if measure is not None and measure.currency != wish.value.currency:
+        raise VoucherNotEligible(why=f"it is kept in {measure.currency}, the account in {wish.value.currency}")
     if terms.new_organizations_only and not wish.org_is_new:
         raise VoucherNotEligible(why="it is for new Organizations")
     if wish.purpose is None:

@@ -4,12 +4,14 @@ Refused: other than UTF-8, NUL, more than 256 KiB, several documents, duplicate 
 nodes, anything that is not a mapping. Every fault names its line where there is one.
 """
 
+import math
 import re
 from collections.abc import Hashable
 from typing import Any
 
 import yaml
 
+Document = dict[str, Any]
 LARGEST = 256 * 1024
 MOST_NODES = 10_000
 
@@ -25,11 +27,6 @@ class Unreadable(ValueError):
 class _Loader(yaml.SafeLoader):
     """YAML 1.1's loader, but `on`, `off`, `yes`, `no` are words, and dates stay text."""
 
-    yaml_implicit_resolvers = {
-        first: [(tag, rule) for tag, rule in rules if tag not in {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"}]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         self.flatten_mapping(node)
         seen: set[str] = set()
@@ -42,11 +39,24 @@ class _Loader(yaml.SafeLoader):
             seen.add(name)
         return super().construct_mapping(node, deep=deep)
 
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+        number: float = super().construct_yaml_float(node)
+        if not math.isfinite(number):
+            raise Unreadable("numbers are finite", node.start_mark.line + 1)  # JSON has no others
+        return number
 
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, rule) for tag, rule in rules if not tag.endswith((":bool", ":timestamp"))]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 
 
-def read(content: bytes) -> dict[str, Any]:
+def read(content: bytes) -> Document:
     """Parse one document. Raises Unreadable."""
     if len(content) > LARGEST:
         raise Unreadable(f"{len(content)} bytes, the limit is {LARGEST}")
@@ -63,8 +73,9 @@ def read(content: bytes) -> dict[str, Any]:
 
 
 def _load(text: str) -> Any:
-    loader = _Loader(text)
+    loader: _Loader | None = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -78,7 +89,8 @@ def _load(text: str) -> Any:
     except (yaml.YAMLError, ValueError, TypeError) as error:
         raise error if isinstance(error, Unreadable) else Unreadable("not YAML") from error
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def _measure(root: yaml.Node) -> None:

@@ -1,5 +1,7 @@
 """Every refusal of the catalogue, with its reason."""
 
+from collections.abc import Mapping
+
 from catalyst_sdk import Code, Refused, Violation
 
 
@@ -35,7 +37,11 @@ class WhenTypeMismatch(Refused):
 
 
 class DependencyCycle(Refused):
-    code, reason, message = Code.FAILED_PRECONDITION, "DEPENDENCY_CYCLE", "Blueprints need each other in a circle: {path}"
+    code, reason, message = (
+        Code.FAILED_PRECONDITION,
+        "DEPENDENCY_CYCLE",
+        "Blueprints need each other in a circle: {path}",
+    )
 
 
 class ValuesConflict(Refused):
@@ -54,12 +60,25 @@ class Unsatisfiable(Refused):
     code, reason, message = Code.FAILED_PRECONDITION, "UNSATISFIABLE", "the demands contradict each other: {sentences}"
 
 
+class LockedVersionQuarantined(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "VERSION_QUARANTINED"
+    message = "{blueprint} {version} is locked, but trust in it is broken: {why}"
+
+
+class LockInvalid(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "LOCK_INVALID", "the lock cannot be read: {why}"
+
+
+class CapabilityMissing(Refused):
+    code, reason, message = Code.UNIMPLEMENTED, "CAPABILITY_MISSING", "this catalogue does not serve {capability}"
+
+
 class UnknownComponent(Refused):
-    code, reason, message = Code.INVALID_ARGUMENT, "UNKNOWN_COMPONENT", "not known to the catalogue: {names}"
+    code, reason, message = Code.INVALID_ARGUMENT, "COMPONENT_UNKNOWN", "not known to the catalogue: {names}"
 
 
 class UnknownFamily(Refused):
-    code, reason, message = Code.INVALID_ARGUMENT, "UNKNOWN_FAMILY", "there is no family {family}"
+    code, reason, message = Code.INVALID_ARGUMENT, "FAMILY_UNKNOWN", "there is no family {family}"
 
 
 class MandatoryComponent(Refused):
@@ -82,8 +101,34 @@ class SchemaUnsupported(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "SCHEMA_UNSUPPORTED", "the configSchema cannot be used: {why}"
 
 
-class OfferNotFound(Refused):
-    code, reason, message = Code.NOT_FOUND, "OFFER_NOT_FOUND", "the storefront has no {offer}"
+class AppNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "APP_NOT_FOUND", "the storefront has no {name}"
+
+
+class PlanNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "PLAN_NOT_FOUND", "the storefront has no {name}"
+
+
+class AddOnNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "ADD_ON_NOT_FOUND", "the storefront has no {name}"
+
+
+class BundleNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "BUNDLE_NOT_FOUND", "the storefront has no {name}"
+
+
+class IndustryNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "INDUSTRY_NOT_FOUND", "the storefront has no {name}"
+
+
+OFFERS_NOT_FOUND: Mapping[str, type[Refused]] = {
+    "APP": AppNotFound,
+    "PLAN": PlanNotFound,
+    "ADD_ON": AddOnNotFound,
+    "BUNDLE": BundleNotFound,
+    "INDUSTRY": IndustryNotFound,
+}
+"""By the name of an offer's kind."""
 
 
 class PriceBookNotFound(Refused):

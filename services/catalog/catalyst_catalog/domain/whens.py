@@ -261,4 +261,4 @@ def _kind(value: Any) -> str:
         return "boolean"
     if _is_number(value):
         return "number"
-    return {str: "string", list: "list"}.get(type(value), "object")
+    return "string" if isinstance(value, str) else "list" if isinstance(value, list) else "object"

@@ -17,7 +17,7 @@ from enum import StrEnum
 from catalyst_sdk import Decision
 
 from . import refusals
-from .conditions import Condition, settle
+from .conditions import DELEGATED, Condition, settle
 
 MOST_TTL = timedelta(hours=24)
 
@@ -97,7 +97,17 @@ class Allocation:
 
     def is_live(self, now: datetime) -> bool:
         """Whether somebody holds the name."""
-        return self.state is not State.FREE and not (self.state is State.RESERVED and self.expires_at <= now)
+        return self.state is not State.FREE and not self.is_over(now)
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether time has ended its reservation or its rest, swept or not."""
+        ends = {State.RESERVED: self.expires_at, State.QUARANTINED: self.available_at}.get(self.state)
+        return ends is not None and ends <= now
+
+    @property
+    def may_be_delegated(self) -> bool:
+        """Whether the parent may have pointed to its zone: only a zone that was seen signed is ever delegated."""
+        return self.zone_told == "signed" or any(c.type == DELEGATED for c in self.conditions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +184,7 @@ def reserve(held: Allocation | None, cmd: Reserve, now: datetime) -> Decision[Al
 
 def renew(held: Allocation | None, name: str, token_hash: str, ttl: timedelta, now: datetime) -> Decision[Allocation]:
     """Hold a reservation for longer; a committed name needs none, and says so without an error."""
-    a = _of_token(held, name, token_hash, now)
+    a = claimed(held, name, token_hash, now)
     if a.state is not State.RESERVED:
         return Decision(a)
     after = _next(a, now, expires_at=now + min(ttl, MOST_TTL))
@@ -185,7 +195,7 @@ def commit(
     held: Allocation | None, name: str, token_hash: str, targets: tuple[Target, ...], now: datetime
 ) -> Decision[Allocation]:
     """Wish the name visible. The same wish again is answered alike; another one is refused."""
-    a = _of_token(held, name, token_hash, now)
+    a = claimed(held, name, token_hash, now)
     if a.state in COMMITTED:
         if a.targets != targets:
             raise refusals.AlreadyCommitted(name=a.name)
@@ -228,6 +238,8 @@ def retarget(a: Allocation, targets: tuple[Target, ...], actor: str, now: dateti
 
 def release(a: Allocation, reason: str, actor: str, now: datetime) -> Decision[Allocation]:
     """Wish the name gone. Repeating it changes nothing."""
+    if a.state is State.FREE:
+        raise refusals.AllocationNotFound(name=a.name)
     if a.state in (State.RELEASING, State.QUARANTINED):
         return Decision(a)
     if a.state is State.RESERVED:  # it never touched the DNS
@@ -242,13 +254,10 @@ def release(a: Allocation, reason: str, actor: str, now: datetime) -> Decision[A
 
 def sweep(a: Allocation, now: datetime) -> Decision[Allocation | None]:
     """What time alone does: reservations end, quarantines end."""
-    if a.state is State.RESERVED and a.expires_at <= now:
-        after = _next(a, now, state=State.FREE)
-        return Decision(after, (Expired(after),))
-    if a.state is State.QUARANTINED and a.available_at is not None and a.available_at <= now:
-        after = _next(a, now, state=State.FREE)
-        return Decision(after, (Freed(after),))
-    return Decision(None)
+    if not a.is_over(now):
+        return Decision(None)
+    after = _next(a, now, state=State.FREE)
+    return Decision(after, (Expired(after) if a.state is State.RESERVED else Freed(after),))
 
 
 def done(a: Allocation, step: str, found: tuple[Condition, ...], now: datetime, rest: timedelta) -> Allocation:
@@ -285,7 +294,13 @@ def quarantine(a: Allocation, rest: timedelta, now: datetime) -> Decision[Alloca
     return Decision(after, (Quarantined(after),))
 
 
-def _of_token(held: Allocation | None, name: str, token_hash: str, now: datetime) -> Allocation:
+def free(a: Allocation, now: datetime) -> Decision[Allocation]:
+    """A released name that the world never saw needs no rest."""
+    after = _next(a, now, state=State.FREE, observed_generation=a.generation, not_before=None)
+    return Decision(after, (Freed(after),))
+
+
+def claimed(held: Allocation | None, name: str, token_hash: str, now: datetime) -> Allocation:
     """Exists → committed → expired → token, in this order, so that a late retry is told what really happened."""
     if held is None:
         raise refusals.AllocationNotFound(name=name)

@@ -58,8 +58,13 @@ class Judged:
 
 
 def normalise(text: str) -> str:
-    """As people type it: blanks around it and capitals are no difference."""
-    return text.strip().lower()
+    """As people type it: blanks around it and capitals are no difference.
+
+    ASCII only: elsewhere `strip` takes control characters away and `lower` makes a k of the Kelvin sign, and a name would
+    be given that nobody typed.
+    """
+    text = text.strip(" \t\r\n")
+    return text.lower() if text.isascii() else text
 
 
 def judge(text: str, policy: Policy, in_use: frozenset[str] = frozenset()) -> Judged:

@@ -6,7 +6,7 @@ from catalyst_sdk.dns import Change, RecordSet, ZoneSpec, ZoneState
 
 from .allocations import Allocation
 from .pools import Pool
-from .targets import addresses
+from .targets import addresses, locations
 
 NO_MAIL_TTL = 3600
 
@@ -39,15 +39,23 @@ TOLD: dict[type[ZoneFact], str] = {ZoneCreated: "created", ZoneSigned: "signed",
 
 
 def address_sets(a: Allocation, pool: Pool) -> tuple[RecordSet, ...]:
-    """The layout's names, each with the addresses of its slot."""
+    """The layout's names, each with the addresses of its slot; again below each location, with the location's."""
     found = []
-    for name, slot in pool.layout:
-        host = a.zone if name == "@" else f"{name}.{a.zone}"
+    for host, slot in hosts(a, pool):
         given = addresses(a.targets, slot)
         for kind, wanted in (("A", [x for x in given if ":" not in x]), ("AAAA", [x for x in given if ":" in x])):
             if wanted:
                 found.append(RecordSet(host, kind, pool.ttls.record, tuple(wanted)))
     return tuple(found)
+
+
+def hosts(a: Allocation, pool: Pool) -> tuple[tuple[str, str], ...]:
+    """Every name that gets addresses, with its slot."""
+    own = [(a.zone if name == "@" else f"{name}.{a.zone}", slot) for name, slot in pool.layout]
+    placed = [
+        (f"{name}.{code}.{a.zone}", code) for code in locations(a.targets) for name, _ in pool.layout if name not in "@*"
+    ]
+    return (*own, *placed)
 
 
 def spec(a: Allocation, pool: Pool, name_servers: tuple[str, ...]) -> ZoneSpec:

@@ -1,0 +1,150 @@
+"""Where journal tests run: a database, a clock that is moved by hand, engines on it, and a world that has effects."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, TypeVar
+
+from catalyst_mesh import Database, ManualClock
+from catalyst_mesh.journal import Context, Engine, EventView, Kind, RunView, Step, journal_tables
+from sqlalchemy import BigInteger, ColumnElement, MetaData, literal
+
+D = TypeVar("D", bound=Database)
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LEASE = timedelta(seconds=15)
+SECOND = timedelta(seconds=1)
+
+
+class World:
+    """What steps make. Counts how often, so that a doubled effect is seen."""
+
+    def __init__(self) -> None:
+        self.there: set[str] = set()
+        self.made: Counter[str] = Counter()
+        self.removed: list[str] = []
+        self.asked: Counter[str] = Counter()
+
+    def make(self, name: str) -> dict[str, str]:
+        self.there.add(name)
+        self.made[name] += 1
+        return {"made": name}
+
+    def remove(self, name: str) -> None:
+        if name in self.there:
+            self.there.discard(name)
+            self.removed.append(name)
+
+    def found(self, name: str) -> dict[str, str] | None:
+        return {"made": name} if name in self.there else None
+
+    def step(self, name: str, *needs: str, checked: bool = True, undoable: bool = True, **rest: Any) -> Step:
+        """A step that makes the thing called `name`."""
+
+        async def run(_ctx: Context) -> dict[str, str]:
+            return self.make(name)
+
+        async def check(_ctx: Context) -> dict[str, str] | None:
+            return self.found(name)
+
+        async def undo(_ctx: Context) -> None:
+            self.remove(name)
+
+        own = {"run": run, "check": check if checked else None, "undo": undo if undoable else None}
+        return Step(name, needs=needs, **(own | rest))
+
+
+class Bench:
+    """A database and engines on it. Time stands still until `clock` is moved."""
+
+    def __init__(self, url: str, db: Database) -> None:
+        self.url = url
+        self.db = db
+        self.clock = ManualClock(NOON)
+        self._opened: list[Database] = []
+
+    @classmethod
+    async def open(cls, url: str) -> "Bench":
+        metadata = MetaData()
+        journal_tables(metadata)
+        if not url.startswith("sqlite"):
+            db = await Database.open(url)
+            async with db.begin() as sql:
+                await sql.run_sync(metadata.drop_all)
+            await db.close()
+        return cls(url, await Database.open(url, metadata=metadata))
+
+    async def close(self) -> None:
+        for db in (*self._opened, self.db):
+            await db.close()
+
+    async def another_database(self, of: type[D] = Database) -> D:  # type: ignore[assignment]  # the default of D
+        """Connections of their own to the same database, as another replica has."""
+        opened = await of.open(self.url)
+        self._opened.append(opened)
+        return opened  # type: ignore[return-value]  # open() makes what it is called on
+
+    def engine(self, *kinds: Kind, db: Database | None = None, **options: Any) -> Engine:
+        options = {"clock": self.clock, "lease": LEASE, "lease_now": self.lease_now, "rng": Random(7)} | options
+        return Engine(db or self.db, kinds=kinds, **options)
+
+    def lease_now(self) -> ColumnElement[int]:
+        return literal(int(self.clock.now().timestamp() * 1000), BigInteger)
+
+    def pass_lease(self) -> None:
+        self.clock.advance(LEASE + SECOND)
+
+
+def kind_of(*steps: Step, name: str = "build", **rest: Any) -> Kind:
+    """A kind whose graph is always these steps."""
+
+    def graph(_input: Mapping[str, Any]) -> Iterable[Step]:
+        return steps
+
+    return Kind(name, graph, **rest)
+
+
+async def begin(engine: Engine, *, kind: str = "build", subject: str = "sovereigns/acme", key: str = "k") -> str:
+    return (await engine.start(kind, subject=subject, key=key, input={"size": 3}, by="users/ada")).id
+
+
+async def carry(bench: Bench, engine: Engine, run: str, signals: Mapping[str, Any] | None = None) -> RunView:
+    """Carry `run` to its end, or to where nothing but a person or a signal helps; waits are passed by moving the clock."""
+    unsent = dict(signals or {})
+    for _ in range(500):
+        while await engine.turn():
+            pass
+        seen = await engine.status(run)
+        if seen.state.ended or seen.state in {"paused", "stuck"}:
+            return seen
+        if seen.wake_at is not None:
+            bench.clock.advance(max(seen.wake_at - bench.clock.now(), timedelta(milliseconds=1)))
+        elif unsent:
+            name = next(iter(unsent))
+            await engine.signal(run, name, unsent.pop(name))
+        else:
+            return seen
+    raise AssertionError(f"{run} comes to no end: {seen}")
+
+
+async def states(engine: Engine, run: str) -> dict[str, str]:
+    return {step.name: str(step.state) for step in await engine.steps(run)}
+
+
+async def events(engine: Engine, run: str) -> list[EventView]:
+    """All events; asserts that their numbers have no gap."""
+    found = [event async for event in engine.events(run)]
+    assert [event.seq for event in found] == list(range(1, len(found) + 1)), "gap in the numbers of events"
+    assert found[-1].seq == (await engine.status(run)).seq
+    return found
+
+
+async def codes(engine: Engine, run: str, prefix: str = "") -> list[str]:
+    told = ((event.code, event.step) for event in await events(engine, run))
+    return [f"{code} {step}".strip() for code, step in told if code.startswith(prefix)]
+
+
+def database_url(folder: str) -> str:
+    """SQLite in `folder`; or CATALYST_TEST_DATABASE_URL, a database whose journal tables may be thrown away."""
+    return os.environ.get("CATALYST_TEST_DATABASE_URL") or f"sqlite+aiosqlite:///{folder}/journal.db"

@@ -1,0 +1,327 @@
+"""One writer: leases, fences, zombies, unknown commits, poison."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from catalyst_mesh import Database
+from catalyst_mesh.journal import Context, Step
+from catalyst_testkit import eventually
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from .bench import Bench, World, begin, carry, codes, events, kind_of, states
+
+
+class Zombie:
+    """A step in which the first replica hangs while the world goes on."""
+
+    def __init__(self, world: World) -> None:
+        self.entered, self.awake = asyncio.Event(), asyncio.Event()
+        self.world = world
+        self.fences: list[int] = []
+
+    async def run(self, ctx: Context) -> dict[str, str]:
+        self.fences.append(ctx.fence)
+        if len(self.fences) == 1:
+            self.entered.set()
+            await self.awake.wait()
+            await ctx.emit("resource.created", "by a zombie")
+        return self.world.make("a")
+
+
+async def test_a_holder_that_slept_through_its_lease_is_fenced(bench: Bench, world: World) -> None:
+    zombie = Zombie(world)
+    kind = kind_of(Step("a", zombie.run), world.step("b", "a"))
+    first, second = bench.engine(kind), bench.engine(kind, db=await bench.another_database())
+    run = await begin(first)
+    sleeping = asyncio.create_task(first.turn())
+    await asyncio.wait_for(zombie.entered.wait(), 5)
+    assert await second.turn() == 0, "the lease holds"
+    bench.pass_lease()
+    assert (await carry(bench, second, run)).state == "succeeded"
+    before = await events(second, run)
+    zombie.awake.set()
+    await asyncio.wait_for(sleeping, 5)
+    assert await events(second, run) == before, "the zombie has written nothing"
+    assert world.made == {"a": 1, "b": 1}, "nor has it gone on"
+    assert zombie.fences[0] < zombie.fences[1], "an outside system could tell them apart"
+    assert "run.taken_over" in await codes(second, run)
+
+
+async def test_a_replica_gives_up_before_its_lease_ends(bench: Bench) -> None:
+    cancelled, entered = asyncio.Event(), asyncio.Event()
+    steady = 0.0
+
+    async def hang(_ctx: Context) -> None:
+        entered.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    class Severed(Database):
+        """The way to the database is cut."""
+
+        cut = False
+
+        @asynccontextmanager
+        async def begin(self) -> AsyncIterator[AsyncConnection]:
+            if self.cut:
+                raise ConnectionResetError("no route")
+            async with super().begin() as sql:
+                yield sql
+
+    db = await bench.another_database(Severed)
+    ttl = timedelta(seconds=0.4)
+    engine = bench.engine(kind_of(Step("a", hang)), db=db, lease=ttl, poll=0.02, monotonic=lambda: steady)
+    run, stop = await begin(engine), asyncio.Event()
+    working = asyncio.create_task(engine.run(stop))
+    await asyncio.wait_for(entered.wait(), 5)
+    db.cut = True
+    seq = (await engine.status(run)).seq
+    steady = ttl.total_seconds() * 0.79
+    await asyncio.sleep(0)
+    assert not cancelled.is_set()
+    steady = ttl.total_seconds() * 0.81
+    await asyncio.wait_for(cancelled.wait(), 5)
+    assert (await engine.status(run)).seq == seq
+    stop.set()
+    await asyncio.wait_for(working, 5)
+
+
+class LostAnswers(Database):
+    """Commits, and then says that the connection broke; every `nth` time."""
+
+    nth = 0
+    commits = 0
+    lost = 0
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        async with super().begin() as sql:
+            yield sql
+        self.commits += 1
+        if self.nth and self.commits % self.nth == 0:
+            self.lost += 1
+            raise ConnectionResetError("the answer to COMMIT was lost")
+
+
+@pytest.mark.parametrize("nth", [2, 3, 5])
+async def test_an_unknown_commit_is_looked_up_before_it_is_repeated(bench: Bench, world: World, nth: int) -> None:
+    async def notes(ctx: Context) -> None:
+        async def effect() -> object:
+            return world.make("sub")
+
+        await ctx.emit("note.one")
+        await ctx.once("sub", effect)
+        await ctx.log("one line")
+        await ctx.emit("note.two")
+
+    db = await bench.another_database(LostAnswers)
+    steps = (world.step("a"), Step("notes", notes, needs=("a",)), world.step("b", "notes"), world.step("c", "notes"))
+    engine = bench.engine(kind_of(*steps, takeovers=50), db=db)
+    run, end = await begin(engine), ""
+    db.nth = nth
+    for _ in range(20):
+        try:
+            end = (await carry(bench, engine, run)).state
+        except* ConnectionResetError:  # of a claim: nobody knows that it holds the run, so the lease has to end
+            bench.pass_lease()
+    assert end == "succeeded"
+    assert db.lost > 1
+    told = [code for code in await codes(engine, run) if code != "run.taken_over"]
+    assert sorted(told) == sorted(set(told)), "nothing is told twice"
+    assert world.made == {"a": 1, "sub": 1, "b": 1, "c": 1}
+    assert [line.text for line in await engine.logs(run)] == ["one line"]
+
+
+class Withheld(Database):
+    """Fails before anything is committed."""
+
+    broken = 0
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        async with super().begin() as sql:
+            yield sql
+            if self.broken:
+                self.broken -= 1
+                raise ConnectionResetError("the connection broke before COMMIT")
+
+
+async def test_a_commit_that_did_not_happen_is_repeated(bench: Bench, world: World) -> None:
+    db = await bench.another_database(Withheld)
+
+    async def run_it(_ctx: Context) -> None:
+        db.broken = 3
+
+    engine = bench.engine(kind_of(Step("a", run_it), world.step("b", "a")), db=db)
+    run = await begin(engine)
+    assert (await carry(bench, engine, run)).state == "succeeded"
+    assert (await codes(engine, run)).count("step.succeeded a") == 1
+    assert db.broken == 0
+
+
+async def test_a_run_that_kills_its_replicas_gets_stuck_and_blocks_no_other(bench: Bench, world: World) -> None:
+    class Killed(BaseException):
+        pass
+
+    async def poison(_ctx: Context) -> None:
+        raise Killed
+
+    poisonous = kind_of(Step("a", poison), takeovers=3)
+    healthy = kind_of(world.step("z"), name="healthy")
+    run, deaths = await begin(bench.engine(poisonous)), 0
+    for n in range(10):
+        engine = bench.engine(poisonous, healthy)
+        other = await begin(engine, kind="healthy", subject=f"s/{n}", key=str(n))
+        try:
+            while await engine.turn():
+                pass
+        except BaseExceptionGroup as group:
+            deaths += group.subgroup(Killed) is not None
+        bench.pass_lease()
+        await carry(bench, bench.engine(healthy), other)
+    assert (deaths, (await engine.status(run)).state) == (4, "stuck"), "the first holder and three takeovers"
+    assert world.made["z"] == 10
+    assert (await codes(engine, run))[-1] == "run.stuck"
+    mended = bench.engine(kind_of(world.step("a")))
+    await mended.resume(run)
+    assert (await carry(bench, mended, run)).state == "succeeded"
+
+
+async def test_progress_forgives_deaths(bench: Bench, world: World) -> None:
+    class Killed(BaseException):
+        pass
+
+    async def once_deadly(ctx: Context) -> None:
+        if ctx.attempt == 1:
+            raise Killed
+
+    steps = [Step(f"s{n}", once_deadly, needs=(f"s{n - 1}",) if n else ()) for n in range(8)]
+    kind, run, end = kind_of(*steps, takeovers=1), "", ""
+    for _ in range(10):
+        engine = bench.engine(kind)
+        run = run or await begin(engine)
+        try:
+            end = (await carry(bench, engine, run)).state
+        except BaseExceptionGroup:
+            bench.pass_lease()
+    assert end == "succeeded"
+
+
+async def test_two_engines_in_one_process_share_the_work_and_do_nothing_twice(bench: Bench, world: World) -> None:
+    steps = [world.step(f"s{n}", *([f"s{n - 6}"] if n >= 6 else [])) for n in range(48)]
+    kind = kind_of(*steps, world.step("last", *(f"s{n}" for n in range(42, 48))))
+    here = bench.engine(kind, poll=0.01, runs=2)
+    there = bench.engine(kind, poll=0.01, runs=2, db=await bench.another_database())
+    worlds = [await begin(engine, subject=f"s/{n}", key=str(n)) for n, engine in enumerate((here, there, here, there))]
+    stop = asyncio.Event()
+    working = asyncio.gather(here.run(stop), there.run(stop))
+
+    async def all_ended() -> bool:
+        return all([(await here.status(run)).state == "succeeded" for run in worlds])
+
+    await eventually(all_ended, within=30)
+    stop.set()
+    await asyncio.wait_for(working, 10)
+    assert set(world.made.values()) == {4}, "four runs made each thing once"
+    for run in worlds:
+        assert len(await events(here, run)) == 3 + 2 * 49
+        assert "run.taken_over" not in await codes(here, run)
+
+
+async def test_a_drain_lets_runs_go_so_that_another_goes_on_at_once(bench: Bench, world: World) -> None:
+    entered, let_end = asyncio.Event(), asyncio.Event()
+
+    async def slow(_ctx: Context) -> object:
+        entered.set()
+        await let_end.wait()
+        return world.make("a")
+
+    kind = kind_of(world.step("a", run=slow), world.step("b", "a"))
+    engine, stop = bench.engine(kind, poll=0.02), asyncio.Event()
+    run = await begin(engine)
+    working = asyncio.create_task(engine.run(stop))
+    await asyncio.wait_for(entered.wait(), 5)
+    stop.set()
+    let_end.set()
+    await asyncio.wait_for(working, 5)
+    assert await states(engine, run) == {"a": "succeeded", "b": "ready"}
+    other = bench.engine(kind)
+    assert (await carry(bench, other, run)).state == "succeeded"
+    assert "run.taken_over" not in await codes(other, run)
+
+
+async def test_a_drain_interrupts_what_does_not_end_and_leaves_it_in_doubt(bench: Bench, world: World) -> None:
+    entered = asyncio.Event()
+
+    async def hang(ctx: Context) -> object:
+        if ctx.attempt == 1:
+            entered.set()
+            await asyncio.Event().wait()
+        return world.make("a")
+
+    kind = kind_of(Step("a", hang))
+    engine, stop = bench.engine(kind, poll=0.02), asyncio.Event()
+    run = await begin(engine)
+    working = asyncio.create_task(engine.run(stop, grace=0.05))
+    await asyncio.wait_for(entered.wait(), 5)
+    stop.set()
+    await asyncio.wait_for(working, 5)
+    assert await states(engine, run) == {"a": "in_doubt"}
+    other = bench.engine(kind)
+    assert (await carry(bench, other, run)).state == "succeeded"
+    assert world.made["a"] == 1
+
+
+async def test_a_long_step_keeps_its_lease(bench: Bench, world: World) -> None:
+    let_end = asyncio.Event()
+
+    async def slow(_ctx: Context) -> object:
+        await let_end.wait()
+        return world.make("a")
+
+    kind = kind_of(Step("a", slow))
+    options = {"lease": timedelta(seconds=0.6), "poll": 0.02, "lease_now": None}
+    first, second = bench.engine(kind, **options), bench.engine(kind, db=await bench.another_database(), **options)
+    run, stop = await begin(first), asyncio.Event()
+    working = asyncio.create_task(first.run(stop))
+
+    async def lease_of() -> int:
+        async with bench.db.read() as sql:
+            return int((await sql.exec_driver_sql("SELECT lease_until FROM journal_run")).scalar_one())
+
+    async def running() -> bool:
+        return (await states(first, run))["a"] == "running"
+
+    await eventually(running, within=5)
+    began = await lease_of()
+
+    async def renewed_three_times() -> bool:
+        assert await second.turn() == 0
+        return await lease_of() > began + 600
+
+    await eventually(renewed_three_times, within=5)
+    let_end.set()
+    stop.set()
+    await asyncio.wait_for(working, 5)
+    assert (await carry(bench, second, run)).state == "succeeded"
+    assert world.made["a"] == 1
+
+
+async def test_leases_go_by_the_database_s_clock(bench: Bench, world: World) -> None:
+    """A replica whose own clock is an hour off neither steals a run nor loses one."""
+    zombie = Zombie(world)
+    kind = kind_of(Step("a", zombie.run))
+    first = bench.engine(kind, lease_now=None)
+    run = await begin(first)
+    sleeping = asyncio.create_task(first.turn())
+    await asyncio.wait_for(zombie.entered.wait(), 5)
+    bench.clock.advance(timedelta(hours=1))
+    assert await bench.engine(kind, lease_now=None).turn() == 0
+    zombie.awake.set()
+    await asyncio.wait_for(sleeping, 5)
+    assert (await first.status(run)).state == "succeeded"

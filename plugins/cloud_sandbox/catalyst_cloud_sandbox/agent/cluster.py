@@ -1,0 +1,188 @@
+"""The simulated cluster: boots, lets nodes join, installs what its tree wishes. Knows time, but no network.
+
+Each change is kept on disk before it is told; what is told are messages for `tell`.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from . import memory, reports
+from .description import Description
+from .releases import Pace, Release, Releases, Wish, adopt, advance, next_moment, poke
+
+BOOT = 3.0
+JOIN = 2.0
+"""Simulated seconds until the first server's API answers, and until a further node is ready, before scaling."""
+STAGES = ((7, "enrol"), (10, "api"), (12, "cni"), (13, "flux"), (16, "marker"))
+"""Stages of the first boot that are reported, with their numbers there."""
+
+Tell = Callable[[reports.Report], None]
+
+
+class Cluster:
+    """State and rules of one simulated cluster."""
+
+    def __init__(self, folder: Path, here: Description, clock: Callable[[], float]) -> None:
+        self._file = folder / "memory.json"
+        self._clock = clock
+        self._memory = memory.load(self._file)
+        self.here = here
+        self.tell: Tell = silence
+        """Where reports go; nothing is told while there is no line."""
+        self._told_releases: Releases = self._memory.releases
+        self._told_nodes: set[str] | None = None
+        self._told_stages: set[str] = set()
+        self._told_all = False
+
+    @property
+    def pace(self) -> Pace:
+        """How fast simulated time goes here."""
+        return Pace(self.here.cluster, self.here.time_scale)
+
+    @property
+    def releases(self) -> Releases:
+        """Releases by `{namespace}/{name}`."""
+        return self._memory.releases
+
+    @property
+    def memory(self) -> memory.Memory:
+        """What it remembers."""
+        return self._memory
+
+    @property
+    def is_booted(self) -> bool:
+        """Whether the first boot is over."""
+        return 0 < self._memory.booted_at <= self._clock()
+
+    def ready_nodes(self) -> set[str]:
+        """Ids of the nodes that joined."""
+        now = self._clock()
+        return {id for id, at in self._memory.joined.items() if at <= now}
+
+    def begin(self) -> None:
+        """Start the first boot, once in the life of the cluster."""
+        if not self._memory.booted_at:
+            self._memory.booted_at = self._clock() + BOOT * self.here.time_scale
+            self._save()
+
+    def take_over(self, commit: str, wishes: Iterable[Wish]) -> None:
+        """Reconcile towards a tree."""
+        self._memory.releases = adopt(self._memory.releases, wishes, self._clock(), self.pace)
+        self._memory.tree_commit = commit
+        self._memory.observed_generation = self._memory.generation
+        self._save()
+        self.move()
+        self.beat()
+
+    def move(self) -> float | None:
+        """Let happen what is due, and tell what changed. Seconds until the next change; None: none is due."""
+        now = self._clock()
+        self._admit_nodes(now)
+        if self.is_booted and not self._memory.suspended:
+            self._memory.releases = advance(self._memory.releases, now, self.pace)
+        if self._memory.releases != self._told_releases:
+            self._save()
+            self._tell_changes()
+        self._tell_stages()
+        moments = [self._memory.booted_at, *self._memory.joined.values(), next_moment(self._memory.releases) or 0.0]
+        return min((moment - now for moment in moments if moment > now), default=None)
+
+    def poke(self, names: Iterable[str]) -> None:
+        """Try stalled releases anew."""
+        self._memory.releases = poke(self._memory.releases, names, self._clock())
+        self.move()
+
+    def suspend(self, suspended: bool) -> None:
+        """Stop reconciling, or go on."""
+        self._memory.suspended = suspended
+        self._save()
+
+    def expect(self, generation: int) -> None:
+        """The tree that comes carries this generation."""
+        self._memory.generation = generation
+        self._save()
+
+    def did(self, command: int) -> None:
+        """A command is done and won't be done again."""
+        self._memory.last_command = command
+        self._save()
+
+    def tell_everything(self) -> None:
+        """All that is so, for a line that has just come up."""
+        self._told_stages.clear()
+        self._tell_stages()
+        self.beat()
+        self.tell(reports.inventory(self.here, self._memory.joined, self.ready_nodes(), self._clock()))
+        # Without a tree there is nothing to tell: an empty list would mean "there is none".
+        self._told_all = bool(self._memory.tree_commit)
+        if self._told_all:
+            self.tell(reports.components(self._memory.releases.values(), full=True))
+            for release in self._memory.releases.values():
+                self._tell_probe(release)
+
+    def beat(self) -> None:
+        """Sign of life."""
+        m = self._memory
+        self.tell(
+            reports.heartbeat(
+                self.here,
+                self.ready_nodes(),
+                booted=self.is_booted,
+                commit=m.tree_commit,
+                applied=m.tree_commit,
+                suspended=m.suspended,
+            )
+        )
+
+    def warn(self, text: str) -> None:
+        """Something that people should read."""
+        self.tell(reports.line(text, self._clock()))
+
+    def _admit_nodes(self, now: float) -> None:
+        if not self.is_booted:
+            return
+        joined = self._memory.joined
+        present = {node.id for node in self.here.nodes}
+        for id in present - joined.keys():
+            # The first server is the cluster; the others take their time to join.
+            joined[id] = now if id == self.here.id else now + _share(id) * JOIN * self.pace.scale
+        for id in joined.keys() - present:
+            del joined[id]
+        if (ready := self.ready_nodes()) != self._told_nodes:
+            self._told_nodes = ready
+            self._save()
+            self.tell(reports.inventory(self.here, joined, ready, now))
+            self.beat()
+
+    def _tell_changes(self) -> None:
+        before, after = self._told_releases, self._memory.releases
+        self._told_releases = after
+        changed = [release for key, release in after.items() if before.get(key) != release or not self._told_all]
+        removed = [release.wish.name for key, release in before.items() if key not in after]
+        self.tell(reports.components(changed, full=not self._told_all, removed=removed))
+        self._told_all = True
+        for release in changed:
+            self._tell_probe(release)
+
+    def _tell_probe(self, release: Release) -> None:
+        if release.is_ready:
+            self.tell(reports.probe(release.wish.name, self._memory.releases, slug="ready"))
+
+    def _tell_stages(self) -> None:
+        for number, slug in STAGES if self.is_booted else STAGES[:1]:
+            if slug not in self._told_stages:
+                self._told_stages.add(slug)
+                self.tell(reports.stage(number, slug))
+
+    def _save(self) -> None:
+        memory.save(self._file, self._memory)
+
+
+def silence(report: reports.Report) -> None:
+    """Tell nobody."""
+
+
+def _share(seed: str) -> float:
+    """A fraction between 0.5 and 1 that is always the same for `seed`."""
+    return 0.5 + hashlib.sha256(seed.encode()).digest()[0] / 512

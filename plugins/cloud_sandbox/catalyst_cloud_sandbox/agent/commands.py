@@ -1,0 +1,58 @@
+"""What the provisioner may ask of a simulated cluster, and what it answers."""
+
+from dataclasses import replace
+
+from catalyst.provisioner.v1 import resources_pb2
+
+from . import reports
+from .cluster import Cluster
+from .identity import Tree
+
+Command = resources_pb2.AgentCommand
+
+
+def next_tree(tree: Tree, wished: Command.Tree) -> Tree:
+    """The tree after a command; empty fields leave it as it is, but for the commit, where empty means the head."""
+    given = {key: getattr(wished, key) for key in ("url", "branch", "path", "username", "password")}
+    return replace(tree, commit=wished.commit, **{key: value for key, value in given.items() if value})
+
+
+def obey(command: Command, cluster: Cluster) -> reports.Report | None:
+    """Do what the cluster itself can do; trees are the caller's. None: there is nothing to answer."""
+    match command.WhichOneof("command"):
+        case None:
+            return None
+        case "reconcile":
+            return _reconcile(command, cluster)
+        case "drain":
+            return _drain(command)
+        case "probe":
+            asked = command.probe
+            return reports.probe(asked.component, cluster.releases, slug=asked.probe or "ready", command=command.id)
+        case "tree":
+            cluster.expect(command.tree.generation)
+            return reports.result(command.id)
+        case other:
+            return _cannot(command, other)
+
+
+def _reconcile(command: Command, cluster: Cluster) -> reports.Report:
+    action = command.reconcile.action
+    kinds = Command.Reconcile
+    if action in (kinds.ACTION_RECONCILE, kinds.ACTION_RESET):
+        cluster.poke(command.reconcile.components)
+    elif action in (kinds.ACTION_SUSPEND, kinds.ACTION_RESUME):
+        cluster.suspend(action == kinds.ACTION_SUSPEND)
+    return reports.result(command.id)
+
+
+def _drain(command: Command) -> reports.Report:
+    scopes = Command.Drain
+    if command.drain.scope in (scopes.SCOPE_CLOUD_RESOURCES, scopes.SCOPE_AUTOSCALERS):
+        # A simulated cluster makes nothing at its cloud, and scales nothing.
+        return reports.result(command.id, message="nothing to drain (simulated)")
+    return _cannot(command, "drain of a node")
+
+
+def _cannot(command: Command, what: str) -> reports.Report:
+    return reports.result(command.id, code="not_supported", message=f"a simulated cluster has no {what}")

@@ -1,0 +1,48 @@
+"""What a simulated cluster remembers over deaths of its process."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import files
+from .releases import Condition, Phase, Release, Releases, Wish
+
+
+@dataclass(slots=True)
+class Memory:
+    """The state of the cluster beside what its cloud and its tree say."""
+
+    booted_at: float = 0.0
+    """When the first boot is over; 0 before it began."""
+    joined: dict[str, float] = field(default_factory=dict)
+    """Server id to the moment when its node is ready."""
+    releases: Releases = field(default_factory=dict)
+    tree_commit: str = ""
+    """Commit that was pulled last."""
+    generation: int = 0
+    """Generation that its tree carries, as the provisioner said."""
+    observed_generation: int = 0
+    """Generation that was taken over."""
+    suspended: bool = False
+    last_command: int = 0
+    """Highest command done."""
+
+
+def save(path: Path, memory: Memory) -> None:
+    """Keep it."""
+    files.write(path, asdict(memory))
+
+
+def load(path: Path) -> Memory:
+    """What was kept; a fresh one at the first start."""
+    raw = files.read(path)
+    if raw is None:
+        return Memory()
+    return Memory(**{**raw, "releases": {key: _release(value) for key, value in raw["releases"].items()}})
+
+
+def _release(raw: Mapping[str, Any]) -> Release:
+    wish = {**raw["wish"], "depends_on": tuple(raw["wish"]["depends_on"])}
+    conditions = tuple(Condition(**condition) for condition in raw["conditions"])
+    return Release(**{**raw, "wish": Wish(**wish), "phase": Phase(raw["phase"]), "conditions": conditions})

@@ -1,0 +1,142 @@
+"""What the agent tells, as messages of the contract. Every one says that it is simulated."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from catalyst.provisioner.v1 import resources_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from .description import Description, Node
+from .releases import Condition, Phase, Release, Releases
+
+VERSION = "sandbox-0.1.0"
+K3S_VERSION = "simulated"
+Report = resources_pb2.AgentReport
+
+
+def moment(seconds: float) -> Timestamp:
+    """A point in time from seconds since 1970."""
+    stamp = Timestamp()
+    stamp.FromDatetime(datetime.fromtimestamp(seconds, UTC))
+    return stamp
+
+
+def stage(number: int, slug: str) -> Report:
+    """A stage of the first boot that is done."""
+    done = resources_pb2.AgentStage.STATE_SUCCEEDED
+    return Report(stage=resources_pb2.AgentStage(number=number, stage=slug, state=done, message="simulated"))
+
+
+def heartbeat(
+    here: Description, ready: set[str], *, booted: bool, commit: str, applied: str, suspended: bool
+) -> Report:
+    """Sign of life. `ready` are the ids of nodes that joined."""
+    planes = [node for node in here.nodes if node.role == "control_plane"]
+    beat = resources_pb2.AgentHeartbeat(
+        api_healthy=booted,
+        voting_members=sum(node.id in ready for node in planes),
+        members=len(planes),
+        ready_nodes=sum(node.id in ready for node in here.nodes),
+        nodes=len(here.nodes),
+        agent_version=VERSION,
+        k3s_version=K3S_VERSION,
+        tree_commit=commit,
+        applied_commit=applied,
+        suspended=suspended,
+    )
+    return Report(heartbeat=beat)
+
+
+def inventory(here: Description, joined: dict[str, float], ready: set[str], now: float) -> Report:
+    """What the cluster consists of."""
+    status = resources_pb2.Topology.Status
+    balancer = resources_pb2.Topology.LoadBalancer(
+        id=here.load_balancer,
+        addresses=[here.address],
+        ports=[here.port],
+        status=status.STATUS_HEALTHY,
+        observe_time=moment(now),
+    )
+    whole = resources_pb2.AgentInventory(
+        nodes=[_node(node, joined, ready, now) for node in here.nodes],
+        load_balancers=[balancer] if here.address else [],
+        ingress_addresses=[here.address] if here.address else [],
+    )
+    return Report(inventory=whole)
+
+
+def components(releases: Iterable[Release], *, full: bool, removed: Iterable[str] = ()) -> Report:
+    """Releases: all of them, or those that changed."""
+    told = resources_pb2.AgentComponents(releases=[_release(r) for r in releases], full=full, removed=removed)
+    return Report(components=told)
+
+
+def probe(component: str, releases: Releases, *, slug: str, command: int = 0) -> Report:
+    """Whether a component serves; simulated, so exactly while its release is ready. No component: the whole cluster."""
+    asked = [r for r in releases.values() if component in ("", r.wish.name)]
+    passed = bool(asked) and all(release.is_ready for release in asked)
+    text = f"simulated probe: {'the release is ready' if passed else 'the release is not ready'}"
+    told = resources_pb2.AgentProbeResult(component=component, probe=slug, passed=passed, message=text, command=command)
+    return Report(probe_result=told)
+
+
+def result(command: int, *, code: str = "", message: str = "") -> Report:
+    """What became of a command."""
+    return Report(
+        command_result=resources_pb2.AgentCommandResult(
+            command=command, done=True, code=code, message=message or "done (simulated)"
+        )
+    )
+
+
+def line(text: str, now: float) -> Report:
+    """A line from the controllers, worth a warning."""
+    warning = resources_pb2.RunEvent.LEVEL_WARN
+    one = resources_pb2.AgentLogLines.Line(time=moment(now), level=warning, text=f"simulated: {text}")
+    return Report(log_lines=resources_pb2.AgentLogLines(lines=[one]))
+
+
+def _node(node: Node, joined: dict[str, float], ready: set[str], now: float) -> resources_pb2.Topology.Node:
+    status = resources_pb2.Topology.Status
+    return resources_pb2.Topology.Node(
+        id=node.name,
+        size=node.size,
+        role=node.role.replace("_", "-"),
+        ip=node.private_ip,
+        pool=node.pool,
+        status=status.STATUS_HEALTHY if node.id in ready else status.STATUS_PENDING,
+        observe_time=moment(now),
+        server_id=node.id,
+        create_time=moment(joined[node.id]) if node.id in ready else None,
+    )
+
+
+def _release(release: Release) -> resources_pb2.AgentComponents.Release:
+    wish = release.wish
+    return resources_pb2.AgentComponents.Release(
+        name=wish.name,
+        namespace=wish.namespace,
+        target_namespace=wish.target_namespace,
+        generation=release.generation,
+        observed_generation=release.observed_generation,
+        conditions=[_condition(c) for c in release.conditions],
+        suspended=wish.suspended,
+        version=wish.version,
+        digest=wish.digest,
+        install_failures=0 if release.installed else release.failures,
+        upgrade_failures=release.failures if release.installed else 0,
+        retries_remain=release.phase is not Phase.STALLED,
+        depends_on=wish.depends_on,
+        resource_version=str(release.resource_version),
+    )
+
+
+def _condition(condition: Condition) -> resources_pb2.AgentComponents.Condition:
+    return resources_pb2.AgentComponents.Condition(
+        type=condition.type,
+        status=condition.status,
+        reason=condition.reason,
+        message=condition.message,
+        observed_generation=condition.observed_generation,
+        last_transition_time=moment(condition.since),
+    )

@@ -1,0 +1,1 @@
+"""Blueprints from a folder of this machine."""

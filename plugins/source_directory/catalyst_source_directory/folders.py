@@ -1,0 +1,74 @@
+"""The files of one folder, contained and bounded, and the digest that names them."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+MOST_FILES = 2000
+LARGEST = 16 * 1024 * 1024
+
+
+class Refused(Exception):
+    """The folder cannot be taken as it is."""
+
+    def __init__(self, reason: str, why: str) -> None:
+        super().__init__(why)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """Bytes, and whether they may be executed."""
+
+    content: bytes
+    is_executable: bool
+
+
+def read(root: Path, name: str) -> dict[str, File]:
+    """Every file below `root/name`, by path. Raises Refused, OSError."""
+    top = root / name
+    if not _inside(root, top) or os.sep in name or name in {"", ".", ".."}:
+        raise Refused("PATH_ESCAPES", f"{name} leads out of the folder")
+    if not top.is_dir():
+        raise FileNotFoundError(top)
+    files: dict[str, File] = {}
+    size = 0
+    for path in _paths(root, top):
+        size += path.stat().st_size
+        if len(files) >= MOST_FILES or size > LARGEST:
+            raise Refused("TOO_LARGE", f"{name} has more than {MOST_FILES} files or {LARGEST} bytes")
+        relative = path.relative_to(top).as_posix()
+        files[relative] = File(path.read_bytes(), os.access(path, os.X_OK) and bool(path.stat().st_mode & 0o100))
+    return files
+
+
+def digest(files: Mapping[str, File]) -> str:
+    """SHA-256 over the sorted lines of path, mode and SHA-256."""
+    total = hashlib.sha256()
+    for name in sorted(files):
+        file = files[name]
+        mode = "x" if file.is_executable else "-"
+        # The length stands before the path: a name with a line break in it must not look like two files.
+        total.update(f"{len(name.encode())} {name} {mode} {hashlib.sha256(file.content).hexdigest()}\n".encode())
+    return f"sha256:{total.hexdigest()}"
+
+
+def _paths(root: Path, top: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(top, onerror=_raised):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in [*folders, *sorted(names)]:
+            path = Path(folder, name)
+            if not _inside(root, path):
+                raise Refused("PATH_ESCAPES", f"{path.relative_to(top)} leads out of the folder")
+            if path.is_file() and not name.startswith("."):
+                yield path
+
+
+def _raised(error: OSError) -> None:
+    raise error  # a folder that cannot be read must not look like an empty one
+
+
+def _inside(root: Path, path: Path) -> bool:
+    return path.resolve().is_relative_to(root)

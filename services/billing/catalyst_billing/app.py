@@ -1,0 +1,144 @@
+"""The composition root of billing."""
+
+from dataclasses import replace
+
+from catalyst.billing.v1 import service_pb2_grpc as grpc_services
+from catalyst.catalog.v1.service_pb2_grpc import StorefrontServiceStub
+from catalyst_mesh import (
+    Bus,
+    ChassisMetrics,
+    Clock,
+    Daemon,
+    Database,
+    Leases,
+    PluginHost,
+    Sealer,
+    Service,
+    TokenFile,
+    Work,
+    Worker,
+    connect,
+    main,
+    migrate,
+)
+from catalyst_mesh.plugins import plugin_context
+from prometheus_client import CollectorRegistry
+
+from .access import ACCESS
+from .catalog import PriceBooks
+from .domain.money import Money
+from .domain.postings import Books
+from .events import EMITTED, handled
+from .proofs import Proofs
+from .providers import KIND, Providers
+from .rpc.accounts import AccountService
+from .rpc.ledger import LedgerService
+from .rpc.limits import PreviewLimit
+from .rpc.orders import OrderService
+from .rpc.quotes import Desk, QuoteService
+from .rpc.subscriptions import SubscriptionService
+from .rpc.vouchers import VoucherService
+from .settings import BillingSettings
+from .signing import Signer
+from .store import Store, metadata
+from .workers.checkouts import Checkouts, Pace
+from .workers.refunds import Refunds
+from .workers.rounds import Rounds
+from .workers.sweeper import Sweeper
+
+ACTOR = "billing"
+"""Who books what no caller asked for."""
+
+
+async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daemon:
+    """Wire billing. `clock` is for tests; None: the moment comes from the database."""
+    Money(0, settings.currency)  # an unknown currency stops the start
+    db = await Database.open(settings.database_url, clock=clock)
+    await migrate(db, "catalyst_billing", metadata)
+    metrics = ChassisMetrics(CollectorRegistry())
+    sealer = Sealer.from_file(settings.data_folder / "seal.key")
+    work = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer)
+    host, channel = (
+        plugins(settings, metrics, clock),
+        connect(settings.catalog_target, token=TokenFile(settings.token_file)),
+    )
+    books, providers, proofs = Books(settings.sovereign, ACTOR), Providers(host), Proofs(work)
+    prices = PriceBooks(StorefrontServiceStub(channel))
+    return Daemon(
+        "billing",
+        settings,
+        db,
+        metadata,
+        work,
+        services=services(settings, work, providers, prices, books, proofs),
+        access=ACCESS,
+        metrics=metrics,
+        plugins=host,
+        bus=Bus(settings.nats_url, "billing", settings.nats_token.get_secret_value()),
+        handled=handled(books),
+        workers=workers(settings, Leases(db, metadata), work, providers, books, proofs),
+        closing=[lambda: channel.close(None)],
+    )
+
+
+def plugins(settings: BillingSettings, metrics: ChassisMetrics, clock: Clock | None) -> PluginHost:
+    """The payment providers that are installed."""
+    host, context = PluginHost(kinds=[KIND], metrics=metrics), plugin_context(settings.data_folder)
+    host.load(
+        context if clock is None else lambda manifest, config: replace(context(manifest, config), clock=clock),
+        settings.plugins,
+    )
+    return host
+
+
+def services(
+    settings: BillingSettings, work: Work[Store], providers: Providers, prices: PriceBooks, books: Books, proofs: Proofs
+) -> list[Service]:
+    """What is served."""
+    sign, currency = Signer.from_file(settings.data_folder / "quote.key"), settings.currency
+    desk = Desk(currency, tuple(tax.rule() for tax in settings.tax_rules), settings.quote_ttl, sign)
+    package = "catalyst.billing.v1"
+    return [
+        Service(
+            AccountService(work, currency), grpc_services.add_AccountServiceServicer_to_server,
+            f"{package}.AccountService",
+        ),
+        Service(
+            QuoteService(work, prices, providers, desk), grpc_services.add_QuoteServiceServicer_to_server,
+            f"{package}.QuoteService",
+        ),
+        Service(
+            OrderService(work, providers, books=books, sign=sign, ttl=settings.order_ttl, currency=currency),
+            grpc_services.add_OrderServiceServicer_to_server, f"{package}.OrderService",
+        ),
+        Service(
+            VoucherService(work, books=books, limit=PreviewLimit(), currency=currency),
+            grpc_services.add_VoucherServiceServicer_to_server, f"{package}.VoucherService",
+        ),
+        Service(
+            LedgerService(work, proofs), grpc_services.add_LedgerServiceServicer_to_server, f"{package}.LedgerService"
+        ),
+        Service(
+            SubscriptionService(work), grpc_services.add_SubscriptionServiceServicer_to_server,
+            f"{package}.SubscriptionService",
+        ),
+    ]  # fmt: skip
+
+
+def workers(
+    settings: BillingSettings, leases: Leases, work: Work[Store], providers: Providers, books: Books, proofs: Proofs
+) -> list[Worker]:
+    """What goes on beside the calls."""
+    pause = settings.worker_pause_seconds
+    pace = Pace(settings.poll_open, settings.poll_later, settings.late_window)
+    return [
+        Rounds("checkouts", Checkouts(work, providers, books, pace).round, leases=leases, pause=pause),
+        Rounds("refunds", Refunds(work, providers).round, leases=leases, pause=pause),
+        Rounds("sweeper", Sweeper(work, books).round, leases=leases, pause=pause),
+        Rounds("proof", proofs.prove, leases=leases, pause=settings.proof_seconds),
+    ]
+
+
+def start() -> None:
+    """Run the daemon with the settings of the environment."""
+    main("billing", BillingSettings.load(), compose)

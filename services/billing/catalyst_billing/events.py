@@ -1,0 +1,77 @@
+"""What billing does when the provisioner tells of a Sovereign that an order pays for.
+
+Each event has its effect in one transaction with its inbox row, hence once. An event without `order` is nobody's.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from catalyst.provisioner.v1 import events_pb2 as provisioner
+from catalyst.provisioner.v1 import resources_pb2 as resources
+from catalyst_mesh import Handled, Told
+from catalyst_sdk import Decision
+
+from .domain import findings, fulfilment
+from .domain.orders import OrderNotFound
+from .domain.postings import Books
+from .domain.purchases import Purchase
+from .emitted import EMITTED
+from .store import Store
+
+_ROOT = "catalyst.v1.provisioner"
+_ORDER = re.compile(r"billingAccounts/([a-z][a-z0-9-]{1,30}[a-z0-9])/orders/([a-z0-9-]{3,63})")
+
+Facts = Sequence[object]
+
+
+def handled(books: Books) -> tuple[Handled, ...]:
+    """The handlers; `books` says on which Sovereign refunds are booked."""
+    return (
+        Handled(f"{_ROOT}.run.started", provisioner.RunStarted, on_run_started),
+        Handled(f"{_ROOT}.run.failed", provisioner.RunFailed, partial(on_run_ended, books, "run failed")),
+        Handled(f"{_ROOT}.run.cancelled", provisioner.RunCancelled, partial(on_run_ended, books, "run cancelled")),
+        Handled(f"{_ROOT}.sovereign.activated", provisioner.SovereignActivated, on_activated),
+        Handled(f"{_ROOT}.sovereign.destroyed", provisioner.SovereignDestroyed, partial(on_destroyed, books)),
+    )
+
+
+async def on_run_started(tx: Store, message: provisioner.RunStarted, told: Told) -> Facts:
+    if message.intent == resources.Plan.INTENT_DESTROY:
+        return ()  # taking away is no fulfilment
+    return await _decide(tx, message, lambda p: fulfilment.started(p, message.sovereign, tx.now))
+
+
+async def on_activated(tx: Store, message: provisioner.SovereignActivated, told: Told) -> Facts:
+    return await _decide(tx, message, lambda p: fulfilment.activated(p, message.sovereign, tx.now))
+
+
+async def on_run_ended(books: Books, why: str, tx: Store, message: Any, told: Told) -> Facts:
+    if not message.final or message.intent == resources.Plan.INTENT_DESTROY:
+        return ()
+    return await _decide(tx, message, lambda p: fulfilment.given_up(p, message.sovereign, why, books, tx.now))
+
+
+async def on_destroyed(books: Books, tx: Store, message: provisioner.SovereignDestroyed, told: Told) -> Facts:
+    return await _decide(tx, message, lambda p: fulfilment.destroyed(p, message.sovereign, books, tx.now))
+
+
+async def _decide(tx: Store, message: Any, decide: Callable[[Purchase], Decision[Purchase]]) -> Facts:
+    if not message.order:
+        return ()
+    name = _ORDER.fullmatch(message.order)
+    if name is None:
+        raise ValueError(f"{message.order!r} is no name of an order")
+    try:
+        purchase = await tx.lock_purchase(name[1], name[2])
+    except OrderNotFound:
+        text = f"{message.sovereign} names an order that is not known here"
+        await tx.open_finding(findings.warn("ORDER_UNKNOWN", message.order, text, account="", now=tx.now))
+        return ()
+    decided = decide(purchase)
+    await tx.save(decided.state)
+    return decided.events
+
+
+__all__ = ["EMITTED", "handled"]

@@ -1,0 +1,1 @@
+"""The services: proto in, domain call, proto out."""

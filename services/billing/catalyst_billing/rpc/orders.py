@@ -1,0 +1,106 @@
+"""OrderService, as far as orders are submitted, read and cancelled."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from catalyst.billing.v1 import resources_pb2, service_pb2, service_pb2_grpc
+from catalyst_mesh import Context, Page, Work, caller
+from catalyst_sdk import Decision
+
+from ..domain import purchases, submissions
+from ..domain.accounts import BillingAccount
+from ..domain.orders import Command, Order, State
+from ..domain.postings import Books
+from ..domain.purchases import Purchase
+from ..domain.quotes import Sign
+from ..domain.submissions import Desk, Submit
+from ..domain.uses import Tally
+from ..providers import Providers
+from ..store import Store
+from . import convert
+from .accounts import ensured, wallet_of
+from .names import check_etag, id_of, new_id, require_member
+from .running import run
+
+
+class OrderService(service_pb2_grpc.OrderServiceServicer):
+    """Purchases from submission to fulfilment."""
+
+    def __init__(
+        self, work: Work[Store], providers: Providers, *, books: Books, sign: Sign, ttl: timedelta, currency: str
+    ) -> None:
+        self._work = work
+        self._providers = providers
+        self._books = books
+        self._sign = sign
+        self._ttl = ttl
+        self._currency = currency
+
+    async def CreateOrder(self, request: service_pb2.CreateOrderRequest, context: Context) -> resources_pb2.Order:
+        org, id = require_member(request.parent), new_id("o")
+        books = replace(self._books, actor=caller(context).subject)
+
+        async def step(tx: Store) -> Decision[tuple[BillingAccount, Purchase]]:
+            account = (await ensured(tx, org, self._currency)).state
+            desk = await self._desk(tx, account, request.quote)
+            provider = self._providers.choose(request.provider.removeprefix("providers/"), desk.quote.priced.due)
+            cmd = Submit(
+                id, request.quote_hash, provider, environment=request.environment, save_method=request.save_method,
+                return_url=request.return_url, ttl=self._ttl,
+            )  # fmt: skip
+            decided = submissions.submit(desk, cmd, books, self._sign, tx.now)
+            return Decision((account, decided.state), decided.events)
+
+        def answer(done: tuple[BillingAccount, Purchase]) -> resources_pb2.Order:
+            order = replace(done[1].order, state=State.PRICED) if request.validate_only else done[1].order
+            return convert.order(order, done[1].checkout)
+
+        return await run(self._work, step, answer, validate_only=request.validate_only)
+
+    async def GetOrder(self, request: service_pb2.GetOrderRequest, context: Context) -> resources_pb2.Order:
+        org, id = require_member(request.name), id_of(request.name)
+        async with self._work.reading() as tx:
+            return convert.order(await tx.order(org, id), await tx.checkout(id), await tx.refunds(id))
+
+    async def ListOrders(
+        self, request: service_pb2.ListOrdersRequest, context: Context
+    ) -> service_pb2.ListOrdersResponse:
+        org = require_member(request.parent)
+        names = [resources_pb2.Order.State.Name(state).removeprefix("STATE_").lower() for state in request.states]
+        page = Page.of(
+            request.page_size, request.page_token, request.parent, names, request.sovereign, request.voucher
+        )  # fmt: skip
+        async with self._work.reading() as tx:
+            found = await tx.orders(
+                org, page, states=names, sovereign=request.sovereign, voucher=request.voucher.removeprefix("vouchers/")
+            )
+        cut = page.cut(found, _place)
+        return service_pb2.ListOrdersResponse(
+            orders=[convert.order(order) for order in cut.rows], next_page_token=cut.next_page_token
+        )
+
+    async def CancelOrder(self, request: service_pb2.CancelOrderRequest, context: Context) -> resources_pb2.Order:
+        org = require_member(request.name)
+
+        async def step(tx: Store) -> Decision[Purchase]:
+            p = await tx.lock_purchase(org, id_of(request.name))
+            check_etag(request.etag, p.order.name, p.order.version)
+            return purchases.release(p, Command.CANCEL, "requested", tx.now)
+
+        return await self._work.run(step, answer=lambda p: convert.order(p.order, p.checkout, p.refunds))
+
+    async def _desk(self, tx: Store, account: BillingAccount, name: str) -> Desk:
+        quote = await tx.quote(account.org, id_of(name))
+        voucher = await tx.lock_voucher(quote.voucher) if quote.voucher else None
+        return Desk(
+            account=account,
+            wallet=await wallet_of(tx, account),
+            quote=quote,
+            voucher=voucher,
+            tally=await tx.tally(voucher.id, account.org) if voucher else Tally(),
+            rivals=await tx.rivals(account.org, quote.selection.sovereign),
+        )
+
+
+def _place(order: Order) -> list[str]:
+    return [order.created_at.isoformat(), order.id]

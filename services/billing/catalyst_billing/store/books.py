@@ -1,0 +1,128 @@
+"""Writing and proving the book. Only `Books.post` writes entries, and only those of a balanced transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from catalyst_mesh import Transaction
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ..domain.ledger import Account, Difference, Entry, Kind, OwnerKind, Txn, prove
+from ..domain.money import Money
+from .tables import ledger_account, ledger_balance, ledger_entry, ledger_txn
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a proof found, over how many entries, the last of them included."""
+
+    differences: tuple[Difference, ...]
+    entries: int
+    last_entry: int
+
+
+class Books(Transaction):
+    """The part of the store that keeps the book."""
+
+    async def post(self, txn: Txn) -> None:
+        """Write a transaction, its entries and the balances that follow. Raises LostRace if its key was used."""
+        entries = sorted(txn.entries, key=lambda entry: entry.account.lock_order)
+        await self._ensure_accounts([entry.account for entry in entries])
+        row = {name: getattr(txn, name) for name in _TXN_COLUMNS}
+        row |= {"reverses": txn.reverses or None, "created_at": self.now, "org": _org_of(entries)}
+        await self.write(insert(ledger_txn).values(row))
+        lines = [
+            {"txn_id": txn.id, "n": n, "account_id": entry.account.id, "amount_minor": entry.amount.minor}
+            for n, entry in enumerate(txn.entries, 1)
+        ]
+        await self.sql.execute(insert(ledger_entry), lines)
+        for entry in entries:
+            await self._move(entry)
+
+    async def txn(self, idem_key: str) -> Txn | None:
+        """The transaction that was written under a key."""
+        query = select(ledger_txn).where(ledger_txn.c.idem_key == idem_key)
+        row = (await self.sql.execute(query)).mappings().one_or_none()
+        if row is None:
+            return None
+        joined = select(ledger_entry.c.amount_minor, ledger_account).join(ledger_account)
+        lines = joined.where(ledger_entry.c.txn_id == row["id"]).order_by(ledger_entry.c.n)
+        entries = [_entry(line) for line in (await self.sql.execute(lines)).mappings()]
+        kept = {name: row[name] for name in _TXN_COLUMNS if name != "id"}
+        return Txn(**{**kept, "reverses": row["reverses"] or ""}, entries=tuple(entries))
+
+    async def balance(self, account: Account) -> tuple[Money, int]:
+        """The stored balance of an account and its version; nothing and 0 for one that was never used."""
+        query = select(ledger_balance).where(ledger_balance.c.account_id == account.id)
+        row = (await self.sql.execute(query)).mappings().one_or_none()
+        return (
+            (Money(row["amount_minor"], account.currency), row["version"]) if row else (Money(0, account.currency), 0)
+        )
+
+    async def _ensure_accounts(self, accounts: Sequence[Account]) -> None:
+        rows = [
+            {
+                "id": a.id,
+                "owner_kind": a.owner_kind.value,
+                "owner": a.owner,
+                "kind": a.kind.value,
+                "currency": a.currency,
+            }
+            for a in accounts
+        ]
+        insert_new = self._dialect.insert
+        for row in rows:
+            await self.sql.execute(insert_new(ledger_account).values(row).on_conflict_do_nothing())
+            zero = {"account_id": row["id"], "kind": row["kind"], "amount_minor": 0, "version": 0}
+            await self.sql.execute(insert_new(ledger_balance).values(zero).on_conflict_do_nothing())
+
+    async def _move(self, entry: Entry) -> None:
+        b = ledger_balance.c
+        moved = {"amount_minor": b.amount_minor + entry.amount.minor, "version": b.version + 1}
+        await self.write(update(ledger_balance).where(b.account_id == entry.account.id).values(moved))
+
+    @property
+    def _dialect(self) -> Any:
+        return postgresql if self.has_row_locks else sqlite
+
+
+async def proof(sql: AsyncConnection) -> Proof:
+    """Prove L1, L4 and L5 over everything, in one view of the database."""
+    if sql.dialect.name == "postgresql":
+        await sql.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+    e, a, b = ledger_entry.c, ledger_account.c, ledger_balance.c
+    amount = func.sum(e.amount_minor)
+    joined = ledger_entry.join(ledger_account)
+    by_txn = select(e.txn_id, a.currency, amount).select_from(joined).group_by(e.txn_id, a.currency).having(amount != 0)
+    by_account = select(a.id, a.currency, amount).select_from(joined).group_by(a.id, a.currency)
+    kept = select(b.account_id, a.currency, b.amount_minor).select_from(ledger_balance.join(ledger_account))
+    credit = select(a.id).where(a.kind == Kind.CUSTOMER_CREDIT.value)
+    count, last = (await sql.execute(select(func.count(), func.max(e.number)))).one()
+    differences = prove(
+        [(txn, Money(int(total), currency)) for txn, currency, total in await sql.execute(by_txn)],
+        _sums((await sql.execute(by_account)).all()),
+        _sums((await sql.execute(kept)).all()),
+        set((await sql.execute(credit)).scalars()),
+    )
+    return Proof(tuple(differences), count, last or 0)
+
+
+_TXN_COLUMNS = (
+    "id", "idem_key", "kind", "booked_at", "actor", "reason", "order", "voucher", "reverses", "sovereign"
+)  # fmt: skip
+
+
+def _sums(rows: Sequence[Any]) -> Mapping[str, Money]:
+    return {account: Money(int(total), currency) for account, currency, total in rows}
+
+
+def _entry(row: Any) -> Entry:
+    account = Account(OwnerKind(row["owner_kind"]), row["owner"], Kind(row["kind"]), row["currency"])
+    return Entry(account, Money(row["amount_minor"], row["currency"]))
+
+
+def _org_of(entries: Sequence[Entry]) -> str:
+    owners = [e.account.owner.removeprefix("organizations/") for e in entries if e.account.owner_kind is OwnerKind.ORG]
+    return owners[0] if owners else ""

@@ -1,0 +1,180 @@
+"""Tables of billing. Unique constraints stand before data does; every customer's row carries `org`.
+
+Amounts are BIGINT minor units beside one CHAR(3) currency per row; documents that nobody searches are JSON.
+"""
+
+from catalyst_mesh import ROW_NUMBER, Json, UtcTime, chassis_tables
+from sqlalchemy import (
+    CHAR,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+chassis_tables(metadata)
+
+
+def _key(name: str) -> Column[str]:
+    return Column(name, Text, primary_key=True)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, UtcTime, nullable=nullable)
+
+
+def _minor(name: str) -> Column[int]:
+    return Column(f"{name}_minor", BigInteger, nullable=False)
+
+
+def _number(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+def _document(name: str) -> Column[object]:
+    return Column(name, Json, nullable=False)
+
+
+def _currency() -> Column[str]:
+    return Column("currency", CHAR(3), nullable=False)
+
+
+def _partial(name: str, *columns: str, where: str) -> Index:
+    return Index(name, *columns, unique=True, sqlite_where=text(where), postgresql_where=text(where))
+
+
+billing_account = Table(
+    "billing_account", metadata,
+    _key("org"), _text("uid"), _currency(), _text("state"), _time("created_at"), _time("updated_at"), _number("version"),
+)  # fmt: skip
+
+ledger_account = Table(
+    "ledger_account", metadata,
+    _key("id"), _text("owner_kind"), _text("owner"), _text("kind"), _currency(),
+    UniqueConstraint("owner_kind", "owner", "kind", "currency", name="ledger_account_is_one"),
+)  # fmt: skip
+ledger_txn = Table(
+    "ledger_txn", metadata,
+    _key("id"), Column("idem_key", Text, nullable=False, unique=True), _text("kind"), _time("booked_at"),
+    _time("created_at"), _text("actor"), _text("reason"), _text("order"), _text("voucher"),
+    Column("reverses", Text, ForeignKey("ledger_txn.id"), unique=True), _text("sovereign"), _text("org"),
+    Index("ledger_txn_order", "order"),
+)  # fmt: skip
+ledger_entry = Table(
+    "ledger_entry", metadata,
+    Column("number", ROW_NUMBER, primary_key=True, autoincrement=True),
+    Column("txn_id", Text, ForeignKey("ledger_txn.id"), nullable=False), Column("n", Integer, nullable=False),
+    Column("account_id", Text, ForeignKey("ledger_account.id"), nullable=False), _minor("amount"),
+    UniqueConstraint("txn_id", "n", name="ledger_entry_is_one"),
+    CheckConstraint("amount_minor <> 0", name="ledger_entry_is_not_zero"),
+    Index("ledger_entry_account", "account_id", "number"),
+)  # fmt: skip
+ledger_balance = Table(
+    "ledger_balance", metadata,
+    Column("account_id", Text, ForeignKey("ledger_account.id"), primary_key=True), _text("kind"), _minor("amount"),
+    _number("version"),
+    CheckConstraint("kind <> 'customer_credit' OR amount_minor <= 0", name="credit_is_never_negative"),
+)  # fmt: skip
+
+credit_grant = Table(
+    "credit_grant", metadata,
+    _key("id"), _text("org"), _currency(), _minor("amount"), _minor("remaining"), _minor("held"), _text("source"),
+    _time("effective_at"), _time("expires_at", nullable=True), Column("priority", Integer, nullable=False),
+    _document("plans"), _document("blueprints"), _text("voucher"), _text("order"), _time("created_at"),
+    _time("updated_at"), _number("version"),
+    CheckConstraint(
+        "0 <= held_minor AND held_minor <= remaining_minor AND remaining_minor <= amount_minor", name="grant_is_covered"
+    ),
+    Index("credit_grant_org", "org", "currency"), Index("credit_grant_expiry", "expires_at"),
+)  # fmt: skip
+credit_hold = Table(
+    "credit_hold", metadata,
+    _key("id"), _text("org"), _currency(), _document("draws"), _minor("promised"), _text("state"), _time("expires_at"),
+    _number("version"),
+    Index("credit_hold_org", "org", "state"),
+)  # fmt: skip
+
+voucher = Table(
+    "voucher", metadata,
+    _key("id"), Column("code", Text, nullable=False, unique=True), _document("terms"), _text("state"),
+    _text("issued_by"), _time("created_at"), _time("updated_at"), _number("version"),
+)  # fmt: skip
+voucher_use = Table(
+    "voucher_use", metadata,
+    _key("id"), Column("voucher", Text, ForeignKey("voucher.id"), nullable=False), _text("org"), _text("order"),
+    _minor("value"), _currency(), _document("terms"), _number("revision"), _text("state"), _time("expires_at"),
+    _time("created_at"), _time("settled_at", nullable=True), _text("grant"), _number("version"),
+    Index("voucher_use_voucher", "voucher", "state"),
+    _partial("voucher_use_is_one", "voucher", "order", where="\"order\" <> '' AND state <> 'released'"),
+)  # fmt: skip
+
+quote = Table(
+    "quote", metadata,
+    _key("id"), _text("org"), _document("selection"), _document("purpose"), _text("voucher"),
+    _number("price_book_version"), _document("priced"), _time("created_at"), _time("expires_at"),
+    Column("signature", LargeBinary, nullable=False), _text("used_by"), _number("version"),
+)  # fmt: skip
+order = Table(
+    "order", metadata,
+    _key("id"), _text("org"), _text("state"), _text("quote"), _document("selection"), _document("blueprints"),
+    _document("lines"), _number("price_book_version"), _currency(), _minor("total"), _minor("tax"), _minor("credit"),
+    _minor("rounding"), _minor("due"), _minor("paid_by_card"), _minor("refunded"), _time("deadline"),
+    _time("created_at"), _time("updated_at"), _text("environment"), _text("voucher"), _text("subscription"),
+    _text("provider"), Column("save_method", Boolean, nullable=False), _text("return_url"), _text("sovereign"),
+    Column("claims_sovereign", Boolean, nullable=False), _time("paid_at", nullable=True), _text("failure_reason"),
+    _number("version"),
+    CheckConstraint("refunded_minor <= total_minor", name="order_refund_is_no_excess"),
+    Index("order_org", "org", "created_at"), Index("order_deadline", "state", "deadline"),
+    _partial("order_is_one_open", "org", where="state IN ('reserved', 'awaiting_payment')"),
+    _partial("order_is_one_of_sovereign", "sovereign", where="claims_sovereign"),
+)  # fmt: skip
+subscription = Table(
+    "subscription", metadata,
+    _key("id"), _text("org"), _text("scope"), _text("order"), _text("state"), _text("plan"), _document("add_ons"),
+    _number("price_book_version"), _currency(), _minor("price"), Column("anchor_day", Integer, nullable=False),
+    _time("period_start"), _time("period_end"), Column("period_months", Integer, nullable=False), _text("provider"),
+    _time("created_at"), _time("updated_at"), _number("version"),
+    _partial("subscription_is_one_live", "scope", where="state <> 'cancelled'"),
+)  # fmt: skip
+
+checkout = Table(
+    "checkout", metadata,
+    _key("id"), _text("org"), _text("provider"), _currency(), _minor("amount"), _text("state"), _time("expires_at"),
+    _time("next_at"), _time("created_at"), _time("updated_at"), _text("ref"), _text("url"),
+    Column("tries", Integer, nullable=False), _text("trouble"), _number("version"),
+    Index("checkout_due", "state", "next_at"),
+    _partial("checkout_ref_is_one", "provider", "ref", where="ref <> ''"),
+)  # fmt: skip
+payment = Table(
+    "payment", metadata,
+    _key("provider"), _key("ref"), _text("order"), _text("org"), _currency(), _minor("amount"), _text("state"),
+    _time("received_at"), _number("version"),
+    Index("payment_order", "order"),
+)  # fmt: skip
+refund = Table(
+    "refund", metadata,
+    _key("id"), _text("order"), _text("org"), _text("provider"), _text("payment"), _currency(), _minor("to_card"),
+    _minor("to_credit"), _text("state"), _text("why"), _time("next_at"), _time("created_at"), _time("updated_at"),
+    Column("tries", Integer, nullable=False), _number("version"),
+    Index("refund_due", "state", "next_at"), Index("refund_order", "order"),
+)  # fmt: skip
+finding = Table(
+    "finding", metadata,
+    _key("id"), _text("reason"), _text("subject"), _text("message"), _text("severity"), _text("account"),
+    _time("created_at"), _time("last_seen_at"), _number("version"),
+    Index("finding_seen", "last_seen_at"),
+)  # fmt: skip

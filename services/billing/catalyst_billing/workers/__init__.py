@@ -1,0 +1,1 @@
+"""What billing does beside its calls: each worker is a loop over what is due, under a lease."""

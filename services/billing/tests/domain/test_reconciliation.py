@@ -1,0 +1,171 @@
+"""Random lives of orders: the book stays true and agrees with credit and with the provider, to the minor unit."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+from catalyst_billing.domain import fulfilment, purchases, submissions
+from catalyst_billing.domain.credit import Wallet
+from catalyst_billing.domain.ledger import Kind, Txn
+from catalyst_billing.domain.orders import Command, OrderOpen, State
+from catalyst_billing.domain.payments import Capture
+from catalyst_billing.domain.postings import grant_expired
+from catalyst_billing.domain.pricing import Selection
+from catalyst_billing.domain.purchases import Purchase, Rivals
+from catalyst_billing.domain.submissions import Desk, Submit
+from catalyst_sdk import Decision
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from ..makers import BOOKS, HALF_HOUR, NOBODY, NOON, account, omr, quote, sign, voucher, wallet, wish
+
+PLANS = st.sampled_from("sml")
+
+
+class Lives(RuleBasedStateMachine):
+    """One Organization, many Sovereigns, one provider."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOON
+        self.wallet: Wallet = wallet()
+        self.purchases: dict[str, Purchase] = {}
+        self.book: Counter[Kind] = Counter()
+        self.keys: set[str] = set()
+        self.captured: dict[str, int] = {}
+        self.count = 0
+
+    @rule(minor=st.integers(1, 30_000), days=st.none() | st.integers(1, 5))
+    def redeem(self, minor: int, days: int | None) -> None:
+        v = voucher(amount="0.001", grant_ttl=timedelta(days=days) if days else None)
+        v = replace(v, terms=replace(v.terms, amount=omr("0.001") * minor))
+        new = replace(wish(id=f"u-{self._next()}", order=""), expires_at=self.now + HALF_HOUR)
+        done = submissions.redeem(account(), self.wallet, v, NOBODY, new, BOOKS, self.now).state
+        self.wallet = done.wallet
+        self._book(done.postings)
+
+    @rule(plan=PLANS, support=st.booleans(), step=st.sampled_from([1, 7, 100]), code=st.none() | st.integers(1, 20_000))
+    def submit(self, plan: str, support: bool, step: int, code: int | None) -> None:
+        id = f"o-{self._next()}"
+        wanted = Selection(plan, ("priority-support",) if support else (), sovereign=f"sovereigns/{id}")
+        v = voucher(f"v-{id}", amount="0.001") if code else None
+        if v and code:
+            v = replace(v, terms=replace(v.terms, amount=omr("0.001") * code))
+        # Lapsed holds count as free, as they do for the daemon's quotes once their orders are swept.
+        free = self.wallet.lapse(self.now).available(self.now)
+        q = quote(f"q-{id}", selection=wanted, credit=str(free).split()[0], voucher=v, step=step, now=self.now)
+        opened = next((p.order.name for p in self.purchases.values() if p.order.is_open), "")
+        desk = Desk(account(), self.wallet, q, v, NOBODY, Rivals(open_order=opened))
+        try:
+            decided = submissions.submit(desk, Submit(id, q.hash, "fake"), BOOKS, sign, self.now)
+        except OrderOpen:
+            assert opened
+            return
+        assert not opened
+        self._take(decided)
+
+    @rule(n=st.integers(0, 99), off=st.sampled_from([0, 0, 0, -1, 1]), again=st.booleans())
+    def pay(self, n: int, off: int, again: bool) -> None:
+        p = self._pick(n)
+        if p is None or not p.order.due:
+            return
+        ref = f"pay-{p.order.id}" if not again else f"pay-{p.order.id}-{self._next()}"
+        amount = replace(p.order.due, minor=max(1, p.order.due.minor + off))
+        fresh = ref not in self.captured
+        self.captured.setdefault(ref, amount.minor)
+        decided = purchases.capture(
+            p, Capture(ref, replace(amount, minor=self.captured[ref]), self.now), BOOKS, self.now
+        )
+        assert fresh or decided.state is p, "a payment has one effect"
+        self._take(decided)
+
+    @rule(n=st.integers(0, 99), command=st.sampled_from([Command.CANCEL, Command.EXPIRE, Command.FAIL]))
+    def end(self, n: int, command: Command) -> None:
+        p = self._pick(n)
+        if p is not None and p.order.is_open:
+            self._take(purchases.release(p, command, "why", self.now))
+
+    @rule(n=st.integers(0, 99), what=st.sampled_from(["started", "activated", "given up", "destroyed"]))
+    def tell(self, n: int, what: str) -> None:
+        p = self._pick(n)
+        if p is None:
+            return
+        sovereign = p.order.sovereign
+        self._take(
+            {
+                "started": lambda: fulfilment.started(p, sovereign, self.now),
+                "activated": lambda: fulfilment.activated(p, sovereign, self.now),
+                "given up": lambda: fulfilment.given_up(p, sovereign, "failed", BOOKS, self.now),
+                "destroyed": lambda: fulfilment.destroyed(p, sovereign, BOOKS, self.now),
+            }[what]()
+        )
+
+    @rule(hours=st.floats(0, 30))
+    def wait(self, hours: float) -> None:
+        self.now += timedelta(hours=hours)
+
+    @rule()
+    def sweep(self) -> None:
+        for p in list(self.purchases.values()):
+            if p.order.is_open and p.order.deadline <= self.now:
+                self._take(purchases.release(self._with_wallet(p), Command.EXPIRE, "", self.now))
+        self.wallet, lapsed = self.wallet.expire(self.now)
+        for fact in lapsed:
+            g = fact.grant
+            txn = grant_expired(BOOKS, org="acme", grant=g.id, version=g.version, amount=fact.amount, at=self.now)
+            self._book((txn,))
+
+    @invariant()
+    def credit_in_the_book_is_what_grants_have_left(self) -> None:
+        assert -self.book[Kind.CUSTOMER_CREDIT] == self.wallet.total.minor >= 0
+
+    @invariant()
+    def the_book_sums_to_zero(self) -> None:
+        assert sum(self.book.values()) == 0
+
+    @invariant()
+    def clearing_is_what_the_provider_keeps(self) -> None:
+        refunded = sum(r.to_card.minor for p in self.purchases.values() for r in p.refunds)
+        assert self.book[Kind.PSP_CLEARING] == sum(self.captured.values()) - refunded >= 0
+
+    @invariant()
+    def what_is_owed_is_what_stands_paid(self) -> None:
+        standing = [p.order for p in self.purchases.values() if p.order.paid_at and p.order.state is not State.REFUNDED]
+        assert -self.book[Kind.DEFERRED_REVENUE] == sum(order.total.minor for order in standing)
+        assert all(order.credit + order.rounding + order.due == order.total for order in standing)
+
+    @invariant()
+    def only_a_settlement_makes_an_order_paid(self) -> None:
+        for p in self.purchases.values():
+            assert bool(p.order.paid_at) == bool(p.subscription)
+            assert p.order.claims_sovereign <= (p.order.is_open or bool(p.order.paid_at))
+
+    def _next(self) -> int:
+        self.count += 1
+        return self.count
+
+    def _pick(self, n: int) -> Purchase | None:
+        known = list(self.purchases.values())
+        return self._with_wallet(known[n % len(known)]) if known else None
+
+    def _with_wallet(self, p: Purchase) -> Purchase:
+        return replace(p, wallet=self.wallet)
+
+    def _take(self, decided: Decision[Purchase]) -> None:
+        p = decided.state
+        self._book(p.postings)
+        self.wallet = p.wallet
+        self.purchases[p.order.id] = replace(p, postings=(), findings=())
+
+    def _book(self, txns: tuple[Txn, ...]) -> None:
+        for txn in txns:
+            assert txn.idem_key not in self.keys, "one key, one effect"
+            self.keys.add(txn.idem_key)
+            for entry in txn.entries:
+                self.book[entry.account.kind] += entry.amount.minor
+                assert self.book[Kind.CUSTOMER_CREDIT] <= 0, "credit is never negative, not even within a decision"
+
+
+Lives.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestLives = Lives.TestCase

@@ -1,0 +1,126 @@
+"""The book defends itself, and a proof finds what got past it."""
+
+import pytest
+from catalyst.billing.v1 import service_pb2 as rpc
+from catalyst.billing.v1 import service_pb2_grpc as stubs
+from catalyst_billing.domain import postings
+from catalyst_billing.domain.ledger import Entry, Kind, Txn
+from catalyst_billing.store import Store
+from catalyst_billing.store import tables as t
+from catalyst_mesh import LostRace
+from catalyst_testkit.daemons import reason_of
+from sqlalchemy import text, update
+from sqlalchemy.exc import IntegrityError
+
+from .conftest import Billing
+from .makers import BOOKS, NOON, omr
+
+
+async def run(billing: Billing, *statements: str) -> None:
+    async with billing.daemon.daemon.db.begin() as sql:
+        for statement in statements:
+            await sql.execute(text(statement))
+
+
+@pytest.mark.parametrize("table", ["ledger_entry", "ledger_txn"])
+@pytest.mark.parametrize("change", ["DELETE FROM {}", "UPDATE {} SET {}"])
+async def test_a_row_of_the_book_is_neither_changed_nor_deleted(billing: Billing, table: str, change: str) -> None:
+    await billing.issue()
+    await billing.redeem()
+    column = "amount_minor = amount_minor + 1" if table == "ledger_entry" else "reason = 'other'"
+    with pytest.raises(IntegrityError, match="written once"):
+        await run(billing, change.format(table, column))
+    assert (await billing.prove()).proved
+
+
+async def test_a_proof_names_what_was_tampered_with(billing: Billing) -> None:
+    await billing.issue()
+    await billing.redeem()
+    await run(
+        billing,
+        "DROP TRIGGER ledger_entry_no_update",
+        "UPDATE ledger_entry SET amount_minor = amount_minor + 1 WHERE n = 1",
+    )
+    proof = await billing.prove()
+    assert not proof.proved
+    assert [(d.rule, bool(d.account), bool(d.transaction)) for d in proof.differences] == [
+        ("L1", False, True),
+        ("L5", True, False),
+    ]
+    assert {d.found.minor - d.expected.minor for d in proof.differences} == {1, -1}
+    assert await billing.findings() == ["LEDGER_DIFFERENCE"] * 2
+    await billing.prove()
+    assert (await billing.told()).count("finding.opened") == 2
+
+
+async def test_an_empty_book_is_proved(billing: Billing) -> None:
+    proof = await billing.prove()
+    assert (proof.proved, proof.entry_count, proof.last_entry) == (True, 0, 0)
+
+
+async def test_negative_credit_is_refused_by_the_database(billing: Billing) -> None:
+    await billing.issue()
+    await billing.redeem()
+    account = postings.credit_of("acme", "OMR")
+    for amount in (1, 50_001):
+        with pytest.raises(IntegrityError):
+            async with billing.daemon.daemon.db.begin() as sql:
+                balance = t.ledger_balance
+                await sql.execute(update(balance).where(balance.c.account_id == account.id).values(amount_minor=amount))
+
+
+async def test_one_key_is_one_transaction(billing: Billing) -> None:
+    work, cost = billing.daemon.daemon.work, BOOKS.house(Kind.PROMO_COST, "OMR")
+    txn = Txn(
+        "key", "test", NOON, "test", "why", (Entry(cost, omr("1")), Entry(postings.credit_of("a", "OMR"), omr("-1")))
+    )
+
+    async def post(tx: Store) -> None:
+        await tx.post(txn)
+
+    await work.again(post)
+    with pytest.raises(LostRace):
+        async with work.transaction() as tx:
+            await tx.post(txn)
+    async with work.reading() as tx:
+        assert await tx.txn("key") == txn
+        assert await tx.txn("other") is None
+    assert await billing.count("ledger_entry") == 2
+
+
+async def test_a_reversal_is_written_at_most_once(billing: Billing) -> None:
+    work, cost = billing.daemon.daemon.work, BOOKS.house(Kind.PROMO_COST, "OMR")
+    one = Txn(
+        "one", "test", NOON, "test", "why", (Entry(cost, omr("1")), Entry(postings.credit_of("a", "OMR"), omr("-1")))
+    )
+    back = Txn(
+        "back", "test", NOON, "test", "why", tuple(Entry(e.account, -e.amount) for e in one.entries), reverses=one.id
+    )
+    again = Txn("again", "test", NOON, "test", "why", back.entries, reverses=one.id)
+    async with work.transaction() as tx:
+        await tx.post(one)
+        await tx.post(back)
+    with pytest.raises(LostRace):
+        async with work.transaction() as tx:
+            await tx.post(again)
+    assert await billing.booked() == {}
+
+
+async def test_an_unknown_finding_is_not_found(billing: Billing) -> None:
+    staff = billing.staff(stubs.LedgerServiceStub)
+    assert await reason_of(staff.GetFinding(rpc.GetFindingRequest(name="findings/f-none"))) == "FINDING_NOT_FOUND"
+
+
+async def test_a_finding_can_be_read(billing: Billing) -> None:
+    await billing.issue()
+    await billing.redeem()
+    await run(billing, "UPDATE ledger_balance SET amount_minor = -1 WHERE kind = 'customer_credit'")
+    await billing.prove()
+    staff = billing.staff(stubs.LedgerServiceStub)
+    (listed,) = (await staff.ListFindings(rpc.ListFindingsRequest(reason="LEDGER_DIFFERENCE"))).findings
+    assert (await staff.GetFinding(rpc.GetFindingRequest(name=listed.name))) == listed
+    assert (listed.message, listed.subject.split("/")[0]) == (
+        "L5: -50.000 OMR expected, -0.001 OMR found", "ledgerAccounts"
+    )  # fmt: skip
+    nothing = rpc.ListFindingsRequest(account="billingAccounts/acme")
+    assert len((await staff.ListFindings(nothing)).findings) == 0

@@ -1,0 +1,159 @@
+"""What the provisioner tells moves an order exactly once."""
+
+from typing import Any
+from uuid import uuid4
+
+import nats as nats_client
+import pytest
+from catalyst.billing.v1 import resources_pb2 as pb
+from catalyst.provisioner.v1 import events_pb2 as told
+from catalyst.provisioner.v1 import resources_pb2 as provisioner
+from catalyst_testkit import eventually
+from catalyst_testkit.servers import NatsServer
+
+from .conftest import Billing, Start, state_of
+
+HOME = "sovereigns/omantel"
+ROOT = "catalyst.v1.provisioner"
+APPLY, DESTROY = provisioner.Plan.INTENT_APPLY, provisioner.Plan.INTENT_DESTROY
+
+
+class Provisioner:
+    """Tells events as the real one does."""
+
+    def __init__(self, server: NatsServer) -> None:
+        self._server = server
+
+    async def tell(self, subject: str, message: Any, event_id: str = "") -> None:
+        client = await nats_client.connect(self._server.url)
+        try:
+            headers = {"ce-id": event_id or str(uuid4())}
+            await client.jetstream().publish(f"{ROOT}.{subject}", message.SerializeToString(), headers=headers)
+        finally:
+            await client.close()
+
+    async def started(self, order: str, **fields: Any) -> None:
+        await self.tell("run.started", told.RunStarted(sovereign=HOME, order=order, intent=APPLY, **fields))
+
+    async def activated(self, order: str, event_id: str = "") -> None:
+        await self.tell("sovereign.activated", told.SovereignActivated(sovereign=HOME, order=order), event_id)
+
+    async def failed(self, order: str, *, final: bool, intent: Any = APPLY) -> None:
+        await self.tell("run.failed", told.RunFailed(sovereign=HOME, order=order, final=final, intent=intent))
+
+    async def destroyed(self, order: str) -> None:
+        await self.tell("sovereign.destroyed", told.SovereignDestroyed(sovereign=HOME, order=order))
+
+
+@pytest.fixture
+async def paid(start: Start, own_nats: NatsServer) -> Any:
+    """Billing with a Sovereign paid half by voucher, half by card, and the provisioner that tells of it."""
+    async with start(nats_url=own_nats.url) as billing:
+        await billing.issue("FOUR", minor=4000)
+        order = await billing.order(code="FOUR", sovereign=HOME)
+        yield billing, await billing.reached(order, "PAID"), Provisioner(own_nats)
+
+
+Paid = tuple[Billing, pb.Order, Provisioner]
+
+
+async def handled(billing: Billing, count: int) -> None:
+    async def check() -> bool:
+        return await billing.count("inbox") == count
+
+    await eventually(check, within=10, what=f"{count} events are handled")
+
+
+async def test_started_then_activated(paid: Paid) -> None:
+    billing, order, provisioner = paid
+    await provisioner.started(order.name)
+    await billing.reached(order, "FULFILLING", within=10)
+    await provisioner.activated(order.name)
+    await billing.reached(order, "FULFILLED", within=10)
+
+
+async def test_activated_three_times_and_started_afterwards_fulfils_once(paid: Paid) -> None:
+    billing, order, provisioner = paid
+    for _ in range(3):
+        await provisioner.activated(order.name)
+    await provisioner.started(order.name)
+    await handled(billing, 4)
+    now = await billing.get(order)
+    assert (state_of(now), now.version) == ("FULFILLED", order.version + 1)
+    assert await billing.findings() == []
+
+
+async def test_the_same_event_twice_has_one_effect(paid: Paid) -> None:
+    billing, order, provisioner = paid
+    for _ in range(2):
+        await provisioner.activated(order.name, event_id="evt-1")
+    await provisioner.started(order.name)
+    await handled(billing, 2)
+
+
+async def test_a_failure_for_good_is_refunded_once_to_where_it_came_from(paid: Paid) -> None:
+    billing, order, provisioner = paid
+    await provisioner.started(order.name)
+    await provisioner.failed(order.name, final=True)
+    await provisioner.failed(order.name, final=True)
+    await handled(billing, 3)
+    now = await billing.get(order)
+    assert (state_of(now), now.refunded.minor) == ("REFUNDED", 9000)
+    assert [(r.to_card.minor, r.to_credit.minor) for r in now.refunds] == [(5000, 4000)]
+    assert (await billing.balance()).available.minor == 4000
+    assert await billing.booked() == {"promo_cost": 4000, "customer_credit": -4000}
+    assert [s for s in await billing.told() if s in ("order.refunded", "subscription.cancelled")] == [
+        "order.refunded", "subscription.cancelled"
+    ]  # fmt: skip
+
+    async def returned() -> bool:
+        return [pb.Refund.State.Name(r.state) for r in (await billing.get(order)).refunds] == ["STATE_SUCCEEDED"]
+
+    await eventually(returned, within=5)
+    assert [row["minor"] for row in billing.provider.books.refunds.values()] == [5000]
+    assert (await billing.prove()).proved
+
+
+async def test_a_failure_that_is_not_final_changes_nothing(paid: Paid) -> None:
+    billing, order, provisioner = paid
+    await provisioner.failed(order.name, final=False)
+    await provisioner.failed(order.name, final=True, intent=DESTROY)
+    await provisioner.tell("run.started", told.RunStarted(sovereign=HOME, order=order.name, intent=DESTROY))
+    await handled(billing, 3)
+    assert state_of(await billing.get(order)) == "PAID"
+
+
+async def test_a_destroyed_sovereign_ends_its_subscription_and_can_be_ordered_again(paid: Paid) -> None:
+    billing, order, provisioner = paid
+    await provisioner.activated(order.name)
+    await provisioner.destroyed(order.name)
+    await provisioner.destroyed(order.name)
+    await handled(billing, 3)
+    assert state_of(await billing.get(order)) == "FULFILLED"
+    assert (await billing.told()).count("subscription.cancelled") == 1
+    await billing.issue("AGAIN")
+    assert state_of(await billing.order("other", code="AGAIN", sovereign=HOME)) == "PAID"
+
+
+async def test_work_on_what_is_not_paid_becomes_a_finding(paid: Paid) -> None:
+    billing, order, provisioner = paid
+    await provisioner.failed(order.name, final=True)
+    await provisioner.activated(order.name)
+    await provisioner.started("billingAccounts/acme/orders/o-none")
+    await provisioner.started("")
+    await handled(billing, 4)
+    assert sorted(await billing.findings()) == ["ORDER_NOT_PAID", "ORDER_UNKNOWN"]
+    assert state_of(await billing.get(order)) == "REFUNDED"
+
+
+async def test_all_events_replayed_twice_change_nothing_the_second_time(paid: Paid) -> None:
+    billing, order, provisioner = paid
+    for _ in range(2):
+        await provisioner.started(order.name)
+        await provisioner.activated(order.name)
+        await provisioner.destroyed(order.name)
+    await handled(billing, 6)
+    now = await billing.get(order)
+    # After the destruction the first three are history: a second start is no work on an order that is not paid.
+    assert (state_of(now), now.version) == ("FULFILLED", order.version + 3)
+    assert await billing.findings() == []

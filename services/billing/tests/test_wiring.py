@@ -1,0 +1,97 @@
+"""Settings, schema, signing key, and what the events carry."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from catalyst.billing.v1 import events_pb2
+from catalyst.catalog.v1 import resources_pb2 as catalog_pb
+from catalyst.mesh.v1.resources_pb2 import Money
+from catalyst_billing.catalog import CatalogUnavailable, to_book
+from catalyst_billing.emitted import EMITTED
+from catalyst_billing.settings import BillingSettings
+from catalyst_billing.signing import Signer
+from catalyst_billing.store import metadata
+from catalyst_mesh import Database, migrate
+from catalyst_mesh.facts import aggregate_of, version_of
+from catalyst_mesh.settings import SettingsFault
+from sqlalchemy import Connection, select
+
+from .conftest import Billing
+
+
+async def test_the_migrations_make_the_schema_of_the_code(home: Path) -> None:
+    db = await Database.open(f"sqlite+aiosqlite:///{home}/fresh.db")
+    await migrate(db, "catalyst_billing", metadata)
+
+    def differences(connection: Connection) -> list[Any]:
+        return compare_metadata(MigrationContext.configure(connection), metadata)
+
+    async with db.begin() as sql:
+        assert await sql.run_sync(differences) == []
+    await migrate(db, "catalyst_billing", metadata)
+    await db.close()
+
+
+def test_settings_that_cannot_be_are_told_together() -> None:
+    wrong = {
+        "CATALYST_BILLING_ORDER_DEADLINE_SECONDS": "60",
+        "CATALYST_BILLING_TAX_RULES": '[{"name": "VAT", "rate_bps": 99999}]',
+        "CATALYST_BILLING_NO_SUCH": "1",
+    }
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SettingsFault) as fault:
+        for name, value in wrong.items():
+            patch.setenv(name, value)
+        BillingSettings.load(argv=[])
+    assert all(name in str(fault.value) for name in wrong)
+
+
+def test_the_signing_key_is_made_once_and_read_by_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "quote.key"
+    first, second = Signer.from_file(path), Signer.from_file(path)
+    assert first(b"message") == second(b"message") != Signer(b"other")(b"message")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_price_in_another_currency_than_its_book_is_no_price() -> None:
+    odd = catalog_pb.PlanPrice(slug="m", price=Money(minor=1, currency="EUR"))
+    with pytest.raises(CatalogUnavailable, match="EUR"):
+        to_book(catalog_pb.PriceBook(number=1, currency="OMR", plans=[odd]), ())
+
+
+def test_a_metered_plan_has_rates_only_if_every_rate_is_set() -> None:
+    plan = catalog_pb.PlanPrice(slug="flexi", price=Money(currency="OMR"), metered=True)
+    set_, unset = catalog_pb.Rate(meter="meters/a", unit_price=Money(minor=1, currency="OMR")), catalog_pb.Rate()
+
+    def sold(*rates: catalog_pb.Rate) -> bool:
+        book = catalog_pb.PriceBook(number=1, currency="OMR", plans=[plan], rates=rates)
+        return to_book(book, ()).plans["flexi"].has_rates
+
+    assert [sold(), sold(set_), sold(set_, unset)] == [False, True, False]
+
+
+async def test_every_event_names_its_aggregate_and_its_version(billing: Billing) -> None:
+    await billing.issue("FOUR", minor=4000)
+    await billing.reached(await billing.order(code="FOUR", apps=["chat"], add_ons=["waf"]), "PAID")
+    outbox = metadata.tables["outbox"]
+    async with billing.daemon.daemon.db.read() as sql:
+        rows = (await sql.execute(select(outbox).order_by(outbox.c.number))).mappings().all()
+    by_name = {message.full_name: message for message in events_pb2.DESCRIPTOR.message_types_by_name.values()}
+    seen: dict[str, list[int]] = {}
+    for row in rows:
+        message = getattr(events_pb2, by_name[row["schema"]].name).FromString(row["body"])
+        assert (aggregate_of(message), version_of(message)) == (row["aggregate"], row["version"])
+        assert b"FOUR" not in row["body"], "codes never travel"
+        seen.setdefault(row["aggregate"], []).append(row["version"])
+    assert all(versions == sorted(set(versions)) for versions in seen.values()), seen
+    paid = next(events_pb2.OrderPaid.FromString(r["body"]) for r in rows if r["subject"].endswith("order.paid"))
+    assert (paid.plan, list(paid.apps), list(paid.add_ons), paid.price_book_version) == ("m", ["chat"], ["waf"], 1)
+    assert (paid.paid_by_card.minor, paid.paid_by_credit.minor, paid.currency) == (5000, 4000, "OMR")
+
+
+def test_each_event_is_the_message_that_names_its_subject() -> None:
+    for emitted in EMITTED:
+        resource, fact = emitted.subject.split(".")[3:]
+        assert hasattr(events_pb2, f"{resource.capitalize()}{fact.capitalize()}")

@@ -1,0 +1,74 @@
+"""Who may call what of the catalogue. What a caller may see is asked by the store."""
+
+from catalyst_mesh import PUBLIC, rows
+
+_SERVICES = (
+    "service:provisioner service:billing service:gateway service:continuum service:pooldomain service:environment"
+)
+_DEVELOPERS = f"org-developer org-admin sovereign-admin {_SERVICES}"
+_OWNERS = f"org-admin sovereign-admin {_SERVICES}"
+
+ACCESS = {
+    **rows(
+        "catalyst.catalog.v1.CatalogService",
+        ListBlueprints=PUBLIC,
+        GetBlueprint=PUBLIC,
+        ListVersions=PUBLIC,
+        GetVersion=PUBLIC,
+        SearchCards=PUBLIC,
+        CompareVersions=PUBLIC,
+        Closure=_DEVELOPERS,
+        Resolve=_DEVELOPERS,
+        ValidateConfig=_DEVELOPERS,
+        SelectComponents=_DEVELOPERS,
+        PlanInstall=_DEVELOPERS,
+        AdviseUpgrades=_DEVELOPERS,
+        WatchCatalog=f"org-viewer {_DEVELOPERS}",
+    ),
+    **rows(
+        "catalyst.catalog.v1.StorefrontService",
+        **dict.fromkeys(
+            (
+                "ListApps",
+                "GetApp",
+                "SearchApps",
+                "ListPlans",
+                "GetPlan",
+                "ListAddOns",
+                "GetAddOn",
+                "ListBundles",
+                "GetBundle",
+                "ListIndustries",
+                "GetIndustry",
+                "GetPriceBook",
+            ),
+            PUBLIC,
+        ),
+        **{
+            f"{verb}{kind}": "sovereign-admin"
+            for verb in ("Create", "Update", "Delete")
+            for kind in ("App", "Plan", "AddOn", "Bundle", "Industry")
+        },
+        PublishPriceBook="sovereign-admin",
+        CheckCapacity=f"org-viewer {_DEVELOPERS}",
+    ),
+    **rows(
+        "catalyst.catalog.v1.SourceService",
+        CreateSource=_OWNERS,
+        GetSource=_OWNERS,
+        ListSources=_OWNERS,
+        UpdateSource=_OWNERS,
+        DeleteSource=_OWNERS,
+        SyncSource=_OWNERS,
+        ListIssues=_OWNERS,
+        RetryIssue=_OWNERS,
+    ),
+    **rows(
+        "catalyst.catalog.v1.ModerationService",
+        YankVersion="org-admin sovereign-admin",
+        UnyankVersion="org-admin sovereign-admin",
+        DeprecateVersion="org-admin sovereign-admin",
+        QuarantineVersion="security-officer",
+        ReleaseVersion="security-officer",
+    ),
+}  # fmt: skip - reads as a table

@@ -1,0 +1,129 @@
+"""The composition root of the catalogue."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+from catalyst.catalog.v1 import service_pb2_grpc
+from catalyst_mesh import (
+    Bus,
+    ChassisMetrics,
+    Daemon,
+    Database,
+    Leases,
+    PluginHost,
+    Sealer,
+    Service,
+    Work,
+    main,
+    migrate,
+)
+from catalyst_mesh.plugins import plugin_context
+from prometheus_client import CollectorRegistry
+
+from . import seed
+from .access import ACCESS
+from .domain.sources import Scope, Source, configured
+from .events import EMITTED
+from .rpc.catalog import CatalogService
+from .rpc.sources import SourceService
+from .rpc.storefront import StorefrontService
+from .settings import CatalogSettings
+from .store import Pictures, Store, metadata
+from .workers.synchroniser import KIND, Synchroniser
+
+PACKAGE = "catalyst.catalog.v1"
+PUBLIC = "public"
+
+
+async def compose(settings: CatalogSettings) -> Daemon:
+    """Wire the catalogue."""
+    db = await Database.open(settings.database_url)
+    await migrate(db, "catalyst_catalog", metadata)
+    metrics = ChassisMetrics(CollectorRegistry())
+    sealer = Sealer.from_file(settings.data_folder / "seal.key")
+    work = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer)
+    host = PluginHost(kinds=[KIND], metrics=metrics)
+    host.load(plugin_context(settings.data_folder), settings.plugins)
+    await seed.plant(work, seed.storefront_rows())
+    for source in sources_of(settings):
+        await configure(work, source)
+    pictures = Pictures(work, seed.families(settings.blueprints))
+    synchroniser = Synchroniser(work=work, plugins=host, leases=Leases(db, metadata))
+    return Daemon(
+        "catalog",
+        settings,
+        db,
+        metadata,
+        work,
+        services=[
+            Service(
+                CatalogService(pictures, solver_seconds=settings.solver_seconds),
+                service_pb2_grpc.add_CatalogServiceServicer_to_server,
+                f"{PACKAGE}.CatalogService",
+            ),
+            Service(
+                StorefrontService(work, pictures),
+                service_pb2_grpc.add_StorefrontServiceServicer_to_server,
+                f"{PACKAGE}.StorefrontService",
+            ),
+            Service(
+                SourceService(work, host, synchroniser.wake),
+                service_pb2_grpc.add_SourceServiceServicer_to_server,
+                f"{PACKAGE}.SourceService",
+            ),
+            Service(
+                service_pb2_grpc.ModerationServiceServicer(),
+                service_pb2_grpc.add_ModerationServiceServicer_to_server,
+                f"{PACKAGE}.ModerationService",
+            ),
+        ],
+        access=ACCESS,
+        metrics=metrics,
+        plugins=host,
+        bus=Bus(settings.nats_url, "catalog", settings.nats_token.get_secret_value()),
+        workers=[synchroniser],
+        checks={"catalogue": _was_read(work)},
+    )
+
+
+def _was_read(work: Work[Store]) -> Callable[[], Awaitable[bool]]:
+    """Ready once the public Blueprints were read, or could not be: until then everything would seem unknown."""
+
+    async def check() -> bool:
+        async with work.reading() as tx:
+            source = await tx.source(PUBLIC)
+        return source is not None and source.observed > 0
+
+    return check
+
+
+def sources_of(settings: CatalogSettings) -> list[Source]:
+    """The sources that the settings name: the public one, and a private one per Organization."""
+    interval = timedelta(seconds=settings.sync_interval)
+    public = Source(PUBLIC, "directory", Scope.PUBLIC, _folder(settings.blueprints), interval=interval)
+    private = [
+        Source(f"org-{org}", "directory", Scope.ORGANIZATION, _folder(folder), organization=org, interval=interval)
+        for org, folder in sorted(settings.organization_folders.items())
+    ]
+    return [public, *private]
+
+
+async def configure(work: Work[Store], wanted: Source) -> None:
+    """Bring a configured source into the database; one that stands so already is not touched."""
+
+    async def step(tx: Store) -> None:
+        changed = configured(await tx.source(wanted.id, lock=True), wanted)
+        if changed is not None:
+            await tx.save(changed)
+
+    await work.again(step)
+
+
+def _folder(path: Path) -> dict[str, str]:
+    return {"folder": str(path.resolve())}
+
+
+def start() -> None:
+    """Run the daemon with the settings of the environment."""
+    main("catalog", CatalogSettings.load(), compose)

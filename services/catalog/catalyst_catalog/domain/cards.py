@@ -1,0 +1,131 @@
+"""Cards and the search over them. The user's words are only ever compared, never a pattern."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .manifest_parts import Visibility
+from .universe import Release, State
+
+LONGEST_QUERY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a card must have: any of the categories, any of the families, all of the tags. Empty admits everything."""
+
+    q: str = ""
+    categories: frozenset[str] = frozenset()
+    families: frozenset[str] = frozenset()
+    tags: frozenset[str] = frozenset()
+    layer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Cards in order, and how many of them have which category, family, tag and layer."""
+
+    cards: tuple[Release, ...]
+    facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Values by falling count, then by value."""
+    keys: tuple[tuple[Any, ...], ...] = ()
+    """What each card was sorted by: a place in the list that stays one when others come and go."""
+
+    def after(self, key: Sequence[Any] | None, *, falling: bool = False) -> int:
+        """Index of the first card behind `key`."""
+        if key is None:
+            return 0
+        last = tuple(key)
+        return sum(1 for own in self.keys if (own >= last if falling else own <= last))
+
+
+def search(heads: Iterable[Release], wanted: Filter, *, order: str = "rank", falling: bool = False) -> Found:
+    """The cards that fit, best first: a word found in the name, title, tags, tagline, summary, in this order.
+
+    heads   one release per Blueprint
+    order   `rank`, `name` or `title`
+    """
+    words = fold(wanted.q).split()
+    scored = [
+        ((_ORDERS[order](rank, release), release.name, release.owner_org), release)
+        for release in heads
+        if _is_in_grid(release, wanted.q) and _fits(release, wanted) and (rank := _rank(release, words)) is not None
+    ]
+    scored.sort(key=lambda entry: entry[0], reverse=falling)
+    cards = tuple(release for _, release in scored)
+    return Found(cards, _facets(cards), tuple(key for key, _ in scored))
+
+
+_ORDERS: Mapping[str, Callable[[int, Release], Any]] = {
+    "rank": lambda rank, release: rank,
+    "name": lambda rank, release: release.name,
+    "title": lambda rank, release: fold(release.manifest.spec.card.title),
+}
+
+
+def fold(text: str) -> str:
+    """Lower case without accents."""
+    plain = unicodedata.normalize("NFKD", text)
+    return "".join(sign for sign in plain if not unicodedata.combining(sign)).casefold()
+
+
+def notices(release: Release) -> tuple[str, ...]:
+    """What a card warns about: `planned`, `deferred`, `deprecated`, `yanked`."""
+    status = release.manifest.spec.status.value
+    told = [status] if status != "released" else []
+    return tuple(told + ([release.state.name.lower()] if release.state is not State.VERIFIED else []))
+
+
+def _is_in_grid(release: Release, q: str) -> bool:
+    visibility = release.manifest.spec.visibility
+    if visibility is Visibility.UNLISTED:
+        return fold(q.strip()) in {release.name, release.name.removeprefix("bp-")}
+    return True  # private ones are in the universe of their owner only
+
+
+def _fits(release: Release, wanted: Filter) -> bool:
+    spec = release.manifest.spec
+    return (
+        _admits(wanted.categories, [spec.card.category or ""])
+        and _admits(wanted.families, [release.family])
+        and wanted.tags.issubset(spec.card.tags)
+        and (not wanted.layer or spec.layer.value == wanted.layer)
+    )
+
+
+def _admits(wanted: frozenset[str], has: Collection[str]) -> bool:
+    return not wanted or not wanted.isdisjoint(has)
+
+
+def _rank(release: Release, words: list[str]) -> int | None:
+    """The worst place in which a word was found; None if one was found nowhere."""
+    places = [_place(release, word) for word in words]
+    return None if None in places else max((place for place in places if place is not None), default=0)
+
+
+def _place(release: Release, word: str) -> int | None:
+    card = release.manifest.spec.card
+    texts = (release.name.removeprefix("bp-") + " " + release.name, card.title, " ".join(card.tags), card.tagline)
+    for place, text in enumerate((*texts, card.summary)):
+        if any(part.startswith(word) for part in _parts(text)):
+            return place
+    return None
+
+
+def _parts(text: str) -> list[str]:
+    """Words of a text; `cert-manager` is found by `cert`, by `manager` and by itself."""
+    whole = fold(text).split()
+    return whole + [part for word in whole for part in word.replace("/", "-").split("-")]
+
+
+def _facets(cards: Iterable[Release]) -> dict[str, dict[str, int]]:
+    counts: dict[str, Counter[str]] = {name: Counter() for name in ("category", "family", "tag", "layer")}
+    for release in cards:
+        spec = release.manifest.spec
+        counts["category"].update([spec.card.category] if spec.card.category else [])
+        counts["family"].update([release.family] if release.family else [])
+        counts["tag"].update(spec.card.tags)
+        counts["layer"].update([spec.layer.value])
+    return {n: dict(sorted(c.items(), key=lambda entry: (-entry[1], entry[0]))) for n, c in counts.items()}

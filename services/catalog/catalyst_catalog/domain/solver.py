@@ -1,0 +1,152 @@
+"""A wish resolves to exactly one version of everything that it needs, or to the reason why it cannot.
+
+Invariants
+  one version  a Blueprint has one version per answer;
+  same bytes   the answer does not depend on the order of roots or of rows, nor on Blueprints that nobody asked for;
+  soft pins    what is installed stays as it is unless a demand or `update` says otherwise, and never goes down unasked;
+  bounded      the search ends with an answer, an explanation or SOLVER_BUDGET.
+
+The search itself is resolvelib's; what it is told stands in `provider`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from resolvelib import BaseReporter, ResolutionImpossible, ResolutionTooDeep, Resolver
+
+from .conflicts import explain
+from .provider import Demand, Pick, Policy, Provider, Root
+from .refusals import BlueprintNotFound, LockedVersionQuarantined, NoMatch, NotReleased, SolverBudget
+from .universe import Release, State, Universe
+
+MOST_ROUNDS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """One node of the answer."""
+
+    release: Release
+    config: Mapping[str, Any]
+    parents: tuple[tuple[str, str], ...]
+    """Who needs it, each with the alias by which the parent knows it; the caller is ''."""
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Everything chosen, sorted by name."""
+
+    roots: tuple[Root, ...]
+    chosen: tuple[Chosen, ...]
+
+
+def solve(
+    universe: Universe,
+    roots: Iterable[Root],
+    policy: Policy | None = None,
+    *,
+    out_of_time: Callable[[], bool] = lambda: False,
+    most_rounds: int = MOST_ROUNDS,
+) -> Solution:
+    """Choose versions for `roots` and all their needs.
+
+    Raises BlueprintNotFound, NotReleased, NoMatch, RangeInvalid for a root; Unsatisfiable with the tree of demands;
+    ValuesConflict; SolverBudget; WhenTypeMismatch.
+    """
+    wished = tuple(sorted(roots, key=lambda root: (root.name, root.range)))
+    provider = Provider(universe, wished, policy or Policy())
+    demands = [Demand(root.name, root.range, explicit=True) for root in wished]
+    _check_lock(universe, provider.policy)
+    for root in wished:
+        _check_root(universe, root, provider)
+    watch = _Watch(out_of_time)
+    try:
+        result = Resolver(provider, watch).resolve(demands, max_rounds=most_rounds)
+    except ResolutionImpossible as error:
+        if provider.values_conflict is not None:
+            raise provider.values_conflict from error
+        names = {cause.requirement.name for cause in error.causes}
+        raise explain(universe, wished, names, provider.follow, provider.why_out) from error
+    except (ResolutionTooDeep, _OutOfTime) as error:
+        raise _budget(watch, universe, wished, provider) from error
+    return _solution(wished, provider, result.mapping)
+
+
+def _check_root(universe: Universe, root: Root, provider: Provider) -> None:
+    releases = universe.releases(root.name)
+    if not releases:
+        raise BlueprintNotFound(blueprint=root.name)
+    matching = universe.matching(root.name, root.range)
+    if all(one.is_planned for one in releases):
+        raise NotReleased(blueprint=root.name)
+    if not any(one.version in matching and provider.why_out(one) is None for one in releases):
+        raise NoMatch(blueprint=root.name, range=root.range)
+
+
+def _check_lock(universe: Universe, policy: Policy) -> None:
+    """What is locked and no longer trusted blocks everything: silently choosing another would hide it."""
+    for name in sorted(policy.locked - policy.update):
+        for one in universe.releases(name):
+            if one.version == policy.installed.get(name) and one.state is State.QUARANTINED:
+                raise LockedVersionQuarantined(blueprint=name, version=one.version, why=one.state_reason or "unknown")
+
+
+def _solution(roots: tuple[Root, ...], provider: Provider, picks: Mapping[str, Pick]) -> Solution:
+    parents: dict[str, set[tuple[str, str]]] = {name: set() for name in picks}
+    needs: dict[str, set[str]] = {name: set() for name in picks}
+    for root in roots:
+        parents[root.name].add(("", ""))
+    for pick in picks.values():
+        for demand in provider.get_dependencies(pick):
+            assert demand.edge is not None
+            parents[demand.name].add((pick.name, demand.edge.alias))
+            needs[pick.name].add(demand.name)
+    reachable = _reachable([root.name for root in roots], needs)
+    chosen = tuple(
+        Chosen(pick.release, provider.config(pick), _kept(parents[name], reachable), tuple(sorted(needs[name])))
+        for name, pick in sorted(picks.items())
+        if name in reachable
+    )
+    return Solution(roots, chosen)
+
+
+def _reachable(roots: Sequence[str], needs: Mapping[str, set[str]]) -> set[str]:
+    seen, open_names = set(roots), list(roots)
+    while open_names:
+        for need in needs[open_names.pop()] - seen:
+            seen.add(need)
+            open_names.append(need)
+    return seen
+
+
+def _kept(parents: set[tuple[str, str]], reachable: set[str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, alias) for name, alias in parents if not name or name in reachable))
+
+
+class _OutOfTime(Exception):
+    pass
+
+
+class _Watch(BaseReporter[Demand, Pick, str]):
+    """Ends a search that takes too long, and remembers what it quarrelled about."""
+
+    def __init__(self, out_of_time: Callable[[], bool]) -> None:
+        self._out_of_time = out_of_time
+        self.contested: Counter[str] = Counter()
+
+    def starting_round(self, index: int) -> None:
+        if self._out_of_time():
+            raise _OutOfTime
+
+    def resolving_conflicts(self, causes: Any) -> None:
+        self.contested.update(cause.requirement.name for cause in causes)
+
+
+def _budget(watch: _Watch, universe: Universe, roots: Sequence[Root], provider: Provider) -> SolverBudget:
+    most = min(watch.contested, key=lambda name: (-watch.contested[name], name), default="")
+    told = explain(universe, roots, {most}, provider.follow, provider.why_out) if most else None
+    demands = ", ".join(f"{d.range} by {d.by}" for c in told.contested for d in c.demands) if told else "nothing twice"
+    return SolverBudget(blueprint=most or "none", demands=demands)

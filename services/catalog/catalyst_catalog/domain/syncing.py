@@ -1,0 +1,343 @@
+"""What a sync of a source decides.
+
+Invariants
+  one result     an item, its version and its issues are settled together, and only then is its digest remembered;
+  alone          an item that fails never keeps another from being published;
+  quiet          a sync that finds what it knows writes nothing and tells nothing;
+  first come     a name belongs to the source of the lowest priority that has it; a later claim is quarantined.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from catalyst_sdk import Decision
+
+from .closure import find_cycle
+from .importer import Change
+from .inspection import Finding, Inspected
+from .manifest import Manifest
+from .manifest_parts import Visibility
+from .ranges import newest_first
+from .sources import (
+    Blueprint,
+    BlueprintOrphaned,
+    BlueprintUpdated,
+    Issue,
+    IssueClosed,
+    IssueOpened,
+    Item,
+    Scope,
+    Source,
+    SourceSynced,
+)
+from .universe import State
+from .versions import Version, VersionPublished, VersionQuarantined, digest_changed, moved
+
+ORPHAN_AFTER_SYNCS = 3
+ORPHAN_AFTER = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """An item whose bytes are new: what inspection made of them."""
+
+    path: str
+    digest: str
+    inspected: Inspected | None = None
+    findings: tuple[Finding, ...] = ()
+    fetched: bool = True
+    """False: the bytes could not be had, so the item is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the database holds about a source, and about every name."""
+
+    source: Source
+    items: Mapping[str, Item] = field(default_factory=dict)
+    issues: Mapping[tuple[str, str, str], Issue] = field(default_factory=dict)
+    versions: Mapping[tuple[str, str, str], Version] = field(default_factory=dict)
+    """By owner, name and version."""
+    blueprints: Mapping[tuple[str, str], Blueprint] = field(default_factory=dict)
+    """By owner and name."""
+    catalog_revision: int = 0
+    needs: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    """The graph of newest versions, against which circles are found."""
+
+
+@dataclass(slots=True)
+class Settled:
+    """Rows to write. `is_empty`: the sync found what was known."""
+
+    source: Source
+    catalog_revision: int
+    items: list[Item] = field(default_factory=list)
+    versions: list[Version] = field(default_factory=list)
+    blueprints: list[Blueprint] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+    healed: list[Issue] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.items or self.versions or self.blueprints or self.issues or self.healed)
+
+    @property
+    def changes_catalogue(self) -> bool:
+        """Whether answers about Blueprints differ afterwards."""
+        return bool(self.versions or self.blueprints)
+
+
+def settle(known: Known, sightings: Iterable[Sighting], present: Iterable[str], now: datetime) -> Decision[Settled]:
+    """What a sync leads to.
+
+    sightings   items whose digest differs from the known one, inspected
+    present     paths of all items that the source shows
+    """
+    settling = _Settling(known, now)
+    for sighting in sorted(sightings, key=lambda s: s.path):
+        settling.take(sighting)
+    settling.miss(set(present))
+    return settling.decision()
+
+
+class _Settling:
+    """One sync, item by item, over what is known."""
+
+    def __init__(self, known: Known, now: datetime) -> None:
+        self._known = known
+        self._now = now
+        self._revision = known.catalog_revision + 1
+        self._rows = Settled(known.source, known.catalog_revision)
+        self._facts: list[object] = []
+        self._touched: dict[tuple[str, str], Blueprint] = {}
+        self._listed = 0
+        self._versions = dict(known.versions)
+        self._blueprints = dict(known.blueprints)
+        self._needs = {name: set(needs) for name, needs in known.needs.items()}
+        self._owner = known.source.organization if known.source.scope is Scope.ORGANIZATION else ""
+
+    def take(self, seen: Sighting) -> None:
+        """Settle one item whose bytes are new."""
+        findings, outcome = seen.findings, State.REJECTED
+        if seen.inspected is not None:
+            findings, outcome = self._publish(seen, seen.inspected)
+        if not seen.fetched:
+            outcome = State.PENDING
+        # A digest is remembered with its result only; an item that is still pending is taken again.
+        digest = "" if outcome is State.PENDING else seen.digest
+        item = Item(self._known.source.id, seen.path, digest, outcome)
+        if item != self._known.items.get(seen.path):
+            self._rows.items.append(item)
+        self._report(seen.path, findings)
+
+    def miss(self, present: set[str]) -> None:
+        """Count the items that the source no longer shows; after three syncs or a day they are orphans."""
+        self._listed = len(present)
+        for path, item in sorted(self._known.items.items()):
+            if path not in present:
+                self._missed(item)
+            elif item.missed and not any(row.path == path for row in self._rows.items):
+                self._rows.items.append(replace(item, missed=0, missing_since=None))
+                self._adopt(path)
+
+    def decision(self) -> Decision[Settled]:
+        """The rows, and the facts in the order in which they came about."""
+        rows, source = self._rows, self._known.source
+        rows.blueprints = [self._touched[key] for key in sorted(self._touched)]
+        is_answered = source.observed == source.wished and not source.condition
+        if rows.is_empty and is_answered:
+            return Decision(rows)
+        if rows.changes_catalogue:
+            rows.catalog_revision = self._revision
+        rows.source = replace(
+            source,
+            condition="",
+            message="",
+            synced_at=self._now,
+            since=source.since or self._now,
+            observed=source.wished,
+            revision=source.revision + 1,
+        )
+        self._facts += [self._told(key, blueprint) for key, blueprint in sorted(self._touched.items())]
+        return Decision(rows, (*self._facts, self._synced()))
+
+    def _synced(self) -> SourceSynced:
+        def count(fact: type) -> int:
+            return sum(isinstance(told, fact) for told in self._facts)
+
+        return SourceSynced(
+            self._rows.source,
+            self._listed,
+            published=count(VersionPublished),
+            issues=count(IssueOpened),
+            orphaned=count(BlueprintOrphaned),
+        )
+
+    def _publish(self, seen: Sighting, inspected: Inspected) -> tuple[tuple[Finding, ...], State]:
+        checked = inspected.manifest
+        version = checked.spec.version or ""
+        known = self._versions.get((self._owner, checked.name, version))
+        if known is not None and version and known.digest != seen.digest:
+            return self._quarantine_changed(known)
+        if clash := self._clash(checked.name):
+            refused = self._version(seen, inspected, State.QUARANTINED, clash.reason, known)
+            self._save(refused)
+            self._facts.append(VersionQuarantined(refused, self._revision))
+            return (clash,), State.QUARANTINED
+        if circle := self._circle(checked):
+            return (circle,), State.REJECTED
+        if known is None or not version:
+            fresh = self._version(seen, inspected, State.VERIFIED, "", known)
+            self._save(fresh)
+            self._facts.append(VersionPublished(fresh, self._revision))
+            self._head(checked, version)
+        return (), (self._versions[self._owner, checked.name, version]).state
+
+    def _quarantine_changed(self, known: Version) -> tuple[tuple[Finding, ...], State]:
+        """Other bytes under a published version: the known bytes stay, and nobody installs them anew."""
+        if known.state is not State.QUARANTINED:
+            broken = moved(known, State.QUARANTINED, "DIGEST_CHANGED", self._now)
+            self._save(broken)
+            self._facts.append(VersionQuarantined(broken, self._revision))
+        return (digest_changed(known),), State.QUARANTINED
+
+    def _clash(self, name: str) -> Finding | None:
+        """Whether an earlier source owns the name: a private Blueprint never stands in for a public one."""
+        mine = self._known.source
+        public = self._blueprints.get(("", name))
+        owned = public is not None and public.source != mine.id and public.priority <= mine.scope.value
+        if not owned:
+            return None
+        return Finding("verify", "NAME_CLASH", f"{name} belongs to another source", "metadata.name")
+
+    def _circle(self, checked: Manifest) -> Finding | None:
+        needs = {edge.blueprint for edge in checked.spec.depends}
+        circle = find_cycle(_around({**self._needs, checked.name: needs}, checked.name))
+        if circle is None:
+            self._needs[checked.name] = needs
+            return None
+        return Finding("validate", "DEPENDENCY_CYCLE", " > ".join(circle), "spec.depends")
+
+    def _version(
+        self, seen: Sighting, inspected: Inspected, state: State, reason: str, known: Version | None
+    ) -> Version:
+        checked = inspected.manifest
+        return Version(
+            blueprint=checked.name,
+            owner_org=self._owner,
+            version=checked.spec.version or "",
+            digest=seen.digest,
+            source=self._known.source.id,
+            path=seen.path,
+            state=state,
+            reason=reason,
+            document=checked.as_document(),
+            changes=tuple(map(_as_row, inspected.changes)),
+            warnings=tuple({"reason": w.reason, "message": w.message, "field": w.field} for w in inspected.warnings),
+            published_at=known.published_at if known else self._now,
+            state_since=self._now,
+            revision=known.revision + 1 if known else 1,
+        )
+
+    def _save(self, version: Version) -> None:
+        self._versions[version.owner_org, version.blueprint, version.version] = version
+        self._rows.versions.append(version)
+
+    def _head(self, checked: Manifest, version: str) -> None:
+        """The Blueprint's own row follows its newest version."""
+        source, key = self._known.source, (self._owner, checked.name)
+        known = self._blueprints.get(key)
+        newest = _newer(known.newest if known else "", version)
+        # What an Organization's source brings is that Organization's alone, whatever the manifest says.
+        visibility = Visibility.PRIVATE if self._owner else checked.spec.visibility
+        if known is not None and version != newest:
+            visibility = known.visibility
+        priority = source.scope.value
+        self._touch(Blueprint(checked.name, self._owner, source.id, priority, newest, visibility, None, 0))
+
+    def _touch(self, changed: Blueprint) -> None:
+        """Remember a changed Blueprint; however often it changes in one sync, its revision grows by one."""
+        key = changed.owner_org, changed.name
+        before = self._known.blueprints.get(key)
+        self._blueprints[key] = replace(changed, revision=before.revision + 1 if before else 1)
+        self._touched[key] = self._blueprints[key]
+
+    def _told(self, key: tuple[str, str], blueprint: Blueprint) -> BlueprintUpdated | BlueprintOrphaned:
+        before = self._known.blueprints.get(key)
+        is_new_orphan = blueprint.orphaned_at is not None and before is not None and before.orphaned_at is None
+        return (BlueprintOrphaned if is_new_orphan else BlueprintUpdated)(blueprint, self._revision)
+
+    def _report(self, ref: str, findings: tuple[Finding, ...]) -> None:
+        standing = {key: issue for key, issue in self._known.issues.items() if key[0] == ref}
+        for finding in findings:
+            known = standing.pop((ref, finding.stage, finding.reason), None)
+            if known is None:
+                issue = Issue(self._known.source.id, ref, finding, self._now, self._now)
+                self._facts.append(IssueOpened(issue))
+            else:
+                issue = replace(known, finding=finding, last_seen=self._now, attempts=known.attempts + 1)
+            self._rows.issues.append(issue)
+        self._heal(standing.values())
+
+    def _heal(self, issues: Iterable[Issue]) -> None:
+        for issue in issues:
+            self._rows.healed.append(issue)
+            self._facts.append(IssueClosed(issue))
+
+    def _missed(self, item: Item) -> None:
+        since = item.missing_since or self._now
+        was_orphan = _is_orphan(item, self._now)
+        if was_orphan and item.missed > ORPHAN_AFTER_SYNCS:
+            return
+        later = replace(item, missed=item.missed + 1, missing_since=since)
+        self._rows.items.append(later)
+        if not _is_orphan(later, self._now):
+            return
+        self._rows.items[-1] = replace(later, missed=ORPHAN_AFTER_SYNCS + 1)
+        self._heal([i for i in self._known.issues.values() if i.ref == item.path])
+        for key in self._owned_by(item.path):
+            self._orphan(key)
+
+    def _owned_by(self, path: str) -> list[tuple[str, str]]:
+        source = self._known.source.id
+        keys = {(v.owner_org, v.blueprint) for v in self._versions.values() if (v.source, v.path) == (source, path)}
+        return sorted(key for key in keys if key in self._blueprints and self._blueprints[key].source == source)
+
+    def _orphan(self, key: tuple[str, str]) -> None:
+        known = self._blueprints[key]
+        if known.orphaned_at is None:
+            self._touch(replace(known, orphaned_at=self._now))
+
+    def _adopt(self, path: str) -> None:
+        """An item that is back is no orphan."""
+        for key in self._owned_by(path):
+            if self._blueprints[key].orphaned_at is not None:
+                self._touch(replace(self._blueprints[key], orphaned_at=None))
+
+
+def _is_orphan(item: Item, now: datetime) -> bool:
+    old = item.missing_since is not None and now - item.missing_since >= ORPHAN_AFTER
+    return item.missed >= ORPHAN_AFTER_SYNCS or old
+
+
+def _around(needs: Mapping[str, Iterable[str]], start: str) -> dict[str, set[str]]:
+    """The part of the graph that can be reached from `start`: a circle through it lies in there."""
+    reached: dict[str, set[str]] = {}
+    open_names = [start]
+    while open_names:
+        name = open_names.pop()
+        if name not in reached and name in needs:
+            reached[name] = set(needs[name])
+            open_names.extend(reached[name])
+    return reached
+
+
+def _newer(known: str, fresh: str) -> str:
+    present = [version for version in (known, fresh) if version]
+    return newest_first(present)[0] if present else ""
+
+
+def _as_row(change: Change) -> dict[str, Any]:
+    return {"path": change.path, "from": change.before, "to": change.after, "rule": change.rule}

@@ -1,0 +1,166 @@
+"""What can be chosen from: every version that one caller may see, indexed by name, newest first.
+
+A universe is a picture of one catalogue revision for one viewer. The solver, the closure, the selection and the cards
+read it; nothing in it changes.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+from . import ranges
+from .manifest import Manifest, seconds
+from .manifest_parts import Status, Tier
+
+
+class State(Enum):
+    """Where a version stands; exactly one at a time (`versions` has the moves)."""
+
+    PENDING = "PENDING"
+    VERIFIED = "VERIFIED"
+    DEPRECATED = "DEPRECATED"
+    YANKED = "YANKED"
+    QUARANTINED = "QUARANTINED"
+    REJECTED = "REJECTED"
+
+
+OFFERED = frozenset({State.VERIFIED, State.DEPRECATED})
+"""States whose versions new installs may choose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One need of a version."""
+
+    blueprint: str
+    range: str
+    alias: str
+    when: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One version of a Blueprint, as far as questions about needs are concerned. Planned ones have version ''."""
+
+    name: str
+    version: str
+    digest: str
+    source: str
+    state: State
+    manifest: Manifest
+    edges: tuple[Edge, ...]
+    owner_org: str = ""
+    state_reason: str = ""
+
+    @property
+    def is_planned(self) -> bool:
+        return self.manifest.spec.status is Status.PLANNED
+
+    @property
+    def is_opt_in(self) -> bool:
+        return self.manifest.is_opt_in
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether a new install may choose it."""
+        return self.state in OFFERED and not self.is_planned
+
+    @property
+    def family(self) -> str:
+        return self.manifest.spec.family or ""
+
+    @property
+    def tier(self) -> Tier:
+        return self.manifest.spec.tier
+
+    @property
+    def namespace(self) -> str:
+        return self.manifest.namespace
+
+    @property
+    def install_timeout(self) -> int:
+        """Seconds."""
+        return seconds(self.manifest.spec.install_timeout)
+
+    @property
+    def resource(self) -> str:
+        """`blueprints/bp-x`, or `organizations/acme/blueprints/bp-x` for a private one."""
+        return resource(self.name, self.owner_org)
+
+
+def resource(name: str, owner_org: str = "") -> str:
+    """Resource name of a Blueprint."""
+    return f"organizations/{owner_org}/blueprints/{name}" if owner_org else f"blueprints/{name}"
+
+
+def release(
+    checked: Manifest,
+    *,
+    digest: str,
+    source: str,
+    state: State = State.VERIFIED,
+    owner_org: str = "",
+    state_reason: str = "",
+) -> Release:
+    """A release from its manifest."""
+    edges = tuple(
+        Edge(edge.blueprint, edge.version, edge.known_as, edge.when or "", edge.values) for edge in checked.spec.depends
+    )
+    version = checked.spec.version or ""
+    return Release(checked.name, version, digest, source, state, checked, edges, owner_org, state_reason)
+
+
+class Universe:
+    """Releases by name, newest first."""
+
+    def __init__(self, releases: Iterable[Release], revision: int = 0) -> None:
+        self.revision = revision
+        grouped: dict[str, list[Release]] = {}
+        for one in releases:
+            grouped.setdefault(one.name, []).append(one)
+        self._releases = {name: tuple(_newest_first(grouped[name])) for name in sorted(grouped)}
+        self._matching: dict[tuple[str, str], frozenset[str]] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._releases
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, sorted."""
+        return tuple(self._releases)
+
+    def releases(self, name: str) -> tuple[Release, ...]:
+        """Every version of `name`, newest first; empty for an unknown name."""
+        return self._releases.get(name, ())
+
+    def matching(self, name: str, text: str) -> frozenset[str]:
+        """The versions of `name` in range `text`. Raises RangeInvalid."""
+        key = name, text
+        found = self._matching.get(key)
+        if found is None:
+            versions = (r.version for r in self.releases(name) if not r.is_planned)
+            found = self._matching[key] = frozenset(v for v in versions if ranges.matches(text, v))
+        return found
+
+    def newest(self, name: str, text: str = "*") -> Release | None:
+        """The newest offered version in range `text`, else the planned one, else None."""
+        offered = [r for r in self.releases(name) if r.is_offered]
+        if not offered:
+            return next((r for r in self.releases(name) if r.is_planned), None)
+        wanted = self.matching(name, text)
+        return next((r for r in offered if text == "*" or r.version in wanted), None)
+
+    @cached_property
+    def heads(self) -> dict[str, Release]:
+        """The release that stands for each Blueprint: the newest offered one, else the newest at all."""
+        return {name: self.newest(name) or self.releases(name)[0] for name in self.names}
+
+
+def _newest_first(releases: list[Release]) -> list[Release]:
+    planned = [r for r in releases if not r.version]
+    released = [r for r in releases if r.version]
+    released.sort(key=lambda r: ranges.version(r.version).precedence_key, reverse=True)
+    return released + planned

@@ -1,0 +1,243 @@
+"""CatalogService: what can be installed, and what it needs. Everything here reads."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import Any
+
+from catalyst.catalog.v1 import resources_pb2 as pb
+from catalyst.catalog.v1 import service_pb2 as rpc
+from catalyst.catalog.v1 import service_pb2_grpc
+from catalyst_mesh import Page, caller
+from catalyst_mesh.calls import ANONYMOUS
+from catalyst_mesh.protos import Context
+
+from ..domain import closure, config_schema, locks, ranges, solver
+from ..domain.cards import Filter, search
+from ..domain.refusals import CapabilityMissing, NoMatch, VersionNotFound
+from ..domain.selection import Components, Selected
+from ..domain.universe import OFFERED, Release, State
+from ..store import Picture, Pictures, Viewer
+from . import blueprints, solving
+from .words import LAYERS, STATES, refuse, split
+
+_LAYER_WORDS = {number: layer.value for layer, number in LAYERS.items()}
+
+
+class CatalogService(service_pb2_grpc.CatalogServiceServicer):
+    """Answers from pictures of the catalogue; nothing here waits for the outside world."""
+
+    def __init__(self, pictures: Pictures, *, solver_seconds: float) -> None:
+        self._pictures = pictures
+        self._solver_seconds = solver_seconds
+
+    async def ListBlueprints(self, request: rpc.ListBlueprintsRequest, context: Context) -> rpc.ListBlueprintsResponse:
+        org = request.parent.removeprefix("organizations/")
+        picture = await self._picture([org])
+        page = Page.of(request.page_size, request.page_token, _who(), request.parent, request.layer, request.family)
+        rows = [
+            head
+            for head in picture.universe.heads.values()
+            if head.owner_org == org and _is_listed(head) and _fits(head, request) and head.name > (page.after or "")
+        ]
+        cut = page.cut(rows, key=lambda head: head.name)
+        return rpc.ListBlueprintsResponse(
+            blueprints=[blueprints.to_blueprint(picture, head) for head in cut.rows],
+            next_page_token=cut.next_page_token,
+        )
+
+    async def GetBlueprint(self, request: rpc.GetBlueprintRequest, context: Context) -> pb.Blueprint:
+        owner, name = split(request.name)
+        picture = await self._picture([owner])
+        return blueprints.to_blueprint(picture, picture.head(owner, name), whole=True)
+
+    async def ListVersions(self, request: rpc.ListVersionsRequest, context: Context) -> rpc.ListVersionsResponse:
+        owner, name = split(request.parent)
+        picture = await self._picture([owner])
+        picture.head(owner, name)
+        states = set(request.states) or {STATES[state] for state in OFFERED}
+        found = [one for one in _released(picture, name) if STATES[picture.record(one)[0].state] in states]
+        page = Page.of(request.page_size, request.page_token, _who(), request.parent, sorted(states))
+        cut = page.cut(_after(found, page.after), key=lambda one: one.version)
+        return rpc.ListVersionsResponse(
+            versions=[blueprints.to_version(picture, one) for one in cut.rows], next_page_token=cut.next_page_token
+        )
+
+    async def GetVersion(self, request: rpc.GetVersionRequest, context: Context) -> pb.BlueprintVersion:
+        parent, _, wanted = request.name.partition("/versions/")
+        owner, name = split(parent)
+        picture = await self._picture([owner])
+        picture.head(owner, name)
+        return blueprints.to_version(picture, _version(picture, name, wanted), whole=True)
+
+    async def SearchCards(self, request: rpc.SearchCardsRequest, context: Context) -> rpc.SearchCardsResponse:
+        picture = await self._picture(sorted(caller().organizations))
+        order, _, falling = (request.order_by or "rank").partition(" ")
+        wanted = _filter(request)
+        found = search(picture.universe.heads.values(), wanted, order=order, falling=bool(falling))
+        page = Page.of(request.page_size, request.page_token, _who(), wanted, request.order_by)
+        start = found.after(page.after, falling=bool(falling))
+        cut = page.cut(list(zip(found.cards, found.keys, strict=True))[start:], key=lambda entry: entry[1])
+        return rpc.SearchCardsResponse(
+            cards=[blueprints.to_card(picture, head) for head, _ in cut.rows],
+            next_page_token=cut.next_page_token,
+            facets=[
+                rpc.Facet(name=name, values=[rpc.FacetValue(value=v, count=n) for v, n in counts.items()])
+                for name, counts in found.facets.items()
+            ],
+            total_size=len(found.cards),
+        )
+
+    async def Closure(self, request: rpc.ClosureRequest, context: Context) -> rpc.ClosureResponse:
+        owner, name = split(request.name)
+        picture = await self._picture([owner])
+        picture.head(owner, name)
+        if request.reverse:
+            found = closure.dependents(picture.universe, name, depth=request.depth)
+        else:
+            found = closure.closure(picture.universe, name, request.version or "*", depth=request.depth)
+        return solving.to_closure(picture, found)
+
+    async def Resolve(self, request: rpc.ResolveRequest, context: Context) -> rpc.ResolveResponse:
+        roots, policy = solving.to_roots(request.roots), solving.to_policy(request)
+        picture = await self._picture(_owners(request))
+        for demand in request.roots:
+            picture.head(*split(demand.name))
+        end = monotonic() + self._solver_seconds
+        # The search may take its whole budget, and the loop must go on serving meanwhile.
+        solution = await asyncio.to_thread(
+            solver.solve, picture.universe, roots, policy, out_of_time=lambda: monotonic() > end,
+            most_rounds=request.policy.max_rounds or solver.MOST_ROUNDS,
+        )  # fmt: skip
+        lock = locks.lock(solution, policy, picture.revision)
+        solving.check_configs(lock)
+        return rpc.ResolveResponse(lock=solving.to_lock(picture, lock), warnings=solving.warnings_of(lock))
+
+    async def ValidateConfig(self, request: rpc.ValidateConfigRequest, context: Context) -> rpc.ValidateConfigResponse:
+        if request.mode == rpc.ValidateConfigRequest.MODE_UPGRADE:
+            raise CapabilityMissing(capability="configurations of upgrades")
+        parent, _, wanted = request.version.partition("/versions/")
+        owner, name = split(parent)
+        picture = await self._picture([owner])
+        picture.head(owner, name)
+        given = solving.plain(request.config)
+        whole = config_schema.normalise(_version(picture, name, wanted).manifest.spec.config_schema, given)
+        return rpc.ValidateConfigResponse(
+            config=blueprints.struct(whole),
+            config_hash=config_schema.config_hash(whole),
+            defaulted_paths=sorted(config_schema.filled_in(given, whole)),
+        )
+
+    async def SelectComponents(
+        self, request: rpc.SelectComponentsRequest, context: Context
+    ) -> rpc.SelectComponentsResponse:
+        components = (await self._picture([])).components
+        before = _selection(components, request)
+        after = _changed(components, before, request)
+        added, removed = set(after.selected) - set(before), set(before) - set(after.selected)
+        return rpc.SelectComponentsResponse(
+            selected=sorted(before) if request.validate_only else after.selected,
+            added=sorted(added),
+            removed=sorted(removed),
+            unavailable=after.unavailable,
+            because={
+                name: rpc.SelectionPath(ids=path)
+                for name, path in sorted(after.because.items())
+                if len(path) > 1 and name in added | removed
+            },
+        )
+
+    async def _picture(self, owners: Iterable[str]) -> Picture:
+        """What the caller sees, with the private Blueprints of `owners`. Raises RoleDenied for a stranger's."""
+        who, organizations = caller(), frozenset(owners) - {""}
+        for org in sorted(organizations - who.organizations):
+            if not who.is_service():
+                who.require("member", org=org, resource=f"organizations/{org}")
+        return await self._pictures.of(Viewer(organizations, is_known=who != ANONYMOUS))
+
+
+def _who() -> str:
+    return caller().subject
+
+
+def _is_listed(head: Release) -> bool:
+    """Lists leave unlisted ones out; daemons, which build plans and wizards from them, see all."""
+    may_see_all = caller().is_service() or caller().has_role("sovereign-admin")
+    is_shown = head.manifest.spec.visibility.value == "listed" or bool(head.owner_org) or may_see_all
+    return is_shown and (head.is_offered or head.is_planned)
+
+
+def _fits(head: Release, request: rpc.ListBlueprintsRequest) -> bool:
+    layer_fits = not request.layer or LAYERS[head.manifest.spec.layer] == request.layer
+    return layer_fits and (not request.family or head.family == request.family)
+
+
+def _released(picture: Picture, name: str) -> list[Release]:
+    """Versions, highest first; broken ones for those only who repair them."""
+    sees_broken = caller().is_service() or caller().has_role("sovereign-admin", "security-officer")
+    hidden = set() if sees_broken else {State.QUARANTINED, State.PENDING}
+    return [o for o in picture.universe.releases(name) if o.version and picture.record(o)[0].state not in hidden]
+
+
+def _version(picture: Picture, name: str, wanted: str) -> Release:
+    """The version of exactly this number, or the highest offered one in a range."""
+    if ranges.is_version(wanted):
+        exact = next((one for one in _released(picture, name) if one.version == wanted), None)
+        if exact is None:
+            raise VersionNotFound(blueprint=name, version=wanted)
+        return exact
+    matching = picture.universe.matching(name, wanted)
+    best = next((one for one in _released(picture, name) if one.version in matching and one.is_offered), None)
+    if best is None:
+        raise NoMatch(blueprint=name, range=wanted)
+    return best
+
+
+def _after(found: list[Release], version: str | None) -> list[Release]:
+    if version is None:
+        return found
+    last = ranges.version(version)
+    return [one for one in found if ranges.version(one.version) < last]
+
+
+def _filter(request: rpc.SearchCardsRequest) -> Filter:
+    return Filter(
+        q=request.q,
+        categories=frozenset(request.categories),
+        families=frozenset(request.families),
+        tags=frozenset(request.tags),
+        layer=_LAYER_WORDS.get(request.layer, ""),
+    )
+
+
+def _owners(request: rpc.ResolveRequest) -> list[str]:
+    """The Organization whose private Blueprints the wish names; names of two would not be told apart."""
+    names = [*(d.name for d in request.roots), *(i.name for i in request.installed), *request.update]
+    names += [entry.name for entry in request.lock.entries]
+    owners = sorted({split(name)[0] for name in names} - {""})
+    if len(owners) > 1:
+        raise refuse("roots", f"Blueprints of one Organization are expected, not of {', '.join(owners)}", "one_owner")
+    return owners
+
+
+def _selection(components: Components, request: rpc.SelectComponentsRequest) -> tuple[str, ...]:
+    if request.selected:
+        return tuple(request.selected)
+    return (components.minimum() if request.from_empty else components.default()).selected
+
+
+def _changed(components: Components, before: tuple[str, ...], request: rpc.SelectComponentsRequest) -> Selected:
+    """All wishes of a request, one after the other; removals first, so that what is added stays."""
+    steps: list[tuple[Callable[..., Selected], Any]] = []
+    steps += [(components.remove_family, family) for family in request.remove_families]
+    steps += [(components.remove, list(request.remove))] if request.remove else []
+    steps += [(components.add_family, family) for family in request.add_families]
+    steps += [(components.add, list(request.add))] if request.add else []
+    after = components.add(before, [])
+    unavailable: set[str] = set()
+    because: dict[str, tuple[str, ...]] = {}
+    for step, wish in steps:
+        after = step(after.selected, wish)
+        unavailable.update(after.unavailable)
+        because.update(after.because)
+    return Selected(after.selected, after.added, after.removed, tuple(sorted(unavailable)), because)

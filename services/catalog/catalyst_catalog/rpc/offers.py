@@ -1,0 +1,188 @@
+"""Rows of the storefront and price books as messages."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from catalyst.catalog.v1 import resources_pb2 as pb
+from catalyst.mesh.v1 import resources_pb2 as mesh
+from catalyst_mesh.protos import stamp
+
+from ..domain.storefront import LIMITS, Kind, Offer, PriceBook, blueprint_of
+from ..domain.universe import Universe, resource
+from .blueprints import struct
+from .words import etag
+
+METERS = {
+    "vcpu_hour_minor": "meters/vcpu_hours",
+    "ram_gb_hour_minor": "meters/ram_gb_hours",
+    "storage_gb_hour_minor": "meters/storage_gb_hours",
+    "egress_gb_minor": "meters/egress_gb",
+}
+"""Meter of billing behind each rate."""
+ADD_ON_FACTS = ("retention_days", "response_hours", "reverse_dns")
+
+
+class Shelf:
+    """Makes messages of offers; knows the other rows and Blueprints that they name."""
+
+    def __init__(self, offers: list[Offer], uids: Mapping[tuple[str, str], str], universe: Universe) -> None:
+        self.apps = {offer.slug: offer for offer in offers if offer.kind is Kind.APP}
+        self._plans = {offer.slug for offer in offers if offer.kind is Kind.PLAN}
+        self._uids = uids
+        self._universe = universe
+
+    def message(self, offer: Offer) -> Any:
+        """The message of an offer's kind."""
+        makers = {
+            Kind.APP: self.app,
+            Kind.PLAN: self.plan,
+            Kind.ADD_ON: self.add_on,
+            Kind.BUNDLE: self.bundle,
+            Kind.INDUSTRY: self.industry,
+        }  # fmt: skip - reads as a table
+        return makers[offer.kind](offer)
+
+    def is_deployable(self, app: Offer) -> bool:
+        """Whether a version of the Blueprint behind an app can be installed."""
+        head = self._universe.heads.get(blueprint_of(app, self._universe.names))
+        return head is not None and head.is_offered and not head.is_opt_in
+
+    def app(self, offer: Offer) -> pb.App:
+        body = offer.body
+        size = body.get("size", {})
+        kind = pb.App.KIND_SERVICE if body["kind"] == "service" else pb.App.KIND_APP
+        return pb.App(
+            **self._common(offer),
+            kind=kind,
+            blueprint=resource(blueprint_of(offer, self._universe.names)),
+            deployable=self.is_deployable(offer),
+            category=body.get("category", ""),
+            tags=body.get("tags", ()),
+            requires=body.get("requires", ()),
+            related=body.get("related", ()),
+            needs=_resources(body.get("needs", body)),
+            min_size=size.get("min", ""),
+            recommended_size=size.get("recommended", ""),
+            featured=body.get("featured", False),
+            popular=body.get("popular", False),
+            licence=body.get("licence", ""),
+            website=body.get("website", ""),
+            color=body.get("color", ""),
+            image=body.get("image", ""),
+            port=body.get("port", 0),
+            engine=body.get("engine", ""),
+            engine_version=body.get("engine_version", ""),
+            shareable=body.get("shareable", False),
+        )
+
+    def plan(self, offer: Offer) -> pb.Plan:
+        body = offer.body
+        return pb.Plan(
+            **self._common(offer),
+            price=_money(body),
+            limits=_resources(body),
+            metered=body["metered"],
+            popular=body["popular"],
+            features=body["features"],
+            next_plan=f"plans/{body['next']}" if body.get("next") else "",
+            users_hint_max=body.get("users_hint_max", 0),
+            retired=body.get("retired", False),
+        )
+
+    def add_on(self, offer: Offer) -> pb.AddOn:
+        body = offer.body
+        return pb.AddOn(
+            **self._common(offer),
+            category=body["category"],
+            price=_money(body),
+            included=body["included"],
+            blueprint=resource(body["blueprint"]) if body.get("blueprint") else "",
+            attributes=struct({name: body[name] for name in ADD_ON_FACTS if name in body}),
+            retired=body.get("retired", False),
+        )
+
+    def bundle(self, offer: Offer) -> pb.Bundle:
+        body = offer.body
+        apps = [self.apps[slug] for slug in body["apps"] if slug in self.apps]
+        size = body["recommended_size"]
+        return pb.Bundle(
+            **self._common(offer),
+            apps=[f"apps/{slug}" for slug in body["apps"]],
+            expanded_apps=[self.app(app) for app in apps],
+            discount_bps=body["discount_bps"],
+            recommended_plan=f"plans/{size}" if size in self._plans else "",
+            deployable=bool(apps) and all(self.is_deployable(app) for app in apps),
+            retired=body.get("retired", False),
+        )
+
+    def industry(self, offer: Offer) -> pb.Industry:
+        body = offer.body
+        return pb.Industry(
+            **self._common(offer),
+            bundle=f"bundles/{body['bundle']}",
+            suggested_apps=[f"apps/{slug}" for slug in body["suggested"]],
+        )
+
+    def _common(self, offer: Offer) -> dict[str, Any]:
+        return {
+            "name": offer.name,
+            "uid": self._uids[offer.kind.value, offer.slug],
+            "etag": etag(offer.revision),
+            "version": offer.revision,
+            "create_time": stamp(offer.created_at),
+            "update_time": stamp(offer.updated_at),
+            "title": offer.body.get("name", offer.slug),
+            "sort": offer.sort,
+        }
+
+
+def price_book(book: PriceBook) -> pb.PriceBook:
+    """A price book; a rate that nobody set has no price."""
+    return pb.PriceBook(
+        name=book.name,
+        number=book.number,
+        currency=book.currency,
+        valid_from_time=stamp(book.valid_from),
+        create_time=stamp(book.valid_from),
+        published_by=book.published_by,
+        plans=[
+            pb.PlanPrice(
+                slug=row["slug"],
+                price=mesh.Money(minor=row["price_minor"], currency=book.currency),
+                limits=_resources(row),
+                metered=row["metered"],
+                retired=row["retired"],
+            )
+            for row in book.content["plans"]
+        ],
+        add_ons=[
+            pb.AddOnPrice(
+                slug=row["slug"],
+                price=mesh.Money(minor=row["price_minor"], currency=book.currency),
+                included=row["included"],
+                retired=row["retired"],
+            )
+            for row in book.content["add_ons"]
+        ],
+        bundles=[
+            pb.BundleDiscount(
+                slug=row["slug"], discount_bps=row["discount_bps"], apps=row["apps"], retired=row["retired"]
+            )
+            for row in book.content["bundles"]
+        ],
+        rates=[_rate(name, minor, book.currency) for name, minor in sorted(book.content["rates"].items())],
+        digest=book.digest,
+    )
+
+
+def _rate(name: str, minor: int | None, currency: str) -> pb.Rate:
+    price = None if minor is None else mesh.Money(minor=minor, currency=currency)
+    return pb.Rate(meter=METERS[name], model=pb.Rate.MODEL_PER_UNIT, unit_price=price)
+
+
+def _resources(body: Mapping[str, Any]) -> pb.Resources:
+    return pb.Resources(**{name: body[name] for name in LIMITS if body.get(name) is not None})
+
+
+def _money(body: Mapping[str, Any]) -> mesh.Money:
+    return mesh.Money(minor=body["price_minor"], currency=body["currency"])

@@ -1,0 +1,22 @@
+"""What the catalogue is told."""
+
+from pathlib import Path
+
+from catalyst_mesh import DaemonSettings
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+
+class CatalogSettings(DaemonSettings):
+    """Settings of the catalogue."""
+
+    model_config = SettingsConfigDict(env_prefix="CATALYST_CATALOG_")
+
+    blueprints: Path = Path("blueprints")
+    """Folder of the public Blueprints, one folder each, with `families.yaml` beside them. Read again at each sync."""
+    organization_folders: dict[str, Path] = Field(default_factory=dict)
+    """Folders of private Blueprints by the slug of the Organization that owns them, as JSON."""
+    sync_interval: float = 900.0
+    """Seconds from one sync of a source to the next, give or take a tenth; 60 to 86,400 in production."""
+    solver_seconds: float = 2.0
+    """How long the solver may look for an answer before it says what is contested."""

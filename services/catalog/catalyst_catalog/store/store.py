@@ -1,0 +1,190 @@
+"""One transaction on the catalogue: what a sync knows, and how decided states are written."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import singledispatchmethod
+from typing import Any
+from uuid import uuid4
+
+from catalyst_mesh import Transaction
+from sqlalchemy import Select, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy.engine import RowMapping
+
+from ..domain.sources import Issue, Item, Scope, Source
+from ..domain.storefront import Imported, Kind, Offer, PriceBook
+from ..domain.syncing import Known, Settled
+from ..domain.versions import Version
+from . import rows as r
+from . import tables as t
+from .viewers import Viewer, visible
+
+CATALOGUE = 1
+
+
+class Store(Transaction):
+    """The catalogue's unit of work."""
+
+    async def source(self, id: str, *, lock: bool = False) -> Source | None:
+        """One source; with `lock` nobody else changes it until the commit."""
+        query = select(t.sources).where(t.sources.c.id == id)
+        row = await self._one(query.with_for_update() if lock and self.has_row_locks else query)
+        return r.to_source(row) if row else None
+
+    async def sources(self) -> list[Source]:
+        """Every source, by priority and name."""
+        rows = await self._all(select(t.sources))
+        return sorted(map(r.to_source, rows), key=lambda source: (source.scope.value, source.id))
+
+    async def items(self, source: str) -> dict[str, Item]:
+        """What is remembered of a source's items, by path."""
+        rows = await self._all(select(t.items).where(t.items.c.source == source))
+        return {row["path"]: r.to_item(row) for row in rows}
+
+    async def issues(self, source: str | None = None) -> list[Issue]:
+        """Open issues of one source or of all, the latest first."""
+        query = select(t.issues) if source is None else select(t.issues).where(t.issues.c.source == source)
+        found = [r.to_issue(row) for row in await self._all(query)]
+        return sorted(found, key=lambda issue: (issue.last_seen, issue.name), reverse=True)
+
+    async def known(self, id: str) -> Known | None:
+        """Everything that settling a sync of source `id` needs; the source is locked. None: it is gone."""
+        source = await self.source(id, lock=True)
+        if source is None:
+            return None
+        owner = source.organization if source.scope is Scope.ORGANIZATION else ""
+        mine = t.versions.c.owner_org == owner
+        versions = [r.to_version(row) for row in await self._all(select(t.versions).where(mine))]
+        owners = t.blueprints.c.owner_org.in_(sorted({"", owner}))
+        names = [r.to_blueprint(row) for row in await self._all(select(t.blueprints).where(owners))]
+        return Known(
+            source,
+            items=await self.items(id),
+            issues={issue.key: issue for issue in await self.issues(id)},
+            versions={(v.owner_org, v.blueprint, v.version): v for v in versions},
+            blueprints={(b.owner_org, b.name): b for b in names},
+            needs=r.needs_of(versions, names),
+            catalog_revision=await self.revision(),
+        )
+
+    async def revision(self) -> int:
+        """Number of changes that the catalogue has seen; 0 before the first."""
+        found = (await self.sql.execute(select(t.catalogue.c.revision))).scalar_one_or_none()
+        return int(found or 0)
+
+    async def versions(self, viewer: Viewer) -> list[tuple[Version, str]]:
+        """Every version that exists for `viewer`, with its uid."""
+        rows = await self._all(select(t.versions).where(visible(t.versions, viewer)))
+        return [(r.to_version(row), row["uid"]) for row in rows]
+
+    async def blueprints(self, viewer: Viewer) -> list[RowMapping]:
+        """The row of every Blueprint that exists for `viewer`."""
+        return await self._all(select(t.blueprints).where(visible(t.blueprints, viewer)))
+
+    async def source_counts(self, id: str) -> tuple[int, int, int]:
+        """How many Blueprints a source owns, versions it brought, issues it has open."""
+        counts = [
+            (await self.sql.execute(select(func.count()).select_from(table).where(table.c.source == id))).scalar_one()
+            for table in (t.blueprints, t.versions, t.issues)
+        ]
+        return counts[0], counts[1], counts[2]
+
+    async def source_row(self, id: str) -> RowMapping | None:
+        """A source's row, with what the domain does not need."""
+        return await self._one(select(t.sources).where(t.sources.c.id == id))
+
+    async def offers(self, kind: Kind | None = None, *, deleted: bool = False) -> list[Offer]:
+        """Rows of the storefront in their order."""
+        query = select(t.offers).order_by(t.offers.c.sort, t.offers.c.slug)
+        query = query if kind is None else query.where(t.offers.c.kind == kind.value)
+        rows = await self._all(query if deleted else query.where(t.offers.c.is_deleted.is_(False)))
+        return [r.to_offer(row) for row in rows]
+
+    async def offer_uids(self) -> Mapping[tuple[str, str], str]:
+        """uid of every offer, by kind and slug."""
+        rows = await self._all(select(t.offers.c.kind, t.offers.c.slug, t.offers.c.uid))
+        return {(row["kind"], row["slug"]): row["uid"] for row in rows}
+
+    async def price_book(self, number: int | None = None) -> PriceBook | None:
+        """Price book `number`; None: the newest that counts already."""
+        query = select(t.price_books).order_by(t.price_books.c.number.desc()).limit(1)
+        if number is None:
+            query = query.where(t.price_books.c.valid_from <= self.now)
+        else:
+            query = query.where(t.price_books.c.number == number)
+        row = await self._one(query)
+        return PriceBook(**{f.name: row[f.name] for f in fields(PriceBook)}) if row else None
+
+    async def latest_price_book(self) -> PriceBook | None:
+        """The book with the highest number, even if it counts only later."""
+        highest = (await self.sql.execute(select(func.max(t.price_books.c.number)))).scalar_one()
+        return None if highest is None else await self.price_book(int(highest))
+
+    @singledispatchmethod
+    async def save(self, state: Any) -> None:
+        """Write a decided state. Raises LostRace where another writer was faster."""
+        await super().save(state)
+
+    @save.register
+    async def _(self, state: Source) -> None:
+        await self._next(t.sources, {**r.from_source(state), "updated_at": self.now}, "id", created=True)
+
+    @save.register
+    async def _(self, state: Settled) -> None:
+        if state.changes_catalogue:
+            await self._advance(state.catalog_revision)
+        await self.save(state.source)
+        for version in state.versions:
+            await self._next(t.versions, r.from_version(version), "owner_org", "blueprint", "version")
+        for blueprint in state.blueprints:
+            row = {**r.from_blueprint(blueprint), "updated_at": self.now}
+            await self._next(t.blueprints, row, "owner_org", "name", created=True)
+        await self._put(t.items, [r.from_item(item) for item in state.items])
+        await self._drop(t.issues, [r.from_issue(issue) for issue in state.healed])
+        await self._put(t.issues, [r.from_issue(issue) for issue in state.issues])
+
+    @save.register
+    async def _(self, state: Imported) -> None:
+        for offer in state.offers:
+            await self._next(t.offers, r.from_offer(offer), "kind", "slug")
+        if state.book is not None:
+            row = {f.name: getattr(state.book, f.name) for f in fields(PriceBook)}
+            await self.write(insert(t.price_books).values({**row, "created_at": self.now}))
+
+    async def _next(self, table: Table, row: Mapping[str, Any], *key: str, created: bool = False) -> None:
+        """Take a row from revision n-1 to n."""
+        if row["revision"] == 1:
+            fresh = {"uid": str(uuid4())} | ({"created_at": self.now} if created else {})
+            await self.write(insert(table).values({**row, **fresh}))
+            return
+        mine = table.c.revision == row["revision"] - 1
+        for name in key:
+            mine &= table.c[name] == row[name]
+        await self.write(update(table).where(mine).values(dict(row)))
+
+    async def _advance(self, revision: int) -> None:
+        """The catalogue's revision; two syncs that race for one number settle one after the other."""
+        if revision == 1:
+            await self.write(insert(t.catalogue).values(id=CATALOGUE, revision=1))
+        else:
+            c = t.catalogue.c
+            mine = (c.id == CATALOGUE) & (c.revision == revision - 1)
+            await self.write(update(t.catalogue).where(mine).values(revision=revision))
+
+    async def _put(self, table: Table, rows: list[dict[str, Any]]) -> None:
+        """Write rows whether they are there or not; whoever writes them holds the lease and the lock of their source."""
+        await self._drop(table, rows)
+        if rows:
+            await self.sql.execute(insert(table), rows)
+
+    async def _drop(self, table: Table, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            keys = [column.name for column in table.primary_key]
+            mine = [table.c[name] == bindparam(f"key_{name}") for name in keys]
+            await self.sql.execute(delete(table).where(*mine), [{f"key_{n}": row[n] for n in keys} for row in rows])
+
+    async def _one(self, query: Select[Any]) -> RowMapping | None:
+        found: RowMapping | None = (await self.sql.execute(query)).mappings().one_or_none()
+        return found
+
+    async def _all(self, query: Select[Any]) -> list[RowMapping]:
+        return list((await self.sql.execute(query)).mappings().all())

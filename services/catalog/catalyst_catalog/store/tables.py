@@ -1,0 +1,112 @@
+"""The tables of the catalogue."""
+
+from catalyst_mesh import Json, UtcTime, chassis_tables
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text
+
+metadata = MetaData()
+
+catalogue = Table(
+    "catalogue",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False),
+)  # fmt: skip - reads as a table
+sources = Table(
+    "sources", metadata,
+    Column("id", Text, primary_key=True),
+    Column("uid", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("organization", Text, nullable=False),
+    Column("config", Json, nullable=False),
+    Column("interval_seconds", Integer, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("condition", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("synced_at", UtcTime),
+    Column("since", UtcTime),
+    Column("wished", BigInteger, nullable=False),
+    Column("observed", BigInteger, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)  # fmt: skip
+items = Table(
+    "items", metadata,
+    Column("source", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("missed", Integer, nullable=False),
+    Column("missing_since", UtcTime),
+)  # fmt: skip
+issues = Table(
+    "issues", metadata,
+    Column("source", Text, primary_key=True),
+    Column("ref", Text, primary_key=True),
+    Column("stage", Text, primary_key=True),
+    Column("reason", Text, primary_key=True),
+    Column("message", Text, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("first_seen", UtcTime, nullable=False),
+    Column("last_seen", UtcTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
+)  # fmt: skip
+blueprints = Table(
+    "blueprints", metadata,
+    Column("owner_org", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("uid", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("newest", Text, nullable=False),
+    Column("visibility", Text, nullable=False),
+    Column("orphaned_at", UtcTime),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)  # fmt: skip
+versions = Table(
+    "versions", metadata,
+    Column("owner_org", Text, primary_key=True),
+    Column("blueprint", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("uid", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("visibility", Text, nullable=False),
+    Column("document", Json, nullable=False),
+    Column("changes", Json, nullable=False),
+    Column("warnings", Json, nullable=False),
+    Column("published_at", UtcTime, nullable=False),
+    Column("state_since", UtcTime, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index("versions_of_item", "source", "path"),
+)  # fmt: skip
+offers = Table(
+    "offers", metadata,
+    Column("kind", Text, primary_key=True),
+    Column("slug", Text, primary_key=True),
+    Column("uid", Text, nullable=False),
+    Column("sort", Integer, nullable=False),
+    Column("body", Json, nullable=False),
+    Column("seed_digest", Text, nullable=False),
+    Column("is_deleted", Boolean, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)  # fmt: skip
+price_books = Table(
+    "price_books", metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("currency", Text, nullable=False),
+    Column("valid_from", UtcTime, nullable=False),
+    Column("published_by", Text, nullable=False),
+    Column("content", Json, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)  # fmt: skip
+chassis_tables(metadata)

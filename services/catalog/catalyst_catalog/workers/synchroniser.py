@@ -1,0 +1,174 @@
+"""Keeps the catalogue in step with its sources: at the start, by interval, and when somebody wishes it.
+
+One replica syncs a source at a time, under a lease; nothing is written before everything was read and inspected, and
+then all of it in one transaction, so a death at any moment leaves the source as it was.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from time import monotonic
+
+from catalyst_mesh import Leases, LostRace, PluginHost, PluginUnavailable, Work, get_logger
+from catalyst_mesh.waits import rest
+from catalyst_sdk import Permanent, PluginFailure
+from catalyst_sdk.source import BlueprintSource, Location, Ref
+
+from ..domain.inspection import Finding, Rejected, inspect
+from ..domain.sources import Item, Source, failed
+from ..domain.syncing import Settled, Sighting, settle
+from ..domain.universe import State
+from ..store import Store
+
+KIND = "blueprint_source"
+AT_ONCE = 8
+"""Items that are fetched and inspected side by side."""
+LOOK = 0.5
+"""Seconds between two looks for a wish that another replica stored."""
+FIRST_RETRY, LONGEST_RETRY = 5.0, 3600.0
+"""Seconds until a sync is repeated because items could not be fetched; doubled each time."""
+
+
+class Synchroniser:
+    """Syncs every source when its time has come."""
+
+    def __init__(self, *, work: Work[Store], plugins: PluginHost, leases: Leases) -> None:
+        self._work = work
+        self._plugins = plugins
+        self._leases = leases
+        self._due: dict[str, float] = {}
+        self._pending: dict[str, int] = {}
+        self._log = get_logger("synchroniser")
+        self.wake = asyncio.Event()
+        """Set when a wish was stored by this replica."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sync what is due until `stop`."""
+        while not stop.is_set():
+            self.wake.clear()
+            async with self._work.reading() as tx:
+                sources = await tx.sources()
+            for source in sources:
+                if self._is_due(source) and not stop.is_set():
+                    await self._sync_under_lease(source)
+            await self._pause(stop)
+
+    async def sync(self, source: Source) -> Settled | None:
+        """Read, inspect and settle one source; None where it could not be read or changed under our hands."""
+        try:
+            plugin = self._plugins.get(KIND, source.kind)
+            at = Location(dict(source.config))
+            refs = [ref async for ref in listed(plugin, at)]
+        except PluginUnavailable as refusal:
+            await self._failed(source, "PLUGIN_UNAVAILABLE", refusal.sentence)
+            return None
+        except PluginFailure as failure:
+            reason = failure.reason if isinstance(failure, Permanent) else "SOURCE_UNREACHABLE"
+            await self._failed(source, reason, failure.message)
+            return None
+        fresh = await self._news(source, refs)
+        if fresh is None:
+            return Settled(source, 0)
+        turns = asyncio.Semaphore(AT_ONCE)
+        sightings = await asyncio.gather(*(_seen(plugin, at, ref, turns) for ref in fresh))
+        return await self._settle(source, sightings, [ref.path for ref in refs])
+
+    def _is_due(self, source: Source) -> bool:
+        is_wished = source.observed < source.wished
+        return source.enabled and (is_wished or monotonic() >= self._due.get(source.id, 0.0))
+
+    async def _sync_under_lease(self, source: Source) -> None:
+        lease = f"sync/{source.id}"
+        if await self._leases.acquire(lease) is None:
+            return
+        try:
+            settled = await self.sync(source)
+            self._due[source.id] = monotonic() + self._until_next(source, settled)
+        except LostRace:
+            self._log.debug("source changed during its sync", source=source.name)
+        finally:
+            await self._leases.release(lease)
+
+    def _until_next(self, source: Source, settled: Settled | None) -> float:
+        """The interval give or take a tenth; sooner while items could not be fetched."""
+        usual = source.interval.total_seconds() * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, no secret
+        is_pending = settled is None or any(item.outcome is State.PENDING for item in settled.items)
+        tries = self._pending[source.id] = self._pending.get(source.id, 0) + 1 if is_pending else 0
+        return min(usual, FIRST_RETRY * 2 ** min(tries - 1, 10), LONGEST_RETRY) if tries else usual
+
+    async def _news(self, source: Source, refs: Sequence[Ref]) -> list[Ref] | None:
+        """Items whose bytes are new; None where nothing at all differs from what is known."""
+        async with self._work.reading() as tx:
+            items, known = await tx.items(source.id), await tx.source(source.id)
+        fresh = [ref for ref in refs if _is_new(ref, items.get(ref.path))]
+        is_whole = items.keys() <= {ref.path for ref in refs} and not any(item.missed for item in items.values())
+        is_answered = known is not None and not known.condition and known.observed == known.wished
+        return None if not fresh and is_whole and is_answered else fresh
+
+    async def _settle(self, source: Source, sightings: Sequence[Sighting], present: Sequence[str]) -> Settled | None:
+        async def step(tx: Store) -> Settled | None:
+            known = await tx.known(source.id)
+            if known is None or known.source.config != source.config:
+                return None
+            decision = settle(known, sightings, present, tx.now)
+            if decision.events:
+                await tx.save(decision.state)
+                tx.emit(*decision.events)
+            return decision.state
+
+        settled = await self._work.again(step)
+        if settled is not None:
+            self._log.info("source synced", source=source.name, items=len(settled.items), issues=len(settled.issues))
+        return settled
+
+    async def _failed(self, source: Source, reason: str, message: str) -> None:
+        self._log.warning("source not read", source=source.name, reason=reason, message=message)
+
+        async def step(tx: Store) -> None:
+            known = await tx.source(source.id, lock=True)
+            if known is not None:
+                decision = failed(known, reason, message, tx.now)
+                if decision.state is not None:
+                    await tx.save(decision.state)
+                    tx.emit(*decision.events)
+
+        await self._work.again(step)
+
+    async def _pause(self, stop: asyncio.Event) -> None:
+        waits = [asyncio.create_task(rest(stop, LOOK)), asyncio.create_task(self.wake.wait())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
+async def listed(plugin: BlueprintSource, at: Location) -> AsyncIterator[Ref]:
+    """Every item of a source, page by page."""
+    cursor = ""
+    while True:
+        page = await plugin.list(at=at, cursor=cursor)
+        for ref in page.refs:
+            yield ref
+        if not page.next_cursor:
+            return
+        cursor = page.next_cursor
+
+
+async def _seen(plugin: BlueprintSource, at: Location, ref: Ref, turns: asyncio.Semaphore) -> Sighting:
+    async with turns:
+        try:
+            artifact = await plugin.fetch(at=at, ref=ref)
+        except Permanent as failure:
+            return Sighting(ref.path, ref.digest, findings=(Finding("fetch", failure.reason, failure.message),))
+        except PluginFailure as failure:
+            finding = Finding("fetch", "FETCH_FAILED", failure.message)
+            return Sighting(ref.path, ref.digest, findings=(finding,), fetched=False)
+        try:
+            inspected = await asyncio.to_thread(inspect, ref.path, artifact.files)
+        except Rejected as rejected:
+            return Sighting(ref.path, artifact.digest, findings=rejected.findings)
+        return Sighting(ref.path, artifact.digest, inspected)
+
+
+def _is_new(ref: Ref, known: Item | None) -> bool:
+    return known is None or not ref.digest or known.digest != ref.digest

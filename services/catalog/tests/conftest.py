@@ -1,0 +1,31 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from catalyst_catalog.app import compose
+from catalyst_catalog.domain.selection import Components
+from catalyst_catalog.domain.universe import Universe
+from catalyst_catalog.seed import families
+from catalyst_catalog.settings import CatalogSettings
+from catalyst_testkit.daemons import RunningDaemon, running
+from catalyst_testkit.servers import NatsServer
+
+from .makers import BLUEPRINTS, seed_releases
+
+
+@pytest.fixture(scope="session")
+def seed() -> Universe:
+    """The Blueprints of this repository."""
+    return Universe(seed_releases())
+
+
+@pytest.fixture(scope="session")
+def components(seed: Universe) -> Components:
+    return Components(seed, families(BLUEPRINTS))
+
+
+@pytest.fixture
+async def daemon(home: Path, own_nats: NatsServer) -> AsyncIterator[RunningDaemon]:
+    """The catalogue over this repository's Blueprints."""
+    async with running(compose, CatalogSettings, home, nats_url=own_nats.url, blueprints=BLUEPRINTS) as client:
+        yield client

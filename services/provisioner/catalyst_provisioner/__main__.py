@@ -1,0 +1,5 @@
+"""`python -m catalyst_provisioner`."""
+
+from .app import start
+
+start()

@@ -1,0 +1,44 @@
+"""The loaded cloud plugins, by the provider's name."""
+
+from collections.abc import Mapping
+from typing import cast
+
+from catalyst_mesh import PluginHost, PluginUnavailable
+from catalyst_sdk.cloud import CloudProvider
+
+from .domain.reference import Code
+from .domain.wishes import Cloud
+
+KIND = "cloud_provider"
+SIMULATED_CREDENTIAL = "credentials/{provider}-simulated"
+
+
+class CloudPlugins:
+    """Cloud plugins of this daemon; a spec names them by `manifest.provider`."""
+
+    def __init__(self, host: PluginHost) -> None:
+        self._host = host
+        self._by_provider: dict[str, CloudProvider] = {}
+        for name in host.names(KIND):
+            plugin = cast(CloudProvider, host.get(KIND, name))
+            self._by_provider[plugin.manifest.provider] = plugin
+
+    def get(self, provider: str) -> CloudProvider:
+        """The plugin of a provider. Raises PluginUnavailable."""
+        if provider in self._by_provider:
+            return self._by_provider[provider]
+        failed = [p for p in self._host.plugins if p.kind == KIND and p.failure and p.name.endswith(provider)]
+        why = failed[0].failure if failed else f"it is not installed (found: {', '.join(self._by_provider) or 'none'})"
+        raise PluginUnavailable(plugin=f"{KIND}:{provider}", why=why)
+
+    @property
+    def clouds(self) -> Mapping[str, Cloud]:
+        """What each plugin says of itself."""
+        return {provider: _cloud(plugin) for provider, plugin in self._by_provider.items()}
+
+
+def _cloud(plugin: CloudProvider) -> Cloud:
+    m = plugin.manifest
+    regions = {region.id: Code(region.code, region.letter) for region in m.regions}
+    default = SIMULATED_CREDENTIAL.format(provider=m.provider) if m.simulated else ""
+    return Cloud(m.provider, Code(m.code, m.letter), regions, m.simulated, default)

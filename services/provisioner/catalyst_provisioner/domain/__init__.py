@@ -1,0 +1,1 @@
+"""Decisions of the provisioner. Pure: no clock, no I/O, no protobuf."""

@@ -1,0 +1,45 @@
+"""What a cloud is asked for: one cluster, with every name, label and range computed here."""
+
+from catalyst_sdk.cloud import ClusterRequest, Listener, NodePool
+
+from . import cidrs
+from .naming import labels
+from .reference import Reference
+from .sovereigns import Sovereign
+from .wishes import Cluster, Wish
+
+
+def cluster_request(
+    sovereign: Sovereign, wish: Wish, cluster: Cluster, number: int, reference: Reference
+) -> ClusterRequest:
+    """The request for one cluster; `number` is its index for life."""
+    ranges = cidrs.ranges(reference.cidrs, number)
+    plane = cluster.control_plane
+    listeners = tuple(Listener(port, target) for port, target in cluster.listeners)
+    return ClusterRequest(
+        sovereign=sovereign.name,
+        fqdn=wish.fqdn,
+        cluster=cluster.name,
+        suffix=sovereign.suffix,
+        region=cluster.region,
+        labels=labels(
+            sovereign=sovereign.id,
+            uid=sovereign.uid,
+            provider=cluster.provider,
+            region=cluster.region,
+            block=cluster.block,
+            env_type=cluster.env_type,
+            cluster=cluster.name,
+        ),
+        control_plane=NodePool(plane.name, plane.size, plane.count),
+        worker_pools=tuple(NodePool(p.name, p.size, p.count) for p in cluster.pools),
+        load_balancer=cluster.load_balancer,
+        **({"listeners": listeners} if listeners else {}),
+        node_cidr=ranges.nodes,
+        subnet_cidr=ranges.node_subnet,
+        pod_cidr=ranges.pods,
+        service_cidr=ranges.services,
+        ssh_public_keys=wish.ssh_public_keys,
+        ssh_allowed_cidrs=wish.ssh_allowed_cidrs,
+        api_public=wish.api_public,
+    )

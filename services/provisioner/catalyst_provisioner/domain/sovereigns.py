@@ -1,0 +1,343 @@
+"""Sovereigns: the wish of an Organization, and how far it has become true.
+
+Invariants, in whatever order commands and runs come:
+  no gap       `version` grows by exactly one with each fact that is told of it;
+  runs move    only a run changes `state`; a changed wish takes effect when a plan of it is applied;
+  no guess     ACTIVE follows a run that ended in its own probe, DESTROYED one that swept twice and found nothing;
+  first order  the order that paid is kept from the first apply that names it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from catalyst_sdk import Code, Decision, Refused
+
+from .wishes import Document
+
+
+class State(StrEnum):
+    """Where the life of a Sovereign stands."""
+
+    DRAFT = "draft"
+    PROVISIONING = "provisioning"
+    ACTIVE = "active"
+    UPDATING = "updating"
+    FAILED = "failed"
+    DESTROYING = "destroying"
+    DESTROYED = "destroyed"
+
+
+class SovereignNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "SOVEREIGN_NOT_FOUND", "there is no Sovereign {name}"
+
+
+class NameTaken(Refused):
+    code, reason, message = Code.ALREADY_EXISTS, "NAME_TAKEN", "{name} exists already"
+
+
+class FqdnTaken(Refused):
+    code, reason, message = Code.ALREADY_EXISTS, "FQDN_TAKEN", "{fqdn} belongs to another Sovereign"
+
+
+class EtagMismatch(Refused):
+    code, reason, message = Code.ABORTED, "ETAG_MISMATCH", "{name} has changed since it was read; its etag is {etag}"
+
+
+class SovereignDestroyed(Refused):
+    reason, message = "SOVEREIGN_DESTROYED", "{name} was destroyed; delete its record and describe it anew"
+
+
+class SovereignExistsOutside(Refused):
+    reason = "SOVEREIGN_EXISTS_OUTSIDE"
+    message = "{name} is {state}; destroy it first, then delete its record"
+
+
+@dataclass(frozen=True, slots=True)
+class Sovereign:
+    """The aggregate."""
+
+    id: str
+    uid: str
+    organization: str
+    fqdn: str
+    spec: Document
+    state: State
+    generation: int
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    order: str = ""
+    activated_at: datetime | None = None
+    destroyed_at: datetime | None = None
+    applied_generation: int = 0
+    """Generation that the last successful run made true; 0: none."""
+    lock_digest: str = ""
+    last_plan: str = ""
+    last_run: str = ""
+    simulated: bool = False
+    report: Mapping[str, Any] | None = None
+    """What the destroy did."""
+
+    @property
+    def name(self) -> str:
+        """Resource name."""
+        return f"sovereigns/{self.id}"
+
+    @property
+    def etag(self) -> str:
+        """Changes with the wish and with the state, not with every fact."""
+        return f'"{self.uid[:8]}.{self.generation}.{self.state}"'
+
+    @property
+    def suffix(self) -> str:
+        """Short id at the end of each cloud resource's name, so that no two Sovereigns take each other's."""
+        return self.uid.replace("-", "")[:6]
+
+    def told(self, now: datetime, **changes: Any) -> "Sovereign":
+        """The same after one more fact."""
+        return replace(self, version=self.version + 1, updated_at=now, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    sovereign: Sovereign
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    sovereign: Sovereign
+    paths: tuple[str, ...]
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Activated:
+    sovereign: Sovereign
+    run: str
+    first: bool
+    clusters: tuple[Mapping[str, Any], ...]
+    size: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Destroyed:
+    sovereign: Sovereign
+    run: str
+    clusters: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCreated:
+    sovereign: Sovereign
+    plan: Mapping[str, Any]
+    """The plan as stored: name, intent, hash, applicable, empty, cost, findings, expire_time."""
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanApplied:
+    sovereign: Sovereign
+    plan: str
+    intent: str
+    hash: str
+    run: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunTold:
+    """Common part of what is told of a run."""
+
+    sovereign: Sovereign
+    run: str
+    plan: str
+    intent: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(RunTold):
+    steps: int
+    order: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaused(RunTold):
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed(RunTold):
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunSucceeded(RunTold):
+    degraded: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed(RunTold):
+    order: str
+    final: bool
+    failed_step: str
+    failure: Mapping[str, Any]
+    leftovers: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunCancelled(RunTold):
+    order: str
+    final: bool
+    clean: bool
+    actor: str
+    leftovers: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepTold:
+    """A step came to an end."""
+
+    sovereign: Sovereign
+    run: str
+    step: str
+    attempt: int
+    phase: str
+    cluster: str
+    component: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepSucceeded(StepTold):
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed(StepTold):
+    failure: Mapping[str, Any]
+    optional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentChanged:
+    sovereign: Sovereign
+    cluster: str
+    blueprint: str
+    before: str
+    after: str
+    message: str
+    version: str
+    digest: str
+    optional: bool
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterEnrolled:
+    sovereign: Sovereign
+    cluster: str
+    provider: str
+    region: str
+    location_code: str
+    simulated: bool
+    run: str
+
+
+def create(
+    *, id: str, uid: str, organization: str, fqdn: str, spec: Document, simulated: bool, actor: str, now: datetime
+) -> Decision[Sovereign]:
+    """A draft; nothing exists outside."""
+    made = Sovereign(
+        id,
+        uid,
+        organization,
+        fqdn,
+        spec,
+        State.DRAFT,
+        generation=1,
+        version=1,
+        created_at=now,
+        updated_at=now,
+        simulated=simulated,
+    )  # fmt: skip - in the order of the fields
+    return Decision(made, (Created(made, actor),))
+
+
+def update(
+    held: Sovereign, *, spec: Document, fqdn: str, paths: Sequence[str], actor: str, now: datetime
+) -> Decision[Sovereign]:
+    """A changed wish; a change of nothing changes nothing."""
+    demand_alive(held)
+    if not paths:
+        return Decision(held)
+    changed = held.told(now, spec=spec, fqdn=fqdn, generation=held.generation + 1)
+    return Decision(changed, (Updated(changed, tuple(paths), actor),))
+
+
+def demand_alive(held: Sovereign) -> None:
+    """Raises SovereignDestroyed."""
+    if held.state is State.DESTROYED:
+        raise SovereignDestroyed(name=held.name)
+
+
+def demand_etag(held: Sovereign, etag: str) -> None:
+    """Raises EtagMismatch; an empty etag asks for nothing."""
+    if etag and etag != held.etag:
+        raise EtagMismatch(name=held.name, etag=held.etag)
+
+
+def demand_deletable(held: Sovereign) -> None:
+    """Raises SovereignExistsOutside unless nothing of it can exist."""
+    if held.state not in (State.DRAFT, State.DESTROYED):
+        raise SovereignExistsOutside(name=held.name, state=held.state.upper())
+
+
+def apply(
+    held: Sovereign, plan: Mapping[str, Any], *, run: str, steps: int, order: str, actor: str, now: datetime
+) -> Decision[Sovereign]:
+    """A run was made of a plan; the plan's spec is the wish from now on."""
+    destroying = plan["intent"] == "INTENT_DESTROY"
+    changed = held.spec != plan["spec"] and not destroying
+    first = held.told(
+        now,
+        state=running_state(held, plan["intent"]),
+        spec=plan["spec"] if changed else held.spec,
+        generation=held.generation + changed,
+        order=held.order or order,
+        last_run=run,
+        lock_digest=plan["inputs"].get("lock_digest") or held.lock_digest,
+    )
+    second = first.told(now)
+    paying = second.order if not second.activated_at and not destroying else ""
+    applied = PlanApplied(first, plan["name"], plan["intent"], plan["hash"], run, actor)
+    return Decision(second, (applied, RunStarted(second, run, plan["name"], plan["intent"], steps, paying, actor)))
+
+
+def running_state(held: Sovereign, intent: str) -> State:
+    """The state while a run of this intent works."""
+    if intent == "INTENT_DESTROY":
+        return State.DESTROYING
+    return State.UPDATING if held.activated_at else State.PROVISIONING
+
+
+def activate(
+    held: Sovereign, run: str, generation: int, clusters: tuple[Mapping[str, Any], ...], size: Mapping[str, Any],
+    now: datetime,
+) -> Decision[Sovereign]:  # fmt: skip
+    """A creation or change ended well: its last step has seen the console answer."""
+    first = held.activated_at is None
+    active = held.told(now, state=State.ACTIVE, activated_at=held.activated_at or now, applied_generation=generation)
+    return Decision(active, (Activated(active, run, first, clusters, size),))
+
+
+def finish_destroy(
+    held: Sovereign, run: str, clusters: tuple[Mapping[str, Any], ...], report: Mapping[str, Any], now: datetime
+) -> Decision[Sovereign]:
+    """A destroy ended well: two empty sweeps were seen."""
+    gone = held.told(now, state=State.DESTROYED, destroyed_at=now, report=report)
+    return Decision(gone, (Destroyed(gone, run, clusters),))

@@ -1,0 +1,125 @@
+"""The tree that a cluster pulls: pure, so the same inputs give the same bytes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .locks import Component, Lock
+
+SOURCE_NAMESPACE = "flux-system"
+RETRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TreeFacts:
+    """What a tree is rendered from; no secret is among it."""
+
+    sovereign: str
+    fqdn: str
+    organization: str
+    generation: int
+    plan_hash: str
+    registry: str
+    clusters: tuple[Mapping[str, str], ...]
+    """Name, provider, region, block, env_type and location code of each."""
+    values: Mapping[str, Any]
+    """Values of components as wished, by Blueprint."""
+
+
+def render(facts: TreeFacts, lock: Lock) -> dict[str, bytes]:
+    """Files by path."""
+    root = f"clusters/{facts.fqdn}"
+    files = {f"{root}/sovereign.yaml": _yaml(_sovereign(facts)), f"{root}/lock.yaml": _yaml(_lock(facts, lock))}
+    for cluster in facts.clusters:
+        files |= _cluster(f"{root}/{cluster['name']}", cluster, facts, lock)
+    return files
+
+
+def folder(fqdn: str, cluster: str) -> str:
+    """Folder of a cluster in the tree."""
+    return f"clusters/{fqdn}/{cluster}"
+
+
+def namespace(blueprint: str) -> str:
+    """Namespace that a component installs to."""
+    return blueprint.removeprefix("bp-")
+
+
+def _cluster(root: str, cluster: Mapping[str, str], facts: TreeFacts, lock: Lock) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for component in lock.components:
+        files[f"{root}/sources/{component.name}.yaml"] = _yaml(_source(component, facts.registry))
+        files[f"{root}/kit/{component.name}.yaml"] = _yaml(_namespace(component), _release(component, cluster, facts))
+    resources = sorted(path.removeprefix(f"{root}/") for path in files)
+    files[f"{root}/kustomization.yaml"] = _yaml(
+        {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": resources}
+    )
+    return files
+
+
+def _source(component: Component, registry: str) -> dict[str, Any]:
+    ref = {"digest": component.digest} if component.digest else {}
+    return {
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": "OCIRepository",
+        "metadata": {"name": component.name, "namespace": SOURCE_NAMESPACE},
+        "spec": {
+            "interval": "1m",
+            "url": f"oci://{registry}/{component.name}",
+            "ref": {"tag": component.version, **ref},
+            "secretRef": {"name": "registry"},
+        },
+    }
+
+
+def _namespace(component: Component) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace(component.name)}}
+
+
+def _release(component: Component, cluster: Mapping[str, str], facts: TreeFacts) -> dict[str, Any]:
+    retry = {"retries": RETRIES, "remediateLastFailure": True}
+    naming = {"sovereignFqdn": facts.fqdn, "cluster": cluster["name"], "locationCode": cluster["location_code"]}
+    return {
+        "apiVersion": "helm.toolkit.fluxcd.io/v2",
+        "kind": "HelmRelease",
+        "metadata": {"name": component.name, "namespace": SOURCE_NAMESPACE},
+        "spec": {
+            "interval": "15m",
+            "timeout": "15m",
+            "chartRef": {"kind": "OCIRepository", "name": component.name, "namespace": SOURCE_NAMESPACE},
+            "targetNamespace": namespace(component.name),
+            "dependsOn": [{"name": need, "namespace": SOURCE_NAMESPACE} for need in component.needs],
+            "install": {"remediation": retry},
+            "upgrade": {"remediation": retry},
+            "values": {**facts.values.get(component.name, {}), "global": naming},
+        },
+    }
+
+
+def _sovereign(facts: TreeFacts) -> dict[str, Any]:
+    return {
+        "sovereign": facts.sovereign,
+        "fqdn": facts.fqdn,
+        "organization": facts.organization,
+        "generation": facts.generation,
+        "clusters": [dict(cluster) for cluster in facts.clusters],
+    }
+
+
+def _lock(facts: TreeFacts, lock: Lock) -> dict[str, Any]:
+    rows = [{"name": c.name, "version": c.version, "digest": c.digest} for c in lock.components]
+    return {"planHash": facts.plan_hash, "lockDigest": lock.digest, "components": rows}
+
+
+def _yaml(*documents: Mapping[str, Any]) -> bytes:
+    """JSON is YAML (YAML 1.2, section 1.3), and its bytes depend on no library's taste."""
+    return b"".join(
+        b"---\n" + json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+        for document in documents
+    )
+
+
+def changed(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Sequence[str]:
+    """Paths that differ."""
+    return sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))

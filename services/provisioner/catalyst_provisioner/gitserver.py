@@ -1,0 +1,126 @@
+"""Trees over the HTTP smart protocol: read-only, one login per cluster, in threads of their own.
+
+A cluster's password is computed from a key and the names, so no start, replica or restore can forget it.
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import socketserver
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from dulwich.errors import NotGitRepository
+from dulwich.repo import Repo
+from dulwich.server import Backend, UploadPackHandler
+from dulwich.web import make_wsgi_chain
+
+from .repository import Repositories
+
+Environ = dict[str, Any]
+Respond = Callable[..., Any]
+
+
+class Passwords:
+    """Logins of clusters."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def username(self, sovereign: str, cluster: str) -> str:
+        """Login of a cluster."""
+        return f"{sovereign}/{cluster}"
+
+    def password(self, uid: str, cluster: str) -> str:
+        """Its password; another life of the same name has another."""
+        return hmac.new(self._key, f"git/{uid}/{cluster}".encode(), hashlib.sha256).hexdigest()
+
+    def admits(self, sovereign: str, uid: str, authorization: str) -> bool:
+        """Whether a Basic login is one of this Sovereign's clusters (RFC 7617)."""
+        kind, _, encoded = authorization.partition(" ")
+        if kind.lower() != "basic" or not uid:
+            return False
+        try:
+            username, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+        except ValueError:
+            return False
+        owner, _, cluster = username.partition("/")
+        return owner == sovereign and hmac.compare_digest(self.password(uid, cluster), password)
+
+
+class GitServer:
+    """A worker that serves until it is told to stop."""
+
+    def __init__(self, listen: str, repositories: Repositories, passwords: Passwords) -> None:
+        host, _, port = listen.rpartition(":")
+        self._server = _Server((host, int(port)), _Quiet)
+        self._server.set_app(_guarded(repositories, passwords))
+
+    @property
+    def address(self) -> str:
+        """`host:port` that it is bound to."""
+        host, port = self._server.server_address[:2]
+        return f"{host!s}:{port}"
+
+    def url(self, sovereign: str) -> str:
+        """Address of a tree, without a login."""
+        return f"http://{self.address}/{sovereign}.git"
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop`."""
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.2,), name="git", daemon=True)
+        thread.start()
+        await stop.wait()
+        await asyncio.to_thread(self._server.shutdown)
+        await asyncio.to_thread(thread.join)
+
+    async def close(self) -> None:
+        """Give the port back."""
+        self._server.server_close()
+
+
+class _Server(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def server_bind(self) -> None:
+        # The base class would look the host's name up, which asks DNS.
+        socketserver.TCPServer.server_bind(self)
+        host, port = self.server_address[:2]
+        self.server_name, self.server_port = str(host), int(port)
+        self.setup_environ()
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: a log line would be the only one of the process that is not structured."""
+
+
+class _Backend(Backend):
+    def __init__(self, repositories: Repositories) -> None:
+        self._repositories = repositories
+
+    def open_repository(self, path: Any) -> Any:
+        name = (path.decode() if isinstance(path, bytes) else str(path)).strip("/").removesuffix(".git")
+        if "/" in name or name.startswith(".") or not self._repositories.uid(name):
+            raise NotGitRepository("no such tree")
+        return Repo(str(self._repositories.path(name)))
+
+
+def _guarded(repositories: Repositories, passwords: Passwords) -> Callable[[Environ, Respond], Iterable[bytes]]:
+    git = make_wsgi_chain(_Backend(repositories), handlers={b"git-upload-pack": UploadPackHandler})
+
+    def app(environ: Environ, respond: Respond) -> Iterable[bytes]:
+        first = environ.get("PATH_INFO", "/").split("/")[1]
+        sovereign = first.removesuffix(".git")
+        known = first.endswith(".git") and sovereign.replace("-", "").isalnum()
+        uid = repositories.uid(sovereign) if known else ""
+        if not passwords.admits(sovereign, uid, environ.get("HTTP_AUTHORIZATION", "")):
+            respond("401 Unauthorized", [("WWW-Authenticate", 'Basic realm="tree"'), ("Content-Length", "0")])
+            return [b""]
+        return git(environ, respond)
+
+    return app

@@ -1,0 +1,189 @@
+"""Other daemons as the provisioner sees them: a few questions each, in our words.
+
+A peer that does not answer is a `Refused` with UNAVAILABLE, which a run tries again; a peer that says no is `SaidNo`.
+"""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import grpc
+from catalyst.billing.v1 import resources_pb2 as billing
+from catalyst.billing.v1 import service_pb2 as billing_service
+from catalyst.billing.v1.service_pb2_grpc import OrderServiceStub
+from catalyst.catalog.v1 import resources_pb2 as catalog
+from catalyst.catalog.v1 import service_pb2 as catalog_service
+from catalyst.catalog.v1.service_pb2_grpc import CatalogServiceStub
+from catalyst.pooldomain.v1 import resources_pb2 as pooldomain
+from catalyst.pooldomain.v1 import service_pb2 as pooldomain_service
+from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
+from catalyst_mesh import Explained, explain, span
+from catalyst_sdk import Code, Refused
+
+from .domain.locks import Component, Lock, ordered
+
+T = TypeVar("T")
+PASSING = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "CANCELLED", "INTERNAL", "UNKNOWN"}
+PREFIX = "blueprints/"
+
+
+class CatalogUnavailable(Refused):
+    code, reason, message = Code.UNAVAILABLE, "CATALOG_UNAVAILABLE", "the catalog does not answer: {why}"
+
+
+class NamesUnavailable(Refused):
+    code, reason, message = Code.UNAVAILABLE, "PDM_UNAVAILABLE", "the pool domain manager does not answer: {why}"
+
+
+class BillingUnavailable(Refused):
+    code, reason, message = Code.UNAVAILABLE, "BILLING_UNAVAILABLE", "billing does not answer: {why}; nothing has started"
+
+
+class SaidNo(Exception):
+    """A peer refused; `said` has its reason and sentence."""
+
+    def __init__(self, said: Explained) -> None:
+        super().__init__(said.message)
+        self.said = said
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which components a spec asks for."""
+
+    families: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+class Catalog:
+    """What can be installed, and what it needs."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = CatalogServiceStub(channel)
+
+    async def select(self, choice: Choice) -> tuple[str, ...]:
+        """Ids of all components that `choice` leads to. Raises SaidNo for what is unknown or cannot be left out."""
+        request = catalog_service.SelectComponentsRequest(
+            add=choice.include, remove=choice.exclude, add_families=choice.families
+        )
+        answer = await _asked(self._stub.SelectComponents(request), CatalogUnavailable)
+        return tuple(answer.selected)
+
+    async def lock(self, choice: Choice) -> Lock:
+        """Exact versions of everything that `choice` leads to, in the order of installation."""
+        selected = await self.select(choice)
+        # Without a default selection only what is mandatory is left; all else may fail and only degrades.
+        least = catalog_service.SelectComponentsRequest(from_empty=True)
+        mandatory = set((await _asked(self._stub.SelectComponents(least), CatalogUnavailable)).selected)
+        request = catalog_service.ResolveRequest(roots=[catalog.Demand(name=_resource(name)) for name in selected])
+        answer = await _asked(self._stub.Resolve(request), CatalogUnavailable)
+        return _lock(answer.lock, mandatory, set(choice.include))
+
+
+class Names:
+    """Names under pool domains."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = AllocationServiceStub(channel)
+
+    async def check(self, pool: str, label: str) -> pooldomain_service.CheckNameResponse:
+        """Whether a label could be reserved now."""
+        request = pooldomain_service.CheckNameRequest(parent=f"pools/{pool}", label=label)
+        return await _asked(self._stub.CheckName(request), NamesUnavailable)
+
+    async def reserve(
+        self, pool: str, label: str, *, owner: str, holder: str, actor: str, ttl: timedelta, request_id: str
+    ) -> pooldomain_service.ReserveAllocationResponse:
+        """Hold a name; the same `request_id` gets the same token."""
+        request = pooldomain_service.ReserveAllocationRequest(
+            parent=f"pools/{pool}", label=label, owner=owner, holder=holder, created_by=actor, ttl=span(ttl),
+            request_id=request_id,
+        )  # fmt: skip
+        return await _asked(self._stub.ReserveAllocation(request), NamesUnavailable)
+
+    async def renew(self, name: str, token: str, ttl: timedelta) -> pooldomain.Allocation:
+        """Hold it for `ttl` from now."""
+        request = pooldomain_service.RenewAllocationRequest(name=name, reservation_token=token, ttl=span(ttl))
+        return await _asked(self._stub.RenewAllocation(request), NamesUnavailable)
+
+    async def commit(
+        self, name: str, token: str, fqdn: str, targets: list[tuple[str, str]]
+    ) -> pooldomain.Allocation:
+        """Take the name for good; an equal repeat changes nothing. `targets` are slots and addresses."""
+        request = pooldomain_service.CommitAllocationRequest(
+            name=name,
+            reservation_token=token,
+            sovereign_fqdn=fqdn,
+            targets=[pooldomain.Target(slot=slot, address=address) for slot, address in targets],
+        )
+        return await _asked(self._stub.CommitAllocation(request), NamesUnavailable)
+
+    async def get(self, name: str) -> pooldomain.Allocation | None:
+        """The name as it stands; None where it is absent."""
+        request = pooldomain_service.GetAllocationRequest(name=name)
+        try:
+            return await _asked(self._stub.GetAllocation(request), NamesUnavailable)
+        except SaidNo as no:
+            if no.said.code == "NOT_FOUND":
+                return None
+            raise
+
+    async def release(self, name: str, token: str, reason: str) -> None:
+        """Give it back; one that is absent is given back already."""
+        request = pooldomain_service.ReleaseAllocationRequest(name=name, reservation_token=token, reason=reason)
+        try:
+            await _asked(self._stub.ReleaseAllocation(request), NamesUnavailable)
+        except SaidNo as no:
+            if no.said.code != "NOT_FOUND":
+                raise
+
+
+class Orders:
+    """Whether an order is paid."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = OrderServiceStub(channel)
+
+    async def get(self, name: str) -> billing.Order:
+        """One order. Raises SaidNo, BillingUnavailable."""
+        return await _asked(self._stub.GetOrder(billing_service.GetOrderRequest(name=name)), BillingUnavailable)
+
+
+async def _asked(call: Awaitable[T], unavailable: type[Refused]) -> T:
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        said = explain(error)
+        # ABORTED with a reason is an answer, such as a lost etag; without one it is the transport's.
+        if said.code in PASSING and not (said.code in ("ABORTED", "RESOURCE_EXHAUSTED") and said.reason):
+            raise unavailable(why=said.message or said.code) from error
+        raise SaidNo(said) from error
+
+
+def _resource(name: str) -> str:
+    return name if "/" in name else f"{PREFIX}{name}"
+
+
+def _lock(lock: catalog.Lock, mandatory: set[str], asked: set[str]) -> Lock:
+    needs: dict[str, set[str]] = {}
+    for entry in lock.entries:
+        for parent in entry.parents:
+            needs.setdefault(_id(parent), set()).add(_id(entry.name))
+    components = [
+        Component(
+            name=_id(entry.name),
+            version=entry.version,
+            digest=entry.digest,
+            needs=tuple(sorted(needs.get(_id(entry.name), ()))),
+            optional=_id(entry.name) not in mandatory,
+            requested=_id(entry.name) in asked,
+        )
+        for entry in lock.entries
+    ]
+    return Lock(lock.lock_digest, ordered(components))
+
+
+def _id(name: str) -> str:
+    return name.removeprefix(PREFIX)

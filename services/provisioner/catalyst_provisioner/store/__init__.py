@@ -1,0 +1,25 @@
+"""Tables and SQL of the provisioner; one `Store` is one transaction."""
+
+from .clusters import ClusterRow, ClusterRows, ComponentRow
+from .ledger import Entry, LedgerRows
+from .plans import PlanRow, PlanRows
+from .secrets import CredentialRow, EnrolmentRow, Reservation, SecretRows
+from .sovereigns import SovereignRows
+from .tables import metadata
+
+
+class Store(SovereignRows, PlanRows, LedgerRows, ClusterRows, SecretRows):
+    """Everything that the provisioner keeps."""
+
+
+__all__ = [
+    "ClusterRow",
+    "ComponentRow",
+    "CredentialRow",
+    "EnrolmentRow",
+    "Entry",
+    "PlanRow",
+    "Reservation",
+    "Store",
+    "metadata",
+]

@@ -1,0 +1,193 @@
+"""Rows of clusters, of their components, and of the commands for their agents."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from catalyst_mesh import Transaction
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
+
+from ..domain.component_states import ComponentState, Condition, Release
+from ..domain.locks import Lock
+from .tables import clusters as t
+from .tables import commands, components
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRow:
+    """A cluster that was wished, and what is known of it."""
+
+    sovereign: str
+    name: str
+    number: int
+    provider: str
+    region: str
+    credential: str
+    spec: Mapping[str, Any]
+    made: Mapping[str, Any] | None
+    made_at: datetime | None
+    plugin_state: bytes | None
+    git_password: bytes | None
+    enrolled_at: datetime | None
+    heartbeat_at: datetime | None
+    heartbeat: Mapping[str, Any] | None
+    inventory: Mapping[str, Any] | None
+    last_command: int
+
+    @property
+    def resource(self) -> str:
+        """Resource name."""
+        return f"sovereigns/{self.sovereign}/clusters/{self.name}"
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Addresses of its ingress."""
+        balancers = (self.made or {}).get("load_balancers", ())
+        return tuple(b["ipv4"] for b in balancers if b["purpose"] == "ingress" and b["ipv4"])
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentRow:
+    """A wished component, and what its cluster shows of it."""
+
+    sovereign: str
+    cluster: str
+    name: str
+    position: int
+    wave: int
+    needs: Sequence[str]
+    optional: bool
+    wished_version: str
+    wished_digest: str
+    release: Release | None
+    probe_passed: bool | None
+    state: ComponentState
+    message: str
+    since: datetime
+    was_ready: bool
+    observed_at: datetime | None
+
+
+class ClusterRows(Transaction):
+    """Clusters, components and commands."""
+
+    async def wish_cluster(self, sovereign: str, name: str, *, number: int, provider: str, region: str,
+                           credential: str, spec: Mapping[str, Any]) -> None:  # fmt: skip
+        """A cluster is to be; what is known of it stays."""
+        row = {"provider": provider, "region": region, "credential": credential, "spec": dict(spec)}
+        mine = _mine(sovereign, name)
+        if await self.cluster(sovereign, name) is not None:
+            await self.write(update(t).where(mine).values(row))
+            return
+        key = {"sovereign": sovereign, "name": name, "number": number, "last_command": 0}
+        await self.write(insert(t).values(key | row))
+
+    async def cluster(self, sovereign: str, name: str) -> ClusterRow | None:
+        """One cluster."""
+        row = (await self.sql.execute(select(t).where(_mine(sovereign, name)))).mappings().one_or_none()
+        return ClusterRow(**row) if row else None
+
+    async def clusters(self, sovereign: str) -> list[ClusterRow]:
+        """All clusters by number."""
+        rows = await self.sql.execute(select(t).where(t.c.sovereign == sovereign).order_by(t.c.number))
+        return [ClusterRow(**row) for row in rows.mappings()]
+
+    async def change_cluster(self, sovereign: str, name: str, **values: Any) -> None:
+        """Give columns new values."""
+        await self.write(update(t).where(_mine(sovereign, name)).values(values))
+
+    async def wish_components(self, sovereign: str, cluster: str, lock: Lock) -> None:
+        """Make the wished components those of `lock`; what is known of those that stay is kept."""
+        known = {row.name: row for row in await self.components(sovereign, cluster)}
+        for position, component in enumerate(lock.components):
+            row = {
+                "position": position,
+                "wave": component.wave,
+                "needs": list(component.needs),
+                "optional": component.optional,
+                "wished_version": component.version,
+                "wished_digest": component.digest,
+            }
+            key = {"sovereign": sovereign, "cluster": cluster, "name": component.name}
+            if component.name in known:
+                await self.write(update(components).where(_component(**key)).values(row))
+            else:
+                fresh = {"state": ComponentState.PENDING, "message": "", "since": self.now, "was_ready": False}
+                await self.write(insert(components).values(key | row | fresh))
+        for name in known.keys() - {c.name for c in lock.components}:
+            await self.write(delete(components).where(_component(sovereign, cluster, name)))
+
+    async def components(self, sovereign: str, cluster: str = "") -> list[ComponentRow]:
+        """Components by cluster and order; an empty cluster: of all."""
+        c = components.c
+        query = select(components).where(c.sovereign == sovereign).order_by(c.cluster, c.position)
+        query = query.where(c.cluster == cluster) if cluster else query
+        return [_component_row(row) for row in (await self.sql.execute(query)).mappings()]
+
+    async def save_component(self, row: ComponentRow) -> None:
+        """Write what was observed."""
+        values = {
+            "release": asdict(row.release) if row.release else None,
+            "probe_passed": row.probe_passed,
+            "state": row.state,
+            "message": row.message,
+            "since": row.since,
+            "was_ready": row.was_ready,
+            "observed_at": row.observed_at,
+        }
+        await self.write(update(components).where(_component(row.sovereign, row.cluster, row.name)).values(values))
+
+    async def drop_components(self, sovereign: str) -> None:
+        """Nothing is wished any more."""
+        await self.sql.execute(delete(components).where(components.c.sovereign == sovereign))
+
+    async def command(self, sovereign: str, cluster: str, body: bytes) -> int:
+        """Put a command down for the cluster's agent; its number."""
+        known = await self.cluster(sovereign, cluster)
+        number = (known.last_command if known else 0) + 1
+        await self.change_cluster(sovereign, cluster, last_command=number)
+        row = {"sovereign": sovereign, "cluster": cluster, "number": number, "body": body, "message": ""}
+        await self.write(insert(commands).values(row | {"created_at": self.now}))
+        return number
+
+    async def open_commands(self, sovereign: str, cluster: str) -> list[tuple[int, bytes]]:
+        """Commands without a result, in order."""
+        mine = (commands.c.sovereign == sovereign) & (commands.c.cluster == cluster) & commands.c.done_at.is_(None)
+        rows = await self.sql.execute(
+            select(commands.c.number, commands.c.body).where(mine).order_by(commands.c.number)
+        )
+        return [(row.number, row.body) for row in rows]
+
+    async def command_done(self, sovereign: str, cluster: str, number: int, *, code: str, message: str) -> None:
+        """The agent told what became of a command."""
+        mine = _command(sovereign, cluster, number) & commands.c.done_at.is_(None)
+        values = {"code": code, "message": message, "done_at": self.now}
+        await self.sql.execute(update(commands).where(mine).values(values))
+
+    async def is_command_done(self, sovereign: str, cluster: str, number: int) -> bool:
+        """Whether its result has come."""
+        query = select(func.count()).where(_command(sovereign, cluster, number) & commands.c.done_at.is_not(None))
+        return bool((await self.sql.execute(query)).scalar_one())
+
+
+def _mine(sovereign: str, name: str) -> ColumnElement[bool]:
+    return (t.c.sovereign == sovereign) & (t.c.name == name)
+
+
+def _component(sovereign: str, cluster: str, name: str) -> ColumnElement[bool]:
+    c = components.c
+    return (c.sovereign == sovereign) & (c.cluster == cluster) & (c.name == name)
+
+
+def _command(sovereign: str, cluster: str, number: int) -> ColumnElement[bool]:
+    c = commands.c
+    return (c.sovereign == sovereign) & (c.cluster == cluster) & (c.number == number)
+
+
+def _component_row(row: Any) -> ComponentRow:
+    release = row["release"]
+    if release is not None:
+        conditions = tuple(Condition(**one) for one in release["conditions"])
+        release = Release(**{**release, "conditions": conditions})
+    return ComponentRow(**{**row, "release": release, "state": ComponentState(row["state"])})

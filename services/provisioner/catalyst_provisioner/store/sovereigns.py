@@ -1,0 +1,99 @@
+"""Rows of Sovereigns and of what was observed of them as a whole."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from catalyst_mesh import LostRace, Transaction
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from ..domain.sovereigns import FqdnTaken, Sovereign, State
+from .tables import clusters, commands, components, enrolments, facts, ledger, plans, reservations, sovereigns
+
+t = sovereigns
+
+
+class SovereignRows(Transaction):
+    """Sovereigns."""
+
+    async def lock(self, id: str) -> Sovereign | None:
+        """The Sovereign, kept for this transaction until the commit."""
+        rows = await self.sql.execute(select(t).where(t.c.id == id).with_for_update())
+        row = rows.mappings().one_or_none()
+        return _sovereign(row) if row else None
+
+    async def sovereign(self, id: str) -> Sovereign | None:
+        """The Sovereign as it stands."""
+        row = (await self.sql.execute(select(t).where(t.c.id == id))).mappings().one_or_none()
+        return _sovereign(row) if row else None
+
+    async def sovereigns_before(
+        self,
+        moment: datetime | None,
+        id: str,
+        limit: int,
+        *,
+        states: Sequence[State],
+        organizations: Sequence[str] | None,
+    ) -> list[Sovereign]:
+        """Sovereigns in one of `states`, the newest first; `organizations` None: of all."""
+        query = select(t).where(t.c.state.in_(states)).order_by(t.c.created_at.desc(), t.c.id).limit(limit)
+        if organizations is not None:
+            query = query.where(t.c.organization.in_(organizations))
+        if moment is not None:
+            query = query.where((t.c.created_at < moment) | ((t.c.created_at == moment) & (t.c.id > id)))
+        return [_sovereign(row) for row in (await self.sql.execute(query)).mappings()]
+
+    async def save(self, state: Any) -> None:
+        """Take the row from what `lock` read to `state`. Raises LostRace, FqdnTaken."""
+        assert isinstance(state, Sovereign)
+        row = {c.name: getattr(state, c.name) for c in t.c if c.name != "holds"}
+        row["holds"] = None if state.state is State.DESTROYED else state.fqdn
+        known = (await self.sql.execute(select(t.c.version).where(t.c.id == state.id))).scalar_one_or_none()
+        if known == state.version:
+            return
+        await self._demand_fqdn(state)
+        if known is None:
+            await self.write(insert(t).values(row))
+        else:
+            await self.write(update(t).where((t.c.id == state.id) & (t.c.version < state.version)).values(row))
+
+    async def _demand_fqdn(self, state: Sovereign) -> None:
+        other = select(t.c.id).where((t.c.holds == state.fqdn) & (t.c.id != state.id))
+        if state.state is not State.DESTROYED and (await self.sql.execute(other)).scalar_one_or_none():
+            raise FqdnTaken(fqdn=state.fqdn)
+
+    async def forget(self, id: str) -> None:
+        """Remove the record of a Sovereign and all rows about it; its runs stay in the journal."""
+        for table in (facts, plans, ledger, clusters, components, enrolments, commands, reservations):
+            await self.sql.execute(delete(table).where(table.c.sovereign == id))
+        await self.write(delete(t).where(t.c.id == id))
+
+    async def observe(self, id: str, fact: str, value: Any = None, *, at: datetime | None = None) -> None:
+        """Write down what was seen; its moment is that of the first time with this value."""
+        mine = (facts.c.sovereign == id) & (facts.c.fact == fact)
+        known = (await self.sql.execute(select(facts).where(mine))).mappings().one_or_none()
+        row = {"sovereign": id, "fact": fact, "value": value, "at": at or self.now}
+        if known is None:
+            try:
+                await self.sql.execute(insert(facts).values(row))
+            except IntegrityError as error:
+                raise LostRace from error
+        elif known["value"] != value:
+            await self.sql.execute(update(facts).where(mine).values(row))
+
+    async def unobserve(self, id: str, *names: str) -> None:
+        """Take back what was seen; all of it where nothing is named."""
+        mine = facts.c.sovereign == id
+        await self.sql.execute(delete(facts).where(mine & facts.c.fact.in_(names) if names else mine))
+
+    async def facts(self, id: str) -> Mapping[str, tuple[Any, datetime]]:
+        """Value and moment by name."""
+        rows = await self.sql.execute(select(facts).where(facts.c.sovereign == id))
+        return {row["fact"]: (row["value"], row["at"]) for row in rows.mappings()}
+
+
+def _sovereign(row: Any) -> Sovereign:
+    values = {key: value for key, value in row.items() if key != "holds"}
+    return Sovereign(**{**values, "state": State(row["state"])})
