@@ -26,7 +26,15 @@ async def seed(layout: Layout, token: str) -> None:
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=layout.gateway_url, headers=headers, timeout=15) as http:
         await _make(http, f"/v1/pools?poolId={layout.pool}", _pool(layout.pool))
-        await _make(http, "/v1/billing/vouchers", _voucher())
+        await _make(http, "/v1/billing/vouchers?activate=true", _voucher())
+
+
+async def plugin_names(layout: Layout, token: str) -> list[str]:
+    """Every plugin that the daemons found, a failed one with a mark."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=layout.gateway_url, headers=headers, timeout=15) as http:
+        rows = (await http.get("/v1/plugins")).json()["plugins"]
+    return [row["name"].removeprefix("plugins/") + (" (FAILED)" * (row["state"] == "STATE_FAILED")) for row in rows]
 
 
 def _pool(domain: str) -> dict[str, Any]:
@@ -44,14 +52,8 @@ def _pool(domain: str) -> dict[str, Any]:
 
 
 def _voucher() -> dict[str, Any]:
-    return {
-        "voucher": {
-            "code": VOUCHER,
-            "amount": {"minor": str(VOUCHER_MINOR), "currency": CURRENCY},
-            "maxPerOrg": 1000,
-        },
-        "activate": True,
-    }
+    amount = {"minor": str(VOUCHER_MINOR), "currency": CURRENCY}
+    return {"code": VOUCHER, "amount": amount, "maxPerOrg": 1000}
 
 
 async def _make(http: httpx.AsyncClient, path: str, body: dict[str, Any]) -> None:

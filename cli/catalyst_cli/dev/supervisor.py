@@ -26,7 +26,7 @@ from catalyst_mesh.identity import Issuer, write_private
 from . import ports, recipes
 from .layout import CELLS, DAEMONS, Layout
 from .processes import Children, end_left_over, pss_mib
-from .seed import seed
+from .seed import plugin_names, seed
 
 READY_WITHIN = 30.0
 """Seconds until every daemon must say that it is ready."""
@@ -54,6 +54,9 @@ class Supervisor:
     layout: Layout
     tell: Callable[[str], None]
     time_scale: float = 0.05
+
+    def __post_init__(self) -> None:
+        self._plugins: list[str] = []
 
     async def run(self, ready: Callable[[dict[str, Any]], None]) -> None:
         """Start everything, call `ready` with the summary, then watch until SIGINT or SIGTERM."""
@@ -95,6 +98,7 @@ class Supervisor:
             await children.start(name, recipes.daemon(name), environment, layout.logs / f"{name}.log")
         await self._all_ready()
         await seed(layout, operator_token(layout))
+        self._plugins = await plugin_names(layout, operator_token(layout))
 
     def _sign(self, issuer: Issuer) -> None:
         """Tokens for the daemons and for the person at this terminal."""
@@ -154,6 +158,7 @@ class Supervisor:
             "dns_hints": str(layout.dns / "hints.json"),
             "dns_trust_anchor": str(layout.dns / "root.key"),
             "sandbox": str(layout.sandbox),
+            "plugins": self._plugins,
             "start_seconds": round(seconds, 2),
             "pss_mib": round(pss_mib([*pids.values()]), 1),
         }
