@@ -82,9 +82,9 @@ def _clean(layout: Layout) -> None:
         _tell(f"{layout.folder} holds no data of catalyst dev; nothing was deleted")
         raise typer.Exit(1)
     if layout.sandbox.exists():
-        from catalyst_cloud_sandbox import keeper
+        import catalyst_cloud_sandbox
 
-        keeper.power_off(layout.sandbox)
+        catalyst_cloud_sandbox.power_off(layout.sandbox)
     shutil.rmtree(layout.folder, ignore_errors=True)
     _tell(f"deleted {layout.folder}")
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import catalyst_cloud_sandbox
 import httpx
-from catalyst_cloud_sandbox import keeper
 from catalyst_mesh.resolving import Resolver
 
 from catalyst_cli.api import Api
@@ -78,7 +78,7 @@ def prove_gone(mesh: Mesh, proof: Proof) -> None:
         left.append(f"{proof.dns['name']} still answers {answer.rcode} {answer.records}")
     if _http(proof.dns["address"], f"http://{proof.dns['address']}", proof.dns["name"]):
         left.append(f"{proof.dns['address']} still answers HTTP")
-    left += [f"{r['kind']} {r['name']}" for r in keeper.report(mesh.layout.sandbox)["resources"]]
+    left += [f"{r['kind']} {r['name']}" for r in catalyst_cloud_sandbox.status(mesh.layout.sandbox)["resources"]]
     left += [f"agent {p.pid}" for p in mesh.processes() if "catalyst_cloud_sandbox.agent" in " ".join(p.cmdline())]
     proof.events, proof.gaps = _events(api, "catalyst.v1.continuum.lease.lost")
     proof.ledger_balanced = proof.ledger_balanced and _balanced(api)

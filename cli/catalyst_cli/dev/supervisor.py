@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+import catalyst_cloud_sandbox
 import httpx
-from catalyst_cloud_sandbox import keeper
 from catalyst_mesh.identity import Issuer, write_private
 
 from . import ports, recipes
@@ -91,7 +91,7 @@ class Supervisor:
         await children.start("dns", recipes.dns(layout), plain, layout.logs / "dns.log")
         for name in CELLS:
             await children.start(name, recipes.cell(layout, name), plain, layout.logs / f"{name}.log")
-        keeper.power_on(layout.sandbox)
+        catalyst_cloud_sandbox.power_on(layout.sandbox)
         for name in DAEMONS:
             (layout.folder / name).mkdir(exist_ok=True, mode=0o700)
             environment = recipes.environment(layout, name, self.time_scale)
@@ -127,7 +127,7 @@ class Supervisor:
                 await asyncio.wait_for(stop.wait(), 1.0)
                 return
             # The simulated cloud's hypervisor: a server that is powered on runs.
-            await asyncio.to_thread(keeper.keep, self.layout.sandbox)
+            await asyncio.to_thread(catalyst_cloud_sandbox.keep, self.layout.sandbox)
             if time.monotonic() - signed > RENEW_EVERY:
                 self._sign(Issuer.open(self.layout.issuer))
                 signed = time.monotonic()
@@ -135,7 +135,7 @@ class Supervisor:
     async def _stop(self, children: Children) -> None:
         self.tell("stopping")
         await children.stop(DAEMONS)
-        await asyncio.to_thread(keeper.power_off, self.layout.sandbox)
+        await asyncio.to_thread(catalyst_cloud_sandbox.power_off, self.layout.sandbox)
         await children.stop([*CELLS, "dns"])
         await children.stop(["nats"])
         self.layout.children.unlink(missing_ok=True)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from catalyst_sdk import Code, Refused
 
+WHOLE_SOVEREIGN = frozenset({"sovereign-admin", "security-officer"})
+"""Roles that no membership of one Organization can give."""
+
 
 class RoleDenied(Refused):
     code, reason, message = Code.PERMISSION_DENIED, "ROLE_DENIED", "{subject} may not do this on {resource}"
@@ -48,7 +51,9 @@ class Caller:
         """Every role that the caller holds anywhere; what the access table is asked with."""
         anywhere = {group.rsplit("/", 1)[1] for group in self.groups if group.count("/") == 2}
         service = {f"service:{self.service}"} if self.service else set()
-        return self.roles | anywhere | service
+        # A group named like a role over the Sovereign, or like a daemon, gives neither: groups are made in Organizations.
+        named = {role for role in self.roles | anywhere - WHOLE_SOVEREIGN if not role.startswith("service:")}
+        return frozenset(named | service)
 
 
 ANONYMOUS = Caller(subject="anonymous")

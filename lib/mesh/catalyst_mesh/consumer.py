@@ -47,6 +47,7 @@ class Consumer:
         metadata: MetaData,
         bus: Bus,
         metrics: ChassisMetrics,
+        back_off: Sequence[float] = BACK_OFF,
     ) -> None:
         self.name = f"{service}-from-{source}"
         self._source = source
@@ -55,6 +56,7 @@ class Consumer:
         self._inbox: Table = metadata.tables["inbox"]
         self._bus = bus
         self._metrics = metrics
+        self._back_off = back_off
         self._log = get_logger("consumer")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -90,7 +92,9 @@ class Consumer:
             deliver_policy=DeliverPolicy.ALL,
             max_deliver=-1,
         )
-        return await js.pull_subscribe("", durable=self.name, stream=stream, config=config)
+        # The server changes a consumer that is there: a new release may handle more subjects than the one before.
+        await js.add_consumer(stream, config)
+        return await js.pull_subscribe_bind(self.name, stream)
 
     async def _take(self, message: Msg) -> None:
         told = _told(message)
@@ -129,7 +133,7 @@ class Consumer:
         if told.attempt >= TRIES and not is_outage(error):
             await self._give_up(message, error)
         else:
-            await message.nak(delay=BACK_OFF[min(told.attempt, len(BACK_OFF)) - 1])
+            await message.nak(delay=self._back_off[min(told.attempt, len(self._back_off)) - 1])
 
     async def _give_up(self, message: Msg, error: Exception) -> None:
         await self._bus.ensure_dead_letters()
@@ -151,16 +155,24 @@ def consumers(service: str, handled: Sequence[Handled], **parts: Any) -> list[Co
 
 def _told(message: Msg) -> Told:
     header = {key.lower(): unquote(value) for key, value in (message.headers or {}).items()}
-    moment = header.get("ce-time")
     return Told(
         event_id=header.get("ce-id", f"{message.metadata.stream}:{message.metadata.sequence.stream}"),
         subject=message.subject,
         aggregate=header.get("ce-subject", ""),
         version=0,
-        time=datetime.fromisoformat(moment) if moment else datetime.now(UTC),
+        time=_moment(header.get("ce-time", "")),
         traceparent=header.get("traceparent", ""),
         attempt=message.metadata.num_delivered or 1,
     )
+
+
+def _moment(text: str) -> datetime:
+    """When it happened; now, where the header is absent or rubbish: a bad header must not hold up the events behind it."""
+    try:
+        told = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.now(UTC)
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 def _completed(told: Told, body: Any) -> Told:

@@ -12,6 +12,13 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 DOMAIN = "catalyst"
 DETAILS_KEY = "grpc-status-details-bin"
 
+ROOM = 4096
+"""Bytes of violations in one status: gRPC refuses trailing metadata above 8 KiB, and the caller would see nothing at all."""
+LONGEST = 600
+"""Characters of a message or a value in a status."""
+NAMED = 12
+"""Fields that the sentence names; all are in the details."""
+
 HTTP_STATUS: Mapping[str, int] = {
     "INVALID_ARGUMENT": 422,
     "FAILED_PRECONDITION": 412,
@@ -36,7 +43,8 @@ class InvalidRequest(Refused):
     message = "{count} field(s) of the request are wrong: {fields}"
 
     def __init__(self, violations: tuple[Violation, ...]) -> None:
-        fields = ", ".join(v.field or "(request)" for v in violations)
+        names = list(dict.fromkeys(v.field or "(request)" for v in violations))
+        fields = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
         super().__init__(violations=violations, count=len(violations), fields=fields)
 
 
@@ -63,21 +71,40 @@ class PeerUnavailable(Refused):
 
 def to_status(refusal: Refused) -> status_pb2.Status:
     """The status with exactly one ErrorInfo, and BadRequest, PreconditionFailure or Help where they apply."""
-    status = status_pb2.Status(code=refusal.code.value, message=refusal.sentence)
-    _pack(status, error_details_pb2.ErrorInfo(reason=refusal.reason, domain=DOMAIN, metadata=refusal.metadata))
-    if refusal.violations and refusal.code is Code.INVALID_ARGUMENT:
+    status = status_pb2.Status(code=refusal.code.value, message=_short(refusal.sentence))
+    metadata = {name: _short(value) for name, value in refusal.metadata.items()}
+    _pack(status, error_details_pb2.ErrorInfo(reason=refusal.reason, domain=DOMAIN, metadata=metadata))
+    violations = _fitting(refusal.violations)
+    if violations and refusal.code is Code.INVALID_ARGUMENT:
         wrong = error_details_pb2.BadRequest()
-        for v in refusal.violations:
+        for v in violations:
             wrong.field_violations.add(field=v.field, description=v.description, reason=v.rule)
         _pack(status, wrong)
-    elif refusal.violations:
+    elif violations:
         unmet = error_details_pb2.PreconditionFailure()
-        for v in refusal.violations:
+        for v in violations:
             unmet.violations.add(type=v.rule or refusal.reason, subject=v.field, description=v.description)
         _pack(status, unmet)
     if refusal.help_url:
         _pack(status, error_details_pb2.Help(links=[error_details_pb2.Help.Link(url=refusal.help_url)]))
     return status
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _fitting(violations: tuple[Violation, ...]) -> list[Violation]:
+    """As many as there is room for; where some are left out, the last one says how many."""
+    kept: list[Violation] = []
+    room = ROOM
+    for v in violations:
+        room -= len(v.field.encode()) + len(_short(v.description).encode()) + len(v.rule.encode()) + 8
+        if room < 0:
+            left = len(violations) - len(kept)
+            return [*kept, Violation("", f"{left} more violations are not shown", "violations.more")]
+        kept.append(Violation(v.field, _short(v.description), v.rule))
+    return kept
 
 
 @dataclass(frozen=True, slots=True)

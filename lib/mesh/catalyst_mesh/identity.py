@@ -17,6 +17,7 @@ from joserfc.jwk import KeySet, OKPKey
 
 from .calls import Caller
 from .errors import Unauthenticated
+from .logs import get_logger
 
 AUDIENCE = "catalyst"
 ALGORITHM = "Ed25519"
@@ -29,8 +30,9 @@ class Verifier:
 
     def __init__(self, jwks: Path) -> None:
         self._path = jwks
-        self._read_at = -1.0
+        self._read: tuple[int, int] | None = None
         self._keys: KeySet | None = None
+        self._log = get_logger("identity")
 
     def check(self, token: str) -> Caller:
         """The caller that `token` names. Raises Unauthenticated with the reason."""
@@ -47,10 +49,16 @@ class Verifier:
         return _caller(claims)
 
     def _key_set(self) -> KeySet:
-        changed = self._path.stat().st_mtime if self._path.exists() else 0.0
-        if self._keys is None or changed != self._read_at:
-            self._keys = KeySet.import_key_set(json.loads(self._path.read_text()))
-            self._read_at = changed
+        try:
+            now = self._path.stat()
+            if self._read != (now.st_mtime_ns, now.st_ino):
+                self._keys = KeySet.import_key_set(json.loads(self._path.read_text()))
+                self._read = (now.st_mtime_ns, now.st_ino)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, JoseError) as error:
+            # Somebody is just writing it, or took it away: the keys known before go on being right.
+            self._log.warning("keys not read", path=str(self._path), error=type(error).__name__)
+        if self._keys is None:
+            raise Unauthenticated(why="this daemon has no keys yet by which it could be checked")
         return self._keys
 
 

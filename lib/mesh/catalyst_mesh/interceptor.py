@@ -28,7 +28,7 @@ from .errors import (
 from .identity import Verifier
 from .logs import get_logger
 from .metrics import ChassisMetrics
-from .work import LostRace
+from .work import Contended, LostRace
 
 DEFAULT_DEADLINE = 10.0
 """Seconds for a unary call from outside that states no deadline of its own."""
@@ -80,7 +80,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
                 request_deserializer=handler.request_deserializer,
                 response_serializer=handler.response_serializer,
             )
-        return handler
+        raise NotImplementedError(f"{method}: calls that stream to us and answer once are not guarded yet")
 
     def _unary(self, serve: Callable[..., Any], method: str, metadata: dict[str, Any]) -> Callable[..., Any]:
         async def call(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
@@ -143,7 +143,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         if isinstance(error, NotImplementedError):  # what the generated base class raises
             return MethodNotServed(method=method.lstrip("/"))
         if isinstance(error, LostRace):
-            return Internal(trace_id=current().trace_id)
+            return Contended()
         if is_outage(error):
             self._log.error("database away", method=method, error=type(error).__name__)
             return StoreUnavailable()

@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -41,11 +41,21 @@ def get_logger(name: str) -> Any:
 def redact(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Cut out fields whose name tells of a secret, and what looks like a token in any text."""
     for key, value in line.items():
-        if _TELLTALE.match(key) and not key.endswith(("_id", "_name")):
-            line[key] = "[redacted]"
-        elif isinstance(value, str):
-            line[key] = _TOKEN.sub("[redacted]", value)
+        line[key] = _clean(key, value)
     return line
+
+
+def _clean(key: str, value: Any) -> Any:
+    if _TELLTALE.match(key) and not key.endswith(("_id", "_name")):
+        return "[redacted]"
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(k): _clean(str(k), v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean("", item) for item in value]
+    # The renderer would print any other object by its repr; that text is searched too.
+    return _TOKEN.sub("[redacted]", value if isinstance(value, str) else repr(value))
 
 
 def _add_call(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -1,14 +1,14 @@
 """Alembic, run by a daemon at its start under a lock, so that replicas do not race.
 
-Each daemon keeps its revisions in `migrations/versions` beside its code. Alembic is imported here alone, when it is
-needed: it costs 10 MiB.
+Each daemon keeps its revisions in `migrations/versions` beside its code, numbered in order. Alembic is imported here
+alone, when it is needed: it costs 10 MiB.
 """
 
 import importlib.resources
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import Connection, MetaData, inspect, text
 
 from .database import Database
 
@@ -17,16 +17,28 @@ _LOCK = 0x43_41_54_41
 
 
 async def migrate(db: Database, package: str, metadata: MetaData, revision: str = "head") -> None:
-    """Bring the schema to `revision`. Additive changes first, so that the release before still runs on it."""
+    """Bring the schema to `revision`. Additive changes first, so that the release before still runs on it.
+
+    A schema that is up to date costs one question, and Alembic is not imported for it.
+    """
     folder = Path(str(importlib.resources.files(package))) / "migrations"
+    last = max((file.stem.split("_")[0] for file in (folder / "versions").glob("[0-9]*.py")), default="")
 
     def upgrade(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
-        _run(connection, folder, metadata, revision)
+        tables = set(inspect(connection).get_table_names())
+        if revision != "head" or _version(connection, tables) != last:
+            _run(connection, folder, metadata, revision)
 
     async with db.begin() as sql:
         await sql.run_sync(upgrade)
+
+
+def _version(connection: Connection, tables: set[str]) -> str | None:
+    if "alembic_version" not in tables:
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
 def _run(connection: Connection, folder: Path, metadata: MetaData, revision: str) -> None:

@@ -17,6 +17,10 @@ class PageTokenInvalid(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID", "page_token does not belong to this list"
 
 
+class PageSizeInvalid(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "PAGE_SIZE_INVALID", "page_size is {page_size}; 0 means the default"
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Where a page begins (`after`, the key of the last row before it) and how many rows it may hold."""
@@ -28,6 +32,8 @@ class Page:
     @classmethod
     def of(cls, page_size: int, page_token: str, *scope: object, most: int = 1000) -> "Page":
         """Read the fields of a request; `scope` is every other parameter that shapes the list, the caller included."""
+        if page_size < 0:
+            raise PageSizeInvalid(page_size=page_size)
         digest = hashlib.sha256(json.dumps([str(s) for s in scope]).encode()).hexdigest()[:16]
         return cls(min(page_size or DEFAULT_SIZE, most), _read(page_token, digest), digest)
 
@@ -55,6 +61,6 @@ def _read(token: str, scope: str) -> Any:
         raw = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         if raw["s"] == scope:
             return raw["a"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise PageTokenInvalid from error
     raise PageTokenInvalid

@@ -58,6 +58,7 @@ class Relay:
     async def run(self, stop: asyncio.Event) -> None:
         """Publish until `stop`."""
         while await self._leases.held("relay", stop) is not None and not stop.is_set():
+            self._wake.clear()  # before the look, so that a commit during it wakes the rest
             try:
                 published = await self._publish_batch()
             except (NatsError, OSError, TimeoutError) as error:
@@ -73,7 +74,6 @@ class Relay:
         await self._leases.release("relay")
 
     async def _rest(self, stop: asyncio.Event) -> None:
-        self._wake.clear()
         with suppress(TimeoutError):
             await asyncio.wait_for(unless(stop, self._wake.wait()), POLL)
 

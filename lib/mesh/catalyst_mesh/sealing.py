@@ -1,6 +1,8 @@
 """Secrets at rest: AES-256-GCM under a key that only this daemon reads."""
 
 import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -17,14 +19,8 @@ class Sealer:
     @classmethod
     def from_file(cls, path: Path) -> "Sealer":
         """Read the key, 32 bytes in hex; make it (mode 0600) where it is absent."""
-        try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return cls(bytes.fromhex(path.read_text().strip()))
-        with os.fdopen(fd, "w") as file:
-            file.write(AESGCM.generate_key(256).hex())
-            file.flush()
-            os.fsync(file.fileno())
+        if not path.exists():
+            _make_key(path)
         return cls(bytes.fromhex(path.read_text().strip()))
 
     def seal(self, value: bytes) -> bytes:
@@ -35,3 +31,17 @@ class Sealer:
     def open(self, sealed: bytes) -> bytes:
         """The value. Raises cryptography's InvalidTag for what was not sealed by this key."""
         return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], None)
+
+
+def _make_key(path: Path) -> None:
+    """A new key at `path` in one step, whole or not at all; of two makers the first one's stays."""
+    fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    try:
+        with os.fdopen(fd, "w") as file:
+            file.write(AESGCM.generate_key(256).hex())
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        os.unlink(temporary)

@@ -1,16 +1,21 @@
 """Settings: environment only, one frozen class per daemon, every fault of a start reported at once."""
 
+import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 SHARED = frozenset({"CATALYST_FAILPOINTS", "CATALYST_TRACE_PLUGINS", "CATALYST_REQUIRE_REAL"})
 DAEMONS = ("CATALOG", "PROVISIONER", "PDM", "CONTINUUM", "BILLING", "GATEWAY", "ENVIRONMENT", "DEV", "CLI")
+
+
+_PASSWORD = re.compile(r"(://[^/@\s:]*):[^/@\s]+@")
 
 
 class SettingsFault(SystemExit):
@@ -48,6 +53,13 @@ class DaemonSettings(BaseSettings):
     """Configuration of plugins by `kind:name`, as JSON; checked against each plugin's schema."""
 
     @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is handed over: `load` alone reads the environment, all of it."""
+        return (init_settings,)
+
+    @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, argv: list[str] | None = None) -> Self:
         """Read the environment. Raises SettingsFault with every fault; `--print-config` prints and ends."""
         prefix = str(cls.model_config["env_prefix"])
@@ -72,22 +84,34 @@ class DaemonSettings(BaseSettings):
         for name in type(self).model_fields:
             variable = (prefix + name).upper()
             origin = "environment" if variable in environ else "file" if f"{variable}_FILE" in environ else "default"
-            lines.append(f"{variable}={getattr(self, name)}  # {origin}")
+            shown = _PASSWORD.sub(r"\1:**********@", str(getattr(self, name)))
+            lines.append(f"{variable}={shown}  # {origin}")
         return "\n".join(lines)
 
 
 def _values(cls: type[DaemonSettings], given: Mapping[str, str], prefix: str, faults: list[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for name in cls.model_fields:
+    shape = EnvSettingsSource(cls)
+    for name, field in cls.model_fields.items():
         variable = (prefix + name).upper()
-        if variable in given:
-            continue  # pydantic reads it, and JSON where the field asks for it
-        if path := given.get(f"{variable}_FILE") if f"{name}_file" not in cls.model_fields else None:
-            try:
-                values[name] = Path(path).read_text().strip()
-            except OSError as error:
-                faults.append(f"  {variable}_FILE: {error.strerror}: {path}")
+        try:
+            text = _text(given, variable, has_file=f"{name}_file" not in cls.model_fields)
+            if text is not None:
+                values[name] = json.loads(text) if shape.field_is_complex(field) else text
+        except OSError as error:
+            faults.append(f"  {variable}_FILE: {error.strerror}: {error.filename}")
+        except UnicodeDecodeError:
+            faults.append(f"  {variable}_FILE: it holds no UTF-8 text")
+        except ValueError as error:  # never its text: that may be a secret
+            faults.append(f"  {variable}: no JSON: {getattr(error, 'msg', 'unreadable')} ({field.description})")
     return values
+
+
+def _text(given: Mapping[str, str], variable: str, *, has_file: bool) -> str | None:
+    if variable in given:
+        return given[variable]
+    path = given.get(f"{variable}_FILE") if has_file else None
+    return Path(path).read_text().strip() if path else None
 
 
 def _unknown(cls: type[DaemonSettings], given: Mapping[str, str], prefix: str) -> list[str]:

@@ -43,7 +43,7 @@ class SidePort:
             )
             writer.write(head.encode() + body)
             await writer.drain()
-        except (TimeoutError, ConnectionError, UnicodeError):
+        except (TimeoutError, ConnectionError, ValueError):  # ValueError: a line without end
             pass
         finally:
             writer.close()

@@ -58,6 +58,8 @@ class Transaction:
         try:
             result = await self.sql.execute(statement)
         except IntegrityError as error:
+            if _broken_rule(error):
+                raise
             raise LostRace from error
         if result.rowcount != 1:
             raise LostRace
@@ -114,6 +116,12 @@ class Work(Generic[T]):
                 return message
             except LostRace:
                 await asyncio.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))  # noqa: S311 - jitter, no secret
+            except Refused:
+                # Its twin may have been faster, and what refuses this call is the twin's own effect.
+                async with self.reading() as tx:
+                    if kept := await self._kept_answer(tx, call):
+                        return kept  # type: ignore[return-value]  # as above
+                raise
         raise Contended
 
     @asynccontextmanager
@@ -201,3 +209,9 @@ class Work(Generic[T]):
 def _lost_race(error: DBAPIError) -> bool:
     """Serialization failure and deadlock (SQLSTATE 40001, 40P01): PostgreSQL asks to try again."""
     return getattr(error.orig, "sqlstate", None) in {"40001", "40P01"}
+
+
+def _broken_rule(error: IntegrityError) -> bool:
+    """NOT NULL and CHECK: a bug of ours, which no second try would mend; all else may be another writer's doing."""
+    postgresql, sqlite = getattr(error.orig, "sqlstate", None), getattr(error.orig, "sqlite_errorname", None)
+    return postgresql in {"23502", "23514"} or sqlite in {"SQLITE_CONSTRAINT_NOTNULL", "SQLITE_CONSTRAINT_CHECK"}

@@ -41,13 +41,12 @@ def _unfold(draft: Draft, name: str) -> None:
         return
     needed = [draft.steps[need] for need in step.needs]
     blocker = next((b for need in needed if (b := _blocker(need))), "")
-    if blocker:
-        draft.change(name, state=StepState.SKIPPED, blocked_by=blocker)
-        if not blocked:
-            draft.tell("step.skipped", name, level="warn", message=f"{blocker} failed", data={"because": blocker})
-    else:
-        ready = all(need.satisfied for need in needed)
-        draft.change(name, state=StepState.READY if ready else StepState.PENDING, blocked_by="")
+    ready = not blocker and all(need.satisfied for need in needed)
+    state = StepState.SKIPPED if blocker else StepState.READY if ready else StepState.PENDING
+    if (state, blocker) != (step.state, step.blocked_by):
+        draft.change(name, state=state, blocked_by=blocker)
+    if blocker and not blocked:
+        draft.tell("step.skipped", name, level="warn", message=f"{blocker} failed", data={"because": blocker})
 
 
 def _blocker(step: StepView) -> str:

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, delete, insert, select, update
+from sqlalchemy import Executable, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult, RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,6 +23,7 @@ from .draft import Decided
 from .graph import Kind
 from .leasing import LeaseTerms
 from .refusals import RunNotFound
+from .statements import Statements
 from .states import Flow, Run, RunState, Signal, StepState, StepView, Waits
 from .tables import Tables
 
@@ -56,13 +57,18 @@ class Store:
         self.kinds = kinds
         self.terms = terms
         self.hook = hook
+        self._statements = Statements(tables, terms)
 
     async def run(
-        self, sql: AsyncConnection, point: str, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None
+        self,
+        sql: AsyncConnection,
+        point: str,
+        statement: Executable,
+        given: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> CursorResult[Any]:
         """Execute one statement between its two points."""
         self.hook(f"{point}.before")
-        result = await sql.execute(statement, rows) if rows is not None else await sql.execute(statement)
+        result = await sql.execute(statement, given)
         self.hook(f"{point}.after")
         return result
 
@@ -108,13 +114,8 @@ class Store:
         self, sql: AsyncConnection, old: Flow, decided: Decided, now: datetime, *, guard: Guard | None = None
     ) -> Flow | None:
         """Write a decision that was made from `old`. None: the flow moved, or is not the writer's any more."""
-        t = self.tables.run
         new = decided.flow
-        values = self._run_values(old.run, new.run, len(decided.notes)) | self._lease_values(new.run, guard)
-        where = (t.c.id == old.run.id) & (t.c.seq == old.run.seq)
-        if guard:
-            where &= (t.c.owner == guard.owner) & (t.c.fence == guard.fence)
-        seq = await self._fenced_update(sql, where, values)
+        seq = await self._move_run(sql, old.run, new.run, len(decided.notes), guard)
         if seq is None:
             return None
         new = replace(new, run=replace(new.run, seq=seq))
@@ -130,40 +131,34 @@ class Store:
 
     async def touch(self, sql: AsyncConnection, run_id: str, guard: Guard, **values: Any) -> RowMapping | None:
         """Fence and renew the lease without an event. None: fenced, or this very transaction was committed before."""
-        t = self.tables.run
-        mine = (t.c.id == run_id) & (t.c.owner == guard.owner) & (t.c.fence == guard.fence)
-        changed = {"lease_until": self.terms.until, "stamp": guard.stamp, **values}
-        statement = update(t).where(mine & (t.c.stamp != guard.stamp)).values(**changed).returning(t)
-        return (await self.run(sql, "fence", statement)).mappings().one_or_none()
+        given = {"at_id": run_id, "at_owner": guard.owner, "at_fence": guard.fence, "stamp": guard.stamp} | values
+        result = await self.run(sql, "fence", self._statements.touch_run(values.keys()), given)
+        return result.mappings().one_or_none()
 
-    def _run_values(self, old: Run, new: Run, notes: int) -> dict[str, Any]:
-        changed = {n: _plain(getattr(new, n)) for n in _RUN_COLUMNS if getattr(new, n) != getattr(old, n)}
+    async def _move_run(self, sql: AsyncConnection, old: Run, new: Run, notes: int, guard: Guard | None) -> int | None:
+        values = {n: _plain(getattr(new, n)) for n in _RUN_COLUMNS if getattr(new, n) != getattr(old, n)}
         if old.state.ended != new.state.ended:
-            changed["holds"] = None if new.state.ended else new.subject
-        return changed | {"seq": self.tables.run.c.seq + notes}
-
-    def _lease_values(self, new: Run, guard: Guard | None) -> dict[str, Any]:
+            values["holds"] = None if new.state.ended else new.subject
         if new.owner is None:
-            return {"lease_until": 0, "stamp": guard.stamp if guard else ""}
-        return {"lease_until": self.terms.until, "stamp": guard.stamp} if guard else {}
-
-    async def _fenced_update(
-        self, sql: AsyncConnection, where: ColumnElement[bool], values: dict[str, Any]
-    ) -> int | None:
-        t = self.tables.run
-        statement = update(t).where(where).values(**values).returning(t.c.seq)
-        seq: int | None = (await self.run(sql, "fence", statement)).scalar_one_or_none()
+            values["lease_until"] = 0
+        if guard:
+            values["stamp"] = guard.stamp
+        leased = guard is not None and new.owner is not None
+        statement = self._statements.move_run(values.keys(), guarded=guard is not None, leased=leased)
+        values |= {"at_id": old.id, "at_seq": old.seq, "notes": notes}
+        if guard:
+            values |= {"at_owner": guard.owner, "at_fence": guard.fence}
+        seq: int | None = (await self.run(sql, "fence", statement, values)).scalar_one_or_none()
         return seq
 
     async def _write_steps(self, sql: AsyncConnection, old: Flow, new: Flow) -> None:
-        t = self.tables.step
         groups: dict[str, tuple[dict[str, Any], list[str]]] = {}
         for name, step in new.steps.items():
             if step is not old.steps[name] and (values := _differing(old.steps[name], step)):
                 groups.setdefault(repr(values), (values, []))[1].append(name)
         for values, names in groups.values():
-            mine = (t.c.run_id == new.run.id) & t.c.name.in_(names)
-            await self.run(sql, "steps", update(t).where(mine).values(**values))
+            given = values | {"at_run": new.run.id, "at_names": names}
+            await self.run(sql, "steps", self._statements.move_steps(values.keys()), given)
             if values.get("state") == StepState.UNDONE:  # its effects are gone, and with them what was done once
                 once = self.tables.once
                 await self.run(sql, "once", delete(once).where((once.c.run_id == new.run.id) & once.c.step.in_(names)))
@@ -191,13 +186,16 @@ class Store:
         rows = [{n: getattr(e, n) for n in _EVENT_COLUMNS} | {"run_id": e.run, "data": dict(e.data)} for e in events]
         await self.run(sql, "events", insert(self.tables.event), rows)
         kind = self.kinds.get(new.run.kind)
-        if kind is None:
-            return
-        run = views.view(new)
+        if kind is not None and (kind.transition or kind.settled):
+            await self._call_back(sql, kind, views.view(new), events)
+
+    async def _call_back(
+        self, sql: AsyncConnection, kind: Kind, run: views.RunView, events: Sequence[views.EventView]
+    ) -> None:
         if kind.transition:
             for event in events:
                 await kind.transition(sql, run, event)
-        if kind.settled and any(note.code in _ENDINGS for note in decided.notes):
+        if kind.settled and any(event.code in _ENDINGS for event in events):
             await kind.settled(sql, run)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from catalyst_sdk import PluginFailure, Temporary
+from catalyst_sdk import NotSupported, Permanent, PluginFailure, RateLimited, Temporary
 
 from ..logs import get_logger
 from ..metrics import ChassisMetrics
@@ -18,6 +18,9 @@ CALL_LIMIT = 30.0
 
 class PluginBug(PluginFailure):
     """A plugin raised what no plugin may raise. It is contained: only what needs the plugin fails."""
+
+
+_ALLOWED = (Temporary, RateLimited, Permanent, NotSupported)
 
 
 class Guarded:
@@ -41,15 +44,20 @@ class Guarded:
         async def call(*args: Any, **kwargs: Any) -> Any:
             began, outcome = time.monotonic(), "ok"
             try:
-                async with self._turns, asyncio.timeout(self._limit):
+                async with self._turns, asyncio.timeout(self._limit) as patience:
                     return await member(*args, **kwargs)
-            except PluginFailure as failure:
+            except _ALLOWED as failure:
                 outcome = type(failure).__name__
                 raise
-            except TimeoutError as error:
-                outcome = "timeout"
-                raise Temporary(f"{operation} did not answer within {self._limit} s", provider=self._name) from error
-            except Exception as error:
+            # SystemExit would end the daemon; a cancellation that nobody asked for, the work of the caller.
+            except (Exception, SystemExit, asyncio.CancelledError) as error:
+                if isinstance(error, TimeoutError) and patience.expired():
+                    outcome = "timeout"
+                    late = f"{operation} did not answer within {self._limit} s"
+                    raise Temporary(late, provider=self._name) from error
+                if isinstance(error, asyncio.CancelledError) and _asked_to_stop():
+                    outcome = "cancelled"
+                    raise
                 outcome = "bug"
                 self._log.error("plugin bug", plugin=self._name, operation=operation, exc_info=error)
                 raise PluginBug(f"{operation} raised {type(error).__name__}", provider=self._name) from error
@@ -60,3 +68,8 @@ class Guarded:
                     self._log.info("plugin call", plugin=self._name, operation=operation, outcome=outcome)
 
         return call
+
+
+def _asked_to_stop() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -69,7 +69,8 @@ class PluginHost:
         for entry in entry_points(group=GROUP) if entries is None else entries:
             plugin = self._load_one(entry, context, configuration)
             if plugin is not None:
-                self._found[plugin.label] = plugin
+                key = plugin.label if plugin.label not in self._found else f"{plugin.label} ({entry.value})"
+                self._found[key] = plugin
 
     def get(self, kind: str, name: str) -> Any:
         """The guarded plugin. Raises PluginUnavailable with the reason and the next step."""
@@ -104,10 +105,14 @@ class PluginHost:
             manifest = load_manifest(_manifest_path(entry))
         except ManifestFault as fault:
             return LoadedPlugin(entry.name, version=version, failure=str(fault))
+        except Exception as error:  # the import machinery may run a stranger's code
+            return LoadedPlugin(
+                entry.name, version=version, failure=f"it cannot be found: {type(error).__name__}: {error}"
+            )
         if manifest.kind not in self._kinds:
             return None
         plugin = LoadedPlugin(entry.name, manifest.kind, manifest.name, version, manifest)
-        failure = _unusable(manifest, configuration.get(plugin.label, {}))
+        failure = self._taken(plugin.label) or _unusable(manifest, configuration.get(plugin.label, {}))
         if failure:
             return replace(plugin, failure=failure)
         try:
@@ -115,6 +120,7 @@ class PluginHost:
         except BaseException as error:  # a plugin's import may raise anything, SystemExit too
             if isinstance(error, KeyboardInterrupt):
                 raise
+            self._forget(entry)
             self._log.error("plugin failed to load", plugin=plugin.label, error=f"{type(error).__name__}: {error}")
             return replace(plugin, failure=f"it failed to load: {type(error).__name__}: {error}")
         guarded = Guarded(
@@ -122,6 +128,15 @@ class PluginHost:
             limit=float(manifest.limits["call_seconds"]) if "call_seconds" in manifest.limits else 30.0,
         )  # fmt: skip
         return replace(plugin, target=guarded)
+
+    def _taken(self, label: str) -> str:
+        first = self._found.get(label)
+        return f"its name is taken: entry point {first.entry} is {label} already; uninstall one" if first else ""
+
+    def _forget(self, entry: EntryPoint) -> None:
+        """Unregister a plugin that failed: its misspelt hook would be found again at each later plugin's check."""
+        if self._pm.has_plugin(entry.name):
+            self._pm.unregister(name=entry.name)
 
     def _make(self, entry: EntryPoint, context: PluginContext) -> Any:
         module = importlib.import_module(entry.module)
@@ -148,8 +163,18 @@ def _manifest_path(entry: EntryPoint) -> Path:
 def _unusable(manifest: Manifest, config: Mapping[str, Any]) -> str:
     if not manifest.speaks(SDK_VERSION):
         return f"it speaks contract versions {manifest.sdk}, this host speaks {SDK_VERSION}: install a matching release"
+    try:
+        jsonschema.Draft202012Validator.check_schema(manifest.config)
+    except jsonschema.SchemaError as error:
+        return f"the schema of its configuration is wrong: {error.message}"
     faults = [
-        f"{'/'.join(map(str, e.absolute_path)) or '(config)'}: {e.message}"
-        for e in jsonschema.Draft202012Validator(dict(manifest.config)).iter_errors(dict(config))
+        f"{'/'.join(map(str, e.absolute_path)) or '(config)'}: {_meaning(e)}"
+        for e in jsonschema.Draft202012Validator(manifest.config).iter_errors(dict(config))
     ]
     return f"its configuration is wrong: {'; '.join(faults)}" if faults else ""
+
+
+def _meaning(fault: jsonschema.ValidationError) -> str:
+    """What is wrong; a value that is marked as a secret is not quoted."""
+    secret = isinstance(fault.schema, Mapping) and fault.schema.get("x-secret")
+    return f"the secret breaks the rule `{fault.validator}`" if secret else str(fault.message)
