@@ -13,9 +13,12 @@ from pathlib import Path
 
 import psutil
 
+from .zygote import Forked, Zygote
+
 STOP_WITHIN = 25.0
 """Seconds from SIGTERM to SIGKILL; a daemon's own bound."""
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 
 
 @dataclass
@@ -26,23 +29,27 @@ class Child:
     argv: Sequence[str]
     env: Mapping[str, str]
     log: Path
-    process: asyncio.subprocess.Process | None = None
+    process: asyncio.subprocess.Process | Forked | None = None
     restarts: int = 0
     wanted: bool = True
+    forked: bool = False
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
 
 class Children:
     """Starts children, starts them again when they die, and stops them."""
 
-    def __init__(self, record: Path, tell: Callable[[str], None]) -> None:
+    def __init__(self, record: Path, tell: Callable[[str], None], zygote: Zygote | None = None) -> None:
         self._record = record
         self._tell = tell
+        self._zygote = zygote
         self.all: list[Child] = []
 
-    async def start(self, name: str, argv: Sequence[str], env: Mapping[str, str], log: Path) -> Child:
-        """Start one child and watch it."""
-        child = Child(name, argv, env, log)
+    async def start(
+        self, name: str, argv: Sequence[str], env: Mapping[str, str], log: Path, *, forked: bool = False
+    ) -> Child:
+        """Start one child and watch it; with `forked`, as a fork of the zygote where there is one."""
+        child = Child(name, argv, env, log, forked=forked)
         self.all.append(child)
         await self._spawn(child)
         child.task = asyncio.create_task(self._watch(child), name=name)
@@ -63,6 +70,13 @@ class Children:
 
     async def _spawn(self, child: Child) -> None:
         child.log.parent.mkdir(parents=True, exist_ok=True)
+        if self._zygote is not None and child.forked:
+            child.process = await self._zygote.fork(child.argv[-1], child.env, child.log)
+        else:
+            await self._exec(child)
+        self._write()
+
+    async def _exec(self, child: Child) -> None:
         with child.log.open("ab") as log:
             child.process = await asyncio.create_subprocess_exec(
                 *child.argv,
@@ -71,9 +85,8 @@ class Children:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C in the terminal is for us alone
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=die_with_parent,
             )
-        self._write()
 
     async def _watch(self, child: Child) -> None:
         pause = 0.2
@@ -103,7 +116,8 @@ class Children:
 
     def _write(self) -> None:
         rows = []
-        for name, pid in self.pids().items():
+        extra = {"zygote": self._zygote.pid} if self._zygote and self._zygote.pid else {}
+        for name, pid in {**extra, **self.pids()}.items():
             with suppress(psutil.NoSuchProcess):
                 rows.append({"name": name, "pid": pid, "started": psutil.Process(pid).create_time()})
         temporary = self._record.with_suffix(".new")
@@ -154,6 +168,13 @@ def _how(code: int) -> str:
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def _die_with_parent() -> None:
-    assert _libc is not None
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def die_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the parent dies, where the kernel knows that (Linux)."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def rename(name: str) -> None:
+    """What `ps` and `top` show; at most 15 characters (prctl(2), PR_SET_NAME)."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_NAME, name[:15].encode())

@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,6 +28,7 @@ from . import ports, recipes
 from .layout import CELLS, DAEMONS, Layout
 from .processes import Children, end_left_over, pss_mib
 from .seed import plugin_names, seed
+from .zygote import Zygote
 
 READY_WITHIN = 30.0
 """Seconds until every daemon must say that it is ready."""
@@ -67,7 +69,8 @@ class Supervisor:
                 self.tell(f"ended {name}, left over from a dev that was killed")
             ports.check(self.layout.ports())
             stop = _on_signals()
-            children = Children(self.layout.children, self.tell)
+            zygote = Zygote(self.layout.logs / "zygote.log", recipes.base_environment())
+            children = Children(self.layout.children, self.tell, zygote if sys.platform == "linux" else None)
             try:
                 await self._start(children)
                 state = self._state(children, time.monotonic() - began)
@@ -76,6 +79,8 @@ class Supervisor:
                 await self._watch(children, stop)
             finally:
                 await self._stop(children)
+                await zygote.stop()
+                self.layout.children.unlink(missing_ok=True)
                 self.layout.state.unlink(missing_ok=True)
 
     async def _start(self, children: Children) -> None:
@@ -95,7 +100,8 @@ class Supervisor:
         for name in DAEMONS:
             (layout.folder / name).mkdir(exist_ok=True, mode=0o700)
             environment = recipes.environment(layout, name, self.time_scale)
-            await children.start(name, recipes.daemon(name), environment, layout.logs / f"{name}.log")
+            log = layout.logs / f"{name}.log"
+            await children.start(name, recipes.daemon(name), environment, log, forked=True)
         await self._all_ready()
         await seed(layout, operator_token(layout))
         self._plugins = await plugin_names(layout, operator_token(layout))
@@ -138,11 +144,11 @@ class Supervisor:
         await asyncio.to_thread(catalyst_cloud_sandbox.power_off, self.layout.sandbox)
         await children.stop([*CELLS, "dns"])
         await children.stop(["nats"])
-        self.layout.children.unlink(missing_ok=True)
 
     def _state(self, children: Children, seconds: float) -> dict[str, Any]:
         layout = self.layout
         pids = children.pids()
+        measured = [row["pid"] for row in json.loads(layout.children.read_text())]
         return {
             "pid": os.getpid(),
             "folder": str(layout.folder),
@@ -160,7 +166,7 @@ class Supervisor:
             "sandbox": str(layout.sandbox),
             "plugins": self._plugins,
             "start_seconds": round(seconds, 2),
-            "pss_mib": round(pss_mib([*pids.values()]), 1),
+            "pss_mib": round(pss_mib(measured), 1),
         }
 
 

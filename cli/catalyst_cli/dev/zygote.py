@@ -1,0 +1,212 @@
+"""One process that has imported what all daemons share, and forks them: six daemons, one copy of the libraries.
+
+Each daemon is a process of its own all the same: it can be killed, and is started again. The zygote makes no channel, no
+thread and no event loop, so a fork finds nothing half-done (gRPC must not have been used before a fork).
+
+Wire: JSON lines. In: `{"module", "env", "log"}`. Out: `{"pid"}` for each, and `{"ended", "code"}` when a child has ended.
+"""
+
+import asyncio
+import gc
+import json
+import os
+import runpy
+import select
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+PRELOADED = (
+    "catalyst_mesh",
+    "catalyst_mesh.plugins",
+    "catalyst_mesh.journal",
+    "catalyst_sdk.dns",
+    "catalyst_sdk.cloud",
+    "sqlalchemy.dialects.sqlite.aiosqlite",
+    "alembic.runtime.environment",
+    "alembic.script",
+    "alembic.config",
+    "alembic.op",
+    "uvloop",
+    "dns.asyncquery",
+    "dns.dnssec",
+    "httpx",
+    "yaml",
+)  # fmt: skip - modules, not wiring
+
+
+class Forked:
+    """A child of the zygote, with the face of a subprocess."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._ended = asyncio.Event()
+
+    def end(self, code: int) -> None:
+        """The zygote saw it end."""
+        self.returncode = code
+        self._ended.set()
+
+    async def wait(self) -> int:
+        """Its exit code, negative for a signal."""
+        await self._ended.wait()
+        assert self.returncode is not None
+        return self.returncode
+
+
+class Zygote:
+    """The supervisor's side."""
+
+    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
+        self._log = log
+        self._environment = environment
+        self._process: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._born: asyncio.Queue[int] = asyncio.Queue()
+        self._children: dict[int, Forked] = {}
+        self._turn = asyncio.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """The zygote's own process id."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    async def fork(self, module: str, env: Mapping[str, str], log: Path) -> Forked:
+        """Start `python -m module` as a fork. A zygote that died is started again."""
+        async with self._turn:
+            process = await self._running()
+            assert process.stdin is not None
+            process.stdin.write(json.dumps({"module": module, "env": dict(env), "log": str(log)}).encode() + b"\n")
+            await process.stdin.drain()
+            pid = await asyncio.wait_for(self._born.get(), 30)
+            return self._children[pid]
+
+    async def stop(self) -> None:
+        """End it; its children are stopped before."""
+        if self._process is not None and self._process.returncode is None:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            await self._process.wait()
+        if self._reading is not None:
+            await self._reading
+
+    async def _running(self) -> asyncio.subprocess.Process:
+        if self._process is None or self._process.returncode is not None:
+            from .processes import die_with_parent
+
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            with self._log.open("ab") as log:
+                self._process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "catalyst_cli.dev.zygote",
+                    env=dict(self._environment),
+                    stderr=log,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    start_new_session=True,
+                    preexec_fn=die_with_parent,
+                )  # fmt: skip - one call
+            self._reading = asyncio.create_task(self._read(self._process))
+        return self._process
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            told = json.loads(line)
+            if "pid" in told:
+                self._children[told["pid"]] = Forked(told["pid"])
+                self._born.put_nowait(told["pid"])
+            else:
+                self._children.pop(told["ended"]).end(told["code"])
+        await process.wait()
+        for child in self._children.values():
+            child.end(-signal.SIGKILL)  # children do not outlive it
+        self._children.clear()
+
+
+def main() -> None:
+    """The zygote's own loop: import, then fork as told until the input ends."""
+    for module in PRELOADED:
+        __import__(module)
+    gc.collect()
+    gc.freeze()  # what is shared stays shared: the collector writes into what it looks at
+    wake, woken = os.pipe()
+    os.set_blocking(woken, False)
+    signal.set_wakeup_fd(woken)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    pending = b""
+    while True:
+        ready, _, _ = select.select([0, wake], [], [])
+        if wake in ready:
+            os.read(wake, 64)
+            _reap()
+        if 0 in ready:
+            data = os.read(0, 65536)
+            if not data:
+                return
+            *lines, pending = (pending + data).split(b"\n")
+            for line in lines:
+                _fork(json.loads(line), (wake, woken))
+
+
+def _fork(told: Mapping[str, object], ours: tuple[int, int]) -> None:
+    pid = os.fork()
+    if pid:
+        _say({"pid": pid})
+        return
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for fd in ours:
+        os.close(fd)
+    _become(str(told["module"]), dict(told["env"]), str(told["log"]))  # type: ignore[call-overload]
+
+
+def _become(module: str, env: dict[str, str], log: str) -> None:
+    """The rest of a child's life."""
+    from .processes import die_with_parent, rename
+
+    code = 1
+    try:
+        os.setsid()
+        die_with_parent()
+        rename(module.removeprefix("catalyst_"))
+        out, null = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), os.open(os.devnull, os.O_RDONLY)
+        for fd, target in ((null, 0), (out, 1), (out, 2)):
+            os.dup2(fd, target)
+        os.environ.clear()
+        os.environ.update(env)
+        sys.argv = [module]
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            os.write(2, f"{end.code}\n".encode())
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def _reap() -> None:
+    with suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            _say({"ended": pid, "code": os.waitstatus_to_exitcode(status)})
+
+
+def _say(told: Mapping[str, int]) -> None:
+    os.write(1, json.dumps(told).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()
