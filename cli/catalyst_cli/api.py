@@ -66,7 +66,10 @@ class Api:
             ) as answer:
                 if answer.status_code != 200:
                     answer.read()
-                    raise _refused(answer)
+                    refused = _refused(answer)
+                    if refused.exit_code == EXIT_CODES["UNAVAILABLE"]:
+                        return  # as a cut connection: whoever reads on comes back
+                    raise refused
                 yield from _frames(answer.iter_lines())
         except httpx.TransportError:
             return

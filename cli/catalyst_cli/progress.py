@@ -1,8 +1,8 @@
 """Progress of a run: a tree of phases on a terminal, plain lines elsewhere. Resumes by itself; Ctrl-C only detaches."""
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -12,6 +12,11 @@ from .api import Api
 from .failures import Failure
 from .output import err, word
 
+PATIENCE = 60.0
+"""Seconds for which a server may be away before the command gives up; the run does not."""
+PAUSE = 0.3
+UNAVAILABLE = 6
+T = TypeVar("T")
 DONE = {"SUCCEEDED", "SKIPPED", "UNDONE"}
 ENDED = {"SUCCEEDED", "FAILED", "CANCELLED_CLEAN", "CANCELLED_WITH_LEFTOVERS", "STUCK"}
 _SIGNS = {
@@ -42,27 +47,36 @@ def follow(api: Api, run: str) -> dict[str, Any]:
 
 
 def _follow(api: Api, run: str, draw: Any) -> dict[str, Any]:
-    began, last, silent = time.monotonic(), "", 0
+    began, last = time.monotonic(), ""
     while True:
-        draw(api.pages(f"/v1/{run}/steps", "steps"), began)
-        answer = api.get(f"/v1/{run}")
+        draw(_steps(api, run), began)
+        answer = _patiently(lambda: api.get(f"/v1/{run}"))
         if word(answer["state"]) in ENDED:
-            draw(api.pages(f"/v1/{run}/steps", "steps"), began)
+            draw(_steps(api, run), began)
             return answer
-        heard = False
         for number, event, data in api.stream(f"/v1/{run}/events:stream", last=last):
-            last, heard, silent = number or last, True, 0
+            last = number or last
             if event == "done":
                 break
             if data.get("code", "").startswith(("step.", "run.")):
-                draw(api.pages(f"/v1/{run}/steps", "steps"), began)
-        silent += not heard
-        if silent > 60:
-            raise Failure(
-                "the stream of the run's events stays silent", next_step=f"catalyst run get {run}", exit_code=6
-            )
-        if not heard:
-            time.sleep(0.5)  # the server is away; it comes back, and the stream goes on where it was
+                draw(_steps(api, run), began)
+        time.sleep(PAUSE)  # a stream that ended without `done` was cut; the next one goes on after `last`
+
+
+def _steps(api: Api, run: str) -> list[dict[str, Any]]:
+    return _patiently(lambda: api.pages(f"/v1/{run}/steps", "steps"))
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """Ask until the server is there: a daemon that was killed comes back, and the run goes on meanwhile."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return ask()
+        except Failure as failure:
+            if failure.exit_code != UNAVAILABLE or time.monotonic() > deadline:
+                raise
+        time.sleep(PAUSE)
 
 
 def _plain() -> Any:

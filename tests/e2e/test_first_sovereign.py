@@ -16,7 +16,9 @@ ALIVE = ("create", "--file", str(EXAMPLE), "--voucher", VOUCHER, "--yes", "--out
 
 
 def test_the_demonstration_proves_all_it_claims() -> None:
-    done = subprocess.run([sys.executable, "-m", "catalyst_cli.demo"], capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "catalyst_cli.demo"], capture_output=True, text=True, timeout=180, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     proof = json.loads(done.stdout.splitlines()[-1])
     assert set(proof) == {
@@ -40,7 +42,9 @@ def _last_run(dev: Dev) -> str:
 
 def reached(dev: Dev, run: str, step: str, states: tuple[str, ...] = ("SUCCEEDED",)) -> bool:
     rows = dev.api.pages(f"/v1/{run}/steps", "steps")
-    return any(s["name"].rsplit("/", 1)[-1].startswith(step) and s["state"].removeprefix("STATE_") in states for s in rows)
+    return any(
+        s["name"].rsplit("/", 1)[-1].startswith(step) and s["state"].removeprefix("STATE_") in states for s in rows
+    )
 
 
 def ended_well(dev: Dev, creating: Any) -> dict[str, Any]:
@@ -111,7 +115,9 @@ async def test_the_page_shows_a_run_while_it_goes_on(dev: Dev) -> None:
         seen = {await page.locator("#count").inner_text()}
         for _ in range(3):
             shown = json.dumps(sorted(seen))
-            await page.wait_for_function(f"!{shown}.includes(document.querySelector('#count').innerText)", timeout=30_000)
+            await page.wait_for_function(
+                f"!{shown}.includes(document.querySelector('#count').innerText)", timeout=30_000
+            )
             seen.add(await page.locator("#count").inner_text())
         await page.locator("#graph[data-state=SUCCEEDED]").wait_for(timeout=90_000)
         assert await page.locator("#graph .step:not([data-state=SUCCEEDED]):not([data-state=SKIPPED])").count() == 0

@@ -57,7 +57,7 @@ class RunningDaemon:
     async def close(self) -> None:
         """Close the channels of all stubs."""
         for channel in self._channels:
-            await channel.close()
+            await channel.close(None)
 
 
 @asynccontextmanager
@@ -70,7 +70,6 @@ async def running(
     settings   its settings class; `values` are its fields, the rest points into `home`
     home       folder for database, keys and plugins; a second run on it is a restart
     """
-    home.mkdir(exist_ok=True)
     issuer = Issuer.open(home / "issuer")
     own_token = home / "token"
     own_token.write_text(issuer.token("test-daemon", service=values.pop("service", "test")))

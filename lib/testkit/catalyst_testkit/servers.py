@@ -77,11 +77,11 @@ class NatsServer:
             f'listen: "127.0.0.1:{self.port or -1}"\nports_file_dir: "{self.home}"\n'
             f'jetstream {{ store_dir: "{self.home}/js", max_mem: 64M, max_file: 1G, sync_interval: always }}\n'
         )
-        for ports in self.home.glob("*.ports"):
-            ports.unlink()
+        for old in self.home.glob("*.ports"):
+            old.unlink()
         self._process = subprocess.Popen([*drop(), str(binary), "-c", str(config), "-l", str(self.home / "log")])
-        ports = eventually_sync(lambda: next(self.home.glob("*.ports"), None), within=10, what="nats-server is up")
-        self.port = int(json.loads(ports.read_text())["nats"][0].rsplit(":", 1)[1])
+        found = eventually_sync(lambda: list(self.home.glob("*.ports")), within=10, what="nats-server is up")
+        self.port = int(json.loads(found[0].read_text())["nats"][0].rsplit(":", 1)[1])
 
     def kill(self) -> None:
         """kill -9."""

@@ -25,7 +25,7 @@ async def eventually(check: Callable[[], T | Awaitable[T]], within: float, every
             if inspect.isawaitable(answer):
                 answer = await answer
             if answer:
-                return answer  # type: ignore[return-value]  # awaited above
+                return answer
             failure = answer
         except AssertionError as error:
             failure = error
