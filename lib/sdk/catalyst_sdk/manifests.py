@@ -80,8 +80,16 @@ def _faults(raw: Mapping[str, Any]) -> list[str]:
         found.append(f"name: {raw.get('name')!r} must match {_NAME.pattern}")
     if not _RANGE.match(str(raw.get("sdk", ""))):
         found.append(f"sdk: {raw.get('sdk')!r} must be a range such as '>=1,<2'")
-    if not all(isinstance(capability, str) for capability in raw.get("capabilities", ())):
+    words = raw.get("capabilities", [])
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         found.append("capabilities: a list of words is expected")
+    found += [
+        f"{table}: a table is expected" for table in ("config", "limits") if not isinstance(raw.get(table, {}), dict)
+    ]
+    limits = raw.get("limits", {})
+    for name, limit in limits.items() if isinstance(limits, dict) else ():
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            found.append(f"limits.{name}: {limit!r} must be a whole number from 1 on")
     return found
 
 

@@ -10,7 +10,7 @@ import dns.rrset
 from dns.rdatatype import RdataType
 
 from .authority import Authority
-from .served import Served
+from .served import Served, renamed
 
 PAYLOAD = 1232
 """Octets of UDP that pass everywhere unfragmented (DNS flag day 2020)."""
@@ -79,16 +79,14 @@ class _Answering:
         return None
 
     def _refer(self, cut: dns.name.Name) -> None:
-        ns = self._served.find(cut, RdataType.NS)
-        assert ns is not None
-        self._response.authority.append(dns.rrset.from_rdata_list(cut, ns.ttl, list(ns)))
+        there, response = self._served.sets[cut], self._response
+        ns = there[RdataType.NS]
+        response.authority.append(ns)
         if self._secure:
-            kind = RdataType.DS if self._served.find(cut, RdataType.DS) else RdataType.NSEC
-            self._add(self._response.authority, cut, kind)
+            self._add(response.authority, there[RdataType.DS if RdataType.DS in there else RdataType.NSEC])
         for rdata in ns:
-            for kind in (RdataType.A, RdataType.AAAA):
-                if (glue := self._served.find(rdata.target, kind)) is not None:
-                    self._response.additional.append(dns.rrset.from_rdata_list(rdata.target, glue.ttl, list(glue)))
+            glue = self._served.sets.get(rdata.target, {})
+            response.additional.extend(glue[kind] for kind in (RdataType.A, RdataType.AAAA) if kind in glue)
 
     def _from_node(self, owner: dns.name.Name, source: dns.name.Name, kind: RdataType) -> dns.name.Name | None:
         """Answer from the records at `source` under the name `owner`; the target where a CNAME is to be followed."""
@@ -97,10 +95,10 @@ class _Answering:
             # One record set says that the name is there, and no more (RFC 8482).
             kind = next((found for found in there if found not in _NOT_IN_ANY), RdataType.SOA)
         if kind in there:
-            self._add(self._response.answer, owner, kind, source)
+            self._add(self._response.answer, there[kind], owner)
             return None
         if RdataType.CNAME in there:
-            self._add(self._response.answer, owner, RdataType.CNAME, source)
+            self._add(self._response.answer, there[RdataType.CNAME], owner)
             target: dns.name.Name = there[RdataType.CNAME][0].target
             return target
         self._deny(source)
@@ -115,7 +113,7 @@ class _Answering:
         if wildcard in self._served.sets:
             self._prove(name)
             return self._from_node(name, wildcard, kind)
-        # At the end of a chain too: the code is about its last name (RFC 6604, section 3).
+        # At the end of a chain of aliases too: the code is about its last name (RFC 6604, section 3).
         self._response.set_rcode(dns.rcode.NXDOMAIN)
         self._deny(name)
         self._prove(wildcard)
@@ -123,29 +121,20 @@ class _Answering:
 
     def _deny(self, name: dns.name.Name) -> None:
         """SOA with the negative time to live, and the proof where it is wanted."""
-        origin = self._served.origin
-        soa = self._served.find(origin, RdataType.SOA)
-        assert soa is not None
-        self._add(self._response.authority, origin, RdataType.SOA, ttl=min(soa.ttl, soa[0].minimum))
+        soa, signature = self._served.denial()
+        self._response.authority.append(soa)
+        if self._secure and signature:
+            self._response.authority.append(signature)
         self._prove(name)
 
     def _prove(self, name: dns.name.Name) -> None:
-        if not self._secure:
-            return
-        owner = self._served.covering(name)
-        if not any(r.name == owner and r.rdtype == RdataType.NSEC for r in self._response.authority):
-            self._add(self._response.authority, owner, RdataType.NSEC)
+        if self._secure:
+            proof = self._served.sets[self._served.covering(name)][RdataType.NSEC]
+            if not any(rrset is proof for rrset in self._response.authority):
+                self._add(self._response.authority, proof)
 
-    def _add(
-        self,
-        section: list[dns.rrset.RRset],
-        owner: dns.name.Name,
-        kind: RdataType,
-        source: dns.name.Name | None = None,
-        ttl: int | None = None,
-    ) -> None:
-        found = self._served.find(source or owner, kind)
-        assert found is not None
-        section.append(dns.rrset.from_rdata_list(owner, found.ttl if ttl is None else ttl, list(found)))
-        if self._secure and (signatures := self._served.signatures.get((source or owner, kind))):
-            section.append(dns.rrset.from_rdata_list(owner, found.ttl if ttl is None else ttl, list(signatures)))
+    def _add(self, section: list[dns.rrset.RRset], rrset: dns.rrset.RRset, owner: dns.name.Name | None = None) -> None:
+        signature = self._served.signatures.get((rrset.name, rrset.rdtype)) if self._secure else None
+        for part in (rrset, signature):
+            if part is not None:
+                section.append(part if owner is None or owner == part.name else renamed(part, owner))

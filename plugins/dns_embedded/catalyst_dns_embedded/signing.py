@@ -7,8 +7,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import dns.dnssec
-import dns.rdataset
-import dns.rdatatype
 import dns.rrset
 import dns.transaction
 import dns.zone
@@ -46,9 +44,9 @@ class ZoneSigner:
         _show_keys(served)
         tree = dns.zone.Zone(served.origin, relativize=False)
         with tree.writer() as txn:
-            for name, sets in served.sets.items():
-                for rdataset in sets.values():
-                    txn.replace(name, rdataset)
+            for sets in served.sets.values():
+                for rrset in sets.values():
+                    txn.replace(rrset)
         pen = _Pen(served, before if before and before.zone.keys == zone.keys else None, self._clock())
         dns.dnssec.sign_zone(tree, add_dnskey=False, rrset_signer=pen.sign)
         served.signatures = pen.signatures
@@ -63,11 +61,12 @@ class ZoneSigner:
 
 def _show_keys(served: Served) -> None:
     """DNSKEY, and for the parent CDS and CDNSKEY (RFC 7344), of every key that may come to sign."""
-    shown = dns.rdataset.from_rdata_list(served.zone.ttl, [keys.dnskey(key) for key in served.zone.keys])
-    apex = served.sets[served.origin]
-    apex[RdataType.DNSKEY] = shown
-    apex[RdataType.CDS] = dns.dnssec.dnskey_rdataset_to_cds_rdataset(served.origin, shown, "SHA256", served.origin)
-    apex[RdataType.CDNSKEY] = dns.dnssec.dnskey_rdataset_to_cdnskey_rdataset(shown)
+    origin, apex = served.origin, served.sets[served.origin]
+    shown = dns.rrset.from_rdata_list(origin, served.zone.ttl, [keys.dnskey(key) for key in served.zone.keys])
+    cds = dns.dnssec.dnskey_rdataset_to_cds_rdataset(origin, shown, "SHA256", origin)
+    cdnskey = dns.dnssec.dnskey_rdataset_to_cdnskey_rdataset(shown)
+    for rdatas in (shown, cds, cdnskey):
+        apex[rdatas.rdtype] = dns.rrset.from_rdata_list(origin, served.zone.ttl, list(rdatas))
 
 
 def _oldest(now: datetime) -> int:
@@ -87,10 +86,10 @@ class _Pen:
 
     def sign(self, txn: dns.transaction.Transaction, rrset: dns.rrset.RRset) -> None:
         if rrset.rdtype == RdataType.NSEC:
-            self._served.sets[rrset.name][RdataType.NSEC] = rrset.to_rdataset()
+            self._served.sets[rrset.name][RdataType.NSEC] = rrset
         self.signatures[rrset.name, rrset.rdtype] = self._kept(rrset) or self._made(rrset)
 
-    def _kept(self, rrset: dns.rrset.RRset) -> dns.rdataset.Rdataset | None:
+    def _kept(self, rrset: dns.rrset.RRset) -> dns.rrset.RRset | None:
         if self._before is None:
             return None
         known = self._before.find(rrset.name, rrset.rdtype)
@@ -99,11 +98,11 @@ class _Pen:
             return None
         return rrsig if set(known) == set(rrset) else None
 
-    def _made(self, rrset: dns.rrset.RRset) -> dns.rdataset.Rdataset:
+    def _made(self, rrset: dns.rrset.RRset) -> dns.rrset.RRset:
         made = [
             dns.dnssec.sign(
                 rrset, private, self._served.origin, public, inception=self._from, expiration=self._until
             )
             for private, public in self._keys
         ]  # fmt: skip
-        return dns.rdataset.from_rdata_list(rrset.ttl, made)
+        return dns.rrset.from_rdata_list(rrset.name, rrset.ttl, made)

@@ -29,7 +29,7 @@ def plant(authority: Authority, pools: Iterable[str], address: str, folder: Path
         _delegate(authority, child, max((s for s in states if _is_above(s, child)), key=lambda s: len(s.name)), host)
     root = authority.get(".")
     assert root is not None
-    _write(folder / "root.key", f". {TTL} IN DNSKEY {root.keys[0].dnskey}\n")
+    _write(folder / "root.key", "".join(f". {TTL} IN DNSKEY {key.dnskey}\n" for key in root.keys))
     _write(folder / "hints.json", json.dumps({server(s.name): address for s in states}, indent=1) + "\n")
 
 
@@ -54,15 +54,18 @@ def _zone(authority: Authority, name: str, host: str) -> ZoneState:
 
 
 def _delegate(authority: Authority, child: ZoneState, parent: ZoneState, host: str) -> None:
-    current = authority.get(parent.name)
+    current = authority.get(parent.name) or parent
+    ds = tuple(text for key in child.keys if key.active for text in key.ds)
     wanted = (
         Change(child.name, "NS", TTL, (server(child.name),)),
-        Change(child.name, "DS", TTL, child.keys[0].ds),
+        Change(child.name, "DS", TTL, ds),
         Change(server(child.name), "A", TTL, (host,)),
     )
-    known = {(r.name, r.type): set(r.records) for r in current.record_sets} if current else {}
-    if any(known.get((c.name, c.type)) != set(c.records) for c in wanted):
-        authority.apply(parent.name, wanted)
+    known = {(r.name, r.type): set(r.records) for r in current.record_sets}
+    # A second DS may be there for a key that is being rolled.
+    missing = tuple(c for c in wanted if not known.get((c.name, c.type), set()) >= set(c.records))
+    if missing:
+        authority.apply(parent.name, missing)
 
 
 def _is_above(parent: ZoneState, child: ZoneState) -> bool:

@@ -23,19 +23,20 @@ def refusal(wire: bytes, keyring: Keyring, error: Exception) -> dns.message.Mess
     query = dns.message.from_wire(wire, keyring=False)
     response = dns.message.make_response(query)
     response.set_rcode(dns.rcode.NOTAUTH)
-    key = keyring.get(query.keyname) if query.keyname else None
+    name = query.keyname or dns.name.root
+    key = keyring.get(name)
     if isinstance(error, dns.tsig.BadTime) and key is not None:
         ours = struct.pack("!Q", int(time.time()))[2:]
         response.use_tsig(key, key.name, _FUDGE, query.id, dns.rcode.BADTIME, ours, key.algorithm)
         response.request_mac = query.mac or b""
     else:
         code = dns.rcode.BADSIG if isinstance(error, dns.tsig.BadSignature) else dns.rcode.BADKEY
-        response.tsig = _unsigned(query, code)
+        response.tsig = dns.rrset.from_rdata(name, 0, _unsigned(query, code))
     return response
 
 
-def _unsigned(query: dns.message.Message, code: dns.rcode.Rcode) -> dns.rrset.RRset:
-    record = TSIG(
-        dns.rdataclass.ANY, dns.rdatatype.TSIG, query.keyalgorithm, int(time.time()), _FUDGE, b"", query.id, code, b""
+def _unsigned(query: dns.message.Message, code: dns.rcode.Rcode) -> TSIG:
+    kind, now = dns.rdatatype.TSIG, int(time.time())
+    return TSIG(  # type: ignore[no-untyped-call]  # dnspython's is not annotated
+        dns.rdataclass.ANY, kind, query.keyalgorithm, now, _FUDGE, b"", query.id, code, b""
     )
-    return dns.rrset.from_rdata(query.keyname, 0, record)

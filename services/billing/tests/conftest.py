@@ -1,11 +1,14 @@
 """A running billing daemon with a catalog that the test writes itself, and a clock that it moves."""
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import asyncpg
 import grpc
 import pytest
 from catalyst.billing.v1 import resources_pb2 as pb
@@ -168,6 +171,19 @@ async def catalog() -> AsyncIterator[tuple[Catalog, str]]:
     await server.stop(None)
 
 
+@pytest.fixture
+async def database(home: Path) -> str:
+    """A fresh database: SQLite, or PostgreSQL where TEST_POSTGRES names a server, `postgresql://user@host:port`."""
+    server = os.environ.get("TEST_POSTGRES")
+    if not server:
+        return f"sqlite+aiosqlite:///{home}/test.db"
+    name = f"test_{uuid4().hex}"
+    connection = await asyncpg.connect(f"{server}/postgres")
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()
+    return f"{server.replace('postgresql:', 'postgresql+asyncpg:')}/{name}"
+
+
 Start = Callable[..., AbstractAsyncContextManager[Billing]]
 
 
@@ -177,7 +193,7 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def start(home: Path, catalog: tuple[Catalog, str], clock: ManualClock, nats: NatsServer) -> Start:
+def start(home: Path, catalog: tuple[Catalog, str], clock: ManualClock, nats: NatsServer, database: str) -> Start:
     """Run the daemon with settings of the test; again on the same home is a restart."""
 
     @asynccontextmanager
@@ -185,7 +201,8 @@ def start(home: Path, catalog: tuple[Catalog, str], clock: ManualClock, nats: Na
         script: str = "pay", scripts: dict[str, str] | None = None, **settings: Any
     ) -> AsyncIterator[Billing]:
         values = {
-            "nats_url": nats.url, "catalog_target": catalog[1], "worker_pause_seconds": 0.02, "listen": "127.0.0.1:0",
+            "nats_url": nats.url, "database_url": database, "catalog_target": catalog[1], "listen": "127.0.0.1:0",
+            "worker_pause_seconds": 0.02,
             "plugins": {"payment_provider:fake": {"script": script, "scripts": scripts or {}}}, **settings,
         }  # fmt: skip
         composed: Callable[[Any], Awaitable[Any]] = partial(compose, clock=clock)

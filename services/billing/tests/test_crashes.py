@@ -1,7 +1,6 @@
 """Killed between any two steps of a settlement, it ends after a restart as if nothing had been."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from catalyst_billing.domain import purchases
@@ -9,7 +8,7 @@ from catalyst_billing.domain.payments import Capture
 from catalyst_billing.emitted import EMITTED
 from catalyst_billing.store import Store, metadata
 from catalyst_billing.store import tables as t
-from catalyst_mesh import Database, ManualClock, Work
+from catalyst_mesh import ManualClock, Work
 from catalyst_sdk import Temporary
 from catalyst_testkit import eventually
 from sqlalchemy import update
@@ -58,14 +57,14 @@ async def test_a_settlement_is_all_or_nothing_at_every_statement(start: Start) -
         assert (await billing.prove()).proved
 
 
-async def test_a_checkout_made_before_a_crash_is_found_and_not_made_again(start: Start, home: Path) -> None:
+async def test_a_checkout_made_before_a_crash_is_found_and_not_made_again(start: Start, clock: ManualClock) -> None:
     async with start("never") as billing:
         order = await billing.order()
         await _asked(billing)
-    db = await Database.open(f"sqlite+aiosqlite:///{home}/test.db")
-    async with db.begin() as sql:  # our note of the provider's answer is lost; the provider has its checkout
+    async with start("no such script") as billing, billing.daemon.daemon.db.begin() as sql:
+        # Our note of the provider's answer is lost; the provider has its checkout.
         await sql.execute(update(t.checkout).values(ref="", url="", state="wanted", next_at=t.checkout.c.created_at))
-    await db.close()
+    clock.advance(timedelta(seconds=2))
     async with start("pay") as billing:
 
         async def found() -> str:

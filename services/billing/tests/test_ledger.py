@@ -36,9 +36,10 @@ async def test_a_row_of_the_book_is_neither_changed_nor_deleted(billing: Billing
 async def test_a_proof_names_what_was_tampered_with(billing: Billing) -> None:
     await billing.issue()
     await billing.redeem()
+    table = " ON ledger_entry" if billing.daemon.daemon.db.dialect == "postgresql" else ""
     await run(
         billing,
-        "DROP TRIGGER ledger_entry_no_update",
+        f"DROP TRIGGER ledger_entry_no_update{table}",
         "UPDATE ledger_entry SET amount_minor = amount_minor + 1 WHERE n = 1",
     )
     proof = await billing.prove()

@@ -100,6 +100,26 @@ async def test_a_cancelled_order_leaves_nothing_held_and_closes_its_page(start: 
         await eventually(closed, within=5)
 
 
+async def test_a_page_is_closed_at_once_though_the_provider_was_just_asked(start: Start) -> None:
+    async with start("never") as billing:
+        target, cancelled = billing.provider._target, []
+        fetch, stub = target.fetch_checkout, billing.member(stubs.OrderServiceStub)
+
+        async def meanwhile(*, ref: str) -> object:
+            status = await fetch(ref=ref)
+            if not cancelled:
+                cancelled.append(await stub.CancelOrder(rpc.CancelOrderRequest(name=order.name)))
+            return status
+
+        target.fetch_checkout = meanwhile
+        order = await billing.order()
+
+        def closed() -> bool:
+            return any(row["closed_at"] for row in billing.provider.books.checkouts.values())
+
+        await eventually(closed, within=5)
+
+
 async def test_a_decline_fails_the_order_and_frees_its_credit(start: Start) -> None:
     async with start("decline") as billing:
         await billing.issue("FOUR", minor=4000)

@@ -1,5 +1,6 @@
 """Settings, schema, signing key, and what the events carry."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +14,36 @@ from catalyst_billing.catalog import CatalogUnavailable, to_book
 from catalyst_billing.emitted import EMITTED
 from catalyst_billing.settings import BillingSettings
 from catalyst_billing.signing import Signer
-from catalyst_billing.store import metadata
+from catalyst_billing.store import metadata, triggers
 from catalyst_mesh import Database, migrate
 from catalyst_mesh.facts import aggregate_of, version_of
 from catalyst_mesh.settings import SettingsFault
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 
 from .conftest import Billing
 
 
 async def test_the_migrations_make_the_schema_of_the_code(home: Path) -> None:
-    db = await Database.open(f"sqlite+aiosqlite:///{home}/fresh.db")
-    await migrate(db, "catalyst_billing", metadata)
+    shapes = []
+    for revision in ("0001", "head"):
+        db = await Database.open(f"sqlite+aiosqlite:///{home}/{revision}.db")
+        await migrate(db, "catalyst_billing", metadata, revision)
 
-    def differences(connection: Connection) -> list[Any]:
-        return compare_metadata(MigrationContext.configure(connection), metadata)
+        def differences(connection: Connection) -> list[Any]:
+            return compare_metadata(MigrationContext.configure(connection), metadata)
 
-    async with db.begin() as sql:
-        assert await sql.run_sync(differences) == []
-    await migrate(db, "catalyst_billing", metadata)
-    await db.close()
+        async with db.begin() as sql:
+            assert await sql.run_sync(differences) == []
+            triggers = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name")
+            shapes.append([tuple(row) for row in await sql.execute(triggers)])
+        await db.close()
+    assert shapes[0] == shapes[1]
+    assert len(shapes[0]) == 4
+
+
+def test_the_first_migration_defends_the_book_as_the_code_does() -> None:
+    first = importlib.import_module("catalyst_billing.migrations.versions.0001_first_tables")
+    assert (first.SQLITE, first.POSTGRESQL) == (triggers.SQLITE, triggers.POSTGRESQL)
 
 
 def test_settings_that_cannot_be_are_told_together() -> None:

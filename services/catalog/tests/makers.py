@@ -12,10 +12,15 @@ from catalyst_catalog.domain.inspection import inspect
 from catalyst_catalog.domain.universe import Release, State, release
 
 BLUEPRINTS = Path(__file__).parents[3] / "blueprints"
+THIRTEEN = (
+    "bp-bge bp-cert-manager bp-cilium bp-cnpg bp-external-secrets bp-flux bp-keycloak bp-knative bp-kserve bp-librechat"
+    " bp-llm-gateway bp-openbao bp-vllm"
+)
+"""What LibreChat needs, itself included."""
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def document(name: str, version: str = "1.0.0", **spec: Any) -> dict[str, Any]:
+def document(name: str, version: str | None = "1.0.0", **spec: Any) -> dict[str, Any]:
     """A manifest of the current shape that passes; `spec` replaces or adds."""
     whole: dict[str, Any] = {
         "version": version,

@@ -132,9 +132,9 @@ def test_upstream_may_be_empty_only_if_that_is_said() -> None:
 
 
 def test_a_planned_blueprint_needs_neither_version_nor_manifests() -> None:
-    planned = document("bp-shop", None, status="planned", manifests=None)  # type: ignore[arg-type]
+    planned = document("bp-shop", None, status="planned", manifests=None)
     assert inspected(planned).manifest.spec.version is None
-    assert reasons(document("bp-shop", None)) == {"MANIFEST_INVALID"}  # type: ignore[arg-type]
+    assert reasons(document("bp-shop", None)) == {"MANIFEST_INVALID"}
 
 
 def test_what_a_listed_blueprint_lacks_is_a_warning() -> None:

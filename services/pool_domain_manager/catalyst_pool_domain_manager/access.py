@@ -16,6 +16,7 @@ ACCESS = {
         DeletePool=_OPERATOR,
         ListReservedNames=SIGNED_IN,
     ),
+    **rows("catalyst.pooldomain.v1.ZoneService", GetZone=_READ, ListZones=_READ, GetDnssec=_READ),
     **rows(
         "catalyst.pooldomain.v1.AllocationService",
         CheckName=SIGNED_IN,

@@ -25,6 +25,7 @@ from .access import ACCESS
 from .events import EMITTED
 from .rpc.allocations import AllocationService
 from .rpc.pools import PoolService
+from .rpc.zones import ZoneService
 from .settings import PdmSettings
 from .store import Store, metadata
 from .workers.parents import Parents
@@ -63,6 +64,9 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
                 AllocationService(work, token_key),
                 service_pb2_grpc.add_AllocationServiceServicer_to_server,
                 f"{_PACKAGE}.AllocationService",
+            ),
+            Service(
+                ZoneService(work, host), service_pb2_grpc.add_ZoneServiceServicer_to_server, f"{_PACKAGE}.ZoneService"
             ),
         ],
         access=ACCESS,

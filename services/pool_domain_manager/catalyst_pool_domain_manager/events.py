@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from catalyst.mesh.v1 import resources_pb2 as mesh_pb2
 from catalyst.pooldomain.v1 import events_pb2, resources_pb2
 from catalyst_mesh import Emitted, stamp
 
@@ -15,6 +16,17 @@ _ROOT = "catalyst.v1.pooldomain"
 
 def _about(x: Allocation) -> dict[str, Any]:
     return {"allocation": x.name, "version": x.version, "fqdn": x.fqdn, "owner": x.owner}
+
+
+def _decisive(x: Allocation) -> mesh_pb2.Condition | None:
+    """The condition that made it fail, whose message is the next step."""
+    for c in x.conditions:
+        if c.status == "False" and c.message == x.reason:
+            return mesh_pb2.Condition(
+                type=c.type, status=mesh_pb2.Condition.STATUS_FALSE, reason=c.reason, message=c.message,
+                observed_generation=c.generation, since=stamp(c.since),
+            )  # fmt: skip
+    return None
 
 
 def targets(x: Allocation) -> list[resources_pb2.Target]:
@@ -56,7 +68,7 @@ def activated(f: Fact) -> events_pb2.AllocationActivated:
 
 def failed(f: Fact) -> events_pb2.AllocationFailed:
     x = f.allocation
-    return events_pb2.AllocationFailed(**_about(x), generation=x.generation)
+    return events_pb2.AllocationFailed(**_about(x), generation=x.generation, condition=_decisive(x))
 
 
 def withdrawn(f: Fact) -> events_pb2.AllocationWithdrawn:
@@ -108,6 +120,8 @@ NAMES: dict[type, str] = {
     a.Quarantined: "quarantined",
     a.Freed: "freed",
 }
+SUBJECTS = {fact: f"{_ROOT}.allocation.{name}" for fact, name in NAMES.items()}
+"""Subject by the fact's class; a name's history keeps it."""
 _MADE = (reserved, renewed, expired, committed, retargeted, activated, failed, withdrawn, quarantined, freed)
 
 EMITTED = (

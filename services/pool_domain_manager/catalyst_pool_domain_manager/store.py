@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Float,
     Index,
     Integer,
@@ -18,15 +19,19 @@ from sqlalchemy import (
     Text,
     func,
     insert,
+    literal,
     or_,
     select,
+    tuple_,
     update,
 )
 
 from .domain.allocations import Allocation, State
 from .domain.conditions import Condition
+from .domain.filters import Filter
 from .domain.labels import Policy
 from .domain.pools import Pool, Ttls
+from .events import SUBJECTS
 
 metadata = MetaData()
 pools = Table(
@@ -46,7 +51,7 @@ pools = Table(
     Column("updated_at", UtcTime, nullable=False),
     Column("ready", Boolean, nullable=False),
     Column("message", Text, nullable=False),
-    Column("version", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False), Column("in_use", Json, nullable=False, server_default="[]"),
 )  # fmt: skip - reads as a table
 allocations = Table(
     "allocation", metadata,
@@ -72,6 +77,7 @@ history = Table(
     Column("version", BigInteger, nullable=False), Column("event", Text, nullable=False),
     Column("state", Text, nullable=False), Column("owner", Text, nullable=False), Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False), Column("at", UtcTime, nullable=False),
+    Column("request_id", Text, nullable=False, server_default=""),
     Index("history_of", "pool", "label", "number"),
 )  # fmt: skip
 chassis_tables(metadata)
@@ -97,14 +103,33 @@ class Store(Transaction):
         return [_pool(row) for row in (await self.sql.execute(query)).mappings()]
 
     async def live(
-        self, pool: str, after: str = "", limit: int = 1000, owners: Sequence[str] | None = None
+        self, pool: str | None, after: Sequence[str] | None, limit: int, owners: Sequence[str] | None, wanted: Filter
     ) -> Sequence[Allocation]:
-        """Names that somebody holds, by label; only those of `owners` where these are given."""
+        """Names that somebody holds, by pool and label, after the pair `after`.
+
+        pool     None: all
+        owners   None: everybody's
+        """
         t = allocations
-        held = or_(
-            t.c.state.not_in([State.FREE, State.RESERVED]), (t.c.state == State.RESERVED) & (t.c.expires_at > self.now)
-        )
-        query = select(t).where((t.c.pool == pool) & (t.c.label > after) & held).order_by(t.c.label).limit(limit)
+        is_reserved = (t.c.state == State.RESERVED) & (t.c.expires_at > self.now)
+        rests = (t.c.state == State.QUARANTINED) & (t.c.available_at > self.now)
+        lasts = t.c.state.not_in([State.FREE, State.RESERVED, State.QUARANTINED])
+        query = select(t).where(or_(lasts, is_reserved, rests)).order_by(t.c.pool, t.c.label).limit(limit)
+        if pool is not None:
+            query = query.where(t.c.pool == pool)
+        if after is not None:
+            query = query.where(tuple_(t.c.pool, t.c.label) > tuple_(*(literal(part) for part in after)))
+        if owners is not None:
+            query = query.where(t.c.owner.in_(owners))
+        for field, value in wanted.terms:
+            query = query.where(_column(t, field) == (value.lower() if field == "state" else value))
+        return [_allocation(row) for row in (await self.sql.execute(query)).mappings()]
+
+    async def zoned(self, after: str, limit: int, owners: Sequence[str] | None) -> Sequence[Allocation]:
+        """Names that have a zone, by their full name."""
+        t = allocations
+        fqdn = _column(t, "fqdn")
+        query = select(t).where(t.c.zone_told != "", fqdn > after).order_by(fqdn).limit(limit)
         if owners is not None:
             query = query.where(t.c.owner.in_(owners))
         return [_allocation(row) for row in (await self.sql.execute(query)).mappings()]
@@ -136,10 +161,16 @@ class Store(Transaction):
             (p, x) for p, x in (await self.sql.execute(select(t.c.pool, t.c.label).where(ended).limit(limit))).all()
         ]
 
-    async def events_of(self, pool: str, label: str, after: int, limit: int) -> Sequence[Any]:
-        """History of a name, oldest first."""
-        mine = (history.c.pool == pool) & (history.c.label == label) & (history.c.number > after)
-        rows = await self.sql.execute(select(history).where(mine).order_by(history.c.number).limit(limit))
+    async def events_of(
+        self, pool: str, label: str, before: int | None, limit: int, owners: Sequence[str] | None
+    ) -> Sequence[Any]:
+        """History of a name, newest first; only what happened while it was one of `owners`', where these are given."""
+        query = select(history).where(history.c.pool == pool, history.c.label == label)
+        if before is not None:
+            query = query.where(history.c.number < before)
+        if owners is not None:
+            query = query.where(history.c.owner.in_(owners))
+        rows = await self.sql.execute(query.order_by(history.c.number.desc()).limit(limit))
         return list(rows.mappings())
 
     async def save(self, state: Any) -> None:
@@ -156,10 +187,11 @@ class Store(Transaction):
         mine = (t.c.pool == before.pool) & (t.c.label == before.label) & (t.c.version == before.version)
         await self.write(update(t).where(mine & (t.c.step == before.step)).values(_allocation_row(after)))
 
-    async def remember(self, a: Allocation, event: str, actor: str) -> None:
+    async def remember(self, a: Allocation, fact: type, actor: str, *, request_id: str = "") -> None:
         """Append to the history of a name."""
-        row = {"pool": a.pool, "label": a.label, "uid": a.uid, "version": a.version, "event": event, "state": str(a.state),
-               "owner": a.owner, "actor": actor, "reason": a.reason, "at": self.now}  # fmt: skip
+        row = {"pool": a.pool, "label": a.label, "uid": a.uid, "version": a.version, "event": SUBJECTS[fact],
+               "state": str(a.state), "owner": a.owner, "actor": actor, "reason": a.reason, "at": self.now,
+               "request_id": request_id}  # fmt: skip
         await self.sql.execute(insert(history).values(row))
 
     async def _save(self, table: Table, version: int, key: dict[str, str], row: dict[str, Any]) -> None:
@@ -169,6 +201,10 @@ class Store(Transaction):
             await self.write(insert(table).values(row))
         elif known != version:  # the same version is the same wish: nothing to write
             await self.write(update(table).where(*mine, table.c.version == version - 1).values(row))
+
+
+def _column(t: Table, field: str) -> ColumnElement[Any]:
+    return t.c.label + "." + t.c.pool if field == "fqdn" else t.c[field]
 
 
 def _allocation_row(a: Allocation) -> dict[str, Any]:
@@ -189,7 +225,8 @@ def _allocation(row: Any) -> Allocation:
 def _pool_row(p: Pool) -> dict[str, Any]:
     row = {f.name: getattr(p, f.name) for f in fields(p)}
     policy = {**asdict(p.policy), "reserved": sorted(p.policy.reserved), "patterns": list(p.policy.patterns)}
-    return {**row, "kinds": list(p.kinds), "layout": list(p.layout), "ttls": asdict(p.ttls), "policy": policy,
+    return {**row, "in_use": sorted(p.in_use), "kinds": list(p.kinds),
+            "layout": list(p.layout), "ttls": asdict(p.ttls), "policy": policy,
             "reservation_ttl": p.reservation_ttl.total_seconds(), "quarantine": p.quarantine.total_seconds()}  # fmt: skip
 
 
@@ -198,6 +235,7 @@ def _pool(row: Any) -> Pool:
     return Pool(
         **{
             **row,
+            "in_use": frozenset(row["in_use"]),
             "kinds": tuple(row["kinds"]),
             "layout": tuple((name, slot) for name, slot in row["layout"]),
             "ttls": Ttls(**row["ttls"]),

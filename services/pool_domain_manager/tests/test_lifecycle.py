@@ -104,13 +104,11 @@ async def test_a_backend_that_is_away_delays_and_loses_nothing(pdm: Pdm, dns: Dn
 
 
 async def test_foreign_records_below_the_name_fail_it_alone(pdm: Pdm, dns: Dns) -> None:
-    from catalyst_dns_embedded.control import ControlClient
     from catalyst_sdk.dns import Change
 
-    client = ControlClient(dns.control, dns.folder)
     planted = (Change("console.bad.omani.works.", "A", 1, ("127.0.0.1",)),)
-    await client.apply("omani.works.", planted, None, None)
     reserved = [await pdm.reserve(label) for label in ("bad", "good", "fine")]
+    await dns.backend.apply(zone="omani.works.", changes=planted)
     await asyncio.gather(*(pdm.commit(r) for r in reserved))
     await pdm.becomes(f"{POOL}/allocations/bad", "FAILED")
     await pdm.becomes(f"{POOL}/allocations/good", "ACTIVE")

@@ -142,8 +142,8 @@ async def test_records_of_others_that_a_cut_would_hide_stop_a_name_and_survive_i
 ) -> None:
     async with start() as daemon:
         planted = Change(f"shop.{ZONE}", "A", 60, ("127.7.9.9",))
-        await dns.backend.apply(zone="omani.works.", changes=(planted,))
         token = (await reserve(daemon)).reservation_token
+        await dns.backend.apply(zone="omani.works.", changes=(planted,))
         await provisioner(daemon).CommitAllocation(commitment(token))
         failed = await until(daemon, Allocation.STATE_FAILED)
         assert any(c.type == "ParentClean" and f"shop.{ZONE} A" in c.message for c in failed.conditions)

@@ -20,6 +20,7 @@ from catalyst.pooldomain.v1 import service_pb2 as pooldomain_service
 from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
 from catalyst_mesh import Explained, explain, span
 from catalyst_sdk import Code, Refused
+from google.protobuf import field_mask_pb2
 
 from .domain.locks import Component, Lock, ordered
 
@@ -37,14 +38,21 @@ class NamesUnavailable(Refused):
 
 
 class BillingUnavailable(Refused):
-    code, reason, message = Code.UNAVAILABLE, "BILLING_UNAVAILABLE", "billing does not answer: {why}; nothing has started"
+    code, reason, message = (
+        Code.UNAVAILABLE,
+        "BILLING_UNAVAILABLE",
+        "billing does not answer: {why}; nothing has started",
+    )
 
 
-class SaidNo(Exception):
-    """A peer refused; `said` has its reason and sentence."""
+class SaidNo(Refused):
+    """A peer refused; `said` has its reason and sentence, which pass on where nobody knows better."""
+
+    reason, message = "PEER_REFUSED", "{sentence}"
 
     def __init__(self, said: Explained) -> None:
-        super().__init__(said.message)
+        super().__init__(sentence=said.message)
+        self.metadata |= {key: value for key, value in said.metadata.items() if key != "sentence"}
         self.said = said
 
 
@@ -108,9 +116,7 @@ class Names:
         request = pooldomain_service.RenewAllocationRequest(name=name, reservation_token=token, ttl=span(ttl))
         return await _asked(self._stub.RenewAllocation(request), NamesUnavailable)
 
-    async def commit(
-        self, name: str, token: str, fqdn: str, targets: list[tuple[str, str]]
-    ) -> pooldomain.Allocation:
+    async def commit(self, name: str, token: str, fqdn: str, targets: list[tuple[str, str]]) -> pooldomain.Allocation:
         """Take the name for good; an equal repeat changes nothing. `targets` are slots and addresses."""
         request = pooldomain_service.CommitAllocationRequest(
             name=name,
@@ -129,6 +135,18 @@ class Names:
             if no.said.code == "NOT_FOUND":
                 return None
             raise
+
+    async def point(self, allocation: pooldomain.Allocation, targets: list[tuple[str, str]]) -> pooldomain.Allocation:
+        """Change where a committed name points to."""
+        changed = pooldomain.Allocation(
+            name=allocation.name,
+            etag=allocation.etag,
+            targets=[pooldomain.Target(slot=slot, address=address) for slot, address in targets],
+        )
+        request = pooldomain_service.UpdateAllocationRequest(
+            allocation=changed, update_mask=field_mask_pb2.FieldMask(paths=["targets"])
+        )
+        return await _asked(self._stub.UpdateAllocation(request), NamesUnavailable)
 
     async def release(self, name: str, token: str, reason: str) -> None:
         """Give it back; one that is absent is given back already."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from catalyst_mesh import Work
 from catalyst_sdk import PluginFailure, SecretRef, Violation
-from catalyst_sdk.cloud import Finding, InfraPlan, Offer, OfferQuery, Price, Severity
+from catalyst_sdk.cloud import Finding, InfraPlan, Offer, OfferQuery, Severity
 
 from .clouds import CloudPlugins
 from .domain import cidrs, plans, rules, sizing, wishes
@@ -85,13 +85,11 @@ class Planner:
         offers = await self._offers(wish)
         infra, found = await self._infra(sovereign, wish, known)
         findings = [*found, *await self._name(wish, known), *sizing.findings(wish, offers, self.reference)]
-        findings += _ranges(wish, known, self.reference)
+        findings += [*_ranges(wish, known, self.reference), *_dropped(wish, known)]
         read = _read(sovereign, known, (), offers)
         draft = plans.apply(read, document, wish, lock, infra, spec_applied=_is_applied(sovereign, document))
         month = int(draft["cost"]["after"]["total"]["month"]["minor"])
-        findings += plans.budget_findings(
-            wish, month, CURRENCY, self.reference.warn_at, self.reference.block_at
-        )
+        findings += plans.budget_findings(wish, month, CURRENCY, self.reference.warn_at, self.reference.block_at)
         return plans.apply(
             _read(sovereign, known, tuple(_sorted(findings)), offers), document, wish, lock, infra,
             spec_applied=_is_applied(sovereign, document), exposed=wish.api_public,
@@ -107,11 +105,11 @@ class Planner:
         """Digest of the lock that the catalog would give now."""
         return (await self._lock(self.wish(document))).digest
 
-    async def infra_request(self, sovereign: Sovereign, document: Document, cluster: str, number: int) -> Any:
-        """The request for one cluster of a document."""
-        wish = self.wish(document)
-        wanted = next(c for c in wish.clusters if c.name == cluster)
-        return cluster_request(sovereign, wish, wanted, number, self.reference)
+    async def moved_offers(self, body: Mapping[str, Any]) -> list[str]:
+        """Whether prices or what is sold changed since a plan was made."""
+        now = await self._offers(self.wish(body["spec"]))
+        digests = {f"{provider}/{region}": _digest(rows) for (provider, region), rows in now.items()}
+        return ["offers"] if digests != body["inputs"]["offers_digests"] else []
 
     async def findings(self, sovereign: Sovereign, wish: Wish, cluster: Cluster, number: int) -> Sequence[Finding]:
         """What a cloud has against a cluster: its credential, quota, stock, names."""
@@ -182,7 +180,9 @@ class Planner:
             return []
         code = {"NAME_TAKEN": "name.taken", "LABEL_RESERVED": "name.reserved"}.get(answer.reason, "name.taken")
         text = answer.detail or f"{wish.fqdn} is not available"
-        return [Finding(code, Severity.ERROR, "spec.domain.label", text, "take another label", {"reason": answer.reason})]
+        return [
+            Finding(code, Severity.ERROR, "spec.domain.label", text, "take another label", {"reason": answer.reason})
+        ]
 
     async def _known(self, id: str) -> Known:
         async with self._work.reading() as tx:
@@ -270,9 +270,15 @@ def _ranges(wish: Wish, known: Known, reference: Reference) -> list[Finding]:
     ]  # fmt: skip
 
 
+def _dropped(wish: Wish, known: Known) -> list[Finding]:
+    names = {cluster.name for cluster in wish.clusters}
+    return [
+        Finding("cluster.removal", Severity.ERROR, "spec.clusters", f"{name} would go; clusters are not removed one by one",
+                "keep it, or destroy the Sovereign")
+        for name in known.clusters.keys() - names
+    ]  # fmt: skip
+
+
 def _sorted(findings: Sequence[Finding]) -> list[Finding]:
     order = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
     return sorted(findings, key=lambda f: (order[f.severity], f.code, f.path))
-
-
-__all__ = ["CURRENCY", "Planner", "Price", "numbered"]

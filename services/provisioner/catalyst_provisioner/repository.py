@@ -115,7 +115,7 @@ def _tree(repo: Repo, entries: Mapping[str, Any]) -> bytes:
 
 def _made(tree: bytes, parent: Any, message: str, at: int) -> Commit:
     made = Commit()
-    made.tree = tree  # type: ignore[assignment]  # as above
+    made.tree = tree
     made.parents = [parent] if parent else []
     made.author = made.committer = AUTHOR
     made.author_time = made.commit_time = at
@@ -129,10 +129,10 @@ def _commit(repo: Repo, id: Any) -> Any:
     return repo[id]
 
 
-def _walk(repo: Repo, tree: Any, prefix: str) -> Any:
-    for entry in repo[tree].items():  # type: ignore[union-attr]  # a tree
+def _walk(repo: Any, tree: Any, prefix: str) -> Any:
+    for entry in repo[tree].items():
         path = f"{prefix}{entry.path.decode()}"
         if entry.mode == 0o040000:
             yield from _walk(repo, entry.sha, f"{path}/")
         else:
-            yield path, repo[entry.sha].data  # type: ignore[union-attr]  # a blob
+            yield path, repo[entry.sha].data

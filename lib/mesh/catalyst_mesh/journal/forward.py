@@ -3,7 +3,7 @@
 A decision that comes too late (a cancel or a skip was faster) changes nothing; whoever asked looks at the flow it gets.
 
 Invariants
-  told once     each change of a step's state is told by exactly one event;
+  told once     each change of a step's state is told by exactly one event; becoming ready or unblocked follows from others;
   bounded       no wait and no try goes on past the step's deadline;
   doubt first   a step that was interrupted is `in_doubt`, and never simply `ready` again.
 """

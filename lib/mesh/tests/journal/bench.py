@@ -1,15 +1,18 @@
 """Where journal tests run: a database, a clock that is moved by hand, engines on it, and a world that has effects."""
 
+import asyncio
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, TypeVar
 
 from catalyst_mesh import Database, ManualClock
 from catalyst_mesh.journal import Context, Engine, EventView, Kind, RunView, Step, journal_tables
-from sqlalchemy import BigInteger, ColumnElement, MetaData, literal
+from catalyst_testkit import eventually
+from sqlalchemy import BigInteger, ColumnElement, MetaData, bindparam
 
 D = TypeVar("D", bound=Database)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -85,12 +88,14 @@ class Bench:
         self._opened.append(opened)
         return opened  # type: ignore[return-value]  # open() makes what it is called on
 
-    def engine(self, *kinds: Kind, db: Database | None = None, **options: Any) -> Engine:
-        options = {"clock": self.clock, "lease": LEASE, "lease_now": self.lease_now, "rng": Random(7)} | options
+    def engine(self, *kinds: Kind, db: Database | None = None, **others: Any) -> Engine:
+        options: dict[str, Any] = {"clock": self.clock, "lease": LEASE, "lease_now": self.lease_now, "rng": Random(7)}
+        options |= others
         return Engine(db or self.db, kinds=kinds, **options)
 
     def lease_now(self) -> ColumnElement[int]:
-        return literal(int(self.clock.now().timestamp() * 1000), BigInteger)
+        # Asked for its value at each execution, so that a statement may be kept.
+        return bindparam(None, callable_=lambda: int(self.clock.now().timestamp() * 1000), type_=BigInteger)
 
     def pass_lease(self) -> None:
         self.clock.advance(LEASE + SECOND)
@@ -126,6 +131,34 @@ async def carry(bench: Bench, engine: Engine, run: str, signals: Mapping[str, An
         else:
             return seen
     raise AssertionError(f"{run} comes to no end: {seen}")
+
+
+async def holds(check: Callable[[], Awaitable[bool]], within: float = 10) -> None:
+    """Wait until `check` says yes."""
+    await eventually(check, within=within)  # type: ignore[arg-type]  # its T is what the awaitable gives
+
+
+async def reaches(engine: Engine, run: str, state: str, within: float = 10) -> RunView:
+    """Wait until `run` is in `state`."""
+
+    async def there() -> bool:
+        return (await engine.status(run)).state == state
+
+    await holds(there, within)
+    return await engine.status(run)
+
+
+@asynccontextmanager
+async def working(*engines: Engine) -> AsyncIterator[asyncio.Event]:
+    """Engines at work during the block; set the event to stop them earlier."""
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        for engine in engines:
+            group.create_task(engine.run(stop))
+        try:
+            yield stop
+        finally:
+            stop.set()
 
 
 async def states(engine: Engine, run: str) -> dict[str, str]:

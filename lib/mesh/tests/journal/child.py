@@ -13,6 +13,7 @@ from typing import Any
 
 from catalyst_mesh import Database
 from catalyst_mesh.journal import Context, Engine, Kind, Step
+from catalyst_testkit import eventually
 
 STEPS = 48
 WIDTH = 8
@@ -60,8 +61,8 @@ def freezer(folder: Path) -> Kind:
     async def run(ctx: Context) -> None:
         effects.add(f"entered-{ctx.attempt}")
         try:
-            while ctx.attempt == 1 and not (folder / "go").exists():
-                await asyncio.sleep(0.01)
+            if ctx.attempt == 1:
+                await eventually((folder / "go").exists, within=60)
             await ctx.emit("resource.created", f"attempt {ctx.attempt}")
         except BaseException as error:
             effects.add(type(error).__name__)

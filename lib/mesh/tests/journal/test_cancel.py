@@ -1,14 +1,14 @@
 """Cancelling and undoing: nothing is cut, the order is reversed, what is left is named."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from catalyst_mesh.journal import Context, Step, StepFailed, WrongRunState
 from catalyst_sdk import Permanent, Temporary
-from catalyst_testkit import eventually
 
-from .bench import SECOND, Bench, World, begin, carry, codes, kind_of, states
+from .bench import SECOND, Bench, World, begin, carry, codes, holds, kind_of, reaches, states, working
 from .test_waiting import gate
 
 
@@ -161,36 +161,64 @@ async def test_a_call_under_way_is_awaited_and_then_undone(bench: Bench, world: 
     async def slow(ctx: Context) -> dict[str, str]:
         entered.set()
         await let_end.wait()
-        assert ctx.cancelled
+
+        async def told() -> bool:
+            return ctx.cancelled
+
+        await holds(told)
         return world.make("a")
 
     engine = bench.engine(kind_of(world.step("a", run=slow), world.step("b", "a")), poll=0.02)
-    run, stop = await begin(engine), asyncio.Event()
-    working = asyncio.create_task(engine.run(stop))
-    await asyncio.wait_for(entered.wait(), 5)
-    assert (await engine.cancel(run, "compensate")).state == "cancelling"
-    await eventually(lambda: engine_sees_cancel(engine, run), within=5)
-    let_end.set()
-
-    async def clean() -> bool:
-        return (await engine.status(run)).state == "cancelled_clean"
-
-    await eventually(clean, within=5)
+    run = await begin(engine)
+    async with working(engine):
+        await asyncio.wait_for(entered.wait(), 5)
+        assert (await engine.cancel(run, "compensate")).state == "cancelling"
+        let_end.set()
+        await reaches(engine, run, "cancelled_clean")
     assert (world.made["a"], world.made["b"], world.there) == (1, 0, set())
-    stop.set()
-    await asyncio.wait_for(working, 5)
 
 
-async def engine_sees_cancel(engine: object, run: str) -> bool:
-    drivers = engine._worker._drivers  # type: ignore[attr-defined]  # there is no other way to see what a holder knows
-    return run in drivers and drivers[run].hold.flow.run.state == "cancelling"
+async def test_nothing_is_undone_while_a_question_is_being_asked(bench: Bench, world: World) -> None:
+    asked, undoing = 0, asyncio.Event()
+    early: list[bool] = []
+
+    async def poll(ctx: Context) -> None:
+        async def told() -> bool:
+            return ctx.cancelled
+
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            await holds(told)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(undoing.wait(), 0.2)
+            early.append(undoing.is_set())
+        await ctx.again(after=timedelta())
+
+    async def undo(_ctx: Context) -> None:
+        undoing.set()
+        world.remove("network")
+
+    engine = bench.engine(kind_of(world.step("network", undo=undo), Step("ready", poll, needs=("network",))), poll=0.02)
+    run = await begin(engine)
+
+    async def asking_again() -> bool:
+        return asked > 1
+
+    async with working(engine):
+        await holds(asking_again)
+        await engine.cancel(run, "compensate")
+        await reaches(engine, run, "cancelled_clean")
+    assert early == [False]
 
 
 async def test_a_stronger_cancel_may_follow_and_a_second_one_changes_nothing(bench: Bench, world: World) -> None:
     async def stubborn(ctx: Context) -> None:
         await ctx.again(after=timedelta(minutes=1))
 
-    engine = bench.engine(kind_of(world.step("a", compensate_on_cancel=True, undo=stubborn), world.step("b"), gate("a", "b")))
+    engine = bench.engine(
+        kind_of(world.step("a", compensate_on_cancel=True, undo=stubborn), world.step("b"), gate("a", "b"))
+    )
     run = await begin(engine)
     await carry(bench, engine, run)
     first = await engine.cancel(run)
@@ -219,19 +247,13 @@ async def test_a_cancelled_run_does_not_try_again(bench: Bench, world: World) ->
         raise Temporary("busy")
 
     engine = bench.engine(kind_of(Step("a", slow)), poll=0.02)
-    run, stop = await begin(engine), asyncio.Event()
-    working = asyncio.create_task(engine.run(stop))
-    await asyncio.wait_for(entered.wait(), 5)
-    await engine.cancel(run)
-    let_end.set()
-
-    async def ended() -> bool:
-        return (await engine.status(run)).state == "cancelled_clean"
-
-    await eventually(ended, within=5)
+    run = await begin(engine)
+    async with working(engine):
+        await asyncio.wait_for(entered.wait(), 5)
+        await engine.cancel(run)
+        let_end.set()
+        await reaches(engine, run, "cancelled_clean")
     assert (await states(engine, run)) == {"a": "failed"}
-    stop.set()
-    await asyncio.wait_for(working, 5)
 
 
 async def test_a_wait_that_a_cancel_ended_is_undone_too(bench: Bench, world: World) -> None:

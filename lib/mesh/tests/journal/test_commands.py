@@ -15,9 +15,8 @@ from catalyst_mesh.journal import (
     WrongRunState,
     WrongStepState,
 )
-from catalyst_testkit import eventually
 
-from .bench import Bench, World, begin, carry, codes, kind_of, states
+from .bench import Bench, World, begin, carry, codes, holds, kind_of, reaches, states, working
 from .test_waiting import gate
 
 
@@ -34,7 +33,9 @@ class Switch:
             raise StepFailed("BROKEN")
 
 
-async def test_a_retry_runs_the_step_and_what_was_skipped_because_of_it_and_nothing_else(bench: Bench, world: World) -> None:
+async def test_a_retry_runs_the_step_and_what_was_skipped_because_of_it_and_nothing_else(
+    bench: Bench, world: World
+) -> None:
     switch = Switch()
     steps = (world.step("a"), Step("b", switch.run, needs=("a",)), world.step("c", "b"), world.step("sibling"))
     engine = bench.engine(kind_of(*steps))
@@ -124,27 +125,25 @@ async def test_a_step_that_waits_may_be_left_out_and_one_that_runs_may_not(bench
     async def wait(ctx: Context) -> None:
         await ctx.signal("go")
 
-    steps = (Step("slow", slow, skippable=True), Step("gate", wait, skippable=True), Step("z", slow, needs=("gate", "slow")))
+    steps = (
+        Step("slow", slow, skippable=True),
+        Step("gate", wait, skippable=True),
+        Step("z", slow, needs=("gate", "slow")),
+    )
     engine = bench.engine(kind_of(*steps), poll=0.02)
-    run, stop = await begin(engine), asyncio.Event()
-    working = asyncio.create_task(engine.run(stop))
-    await asyncio.wait_for(entered.wait(), 5)
+    run = await begin(engine)
 
     async def waits() -> bool:
         return (await states(engine, run))["gate"] == "waiting"
 
-    await eventually(waits, within=5)
-    with pytest.raises(WrongStepState, match="slow is running"):
-        await engine.skip(run, "slow", "no patience")
-    await engine.skip(run, "gate", "approved by telephone")
-    let_end.set()
-
-    async def ended() -> bool:
-        return (await engine.status(run)).state == "succeeded"
-
-    await eventually(ended, within=5)
-    stop.set()
-    await asyncio.wait_for(working, 5)
+    async with working(engine):
+        await asyncio.wait_for(entered.wait(), 5)
+        await holds(waits)
+        with pytest.raises(WrongStepState, match="slow is running"):
+            await engine.skip(run, "slow", "no patience")
+        await engine.skip(run, "gate", "approved by telephone")
+        let_end.set()
+        await reaches(engine, run, "succeeded")
 
 
 async def test_leaving_out_the_only_open_step_of_a_held_run_lets_its_holder_end_it(bench: Bench) -> None:
@@ -157,24 +156,17 @@ async def test_leaving_out_the_only_open_step_of_a_held_run_lets_its_holder_end_
         await ctx.again(after=timedelta())
 
     engine = bench.engine(kind_of(Step("poll", poll, skippable=True)), poll=0.02)
-    run, stop = await begin(engine), asyncio.Event()
-    working = asyncio.create_task(engine.run(stop))
-    await asyncio.wait_for(asking.wait(), 5)
+    run = await begin(engine)
 
     async def asked() -> bool:
         return (await states(engine, run))["poll"] == "waiting"
 
-    await eventually(asked, within=5)
-    seen = await engine.skip(run, "poll", "enough")
-    assert not seen.state.ended, "the question is still being asked"
-    let_end.set()
-
-    async def ended() -> bool:
-        return (await engine.status(run)).state == "succeeded"
-
-    await eventually(ended, within=5)
-    stop.set()
-    await asyncio.wait_for(working, 5)
+    async with working(engine):
+        await asyncio.wait_for(asking.wait(), 5)
+        await holds(asked)
+        assert not (await engine.skip(run, "poll", "enough")).state.ended, "the question is still being asked"
+        let_end.set()
+        await reaches(engine, run, "succeeded")
 
 
 async def test_a_pause_starts_nothing_more_and_lets_end_what_runs(bench: Bench, world: World) -> None:
@@ -185,26 +177,20 @@ async def test_a_pause_starts_nothing_more_and_lets_end_what_runs(bench: Bench, 
         await let_end.wait()
 
     engine = bench.engine(kind_of(Step("a", slow), world.step("b", "a")), poll=0.02)
-    run, stop = await begin(engine), asyncio.Event()
-    working = asyncio.create_task(engine.run(stop))
-    await asyncio.wait_for(entered.wait(), 5)
-    assert (await engine.pause(run, reason="lunch", by="users/ada")).state == "paused"
-    let_end.set()
+    run = await begin(engine)
 
     async def rests() -> bool:
         return (await engine.status(run)).wake_at is None
 
-    await eventually(rests, within=5)
-    assert await states(engine, run) == {"a": "succeeded", "b": "ready"}
-    assert (await engine.pause(run)).paused_because == "lunch", "a second pause changes nothing"
-    await engine.resume(run)
-
-    async def ended() -> bool:
-        return (await engine.status(run)).state == "succeeded"
-
-    await eventually(ended, within=5)
-    stop.set()
-    await asyncio.wait_for(working, 5)
+    async with working(engine):
+        await asyncio.wait_for(entered.wait(), 5)
+        assert (await engine.pause(run, reason="lunch", by="users/ada")).state == "paused"
+        let_end.set()
+        await holds(rests)
+        assert await states(engine, run) == {"a": "succeeded", "b": "ready"}
+        assert (await engine.pause(run)).paused_because == "lunch", "a second pause changes nothing"
+        await engine.resume(run)
+        await reaches(engine, run, "succeeded")
 
 
 async def test_a_run_may_be_paused_before_it_begins(bench: Bench, world: World) -> None:

@@ -5,9 +5,8 @@ import asyncio
 import pytest
 from catalyst_mesh.journal import Context, Step, logbook
 from catalyst_sdk import Temporary
-from catalyst_testkit import eventually
 
-from .bench import Bench, World, begin, carry, events, kind_of
+from .bench import NOON, Bench, World, begin, carry, events, holds, kind_of, working
 from .test_waiting import gate
 
 
@@ -92,7 +91,10 @@ async def test_log_lines_are_numbered_without_gaps_and_the_last_ones_are_there(b
     assert (await carry(bench, engine, run)).state == "failed"
     lines = await engine.logs(run)
     assert [line.number for line in lines] == list(range(1, 81))
-    assert [line.text for line in await engine.logs(run, step="b", after=0)][-2:] == ["b line 19", "and its second half"]
+    assert [line.text for line in await engine.logs(run, step="b", after=0)][-2:] == [
+        "b line 19",
+        "and its second half",
+    ]
     assert lines[0].level == "DEBUG"
     assert [line.number for line in await engine.logs(run, after=78)] == [79, 80]
 
@@ -105,21 +107,17 @@ async def test_lines_of_a_step_that_goes_on_are_there_soon(bench: Bench) -> None
         await let_end.wait()
 
     engine = bench.engine(kind_of(Step("a", talk)), poll=0.02)
-    run, stop = await begin(engine), asyncio.Event()
-    working = asyncio.create_task(engine.run(stop))
+    run = await begin(engine)
 
     async def there() -> bool:
         return [line.text for line in await engine.logs(run)] == ["began"]
 
-    await eventually(there, within=5)
-    let_end.set()
-    stop.set()
-    await asyncio.wait_for(working, 5)
+    async with working(engine):
+        await holds(there)
+        let_end.set()
 
 
 def line(text: str) -> logbook.Line:
-    from .bench import NOON
-
     return logbook.Line(NOON, "a", 1, "INFO", text)
 
 

@@ -136,7 +136,7 @@ def _is_crash(error: BaseException) -> bool:
 
 
 async def test_a_death_at_any_point_changes_neither_end_nor_effects(bench: Bench) -> None:
-    other = await bench.another_database()
+    other: Database = await bench.another_database()
     calm = {scenario: await disturbed(bench, other, scenario, 0) for scenario in (to_the_end, and_back)}
     assert [story.end for story in calm.values()] == ["succeeded", "cancelled_clean"]
     everywhere = [(scenario, at + 1) for scenario, story in calm.items() for at in range(len(story.points))]
@@ -149,5 +149,5 @@ async def test_a_death_at_any_point_changes_neither_end_nor_effects(bench: Bench
         assert (story.end, story.steps) == (expected.end, expected.steps), where
         assert (story.world.made, story.world.there) == (expected.world.made, expected.world.there), where
         assert sorted(story.world.removed) == sorted(expected.world.removed), where
-    print(f"{len(met)} of {len(everywhere)} points met")
     assert len(met) > 50, "a test that meets no points proves nothing"
+    assert len(everywhere) > 800

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from catalyst_mesh import Database
 from catalyst_mesh.journal import Context, Step
-from catalyst_testkit import eventually
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .bench import Bench, World, begin, carry, codes, events, kind_of, states
+from .bench import Bench, World, begin, carry, codes, events, holds, kind_of, reaches, states, working
 
 
 class Zombie:
@@ -76,19 +76,14 @@ async def test_a_replica_gives_up_before_its_lease_ends(bench: Bench) -> None:
     db = await bench.another_database(Severed)
     ttl = timedelta(seconds=0.4)
     engine = bench.engine(kind_of(Step("a", hang)), db=db, lease=ttl, poll=0.02, monotonic=lambda: steady)
-    run, stop = await begin(engine), asyncio.Event()
-    working = asyncio.create_task(engine.run(stop))
-    await asyncio.wait_for(entered.wait(), 5)
-    db.cut = True
-    seq = (await engine.status(run)).seq
-    steady = ttl.total_seconds() * 0.79
-    await asyncio.sleep(0)
-    assert not cancelled.is_set()
-    steady = ttl.total_seconds() * 0.81
-    await asyncio.wait_for(cancelled.wait(), 5)
+    run = await begin(engine)
+    async with working(engine):
+        await asyncio.wait_for(entered.wait(), 5)
+        db.cut = True
+        seq = (await engine.status(run)).seq
+        steady = ttl.total_seconds() * 0.81
+        await asyncio.wait_for(cancelled.wait(), 5)
     assert (await engine.status(run)).seq == seq
-    stop.set()
-    await asyncio.wait_for(working, 5)
 
 
 class LostAnswers(Database):
@@ -217,18 +212,12 @@ async def test_two_engines_in_one_process_share_the_work_and_do_nothing_twice(be
     kind = kind_of(*steps, world.step("last", *(f"s{n}" for n in range(42, 48))))
     here = bench.engine(kind, poll=0.01, runs=2)
     there = bench.engine(kind, poll=0.01, runs=2, db=await bench.another_database())
-    worlds = [await begin(engine, subject=f"s/{n}", key=str(n)) for n, engine in enumerate((here, there, here, there))]
-    stop = asyncio.Event()
-    working = asyncio.gather(here.run(stop), there.run(stop))
-
-    async def all_ended() -> bool:
-        return all([(await here.status(run)).state == "succeeded" for run in worlds])
-
-    await eventually(all_ended, within=30)
-    stop.set()
-    await asyncio.wait_for(working, 10)
+    runs = [await begin(engine, subject=f"s/{n}", key=str(n)) for n, engine in enumerate((here, there, here, there))]
+    async with working(here, there):
+        for run in runs:
+            await reaches(here, run, "succeeded", within=30)
     assert set(world.made.values()) == {4}, "four runs made each thing once"
-    for run in worlds:
+    for run in runs:
         assert len(await events(here, run)) == 3 + 2 * 49
         assert "run.taken_over" not in await codes(here, run)
 
@@ -242,14 +231,13 @@ async def test_a_drain_lets_runs_go_so_that_another_goes_on_at_once(bench: Bench
         return world.make("a")
 
     kind = kind_of(world.step("a", run=slow), world.step("b", "a"))
-    engine, stop = bench.engine(kind, poll=0.02), asyncio.Event()
+    engine = bench.engine(kind, poll=0.02)
     run = await begin(engine)
-    working = asyncio.create_task(engine.run(stop))
-    await asyncio.wait_for(entered.wait(), 5)
-    stop.set()
-    let_end.set()
-    await asyncio.wait_for(working, 5)
-    assert await states(engine, run) == {"a": "succeeded", "b": "ready"}
+    async with working(engine) as stop:
+        await asyncio.wait_for(entered.wait(), 5)
+        stop.set()
+        let_end.set()
+    assert (await states(engine, run))["a"] == "succeeded"
     other = bench.engine(kind)
     assert (await carry(bench, other, run)).state == "succeeded"
     assert "run.taken_over" not in await codes(other, run)
@@ -285,10 +273,9 @@ async def test_a_long_step_keeps_its_lease(bench: Bench, world: World) -> None:
         return world.make("a")
 
     kind = kind_of(Step("a", slow))
-    options = {"lease": timedelta(seconds=0.6), "poll": 0.02, "lease_now": None}
+    options: dict[str, Any] = {"lease": timedelta(seconds=0.6), "poll": 0.02, "lease_now": None}
     first, second = bench.engine(kind, **options), bench.engine(kind, db=await bench.another_database(), **options)
-    run, stop = await begin(first), asyncio.Event()
-    working = asyncio.create_task(first.run(stop))
+    run = await begin(first)
 
     async def lease_of() -> int:
         async with bench.db.read() as sql:
@@ -297,17 +284,16 @@ async def test_a_long_step_keeps_its_lease(bench: Bench, world: World) -> None:
     async def running() -> bool:
         return (await states(first, run))["a"] == "running"
 
-    await eventually(running, within=5)
-    began = await lease_of()
+    async with working(first):
+        await holds(running)
+        began = await lease_of()
 
-    async def renewed_three_times() -> bool:
-        assert await second.turn() == 0
-        return await lease_of() > began + 600
+        async def outlived() -> bool:
+            assert await second.turn() == 0
+            return await lease_of() > began + 600
 
-    await eventually(renewed_three_times, within=5)
-    let_end.set()
-    stop.set()
-    await asyncio.wait_for(working, 5)
+        await holds(outlived)
+        let_end.set()
     assert (await carry(bench, second, run)).state == "succeeded"
     assert world.made["a"] == 1
 

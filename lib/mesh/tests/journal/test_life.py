@@ -1,13 +1,13 @@
 """How a run lives when nobody dies: the graph is stored, steps go by their needs, failures block only what needs them."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from catalyst_mesh.journal import (
     Context,
     GraphFault,
     KeyReused,
-    Kind,
     KindUnknown,
     Limits,
     RunInProgress,
@@ -99,7 +99,9 @@ async def test_a_step_reads_input_and_the_outputs_of_what_it_needs(bench: Bench,
         with pytest.raises(LookupError, match="does not need stranger"):
             ctx.output_of("stranger")
 
-    engine = bench.engine(kind_of(world.step("a"), world.step("b", "a"), world.step("stranger"), Step("c", run, needs=("b",))))
+    engine = bench.engine(
+        kind_of(world.step("a"), world.step("b", "a"), world.step("stranger"), Step("c", run, needs=("b",)))
+    )
     assert (await carry(bench, engine, await begin(engine))).state == "succeeded"
     assert seen == {
         "input": {"size": 3}, "a": {"made": "a"}, "by": "users/ada", "subject": "sovereigns/acme", "attempt": 1,
@@ -135,7 +137,7 @@ async def test_a_subject_has_one_run_at_a_time(bench: Bench, world: World) -> No
 
 async def test_a_run_exists_only_with_the_commit_of_its_caller(bench: Bench, world: World) -> None:
     engine = bench.engine(kind_of(world.step("a")))
-    wish = {"subject": "s", "key": "k", "input": {}}
+    wish: dict[str, Any] = {"subject": "s", "key": "k", "input": {}}
     with pytest.raises(RuntimeError, match="changed my mind"):
         async with bench.db.begin() as sql:
             lost = await engine.start_in(sql, "build", **wish)
@@ -184,7 +186,9 @@ async def test_callbacks_write_in_the_transaction_of_the_transition(bench: Bench
     assert ends == [("succeeded", 1)]
 
 
-async def test_a_callback_that_breaks_takes_the_transition_back_and_the_run_gets_stuck(bench: Bench, world: World) -> None:
+async def test_a_callback_that_breaks_takes_the_transition_back_and_the_run_gets_stuck(
+    bench: Bench, world: World
+) -> None:
     async def transition(_sql, _run, event) -> None:  # type: ignore[no-untyped-def]
         if event.code == "step.succeeded":
             raise RuntimeError("a bug of the daemon")
@@ -204,7 +208,7 @@ async def test_a_callback_that_breaks_takes_the_transition_back_and_the_run_gets
     [(Limits(steps_per_run=3), {}), (Limits(steps=3), {}), (Limits(), {"concurrency": 3})],
     ids=["in a run", "of a kind", "on a replica"],
 )
-async def test_steps_under_way_are_limited(bench: Bench, limits: Limits, options: dict[str, int]) -> None:
+async def test_steps_under_way_are_limited(bench: Bench, limits: Limits, options: dict[str, Any]) -> None:
     now, most, three = 0, 0, asyncio.Event()
 
     async def count(_ctx: Context) -> None:
@@ -236,7 +240,9 @@ async def test_the_longest_due_run_is_taken_first(bench: Bench) -> None:
     assert order == ["s/1", "s/2", "s/3"]
 
 
-async def test_another_version_of_the_code_pauses_before_steps_that_it_does_not_know(bench: Bench, world: World) -> None:
+async def test_another_version_of_the_code_pauses_before_steps_that_it_does_not_know(
+    bench: Bench, world: World
+) -> None:
     async def wait(ctx: Context) -> None:
         await ctx.signal("go")
 
@@ -255,7 +261,3 @@ async def test_another_version_of_the_code_pauses_before_steps_that_it_does_not_
     again = bench.engine(kind_of(world.step("a"), gate, world.step("old", "gate")))
     await again.resume(run)
     assert (await carry(bench, again, run)).state == "succeeded"
-
-
-def test_kinds_are_values() -> None:
-    assert Kind("a", lambda _input: ()).takeovers == 5

@@ -59,7 +59,7 @@ def plans(draw: st.DrawFn) -> list[Plan]:
 
 
 def step_of(plan: Plan, world: World, entered: list[str]) -> Step:
-    async def run(ctx: Context) -> dict[str, str]:
+    async def run(ctx: Context) -> Any:
         entered.append(plan.name)
         if "nap" in plan.runs[:1]:
             await ctx.sleep("nap", 60 * SECOND)
@@ -141,15 +141,14 @@ class Journal(RuleBasedStateMachine):
         with suppress(Refused):
             self.do(work)
 
-    @rule()
-    def turn(self) -> None:
-        self.do(self.engine.turn())
-
-    @rule(at=st.integers(1, 24))
-    def die(self, at: int) -> None:
-        death = Death(at)
+    @rule(dies_at=st.sampled_from([0, 0, 3, 6, 9, 14, 20]))
+    def turn(self, dies_at: int) -> None:
+        """Carry on; the replica dies at that point, if it meets so many (0: never)."""
+        if not dies_at:
+            self.do(self.engine.turn())
+            return
         try:
-            self.do(self.bench.engine(self.kind, hook=death, db=self.other).turn())
+            self.do(self.bench.engine(self.kind, hook=Death(dies_at), db=self.other).turn())
         except BaseException as error:
             if not _is_crash(error):
                 raise
@@ -255,7 +254,6 @@ def test_any_story_ends_and_what_was_told_is_true(tmp_path: Path) -> None:
             run_state_machine_as_test(Journal, settings=SETTINGS)
         finally:
             runner.run(bench.close())
-    print(f"{Journal.stories} stories, {Journal.deaths} deaths")
     assert Journal.deaths > 0, "a machine in which nobody dies proves little"
 
 

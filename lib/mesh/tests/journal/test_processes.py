@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from catalyst_mesh import SystemClock
@@ -16,7 +17,7 @@ from catalyst_mesh.journal import Engine
 from catalyst_testkit import eventually
 
 from . import child
-from .bench import Bench, codes, events
+from .bench import Bench, codes, events, holds, reaches
 
 LEASE = 0.8
 KILLS = 4
@@ -47,34 +48,31 @@ def replicas(bench: Bench, tmp_path: Path) -> Iterator[Replicas]:
         started.kill(process)
 
 
-def onlooker(bench: Bench, folder: Path, **options: object) -> Engine:
+def onlooker(bench: Bench, folder: Path, **others: Any) -> Engine:
     """An engine on the real clock, in this process."""
-    options = {"clock": SystemClock(), "lease_now": None, "lease": timedelta(seconds=LEASE), "poll": 0.05} | options
-    return bench.engine(*child.kinds(folder), **options)
+    options: dict[str, Any] = {
+        "clock": SystemClock(),
+        "lease_now": None,
+        "lease": timedelta(seconds=LEASE),
+        "poll": 0.05,
+    }
+    return bench.engine(*child.kinds(folder), **options | others)
 
 
 @pytest.mark.chaos
 async def test_kill_9_in_mid_run_loses_and_doubles_nothing(bench: Bench, replicas: Replicas, tmp_path: Path) -> None:
     effects, engine = child.Effects(tmp_path), onlooker(bench, tmp_path)
     run = (await engine.start("forty-eight", subject="s", key="k", input={})).id
-    seed = random.randrange(1 << 32)
-    print("seed", seed)
-    rng = random.Random(seed)
     for _ in range(2):
         replicas.start()
     for _ in range(KILLS):
-        enough = len(effects.all()) + rng.randint(1, 8)
+        enough = len(effects.all()) + random.randint(1, 8)
         await eventually(lambda n=enough: len(effects.all()) >= n, within=20, every=0.001, what="effects")  # type: ignore[misc]
         holder = await process_of(bench, replicas)
         replicas.start()
         if holder:
             replicas.kill(holder)
-
-    async def ended() -> bool:
-        return (await engine.status(run)).state.ended
-
-    await eventually(ended, within=30)
-    assert (await engine.status(run)).state == "succeeded"
+    await reaches(engine, run, "succeeded", within=30)
     assert Counter(effects.all()) == Counter({f"s{n}": 1 for n in range(child.STEPS)})
     told = await codes(engine, run)
     assert told.count("run.taken_over") >= 1
@@ -103,7 +101,7 @@ async def test_a_frozen_replica_that_wakes_up_writes_nothing(bench: Bench, repli
         await engine.turn()
         return (await engine.status(run)).state == "succeeded"
 
-    await eventually(taken_over, within=20)
+    await holds(taken_over, within=20)
     before = await events(engine, run)
     (tmp_path / "go").touch()
     os.kill(frozen.pid, signal.SIGCONT)

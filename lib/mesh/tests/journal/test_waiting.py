@@ -1,9 +1,10 @@
 """Waiting: for moments, signals and answers, over restarts, without holding anything."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
-from catalyst_mesh.journal import Context, Step, StepFailed, WrongRunState
+from catalyst_mesh.journal import Context, Step, StepFailed, Wait, WrongRunState
 
 from .bench import SECOND, Bench, World, begin, carry, codes, events, kind_of, states
 
@@ -47,6 +48,28 @@ async def test_a_signal_may_come_before_anybody_waits(bench: Bench, world: World
     assert "step.waiting gate" not in await codes(engine, run)
 
 
+async def test_a_signal_that_comes_while_the_step_turns_to_wait_is_not_missed(bench: Bench) -> None:
+    turning, sent = asyncio.Event(), asyncio.Event()
+
+    async def run_it(ctx: Context) -> object:
+        try:
+            return await ctx.signal("approve")
+        except Wait:
+            turning.set()
+            await asyncio.wait_for(sent.wait(), 5)
+            raise
+
+    kind = kind_of(Step("gate", run_it))
+    engine, other = bench.engine(kind), bench.engine(kind, db=await bench.another_database())
+    run = await begin(engine)
+    carrying = asyncio.create_task(engine.turn())
+    await asyncio.wait_for(turning.wait(), 5)
+    await other.signal(run, "approve", "just in time")
+    sent.set()
+    await asyncio.wait_for(carrying, 5)
+    assert (await engine.status(run)).state == "succeeded"
+
+
 async def test_a_signal_of_another_name_wakes_nobody(bench: Bench) -> None:
     engine = bench.engine(kind_of(gate()))
     run = await begin(engine)
@@ -57,7 +80,7 @@ async def test_a_signal_of_another_name_wakes_nobody(bench: Bench) -> None:
 
 
 async def test_each_signal_is_taken_by_one_step(bench: Bench) -> None:
-    engine = bench.engine(kind_of(gate(name="first"), gate(name="second", *("first",))))
+    engine = bench.engine(kind_of(gate(name="first"), gate("first", name="second")))
     run = await begin(engine)
     await engine.signal(run, "approve", 1)
     assert (await carry(bench, engine, run)).state == "waiting"
@@ -164,5 +187,7 @@ async def test_a_pause_stops_the_clock_of_a_step(bench: Bench) -> None:
     bench.clock.advance(timedelta(days=2))
     assert await engine.turn() == 0
     await engine.resume(run)
+    await engine.turn()
+    assert (await states(engine, run)) == {"gate": "waiting"}, "its hour is not over"
     await engine.signal(run, "approve")
     assert (await carry(bench, engine, run)).state == "succeeded"

@@ -21,8 +21,11 @@ from sqlalchemy import (
     text,
 )
 
+from .triggers import defend
+
 metadata = MetaData()
 chassis_tables(metadata)
+defend(metadata)
 
 
 def _key(name: str) -> Column[str]:

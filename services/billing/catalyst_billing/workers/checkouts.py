@@ -102,7 +102,7 @@ class Checkouts:
         async def step(tx: Store) -> None:
             p = await tx.lock_purchase(checkout.org, checkout.id)
             decided = self._decide(p, status, tx.now)
-            await tx.save(self._asked(decided.state, tx.now))
+            await tx.save(self._asked(decided.state, checkout.state, tx.now))
             tx.emit(*decided.events)
 
         await self._work.again(step)
@@ -125,11 +125,12 @@ class Checkouts:
             return Decision(replace(p, findings=(*p.findings, found)))
         return purchases.capture(p, Capture(payment.ref, amount, payment.at), self._books, now)
 
-    def _asked(self, p: Purchase, now: datetime) -> Purchase:
+    def _asked(self, p: Purchase, before: CheckoutState, now: datetime) -> Purchase:
         """The purchase with its checkout put down for the next question, or closed where none is needed."""
         checkout = p.checkout
         assert checkout is not None
-        if checkout.state is CheckoutState.CLOSED:
+        if checkout.state is not before:
+            # Given up while the provider was asked how it stands: closing it must not wait for the next question.
             return p
         if checkout.state is CheckoutState.CLOSING and checkout.expires_at + self._pace.window <= now:
             return replace(p, checkout=payments.closed(checkout, now))

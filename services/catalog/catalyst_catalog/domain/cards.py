@@ -79,6 +79,8 @@ def notices(release: Release) -> tuple[str, ...]:
 
 
 def _is_in_grid(release: Release, q: str) -> bool:
+    if not (release.is_offered or release.is_planned):
+        return False
     visibility = release.manifest.spec.visibility
     if visibility is Visibility.UNLISTED:
         return fold(q.strip()) in {release.name, release.name.removeprefix("bp-")}

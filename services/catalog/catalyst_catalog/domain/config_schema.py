@@ -66,14 +66,17 @@ def check(schema: Mapping[str, Any]) -> None:
     """Refuse a schema that leaves the subset. Raises SchemaUnsupported with the first cause."""
     if len(json.dumps(schema)) > LARGEST:
         raise SchemaUnsupported(why=f"more than {LARGEST} bytes")
-    if sum(len(node.get("properties", {})) for node, _ in _nodes(schema, 0)) > MOST_PROPERTIES:
+    nodes = list(_nodes(schema, 0))
+    if sum(len(node.get("properties", {})) for node, _ in nodes) > MOST_PROPERTIES:
         raise SchemaUnsupported(why=f"more than {MOST_PROPERTIES} properties")
-    for node, path in _nodes(schema, 0):
-        _check_node(node, path)
+    for node, path in nodes:
+        _check_words(node, path)
     try:
         Draft202012Validator.check_schema(dict(schema))
     except SchemaError as error:
         raise SchemaUnsupported(why=f"{error.json_path}: not a JSON Schema") from error
+    for node, path in nodes:
+        _check_node(node, path)
     _check_defaults(schema)
 
 
@@ -141,14 +144,19 @@ def _children(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "additionalProperties", schema["additionalProperties"]
 
 
-def _check_node(node: Mapping[str, Any], path: str) -> None:
+def _check_words(node: Mapping[str, Any], path: str) -> None:
     for word in node:
         if word not in KEYWORDS | HINTS:
             raise SchemaUnsupported(why=f"{path}: keyword {word} is not supported")
+
+
+def _check_node(node: Mapping[str, Any], path: str) -> None:
+    """Rules of ours about a node that is proper JSON Schema."""
     if node.get("format", "email") not in formats.CHECKS:
         raise SchemaUnsupported(why=f"{path}: format {node['format']} is not checked")
-    if node.get("x-catalyst-ui-hint", "password") not in HINT_WORDS:
-        raise SchemaUnsupported(why=f"{path}: hint {node['x-catalyst-ui-hint']} is not known")
+    hint = node.get("x-catalyst-ui-hint", "password")
+    if not isinstance(hint, str) or hint not in HINT_WORDS:
+        raise SchemaUnsupported(why=f"{path}: hint {hint} is not known")
     if "string" in _types(node) and any(isinstance(value, bool) for value in node.get("enum", ())):
         raise SchemaUnsupported(why=f"{path}: an enum of strings holds a boolean; quote it")
     if "pattern" in node:
@@ -250,25 +258,32 @@ def _violations(error: ValidationError) -> Iterator[Violation]:
         yield Violation(at or "/", _sentence(error), str(error.validator))
 
 
+_SENTENCES = {
+    "type": "must be of type {}",
+    "enum": "must be one of {}",
+    "const": "must be {}",
+    "minimum": "must be at least {}",
+    "maximum": "must be at most {}",
+    "minLength": "must have at least {} characters",
+    "maxLength": "must have at most {} characters",
+    "minItems": "must have at least {} items",
+    "maxItems": "must have at most {} items",
+    "pattern": "must match {}",
+    "format": "must be a valid {}",
+    "oneOf": "must fit exactly one of the alternatives",
+    "anyOf": "must fit one of the alternatives",
+    "dependentRequired": "lacks what another value needs",
+}
+
+
 def _sentence(error: ValidationError) -> str:
-    rule: Any = error.validator_value
-    sentences = {
-        "type": f"must be of type {rule if isinstance(rule, str) else ' or '.join(map(str, rule or []))}",
-        "enum": f"must be one of {json.dumps(rule)}",
-        "const": f"must be {json.dumps(rule)}",
-        "minimum": f"must be at least {rule}",
-        "maximum": f"must be at most {rule}",
-        "minLength": f"must have at least {rule} characters",
-        "maxLength": f"must have at most {rule} characters",
-        "minItems": f"must have at least {rule} items",
-        "maxItems": f"must have at most {rule} items",
-        "pattern": f"must match {rule}",
-        "format": f"must be a valid {rule}",
-        "oneOf": "must fit exactly one of the alternatives",
-        "anyOf": "must fit one of the alternatives",
-        "dependentRequired": "lacks what another value needs",
-    }
-    return sentences.get(str(error.validator), "is not allowed")
+    """What the rule asks for; never the value, which may be somebody's secret."""
+    keyword, rule = str(error.validator), error.validator_value
+    if keyword == "type" and isinstance(rule, list):
+        rule = " or ".join(rule)
+    elif keyword in {"enum", "const"}:
+        rule = json.dumps(rule)
+    return _SENTENCES.get(keyword, "is not allowed").format(rule)
 
 
 def _escaped(step: Any) -> str:

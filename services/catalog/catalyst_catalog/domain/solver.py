@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from resolvelib import BaseReporter, ResolutionImpossible, ResolutionTooDeep, Resolver
+from resolvelib import BaseReporter, ResolutionImpossible, ResolutionTooDeep
+from resolvelib.resolvers import Resolution
 
 from .conflicts import explain
 from .provider import Demand, Pick, Policy, Provider, Root
@@ -64,7 +65,9 @@ def solve(
         _check_root(universe, root, provider)
     watch = _Watch(out_of_time)
     try:
-        result = Resolver(provider, watch).resolve(demands, max_rounds=most_rounds)
+        # Not `Resolver`: it looks for ways back to the roots by recursion, without end where Blueprints need each other
+        # in a circle. What is reachable is found below.
+        state = Resolution(provider, watch).resolve(demands, max_rounds=most_rounds)
     except ResolutionImpossible as error:
         if provider.values_conflict is not None:
             raise provider.values_conflict from error
@@ -72,7 +75,7 @@ def solve(
         raise explain(universe, wished, names, provider.follow, provider.why_out) from error
     except (ResolutionTooDeep, _OutOfTime) as error:
         raise _budget(watch, universe, wished, provider) from error
-    return _solution(wished, provider, result.mapping)
+    return _solution(wished, provider, state.mapping)
 
 
 def _check_root(universe: Universe, root: Root, provider: Provider) -> None:
@@ -95,35 +98,25 @@ def _check_lock(universe: Universe, policy: Policy) -> None:
 
 
 def _solution(roots: tuple[Root, ...], provider: Provider, picks: Mapping[str, Pick]) -> Solution:
-    parents: dict[str, set[tuple[str, str]]] = {name: set() for name in picks}
-    needs: dict[str, set[str]] = {name: set() for name in picks}
-    for root in roots:
-        parents[root.name].add(("", ""))
-    for pick in picks.values():
-        for demand in provider.get_dependencies(pick):
-            assert demand.edge is not None
-            parents[demand.name].add((pick.name, demand.edge.alias))
-            needs[pick.name].add(demand.name)
-    reachable = _reachable([root.name for root in roots], needs)
-    chosen = tuple(
-        Chosen(pick.release, provider.config(pick), _kept(parents[name], reachable), tuple(sorted(needs[name])))
-        for name, pick in sorted(picks.items())
-        if name in reachable
-    )
-    return Solution(roots, chosen)
-
-
-def _reachable(roots: Sequence[str], needs: Mapping[str, set[str]]) -> set[str]:
-    seen, open_names = set(roots), list(roots)
+    """What can be reached from the roots; picks that the search left behind on its way are dropped."""
+    parents: dict[str, set[tuple[str, str]]] = {root.name: {("", "")} for root in roots}
+    needs: dict[str, set[str]] = {}
+    open_names = list(parents)
     while open_names:
-        for need in needs[open_names.pop()] - seen:
-            seen.add(need)
-            open_names.append(need)
-    return seen
-
-
-def _kept(parents: set[tuple[str, str]], reachable: set[str]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((name, alias) for name, alias in parents if not name or name in reachable))
+        name = open_names.pop()
+        if name in needs:
+            continue
+        needs[name] = set()
+        for demand in provider.get_dependencies(picks[name]):
+            assert demand.edge is not None
+            needs[name].add(demand.name)
+            parents.setdefault(demand.name, set()).add((name, demand.edge.alias))
+        open_names.extend(needs[name])
+    chosen = (
+        Chosen(picks[n].release, provider.config(picks[n]), tuple(sorted(parents[n])), tuple(sorted(needs[n])))
+        for n in sorted(needs)
+    )
+    return Solution(roots, tuple(chosen))
 
 
 class _OutOfTime(Exception):

@@ -8,7 +8,7 @@ Invariants
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from .inspection import Finding, Inspected
 from .manifest import Manifest
 from .manifest_parts import Visibility
 from .ranges import newest_first
+from .sightings import Known, Settled, Sighting
 from .sources import (
     Blueprint,
     BlueprintOrphaned,
@@ -29,7 +30,6 @@ from .sources import (
     IssueOpened,
     Item,
     Scope,
-    Source,
     SourceSynced,
 )
 from .universe import State
@@ -37,56 +37,6 @@ from .versions import Version, VersionPublished, VersionQuarantined, digest_chan
 
 ORPHAN_AFTER_SYNCS = 3
 ORPHAN_AFTER = timedelta(hours=24)
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """An item whose bytes are new: what inspection made of them."""
-
-    path: str
-    digest: str
-    inspected: Inspected | None = None
-    findings: tuple[Finding, ...] = ()
-    fetched: bool = True
-    """False: the bytes could not be had, so the item is tried again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the database holds about a source, and about every name."""
-
-    source: Source
-    items: Mapping[str, Item] = field(default_factory=dict)
-    issues: Mapping[tuple[str, str, str], Issue] = field(default_factory=dict)
-    versions: Mapping[tuple[str, str, str], Version] = field(default_factory=dict)
-    """By owner, name and version."""
-    blueprints: Mapping[tuple[str, str], Blueprint] = field(default_factory=dict)
-    """By owner and name."""
-    catalog_revision: int = 0
-    needs: Mapping[str, Iterable[str]] = field(default_factory=dict)
-    """The graph of newest versions, against which circles are found."""
-
-
-@dataclass(slots=True)
-class Settled:
-    """Rows to write. `is_empty`: the sync found what was known."""
-
-    source: Source
-    catalog_revision: int
-    items: list[Item] = field(default_factory=list)
-    versions: list[Version] = field(default_factory=list)
-    blueprints: list[Blueprint] = field(default_factory=list)
-    issues: list[Issue] = field(default_factory=list)
-    healed: list[Issue] = field(default_factory=list)
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.items or self.versions or self.blueprints or self.issues or self.healed)
-
-    @property
-    def changes_catalogue(self) -> bool:
-        """Whether answers about Blueprints differ afterwards."""
-        return bool(self.versions or self.blueprints)
 
 
 def settle(known: Known, sightings: Iterable[Sighting], present: Iterable[str], now: datetime) -> Decision[Settled]:

@@ -162,6 +162,7 @@ class _Reader:
 
     def _deeper(self, depth: int) -> int:
         if depth >= DEEPEST:
+            self._at -= 1
             raise self._fault(f"nested deeper than {DEEPEST}")
         return depth + 1
 

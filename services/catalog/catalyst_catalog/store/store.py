@@ -10,9 +10,9 @@ from catalyst_mesh import Transaction
 from sqlalchemy import Select, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.engine import RowMapping
 
+from ..domain.sightings import Known, Settled
 from ..domain.sources import Issue, Item, Scope, Source
 from ..domain.storefront import Imported, Kind, Offer, PriceBook
-from ..domain.syncing import Known, Settled
 from ..domain.versions import Version
 from . import rows as r
 from . import tables as t

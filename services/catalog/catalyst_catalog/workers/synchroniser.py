@@ -15,8 +15,9 @@ from catalyst_sdk import Permanent, PluginFailure
 from catalyst_sdk.source import BlueprintSource, Location, Ref
 
 from ..domain.inspection import Finding, Rejected, inspect
+from ..domain.sightings import Settled, Sighting
 from ..domain.sources import Item, Source, failed
-from ..domain.syncing import Settled, Sighting, settle
+from ..domain.syncing import settle
 from ..domain.universe import State
 from ..store import Store
 

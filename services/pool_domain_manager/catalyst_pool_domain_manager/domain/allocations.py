@@ -35,6 +35,8 @@ class State(StrEnum):
     QUARANTINED = "quarantined"
 
 
+TIMED = frozenset({"c5", "r2"})
+"""Steps after which the time to live of what was changed has to pass; no hurry shortens it."""
 COMMITTED = frozenset({State.PROVISIONING, State.ACTIVE, State.DEGRADED, State.FAILED})
 WORKING = frozenset({State.PROVISIONING, State.RELEASING})
 Target = tuple[str, str]
@@ -234,6 +236,14 @@ def retarget(a: Allocation, targets: tuple[Target, ...], actor: str, now: dateti
         tries=0,
     )
     return Decision(after, (Retargeted(after, actor),))
+
+
+def hurry(a: Allocation, actor: str, now: datetime) -> Decision[Allocation]:
+    """Try now instead of at the next try's time; a failed name is tried again."""
+    if a.state is State.FAILED:
+        again = _next(a, now, state=State.PROVISIONING, step="", not_before=None, tries=0)
+        return Decision(again, (Committed(again, actor),))
+    return Decision(replace(a, tries=0, not_before=a.not_before if a.step in TIMED else None))
 
 
 def release(a: Allocation, reason: str, actor: str, now: datetime) -> Decision[Allocation]:

@@ -85,6 +85,22 @@ def judge(text: str, policy: Policy, in_use: frozenset[str] = frozenset()) -> Ju
     return Judged(label)
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A label, or a pattern of labels, that is never handed out."""
+
+    label: str
+    pattern: str
+    rule: str
+
+
+def kept(policy: Policy, in_use: frozenset[str]) -> tuple[Kept, ...]:
+    """Everything that the rules keep back: labels in order, then patterns."""
+    named = dict.fromkeys(in_use, "in_use") | dict.fromkeys(policy.reserved, "reserved")
+    labels = [Kept(label, "", rule) for label, rule in sorted(named.items())]
+    return (*labels, *(Kept("", pattern, "pattern") for pattern in sorted(policy.patterns)))
+
+
 def _forms(label: str, policy: Policy) -> tuple[tuple[str, bool, str], ...]:
     first, last = label[:1], label[-1:]
     return (

@@ -42,6 +42,8 @@ class Pool:
     ready: bool = False
     message: str = ""
     version: int = 1
+    in_use: frozenset[str] = frozenset()
+    """Labels at or below which the zone was last seen to hold records of its own."""
 
     @property
     def name(self) -> str:
@@ -80,9 +82,13 @@ def create(known: Pool | None, wish: Pool, actor: str) -> Decision[Pool]:
     return Decision(wish, (PoolMade(wish, actor),))
 
 
-def observe(pool: Pool, *, ready: bool, message: str, now: datetime) -> Decision[Pool | None]:
-    """Whether the pool's zone is there, as it was just seen."""
-    if (pool.ready, pool.message) == (ready, message):
+def observe(
+    pool: Pool, *, ready: bool, message: str, in_use: frozenset[str], now: datetime
+) -> Decision[Pool | None]:
+    """Whether the pool's zone is there, and what it holds, as it was just seen."""
+    if (pool.ready, pool.message, pool.in_use) == (ready, message, in_use):
         return Decision(None)
-    after = replace(pool, ready=ready, message=message, updated_at=now, version=pool.version + 1)
+    after = replace(
+        pool, ready=ready, message=message, in_use=in_use, updated_at=now, version=pool.version + 1
+    )
     return Decision(after, (PoolMoved(after),))

@@ -10,6 +10,11 @@ class NameTaken(Refused):
     code, reason, message = Code.ALREADY_EXISTS, "NAME_TAKEN", "{name} is held"
 
 
+class NameQuarantined(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "NAME_QUARANTINED"
+    message = "{name} was released and rests until {available_time}"
+
+
 class LabelRefused(Refused):
     """LABEL_INVALID or LABEL_RESERVED, with the rule that the label breaks."""
 
@@ -75,8 +80,17 @@ class FqdnMismatch(Refused):
     message = "sovereign_fqdn is {given}, but {name} is {expected}"
 
 
+class CapabilityMissing(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "BACKEND_CAPABILITY_MISSING"
+    message = "no backend of this pool can do {what}; leave it out"
+
+
 class ReasonMissing(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "REASON_MISSING", "a reason is kept in the history; say one"
+
+
+class BackendUnavailable(Refused):
+    code, reason, message = Code.UNAVAILABLE, "BACKEND_UNAVAILABLE", "{backend} does not answer: {why}"
 
 
 class BackendNotFound(Refused):

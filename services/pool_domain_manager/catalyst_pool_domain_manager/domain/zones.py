@@ -112,7 +112,7 @@ def labels_in_use(pool: Pool, parent: ZoneState) -> frozenset[str]:
     for r in parent.record_sets:
         if r.name.endswith(f".{pool.zone}") and r.type not in ("NS", "DS"):
             found.add(r.name.removesuffix(f".{pool.zone}").rsplit(".", 1)[-1])
-    return frozenset(found)
+    return frozenset(label for label in found if label[0] not in "_*")  # those are no label that somebody could have
 
 
 def is_below(name: str, zone: str) -> bool:

@@ -4,24 +4,28 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TypeVar
 from uuid import uuid4
 
 from catalyst.pooldomain.v1 import resources_pb2, service_pb2, service_pb2_grpc
-from catalyst_mesh import Caller, Context, InvalidRequest, Page, Work, caller, stamp
-from catalyst_sdk import Decision, Violation
+from catalyst_mesh import Caller, Context, InvalidRequest, Page, Work, caller, current
+from catalyst_sdk import Decision, Refused, Violation
+from google.protobuf.message import Message
 
-from catalyst_pool_domain_manager.domain import allocations, labels, refusals
-from catalyst_pool_domain_manager.domain.allocations import Allocation, Fact, Reserve, State
+from catalyst_pool_domain_manager.domain import allocations, filters, labels, refusals
+from catalyst_pool_domain_manager.domain.allocations import Allocation, Fact, Reserve, State, Target
 from catalyst_pool_domain_manager.domain.pools import Pool, PoolNotFound
 from catalyst_pool_domain_manager.domain.targets import parse
-from catalyst_pool_domain_manager.events import NAMES
 from catalyst_pool_domain_manager.store import Store
 
-from .messages import etag, to_allocation
+from .messages import etag, to_allocation, to_entry
+from .standing import OPERATORS, governed, key_of, may_govern, owner_of, owners_seen, seen
 
+DEFAULT_WAIT = 30.0
 MOST_WAIT = 60.0
 _POLL = 0.1
-OPERATORS = ("sovereign-admin",)
+Answer = TypeVar("Answer", bound=Message)
 
 
 class AllocationService(service_pb2_grpc.AllocationServiceServicer):
@@ -32,29 +36,37 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
         self._key = token_key
 
     async def CheckName(self, request: service_pb2.CheckNameRequest, context: Context) -> service_pb2.CheckNameResponse:
-        domain = request.parent.removeprefix("pools/")
+        domain, me = request.parent.removeprefix("pools/"), caller(context)
         async with self._work.reading() as tx:
-            pool = await _pool(tx, domain)
-            judged = labels.judge(request.label, pool.policy)
+            pool = await tx.pool(domain)
+            if pool is None:
+                unknown = PoolNotFound(pool=request.parent)
+                return service_pb2.CheckNameResponse(reason=unknown.reason, detail=unknown.sentence)
+            judged = labels.judge(request.label, pool.policy, pool.in_use)
+            if judged.reason:
+                return service_pb2.CheckNameResponse(reason=judged.reason, detail=judged.detail, rule=judged.rule)
             held = await tx.lock(domain, judged.label)
-            taken = held is not None and held.is_live(tx.now)
-        reason = judged.reason or ("NAME_TAKEN" if taken else "")
-        detail = judged.detail or (f"{judged.label}.{domain} is held" if taken else "")
-        return service_pb2.CheckNameResponse(
-            available=not reason, reason=reason, detail=detail, fqdn=f"{judged.label}.{domain}", rule=judged.rule
-        )
+            taken = _obstacle(held, me, tx.now)
+        answer = service_pb2.CheckNameResponse(available=taken is None, fqdn=f"{judged.label}.{domain}")
+        if taken is not None:
+            answer.reason, answer.detail = taken.reason, taken.sentence
+            if isinstance(taken, refusals.NameQuarantined) and held and held.available_at:
+                answer.available_time.FromDatetime(held.available_at)
+        return answer
 
     async def ReserveAllocation(
         self, request: service_pb2.ReserveAllocationRequest, context: Context
     ) -> service_pb2.ReserveAllocationResponse:
         domain, me = request.parent.removeprefix("pools/"), caller(context)
-        owner = _owner(request.owner, me)
+        owner = owner_of(request.owner, me)
+        if request.warm:
+            raise refusals.CapabilityMissing(what="warm")
         uid = str(uuid4())
         token = self._token(uid)
 
-        async def step(tx: Store) -> Decision[Allocation]:
+        async def decide(tx: Store) -> Decision[Allocation]:
             pool = await _pool(tx, domain)
-            judged = labels.judge(request.label, pool.policy)
+            judged = labels.judge(request.label, pool.policy, pool.in_use)
             if judged.reason:
                 raise refusals.LabelRefused(judged.reason, judged.label, judged.rule, judged.detail)
             held = await tx.lock(domain, judged.label)
@@ -64,97 +76,116 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
                 domain, judged.label, uid, owner, request.holder or me.subject, request.created_by or me.subject, ttl,
                 _hash(token),
             )  # fmt: skip
-            return await _told(tx, allocations.reserve(held, cmd, tx.now))
+            if held is not None and not request.validate_only:
+                held = await _retired(tx, held)
+            try:
+                return allocations.reserve(held, cmd, tx.now)
+            except refusals.NameTaken as taken:
+                raise _obstacle(held, me, tx.now) or taken from taken
 
         def answer(a: Allocation) -> service_pb2.ReserveAllocationResponse:
-            return service_pb2.ReserveAllocationResponse(allocation=to_allocation(a), reservation_token=token)
+            given = "" if request.validate_only else token
+            return service_pb2.ReserveAllocationResponse(allocation=to_allocation(a), reservation_token=given)
 
-        return await self._work.run(step, answer=answer)
+        return await self._wish(decide, answer, validate_only=request.validate_only)
 
     async def RenewAllocation(
         self, request: service_pb2.RenewAllocationRequest, context: Context
     ) -> resources_pb2.Allocation:
-        pool, label = _key(request.name)
+        pool, label = key_of(request.name)
         hashed = _given(request.reservation_token, request.name)
 
-        async def step(tx: Store) -> Decision[Allocation]:
+        async def decide(tx: Store) -> Decision[Allocation]:
             held = await tx.lock(pool, label)
             ttl = request.ttl.ToTimedelta() if request.HasField("ttl") else (await _pool(tx, pool)).reservation_ttl
-            return await _told(tx, allocations.renew(held, request.name, hashed, ttl, tx.now))
+            return allocations.renew(held, request.name, hashed, ttl, tx.now)
 
-        return await self._work.run(step, answer=to_allocation)
+        return await self._wish(decide, to_allocation)
 
     async def CommitAllocation(
         self, request: service_pb2.CommitAllocationRequest, context: Context
     ) -> resources_pb2.Allocation:
-        domain, label = _key(request.name)
+        domain, label = key_of(request.name)
         hashed = _given(request.reservation_token, request.name)
-        if request.sovereign_fqdn and request.sovereign_fqdn != f"{label}.{domain}":
-            raise refusals.FqdnMismatch(given=request.sovereign_fqdn, name=request.name, expected=f"{label}.{domain}")
 
-        async def step(tx: Store) -> Decision[Allocation]:
-            pool = await _pool(tx, domain)
-            wished = parse(_targets(request.targets), allow_private=pool.allow_private_targets)
-            return await _told(
-                tx, allocations.commit(await tx.lock(domain, label), request.name, hashed, wished, tx.now)
-            )
+        async def decide(tx: Store) -> Decision[Allocation]:
+            # What became of the reservation is said before the payload is looked at.
+            a = allocations.claimed(await tx.lock(domain, label), request.name, hashed, tx.now)
+            wished = _payload(request, a, await _pool(tx, domain))
+            return allocations.commit(a, request.name, hashed, wished, tx.now)
 
-        return await self._work.run(step, answer=to_allocation)
+        return await self._wish(decide, to_allocation, validate_only=request.validate_only)
 
     async def UpdateAllocation(
         self, request: service_pb2.UpdateAllocationRequest, context: Context
     ) -> resources_pb2.Allocation:
-        domain, _ = _key(request.allocation.name)
-        unknown = [path for path in request.update_mask.paths if path != "targets"]
+        me, name = caller(context), request.allocation.name
+        unknown = [path for path in request.update_mask.paths if path not in ("targets", "traffic")]
         if unknown:
             raise InvalidRequest(
                 tuple(Violation("update_mask", f"{path} cannot be changed", "mask") for path in unknown)
             )
+        if request.allocation.traffic or request.epoch or "traffic" in request.update_mask.paths:
+            raise refusals.CapabilityMissing(what="traffic")
 
-        async def step(tx: Store) -> Decision[Allocation]:
-            a = await _own(tx, request.allocation.name, caller(context))
+        async def decide(tx: Store) -> Decision[Allocation]:
+            a = await governed(tx, name, me)
             _fresh(a, request.etag)
-            pool = await _pool(tx, domain)
+            pool = await _pool(tx, a.pool)
             wished = parse(_targets(request.allocation.targets), allow_private=pool.allow_private_targets)
-            return await _told(tx, allocations.retarget(a, wished, caller(context).subject, tx.now))
+            return allocations.retarget(a, wished, me.subject, tx.now)
 
-        return await self._work.run(step, answer=to_allocation)
+        return await self._wish(decide, to_allocation, validate_only=request.validate_only)
+
+    async def ReconcileAllocation(
+        self, request: service_pb2.ReconcileAllocationRequest, context: Context
+    ) -> resources_pb2.Allocation:
+        me = caller(context)
+
+        async def decide(tx: Store) -> Decision[Allocation]:
+            a = await governed(tx, request.name, me)
+            _fresh(a, request.etag)
+            return allocations.hurry(a, me.subject, tx.now)
+
+        return await self._wish(decide, to_allocation)
 
     async def ReleaseAllocation(
         self, request: service_pb2.ReleaseAllocationRequest, context: Context
     ) -> resources_pb2.Allocation:
+        me, token = caller(context), request.reservation_token
         if not request.reason.strip():
             raise refusals.ReasonMissing
 
-        async def step(tx: Store) -> Decision[Allocation]:
-            held = await tx.lock(*_key(request.name))
-            holds = (
-                request.reservation_token and held and refusals.same(held.token_hash, _hash(request.reservation_token))
-            )
-            a = held if held and holds else await _own(tx, request.name, caller(context))
-            if a.state is State.FREE:
-                raise refusals.AllocationNotFound(name=request.name)
+        async def decide(tx: Store) -> Decision[Allocation]:
+            held = await tx.lock(*key_of(request.name))
+            if held and token and held.state is not State.FREE and not may_govern(held.owner, me):
+                if not refusals.same(held.token_hash, _hash(token)):
+                    raise refusals.TokenMismatch(name=request.name)
+                a = held
+            else:
+                a = await governed(tx, request.name, me)
             _fresh(a, request.etag)
-            return await _told(tx, allocations.release(a, request.reason.strip(), caller(context).subject, tx.now))
+            return allocations.release(a, request.reason.strip(), me.subject, tx.now)
 
-        return await self._work.run(step, answer=to_allocation)
+        return await self._wish(decide, to_allocation, validate_only=request.validate_only)
 
     async def GetAllocation(
         self, request: service_pb2.GetAllocationRequest, context: Context
     ) -> resources_pb2.Allocation:
         async with self._work.reading() as tx:
-            return to_allocation(await _own(tx, request.name, caller(context), live=True))
+            return to_allocation(await seen(tx, request.name, caller(context), live=True))
 
     async def ListAllocations(
         self, request: service_pb2.ListAllocationsRequest, context: Context
     ) -> service_pb2.ListAllocationsResponse:
-        me, domain = caller(context), request.parent.removeprefix("pools/")
-        everybody = me.service or me.has_role(*OPERATORS)
-        owners = None if everybody else [f"organizations/{org}" for org in sorted(me.organizations)]
-        page = Page.of(request.page_size, request.page_token, "allocations", domain, owners, most=500)
+        domain, owners = request.parent.removeprefix("pools/"), owners_seen(caller(context))
+        wanted = filters.parse(request.filter)
+        page = Page.of(request.page_size, request.page_token, "allocations", domain, owners, request.filter, most=500)
         async with self._work.reading() as tx:
-            await _pool(tx, domain)
-            cut = page.cut(await tx.live(domain, page.after or "", page.size + 1, owners), lambda a: a.label)
+            if domain != "-":
+                await _pool(tx, domain)
+            rows = await tx.live(None if domain == "-" else domain, page.after, page.size + 1, owners, wanted)
+        cut = page.cut(rows, lambda a: [a.pool, a.label])
         return service_pb2.ListAllocationsResponse(
             allocations=[to_allocation(a) for a in cut.rows], next_page_token=cut.next_page_token
         )
@@ -162,41 +193,54 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
     async def ListAllocationHistory(
         self, request: service_pb2.ListAllocationHistoryRequest, context: Context
     ) -> service_pb2.ListAllocationHistoryResponse:
-        domain, label = _key(request.parent)
-        page = Page.of(request.page_size, request.page_token, "history", request.parent, most=500)
+        domain, label = key_of(request.parent)
+        owners = owners_seen(caller(context))
+        page = Page.of(request.page_size, request.page_token, "history", request.parent, owners, most=500)
         async with self._work.reading() as tx:
-            await _own(tx, request.parent, caller(context))
-            cut = page.cut(await tx.events_of(domain, label, page.after or 0, page.size + 1), lambda row: row["number"])
-        entries = [
-            resources_pb2.AllocationHistoryEntry(
-                version=row["version"],
-                uid=row["uid"],
-                event=row["event"],
-                owner=row["owner"],
-                actor=row["actor"],
-                reason=row["reason"],
-                change_time=stamp(row["at"]),
-                state=_state(row["state"]),
-            )
-            for row in cut.rows
-        ]
-        return service_pb2.ListAllocationHistoryResponse(entries=entries, next_page_token=cut.next_page_token)
+            rows = await tx.events_of(domain, label, page.after, page.size + 1, owners)
+        if not rows and page.after is None:
+            raise refusals.AllocationNotFound(name=request.parent)
+        cut = page.cut(rows, lambda row: row["number"])
+        return service_pb2.ListAllocationHistoryResponse(
+            entries=[to_entry(row) for row in cut.rows], next_page_token=cut.next_page_token
+        )
 
     async def WaitAllocation(
         self, request: service_pb2.WaitAllocationRequest, context: Context
     ) -> resources_pb2.Allocation:
         """Answers when the state is reached, or as it stands when the time is over."""
+        me = caller(context)
         wanted = resources_pb2.Allocation.State.Name(request.state).removeprefix("STATE_").lower()
-        patience = min(request.timeout.ToTimedelta().total_seconds() or MOST_WAIT, MOST_WAIT)
+        patience = request.timeout.ToTimedelta().total_seconds() if request.HasField("timeout") else DEFAULT_WAIT
 
         async def look() -> Allocation:
             async with self._work.reading() as tx:
-                return await _own(tx, request.name, caller(context), live=True)
+                return await seen(tx, request.name, me, live=True)
 
         def reached(a: Allocation) -> bool:
-            return a.state == wanted and a.observed_generation >= request.generation
+            is_there = a.state == wanted if request.state else a.state not in allocations.WORKING
+            return is_there and a.observed_generation >= request.generation
 
-        return to_allocation(await _until(look, reached, patience))
+        return to_allocation(await _until(look, reached, min(patience, MOST_WAIT)))
+
+    async def _wish(
+        self,
+        decide: Callable[[Store], Awaitable[Decision[Allocation]]],
+        answer: Callable[[Allocation], Answer],
+        *,
+        validate_only: bool = False,
+    ) -> Answer:
+        """Decide and store, with the name's history; `validate_only` decides on what is there and stores nothing."""
+        if validate_only:
+            async with self._work.reading() as tx:
+                return answer((await decide(tx)).state)
+
+        async def step(tx: Store) -> Decision[Allocation]:
+            decision = await decide(tx)
+            await _remember(tx, decision.events)
+            return decision
+
+        return await self._work.run(step, answer=answer)
 
     def _token(self, uid: str) -> str:
         return "rsv_" + hmac.new(self._key, uid.encode(), hashlib.sha256).hexdigest()
@@ -214,12 +258,55 @@ async def _until(
         await asyncio.sleep(_POLL)
 
 
-async def _told(tx: Store, decision: Decision[Allocation]) -> Decision[Allocation]:
+async def _remember(tx: Store, facts: tuple[object, ...]) -> None:
     """Keep what happened in the name's history too."""
-    for fact in decision.events:
+    for fact in facts:
         if isinstance(fact, Fact):
-            await tx.remember(fact.allocation, NAMES[type(fact)], fact.actor)
-    return decision
+            await tx.remember(fact.allocation, type(fact), fact.actor, request_id=current().request_id)
+
+
+async def _retired(tx: Store, held: Allocation) -> Allocation:
+    """What time has ended but no sweeper has seen ends now, in the transaction of whoever comes next."""
+    swept = allocations.sweep(held, tx.now)
+    if swept.state is None:
+        return held
+    await tx.save(swept.state)
+    await _remember(tx, swept.events)
+    tx.emit(*swept.events)
+    return swept.state
+
+
+def _obstacle(held: Allocation | None, me: Caller, now: datetime) -> Refused | None:
+    """Why the caller cannot reserve the name. Of a rest only operators hear; a member may take his own back."""
+    if held is None or not held.is_live(now):
+        return None
+    if held.state is State.QUARANTINED and held.available_at is not None:
+        if me.has_role(*OPERATORS):
+            return refusals.NameQuarantined(name=held.name, available_time=f"{held.available_at:%FT%TZ}")
+        if held.owner.removeprefix("organizations/") in me.organizations:
+            return None
+    return refusals.NameTaken(name=held.name)
+
+
+def _payload(request: service_pb2.CommitAllocationRequest, a: Allocation, pool: Pool) -> tuple[Target, ...]:
+    """The wished targets. Refuses once, with everything that is wrong."""
+    if request.traffic:
+        raise refusals.CapabilityMissing(what="traffic")
+    given = request.sovereign_fqdn.strip().lower().removesuffix(".")
+    mismatch: tuple[Violation, ...] = ()
+    if given not in ("", a.fqdn):
+        mismatch = (Violation("sovereign_fqdn", f"it is not {a.fqdn}", "fqdn"),)
+    try:
+        wished = parse(_targets(request.targets), allow_private=pool.allow_private_targets)
+    except refusals.TargetsRefused as refused:
+        if not mismatch:
+            raise
+        raise refusals.FqdnMismatch(
+            violations=(*mismatch, *refused.violations), given=given, name=a.name, expected=a.fqdn
+        ) from refused
+    if mismatch:
+        raise refusals.FqdnMismatch(violations=mismatch, given=given, name=a.name, expected=a.fqdn)
+    return wished
 
 
 async def _pool(tx: Store, domain: str) -> Pool:
@@ -227,19 +314,6 @@ async def _pool(tx: Store, domain: str) -> Pool:
     if pool is None:
         raise PoolNotFound(pool=f"pools/{domain}")
     return pool
-
-
-async def _own(tx: Store, name: str, me: Caller, *, live: bool = False) -> Allocation:
-    """The name, where the caller may know of it; another Organization's is as absent as one that never was."""
-    a = await tx.lock(*_key(name))
-    if a is None or (live and not a.is_live(tx.now)) or not _may_see(a, me):
-        raise refusals.AllocationNotFound(name=name)
-    return a
-
-
-def _may_see(a: Allocation, me: Caller) -> bool:
-    org = a.owner.removeprefix("organizations/")
-    return bool(me.service) or me.has_role(*OPERATORS, "security-officer") or org in me.organizations
 
 
 async def _within_quota(tx: Store, pool: Pool, owner: str) -> None:
@@ -250,15 +324,6 @@ async def _within_quota(tx: Store, pool: Pool, owner: str) -> None:
         )
     if named >= pool.policy.most_names:
         raise refusals.QuotaExceeded(owner=owner, used=named, what="names", limit=pool.policy.most_names)
-
-
-def _owner(given: str, me: Caller) -> str:
-    """Whose name it becomes: the caller's Organization's, or another's where the caller may act for it."""
-    owner = given or (f"organizations/{min(me.organizations)}" if len(me.organizations) == 1 else "")
-    if not owner:
-        raise InvalidRequest((Violation("owner", "say which Organization the name is for", "required"),))
-    me.require(*OPERATORS, "org-admin", org=owner.removeprefix("organizations/"), resource=owner)
-    return owner
 
 
 def _given(token: str, name: str) -> str:
@@ -276,16 +341,5 @@ def _fresh(a: Allocation, given: str) -> None:
         raise refusals.EtagMismatch(name=a.name)
 
 
-def _key(name: str) -> tuple[str, str]:
-    _, pool, _, label = name.split("/")
-    return pool, label
-
-
 def _targets(wished: object) -> tuple[tuple[str, str], ...]:
     return tuple((t.slot, t.address) for t in wished)  # type: ignore[attr-defined]
-
-
-def _state(name: str) -> resources_pb2.Allocation.State.ValueType:
-    if name == State.FREE:
-        return resources_pb2.Allocation.STATE_UNSPECIFIED
-    return resources_pb2.Allocation.State.Value(f"STATE_{name.upper()}")

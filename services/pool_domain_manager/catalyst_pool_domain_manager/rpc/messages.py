@@ -8,7 +8,7 @@ from catalyst.mesh.v1 import resources_pb2 as mesh_pb2
 from catalyst.pooldomain.v1 import resources_pb2
 from catalyst_mesh import span, stamp
 
-from catalyst_pool_domain_manager.domain.allocations import Allocation
+from catalyst_pool_domain_manager.domain.allocations import Allocation, State
 from catalyst_pool_domain_manager.domain.conditions import Condition
 from catalyst_pool_domain_manager.domain.labels import BASE_PATTERNS, BASE_RESERVED, Policy
 from catalyst_pool_domain_manager.domain.pools import Pool, Ttls
@@ -37,7 +37,8 @@ def to_allocation(a: Allocation) -> resources_pb2.Allocation:
         owner=a.owner,
         holder=a.holder,
         created_by=a.created_by,
-        state=resources_pb2.Allocation.State.Value(f"STATE_{a.state.upper()}"),
+        # A reservation is gone in the moment of its release; the contract has no state for what is not there.
+        state=_state(State.RELEASING if a.state is State.FREE else a.state),
         targets=targets(a),
         zone=f"zones/{a.fqdn}" if a.zone_told else "",
         reserve_time=stamp(a.reserved_at),
@@ -54,6 +55,15 @@ def to_allocation(a: Allocation) -> resources_pb2.Allocation:
         observed_generation=a.observed_generation,
         conditions=[to_condition(c) for c in a.conditions],
     )  # fmt: skip - fields in the contract's order
+
+
+def to_entry(row: Any) -> resources_pb2.AllocationHistoryEntry:
+    """One line of a name's history; a name that became free has no state."""
+    return resources_pb2.AllocationHistoryEntry(
+        version=row["version"], uid=row["uid"], event=row["event"], owner=row["owner"], actor=row["actor"],
+        reason=row["reason"], request_id=row["request_id"], change_time=stamp(row["at"]),
+        state=_state(State(row["state"])),
+    )  # fmt: skip
 
 
 def to_condition(c: Condition) -> mesh_pb2.Condition:
@@ -75,11 +85,16 @@ def to_pool(p: Pool) -> resources_pb2.Pool:
         ttls=resources_pb2.PoolTtls(
             ns=span(p.ttls.ns), ds=span(p.ttls.ds), record=span(p.ttls.record), negative=span(p.ttls.negative)
         ),
-        backend=next(name for name, plugin in BACKENDS.items() if plugin == p.backend),
+        backend=backend_name(p),
         reservation_ttl=span(p.reservation_ttl), quarantine=span(p.quarantine),
         allow_private_targets=p.allow_private_targets, state=state, uid=p.uid, etag=etag(p.version), version=p.version,
         create_time=stamp(p.created_at), update_time=stamp(p.updated_at), conditions=[to_condition(ready)],
     )  # fmt: skip
+
+
+def backend_name(p: Pool) -> str:
+    """Resource name of the pool's backend."""
+    return next(name for name, plugin in BACKENDS.items() if plugin == p.backend)
 
 
 def to_policy(p: Policy) -> resources_pb2.PoolPolicy:
@@ -102,6 +117,12 @@ def from_pool(domain: str, wish: resources_pb2.Pool, plugin: str, now: datetime,
         allow_private_targets=wish.allow_private_targets, created_at=now, updated_at=now, uid=str(uuid4()),
         policy=_policy(wish.policy, organization=organization),
     )  # fmt: skip
+
+
+def _state(state: State) -> resources_pb2.Allocation.State.ValueType:
+    if state is State.FREE:
+        return resources_pb2.Allocation.STATE_UNSPECIFIED
+    return resources_pb2.Allocation.State.Value(f"STATE_{state.name}")
 
 
 def _slot(name: str) -> str:

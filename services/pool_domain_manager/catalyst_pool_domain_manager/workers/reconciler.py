@@ -3,7 +3,8 @@
 Invariants
   progress is kept   after each step its name stands in the row, so that whoever goes on begins there;
   wishes win         progress is written only while the wish is the one that was worked on; else it begins anew;
-  one bad name       never holds up others: it waits longer after each failure, alone.
+  one bad name       never holds up others: it waits longer after each failure, alone;
+  one worker         no step begins unless the lease outlives it.
 """
 
 import asyncio
@@ -20,17 +21,22 @@ from catalyst_pool_domain_manager.domain import allocations, zones
 from catalyst_pool_domain_manager.domain import conditions as c
 from catalyst_pool_domain_manager.domain.allocations import Allocation, State
 from catalyst_pool_domain_manager.domain.pools import Pool
-from catalyst_pool_domain_manager.events import NAMES
 from catalyst_pool_domain_manager.store import Store
 
 from .parents import Parents
 from .servers import Servers
-from .steps import PROVISION, RELEASE, Outcome, Site, Step
+from .steps import FORGET, PROVISION, RELEASE, Outcome, Site, Step
 
 LEASE = "reconcile"
-AT_ONCE = 16
+ACTOR = "service:pooldomain"
+AT_ONCE = 64
 """Names that are worked on at the same time."""
 POLL = 0.1
+PUT_DOWN = 3.0
+"""Seconds that steps in hand get when the daemon stops."""
+BUDGET = 5.0
+"""Seconds of the lease that must be left when a step begins."""
+BUG_PAUSE = 5.0
 LONGEST = 300.0
 Failpoint = Callable[[str], Awaitable[None]]
 """Told `pdm.commit.c4.before` and the like; a test kills there."""
@@ -53,31 +59,54 @@ class Reconciler:
 
     def __post_init__(self) -> None:
         self._log = get_logger("reconciler")
-        self._busy: set[tuple[str, str]] = set()
+        self._busy: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._held_until = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`."""
-        while await self.leases.held(LEASE, stop) is not None and not stop.is_set():
-            async with self.work.reading() as tx:
-                due = [key for key in await tx.due(AT_ONCE) if key not in self._busy]
-            await asyncio.gather(*(self._guarded(key) for key in due))
-            await rest(stop, POLL)
+        """Work until `stop`. Each name has a task of its own, so that a slow server delays its own names only."""
+        try:
+            while await self._hold(stop):
+                for key, task in list(self._busy.items()):
+                    if task.done():
+                        del self._busy[key]
+                        task.result()
+                async with self.work.reading() as tx:
+                    due = [key for key in await tx.due(AT_ONCE + len(self._busy)) if key not in self._busy]
+                for key in due[: AT_ONCE - len(self._busy)]:
+                    self._busy[key] = asyncio.create_task(self._guarded(key))
+                await rest(stop, POLL)
+        finally:
+            await self._put_down()
         await self.leases.release(LEASE)
 
+    async def _hold(self, stop: asyncio.Event) -> bool:
+        """Renew the lease when a third of it is over. False when the daemon stops."""
+        now, whole = asyncio.get_running_loop().time(), self.leases.ttl.total_seconds()
+        if now > self._held_until - whole * 2 / 3 and await self.leases.held(LEASE, stop) is not None:
+            self._held_until = now + whole
+        return not stop.is_set()
+
+    async def _put_down(self) -> None:
+        """Let steps in hand end; what does not end soon is broken off, and done again by whoever goes on."""
+        tasks, self._busy = list(self._busy.values()), {}
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=PUT_DOWN)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
     async def _guarded(self, key: tuple[str, str]) -> None:
-        self._busy.add(key)
         try:
             await self._advance(key)
         except LostRace:
             pass  # the wish changed meanwhile; the next turn begins with it
         except Exception as error:
             self._log.error("name not reconciled", name=f"{key[1]}.{key[0]}", exc_info=error)
-        finally:
-            self._busy.discard(key)
+            await asyncio.sleep(BUG_PAUSE)  # it is due at once again, and would be so forever
 
     async def _advance(self, key: tuple[str, str]) -> None:
         """Steps, until one has to wait."""
-        while True:
+        while asyncio.get_running_loop().time() < self._held_until - BUDGET:
             async with self.work.reading() as tx:
                 a, pool, now = await tx.lock(*key), await tx.pool(key[0]), tx.now
             if a is None or pool is None or a.state not in allocations.WORKING or (a.not_before and a.not_before > now):
@@ -88,10 +117,12 @@ class Reconciler:
     async def _one(self, a: Allocation, pool: Pool) -> bool:
         """Do the next step; whether to go on at once."""
         name, step = following(a)
-        if step is None:
-            await self._finish(a, pool)
-            return False
         flow = "release" if a.state is State.RELEASING else "commit"
+        if step is None:
+            await self.failpoint(f"pdm.{flow}.end.before")
+            await self._finish(a, pool)
+            await self.failpoint(f"pdm.{flow}.end.after")
+            return False
         await self.failpoint(f"pdm.{flow}.{name}.before")
         try:
             backend = self.host.get("dns_backend", pool.backend)
@@ -126,8 +157,8 @@ class Reconciler:
             await tx.progress(a, allocations.waiting(a, found, tx.now, pause))
 
     async def _refused(self, a: Allocation, refused: Permanent | PluginUnavailable) -> None:
-        if isinstance(refused, PluginUnavailable) or a.state is State.RELEASING:
-            # Nothing that a person wished is lost: a release goes on by itself as soon as it can.
+        # A release goes on by itself as soon as it can; and who was overtaken by another writer reads again.
+        if isinstance(refused, PluginUnavailable) or a.state is State.RELEASING or refused.reason == "CONFLICT":
             text = refused.sentence if isinstance(refused, PluginUnavailable) else refused.message
             await self._wait(a, (c.false(c.BACKEND_READY, refused.reason, text),), None)
             return
@@ -139,17 +170,21 @@ class Reconciler:
 
     async def _finish(self, a: Allocation, pool: Pool) -> None:
         async with self.work.transaction() as tx:
-            if a.state is State.RELEASING:
+            if a.state is not State.RELEASING:
+                decision = allocations.activate(a, tx.now)
+            elif a.may_be_delegated:
                 decision = allocations.quarantine(a, pool.quarantine, tx.now)
             else:
-                decision = allocations.activate(a, tx.now)
+                decision = allocations.free(a, tx.now)
             await tx.save(decision.state)
             await _tell(tx, decision.events)
 
 
 def following(a: Allocation) -> tuple[str, Step | None]:
     """The step after the last one that is done; none when all are."""
-    plan = RELEASE if a.state is State.RELEASING else PROVISION
+    plan = PROVISION
+    if a.state is State.RELEASING:
+        plan = RELEASE if a.may_be_delegated else FORGET
     names = [name for name, _ in plan]
     at = names.index(a.step) + 1 if a.step in names else 0
     return plan[at] if at < len(plan) else ("", None)
@@ -159,4 +194,4 @@ async def _tell(tx: Store, facts: tuple[object, ...]) -> None:
     tx.emit(*facts)
     for fact in facts:
         if isinstance(fact, allocations.Fact):
-            await tx.remember(fact.allocation, NAMES[type(fact)], fact.actor)
+            await tx.remember(fact.allocation, type(fact), fact.actor or ACTOR)

@@ -19,6 +19,7 @@ import dns.rrset
 from catalyst_sdk.dns import RecordSet, ZoneState
 
 PATIENCE = 3.0
+NOERROR, NXDOMAIN, REFUSED = dns.rcode.NOERROR, dns.rcode.NXDOMAIN, dns.rcode.REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,21 @@ class Servers:
         return [fault for faults in found for fault in faults]
 
     async def absent_faults(self, servers: Sequence[str], name: str, *kinds: str) -> list[Fault]:
-        """Servers that still answer records of `kinds` for `name`, from the zone above or from its own."""
+        """Servers that do not say with authority that `name` has no records of `kinds`."""
         found = await asyncio.gather(*(self._absent_at(s, name, kind) for s in servers for kind in kinds))
         return [fault for fault in found if fault]
+
+    async def cut_faults(self, servers: Sequence[str], child: str) -> list[Fault]:
+        """Servers of the parent for which the name of `child` still exists. The DS is the one question about a name that
+        is the parent's to answer, also at a server that has the child (RFC 4035, section 3.1.4.1)."""
+        found = await asyncio.gather(*(self._absent_at(s, child, "DS", rcodes=(NXDOMAIN,)) for s in servers))
+        return [fault for fault in found if fault]
+
+    async def deleted_faults(self, servers: Sequence[str], zone: str) -> list[Fault]:
+        """Servers that still have the zone; one that answers for nothing at all there may refuse to."""
+        kinds = ("SOA", "DNSKEY")
+        asked = (self._absent_at(s, zone, k, rcodes=(NXDOMAIN, NOERROR, REFUSED)) for s in servers for k in kinds)
+        return [fault for fault in await asyncio.gather(*asked) if fault]
 
     async def delegation_faults(self, servers: Sequence[str], child: ZoneState) -> list[Fault]:
         """Servers of the parent that do not show exactly the child's DS."""
@@ -69,6 +82,9 @@ class Servers:
             return [Fault(server, "lame", f"no authority for {zone.name}")]
         if found[0].serial < zone.serial:
             return [Fault(server, "stale", f"serial {found[0].serial}, wanted {zone.serial}")]
+        by_tcp = await self._ask(server, zone.name, "SOA", tcp=True)
+        if isinstance(by_tcp, Fault) or _rrset(by_tcp, zone.name, "SOA") != found:
+            return [by_tcp if isinstance(by_tcp, Fault) else Fault(server, "stale", "TCP answers another SOA")]
         keys = await self._keys(server, zone)
         if isinstance(keys, Fault):
             return [keys]
@@ -106,19 +122,27 @@ class Servers:
         shown = {str(r) for r in found} if found else set()
         return None if shown == wanted else Fault(server, "missing", f"the DS of {child} is not shown")
 
-    async def _absent_at(self, server: str, name: str, kind: str) -> Fault | None:
+    async def _absent_at(
+        self, server: str, name: str, kind: str, *, rcodes: Sequence[dns.rcode.Rcode] = (NXDOMAIN, NOERROR)
+    ) -> Fault | None:
         answer = await self._ask(server, name, kind)
         if isinstance(answer, Fault):
             return answer
+        # No answer is not the answer that there is none.
+        if answer.rcode() not in rcodes or not (answer.flags & dns.flags.AA or answer.rcode() == REFUSED):
+            return Fault(server, "lame", f"{name} {kind}: {dns.rcode.to_text(answer.rcode())}")
         return Fault(server, "present", f"{name} {kind} is still answered") if _rrset(answer, name, kind) else None
 
-    async def _ask(self, server: str, name: str, kind: str) -> dns.message.Message | Fault:
+    async def _ask(self, server: str, name: str, kind: str, *, tcp: bool = False) -> dns.message.Message | Fault:
         query = dns.message.make_query(name, kind, want_dnssec=True)
         query.flags &= ~dns.flags.RD
         try:
             host, port = self.address(server)
+            if tcp:
+                return await dns.asyncquery.tcp(query, host, timeout=PATIENCE, port=port)
             answer, _ = await dns.asyncquery.udp_with_fallback(query, host, timeout=PATIENCE, port=port)
-        except (dns.exception.DNSException, OSError, LookupError, EOFError) as error:
+        # ValueError: the hints were read while somebody wrote them.
+        except (dns.exception.DNSException, OSError, LookupError, EOFError, ValueError) as error:
             return Fault(server, "timeout", str(error) or type(error).__name__)
         return answer
 

@@ -4,6 +4,7 @@ Each step reads before it writes and is looked at by the servers' answers before
 repeated by whoever goes on after a crash. A step answers with what it observed; `rest` is how long the next one waits.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -57,10 +58,16 @@ class Site:
 
     async def child(self) -> ZoneState | None:
         """The allocation's zone, where it is ours. Raises Permanent("FOREIGN_ZONE") where it is another's."""
-        state = await self.backend.get_zone(zone=self.a.zone)
-        if state is not None and state.owner != self.a.mark:
+        state, is_foreign = await self.found()
+        if is_foreign:
             raise Permanent("FOREIGN_ZONE", f"the zone {self.a.zone} carries the mark of somebody else")
         return state
+
+    async def found(self) -> tuple[ZoneState | None, bool]:
+        """The allocation's zone, None where it is not ours; and whether somebody else's is there."""
+        state = await self.backend.get_zone(zone=self.a.zone)
+        is_foreign = state is not None and state.owner != self.a.mark
+        return (None if is_foreign else state), is_foreign
 
 
 def name_servers(parent: ZoneState) -> tuple[str, ...]:
@@ -131,18 +138,19 @@ async def propagated(site: Site) -> Outcome:
 
 async def addresses_gone(site: Site) -> Outcome:
     """R1: the child answers no address any more."""
-    state = await site.child()
+    state, _ = await site.found()
     if state is None:
         return Outcome(True)
     changes = zones.withdrawals(state)
     if changes:
         await site.backend.apply(zone=site.a.zone, changes=changes, revision=site.a.generation, expect=state.etag)
+    # Also the hosts that an earlier try has withdrawn and nobody has looked at since.
+    hosts = {host for host, _ in zones.hosts(site.a, site.pool)} | {change.name for change in changes}
     servers = name_servers(await site.parent())
-    hosts = [site.a.zone if name == "@" else f"{name}.{site.a.zone}" for name, _ in site.pool.layout]
-    for host in hosts:
-        faults = await site.servers.absent_faults(servers, host, "A", "AAAA")
-        if faults:
-            return Outcome(False, (_not_yet(c.RECORDS_PUBLISHED, faults),))
+    asked = (site.servers.absent_faults(servers, host, "A", "AAAA") for host in sorted(hosts))
+    faults = [fault for found in await asyncio.gather(*asked) for fault in found]
+    if faults:
+        return Outcome(False, (_not_yet(c.RECORDS_PUBLISHED, faults),))
     return Outcome(True, (c.false(c.RECORDS_PUBLISHED, "Withdrawn", "the name is being released"),))
 
 
@@ -151,7 +159,7 @@ async def delegation_gone(site: Site) -> Outcome:
     parent = await site.parent()
     removals = zones.removals(site.a, parent)
     await site.parents.apply(site.backend, site.pool.zone, removals)
-    faults = await site.servers.absent_faults(name_servers(parent), site.a.zone, "DS")
+    faults = await site.servers.cut_faults(name_servers(parent), site.a.zone)
     if faults:
         return Outcome(False, (_not_yet(c.DELEGATED, faults),))
     # Resolvers may still follow the delegation; the zone is served and signed for them until R3 is over.
@@ -165,11 +173,12 @@ async def caches_over(site: Site) -> Outcome:
 
 
 async def zone_gone(site: Site) -> Outcome:
-    """R4: the zone is deleted, if it is ours, and no server answers it."""
-    state = await site.child()
+    """R4: the zone is deleted, if it is ours, and no server answers it. Somebody else's stays, and is no fault."""
+    state, is_foreign = await site.found()
     if state is not None:
         await site.backend.delete_zone(zone=site.a.zone, owner=site.a.mark)
-    faults = await site.servers.absent_faults(name_servers(await site.parent()), site.a.zone, "NS", "DNSKEY")
+    servers = () if is_foreign else name_servers(await site.parent())
+    faults = await site.servers.deleted_faults(servers, site.a.zone)
     if faults:
         return Outcome(False, (_not_yet(c.ZONE_READY, faults),))
     return Outcome(True, (), ((zones.ZoneDeleted, 0, 0),) if site.a.zone_told else ())
@@ -186,6 +195,8 @@ PROVISION: Sequence[tuple[str, Step]] = (
 RELEASE: Sequence[tuple[str, Step]] = (
     ("r1", addresses_gone), ("r2", delegation_gone), ("r3", caches_over), ("r4", zone_gone),
 )  # fmt: skip
+FORGET = RELEASE[-1:]
+"""Release of a name that the parent never pointed to: what stands in the parent there is not ours, and nothing is cached."""
 
 
 async def _own(site: Site) -> ZoneState:

@@ -7,11 +7,12 @@ from catalyst_mesh import Leases, PluginHost, PluginUnavailable, Work, get_logge
 from catalyst_mesh.waits import rest
 from catalyst_sdk import Decision, PluginFailure
 
-from catalyst_pool_domain_manager.domain import allocations, pools
+from catalyst_pool_domain_manager.domain import allocations, pools, zones
 from catalyst_pool_domain_manager.domain.allocations import Allocation
 from catalyst_pool_domain_manager.domain.pools import Pool
-from catalyst_pool_domain_manager.events import NAMES
 from catalyst_pool_domain_manager.store import Store
+
+from .reconciler import ACTOR
 
 LEASE = "sweep"
 BATCH = 200
@@ -50,16 +51,25 @@ class Sweeper:
         async with self.work.reading() as tx:
             known = await tx.all_pools()
         for pool in known:
-            ready, message = await self._seen(pool)
-            await self.work.again(lambda tx, p=pool, r=ready, m=message: _observed(tx, p, r, m))  # type: ignore[misc]
+            seen = await self._seen(pool)
+            await self.work.again(lambda tx, p=pool, s=seen: _observed(tx, p, s))  # type: ignore[misc]
         return any(not pool.ready for pool in known)
 
-    async def _seen(self, pool: Pool) -> tuple[bool, str]:
+    async def _seen(self, pool: Pool) -> "_Seen":
         try:
             state = await self.host.get("dns_backend", pool.backend).get_zone(zone=pool.zone)
         except (PluginFailure, PluginUnavailable) as failure:
-            return pool.ready, str(failure)
-        return (True, "") if state else (False, f"the backend has no zone {pool.zone}; make it, PDM never does")
+            return _Seen(pool.ready, str(failure), pool.in_use)
+        if state is None:
+            return _Seen(False, f"the backend has no zone {pool.zone}; make it, PDM never does", pool.in_use)
+        return _Seen(True, "", zones.labels_in_use(pool, state))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    ready: bool
+    message: str
+    in_use: frozenset[str]
 
 
 async def _end(tx: Store, pool: str, label: str) -> None:
@@ -70,12 +80,14 @@ async def _end(tx: Store, pool: str, label: str) -> None:
         await tx.save(decision.state)
         for fact in decision.events:
             tx.emit(fact)
-            await tx.remember(decision.state, NAMES[type(fact)], "time")
+            await tx.remember(decision.state, type(fact), ACTOR)
 
 
-async def _observed(tx: Store, pool: Pool, ready: bool, message: str) -> None:
+async def _observed(tx: Store, pool: Pool, s: _Seen) -> None:
     current = await tx.pool(pool.domain)
-    decision = pools.observe(current, ready=ready, message=message, now=tx.now) if current else Decision(None)
+    decision: Decision[Pool | None] = Decision(None)
+    if current is not None:
+        decision = pools.observe(current, ready=s.ready, message=s.message, in_use=s.in_use, now=tx.now)
     if decision.state is not None:
         await tx.save(decision.state)
         tx.emit(*decision.events)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from catalyst_pool_domain_manager.domain import allocations
 from catalyst_pool_domain_manager.domain.allocations import COMMITTED, Allocation, Reserve, State
 from catalyst_pool_domain_manager.domain.conditions import false
+from catalyst_pool_domain_manager.domain.refusals import NameTaken
 from catalyst_sdk import Decision, Refused
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -44,11 +45,10 @@ class Names(RuleBasedStateMachine):
         )
         try:
             self.take(allocations.reserve(before, cmd, self.now))
-        except Refused as refused:
+        except NameTaken:
             assert before is not None
-            assert refused.reason == "NAME_TAKEN"
             assert before.state is not State.FREE
-            assert not (before.state is State.RESERVED and before.expires_at <= self.now)
+            assert not before.is_over(self.now)
             return
         assert before is None or before.state in (State.FREE, State.RESERVED, State.QUARANTINED)
         if before and before.state is State.QUARANTINED and before.available_at and before.available_at > self.now:

@@ -1,5 +1,7 @@
 """What a cloud is asked for: one cluster, with every name, label and range computed here."""
 
+from dataclasses import replace
+
 from catalyst_sdk.cloud import ClusterRequest, Listener, NodePool
 
 from . import cidrs
@@ -16,7 +18,7 @@ def cluster_request(
     ranges = cidrs.ranges(reference.cidrs, number)
     plane = cluster.control_plane
     listeners = tuple(Listener(port, target) for port, target in cluster.listeners)
-    return ClusterRequest(
+    request = ClusterRequest(
         sovereign=sovereign.name,
         fqdn=wish.fqdn,
         cluster=cluster.name,
@@ -34,7 +36,6 @@ def cluster_request(
         control_plane=NodePool(plane.name, plane.size, plane.count),
         worker_pools=tuple(NodePool(p.name, p.size, p.count) for p in cluster.pools),
         load_balancer=cluster.load_balancer,
-        **({"listeners": listeners} if listeners else {}),
         node_cidr=ranges.nodes,
         subnet_cidr=ranges.node_subnet,
         pod_cidr=ranges.pods,
@@ -43,3 +44,4 @@ def cluster_request(
         ssh_allowed_cidrs=wish.ssh_allowed_cidrs,
         api_public=wish.api_public,
     )
+    return replace(request, listeners=listeners) if listeners else request

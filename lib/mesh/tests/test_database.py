@@ -1,0 +1,92 @@
+"""Columns and connections."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from catalyst_mesh import Database, Json, ManualClock, UtcTime
+from catalyst_mesh.database import is_outage
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
+
+from .bench import NOON, url
+
+metadata = MetaData()
+kept = Table("kept", metadata, Column("n", Integer, primary_key=True), Column("at", UtcTime), Column("doc", Json))
+
+
+async def test_moments_come_back_in_utc_whatever_zone_they_had(home: Path) -> None:
+    db = await Database.open(url(home), metadata=metadata)
+    muscat = NOON.astimezone(timezone(timedelta(hours=4)))
+    async with db.begin() as sql:
+        await sql.execute(insert(kept), [{"n": 1, "at": muscat}, {"n": 2, "at": None}])
+    async with db.read() as sql:
+        first, second = (await sql.execute(select(kept.c.at).order_by(kept.c.n))).scalars().all()
+        # Compared by the database too: text of two zones would sort wrongly.
+        assert (await sql.execute(select(kept.c.n).where(kept.c.at == NOON))).scalar_one() == 1
+    assert (first, first.tzinfo, second) == (NOON, UTC, None)
+    with pytest.raises(StatementError, match="without a zone"):
+        async with db.begin() as sql:
+            await sql.execute(insert(kept).values(n=3, at=datetime(2026, 1, 1)))  # noqa: DTZ001 - what must be refused
+    await db.close()
+
+
+@given(st.dictionaries(st.text(), st.none() | st.integers() | st.text() | st.lists(st.booleans())))
+def test_equal_documents_are_equal_bytes_and_come_back(doc: dict[str, Any]) -> None:
+    dialect = sqlite.dialect()
+    written = Json().process_bind_param(doc, dialect)
+    assert written == Json().process_bind_param(dict(reversed(doc.items())), dialect)
+    assert Json().process_result_value(written, dialect) == doc
+
+
+async def test_readers_do_not_wait_for_a_writer(home: Path) -> None:
+    db = await Database.open(url(home), metadata=metadata)
+    async with db.begin() as writing:
+        await writing.execute(insert(kept).values(n=1))
+        async with asyncio.timeout(2), db.read() as sql:
+            assert (await sql.execute(select(kept))).all() == []
+    await db.ping()
+    await db.close()
+
+
+async def test_what_fails_is_rolled_back(home: Path) -> None:
+    db = await Database.open(url(home), metadata=metadata)
+    with pytest.raises(ZeroDivisionError):
+        async with db.begin() as sql:
+            await sql.execute(insert(kept).values(n=1))
+            raise ZeroDivisionError
+    async with db.read() as sql:
+        assert (await sql.execute(select(kept))).all() == []
+    await db.close()
+
+
+async def test_commits_survive_a_power_failure_and_foreign_keys_hold(home: Path) -> None:
+    db = await Database.open(url(home))
+    async with db.begin() as sql:
+        found = {p: (await sql.execute(text(f"PRAGMA {p}"))).scalar_one() for p in ("synchronous", "foreign_keys")}
+        assert found == {"synchronous": 2, "foreign_keys": 1}
+        assert (await sql.execute(text("PRAGMA journal_mode"))).scalar_one() == "wal"
+    await db.close()
+
+
+async def test_an_injected_clock_tells_the_moment(home: Path) -> None:
+    db = await Database.open(url(home), clock=ManualClock(NOON))
+    async with db.read() as sql:
+        assert await db.now(sql) == NOON
+    await db.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "outage"),
+    [(OSError(), True), (TimeoutError(), True), (ConnectionRefusedError(), True), (ValueError(), False),
+     (OperationalError("", {}, ValueError("no such table")), False),
+     (DBAPIError("", {}, ValueError(), connection_invalidated=True), True)],
+    ids=repr,
+)  # fmt: skip
+def test_an_outage_is_told_from_a_refusal(error: Exception, outage: bool) -> None:
+    assert is_outage(error) is outage

@@ -1,0 +1,58 @@
+"""What a sync begins with, what it has seen, and the rows that it leads to."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from .inspection import Finding, Inspected
+from .sources import Blueprint, Issue, Item, Source
+from .versions import Version
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """An item whose bytes are new: what inspection made of them."""
+
+    path: str
+    digest: str
+    inspected: Inspected | None = None
+    findings: tuple[Finding, ...] = ()
+    fetched: bool = True
+    """False: the bytes could not be had, so the item is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the database holds about a source, and about every name."""
+
+    source: Source
+    items: Mapping[str, Item] = field(default_factory=dict)
+    issues: Mapping[tuple[str, str, str], Issue] = field(default_factory=dict)
+    versions: Mapping[tuple[str, str, str], Version] = field(default_factory=dict)
+    """By owner, name and version."""
+    blueprints: Mapping[tuple[str, str], Blueprint] = field(default_factory=dict)
+    """By owner and name."""
+    catalog_revision: int = 0
+    needs: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    """The graph of newest versions, against which circles are found."""
+
+
+@dataclass(slots=True)
+class Settled:
+    """Rows to write. `is_empty`: the sync found what was known."""
+
+    source: Source
+    catalog_revision: int
+    items: list[Item] = field(default_factory=list)
+    versions: list[Version] = field(default_factory=list)
+    blueprints: list[Blueprint] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+    healed: list[Issue] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.items or self.versions or self.blueprints or self.issues or self.healed)
+
+    @property
+    def changes_catalogue(self) -> bool:
+        """Whether answers about Blueprints differ afterwards."""
+        return bool(self.versions or self.blueprints)

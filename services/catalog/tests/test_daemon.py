@@ -1,0 +1,449 @@
+"""The catalogue as others meet it: over gRPC, with its events on the bus, through restarts."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from catalyst.catalog.v1 import resources_pb2 as pb
+from catalyst.catalog.v1 import service_pb2 as rpc
+from catalyst.catalog.v1 import service_pb2_grpc as stubs
+from catalyst_catalog.app import compose
+from catalyst_catalog.settings import CatalogSettings
+from catalyst_catalog.store import tables
+from catalyst_mesh import explain
+from catalyst_testkit import eventually
+from catalyst_testkit.daemons import RunningDaemon, reason_of, running
+from catalyst_testkit.servers import NatsServer
+from google.protobuf.json_format import MessageToDict
+from sqlalchemy import func, select
+
+from .makers import BLUEPRINTS, THIRTEEN, document, needs, write
+
+Start = Callable[..., Any]
+
+
+def catalog(daemon: RunningDaemon, **who: Any) -> "stubs.CatalogServiceAsyncStub":
+    claims = who or {"subject": "provisioner", "service": "provisioner"}
+    return daemon.stub(stubs.CatalogServiceStub, **claims)
+
+
+def sources(daemon: RunningDaemon) -> "stubs.SourceServiceAsyncStub":
+    return daemon.admin(stubs.SourceServiceStub)
+
+
+def storefront(daemon: RunningDaemon) -> "stubs.StorefrontServiceAsyncStub":
+    return daemon.stub(stubs.StorefrontServiceStub, token="")
+
+
+async def read(daemon: RunningDaemon) -> None:
+    """Wait until every source was read once."""
+
+    async def done() -> bool:
+        found = (await sources(daemon).ListSources(rpc.ListSourcesRequest())).sources
+        return all(source.observed_generation for source in found)
+
+    await eventually(done, within=5, what="the first sync")
+
+
+async def sync(daemon: RunningDaemon, name: str = "sources/public") -> pb.Source:
+    """Ask for a sync and wait for its end."""
+    stub = sources(daemon)
+    operation = await stub.SyncSource(rpc.SyncSourceRequest(name=name))
+    wished = int(operation.name.rpartition("-")[2])
+
+    async def done() -> pb.Source | None:
+        source = await stub.GetSource(rpc.GetSourceRequest(name=name))
+        return source if source.observed_generation >= wished else None
+
+    source = await eventually(done, within=5, what=operation.name)
+    assert source is not None
+    return source
+
+
+async def outbox(daemon: RunningDaemon) -> list[str]:
+    t = tables.metadata.tables["outbox"]
+    async with daemon.daemon.db.read() as sql:
+        rows = (await sql.execute(select(t.c.subject).order_by(t.c.number))).scalars().all()
+    return [subject.removeprefix("catalyst.v1.catalog.") for subject in rows]
+
+
+async def written(daemon: RunningDaemon) -> dict[str, Any]:
+    """Everything that a sync could have written."""
+    found: dict[str, Any] = {}
+    async with daemon.daemon.db.read() as sql:
+        for name, table in tables.metadata.tables.items():
+            if name != "lease":
+                found[name] = [tuple(row) for row in (await sql.execute(select(table))).all() if name != "outbox"]
+        outbox_rows = select(func.count()).select_from(tables.metadata.tables["outbox"])
+        found["outbox"] = (await sql.execute(outbox_rows)).scalar_one()
+    return found
+
+
+@pytest.fixture
+async def start(home: Path, own_nats: NatsServer) -> Start:
+    @asynccontextmanager
+    async def run(**values: Any) -> AsyncIterator[RunningDaemon]:
+        fields = {"nats_url": own_nats.url, "blueprints": home / "blueprints", **values}
+        async with running(compose, CatalogSettings, home, **fields) as client:
+            await read(client)
+            yield client
+
+    return run
+
+
+@pytest.fixture
+def folder(home: Path) -> Path:
+    """An empty folder of public Blueprints."""
+    path = home / "blueprints"
+    path.mkdir()
+    shutil.copy(BLUEPRINTS / "families.yaml", path)
+    return path
+
+
+async def test_the_repository_is_read_and_librechat_resolves_in_waves(daemon: RunningDaemon) -> None:
+    await read(daemon)
+    stub = catalog(daemon)
+    answer = await stub.Resolve(rpc.ResolveRequest(roots=[pb.Demand(name="blueprints/bp-librechat", range="^1")]))
+    entries = {entry.name.removeprefix("blueprints/"): entry for entry in answer.lock.entries}
+    assert " ".join(entries) == THIRTEEN
+    gateway = entries["bp-llm-gateway"]
+    assert list(gateway.parents) == ["blueprints/bp-librechat"]
+    assert list(gateway.needs) == [f"blueprints/bp-{n}" for n in ("cnpg", "external-secrets", "keycloak")]
+    assert (gateway.version, gateway.wave, gateway.alias) == ("1.0.0", 4, "gateway")
+    assert (gateway.namespace, gateway.family, gateway.install_timeout.seconds) == ("llm-gateway", "cortex", 900)
+    assert gateway.digest.startswith("sha256:")
+    assert entries["bp-keycloak"].tier == pb.TIER_MANDATORY  # promoted: the control plane cannot be without it
+    assert all(entries[n.split("/")[1]].wave < entry.wave for entry in entries.values() for n in entry.needs)
+
+
+async def test_a_closure_says_the_same_as_the_solver(daemon: RunningDaemon) -> None:
+    await read(daemon)
+    stub = catalog(daemon)
+    answer = await stub.Closure(rpc.ClosureRequest(name="blueprints/bp-librechat"))
+    assert sorted(node.name.removeprefix("blueprints/") for node in answer.nodes) == THIRTEEN.split()
+    assert [node.wave for node in answer.nodes] == sorted(node.wave for node in answer.nodes)
+    reverse = await stub.Closure(rpc.ClosureRequest(name="blueprints/bp-librechat", reverse=True))
+    assert [node.name for node in reverse.nodes] == ["blueprints/bp-librechat", "blueprints/bp-cortex"]
+
+
+async def test_every_version_is_told_once(daemon: RunningDaemon) -> None:
+    await read(daemon)
+    told = await outbox(daemon)
+    assert told.count("version.published") == told.count("blueprint.updated") == 78
+    assert told.count("source.synced") == 1
+    assert "issue.opened" not in told
+
+    async def published() -> bool:
+        js = await daemon.daemon.bus.jetstream()
+        return (await js.stream_info("CATALYST_CATALOG")).state.messages == len(told)
+
+    await eventually(published, within=5)
+
+
+async def test_an_unchanged_sync_writes_nothing(daemon: RunningDaemon) -> None:
+    await read(daemon)
+    synchroniser = daemon.daemon.workers[0]
+    async with daemon.daemon.work.reading() as tx:
+        source = await tx.source("public")
+    before = await written(daemon)
+    await synchroniser.sync(source)  # type: ignore[attr-defined]
+    assert await written(daemon) == before
+
+
+async def test_a_restart_changes_nothing(start: Start, folder: Path) -> None:
+    write(folder, "bp-shop")
+    async with start() as daemon:
+        before = await written(daemon)
+    async with start() as daemon:
+        assert (await catalog(daemon).GetBlueprint(rpc.GetBlueprintRequest(name="blueprints/bp-shop"))).version == 1
+        assert await written(daemon) == {**before, "outbox": before["outbox"]}
+
+
+async def test_other_bytes_at_the_source_quarantine_a_version(start: Start, folder: Path) -> None:
+    write(folder, "bp-shop", tier="optional")
+    async with start() as daemon:
+        name = "blueprints/bp-shop/versions/1.0.0"
+        before = await catalog(daemon).GetVersion(rpc.GetVersionRequest(name=name))
+        write(folder, "bp-shop", tier="mandatory")
+        assert (await sync(daemon)).open_issue_count == 1
+        after = await catalog(daemon).GetVersion(rpc.GetVersionRequest(name=name))
+        assert (after.state, after.state_reason) == (pb.BlueprintVersion.STATE_QUARANTINED, "DIGEST_CHANGED")
+        assert (after.digest, after.manifest) == (before.digest, before.manifest)
+        member = catalog(daemon, subject="dev", groups=["/acme/org-developer"])
+        assert await reason_of(member.GetVersion(rpc.GetVersionRequest(name=name))) == "VERSION_NOT_FOUND"
+        wish = rpc.ResolveRequest(roots=[pb.Demand(name="blueprints/bp-shop")])
+        assert await reason_of(member.Resolve(wish)) == "NO_MATCH"
+        wish.installed.add(name="blueprints/bp-shop", version="1.0.0", locked=True)
+        assert await reason_of(member.Resolve(wish)) == "VERSION_QUARANTINED"
+        told = await outbox(daemon)
+        assert (told.count("version.quarantined"), told.count("issue.opened")) == (1, 1)
+
+
+async def test_a_failing_item_is_an_issue_until_it_is_healed(start: Start, folder: Path) -> None:
+    write(folder, "bp-good")
+    path = write(folder, "bp-bad", {**document("bp-other")})
+    async with start() as daemon:
+        stub = sources(daemon)
+        (issue,) = (await stub.ListIssues(rpc.ListIssuesRequest(parent="sources/-"))).issues
+        assert (issue.ref, issue.reason, issue.stage) == ("bad", "NAME_MISMATCH", pb.Issue.STAGE_VALIDATE)
+        assert (await catalog(daemon).GetBlueprint(rpc.GetBlueprintRequest(name="blueprints/bp-good"))).latest_version
+        path.unlink()
+        write(folder, "bp-bad")
+        assert (await sync(daemon)).open_issue_count == 0
+        assert (await outbox(daemon))[-4:] == [
+            "version.published",
+            "issue.closed",
+            "blueprint.updated",
+            "source.synced",
+        ]
+
+
+async def test_a_folder_that_is_not_there_is_a_condition_and_what_is_known_stays(start: Start, folder: Path) -> None:
+    write(folder, "bp-shop")
+    async with start() as daemon:
+        shutil.move(folder, folder.with_name("away"))
+        source = await sync(daemon)
+        assert source.state == pb.Source.STATE_FAILED
+        assert source.conditions[0].reason == "SourceUnreachable"
+        assert await catalog(daemon).GetBlueprint(rpc.GetBlueprintRequest(name="blueprints/bp-shop"))
+        async with httpx.AsyncClient() as http:
+            assert (await http.get(f"{daemon.side}/readyz")).status_code == 200
+        shutil.move(folder.with_name("away"), folder)
+        assert (await sync(daemon)).state == pb.Source.STATE_ACTIVE
+
+
+async def test_it_is_not_ready_before_it_has_read(start: Start, home: Path, own_nats: NatsServer) -> None:
+    fields = {"nats_url": own_nats.url, "blueprints": home / "nowhere"}
+    async with running(compose, CatalogSettings, home, **fields) as daemon, httpx.AsyncClient() as http:
+
+        async def ready() -> bool:
+            return (await http.get(f"{daemon.side}/readyz")).status_code == 200
+
+        await eventually(ready, within=5)
+        source = await sources(daemon).GetSource(rpc.GetSourceRequest(name="sources/public"))
+        assert source.state == pb.Source.STATE_FAILED
+
+
+async def test_private_blueprints_exist_for_their_owner_only(start: Start, folder: Path, home: Path) -> None:
+    write(folder, "bp-db")
+    write(home / "acme", "bp-crm", visibility="listed", depends=needs(db="*"))
+    write(home / "acme", "bp-db", version="9.0.0")
+    async with start(organization_folders={"acme": home / "acme"}) as daemon:
+        own = catalog(daemon, subject="dev", groups=["/acme/org-developer"])
+        foreign = catalog(daemon, subject="spy", groups=["/rival/org-developer"])
+        anonymous = catalog(daemon, token="")
+        name = "organizations/acme/blueprints/bp-crm"
+        lock = (await own.Resolve(rpc.ResolveRequest(roots=[pb.Demand(name=name)]))).lock
+        assert [(e.name, e.version) for e in lock.entries] == [(name, "1.0.0"), ("blueprints/bp-db", "1.0.0")]
+        assert await names(own) == [name]
+        for stranger in (foreign, anonymous):
+            assert await names(stranger) == []
+            for asked in (name, "organizations/acme/blueprints/bp-never"):
+                assert await reason_of(stranger.GetBlueprint(rpc.GetBlueprintRequest(name=asked))) == "ROLE_DENIED"
+        assert await reason_of(foreign.Resolve(rpc.ResolveRequest(roots=[pb.Demand(name=name)]))) == "ROLE_DENIED"
+        invisible, unknown = [await refusal(foreign.GetBlueprint(rpc.GetBlueprintRequest(name=f"blueprints/bp-{n}")))
+                              for n in ("crm", "crx")]  # fmt: skip
+        assert invisible.replace("bp-crm", "bp-crx") == unknown
+        assert [
+            n.name for n in (await own.Closure(rpc.ClosureRequest(name="blueprints/bp-db", reverse=True))).nodes
+        ] == ["blueprints/bp-db"]
+        reasons = {
+            i.reason for i in (await sources(daemon).ListIssues(rpc.ListIssuesRequest(parent="sources/-"))).issues
+        }
+        assert reasons == {"NAME_CLASH"}
+
+
+async def names(stub: "stubs.CatalogServiceAsyncStub") -> list[str]:
+    return [card.name for card in (await stub.SearchCards(rpc.SearchCardsRequest())).cards]
+
+
+async def refusal(call: Any) -> str:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call
+    told = explain(refused.value)
+    return json.dumps([told.code, told.reason, told.message, dict(told.metadata)])
+
+
+async def test_the_anonymous_meet_listed_ones_only(daemon: RunningDaemon) -> None:
+    await read(daemon)
+    stub = catalog(daemon, token="")
+    assert await stub.GetBlueprint(rpc.GetBlueprintRequest(name="blueprints/bp-librechat"))
+    hidden = rpc.GetBlueprintRequest(name="blueprints/bp-cilium")
+    assert await reason_of(stub.GetBlueprint(hidden)) == "BLUEPRINT_NOT_FOUND"
+    assert await catalog(daemon, subject="somebody").GetBlueprint(hidden)
+    assert await reason_of(stub.Resolve(rpc.ResolveRequest(roots=[pb.Demand(name="blueprints/bp-librechat")]))) == (
+        "TOKEN_REJECTED"
+    )
+
+
+async def test_lists_come_in_pages_without_gap_or_repeat(daemon: RunningDaemon) -> None:
+    await read(daemon)
+    stub = catalog(daemon)
+    seen: list[str] = []
+    token = ""
+    while True:
+        page = await stub.ListBlueprints(rpc.ListBlueprintsRequest(page_size=30, page_token=token))
+        seen += [blueprint.name for blueprint in page.blueprints]
+        if not (token := page.next_page_token):
+            break
+    assert len(seen) == 78
+    assert seen == sorted(set(seen))
+    first = await stub.SearchCards(rpc.SearchCardsRequest(page_size=4))
+    rest = await stub.SearchCards(rpc.SearchCardsRequest(page_size=40, page_token=first.next_page_token))
+    assert first.total_size == 10
+    assert len({card.name for card in (*first.cards, *rest.cards)}) == 10
+    stolen = rpc.SearchCardsRequest(q="llm", page_token=first.next_page_token)
+    assert await reason_of(stub.SearchCards(stolen)) == "PAGE_TOKEN_INVALID"
+
+
+async def test_the_wizard_adds_and_removes(daemon: RunningDaemon) -> None:
+    await read(daemon)
+    stub = catalog(daemon)
+    added = await stub.SelectComponents(rpc.SelectComponentsRequest(from_empty=True, add=["bp-bge"]))
+    assert len(added.added) == 10
+    assert list(added.unavailable) == ["bp-ferretdb", "bp-milvus", "bp-neo4j"]
+    assert list(added.because["bp-vllm"].ids) == ["bp-bge", "families/cortex", "bp-vllm"]
+    lost = rpc.SelectComponentsRequest(selected=added.selected, remove=["bp-llm-gateway"], validate_only=True)
+    preview = await stub.SelectComponents(lost)
+    assert list(preview.removed) == [
+        f"bp-{n}" for n in ("anthropic-adapter", "librechat", "llm-gateway", "nemo-guardrails")
+    ]
+    assert preview.selected == added.selected
+    for request, reason in (
+        (rpc.SelectComponentsRequest(remove=["bp-cnpg"]), "MANDATORY_COMPONENT"),
+        (rpc.SelectComponentsRequest(selected=added.selected, remove=["bp-kserve"]), "CORE_COMPONENT"),
+        (rpc.SelectComponentsRequest(add=["bp-nothing"]), "COMPONENT_UNKNOWN"),
+        (rpc.SelectComponentsRequest(add_families=["nothing"]), "FAMILY_UNKNOWN"),
+        (rpc.SelectComponentsRequest(add=["bp-milvus"]), "NOT_RELEASED"),
+    ):
+        assert await reason_of(stub.SelectComponents(request)) == reason
+
+
+async def test_a_selection_resolves_to_a_lock_with_waves(daemon: RunningDaemon) -> None:
+    await read(daemon)
+    stub = catalog(daemon)
+    selected = (await stub.SelectComponents(rpc.SelectComponentsRequest())).selected
+    roots = [pb.Demand(name=f"blueprints/{name}") for name in selected]
+    lock = (await stub.Resolve(rpc.ResolveRequest(roots=roots))).lock
+    assert sorted(entry.name for entry in lock.entries) == sorted(root.name for root in roots)
+    assert [entry.name for entry in lock.entries if entry.wave == 0] == [
+        "blueprints/bp-axon", "blueprints/bp-cilium", "blueprints/bp-reloader", "blueprints/bp-vpa",
+    ]  # fmt: skip
+    again = (await stub.Resolve(rpc.ResolveRequest(roots=reversed(roots), lock=lock))).lock
+    assert again.lock_digest == lock.lock_digest
+
+
+async def test_a_configuration_is_checked_and_filled_in(daemon: RunningDaemon) -> None:
+    await read(daemon)
+    stub = catalog(daemon)
+    wrong = rpc.ValidateConfigRequest(version="blueprints/bp-harbor/versions/^1")
+    wrong.config.update({"coreReplicas": 9, "foo": 1})
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.ValidateConfig(wrong)
+    told = explain(refused.value)
+    assert (told.reason, [v.field for v in told.violations]) == (
+        "CONFIG_INVALID",
+        ["/coreReplicas", "/foo", "/hostname"],
+    )
+    right = rpc.ValidateConfigRequest(version="blueprints/bp-harbor/versions/1.0.0")
+    right.config.update({"hostname": "harbor.example"})
+    answer = await stub.ValidateConfig(right)
+    assert len(answer.defaulted_paths) == 6
+    assert MessageToDict(answer.config)["coreReplicas"] == 1
+    assert len(answer.config_hash) == 64
+    root = pb.Demand(name="blueprints/bp-harbor", config=wrong.config)
+    assert await reason_of(stub.Resolve(rpc.ResolveRequest(roots=[root]))) == "CONFIG_INVALID"
+
+
+async def test_bad_wishes_are_refused_with_their_reason(daemon: RunningDaemon) -> None:
+    await read(daemon)
+    stub = catalog(daemon)
+
+    async def reason(*roots: pb.Demand, **fields: Any) -> str:
+        return await reason_of(stub.Resolve(rpc.ResolveRequest(roots=roots, **fields)))
+
+    assert await reason(pb.Demand(name="blueprints/bp-nothing")) == "BLUEPRINT_NOT_FOUND"
+    assert await reason(pb.Demand(name="blueprints/bp-harbor", range="^^1")) == "RANGE_INVALID"
+    assert await reason(pb.Demand(name="blueprints/bp-harbor", range="^9")) == "NO_MATCH"
+    assert await reason(pb.Demand(name="blueprints/bp-milvus")) == "NOT_RELEASED"
+    assert await reason() == "REQUEST_INVALID"
+    assert await reason(pb.Demand(name="bp-harbor")) == "REQUEST_INVALID"
+    assert await reason(pb.Demand(name="blueprints/bp-harbor", dedicated=["cnpg"])) == "CAPABILITY_MISSING"
+    assert await reason(pb.Demand(name="blueprints/bp-harbor"), lock=pb.Lock(lock_version=9)) == "LOCK_INVALID"
+    assert await reason_of(stub.GetVersion(rpc.GetVersionRequest(name="blueprints/bp-harbor/versions/9.9.9"))) == (
+        "VERSION_NOT_FOUND"
+    )
+
+
+async def test_an_unsatisfiable_wish_says_who_demands_what(start: Start, folder: Path) -> None:
+    write(folder, "bp-db", version="1.0.0")
+    write(folder, "bp-aa", depends=needs(db="^1"))
+    write(folder, "bp-bb", depends=needs(db="^2"))
+    async with start() as daemon:
+        roots = [pb.Demand(name=f"blueprints/bp-{name}") for name in ("aa", "bb")]
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await catalog(daemon).Resolve(rpc.ResolveRequest(roots=roots))
+        told = explain(refused.value)
+        assert told.reason == "UNSATISFIABLE"
+        assert [(v.field, v.rule) for v in told.violations] == [
+            ("bp-db", "DEMAND"), ("bp-db", "DEMAND"), ("bp-db", "RANGE"),
+        ]  # fmt: skip
+        assert "^2 by bp-bb" in told.message
+
+
+async def test_the_price_book_names_every_price(daemon: RunningDaemon) -> None:
+    stub = storefront(daemon)
+    book = await stub.GetPriceBook(rpc.GetPriceBookRequest(name="priceBooks/current"))
+    assert (book.number, book.currency, len(book.plans), len(book.add_ons), len(book.bundles)) == (1, "OMR", 5, 9, 3)
+    (plan,) = [plan for plan in book.plans if plan.slug == "m"]
+    assert (plan.price.minor, plan.price.currency, plan.limits.cpu_milli) == (9000, "OMR", 4000)
+    flexi = next(plan for plan in book.plans if plan.slug == "flexi")
+    assert flexi.metered
+    assert not flexi.limits.HasField("cpu_milli")
+    assert not any(rate.HasField("unit_price") for rate in book.rates)
+    assert await stub.GetPriceBook(rpc.GetPriceBookRequest(name="priceBooks/1")) == book
+    assert await reason_of(stub.GetPriceBook(rpc.GetPriceBookRequest(name="priceBooks/2"))) == "PRICE_BOOK_NOT_FOUND"
+    assert "pricebook.published" in await outbox(daemon)
+
+
+async def test_the_storefront_is_read_by_everybody(daemon: RunningDaemon) -> None:
+    await read(daemon)
+    stub = storefront(daemon)
+    plans = (await stub.ListPlans(rpc.ListPlansRequest())).plans
+    assert [plan.name for plan in plans] == [f"plans/{slug}" for slug in ("s", "m", "l", "xl", "flexi")]
+    assert len((await stub.ListAddOns(rpc.ListAddOnsRequest())).add_ons) == 9
+    bundle = await stub.GetBundle(rpc.GetBundleRequest(name="bundles/starter-pack"))
+    assert (bundle.discount_bps, len(bundle.expanded_apps), bundle.recommended_plan) == (1000, 5, "plans/s")
+    assert len((await stub.ListIndustries(rpc.ListIndustriesRequest())).industries) == 10
+    assert len((await stub.ListApps(rpc.ListAppsRequest())).apps) == 27
+    assert len((await stub.ListApps(rpc.ListAppsRequest(show_services=True))).apps) == 30
+    gitea = await stub.GetApp(rpc.GetAppRequest(name="apps/gitea"))
+    assert (gitea.blueprint, gitea.deployable) == ("blueprints/bp-app-gitea", False)
+    for call in (
+        stub.GetPlan(rpc.GetPlanRequest(name="plans/nothing")),
+        stub.GetApp(rpc.GetAppRequest(name="apps/nothing")),
+    ):
+        assert (await reason_of(call)).endswith("_NOT_FOUND")
+
+
+async def test_what_is_not_served_says_so(daemon: RunningDaemon) -> None:
+    stub = catalog(daemon)
+    request = rpc.PlanInstallRequest(blueprint="blueprints/bp-harbor", environment="environments/acme-prod")
+    assert await reason_of(stub.PlanInstall(request)) == "METHOD_NOT_SERVED"
+
+
+async def test_two_replicas_publish_a_version_once(start: Start, folder: Path, home: Path) -> None:
+    for n in range(30):
+        write(folder, f"bp-shop{n}")
+    async with start() as one, start() as two:
+        for n in range(30, 60):
+            write(folder, f"bp-shop{n}")
+        await asyncio.gather(sync(one), sync(two))
+        assert (await outbox(one)).count("version.published") == 60

@@ -1,0 +1,263 @@
+"""What a sync decides: one result per item, quiet when nothing is new, nobody stops another."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import yaml
+from catalyst_catalog.domain.inspection import Finding, inspect
+from catalyst_catalog.domain.refusals import SourceDisabled
+from catalyst_catalog.domain.sightings import Known, Settled, Sighting
+from catalyst_catalog.domain.sources import (
+    BlueprintOrphaned,
+    BlueprintUpdated,
+    IssueClosed,
+    IssueOpened,
+    Scope,
+    Source,
+    SourceFailed,
+    SourceSynced,
+    configured,
+    failed,
+    wish,
+)
+from catalyst_catalog.domain.syncing import settle
+from catalyst_catalog.domain.universe import State
+from catalyst_catalog.domain.versions import VersionPublished, VersionQuarantined
+
+from .makers import NOON, document, needs
+
+PUBLIC = Source("public", "directory", Scope.PUBLIC, {"folder": "/somewhere"}, revision=1)
+PRIVATE = Source("org-acme", "directory", Scope.ORGANIZATION, {"folder": "/acme"}, organization="acme", revision=1)
+
+
+def sighting(name: str, version: str | None = "1.0.0", digest: str = "sha256:1", **spec: Any) -> Sighting:
+    content = yaml.safe_dump(document(f"bp-{name}", version, **spec)).encode()
+    return Sighting(name, digest, inspect(name, {"blueprint.yaml": content}))
+
+
+def broken(name: str, reason: str = "MANIFEST_INVALID") -> Sighting:
+    return Sighting(name, "sha256:bad", findings=(Finding("validate", reason, "it is wrong"),))
+
+
+class World:
+    """Applies what syncs decide, as the database would."""
+
+    def __init__(self, source: Source = PUBLIC) -> None:
+        self.known = Known(source)
+        self.told: list[object] = []
+
+    def sync(self, *sightings: Sighting, present: Iterable[str] | None = None, now: datetime = NOON) -> Settled:
+        seen = {s.path for s in sightings}
+        shown = list(present) if present is not None else [*seen, *self.known.items]
+        decision = settle(self.known, sightings, shown, now)
+        self.told = list(decision.events)
+        rows = decision.state
+        versions = {**self.known.versions, **{(v.owner_org, v.blueprint, v.version): v for v in rows.versions}}
+        issues = {key: i for key, i in self.known.issues.items() if i not in rows.healed}
+        self.known = replace(
+            self.known,
+            source=rows.source,
+            items={**self.known.items, **{i.path: i for i in rows.items}},
+            versions=versions,
+            blueprints={**self.known.blueprints, **{(b.owner_org, b.name): b for b in rows.blueprints}},
+            issues={**issues, **{i.key: i for i in rows.issues}},
+            catalog_revision=rows.catalog_revision,
+            needs=_needs(versions.values()),
+        )
+        return rows
+
+    def kinds(self) -> list[type]:
+        return [type(fact) for fact in self.told]
+
+    def state(self, name: str, version: str = "1.0.0", owner: str = "") -> State:
+        return self.known.versions[owner, f"bp-{name}", version].state
+
+
+def _needs(versions: Iterable[Any]) -> Mapping[str, list[str]]:
+    return {v.blueprint: [d["blueprint"] for d in v.document["spec"].get("depends", ())] for v in versions}
+
+
+def test_a_new_item_is_published_and_told_once() -> None:
+    world = World()
+    world.sync(sighting("shop"))
+    assert world.state("shop") is State.VERIFIED
+    assert world.kinds() == [VersionPublished, BlueprintUpdated, SourceSynced]
+    assert world.known.catalog_revision == 1
+
+
+def test_a_sync_that_finds_what_it_knows_writes_and_tells_nothing() -> None:
+    world = World()
+    world.sync(sighting("shop"))
+    before = world.known
+    assert world.sync().is_empty
+    assert world.told == []
+    assert world.known == before
+
+
+def test_a_failing_item_beside_47_good_ones_is_one_issue_and_stops_nobody() -> None:
+    world = World()
+    world.sync(broken("bad"), *(sighting(f"good{n}") for n in range(47)))
+    assert world.kinds().count(VersionPublished) == 47
+    assert world.kinds().count(IssueOpened) == 1
+    assert world.known.items["bad"].outcome is State.REJECTED
+    world.sync(sighting("bad", digest="sha256:2"))
+    assert world.known.issues == {}
+    assert world.kinds().count(IssueClosed) == 1
+    assert world.state("bad") is State.VERIFIED
+
+
+def test_a_second_failure_of_the_same_reason_is_the_same_issue() -> None:
+    world = World()
+    world.sync(broken("bad"))
+    (first,) = world.known.issues.values()
+    world.sync(broken("bad"), now=NOON + timedelta(minutes=1))
+    (second,) = world.known.issues.values()
+    assert (second.name, second.attempts, second.first_seen) == (first.name, 2, NOON)
+    assert IssueOpened not in world.kinds()
+    world.sync(broken("bad", "NAME_MISMATCH"))
+    assert world.kinds()[:2] == [IssueOpened, IssueClosed]
+
+
+def test_other_bytes_under_a_published_version_quarantine_it_and_keep_the_old_ones() -> None:
+    world = World()
+    world.sync(sighting("shop", digest="sha256:old"))
+    document_before = world.known.versions["", "bp-shop", "1.0.0"].document
+    world.sync(sighting("shop", digest="sha256:new", tier="mandatory"))
+    changed = world.known.versions["", "bp-shop", "1.0.0"]
+    assert (changed.state, changed.reason, changed.digest) == (State.QUARANTINED, "DIGEST_CHANGED", "sha256:old")
+    assert changed.document == document_before
+    assert [issue.finding.reason for issue in world.known.issues.values()] == ["DIGEST_CHANGED"]
+    assert world.kinds().count(VersionQuarantined) == 1
+    world.sync(sighting("shop", digest="sha256:newer"))
+    assert VersionQuarantined not in world.kinds()
+
+
+def test_a_quarantine_is_not_undone_by_the_old_bytes_coming_back() -> None:
+    world = World()
+    world.sync(sighting("shop", digest="sha256:old"))
+    world.sync(sighting("shop", digest="sha256:new"))
+    world.sync(sighting("shop", digest="sha256:old"))
+    assert world.state("shop") is State.QUARANTINED
+    assert world.known.issues == {}
+
+
+def test_a_new_version_becomes_the_newest_and_an_older_one_does_not() -> None:
+    world = World()
+    world.sync(sighting("shop", "1.1.0"))
+    world.sync(sighting("shop", "1.2.0", digest="sha256:2"))
+    assert world.known.blueprints["", "bp-shop"].newest == "1.2.0"
+    world.sync(sighting("shop", "1.0.0", digest="sha256:3"))
+    assert world.known.blueprints["", "bp-shop"].newest == "1.2.0"
+    assert {key[2] for key in world.known.versions} == {"1.0.0", "1.1.0", "1.2.0"}
+
+
+def test_an_announcement_may_change_and_is_followed_by_its_first_version() -> None:
+    world = World()
+    planned: dict[str, Any] = {"status": "planned", "manifests": None}
+    world.sync(sighting("shop", None, **planned))
+    world.sync(sighting("shop", None, digest="sha256:2", **planned, tier="mandatory"))
+    assert world.state("shop", "") is State.VERIFIED
+    world.sync(sighting("shop", "0.1.0", digest="sha256:3"))
+    assert world.known.blueprints["", "bp-shop"].newest == "0.1.0"
+
+
+def test_a_circle_is_refused_and_its_innocent_part_published() -> None:
+    world = World()
+    world.sync(
+        sighting("aa", depends=needs(bb="*")), sighting("bb", depends=needs(cc="*")), sighting("cc", depends=needs(aa="*")),
+        sighting("dd"),
+    )  # fmt: skip
+    assert {key[1] for key in world.known.versions} == {"bp-aa", "bp-bb", "bp-dd"}
+    (issue,) = world.known.issues.values()
+    assert (issue.ref, issue.finding.reason) == ("cc", "DEPENDENCY_CYCLE")
+    assert issue.finding.message == "bp-aa > bp-bb > bp-cc > bp-aa"
+
+
+def test_an_item_that_could_not_be_fetched_is_tried_again() -> None:
+    world = World()
+    finding = Finding("fetch", "FETCH_FAILED", "it did not answer")
+    world.sync(Sighting("shop", "sha256:1", findings=(finding,), fetched=False))
+    item = world.known.items["shop"]
+    assert (item.outcome, item.digest) == (State.PENDING, "")
+    world.sync(sighting("shop"))
+    assert world.known.issues == {}
+
+
+def test_a_private_blueprint_never_stands_in_for_a_public_one() -> None:
+    public = World()
+    public.sync(sighting("cnpg"))
+    acme = World(PRIVATE)
+    acme.known = replace(acme.known, blueprints=public.known.blueprints)
+    acme.sync(sighting("cnpg", "9.0.0"), sighting("crm"))
+    assert acme.state("cnpg", "9.0.0", "acme") is State.QUARANTINED
+    assert [issue.finding.reason for issue in acme.known.issues.values()] == ["NAME_CLASH"]
+    assert acme.kinds().count(VersionQuarantined) == 1
+    crm = acme.known.blueprints["acme", "bp-crm"]
+    assert (crm.resource, crm.visibility.value) == ("organizations/acme/blueprints/bp-crm", "private")
+
+
+def test_what_a_source_lost_becomes_an_orphan_after_three_syncs() -> None:
+    world = World()
+    world.sync(sighting("shop"), sighting("mail"))
+    for n in range(1, 4):
+        world.sync(present=["mail"])
+        assert (BlueprintOrphaned in world.kinds()) == (n == 3)
+    assert world.known.blueprints["", "bp-shop"].orphaned_at == NOON
+    assert world.sync(present=["mail"]).is_empty
+    world.sync(present=["mail", "shop"])
+    assert world.known.blueprints["", "bp-shop"].orphaned_at is None
+    assert world.kinds() == [BlueprintUpdated, SourceSynced]
+
+
+def test_what_a_source_lost_becomes_an_orphan_after_a_day() -> None:
+    world = World()
+    world.sync(sighting("shop"))
+    world.sync(present=[])
+    world.sync(present=[], now=NOON + timedelta(hours=24))
+    assert BlueprintOrphaned in world.kinds()
+
+
+def test_revisions_grow_by_one_whatever_a_sync_does_to_a_name() -> None:
+    world = World()
+    seen: list[int] = []
+    for n in range(5):
+        world.sync(sighting("shop", f"1.{n}.0", digest=f"sha256:{n}"))
+        seen.append(world.known.blueprints["", "bp-shop"].revision)
+    assert seen == [1, 2, 3, 4, 5]
+    assert world.known.source.revision == 6
+
+
+def test_a_source_that_fails_tells_it_once_and_recovers_with_the_next_sync() -> None:
+    first = failed(PUBLIC, "CONFIG", "no such folder", NOON)
+    assert [type(fact) for fact in first.events] == [SourceFailed]
+    assert first.state is not None
+    assert failed(first.state, "CONFIG", "no such folder", NOON).state is None
+    world = World(first.state)
+    world.sync(sighting("shop"))
+    assert world.known.source.condition == ""
+    assert world.kinds()[-1] is SourceSynced
+
+
+def test_a_wish_is_answered_by_the_next_sync_even_if_nothing_changed() -> None:
+    world = World()
+    world.sync(sighting("shop"))
+    world.known = replace(world.known, source=wish(world.known.source, NOON).state)
+    world.sync()
+    assert world.known.source.observed == world.known.source.wished == 2
+    assert world.kinds() == [SourceSynced]
+
+
+def test_a_disabled_source_takes_no_wish() -> None:
+    with pytest.raises(SourceDisabled):
+        wish(replace(PUBLIC, enabled=False), NOON)
+
+
+def test_configuration_touches_only_what_it_says() -> None:
+    assert configured(PUBLIC, PUBLIC) is None
+    standing = replace(PUBLIC, observed=1, condition="CONFIG", revision=7)
+    moved = configured(standing, replace(PUBLIC, config={"folder": "/elsewhere"}))
+    assert moved is not None
+    assert (moved.config, moved.revision, moved.condition, moved.wished) == ({"folder": "/elsewhere"}, 8, "CONFIG", 2)

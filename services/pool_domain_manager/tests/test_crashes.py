@@ -1,0 +1,119 @@
+"""The daemon dies before and after every step, and is started again on what it left."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+from catalyst.pooldomain.v1.resources_pb2 import Allocation
+
+from .calls import FQDN, NAME, ZONE, commitment, outbox, provisioner, release, reserve, until
+from .conftest import Dns, Start
+
+COMMIT = [f"pdm.commit.c{n}.{side}" for n in range(1, 7) for side in ("before", "after")]
+RELEASE = [f"pdm.release.r{n}.{side}" for n in range(1, 5) for side in ("before", "after")]
+
+
+class Killed(BaseException):
+    """Nobody catches it: no lease is given back, nothing is put in order."""
+
+
+class Reaper:
+    """Kills at each of its points once."""
+
+    def __init__(self, points: list[str]) -> None:
+        self.left = list(points)
+        self.died = asyncio.Event()
+
+    async def __call__(self, point: str) -> None:
+        if point in self.left:
+            self.left.remove(point)
+            self.died.set()
+            raise Killed(point)
+
+
+def let_leases_end(home: Path) -> None:
+    """What time does after a death: the dead one's leases end."""
+    with sqlite3.connect(home / "test.db") as sql:
+        sql.execute("UPDATE lease SET until = '2000-01-01 00:00:00.000000'")
+    sql.close()
+
+
+async def live_through(start: Start, home: Path, reaper: Reaper, state: "Allocation.State.ValueType") -> int:
+    """Start again after each death until the name is in `state`; how often it died."""
+    deaths = 0
+    while reaper.left:
+        reaper.died.clear()
+        async with start(failpoint=reaper):
+            await asyncio.wait_for(reaper.died.wait(), 10)
+        let_leases_end(home)
+        deaths += 1
+    async with start() as daemon:
+        await until(daemon, state)
+    return deaths
+
+
+async def test_a_name_that_is_made_and_taken_away_under_20_deaths_is_made_and_taken_away_once(
+    start: Start, dns: Dns, home: Path
+) -> None:
+    async with start(failpoint=Reaper(COMMIT[:1])) as daemon:
+        token = (await reserve(daemon)).reservation_token
+        await provisioner(daemon).CommitAllocation(commitment(token))
+    let_leases_end(home)
+    assert await live_through(start, home, Reaper(COMMIT), Allocation.STATE_ACTIVE) == 12
+    seen = await dns.resolver.resolve(f"console.{FQDN}", "A")
+    assert (seen.records, seen.secure) == (("127.7.0.1",), True)
+
+    async with start(failpoint=Reaper(RELEASE[:1])) as daemon:
+        await release(daemon)
+    let_leases_end(home)
+    assert await live_through(start, home, Reaper(RELEASE), Allocation.STATE_QUARANTINED) == 8
+    parent = await dns.backend.get_zone(zone="omani.works.")
+    assert parent is not None
+    assert [r for r in parent.record_sets if r.name.endswith(ZONE)] == []
+    assert await dns.backend.get_zone(zone=ZONE) is None
+
+    async with start() as daemon:
+        told = await outbox(daemon)
+    assert [(event, version) for name, event, version in told if name == NAME] == [
+        ("allocation.reserved", 1), ("allocation.committed", 2), ("allocation.activated", 3), ("allocation.withdrawn", 4),
+        ("allocation.quarantined", 5),
+    ]  # fmt: skip
+    assert [(event, version) for name, event, version in told if name == f"zones/{FQDN}"] == [
+        ("zone.created", 1), ("zone.signed", 2), ("zone.deleted", 3),
+    ]  # fmt: skip
+
+
+async def test_a_release_that_overtakes_a_half_made_name_leaves_no_zone_and_no_delegation(
+    start: Start, dns: Dns, home: Path
+) -> None:
+    for point in ("pdm.commit.c2.after", "pdm.commit.c4.after"):
+        reaper = Reaper([point])
+        async with start(failpoint=reaper) as daemon:
+            token = (await reserve(daemon)).reservation_token
+            await provisioner(daemon).CommitAllocation(commitment(token))
+            await asyncio.wait_for(reaper.died.wait(), 10)
+            assert await dns.backend.get_zone(zone=ZONE) is not None, "it died with the zone made"
+            await release(daemon)
+        let_leases_end(home)
+        async with start() as daemon:
+            await _gone(daemon, delegated=point.startswith("pdm.commit.c4"))
+        parent = await dns.backend.get_zone(zone="omani.works.")
+        assert parent is not None
+        assert [r for r in parent.record_sets if r.name.endswith(ZONE)] == []
+        assert await dns.backend.get_zone(zone=ZONE) is None
+
+
+async def _gone(daemon: object, *, delegated: bool) -> None:
+    from catalyst_testkit import eventually
+    from catalyst_testkit.daemons import reason_of
+
+    from .calls import get
+
+    if delegated:  # the world may have seen it, so it rests
+        await until(daemon, Allocation.STATE_QUARANTINED)  # type: ignore[arg-type]
+        return
+
+    async def absent() -> bool:
+        return await reason_of(get(daemon)) == "ALLOCATION_NOT_FOUND"  # type: ignore[arg-type]
+
+    await eventually(absent, within=10)

@@ -1,0 +1,109 @@
+"""Changes of one parent, gathered."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from catalyst.pooldomain.v1.resources_pb2 import Allocation
+from catalyst_pool_domain_manager.workers.parents import Parents
+from catalyst_sdk import Permanent, Temporary
+from catalyst_sdk.dns import Change
+
+from .calls import POOL, commitment, provisioner, reserve, until
+from .conftest import Dns, Start
+
+ZONE = "omani.works."
+
+
+class Ledger:
+    """Takes changes as a backend does, and refuses a whole one that has a bad part."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.taken: list[list[str]] = []
+        self.tries = 0
+        self._failure = failure
+
+    async def apply(self, *, zone: str, changes: tuple[Change, ...], **_rest: Any) -> None:
+        self.tries += 1
+        if self._failure:
+            raise self._failure
+        if any(c.name == "bad." for c in changes):
+            raise Permanent("RECORD_INVALID", "bad")
+        self.taken.append(sorted(c.name for c in changes))
+
+
+def of(name: str) -> tuple[Change, ...]:
+    return (Change(name, "NS", 1, ("ns1.omani.works.",)),)
+
+
+async def test_wishes_of_one_moment_become_one_change() -> None:
+    ledger, parents = Ledger(), Parents(0.01)
+    await asyncio.gather(*(parents.apply(ledger, ZONE, of(f"n{n}.")) for n in range(50)))  # type: ignore[arg-type]
+    assert ledger.taken == [sorted(f"n{n}." for n in range(50))]
+
+
+async def test_only_the_guilty_child_is_refused() -> None:
+    ledger, parents = Ledger(), Parents(0.01)
+    names = [f"n{n}." for n in range(8)] + ["bad."] + [f"m{n}." for n in range(7)]
+    outcomes = await asyncio.gather(
+        *(parents.apply(ledger, ZONE, of(name)) for name in names), return_exceptions=True  # type: ignore[arg-type]
+    )
+    assert [name for name, outcome in zip(names, outcomes, strict=True) if outcome is not None] == ["bad."]
+    assert sorted(sum(ledger.taken, [])) == sorted(set(names) - {"bad."})
+    assert ledger.tries <= 10
+
+
+async def test_an_unknown_outcome_is_told_to_everybody_and_not_tried_again_by_halves() -> None:
+    ledger, parents = Ledger(Temporary("cut off")), Parents(0.01)
+    outcomes = await asyncio.gather(
+        *(parents.apply(ledger, ZONE, of(f"n{n}.")) for n in range(4)), return_exceptions=True  # type: ignore[arg-type]
+    )
+    assert [type(outcome) for outcome in outcomes] == [Temporary] * 4
+    assert ledger.tries == 1
+
+
+async def test_who_stopped_waiting_holds_up_nobody() -> None:
+    ledger, parents = Ledger(), Parents(0.01)
+    gone = asyncio.create_task(parents.apply(ledger, ZONE, of("bad.")))  # type: ignore[arg-type]
+    stays = asyncio.create_task(parents.apply(ledger, ZONE, of("n.")))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    await asyncio.wait_for(stays, 1)
+    assert ["n."] in ledger.taken
+
+
+async def test_names_of_one_moment_are_all_delegated_by_a_few_changes(start: Start, dns: Dns) -> None:
+    async with start() as daemon:
+        many = 24
+        held = [await reserve(daemon, f"name-{n}", owner=f"organizations/org-{n}") for n in range(many)]
+        before = await dns.backend.get_zone(zone=ZONE)
+        stub = provisioner(daemon)
+        for n, one in enumerate(held):
+            await stub.CommitAllocation(commitment(one.reservation_token, label=f"name-{n}"))
+        for n in range(many):
+            await until(daemon, Allocation.STATE_ACTIVE, name=f"{POOL}/allocations/name-{n}", within=30)
+        after = await dns.backend.get_zone(zone=ZONE)
+        assert before is not None
+        assert after is not None
+        assert after.serial - before.serial <= many / 2
+
+
+async def test_one_name_that_hangs_delays_no_other(start: Start) -> None:
+    hung = asyncio.Event()
+    first: list[str] = []
+
+    async def hang_once(point: str) -> None:
+        if point == "pdm.commit.c1.before" and not first:
+            first.append(point)
+            hung.set()
+            await asyncio.Event().wait()
+
+    async with start(failpoint=hang_once) as daemon:
+        held = [await reserve(daemon, label) for label in ("slow", "quick")]
+        stub = provisioner(daemon)
+        await stub.CommitAllocation(commitment(held[0].reservation_token, label="slow"))
+        await asyncio.wait_for(hung.wait(), 5)
+        await stub.CommitAllocation(commitment(held[1].reservation_token, label="quick"))
+        await until(daemon, Allocation.STATE_ACTIVE, name=f"{POOL}/allocations/quick")

@@ -1,0 +1,186 @@
+"""What a run's transitions mean for its Sovereign: state, facts and events, in the transaction of the transition."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from catalyst_mesh import Database, Work
+from catalyst_mesh.journal import EventView, RunView
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from .domain import graphs, sovereigns
+from .domain.sovereigns import Sovereign, State
+from .domain.wishes import Document
+from .store import ClusterRow, Entry, Store, metadata
+from .store.ledger import GONE
+from .store.tables import facts
+
+STEPS = metadata.tables["journal_step"]
+Size = Callable[[Document], Mapping[str, Any]]
+
+
+class Chronicle:
+    """Writes what runs tell."""
+
+    def __init__(self, db: Database, work: Work[Store], size: Size) -> None:
+        self._db = db
+        self._work = work
+        self._size = size
+
+    async def transition(self, sql: AsyncConnection, run: RunView, event: EventView) -> None:
+        """Follow one event of a run."""
+        follow = _FOLLOWED.get(event.code)
+        if follow is None:
+            return
+        tx = Store(sql, event.at, has_row_locks=self._db.has_row_locks)
+        held = await tx.lock(run.input["sovereign"])
+        if held is None or held.uid != run.input["uid"]:
+            return
+        await follow(self, tx, held, run, event)
+        await self._work.write_outbox(sql, event.at, tx.told)
+        self._work.committed.set()
+
+    async def step_succeeded(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
+        step = await _step(tx, run, event)
+        after = held.told(event.at)
+        seconds = (event.at - step["started_at"]).total_seconds() if step["started_at"] else 0.0
+        await _keep(tx, after, sovereigns.StepSucceeded(after, *_step_facts(run, event, step), seconds))
+
+    async def step_failed(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
+        step = await _step(tx, run, event)
+        after = held.told(event.at)
+        fact = sovereigns.StepFailed(after, *_step_facts(run, event, step), dict(event.data), step["optional"])
+        await _keep(tx, after, fact)
+
+    async def run_paused(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
+        after = held.told(event.at)
+        await _keep(tx, after, sovereigns.RunPaused(after, *_about(run), run.paused_because or event.message))
+
+    async def run_resumed(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
+        state = sovereigns.running_state(held, run.input["intent"])
+        after = held.told(event.at, state=state, last_run=name_of(run))
+        await _keep(tx, after, sovereigns.RunResumed(after, *_about(run), str(event.data.get("by", ""))))
+
+    async def run_succeeded(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
+        first = held.told(event.at)
+        seconds = _elapsed(run, event.at)
+        await _keep(tx, first, sovereigns.RunSucceeded(first, *_about(run), run.degraded, seconds))
+        rows = await tx.clusters(held.id)
+        listed = tuple(cluster_fact(row) for row in rows)
+        if run.kind == graphs.DESTROY:
+            report = destroy_report(await tx.entries(held.id, gone=True), await tx.facts(held.id), run, seconds)
+            decided = sovereigns.finish_destroy(first, name_of(run), listed, report, event.at)
+        else:
+            generation = int(run.input["generation"])
+            size = self._size(first.spec)
+            decided = sovereigns.activate(first, name_of(run), generation, listed, size, event.at)
+        await _keep(tx, decided.state, *decided.events)
+
+    async def run_failed(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
+        after = held.told(event.at, state=State.FAILED)
+        left = _leftovers(await tx.entries(held.id))
+        failed = await _failed_step(tx, run)
+        fact = sovereigns.RunFailed(after, *_about(run), _order(held, run), False, failed, dict(event.data), left)
+        await _keep(tx, after, fact)
+
+    async def run_cancelled(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
+        left = _leftovers(await tx.entries(held.id))
+        nothing = not left and held.activated_at is None
+        state = State.DRAFT if nothing and run.kind == graphs.PROVISION else State.FAILED
+        after = held.told(event.at, state=state)
+        fact = sovereigns.RunCancelled(after, *_about(run), _order(held, run), True, not run.leftovers, "", left)
+        await _keep(tx, after, fact)
+
+
+_FOLLOWED = {
+    "step.succeeded": Chronicle.step_succeeded,
+    "step.failed": Chronicle.step_failed,
+    "run.paused": Chronicle.run_paused,
+    "run.resumed": Chronicle.run_resumed,
+    "run.succeeded": Chronicle.run_succeeded,
+    "run.failed": Chronicle.run_failed,
+    "run.cancelled": Chronicle.run_cancelled,
+}
+
+
+def name_of(run: RunView) -> str:
+    """Resource name of a run; its subject is the Sovereign's."""
+    return f"{run.subject}/runs/{run.id}"
+
+
+def cluster_fact(row: ClusterRow) -> Mapping[str, Any]:
+    """A cluster as other daemons are told of it."""
+    spec = row.spec
+    return {
+        "name": row.resource,
+        "provider": row.provider,
+        "region": row.region,
+        "building_block": spec["building_block"],
+        "hosts": list(spec["hosts"]),
+        "env_type": spec["env_type"],
+        "location_code": spec["location_code"],
+        "addresses": list(row.addresses),
+    }
+
+
+def destroy_report(
+    entries: list[Entry], seen: Mapping[str, tuple[Any, datetime]], run: RunView, seconds: float
+) -> Mapping[str, Any]:
+    """What the destroy did, in the contract's form."""
+    moments = [seen[f"sweep.{look}"][1] for look in ("first", "second") if f"sweep.{look}" in seen]
+    kept = [entry for entry in entries if entry.state != GONE]
+    started = run.started_at or run.created_at
+    return {
+        "destroyed": sum(1 for e in entries if e.state == GONE and e.updated_at >= started),
+        "kept": [entry.name for entry in kept if entry.name in run.input["keep"]],
+        "leftovers": [dict(row) for row in _leftovers([e for e in kept if e.name not in run.input["keep"]])],
+        "elapsed": f"{seconds:.3f}s",
+        "sweep_times": [f"{moment:%FT%T.%fZ}" for moment in moments],
+    }
+
+
+async def _keep(tx: Store, after: Sovereign, *told: object) -> None:
+    await tx.save(after)
+    tx.emit(*told)
+
+
+async def _step(tx: Store, run: RunView, event: EventView) -> Mapping[str, Any]:
+    query = select(STEPS).where((STEPS.c.run_id == run.id) & (STEPS.c.name == event.step))
+    return dict((await tx.sql.execute(query)).mappings().one())
+
+
+async def _failed_step(tx: Store, run: RunView) -> str:
+    query = select(STEPS.c.name).where(
+        (STEPS.c.run_id == run.id) & (STEPS.c.state == "failed") & STEPS.c.optional.is_(False)
+    )
+    found = (await tx.sql.execute(query.order_by(STEPS.c.finished_at, STEPS.c.position))).scalars().first()
+    return f"{name_of(run)}/steps/{found}" if found else ""
+
+
+def _step_facts(run: RunView, event: EventView, step: Mapping[str, Any]) -> tuple[str, str, int, str, str, str]:
+    name = name_of(run)
+    return (name, f"{name}/steps/{event.step}", event.attempt, step["phase"], step["cluster"], step["component"])
+
+
+def _about(run: RunView) -> tuple[str, str, str]:
+    return (name_of(run), f"{run.subject}/plans/{run.input['plan']}", run.input["intent"])
+
+
+def _order(held: Sovereign, run: RunView) -> str:
+    """Told until the Sovereign was active once."""
+    return held.order if held.activated_at is None and run.kind == graphs.PROVISION else ""
+
+
+def _elapsed(run: RunView, now: datetime) -> float:
+    return (now - (run.started_at or run.created_at)).total_seconds()
+
+
+def _leftovers(entries: list[Entry]) -> tuple[Mapping[str, Any], ...]:
+    return tuple(
+        {"provider": e.provider, "region": e.region, "kind": e.kind, "id": e.resource_id, "resource_name": e.name}
+        for e in entries
+    )
+
+
+__all__ = ["Chronicle", "cluster_fact", "facts", "name_of"]

@@ -1,0 +1,60 @@
+"""The look from outside: every authoritative server by its own address, then the console at the resolved address."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dns.asyncquery
+import dns.exception
+import dns.flags
+import dns.message
+import dns.rdatatype
+import httpx
+from catalyst_mesh.resolving import PATIENCE, Bogus, Resolver
+
+
+class ConsoleProbe:
+    """Looks for `console.{fqdn}` below one trust anchor."""
+
+    def __init__(self, hints: Path | None, anchor: Path | None) -> None:
+        self._hints = hints
+        self._anchor = anchor
+
+    async def console(self, fqdn: str, ports: Mapping[str, int]) -> Mapping[str, Any]:
+        """What was seen: `address`, `dnssec`, `servers`, `status` (0: nothing answered) and `why`."""
+        if self._hints is None or self._anchor is None:
+            return {"status": 0, "why": "no authoritative servers are known; set DNS_HINTS and DNS_TRUST_ANCHOR"}
+        name = f"console.{fqdn}"
+        try:
+            found = await Resolver.from_files(self._hints, self._anchor).resolve(name)
+            answers = {server: await _addresses(server, name) for server in found.servers}
+        except (OSError, dns.exception.DNSException, Bogus) as error:
+            return {"status": 0, "why": f"{name} was not resolved: {type(error).__name__}"}
+        seen: dict[str, Any] = {"name": name, "dnssec": found.secure, "servers": len(answers), "status": 0}
+        if not found.records or set(answers.values()) != {found.records}:
+            return seen | {"why": f"the servers of {found.zone} do not all give the same addresses"}
+        if not found.secure:
+            return seen | {"why": found.why}
+        scheme = "https" if "https" in ports else "http"
+        return seen | await _get(name, found.records[0], scheme, ports.get(scheme, 80))
+
+
+async def _addresses(server: str, name: str) -> tuple[str, ...]:
+    """What one server, `name address:port`, says by itself."""
+    host, _, port = server.rsplit(" ", 1)[1].rpartition(":")
+    query = dns.message.make_query(name, dns.rdatatype.A)
+    query.flags &= ~dns.flags.RD
+    answer, _ = await dns.asyncquery.udp_with_fallback(query, host, timeout=PATIENCE, port=int(port))
+    rows = [r for rrset in answer.answer if rrset.rdtype == dns.rdatatype.A for r in rrset]
+    return tuple(sorted(str(row) for row in rows))
+
+
+async def _get(name: str, address: str, scheme: str, port: int) -> dict[str, Any]:
+    """Ask the resolved address, and no resolver of this machine."""
+    seen: dict[str, Any] = {"address": address, "port": port}
+    try:
+        async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
+            answer = await http.get(f"{scheme}://{address}:{port}/", headers={"Host": name})
+    except httpx.HTTPError as error:
+        return seen | {"status": 0, "why": type(error).__name__}
+    return seen | {"status": answer.status_code, "why": ""}

@@ -1,0 +1,1 @@
+"""The provisioner's services: proto in, domain call, proto out."""

@@ -1,0 +1,88 @@
+"""google.longrunning.Operations: one per run, under the run's id."""
+
+import asyncio
+from datetime import datetime
+
+from catalyst.provisioner.v1 import resources_pb2
+from catalyst_mesh import Context, Work, stamp
+from catalyst_mesh.journal import Engine, RunView
+from catalyst_mesh.journal import RunNotFound as NoSuchRun
+from catalyst_sdk import Code, Refused
+from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.rpc import code_pb2, status_pb2
+
+from ..store import Store
+from .names import visible
+from .runs import RunViews, run_state, sovereign_of
+
+PREFIX = "operations/provisioner-"
+LONGEST_WAIT = 60.0
+
+
+class OperationNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "OPERATION_NOT_FOUND", "there is no operation {name}"
+
+
+def operation(run: RunView, plan: str, now: datetime) -> operations_pb2.Operation:
+    """The operation of a run that has just begun."""
+    made = operations_pb2.Operation(name=f"{PREFIX}{run.id}", done=False)
+    steps = resources_pb2.StepCounts(total=run.progress.total, pending=run.progress.total)
+    made.metadata.Pack(
+        resources_pb2.RunMetadata(
+            run=f"{run.subject}/runs/{run.id}", plan=plan, state=run_state(run), steps=steps, update_time=stamp(now)
+        )
+    )
+    return made
+
+
+class OperationService(operations_pb2_grpc.OperationsServicer):
+    """Operations, read from the journal."""
+
+    def __init__(self, work: Work[Store], engine: Engine, views: RunViews) -> None:
+        self._work = work
+        self._engine = engine
+        self._views = views
+
+    async def GetOperation(
+        self, request: operations_pb2.GetOperationRequest, context: Context
+    ) -> operations_pb2.Operation:
+        return await self._operation(request.name)
+
+    async def WaitOperation(
+        self, request: operations_pb2.WaitOperationRequest, context: Context
+    ) -> operations_pb2.Operation:
+        patience = request.timeout.ToTimedelta().total_seconds() if request.HasField("timeout") else LONGEST_WAIT
+        remaining = context.time_remaining()
+        limit = min(patience, LONGEST_WAIT, remaining - 0.5 if remaining else LONGEST_WAIT)
+        answer = await self._operation(request.name)
+        try:
+            async with asyncio.timeout(limit):
+                while not answer.done:
+                    await asyncio.sleep(0.2)
+                    answer = await self._operation(request.name)
+        except TimeoutError:
+            return answer
+        return answer
+
+    async def _operation(self, name: str) -> operations_pb2.Operation:
+        try:
+            run = await self._engine.status(name.removeprefix(PREFIX))
+        except NoSuchRun as error:
+            raise OperationNotFound(name=name) from error
+        async with self._work.reading() as tx:
+            await visible(tx, sovereign_of(run), name)
+        shown = await self._views.run(run)
+        made = operations_pb2.Operation(name=name, done=run.state.ended)
+        made.metadata.Pack(await self._views.metadata(run))
+        if run.state.ended and run.state == "succeeded":
+            made.response.Pack(shown)
+        elif run.state.ended:
+            made.error.CopyFrom(_status(run))
+        return made
+
+
+def _status(run: RunView) -> status_pb2.Status:
+    cancelled = run.state.startswith("cancelled")
+    failure = run.failure or {}
+    code = code_pb2.CANCELLED if cancelled else code_pb2.FAILED_PRECONDITION
+    return status_pb2.Status(code=code, message=str(failure.get("message", run.state)))

@@ -1,0 +1,165 @@
+"""SovereignService."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from catalyst.provisioner.v1 import resources_pb2, service_pb2, service_pb2_grpc
+from catalyst_mesh import Context, Page, Work, caller
+from catalyst_mesh.journal import Engine, RunInProgress
+from catalyst_sdk import Code, Decision, Refused, Violation
+from google.protobuf.empty_pb2 import Empty
+
+from ..domain import rules, sovereigns, wishes
+from ..domain.rules import SpecInvalid
+from ..domain.sovereigns import Sovereign, State
+from ..planning import Planner
+from ..store import Store
+from . import views
+from .names import SEES_OWN, Name, locked, sees_all, visible
+
+Url = Callable[[str], str]
+
+
+class FilterInvalid(Refused):
+    code, reason = Code.INVALID_ARGUMENT, "FILTER_INVALID"
+    message = "this filter is not understood: {filter}; take `state = ACTIVE`"
+
+
+@dataclass(frozen=True, slots=True)
+class NotStored:
+    """The answer to `validate_only`: what would be, which the store does not write."""
+
+    sovereign: Sovereign
+
+
+def shown_only(decided: Decision[Sovereign]) -> Decision[Any]:
+    """The same answer, without its facts."""
+    return Decision(NotStored(decided.state))
+
+
+class SovereignService(service_pb2_grpc.SovereignServiceServicer):
+    """Records of Sovereigns."""
+
+    def __init__(self, work: Work[Store], planner: Planner, engine: Engine, tree_url: Url) -> None:
+        self._work = work
+        self._planner = planner
+        self._engine = engine
+        self._tree_url = tree_url
+
+    async def CreateSovereign(
+        self, request: service_pb2.CreateSovereignRequest, context: Context
+    ) -> resources_pb2.Sovereign:
+        id = _id_of(request)
+        spec = self._planner.checked(views.document(request.sovereign.spec))
+        await self._planner.check_components(spec)
+        simulated = any(self._planner.clouds.clouds[c["provider"]].simulated for c in spec["clusters"])
+
+        async def step(tx: Store) -> Decision[Any]:
+            if await tx.lock(id):
+                raise sovereigns.NameTaken(name=f"sovereigns/{id}")
+            made = sovereigns.create(
+                id=id, uid=str(uuid4()), organization=spec["organization"]["slug"], fqdn=wishes.fqdn(spec), spec=spec,
+                simulated=simulated, actor=caller(context).subject, now=tx.now,
+            )  # fmt: skip
+            return shown_only(made) if request.validate_only else made
+
+        return await self._work.run(step, answer=self._fresh)
+
+    async def GetSovereign(self, request: service_pb2.GetSovereignRequest, context: Context) -> resources_pb2.Sovereign:
+        async with self._work.reading() as tx:
+            held = await visible(tx, Name.of(request.name).sovereign, request.name)
+            return views.sovereign(await views.observed(tx, held, self._tree_url(held.id)))
+
+    async def ListSovereigns(
+        self, request: service_pb2.ListSovereignsRequest, context: Context
+    ) -> service_pb2.ListSovereignsResponse:
+        who = caller(context)
+        page = Page.of(request.page_size, request.page_token, request.filter, who.subject)
+        states = _states(request.filter)
+        mine = None if sees_all(who) else [o for o in who.organizations if who.has_role(*SEES_OWN, org=o)]
+        moment, id = page.after or (None, "")
+        async with self._work.reading() as tx:
+            rows = await tx.sovereigns_before(
+                datetime.fromisoformat(moment) if moment else None, id, page.size + 1, states=states, organizations=mine
+            )
+            cut = page.cut(rows, lambda s: [s.created_at.isoformat(), s.id])
+            shown = [views.sovereign(await views.observed(tx, s, self._tree_url(s.id))) for s in cut.rows]
+        return service_pb2.ListSovereignsResponse(sovereigns=shown, next_page_token=cut.next_page_token)
+
+    async def UpdateSovereign(
+        self, request: service_pb2.UpdateSovereignRequest, context: Context
+    ) -> resources_pb2.Sovereign:
+        id = Name.of(request.sovereign.name).sovereign if request.sovereign.name else ""
+
+        async def step(tx: Store) -> Decision[Any]:
+            held = await locked(tx, id, request.sovereign.name)
+            sovereigns.demand_etag(held, request.etag)
+            spec, paths = self._merged(held, request)
+            decided = sovereigns.update(
+                held, spec=spec, fqdn=wishes.fqdn(spec), paths=paths, actor=caller(context).subject, now=tx.now
+            )
+            return shown_only(decided) if request.validate_only else decided
+
+        return await self._work.run(step, answer=self._fresh)
+
+    async def DeleteSovereign(self, request: service_pb2.DeleteSovereignRequest, context: Context) -> Empty:
+        id = Name.of(request.name).sovereign
+        live = await self._engine.list(subject=request.name, live=True, size=1)
+
+        async def step(tx: Store) -> Decision[None]:
+            held = await locked(tx, id, request.name)
+            sovereigns.demand_etag(held, request.etag)
+            sovereigns.demand_deletable(held)
+            if live.runs:
+                raise RunInProgress(subject=request.name, run=f"{request.name}/runs/{live.runs[0].id}")
+            if not request.validate_only:
+                await tx.forget(id)
+            return Decision(None)
+
+        return await self._work.run(step, answer=lambda _: Empty())
+
+    def _merged(self, held: Sovereign, request: service_pb2.UpdateSovereignRequest) -> tuple[dict[str, Any], list[str]]:
+        given = views.document(request.sovereign.spec)
+        paths = [p.removeprefix("spec.") for p in request.update_mask.paths] or list(given)
+        fields = resources_pb2.SovereignSpec.DESCRIPTOR.fields_by_name
+        if unknown := [p for p in paths if p.split(".")[0] not in fields and p not in ("spec", "*")]:
+            raise SpecInvalid([Violation(f"spec.{p}", "there is no such field", "unknown") for p in unknown])
+        # A mask names whole fields of the spec; deeper paths replace the field that they lie in.
+        tops = list(fields) if {"spec", "*"} & set(paths) else [p.split(".")[0] for p in paths]
+        merged = {k: v for k, v in held.spec.items() if k not in tops} | {k: given[k] for k in tops if k in given}
+        if wrong := rules.changed_immutables(held.spec, merged):
+            raise SpecInvalid(wrong)
+        spec = self._planner.checked(merged)
+        return spec, [f"spec.{key}" for key in sorted(fields) if spec.get(key) != held.spec.get(key)]
+
+    def _fresh(self, held: Sovereign | NotStored) -> resources_pb2.Sovereign:
+        """What is known right after a write of the wish; conditions come with the next read."""
+        held = held.sovereign if isinstance(held, NotStored) else held
+        o = views.Observed(held, (), (), (), {}, "", held.updated_at)
+        return views.sovereign(o)
+
+
+def _id_of(request: service_pb2.CreateSovereignRequest) -> str:
+    named = request.sovereign.name.removeprefix("sovereigns/")
+    if request.sovereign_id and named and request.sovereign_id != named:
+        raise SpecInvalid([Violation("sovereign_id", f"differs from sovereign.name, {named}", "conflict")])
+    id = request.sovereign_id or named
+    if not id:
+        raise SpecInvalid([Violation("sovereign.name", "is required, or sovereign_id", "required")])
+    return id
+
+
+def _states(text: str) -> list[State]:
+    if not text:
+        return [s for s in State if s is not State.DESTROYED]
+    key, sign, value = text.partition("=")
+    word = value.strip().strip('"').removeprefix("STATE_").lower()
+    if key.strip() != "state" or not sign or word not in set(State):
+        raise FilterInvalid(filter=text[:100])
+    return [State(word)]
+
+
+__all__ = ["SovereignService", "visible"]

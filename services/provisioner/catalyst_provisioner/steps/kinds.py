@@ -1,0 +1,83 @@
+"""From shapes to steps: which function does which step of a stored graph."""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from catalyst_mesh.journal import Backoff, Kind, Step
+from catalyst_mesh.journal.graph import Action, OnTransition
+
+from ..domain import graphs
+from ..domain.graphs import Shape
+from .making import Making
+from .naming import Naming
+from .removing import Removing
+from .tools import Tools
+
+Done = tuple[Action, Action | None, Action | None]
+"""run, check, undo."""
+
+
+def kinds(tools: Tools, transition: OnTransition, backoff: Backoff | None = None) -> tuple[Kind, ...]:
+    """The kinds of runs that the provisioner has."""
+    making, naming, removing = Making(tools), Naming(tools), Removing(tools)
+    rests = backoff or Backoff(first=timedelta(seconds=1))
+
+    def provision(scope: Mapping[str, Any]) -> Iterable[Step]:
+        return [_step(shape, _made(shape, making, naming), rests) for shape in graphs.provision(scope)]
+
+    def destroy(scope: Mapping[str, Any]) -> Iterable[Step]:
+        return [_step(shape, _removed(shape, removing, naming), rests) for shape in graphs.destroy(scope)]
+
+    return (Kind(graphs.PROVISION, provision, transition), Kind(graphs.DESTROY, destroy, transition))
+
+
+def _made(shape: Shape, making: Making, naming: Naming) -> Done:
+    """Steps without a check look first and are idempotent, so they may simply run again."""
+    c = shape.cluster
+    table: Mapping[str, Done] = {
+        "validate": (making.validate, None, None),
+        "name.reserve": (naming.reserve, None, naming.release),
+        "git.render": (making.render, None, making.unrender),
+        "infra": (partial(making.infra, cluster=c), None, partial(making.unmake, cluster=c)),
+        "dns.commit": (naming.commit, None, naming.release),
+        "enrol": (partial(making.enrol, cluster=c), None, None),
+        "workers": (partial(making.workers, cluster=c), None, None),
+        "kit": (partial(making.kit, cluster=c, component=shape.component), None, None),
+        "probe": (making.probe, None, None),
+    }
+    return table[shape.action or shape.id]
+
+
+def _removed(shape: Shape, removing: Removing, naming: Naming) -> Done:
+    c = shape.cluster
+    table: Mapping[str, Done] = {
+        "quiesce": (removing.quiesce, None, None),
+        "remove": (partial(removing.remove, cluster=c), partial(removing.is_removed, cluster=c), None),
+        "sweep": (removing.sweep, None, None),
+        "verify": (removing.verify, None, None),
+        "git.remove": (removing.remove_tree, None, None),
+        "name.release": (naming.release, None, None),
+        "shred": (removing.shred, None, None),
+    }
+    return table[shape.action or shape.id]
+
+
+def _step(shape: Shape, done: Done, backoff: Backoff) -> Step:
+    run, check, undo = done
+    return Step(
+        shape.id,
+        run,
+        check,
+        undo,
+        needs=shape.needs,
+        timeout=shape.timeout,
+        retries=shape.retries,
+        backoff=backoff,
+        optional=shape.optional,
+        skippable=shape.skippable,
+        phase=shape.phase,
+        cluster=shape.cluster,
+        component=shape.component,
+    )

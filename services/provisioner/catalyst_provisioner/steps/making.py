@@ -1,0 +1,173 @@
+"""Steps that make a Sovereign: check, resources, tree, servers, components, and the look from outside."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from catalyst.provisioner.v1.resources_pb2 import AgentCommand
+from catalyst_mesh.journal import Context, StepFailed
+from catalyst_sdk.cloud import Severity
+
+from ..domain import trees
+from ..domain.component_states import ComponentState
+from ..domain.requests import cluster_request
+from ..store import ClusterRow, ComponentRow, Store
+from ..store.secrets import LOST
+from .tools import Tools, lock_of
+
+
+class Making:
+    """Steps of a creation or a change."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._t = tools
+
+    async def validate(self, ctx: Context) -> Any:
+        """What the plan found is still so: credential, quota, stock."""
+        sovereign, _, wish = await self._t.wish(ctx)
+        errors = []
+        for cluster in wish.clusters:
+            row = await self._t.cluster(ctx, cluster.name)
+            found = await self._t.planner.findings(sovereign, wish, cluster, row.number)
+            errors += [finding for finding in found if finding.severity is Severity.ERROR]
+        if errors:
+            text = "; ".join(f"{finding.code}: {finding.message}" for finding in errors)
+            raise StepFailed("PLAN_DIVERGED", text, user_action=errors[0].remedy)
+        return {"clusters": len(wish.clusters)}
+
+    async def infra(self, ctx: Context, cluster: str) -> Any:
+        """Make the cluster's resources as planned; again and again it finds what it made before."""
+        await self._demand_name(ctx)
+        sovereign, _, wish = await self._t.wish(ctx)
+        row = await self._t.cluster(ctx, cluster)
+        wanted = next(c for c in wish.clusters if c.name == cluster)
+        request = cluster_request(sovereign, wish, wanted, row.number, self._t.planner.reference)
+        plugin, work = self._t.planner.clouds.get(row.provider), self._t.workspace(ctx, row)
+        plan = await plugin.plan(request=request, work=work)
+        if not plan.is_applicable:
+            first = next(f for f in plan.findings if f.severity is Severity.ERROR)
+            raise StepFailed(first.code, first.message, user_action=first.remedy)
+        made = asdict(await plugin.apply(plan=plan, work=work))
+
+        async def keep(tx: Store) -> None:
+            known = await tx.cluster(row.sovereign, cluster)
+            values = {"made": made} | ({} if known and known.made_at else {"made_at": tx.now})
+            await tx.change_cluster(row.sovereign, cluster, **values)
+
+        await self._t.work.again(keep)
+        return {"addresses": [b["ipv4"] for b in made["load_balancers"]], "servers": len(made["servers"])}
+
+    async def unmake(self, ctx: Context, cluster: str) -> Any:
+        """Delete everything that the ledger lists of the cluster."""
+        row = await self._t.cluster(ctx, cluster)
+        await self._t.planner.clouds.get(row.provider).destroy(work=self._t.workspace(ctx, row), keep=())
+
+        async def forget(tx: Store) -> None:
+            await tx.change_cluster(row.sovereign, cluster, made=None, made_at=None, heartbeat_at=None, heartbeat=None)
+
+        await self._t.work.again(forget)
+
+    async def render(self, ctx: Context) -> Any:
+        """Commit the tree of this plan."""
+        sovereign, plan, wish = await self._t.wish(ctx)
+        lock = lock_of(plan)
+        facts = trees.TreeFacts(
+            sovereign=sovereign.name,
+            fqdn=wish.fqdn,
+            organization=wish.organization,
+            generation=ctx.input["generation"],
+            plan_hash=plan.hash,
+            registry=self._t.registry,
+            clusters=tuple(
+                {"name": c.name, "provider": c.provider, "region": c.region, "building_block": c.block,
+                 "env_type": c.env_type, "location_code": c.location_code}
+                for c in wish.clusters
+            ),
+            values=wish.values,
+        )  # fmt: skip
+        files = trees.render(facts, lock)
+        message = f"{plan.name}\n\nhash {plan.hash}\n"
+        at = int(plan.created_at.timestamp())
+        commit = await asyncio.to_thread(self._t.repositories.commit, sovereign.id, sovereign.uid, files, message, at)
+        await self._t.work.again(lambda tx: tx.observe(sovereign.id, "tree", commit))
+        return {"commit": commit, "files": len(files)}
+
+    async def unrender(self, ctx: Context) -> Any:
+        """Remove the tree."""
+        await asyncio.to_thread(self._t.repositories.remove, ctx.input["sovereign"])
+        await self._t.work.again(lambda tx: tx.unobserve(ctx.input["sovereign"], "tree"))
+
+    async def enrol(self, ctx: Context, cluster: str) -> Any:
+        """Wait for the first sign of life."""
+        row = await self._t.cluster(ctx, cluster)
+        if row.heartbeat_at is None or row.heartbeat is None:
+            await ctx.again(self._t.look_again)
+        return {"enrolled_at": row.enrolled_at.isoformat() if row.enrolled_at else ""}
+
+    async def workers(self, ctx: Context, cluster: str) -> Any:
+        """Wait until all servers vote and all nodes are ready."""
+        _, _, wish = await self._t.wish(ctx)
+        wanted = next(c for c in wish.clusters if c.name == cluster)
+        beat = (await self._t.cluster(ctx, cluster)).heartbeat or {}
+        voting = int(beat.get("voting_members", 0)) >= wanted.control_plane.count
+        if not (beat.get("api_healthy") and voting and int(beat.get("ready_nodes", 0)) >= wanted.nodes):
+            await ctx.again(self._t.look_again)
+        return {"nodes": int(beat["ready_nodes"])}
+
+    async def kit(self, ctx: Context, cluster: str, component: str) -> Any:
+        """Wait until the component is seen to be ready; a repeated try has its controller try anew first."""
+        row = await self._component(ctx, cluster, component)
+        if row.state is ComponentState.READY:
+            return {"version": row.release.version if row.release else "", "digest": row.wished_digest}
+        poked = await self._poked(ctx, cluster, component) if ctx.attempt > 1 else True
+        if row.state is ComponentState.FAILED and poked:
+            raise StepFailed("COMPONENT_FAILED", row.message or f"{component} failed", user_action="retry the step")
+        await ctx.again(self._t.look_again)
+        return None
+
+    async def probe(self, ctx: Context) -> Any:
+        """See the console answer, by the name, at the address that every authoritative server gives."""
+        sovereign, _, wish = await self._t.wish(ctx)
+        row = await self._t.cluster(ctx, wish.front.name)
+        seen = await self._t.probe.console(wish.fqdn, http_ports(row))
+        if seen["status"] != 200:
+            await ctx.log(f"{seen}", level="INFO")
+            await ctx.again(self._t.look_again)
+        await self._t.work.again(lambda tx: tx.observe(sovereign.id, "probed", dict(seen)))
+        return dict(seen)
+
+    async def _component(self, ctx: Context, cluster: str, component: str) -> ComponentRow:
+        async with self._t.work.reading() as tx:
+            rows = {row.name: row for row in await tx.components(ctx.input["sovereign"], cluster)}
+        if component not in rows:
+            raise StepFailed("COMPONENT_GONE", f"{component} is not wished any more")
+        return rows[component]
+
+    async def _poked(self, ctx: Context, cluster: str, component: str) -> bool:
+        """Whether the agent has done what this try asked it for: to begin anew with all retries."""
+        sovereign = ctx.input["sovereign"]
+        body = AgentCommand(
+            reconcile=AgentCommand.Reconcile(action=AgentCommand.Reconcile.ACTION_RESET, components=[component])
+        )
+
+        async def ask() -> int:
+            return await self._t.work.again(lambda tx: tx.command(sovereign, cluster, body.SerializeToString()))
+
+        number = await ctx.once(f"reset.{ctx.attempt}", ask)
+        async with self._t.work.reading() as tx:
+            return await tx.is_command_done(sovereign, cluster, number)
+
+    async def _demand_name(self, ctx: Context) -> None:
+        async with self._t.work.reading() as tx:
+            held = await tx.reservation(ctx.input["sovereign"])
+        if held is None or held.state == LOST:
+            raise StepFailed(
+                "NAME_LOST", "the name was lost before anything was spent", user_action="retry name.reserve"
+            )
+
+
+def http_ports(row: ClusterRow) -> Mapping[str, int]:
+    """Scheme to port of the cluster's ingress."""
+    balancers = (row.made or {}).get("load_balancers", ())
+    return next((dict(b["ports"]) for b in balancers if b["purpose"] == "ingress"), {})

@@ -1,0 +1,149 @@
+"""Steps that take a Sovereign away: quiet it, delete by the ledger, sweep, look twice, and give the name back last."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from catalyst.provisioner.v1.resources_pb2 import AgentCommand
+from catalyst_mesh.journal import Context
+from catalyst_sdk import SecretRef
+from catalyst_sdk.cloud import Discovered, LedgerRow
+
+from ..domain.conditions import is_silent
+from ..domain.naming import sweep_labels
+from ..store import ClusterRow, Store
+from .tools import Tools
+
+QUIET_PATIENCE = timedelta(seconds=20)
+"""How long an agent that reports is waited for before the destroy goes on without its word."""
+
+
+class Removing:
+    """Steps of a destruction."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._t = tools
+
+    async def quiesce(self, ctx: Context) -> Any:
+        """Stop reconciliation in every cluster that can be reached."""
+        rows = await self._clusters(ctx)
+        reachable = [r for r in rows if r.heartbeat_at and not is_silent(r.heartbeat_at, ctx.now())]
+        asked = {row.name: await self._suspended(ctx, row) for row in reachable}
+        started = await self._moment(ctx, "quiesce")
+        async with self._t.work.reading() as tx:
+            waiting = [n for n, k in asked.items() if not await tx.is_command_done(ctx.input["sovereign"], n, k)]
+        if waiting and ctx.now().timestamp() - started < QUIET_PATIENCE.total_seconds():
+            await ctx.again(self._t.look_again)
+        unreachable = sorted({row.name for row in rows} - asked.keys() | set(waiting))
+        if unreachable:
+            await ctx.emit("agent.unreachable", f"not stopped: {', '.join(unreachable)}", level="warn")
+        return {"stopped": sorted(asked.keys() - set(waiting)), "unreachable": unreachable}
+
+    async def remove(self, ctx: Context, cluster: str) -> Any:
+        """Delete what the ledger lists of a cluster, last made first."""
+        row = await self._t.cluster(ctx, cluster)
+        before = len(await self._rows(ctx, cluster))
+        await self._t.planner.clouds.get(row.provider).destroy(
+            work=self._t.workspace(ctx, row), keep=tuple(ctx.input["keep"])
+        )
+        return {"deleted": before - len(await self._rows(ctx, cluster))}
+
+    async def is_removed(self, ctx: Context, cluster: str) -> Any:
+        """Evidence: the ledger lists nothing of it any more."""
+        left = [row for row in await self._rows(ctx, cluster) if row.name not in ctx.input["keep"]]
+        return None if left else {"deleted": 0}
+
+    async def sweep(self, ctx: Context) -> Any:
+        """Look into every region of every credential; what is ours and still there is imported and deleted."""
+        found = await self._left(ctx)
+        for row, resource in found:
+            await self._import(ctx, row, resource)
+        for name in sorted({row.name for row, _ in found}):
+            await self.remove(ctx, name)
+        return {"found": len(found)}
+
+    async def verify(self, ctx: Context) -> Any:
+        """Find nothing, twice, some time apart; what turns up is swept away and the looking begins anew."""
+        for look in ("first", "second"):
+            if await self._left(ctx):
+                await self.sweep(ctx)
+                await self._t.work.again(lambda tx: tx.unobserve(ctx.input["sovereign"], "sweep.first", "sweep.second"))
+                await ctx.again(self._t.look_again)
+            seen = await self._seen(ctx, f"sweep.{look}")
+            if look == "first":
+                await ctx.until(seen + self._t.destroy_pause)
+        return {"empty": 2}
+
+    async def remove_tree(self, ctx: Context) -> Any:
+        """Remove the tree of every cluster."""
+        await asyncio.to_thread(self._t.repositories.remove, ctx.input["sovereign"])
+        await self._t.work.again(lambda tx: tx.unobserve(ctx.input["sovereign"], "tree"))
+        return {}
+
+    async def shred(self, ctx: Context) -> Any:
+        """Destroy enrolment tokens and all that they gave."""
+        id = ctx.input["sovereign"]
+
+        async def step(tx: Store) -> int:
+            for row in await tx.clusters(id):
+                await tx.change_cluster(id, row.name, plugin_state=None, git_password=None)
+            await tx.drop_components(id)
+            await tx.unobserve(id, "name_held", "dns_ready", "probed")
+            return await tx.shred_enrolments(id)
+
+        return {"tokens": await self._t.work.again(step)}
+
+    async def _left(self, ctx: Context) -> list[tuple[ClusterRow, Discovered]]:
+        rows, keep = await self._clusters(ctx), set(ctx.input["keep"])
+        sovereign = await self._t.sovereign(ctx)
+        found: dict[str, tuple[ClusterRow, Discovered]] = {}
+        for row in rows:
+            plugin = self._t.planner.clouds.get(row.provider)
+            labels = sweep_labels(sovereign.uid)
+            for resource in await plugin.discover(labels=labels, credential=SecretRef(row.credential)):
+                if resource.name not in keep and resource.id not in keep:
+                    owner = next((r for r in rows if r.name == resource.labels.get("openova.io/cluster")), row)
+                    found[f"{row.provider}/{resource.id}"] = (owner, resource)
+        return list(found.values())
+
+    async def _import(self, ctx: Context, row: ClusterRow, found: Discovered) -> None:
+        entry = LedgerRow(found.kind, found.name, found.region, dict(found.labels), found.id, found.price)
+
+        async def step(tx: Store) -> None:
+            await tx.intend(
+                row.sovereign, row.name, entry,
+                provider=row.provider, credential=row.credential, run=ctx.run_id, leftover=True,
+            )  # fmt: skip
+            await tx.created(row.sovereign, kind=found.kind, name=found.name, id=found.id, run=ctx.run_id)
+
+        await self._t.work.again(step)
+        await ctx.emit("leftover.found", f"{found.kind} {found.name} was still there", level="warn")
+
+    async def _suspended(self, ctx: Context, row: ClusterRow) -> int:
+        body = AgentCommand(reconcile=AgentCommand.Reconcile(action=AgentCommand.Reconcile.ACTION_SUSPEND))
+
+        async def ask() -> int:
+            return await self._t.work.again(lambda tx: tx.command(row.sovereign, row.name, body.SerializeToString()))
+
+        return int(await ctx.once(f"suspend.{row.name}", ask))
+
+    async def _moment(self, ctx: Context, name: str) -> float:
+        async def now() -> float:
+            return ctx.now().timestamp()
+
+        return float(await ctx.once(f"moment.{name}", now))
+
+    async def _seen(self, ctx: Context, fact: str) -> Any:
+        async def step(tx: Store) -> Any:
+            await tx.observe(ctx.input["sovereign"], fact, ctx.run_id)
+            return (await tx.facts(ctx.input["sovereign"]))[fact][1]
+
+        return await self._t.work.again(step)
+
+    async def _rows(self, ctx: Context, cluster: str) -> list[LedgerRow]:
+        async with self._t.work.reading() as tx:
+            return [entry.row for entry in await tx.entries(ctx.input["sovereign"], cluster)]
+
+    async def _clusters(self, ctx: Context) -> list[ClusterRow]:
+        async with self._t.work.reading() as tx:
+            return await tx.clusters(ctx.input["sovereign"])

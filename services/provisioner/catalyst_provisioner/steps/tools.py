@@ -1,0 +1,115 @@
+"""What steps work with, and the few questions that all of them ask."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+from catalyst_mesh import Work
+from catalyst_mesh.journal import Context, StepFailed
+
+from ..domain import wishes
+from ..domain.locks import Component, Lock
+from ..domain.sovereigns import Sovereign
+from ..domain.wishes import Wish
+from ..gitserver import Passwords
+from ..peers import Names
+from ..planning import Planner
+from ..repository import Repositories
+from ..store import ClusterRow, PlanRow, Store
+from ..vault import Vault
+from ..workspaces import LedgerWorkspace, Place
+
+
+class ServesTrees(Protocol):
+    """Where trees can be pulled."""
+
+    def url(self, sovereign: str) -> str: ...
+
+
+class Probes(Protocol):
+    """Looks at a Sovereign from outside."""
+
+    async def console(self, fqdn: str, ports: Mapping[str, int]) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Everything that steps are handed."""
+
+    work: Work[Store]
+    vault: Vault
+    planner: Planner
+    names: Names
+    repositories: Repositories
+    trees: ServesTrees
+    passwords: Passwords
+    probe: Probes
+    endpoint: str
+    """gRPC target under which agents reach us."""
+    look_again: timedelta
+    """Pause between two looks at what others do."""
+    reservation_ttl: timedelta
+    enrolment_ttl: timedelta
+    destroy_pause: timedelta
+    """Pause between the two looks of a destroy."""
+    registry: str = "registry.catalyst.invalid/blueprints"
+
+    async def sovereign(self, ctx: Context) -> Sovereign:
+        """The Sovereign of the run."""
+        async with self.work.reading() as tx:
+            found = await tx.sovereign(ctx.input["sovereign"])
+        if found is None or found.uid != ctx.input["uid"]:
+            raise StepFailed("SOVEREIGN_GONE", "the Sovereign of this run is no more")
+        return found
+
+    async def plan(self, ctx: Context) -> PlanRow:
+        """The plan of the run."""
+        async with self.work.reading() as tx:
+            found = await tx.plan(ctx.input["sovereign"], ctx.input["plan"])
+        if found is None:
+            raise StepFailed("PLAN_GONE", "the plan of this run is no more")
+        return found
+
+    async def wish(self, ctx: Context) -> tuple[Sovereign, PlanRow, Wish]:
+        """Sovereign, plan, and what the plan wishes."""
+        plan = await self.plan(ctx)
+        clouds, reference = self.planner.clouds.clouds, self.planner.reference
+        return await self.sovereign(ctx), plan, wishes.read(plan.body["spec"], clouds, reference)
+
+    async def cluster(self, ctx: Context, name: str) -> ClusterRow:
+        """One cluster of the run."""
+        async with self.work.reading() as tx:
+            found = await tx.cluster(ctx.input["sovereign"], name)
+        if found is None:
+            raise StepFailed("CLUSTER_GONE", f"cluster {name} is not known any more")
+        return found
+
+    def workspace(self, ctx: Context, row: ClusterRow) -> LedgerWorkspace:
+        """What the cloud plugin is handed for a cluster."""
+        place = Place(row.sovereign, row.name, row.provider, row.credential, ctx.run_id)
+        deadline = ctx.deadline or ctx.now() + timedelta(hours=1)
+        return LedgerWorkspace(
+            self.work, self.vault, place, deadline,
+            endpoint=self.endpoint, token_ttl=self.enrolment_ttl, emit=ctx.emit, is_cancelled=lambda: ctx.cancelled,
+        )  # fmt: skip
+
+
+def lock_of(plan: PlanRow) -> Lock:
+    """The lock that the plan shows, read off its first cluster."""
+    rows = [row for row in plan.body["components"] if row["action"] != "ACTION_REMOVE"]
+    first = rows[0]["cluster"] if rows else ""
+    components = tuple(
+        Component(
+            row["blueprint"],
+            row["version"],
+            row["digest"],
+            tuple(row["needs"]),
+            row["wave"],
+            row["optional"],
+            row["requested"],
+        )
+        for row in sorted(rows, key=lambda row: int(row["order"]))
+        if row["cluster"] == first
+    )  # fmt: skip - in the order of the fields
+    return Lock(plan.body["inputs"]["lock_digest"], components)
