@@ -84,9 +84,12 @@ class _Answering:
         response.authority.append(ns)
         if self._secure:
             self._add(response.authority, there[RdataType.DS if RdataType.DS in there else RdataType.NSEC])
+        self._add_addresses(ns)
+
+    def _add_addresses(self, ns: dns.rrset.RRset) -> None:
         for rdata in ns:
-            glue = self._served.sets.get(rdata.target, {})
-            response.additional.extend(glue[kind] for kind in (RdataType.A, RdataType.AAAA) if kind in glue)
+            there = self._served.sets.get(rdata.target, {})
+            self._response.additional.extend(there[kind] for kind in (RdataType.A, RdataType.AAAA) if kind in there)
 
     def _from_node(self, owner: dns.name.Name, source: dns.name.Name, kind: RdataType) -> dns.name.Name | None:
         """Answer from the records at `source` under the name `owner`; the target where a CNAME is to be followed."""
@@ -96,6 +99,8 @@ class _Answering:
             kind = next((found for found in there if found not in _NOT_IN_ANY), RdataType.SOA)
         if kind in there:
             self._add(self._response.answer, there[kind], owner)
+            if kind == RdataType.NS:
+                self._add_addresses(there[kind])
             return None
         if RdataType.CNAME in there:
             self._add(self._response.answer, there[RdataType.CNAME], owner)

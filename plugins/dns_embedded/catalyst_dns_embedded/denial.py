@@ -80,7 +80,7 @@ def _lacks(proof: Nsec, kind: RdataType) -> bool:
     if kind in proof.types or RdataType.CNAME in proof.types:
         return False
     if kind == RdataType.DS:  # the child's own record says nothing about what its parent has
-        return RdataType.SOA not in proof.types
+        return RdataType.SOA not in proof.types or proof.owner == dns.name.root
     return not proof.is_cut
 
 

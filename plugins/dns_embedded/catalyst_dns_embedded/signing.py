@@ -61,12 +61,16 @@ class ZoneSigner:
 
 def _show_keys(served: Served) -> None:
     """DNSKEY, and for the parent CDS and CDNSKEY (RFC 7344), of every key that may come to sign."""
-    origin, apex = served.origin, served.sets[served.origin]
-    shown = dns.rrset.from_rdata_list(origin, served.zone.ttl, [keys.dnskey(key) for key in served.zone.keys])
+    origin, ttl = served.origin, served.zone.ttl
+    shown = dns.rrset.from_rdata_list(origin, ttl, [keys.dnskey(key) for key in served.zone.keys])
     cds = dns.dnssec.dnskey_rdataset_to_cds_rdataset(origin, shown, "SHA256", origin)
-    cdnskey = dns.dnssec.dnskey_rdataset_to_cdnskey_rdataset(shown)
-    for rdatas in (shown, cds, cdnskey):
-        apex[rdatas.rdtype] = dns.rrset.from_rdata_list(origin, served.zone.ttl, list(rdatas))
+    # Not by dnspython's conversion (2.9): what that makes still calls itself a DNSKEY.
+    cdnskey = dns.rrset.from_text_list(origin, ttl, "IN", "CDNSKEY", [key.public for key in served.zone.keys])
+    served.sets[origin] |= {
+        RdataType.DNSKEY: shown,
+        RdataType.CDS: dns.rrset.from_rdata_list(origin, ttl, list(cds)),
+        RdataType.CDNSKEY: cdnskey,
+    }
 
 
 def _oldest(now: datetime) -> int:

@@ -132,7 +132,7 @@ class Edge:
         if one.method.server_streaming:
             _resume(message, request)
             call = self._method(one, unary=False)(message, metadata=self._metadata(request))
-            return Stream(frames(call), media_type="text/event-stream", headers=HEADERS)
+            return Stream(frames(call), media_type="text/event-stream", headers=HEADERS, status_code=200)
         answer = await self._method(one, unary=True)(
             message, timeout=self._call_seconds, metadata=self._metadata(request)
         )

@@ -31,7 +31,6 @@ from .domain.conditions import Condition
 from .domain.filters import Filter
 from .domain.labels import Policy
 from .domain.pools import Pool, Ttls
-from .events import SUBJECTS
 
 metadata = MetaData()
 pools = Table(
@@ -51,7 +50,8 @@ pools = Table(
     Column("updated_at", UtcTime, nullable=False),
     Column("ready", Boolean, nullable=False),
     Column("message", Text, nullable=False),
-    Column("version", BigInteger, nullable=False), Column("in_use", Json, nullable=False, server_default="[]"),
+    Column("version", BigInteger, nullable=False),
+    Column("in_use", Json, nullable=False, server_default="[]"),
 )  # fmt: skip - reads as a table
 allocations = Table(
     "allocation", metadata,
@@ -187,9 +187,9 @@ class Store(Transaction):
         mine = (t.c.pool == before.pool) & (t.c.label == before.label) & (t.c.version == before.version)
         await self.write(update(t).where(mine & (t.c.step == before.step)).values(_allocation_row(after)))
 
-    async def remember(self, a: Allocation, fact: type, actor: str, *, request_id: str = "") -> None:
+    async def remember(self, a: Allocation, event: str, actor: str, *, request_id: str = "") -> None:
         """Append to the history of a name."""
-        row = {"pool": a.pool, "label": a.label, "uid": a.uid, "version": a.version, "event": SUBJECTS[fact],
+        row = {"pool": a.pool, "label": a.label, "uid": a.uid, "version": a.version, "event": event,
                "state": str(a.state), "owner": a.owner, "actor": actor, "reason": a.reason, "at": self.now,
                "request_id": request_id}  # fmt: skip
         await self.sql.execute(insert(history).values(row))

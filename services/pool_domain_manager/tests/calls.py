@@ -28,7 +28,9 @@ def provisioner(daemon: RunningDaemon) -> AllocationServiceStub:
     return daemon.stub(AllocationServiceStub, "provisioner", service="provisioner")
 
 
-def reservation(label: str = "omantel", owner: str = "organizations/omantel", **rest: object) -> ReserveAllocationRequest:
+def reservation(
+    label: str = "omantel", owner: str = "organizations/omantel", **rest: object
+) -> ReserveAllocationRequest:
     return ReserveAllocationRequest(parent=POOL, label=label, owner=owner, **rest)
 
 
@@ -44,7 +46,12 @@ def commitment(token: str, *targets: Target, label: str = "omantel") -> CommitAl
 
 
 async def until(
-    daemon: RunningDaemon, state: "Allocation.State.ValueType", *, name: str = NAME, generation: int = 0, within: int = 10
+    daemon: RunningDaemon,
+    state: "Allocation.State.ValueType",
+    *,
+    name: str = NAME,
+    generation: int = 0,
+    within: int = 10,
 ) -> Allocation:
     request = WaitAllocationRequest(name=name, state=state, generation=generation, timeout=Duration(seconds=within))
     a = await provisioner(daemon).WaitAllocation(request, timeout=within + 5)

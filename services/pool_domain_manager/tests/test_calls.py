@@ -246,7 +246,9 @@ async def test_reserved_names_are_listed_in_order(daemon: RunningDaemon) -> None
     names = (await daemon.stub(PoolServiceStub).ListReservedNames(request)).reserved_names
     labels = [name.label for name in names if name.label]
     assert {"www", "console", "vault"} <= set(labels)
-    assert [n.label or f"~{n.pattern}" for n in names] == sorted(labels) + sorted(f"~{n.pattern}" for n in names if n.pattern)
+    assert [n.label or f"~{n.pattern}" for n in names] == sorted(labels) + sorted(
+        f"~{n.pattern}" for n in names if n.pattern
+    )
     assert {n.rule for n in names} <= {"reserved", "pattern", "in_use"}
 
 

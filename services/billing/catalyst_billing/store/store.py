@@ -145,7 +145,11 @@ class Store(Books, Reading):
         order = await self.order(org, id)
         voucher = await self.lock_voucher(order.voucher) if order.voucher else None
         u, p, r, s = t.voucher_use.c, t.payment.c, t.refund.c, t.subscription.c
-        uses = select(t.voucher_use).where(u.voucher == order.voucher, u.order == id).order_by(u.created_at.desc())
+        uses = (
+            select(t.voucher_use)
+            .where(u.voucher == order.voucher, u.order == id)
+            .order_by(u.created_at.desc(), u.id.desc())
+        )
         return Purchase(
             order=order,
             wallet=await self.wallet(org, order.total.currency, id),

@@ -88,14 +88,15 @@ def explain(
 ) -> Conflict:
     """The whole quarrel about `names`, not only the pair at which the search gave up.
 
+    names    what the search quarrelled about; empty: whatever is demanded
     follow   the edges of a release that hold
     why_out  why a release cannot be chosen, whatever the ranges say
     """
     demands = _reachable_demands(universe, roots, follow, why_out)
-    told = [_contested(universe, name, demands.get(name, ()), why_out) for name in sorted(names)]
+    told = [_contested(universe, name, demands.get(name, ()), why_out) for name in sorted(names or demands)]
     # A name that the search merely passed by has a version that meets every demand.
     blocked = [one for one in told if len(one.versions) == len(universe.releases(one.name))]
-    return Conflict(tuple(blocked or told))
+    return Conflict(tuple(blocked or [one for one in told if len(one.demands) > 1] or told))
 
 
 def _reachable_demands(

@@ -105,13 +105,16 @@ class Provider(AbstractProvider[Demand, Pick, str]):
         if values is None:
             self._counts[identifier] = 0
             return ()
-        admitted = frozenset.intersection(*(self._universe.matching(identifier, d.range) for d in demands))
+        admitted = [self._universe.matching(identifier, d.range) for d in demands]
         refused = {pick.release.version for pick in incompatibilities[identifier]}
         explicit = any(d.explicit for d in demands)
         found = [
             Pick(one, values)
             for one in self._candidates(identifier)
-            if one.version in admitted and one.version not in refused and (explicit or not one.is_opt_in)
+            # Without any demand, which is what backtracking may leave behind, every version will do.
+            if all(one.version in versions for versions in admitted)
+            and one.version not in refused
+            and (explicit or not one.is_opt_in)
         ]
         self._counts[identifier] = len(found)
         return found

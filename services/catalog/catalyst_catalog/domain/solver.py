@@ -17,6 +17,7 @@ from typing import Any
 from resolvelib import BaseReporter, ResolutionImpossible, ResolutionTooDeep
 from resolvelib.resolvers import Resolution
 
+from . import circles
 from .conflicts import explain
 from .provider import Demand, Pick, Policy, Provider, Root
 from .refusals import BlueprintNotFound, LockedVersionQuarantined, NoMatch, NotReleased, SolverBudget
@@ -63,11 +64,9 @@ def solve(
     _check_lock(universe, provider.policy)
     for root in wished:
         _check_root(universe, root, provider)
-    watch = _Watch(out_of_time)
+    watch = _Watch(out_of_time, most_rounds)
     try:
-        # Not `Resolver`: it looks for ways back to the roots by recursion, without end where Blueprints need each other
-        # in a circle. What is reachable is found below.
-        state = Resolution(provider, watch).resolve(demands, max_rounds=most_rounds)
+        picks = _search(universe, provider, demands, watch)
     except ResolutionImpossible as error:
         if provider.values_conflict is not None:
             raise provider.values_conflict from error
@@ -75,7 +74,17 @@ def solve(
         raise explain(universe, wished, names, provider.follow, provider.why_out) from error
     except (ResolutionTooDeep, _OutOfTime) as error:
         raise _budget(watch, universe, wished, provider) from error
-    return _solution(wished, provider, state.mapping)
+    return _solution(wished, provider, picks)
+
+
+def _search(universe: Universe, provider: Provider, demands: list[Demand], watch: "_Watch") -> Mapping[str, Pick]:
+    if not circles.has_circle(universe, [demand.name for demand in demands]):
+        # Not `Resolver`, which walks back to the roots by recursion; what can be reached is found by `_solution`.
+        return Resolution(provider, watch).resolve(demands, max_rounds=watch.most_rounds).mapping
+    found = circles.search(provider, demands, watch.tick)
+    if found is None:
+        raise ResolutionImpossible([])
+    return found
 
 
 def _check_root(universe: Universe, root: Root, provider: Provider) -> None:
@@ -126,12 +135,20 @@ class _OutOfTime(Exception):
 class _Watch(BaseReporter[Demand, Pick, str]):
     """Ends a search that takes too long, and remembers what it quarrelled about."""
 
-    def __init__(self, out_of_time: Callable[[], bool]) -> None:
+    def __init__(self, out_of_time: Callable[[], bool], most_rounds: int) -> None:
         self._out_of_time = out_of_time
+        self._ticks = 0
+        self.most_rounds = most_rounds
         self.contested: Counter[str] = Counter()
 
     def starting_round(self, index: int) -> None:
         if self._out_of_time():
+            raise _OutOfTime
+
+    def tick(self) -> None:
+        """One try of the search for circles."""
+        self._ticks += 1
+        if self._ticks > self.most_rounds or self._out_of_time():
             raise _OutOfTime
 
     def resolving_conflicts(self, causes: Any) -> None:

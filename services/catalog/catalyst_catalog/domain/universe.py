@@ -154,6 +154,14 @@ class Universe:
         return next((r for r in offered if text == "*" or r.version in wanted), None)
 
     @cached_property
+    def graph(self) -> dict[str, frozenset[str]]:
+        """Each name with all that any version of it needs."""
+        return {
+            name: frozenset(edge.blueprint for release in releases for edge in release.edges)
+            for name, releases in self._releases.items()
+        }
+
+    @cached_property
     def heads(self) -> dict[str, Release]:
         """The release that stands for each Blueprint: the newest offered one, else the newest at all."""
         return {name: self.newest(name) or self.releases(name)[0] for name in self.names}

@@ -82,13 +82,9 @@ def create(known: Pool | None, wish: Pool, actor: str) -> Decision[Pool]:
     return Decision(wish, (PoolMade(wish, actor),))
 
 
-def observe(
-    pool: Pool, *, ready: bool, message: str, in_use: frozenset[str], now: datetime
-) -> Decision[Pool | None]:
+def observe(pool: Pool, *, ready: bool, message: str, in_use: frozenset[str], now: datetime) -> Decision[Pool | None]:
     """Whether the pool's zone is there, and what it holds, as it was just seen."""
     if (pool.ready, pool.message, pool.in_use) == (ready, message, in_use):
         return Decision(None)
-    after = replace(
-        pool, ready=ready, message=message, in_use=in_use, updated_at=now, version=pool.version + 1
-    )
+    after = replace(pool, ready=ready, message=message, in_use=in_use, updated_at=now, version=pool.version + 1)
     return Decision(after, (PoolMoved(after),))

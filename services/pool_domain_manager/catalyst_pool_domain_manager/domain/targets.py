@@ -34,7 +34,9 @@ def parse(raw: tuple[Target, ...], *, allow_private: bool) -> tuple[Target, ...]
                 ("TARGET_INVALID", Violation("targets", f"more than {MOST_OF_A_SLOT} of slot {slot}", "count"))
             )
     if raw and not found and not any(slot in OWN_SLOTS for slot, _ in good):
-        found.append(("TARGET_MISSING", Violation("targets", "a location alone leaves the name without address", "missing")))
+        found.append(
+            ("TARGET_MISSING", Violation("targets", "a location alone leaves the name without address", "missing"))
+        )
     if found:
         raise TargetsRefused(found[0][0], tuple(violation for _, violation in found))
     return tuple(sorted(set(good)))

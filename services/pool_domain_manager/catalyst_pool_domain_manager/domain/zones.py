@@ -53,7 +53,10 @@ def hosts(a: Allocation, pool: Pool) -> tuple[tuple[str, str], ...]:
     """Every name that gets addresses, with its slot."""
     own = [(a.zone if name == "@" else f"{name}.{a.zone}", slot) for name, slot in pool.layout]
     placed = [
-        (f"{name}.{code}.{a.zone}", code) for code in locations(a.targets) for name, _ in pool.layout if name not in "@*"
+        (f"{name}.{code}.{a.zone}", code)
+        for code in locations(a.targets)
+        for name, _ in pool.layout
+        if name not in "@*"
     ]
     return (*own, *placed)
 

@@ -17,6 +17,7 @@ from catalyst_pool_domain_manager.domain import allocations, filters, labels, re
 from catalyst_pool_domain_manager.domain.allocations import Allocation, Fact, Reserve, State, Target
 from catalyst_pool_domain_manager.domain.pools import Pool, PoolNotFound
 from catalyst_pool_domain_manager.domain.targets import parse
+from catalyst_pool_domain_manager.events import SUBJECTS
 from catalyst_pool_domain_manager.store import Store
 
 from .messages import etag, to_allocation, to_entry
@@ -262,7 +263,7 @@ async def _remember(tx: Store, facts: tuple[object, ...]) -> None:
     """Keep what happened in the name's history too."""
     for fact in facts:
         if isinstance(fact, Fact):
-            await tx.remember(fact.allocation, type(fact), fact.actor, request_id=current().request_id)
+            await tx.remember(fact.allocation, SUBJECTS[type(fact)], fact.actor, request_id=current().request_id)
 
 
 async def _retired(tx: Store, held: Allocation) -> Allocation:

@@ -47,9 +47,7 @@ class ZoneService(service_pb2_grpc.ZoneServiceServicer):
         cut = page.cut(found[: page.size + 1], lambda zone: zone.name.removeprefix("zones/"))
         return service_pb2.ListZonesResponse(zones=cut.rows, next_page_token=cut.next_page_token)
 
-    async def GetDnssec(
-        self, request: service_pb2.GetDnssecRequest, context: Context
-    ) -> resources_pb2.ZoneDnssec:
+    async def GetDnssec(self, request: service_pb2.GetDnssecRequest, context: Context) -> resources_pb2.ZoneDnssec:
         """Keys as the backend has them, and the DS that the parent shows."""
         zone, pool = await self._found(request.name.removesuffix("/dnssec"))
         domain = zone.name.removeprefix("zones/")
@@ -78,11 +76,20 @@ class ZoneService(service_pb2_grpc.ZoneServiceServicer):
 def to_child(a: Allocation, pool: Pool) -> resources_pb2.Zone:
     """The zone of a name."""
     return resources_pb2.Zone(
-        name=f"zones/{a.fqdn}", kind=resources_pb2.Zone.KIND_CHILD, owner=a.owner, backend=backend_name(pool),
-        revision=a.observed_generation, dnssec=resources_pb2.DnssecPolicy(enabled=True, algorithm=13, publish_cds=True),
-        state=_STATES.get(a.state, resources_pb2.Zone.STATE_UNSPECIFIED), uid=a.uid, etag=etag(a.version),
-        version=a.zone_version, create_time=stamp(a.committed_at), update_time=stamp(a.updated_at),
-        generation=a.generation, observed_generation=a.observed_generation,
+        name=f"zones/{a.fqdn}",
+        kind=resources_pb2.Zone.KIND_CHILD,
+        owner=a.owner,
+        backend=backend_name(pool),
+        revision=a.observed_generation,
+        dnssec=resources_pb2.DnssecPolicy(enabled=True, algorithm=13, publish_cds=True),
+        state=_STATES.get(a.state, resources_pb2.Zone.STATE_UNSPECIFIED),
+        uid=a.uid,
+        etag=etag(a.version),
+        version=a.zone_version,
+        create_time=stamp(a.committed_at),
+        update_time=stamp(a.updated_at),
+        generation=a.generation,
+        observed_generation=a.observed_generation,
         conditions=[to_condition(c) for c in a.conditions],
     )  # fmt: skip - fields in the contract's order
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from catalyst_sdk import Permanent, PluginFailure
+from catalyst_sdk import Permanent, PluginFailure, Temporary
 from catalyst_sdk.dns import Change, DnsBackend
 
 MOST = 200
@@ -15,6 +15,15 @@ MOST = 200
 class _Wish:
     changes: tuple[Change, ...]
     done: asyncio.Future[None]
+
+    def settle(self, failure: PluginFailure | None) -> None:
+        """Tell the outcome, unless the one who wished has stopped waiting."""
+        if self.done.done():
+            return
+        if failure is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(failure)
 
 
 class Parents:
@@ -56,20 +65,14 @@ class Parents:
                 await self._write(backend, zone, wishes[:half])
                 await self._write(backend, zone, wishes[half:])
                 return
-            wishes[0].done.set_exception(refused)
-        except (PluginFailure, asyncio.CancelledError) as error:
+            wishes[0].settle(refused)
+        except PluginFailure as failure:
             for wish in wishes:
-                if not wish.done.done():
-                    wish.done.set_exception(error if isinstance(error, PluginFailure) else _interrupted())
-            if isinstance(error, asyncio.CancelledError):
-                raise
+                wish.settle(failure)
+        except BaseException:
+            for wish in wishes:
+                wish.settle(Temporary("the change was interrupted; it may have been made"))
+            raise
         else:
             for wish in wishes:
-                if not wish.done.done():
-                    wish.done.set_result(None)
-
-
-def _interrupted() -> PluginFailure:
-    from catalyst_sdk import Temporary
-
-    return Temporary("the change was interrupted")
+                wish.settle(None)

@@ -21,6 +21,7 @@ from catalyst_pool_domain_manager.domain import allocations, zones
 from catalyst_pool_domain_manager.domain import conditions as c
 from catalyst_pool_domain_manager.domain.allocations import Allocation, State
 from catalyst_pool_domain_manager.domain.pools import Pool
+from catalyst_pool_domain_manager.events import SUBJECTS
 from catalyst_pool_domain_manager.store import Store
 
 from .parents import Parents
@@ -194,4 +195,4 @@ async def _tell(tx: Store, facts: tuple[object, ...]) -> None:
     tx.emit(*facts)
     for fact in facts:
         if isinstance(fact, allocations.Fact):
-            await tx.remember(fact.allocation, type(fact), fact.actor or ACTOR)
+            await tx.remember(fact.allocation, SUBJECTS[type(fact)], fact.actor or ACTOR)

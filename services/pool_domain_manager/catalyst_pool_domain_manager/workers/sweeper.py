@@ -10,6 +10,7 @@ from catalyst_sdk import Decision, PluginFailure
 from catalyst_pool_domain_manager.domain import allocations, pools, zones
 from catalyst_pool_domain_manager.domain.allocations import Allocation
 from catalyst_pool_domain_manager.domain.pools import Pool
+from catalyst_pool_domain_manager.events import SUBJECTS
 from catalyst_pool_domain_manager.store import Store
 
 from .reconciler import ACTOR
@@ -80,7 +81,7 @@ async def _end(tx: Store, pool: str, label: str) -> None:
         await tx.save(decision.state)
         for fact in decision.events:
             tx.emit(fact)
-            await tx.remember(decision.state, type(fact), ACTOR)
+            await tx.remember(decision.state, SUBJECTS[type(fact)], ACTOR)
 
 
 async def _observed(tx: Store, pool: Pool, s: _Seen) -> None:

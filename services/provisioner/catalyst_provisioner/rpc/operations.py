@@ -35,7 +35,7 @@ def operation(run: RunView, plan: str, now: datetime) -> operations_pb2.Operatio
     return made
 
 
-class OperationService(operations_pb2_grpc.OperationsServicer):
+class OperationService(operations_pb2_grpc.OperationsServicer):  # type: ignore[misc]  # generated without types
     """Operations, read from the journal."""
 
     def __init__(self, work: Work[Store], engine: Engine, views: RunViews) -> None:

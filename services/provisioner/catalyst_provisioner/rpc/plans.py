@@ -173,7 +173,7 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
         await tx.unobserve(held.id, "probed")
         return scope | plans.scope(wish, lock)
 
-    async def _body(self, held: Sovereign, intent: str, request: service_pb2.CreatePlanRequest) -> Mapping[str, Any]:
+    async def _body(self, held: Sovereign, intent: str, request: service_pb2.CreatePlanRequest) -> dict[str, Any]:
         options = views.document(request.options)
         if intent == plans.DESTROY:
             body = await self._planner.destroy(held, options.get("keep", ()))

@@ -9,6 +9,7 @@ from catalyst.mesh.v1 import resources_pb2 as mesh
 from catalyst.provisioner.v1 import resources_pb2 as contract
 from catalyst_mesh import stamp
 from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.message import Message
 
 from ..domain import conditions, costs
 from ..domain.component_states import ComponentState
@@ -187,8 +188,8 @@ def ledger_cost(entries: Sequence[Entry]) -> contract.Cost:
     return ParseDict(costs.cost(lines, CURRENCY), contract.Cost())
 
 
-def document(spec: contract.SovereignSpec) -> dict[str, Any]:
-    """A spec as the domain reads it: the contract's own names."""
+def document(spec: Message) -> dict[str, Any]:
+    """A spec, or options, as the domain reads them: the contract's own names."""
     return MessageToDict(spec, preserving_proto_field_name=True)
 
 

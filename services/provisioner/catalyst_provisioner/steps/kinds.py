@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Optional
 
 from catalyst_mesh.journal import Backoff, Kind, Step
 from catalyst_mesh.journal.graph import Action, OnTransition
@@ -15,7 +15,7 @@ from .naming import Naming
 from .removing import Removing
 from .tools import Tools
 
-Done = tuple[Action, Action | None, Action | None]
+Done = tuple[Action, Optional[Action], Optional[Action]]  # noqa: UP045 - Action is a forward reference
 """run, check, undo."""
 
 

@@ -1,0 +1,253 @@
+"""The composition root of the provisioner."""
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+from catalyst.provisioner.v1 import service_pb2_grpc
+from catalyst_mesh import (
+    Bus,
+    ChassisMetrics,
+    Daemon,
+    Database,
+    Issuer,
+    PluginHost,
+    Sealer,
+    Service,
+    SystemClock,
+    TokenFile,
+    Work,
+    connect,
+    main,
+    migrate,
+)
+from catalyst_mesh.identity import write_private
+from catalyst_mesh.journal import Engine
+from catalyst_mesh.plugins import plugin_context
+from catalyst_sdk import Manifest
+from catalyst_sdk.context import PluginContext
+from google.longrunning import operations_pb2_grpc
+from prometheus_client import CollectorRegistry
+from publicsuffixlist import PublicSuffixList
+
+from .access import ACCESS
+from .certificates import Authority
+from .chronicle import Chronicle
+from .clouds import KIND, CloudPlugins
+from .data import reference
+from .domain.reference import Reference
+from .domain.wishes import Document
+from .events import EMITTED
+from .gitserver import GitServer, Passwords
+from .peers import Catalog, Names, Orders
+from .planning import Planner
+from .probing import ConsoleProbe
+from .repository import Repositories
+from .rpc.agents import AgentService, Desk
+from .rpc.infrastructure import InfrastructureService
+from .rpc.offers import OfferService
+from .rpc.operations import OperationService
+from .rpc.plans import PlanService
+from .rpc.runs import RunService, RunViews
+from .rpc.sovereigns import SovereignService
+from .settings import ProvisionerSettings
+from .steps import Tools, kinds
+from .steps.tools import Probes
+from .store import Store, metadata
+from .vault import Vault
+from .workers.keeper import NameKeeper
+
+SANDBOX = "sandbox"
+HEARTBEAT = timedelta(seconds=15)
+SLOWEST_LOOK = timedelta(seconds=5)
+QUICKEST_LOOK = timedelta(milliseconds=200)
+Hook = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """Other daemons."""
+
+    catalog: Catalog
+    names: Names
+    orders: Orders
+
+
+async def compose(
+    settings: ProvisionerSettings, hook: Hook = lambda point: None, probe: Probes | None = None
+) -> Daemon:
+    """Wire the provisioner. `hook` is the journal's, for tests that crash it; `probe` looks at consoles."""
+    db = await Database.open(settings.database_url)
+    await migrate(db, "catalyst_provisioner", metadata)
+    metrics = ChassisMetrics(CollectorRegistry())
+    sealer = Sealer.from_file(settings.data_folder / "seal.key")
+    work: Work[Store] = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer)
+    vault = Vault(work, sealer)
+    host = PluginHost(kinds=[KIND], metrics=metrics)
+    host.load(_context(settings, vault), _plugin_config(settings))
+    clouds = CloudPlugins(host)
+    for cloud in clouds.clouds.values():
+        if cloud.default_credential:
+            await vault.ensure_simulated(cloud.default_credential, cloud.provider)
+    channels: list[grpc.aio.Channel] = [
+        connect(target, token=TokenFile(settings.token_file)) for target in _targets(settings)
+    ]
+    peers = Peers(Catalog(channels[0]), Names(channels[1]), Orders(channels[2]))
+    facts = reference()
+    suffixes = PublicSuffixList()
+    planner = Planner(
+        work, vault, clouds, peers.catalog, peers.names, facts, lambda name: bool(suffixes.is_public(name))
+    )
+    repositories = Repositories(settings.data_folder / "trees")
+    passwords = Passwords(_key(settings.data_folder / "git.key"))
+    git = GitServer(settings.git_listen, repositories, passwords)
+    tools = Tools(
+        work=work,
+        vault=vault,
+        planner=planner,
+        names=peers.names,
+        repositories=repositories,
+        trees=git,
+        passwords=passwords,
+        probe=probe or ConsoleProbe(settings.dns_hints, settings.dns_trust_anchor),
+        endpoint=settings.public_url or settings.listen,
+        look_again=_look_again(settings),
+        reservation_ttl=timedelta(seconds=settings.reservation_ttl),
+        enrolment_ttl=timedelta(seconds=settings.enrolment_ttl),
+        destroy_pause=timedelta(seconds=settings.destroy_verify_seconds),
+    )
+    chronicle = Chronicle(db, work, lambda spec: _size(spec, planner, facts))
+    engine = Engine(
+        db,
+        kinds=kinds(tools, chronicle.transition),
+        replica="provisioner",
+        lease=timedelta(seconds=settings.lease_ttl),
+        runs=settings.most_runs,
+        hook=hook,
+    )
+    agents = Issuer.open(settings.data_folder / "agents")
+    desk = Desk(
+        agents,
+        Authority.open(settings.data_folder / "agents", SystemClock().now()),
+        sealer,
+        passwords,
+        git,
+        _scaled(HEARTBEAT, settings),
+    )  # fmt: skip - in the order of the fields
+    return Daemon(
+        "provisioner",
+        settings,
+        db,
+        metadata,
+        work,
+        services=_services(settings, work, planner, engine, peers, desk, git),
+        access=ACCESS,
+        metrics=metrics,
+        plugins=host,
+        bus=Bus(settings.nats_url, "provisioner", settings.nats_token.get_secret_value()),
+        workers=[engine, git, NameKeeper(tools, engine)],
+        closing=[git.close, *(_closing(channel) for channel in channels)],
+        also_trusts=[settings.data_folder / "agents" / "jwks.json"],
+    )
+
+
+def _services(
+    settings: ProvisionerSettings, work: Work[Store], planner: Planner, engine: Engine, peers: Peers, desk: Desk,
+    git: GitServer,
+) -> list[Service]:  # fmt: skip
+    contract, root = service_pb2_grpc, "catalyst.provisioner.v1"
+    views = RunViews(work, engine)
+    plans = PlanService(work, planner, engine, peers.orders, require_paid_order=settings.require_paid_order)
+    return [
+        Service(
+            SovereignService(work, planner, engine, git.url),
+            contract.add_SovereignServiceServicer_to_server,
+            f"{root}.SovereignService",
+        ),
+        Service(plans, contract.add_PlanServiceServicer_to_server, f"{root}.PlanService"),
+        Service(RunService(work, engine, views), contract.add_RunServiceServicer_to_server, f"{root}.RunService"),
+        Service(AgentService(work, desk), contract.add_AgentServiceServicer_to_server, f"{root}.AgentService"),
+        Service(
+            InfrastructureService(work),
+            contract.add_InfrastructureServiceServicer_to_server,
+            f"{root}.InfrastructureService",
+        ),
+        Service(
+            OfferService(planner.clouds, planner.reference),
+            contract.add_OfferServiceServicer_to_server,
+            f"{root}.OfferService",
+        ),
+        Service(
+            OperationService(work, engine, views),
+            operations_pb2_grpc.add_OperationsServicer_to_server,
+            "google.longrunning.Operations",
+        ),
+    ]  # fmt: skip - one service a row
+
+
+def _targets(settings: ProvisionerSettings) -> tuple[str, str, str]:
+    return settings.catalog_target, settings.pdm_target, settings.billing_target
+
+
+def _context(settings: ProvisionerSettings, vault: Vault) -> Callable[[Manifest, Mapping[str, Any]], PluginContext]:
+    usual = plugin_context(settings.data_folder, vault)
+
+    def make(manifest: Manifest, config: Mapping[str, Any]) -> PluginContext:
+        made = usual(manifest, config)
+        if manifest.name != SANDBOX or settings.sandbox_dir is None:
+            return made
+        settings.sandbox_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return PluginContext(made.clock, made.logger, made.secrets, settings.sandbox_dir, made.config)
+
+    return make
+
+
+def _plugin_config(settings: ProvisionerSettings) -> Mapping[str, Mapping[str, Any]]:
+    return {f"{KIND}:{SANDBOX}": {"time_scale": settings.time_scale}, **settings.plugins}
+
+
+def _scaled(length: timedelta, settings: ProvisionerSettings) -> timedelta:
+    return max(length * settings.time_scale, timedelta(seconds=1))
+
+
+def _look_again(settings: ProvisionerSettings) -> timedelta:
+    """Pause between two looks: what production takes, scaled like the simulated clusters."""
+    return min(max(SLOWEST_LOOK * settings.time_scale, QUICKEST_LOOK), SLOWEST_LOOK)
+
+
+def _closing(channel: grpc.aio.Channel) -> Callable[[], Awaitable[None]]:
+    async def close() -> None:
+        await channel.close(None)
+
+    return close
+
+
+def _size(spec: Document, planner: Planner, facts: Reference) -> Mapping[str, Any]:
+    """How much a Sovereign is, for billing, from the data file's sizes."""
+    wish = planner.wish(spec)
+    total = {"clusters": len(wish.clusters), "nodes": 0, "vcpu": 0, "memory_mib": 0, "storage_gib": 0}
+    for cluster in wish.clusters:
+        sizes = {row["id"]: row for row in facts.sizes.get(cluster.provider, ())}
+        for pool in (cluster.control_plane, *cluster.pools):
+            row = sizes.get(pool.size, {})
+            total["nodes"] += pool.count
+            total["vcpu"] += pool.count * int(row.get("vcpu") or 0)
+            total["memory_mib"] += pool.count * 1024 * int(row.get("ram_gb") or 0)
+            total["storage_gib"] += pool.count * int(row.get("disk_gb") or 0)
+    return total
+
+
+def _key(path: Path) -> bytes:
+    """A key of 32 bytes that is made once."""
+    if not path.exists():
+        write_private(path, secrets.token_hex(32))
+    return bytes.fromhex(path.read_text())
+
+
+def start() -> None:
+    """Run the daemon with the settings of the environment."""
+    main("provisioner", ProvisionerSettings.load(), compose)

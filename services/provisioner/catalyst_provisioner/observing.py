@@ -1,0 +1,191 @@
+"""What agents report, taken into our tables: each report once, in order, in one transaction per batch.
+
+Invariants
+  once       a report's number is committed with its effect; a repeat changes nothing;
+  own only   what speaks of another cluster or server than the agent's own is refused;
+  our clock  the agent's clock is kept for people and never decides anything.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from catalyst.provisioner.v1 import resources_pb2
+from catalyst_sdk import Code, Refused
+from google.protobuf.json_format import MessageToDict
+
+from .domain import component_states, sovereigns
+from .domain.component_states import ComponentState, Condition, Release, Seen
+from .domain.locks import ancestors
+from .domain.sovereigns import Sovereign
+from .store import ComponentRow, EnrolmentRow, Store
+
+Report = resources_pb2.AgentReport
+
+
+class OtherCluster(Refused):
+    code, reason, message = (
+        Code.PERMISSION_DENIED,
+        "OTHER_CLUSTER",
+        "an agent may report its own cluster and server only",
+    )
+
+
+class ServerGone(Refused):
+    code, reason, message = Code.PERMISSION_DENIED, "SERVER_GONE", "this server is not enrolled any more"
+
+
+class ReportInvalid(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "REPORT_INVALID", "report {seq} cannot be used: {why}"
+
+
+async def take(tx: Store, token_sha256: str, reports: Sequence[Report]) -> int:
+    """Take a batch of one agent; the highest number that is committed with it."""
+    enrolment = await tx.enrolment(token_sha256=token_sha256)
+    if enrolment is None or not enrolment.public_key_sha256:
+        raise ServerGone
+    held = await tx.lock(enrolment.sovereign)
+    if held is None:
+        raise ServerGone
+    fresh = [report for report in reports if report.seq > enrolment.last_report]
+    for report in fresh:
+        _demand_own(enrolment, report)
+    if not fresh:
+        return enrolment.last_report
+    held = await _taken(tx, held, enrolment, fresh)
+    await tx.save(held)
+    last = fresh[-1].seq
+    await tx.change_enrolment(token_sha256, last_report=last)
+    return last
+
+
+async def _taken(tx: Store, held: Sovereign, enrolment: EnrolmentRow, reports: Sequence[Report]) -> Sovereign:
+    cluster = enrolment.cluster
+    values: dict[str, Any] = {"heartbeat_at": tx.now}
+    rows = {row.name: row for row in await tx.components(held.id, cluster)}
+    before = dict(rows)
+    for report in reports:
+        match report.WhichOneof("report"):
+            case "heartbeat":
+                values["heartbeat"] = _plain(report.heartbeat)
+            case "inventory":
+                values["inventory"] = _plain(report.inventory)
+            case "components":
+                rows = _released(rows, report.components, tx.now)
+            case "probe_result":
+                rows = _probed(rows, report.probe_result, tx.now)
+            case "command_result":
+                told = report.command_result
+                if told.done:
+                    await tx.command_done(held.id, cluster, told.command, code=told.code, message=told.message)
+            case None:
+                raise ReportInvalid(seq=report.seq, why="it tells nothing")
+    await tx.change_cluster(held.id, cluster, **values)
+    return await _judged(tx, held, before, rows)
+
+
+async def _judged(
+    tx: Store, held: Sovereign, before: Mapping[str, ComponentRow], rows: Mapping[str, ComponentRow]
+) -> Sovereign:
+    """Bring states up to date, tell what changed; the Sovereign after what was told."""
+    for name, row in _settled(rows, tx.now).items():
+        old = before[name]
+        if row == old:
+            continue
+        await tx.save_component(row)
+        if row.state is not old.state:
+            held = held.told(tx.now)
+            tx.emit(_changed(held, old, row))
+    return held
+
+
+def _settled(rows: Mapping[str, ComponentRow], now: datetime) -> Mapping[str, ComponentRow]:
+    needs = {name: tuple(row.needs) for name, row in rows.items()}
+    settled = dict(rows)
+    # By position, so that what is needed has its state before what needs it is judged.
+    for name, row in sorted(rows.items(), key=lambda item: item[1].position):
+        failed = [
+            n for n in sorted(ancestors(name, needs)) if n in settled and settled[n].state is ComponentState.FAILED
+        ]
+        seen = Seen(row.release, row.wished_digest, row.probe_passed, row.was_ready, False, failed[0] if failed else "")
+        verdict = component_states.judge(seen)
+        since = row.since if verdict.state is row.state else now
+        ready = row.was_ready or verdict.state is ComponentState.READY
+        settled[name] = replace(row, state=verdict.state, message=verdict.message, since=since, was_ready=ready)
+    return settled
+
+
+def _released(
+    rows: Mapping[str, ComponentRow], told: resources_pb2.AgentComponents, now: datetime
+) -> dict[str, ComponentRow]:
+    """Only what the lock names counts; anything else in the cluster is not ours to judge."""
+    after = dict(rows)
+    for release in told.releases:
+        if release.name in after:
+            after[release.name] = _with_release(after[release.name], _release(release), now)
+    gone = set(told.removed)
+    if told.full:
+        gone |= after.keys() - {release.name for release in told.releases}
+    for name in gone & after.keys():
+        after[name] = replace(after[name], release=None, probe_passed=None, observed_at=now)
+    return after
+
+
+def _with_release(row: ComponentRow, release: Release, now: datetime) -> ComponentRow:
+    old = row.release
+    same = old is not None and (old.generation, old.digest) == (release.generation, release.digest)
+    return replace(row, release=release, probe_passed=row.probe_passed if same else None, observed_at=now)
+
+
+def _probed(
+    rows: Mapping[str, ComponentRow], told: resources_pb2.AgentProbeResult, now: datetime
+) -> dict[str, ComponentRow]:
+    after = dict(rows)
+    if told.component in after:
+        after[told.component] = replace(after[told.component], probe_passed=told.passed, observed_at=now)
+    return after
+
+
+def _release(told: resources_pb2.AgentComponents.Release) -> Release:
+    return Release(
+        generation=told.generation,
+        observed_generation=told.observed_generation,
+        conditions=tuple(_conditions(told.conditions)),
+        suspended=told.suspended,
+        version=told.version,
+        digest=told.digest,
+        failures=told.install_failures + told.upgrade_failures,
+        retries_remain=told.retries_remain,
+    )
+
+
+def _conditions(told: Iterable[resources_pb2.AgentComponents.Condition]) -> Iterable[Condition]:
+    for c in told:
+        since = c.last_transition_time.ToNanoseconds() / 1e9
+        yield Condition(c.type, c.status, c.reason, c.message, c.observed_generation, since)
+
+
+def _changed(held: Sovereign, old: ComponentRow, new: ComponentRow) -> sovereigns.ComponentChanged:
+    return sovereigns.ComponentChanged(
+        held,
+        new.cluster,
+        new.name,
+        old.state,
+        new.state,
+        new.message,
+        new.release.version if new.release else "",
+        new.release.digest if new.release else "",
+        new.optional,
+        held.last_run,
+    )  # fmt: skip - in the order of the fields
+
+
+def _demand_own(enrolment: EnrolmentRow, report: Report) -> None:
+    cluster = f"sovereigns/{enrolment.sovereign}/clusters/{enrolment.cluster}"
+    if report.cluster != cluster or report.server_id != enrolment.server_id:
+        raise OtherCluster
+
+
+def _plain(message: Any) -> dict[str, Any]:
+    return MessageToDict(message, preserving_proto_field_name=True)

@@ -1,0 +1,265 @@
+"""AgentService: the line between a cluster and this daemon."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from catalyst.provisioner.v1 import service_pb2, service_pb2_grpc
+from catalyst.provisioner.v1.resources_pb2 import AgentCommand as Command
+from catalyst.provisioner.v1.resources_pb2 import AgentReport as Report
+from catalyst_mesh import Context, Issuer, Sealer, Work, caller, span, stamp
+from catalyst_sdk import Code, Decision, Refused
+
+from .. import observing
+from ..certificates import Authority, public_key, read_request
+from ..domain import enrolments, sovereigns, trees
+from ..domain.enrolments import sha256
+from ..gitserver import Passwords
+from ..repository import BRANCH
+from ..steps.tools import ServesTrees
+from ..store import ClusterRow, EnrolmentRow, Store
+
+ROLE = "agent"
+LIFE = timedelta(hours=24)
+MOST_AT_ONCE = 64
+"""Reports that one transaction takes."""
+LARGEST = 1024 * 1024
+LOOK = 0.5
+"""Seconds between two looks for commands."""
+
+
+class JoinNotYet(Refused):
+    code, reason, message = Code.UNAVAILABLE, "JOIN_NOT_YET", "{why}; try again in a moment"
+
+
+class StreamReplaced(Refused):
+    code, reason, message = Code.ABORTED, "STREAM_REPLACED", "this server has opened another stream"
+
+
+class ReportTooLarge(Refused):
+    code, reason, message = (
+        Code.RESOURCE_EXHAUSTED,
+        "REPORT_TOO_LARGE",
+        "a report has {size} bytes, at most {most} pass",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What enrolment gives out."""
+
+    issuer: Issuer
+    authority: Authority
+    sealer: Sealer
+    passwords: Passwords
+    trees: ServesTrees
+    heartbeat: timedelta
+
+
+class AgentService(service_pb2_grpc.AgentServiceServicer):
+    """Enrolment and the stream of reports and commands."""
+
+    def __init__(self, work: Work[Store], desk: Desk) -> None:
+        self._work = work
+        self._desk = desk
+        self._streams: dict[str, asyncio.Event] = {}
+
+    async def Enroll(self, request: service_pb2.EnrollRequest, context: Context) -> service_pb2.EnrollResponse:
+        csr = read_request(request.csr_pem)
+        digest, key = sha256(request.token), public_key(csr)
+
+        async def step(tx: Store) -> Decision[service_pb2.EnrollResponse]:
+            row = await self._bound(tx, digest, request.server_id)
+            ticket = row.ticket if row else None
+            first = enrolments.admit(
+                ticket, token=request.token, server_id=request.server_id, public_key=key, now=tx.now
+            )
+            assert row is not None, "an unknown token is refused"
+            if not first and row.answer is not None:
+                # The first answer was lost on its way, so the same one is given again; only its times are new.
+                known = service_pb2.EnrollResponse.FromString(self._desk.sealer.open(row.answer))
+                return Decision(self._renewed(known, digest, csr, tx.now))
+            return await self._enrolled(tx, row, csr, digest, key)
+
+        # The answer holds secrets and has no request id; the sealed row is what a repeat is answered from.
+        return await self._work.again(lambda tx: _answered(tx, step))
+
+    async def Renew(self, request: service_pb2.RenewRequest, context: Context) -> service_pb2.RenewResponse:
+        digest, csr = _digest_of(caller(context).subject), read_request(request.csr_pem)
+        async with self._work.reading() as tx:
+            row = await tx.enrolment(token_sha256=digest)
+            now = tx.now
+        if row is None:
+            raise observing.ServerGone
+        if row.server_id != request.server_id or row.public_key_sha256 != sha256(public_key(csr)):
+            raise observing.OtherCluster
+        name = f"{_resource(row)}/servers/{row.server}"
+        return service_pb2.RenewResponse(
+            certificate_pem=self._desk.authority.sign(csr, name, now, LIFE), ca_bundle_pem=self._desk.authority.bundle,
+            agent_token=self._token(digest), expire_time=stamp(now + LIFE),
+        )  # fmt: skip
+
+    async def Connect(self, request_iterator: AsyncIterator[Report], context: Context) -> AsyncIterator[Command]:
+        digest = _digest_of(caller(context).subject)
+        async with self._work.reading() as tx:
+            row = await tx.enrolment(token_sha256=digest)
+        if row is None:
+            raise observing.ServerGone
+        replaced = self._take_over(digest)
+        queue: asyncio.Queue[Report | None] = asyncio.Queue(maxsize=4 * MOST_AT_ONCE)
+        reading = asyncio.create_task(_into(queue, request_iterator))
+        try:
+            async for command in self._line(row, queue, replaced):
+                yield command
+        finally:
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
+            if self._streams.get(digest) is replaced:
+                del self._streams[digest]
+
+    async def _line(
+        self, row: EnrolmentRow, queue: asyncio.Queue[Report | None], replaced: asyncio.Event
+    ) -> AsyncIterator[Command]:
+        sent = 0
+        while True:
+            for number, body in await self._commands(row):
+                if number > sent:
+                    command = Command.FromString(body)
+                    command.id, sent = number, number
+                    yield command
+            batch = await _batch(queue)
+            if replaced.is_set():
+                raise StreamReplaced
+            if batch is None:
+                return
+            if batch:
+                taken = batch
+                last = await self._work.again(lambda tx: observing.take(tx, row.token_sha256, taken))  # noqa: B023
+                yield Command(ack=last)
+
+    async def _commands(self, row: EnrolmentRow) -> list[tuple[int, bytes]]:
+        async with self._work.reading() as tx:
+            return await tx.open_commands(row.sovereign, row.cluster)
+
+    def _take_over(self, digest: str) -> asyncio.Event:
+        if before := self._streams.get(digest):
+            before.set()
+        self._streams[digest] = asyncio.Event()
+        return self._streams[digest]
+
+    async def _bound(self, tx: Store, digest: str, server_id: str) -> EnrolmentRow | None:
+        """The token's row, with the id that the ledger knows of its server."""
+        row = await tx.enrolment(token_sha256=digest)
+        if row is None or row.server_id:
+            return row
+        entries = await tx.entries(row.sovereign, row.cluster)
+        known = next((e.resource_id for e in entries if e.kind == "server" and e.name == row.server), "")
+        if not known:
+            raise JoinNotYet(why="the cloud's answer about this server is not written down yet")
+        await tx.change_enrolment(digest, server_id=known)
+        return await tx.enrolment(token_sha256=digest)
+
+    async def _enrolled(
+        self, tx: Store, row: EnrolmentRow, csr: Any, digest: str, key: bytes
+    ) -> Decision[service_pb2.EnrollResponse]:
+        held, cluster = await tx.lock(row.sovereign), await tx.cluster(row.sovereign, row.cluster)
+        if held is None or cluster is None:
+            raise enrolments.TokenUnknown
+        answer = self._answer(held, cluster, row, tx.now)
+        # The token has done its work; from now on its digest and the key speak.
+        await tx.change_enrolment(
+            digest, public_key_sha256=sha256(key), answer=self._desk.sealer.seal(answer.SerializeToString()), token=None
+        )
+        facts: tuple[object, ...] = ()
+        if cluster.enrolled_at is None:
+            await tx.change_cluster(held.id, cluster.name, enrolled_at=tx.now)
+            held = held.told(tx.now)
+            await tx.save(held)
+            facts = (
+                sovereigns.ClusterEnrolled(
+                    held, cluster.resource, cluster.provider, cluster.region, cluster.spec["location_code"],
+                    held.simulated, held.last_run,
+                ),
+            )  # fmt: skip
+        return Decision(self._renewed(answer, digest, csr, tx.now), facts)
+
+    def _answer(
+        self, held: sovereigns.Sovereign, cluster: ClusterRow, row: EnrolmentRow, now: datetime
+    ) -> service_pb2.EnrollResponse:
+        roles, desk = service_pb2.EnrollResponse, self._desk
+        tree = service_pb2.TreeAccess(
+            url=desk.trees.url(held.id), branch=BRANCH, path=trees.folder(held.fqdn, cluster.name),
+            username=desk.passwords.username(held.id, cluster.name),
+            password=desk.passwords.password(held.uid, cluster.name),
+        )  # fmt: skip
+        return service_pb2.EnrollResponse(
+            sovereign=held.name, cluster=cluster.resource, server=row.server,
+            role=roles.ROLE_INIT if cluster.enrolled_at is None else roles.ROLE_JOIN, tree=tree,
+            facts={"fqdn": held.fqdn, "organization": held.organization, "region": cluster.region},
+            heartbeat_interval=span(desk.heartbeat),
+        )  # fmt: skip
+
+    def _renewed(
+        self, answer: service_pb2.EnrollResponse, digest: str, csr: Any, now: datetime
+    ) -> service_pb2.EnrollResponse:
+        made = service_pb2.EnrollResponse()
+        made.CopyFrom(answer)
+        made.certificate_pem = self._desk.authority.sign(csr, f"{answer.cluster}/servers/{answer.server}", now, LIFE)
+        made.ca_bundle_pem = self._desk.authority.bundle
+        made.agent_token = self._token(digest)
+        made.expire_time.FromDatetime(now + LIFE)
+        return made
+
+    def _token(self, digest: str) -> str:
+        # Bound by the digest to one row, and by that to one Sovereign, cluster and server.
+        return self._desk.issuer.token(f"{ROLE}:{digest}", roles=[ROLE], ttl=int(LIFE.total_seconds()))
+
+
+async def _answered(tx: Store, step: Any) -> service_pb2.EnrollResponse:
+    decision: Decision[service_pb2.EnrollResponse] = await step(tx)
+    tx.emit(*decision.events)
+    return decision.state
+
+
+async def _into(queue: asyncio.Queue[Report | None], reports: AsyncIterator[Report]) -> None:
+    try:
+        async for report in reports:
+            await queue.put(report)
+    finally:
+        await queue.put(None)
+
+
+async def _batch(queue: asyncio.Queue[Report | None]) -> list[Report] | None:
+    """What has come, at most so many; [] when nothing came for a while, None at the end."""
+    try:
+        first = await asyncio.wait_for(queue.get(), LOOK)
+    except TimeoutError:
+        return []
+    if first is None:
+        return None
+    batch = [first]
+    while not queue.empty() and len(batch) < MOST_AT_ONCE:
+        report = queue.get_nowait()
+        if report is None:
+            queue.put_nowait(None)
+            break
+        batch.append(report)
+    for report in batch:
+        if report.ByteSize() > LARGEST:
+            raise ReportTooLarge(size=report.ByteSize(), most=LARGEST)
+    return batch
+
+
+def _digest_of(subject: str) -> str:
+    kind, _, digest = subject.partition(":")
+    if kind != ROLE or len(digest) != 64:
+        raise observing.OtherCluster
+    return digest
+
+
+def _resource(row: EnrolmentRow) -> str:
+    return f"sovereigns/{row.sovereign}/clusters/{row.cluster}"

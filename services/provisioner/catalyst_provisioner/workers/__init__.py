@@ -1,0 +1,1 @@
+"""Background work of the provisioner, besides the journal's own."""
