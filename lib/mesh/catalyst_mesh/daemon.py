@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import grpc
@@ -26,7 +27,7 @@ from .bus import Bus
 from .consumer import consumers
 from .database import Database
 from .facts import Handled
-from .identity import Verifier
+from .identity import AnyVerifier
 from .interceptor import Interceptor
 from .leases import Leases
 from .logs import configure, get_logger
@@ -80,6 +81,8 @@ class Daemon:
     checks: Mapping[str, Check] = field(default_factory=dict)
     closing: Sequence[Callable[[], Awaitable[None]]] = ()
     """Awaited last: channels, engines, HTTP clients."""
+    also_trusts: Sequence[Path] = ()
+    """Further JWKS files whose tokens are taken: of issuers that are the daemon's own, such as one for agents."""
     emits: bool = True
 
     async def run(self, *, started: asyncio.Event | None = None, stop: asyncio.Event | None = None) -> None:
@@ -109,7 +112,9 @@ class Daemon:
     def _server(self) -> tuple[grpc.aio.Server, HealthServicer]:
         own = rows("catalyst.mesh.v1.PluginService", ListPlugins=SIGNED_IN)
         interceptor = Interceptor(
-            verifier=Verifier(self.settings.jwks_file), access=Access({**own, **self.access}), metrics=self.metrics
+            verifier=AnyVerifier(self.settings.jwks_file, *self.also_trusts),
+            access=Access({**own, **self.access}),
+            metrics=self.metrics,
         )
         server = grpc.aio.server(
             interceptors=[interceptor],

@@ -80,7 +80,9 @@ class NatsServer:
         for old in self.home.glob("*.ports"):
             old.unlink()
         self._process = subprocess.Popen([*drop(), str(binary), "-c", str(config), "-l", str(self.home / "log")])
-        found = eventually_sync(lambda: list(self.home.glob("*.ports")), within=10, what="nats-server is up")
+        # The file exists a moment before it has its content.
+        written = lambda: [path for path in self.home.glob("*.ports") if path.read_text().endswith("}")]  # noqa: E731
+        found = eventually_sync(written, within=10, what="nats-server is up")
         self.port = int(json.loads(found[0].read_text())["nats"][0].rsplit(":", 1)[1])
 
     def kill(self) -> None:

@@ -20,6 +20,10 @@ class Wish(Protocol):
     def range(self) -> str: ...
 
 
+MOST_CONTESTED, MOST_DEMANDS, MOST_VIOLATIONS = 3, 6, 30
+"""How much of a quarrel travels with a refusal: a status rides in HTTP/2 trailers, of which clients take 8 KiB."""
+
+
 @dataclass(frozen=True, slots=True)
 class Why:
     """Why a version is out: a word for machines, and the rest of a sentence about the version."""
@@ -62,20 +66,23 @@ class Contested:
     @property
     def sentence(self) -> str:
         known = "it is not known" if not self.versions else f"none of its {len(self.versions)} version(s) meets all"
-        text = f"{self.name} is demanded as {', '.join(map(str, self.demands))}, but {known}"
+        more = len(self.demands) - MOST_DEMANDS
+        shown = ", ".join(map(str, self.demands[:MOST_DEMANDS])) + (f" and {more} more" if more > 0 else "")
+        text = f"{self.name} is demanded as {shown}, but {known}"
         return f"{text}; relax {' or '.join(map(str, self.relax))}" if self.relax else text
 
 
 class Conflict(Unsatisfiable):
-    """The refusal, with the tree for those who can show it."""
+    """The refusal, with the whole tree for those who can show it."""
 
     def __init__(self, contested: tuple[Contested, ...]) -> None:
         self.contested = contested
-        violations = tuple(v for one in contested for v in _violations(one))
+        told = contested[:MOST_CONTESTED]
+        violations = [v for one in told for v in _violations(one)]
         super().__init__(
-            violations=violations,
-            sentences=". ".join(one.sentence for one in contested),
-            contested=", ".join(one.name for one in contested),
+            violations=tuple(violations[:MOST_VIOLATIONS]),
+            sentences=". ".join(one.sentence for one in told),
+            contested=", ".join(one.name for one in told),
         )
 
 
