@@ -74,14 +74,19 @@ class Consumer:
         stream = await self._bus.ensure_stream(self._source)
         js = await self._bus.jetstream()
         pull = await self._subscribe(js, stream)
-        while not stop.is_set():
-            try:
-                messages = await unless(stop, pull.fetch(500, timeout=1))
-            except (NatsTimeout, TimeoutError):
-                await pull.consumer_info()  # a server that lost the consumer must not look like a quiet one
-                continue
-            for message in messages or ():
-                await self._take(message)
+        try:
+            while not stop.is_set():
+                try:
+                    messages = await unless(stop, pull.fetch(500, timeout=1))
+                except (NatsTimeout, TimeoutError):
+                    await pull.consumer_info()  # a server that lost the consumer must not look like a quiet one
+                    continue
+                for message in messages or ():
+                    # The rest of a batch goes back at once; else it would wait for the end of ACK_WAIT.
+                    await (message.nak() if stop.is_set() else self._take(message))
+        finally:
+            with suppress(NatsError, OSError):
+                await pull.unsubscribe()  # or the server would give the next messages to nobody
 
     async def _subscribe(self, js: JetStreamContext, stream: str) -> JetStreamContext.PullSubscription:
         config = ConsumerConfig(

@@ -100,7 +100,9 @@ def test_a_trace_goes_on_under_a_new_span() -> None:
     assert below != PARENT
 
 
-@pytest.mark.parametrize("parent", ["", "rubbish", "00-short-1-01", PARENT.upper(), "00-" + "z" * 32 + "-1-01", "-" * 9])
+@pytest.mark.parametrize(
+    "parent", ["", "rubbish", "00-short-1-01", PARENT.upper(), "00-" + "z" * 32 + "-1-01", "-" * 9]
+)
 def test_rubbish_begins_a_new_trace(parent: str) -> None:
     trace = Call(traceparent=new_traceparent(parent)).trace_id
     assert len(trace) == 32

@@ -1,6 +1,7 @@
 """The chassis from outside: a small real daemon over gRPC and NATS."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,9 +11,15 @@ import httpx
 import pytest
 from catalyst.mesh.v1 import service_pb2 as mesh_pb2
 from catalyst.mesh.v1 import service_pb2_grpc as mesh_grpc
-from catalyst.pooldomain.v1.service_pb2 import GetAllocationRequest, ReserveAllocationRequest
+from catalyst.pooldomain.v1.service_pb2 import (
+    GetAllocationRequest,
+    ListAllocationsRequest,
+    ReserveAllocationRequest,
+    WatchAllocationsRequest,
+    WatchAllocationsResponse,
+)
 from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
-from catalyst_mesh import Issuer, explain
+from catalyst_mesh import Daemon, Issuer, explain
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of, running
 from catalyst_testkit.servers import NatsServer
@@ -22,6 +29,7 @@ from sqlalchemy import select
 from .toy import ToySettings, compose, heard
 
 POOL = "pools/omani.works"
+WATCH = WatchAllocationsRequest(parent=POOL)
 
 
 def wish(label: str = "acme", owner: str = "organizations/one", request_id: str = "") -> ReserveAllocationRequest:
@@ -76,7 +84,9 @@ async def test_no_token_and_a_forged_token_are_unauthenticated(daemon: RunningDa
 
 async def test_an_expired_token_is_unauthenticated(daemon: RunningDaemon) -> None:
     old = daemon.issuer.token("me", ttl=10, issued_at=1_700_000_000)
-    assert (await refusal(daemon.stub(AllocationServiceStub, token=old).ReserveAllocation(wish()))).code == "UNAUTHENTICATED"
+    assert (
+        await refusal(daemon.stub(AllocationServiceStub, token=old).ReserveAllocation(wish()))
+    ).code == "UNAUTHENTICATED"
 
 
 async def test_what_the_table_does_not_name_is_denied(daemon: RunningDaemon) -> None:
@@ -95,7 +105,9 @@ async def test_a_bug_tells_the_caller_its_trace_and_nothing_else(daemon: Running
 async def test_a_daemon_that_states_no_deadline_is_refused(daemon: RunningDaemon) -> None:
     token = daemon.issuer.token("billing", service="billing")
     async with grpc.aio.insecure_channel(daemon.target) as channel:
-        call = AllocationServiceStub(channel).ReserveAllocation(wish(), metadata=(("authorization", f"Bearer {token}"),))
+        call = AllocationServiceStub(channel).ReserveAllocation(
+            wish(), metadata=(("authorization", f"Bearer {token}"),)
+        )
         assert (await refusal(call)).reason == "DEADLINE_REQUIRED"
 
 
@@ -140,6 +152,97 @@ async def test_health_metrics_and_readiness_answer(daemon: RunningDaemon) -> Non
 async def test_plugins_are_listed_by_every_daemon(daemon: RunningDaemon) -> None:
     answer = await daemon.stub(mesh_grpc.PluginServiceStub).ListPlugins(mesh_pb2.ListPluginsRequest())
     assert list(answer.plugins) == []
+
+
+async def test_a_refusal_in_a_stream_arrives_whole_after_what_was_sent(daemon: RunningDaemon) -> None:
+    stream = daemon.admin(AllocationServiceStub).WatchAllocations(WATCH)
+    assert await stream.read() == WatchAllocationsResponse()
+    assert (await refusal(stream.read())).reason == "NAME_TAKEN"
+
+
+async def test_a_bug_in_a_stream_is_as_silent_as_elsewhere(daemon: RunningDaemon) -> None:
+    stream = daemon.stub(AllocationServiceStub).WatchAllocations(WATCH)
+    await stream.read()
+    why = await refusal(stream.read())
+    assert (why.reason, "secret" in why.message) == ("INTERNAL", False)
+
+
+async def test_a_stream_needs_a_token_and_good_fields_too(daemon: RunningDaemon) -> None:
+    nobody = daemon.stub(AllocationServiceStub, token="").WatchAllocations(WATCH)
+    assert (await refusal(nobody.read())).reason == "TOKEN_REJECTED"
+    wrong = daemon.stub(AllocationServiceStub).WatchAllocations(WatchAllocationsRequest(parent="x"))
+    assert (await refusal(wrong.read())).reason == "REQUEST_INVALID"
+
+
+async def test_a_method_that_is_not_there_yet_says_so(daemon: RunningDaemon) -> None:
+    call = daemon.stub(AllocationServiceStub).ListAllocations(ListAllocationsRequest(parent=POOL))
+    why = await refusal(call)
+    assert (why.code, why.reason) == ("UNIMPLEMENTED", "METHOD_NOT_SERVED")
+    assert why.metadata == {"method": "catalyst.pooldomain.v1.AllocationService/ListAllocations"}
+
+
+async def test_a_caller_whose_time_is_over_is_told_so(daemon: RunningDaemon) -> None:
+    stub = daemon.stub(AllocationServiceStub)
+    async with daemon.daemon.db.begin():  # one writer: the call has to wait
+        call = stub.ReserveAllocation(wish(), timeout=0.1)
+        assert (await refusal(call)).code == "DEADLINE_EXCEEDED"
+    assert (await stub.ReserveAllocation(wish())).allocation.version == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [(b"GET /metrics HTTP/1.1\r\n\r\n", b"200"), (b"POST /livez HTTP/1.1\r\n\r\n", b"405"),
+     (b"GET /secret HTTP/1.1\r\n\r\n", b"404"), (b"rubbish\r\n\r\n", b"400"), (b"x" * 200_000, b"")],
+    ids=["metrics", "post", "unknown", "rubbish", "endless line"],
+)  # fmt: skip
+async def test_the_side_port_answers_or_hangs_up_and_goes_on(daemon: RunningDaemon, sent: bytes, status: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", daemon.daemon.ports[1])
+    with suppress(ConnectionError):
+        writer.write(sent)
+        writer.write_eof()
+        answer = await asyncio.wait_for(reader.read(), 5)
+        assert answer[9:12] == status
+    writer.close()
+    async with httpx.AsyncClient(base_url=daemon.side) as http:
+        assert (await http.get("/livez")).status_code == 200
+
+
+async def test_readiness_names_what_is_missing(home: Path, own_nats: NatsServer) -> None:
+    async def broken() -> bool:
+        raise ZeroDivisionError
+
+    async def composed(settings: ToySettings) -> Daemon:
+        daemon = await compose(settings)
+        daemon.checks = {"catalog": broken}
+        return daemon
+
+    async with (
+        running(composed, ToySettings, home, nats_url=own_nats.url) as daemon,
+        httpx.AsyncClient(base_url=daemon.side) as http,
+    ):
+        ready = await http.get("/readyz")
+        assert (ready.status_code, ready.text) == (503, "missing: catalog\n")
+        assert (await http.get("/livez")).status_code == 200
+
+
+async def test_a_worker_with_a_bug_is_started_again_and_takes_nothing_along(home: Path, own_nats: NatsServer) -> None:
+    class Clumsy:
+        runs = 0
+
+        async def run(self, stop: asyncio.Event) -> None:
+            self.runs += 1
+            raise ZeroDivisionError
+
+    clumsy = Clumsy()
+
+    async def composed(settings: ToySettings) -> Daemon:
+        daemon = await compose(settings)
+        daemon.workers = [clumsy]
+        return daemon
+
+    async with running(composed, ToySettings, home, nats_url=own_nats.url) as daemon:
+        await eventually(lambda: clumsy.runs >= 2, within=5)
+        assert (await daemon.stub(AllocationServiceStub).ReserveAllocation(wish())).allocation.version == 1
 
 
 async def _equal(answer: Any, wanted: list[str]) -> bool:

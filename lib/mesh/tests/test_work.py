@@ -1,7 +1,6 @@
 """One transaction: what of two writers, of a second try, of a crash."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -200,6 +199,5 @@ async def test_an_interrupted_transaction_does_not_hold_up_the_next(bench: Bench
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert await asyncio.wait_for(take(bench), 5) == 1
-    logging.getLogger("aiosqlite").debug("the connection is usable again")
     async with bench.db.read() as sql:
         assert len((await sql.execute(select(t))).all()) == 1

@@ -19,6 +19,7 @@ from catalyst_mesh import (
     Service,
     Transaction,
     Work,
+    caller,
     chassis_tables,
     rows,
 )
@@ -29,8 +30,10 @@ from sqlalchemy import BigInteger, Column, MetaData, Table, Text, insert, select
 
 metadata = MetaData()
 t = Table(
-    "names", metadata,
-    Column("name", Text, primary_key=True), Column("owner", Text, nullable=False),
+    "names",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
 )  # fmt: skip - reads as a table
 heard = Table("heard", metadata, Column("number", BigInteger, primary_key=True), Column("name", Text))
@@ -91,6 +94,10 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
     async def GetAllocation(self, request: Any, context: Any) -> Any:
         raise ZeroDivisionError(f"secret-{request.name}")
 
+    async def WatchAllocations(self, request: Any, context: Any) -> Any:
+        yield service_pb2.WatchAllocationsResponse()
+        raise NameTaken(name="acme") if caller().has_role("sovereign-admin") else ZeroDivisionError("secret")
+
 
 def to_response(n: Name) -> service_pb2.ReserveAllocationResponse:
     return service_pb2.ReserveAllocationResponse(allocation=resources_pb2.Allocation(name=n.name, version=n.version))
@@ -111,6 +118,9 @@ async def hear(tx: Store, message: Any, told: Any) -> Sequence[object] | None:
     return None
 
 
+STREAMS = {"WatchAllocations": SIGNED_IN, "ListAllocations": SIGNED_IN}
+
+
 async def compose(settings: ToySettings) -> Daemon:
     """A daemon that reserves names and listens to its own events."""
     db = await Database.open(settings.database_url, metadata=metadata)
@@ -123,10 +133,8 @@ async def compose(settings: ToySettings) -> Daemon:
         db,
         metadata,
         work,
-        services=[
-            Service(AllocationService(work), service_pb2_grpc.add_AllocationServiceServicer_to_server, service)
-        ],
-        access=rows(service, ReserveAllocation=SIGNED_IN, GetAllocation="sovereign-admin"),
+        services=[Service(AllocationService(work), service_pb2_grpc.add_AllocationServiceServicer_to_server, service)],
+        access=rows(service, ReserveAllocation=SIGNED_IN, GetAllocation="sovereign-admin", **STREAMS),
         metrics=metrics,
         plugins=PluginHost(kinds=[], metrics=metrics),
         bus=Bus(settings.nats_url, "toy"),

@@ -189,7 +189,6 @@ class Engine:
             async with self._db.begin() as sql:
                 old = await self._store.load(sql, run, lock=True)
                 decided = decide(old, now := self._clock.now())
-                await self._demand_subject(sql, old, decided.flow)
                 new = await self._store.write(sql, old, decided, now) if decided.notes else old
                 self._store.hook("command.commit.before")
         except IntegrityError as error:
@@ -199,14 +198,8 @@ class Engine:
         self.wake()
         return view(new)
 
-    async def _demand_subject(self, sql: AsyncConnection, old: Flow, new: Flow) -> None:
-        if old.run.state.ended and not new.run.state.ended:
-            holder = await self._holder(sql, old.run.subject)
-            if holder is not None:
-                raise RunInProgress(subject=old.run.subject, run=holder)
-
     async def _in_progress(self, run: str, error: IntegrityError) -> Exception:
-        """Two ended runs of one subject were reopened at the same moment, and the other was faster."""
+        """What a broken constraint means: a run that had ended goes on, but its subject has another one by now."""
         async with self._db.read() as sql:
             subject = (await self._store.load(sql, run)).run.subject
             holder = await self._holder(sql, subject)

@@ -212,6 +212,34 @@ async def test_nothing_is_undone_while_a_question_is_being_asked(bench: Bench, w
     assert early == [False]
 
 
+async def test_a_question_that_is_being_asked_is_not_cut(bench: Bench) -> None:
+    asked = 0
+    ended: list[str] = []
+
+    async def poll(ctx: Context) -> None:
+        async def told() -> bool:
+            return ctx.cancelled
+
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            await holds(told)
+            ended.append("in order")
+        await ctx.again(after=timedelta())
+
+    engine = bench.engine(kind_of(Step("ready", poll)), poll=0.02)
+    run = await begin(engine)
+
+    async def asking_again() -> bool:
+        return asked > 1
+
+    async with working(engine):
+        await holds(asking_again)
+        assert (await engine.cancel(run)).state == "cancelling"
+        await reaches(engine, run, "cancelled_clean")
+    assert ended == ["in order"]
+
+
 async def test_a_stronger_cancel_may_follow_and_a_second_one_changes_nothing(bench: Bench, world: World) -> None:
     async def stubborn(ctx: Context) -> None:
         await ctx.again(after=timedelta(minutes=1))

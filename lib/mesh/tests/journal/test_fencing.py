@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -130,6 +130,52 @@ async def test_an_unknown_commit_is_looked_up_before_it_is_repeated(bench: Bench
     assert sorted(told) == sorted(set(told)), "nothing is told twice"
     assert world.made == {"a": 1, "sub": 1, "b": 1, "c": 1}
     assert [line.text for line in await engine.logs(run)] == ["one line"]
+
+
+class Late(Database):
+    """One commit whose connection breaks lands only after somebody has looked whether it did."""
+
+    armed = False
+    pending: AsyncExitStack | None = None
+    landed = 0
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        async with AsyncExitStack() as transaction:
+            yield await transaction.enter_async_context(super().begin())
+            if self.armed:
+                self.armed, self.pending = False, transaction.pop_all()
+                raise ConnectionResetError("the connection broke in COMMIT")
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        async with super().read() as sql:
+            yield sql
+        if self.pending:
+            pending, self.pending = self.pending, None
+            await pending.aclose()
+            self.landed += 1
+
+
+@pytest.mark.parametrize("what", ["emit", "log", "succeed"])
+async def test_a_commit_that_lands_after_it_was_looked_up_happens_once(bench: Bench, world: World, what: str) -> None:
+    db = await bench.another_database(Late)
+
+    async def notes(ctx: Context) -> None:
+        db.armed = what != "log"
+        if what == "emit":
+            await ctx.emit("note.one")
+        if what == "log":
+            await ctx.log("one line")
+            db.armed = True  # for the lines, which are written before the end of the step
+
+    engine = bench.engine(kind_of(Step("a", notes), world.step("b", "a")), db=db)
+    run = await begin(engine)
+    assert (await carry(bench, engine, run)).state == "succeeded"
+    assert db.landed == 1
+    told = await codes(engine, run)
+    assert sorted(told) == sorted(set(told))
+    assert len(await engine.logs(run)) == (what == "log")
 
 
 class Withheld(Database):

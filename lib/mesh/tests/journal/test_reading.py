@@ -1,11 +1,15 @@
 """Reading runs: pages, events from any number, live and across replicas."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
+from catalyst_mesh import Database
 from catalyst_mesh.journal import BadPosition, RunNotFound, Step
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .bench import SECOND, Bench, World, begin, carry, kind_of
+from .bench import SECOND, Bench, World, begin, carry, holds, kind_of
 from .test_waiting import gate
 
 
@@ -48,6 +52,41 @@ async def test_a_follower_in_the_same_process_waits_for_no_poll(bench: Bench, wo
     await asyncio.sleep(0)
     await carry(bench, engine, run)
     assert await asyncio.wait_for(reader, 5) == 5
+
+
+class Counting(Database):
+    reads = 0
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        self.reads += 1
+        async with super().read() as sql:
+            yield sql
+
+
+async def test_a_follower_rests_between_two_events(bench: Bench) -> None:
+    kind = kind_of(gate())
+    engine, db = bench.engine(kind), await bench.another_database(Counting)
+    run, follower = await begin(engine), bench.engine(kind, db=db, poll=0.05)
+    seen: list[str] = []
+
+    async def follow() -> None:
+        async for event in follower.events(run, follow=True):
+            seen.append(event.code)
+
+    reader = asyncio.create_task(follow())
+    await follower.signal(run, "other")  # rings in this process
+    await carry(bench, engine, run)
+
+    async def waits() -> bool:
+        return "step.waiting" in seen
+
+    await holds(waits)
+    before = db.reads
+    await asyncio.wait([reader], timeout=0.2)
+    assert db.reads - before < 8
+    await carry(bench, engine, run, signals={"approve": 1})
+    await asyncio.wait_for(reader, 5)
 
 
 async def test_more_events_than_a_page_come_in_order(bench: Bench) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from catalyst_mesh.journal import Context, Step, StepFailed, Wait, WrongRunState
+from catalyst_sdk import Temporary
 
 from .bench import SECOND, Bench, World, begin, carry, codes, events, kind_of, states
 
@@ -146,6 +147,23 @@ async def test_asking_again_makes_one_event_and_counts_no_try(bench: Bench) -> N
     assert (step.output, step.attempt, step.tries) == (50, 1, 0)
     assert (await codes(engine, run)).count("step.waiting poll") == 1
     assert len(await events(engine, run)) == 6
+
+
+async def test_an_answer_forgives_the_failures_of_the_questions_before(bench: Bench) -> None:
+    asked = 0
+
+    async def run_it(ctx: Context) -> None:
+        nonlocal asked
+        asked += 1
+        if asked % 3:
+            raise Temporary("no answer")
+        if asked < 30:
+            await ctx.again(after=SECOND)
+
+    engine = bench.engine(kind_of(Step("poll", run_it, retries=2)))
+    run = await begin(engine)
+    assert (await carry(bench, engine, run)).state == "succeeded"
+    assert asked == 30
 
 
 async def test_asking_again_ends_with_the_timeout_after_a_last_question(bench: Bench) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from resolvelib import AbstractProvider
 
-from . import config_schema, ranges, whens
+from . import ranges, whens
 from .conflicts import Why
 from .refusals import ValuesConflict
 from .universe import Edge, Release, State, Universe
@@ -140,8 +140,7 @@ class Provider(AbstractProvider[Demand, Pick, str]):
 
     def config(self, pick: Pick) -> dict[str, Any]:
         """Configuration of a node: the root's, or what its parents pass, over the defaults."""
-        schema = pick.release.manifest.spec.config_schema
-        return _merged(config_schema.defaults(schema), self._configs.get(pick.name) or pick.values)
+        return _merged(self._universe.defaults(pick.release), self._configs.get(pick.name) or pick.values)
 
     def why_out(self, release: Release) -> Why | None:
         """Why a release cannot be chosen whatever the ranges say; None if it can."""

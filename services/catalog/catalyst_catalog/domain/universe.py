@@ -10,7 +10,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from . import ranges
+from . import config_schema, ranges
 from .manifest import Manifest, seconds
 from .manifest_parts import Status, Tier
 
@@ -123,6 +123,7 @@ class Universe:
             grouped.setdefault(one.name, []).append(one)
         self._releases = {name: tuple(_newest_first(grouped[name])) for name in sorted(grouped)}
         self._matching: dict[tuple[str, str], frozenset[str]] = {}
+        self._defaults: dict[tuple[str, str], Mapping[str, Any]] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._releases
@@ -143,6 +144,14 @@ class Universe:
         if found is None:
             versions = (r.version for r in self.releases(name) if not r.is_planned)
             found = self._matching[key] = frozenset(v for v in versions if ranges.matches(text, v))
+        return found
+
+    def defaults(self, release: Release) -> Mapping[str, Any]:
+        """The configuration that a release has where nothing was said. Shared: not to be changed."""
+        key = release.name, release.version
+        found = self._defaults.get(key)
+        if found is None:
+            found = self._defaults[key] = config_schema.defaults(release.manifest.spec.config_schema)
         return found
 
     def newest(self, name: str, text: str = "*") -> Release | None:

@@ -1,0 +1,64 @@
+"""Decisions by themselves: no database, no clock, no loop."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from catalyst_mesh.journal import Context, Step
+from catalyst_mesh.journal.commands import create
+from catalyst_mesh.journal.graph import ordered
+from catalyst_mesh.journal.settling import due, next_wake, to_undo
+from catalyst_mesh.journal.states import Flow, RunState, StepState
+
+from .bench import NOON, SECOND
+
+
+async def nothing(_ctx: Context) -> None:
+    pass
+
+
+def flow(state: RunState, mode: str = "", **states: StepState) -> Flow:
+    """A chain of steps, each needing the one before, in the states given; all were begun and can be undone."""
+    names = list(states)
+    needs = [(), *((name,) for name in names)]
+    graph = ordered(Step(name, nothing, undo=nothing, needs=need) for name, need in zip(names, needs, strict=False))
+    made = create("run-1", "k", subject="s", key="k", input={}, by="", graph=graph, now=NOON).flow
+    steps = {name: replace(step, state=states[name], attempt=1) for name, step in made.steps.items()}
+    return replace(made, run=replace(made.run, state=state, cancel_mode=mode), steps=steps)
+
+
+def changed(given: Flow, name: str, **values: Any) -> Flow:
+    return replace(given, steps={**given.steps, name: replace(given.steps[name], **values)})
+
+
+@pytest.mark.parametrize("busy", [StepState.RUNNING, StepState.IN_DOUBT])
+def test_nothing_is_due_to_be_undone_while_a_step_is_on_its_way(busy: StepState) -> None:
+    cancelled = flow(RunState.CANCELLING, "compensate", a=StepState.SUCCEEDED, b=StepState.SKIPPED, c=busy)
+    aside = changed(changed(cancelled, "b", attempt=0), "c", needs=(), wake_at=NOON + SECOND)
+    assert due(aside, NOON) == ()
+    assert due(changed(aside, "c", state=StepState.UNDONE), NOON) == ("a",)
+
+
+def test_undoing_begins_at_the_end_of_the_chain() -> None:
+    cancelled = flow(RunState.CANCELLING, "compensate", **dict.fromkeys("abc", StepState.SUCCEEDED))
+    assert to_undo(cancelled) == ("c",)
+    assert to_undo(changed(cancelled, "c", state=StepState.UNDOING)) == ()
+    assert to_undo(changed(cancelled, "c", state=StepState.UNDO_FAILED)) == ()
+    assert to_undo(changed(cancelled, "c", state=StepState.UNDONE)) == ("b",)
+    gone = changed(changed(cancelled, "b", undoable=False), "c", state=StepState.UNDO_FAILED)
+    assert to_undo(gone) == (), "also through a step that leaves nothing behind"
+
+
+@pytest.mark.parametrize("state", [state for state in RunState if not state.going and state is not RunState.CANCELLING])
+def test_a_run_that_does_not_go_has_nothing_due(state: RunState) -> None:
+    still = flow(state, a=StepState.SUCCEEDED, b=StepState.READY)
+    assert due(still, NOON) == ()
+    assert next_wake(changed(still, "b", state=StepState.WAITING, wake_at=NOON)) is None
+
+
+def test_the_next_wake_leaves_out_what_is_being_asked() -> None:
+    waiting = flow(RunState.WAITING, a=StepState.WAITING, b=StepState.WAITING)
+    waiting = changed(changed(waiting, "a", wake_at=NOON), "b", wake_at=NOON + timedelta(hours=1))
+    assert next_wake(waiting) == NOON
+    assert next_wake(waiting, but={"a"}) == NOON + timedelta(hours=1)

@@ -1,0 +1,99 @@
+"""Schemas: what a daemon's revisions make is what its tables say; starts race and lose nothing."""
+
+import asyncio
+import importlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from catalyst_mesh import Database, migrate
+from catalyst_mesh.migrations import _run
+from sqlalchemy import Connection, MetaData, inspect, text
+
+from .bench import url
+
+ROOT = Path(__file__).parents[3]
+DAEMONS = sorted(path.parents[1].name for path in ROOT.glob("services/*/catalyst_*/migrations/versions"))
+
+
+def metadata_of(package: str) -> MetaData:
+    metadata = importlib.import_module(f"{package}.store").metadata
+    assert isinstance(metadata, MetaData)
+    return metadata
+
+
+@asynccontextmanager
+async def opened(*urls: str) -> AsyncIterator[list[Database]]:
+    databases = [await Database.open(each) for each in urls]
+    try:
+        yield databases
+    finally:
+        for db in databases:
+            await db.close()
+
+
+async def by_revisions(db: Database, package: str) -> None:
+    """Every revision, one after the other, as on a database that is older than the first of them."""
+    folder = Path(str(importlib.import_module(package).__file__)).parent / "migrations"
+    async with db.begin() as sql:
+        await sql.run_sync(lambda connection: _run(connection, folder, metadata_of(package), "head"))
+
+
+async def differences(db: Database, metadata: MetaData) -> list[Any]:
+    def compare(connection: Connection) -> list[Any]:
+        return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))
+
+    async with db.begin() as sql:
+        return await sql.run_sync(compare)
+
+
+async def written(db: Database) -> list[Any]:
+    """What the database itself tells of its tables, and the number of the revision."""
+
+    def look(connection: Connection) -> list[Any]:
+        found = [connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()]
+        return found + [table_of(connection, name) for name in sorted(inspect(connection).get_table_names())]
+
+    async with db.begin() as sql:
+        return await sql.run_sync(look)
+
+
+def table_of(connection: Connection, name: str) -> tuple[Any, ...]:
+    told = inspect(connection)
+    columns = sorted((c["name"], str(c["type"]), c["nullable"], c["default"]) for c in told.get_columns(name))
+    indexes = sorted((i["name"], i["column_names"], i["unique"]) for i in told.get_indexes(name))
+    unique = sorted(u["column_names"] for u in told.get_unique_constraints(name))
+    foreign = sorted((f["constrained_columns"], f["referred_table"]) for f in told.get_foreign_keys(name))
+    checks = sorted(str(c["sqltext"]) for c in told.get_check_constraints(name))
+    return name, columns, told.get_pk_constraint(name)["constrained_columns"], indexes, unique, foreign, checks
+
+
+def test_the_daemons_with_tables_are_found() -> None:
+    assert {"catalyst_billing", "catalyst_catalog", "catalyst_pool_domain_manager"} <= set(DAEMONS)
+
+
+@pytest.mark.parametrize("package", DAEMONS)
+async def test_the_revisions_of_a_daemon_make_its_tables(home: Path, package: str) -> None:
+    async with opened(url(home)) as (db,):
+        await by_revisions(db, package)
+        assert await differences(db, metadata_of(package)) == []
+
+
+@pytest.mark.parametrize("package", DAEMONS)
+async def test_a_fresh_start_makes_the_same_and_says_so(home: Path, package: str) -> None:
+    async with opened(url(home), f"sqlite+aiosqlite:///{home}/other.db") as (fresh, revised):
+        await migrate(fresh, package, metadata_of(package))
+        await by_revisions(revised, package)
+        assert await written(fresh) == await written(revised)
+
+
+async def test_replicas_that_start_at_once_migrate_once(home: Path) -> None:
+    metadata = metadata_of("catalyst_billing")
+    async with opened(*[url(home)] * 4) as replicas:
+        await asyncio.gather(*(migrate(db, "catalyst_billing", metadata) for db in replicas))
+        await migrate(replicas[0], "catalyst_billing", metadata)
+        assert await differences(replicas[0], metadata) == []
