@@ -55,14 +55,19 @@ class Api:
             if not token:
                 return rows
 
-    def stream(self, path: str, *, last: str = "", **query: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        """Frames `(id, event, data)` of a stream until it ends; the caller resumes with `last`."""
+    def stream(
+        self, path: str, *, last: str = "", silence: float = PATIENCE, **query: Any
+    ) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Frames `(id, event, data)` of a stream until it ends, or says nothing for `silence` seconds.
+
+        The caller resumes with `last`. The server says something every 15 seconds, so that a longer silence is a lost
+        connection.
+        """
         headers = {**self._headers(), **({"Last-Event-ID": last} if last else {})}
         params = {k: v for k, v in query.items() if v not in (None, "")}
         try:
-            # The server says something every 15 seconds; silence for twice as long is a lost connection.
             with self._http.stream(
-                "GET", path, params=params, headers=headers, timeout=httpx.Timeout(PATIENCE)
+                "GET", path, params=params, headers=headers, timeout=httpx.Timeout(PATIENCE, read=silence)
             ) as answer:
                 if answer.status_code != 200:
                     answer.read()

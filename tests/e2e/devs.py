@@ -92,21 +92,16 @@ class Dev:
         return [p for p in self.processes() if "catalyst_cloud_sandbox.agent" in " ".join(p.cmdline())]
 
     def processes(self) -> list[psutil.Process]:
-        """Every process of this dev that is alive."""
-        mark, found = str(self.folder), []
+        """Every process of this dev that is alive: by command line, or, for forked daemons, by dev's own list."""
+        mark, found = str(self.folder), {}
         for process in psutil.process_iter(["cmdline"]):
             if process.pid != os.getpid() and any(mark in word for word in process.info["cmdline"] or ()):
-                found.append(process)
-        return found
-
-    def environments(self) -> list[psutil.Process]:
-        """Processes that were told of this folder by their environment: the daemons."""
-        mark, found = str(self.folder), []
-        for process in psutil.process_iter(["environ"]):
-            words = (process.info["environ"] or {}).values()
-            if process.pid != os.getpid() and any(mark in word for word in words):
-                found.append(process)
-        return found
+                found[process.pid] = process
+        if (self.folder / "children.json").exists():
+            for row in json.loads((self.folder / "children.json").read_text()):
+                if psutil.pid_exists(row["pid"]):
+                    found[row["pid"]] = psutil.Process(row["pid"])
+        return list(found.values())
 
     def until(self, check: Callable[[], Any], within: float, what: str) -> Any:
         """Ask until the answer is true. Raises AssertionError with what was waited for."""

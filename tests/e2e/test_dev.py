@@ -32,7 +32,7 @@ def test_a_taken_port_names_its_holder_and_starts_nothing(folder: Path) -> None:
 def test_ctrl_c_leaves_no_process_and_the_data_stays(folder: Path) -> None:
     dev = Dev(folder)
     dev.start()
-    started = dev.processes() + dev.environments()
+    started = dev.processes()
     assert len(started) >= 12
     dev.stop()
     assert [p for p in started if p.is_running()] == []
@@ -44,7 +44,7 @@ def test_ctrl_c_leaves_no_process_and_the_data_stays(folder: Path) -> None:
 def test_after_kill_9_the_next_start_finds_a_clean_place(folder: Path) -> None:
     dev = Dev(folder)
     dev.start()
-    first = {p.pid for p in dev.environments()}
+    first = {p.pid for p in dev.processes()}
     assert dev.process is not None
     os.kill(dev.state["pid"], signal.SIGKILL)
     dev.process.wait()
@@ -64,7 +64,7 @@ def test_clean_stops_what_runs_and_deletes_the_data(folder: Path) -> None:
 
 
 def test_everything_listens_on_loopback_only(shared: Dev) -> None:
-    for process in shared.processes() + shared.environments():
+    for process in shared.processes():
         for connection in process.net_connections("inet"):
             if connection.status == psutil.CONN_LISTEN:
                 assert connection.laddr.ip.startswith("127."), (process.cmdline(), connection.laddr)

@@ -60,17 +60,22 @@ def ended_well(dev: Dev, creating: Any) -> dict[str, Any]:
     return dict(one)
 
 
+def heard(dev: Dev, until: str) -> list[dict[str, Any]]:
+    """Every event from the first one to `until`; none where that was not heard yet."""
+    rows = []
+    for _, subject, data in dev.api.stream("/v1/stream", last="0", silence=2.0):
+        rows.append(data)
+        if subject == until:
+            return rows
+    return []
+
+
 def once_each(dev: Dev) -> None:
     """Each resource of the cloud was made once, and each fact was told once."""
     ledger = dev.api.pages("/v1/sovereigns/omantel/ledger", "entries")
     names = [row["resourceName"] for row in ledger]
     assert len(names) == len(set(names))
-    count, rows = 0, []
-    for number, subject, data in dev.api.stream("/v1/stream", last="0"):
-        count += bool(number)
-        rows.append(data)
-        if subject == "catalyst.v1.continuum.lease.acquired":
-            break
+    rows = dev.until(lambda: heard(dev, "catalyst.v1.continuum.lease.acquired"), 20, "the lease was told of")
     assert gaps(rows) == []
     told = [r["subject"] for r in rows]
     for subject in ("catalyst.v1.billing.order.paid", "catalyst.v1.provisioner.sovereign.activated"):

@@ -6,6 +6,7 @@ import secrets
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,6 @@ class Mesh:
         self.state: dict[str, Any] = {}
         self._environment = {**os.environ, "CATALYST_CLI_CONFIG": str(folder / "context.json")}
         self._process: subprocess.Popen[str] | None = None
-        self._known: list[psutil.Process] = []
 
     def start(self) -> None:
         """Start dev and read what it says about itself."""
@@ -62,18 +62,22 @@ class Mesh:
 
     def processes(self) -> list[psutil.Process]:
         """Every process of this dev: the supervisor, its children, and the simulated cloud's agents."""
-        marks = str(self.layout.folder)
-        found = []
-        for process in psutil.process_iter(["cmdline", "environ"]):
-            words = [*(process.info["cmdline"] or ()), *(process.info["environ"] or {}).values()]
-            if process.pid != os.getpid() and any(marks in word for word in words):
-                found.append(process)
-        return found
+        marks, found = str(self.layout.folder), {}
+        for process in psutil.process_iter(["cmdline"]):
+            if process.pid != os.getpid() and any(marks in word for word in process.info["cmdline"] or ()):
+                found[process.pid] = process
+        with suppress(OSError, ValueError):
+            # Forked daemons carry no command line of their own; dev keeps a list.
+            for row in json.loads(self.layout.children.read_text()):
+                with suppress(psutil.NoSuchProcess):
+                    found[row["pid"]] = psutil.Process(row["pid"])
+        return list(found.values())
 
     def stop(self) -> list[str]:
         """Stop dev; what is left over of it, which should be nothing."""
         if self._process is None:
             return []
+        known = self.processes()
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(STOP_WITHIN)
@@ -81,7 +85,7 @@ class Mesh:
             self._process.kill()
         if self._process.stdout is not None:
             self._process.stdout.close()
-        left = self.processes()
+        left = [p for p in {*known, *self.processes()} if p.is_running()]
         names = [f"process {p.pid} {' '.join(p.cmdline()[:4])}" for p in left if p.is_running()]
         for process in left:
             process.kill()

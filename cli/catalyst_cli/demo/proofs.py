@@ -135,17 +135,23 @@ def _balanced(api: Api) -> bool:
 def _events(api: Api, until: str) -> tuple[int, list[str]]:
     """How many events the stream has, read from its start until `until` was met, and the gaps in their versions."""
     versions: dict[str, list[int]] = {}
-    deadline, last, count, met = time.monotonic() + HEARD_WITHIN, "0", 0, False
-    while not met and time.monotonic() < deadline:
-        for number, subject, data in api.stream("/v1/stream", last=last):
-            last, count = number, count + 1
-            versions.setdefault(data["aggregate"], []).append(int(data["version"]))
-            met = met or subject == until
-            if met:
-                break
-    if not met:
-        return count, [f"{until} was not heard"]
-    return count, [name for name, seen in versions.items() if not _gapless(seen)]
+    deadline = time.monotonic() + HEARD_WITHIN
+    while time.monotonic() < deadline:
+        versions, met = _heard(api, until)
+        if met:
+            gaps = [name for name, seen in versions.items() if not _gapless(seen)]
+            return sum(map(len, versions.values())), gaps
+    return sum(map(len, versions.values())), [f"{until} was not heard"]
+
+
+def _heard(api: Api, until: str) -> tuple[dict[str, list[int]], bool]:
+    """Versions by aggregate, of everything that the stream has now."""
+    versions: dict[str, list[int]] = {}
+    for _, subject, data in api.stream("/v1/stream", last="0", silence=2.0):
+        versions.setdefault(data["aggregate"], []).append(int(data["version"]))
+        if subject == until:
+            return versions, True
+    return versions, False
 
 
 def _gapless(versions: list[int]) -> bool:

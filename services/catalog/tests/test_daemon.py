@@ -322,6 +322,7 @@ async def test_the_wizard_adds_and_removes(daemon: RunningDaemon) -> None:
         (rpc.SelectComponentsRequest(add=["bp-nothing"]), "COMPONENT_UNKNOWN"),
         (rpc.SelectComponentsRequest(add_families=["nothing"]), "FAMILY_UNKNOWN"),
         (rpc.SelectComponentsRequest(add=["bp-milvus"]), "NOT_RELEASED"),
+        (rpc.SelectComponentsRequest(add=["bp-grafana"], remove=["bp-tempo"]), "COMPONENT_CONFLICT"),
     ):
         assert await reason_of(stub.SelectComponents(request)) == reason
 

@@ -329,7 +329,9 @@ class Bare(AbstractProvider[tuple[str, str], Release, str]):
     def get_preference(self, identifier: str, *_: Any, **__: Any) -> str:
         return identifier
 
-    def narrow_requirement_selection(self, identifiers: Any, *_: Any, backtrack_causes: Any, **__: Any) -> Any:
+    def narrow_requirement_selection(  # type: ignore[override]
+        self, identifiers: Any, *_: Any, backtrack_causes: Any, **__: Any
+    ) -> Any:
         causes = {cause.requirement[0] for cause in backtrack_causes}
         return [name for name in identifiers if name in causes] or identifiers
 

@@ -8,7 +8,17 @@ from catalyst.provisioner.v1 import events_pb2 as provisioner
 from catalyst_mesh import Emitted, Handled, Told, stamp
 
 from .domain import slots
-from .domain.slots import NAMESPACE, Acquired, Created, EpochMoved, Lost, Slot, WitnessDegraded
+from .domain.slots import (
+    NAMESPACE,
+    Acquired,
+    Created,
+    EpochMoved,
+    Lost,
+    Recovered,
+    Slot,
+    Updated,
+    WitnessDegraded,
+)
 from .store import Store
 
 _ROOT = "catalyst.v1.continuum"
@@ -24,6 +34,17 @@ def _record(kind: str, slot: Slot, *, seq: int = 0, reason: str = "") -> resourc
 def created(fact: Created) -> events_pb2.ContinuumCreated:
     s = fact.slot
     return events_pb2.ContinuumCreated(continuum=s.resource, version=s.version, record=_record("continuum.created", s))
+
+
+def updated(fact: Updated) -> events_pb2.ContinuumUpdated:
+    s = fact.slot
+    return events_pb2.ContinuumUpdated(continuum=s.resource, version=s.version, record=_record("continuum.updated", s))
+
+
+def recovered(fact: Recovered) -> events_pb2.ContinuumReconciled:
+    s = fact.slot
+    record = _record("continuum.reconciled", s)
+    return events_pb2.ContinuumReconciled(continuum=s.resource, version=s.version, record=record)
 
 
 def acquired(fact: Acquired) -> events_pb2.LeaseAcquired:
@@ -53,6 +74,8 @@ def degraded(fact: WitnessDegraded) -> events_pb2.WitnessDegraded:
 
 EMITTED = (
     Emitted(f"{_ROOT}.continuum.created", Created, created),
+    Emitted(f"{_ROOT}.continuum.updated", Updated, updated),
+    Emitted(f"{_ROOT}.continuum.reconciled", Recovered, recovered),
     Emitted(f"{_ROOT}.lease.acquired", Acquired, acquired),
     Emitted(f"{_ROOT}.epoch.advanced", EpochMoved, epoch_moved),
     Emitted(f"{_ROOT}.lease.lost", Lost, lost),

@@ -80,11 +80,27 @@ def test_a_slot_lives_from_pending_to_given_back() -> None:
     leaving = slots.leave(held.state, NOON + timedelta(hours=1)).state
     assert leaving is not None
     assert leaving.phase is Phase.LEAVING
+    assert leaving.version == 4
     assert slots.leave(leaving, NOON).state is None
     gone = slots.forget(leaving, NOON)
     assert gone.state is not None
     assert gone.state.gone
     assert [type(fact) for fact in gone.events] == [Lost]
+
+
+def test_every_version_is_told() -> None:
+    slot = slots.want(None, "omantel", "sb-east-mgt-prod", NOON).state
+    told = [1]
+    for decide in (
+        lambda s: slots.hold(s, 1, 1, NOON), lambda s: slots.falter(s, "a", NOON), lambda s: slots.falter(s, "b", NOON),
+        lambda s: slots.hold(s, 1, 9, NOON), lambda s: slots.leave(s, NOON), lambda s: slots.forget(s, NOON),
+    ):  # fmt: skip
+        decision = decide(slot)
+        told += [fact.slot.version for fact in decision.events]  # type: ignore[attr-defined]
+        slot = decision.state
+        assert slot is not None
+        assert slot.version == told[-1]
+    assert told == list(range(1, len(told) + 1))
 
 
 def test_a_witness_that_is_away_is_said_once() -> None:
@@ -96,4 +112,4 @@ def test_a_witness_that_is_away_is_said_once() -> None:
     assert slots.falter(first.state, "no majority", NOON).state is None
     other = slots.falter(first.state, "another reason", NOON)
     assert other.state is not None
-    assert other.events == ()
+    assert [fact.slot.version for fact in (*first.events, *other.events)] == [2, 3]  # type: ignore[attr-defined]

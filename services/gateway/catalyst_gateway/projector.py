@@ -7,6 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
+from catalyst.billing.v1 import events_pb2 as _billing
+from catalyst.catalog.v1 import events_pb2 as _catalog
+from catalyst.continuum.v1 import events_pb2 as _continuum
+from catalyst.pooldomain.v1 import events_pb2 as _pooldomain
+from catalyst.provisioner.v1 import events_pb2 as _provisioner
 from catalyst_mesh import Bus, Work, get_logger
 from catalyst_mesh.facts import aggregate_of, version_of
 from catalyst_mesh.waits import rest, unless
@@ -17,6 +22,8 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from .store import Store
 
+SCHEMAS = (_billing, _catalog, _continuum, _pooldomain, _provisioner)
+"""Contracts whose events can be read here; importing them makes their messages known by name."""
 SERVICES = ("catalog", "provisioner", "pooldomain", "continuum", "billing")
 
 
@@ -59,6 +66,9 @@ class Projector:
 
     async def _keep(self, messages: list[Msg]) -> None:
         rows = [row for message in messages if (row := to_row(message)) is not None]
+        if len(rows) < len(messages):
+            # Of a release that is newer than this one; the stream keeps them for it.
+            self._log.warning("events of unknown schema", stream=self._service, count=len(messages) - len(rows))
 
         async def step(tx: Store) -> None:
             for row in rows:

@@ -130,19 +130,20 @@ async def around() -> AsyncIterator[World]:
 @pytest.fixture
 async def start(home: Path, own_nats: NatsServer, around: World) -> AsyncIterator[Start]:
     """Starts the daemon, again and again on the same home; the simulated cloud's processes end with the test."""
-    listen, git = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    given: dict[str, Any] = {
+        "nats_url": own_nats.url, "listen": f"127.0.0.1:{free_port()}", "git_listen": f"127.0.0.1:{free_port()}",
+        "sandbox_dir": home / "sandbox", "time_scale": 0.02, "destroy_verify_seconds": 0.2,
+        "catalog_target": around.target, "pdm_target": around.target, "billing_target": around.target,
+        "service": "provisioner",
+    }  # fmt: skip
 
     @asynccontextmanager
-    async def one(hook: Callable[[str], None] = lambda point: None, **values: Any) -> AsyncIterator[Bench]:
-        settings = {
-            "nats_url": own_nats.url, "listen": listen, "git_listen": git, "sandbox_dir": home / "sandbox",
-            "time_scale": 0.02, "destroy_verify_seconds": 0.2, "catalog_target": around.target,
-            "pdm_target": around.target, "billing_target": around.target, "service": "provisioner", **values,
-        }  # fmt: skip
-        composed: Callable[[Any], Awaitable[Any]] = partial(compose, hook=hook, probe=NamesProbe(around.names))
-        async with running(composed, ProvisionerSettings, home, **settings) as daemon:
+    async def one(**values: Any) -> AsyncIterator[Bench]:
+        composed: Callable[[Any], Awaitable[Any]] = partial(compose, probe=NamesProbe(around.names))
+        async with running(composed, ProvisionerSettings, home, **{**given, **values}) as daemon:
             yield Bench(daemon, around, home)
 
+    one.settings, one.around, one.home = given, around, home  # type: ignore[attr-defined]  # for a child process
     yield one
     await asyncio.to_thread(catalyst_cloud_sandbox.power_off, home / "sandbox")
 

@@ -1,48 +1,70 @@
-"""The daemon dies in the middle of a run: after a restart it goes on and ends the same, nothing made twice."""
+"""kill -9 of the daemon in the middle of a run: after a restart it goes on and ends the same, nothing made twice."""
 
 import asyncio
+import json
+import signal
+import sys
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import service_pb2 as rpc
+from catalyst_mesh import Issuer, connect
 
-from .conftest import NAME, Start
+from .conftest import NAME, Bench, Start
 
-
-class Stop:
-    """A journal hook that raises at one point and from then on, as a dead process does nothing any more."""
-
-    def __init__(self, point: str) -> None:
-        self.point = point
-        self.met = asyncio.Event()
-
-    def __call__(self, point: str) -> None:
-        if self.met.is_set() or point == self.point:
-            self.met.set()
-            raise ConnectionAbortedError(f"died at {point}")
-
-
-POINTS = [
-    "run:validate.after",
-    "run:name.reserve.before",
+CLUSTER = "sb-east-mgt-prod"
+MAKING = [
+    f"run:infra.{CLUSTER}.after",
     "run:name.reserve.after",
-    "run:infra.sb-east-mgt-prod.after",
     "run:git.render.after",
     "run:dns.commit.after",
-    "run:enrol.sb-east-mgt-prod.after",
-    "run:kit.sb-east-mgt-prod.bp-flux.after",
-    "run:probe.after",
+    f"run:kit.{CLUSTER}.bp-flux.after",
 ]
+REMOVING = [f"run:remove.{CLUSTER}.after", "run:name.release.after"]
 
 
-@pytest.mark.parametrize("point", POINTS)
-async def test_a_creation_goes_on_after_a_death_and_makes_nothing_twice(start: Start, point: str) -> None:
-    stop = Stop(point)
-    async with start(hook=stop, lease_ttl=1.0) as bench:
+@asynccontextmanager
+async def doomed(start: Any, point: str) -> AsyncIterator[Bench]:
+    """A provisioner in a process of its own that dies at `point`, while the block uses it."""
+    home: Path = start.home
+    issuer = Issuer.open(home / "issuer")
+    (home / "token").write_text(issuer.token("provisioner", service="provisioner"))
+    settings = start.settings | {
+        "database_url": f"sqlite+aiosqlite:///{home}/test.db", "jwks_file": str(home / "issuer" / "jwks.json"),
+        "token_file": str(home / "token"), "data_folder": str(home), "drain_seconds": 0.0, "lease_ttl": 1.0,
+    }  # fmt: skip
+    settings.pop("service")
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, str(Path(__file__).with_name("child.py")), point, json.dumps(settings, default=str),
+        stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    assert child.stderr is not None
+    assert await asyncio.wait_for(child.stderr.readline(), 20) == b"serving\n"
+    token = issuer.token("admin", roles=["sovereign-admin"])
+    channel = connect(settings["listen"], token=lambda: token)
+    try:
+        daemon: Any = SimpleNamespace(admin=lambda stub: stub(channel))
+        yield Bench(daemon, start.around, home)
+        assert await asyncio.wait_for(child.wait(), 20) == -signal.SIGKILL
+    finally:
+        await channel.close()
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("point", MAKING)
+async def test_a_creation_goes_on_after_kill_9_and_makes_nothing_twice(start: Start, point: str) -> None:
+    async with doomed(start, point) as bench:
         await bench.create()
         run = await bench.apply(await bench.plan())
-        await asyncio.wait_for(stop.met.wait(), 20)
     async with start(lease_ttl=1.0) as bench:
         ended = await bench.ended(run)
         assert ended.state == pb.Run.STATE_SUCCEEDED, ended.error
@@ -51,20 +73,18 @@ async def test_a_creation_goes_on_after_a_death_and_makes_nothing_twice(start: S
         made = Counter((r["kind"], r["name"]) for r in bench.cloud())
         assert set(made.values()) == {1}
         assert {e.resource_id for e in ledger.entries} == {r["id"] for r in bench.cloud()}
-        assert bench.world.names.reserved == 1
-        assert bench.world.names.commits == 1
+        assert (bench.world.names.reserved, bench.world.names.commits) == (1, 1)
         seqs = [event.seq for event in await bench.events(run)]
         assert seqs == list(range(1, len(seqs) + 1))
 
 
-@pytest.mark.parametrize("point", ["run:remove.sb-east-mgt-prod.after", "run:verify.after", "run:name.release.after"])
-async def test_a_destroy_goes_on_after_a_death(start: Start, point: str) -> None:
-    stop = Stop(point)
-    async with start(hook=stop, lease_ttl=1.0) as bench:
+@pytest.mark.chaos
+@pytest.mark.parametrize("point", REMOVING)
+async def test_a_destroy_goes_on_after_kill_9(start: Start, point: str) -> None:
+    async with doomed(start, point) as bench:
         await bench.create()
         await bench.ended(await bench.apply(await bench.plan()))
         run = await bench.apply(await bench.plan("DESTROY"))
-        await asyncio.wait_for(stop.met.wait(), 20)
     async with start(lease_ttl=1.0) as bench:
         ended = await bench.ended(run)
         assert ended.state == pb.Run.STATE_SUCCEEDED, ended.error

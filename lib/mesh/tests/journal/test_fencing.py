@@ -11,7 +11,7 @@ from catalyst_mesh import Database
 from catalyst_mesh.journal import Context, Step
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .bench import Bench, World, begin, carry, codes, events, holds, kind_of, reaches, states, working
+from .bench import SECOND, Bench, World, begin, carry, codes, events, holds, kind_of, reaches, states, working
 
 
 class Zombie:
@@ -231,6 +231,28 @@ async def test_a_run_that_kills_its_replicas_gets_stuck_and_blocks_no_other(benc
     mended = bench.engine(kind_of(world.step("a")))
     await mended.resume(run)
     assert (await carry(bench, mended, run)).state == "succeeded"
+
+
+async def test_a_death_in_mid_question_is_looked_into(bench: Bench, world: World) -> None:
+    class Killed(BaseException):
+        pass
+
+    async def ask_then_make(ctx: Context) -> None:
+        world.asked["a"] += 1
+        if world.asked["a"] == 1:
+            await ctx.again(after=SECOND)
+        world.make("a")
+        raise Killed
+
+    kind = kind_of(world.step("a", run=ask_then_make))
+    first = bench.engine(kind)
+    run = await begin(first)
+    with pytest.raises(BaseExceptionGroup) as death:
+        await carry(bench, first, run)
+    assert death.value.subgroup(Killed)
+    bench.pass_lease()
+    assert (await carry(bench, bench.engine(kind), run)).state == "succeeded"
+    assert (world.made["a"], world.asked["a"]) == (1, 2), "its check has found it"
 
 
 async def test_progress_forgives_deaths(bench: Bench, world: World) -> None:

@@ -77,6 +77,11 @@ class UnknownComponent(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "COMPONENT_UNKNOWN", "not known to the catalogue: {names}"
 
 
+class ComponentConflict(Refused):
+    code, reason = Code.INVALID_ARGUMENT, "COMPONENT_CONFLICT"
+    message = "{removed} cannot be left out: {added} needs it"
+
+
 class UnknownFamily(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "FAMILY_UNKNOWN", "there is no family {family}"
 

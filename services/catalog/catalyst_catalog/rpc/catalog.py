@@ -14,7 +14,7 @@ from catalyst_mesh.protos import Context
 
 from ..domain import closure, config_schema, locks, ranges, solver
 from ..domain.cards import Filter, search
-from ..domain.refusals import CapabilityMissing, NoMatch, VersionNotFound
+from ..domain.refusals import CapabilityMissing, ComponentConflict, NoMatch, VersionNotFound
 from ..domain.selection import Components, Selected
 from ..domain.universe import OFFERED, Release, State
 from ..store import Picture, Pictures, Viewer
@@ -240,4 +240,7 @@ def _changed(components: Components, before: tuple[str, ...], request: rpc.Selec
         after = step(after.selected, wish)
         unavailable.update(after.unavailable)
         because.update(after.because)
+    if back := sorted(set(request.remove).intersection(after.selected)):
+        # Neither wish may win silently: one would install what was refused, the other leave out what was asked for.
+        raise ComponentConflict(removed=", ".join(back), added=because[back[0]][0])
     return Selected(after.selected, after.added, after.removed, tuple(sorted(unavailable)), because)

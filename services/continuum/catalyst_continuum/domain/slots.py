@@ -2,7 +2,7 @@
 
 Invariants
   one slot    a Sovereign has at most one live slot, whatever is delivered twice or late;
-  no gap      `version` grows by exactly one with each change;
+  no gap      `version` grows by exactly one with each fact that is told, and with nothing else;
   last word   a slot that is asked to go is given back in the register before it is forgotten.
 """
 
@@ -59,6 +59,16 @@ class Created:
 
 
 @dataclass(frozen=True, slots=True)
+class Updated:
+    slot: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    slot: Slot
+
+
+@dataclass(frozen=True, slots=True)
 class Acquired:
     slot: Slot
     seq: int
@@ -97,7 +107,8 @@ def leave(held: Slot | None, now: datetime) -> Decision[Slot | None]:
     """The Sovereign is destroyed: give its slot back."""
     if held is None or held.gone or held.phase is Phase.LEAVING:
         return Decision(None)
-    return Decision(replace(held, phase=Phase.LEAVING, since=now, version=held.version + 1))
+    after = replace(held, phase=Phase.LEAVING, since=now, version=held.version + 1)
+    return Decision(after, (Updated(after),))
 
 
 def hold(slot: Slot, epoch: int, seq: int, now: datetime) -> Decision[Slot | None]:
@@ -112,8 +123,8 @@ def hold(slot: Slot, epoch: int, seq: int, now: datetime) -> Decision[Slot | Non
         facts.append(EpochMoved(after, seq, slot.epoch))
         # Two facts of one change: the second has a version of its own, so that no reader skips it.
         after = replace(after, version=after.version + 1)
-    if epoch != slot.epoch or slot.holder != slot.region:
-        facts.append(Acquired(after, seq))
+    changed = epoch != slot.epoch or slot.holder != slot.region
+    facts.append(Acquired(after, seq) if changed else Recovered(after))
     return Decision(after, tuple(facts))
 
 
@@ -122,7 +133,7 @@ def falter(slot: Slot, why: str, now: datetime) -> Decision[Slot | None]:
     if slot.phase is Phase.DEGRADED and slot.message == why:
         return Decision(None)
     after = replace(slot, phase=Phase.DEGRADED, since=now, message=why, version=slot.version + 1)
-    return Decision(after, () if slot.phase is Phase.DEGRADED else (WitnessDegraded(after, why),))
+    return Decision(after, (WitnessDegraded(after, why),))
 
 
 def forget(slot: Slot, now: datetime) -> Decision[Slot | None]:
