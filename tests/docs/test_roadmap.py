@@ -18,7 +18,7 @@ DAEMONS = {
 }
 
 
-def subclasses(of: type) -> Iterator[type]:
+def subclasses(of: type[Any]) -> Iterator[type[Any]]:
     for kind in of.__subclasses__():
         yield kind
         yield from subclasses(kind)

@@ -98,7 +98,11 @@ def environment(layout: Layout, name: str, time_scale: float) -> dict[str, str]:
 def base_environment() -> dict[str, str]:
     """What any child needs of the caller's environment."""
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "CATALYST_FAILPOINTS", "CATALYST_TRACE_PLUGINS")
-    return {key: os.environ[key] for key in kept if key in os.environ} | {"PYTHONUNBUFFERED": "1"}
+    # Two arenas: each thread of gRPC and SQLite would else keep one of its own, 10 MiB and more a daemon.
+    return {key: os.environ[key] for key in kept if key in os.environ} | {
+        "PYTHONUNBUFFERED": "1",
+        "MALLOC_ARENA_MAX": "2",
+    }
 
 
 def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ Wire: JSON lines. In: `{"module", "env", "log"}`. Out: `{"pid"}` for each, and `
 
 import asyncio
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -18,23 +19,20 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from .layout import PACKAGES
+
 PRELOADED = (
-    "catalyst_mesh",
-    "catalyst_mesh.plugins",
+    *(f"{package}.app" for package in PACKAGES.values()),
+    "catalyst_mesh.migrations",
     "catalyst_mesh.journal",
-    "catalyst_sdk.dns",
-    "catalyst_sdk.cloud",
     "sqlalchemy.dialects.sqlite.aiosqlite",
     "alembic.runtime.environment",
     "alembic.script",
     "alembic.config",
-    "alembic.op",
     "uvloop",
     "dns.asyncquery",
-    "dns.dnssec",
-    "httpx",
-    "yaml",
 )  # fmt: skip - modules, not wiring
+"""Importing a composition root wires nothing; that is a rule of the house."""
 
 
 class Forked:
@@ -131,7 +129,9 @@ class Zygote:
 def main() -> None:
     """The zygote's own loop: import, then fork as told until the input ends."""
     for module in PRELOADED:
-        __import__(module)
+        # A daemon that cannot be imported says so itself, in its own log, and keeps none of the others from starting.
+        with suppress(Exception):
+            importlib.import_module(module)
     gc.collect()
     gc.freeze()  # what is shared stays shared: the collector writes into what it looks at
     wake, woken = os.pipe()

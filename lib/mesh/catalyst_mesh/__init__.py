@@ -1,26 +1,69 @@
-"""The chassis: what every daemon stands on, so that a daemon's own code is its domain."""
+"""The chassis: what every daemon stands on, so that a daemon's own code is its domain.
 
-from .access import PUBLIC, SIGNED_IN, rows
-from .bus import Bus
-from .calls import Caller, caller, current
-from .client import connect
-from .clocks import Clock, ManualClock, SystemClock
-from .daemon import Daemon, Service, Worker, main
-from .database import Database, Json, UtcTime
-from .errors import Explained, InvalidRequest, PeerUnavailable, PluginUnavailable, explain
-from .facts import Emitted, Handled, Told
-from .identity import Issuer, TokenFile, Verifier
-from .leases import Leases
-from .logs import get_logger
-from .metrics import ChassisMetrics
-from .migrations import migrate
-from .paging import Cut, Page
-from .plugins import PluginHost
-from .protos import Context, moment, span, stamp
-from .sealing import Sealer
-from .settings import DaemonSettings
-from .tables import ROW_NUMBER, chassis_tables
-from .work import Contended, LostRace, Transaction, Work
+Names are imported from their modules when they are first used: the command line needs two of them and should not pay for
+gRPC and SQLAlchemy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .access import PUBLIC, SIGNED_IN, rows
+    from .bus import Bus
+    from .calls import Caller, caller, current
+    from .client import connect
+    from .clocks import Clock, ManualClock, SystemClock
+    from .daemon import Daemon, Service, Worker, main
+    from .database import Database, Json, UtcTime
+    from .errors import Explained, InvalidRequest, PeerUnavailable, PluginUnavailable, explain
+    from .facts import Emitted, Handled, Told
+    from .identity import Issuer, TokenFile, Verifier
+    from .leases import Leases
+    from .logs import get_logger
+    from .metrics import ChassisMetrics
+    from .migrations import migrate
+    from .paging import Cut, Page
+    from .plugins import PluginHost
+    from .protos import Context, moment, span, stamp
+    from .sealing import Sealer
+    from .settings import DaemonSettings
+    from .tables import ROW_NUMBER, chassis_tables
+    from .work import Contended, LostRace, Transaction, Work
+
+_HOMES = {
+    "access": "PUBLIC SIGNED_IN rows",
+    "bus": "Bus",
+    "calls": "Caller caller current",
+    "client": "connect",
+    "clocks": "Clock ManualClock SystemClock",
+    "daemon": "Daemon Service Worker main",
+    "database": "Database Json UtcTime",
+    "errors": "Explained InvalidRequest PeerUnavailable PluginUnavailable explain",
+    "facts": "Emitted Handled Told",
+    "identity": "Issuer TokenFile Verifier",
+    "leases": "Leases",
+    "logs": "get_logger",
+    "metrics": "ChassisMetrics",
+    "migrations": "migrate",
+    "paging": "Cut Page",
+    "plugins": "PluginHost",
+    "protos": "Context moment span stamp",
+    "sealing": "Sealer",
+    "settings": "DaemonSettings",
+    "tables": "ROW_NUMBER chassis_tables",
+    "work": "Contended LostRace Transaction Work",
+}
+"""Module of each name below."""
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names.split():
+            value = getattr(import_module(f".{module}", __name__), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "PUBLIC",

@@ -87,7 +87,7 @@ async def test_the_current_call_belongs_to_its_task() -> None:
         await asyncio.sleep(0)
         return caller().subject
 
-    assert await asyncio.gather(served(ADA), served(ROOT)) == ["ada", "root"]
+    assert list(await asyncio.gather(served(ADA), served(ROOT))) == ["ada", "root"]
     assert current().caller is ANONYMOUS
 
 

@@ -28,7 +28,9 @@ def refusal(code: Code) -> Refused:
 
 def failed(status: status_pb2.Status, code: Code) -> grpc.aio.AioRpcError:
     trailing = grpc.aio.Metadata(("x", "y"), (DETAILS_KEY, status.SerializeToString()))
-    return grpc.aio.AioRpcError(grpc.StatusCode[code.name], grpc.aio.Metadata(), trailing, details=status.message)
+    return grpc.aio.AioRpcError(
+        grpc.StatusCode[code.name], grpc.aio.Metadata(), trailing, details=status.message, debug_error_string=""
+    )
 
 
 @pytest.mark.parametrize("code", Code)
@@ -53,7 +55,9 @@ def test_each_kind_of_detail_stands_once(code: Code) -> None:
 
 
 def test_a_status_without_details_is_read_too() -> None:
-    bare = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), details="down")
+    bare = grpc.aio.AioRpcError(
+        grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), details="down", debug_error_string=""
+    )
     back = explain(bare)
     assert (back.code, back.reason, back.message, back.http_status) == ("UNAVAILABLE", "", "down", 503)
 

@@ -58,6 +58,7 @@ from .settings import ProvisionerSettings
 from .steps import Tools, kinds
 from .steps.tools import Probes
 from .store import Store, metadata
+from .streams import Curfew
 from .vault import Vault
 from .workers.keeper import NameKeeper
 
@@ -129,6 +130,7 @@ async def compose(
         runs=settings.most_runs,
         hook=hook,
     )
+    curfew = Curfew()
     agents = Issuer.open(settings.data_folder / "agents")
     desk = Desk(
         agents,
@@ -144,12 +146,12 @@ async def compose(
         db,
         metadata,
         work,
-        services=_services(settings, work, planner, engine, peers, desk, git),
+        services=_services(settings, work, planner, engine, peers, desk, git, curfew),
         access=ACCESS,
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "provisioner", settings.nats_token.get_secret_value()),
-        workers=[engine, git, NameKeeper(tools, engine)],
+        workers=[engine, git, NameKeeper(tools, engine), curfew],
         closing=[git.close, *(_closing(channel) for channel in channels)],
         also_trusts=[settings.data_folder / "agents" / "jwks.json"],
     )
@@ -158,6 +160,7 @@ async def compose(
 def _services(
     settings: ProvisionerSettings, work: Work[Store], planner: Planner, engine: Engine, peers: Peers, desk: Desk,
     git: GitServer,
+    curfew: Curfew,
 ) -> list[Service]:  # fmt: skip
     contract, root = service_pb2_grpc, "catalyst.provisioner.v1"
     views = RunViews(work, engine)
@@ -169,8 +172,10 @@ def _services(
             f"{root}.SovereignService",
         ),
         Service(plans, contract.add_PlanServiceServicer_to_server, f"{root}.PlanService"),
-        Service(RunService(work, engine, views), contract.add_RunServiceServicer_to_server, f"{root}.RunService"),
-        Service(AgentService(work, desk), contract.add_AgentServiceServicer_to_server, f"{root}.AgentService"),
+        Service(
+            RunService(work, engine, views, curfew), contract.add_RunServiceServicer_to_server, f"{root}.RunService"
+        ),
+        Service(AgentService(work, desk, curfew), contract.add_AgentServiceServicer_to_server, f"{root}.AgentService"),
         Service(
             InfrastructureService(work),
             contract.add_InfrastructureServiceServicer_to_server,

@@ -21,6 +21,7 @@ from ..gitserver import Passwords
 from ..repository import BRANCH
 from ..steps.tools import ServesTrees
 from ..store import ClusterRow, EnrolmentRow, Store
+from ..streams import Curfew
 
 ROLE = "agent"
 LIFE = timedelta(hours=24)
@@ -62,9 +63,10 @@ class Desk:
 class AgentService(service_pb2_grpc.AgentServiceServicer):
     """Enrolment and the stream of reports and commands."""
 
-    def __init__(self, work: Work[Store], desk: Desk) -> None:
+    def __init__(self, work: Work[Store], desk: Desk, curfew: Curfew) -> None:
         self._work = work
         self._desk = desk
+        self._curfew = curfew
         self._streams: dict[str, asyncio.Event] = {}
 
     async def Enroll(self, request: service_pb2.EnrollRequest, context: Context) -> service_pb2.EnrollResponse:
@@ -112,7 +114,7 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
         queue: asyncio.Queue[Report | None] = asyncio.Queue(maxsize=4 * MOST_AT_ONCE)
         reading = asyncio.create_task(_into(queue, request_iterator))
         try:
-            async for command in self._line(row, queue, replaced):
+            async for command in self._curfew.bounded(self._line(row, queue, replaced)):
                 yield command
         finally:
             reading.cancel()

@@ -18,6 +18,7 @@ from sqlalchemy import select
 from ..domain import graphs
 from ..failures import step_error
 from ..store import Store, metadata
+from ..streams import Curfew
 from .names import SEES_OWN, Name, RunNotFound, StepNotFound, sees_all, visible
 
 OUTBOX = metadata.tables["outbox"]
@@ -124,10 +125,11 @@ def etag(run: RunView) -> str:
 class RunService(service_pb2_grpc.RunServiceServicer):
     """Runs, steps, events."""
 
-    def __init__(self, work: Work[Store], engine: Engine, shown: RunViews) -> None:
+    def __init__(self, work: Work[Store], engine: Engine, shown: RunViews, curfew: Curfew) -> None:
         self._work = work
         self._engine = engine
         self._views = shown
+        self._curfew = curfew
 
     async def GetRun(self, request: service_pb2.GetRunRequest, context: Context) -> contract.Run:
         return await self._views.run(await self._run(request.name))
@@ -208,7 +210,8 @@ class RunService(service_pb2_grpc.RunServiceServicer):
     async def WatchEvents(
         self, request: service_pb2.WatchEventsRequest, context: Context
     ) -> AsyncIterator[contract.RunEvent]:
-        async for event in self._events(request.parent, _first(request.from_seq), follow=True):
+        events = self._events(request.parent, _first(request.from_seq), follow=True)
+        async for event in self._curfew.bounded(events):
             if event.level >= request.level:
                 yield event
         if Name.of(request.parent).id:
