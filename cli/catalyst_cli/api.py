@@ -32,6 +32,15 @@ class Api:
         self._context = context
         self._http = httpx.Client(base_url=context.server, timeout=PATIENCE)
 
+    @property
+    def server(self) -> str:
+        """Where it calls."""
+        return self._context.server
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """Read."""
         return self._call("GET", path, params={k: v for k, v in query.items() if v not in (None, "")})

@@ -32,6 +32,7 @@ class Dev:
     options: tuple[str, ...] = ()
     state: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
+    _api: Api | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -56,11 +57,13 @@ class Dev:
 
     def start(self) -> None:
         """Start, or start again."""
-        log = (self.folder / "dev.err").open("a") if self.folder.exists() else subprocess.DEVNULL
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "catalyst_cli", *self.arguments()], env=self.environment, stdout=subprocess.PIPE,
-            stderr=log, text=True, start_new_session=True,
-        )  # fmt: skip
+        self._close()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "dev.err").open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "catalyst_cli", *self.arguments()], env=self.environment, stdout=subprocess.PIPE,
+                stderr=log, text=True, start_new_session=True,
+            )  # fmt: skip
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, f"dev did not come up: {(self.folder / 'dev.err').read_text()[-2000:]}"
@@ -71,12 +74,20 @@ class Dev:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             self.process.wait(60)
+        self._close()
+
+    def _close(self) -> None:
+        if self._api is not None:
+            self._api.close()
+            self._api = None
         if self.process is not None and self.process.stdout is not None:
             self.process.stdout.close()
 
     @property
     def api(self) -> Api:
-        return Api(Context(self.state["gateway"], Path(self.state["token_file"])))
+        if self._api is None or self._api.server != self.state["gateway"]:
+            self._api = Api(Context(self.state["gateway"], Path(self.state["token_file"])))
+        return self._api
 
     @property
     def resolver(self) -> Resolver:

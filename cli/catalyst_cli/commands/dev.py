@@ -6,10 +6,11 @@ import os
 import shutil
 import signal
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-import psutil
 import typer
 
 from catalyst_cli.context import remember
@@ -75,9 +76,12 @@ def dev(
 def _clean(layout: Layout) -> None:
     state = running(layout)
     if state is not None and "pid" in state:
-        process = psutil.Process(state["pid"])
-        process.send_signal(signal.SIGTERM)
-        process.wait(STOP_WITHIN)
+        with suppress(ProcessLookupError):
+            os.kill(state["pid"], signal.SIGTERM)
+        deadline = time.monotonic() + STOP_WITHIN
+        # It has stopped when it has let go of its lock, whoever may still have to collect the process.
+        while running(layout) is not None and time.monotonic() < deadline:
+            time.sleep(0.1)
     elif not layout.lock.exists() and layout.folder.exists() and any(layout.folder.iterdir()):
         _tell(f"{layout.folder} holds no data of catalyst dev; nothing was deleted")
         raise typer.Exit(1)

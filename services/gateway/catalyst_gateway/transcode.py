@@ -1,6 +1,7 @@
 """Between JSON over HTTP and protobuf messages, by the mapping of proto3 JSON. Every fault of a request at once."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -64,16 +65,22 @@ def _parse(wish: dict[str, Any], kind: Descriptor, faults: list[Violation]) -> M
     try:
         json_format.ParseDict(wish, message)
     except json_format.ParseError as error:
-        faults.append(Violation(_field_of(str(error)), str(error), "json"))
+        faults.append(_violation(str(error)))
     if faults:
         raise InvalidRequest(tuple(faults))
     return message
 
 
-def _field_of(text: str) -> str:
-    """The field that proto's parser complains about, as far as it names one."""
-    words = text.split('"')
-    return words[1] if "no field named" in text and len(words) > 1 else text.split(" field", 1)[0].split(" ")[-1][:80]
+_UNKNOWN = re.compile(r'no field named "([^"]+)" at "([^"]+)"')
+_FAILED = re.compile(r"Failed to parse (\w+) field: ")
+
+
+def _violation(text: str) -> Violation:
+    """What proto's parser complains about, as the path of a field and one sentence."""
+    path = ".".join(_FAILED.findall(text))
+    if unknown := _UNKNOWN.search(text):
+        return Violation(".".join(filter(None, (path, unknown[1]))), "there is no such field", "json")
+    return Violation(path, _FAILED.sub("", text).split("\n")[0], "json")
 
 
 def _place(wish: dict[str, Any], kind: Descriptor, path: str, value: str, faults: list[Violation]) -> None:

@@ -48,6 +48,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     host.load(plugin_context(settings.data_folder), {**_embedded(settings), **settings.plugins})
     leases = Leases(db, metadata)
     reconciler = Reconciler(work, leases, host, Servers(settings.dns_hints), Parents(settings.batch_window), failpoint)
+    sweeper = Sweeper(work, leases, host, settings.sweep_interval)
     return Daemon(
         "pooldomain",
         settings,
@@ -56,7 +57,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
         work,
         services=[
             Service(
-                PoolService(work, (settings.reservation_ttl, settings.quarantine)),
+                PoolService(work, (settings.reservation_ttl, settings.quarantine), sweeper.wake),
                 service_pb2_grpc.add_PoolServiceServicer_to_server,
                 f"{_PACKAGE}.PoolService",
             ),
@@ -73,7 +74,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "pooldomain", settings.nats_token.get_secret_value()),
-        workers=[reconciler, Sweeper(work, leases, host, settings.sweep_interval)],
+        workers=[reconciler, sweeper],
     )
 
 

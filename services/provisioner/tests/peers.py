@@ -106,6 +106,12 @@ class Names(pooldomain_grpc.AllocationServiceServicer):
         self.renewed = 0
         self.commits = 0
         self.released = 0
+        self.refuses = ""
+        """Reason with which reservations are refused."""
+
+    def put(self, name: str) -> None:
+        """Somebody else holds `name`."""
+        self.held[name] = Held("organizations/other", "rsv_other", datetime.now(UTC) + timedelta(hours=1))
 
     async def CheckName(self, request: Any, context: Any) -> Any:
         taken = self._live(f"{request.parent}/allocations/{request.label}") is not None
@@ -116,6 +122,8 @@ class Names(pooldomain_grpc.AllocationServiceServicer):
     async def ReserveAllocation(self, request: Any, context: Any) -> Any:
         if request.request_id in self.answers:
             return self.answers[request.request_id]
+        if self.refuses:
+            await abort(context, refuse(Code.FAILED_PRECONDITION, self.refuses, "no more names"))
         name = f"{request.parent}/allocations/{request.label}"
         held = self._live(name)
         if held is not None:

@@ -15,10 +15,25 @@ def ensure_sovereign(api: Api, name: str, spec: dict[str, Any]) -> dict[str, Any
         if refused.exit_code != 3:
             raise
         return api.post("/v1/sovereigns", {"name": name, "spec": spec})
-    if word(known["state"]) == "DESTROYED":
+    draft_of_another_wish = word(known["state"]) == "DRAFT" and not _covers(known["spec"], spec)
+    if word(known["state"]) == "DESTROYED" or draft_of_another_wish:  # neither has anything outside
         api.delete(f"/v1/{name}", etag=known["etag"])
         return api.post("/v1/sovereigns", {"name": name, "spec": spec})
     return known
+
+
+def _covers(known: Any, wish: Any) -> bool:
+    """Whether all of `wish` stands in `known`, which has defaults beside it. Field names may be in either style."""
+    if isinstance(wish, dict):
+        return isinstance(known, dict) and all(_covers(known.get(_camel(k)), v) for k, v in wish.items())
+    if isinstance(wish, list):
+        return isinstance(known, list) and len(known) == len(wish) and all(map(_covers, known, wish))
+    return str(known) == str(wish)
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.title() for part in rest)
 
 
 def make(api: Api, name: str, intent: str, spec: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """PoolService."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 
@@ -17,9 +18,10 @@ from .messages import BACKENDS, from_pool, to_pool
 class PoolService(service_pb2_grpc.PoolServiceServicer):
     """Pools: made by an operator over a zone that is there; whether it is, a worker looks."""
 
-    def __init__(self, work: Work[Store], defaults: tuple[float, float]) -> None:
+    def __init__(self, work: Work[Store], defaults: tuple[float, float], made: asyncio.Event) -> None:
         self._work = work
         self._defaults = defaults
+        self._made = made
 
     async def CreatePool(self, request: service_pb2.CreatePoolRequest, context: Context) -> resources_pb2.Pool:
         plugin = _check(request)
@@ -32,7 +34,9 @@ class PoolService(service_pb2_grpc.PoolServiceServicer):
         if request.validate_only:
             async with self._work.reading() as tx:
                 return to_pool((await step(tx)).state)
-        return await self._work.run(step, answer=to_pool)
+        answer = await self._work.run(step, answer=to_pool)
+        self._made.set()
+        return answer
 
     async def GetPool(self, request: service_pb2.GetPoolRequest, context: Context) -> resources_pb2.Pool:
         async with self._work.reading() as tx:

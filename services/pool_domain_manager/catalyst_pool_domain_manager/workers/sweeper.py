@@ -1,10 +1,11 @@
 """What time alone does: reservations end, quarantines end; and whether the pools' zones are there."""
 
 import asyncio
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from catalyst_mesh import Leases, PluginHost, PluginUnavailable, Work, get_logger
-from catalyst_mesh.waits import rest
+from catalyst_mesh.waits import unless
 from catalyst_sdk import Decision, PluginFailure
 
 from catalyst_pool_domain_manager.domain import allocations, pools, zones
@@ -27,6 +28,8 @@ class Sweeper:
     leases: Leases
     host: PluginHost
     interval: float
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a pool was made here, so that nobody waits an interval to see it active."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Sweep until `stop`."""
@@ -38,7 +41,9 @@ class Sweeper:
             except Exception as error:
                 log.error("sweep failed", exc_info=error)
                 waiting = False
-            await rest(stop, 0.2 if waiting else self.interval)
+            self.wake.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(unless(stop, self.wake.wait()), 0.2 if waiting else self.interval)
         await self.leases.release(LEASE)
 
     async def _sweep(self) -> None:

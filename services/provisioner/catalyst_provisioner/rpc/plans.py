@@ -115,6 +115,8 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
             now = tx.now
         # One that was applied already is left to the transaction: a retry with the same request id gets its answer.
         if row.state != "applied":
+            demand_hash(row, request.hash)
+            await self._demand_idle(held)
             demand_applicable(row, held, request.hash, revision, now)
             await self._demand_unmoved(row, now)
             await self._demand_paid(held, row, request.order)
@@ -187,6 +189,11 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
             raise IntentNotServed(intent=intent.removeprefix("INTENT_"))
         return body | ({"options": options} if options else {})
 
+    async def _demand_idle(self, held: Sovereign) -> None:
+        live = await self._engine.list(subject=held.name, live=True, size=1)
+        if live.runs:
+            raise RunInProgress(subject=held.name, run=f"{held.name}/runs/{live.runs[0].id}")
+
     async def _demand_unmoved(self, row: PlanRow, now: datetime) -> None:
         if row.intent == plans.DESTROY:
             return
@@ -220,10 +227,15 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
             raise OrderUnpaid(order=order, sovereign=held.name, state=state, why=f"it is {state}")
 
 
-def demand_applicable(row: PlanRow, held: Sovereign, hash: str, revision: int, now: datetime) -> None:
-    """Whether the plan that was agreed to is this one, still fits, and has nothing against it."""
+def demand_hash(row: PlanRow, hash: str) -> None:
+    """Whether the plan that was agreed to is this one."""
     if hash != row.hash:
         raise PlanHashMismatch(hash=row.hash, given=hash)
+
+
+def demand_applicable(row: PlanRow, held: Sovereign, hash: str, revision: int, now: datetime) -> None:
+    """Whether the plan that was agreed to is this one, still fits, and has nothing against it."""
+    demand_hash(row, hash)
     if not row.body["applicable"]:
         errors = sorted({f["code"] for f in row.body["findings"] if f["severity"] == "SEVERITY_ERROR"})
         raise PlanNotApplicable(plan=row.name, findings=", ".join(errors))

@@ -61,7 +61,7 @@ class Making:
     async def unmake(self, ctx: Context, cluster: str) -> Any:
         """Delete everything that the ledger lists of the cluster."""
         row = await self._t.cluster(ctx, cluster)
-        await self._t.planner.clouds.get(row.provider).destroy(work=self._t.workspace(ctx, row), keep=())
+        await self._t.planner.clouds.get(row.provider).destroy(work=self._t.workspace(ctx, row, undoing=True), keep=())
 
         async def forget(tx: Store) -> None:
             await tx.change_cluster(row.sovereign, cluster, made=None, made_at=None, heartbeat_at=None, heartbeat=None)

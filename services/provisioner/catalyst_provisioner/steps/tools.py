@@ -85,13 +85,13 @@ class Tools:
             raise StepFailed("CLUSTER_GONE", f"cluster {name} is not known any more")
         return found
 
-    def workspace(self, ctx: Context, row: ClusterRow) -> LedgerWorkspace:
-        """What the cloud plugin is handed for a cluster."""
+    def workspace(self, ctx: Context, row: ClusterRow, *, undoing: bool = False) -> LedgerWorkspace:
+        """What the cloud plugin is handed for a cluster. An undo is what a cancel asks for, so it is not stopped by one."""
         place = Place(row.sovereign, row.name, row.provider, row.credential, ctx.run_id)
         deadline = ctx.deadline or ctx.now() + timedelta(hours=1)
         return LedgerWorkspace(
             self.work, self.vault, place, deadline,
-            endpoint=self.endpoint, token_ttl=self.enrolment_ttl, emit=ctx.emit, is_cancelled=lambda: ctx.cancelled,
+            endpoint=self.endpoint, token_ttl=self.enrolment_ttl, emit=ctx.emit, is_cancelled=lambda: ctx.cancelled and not undoing,
         )  # fmt: skip
 
 

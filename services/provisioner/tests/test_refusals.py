@@ -1,0 +1,158 @@
+"""What is refused, precisely, and without any effect."""
+
+from typing import Any
+
+import grpc
+import pytest
+from catalyst.provisioner.v1 import resources_pb2 as pb
+from catalyst.provisioner.v1 import service_pb2 as rpc
+from catalyst.provisioner.v1 import service_pb2_grpc as stubs
+from catalyst_mesh import explain
+from catalyst_testkit.daemons import reason_of
+
+from .conftest import NAME, Bench, Start, spec, wish
+
+ORDER = "billingAccounts/omantel/orders/o-1"
+
+
+async def wrong_fields(call: Any) -> set[str]:
+    """Paths of everything that was wrong."""
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call
+    return {violation.field for violation in explain(refused.value).violations}
+
+
+async def test_everything_wrong_in_a_spec_is_told_at_once(bench: Bench) -> None:
+    cluster = {**spec()["clusters"][0], "region": "nowhere"}
+    organization = {"slug": "admin", "admin_email": "ops@omantel.example"}
+    found = await wrong_fields(bench.create(clusters=[cluster], organization=organization, placement="active-active"))
+    assert found == {"spec.organization.slug", "spec.clusters[0].region", "spec.placement"}
+    assert await reason_of(bench.get()) == "SOVEREIGN_NOT_FOUND"
+
+
+async def test_a_label_with_a_capital_is_refused_by_the_contract(bench: Bench) -> None:
+    found = await wrong_fields(bench.create(domain={"mode": "pool", "pool": "omani.works", "label": "Omantel"}))
+    assert found == {"sovereign.spec.domain.label"}
+
+
+async def test_every_unknown_component_is_named(bench: Bench) -> None:
+    components = {"include": ["bp-nothing", "bp-grafana", "bp-nowhere"]}
+    found = await wrong_fields(bench.create(components=components))
+    assert found == {"spec.components.include[0]", "spec.components.include[2]"}
+
+
+async def test_a_mandatory_component_cannot_be_left_out(bench: Bench) -> None:
+    assert await wrong_fields(bench.create(components={"exclude": ["bp-cilium"]})) == {"spec.components.exclude[0]"}
+
+
+async def test_a_dry_run_writes_nothing(bench: Bench) -> None:
+    request = wish()
+    request.validate_only = True
+    assert (await bench.sovereigns.CreateSovereign(request)).name == NAME
+    assert await reason_of(bench.get()) == "SOVEREIGN_NOT_FOUND"
+
+
+async def test_a_name_and_a_full_name_are_taken_once(bench: Bench) -> None:
+    await bench.create()
+    assert await reason_of(bench.create()) == "NAME_TAKEN"
+    assert await reason_of(bench.sovereigns.CreateSovereign(wish("sovereigns/other"))) == "FQDN_TAKEN"
+
+
+async def test_only_administrators_create_and_strangers_see_nothing(bench: Bench) -> None:
+    await bench.create()
+    member: Any = bench.daemon.member(stubs.SovereignServiceStub, "omantel", "org-viewer")
+    stranger: Any = bench.daemon.member(stubs.SovereignServiceStub, "other", "org-admin")
+    assert await reason_of(member.CreateSovereign(wish("sovereigns/mine"))) == "CALL_DENIED"
+    assert (await member.GetSovereign(rpc.GetSovereignRequest(name=NAME))).name == NAME
+    assert await reason_of(stranger.GetSovereign(rpc.GetSovereignRequest(name=NAME))) == "SOVEREIGN_NOT_FOUND"
+    assert len((await member.ListSovereigns(rpc.ListSovereignsRequest())).sovereigns) == 1
+    assert not (await stranger.ListSovereigns(rpc.ListSovereignsRequest())).sovereigns
+    nobody: Any = bench.daemon.stub(stubs.SovereignServiceStub, token="")
+    assert await reason_of(nobody.GetSovereign(rpc.GetSovereignRequest(name=NAME))) == "TOKEN_REJECTED"
+
+
+async def test_a_plan_is_applied_by_its_own_hash_once_and_only_while_it_fits(bench: Bench) -> None:
+    await bench.create()
+    plan, other = await bench.plan(), await bench.plan()
+    assert plan.hash == other.hash, "the same inputs give the same hash"
+    wrong = rpc.ApplyPlanRequest(name=plan.name, hash="0" * 64)
+    assert await reason_of(bench.plans.ApplyPlan(wrong)) == "PLAN_HASH_MISMATCH"
+    await bench.apply(plan)
+    assert await reason_of(bench.apply(plan)) == "PLAN_STALE"
+    assert await reason_of(bench.apply(other)) == "RUN_IN_PROGRESS"
+
+
+async def test_a_catalog_that_moved_makes_a_plan_stale(bench: Bench) -> None:
+    await bench.create()
+    plan = await bench.plan()
+    bench.world.catalog.version = "1.1.0"
+    assert await reason_of(bench.apply(plan)) == "PLAN_STALE"
+
+
+async def test_a_catalog_that_is_away_is_said_so(bench: Bench) -> None:
+    await bench.create()
+    bench.world.catalog.away = True
+    assert await reason_of(bench.plan()) == "CATALOG_UNAVAILABLE"
+
+
+async def test_a_taken_name_is_a_finding_and_the_plan_cannot_be_applied(bench: Bench) -> None:
+    await bench.create()
+    bench.world.names.put("pools/omani.works/allocations/omantel")
+    plan = await bench.plan()
+    assert [f.code for f in plan.findings] == ["name.taken"]
+    assert not plan.applicable
+    assert await reason_of(bench.apply(plan)) == "PLAN_NOT_APPLICABLE"
+
+
+async def test_a_cluster_that_is_too_small_is_an_error_with_its_figures(bench: Bench) -> None:
+    cluster = {**spec()["clusters"][0], "control_plane": {"size": "sb2", "count": 1}, "worker_pools": []}
+    await bench.create(clusters=[cluster])
+    plan = await bench.plan()
+    assert [(f.code, f.metadata["there_gb"], f.metadata["needed_gb"]) for f in plan.findings] == [
+        ("sizing.memory", "8.0", "20.1")
+    ]
+
+
+async def test_a_size_that_is_not_sold_is_an_error_at_its_path(bench: Bench) -> None:
+    await bench.create(clusters=[{**spec()["clusters"][0], "control_plane": {"size": "cpx42", "count": 1}}])
+    plan = await bench.plan()
+    paths = {f.field for f in plan.findings if f.severity == pb.Finding.SEVERITY_ERROR}
+    assert "spec.clusters[0].control_plane.size" in paths
+
+
+@pytest.mark.parametrize("state", ["RESERVED", "REFUNDED", "CANCELLED"])
+async def test_an_unpaid_order_starts_nothing(start: Start, state: str) -> None:
+    async with start(require_paid_order=True) as bench:
+        await bench.create()
+        plan = await bench.plan()
+        bench.world.orders.put(ORDER, NAME, state)
+        assert await reason_of(bench.apply(plan)) == "ORDER_UNPAID", "no order at all"
+        assert await reason_of(bench.apply(plan, order=ORDER)) == "ORDER_UNPAID"
+        assert await reason_of(bench.apply(plan, order=ORDER + "0")) == "ORDER_NOT_FOUND"
+        assert bench.world.names.reserved == 0
+        bench.world.orders.put(ORDER, "sovereigns/other", "PAID")
+        assert await reason_of(bench.apply(plan, order=ORDER)) == "ORDER_UNPAID", "another's order"
+        bench.world.orders.put(ORDER, NAME, "PAID")
+        assert (await bench.run_of(await bench.apply(plan, order=ORDER))).order == ORDER
+
+
+async def test_an_etag_guards_updates_and_deletes(bench: Bench) -> None:
+    made = await bench.create()
+    change = pb.Sovereign(name=NAME, spec=pb.SovereignSpec(auto_destroy=True))
+    stale = rpc.UpdateSovereignRequest(sovereign=change, etag='"old"')
+    assert await reason_of(bench.sovereigns.UpdateSovereign(stale)) == "ETAG_MISMATCH"
+    updated = await bench.sovereigns.UpdateSovereign(rpc.UpdateSovereignRequest(sovereign=change, etag=made.etag))
+    assert (updated.generation, updated.spec.auto_destroy) == (2, True)
+    assert await reason_of(bench.sovereigns.DeleteSovereign(rpc.DeleteSovereignRequest(name=NAME, etag=made.etag))) == (
+        "ETAG_MISMATCH"
+    )
+    await bench.sovereigns.DeleteSovereign(rpc.DeleteSovereignRequest(name=NAME, etag=updated.etag))
+    assert await reason_of(bench.get()) == "SOVEREIGN_NOT_FOUND"
+
+
+async def test_what_can_never_change_does_not(bench: Bench) -> None:
+    made = await bench.create()
+    domain = pb.Domain(mode="pool", pool="omani.works", label="another")
+    change = pb.Sovereign(name=NAME, spec=pb.SovereignSpec(domain=domain))
+    request = rpc.UpdateSovereignRequest(sovereign=change, etag=made.etag)
+    assert await wrong_fields(bench.sovereigns.UpdateSovereign(request)) == {"spec.domain"}

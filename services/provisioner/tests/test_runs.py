@@ -1,0 +1,168 @@
+"""Runs as their callers see them: events, watching, cancelling, retrying, changing."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+from catalyst.provisioner.v1 import resources_pb2 as pb
+from catalyst.provisioner.v1 import service_pb2 as rpc
+from catalyst_testkit import eventually
+from catalyst_testkit.daemons import reason_of
+from google.longrunning import operations_pb2
+from google.longrunning.operations_grpc_pb2 import OperationsStub
+from google.protobuf.json_format import ParseDict
+
+from .conftest import NAME, Bench, Start, spec
+
+
+async def active(bench: Bench) -> str:
+    """An active Sovereign; the run that made it."""
+    await bench.create()
+    run = await bench.apply(await bench.plan())
+    assert (await bench.ended(run)).state == pb.Run.STATE_SUCCEEDED
+    return run
+
+
+async def test_two_watchers_see_every_event_once_and_the_end(bench: Bench) -> None:
+    await bench.create()
+    run = await bench.apply(await bench.plan())
+
+    async def watch(from_seq: int) -> list[Any]:
+        return [e async for e in bench.runs.WatchEvents(rpc.WatchEventsRequest(parent=run, from_seq=from_seq))]
+
+    first, later = await asyncio.wait_for(asyncio.gather(watch(0), watch(5)), 30)
+    assert [e.seq for e in first[:-1]] == list(range(1, len(first)))
+    assert [e.seq for e in later] == [e.seq for e in first[4:]]
+    assert (first[-1].seq, first[-1].code, first[-1].data["state"]) == (0, "done", "SUCCEEDED")
+    assert {e.code for e in first} >= {"run.created", "step.started", "resource.created", "run.succeeded"}
+
+
+async def test_the_events_of_a_sovereign_have_no_gap(bench: Bench) -> None:
+    run = await active(bench)
+    answer = await bench.runs.ListEvents(rpc.ListEventsRequest(parent=NAME, page_size=1000))
+    assert [e.seq for e in answer.events] == list(range(1, len(answer.events) + 1))
+    codes = [e.code for e in answer.events]
+    assert codes[:4] == ["sovereign.created", "plan.created", "plan.applied", "run.started"]
+    assert codes[-2:] == ["run.succeeded", "sovereign.activated"]
+    assert {"cluster.enrolled", "component.changed", "step.succeeded"} <= set(codes)
+    assert answer.events[-1].data["run"] == run
+    assert answer.events[-1].seq == (await bench.get()).version
+
+
+async def test_the_operation_ends_with_its_run(bench: Bench) -> None:
+    await bench.create()
+    plan, request_id = await bench.plan(), str(uuid4())
+    request = rpc.ApplyPlanRequest(name=plan.name, hash=plan.hash, request_id=request_id)
+    operation = await bench.plans.ApplyPlan(request)
+    assert await bench.plans.ApplyPlan(request) == operation, "a retry gets the first answer"
+    operations: Any = bench.daemon.admin(OperationsStub)
+    wait = operations_pb2.WaitOperationRequest(name=operation.name)
+    wait.timeout.FromSeconds(30)
+    ended = await operations.WaitOperation(wait, timeout=40)
+    run = pb.Run()
+    assert ended.done
+    assert ended.response.Unpack(run)
+    assert run.state == pb.Run.STATE_SUCCEEDED
+    assert await reason_of(operations.GetOperation(operations_pb2.GetOperationRequest(name="operations/provisioner-x")))
+
+
+async def test_a_second_plan_of_an_active_sovereign_is_empty(bench: Bench) -> None:
+    await active(bench)
+    plan = await bench.plan()
+    assert plan.empty
+    assert not plan.steps
+    assert plan.cost.difference.month.minor == 0
+
+
+async def test_a_larger_pool_is_two_creates_and_no_replace(bench: Bench) -> None:
+    await active(bench)
+    changed = spec()
+    changed["clusters"][0]["worker_pools"][0]["count"] = 3
+    plan = await bench.plan(spec=ParseDict(changed, pb.SovereignSpec()))
+    actions = [c.action for c in plan.changes if c.action != pb.ResourceChange.ACTION_NO_OP]
+    assert actions == [pb.ResourceChange.ACTION_CREATE] * 2
+    assert plan.cost.difference.month.minor > 0
+    before = {r["id"] for r in bench.cloud()}
+    ended = await bench.ended(await bench.apply(plan))
+    assert ended.state == pb.Run.STATE_SUCCEEDED, ended.error
+    assert len({r["id"] for r in bench.cloud()} - before) == 2
+    held = await bench.get()
+    assert (held.generation, held.state) == (2, pb.Sovereign.STATE_ACTIVE)
+
+
+async def test_a_cancel_that_compensates_leaves_nothing(start: Start) -> None:
+    async with start(time_scale=0.2) as bench:  # slow enough to be met in the middle
+        await bench.create()
+        run = await bench.apply(await bench.plan())
+        await eventually(lambda: len(bench.cloud()) == 6, within=15)
+        mode = rpc.CancelRunRequest.MODE_COMPENSATE
+        await bench.runs.CancelRun(rpc.CancelRunRequest(name=run, mode=mode))
+        ended = await bench.ended(run)
+        assert ended.state == pb.Run.STATE_CANCELLED_CLEAN, (ended.error, await bench.events(run))
+        assert bench.cloud() == []
+        assert not bench.world.names.held
+        assert (await bench.get()).state == pb.Sovereign.STATE_DRAFT
+
+
+async def test_a_cancelled_run_names_what_it_left_and_a_destroy_takes_it_away(start: Start) -> None:
+    async with start(time_scale=0.2) as bench:
+        await bench.create()
+        run = await bench.apply(await bench.plan())
+        await eventually(lambda: len(bench.cloud()) == 6, within=15)
+        await bench.runs.CancelRun(rpc.CancelRunRequest(name=run))
+        ended = await bench.ended(run)
+        assert ended.state == pb.Run.STATE_CANCELLED_WITH_LEFTOVERS
+        assert len(ended.leftovers) == 6
+        ended = await bench.ended(await bench.apply(await bench.plan("DESTROY")))
+        assert ended.state == pb.Run.STATE_SUCCEEDED, ended.error
+        assert bench.cloud() == []
+
+
+async def test_a_resource_that_nobody_here_made_is_swept(bench: Bench) -> None:
+    await active(bench)
+    from catalyst_cloud_sandbox.account import Account
+
+    ours = bench.cloud()[0]
+    account = Account(bench.home / "sandbox", ours["account"], {})
+    await asyncio.to_thread(
+        account.create, kind="volume", name="pvc-1", region="west", labels=dict(ours["labels"]), spec={"size_gb": 1}
+    )
+    ended = await bench.ended(await bench.apply(await bench.plan("DESTROY")))
+    assert ended.state == pb.Run.STATE_SUCCEEDED, ended.error
+    assert bench.cloud() == []
+    assert ended.report.destroyed == 7
+    assert len(ended.report.sweep_times) == 2
+
+
+async def test_a_failed_step_is_retried_alone(bench: Bench) -> None:
+    await bench.create()
+    plan = await bench.plan()
+    bench.world.names.refuses = "QUOTA_EXCEEDED"
+    run = await bench.apply(plan)
+    ended = await bench.ended(run)
+    assert (ended.state, ended.error.code) == (pb.Run.STATE_FAILED, "QUOTA_EXCEEDED")
+    assert (await bench.get()).state == pb.Sovereign.STATE_FAILED
+    assert bench.cloud() == [], "nothing is spent before the name is held"
+    bench.world.names.refuses = ""
+    step = rpc.RetryStepRequest(name=f"{run}/steps/name.reserve")
+    await bench.runs.RetryStep(step)
+    ended = await bench.ended(run)
+    assert ended.state == pb.Run.STATE_SUCCEEDED, ended.error
+    assert (await bench.steps(run))["validate"].attempt == 1
+    assert (await bench.get()).state == pb.Sovereign.STATE_ACTIVE
+
+
+async def test_a_paused_run_keeps_its_name_and_goes_on(start: Start) -> None:
+    async with start(time_scale=0.2, reservation_ttl=3.0) as bench:
+        await bench.create()
+        run = await bench.apply(await bench.plan())
+        await eventually(lambda: bench.world.names.reserved == 1, within=10)
+        await bench.runs.PauseRun(rpc.PauseRunRequest(name=run, reason="lunch"))
+        await eventually(lambda: bench.world.names.renewed >= 3, within=10)
+        assert bench.world.names.reserved == 1
+        paused = await bench.run_of(run)
+        assert paused.state == pb.Run.STATE_PAUSED
+        resumed = await bench.runs.ResumeRun(rpc.ResumeRunRequest(name=run))
+        assert resumed.state in (pb.Run.STATE_RUNNING, pb.Run.STATE_WAITING)
+        await bench.runs.CancelRun(rpc.CancelRunRequest(name=run, mode=rpc.CancelRunRequest.MODE_COMPENSATE))
+        await bench.ended(run)
