@@ -1,8 +1,19 @@
 """The command tree. Each command stands in a file of its own."""
 
+import sys
 from typing import Any
 
 import typer
+
+from .commands import dev, doctor
+from .commands.events import tail
+from .commands.name import check, release, reserve
+from .commands.plugins import list_plugins
+from .commands.run import cancel, events, get_run, retry
+from .commands.sovereign import create, destroy, get, list_sovereigns, plan, watch
+from .failures import Failure
+from .output import err
+from .progress import Detached
 
 _GROUP: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": None, "pretty_exceptions_enable": False}
 
@@ -10,3 +21,50 @@ _GROUP: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": None, "pr
 def build() -> typer.Typer:
     """The whole command line."""
     app = typer.Typer(help="Make Sovereigns exist, watch them, take them away.", **_GROUP)
+    app.command("dev")(dev.dev)
+    app.command("doctor")(doctor.doctor)
+    _group(
+        app,
+        "sovereign",
+        "Sovereigns: plan, create, look at, destroy.",
+        {
+            "plan": plan.plan,
+            "create": create.create,
+            "get": get.get,
+            "list": list_sovereigns.list_sovereigns,
+            "watch": watch.watch,
+            "destroy": destroy.destroy,
+        },
+    )  # fmt: skip - one group a call
+    _group(app, "run", "Runs: look at, cancel, retry.", {
+        "get": get_run.get_run, "events": events.events, "cancel": cancel.cancel, "retry": retry.retry,
+    })  # fmt: skip
+    _group(app, "name", "Names under pool domains.", {
+        "check": check.check, "reserve": reserve.reserve, "release": release.release,
+    })  # fmt: skip
+    _group(app, "events", "What happens in the mesh.", {"tail": tail.tail})
+    for name in ("plugins", "plugin"):
+        _group(app, name, "Plugins of all daemons.", {"list": list_plugins.list_plugins}, hidden=name == "plugin")
+    return app
+
+
+def _group(app: typer.Typer, name: str, text: str, commands: dict[str, object], *, hidden: bool = False) -> None:
+    group = typer.Typer(help=text, **_GROUP)
+    for command, function in commands.items():
+        group.command(command)(function)  # type: ignore[type-var]
+    app.add_typer(group, name=name, hidden=hidden)
+
+
+def run() -> None:
+    """Run a command; a mistake ends in a few lines, never in a traceback."""
+    try:
+        build()()
+    except Failure as failure:
+        for line in failure.lines():
+            err.print(line, markup=False)
+        sys.exit(failure.exit_code)
+    except Detached as detached:
+        err.print(f"\ndetached; the run goes on. To come back: catalyst run get {detached}", markup=False)
+        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.exit(130)
