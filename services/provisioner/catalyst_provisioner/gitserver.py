@@ -121,6 +121,16 @@ def _guarded(repositories: Repositories, passwords: Passwords) -> Callable[[Envi
         if not passwords.admits(sovereign, uid, environ.get("HTTP_AUTHORIZATION", "")):
             respond("401 Unauthorized", [("WWW-Authenticate", 'Basic realm="tree"'), ("Content-Length", "0")])
             return [b""]
+        if not _only_reads(environ):
+            respond("403 Forbidden", [("Content-Length", "0")])
+            return [b""]
         return git(environ, respond)
 
     return app
+
+
+def _only_reads(environ: Environ) -> bool:
+    """Whether this is one of the two requests of a fetch. The library serves pushes too, whatever handlers it is given."""
+    what = environ.get("PATH_INFO", "").split("/", 2)[-1]
+    asked = (environ.get("REQUEST_METHOD"), what, environ.get("QUERY_STRING"))
+    return asked == ("GET", "info/refs", "service=git-upload-pack") or asked[:2] == ("POST", "git-upload-pack")

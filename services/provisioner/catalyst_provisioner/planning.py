@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
+from catalyst.pooldomain.v1 import resources_pb2 as pooldomain
 from catalyst_mesh import Work
 from catalyst_sdk import PluginFailure, SecretRef, Violation
 from catalyst_sdk.cloud import Finding, InfraPlan, Offer, OfferQuery, Severity
@@ -176,13 +177,19 @@ class Planner:
         if known.holds_name:
             return []
         answer = await self._names.check(wish.pool, wish.label)
-        if answer.available:
+        if answer.available or await self._rests_for_us(wish):
             return []
         code = {"NAME_TAKEN": "name.taken", "LABEL_RESERVED": "name.reserved"}.get(answer.reason, "name.taken")
         text = answer.detail or f"{wish.fqdn} is not available"
         return [
             Finding(code, Severity.ERROR, "spec.domain.label", text, "take another label", {"reason": answer.reason})
         ]
+
+    async def _rests_for_us(self, wish: Wish) -> bool:
+        """Whether the name rests after a life with the same Organization, which may take it back at once."""
+        held = await self._names.get(f"pools/{wish.pool}/allocations/{wish.label}")
+        resting = pooldomain.Allocation.STATE_QUARANTINED
+        return held is not None and held.state == resting and held.owner == f"organizations/{wish.organization}"
 
     async def _known(self, id: str) -> Known:
         async with self._work.reading() as tx:
