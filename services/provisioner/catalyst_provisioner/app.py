@@ -52,7 +52,8 @@ from .rpc.infrastructure import InfrastructureService
 from .rpc.offers import OfferService
 from .rpc.operations import OperationService
 from .rpc.plans import PlanService
-from .rpc.runs import RunService, RunViews
+from .rpc.run_views import RunViews
+from .rpc.runs import RunService
 from .rpc.sovereigns import SovereignService
 from .settings import ProvisionerSettings
 from .steps import Tools, kinds

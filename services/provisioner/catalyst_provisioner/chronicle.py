@@ -9,12 +9,11 @@ from catalyst_mesh.journal import EventView, RunView
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .domain import graphs, sovereigns
+from .domain import facts, graphs, sovereigns
 from .domain.sovereigns import Sovereign, State
 from .domain.wishes import Document
 from .store import ClusterRow, Entry, Store, metadata
 from .store.ledger import GONE
-from .store.tables import facts
 
 STEPS = metadata.tables["journal_step"]
 Size = Callable[[Document], Mapping[str, Any]]
@@ -45,27 +44,27 @@ class Chronicle:
         step = await _step(tx, run, event)
         after = held.told(event.at)
         seconds = (event.at - step["started_at"]).total_seconds() if step["started_at"] else 0.0
-        await _keep(tx, after, sovereigns.StepSucceeded(after, *_step_facts(run, event, step), seconds))
+        await _keep(tx, after, facts.StepSucceeded(after, *_step_facts(run, event, step), seconds))
 
     async def step_failed(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
         step = await _step(tx, run, event)
         after = held.told(event.at)
-        fact = sovereigns.StepFailed(after, *_step_facts(run, event, step), dict(event.data), step["optional"])
+        fact = facts.StepFailed(after, *_step_facts(run, event, step), dict(event.data), step["optional"])
         await _keep(tx, after, fact)
 
     async def run_paused(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
         after = held.told(event.at)
-        await _keep(tx, after, sovereigns.RunPaused(after, *_about(run), run.paused_because or event.message))
+        await _keep(tx, after, facts.RunPaused(after, *_about(run), run.paused_because or event.message))
 
     async def run_resumed(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
         state = sovereigns.running_state(held, run.input["intent"])
         after = held.told(event.at, state=state, last_run=name_of(run))
-        await _keep(tx, after, sovereigns.RunResumed(after, *_about(run), str(event.data.get("by", ""))))
+        await _keep(tx, after, facts.RunResumed(after, *_about(run), str(event.data.get("by", ""))))
 
     async def run_succeeded(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
         first = held.told(event.at)
         seconds = _elapsed(run, event.at)
-        await _keep(tx, first, sovereigns.RunSucceeded(first, *_about(run), run.degraded, seconds))
+        await _keep(tx, first, facts.RunSucceeded(first, *_about(run), run.degraded, seconds))
         rows = await tx.clusters(held.id)
         listed = tuple(cluster_fact(row) for row in rows)
         if run.kind == graphs.DESTROY:
@@ -81,7 +80,7 @@ class Chronicle:
         after = held.told(event.at, state=State.FAILED)
         left = _leftovers(await tx.entries(held.id))
         failed = await _failed_step(tx, run)
-        fact = sovereigns.RunFailed(after, *_about(run), _order(held, run), False, failed, dict(event.data), left)
+        fact = facts.RunFailed(after, *_about(run), _order(held, run), False, failed, dict(event.data), left)
         await _keep(tx, after, fact)
 
     async def run_cancelled(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
@@ -89,7 +88,7 @@ class Chronicle:
         nothing = not left and held.activated_at is None
         state = State.DRAFT if nothing and run.kind == graphs.PROVISION else State.FAILED
         after = held.told(event.at, state=state)
-        fact = sovereigns.RunCancelled(after, *_about(run), _order(held, run), True, not run.leftovers, "", left)
+        fact = facts.RunCancelled(after, *_about(run), _order(held, run), True, not run.leftovers, "", left)
         await _keep(tx, after, fact)
 
 
@@ -181,6 +180,3 @@ def _leftovers(entries: list[Entry]) -> tuple[Mapping[str, Any], ...]:
         {"provider": e.provider, "region": e.region, "kind": e.kind, "id": e.resource_id, "resource_name": e.name}
         for e in entries
     )
-
-
-__all__ = ["Chronicle", "cluster_fact", "facts", "name_of"]

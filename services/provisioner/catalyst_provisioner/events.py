@@ -10,7 +10,7 @@ from catalyst_mesh import Emitted, span, stamp
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
-from .domain import sovereigns as facts
+from .domain import facts
 from .domain.sovereigns import Sovereign
 from .failures import step_error
 

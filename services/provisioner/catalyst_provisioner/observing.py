@@ -15,7 +15,7 @@ from catalyst.provisioner.v1 import resources_pb2
 from catalyst_sdk import Code, Refused
 from google.protobuf.json_format import MessageToDict
 
-from .domain import component_states, sovereigns
+from .domain import component_states, facts
 from .domain.component_states import ComponentState, Condition, Release, Seen
 from .domain.locks import ancestors
 from .domain.sovereigns import Sovereign
@@ -166,8 +166,8 @@ def _conditions(told: Iterable[resources_pb2.AgentComponents.Condition]) -> Iter
         yield Condition(c.type, c.status, c.reason, c.message, c.observed_generation, since)
 
 
-def _changed(held: Sovereign, old: ComponentRow, new: ComponentRow) -> sovereigns.ComponentChanged:
-    return sovereigns.ComponentChanged(
+def _changed(held: Sovereign, old: ComponentRow, new: ComponentRow) -> facts.ComponentChanged:
+    return facts.ComponentChanged(
         held,
         new.cluster,
         new.name,

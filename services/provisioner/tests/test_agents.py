@@ -67,7 +67,7 @@ class Desk:
         async def told() -> AsyncIterator[Any]:
             for report in reports:
                 yield report
-            await asyncio.sleep(30)
+            await asyncio.Event().wait()  # the stream stays open until the call is cancelled
 
         call = self.stub.Connect(told(), metadata=(("authorization", f"Bearer {token}"),))
         answers = []

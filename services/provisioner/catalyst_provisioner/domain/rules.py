@@ -4,11 +4,8 @@ The contract has checked the form of single fields (patterns, lengths, lists); h
 or facts about clouds and names.
 """
 
-import base64
-import binascii
 import ipaddress
 import re
-import struct
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -17,6 +14,7 @@ from typing import Any
 from catalyst_sdk import Code, Refused, Violation
 
 from .reference import Reference
+from .ssh_keys import key_fault
 from .wishes import Clouds, Document, dimensions, fqdn
 
 IMMUTABLE = (
@@ -32,9 +30,6 @@ IMMUTABLE = (
 LABEL = re.compile(r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
 EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s.]+$")
 INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
-KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
-SMALLEST_RSA = 2048
-
 IsPublicSuffix = Callable[[str], bool]
 
 
@@ -271,33 +266,6 @@ def _cidr(text: str, path: str) -> Iterator[Violation]:
         ipaddress.ip_network(text)
     except ValueError:
         yield Violation(path, f"{text[:60]!r} is not a range without host bits", "cidr")
-
-
-def key_fault(line: str) -> str:
-    """What is wrong with a line of authorized_keys; empty: nothing. The blob is parsed (RFC 4253, section 6.6)."""
-    parts = line.strip().split(None, 2)
-    if len(parts) < 2 or parts[0] not in KEY_TYPES:
-        return f"must begin with one of {', '.join(KEY_TYPES)}"
-    try:
-        blob = base64.b64decode(parts[1], validate=True)
-        fields = list(_fields(blob))
-    except (binascii.Error, struct.error, ValueError):
-        return "the key is cut short or not base64"
-    if not fields or fields[0] != parts[0].encode():
-        return "the key is of another type than its line says"
-    if parts[0] == "ssh-rsa" and (len(fields) < 3 or int.from_bytes(fields[2]).bit_length() < SMALLEST_RSA):
-        return f"an RSA key needs {SMALLEST_RSA} bits"
-    return "" if parts[0] != "ssh-ed25519" or len(fields[-1]) == 32 else "an Ed25519 key has 32 bytes"
-
-
-def _fields(blob: bytes) -> Iterator[bytes]:
-    at = 0
-    while at < len(blob):
-        (size,) = struct.unpack_from(">I", blob, at)
-        if at + 4 + size > len(blob):
-            raise ValueError("cut short")
-        yield blob[at + 4 : at + 4 + size]
-        at += 4 + size
 
 
 def _whole(document: Document) -> Iterator[Violation]:

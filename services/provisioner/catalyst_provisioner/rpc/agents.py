@@ -15,7 +15,7 @@ from catalyst_sdk import Code, Decision, Refused
 
 from .. import observing
 from ..certificates import Authority, public_key, read_request
-from ..domain import enrolments, sovereigns, trees
+from ..domain import enrolments, facts, sovereigns, trees
 from ..domain.enrolments import sha256
 from ..gitserver import Passwords
 from ..repository import BRANCH
@@ -176,18 +176,18 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
         await tx.change_enrolment(
             digest, public_key_sha256=sha256(key), answer=self._desk.sealer.seal(answer.SerializeToString()), token=None
         )
-        facts: tuple[object, ...] = ()
+        told: tuple[object, ...] = ()
         if cluster.enrolled_at is None:
             await tx.change_cluster(held.id, cluster.name, enrolled_at=tx.now)
             held = held.told(tx.now)
             await tx.save(held)
-            facts = (
-                sovereigns.ClusterEnrolled(
+            told = (
+                facts.ClusterEnrolled(
                     held, cluster.resource, cluster.provider, cluster.region, cluster.spec["location_code"],
                     held.simulated, held.last_run,
                 ),
             )  # fmt: skip
-        return Decision(self._renewed(answer, digest, csr, tx.now), facts)
+        return Decision(self._renewed(answer, digest, csr, tx.now), told)
 
     def _answer(
         self, held: sovereigns.Sovereign, cluster: ClusterRow, row: EnrolmentRow, now: datetime

@@ -13,7 +13,7 @@ from google.rpc import code_pb2, status_pb2
 
 from ..store import Store
 from .names import visible
-from .runs import RunViews, run_state, sovereign_of
+from .run_views import RunViews, run_state, sovereign_of
 
 PREFIX = "operations/provisioner-"
 LONGEST_WAIT = 60.0

@@ -13,7 +13,7 @@ from catalyst_mesh.journal import Engine, RunInProgress
 from catalyst_sdk import Code, Decision, Refused
 from google.longrunning import operations_pb2
 
-from ..domain import graphs, plans, rules, sovereigns
+from ..domain import facts, graphs, plans, rules, sovereigns
 from ..domain.locks import Lock
 from ..domain.sovereigns import Sovereign
 from ..domain.wishes import Cluster, Document
@@ -85,7 +85,7 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
             after = now_held.told(tx.now, last_plan=row.name)
             await tx.save(after)
             told = body | {"name": row.name, "expire_time": row.expires_at}
-            return Decision(row, (sovereigns.PlanCreated(after, told, caller(context).subject),))
+            return Decision(row, (facts.PlanCreated(after, told, caller(context).subject),))
 
         return await self._work.run(step, answer=_answer)
 
@@ -256,7 +256,7 @@ def _closed(held: Sovereign, kind: str, now: datetime) -> Decision[Sovereign]:
     if kind != graphs.DESTROY or not failed or not held.last_run:
         return Decision(held)
     after = held.told(now)
-    fact = sovereigns.RunFailed(
+    fact = facts.RunFailed(
         after, held.last_run, held.last_plan, plans.APPLY, held.order, True, "", {"reason": "DESTROYED"}
     )
     return Decision(after, (fact,))

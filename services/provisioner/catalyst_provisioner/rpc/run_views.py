@@ -1,0 +1,195 @@
+"""How runs, steps and their events look to callers: one projection of the journal's facts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from catalyst.provisioner.v1 import resources_pb2 as contract
+from catalyst_mesh import Work, stamp
+from catalyst_mesh.journal import Engine, EventView, RunView, StepState, StepView
+from google.protobuf import symbol_database
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.struct_pb2 import Struct
+
+from ..domain import graphs
+from ..failures import step_error
+from ..store import Store
+
+BUSY = {StepState.RUNNING, StepState.WAITING, StepState.IN_DOUBT, StepState.UNDOING}
+DONE = {StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED, StepState.UNDONE, StepState.UNDO_FAILED}
+
+
+def run_state(run: RunView) -> Any:
+    """The contract's word for a run's state."""
+    return contract.Run.State.Value(f"STATE_{run.state.upper()}")
+
+
+def sovereign_of(run: RunView) -> str:
+    """Id of the Sovereign that a run is about."""
+    return run.subject.removeprefix("sovereigns/")
+
+
+class RunViews:
+    """How runs and steps look to callers."""
+
+    def __init__(self, work: Work[Store], engine: Engine) -> None:
+        self._work = work
+        self._engine = engine
+
+    async def run(self, run: RunView) -> contract.Run:
+        """The resource."""
+        steps = await self._engine.steps(run.id)
+        async with self._work.reading() as tx:
+            held = await tx.sovereign(sovereign_of(run))
+            short = run.state.startswith(("failed", "cancelled"))
+            entries = await tx.entries(sovereign_of(run)) if short else []
+        name = f"{run.subject}/runs/{run.id}"
+        provision = run.kind == graphs.PROVISION
+        waiting = next((s for s in steps if s.state is StepState.WAITING), None)
+        made = contract.Run(
+            name=name,
+            uid=run.id,
+            etag=etag(run),
+            version=run.seq,
+            create_time=stamp(run.created_at),
+            update_time=stamp(run.finished_at or run.started_at or run.created_at),
+            start_time=stamp(run.started_at),
+            end_time=stamp(run.finished_at),
+            state=run_state(run),
+            plan=f"{run.subject}/plans/{run.input['plan']}",
+            intent=contract.Plan.Intent.Value(run.input["intent"]),
+            order=held.order if held and provision else "",
+            requester=run.started_by,
+            steps=counts_of(steps),
+            groups=groups_of(steps),
+            error=step_error(run.failure),
+            waiting_for=waiting_for(waiting) if run.state == "waiting" and waiting else run.paused_because,
+            wake_time=stamp(run.wake_at) if run.state == "waiting" else None,
+            degraded=run.degraded,
+            final=run.state.startswith("cancelled"),
+            leftovers=[
+                contract.Leftover(
+                    provider=e.provider,
+                    region=e.region,
+                    kind=e.kind,
+                    id=e.resource_id,
+                    resource_name=e.name,
+                    reason="not deleted yet",
+                )
+                for e in entries
+            ],
+        )  # fmt: skip - reads as a table
+        if held and held.report and run.kind == graphs.DESTROY and held.last_run == name and run.state == "succeeded":
+            made.report.CopyFrom(ParseDict(dict(held.report), contract.DestroyReport()))
+        return made
+
+    async def metadata(self, run: RunView) -> contract.RunMetadata:
+        """What an operation tells of a run."""
+        steps = await self._engine.steps(run.id)
+        counts = counts_of(steps)
+        waiting = next((s for s in steps if s.state is StepState.WAITING), None)
+        return contract.RunMetadata(
+            run=f"{run.subject}/runs/{run.id}",
+            plan=f"{run.subject}/plans/{run.input['plan']}",
+            state=run_state(run),
+            steps=counts,
+            current_steps=[s.name for s in steps if s.state in BUSY],
+            progress_percent=100 * counts.finished // max(1, counts.total),
+            waiting_for=waiting_for(waiting) if waiting else "",
+            update_time=stamp(run.finished_at or run.started_at or run.created_at),
+        )  # fmt: skip - reads as a table
+
+
+def etag(run: RunView) -> str:
+    """Changes with each transition."""
+    return f'"{run.seq}"'
+
+
+def by_start(step: StepView) -> tuple[bool, float, int]:
+    """Those not begun last, else the newest first."""
+    return (step.started_at is None, -step.started_at.timestamp() if step.started_at else 0.0, step.position)
+
+
+def step_of(parent: str, row: StepView) -> contract.Step:
+    made = contract.Step(
+        name=f"{parent}/steps/{row.name}",
+        etag=step_etag(row),
+        phase=row.phase,
+        state=contract.Step.State.Value(f"STATE_{row.state.upper()}"),
+        needs=row.needs,
+        cluster=row.cluster,
+        component=row.component,
+        attempt=row.attempt,
+        start_time=stamp(row.started_at),
+        end_time=stamp(row.finished_at),
+        wake_time=stamp(row.wake_at),
+        waiting_for=waiting_for(row) if row.state is StepState.WAITING else "",
+        error=step_error(row.failure),
+        undoable=row.undoable,
+        skippable=row.skippable,
+        optional=row.optional,
+        skip_reason=row.reason,
+        blocked_by=row.blocked_by,
+    )  # fmt: skip - reads as a table
+    if isinstance(row.output, dict):
+        made.outputs.CopyFrom(ParseDict(row.output, Struct()))
+    return made
+
+
+def step_etag(row: StepView) -> str:
+    return f'"{row.attempt}.{row.tries}.{row.state}"'
+
+
+def waiting_for(step: StepView) -> str:
+    if step.signal:
+        return f"{step.name} waits for {step.signal}"
+    return f"{step.name} rests before its next try" if step.waits == "retry" else f"{step.name} is not done yet"
+
+
+def counts_of(steps: Sequence[StepView]) -> contract.StepCounts:
+    def count(states: set[StepState]) -> int:
+        return sum(step.state in states for step in steps)
+
+    return contract.StepCounts(
+        total=len(steps), finished=count(DONE), succeeded=count({StepState.SUCCEEDED}),
+        failed=count({StepState.FAILED, StepState.UNDO_FAILED}), running=count(BUSY),
+        pending=count({StepState.PENDING, StepState.READY}),
+    )  # fmt: skip
+
+
+def groups_of(steps: Sequence[StepView]) -> list[contract.StepGroup]:
+    phases = dict.fromkeys(step.phase for step in steps)
+    return [
+        contract.StepGroup(id=phase, counts=counts_of([step for step in steps if step.phase == phase]))
+        for phase in phases
+    ]
+
+
+def event_of(parent: str, event: EventView, steps: Mapping[str, StepView]) -> contract.RunEvent:
+    step = steps.get(event.step)
+    return contract.RunEvent(
+        seq=event.seq,
+        time=stamp(event.at),
+        run=parent,
+        step=event.step,
+        attempt=event.attempt,
+        cluster=step.cluster if step else "",
+        component=step.component if step else "",
+        level=level_of(event.level),
+        code=event.code,
+        message=event.message,
+        data=ParseDict(dict(event.data), Struct()),
+    )  # fmt: skip - reads as a table
+
+
+def sovereign_event(row: Mapping[str, Any]) -> contract.RunEvent:
+    message = symbol_database.Default().GetSymbol(row["schema"]).FromString(row["body"])
+    data = ParseDict(MessageToDict(message, preserving_proto_field_name=True), Struct())
+    code = ".".join(row["subject"].split(".")[-2:])
+    return contract.RunEvent(
+        seq=row["version"], time=stamp(row["created_at"]), run=getattr(message, "run", ""), level=level_of("info"),
+        code=code, data=data, trace_id=row["traceparent"].split("-")[1] if row["traceparent"] else "",
+    )  # fmt: skip
+
+
+def level_of(word: str) -> Any:
+    return contract.RunEvent.Level.Value(f"LEVEL_{word.upper()}")

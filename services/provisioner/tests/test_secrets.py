@@ -1,0 +1,52 @@
+"""Nothing secret is written in the clear; the example of the documentation has nothing against it."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from catalyst.provisioner.v1 import resources_pb2 as pb
+from catalyst.provisioner.v1 import service_pb2 as rpc
+from catalyst_provisioner.vault import Vault
+from catalyst_sdk import SecretRef
+from google.protobuf.json_format import ParseDict
+
+from .conftest import Bench
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "01-first-sovereign" / "sovereign.yaml"
+
+
+async def test_no_token_lies_in_the_database_the_tree_or_an_event(bench: Bench) -> None:
+    await bench.create()
+    run = await bench.apply(await bench.plan())
+    assert (await bench.ended(run)).state == pb.Run.STATE_SUCCEEDED
+    work = bench.daemon.daemon.work
+    vault = Vault(work, work._sealer)
+    credential = (await vault.resolve(SecretRef("credentials/sandbox-simulated"))).reveal()
+    login = _identity(bench.home / "sandbox")
+    secrets = {"reservation": "rsv_1", "credential": credential, **login}
+    files = [p for p in (bench.home / "trees").rglob("*") if p.is_file()]
+    files += list(bench.home.glob("test.db*"))
+    for name, secret in secrets.items():
+        assert len(secret) > 4, name
+        assert not [p.name for p in files if secret.encode() in p.read_bytes()], name
+        assert not [e.code for e in await bench.events(run) if secret in str(e)], name
+
+
+def _identity(sandbox: Path) -> dict[str, Any]:
+    """What the simulated server was given."""
+    import json
+
+    kept = json.loads(next(sandbox.rglob("identity.json")).read_text())
+    told = json.loads(json.loads(next(sandbox.rglob("server.json")).read_text())["user_data"])
+    return {"agent": kept["agent_token"], "git": kept["tree"]["password"], "enrolment": told["token"]}
+
+
+async def test_the_example_has_nothing_against_it(bench: Bench) -> None:
+    document = yaml.safe_load(EXAMPLE.read_text())
+    name = document.pop("name")
+    made = pb.Sovereign(name=name, spec=ParseDict(document, pb.SovereignSpec()))
+    await bench.sovereigns.CreateSovereign(rpc.CreateSovereignRequest(sovereign=made))
+    plan = await bench.plan()
+    assert plan.applicable
+    assert not plan.findings
+    assert plan.cost.after.total.month.minor > 0
