@@ -6,6 +6,7 @@ busy handler of eight competing writers starves some of them for most of a secon
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -138,6 +139,26 @@ def is_outage(error: BaseException) -> bool:
 _OUTAGES = {"ConnectionDoesNotExistError", "CannotConnectNowError", "AdminShutdownError", "InterfaceError"}
 
 
+_SWITCH_TRIES, _SWITCH_PAUSE = 500, 0.02
+"""Ten seconds, as long as SQLite itself waits for a lock."""
+
+
+def _write_ahead(connection: Any, cursor: Any) -> None:
+    """Switch the file to write-ahead logging, which it remembers.
+
+    SQLite does not wait for its busy timeout here: two replicas that switch a new file at once would wait for each
+    other for ever, so it refuses one of them at once.
+    """
+    for tries_left in reversed(range(_SWITCH_TRIES)):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except (DBAPIError, sqlite3.OperationalError) as error:
+            if "locked" not in str(error) or not tries_left:
+                raise
+        connection.run_async(lambda _: asyncio.sleep(_SWITCH_PAUSE))
+
+
 def _sqlite(url: str, pool_size: int, begin: str) -> AsyncEngine:
     engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=60)
 
@@ -146,8 +167,9 @@ def _sqlite(url: str, pool_size: int, begin: str) -> AsyncEngine:
     def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+        for pragma in ("busy_timeout=10000", "synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
+        _write_ahead(connection, cursor)
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")

@@ -54,6 +54,18 @@ async def test_readers_do_not_wait_for_a_writer(home: Path) -> None:
     await db.close()
 
 
+async def test_replicas_that_open_a_new_file_at_once_all_get_it(tmp_path: Path) -> None:
+    async def write(db: Database) -> None:
+        async with db.begin() as sql:
+            await sql.execute(text("SELECT 1"))
+
+    for round_number in range(40):  # before the switch was tried again, one round in fifteen was refused
+        replicas = [await Database.open(f"sqlite+aiosqlite:///{tmp_path}/{round_number}.db") for _ in range(4)]
+        await asyncio.gather(*map(write, replicas))
+        for db in replicas:
+            await db.close()
+
+
 async def test_what_fails_is_rolled_back(home: Path) -> None:
     db = await Database.open(url(home), metadata=metadata)
     with pytest.raises(ZeroDivisionError):
