@@ -91,10 +91,7 @@ async def compose(
     vault = Vault(work, sealer)
     host = PluginHost(kinds=[KIND], metrics=metrics)
     host.load(_context(settings, vault), _plugin_config(settings))
-    clouds = CloudPlugins(host)
-    for cloud in clouds.clouds.values():
-        if cloud.default_credential:
-            await vault.ensure_simulated(cloud.default_credential, cloud.provider)
+    clouds = await _clouds(host, vault)
     channels: list[grpc.aio.Channel] = [
         connect(target, token=TokenFile(settings.token_file)) for target in _targets(settings)
     ]
@@ -107,21 +104,7 @@ async def compose(
     repositories = Repositories(settings.data_folder / "trees")
     passwords = Passwords(_key(settings.data_folder / "git.key"))
     git = GitServer(settings.git_listen, repositories, passwords)
-    tools = Tools(
-        work=work,
-        vault=vault,
-        planner=planner,
-        names=peers.names,
-        repositories=repositories,
-        trees=git,
-        passwords=passwords,
-        probe=probe or ConsoleProbe(settings.dns_hints, settings.dns_trust_anchor),
-        endpoint=settings.public_url or settings.listen,
-        look_again=_look_again(settings),
-        reservation_ttl=timedelta(seconds=settings.reservation_ttl),
-        enrolment_ttl=timedelta(seconds=settings.enrolment_ttl),
-        destroy_pause=timedelta(seconds=settings.destroy_verify_seconds),
-    )
+    tools = _tools(settings, work, vault, planner, peers, repositories, git, passwords, probe)
     chronicle = Chronicle(db, work, lambda spec: _size(spec, planner, facts))
     engine = Engine(
         db,
@@ -155,6 +138,36 @@ async def compose(
         workers=[engine, git, NameKeeper(tools, engine), curfew],
         closing=[git.close, *(_closing(channel) for channel in channels)],
         also_trusts=[settings.data_folder / "agents" / "jwks.json"],
+    )
+
+
+async def _clouds(host: PluginHost, vault: Vault) -> CloudPlugins:
+    """The clouds that loaded; a simulated one gets its credential here, because nobody can be asked for it."""
+    clouds = CloudPlugins(host)
+    for cloud in clouds.clouds.values():
+        if cloud.default_credential:
+            await vault.ensure_simulated(cloud.default_credential, cloud.provider)
+    return clouds
+
+
+def _tools(
+    settings: ProvisionerSettings, work: Work[Store], vault: Vault, planner: Planner, peers: Peers,
+    repositories: Repositories, git: GitServer, passwords: Passwords, probe: Probes | None,
+) -> Tools:  # fmt: skip
+    return Tools(
+        work=work,
+        vault=vault,
+        planner=planner,
+        names=peers.names,
+        repositories=repositories,
+        trees=git,
+        passwords=passwords,
+        probe=probe or ConsoleProbe(settings.dns_hints, settings.dns_trust_anchor),
+        endpoint=settings.public_url or settings.listen,
+        look_again=_look_again(settings),
+        reservation_ttl=timedelta(seconds=settings.reservation_ttl),
+        enrolment_ttl=timedelta(seconds=settings.enrolment_ttl),
+        destroy_pause=timedelta(seconds=settings.destroy_verify_seconds),
     )
 
 
