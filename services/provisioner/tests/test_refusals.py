@@ -156,3 +156,19 @@ async def test_what_can_never_change_does_not(bench: Bench) -> None:
     change = pb.Sovereign(name=NAME, spec=pb.SovereignSpec(domain=domain))
     request = rpc.UpdateSovereignRequest(sovereign=change, etag=made.etag)
     assert await wrong_fields(bench.sovereigns.UpdateSovereign(request)) == {"spec.domain"}
+
+
+async def test_a_filter_that_is_not_served_is_refused_and_never_ignored(bench: Bench) -> None:
+    await bench.create()
+    wanted = "size = 3"
+    for call in (
+        bench.sovereigns.ListSovereigns(rpc.ListSovereignsRequest(filter=wanted)),
+        bench.plans.ListPlans(rpc.ListPlansRequest(parent=NAME, filter=wanted)),
+        bench.runs.ListRuns(rpc.ListRunsRequest(parent=NAME, filter=wanted)),
+        bench.infra.ListLedger(rpc.ListLedgerRequest(parent=NAME, filter=wanted)),
+        bench.infra.ListComponents(rpc.ListComponentsRequest(parent=f"{NAME}/clusters/-", filter=wanted)),
+    ):
+        assert await reason_of(call) == "FILTER_INVALID"
+    active = await bench.sovereigns.ListSovereigns(rpc.ListSovereignsRequest(filter="state = ACTIVE"))
+    assert not active.sovereigns
+    await bench.infra.ListLedger(rpc.ListLedgerRequest(parent=NAME, filter="state = GONE"))

@@ -5,7 +5,7 @@ from catalyst_mesh import Context, Page, Work
 
 from ..domain.conditions import is_silent
 from ..store import Store
-from . import views
+from . import filters, views
 from .names import ClusterNotFound, Name, visible
 
 
@@ -21,7 +21,7 @@ class InfrastructureService(service_pb2_grpc.InfrastructureServiceServicer):
         page = Page.of(request.page_size, request.page_token, request.parent, request.filter)
         async with self._work.reading() as tx:
             held = await visible(tx, Name.of(request.parent).sovereign, request.parent)
-            entries = await tx.entries(held.id, gone="GONE" in request.filter)
+            entries = await tx.entries(held.id, gone=filters.only_gone(request.filter))
             revision = await tx.ledger_revision(held.id)
         rows = [e for e in reversed(entries) if page.after is None or e.position < page.after]
         cut = page.cut(rows[: page.size + 1], lambda entry: entry.position)
@@ -32,6 +32,7 @@ class InfrastructureService(service_pb2_grpc.InfrastructureServiceServicer):
         self, request: service_pb2.ListComponentsRequest, context: Context
     ) -> service_pb2.ListComponentsResponse:
         name = Name.of(request.parent)
+        filters.none(request.filter)
         page = Page.of(request.page_size, request.page_token, request.parent, request.filter)
         async with self._work.reading() as tx:
             held = await visible(tx, name.sovereign, request.parent)

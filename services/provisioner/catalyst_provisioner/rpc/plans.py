@@ -22,7 +22,7 @@ from ..planning import Planner, numbered
 from ..steps.tools import lock_of
 from ..store import PlanRow, Store
 from ..store.plans import LIFE
-from . import views
+from . import filters, views
 from .names import Name, PlanNotFound, locked, sees_all, visible
 from .operations import operation
 
@@ -95,6 +95,7 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
             return views.plan(row, tx.now)
 
     async def ListPlans(self, request: service_pb2.ListPlansRequest, context: Context) -> service_pb2.ListPlansResponse:
+        filters.none(request.filter)
         page = Page.of(request.page_size, request.page_token, request.parent, request.filter, caller(context).subject)
         name = Name.of(request.parent)
         async with self._work.reading() as tx:

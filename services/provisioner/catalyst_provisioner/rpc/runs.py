@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from ..store import Store, metadata
 from ..streams import Curfew
+from . import filters
 from .names import SEES_OWN, Name, RunNotFound, StepNotFound, sees_all, visible
 from .run_views import (
     RunViews,
@@ -58,6 +59,7 @@ class RunService(service_pb2_grpc.RunServiceServicer):
 
     async def ListRuns(self, request: service_pb2.ListRunsRequest, context: Context) -> service_pb2.ListRunsResponse:
         who = caller(context)
+        filters.none(request.filter)
         page = Page.of(request.page_size, request.page_token, request.parent, request.filter, who.subject)
         subject = "" if request.parent == "sovereigns/-" else request.parent
         if subject:
@@ -71,6 +73,7 @@ class RunService(service_pb2_grpc.RunServiceServicer):
 
     async def ListSteps(self, request: service_pb2.ListStepsRequest, context: Context) -> service_pb2.ListStepsResponse:
         run = await self._run(request.parent)
+        filters.none(request.filter)
         page = Page.of(request.page_size, request.page_token, request.parent, request.filter)
         steps = await self._engine.steps(run.id)
         rows = sorted(steps, key=by_start)

@@ -9,23 +9,18 @@ from uuid import uuid4
 from catalyst.provisioner.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import Context, Page, Work, caller
 from catalyst_mesh.journal import Engine, RunInProgress
-from catalyst_sdk import Code, Decision, Refused, Violation
+from catalyst_sdk import Decision, Violation
 from google.protobuf.empty_pb2 import Empty
 
 from ..domain import rules, sovereigns, wishes
 from ..domain.rules import SpecInvalid
-from ..domain.sovereigns import Sovereign, State
+from ..domain.sovereigns import Sovereign
 from ..planning import Planner
 from ..store import Store
-from . import views
+from . import filters, views
 from .names import SEES_OWN, Name, locked, sees_all, visible
 
 Url = Callable[[str], str]
-
-
-class FilterInvalid(Refused):
-    code, reason = Code.INVALID_ARGUMENT, "FILTER_INVALID"
-    message = "this filter is not understood: {filter}; take `state = ACTIVE`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +73,7 @@ class SovereignService(service_pb2_grpc.SovereignServiceServicer):
     ) -> service_pb2.ListSovereignsResponse:
         who = caller(context)
         page = Page.of(request.page_size, request.page_token, request.filter, who.subject)
-        states = _states(request.filter)
+        states = filters.states(request.filter)
         mine = None if sees_all(who) else [o for o in who.organizations if who.has_role(*SEES_OWN, org=o)]
         moment, id = page.after or (None, "")
         async with self._work.reading() as tx:
@@ -150,16 +145,6 @@ def _id_of(request: service_pb2.CreateSovereignRequest) -> str:
     if not id:
         raise SpecInvalid([Violation("sovereign.name", "is required, or sovereign_id", "required")])
     return id
-
-
-def _states(text: str) -> list[State]:
-    if not text:
-        return [s for s in State if s is not State.DESTROYED]
-    key, sign, value = text.partition("=")
-    word = value.strip().strip('"').removeprefix("STATE_").lower()
-    if key.strip() != "state" or not sign or word not in set(State):
-        raise FilterInvalid(filter=text[:100])
-    return [State(word)]
 
 
 __all__ = ["SovereignService", "visible"]
