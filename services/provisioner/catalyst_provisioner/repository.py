@@ -2,11 +2,15 @@
 
 Invariants
   same bytes   a tree that did not change makes no commit, so rendering again after a crash is harmless;
-  reachable    the branch moves last, after all that it points to is stored.
+  reachable    the branch moves last, after all that it points to is stored;
+  one writer   the operating system's lock, which dies with its process, is held while anything is written. Git's own lock
+               files outlive a `kill -9`: those that are found by the holder belong to the dead, and are removed.
 """
 
+import fcntl
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +34,10 @@ class Repositories:
 
     def commit(self, sovereign: str, uid: str, files: Mapping[str, bytes], message: str, at: int) -> str:
         """Make the head's tree exactly `files`; the head's id. `at` is seconds since 1970."""
+        with self._writing():
+            return self._commit(sovereign, uid, files, message, at)
+
+    def _commit(self, sovereign: str, uid: str, files: Mapping[str, bytes], message: str, at: int) -> str:
         repo = self._open(sovereign, uid)
         try:
             tree = _stored(repo, files)
@@ -72,6 +80,13 @@ class Repositories:
         mark = self.path(sovereign) / "catalyst-uid"
         return mark.read_text().strip() if mark.exists() else ""
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self._folder / ".writing").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def _open(self, sovereign: str, uid: str) -> Repo:
         path = self.path(sovereign)
         if self.uid(sovereign) != uid:
@@ -82,6 +97,8 @@ class Repositories:
             repo.refs.set_symbolic_ref(_HEAD, _REF)
             repo.close()
             (path / "catalyst-uid").write_text(uid)
+        for orphan in path.rglob("*.lock"):
+            orphan.unlink()
         return Repo(str(path))
 
 
