@@ -34,10 +34,24 @@ def fault(section: Sequence[dns.rrset.RRset], rrset: dns.rrset.RRset, keys: Keys
     if signatures is None:
         return f"{rrset.name} {dns.rdatatype.to_text(rrset.rdtype)} is not signed"
     try:
-        dns.dnssec.validate(rrset, signatures, dict(keys))
+        dns.dnssec.validate(*_as_signed(rrset, signatures), dict(keys))
     except (dns.exception.DNSException, ValueError) as error:
         return f"{rrset.name} {dns.rdatatype.to_text(rrset.rdtype)}: {error}"
     return ""
+
+
+def _as_signed(rrset: dns.rrset.RRset, signatures: dns.rrset.RRset) -> tuple[dns.rrset.RRset, dns.rrset.RRset]:
+    """Both under the name of the wildcard that made them (RFC 4035 section 5.3.2).
+
+    dnspython does this itself, except for a name that begins with `*` and was made by a wildcard further up.
+    """
+    labels = signatures[0].labels
+    if not rrset.name.is_wild() or labels >= len(rrset.name) - 2:
+        return rrset, signatures
+    source = dns.name.from_text("*", rrset.name.split(labels + 1)[1])
+    return dns.rrset.from_rdata_list(source, rrset.ttl, list(rrset)), dns.rrset.from_rdata_list(
+        source, rrset.ttl, list(signatures)
+    )
 
 
 def trusted_keys(answer: dns.message.Message, zone: dns.name.Name, known: dns.rrset.RRset) -> Keys:

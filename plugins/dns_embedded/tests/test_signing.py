@@ -20,7 +20,7 @@ from catalyst_dns_embedded.signing import RENEWED_AFTER, ZoneSigner
 from catalyst_dns_embedded.store import ZoneStore
 from catalyst_sdk.dns import Change, RecordSet, ZoneSpec
 from dns.rdatatype import RdataType
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 ZONE = "example.test."
@@ -66,6 +66,7 @@ def consistent(wished: list[tuple[str, str]]) -> tuple[RecordSet, ...]:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(NAMES, KINDS), max_size=6).map(consistent), st.lists(NAMES, min_size=1, max_size=5))
+@example(consistent([("*." + ZONE, "TXT")]), ["*.a." + ZONE])  # a question with a star, answered by a wildcard above it
 def test_every_answer_of_any_zone_can_be_proven(records: tuple[RecordSet, ...], questions: list[str]) -> None:
     with authority(*records) as made:
         apex = dns.name.from_text(ZONE)
