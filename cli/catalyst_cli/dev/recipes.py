@@ -107,7 +107,7 @@ def base_environment() -> dict[str, str]:
 
 def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
     cells = ",".join(f"{c}={layout.address(c)}" for c in CELLS)
-    tree = {"DNS_HINTS": str(layout.dns / "hints.json"), "DNS_TRUST_ANCHOR": str(layout.dns / "root.key")}
+    hints = {"DNS_HINTS": str(layout.dns / "hints.json")}
     return {
         "catalog": {"BLUEPRINTS": str(BLUEPRINTS)},
         "provisioner": {
@@ -117,9 +117,10 @@ def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
             "SANDBOX_DIR": str(layout.sandbox),
             "TIME_SCALE": str(time_scale),
             "DESTROY_VERIFY_SECONDS": "1",
-            **tree,
+            "DNS_TRUST_ANCHOR": str(layout.dns / "root.key"),
+            **hints,
         },
-        "pdm": {"DNS_CONTROL": layout.address("dns-control"), "DNS_DATA": str(layout.dns), **tree},
+        "pdm": {"DNS_CONTROL": layout.address("dns-control"), "DNS_DATA": str(layout.dns), **hints},
         "continuum": {"CELLS": cells, "TSIG_KEY_FILE": str(layout.folder / "cells" / "tsig.key")},
         "billing": {},
         "gateway": {

@@ -17,8 +17,6 @@ class PdmSettings(DaemonSettings):
     """Folder of the embedded DNS server, where its control token lies."""
     dns_hints: Path | None = None
     """JSON file that says at which address and port each name server really listens."""
-    dns_trust_anchor: Path | None = None
-    """Trust anchor of the DNS tree, DNSKEY in presentation form."""
     reservation_ttl: float = 600.0
     """How long a reservation lasts without a commit, in seconds, unless the pool says otherwise."""
     quarantine: float = 30 * 24 * 3600.0
