@@ -9,6 +9,6 @@ from .toy import ToySettings, compose
 
 
 @pytest.fixture
-async def daemon(home: Path, own_nats: NatsServer) -> AsyncIterator[RunningDaemon]:
-    async with running(compose, ToySettings, home, nats_url=own_nats.url) as running_daemon:
+async def daemon(home: Path, own_nats: NatsServer, database: str) -> AsyncIterator[RunningDaemon]:
+    async with running(compose, ToySettings, home, nats_url=own_nats.url, database_url=database) as running_daemon:
         yield running_daemon

@@ -24,7 +24,7 @@ from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of, running
 from catalyst_testkit.servers import NatsServer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from .toy import ToySettings, compose, heard
 
@@ -183,7 +183,9 @@ async def test_a_method_that_is_not_there_yet_says_so(daemon: RunningDaemon) -> 
 
 async def test_a_caller_whose_time_is_over_is_told_so(daemon: RunningDaemon) -> None:
     stub = daemon.stub(AllocationServiceStub)
-    async with daemon.daemon.db.begin():  # one writer: the call has to wait
+    async with daemon.daemon.db.begin() as sql:  # SQLite has one writer, so the call has to wait
+        if daemon.daemon.db.has_row_locks:
+            await sql.execute(text("LOCK TABLE outbox IN EXCLUSIVE MODE"))
         call = stub.ReserveAllocation(wish(), timeout=0.1)
         assert (await refusal(call)).code == "DEADLINE_EXCEEDED"
     assert (await stub.ReserveAllocation(wish())).allocation.version == 1

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from .postgres import PostgresServer, fresh_database, postgres_server
 from .servers import NatsServer, folder, nats_server
 
 
@@ -31,4 +32,28 @@ def home() -> Iterator[Path]:
     shutil.rmtree(path, ignore_errors=True)
 
 
-__all__ = ["home", "nats", "own_nats"]
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One PostgreSQL server per test run and worker. Take a database of your own: `await postgres.database()`."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this test's own: for stopping, killing and starting it again."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, home: Path) -> Iterator[str]:
+    """URL of a fresh database of each kind: a test that takes it runs on both, and keeps it through restarts."""
+    if request.param == "sqlite":
+        yield f"sqlite+aiosqlite:///{home}/test.db"
+        return
+    with fresh_database(request.getfixturevalue("postgres")) as url:
+        yield url
+
+
+__all__ = ["database", "home", "nats", "own_nats", "own_postgres", "postgres"]

@@ -1,7 +1,6 @@
 """Where journal tests run: a database, a clock that is moved by hand, engines on it, and a world that has effects."""
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -71,11 +70,6 @@ class Bench:
     async def open(cls, url: str) -> "Bench":
         metadata = MetaData()
         journal_tables(metadata)
-        if not url.startswith("sqlite"):
-            db = await Database.open(url)
-            async with db.begin() as sql:
-                await sql.run_sync(metadata.drop_all)
-            await db.close()
         return cls(url, await Database.open(url, metadata=metadata))
 
     async def close(self) -> None:
@@ -176,8 +170,3 @@ async def events(engine: Engine, run: str) -> list[EventView]:
 async def codes(engine: Engine, run: str, prefix: str = "") -> list[str]:
     told = ((event.code, event.step) for event in await events(engine, run))
     return [f"{code} {step}".strip() for code, step in told if code.startswith(prefix)]
-
-
-def database_url(folder: str) -> str:
-    """SQLite in `folder`; or CATALYST_TEST_DATABASE_URL, a database whose journal tables may be thrown away."""
-    return os.environ.get("CATALYST_TEST_DATABASE_URL") or f"sqlite+aiosqlite:///{folder}/journal.db"

@@ -1,14 +1,13 @@
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from .bench import Bench, World, database_url
+from .bench import Bench, World
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    opened = await Bench.open(database_url(str(tmp_path)))
+async def bench(database: str) -> AsyncIterator[Bench]:
+    opened = await Bench.open(database)
     yield opened
     await opened.close()
 

@@ -1,0 +1,126 @@
+"""A real PostgreSQL server for tests: started on loopback as nobody, one fresh database a test, ended with the test run."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+
+from .servers import drop, folder, free_port, need
+from .waiting import eventually_sync
+
+FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=300")
+"""For tests only: what a power failure would lose. A killed server still loses nothing."""
+
+
+class PostgresServer:
+    """One server in a folder of its own; a restarted one keeps port and data."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._numbers = count(1)
+
+    def start(self) -> None:
+        """Start, or start again after a stop or a kill; returns when it answers."""
+        for _ in range(3):  # somebody may take the port between our look and the server's
+            self.port = self.port or free_port()
+            self._launch()
+            if eventually_sync(self._answers_or_ended, within=30, what="PostgreSQL answers") == "up":
+                return
+            self.port = 0
+        raise AssertionError(f"PostgreSQL does not start:\n{(self.home / 'log').read_text()[-2000:]}")
+
+    def stop(self) -> None:
+        """End it in peace, whoever is connected (a fast shutdown)."""
+        self._signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End it as a crash would: no checkpoint, no farewell (an immediate shutdown, which reaches its children too)."""
+        self._signal(signal.SIGQUIT)
+
+    def restart(self) -> None:
+        """Stop and start again on the same port."""
+        self.stop()
+        self.start()
+
+    async def database(self, name: str = "") -> str:
+        """Make a fresh database; its URL, `postgresql+asyncpg://…`."""
+        name = name or f"t{os.getpid()}_{next(self._numbers)}"
+        await self.execute(f'CREATE DATABASE "{name}" STRATEGY file_copy')
+        return f"{self._address.replace('postgresql:', 'postgresql+asyncpg:')}/{name}"
+
+    async def drop(self, url: str) -> None:
+        """Throw a database away, whoever is still connected."""
+        await self.execute(f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)')
+
+    async def execute(self, statement: str) -> None:
+        """Run a statement as the server's own operator."""
+        connection = await asyncpg.connect(f"{self._address}/postgres")
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    @property
+    def _address(self) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}"
+
+    def _launch(self) -> None:
+        data, options = self.home / "data", [f"port={self.port}", "listen_addresses=127.0.0.1"]
+        options += [f"unix_socket_directories={self.home}", *FAST]
+        environment = {"HOME": str(self.home), "PATH": os.defpath, "LC_ALL": "C.UTF-8"}
+        if not data.exists():
+            initdb = need("initdb", package="postgresql")
+            command = ["-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+            subprocess.run(
+                [*drop(), initdb, *command], check=True, cwd=self.home, env=environment, stdout=subprocess.DEVNULL
+            )
+        server = [need("postgres", package="postgresql"), "-D", str(data)]
+        server += [word for option in options for word in ("-c", option)]
+        with (self.home / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*drop(), *server], cwd=self.home, env=environment, stdout=log, stderr=log
+            )  # fmt: skip - one call
+
+    def _answers_or_ended(self) -> str:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            return "ended"
+        ready = [need("pg_isready", package="postgresql"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        return "up" if subprocess.run(ready, check=False).returncode == 0 else ""
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+            self._process.wait(20)
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """A running server for the block."""
+    home = folder()
+    server = PostgresServer(home)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def fresh_database(server: PostgresServer) -> Iterator[str]:
+    """A database for the block, for fixtures that are no coroutines; its URL."""
+    # A loop of its own that is never set as the thread's: the test that follows has another one.
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        url = runner.run(server.database())
+        yield url
+        runner.run(server.drop(url))
