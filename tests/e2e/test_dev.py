@@ -59,6 +59,8 @@ def test_clean_stops_what_runs_and_deletes_the_data(folder: Path) -> None:
     answer = dev.command("dev", "--clean", "--data-dir", str(dev.folder))
     assert answer.returncode == 0, answer.stderr
     assert not dev.folder.exists()
+    assert dev.process is not None
+    dev.process.wait(30)  # it let go of its lock and has its interpreter's own end before it
     assert dev.processes() == []
     dev.stop()
 

@@ -23,24 +23,21 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SUBJECT = "catalyst.v1.pooldomain.allocation.reserved"
 
 
-def url(home: Path) -> str:
-    return f"sqlite+aiosqlite:///{home}/bench.db"
-
-
 @dataclass
 class Bench:
-    """One process' worth of the chassis on the database in `home`."""
+    """One process' worth of the chassis on a database."""
 
-    home: Path
+    url: str
     db: Database
     work: Work[Store]
     metrics: ChassisMetrics = field(default_factory=lambda: ChassisMetrics(CollectorRegistry()))
 
     @classmethod
-    async def open(cls, home: Path, *, sealed: bool = False) -> "Bench":
-        db = await Database.open(url(home), metadata=metadata)
-        sealer = Sealer.from_file(home / "seal") if sealed else None
-        return cls(home, db, Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer))
+    async def open(cls, url: str, *, seal: Path | None = None) -> "Bench":
+        """Open `url`; answers are kept sealed where `seal` names the file of a key."""
+        db = await Database.open(url, metadata=metadata)
+        sealer = Sealer.from_file(seal) if seal else None
+        return cls(url, db, Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer))
 
     async def tell(self, *names: str) -> None:
         """Commit one fact for each `name@version`."""

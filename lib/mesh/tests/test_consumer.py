@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,8 +29,8 @@ async def bus(own_nats: NatsServer) -> AsyncIterator[Bus]:
 
 
 @pytest.fixture
-async def bench(home: Path) -> AsyncIterator[Bench]:
-    opened = await Bench.open(home)
+async def bench(database: str) -> AsyncIterator[Bench]:
+    opened = await Bench.open(database)
     yield opened
     await opened.db.close()
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from catalyst_mesh import Database, Leases, ManualClock
@@ -11,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
-from .bench import NOON, url
+from .bench import NOON
 from .toy import metadata
 
 TTL = timedelta(seconds=10)
@@ -27,9 +26,9 @@ class House:
 
 
 @pytest.fixture
-async def house(home: Path) -> AsyncIterator[House]:
+async def house(database: str) -> AsyncIterator[House]:
     clock = ManualClock(NOON)
-    opened = House([await Database.open(url(home), metadata=metadata, clock=clock) for _ in range(2)], clock)
+    opened = House([await Database.open(database, metadata=metadata, clock=clock) for _ in range(2)], clock)
     yield opened
     for db in opened.databases:
         await db.close()
@@ -71,7 +70,7 @@ async def test_leases_of_different_names_do_not_meet(house: House) -> None:
     assert await house.b.acquire("two") == 1
 
 
-async def test_of_many_that_come_at_once_one_holds(home: Path, house: House) -> None:
+async def test_of_many_that_come_at_once_one_holds(house: House) -> None:
     many = [Leases(db, metadata, replica=str(n), ttl=TTL) for n, db in enumerate(house.databases * 10)]
     got = await asyncio.gather(*(leases.acquire("relay") for leases in many))
     assert sorted(got, key=str) == sorted([1] + [None] * 19, key=str)

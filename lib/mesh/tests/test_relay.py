@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,8 +61,8 @@ async def bus(own_nats: NatsServer) -> AsyncIterator[TroubledBus]:
 
 
 @pytest.fixture
-async def bench(home: Path) -> AsyncIterator[Bench]:
-    opened = await Bench.open(home)
+async def bench(database: str) -> AsyncIterator[Bench]:
+    opened = await Bench.open(database)
     yield opened
     await opened.db.close()
 

@@ -18,8 +18,8 @@ from .toy import Name, NameTaken, Store, reserve, t, to_response
 
 
 @pytest.fixture
-async def bench(home: Path) -> AsyncIterator[Bench]:
-    opened = await Bench.open(home, sealed=True)
+async def bench(home: Path, database: str) -> AsyncIterator[Bench]:
+    opened = await Bench.open(database, seal=home / "seal")
     yield opened
     await opened.db.close()
 
@@ -74,8 +74,8 @@ async def test_who_always_loses_is_told_that_it_is_contended(bench: Bench) -> No
     assert tries == TRIES
 
 
-async def test_two_writers_on_one_file_lose_no_change(home: Path, bench: Bench) -> None:
-    other = await Bench.open(home)
+async def test_two_writers_in_two_processes_lose_no_change(bench: Bench) -> None:
+    other = await Bench.open(bench.url)
     got = await asyncio.gather(*(take(b) for _ in range(20) for b in (bench, other)))
     assert sorted(got) == list(range(1, 41))
     assert sorted(row["version"] for row in await other.rows("outbox")) == list(range(1, 41))
@@ -140,7 +140,7 @@ async def test_the_same_id_for_another_request_is_refused(bench: Bench) -> None:
 
 
 async def test_twins_that_come_at_once_in_two_processes_have_one_effect(home: Path, bench: Bench) -> None:
-    other = await Bench.open(home, sealed=True)
+    other = await Bench.open(bench.url, seal=home / "seal")
     call(request_id="wish", body=b"same")
     assert set(await asyncio.gather(*(take(b) for _ in range(10) for b in (bench, other)))) == {1}
     assert len(await bench.rows("outbox")) == 1

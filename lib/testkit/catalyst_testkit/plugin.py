@@ -56,4 +56,14 @@ def database(request: pytest.FixtureRequest, home: Path) -> Iterator[str]:
         yield url
 
 
-__all__ = ["database", "home", "nats", "own_nats", "own_postgres", "postgres"]
+@pytest.fixture
+def second_database(request: pytest.FixtureRequest, database: str, home: Path) -> Iterator[str]:
+    """Another fresh database of the same kind as `database`."""
+    if database.startswith("sqlite"):
+        yield f"sqlite+aiosqlite:///{home}/second.db"
+        return
+    with fresh_database(request.getfixturevalue("postgres")) as url:
+        yield url
+
+
+__all__ = ["database", "home", "nats", "own_nats", "own_postgres", "postgres", "second_database"]
