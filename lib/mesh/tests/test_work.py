@@ -61,6 +61,30 @@ async def test_a_version_that_is_not_the_next_one_is_a_lost_race(bench: Bench) -
     assert await versions(bench) == {"acme": 1}
 
 
+async def test_a_decision_that_changes_nothing_writes_nothing_whoever_writes_meanwhile(bench: Bench) -> None:
+    await take(bench)
+    async with bench.work.transaction() as tx:
+        held = await tx.lock("acme")
+        assert held is not None
+        await tx.save(held)
+    assert await versions(bench) == {"acme": 1}
+
+
+async def test_who_asks_for_the_same_words_waits_for_the_one_before(bench: Bench) -> None:
+    other, order = await Bench.open(bench.url), []
+
+    async def enter(one: Bench, name: str) -> None:
+        async with one.work.transaction() as tx:
+            await tx.alone("quota", "ada")
+            order.append(f"{name} in")
+            await asyncio.sleep(0)  # whoever could pass would pass here
+            order.append(f"{name} out")
+
+    await asyncio.gather(*(enter(one, str(n)) for n in range(10) for one in (bench, other)))
+    assert [line.split()[1] for line in order] == ["in", "out"] * 20
+    await other.db.close()
+
+
 async def test_who_always_loses_is_told_that_it_is_contended(bench: Bench) -> None:
     tries = 0
 

@@ -26,7 +26,7 @@ from catalyst_mesh import (
 from catalyst_sdk import Code, Decision, Refused
 from prometheus_client import CollectorRegistry
 from pydantic_settings import SettingsConfigDict
-from sqlalchemy import BigInteger, Column, MetaData, Table, Text, insert, select, update
+from sqlalchemy import BigInteger, Column, MetaData, Table, Text, insert, select
 
 metadata = MetaData()
 t = Table(
@@ -64,12 +64,13 @@ class Store(Transaction):
     async def lock(self, name: str) -> Name | None:
         query = select(t).where(t.c.name == name)
         row = (await self.sql.execute(query.with_for_update())).mappings().one_or_none()
-        return Name(**row) if row else None
+        if row is None:
+            return None
+        self.seen(t, row)
+        return Name(**row)
 
     async def save(self, state: Name) -> None:
-        values = {"name": state.name, "owner": state.owner, "version": state.version}
-        mine = (t.c.name == state.name) & (t.c.version == state.version - 1)
-        await self.write(insert(t).values(values) if state.version == 1 else update(t).where(mine).values(values))
+        await self.take(t, {"name": state.name, "owner": state.owner, "version": state.version})
 
 
 def reserve(held: Name | None, name: str, owner: str) -> Decision[Name]:

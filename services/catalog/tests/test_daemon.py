@@ -87,10 +87,10 @@ async def written(daemon: RunningDaemon) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def start(home: Path, own_nats: NatsServer) -> Start:
+async def start(home: Path, own_nats: NatsServer, database: str) -> Start:
     @asynccontextmanager
     async def run(**values: Any) -> AsyncIterator[RunningDaemon]:
-        fields = {"nats_url": own_nats.url, "blueprints": home / "blueprints", **values}
+        fields = {"nats_url": own_nats.url, "database_url": database, "blueprints": home / "blueprints", **values}
         async with running(compose, CatalogSettings, home, **fields) as client:
             await read(client)
             yield client
@@ -219,8 +219,8 @@ async def test_a_folder_that_is_not_there_is_a_condition_and_what_is_known_stays
         assert (await sync(daemon)).state == pb.Source.STATE_ACTIVE
 
 
-async def test_it_is_not_ready_before_it_has_read(start: Start, home: Path, own_nats: NatsServer) -> None:
-    fields = {"nats_url": own_nats.url, "blueprints": home / "nowhere"}
+async def test_it_is_not_ready_before_it_has_read(home: Path, own_nats: NatsServer, database: str) -> None:
+    fields = {"nats_url": own_nats.url, "database_url": database, "blueprints": home / "nowhere"}
     async with running(compose, CatalogSettings, home, **fields) as daemon, httpx.AsyncClient() as http:
 
         async def ready() -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from catalyst_mesh import Transaction, UtcTime, chassis_tables
-from sqlalchemy import BigInteger, Boolean, Column, MetaData, Table, Text, insert, select, update
+from sqlalchemy import BigInteger, Boolean, Column, MetaData, Table, Text, select
 
 from .domain.slots import Phase, Slot
 
@@ -34,7 +34,10 @@ class Store(Transaction):
         """The slot, gone ones too, kept for this transaction until the commit."""
         mine = (slots.c.namespace == namespace) & (slots.c.name == name)
         row = (await self.sql.execute(select(slots).where(mine).with_for_update())).mappings().one_or_none()
-        return _slot(row) if row else None
+        if row is None:
+            return None
+        self.seen(slots, row)
+        return _slot(row)
 
     async def live(self, namespace: str = "", after: str = "", limit: int = 1000) -> Sequence[Slot]:
         """Slots that are not gone, by name."""
@@ -45,13 +48,7 @@ class Store(Transaction):
 
     async def save(self, state: Slot) -> None:
         """Take the row from what `lock` read to `state`. Raises LostRace where another wrote meanwhile."""
-        row = {c.name: getattr(state, c.name) for c in slots.c}
-        mine = (slots.c.namespace == state.namespace) & (slots.c.name == state.name)
-        known = (await self.sql.execute(select(slots.c.version).where(mine))).scalar_one_or_none()
-        if known is None:
-            await self.write(insert(slots).values(row))
-        else:
-            await self.write(update(slots).where(mine & (slots.c.version < state.version)).values(row))
+        await self.take(slots, {c.name: getattr(state, c.name) for c in slots.c})
 
 
 def _slot(row: Any) -> Slot:

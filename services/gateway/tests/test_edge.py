@@ -27,7 +27,7 @@ class Edge:
 
 
 @pytest.fixture
-async def edge(home: Path, own_nats: NatsServer) -> AsyncIterator[Edge]:
+async def edge(home: Path, own_nats: NatsServer, second_database: str) -> AsyncIterator[Edge]:
     port = free_port()
     (home / "gateway").mkdir()
     (home / "code").write_text("12345678")
@@ -35,7 +35,7 @@ async def edge(home: Path, own_nats: NatsServer) -> AsyncIterator[Edge]:
         token = backend.issuer.token("admin", roles=["sovereign-admin"])
         (home / "operator").write_text(token)
         values = {
-            "database_url": f"sqlite+aiosqlite:///{home}/gateway.db", "nats_url": own_nats.url,
+            "database_url": second_database, "nats_url": own_nats.url,
             "http_listen": f"127.0.0.1:{port}", "provisioner_target": backend.target, "development": True,
             "login_code_file": home / "code", "operator_token_file": home / "operator",
         }  # fmt: skip

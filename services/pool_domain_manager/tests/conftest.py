@@ -101,7 +101,7 @@ def dns(home: Path) -> Iterator[Dns]:
 
 
 @pytest.fixture
-def start(home: Path, dns: Dns, own_nats: NatsServer) -> Start:
+def start(home: Path, dns: Dns, own_nats: NatsServer, database: str) -> Start:
     """Starts the daemon on this test's folder, again and again if need be; the pool of the demonstration is there."""
 
     @asynccontextmanager
@@ -109,7 +109,7 @@ def start(home: Path, dns: Dns, own_nats: NatsServer) -> Start:
         failpoint: Failpoint = no_failpoint, pool: Pool = DEMO, **settings: object
     ) -> AsyncIterator[RunningDaemon]:
         fields = {
-            "nats_url": own_nats.url, "dns_control": dns.control, "dns_data": dns.folder,
+            "nats_url": own_nats.url, "database_url": database, "dns_control": dns.control, "dns_data": dns.folder,
             "dns_hints": dns.folder / "hints.json", "sweep_interval": 0.1, **settings,
         }  # fmt: skip
         async with running(partial(compose, failpoint=failpoint), PdmSettings, home, **fields) as daemon:
@@ -180,8 +180,9 @@ class Pdm:
 
 
 @pytest.fixture
-async def pdm(home: Path, dns: Dns, own_nats: NatsServer) -> AsyncIterator[Pdm]:
-    async with running(compose, PdmSettings, home / "pdm", **values(dns, own_nats)) as daemon:
+async def pdm(home: Path, dns: Dns, own_nats: NatsServer, database: str) -> AsyncIterator[Pdm]:
+    settings = values(dns, own_nats) | {"database_url": database}
+    async with running(compose, PdmSettings, home / "pdm", **settings) as daemon:
         one = Pdm(daemon)
         await one.make_pool()
         yield one

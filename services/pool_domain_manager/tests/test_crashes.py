@@ -1,16 +1,19 @@
 """The daemon dies before and after every step, and is started again on what it left."""
 
 import asyncio
-import sqlite3
-from pathlib import Path
+from datetime import UTC, datetime
 
 from catalyst.pooldomain.v1.resources_pb2 import Allocation
+from catalyst_mesh import Database
+from catalyst_pool_domain_manager.store import metadata
+from sqlalchemy import update
 
 from .calls import FQDN, NAME, ZONE, commitment, outbox, provisioner, release, reserve, until
 from .conftest import Dns, Start
 
 COMMIT = [f"pdm.commit.c{n}.{side}" for n in range(1, 7) for side in ("before", "after")]
 RELEASE = [f"pdm.release.r{n}.{side}" for n in range(1, 5) for side in ("before", "after")]
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Killed(BaseException):
@@ -31,21 +34,22 @@ class Reaper:
             raise Killed(point)
 
 
-def let_leases_end(home: Path) -> None:
+async def let_leases_end(database: str) -> None:
     """What time does after a death: the dead one's leases end."""
-    with sqlite3.connect(home / "test.db") as sql:
-        sql.execute("UPDATE lease SET until = '2000-01-01 00:00:00.000000'")
-    sql.close()
+    db = await Database.open(database)
+    async with db.begin() as sql:
+        await sql.execute(update(metadata.tables["lease"]).values(until=LONG_AGO))
+    await db.close()
 
 
-async def live_through(start: Start, home: Path, reaper: Reaper, state: "Allocation.State.ValueType") -> int:
+async def live_through(start: Start, database: str, reaper: Reaper, state: "Allocation.State.ValueType") -> int:
     """Start again after each death until the name is in `state`; how often it died."""
     deaths = 0
     while reaper.left:
         reaper.died.clear()
         async with start(failpoint=reaper):
             await asyncio.wait_for(reaper.died.wait(), 10)
-        let_leases_end(home)
+        await let_leases_end(database)
         deaths += 1
     async with start() as daemon:
         await until(daemon, state)
@@ -53,20 +57,20 @@ async def live_through(start: Start, home: Path, reaper: Reaper, state: "Allocat
 
 
 async def test_a_name_that_is_made_and_taken_away_under_20_deaths_is_made_and_taken_away_once(
-    start: Start, dns: Dns, home: Path
+    start: Start, dns: Dns, database: str
 ) -> None:
     async with start(failpoint=Reaper(COMMIT[:1])) as daemon:
         token = (await reserve(daemon)).reservation_token
         await provisioner(daemon).CommitAllocation(commitment(token))
-    let_leases_end(home)
-    assert await live_through(start, home, Reaper(COMMIT), Allocation.STATE_ACTIVE) == 12
+    await let_leases_end(database)
+    assert await live_through(start, database, Reaper(COMMIT), Allocation.STATE_ACTIVE) == 12
     seen = await dns.resolver.resolve(f"console.{FQDN}", "A")
     assert (seen.records, seen.secure) == (("127.7.0.1",), True)
 
     async with start(failpoint=Reaper(RELEASE[:1])) as daemon:
         await release(daemon)
-    let_leases_end(home)
-    assert await live_through(start, home, Reaper(RELEASE), Allocation.STATE_QUARANTINED) == 8
+    await let_leases_end(database)
+    assert await live_through(start, database, Reaper(RELEASE), Allocation.STATE_QUARANTINED) == 8
     parent = await dns.backend.get_zone(zone="omani.works.")
     assert parent is not None
     assert [r for r in parent.record_sets if r.name.endswith(ZONE)] == []
@@ -84,7 +88,7 @@ async def test_a_name_that_is_made_and_taken_away_under_20_deaths_is_made_and_ta
 
 
 async def test_a_release_that_overtakes_a_half_made_name_leaves_no_zone_and_no_delegation(
-    start: Start, dns: Dns, home: Path
+    start: Start, dns: Dns, database: str
 ) -> None:
     for point in ("pdm.commit.c2.after", "pdm.commit.c4.after"):
         reaper = Reaper([point])
@@ -94,7 +98,7 @@ async def test_a_release_that_overtakes_a_half_made_name_leaves_no_zone_and_no_d
             await asyncio.wait_for(reaper.died.wait(), 10)
             assert await dns.backend.get_zone(zone=ZONE) is not None, "it died with the zone made"
             await release(daemon)
-        let_leases_end(home)
+        await let_leases_end(database)
         async with start() as daemon:
             await _gone(daemon, delegated=point.startswith("pdm.commit.c4"))
         parent = await dns.backend.get_zone(zone="omani.works.")

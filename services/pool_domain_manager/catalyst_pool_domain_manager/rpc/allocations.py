@@ -318,6 +318,7 @@ async def _pool(tx: Store, domain: str) -> Pool:
 
 
 async def _within_quota(tx: Store, pool: Pool, owner: str) -> None:
+    await tx.alone("quota", owner)  # or two names at once would each be the last one allowed
     reserved, named = await tx.held_by(owner)
     if reserved >= pool.policy.most_reservations:
         raise refusals.QuotaExceeded(

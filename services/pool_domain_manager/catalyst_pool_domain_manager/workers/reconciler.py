@@ -166,6 +166,7 @@ class Reconciler:
         kind = c.PARENT_CLEAN if refused.reason == "PARENT_OCCLUDED" else c.BACKEND_READY
         async with self.work.transaction() as tx:
             decision = allocations.fail(a, c.false(kind, refused.reason, refused.message), tx.now)
+            tx.decided_on(a)
             await tx.save(decision.state)
             await _tell(tx, decision.events)
 
@@ -177,6 +178,7 @@ class Reconciler:
                 decision = allocations.quarantine(a, pool.quarantine, tx.now)
             else:
                 decision = allocations.free(a, tx.now)
+            tx.decided_on(a)
             await tx.save(decision.state)
             await _tell(tx, decision.events)
 
