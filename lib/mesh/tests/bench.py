@@ -37,8 +37,8 @@ class Bench:
     metrics: ChassisMetrics = field(default_factory=lambda: ChassisMetrics(CollectorRegistry()))
 
     @classmethod
-    async def open(cls, home: Path, *, sealed: bool = False) -> "Bench":
-        db = await Database.open(url(home), metadata=metadata)
+    async def open(cls, home: Path, *, sealed: bool = False, database: str = "") -> "Bench":
+        db = await Database.open(database or url(home), metadata=metadata)
         sealer = Sealer.from_file(home / "seal") if sealed else None
         return cls(home, db, Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer))
 
@@ -51,7 +51,8 @@ class Bench:
 
     async def rows(self, table: str) -> list[dict[str, Any]]:
         async with self.db.read() as sql:
-            return [dict(row) for row in (await sql.execute(select(metadata.tables[table]))).mappings()]
+            t = metadata.tables[table]
+            return [dict(row) for row in (await sql.execute(select(t).order_by(*t.primary_key.columns))).mappings()]
 
     async def waiting(self) -> list[str]:
         """Events not marked as published, `name@version`, in their order."""
@@ -61,11 +62,10 @@ class Bench:
         async with self.db.read() as sql:
             return [row.name for row in (await sql.execute(select(heard).order_by(heard.c.number))).all()]
 
-    def relay(self, bus: Bus) -> Relay:
-        leases = Leases(self.db, metadata)
+    def relay(self, bus: Bus, leases: Leases | None = None) -> Relay:
         return Relay(
-            "pooldomain", db=self.db, metadata=metadata, bus=bus, leases=leases, wake=self.work.committed,
-            metrics=self.metrics,
+            "pooldomain", db=self.db, metadata=metadata, bus=bus, leases=leases or Leases(self.db, metadata),
+            wake=self.work.committed, metrics=self.metrics,
         )  # fmt: skip
 
     def consumer(self, bus: Bus, handler: Handler = hear, *, subjects: tuple[str, ...] = (SUBJECT,)) -> Consumer:
