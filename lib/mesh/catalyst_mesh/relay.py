@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
 from typing import Any
-from urllib.parse import quote
 
 from nats.errors import Error as NatsError
 from nats.js.errors import NoStreamResponseError
@@ -26,6 +25,7 @@ from sqlalchemy import MetaData, Table, case, func, select, update
 from .bus import Bus
 from .chains import NUMBER, PREVIOUS, chains, written
 from .database import Database, is_outage
+from .envelopes import encoded
 from .leases import Leases
 from .logs import get_logger
 from .metrics import ChassisMetrics
@@ -181,7 +181,7 @@ class Relay:
 
 
 def headers(service: str, row: Mapping[str, Any]) -> dict[str, str]:
-    """CloudEvents 1.0 attributes in NATS headers (binary mode), percent-encoded."""
+    """The headers of an outbox row with its chain, `previous`."""
     attributes = {
         "ce-specversion": "1.0",
         "ce-id": row["event_id"],
@@ -197,4 +197,4 @@ def headers(service: str, row: Mapping[str, Any]) -> dict[str, str]:
         "Nats-Msg-Id": f"{row['event_id']}/{row['replays']}" if row["replays"] else row["event_id"],
         "traceparent": row["traceparent"],
     }
-    return {key: quote(str(value), safe=" /:;,.+-_@*=") for key, value in attributes.items()}
+    return encoded(attributes)

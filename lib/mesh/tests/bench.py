@@ -12,7 +12,7 @@ from catalyst.pooldomain.v1 import events_pb2
 from catalyst_mesh import Bus, ChassisMetrics, Database, Handled, Leases, Sealer, Work
 from catalyst_mesh.calls import Call, enter
 from catalyst_mesh.consumer import Consumer
-from catalyst_mesh.facts import Handler
+from catalyst_mesh.facts import Handler, Refresh
 from catalyst_mesh.relay import Relay
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select
@@ -68,11 +68,20 @@ class Bench:
             wake=self.work.committed, metrics=self.metrics,
         )  # fmt: skip
 
-    def consumer(self, bus: Bus, handler: Handler = hear, *, subjects: tuple[str, ...] = (SUBJECT,)) -> Consumer:
-        handled = [Handled(subject, events_pb2.AllocationReserved, handler) for subject in subjects]
+    def consumer(
+        self,
+        bus: Bus,
+        handler: Handler = hear,
+        *,
+        subjects: tuple[str, ...] = (SUBJECT,),
+        refresh: Refresh | None = None,
+        service: str = "toy",
+        **rest: Any,
+    ) -> Consumer:
+        handled = [Handled(subject, events_pb2.AllocationReserved, handler, refresh) for subject in subjects]
         return Consumer(
-            "toy", "pooldomain", handled=handled, work=self.work, metadata=metadata, bus=bus, metrics=self.metrics,
-            back_off=(0.01,),
+            service, "pooldomain", handled=handled, work=self.work, metadata=metadata, bus=bus, metrics=self.metrics,
+            **{"back_off": (0.01,), **rest},
         )  # fmt: skip
 
 
