@@ -434,7 +434,7 @@ async def test_long_work_is_not_given_to_another_replica_meanwhile(bench: Bench,
 
     await publish(bus, "a@1")
     await publish(bus, "a@2")  # the second of the batch waits for longer than the server would
-    async with going(bench.consumer(bus, slow, ack_wait=0.9)):
+    async with going(*(bench.consumer(bus, slow, ack_wait=0.9) for _ in range(2))):
         await heard(bench, "a@1", "a@2")
         await settled(bus)
     assert attempts == [1, 1]
