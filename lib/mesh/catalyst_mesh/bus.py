@@ -15,7 +15,10 @@ from .logs import get_logger
 
 PATIENCE = 2.0
 """Seconds for a connection or an acknowledgement, after which the work is tried again."""
-KEPT = timedelta(days=30)
+KEPT = timedelta(days=7)
+"""Age at which a stream drops an event, as long as the outbox keeps it: what the stream still holds may be delivered again
+to a consumer that was made anew, and must meet its inbox row (`retention`)."""
+DEAD_LETTERS_KEPT = timedelta(days=30)
 DUPLICATE_WINDOW = timedelta(seconds=120)
 DEAD_LETTERS = "CATALYST_DLQ"
 
@@ -61,13 +64,13 @@ class Bus:
 
     async def ensure_stream(self, service: str) -> str:
         """Make the stream of `service` where it is absent; its name. Any daemon may be the first to ask."""
-        return await self._ensure(stream_of(service), [f"{SUBJECT_ROOT}.{service}.>"])
+        return await self._ensure(stream_of(service), [f"{SUBJECT_ROOT}.{service}.>"], KEPT)
 
     async def ensure_dead_letters(self) -> str:
         """Make the stream of given-up events where it is absent; its name."""
-        return await self._ensure(DEAD_LETTERS, ["catalyst.dlq.>"])
+        return await self._ensure(DEAD_LETTERS, ["catalyst.dlq.>"], DEAD_LETTERS_KEPT)
 
-    async def _ensure(self, name: str, subjects: list[str]) -> str:
+    async def _ensure(self, name: str, subjects: list[str], kept: timedelta) -> str:
         if name in self._known:
             return name
         js = await self.jetstream()
@@ -76,7 +79,7 @@ class Bus:
             subjects=subjects,
             retention=RetentionPolicy.LIMITS,
             storage=StorageType.FILE,
-            max_age=KEPT.total_seconds(),
+            max_age=kept.total_seconds(),
             duplicate_window=DUPLICATE_WINDOW.total_seconds(),
         )
         try:

@@ -35,6 +35,7 @@ from .metrics import ChassisMetrics
 from .plugins import PluginHost
 from .relay import Relay
 from .reports import PluginService
+from .retention import Sweeper
 from .settings import DaemonSettings
 from .sideport import Check, SidePort
 from .work import Work
@@ -156,6 +157,7 @@ class Daemon:
             *([relay] if self.emits else []),
             *consumers(self.name, self.handled, **shared),
             *self.workers,
+            Sweeper(self.db, self.metadata, leases),
             _LoopLag(self.metrics),
         ]
 

@@ -18,10 +18,16 @@ class ChassisMetrics:
             registry=registry,
         )
         self.outbox_pending = Gauge("catalyst_outbox_pending", "Events not yet published", registry=registry)
+        self.outbox_oldest = Gauge(
+            "catalyst_outbox_oldest_seconds", "Age of the oldest event never published", registry=registry
+        )
         self.outbox_published = Counter("catalyst_outbox_published", "Events published", registry=registry)
         self.inbox_handled = Counter("catalyst_inbox_handled", "Events handled", ["consumer"], registry=registry)
         self.inbox_duplicates = Counter(
             "catalyst_inbox_duplicates", "Events seen before", ["consumer"], registry=registry
+        )
+        self.inbox_gaps = Counter(
+            "catalyst_inbox_gaps", "Events whose predecessor never came", ["consumer"], registry=registry
         )
         self.dead_letters = Counter("catalyst_dlq_messages", "Events given up", ["consumer"], registry=registry)
         self.plugin_calls = Counter(

@@ -12,7 +12,7 @@ from catalyst.pooldomain.v1 import events_pb2
 from catalyst_mesh import Bus, ChassisMetrics, Database, Handled, Leases, Sealer, Work
 from catalyst_mesh.calls import Call, enter
 from catalyst_mesh.consumer import Consumer
-from catalyst_mesh.facts import Handler
+from catalyst_mesh.facts import Handler, Refresh
 from catalyst_mesh.relay import Relay
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select
@@ -48,7 +48,8 @@ class Bench:
 
     async def rows(self, table: str) -> list[dict[str, Any]]:
         async with self.db.read() as sql:
-            return [dict(row) for row in (await sql.execute(select(metadata.tables[table]))).mappings()]
+            t = metadata.tables[table]
+            return [dict(row) for row in (await sql.execute(select(t).order_by(*t.primary_key.columns))).mappings()]
 
     async def waiting(self) -> list[str]:
         """Events not marked as published, `name@version`, in their order."""
@@ -58,18 +59,26 @@ class Bench:
         async with self.db.read() as sql:
             return [row.name for row in (await sql.execute(select(heard).order_by(heard.c.number))).all()]
 
-    def relay(self, bus: Bus) -> Relay:
-        leases = Leases(self.db, metadata)
+    def relay(self, bus: Bus, leases: Leases | None = None) -> Relay:
         return Relay(
-            "pooldomain", db=self.db, metadata=metadata, bus=bus, leases=leases, wake=self.work.committed,
-            metrics=self.metrics,
+            "pooldomain", db=self.db, metadata=metadata, bus=bus, leases=leases or Leases(self.db, metadata),
+            wake=self.work.committed, metrics=self.metrics,
         )  # fmt: skip
 
-    def consumer(self, bus: Bus, handler: Handler = hear, *, subjects: tuple[str, ...] = (SUBJECT,)) -> Consumer:
-        handled = [Handled(subject, events_pb2.AllocationReserved, handler) for subject in subjects]
+    def consumer(
+        self,
+        bus: Bus,
+        handler: Handler = hear,
+        *,
+        subjects: tuple[str, ...] = (SUBJECT,),
+        refresh: Refresh | None = None,
+        service: str = "toy",
+        **rest: Any,
+    ) -> Consumer:
+        handled = [Handled(subject, events_pb2.AllocationReserved, handler, refresh) for subject in subjects]
         return Consumer(
-            "toy", "pooldomain", handled=handled, work=self.work, metadata=metadata, bus=bus, metrics=self.metrics,
-            back_off=(0.01,),
+            service, "pooldomain", handled=handled, work=self.work, metadata=metadata, bus=bus, metrics=self.metrics,
+            **{"back_off": (0.01,), **rest},
         )  # fmt: skip
 
 
