@@ -16,7 +16,7 @@ def named(page: str) -> list[tuple[str, str]]:
     return [(file, test) for file, test in found]
 
 
-def tests_of(path: Path) -> set[str]:
+def found_in(path: Path) -> set[str]:
     tree = ast.parse(path.read_text())
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
@@ -25,5 +25,5 @@ def tests_of(path: Path) -> set[str]:
 def test_every_proof_that_a_page_names_is_there(page: str) -> None:
     proofs = named(page)
     assert len(proofs) > 5, "a table without rows proves nothing"
-    gone = [f"{file}::{test}" for file, test in proofs if test not in tests_of(ROOT / PAGES[page] / file)]
+    gone = [f"{file}::{test}" for file, test in proofs if test not in found_in(ROOT / PAGES[page] / file)]
     assert not gone

@@ -24,6 +24,7 @@ from .bus import Bus
 from .calls import Call, enter, new_traceparent
 from .database import is_outage
 from .facts import Handled, Told, aggregate_of, service_of, version_of
+from .failpoints import Failpoints
 from .logs import get_logger
 from .metrics import ChassisMetrics
 from .waits import unless
@@ -48,6 +49,7 @@ class Consumer:
         bus: Bus,
         metrics: ChassisMetrics,
         back_off: Sequence[float] = BACK_OFF,
+        failpoints: Failpoints | None = None,
     ) -> None:
         self.name = f"{service}-from-{source}"
         self._source = source
@@ -57,6 +59,7 @@ class Consumer:
         self._bus = bus
         self._metrics = metrics
         self._back_off = back_off
+        self._failpoints = failpoints
         self._log = get_logger("consumer")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -105,8 +108,12 @@ class Consumer:
         told = _told(message)
         handled = self._handled.get(told.subject)
         try:
+            if self._failpoints:
+                self._failpoints.hit("consumer.received")
             if handled is not None:
                 await self._handle(handled, message, told)
+            if self._failpoints:
+                self._failpoints.hit("consumer.committed")
             await message.ack()
         except Exception as error:
             await self._failed(message, told, error)

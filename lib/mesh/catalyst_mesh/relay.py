@@ -21,6 +21,7 @@ from sqlalchemy import MetaData, Table, delete, func, select, update
 
 from .bus import Bus
 from .database import Database, is_outage
+from .failpoints import Failpoints
 from .leases import Leases
 from .logs import get_logger
 from .metrics import ChassisMetrics
@@ -45,6 +46,7 @@ class Relay:
         leases: Leases,
         wake: asyncio.Event,
         metrics: ChassisMetrics,
+        failpoints: Failpoints | None = None,
     ) -> None:
         self._service = service
         self._db = db
@@ -53,6 +55,7 @@ class Relay:
         self._leases = leases
         self._wake = wake
         self._metrics = metrics
+        self._failpoints = failpoints
         self._log = get_logger("relay")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -87,7 +90,11 @@ class Relay:
         groups = [list(group) for _, group in groupby(by_aggregate, key=lambda row: row["aggregate"])]
         sent = await asyncio.gather(*(self._publish_in_order(group) for group in groups))
         numbers = [number for group in sent for number in group]
+        if self._failpoints and numbers:
+            self._failpoints.hit("relay.published")
         await self._mark(numbers)
+        if self._failpoints and numbers:
+            self._failpoints.hit("relay.marked")
         self._metrics.outbox_published.inc(len(numbers))
         return len(numbers)
 
