@@ -31,6 +31,7 @@ from .calls import Call, enter, new_traceparent
 from .database import is_outage
 from .envelopes import told_of
 from .facts import Handled, Told, aggregate_of, service_of, version_of
+from .failpoints import Failpoints
 from .inbox import Inbox, Place
 from .letters import headers, subject_of
 from .logs import get_logger
@@ -71,6 +72,7 @@ class Consumer:
         metrics: ChassisMetrics,
         back_off: Sequence[float] = BACK_OFF,
         ack_wait: float = ACK_WAIT,
+        failpoints: Failpoints | None = None,
     ) -> None:
         self.name = f"{service}-from-{source}"
         self._source = source
@@ -84,6 +86,7 @@ class Consumer:
         # A predecessor that fails is given up within one such time; as long again for whoever was late to try it.
         self._patience = 2 * sum(back_off)
         self._waiting: dict[str, Waiting] = {}
+        self._failpoints = failpoints
         self._log = get_logger("consumer")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -157,6 +160,8 @@ class Consumer:
         told = told_of(message)
         handled = self._handled.get(told.subject)
         try:
+            if self._failpoints:
+                self._failpoints.hit("consumer.received")
             if handled is not None:
                 await self._handle_in_turn(handled, message, told)
         except Predecessor:
@@ -165,6 +170,8 @@ class Consumer:
             await self._failed(message, told, error)
         else:
             self._waiting.pop(told.event_id, None)
+            if self._failpoints:
+                self._failpoints.hit("consumer.committed")
             await message.ack()
 
     async def _handle_in_turn(self, handled: Handled, message: Msg, told: Told) -> None:

@@ -5,13 +5,14 @@ give their leases back) and closes what it opened. It ends within 25 s of SIGTER
 """
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import grpc
 import uvloop
@@ -27,6 +28,7 @@ from .bus import Bus
 from .consumer import consumers
 from .database import Database
 from .facts import Handled
+from .failpoints import Failpoints
 from .identity import AnyVerifier
 from .interceptor import Interceptor
 from .leases import Leases
@@ -50,6 +52,13 @@ class Worker(Protocol):
     """Background work: runs until `stop` is set, then puts down what it holds."""
 
     async def run(self, stop: asyncio.Event) -> None: ...
+
+
+@runtime_checkable
+class Armable(Protocol):
+    """A worker with failpoints of its own, such as the journal's engine."""
+
+    def arm(self, failpoints: Failpoints) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,15 @@ class Daemon:
     also_trusts: Sequence[Path] = ()
     """Further JWKS files whose tokens are taken: of issuers that are the daemon's own, such as one for agents."""
     emits: bool = True
+    failpoints: Failpoints | None = None
+    """Where tests have this process end; see `arm`."""
+
+    def arm(self, failpoints: Failpoints | None) -> None:
+        """Hand `failpoints` to all parts that have such points; before `run`."""
+        self.failpoints = self.work.failpoints = failpoints
+        for worker in self.workers:
+            if failpoints and isinstance(worker, Armable):
+                worker.arm(failpoints)
 
     async def run(self, *, started: asyncio.Event | None = None, stop: asyncio.Event | None = None) -> None:
         """Serve until SIGTERM, SIGINT or `stop`."""
@@ -151,11 +169,11 @@ class Daemon:
         leases = Leases(self.db, self.metadata)
         relay = Relay(
             self.name, db=self.db, metadata=self.metadata, bus=self.bus, leases=leases, wake=self.work.committed,
-            metrics=self.metrics,
+            metrics=self.metrics, failpoints=self.failpoints,
         )  # fmt: skip
         return [
             *([relay] if self.emits else []),
-            *consumers(self.name, self.handled, **shared),
+            *consumers(self.name, self.handled, failpoints=self.failpoints, **shared),
             *self.workers,
             Sweeper(self.db, self.metadata, leases),
             _LoopLag(self.metrics),
@@ -219,10 +237,12 @@ def main(name: str, settings: DaemonSettings, compose: Callable[[Any], Awaitable
     configure(name, settings.log_level)
     if api_implementation.Type() != "upb":
         raise SystemExit("protobuf runs without its compiled part (upb), 50 times slower: reinstall protobuf")
+    failpoints = Failpoints.load(os.environ)
     settings.data_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     async def run() -> None:
         daemon = await compose(settings)
+        daemon.arm(failpoints)
         await daemon.run()
 
     uvloop.run(run())

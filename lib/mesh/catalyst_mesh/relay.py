@@ -26,6 +26,7 @@ from .bus import Bus
 from .chains import NUMBER, PREVIOUS, chains, written
 from .database import Database, is_outage
 from .envelopes import encoded
+from .failpoints import Failpoints
 from .leases import Leases
 from .logs import get_logger
 from .metrics import ChassisMetrics
@@ -52,6 +53,7 @@ class Relay:
         leases: Leases,
         wake: asyncio.Event,
         metrics: ChassisMetrics,
+        failpoints: Failpoints | None = None,
     ) -> None:
         self._service = service
         self._db = db
@@ -60,6 +62,7 @@ class Relay:
         self._leases = leases
         self._wake = wake
         self._metrics = metrics
+        self._failpoints = failpoints
         self._log = get_logger("relay")
         self._until = 0.0
         """Until when the lease is surely ours, on the monotonic clock of this machine."""
@@ -115,7 +118,11 @@ class Relay:
         groups = [list(group) for _, group in groupby(by_aggregate, key=lambda row: row["aggregate"])]
         sent = await asyncio.gather(*(self._publish_in_order(group) for group in groups))
         done = [row for group in sent for row in group]
+        if self._failpoints and done:
+            self._failpoints.hit("relay.published")
         await self._mark(done)
+        if self._failpoints and done:
+            self._failpoints.hit("relay.marked")
         self._metrics.outbox_published.inc(len(done))
         return len(done)
 

@@ -27,6 +27,7 @@ from sqlalchemy.sql.dml import UpdateBase
 from .calls import Call, current
 from .database import Database
 from .facts import Emitted, aggregate_of, version_of
+from .failpoints import Failpoints
 from .sealing import Sealer
 
 TRIES = 12
@@ -131,6 +132,8 @@ class Work(Generic[T]):
         self._kept: Table = metadata.tables["idempotency"]
         self.committed = asyncio.Event()
         """Set after each commit that told something; the relay waits for it."""
+        self.failpoints: Failpoints | None = None
+        """Where tests have this process end; see `failpoints`."""
 
     async def run(self, step: Callable[[T], Awaitable[Decision[S]]], answer: Callable[[S], M]) -> M:
         """Lock, decide, save and answer once for the current call. Raises what `step` refuses with."""
@@ -165,10 +168,14 @@ class Work(Generic[T]):
                 tx = self._store(sql, await self.db.now(sql), has_row_locks=self.db.has_row_locks)
                 yield tx
                 await self.write_outbox(tx.sql, tx.now, tx.told)
+                if self.failpoints:
+                    self.failpoints.hit("work.before_commit")
             except DBAPIError as error:
                 if _lost_race(error):
                     raise LostRace from error
                 raise
+        if self.failpoints:
+            self.failpoints.hit("work.after_commit")
         if tx.told:
             self.committed.set()
 

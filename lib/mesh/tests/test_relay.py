@@ -69,20 +69,12 @@ async def bench(database: str) -> AsyncIterator[Bench]:
     await opened.db.close()
 
 
-@pytest.fixture
-async def either(home: Path, database: str) -> AsyncIterator[Bench]:
-    """For what the two databases might answer differently."""
-    opened = await Bench.open(home, database=database)
-    yield opened
-    await opened.db.close()
-
-
 async def waiting(bench: Bench, *wanted: str) -> None:
     async def check() -> bool:
         assert await bench.waiting() == list(wanted)
         return True
 
-    await eventually(check, within=10)
+    await eventually(check, within=30)
 
 
 async def heard(bench: Bench, *wanted: str) -> None:
@@ -90,7 +82,7 @@ async def heard(bench: Bench, *wanted: str) -> None:
         assert await bench.heard() == list(wanted)
         return True
 
-    await eventually(check, within=10)
+    await eventually(check, within=30)
 
 
 async def in_stream(bus: Bus) -> int:
@@ -216,7 +208,7 @@ async def test_a_relay_whose_lease_was_taken_publishes_nothing_more(bench: Bench
         await steal(bench)
         before = leases.times
         await bench.tell("a@2")
-        await eventually(lambda: leases.times > before, within=10)
+        await eventually(lambda: leases.times > before, within=30)
     assert bus.published == ["a@1"]
     assert await bench.waiting() == ["a@2"]
 
@@ -230,14 +222,14 @@ async def test_a_relay_that_froze_past_the_end_of_its_lease_stops_in_the_middle_
         if name == "a@2":
             await steal(bench)
             frozen = time.monotonic()
-            await eventually(lambda: time.monotonic() > frozen + 0.3, within=10)
+            await eventually(lambda: time.monotonic() > frozen + 0.3, within=30)
 
     bus.before = freeze
     await bench.tell(*(f"a@{version}" for version in range(1, 6)))
     async with going(bench.relay(bus, leases)):
-        await eventually(lambda: "a@2" in bus.published, within=10)
+        await eventually(lambda: "a@2" in bus.published, within=30)
         before = leases.times
-        await eventually(lambda: leases.times > before + 1, within=10)
+        await eventually(lambda: leases.times > before + 1, within=30)
     assert bus.published == ["a@1", "a@2"]  # the second was on its way when the lease ended
 
 
@@ -287,32 +279,32 @@ async def test_whatever_fails_each_event_arrives_once_and_in_order(bench: Bench,
 
 
 async def test_what_is_asked_for_again_while_it_is_being_published_is_published_again(
-    either: Bench, bus: TroubledBus
+    bench: Bench, bus: TroubledBus
 ) -> None:
     asked = asyncio.Event()
     outbox = metadata.tables["outbox"]
 
     async def ask(name: str) -> None:
         if not asked.is_set():
-            async with either.db.begin() as sql:
+            async with bench.db.begin() as sql:
                 await sql.execute(update(outbox).values(replays=outbox.c.replays + 1))
             asked.set()
 
     bus.after = ask  # it is in the stream, and not marked yet
-    await either.tell("a@1")
-    async with going(either.relay(bus)):
+    await bench.tell("a@1")
+    async with going(bench.relay(bus)):
         await asyncio.wait_for(asked.wait(), 10)
-        await waiting(either)
+        await waiting(bench)
     assert bus.published == ["a@1", "a@1"]
     assert await in_stream(bus) == 2  # inside the window, and still not dropped
 
 
-async def test_each_event_names_the_last_one_of_its_aggregate(either: Bench, bus: TroubledBus) -> None:
-    await either.tell("a@1", "b@1", "a@2")
-    async with going(either.relay(bus)):
-        await waiting(either)
-        await either.tell("a@3")
-        await waiting(either)
+async def test_each_event_names_the_last_one_of_its_aggregate(bench: Bench, bus: TroubledBus) -> None:
+    await bench.tell("a@1", "b@1", "a@2")
+    async with going(bench.relay(bus)):
+        await waiting(bench)
+        await bench.tell("a@3")
+        await waiting(bench)
     js = await bus.jetstream()
     told = {}
     for number in range(1, 5):
@@ -327,8 +319,8 @@ async def test_each_event_names_the_last_one_of_its_aggregate(either: Bench, bus
     }
 
 
-async def test_the_backlog_and_its_age_are_told(either: Bench, bus: TroubledBus) -> None:
-    told = either.metrics.registry.get_sample_value
+async def test_the_backlog_and_its_age_are_told(bench: Bench, bus: TroubledBus) -> None:
+    told = bench.metrics.registry.get_sample_value
     failing = True
 
     def away(name: str) -> None:
@@ -336,16 +328,16 @@ async def test_the_backlog_and_its_age_are_told(either: Bench, bus: TroubledBus)
             raise NatsTimeout
 
     bus.before = away
-    await either.tell("a@1", "b@1")
-    async with either.db.begin() as sql:
+    await bench.tell("a@1", "b@1")
+    async with bench.db.begin() as sql:
         outbox = metadata.tables["outbox"]
-        old = await either.db.now(sql) - timedelta(minutes=5)
+        old = await bench.db.now(sql) - timedelta(minutes=5)
         await sql.execute(update(outbox).where(outbox.c.aggregate == "a").values(created_at=old))
-    async with going(either.relay(bus)):
-        await eventually(lambda: (told("catalyst_outbox_oldest_seconds") or 0) >= 300, within=10)
+    async with going(bench.relay(bus)):
+        await eventually(lambda: (told("catalyst_outbox_oldest_seconds") or 0) >= 300, within=30)
         assert told("catalyst_outbox_pending") == 2
         failing = False
-        await eventually(lambda: told("catalyst_outbox_oldest_seconds") == 0, within=10)
+        await eventually(lambda: told("catalyst_outbox_oldest_seconds") == 0, within=30)
     assert told("catalyst_outbox_pending") == 0
 
 

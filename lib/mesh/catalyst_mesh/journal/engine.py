@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..clocks import Clock, SystemClock
 from ..database import Database
+from ..failpoints import Failpoints
 from ..logs import get_logger
 from . import commands
 from .bells import Bells
@@ -87,6 +88,16 @@ class Engine:
             rng=rng or Random(),  # noqa: S311 - jitter, no secret
             log=get_logger("journal"),
         )
+
+    def arm(self, failpoints: Failpoints) -> None:
+        """Have tests end this process at places of the journal; before `run`."""
+        before = self._store.hook
+
+        def both(point: str) -> None:
+            before(point)
+            failpoints.hook(point)
+
+        self._store.hook = both
 
     async def run(self, stop: asyncio.Event, *, grace: float = DRAIN_GRACE) -> None:
         """Work on runs until `stop`; then give what is under way `grace` seconds to end, and let all runs go."""
