@@ -22,7 +22,8 @@ from typing import Any, TextIO
 
 import catalyst_cloud_sandbox
 import httpx
-from catalyst_mesh.identity import Issuer, write_private
+from catalyst_mesh.identity import Issuer
+from catalyst_mesh.keyfiles import write_private
 
 from . import ports, recipes
 from .layout import CELLS, DAEMONS, Layout

@@ -25,8 +25,8 @@ from catalyst_mesh import (
     main,
     migrate,
 )
-from catalyst_mesh.identity import write_private
 from catalyst_mesh.journal import Engine
+from catalyst_mesh.keyfiles import kept
 from catalyst_mesh.plugins import plugin_context
 from catalyst_sdk import Manifest
 from catalyst_sdk.context import PluginContext
@@ -262,9 +262,7 @@ def _size(spec: Document, planner: Planner, facts: Reference) -> Mapping[str, An
 
 def _key(path: Path) -> bytes:
     """A key of 32 bytes that is made once."""
-    if not path.exists():
-        write_private(path, secrets.token_hex(32))
-    return bytes.fromhex(path.read_text())
+    return bytes.fromhex(kept(path, lambda: secrets.token_hex(32)))
 
 
 def start() -> None:
