@@ -23,10 +23,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from .database import Database, is_outage
 from .logs import get_logger
 from .metrics import ChassisMetrics
+from .waits import rest
 
 TTL = timedelta(seconds=10)
 TRUSTED = 0.8
 """Share of its life in which a holder believes in a lease."""
+PAUSE = 0.5
+"""Seconds until work goes on that the database was away for."""
 T = TypeVar("T")
 
 
@@ -107,13 +110,21 @@ class Leases:
     async def keep(self, name: str, stop: asyncio.Event, work: Callable[[Lease], Awaitable[None]]) -> None:
         """Do `work` whenever this replica holds the lease, until `stop`; then give the lease back.
 
-        work   ends by itself at `stop`. It is cancelled when the lease is lost, and begun anew with the next one.
+        work   ends by itself at `stop`. It is cancelled when the lease is lost, and begun anew with the next one; likewise
+               where the database was away, once that is back
         """
         while not stop.is_set():
             lease = await self._waited_for(name, stop)
-            if lease is not None:
-                with suppress(LeaseLost):
-                    await self._under(lease, work)
+            if lease is None:
+                return
+            try:
+                await self._under(lease, work)
+            except LeaseLost:
+                continue
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                await rest(stop, PAUSE)
 
     async def attempt(self, name: str, work: Callable[[Lease], Awaitable[T]]) -> T | None:
         """Do `work` once, if the lease can be had now; None if another replica has it. Raises LeaseLost."""
