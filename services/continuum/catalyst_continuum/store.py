@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from catalyst_mesh import Transaction, UtcTime, chassis_tables
-from sqlalchemy import BigInteger, Boolean, Column, MetaData, Table, Text, select
+from sqlalchemy import BigInteger, Boolean, Column, MetaData, Table, Text, select, update
 
 from .domain.slots import Phase, Slot
 

@@ -160,9 +160,7 @@ class Reconciler:
                 tx.emit(fact(a.fqdn, after.zone_version, a.owner, serial, revision))
             await tx.progress(a, after)
 
-    async def _wait(
-        self, a: Allocation, found: tuple[c.Condition, ...], delay: timedelta | None, lease: Lease
-    ) -> None:
+    async def _wait(self, a: Allocation, found: tuple[c.Condition, ...], delay: timedelta | None, lease: Lease) -> None:
         longest = min(LONGEST, 0.1 * 2 ** min(a.tries, 12))
         pause = delay or timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311 - jitter, no secret
         async with self._writing(lease) as tx:
