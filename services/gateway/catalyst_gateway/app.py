@@ -58,7 +58,7 @@ async def compose(settings: GatewaySettings) -> Daemon:
         call_seconds=settings.call_seconds,
         most_body_bytes=settings.most_body_bytes,
     )
-    http = HttpServer(edge.app(), settings.http_listen)
+    http = HttpServer(edge.app(), settings.http_listen, shared=settings.shared_ports)
     return Daemon(
         "gateway",
         settings,
