@@ -26,9 +26,9 @@ def told(name: str, home: Path) -> dict[str, Any]:
 
 async def composed(name: str, database: str, home: Path) -> list[Daemon]:
     app = importlib.import_module(f"{PACKAGES[name]}.app")
-    settings = next(
-        value for key, value in vars(app).items() if key.endswith("Settings") and key != "DaemonSettings"
-    )(database_url=database, data_folder=home, **told(name, home))
+    settings = next(value for key, value in vars(app).items() if key.endswith("Settings") and key != "DaemonSettings")(
+        database_url=database, data_folder=home, **told(name, home)
+    )
     return list(await asyncio.gather(*(app.compose(settings) for _ in range(REPLICAS))))
 
 
