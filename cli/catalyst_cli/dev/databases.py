@@ -42,18 +42,17 @@ class Server:
     @classmethod
     def parse(cls, url: str) -> Self:
         """Read `postgresql://user:password@host:port/prefix`; everything after the scheme may be left out."""
+        # What was given is not repeated: a part of it that was read wrongly may be the password.
         try:
             parts = urlsplit(url)
             port = parts.port or 5432
-        except ValueError as error:
-            raise DatabaseUnusable(f"the database's URL cannot be read: {error}") from error
+        except ValueError:
+            raise DatabaseUnusable("the database's URL cannot be read: its host or port is not one") from None
         prefix = parts.path.strip("/") or "catalyst"
         if parts.scheme.partition("+")[0] not in ("postgresql", "postgres"):
-            raise DatabaseUnusable(
-                f"--database takes postgresql://user@host:port/name, or `{OWN}`; not {parts.scheme}:"
-            )
+            raise DatabaseUnusable(f"--database takes postgresql://user@host:port/name, or `{OWN}` for an own server")
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", prefix):
-            raise DatabaseUnusable(f"the name {prefix!r} in the database's URL is not made of a-z, 0-9 and _")
+            raise DatabaseUnusable("the name at the end of the database's URL may have a-z, 0-9 and _, a letter first")
         user, password = unquote(parts.username or "postgres"), unquote(parts.password or "")
         return cls(parts.hostname or "127.0.0.1", port, user, password, prefix)
 
