@@ -15,8 +15,15 @@ from catalyst_cli.dev.layout import DAEMONS, Layout
 from .devs import Dev
 from .test_first_sovereign import ALIVE, ended_well, heard, once_each, reached, run_of
 
-MOMENTS = ("name.reserve", "infra", "dns.commit", "enrol", "kit", "probe")
-"""Beginnings of steps; when one is under way, the next daemon loses a replica."""
+VICTIMS = (
+    ("name.reserve", "pdm-2"),
+    ("infra", "catalog-1"),
+    ("dns.commit", "gateway-2"),
+    ("enrol", "provisioner-1"),
+    ("kit", "billing-1"),
+    ("probe", "continuum-2"),
+)
+"""Who dies when a step of that name is under way. Agents call the first provisioner as long as it lives."""
 GOING = ("RUNNING", "WAITING", "SUCCEEDED")
 
 
@@ -50,9 +57,8 @@ def test_a_sovereign_comes_and_goes_while_each_daemon_loses_a_replica(two: Dev) 
     creating = two.background("sovereign", *ALIVE)
     run = run_of(two)
     killed = {}
-    for number, (daemon, moment) in enumerate(zip(DAEMONS, MOMENTS, strict=True)):
+    for moment, name in VICTIMS:
         two.until(partial(reached, two, run, moment, GOING), 60, f"{moment} began")
-        name = f"{daemon}-{number % 2 + 1}"
         killed[name] = kill(two, name)
     ended_well(two, creating)
     once_each(two)
@@ -68,3 +74,23 @@ def test_a_sovereign_comes_and_goes_while_each_daemon_loses_a_replica(two: Dev) 
     assert two.agents() == []
     rows = two.until(lambda: heard(two, "catalyst.v1.continuum.lease.lost"), 30, "the lease's end was told")
     assert [row["subject"] for row in rows].count("catalyst.v1.provisioner.sovereign.destroyed") == 1
+
+
+def test_a_dev_on_postgresql_finds_its_data_again_and_leaves_nothing(folder: Path) -> None:
+    dev = Dev(folder, options=("--replicas", "2", "--database", "postgres"))
+    dev.start()
+    held = dev.command("name", "reserve", "kept.omani.works", "--owner", "organizations/kept", "-o", "json")
+    assert held.returncode == 0, held.stderr
+    started = dev.processes()
+    dev.stop()
+    assert [process for process in started if process.is_running()] == []
+    dev.options = ()  # the folder knows where its data lies, and one replica does as well
+    dev.start()
+    assert "postgresql://" in dev.state["database"]
+    assert json.loads(dev.command("name", "check", "kept.omani.works", "-o", "json").stdout)["available"] is False
+    kill(dev, "postgres")
+    dev.until(lambda: dev.command("name", "check", "free.omani.works").returncode == 0, 30, "PostgreSQL came back")
+    assert dev.command("dev", "--clean", "--data-dir", str(dev.folder)).returncode == 0
+    assert not dev.folder.exists()
+    assert dev.processes() == []
+    dev.stop()

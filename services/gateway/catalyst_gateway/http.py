@@ -43,7 +43,6 @@ class HttpServer:
         stopping.cancel()
         await serving
 
-
     def _sockets(self) -> list[socket.socket] | None:
         if self._address is None:
             return None
