@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .errors import Explained, InvalidRequest, PeerUnavailable, PluginUnavailable, explain
     from .facts import Emitted, Handled, Told
     from .identity import Issuer, TokenFile, Verifier
-    from .leases import Leases
+    from .leases import Lease, LeaseLost, Leases
     from .logs import get_logger
     from .metrics import ChassisMetrics
     from .migrations import migrate
@@ -41,7 +41,7 @@ _HOMES = {
     "errors": "Explained InvalidRequest PeerUnavailable PluginUnavailable explain",
     "facts": "Emitted Handled Told",
     "identity": "Issuer TokenFile Verifier",
-    "leases": "Leases",
+    "leases": "Lease LeaseLost Leases",
     "logs": "get_logger",
     "metrics": "ChassisMetrics",
     "migrations": "migrate",
@@ -85,6 +85,8 @@ __all__ = [
     "InvalidRequest",
     "Issuer",
     "Json",
+    "Lease",
+    "LeaseLost",
     "Leases",
     "LostRace",
     "ManualClock",

@@ -23,6 +23,8 @@ SERVICE_CONFIG = json.dumps(
                 },
             }
         ],
+        # Of several addresses each call goes to the next one that lives; so that a dead replica costs a retry at most.
+        "loadBalancingConfig": [{"round_robin": {}}],
         "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
     }
 )
@@ -34,6 +36,10 @@ MARGIN = 0.05
 _OPTIONS = (
     ("grpc.service_config", SERVICE_CONFIG),
     ("grpc.enable_retries", 1),
+    # A replica that was started again is found soon; gRPC's own pause grows to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_permit_without_calls", 0),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
@@ -45,6 +51,7 @@ def connect(
 ) -> grpc.aio.Channel:
     """A channel to `target`; hand it to the generated stubs. Close it when the daemon stops.
 
+    target     `host:port`, or all replicas of the daemon: `ipv4:host:port,host:port`, or a name with several addresses
     token      asked at each call, so that a renewed token is used at once
     deadline   seconds for calls that state none and are not made within another call
     """

@@ -44,6 +44,8 @@ from .work import Work
 
 GRACE = 15.0
 """Seconds that calls in flight get to end."""
+LONG_LIFE = 60.0
+"""Seconds after which a worker that ends is started again at once."""
 WORKERS_GRACE = 5.0
 """Seconds that workers get to put down what they hold."""
 
@@ -183,13 +185,15 @@ class Daemon:
         """Run a worker again when a bug ends it, later each time; it must not take the daemon along."""
         pause = 0.2
         while not stop.is_set():
+            began = time.monotonic()
             try:
                 await worker.run(stop)
             except Exception as error:
                 get_logger("daemon").error("worker failed", worker=type(worker).__name__, exc_info=error)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
-            pause = min(pause * 2, 30)
+            # What ended after a long life did not end of what ended it the last time.
+            pause = min(pause * 2, 30) if time.monotonic() - began < LONG_LIFE else 0.2
 
     async def _database_answers(self) -> bool:
         await self.db.ping()

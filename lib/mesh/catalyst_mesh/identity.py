@@ -5,7 +5,6 @@ development issuer: it signs real tokens, through the same check; production put
 """
 
 import json
-import os
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from joserfc.jwk import KeySet, OKPKey
 
 from .calls import Caller
 from .errors import Unauthenticated
+from .keyfiles import kept, write_private
 from .logs import get_logger
 
 AUDIENCE = "catalyst"
@@ -92,11 +92,8 @@ class Issuer:
         """Use the key in `folder`, made there at first, and write the public half to `jwks.json`."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         private = folder / "issuer.json"
-        if private.exists():
-            key = OKPKey.import_key(json.loads(private.read_text()))
-        else:
-            key = OKPKey.generate_key("Ed25519", auto_kid=True)
-            write_private(private, json.dumps(key.as_dict(private=True)))
+        drawn = kept(private, lambda: json.dumps(OKPKey.generate_key("Ed25519", auto_kid=True).as_dict(private=True)))
+        key = OKPKey.import_key(json.loads(drawn))
         write_private(folder / "jwks.json", json.dumps({"keys": [key.as_dict(private=False)]}))
         return cls(key)
 
@@ -135,18 +132,6 @@ class TokenFile:
         if changed != self._read_at:
             self._token, self._read_at = self._path.read_text().strip(), changed
         return self._token
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write `text` so that no other user can read it, in one step."""
-    temporary = path.with_name(path.name + ".new")
-    temporary.unlink(missing_ok=True)
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(fd, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _caller(claims: dict[str, Any]) -> Caller:

@@ -37,4 +37,5 @@ class ChassisMetrics:
             "catalyst_plugin_call_duration_seconds", "Time in plugins", ["plugin", "operation"], registry=registry
         )
         self.lease_held = Gauge("catalyst_lease_held", "1 while this replica holds it", ["lease"], registry=registry)
+        self.lease_epoch = Gauge("catalyst_lease_epoch", "Fence of the lease last held", ["lease"], registry=registry)
         self.loop_lag = Gauge("catalyst_loop_lag_seconds", "How late the event loop wakes", registry=registry)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from catalyst_mesh import Caller, Issuer, TokenFile, Verifier
 from catalyst_mesh.errors import Unauthenticated
-from catalyst_mesh.identity import ALGORITHM, AUDIENCE, write_private
+from catalyst_mesh.identity import ALGORITHM, AUDIENCE
+from catalyst_mesh.keyfiles import write_private
 from joserfc import jwt
 from joserfc.jwk import OctKey, OKPKey
 

@@ -16,8 +16,8 @@ from catalyst.catalog.v1 import service_pb2 as rpc
 from catalyst.catalog.v1 import service_pb2_grpc as stubs
 from catalyst_catalog.app import compose
 from catalyst_catalog.settings import CatalogSettings
-from catalyst_catalog.store import tables
-from catalyst_mesh import explain
+from catalyst_catalog.store import metadata, tables
+from catalyst_mesh import Leases, explain
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of, running
 from catalyst_testkit.servers import NatsServer
@@ -153,7 +153,8 @@ async def test_an_unchanged_sync_writes_nothing(daemon: RunningDaemon) -> None:
     async with daemon.daemon.work.reading() as tx:
         source = await tx.source("public")
     before = await written(daemon)
-    await synchroniser.sync(source)  # type: ignore[attr-defined]
+    leases = Leases(daemon.daemon.db, metadata)
+    await leases.attempt("sync/public", lambda lease: synchroniser.sync(source, lease))  # type: ignore[attr-defined]
     assert await written(daemon) == before
 
 

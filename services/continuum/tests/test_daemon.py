@@ -139,6 +139,21 @@ async def test_a_restart_keeps_the_epoch_and_one_dead_cell_changes_nothing(
         assert {c.name: c.reachable for c in answer.status.witness.cells}["cell-2"] is False
 
 
+async def test_every_replica_tells_the_same_whichever_keeps_the_slots(
+    home: Path, own_nats: NatsServer, settings: dict[str, object]
+) -> None:
+    async with running(compose, ContinuumSettings, home, **settings) as one:
+        async with running(compose, ContinuumSettings, home, **settings) as other:
+            await activate(own_nats)
+            await eventually(lambda: _is(one, (REGION, 1)), within=10)
+            for daemon in (one, other):
+                answer = await daemon.admin(ContinuumServiceStub).GetContinuum(GetContinuumRequest(name=SLOT))
+                assert await holder(daemon) == (REGION, 1)
+                assert (answer.register.holder, answer.register.epoch, answer.register.seq > 0) == (REGION, 1, True)
+                assert [cell.reachable for cell in answer.status.witness.cells] == [True] * 3
+        await eventually(lambda: _is(one, (REGION, 1)), within=20, what="the one that is left keeps the slot")
+
+
 async def test_what_is_not_served_says_so(home: Path, settings: dict[str, object]) -> None:
     from catalyst.continuum.v1.service_pb2 import PostHealthRequest
 

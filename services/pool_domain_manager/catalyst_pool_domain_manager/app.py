@@ -46,7 +46,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     token_key = hashlib.sha256(b"reservation tokens" + key_file.read_bytes()).digest()
     host = PluginHost(kinds=["dns_backend", "registrar"], metrics=metrics)
     host.load(plugin_context(settings.data_folder), {**_embedded(settings), **settings.plugins})
-    leases = Leases(db, metadata)
+    leases = Leases(db, metadata, metrics=metrics)
     reconciler = Reconciler(work, leases, host, Servers(settings.dns_hints), Parents(settings.batch_window), failpoint)
     sweeper = Sweeper(work, leases, host, settings.sweep_interval)
     return Daemon(
