@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,11 +17,19 @@ import typer
 from catalyst_cli.context import remember
 from catalyst_cli.dev.layout import Layout
 from catalyst_cli.dev.ports import PortsTaken
+from catalyst_cli.dev.powerdns import PowerDnsUnusable
 from catalyst_cli.dev.seed import VOUCHER, SeedRefused
 from catalyst_cli.dev.supervisor import AlreadyRunning, Supervisor, Unready, running
 
 STOP_WITHIN = 60
 """Seconds that `--clean` gives a running dev to stop."""
+
+
+class DnsServer(StrEnum):
+    """Values of `--dns`."""
+
+    EMBEDDED = "embedded"
+    POWERDNS = "powerdns"
 
 
 def default_folder() -> Path:
@@ -33,6 +42,9 @@ def dev(
     port_base: Annotated[int, typer.Option(help="First of the 41 ports that dev uses.", min=1024, max=65000)] = 7400,
     data_dir: Annotated[Path | None, typer.Option(help="Folder for all data. Default: in your home folder.")] = None,
     time_scale: Annotated[float, typer.Option(help="1: simulated installs take as long as real ones.", min=0)] = 0.05,
+    dns: Annotated[DnsServer, typer.Option(help="Where the pool's zones lie: embedded, or a PowerDNS of its own.")] = (
+        DnsServer.EMBEDDED
+    ),
     clean: Annotated[bool, typer.Option("--clean", help="Stop what runs, delete all data, and end.")] = False,
     output: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
 ) -> None:
@@ -46,9 +58,11 @@ def dev(
 
         catalyst dev --port-base 9400 --data-dir ./dev-data
 
+        catalyst dev --dns powerdns --data-dir ./dev-powerdns
+
         catalyst dev --clean
     """
-    layout = Layout((data_dir or default_folder()).absolute(), port_base)
+    layout = Layout((data_dir or default_folder()).absolute(), port_base, dns_server=dns.value)
     if clean:
         _clean(layout)
         return
@@ -67,6 +81,9 @@ def dev(
             _tell(f"port {port} ({part}) is held by {holder}")
         _tell(f"nothing was started; next: catalyst dev --port-base {port_base + 1000}")
         raise typer.Exit(1) from taken
+    except PowerDnsUnusable as error:
+        _tell(f"dev did not start: {error}")
+        raise typer.Exit(1) from error
     except (Unready, SeedRefused) as error:
         _tell(f"dev did not come up: {error}")
         _tell(f"next: read the logs in {layout.logs}, or begin anew with `catalyst dev --clean`")
@@ -110,6 +127,7 @@ def _show(state: dict[str, Any], output: str) -> None:
         f"  gRPC      {'  '.join(f'{name} {address}' for name, address in state['grpc'].items())}",
         f"  events    {state['nats']}",
         f"  DNS       {state['dns']}   trust anchor {state['dns_trust_anchor']}",
+        *([f"  PowerDNS  {state['powerdns']}   has the pool's zones"] if "powerdns" in state else []),
         f"  leases    {'  '.join(state['cells'].values())}",
         f"  data      {state['folder']}   logs in {state['folder']}/logs",
         f"  plugins   {', '.join(state.get('plugins', ())) or 'see `catalyst plugins list`'}",

@@ -27,6 +27,8 @@ _OFFSETS = {
     "cell-1": 32,
     "cell-2": 33,
     "cell-3": 34,
+    "powerdns": 35,
+    "powerdns-api": 36,
     "git": 40,
 }  # fmt: skip - reads as a table
 
@@ -38,6 +40,8 @@ class Layout:
     folder: Path
     base: int = 7400
     pool: str = "omani.works"
+    dns_server: str = "embedded"
+    """Where the pool's zones lie: embedded or powerdns. Root and top level are always on the embedded server."""
 
     def port(self, name: str) -> int:
         """The port of a part."""
@@ -87,6 +91,16 @@ class Layout:
     def dns(self) -> Path:
         """The embedded DNS server's store, its trust anchor and hints."""
         return self.folder / "dns"
+
+    @property
+    def tree(self) -> str:
+        """The lowest zone that the embedded server makes itself."""
+        return self.pool if self.dns_server == "embedded" else self.pool.partition(".")[2]
+
+    @property
+    def hints(self) -> Path:
+        """At which address and port each name server listens."""
+        return (self.dns if self.dns_server == "embedded" else self.folder) / "hints.json"
 
     @property
     def state(self) -> Path:

@@ -24,7 +24,7 @@ import catalyst_cloud_sandbox
 import httpx
 from catalyst_mesh.identity import Issuer, write_private
 
-from . import ports, recipes
+from . import ports, powerdns, recipes
 from .layout import CELLS, DAEMONS, Layout
 from .processes import Children, end_left_over, pss_mib
 from .seed import plugin_names, seed
@@ -67,6 +67,7 @@ class Supervisor:
         with _hold(self.layout):
             for name in end_left_over(self.layout.children):
                 self.tell(f"ended {name}, left over from a dev that was killed")
+            powerdns.settle(self.layout, powerdns.places())
             ports.check(self.layout.ports())
             stop = _on_signals()
             zygote = Zygote(self.layout.logs / "zygote.log", recipes.base_environment())
@@ -94,6 +95,10 @@ class Supervisor:
         plain = recipes.base_environment()
         await children.start("nats", recipes.nats(layout, binary), plain, layout.logs / "nats.log")
         await children.start("dns", recipes.dns(layout), plain, layout.logs / "dns.log")
+        if layout.dns_server == "powerdns":
+            command = powerdns.command(layout)
+            await children.start("powerdns", command, plain, layout.logs / "powerdns.log")
+            await powerdns.hand_over(layout)
         for name in CELLS:
             await children.start(name, recipes.cell(layout, name), plain, layout.logs / f"{name}.log")
         catalyst_cloud_sandbox.power_on(layout.sandbox)
@@ -142,7 +147,7 @@ class Supervisor:
         self.tell("stopping")
         await children.stop(DAEMONS)
         await asyncio.to_thread(catalyst_cloud_sandbox.power_off, self.layout.sandbox)
-        await children.stop([*CELLS, "dns"])
+        await children.stop([*CELLS, "dns", "powerdns"])
         await children.stop(["nats"])
 
     def _state(self, children: Children, seconds: float) -> dict[str, Any]:
@@ -156,12 +161,14 @@ class Supervisor:
             "gateway": layout.gateway_url,
             "nats": f"nats://{layout.address('nats')}",
             "dns": layout.address("dns"),
+            **({"powerdns": layout.address("powerdns")} if layout.dns_server == "powerdns" else {}),
             "cells": {name: layout.address(name) for name in CELLS},
             "grpc": {name: layout.address(name) for name in DAEMONS if name != "gateway"},
             "pids": pids,
             "token_file": str(layout.tokens / "operator"),
             "login_code_file": str(layout.tokens / "login-code"),
-            "dns_hints": str(layout.dns / "hints.json"),
+            "dns_hints": str(layout.hints),
+            "dns_server": layout.dns_server,
             "dns_trust_anchor": str(layout.dns / "root.key"),
             "sandbox": str(layout.sandbox),
             "plugins": self._plugins,
