@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,11 +18,19 @@ from catalyst_cli.context import remember
 from catalyst_cli.dev.databases import DatabaseUnusable, Home, Server
 from catalyst_cli.dev.layout import REPLICAS, Layout
 from catalyst_cli.dev.ports import PortsTaken
+from catalyst_cli.dev.powerdns import PowerDnsUnusable
 from catalyst_cli.dev.seed import VOUCHER, SeedRefused
 from catalyst_cli.dev.supervisor import AlreadyRunning, Supervisor, Unready, running
 
 STOP_WITHIN = 60
 """Seconds that `--clean` gives a running dev to stop."""
+
+
+class DnsServer(StrEnum):
+    """Values of `--dns`."""
+
+    EMBEDDED = "embedded"
+    POWERDNS = "powerdns"
 
 
 def default_folder() -> Path:
@@ -41,6 +50,9 @@ def dev(
         str,
         typer.Option(help="postgresql://user@host:port/name, or `postgres` for an own server. Default: SQLite files."),
     ] = "",
+    dns: Annotated[DnsServer, typer.Option(help="Where the pool's zones lie: embedded, or a PowerDNS of its own.")] = (
+        DnsServer.EMBEDDED
+    ),
     clean: Annotated[bool, typer.Option("--clean", help="Stop what runs, delete all data, and end.")] = False,
     output: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
 ) -> None:
@@ -56,9 +68,11 @@ def dev(
 
         catalyst dev --replicas 2 --database postgres --data-dir /var/tmp/catalyst
 
+        catalyst dev --dns powerdns --data-dir ./dev-powerdns
+
         catalyst dev --clean
     """
-    layout = Layout((data_dir or default_folder()).absolute(), port_base, count=replicas)
+    layout = Layout((data_dir or default_folder()).absolute(), port_base, count=replicas, dns_server=dns.value)
     if clean:
         _clean(layout)
         return
@@ -77,7 +91,7 @@ def dev(
             _tell(f"port {port} ({part}) is held by {holder}")
         _tell(f"nothing was started; next: catalyst dev --port-base {port_base + 1000}")
         raise typer.Exit(1) from taken
-    except DatabaseUnusable as error:
+    except (DatabaseUnusable, PowerDnsUnusable) as error:
         _tell(f"dev did not start: {error}")
         raise typer.Exit(1) from error
     except (Unready, SeedRefused) as error:
@@ -136,6 +150,7 @@ def _show(state: dict[str, Any], output: str) -> None:
         f"  gRPC      {'  '.join(f'{name} {address}' for name, address in state['grpc'].items())}",
         f"  events    {state['nats']}",
         f"  DNS       {state['dns']}   trust anchor {state['dns_trust_anchor']}",
+        *([f"  PowerDNS  {state['powerdns']}   has the pool's zones"] if "powerdns" in state else []),
         f"  leases    {'  '.join(state['cells'].values())}",
         f"  database  {state['database']}   replicas {state['replicas']}",
         f"  data      {state['folder']}   logs in {state['folder']}/logs",

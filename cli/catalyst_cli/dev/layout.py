@@ -29,6 +29,8 @@ _OFFSETS = {
     "cell-1": 32,
     "cell-2": 33,
     "cell-3": 34,
+    "powerdns": 35,
+    "powerdns-api": 36,
     "git": 40,
     "postgres": 41,
 }  # fmt: skip - reads as a table
@@ -60,6 +62,8 @@ class Layout:
     """Replicas of each daemon."""
     has_cluster: bool = False
     """Whether a PostgreSQL cluster of dev's own runs."""
+    dns_server: str = "embedded"
+    """Where the pool's zones lie: embedded or powerdns. Root and top level are always on the embedded server."""
 
     def replicas(self, daemon: str) -> list[Replica]:
         """The processes of a daemon."""
@@ -137,6 +141,16 @@ class Layout:
     def dns(self) -> Path:
         """The embedded DNS server's store, its trust anchor and hints."""
         return self.folder / "dns"
+
+    @property
+    def tree(self) -> str:
+        """The lowest zone that the embedded server makes itself."""
+        return self.pool if self.dns_server == "embedded" else self.pool.partition(".")[2]
+
+    @property
+    def hints(self) -> Path:
+        """At which address and port each name server listens."""
+        return (self.dns if self.dns_server == "embedded" else self.folder) / "hints.json"
 
     @property
     def state(self) -> Path:

@@ -7,6 +7,7 @@ import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
+from . import powerdns
 from .layout import CELLS, PACKAGES, Layout, Replica
 
 BLUEPRINTS = Path(__file__).parents[3] / "blueprints"
@@ -60,7 +61,7 @@ def dns(layout: Layout) -> list[str]:
         "--control",
         layout.address("dns-control"),
         "--tree",
-        layout.pool,
+        layout.tree,
     ]  # fmt: skip - options beside their values
 
 
@@ -115,7 +116,7 @@ def base_environment() -> dict[str, str]:
 
 def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
     cells = ",".join(f"{c}={layout.address(c)}" for c in CELLS)
-    hints = {"DNS_HINTS": str(layout.dns / "hints.json")}
+    hints = {"DNS_HINTS": str(layout.hints)}
     return {
         "catalog": {"BLUEPRINTS": str(BLUEPRINTS)},
         "provisioner": {
@@ -128,7 +129,12 @@ def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
             "DNS_TRUST_ANCHOR": str(layout.dns / "root.key"),
             **hints,
         },
-        "pdm": {"DNS_CONTROL": layout.address("dns-control"), "DNS_DATA": str(layout.dns), **hints},
+        "pdm": {
+            "DNS_CONTROL": layout.address("dns-control"),
+            "DNS_DATA": str(layout.dns),
+            **hints,
+            **powerdns.settings(layout),
+        },
         "continuum": {"CELLS": cells, "TSIG_KEY_FILE": str(layout.folder / "cells" / "tsig.key")},
         "billing": {},
         "gateway": {

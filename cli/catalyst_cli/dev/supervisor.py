@@ -25,7 +25,7 @@ import httpx
 from catalyst_mesh.identity import Issuer
 from catalyst_mesh.keyfiles import write_private
 
-from . import cluster, ports, recipes
+from . import cluster, ports, powerdns, recipes
 from .databases import Home
 from .layout import CELLS, DAEMONS, Layout, Replica
 from .processes import Children, end_left_over, pss_mib, with_children
@@ -74,6 +74,7 @@ class Supervisor:
                 self.tell(f"ended {name}, left over from a dev that was killed")
             self._home = Home.of(self.layout, self.database)
             self.layout = replace(self.layout, has_cluster=self._home is not None and self._home.server is None)
+            powerdns.settle(self.layout, powerdns.places())
             ports.check(self.layout.ports())
             stop = _on_signals()
             zygote = Zygote(self.layout.logs / "zygote.log", recipes.base_environment())
@@ -101,6 +102,10 @@ class Supervisor:
         plain = recipes.base_environment()
         await children.start("nats", recipes.nats(layout, binary), plain, layout.logs / "nats.log")
         await children.start("dns", recipes.dns(layout), plain, layout.logs / "dns.log")
+        if layout.dns_server == "powerdns":
+            command = powerdns.command(layout)
+            await children.start("powerdns", command, plain, layout.logs / "powerdns.log")
+            await powerdns.hand_over(layout)
         for name in CELLS:
             await children.start(name, recipes.cell(layout, name), plain, layout.logs / f"{name}.log")
         catalyst_cloud_sandbox.power_on(layout.sandbox)
@@ -170,7 +175,7 @@ class Supervisor:
         self.tell("stopping")
         await children.stop([replica.name for replica in self.layout.all_replicas()])
         await asyncio.to_thread(catalyst_cloud_sandbox.power_off, self.layout.sandbox)
-        await children.stop([*CELLS, "dns"])
+        await children.stop([*CELLS, "dns", "powerdns"])
         await children.stop(["nats", "postgres"])
 
     def _state(self, children: Children, seconds: float) -> dict[str, Any]:
@@ -184,6 +189,7 @@ class Supervisor:
             "gateway": layout.gateway_url,
             "nats": f"nats://{layout.address('nats')}",
             "dns": layout.address("dns"),
+            **({"powerdns": layout.address("powerdns")} if layout.dns_server == "powerdns" else {}),
             "cells": {name: layout.address(name) for name in CELLS},
             "grpc": {name: layout.target(name) for name in DAEMONS if name != "gateway"},
             "replicas": layout.count,
@@ -191,7 +197,8 @@ class Supervisor:
             "pids": pids,
             "token_file": str(layout.tokens / "operator"),
             "login_code_file": str(layout.tokens / "login-code"),
-            "dns_hints": str(layout.dns / "hints.json"),
+            "dns_hints": str(layout.hints),
+            "dns_server": layout.dns_server,
             "dns_trust_anchor": str(layout.dns / "root.key"),
             "sandbox": str(layout.sandbox),
             "plugins": self._plugins,

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from catalyst.pooldomain.v1.resources_pb2 import Allocation
 from catalyst_mesh import Database
 from catalyst_pool_domain_manager.store import metadata
+from catalyst_sdk.dns import KeyOp
 from sqlalchemy import update
 
 from .calls import FQDN, NAME, ZONE, commitment, outbox, provisioner, release, reserve, until
-from .conftest import Dns, Start
+from .conftest import Dns, Start, on_both_servers
 
 COMMIT = [f"pdm.commit.c{n}.{side}" for n in range(1, 7) for side in ("before", "after")]
 RELEASE = [f"pdm.release.r{n}.{side}" for n in range(1, 5) for side in ("before", "after")]
@@ -56,6 +57,7 @@ async def live_through(start: Start, database: str, reaper: Reaper, state: "Allo
     return deaths
 
 
+@on_both_servers
 async def test_a_name_that_is_made_and_taken_away_under_20_deaths_is_made_and_taken_away_once(
     start: Start, dns: Dns, database: str
 ) -> None:
@@ -85,6 +87,23 @@ async def test_a_name_that_is_made_and_taken_away_under_20_deaths_is_made_and_ta
     assert [(event, version) for name, event, version in told if name == f"zones/{FQDN}"] == [
         ("zone.created", 1), ("zone.signed", 2), ("zone.deleted", 3),
     ]  # fmt: skip
+
+
+@on_both_servers
+async def test_a_zone_without_a_key_gets_one_before_anybody_is_sent_there(
+    start: Start, dns: Dns, database: str
+) -> None:
+    """A server may die between a zone's records and its key."""
+    reaper = Reaper(["pdm.commit.c2.after"])
+    async with start(failpoint=reaper) as daemon:
+        token = (await reserve(daemon)).reservation_token
+        await provisioner(daemon).CommitAllocation(commitment(token))
+        await asyncio.wait_for(reaper.died.wait(), 10)
+        assert not (await dns.backend.dnssec(zone=ZONE, op=KeyOp.DISABLE)).signed
+    await let_leases_end(database)
+    async with start() as daemon:
+        await until(daemon, Allocation.STATE_ACTIVE)
+    assert (await dns.resolver.resolve(FQDN, "A")).secure
 
 
 async def test_a_release_that_overtakes_a_half_made_name_leaves_no_zone_and_no_delegation(
