@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .database import Database, Json, UtcTime
     from .errors import Explained, InvalidRequest, PeerUnavailable, PluginUnavailable, explain
     from .facts import Emitted, Handled, Told
-    from .identity import Issuer, TokenFile, Verifier
+    from .identity import Issuer, TokenFile
     from .leases import Lease, LeaseLost, Leases
     from .logs import get_logger
     from .metrics import ChassisMetrics
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .sealing import Sealer
     from .settings import DaemonSettings
     from .tables import ROW_NUMBER, chassis_tables
+    from .verifiers import KeyFileVerifier, Verifier
     from .work import Contended, LostRace, Transaction, Work
 
 _HOMES = {
@@ -40,7 +41,7 @@ _HOMES = {
     "database": "Database Json UtcTime",
     "errors": "Explained InvalidRequest PeerUnavailable PluginUnavailable explain",
     "facts": "Emitted Handled Told",
-    "identity": "Issuer TokenFile Verifier",
+    "identity": "Issuer TokenFile",
     "leases": "Lease LeaseLost Leases",
     "logs": "get_logger",
     "metrics": "ChassisMetrics",
@@ -51,6 +52,7 @@ _HOMES = {
     "sealing": "Sealer",
     "settings": "DaemonSettings",
     "tables": "ROW_NUMBER chassis_tables",
+    "verifiers": "KeyFileVerifier Verifier",
     "work": "Contended LostRace Transaction Work",
 }
 """Module of each name below."""
@@ -85,6 +87,7 @@ __all__ = [
     "InvalidRequest",
     "Issuer",
     "Json",
+    "KeyFileVerifier",
     "Lease",
     "LeaseLost",
     "Leases",

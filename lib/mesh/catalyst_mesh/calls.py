@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from catalyst_sdk import Code, Refused
 
-WHOLE_SOVEREIGN = frozenset({"sovereign-admin", "security-officer", "billing-admin"})
-"""Roles that no membership of one Organization can give."""
+from .roles import WHOLE_SOVEREIGN
 
 
 class RoleDenied(Refused):

@@ -11,7 +11,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import grpc
@@ -29,7 +28,6 @@ from .consumer import consumers
 from .database import Database
 from .facts import Handled
 from .failpoints import Failpoints
-from .identity import AnyVerifier
 from .interceptor import Interceptor
 from .leases import Leases
 from .logs import configure, get_logger
@@ -40,6 +38,8 @@ from .reports import PluginService
 from .retention import Sweeper
 from .settings import DaemonSettings
 from .sideport import Check, SidePort
+from .trust import verifier
+from .verifiers import Verifier
 from .work import Work
 
 GRACE = 15.0
@@ -93,8 +93,8 @@ class Daemon:
     checks: Mapping[str, Check] = field(default_factory=dict)
     closing: Sequence[Callable[[], Awaitable[None]]] = ()
     """Awaited last: channels, engines, HTTP clients."""
-    also_trusts: Sequence[Path] = ()
-    """Further JWKS files whose tokens are taken: of issuers that are the daemon's own, such as one for agents."""
+    also_trusts: Sequence[Verifier] = ()
+    """Further issuers whose tokens are taken: such as are the daemon's own, for example one for agents."""
     emits: bool = True
     failpoints: Failpoints | None = None
     """Where tests have this process end; see `arm`."""
@@ -110,7 +110,8 @@ class Daemon:
         """Serve until SIGTERM, SIGINT or `stop`."""
         stop = stop or _stop_on_signals()
         log = get_logger("daemon")
-        server, health_servicer = self._server()
+        trusted = verifier(self.name, self.settings, self.also_trusts)
+        server, health_servicer = self._server(trusted)
         port = server.add_insecure_port(self.settings.listen)
         side = SidePort(self.metrics.registry, {"database": self._database_answers, **self.checks})
         tasks = [
@@ -125,15 +126,16 @@ class Daemon:
             started.set()
         await stop.wait()
         await self._stop(server, health_servicer, side, tasks)
+        await trusted.close()
         log.info("stopped")
 
     ports: tuple[int, int] = (0, 0)
     """gRPC and side port, once it runs."""
 
-    def _server(self) -> tuple[grpc.aio.Server, HealthServicer]:
+    def _server(self, trusted: Verifier) -> tuple[grpc.aio.Server, HealthServicer]:
         own = rows("catalyst.mesh.v1.PluginService", ListPlugins=SIGNED_IN)
         interceptor = Interceptor(
-            verifier=AnyVerifier(self.settings.jwks_file, *self.also_trusts),
+            verifier=trusted,
             access=Access({**own, **self.access}),
             metrics=self.metrics,
         )

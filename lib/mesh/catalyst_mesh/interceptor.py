@@ -25,9 +25,9 @@ from .errors import (
     Unauthenticated,
     to_status,
 )
-from .identity import Verifier
 from .logs import get_logger
 from .metrics import ChassisMetrics
+from .verifiers import Verifier
 from .work import Contended, LostRace
 
 DEFAULT_DEADLINE = 10.0
@@ -86,7 +86,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         async def call(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             began, status = time.monotonic(), "OK"
             try:
-                caller, patience = self._admit(method, metadata, context)
+                caller, patience = await self._admit(method, metadata, context)
                 enter(_call(method, metadata, caller, request, patience))
                 _check_fields(request)
                 async with asyncio.timeout(patience):
@@ -103,7 +103,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
     def _stream(self, serve: Callable[..., Any], method: str, metadata: dict[str, Any]) -> Callable[..., Any]:
         async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             try:
-                caller, _ = self._admit(method, metadata, context)
+                caller, _ = await self._admit(method, metadata, context)
                 single = request if isinstance(request, Message) else None
                 enter(_call(method, metadata, caller, single, None))
                 if single is not None:
@@ -115,20 +115,20 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
 
         return call
 
-    def _admit(
+    async def _admit(
         self, method: str, metadata: dict[str, Any], context: grpc.aio.ServicerContext[Any, Any]
     ) -> tuple[Caller, float]:
-        caller = self._caller(method, metadata)
+        caller = await self._caller(method, metadata)
         self._access.check(caller, method)
         remaining = context.time_remaining()
         if remaining is None and caller.service:
             raise DeadlineRequired
         return caller, DEFAULT_DEADLINE if remaining is None else remaining
 
-    def _caller(self, method: str, metadata: dict[str, Any]) -> Caller:
+    async def _caller(self, method: str, metadata: dict[str, Any]) -> Caller:
         kind, _, token = str(metadata.get("authorization", "")).partition(" ")
         if kind.lower() == "bearer" and token:
-            return self._verifier.check(token)
+            return await self._verifier.check(token)
         if self._access.is_public(method):
             return ANONYMOUS
         raise Unauthenticated(why="there is none; send `authorization: Bearer <token>`")

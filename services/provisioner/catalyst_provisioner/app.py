@@ -15,6 +15,7 @@ from catalyst_mesh import (
     Daemon,
     Database,
     Issuer,
+    KeyFileVerifier,
     Leases,
     PluginHost,
     Sealer,
@@ -26,6 +27,8 @@ from catalyst_mesh import (
     main,
     migrate,
 )
+from catalyst_mesh.claims import AGENTS
+from catalyst_mesh.identity import AGENT_ISSUER
 from catalyst_mesh.journal import Engine
 from catalyst_mesh.keyfiles import kept
 from catalyst_mesh.plugins import plugin_context
@@ -116,7 +119,7 @@ async def compose(
         hook=hook,
     )
     curfew = Curfew()
-    agents = Issuer.open(settings.data_folder / "agents")
+    agents = Issuer.open(settings.data_folder / "agents", AGENT_ISSUER)
     desk = Desk(
         agents,
         Authority.open(settings.data_folder / "agents", SystemClock().now()),
@@ -138,7 +141,7 @@ async def compose(
         bus=Bus(settings.nats_url, "provisioner", settings.nats_token.get_secret_value()),
         workers=[engine, git, NameKeeper(tools, engine, Leases(db, metadata, metrics=metrics)), curfew],
         closing=[git.close, *(_closing(channel) for channel in channels)],
-        also_trusts=[settings.data_folder / "agents" / "jwks.json"],
+        also_trusts=[KeyFileVerifier(settings.data_folder / "agents" / "jwks.json", issuer=AGENT_ISSUER, share=AGENTS)],
     )
 
 
