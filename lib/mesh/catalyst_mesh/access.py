@@ -33,6 +33,10 @@ class Access:
         """Whether `method`, with its leading slash, needs no token."""
         return method.startswith(ALWAYS_OPEN) or PUBLIC in self.table.get(method.lstrip("/"), frozenset())
 
+    def names(self, method: str) -> bool:
+        """Whether the table has a row for `method`."""
+        return method.lstrip("/") in self.table
+
     def check(self, caller: Caller, method: str) -> None:
         """Raises CallDenied where no role of the caller stands in the row of `method`, or there is no row."""
         allowed = self.table.get(method.lstrip("/"), frozenset())

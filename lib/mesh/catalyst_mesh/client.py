@@ -75,17 +75,19 @@ class _Outgoing:
         metadata.append(("traceparent", current().traceparent))
         return grpc.aio.ClientCallDetails(
             details.method,
-            details.timeout if details.timeout is not None or not bounded else self._patience(),
+            self._patience(details.timeout) if bounded else details.timeout,
             grpc.aio.Metadata(*metadata),
             details.credentials,
             details.wait_for_ready,
         )
 
-    def _patience(self) -> float:
+    def _patience(self, stated: float | None) -> float:
+        """What this call may take: what it states, and never more than our own caller still waits."""
         deadline = current().deadline
         if deadline is None:
-            return self._deadline
-        return max(0.001, deadline - asyncio.get_running_loop().time() - MARGIN)
+            return self._deadline if stated is None else stated
+        remaining = max(0.001, deadline - asyncio.get_running_loop().time() - MARGIN)
+        return remaining if stated is None else min(stated, remaining)
 
 
 class _Unary(_Outgoing, grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]  # not generic at run time

@@ -59,9 +59,9 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         self, continuation: Callable[[Any], Awaitable[Any]], details: grpc.HandlerCallDetails
     ) -> Any:
         handler = await continuation(details)
-        if handler is None:
-            return None
         method, metadata = str(details.method), dict(details.invocation_metadata or ())
+        if handler is None or not (_is_served(handler) or self._access.names(method)):
+            return grpc.stream_stream_rpc_method_handler(_not_served(method))
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(
                 self._unary(handler.unary_unary, method, metadata),
@@ -149,6 +149,22 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
             return StoreUnavailable()
         self._log.error("bug", method=method, exc_info=error)
         return Internal(trace_id=current().trace_id)
+
+
+def _is_served(handler: Any) -> bool:
+    """Whether the servicer has the method of its own; the generated base class only says that it has not."""
+    serve = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    return not str(getattr(serve, "__module__", "")).endswith("_pb2_grpc")
+
+
+def _not_served(method: str) -> Callable[..., Any]:
+    """Answers for a method that is not here, of whatever shape it is elsewhere. It reads no request."""
+
+    async def call(_requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        await _abort(context, MethodNotServed(method=method.lstrip("/")))
+        yield
+
+    return call
 
 
 def _call(

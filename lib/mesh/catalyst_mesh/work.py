@@ -41,6 +41,7 @@ class LostRace(Exception):
 class RequestIdReused(Refused):
     code, reason = Code.INVALID_ARGUMENT, "REQUEST_ID_REUSED"
     message = "request_id {request_id} was used for another request of {method}"
+    field = "request_id"
 
 
 class Contended(Refused):
@@ -159,6 +160,11 @@ class Work(Generic[T]):
                         return kept  # type: ignore[return-value]  # as above
                 raise
         raise Contended
+
+    async def rehearse(self, step: Callable[[T], Awaitable[Decision[S]]], answer: Callable[[S], M]) -> M:
+        """What `run` would answer (AIP-163): the same decision on the same view, nothing written, nothing kept."""
+        async with self.reading() as tx:
+            return answer((await step(tx)).state)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[T]:

@@ -87,7 +87,7 @@ async def test_refusals_are_problems_with_reason_and_trace(edge: Edge) -> None:
         ("GET", "/v1/sovereigns?pageSize=-1", None, 422, "REQUEST_INVALID"),
         ("GET", "/v1/sovereigns?colour=red", None, 422, "REQUEST_INVALID"),
         ("GET", "/v1/operations/nobody-1", None, 404, "OPERATION_NOT_FOUND"),
-        ("GET", "/v1/pools", None, 503, ""),
+        ("GET", "/v1/pools", None, 503, "PEER_UNAVAILABLE"),
     ],
 )
 async def test_bad_requests_are_told_precisely(
@@ -200,3 +200,35 @@ async def test_the_console_is_served_with_a_policy_that_forbids_inline_script(ed
             assert "default-src 'self'" in page.headers["content-security-policy"]
         assert (await http.get("/static/console.js")).headers["content-type"].startswith("text/javascript")
         assert (await http.get("/static/..%2Fapp.py")).status_code == 404
+
+
+async def test_what_a_path_takes_is_told(edge: Edge) -> None:
+    async with edge.client() as http:
+        asked = await http.options("/v1/sovereigns")
+        wrong = await http.put("/v1/sovereigns", json={})
+        page = await http.post("/v1/plugins", json={})
+    assert (asked.status_code, asked.headers["allow"]) == (204, "GET, POST, OPTIONS")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, POST, OPTIONS")
+    assert (page.status_code, page.json()["reason"]) == (405, "METHOD_NOT_ALLOWED")
+    assert "GET" in page.headers["allow"]
+
+
+async def test_a_daemon_that_is_away_says_when_to_ask_again(edge: Edge) -> None:
+    async with edge.client() as http:
+        answer = await http.get("/v1/pools")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+async def test_an_etag_is_shown_and_a_condition_is_kept(edge: Edge) -> None:
+    async with edge.client() as http:
+        await http.post("/v1/sovereigns", json={"name": "sovereigns/acme"})
+        shown = await http.get("/v1/sovereigns/acme")
+        stale = await http.delete("/v1/sovereigns/acme", headers={"if-match": '"old"'})
+        weak = await http.delete("/v1/sovereigns/acme", headers={"if-match": 'W/"1"'})
+        two = await http.delete("/v1/sovereigns/acme", params={"etag": '"1"'}, headers={"if-match": '"2"'})
+        none = await http.post("/v1/sovereigns", json={"name": "sovereigns/b"}, headers={"if-match": '"1"'})
+        right = await http.delete("/v1/sovereigns/acme", headers={"if-match": shown.headers["etag"]})
+    assert shown.headers["etag"] == '"1"'
+    assert (stale.status_code, stale.json()["reason"]) == (412, "ETAG_MISMATCH")
+    assert [a.json()["reason"] for a in (weak, two, none)] == ["IF_MATCH_INVALID"] * 3
+    assert right.status_code == 200

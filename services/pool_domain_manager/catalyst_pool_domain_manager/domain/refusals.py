@@ -40,6 +40,7 @@ class ReservationExpired(Refused):
 
 class TokenMissing(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "TOKEN_MISSING", "reservation_token is needed for {name}"
+    field = "reservation_token"
 
 
 class TokenMismatch(Refused):
@@ -63,6 +64,7 @@ class EtagMismatch(Refused):
 class QuotaExceeded(Refused):
     code, reason = Code.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"
     message = "{owner} has {used} {what}, the limit is {limit}"
+    retry_after = None
 
 
 class TargetsRefused(Refused):
@@ -87,6 +89,7 @@ class CapabilityMissing(Refused):
 
 class ReasonMissing(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "REASON_MISSING", "a reason is kept in the history; say one"
+    field = "reason"
 
 
 class BackendUnavailable(Refused):

@@ -10,6 +10,7 @@ class FilterInvalid(Refused):
 
     code, reason = Code.INVALID_ARGUMENT, "FILTER_INVALID"
     message = "filter: {filter} is not served here; {fix}"
+    field = "filter"
 
 
 def states(text: str) -> list[State]:

@@ -43,6 +43,7 @@ class EtagMismatch(Refused):
 
 class FromSeqInvalid(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "FROM_SEQ_INVALID", "from_seq is {from_seq}; events count from 1"
+    field = "from_seq"
 
 
 class RunService(service_pb2_grpc.RunServiceServicer):
