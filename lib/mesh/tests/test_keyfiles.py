@@ -4,7 +4,7 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from catalyst_mesh import Issuer, Verifier
+from catalyst_mesh import Issuer, KeyFileVerifier
 from catalyst_mesh.keyfiles import kept, write_private
 
 
@@ -31,8 +31,8 @@ def test_writers_of_one_file_do_not_hinder_one_another(tmp_path: Path) -> None:
     assert text == text[0] * 1000
 
 
-def test_issuers_that_start_at_once_know_one_another_s_tokens(tmp_path: Path) -> None:
+async def test_issuers_that_start_at_once_know_one_another_s_tokens(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         issuers = list(pool.map(lambda _: Issuer.open(tmp_path), range(16)))
-    verifier = Verifier(tmp_path / "jwks.json")
-    assert {verifier.check(issuer.token("agent:1")).subject for issuer in issuers} == {"agent:1"}
+    verifier = KeyFileVerifier(tmp_path / "jwks.json")
+    assert {(await verifier.check(issuer.token("agent:1"))).subject for issuer in issuers} == {"agent:1"}

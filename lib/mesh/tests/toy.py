@@ -115,7 +115,8 @@ EMITTED = (
 
 async def hear(tx: Store, message: Any, told: Any) -> Sequence[object] | None:
     number = (await tx.sql.execute(select(heard.c.number))).all()
-    await tx.sql.execute(insert(heard).values(number=len(number) + 1, name=f"{message.allocation}@{message.version}"))
+    # Of two replicas that take the same number one decides anew.
+    await tx.write(insert(heard).values(number=len(number) + 1, name=f"{message.allocation}@{message.version}"))
     return None
 
 
