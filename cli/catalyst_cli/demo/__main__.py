@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--file", type=Path, default=SPEC, help="the Sovereign to create")
     parser.add_argument(
         "--backends", choices=("embedded", "real"), default="embedded",
-        help="real: a PostgreSQL server, and two replicas of each daemon; slower, and more memory",
+        help="real: PostgreSQL, PowerDNS, and two replicas of each daemon; slower, and more memory",
     )  # fmt: skip
     args = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="catalyst-demo-"))

@@ -16,10 +16,10 @@ class Backends:
 
 EMBEDDED = Backends()
 REAL = Backends(
-    ("--replicas", "2", "--database", "postgres"),
+    ("--replicas", "2", "--database", "postgres", "--dns", "powerdns"),
     (
-        "real: PostgreSQL, synced to disk; two replicas of each daemon; NATS",
-        "not real: DNS is the embedded server, until dev can run PowerDNS; the cloud and the payments are simulated",
+        "real: PostgreSQL, synced to disk; PowerDNS for the pool; NATS; two replicas of each daemon",
+        "not real: the cloud and the payments are simulated; root and top level of the DNS are on the embedded server",
     ),
-    {"backends": {"database": "postgresql", "replicas": 2, "dns": "embedded", "cloud": "simulated"}},
+    {"backends": {"database": "postgresql", "replicas": 2, "dns": "powerdns", "cloud": "simulated"}},
 )

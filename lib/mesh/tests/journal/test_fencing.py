@@ -50,6 +50,30 @@ async def test_a_holder_that_slept_through_its_lease_is_fenced(bench: Bench, wor
     assert "run.taken_over" in await codes(second, run)
 
 
+async def test_what_a_zombie_writes_beside_the_journal_is_refused_by_the_fence(bench: Bench, world: World) -> None:
+    entered, awake = asyncio.Event(), asyncio.Event()
+    db = await bench.another_database()
+
+    async def writes(ctx: Context) -> None:
+        if not entered.is_set():
+            entered.set()
+            await awake.wait()
+        async with db.begin() as sql:
+            await ctx.guard(sql)
+            world.make(f"by fence {ctx.fence}")
+
+    kind = kind_of(Step("a", writes))
+    first, second = bench.engine(kind), bench.engine(kind, db=db)
+    run = await begin(first)
+    sleeping = asyncio.create_task(first.turn())
+    await asyncio.wait_for(entered.wait(), 5)
+    bench.pass_lease()
+    assert (await carry(bench, second, run)).state == "succeeded"
+    awake.set()
+    await asyncio.wait_for(sleeping, 5)
+    assert world.made == {"by fence 2": 1}
+
+
 async def test_a_replica_gives_up_before_its_lease_ends(bench: Bench) -> None:
     cancelled, entered = asyncio.Event(), asyncio.Event()
     steady = 0.0
