@@ -79,9 +79,11 @@ class PowerDnsBackend:
                 await self._refuse_new(spec, answer)
             if answer.status == 409:
                 return await self._already(spec, records)
-            if spec.signed:
+            found = await self._keys(spec.name)
+            # A key shows its CDS where the server's own default publishes it already: two calls less for each zone.
+            if spec.signed and not all("cds" in key for key in found):
                 await self._publish(spec.name)
-            return _held(answer.body, await self._keys(spec.name)).state()
+            return _held(answer.body, found).state()
 
     async def apply(
         self, *, zone: str, changes: tuple[Change, ...], revision: int | None = None, expect: str | None = None

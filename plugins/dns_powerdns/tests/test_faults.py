@@ -1,5 +1,6 @@
 """Each call under each fault: exactly one of the four errors, nothing half-done that a repetition would not mend."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from uuid import uuid4
@@ -7,9 +8,9 @@ from uuid import uuid4
 import pytest
 from catalyst_dns_powerdns.api import Api
 from catalyst_dns_powerdns.plugin import PowerDnsBackend
-from catalyst_sdk import Permanent, PluginFailure, RateLimited, Temporary
-from catalyst_sdk.dns import Change, KeyOp, RecordSet, ZoneSpec, ZoneState
-from catalyst_testkit.powerdns import API_KEY, PowerDnsServer
+from catalyst_sdk import NotSupported, Permanent, PluginFailure, RateLimited, Temporary
+from catalyst_sdk.dns import Capability, Change, KeyOp, RecordSet, ZoneSpec, ZoneState
+from catalyst_testkit.powerdns import API_KEY, PowerDnsServer, powerdns_server
 from catalyst_testkit.spoiling import Spoil, SpoilingProxy, spoiling
 
 OWNER = "organizations/one"
@@ -135,15 +136,35 @@ def assert_useful(failure: PluginFailure, how: Spoil) -> None:
         assert failure.delay.total_seconds() == 7
 
 
-async def test_a_key_whose_answer_was_lost_is_not_made_twice(bench: Bench) -> None:
+@pytest.mark.parametrize("how", [Spoil.LOST, Spoil.REFUSED])
+async def test_a_key_is_asked_for_once_until_somebody_has_read_whether_it_is_there(bench: Bench, how: Spoil) -> None:
     await bench.direct.create_zone(spec=bench.spec)
-    bench.proxy.spoil(f"POST {BASE}/zones/", Spoil.LOST)
+    bench.proxy.spoil(f"POST {BASE}/zones/", how)
     with pytest.raises(Temporary):
         await bench.spoiled.dnssec(zone=bench.zone, op=KeyOp.PUBLISH)
+    assert sum(line.startswith("POST ") and line.endswith("/cryptokeys") for line in bench.proxy.seen) == 1
     bench.proxy.heal()
     await bench.spoiled.dnssec(zone=bench.zone, op=KeyOp.PUBLISH)
     assert len((await there(bench)).keys) == 2
-    assert sum(line.startswith("POST ") and line.endswith("/cryptokeys") for line in bench.proxy.seen) == 1
+
+
+async def test_writers_of_one_zone_follow_one_another_and_are_all_taken_at_their_first_try(bench: Bench) -> None:
+    await bench.direct.create_zone(spec=bench.spec)
+    changes = [Change(f"w{n}.{bench.zone}", "A", 60, ("192.0.2.9",)) for n in range(24)]
+    await asyncio.gather(*(bench.spoiled.apply(zone=bench.zone, changes=(change,)) for change in changes))
+    state = await there(bench)
+    assert [c.name for c in changes if state.find(c.name, "A") is None] == []
+    assert sum(line.startswith("PATCH ") for line in bench.proxy.seen) == len(changes)
+
+
+async def test_a_server_that_publishes_cds_by_itself_is_not_asked_to() -> None:
+    with powerdns_server(default_publish_cds="2", default_publish_cdnskey="1") as server:
+        async with spoiling(server.api_port) as proxy:
+            spec = ZoneSpec("own.example.", ("ns1.hosts.example.",), OWNER)
+            await backend(proxy.port).create_zone(spec=spec)
+            assert [line.split()[0] for line in proxy.seen] == ["POST", "GET"]
+        for kind in ("CDS", "CDNSKEY"):
+            assert (await server.ask(spec.name, kind)).answer
 
 
 async def test_a_write_whose_answer_was_lost_is_made_once_until_somebody_has_read(bench: Bench) -> None:
@@ -185,10 +206,6 @@ async def test_a_server_that_is_killed_keeps_what_it_acknowledged(own_powerdns: 
 
 
 async def test_without_dnssec_a_zone_is_not_made_and_nothing_of_it_stays() -> None:
-    from catalyst_sdk import NotSupported
-    from catalyst_sdk.dns import Capability
-    from catalyst_testkit.powerdns import powerdns_server
-
     with powerdns_server(gsqlite3_dnssec="no") as server:
         mine = backend(server.api_port)
         assert await mine.probe() == {Capability.ZONE_LIFECYCLE, Capability.ATOMIC_BATCH, Capability.METADATA}

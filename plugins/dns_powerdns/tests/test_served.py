@@ -1,6 +1,5 @@
 """What a resolver sees of the zones: signed, validated, denied; and zones that are not what they should be."""
 
-import asyncio
 import base64
 import logging
 from typing import Any
@@ -239,15 +238,6 @@ async def test_a_zone_of_other_software_is_neither_adopted_nor_deleted(
             await call
         assert refused.value.reason == "FOREIGN_ZONE"
     assert powerdns.api("GET", f"/zones/{spec.name}").json() == before
-
-
-async def test_of_many_writers_of_one_zone_none_is_refused_and_none_is_lost(backend: PowerDnsBackend) -> None:
-    state = await backend.create_zone(spec=spec_of())
-    changes = [Change(f"w{n}.{state.name}", "A", 60, ("192.0.2.9",)) for n in range(24)]
-    await asyncio.gather(*(backend.apply(zone=state.name, changes=(change,)) for change in changes))
-    after = await backend.get_zone(zone=state.name)
-    assert after is not None
-    assert [c.name for c in changes if after.find(c.name, "A") is None] == []
 
 
 async def test_a_probe_leaves_nothing_and_takes_away_what_another_left(
