@@ -20,7 +20,7 @@ UPDATES = [m for m in wishes.WRITES if m.rsplit("/", 1)[1].startswith("Update")]
 GUARDED = [m for m in wishes.WRITES if "etag" in descriptor(m).input_type.fields_by_name]
 
 
-def test_every_update_that_is_served_has_a_good_request() -> None:
+async def test_every_update_that_is_served_has_a_good_request() -> None:
     assert {m.rsplit("/", 1)[1] for m in UPDATES} == {"UpdateAllocation", "UpdateSovereign"}
 
 
