@@ -60,8 +60,8 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
     ) -> Any:
         handler = await continuation(details)
         method, metadata = str(details.method), dict(details.invocation_metadata or ())
-        if handler is None or not (_is_served(handler) or self._access.names(method)):
-            return grpc.stream_stream_rpc_method_handler(_not_served(method))
+        if handler is None or not _is_served(handler):
+            return grpc.stream_stream_rpc_method_handler(self._not_served(method, metadata))
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(
                 self._unary(handler.unary_unary, method, metadata),
@@ -115,6 +115,23 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
 
         return call
 
+    def _not_served(self, method: str, metadata: dict[str, Any]) -> Callable[..., Any]:
+        """Answers for a method that is not here, of whatever shape it is elsewhere, and reads no request.
+
+        Where the table has a row for it, those who may not call it hear that first.
+        """
+
+        async def call(_requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+            try:
+                if self._access.names(method):
+                    await self._admit(method, metadata, context)
+                raise MethodNotServed(method=method.lstrip("/"))
+            except Exception as error:
+                await _abort(context, self._refusal(error, method))
+            yield
+
+        return call
+
     async def _admit(
         self, method: str, metadata: dict[str, Any], context: grpc.aio.ServicerContext[Any, Any]
     ) -> tuple[Caller, float]:
@@ -155,16 +172,6 @@ def _is_served(handler: Any) -> bool:
     """Whether the servicer has the method of its own; the generated base class only says that it has not."""
     serve = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
     return not str(getattr(serve, "__module__", "")).endswith("_pb2_grpc")
-
-
-def _not_served(method: str) -> Callable[..., Any]:
-    """Answers for a method that is not here, of whatever shape it is elsewhere. It reads no request."""
-
-    async def call(_requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-        await _abort(context, MethodNotServed(method=method.lstrip("/")))
-        yield
-
-    return call
 
 
 def _call(

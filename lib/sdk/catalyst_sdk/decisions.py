@@ -53,6 +53,8 @@ class Refused(Exception):
     code: ClassVar[Code] = Code.FAILED_PRECONDITION
     reason: ClassVar[str]
     message: ClassVar[str]
+    reasons: ClassVar[tuple[str, ...]] = ()
+    """Every reason, where one refusal has several; else `reason` is the only one."""
     field: ClassVar[str] = ""
     """Path of the field that is wrong, where it is always the same one; it needs no violation then."""
     retry_after: ClassVar[timedelta | None] = timedelta(seconds=1)

@@ -24,6 +24,11 @@ class ContinuumNotFound(Refused):
     code, reason, message = Code.NOT_FOUND, "CONTINUUM_NOT_FOUND", "there is no {name}"
 
 
+class FilterInvalid(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "FILTER_INVALID", "the filter cannot be used: {detail}"
+    field = "filter"
+
+
 class ContinuumService(service_pb2_grpc.ContinuumServiceServicer):
     """Reads of slots; runs, approvals and drills are not served yet.
 
@@ -48,12 +53,14 @@ class ContinuumService(service_pb2_grpc.ContinuumServiceServicer):
     async def ListContinuums(
         self, request: service_pb2.ListContinuumsRequest, context: Context
     ) -> service_pb2.ListContinuumsResponse:
+        if request.filter:
+            raise FilterInvalid(detail="slots are not filtered")
         page = Page.of(request.page_size, request.page_token, "continuums", request.parent)
         namespace = request.parent.removeprefix("namespaces/")
         async with self._work.reading() as tx:
-            found = await tx.live("" if namespace == "-" else namespace, page.after or "", page.size + 1)
+            found = await tx.live("" if namespace == "-" else namespace, tuple(page.after or ("", "")), page.size + 1)
             now = tx.now
-        cut = page.cut(found, lambda slot: slot.name)
+        cut = page.cut(found, lambda slot: [slot.namespace, slot.name])
         return service_pb2.ListContinuumsResponse(
             continuums=[self._continuum(slot, now) for slot in cut.rows], next_page_token=cut.next_page_token
         )

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from catalyst_mesh import Transaction, UtcTime, chassis_tables
-from sqlalchemy import BigInteger, Boolean, Column, MetaData, Table, Text, select, update
+from sqlalchemy import BigInteger, Boolean, Column, MetaData, Table, Text, select, tuple_, update
 
 from .domain.slots import Phase, Slot
 
@@ -46,9 +46,10 @@ class Store(Transaction):
         """The slot, kept for this transaction until the commit."""
         return await self.get(namespace, name, lock=True)
 
-    async def live(self, namespace: str = "", after: str = "", limit: int = 1000) -> Sequence[Slot]:
-        """Slots that are not gone, by name."""
-        query = select(slots).where(slots.c.gone.is_(False), slots.c.name > after).order_by(slots.c.name).limit(limit)
+    async def live(self, namespace: str = "", after: tuple[str, str] = ("", ""), limit: int = 1000) -> Sequence[Slot]:
+        """Slots that are not gone and come after the one of `after` (namespace, name)."""
+        place = (slots.c.namespace, slots.c.name)
+        query = select(slots).where(slots.c.gone.is_(False), tuple_(*place) > after).order_by(*place).limit(limit)
         if namespace:
             query = query.where(slots.c.namespace == namespace)
         return [_slot(row) for row in (await self.sql.execute(query)).mappings()]

@@ -23,6 +23,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    type_coerce,
     update,
 )
 
@@ -107,9 +108,12 @@ class Store(Transaction):
         self.seen(pools, row)
         return _pool(row)
 
-    async def all_pools(self, after: str = "", limit: int = 1000) -> Sequence[Pool]:
-        """Pools by domain."""
+    async def all_pools(self, after: str = "", limit: int = 1000, kind: str = "") -> Sequence[Pool]:
+        """Pools by domain; with `kind`, those that serve it."""
         query = select(pools).where(pools.c.domain > after).order_by(pools.c.domain).limit(limit)
+        if kind:
+            # The list is kept as text on both databases, and no kind's name is a part of another's.
+            query = query.where(type_coerce(pools.c.kinds, Text).contains(f'"{kind}"', autoescape=True))
         return [_pool(row) for row in (await self.sql.execute(query)).mappings()]
 
     async def live(

@@ -19,6 +19,7 @@ class LabelRefused(Refused):
     """LABEL_INVALID or LABEL_RESERVED, with the rule that the label breaks."""
 
     code, reason, message = Code.INVALID_ARGUMENT, "LABEL_INVALID", "the label {label!r} cannot be had: {detail}"
+    reasons = ("LABEL_INVALID", "LABEL_RESERVED")
 
     def __init__(self, reason: str, label: str, rule: str, detail: str) -> None:
         self.reason = reason  # type: ignore[misc]  # one refusal with two public reasons
@@ -71,6 +72,7 @@ class TargetsRefused(Refused):
     """TARGET_MISSING, TARGET_INVALID or TARGET_NOT_PUBLIC: the first reason, all violations."""
 
     code, reason, message = Code.INVALID_ARGUMENT, "TARGET_INVALID", "{count} target(s) cannot be used: {first}"
+    reasons = ("TARGET_MISSING", "TARGET_INVALID", "TARGET_NOT_PUBLIC")
 
     def __init__(self, reason: str, violations: tuple[Violation, ...]) -> None:
         self.reason = reason  # type: ignore[misc]  # as above

@@ -233,8 +233,7 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
     ) -> Answer:
         """Decide and store, with the name's history; `validate_only` decides on what is there and stores nothing."""
         if validate_only:
-            async with self._work.reading() as tx:
-                return answer((await decide(tx)).state)
+            return await self._work.rehearse(decide, answer=answer)
 
         async def step(tx: Store) -> Decision[Allocation]:
             decision = await decide(tx)

@@ -13,6 +13,12 @@ class FilterInvalid(Refused):
     field = "filter"
 
 
+class NotServed(Refused):
+    """What the contract has and this release has not: refused, never ignored."""
+
+    code, reason, message = Code.UNIMPLEMENTED, "CAPABILITY_MISSING", "{capability} is not served by this release"
+
+
 def states(text: str) -> list[State]:
     """`state = ACTIVE`; without a filter all but what is destroyed."""
     if not text:

@@ -55,10 +55,11 @@ class SovereignRows(Transaction):
             return  # something that is only shown
         row = {c.name: getattr(state, c.name) for c in t.c if c.name != "holds"}
         row["holds"] = None if state.state is State.DESTROYED else state.fqdn
-        await self._demand_fqdn(state)
+        await self.demand_fqdn(state)
         await self.take(t, row)
 
-    async def _demand_fqdn(self, state: Sovereign) -> None:
+    async def demand_fqdn(self, state: Sovereign) -> None:
+        """Raises FqdnTaken where another Sovereign holds the name."""
         other = select(t.c.id).where((t.c.holds == state.fqdn) & (t.c.id != state.id))
         if state.state is not State.DESTROYED and (await self.sql.execute(other)).scalar_one_or_none():
             raise FqdnTaken(fqdn=state.fqdn)
