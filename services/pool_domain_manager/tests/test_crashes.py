@@ -3,14 +3,17 @@
 import asyncio
 from datetime import UTC, datetime
 
+import pytest
 from catalyst.pooldomain.v1.resources_pb2 import Allocation
+from catalyst_dns_powerdns.zones import account
 from catalyst_mesh import Database
 from catalyst_pool_domain_manager.store import metadata
 from catalyst_sdk.dns import KeyOp
 from sqlalchemy import update
 
-from .calls import FQDN, NAME, ZONE, commitment, outbox, provisioner, release, reserve, until
+from .calls import FQDN, NAME, ZONE, commitment, get, outbox, provisioner, release, reserve, until
 from .conftest import Dns, Start, on_both_servers
+from .on_powerdns import OnPowerDns
 
 COMMIT = [f"pdm.commit.c{n}.{side}" for n in range(1, 7) for side in ("before", "after")]
 RELEASE = [f"pdm.release.r{n}.{side}" for n in range(1, 5) for side in ("before", "after")]
@@ -130,8 +133,6 @@ async def _gone(daemon: object, *, delegated: bool) -> None:
     from catalyst_testkit import eventually
     from catalyst_testkit.daemons import reason_of
 
-    from .calls import get
-
     if delegated:  # the world may have seen it, so it rests
         await until(daemon, Allocation.STATE_QUARANTINED)  # type: ignore[arg-type]
         return
@@ -140,3 +141,22 @@ async def _gone(daemon: object, *, delegated: bool) -> None:
         return await reason_of(get(daemon)) == "ALLOCATION_NOT_FOUND"  # type: ignore[arg-type]
 
     await eventually(absent, within=10)
+
+
+@pytest.mark.parametrize(("dns", "database"), [("powerdns", "sqlite")], indirect=True)
+async def test_a_release_clears_away_a_zone_whose_making_the_server_did_not_survive(
+    start: Start, dns: OnPowerDns, database: str
+) -> None:
+    reaper = Reaper(["pdm.commit.c2.before"])
+    async with start(failpoint=reaper) as daemon:
+        token = (await reserve(daemon)).reservation_token
+        await provisioner(daemon).CommitAllocation(commitment(token))
+        await asyncio.wait_for(reaper.died.wait(), 10)
+        mark = f"{NAME}/{(await get(daemon)).uid}"
+        bare = {"name": ZONE, "kind": "Native", "account": account(mark, signed=True)}
+        assert dns.powerdns.api("POST", "/zones", bare).status_code == 201
+        await release(daemon)
+    await let_leases_end(database)
+    async with start() as daemon:
+        await _gone(daemon, delegated=False)
+    assert [zone["name"] for zone in dns.powerdns.api("GET", "/zones").json()] == ["omani.works."]
