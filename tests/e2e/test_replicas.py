@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from catalyst_cli.dev.layout import DAEMONS, Layout
+from catalyst_cli.failures import Failure
 
 from .devs import Dev
 from .test_first_sovereign import ALIVE, ended_well, heard, once_each, reached, run_of
@@ -77,20 +78,26 @@ def test_a_sovereign_comes_and_goes_while_each_daemon_loses_a_replica(two: Dev) 
 
 
 def test_a_dev_on_postgresql_finds_its_data_again_and_leaves_nothing(folder: Path) -> None:
-    dev = Dev(folder, options=("--replicas", "2", "--database", "postgres"))
+    dev = Dev(folder, options=("--database", "postgres"))
     dev.start()
-    held = dev.command("name", "reserve", "kept.omani.works", "--owner", "organizations/kept", "-o", "json")
-    assert held.returncode == 0, held.stderr
+    dev.api.post("/v1/pools/omani.works/allocations:reserve", {"label": "kept", "owner": "organizations/kept"})
     started = dev.processes()
     dev.stop()
     assert [process for process in started if process.is_running()] == []
-    dev.options = ()  # the folder knows where its data lies, and one replica does as well
+    dev.options = ()  # the folder knows where its data lies
     dev.start()
     assert "postgresql://" in dev.state["database"]
-    assert json.loads(dev.command("name", "check", "kept.omani.works", "-o", "json").stdout)["available"] is False
     kill(dev, "postgres")
-    dev.until(lambda: dev.command("name", "check", "free.omani.works").returncode == 0, 30, "PostgreSQL came back")
+    dev.until(partial(kept, dev), 30, "PostgreSQL came back with all that was in it")
     assert dev.command("dev", "--clean", "--data-dir", str(dev.folder)).returncode == 0
     assert not dev.folder.exists()
     assert dev.processes() == []
     dev.stop()
+
+
+def kept(dev: Dev) -> bool:
+    """Whether what was reserved can be read."""
+    with suppress(Failure):
+        rows = dev.api.get("/v1/pools/omani.works/allocations")["allocations"]
+        return [row["name"].rsplit("/", 1)[-1] for row in rows] == ["kept"]
+    return False

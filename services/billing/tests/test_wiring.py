@@ -38,7 +38,8 @@ async def test_the_migrations_make_the_schema_of_the_code(database: str, second_
             return compare_metadata(MigrationContext.configure(connection), metadata)
 
         async with db.begin() as sql:
-            assert await sql.run_sync(differences) == []
+            if revision == "head":  # what came after the first revision is not in it
+                assert await sql.run_sync(differences) == []
             shapes.append([tuple(row) for row in await sql.execute(text(TRIGGERS[db.dialect]))])
         await db.close()
     assert shapes[0] == shapes[1]
