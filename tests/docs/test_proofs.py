@@ -27,3 +27,11 @@ def test_every_proof_that_a_page_names_is_there(page: str) -> None:
     assert len(proofs) > 5, "a table without rows proves nothing"
     gone = [f"{file}::{test}" for file, test in proofs if test not in found_in(ROOT / PAGES[page] / file)]
     assert not gone
+
+
+def test_every_failpoint_is_explained_in_the_words_of_the_code() -> None:
+    from catalyst_mesh.failpoints import POINTS
+
+    lines = (ROOT / "tests" / "chaos" / "README.md").read_text().splitlines()
+    rows = [line.split("|") for line in lines if line.startswith("| `") and "." in line.split("`")[1]]
+    assert {row[1].strip(" `"): row[2].strip() for row in rows} == POINTS

@@ -93,11 +93,19 @@ async def test_an_injected_clock_tells_the_moment(database: str) -> None:
     await db.close()
 
 
+def said(sqlstate: str) -> Exception:
+    """As the driver's errors come through SQLAlchemy: the class is lost, the SQLSTATE is not."""
+    error = Exception(sqlstate)
+    error.sqlstate = sqlstate  # type: ignore[attr-defined]  # the driver sets it
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "outage"),
     [(OSError(), True), (TimeoutError(), True), (ConnectionRefusedError(), True), (ValueError(), False),
      (OperationalError("", {}, ValueError("no such table")), False),
-     (DBAPIError("", {}, ValueError(), connection_invalidated=True), True)],
+     (DBAPIError("", {}, ValueError(), connection_invalidated=True), True),
+     (DBAPIError("", {}, said("57P03")), True), (DBAPIError("", {}, said("23505")), False)],
     ids=repr,
 )  # fmt: skip
 def test_an_outage_is_told_from_a_refusal(error: Exception, outage: bool) -> None:

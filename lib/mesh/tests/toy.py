@@ -1,4 +1,5 @@
-"""A whole daemon of one aggregate, small enough to read: what the chassis' own tests run."""
+"""A whole daemon of one aggregate, small enough to read: what the chassis' own tests run, and those of `tests/chaos` as a
+process of its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from catalyst_mesh import (
     Work,
     caller,
     chassis_tables,
+    main,
     rows,
 )
 from catalyst_sdk import Code, Decision, Refused
@@ -142,3 +144,7 @@ async def compose(settings: ToySettings) -> Daemon:
         bus=Bus(settings.nats_url, "toy"),
         handled=[Handled("catalyst.v1.pooldomain.allocation.reserved", events_pb2.AllocationReserved, hear)],
     )
+
+
+if __name__ == "__main__":
+    main("pooldomain", ToySettings.load(), compose)
