@@ -30,7 +30,7 @@ from .bus import Bus
 from .calls import Call, enter, new_traceparent
 from .database import is_outage
 from .envelopes import told_of
-from .facts import Handled, Told, aggregate_of, service_of, version_of
+from .facts import Handled, Told, aggregate_of, service_of, stream_of, version_of
 from .inbox import Inbox, Place
 from .letters import headers, subject_of
 from .logs import get_logger
@@ -73,6 +73,7 @@ class Consumer:
         ack_wait: float = ACK_WAIT,
     ) -> None:
         self.name = f"{service}-from-{source}"
+        self.stream = stream_of(source)
         self._source = source
         self._handled = {h.subject: h for h in handled}
         self._work = work

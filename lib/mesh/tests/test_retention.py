@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +18,8 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
-async def bench(home: Path, database: str) -> AsyncIterator[Bench]:
-    opened = await Bench.open(home, database=database)
+async def bench(database: str) -> AsyncIterator[Bench]:
+    opened = await Bench.open(database)
     yield opened
     await opened.db.close()
 

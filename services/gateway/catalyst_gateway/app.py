@@ -7,6 +7,7 @@ from functools import partial
 from catalyst.billing.v1 import service_pb2 as billing
 from catalyst.catalog.v1 import service_pb2 as catalog
 from catalyst.continuum.v1 import service_pb2 as continuum
+from catalyst.mesh.v1 import service_pb2 as mesh
 from catalyst.pooldomain.v1 import service_pb2 as pooldomain
 from catalyst.provisioner.v1 import service_pb2 as provisioner
 from catalyst_mesh import Bus, ChassisMetrics, Daemon, Database, PluginHost, Sealer, Work, connect, main, migrate
@@ -22,7 +23,7 @@ from .settings import GatewaySettings
 from .store import Store, metadata
 from .stream import Feed
 
-_CONTRACTS = (catalog, provisioner, pooldomain, continuum, billing)
+_CONTRACTS = (catalog, provisioner, pooldomain, continuum, billing, mesh)
 
 
 async def compose(settings: GatewaySettings) -> Daemon:
