@@ -23,6 +23,10 @@ NEXT_STEPS = {
     "TOKEN_REJECTED": "start `catalyst dev`, or set CATALYST_CLI_TOKEN_FILE",
     "NAME_TAKEN": "choose another label: catalyst name check",
     "PLUGIN_UNAVAILABLE": "catalyst plugins list",
+    "DEAD_LETTER_NOT_FOUND": "catalyst events dead-letters list",
+    "DEAD_LETTER_NOT_HANDLED": "mend what fails, then replay it again; or catalyst events dead-letters discard NAME",
+    "DAEMON_NOT_FOUND": "name one of these daemons",
+    "BUS_UNAVAILABLE": "catalyst doctor",
     "ETAG_MISMATCH": "read the resource again and repeat the command",
 }
 """What to do about a refusal, by its reason."""

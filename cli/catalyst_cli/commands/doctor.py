@@ -2,28 +2,20 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import httpx
 import typer
 
+from catalyst_cli import bus_checks
 from catalyst_cli.api import Api
 from catalyst_cli.context import Context, context
 from catalyst_cli.dev.cluster import program
 from catalyst_cli.dev.databases import DatabaseUnusable
 from catalyst_cli.dev.recipes import nats_binary
 from catalyst_cli.failures import Failure
+from catalyst_cli.findings import Finding
 from catalyst_cli.output import Form, Output, show, word
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check and what came of it."""
-
-    check: str
-    status: str
-    message: str
-    remedy: str = ""
 
 
 def doctor(output: Output = Form.TABLE) -> None:
@@ -74,7 +66,14 @@ def _server() -> list[Finding]:
     except Failure as failure:
         return [Finding("server", "failed", failure.what, failure.next_step)]
     checks: list[Callable[[Context], Finding]] = [_gateway, _token, _plugins, _pools]
-    return [_guarded(check, where) for check in checks]
+    return [*(_guarded(check, where) for check in checks), *_bus(where)]
+
+
+def _bus(where: Context) -> list[Finding]:
+    try:
+        return bus_checks.judge(Api(where).get("/v1/busReports")["reports"])
+    except Failure as failure:
+        return [Finding("nats", "failed", failure.what, failure.next_step)]
 
 
 def _guarded(check: Callable[[Context], Finding], where: Context) -> Finding:

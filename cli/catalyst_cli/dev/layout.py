@@ -24,6 +24,7 @@ _OFFSETS = {
     "continuum": 8,
     "billing": 10,
     "nats": 20,
+    "nats-monitor": 21,
     "dns": 30,
     "dns-control": 31,
     "cell-1": 32,

@@ -42,7 +42,7 @@ def nats(layout: Layout, binary: str) -> list[str]:
     home.mkdir(exist_ok=True)
     config = home / "nats.conf"
     config.write_text(
-        f'listen: "{layout.address("nats")}"\n'
+        f'listen: "{layout.address("nats")}"\nhttp: "{layout.address("nats-monitor")}"\n'
         # Acknowledged means on disk: JetStream's default is a sync every two minutes.
         f'jetstream {{ store_dir: "{home}/js", max_mem: 64M, max_file: 1G, sync_interval: always }}\n'
     )
@@ -91,6 +91,7 @@ def environment(layout: Layout, replica: Replica, time_scale: float, database: s
     own = {
         "DATABASE_URL": database or f"sqlite+aiosqlite:///{folder}/{name}.db",
         "NATS_URL": f"nats://{layout.address('nats')}",
+        "NATS_MONITOR_URL": f"http://{layout.address('nats-monitor')}",
         "SIDE_LISTEN": f"127.0.0.1:{layout.side_port(replica)}",
         "JWKS_FILE": str(layout.issuer / "jwks.json"),
         "TOKEN_FILE": str(layout.tokens / name),

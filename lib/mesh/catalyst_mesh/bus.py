@@ -40,6 +40,14 @@ class Bus:
         """Whether a publish could work now."""
         return self._client is not None and self._client.is_connected
 
+    @property
+    def server_version(self) -> str:
+        """Version of the server, as it told at the last connection; empty before the first."""
+        if self._client is None or not self._client.is_connected:
+            return ""
+        version = self._client.connected_server_version
+        return f"{version.major}.{version.minor}.{version.patch}"
+
     async def jetstream(self) -> JetStreamContext:
         """A JetStream context. Raises what the client raises, or TimeoutError, while the server is away."""
         async with self._connecting:

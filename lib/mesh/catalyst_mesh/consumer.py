@@ -30,7 +30,7 @@ from .bus import Bus
 from .calls import Call, enter, new_traceparent
 from .database import is_outage
 from .envelopes import told_of
-from .facts import Handled, Told, aggregate_of, service_of, version_of
+from .facts import Handled, Told, aggregate_of, service_of, stream_of, version_of
 from .failpoints import Failpoints
 from .inbox import Inbox, Place
 from .letters import headers, subject_of
@@ -75,6 +75,7 @@ class Consumer:
         failpoints: Failpoints | None = None,
     ) -> None:
         self.name = f"{service}-from-{source}"
+        self.stream = stream_of(source)
         self._source = source
         self._handled = {h.subject: h for h in handled}
         self._work = work

@@ -24,9 +24,11 @@ from sqlalchemy import MetaData
 
 from .access import SIGNED_IN, Access, Row, rows
 from .bus import Bus
-from .consumer import consumers
+from .bus_reports import BusReports
+from .consumer import BACK_OFF, Consumer, consumers
 from .database import Database
-from .facts import Handled
+from .event_service import ADMIN_ONLY, EventService
+from .facts import Handled, stream_of
 from .failpoints import Failpoints
 from .interceptor import Interceptor
 from .leases import Leases
@@ -35,6 +37,7 @@ from .memberships import Memberships, TokenMemberships
 from .metrics import ChassisMetrics
 from .plugins import PluginHost
 from .relay import Relay
+from .replays import Replays
 from .reports import PluginService
 from .retention import Sweeper
 from .settings import DaemonSettings
@@ -43,6 +46,7 @@ from .trust import verifier
 from .verifiers import Verifier
 from .work import Work
 
+_EVENT_SERVICE = "catalyst.mesh.v1.EventService"
 GRACE = 15.0
 """Seconds that calls in flight get to end."""
 LONG_LIFE = 60.0
@@ -109,17 +113,21 @@ class Daemon:
             if failpoints and isinstance(worker, Armable):
                 worker.arm(failpoints)
 
+    back_off: Sequence[float] = BACK_OFF
+    """Seconds between the tries of an event that fails."""
+
     async def run(self, *, started: asyncio.Event | None = None, stop: asyncio.Event | None = None) -> None:
         """Serve until SIGTERM, SIGINT or `stop`."""
         stop = stop or _stop_on_signals()
         log = get_logger("daemon")
         trusted = verifier(self.name, self.settings, self.also_trusts)
-        server, health_servicer = self._server(trusted)
+        consuming = self._consumers()
+        server, health_servicer = self._server(trusted, consuming)
         port = server.add_insecure_port(self.settings.listen)
         side = SidePort(self.metrics.registry, {"database": self._database_answers, **self.checks})
         tasks = [
             asyncio.create_task(self._supervise(worker, stop), name=type(worker).__name__)
-            for worker in self._all_workers()
+            for worker in self._all_workers(consuming)
         ]
         await server.start()
         side_port = await side.start(self.settings.side_listen)
@@ -135,8 +143,11 @@ class Daemon:
     ports: tuple[int, int] = (0, 0)
     """gRPC and side port, once it runs."""
 
-    def _server(self, trusted: Verifier) -> tuple[grpc.aio.Server, HealthServicer]:
-        own = rows("catalyst.mesh.v1.PluginService", ListPlugins=SIGNED_IN)
+    def _server(self, trusted: Verifier, consuming: Sequence[Consumer]) -> tuple[grpc.aio.Server, HealthServicer]:
+        own = {
+            **rows("catalyst.mesh.v1.PluginService", ListPlugins=SIGNED_IN),
+            **rows(_EVENT_SERVICE, **dict.fromkeys(ADMIN_ONLY, "sovereign-admin")),
+        }
         interceptor = Interceptor(
             verifier=trusted,
             access=Access({**own, **self.access}),
@@ -160,6 +171,9 @@ class Daemon:
                 service_pb2_grpc.add_PluginServiceServicer_to_server,
                 plugin_service,
             ),
+            Service(
+                self._event_service(consuming), service_pb2_grpc.add_EventServiceServicer_to_server, _EVENT_SERVICE
+            ),
         ]
         for service in services:
             service.add(service.servicer, server)
@@ -172,8 +186,25 @@ class Daemon:
             health_servicer._server_status[name] = health_pb2.HealthCheckResponse.SERVING
         return server, health_servicer
 
-    def _all_workers(self) -> list[Worker]:
-        shared = {"work": self.work, "metadata": self.metadata, "bus": self.bus, "metrics": self.metrics}
+    def _event_service(self, consuming: Sequence[Consumer]) -> EventService:
+        reports = BusReports(
+            self.name, bus=self.bus, db=self.db, metadata=self.metadata,
+            streams=[stream_of(self.name)] if self.emits else [],
+            consumers=[(consumer.name, consumer.stream) for consumer in consuming],
+            monitor_url=self.settings.nats_monitor_url,
+        )  # fmt: skip
+        replays = Replays(self.db, self.metadata)
+        return EventService(
+            self.name, bus=self.bus, replays=replays, consumers=consuming, reports=reports, wake=self.work.committed
+        )
+
+    def _consumers(self) -> list[Consumer]:
+        return consumers(
+            self.name, self.handled, work=self.work, metadata=self.metadata, bus=self.bus, metrics=self.metrics,
+            back_off=self.back_off, failpoints=self.failpoints,
+        )  # fmt: skip
+
+    def _all_workers(self, consuming: Sequence[Consumer]) -> list[Worker]:
         leases = Leases(self.db, self.metadata)
         relay = Relay(
             self.name, db=self.db, metadata=self.metadata, bus=self.bus, leases=leases, wake=self.work.committed,
@@ -181,7 +212,7 @@ class Daemon:
         )  # fmt: skip
         return [
             *([relay] if self.emits else []),
-            *consumers(self.name, self.handled, failpoints=self.failpoints, **shared),
+            *consuming,
             *self.workers,
             Sweeper(self.db, self.metadata, leases),
             _LoopLag(self.metrics),

@@ -6,18 +6,21 @@ Invariants
   no loss      a letter goes away only after the effect is committed, or where somebody discards it.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from catalyst_sdk import Code, Refused
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
-from .bus import DEAD_LETTERS, Bus
+from .bus import DEAD_LETTERS, PATIENCE, Bus
 from .envelopes import decoded, encoded, told
 from .facts import Told
 
@@ -102,11 +105,8 @@ class Letters:
 
     async def count(self) -> dict[str, int]:
         """How many letters each consumer has. Raises BusUnavailable."""
-        try:
-            await self._bus.ensure_dead_letters()
-            info = await (await self._bus.jetstream()).stream_info(DEAD_LETTERS, subjects_filter=f"{_ROOT}.>")
-        except (NatsError, OSError, TimeoutError) as error:
-            raise BusUnavailable from error
+        async with self._stream() as js:
+            info = await js.stream_info(DEAD_LETTERS, subjects_filter=f"{_ROOT}.>")
         subjects: Mapping[str, int] = info.state.subjects or {}
         return {consumer: subjects.get(subject, 0) for subject, consumer in self._subjects.items()}
 
@@ -122,24 +122,28 @@ class Letters:
 
     async def remove(self, letter: Letter) -> None:
         """Take a letter away; one that is gone is fine. Raises BusUnavailable."""
-        try:
-            await (await self._bus.jetstream()).delete_msg(DEAD_LETTERS, letter.sequence)
-        except NotFoundError:
-            pass
-        except (NatsError, OSError, TimeoutError) as error:
-            raise BusUnavailable from error
+        async with self._stream() as js:
+            with suppress(NotFoundError):
+                await js.delete_msg(DEAD_LETTERS, letter.sequence)
 
     async def _read(self, sequence: int, subject: str) -> Letter | None:
         """The first letter of `subject` from `sequence` on."""
+        async with self._stream() as js:
+            with suppress(NotFoundError):
+                message = await js.get_msg(DEAD_LETTERS, sequence, subject=subject, next=True)
+                return to_letter(message, self._subjects[subject])
+        return None
+
+    @asynccontextmanager
+    async def _stream(self) -> AsyncIterator[JetStreamContext]:
+        """The server, for one question about the stream of letters. Raises BusUnavailable."""
         try:
-            await self._bus.ensure_dead_letters()
-            js = await self._bus.jetstream()
-            message = await js.get_msg(DEAD_LETTERS, sequence, subject=subject, next=True)
-        except NotFoundError:
-            return None
+            # A client that tries to come back keeps its questions for as long as that takes.
+            async with asyncio.timeout(PATIENCE):
+                await self._bus.ensure_dead_letters()
+                yield await self._bus.jetstream()
         except (NatsError, OSError, TimeoutError) as error:
             raise BusUnavailable from error
-        return to_letter(message, self._subjects[subject])
 
 
 def to_letter(message: RawStreamMsg, consumer: str) -> Letter:

@@ -37,6 +37,9 @@ class DaemonSettings(BaseSettings):
     """The NATS server with JetStream."""
     nats_token: SecretStr = SecretStr("")
     """Token for the NATS server; empty where it asks for none."""
+    nats_monitor_url: str = ""
+    """Monitoring address of the NATS server, `http://127.0.0.1:8222`, where `catalyst doctor` learns how it syncs; empty:
+    unknown."""
     listen: str = "127.0.0.1:0"
     """Address and port of gRPC. Port 0: one that is free."""
     side_listen: str = "127.0.0.1:0"

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +34,14 @@ async def bus(own_nats: NatsServer) -> AsyncIterator[Bus]:
 @pytest.fixture
 async def bench(database: str) -> AsyncIterator[Bench]:
     opened = await Bench.open(database)
+    yield opened
+    await opened.db.close()
+
+
+@pytest.fixture
+async def quick(home: Path) -> AsyncIterator[Bench]:
+    """On SQLite only, for what does not depend on the database and takes its time."""
+    opened = await Bench.open(f"sqlite+aiosqlite:///{home}/quick.db")
     yield opened
     await opened.db.close()
 
@@ -242,33 +251,33 @@ async def test_an_event_behind_a_lost_one_is_handled_and_the_gap_is_counted(benc
     assert (seen["consumer"], seen["aggregate"], seen["number"], seen["version"]) == (NAME, "a", 11, 5)
 
 
-async def test_what_is_lost_before_the_first_event_of_an_aggregate_is_a_gap_too(bench: Bench, bus: Bus) -> None:
+async def test_what_is_lost_before_the_first_event_of_an_aggregate_is_a_gap_too(quick: Bench, bus: Bus) -> None:
     await tell(bus, "a@2", 5, previous=3)
-    async with going(bench.consumer(bus, **PATIENT)):
-        await heard(bench, "a@2")
-    assert counted(bench, "catalyst_inbox_gaps_total") == 1
+    async with going(quick.consumer(bus, **PATIENT)):
+        await heard(quick, "a@2")
+    assert counted(quick, "catalyst_inbox_gaps_total") == 1
 
 
-async def test_who_handles_some_types_only_sees_no_gap_where_the_others_were(bench: Bench, bus: Bus) -> None:
+async def test_who_handles_some_types_only_sees_no_gap_where_the_others_were(quick: Bench, bus: Bus) -> None:
     await tell(bus, "a@1", 1)
     await tell(bus, "a@3", 3, previous=2, of="released")
-    async with going(bench.consumer(bus, **PATIENT)):
-        await heard(bench, "a@1", "a@3")
-    assert not counted(bench, "catalyst_inbox_gaps_total")
+    async with going(quick.consumer(bus, **PATIENT)):
+        await heard(quick, "a@1", "a@3")
+    assert not counted(quick, "catalyst_inbox_gaps_total")
 
 
 async def test_two_events_of_one_version_and_an_aggregate_made_anew_are_no_gap_and_are_all_handled(
-    bench: Bench, bus: Bus
+    quick: Bench, bus: Bus
 ) -> None:
     await tell(bus, "a@7", 1, event_id="one")
     await tell(bus, "a@7", 2, previous=1, event_id="two")
     await tell(bus, "a@1", 3, previous=2, event_id="three")
-    async with going(bench.consumer(bus, **PATIENT)):
-        await heard(bench, "a@7", "a@7", "a@1")
-    assert not counted(bench, "catalyst_inbox_gaps_total")
+    async with going(quick.consumer(bus, **PATIENT)):
+        await heard(quick, "a@7", "a@7", "a@1")
+    assert not counted(quick, "catalyst_inbox_gaps_total")
 
 
-async def test_an_event_waits_for_its_predecessor_that_fails_and_others_do_not(bench: Bench, bus: Bus) -> None:
+async def test_an_event_waits_for_its_predecessor_that_fails_and_others_do_not(quick: Bench, bus: Bus) -> None:
     failing = asyncio.Event()
 
     async def first_one_fails(tx: Store, message: Any, told: Any) -> Sequence[object] | None:
@@ -279,15 +288,15 @@ async def test_an_event_waits_for_its_predecessor_that_fails_and_others_do_not(b
     for version in (1, 2, 3):
         await tell(bus, f"a@{version}", version, version - 1)
     await tell(bus, "b@1", 4)
-    async with going(bench.consumer(bus, first_one_fails, **PATIENT)):
-        await heard(bench, "b@1")
+    async with going(quick.consumer(bus, first_one_fails, **PATIENT)):
+        await heard(quick, "b@1")
         failing.set()
-        await heard(bench, "b@1", "a@1", "a@2", "a@3")
+        await heard(quick, "b@1", "a@1", "a@2", "a@3")
         await settled(bus)
-    assert not counted(bench, "catalyst_inbox_gaps_total")
+    assert not counted(quick, "catalyst_inbox_gaps_total")
 
 
-async def test_a_predecessor_that_is_given_up_is_no_gap_and_frees_its_successors(bench: Bench, bus: Bus) -> None:
+async def test_a_predecessor_that_is_given_up_is_no_gap_and_frees_its_successors(quick: Bench, bus: Bus) -> None:
     async def first_one_fails(tx: Store, message: Any, told: Any) -> Sequence[object] | None:
         if message.version == 1:
             raise ZeroDivisionError
@@ -295,14 +304,14 @@ async def test_a_predecessor_that_is_given_up_is_no_gap_and_frees_its_successors
 
     await tell(bus, "a@1", 1)
     await tell(bus, "a@2", 2, previous=1)
-    async with going(bench.consumer(bus, first_one_fails, **PATIENT)):
-        await heard(bench, "a@2")
+    async with going(quick.consumer(bus, first_one_fails, **PATIENT)):
+        await heard(quick, "a@2")
         await settled(bus)
-    assert counted(bench, "catalyst_dlq_messages_total") == 1
-    assert not counted(bench, "catalyst_inbox_gaps_total")
+    assert counted(quick, "catalyst_dlq_messages_total") == 1
+    assert not counted(quick, "catalyst_inbox_gaps_total")
 
 
-async def test_waiting_for_a_predecessor_uses_up_no_try(bench: Bench, bus: Bus) -> None:
+async def test_waiting_for_a_predecessor_uses_up_no_try(quick: Bench, bus: Bus) -> None:
     may_pass = asyncio.Event()
     tries: list[int] = []
 
@@ -314,11 +323,11 @@ async def test_waiting_for_a_predecessor_uses_up_no_try(bench: Bench, bus: Bus) 
 
     await tell(bus, "a@1", 1)
     await tell(bus, "a@2", 2, previous=1)
-    consumer = bench.consumer(bus, both_fail, **PATIENT)
+    consumer = quick.consumer(bus, both_fail, **PATIENT)
     async with going(consumer):
         await eventually(lambda: sum(w.times for w in consumer._waiting.values()) >= 4, within=30)
         may_pass.set()
-        await eventually(lambda: counted(bench, "catalyst_dlq_messages_total"), within=30)
+        await eventually(lambda: counted(quick, "catalyst_dlq_messages_total"), within=30)
     assert tries.count(2) == TRIES
 
 
@@ -341,7 +350,7 @@ async def test_behind_a_gap_the_resource_is_read_anew_and_what_comes_late_is_ski
     assert await bench.waiting() == ["mine@1", "mine@2"]
 
 
-async def test_a_refresh_that_fails_leaves_no_trace_and_is_tried_again(bench: Bench, bus: Bus) -> None:
+async def test_a_refresh_that_fails_leaves_no_trace_and_is_tried_again(quick: Bench, bus: Bus) -> None:
     asked = 0
 
     async def ask(tx: Store, aggregate: str) -> Sequence[object] | None:
@@ -352,10 +361,10 @@ async def test_a_refresh_that_fails_leaves_no_trace_and_is_tried_again(bench: Be
         return None
 
     await tell(bus, "a@3", 3, previous=2)
-    async with going(bench.consumer(bus, refresh=ask, **PATIENT)):
-        await heard(bench, "a@3")
+    async with going(quick.consumer(bus, refresh=ask, **PATIENT)):
+        await heard(quick, "a@3")
     assert asked == 3
-    assert counted(bench, "catalyst_inbox_gaps_total") == 1
+    assert counted(quick, "catalyst_inbox_gaps_total") == 1
 
 
 async def test_where_nobody_can_be_asked_a_late_event_is_handled_late_rather_than_never(bench: Bench, bus: Bus) -> None:
@@ -371,7 +380,7 @@ async def test_where_nobody_can_be_asked_a_late_event_is_handled_late_rather_tha
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_two_replicas_that_fail_at_random_handle_each_event_once_and_in_order(
-    bench: Bench, bus: Bus, own_nats: NatsServer, seed: int
+    quick: Bench, bus: Bus, own_nats: NatsServer, seed: int
 ) -> None:
     chance = random.Random(seed)
 
@@ -383,36 +392,36 @@ async def test_two_replicas_that_fail_at_random_handle_each_event_once_and_in_or
     other = Bus(own_nats.url, "other")
     versions = range(1, 21)
     for version in versions:
-        await bench.tell(*(f"{name}@{version}" for name in "abc"))
-    parts = [bench.relay(bus), *(bench.consumer(b, flaky, **PATIENT) for b in (bus, other))]
+        await quick.tell(*(f"{name}@{version}" for name in "abc"))
+    parts = [quick.relay(bus), *(quick.consumer(b, flaky, **PATIENT) for b in (bus, other))]
     async with going(*parts):
 
         async def all_heard() -> bool:
-            return len(await bench.heard()) == 3 * len(versions)
+            return len(await quick.heard()) == 3 * len(versions)
 
         await eventually(all_heard, within=30)
         await settled(bus)
     await other.close()
     for name in "abc":
-        assert [h for h in await bench.heard() if h.startswith(name)] == [f"{name}@{v}" for v in versions]
-    assert not counted(bench, "catalyst_inbox_gaps_total")
+        assert [h for h in await quick.heard() if h.startswith(name)] == [f"{name}@{v}" for v in versions]
+    assert not counted(quick, "catalyst_inbox_gaps_total")
 
 
-async def test_two_consumers_that_give_up_one_event_leave_two_letters(bench: Bench, bus: Bus) -> None:
+async def test_two_consumers_that_give_up_one_event_leave_two_letters(quick: Bench, bus: Bus) -> None:
     async def refuses(tx: Store, message: Any, told: Any) -> Sequence[object] | None:
         raise ZeroDivisionError("two\nlines and ümlaut")
 
     await publish(bus, "a@1", Nats_Msg_Id="event-1")
-    async with going(bench.consumer(bus, refuses), bench.consumer(bus, refuses, service="other")):
+    async with going(quick.consumer(bus, refuses), quick.consumer(bus, refuses, service="other")):
 
         async def two() -> bool:
             return (await (await bus.jetstream()).stream_info(DEAD_LETTERS)).state.messages == 2
 
-        await eventually(lambda: counted(bench, "catalyst_dlq_messages_total"), within=30)
+        await eventually(lambda: counted(quick, "catalyst_dlq_messages_total"), within=30)
         await eventually(two, within=30)
 
 
-async def test_long_work_is_not_given_to_another_replica_meanwhile(bench: Bench, bus: Bus) -> None:
+async def test_long_work_is_not_given_to_another_replica_meanwhile(quick: Bench, bus: Bus) -> None:
     attempts: list[int] = []
 
     async def slow(tx: Store, message: Any, told: Any) -> Sequence[object] | None:
@@ -423,11 +432,11 @@ async def test_long_work_is_not_given_to_another_replica_meanwhile(bench: Bench,
 
     await publish(bus, "a@1")
     await publish(bus, "a@2")  # the second of the batch waits for longer than the server would
-    async with going(*(bench.consumer(bus, slow, ack_wait=0.9) for _ in range(2))):
-        await heard(bench, "a@1", "a@2")
+    async with going(*(quick.consumer(bus, slow, ack_wait=0.9) for _ in range(2))):
+        await heard(quick, "a@1", "a@2")
         await settled(bus)
     assert attempts == [1, 1]
-    assert not counted(bench, "catalyst_inbox_duplicates_total")
+    assert not counted(quick, "catalyst_inbox_duplicates_total")
 
 
 async def test_there_is_one_consumer_per_daemon_that_is_listened_to(bench: Bench, bus: Bus) -> None:

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,6 +66,14 @@ async def bus(own_nats: NatsServer) -> AsyncIterator[TroubledBus]:
 @pytest.fixture
 async def bench(database: str) -> AsyncIterator[Bench]:
     opened = await Bench.open(database)
+    yield opened
+    await opened.db.close()
+
+
+@pytest.fixture
+async def quick(home: Path) -> AsyncIterator[Bench]:
+    """On SQLite only, for what does not depend on the database and takes its time."""
+    opened = await Bench.open(f"sqlite+aiosqlite:///{home}/quick.db")
     yield opened
     await opened.db.close()
 
@@ -214,26 +223,26 @@ async def test_a_relay_whose_lease_was_taken_publishes_nothing_more(bench: Bench
 
 
 async def test_a_relay_that_froze_past_the_end_of_its_lease_stops_in_the_middle_of_its_batch(
-    bench: Bench, bus: TroubledBus
+    quick: Bench, bus: TroubledBus
 ) -> None:
-    leases = Asked(bench.db, metadata, ttl=timedelta(seconds=0.3))
+    leases = Asked(quick.db, metadata, ttl=timedelta(seconds=0.3))
 
     async def freeze(name: str) -> None:
         if name == "a@2":
-            await steal(bench)
+            await steal(quick)
             frozen = time.monotonic()
             await eventually(lambda: time.monotonic() > frozen + 0.3, within=30)
 
     bus.before = freeze
-    await bench.tell(*(f"a@{version}" for version in range(1, 6)))
-    async with going(bench.relay(bus, leases)):
+    await quick.tell(*(f"a@{version}" for version in range(1, 6)))
+    async with going(quick.relay(bus, leases)):
         await eventually(lambda: "a@2" in bus.published, within=30)
         before = leases.times
         await eventually(lambda: leases.times > before + 1, within=30)
     assert bus.published == ["a@1", "a@2"]  # the second was on its way when the lease ended
 
 
-async def test_at_most_256_acknowledgements_are_in_flight(bench: Bench, bus: TroubledBus) -> None:
+async def test_at_most_256_acknowledgements_are_in_flight(quick: Bench, bus: TroubledBus) -> None:
     on_their_way, most = 0, 0
 
     def sent(name: str) -> None:
@@ -246,9 +255,9 @@ async def test_at_most_256_acknowledgements_are_in_flight(bench: Bench, bus: Tro
         on_their_way -= 1
 
     bus.before, bus.after = sent, arrived
-    await bench.tell(*(f"{n}@1" for n in range(600)))
-    async with going(bench.relay(bus)):
-        await waiting(bench)
+    await quick.tell(*(f"{n}@1" for n in range(600)))
+    async with going(quick.relay(bus)):
+        await waiting(quick)
     assert 64 < most <= BATCH
 
 
@@ -258,7 +267,7 @@ async def drained(bench: Bench) -> bool:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_whatever_fails_each_event_arrives_once_and_in_order(bench: Bench, bus: TroubledBus, seed: int) -> None:
+async def test_whatever_fails_each_event_arrives_once_and_in_order(quick: Bench, bus: TroubledBus, seed: int) -> None:
     chance = random.Random(seed)
 
     def lost(name: str) -> None:
@@ -267,10 +276,10 @@ async def test_whatever_fails_each_event_arrives_once_and_in_order(bench: Bench,
 
     bus.before = lost  # it never arrived
     bus.after = lost  # it arrived, and the acknowledgement was lost
-    async with going(bench.relay(bus)):
+    async with going(quick.relay(bus)):
         for version in range(1, 13):
-            await bench.tell(*(f"{name}@{version}" for name in "abc"))
-        await eventually(lambda: drained(bench), within=20)
+            await quick.tell(*(f"{name}@{version}" for name in "abc"))
+        await eventually(lambda: drained(quick), within=20)
     js = await bus.jetstream()
     stored = [await js.get_msg("CATALYST_POOLDOMAIN", n + 1) for n in range(await in_stream(bus))]
     arrived = [events_pb2.AllocationReserved.FromString(m.data or b"") for m in stored]

@@ -8,6 +8,7 @@ from functools import partial
 from catalyst.billing.v1 import service_pb2 as billing
 from catalyst.catalog.v1 import service_pb2 as catalog
 from catalyst.continuum.v1 import service_pb2 as continuum
+from catalyst.mesh.v1 import service_pb2 as mesh
 from catalyst.pooldomain.v1 import service_pb2 as pooldomain
 from catalyst.provisioner.v1 import service_pb2 as provisioner
 from catalyst_mesh import (
@@ -37,7 +38,7 @@ from .stream import Feed
 
 PROJECTION_LEASE = timedelta(seconds=4)
 """How long browsers may hear nothing new after the replica died that reads the streams."""
-_CONTRACTS = (catalog, provisioner, pooldomain, continuum, billing)
+_CONTRACTS = (catalog, provisioner, pooldomain, continuum, billing, mesh)
 
 
 async def compose(settings: GatewaySettings) -> Daemon:

@@ -17,7 +17,7 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from . import conditions, openapi, problems
+from . import conditions, events, openapi, problems
 from .plugins import all_plugins
 from .routes import Route, Routes
 from .sessions import Sessions
@@ -130,6 +130,8 @@ class Edge:
         message = to_request(one, variables, request.query_params.multi_items(), body)
         if request.method != HttpMethod.GET:
             conditions.demand(message, request.headers.get("if-match", ""))
+        if one.package == events.PACKAGE:
+            return await self._of_every_daemon(one, message, request)
         if one.method.server_streaming:
             _resume(message, request)
             call = self._method(one, unary=False)(message, metadata=self._metadata(request))
@@ -163,8 +165,19 @@ class Edge:
         answer = await stub.GetOperation(wish, timeout=self._call_seconds, metadata=self._metadata(request))
         return Response(to_json(answer).encode(), media_type="application/json")
 
-    def _method(self, one: Route, *, unary: bool) -> Callable[..., Any]:
-        channel = self._channels[one.package]
+    async def _of_every_daemon(self, one: Route, wish: Any, request: Req) -> Response[bytes]:
+        """A method that each daemon serves."""
+        metadata = self._metadata(request)
+
+        async def call(channel: grpc.aio.Channel) -> Any:
+            method = self._method(one, channel=channel, unary=True)
+            return await method(wish, timeout=self._call_seconds, metadata=metadata)
+
+        answer = await events.ask(self._channels, wish, call)
+        return Response(to_json(answer).encode(), media_type="application/json", status_code=200)
+
+    def _method(self, one: Route, *, unary: bool, channel: grpc.aio.Channel | None = None) -> Callable[..., Any]:
+        channel = channel or self._channels[one.package]
         make = channel.unary_unary if unary else channel.unary_stream
         return make(
             one.rpc,

@@ -180,6 +180,54 @@ async def test_a_topic_narrows_the_stream(edge: Edge) -> None:
             assert (await frames(answer, 1))[0]["event"] == "catalyst.v1.provisioner.sovereign.created"
 
 
+async def test_events_are_sent_again_and_a_browser_sees_none_twice(edge: Edge) -> None:
+    async with edge.client() as http:
+        for name in ("one", "two"):
+            await http.post("/v1/sovereigns", json={"name": f"sovereigns/{name}"})
+        async with http.stream("GET", "/v1/stream", headers={"last-event-id": "0"}) as answer:
+            before = await frames(answer, 2)
+        wish = {"startTime": "2020-01-01T00:00:00Z", "service": "provisioner"}
+        again = await http.post("/v1/events:replay", json=wish)
+        assert again.status_code == 200, again.text
+        assert [(r["daemon"], r["events"]) for r in again.json()["replays"]] == [("provisioner", "2")]
+        await http.post("/v1/sovereigns", json={"name": "sovereigns/three"})
+        async with http.stream("GET", "/v1/stream", headers={"last-event-id": "0"}) as answer:
+            after = await frames(answer, 3)
+        assert after[:2] == before
+        assert json.loads(after[2]["data"])["aggregate"] == "sovereigns/three"
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body", "status", "reason"),
+    [
+        ("GET", "/v1/deadLetters/provisioner-1-00000000", None, 404, "DEAD_LETTER_NOT_FOUND"),
+        ("POST", "/v1/deadLetters/provisioner-1-00000000:replay", {}, 404, "DEAD_LETTER_NOT_FOUND"),
+        ("POST", "/v1/deadLetters/provisioner-1-00000000:discard", {}, 404, "DEAD_LETTER_NOT_FOUND"),
+        ("GET", "/v1/deadLetters/nobody-1-00000000", None, 404, "DAEMON_NOT_FOUND"),
+        ("GET", "/v1/deadLetters/provisioner", None, 422, "REQUEST_INVALID"),
+        ("POST", "/v1/events:replay", {}, 422, "REQUEST_INVALID"),
+        ("POST", "/v1/events:replay", {"startTime": "2020-01-01T00:00:00Z", "service": "x"}, 404, "DAEMON_NOT_FOUND"),
+        # What changes something says that not all daemons were reached; the others' lists are lists all the same.
+        ("POST", "/v1/events:replay", {"startTime": "2020-01-01T00:00:00Z"}, 503, ""),
+    ],
+)
+async def test_a_name_says_which_daemon_is_asked_about_its_events(
+    edge: Edge, verb: str, path: str, body: dict[str, str] | None, status: int, reason: str
+) -> None:
+    async with edge.client() as http:
+        answer = await http.request(verb, path, json=body)
+    assert (answer.status_code, answer.json()["reason"]) == (status, reason), answer.text
+
+
+async def test_lists_about_events_are_gathered_from_the_daemons_that_answer(edge: Edge) -> None:
+    async with edge.client() as http:
+        assert (await http.get("/v1/deadLetters")).json()["deadLetters"] == []
+        (report,) = (await http.get("/v1/busReports")).json()["reports"]
+        assert (report["daemon"], report["jetstream"]) == ("provisioner", "TRUTH_YES")
+    async with edge.client(accept="*/*") as http:
+        assert (await http.get("/v1/deadLetters")).status_code == 401
+
+
 async def test_the_description_names_every_route_once(edge: Edge) -> None:
     async with edge.client() as http:
         document = (await http.get("/v1/openapi.json")).json()
