@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .access import PUBLIC, SIGNED_IN, rows
+    from .access import PUBLIC, SIGNED_IN, Row, Scope, rows
     from .bus import Bus
     from .calls import Caller, caller, current
     from .client import connect
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .identity import Issuer, TokenFile
     from .leases import Lease, LeaseLost, Leases
     from .logs import get_logger
+    from .memberships import Memberships
     from .metrics import ChassisMetrics
     from .migrations import migrate
     from .paging import Cut, Page
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from .work import Contended, LostRace, Transaction, Work
 
 _HOMES = {
-    "access": "PUBLIC SIGNED_IN rows",
+    "access": "PUBLIC SIGNED_IN Row Scope rows",
     "bus": "Bus",
     "calls": "Caller caller current",
     "client": "connect",
@@ -44,6 +45,7 @@ _HOMES = {
     "identity": "Issuer TokenFile",
     "leases": "Lease LeaseLost Leases",
     "logs": "get_logger",
+    "memberships": "Memberships",
     "metrics": "ChassisMetrics",
     "migrations": "migrate",
     "paging": "Cut Page",
@@ -93,10 +95,13 @@ __all__ = [
     "Leases",
     "LostRace",
     "ManualClock",
+    "Memberships",
     "Page",
     "PeerUnavailable",
     "PluginHost",
     "PluginUnavailable",
+    "Row",
+    "Scope",
     "Sealer",
     "Service",
     "SystemClock",

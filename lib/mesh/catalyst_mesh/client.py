@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from .calls import current
+from .calls import ON_BEHALF_OF, current
 
 SERVICE_CONFIG = json.dumps(
     {
@@ -72,6 +72,8 @@ class _Outgoing:
         metadata = list(details.metadata or ())
         if token := self._token():
             metadata.append(("authorization", f"Bearer {token}"))
+            if (person := current().token) is not None:
+                metadata.append((ON_BEHALF_OF, f"Bearer {person.reveal()}"))
         metadata.append(("traceparent", current().traceparent))
         return grpc.aio.ClientCallDetails(
             details.method,

@@ -22,7 +22,7 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 from sqlalchemy import MetaData
 
-from .access import SIGNED_IN, Access, rows
+from .access import SIGNED_IN, Access, Row, rows
 from .bus import Bus
 from .consumer import consumers
 from .database import Database
@@ -31,6 +31,7 @@ from .failpoints import Failpoints
 from .interceptor import Interceptor
 from .leases import Leases
 from .logs import configure, get_logger
+from .memberships import Memberships, TokenMemberships
 from .metrics import ChassisMetrics
 from .plugins import PluginHost
 from .relay import Relay
@@ -84,7 +85,7 @@ class Daemon:
     metadata: MetaData
     work: Work[Any]
     services: Sequence[Service]
-    access: Mapping[str, frozenset[str]]
+    access: Mapping[str, Row]
     metrics: ChassisMetrics
     plugins: PluginHost
     bus: Bus
@@ -95,6 +96,8 @@ class Daemon:
     """Awaited last: channels, engines, HTTP clients."""
     also_trusts: Sequence[Verifier] = ()
     """Further issuers whose tokens are taken: such as are the daemon's own, for example one for agents."""
+    memberships: Memberships = field(default_factory=TokenMemberships)
+    """Who says which Organizations a person belongs to."""
     emits: bool = True
     failpoints: Failpoints | None = None
     """Where tests have this process end; see `arm`."""
@@ -138,6 +141,7 @@ class Daemon:
             verifier=trusted,
             access=Access({**own, **self.access}),
             metrics=self.metrics,
+            memberships=self.memberships,
         )
         server = grpc.aio.server(
             interceptors=[interceptor],

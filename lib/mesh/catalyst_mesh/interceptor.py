@@ -7,15 +7,16 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NoReturn
+from dataclasses import replace
+from typing import Any, NamedTuple, NoReturn
 
 import grpc
 import protovalidate
-from catalyst_sdk import Code, Refused, Violation
+from catalyst_sdk import Code, Refused, Secret, Violation
 from google.protobuf.message import Message
 
 from .access import Access
-from .calls import ANONYMOUS, Call, Caller, current, enter, new_traceparent
+from .calls import ANONYMOUS, ON_BEHALF_OF, Call, Caller, current, enter, new_traceparent
 from .database import is_outage
 from .errors import (
     DETAILS_KEY,
@@ -26,6 +27,7 @@ from .errors import (
     to_status,
 )
 from .logs import get_logger
+from .memberships import Memberships, TokenMemberships
 from .metrics import ChassisMetrics
 from .verifiers import Verifier
 from .work import Contended, LostRace
@@ -46,11 +48,26 @@ class Internal(Refused):
     code, reason, message = Code.INTERNAL, "INTERNAL", "an internal error; report trace {trace_id}"
 
 
+class _Admitted(NamedTuple):
+    """Whom the handler sees, and the person's token, to be shown to daemons that it asks in turn."""
+
+    caller: Caller
+    token: Secret | None
+
+
 class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
     """Stands between the wire and each servicer of a daemon."""
 
-    def __init__(self, *, verifier: Verifier, access: Access, metrics: ChassisMetrics) -> None:
+    def __init__(
+        self,
+        *,
+        verifier: Verifier,
+        access: Access,
+        metrics: ChassisMetrics,
+        memberships: Memberships | None = None,
+    ) -> None:
         self._verifier = verifier
+        self._memberships = memberships or TokenMemberships()
         self._access = access
         self._metrics = metrics
         self._log = get_logger("rpc")
@@ -86,8 +103,8 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         async def call(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             began, status = time.monotonic(), "OK"
             try:
-                caller, patience = await self._admit(method, metadata, context)
-                enter(_call(method, metadata, caller, request, patience))
+                admitted, patience = await self._admit(method, metadata, context)
+                enter(_call(method, metadata, admitted, request, patience))
                 _check_fields(request)
                 async with asyncio.timeout(patience):
                     return await serve(request, context)
@@ -103,9 +120,9 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
     def _stream(self, serve: Callable[..., Any], method: str, metadata: dict[str, Any]) -> Callable[..., Any]:
         async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             try:
-                caller, _ = await self._admit(method, metadata, context)
+                admitted, _ = await self._admit(method, metadata, context)
                 single = request if isinstance(request, Message) else None
-                enter(_call(method, metadata, caller, single, None))
+                enter(_call(method, metadata, admitted, single, None))
                 if single is not None:
                     _check_fields(single)
                 async for answer in serve(request, context):
@@ -117,26 +134,36 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
 
     async def _admit(
         self, method: str, metadata: dict[str, Any], context: grpc.aio.ServicerContext[Any, Any]
-    ) -> tuple[Caller, float]:
-        caller = await self._caller(method, metadata)
-        self._access.check(caller, method)
+    ) -> tuple[_Admitted, float]:
+        token, between = _bearer(metadata, "authorization"), _bearer(metadata, ON_BEHALF_OF)
+        asks = await self._caller(method, token)
+        # Rubbish in the person's place is refused like a bad token: without it the daemon would count for itself.
+        person = await self._known(between) if ON_BEHALF_OF in metadata else None
+        caller = self._access.admit(asks, method, person)
         remaining = context.time_remaining()
-        if remaining is None and caller.service:
+        if remaining is None and asks.service:
             raise DeadlineRequired
-        return caller, DEFAULT_DEADLINE if remaining is None else remaining
+        shown = Secret(between or token) if caller.is_person() else None
+        return _Admitted(caller, shown), DEFAULT_DEADLINE if remaining is None else remaining
 
-    async def _caller(self, method: str, metadata: dict[str, Any]) -> Caller:
-        kind, _, token = str(metadata.get("authorization", "")).partition(" ")
-        if kind.lower() == "bearer" and token:
-            return await self._verifier.check(token)
+    async def _caller(self, method: str, token: str) -> Caller:
+        if token:
+            return await self._known(token)
         if self._access.is_public(method):
             return ANONYMOUS
         raise Unauthenticated(why="there is none; send `authorization: Bearer <token>`")
 
+    async def _known(self, token: str) -> Caller:
+        caller = await self._verifier.check(token)
+        if not caller.is_person():
+            return caller
+        return replace(caller, groups=await self._memberships.of(caller))
+
     def _refusal(self, error: Exception, method: str) -> Refused:
         if isinstance(error, Refused):
             if error.code in (Code.PERMISSION_DENIED, Code.UNAUTHENTICATED):
-                self._log.warning("call refused", method=method, reason=error.reason)
+                who = error.metadata.get("subject", "")
+                self._log.warning("call refused", method=method, reason=error.reason, subject=who)
             return error
         if isinstance(error, TimeoutError):
             return DeadlineExceeded()
@@ -167,13 +194,19 @@ def _not_served(method: str) -> Callable[..., Any]:
     return call
 
 
+def _bearer(metadata: dict[str, Any], key: str) -> str:
+    kind, _, token = str(metadata.get(key, "")).partition(" ")
+    return token if kind.lower() == "bearer" else ""
+
+
 def _call(
-    method: str, metadata: dict[str, Any], caller: Caller, request: Message | None, patience: float | None
+    method: str, metadata: dict[str, Any], admitted: _Admitted, request: Message | None, patience: float | None
 ) -> Call:
     request_id = str(getattr(request, "request_id", "")) if request is not None else ""
     return Call(
         method=method.lstrip("/"),
-        caller=caller,
+        caller=admitted.caller,
+        token=admitted.token,
         request_id=request_id,
         # Only a call that can be repeated pays for the hash.
         request_hash=hashlib.sha256(request.SerializeToString(deterministic=True)).digest()

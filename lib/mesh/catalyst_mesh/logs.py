@@ -62,6 +62,8 @@ def _add_call(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> Mut
     call = current()
     if call.method:
         line.update({"trace_id": call.trace_id, "principal": call.caller.subject, "rpc": call.method})
+        if call.caller.via:
+            line["via"] = call.caller.via
         if call.request_id:
             line["request_id"] = call.request_id
     return structlog.contextvars.merge_contextvars(_logger, _method, line)

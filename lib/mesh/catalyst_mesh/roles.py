@@ -9,7 +9,9 @@ ORGANIZATION_ROLES = frozenset({"org-admin", "org-developer", "org-viewer"})
 AGENT = "agent"
 """Role of the agents of clusters, each for its own cluster."""
 SERVICE = "service:"
-"""Begins the role of a daemon, `service:billing`."""
+"""Begins the role of a daemon, `service:billing`; while it serves a person, that person must hold a role of the row too."""
+OWN = "own:"
+"""Begins the same in its own right, `own:provisioner`: for questions that are the daemon's, whoever it serves meanwhile."""
 
 SOVEREIGN_NAMES: Mapping[str, str] = {"superadmin": "sovereign-admin", **{role: role for role in WHOLE_SOVEREIGN}}
 """Names of realm roles and what they are here; others, of which providers have many, mean nothing."""
