@@ -206,11 +206,6 @@ def _bearer(metadata: dict[str, Any], key: str) -> str:
     return token if kind.lower() == "bearer" else ""
 
 
-def _bearer(metadata: dict[str, Any], key: str) -> str:
-    kind, _, token = str(metadata.get(key, "")).partition(" ")
-    return token if kind.lower() == "bearer" else ""
-
-
 def _call(
     method: str, metadata: dict[str, Any], admitted: _Admitted, request: Message | None, patience: float | None
 ) -> Call:
