@@ -1,47 +1,130 @@
-"""Secrets at rest: AES-256-GCM under a key that only this daemon reads."""
+"""Secrets at rest: each value under a key of its own, which is sealed by a key that only this daemon reads.
 
+A keyring is a file of such keys, one a line, the newest last. Sealing takes the newest, opening any of them; a sealed
+value names the key that it needs. A new key is added by `rotate`; running daemons see it at the next value.
+"""
+
+import fcntl
+import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE = 12
+_MARK = b"CSL2"
+"""Begins a value that names its key; values without it were sealed by the first form, by a key of the ring directly."""
+_ID = 8
+_WRAPPED = _NONCE + 32 + 16
 
 
 class Sealer:
     """Seals bytes; what was changed or sealed under another key does not open."""
 
-    def __init__(self, key: bytes) -> None:
-        self._cipher = AESGCM(key)
+    def __init__(self, *keys: bytes, path: Path | None = None) -> None:
+        """Wire it.
+
+        keys   32 bytes each, the newest last
+        path   the keyring that they were read from, read again when it changes
+        """
+        self._path = path
+        self._read: tuple[int, int] | None = None
+        self._take(keys)
 
     @classmethod
     def from_file(cls, path: Path) -> "Sealer":
-        """Read the key, 32 bytes in hex; make it (mode 0600) where it is absent."""
+        """Read the keyring, 32 bytes in hex a line; make it (mode 0600) with one key where it is absent."""
         if not path.exists():
-            _make_key(path)
-        return cls(bytes.fromhex(path.read_text().strip()))
+            _make(path, [AESGCM.generate_key(256)])
+        return cls(*_keys(path), path=path)
 
     def seal(self, value: bytes) -> bytes:
-        """Nonce, then ciphertext."""
-        nonce = os.urandom(_NONCE)
-        return nonce + self._cipher.encrypt(nonce, value, None)
+        """Mark, id of the key, sealed data key, then the value under that."""
+        self._look()
+        data_key = AESGCM.generate_key(256)
+        head = _MARK + self._newest
+        return head + _sealed(self._ring[self._newest], data_key, head) + _sealed(AESGCM(data_key), value, head)
 
     def open(self, sealed: bytes) -> bytes:
-        """The value. Raises cryptography's InvalidTag for what was not sealed by this key."""
-        return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], None)
+        """The value. Raises cryptography's InvalidTag for what was not sealed by a key of this ring."""
+        self._look()
+        with suppress(InvalidTag):
+            return self._opened(sealed)
+        # Values of the first form, whose random beginning may even look like the mark.
+        for ring in self._ring.values():
+            with suppress(InvalidTag):
+                return _open(ring, sealed)
+        raise InvalidTag
+
+    def is_stale(self, sealed: bytes) -> bool:
+        """Whether `sealed` should be sealed anew, because another key than the newest, or the first form, holds it."""
+        self._look()
+        return not sealed.startswith(_MARK + self._newest)
+
+    def _opened(self, sealed: bytes) -> bytes:
+        head, rest = sealed[: len(_MARK) + _ID], sealed[len(_MARK) + _ID :]
+        ring = self._ring.get(head[len(_MARK) :]) if head.startswith(_MARK) else None
+        if ring is None:
+            raise InvalidTag
+        data_key = _open(ring, rest[:_WRAPPED], head)
+        return _open(AESGCM(data_key), rest[_WRAPPED:], head)
+
+    def _look(self) -> None:
+        """Read the keyring again if it was changed: another replica, or a command, may have added a key."""
+        if self._path is None:
+            return
+        with suppress(OSError, ValueError):  # half gone or away: the keys known before go on being right
+            now = self._path.stat()
+            if self._read != (now.st_mtime_ns, now.st_ino):
+                self._take(_keys(self._path))
+                self._read = (now.st_mtime_ns, now.st_ino)
+
+    def _take(self, keys: Sequence[bytes]) -> None:
+        if not keys:
+            raise ValueError("a keyring has at least one key")
+        self._ring = {hashlib.sha256(key).digest()[:_ID]: AESGCM(key) for key in keys}
+        self._newest = hashlib.sha256(keys[-1]).digest()[:_ID]
 
 
-def _make_key(path: Path) -> None:
-    """A new key at `path` in one step, whole or not at all; of two makers the first one's stays."""
+def rotate(path: Path) -> None:
+    """Add a new key, by which values are sealed from now on. Old keys stay until nothing is sealed by them."""
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _make(path, [*_keys(path), AESGCM.generate_key(256)], replace=True)
+
+
+def _sealed(cipher: AESGCM, value: bytes, head: bytes) -> bytes:
+    nonce = os.urandom(_NONCE)
+    return nonce + cipher.encrypt(nonce, value, head)
+
+
+def _open(cipher: AESGCM, sealed: bytes, head: bytes | None = None) -> bytes:
+    if len(sealed) < _NONCE:
+        raise InvalidTag
+    return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], head)
+
+
+def _keys(path: Path) -> list[bytes]:
+    return [bytes.fromhex(line) for line in path.read_text().split()]
+
+
+def _make(path: Path, keys: Sequence[bytes], *, replace: bool = False) -> None:
+    """A keyring at `path` in one step, whole or not at all; of two first makers the first one's stays."""
     fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
         with os.fdopen(fd, "w") as file:
-            file.write(AESGCM.generate_key(256).hex())
+            file.write("\n".join(key.hex() for key in keys))
             file.flush()
             os.fsync(file.fileno())
+        if replace:
+            os.replace(temporary, path)
+            return
         with suppress(FileExistsError):
             os.link(temporary, path)
     finally:
-        os.unlink(temporary)
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)

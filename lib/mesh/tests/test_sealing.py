@@ -1,11 +1,15 @@
 """Secrets at rest."""
 
+import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from catalyst_mesh import Sealer
+from catalyst_mesh.sealing import rotate
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 CANARY = b"canary-77aa"
 
@@ -18,7 +22,7 @@ def test_what_is_sealed_opens_and_shows_nothing(tmp_path: Path) -> None:
     assert Sealer.from_file(tmp_path / "seal.key").open(sealed) == CANARY
 
 
-@pytest.mark.parametrize("at", [0, 12, -1])
+@pytest.mark.parametrize("at", [0, 4, 12, 40, 72, 84, -1])
 def test_a_changed_byte_does_not_open(tmp_path: Path, at: int) -> None:
     sealer = Sealer.from_file(tmp_path / "seal.key")
     sealed = bytearray(sealer.seal(CANARY))
@@ -44,3 +48,47 @@ def test_of_many_that_start_at_once_all_have_one_key(tmp_path: Path) -> None:
         sealers = list(pool.map(lambda _: Sealer.from_file(tmp_path / "seal.key"), range(32)))
     sealed = sealers[0].seal(CANARY)
     assert {sealer.open(sealed) for sealer in sealers} == {CANARY}
+
+
+def test_what_the_first_form_sealed_still_opens_and_wants_sealing_anew(tmp_path: Path) -> None:
+    sealer = Sealer.from_file(tmp_path / "seal.key")
+    nonce, key = os.urandom(12), bytes.fromhex((tmp_path / "seal.key").read_text())
+    for old in (nonce, b"CSL2" + nonce[4:]):
+        sealed = old + AESGCM(key).encrypt(old, CANARY, None)
+        assert (sealer.open(sealed), sealer.is_stale(sealed)) == (CANARY, True)
+    rotate(tmp_path / "seal.key")
+    assert sealer.open(sealed) == CANARY
+
+
+def test_after_a_rotation_the_new_key_seals_and_the_old_one_still_opens(tmp_path: Path) -> None:
+    running, path = Sealer.from_file(tmp_path / "seal.key"), tmp_path / "seal.key"
+    before = running.seal(CANARY)
+    assert not running.is_stale(before)
+    rotate(path)
+    after = running.seal(CANARY)
+    assert (running.is_stale(before), running.is_stale(after)) == (True, False)
+    assert (running.open(before), Sealer.from_file(path).open(after)) == (CANARY, CANARY)
+    path.write_text(path.read_text().split()[-1])  # the old key is taken away
+    with pytest.raises(InvalidTag):
+        Sealer.from_file(path).open(before)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_rotation_under_load_loses_no_value(tmp_path: Path) -> None:
+    path = tmp_path / "seal.key"
+    replicas, done, sealed = [Sealer.from_file(path) for _ in range(3)], threading.Event(), list[bytes]()
+
+    def work(replica: Sealer) -> None:
+        while not done.is_set():
+            sealed.append(replica.seal(CANARY))
+            assert replicas[0].open(sealed[-1]) == CANARY
+
+    with ThreadPoolExecutor(5) as pool:
+        working = [pool.submit(work, replica) for replica in replicas]
+        for rotation in [pool.submit(rotate, path) for _ in range(8)]:
+            rotation.result()
+        done.set()
+        for one in working:
+            one.result()
+    assert len(path.read_text().split()) == 9
+    assert {Sealer.from_file(path).open(value) for value in sealed} == {CANARY}

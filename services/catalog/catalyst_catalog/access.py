@@ -5,6 +5,8 @@ from catalyst_mesh import PUBLIC, Scope, rows
 _SERVICES = (
     "service:provisioner service:billing service:gateway service:continuum service:pooldomain service:environment"
 )
+# Daemons are named besides: they build plans and wizards, and see what is unlisted or broken.
+_EVERYBODY = f"{PUBLIC} {_SERVICES}"
 _DEVELOPERS = f"org-developer org-admin sovereign-admin {_SERVICES}"
 _OWNERS = f"org-admin sovereign-admin {_SERVICES}"
 
@@ -12,11 +14,11 @@ ACCESS = {
     **rows(
         "catalyst.catalog.v1.CatalogService",
         Scope.DENIED,
-        ListBlueprints=PUBLIC,
-        GetBlueprint=PUBLIC,
-        ListVersions=PUBLIC,
-        GetVersion=PUBLIC,
-        CompareVersions=PUBLIC,
+        ListBlueprints=_EVERYBODY,
+        GetBlueprint=_EVERYBODY,
+        ListVersions=_EVERYBODY,
+        GetVersion=_EVERYBODY,
+        CompareVersions=_EVERYBODY,
         Closure=_DEVELOPERS,
         Resolve=_DEVELOPERS,
         ValidateConfig=_DEVELOPERS,
@@ -26,7 +28,7 @@ ACCESS = {
     **rows(
         "catalyst.catalog.v1.CatalogService",
         Scope.LEFT_OUT,
-        SearchCards=PUBLIC,
+        SearchCards=_EVERYBODY,
         WatchCatalog=f"org-viewer {_DEVELOPERS}",
     ),
     **rows("catalyst.catalog.v1.CatalogService", SelectComponents=_DEVELOPERS),
