@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import nats
+import nats.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import RetentionPolicy, StorageType, StreamConfig
@@ -36,6 +37,14 @@ class Bus:
     def is_connected(self) -> bool:
         """Whether a publish could work now."""
         return self._client is not None and self._client.is_connected
+
+    async def answers(self) -> bool:
+        """Whether the server can be reached, connecting where nobody has yet."""
+        try:
+            await self.jetstream()
+        except (nats.errors.Error, OSError, TimeoutError):
+            return False
+        return self.is_connected
 
     async def jetstream(self) -> JetStreamContext:
         """A JetStream context. Raises what the client raises, or TimeoutError, while the server is away."""

@@ -26,6 +26,7 @@ from .database import is_outage
 from .facts import Handled, Told, aggregate_of, service_of, version_of
 from .logs import get_logger
 from .metrics import ChassisMetrics
+from .telemetry import span
 from .waits import unless
 from .work import Transaction, Work
 
@@ -113,6 +114,11 @@ class Consumer:
 
     async def _handle(self, handled: Handled, message: Msg, told: Told) -> None:
         enter(Call(method=told.subject, traceparent=new_traceparent(told.traceparent)))
+        cause = told.traceparent
+        with span(f"handle {told.subject}", "CONSUMER", cause, cause, messaging_consumer_group_name=self.name):
+            await self._effect(handled, message, told)
+
+    async def _effect(self, handled: Handled, message: Msg, told: Told) -> None:
         body = handled.message.FromString(message.data)
         told = _completed(told, body)
 

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 
 from .access import Access
 from .calls import ANONYMOUS, Call, Caller, current, enter, new_traceparent
+from .client import TRIES_KEY
 from .database import is_outage
 from .errors import (
     DETAILS_KEY,
@@ -28,10 +29,13 @@ from .errors import (
 from .identity import Verifier
 from .logs import get_logger
 from .metrics import ChassisMetrics
+from .telemetry import Span, here
 from .work import Contended, LostRace
 
 DEFAULT_DEADLINE = 10.0
 """Seconds for a unary call from outside that states no deadline of its own."""
+FAULTS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
+"""Statuses that are the server's fault; the others are answers, and their spans are no errors."""
 
 
 class DeadlineExceeded(Refused):
@@ -84,46 +88,71 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
 
     def _unary(self, serve: Callable[..., Any], method: str, metadata: dict[str, Any]) -> Callable[..., Any]:
         async def call(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            began, status = time.monotonic(), "OK"
+            one = _Served(method, metadata, self._metrics)
             try:
-                caller, patience = self._admit(method, metadata, context)
-                enter(_call(method, metadata, caller, request, patience))
+                patience = self._admit(method, metadata, request, one.traceparent, context)
                 _check_fields(request)
                 async with asyncio.timeout(patience):
-                    return await serve(request, context)
+                    answer = await serve(request, context)
+                if one.tries:
+                    context.set_trailing_metadata(one.tries)
+                return answer
+            except asyncio.CancelledError:
+                one.status = "CANCELLED"
+                raise
             except Exception as error:
                 refusal = self._refusal(error, method)
-                status = refusal.code.name
-                await _abort(context, refusal)
+                one.status = refusal.code.name
+                await _abort(context, refusal, one.tries)
             finally:
-                self._metrics.server_calls.labels(method, status).observe(time.monotonic() - began)
+                one.end()
 
         return call
 
     def _stream(self, serve: Callable[..., Any], method: str, metadata: dict[str, Any]) -> Callable[..., Any]:
         async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+            one = _Served(method, metadata, self._metrics)
             try:
-                caller, _ = self._admit(method, metadata, context)
                 single = request if isinstance(request, Message) else None
-                enter(_call(method, metadata, caller, single, None))
+                self._admit(method, metadata, single, one.traceparent, context, bounded=False)
                 if single is not None:
                     _check_fields(single)
                 async for answer in serve(request, context):
                     yield answer
+                if one.tries:
+                    context.set_trailing_metadata(one.tries)
+            except (asyncio.CancelledError, GeneratorExit):
+                one.status = "CANCELLED"
+                raise
             except Exception as error:
-                await _abort(context, self._refusal(error, method))
+                refusal = self._refusal(error, method)
+                one.status = refusal.code.name
+                await _abort(context, refusal, one.tries)
+            finally:
+                one.end()
 
         return call
 
     def _admit(
-        self, method: str, metadata: dict[str, Any], context: grpc.aio.ServicerContext[Any, Any]
-    ) -> tuple[Caller, float]:
+        self,
+        method: str,
+        metadata: dict[str, Any],
+        request: Message | None,
+        traceparent: str,
+        context: grpc.aio.ServicerContext[Any, Any],
+        *,
+        bounded: bool = True,
+    ) -> float:  # fmt: skip - one line a thought
+        """Let the caller in and make this the current call; how long its patience is."""
+        enter(Call(method=method.lstrip("/"), traceparent=traceparent))  # so that a refusal is logged with its trace
         caller = self._caller(method, metadata)
-        self._access.check(caller, method)
         remaining = context.time_remaining()
+        patience = DEFAULT_DEADLINE if remaining is None else remaining
+        enter(_call(method, traceparent, caller, request, patience if bounded else None))
+        self._access.check(caller, method)
         if remaining is None and caller.service:
             raise DeadlineRequired
-        return caller, DEFAULT_DEADLINE if remaining is None else remaining
+        return patience
 
     def _caller(self, method: str, metadata: dict[str, Any]) -> Caller:
         kind, _, token = str(metadata.get("authorization", "")).partition(" ")
@@ -151,9 +180,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         return Internal(trace_id=current().trace_id)
 
 
-def _call(
-    method: str, metadata: dict[str, Any], caller: Caller, request: Message | None, patience: float | None
-) -> Call:
+def _call(method: str, traceparent: str, caller: Caller, request: Message | None, patience: float | None) -> Call:
     request_id = str(getattr(request, "request_id", "")) if request is not None else ""
     return Call(
         method=method.lstrip("/"),
@@ -164,8 +191,44 @@ def _call(
         if request and request_id
         else b"",
         deadline=None if patience is None else asyncio.get_running_loop().time() + patience,
-        traceparent=new_traceparent(str(metadata.get("traceparent", ""))),
+        traceparent=traceparent,
     )
+
+
+class _Served:
+    """One call that is served: its duration and, where there is a tracer, its span."""
+
+    __slots__ = ("_began", "_method", "_metrics", "_span", "status", "traceparent", "tries")
+
+    def __init__(self, method: str, metadata: dict[str, Any], metrics: ChassisMetrics) -> None:
+        self._began = time.monotonic()
+        self._method = method.lstrip("/")
+        self._metrics = metrics
+        self.status = "OK"
+        earlier = str(metadata.get("grpc-previous-rpc-attempts", ""))
+        self.tries = ((TRIES_KEY, earlier),) if earlier else ()
+        """Told to the client, whom gRPC does not tell."""
+        self.traceparent = str(metadata.get("traceparent", ""))
+        self._span: Span | None = None
+        telemetry = here()
+        if telemetry is None or telemetry.tracer is None:
+            self.traceparent = new_traceparent(self.traceparent)
+            return
+        self._span = telemetry.tracer.start(
+            self._method,
+            kind="SERVER",
+            parent=self.traceparent,
+            links=(),
+            attributes={"rpc.system.name": "grpc", "rpc.method": self._method},
+        )  # fmt: skip - name and parent in one look
+        self.traceparent = self._span.traceparent
+
+    def end(self) -> None:
+        """Tell how it ended."""
+        self._metrics.server_calls.labels(self._method, self.status).observe(time.monotonic() - self._began)
+        if self._span is not None:
+            self._span.set("rpc.status_code", self.status)
+            self._span.end(error=self.status if self.status in FAULTS else "")
 
 
 def _check_fields(request: Message) -> None:
@@ -186,9 +249,11 @@ def _step(step: Any) -> str:
     return f"{step.field_name}[{value}]" if value is not None else str(step.field_name)
 
 
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], refusal: Refused) -> NoReturn:
+async def _abort(
+    context: grpc.aio.ServicerContext[Any, Any], refusal: Refused, tries: tuple[tuple[str, str], ...]
+) -> NoReturn:
     status = to_status(refusal)
     await context.abort(
-        grpc.StatusCode[refusal.code.name], status.message, ((DETAILS_KEY, status.SerializeToString()),)
+        grpc.StatusCode[refusal.code.name], status.message, ((DETAILS_KEY, status.SerializeToString()), *tries)
     )
     raise AssertionError("abort raises")

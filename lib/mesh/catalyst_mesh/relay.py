@@ -24,6 +24,7 @@ from .database import Database, is_outage
 from .leases import Leases
 from .logs import get_logger
 from .metrics import ChassisMetrics
+from .telemetry import span
 from .waits import unless
 
 BATCH = 256
@@ -101,7 +102,11 @@ class Relay:
         done: list[int] = []
         for row in rows:
             try:
-                await js.publish(row["subject"], row["body"], headers=headers(self._service, row))
+                with span(f"publish {row['subject']}", "PRODUCER", row["traceparent"]) as sent:
+                    trace = sent.traceparent if sent else row["traceparent"]
+                    await js.publish(
+                        row["subject"], row["body"], headers=headers(self._service, {**row, "traceparent": trace})
+                    )
             except NoStreamResponseError:
                 self._bus.forget_streams()
                 break

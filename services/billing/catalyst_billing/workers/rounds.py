@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from catalyst_mesh import Leases, get_logger
+from catalyst_mesh.telemetry import FRESH, Backlog, reconciling
 from catalyst_mesh.waits import rest
 
 RENEW = 3.0
@@ -19,6 +20,7 @@ class Rounds:
         self._leases = leases
         self._pause = pause
         self._next = 0.0
+        self._backlog = Backlog(name, fresh=2 * pause + FRESH)
         self._log = get_logger("worker")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -37,6 +39,9 @@ class Rounds:
 
     async def _guarded(self) -> None:
         try:
-            await self._job()
+            with reconciling(self.name):
+                await self._job()
+            self._backlog.see(())
         except Exception as error:
+            self._backlog.see((self.name,))
             self._log.error("round failed", worker=self.name, exc_info=error)

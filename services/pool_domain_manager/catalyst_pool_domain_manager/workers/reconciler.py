@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from catalyst_mesh import Leases, LostRace, PluginHost, PluginUnavailable, Work, get_logger
+from catalyst_mesh.telemetry import DONE, WAITING, Backlog, reconciling
 from catalyst_mesh.waits import rest
 from catalyst_sdk import Permanent, PluginFailure, RateLimited
 
@@ -60,6 +61,7 @@ class Reconciler:
 
     def __post_init__(self) -> None:
         self._log = get_logger("reconciler")
+        self._backlog = Backlog("allocation")
         self._busy: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._held_until = 0.0
 
@@ -72,7 +74,9 @@ class Reconciler:
                         del self._busy[key]
                         task.result()
                 async with self.work.reading() as tx:
-                    due = [key for key in await tx.due(AT_ONCE + len(self._busy)) if key not in self._busy]
+                    wanted = await tx.due(AT_ONCE + len(self._busy))
+                self._backlog.see(wanted)
+                due = [key for key in wanted if key not in self._busy]
                 for key in due[: AT_ONCE - len(self._busy)]:
                     self._busy[key] = asyncio.create_task(self._guarded(key))
                 await rest(stop, POLL)
@@ -98,22 +102,24 @@ class Reconciler:
 
     async def _guarded(self, key: tuple[str, str]) -> None:
         try:
-            await self._advance(key)
+            with reconciling("allocation") as one:
+                one.result = DONE if await self._advance(key) else WAITING
         except LostRace:
             pass  # the wish changed meanwhile; the next turn begins with it
         except Exception as error:
             self._log.error("name not reconciled", name=f"{key[1]}.{key[0]}", exc_info=error)
             await asyncio.sleep(BUG_PAUSE)  # it is due at once again, and would be so forever
 
-    async def _advance(self, key: tuple[str, str]) -> None:
-        """Steps, until one has to wait."""
+    async def _advance(self, key: tuple[str, str]) -> bool:
+        """Steps, until one has to wait; whether nothing is left to do."""
         while asyncio.get_running_loop().time() < self._held_until - BUDGET:
             async with self.work.reading() as tx:
                 a, pool, now = await tx.lock(*key), await tx.pool(key[0]), tx.now
             if a is None or pool is None or a.state not in allocations.WORKING or (a.not_before and a.not_before > now):
-                return
+                return a is None or a.state not in allocations.WORKING
             if not await self._one(a, pool):
-                return
+                return following(a)[1] is None
+        return False
 
     async def _one(self, a: Allocation, pool: Pool) -> bool:
         """Do the next step; whether to go on at once."""
