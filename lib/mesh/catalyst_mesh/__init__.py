@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from .clocks import Clock, ManualClock, SystemClock
     from .daemon import Daemon, Service, Worker, main
     from .database import Database, Json, UtcTime
-    from .errors import Explained, InvalidRequest, PeerUnavailable, PluginUnavailable, explain
+    from .errors import CallFailed, Explained, InvalidRequest, PeerUnavailable, PluginUnavailable, explain
     from .facts import Emitted, Handled, Told
     from .identity import Issuer, TokenFile, Verifier
     from .leases import Leases
     from .logs import get_logger
+    from .mesh import Mesh, OperationFailed, StillGoing
     from .metrics import ChassisMetrics
     from .migrations import migrate
     from .paging import Cut, Page
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .sealing import Sealer
     from .settings import DaemonSettings
     from .tables import ROW_NUMBER, chassis_tables
+    from .tls import CertificateFiles
     from .work import Contended, LostRace, Transaction, Work
 
 _HOMES = {
@@ -38,11 +40,12 @@ _HOMES = {
     "clocks": "Clock ManualClock SystemClock",
     "daemon": "Daemon Service Worker main",
     "database": "Database Json UtcTime",
-    "errors": "Explained InvalidRequest PeerUnavailable PluginUnavailable explain",
+    "errors": "CallFailed Explained InvalidRequest PeerUnavailable PluginUnavailable explain",
     "facts": "Emitted Handled Told",
     "identity": "Issuer TokenFile Verifier",
     "leases": "Leases",
     "logs": "get_logger",
+    "mesh": "Mesh OperationFailed StillGoing",
     "metrics": "ChassisMetrics",
     "migrations": "migrate",
     "paging": "Cut Page",
@@ -51,6 +54,7 @@ _HOMES = {
     "sealing": "Sealer",
     "settings": "DaemonSettings",
     "tables": "ROW_NUMBER chassis_tables",
+    "tls": "CertificateFiles",
     "work": "Contended LostRace Transaction Work",
 }
 """Module of each name below."""
@@ -70,7 +74,9 @@ __all__ = [
     "ROW_NUMBER",
     "SIGNED_IN",
     "Bus",
+    "CallFailed",
     "Caller",
+    "CertificateFiles",
     "ChassisMetrics",
     "Clock",
     "Contended",
@@ -88,12 +94,15 @@ __all__ = [
     "Leases",
     "LostRace",
     "ManualClock",
+    "Mesh",
+    "OperationFailed",
     "Page",
     "PeerUnavailable",
     "PluginHost",
     "PluginUnavailable",
     "Sealer",
     "Service",
+    "StillGoing",
     "SystemClock",
     "TokenFile",
     "Told",

@@ -70,14 +70,15 @@ def connect(
 
     token        asked at each call, so that a renewed token is used at once
     deadline     seconds for calls that state none and are not made within another call
-    tls          certificates to speak TLS with, watched: stubs go on over a new channel when the files change
+    tls          certificates to speak TLS with, watched: stubs go on over a new channel when the files change; None, or
+                 without authorities: plain
     request_ids  whether a request without a `request_id` gets one, so that a retry of ours has one effect
 
     A unary call that fails raises CallFailed; a stream raises AioRpcError, which `explain` reads.
     """
     common = (token, deadline, request_ids)
     interceptors: Any = [_Unary(*common), _UnaryStream(*common), _Streams(*common)]
-    if tls is None:
+    if tls is None or not tls.believes:
         return grpc.aio.insecure_channel(target, options=_OPTIONS, interceptors=interceptors)
 
     def build() -> grpc.aio.Channel:

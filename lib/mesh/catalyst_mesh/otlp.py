@@ -78,7 +78,8 @@ class SdkSpan:
     def __init__(self, span: Span) -> None:
         self._span = span
         c = span.get_span_context()
-        self.traceparent = f"00-{c.trace_id:032x}-{c.span_id:016x}-{c.trace_flags:02x}"
+        # Of the flags, version 00 knows `sampled` only.
+        self.traceparent = f"00-{c.trace_id:032x}-{c.span_id:016x}-{c.trace_flags & 1:02x}"
 
     def set(self, key: str, value: str | int | bool) -> None:
         """Add an attribute."""

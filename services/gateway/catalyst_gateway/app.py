@@ -33,7 +33,7 @@ async def compose(settings: GatewaySettings) -> Daemon:
     bus = Bus(settings.nats_url, "gateway", settings.nats_token.get_secret_value())
     work = Work(db, Store, metadata=metadata, sealer=Sealer.from_file(settings.data_folder / "seal.key"))
     wake = asyncio.Condition()
-    channels = {package: connect(settings.target(package)) for package in SERVICES}
+    channels = {package: connect(settings.target(package), tls=settings.certificates()) for package in SERVICES}
     edge = Edge(
         routes=Routes(services()),
         channels=channels,
