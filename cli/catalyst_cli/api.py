@@ -1,6 +1,7 @@
 """Calls of the gateway's REST API, with failures as people should read them."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -12,6 +13,8 @@ from .failures import EXIT_CODES, Failure
 
 PATIENCE = 30.0
 """Seconds for a call."""
+RETRIES = (0.1, 0.3, 0.6)
+"""Pauses before a call is made again that met no living gateway."""
 NEXT_STEPS = {
     "ORDER_UNPAID": "pay the order, or pass --voucher CODE",
     "PLAN_STALE": "make the plan again: catalyst sovereign plan",
@@ -20,6 +23,10 @@ NEXT_STEPS = {
     "TOKEN_REJECTED": "start `catalyst dev`, or set CATALYST_CLI_TOKEN_FILE",
     "NAME_TAKEN": "choose another label: catalyst name check",
     "PLUGIN_UNAVAILABLE": "catalyst plugins list",
+    "DEAD_LETTER_NOT_FOUND": "catalyst events dead-letters list",
+    "DEAD_LETTER_NOT_HANDLED": "mend what fails, then replay it again; or catalyst events dead-letters discard NAME",
+    "DAEMON_NOT_FOUND": "name one of these daemons",
+    "BUS_UNAVAILABLE": "catalyst doctor",
     "ETAG_MISMATCH": "read the resource again and repeat the command",
 }
 """What to do about a refusal, by its reason."""
@@ -90,7 +97,7 @@ class Api:
 
     def _call(self, verb: str, path: str, **rest: Any) -> dict[str, Any]:
         try:
-            answer = self._http.request(verb, path, headers=self._headers(), **rest)
+            answer = self._asked(verb, path, **rest)
         except httpx.TransportError as error:
             raise Failure(
                 f"{self._context.server} does not answer", why=type(error).__name__,
@@ -99,6 +106,18 @@ class Api:
         if answer.is_success:
             return dict(answer.json()) if answer.content else {}
         raise _refused(answer)
+
+    def _asked(self, verb: str, path: str, **rest: Any) -> httpx.Response:
+        """The answer; of another replica of the gateway where one died, if the call may be made twice."""
+        for pause in RETRIES:
+            try:
+                return self._http.request(verb, path, headers=self._headers(), **rest)
+            except httpx.TransportError as error:
+                # Nothing was sent, or it has no effect, or not a second one.
+                if not (isinstance(error, httpx.ConnectError) or verb == "GET" or "requestId" in rest.get("json", ())):
+                    raise
+            time.sleep(pause)
+        return self._http.request(verb, path, headers=self._headers(), **rest)
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._context.token()}"}

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from .commands import dev, doctor
-from .commands.events import tail
+from .commands.events import dead_letters, replay, tail
 from .commands.name import check, release, reserve
 from .commands.plugins import list_plugins
 from .commands.run import cancel, events, get_run, retry
@@ -42,17 +42,22 @@ def build() -> typer.Typer:
     _group(app, "name", "Names under pool domains.", {
         "check": check.check, "reserve": reserve.reserve, "release": release.release,
     })  # fmt: skip
-    _group(app, "events", "What happens in the mesh.", {"tail": tail.tail})
+    happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
+    _group(happenings, "dead-letters", "Events that a daemon gave up.", {
+        "list": dead_letters.list_dead_letters, "get": dead_letters.get, "replay": dead_letters.replay,
+        "discard": dead_letters.discard,
+    })  # fmt: skip
     for name in ("plugins", "plugin"):
         _group(app, name, "Plugins of all daemons.", {"list": list_plugins.list_plugins}, hidden=name == "plugin")
     return app
 
 
-def _group(app: typer.Typer, name: str, text: str, commands: dict[str, object], *, hidden: bool = False) -> None:
+def _group(app: typer.Typer, name: str, text: str, commands: dict[str, object], *, hidden: bool = False) -> typer.Typer:
     group = typer.Typer(help=text, **_GROUP)
     for command, function in commands.items():
         group.command(command)(function)  # type: ignore[type-var]
     app.add_typer(group, name=name, hidden=hidden)
+    return group
 
 
 def run() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from catalyst_cli.demo import mesh
-from catalyst_cli.dev.layout import Layout
+from catalyst_cli.dev.layout import REPLICAS, Layout
 
 FIRST_EPHEMERAL = 32768
 """Linux's own default of net.ipv4.ip_local_port_range."""
@@ -14,5 +14,5 @@ FIRST_EPHEMERAL = 32768
 def test_the_highest_base_keeps_clear_of_outgoing_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "randbelow", lambda most: most - 1)
     monkeypatch.setattr(mesh, "check", lambda ports: None)
-    ports = Layout(Path("/nonexistent"), mesh.free_base()).ports()
+    ports = Layout(Path("/nonexistent"), mesh.free_base(), count=REPLICAS, has_cluster=True).ports()
     assert max(port for _, port in ports) < FIRST_EPHEMERAL

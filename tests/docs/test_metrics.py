@@ -134,4 +134,4 @@ def test_prometheus_scrapes_the_second_port_of_every_daemon_of_a_dev() -> None:
     assert job["metrics_path"] == "/metrics"
     found = {config["labels"]["service"]: config["targets"] for config in job["static_configs"]}
     layout = Layout(Path("."))
-    assert found == {daemon: [f"127.0.0.1:{layout.side_port(daemon)}"] for daemon in DAEMONS}
+    assert found == {daemon: [f"127.0.0.1:{layout.side_port(layout.replicas(daemon)[0])}"] for daemon in DAEMONS}

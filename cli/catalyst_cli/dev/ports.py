@@ -16,7 +16,7 @@ class PortsTaken(Exception):
 
 def check(ports: Iterable[tuple[str, int]]) -> None:
     """Raises PortsTaken with every clash at once."""
-    clashes = [(part, port, _holder(port)) for part, port in ports if not _free(port, udp=part == "dns")]
+    clashes = [(part, port, _holder(port)) for part, port in ports if not _free(port, udp=part in ("dns", "powerdns"))]
     if clashes:
         raise PortsTaken(clashes)
 

@@ -33,6 +33,9 @@ class Child:
     restarts: int = 0
     wanted: bool = True
     forked: bool = False
+    cwd: Path | None = None
+    farewell: int = signal.SIGTERM
+    """What asks it to end."""
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
 
@@ -46,21 +49,29 @@ class Children:
         self.all: list[Child] = []
 
     async def start(
-        self, name: str, argv: Sequence[str], env: Mapping[str, str], log: Path, *, forked: bool = False
+        self,
+        name: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        log: Path,
+        *,
+        forked: bool = False,
+        cwd: Path | None = None,
+        farewell: int = signal.SIGTERM,
     ) -> Child:
         """Start one child and watch it; with `forked`, as a fork of the zygote where there is one."""
-        child = Child(name, argv, env, log, forked=forked)
+        child = Child(name, argv, env, log, forked=forked, cwd=cwd, farewell=farewell)
         self.all.append(child)
         await self._spawn(child)
         child.task = asyncio.create_task(self._watch(child), name=name)
         return child
 
     async def stop(self, names: Sequence[str]) -> None:
-        """SIGTERM to all of `names` at once, SIGKILL to those that do not end."""
+        """Ask all of `names` at once to end; SIGKILL to those that do not."""
         chosen = [c for c in self.all if c.name in names]
         for child in chosen:
             child.wanted = False
-            _signal(child, signal.SIGTERM)
+            _signal(child, child.farewell)
         await asyncio.gather(*(self._end(child) for child in chosen))
         self._write()
 
@@ -81,6 +92,7 @@ class Children:
             child.process = await asyncio.create_subprocess_exec(
                 *child.argv,
                 env=dict(child.env),
+                cwd=child.cwd,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -143,6 +155,15 @@ def end_left_over(record: Path) -> list[str]:
         process.kill()
     record.unlink(missing_ok=True)
     return [name for name, _ in found]
+
+
+def with_children(pids: Sequence[int]) -> list[int]:
+    """The processes and all that they have started, each once: a server may be many processes."""
+    found = set(pids)
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            found |= {child.pid for child in psutil.Process(pid).children(recursive=True)}
+    return sorted(found)
 
 
 def pss_mib(pids: Sequence[int]) -> float:

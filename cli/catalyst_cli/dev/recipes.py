@@ -7,7 +7,8 @@ import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
-from .layout import CELLS, PACKAGES, Layout
+from . import powerdns
+from .layout import CELLS, PACKAGES, Layout, Replica
 
 BLUEPRINTS = Path(__file__).parents[3] / "blueprints"
 """The public catalogue of this checkout."""
@@ -25,6 +26,8 @@ _ASKS = {
     "continuum": ("PROVISIONER",),
     "gateway": ("CATALOG", "PDM", "BILLING", "PROVISIONER", "CONTINUUM"),
 }
+_SHARING = ("gateway", "provisioner")
+"""Daemons whose replicas listen together at one address for clients that know only one."""
 
 
 def nats_binary() -> str | None:
@@ -39,7 +42,7 @@ def nats(layout: Layout, binary: str) -> list[str]:
     home.mkdir(exist_ok=True)
     config = home / "nats.conf"
     config.write_text(
-        f'listen: "{layout.address("nats")}"\n'
+        f'listen: "{layout.address("nats")}"\nhttp: "{layout.address("nats-monitor")}"\n'
         # Acknowledged means on disk: JetStream's default is a sync every two minutes.
         f'jetstream {{ store_dir: "{home}/js", max_mem: 64M, max_file: 1G, sync_interval: always }}\n'
     )
@@ -58,7 +61,7 @@ def dns(layout: Layout) -> list[str]:
         "--control",
         layout.address("dns-control"),
         "--tree",
-        layout.pool,
+        layout.tree,
     ]  # fmt: skip - options beside their values
 
 
@@ -76,20 +79,27 @@ def daemon(name: str) -> list[str]:
     return _module(PACKAGES[name])
 
 
-def environment(layout: Layout, name: str, time_scale: float) -> dict[str, str]:
-    """Everything a daemon is told; nothing of the caller's own CATALYST_ variables passes."""
+def environment(layout: Layout, replica: Replica, time_scale: float, database: str = "") -> dict[str, str]:
+    """Everything a process of a daemon is told; nothing of the caller's own CATALYST_ variables passes.
+
+    database   URL of the daemon's database; empty: a SQLite file in its folder
+    """
+    name = replica.daemon
     prefix = f"CATALYST_{name.upper()}_"
     folder = layout.folder / name
+    address = layout.address(name, replica.number)
     own = {
-        "DATABASE_URL": f"sqlite+aiosqlite:///{folder}/{name}.db",
+        "DATABASE_URL": database or f"sqlite+aiosqlite:///{folder}/{name}.db",
         "NATS_URL": f"nats://{layout.address('nats')}",
-        "SIDE_LISTEN": f"127.0.0.1:{layout.side_port(name)}",
+        "NATS_MONITOR_URL": f"http://{layout.address('nats-monitor')}",
+        "SIDE_LISTEN": f"127.0.0.1:{layout.side_port(replica)}",
         "JWKS_FILE": str(layout.issuer / "jwks.json"),
         "TOKEN_FILE": str(layout.tokens / name),
         "DATA_FOLDER": str(folder),
         "DRAIN_SECONDS": "0.2",
-        **({"LISTEN": layout.address(name)} if name != "gateway" else {"HTTP_LISTEN": layout.address(name)}),
-        **{f"{peer}_TARGET": layout.address(_PEERS[peer]) for peer in _ASKS.get(name, ())},
+        **({"LISTEN": address} if name != "gateway" else {"HTTP_LISTEN": layout.address(name)}),
+        **({"SHARED_PORTS": "true"} if name in _SHARING and layout.count > 1 else {}),
+        **{f"{peer}_TARGET": layout.target(_PEERS[peer]) for peer in _ASKS.get(name, ())},
         **_special(layout, name, time_scale),
     }
     return {**base_environment(), **{prefix + key: value for key, value in own.items()}}
@@ -107,12 +117,12 @@ def base_environment() -> dict[str, str]:
 
 def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
     cells = ",".join(f"{c}={layout.address(c)}" for c in CELLS)
-    hints = {"DNS_HINTS": str(layout.dns / "hints.json")}
+    hints = {"DNS_HINTS": str(layout.hints)}
     return {
         "catalog": {"BLUEPRINTS": str(BLUEPRINTS)},
         "provisioner": {
             "REQUIRE_PAID_ORDER": "true",
-            "PUBLIC_URL": layout.address("provisioner"),
+            "PUBLIC_URL": layout.target("provisioner"),
             "GIT_LISTEN": layout.address("git"),
             "SANDBOX_DIR": str(layout.sandbox),
             "TIME_SCALE": str(time_scale),
@@ -120,7 +130,12 @@ def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
             "DNS_TRUST_ANCHOR": str(layout.dns / "root.key"),
             **hints,
         },
-        "pdm": {"DNS_CONTROL": layout.address("dns-control"), "DNS_DATA": str(layout.dns), **hints},
+        "pdm": {
+            "DNS_CONTROL": layout.address("dns-control"),
+            "DNS_DATA": str(layout.dns),
+            **hints,
+            **powerdns.settings(layout),
+        },
         "continuum": {"CELLS": cells, "TSIG_KEY_FILE": str(layout.folder / "cells" / "tsig.key")},
         "billing": {},
         "gateway": {

@@ -25,24 +25,25 @@ async def seed(layout: Layout, token: str) -> None:
     """Make what is absent. Raises SeedRefused with the answer of the daemon that refused."""
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=layout.gateway_url, headers=headers, timeout=15) as http:
-        await _make(http, f"/v1/pools?poolId={layout.pool}", _pool(layout.pool))
+        await _make(http, f"/v1/pools?poolId={layout.pool}", _pool(layout.pool, f"backends/{layout.dns_server}"))
         await _make(http, "/v1/billing/vouchers?activate=true", _voucher())
 
 
 async def plugin_names(layout: Layout, token: str) -> list[str]:
-    """Every plugin that the daemons found, a failed one with a mark."""
+    """Every plugin that the daemons found, a failed one with a mark; one that is off is not shown."""
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=layout.gateway_url, headers=headers, timeout=15) as http:
         rows = (await http.get("/v1/plugins")).json()["plugins"]
-    return [row["name"].removeprefix("plugins/") + (" (FAILED)" * (row["state"] == "STATE_FAILED")) for row in rows]
+    shown = (row for row in rows if row["state"] != "STATE_DISABLED")
+    return [row["name"].removeprefix("plugins/") + (" (FAILED)" * (row["state"] == "STATE_FAILED")) for row in shown]
 
 
-def _pool(domain: str) -> dict[str, Any]:
+def _pool(domain: str, backend: str) -> dict[str, Any]:
     return {
         "kinds": ["KIND_SOVEREIGN"],
         "zone": f"zones/{domain}",
         "zoneMode": "ZONE_MODE_DELEGATED",
-        "backend": "backends/embedded",
+        "backend": backend,
         "recordLayout": [{"name": name} for name in LAYOUT],
         # Short lives, so that a demo need not wait for caches; production's are 300 and 3600 seconds.
         "ttls": {"ns": SECOND, "ds": SECOND, "record": SECOND, "negative": SECOND},

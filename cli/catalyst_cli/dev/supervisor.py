@@ -3,7 +3,7 @@
 Invariants
   one dev      a folder has at most one running dev: it holds the lock file for as long as it lives;
   nothing left however dev ends, its processes end: by its own hand, by the kernel when it dies, or at the next start;
-  in order     daemons stop first, then the simulated cloud is powered off, then cells, DNS and NATS.
+  in order     daemons stop first, then the simulated cloud is powered off, then cells, DNS, NATS and PostgreSQL.
 """
 
 import asyncio
@@ -14,19 +14,21 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
 import catalyst_cloud_sandbox
 import httpx
-from catalyst_mesh.identity import Issuer, write_private
+from catalyst_mesh.identity import Issuer
+from catalyst_mesh.keyfiles import write_private
 
-from . import ports, recipes
-from .layout import CELLS, DAEMONS, Layout
-from .processes import Children, end_left_over, pss_mib
+from . import cluster, ports, powerdns, recipes
+from .databases import Home
+from .layout import CELLS, DAEMONS, Layout, Replica
+from .processes import Children, end_left_over, pss_mib, with_children
 from .seed import plugin_names, seed
 from .zygote import Zygote
 
@@ -56,9 +58,12 @@ class Supervisor:
     layout: Layout
     tell: Callable[[str], None]
     time_scale: float = 0.05
+    database: str = ""
+    """As `--database` says it; empty: where the folder's data lies already, or SQLite files."""
 
     def __post_init__(self) -> None:
         self._plugins: list[str] = []
+        self._home: Home | None = None
 
     async def run(self, ready: Callable[[dict[str, Any]], None]) -> None:
         """Start everything, call `ready` with the summary, then watch until SIGINT or SIGTERM."""
@@ -67,7 +72,10 @@ class Supervisor:
         with _hold(self.layout):
             for name in end_left_over(self.layout.children):
                 self.tell(f"ended {name}, left over from a dev that was killed")
+            self._home = Home.of(self.layout, self.database)
+            self.layout = replace(self.layout, has_cluster=self._home is not None and self._home.server is None)
             ports.check(self.layout.ports())
+            powerdns.settle(self.layout, powerdns.places())
             stop = _on_signals()
             zygote = Zygote(self.layout.logs / "zygote.log", recipes.base_environment())
             children = Children(self.layout.children, self.tell, zygote if sys.platform == "linux" else None)
@@ -94,17 +102,42 @@ class Supervisor:
         plain = recipes.base_environment()
         await children.start("nats", recipes.nats(layout, binary), plain, layout.logs / "nats.log")
         await children.start("dns", recipes.dns(layout), plain, layout.logs / "dns.log")
+        if layout.dns_server == "powerdns":
+            command = powerdns.command(layout)
+            await children.start("powerdns", command, plain, layout.logs / "powerdns.log")
+            await powerdns.hand_over(layout)
         for name in CELLS:
             await children.start(name, recipes.cell(layout, name), plain, layout.logs / f"{name}.log")
         catalyst_cloud_sandbox.power_on(layout.sandbox)
-        for name in DAEMONS:
-            (layout.folder / name).mkdir(exist_ok=True, mode=0o700)
-            environment = recipes.environment(layout, name, self.time_scale)
-            log = layout.logs / f"{name}.log"
-            await children.start(name, recipes.daemon(name), environment, log, forked=True)
+        databases = await self._databases(children)
+        for replica in layout.all_replicas():
+            (layout.folder / replica.daemon).mkdir(exist_ok=True, mode=0o700)
+            environment = recipes.environment(
+                layout, replica, self.time_scale, database=databases.get(replica.daemon, "")
+            )
+            log = layout.logs / f"{replica.name}.log"
+            await children.start(replica.name, recipes.daemon(replica.daemon), environment, log, forked=True)
         await self._all_ready()
         await seed(layout, operator_token(layout))
         self._plugins = await plugin_names(layout, operator_token(layout))
+
+    async def _databases(self, children: Children) -> Mapping[str, str]:
+        """URLs by daemon; empty for SQLite files. A cluster of dev's own is started here."""
+        if self._home is None:
+            return {}
+        from . import admin
+
+        server = self._home.server
+        if server is None:
+            layout = self.layout
+            command = await asyncio.to_thread(cluster.make, layout)
+            server = cluster.server(layout)
+            await children.start(
+                "postgres", command, cluster.environment(layout), layout.logs / "postgres.log", cwd=layout.cluster,
+                farewell=signal.SIGINT,
+            )  # fmt: skip
+            await admin.answers(server)
+        return await admin.prepare(server, self._home.mark)
 
     def _sign(self, issuer: Issuer) -> None:
         """Tokens for the daemons and for the person at this terminal."""
@@ -121,7 +154,7 @@ class Supervisor:
 
     async def _all_ready(self) -> None:
         async with httpx.AsyncClient(timeout=2) as http:
-            late = await asyncio.gather(*(_ready(http, self.layout, name) for name in DAEMONS))
+            late = await asyncio.gather(*(_ready(http, self.layout, replica) for replica in self.layout.all_replicas()))
         missing = [line for line in late if line]
         if missing:
             raise Unready("; ".join(missing))
@@ -140,10 +173,10 @@ class Supervisor:
 
     async def _stop(self, children: Children) -> None:
         self.tell("stopping")
-        await children.stop(DAEMONS)
+        await children.stop([replica.name for replica in self.layout.all_replicas()])
         await asyncio.to_thread(catalyst_cloud_sandbox.power_off, self.layout.sandbox)
-        await children.stop([*CELLS, "dns"])
-        await children.stop(["nats"])
+        await children.stop([*CELLS, "dns", "powerdns"])
+        await children.stop(["nats", "postgres"])
 
     def _state(self, children: Children, seconds: float) -> dict[str, Any]:
         layout = self.layout
@@ -156,17 +189,21 @@ class Supervisor:
             "gateway": layout.gateway_url,
             "nats": f"nats://{layout.address('nats')}",
             "dns": layout.address("dns"),
+            **({"powerdns": layout.address("powerdns")} if layout.dns_server == "powerdns" else {}),
             "cells": {name: layout.address(name) for name in CELLS},
-            "grpc": {name: layout.address(name) for name in DAEMONS if name != "gateway"},
+            "grpc": {name: layout.target(name) for name in DAEMONS if name != "gateway"},
+            "replicas": layout.count,
+            "database": _shown(self._home, layout),
             "pids": pids,
             "token_file": str(layout.tokens / "operator"),
             "login_code_file": str(layout.tokens / "login-code"),
-            "dns_hints": str(layout.dns / "hints.json"),
+            "dns_hints": str(layout.hints),
+            "dns_server": layout.dns_server,
             "dns_trust_anchor": str(layout.dns / "root.key"),
             "sandbox": str(layout.sandbox),
             "plugins": self._plugins,
             "start_seconds": round(seconds, 2),
-            "pss_mib": round(pss_mib(measured), 1),
+            "pss_mib": round(pss_mib(with_children(measured)), 1),
         }
 
 
@@ -206,17 +243,24 @@ class _hold:  # noqa: N801 - reads as a word of the with statement
             self._file.close()
 
 
-async def _ready(http: httpx.AsyncClient, layout: Layout, name: str) -> str:
-    """Empty once the daemon is ready; else what is known about the delay."""
+def _shown(home: Home | None, layout: Layout) -> str:
+    """Where the data lies, without a password."""
+    if home is None:
+        return "sqlite"
+    return (home.server or cluster.server(layout)).shown
+
+
+async def _ready(http: httpx.AsyncClient, layout: Layout, replica: Replica) -> str:
+    """Empty once the process is ready; else what is known about the delay."""
     deadline, answer = time.monotonic() + READY_WITHIN, "it does not answer"
     while time.monotonic() < deadline:
         with suppress(httpx.HTTPError):
-            response = await http.get(f"http://127.0.0.1:{layout.side_port(name)}/readyz")
+            response = await http.get(f"http://127.0.0.1:{layout.side_port(replica)}/readyz")
             if response.status_code == 200:
                 return ""
             answer = response.text.strip()
         await asyncio.sleep(0.05)
-    return f"{name} is not ready ({answer}); its log: {layout.logs / f'{name}.log'}"
+    return f"{replica.name} is not ready ({answer}); its log: {layout.logs / f'{replica.name}.log'}"
 
 
 def _shared_key(path: Path) -> None:

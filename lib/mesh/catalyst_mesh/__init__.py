@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .access import PUBLIC, SIGNED_IN, rows
+    from .access import PUBLIC, SIGNED_IN, Row, Scope, rows
     from .bus import Bus
     from .calls import Caller, caller, current
     from .client import connect
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from .database import Database, Json, UtcTime
     from .errors import CallFailed, Explained, InvalidRequest, PeerUnavailable, PluginUnavailable, explain
     from .facts import Emitted, Handled, Told
-    from .identity import Issuer, TokenFile, Verifier
-    from .leases import Leases
+    from .identity import Issuer, TokenFile
+    from .leases import Lease, LeaseLost, Leases
     from .logs import get_logger
+    from .memberships import Memberships
     from .mesh import Mesh, OperationFailed, StillGoing
     from .metrics import ChassisMetrics
     from .migrations import migrate
@@ -30,10 +31,11 @@ if TYPE_CHECKING:
     from .settings import DaemonSettings
     from .tables import ROW_NUMBER, chassis_tables
     from .tls import CertificateFiles
+    from .verifiers import KeyFileVerifier, Verifier
     from .work import Contended, LostRace, Transaction, Work
 
 _HOMES = {
-    "access": "PUBLIC SIGNED_IN rows",
+    "access": "PUBLIC SIGNED_IN Row Scope rows",
     "bus": "Bus",
     "calls": "Caller caller current",
     "client": "connect",
@@ -42,9 +44,10 @@ _HOMES = {
     "database": "Database Json UtcTime",
     "errors": "CallFailed Explained InvalidRequest PeerUnavailable PluginUnavailable explain",
     "facts": "Emitted Handled Told",
-    "identity": "Issuer TokenFile Verifier",
-    "leases": "Leases",
+    "identity": "Issuer TokenFile",
+    "leases": "Lease LeaseLost Leases",
     "logs": "get_logger",
+    "memberships": "Memberships",
     "mesh": "Mesh OperationFailed StillGoing",
     "metrics": "ChassisMetrics",
     "migrations": "migrate",
@@ -55,6 +58,7 @@ _HOMES = {
     "settings": "DaemonSettings",
     "tables": "ROW_NUMBER chassis_tables",
     "tls": "CertificateFiles",
+    "verifiers": "KeyFileVerifier Verifier",
     "work": "Contended LostRace Transaction Work",
 }
 """Module of each name below."""
@@ -91,15 +95,21 @@ __all__ = [
     "InvalidRequest",
     "Issuer",
     "Json",
+    "KeyFileVerifier",
+    "Lease",
+    "LeaseLost",
     "Leases",
     "LostRace",
     "ManualClock",
+    "Memberships",
     "Mesh",
     "OperationFailed",
     "Page",
     "PeerUnavailable",
     "PluginHost",
     "PluginUnavailable",
+    "Row",
+    "Scope",
     "Sealer",
     "Service",
     "StillGoing",

@@ -16,7 +16,10 @@ from .logs import get_logger
 
 PATIENCE = 2.0
 """Seconds for a connection or an acknowledgement, after which the work is tried again."""
-KEPT = timedelta(days=30)
+KEPT = timedelta(days=7)
+"""Age at which a stream drops an event, as long as the outbox keeps it: what the stream still holds may be delivered again
+to a consumer that was made anew, and must meet its inbox row (`retention`)."""
+DEAD_LETTERS_KEPT = timedelta(days=30)
 DUPLICATE_WINDOW = timedelta(seconds=120)
 DEAD_LETTERS = "CATALYST_DLQ"
 
@@ -37,6 +40,14 @@ class Bus:
     def is_connected(self) -> bool:
         """Whether a publish could work now."""
         return self._client is not None and self._client.is_connected
+
+    @property
+    def server_version(self) -> str:
+        """Version of the server, as it told at the last connection; empty before the first."""
+        if self._client is None or not self._client.is_connected:
+            return ""
+        version = self._client.connected_server_version
+        return f"{version.major}.{version.minor}.{version.patch}"
 
     async def answers(self) -> bool:
         """Whether the server can be reached, connecting where nobody has yet."""
@@ -70,13 +81,13 @@ class Bus:
 
     async def ensure_stream(self, service: str) -> str:
         """Make the stream of `service` where it is absent; its name. Any daemon may be the first to ask."""
-        return await self._ensure(stream_of(service), [f"{SUBJECT_ROOT}.{service}.>"])
+        return await self._ensure(stream_of(service), [f"{SUBJECT_ROOT}.{service}.>"], KEPT)
 
     async def ensure_dead_letters(self) -> str:
         """Make the stream of given-up events where it is absent; its name."""
-        return await self._ensure(DEAD_LETTERS, ["catalyst.dlq.>"])
+        return await self._ensure(DEAD_LETTERS, ["catalyst.dlq.>"], DEAD_LETTERS_KEPT)
 
-    async def _ensure(self, name: str, subjects: list[str]) -> str:
+    async def _ensure(self, name: str, subjects: list[str], kept: timedelta) -> str:
         if name in self._known:
             return name
         js = await self.jetstream()
@@ -85,7 +96,7 @@ class Bus:
             subjects=subjects,
             retention=RetentionPolicy.LIMITS,
             storage=StorageType.FILE,
-            max_age=KEPT.total_seconds(),
+            max_age=kept.total_seconds(),
             duplicate_window=DUPLICATE_WINDOW.total_seconds(),
         )
         try:

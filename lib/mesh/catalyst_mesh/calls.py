@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from catalyst_sdk import Code, Refused
+from catalyst_sdk import Code, Refused, Secret
 
-WHOLE_SOVEREIGN = frozenset({"sovereign-admin", "security-officer", "billing-admin"})
-"""Roles that no membership of one Organization can give."""
+from .roles import AGENT, SERVICE, WHOLE_SOVEREIGN
+
+ON_BEHALF_OF = "x-catalyst-on-behalf-of"
+"""Metadata in which a daemon shows the token of the person whom it serves: `Bearer <token>`."""
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 
@@ -29,6 +31,10 @@ class Caller:
     """Roles over the whole Sovereign, such as sovereign-admin."""
     groups: frozenset[str] = frozenset()
     """Memberships, `/<organization>/<role>`."""
+    everywhere: bool = False
+    """A daemon that the method's row names, asking for itself: every Organization's resources are its business."""
+    via: str = ""
+    """The daemon that passes on what this person asked of it; it may do no more than the person may, and no more than itself."""
 
     @property
     def organizations(self) -> frozenset[str]:
@@ -36,8 +42,12 @@ class Caller:
         return frozenset(group.split("/")[1] for group in self.groups if group.count("/") == 2)
 
     def is_service(self, *names: str) -> bool:
-        """Whether one of our daemons asks; with `names`, one of these."""
-        return bool(self.service) and (not names or self.service in names)
+        """Whether a daemon asks for itself, by a row that names it; with `names`, whether it is one of these."""
+        return self.everywhere and (not names or self.service in names)
+
+    def is_person(self) -> bool:
+        """Whether somebody is signed in who is neither a daemon nor an agent."""
+        return self != ANONYMOUS and not self.service and AGENT not in self.roles
 
     def has_role(self, *roles: str, org: str | None = None) -> bool:
         """Whether the caller holds one of `roles`, over the Sovereign or, with `org`, in that Organization."""
@@ -46,16 +56,16 @@ class Caller:
         return org is not None and any(f"/{org}/{role}" in self.groups for role in roles)
 
     def require(self, *roles: str, org: str | None = None, resource: str = "") -> None:
-        """Let daemons and holders of one of `roles` pass. Raises RoleDenied for all others."""
-        if not (self.service or self.has_role(*roles, org=org)):
+        """Let holders of one of `roles` pass, and daemons that the row names. Raises RoleDenied for all others."""
+        if not (self.everywhere or self.has_role(*roles, org=org)):
             raise RoleDenied(subject=self.subject, resource=resource or (f"organizations/{org}" if org else "this"))
 
     def all_roles(self) -> frozenset[str]:
         """Every role that the caller holds anywhere; what the access table is asked with."""
         anywhere = {group.rsplit("/", 1)[1] for group in self.groups if group.count("/") == 2}
-        service = {f"service:{self.service}"} if self.service else set()
+        service = {f"{SERVICE}{self.service}"} if self.service else set()
         # A group named like a role over the Sovereign, or like a daemon, gives neither: groups are made in Organizations.
-        named = {role for role in self.roles | anywhere - WHOLE_SOVEREIGN if not role.startswith("service:")}
+        named = {role for role in self.roles | anywhere - WHOLE_SOVEREIGN if not role.startswith(SERVICE)}
         return frozenset(named | service)
 
 
@@ -73,6 +83,8 @@ class Call:
     deadline: float | None = None
     """End of the caller's patience, on the monotonic clock of the event loop."""
     traceparent: str = field(default_factory=lambda: new_traceparent())
+    token: Secret | None = None
+    """The token of the person who asks, to be shown to the daemons that are asked in turn; None for daemons and agents."""
 
     @property
     def trace_id(self) -> str:

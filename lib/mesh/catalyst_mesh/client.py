@@ -14,7 +14,7 @@ from uuid import uuid4
 import grpc
 from google.protobuf.message import Message
 
-from .calls import current
+from .calls import ON_BEHALF_OF, current
 from .channels import RenewedChannel
 from .errors import CallFailed
 from .telemetry import Span, here
@@ -34,6 +34,8 @@ SERVICE_CONFIG = json.dumps(
                 },
             }
         ],
+        # Of several addresses each call goes to the next one that lives; so that a dead replica costs a retry at most.
+        "loadBalancingConfig": [{"round_robin": {}}],
         "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
     }
 )
@@ -52,6 +54,10 @@ gRPC tells the server and not the client (measured, grpcio 1.85)."""
 _OPTIONS = (
     ("grpc.service_config", SERVICE_CONFIG),
     ("grpc.enable_retries", 1),
+    # A replica that was started again is found soon; gRPC's own pause grows to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_permit_without_calls", 0),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
@@ -68,6 +74,7 @@ def connect(
 ) -> grpc.aio.Channel:
     """A channel to `target`; hand it to the generated stubs. Close it when the daemon stops.
 
+    target       `host:port`, or all replicas of the daemon: `ipv4:host:port,host:port`, or a name with several addresses
     token        asked at each call, so that a renewed token is used at once
     deadline     seconds for calls that state none and are not made within another call
     tls          certificates to speak TLS with, watched: stubs go on over a new channel when the files change; None, or
@@ -92,7 +99,7 @@ def connect(
 
 
 class _Outgoing:
-    def __init__(self, token: Callable[[], str], deadline: float, request_ids: bool) -> None:  # noqa: FBT001, RUF100
+    def __init__(self, token: Callable[[], str], deadline: float, request_ids: bool = False) -> None:  # noqa: FBT001, RUF100
         self._token = token
         self._deadline = deadline
         self._request_ids = request_ids
@@ -103,22 +110,26 @@ class _Outgoing:
         metadata = list(details.metadata or ())
         if token := self._token():
             metadata.append(("authorization", f"Bearer {token}"))
+            if (person := current().token) is not None:
+                metadata.append((ON_BEHALF_OF, f"Bearer {person.reveal()}"))
         # A gateway hands on the trace of its own caller.
         metadata = [(key, value) for key, value in metadata if key != "traceparent"]
         metadata.append(("traceparent", one.traceparent))
         return grpc.aio.ClientCallDetails(
             details.method,
-            details.timeout if details.timeout is not None else self._patience(otherwise),
+            self._patience(details.timeout, otherwise),
             grpc.aio.Metadata(*metadata),
             details.credentials,
             details.wait_for_ready,
         )
 
-    def _patience(self, otherwise: float) -> float:
+    def _patience(self, stated: float | None, otherwise: float | None = None) -> float:
+        """What this call may take: what it states, and never more than our own caller still waits."""
         deadline = current().deadline
         if deadline is None:
-            return otherwise
-        return max(0.001, deadline - asyncio.get_running_loop().time() - MARGIN)
+            return (otherwise or self._deadline) if stated is None else stated
+        remaining = max(0.001, deadline - asyncio.get_running_loop().time() - MARGIN)
+        return remaining if stated is None else min(stated, remaining)
 
     def _with_id(self, request: Any) -> Any:
         if not (self._request_ids and isinstance(request, Message)):

@@ -1,38 +1,61 @@
-"""Events of other daemons: each has its effect exactly once.
+"""Events of other daemons: each has its effect exactly once, those of one aggregate in their order.
 
 Invariants
   one effect    the inbox row and the effect are one transaction; a second delivery finds the row and is only acknowledged;
-  nothing lost  an event is acknowledged after the commit, or given up with a copy in CATALYST_DLQ that was acknowledged.
+  nothing lost  an event is acknowledged after the commit, or given up with a copy in CATALYST_DLQ that was acknowledged;
+  order         an event waits for its predecessor: the last earlier event of its aggregate that this consumer handles, as
+                the event itself names it (`chains`). It may be on its way to another replica, or fail and be tried again;
+  gaps          a predecessor that nobody is working on is lost. The gap is counted and, where the handler says how, the
+                resource is read anew in the same transaction; then the event itself is handled;
+  late ones     what comes behind its successors after all, such as a replay or a dead letter, is skipped where a gap was
+                closed by reading the resource anew, which is done again; else it is handled late rather than never.
 """
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import unquote
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.client import JetStreamContext
-from sqlalchemy import MetaData, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from nats.js.errors import NotFoundError
+from sqlalchemy import MetaData
 
 from .bus import Bus
 from .calls import Call, enter, new_traceparent
 from .database import is_outage
-from .facts import Handled, Told, aggregate_of, service_of, version_of
+from .envelopes import told_of
+from .facts import Handled, Told, aggregate_of, service_of, stream_of, version_of
+from .failpoints import Failpoints
+from .inbox import Inbox, Place
+from .letters import headers, subject_of
 from .logs import get_logger
 from .metrics import ChassisMetrics
 from .telemetry import span
-from .waits import unless
+from .waits import rest, unless
 from .work import Transaction, Work
 
 ACK_WAIT = 30.0
+"""Seconds after which the server gives an event to another replica; told before they are over that the work goes on."""
 TRIES = 8
 BACK_OFF = (0.5, 1, 2, 5, 15, 60, 300)
+
+
+class Predecessor(Exception):
+    """An earlier event of the aggregate has not been handled yet."""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """An event that was put back because of its predecessor."""
+
+    since: float
+    times: int = 0
 
 
 class Consumer:
@@ -49,15 +72,23 @@ class Consumer:
         bus: Bus,
         metrics: ChassisMetrics,
         back_off: Sequence[float] = BACK_OFF,
+        ack_wait: float = ACK_WAIT,
+        failpoints: Failpoints | None = None,
     ) -> None:
         self.name = f"{service}-from-{source}"
+        self.stream = stream_of(source)
         self._source = source
         self._handled = {h.subject: h for h in handled}
         self._work = work
-        self._inbox: Table = metadata.tables["inbox"]
+        self._inbox = Inbox(self.name, metadata)
         self._bus = bus
         self._metrics = metrics
         self._back_off = back_off
+        self._ack_wait = ack_wait
+        # A predecessor that fails is given up within one such time; as long again for whoever was late to try it.
+        self._patience = 2 * sum(back_off)
+        self._waiting: dict[str, Waiting] = {}
+        self._failpoints = failpoints
         self._log = get_logger("consumer")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -68,13 +99,13 @@ class Consumer:
             except (NatsError, OSError, TimeoutError) as error:
                 self._log.debug("bus away", consumer=self.name, error=repr(error))
                 self._bus.forget_streams()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), 0.5)
+                await rest(stop, 0.5)
 
     async def _consume(self, stop: asyncio.Event) -> None:
         stream = await self._bus.ensure_stream(self._source)
         js = await self._bus.jetstream()
         pull = await self._subscribe(js, stream)
+        self._waiting.clear()
         try:
             while not stop.is_set():
                 try:
@@ -82,9 +113,7 @@ class Consumer:
                 except (NatsTimeout, TimeoutError):
                     await pull.consumer_info()  # a server that lost the consumer must not look like a quiet one
                     continue
-                for message in messages or ():
-                    # The rest of a batch goes back at once; else it would wait for the end of ACK_WAIT.
-                    await (message.nak() if stop.is_set() else self._take(message))
+                await self._take_all(messages or [], stop)
         finally:
             with suppress(NatsError, OSError):
                 await pull.unsubscribe()  # or the server would give the next messages to nobody
@@ -94,7 +123,7 @@ class Consumer:
             durable_name=self.name,
             filter_subjects=sorted(self._handled),
             ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=ACK_WAIT,
+            ack_wait=self._ack_wait,
             deliver_policy=DeliverPolicy.ALL,
             max_deliver=-1,
         )
@@ -102,57 +131,154 @@ class Consumer:
         await js.add_consumer(stream, config)
         return await js.pull_subscribe_bind(self.name, stream)
 
+    async def _take_all(self, messages: list[Msg], stop: asyncio.Event) -> None:
+        async with self._kept_alive(messages) as left:
+            while left:
+                # The rest of a batch goes back at once; else it would wait for the end of ACK_WAIT.
+                await (left[0].nak() if stop.is_set() else self._take(left[0]))
+                left.pop(0)
+
+    @asynccontextmanager
+    async def _kept_alive(self, messages: list[Msg]) -> AsyncIterator[list[Msg]]:
+        """The messages; for those still in the list the server is told that the work goes on, however long it takes."""
+        left = list(messages)
+
+        async def tell() -> None:
+            while True:
+                await asyncio.sleep(self._ack_wait / 3)
+                for message in list(left):
+                    with suppress(NatsError, OSError):
+                        await message.in_progress()
+
+        telling = asyncio.create_task(tell())
+        try:
+            yield left
+        finally:
+            telling.cancel()
+            with suppress(asyncio.CancelledError):
+                await telling
+
     async def _take(self, message: Msg) -> None:
-        told = _told(message)
+        told = told_of(message)
         handled = self._handled.get(told.subject)
         try:
+            if self._failpoints:
+                self._failpoints.hit("consumer.received")
             if handled is not None:
-                await self._handle(handled, message, told)
-            await message.ack()
+                await self._handle_in_turn(handled, message, told)
+        except Predecessor:
+            await message.nak(delay=self._pause(self._waiting[told.event_id].times, longest=4))
         except Exception as error:
             await self._failed(message, told, error)
+        else:
+            self._waiting.pop(told.event_id, None)
+            if self._failpoints:
+                self._failpoints.hit("consumer.committed")
+            await message.ack()
 
-    async def _handle(self, handled: Handled, message: Msg, told: Told) -> None:
+    async def _handle_in_turn(self, handled: Handled, message: Msg, told: Told) -> None:
+        """Raises Predecessor while the event has to wait for it."""
+        try:
+            await self._handle(handled, message.data, told, lost=False)
+        except Predecessor:
+            if not await self._is_lost(message, told):
+                raise
+            await self._handle(handled, message.data, told, lost=True)
+
+    async def again(self, data: bytes, told: Told) -> bool:
+        """Handle an event that was given up; False where it has had its effect. Raises what the handler raises."""
+        handled = self._handled.get(told.subject)
+        # In a task of its own, for whom this event is the current call.
+        return handled is not None and await asyncio.create_task(self._handle(handled, data, told, lost=True))
+
+    async def _handle(self, handled: Handled, data: bytes, told: Told, *, lost: bool) -> bool:
+        """Whether the event had its effect now. Raises Predecessor unless the predecessor is `lost`."""
         enter(Call(method=told.subject, traceparent=new_traceparent(told.traceparent)))
         cause = told.traceparent
         with span(f"handle {told.subject}", "CONSUMER", cause, cause, messaging_consumer_group_name=self.name):
-            await self._effect(handled, message, told)
+            return await self._effect(handled, data, told, lost=lost)
 
-    async def _effect(self, handled: Handled, message: Msg, told: Told) -> None:
-        body = handled.message.FromString(message.data)
-        told = _completed(told, body)
+    async def _effect(self, handled: Handled, data: bytes, told: Told, *, lost: bool) -> bool:
+        body = handled.message.FromString(data)
+        told = replace(told, aggregate=aggregate_of(body), version=version_of(body))
 
-        async def step(tx: Transaction) -> bool:
-            if not await self._first_time(tx, told.event_id):
-                return False
-            tx.emit(*(await handled.handler(tx, body, told) or ()))
+        async def step(tx: Transaction) -> Place | None:
+            if not await self._inbox.first_time(tx, told):
+                return None
+            place = await self._inbox.place(tx, told, self._handled)
+            if place is Place.BEHIND_A_GAP and not lost:
+                raise Predecessor
+            if place is not Place.NEXT and handled.refresh is not None:
+                tx.emit(*(await handled.refresh(tx, told.aggregate) or ()))
+            if place is not Place.LATE or handled.refresh is None:
+                tx.emit(*(await handled.handler(tx, body, told) or ()))
+            await self._inbox.moved(tx, told)
+            return place
+
+        place = await self._work.again(step)
+        (self._metrics.inbox_duplicates if place is None else self._metrics.inbox_handled).labels(self.name).inc()
+        if place is Place.BEHIND_A_GAP:
+            self._metrics.inbox_gaps.labels(self.name).inc()
+            asked = handled.refresh is not None
+            self._log.warning("gap", consumer=self.name, aggregate=told.aggregate, before=told.number, asked=asked)
+        return place is not None
+
+    async def _is_lost(self, message: Msg, told: Told) -> bool:
+        """Whether nobody is working on the predecessor.
+
+        The stream gives events in their order. So none is on its way, fails and will be tried again, or still comes where
+        this one is the first that the consumer has not acknowledged.
+        """
+        now = asyncio.get_running_loop().time()
+        self._waiting = {name: w for name, w in self._waiting.items() if now - w.since < 2 * self._patience}
+        mine = self._waiting.setdefault(told.event_id, Waiting(now))
+        mine.times += 1
+        if now - mine.since > self._patience:
             return True
+        js = await self._bus.jetstream()
+        stream, sequence = message.metadata.stream, message.metadata.sequence.stream
+        with suppress(NatsError, OSError, TimeoutError):
+            info = await js.consumer_info(stream, self.name)
+            floor = info.ack_floor.stream_seq if info.ack_floor else 0
+            return sequence == min([await self._next(js, stream, s, floor + 1) for s in self._handled])
+        return False
 
-        fresh = await self._work.again(step)
-        (self._metrics.inbox_handled if fresh else self._metrics.inbox_duplicates).labels(self.name).inc()
+    async def _next(self, js: JetStreamContext, stream: str, subject: str, sequence: int) -> float:
+        """Sequence of the first event of `subject` from `sequence` on."""
+        try:
+            return (await js.get_msg(stream, sequence, subject=subject, next=True)).seq or math.inf
+        except NotFoundError:
+            return math.inf
 
-    async def _first_time(self, tx: Transaction, event_id: str) -> bool:
-        dialect = postgresql if tx.has_row_locks else sqlite
-        row = {"consumer": self.name, "event_id": event_id, "handled_at": tx.now}
-        statement = dialect.insert(self._inbox).values(row).on_conflict_do_nothing()
-        return (await tx.sql.execute(statement)).rowcount == 1
+    def _pause(self, times: int, *, longest: int = len(BACK_OFF)) -> float:
+        return self._back_off[min(times, longest, len(self._back_off)) - 1]
 
     async def _failed(self, message: Msg, told: Told, error: Exception) -> None:
-        self._log.warning(
-            "event not handled", consumer=self.name, subject=told.subject, attempt=told.attempt, exc_info=error
-        )
-        if told.attempt >= TRIES and not is_outage(error):
-            await self._give_up(message, error)
+        waited = self._waiting[told.event_id].times if told.event_id in self._waiting else 0
+        tries = max(1, told.attempt - waited)
+        self._log.warning("event not handled", consumer=self.name, subject=told.subject, attempt=tries, exc_info=error)
+        if tries >= TRIES and not is_outage(error):
+            await self._give_up(message, told, error, tries)
         else:
-            await message.nak(delay=self._back_off[min(told.attempt, len(self._back_off)) - 1])
+            await message.nak(delay=self._pause(tries))
 
-    async def _give_up(self, message: Msg, error: Exception) -> None:
+    async def _give_up(self, message: Msg, told: Told, error: Exception, tries: int) -> None:
         await self._bus.ensure_dead_letters()
         js = await self._bus.jetstream()
-        why = {"catalyst-consumer": self.name, "catalyst-error": f"{type(error).__name__}: {error}"[:500]}
-        await js.publish(f"catalyst.dlq.{self.name}", message.data, headers={**(message.headers or {}), **why})
+        why = headers(message, consumer=self.name, error=error, tries=tries)
+        await js.publish(subject_of(self.name), message.data, headers=why)
+        await self._pass(message, told)
+        self._waiting.pop(told.event_id, None)
         await message.term()
         self._metrics.dead_letters.labels(self.name).inc()
+
+    async def _pass(self, message: Msg, told: Told) -> None:
+        """Let the successors go on: the letter is the record of what was not done."""
+        handled = self._handled.get(told.subject)
+        with suppress(Exception):  # a body that is no message has no successors
+            body = handled.message.FromString(message.data) if handled else None
+            passed = replace(told, aggregate=aggregate_of(body), version=version_of(body)) if body else told
+            await self._work.again(lambda tx: self._inbox.moved(tx, passed))
 
 
 def consumers(service: str, handled: Sequence[Handled], **parts: Any) -> list[Consumer]:
@@ -162,31 +288,3 @@ def consumers(service: str, handled: Sequence[Handled], **parts: Any) -> list[Co
         Consumer(service, source, handled=[h for h in handled if service_of(h.subject) == source], **parts)
         for source in sources
     ]
-
-
-def _told(message: Msg) -> Told:
-    header = {key.lower(): unquote(value) for key, value in (message.headers or {}).items()}
-    return Told(
-        event_id=header.get("ce-id", f"{message.metadata.stream}:{message.metadata.sequence.stream}"),
-        subject=message.subject,
-        aggregate=header.get("ce-subject", ""),
-        version=0,
-        time=_moment(header.get("ce-time", "")),
-        traceparent=header.get("traceparent", ""),
-        attempt=message.metadata.num_delivered or 1,
-    )
-
-
-def _moment(text: str) -> datetime:
-    """When it happened; now, where the header is absent or rubbish: a bad header must not hold up the events behind it."""
-    try:
-        told = datetime.fromisoformat(text)
-    except ValueError:
-        return datetime.now(UTC)
-    return told if told.tzinfo else told.replace(tzinfo=UTC)
-
-
-def _completed(told: Told, body: Any) -> Told:
-    return Told(
-        told.event_id, told.subject, aggregate_of(body), version_of(body), told.time, told.traceparent, told.attempt
-    )

@@ -5,14 +5,14 @@ give their leases back) and closes what it opened. It ends within 25 s of SIGTER
 """
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import grpc
 import uvloop
@@ -23,27 +23,37 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 from sqlalchemy import MetaData
 
-from .access import SIGNED_IN, Access, rows
+from .access import SIGNED_IN, Access, Row, rows
 from .bus import Bus
-from .consumer import consumers
+from .bus_reports import BusReports
+from .consumer import BACK_OFF, Consumer, consumers
 from .database import Database
-from .facts import Handled
-from .identity import AnyVerifier
+from .event_service import ADMIN_ONLY, EventService
+from .facts import Handled, stream_of
+from .failpoints import Failpoints
 from .interceptor import Interceptor
 from .leases import Leases
 from .logs import configure, get_logger
+from .memberships import Memberships, TokenMemberships
 from .metrics import ChassisMetrics
 from .plugins import PluginHost
 from .relay import Relay
+from .replays import Replays
 from .reports import PluginService
+from .retention import Sweeper
 from .settings import DaemonSettings
 from .sideport import Check, SidePort
 from .telemetry import Telemetry, Tracer, belong
 from .tls import server_credentials
+from .trust import verifier
+from .verifiers import Verifier
 from .work import Work
 
+_EVENT_SERVICE = "catalyst.mesh.v1.EventService"
 GRACE = 15.0
 """Seconds that calls in flight get to end."""
+LONG_LIFE = 60.0
+"""Seconds after which a worker that ends is started again at once."""
 WORKERS_GRACE = 5.0
 """Seconds that workers get to put down what they hold."""
 
@@ -52,6 +62,13 @@ class Worker(Protocol):
     """Background work: runs until `stop` is set, then puts down what it holds."""
 
     async def run(self, stop: asyncio.Event) -> None: ...
+
+
+@runtime_checkable
+class Armable(Protocol):
+    """A worker with failpoints of its own, such as the journal's engine."""
+
+    def arm(self, failpoints: Failpoints) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +92,7 @@ class Daemon:
     metadata: MetaData
     work: Work[Any]
     services: Sequence[Service]
-    access: Mapping[str, frozenset[str]]
+    access: Mapping[str, Row]
     metrics: ChassisMetrics
     plugins: PluginHost
     bus: Bus
@@ -84,11 +101,25 @@ class Daemon:
     checks: Mapping[str, Check] = field(default_factory=dict)
     closing: Sequence[Callable[[], Awaitable[None]]] = ()
     """Awaited last: channels, engines, HTTP clients."""
-    also_trusts: Sequence[Path] = ()
-    """Further JWKS files whose tokens are taken: of issuers that are the daemon's own, such as one for agents."""
+    also_trusts: Sequence[Verifier] = ()
+    """Further issuers whose tokens are taken: such as are the daemon's own, for example one for agents."""
+    memberships: Memberships = field(default_factory=TokenMemberships)
+    """Who says which Organizations a person belongs to."""
     emits: bool = True
     tracer: Tracer | None = None
     """Makes the spans; None: one as the settings say, which by default is none."""
+    failpoints: Failpoints | None = None
+    """Where tests have this process end; see `arm`."""
+
+    def arm(self, failpoints: Failpoints | None) -> None:
+        """Hand `failpoints` to all parts that have such points; before `run`."""
+        self.failpoints = self.work.failpoints = failpoints
+        for worker in self.workers:
+            if failpoints and isinstance(worker, Armable):
+                worker.arm(failpoints)
+
+    back_off: Sequence[float] = BACK_OFF
+    """Seconds between the tries of an event that fails."""
 
     async def run(self, *, started: asyncio.Event | None = None, stop: asyncio.Event | None = None) -> None:
         """Serve until SIGTERM, SIGINT or `stop`."""
@@ -97,7 +128,9 @@ class Daemon:
         self.tracer = self.tracer or _tracer(self.name, self.settings)
         belong(Telemetry(self.metrics, self.tracer))  # before any task: what they do is told here
         self._measure()
-        server, health_servicer = self._server()
+        trusted = verifier(self.name, self.settings, self.also_trusts)
+        consuming = self._consumers()
+        server, health_servicer = self._server(trusted, consuming)
         port = self._add_port(server)
         side = SidePort(
             self.metrics.registry,
@@ -106,7 +139,7 @@ class Daemon:
         )
         tasks = [
             asyncio.create_task(self._supervise(worker, stop), name=type(worker).__name__)
-            for worker in self._all_workers()
+            for worker in self._all_workers(consuming)
         ]
         await server.start()
         side_port = await side.start(self.settings.side_listen)
@@ -116,17 +149,22 @@ class Daemon:
             started.set()
         await stop.wait()
         await self._stop(server, health_servicer, side, tasks)
+        await trusted.close()
         log.info("stopped")
 
     ports: tuple[int, int] = (0, 0)
     """gRPC and side port, once it runs."""
 
-    def _server(self) -> tuple[grpc.aio.Server, HealthServicer]:
-        own = rows("catalyst.mesh.v1.PluginService", ListPlugins=SIGNED_IN)
+    def _server(self, trusted: Verifier, consuming: Sequence[Consumer]) -> tuple[grpc.aio.Server, HealthServicer]:
+        own = {
+            **rows("catalyst.mesh.v1.PluginService", ListPlugins=SIGNED_IN),
+            **rows(_EVENT_SERVICE, **dict.fromkeys(ADMIN_ONLY, "sovereign-admin")),
+        }
         interceptor = Interceptor(
-            verifier=AnyVerifier(self.settings.jwks_file, *self.also_trusts),
+            verifier=trusted,
             access=Access({**own, **self.access}),
             metrics=self.metrics,
+            memberships=self.memberships,
         )
         server = grpc.aio.server(
             interceptors=[interceptor],
@@ -144,6 +182,9 @@ class Daemon:
                 PluginService(self.name, self.plugins),
                 service_pb2_grpc.add_PluginServiceServicer_to_server,
                 plugin_service,
+            ),
+            Service(
+                self._event_service(consuming), service_pb2_grpc.add_EventServiceServicer_to_server, _EVENT_SERVICE
             ),
         ]
         for service in services:
@@ -168,17 +209,35 @@ class Daemon:
         self.metrics.build.labels(self.name, version("catalyst-mesh")).set(1)
         self.metrics.db_pool.set_function(self.db.in_use)
 
-    def _all_workers(self) -> list[Worker]:
-        shared = {"work": self.work, "metadata": self.metadata, "bus": self.bus, "metrics": self.metrics}
+    def _event_service(self, consuming: Sequence[Consumer]) -> EventService:
+        reports = BusReports(
+            self.name, bus=self.bus, db=self.db, metadata=self.metadata,
+            streams=[stream_of(self.name)] if self.emits else [],
+            consumers=[(consumer.name, consumer.stream) for consumer in consuming],
+            monitor_url=self.settings.nats_monitor_url,
+        )  # fmt: skip
+        replays = Replays(self.db, self.metadata)
+        return EventService(
+            self.name, bus=self.bus, replays=replays, consumers=consuming, reports=reports, wake=self.work.committed
+        )
+
+    def _consumers(self) -> list[Consumer]:
+        return consumers(
+            self.name, self.handled, work=self.work, metadata=self.metadata, bus=self.bus, metrics=self.metrics,
+            back_off=self.back_off, failpoints=self.failpoints,
+        )  # fmt: skip
+
+    def _all_workers(self, consuming: Sequence[Consumer]) -> list[Worker]:
         leases = Leases(self.db, self.metadata)
         relay = Relay(
             self.name, db=self.db, metadata=self.metadata, bus=self.bus, leases=leases, wake=self.work.committed,
-            metrics=self.metrics,
+            metrics=self.metrics, failpoints=self.failpoints,
         )  # fmt: skip
         return [
             *([relay] if self.emits else []),
-            *consumers(self.name, self.handled, **shared),
+            *consuming,
             *self.workers,
+            Sweeper(self.db, self.metadata, leases),
             _LoopLag(self.metrics),
         ]
 
@@ -186,13 +245,15 @@ class Daemon:
         """Run a worker again when a bug ends it, later each time; it must not take the daemon along."""
         pause = 0.2
         while not stop.is_set():
+            began = time.monotonic()
             try:
                 await worker.run(stop)
             except Exception as error:
                 get_logger("daemon").error("worker failed", worker=type(worker).__name__, exc_info=error)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
-            pause = min(pause * 2, 30)
+            # What ended after a long life did not end of what ended it the last time.
+            pause = min(pause * 2, 30) if time.monotonic() - began < LONG_LIFE else 0.2
 
     async def _database_answers(self) -> bool:
         await self.db.ping()
@@ -256,10 +317,12 @@ def main(name: str, settings: DaemonSettings, compose: Callable[[Any], Awaitable
     configure(name, settings.log_level, settings.sovereign)
     if api_implementation.Type() != "upb":
         raise SystemExit("protobuf runs without its compiled part (upb), 50 times slower: reinstall protobuf")
+    failpoints = Failpoints.load(os.environ)
     settings.data_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     async def run() -> None:
         daemon = await compose(settings)
+        daemon.arm(failpoints)
         await daemon.run()
 
     uvloop.run(run())

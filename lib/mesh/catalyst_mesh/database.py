@@ -140,10 +140,14 @@ class Database:
 def is_outage(error: BaseException) -> bool:
     """Whether `error` says that the database could not be asked, rather than that it refused."""
     if isinstance(error, DBAPIError):
-        return error.connection_invalidated or type(error.orig).__name__ in _OUTAGES
+        said = str(getattr(error.orig, "sqlstate", None) or "")
+        return error.connection_invalidated or type(error.orig).__name__ in _OUTAGES or said.startswith(_AWAY)
     return isinstance(error, OSError | TimeoutError)
 
 
+_AWAY = ("08", "57P", "53300")
+"""SQLSTATEs of PostgreSQL: connection lost, shutting down or starting up, too many connections. SQLAlchemy wraps the
+driver's errors, so the classes below are met only where it could not."""
 _OUTAGES = {"ConnectionDoesNotExistError", "CannotConnectNowError", "AdminShutdownError", "InterfaceError"}
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import grpc
 from catalyst_sdk import Code, Refused, Violation
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from .http_statuses import http_status
 
 DOMAIN = "catalyst"
 DETAILS_KEY = "grpc-status-details-bin"
@@ -19,21 +22,8 @@ LONGEST = 600
 NAMED = 12
 """Fields that the sentence names; all are in the details."""
 
-HTTP_STATUS: Mapping[str, int] = {
-    "INVALID_ARGUMENT": 422,
-    "FAILED_PRECONDITION": 412,
-    "NOT_FOUND": 404,
-    "ALREADY_EXISTS": 409,
-    "ABORTED": 409,
-    "UNAUTHENTICATED": 401,
-    "PERMISSION_DENIED": 403,
-    "RESOURCE_EXHAUSTED": 429,
-    "UNAVAILABLE": 503,
-    "DEADLINE_EXCEEDED": 504,
-    "UNIMPLEMENTED": 501,
-    "INTERNAL": 500,
-}
-"""What the gateway answers for a code, unless a reason names another status (conventions, section 2)."""
+PASSING = (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED)
+"""Codes that a caller may try again after a pause."""
 
 
 class InvalidRequest(Refused):
@@ -70,11 +60,11 @@ class PeerUnavailable(Refused):
 
 
 def to_status(refusal: Refused) -> status_pb2.Status:
-    """The status with exactly one ErrorInfo, and BadRequest, PreconditionFailure or Help where they apply."""
+    """The status with exactly one ErrorInfo, and BadRequest, PreconditionFailure, RetryInfo or Help where they apply."""
     status = status_pb2.Status(code=refusal.code.value, message=_short(refusal.sentence))
     metadata = {name: _short(value) for name, value in refusal.metadata.items()}
     _pack(status, error_details_pb2.ErrorInfo(reason=refusal.reason, domain=DOMAIN, metadata=metadata))
-    violations = _fitting(refusal.violations)
+    violations = _fitting(refusal.violations or _only(refusal))
     if violations and refusal.code is Code.INVALID_ARGUMENT:
         wrong = error_details_pb2.BadRequest()
         for v in violations:
@@ -85,9 +75,24 @@ def to_status(refusal: Refused) -> status_pb2.Status:
         for v in violations:
             unmet.violations.add(type=v.rule or refusal.reason, subject=v.field, description=v.description)
         _pack(status, unmet)
+    if refusal.code in PASSING:
+        _pack(status, _pause_or_quota(refusal))
     if refusal.help_url:
         _pack(status, error_details_pb2.Help(links=[error_details_pb2.Help.Link(url=refusal.help_url)]))
     return status
+
+
+def _pause_or_quota(refusal: Refused) -> object:
+    if refusal.retry_after is None:
+        limit = error_details_pb2.QuotaFailure.Violation(subject=refusal.reason, description=_short(refusal.sentence))
+        return error_details_pb2.QuotaFailure(violations=[limit])
+    pause = error_details_pb2.RetryInfo()
+    pause.retry_delay.FromTimedelta(refusal.retry_after)
+    return pause
+
+
+def _only(refusal: Refused) -> tuple[Violation, ...]:
+    return (Violation(refusal.field, refusal.sentence, refusal.reason),) if refusal.field else ()
 
 
 def _short(text: str) -> str:
@@ -116,11 +121,12 @@ class Explained:
     message: str
     metadata: Mapping[str, str] = field(default_factory=dict)
     violations: tuple[Violation, ...] = ()
+    retry_after: timedelta | None = None
 
     @property
     def http_status(self) -> int:
-        """Status by the table of codes."""
-        return HTTP_STATUS.get(self.code, 500)
+        """Status by the table of codes and cases."""
+        return http_status(self.code, self.reason)
 
 
 class CallFailed(grpc.aio.AioRpcError):
@@ -157,14 +163,17 @@ def explain(error: grpc.RpcError) -> Explained:
 
 def explain_status(status: status_pb2.Status, code: str = "") -> Explained:
     """Read a status that came by another way, such as the error of an Operation."""
-    info = error_details_pb2.ErrorInfo()
+    info, pause = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
     violations: list[Violation] = []
+    retry_after = None
     for detail in status.details:
         if detail.Unpack(info):
             continue
+        if detail.Unpack(pause):
+            retry_after = pause.retry_delay.ToTimedelta()
         violations += _violations(detail)
     name = code or code_pb2.Code.Name(status.code)
-    return Explained(name, info.reason, status.message, dict(info.metadata), tuple(violations))
+    return Explained(name, info.reason, status.message, dict(info.metadata), tuple(violations), retry_after)
 
 
 def _violations(detail: any_pb2.Any) -> list[Violation]:

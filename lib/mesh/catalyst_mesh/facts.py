@@ -3,8 +3,8 @@
 Field 1 of every event message is the name of its aggregate, field 2 the aggregate's version after the change.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -33,10 +33,19 @@ class Told:
     time: datetime
     traceparent: str
     attempt: int
+    number: int = 0
+    """Its number in the outbox of its daemon; 0 where it does not say so."""
+    previous: Mapping[str, int] = field(default_factory=dict)
+    """Number of the last earlier event of its aggregate, by subject."""
 
 
 Handler = Callable[[Any, Any, Told], Awaitable[Sequence[object] | None]]
 """`(transaction, message, told) -> facts of our own`, in one transaction with the inbox row."""
+
+
+Refresh = Callable[[Any, str], Awaitable[Sequence[object] | None]]
+"""`(transaction, aggregate) -> facts of our own`: read the resource from its daemon by RPC and take over what it is now. It
+holds the transaction meanwhile, so it must state a short deadline. Called again after an error, and for late events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,8 @@ class Handled:
     subject: str
     message: type[Message]
     handler: Handler
+    refresh: Refresh | None = None
+    """What is done where events before this one are missing; None: the gap is counted and told in the log."""
 
 
 def aggregate_of(message: Message) -> str:

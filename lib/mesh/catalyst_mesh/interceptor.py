@@ -7,15 +7,16 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NoReturn
+from dataclasses import replace
+from typing import Any, NamedTuple, NoReturn
 
 import grpc
 import protovalidate
-from catalyst_sdk import Code, Refused, Violation
+from catalyst_sdk import Code, Refused, Secret, Violation
 from google.protobuf.message import Message
 
 from .access import Access
-from .calls import ANONYMOUS, Call, Caller, current, enter, new_traceparent
+from .calls import ANONYMOUS, ON_BEHALF_OF, Call, Caller, current, enter, new_traceparent
 from .client import TRIES_KEY
 from .database import is_outage
 from .errors import (
@@ -26,10 +27,11 @@ from .errors import (
     Unauthenticated,
     to_status,
 )
-from .identity import Verifier
 from .logs import get_logger
+from .memberships import Memberships, TokenMemberships
 from .metrics import ChassisMetrics
 from .telemetry import Span, here
+from .verifiers import Verifier
 from .work import Contended, LostRace
 
 DEFAULT_DEADLINE = 10.0
@@ -50,11 +52,26 @@ class Internal(Refused):
     code, reason, message = Code.INTERNAL, "INTERNAL", "an internal error; report trace {trace_id}"
 
 
+class _Admitted(NamedTuple):
+    """Whom the handler sees, and the person's token, to be shown to daemons that it asks in turn."""
+
+    caller: Caller
+    token: Secret | None
+
+
 class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
     """Stands between the wire and each servicer of a daemon."""
 
-    def __init__(self, *, verifier: Verifier, access: Access, metrics: ChassisMetrics) -> None:
+    def __init__(
+        self,
+        *,
+        verifier: Verifier,
+        access: Access,
+        metrics: ChassisMetrics,
+        memberships: Memberships | None = None,
+    ) -> None:
         self._verifier = verifier
+        self._memberships = memberships or TokenMemberships()
         self._access = access
         self._metrics = metrics
         self._log = get_logger("rpc")
@@ -63,9 +80,9 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         self, continuation: Callable[[Any], Awaitable[Any]], details: grpc.HandlerCallDetails
     ) -> Any:
         handler = await continuation(details)
-        if handler is None:
-            return None
         method, metadata = str(details.method), dict(details.invocation_metadata or ())
+        if handler is None or not _is_served(handler):
+            return grpc.stream_stream_rpc_method_handler(self._not_served(method, metadata))
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(
                 self._unary(handler.unary_unary, method, metadata),
@@ -90,7 +107,11 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         async def call(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             one = _Served(method, metadata, self._metrics)
             try:
-                patience = self._admit(method, metadata, request, one.traceparent, context)
+                enter(
+                    Call(method=method.lstrip("/"), traceparent=one.traceparent)
+                )  # a refusal is logged with its trace
+                admitted, patience = await self._admit(method, metadata, context)
+                enter(_call(method, one.traceparent, admitted, request, patience))
                 _check_fields(request)
                 async with asyncio.timeout(patience):
                     answer = await serve(request, context)
@@ -113,8 +134,10 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             one = _Served(method, metadata, self._metrics)
             try:
+                enter(Call(method=method.lstrip("/"), traceparent=one.traceparent))  # as above
+                admitted, _ = await self._admit(method, metadata, context)
                 single = request if isinstance(request, Message) else None
-                self._admit(method, metadata, single, one.traceparent, context, bounded=False)
+                enter(_call(method, one.traceparent, admitted, single, None))
                 if single is not None:
                     _check_fields(single)
                 async for answer in serve(request, context):
@@ -133,39 +156,56 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
 
         return call
 
-    def _admit(
-        self,
-        method: str,
-        metadata: dict[str, Any],
-        request: Message | None,
-        traceparent: str,
-        context: grpc.aio.ServicerContext[Any, Any],
-        *,
-        bounded: bool = True,
-    ) -> float:  # fmt: skip - one line a thought
-        """Let the caller in and make this the current call; how long its patience is."""
-        enter(Call(method=method.lstrip("/"), traceparent=traceparent))  # so that a refusal is logged with its trace
-        caller = self._caller(method, metadata)
-        remaining = context.time_remaining()
-        patience = DEFAULT_DEADLINE if remaining is None else remaining
-        enter(_call(method, traceparent, caller, request, patience if bounded else None))
-        self._access.check(caller, method)
-        if remaining is None and caller.service:
-            raise DeadlineRequired
-        return patience
+    def _not_served(self, method: str, metadata: dict[str, Any]) -> Callable[..., Any]:
+        """Answers for a method that is not here, of whatever shape it is elsewhere, and reads no request.
 
-    def _caller(self, method: str, metadata: dict[str, Any]) -> Caller:
-        kind, _, token = str(metadata.get("authorization", "")).partition(" ")
-        if kind.lower() == "bearer" and token:
-            return self._verifier.check(token)
+        Where the table has a row for it, those who may not call it hear that first.
+        """
+
+        async def call(_requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+            try:
+                if self._access.names(method):
+                    await self._admit(method, metadata, context)
+                raise MethodNotServed(method=method.lstrip("/"))
+            except Exception as error:
+                await _abort(context, self._refusal(error, method))
+            yield
+
+        return call
+
+    async def _admit(
+        self, method: str, metadata: dict[str, Any], context: grpc.aio.ServicerContext[Any, Any]
+    ) -> tuple[_Admitted, float]:
+        token, between = _bearer(metadata, "authorization"), _bearer(metadata, ON_BEHALF_OF)
+        asks = await self._caller(method, token)
+        enter(replace(current(), caller=asks))  # whom a refusal is about
+        # Rubbish in the person's place is refused like a bad token: without it the daemon would count for itself.
+        person = await self._known(between) if ON_BEHALF_OF in metadata else None
+        caller = self._access.admit(asks, method, person)
+        remaining = context.time_remaining()
+        if remaining is None and asks.service:
+            raise DeadlineRequired
+        shown = Secret(between or token) if caller.is_person() else None
+        return _Admitted(caller, shown), DEFAULT_DEADLINE if remaining is None else remaining
+
+    async def _caller(self, method: str, token: str) -> Caller:
+        if token:
+            return await self._known(token)
         if self._access.is_public(method):
             return ANONYMOUS
         raise Unauthenticated(why="there is none; send `authorization: Bearer <token>`")
 
+    async def _known(self, token: str) -> Caller:
+        caller = await self._verifier.check(token)
+        if not caller.is_person():
+            return caller
+        return replace(caller, groups=await self._memberships.of(caller))
+
     def _refusal(self, error: Exception, method: str) -> Refused:
         if isinstance(error, Refused):
             if error.code in (Code.PERMISSION_DENIED, Code.UNAUTHENTICATED):
-                self._log.warning("call refused", method=method, reason=error.reason)
+                who = error.metadata.get("subject", "")
+                self._log.warning("call refused", method=method, reason=error.reason, subject=who)
             return error
         if isinstance(error, TimeoutError):
             return DeadlineExceeded()
@@ -180,11 +220,23 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         return Internal(trace_id=current().trace_id)
 
 
-def _call(method: str, traceparent: str, caller: Caller, request: Message | None, patience: float | None) -> Call:
+def _is_served(handler: Any) -> bool:
+    """Whether the servicer has the method of its own; the generated base class only says that it has not."""
+    serve = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    return not str(getattr(serve, "__module__", "")).endswith("_pb2_grpc")
+
+
+def _bearer(metadata: dict[str, Any], key: str) -> str:
+    kind, _, token = str(metadata.get(key, "")).partition(" ")
+    return token if kind.lower() == "bearer" else ""
+
+
+def _call(method: str, traceparent: str, admitted: _Admitted, request: Message | None, patience: float | None) -> Call:
     request_id = str(getattr(request, "request_id", "")) if request is not None else ""
     return Call(
         method=method.lstrip("/"),
-        caller=caller,
+        caller=admitted.caller,
+        token=admitted.token,
         request_id=request_id,
         # Only a call that can be repeated pays for the hash.
         request_hash=hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
@@ -250,7 +302,7 @@ def _step(step: Any) -> str:
 
 
 async def _abort(
-    context: grpc.aio.ServicerContext[Any, Any], refusal: Refused, tries: tuple[tuple[str, str], ...]
+    context: grpc.aio.ServicerContext[Any, Any], refusal: Refused, tries: tuple[tuple[str, str], ...] = ()
 ) -> NoReturn:
     status = to_status(refusal)
     await context.abort(

@@ -66,6 +66,8 @@ def _add_call(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> Mut
         line.update({"trace_id": call.trace_id, "span_id": call.span_id})
     if call is not None and call.method:
         line.update({"principal": call.caller.subject, "rpc": call.method})
+        if call.caller.via:
+            line["via"] = call.caller.via
         if call.request_id:
             line["request_id"] = call.request_id
     return structlog.contextvars.merge_contextvars(_logger, _method, line)

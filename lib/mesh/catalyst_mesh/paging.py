@@ -15,10 +15,12 @@ T = TypeVar("T")
 
 class PageTokenInvalid(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID", "page_token does not belong to this list"
+    field = "page_token"
 
 
 class PageSizeInvalid(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "PAGE_SIZE_INVALID", "page_size is {page_size}; 0 means the default"
+    field = "page_size"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,24 +3,30 @@
 Invariants
   nothing lost     a row is marked only after the stream has acknowledged its event;
   order            events of one aggregate are published in the order of their outbox numbers, never past one that failed;
-  one publisher    one replica relays at a time; a second publish of an event (a crash between acknowledgement and mark)
-                   carries the same Nats-Msg-Id, which the stream drops within its window, and consumers after it.
+  one publisher    one replica relays at a time: the lease is confirmed before each batch, and nothing is published past
+                   its end. A second publish of an event (a crash between acknowledgement and mark) carries the same
+                   Nats-Msg-Id, which the stream drops within its window, and consumers after it;
+  bounded          at most 256 acknowledgements are in flight;
+  a replay is sent an event that was asked for again carries a Nats-Msg-Id of its own, so that the window does not drop
+                   it, and its old id, so that consumers do.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
 from itertools import groupby
 from typing import Any
-from urllib.parse import quote
 
 from nats.errors import Error as NatsError
 from nats.js.errors import NoStreamResponseError
-from sqlalchemy import MetaData, Table, delete, func, select, update
+from sqlalchemy import MetaData, Table, case, func, select, update
 
 from .bus import Bus
+from .chains import NUMBER, PREVIOUS, chains, written
 from .database import Database, is_outage
+from .envelopes import encoded
+from .failpoints import Failpoints
 from .leases import Leases
 from .logs import get_logger
 from .metrics import ChassisMetrics
@@ -28,9 +34,11 @@ from .telemetry import span
 from .waits import unless
 
 BATCH = 256
+"""Rows of one look at the outbox, and so the most acknowledgements in flight: one for each aggregate among them."""
 POLL = 0.3
 """Seconds between two looks at the outbox where nobody woke the relay."""
-KEEP = timedelta(days=7)
+MEASURED = 2.0
+"""Seconds between two counts of a backlog that does not fit into one batch."""
 
 
 class Relay:
@@ -46,6 +54,7 @@ class Relay:
         leases: Leases,
         wake: asyncio.Event,
         metrics: ChassisMetrics,
+        failpoints: Failpoints | None = None,
     ) -> None:
         self._service = service
         self._db = db
@@ -54,11 +63,16 @@ class Relay:
         self._leases = leases
         self._wake = wake
         self._metrics = metrics
+        self._failpoints = failpoints
         self._log = get_logger("relay")
+        self._until = 0.0
+        """Until when the lease is surely ours, on the monotonic clock of this machine."""
+        self._fence: int | None = None
+        self._measured = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish until `stop`."""
-        while await self._leases.held("relay", stop) is not None and not stop.is_set():
+        while await self._leads(stop):
             self._wake.clear()  # before the look, so that a commit during it wakes the rest
             try:
                 published = await self._publish_batch()
@@ -74,33 +88,58 @@ class Relay:
                 await self._rest(stop)
         await self._leases.release("relay")
 
+    async def _leads(self, stop: asyncio.Event) -> bool:
+        """Wait until the lease is ours; False when `stop` came first. Far from its end nobody is asked."""
+        if not stop.is_set() and time.monotonic() < self._until - self._leases.ttl.total_seconds() / 2:
+            return True
+        asked = time.monotonic()
+        self._fence = await self._leases.held("relay", stop)
+        self._until = asked + self._leases.ttl.total_seconds()
+        return self._fence is not None and not stop.is_set()
+
+    async def _confirmed(self) -> bool:
+        """Whether the lease was ours without a break, and is renewed."""
+        # Counted from before the question: by no clock does the lease end later than the others think.
+        asked = time.monotonic()
+        before, self._fence = self._fence, await self._leases.acquire("relay")
+        self._until = 0.0 if self._fence is None else asked + self._leases.ttl.total_seconds()
+        return self._fence is not None and self._fence == before
+
     async def _rest(self, stop: asyncio.Event) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(unless(stop, self._wake.wait()), POLL)
 
     async def _publish_batch(self) -> int:
         rows = await self._pending()
-        self._metrics.outbox_pending.set(len(rows))
-        if not rows:
-            return 0
+        await self._measure(rows)
+        if not rows or not await self._confirmed():
+            return 0  # without the lease, or where another had it meanwhile: what was read may be old
         await self._bus.ensure_stream(self._service)
         by_aggregate = sorted(rows, key=lambda row: (row["aggregate"], row["number"]))
         groups = [list(group) for _, group in groupby(by_aggregate, key=lambda row: row["aggregate"])]
         sent = await asyncio.gather(*(self._publish_in_order(group) for group in groups))
-        numbers = [number for group in sent for number in group]
-        await self._mark(numbers)
-        self._metrics.outbox_published.inc(len(numbers))
-        return len(numbers)
+        done = [row for group in sent for row in group]
+        if self._failpoints and done:
+            self._failpoints.hit("relay.published")
+        await self._mark(done)
+        if self._failpoints and done:
+            self._failpoints.hit("relay.marked")
+        self._metrics.outbox_published.inc(len(done))
+        return len(done)
 
-    async def _pending(self) -> Sequence[Mapping[str, Any]]:
+    async def _pending(self) -> list[dict[str, Any]]:
         query = select(self._t).where(self._t.c.published_at.is_(None)).order_by(self._t.c.number).limit(BATCH)
         async with self._db.read() as sql:
-            return [dict(row) for row in (await sql.execute(query)).mappings()]
+            rows = [dict(row) for row in (await sql.execute(query)).mappings()]
+            earlier = await chains(sql, self._t, rows) if rows else {}
+        return [{**row, "previous": earlier[row["number"]]} for row in rows]
 
-    async def _publish_in_order(self, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    async def _publish_in_order(self, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         js = await self._bus.jetstream()
-        done: list[int] = []
+        done: list[Mapping[str, Any]] = []
         for row in rows:
+            if time.monotonic() >= self._until:
+                break  # another replica may be publishing what comes next
             try:
                 with span(f"publish {row['subject']}", "PRODUCER", row["traceparent"]) as sent:
                     trace = sent.traceparent if sent else row["traceparent"]
@@ -112,21 +151,39 @@ class Relay:
                 break
             except (NatsError, OSError, TimeoutError):
                 break
-            done.append(row["number"])
+            done.append(row)
         return done
 
-    async def _mark(self, numbers: list[int]) -> None:
-        if not numbers:
+    async def _mark(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        if not rows:
             return
+        t = self._t
         async with self._db.begin() as sql:
             now = await self._db.now(sql)
-            await sql.execute(update(self._t).where(self._t.c.number.in_(numbers)).values(published_at=now))
+            for replays, group in groupby(sorted(rows, key=lambda row: row["replays"]), key=lambda row: row["replays"]):
+                # A replay that was asked for meanwhile is not fulfilled by what was sent before it.
+                mine = t.c.number.in_([row["number"] for row in group]) & (t.c.replays == replays)
+                await sql.execute(update(t).where(mine).values(published_at=now))
 
-    async def sweep(self) -> int:
-        """Forget what was published longer than seven days ago; how many rows."""
-        async with self._db.begin() as sql:
-            old = self._t.c.published_at < await self._db.now(sql) - KEEP
-            return (await sql.execute(delete(self._t).where(old))).rowcount
+    async def _measure(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Tell how much waits, and since when; a long backlog is not counted at every look."""
+        if len(rows) == BATCH and time.monotonic() < self._measured + MEASURED:
+            return
+        self._measured = time.monotonic()
+        count, age = await self._backlog() if rows else (0, 0.0)
+        self._metrics.outbox_pending.set(count)
+        self._metrics.outbox_oldest.set(age)
+
+    async def _backlog(self) -> tuple[int, float]:
+        """How many events wait, and for how many seconds the oldest of those that were never sent."""
+        t = self._t
+        # What is sent again is old on purpose: only what was never sent is late.
+        since = func.min(case((t.c.replays == 0, t.c.created_at)))
+        async with self._db.read() as sql:
+            now = await self._db.now(sql)
+            query = select(func.count(), since).where(t.c.published_at.is_(None))
+            count, oldest = (await sql.execute(query)).one()
+        return count, (now - oldest).total_seconds() if oldest else 0.0
 
     async def pending(self) -> int:
         """How many events wait."""
@@ -136,7 +193,7 @@ class Relay:
 
 
 def headers(service: str, row: Mapping[str, Any]) -> dict[str, str]:
-    """CloudEvents 1.0 attributes in NATS headers (binary mode), percent-encoded."""
+    """The headers of an outbox row with its chain, `previous`."""
     attributes = {
         "ce-specversion": "1.0",
         "ce-id": row["event_id"],
@@ -147,7 +204,9 @@ def headers(service: str, row: Mapping[str, Any]) -> dict[str, str]:
         "ce-datacontenttype": "application/protobuf",
         "ce-dataschema": row["schema"],
         "ce-version": str(row["version"]),
-        "Nats-Msg-Id": row["event_id"],
+        NUMBER: str(row["number"]),
+        PREVIOUS: written(row["previous"]),
+        "Nats-Msg-Id": f"{row['event_id']}/{row['replays']}" if row["replays"] else row["event_id"],
         "traceparent": row["traceparent"],
     }
-    return {key: quote(str(value), safe=" /:;,.+-_@*=") for key, value in attributes.items()}
+    return encoded(attributes)

@@ -32,7 +32,13 @@ def to_plugin(p: LoadedPlugin, daemon: str) -> resources_pb2.Plugin:
         version=p.version,
         sdk=p.manifest.sdk if p.manifest else "",
         capabilities=p.manifest.capabilities if p.manifest else (),
-        state=resources_pb2.Plugin.STATE_FAILED if p.failure else resources_pb2.Plugin.STATE_ACTIVE,
+        state=_state(p),
         message=p.failure,
         daemon=daemon,
     )
+
+
+def _state(p: LoadedPlugin) -> "resources_pb2.Plugin.State.ValueType":
+    if p.is_off:
+        return resources_pb2.Plugin.STATE_DISABLED
+    return resources_pb2.Plugin.STATE_FAILED if p.failure else resources_pb2.Plugin.STATE_ACTIVE

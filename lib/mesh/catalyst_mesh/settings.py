@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from .roles import MEMBER_NAMES, SOVEREIGN_NAMES
 from .tls import CertificateFiles
 
 SHARED = frozenset({"CATALYST_FAILPOINTS", "CATALYST_TRACE_PLUGINS", "CATALYST_REQUIRE_REAL"})
@@ -37,12 +38,48 @@ class DaemonSettings(BaseSettings):
     """The NATS server with JetStream."""
     nats_token: SecretStr = SecretStr("")
     """Token for the NATS server; empty where it asks for none."""
+    nats_monitor_url: str = ""
+    """Monitoring address of the NATS server, `http://127.0.0.1:8222`, where `catalyst doctor` learns how it syncs; empty:
+    unknown."""
     listen: str = "127.0.0.1:0"
     """Address and port of gRPC. Port 0: one that is free."""
     side_listen: str = "127.0.0.1:0"
     """Address and port of /metrics, /livez and /readyz."""
     jwks_file: Path = Path("jwks.json")
-    """Public keys by which tokens of callers are checked; read again when the file changes."""
+    """Public keys of the development issuer, by which tokens of callers are checked; read again when the file changes.
+    With `oidc_issuer` or `kubernetes_url` it counts only where it is set."""
+    oidc_issuer: str = ""
+    """URL of the OpenID provider whose tokens name people, exactly as in `iss`; HTTPS, or HTTP on this machine. Empty: none."""
+    oidc_audience: str = "catalyst"
+    """Audience that people's tokens must name."""
+    oidc_ca_file: Path | None = None
+    """Certificates that the provider's is checked by, PEM. Default: those of the system."""
+    oidc_keys_seconds: float = Field(300, gt=0)
+    """Age in seconds from which the provider's keys are fetched anew; a withdrawn key counts no longer than that."""
+    oidc_refetch_seconds: float = Field(30, gt=0)
+    """Least seconds between two questions for keys, so that rubbish tokens cannot flood the provider."""
+    oidc_grace_seconds: float = Field(3600, gt=0)
+    """Seconds from the provider's last answer for which its keys go on being right; then nobody is let in."""
+    oidc_roles_claim: str = "realm_access.roles"
+    """Claim with the roles over the Sovereign, dots between its steps. Default: where Keycloak writes realm roles."""
+    oidc_groups_claim: str = "groups"
+    """Claim with the memberships, `/<organization>/<role>`."""
+    oidc_roles: dict[str, str] = dict(SOVEREIGN_NAMES)
+    """JSON: the provider's name of a role over the Sovereign to ours. Roles that it does not name mean nothing."""
+    oidc_member_roles: dict[str, str] = dict(MEMBER_NAMES)
+    """JSON: the last part of a group to our role in the Organization. Groups that it does not name mean nothing."""
+    kubernetes_url: str = ""
+    """API server that workloads' tokens are shown to, `https://kubernetes.default.svc` in a cluster. Empty: none are taken."""
+    kubernetes_issuer: str = "https://kubernetes.default.svc.cluster.local"
+    """`iss` of the cluster's tokens (`--service-account-issuer`); only such tokens are shown to its API server."""
+    kubernetes_ca_file: Path | None = None
+    """Certificates that the API server's is checked by, PEM. Default: those of the system."""
+    kubernetes_token_file: Path | None = None
+    """This daemon's token for the API server; it needs the role `system:auth-delegator`. Somebody else renews it."""
+    workload_audience: str = ""
+    """Audience that workloads' tokens must name. Default: `catalyst-<service>`, so that one stolen here opens no other door."""
+    workloads: dict[str, str] = {}
+    """JSON: `system:serviceaccount:<namespace>:<name>` to the daemon that it is. Accounts that it does not name are nobody."""
     token_file: Path | None = None
     """This daemon's own token for calls to its peers; somebody else renews it."""
     data_folder: Path = Path(".")

@@ -3,12 +3,14 @@
 Invariants
   one effect   two calls of one caller with one `request_id` have one effect and get the same answer;
   one fact     a change and its outbox rows are committed together or not at all;
-  no lost race a step that lost a race to another writer decides anew on what the winner left.
+  no lost race a step that lost a race to another writer decides anew on what the winner left; whether it lost is judged
+               by the version that it read, never by what stands there when it writes.
 """
 
 import asyncio
+import hashlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -17,7 +19,7 @@ from uuid import uuid4
 from catalyst_sdk import Code, Decision, Refused
 from google.protobuf import symbol_database
 from google.protobuf.message import Message
-from sqlalchemy import MetaData, Table, insert, select
+from sqlalchemy import MetaData, Table, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import UpdateBase
@@ -25,6 +27,7 @@ from sqlalchemy.sql.dml import UpdateBase
 from .calls import Call, current
 from .database import Database
 from .facts import Emitted, aggregate_of, version_of
+from .failpoints import Failpoints
 from .sealing import Sealer
 
 TRIES = 12
@@ -38,6 +41,7 @@ class LostRace(Exception):
 class RequestIdReused(Refused):
     code, reason = Code.INVALID_ARGUMENT, "REQUEST_ID_REUSED"
     message = "request_id {request_id} was used for another request of {method}"
+    field = "request_id"
 
 
 class Contended(Refused):
@@ -52,6 +56,7 @@ class Transaction:
         self.now = now
         self.has_row_locks = has_row_locks
         self.told: list[object] = []
+        self._read: dict[tuple[Any, ...], int] = {}
 
     async def write(self, statement: UpdateBase) -> None:
         """Run a statement that must change exactly one row. Raises LostRace where it does not."""
@@ -63,6 +68,36 @@ class Transaction:
             raise LostRace from error
         if result.rowcount != 1:
             raise LostRace
+
+    def seen(self, table: Table, row: Mapping[Any, Any]) -> None:
+        """Remember at which `version` a row was read: what is decided on it is saved only if it still stands there."""
+        self._read[_key(table, row)] = row["version"]
+
+    async def take(self, table: Table, row: Mapping[str, Any]) -> None:
+        """Take a row from the version that was `seen` to its `version`; insert it where none was seen.
+
+        The version that was seen itself means that nothing was decided, and nothing is written. Raises LostRace where
+        another writer changed or made the row meanwhile.
+        """
+        key, columns = _key(table, row), table.primary_key.columns
+        before = self._read.get(key)
+        if before == row["version"]:
+            return
+        if before is None:
+            await self.write(insert(table).values(row))
+        else:
+            mine = [column == row[column.name] for column in columns]
+            await self.write(update(table).where(*mine, table.c.version == before).values(row))
+        self._read[key] = row["version"]
+
+    async def alone(self, *words: str) -> None:
+        """Let no other transaction that asks with the same words pass here before the commit.
+
+        For rules over several rows, such as a quota, which no version of one row can guard. SQLite has one writer anyway.
+        """
+        if self.has_row_locks:
+            number = int.from_bytes(hashlib.blake2b("\0".join(words).encode(), digest_size=8).digest(), signed=True)
+            await self.sql.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
     def emit(self, *facts: object) -> None:
         """Tell `facts` with the commit of this transaction."""
@@ -98,6 +133,8 @@ class Work(Generic[T]):
         self._kept: Table = metadata.tables["idempotency"]
         self.committed = asyncio.Event()
         """Set after each commit that told something; the relay waits for it."""
+        self.failpoints: Failpoints | None = None
+        """Where tests have this process end; see `failpoints`."""
 
     async def run(self, step: Callable[[T], Awaitable[Decision[S]]], answer: Callable[[S], M]) -> M:
         """Lock, decide, save and answer once for the current call. Raises what `step` refuses with."""
@@ -124,6 +161,11 @@ class Work(Generic[T]):
                 raise
         raise Contended
 
+    async def rehearse(self, step: Callable[[T], Awaitable[Decision[S]]], answer: Callable[[S], M]) -> M:
+        """What `run` would answer (AIP-163): the same decision on the same view, nothing written, nothing kept."""
+        async with self.reading() as tx:
+            return answer((await step(tx)).state)
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[T]:
         """A transaction for workers and consumers: what it tells goes to the outbox with its commit."""
@@ -132,10 +174,14 @@ class Work(Generic[T]):
                 tx = self._store(sql, await self.db.now(sql), has_row_locks=self.db.has_row_locks)
                 yield tx
                 await self.write_outbox(tx.sql, tx.now, tx.told)
+                if self.failpoints:
+                    self.failpoints.hit("work.before_commit")
             except DBAPIError as error:
                 if _lost_race(error):
                     raise LostRace from error
                 raise
+        if self.failpoints:
+            self.failpoints.hit("work.after_commit")
         if tx.told:
             self.committed.set()
 
@@ -204,6 +250,10 @@ class Work(Generic[T]):
             "created_at": tx.now,
         }
         await tx.write(insert(self._kept).values(row))
+
+
+def _key(table: Table, row: Mapping[Any, Any]) -> tuple[Any, ...]:
+    return table.name, *(row[column.name] for column in table.primary_key.columns)
 
 
 def _lost_race(error: DBAPIError) -> bool:

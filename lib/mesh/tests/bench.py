@@ -12,7 +12,7 @@ from catalyst.pooldomain.v1 import events_pb2
 from catalyst_mesh import Bus, ChassisMetrics, Database, Handled, Leases, Sealer, Work
 from catalyst_mesh.calls import Call, enter
 from catalyst_mesh.consumer import Consumer
-from catalyst_mesh.facts import Handler
+from catalyst_mesh.facts import Handler, Refresh
 from catalyst_mesh.relay import Relay
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select
@@ -23,24 +23,21 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SUBJECT = "catalyst.v1.pooldomain.allocation.reserved"
 
 
-def url(home: Path) -> str:
-    return f"sqlite+aiosqlite:///{home}/bench.db"
-
-
 @dataclass
 class Bench:
-    """One process' worth of the chassis on the database in `home`."""
+    """One process' worth of the chassis on a database."""
 
-    home: Path
+    url: str
     db: Database
     work: Work[Store]
     metrics: ChassisMetrics = field(default_factory=lambda: ChassisMetrics(CollectorRegistry()))
 
     @classmethod
-    async def open(cls, home: Path, *, sealed: bool = False) -> "Bench":
-        db = await Database.open(url(home), metadata=metadata)
-        sealer = Sealer.from_file(home / "seal") if sealed else None
-        return cls(home, db, Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer))
+    async def open(cls, url: str, *, seal: Path | None = None) -> "Bench":
+        """Open `url`; answers are kept sealed where `seal` names the file of a key."""
+        db = await Database.open(url, metadata=metadata)
+        sealer = Sealer.from_file(seal) if seal else None
+        return cls(url, db, Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer))
 
     async def tell(self, *names: str) -> None:
         """Commit one fact for each `name@version`."""
@@ -51,7 +48,8 @@ class Bench:
 
     async def rows(self, table: str) -> list[dict[str, Any]]:
         async with self.db.read() as sql:
-            return [dict(row) for row in (await sql.execute(select(metadata.tables[table]))).mappings()]
+            t = metadata.tables[table]
+            return [dict(row) for row in (await sql.execute(select(t).order_by(*t.primary_key.columns))).mappings()]
 
     async def waiting(self) -> list[str]:
         """Events not marked as published, `name@version`, in their order."""
@@ -61,18 +59,26 @@ class Bench:
         async with self.db.read() as sql:
             return [row.name for row in (await sql.execute(select(heard).order_by(heard.c.number))).all()]
 
-    def relay(self, bus: Bus) -> Relay:
-        leases = Leases(self.db, metadata)
+    def relay(self, bus: Bus, leases: Leases | None = None) -> Relay:
         return Relay(
-            "pooldomain", db=self.db, metadata=metadata, bus=bus, leases=leases, wake=self.work.committed,
-            metrics=self.metrics,
+            "pooldomain", db=self.db, metadata=metadata, bus=bus, leases=leases or Leases(self.db, metadata),
+            wake=self.work.committed, metrics=self.metrics,
         )  # fmt: skip
 
-    def consumer(self, bus: Bus, handler: Handler = hear, *, subjects: tuple[str, ...] = (SUBJECT,)) -> Consumer:
-        handled = [Handled(subject, events_pb2.AllocationReserved, handler) for subject in subjects]
+    def consumer(
+        self,
+        bus: Bus,
+        handler: Handler = hear,
+        *,
+        subjects: tuple[str, ...] = (SUBJECT,),
+        refresh: Refresh | None = None,
+        service: str = "toy",
+        **rest: Any,
+    ) -> Consumer:
+        handled = [Handled(subject, events_pb2.AllocationReserved, handler, refresh) for subject in subjects]
         return Consumer(
-            "toy", "pooldomain", handled=handled, work=self.work, metadata=metadata, bus=bus, metrics=self.metrics,
-            back_off=(0.01,),
+            service, "pooldomain", handled=handled, work=self.work, metadata=metadata, bus=bus, metrics=self.metrics,
+            **{"back_off": (0.01,), **rest},
         )  # fmt: skip
 
 

@@ -2,21 +2,31 @@
 
 import pytest
 from catalyst_mesh import PUBLIC, SIGNED_IN, Caller, caller, current, rows
-from catalyst_mesh.access import Access, CallDenied
+from catalyst_mesh.access import Access, ActingDenied, CallDenied
 from catalyst_mesh.calls import ANONYMOUS, Call, RoleDenied, enter, members_of, new_traceparent
 
 ADA = Caller("ada", groups=frozenset({"/acme/org-admin", "/globex/org-viewer"}))
 ROOT = Caller("root", roles=frozenset({"sovereign-admin"}))
 PEER = Caller("peer", service="provisioner")
+NAMED = Caller("peer", service="provisioner", everywhere=True)
 TABLE = Access(
-    rows("a.v1.S", Open=PUBLIC, Any=SIGNED_IN, Admin="sovereign-admin", Org="org-admin", Peer="service:provisioner")
+    rows(
+        "a.v1.S",
+        Open=PUBLIC,
+        Any=SIGNED_IN,
+        Admin="sovereign-admin",
+        Org="org-admin",
+        Peer="service:provisioner",
+        Both="org-admin service:provisioner",
+        Own="sovereign-admin own:provisioner",
+    )  # fmt: skip - reads as a table
 )
 
 
-def may(who: Caller, method: str) -> bool:
+def may(who: Caller, method: str, person: Caller | None = None) -> bool:
     try:
-        TABLE.check(who, f"/a.v1.S/{method}")
-    except CallDenied:
+        TABLE.admit(who, f"/a.v1.S/{method}", person)
+    except (CallDenied, ActingDenied):
         return False
     return True
 
@@ -24,7 +34,7 @@ def may(who: Caller, method: str) -> bool:
 @pytest.mark.parametrize(
     ("method", "allowed"),
     [("Open", "ada root peer anonymous"), ("Any", "ada root peer anonymous"), ("Admin", "root"), ("Org", "ada"),
-     ("Peer", "peer"), ("Unknown", ""), ("", "")],
+     ("Peer", "peer"), ("Both", "ada peer"), ("Own", "root peer"), ("Unknown", ""), ("", "")],
 )  # fmt: skip
 def test_a_row_lets_in_whom_it_names(method: str, allowed: str) -> None:
     # Without a token nobody comes as far as the table, unless the row is public (test_daemon).
@@ -66,17 +76,50 @@ def test_a_role_counts_in_its_own_organization_only() -> None:
 
 def test_who_is_required_to_hold_a_role_is_named_in_the_refusal() -> None:
     ADA.require("org-admin", org="acme")
-    PEER.require("org-admin", org="acme")
+    NAMED.require("org-admin", org="acme")
+    with pytest.raises(RoleDenied):
+        PEER.require("org-admin", org="acme")
     with pytest.raises(RoleDenied) as caught:
         ADA.require("org-admin", org="globex")
     assert caught.value.metadata == {"subject": "ada", "resource": "organizations/globex"}
 
 
 def test_a_daemon_is_known_by_its_name() -> None:
-    assert PEER.is_service()
-    assert PEER.is_service("billing", "provisioner")
-    assert not PEER.is_service("billing")
+    assert NAMED.is_service()
+    assert NAMED.is_service("billing", "provisioner")
+    assert not NAMED.is_service("billing")
     assert not ADA.is_service()
+
+
+@pytest.mark.parametrize(("method", "everywhere"), [("Peer", True), ("Own", True), ("Any", False), ("Open", False)])
+def test_a_daemon_counts_for_every_organization_only_where_the_row_names_it(method: str, everywhere: bool) -> None:
+    assert TABLE.admit(PEER, f"/a.v1.S/{method}").everywhere is everywhere
+
+
+def test_a_daemon_that_serves_a_person_may_do_what_both_may() -> None:
+    seen = TABLE.admit(PEER, "/a.v1.S/Both", ADA)
+    assert (seen.subject, seen.via, seen.is_service(), seen.has_role("org-admin", org="globex")) == (
+        "ada", "provisioner", False, False
+    )  # fmt: skip
+    other = Caller("peer", service="billing")
+    assert [may(who, "Both", person) for who, person in ((PEER, ADA), (PEER, ROOT), (other, ADA))] == [
+        True, False, False
+    ]  # fmt: skip
+    assert not may(PEER, "Peer", ROOT)
+
+
+def test_a_question_of_its_own_is_asked_in_its_own_right() -> None:
+    assert TABLE.admit(PEER, "/a.v1.S/Own", ADA) == NAMED
+    assert not may(Caller("peer", service="billing"), "Own", ROOT)
+
+
+@pytest.mark.parametrize(
+    ("asks", "person"), [(ADA, ROOT), (ANONYMOUS, ROOT), (PEER, PEER), (PEER, ANONYMOUS),
+                         (PEER, Caller("agent:1", roles=frozenset({"agent"})))],
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["Open", "Any", "Both", "Own"])
+def test_only_a_daemon_acts_for_somebody_and_only_for_a_person(asks: Caller, person: Caller, method: str) -> None:
+    assert not may(asks, method, person)
 
 
 async def test_the_current_call_belongs_to_its_task() -> None:

@@ -1,6 +1,8 @@
 """Events of others: one effect each, and what cannot be handled ends in the dead letters with its copy."""
 
 import asyncio
+import random
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,8 +32,16 @@ async def bus(own_nats: NatsServer) -> AsyncIterator[Bus]:
 
 
 @pytest.fixture
-async def bench(home: Path) -> AsyncIterator[Bench]:
-    opened = await Bench.open(home)
+async def bench(database: str) -> AsyncIterator[Bench]:
+    opened = await Bench.open(database)
+    yield opened
+    await opened.db.close()
+
+
+@pytest.fixture
+async def quick(home: Path) -> AsyncIterator[Bench]:
+    """On SQLite only, for what does not depend on the database and takes its time."""
+    opened = await Bench.open(f"sqlite+aiosqlite:///{home}/quick.db")
     yield opened
     await opened.db.close()
 
@@ -49,7 +59,7 @@ async def heard(bench: Bench, *wanted: str) -> None:
         assert await bench.heard() == list(wanted)
         return True
 
-    await eventually(check, within=10)
+    await eventually(check, within=30)
 
 
 async def settled(bus: Bus) -> None:
@@ -60,7 +70,7 @@ async def settled(bus: Bus) -> None:
         assert (info.num_pending, info.num_ack_pending) == (0, 0)
         return True
 
-    await eventually(check, within=10)
+    await eventually(check, within=30)
 
 
 def counted(bench: Bench, metric: str) -> float | None:
@@ -110,7 +120,7 @@ async def test_after_eight_tries_a_copy_lies_in_the_dead_letters_and_the_next_on
     await publish(bus, "b@1")
     async with going(bench.consumer(bus, refuses_a)):
         await heard(bench, "b@1")
-        await eventually(lambda: counted(bench, "catalyst_dlq_messages_total"), within=10)
+        await eventually(lambda: counted(bench, "catalyst_dlq_messages_total"), within=30)
         await settled(bus)
     assert tries == TRIES == 8
     copy = await (await bus.jetstream()).get_msg(DEAD_LETTERS, 1)
@@ -129,7 +139,7 @@ async def test_a_body_that_is_no_message_is_given_up_and_stops_nothing(bench: Be
     await publish(bus, "b@1")
     async with going(bench.consumer(bus)):
         await heard(bench, "b@1")
-        await eventually(lambda: counted(bench, "catalyst_dlq_messages_total"), within=10)
+        await eventually(lambda: counted(bench, "catalyst_dlq_messages_total"), within=30)
     assert (await (await bus.jetstream()).get_msg(DEAD_LETTERS, 1)).data == b"\xff\xff\xff"
 
 
@@ -207,7 +217,7 @@ async def test_a_server_that_is_killed_and_comes_back_is_listened_to_again(
         await heard(bench, "a@1")
         own_nats.kill()
         own_nats.start()
-        await eventually(lambda: published(bus, "a@2"), within=10)
+        await eventually(lambda: published(bus, "a@2"), within=30)
         await heard(bench, "a@1", "a@2")
 
 
@@ -217,6 +227,216 @@ async def published(bus: Bus, name: str) -> bool:
     except (NatsError, OSError, TimeoutError):
         return False
     return True
+
+
+PATIENT = {"back_off": (0.02,) * 500}
+"""Patience that no test uses up: twenty seconds of it."""
+
+
+async def tell(bus: Bus, name: str, number: int, previous: int = 0, *, of: str = "reserved", **rest: str) -> None:
+    """An event as a relay sends it, with its number and its predecessor of type `of`."""
+    chain = f"allocation.{of}={previous}" if previous else ""
+    await publish(bus, name, ce_number=str(number), ce_previous=chain, **rest)
+
+
+async def test_an_event_behind_a_lost_one_is_handled_and_the_gap_is_counted(bench: Bench, bus: Bus) -> None:
+    await tell(bus, "a@1", 1)
+    await tell(bus, "a@4", 9, previous=7)
+    await tell(bus, "a@5", 11, previous=9)
+    async with going(bench.consumer(bus, **PATIENT)):
+        await heard(bench, "a@1", "a@4", "a@5")
+        await settled(bus)
+    assert counted(bench, "catalyst_inbox_gaps_total") == 1
+    (seen,) = await bench.rows("inbox_seen")
+    assert (seen["consumer"], seen["aggregate"], seen["number"], seen["version"]) == (NAME, "a", 11, 5)
+
+
+async def test_what_is_lost_before_the_first_event_of_an_aggregate_is_a_gap_too(quick: Bench, bus: Bus) -> None:
+    await tell(bus, "a@2", 5, previous=3)
+    async with going(quick.consumer(bus, **PATIENT)):
+        await heard(quick, "a@2")
+    assert counted(quick, "catalyst_inbox_gaps_total") == 1
+
+
+async def test_who_handles_some_types_only_sees_no_gap_where_the_others_were(quick: Bench, bus: Bus) -> None:
+    await tell(bus, "a@1", 1)
+    await tell(bus, "a@3", 3, previous=2, of="released")
+    async with going(quick.consumer(bus, **PATIENT)):
+        await heard(quick, "a@1", "a@3")
+    assert not counted(quick, "catalyst_inbox_gaps_total")
+
+
+async def test_two_events_of_one_version_and_an_aggregate_made_anew_are_no_gap_and_are_all_handled(
+    quick: Bench, bus: Bus
+) -> None:
+    await tell(bus, "a@7", 1, event_id="one")
+    await tell(bus, "a@7", 2, previous=1, event_id="two")
+    await tell(bus, "a@1", 3, previous=2, event_id="three")
+    async with going(quick.consumer(bus, **PATIENT)):
+        await heard(quick, "a@7", "a@7", "a@1")
+    assert not counted(quick, "catalyst_inbox_gaps_total")
+
+
+async def test_an_event_waits_for_its_predecessor_that_fails_and_others_do_not(quick: Bench, bus: Bus) -> None:
+    failing = asyncio.Event()
+
+    async def first_one_fails(tx: Store, message: Any, told: Any) -> Sequence[object] | None:
+        if (message.allocation, message.version) == ("a", 1) and not failing.is_set():
+            raise ZeroDivisionError
+        return await hear(tx, message, told)
+
+    for version in (1, 2, 3):
+        await tell(bus, f"a@{version}", version, version - 1)
+    await tell(bus, "b@1", 4)
+    async with going(quick.consumer(bus, first_one_fails, **PATIENT)):
+        await heard(quick, "b@1")
+        failing.set()
+        await heard(quick, "b@1", "a@1", "a@2", "a@3")
+        await settled(bus)
+    assert not counted(quick, "catalyst_inbox_gaps_total")
+
+
+async def test_a_predecessor_that_is_given_up_is_no_gap_and_frees_its_successors(quick: Bench, bus: Bus) -> None:
+    async def first_one_fails(tx: Store, message: Any, told: Any) -> Sequence[object] | None:
+        if message.version == 1:
+            raise ZeroDivisionError
+        return await hear(tx, message, told)
+
+    await tell(bus, "a@1", 1)
+    await tell(bus, "a@2", 2, previous=1)
+    async with going(quick.consumer(bus, first_one_fails, **PATIENT)):
+        await heard(quick, "a@2")
+        await settled(bus)
+    assert counted(quick, "catalyst_dlq_messages_total") == 1
+    assert not counted(quick, "catalyst_inbox_gaps_total")
+
+
+async def test_waiting_for_a_predecessor_uses_up_no_try(quick: Bench, bus: Bus) -> None:
+    may_pass = asyncio.Event()
+    tries: list[int] = []
+
+    async def both_fail(tx: Store, message: Any, told: Any) -> Sequence[object] | None:
+        tries.append(message.version)
+        if message.version == 2 or not may_pass.is_set():
+            raise ZeroDivisionError
+        return await hear(tx, message, told)
+
+    await tell(bus, "a@1", 1)
+    await tell(bus, "a@2", 2, previous=1)
+    consumer = quick.consumer(bus, both_fail, **PATIENT)
+    async with going(consumer):
+        await eventually(lambda: sum(w.times for w in consumer._waiting.values()) >= 4, within=30)
+        may_pass.set()
+        await eventually(lambda: counted(quick, "catalyst_dlq_messages_total"), within=30)
+    assert tries.count(2) == TRIES
+
+
+async def test_behind_a_gap_the_resource_is_read_anew_and_what_comes_late_is_skipped(bench: Bench, bus: Bus) -> None:
+    asked: list[str] = []
+
+    async def ask(tx: Store, aggregate: str) -> Sequence[object] | None:
+        asked.append(aggregate)
+        return [Reserved(Name("mine", "me", len(asked)))]
+
+    await tell(bus, "a@1", 1)
+    await tell(bus, "a@3", 3, previous=2)
+    async with going(bench.consumer(bus, refresh=ask, **PATIENT)):
+        await heard(bench, "a@1", "a@3")
+        await tell(bus, "a@2", 2, previous=1)  # replayed
+        await tell(bus, "a@4", 4, previous=3)
+        await heard(bench, "a@1", "a@3", "a@4")
+        await settled(bus)
+    assert asked == ["a", "a"]  # again for the late one: what it tells is part of what the resource is now
+    assert await bench.waiting() == ["mine@1", "mine@2"]
+
+
+async def test_a_refresh_that_fails_leaves_no_trace_and_is_tried_again(quick: Bench, bus: Bus) -> None:
+    asked = 0
+
+    async def ask(tx: Store, aggregate: str) -> Sequence[object] | None:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            raise TimeoutError
+        return None
+
+    await tell(bus, "a@3", 3, previous=2)
+    async with going(quick.consumer(bus, refresh=ask, **PATIENT)):
+        await heard(quick, "a@3")
+    assert asked == 3
+    assert counted(quick, "catalyst_inbox_gaps_total") == 1
+
+
+async def test_where_nobody_can_be_asked_a_late_event_is_handled_late_rather_than_never(bench: Bench, bus: Bus) -> None:
+    await tell(bus, "a@3", 3, previous=2)
+    async with going(bench.consumer(bus, **PATIENT)):
+        await heard(bench, "a@3")
+        await tell(bus, "a@2", 2)
+        await tell(bus, "a@4", 4, previous=3)
+        await heard(bench, "a@3", "a@2", "a@4")
+    (seen,) = await bench.rows("inbox_seen")
+    assert seen["number"] == 4
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_two_replicas_that_fail_at_random_handle_each_event_once_and_in_order(
+    quick: Bench, bus: Bus, own_nats: NatsServer, seed: int
+) -> None:
+    chance = random.Random(seed)
+
+    async def flaky(tx: Store, message: Any, told: Any) -> Sequence[object] | None:
+        if chance.random() < 0.15:
+            raise ZeroDivisionError
+        return await hear(tx, message, told)
+
+    other = Bus(own_nats.url, "other")
+    versions = range(1, 21)
+    for version in versions:
+        await quick.tell(*(f"{name}@{version}" for name in "abc"))
+    parts = [quick.relay(bus), *(quick.consumer(b, flaky, **PATIENT) for b in (bus, other))]
+    async with going(*parts):
+
+        async def all_heard() -> bool:
+            return len(await quick.heard()) == 3 * len(versions)
+
+        await eventually(all_heard, within=30)
+        await settled(bus)
+    await other.close()
+    for name in "abc":
+        assert [h for h in await quick.heard() if h.startswith(name)] == [f"{name}@{v}" for v in versions]
+    assert not counted(quick, "catalyst_inbox_gaps_total")
+
+
+async def test_two_consumers_that_give_up_one_event_leave_two_letters(quick: Bench, bus: Bus) -> None:
+    async def refuses(tx: Store, message: Any, told: Any) -> Sequence[object] | None:
+        raise ZeroDivisionError("two\nlines and ümlaut")
+
+    await publish(bus, "a@1", Nats_Msg_Id="event-1")
+    async with going(quick.consumer(bus, refuses), quick.consumer(bus, refuses, service="other")):
+
+        async def two() -> bool:
+            return (await (await bus.jetstream()).stream_info(DEAD_LETTERS)).state.messages == 2
+
+        await eventually(lambda: counted(quick, "catalyst_dlq_messages_total"), within=30)
+        await eventually(two, within=30)
+
+
+async def test_long_work_is_not_given_to_another_replica_meanwhile(quick: Bench, bus: Bus) -> None:
+    attempts: list[int] = []
+
+    async def slow(tx: Store, message: Any, told: Any) -> Sequence[object] | None:
+        attempts.append(told.attempt)
+        began = time.monotonic()
+        await eventually(lambda: time.monotonic() > began + 1.5, within=30)
+        return await hear(tx, message, told)
+
+    await publish(bus, "a@1")
+    await publish(bus, "a@2")  # the second of the batch waits for longer than the server would
+    async with going(*(quick.consumer(bus, slow, ack_wait=0.9) for _ in range(2))):
+        await heard(quick, "a@1", "a@2")
+        await settled(bus)
+    assert attempts == [1, 1]
+    assert not counted(quick, "catalyst_inbox_duplicates_total")
 
 
 async def test_there_is_one_consumer_per_daemon_that_is_listened_to(bench: Bench, bus: Bus) -> None:

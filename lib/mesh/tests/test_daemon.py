@@ -21,6 +21,8 @@ from catalyst.pooldomain.v1.service_pb2 import (
 )
 from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
 from catalyst_mesh import Daemon, Issuer, explain
+from catalyst_mesh.calls import Call, enter
+from catalyst_mesh.client import MARGIN, _Outgoing
 from catalyst_mesh.logs import _add_call
 from catalyst_mesh.plugins import LoadedPlugin
 from catalyst_testkit import eventually
@@ -311,3 +313,20 @@ async def _equal(answer: Any, wanted: list[str]) -> bool:
     got = await answer
     assert got == wanted
     return True
+
+
+@pytest.mark.parametrize("method", ["catalyst.billing.v1.InvoiceService/GetInvoice", "no.such.Service/Method"])
+async def test_a_service_that_is_not_here_answers_with_a_reason(daemon: RunningDaemon, method: str) -> None:
+    async with grpc.aio.insecure_channel(daemon.target) as channel:
+        for make in (channel.unary_unary, channel.unary_stream):
+            call = make(f"/{method}")(b"")
+            why = await refusal(call if make == channel.unary_unary else call.read())
+            assert (why.code, why.reason, why.metadata) == ("UNIMPLEMENTED", "METHOD_NOT_SERVED", {"method": method})
+
+
+async def test_a_call_never_takes_longer_than_our_own_caller_waits() -> None:
+    patience = _Outgoing(lambda: "", 10)._patience
+    assert (patience(None), patience(3)) == (10, 3)
+    enter(Call(deadline=asyncio.get_running_loop().time() + 2))
+    assert patience(60) == pytest.approx(2 - MARGIN, abs=0.5)
+    assert patience(1) == 1

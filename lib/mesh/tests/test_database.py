@@ -14,14 +14,14 @@ from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 
-from .bench import NOON, url
+from .bench import NOON
 
 metadata = MetaData()
 kept = Table("kept", metadata, Column("n", Integer, primary_key=True), Column("at", UtcTime), Column("doc", Json))
 
 
-async def test_moments_come_back_in_utc_whatever_zone_they_had(home: Path) -> None:
-    db = await Database.open(url(home), metadata=metadata)
+async def test_moments_come_back_in_utc_whatever_zone_they_had(database: str) -> None:
+    db = await Database.open(database, metadata=metadata)
     muscat = NOON.astimezone(timezone(timedelta(hours=4)))
     async with db.begin() as sql:
         await sql.execute(insert(kept), [{"n": 1, "at": muscat}, {"n": 2, "at": None}])
@@ -44,8 +44,8 @@ def test_equal_documents_are_equal_bytes_and_come_back(doc: dict[str, Any]) -> N
     assert Json().process_result_value(written, dialect) == doc
 
 
-async def test_readers_do_not_wait_for_a_writer(home: Path) -> None:
-    db = await Database.open(url(home), metadata=metadata)
+async def test_readers_do_not_wait_for_a_writer(database: str) -> None:
+    db = await Database.open(database, metadata=metadata)
     async with db.begin() as writing:
         await writing.execute(insert(kept).values(n=1))
         async with asyncio.timeout(2), db.read() as sql:
@@ -66,8 +66,8 @@ async def test_replicas_that_open_a_new_file_at_once_all_get_it(tmp_path: Path) 
             await db.close()
 
 
-async def test_what_fails_is_rolled_back(home: Path) -> None:
-    db = await Database.open(url(home), metadata=metadata)
+async def test_what_fails_is_rolled_back(database: str) -> None:
+    db = await Database.open(database, metadata=metadata)
     with pytest.raises(ZeroDivisionError):
         async with db.begin() as sql:
             await sql.execute(insert(kept).values(n=1))
@@ -77,8 +77,8 @@ async def test_what_fails_is_rolled_back(home: Path) -> None:
     await db.close()
 
 
-async def test_commits_survive_a_power_failure_and_foreign_keys_hold(home: Path) -> None:
-    db = await Database.open(url(home))
+async def test_commits_to_a_file_survive_a_power_failure_and_foreign_keys_hold(home: Path) -> None:
+    db = await Database.open(f"sqlite+aiosqlite:///{home}/kept.db")
     async with db.begin() as sql:
         found = {p: (await sql.execute(text(f"PRAGMA {p}"))).scalar_one() for p in ("synchronous", "foreign_keys")}
         assert found == {"synchronous": 2, "foreign_keys": 1}
@@ -86,18 +86,26 @@ async def test_commits_survive_a_power_failure_and_foreign_keys_hold(home: Path)
     await db.close()
 
 
-async def test_an_injected_clock_tells_the_moment(home: Path) -> None:
-    db = await Database.open(url(home), clock=ManualClock(NOON))
+async def test_an_injected_clock_tells_the_moment(database: str) -> None:
+    db = await Database.open(database, clock=ManualClock(NOON))
     async with db.read() as sql:
         assert await db.now(sql) == NOON
     await db.close()
+
+
+def said(sqlstate: str) -> Exception:
+    """As the driver's errors come through SQLAlchemy: the class is lost, the SQLSTATE is not."""
+    error = Exception(sqlstate)
+    error.sqlstate = sqlstate  # type: ignore[attr-defined]  # the driver sets it
+    return error
 
 
 @pytest.mark.parametrize(
     ("error", "outage"),
     [(OSError(), True), (TimeoutError(), True), (ConnectionRefusedError(), True), (ValueError(), False),
      (OperationalError("", {}, ValueError("no such table")), False),
-     (DBAPIError("", {}, ValueError(), connection_invalidated=True), True)],
+     (DBAPIError("", {}, ValueError(), connection_invalidated=True), True),
+     (DBAPIError("", {}, said("57P03")), True), (DBAPIError("", {}, said("23505")), False)],
     ids=repr,
 )  # fmt: skip
 def test_an_outage_is_told_from_a_refusal(error: Exception, outage: bool) -> None:

@@ -14,8 +14,6 @@ from catalyst_mesh import Database, migrate
 from catalyst_mesh.migrations import _run
 from sqlalchemy import Connection, MetaData, inspect, text
 
-from .bench import url
-
 ROOT = Path(__file__).parents[3]
 DAEMONS = sorted(path.parents[1].name for path in ROOT.glob("services/*/catalyst_*/migrations/versions"))
 
@@ -77,23 +75,23 @@ def test_the_daemons_with_tables_are_found() -> None:
 
 
 @pytest.mark.parametrize("package", DAEMONS)
-async def test_the_revisions_of_a_daemon_make_its_tables(home: Path, package: str) -> None:
-    async with opened(url(home)) as (db,):
+async def test_the_revisions_of_a_daemon_make_its_tables(database: str, package: str) -> None:
+    async with opened(database) as (db,):
         await by_revisions(db, package)
         assert await differences(db, metadata_of(package)) == []
 
 
 @pytest.mark.parametrize("package", DAEMONS)
-async def test_a_fresh_start_makes_the_same_and_says_so(home: Path, package: str) -> None:
-    async with opened(url(home), f"sqlite+aiosqlite:///{home}/other.db") as (fresh, revised):
+async def test_a_fresh_start_makes_the_same_and_says_so(database: str, second_database: str, package: str) -> None:
+    async with opened(database, second_database) as (fresh, revised):
         await migrate(fresh, package, metadata_of(package))
         await by_revisions(revised, package)
         assert await written(fresh) == await written(revised)
 
 
-async def test_replicas_that_start_at_once_migrate_once(home: Path) -> None:
+async def test_replicas_that_start_at_once_migrate_once(database: str) -> None:
     metadata = metadata_of("catalyst_billing")
-    async with opened(*[url(home)] * 4) as replicas:
+    async with opened(*[database] * 4) as replicas:
         await asyncio.gather(*(migrate(db, "catalyst_billing", metadata) for db in replicas))
         await migrate(replicas[0], "catalyst_billing", metadata)
         assert await differences(replicas[0], metadata) == []

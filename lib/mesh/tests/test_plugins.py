@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from catalyst_mesh import ChassisMetrics, PluginHost, PluginUnavailable
-from catalyst_mesh.plugins import Guarded, PluginBug, plugin_context
+from catalyst_mesh.plugins import Guarded, PluginBug, SecretFiles, plugin_context
+from catalyst_mesh.reports import to_plugin
 from catalyst_sdk import NotSupported, Permanent, PluginFailure, RateLimited, SecretRef, Temporary
 from prometheus_client import CollectorRegistry
 
@@ -178,6 +179,41 @@ async def test_without_secrets_of_the_daemon_a_reference_is_not_found(shelf: She
     with pytest.raises(Permanent) as caught:
         await context.secrets.resolve(SecretRef("registrar/key"))
     assert caught.value.reason == "SECRET_NOT_FOUND"
+
+
+async def test_a_secret_of_the_configuration_arrives_as_a_reference_and_is_read_from_its_file(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    schema = "[config]\nrequired = ['key']\n[config.properties.key]\ntype = 'string'\nx-secret = true\n"
+    shelf.put("acme", manifest=MANIFEST + schema)
+    files = SecretFiles(tmp_path)
+    (tmp_path / "acme-key").write_text(f"{CANARY}\n")
+    shelf.host.load(plugin_context(tmp_path, files), {"registrar:acme": {"key": "acme-key"}}, shelf.entries)
+    context = shelf.host.get("registrar", "acme").context
+    assert context.config == {"key": SecretRef("acme-key")}
+    assert (await context.secrets.resolve(context.config["key"])).reveal() == CANARY
+    (tmp_path / "acme-key").write_text("exchanged")
+    assert (await context.secrets.resolve(context.config["key"])).reveal() == "exchanged"
+
+
+@pytest.mark.parametrize("name", ["absent", "../outside", "", ".hidden", "a/b", "/etc/hostname"])
+async def test_a_secret_without_a_file_of_its_name_is_not_found(tmp_path: Path, name: str) -> None:
+    (tmp_path / "outside").write_text(CANARY)
+    (tmp_path / "in").mkdir()
+    with pytest.raises(Permanent) as caught:
+        await SecretFiles(tmp_path / "in").resolve(SecretRef(name))
+    assert caught.value.reason == "SECRET_NOT_FOUND"
+
+
+def test_a_plugin_that_nobody_configured_is_off_and_not_broken(shelf: Shelf) -> None:
+    schema = "[config]\nrequired = ['key']\n[config.properties.key]\ntype = 'string'\n"
+    shelf.put("asked", manifest=MANIFEST + schema)
+    shelf.put("unasked", manifest=MANIFEST + schema)
+    shelf.load(asked={})
+    rows = {p.name: to_plugin(p, "toy") for p in shelf.host.plugins}
+    assert rows["asked"].state == rows["asked"].STATE_FAILED
+    assert rows["unasked"].state == rows["unasked"].STATE_DISABLED
+    assert "'key' is a required property" in rows["unasked"].message
 
 
 class Raises:

@@ -1,6 +1,7 @@
 """Metrics and spans of real daemons: what one call leaves behind, in its own daemon, in the one it calls, and at the end."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
 import timeit
@@ -20,7 +21,7 @@ from catalyst.pooldomain.v1.service_pb2 import (
     WatchAllocationsRequest,
 )
 from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
-from catalyst_mesh import Daemon, connect
+from catalyst_mesh import Daemon, Issuer, connect
 from catalyst_mesh.calls import Call, enter
 from catalyst_mesh.metrics import ChassisMetrics
 from catalyst_mesh.otlp import SdkTracer, to_collector
@@ -84,8 +85,9 @@ async def two_daemons(home: Path, nats: NatsServer, back_nats: str) -> AsyncIter
 
         return composed
 
-    (home / "a").mkdir()
-    (home / "b").mkdir()
+    Issuer.open(home / "issuer")  # one for both: what A passes on of its caller, B must be able to check
+    for name in ("a", "b"):
+        shutil.copytree(home / "issuer", home / name / "issuer")
     async with running(traced("b"), ToySettings, home / "b", nats_url=back_nats) as back:
         token = back.issuer.token("a", service="a")
         channel = connect(back.target, token=lambda: token)

@@ -18,8 +18,8 @@ from .toy import Name, NameTaken, Store, reserve, t, to_response
 
 
 @pytest.fixture
-async def bench(home: Path) -> AsyncIterator[Bench]:
-    opened = await Bench.open(home, sealed=True)
+async def bench(home: Path, database: str) -> AsyncIterator[Bench]:
+    opened = await Bench.open(database, seal=home / "seal")
     yield opened
     await opened.db.close()
 
@@ -61,6 +61,30 @@ async def test_a_version_that_is_not_the_next_one_is_a_lost_race(bench: Bench) -
     assert await versions(bench) == {"acme": 1}
 
 
+async def test_a_decision_that_changes_nothing_writes_nothing_whoever_writes_meanwhile(bench: Bench) -> None:
+    await take(bench)
+    async with bench.work.transaction() as tx:
+        held = await tx.lock("acme")
+        assert held is not None
+        await tx.save(held)
+    assert await versions(bench) == {"acme": 1}
+
+
+async def test_who_asks_for_the_same_words_waits_for_the_one_before(bench: Bench) -> None:
+    other, order = await Bench.open(bench.url), []
+
+    async def enter(one: Bench, name: str) -> None:
+        async with one.work.transaction() as tx:
+            await tx.alone("quota", "ada")
+            order.append(f"{name} in")
+            await asyncio.sleep(0)  # whoever could pass would pass here
+            order.append(f"{name} out")
+
+    await asyncio.gather(*(enter(one, str(n)) for n in range(10) for one in (bench, other)))
+    assert [line.split()[1] for line in order] == ["in", "out"] * 20
+    await other.db.close()
+
+
 async def test_who_always_loses_is_told_that_it_is_contended(bench: Bench) -> None:
     tries = 0
 
@@ -74,8 +98,8 @@ async def test_who_always_loses_is_told_that_it_is_contended(bench: Bench) -> No
     assert tries == TRIES
 
 
-async def test_two_writers_on_one_file_lose_no_change(home: Path, bench: Bench) -> None:
-    other = await Bench.open(home)
+async def test_two_writers_in_two_processes_lose_no_change(bench: Bench) -> None:
+    other = await Bench.open(bench.url)
     got = await asyncio.gather(*(take(b) for _ in range(20) for b in (bench, other)))
     assert sorted(got) == list(range(1, 41))
     assert sorted(row["version"] for row in await other.rows("outbox")) == list(range(1, 41))
@@ -140,7 +164,7 @@ async def test_the_same_id_for_another_request_is_refused(bench: Bench) -> None:
 
 
 async def test_twins_that_come_at_once_in_two_processes_have_one_effect(home: Path, bench: Bench) -> None:
-    other = await Bench.open(home, sealed=True)
+    other = await Bench.open(bench.url, seal=home / "seal")
     call(request_id="wish", body=b"same")
     assert set(await asyncio.gather(*(take(b) for _ in range(10) for b in (bench, other)))) == {1}
     assert len(await bench.rows("outbox")) == 1

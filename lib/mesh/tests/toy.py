@@ -1,4 +1,5 @@
-"""A whole daemon of one aggregate, small enough to read: what the chassis' own tests run."""
+"""A whole daemon of one aggregate, small enough to read: what the chassis' own tests run, and those of `tests/chaos` as a
+process of its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,12 +22,13 @@ from catalyst_mesh import (
     Work,
     caller,
     chassis_tables,
+    main,
     rows,
 )
 from catalyst_sdk import Code, Decision, Refused
 from prometheus_client import CollectorRegistry
 from pydantic_settings import SettingsConfigDict
-from sqlalchemy import BigInteger, Column, MetaData, Table, Text, insert, select, update
+from sqlalchemy import BigInteger, Column, MetaData, Table, Text, insert, select
 
 metadata = MetaData()
 t = Table(
@@ -64,12 +66,13 @@ class Store(Transaction):
     async def lock(self, name: str) -> Name | None:
         query = select(t).where(t.c.name == name)
         row = (await self.sql.execute(query.with_for_update())).mappings().one_or_none()
-        return Name(**row) if row else None
+        if row is None:
+            return None
+        self.seen(t, row)
+        return Name(**row)
 
     async def save(self, state: Name) -> None:
-        values = {"name": state.name, "owner": state.owner, "version": state.version}
-        mine = (t.c.name == state.name) & (t.c.version == state.version - 1)
-        await self.write(insert(t).values(values) if state.version == 1 else update(t).where(mine).values(values))
+        await self.take(t, {"name": state.name, "owner": state.owner, "version": state.version})
 
 
 def reserve(held: Name | None, name: str, owner: str) -> Decision[Name]:
@@ -114,7 +117,8 @@ EMITTED = (
 
 async def hear(tx: Store, message: Any, told: Any) -> Sequence[object] | None:
     number = (await tx.sql.execute(select(heard.c.number))).all()
-    await tx.sql.execute(insert(heard).values(number=len(number) + 1, name=f"{message.allocation}@{message.version}"))
+    # Of two replicas that take the same number one decides anew.
+    await tx.write(insert(heard).values(number=len(number) + 1, name=f"{message.allocation}@{message.version}"))
     return None
 
 
@@ -140,3 +144,7 @@ async def compose(settings: ToySettings) -> Daemon:
         bus=Bus(settings.nats_url, "toy"),
         handled=[Handled("catalyst.v1.pooldomain.allocation.reserved", events_pb2.AllocationReserved, hear)],
     )
+
+
+if __name__ == "__main__":
+    main("pooldomain", ToySettings.load(), compose)

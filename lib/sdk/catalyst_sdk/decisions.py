@@ -2,6 +2,7 @@
 
 import string
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from typing import ClassVar, Generic, TypeVar
 
@@ -52,6 +53,12 @@ class Refused(Exception):
     code: ClassVar[Code] = Code.FAILED_PRECONDITION
     reason: ClassVar[str]
     message: ClassVar[str]
+    reasons: ClassVar[tuple[str, ...]] = ()
+    """Every reason, where one refusal has several; else `reason` is the only one."""
+    field: ClassVar[str] = ""
+    """Path of the field that is wrong, where it is always the same one; it needs no violation then."""
+    retry_after: ClassVar[timedelta | None] = timedelta(seconds=1)
+    """Pause before a next try makes sense; None: waiting does not help. Told with UNAVAILABLE and RESOURCE_EXHAUSTED."""
 
     def __init__(self, *, violations: tuple[Violation, ...] = (), help_url: str = "", **metadata: object) -> None:
         self.violations = violations

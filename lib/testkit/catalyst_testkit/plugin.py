@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from .postgres import PostgresServer, fresh_database, postgres_server
+from .powerdns import PowerDnsServer, powerdns_server
 from .servers import NatsServer, folder, nats_server
 
 
@@ -46,6 +47,20 @@ def own_postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def powerdns() -> Iterator[PowerDnsServer]:
+    """One PowerDNS per test run and worker. Make zones of your own."""
+    with powerdns_server() as server:
+        yield server
+
+
+@pytest.fixture
+def own_powerdns() -> Iterator[PowerDnsServer]:
+    """A PowerDNS of this test's own: for stopping, killing and starting it again."""
+    with powerdns_server() as server:
+        yield server
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, home: Path) -> Iterator[str]:
     """URL of a fresh database of each kind: a test that takes it runs on both, and keeps it through restarts."""
@@ -56,4 +71,24 @@ def database(request: pytest.FixtureRequest, home: Path) -> Iterator[str]:
         yield url
 
 
-__all__ = ["database", "home", "nats", "own_nats", "own_postgres", "postgres"]
+@pytest.fixture
+def second_database(request: pytest.FixtureRequest, database: str, home: Path) -> Iterator[str]:
+    """Another fresh database of the same kind as `database`."""
+    if database.startswith("sqlite"):
+        yield f"sqlite+aiosqlite:///{home}/second.db"
+        return
+    with fresh_database(request.getfixturevalue("postgres")) as url:
+        yield url
+
+
+__all__ = [
+    "database",
+    "home",
+    "nats",
+    "own_nats",
+    "own_postgres",
+    "own_powerdns",
+    "postgres",
+    "powerdns",
+    "second_database",
+]

@@ -15,8 +15,9 @@ import asyncpg
 from .servers import drop, folder, free_port, need
 from .waiting import eventually_sync
 
-FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=300")
-"""For tests only: what a power failure would lose. A killed server still loses nothing."""
+FAST = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=300")
+"""For tests only: what a power failure would lose. A killed server still loses nothing, for which each commit has to be
+handed to the system at least: `synchronous_commit` stays on."""
 
 
 class PostgresServer:

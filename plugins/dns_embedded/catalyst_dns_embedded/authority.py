@@ -10,13 +10,13 @@ from uuid import uuid4
 import dns.name
 from catalyst_sdk import NotSupported, Permanent
 from catalyst_sdk.dns import Change, KeyOp, ZoneSpec, ZoneState
+from catalyst_sdk.dns_rules import Key, check_zone_name
 from dns.rdatatype import RdataType
 
 from . import rolling, zones
-from .checks import PROVIDER, Key, check_zone_name
 from .served import Served, unsigned
 from .store import ZoneStore
-from .zones import Csk, Zone
+from .zones import PROVIDER, Csk, Zone
 
 
 class Signer(Protocol):

@@ -10,7 +10,7 @@ from typing import Any
 from catalyst_sdk import Temporary
 
 from . import wire
-from .checks import PROVIDER
+from .zones import PROVIDER
 
 _PATIENCE = 10.0
 """Seconds for one call: also a signed zone of thousands of records is written and signed within."""

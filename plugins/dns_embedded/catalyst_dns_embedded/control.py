@@ -19,8 +19,8 @@ from catalyst_sdk.dns import Capability, KeyOp
 
 from . import wire
 from .authority import Authority
-from .checks import PROVIDER
 from .wire import TOKEN_FILE
+from .zones import PROVIDER
 
 CAPABILITIES = frozenset(
     {

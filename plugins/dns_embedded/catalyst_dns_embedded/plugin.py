@@ -8,10 +8,11 @@ from typing import Any
 from catalyst_sdk import hookimpl
 from catalyst_sdk.context import PluginContext
 from catalyst_sdk.dns import BackendInfo, Capability, Change, KeyOp, ZoneSpec, ZoneState
+from catalyst_sdk.dns_rules import RECORD_TYPES
 
 from . import wire
-from .checks import PROVIDER, RECORD_TYPES
 from .client import ControlClient
+from .zones import PROVIDER
 
 SOFTWARE = "catalyst-dns-embedded"
 

@@ -12,8 +12,7 @@ from dataclasses import replace
 from catalyst_sdk import Permanent
 from catalyst_sdk.dns import KeyOp
 
-from .checks import PROVIDER
-from .zones import Csk
+from .zones import PROVIDER, Csk
 
 Csks = tuple[Csk, ...]
 

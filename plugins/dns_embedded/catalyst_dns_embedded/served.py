@@ -9,9 +9,9 @@ import dns.rdata
 import dns.rdatatype
 import dns.rrset
 from catalyst_sdk.dns import RecordSet
+from catalyst_sdk.dns_rules import Key
 from dns.rdatatype import RdataType
 
-from .checks import Key
 from .zones import Zone
 
 Signatures = dict[tuple[dns.name.Name, RdataType], dns.rrset.RRset]

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from catalyst_sdk.dns import RecordSet
+from catalyst_sdk.dns_rules import Key
 
-from .checks import Key
 from .zones import Csk, Zone
 
 _FORMAT = 2

@@ -11,10 +11,10 @@ import dns.rrset
 import dns.update
 from catalyst_sdk import Permanent
 from catalyst_sdk.dns import Change, RecordSet
+from catalyst_sdk.dns_rules import Key
 from dns.rdatatype import RdataType
 
 from .authority import Authority
-from .checks import Key
 from .served import Served
 from .zones import Zone
 

@@ -1,51 +1,57 @@
-"""Who may call what of billing. Whose account it is about is asked by each method, which knows the account."""
+"""Who may call what of billing, and on whose account; each method, which knows the account, asks whether it is the caller's."""
 
 from collections.abc import Mapping
 
-from catalyst_mesh import PUBLIC, rows
+from catalyst_mesh import PUBLIC, Row, Scope, rows
 
 _PACKAGE = "catalyst.billing.v1"
 _CUSTOMER = "org-admin billing-admin"
 _STAFF = "billing-admin"
 _ISSUERS = "sovereign-admin billing-admin"
 _DAEMONS = " ".join(
-    f"service:{name}"
+    f"own:{name}"
     for name in ("catalog", "continuum", "environment", "gateway", "pool_domain_manager", "pdm", "provisioner")
 )
 
-ACCESS: Mapping[str, frozenset[str]] = {
+ACCESS: Mapping[str, Row] = {
     **rows(
         f"{_PACKAGE}.AccountService",
-        EnsureAccount=_DAEMONS,
+        Scope.DENIED,
         GetAccount=_CUSTOMER,
-        ListAccounts=_STAFF,
         UpdateAccount=_CUSTOMER,
         GetBalance=_CUSTOMER,
         ListCreditGrants=_CUSTOMER,
+        OpenPortal=_CUSTOMER,
+    ),
+    **rows(
+        f"{_PACKAGE}.AccountService",
+        EnsureAccount=_DAEMONS,
+        ListAccounts=_STAFF,
         FreezeAccount=_STAFF,
         UnfreezeAccount=_STAFF,
         GrantGoodwill=_STAFF,
         ApproveGoodwill=_STAFF,
         ListGoodwills=_STAFF,
-        OpenPortal=_CUSTOMER,
         ExportAccount=_STAFF,
         ImportAccount=_STAFF,
     ),
-    **rows(f"{_PACKAGE}.QuoteService", CreateQuote=_CUSTOMER, GetQuote=_CUSTOMER),
+    **rows(f"{_PACKAGE}.QuoteService", Scope.DENIED, CreateQuote=_CUSTOMER, GetQuote=_CUSTOMER),
     **rows(
         f"{_PACKAGE}.OrderService",
+        Scope.DENIED,
         CreateOrder=_CUSTOMER,
         CreateTopUp=_CUSTOMER,
-        GetOrder=f"{_CUSTOMER} service:provisioner service:environment",
+        # Whether an order pays for a Sovereign is the provisioner's own question, whoever applies the plan.
+        GetOrder=f"{_CUSTOMER} own:provisioner own:environment",
         ListOrders=_CUSTOMER,
         WatchOrder=_CUSTOMER,
         CancelOrder=_CUSTOMER,
-        RefundOrder=_STAFF,
     ),
+    **rows(f"{_PACKAGE}.OrderService", RefundOrder=_STAFF),
+    **rows(f"{_PACKAGE}.VoucherService", Scope.DENIED, RedeemVoucher=_CUSTOMER),
     **rows(
         f"{_PACKAGE}.VoucherService",
         PreviewVoucher=PUBLIC,
-        RedeemVoucher=_CUSTOMER,
         CreateVoucher=_ISSUERS,
         GetVoucher=_ISSUERS,
         ListVouchers=_ISSUERS,
@@ -71,11 +77,12 @@ ACCESS: Mapping[str, frozenset[str]] = {
     ),
     **rows(
         f"{_PACKAGE}.SubscriptionService",
+        Scope.DENIED,
         GetSubscription=_CUSTOMER,
         ListSubscriptions=_CUSTOMER,
         ChangeSubscription=_CUSTOMER,
         CancelSubscription=_CUSTOMER,
         ResumeSubscription=_CUSTOMER,
-        GetRevenue=_ISSUERS,
     ),
+    **rows(f"{_PACKAGE}.SubscriptionService", GetRevenue=_ISSUERS),
 }

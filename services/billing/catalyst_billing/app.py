@@ -76,7 +76,7 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
         plugins=host,
         bus=Bus(settings.nats_url, "billing", settings.nats_token.get_secret_value()),
         handled=handled(books),
-        workers=workers(settings, Leases(db, metadata), work, providers, books, proofs),
+        workers=workers(settings, Leases(db, metadata, metrics=metrics), work, providers, books, proofs),
         closing=[lambda: channel.close(None)],
     )
 

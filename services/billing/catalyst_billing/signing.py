@@ -4,6 +4,8 @@ import hmac
 import os
 from pathlib import Path
 
+from catalyst_mesh.keyfiles import kept
+
 
 class Signer:
     """Signs with one key. Replicas of the daemon need the same key file."""
@@ -14,15 +16,7 @@ class Signer:
     @classmethod
     def from_file(cls, path: Path) -> "Signer":
         """Read the key, 32 bytes in hex; make it (mode 0600) where it is absent."""
-        try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return cls(bytes.fromhex(path.read_text().strip()))
-        with os.fdopen(fd, "w") as file:
-            file.write(os.urandom(32).hex())
-            file.flush()
-            os.fsync(file.fileno())
-        return cls.from_file(path)
+        return cls(bytes.fromhex(kept(path, lambda: os.urandom(32).hex()).strip()))
 
     def __call__(self, message: bytes) -> bytes:
         """The signature of `message`."""

@@ -1,14 +1,11 @@
 """A running billing daemon with a catalog that the test writes itself, and a clock that it moves."""
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import asyncpg
 import grpc
 import pytest
 from catalyst.billing.v1 import resources_pb2 as pb
@@ -169,19 +166,6 @@ async def catalog() -> AsyncIterator[tuple[Catalog, str]]:
     await server.start()
     yield served, f"127.0.0.1:{port}"
     await server.stop(None)
-
-
-@pytest.fixture
-async def database(home: Path) -> str:
-    """A fresh database: SQLite, or PostgreSQL where TEST_POSTGRES names a server, `postgresql://user@host:port`."""
-    server = os.environ.get("TEST_POSTGRES")
-    if not server:
-        return f"sqlite+aiosqlite:///{home}/test.db"
-    name = f"test_{uuid4().hex}"
-    connection = await asyncpg.connect(f"{server}/postgres")
-    await connection.execute(f"CREATE DATABASE {name}")
-    await connection.close()
-    return f"{server.replace('postgresql:', 'postgresql+asyncpg:')}/{name}"
 
 
 Start = Callable[..., AbstractAsyncContextManager[Billing]]

@@ -1,6 +1,6 @@
-"""Who may call what of the catalogue. What a caller may see is asked by the store."""
+"""Who may call what of the catalogue, and whose private Blueprints exist for them."""
 
-from catalyst_mesh import PUBLIC, rows
+from catalyst_mesh import PUBLIC, Scope, rows
 
 _SERVICES = (
     "service:provisioner service:billing service:gateway service:continuum service:pooldomain service:environment"
@@ -11,20 +11,25 @@ _OWNERS = f"org-admin sovereign-admin {_SERVICES}"
 ACCESS = {
     **rows(
         "catalyst.catalog.v1.CatalogService",
+        Scope.DENIED,
         ListBlueprints=PUBLIC,
         GetBlueprint=PUBLIC,
         ListVersions=PUBLIC,
         GetVersion=PUBLIC,
-        SearchCards=PUBLIC,
         CompareVersions=PUBLIC,
         Closure=_DEVELOPERS,
         Resolve=_DEVELOPERS,
         ValidateConfig=_DEVELOPERS,
-        SelectComponents=_DEVELOPERS,
         PlanInstall=_DEVELOPERS,
         AdviseUpgrades=_DEVELOPERS,
+    ),
+    **rows(
+        "catalyst.catalog.v1.CatalogService",
+        Scope.LEFT_OUT,
+        SearchCards=PUBLIC,
         WatchCatalog=f"org-viewer {_DEVELOPERS}",
     ),
+    **rows("catalyst.catalog.v1.CatalogService", SelectComponents=_DEVELOPERS),
     **rows(
         "catalyst.catalog.v1.StorefrontService",
         **dict.fromkeys(
@@ -54,17 +59,19 @@ ACCESS = {
     ),
     **rows(
         "catalyst.catalog.v1.SourceService",
+        Scope.ABSENT,
         CreateSource=_OWNERS,
         GetSource=_OWNERS,
-        ListSources=_OWNERS,
         UpdateSource=_OWNERS,
         DeleteSource=_OWNERS,
         SyncSource=_OWNERS,
         ListIssues=_OWNERS,
         RetryIssue=_OWNERS,
     ),
+    **rows("catalyst.catalog.v1.SourceService", Scope.LEFT_OUT, ListSources=_OWNERS),
     **rows(
         "catalyst.catalog.v1.ModerationService",
+        Scope.ABSENT,
         YankVersion="org-admin sovereign-admin",
         UnyankVersion="org-admin sovereign-admin",
         DeprecateVersion="org-admin sovereign-admin",

@@ -35,8 +35,7 @@ from .workers.synchroniser import KIND, Synchroniser
 PACKAGE = "catalyst.catalog.v1"
 PUBLIC = "public"
 SYNC_LEASE = timedelta(seconds=3)
-"""How long others wait for a replica that died while it synced. A sync that takes longer is safe all the same: it is
-settled in one transaction over what then stands there."""
+"""How long others wait for a replica that died while it synced."""
 
 
 async def compose(settings: CatalogSettings) -> Daemon:
@@ -52,7 +51,7 @@ async def compose(settings: CatalogSettings) -> Daemon:
     for source in sources_of(settings):
         await configure(work, source)
     pictures = Pictures(work, seed.families(settings.blueprints))
-    synchroniser = Synchroniser(work=work, plugins=host, leases=Leases(db, metadata, ttl=SYNC_LEASE))
+    synchroniser = Synchroniser(work=work, plugins=host, leases=Leases(db, metadata, ttl=SYNC_LEASE, metrics=metrics))
     return Daemon(
         "catalog",
         settings,

@@ -25,7 +25,9 @@ def components(seed: Universe) -> Components:
 
 
 @pytest.fixture
-async def daemon(home: Path, own_nats: NatsServer) -> AsyncIterator[RunningDaemon]:
+async def daemon(home: Path, own_nats: NatsServer, database: str) -> AsyncIterator[RunningDaemon]:
     """The catalogue over this repository's Blueprints."""
-    async with running(compose, CatalogSettings, home, nats_url=own_nats.url, blueprints=BLUEPRINTS) as client:
+    async with running(
+        compose, CatalogSettings, home, nats_url=own_nats.url, database_url=database, blueprints=BLUEPRINTS
+    ) as client:
         yield client

@@ -16,8 +16,8 @@ from catalyst.catalog.v1 import service_pb2 as rpc
 from catalyst.catalog.v1 import service_pb2_grpc as stubs
 from catalyst_catalog.app import compose
 from catalyst_catalog.settings import CatalogSettings
-from catalyst_catalog.store import tables
-from catalyst_mesh import explain
+from catalyst_catalog.store import metadata, tables
+from catalyst_mesh import Leases, explain
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of, running
 from catalyst_testkit.servers import NatsServer
@@ -87,10 +87,10 @@ async def written(daemon: RunningDaemon) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def start(home: Path, own_nats: NatsServer) -> Start:
+async def start(home: Path, own_nats: NatsServer, database: str) -> Start:
     @asynccontextmanager
     async def run(**values: Any) -> AsyncIterator[RunningDaemon]:
-        fields = {"nats_url": own_nats.url, "blueprints": home / "blueprints", **values}
+        fields = {"nats_url": own_nats.url, "database_url": database, "blueprints": home / "blueprints", **values}
         async with running(compose, CatalogSettings, home, **fields) as client:
             await read(client)
             yield client
@@ -153,7 +153,8 @@ async def test_an_unchanged_sync_writes_nothing(daemon: RunningDaemon) -> None:
     async with daemon.daemon.work.reading() as tx:
         source = await tx.source("public")
     before = await written(daemon)
-    await synchroniser.sync(source)  # type: ignore[attr-defined]
+    leases = Leases(daemon.daemon.db, metadata)
+    await leases.attempt("sync/public", lambda lease: synchroniser.sync(source, lease))  # type: ignore[attr-defined]
     assert await written(daemon) == before
 
 
@@ -219,8 +220,8 @@ async def test_a_folder_that_is_not_there_is_a_condition_and_what_is_known_stays
         assert (await sync(daemon)).state == pb.Source.STATE_ACTIVE
 
 
-async def test_it_is_not_ready_before_it_has_read(start: Start, home: Path, own_nats: NatsServer) -> None:
-    fields = {"nats_url": own_nats.url, "blueprints": home / "nowhere"}
+async def test_it_is_not_ready_before_it_has_read(home: Path, own_nats: NatsServer, database: str) -> None:
+    fields = {"nats_url": own_nats.url, "database_url": database, "blueprints": home / "nowhere"}
     async with running(compose, CatalogSettings, home, **fields) as daemon, httpx.AsyncClient() as http:
 
         async def ready() -> bool:

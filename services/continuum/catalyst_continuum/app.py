@@ -48,8 +48,8 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     host = PluginHost(kinds=["lease_witness"], metrics=metrics)
     host.load(plugin_context(settings.data_folder), {WITNESS: witness_config(settings), **settings.plugins})
     register = Register(host.get(*WITNESS.split(":")), proposer())
-    keeper = Keeper(work=work, register=register, leases=Leases(db, metadata), profile=profile)
-    service = ContinuumService(work, keeper, register, profile)
+    keeper = Keeper(work=work, register=register, leases=Leases(db, metadata, metrics=metrics), profile=profile)
+    service = ContinuumService(work, register, profile)
     return Daemon(
         "continuum",
         settings,

@@ -1,5 +1,7 @@
 """Continuum's contract, method by method."""
 
+from datetime import datetime
+
 from catalyst.continuum.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst.mesh.v1 import resources_pb2 as mesh_pb2
 from catalyst_mesh import Context, Page, Work, span, stamp
@@ -8,7 +10,6 @@ from catalyst_sdk import Code, Refused
 from .domain.slots import Phase, Slot
 from .domain.timing import Profile
 from .store import Store
-from .workers.keeper import Keeper
 from .workers.register import Register
 
 _PHASES = {
@@ -23,51 +24,60 @@ class ContinuumNotFound(Refused):
     code, reason, message = Code.NOT_FOUND, "CONTINUUM_NOT_FOUND", "there is no {name}"
 
 
-class ContinuumService(service_pb2_grpc.ContinuumServiceServicer):
-    """Reads of slots; runs, approvals and drills are not served yet."""
+class FilterInvalid(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "FILTER_INVALID", "the filter cannot be used: {detail}"
+    field = "filter"
 
-    def __init__(self, work: Work[Store], keeper: Keeper, register: Register, profile: Profile) -> None:
+
+class ContinuumService(service_pb2_grpc.ContinuumServiceServicer):
+    """Reads of slots; runs, approvals and drills are not served yet.
+
+    Answers come from the database and from the cells, so that every replica gives the same, whichever keeps the slots.
+    """
+
+    def __init__(self, work: Work[Store], register: Register, profile: Profile) -> None:
         self._work = work
-        self._keeper = keeper
         self._register = register
         self._profile = profile
 
     async def GetContinuum(self, request: service_pb2.GetContinuumRequest, context: Context) -> resources_pb2.Continuum:
         _, namespace, _, name = request.name.split("/")
         async with self._work.reading() as tx:
-            slot = await tx.lock(namespace, name)
+            slot, now = await tx.get(namespace, name), tx.now
         if slot is None or slot.gone:
             raise ContinuumNotFound(name=request.name)
-        return self._continuum(slot)
+        if not any(view.reachable for view in self._register.views.values()):
+            await self._register.look(slot.key)  # this replica has not kept a slot yet
+        return self._continuum(slot, now)
 
     async def ListContinuums(
         self, request: service_pb2.ListContinuumsRequest, context: Context
     ) -> service_pb2.ListContinuumsResponse:
+        if request.filter:
+            raise FilterInvalid(detail="slots are not filtered")
         page = Page.of(request.page_size, request.page_token, "continuums", request.parent)
         namespace = request.parent.removeprefix("namespaces/")
         async with self._work.reading() as tx:
-            found = await tx.live("" if namespace == "-" else namespace, page.after or "", page.size + 1)
-        cut = page.cut(found, lambda slot: slot.name)
+            found = await tx.live("" if namespace == "-" else namespace, tuple(page.after or ("", "")), page.size + 1)
+            now = tx.now
+        cut = page.cut(found, lambda slot: [slot.namespace, slot.name])
         return service_pb2.ListContinuumsResponse(
-            continuums=[self._continuum(slot) for slot in cut.rows], next_page_token=cut.next_page_token
+            continuums=[self._continuum(slot, now) for slot in cut.rows], next_page_token=cut.next_page_token
         )
 
-    def _continuum(self, slot: Slot) -> resources_pb2.Continuum:
-        held = self._keeper.held.get(slot.key)
+    def _continuum(self, slot: Slot, now: datetime) -> resources_pb2.Continuum:
         answer = resources_pb2.Continuum(
             name=slot.resource, version=slot.version, etag=f'"{slot.version}"', create_time=stamp(slot.created_at),
-            update_time=stamp(slot.since), spec=self._spec(slot), status=self._status(slot), conditions=_conditions(slot),
+            update_time=stamp(slot.since), spec=self._spec(slot), status=self._status(slot, now),
+            conditions=_conditions(slot),
         )  # fmt: skip
-        if held is not None:
+        if slot.holder and slot.seq:
             answer.register.CopyFrom(
                 resources_pb2.RegisterView(
-                    state=resources_pb2.RegisterView.State.Value(f"STATE_{held.lease.state.upper()}"),
-                    epoch=held.lease.epoch,
-                    seq=held.lease.seq,
-                    holder=held.lease.holder,
-                    ttl=span(held.lease.ttl_ms / 1000),
+                    state=resources_pb2.RegisterView.STATE_HELD, epoch=slot.epoch, seq=slot.seq, holder=slot.holder,
+                    ttl=span(self._profile.ttl),
                 )
-            )
+            )  # fmt: skip
         return answer
 
     def _spec(self, slot: Slot) -> resources_pb2.ContinuumSpec:
@@ -80,8 +90,8 @@ class ContinuumService(service_pb2_grpc.ContinuumServiceServicer):
         mode = resources_pb2.ContinuumSpec.MODE_MANUAL
         return resources_pb2.ContinuumSpec(primary_region=slot.region, lease_client=client, mode=mode)
 
-    def _status(self, slot: Slot) -> resources_pb2.ContinuumStatus:
-        remaining = self._keeper.remaining(slot.key)
+    def _status(self, slot: Slot, now: datetime) -> resources_pb2.ContinuumStatus:
+        remaining = slot.remaining(now)
         authority = (
             resources_pb2.ContinuumStatus.AUTHORITY_HELD if remaining else resources_pb2.ContinuumStatus.AUTHORITY_NONE
         )

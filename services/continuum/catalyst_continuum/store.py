@@ -1,10 +1,11 @@
 """Tables of continuum."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from catalyst_mesh import Transaction, UtcTime, chassis_tables
-from sqlalchemy import BigInteger, Boolean, Column, MetaData, Table, Text, insert, select, update
+from sqlalchemy import BigInteger, Boolean, Column, MetaData, Table, Text, select, tuple_, update
 
 from .domain.slots import Phase, Slot
 
@@ -23,6 +24,8 @@ slots = Table(
     Column("message", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("gone", Boolean, nullable=False),
+    Column("seq", BigInteger, nullable=False, server_default="0"),
+    Column("held_until", UtcTime),
 )  # fmt: skip - reads as a table
 chassis_tables(metadata)
 
@@ -30,28 +33,38 @@ chassis_tables(metadata)
 class Store(Transaction):
     """Slots."""
 
-    async def lock(self, namespace: str, name: str) -> Slot | None:
-        """The slot, gone ones too, kept for this transaction until the commit."""
-        mine = (slots.c.namespace == namespace) & (slots.c.name == name)
-        row = (await self.sql.execute(select(slots).where(mine).with_for_update())).mappings().one_or_none()
-        return _slot(row) if row else None
+    async def get(self, namespace: str, name: str, *, lock: bool = False) -> Slot | None:
+        """The slot, gone ones too."""
+        query = select(slots).where((slots.c.namespace == namespace) & (slots.c.name == name))
+        row = (await self.sql.execute(query.with_for_update() if lock else query)).mappings().one_or_none()
+        if row is None:
+            return None
+        self.seen(slots, row)
+        return _slot(row)
 
-    async def live(self, namespace: str = "", after: str = "", limit: int = 1000) -> Sequence[Slot]:
-        """Slots that are not gone, by name."""
-        query = select(slots).where(slots.c.gone.is_(False), slots.c.name > after).order_by(slots.c.name).limit(limit)
+    async def lock(self, namespace: str, name: str) -> Slot | None:
+        """The slot, kept for this transaction until the commit."""
+        return await self.get(namespace, name, lock=True)
+
+    async def live(self, namespace: str = "", after: tuple[str, str] = ("", ""), limit: int = 1000) -> Sequence[Slot]:
+        """Slots that are not gone and come after the one of `after` (namespace, name)."""
+        place = (slots.c.namespace, slots.c.name)
+        query = select(slots).where(slots.c.gone.is_(False), tuple_(*place) > after).order_by(*place).limit(limit)
         if namespace:
             query = query.where(slots.c.namespace == namespace)
         return [_slot(row) for row in (await self.sql.execute(query)).mappings()]
 
     async def save(self, state: Slot) -> None:
         """Take the row from what `lock` read to `state`. Raises LostRace where another wrote meanwhile."""
-        row = {c.name: getattr(state, c.name) for c in slots.c}
-        mine = (slots.c.namespace == state.namespace) & (slots.c.name == state.name)
-        known = (await self.sql.execute(select(slots.c.version).where(mine))).scalar_one_or_none()
-        if known is None:
-            await self.write(insert(slots).values(row))
-        else:
-            await self.write(update(slots).where(mine & (slots.c.version < state.version)).values(row))
+        await self.take(slots, {c.name: getattr(state, c.name) for c in slots.c if c.name not in _RENEWED})
+
+    async def renewed(self, slot: Slot, seq: int, until: datetime) -> None:
+        """Note how long the lease gives authority. No fact: it changes every few seconds, so it has no version."""
+        mine = (slots.c.namespace == slot.namespace) & (slots.c.name == slot.name)
+        await self.sql.execute(update(slots).where(mine).values(seq=seq, held_until=until))
+
+
+_RENEWED = {"seq", "held_until"}
 
 
 def _slot(row: Any) -> Slot:

@@ -72,8 +72,12 @@ def cells(home: Path) -> Iterator[Cells]:
     three.kill_all()
 
 
-def settings(nats: NatsServer, cells: Cells) -> dict[str, object]:
-    return {"nats_url": nats.url, "cells": cells.setting, "tsig_key_file": cells.key}
+@pytest.fixture
+def settings(own_nats: NatsServer, cells: Cells, database: str) -> dict[str, object]:
+    """What the daemon is told; the same again after a restart."""
+    return {
+        "nats_url": own_nats.url, "database_url": database, "cells": cells.setting, "tsig_key_file": cells.key,
+    }  # fmt: skip
 
 
 async def tell(nats: NatsServer, subject: str, body: Message) -> None:
@@ -101,9 +105,9 @@ async def holder(daemon: RunningDaemon) -> tuple[str, int]:
 
 
 async def test_an_active_sovereign_holds_its_slot_until_it_is_destroyed(
-    home: Path, own_nats: NatsServer, cells: Cells
+    home: Path, own_nats: NatsServer, settings: dict[str, object]
 ) -> None:
-    async with running(compose, ContinuumSettings, home, **settings(own_nats, cells)) as daemon:
+    async with running(compose, ContinuumSettings, home, **settings) as daemon:
         stub = daemon.admin(ContinuumServiceStub)
         assert await reason_of(stub.GetContinuum(GetContinuumRequest(name=SLOT))) == "CONTINUUM_NOT_FOUND"
         await activate(own_nats)
@@ -123,22 +127,37 @@ async def test_an_active_sovereign_holds_its_slot_until_it_is_destroyed(
 
 
 async def test_a_restart_keeps_the_epoch_and_one_dead_cell_changes_nothing(
-    home: Path, own_nats: NatsServer, cells: Cells
+    home: Path, own_nats: NatsServer, cells: Cells, settings: dict[str, object]
 ) -> None:
-    async with running(compose, ContinuumSettings, home, **settings(own_nats, cells)) as daemon:
+    async with running(compose, ContinuumSettings, home, **settings) as daemon:
         await activate(own_nats)
         await eventually(lambda: _is(daemon, (REGION, 1)), within=10)
     cells.kill("cell-2")
-    async with running(compose, ContinuumSettings, home, **settings(own_nats, cells)) as daemon:
+    async with running(compose, ContinuumSettings, home, **settings) as daemon:
         await eventually(lambda: _is(daemon, (REGION, 1)), within=10)
         answer = await daemon.admin(ContinuumServiceStub).GetContinuum(GetContinuumRequest(name=SLOT))
         assert {c.name: c.reachable for c in answer.status.witness.cells}["cell-2"] is False
 
 
-async def test_what_is_not_served_says_so(home: Path, own_nats: NatsServer, cells: Cells) -> None:
+async def test_every_replica_tells_the_same_whichever_keeps_the_slots(
+    home: Path, own_nats: NatsServer, settings: dict[str, object]
+) -> None:
+    async with running(compose, ContinuumSettings, home, **settings) as one:
+        async with running(compose, ContinuumSettings, home, **settings) as other:
+            await activate(own_nats)
+            await eventually(lambda: _is(one, (REGION, 1)), within=10)
+            for daemon in (one, other):
+                answer = await daemon.admin(ContinuumServiceStub).GetContinuum(GetContinuumRequest(name=SLOT))
+                assert await holder(daemon) == (REGION, 1)
+                assert (answer.register.holder, answer.register.epoch, answer.register.seq > 0) == (REGION, 1, True)
+                assert [cell.reachable for cell in answer.status.witness.cells] == [True] * 3
+        await eventually(lambda: _is(one, (REGION, 1)), within=20, what="the one that is left keeps the slot")
+
+
+async def test_what_is_not_served_says_so(home: Path, settings: dict[str, object]) -> None:
     from catalyst.continuum.v1.service_pb2 import PostHealthRequest
 
-    async with running(compose, ContinuumSettings, home, **settings(own_nats, cells)) as daemon:
+    async with running(compose, ContinuumSettings, home, **settings) as daemon:
         stub = daemon.admin(ContinuumServiceStub)
         assert await reason_of(stub.PostHealth(PostHealthRequest(name=SLOT))) == "METHOD_NOT_SERVED"
 

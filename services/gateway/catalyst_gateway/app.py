@@ -2,14 +2,28 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 
 from catalyst.billing.v1 import service_pb2 as billing
 from catalyst.catalog.v1 import service_pb2 as catalog
 from catalyst.continuum.v1 import service_pb2 as continuum
+from catalyst.mesh.v1 import service_pb2 as mesh
 from catalyst.pooldomain.v1 import service_pb2 as pooldomain
 from catalyst.provisioner.v1 import service_pb2 as provisioner
-from catalyst_mesh import Bus, ChassisMetrics, Daemon, Database, PluginHost, Sealer, Work, connect, main, migrate
+from catalyst_mesh import (
+    Bus,
+    ChassisMetrics,
+    Daemon,
+    Database,
+    Leases,
+    PluginHost,
+    Sealer,
+    Work,
+    connect,
+    main,
+    migrate,
+)
 from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import CollectorRegistry
 
@@ -22,7 +36,9 @@ from .settings import GatewaySettings
 from .store import Store, metadata
 from .stream import Feed
 
-_CONTRACTS = (catalog, provisioner, pooldomain, continuum, billing)
+PROJECTION_LEASE = timedelta(seconds=4)
+"""How long browsers may hear nothing new after the replica died that reads the streams."""
+_CONTRACTS = (catalog, provisioner, pooldomain, continuum, billing, mesh)
 
 
 async def compose(settings: GatewaySettings) -> Daemon:
@@ -33,6 +49,7 @@ async def compose(settings: GatewaySettings) -> Daemon:
     bus = Bus(settings.nats_url, "gateway", settings.nats_token.get_secret_value())
     work = Work(db, Store, metadata=metadata, sealer=Sealer.from_file(settings.data_folder / "seal.key"))
     wake = asyncio.Condition()
+    leases = Leases(db, metadata, ttl=PROJECTION_LEASE, metrics=metrics)
     channels = {package: connect(settings.target(package), tls=settings.certificates()) for package in SERVICES}
     edge = Edge(
         routes=Routes(services()),
@@ -42,7 +59,7 @@ async def compose(settings: GatewaySettings) -> Daemon:
         call_seconds=settings.call_seconds,
         most_body_bytes=settings.most_body_bytes,
     )
-    http = HttpServer(edge.app(), settings.http_listen)
+    http = HttpServer(edge.app(), settings.http_listen, shared=settings.shared_ports)
     return Daemon(
         "gateway",
         settings,
@@ -54,7 +71,7 @@ async def compose(settings: GatewaySettings) -> Daemon:
         metrics=metrics,
         plugins=PluginHost(kinds=(), metrics=metrics),
         bus=bus,
-        workers=[http, *(Projector(service, work=work, bus=bus, wake=wake) for service in SERVICES)],
+        workers=[http, Projector(SERVICES, work=work, bus=bus, leases=leases, wake=wake)],
         checks={"http": http.is_up},
         closing=[partial(channel.close, None) for channel in channels.values()],
         emits=False,

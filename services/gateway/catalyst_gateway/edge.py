@@ -1,30 +1,32 @@
 """The HTTP surface: REST by transcoding, streams, sign-in, OpenAPI, the console's files."""
 
 import importlib.resources
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import grpc
 from catalyst_mesh.calls import new_traceparent
-from catalyst_mesh.errors import Explained, explain
+from catalyst_mesh.errors import Explained, PeerUnavailable, explain
+from catalyst_mesh.interceptor import DeadlineExceeded, Internal
 from catalyst_mesh.logs import get_logger
 from catalyst_sdk import Code, Refused
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf.message_factory import GetMessageClass
 from litestar import HttpMethod, Litestar, Request, Response, get, post, route
-from litestar.exceptions import ClientException, HTTPException
+from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from . import openapi, problems
+from . import conditions, events, openapi, problems
 from .plugins import all_plugins
 from .routes import Route, Routes
 from .sessions import Sessions
 from .stream import HEADERS, Feed, frames
-from .transcode import to_json, to_request
+from .transcode import BodyUnreadable, to_json, to_request
 
 Req = Request[Any, Any, Any]
-VERBS = (HttpMethod.GET, HttpMethod.POST, HttpMethod.PATCH, HttpMethod.PUT, HttpMethod.DELETE)
+VERBS = tuple(HttpMethod)
+"""All that a path can be asked with; which of them it takes is the table's to say."""
 _SECURITY = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
     "X-Content-Type-Options": "nosniff",
@@ -119,16 +121,17 @@ class Edge:
         path = request.url.path
         found = self._routes.find(request.method, path)
         if found is None:
-            verbs = self._routes.verbs(path)
-            if verbs:
-                raise MethodNotAllowed(path=path, verbs=", ".join(verbs))
-            raise NoSuchPath(verb=request.method, path=path)
+            return self._without_route(request, path)
         one, variables = found
         body = await request.body()
         kind = request.headers.get("content-type", "application/json").split(";")[0].strip()
         if body and kind not in ("application/json", "text/json"):
             raise MediaTypeUnsupported(given=kind)
         message = to_request(one, variables, request.query_params.multi_items(), body)
+        if request.method != HttpMethod.GET:
+            conditions.demand(message, request.headers.get("if-match", ""))
+        if one.package == events.PACKAGE:
+            return await self._of_every_daemon(one, message, request)
         if one.method.server_streaming:
             _resume(message, request)
             call = self._method(one, unary=False)(message, metadata=self._metadata(request))
@@ -136,7 +139,21 @@ class Edge:
         answer = await self._method(one, unary=True)(
             message, timeout=self._call_seconds, metadata=self._metadata(request)
         )
-        return Response(to_json(answer).encode(), media_type="application/json", status_code=200)
+        return Response(
+            to_json(answer).encode(),
+            media_type="application/json",
+            status_code=200,
+            headers=conditions.headers_of(answer),
+        )  # fmt: skip - one call
+
+    def _without_route(self, request: Req, path: str) -> Response[Any]:
+        """OPTIONS is answered from the table; everything else raises MethodNotAllowed or NoSuchPath."""
+        verbs = self._routes.verbs(path)
+        if not verbs:
+            raise NoSuchPath(verb=request.method, path=path)
+        if request.method == HttpMethod.OPTIONS:
+            return Response(None, status_code=204, headers=_allow(verbs))
+        raise MethodNotAllowed(path=path, verbs=", ".join(verbs))
 
     async def operation(self, request: Req, operation: str) -> Response[bytes]:
         """A long-running operation of the daemon that its id names, `<service>-<id>`."""
@@ -148,8 +165,19 @@ class Edge:
         answer = await stub.GetOperation(wish, timeout=self._call_seconds, metadata=self._metadata(request))
         return Response(to_json(answer).encode(), media_type="application/json")
 
-    def _method(self, one: Route, *, unary: bool) -> Callable[..., Any]:
-        channel = self._channels[one.package]
+    async def _of_every_daemon(self, one: Route, wish: Any, request: Req) -> Response[bytes]:
+        """A method that each daemon serves."""
+        metadata = self._metadata(request)
+
+        async def call(channel: grpc.aio.Channel) -> Any:
+            method = self._method(one, channel=channel, unary=True)
+            return await method(wish, timeout=self._call_seconds, metadata=metadata)
+
+        answer = await events.ask(self._channels, wish, call)
+        return Response(to_json(answer).encode(), media_type="application/json", status_code=200)
+
+    def _method(self, one: Route, *, unary: bool, channel: grpc.aio.Channel | None = None) -> Callable[..., Any]:
+        channel = channel or self._channels[one.package]
         make = channel.unary_unary if unary else channel.unary_stream
         return make(
             one.rpc,
@@ -171,32 +199,58 @@ class Edge:
 
     def _problem(self, request: Req, error: Exception) -> Response[bytes]:
         trace = getattr(request.state, "traceparent", None) or new_traceparent()
-        problem, status = self._explained(error, trace)
+        problem = self._explained(request, error, trace)
+        allow = _allow(problem.metadata["verbs"].split(", ")) if problem.reason == MethodNotAllowed.reason else {}
         return Response(
-            problems.render(problem, trace.split("-")[1], status),
+            problems.render(problem, trace.split("-")[1]),
             media_type=problems.MEDIA_TYPE,
-            status_code=status,
-            headers=_SECURITY,
+            status_code=problem.http_status,
+            headers={**_SECURITY, **problems.headers_of(problem), **allow},
         )
 
-    def _explained(self, error: Exception, trace: str) -> tuple[Explained, int]:
+    def _explained(self, request: Req, error: Exception, trace: str) -> Explained:
         if isinstance(error, grpc.aio.AioRpcError):
-            problem = explain(error)
-            return problem, problems.status_of(problem)
+            return self._of_call(error, trace)
         if isinstance(error, Refused):
-            problem = problems.of_refusal(error)
-            return problem, problems.status_of(problem)
+            return problems.of_refusal(error)
         if isinstance(error, HTTPException):
-            return self._of_http(error)
-        self._log.error("bug", trace_id=trace.split("-")[1], exc_info=error)
-        return Explained("INTERNAL", "INTERNAL", "an internal error; report the trace"), 500
+            return problems.of_refusal(self._of_http(request, error))
+        return self._bug(error, trace)
 
-    def _of_http(self, error: HTTPException) -> tuple[Explained, int]:
+    def _of_call(self, error: grpc.aio.AioRpcError, trace: str) -> Explained:
+        """What a daemon said; what gRPC itself says of a daemon that does not answer gets a reason of ours."""
+        said = explain(error)
+        if said.reason:
+            return said
+        if said.code == Code.DEADLINE_EXCEEDED.name:
+            return problems.of_refusal(DeadlineExceeded())
+        if said.code == Code.UNAVAILABLE.name:
+            return problems.of_refusal(PeerUnavailable(peer="the daemon behind this path"))
+        return self._bug(error, trace)
+
+    def _bug(self, error: Exception, trace: str) -> Explained:
+        trace_id = trace.split("-")[1]
+        self._log.error("bug", trace_id=trace_id, exc_info=error)
+        return problems.of_refusal(Internal(trace_id=trace_id))
+
+    def _of_http(self, request: Req, error: HTTPException) -> Refused:
+        """What the framework refuses before a handler is entered, in our own words."""
+        path = request.url.path
         if error.status_code == 413:
-            refusal = BodyTooLarge(most=self._most_body_bytes)
-            return problems.of_refusal(refusal), 413
-        reason = "BODY_INVALID" if isinstance(error, ClientException) else "REQUEST_REFUSED"
-        return Explained("INVALID_ARGUMENT", reason, error.detail), error.status_code
+            return BodyTooLarge(most=self._most_body_bytes)
+        if error.status_code == 404:
+            return NoSuchPath(verb=request.method, path=path)
+        if error.status_code == 405:
+            return MethodNotAllowed(path=path, verbs=_headers(error).get("Allow", "GET"))
+        return BodyUnreadable(why=error.detail)
+
+
+def _allow(verbs: Iterable[str]) -> dict[str, str]:
+    return {"Allow": ", ".join(dict.fromkeys([*verbs, HttpMethod.OPTIONS]))}
+
+
+def _headers(error: HTTPException) -> Mapping[str, str]:
+    return {name.title(): value for name, value in (error.headers or {}).items()}
 
 
 def _resume(message: Any, request: Req) -> None:

@@ -1,6 +1,7 @@
 """The HTTP server as a worker of the daemon: it starts and stops with it."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,10 +10,14 @@ from litestar import Litestar
 
 
 class HttpServer:
-    """uvicorn, without its own signal handling: the daemon decides when to stop."""
+    """uvicorn, without its own signal handling: the daemon decides when to stop.
 
-    def __init__(self, app: Litestar, listen: str) -> None:
+    With `shared`, other processes may listen at the same address; the kernel gives a connection to one that lives.
+    """
+
+    def __init__(self, app: Litestar, listen: str, *, shared: bool = False) -> None:
         host, _, port = listen.rpartition(":")
+        self._address = (host, int(port)) if shared else None
         config = uvicorn.Config(
             app, host=host, port=int(port), log_config=None, access_log=False, lifespan="on",
             timeout_graceful_shutdown=3, server_header=False,
@@ -31,12 +36,18 @@ class HttpServer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`. Open streams get three seconds to end."""
-        serving = asyncio.create_task(self._server.serve())
+        serving = asyncio.create_task(self._server.serve(self._sockets()))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         self._server.should_exit = True
         stopping.cancel()
         await serving
+
+    def _sockets(self) -> list[socket.socket] | None:
+        if self._address is None:
+            return None
+        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+        return [socket.create_server(self._address, family=family, reuse_port=True)]
 
 
 class _Server(uvicorn.Server):

@@ -13,6 +13,8 @@ class GatewaySettings(DaemonSettings):
 
     http_listen: str = "127.0.0.1:7400"
     """Address and port of HTTP: REST, streams, console."""
+    shared_ports: bool = False
+    """Whether other replicas on this machine serve HTTP at the same address (SO_REUSEPORT). In `catalyst dev` only."""
     catalog_target: str = "127.0.0.1:7402"
     """gRPC address of the catalog."""
     provisioner_target: str = "127.0.0.1:7404"

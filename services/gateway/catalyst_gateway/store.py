@@ -1,15 +1,18 @@
 """The read model of events: what happened, in one order, for browsers that come and go.
 
-Rows are numbered by this gateway. The incarnation is drawn when the store is made, so that a client that comes back with
-a number of another store (a wiped one, another replica's) is told to begin anew instead of missing events.
+Rows are numbered by the gateway, all replicas together. The incarnation is drawn when the store is made, so that a client
+that comes back with a number of another store (a wiped one) is told to begin anew instead of missing events.
+
+Invariant
+  in order   numbers become visible in the order in which they are given: a reader that has seen one never misses a lower
+             one. Sequences of PostgreSQL do not promise that, so writers take turns.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import uuid4
 
 from catalyst_mesh import ROW_NUMBER, Json, Transaction, UtcTime, chassis_tables
-from sqlalchemy import BigInteger, Column, MetaData, Table, Text, func, insert, select
+from sqlalchemy import BigInteger, Column, MetaData, Table, Text, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 metadata = MetaData()
@@ -25,6 +28,13 @@ stream_event = Table(
     Column("body", Json, nullable=False),
 )  # fmt: skip - reads as a table
 incarnation = Table("incarnation", metadata, Column("id", Text, primary_key=True))
+stream_position = Table(
+    "stream_position",
+    metadata,
+    Column("service", Text, primary_key=True),
+    Column("life", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+)  # fmt: skip - reads as a table
 chassis_tables(metadata)
 
 
@@ -32,13 +42,26 @@ class Store(Transaction):
     """Reads and writes the model."""
 
     async def incarnation(self) -> str:
-        """The name of this store; drawn at its first use."""
-        known = (await self.sql.execute(select(incarnation.c.id))).scalar_one_or_none()
-        if known:
-            return str(known)
-        drawn = uuid4().hex[:8]
-        await self.sql.execute(insert(incarnation).values(id=drawn))
-        return drawn
+        """The name of this store; its first migration has drawn it."""
+        return str((await self.sql.execute(select(incarnation.c.id))).scalar_one())
+
+    async def take_turn(self) -> None:
+        """Before the first `add` of a transaction: nobody else adds until its commit."""
+        await self.sql.execute(select(incarnation.c.id).with_for_update())
+
+    async def position(self, service: str, life: str) -> int:
+        """Sequence of the last event that was kept of a stream; 0 where there is none of this `life` of it."""
+        t = stream_position
+        query = select(t.c.sequence).where((t.c.service == service) & (t.c.life == life))
+        return (await self.sql.execute(query)).scalar_one_or_none() or 0
+
+    async def stand_at(self, service: str, life: str, sequence: int) -> None:
+        """Note how far a stream was read."""
+        dialect = postgresql if self.has_row_locks else sqlite
+        row = {"service": service, "life": life, "sequence": sequence}
+        statement = dialect.insert(stream_position).values(row)
+        changed = {"life": life, "sequence": sequence}
+        await self.sql.execute(statement.on_conflict_do_update(index_elements=["service"], set_=changed))
 
     async def add(self, row: Mapping[str, Any]) -> bool:
         """Keep one event; False where it was there already."""

@@ -33,7 +33,7 @@ class Feed:
         last_event_id   `<incarnation>:<number>` of the last frame that arrived; empty: from now on; `0`: from the start
         topics          beginning of the subjects that are wanted; empty: all
         """
-        async with self._work.transaction() as tx:
+        async with self._work.reading() as tx:
             incarnation, newest = await tx.incarnation(), await tx.last()
         number, known = _resume(last_event_id, incarnation, newest)
         if not known:

@@ -20,6 +20,7 @@ from catalyst_mesh import (
     rows,
 )
 from catalyst_sdk import Code, Refused
+from google.protobuf import empty_pb2
 from prometheus_client import CollectorRegistry
 from pydantic_settings import SettingsConfigDict
 from sqlalchemy import MetaData
@@ -38,6 +39,10 @@ class NoSovereign(Refused):
     code, reason, message = Code.NOT_FOUND, "SOVEREIGN_NOT_FOUND", "there is no {name}"
 
 
+class EtagMismatch(Refused):
+    code, reason, message = Code.ABORTED, "ETAG_MISMATCH", "{name} has changed since it was read"
+
+
 class Sovereigns(service_pb2_grpc.SovereignServiceServicer):
     def __init__(self, work: Work[Transaction]) -> None:
         self._work = work
@@ -46,6 +51,7 @@ class Sovereigns(service_pb2_grpc.SovereignServiceServicer):
     async def CreateSovereign(self, request: Any, context: Any) -> Any:
         made = resources_pb2.Sovereign()
         made.CopyFrom(request.sovereign)
+        made.etag = '"1"'
         self.known[made.name] = made
         async with self._work.transaction() as tx:
             tx.emit(made)
@@ -55,6 +61,12 @@ class Sovereigns(service_pb2_grpc.SovereignServiceServicer):
         if request.name not in self.known:
             raise NoSovereign(name=request.name)
         return self.known[request.name]
+
+    async def DeleteSovereign(self, request: Any, context: Any) -> Any:
+        if request.etag != self.known[request.name].etag:
+            raise EtagMismatch(name=request.name)
+        del self.known[request.name]
+        return empty_pb2.Empty()
 
     async def ListSovereigns(self, request: Any, context: Any) -> Any:
         return service_pb2.ListSovereignsResponse(sovereigns=list(self.known.values())[: request.page_size or 50])
@@ -87,7 +99,13 @@ async def compose(settings: BackendSettings) -> Daemon:
             Service(Runs(), service_pb2_grpc.add_RunServiceServicer_to_server, RUNS),
         ],
         access={
-            **rows(SERVICE, CreateSovereign="sovereign-admin", GetSovereign=SIGNED_IN, ListSovereigns=SIGNED_IN),
+            **rows(
+                SERVICE,
+                CreateSovereign="sovereign-admin",
+                DeleteSovereign="sovereign-admin",
+                GetSovereign=SIGNED_IN,
+                ListSovereigns=SIGNED_IN,
+            ),
             **rows(RUNS, WatchEvents=SIGNED_IN),
         },
         metrics=metrics,

@@ -27,7 +27,7 @@ class Edge:
 
 
 @pytest.fixture
-async def edge(home: Path, own_nats: NatsServer) -> AsyncIterator[Edge]:
+async def edge(home: Path, own_nats: NatsServer, second_database: str) -> AsyncIterator[Edge]:
     port = free_port()
     (home / "gateway").mkdir()
     (home / "code").write_text("12345678")
@@ -35,7 +35,7 @@ async def edge(home: Path, own_nats: NatsServer) -> AsyncIterator[Edge]:
         token = backend.issuer.token("admin", roles=["sovereign-admin"])
         (home / "operator").write_text(token)
         values = {
-            "database_url": f"sqlite+aiosqlite:///{home}/gateway.db", "nats_url": own_nats.url,
+            "database_url": second_database, "nats_url": own_nats.url,
             "http_listen": f"127.0.0.1:{port}", "provisioner_target": backend.target, "development": True,
             "login_code_file": home / "code", "operator_token_file": home / "operator",
         }  # fmt: skip
@@ -87,7 +87,7 @@ async def test_refusals_are_problems_with_reason_and_trace(edge: Edge) -> None:
         ("GET", "/v1/sovereigns?pageSize=-1", None, 422, "REQUEST_INVALID"),
         ("GET", "/v1/sovereigns?colour=red", None, 422, "REQUEST_INVALID"),
         ("GET", "/v1/operations/nobody-1", None, 404, "OPERATION_NOT_FOUND"),
-        ("GET", "/v1/pools", None, 503, ""),
+        ("GET", "/v1/pools", None, 503, "PEER_UNAVAILABLE"),
     ],
 )
 async def test_bad_requests_are_told_precisely(
@@ -180,6 +180,54 @@ async def test_a_topic_narrows_the_stream(edge: Edge) -> None:
             assert (await frames(answer, 1))[0]["event"] == "catalyst.v1.provisioner.sovereign.created"
 
 
+async def test_events_are_sent_again_and_a_browser_sees_none_twice(edge: Edge) -> None:
+    async with edge.client() as http:
+        for name in ("one", "two"):
+            await http.post("/v1/sovereigns", json={"name": f"sovereigns/{name}"})
+        async with http.stream("GET", "/v1/stream", headers={"last-event-id": "0"}) as answer:
+            before = await frames(answer, 2)
+        wish = {"startTime": "2020-01-01T00:00:00Z", "service": "provisioner"}
+        again = await http.post("/v1/events:replay", json=wish)
+        assert again.status_code == 200, again.text
+        assert [(r["daemon"], r["events"]) for r in again.json()["replays"]] == [("provisioner", "2")]
+        await http.post("/v1/sovereigns", json={"name": "sovereigns/three"})
+        async with http.stream("GET", "/v1/stream", headers={"last-event-id": "0"}) as answer:
+            after = await frames(answer, 3)
+        assert after[:2] == before
+        assert json.loads(after[2]["data"])["aggregate"] == "sovereigns/three"
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body", "status", "reason"),
+    [
+        ("GET", "/v1/deadLetters/provisioner-1-00000000", None, 404, "DEAD_LETTER_NOT_FOUND"),
+        ("POST", "/v1/deadLetters/provisioner-1-00000000:replay", {}, 404, "DEAD_LETTER_NOT_FOUND"),
+        ("POST", "/v1/deadLetters/provisioner-1-00000000:discard", {}, 404, "DEAD_LETTER_NOT_FOUND"),
+        ("GET", "/v1/deadLetters/nobody-1-00000000", None, 404, "DAEMON_NOT_FOUND"),
+        ("GET", "/v1/deadLetters/provisioner", None, 422, "REQUEST_INVALID"),
+        ("POST", "/v1/events:replay", {}, 422, "REQUEST_INVALID"),
+        ("POST", "/v1/events:replay", {"startTime": "2020-01-01T00:00:00Z", "service": "x"}, 404, "DAEMON_NOT_FOUND"),
+        # What changes something says that not all daemons were reached; the others' lists are lists all the same.
+        ("POST", "/v1/events:replay", {"startTime": "2020-01-01T00:00:00Z"}, 503, ""),
+    ],
+)
+async def test_a_name_says_which_daemon_is_asked_about_its_events(
+    edge: Edge, verb: str, path: str, body: dict[str, str] | None, status: int, reason: str
+) -> None:
+    async with edge.client() as http:
+        answer = await http.request(verb, path, json=body)
+    assert (answer.status_code, answer.json()["reason"]) == (status, reason), answer.text
+
+
+async def test_lists_about_events_are_gathered_from_the_daemons_that_answer(edge: Edge) -> None:
+    async with edge.client() as http:
+        assert (await http.get("/v1/deadLetters")).json()["deadLetters"] == []
+        (report,) = (await http.get("/v1/busReports")).json()["reports"]
+        assert (report["daemon"], report["jetstream"]) == ("provisioner", "TRUTH_YES")
+    async with edge.client(accept="*/*") as http:
+        assert (await http.get("/v1/deadLetters")).status_code == 401
+
+
 async def test_the_description_names_every_route_once(edge: Edge) -> None:
     async with edge.client() as http:
         document = (await http.get("/v1/openapi.json")).json()
@@ -200,3 +248,35 @@ async def test_the_console_is_served_with_a_policy_that_forbids_inline_script(ed
             assert "default-src 'self'" in page.headers["content-security-policy"]
         assert (await http.get("/static/console.js")).headers["content-type"].startswith("text/javascript")
         assert (await http.get("/static/..%2Fapp.py")).status_code == 404
+
+
+async def test_what_a_path_takes_is_told(edge: Edge) -> None:
+    async with edge.client() as http:
+        asked = await http.options("/v1/sovereigns")
+        wrong = await http.put("/v1/sovereigns", json={})
+        page = await http.post("/v1/plugins", json={})
+    assert (asked.status_code, asked.headers["allow"]) == (204, "GET, POST, OPTIONS")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, POST, OPTIONS")
+    assert (page.status_code, page.json()["reason"]) == (405, "METHOD_NOT_ALLOWED")
+    assert "GET" in page.headers["allow"]
+
+
+async def test_a_daemon_that_is_away_says_when_to_ask_again(edge: Edge) -> None:
+    async with edge.client() as http:
+        answer = await http.get("/v1/pools")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+async def test_an_etag_is_shown_and_a_condition_is_kept(edge: Edge) -> None:
+    async with edge.client() as http:
+        await http.post("/v1/sovereigns", json={"name": "sovereigns/acme"})
+        shown = await http.get("/v1/sovereigns/acme")
+        stale = await http.delete("/v1/sovereigns/acme", headers={"if-match": '"old"'})
+        weak = await http.delete("/v1/sovereigns/acme", headers={"if-match": 'W/"1"'})
+        two = await http.delete("/v1/sovereigns/acme", params={"etag": '"1"'}, headers={"if-match": '"2"'})
+        none = await http.post("/v1/sovereigns", json={"name": "sovereigns/b"}, headers={"if-match": '"1"'})
+        right = await http.delete("/v1/sovereigns/acme", headers={"if-match": shown.headers["etag"]})
+    assert shown.headers["etag"] == '"1"'
+    assert (stale.status_code, stale.json()["reason"]) == (412, "ETAG_MISMATCH")
+    assert [a.json()["reason"] for a in (weak, two, none)] == ["IF_MATCH_INVALID"] * 3
+    assert right.status_code == 200

@@ -1,10 +1,11 @@
-"""Who may call what of PDM; whose name it is, is asked where the name is known."""
+"""Who may call what of PDM, and on whose names; whose a name is, is asked where the name is known."""
 
-from catalyst_mesh import SIGNED_IN, rows
+from catalyst_mesh import SIGNED_IN, Scope, rows
 
 _OWNER = "org-admin sovereign-admin service:provisioner"
 _READ = "org-viewer org-developer org-admin sovereign-admin security-officer service:provisioner service:continuum"
 _OPERATOR = "sovereign-admin"
+_NAMES = "catalyst.pooldomain.v1.AllocationService"
 
 ACCESS = {
     **rows(
@@ -16,23 +17,22 @@ ACCESS = {
         DeletePool=_OPERATOR,
         ListReservedNames=SIGNED_IN,
     ),
-    **rows("catalyst.pooldomain.v1.ZoneService", GetZone=_READ, ListZones=_READ, GetDnssec=_READ),
+    **rows("catalyst.pooldomain.v1.ZoneService", Scope.ABSENT, GetZone=_READ, GetDnssec=_READ),
+    **rows("catalyst.pooldomain.v1.ZoneService", Scope.LEFT_OUT, ListZones=_READ),
+    **rows(_NAMES, CheckName=SIGNED_IN, ForceReleaseAllocation=_OPERATOR),
+    **rows(_NAMES, Scope.DENIED, ReserveAllocation=_OWNER),
+    **rows(_NAMES, Scope.HOLDER, RenewAllocation=_OWNER, CommitAllocation=_OWNER),
     **rows(
-        "catalyst.pooldomain.v1.AllocationService",
-        CheckName=SIGNED_IN,
-        ReserveAllocation=_OWNER,
-        RenewAllocation=_OWNER,
-        CommitAllocation=_OWNER,
-        UpdateAllocation=f"{_OWNER} service:continuum",
+        _NAMES,
+        Scope.ABSENT,
+        UpdateAllocation=_OWNER,
         ReconcileAllocation=_OWNER,
         ReleaseAllocation=_OWNER,
-        ForceReleaseAllocation=_OPERATOR,
         TransferAllocation=_OWNER,
         AcceptAllocationTransfer=_OWNER,
         GetAllocation=_READ,
-        ListAllocations=_READ,
         ListAllocationHistory=_READ,
         WaitAllocation=_READ,
-        WatchAllocations=_READ,
     ),
+    **rows(_NAMES, Scope.LEFT_OUT, ListAllocations=_READ, WatchAllocations=_READ),
 }  # fmt: skip - one table

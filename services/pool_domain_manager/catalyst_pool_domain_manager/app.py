@@ -18,7 +18,7 @@ from catalyst_mesh import (
     main,
     migrate,
 )
-from catalyst_mesh.plugins import plugin_context
+from catalyst_mesh.plugins import SecretFiles, plugin_context
 from prometheus_client import CollectorRegistry
 
 from .access import ACCESS
@@ -45,8 +45,9 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     work = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=Sealer.from_file(key_file))
     token_key = hashlib.sha256(b"reservation tokens" + key_file.read_bytes()).digest()
     host = PluginHost(kinds=["dns_backend", "registrar"], metrics=metrics)
-    host.load(plugin_context(settings.data_folder), {**_embedded(settings), **settings.plugins})
-    leases = Leases(db, metadata)
+    secrets = SecretFiles(settings.secrets_folder) if settings.secrets_folder else None
+    host.load(plugin_context(settings.data_folder, secrets), {**_embedded(settings), **settings.plugins})
+    leases = Leases(db, metadata, metrics=metrics)
     reconciler = Reconciler(work, leases, host, Servers(settings.dns_hints), Parents(settings.batch_window), failpoint)
     sweeper = Sweeper(work, leases, host, settings.sweep_interval)
     return Daemon(

@@ -15,6 +15,8 @@ class PdmSettings(DaemonSettings):
     """Control address of the embedded DNS server, `ip:port`; empty: the backend `embedded` is not configured."""
     dns_data: Path = Path(".")
     """Folder of the embedded DNS server, where its control token lies."""
+    secrets_folder: Path | None = None
+    """Folder with one file a secret, named as the configuration of plugins names it; none: plugins get no secrets."""
     dns_hints: Path | None = None
     """JSON file that says at which address and port each name server really listens."""
     reservation_ttl: float = 600.0

@@ -23,6 +23,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    type_coerce,
     update,
 )
 
@@ -90,16 +91,29 @@ class Store(Transaction):
         """Read a name, history included, and keep others off it until the commit."""
         mine = (allocations.c.pool == pool) & (allocations.c.label == label)
         row = (await self.sql.execute(select(allocations).where(mine).with_for_update())).mappings().one_or_none()
-        return _allocation(row) if row else None
+        if row is None:
+            return None
+        self.seen(allocations, row)
+        return _allocation(row)
+
+    def decided_on(self, a: Allocation) -> None:
+        """Say that what is saved next was decided on `a`, which an earlier transaction read."""
+        self.seen(allocations, _allocation_row(a))
 
     async def pool(self, domain: str) -> Pool | None:
         """One pool."""
         row = (await self.sql.execute(select(pools).where(pools.c.domain == domain))).mappings().one_or_none()
-        return _pool(row) if row else None
+        if row is None:
+            return None
+        self.seen(pools, row)
+        return _pool(row)
 
-    async def all_pools(self, after: str = "", limit: int = 1000) -> Sequence[Pool]:
-        """Pools by domain."""
+    async def all_pools(self, after: str = "", limit: int = 1000, kind: str = "") -> Sequence[Pool]:
+        """Pools by domain; with `kind`, those that serve it."""
         query = select(pools).where(pools.c.domain > after).order_by(pools.c.domain).limit(limit)
+        if kind:
+            # The list is kept as text on both databases, and no kind's name is a part of another's.
+            query = query.where(type_coerce(pools.c.kinds, Text).contains(f'"{kind}"', autoescape=True))
         return [_pool(row) for row in (await self.sql.execute(query)).mappings()]
 
     async def live(
@@ -176,10 +190,9 @@ class Store(Transaction):
     async def save(self, state: Any) -> None:
         """Write a decided state. Raises LostRace where another writer was faster."""
         if isinstance(state, Pool):
-            await self._save(pools, state.version, {"domain": state.domain}, _pool_row(state))
+            await self.take(pools, _pool_row(state))
         else:
-            key = {"pool": state.pool, "label": state.label}
-            await self._save(allocations, state.version, key, _allocation_row(state))
+            await self.take(allocations, _allocation_row(state))
 
     async def progress(self, before: Allocation, after: Allocation) -> None:
         """Write how far the reconciler is; nothing is told. Raises LostRace where the wish changed meanwhile."""
@@ -193,14 +206,6 @@ class Store(Transaction):
                "state": str(a.state), "owner": a.owner, "actor": actor, "reason": a.reason, "at": self.now,
                "request_id": request_id}  # fmt: skip
         await self.sql.execute(insert(history).values(row))
-
-    async def _save(self, table: Table, version: int, key: dict[str, str], row: dict[str, Any]) -> None:
-        mine = [table.c[name] == value for name, value in key.items()]
-        known = (await self.sql.execute(select(table.c.version).where(*mine))).scalar_one_or_none()
-        if known is None:
-            await self.write(insert(table).values(row))
-        elif known != version:  # the same version is the same wish: nothing to write
-            await self.write(update(table).where(*mine, table.c.version == version - 1).values(row))
 
 
 def _column(t: Table, field: str) -> ColumnElement[Any]:

@@ -1,8 +1,5 @@
-"""The real DNS server as a process of its own, and the daemon beside it."""
+"""The daemon beside its real DNS servers."""
 
-import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -22,86 +19,47 @@ from catalyst.pooldomain.v1.service_pb2 import (
 )
 from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub, PoolServiceStub
 from catalyst_mesh import span
-from catalyst_mesh.plugins import plugin_context
-from catalyst_mesh.resolving import Resolver
 from catalyst_pool_domain_manager.app import compose
 from catalyst_pool_domain_manager.settings import PdmSettings
 from catalyst_pool_domain_manager.workers.reconciler import Failpoint, no_failpoint
-from catalyst_sdk import load_manifest
-from catalyst_sdk.dns import DnsBackend
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of, running
-from catalyst_testkit.servers import NatsServer, free_port
-from catalyst_testkit.waiting import eventually_sync
+from catalyst_testkit.servers import NatsServer
 from google.protobuf.duration_pb2 import Duration
+
+from .dns_servers import Dns
+from .on_powerdns import OnPowerDns
 
 POOL = "pools/omani.works"
 OWNER = "organizations/omantel"
 SECOND = Duration(seconds=1)
 DEMO = Pool(
-    kinds=[Pool.KIND_SOVEREIGN], zone="zones/omani.works", backend="backends/embedded",
+    kinds=[Pool.KIND_SOVEREIGN], zone="zones/omani.works",
     ttls=PoolTtls(ns=SECOND, ds=SECOND, record=SECOND, negative=SECOND), allow_private_targets=True,
 )  # fmt: skip
+on_both_servers = pytest.mark.parametrize(
+    ("dns", "database"),
+    [("embedded", "sqlite"), ("embedded", "postgresql"), ("powerdns", "sqlite")],
+    indirect=True,
+)
+"""For a test that takes `dns`: it runs with the pool's zone on either server, and on both databases."""
 Start = Callable[..., AbstractAsyncContextManager[RunningDaemon]]
 
 
-class Dns:
-    """An authoritative server that can be killed and started again on the same folder and ports."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.address = f"127.0.0.1:{free_port()}"
-        self.control = f"127.0.0.1:{free_port()}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "catalyst_dns_embedded", "serve", "--data", str(self.folder), "--listen",
-             self.address, "--control", self.control, "--tree", "omani.works"],
-            stdout=subprocess.PIPE,
-        )  # fmt: skip
-        eventually_sync(lambda: _listens(self.control), within=10, what="the control port answers")
-
-    def kill(self) -> None:
-        process, self._process = self._process, None
-        if process is not None and process.stdout is not None:
-            process.kill()
-            process.wait()
-            process.stdout.close()
-
-    @property
-    def backend(self) -> DnsBackend:
-        """The same plugin that the daemon uses, made as its host makes it."""
-        from catalyst_dns_embedded import plugin
-
-        manifest = load_manifest(Path(plugin.__file__).with_name("manifest.toml"))
-        config = {"control": self.control, "data": str(self.folder)}
-        made: DnsBackend = plugin.catalyst_plugin(plugin_context(self.folder.parent)(manifest, config))
-        return made
-
-    @property
-    def resolver(self) -> Resolver:
-        return Resolver.from_files(self.folder / "hints.json", self.folder / "root.key")
-
-
-def _listens(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    with socket.socket() as probe:
-        return probe.connect_ex((host, int(port))) == 0
-
-
 @pytest.fixture
-def dns(home: Path) -> Iterator[Dns]:
+def dns(home: Path, request: pytest.FixtureRequest) -> Iterator[Dns]:
+    """The servers of the pool. `on_both_servers` runs a test on PowerDNS too."""
     folder = home / "dns"
     folder.mkdir()
-    server = Dns(folder)
+    kind = getattr(request, "param", "embedded")
+    server = Dns(folder) if kind == "embedded" else OnPowerDns(folder, request.getfixturevalue("own_powerdns"))
     server.start()
     yield server
-    server.kill()
+    server.end()
 
 
 @pytest.fixture
-def start(home: Path, dns: Dns, own_nats: NatsServer) -> Start:
+def start(home: Path, dns: Dns, own_nats: NatsServer, database: str) -> Start:
     """Starts the daemon on this test's folder, again and again if need be; the pool of the demonstration is there."""
 
     @asynccontextmanager
@@ -109,11 +67,13 @@ def start(home: Path, dns: Dns, own_nats: NatsServer) -> Start:
         failpoint: Failpoint = no_failpoint, pool: Pool = DEMO, **settings: object
     ) -> AsyncIterator[RunningDaemon]:
         fields = {
-            "nats_url": own_nats.url, "dns_control": dns.control, "dns_data": dns.folder,
-            "dns_hints": dns.folder / "hints.json", "sweep_interval": 0.1, **settings,
+            "nats_url": own_nats.url, "database_url": database, "sweep_interval": 0.1, **dns.settings(), **settings,
         }  # fmt: skip
+        hosted = Pool()
+        hosted.MergeFrom(pool)
+        hosted.backend = dns.pool_backend
         async with running(partial(compose, failpoint=failpoint), PdmSettings, home, **fields) as daemon:
-            request = CreatePoolRequest(pool_id="omani.works", pool=pool)
+            request = CreatePoolRequest(pool_id="omani.works", pool=hosted)
             assert await reason_of(daemon.admin(PoolServiceStub).CreatePool(request)) in ("OK", "POOL_EXISTS")
             yield daemon
 
@@ -123,8 +83,7 @@ def start(home: Path, dns: Dns, own_nats: NatsServer) -> Start:
 def values(dns: Dns, nats: NatsServer) -> dict[str, Any]:
     """Settings of a daemon over these servers."""
     return {
-        "nats_url": nats.url, "dns_control": dns.control, "dns_data": dns.folder, "dns_hints": dns.folder / "hints.json",
-        "sweep_interval": 0.1, "batch_window": 0.02,
+        "nats_url": nats.url, "sweep_interval": 0.1, "batch_window": 0.02, **dns.settings(),
     }  # fmt: skip
 
 
@@ -180,8 +139,9 @@ class Pdm:
 
 
 @pytest.fixture
-async def pdm(home: Path, dns: Dns, own_nats: NatsServer) -> AsyncIterator[Pdm]:
-    async with running(compose, PdmSettings, home / "pdm", **values(dns, own_nats)) as daemon:
+async def pdm(home: Path, dns: Dns, own_nats: NatsServer, database: str) -> AsyncIterator[Pdm]:
+    settings = values(dns, own_nats) | {"database_url": database}
+    async with running(compose, PdmSettings, home / "pdm", **settings) as daemon:
         one = Pdm(daemon)
         await one.make_pool()
         yield one

@@ -1,16 +1,23 @@
 """The daemon dies before and after every step, and is started again on what it left."""
 
 import asyncio
-import sqlite3
-from pathlib import Path
+from datetime import UTC, datetime
 
+import pytest
 from catalyst.pooldomain.v1.resources_pb2 import Allocation
+from catalyst_dns_powerdns.zones import account
+from catalyst_mesh import Database
+from catalyst_pool_domain_manager.store import metadata
+from catalyst_sdk.dns import KeyOp
+from sqlalchemy import update
 
-from .calls import FQDN, NAME, ZONE, commitment, outbox, provisioner, release, reserve, until
-from .conftest import Dns, Start
+from .calls import FQDN, NAME, ZONE, commitment, get, outbox, provisioner, release, reserve, until
+from .conftest import Dns, Start, on_both_servers
+from .on_powerdns import OnPowerDns
 
 COMMIT = [f"pdm.commit.c{n}.{side}" for n in range(1, 7) for side in ("before", "after")]
 RELEASE = [f"pdm.release.r{n}.{side}" for n in range(1, 5) for side in ("before", "after")]
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Killed(BaseException):
@@ -31,42 +38,44 @@ class Reaper:
             raise Killed(point)
 
 
-def let_leases_end(home: Path) -> None:
+async def let_leases_end(database: str) -> None:
     """What time does after a death: the dead one's leases end."""
-    with sqlite3.connect(home / "test.db") as sql:
-        sql.execute("UPDATE lease SET until = '2000-01-01 00:00:00.000000'")
-    sql.close()
+    db = await Database.open(database)
+    async with db.begin() as sql:
+        await sql.execute(update(metadata.tables["lease"]).values(until=LONG_AGO))
+    await db.close()
 
 
-async def live_through(start: Start, home: Path, reaper: Reaper, state: "Allocation.State.ValueType") -> int:
+async def live_through(start: Start, database: str, reaper: Reaper, state: "Allocation.State.ValueType") -> int:
     """Start again after each death until the name is in `state`; how often it died."""
     deaths = 0
     while reaper.left:
         reaper.died.clear()
         async with start(failpoint=reaper):
             await asyncio.wait_for(reaper.died.wait(), 10)
-        let_leases_end(home)
+        await let_leases_end(database)
         deaths += 1
     async with start() as daemon:
         await until(daemon, state)
     return deaths
 
 
+@on_both_servers
 async def test_a_name_that_is_made_and_taken_away_under_20_deaths_is_made_and_taken_away_once(
-    start: Start, dns: Dns, home: Path
+    start: Start, dns: Dns, database: str
 ) -> None:
     async with start(failpoint=Reaper(COMMIT[:1])) as daemon:
         token = (await reserve(daemon)).reservation_token
         await provisioner(daemon).CommitAllocation(commitment(token))
-    let_leases_end(home)
-    assert await live_through(start, home, Reaper(COMMIT), Allocation.STATE_ACTIVE) == 12
+    await let_leases_end(database)
+    assert await live_through(start, database, Reaper(COMMIT), Allocation.STATE_ACTIVE) == 12
     seen = await dns.resolver.resolve(f"console.{FQDN}", "A")
     assert (seen.records, seen.secure) == (("127.7.0.1",), True)
 
     async with start(failpoint=Reaper(RELEASE[:1])) as daemon:
         await release(daemon)
-    let_leases_end(home)
-    assert await live_through(start, home, Reaper(RELEASE), Allocation.STATE_QUARANTINED) == 8
+    await let_leases_end(database)
+    assert await live_through(start, database, Reaper(RELEASE), Allocation.STATE_QUARANTINED) == 8
     parent = await dns.backend.get_zone(zone="omani.works.")
     assert parent is not None
     assert [r for r in parent.record_sets if r.name.endswith(ZONE)] == []
@@ -83,8 +92,25 @@ async def test_a_name_that_is_made_and_taken_away_under_20_deaths_is_made_and_ta
     ]  # fmt: skip
 
 
+@on_both_servers
+async def test_a_zone_without_a_key_gets_one_before_anybody_is_sent_there(
+    start: Start, dns: Dns, database: str
+) -> None:
+    """A server may die between a zone's records and its key."""
+    reaper = Reaper(["pdm.commit.c2.after"])
+    async with start(failpoint=reaper) as daemon:
+        token = (await reserve(daemon)).reservation_token
+        await provisioner(daemon).CommitAllocation(commitment(token))
+        await asyncio.wait_for(reaper.died.wait(), 10)
+        assert not (await dns.backend.dnssec(zone=ZONE, op=KeyOp.DISABLE)).signed
+    await let_leases_end(database)
+    async with start() as daemon:
+        await until(daemon, Allocation.STATE_ACTIVE)
+    assert (await dns.resolver.resolve(FQDN, "A")).secure
+
+
 async def test_a_release_that_overtakes_a_half_made_name_leaves_no_zone_and_no_delegation(
-    start: Start, dns: Dns, home: Path
+    start: Start, dns: Dns, database: str
 ) -> None:
     for point in ("pdm.commit.c2.after", "pdm.commit.c4.after"):
         reaper = Reaper([point])
@@ -94,7 +120,7 @@ async def test_a_release_that_overtakes_a_half_made_name_leaves_no_zone_and_no_d
             await asyncio.wait_for(reaper.died.wait(), 10)
             assert await dns.backend.get_zone(zone=ZONE) is not None, "it died with the zone made"
             await release(daemon)
-        let_leases_end(home)
+        await let_leases_end(database)
         async with start() as daemon:
             await _gone(daemon, delegated=point.startswith("pdm.commit.c4"))
         parent = await dns.backend.get_zone(zone="omani.works.")
@@ -107,8 +133,6 @@ async def _gone(daemon: object, *, delegated: bool) -> None:
     from catalyst_testkit import eventually
     from catalyst_testkit.daemons import reason_of
 
-    from .calls import get
-
     if delegated:  # the world may have seen it, so it rests
         await until(daemon, Allocation.STATE_QUARANTINED)  # type: ignore[arg-type]
         return
@@ -117,3 +141,22 @@ async def _gone(daemon: object, *, delegated: bool) -> None:
         return await reason_of(get(daemon)) == "ALLOCATION_NOT_FOUND"  # type: ignore[arg-type]
 
     await eventually(absent, within=10)
+
+
+@pytest.mark.parametrize(("dns", "database"), [("powerdns", "sqlite")], indirect=True)
+async def test_a_release_clears_away_a_zone_whose_making_the_server_did_not_survive(
+    start: Start, dns: OnPowerDns, database: str
+) -> None:
+    reaper = Reaper(["pdm.commit.c2.before"])
+    async with start(failpoint=reaper) as daemon:
+        token = (await reserve(daemon)).reservation_token
+        await provisioner(daemon).CommitAllocation(commitment(token))
+        await asyncio.wait_for(reaper.died.wait(), 10)
+        mark = f"{NAME}/{(await get(daemon)).uid}"
+        bare = {"name": ZONE, "kind": "Native", "account": account(mark, signed=True)}
+        assert dns.powerdns.api("POST", "/zones", bare).status_code == 201
+        await release(daemon)
+    await let_leases_end(database)
+    async with start() as daemon:
+        await _gone(daemon, delegated=False)
+    assert [zone["name"] for zone in dns.powerdns.api("GET", "/zones").json()] == ["omani.works."]

@@ -20,11 +20,12 @@ from .calls import (
     reserve,
     until,
 )
-from .conftest import Dns, Start
+from .conftest import Dns, Start, on_both_servers
 
 WHOLE = {"ZoneReady", "RecordsPublished", "Signed", "ParentClean", "Delegated", "DsPublished", "Propagated"}
 
 
+@on_both_servers
 async def test_a_committed_name_is_seen_from_the_root_with_every_link_signed(start: Start, dns: Dns) -> None:
     async with start() as daemon:
         held = await reserve(daemon)
@@ -40,6 +41,7 @@ async def test_a_committed_name_is_seen_from_the_root_with_every_link_signed(sta
             assert (seen.records, seen.secure, seen.why) == (("127.7.0.1",), True, "")
 
 
+@on_both_servers
 async def test_a_released_name_leaves_nothing_in_the_dns_and_rests(start: Start, dns: Dns) -> None:
     async with start() as daemon:
         before = await dns.backend.get_zone(zone="omani.works.")
@@ -83,6 +85,7 @@ async def test_its_former_owner_takes_a_resting_name_back_at_once_and_it_works_a
         assert (await dns.resolver.resolve(FQDN, "A")).secure
 
 
+@on_both_servers
 async def test_new_addresses_touch_neither_keys_nor_delegation(start: Start, dns: Dns) -> None:
     async with start() as daemon:
         await made_active(daemon)
@@ -97,6 +100,7 @@ async def test_new_addresses_touch_neither_keys_nor_delegation(start: Start, dns
         assert (moved.keys, beside) == (zone.keys, parent)
 
 
+@on_both_servers
 async def test_a_dns_server_that_is_away_delays_a_name_and_fails_none(start: Start, dns: Dns) -> None:
     async with start() as daemon:
         token = (await reserve(daemon)).reservation_token
@@ -123,6 +127,7 @@ async def test_a_record_below_the_cut_goes_with_the_delegation_and_never_comes_a
         assert (await dns.resolver.resolve(f"console.{FQDN}", "A")).rcode == "NXDOMAIN"
 
 
+@on_both_servers
 async def test_a_foreign_zone_of_that_name_is_neither_adopted_nor_changed_nor_deleted(start: Start, dns: Dns) -> None:
     from catalyst_sdk.dns import ZoneSpec
 

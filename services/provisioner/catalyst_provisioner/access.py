@@ -1,6 +1,6 @@
-"""Which role may call what; on whose Sovereign is asked by the methods."""
+"""Which role may call what, and on whose Sovereign; the methods, which know the Sovereign, ask whose it is."""
 
-from catalyst_mesh import PUBLIC, SIGNED_IN, rows
+from catalyst_mesh import PUBLIC, SIGNED_IN, Scope, rows
 
 _READERS = (
     "org-viewer org-developer org-admin sovereign-admin security-officer billing-admin "
@@ -13,34 +13,33 @@ ACCESS = {
     **rows(
         f"{_ROOT}.SovereignService",
         CreateSovereign="sovereign-admin",
-        GetSovereign=_READERS,
-        ListSovereigns=_READERS,
         UpdateSovereign="sovereign-admin",
         DeleteSovereign="sovereign-admin",
     ),
-    **rows(
-        f"{_ROOT}.PlanService",
-        CreatePlan="sovereign-admin",
-        GetPlan=_READERS,
-        ListPlans=_READERS,
-        ApplyPlan="sovereign-admin",
-    ),
+    **rows(f"{_ROOT}.SovereignService", Scope.ABSENT, GetSovereign=_READERS),
+    **rows(f"{_ROOT}.SovereignService", Scope.LEFT_OUT, ListSovereigns=_READERS),
+    **rows(f"{_ROOT}.PlanService", CreatePlan="sovereign-admin", ApplyPlan="sovereign-admin"),
+    **rows(f"{_ROOT}.PlanService", Scope.ABSENT, GetPlan=_READERS, ListPlans=_READERS),
     **rows(
         f"{_ROOT}.RunService",
-        GetRun=_READERS,
-        ListRuns=_READERS,
-        ListSteps=_READERS,
-        GetStep=_READERS,
         PauseRun="sovereign-admin",
         ResumeRun="sovereign-admin",
         CancelRun="sovereign-admin",
         RetryStep="sovereign-admin",
         SkipStep="sovereign-admin",
+    ),
+    **rows(
+        f"{_ROOT}.RunService",
+        Scope.ABSENT,
+        GetRun=_READERS,
+        ListSteps=_READERS,
+        GetStep=_READERS,
         ListEvents=_READERS,
         WatchEvents=_READERS,
         ListLogs=_LOGS,
     ),
-    **rows(f"{_ROOT}.InfrastructureService", ListLedger=_READERS, ListComponents=_READERS),
+    **rows(f"{_ROOT}.RunService", Scope.LEFT_OUT, ListRuns=_READERS),
+    **rows(f"{_ROOT}.InfrastructureService", Scope.ABSENT, ListLedger=_READERS, ListComponents=_READERS),
     **rows(
         f"{_ROOT}.OfferService",
         ListProviders=SIGNED_IN,
@@ -49,6 +48,7 @@ ACCESS = {
         ListTopologies=SIGNED_IN,
     ),
     # The token in the request speaks for a server that enrols; afterwards the agent token that it got.
-    **rows(f"{_ROOT}.AgentService", Enroll=PUBLIC, Renew="agent", Connect="agent"),
-    **rows("google.longrunning.Operations", GetOperation=_READERS, WaitOperation=_READERS),
+    **rows(f"{_ROOT}.AgentService", Scope.HOLDER, Enroll=PUBLIC),
+    **rows(f"{_ROOT}.AgentService", Scope.SELF, Renew="agent", Connect="agent"),
+    **rows("google.longrunning.Operations", Scope.ABSENT, GetOperation=_READERS, WaitOperation=_READERS),
 }  # fmt: skip - reads as a table

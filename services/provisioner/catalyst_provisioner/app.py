@@ -15,6 +15,8 @@ from catalyst_mesh import (
     Daemon,
     Database,
     Issuer,
+    KeyFileVerifier,
+    Leases,
     PluginHost,
     Sealer,
     Service,
@@ -25,8 +27,10 @@ from catalyst_mesh import (
     main,
     migrate,
 )
-from catalyst_mesh.identity import write_private
+from catalyst_mesh.claims import AGENTS
+from catalyst_mesh.identity import AGENT_ISSUER
 from catalyst_mesh.journal import Engine
+from catalyst_mesh.keyfiles import kept
 from catalyst_mesh.plugins import plugin_context
 from catalyst_sdk import Manifest
 from catalyst_sdk.context import PluginContext
@@ -104,7 +108,7 @@ async def compose(
     )
     repositories = Repositories(settings.data_folder / "trees")
     passwords = Passwords(_key(settings.data_folder / "git.key"))
-    git = GitServer(settings.git_listen, repositories, passwords)
+    git = GitServer(settings.git_listen, repositories, passwords, shared=settings.shared_ports)
     tools = _tools(settings, work, vault, planner, peers, repositories, git, passwords, probe)
     chronicle = Chronicle(db, work, lambda spec: _size(spec, planner, facts))
     engine = Engine(
@@ -116,7 +120,7 @@ async def compose(
         hook=hook,
     )
     curfew = Curfew()
-    agents = Issuer.open(settings.data_folder / "agents")
+    agents = Issuer.open(settings.data_folder / "agents", AGENT_ISSUER)
     desk = Desk(
         agents,
         Authority.open(settings.data_folder / "agents", SystemClock().now()),
@@ -136,9 +140,9 @@ async def compose(
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "provisioner", settings.nats_token.get_secret_value()),
-        workers=[engine, git, NameKeeper(tools, engine), curfew],
+        workers=[engine, git, NameKeeper(tools, engine, Leases(db, metadata, metrics=metrics)), curfew],
         closing=[git.close, *(_closing(channel) for channel in channels)],
-        also_trusts=[settings.data_folder / "agents" / "jwks.json"],
+        also_trusts=[KeyFileVerifier(settings.data_folder / "agents" / "jwks.json", issuer=AGENT_ISSUER, share=AGENTS)],
     )
 
 
@@ -263,9 +267,7 @@ def _size(spec: Document, planner: Planner, facts: Reference) -> Mapping[str, An
 
 def _key(path: Path) -> bytes:
     """A key of 32 bytes that is made once."""
-    if not path.exists():
-        write_private(path, secrets.token_hex(32))
-    return bytes.fromhex(path.read_text())
+    return bytes.fromhex(kept(path, lambda: secrets.token_hex(32)))
 
 
 def start() -> None:

@@ -3,7 +3,7 @@
 import datetime as dt
 from pathlib import Path
 
-from catalyst_mesh.identity import write_private
+from catalyst_mesh.keyfiles import kept
 from catalyst_sdk import Code, Refused
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -30,14 +30,10 @@ class Authority:
     def open(cls, folder: Path, now: dt.datetime) -> "Authority":
         """Use the authority in `folder`, made there at first."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        private, public = folder / "authority.key", folder / "authority.pem"
-        if not (private.exists() and public.exists()):
-            key = ec.generate_private_key(ec.SECP256R1())
-            plain = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-            write_private(private, plain.decode())
-            public.write_bytes(_own(key, now).public_bytes(PEM))
-        key = _read(private.read_bytes())
-        return cls(key, x509.load_pem_x509_certificate(public.read_bytes()))
+        key = _read(kept(folder / "authority.key", _drawn).encode())
+        # Made from the key that all replicas have; of two certificates the first one counts.
+        own = kept(folder / "authority.pem", lambda: _own(key, now).public_bytes(PEM).decode())
+        return cls(key, x509.load_pem_x509_certificate(own.encode()))
 
     @property
     def bundle(self) -> str:
@@ -84,6 +80,11 @@ def _read(pem: bytes) -> ec.EllipticCurvePrivateKey:
     key = serialization.load_pem_private_key(pem, None)
     assert isinstance(key, ec.EllipticCurvePrivateKey), "the authority's key is on an elliptic curve"
     return key
+
+
+def _drawn() -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
 
 
 def _own(key: ec.EllipticCurvePrivateKey, now: dt.datetime) -> x509.Certificate:

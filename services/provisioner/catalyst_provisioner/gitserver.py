@@ -52,11 +52,11 @@ class Passwords:
 
 
 class GitServer:
-    """A worker that serves until it is told to stop."""
+    """A worker that serves until it is told to stop. With `shared`, other processes may listen at the same address."""
 
-    def __init__(self, listen: str, repositories: Repositories, passwords: Passwords) -> None:
+    def __init__(self, listen: str, repositories: Repositories, passwords: Passwords, *, shared: bool = False) -> None:
         host, _, port = listen.rpartition(":")
-        self._server = _Server((host, int(port)), _Quiet)
+        self._server = (_Shared if shared else _Server)((host, int(port)), _Quiet)
         self._server.set_app(_guarded(repositories, passwords))
 
     @property
@@ -92,6 +92,10 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
         host, port = self.server_address[:2]
         self.server_name, self.server_port = str(host), int(port)
         self.setup_environ()
+
+
+class _Shared(_Server):
+    allow_reuse_port = True
 
 
 class _Quiet(WSGIRequestHandler):

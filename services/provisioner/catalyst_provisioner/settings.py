@@ -28,6 +28,8 @@ class ProvisionerSettings(DaemonSettings):
     """Factor on the durations of simulated clusters and on our own pauses between two looks. Development only."""
     git_listen: str = "127.0.0.1:7440"
     """Address and port at which trees are served, read-only, over HTTP."""
+    shared_ports: bool = False
+    """Whether other replicas on this machine serve trees at the same address (SO_REUSEPORT). In `catalyst dev` only."""
     destroy_verify_seconds: float = Field(default=30.0, ge=0)
     """Pause between the two looks that must both find nothing before a Sovereign counts as destroyed."""
     dns_hints: Path | None = None

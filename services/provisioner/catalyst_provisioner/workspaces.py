@@ -9,12 +9,15 @@ from catalyst_mesh import Work
 from catalyst_sdk import NotSupported, SecretRef
 from catalyst_sdk.cloud import Enrolment, LedgerRow, Price
 from catalyst_sdk.context import Secrets
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .domain.enrolments import sha256
 from .store import EnrolmentRow, Store
 from .vault import ENROLMENT, Vault
 
 Emit = Callable[..., Awaitable[None]]
+Guard = Callable[[AsyncConnection], Awaitable[None]]
+"""Ends the step in a transaction of a replica that does not hold the run any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +86,17 @@ class ReadingWorkspace:
 
 
 class LedgerWorkspace(ReadingWorkspace):
-    """For runs: intents are committed before they are carried out."""
+    """For runs: intents are committed before they are carried out, and nothing is written once the run is another's."""
 
     def __init__(
         self, work: Work[Store], vault: Vault, place: Place, deadline: datetime,
-        *, endpoint: str, token_ttl: timedelta, emit: Emit, is_cancelled: Callable[[], bool],
+        *, endpoint: str, token_ttl: timedelta, emit: Emit, guard: Guard, is_cancelled: Callable[[], bool],
     ) -> None:  # fmt: skip
         super().__init__(work, vault, place, deadline)
         self._endpoint = endpoint
         self._token_ttl = token_ttl
         self._emit = emit
+        self._guard = guard
         self._is_cancelled = is_cancelled
 
     async def intend(
@@ -102,6 +106,7 @@ class LedgerWorkspace(ReadingWorkspace):
         p, row = self._place, LedgerRow(kind, name, region, dict(labels), "", price)
 
         async def step(tx: Store) -> None:
+            await self._guard(tx.sql)
             await tx.intend(p.sovereign, p.cluster, row, provider=p.provider, credential=p.credential, run=p.run)
 
         await self._work.again(step)
@@ -110,6 +115,7 @@ class LedgerWorkspace(ReadingWorkspace):
         """Commit the id."""
 
         async def step(tx: Store) -> None:
+            await self._guard(tx.sql)
             await tx.created(self._place.sovereign, kind=kind, name=name, id=id, run=self._place.run)
 
         await self._work.again(step)
@@ -118,6 +124,7 @@ class LedgerWorkspace(ReadingWorkspace):
         """Commit that it is gone."""
 
         async def step(tx: Store) -> None:
+            await self._guard(tx.sql)
             await tx.gone(self._place.sovereign, kind=kind, name=name, run=self._place.run)
 
         await self._work.again(step)
@@ -127,6 +134,7 @@ class LedgerWorkspace(ReadingWorkspace):
         sealed = self._vault.sealer.seal(state)
 
         async def step(tx: Store) -> None:
+            await self._guard(tx.sql)
             await tx.change_cluster(self._place.sovereign, self._place.cluster, plugin_state=sealed)
 
         await self._work.again(step)
@@ -146,6 +154,7 @@ class LedgerWorkspace(ReadingWorkspace):
         p = self._place
 
         async def step(tx: Store) -> str:
+            await self._guard(tx.sql)
             known = await tx.enrolment(sovereign=p.sovereign, cluster=p.cluster, server=server)
             if known and known.token and not known.public_key_sha256 and known.expires_at > tx.now:
                 return known.token_sha256

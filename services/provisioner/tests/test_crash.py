@@ -36,7 +36,7 @@ async def doomed(start: Any, point: str) -> AsyncIterator[Bench]:
     issuer = Issuer.open(home / "issuer")
     (home / "token").write_text(issuer.token("provisioner", service="provisioner"))
     settings = start.settings | {
-        "database_url": f"sqlite+aiosqlite:///{home}/test.db", "jwks_file": str(home / "issuer" / "jwks.json"),
+        "jwks_file": str(home / "issuer" / "jwks.json"),
         "token_file": str(home / "token"), "data_folder": str(home), "drain_seconds": 0.0, "lease_ttl": 1.0,
     }  # fmt: skip
     settings.pop("service")

@@ -8,14 +8,15 @@ from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import service_pb2 as rpc
 from catalyst_provisioner.vault import Vault
 from catalyst_sdk import SecretRef
+from catalyst_testkit.dumps import dump
 from google.protobuf.json_format import ParseDict
 
-from .conftest import Bench
+from .conftest import NAME, Bench
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "01-first-sovereign" / "sovereign.yaml"
 
 
-async def test_no_token_lies_in_the_database_the_tree_or_an_event(bench: Bench) -> None:
+async def test_no_token_lies_in_the_database_the_tree_or_an_event(bench: Bench, database: str) -> None:
     await bench.create()
     run = await bench.apply(await bench.plan())
     assert (await bench.ended(run)).state == pb.Run.STATE_SUCCEEDED
@@ -24,11 +25,12 @@ async def test_no_token_lies_in_the_database_the_tree_or_an_event(bench: Bench) 
     credential = (await vault.resolve(SecretRef("credentials/sandbox-simulated"))).reveal()
     login = _identity(bench.home / "sandbox")
     secrets = {"reservation": "rsv_1", "credential": credential, **login}
-    files = [p for p in (bench.home / "trees").rglob("*") if p.is_file()]
-    files += list(bench.home.glob("test.db*"))
+    files = {str(p): p.read_bytes() for p in (bench.home / "trees").rglob("*") if p.is_file()}
+    files["the database"] = await dump(database)
+    assert NAME.encode() in files["the database"], "a dump without what is known to be there proves nothing"
     for name, secret in secrets.items():
         assert len(secret) > 4, name
-        assert not [p.name for p in files if secret.encode() in p.read_bytes()], name
+        assert not [place for place, held in files.items() if secret.encode() in held], name
         assert not [e.code for e in await bench.events(run) if secret in str(e)], name
 
 

@@ -13,6 +13,8 @@ from .failures import StepFailed, Wait
 from .states import Flow, Note, RunState, StepView, Waits
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from .hold import Hold
 
 Effect = Callable[[], Awaitable[Any]]
@@ -64,6 +66,13 @@ class Context:
     def fence(self) -> int:
         """Grows with each holder of the run; an outside system that can compare it refuses a holder that is not any more."""
         return self._hold.fence
+
+    async def guard(self, sql: "AsyncConnection") -> None:
+        """First in a transaction on the daemon's own database: it is committed only while this replica holds the run.
+
+        Ends the step where it does not: what a holder that was frozen still wants to write is written by nobody.
+        """
+        await self._hold.guard(sql)
 
     @property
     def cancelled(self) -> bool:

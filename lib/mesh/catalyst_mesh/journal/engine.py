@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, MetaData, select
@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..clocks import Clock, SystemClock
 from ..database import Database
+from ..failpoints import Failpoints
 from ..logs import get_logger
 from . import commands
 from .bells import Bells
@@ -34,6 +35,10 @@ from .store import Hook, Store, no_hook
 from .tables import journal_tables
 from .views import EventView, GraphView, LogLine, RunView, view
 from .worker import DRAIN_GRACE, Worker
+
+Sql: TypeAlias = AsyncConnection | None
+"""A transaction of the caller's: what is read is kept for it, what is asked happens if and only if it is committed; call
+`wake` afterwards. None: one of the engine's own."""
 
 
 class Engine:
@@ -88,6 +93,16 @@ class Engine:
             log=get_logger("journal"),
         )
 
+    def arm(self, failpoints: Failpoints) -> None:
+        """Have tests end this process at places of the journal; before `run`."""
+        before = self._store.hook
+
+        def both(point: str) -> None:
+            before(point)
+            failpoints.hook(point)
+
+        self._store.hook = both
+
     async def run(self, stop: asyncio.Event, *, grace: float = DRAIN_GRACE) -> None:
         """Work on runs until `stop`; then give what is under way `grace` seconds to end, and let all runs go."""
         await self._worker.run(stop, grace)
@@ -129,38 +144,40 @@ class Engine:
             raise RunInProgress(subject=subject, run=await self._holder(sql, subject) or "?")
         return view(flow)
 
-    async def cancel(self, run: str, mode: CancelMode | str = CancelMode.FINISH_STEP, *, by: str = "") -> RunView:
+    async def cancel(
+        self, run: str, mode: CancelMode | str = CancelMode.FINISH_STEP, *, by: str = "", sql: Sql = None
+    ) -> RunView:
         """Cancel `run`. `finish_step` leaves what stands, `compensate` undoes it; calls under way are awaited."""
-        return await self._command(run, partial(commands.cancel, mode=CancelMode(mode), by=by))
+        return await self._command(run, partial(commands.cancel, mode=CancelMode(mode), by=by), sql)
 
-    async def retry(self, run: str, step: str, *, by: str = "") -> RunView:
+    async def retry(self, run: str, step: str, *, by: str = "", sql: Sql = None) -> RunView:
         """Run a failed step again, and what was skipped because of it. Raises RunInProgress for an ended run whose
         subject has another one by now."""
-        return await self._command(run, partial(commands.retry, step=step, by=by))
+        return await self._command(run, partial(commands.retry, step=step, by=by), sql)
 
-    async def skip(self, run: str, step: str, reason: str, *, by: str = "") -> RunView:
+    async def skip(self, run: str, step: str, reason: str, *, by: str = "", sql: Sql = None) -> RunView:
         """Leave out a step that the graph marks as skippable."""
-        return await self._command(run, partial(commands.skip, step=step, reason=reason, by=by))
+        return await self._command(run, partial(commands.skip, step=step, reason=reason, by=by), sql)
 
-    async def pause(self, run: str, *, reason: str = "", by: str = "") -> RunView:
+    async def pause(self, run: str, *, reason: str = "", by: str = "", sql: Sql = None) -> RunView:
         """Start no more steps; those under way end."""
-        return await self._command(run, partial(commands.pause, reason=reason, by=by))
+        return await self._command(run, partial(commands.pause, reason=reason, by=by), sql)
 
-    async def resume(self, run: str, *, by: str = "") -> RunView:
+    async def resume(self, run: str, *, by: str = "", sql: Sql = None) -> RunView:
         """Go on after a pause, or after a run got stuck."""
-        return await self._command(run, partial(commands.resume, by=by))
+        return await self._command(run, partial(commands.resume, by=by), sql)
 
     async def signal(self, run: str, name: str, payload: Any = None, *, by: str = "") -> RunView:
         """Send a signal; the first step that waits or will wait for `name` takes it."""
         return await self._command(run, partial(commands.signal, name=name, payload=as_json(payload), by=by))
 
-    async def status(self, run: str) -> RunView:
+    async def status(self, run: str, *, sql: Sql = None) -> RunView:
         """Where `run` is. Raises RunNotFound."""
-        return view(await self._load(run))
+        return view(await self._load(run, sql))
 
-    async def steps(self, run: str) -> Sequence[StepView]:
+    async def steps(self, run: str, *, sql: Sql = None) -> Sequence[StepView]:
         """The steps of `run`, none before what it needs."""
-        return tuple((await self._load(run)).steps.values())
+        return tuple((await self._load(run, sql)).steps.values())
 
     async def graph(self, run: str) -> GraphView:
         """The stored graph of `run`, and how the code of today differs from it."""
@@ -184,19 +201,26 @@ class Engine:
         """Runs, the newest first; `after` is the `next_after` of the page before."""
         return await self._reading.runs(subject=subject, kind=kind, live=live, size=size, after=after)
 
-    async def _command(self, run: str, decide: Callable[[Flow, datetime], Decided]) -> RunView:
+    async def _command(self, run: str, decide: Callable[[Flow, datetime], Decided], sql: Sql = None) -> RunView:
         try:
-            async with self._db.begin() as sql:
-                old = await self._store.load(sql, run, lock=True)
-                decided = decide(old, now := self._clock.now())
-                new = await self._store.write(sql, old, decided, now) if decided.notes else old
-                self._store.hook("command.commit.before")
+            if sql is not None:
+                new = await self._decide(sql, run, decide)
+            else:
+                async with self._db.begin() as own:
+                    new = await self._decide(own, run, decide)
+                    self._store.hook("command.commit.before")
         except IntegrityError as error:
             raise await self._in_progress(run, error) from error
-        assert new is not None, "the row is locked, so nobody else can have moved it"
         self._bells.ring(run)
         self.wake()
         return view(new)
+
+    async def _decide(self, sql: AsyncConnection, run: str, decide: Callable[[Flow, datetime], Decided]) -> Flow:
+        old = await self._store.load(sql, run, lock=True)
+        decided = decide(old, now := self._clock.now())
+        new = await self._store.write(sql, old, decided, now) if decided.notes else old
+        assert new is not None, "the row is locked, so nobody else can have moved it"
+        return new
 
     async def _in_progress(self, run: str, error: IntegrityError) -> Exception:
         """What a broken constraint means: a run that had ended goes on, but its subject has another one by now."""
@@ -205,9 +229,11 @@ class Engine:
             holder = await self._holder(sql, subject)
         return RunInProgress(subject=subject, run=holder) if holder not in {None, run} else error
 
-    async def _load(self, run: str) -> Flow:
-        async with self._db.read() as sql:
-            return await self._store.load(sql, run)
+    async def _load(self, run: str, sql: Sql = None) -> Flow:
+        if sql is not None:
+            return await self._store.load(sql, run, lock=True)
+        async with self._db.read() as own:
+            return await self._store.load(own, run)
 
     async def _holder(self, sql: AsyncConnection, subject: str) -> str | None:
         t = self._store.tables.run

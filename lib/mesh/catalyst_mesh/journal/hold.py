@@ -155,6 +155,18 @@ class Hold:
                 if await self._reload(stamp):
                     return
 
+    async def guard(self, sql: AsyncConnection) -> None:
+        """First in a transaction of the step's own: nobody takes the run over until it ends. Raises Fenced."""
+        self._must_trust()
+        t = self._store.tables.run
+        mine = (t.c.id == self.run_id) & (t.c.owner == self.owner) & (t.c.fence == self.fence)
+        query = select(t.c.id).where(mine)
+        if self._db.has_row_locks:
+            # FOR KEY SHARE keeps off a takeover's FOR UPDATE, but not the transitions and renewals of this hold.
+            query = query.with_for_update(read=True, key_share=True)
+        if (await sql.execute(query)).first() is None:
+            raise Fenced(self.run_id)
+
     async def _write_lines(self, lines: list[Line]) -> None:
         run, log = self._store.tables.run, self._store.tables.log
 

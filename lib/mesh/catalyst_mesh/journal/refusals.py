@@ -44,3 +44,4 @@ class KindUnknown(Refused):
 
 class BadPosition(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "FROM_SEQ_INVALID", "events are numbered from 1, not from {from_seq}"
+    field = "from_seq"

@@ -24,7 +24,7 @@ from .driver import Driver, Slots
 from .failures import Fenced
 from .graph import Kind
 from .hold import Hold
-from .states import Flow
+from .states import Flow, RunState
 from .store import Store
 
 REST_AFTER_BUG = timedelta(seconds=30)
@@ -93,8 +93,13 @@ class Worker:
             self._failing = False
         except Exception as error:  # the loop of a worker: it outlives whatever happens to one round
             if not self._failing:
-                self._log.warning("journal round failed", outage=is_outage(error), exc_info=error)
+                self._warn("journal round failed", error)
             self._failing = True
+
+    def _warn(self, event: str, error: Exception) -> None:
+        """An outage needs no traceback: where we noticed it says nothing."""
+        outage = is_outage(error)
+        self._log.warning(event, outage=outage, **{"error": repr(error)} if outage else {"exc_info": error})
 
     async def _notice(self) -> None:
         """Have the holders look whose runs were changed by others."""
@@ -115,8 +120,10 @@ class Worker:
                 break
             claimed += 1
             self._bells.ring(flow.run.id)
-            if flow.run.owner == self._claims.owner:  # not so if it got stuck
+            if flow.run.owner == self._claims.owner:
                 self._take(group, flow, asked, linger)
+            else:
+                self._alert(flow)
         return claimed
 
     def _open_kinds(self) -> list[str]:
@@ -146,7 +153,13 @@ class Worker:
 
     async def _set_down(self, driver: Driver, kind: Kind) -> None:
         with suppress(Exception, Fenced):  # if even this is impossible, the lease ends by itself
-            await driver.hold.apply(partial(forward.back_off, rest=REST_AFTER_BUG, most=kind.takeovers))
+            flow = await driver.hold.apply(partial(forward.back_off, rest=REST_AFTER_BUG, most=kind.takeovers))
+            if flow.run.state is RunState.STUCK:
+                self._alert(flow)
+
+    def _alert(self, flow: Flow) -> None:
+        """A person is needed; each run says so once, because nobody takes up a stuck one."""
+        self._log.error("journal run stuck", run=flow.run.id, kind=flow.run.kind, takeovers=flow.run.takeovers)
 
     async def _keep_leases(self) -> None:
         """Renew all leases at a third of their time."""
@@ -157,7 +170,7 @@ class Worker:
             try:
                 ours = await self._claims.renew(held)
             except Exception as error:  # as above
-                self._log.warning("journal leases not renewed", outage=is_outage(error), exc_info=error)
+                self._warn("journal leases not renewed", error)
             else:
                 for driver in (self._drivers[run_id] for run_id in held if run_id in self._drivers):
                     driver.hold.renewed(asked) if driver.hold.run_id in ours else driver.look()

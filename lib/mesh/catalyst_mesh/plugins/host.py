@@ -31,6 +31,8 @@ class LoadedPlugin:
     manifest: Manifest | None = None
     target: Any = None
     failure: str = ""
+    is_off: bool = False
+    """It needs a configuration and was given none: nobody asked for it."""
 
     @property
     def label(self) -> str:
@@ -114,7 +116,8 @@ class PluginHost:
         plugin = LoadedPlugin(entry.name, manifest.kind, manifest.name, version, manifest)
         failure = self._taken(plugin.label) or _unusable(manifest, configuration.get(plugin.label, {}))
         if failure:
-            return replace(plugin, failure=failure)
+            is_off = plugin.label not in configuration and bool(manifest.config.get("required"))
+            return replace(plugin, failure=failure, is_off=is_off)
         try:
             target = self._make(entry, context(manifest, configuration.get(plugin.label, {})))
         except BaseException as error:  # a plugin's import may raise anything, SystemExit too

@@ -79,8 +79,12 @@ class Bench:
     async def another_database(self, of: type[D] = Database) -> D:  # type: ignore[assignment]  # the default of D
         """Connections of their own to the same database, as another replica has."""
         opened = await of.open(self.url)
-        self._opened.append(opened)
+        self.closes(opened)
         return opened  # type: ignore[return-value]  # open() makes what it is called on
+
+    def closes(self, db: Database) -> None:
+        """Close `db` with this bench."""
+        self._opened.append(db)
 
     def engine(self, *kinds: Kind, db: Database | None = None, **others: Any) -> Engine:
         options: dict[str, Any] = {"clock": self.clock, "lease": LEASE, "lease_now": self.lease_now, "rng": Random(7)}

@@ -1,10 +1,11 @@
-"""A replica of its own process, to be killed and frozen: `python child.py <url> <folder> <lease seconds>`.
+"""A replica of its own process, to be killed, frozen and stopped: `python child.py <url> <folder> <lease seconds>`.
 
 Effects are lines of the file `effects` in the folder, appended in one write each, so that they survive any death.
 """
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -79,7 +80,10 @@ async def main(url: str, folder: str, lease: str) -> None:
     db = await Database.open(url)
     ttl = timedelta(seconds=float(lease))
     engine = Engine(db, kinds=kinds(Path(folder)), lease=ttl, poll=0.05, concurrency=4, replica=f"pid{os.getpid()}")
-    await engine.run(asyncio.Event())
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await engine.run(stop)
+    await db.close()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A replica dies at every single point of a run. Another takes over; the run ends as the one that nobody disturbed.
 
-The suite draws some of the points anew each time; HYPOTHESIS_PROFILE=long takes all of them.
+The suite draws some of the points anew each time, more of them on the cheaper database; HYPOTHESIS_PROFILE=long takes
+all of them on both.
 """
 
 import os
@@ -86,7 +87,7 @@ def twelve(world: World) -> Kind:
     )
 
 
-SAMPLE = 56
+SAMPLES = {"sqlite": 56, "postgresql": 14}
 Scenario = Callable[[Bench, Engine, str], Awaitable[None]]
 
 
@@ -140,7 +141,8 @@ async def test_a_death_at_any_point_changes_neither_end_nor_effects(bench: Bench
     calm = {scenario: await disturbed(bench, other, scenario, 0) for scenario in (to_the_end, and_back)}
     assert [story.end for story in calm.values()] == ["succeeded", "cancelled_clean"]
     everywhere = [(scenario, at + 1) for scenario, story in calm.items() for at in range(len(story.points))]
-    chosen = everywhere if os.environ.get("HYPOTHESIS_PROFILE") == "long" else random.sample(everywhere, SAMPLE)
+    sample = len(everywhere) if os.environ.get("HYPOTHESIS_PROFILE") == "long" else SAMPLES[bench.db.dialect]
+    chosen = random.sample(everywhere, sample)
     met = set()
     for scenario, at in chosen:
         expected, story = calm[scenario], await disturbed(bench, other, scenario, at)
@@ -149,5 +151,5 @@ async def test_a_death_at_any_point_changes_neither_end_nor_effects(bench: Bench
         assert (story.end, story.steps) == (expected.end, expected.steps), where
         assert (story.world.made, story.world.there) == (expected.world.made, expected.world.there), where
         assert sorted(story.world.removed) == sorted(expected.world.removed), where
-    assert len(met) > 50, "a test that meets no points proves nothing"
+    assert len(met) > sample * 0.9, "a test that meets no points proves nothing"
     assert len(everywhere) > 800

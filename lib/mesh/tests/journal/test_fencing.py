@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from catalyst_mesh import Database
-from catalyst_mesh.journal import Context, Step
+from catalyst_mesh.journal import Context, EventView, RunView, Step
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .bench import SECOND, Bench, World, begin, carry, codes, events, holds, kind_of, reaches, states, working
@@ -48,6 +48,30 @@ async def test_a_holder_that_slept_through_its_lease_is_fenced(bench: Bench, wor
     assert world.made == {"a": 1, "b": 1}, "nor has it gone on"
     assert zombie.fences[0] < zombie.fences[1], "an outside system could tell them apart"
     assert "run.taken_over" in await codes(second, run)
+
+
+async def test_what_a_zombie_writes_beside_the_journal_is_refused_by_the_fence(bench: Bench, world: World) -> None:
+    entered, awake = asyncio.Event(), asyncio.Event()
+    db = await bench.another_database()
+
+    async def writes(ctx: Context) -> None:
+        if not entered.is_set():
+            entered.set()
+            await awake.wait()
+        async with db.begin() as sql:
+            await ctx.guard(sql)
+            world.make(f"by fence {ctx.fence}")
+
+    kind = kind_of(Step("a", writes))
+    first, second = bench.engine(kind), bench.engine(kind, db=db)
+    run = await begin(first)
+    sleeping = asyncio.create_task(first.turn())
+    await asyncio.wait_for(entered.wait(), 5)
+    bench.pass_lease()
+    assert (await carry(bench, second, run)).state == "succeeded"
+    awake.set()
+    await asyncio.wait_for(sleeping, 5)
+    assert world.made == {"by fence 2": 1}
 
 
 async def test_a_replica_gives_up_before_its_lease_ends(bench: Bench) -> None:
@@ -205,14 +229,22 @@ async def test_a_commit_that_did_not_happen_is_repeated(bench: Bench, world: Wor
     assert db.broken == 0
 
 
-async def test_a_run_that_kills_its_replicas_gets_stuck_and_blocks_no_other(bench: Bench, world: World) -> None:
+async def test_a_run_that_kills_its_replicas_gets_stuck_and_blocks_no_other(
+    bench: Bench, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     class Killed(BaseException):
         pass
 
     async def poison(_ctx: Context) -> None:
         raise Killed
 
-    poisonous = kind_of(Step("a", poison), takeovers=3)
+    alarms: list[tuple[str, str]] = []
+
+    async def transition(_sql: AsyncConnection, run: RunView, event: EventView) -> None:
+        if event.level == "error":
+            alarms.append((event.code, str(run.state)))
+
+    poisonous = kind_of(Step("a", poison), takeovers=3, transition=transition)
     healthy = kind_of(world.step("z"), name="healthy")
     run, deaths = await begin(bench.engine(poisonous)), 0
     for n in range(10):
@@ -228,6 +260,8 @@ async def test_a_run_that_kills_its_replicas_gets_stuck_and_blocks_no_other(benc
     assert (deaths, (await engine.status(run)).state) == (4, "stuck"), "the first holder and three takeovers"
     assert world.made["z"] == 10
     assert (await codes(engine, run))[-1] == "run.stuck"
+    assert alarms == [("run.stuck", "stuck")], "whoever owns the kind is told in the same transaction, once"
+    assert capsys.readouterr().out.count("journal run stuck") == 1, "and whoever reads the log"
     mended = bench.engine(kind_of(world.step("a")))
     await mended.resume(run)
     assert (await carry(bench, mended, run)).state == "succeeded"

@@ -1,6 +1,7 @@
 """How a run lives when nobody dies: the graph is stored, steps go by their needs, failures block only what needs them."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,8 +17,9 @@ from catalyst_mesh.journal import (
     StepFailed,
 )
 from catalyst_sdk import Permanent
+from sqlalchemy import text
 
-from .bench import SECOND, Bench, World, begin, carry, codes, kind_of, states
+from .bench import SECOND, Bench, World, begin, carry, codes, holds, kind_of, reaches, states, working
 
 
 async def test_the_whole_graph_is_stored_before_anything_starts(bench: Bench, world: World) -> None:
@@ -223,6 +225,69 @@ async def test_steps_under_way_are_limited(bench: Bench, limits: Limits, options
     engine = bench.engine(kind_of(*(Step(f"s{n}", count) for n in range(9)), limits=limits), **options)
     assert (await carry(bench, engine, await begin(engine))).state == "succeeded"
     assert most == 3
+
+
+@pytest.mark.parametrize(
+    ("limits", "options"), [(Limits(runs=2), {}), (Limits(), {"runs": 2})], ids=["of a kind", "on a replica"]
+)
+async def test_runs_at_hand_are_limited_and_the_rest_is_left_to_other_replicas(
+    bench: Bench, limits: Limits, options: dict[str, Any]
+) -> None:
+    now, most, go_on = 0, 0, asyncio.Event()
+
+    async def count(_ctx: Context) -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.wait_for(go_on.wait(), 20)
+        now -= 1
+
+    kind = kind_of(Step("a", count), limits=limits)
+    here, there = (bench.engine(kind, poll=0.02, **options) for _ in range(2))
+    runs = [await begin(here, subject=f"s/{n}", key=str(n)) for n in range(5)]
+    async with working(here):
+        await holds(lambda: _is(lambda: now == 2))
+        async with working(there):
+            await holds(lambda: _is(lambda: now == 4))
+            go_on.set()
+            for run in runs:
+                await reaches(here, run, "succeeded")
+    assert most == 4
+
+
+async def _is(check: Callable[[], bool]) -> bool:
+    return check()
+
+
+async def test_a_kind_at_its_limit_holds_up_no_other_kind(bench: Bench, world: World) -> None:
+    let_end = asyncio.Event()
+
+    async def slow(_ctx: Context) -> None:
+        await asyncio.wait_for(let_end.wait(), 20)
+
+    slowly = kind_of(Step("a", slow), name="slow", limits=Limits(runs=1))
+    engine = bench.engine(slowly, kind_of(world.step("z")), poll=0.02)
+    waiting = [await begin(engine, kind="slow", subject=f"slow/{n}", key=f"slow-{n}") for n in range(2)]
+    run = await begin(engine)
+    async with working(engine):
+        await reaches(engine, run, "succeeded")
+        assert [str((await engine.status(w)).state) for w in waiting] == ["running", "pending"]
+        let_end.set()
+        await reaches(engine, waiting[1], "succeeded")
+
+
+async def test_a_run_that_another_replica_is_just_claiming_is_passed_over_without_waiting(
+    remote: Bench, world: World
+) -> None:
+    engine = remote.engine(kind_of(world.step("a")))
+    first = await begin(engine, subject="s/1", key="1")
+    remote.clock.advance(SECOND)
+    second = await begin(engine, subject="s/2", key="2")
+    async with remote.db.begin() as sql:  # as a claim does, before its commit
+        await sql.execute(text("SELECT id FROM journal_run WHERE id = :id FOR UPDATE"), {"id": first})
+        assert await asyncio.wait_for(engine.turn(), 20) == 1
+        assert [str((await engine.status(run)).state) for run in (first, second)] == ["pending", "succeeded"]
+    assert await engine.turn() == 1
 
 
 async def test_the_longest_due_run_is_taken_first(bench: Bench) -> None:

@@ -1,5 +1,6 @@
-"""Real processes on one database: killed with SIGKILL, frozen beyond their lease."""
+"""Real processes on one database: killed with SIGKILL, frozen beyond their lease, stopped in order."""
 
+import asyncio
 import os
 import random
 import signal
@@ -15,6 +16,7 @@ import pytest
 from catalyst_mesh import SystemClock
 from catalyst_mesh.journal import Engine
 from catalyst_testkit import eventually
+from catalyst_testkit.servers import ended
 
 from . import child
 from .bench import Bench, codes, events, holds, reaches
@@ -27,11 +29,11 @@ class Replicas:
     """Processes of `child.py`."""
 
     def __init__(self, url: str, folder: Path) -> None:
-        self._command = [sys.executable, child.__file__, url, str(folder), str(LEASE)]
+        self._command = [sys.executable, child.__file__, url, str(folder)]
         self.alive: list[subprocess.Popen[bytes]] = []
 
-    def start(self) -> subprocess.Popen[bytes]:
-        self.alive.append(subprocess.Popen(self._command))
+    def start(self, lease: float = LEASE) -> subprocess.Popen[bytes]:
+        self.alive.append(subprocess.Popen([*self._command, str(lease)]))
         return self.alive[-1]
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
@@ -111,3 +113,21 @@ async def test_a_frozen_replica_that_wakes_up_writes_nothing(bench: Bench, repli
     assert await events(engine, run) == before
     assert [event.message for event in before if event.code == "resource.created"] == ["attempt 2"]
     assert frozen.poll() is None, "it goes on with other work"
+
+
+@pytest.mark.chaos
+async def test_a_replica_that_is_told_to_stop_leaves_its_run_to_another_at_once(
+    bench: Bench, replicas: Replicas, tmp_path: Path
+) -> None:
+    effects, engine = child.Effects(tmp_path), onlooker(bench, tmp_path)
+    run = (await engine.start("forty-eight", subject="s", key="k", input={})).id
+    told = replicas.start(lease=600)  # nobody could wait for its end
+    await eventually(lambda: len(effects.all()) >= 4, within=30, what="effects")
+    told.terminate()
+    assert await asyncio.wait_for(ended(told), 30) == 0
+    assert len(effects.all()) < child.STEPS, "it has stopped in the middle"
+    assert (await engine.status(run)).state == "running"
+    replicas.start(lease=600)
+    await reaches(engine, run, "succeeded", within=30)
+    assert Counter(effects.all()) == Counter({f"s{n}": 1 for n in range(child.STEPS)})
+    assert not {"run.taken_over", "step.in_doubt"} & {event.code for event in await events(engine, run)}

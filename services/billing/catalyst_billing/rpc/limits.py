@@ -13,11 +13,9 @@ MOST_PREFIXES = 10_000
 
 
 class PreviewLimited(Refused):
-    code, reason, message = (
-        Code.RESOURCE_EXHAUSTED,
-        "PREVIEW_LIMITED",
-        "too many codes like this were tried; wait a minute",
-    )
+    code, reason = Code.RESOURCE_EXHAUSTED, "PREVIEW_LIMITED"
+    message = "too many codes like this were tried; wait a minute"
+    retry_after = MINUTE
 
 
 class PreviewLimit:

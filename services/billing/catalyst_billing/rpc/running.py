@@ -21,7 +21,5 @@ async def run(
     validate_only: bool = False,
 ) -> M:
     """Decide, save and answer; with `validate_only` every check is made and nothing is written."""
-    if not validate_only:
-        return await work.run(step, answer=answer)
-    async with work.reading() as tx:
-        return answer((await step(tx)).state)
+    ask = work.rehearse if validate_only else work.run
+    return await ask(step, answer=answer)

@@ -1,14 +1,16 @@
-"""The loop of every worker: one replica at a time, a round, a pause, again."""
+"""The loop of every worker: one replica at a time, a round, a pause, again.
+
+A round may be cut short at any point and may, for a moment, overlap with one of a replica that was frozen: what it writes
+is decided anew under the lock of the account, and what it asks of a provider carries a key of its own.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
-from catalyst_mesh import Leases, get_logger
+from catalyst_mesh import Lease, Leases, get_logger
 from catalyst_mesh.telemetry import FRESH, Backlog, reconciling
 from catalyst_mesh.waits import rest
-
-RENEW = 3.0
-"""Seconds after which the lease is renewed, well within its life; each renewal is a write."""
 
 
 class Rounds:
@@ -25,17 +27,16 @@ class Rounds:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Go on until `stop`; what one round fails with does not end the next."""
-        while await self._leases.held(self.name, stop) is not None and not stop.is_set():
-            await self._while_held(stop, asyncio.get_running_loop().time() + RENEW)
-        await self._leases.release(self.name)
+        await self._leases.keep(self.name, stop, partial(self._while_held, stop))
 
-    async def _while_held(self, stop: asyncio.Event, until: float) -> None:
+    async def _while_held(self, stop: asyncio.Event, lease: Lease) -> None:
         clock = asyncio.get_running_loop().time
-        while not stop.is_set() and (now := clock()) < until:
-            if now >= self._next:
+        while not stop.is_set():
+            if clock() >= self._next:
+                lease.check()
                 await self._guarded()
                 self._next = clock() + self._pause
-            await rest(stop, max(0.0, min(self._next, until) - clock()))
+            await rest(stop, max(0.0, self._next - clock()))
 
     async def _guarded(self) -> None:
         try:

@@ -52,6 +52,7 @@ class ValuesConflict(Refused):
 class SolverBudget(Refused):
     code, reason = Code.RESOURCE_EXHAUSTED, "SOLVER_BUDGET"
     message = "no answer within the budget of the solver; most contested: {blueprint}, demanded {demands}"
+    retry_after = None
 
 
 class Unsatisfiable(Refused):

@@ -61,9 +61,8 @@ class SourceService(service_pb2_grpc.SourceServiceServicer):
             else:
                 seen = {(await _own(tx, request.parent)).id}
             issues = [i for i in await tx.issues() if i.source in seen and _is_wanted(i, request)]
-        names = [issue.name for issue in issues]
-        start = names.index(page.after) + 1 if page.after in names else 0
-        cut = page.cut(issues[start:], key=lambda issue: issue.name)
+        # One that was solved between two pages must not send the reader back to the start.
+        cut = page.cut([i for i in issues if page.after is None or _place(i) < page.after], key=_place)
         return rpc.ListIssuesResponse(issues=list(map(_issue, cut.rows)), next_page_token=cut.next_page_token)
 
 
@@ -87,6 +86,11 @@ def _is_seen(source: Source) -> bool:
 def _fits(source: Source, request: rpc.ListSourcesRequest) -> bool:
     org = request.org.removeprefix("organizations/")
     return (not request.scope or SCOPES[source.scope] == request.scope) and (not org or source.organization == org)
+
+
+def _place(issue: Issue) -> list[str]:
+    """Where it stands in the list, the latest first."""
+    return [issue.last_seen.isoformat(), issue.name]
 
 
 def _is_wanted(issue: Issue, request: rpc.ListIssuesRequest) -> bool:

@@ -1,7 +1,8 @@
 """Keeps the catalogue in step with its sources: at the start, by interval, and when somebody wishes it.
 
 One replica syncs a source at a time, under a lease; nothing is written before everything was read and inspected, and
-then all of it in one transaction, so a death at any moment leaves the source as it was.
+then all of it in one transaction, so a death at any moment leaves the source as it was. What a replica has read that lost
+the lease meanwhile is old: its fence refuses it.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from time import monotonic
 
-from catalyst_mesh import Leases, LostRace, PluginHost, PluginUnavailable, Work, get_logger
+from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginHost, PluginUnavailable, Work, get_logger
 from catalyst_mesh.telemetry import DONE, FAILED, Backlog, reconciling
 from catalyst_mesh.waits import rest
 from catalyst_sdk import Permanent, PluginFailure
@@ -57,43 +58,44 @@ class Synchroniser:
                     await self._sync_under_lease(source)
             await self._pause(stop)
 
-    async def sync(self, source: Source) -> Settled | None:
-        """Read, inspect and settle one source; None where it could not be read or changed under our hands."""
+    async def sync(self, source: Source, lease: Lease) -> Settled | None:
+        """Read, inspect and settle one source; None where it could not be read or changed under our hands.
+
+        Raises LeaseLost: another replica has synced it meanwhile, or does.
+        """
         try:
             plugin = self._plugins.get(KIND, source.kind)
             at = Location(dict(source.config))
             refs = [ref async for ref in listed(plugin, at)]
         except PluginUnavailable as refusal:
-            await self._failed(source, "PLUGIN_UNAVAILABLE", refusal.sentence)
+            await self._failed(source, "PLUGIN_UNAVAILABLE", refusal.sentence, lease)
             return None
         except PluginFailure as failure:
             reason = failure.reason if isinstance(failure, Permanent) else "SOURCE_UNREACHABLE"
-            await self._failed(source, reason, failure.message)
+            await self._failed(source, reason, failure.message, lease)
             return None
         fresh = await self._news(source, refs)
         if fresh is None:
             return Settled(source, 0)
         turns = asyncio.Semaphore(AT_ONCE)
         sightings = await asyncio.gather(*(_seen(plugin, at, ref, turns) for ref in fresh))
-        return await self._settle(source, sightings, [ref.path for ref in refs])
+        return await self._settle(source, sightings, [ref.path for ref in refs], lease)
 
     def _is_due(self, source: Source) -> bool:
         is_wished = source.observed < source.wished
         return source.enabled and (is_wished or monotonic() >= self._due.get(source.id, 0.0))
 
     async def _sync_under_lease(self, source: Source) -> None:
-        lease = f"sync/{source.id}"
-        if await self._leases.acquire(lease) is None:
-            return
-        try:
+        async def work(lease: Lease) -> None:
             with reconciling("source") as one:
-                settled = await self.sync(source)
+                settled = await self.sync(source, lease)
                 one.result = FAILED if settled is None else DONE
             self._due[source.id] = monotonic() + self._until_next(source, settled)
-        except LostRace:
-            self._log.debug("source changed during its sync", source=source.name)
-        finally:
-            await self._leases.release(lease)
+
+        try:
+            await self._leases.attempt(f"sync/{source.id}", work)
+        except (LostRace, LeaseLost) as lost:
+            self._log.debug("source not settled", source=source.name, why=repr(lost))
 
     def _until_next(self, source: Source, settled: Settled | None) -> float:
         """The interval give or take a tenth; sooner while items could not be fetched."""
@@ -111,8 +113,11 @@ class Synchroniser:
         is_answered = known is not None and not known.condition and known.observed == known.wished
         return None if not fresh and is_whole and is_answered else fresh
 
-    async def _settle(self, source: Source, sightings: Sequence[Sighting], present: Sequence[str]) -> Settled | None:
+    async def _settle(
+        self, source: Source, sightings: Sequence[Sighting], present: Sequence[str], lease: Lease
+    ) -> Settled | None:
         async def step(tx: Store) -> Settled | None:
+            await lease.guard(tx.sql)
             known = await tx.known(source.id)
             if known is None or known.source.config != source.config:
                 return None
@@ -127,10 +132,11 @@ class Synchroniser:
             self._log.debug("source synced", source=source.name, items=len(settled.items), issues=len(settled.issues))
         return settled
 
-    async def _failed(self, source: Source, reason: str, message: str) -> None:
+    async def _failed(self, source: Source, reason: str, message: str, lease: Lease) -> None:
         self._log.warning("source not read", source=source.name, reason=reason, message=message)
 
         async def step(tx: Store) -> None:
+            await lease.guard(tx.sql)
             known = await tx.source(source.id, lock=True)
             if known is not None:
                 decision = failed(known, reason, message, tx.now)

@@ -41,6 +41,10 @@ class Slot:
     message: str = ""
     version: int = 1
     gone: bool = False
+    seq: int = 0
+    """Number of the last renewal in the register."""
+    held_until: datetime | None = None
+    """Until when the last renewal gives authority."""
 
     @property
     def key(self) -> str:
@@ -51,6 +55,10 @@ class Slot:
     def resource(self) -> str:
         """Resource name."""
         return f"namespaces/{self.namespace}/continuums/{self.name}"
+
+    def remaining(self, now: datetime) -> float:
+        """Seconds of authority left; 0 where there is none."""
+        return max(0.0, (self.held_until - now).total_seconds()) if self.held_until and self.holder else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,10 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
+from catalyst_mesh import Lease as Turn
 from catalyst_mesh import Leases, Work, get_logger
 from catalyst_mesh.telemetry import Backlog, reconciling
 from catalyst_mesh.waits import rest
@@ -31,15 +33,18 @@ LEASE = "slots"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What this replica knows of a lease: the record, and until when it gives authority (monotonic seconds)."""
+    """What this replica knows of a lease: until when it gives authority, and when that was seen (monotonic seconds)."""
 
-    lease: Lease
     until: float
     seen_at: float
 
 
 class Keeper:
-    """One loop over all slots; which replica runs it is decided by a lease of the daemon's own database."""
+    """One loop over all slots; which replica runs it is decided by a lease of the daemon's own database.
+
+    Two replicas that both run it for a moment do no harm: they propose under names of their own for the same region, and
+    what they write about a slot is decided under its lock.
+    """
 
     def __init__(
         self, *, work: Work[Store], register: Register, leases: Leases, profile: Profile,
@@ -52,25 +57,24 @@ class Keeper:
         self._clock = clock
         self._log = get_logger("keeper")
         self._backlog = Backlog("slot")
-        self.held: dict[str, Held] = {}
+        self._held: dict[str, Held] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look after every slot once in each renewal interval, new ones sooner."""
-        while await self._leases.held(LEASE, stop) is not None and not stop.is_set():
+        await self._leases.keep(LEASE, stop, partial(self._work_on, stop))
+
+    async def _work_on(self, stop: asyncio.Event, turn: Turn) -> None:
+        self._held.clear()  # another replica may have had its turn since
+        while not stop.is_set():
+            turn.check()
             async with self._work.reading() as tx:
                 due = [slot for slot in await tx.live() if self._is_due(slot)]
             self._backlog.see(slot.key for slot in due)
             await asyncio.gather(*(self._guarded(slot) for slot in due))
             await rest(stop, self._profile.renew / 4)
-        await self._leases.release(LEASE)
-
-    def remaining(self, key: str) -> float:
-        """Seconds of authority left; 0 where there is none."""
-        held = self.held.get(key)
-        return max(0.0, held.until - self._clock()) if held else 0.0
 
     def _is_due(self, slot: Slot) -> bool:
-        held = self.held.get(slot.key)
+        held = self._held.get(slot.key)
         return held is None or slot.phase is Phase.LEAVING or self._clock() - held.seen_at >= self._profile.renew
 
     async def _guarded(self, slot: Slot) -> None:
@@ -83,11 +87,25 @@ class Keeper:
     async def _keep(self, slot: Slot) -> None:
         outcome = await self._register.change(slot.key, partial(self._wish, slot))
         if isinstance(outcome, Committed) and outcome.lease is not None:
-            now = self._clock()
-            self.held[slot.key] = Held(outcome.lease, outcome.sent_at + self._profile.authority, now)
-            await self._decide(slot, lambda s, tx: slots.hold(s, outcome.lease.epoch, outcome.lease.seq, tx.now))  # type: ignore[union-attr]
+            held = Held(outcome.sent_at + self._profile.authority, self._clock())
+            self._held[slot.key] = held
+            await self._hold(slot, outcome.lease, held)
         else:
             await self._decide(slot, lambda s, tx: slots.falter(s, _why(outcome), tx.now))
+
+    async def _hold(self, slot: Slot, lease: Lease, held: Held) -> None:
+        async def step(tx: Store) -> None:
+            current = await self._current(tx, slot)
+            if current is None:
+                return
+            decision = slots.hold(current, lease.epoch, lease.seq, tx.now)
+            if decision.state is not None:
+                await tx.save(decision.state)
+                tx.emit(*decision.events)
+            # For whoever asks another replica: what is left of the authority, counted on.
+            await tx.renewed(slot, lease.seq, tx.now + timedelta(seconds=held.until - self._clock()))
+
+        await self._work.again(step)
 
     def _wish(self, slot: Slot, lease: Lease | None) -> Lease | operations.Refusal:
         me = self._me(slot)
@@ -105,14 +123,13 @@ class Keeper:
         mine = isinstance(outcome, Refused) and outcome.lease is not None and outcome.lease.holder == slot.region
         if isinstance(outcome, Unknown) or mine:
             return  # asked again at the next turn
-        self.held.pop(slot.key, None)
+        self._held.pop(slot.key, None)
         await self._decide(slot, lambda s, tx: slots.forget(s, tx.now))
 
     async def _decide(self, slot: Slot, decide: Callable[[Slot, Store], Decision[Slot | None]]) -> None:
         async def step(tx: Store) -> None:
-            current = await tx.lock(slot.namespace, slot.name)
-            # A slot that was asked to leave meanwhile is not made healthy again.
-            if current is None or current.gone or (current.phase is Phase.LEAVING) != (slot.phase is Phase.LEAVING):
+            current = await self._current(tx, slot)
+            if current is None:
                 return
             decision = decide(current, tx)
             if decision.state is not None:
@@ -120,6 +137,14 @@ class Keeper:
                 tx.emit(*decision.events)
 
         await self._work.again(step)
+
+    async def _current(self, tx: Store, slot: Slot) -> Slot | None:
+        """The slot under its lock; None where it is another wish by now: one that was asked to leave meanwhile is not
+        made healthy again."""
+        current = await tx.lock(slot.namespace, slot.name)
+        if current is None or current.gone or (current.phase is Phase.LEAVING) != (slot.phase is Phase.LEAVING):
+            return None
+        return current
 
     def _me(self, slot: Slot) -> Me:
         return Me(slot.region, int(self._profile.ttl * 1000), secrets.token_hex(4))

@@ -122,6 +122,10 @@ class Register:
             return Committed(_lease(seen.value) if seen.has_value else None, sent_at)
         return await self.change(slot, _write_back)
 
+    async def look(self, slot: str) -> None:
+        """Ask every cell, so that `views` says how they are; nothing is written."""
+        await self._seen_by_majority(slot)
+
     async def _seen_by_majority(self, slot: str) -> Acceptor | None:
         """What a majority of cells accepted under one ballot; None where they differ or too few answer."""
         states = [state for state in await asyncio.gather(*(self._look(cell, slot) for cell in self._cells)) if state]

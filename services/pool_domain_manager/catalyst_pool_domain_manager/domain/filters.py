@@ -14,6 +14,7 @@ _STATES = {state.name for state in State if state is not State.FREE}
 
 class FilterInvalid(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "FILTER_INVALID", "the filter cannot be used: {detail}"
+    field = "filter"
 
     def __init__(self, detail: str) -> None:
         super().__init__(violations=(Violation("filter", detail, "filter"),), detail=detail)

@@ -19,6 +19,7 @@ class LabelRefused(Refused):
     """LABEL_INVALID or LABEL_RESERVED, with the rule that the label breaks."""
 
     code, reason, message = Code.INVALID_ARGUMENT, "LABEL_INVALID", "the label {label!r} cannot be had: {detail}"
+    reasons = ("LABEL_INVALID", "LABEL_RESERVED")
 
     def __init__(self, reason: str, label: str, rule: str, detail: str) -> None:
         self.reason = reason  # type: ignore[misc]  # one refusal with two public reasons
@@ -40,6 +41,7 @@ class ReservationExpired(Refused):
 
 class TokenMissing(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "TOKEN_MISSING", "reservation_token is needed for {name}"
+    field = "reservation_token"
 
 
 class TokenMismatch(Refused):
@@ -63,12 +65,14 @@ class EtagMismatch(Refused):
 class QuotaExceeded(Refused):
     code, reason = Code.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"
     message = "{owner} has {used} {what}, the limit is {limit}"
+    retry_after = None
 
 
 class TargetsRefused(Refused):
     """TARGET_MISSING, TARGET_INVALID or TARGET_NOT_PUBLIC: the first reason, all violations."""
 
     code, reason, message = Code.INVALID_ARGUMENT, "TARGET_INVALID", "{count} target(s) cannot be used: {first}"
+    reasons = ("TARGET_MISSING", "TARGET_INVALID", "TARGET_NOT_PUBLIC")
 
     def __init__(self, reason: str, violations: tuple[Violation, ...]) -> None:
         self.reason = reason  # type: ignore[misc]  # as above
@@ -87,6 +91,7 @@ class CapabilityMissing(Refused):
 
 class ReasonMissing(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "REASON_MISSING", "a reason is kept in the history; say one"
+    field = "reason"
 
 
 class BackendUnavailable(Refused):

@@ -233,8 +233,7 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
     ) -> Answer:
         """Decide and store, with the name's history; `validate_only` decides on what is there and stores nothing."""
         if validate_only:
-            async with self._work.reading() as tx:
-                return answer((await decide(tx)).state)
+            return await self._work.rehearse(decide, answer=answer)
 
         async def step(tx: Store) -> Decision[Allocation]:
             decision = await decide(tx)
@@ -318,6 +317,7 @@ async def _pool(tx: Store, domain: str) -> Pool:
 
 
 async def _within_quota(tx: Store, pool: Pool, owner: str) -> None:
+    await tx.alone("quota", owner)  # or two names at once would each be the last one allowed
     reserved, named = await tx.held_by(owner)
     if reserved >= pool.policy.most_reservations:
         raise refusals.QuotaExceeded(

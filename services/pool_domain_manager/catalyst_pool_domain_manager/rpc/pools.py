@@ -32,8 +32,7 @@ class PoolService(service_pb2_grpc.PoolServiceServicer):
             return pools.create(await tx.pool(request.pool_id), wish, actor)
 
         if request.validate_only:
-            async with self._work.reading() as tx:
-                return to_pool((await step(tx)).state)
+            return await self._work.rehearse(step, answer=to_pool)
         answer = await self._work.run(step, answer=to_pool)
         self._made.set()
         return answer
@@ -46,9 +45,10 @@ class PoolService(service_pb2_grpc.PoolServiceServicer):
         return to_pool(pool)
 
     async def ListPools(self, request: service_pb2.ListPoolsRequest, context: Context) -> service_pb2.ListPoolsResponse:
-        page = Page.of(request.page_size, request.page_token, "pools", most=500)
+        kind = resources_pb2.Pool.Kind.Name(request.kind) if request.kind else ""
+        page = Page.of(request.page_size, request.page_token, "pools", kind, most=500)
         async with self._work.reading() as tx:
-            cut = page.cut(await tx.all_pools(page.after or "", page.size + 1), lambda pool: pool.domain)
+            cut = page.cut(await tx.all_pools(page.after or "", page.size + 1, kind), lambda pool: pool.domain)
         return service_pb2.ListPoolsResponse(
             pools=[to_pool(pool) for pool in cut.rows], next_page_token=cut.next_page_token
         )

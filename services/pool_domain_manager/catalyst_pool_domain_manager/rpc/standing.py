@@ -23,7 +23,7 @@ def key_of(name: str) -> tuple[str, str]:
 
 def sees_all(me: Caller) -> bool:
     """Whether names of every owner are the caller's business."""
-    return bool(me.service) or me.has_role(*READERS)
+    return me.is_service() or me.has_role(*READERS)
 
 
 def owners_seen(me: Caller) -> tuple[str, ...] | None:

@@ -4,16 +4,19 @@ Invariants
   progress is kept   after each step its name stands in the row, so that whoever goes on begins there;
   wishes win         progress is written only while the wish is the one that was worked on; else it begins anew;
   one bad name       never holds up others: it waits longer after each failure, alone;
-  one worker         no step begins unless the lease outlives it.
+  one worker         no step begins unless the lease outlives it; what a former holder of the lease still wants to write
+                     is refused by its fence.
 """
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
-from catalyst_mesh import Leases, LostRace, PluginHost, PluginUnavailable, Work, get_logger
+from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginHost, PluginUnavailable, Work, get_logger
 from catalyst_mesh.telemetry import DONE, WAITING, Backlog, reconciling
 from catalyst_mesh.waits import rest
 from catalyst_sdk import Permanent, PluginFailure, RateLimited
@@ -63,12 +66,16 @@ class Reconciler:
         self._log = get_logger("reconciler")
         self._backlog = Backlog("allocation")
         self._busy: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._held_until = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`. Each name has a task of its own, so that a slow server delays its own names only."""
+        """Work until `stop`, whenever this replica holds the lease."""
+        await self.leases.keep(LEASE, stop, partial(self._work_on, stop))
+
+    async def _work_on(self, stop: asyncio.Event, lease: Lease) -> None:
+        """Each name has a task of its own, so that a slow server delays its own names only."""
+        patience = 0.0
         try:
-            while await self._hold(stop):
+            while not stop.is_set():
                 for key, task in list(self._busy.items()):
                     if task.done():
                         del self._busy[key]
@@ -78,56 +85,51 @@ class Reconciler:
                 self._backlog.see(wanted)
                 due = [key for key in wanted if key not in self._busy]
                 for key in due[: AT_ONCE - len(self._busy)]:
-                    self._busy[key] = asyncio.create_task(self._guarded(key))
+                    self._busy[key] = asyncio.create_task(self._guarded(key, lease))
                 await rest(stop, POLL)
+            patience = PUT_DOWN
         finally:
-            await self._put_down()
-        await self.leases.release(LEASE)
+            await self._put_down(patience)
 
-    async def _hold(self, stop: asyncio.Event) -> bool:
-        """Renew the lease when a third of it is over. False when the daemon stops."""
-        now, whole = asyncio.get_running_loop().time(), self.leases.ttl.total_seconds()
-        if now > self._held_until - whole * 2 / 3 and await self.leases.held(LEASE, stop) is not None:
-            self._held_until = now + whole
-        return not stop.is_set()
-
-    async def _put_down(self) -> None:
+    async def _put_down(self, patience: float) -> None:
         """Let steps in hand end; what does not end soon is broken off, and done again by whoever goes on."""
         tasks, self._busy = list(self._busy.values()), {}
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=PUT_DOWN)
+            _, late = await asyncio.wait(tasks, timeout=patience)
             for task in late:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _guarded(self, key: tuple[str, str]) -> None:
+    async def _guarded(self, key: tuple[str, str], lease: Lease) -> None:
         try:
             with reconciling("allocation") as one:
-                one.result = DONE if await self._advance(key) else WAITING
+                one.result = DONE if await self._advance(key, lease) else WAITING
         except LostRace:
             pass  # the wish changed meanwhile; the next turn begins with it
+        except LeaseLost:
+            pass  # another replica goes on with it
         except Exception as error:
             self._log.error("name not reconciled", name=f"{key[1]}.{key[0]}", exc_info=error)
             await asyncio.sleep(BUG_PAUSE)  # it is due at once again, and would be so forever
 
-    async def _advance(self, key: tuple[str, str]) -> bool:
+    async def _advance(self, key: tuple[str, str], lease: Lease) -> bool:
         """Steps, until one has to wait; whether nothing is left to do."""
-        while asyncio.get_running_loop().time() < self._held_until - BUDGET:
+        while lease.left > BUDGET:
             async with self.work.reading() as tx:
                 a, pool, now = await tx.lock(*key), await tx.pool(key[0]), tx.now
             if a is None or pool is None or a.state not in allocations.WORKING or (a.not_before and a.not_before > now):
                 return a is None or a.state not in allocations.WORKING
-            if not await self._one(a, pool):
+            if not await self._one(a, pool, lease):
                 return following(a)[1] is None
         return False
 
-    async def _one(self, a: Allocation, pool: Pool) -> bool:
+    async def _one(self, a: Allocation, pool: Pool, lease: Lease) -> bool:
         """Do the next step; whether to go on at once."""
         name, step = following(a)
         flow = "release" if a.state is State.RELEASING else "commit"
         if step is None:
             await self.failpoint(f"pdm.{flow}.end.before")
-            await self._finish(a, pool)
+            await self._finish(a, pool, lease)
             await self.failpoint(f"pdm.{flow}.end.after")
             return False
         await self.failpoint(f"pdm.{flow}.{name}.before")
@@ -135,54 +137,63 @@ class Reconciler:
             backend = self.host.get("dns_backend", pool.backend)
             outcome = await step(Site(a, pool, backend, self.servers, self.parents))
         except (Permanent, PluginUnavailable) as refused:
-            await self._refused(a, refused)
+            await self._refused(a, refused, lease)
             return False
         except PluginFailure as failure:
             delay = failure.retry_after if isinstance(failure, RateLimited) else getattr(failure, "delay", None)
             found = (c.unknown(c.BACKEND_READY, type(failure).__name__, failure.message),)
-            await self._wait(a, found, delay)
+            await self._wait(a, found, delay, lease)
             return False
         await self.failpoint(f"pdm.{flow}.{name}.after")
         if not outcome.finished:
-            await self._wait(a, outcome.conditions, None)
+            await self._wait(a, outcome.conditions, None, lease)
             return False
-        await self._done(a, name, outcome)
+        await self._done(a, name, outcome, lease)
         return outcome.rest == 0
 
-    async def _done(self, a: Allocation, step: str, outcome: Outcome) -> None:
+    @asynccontextmanager
+    async def _writing(self, lease: Lease) -> AsyncIterator[Store]:
+        """A transaction that is committed only while nobody has taken the lease over."""
         async with self.work.transaction() as tx:
+            await lease.guard(tx.sql)
+            yield tx
+
+    async def _done(self, a: Allocation, step: str, outcome: Outcome, lease: Lease) -> None:
+        async with self._writing(lease) as tx:
             after = allocations.done(a, step, outcome.conditions, tx.now, timedelta(seconds=outcome.rest))
             for fact, serial, revision in outcome.facts:
                 after = replace(after, zone_version=after.zone_version + 1, zone_told=zones.TOLD[fact])
                 tx.emit(fact(a.fqdn, after.zone_version, a.owner, serial, revision))
             await tx.progress(a, after)
 
-    async def _wait(self, a: Allocation, found: tuple[c.Condition, ...], delay: timedelta | None) -> None:
+    async def _wait(self, a: Allocation, found: tuple[c.Condition, ...], delay: timedelta | None, lease: Lease) -> None:
         longest = min(LONGEST, 0.1 * 2 ** min(a.tries, 12))
         pause = delay or timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311 - jitter, no secret
-        async with self.work.transaction() as tx:
+        async with self._writing(lease) as tx:
             await tx.progress(a, allocations.waiting(a, found, tx.now, pause))
 
-    async def _refused(self, a: Allocation, refused: Permanent | PluginUnavailable) -> None:
+    async def _refused(self, a: Allocation, refused: Permanent | PluginUnavailable, lease: Lease) -> None:
         # A release goes on by itself as soon as it can; and who was overtaken by another writer reads again.
         if isinstance(refused, PluginUnavailable) or a.state is State.RELEASING or refused.reason == "CONFLICT":
             text = refused.sentence if isinstance(refused, PluginUnavailable) else refused.message
-            await self._wait(a, (c.false(c.BACKEND_READY, refused.reason, text),), None)
+            await self._wait(a, (c.false(c.BACKEND_READY, refused.reason, text),), None, lease)
             return
         kind = c.PARENT_CLEAN if refused.reason == "PARENT_OCCLUDED" else c.BACKEND_READY
-        async with self.work.transaction() as tx:
+        async with self._writing(lease) as tx:
             decision = allocations.fail(a, c.false(kind, refused.reason, refused.message), tx.now)
+            tx.decided_on(a)
             await tx.save(decision.state)
             await _tell(tx, decision.events)
 
-    async def _finish(self, a: Allocation, pool: Pool) -> None:
-        async with self.work.transaction() as tx:
+    async def _finish(self, a: Allocation, pool: Pool, lease: Lease) -> None:
+        async with self._writing(lease) as tx:
             if a.state is not State.RELEASING:
                 decision = allocations.activate(a, tx.now)
             elif a.may_be_delegated:
                 decision = allocations.quarantine(a, pool.quarantine, tx.now)
             else:
                 decision = allocations.free(a, tx.now)
+            tx.decided_on(a)
             await tx.save(decision.state)
             await _tell(tx, decision.events)
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from catalyst_sdk import Permanent
-from catalyst_sdk.dns import DnsBackend, ZoneState
+from catalyst_sdk.dns import DnsBackend, KeyOp, ZoneState
 
 from catalyst_pool_domain_manager.domain import conditions as c
 from catalyst_pool_domain_manager.domain import zones
@@ -95,6 +95,8 @@ async def zone_made(site: Site) -> Outcome:
         state = await site.backend.apply(
             zone=site.a.zone, changes=changes, revision=site.a.generation, expect=state.etag
         )
+    if not state.signed:  # a server may die between a zone's records and its key
+        state = await site.backend.dnssec(zone=site.a.zone, op=KeyOp.ENABLE, expect=state.etag)
     # A zone that is there though this step never ended was made by one who died before he could tell.
     facts = () if site.a.zone_told else ((zones.ZoneCreated, state.serial, state.revision),)
     return Outcome(True, (c.true(c.BACKEND_READY),), facts)
@@ -174,8 +176,8 @@ async def caches_over(site: Site) -> Outcome:
 
 async def zone_gone(site: Site) -> Outcome:
     """R4: the zone is deleted, if it is ours, and no server answers it. Somebody else's stays, and is no fault."""
-    state, is_foreign = await site.found()
-    if state is not None:
+    _, is_foreign = await site.found()
+    if not is_foreign:  # also where none is seen: one whose making was cut short counts as absent, and is ours to clear
         await site.backend.delete_zone(zone=site.a.zone, owner=site.a.mark)
     servers = () if is_foreign else name_servers(await site.parent())
     faults = await site.servers.deleted_faults(servers, site.a.zone)

@@ -3,8 +3,9 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
-from catalyst_mesh import Leases, PluginHost, PluginUnavailable, Work, get_logger
+from catalyst_mesh import Lease, LeaseLost, Leases, PluginHost, PluginUnavailable, Work, get_logger
 from catalyst_mesh.waits import unless
 from catalyst_sdk import Decision, PluginFailure
 
@@ -18,6 +19,8 @@ from .reconciler import ACTOR
 
 LEASE = "sweep"
 BATCH = 200
+LOOK = 0.5
+"""Seconds between two looks for a pool that another replica made."""
 
 
 @dataclass
@@ -29,22 +32,36 @@ class Sweeper:
     host: PluginHost
     interval: float
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when a pool was made here, so that nobody waits an interval to see it active."""
+    """Set when a pool was made by this replica, so that nobody waits to see it active."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Sweep until `stop`."""
+        """Sweep until `stop`, whenever this replica holds the lease."""
+        await self.leases.keep(LEASE, stop, partial(self._work_on, stop))
+
+    async def _work_on(self, stop: asyncio.Event, lease: Lease) -> None:
         log = get_logger("sweeper")
-        while await self.leases.held(LEASE, stop) is not None and not stop.is_set():
+        while not stop.is_set():
             try:
                 await self._sweep()
-                waiting = await self._look_at_pools()
+                waiting = await self._look_at_pools(lease)
+            except LeaseLost:
+                raise
             except Exception as error:
                 log.error("sweep failed", exc_info=error)
                 waiting = False
             self.wake.clear()
+            await self._rest(stop, 0.2 if waiting else self.interval)
+
+    async def _rest(self, stop: asyncio.Event, seconds: float) -> None:
+        """Pause, or until a pool was made: here, which wakes at once, or by another replica, which a look finds."""
+        ends = asyncio.get_running_loop().time() + seconds
+        while not stop.is_set() and not self.wake.is_set() and asyncio.get_running_loop().time() < ends:
             with suppress(TimeoutError):
-                await asyncio.wait_for(unless(stop, self.wake.wait()), 0.2 if waiting else self.interval)
-        await self.leases.release(LEASE)
+                await asyncio.wait_for(unless(stop, self.wake.wait()), min(LOOK, seconds))
+            if seconds > LOOK:
+                async with self.work.reading() as tx:
+                    if any(not pool.ready for pool in await tx.all_pools()):
+                        return
 
     async def _sweep(self) -> None:
         async with self.work.reading() as tx:
@@ -52,13 +69,13 @@ class Sweeper:
         for pool, label in ended:
             await self.work.again(lambda tx, key=(pool, label): _end(tx, *key))  # type: ignore[misc]
 
-    async def _look_at_pools(self) -> bool:
+    async def _look_at_pools(self, lease: Lease) -> bool:
         """Whether a pool is still waiting for its zone."""
         async with self.work.reading() as tx:
             known = await tx.all_pools()
         for pool in known:
             seen = await self._seen(pool)
-            await self.work.again(lambda tx, p=pool, s=seen: _observed(tx, p, s))  # type: ignore[misc]
+            await self.work.again(lambda tx, p=pool, s=seen: _observed(tx, p, s, lease))  # type: ignore[misc]
         return any(not pool.ready for pool in known)
 
     async def _seen(self, pool: Pool) -> "_Seen":
@@ -89,7 +106,8 @@ async def _end(tx: Store, pool: str, label: str) -> None:
             await tx.remember(decision.state, SUBJECTS[type(fact)], ACTOR)
 
 
-async def _observed(tx: Store, pool: Pool, s: _Seen) -> None:
+async def _observed(tx: Store, pool: Pool, s: _Seen, lease: Lease) -> None:
+    await lease.guard(tx.sql)  # what a former holder has seen may be long ago
     current = await tx.pool(pool.domain)
     decision: Decision[Pool | None] = Decision(None)
     if current is not None:

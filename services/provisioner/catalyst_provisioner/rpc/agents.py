@@ -41,11 +41,9 @@ class StreamReplaced(Refused):
 
 
 class ReportTooLarge(Refused):
-    code, reason, message = (
-        Code.RESOURCE_EXHAUSTED,
-        "REPORT_TOO_LARGE",
-        "a report has {size} bytes, at most {most} pass",
-    )
+    code, reason = Code.RESOURCE_EXHAUSTED, "REPORT_TOO_LARGE"
+    message = "a report has {size} bytes, at most {most} pass"
+    retry_after = None
 
 
 @dataclass(frozen=True, slots=True)

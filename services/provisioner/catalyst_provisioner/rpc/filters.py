@@ -10,6 +10,13 @@ class FilterInvalid(Refused):
 
     code, reason = Code.INVALID_ARGUMENT, "FILTER_INVALID"
     message = "filter: {filter} is not served here; {fix}"
+    field = "filter"
+
+
+class NotServed(Refused):
+    """What the contract has and this release has not: refused, never ignored."""
+
+    code, reason, message = Code.UNIMPLEMENTED, "CAPABILITY_MISSING", "{capability} is not served by this release"
 
 
 def states(text: str) -> list[State]:

@@ -45,7 +45,7 @@ class Name:
 
 def sees_all(who: Caller) -> bool:
     """Whether the caller may see every Sovereign."""
-    return bool(who.service) or who.has_role(*SEES_ALL)
+    return who.is_service() or who.has_role(*SEES_ALL)
 
 
 async def visible(tx: Store, id: str, name: str) -> Sovereign:

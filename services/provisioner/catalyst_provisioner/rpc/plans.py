@@ -23,6 +23,7 @@ from ..steps.tools import lock_of
 from ..store import PlanRow, Store
 from ..store.plans import LIFE
 from . import filters, views
+from .filters import NotServed
 from .names import Name, PlanNotFound, locked, sees_all, visible
 from .operations import operation
 
@@ -49,10 +50,6 @@ class OrderUnpaid(Refused):
 
 class OrderNotFound(Refused):
     code, reason, message = Code.NOT_FOUND, "ORDER_NOT_FOUND", "there is no order {order}"
-
-
-class IntentNotServed(Refused):
-    code, reason, message = Code.UNIMPLEMENTED, "CAPABILITY_MISSING", "plans of {intent} are not made by this release"
 
 
 class PlanService(service_pb2_grpc.PlanServiceServicer):
@@ -87,7 +84,8 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
             told = body | {"name": row.name, "expire_time": row.expires_at}
             return Decision(row, (facts.PlanCreated(after, told, caller(context).subject),))
 
-        return await self._work.run(step, answer=_answer)
+        ask = self._work.rehearse if request.validate_only else self._work.run
+        return await ask(step, answer=_answer)
 
     async def GetPlan(self, request: service_pb2.GetPlanRequest, context: Context) -> resources_pb2.Plan:
         async with self._work.reading() as tx:
@@ -109,6 +107,8 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
 
     async def ApplyPlan(self, request: service_pb2.ApplyPlanRequest, context: Context) -> operations_pb2.Operation:
         name, actor = Name.of(request.name), caller(context).subject
+        if request.supersede_run:
+            raise NotServed(capability="supersede_run")
         async with self._work.reading() as tx:
             row = await _plan(tx, name, request.name)
             held = await visible(tx, name.sovereign, request.name)
@@ -124,11 +124,14 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
 
         async def step(tx: Store) -> Decision[Any]:
             fresh, plan = await locked(tx, name.sovereign, request.name), await _plan(tx, name, request.name)
+            sovereigns.demand_etag(fresh, request.etag)
             demand_applicable(plan, fresh, request.hash, await tx.ledger_revision(fresh.id), tx.now)
             if request.validate_only:
                 return Decision(operations_pb2.Operation())
             return await self._begun(tx, fresh, plan, request.order, actor)
 
+        if request.validate_only:
+            return await self._work.rehearse(step, answer=lambda made: made)
         answer = await self._work.run(step, answer=lambda made: made)
         self._engine.wake()
         return answer
@@ -187,7 +190,7 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
                 _demand_same_identity(held, document)
             body = await self._planner.apply(held, document)
         else:
-            raise IntentNotServed(intent=intent.removeprefix("INTENT_"))
+            raise NotServed(capability=f"a plan of {intent.removeprefix('INTENT_')}")
         return body | ({"options": options} if options else {})
 
     async def _demand_idle(self, held: Sovereign) -> None:

@@ -37,11 +37,17 @@ class RunViews:
 
     async def run(self, run: RunView) -> contract.Run:
         """The resource."""
-        steps = await self._engine.steps(run.id)
         async with self._work.reading() as tx:
-            held = await tx.sovereign(sovereign_of(run))
-            short = run.state.startswith(("failed", "cancelled"))
-            entries = await tx.entries(sovereign_of(run)) if short else []
+            return await self._run(run, await self._engine.steps(run.id), tx)
+
+    async def run_in(self, tx: Store, run: RunView) -> contract.Run:
+        """As `run`, as it stands in a transaction that may have changed it."""
+        return await self._run(run, await self._engine.steps(run.id, sql=tx.sql), tx)
+
+    async def _run(self, run: RunView, steps: Sequence[StepView], tx: Store) -> contract.Run:
+        held = await tx.sovereign(sovereign_of(run))
+        short = run.state.startswith(("failed", "cancelled"))
+        entries = await tx.entries(sovereign_of(run)) if short else []
         name = f"{run.subject}/runs/{run.id}"
         provision = run.kind == graphs.PROVISION
         waiting = next((s for s in steps if s.state is StepState.WAITING), None)

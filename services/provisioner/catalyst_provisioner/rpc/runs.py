@@ -1,22 +1,25 @@
 """RunService, over the journal: one projection of its facts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeAlias
 
 from catalyst.provisioner.v1 import resources_pb2 as contract
 from catalyst.provisioner.v1 import service_pb2, service_pb2_grpc
 from catalyst_mesh import Context, Page, Work, caller, stamp
-from catalyst_mesh.journal import CancelMode, Engine, RunView
+from catalyst_mesh.journal import CancelMode, Engine, RunView, StepView
 from catalyst_mesh.journal import RunNotFound as NoSuchRun
-from catalyst_sdk import Code, Refused
+from catalyst_sdk import Code, Decision, Refused
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..store import Store, metadata
 from ..streams import Curfew
 from . import filters
+from .filters import NotServed
 from .names import SEES_OWN, Name, RunNotFound, StepNotFound, sees_all, visible
 from .run_views import (
     RunViews,
@@ -33,6 +36,8 @@ from .run_views import (
 )
 
 OUTBOX = metadata.tables["outbox"]
+RunRequest: TypeAlias = service_pb2.PauseRunRequest | service_pb2.ResumeRunRequest | service_pb2.CancelRunRequest
+StepRequest: TypeAlias = service_pb2.RetryStepRequest | service_pb2.SkipStepRequest
 LOOK = 0.3
 """Seconds between two looks at a Sovereign's own events."""
 
@@ -43,6 +48,7 @@ class EtagMismatch(Refused):
 
 class FromSeqInvalid(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "FROM_SEQ_INVALID", "from_seq is {from_seq}; events count from 1"
+    field = "from_seq"
 
 
 class RunService(service_pb2_grpc.RunServiceServicer):
@@ -65,9 +71,7 @@ class RunService(service_pb2_grpc.RunServiceServicer):
         if subject:
             async with self._work.reading() as tx:
                 await visible(tx, Name.of(subject).sovereign, subject)
-        found = await self._engine.list(subject=subject, size=page.size + 1, after=page.after or "")
-        rows = [run for run in found.runs if subject or await self._may_see(run)]
-        cut = page.cut(rows, lambda run: run.id)
+        cut = page.cut(await self._seen(subject, page.after or "", page.size + 1), lambda run: run.id)
         shown = [await self._views.run(run) for run in cut.rows]
         return service_pb2.ListRunsResponse(runs=shown, next_page_token=cut.next_page_token)
 
@@ -94,37 +98,57 @@ class RunService(service_pb2_grpc.RunServiceServicer):
         return step_of(request.name.rpartition("/steps/")[0], steps[name.sub])
 
     async def PauseRun(self, request: service_pb2.PauseRunRequest, context: Context) -> contract.Run:
-        run = await self._current(request.name, request.etag)
-        await self._engine.pause(run.id, reason=request.reason, by=caller(context).subject)
-        return await self._views.run(await self._engine.status(run.id))
+        return await self._asked(request, partial(self._engine.pause, reason=request.reason))
 
     async def ResumeRun(self, request: service_pb2.ResumeRunRequest, context: Context) -> contract.Run:
-        run = await self._current(request.name, request.etag)
-        await self._engine.resume(run.id, by=caller(context).subject)
-        return await self._views.run(await self._engine.status(run.id))
+        return await self._asked(request, self._engine.resume)
 
     async def CancelRun(self, request: service_pb2.CancelRunRequest, context: Context) -> contract.Run:
-        run = await self._current(request.name, request.etag)
         compensate = request.mode == service_pb2.CancelRunRequest.MODE_COMPENSATE
         mode = CancelMode.COMPENSATE if compensate else CancelMode.FINISH_STEP
-        await self._engine.cancel(run.id, mode, by=caller(context).subject)
-        return await self._views.run(await self._engine.status(run.id))
+        return await self._asked(request, partial(self._engine.cancel, mode=mode))
 
     async def RetryStep(self, request: service_pb2.RetryStepRequest, context: Context) -> contract.Step:
-        parent, step = await self._step_of(request.name, request.etag)
-        run = await self._engine.retry(parent.id, step, by=caller(context).subject)
-        return await self._shown(run, step)
+        return await self._asked_of_step(request, self._engine.retry)
 
     async def SkipStep(self, request: service_pb2.SkipStepRequest, context: Context) -> contract.Step:
-        parent, step = await self._step_of(request.name, request.etag)
-        run = await self._engine.skip(parent.id, step, request.reason, by=caller(context).subject)
-        return await self._shown(run, step)
+        return await self._asked_of_step(request, partial(self._engine.skip, reason=request.reason))
+
+    async def _asked(self, request: RunRequest, command: Callable[..., Awaitable[RunView]]) -> contract.Run:
+        """Etag, command and kept answer in one transaction: of two with one etag the second is refused."""
+        by = caller().subject
+
+        async def step(tx: Store) -> Decision[contract.Run]:
+            run = await self._visible(tx, request.name)
+            if request.etag not in ("", etag(run)):
+                raise EtagMismatch(name=request.name, etag=etag(run))
+            return Decision(await self._views.run_in(tx, await command(run.id, by=by, sql=tx.sql)))
+
+        answer = await self._work.run(step, answer=lambda made: made)
+        self._engine.wake()
+        return answer
+
+    async def _asked_of_step(self, request: StepRequest, command: Callable[..., Awaitable[RunView]]) -> contract.Step:
+        parent, _, step_id = request.name.rpartition("/steps/")
+        by = caller().subject
+
+        async def step(tx: Store) -> Decision[contract.Step]:
+            run = await self._visible(tx, parent)
+            held = await self._step(run.id, step_id, request.name, sql=tx.sql)
+            if request.etag not in ("", step_etag(held)):
+                raise EtagMismatch(name=request.name, etag=step_etag(held))
+            await command(run.id, step=step_id, by=by, sql=tx.sql)
+            return Decision(step_of(parent, await self._step(run.id, step_id, request.name, sql=tx.sql)))
+
+        answer = await self._work.run(step, answer=lambda made: made)
+        self._engine.wake()
+        return answer
 
     async def ListEvents(
         self, request: service_pb2.ListEventsRequest, context: Context
     ) -> service_pb2.ListEventsResponse:
         first = _first(request.from_seq)
-        page = Page.of(request.page_size, request.page_token, request.parent, request.level)
+        page = Page.of(request.page_size, request.page_token, request.parent, request.level, first)
         first = int(page.after) + 1 if page.after is not None else first
         events = [event async for event in self._events(request.parent, first)]
         last = events[-1].seq if events else first - 1
@@ -146,7 +170,10 @@ class RunService(service_pb2_grpc.RunServiceServicer):
 
     async def ListLogs(self, request: service_pb2.ListLogsRequest, context: Context) -> service_pb2.ListLogsResponse:
         run = await self._run(request.parent)
-        page = Page.of(request.page_size or 500, request.page_token, request.parent, request.step, most=5000)
+        if request.attempt:
+            raise NotServed(capability="a log of one attempt")
+        scope = request.parent, request.step, request.from_seq
+        page = Page.of(request.page_size or 500, request.page_token, *scope, most=5000)
         after = int(page.after) if page.after is not None else max(0, _first(request.from_seq) - 1)
         lines = await self._engine.logs(run.id, step=request.step, after=after, size=page.size + 1)
         cut = page.cut(lines, lambda line: line.number)
@@ -186,36 +213,36 @@ class RunService(service_pb2_grpc.RunServiceServicer):
             return [dict(row) for row in rows.mappings()]
 
     async def _run(self, name: str) -> RunView:
-        parts = Name.of(name)
         async with self._work.reading() as tx:
-            await visible(tx, parts.sovereign, name)
+            return await self._visible(tx, name, keep=False)
+
+    async def _visible(self, tx: Store, name: str, *, keep: bool = True) -> RunView:
+        """The run, where the caller may see it; with `keep`, kept for this transaction."""
+        parts = Name.of(name)
+        await visible(tx, parts.sovereign, name)
         try:
-            run = await self._engine.status(parts.id)
+            run = await self._engine.status(parts.id, sql=tx.sql if keep else None)
         except NoSuchRun as error:
             raise RunNotFound(name=name) from error
         if sovereign_of(run) != parts.sovereign:
             raise RunNotFound(name=name)
         return run
 
-    async def _current(self, name: str, wanted: str) -> RunView:
-        run = await self._run(name)
-        if wanted and wanted != etag(run):
-            raise EtagMismatch(name=name, etag=etag(run))
-        return run
-
-    async def _step_of(self, name: str, wanted: str) -> tuple[RunView, str]:
-        parent, _, step = name.rpartition("/steps/")
-        run = await self._run(parent)
-        steps = {row.name: row for row in await self._engine.steps(run.id)}
+    async def _step(self, run: str, step: str, name: str, *, sql: AsyncConnection) -> StepView:
+        steps = {row.name: row for row in await self._engine.steps(run, sql=sql)}
         if step not in steps:
             raise StepNotFound(name=name)
-        if wanted and wanted != step_etag(steps[step]):
-            raise EtagMismatch(name=name, etag=step_etag(steps[step]))
-        return run, step
+        return steps[step]
 
-    async def _shown(self, run: RunView, step: str) -> contract.Step:
-        steps = {row.name: row for row in await self._engine.steps(run.id)}
-        return step_of(f"{run.subject}/runs/{run.id}", steps[step])
+    async def _seen(self, subject: str, after: str, most: int) -> list[RunView]:
+        """As many runs as a page needs, those left out that the caller may not see."""
+        rows: list[RunView] = []
+        while True:
+            found = await self._engine.list(subject=subject, size=most, after=after)
+            rows += [run for run in found.runs if subject or await self._may_see(run)]
+            if len(rows) >= most or len(found.runs) < most:
+                return rows[:most]
+            after = found.runs[-1].id
 
     async def _may_see(self, run: RunView) -> bool:
         if sees_all(caller()):

@@ -1,7 +1,6 @@
 """SovereignService."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -23,18 +22,6 @@ from .names import SEES_OWN, Name, locked, sees_all, visible
 Url = Callable[[str], str]
 
 
-@dataclass(frozen=True, slots=True)
-class NotStored:
-    """The answer to `validate_only`: what would be, which the store does not write."""
-
-    sovereign: Sovereign
-
-
-def shown_only(decided: Decision[Sovereign]) -> Decision[Any]:
-    """The same answer, without its facts."""
-    return Decision(NotStored(decided.state))
-
-
 class SovereignService(service_pb2_grpc.SovereignServiceServicer):
     """Records of Sovereigns."""
 
@@ -52,16 +39,17 @@ class SovereignService(service_pb2_grpc.SovereignServiceServicer):
         await self._planner.check_components(spec)
         simulated = any(self._planner.clouds.clouds[c["provider"]].simulated for c in spec["clusters"])
 
-        async def step(tx: Store) -> Decision[Any]:
+        async def step(tx: Store) -> Decision[Sovereign]:
             if await tx.lock(id):
                 raise sovereigns.NameTaken(name=f"sovereigns/{id}")
             made = sovereigns.create(
                 id=id, uid=str(uuid4()), organization=spec["organization"]["slug"], fqdn=wishes.fqdn(spec), spec=spec,
                 simulated=simulated, actor=caller(context).subject, now=tx.now,
             )  # fmt: skip
-            return shown_only(made) if request.validate_only else made
+            await tx.demand_fqdn(made.state)
+            return made
 
-        return await self._work.run(step, answer=self._fresh)
+        return await self._written(step, validate_only=request.validate_only)
 
     async def GetSovereign(self, request: service_pb2.GetSovereignRequest, context: Context) -> resources_pb2.Sovereign:
         async with self._work.reading() as tx:
@@ -89,16 +77,17 @@ class SovereignService(service_pb2_grpc.SovereignServiceServicer):
     ) -> resources_pb2.Sovereign:
         id = Name.of(request.sovereign.name).sovereign if request.sovereign.name else ""
 
-        async def step(tx: Store) -> Decision[Any]:
+        async def step(tx: Store) -> Decision[Sovereign]:
             held = await locked(tx, id, request.sovereign.name)
             sovereigns.demand_etag(held, request.etag)
             spec, paths = self._merged(held, request)
             decided = sovereigns.update(
                 held, spec=spec, fqdn=wishes.fqdn(spec), paths=paths, actor=caller(context).subject, now=tx.now
             )
-            return shown_only(decided) if request.validate_only else decided
+            await tx.demand_fqdn(decided.state)
+            return decided
 
-        return await self._work.run(step, answer=self._fresh)
+        return await self._written(step, validate_only=request.validate_only)
 
     async def DeleteSovereign(self, request: service_pb2.DeleteSovereignRequest, context: Context) -> Empty:
         id = Name.of(request.name).sovereign
@@ -114,7 +103,15 @@ class SovereignService(service_pb2_grpc.SovereignServiceServicer):
                 await tx.forget(id)
             return Decision(None)
 
+        if request.validate_only:
+            return await self._work.rehearse(step, answer=lambda _: Empty())
         return await self._work.run(step, answer=lambda _: Empty())
+
+    async def _written(
+        self, step: Callable[[Store], Awaitable[Decision[Sovereign]]], *, validate_only: bool
+    ) -> resources_pb2.Sovereign:
+        ask = self._work.rehearse if validate_only else self._work.run
+        return await ask(step, answer=self._fresh)
 
     def _merged(self, held: Sovereign, request: service_pb2.UpdateSovereignRequest) -> tuple[dict[str, Any], list[str]]:
         given = views.document(request.sovereign.spec)
@@ -130,9 +127,8 @@ class SovereignService(service_pb2_grpc.SovereignServiceServicer):
         spec = self._planner.checked(merged)
         return spec, [f"spec.{key}" for key in sorted(fields) if spec.get(key) != held.spec.get(key)]
 
-    def _fresh(self, held: Sovereign | NotStored) -> resources_pb2.Sovereign:
+    def _fresh(self, held: Sovereign) -> resources_pb2.Sovereign:
         """What is known right after a write of the wish; conditions come with the next read."""
-        held = held.sovereign if isinstance(held, NotStored) else held
         o = views.Observed(held, (), (), (), {}, "", held.updated_at)
         return views.sovereign(o)
 

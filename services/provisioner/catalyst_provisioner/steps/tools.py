@@ -91,7 +91,7 @@ class Tools:
         deadline = ctx.deadline or ctx.now() + timedelta(hours=1)
         return LedgerWorkspace(
             self.work, self.vault, place, deadline,
-            endpoint=self.endpoint, token_ttl=self.enrolment_ttl, emit=ctx.emit,
+            endpoint=self.endpoint, token_ttl=self.enrolment_ttl, emit=ctx.emit, guard=ctx.guard,
             is_cancelled=lambda: ctx.cancelled and not undoing,
         )  # fmt: skip
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from catalyst_mesh import LostRace, Transaction
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Select, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ..domain.sovereigns import FqdnTaken, Sovereign, State
@@ -19,14 +19,18 @@ class SovereignRows(Transaction):
 
     async def lock(self, id: str) -> Sovereign | None:
         """The Sovereign, kept for this transaction until the commit."""
-        rows = await self.sql.execute(select(t).where(t.c.id == id).with_for_update())
-        row = rows.mappings().one_or_none()
-        return _sovereign(row) if row else None
+        return await self._one(select(t).where(t.c.id == id).with_for_update())
 
     async def sovereign(self, id: str) -> Sovereign | None:
         """The Sovereign as it stands."""
-        row = (await self.sql.execute(select(t).where(t.c.id == id))).mappings().one_or_none()
-        return _sovereign(row) if row else None
+        return await self._one(select(t).where(t.c.id == id))
+
+    async def _one(self, query: Select[Any]) -> Sovereign | None:
+        row = (await self.sql.execute(query)).mappings().one_or_none()
+        if row is None:
+            return None
+        self.seen(t, row)
+        return _sovereign(row)
 
     async def sovereigns_before(
         self,
@@ -51,16 +55,11 @@ class SovereignRows(Transaction):
             return  # something that is only shown
         row = {c.name: getattr(state, c.name) for c in t.c if c.name != "holds"}
         row["holds"] = None if state.state is State.DESTROYED else state.fqdn
-        known = (await self.sql.execute(select(t.c.version).where(t.c.id == state.id))).scalar_one_or_none()
-        if known == state.version:
-            return
-        await self._demand_fqdn(state)
-        if known is None:
-            await self.write(insert(t).values(row))
-        else:
-            await self.write(update(t).where((t.c.id == state.id) & (t.c.version < state.version)).values(row))
+        await self.demand_fqdn(state)
+        await self.take(t, row)
 
-    async def _demand_fqdn(self, state: Sovereign) -> None:
+    async def demand_fqdn(self, state: Sovereign) -> None:
+        """Raises FqdnTaken where another Sovereign holds the name."""
         other = select(t.c.id).where((t.c.holds == state.fqdn) & (t.c.id != state.id))
         if state.state is not State.DESTROYED and (await self.sql.execute(other)).scalar_one_or_none():
             raise FqdnTaken(fqdn=state.fqdn)

@@ -1,5 +1,8 @@
 """Keeps reserved names held: the heartbeat of a name, through pauses and restarts.
 
+One replica keeps them at a time. Two that overlap for a moment do no harm: a renewal has its token, a reservation that is
+made again its number of tries, and what another has written meanwhile is left as it is.
+
 Invariants
   while wanted   a name is renewed as long as a run of its Sovereign has not ended or any resource of it exists;
   ended          an ended reservation is made again at once; where another was faster it is `lost`, and steps stop.
@@ -7,8 +10,9 @@ Invariants
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
-from catalyst_mesh import get_logger, moment
+from catalyst_mesh import Lease, Leases, get_logger, moment
 from catalyst_mesh.journal import Engine, StepFailed
 from catalyst_mesh.waits import rest
 from catalyst_sdk import Refused
@@ -19,21 +23,27 @@ from ..steps.tools import Tools
 from ..store import Reservation, Store
 from ..store.secrets import LOST, RESERVED
 
+LEASE = "names"
 ENDED = {"RESERVATION_EXPIRED", "ALLOCATION_NOT_FOUND"}
 
 
 class NameKeeper:
     """Renews what is held at a third of its time."""
 
-    def __init__(self, tools: Tools, engine: Engine) -> None:
+    def __init__(self, tools: Tools, engine: Engine, leases: Leases) -> None:
         self._t = tools
         self._engine = engine
+        self._leases = leases
         self._log = get_logger("names")
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Renew until `stop`."""
+        """Renew until `stop`, whenever this replica holds the lease."""
+        await self._leases.keep(LEASE, stop, partial(self._work_on, stop))
+
+    async def _work_on(self, stop: asyncio.Event, lease: Lease) -> None:
         pause = min(self._t.reservation_ttl.total_seconds() / 10, 5.0)
         while not stop.is_set():
+            lease.check()
             await self.look()
             await rest(stop, pause)
 

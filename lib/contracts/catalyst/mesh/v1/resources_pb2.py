@@ -26,7 +26,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n catalyst/mesh/v1/resources.proto\x12\x10\x63\x61talyst.mesh.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x02\n\x06Plugin\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x12\n\x04kind\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03sdk\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x63\x61pabilities\x18\x05 \x03(\tB\x04\xe2\x41\x01\x03\x12\x33\n\x05state\x18\x06 \x01(\x0e\x32\x1e.catalyst.mesh.v1.Plugin.StateB\x04\xe2\x41\x01\x03\x12\x15\n\x07message\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x64\x61\x65mon\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\"V\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ACTIVE\x10\x01\x12\x10\n\x0cSTATE_FAILED\x10\x02\x12\x12\n\x0eSTATE_DISABLED\x10\x03\"\xb3\x02\n\tCondition\x12\x12\n\x04type\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x38\n\x06status\x18\x02 \x01(\x0e\x32\".catalyst.mesh.v1.Condition.StatusB\x04\xe2\x41\x01\x03\x12\x14\n\x06reason\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07message\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12!\n\x13observed_generation\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12/\n\x05since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"W\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATUS_TRUE\x10\x01\x12\x10\n\x0cSTATUS_FALSE\x10\x02\x12\x12\n\x0eSTATUS_UNKNOWN\x10\x03\"(\n\x05Money\x12\r\n\x05minor\x18\x01 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n catalyst/mesh/v1/resources.proto\x12\x10\x63\x61talyst.mesh.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x02\n\x06Plugin\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x12\n\x04kind\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03sdk\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x63\x61pabilities\x18\x05 \x03(\tB\x04\xe2\x41\x01\x03\x12\x33\n\x05state\x18\x06 \x01(\x0e\x32\x1e.catalyst.mesh.v1.Plugin.StateB\x04\xe2\x41\x01\x03\x12\x15\n\x07message\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x64\x61\x65mon\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\"V\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ACTIVE\x10\x01\x12\x10\n\x0cSTATE_FAILED\x10\x02\x12\x12\n\x0eSTATE_DISABLED\x10\x03\"\xb3\x02\n\tCondition\x12\x12\n\x04type\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x38\n\x06status\x18\x02 \x01(\x0e\x32\".catalyst.mesh.v1.Condition.StatusB\x04\xe2\x41\x01\x03\x12\x14\n\x06reason\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07message\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12!\n\x13observed_generation\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12/\n\x05since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"W\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATUS_TRUE\x10\x01\x12\x10\n\x0cSTATUS_FALSE\x10\x02\x12\x12\n\x0eSTATUS_UNKNOWN\x10\x03\"4\n\x05Money\x12\x13\n\x05minor\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x16\n\x08\x63urrency\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\xdd\x02\n\nDeadLetter\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x16\n\x08\x63onsumer\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x65vent_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07subject\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\taggregate\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65rror\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x61ttempts\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x34\n\nevent_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0cgive_up_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08trace_id\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06schema\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x62ody\x18\x0c \x01(\x0c\x42\x04\xe2\x41\x01\x03\"k\n\x06Replay\x12\x14\n\x06\x64\x61\x65mon\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x65vents\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0boldest_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xfa\x04\n\tBusReport\x12\x14\n\x06\x64\x61\x65mon\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tconnected\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1c\n\x0eserver_version\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12:\n\tjetstream\x18\x04 \x01(\x0e\x32!.catalyst.mesh.v1.BusReport.TruthB\x04\xe2\x41\x01\x03\x12<\n\x0bsync_always\x18\x05 \x01(\x0e\x32!.catalyst.mesh.v1.BusReport.TruthB\x04\xe2\x41\x01\x03\x12\x39\n\x07streams\x18\x06 \x03(\x0b\x32\".catalyst.mesh.v1.BusReport.StreamB\x04\xe2\x41\x01\x03\x12=\n\tconsumers\x18\x07 \x03(\x0b\x32$.catalyst.mesh.v1.BusReport.ConsumerB\x04\xe2\x41\x01\x03\x12\x19\n\x0bunpublished\x18\x08 \x01(\x03\x42\x04\xe2\x41\x01\x03\x1aL\n\x06Stream\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08replicas\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08messages\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03\x1a\x85\x01\n\x08\x43onsumer\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x65xists\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x15\n\x07pending\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1c\n\x0eunacknowledged\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64\x65\x61\x64_letters\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\";\n\x05Truth\x12\x15\n\x11TRUTH_UNSPECIFIED\x10\x00\x12\r\n\tTRUTH_YES\x10\x01\x12\x0c\n\x08TRUTH_NO\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -61,6 +61,72 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONDITION'].fields_by_name['observed_generation']._serialized_options = b'\342A\001\003'
   _globals['_CONDITION'].fields_by_name['since']._loaded_options = None
   _globals['_CONDITION'].fields_by_name['since']._serialized_options = b'\342A\001\003'
+  _globals['_MONEY'].fields_by_name['minor']._loaded_options = None
+  _globals['_MONEY'].fields_by_name['minor']._serialized_options = b'\342A\001\001'
+  _globals['_MONEY'].fields_by_name['currency']._loaded_options = None
+  _globals['_MONEY'].fields_by_name['currency']._serialized_options = b'\342A\001\001'
+  _globals['_DEADLETTER'].fields_by_name['name']._loaded_options = None
+  _globals['_DEADLETTER'].fields_by_name['name']._serialized_options = b'\342A\001\010'
+  _globals['_DEADLETTER'].fields_by_name['consumer']._loaded_options = None
+  _globals['_DEADLETTER'].fields_by_name['consumer']._serialized_options = b'\342A\001\003'
+  _globals['_DEADLETTER'].fields_by_name['event_id']._loaded_options = None
+  _globals['_DEADLETTER'].fields_by_name['event_id']._serialized_options = b'\342A\001\003'
+  _globals['_DEADLETTER'].fields_by_name['subject']._loaded_options = None
+  _globals['_DEADLETTER'].fields_by_name['subject']._serialized_options = b'\342A\001\003'
+  _globals['_DEADLETTER'].fields_by_name['aggregate']._loaded_options = None
+  _globals['_DEADLETTER'].fields_by_name['aggregate']._serialized_options = b'\342A\001\003'
+  _globals['_DEADLETTER'].fields_by_name['error']._loaded_options = None
+  _globals['_DEADLETTER'].fields_by_name['error']._serialized_options = b'\342A\001\003'
+  _globals['_DEADLETTER'].fields_by_name['attempts']._loaded_options = None
+  _globals['_DEADLETTER'].fields_by_name['attempts']._serialized_options = b'\342A\001\003'
+  _globals['_DEADLETTER'].fields_by_name['event_time']._loaded_options = None
+  _globals['_DEADLETTER'].fields_by_name['event_time']._serialized_options = b'\342A\001\003'
+  _globals['_DEADLETTER'].fields_by_name['give_up_time']._loaded_options = None
+  _globals['_DEADLETTER'].fields_by_name['give_up_time']._serialized_options = b'\342A\001\003'
+  _globals['_DEADLETTER'].fields_by_name['trace_id']._loaded_options = None
+  _globals['_DEADLETTER'].fields_by_name['trace_id']._serialized_options = b'\342A\001\003'
+  _globals['_DEADLETTER'].fields_by_name['schema']._loaded_options = None
+  _globals['_DEADLETTER'].fields_by_name['schema']._serialized_options = b'\342A\001\003'
+  _globals['_DEADLETTER'].fields_by_name['body']._loaded_options = None
+  _globals['_DEADLETTER'].fields_by_name['body']._serialized_options = b'\342A\001\003'
+  _globals['_REPLAY'].fields_by_name['daemon']._loaded_options = None
+  _globals['_REPLAY'].fields_by_name['daemon']._serialized_options = b'\342A\001\003'
+  _globals['_REPLAY'].fields_by_name['events']._loaded_options = None
+  _globals['_REPLAY'].fields_by_name['events']._serialized_options = b'\342A\001\003'
+  _globals['_REPLAY'].fields_by_name['oldest_time']._loaded_options = None
+  _globals['_REPLAY'].fields_by_name['oldest_time']._serialized_options = b'\342A\001\003'
+  _globals['_BUSREPORT_STREAM'].fields_by_name['name']._loaded_options = None
+  _globals['_BUSREPORT_STREAM'].fields_by_name['name']._serialized_options = b'\342A\001\003'
+  _globals['_BUSREPORT_STREAM'].fields_by_name['replicas']._loaded_options = None
+  _globals['_BUSREPORT_STREAM'].fields_by_name['replicas']._serialized_options = b'\342A\001\003'
+  _globals['_BUSREPORT_STREAM'].fields_by_name['messages']._loaded_options = None
+  _globals['_BUSREPORT_STREAM'].fields_by_name['messages']._serialized_options = b'\342A\001\003'
+  _globals['_BUSREPORT_CONSUMER'].fields_by_name['name']._loaded_options = None
+  _globals['_BUSREPORT_CONSUMER'].fields_by_name['name']._serialized_options = b'\342A\001\003'
+  _globals['_BUSREPORT_CONSUMER'].fields_by_name['exists']._loaded_options = None
+  _globals['_BUSREPORT_CONSUMER'].fields_by_name['exists']._serialized_options = b'\342A\001\003'
+  _globals['_BUSREPORT_CONSUMER'].fields_by_name['pending']._loaded_options = None
+  _globals['_BUSREPORT_CONSUMER'].fields_by_name['pending']._serialized_options = b'\342A\001\003'
+  _globals['_BUSREPORT_CONSUMER'].fields_by_name['unacknowledged']._loaded_options = None
+  _globals['_BUSREPORT_CONSUMER'].fields_by_name['unacknowledged']._serialized_options = b'\342A\001\003'
+  _globals['_BUSREPORT_CONSUMER'].fields_by_name['dead_letters']._loaded_options = None
+  _globals['_BUSREPORT_CONSUMER'].fields_by_name['dead_letters']._serialized_options = b'\342A\001\003'
+  _globals['_BUSREPORT'].fields_by_name['daemon']._loaded_options = None
+  _globals['_BUSREPORT'].fields_by_name['daemon']._serialized_options = b'\342A\001\003'
+  _globals['_BUSREPORT'].fields_by_name['connected']._loaded_options = None
+  _globals['_BUSREPORT'].fields_by_name['connected']._serialized_options = b'\342A\001\003'
+  _globals['_BUSREPORT'].fields_by_name['server_version']._loaded_options = None
+  _globals['_BUSREPORT'].fields_by_name['server_version']._serialized_options = b'\342A\001\003'
+  _globals['_BUSREPORT'].fields_by_name['jetstream']._loaded_options = None
+  _globals['_BUSREPORT'].fields_by_name['jetstream']._serialized_options = b'\342A\001\003'
+  _globals['_BUSREPORT'].fields_by_name['sync_always']._loaded_options = None
+  _globals['_BUSREPORT'].fields_by_name['sync_always']._serialized_options = b'\342A\001\003'
+  _globals['_BUSREPORT'].fields_by_name['streams']._loaded_options = None
+  _globals['_BUSREPORT'].fields_by_name['streams']._serialized_options = b'\342A\001\003'
+  _globals['_BUSREPORT'].fields_by_name['consumers']._loaded_options = None
+  _globals['_BUSREPORT'].fields_by_name['consumers']._serialized_options = b'\342A\001\003'
+  _globals['_BUSREPORT'].fields_by_name['unpublished']._loaded_options = None
+  _globals['_BUSREPORT'].fields_by_name['unpublished']._serialized_options = b'\342A\001\003'
   _globals['_PLUGIN']._serialized_start=121
   _globals['_PLUGIN']._serialized_end=425
   _globals['_PLUGIN_STATE']._serialized_start=339
@@ -70,5 +136,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONDITION_STATUS']._serialized_start=648
   _globals['_CONDITION_STATUS']._serialized_end=735
   _globals['_MONEY']._serialized_start=737
-  _globals['_MONEY']._serialized_end=777
+  _globals['_MONEY']._serialized_end=789
+  _globals['_DEADLETTER']._serialized_start=792
+  _globals['_DEADLETTER']._serialized_end=1141
+  _globals['_REPLAY']._serialized_start=1143
+  _globals['_REPLAY']._serialized_end=1250
+  _globals['_BUSREPORT']._serialized_start=1253
+  _globals['_BUSREPORT']._serialized_end=1887
+  _globals['_BUSREPORT_STREAM']._serialized_start=1614
+  _globals['_BUSREPORT_STREAM']._serialized_end=1690
+  _globals['_BUSREPORT_CONSUMER']._serialized_start=1693
+  _globals['_BUSREPORT_CONSUMER']._serialized_end=1826
+  _globals['_BUSREPORT_TRUTH']._serialized_start=1828
+  _globals['_BUSREPORT_TRUTH']._serialized_end=1887
 # @@protoc_insertion_point(module_scope)

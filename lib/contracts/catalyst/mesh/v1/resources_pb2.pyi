@@ -197,3 +197,250 @@ class Money(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Money: _TypeAlias = Money  # noqa: Y015
+
+@_typing.final
+class DeadLetter(_message.Message):
+    """One event that a consumer of this daemon gave up after its last try, with the error. It waits in the stream
+    CATALYST_DLQ until somebody replays or discards it, at most 30 days.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    AGGREGATE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
+    GIVE_UP_TIME_FIELD_NUMBER: _builtins.int
+    TRACE_ID_FIELD_NUMBER: _builtins.int
+    SCHEMA_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`deadLetters/{daemon}-{number}-{digest}`."""
+    consumer: _builtins.str
+    """Consumer that gave it up, `billing-from-provisioner`."""
+    event_id: _builtins.str
+    """Id of the event; equal for each delivery of it."""
+    subject: _builtins.str
+    """Subject of the event, `catalyst.v1.provisioner.sovereign.activated`."""
+    aggregate: _builtins.str
+    """Resource that the event is about; empty where the event does not say so."""
+    error: _builtins.str
+    """Error of the last try."""
+    attempts: _builtins.int
+    """How often it was tried."""
+    trace_id: _builtins.str
+    """The 32 hex digits of the trace in which the event happened; empty where it names none."""
+    schema: _builtins.str
+    """Full name of the event's message, `catalyst.provisioner.v1.SovereignActivated`."""
+    body: _builtins.bytes
+    """The event's message as it was sent. Only EventService.GetDeadLetter fills it."""
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp:
+        """When the event happened."""
+
+    @_builtins.property
+    def give_up_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was given up."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        consumer: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        aggregate: _builtins.str = ...,
+        error: _builtins.str = ...,
+        attempts: _builtins.int = ...,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
+        give_up_time: _timestamp_pb2.Timestamp | None = ...,
+        trace_id: _builtins.str = ...,
+        schema: _builtins.str = ...,
+        body: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time", "give_up_time", b"give_up_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "attempts", b"attempts", "body", b"body", "consumer", b"consumer", "error", b"error", "event_id", b"event_id", "event_time", b"event_time", "give_up_time", b"give_up_time", "name", b"name", "schema", b"schema", "subject", b"subject", "trace_id", b"trace_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeadLetter: _TypeAlias = DeadLetter  # noqa: Y015
+
+@_typing.final
+class Replay(_message.Message):
+    """Events of one daemon that are sent again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAEMON_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    OLDEST_TIME_FIELD_NUMBER: _builtins.int
+    daemon: _builtins.str
+    """Daemon whose events they are."""
+    events: _builtins.int
+    """How many events."""
+    @_builtins.property
+    def oldest_time(self) -> _timestamp_pb2.Timestamp:
+        """Publication of the oldest event that the daemon still keeps; unset where it keeps none. What was published before
+        cannot be sent again.
+        """
+
+    def __init__(
+        self,
+        *,
+        daemon: _builtins.str = ...,
+        events: _builtins.int = ...,
+        oldest_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_time", b"oldest_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["daemon", b"daemon", "events", b"events", "oldest_time", b"oldest_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Replay: _TypeAlias = Replay  # noqa: Y015
+
+@_typing.final
+class BusReport(_message.Message):
+    """The NATS server as one daemon sees it, and what waits there for the daemon."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Truth:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _TruthEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[BusReport._Truth.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        TRUTH_UNSPECIFIED: BusReport._Truth.ValueType  # 0
+        """Could not be asked. Never taken as yes or no."""
+        TRUTH_YES: BusReport._Truth.ValueType  # 1
+        """It holds."""
+        TRUTH_NO: BusReport._Truth.ValueType  # 2
+        """It does not hold."""
+
+    class Truth(_Truth, metaclass=_TruthEnumTypeWrapper):
+        """Whether a fact about the server holds."""
+
+    TRUTH_UNSPECIFIED: BusReport.Truth.ValueType  # 0
+    """Could not be asked. Never taken as yes or no."""
+    TRUTH_YES: BusReport.Truth.ValueType  # 1
+    """It holds."""
+    TRUTH_NO: BusReport.Truth.ValueType  # 2
+    """It does not hold."""
+
+    @_typing.final
+    class Stream(_message.Message):
+        """One stream."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        NAME_FIELD_NUMBER: _builtins.int
+        REPLICAS_FIELD_NUMBER: _builtins.int
+        MESSAGES_FIELD_NUMBER: _builtins.int
+        name: _builtins.str
+        """`CATALYST_BILLING`."""
+        replicas: _builtins.int
+        """How many servers hold a copy of it."""
+        messages: _builtins.int
+        """Events in it."""
+        def __init__(
+            self,
+            *,
+            name: _builtins.str = ...,
+            replicas: _builtins.int = ...,
+            messages: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "name", b"name", "replicas", b"replicas"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Consumer(_message.Message):
+        """One durable consumer of this daemon."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        NAME_FIELD_NUMBER: _builtins.int
+        EXISTS_FIELD_NUMBER: _builtins.int
+        PENDING_FIELD_NUMBER: _builtins.int
+        UNACKNOWLEDGED_FIELD_NUMBER: _builtins.int
+        DEAD_LETTERS_FIELD_NUMBER: _builtins.int
+        name: _builtins.str
+        """`billing-from-provisioner`."""
+        exists: _builtins.bool
+        """Whether the server knows it."""
+        pending: _builtins.int
+        """Events not yet delivered to it."""
+        unacknowledged: _builtins.int
+        """Events delivered and neither acknowledged nor given up."""
+        dead_letters: _builtins.int
+        """Its dead letters."""
+        def __init__(
+            self,
+            *,
+            name: _builtins.str = ...,
+            exists: _builtins.bool = ...,
+            pending: _builtins.int = ...,
+            unacknowledged: _builtins.int = ...,
+            dead_letters: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters", b"dead_letters", "exists", b"exists", "name", b"name", "pending", b"pending", "unacknowledged", b"unacknowledged"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    DAEMON_FIELD_NUMBER: _builtins.int
+    CONNECTED_FIELD_NUMBER: _builtins.int
+    SERVER_VERSION_FIELD_NUMBER: _builtins.int
+    JETSTREAM_FIELD_NUMBER: _builtins.int
+    SYNC_ALWAYS_FIELD_NUMBER: _builtins.int
+    STREAMS_FIELD_NUMBER: _builtins.int
+    CONSUMERS_FIELD_NUMBER: _builtins.int
+    UNPUBLISHED_FIELD_NUMBER: _builtins.int
+    daemon: _builtins.str
+    """Daemon that reports."""
+    connected: _builtins.bool
+    """Whether the server answers."""
+    server_version: _builtins.str
+    """Version of the server."""
+    jetstream: Global___BusReport.Truth.ValueType
+    """Whether JetStream is switched on."""
+    sync_always: Global___BusReport.Truth.ValueType
+    """Whether the server syncs before it acknowledges (`sync_interval: always`), asked at its monitoring address."""
+    unpublished: _builtins.int
+    """Events that the daemon has not published yet."""
+    @_builtins.property
+    def streams(self) -> _containers.RepeatedCompositeFieldContainer[Global___BusReport.Stream]:
+        """Stream of the daemon's own events, where it has one."""
+
+    @_builtins.property
+    def consumers(self) -> _containers.RepeatedCompositeFieldContainer[Global___BusReport.Consumer]:
+        """Consumers of the daemon."""
+
+    def __init__(
+        self,
+        *,
+        daemon: _builtins.str = ...,
+        connected: _builtins.bool = ...,
+        server_version: _builtins.str = ...,
+        jetstream: Global___BusReport.Truth.ValueType = ...,
+        sync_always: Global___BusReport.Truth.ValueType = ...,
+        streams: _abc.Iterable[Global___BusReport.Stream] | None = ...,
+        consumers: _abc.Iterable[Global___BusReport.Consumer] | None = ...,
+        unpublished: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connected", b"connected", "consumers", b"consumers", "daemon", b"daemon", "jetstream", b"jetstream", "server_version", b"server_version", "streams", b"streams", "sync_always", b"sync_always", "unpublished", b"unpublished"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BusReport: _TypeAlias = BusReport  # noqa: Y015

@@ -100,3 +100,318 @@ class PluginService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class EventServiceStub:
+    """The events of one daemon: sent again from its outbox, and those of others that its consumers gave up. Served by the
+    chassis on each daemon's gRPC port; over REST the gateway asks the daemon that a name says, or all of them.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ReplayEvents = channel.unary_unary(
+                '/catalyst.mesh.v1.EventService/ReplayEvents',
+                request_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ReplayEventsRequest.SerializeToString,
+                response_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ReplayEventsResponse.FromString,
+                _registered_method=True)
+        self.ListDeadLetters = channel.unary_unary(
+                '/catalyst.mesh.v1.EventService/ListDeadLetters',
+                request_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ListDeadLettersRequest.SerializeToString,
+                response_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ListDeadLettersResponse.FromString,
+                _registered_method=True)
+        self.GetDeadLetter = channel.unary_unary(
+                '/catalyst.mesh.v1.EventService/GetDeadLetter',
+                request_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.GetDeadLetterRequest.SerializeToString,
+                response_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.GetDeadLetterResponse.FromString,
+                _registered_method=True)
+        self.ReplayDeadLetter = channel.unary_unary(
+                '/catalyst.mesh.v1.EventService/ReplayDeadLetter',
+                request_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ReplayDeadLetterRequest.SerializeToString,
+                response_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ReplayDeadLetterResponse.FromString,
+                _registered_method=True)
+        self.DiscardDeadLetter = channel.unary_unary(
+                '/catalyst.mesh.v1.EventService/DiscardDeadLetter',
+                request_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.DiscardDeadLetterRequest.SerializeToString,
+                response_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.DiscardDeadLetterResponse.FromString,
+                _registered_method=True)
+        self.ListBusReports = channel.unary_unary(
+                '/catalyst.mesh.v1.EventService/ListBusReports',
+                request_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ListBusReportsRequest.SerializeToString,
+                response_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ListBusReportsResponse.FromString,
+                _registered_method=True)
+
+
+class EventServiceServicer:
+    """The events of one daemon: sent again from its outbox, and those of others that its consumers gave up. Served by the
+    chassis on each daemon's gRPC port; over REST the gateway asks the daemon that a name says, or all of them.
+    """
+
+    def ReplayEvents(self, request, context):
+        """Sends events again that were published at or after a moment, with their old ids, so that consumers which have handled
+        them do nothing. Marks rows of the outbox in one transaction and answers; the relay sends them afterwards, those of one
+        aggregate in their old order and before newer ones. Asked again it sends them again.
+        Errors: INVALID_ARGUMENT.
+        Since 0.2.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDeadLetters(self, request, context):
+        """Lists what the consumers of this daemon gave up, the oldest first. Reads only.
+        Errors: UNAVAILABLE, reason BUS_UNAVAILABLE.
+        Since 0.2.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDeadLetter(self, request, context):
+        """Reads one, with the body of its event. Reads only.
+        Errors: NOT_FOUND, reason DEAD_LETTER_NOT_FOUND; UNAVAILABLE, reason BUS_UNAVAILABLE.
+        Since 0.2.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayDeadLetter(self, request, context):
+        """Hands the event to its consumer again. Once it has had its effect the letter is taken away; an event that had its effect
+        before has none again.
+        Errors: FAILED_PRECONDITION, reason DEAD_LETTER_NOT_HANDLED, where it fails again: the letter stays; NOT_FOUND, reason
+        DEAD_LETTER_NOT_FOUND; UNAVAILABLE, reason BUS_UNAVAILABLE.
+        Since 0.2.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiscardDeadLetter(self, request, context):
+        """Takes a letter away without any effect of its event. Cannot be undone.
+        Errors: NOT_FOUND, reason DEAD_LETTER_NOT_FOUND; UNAVAILABLE, reason BUS_UNAVAILABLE.
+        Since 0.2.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBusReports(self, request, context):
+        """Reports the NATS server as this daemon sees it: what `catalyst doctor` judges. Reads only; a server that does not
+        answer is part of the report.
+        Since 0.2.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_EventServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ReplayEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayEvents,
+                    request_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ReplayEventsRequest.FromString,
+                    response_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ReplayEventsResponse.SerializeToString,
+            ),
+            'ListDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeadLetters,
+                    request_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ListDeadLettersRequest.FromString,
+                    response_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ListDeadLettersResponse.SerializeToString,
+            ),
+            'GetDeadLetter': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDeadLetter,
+                    request_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.GetDeadLetterRequest.FromString,
+                    response_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.GetDeadLetterResponse.SerializeToString,
+            ),
+            'ReplayDeadLetter': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayDeadLetter,
+                    request_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ReplayDeadLetterRequest.FromString,
+                    response_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ReplayDeadLetterResponse.SerializeToString,
+            ),
+            'DiscardDeadLetter': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiscardDeadLetter,
+                    request_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.DiscardDeadLetterRequest.FromString,
+                    response_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.DiscardDeadLetterResponse.SerializeToString,
+            ),
+            'ListBusReports': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBusReports,
+                    request_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ListBusReportsRequest.FromString,
+                    response_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ListBusReportsResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'catalyst.mesh.v1.EventService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('catalyst.mesh.v1.EventService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class EventService:
+    """The events of one daemon: sent again from its outbox, and those of others that its consumers gave up. Served by the
+    chassis on each daemon's gRPC port; over REST the gateway asks the daemon that a name says, or all of them.
+    """
+
+    @staticmethod
+    def ReplayEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.mesh.v1.EventService/ReplayEvents',
+            catalyst_dot_mesh_dot_v1_dot_service__pb2.ReplayEventsRequest.SerializeToString,
+            catalyst_dot_mesh_dot_v1_dot_service__pb2.ReplayEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.mesh.v1.EventService/ListDeadLetters',
+            catalyst_dot_mesh_dot_v1_dot_service__pb2.ListDeadLettersRequest.SerializeToString,
+            catalyst_dot_mesh_dot_v1_dot_service__pb2.ListDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDeadLetter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.mesh.v1.EventService/GetDeadLetter',
+            catalyst_dot_mesh_dot_v1_dot_service__pb2.GetDeadLetterRequest.SerializeToString,
+            catalyst_dot_mesh_dot_v1_dot_service__pb2.GetDeadLetterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayDeadLetter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.mesh.v1.EventService/ReplayDeadLetter',
+            catalyst_dot_mesh_dot_v1_dot_service__pb2.ReplayDeadLetterRequest.SerializeToString,
+            catalyst_dot_mesh_dot_v1_dot_service__pb2.ReplayDeadLetterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiscardDeadLetter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.mesh.v1.EventService/DiscardDeadLetter',
+            catalyst_dot_mesh_dot_v1_dot_service__pb2.DiscardDeadLetterRequest.SerializeToString,
+            catalyst_dot_mesh_dot_v1_dot_service__pb2.DiscardDeadLetterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBusReports(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.mesh.v1.EventService/ListBusReports',
+            catalyst_dot_mesh_dot_v1_dot_service__pb2.ListBusReportsRequest.SerializeToString,
+            catalyst_dot_mesh_dot_v1_dot_service__pb2.ListBusReportsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

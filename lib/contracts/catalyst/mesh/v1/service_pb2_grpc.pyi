@@ -62,3 +62,166 @@ class PluginServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
 def add_PluginServiceServicer_to_server(servicer: PluginServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class EventServiceStub:
+    """The events of one daemon: sent again from its outbox, and those of others that its consumers gave up. Served by the
+    chassis on each daemon's gRPC port; over REST the gateway asks the daemon that a name says, or all of them.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> EventServiceAsyncStub: ...
+    ReplayEvents: _grpc.UnaryUnaryMultiCallable[_service_pb2.ReplayEventsRequest, _service_pb2.ReplayEventsResponse]
+    """Sends events again that were published at or after a moment, with their old ids, so that consumers which have handled
+    them do nothing. Marks rows of the outbox in one transaction and answers; the relay sends them afterwards, those of one
+    aggregate in their old order and before newer ones. Asked again it sends them again.
+    Errors: INVALID_ARGUMENT.
+    Since 0.2.
+    """
+    ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListDeadLettersRequest, _service_pb2.ListDeadLettersResponse]
+    """Lists what the consumers of this daemon gave up, the oldest first. Reads only.
+    Errors: UNAVAILABLE, reason BUS_UNAVAILABLE.
+    Since 0.2.
+    """
+    GetDeadLetter: _grpc.UnaryUnaryMultiCallable[_service_pb2.GetDeadLetterRequest, _service_pb2.GetDeadLetterResponse]
+    """Reads one, with the body of its event. Reads only.
+    Errors: NOT_FOUND, reason DEAD_LETTER_NOT_FOUND; UNAVAILABLE, reason BUS_UNAVAILABLE.
+    Since 0.2.
+    """
+    ReplayDeadLetter: _grpc.UnaryUnaryMultiCallable[_service_pb2.ReplayDeadLetterRequest, _service_pb2.ReplayDeadLetterResponse]
+    """Hands the event to its consumer again. Once it has had its effect the letter is taken away; an event that had its effect
+    before has none again.
+    Errors: FAILED_PRECONDITION, reason DEAD_LETTER_NOT_HANDLED, where it fails again: the letter stays; NOT_FOUND, reason
+    DEAD_LETTER_NOT_FOUND; UNAVAILABLE, reason BUS_UNAVAILABLE.
+    Since 0.2.
+    """
+    DiscardDeadLetter: _grpc.UnaryUnaryMultiCallable[_service_pb2.DiscardDeadLetterRequest, _service_pb2.DiscardDeadLetterResponse]
+    """Takes a letter away without any effect of its event. Cannot be undone.
+    Errors: NOT_FOUND, reason DEAD_LETTER_NOT_FOUND; UNAVAILABLE, reason BUS_UNAVAILABLE.
+    Since 0.2.
+    """
+    ListBusReports: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListBusReportsRequest, _service_pb2.ListBusReportsResponse]
+    """Reports the NATS server as this daemon sees it: what `catalyst doctor` judges. Reads only; a server that does not
+    answer is part of the report.
+    Since 0.2.
+    """
+
+@_typing.type_check_only
+class EventServiceAsyncStub(EventServiceStub):
+    """The events of one daemon: sent again from its outbox, and those of others that its consumers gave up. Served by the
+    chassis on each daemon's gRPC port; over REST the gateway asks the daemon that a name says, or all of them.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    ReplayEvents: _aio.UnaryUnaryMultiCallable[_service_pb2.ReplayEventsRequest, _service_pb2.ReplayEventsResponse]  # type: ignore[assignment]
+    """Sends events again that were published at or after a moment, with their old ids, so that consumers which have handled
+    them do nothing. Marks rows of the outbox in one transaction and answers; the relay sends them afterwards, those of one
+    aggregate in their old order and before newer ones. Asked again it sends them again.
+    Errors: INVALID_ARGUMENT.
+    Since 0.2.
+    """
+    ListDeadLetters: _aio.UnaryUnaryMultiCallable[_service_pb2.ListDeadLettersRequest, _service_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
+    """Lists what the consumers of this daemon gave up, the oldest first. Reads only.
+    Errors: UNAVAILABLE, reason BUS_UNAVAILABLE.
+    Since 0.2.
+    """
+    GetDeadLetter: _aio.UnaryUnaryMultiCallable[_service_pb2.GetDeadLetterRequest, _service_pb2.GetDeadLetterResponse]  # type: ignore[assignment]
+    """Reads one, with the body of its event. Reads only.
+    Errors: NOT_FOUND, reason DEAD_LETTER_NOT_FOUND; UNAVAILABLE, reason BUS_UNAVAILABLE.
+    Since 0.2.
+    """
+    ReplayDeadLetter: _aio.UnaryUnaryMultiCallable[_service_pb2.ReplayDeadLetterRequest, _service_pb2.ReplayDeadLetterResponse]  # type: ignore[assignment]
+    """Hands the event to its consumer again. Once it has had its effect the letter is taken away; an event that had its effect
+    before has none again.
+    Errors: FAILED_PRECONDITION, reason DEAD_LETTER_NOT_HANDLED, where it fails again: the letter stays; NOT_FOUND, reason
+    DEAD_LETTER_NOT_FOUND; UNAVAILABLE, reason BUS_UNAVAILABLE.
+    Since 0.2.
+    """
+    DiscardDeadLetter: _aio.UnaryUnaryMultiCallable[_service_pb2.DiscardDeadLetterRequest, _service_pb2.DiscardDeadLetterResponse]  # type: ignore[assignment]
+    """Takes a letter away without any effect of its event. Cannot be undone.
+    Errors: NOT_FOUND, reason DEAD_LETTER_NOT_FOUND; UNAVAILABLE, reason BUS_UNAVAILABLE.
+    Since 0.2.
+    """
+    ListBusReports: _aio.UnaryUnaryMultiCallable[_service_pb2.ListBusReportsRequest, _service_pb2.ListBusReportsResponse]  # type: ignore[assignment]
+    """Reports the NATS server as this daemon sees it: what `catalyst doctor` judges. Reads only; a server that does not
+    answer is part of the report.
+    Since 0.2.
+    """
+
+class EventServiceServicer(metaclass=_abc_1.ABCMeta):
+    """The events of one daemon: sent again from its outbox, and those of others that its consumers gave up. Served by the
+    chassis on each daemon's gRPC port; over REST the gateway asks the daemon that a name says, or all of them.
+    """
+
+    @_abc_1.abstractmethod
+    def ReplayEvents(
+        self,
+        request: _service_pb2.ReplayEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.ReplayEventsResponse, _abc.Awaitable[_service_pb2.ReplayEventsResponse]]:
+        """Sends events again that were published at or after a moment, with their old ids, so that consumers which have handled
+        them do nothing. Marks rows of the outbox in one transaction and answers; the relay sends them afterwards, those of one
+        aggregate in their old order and before newer ones. Asked again it sends them again.
+        Errors: INVALID_ARGUMENT.
+        Since 0.2.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDeadLetters(
+        self,
+        request: _service_pb2.ListDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.ListDeadLettersResponse, _abc.Awaitable[_service_pb2.ListDeadLettersResponse]]:
+        """Lists what the consumers of this daemon gave up, the oldest first. Reads only.
+        Errors: UNAVAILABLE, reason BUS_UNAVAILABLE.
+        Since 0.2.
+        """
+
+    @_abc_1.abstractmethod
+    def GetDeadLetter(
+        self,
+        request: _service_pb2.GetDeadLetterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.GetDeadLetterResponse, _abc.Awaitable[_service_pb2.GetDeadLetterResponse]]:
+        """Reads one, with the body of its event. Reads only.
+        Errors: NOT_FOUND, reason DEAD_LETTER_NOT_FOUND; UNAVAILABLE, reason BUS_UNAVAILABLE.
+        Since 0.2.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayDeadLetter(
+        self,
+        request: _service_pb2.ReplayDeadLetterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.ReplayDeadLetterResponse, _abc.Awaitable[_service_pb2.ReplayDeadLetterResponse]]:
+        """Hands the event to its consumer again. Once it has had its effect the letter is taken away; an event that had its effect
+        before has none again.
+        Errors: FAILED_PRECONDITION, reason DEAD_LETTER_NOT_HANDLED, where it fails again: the letter stays; NOT_FOUND, reason
+        DEAD_LETTER_NOT_FOUND; UNAVAILABLE, reason BUS_UNAVAILABLE.
+        Since 0.2.
+        """
+
+    @_abc_1.abstractmethod
+    def DiscardDeadLetter(
+        self,
+        request: _service_pb2.DiscardDeadLetterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.DiscardDeadLetterResponse, _abc.Awaitable[_service_pb2.DiscardDeadLetterResponse]]:
+        """Takes a letter away without any effect of its event. Cannot be undone.
+        Errors: NOT_FOUND, reason DEAD_LETTER_NOT_FOUND; UNAVAILABLE, reason BUS_UNAVAILABLE.
+        Since 0.2.
+        """
+
+    @_abc_1.abstractmethod
+    def ListBusReports(
+        self,
+        request: _service_pb2.ListBusReportsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.ListBusReportsResponse, _abc.Awaitable[_service_pb2.ListBusReportsResponse]]:
+        """Reports the NATS server as this daemon sees it: what `catalyst doctor` judges. Reads only; a server that does not
+        answer is part of the report.
+        Since 0.2.
+        """
+
+def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -400,9 +400,9 @@ class PlanServiceServicer:
         once; the operation ends with the run, its response a Run, its metadata a RunMetadata. Emits plan.applied and
         run.started. When it refuses, nothing has started.
         Errors: NOT_FOUND PLAN_NOT_FOUND, ORDER_NOT_FOUND; ABORTED PLAN_HASH_MISMATCH, PLAN_STALE with what moved;
-        FAILED_PRECONDITION PLAN_NOT_APPLICABLE, BUDGET_EXCEEDED, QUOTA_EXCEEDED, ORDER_UNPAID with `order` and `state`,
+        FAILED_PRECONDITION PLAN_NOT_APPLICABLE, BUDGET_EXCEEDED, ORDER_UNPAID with `order` and `state`,
         PLUGIN_UNAVAILABLE; ALREADY_EXISTS RUN_IN_PROGRESS with the run, FQDN_TAKEN; UNAVAILABLE BILLING_UNAVAILABLE;
-        INVALID_ARGUMENT REQUEST_ID_REUSED.
+        RESOURCE_EXHAUSTED QUOTA_EXCEEDED; INVALID_ARGUMENT REQUEST_ID_REUSED.
         Role: sovereign-admin. Since 0.1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

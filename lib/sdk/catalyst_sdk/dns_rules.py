@@ -1,4 +1,8 @@
-"""What no zone may hold. Everything is judged before anything is taken, and all faults are told at once."""
+"""What no zone may hold, and what a change makes of one: for backends whose server takes more than it should.
+
+Everything is judged before anything is taken, and all faults are told at once. Pure: record sets in, record sets out.
+Needs dnspython, which a backend has anyway.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,10 +11,10 @@ from dataclasses import dataclass, field
 import dns.exception
 import dns.rdata
 import dns.rdatatype
-from catalyst_sdk import Permanent
-from catalyst_sdk.dns import RecordSet
 
-PROVIDER = "dns_embedded"
+from .dns import OWNER_MARK, REVISION_MARK, Change, RecordSet, ZoneSpec, text_data
+from .failures import Permanent
+
 Key = tuple[str, str]
 """Name with final dot, and type."""
 
@@ -18,9 +22,10 @@ RECORD_TYPES = frozenset(
     {"A", "AAAA", "CAA", "CNAME", "DS", "HTTPS", "LOC", "MX", "NAPTR", "NS", "PTR", "SOA", "SRV", "SSHFP", "SVCB"}
     | {"TLSA", "TXT"}
 )
-"""Types whose meaning for an answer this server knows; a DNAME or an ALIAS would need more than being stored."""
+"""Types whose meaning for an answer every server knows; a DNAME or an ALIAS would need more than being stored."""
 _GENERATED = frozenset({"RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY"})
 _ADDRESSES = ("A", "AAAA")
+_MOST_OWNER = 240
 _MOST_TTL = 2**31 - 1
 _MOST_OCTETS = 60_000
 """Octets of one record set; a message over TCP holds 65,535."""
@@ -31,8 +36,9 @@ _NUMBER = re.compile(r"([0-9]+\.)+")
 
 @dataclass
 class Faults:
-    """Collected, then told in one refusal."""
+    """Collected, then told in one refusal by `provider`."""
 
+    provider: str
     found: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, position: int, what: str) -> None:
@@ -46,8 +52,134 @@ class Faults:
         text = "; ".join(f"change {position}: {what}" if position >= 0 else what for position, what in self.found)
         positions = ",".join(map(str, sorted({position for position, _ in self.found if position >= 0})))
         raise Permanent(
-            "RECORD_INVALID", text, provider=PROVIDER, positions=positions, user_action="correct the records named"
+            "RECORD_INVALID", text, provider=self.provider, positions=positions, user_action="correct the records named"
         )
+
+
+def new_records(spec: ZoneSpec, faults: Faults, *, lowest_ttl: int = 1) -> dict[Key, RecordSet]:
+    """All record sets of a new zone, marks, SOA (with serial 0) and NS too. Raises Permanent("RECORD_INVALID")."""
+    for what in (check_zone_name(spec.name), _owner_fault(spec.owner), _servers_fault(spec.name_servers)):
+        if what:
+            faults.add(-1, what)
+    faults.refuse()
+    soa = f"{spec.name_servers[0]} {below('hostmaster', spec.name)} 0 10800 3600 604800 {spec.negative_ttl}"
+    mark = below(OWNER_MARK, spec.name)
+    made = (
+        Change(spec.name, "SOA", spec.ttl, (soa,)),
+        Change(spec.name, "NS", spec.ttl, tuple(spec.name_servers)),
+    )
+    given = (Change(r.name, r.type, r.ttl, r.records) for r in spec.record_sets)
+    records: dict[Key, RecordSet] = {(mark, "TXT"): RecordSet(mark, "TXT", spec.ttl, (owner_text(spec.owner),))}
+    wished = [*((-1, change) for change in made), *enumerate(given)]
+    touched = _take(spec.name, records, wished, faults, lowest_ttl)
+    faults.refuse()
+    _take_revision(spec.name, records, spec.revision)
+    check_whole(records, touched, origin=spec.name, faults=faults)
+    faults.refuse()
+    return records
+
+
+def changed_records(
+    origin: str,
+    before: Mapping[Key, RecordSet],
+    changes: Iterable[Change],
+    faults: Faults,
+    *,
+    revision: int | None = None,
+    lowest_ttl: int = 1,
+) -> tuple[dict[Key, RecordSet], frozenset[Key]]:
+    """A zone's record sets after all `changes`, and which of them differ. Raises Permanent("RECORD_INVALID").
+
+    The serial in the SOA stays what it is, whatever a change says: moving it is the server's affair.
+    """
+    records = dict(before)
+    touched = _take(origin, records, enumerate(changes), faults, lowest_ttl)
+    faults.refuse()
+    check_whole(records, touched, origin=origin, faults=faults)
+    faults.refuse()
+    if revision is not None:
+        touched[_take_revision(origin, records, revision)] = -1
+    return records, frozenset(key for key in touched if records.get(key) != before.get(key))
+
+
+def with_serial(soa: str, serial: int) -> str:
+    """SOA data with another serial."""
+    fields = soa.split()
+    return " ".join([*fields[:2], str(serial), *fields[3:]])
+
+
+def below(label: str, origin: str) -> str:
+    """The name of `label` in the zone `origin`."""
+    return f"{label}." if origin == "." else f"{label}.{origin}"
+
+
+def owner_text(owner: str) -> str:
+    """Data of the owner mark."""
+    return text_data(f"owner={owner}")
+
+
+def _take(
+    origin: str, records: dict[Key, RecordSet], changes: Iterable[tuple[int, Change]], faults: Faults, lowest_ttl: int
+) -> dict[Key, int]:
+    """Put what can be taken into `records`, the rest into `faults`; which keys were named, and at which position."""
+    touched: dict[Key, int] = {}
+    for position, change in changes:
+        key = (change.name, change.type)
+        if key in touched:
+            faults.add(position, f"{change.name} {change.type} is there twice")
+        touched[key] = position
+        if fault := _protected(origin, change):
+            faults.add(position, fault)
+        elif not change.records:
+            records.pop(key, None)
+        elif fault := _put(origin, records, change, lowest_ttl):
+            faults.add(position, fault)
+    return touched
+
+
+def _protected(origin: str, change: Change) -> str:
+    if fault := check_place(change.name, origin):
+        return fault
+    if change.name in (below(OWNER_MARK, origin), below(REVISION_MARK, origin)):
+        return f"{change.name} is a mark, which the server writes"
+    if not change.records and change.name == origin and change.type in ("SOA", "NS"):
+        return f"a zone cannot be without its {change.type}"
+    return ""
+
+
+def _put(origin: str, records: dict[Key, RecordSet], change: Change, lowest_ttl: int) -> str:
+    """Why the change cannot be taken; else it is, in the form that is served."""
+    name, kind = change.name, change.type
+    if fault := check_set(name, kind, change.ttl, origin=origin, lowest_ttl=lowest_ttl):
+        return fault
+    try:
+        data = tuple(str(rdata) for rdata in parse(kind, change.records))
+    except ValueError as error:
+        return str(error)
+    if fault := next(filter(None, (check_target(kind, text) for text in data)), ""):
+        return fault
+    known = records.get((name, kind))
+    if kind == "SOA":
+        data = (with_serial(data[0], int(known.records[0].split()[2]) if known else 0),)
+    if known is None or known.ttl != change.ttl or set(known.records) != set(data):
+        records[name, kind] = RecordSet(name, kind, change.ttl, data)
+    return ""
+
+
+def _take_revision(origin: str, records: dict[Key, RecordSet], revision: int) -> Key:
+    name, ttl = below(REVISION_MARK, origin), records[origin, "SOA"].ttl
+    records[name, "TXT"] = RecordSet(name, "TXT", ttl, (text_data(f"gen={revision}"),))
+    return name, "TXT"
+
+
+def _owner_fault(owner: str) -> str:
+    if not owner or not owner.isascii() or not owner.isprintable() or len(owner) > _MOST_OWNER:
+        return f"an owner of 1 to {_MOST_OWNER} printable ASCII characters is needed"
+    return ""
+
+
+def _servers_fault(servers: tuple[str, ...]) -> str:
+    return "" if servers else "a zone needs at least one name server"
 
 
 def check_zone_name(name: str) -> str:

@@ -1,0 +1,122 @@
+"""Every daemon's events, told and given up: `catalyst.mesh.v1.EventService`."""
+
+import asyncio
+from collections.abc import Sequence
+
+from catalyst.mesh.v1 import resources_pb2, service_pb2, service_pb2_grpc
+from catalyst_sdk import Code, Refused
+
+from .bus import Bus
+from .bus_reports import BusReports
+from .consumer import Consumer
+from .database import is_outage
+from .letters import Letter, Letters
+from .logs import get_logger
+from .paging import Page
+from .protos import Context, moment, stamp
+from .replays import Chosen, Replays
+
+ADMIN_ONLY = (
+    "ReplayEvents", "ListDeadLetters", "GetDeadLetter", "ReplayDeadLetter", "DiscardDeadLetter", "ListBusReports"
+)  # fmt: skip
+"""Methods of the service: events cross all Organizations, so none of them is for members."""
+
+
+class LetterNotHandled(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "DEAD_LETTER_NOT_HANDLED"
+    message = "{consumer} fails again: {error}; the letter stays"
+
+
+class EventService(service_pb2_grpc.EventServiceServicer):
+    """Replays, dead letters and the report of the bus of one daemon."""
+
+    def __init__(
+        self,
+        daemon: str,
+        *,
+        bus: Bus,
+        replays: Replays,
+        consumers: Sequence[Consumer],
+        reports: BusReports,
+        wake: asyncio.Event,
+    ) -> None:
+        self._daemon = daemon
+        self._replays = replays
+        self._consumers = {consumer.name: consumer for consumer in consumers}
+        self._letters = Letters(daemon, bus, tuple(self._consumers))
+        self._reports = reports
+        self._wake = wake
+        self._log = get_logger("events")
+
+    async def ReplayEvents(
+        self, request: service_pb2.ReplayEventsRequest, context: Context
+    ) -> service_pb2.ReplayEventsResponse:
+        if request.service not in ("", self._daemon):
+            return service_pb2.ReplayEventsResponse()
+        chosen = Chosen(moment(request.start_time), request.subject_prefix, request.aggregate)
+        events = await self._replays.mark(chosen, validate_only=request.validate_only)
+        self._wake.set()
+        oldest = await self._replays.oldest()
+        row = resources_pb2.Replay(daemon=self._daemon, events=events, oldest_time=stamp(oldest))
+        return service_pb2.ReplayEventsResponse(replays=[row])
+
+    async def ListDeadLetters(
+        self, request: service_pb2.ListDeadLettersRequest, context: Context
+    ) -> service_pb2.ListDeadLettersResponse:
+        page = Page.of(request.page_size, request.page_token, "deadLetters")
+        letters = await self._letters.page(page.after or 0, page.size + 1)
+        cut = page.cut(letters, lambda letter: letter.sequence)
+        return service_pb2.ListDeadLettersResponse(
+            dead_letters=[to_dead_letter(x, self._daemon) for x in cut.rows], next_page_token=cut.next_page_token
+        )
+
+    async def GetDeadLetter(
+        self, request: service_pb2.GetDeadLetterRequest, context: Context
+    ) -> service_pb2.GetDeadLetterResponse:
+        found = await self._letters.get(request.name)
+        shown = to_dead_letter(found, self._daemon)
+        shown.body = found.body
+        return service_pb2.GetDeadLetterResponse(dead_letter=shown)
+
+    async def ReplayDeadLetter(
+        self, request: service_pb2.ReplayDeadLetterRequest, context: Context
+    ) -> service_pb2.ReplayDeadLetterResponse:
+        found = await self._letters.get(request.name)
+        try:
+            handled = await self._consumers[found.consumer].again(found.body, found.told)
+        except Exception as error:  # whatever a handler raises, as in the loop of a consumer
+            if is_outage(error) or isinstance(error, Refused):
+                raise
+            self._log.warning("dead letter not handled", letter=request.name, exc_info=error)
+            raise LetterNotHandled(consumer=found.consumer, error=type(error).__name__) from error
+        await self._letters.remove(found)
+        return service_pb2.ReplayDeadLetterResponse(handled=handled)
+
+    async def DiscardDeadLetter(
+        self, request: service_pb2.DiscardDeadLetterRequest, context: Context
+    ) -> service_pb2.DiscardDeadLetterResponse:
+        await self._letters.remove(await self._letters.get(request.name))
+        return service_pb2.DiscardDeadLetterResponse()
+
+    async def ListBusReports(
+        self, request: service_pb2.ListBusReportsRequest, context: Context
+    ) -> service_pb2.ListBusReportsResponse:
+        return service_pb2.ListBusReportsResponse(reports=[await self._reports.report(self._letters)])
+
+
+def to_dead_letter(x: Letter, daemon: str) -> resources_pb2.DeadLetter:
+    """A letter as the contract shows it, without its body."""
+    trace = x.told.traceparent.split("-")
+    return resources_pb2.DeadLetter(
+        name=x.name(daemon),
+        consumer=x.consumer,
+        event_id=x.told.event_id,
+        subject=x.told.subject,
+        aggregate=x.told.aggregate,
+        error=x.error,
+        attempts=x.told.attempt,
+        event_time=stamp(x.told.time),
+        give_up_time=stamp(x.given_up_at),
+        trace_id=trace[1] if len(trace) == 4 else "",
+        schema=x.schema,
+    )

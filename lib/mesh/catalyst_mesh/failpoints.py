@@ -1,0 +1,77 @@
+"""Places in the chassis at which a test has the process die or freeze, as a power cut would have it: no `finally` runs.
+
+`CATALYST_FAILPOINTS="relay.published=kill@3;work.after_commit=stop"` kills the daemon when it is for the third time
+between the stream's acknowledgement and its own mark, and freezes it after its first commit. Where the variable is not
+set nobody holds a `Failpoints`, and a point costs the look at an attribute that is None.
+"""
+
+import os
+import re
+import signal
+from collections import Counter
+from collections.abc import Mapping
+from typing import Self
+
+from .settings import SettingsFault
+
+VARIABLE = "CATALYST_FAILPOINTS"
+POINTS = {
+    "work.before_commit": "decided, saved and told; nothing is committed yet",
+    "work.after_commit": "committed; the caller has no answer yet",
+    "relay.published": "the stream has acknowledged; the rows are not marked yet",
+    "relay.marked": "the rows are marked",
+    "consumer.received": "an event is there; nothing is done yet",
+    "consumer.committed": "the effect is committed; the event is not acknowledged yet",
+    "journal.claimed": "a run is this replica's; nothing is done for it yet",
+    "journal.before_commit": "a transition is written; it is not committed yet",
+    "journal.after_commit": "a transition is committed; nobody has acted upon it yet",
+    "journal.effect": "a step's function has returned; nothing is written of it yet",
+}
+"""Every point, and what is true there."""
+
+_ACTIONS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+_WISH = re.compile(r"(?P<point>[\w.]+)=(?P<action>\w+)(?:@(?P<nth>[1-9]\d*))?")
+_JOURNAL = {"claim.commit.after": "claimed", "commit.before": "before_commit", "commit.after": "after_commit"}
+
+
+class Failpoints:
+    """What is to happen at which hit of which point: by point, the number of the hit and the signal."""
+
+    def __init__(self, armed: Mapping[str, tuple[int, signal.Signals]]) -> None:
+        self._armed = dict(armed)
+        self._hits: Counter[str] = Counter()
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> Self | None:
+        """What the environment asks for; None: nothing. Raises SettingsFault with every wish that cannot be."""
+        text = environ.get(VARIABLE, "")
+        wishes = [wish.strip() for wish in re.split("[;,]", text) if wish.strip()]
+        if not wishes:
+            return None
+        armed, faults = {}, []
+        for wish in wishes:
+            said = _WISH.fullmatch(wish)
+            if said and said["point"] in POINTS and said["action"] in _ACTIONS:
+                armed[said["point"]] = (int(said["nth"] or 1), _ACTIONS[said["action"]])
+            else:
+                faults.append(
+                    f"  {VARIABLE}: {wish}: write POINT=kill@N or POINT=stop@N, with one of {', '.join(POINTS)}"
+                )
+        if faults:
+            raise SettingsFault("\n".join(["the settings cannot be used:", *faults]))
+        return cls(armed)
+
+    def hit(self, point: str) -> None:
+        """The process is at `point`; if that is where it was to end, this does not return."""
+        armed = self._armed.get(point)
+        if armed is None:
+            return
+        self._hits[point] += 1
+        if self._hits[point] == armed[0]:
+            os.kill(os.getpid(), armed[1])
+
+    def hook(self, place: str) -> None:
+        """The same for the journal, whose places are many and named after statements and steps."""
+        point = "effect" if place.startswith("run:") and place.endswith(".after") else _JOURNAL.get(place)
+        if point is not None:
+            self.hit(f"journal.{point}")

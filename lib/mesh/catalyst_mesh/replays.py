@@ -1,0 +1,59 @@
+"""Sending events again. Only rows are marked here; the relay, which knows the order of an aggregate, sends them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, MetaData, Table, func, select, update
+
+from .database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which events are sent again."""
+
+    since: datetime
+    """Published at or after this moment: the stream may have lost what was created long before."""
+    subject_prefix: str = ""
+    aggregate: str = ""
+
+
+class Replays:
+    """The outbox of one daemon, as what can be sent again."""
+
+    def __init__(self, db: Database, metadata: MetaData) -> None:
+        self._db = db
+        self._t: Table = metadata.tables["outbox"]
+
+    async def mark(self, chosen: Chosen, *, validate_only: bool) -> int:
+        """Let the relay send them again; how many. What still waits to be sent is not counted: it comes anyway."""
+        t = self._t
+        if validate_only:
+            async with self._db.read() as sql:
+                query = select(func.count()).select_from(t).where(self._matches(chosen))
+                return int((await sql.execute(query)).scalar_one())
+        # The age of a row must not begin anew: its inbox rows elsewhere are swept by theirs (`retention`).
+        first = func.coalesce(t.c.first_published_at, t.c.published_at)
+        again: Mapping[str, object] = {
+            "published_at": None, "first_published_at": first, "replays": t.c.replays + 1
+        }  # fmt: skip
+        async with self._db.begin() as sql:
+            return (await sql.execute(update(t).where(self._matches(chosen)).values(again))).rowcount
+
+    async def oldest(self) -> datetime | None:
+        """When the oldest event that is kept was published first."""
+        t = self._t
+        async with self._db.read() as sql:
+            query = select(func.min(func.coalesce(t.c.first_published_at, t.c.published_at)))
+            found: datetime | None = (await sql.execute(query)).scalar_one()
+            return found
+
+    def _matches(self, chosen: Chosen) -> ColumnElement[bool]:
+        t = self._t
+        found: ColumnElement[bool] = t.c.published_at >= chosen.since
+        if chosen.subject_prefix:
+            found &= t.c.subject.startswith(chosen.subject_prefix, autoescape=True)
+        if chosen.aggregate:
+            found &= t.c.aggregate == chosen.aggregate
+        return found

@@ -1,0 +1,1 @@
+"""Zones on a PowerDNS Authoritative Server, through its HTTP API."""

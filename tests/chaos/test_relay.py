@@ -1,0 +1,57 @@
+"""A relay that dies between the stream's acknowledgement and its own mark."""
+
+import signal
+from collections import Counter
+
+import pytest
+from catalyst.pooldomain.v1.service_pb2 import ReserveAllocationRequest
+from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
+from catalyst_testkit import eventually
+from catalyst_testkit.processes import Replicas
+
+from .callers import POOL, let_leases_end, rows
+
+pytestmark = pytest.mark.chaos
+
+
+async def test_row_2_a_relay_killed_between_publish_and_mark_has_its_effect_at_the_consumer_once(
+    toy: Replicas, long: bool
+) -> None:
+    """Each life publishes what the one before had not marked, then dies with the next event acknowledged, not marked."""
+    url = str(toy.settings["database_url"])
+    kills = 500 if long else 20 if "sqlite" in url else 6  # the cheaper database has the short count
+    await toy.start(1)
+    (replica,) = toy.all
+    stub = toy.stub(AllocationServiceStub, replica)
+    await replica.kill()
+    for number in range(kills):
+        await let_leases_end(url)
+        replica.start(f"relay.published=kill@{2 if number else 1}")
+        await replica.serves()
+        await marked(url)
+        await stub.ReserveAllocation(
+            ReserveAllocationRequest(parent=POOL, label=f"n{number}", owner="organizations/o"), timeout=10
+        )
+        assert await replica.ended(within=20) == -signal.SIGKILL
+    await let_leases_end(url)
+    replica.start()
+    await replica.serves()
+
+    async def heard() -> Counter[str]:
+        return Counter(name for (name,) in await rows(url, "SELECT name FROM heard"))
+
+    wanted = Counter({f"{POOL}/allocations/n{number}@1": 1 for number in range(kills)})
+    await eventually(lambda: _are(heard, wanted), within=60, what="all is heard")
+    await marked(url)
+    assert await heard() == wanted, "once each"
+
+
+async def _are(heard: object, wanted: Counter[str]) -> bool:
+    return len(await heard()) >= len(wanted)  # type: ignore[operator]  # it is a coroutine function
+
+
+async def marked(url: str) -> None:
+    async def all_are() -> bool:
+        return not await rows(url, "SELECT 1 FROM outbox WHERE published_at IS NULL")
+
+    await eventually(all_are, within=20, what="what was published before is marked")

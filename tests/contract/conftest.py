@@ -1,0 +1,36 @@
+"""One mesh for all tests of a database: starting five daemons costs seconds, and each test takes names of its own."""
+
+import shutil
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from catalyst_testkit.servers import folder, nats_server
+
+from . import wishes
+from .mesh import Mesh, mesh
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=["sqlite", "postgresql"])
+async def around(request: pytest.FixtureRequest) -> AsyncIterator[Mesh]:
+    """The mesh, on each kind of database, with the pool of the demonstration. Take names of your own from `fresh`."""
+    home = folder()
+    made: list[str] = []
+
+    async def address(name: str) -> str:
+        if request.param == "sqlite":
+            return f"sqlite+aiosqlite:///{home}/{name}.db"
+        made.append(await request.getfixturevalue("postgres").database())
+        return made[-1]
+
+    with nats_server() as nats:
+        async with mesh(home, nats, address) as one:
+            await one.call(
+                "catalyst.pooldomain.v1.PoolService/CreatePool", wishes.pool(wishes.POOL.removeprefix("pools/"))
+            )
+            yield one
+        for url in made:
+            postgres: Any = request.getfixturevalue("postgres")
+            await postgres.drop(url)
+    shutil.rmtree(home, ignore_errors=True)

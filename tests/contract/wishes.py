@@ -1,0 +1,265 @@
+"""A good request for every method that writes, each about something that nobody else touches.
+
+A test generated from the descriptors takes its request here; a method that is served and missing here fails the tests, so
+the table cannot fall behind the contracts.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from catalyst.billing.v1 import service_pb2 as billing
+from catalyst.catalog.v1 import service_pb2 as catalog
+from catalyst.pooldomain.v1 import service_pb2 as pdm
+from catalyst.provisioner.v1 import service_pb2 as provisioner
+from google.protobuf.message import Message
+
+from .mesh import Mesh
+
+POOL = "pools/omani.works"
+_BILLING, _CATALOG = "catalyst.billing.v1", "catalyst.catalog.v1"
+_PDM, _PROVISIONER = "catalyst.pooldomain.v1", "catalyst.provisioner.v1"
+Wish = Callable[[Mesh], Awaitable[Any]]
+DAEMON = {"service": "provisioner"}
+
+
+async def account(m: Mesh) -> str:
+    """A fresh account with credit enough for everything."""
+    org, code = m.fresh(), (await voucher(m, active=True)).code
+    wish = billing.RedeemVoucherRequest(parent=f"billingAccounts/{org}", code=code)
+    await m.call(f"{_BILLING}.VoucherService/RedeemVoucher", wish)
+    return f"billingAccounts/{org}"
+
+
+async def voucher(m: Mesh, *, active: bool) -> Any:
+    wish = billing.CreateVoucherRequest(activate=active)
+    wish.voucher.code = f"CODE-{m.fresh()}".upper()
+    wish.voucher.amount.minor, wish.voucher.amount.currency = 500_000, "OMR"
+    wish.voucher.max_per_org = 10
+    return await m.call(f"{_BILLING}.VoucherService/CreateVoucher", wish)
+
+
+async def a_voucher(m: Mesh) -> Any:
+    wish = billing.CreateVoucherRequest(activate=True)
+    wish.voucher.code = f"CODE-{m.fresh()}".upper()
+    wish.voucher.amount.minor, wish.voucher.amount.currency = 1_000, "OMR"
+    return wish
+
+
+async def redeem(m: Mesh) -> Any:
+    code = (await voucher(m, active=True)).code
+    return billing.RedeemVoucherRequest(parent=f"billingAccounts/{m.fresh()}", code=code)
+
+
+def quote(parent: str) -> Any:
+    wish = billing.CreateQuoteRequest(parent=parent)
+    wish.selection.plan = "m"
+    return wish
+
+
+async def a_quote(m: Mesh) -> Any:
+    return quote(await account(m))
+
+
+async def an_order(m: Mesh, parent: str = "") -> Any:
+    parent = parent or await account(m)
+    made: Any = await m.call(f"{_BILLING}.QuoteService/CreateQuote", quote(parent))
+    return billing.CreateOrderRequest(parent=parent, quote=made.name, quote_hash=made.hash)
+
+
+async def order(m: Mesh, parent: str = "") -> Any:
+    return await m.call(f"{_BILLING}.OrderService/CreateOrder", await an_order(m, parent))
+
+
+async def a_card_order(m: Mesh) -> Any:
+    """An order of an account without credit, which waits for its card."""
+    return await order(m, f"billingAccounts/{m.fresh()}")
+
+
+async def reserved(m: Mesh) -> Any:
+    return await m.call(f"{_PDM}.AllocationService/ReserveAllocation", await a_reservation(m))
+
+
+async def a_reservation(m: Mesh) -> Any:
+    return pdm.ReserveAllocationRequest(parent=POOL, label=m.fresh(), owner="organizations/acme")
+
+
+async def renewal(m: Mesh) -> Any:
+    held = await reserved(m)
+    return pdm.RenewAllocationRequest(name=held.allocation.name, reservation_token=held.reservation_token)
+
+
+async def commit(m: Mesh) -> Any:
+    held = await reserved(m)
+    wish = pdm.CommitAllocationRequest(name=held.allocation.name, reservation_token=held.reservation_token)
+    wish.targets.add(slot="default", address="127.7.0.1")
+    return wish
+
+
+async def committed(m: Mesh) -> Any:
+    return await m.call(f"{_PDM}.AllocationService/CommitAllocation", await commit(m))
+
+
+async def retarget(m: Mesh) -> Any:
+    held = await committed(m)
+    wish = pdm.UpdateAllocationRequest(update_mask={"paths": ["targets"]}, etag=held.etag)
+    wish.allocation.name = held.name
+    wish.allocation.targets.add(slot="default", address="127.7.0.2")
+    return wish
+
+
+async def hurry(m: Mesh) -> Any:
+    held = await committed(m)
+    return pdm.ReconcileAllocationRequest(name=held.name, etag=held.etag)
+
+
+async def release(m: Mesh) -> Any:
+    held = await committed(m)
+    return pdm.ReleaseAllocationRequest(name=held.name, reason="not needed", etag=held.etag)
+
+
+async def a_pool(m: Mesh) -> Any:
+    return pool(f"{m.fresh()}.example")
+
+
+def pool(domain: str) -> Any:
+    wish = pdm.CreatePoolRequest(pool_id=domain)
+    wish.pool.zone, wish.pool.allow_private_targets = f"zones/{domain}", True
+    wish.pool.policy.max_reservations_per_owner, wish.pool.policy.max_names_per_owner = 1000, 1000
+    wish.pool.kinds.append(1)
+    return wish
+
+
+async def a_sovereign(m: Mesh) -> Any:
+    label = m.fresh()
+    wish = provisioner.CreateSovereignRequest()
+    wish.sovereign.name = f"sovereigns/{label}"
+    spec = wish.sovereign.spec
+    spec.organization.slug, spec.organization.admin_email = "acme", "ops@acme.example"
+    spec.domain.mode, spec.domain.pool, spec.domain.label = "pool", "omani.works", label
+    cluster = spec.clusters.add(provider="sandbox", region="east", building_block="mgt", env_type="prod")
+    cluster.hosts.extend(["mgt", "rtz", "dmz"])
+    cluster.credential.name = "credentials/sandbox-simulated"
+    cluster.control_plane.size, cluster.control_plane.count = "sb8", 1
+    for name in ("general", "data"):
+        cluster.worker_pools.add(name=name, size="sb4", count=1)
+    return wish
+
+
+async def sovereign(m: Mesh) -> Any:
+    return await m.call(f"{_PROVISIONER}.SovereignService/CreateSovereign", await a_sovereign(m))
+
+
+async def changed(m: Mesh) -> Any:
+    held = await sovereign(m)
+    wish = provisioner.UpdateSovereignRequest(update_mask={"paths": ["spec.organization"]}, etag=held.etag)
+    wish.sovereign.name = held.name
+    wish.sovereign.spec.organization.CopyFrom(held.spec.organization)
+    wish.sovereign.spec.organization.display_name = "Acme"
+    return wish
+
+
+async def deletion(m: Mesh) -> Any:
+    held = await sovereign(m)
+    return provisioner.DeleteSovereignRequest(name=held.name, etag=held.etag)
+
+
+async def a_plan(m: Mesh) -> Any:
+    return provisioner.CreatePlanRequest(parent=(await sovereign(m)).name, intent=1)
+
+
+async def application(m: Mesh) -> Any:
+    plan: Any = await m.call(f"{_PROVISIONER}.PlanService/CreatePlan", await a_plan(m))
+    assert plan.applicable, list(plan.findings)
+    return provisioner.ApplyPlanRequest(name=plan.name, hash=plan.hash)
+
+
+async def run(m: Mesh) -> Any:
+    wish = await application(m)
+    await m.call(f"{_PROVISIONER}.PlanService/ApplyPlan", wish)
+    parent = provisioner.ListRunsRequest(parent=wish.name.partition("/plans/")[0])
+    listed: Any = await m.call(f"{_PROVISIONER}.RunService/ListRuns", parent)
+    return listed.runs[0]
+
+
+async def pause(m: Mesh) -> Any:
+    held = await run(m)
+    return provisioner.PauseRunRequest(name=held.name, etag=held.etag, reason="look")
+
+
+async def resumption(m: Mesh) -> Any:
+    held: Any = await m.call(f"{_PROVISIONER}.RunService/PauseRun", await pause(m))
+    return provisioner.ResumeRunRequest(name=held.name, etag=held.etag)
+
+
+async def cancellation(m: Mesh) -> Any:
+    held = await run(m)
+    return provisioner.CancelRunRequest(name=held.name, etag=held.etag, mode=1)
+
+
+async def ensured(m: Mesh) -> Any:
+    return billing.EnsureAccountRequest(org=f"organizations/{m.fresh()}")
+
+
+async def proof(_: Mesh) -> Any:
+    return billing.ProveLedgerRequest()
+
+
+async def sync(_: Mesh) -> Any:
+    return catalog.SyncSourceRequest(name="sources/public")
+
+
+async def selection(_: Mesh) -> Any:
+    return catalog.SelectComponentsRequest(validate_only=True)
+
+
+def _moved(kind: type[Message], *, active: bool, **fields: Any) -> Wish:
+    async def wish(m: Mesh) -> Any:
+        held = await voucher(m, active=active)
+        return kind(name=held.name, etag=held.etag, **fields)
+
+    return wish
+
+
+async def cancelled_order(m: Mesh) -> Any:
+    held = await a_card_order(m)
+    return billing.CancelOrderRequest(name=held.name, etag=held.etag)
+
+
+WRITES: Mapping[str, Wish] = {
+    f"{_BILLING}.AccountService/EnsureAccount": ensured,
+    f"{_BILLING}.QuoteService/CreateQuote": a_quote,
+    f"{_BILLING}.OrderService/CreateOrder": an_order,
+    f"{_BILLING}.OrderService/CancelOrder": cancelled_order,
+    f"{_BILLING}.VoucherService/RedeemVoucher": redeem,
+    f"{_BILLING}.VoucherService/CreateVoucher": a_voucher,
+    f"{_BILLING}.VoucherService/ActivateVoucher": _moved(billing.ActivateVoucherRequest, active=False),
+    f"{_BILLING}.VoucherService/PauseVoucher": _moved(billing.PauseVoucherRequest, active=True),
+    f"{_BILLING}.VoucherService/RevokeVoucher": _moved(billing.RevokeVoucherRequest, active=True, reason="leaked"),
+    f"{_BILLING}.LedgerService/ProveLedger": proof,
+    f"{_CATALOG}.SourceService/SyncSource": sync,
+    f"{_PDM}.PoolService/CreatePool": a_pool,
+    f"{_PDM}.AllocationService/ReserveAllocation": a_reservation,
+    f"{_PDM}.AllocationService/RenewAllocation": renewal,
+    f"{_PDM}.AllocationService/CommitAllocation": commit,
+    f"{_PDM}.AllocationService/UpdateAllocation": retarget,
+    f"{_PDM}.AllocationService/ReconcileAllocation": hurry,
+    f"{_PDM}.AllocationService/ReleaseAllocation": release,
+    f"{_PROVISIONER}.SovereignService/CreateSovereign": a_sovereign,
+    f"{_PROVISIONER}.SovereignService/UpdateSovereign": changed,
+    f"{_PROVISIONER}.SovereignService/DeleteSovereign": deletion,
+    f"{_PROVISIONER}.PlanService/CreatePlan": a_plan,
+    f"{_PROVISIONER}.PlanService/ApplyPlan": application,
+    f"{_PROVISIONER}.RunService/PauseRun": pause,
+    f"{_PROVISIONER}.RunService/ResumeRun": resumption,
+    f"{_PROVISIONER}.RunService/CancelRun": cancellation,
+}
+"""Good requests by method."""
+
+STEPS_OF_RUNS = {
+    f"{_PROVISIONER}.RunService/RetryStep": "needs a step that failed, which takes a run that moves",
+    f"{_PROVISIONER}.RunService/SkipStep": "needs a step that may be left out, which only a destroy has",
+}
+"""Writers without a request here, with the reason; the provisioner's own tests ask them."""
+
+ASKED_BY = {f"{_BILLING}.AccountService/EnsureAccount": DAEMON}
+"""Claims of the caller where it is not the operator."""
