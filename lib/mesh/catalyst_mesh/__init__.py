@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from .clocks import Clock, ManualClock, SystemClock
     from .daemon import Daemon, Service, Worker, main
     from .database import Database, Json, UtcTime
-    from .errors import Explained, InvalidRequest, PeerUnavailable, PluginUnavailable, explain
+    from .errors import CallFailed, Explained, InvalidRequest, PeerUnavailable, PluginUnavailable, explain
     from .facts import Emitted, Handled, Told
     from .identity import Issuer, TokenFile
     from .leases import Lease, LeaseLost, Leases
     from .logs import get_logger
     from .memberships import Memberships
+    from .mesh import Mesh, OperationFailed, StillGoing
     from .metrics import ChassisMetrics
     from .migrations import migrate
     from .paging import Cut, Page
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .sealing import Sealer
     from .settings import DaemonSettings
     from .tables import ROW_NUMBER, chassis_tables
+    from .tls import CertificateFiles
     from .verifiers import KeyFileVerifier, Verifier
     from .work import Contended, LostRace, Transaction, Work
 
@@ -40,12 +42,13 @@ _HOMES = {
     "clocks": "Clock ManualClock SystemClock",
     "daemon": "Daemon Service Worker main",
     "database": "Database Json UtcTime",
-    "errors": "Explained InvalidRequest PeerUnavailable PluginUnavailable explain",
+    "errors": "CallFailed Explained InvalidRequest PeerUnavailable PluginUnavailable explain",
     "facts": "Emitted Handled Told",
     "identity": "Issuer TokenFile",
     "leases": "Lease LeaseLost Leases",
     "logs": "get_logger",
     "memberships": "Memberships",
+    "mesh": "Mesh OperationFailed StillGoing",
     "metrics": "ChassisMetrics",
     "migrations": "migrate",
     "paging": "Cut Page",
@@ -54,6 +57,7 @@ _HOMES = {
     "sealing": "Sealer",
     "settings": "DaemonSettings",
     "tables": "ROW_NUMBER chassis_tables",
+    "tls": "CertificateFiles",
     "verifiers": "KeyFileVerifier Verifier",
     "work": "Contended LostRace Transaction Work",
 }
@@ -74,7 +78,9 @@ __all__ = [
     "ROW_NUMBER",
     "SIGNED_IN",
     "Bus",
+    "CallFailed",
     "Caller",
+    "CertificateFiles",
     "ChassisMetrics",
     "Clock",
     "Contended",
@@ -96,6 +102,8 @@ __all__ = [
     "LostRace",
     "ManualClock",
     "Memberships",
+    "Mesh",
+    "OperationFailed",
     "Page",
     "PeerUnavailable",
     "PluginHost",
@@ -104,6 +112,7 @@ __all__ = [
     "Scope",
     "Sealer",
     "Service",
+    "StillGoing",
     "SystemClock",
     "TokenFile",
     "Told",

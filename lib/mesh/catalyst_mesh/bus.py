@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import nats
+import nats.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import RetentionPolicy, StorageType, StreamConfig
@@ -47,6 +48,14 @@ class Bus:
             return ""
         version = self._client.connected_server_version
         return f"{version.major}.{version.minor}.{version.patch}"
+
+    async def answers(self) -> bool:
+        """Whether the server can be reached, connecting where nobody has yet."""
+        try:
+            await self.jetstream()
+        except (nats.errors.Error, OSError, TimeoutError):
+            return False
+        return self.is_connected
 
     async def jetstream(self) -> JetStreamContext:
         """A JetStream context. Raises what the client raises, or TimeoutError, while the server is away."""

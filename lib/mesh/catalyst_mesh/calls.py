@@ -1,5 +1,6 @@
 """The call that is being served: who asks, by which method, under which request id and trace."""
 
+import re
 import secrets
 from collections.abc import Iterable
 from contextvars import ContextVar
@@ -11,6 +12,8 @@ from .roles import AGENT, SERVICE, WHOLE_SOVEREIGN
 
 ON_BEHALF_OF = "x-catalyst-on-behalf-of"
 """Metadata in which a daemon shows the token of the person whom it serves: `Bearer <token>`."""
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 
 
 class RoleDenied(Refused):
@@ -88,6 +91,11 @@ class Call:
         """The 32 hex digits of the trace (W3C Trace Context, section 3.2.2.3)."""
         return self.traceparent.split("-")[1]
 
+    @property
+    def span_id(self) -> str:
+        """The 16 hex digits of the span under which the call is served."""
+        return self.traceparent.split("-")[2]
+
 
 _current: ContextVar[Call | None] = ContextVar("catalyst_call", default=None)
 
@@ -97,7 +105,12 @@ def current() -> Call:
     return _current.get() or Call()
 
 
-def enter(call: Call) -> None:
+def ongoing() -> Call | None:
+    """The call that this task serves, or None where it serves nobody's."""
+    return _current.get()
+
+
+def enter(call: Call | None) -> None:
     """Make `call` the current one of this task and its children."""
     _current.set(call)
 
@@ -108,16 +121,21 @@ def caller(_context: object = None) -> Caller:
 
 
 def new_traceparent(parent: str = "") -> str:
-    """A traceparent below `parent`, or the root of a new trace (W3C Trace Context, version 00)."""
-    parts = parent.split("-")
-    trace = parts[1] if len(parts) == 4 and len(parts[1]) == 32 and _is_hex(parts[1]) else secrets.token_hex(16)
-    return f"00-{trace}-{secrets.token_hex(8)}-01"
+    """A traceparent below `parent`, or the root of a new trace (W3C Trace Context, version 00).
+
+    Whether it is sampled was decided at the root; only a root that nobody asked decides for itself, and says yes.
+    """
+    known = read_traceparent(parent)
+    trace, flags = (known[0], known[2]) if known else (secrets.token_hex(16), "01")
+    return f"00-{trace}-{secrets.token_hex(8)}-{flags}"
+
+
+def read_traceparent(text: str) -> tuple[str, str, str] | None:
+    """Trace id, span id and flags; None for rubbish, which must be ignored (W3C Trace Context, section 3.2.2)."""
+    found = _TRACEPARENT.fullmatch(text)
+    return (found[1], found[2], found[3]) if found else None
 
 
 def members_of(groups: Iterable[str], org: str) -> list[str]:
     """The roles that `groups` give in `org`."""
     return [group.rsplit("/", 1)[1] for group in groups if group.startswith(f"/{org}/")]
-
-
-def _is_hex(value: str) -> bool:
-    return all(c in "0123456789abcdef" for c in value)

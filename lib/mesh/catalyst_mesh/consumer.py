@@ -36,6 +36,7 @@ from .inbox import Inbox, Place
 from .letters import headers, subject_of
 from .logs import get_logger
 from .metrics import ChassisMetrics
+from .telemetry import span
 from .waits import rest, unless
 from .work import Transaction, Work
 
@@ -193,6 +194,11 @@ class Consumer:
     async def _handle(self, handled: Handled, data: bytes, told: Told, *, lost: bool) -> bool:
         """Whether the event had its effect now. Raises Predecessor unless the predecessor is `lost`."""
         enter(Call(method=told.subject, traceparent=new_traceparent(told.traceparent)))
+        cause = told.traceparent
+        with span(f"handle {told.subject}", "CONSUMER", cause, cause, messaging_consumer_group_name=self.name):
+            return await self._effect(handled, data, told, lost=lost)
+
+    async def _effect(self, handled: Handled, data: bytes, told: Told, *, lost: bool) -> bool:
         body = handled.message.FromString(data)
         told = replace(told, aggregate=aggregate_of(body), version=version_of(body))
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any, Protocol, runtime_checkable
 
 import grpc
@@ -42,6 +43,8 @@ from .reports import PluginService
 from .retention import Sweeper
 from .settings import DaemonSettings
 from .sideport import Check, SidePort
+from .telemetry import Telemetry, Tracer, belong
+from .tls import server_credentials
 from .trust import verifier
 from .verifiers import Verifier
 from .work import Work
@@ -103,6 +106,8 @@ class Daemon:
     memberships: Memberships = field(default_factory=TokenMemberships)
     """Who says which Organizations a person belongs to."""
     emits: bool = True
+    tracer: Tracer | None = None
+    """Makes the spans; None: one as the settings say, which by default is none."""
     failpoints: Failpoints | None = None
     """Where tests have this process end; see `arm`."""
 
@@ -120,11 +125,18 @@ class Daemon:
         """Serve until SIGTERM, SIGINT or `stop`."""
         stop = stop or _stop_on_signals()
         log = get_logger("daemon")
+        self.tracer = self.tracer or _tracer(self.name, self.settings)
+        belong(Telemetry(self.metrics, self.tracer))  # before any task: what they do is told here
+        self._measure()
         trusted = verifier(self.name, self.settings, self.also_trusts)
         consuming = self._consumers()
         server, health_servicer = self._server(trusted, consuming)
-        port = server.add_insecure_port(self.settings.listen)
-        side = SidePort(self.metrics.registry, {"database": self._database_answers, **self.checks})
+        port = self._add_port(server)
+        side = SidePort(
+            self.metrics.registry,
+            {"database": self._database_answers, **self.checks},
+            {"nats": self._nats_answers, "plugins": self._plugins_work},
+        )
         tasks = [
             asyncio.create_task(self._supervise(worker, stop), name=type(worker).__name__)
             for worker in self._all_workers(consuming)
@@ -186,6 +198,17 @@ class Daemon:
             health_servicer._server_status[name] = health_pb2.HealthCheckResponse.SERVING
         return server, health_servicer
 
+    def _add_port(self, server: grpc.aio.Server) -> int:
+        certificates, settings = self.settings.certificates(), self.settings
+        if certificates is None or not certificates.shows_certificate:
+            return server.add_insecure_port(settings.listen)
+        credentials = server_credentials(certificates, require_client=settings.tls_require_client)
+        return server.add_secure_port(settings.listen, credentials)
+
+    def _measure(self) -> None:
+        self.metrics.build.labels(self.name, version("catalyst-mesh")).set(1)
+        self.metrics.db_pool.set_function(self.db.in_use)
+
     def _event_service(self, consuming: Sequence[Consumer]) -> EventService:
         reports = BusReports(
             self.name, bus=self.bus, db=self.db, metadata=self.metadata,
@@ -236,6 +259,12 @@ class Daemon:
         await self.db.ping()
         return True
 
+    async def _nats_answers(self) -> bool:
+        return self.bus.is_connected or await self.bus.answers()
+
+    async def _plugins_work(self) -> bool:
+        return not any(plugin.failure for plugin in self.plugins.plugins)
+
     async def _stop(
         self,
         server: grpc.aio.Server,
@@ -256,6 +285,8 @@ class Daemon:
         for close in self.closing:
             await close()
         await self.db.close()
+        if self.tracer is not None:
+            await asyncio.to_thread(self.tracer.close)
 
 
 class _LoopLag:
@@ -273,9 +304,17 @@ class _LoopLag:
             self._metrics.loop_lag.set(max(0.0, time.monotonic() - began - 1.0))
 
 
+def _tracer(name: str, settings: DaemonSettings) -> Tracer | None:
+    if not settings.otlp_endpoint:
+        return None
+    from .otlp import to_collector  # here, so that who sends no spans does not carry the SDK
+
+    return to_collector(name, settings.otlp_endpoint, settings.trace_ratio)
+
+
 def main(name: str, settings: DaemonSettings, compose: Callable[[Any], Awaitable[Daemon]]) -> None:
     """What each `__main__` comes to: set up the log, wire, run."""
-    configure(name, settings.log_level)
+    configure(name, settings.log_level, settings.sovereign)
     if api_implementation.Type() != "upb":
         raise SystemExit("protobuf runs without its compiled part (upb), 50 times slower: reinstall protobuf")
     failpoints = Failpoints.load(os.environ)

@@ -16,9 +16,11 @@ from sqlalchemy import DateTime, MetaData, Text, event, text
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator
 
 from .clocks import Clock
+from .telemetry import span
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -95,12 +97,13 @@ class Database:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """One write transaction: committed at the end of the block, rolled back if it raises."""
-        if self.dialect != "sqlite":
-            async with self._writer.begin() as sql:
+        with span("transaction", "CLIENT", db_system_name=self.dialect):
+            if self.dialect != "sqlite":
+                async with self._writer.begin() as sql:
+                    yield sql
+                return
+            async with self._turn, self._writer.begin() as sql:
                 yield sql
-            return
-        async with self._turn, self._writer.begin() as sql:
-            yield sql
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -116,6 +119,11 @@ class Database:
             return datetime.now(UTC)
         moment: datetime = (await sql.execute(text("SELECT clock_timestamp()"))).scalar_one()
         return moment.astimezone(UTC)
+
+    def in_use(self) -> int:
+        """How many connections are in somebody's hands now."""
+        engines = {self._writer, self._reader}
+        return sum(pool.checkedout() for pool in (e.pool for e in engines) if isinstance(pool, QueuePool))
 
     async def ping(self) -> None:
         """Ask the database one question. Raises what the driver raises."""

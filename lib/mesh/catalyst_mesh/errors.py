@@ -129,6 +129,32 @@ class Explained:
         return http_status(self.code, self.reason)
 
 
+class CallFailed(grpc.aio.AioRpcError):
+    """A call of ours that another daemon refused, or that nobody answered.
+
+    `reason` is what to decide on: `NAME_TAKEN`, say; empty where the other side is not one of our daemons or none
+    answered, and then `code()` says how it ended.
+    """
+
+    @property
+    def why(self) -> Explained:
+        """The refusal with reason, sentence, metadata and violations."""
+        return explain(self)
+
+    @property
+    def reason(self) -> str:
+        """Reason of the refusal, UPPER_SNAKE."""
+        return self.why.reason
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The values of the sentence."""
+        return self.why.metadata
+
+    def __str__(self) -> str:
+        return f"{self.why.reason or self.why.code}: {self.why.message}"
+
+
 def explain(error: grpc.RpcError) -> Explained:
     """Read the status that a call ended with."""
     code = error.code().name if error.code() else "INTERNAL"

@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 
 from .access import Access
 from .calls import ANONYMOUS, ON_BEHALF_OF, Call, Caller, current, enter, new_traceparent
+from .client import TRIES_KEY
 from .database import is_outage
 from .errors import (
     DETAILS_KEY,
@@ -29,11 +30,14 @@ from .errors import (
 from .logs import get_logger
 from .memberships import Memberships, TokenMemberships
 from .metrics import ChassisMetrics
+from .telemetry import Span, here
 from .verifiers import Verifier
 from .work import Contended, LostRace
 
 DEFAULT_DEADLINE = 10.0
 """Seconds for a unary call from outside that states no deadline of its own."""
+FAULTS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
+"""Statuses that are the server's fault; the others are answers, and their spans are no errors."""
 
 
 class DeadlineExceeded(Refused):
@@ -101,34 +105,54 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
 
     def _unary(self, serve: Callable[..., Any], method: str, metadata: dict[str, Any]) -> Callable[..., Any]:
         async def call(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            began, status = time.monotonic(), "OK"
+            one = _Served(method, metadata, self._metrics)
             try:
+                enter(
+                    Call(method=method.lstrip("/"), traceparent=one.traceparent)
+                )  # a refusal is logged with its trace
                 admitted, patience = await self._admit(method, metadata, context)
-                enter(_call(method, metadata, admitted, request, patience))
+                enter(_call(method, one.traceparent, admitted, request, patience))
                 _check_fields(request)
                 async with asyncio.timeout(patience):
-                    return await serve(request, context)
+                    answer = await serve(request, context)
+                if one.tries:
+                    context.set_trailing_metadata(one.tries)
+                return answer
+            except asyncio.CancelledError:
+                one.status = "CANCELLED"
+                raise
             except Exception as error:
                 refusal = self._refusal(error, method)
-                status = refusal.code.name
-                await _abort(context, refusal)
+                one.status = refusal.code.name
+                await _abort(context, refusal, one.tries)
             finally:
-                self._metrics.server_calls.labels(method, status).observe(time.monotonic() - began)
+                one.end()
 
         return call
 
     def _stream(self, serve: Callable[..., Any], method: str, metadata: dict[str, Any]) -> Callable[..., Any]:
         async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+            one = _Served(method, metadata, self._metrics)
             try:
+                enter(Call(method=method.lstrip("/"), traceparent=one.traceparent))  # as above
                 admitted, _ = await self._admit(method, metadata, context)
                 single = request if isinstance(request, Message) else None
-                enter(_call(method, metadata, admitted, single, None))
+                enter(_call(method, one.traceparent, admitted, single, None))
                 if single is not None:
                     _check_fields(single)
                 async for answer in serve(request, context):
                     yield answer
+                if one.tries:
+                    context.set_trailing_metadata(one.tries)
+            except (asyncio.CancelledError, GeneratorExit):
+                one.status = "CANCELLED"
+                raise
             except Exception as error:
-                await _abort(context, self._refusal(error, method))
+                refusal = self._refusal(error, method)
+                one.status = refusal.code.name
+                await _abort(context, refusal, one.tries)
+            finally:
+                one.end()
 
         return call
 
@@ -154,6 +178,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
     ) -> tuple[_Admitted, float]:
         token, between = _bearer(metadata, "authorization"), _bearer(metadata, ON_BEHALF_OF)
         asks = await self._caller(method, token)
+        enter(replace(current(), caller=asks))  # whom a refusal is about
         # Rubbish in the person's place is refused like a bad token: without it the daemon would count for itself.
         person = await self._known(between) if ON_BEHALF_OF in metadata else None
         caller = self._access.admit(asks, method, person)
@@ -206,9 +231,7 @@ def _bearer(metadata: dict[str, Any], key: str) -> str:
     return token if kind.lower() == "bearer" else ""
 
 
-def _call(
-    method: str, metadata: dict[str, Any], admitted: _Admitted, request: Message | None, patience: float | None
-) -> Call:
+def _call(method: str, traceparent: str, admitted: _Admitted, request: Message | None, patience: float | None) -> Call:
     request_id = str(getattr(request, "request_id", "")) if request is not None else ""
     return Call(
         method=method.lstrip("/"),
@@ -220,8 +243,44 @@ def _call(
         if request and request_id
         else b"",
         deadline=None if patience is None else asyncio.get_running_loop().time() + patience,
-        traceparent=new_traceparent(str(metadata.get("traceparent", ""))),
+        traceparent=traceparent,
     )
+
+
+class _Served:
+    """One call that is served: its duration and, where there is a tracer, its span."""
+
+    __slots__ = ("_began", "_method", "_metrics", "_span", "status", "traceparent", "tries")
+
+    def __init__(self, method: str, metadata: dict[str, Any], metrics: ChassisMetrics) -> None:
+        self._began = time.monotonic()
+        self._method = method.lstrip("/")
+        self._metrics = metrics
+        self.status = "OK"
+        earlier = str(metadata.get("grpc-previous-rpc-attempts", ""))
+        self.tries = ((TRIES_KEY, earlier),) if earlier else ()
+        """Told to the client, whom gRPC does not tell."""
+        self.traceparent = str(metadata.get("traceparent", ""))
+        self._span: Span | None = None
+        telemetry = here()
+        if telemetry is None or telemetry.tracer is None:
+            self.traceparent = new_traceparent(self.traceparent)
+            return
+        self._span = telemetry.tracer.start(
+            self._method,
+            kind="SERVER",
+            parent=self.traceparent,
+            links=(),
+            attributes={"rpc.system.name": "grpc", "rpc.method": self._method},
+        )  # fmt: skip - name and parent in one look
+        self.traceparent = self._span.traceparent
+
+    def end(self) -> None:
+        """Tell how it ended."""
+        self._metrics.server_calls.labels(self._method, self.status).observe(time.monotonic() - self._began)
+        if self._span is not None:
+            self._span.set("rpc.status_code", self.status)
+            self._span.end(error=self.status if self.status in FAULTS else "")
 
 
 def _check_fields(request: Message) -> None:
@@ -242,9 +301,11 @@ def _step(step: Any) -> str:
     return f"{step.field_name}[{value}]" if value is not None else str(step.field_name)
 
 
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], refusal: Refused) -> NoReturn:
+async def _abort(
+    context: grpc.aio.ServicerContext[Any, Any], refusal: Refused, tries: tuple[tuple[str, str], ...] = ()
+) -> NoReturn:
     status = to_status(refusal)
     await context.abort(
-        grpc.StatusCode[refusal.code.name], status.message, ((DETAILS_KEY, status.SerializeToString()),)
+        grpc.StatusCode[refusal.code.name], status.message, ((DETAILS_KEY, status.SerializeToString()), *tries)
     )
     raise AssertionError("abort raises")

@@ -8,14 +8,16 @@ from typing import Any
 
 import structlog
 
-from .calls import current
+from .calls import ongoing
 
 _TELLTALE = re.compile(r"(?i)^(.*(password|passwd|secret|token|api_?key|authorization|credential|private_?key)).*$")
 _TOKEN = re.compile(r"\b(?:eyJ[\w-]{8,}\.[\w-]+\.[\w-]+|rsv_[\w-]{16,})")
 
 
-def configure(service: str, level: str = "INFO") -> None:
+def configure(service: str, level: str = "INFO", sovereign: str = "") -> None:
     """Set up the one log of this process."""
+    # A refused authorisation is a WARNING, and is always written (ASVS 16.3.2).
+    lowest = min(logging.getLevelNamesMapping()[level], logging.WARNING)
     structlog.configure(
         processors=[
             _add_call,
@@ -25,11 +27,11 @@ def configure(service: str, level: str = "INFO") -> None:
             redact,
             structlog.processors.JSONRenderer(sort_keys=False, ensure_ascii=True),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        wrapper_class=structlog.make_filtering_bound_logger(lowest),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(service=service)
+    structlog.contextvars.bind_contextvars(service=service, **({"sovereign": sovereign} if sovereign else {}))
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
 
 
@@ -59,9 +61,11 @@ def _clean(key: str, value: Any) -> Any:
 
 
 def _add_call(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    call = current()
-    if call.method:
-        line.update({"trace_id": call.trace_id, "principal": call.caller.subject, "rpc": call.method})
+    call = ongoing()
+    if call is not None:
+        line.update({"trace_id": call.trace_id, "span_id": call.span_id})
+    if call is not None and call.method:
+        line.update({"principal": call.caller.subject, "rpc": call.method})
         if call.caller.via:
             line["via"] = call.caller.via
         if call.request_id:

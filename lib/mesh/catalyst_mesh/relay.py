@@ -30,6 +30,7 @@ from .failpoints import Failpoints
 from .leases import Leases
 from .logs import get_logger
 from .metrics import ChassisMetrics
+from .telemetry import span
 from .waits import unless
 
 BATCH = 256
@@ -140,7 +141,11 @@ class Relay:
             if time.monotonic() >= self._until:
                 break  # another replica may be publishing what comes next
             try:
-                await js.publish(row["subject"], row["body"], headers=headers(self._service, row))
+                with span(f"publish {row['subject']}", "PRODUCER", row["traceparent"]) as sent:
+                    trace = sent.traceparent if sent else row["traceparent"]
+                    await js.publish(
+                        row["subject"], row["body"], headers=headers(self._service, {**row, "traceparent": trace})
+                    )
             except NoStreamResponseError:
                 self._bus.forget_streams()
                 break

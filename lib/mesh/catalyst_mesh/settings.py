@@ -6,12 +6,13 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from .roles import MEMBER_NAMES, SOVEREIGN_NAMES
+from .tls import CertificateFiles
 
 SHARED = frozenset({"CATALYST_FAILPOINTS", "CATALYST_TRACE_PLUGINS", "CATALYST_REQUIRE_REAL"})
 DAEMONS = ("CATALOG", "PROVISIONER", "PDM", "CONTINUUM", "BILLING", "GATEWAY", "ENVIRONMENT", "DEV", "CLI")
@@ -83,12 +84,45 @@ class DaemonSettings(BaseSettings):
     """This daemon's own token for calls to its peers; somebody else renews it."""
     data_folder: Path = Path(".")
     """Folder for what is not in the database: the sealing key, plugins' folders."""
-    log_level: str = "INFO"
-    """DEBUG, INFO, WARNING or ERROR."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """DEBUG, INFO, WARNING or ERROR. Refused authorisation is a WARNING and is written at ERROR too."""
+    sovereign: str = ""
+    """Sovereign on which the daemon runs, `sovereigns/home`; it stands in each line of the log. Empty: it does not."""
+    otlp_endpoint: str = ""
+    """OTLP/HTTP collector that gets the spans, `http://127.0.0.1:4318`. Empty: none are made, and their code stays out of
+    memory."""
+    trace_ratio: float = Field(1.0, ge=0, le=1)
+    """Share of the traces that are kept, 0 to 1; the same in all daemons, so that each kept trace is whole."""
+    tls_certificate_file: Path | None = None
+    """Certificate (PEM) that gRPC shows to callers and peers; read again when it changes. None: gRPC is served plain, for
+    a network that encrypts by itself."""
+    tls_key_file: Path | None = None
+    """Private key (PEM) of that certificate."""
+    tls_authorities_file: Path | None = None
+    """Authorities (PEM) by which certificates of peers are checked; set, peers are called over TLS. During a change of
+    authority it holds the old and the new one."""
+    tls_require_client: bool = False
+    """Whether callers must show a certificate that one of the authorities signed (mutual TLS)."""
     drain_seconds: float = 2.0
     """How long the daemon stays up after it said NOT_SERVING, so that peers notice. In Kubernetes 5."""
     plugins: dict[str, dict[str, Any]] = {}
     """Configuration of plugins by `kind:name`, as JSON; checked against each plugin's schema."""
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_certificate_file is None) != (self.tls_key_file is None):
+            raise ValueError("TLS needs both tls_certificate_file and tls_key_file, or neither")
+        if self.tls_require_client and not (self.tls_certificate_file and self.tls_authorities_file):
+            raise ValueError("tls_require_client needs tls_certificate_file, tls_key_file and tls_authorities_file")
+        return self
+
+    def certificates(self) -> CertificateFiles | None:
+        """The certificates of this daemon; None where TLS is not asked for. Raises CertificatesUnusable, OSError."""
+        if self.tls_certificate_file is None and self.tls_authorities_file is None:
+            return None
+        return CertificateFiles(
+            certificate=self.tls_certificate_file, key=self.tls_key_file, authorities=self.tls_authorities_file
+        )
 
     @classmethod
     def settings_customise_sources(
@@ -164,7 +198,9 @@ def _unknown(cls: type[DaemonSettings], given: Mapping[str, str], prefix: str) -
 
 
 def _fault(cls: type[DaemonSettings], prefix: str, error: Any) -> str:
-    name = str(error["loc"][0]) if error["loc"] else ""
+    if not error["loc"]:  # what concerns several fields names them itself
+        return f"  {prefix.upper()}*: {error['msg']}"
+    name = str(error["loc"][0])
     field = cls.model_fields.get(name)
     meaning = f" ({field.description})" if field and field.description else ""
     return f"  {(prefix + name).upper()}: {error['msg']}{meaning}"

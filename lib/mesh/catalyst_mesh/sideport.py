@@ -7,14 +7,24 @@ from contextlib import suppress
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 Check = Callable[[], Awaitable[bool]]
+PATIENCE = 2.0
+"""Seconds that a check gets; less than what Kubernetes is told to wait for a probe."""
 
 
 class SidePort:
-    """Answers GET over HTTP/1.1, one request a connection."""
+    """Answers GET over HTTP/1.1, one request a connection.
 
-    def __init__(self, registry: CollectorRegistry, checks: Mapping[str, Check]) -> None:
+    checks   without one of these the daemon cannot answer calls: /readyz says 503 and which
+    helpers  without one of these it answers calls and does less, as when NATS is away and events wait in the outbox:
+             /readyz says 200 and which; to take all daemons off the network would make it worse
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, checks: Mapping[str, Check], helpers: Mapping[str, Check] | None = None
+    ) -> None:
         self._registry = registry
         self._checks = checks
+        self._helpers = helpers or {}
         self._server: asyncio.Server | None = None
         self.draining = False
 
@@ -60,16 +70,26 @@ class SidePort:
         return "404 Not Found", "text/plain", b"there are /metrics, /livez and /readyz\n"
 
     async def _ready(self) -> tuple[str, str, bytes]:
-        missing = ["draining"] if self.draining else []
-        for name, check in self._checks.items():
-            try:
-                fine = await asyncio.wait_for(check(), 2)
-            except Exception:
-                fine = False
-            missing += [] if fine else [name]
-        if missing:
-            return "503 Service Unavailable", "text/plain", f"missing: {', '.join(missing)}\n".encode()
-        return "200 OK", "text/plain", b"ok\n"
+        missing, degraded = await asyncio.gather(_failing(self._checks), _failing(self._helpers))
+        if self.draining:
+            missing = ["draining", *missing]
+        lines = [f"missing: {', '.join(missing)}"] if missing else []
+        lines += [f"degraded: {', '.join(degraded)}"] if degraded else []
+        status = "503 Service Unavailable" if missing else "200 OK"
+        return status, "text/plain", ("\n".join(lines or ["ok"]) + "\n").encode()
+
+
+async def _failing(checks: Mapping[str, Check]) -> list[str]:
+    """The names of the checks that fail; all are asked at once, so that two that hang cost no more than one."""
+    answers = await asyncio.gather(*(_is_fine(check) for check in checks.values()))
+    return [name for name, fine in zip(checks, answers, strict=True) if not fine]
+
+
+async def _is_fine(check: Check) -> bool:
+    try:
+        return await asyncio.wait_for(check(), PATIENCE)
+    except Exception:
+        return False
 
 
 _BAD = ("400 Bad Request", "text/plain", b"bad request\n")

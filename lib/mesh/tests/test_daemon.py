@@ -9,6 +9,7 @@ from uuid import uuid4
 import grpc
 import httpx
 import pytest
+import structlog
 from catalyst.mesh.v1 import service_pb2 as mesh_pb2
 from catalyst.mesh.v1 import service_pb2_grpc as mesh_grpc
 from catalyst.pooldomain.v1.service_pb2 import (
@@ -22,8 +23,11 @@ from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
 from catalyst_mesh import Daemon, Issuer, explain
 from catalyst_mesh.calls import Call, enter
 from catalyst_mesh.client import MARGIN, _Outgoing
+from catalyst_mesh.logs import _add_call
+from catalyst_mesh.plugins import LoadedPlugin
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of, running
+from catalyst_testkit.postgres import PostgresServer
 from catalyst_testkit.servers import NatsServer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy import select, text
@@ -227,6 +231,62 @@ async def test_readiness_names_what_is_missing(home: Path, own_nats: NatsServer)
         ready = await http.get("/readyz")
         assert (ready.status_code, ready.text) == (503, "missing: catalog\n")
         assert (await http.get("/livez")).status_code == 200
+
+
+async def _readiness(daemon: RunningDaemon) -> tuple[int, str]:
+    async with httpx.AsyncClient(base_url=daemon.side, timeout=20) as http:
+        answer = await http.get("/readyz")
+        assert (await http.get("/livez")).text == "ok\n"  # whatever is away, the process lives
+    return answer.status_code, answer.text
+
+
+async def test_readiness_says_whether_the_database_or_nats_is_away(
+    home: Path, own_nats: NatsServer, own_postgres: PostgresServer
+) -> None:
+    database = await own_postgres.database()
+    async with running(compose, ToySettings, home, nats_url=own_nats.url, database_url=database) as daemon:
+
+        async def ready(status: int, text: str) -> bool:
+            return await _readiness(daemon) == (status, text)
+
+        await eventually(lambda: ready(200, "ok\n"), within=20)
+        own_nats.kill()
+        await eventually(lambda: ready(200, "degraded: nats\n"), within=20)
+        own_postgres.stop()
+        await eventually(lambda: ready(503, "missing: database\ndegraded: nats\n"), within=20)
+        own_postgres.start()
+        own_nats.start()
+        await eventually(lambda: ready(200, "ok\n"), within=30)
+
+
+async def test_a_plugin_that_failed_to_load_makes_a_daemon_degraded_and_no_more(
+    home: Path, own_nats: NatsServer
+) -> None:
+    async def composed(settings: ToySettings) -> Daemon:
+        daemon = await compose(settings)
+        daemon.plugins._found["acme"] = LoadedPlugin("acme", failure="it failed to load: ImportError")
+        return daemon
+
+    async with running(composed, ToySettings, home, nats_url=own_nats.url) as daemon:
+        await eventually(lambda: _is(_readiness(daemon), (200, "degraded: plugins\n")), within=20)
+
+
+async def _is(answer: Any, wanted: object) -> bool:
+    return bool(await answer == wanted)
+
+
+async def test_a_refused_caller_is_named_in_the_log_with_the_trace_of_its_call(
+    daemon: RunningDaemon,
+) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    call = daemon.stub(AllocationServiceStub, "eve").GetAllocation(
+        GetAllocationRequest(name=f"{POOL}/allocations/acme"),
+        metadata=(("traceparent", f"00-{trace}-00f067aa0ba902b7-01"),),
+    )
+    with structlog.testing.capture_logs(processors=[_add_call]) as lines:
+        assert await reason_of(call) == "CALL_DENIED"
+    (line,) = [line for line in lines if line["event"] == "call refused"]
+    assert (line["log_level"], line["principal"], line["trace_id"]) == ("warning", "eve", trace)
 
 
 async def test_a_worker_with_a_bug_is_started_again_and_takes_nothing_along(home: Path, own_nats: NatsServer) -> None:

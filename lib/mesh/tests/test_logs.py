@@ -83,5 +83,14 @@ def test_a_line_names_the_call_that_is_served(line: Any) -> None:
     said = json.loads(line())
     enter(Call())
     assert (said["rpc"], said["principal"], said["request_id"]) == ("a.v1.S/Get", "ada", "wish-1")
-    assert len(said["trace_id"]) == 32
+    assert (len(said["trace_id"]), len(said["span_id"])) == (32, 16)
     assert "rpc" not in json.loads(line())
+
+
+def test_a_refusal_is_written_even_where_only_errors_are_wanted(capsys: pytest.CaptureFixture[str], line: Any) -> None:
+    configure("billing", "ERROR", "sovereigns/home")
+    get_logger("rpc").info("served")
+    get_logger("rpc").warning("call refused", reason="CALL_DENIED", subject="eve\n{}")
+    (written,) = capsys.readouterr().out.splitlines()
+    said = json.loads(written)
+    assert (said["level"], said["sovereign"], said["subject"]) == ("warning", "sovereigns/home", "eve\n{}")

@@ -60,7 +60,7 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
     work = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer)
     host, channel = (
         plugins(settings, metrics, clock),
-        connect(settings.catalog_target, token=TokenFile(settings.token_file)),
+        connect(settings.catalog_target, token=TokenFile(settings.token_file), tls=settings.certificates()),
     )
     books, providers, proofs = Books(settings.sovereign, ACTOR), Providers(host), Proofs(work)
     prices = PriceBooks(StorefrontServiceStub(channel))

@@ -50,7 +50,7 @@ async def compose(settings: GatewaySettings) -> Daemon:
     work = Work(db, Store, metadata=metadata, sealer=Sealer.from_file(settings.data_folder / "seal.key"))
     wake = asyncio.Condition()
     leases = Leases(db, metadata, ttl=PROJECTION_LEASE, metrics=metrics)
-    channels = {package: connect(settings.target(package)) for package in SERVICES}
+    channels = {package: connect(settings.target(package), tls=settings.certificates()) for package in SERVICES}
     edge = Edge(
         routes=Routes(services()),
         channels=channels,

@@ -97,7 +97,8 @@ async def compose(
     host.load(_context(settings, vault), _plugin_config(settings))
     clouds = await _clouds(host, vault)
     channels: list[grpc.aio.Channel] = [
-        connect(target, token=TokenFile(settings.token_file)) for target in _targets(settings)
+        connect(target, token=TokenFile(settings.token_file), tls=settings.certificates())
+        for target in _targets(settings)
     ]
     peers = Peers(Catalog(channels[0]), Names(channels[1]), Orders(channels[2]))
     facts = reference()

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from ..telemetry import span
 from . import backward, forward
 from .context import Context, as_json
 from .draft import Decided
@@ -124,8 +125,9 @@ async def _called(
     """Call one of the step's functions. When its time is over it is asked to stop (cancelled), and awaited."""
     hold.hook(f"{what}:{step.name}.before")
     try:
-        async with asyncio.timeout(limit.total_seconds() if limit is not None else None) as clock:
-            result = await function(Context(hold, step.name))
+        with span(f"step {what}", answers=Wait, step=step.name, run_kind=hold.flow.run.kind, run_id=hold.run_id):
+            async with asyncio.timeout(limit.total_seconds() if limit is not None else None) as clock:
+                result = await function(Context(hold, step.name))
     except TimeoutError as error:
         if clock.expired():
             raise over(f"{what} did not end in time") from error

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..clocks import Clock
 from ..database import Database, is_outage
+from ..telemetry import DONE, WAITING, reconciling
 from . import forward
 from .bells import Bells, rung
 from .claims import Claims
@@ -139,7 +140,9 @@ class Worker:
     async def _carry(self, driver: Driver, kind: Kind) -> None:
         run_id = driver.hold.run_id
         try:
-            await driver.drive()
+            with reconciling("run") as one:
+                await driver.drive()
+                one.result = DONE if driver.hold.flow.run.state.ended else WAITING
         except Exception as error:  # as above
             if not is_outage(error):
                 self._log.error("journal run broke", run=run_id, kind=kind.name, exc_info=error)

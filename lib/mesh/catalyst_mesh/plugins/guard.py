@@ -11,6 +11,7 @@ from catalyst_sdk import NotSupported, Permanent, PluginFailure, RateLimited, Te
 
 from ..logs import get_logger
 from ..metrics import ChassisMetrics
+from ..telemetry import span
 
 CALL_LIMIT = 30.0
 """Seconds for one call, unless the kind of the plugin states more."""
@@ -42,10 +43,12 @@ class Guarded:
 
     def _wrap(self, operation: str, member: Callable[..., Any]) -> Callable[..., Any]:
         async def call(*args: Any, **kwargs: Any) -> Any:
-            began, outcome = time.monotonic(), "ok"
+            began, outcome, waited = time.monotonic(), "ok", 0.0
             try:
                 async with self._turns, asyncio.timeout(self._limit) as patience:
-                    return await member(*args, **kwargs)
+                    waited = time.monotonic() - began
+                    with span(f"plugin {operation}", "CLIENT", plugin=self._name, operation=operation):
+                        return await member(*args, **kwargs)
             except _ALLOWED as failure:
                 outcome = type(failure).__name__
                 raise
@@ -63,7 +66,8 @@ class Guarded:
                 raise PluginBug(f"{operation} raised {type(error).__name__}", provider=self._name) from error
             finally:
                 self._metrics.plugin_calls.labels(self._name, operation, outcome).inc()
-                self._metrics.plugin_seconds.labels(self._name, operation).observe(time.monotonic() - began)
+                self._metrics.plugin_seconds.labels(self._name, operation, outcome).observe(time.monotonic() - began)
+                self._metrics.plugin_wait.labels(self._name, operation, outcome).observe(waited)
                 if os.environ.get("CATALYST_TRACE_PLUGINS") == "1":
                     self._log.info("plugin call", plugin=self._name, operation=operation, outcome=outcome)
 

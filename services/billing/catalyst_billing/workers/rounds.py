@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from catalyst_mesh import Lease, Leases, get_logger
+from catalyst_mesh.telemetry import FRESH, Backlog, reconciling
 from catalyst_mesh.waits import rest
 
 
@@ -21,6 +22,7 @@ class Rounds:
         self._leases = leases
         self._pause = pause
         self._next = 0.0
+        self._backlog = Backlog(name, fresh=2 * pause + FRESH)
         self._log = get_logger("worker")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -38,6 +40,9 @@ class Rounds:
 
     async def _guarded(self) -> None:
         try:
-            await self._job()
+            with reconciling(self.name):
+                await self._job()
+            self._backlog.see(())
         except Exception as error:
+            self._backlog.see((self.name,))
             self._log.error("round failed", worker=self.name, exc_info=error)

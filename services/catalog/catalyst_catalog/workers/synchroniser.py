@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from time import monotonic
 
 from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginHost, PluginUnavailable, Work, get_logger
+from catalyst_mesh.telemetry import DONE, FAILED, Backlog, reconciling
 from catalyst_mesh.waits import rest
 from catalyst_sdk import Permanent, PluginFailure
 from catalyst_sdk.source import BlueprintSource, Location, Ref
@@ -41,6 +42,7 @@ class Synchroniser:
         self._due: dict[str, float] = {}
         self._pending: dict[str, int] = {}
         self._log = get_logger("synchroniser")
+        self._backlog = Backlog("source")
         self.wake = asyncio.Event()
         """Set when a wish was stored by this replica."""
 
@@ -50,6 +52,7 @@ class Synchroniser:
             self.wake.clear()
             async with self._work.reading() as tx:
                 sources = await tx.sources()
+            self._backlog.see(source.id for source in sources if self._is_due(source))
             for source in sources:
                 if self._is_due(source) and not stop.is_set():
                     await self._sync_under_lease(source)
@@ -84,7 +87,9 @@ class Synchroniser:
 
     async def _sync_under_lease(self, source: Source) -> None:
         async def work(lease: Lease) -> None:
-            settled = await self.sync(source, lease)
+            with reconciling("source") as one:
+                settled = await self.sync(source, lease)
+                one.result = FAILED if settled is None else DONE
             self._due[source.id] = monotonic() + self._until_next(source, settled)
 
         try:
@@ -124,7 +129,7 @@ class Synchroniser:
 
         settled = await self._work.again(step)
         if settled is not None:
-            self._log.info("source synced", source=source.name, items=len(settled.items), issues=len(settled.issues))
+            self._log.debug("source synced", source=source.name, items=len(settled.items), issues=len(settled.issues))
         return settled
 
     async def _failed(self, source: Source, reason: str, message: str, lease: Lease) -> None:

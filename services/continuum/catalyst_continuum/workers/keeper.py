@@ -14,6 +14,7 @@ from functools import partial
 
 from catalyst_mesh import Lease as Turn
 from catalyst_mesh import Leases, Work, get_logger
+from catalyst_mesh.telemetry import Backlog, reconciling
 from catalyst_mesh.waits import rest
 from catalyst_sdk import Decision
 
@@ -55,6 +56,7 @@ class Keeper:
         self._profile = profile
         self._clock = clock
         self._log = get_logger("keeper")
+        self._backlog = Backlog("slot")
         self._held: dict[str, Held] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -67,6 +69,7 @@ class Keeper:
             turn.check()
             async with self._work.reading() as tx:
                 due = [slot for slot in await tx.live() if self._is_due(slot)]
+            self._backlog.see(slot.key for slot in due)
             await asyncio.gather(*(self._guarded(slot) for slot in due))
             await rest(stop, self._profile.renew / 4)
 
@@ -76,7 +79,8 @@ class Keeper:
 
     async def _guarded(self, slot: Slot) -> None:
         try:
-            await (self._give_back(slot) if slot.phase is Phase.LEAVING else self._keep(slot))
+            with reconciling("slot"):
+                await (self._give_back(slot) if slot.phase is Phase.LEAVING else self._keep(slot))
         except Exception as error:
             self._log.error("slot not kept", slot=slot.key, exc_info=error)
 

@@ -17,6 +17,7 @@ from datetime import timedelta
 from functools import partial
 
 from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginHost, PluginUnavailable, Work, get_logger
+from catalyst_mesh.telemetry import DONE, WAITING, Backlog, reconciling
 from catalyst_mesh.waits import rest
 from catalyst_sdk import Permanent, PluginFailure, RateLimited
 
@@ -63,6 +64,7 @@ class Reconciler:
 
     def __post_init__(self) -> None:
         self._log = get_logger("reconciler")
+        self._backlog = Backlog("allocation")
         self._busy: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -79,7 +81,9 @@ class Reconciler:
                         del self._busy[key]
                         task.result()
                 async with self.work.reading() as tx:
-                    due = [key for key in await tx.due(AT_ONCE + len(self._busy)) if key not in self._busy]
+                    wanted = await tx.due(AT_ONCE + len(self._busy))
+                self._backlog.see(wanted)
+                due = [key for key in wanted if key not in self._busy]
                 for key in due[: AT_ONCE - len(self._busy)]:
                     self._busy[key] = asyncio.create_task(self._guarded(key, lease))
                 await rest(stop, POLL)
@@ -98,7 +102,8 @@ class Reconciler:
 
     async def _guarded(self, key: tuple[str, str], lease: Lease) -> None:
         try:
-            await self._advance(key, lease)
+            with reconciling("allocation") as one:
+                one.result = DONE if await self._advance(key, lease) else WAITING
         except LostRace:
             pass  # the wish changed meanwhile; the next turn begins with it
         except LeaseLost:
@@ -107,15 +112,16 @@ class Reconciler:
             self._log.error("name not reconciled", name=f"{key[1]}.{key[0]}", exc_info=error)
             await asyncio.sleep(BUG_PAUSE)  # it is due at once again, and would be so forever
 
-    async def _advance(self, key: tuple[str, str], lease: Lease) -> None:
-        """Steps, until one has to wait."""
+    async def _advance(self, key: tuple[str, str], lease: Lease) -> bool:
+        """Steps, until one has to wait; whether nothing is left to do."""
         while lease.left > BUDGET:
             async with self.work.reading() as tx:
                 a, pool, now = await tx.lock(*key), await tx.pool(key[0]), tx.now
             if a is None or pool is None or a.state not in allocations.WORKING or (a.not_before and a.not_before > now):
-                return
+                return a is None or a.state not in allocations.WORKING
             if not await self._one(a, pool, lease):
-                return
+                return following(a)[1] is None
+        return False
 
     async def _one(self, a: Allocation, pool: Pool, lease: Lease) -> bool:
         """Do the next step; whether to go on at once."""

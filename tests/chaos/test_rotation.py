@@ -1,0 +1,143 @@
+"""Rotation under load: certificates of both sides, their authority, the caller's token. No call may fail."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from catalyst.pooldomain.v1.service_pb2 import CheckNameRequest
+from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
+from catalyst_mesh import CertificateFiles, Mesh
+from catalyst_pool_domain_manager.app import compose
+from catalyst_pool_domain_manager.settings import PdmSettings
+from catalyst_testkit import eventually
+from catalyst_testkit.authority import Authority
+from catalyst_testkit.daemons import RunningDaemon, running
+from catalyst_testkit.servers import NatsServer
+from cryptography.x509 import load_pem_x509_certificate
+
+pytestmark = pytest.mark.chaos
+CALLERS = 8
+ENOUGH = 40
+"""Calls that are made after each change before the next one."""
+
+
+class Load:
+    """Calls without end, each counted, none allowed to fail."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.failed: list[Exception] = []
+
+    @asynccontextmanager
+    async def on(self, mesh: Mesh) -> AsyncIterator["Load"]:
+        stop, stub = asyncio.Event(), mesh.stub(AllocationServiceStub)
+        tasks = [asyncio.create_task(self._call(stub, stop)) for _ in range(CALLERS)]
+        try:
+            yield self
+        finally:
+            stop.set()
+            await asyncio.gather(*tasks)
+
+    async def _call(self, stub: Any, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await stub.CheckName(CheckNameRequest(parent="pools/omani.works", label="acme"), timeout=10)
+            except Exception as error:  # whatever it is, it is what this test is about
+                self.failed.append(error)
+            self.made += 1
+
+    async def goes_on(self) -> None:
+        """Many more calls have been made."""
+        wanted = self.made + ENOUGH
+        await eventually(lambda: self.made >= wanted, within=30, what="calls go on")
+
+
+@pytest.fixture
+async def pdm(home: Path, own_nats: NatsServer) -> AsyncIterator[tuple[RunningDaemon, Authority]]:
+    authority = Authority()
+    for name in ("server", "client"):
+        authority.issue(name, home / name)
+    server = home / "server"
+    tls = {
+        "tls_certificate_file": server / "tls.crt",
+        "tls_key_file": server / "tls.key",
+        "tls_authorities_file": server / "ca.crt",
+        "tls_require_client": True,
+    }  # fmt: skip - as the files stand
+    async with running(compose, PdmSettings, home, nats_url=own_nats.url, **tls) as daemon:
+        yield daemon, authority
+
+
+def client(home: Path) -> CertificateFiles:
+    folder = home / "client"
+    return CertificateFiles(certificate=folder / "tls.crt", key=folder / "tls.key", authorities=folder / "ca.crt")
+
+
+async def shown(daemon: RunningDaemon, home: Path) -> int:
+    """Number of the certificate that a new connection is shown."""
+    context = ssl.create_default_context(cafile=str(home / "client" / "ca.crt"))
+    context.load_cert_chain(home / "client" / "tls.crt", home / "client" / "tls.key")
+    context.set_alpn_protocols(["h2"])
+    _, writer = await asyncio.open_connection("127.0.0.1", daemon.daemon.ports[0], ssl=context)
+    found = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.transport.abort()
+    return load_pem_x509_certificate(ssl.DER_cert_to_PEM_cert(found).encode()).serial_number
+
+
+async def test_certificates_of_both_sides_change_under_load_and_no_call_fails(
+    pdm: tuple[RunningDaemon, Authority], home: Path
+) -> None:
+    daemon, authority = pdm
+    tls = client(home)
+    async with Mesh(daemon.target, token=daemon.issuer.token("ada"), tls=tls) as mesh, Load().on(mesh) as load:
+        await load.goes_on()
+        for turn in range(2, 5):
+            number = authority.issue("server", home / "server")
+            authority.issue("client", home / "client")
+            await load.goes_on()
+            await eventually(lambda turn=turn: tls.version >= turn, within=20, what="the client's are taken up")  # type: ignore[misc]
+            assert await shown(daemon, home) == number
+        await load.goes_on()
+    assert load.failed == []
+
+
+async def test_the_authority_itself_changes_under_load_and_no_call_fails(
+    pdm: tuple[RunningDaemon, Authority], home: Path
+) -> None:
+    daemon, old = pdm
+    new = Authority("another")
+    both, tls = old.pem + new.pem, client(home)
+    async with Mesh(daemon.target, token=daemon.issuer.token("ada"), tls=tls) as mesh, Load().on(mesh) as load:
+        # First both sides believe both, then they show the new one's, then the old one is forgotten.
+        for signer, believed in ((old, both), (new, both), (new, new.pem)):
+            for name in ("server", "client"):
+                signer.issue(name, home / name, authorities=believed)
+                before = tls.version
+                await load.goes_on()
+            await eventually(lambda before=before: tls.version > before, within=20, what="it is taken up")  # type: ignore[misc]
+            await load.goes_on()
+        context = home / "client"
+        assert await shown(daemon, home)
+        assert (context / "ca.crt").read_bytes() == new.pem
+    assert load.failed == []
+
+
+async def test_the_token_changes_under_load_and_no_call_fails(pdm: tuple[RunningDaemon, Authority], home: Path) -> None:
+    daemon, _ = pdm
+    token = home / "caller"
+
+    def renew(number: int) -> None:
+        fresh = token.with_suffix(".new")
+        fresh.write_text(daemon.issuer.token(f"caller-{number}", ttl=60))
+        fresh.replace(token)
+
+    renew(0)
+    async with Mesh(daemon.target, token=token, tls=client(home)) as mesh, Load().on(mesh) as load:
+        for number in range(1, 6):
+            renew(number)
+            await load.goes_on()
+    assert load.failed == []
