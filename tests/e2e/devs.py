@@ -23,12 +23,22 @@ EXAMPLE = Path("examples/01-first-sovereign/sovereign.yaml")
 VOUCHER = "FIRST-SOVEREIGN"
 
 
+def own_base() -> int:
+    """Free ports that no other worker of this test run takes: each has every n-th of the ranges."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    while True:
+        base = free_base()
+        if base // 100 % workers == worker:
+            return base
+
+
 @dataclass
 class Dev:
     """One dev in a folder."""
 
     folder: Path
-    base: int = field(default_factory=free_base)
+    base: int = field(default_factory=lambda: own_base())
     options: tuple[str, ...] = ()
     state: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
