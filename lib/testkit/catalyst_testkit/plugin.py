@@ -61,13 +61,19 @@ def own_powerdns() -> Iterator[PowerDnsServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def package() -> str:
+    """A daemon's package, whose tables are in `database` already; a suite of one daemon says which, to be quicker."""
+    return ""
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, home: Path) -> Iterator[str]:
+def database(request: pytest.FixtureRequest, home: Path, package: str) -> Iterator[str]:
     """URL of a fresh database of each kind: a test that takes it runs on both, and keeps it through restarts."""
     if request.param == "sqlite":
         yield f"sqlite+aiosqlite:///{home}/test.db"
         return
-    with fresh_database(request.getfixturevalue("postgres")) as url:
+    with fresh_database(request.getfixturevalue("postgres"), package) as url:
         yield url
 
 
@@ -87,6 +93,7 @@ __all__ = [
     "nats",
     "own_nats",
     "own_postgres",
+    "package",
     "own_powerdns",
     "postgres",
     "powerdns",

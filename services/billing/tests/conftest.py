@@ -158,6 +158,11 @@ def _money(minor: int) -> Money:
     return Money(minor=minor, currency="OMR")
 
 
+@pytest.fixture(scope="session")
+def package() -> str:
+    return "catalyst_billing"
+
+
 @pytest.fixture
 async def catalog() -> AsyncIterator[tuple[Catalog, str]]:
     server, served = grpc.aio.server(), Catalog()

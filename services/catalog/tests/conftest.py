@@ -14,6 +14,11 @@ from .makers import BLUEPRINTS, seed_releases
 
 
 @pytest.fixture(scope="session")
+def package() -> str:
+    return "catalyst_catalog"
+
+
+@pytest.fixture(scope="session")
 def seed() -> Universe:
     """The Blueprints of this repository."""
     return Universe(seed_releases())

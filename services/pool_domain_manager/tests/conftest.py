@@ -46,6 +46,11 @@ on_both_servers = pytest.mark.parametrize(
 Start = Callable[..., AbstractAsyncContextManager[RunningDaemon]]
 
 
+@pytest.fixture(scope="session")
+def package() -> str:
+    return "catalyst_pool_domain_manager"
+
+
 @pytest.fixture
 def dns(home: Path, request: pytest.FixtureRequest) -> Iterator[Dns]:
     """The servers of the pool. `on_both_servers` runs a test on PowerDNS too."""

@@ -120,6 +120,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.fixture(scope="session")
+def package() -> str:
+    return "catalyst_provisioner"
+
+
 @pytest.fixture
 async def around() -> AsyncIterator[World]:
     """The peers."""
