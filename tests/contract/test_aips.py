@@ -34,6 +34,9 @@ NO_RETRY_KEY = {
     "CatalogService.PlanInstall": "as Resolve",
     "StorefrontService.CheckCapacity": "as Resolve",
     "ContinuumService.PlanRun": "as Resolve",
+    "EventService.ReplayEvents": "idempotent by itself: the events keep their ids, so a consumer that handled one does nothing",
+    "EventService.ReplayDeadLetter": "idempotent by itself: the letter's name is the key, its event has one effect",
+    "EventService.DiscardDeadLetter": "idempotent by itself: what is gone stays gone",
     "ZoneService.CheckPropagation": "asks servers, writes nothing; a stream",
     "RegistrarService.ValidateRegistrarAccess": "asks the registrar, writes nothing; a POST because secrets travel in it",
 }

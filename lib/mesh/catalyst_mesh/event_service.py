@@ -72,11 +72,11 @@ class EventService(service_pb2_grpc.EventServiceServicer):
 
     async def GetDeadLetter(
         self, request: service_pb2.GetDeadLetterRequest, context: Context
-    ) -> service_pb2.GetDeadLetterResponse:
+    ) -> resources_pb2.DeadLetter:
         found = await self._letters.get(request.name)
         shown = to_dead_letter(found, self._daemon)
         shown.body = found.body
-        return service_pb2.GetDeadLetterResponse(dead_letter=shown)
+        return shown
 
     async def ReplayDeadLetter(
         self, request: service_pb2.ReplayDeadLetterRequest, context: Context
@@ -101,7 +101,9 @@ class EventService(service_pb2_grpc.EventServiceServicer):
     async def ListBusReports(
         self, request: service_pb2.ListBusReportsRequest, context: Context
     ) -> service_pb2.ListBusReportsResponse:
-        return service_pb2.ListBusReportsResponse(reports=[await self._reports.report(self._letters)])
+        page = Page.of(request.page_size, request.page_token, "busReports")
+        cut = page.cut([await self._reports.report(self._letters)], lambda report: report.daemon)
+        return service_pb2.ListBusReportsResponse(reports=cut.rows, next_page_token=cut.next_page_token)
 
 
 def to_dead_letter(x: Letter, daemon: str) -> resources_pb2.DeadLetter:

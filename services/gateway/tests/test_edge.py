@@ -208,7 +208,7 @@ async def test_events_are_sent_again_and_a_browser_sees_none_twice(edge: Edge) -
         ("POST", "/v1/events:replay", {}, 422, "REQUEST_INVALID"),
         ("POST", "/v1/events:replay", {"startTime": "2020-01-01T00:00:00Z", "service": "x"}, 404, "DAEMON_NOT_FOUND"),
         # What changes something says that not all daemons were reached; the others' lists are lists all the same.
-        ("POST", "/v1/events:replay", {"startTime": "2020-01-01T00:00:00Z"}, 503, ""),
+        ("POST", "/v1/events:replay", {"startTime": "2020-01-01T00:00:00Z"}, 503, "PEER_UNAVAILABLE"),
     ],
 )
 async def test_a_name_says_which_daemon_is_asked_about_its_events(

@@ -41,7 +41,7 @@ def get(name: Name, output: Output = Form.TABLE) -> None:
 
         catalyst events dead-letters get deadLetters/billing-17-1f3a9c02 --output json
     """
-    letter = Api(context()).get(_path(name))["deadLetter"]
+    letter = Api(context()).get(_path(name))
     show(output, letter, {**COLUMNS, "TRACE": "traceId"})
 
 

@@ -217,30 +217,6 @@ class GetDeadLetterRequest(_message.Message):
 Global___GetDeadLetterRequest: _TypeAlias = GetDeadLetterRequest  # noqa: Y015
 
 @_typing.final
-class GetDeadLetterResponse(_message.Message):
-    """Answer of EventService.GetDeadLetter."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    DEAD_LETTER_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def dead_letter(self) -> _resources_pb2.DeadLetter:
-        """The letter, with its body."""
-
-    def __init__(
-        self,
-        *,
-        dead_letter: _resources_pb2.DeadLetter | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["dead_letter", b"dead_letter"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letter", b"dead_letter"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetDeadLetterResponse: _TypeAlias = GetDeadLetterResponse  # noqa: Y015
-
-@_typing.final
 class ReplayDeadLetterRequest(_message.Message):
     """Request of EventService.ReplayDeadLetter."""
 
@@ -329,12 +305,21 @@ class ListBusReportsRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most reports to answer; a daemon has one. Default (0) 50, above 1000 is taken as 1000, negative is refused."""
+    page_token: _builtins.str
+    """Opaque token of an earlier answer. Empty: from the start."""
     def __init__(
         self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -347,6 +332,9 @@ class ListBusReportsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REPORTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
     @_builtins.property
     def reports(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.BusReport]:
         """One report of this daemon, over REST one of each."""
@@ -355,10 +343,11 @@ class ListBusReportsResponse(_message.Message):
         self,
         *,
         reports: _abc.Iterable[_resources_pb2.BusReport] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reports", b"reports"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "reports", b"reports"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

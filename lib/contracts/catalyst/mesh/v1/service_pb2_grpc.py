@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from catalyst.mesh.v1 import resources_pb2 as catalyst_dot_mesh_dot_v1_dot_resources__pb2
 from catalyst.mesh.v1 import service_pb2 as catalyst_dot_mesh_dot_v1_dot_service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -126,7 +127,7 @@ class EventServiceStub:
         self.GetDeadLetter = channel.unary_unary(
                 '/catalyst.mesh.v1.EventService/GetDeadLetter',
                 request_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.GetDeadLetterRequest.SerializeToString,
-                response_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.GetDeadLetterResponse.FromString,
+                response_deserializer=catalyst_dot_mesh_dot_v1_dot_resources__pb2.DeadLetter.FromString,
                 _registered_method=True)
         self.ReplayDeadLetter = channel.unary_unary(
                 '/catalyst.mesh.v1.EventService/ReplayDeadLetter',
@@ -224,7 +225,7 @@ def add_EventServiceServicer_to_server(servicer, server):
             'GetDeadLetter': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDeadLetter,
                     request_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.GetDeadLetterRequest.FromString,
-                    response_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.GetDeadLetterResponse.SerializeToString,
+                    response_serializer=catalyst_dot_mesh_dot_v1_dot_resources__pb2.DeadLetter.SerializeToString,
             ),
             'ReplayDeadLetter': grpc.unary_unary_rpc_method_handler(
                     servicer.ReplayDeadLetter,
@@ -324,7 +325,7 @@ class EventService:
             target,
             '/catalyst.mesh.v1.EventService/GetDeadLetter',
             catalyst_dot_mesh_dot_v1_dot_service__pb2.GetDeadLetterRequest.SerializeToString,
-            catalyst_dot_mesh_dot_v1_dot_service__pb2.GetDeadLetterResponse.FromString,
+            catalyst_dot_mesh_dot_v1_dot_resources__pb2.DeadLetter.FromString,
             options,
             channel_credentials,
             insecure,

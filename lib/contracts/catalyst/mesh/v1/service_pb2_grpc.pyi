@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from catalyst.mesh.v1 import resources_pb2 as _resources_pb2
 from catalyst.mesh.v1 import service_pb2 as _service_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
@@ -84,7 +85,7 @@ class EventServiceStub:
     Errors: UNAVAILABLE, reason BUS_UNAVAILABLE.
     Since 0.2.
     """
-    GetDeadLetter: _grpc.UnaryUnaryMultiCallable[_service_pb2.GetDeadLetterRequest, _service_pb2.GetDeadLetterResponse]
+    GetDeadLetter: _grpc.UnaryUnaryMultiCallable[_service_pb2.GetDeadLetterRequest, _resources_pb2.DeadLetter]
     """Reads one, with the body of its event. Reads only.
     Errors: NOT_FOUND, reason DEAD_LETTER_NOT_FOUND; UNAVAILABLE, reason BUS_UNAVAILABLE.
     Since 0.2.
@@ -126,7 +127,7 @@ class EventServiceAsyncStub(EventServiceStub):
     Errors: UNAVAILABLE, reason BUS_UNAVAILABLE.
     Since 0.2.
     """
-    GetDeadLetter: _aio.UnaryUnaryMultiCallable[_service_pb2.GetDeadLetterRequest, _service_pb2.GetDeadLetterResponse]  # type: ignore[assignment]
+    GetDeadLetter: _aio.UnaryUnaryMultiCallable[_service_pb2.GetDeadLetterRequest, _resources_pb2.DeadLetter]  # type: ignore[assignment]
     """Reads one, with the body of its event. Reads only.
     Errors: NOT_FOUND, reason DEAD_LETTER_NOT_FOUND; UNAVAILABLE, reason BUS_UNAVAILABLE.
     Since 0.2.
@@ -183,7 +184,7 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _service_pb2.GetDeadLetterRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_service_pb2.GetDeadLetterResponse, _abc.Awaitable[_service_pb2.GetDeadLetterResponse]]:
+    ) -> _typing.Union[_resources_pb2.DeadLetter, _abc.Awaitable[_resources_pb2.DeadLetter]]:
         """Reads one, with the body of its event. Reads only.
         Errors: NOT_FOUND, reason DEAD_LETTER_NOT_FOUND; UNAVAILABLE, reason BUS_UNAVAILABLE.
         Since 0.2.
