@@ -24,6 +24,8 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
 from sqlalchemy import select
 
+from services.catalog.tests.makers import write
+
 from .contracts import ROOT
 
 PACKAGES = {
@@ -38,6 +40,8 @@ PACKAGES = {
 MOVES = {"Engine", "NameKeeper", "Reconciler", "Sweeper", "Checkouts", "Refunds", "Rounds", "Keeper"}
 """Workers that are left out."""
 
+WALLED = "walled"
+"""The Organization that has a private Blueprint, `bp-hidden`."""
 OPERATOR = {"roles": ["sovereign-admin", "billing-admin", "security-officer"], "groups": ["/acme/org-admin"]}
 Address = Callable[[str], Awaitable[str]]
 
@@ -124,7 +128,8 @@ class Mesh:
         asks = {"billing": ("catalog",), "provisioner": ("catalog", "pdm", "billing"), "continuum": ()}
         known = {f"{peer}_target": targets[f"{peer}_target"] for peer in asks.get(name, ())}
         if name == "catalog":
-            known |= {"blueprints": ROOT / "blueprints", "organization_folders": {"acme": spoiled(home)}}
+            folders = {"acme": spoiled(home), WALLED: secret(home)}
+            known |= {"blueprints": ROOT / "blueprints", "organization_folders": folders}
         if name == "provisioner":
             known |= {"git_listen": f"127.0.0.1:{free_port()}", "sandbox_dir": home / "sandbox", "time_scale": 0.02}
         if name == "continuum":
@@ -151,6 +156,12 @@ def spoiled(home: Path) -> Path:
         (folder / f"bad-{n}").mkdir(parents=True, exist_ok=True)
         (folder / f"bad-{n}" / "blueprint.yaml").write_text("apiVersion: [")
     return folder
+
+
+def secret(home: Path) -> Path:
+    """A folder with the one private Blueprint that there is."""
+    write(home / WALLED, "bp-hidden")
+    return home / WALLED
 
 
 def descriptor(method: str) -> Any:

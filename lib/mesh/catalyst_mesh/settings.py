@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -149,6 +149,10 @@ class DaemonSettings(BaseSettings):
             raise SystemExit(0)
         return settings
 
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """As in any model, but for the password of a URL."""
+        return ((name, _veiled(value)) for name, value in super().__repr_args__())
+
     def describe(self, environ: Mapping[str, str]) -> str:
         """Every field with its value and where that came from; secrets masked."""
         prefix = str(self.model_config["env_prefix"])
@@ -156,9 +160,13 @@ class DaemonSettings(BaseSettings):
         for name in type(self).model_fields:
             variable = (prefix + name).upper()
             origin = "environment" if variable in environ else "file" if f"{variable}_FILE" in environ else "default"
-            shown = _PASSWORD.sub(r"\1:**********@", str(getattr(self, name)))
+            shown = _veiled(str(getattr(self, name)))
             lines.append(f"{variable}={shown}  # {origin}")
         return "\n".join(lines)
+
+
+def _veiled(value: Any) -> Any:
+    return _PASSWORD.sub(r"\1:**********@", value) if isinstance(value, str) else value
 
 
 def _values(cls: type[DaemonSettings], given: Mapping[str, str], prefix: str, faults: list[str]) -> dict[str, Any]:

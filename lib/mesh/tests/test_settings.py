@@ -130,6 +130,13 @@ def test_settings_do_not_change_and_do_not_show_secrets() -> None:
     assert CANARY not in repr(settings) + str(settings)
 
 
+def test_the_password_of_a_url_is_not_in_the_repr_of_settings() -> None:
+    settings = load(database_url=f"postgresql+asyncpg://shop:{CANARY}@db.example/shop")
+    assert CANARY in settings.database_url
+    assert CANARY not in f"{settings} {settings!r}"
+    assert "shop:**********@db.example/shop" in repr(settings)
+
+
 def test_a_daemon_with_wrong_settings_ends_without_a_traceback(tmp_path: Path) -> None:
     code = "from catalyst_mesh import DaemonSettings as D; D.model_config['env_prefix'] = 'CATALYST_PDM_'; D.load()"
     ended = subprocess.run(

@@ -54,10 +54,14 @@ def folder() -> Path:
 
 
 class NatsServer:
-    """One nats-server with JetStream in a folder of its own; a restarted one keeps port and data."""
+    """One nats-server with JetStream in a folder of its own; a restarted one keeps port and data.
 
-    def __init__(self, home: Path) -> None:
+    token   what clients have to show; none where it is empty
+    """
+
+    def __init__(self, home: Path, token: str = "") -> None:
         self.home = home
+        self._token = token
         self.port = 0
         self.monitor_url = ""
         """Where it answers `/varz`; another one after each start."""
@@ -78,6 +82,7 @@ class NatsServer:
         config.write_text(
             f'listen: "127.0.0.1:{self.port or -1}"\nhttp: "127.0.0.1:-1"\nports_file_dir: "{self.home}"\n'
             f'jetstream {{ store_dir: "{self.home}/js", max_mem: 64M, max_file: 1G, sync_interval: always }}\n'
+            + (f'authorization {{ token: "{self._token}" }}\n' if self._token else "")
         )
         for old in self.home.glob("*.ports"):
             old.unlink()
@@ -108,10 +113,10 @@ class NatsServer:
 
 
 @contextmanager
-def nats_server() -> Iterator[NatsServer]:
+def nats_server(token: str = "") -> Iterator[NatsServer]:
     """A running server for the block."""
     home = folder()
-    server = NatsServer(home)
+    server = NatsServer(home, token)
     try:
         server.start()
         yield server

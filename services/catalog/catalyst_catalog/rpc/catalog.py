@@ -8,8 +8,8 @@ from typing import Any
 from catalyst.catalog.v1 import resources_pb2 as pb
 from catalyst.catalog.v1 import service_pb2 as rpc
 from catalyst.catalog.v1 import service_pb2_grpc
-from catalyst_mesh import Page, caller
-from catalyst_mesh.calls import ANONYMOUS
+from catalyst_mesh import Caller, Page, caller
+from catalyst_mesh.calls import ANONYMOUS, RoleDenied, members_of
 from catalyst_mesh.protos import Context
 
 from ..domain import closure, config_schema, locks, ranges, solver
@@ -21,6 +21,8 @@ from ..store import Picture, Pictures, Viewer
 from . import blueprints, solving
 from .words import LAYERS, STATES, refuse, split
 
+DEVELOPERS = ("org-developer", "org-admin")
+"""Who plans with the private Blueprints of an Organization; its viewers look at them."""
 _LAYER_WORDS = {number: layer.value for layer, number in LAYERS.items()}
 
 
@@ -90,7 +92,7 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
 
     async def Closure(self, request: rpc.ClosureRequest, context: Context) -> rpc.ClosureResponse:
         owner, name = split(request.name)
-        picture = await self._picture([owner])
+        picture = await self._picture([owner], *DEVELOPERS)
         picture.head(owner, name)
         if request.reverse:
             found = closure.dependents(picture.universe, name, depth=request.depth)
@@ -100,7 +102,7 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
 
     async def Resolve(self, request: rpc.ResolveRequest, context: Context) -> rpc.ResolveResponse:
         roots, policy = solving.to_roots(request.roots), solving.to_policy(request)
-        picture = await self._picture(_owners(request))
+        picture = await self._picture(_owners(request), *DEVELOPERS)
         for demand in request.roots:
             picture.head(*split(demand.name))
         end = monotonic() + self._solver_seconds
@@ -118,7 +120,7 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
             raise CapabilityMissing(capability="configurations of upgrades")
         parent, _, wanted = request.version.partition("/versions/")
         owner, name = split(parent)
-        picture = await self._picture([owner])
+        picture = await self._picture([owner], *DEVELOPERS)
         picture.head(owner, name)
         given = solving.plain(request.config)
         whole = config_schema.normalise(_version(picture, name, wanted).manifest.spec.config_schema, given)
@@ -147,13 +149,22 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
             },
         )
 
-    async def _picture(self, owners: Iterable[str]) -> Picture:
-        """What the caller sees, with the private Blueprints of `owners`. Raises RoleDenied for a stranger's."""
+    async def _picture(self, owners: Iterable[str], *roles: str) -> Picture:
+        """What the caller sees, with the private Blueprints of `owners`. Raises RoleDenied for a stranger's.
+
+        roles   one of these is to be held in each of them; a role in another Organization is none here. Default: any
+        """
         who, organizations = caller(), frozenset(owners) - {""}
-        for org in sorted(organizations - who.organizations):
-            if not who.is_service():
-                who.require("member", org=org, resource=f"organizations/{org}")
+        for org in sorted(organizations):
+            if not (who.is_service() or _belongs(who, org, roles)):
+                raise RoleDenied(subject=who.subject, resource=f"organizations/{org}")
         return await self._pictures.of(Viewer(organizations, is_known=who != ANONYMOUS))
+
+
+def _belongs(who: Caller, org: str, roles: tuple[str, ...]) -> bool:
+    """Whether the caller is a member in one of `roles`, if any are named. Roles over the Sovereign give no content."""
+    held = members_of(who.groups, org)
+    return any(role in held for role in roles) if roles else org in who.organizations
 
 
 def _who() -> str:

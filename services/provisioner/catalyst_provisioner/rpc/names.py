@@ -10,6 +10,7 @@ from ..store import Store
 
 SEES_ALL = ("sovereign-admin", "security-officer", "billing-admin")
 SEES_OWN = ("org-admin", "org-developer", "org-viewer")
+READS_LOGS = ("sovereign-admin", "security-officer", "org-admin", "org-developer")
 
 
 class PlanNotFound(Refused):

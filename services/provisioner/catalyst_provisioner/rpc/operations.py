@@ -11,6 +11,7 @@ from catalyst_sdk import Code, Refused
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.rpc import code_pb2, status_pb2
 
+from ..domain.sovereigns import SovereignNotFound
 from ..store import Store
 from .names import visible
 from .run_views import RunViews, run_state, sovereign_of
@@ -67,10 +68,10 @@ class OperationService(operations_pb2_grpc.OperationsServicer):  # type: ignore[
     async def _operation(self, name: str) -> operations_pb2.Operation:
         try:
             run = await self._engine.status(name.removeprefix(PREFIX))
-        except NoSuchRun as error:
+            async with self._work.reading() as tx:
+                await visible(tx, sovereign_of(run), name)
+        except (NoSuchRun, SovereignNotFound) as error:  # a stranger's is as absent as one that never was
             raise OperationNotFound(name=name) from error
-        async with self._work.reading() as tx:
-            await visible(tx, sovereign_of(run), name)
         shown = await self._views.run(run)
         made = operations_pb2.Operation(name=name, done=run.state.ended)
         made.metadata.Pack(await self._views.metadata(run))

@@ -20,7 +20,7 @@ from ..store import Store, metadata
 from ..streams import Curfew
 from . import filters
 from .filters import NotServed
-from .names import SEES_OWN, Name, RunNotFound, StepNotFound, sees_all, visible
+from .names import READS_LOGS, SEES_OWN, Name, RunNotFound, StepNotFound, sees_all, visible
 from .run_views import (
     RunViews,
     by_start,
@@ -170,6 +170,7 @@ class RunService(service_pb2_grpc.RunServiceServicer):
 
     async def ListLogs(self, request: service_pb2.ListLogsRequest, context: Context) -> service_pb2.ListLogsResponse:
         run = await self._run(request.parent)
+        await self._demand_logs(run, request.parent)
         if request.attempt:
             raise NotServed(capability="a log of one attempt")
         scope = request.parent, request.step, request.from_seq
@@ -215,6 +216,12 @@ class RunService(service_pb2_grpc.RunServiceServicer):
     async def _run(self, name: str) -> RunView:
         async with self._work.reading() as tx:
             return await self._visible(tx, name, keep=False)
+
+    async def _demand_logs(self, run: RunView, name: str) -> None:
+        """Who may see a run may not read its logs for a role that counts elsewhere. Raises RoleDenied."""
+        async with self._work.reading() as tx:
+            held = await tx.sovereign(sovereign_of(run))
+        caller().require(*READS_LOGS, org=held.organization if held else None, resource=name)
 
     async def _visible(self, tx: Store, name: str, *, keep: bool = True) -> RunView:
         """The run, where the caller may see it; with `keep`, kept for this transaction."""

@@ -1,0 +1,273 @@
+"""Something that belongs to an Organization, for every served method in which one may own anything."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from catalyst.billing.v1 import service_pb2 as billing
+from catalyst.pooldomain.v1 import service_pb2 as pdm
+from google.longrunning import operations_pb2
+from google.protobuf.message import Message
+
+from . import wishes
+from .mesh import WALLED, Mesh, request_of
+
+_B, _C, _P, _S = "catalyst.billing.v1", "catalyst.catalog.v1", "catalyst.pooldomain.v1", "catalyst.provisioner.v1"
+_O = "google.longrunning.Operations"
+_HIDDEN = f"organizations/{WALLED}/blueprints/bp-hidden"
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A question about a resource that exists."""
+
+    org: str
+    """Whose it is."""
+    request: Message
+    mark: str
+    """Part of its name, found in every answer that tells of it."""
+    foreign: Message | None = None
+    """What a stranger sends, where it is not the same."""
+
+    is_gone: bool = False
+    """Whether its owner hears NOT_FOUND too: of a part that nobody has made yet."""
+
+    def of_none(self) -> bytes:
+        """The same question about a resource that never was: equally long, so that nothing but the name differs."""
+        asked = (self.foreign or self.request).SerializeToString()
+        return asked.replace(self.mark.encode(), self.never.encode())
+
+    @property
+    def never(self) -> str:
+        """The name that never was."""
+        return ("z" if self.mark[0].isalpha() else "9" if self.mark[0] != "9" else "8") + self.mark[1:]
+
+
+Make = Callable[[Mesh], Awaitable[Owned]]
+
+
+def _account(request: Callable[[Mesh, str], Awaitable[Message]]) -> Make:
+    async def make(m: Mesh) -> Owned:
+        account = await wishes.account(m)
+        org, asked = account.partition("/")[2], await request(m, account)
+        return Owned(org, asked, org, is_gone=getattr(asked, "name", "").endswith("/none"))
+
+    return make
+
+
+def _of_account(method: str, field: str, suffix: str = "") -> tuple[str, Make]:
+    async def request(_: Mesh, account: str) -> Message:
+        return request_of(f"{_B}.{method}", **{field: f"{account}{suffix}"})
+
+    return f"{_B}.{method}", _account(request)
+
+
+async def _quoted(m: Mesh, account: str) -> Message:
+    made: Any = await m.call(f"{_B}.QuoteService/CreateQuote", wishes.quote(account))
+    return billing.GetQuoteRequest(name=made.name)
+
+
+async def _new_quote(_: Mesh, account: str) -> Message:
+    quote: Message = wishes.quote(account)
+    return quote
+
+
+async def _redeemed(m: Mesh, account: str) -> Message:
+    return billing.RedeemVoucherRequest(parent=account, code=(await wishes.voucher(m, active=True)).code)
+
+
+async def _ordered(m: Mesh, account: str) -> Message:
+    return billing.GetOrderRequest(name=(await wishes.order(m, account)).name)
+
+
+async def _cancelled(m: Mesh) -> Owned:
+    request = await wishes.cancelled_order(m)
+    org = request.name.split("/")[1]
+    return Owned(org, request, org)
+
+
+async def _subscribed(m: Mesh, account: str) -> Message:
+    await wishes.order(m, account)
+    listed: Any = await m.call(
+        f"{_B}.SubscriptionService/ListSubscriptions", billing.ListSubscriptionsRequest(parent=account)
+    )
+    # Its order is paid, but who makes subscriptions stands still: one that is not there is asked for in its account.
+    name = listed.subscriptions[0].name if listed.subscriptions else f"{account}/subscriptions/none"
+    return billing.GetSubscriptionRequest(name=name)
+
+
+def _private(method: str, **fields: Any) -> tuple[str, Make]:
+    async def make(_: Mesh) -> Owned:
+        return Owned(WALLED, request_of(f"{_C}.{method}", **fields), WALLED)
+
+    return f"{_C}.{method}", make
+
+
+async def _search(_: Mesh) -> Owned:
+    return Owned(WALLED, request_of(f"{_C}.CatalogService/SearchCards", q="hidden"), "bp-hidden")
+
+
+def _source(method: str, field: str = "") -> tuple[str, Make]:
+    async def make(m: Mesh) -> Owned:
+        every: Any = await m.call(f"{_C}.SourceService/ListSources", request_of(f"{_C}.SourceService/ListSources"))
+        name = next(source.name for source in every.sources if WALLED in source.name)
+        return Owned(WALLED, request_of(f"{_C}.{method}", **({field: name} if field else {})), WALLED)
+
+    return f"{_C}.{method}", make
+
+
+def _name(method: str, made: Callable[[Mesh], Awaitable[Message]]) -> tuple[str, Make]:
+    async def make(m: Mesh) -> Owned:
+        request: Any = await made(m)
+        name = (
+            request.allocation.name if method.startswith("Update") else getattr(request, "name", "") or request.parent
+        )
+        return Owned("acme", request, name.rpartition("/")[2])
+
+    return f"{_P}.AllocationService/{method}", make
+
+
+def _held(method: str, field: str) -> tuple[str, Make]:
+    async def made(m: Mesh) -> Message:
+        name = (await wishes.committed(m)).name
+        return request_of(f"{_P}.AllocationService/{method}", **{field: name})
+
+    return _name(method, made)
+
+
+def _by_token(method: str, made: Callable[[Mesh], Awaitable[Any]]) -> tuple[str, Make]:
+    async def make(m: Mesh) -> Owned:
+        request = await made(m)
+        wrong = type(request)()
+        wrong.CopyFrom(request)
+        wrong.reservation_token = f"rsv_{'0' * 64}"
+        return Owned("acme", request, request.name.rpartition("/")[2], foreign=wrong)
+
+    return f"{_P}.AllocationService/{method}", make
+
+
+async def _reservation(m: Mesh) -> Owned:
+    return Owned("acme", await wishes.a_reservation(m), "acme")
+
+
+async def _names(m: Mesh) -> Owned:
+    name = (await wishes.committed(m)).name
+    request = pdm.ListAllocationsRequest(parent=wishes.POOL, page_size=500)
+    return Owned("acme", request, name.rpartition("/")[2])
+
+
+async def _waited(m: Mesh) -> Message:
+    request = pdm.WaitAllocationRequest(name=(await wishes.committed(m)).name)
+    request.timeout.FromMilliseconds(1)
+    return request
+
+
+def _zone(method: str, form: str = "") -> tuple[str, Make]:
+    async def make(m: Mesh) -> Owned:
+        label = await _with_zone(m)
+        fields = {"name": form.format(label)} if form else {}
+        return Owned("acme", request_of(f"{_P}.ZoneService/{method}", **fields), label)
+
+    return f"{_P}.ZoneService/{method}", make
+
+
+async def _with_zone(m: Mesh) -> str:
+    """A name whose zone is there; the reconciler would make it, and stands still."""
+    _, pool, _, label = (await wishes.committed(m)).name.split("/")
+    work: Any = m.daemons["pooldomain"].daemon.work
+
+    async def step(tx: Any) -> None:
+        held = await tx.lock(pool, label)
+        await tx.save(replace(held, zone_told="made", version=held.version + 1))
+
+    await work.again(step)
+    return str(label)
+
+
+def _run(method: str, field: str = "", form: str = "", **more: Any) -> tuple[str, Make]:
+    """A question about the run of a Sovereign; `{0}` is the Sovereign, `{1}` the run."""
+
+    async def make(m: Mesh) -> Owned:
+        run = await wishes.run(m)
+        sovereign = run.name.partition("/runs/")[0]
+        fields = {field: form.format(sovereign, run.name, run.plan)} if field else {}
+        return Owned("acme", request_of(f"{_S}.{method}", **fields, **more), sovereign.partition("/")[2])
+
+    return f"{_S}.{method}", make
+
+
+async def _step(m: Mesh) -> Owned:
+    run = await wishes.run(m)
+    steps: Any = await m.call(f"{_S}.RunService/ListSteps", request_of(f"{_S}.RunService/ListSteps", parent=run.name))
+    request = request_of(f"{_S}.RunService/GetStep", name=steps.steps[0].name)
+    return Owned("acme", request, run.name.split("/")[1])
+
+
+def _operation(kind: type[Message]) -> Make:
+    async def make(m: Mesh) -> Owned:
+        id = (await wishes.run(m)).name.rpartition("/")[2]
+        request: Any = kind(name=f"operations/provisioner-{id}")
+        if isinstance(request, operations_pb2.WaitOperationRequest):
+            request.timeout.FromMilliseconds(1)
+        return Owned("acme", request, id)
+
+    return make
+
+
+OWNED: Mapping[str, Make] = dict(
+    [
+        _of_account("AccountService/GetAccount", "name"),
+        _of_account("AccountService/GetBalance", "name", "/balance"),
+        _of_account("AccountService/ListCreditGrants", "parent"),
+        _of_account("OrderService/ListOrders", "parent"),
+        _of_account("SubscriptionService/ListSubscriptions", "parent"),
+        (f"{_B}.QuoteService/CreateQuote", _account(_new_quote)),
+        (f"{_B}.QuoteService/GetQuote", _account(_quoted)),
+        (f"{_B}.OrderService/CreateOrder", _account(wishes.an_order)),
+        (f"{_B}.OrderService/GetOrder", _account(_ordered)),
+        (f"{_B}.OrderService/CancelOrder", _cancelled),
+        (f"{_B}.SubscriptionService/GetSubscription", _account(_subscribed)),
+        (f"{_B}.VoucherService/RedeemVoucher", _account(_redeemed)),
+        _private("CatalogService/ListBlueprints", parent=f"organizations/{WALLED}"),
+        _private("CatalogService/GetBlueprint", name=_HIDDEN),
+        _private("CatalogService/ListVersions", parent=_HIDDEN),
+        _private("CatalogService/GetVersion", name=f"{_HIDDEN}/versions/1.0.0"),
+        _private("CatalogService/Closure", name=_HIDDEN),
+        _private("CatalogService/Resolve", roots=[{"name": _HIDDEN}]),
+        _private("CatalogService/ValidateConfig", version=f"{_HIDDEN}/versions/1.0.0"),
+        (f"{_C}.CatalogService/SearchCards", _search),
+        _source("SourceService/GetSource", "name"),
+        _source("SourceService/SyncSource", "name"),
+        _source("SourceService/ListIssues", "parent"),
+        _source("SourceService/ListSources"),
+        _held("GetAllocation", "name"),
+        _held("ListAllocationHistory", "parent"),
+        _name("WaitAllocation", _waited),
+        _name("UpdateAllocation", wishes.retarget),
+        _name("ReconcileAllocation", wishes.hurry),
+        _name("ReleaseAllocation", wishes.release),
+        _by_token("RenewAllocation", wishes.renewal),
+        _by_token("CommitAllocation", wishes.commit),
+        (f"{_P}.AllocationService/ReserveAllocation", _reservation),
+        (f"{_P}.AllocationService/ListAllocations", _names),
+        _zone("GetZone", "zones/{}.omani.works"),
+        _zone("GetDnssec", "zones/{}.omani.works/dnssec"),
+        _zone("ListZones"),
+        _run("SovereignService/GetSovereign", "name", "{0}"),
+        _run("SovereignService/ListSovereigns"),
+        _run("PlanService/GetPlan", "name", "{2}"),
+        _run("PlanService/ListPlans", "parent", "{0}"),
+        _run("RunService/GetRun", "name", "{1}"),
+        _run("RunService/ListRuns", "parent", "sovereigns/-"),
+        _run("RunService/ListSteps", "parent", "{1}"),
+        (f"{_S}.RunService/GetStep", _step),
+        _run("RunService/ListEvents", "parent", "{0}"),
+        _run("RunService/WatchEvents", "parent", "{0}"),
+        _run("RunService/ListLogs", "parent", "{1}"),
+        _run("InfrastructureService/ListLedger", "parent", "{0}"),
+        _run("InfrastructureService/ListComponents", "parent", "{0}/clusters/-"),
+        (f"{_O}/GetOperation", _operation(operations_pb2.GetOperationRequest)),
+        (f"{_O}/WaitOperation", _operation(operations_pb2.WaitOperationRequest)),
+    ]
+)  # fmt: skip - reads as a table
+"""What is asked of each method."""
