@@ -27,11 +27,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def table() -> Iterator[Table]:
     """Prints itself at the end; CATALYST_PERF_OUT names a file that gets it as Markdown."""
-    table = Table(machine.described())
+    out = os.environ.get("CATALYST_PERF_OUT")
+    table = Table(machine.described(), Path(out) if out else None)
     yield table
     print("\n\n" + table.text)  # noqa: T201 - as above
-    if out := os.environ.get("CATALYST_PERF_OUT"):
-        Path(out).write_text(table.markdown)
 
 
 @pytest.fixture(autouse=True)

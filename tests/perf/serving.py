@@ -22,7 +22,9 @@ def serving(role: str, **values: Any) -> Iterator[dict[str, Any]]:
         )
     assert process.stdout is not None
     try:
-        yield json.loads(process.stdout.readline())
+        # Before it, and on the same stream, a daemon says what it logs.
+        ready = next(line for line in process.stdout if line.startswith("ready "))
+        yield json.loads(ready.removeprefix("ready "))
     finally:
         process.terminate()
         process.wait()

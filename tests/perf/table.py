@@ -1,21 +1,25 @@
 """The table of all rows, as text and as Markdown."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from .harness import HEAD, Row
 
 
 class Table:
-    """Collects rows; a row is printed as soon as it is there."""
+    """Collects rows. Each is printed as soon as it is there, and written to the file `out`, so that a broken run leaves some."""
 
-    def __init__(self, machine: Sequence[str]) -> None:
+    def __init__(self, machine: Sequence[str], out: Path | None = None) -> None:
         self.machine = machine
+        self._out = out
         self.rows: list[Row] = []
 
     def add(self, row: Row) -> None:
         """Keep a row and show it."""
         self.rows.append(row)
         print("\n" + " | ".join(cell for cell in row.cells if cell), flush=True)  # noqa: T201 - printing is its purpose
+        if self._out is not None:
+            self._out.write_text(self.markdown)
 
     @property
     def text(self) -> str:

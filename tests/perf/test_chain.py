@@ -24,14 +24,14 @@ async def test_chain(table: Table, home: Path) -> None:
         bare = grpc.aio.insecure_channel(f"127.0.0.1:{ports['bare']}")
         carried = (("authorization", f"Bearer {token}"),)
 
-        async def full(count: int = 4_000) -> Round:
+        async def full(count: int = 1_920) -> Round:
             return await crowd([lambda: Stub(ours).CheckName(REQUEST)] * WIDTH, count)
 
-        async def server_only(count: int = 4_000) -> Round:
+        async def server_only(count: int = 1_920) -> Round:
             check = Stub(half).CheckName
             return await crowd([lambda: check(REQUEST, timeout=10, metadata=carried)] * WIDTH, count)
 
-        async def nothing(count: int = 4_000) -> Round:
+        async def nothing(count: int = 1_920) -> Round:
             check = Stub(bare).CheckName
             return await crowd([lambda: check(REQUEST)] * WIDTH, count)
 

@@ -18,7 +18,7 @@ from lib.mesh.tests.toy import metadata
 from .harness import Goal, Round, batch, compare, measured
 from .table import Table
 
-EVENTS = 1_000
+EVENTS = 600
 STREAM = "CATALYST_POOLDOMAIN"
 
 

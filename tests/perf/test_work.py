@@ -109,7 +109,7 @@ async def test_unit_of_work(table: Table, store: tuple[str, str], writers: int) 
     async with raw(url, numbers) as bare:
         row = await compare(
             f"command's unit of work, {kind}, {'alone' if writers == 1 else '8 writers'}", goal,
-            ours=lambda: crowd([ours(bench, numbers)] * writers, 400), bare=lambda: crowd([bare] * writers, 400),
+            ours=lambda: crowd([ours(bench, numbers)] * writers, 240), bare=lambda: crowd([bare] * writers, 240),
         )  # fmt: skip
     table.add(row)
     await bench.db.close()
@@ -121,7 +121,7 @@ async def test_sqlite_under_eight_writers(table: Table, home: Any) -> None:
     command = ours(bench, numbers)
     row = await compare(
         "unit of work, SQLite, 8 writers beside one", Goal("p99 : p50 of", 30, "itself with one writer"),
-        ours=lambda: crowd([command] * 8, 400), bare=lambda: crowd([command], 200),
+        ours=lambda: crowd([command] * 8, 240), bare=lambda: crowd([command], 200),
     )  # fmt: skip
     table.add(row)
     await bench.db.close()
