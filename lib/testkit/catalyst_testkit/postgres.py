@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -25,8 +25,9 @@ handed to the system at least: `synchronous_commit` stays on."""
 class PostgresServer:
     """One server in a folder of its own; a restarted one keeps port and data."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, settings: Sequence[str] = FAST) -> None:
         self.home = home
+        self._settings = settings
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
@@ -96,7 +97,7 @@ class PostgresServer:
 
     def _launch(self) -> None:
         data, options = self.home / "data", [f"port={self.port}", "listen_addresses=127.0.0.1"]
-        options += [f"unix_socket_directories={self.home}", *FAST]
+        options += [f"unix_socket_directories={self.home}", *self._settings]
         environment = {"HOME": str(self.home), "PATH": os.defpath, "LC_ALL": "C.UTF-8"}
         if not data.exists():
             initdb = need("initdb", package="postgresql")
@@ -125,10 +126,10 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(settings: Sequence[str] = FAST) -> Iterator[PostgresServer]:
     """A running server for the block."""
     home = folder()
-    server = PostgresServer(home)
+    server = PostgresServer(home, settings)
     try:
         server.start()
         yield server

@@ -72,11 +72,11 @@ class Books(Transaction):
             }
             for a in accounts
         ]
+        zeros = [{"account_id": row["id"], "kind": row["kind"], "amount_minor": 0, "version": 0} for row in rows]
+        # Two statements for all accounts: a transaction's price is the number of its statements.
         insert_new = self._dialect.insert
-        for row in rows:
-            await self.sql.execute(insert_new(ledger_account).values(row).on_conflict_do_nothing())
-            zero = {"account_id": row["id"], "kind": row["kind"], "amount_minor": 0, "version": 0}
-            await self.sql.execute(insert_new(ledger_balance).values(zero).on_conflict_do_nothing())
+        await self.sql.execute(insert_new(ledger_account).on_conflict_do_nothing(), rows)
+        await self.sql.execute(insert_new(ledger_balance).on_conflict_do_nothing(), zeros)
 
     async def _move(self, entry: Entry) -> None:
         b = ledger_balance.c

@@ -1,0 +1,95 @@
+"""Servers in a process of their own: `python child.py <role> <json>`. Says its ports in one line of JSON."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import uvloop
+from catalyst.pooldomain.v1 import service_pb2, service_pb2_grpc
+from catalyst_mesh import SIGNED_IN, ChassisMetrics, Issuer, Verifier, rows
+from catalyst_mesh.access import Access
+from catalyst_mesh.interceptor import Interceptor
+from prometheus_client import CollectorRegistry
+
+SERVICE = "catalyst.pooldomain.v1.AllocationService"
+
+
+class Echo(service_pb2_grpc.AllocationServiceServicer):
+    """Answers with nothing, at once."""
+
+    async def CheckName(self, request: Any, context: Any) -> Any:
+        return service_pb2.CheckNameResponse()
+
+
+async def echo(home: str) -> None:
+    """One servicer behind the chain and the same one bare, each on a port of its own."""
+    Issuer.open(Path(home))
+    verifier = Verifier(Path(home) / "jwks.json")
+    metrics = ChassisMetrics(CollectorRegistry())
+    chain = Interceptor(verifier=verifier, access=Access(rows(SERVICE, CheckName=SIGNED_IN)), metrics=metrics)
+    ports = {}
+    servers = {"chain": grpc.aio.server(interceptors=[chain]), "bare": grpc.aio.server()}
+    for name, server in servers.items():
+        service_pb2_grpc.add_AllocationServiceServicer_to_server(Echo(), server)
+        ports[name] = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+    say(ports)
+    await asyncio.gather(*(server.wait_for_termination() for server in servers.values()))
+
+
+async def pdm(home: str, nats_url: str, rows: int) -> None:
+    """The pool-domain manager as it is, with `rows` reservations that last."""
+    from catalyst_pool_domain_manager.app import compose
+    from catalyst_pool_domain_manager.settings import PdmSettings
+    from catalyst_pool_domain_manager.store import allocations
+    from catalyst_testkit.daemons import running
+    from sqlalchemy import insert
+
+    folder = Path(home)
+    values = {"nats_url": nats_url, "dns_control": "127.0.0.1:9", "dns_data": folder, "sweep_interval": 60}
+    async with running(compose, PdmSettings, folder, **values) as daemon:
+        now = datetime.now(UTC)
+        same = {
+            c.name: _filler(c, now) for c in allocations.c if not c.nullable
+        } | {"pool": "omani.works", "state": "reserved", "expires_at": now + timedelta(days=9)}  # fmt: skip
+        async with daemon.daemon.db.begin() as sql:
+            await sql.execute(insert(allocations), [{**same, "label": f"n{n:05}"} for n in range(rows)])
+        say({"target": daemon.target, "token": daemon.issuer.token("admin", roles=["sovereign-admin"])})
+        await asyncio.Event().wait()
+
+
+async def gateway(home: str, nats_url: str, pdm: str, port: int) -> None:
+    """The gateway as it is; the pool-domain manager stands for every daemon behind it."""
+    from catalyst_gateway.app import compose
+    from catalyst_gateway.settings import GatewaySettings
+    from catalyst_testkit.daemons import running
+
+    folder = Path(home)
+    targets = {f"{name}_target": pdm for name in ("catalog", "provisioner", "pdm", "continuum", "billing")}
+    for name in ("code", "operator"):
+        (folder / name).write_text("12345678")
+    values = {"nats_url": nats_url, "http_listen": f"127.0.0.1:{port}", "development": True, **targets}
+    values |= {"login_code_file": folder / "code", "operator_token_file": folder / "operator"}
+    async with running(compose, GatewaySettings, folder, **values):
+        say({"port": port})
+        await asyncio.Event().wait()
+
+
+def _filler(column: Any, now: datetime) -> Any:
+    """Something of the column's type."""
+    kind = type(column.type).__name__
+    return {"UtcTime": now, "Json": [], "BigInteger": 1, "Integer": 0}.get(kind, "")
+
+
+def say(ports: Mapping[str, Any]) -> None:
+    """What the parent waits for."""
+    print(f"ready {json.dumps(ports)}", flush=True)  # noqa: T201 - the parent reads it
+
+
+if __name__ == "__main__":
+    uvloop.run({"echo": echo, "pdm": pdm, "gateway": gateway}[sys.argv[1]](**json.loads(sys.argv[2])))

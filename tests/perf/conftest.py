@@ -1,0 +1,75 @@
+"""`pytest tests/perf -m perf` measures; any other run leaves the rows out, because a busy neighbour would spoil them."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from catalyst_testkit.postgres import FAST, PostgresServer, fresh_database, postgres_server
+from catalyst_testkit.servers import NatsServer, nats_server
+
+from . import machine
+from .table import Table
+
+DURABLE = ("shared_buffers=128MB", "max_connections=100")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "perf" in config.option.markexpr:
+        return
+    here = Path(__file__).parent
+    rows = [item for item in items if here in item.path.parents and item.get_closest_marker("perf")]
+    if rows:
+        config.hook.pytest_deselected(items=rows)
+        items[:] = [item for item in items if item not in rows]
+
+
+@pytest.fixture(scope="session")
+def table() -> Iterator[Table]:
+    """Prints itself at the end; CATALYST_PERF_OUT names a file that gets it as Markdown."""
+    out = os.environ.get("CATALYST_PERF_OUT")
+    table = Table(machine.described(), Path(out) if out else None)
+    yield table
+    print("\n\n" + table.text)  # noqa: T201 - as above
+
+
+@pytest.fixture(autouse=True)
+def client_core(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Rows run on the client's core; their servers are started on the other one."""
+    if request.node.get_closest_marker("perf") is None:
+        yield
+        return
+    with machine.on_core(1):
+        yield
+
+
+@pytest.fixture(scope="session")
+def nats() -> Iterator[NatsServer]:
+    """The server of all rows, on the servers' core."""
+    with machine.on_core(0), nats_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def durable() -> Iterator[PostgresServer]:
+    """PostgreSQL as it is run where nothing may be lost."""
+    with machine.on_core(0), postgres_server(DURABLE) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def forgetful() -> Iterator[PostgresServer]:
+    """PostgreSQL that does not wait for the disk: what remains is processor time."""
+    with machine.on_core(0), postgres_server(FAST) as server:
+        yield server
+
+
+@pytest.fixture(params=["SQLite", "PostgreSQL", "PostgreSQL, no fsync"])
+def store(request: pytest.FixtureRequest, home: Path) -> Iterator[tuple[str, str]]:
+    """Words for the table and URL of a fresh database, of each kind in turn."""
+    if request.param == "SQLite":
+        yield request.param, f"sqlite+aiosqlite:///{home}/test.db"
+        return
+    server = request.getfixturevalue("forgetful" if "fsync" in request.param else "durable")
+    with fresh_database(server) as url:
+        yield request.param, url

@@ -1,0 +1,80 @@
+"""Renewing a lease over three cells beside one compare-and-swap at one of them."""
+
+import base64
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from catalyst_continuum.domain.lease import Me, bootstrap, renew
+from catalyst_continuum.workers.register import Committed, Register
+from catalyst_sdk.witness import Swap
+from catalyst_testkit.servers import free_port
+from catalyst_testkit.waiting import eventually_sync
+from catalyst_witness_dns_quorum.cells import DnsCells, configured
+
+from . import machine
+from .harness import Goal, Round, compare, measured, one_by_one
+from .table import Table
+
+SLOT = "catalyst-system/omantel"
+
+
+@contextmanager
+def cells(home: Path) -> Iterator[DnsCells]:
+    """Three real cells, each a process, on the servers' core."""
+    key = home / "tsig.key"
+    key.write_text(base64.b64encode(secrets.token_bytes(32)).decode())
+    addresses = {name: f"127.0.0.1:{free_port()}" for name in "abc"}
+    processes = []
+    with machine.on_core(0):
+        for name, address in addresses.items():
+            command = ["-m", "catalyst_dns_embedded", "cell", "--data", str(home / name), "--listen", address]
+            command += ["--zone", "witness.test", "--key-file", str(key)]
+            processes.append(subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL))
+    try:
+        for address in addresses.values():
+            eventually_sync(lambda a=address: _listens(a), within=20, what=f"the cell on {address} answers")
+        given = [{"name": name, "address": address} for name, address in addresses.items()]
+        yield DnsCells(configured({"cells": given, "tsig_key_file": str(key), "op_timeout_seconds": 5.0}))
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait()
+
+
+def _listens(address: str) -> bool:
+    import socket
+
+    host, _, port = address.rpartition(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
+
+
+@measured
+async def test_renewing(table: Table, home: Path) -> None:
+    with cells(home) as witness:
+        me, numbers = Me("sb-east-mgt-prod", 10_000, "aaaaaaaa"), count(1)
+        register = Register(witness, "p-1")
+        assert isinstance(await register.change(SLOT, lambda lease: bootstrap(lease, me)), Committed)
+        await witness.swap(cell="b", slot="bare", old=None, new=b"0" * 120 + b"0")
+        last = b"0" * 120 + b"0"
+
+        async def renewal() -> None:
+            own = Me(me.region, me.ttl_ms, secrets.token_hex(4))
+            assert isinstance(await register.change(SLOT, lambda lease: renew(lease, own, 1)), Committed)
+
+        async def swap() -> None:
+            nonlocal last
+            new = b"0" * 120 + str(next(numbers)).encode()
+            assert await witness.swap(cell="b", slot="bare", old=last, new=new) is Swap.APPLIED
+            last = new
+
+        async def one(operation: object) -> Round:
+            return await one_by_one(operation, 60)  # type: ignore[arg-type]
+
+        goal = Goal("p50", 1.5, "one compare-and-swap at one cell")
+        table.add(await compare("continuum: renew", goal, ours=lambda: one(renewal), bare=lambda: one(swap)))
