@@ -71,6 +71,8 @@ def _parse(wish: dict[str, Any], kind: Descriptor, faults: list[Violation]) -> M
     return message
 
 
+_INTEGER = re.compile(r"-?[0-9]{1,20}")
+"""What may fit into 64 bits; `int` itself raises for thousands of digits, and for digits such as `²`."""
 _UNKNOWN = re.compile(r'no field named "([^"]+)" at "([^"]+)"')
 _FAILED = re.compile(r"Failed to parse (\w+) field: ")
 
@@ -109,6 +111,6 @@ def _field(kind: Descriptor, name: str) -> FieldDescriptor | None:
 def _typed(field: FieldDescriptor, value: str) -> Any:
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return {"true": True, "false": False}.get(value.lower(), value)
-    if field.cpp_type in _INTEGERS and value.lstrip("-").isdigit():
+    if field.cpp_type in _INTEGERS and _INTEGER.fullmatch(value):
         return int(value)
     return value

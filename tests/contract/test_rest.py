@@ -1,0 +1,192 @@
+"""REST keeps to its own description: the OpenAPI document that the gateway serves, over the five daemons behind it."""
+
+import asyncio
+import json
+import re
+import shutil
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import pytest
+import pytest_asyncio
+import requests
+import schemathesis
+from catalyst_gateway.app import compose
+from catalyst_gateway.settings import GatewaySettings
+from catalyst_testkit import eventually
+from catalyst_testkit.daemons import running
+from catalyst_testkit.servers import folder, free_port
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis import GenerationMode
+
+from .mesh import Mesh
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    # What REST does with a request is the same over each database; the methods behind are asked on both by others.
+    pytest.mark.parametrize("around", ["sqlite"], indirect=True),
+]
+
+SEED = 20261129
+EXAMPLES = 2
+"""Requests a mode and operation; there are some 280 operations."""
+OPENING = frozenset({501, 503})
+"""Answers from 500 on that are no bug: what this release does not serve, and what is away."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The gateway in front of the mesh."""
+
+    url: str
+    headers: Mapping[str, str]
+    document: Mapping[str, Any]
+    """The description, made strict."""
+    problem: Any
+    """Validator of problems."""
+
+    def operations(self) -> Iterator[tuple[str, Any]]:
+        """Every operation but the streams, which never end."""
+        schema = schemathesis.openapi.from_dict(dict(self.document))
+        for found in schema.get_all_operations():
+            one = found.ok()
+            if "text/event-stream" not in one.definition.raw["responses"]["200"]["content"]:
+                yield f"{one.method.upper()} {one.path}", one
+
+
+def strict(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document as it is kept, where a client reads it with more patience: no field but those that it names."""
+    copy: dict[str, Any] = json.loads(json.dumps(document))
+    for shape in copy["components"]["schemas"].values():
+        shape.setdefault("additionalProperties", False)
+    del copy["security"], copy["components"]["securitySchemes"]  # who asks is not what is made up here
+    return copy
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def edge(around: Mesh) -> AsyncIterator[Edge]:
+    home, port = folder(), free_port()
+    (home / "issuer").symlink_to(around.home / "issuer")
+    url = f"http://127.0.0.1:{port}"
+    targets = {
+        f"{'pdm' if name == 'pooldomain' else name}_target": daemon.target for name, daemon in around.daemons.items()
+    }
+    values = {"http_listen": f"127.0.0.1:{port}", "nats_url": around.nats.url, **targets}
+    address = f"sqlite+aiosqlite:///{home}/gateway.db"
+    async with running(compose, GatewaySettings, home, service="gateway", database_url=address, **values):
+        headers = {"authorization": f"Bearer {around.token()}"}
+
+        async def described() -> Any:
+            try:
+                async with httpx.AsyncClient(base_url=url) as http:
+                    return (await http.get("/v1/openapi.json")).json()
+            except httpx.TransportError:
+                return None
+
+        document = strict(await eventually(described, within=20))
+        problem = validator(document, {"$ref": "#/components/schemas/Problem"})
+        yield Edge(url, headers, document, problem)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def broken(edge: Edge, answer: Any, shape: Any = None) -> str:
+    """What is wrong with an answer; nothing where it is as the document says."""
+    kind = answer.headers["content-type"]
+    kind = kind if isinstance(kind, str) else kind[0]  # schemathesis has a list
+    if answer.status_code == 200:
+        wrong = [] if shape is None else [f"{e.instance_path} {e.message}" for e in shape.iter_errors(answer.json())]
+        return f"200 {kind} {wrong[:2]}" if wrong or kind != "application/json" else ""
+    if answer.status_code >= 500 and answer.status_code not in OPENING:
+        return f"{answer.status_code} {answer.text[:300]}"
+    if kind != "application/problem+json":
+        return f"{answer.status_code} is no problem but {kind}: {answer.text[:100]}"
+    problem = answer.json()
+    if problem["status"] != answer.status_code or not problem["reason"] or not answer.status_code >= 400:
+        return f"{answer.status_code} {problem}"
+    wrong = [e.message for e in edge.problem.iter_errors(problem)]
+    return f"problem: {wrong}" if wrong else ""
+
+
+def validator(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
+    """A validator of what `schema` says, whose references stand in `document`."""
+    return jsonschema_rs.Draft202012Validator({**schema, "components": document["components"]})
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+async def test_no_answer_is_outside_the_description(edge: Edge, mode: GenerationMode) -> None:
+    assert await asyncio.to_thread(fuzzed, edge, mode) == {}
+
+
+def fuzzed(edge: Edge, mode: GenerationMode) -> dict[str, str]:
+    """Operations with the first answer of each that is wrong."""
+    with requests.Session() as session:
+        asked = dict(edge.operations())
+        if mode is GenerationMode.NEGATIVE:  # a path is text: nothing of it has a wrong type
+            asked = {name: one for name, one in asked.items() if one.query or one.body}
+        found = {name: of_one(edge, operation, mode, session) for name, operation in asked.items()}
+    assert len(found) > 100
+    return {name: why for name, why in found.items() if why}
+
+
+def of_one(edge: Edge, operation: Any, mode: GenerationMode, session: requests.Session) -> str:
+    """The first wrong answer of an operation; what is not served is asked once."""
+    plain = session.request(
+        operation.method, edge.url + re.sub(r"\{\w+\}", "0", operation.path), headers=dict(edge.headers), timeout=30
+    )
+    if plain.status_code == 501:
+        return broken(edge, plain)
+    answers = operation.definition.raw["responses"]["200"]["content"]["application/json"]["schema"]
+    shape, wrong = validator(edge.document, answers), list[str]()
+
+    @seed(SEED)
+    @settings(
+        max_examples=EXAMPLES, deadline=None, database=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(case=operation.as_strategy(mode))
+    def ask(case: Any) -> None:
+        answer = case.call(base_url=edge.url, session=session, headers=dict(edge.headers), timeout=30)
+        if why := broken(edge, answer, shape):
+            wrong.append(f"{why} to {case.as_curl_command()[:300]}")
+
+    ask()
+    return next(iter(wrong), "")
+
+
+TRAPS = [
+    ("GET", "/v1/pools/%00", b"", 422),
+    ("GET", "/v1/pools/%ED%A0%80", b"", 0),
+    ("GET", "/v1/pools/%FF%FE", b"", 0),
+    ("GET", "/v1/pools?pageSize=" + "9" * 5000, b"", 422),
+    ("GET", "/v1/pools?pageSize=%C2%B2", b"", 422),
+    ("GET", "/v1/pools?pageToken=%00", b"", 422),
+    ("GET", "/v1/pools?filter=%ED%A0%80", b"", 0),
+    ("POST", "/v1/pools", b'{"pool": {"name": "\\ud800"}}', 422),
+    ("POST", "/v1/pools", b'{"pool": {"name": "pools/\\u0000"}}', 422),
+    ("POST", "/v1/pools", b"\xff\xfe", 400),
+    ("POST", "/v1/pools", b"[" * 100_000, 400),
+    ("POST", "/v1/pools", b'{"pool": ' * 5000 + b"1" + b"}" * 5000, 0),
+    ("POST", "/v1/pools", b'{"pool": {"name": ' + b"9" * 5000 + b"}}", 0),
+    ("POST", "/v1/pools", b'{"validateOnly": 1e400}', 0),
+    ("POST", "/v1/pools", b'{"validateOnly": NaN}', 400),
+    ("TRACE", "/v1/pools", b"", 405),
+    ("PUT", "/v1/pools", b"{}", 405),
+    ("DELETE", "/v1/plugins", b"", 405),
+]
+"""Requests that a client of good will never sends; 0 where several refusals are fine."""
+
+
+async def test_what_no_client_of_good_will_sends_is_refused_with_a_reason(edge: Edge) -> None:
+    wrong = {}
+    async with httpx.AsyncClient(base_url=edge.url, headers=edge.headers, timeout=30) as http:
+        for verb, path, body, status in TRAPS:
+            answer = await http.request(verb, path, content=body)
+            why = broken(edge, answer)
+            if why or (status or answer.status_code) != answer.status_code or not 400 <= answer.status_code < 500:
+                wrong[f"{verb} {path[:40]} {body[:40]!r}"] = f"{answer.status_code} {why} {answer.text[:200]}"
+            if answer.status_code == 405 and "GET" not in answer.headers["allow"]:
+                wrong[f"{verb} {path}"] = answer.headers["allow"]
+    assert wrong == {}
