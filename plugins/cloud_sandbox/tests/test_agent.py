@@ -53,7 +53,7 @@ async def cluster(sandbox, home) -> Cluster:
 
 
 async def test_an_agent_enrols_with_its_token_and_beats_soon_after_its_start(cluster, home) -> None:
-    await eventually(lambda: home.of("heartbeat"), within=5)
+    await eventually(lambda: home.of("heartbeat"), within=30)
     started = psutil.Process(cluster.pid).create_time()
     first = next(report for report in home.reports if report.WhichOneof("report") == "heartbeat")
     assert first.time.ToDatetime().timestamp() - started < 3  # 0.4 s on an idle machine; the tests share theirs
@@ -69,14 +69,14 @@ async def test_an_agent_enrols_with_its_token_and_beats_soon_after_its_start(clu
 
 async def test_every_report_says_simulated_and_numbers_have_no_gap(cluster, home, git, manifests) -> None:
     git.push(manifests(bp_one=[]))
-    await eventually(lambda: home.ready() == {"bp-one"}, within=10)
+    await eventually(lambda: home.ready() == {"bp-one"}, within=30)
     assert all(report.simulated for report in home.reports)
     assert [report.seq for report in home.reports] == list(range(1, len(home.reports) + 1))
     assert {report.cluster for report in home.reports} == {"sovereigns/suite/clusters/one"}
 
 
 async def test_all_nodes_come_up_and_are_in_the_inventory(cluster, home) -> None:
-    await eventually(lambda: any(beat.ready_nodes == 3 for beat in home.of("heartbeat")), within=5)
+    await eventually(lambda: any(beat.ready_nodes == 3 for beat in home.of("heartbeat")), within=30)
     inventory = home.of("inventory")[-1]
     assert sorted(node.role for node in inventory.nodes) == ["control-plane", "worker", "worker"]
     assert inventory.ingress_addresses == [cluster.facts.load_balancers[0].ipv4]
@@ -87,26 +87,26 @@ async def test_components_are_installed_in_order_and_uninstalled_when_the_tree_d
     cluster, home, git, manifests
 ) -> None:
     git.push(manifests(bp_cilium=[], bp_flux=["bp-cilium"], bp_catalyst_platform=["bp-flux"]))
-    await eventually(lambda: len(home.ready()) == 3, within=10)
+    await eventually(lambda: len(home.ready()) == 3, within=30)
     order = [release.name for told in home.of("components") for release in told.releases if is_ready(release)]
     assert list(dict.fromkeys(order)) == ["bp-cilium", "bp-flux", "bp-catalyst-platform"]
     assert home.releases()["bp-flux"].depends_on == ["flux-system/bp-cilium"]
     assert home.releases()["bp-flux"].digest == "sha256:bp-flux"
     assert {told.component for told in home.of("probe_result") if told.passed} == home.ready()
     git.push(manifests(bp_cilium=[]))
-    await eventually(lambda: set(home.releases()) == {"bp-cilium"}, within=10)
+    await eventually(lambda: set(home.releases()) == {"bp-cilium"}, within=30)
     assert home.of("components")[0].full
 
 
 async def test_the_console_answers_503_until_its_component_is_ready_and_then_says_simulated(
     cluster, home, git, manifests
 ) -> None:
-    await eventually(lambda: home.of("heartbeat"), within=5)
+    await eventually(lambda: home.of("heartbeat"), within=30)
     early = await cluster.get()
     assert (early.status_code, early.headers["retry-after"]) == (503, "1")
     assert (await cluster.get("/readyz")).status_code == 503
     git.push(manifests(bp_catalyst_platform=[], bp_grafana=[]))
-    await eventually(lambda: len(home.ready()) == 2, within=10)
+    await eventually(lambda: len(home.ready()) == 2, within=30)
     page = await cluster.get()
     assert (page.status_code, "simulated" in page.text, "east" in page.text) == (200, True, True)
     assert (await cluster.get("/readyz")).json()["ready"]
@@ -119,13 +119,13 @@ async def test_the_console_answers_503_until_its_component_is_ready_and_then_say
 
 async def test_after_kill_9_the_keeper_brings_it_back_where_it_was(cluster, home, git, manifests) -> None:
     git.push(manifests(bp_one=[]))
-    await eventually(lambda: home.ready() == {"bp-one"}, within=10)
+    await eventually(lambda: home.ready() == {"bp-one"}, within=30)
     killed, last = cluster.kill(), home.reports[-1].seq
-    await eventually(lambda: cluster.pid is None, within=5)
+    await eventually(lambda: cluster.pid is None, within=30)
     assert len(await asyncio.to_thread(keeper.keep, cluster.sandbox.folder)) == 1
     assert await asyncio.to_thread(keeper.keep, cluster.sandbox.folder) == []
-    await eventually(lambda: home.streams == 2, within=5)
-    await eventually(lambda: home.reports[-1].seq > last and home.of("components")[-1].full, within=5)
+    await eventually(lambda: home.streams == 2, within=30)
+    await eventually(lambda: home.reports[-1].seq > last and home.of("components")[-1].full, within=30)
     assert (len(home.enrolments), home.ready()) == (1, {"bp-one"})
     assert cluster.pid not in (None, killed)
     numbers = sorted({report.seq for report in home.reports})
@@ -134,13 +134,13 @@ async def test_after_kill_9_the_keeper_brings_it_back_where_it_was(cluster, home
 
 async def test_what_was_not_confirmed_is_sent_again_unchanged(cluster, home) -> None:
     home.confirms = False
-    await eventually(lambda: len(home.reports) >= 6, within=5)
+    await eventually(lambda: len(home.reports) >= 6, within=30)
     before = {report.seq: report for report in home.reports}
     cluster.kill()
-    await eventually(lambda: cluster.pid is None, within=5)
+    await eventually(lambda: cluster.pid is None, within=30)
     home.reports.clear()
     await asyncio.to_thread(keeper.keep, cluster.sandbox.folder)
-    await eventually(lambda: len(home.reports) > len(before), within=5)
+    await eventually(lambda: len(home.reports) > len(before), within=30)
     unconfirmed = [report for report in home.reports if report.seq in before]
     assert unconfirmed
     assert all(report == before[report.seq] for report in unconfirmed)
@@ -148,11 +148,11 @@ async def test_what_was_not_confirmed_is_sent_again_unchanged(cluster, home) -> 
 
 
 async def test_a_command_is_done_once_and_its_result_comes_back(cluster, home, git, manifests) -> None:
-    await eventually(lambda: home.of("heartbeat"), within=5)
+    await eventually(lambda: home.of("heartbeat"), within=30)
     drain = Command(id=1, drain=Command.Drain(scope=Command.Drain.SCOPE_CLOUD_RESOURCES))
     for command in (drain, drain, Command(id=2, mint_token=Command.MintToken(grant="g"))):
         home.commands.put_nowait(command)
-    await eventually(lambda: len(home.of("command_result")) == 2, within=5)
+    await eventually(lambda: len(home.of("command_result")) == 2, within=30)
     first, second = home.of("command_result")
     assert (first.command, first.done, first.code, list(first.remaining)) == (1, True, "", [])
     assert (second.command, second.done, second.code) == (2, True, "not_supported")
@@ -161,30 +161,30 @@ async def test_a_command_is_done_once_and_its_result_comes_back(cluster, home, g
 async def test_the_tree_may_be_moved_and_its_generation_comes_back(cluster, home, git, manifests) -> None:
     first = git.push(manifests(bp_one=[]))
     git.push(manifests(bp_one=[], bp_two=[]))
-    await eventually(lambda: len(home.ready()) == 2, within=10)
+    await eventually(lambda: len(home.ready()) == 2, within=30)
     home.commands.put_nowait(Command(id=1, tree=Command.Tree(commit=first, generation=7)))
-    await eventually(lambda: home.ready() == {"bp-one"}, within=10)
-    await eventually(lambda: home.reports[-1].observed_generation == 7, within=5)
-    await eventually(lambda: home.of("heartbeat")[-1].applied_commit == first, within=5)
+    await eventually(lambda: home.ready() == {"bp-one"}, within=30)
+    await eventually(lambda: home.reports[-1].observed_generation == 7, within=30)
+    await eventually(lambda: home.of("heartbeat")[-1].applied_commit == first, within=30)
 
 
 async def test_a_tree_that_cannot_be_used_changes_nothing_and_is_told_once(cluster, home, git, manifests) -> None:
     git.push(manifests(bp_one=[]))
-    await eventually(lambda: home.ready() == {"bp-one"}, within=10)
+    await eventually(lambda: home.ready() == {"bp-one"}, within=30)
     git.push({**manifests(bp_two=[]), "clusters/acme.omani.works/sb-east-mgt-prod/apps/bad.yaml": "a: [1"})
-    await eventually(lambda: home.of("log_lines"), within=10)
+    await eventually(lambda: home.of("log_lines"), within=30)
     assert "bad.yaml is not YAML" in home.of("log_lines")[0].lines[0].text
     git.push({"README": "empty"})
-    await eventually(lambda: len(home.of("log_lines")) == 2, within=10)
+    await eventually(lambda: len(home.of("log_lines")) == 2, within=30)
     assert "has no folder" in home.of("log_lines")[1].lines[0].text
     assert set(home.releases()) == {"bp-one"}
 
 
 async def test_an_unchanged_tree_costs_one_small_request_a_look(cluster, home, git, manifests) -> None:
     git.push(manifests(bp_one=[]))
-    await eventually(lambda: home.ready() == {"bp-one"}, within=10)
+    await eventually(lambda: home.ready() == {"bp-one"}, within=30)
     seen = len(git.requests)
-    await eventually(lambda: len(git.requests) >= seen + 2, within=5)
+    await eventually(lambda: len(git.requests) >= seen + 2, within=30)
     assert {path.rsplit("/tree.git", 1)[1] for path in git.requests[seen:]} == {"/info/refs"}
 
 
@@ -195,22 +195,22 @@ async def test_a_tree_behind_a_login_is_pulled_with_it(sandbox, home, git, manif
     ledger, plugin = DyingLedger(sandbox), sandbox.plugin()
     plan = await plugin.plan(request=cluster_request(sandbox), work=ledger)
     await plugin.apply(plan=plan, work=ledger)
-    await eventually(lambda: home.ready() == {"bp-one"}, within=10)
+    await eventually(lambda: home.ready() == {"bp-one"}, within=30)
     assert all("open" not in " ".join(p.cmdline()) for p in children())
 
 
 async def test_a_refused_agent_token_leads_to_enrolment_with_the_same_key(cluster, home) -> None:
-    await eventually(lambda: home.of("heartbeat"), within=5)
+    await eventually(lambda: home.of("heartbeat"), within=30)
     home.refuse_token = "agent-1"
     cluster.kill()
-    await eventually(lambda: cluster.pid is None, within=5)
+    await eventually(lambda: cluster.pid is None, within=30)
     await asyncio.to_thread(keeper.keep, cluster.sandbox.folder)
-    await eventually(lambda: home.bearers[-1:] == ["agent-2"], within=8)
+    await eventually(lambda: home.bearers[-1:] == ["agent-2"], within=30)
     assert home.enrolments[0].csr_pem == home.enrolments[1].csr_pem
 
 
 async def test_an_agent_ends_when_its_server_is_powered_off_and_comes_back_with_power(cluster, home) -> None:
-    await eventually(lambda: home.of("heartbeat"), within=5)
+    await eventually(lambda: home.of("heartbeat"), within=30)
     plugin = cluster.sandbox.plugin()
     await plugin.fence(work=cluster.ledger, fenced=True)
     assert cluster.pid is None
@@ -219,11 +219,11 @@ async def test_an_agent_ends_when_its_server_is_powered_off_and_comes_back_with_
     assert await asyncio.to_thread(keeper.keep, cluster.sandbox.folder) == []
     await plugin.fence(work=cluster.ledger, fenced=False)
     assert cluster.pid
-    await eventually(lambda: home.streams == 2, within=5)
+    await eventually(lambda: home.streams == 2, within=30)
 
 
 async def test_power_off_leaves_no_process_and_power_on_brings_all_back(cluster, home) -> None:
-    await eventually(lambda: home.of("heartbeat"), within=5)
+    await eventually(lambda: home.of("heartbeat"), within=30)
     folder = cluster.sandbox.folder
     assert len(await asyncio.to_thread(keeper.power_off, folder)) == 1
     assert [server.pid for server in keeper.status(folder)] == [None]
@@ -233,7 +233,7 @@ async def test_power_off_leaves_no_process_and_power_on_brings_all_back(cluster,
 
 
 async def test_a_deleted_server_has_no_process_no_address_and_no_folder(cluster, home) -> None:
-    await eventually(lambda: home.of("heartbeat"), within=5)
+    await eventually(lambda: home.of("heartbeat"), within=30)
     pid, place = cluster.pid, cluster.place
     await cluster.sandbox.plugin().destroy(work=cluster.ledger)
     await eventually(lambda: not lives(pid), within=1)
@@ -244,13 +244,13 @@ async def test_a_deleted_server_has_no_process_no_address_and_no_folder(cluster,
 
 
 async def test_an_agent_whose_server_went_without_a_signal_ends_by_itself(cluster, home) -> None:
-    await eventually(lambda: home.of("heartbeat"), within=5)
+    await eventually(lambda: home.of("heartbeat"), within=30)
     (cluster.place / "server.json").rename(cluster.place / "gone")
-    await eventually(lambda: cluster.pid is None, within=5)
+    await eventually(lambda: cluster.pid is None, within=30)
 
 
 async def test_two_agents_of_one_server_do_not_run_at_once(cluster, home) -> None:
-    await eventually(lambda: home.of("heartbeat"), within=5)
+    await eventually(lambda: home.of("heartbeat"), within=30)
     before = cluster.pid
     second = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "catalyst_cloud_sandbox.agent", "--folder", str(cluster.place)
@@ -266,15 +266,15 @@ async def test_an_agent_outlives_a_silent_home_and_comes_back_to_it(sandbox, hom
     plan = await plugin.plan(request=cluster_request(sandbox), work=ledger)
     facts = await plugin.apply(plan=plan, work=ledger)
     cluster = Cluster(sandbox, ledger, facts)
-    await eventually(lambda: answers(cluster), within=5)
+    await eventually(lambda: answers(cluster), within=30)
     place = cluster.place / "server.json"
     place.write_text(place.read_text().replace("127.0.0.1:1\\", f"{real}\\"))
-    await eventually(lambda: home.of("heartbeat"), within=8)
+    await eventually(lambda: home.of("heartbeat"), within=30)
 
 
 async def test_an_agent_stays_within_its_memory(cluster, home, git, manifests) -> None:
     git.push(manifests(**{f"bp_{n}": [] for n in range(40)}))
-    await eventually(lambda: len(home.ready()) == 40, within=15)
+    await eventually(lambda: len(home.ready()) == 40, within=30)
     assert psutil.Process(cluster.pid).memory_full_info().pss <= 40 * 1024**2
 
 

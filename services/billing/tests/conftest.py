@@ -100,7 +100,7 @@ class Billing:
         stub = self.member(stubs.OrderServiceStub, order.name.split("/")[1])
         return await stub.GetOrder(rpc.GetOrderRequest(name=order.name))
 
-    async def reached(self, order: pb.Order, state: str, within: float = 5) -> pb.Order:
+    async def reached(self, order: pb.Order, state: str, within: float = 30) -> pb.Order:
         async def check() -> pb.Order | None:
             now = await self.get(order)
             return now if state_of(now) == state else None

@@ -61,15 +61,15 @@ async def handled(billing: Billing, count: int) -> None:
     async def check() -> bool:
         return await billing.count("inbox") == count
 
-    await eventually(check, within=10, what=f"{count} events are handled")
+    await eventually(check, within=30, what=f"{count} events are handled")
 
 
 async def test_started_then_activated(paid: Paid) -> None:
     billing, order, provisioner = paid
     await provisioner.started(order.name)
-    await billing.reached(order, "FULFILLING", within=10)
+    await billing.reached(order, "FULFILLING", within=30)
     await provisioner.activated(order.name)
-    await billing.reached(order, "FULFILLED", within=10)
+    await billing.reached(order, "FULFILLED", within=30)
 
 
 async def test_activated_three_times_and_started_afterwards_fulfils_once(paid: Paid) -> None:
@@ -109,7 +109,7 @@ async def test_a_failure_for_good_is_refunded_once_to_where_it_came_from(paid: P
     async def returned() -> bool:
         return [pb.Refund.State.Name(r.state) for r in (await billing.get(order)).refunds] == ["STATE_SUCCEEDED"]
 
-    await eventually(returned, within=5)
+    await eventually(returned, within=30)
     assert [row["minor"] for row in billing.provider.books.refunds.values()] == [5000]
     assert (await billing.prove()).proved
 

@@ -49,7 +49,7 @@ async def read(daemon: RunningDaemon) -> None:
         found = (await sources(daemon).ListSources(rpc.ListSourcesRequest())).sources
         return all(source.observed_generation for source in found)
 
-    await eventually(done, within=5, what="the first sync")
+    await eventually(done, within=30, what="the first sync")
 
 
 async def sync(daemon: RunningDaemon, name: str = "sources/public") -> pb.Source:
@@ -62,7 +62,7 @@ async def sync(daemon: RunningDaemon, name: str = "sources/public") -> pb.Source
         source = await stub.GetSource(rpc.GetSourceRequest(name=name))
         return source if source.observed_generation >= wished else None
 
-    source = await eventually(done, within=5, what=operation.name)
+    source = await eventually(done, within=30, what=operation.name)
     assert source is not None
     return source
 
@@ -144,7 +144,7 @@ async def test_every_version_is_told_once(daemon: RunningDaemon) -> None:
         js = await daemon.daemon.bus.jetstream()
         return (await js.stream_info("CATALYST_CATALOG")).state.messages == len(told)
 
-    await eventually(published, within=5)
+    await eventually(published, within=30)
 
 
 async def test_an_unchanged_sync_writes_nothing(daemon: RunningDaemon) -> None:
@@ -227,7 +227,7 @@ async def test_it_is_not_ready_before_it_has_read(home: Path, own_nats: NatsServ
         async def ready() -> bool:
             return (await http.get(f"{daemon.side}/readyz")).status_code == 200
 
-        await eventually(ready, within=5)
+        await eventually(ready, within=30)
         source = await sources(daemon).GetSource(rpc.GetSourceRequest(name="sources/public"))
         assert source.state == pb.Source.STATE_FAILED
 

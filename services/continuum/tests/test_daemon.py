@@ -112,7 +112,7 @@ async def test_an_active_sovereign_holds_its_slot_until_it_is_destroyed(
         assert await reason_of(stub.GetContinuum(GetContinuumRequest(name=SLOT))) == "CONTINUUM_NOT_FOUND"
         await activate(own_nats)
         await activate(own_nats)  # told twice: one slot
-        await eventually(lambda: _is(daemon, (REGION, 1)), within=10)
+        await eventually(lambda: _is(daemon, (REGION, 1)), within=30)
         listed = await stub.ListContinuums(ListContinuumsRequest(parent="namespaces/-"))
         assert [c.name for c in listed.continuums] == [SLOT]
         gone = events_pb2.SovereignDestroyed(sovereign="sovereigns/omantel", version=9)
@@ -121,9 +121,9 @@ async def test_an_active_sovereign_holds_its_slot_until_it_is_destroyed(
         async def is_gone() -> bool:
             return await reason_of(stub.GetContinuum(GetContinuumRequest(name=SLOT))) == "CONTINUUM_NOT_FOUND"
 
-        await eventually(is_gone, within=10)
+        await eventually(is_gone, within=30)
         await activate(own_nats)
-        await eventually(lambda: _is(daemon, (REGION, 2)), within=10, what="a second life has a new epoch")
+        await eventually(lambda: _is(daemon, (REGION, 2)), within=30, what="a second life has a new epoch")
 
 
 async def test_a_restart_keeps_the_epoch_and_one_dead_cell_changes_nothing(
@@ -131,10 +131,10 @@ async def test_a_restart_keeps_the_epoch_and_one_dead_cell_changes_nothing(
 ) -> None:
     async with running(compose, ContinuumSettings, home, **settings) as daemon:
         await activate(own_nats)
-        await eventually(lambda: _is(daemon, (REGION, 1)), within=10)
+        await eventually(lambda: _is(daemon, (REGION, 1)), within=30)
     cells.kill("cell-2")
     async with running(compose, ContinuumSettings, home, **settings) as daemon:
-        await eventually(lambda: _is(daemon, (REGION, 1)), within=10)
+        await eventually(lambda: _is(daemon, (REGION, 1)), within=30)
         answer = await daemon.admin(ContinuumServiceStub).GetContinuum(GetContinuumRequest(name=SLOT))
         assert {c.name: c.reachable for c in answer.status.witness.cells}["cell-2"] is False
 
@@ -145,7 +145,7 @@ async def test_every_replica_tells_the_same_whichever_keeps_the_slots(
     async with running(compose, ContinuumSettings, home, **settings) as one:
         async with running(compose, ContinuumSettings, home, **settings) as other:
             await activate(own_nats)
-            await eventually(lambda: _is(one, (REGION, 1)), within=10)
+            await eventually(lambda: _is(one, (REGION, 1)), within=30)
             for daemon in (one, other):
                 answer = await daemon.admin(ContinuumServiceStub).GetContinuum(GetContinuumRequest(name=SLOT))
                 assert await holder(daemon) == (REGION, 1)

@@ -42,7 +42,7 @@ async def edge(home: Path, own_nats: NatsServer, second_database: str) -> AsyncI
         dead = {f"{name}_target": "127.0.0.1:9" for name in ("catalog", "pdm", "continuum", "billing")}
         async with running(compose, GatewaySettings, home / "gateway", **values, **dead):
             edge = Edge(f"http://127.0.0.1:{port}", backend, {"authorization": f"Bearer {token}"})
-            await eventually(lambda: _up(edge), within=10)
+            await eventually(lambda: _up(edge), within=30)
             yield edge
 
 

@@ -132,7 +132,7 @@ class Pdm:
         answer = await self.names.GetAllocation(GetAllocationRequest(name=name))
         return str(resources_pb2.Allocation.State.Name(answer.state).removeprefix("STATE_"))
 
-    async def becomes(self, name: str, state: str, within: float = 15) -> None:
+    async def becomes(self, name: str, state: str, within: float = 30) -> None:
         async def check() -> None:
             assert await self.state(name) == state
 

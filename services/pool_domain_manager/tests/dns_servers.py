@@ -33,7 +33,7 @@ class Dns:
              self.address, "--control", self.control, "--tree", self.tree],
             stdout=subprocess.PIPE,
         )  # fmt: skip
-        eventually_sync(lambda: _listens(self.control), within=10, what="the control port answers")
+        eventually_sync(lambda: _listens(self.control), within=30, what="the control port answers")
 
     def kill(self) -> None:
         process, self._process = self._process, None

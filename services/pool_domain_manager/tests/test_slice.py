@@ -107,7 +107,7 @@ async def test_a_dns_server_that_is_away_delays_a_name_and_fails_none(start: Sta
         dns.kill()
         answered = await provisioner(daemon).CommitAllocation(commitment(token))
         assert answered.state == Allocation.STATE_PROVISIONING
-        await eventually(lambda: _tells_of_backend(daemon), within=10, what="the condition says what is missing")
+        await eventually(lambda: _tells_of_backend(daemon), within=30, what="the condition says what is missing")
         dns.start()
         await until(daemon, Allocation.STATE_ACTIVE, within=20)
 
@@ -138,7 +138,7 @@ async def test_a_foreign_zone_of_that_name_is_neither_adopted_nor_changed_nor_de
         failed = await until(daemon, Allocation.STATE_FAILED)
         assert any(c.reason == "FOREIGN_ZONE" and c.message for c in failed.conditions)
         await release(daemon)
-        await eventually(lambda: _is_absent(daemon), within=10)
+        await eventually(lambda: _is_absent(daemon), within=30)
         assert await dns.backend.get_zone(zone=ZONE) == theirs
 
 
@@ -154,7 +154,7 @@ async def test_records_of_others_that_a_cut_would_hide_stop_a_name_and_survive_i
         assert any(c.type == "ParentClean" and f"shop.{ZONE} A" in c.message for c in failed.conditions)
         assert await dns.backend.get_zone(zone=ZONE) is None
         await release(daemon)
-        await eventually(lambda: _is_absent(daemon), within=10)
+        await eventually(lambda: _is_absent(daemon), within=30)
         parent = await dns.backend.get_zone(zone="omani.works.")
         assert parent is not None
         assert parent.find(planted.name, "A") is not None

@@ -94,7 +94,7 @@ async def test_a_cancel_that_compensates_leaves_nothing(start: Start) -> None:
     async with start(time_scale=0.2) as bench:  # slow enough to be met in the middle
         await bench.create()
         run = await bench.apply(await bench.plan())
-        await eventually(lambda: len(bench.cloud()) == 6, within=15)
+        await eventually(lambda: len(bench.cloud()) == 6, within=30)
         mode = rpc.CancelRunRequest.MODE_COMPENSATE
         await bench.runs.CancelRun(rpc.CancelRunRequest(name=run, mode=mode))
         ended = await bench.ended(run)
@@ -108,7 +108,7 @@ async def test_a_cancelled_run_names_what_it_left_and_a_destroy_takes_it_away(st
     async with start(time_scale=0.2) as bench:
         await bench.create()
         run = await bench.apply(await bench.plan())
-        await eventually(lambda: len(bench.cloud()) == 6, within=15)
+        await eventually(lambda: len(bench.cloud()) == 6, within=30)
         await bench.runs.CancelRun(rpc.CancelRunRequest(name=run))
         ended = await bench.ended(run)
         assert ended.state == pb.Run.STATE_CANCELLED_WITH_LEFTOVERS
@@ -156,9 +156,9 @@ async def test_a_paused_run_keeps_its_name_and_goes_on(start: Start) -> None:
     async with start(time_scale=0.2, reservation_ttl=3.0) as bench:
         await bench.create()
         run = await bench.apply(await bench.plan())
-        await eventually(lambda: bench.world.names.reserved == 1, within=10)
+        await eventually(lambda: bench.world.names.reserved == 1, within=30)
         await bench.runs.PauseRun(rpc.PauseRunRequest(name=run, reason="lunch"))
-        await eventually(lambda: bench.world.names.renewed >= 3, within=10)
+        await eventually(lambda: bench.world.names.renewed >= 3, within=30)
         assert bench.world.names.reserved == 1
         paused = await bench.run_of(run)
         assert paused.state == pb.Run.STATE_PAUSED

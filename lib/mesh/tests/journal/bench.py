@@ -131,12 +131,12 @@ async def carry(bench: Bench, engine: Engine, run: str, signals: Mapping[str, An
     raise AssertionError(f"{run} comes to no end: {seen}")
 
 
-async def holds(check: Callable[[], Awaitable[bool]], within: float = 10) -> None:
+async def holds(check: Callable[[], Awaitable[bool]], within: float = 30) -> None:
     """Wait until `check` says yes."""
     await eventually(check, within=within)  # type: ignore[arg-type]  # its T is what the awaitable gives
 
 
-async def reaches(engine: Engine, run: str, state: str, within: float = 10) -> RunView:
+async def reaches(engine: Engine, run: str, state: str, within: float = 30) -> RunView:
     """Wait until `run` is in `state`."""
 
     async def there() -> bool:
