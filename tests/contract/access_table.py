@@ -20,7 +20,8 @@ Made from the tables of the daemons (`access.py` in each) by `python tests/contr
 
 - A method without a row, and a role that its row does not name, are denied (`CALL_DENIED`).
 - `org-…` roles are held in an Organization and count there; the last column says what a stranger is told. Roles over
-  the Sovereign and daemons (`service:`, `own:`) count on everybody's resources.
+  the Sovereign and daemons (`service:`, `own:`) count on everybody's resources. What a private Blueprint says is the
+  exception: of people, only members of its Organization read it.
 - A daemon that serves a person shows the person's token beside its own: the row must let both in, and the resource must
   be the person's. `own:` lets a daemon ask in its own right whoever it serves. Work that outlives its call, such as a run on
   the journal, is the daemon's own; it was asked of the person when it was written down, by whom stands with it.

@@ -8,7 +8,7 @@ import base64
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -77,6 +77,10 @@ class Aviary:
     replicas: dict[str, Replicas] = field(default_factory=dict)
     heard: list[str] = field(default_factory=list)
     """What callers were told: statuses with their details, answers of HTTP, exceptions."""
+    spans: list[bytes] = field(default_factory=list)
+    """What was sent to the collector of traces."""
+    collector: int = 0
+    """Its port."""
 
     @property
     def issuer(self) -> Issuer:
@@ -115,6 +119,7 @@ def environment(aviary: Aviary, name: str, key: str) -> dict[str, Any]:
         "gateway": ("catalog", "pdm", "billing", "continuum", "provisioner"),
     }.get(name, ())  # fmt: skip - a table
     made: dict[str, Any] = {f"{peer}_target": targets[f"{peer}_target"] for peer in wanted}
+    made["otlp_endpoint"] = f"http://127.0.0.1:{aviary.collector}"
     made |= {"nats_url": aviary.nats.url, "nats_token": aviary.secrets["nats"], "database_url": aviary.databases[name]}
     home = aviary.home / name
     if name == "catalog":
@@ -146,9 +151,30 @@ async def hatch(aviary: Aviary, born: Nursery, name: str, powerdns: str) -> Repl
     (home / "issuer").symlink_to(aviary.home / "issuer")
     made = Replicas(born, package, prefix, home, environment(aviary, name, powerdns))
     made.all.append(made._replica(0))
+    made.all[0].env = {**made.all[0].env, "OTEL_BSP_SCHEDULE_DELAY": "100"}
     aviary.replicas[name] = made
     made.all[0].start()
     return made
+
+
+@asynccontextmanager
+async def collector(spans: list[bytes]) -> AsyncIterator[int]:
+    """A server that keeps what is posted to it; its port."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length:")[2].split()[0])
+                spans.append(head + await reader.readexactly(length))
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield int(server.sockets[0].getsockname()[1])
+    finally:
+        server.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -163,10 +189,11 @@ async def aviary(postgres: PostgresServer, powerdns: PowerDnsServer, tmp_path_fa
         assert known["database"] in databases[name]
     with (
         nats_server(known["nats"]) as nats,
-        nursery(*(f"{package}.app" for package, _, _ in SETTINGS.values())) as born,
+        nursery("catalyst_mesh.otlp", *(f"{package}.app" for package, _, _ in SETTINGS.values())) as born,
     ):
         made = Aviary(home, nats, databases, bird, known)
         async with AsyncExitStack() as stack:
+            made.collector = await stack.enter_async_context(collector(made.spans))
             for name in SETTINGS:
                 stack.push_async_callback((await hatch(made, born, name, powerdns.url)).close)
             await asyncio.gather(*(made.one(name).serves() for name in SETTINGS))
@@ -293,6 +320,7 @@ async def places(aviary: Aviary) -> AsyncIterator[tuple[str, bytes, str]]:
             aviary.bird if name != "fallen" else "database_url" if b"database_url" in log else "Error",
         )
     yield "what callers heard", "\n".join(aviary.heard).encode(), aviary.bird
+    yield "traces", b"".join(aviary.spans), NAMES
     yield "the bus", b"".join(p.read_bytes() for p in (aviary.nats.home / "js").rglob("*") if p.is_file()), aviary.bird
     for name, url in aviary.databases.items():
         yield (
@@ -330,6 +358,8 @@ def forms(secret: str) -> Iterator[bytes]:
 
 async def test_no_secret_is_found_where_what_is_known_is(aviary: Aviary) -> None:
     assert len(aviary.secrets) >= 12
+    traced = [method.encode() for method in READS.values()]
+    await eventually(lambda: all(m in b"".join(aviary.spans) for m in traced), within=30, what="all daemons sent spans")
     found, looked, silent = [], 0, []
     async for place, content, known in places(aviary):
         looked += 1
