@@ -11,9 +11,10 @@ from typing import Any
 import grpc
 import uvloop
 from catalyst.pooldomain.v1 import service_pb2, service_pb2_grpc
-from catalyst_mesh import SIGNED_IN, ChassisMetrics, Issuer, Verifier, rows
+from catalyst_mesh import SIGNED_IN, ChassisMetrics, Issuer, rows
 from catalyst_mesh.access import Access
 from catalyst_mesh.interceptor import Interceptor
+from catalyst_mesh.verifiers import KeyFileVerifier
 from prometheus_client import CollectorRegistry
 
 SERVICE = "catalyst.pooldomain.v1.AllocationService"
@@ -29,7 +30,7 @@ class Echo(service_pb2_grpc.AllocationServiceServicer):
 async def echo(home: str) -> None:
     """One servicer behind the chain and the same one bare, each on a port of its own."""
     Issuer.open(Path(home))
-    verifier = Verifier(Path(home) / "jwks.json")
+    verifier = KeyFileVerifier(Path(home) / "jwks.json")
     metrics = ChassisMetrics(CollectorRegistry())
     chain = Interceptor(verifier=verifier, access=Access(rows(SERVICE, CheckName=SIGNED_IN)), metrics=metrics)
     ports = {}
