@@ -54,12 +54,12 @@ class Checkouts:
     async def round(self) -> None:
         """Carry every due checkout one step further."""
         async with self._work.reading() as tx:
-            due = await tx.due_checkouts(MOST)
-        await asyncio.gather(*(self._guarded(checkout) for checkout in due))
+            due, now = await tx.due_checkouts(MOST), tx.now
+        await asyncio.gather(*(self._guarded(checkout, now) for checkout in due))
 
-    async def _guarded(self, checkout: Checkout) -> None:
+    async def _guarded(self, checkout: Checkout, asked_at: datetime) -> None:
         try:
-            await self._step(checkout)
+            await self._step(checkout, asked_at)
         except (Permanent, NotSupported) as failure:
             await self._refused(checkout, failure)
         except (PluginFailure, PluginUnavailable) as failure:
@@ -67,15 +67,15 @@ class Checkouts:
         except Exception as error:
             self._log.error("checkout failed", order=checkout.id, exc_info=error)
 
-    async def _step(self, checkout: Checkout) -> None:
+    async def _step(self, checkout: Checkout, asked_at: datetime) -> None:
         provider = self._providers.get(checkout.provider)
         if not checkout.ref:
             # One that is to be closed is asked for too: the first ask may have made it before we could note its id.
             await self._create(checkout)
         elif checkout.state is CheckoutState.CLOSING:
-            await self._apply(checkout, await provider.expire_checkout(ref=checkout.ref))
+            await self._apply(checkout, await provider.expire_checkout(ref=checkout.ref), asked_at)
         else:
-            await self._apply(checkout, await provider.fetch_checkout(ref=checkout.ref))
+            await self._apply(checkout, await provider.fetch_checkout(ref=checkout.ref), asked_at)
 
     async def _create(self, checkout: Checkout) -> None:
         async with self._work.reading() as tx:
@@ -98,11 +98,11 @@ class Checkouts:
 
         await self._work.again(step)
 
-    async def _apply(self, checkout: Checkout, status: CheckoutStatus) -> None:
+    async def _apply(self, checkout: Checkout, status: CheckoutStatus, asked_at: datetime) -> None:
         async def step(tx: Store) -> None:
             p = await tx.lock_purchase(checkout.org, checkout.id)
             decided = self._decide(p, status, tx.now)
-            await tx.save(self._asked(decided.state, checkout.state, tx.now))
+            await tx.save(self._asked(decided.state, checkout.state, asked_at, tx.now))
             tx.emit(*decided.events)
 
         await self._work.again(step)
@@ -125,18 +125,21 @@ class Checkouts:
             return Decision(replace(p, findings=(*p.findings, found)))
         return purchases.capture(p, Capture(payment.ref, amount, payment.at), self._books, now)
 
-    def _asked(self, p: Purchase, before: CheckoutState, now: datetime) -> Purchase:
-        """The purchase with its checkout put down for the next question, or closed where none is needed."""
+    def _asked(self, p: Purchase, before: CheckoutState, asked_at: datetime, now: datetime) -> Purchase:
+        """The purchase with its checkout put down for the next question, or closed where none is needed.
+
+        The pause runs from when the provider was asked: its answer is no newer than that, however long it took.
+        """
         checkout = p.checkout
         assert checkout is not None
         if checkout.state is not before:
             # Given up while the provider was asked how it stands: closing it must not wait for the next question.
             return p
-        if checkout.state is CheckoutState.CLOSING and checkout.expires_at + self._pace.window <= now:
+        if checkout.state is CheckoutState.CLOSING and checkout.expires_at + self._pace.window <= asked_at:
             return replace(p, checkout=payments.closed(checkout, now))
-        soon = checkout.state is CheckoutState.OPEN and now < checkout.created_at + FIRST_MINUTES
+        soon = checkout.state is CheckoutState.OPEN and asked_at < checkout.created_at + FIRST_MINUTES
         pause = self._pace.open if soon else self._pace.later
-        return replace(p, checkout=payments.asked(checkout, next_at=now + pause, now=now))
+        return replace(p, checkout=payments.asked(checkout, next_at=asked_at + pause, now=now))
 
     async def _refused(self, checkout: Checkout, failure: PluginFailure) -> None:
         """The provider will never do it: an order without a page has failed."""
