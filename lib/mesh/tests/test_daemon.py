@@ -34,6 +34,8 @@ from sqlalchemy import select, text
 
 from .toy import ToySettings, compose, heard
 
+pytestmark = pytest.mark.either_database
+
 POOL = "pools/omani.works"
 WATCH = WatchAllocationsRequest(parent=POOL)
 

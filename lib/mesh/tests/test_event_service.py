@@ -22,6 +22,8 @@ from sqlalchemy import select, update
 from .bench import SUBJECT
 from .toy import Store, ToySettings, compose, hear, heard, metadata
 
+pytestmark = pytest.mark.either_database
+
 POOL = "pools/omani.works"
 AGES_AGO = stamp(datetime(2020, 1, 1, tzinfo=UTC))
 Request = service_pb2.ReplayEventsRequest

@@ -1,6 +1,8 @@
 """The pytest plugin: fixtures that every package's tests may use."""
 
+import os
 import shutil
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,9 @@ import pytest
 from .postgres import PostgresServer, fresh_database, postgres_server
 from .powerdns import PowerDnsServer, powerdns_server
 from .servers import NatsServer, folder, nats_server
+from .sqlite import SqliteTemplates
+
+DATABASES = ("sqlite", "postgresql")
 
 
 @pytest.fixture(scope="session")
@@ -67,10 +72,46 @@ def package() -> str:
     return ""
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, home: Path, package: str) -> Iterator[str]:
-    """URL of a fresh database of each kind: a test that takes it runs on both, and keeps it through restarts."""
+@pytest.fixture(scope="session")
+def sqlite_templates() -> Iterator[SqliteTemplates]:
+    """Files with the tables of daemons, to be copied."""
+    path = folder()
+    yield SqliteTemplates(path)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make our markers known."""
+    config.addinivalue_line("markers", "either_database: runs on one kind of database, on both in the long profile")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes `database` runs on each kind; one marked `either_database` on one that its name decides."""
+    if "database" not in metafunc.fixturenames or _names_its_own(metafunc):
+        return
+    kinds = DATABASES
+    if metafunc.definition.get_closest_marker("either_database") and os.environ.get("HYPOTHESIS_PROFILE") != "long":
+        kinds = (DATABASES[zlib.crc32(metafunc.definition.name.encode()) % len(DATABASES)],)
+    metafunc.parametrize("database", kinds, indirect=True)
+
+
+def _names_its_own(metafunc: pytest.Metafunc) -> bool:
+    names = (str(mark.args[0] if mark.args else "") for mark in metafunc.definition.iter_markers("parametrize"))
+    return any("database" in name for name in names)
+
+
+@pytest.fixture
+def database(
+    request: pytest.FixtureRequest, home: Path, package: str, sqlite_templates: SqliteTemplates
+) -> Iterator[str]:
+    """URL of a fresh database; a test keeps it through restarts.
+
+    Whoever takes it runs on SQLite and on PostgreSQL. The marker `either_database` is for suites in which
+    many tests send the same statements: each of these tests runs on one kind, about half of them on either.
+    """
     if request.param == "sqlite":
+        if package:
+            shutil.copy(sqlite_templates.of(package), home / "test.db")
         yield f"sqlite+aiosqlite:///{home}/test.db"
         return
     with fresh_database(request.getfixturevalue("postgres"), package) as url:
@@ -98,4 +139,5 @@ __all__ = [
     "postgres",
     "powerdns",
     "second_database",
+    "sqlite_templates",
 ]

@@ -1,7 +1,6 @@
 """A real PostgreSQL server for tests: started on loopback as nobody, one fresh database a test, ended with the test run."""
 
 import asyncio
-import importlib
 import os
 import shutil
 import signal
@@ -12,8 +11,8 @@ from itertools import count
 from pathlib import Path
 
 import asyncpg
-from catalyst_mesh import Database, migrate
 
+from .migrated import migrated
 from .servers import drop, folder, free_port, need
 from .waiting import eventually_sync
 
@@ -70,9 +69,7 @@ class PostgresServer:
         name = f"template_{package}"
         if package not in self._templates:
             await self.execute(f'CREATE DATABASE "{name}"')
-            db = await Database.open(self._url(name))
-            await migrate(db, package, importlib.import_module(f"{package}.store").metadata)
-            await db.close()
+            await migrated(self._url(name), package)
             self._templates.add(package)
         return name
 

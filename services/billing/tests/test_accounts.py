@@ -12,6 +12,8 @@ from catalyst_testkit.daemons import reason_of
 
 from .conftest import Billing
 
+pytestmark = pytest.mark.either_database
+
 ACCOUNT = "billingAccounts/acme"
 SERVED = ("AccountService", "QuoteService", "OrderService", "VoucherService", "LedgerService", "SubscriptionService")
 

@@ -15,6 +15,8 @@ from sqlalchemy.exc import IntegrityError
 from .conftest import Billing
 from .makers import BOOKS, NOON, omr
 
+pytestmark = pytest.mark.either_database
+
 
 async def run(billing: Billing, *statements: str) -> None:
     async with billing.daemon.daemon.db.begin() as sql:

@@ -16,6 +16,8 @@ from sqlalchemy import select, update
 
 from .conftest import Billing, Start, state_of
 
+pytestmark = pytest.mark.either_database
+
 HALF_HOUR = timedelta(minutes=30)
 
 

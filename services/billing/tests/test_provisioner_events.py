@@ -13,6 +13,8 @@ from catalyst_testkit.servers import NatsServer
 
 from .conftest import Billing, Start, state_of
 
+pytestmark = pytest.mark.either_database
+
 HOME = "sovereigns/omantel"
 ROOT = "catalyst.v1.provisioner"
 APPLY, DESTROY = provisioner.Plan.INTENT_APPLY, provisioner.Plan.INTENT_DESTROY

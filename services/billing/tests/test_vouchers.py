@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from uuid import uuid4
 
+import pytest
 from catalyst.billing.v1 import resources_pb2 as pb
 from catalyst.billing.v1 import service_pb2 as rpc
 from catalyst.billing.v1 import service_pb2_grpc as stubs
@@ -13,6 +14,8 @@ from catalyst_testkit.daemons import reason_of
 
 from .conftest import Billing, state_of
 from .makers import NOON
+
+pytestmark = pytest.mark.either_database
 
 PREVIEW = rpc.PreviewVoucherRequest
 

@@ -26,6 +26,8 @@ from sqlalchemy import func, select
 
 from .makers import BLUEPRINTS, THIRTEEN, document, needs, write
 
+pytestmark = pytest.mark.either_database
+
 Start = Callable[..., Any]
 
 

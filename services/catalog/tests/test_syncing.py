@@ -52,7 +52,7 @@ class World:
     def sync(self, *sightings: Sighting, present: Iterable[str] | None = None, now: datetime = NOON) -> Settled:
         seen = {s.path for s in sightings}
         shown = list(present) if present is not None else [*seen, *self.known.items]
-        decision = settle(self.known, sightings, shown, now)
+        decision = settle(self.known, sightings, shown, now, answers=self.known.source.wished)
         self.told = list(decision.events)
         rows = decision.state
         versions = {**self.known.versions, **{(v.owner_org, v.blueprint, v.version): v for v in rows.versions}}
@@ -231,14 +231,26 @@ def test_revisions_grow_by_one_whatever_a_sync_does_to_a_name() -> None:
 
 
 def test_a_source_that_fails_tells_it_once_and_recovers_with_the_next_sync() -> None:
-    first = failed(PUBLIC, "CONFIG", "no such folder", NOON)
+    first = failed(PUBLIC, "CONFIG", "no such folder", NOON, answers=1)
     assert [type(fact) for fact in first.events] == [SourceFailed]
     assert first.state is not None
-    assert failed(first.state, "CONFIG", "no such folder", NOON).state is None
+    assert failed(first.state, "CONFIG", "no such folder", NOON, answers=1).state is None
     world = World(first.state)
     world.sync(sighting("shop"))
     assert world.known.source.condition == ""
     assert world.kinds()[-1] is SourceSynced
+
+
+def test_a_wish_that_came_after_the_source_was_read_is_not_answered_by_that_sync() -> None:
+    world = World()
+    world.sync(sighting("shop"))
+    read = world.known.source.wished
+    world.known = replace(world.known, source=wish(world.known.source, NOON).state)
+    settled = settle(world.known, [sighting("cart")], ["shop", "cart"], NOON, answers=read).state
+    assert (settled.source.observed, settled.source.wished) == (1, 2)
+    refused = failed(world.known.source, "CONFIG", "no such folder", NOON, answers=read).state
+    assert refused is not None
+    assert (refused.observed, refused.wished) == (1, 2)
 
 
 def test_a_wish_is_answered_by_the_next_sync_even_if_nothing_changed() -> None:

@@ -15,6 +15,8 @@ from catalyst_testkit.servers import NatsServer, free_port
 
 from . import backends
 
+pytestmark = pytest.mark.either_database
+
 
 @dataclass
 class Edge:

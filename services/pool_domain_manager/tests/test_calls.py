@@ -28,6 +28,8 @@ from google.protobuf.duration_pb2 import Duration
 from .calls import ELSEWHERE, NAME, POOL, commitment, get, provisioner, release, reservation, reserve, until
 from .conftest import Start
 
+pytestmark = pytest.mark.either_database
+
 
 @pytest.fixture
 async def daemon(start: Start) -> AsyncIterator[RunningDaemon]:

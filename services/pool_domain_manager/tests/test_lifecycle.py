@@ -4,11 +4,14 @@ import asyncio
 from collections import Counter
 from uuid import uuid4
 
+import pytest
 from catalyst.pooldomain.v1.service_pb2 import CheckNameRequest, GetAllocationRequest, GetPoolRequest
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
 
 from .conftest import OWNER, POOL, Dns, Pdm
+
+pytestmark = pytest.mark.either_database
 
 NAME = f"{POOL}/allocations/omantel"
 

@@ -12,6 +12,8 @@ from catalyst_sdk.dns import Change
 from .calls import POOL, commitment, provisioner, reserve, until
 from .conftest import Dns, Start
 
+pytestmark = pytest.mark.either_database
+
 ZONE = "omani.works."
 
 

@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from .conftest import Bench
 
+pytestmark = pytest.mark.either_database
+
 CLUSTER = "sb-east-mgt-prod"
 RESOURCE = f"sovereigns/omantel/clusters/{CLUSTER}"
 LOCK = Lock("sha256:1", (Component("bp-a", "1", "sha256:a"), Component("bp-b", "1", "sha256:b", ("bp-a",), wave=2)))

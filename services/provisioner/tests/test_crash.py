@@ -18,6 +18,8 @@ from catalyst_mesh import Issuer, connect
 
 from .conftest import NAME, Bench, Start
 
+pytestmark = pytest.mark.either_database
+
 CLUSTER = "sb-east-mgt-prod"
 MAKING = [
     f"run:infra.{CLUSTER}.after",

@@ -12,6 +12,8 @@ from catalyst_testkit.daemons import reason_of
 
 from .conftest import NAME, Bench, Start, spec, wish
 
+pytestmark = pytest.mark.either_database
+
 ORDER = "billingAccounts/omantel/orders/o-1"
 
 

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import service_pb2 as rpc
 from catalyst_testkit import eventually
@@ -13,6 +14,8 @@ from google.longrunning.operations_grpc_pb2 import OperationsStub
 from google.protobuf.json_format import ParseDict
 
 from .conftest import NAME, Bench, Start, spec
+
+pytestmark = pytest.mark.either_database
 
 
 async def active(bench: Bench) -> str:

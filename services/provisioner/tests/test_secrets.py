@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import service_pb2 as rpc
@@ -12,6 +13,8 @@ from catalyst_testkit.dumps import dump
 from google.protobuf.json_format import ParseDict
 
 from .conftest import NAME, Bench
+
+pytestmark = pytest.mark.either_database
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "01-first-sovereign" / "sovereign.yaml"
 

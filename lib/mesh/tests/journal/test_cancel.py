@@ -11,6 +11,8 @@ from catalyst_sdk import Permanent, Temporary
 from .bench import SECOND, Bench, World, begin, carry, codes, holds, kind_of, reaches, states, working
 from .test_waiting import gate
 
+pytestmark = pytest.mark.either_database
+
 
 def chain(world: World) -> tuple[Step, ...]:
     """network <- servers <- (dns, gate <- kit); volumes stand beside."""

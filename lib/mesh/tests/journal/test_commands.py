@@ -19,6 +19,8 @@ from catalyst_mesh.journal import (
 from .bench import Bench, World, begin, carry, codes, holds, kind_of, reaches, states, working
 from .test_waiting import gate
 
+pytestmark = pytest.mark.either_database
+
 
 class Switch:
     """A step that fails until it is mended."""

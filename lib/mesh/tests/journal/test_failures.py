@@ -10,6 +10,8 @@ from catalyst_sdk import Code, NotSupported, Permanent, RateLimited, Refused, Se
 
 from .bench import SECOND, Bench, World, begin, carry, codes, events, kind_of
 
+pytestmark = pytest.mark.either_database
+
 
 def failing(*errors: Exception, **rest: object) -> tuple[Step, list[int]]:
     """A step that raises `errors` one after another and then succeeds; and at which attempts it was called."""

@@ -21,6 +21,8 @@ from sqlalchemy import text
 
 from .bench import SECOND, Bench, World, begin, carry, codes, holds, kind_of, reaches, states, working
 
+pytestmark = pytest.mark.either_database
+
 
 async def test_the_whole_graph_is_stored_before_anything_starts(bench: Bench, world: World) -> None:
     engine = bench.engine(kind_of(world.step("b", "a"), world.step("a", phase="prepare"), world.step("c", "a")))

@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from .bench import SECOND, Bench, World, begin, carry, holds, kind_of
 from .test_waiting import gate
 
+pytestmark = pytest.mark.either_database
+
 
 async def test_events_are_read_from_any_number(bench: Bench, world: World) -> None:
     engine = bench.engine(kind_of(world.step("a")))

@@ -9,6 +9,8 @@ from catalyst_sdk import Temporary
 
 from .bench import SECOND, Bench, World, begin, carry, codes, events, kind_of, states
 
+pytestmark = pytest.mark.either_database
+
 
 def gate(*needs: str, name: str = "gate") -> Step:
     async def run(ctx: Context) -> object:

@@ -141,12 +141,16 @@ class IssueClosed:
     issue: Issue
 
 
-def failed(source: Source, reason: str, message: str, now: datetime) -> Decision[Source | None]:
-    """The source as a whole did not answer; told once per reason."""
-    if (source.condition, source.message) == (reason, message) and source.observed == source.wished:
+def failed(source: Source, reason: str, message: str, now: datetime, *, answers: int) -> Decision[Source | None]:
+    """The source as a whole did not answer; told once per reason.
+
+    answers   number of the newest wish when the source was asked
+    """
+    if (source.condition, source.message) == (reason, message) and source.observed >= answers:
         return Decision(None)
+    observed = max(source.observed, answers)
     broken = replace(
-        source, condition=reason, message=message, since=now, observed=source.wished, revision=source.revision + 1
+        source, condition=reason, message=message, since=now, observed=observed, revision=source.revision + 1
     )
     is_news = (source.condition, source.message) != (reason, message)
     return Decision(broken, (SourceFailed(broken),) if is_news else ())

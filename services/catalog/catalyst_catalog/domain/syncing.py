@@ -39,13 +39,16 @@ ORPHAN_AFTER_SYNCS = 3
 ORPHAN_AFTER = timedelta(hours=24)
 
 
-def settle(known: Known, sightings: Iterable[Sighting], present: Iterable[str], now: datetime) -> Decision[Settled]:
+def settle(
+    known: Known, sightings: Iterable[Sighting], present: Iterable[str], now: datetime, *, answers: int
+) -> Decision[Settled]:
     """What a sync leads to.
 
     sightings   items whose digest differs from the known one, inspected
     present     paths of all items that the source shows
+    answers     number of the newest wish when the source was read: a later one is about what nobody has seen yet
     """
-    settling = _Settling(known, now)
+    settling = _Settling(known, now, answers)
     for sighting in sorted(sightings, key=lambda s: s.path):
         settling.take(sighting)
     settling.miss(set(present))
@@ -55,9 +58,10 @@ def settle(known: Known, sightings: Iterable[Sighting], present: Iterable[str], 
 class _Settling:
     """One sync, item by item, over what is known."""
 
-    def __init__(self, known: Known, now: datetime) -> None:
+    def __init__(self, known: Known, now: datetime, answers: int) -> None:
         self._known = known
         self._now = now
+        self._answers = answers
         self._revision = known.catalog_revision + 1
         self._rows = Settled(known.source, known.catalog_revision)
         self._facts: list[object] = []
@@ -96,7 +100,7 @@ class _Settling:
         """The rows, and the facts in the order in which they came about."""
         rows, source = self._rows, self._known.source
         rows.blueprints = [self._touched[key] for key in sorted(self._touched)]
-        is_answered = source.observed == source.wished and not source.condition
+        is_answered = source.observed >= self._answers and not source.condition
         if rows.is_empty and is_answered:
             return Decision(rows)
         if rows.changes_catalogue:
@@ -107,7 +111,7 @@ class _Settling:
             message="",
             synced_at=self._now,
             since=source.since or self._now,
-            observed=source.wished,
+            observed=max(source.observed, self._answers),
             revision=source.revision + 1,
         )
         self._facts += [self._told(key, blueprint) for key, blueprint in sorted(self._touched.items())]

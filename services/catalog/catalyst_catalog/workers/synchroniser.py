@@ -121,7 +121,7 @@ class Synchroniser:
             known = await tx.known(source.id)
             if known is None or known.source.config != source.config:
                 return None
-            decision = settle(known, sightings, present, tx.now)
+            decision = settle(known, sightings, present, tx.now, answers=source.wished)
             if decision.events:
                 await tx.save(decision.state)
                 tx.emit(*decision.events)
@@ -139,7 +139,7 @@ class Synchroniser:
             await lease.guard(tx.sql)
             known = await tx.source(source.id, lock=True)
             if known is not None:
-                decision = failed(known, reason, message, tx.now)
+                decision = failed(known, reason, message, tx.now, answers=source.wished)
                 if decision.state is not None:
                     await tx.save(decision.state)
                     tx.emit(*decision.events)
