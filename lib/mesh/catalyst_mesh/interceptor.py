@@ -199,7 +199,8 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         caller = await self._verifier.check(token)
         if not caller.is_person():
             return caller
-        return replace(caller, groups=await self._memberships.of(caller))
+        groups = await self._memberships.of(caller)
+        return caller if groups == caller.groups else replace(caller, groups=groups)
 
     def _refusal(self, error: Exception, method: str) -> Refused:
         if isinstance(error, Refused):
