@@ -36,6 +36,8 @@ SERVICE_CONFIG = json.dumps(
         ],
         # Of several addresses each call goes to the next one that lives; so that a dead replica costs a retry at most.
         "loadBalancingConfig": [{"round_robin": {}}],
+        # A daemon that says NOT_SERVING, as each does before it stops, is sent nothing new.
+        "healthCheckConfig": {"serviceName": ""},
         "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
     }
 )
