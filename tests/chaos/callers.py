@@ -20,9 +20,8 @@ from sqlalchemy import text
 
 POOL = "pools/omani.works"
 RESERVED = "catalyst.v1.pooldomain.allocation.reserved"
-AGAIN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
-"""After these the same `request_id` is sent once more (conventions, section 2). CANCELLED should not be among them: a server
-that is told to stop says so now and then to a call that it has just taken (README, the bug table)."""
+AGAIN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+"""After these the same `request_id` is sent once more (conventions, section 2)."""
 
 
 @dataclass

@@ -16,6 +16,7 @@ from joserfc.jwk import KeySet
 
 from .calls import Caller
 from .errors import Unauthenticated
+from .remembering import Checked
 from .roles import AGENT, ORGANIZATION_ROLES, SERVICE, WHOLE_SOVEREIGN
 
 LEEWAY = 5
@@ -90,8 +91,8 @@ class Terms:
         if peek(token).get("iss") != self.issuer:
             raise ForeignToken(why="its issuer is not known here")
 
-    def caller(self, token: str, keys: KeySet) -> Caller:
-        """Who is named by a token that one of `keys` signed. Raises Unauthenticated with the reason."""
+    def checked(self, token: str, keys: KeySet) -> Checked:
+        """Who is named by a token that one of `keys` signed, and until when. Raises Unauthenticated with the reason."""
         try:
             read = jwt.decode(token, keys, algorithms=list(self.algorithms))
             jwt.JWTClaimsRegistry(
@@ -105,7 +106,8 @@ class Terms:
             raise Unauthenticated(why=_why(error)) from error
         if str(read.header.get("typ", "")).lower() not in _TYPES:
             raise Unauthenticated(why="it was made for another end")
-        return self.named(read.claims)
+        kid = str(read.header.get("kid", ""))
+        return Checked(self.named(read.claims), keys, kid, until=read.claims["exp"] + LEEWAY)
 
     def named(self, claims: Mapping[str, Any]) -> Caller:
         """The caller in claims that were found to be true. Raises Unauthenticated for more than the issuer may say."""

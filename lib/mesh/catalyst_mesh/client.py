@@ -14,7 +14,7 @@ from uuid import uuid4
 import grpc
 from google.protobuf.message import Message
 
-from .calls import ON_BEHALF_OF, current
+from .calls import ON_BEHALF_OF, current, ongoing
 from .channels import RenewedChannel
 from .errors import CallFailed
 from .telemetry import Span, here
@@ -36,6 +36,8 @@ SERVICE_CONFIG = json.dumps(
         ],
         # Of several addresses each call goes to the next one that lives; so that a dead replica costs a retry at most.
         "loadBalancingConfig": [{"round_robin": {}}],
+        # A daemon that says NOT_SERVING, as each does before it stops, is sent nothing new.
+        "healthCheckConfig": {"serviceName": ""},
         "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
     }
 )
@@ -110,8 +112,9 @@ class _Outgoing:
         metadata = list(details.metadata or ())
         if token := self._token():
             metadata.append(("authorization", f"Bearer {token}"))
-            if (person := current().token) is not None:
-                metadata.append((ON_BEHALF_OF, f"Bearer {person.reveal()}"))
+            serving = ongoing()
+            if serving is not None and serving.token is not None:
+                metadata.append((ON_BEHALF_OF, f"Bearer {serving.token.reveal()}"))
         # A gateway hands on the trace of its own caller.
         metadata = [(key, value) for key, value in metadata if key != "traceparent"]
         metadata.append(("traceparent", one.traceparent))
@@ -125,10 +128,10 @@ class _Outgoing:
 
     def _patience(self, stated: float | None, otherwise: float | None = None) -> float:
         """What this call may take: what it states, and never more than our own caller still waits."""
-        deadline = current().deadline
-        if deadline is None:
+        serving = ongoing()
+        if serving is None or serving.deadline is None:
             return (otherwise or self._deadline) if stated is None else stated
-        remaining = max(0.001, deadline - asyncio.get_running_loop().time() - MARGIN)
+        remaining = max(0.001, serving.deadline - asyncio.get_running_loop().time() - MARGIN)
         return remaining if stated is None else min(stated, remaining)
 
     def _with_id(self, request: Any) -> Any:

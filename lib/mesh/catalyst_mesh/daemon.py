@@ -18,8 +18,7 @@ import grpc
 import uvloop
 from catalyst.mesh.v1 import service_pb2, service_pb2_grpc
 from google.protobuf.internal import api_implementation
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from sqlalchemy import MetaData
 
@@ -31,6 +30,7 @@ from .database import Database
 from .event_service import ADMIN_ONLY, EventService
 from .facts import Handled, stream_of
 from .failpoints import Failpoints
+from .health import Health
 from .interceptor import Interceptor
 from .leases import Leases
 from .logs import configure, get_logger
@@ -130,7 +130,7 @@ class Daemon:
         self._measure()
         trusted = verifier(self.name, self.settings, self.also_trusts)
         consuming = self._consumers()
-        server, health_servicer = self._server(trusted, consuming)
+        server, peers = self._server(trusted, consuming)
         port = self._add_port(server)
         side = SidePort(
             self.metrics.registry,
@@ -139,7 +139,7 @@ class Daemon:
         )
         tasks = [
             asyncio.create_task(self._supervise(worker, stop), name=type(worker).__name__)
-            for worker in self._all_workers(consuming)
+            for worker in (*self._all_workers(consuming), peers)
         ]
         await server.start()
         side_port = await side.start(self.settings.side_listen)
@@ -148,14 +148,14 @@ class Daemon:
         if started is not None:
             started.set()
         await stop.wait()
-        await self._stop(server, health_servicer, side, tasks)
+        await self._stop(server, peers, side, tasks)
         await trusted.close()
         log.info("stopped")
 
     ports: tuple[int, int] = (0, 0)
     """gRPC and side port, once it runs."""
 
-    def _server(self, trusted: Verifier, consuming: Sequence[Consumer]) -> tuple[grpc.aio.Server, HealthServicer]:
+    def _server(self, trusted: Verifier, consuming: Sequence[Consumer]) -> tuple[grpc.aio.Server, Health]:
         own = {
             **rows("catalyst.mesh.v1.PluginService", ListPlugins=SIGNED_IN),
             **rows(_EVENT_SERVICE, **dict.fromkeys(ADMIN_ONLY, "sovereign-admin")),
@@ -189,14 +189,13 @@ class Daemon:
         ]
         for service in services:
             service.add(service.servicer, server)
-        health_servicer = HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
         names = [service.name for service in services]
+        # Not what else /readyz waits for: a catalogue that is still being read leaves many calls that are answered.
+        peers = Health(names, {"database": self._database_answers})
+        health_pb2_grpc.add_HealthServicer_to_server(peers, server)
         assert service_pb2  # its descriptors are what reflection answers with
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
-        for name in ("", *names):
-            health_servicer._server_status[name] = health_pb2.HealthCheckResponse.SERVING
-        return server, health_servicer
+        return server, peers
 
     def _add_port(self, server: grpc.aio.Server) -> int:
         certificates, settings = self.settings.certificates(), self.settings
@@ -268,13 +267,14 @@ class Daemon:
     async def _stop(
         self,
         server: grpc.aio.Server,
-        health_servicer: HealthServicer,
+        peers: Health,
         side: SidePort,
         tasks: list[asyncio.Task[None]],
     ) -> None:
         side.draining = True
-        await health_servicer.enter_graceful_shutdown()
+        peers.drain()
         await asyncio.sleep(self.settings.drain_seconds)
+        peers.end()
         await server.stop(GRACE)
         _, late = await asyncio.wait(tasks, timeout=WORKERS_GRACE)
         for task in late:

@@ -36,6 +36,8 @@ from .work import Contended, LostRace
 
 DEFAULT_DEADLINE = 10.0
 """Seconds for a unary call from outside that states no deadline of its own."""
+UNGUARDED = "/grpc.health.v1.Health/"
+"""Open to everybody, and asked by every peer all the time it lives: no call of anybody that would be told of."""
 FAULTS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 """Statuses that are the server's fault; the others are answers, and their spans are no errors."""
 
@@ -81,6 +83,8 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
     ) -> Any:
         handler = await continuation(details)
         method, metadata = str(details.method), dict(details.invocation_metadata or ())
+        if handler is not None and method.startswith(UNGUARDED):
+            return handler
         if handler is None or not _is_served(handler):
             return grpc.stream_stream_rpc_method_handler(self._not_served(method, metadata))
         if handler.unary_unary:
@@ -199,7 +203,8 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         caller = await self._verifier.check(token)
         if not caller.is_person():
             return caller
-        return replace(caller, groups=await self._memberships.of(caller))
+        groups = await self._memberships.of(caller)
+        return caller if groups == caller.groups else replace(caller, groups=groups)
 
     def _refusal(self, error: Exception, method: str) -> Refused:
         if isinstance(error, Refused):

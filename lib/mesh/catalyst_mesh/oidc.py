@@ -19,6 +19,7 @@ from joserfc.jwk import ECKey, Key, KeySet, OKPKey, RSAKey
 from .calls import Caller
 from .claims import Terms, key_id
 from .logs import get_logger
+from .remembering import Remembered
 from .verifiers import IssuerUnavailable
 from .web import Web, demand_safe
 
@@ -58,6 +59,7 @@ class OidcVerifier:
         self._patience = patience
         self._clock = clock
         self._keys: KeySet | None = None
+        self._seen = Remembered()
         self._answered = -float("inf")
         self._tried = -float("inf")
         self._asking: asyncio.Task[None] | None = None
@@ -65,8 +67,13 @@ class OidcVerifier:
 
     async def check(self, token: str) -> Caller:
         """As Verifier."""
-        self._terms.demand_ours(token)
-        return self._terms.caller(token, await self._keys_with(key_id(token)))
+        seen = self._seen.of(token)
+        if seen is None:
+            self._terms.demand_ours(token)
+        keys = await self._keys_with(seen.kid if seen is not None else key_id(token))
+        if seen is not None and seen.keys is keys:
+            return seen.caller
+        return self._seen.keep(token, self._terms.checked(token, keys))
 
     async def close(self) -> None:
         """Stop asking."""

@@ -70,7 +70,7 @@ class SidePort:
         return "404 Not Found", "text/plain", b"there are /metrics, /livez and /readyz\n"
 
     async def _ready(self) -> tuple[str, str, bytes]:
-        missing, degraded = await asyncio.gather(_failing(self._checks), _failing(self._helpers))
+        missing, degraded = await asyncio.gather(failing(self._checks), failing(self._helpers))
         if self.draining:
             missing = ["draining", *missing]
         lines = [f"missing: {', '.join(missing)}"] if missing else []
@@ -79,7 +79,7 @@ class SidePort:
         return status, "text/plain", ("\n".join(lines or ["ok"]) + "\n").encode()
 
 
-async def _failing(checks: Mapping[str, Check]) -> list[str]:
+async def failing(checks: Mapping[str, Check]) -> list[str]:
     """The names of the checks that fail; all are asked at once, so that two that hang cost no more than one."""
     answers = await asyncio.gather(*(_is_fine(check) for check in checks.values()))
     return [name for name, fine in zip(checks, answers, strict=True) if not fine]

@@ -8,7 +8,6 @@ Invariants
 """
 
 import asyncio
-import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from .calls import Caller
 from .claims import ForeignToken, peek
 from .errors import Unauthenticated
+from .remembering import digest
 from .roles import SERVICE
 from .verifiers import IssuerUnavailable
 from .web import Web, demand_safe
@@ -68,12 +68,12 @@ class TokenReviewVerifier:
 
     async def check(self, token: str) -> Caller:
         """As Verifier."""
-        claims = peek(token)
-        if claims.get("iss") != self._issuer:
-            raise ForeignToken(why="its issuer is not known here")
-        key = hashlib.sha256(token.encode()).digest()
+        key = digest(token)
         answer = self._answers.get(key)
         if answer is None or answer.until <= self._clock():
+            claims = peek(token)
+            if claims.get("iss") != self._issuer:
+                raise ForeignToken(why="its issuer is not known here")
             answer = await self._review_once(key, token, claims.get("exp"))
         if answer.caller is None:
             raise Unauthenticated(why="the cluster does not know it, or its account is no daemon")

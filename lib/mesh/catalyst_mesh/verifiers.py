@@ -18,6 +18,7 @@ from .claims import DEVELOPMENT, ForeignToken, Share, Terms
 from .errors import Unauthenticated
 from .identity import ALGORITHM, AUDIENCE, DEVELOPMENT_ISSUER
 from .logs import get_logger
+from .remembering import Remembered
 
 
 class IssuerUnavailable(Refused):
@@ -53,12 +54,18 @@ class KeyFileVerifier:
         self._terms = Terms(issuer, audience, (ALGORITHM,), share)
         self._read: tuple[int, int] | None = None
         self._keys: KeySet | None = None
+        self._seen = Remembered()
         self._log = get_logger("identity")
 
     async def check(self, token: str) -> Caller:
         """As Verifier; it never waits."""
-        self._terms.demand_ours(token)
-        return self._terms.caller(token, self._key_set())
+        seen = self._seen.of(token)
+        if seen is None:
+            self._terms.demand_ours(token)
+        keys = self._key_set()
+        if seen is not None and seen.keys is keys:
+            return seen.caller
+        return self._seen.keep(token, self._terms.checked(token, keys))
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -115,6 +115,18 @@ async def test_new_keys_are_known_at_once_and_old_ones_no_longer(
     assert await refused(verifier, before)
 
 
+async def test_a_token_that_is_remembered_ends_with_its_key_and_comes_back_with_it(
+    tmp_path: Path, issuer: Issuer, verifier: KeyFileVerifier
+) -> None:
+    token, ours = issuer.token("me"), (tmp_path / "jwks.json").read_text()
+    Issuer.open(tmp_path / "newer")
+    for _ in range(2):
+        assert [(await verifier.check(token)).subject for _ in range(3)] == ["me"] * 3
+        write_private(tmp_path / "jwks.json", (tmp_path / "newer" / "jwks.json").read_text())
+        assert [await refused(verifier, token) for _ in range(3)]
+        write_private(tmp_path / "jwks.json", ours)
+
+
 async def test_during_a_rotation_both_keys_are_good(tmp_path: Path, issuer: Issuer, verifier: KeyFileVerifier) -> None:
     newer = Issuer.open(tmp_path / "newer")
     keys = [json.loads((f / "jwks.json").read_text())["keys"][0] for f in (tmp_path, tmp_path / "newer")]

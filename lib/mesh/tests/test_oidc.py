@@ -153,6 +153,25 @@ async def test_unknown_keys_make_us_ask_once_an_interval(bench: Bench) -> None:
     assert bench.provider.asked["/keys"] == 2
 
 
+async def test_a_token_that_is_remembered_ends_with_its_key(bench: Bench) -> None:
+    token = bench.provider.token()
+    assert [(await bench.verifier.check(token)).subject for _ in range(3)] == ["ada"] * 3
+    bench.provider.rotate("ES256")
+    assert (await bench.verifier.check(token)).subject == "ada", "nobody has told us yet"
+    bench.now += PATIENCE.fresh
+    await bench.verifier.check(token)  # notices that the keys are old, and has them fetched beside it
+    await eventually(lambda: _is_refused(bench, token), within=20, what="the withdrawn key counts no longer")
+
+
+async def test_a_token_that_is_remembered_is_not_let_in_past_the_grace(bench: Bench) -> None:
+    token = bench.provider.token()
+    assert (await bench.verifier.check(token)).subject == "ada"
+    await bench.provider.server.stop()
+    bench.now += PATIENCE.grace
+    with pytest.raises(IssuerUnavailable):
+        await bench.verifier.check(token)
+
+
 async def test_the_first_callers_share_one_question(bench: Bench) -> None:
     assert await asyncio.gather(*(bench.subject() for _ in range(30))) == ["ada"] * 30
     assert bench.provider.asked == {"/.well-known/openid-configuration": 1, "/keys": 1}
