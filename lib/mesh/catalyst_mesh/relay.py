@@ -12,7 +12,6 @@ Invariants
 """
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
@@ -66,7 +65,7 @@ class Relay:
         self._failpoints = failpoints
         self._log = get_logger("relay")
         self._until = 0.0
-        """Until when the lease is surely ours, on the monotonic clock of this machine."""
+        """Until when the lease is surely ours, on the monotonic clock by which leases are counted."""
         self._fence: int | None = None
         self._measured = 0.0
 
@@ -90,9 +89,9 @@ class Relay:
 
     async def _leads(self, stop: asyncio.Event) -> bool:
         """Wait until the lease is ours; False when `stop` came first. Far from its end nobody is asked."""
-        if not stop.is_set() and time.monotonic() < self._until - self._leases.ttl.total_seconds() / 2:
+        if not stop.is_set() and self._leases.monotonic() < self._until - self._leases.ttl.total_seconds() / 2:
             return True
-        asked = time.monotonic()
+        asked = self._leases.monotonic()
         self._fence = await self._leases.held("relay", stop)
         self._until = asked + self._leases.ttl.total_seconds()
         return self._fence is not None and not stop.is_set()
@@ -100,7 +99,7 @@ class Relay:
     async def _confirmed(self) -> bool:
         """Whether the lease was ours without a break, and is renewed."""
         # Counted from before the question: by no clock does the lease end later than the others think.
-        asked = time.monotonic()
+        asked = self._leases.monotonic()
         before, self._fence = self._fence, await self._leases.acquire("relay")
         self._until = 0.0 if self._fence is None else asked + self._leases.ttl.total_seconds()
         return self._fence is not None and self._fence == before
@@ -138,7 +137,7 @@ class Relay:
         js = await self._bus.jetstream()
         done: list[Mapping[str, Any]] = []
         for row in rows:
-            if time.monotonic() >= self._until:
+            if self._leases.monotonic() >= self._until:
                 break  # another replica may be publishing what comes next
             try:
                 with span(f"publish {row['subject']}", "PRODUCER", row["traceparent"]) as sent:
@@ -167,9 +166,9 @@ class Relay:
 
     async def _measure(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Tell how much waits, and since when; a long backlog is not counted at every look."""
-        if len(rows) == BATCH and time.monotonic() < self._measured + MEASURED:
+        if len(rows) == BATCH and self._leases.monotonic() < self._measured + MEASURED:
             return
-        self._measured = time.monotonic()
+        self._measured = self._leases.monotonic()
         count, age = await self._backlog() if rows else (0, 0.0)
         self._metrics.outbox_pending.set(count)
         self._metrics.outbox_oldest.set(age)

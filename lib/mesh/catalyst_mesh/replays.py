@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, MetaData, Table, func, select, update
 
 from .database import Database
+from .retention import OUTBOX_KEPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class Replays:
         t = self._t
         if validate_only:
             async with self._db.read() as sql:
-                query = select(func.count()).select_from(t).where(self._matches(chosen))
+                matching = self._matches(chosen, await self._db.now(sql))
+                query = select(func.count()).select_from(t).where(matching)
                 return int((await sql.execute(query)).scalar_one())
         # The age of a row must not begin anew: its inbox rows elsewhere are swept by theirs (`retention`).
         first = func.coalesce(t.c.first_published_at, t.c.published_at)
@@ -39,7 +41,8 @@ class Replays:
             "published_at": None, "first_published_at": first, "replays": t.c.replays + 1
         }  # fmt: skip
         async with self._db.begin() as sql:
-            return (await sql.execute(update(t).where(self._matches(chosen)).values(again))).rowcount
+            matching = self._matches(chosen, await self._db.now(sql))
+            return (await sql.execute(update(t).where(matching).values(again))).rowcount
 
     async def oldest(self) -> datetime | None:
         """When the oldest event that is kept was published first."""
@@ -49,9 +52,11 @@ class Replays:
             found: datetime | None = (await sql.execute(query)).scalar_one()
             return found
 
-    def _matches(self, chosen: Chosen) -> ColumnElement[bool]:
+    def _matches(self, chosen: Chosen, now: datetime) -> ColumnElement[bool]:
         t = self._t
         found: ColumnElement[bool] = t.c.published_at >= chosen.since
+        # The newest row is kept for its number alone, longer than its consumers remember that they had it.
+        found &= func.coalesce(t.c.first_published_at, t.c.published_at) >= now - OUTBOX_KEPT
         if chosen.subject_prefix:
             found &= t.c.subject.startswith(chosen.subject_prefix, autoescape=True)
         if chosen.aggregate:

@@ -4,6 +4,8 @@ Invariants
   a replay is whole  what was published can be sent again for seven days;
   no second effect   inbox rows outlive the outbox rows of their events and what the stream still holds, so that whatever
                      is delivered again meets its row;
+  numbers grow       the newest outbox row stays, or SQLite would give its number again and consumers would take what comes
+                     next for something older;
   small bites        no transaction of the sweeper takes more than a few hundred rows, and one replica sweeps at a time.
 """
 
@@ -47,8 +49,9 @@ def rules(metadata: MetaData) -> tuple[Rule, ...]:
     """What is swept of the chassis' tables."""
     outbox, inbox, seen, answers = (metadata.tables[n] for n in ("outbox", "inbox", "inbox_seen", "idempotency"))
     published = func.coalesce(outbox.c.first_published_at, outbox.c.published_at)
+    newest = select(func.max(outbox.c.number)).scalar_subquery()
     return (
-        Rule(outbox, published, OUTBOX_KEPT, outbox.c.published_at.is_not(None)),
+        Rule(outbox, published, OUTBOX_KEPT, outbox.c.published_at.is_not(None) & (outbox.c.number < newest)),
         Rule(inbox, inbox.c.handled_at, INBOX_KEPT),
         Rule(seen, seen.c.seen_at, INBOX_KEPT),
         Rule(answers, answers.c.created_at, ANSWERS_KEPT),

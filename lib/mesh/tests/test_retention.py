@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from catalyst_mesh import Leases
+from catalyst_mesh.replays import Chosen, Replays
 from catalyst_mesh.retention import ANSWERS_KEPT, BITE, INBOX_KEPT, OUTBOX_KEPT, Sweeper
 from catalyst_testkit import eventually
 from sqlalchemy import insert, update
@@ -42,7 +43,7 @@ async def left(bench: Bench, table: str, column: str, *wanted: Any) -> None:
 
 
 async def test_published_events_stay_seven_days_and_waiting_ones_for_ever(bench: Bench) -> None:
-    await bench.tell("old@1", "young@1", "waiting@1", "replayed@1", "sent-again@1")
+    await bench.tell("old@1", "young@1", "waiting@1", "replayed@1", "sent-again@1", "newest@1")
     now = await now_of(bench)
     old, young = now - OUTBOX_KEPT - SECOND, now - OUTBOX_KEPT + timedelta(minutes=1)
     rows: dict[str, dict[str, Any]] = {
@@ -57,7 +58,21 @@ async def test_published_events_stay_seven_days_and_waiting_ones_for_ever(bench:
         for aggregate, values in rows.items():
             await sql.execute(update(OUTBOX).where(OUTBOX.c.aggregate == aggregate).values(**values))
     async with going(sweeper(bench)):
-        await left(bench, "outbox", "aggregate", "young", "waiting", "replayed")
+        await left(bench, "outbox", "aggregate", "young", "waiting", "replayed", "newest")
+
+
+async def test_numbers_go_on_growing_after_all_was_taken_away_and_the_row_that_says_so_is_never_sent_again(
+    bench: Bench,
+) -> None:
+    await bench.tell("a@1", "a@2")
+    old = await now_of(bench) - OUTBOX_KEPT - SECOND
+    async with bench.db.begin() as sql:
+        await sql.execute(update(OUTBOX).values(published_at=old))
+    async with going(sweeper(bench)):
+        await left(bench, "outbox", "number", 2)
+    await bench.tell("a@3")
+    await left(bench, "outbox", "number", 2, 3)
+    assert await Replays(bench.db, metadata).mark(Chosen(NOON - 9 * OUTBOX_KEPT), validate_only=False) == 0
 
 
 async def test_each_table_keeps_its_rows_as_long_as_it_must(bench: Bench) -> None:

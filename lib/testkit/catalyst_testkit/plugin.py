@@ -89,7 +89,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that takes `database` runs on each kind; one marked `either_database` on one that its name decides."""
     if "database" not in metafunc.fixturenames or _names_its_own(metafunc):
         return
-    kinds = DATABASES
+    kinds: tuple[str, ...] = DATABASES
     if metafunc.definition.get_closest_marker("either_database") and os.environ.get("HYPOTHESIS_PROFILE") != "long":
         kinds = (DATABASES[zlib.crc32(metafunc.definition.name.encode()) % len(DATABASES)],)
     metafunc.parametrize("database", kinds, indirect=True)
