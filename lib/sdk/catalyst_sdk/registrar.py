@@ -23,8 +23,11 @@ from .failures import Permanent
 from .manifests import Manifest
 from .secrets import SecretRef
 
-CAPABILITIES = frozenset({"set_ns", "set_ds", "glue", "host_records", "async_tasks", "needs_ip_allowlist"})
-"""What a registrar may declare. `async_tasks`: a change goes on after `apply` has answered."""
+CAPABILITIES = frozenset({
+    "set_ns", "set_ds", "glue", "host_records", "async_tasks", "needs_ip_allowlist", "subdomains",
+})  # fmt: skip
+"""What a registrar may declare. `async_tasks`: a change goes on after `apply` has answered. `subdomains`: names below a
+domain whose zone it hosts can be delegated, by records of that zone; `set_ns` and `set_ds` speak of registered domains."""
 
 REASONS = frozenset({
     "CREDENTIALS_REJECTED", "ACCESS_NOT_ENTITLED", "PERMISSION_MISSING", "IP_NOT_ALLOWED", "DOMAIN_NOT_IN_ACCOUNT",
@@ -32,6 +35,7 @@ REASONS = frozenset({
 })  # fmt: skip
 """Reasons of a `Permanent` from a registrar. CONFLICT: the delegation isn't the expected one any more."""
 
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"^(?=.{1,254}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+$")
 
 
@@ -93,6 +97,17 @@ class Glue:
     addresses: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class DnsKey:
+    """The key that a DS record digests (RFC 4034, section 2), for registrars that take keys and digest them themselves."""
+
+    key_tag: int
+    flags: int
+    algorithm: int
+    public_key: str
+    """Base64."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A delegation as it is wished. Make it with `delegation_target`, which puts it in order."""
@@ -100,6 +115,8 @@ class Target:
     ns: tuple[str, ...]
     ds: tuple[DsRecord, ...] = ()
     glue: tuple[Glue, ...] = ()
+    keys: tuple[DnsKey, ...] = ()
+    """The keys of `ds`, as far as the caller has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,12 +239,25 @@ def host_name(given: str) -> str:
     return name
 
 
+def domain_name(given: str, provider: str = "") -> str:
+    """A domain in order: lower-case, one dot at the end, nothing that would change a URL. Nobody is asked about another.
+
+    Raises Permanent("DOMAIN_NOT_IN_ACCOUNT").
+    """
+    labels = given.strip().lower().removesuffix(".").split(".")
+    if len(labels) < 2 or len(given) > 253 or not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdecimal():
+        text = f"{given!r} is not a domain name"
+        raise Permanent("DOMAIN_NOT_IN_ACCOUNT", text, provider=provider, user_action="check the domain's spelling")
+    return ".".join(labels) + "."
+
+
 def delegation_target(
     domain: str,
     ns: Iterable[str],
     *,
     ds: Iterable[DsRecord] = (),
     glue: Iterable[Glue] = (),
+    keys: Iterable[DnsKey] = (),
     min_ns: int = 2,
     max_ns: int = 13,
 ) -> Target:
@@ -245,7 +275,7 @@ def delegation_target(
         if (host == own or host.endswith(f".{own}")) and not given.get(host, Glue(host, ())).addresses:
             raise Permanent("GLUE_REQUIRED", f"{host} lies within {own} and needs an address", host=host)
     wished = tuple(given[host] for host in hosts if host in given)
-    return Target(hosts, tuple(sorted(set(ds))), wished)
+    return Target(hosts, tuple(sorted(set(ds))), wished, tuple(sorted(set(keys))))
 
 
 def _is_address(name: str) -> bool:

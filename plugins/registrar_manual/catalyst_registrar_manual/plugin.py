@@ -22,7 +22,7 @@ from catalyst_sdk.registrar import (
     Task,
     TaskState,
     delegation_target,
-    host_name,
+    domain_name,
     registrar_info,
 )
 
@@ -44,7 +44,7 @@ class ManualRegistrar:
 
     async def validate(self, *, credential: SecretRef | None, domain: str) -> Access:
         try:
-            present = await self._parents.delegation(host_name(domain))
+            present = await self._parents.delegation(domain_name(domain, "manual"))
         except Temporary as failure:
             seen = Obstacle("REGISTRAR_UNAVAILABLE", failure.message, user_action="try again when the servers answer")
             return Access(valid=True, can_read=False, can_write_ns=True, can_write_ds=True, obstacles=(seen,))
@@ -54,10 +54,10 @@ class ManualRegistrar:
         )
 
     async def delegation(self, *, credential: SecretRef | None, domain: str) -> Delegation:
-        return await self._parents.delegation(host_name(domain))
+        return await self._parents.delegation(domain_name(domain, "manual"))
 
     async def apply(self, *, credential: SecretRef | None, domain: str, target: Target, expect: str) -> Task:
-        name = host_name(domain)
+        name = domain_name(domain, "manual")
         wished = delegation_target(
             name, target.ns, ds=target.ds, glue=target.glue, min_ns=self._info.min_ns, max_ns=self._info.max_ns
         )

@@ -14,6 +14,7 @@ import dns.rrset
 import pytest
 from catalyst_registrar_manual.plugin import ManualRegistrar, catalyst_plugin
 from catalyst_sdk.context import PluginContext
+from catalyst_testkit.registrar_suite import RegistrarBench
 
 
 class NameServer(asyncio.DatagramProtocol):
@@ -67,6 +68,15 @@ class Internet:
         hints = {"ns1.test.": self.one.place, "ns2.test.": self.two.place}
         (folder / "hints.json").write_text(json.dumps({"root.": self.root.place, **hints}))
 
+    @property
+    def glue(self) -> Mapping[str, tuple[str, ...]]:
+        """Addresses that both servers of the parent tell with a referral."""
+        return self.one.glue
+
+    @glue.setter
+    def glue(self, told: Mapping[str, tuple[str, ...]]) -> None:
+        self.one.glue = self.two.glue = dict(told)
+
     def registrar(self) -> ManualRegistrar:
         config = {"hints": str(self.folder / "hints.json"), "query_seconds": 0.3}
         return catalyst_plugin(PluginContext(None, None, None, self.folder / "manual", config))  # type: ignore[arg-type]
@@ -90,3 +100,24 @@ async def internet(tmp_path: Path) -> AsyncIterator[Internet]:
     yield Internet(tmp_path, servers)
     for transport in transports:
         transport.close()
+
+
+@pytest.fixture
+async def bench(internet: Internet) -> RegistrarBench:
+    """The registrar, and a person who does at once what the newest task says."""
+
+    def person() -> None:
+        tasks = sorted((internet.folder / "manual" / "tasks").glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+        if tasks:
+            wish = json.loads(tasks[-1].read_text())["target"]
+            internet.glue = {one["host"]: tuple(one["addresses"]) for one in wish["glue"]}
+            ds = tuple(f"{d['key_tag']} {d['algorithm']} {d['digest_type']} {d['digest']}" for d in wish["ds"])
+            internet.delegate(*wish["ns"], ds=ds)
+
+    return RegistrarBench(
+        make=lambda _: internet.registrar(),
+        show=lambda ns: internet.delegate(*ns),
+        finish=person,
+        writes=lambda: None,
+        domain="acme.test",
+    )  # fmt: skip - one bench

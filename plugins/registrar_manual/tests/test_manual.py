@@ -8,6 +8,7 @@ import pytest
 from catalyst_registrar_manual.parents import Parents
 from catalyst_sdk import Permanent, Temporary
 from catalyst_sdk.registrar import DsRecord, Glue, Registrar, Target, TaskState
+from catalyst_testkit.registrar_suite import RegistrarSuite
 from catalyst_testkit.servers import free_port
 
 OLD = ("ns1.old.example.", "ns2.old.example.")
@@ -15,6 +16,10 @@ NEW = ("ns1.new.example.", "ns2.new.example.")
 DIGEST = "ab" * 32
 DS = DsRecord(4711, 13, 2, DIGEST)
 TARGET = Target(NEW, (DS,))
+
+
+class TestConformance(RegistrarSuite):
+    """The suite that every registrar passes; the fixture `bench` has a person in it."""
 
 
 async def begun(registrar: Registrar, target: Target = TARGET):

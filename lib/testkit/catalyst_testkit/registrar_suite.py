@@ -1,0 +1,471 @@
+"""Conformance of registrars. An author subclasses one of the two suites and provides one fixture, `bench`.
+
+class TestMine(RegistrarApiSuite):
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[RegistrarApiBench]: ...
+
+`RegistrarSuite` is the contract, for every registrar; `RegistrarApiSuite` adds what holds where there is an API with
+credentials: each fault of the line, and that no secret comes out. What a registrar cannot do is skipped by what it
+declares, and must then be refused.
+"""
+
+import asyncio
+import json
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import pytest
+from catalyst_sdk import NotSupported, Permanent, PluginFailure, RateLimited, SecretRef, Temporary
+from catalyst_sdk.registrar import (
+    CAPABILITIES,
+    REASONS,
+    Access,
+    Delegation,
+    DnsKey,
+    DsRecord,
+    Glue,
+    Registrar,
+    Target,
+    Task,
+    TaskState,
+)
+
+from .spoiling import Spoil, SpoilingProxy
+from .waiting import eventually
+
+OLD = ("ns1.old.example.", "ns2.old.example.")
+NEW = ("ns1.new.example.", "ns2.new.example.")
+KEY = DnsKey(2371, 257, 13, "mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopKl+GqJxpVXckHAeF+KkxLbxILfDLUT0rAK9iUzy1L53eKGQ==")
+"""A key, and below its DS in the domain `acme.example.`; benches of other domains state their own."""
+DS = DsRecord(2371, 13, 2, "3ab117cd96d8405e245daf9cc1d999c708555efe11eb504792390111e8058986")
+NO_DOMAINS = (
+    "",
+    "example",
+    "a/../b.example",
+    "a?x=1.example",
+    "a b.example",
+    "192.0.2.1",
+    "a%2f.example",
+    "-a.example",
+)
+NO_TASKS = ("", "x", "../x", "e30", "W10", "bm90IG91cnM")
+
+
+@dataclass(kw_only=True)
+class RegistrarBench:
+    """A registrar with one domain that it may change.
+
+    make      a plugin as its host makes it, over the registrar; a port stands for a proxy before it
+    show      makes the registrar show a delegation, whatever it shows now
+    finish    brings to its end what the registrar has in hand
+    writes    how many changes it was asked for; None where nobody counts
+    ds        DS records with their keys, for `domain`
+    """
+
+    make: Callable[[int | None], Registrar]
+    show: Callable[[tuple[str, ...]], Any]
+    finish: Callable[[], Any]
+    writes: Callable[[], int | None]
+    domain: str = "acme.example"
+    credential: SecretRef | None = None
+    ds: tuple[tuple[DsRecord, ...], tuple[DnsKey, ...]] = ((DS,), (KEY,))
+
+    @property
+    def plugin(self) -> Registrar:
+        return self.make(None)
+
+    async def read(self, plugin: Registrar | None = None) -> Delegation:
+        return await (plugin or self.plugin).delegation(credential=self.credential, domain=self.domain)
+
+    async def apply(self, target: Target, *, expect: str | None = None, plugin: Registrar | None = None) -> Task:
+        """Read, then write, as a host does."""
+        one = plugin or self.plugin
+        etag = (await self.read(one)).etag if expect is None else expect
+        return await one.apply(credential=self.credential, domain=self.domain, target=target, expect=etag)
+
+    async def done(self, target: Target) -> Task:
+        """Apply, and wait for the end."""
+        task = await self.apply(target)
+        await _of(self.finish())
+        return await self.plugin.task(credential=self.credential, id=task.id)
+
+
+@dataclass(kw_only=True)
+class RegistrarApiBench(RegistrarBench):
+    """A registrar over HTTP with an account.
+
+    strange    a domain that is not in the account
+    rejected   a credential in the right form that the registrar does not take
+    broken     a credential that lacks a field
+    proxy      between `make(proxy.port)` and the registrar
+    write      how the request begins that changes something, as `METHOD path`; empty where reads look alike
+    secrets    values that nothing may show
+    asked      how many requests arrived
+    parrot     makes the registrar answer everything with what it was sent
+    lock       locks the domain; None where the registrar shows no locks
+    """
+
+    strange: str = "stranger.example"
+    rejected: SecretRef
+    broken: SecretRef
+    proxy: SpoilingProxy
+    write: str
+    secrets: tuple[str, ...]
+    asked: Callable[[], int]
+    parrot: Callable[[], Any]
+    lock: Callable[[], Any] | None = None
+
+
+async def _of(given: Any) -> Any:
+    return await given if asyncio.iscoroutine(given) else given
+
+
+class RegistrarSuite:
+    """The tests that every registrar passes, ours or a stranger's."""
+
+    @pytest.fixture
+    async def able(self, bench: RegistrarBench) -> frozenset[str]:
+        """What it declares, with the old name servers in place."""
+        await _of(bench.show(OLD))
+        return (await bench.plugin.info()).capabilities
+
+    async def test_it_declares_known_capabilities_and_says_how_long_changes_take(self, bench: RegistrarBench) -> None:
+        about = await bench.plugin.info()
+        assert about.capabilities <= CAPABILITIES
+        assert about.display_name
+        assert 1 <= about.min_ns <= about.max_ns <= 13
+        assert about.delay_min <= about.delay_max
+
+    async def test_a_delegation_is_read_in_order_and_stays_the_same(
+        self, bench: RegistrarBench, able: frozenset[str]
+    ) -> None:
+        first, second = await bench.read(), await bench.read()
+        assert set(first.ns) == set(OLD)
+        assert first.etag == second.etag
+        assert json.loads(json.dumps(asdict(first)))["ns"] == list(first.ns)
+
+    async def test_what_it_may_do_is_what_it_declares(self, bench: RegistrarBench, able: frozenset[str]) -> None:
+        access = await bench.plugin.validate(credential=bench.credential, domain=bench.domain)
+        assert (access.valid, access.can_read) == (True, True)
+        assert access.can_write_ns == bool({"set_ns", "subdomains"} & able)
+        assert access.can_write_ds == bool({"set_ds", "subdomains"} & able)
+
+    async def test_a_change_is_made_shown_and_then_there_is_nothing_more_to_do(
+        self, bench: RegistrarBench, able: frozenset[str]
+    ) -> None:
+        task = await bench.done(Target(NEW))
+        assert (task.state, set((await bench.read()).ns)) == (TaskState.DONE, set(NEW))
+        before = bench.writes()
+        again = await bench.apply(Target(NEW))
+        assert (again.state, again.id, bench.writes()) == (TaskState.DONE, task.id, before)
+
+    async def test_a_target_that_is_there_is_done_whatever_was_expected(
+        self, bench: RegistrarBench, able: frozenset[str]
+    ) -> None:
+        before = bench.writes()
+        task = await bench.apply(Target(OLD), expect="older")
+        assert (task.state, bench.writes()) == (TaskState.DONE, before)
+
+    async def test_a_delegation_that_changed_meanwhile_is_a_conflict_and_stays(
+        self, bench: RegistrarBench, able: frozenset[str]
+    ) -> None:
+        read = await bench.read()
+        await _of(bench.show(("ns1.other.example.", "ns2.other.example.")))
+        before = bench.writes()
+        assert await reason(bench.apply(Target(NEW), expect=read.etag)) == "CONFLICT"
+        assert bench.writes() == before
+
+    async def test_name_servers_are_put_in_order_before_they_are_sent(
+        self, bench: RegistrarBench, able: frozenset[str]
+    ) -> None:
+        task = await bench.done(Target((" NS1.New.example", "", "ns2.new.example.", "ns1.new.example")))
+        assert task.state is TaskState.DONE
+        assert set((await bench.read()).ns) == set(NEW)
+
+    async def test_as_many_name_servers_as_it_takes_are_taken_and_no_more(
+        self, bench: RegistrarBench, able: frozenset[str]
+    ) -> None:
+        most = (await bench.plugin.info()).max_ns
+        many = tuple(f"ns{n}.many.example." for n in range(most + 1))
+        assert (await bench.done(Target(many[:most]))).state is TaskState.DONE
+        assert await reason(bench.apply(Target(many))) == "NAMESERVER_REJECTED"
+
+    @pytest.mark.parametrize("ns", [(), NEW[:1], ("192.0.2.1", *NEW), ("a..b", *NEW), ("a/b.example.", *NEW)])
+    async def test_what_is_no_set_of_name_servers_is_refused_and_nothing_done(
+        self, bench: RegistrarBench, able: frozenset[str], ns: tuple[str, ...]
+    ) -> None:
+        before = bench.writes()
+        assert await reason(bench.apply(Target(ns))) == "NAMESERVER_REJECTED"
+        assert bench.writes() == before
+
+    async def test_a_server_within_the_domain_needs_an_address(
+        self, bench: RegistrarBench, able: frozenset[str]
+    ) -> None:
+        assert await reason(bench.apply(Target((f"ns.{bench.domain}.", NEW[0])))) == "GLUE_REQUIRED"
+
+    @pytest.mark.parametrize("domain", NO_DOMAINS)
+    async def test_what_is_no_domain_is_refused_and_not_sent(
+        self, bench: RegistrarBench, able: frozenset[str], domain: str
+    ) -> None:
+        plugin, asked = bench.plugin, asked_of(bench)
+        with pytest.raises(Permanent):
+            await plugin.delegation(credential=bench.credential, domain=domain)
+        with pytest.raises(Permanent):
+            await plugin.apply(credential=bench.credential, domain=domain, target=Target(NEW), expect="")
+        assert asked_of(bench) == asked
+
+    @pytest.mark.parametrize("id", NO_TASKS)
+    async def test_a_task_that_nobody_began_is_not_found(self, bench: RegistrarBench, id: str) -> None:
+        assert await reason(bench.plugin.task(credential=bench.credential, id=id)) == "TASK_NOT_FOUND"
+
+    async def test_a_task_outlives_the_plugin(self, bench: RegistrarBench, able: frozenset[str]) -> None:
+        task = await bench.apply(Target(NEW))
+        assert (await bench.plugin.task(credential=bench.credential, id=task.id)).id == task.id
+        assert json.loads(json.dumps(asdict(task)))["id"] == task.id
+
+    async def test_keys_come_and_go_where_it_sets_them_and_are_refused_where_it_does_not(
+        self, bench: RegistrarBench, able: frozenset[str]
+    ) -> None:
+        ds, keys = bench.ds
+        target = Target(OLD, ds, keys=keys)
+        if not {"set_ds", "subdomains"} & able:
+            before = bench.writes()
+            assert await unsupported(bench.apply(target)) == "set_ds"
+            assert bench.writes() == before
+            return
+        assert (await bench.done(target)).state is TaskState.DONE
+        assert (await bench.read()).ds == ds
+        assert (await bench.done(Target(OLD))).state is TaskState.DONE
+        assert (await bench.read()).ds == ()
+
+    async def test_addresses_are_set_and_changed_where_it_has_glue_and_refused_where_not(
+        self, bench: RegistrarBench, able: frozenset[str]
+    ) -> None:
+        host = f"ns.{bench.domain}."
+        target = Target((host, NEW[0]), glue=(Glue(host, ("192.0.2.7",)),))
+        if "glue" not in able:
+            assert await unsupported(bench.apply(target)) == "glue"
+            return
+        assert (await bench.done(target)).state is TaskState.DONE
+        assert (await bench.read()).glue == target.glue
+        moved = replace(target, glue=(Glue(host, ("192.0.2.8",)),))
+        assert (await bench.done(moved)).state is TaskState.DONE
+        assert (await bench.read()).glue == moved.glue
+
+    @pytest.mark.parametrize("steps", [0, 1, 2, 4, 8, 16, 32])
+    async def test_a_host_that_dies_in_any_call_finds_its_way_when_it_is_back(
+        self, bench: RegistrarBench, able: frozenset[str], steps: int
+    ) -> None:
+        await cut_off(bench.apply(Target(NEW)), steps)
+
+        async def converged() -> bool:
+            with suppress(Temporary, Permanent):  # what was cut off may still be at work
+                return (await bench.done(Target(NEW))).state is TaskState.DONE
+            return False
+
+        await eventually(converged, within=30)  # type: ignore[arg-type]  # mypy takes T | Awaitable[T] for Never
+        assert set((await bench.read()).ns) == set(NEW)
+
+
+ONE_OF_FOUR = (Temporary, RateLimited, Permanent, NotSupported)
+MEANING: dict[Spoil, type[PluginFailure]] = {
+    Spoil.LOST: Temporary, Spoil.SILENT: Temporary, Spoil.TORN: Temporary, Spoil.REFUSED: Temporary,
+    Spoil.AWAY: Temporary, Spoil.BUSY: RateLimited, Spoil.STRANGER: Permanent, Spoil.PAGE: Permanent,
+    Spoil.GONE: Permanent,
+}  # fmt: skip
+"""What each fault of every answer becomes. A cut or empty answer may still be a good one, so it has no row."""
+
+
+class RegistrarApiSuite(RegistrarSuite):
+    """The tests that every registrar with an API passes besides."""
+
+    async def test_a_domain_of_somebody_else_is_told_from_one_of_ours(self, bench: RegistrarApiBench) -> None:
+        plugin = bench.plugin
+        found = plugin.delegation(credential=bench.credential, domain=bench.strange)
+        assert await reason(found) == "DOMAIN_NOT_IN_ACCOUNT"
+        access = await plugin.validate(credential=bench.credential, domain=bench.strange)
+        assert (access.valid, access.can_read, access.can_write_ns) == (True, False, False)
+        assert [one.reason for one in access.obstacles] == ["DOMAIN_NOT_IN_ACCOUNT"]
+
+    async def test_a_credential_that_is_not_taken_is_an_answer_to_validate_and_an_error_elsewhere(
+        self, bench: RegistrarApiBench
+    ) -> None:
+        plugin = bench.plugin
+        access = await plugin.validate(credential=bench.rejected, domain=bench.domain)
+        assert (access.valid, access.can_read, access.can_write_ns) == (False, False, False)
+        assert [one.reason for one in access.obstacles] == ["CREDENTIALS_REJECTED"]
+        assert access.obstacles[0].user_action
+        refused = plugin.delegation(credential=bench.rejected, domain=bench.domain)
+        assert await reason(refused) == "CREDENTIALS_REJECTED"
+
+    async def test_a_credential_without_its_fields_is_refused_by_name_before_anybody_is_asked(
+        self, bench: RegistrarApiBench
+    ) -> None:
+        before = bench.asked()
+        with pytest.raises(Permanent) as refused:
+            await bench.plugin.delegation(credential=bench.broken, domain=bench.domain)
+        assert (refused.value.reason, bench.asked()) == ("CREDENTIALS_REJECTED", before)
+        assert refused.value.metadata["fields"]
+        with pytest.raises(Permanent):
+            await bench.plugin.delegation(credential=None, domain=bench.domain)
+
+    async def test_a_locked_domain_is_named_as_such_and_not_changed(
+        self, bench: RegistrarApiBench, able: frozenset[str]
+    ) -> None:
+        if bench.lock is None:
+            pytest.skip("the registrar shows no locks")
+        await _of(bench.lock())
+        before = bench.writes()
+        assert await reason(bench.apply(Target(NEW))) == "DOMAIN_LOCKED"
+        assert bench.writes() == before
+
+    @pytest.mark.parametrize("how", Spoil)
+    @pytest.mark.parametrize("operation", ["delegation", "validate", "apply"])
+    async def test_a_fault_becomes_one_error_and_the_same_call_mends_it_later(
+        self, bench: RegistrarApiBench, able: frozenset[str], operation: str, how: Spoil
+    ) -> None:
+        plugin, etag = bench.make(bench.proxy.port), (await bench.read()).etag
+        calls: dict[str, Callable[[], Awaitable[Delegation | Access | Task]]] = {
+            "delegation": lambda: bench.read(plugin),
+            "validate": lambda: plugin.validate(credential=bench.credential, domain=bench.domain),
+            "apply": lambda: bench.apply(Target(NEW), expect=etag, plugin=plugin),
+        }
+        bench.proxy.spoil("", how)
+        try:
+            answer = await calls[operation]()
+        except ONE_OF_FOUR as failure:
+            assert_useful(failure, how)
+        else:  # a credential that the registrar refuses is an answer to `validate`
+            assert isinstance(answer, Access)
+            assert [one.reason for one in answer.obstacles] == ["CREDENTIALS_REJECTED"]
+            assert how is Spoil.STRANGER
+        bench.proxy.heal()
+        plugin = bench.plugin  # the calls see it: this one has patience
+        await _of(bench.finish())
+        assert await calls[operation]()
+
+    @pytest.mark.parametrize("how", [Spoil.LOST, Spoil.SILENT, Spoil.TORN, Spoil.REFUSED, Spoil.AWAY])
+    async def test_a_write_whose_answer_was_lost_is_made_once_until_somebody_has_read(
+        self, bench: RegistrarApiBench, able: frozenset[str], how: Spoil
+    ) -> None:
+        plugin = bench.make(bench.proxy.port)
+        bench.proxy.spoil(bench.write, how)
+        with pytest.raises(Temporary) as lost:
+            await bench.apply(Target(NEW), plugin=plugin)
+        assert lost.value.metadata["outcome"] == "unknown"
+        assert sum(line.startswith(bench.write) for line in bench.proxy.seen) == 1
+        bench.proxy.heal()
+
+        async def converged() -> bool:
+            await _of(bench.finish())
+            with suppress(Temporary):
+                return (await bench.apply(Target(NEW))).state is TaskState.DONE
+            return False
+
+        await eventually(converged, within=30)  # type: ignore[arg-type]  # mypy takes T | Awaitable[T] for Never
+        assert set((await bench.read()).ns) == set(NEW)
+
+    async def test_of_two_who_change_at_once_one_does_and_the_other_hears_of_it(
+        self, bench: RegistrarApiBench, able: frozenset[str]
+    ) -> None:
+        plugin, etag = bench.plugin, (await bench.read()).etag
+        others = ("ns1.other.example.", "ns2.other.example.")
+        wishes = (Target(NEW), Target(others))
+        both = await asyncio.gather(
+            *(bench.apply(wish, expect=etag, plugin=plugin) for wish in wishes), return_exceptions=True
+        )
+        lost = [one for one in both if isinstance(one, Permanent)]
+        assert [one.reason for one in lost] == ["CONFLICT"]
+        await _of(bench.finish())
+        winner = wishes[[isinstance(one, Task) for one in both].index(True)]
+        assert set((await bench.read()).ns) == set(winner.ns)
+
+    @pytest.mark.parametrize("how", [None, *Spoil])
+    async def test_no_secret_is_in_what_leaves_whatever_happens(
+        self, bench: RegistrarApiBench, able: frozenset[str], how: Spoil | None, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        plugin, etag = bench.make(bench.proxy.port), (await bench.read()).etag
+        told: list[str] = []
+        if how is None:
+            await _of(bench.parrot())
+        else:
+            bench.proxy.spoil("", how)
+        calls: list[Awaitable[Any]] = []
+        for ref in (bench.credential, bench.rejected, bench.broken):
+            calls += [
+                plugin.validate(credential=ref, domain=bench.domain),
+                plugin.delegation(credential=ref, domain=bench.domain),
+                plugin.apply(credential=ref, domain=bench.domain, target=Target(NEW), expect=etag),
+            ]
+        told += await asyncio.gather(*map(heard, calls))
+        told += [line.getMessage() + repr(line.args) for line in caplog.records] + [repr(vars(plugin))]
+        assert any(len(text) > 10 for text in told)
+        assert [(secret[:3], text) for secret in bench.secrets for text in told if secret in text] == []
+
+
+def asked_of(bench: RegistrarBench) -> int:
+    """How many requests arrived; 0 where nobody counts."""
+    return bench.asked() if isinstance(bench, RegistrarApiBench) else 0
+
+
+def assert_useful(failure: PluginFailure, how: Spoil) -> None:
+    """It names the provider and says something; the pause is the one that was asked for."""
+    assert type(failure) is MEANING.get(how, type(failure))
+    assert failure.provider
+    assert failure.message
+    if isinstance(failure, Permanent):
+        assert failure.reason in REASONS
+        assert failure.reason == ("CREDENTIALS_REJECTED" if how is Spoil.STRANGER else "PROTOCOL_MISMATCH")
+        assert failure.user_action
+    if isinstance(failure, RateLimited):
+        assert failure.retry_after.total_seconds() == 7
+    if how is Spoil.AWAY:
+        assert isinstance(failure, Temporary)
+        assert failure.delay is not None
+
+
+async def reason(call: Awaitable[Any]) -> str:
+    """The reason with which the call was refused; empty where it was not."""
+    try:
+        await call
+    except Permanent as refused:
+        return refused.reason
+    return ""
+
+
+async def unsupported(call: Awaitable[Any]) -> str:
+    """The capability for whose lack the call was refused; empty where it was not."""
+    try:
+        await call
+    except NotSupported as refused:
+        return refused.capability
+    return ""
+
+
+async def heard(call: Awaitable[Any]) -> str:
+    """All that a careless host could print of a call's end."""
+    try:
+        return repr(await call)
+    except PluginFailure as failure:
+        whole = "".join(traceback.TracebackException.from_exception(failure, capture_locals=False).format())
+        chained: list[BaseException] = []
+        one: BaseException | None = failure
+        while one is not None and one not in chained:
+            chained.append(one)
+            one = one.__cause__ or one.__context__
+        return whole + "".join(repr(vars(link)) + repr(link) for link in chained)
+
+
+async def cut_off(call: Awaitable[Any], steps: int) -> None:
+    """Begin a call and die after so many turns of the loop. What was sent by then takes effect, answered or not."""
+    task = asyncio.ensure_future(call)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+    with suppress(asyncio.CancelledError, *ONE_OF_FOUR):
+        await task

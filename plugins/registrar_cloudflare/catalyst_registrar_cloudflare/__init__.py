@@ -1,0 +1,1 @@
+"""Delegations of names below a zone at Cloudflare, through its API."""

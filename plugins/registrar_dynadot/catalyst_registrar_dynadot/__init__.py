@@ -1,0 +1,1 @@
+"""Delegations of domains at Dynadot, through its API."""

@@ -1,0 +1,1 @@
+"""Name servers of domains at GoDaddy, through its API."""

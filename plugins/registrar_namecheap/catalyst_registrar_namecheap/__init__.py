@@ -1,0 +1,1 @@
+"""Name servers of domains at Namecheap, through its API."""

@@ -1,0 +1,113 @@
+"""The plugin: name servers of domains at Namecheap.
+
+With servers of one's own Namecheap ends its mail forwarding, URL redirects and dynamic DNS for the domain: `validate` says so
+while they may be in use. DS records cannot be set by its API.
+"""
+
+import time
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from xml.etree import ElementTree
+
+from catalyst_sdk import Permanent, hookimpl, load_manifest
+from catalyst_sdk.context import PluginContext
+from catalyst_sdk.credentials import Credential
+from catalyst_sdk.registrar import Access, Delegation, Obstacle, Target, registrar_info
+from catalyst_sdk.registrar_flow import ApiRegistrar, Work, hosts
+from catalyst_sdk.registrar_http import Api, Pace, unknown
+from publicsuffixlist import PublicSuffixList
+
+from .api import PROVIDER, NamecheapApi
+
+LONGEST = 1200
+"""Characters of all name servers together."""
+_CALLS, _PER = 20, timedelta(seconds=60)
+"""The lowest limit that was seen."""
+
+
+class NamecheapAccount:
+    """Implements `catalyst_sdk.registrar_flow.Account`."""
+
+    def __init__(self, api: NamecheapApi, suffixes: PublicSuffixList) -> None:
+        self._api = api
+        self._suffixes = suffixes
+
+    async def access(self, domain: str) -> Access:
+        about = await self._api.call("namecheap.domains.getInfo", {"DomainName": domain.rstrip(".")})
+        servers = await self._servers(domain)
+        obstacles = []
+        if not _may_change(about):
+            action = "ask the owner of the domain for the right to change it"
+            obstacles.append(Obstacle("PERMISSION_MISSING", "the account may not change the domain", "", action))
+        status = about.get("Status", "")
+        if status.lower() != "ok":
+            action = "settle at Namecheap what the domain's status says"
+            obstacles.append(Obstacle("DOMAIN_LOCKED", f"the domain's status is {status}", status, action))
+        can = not obstacles
+        if _is_true(servers.get("IsUsingOurDNS")):
+            text = (
+                "with other name servers Namecheap's mail forwarding, URL redirects and dynamic DNS for the domain end"
+            )
+            obstacles.append(Obstacle("SERVICES_END", text, user_action="see whether one of them is in use"))
+        return Access(valid=True, can_read=True, can_write_ns=can, can_write_ds=False, obstacles=tuple(obstacles))
+
+    async def read(self, domain: str) -> Delegation:
+        servers = await self._servers(domain)
+        return Delegation(hosts([one.text or "" for one in servers.findall("Nameserver")]))
+
+    async def write(self, domain: str, target: Target, present: Delegation) -> None:
+        csv = ",".join(host.rstrip(".") for host in target.ns)
+        if len(csv) > LONGEST:
+            text = f"the names of the name servers have {len(csv)} characters, Namecheap takes {LONGEST}"
+            raise Permanent("NAMESERVER_REJECTED", text, provider=PROVIDER, host=csv[:80])
+        made = await self._api.call(
+            "namecheap.domains.dns.setCustom", {**self._split(domain), "Nameservers": csv}, writes=True
+        )
+        if not _is_true(made.get("Updated")):
+            raise unknown(PROVIDER, "Namecheap answered OK and not that anything was updated")
+
+    async def work(self, domain: str) -> Work | None:
+        return None
+
+    async def _servers(self, domain: str) -> ElementTree.Element:
+        return await self._api.call("namecheap.domains.dns.getList", self._split(domain))
+
+    def _split(self, domain: str) -> dict[str, str]:
+        """The registered name and its public suffix, which Namecheap wants apart: `acme` and `co.uk`."""
+        name = domain.rstrip(".")
+        suffix = self._suffixes.publicsuffix(name)
+        label = name.removesuffix(f".{suffix}")
+        if not suffix or label == name or "." in label:
+            text = f"{name} is not what one registers: that is one label below a public suffix"
+            raise Permanent("DOMAIN_NOT_IN_ACCOUNT", text, provider=PROVIDER, user_action="name the registered domain")
+        return {"SLD": label, "TLD": suffix}
+
+
+@cache
+def public_suffixes() -> PublicSuffixList:
+    """The list as it was packed: ten thousand lines that never change while we run."""
+    return PublicSuffixList()
+
+
+def _is_true(given: str | None) -> bool:
+    """Its answers have `true`, `True` and `OK`."""
+    return (given or "").lower() in ("true", "ok")
+
+
+def _may_change(about: ElementTree.Element) -> bool:
+    rights = about.find("Modificationrights")
+    return _is_true(about.get("IsOwner")) or (rights is not None and _is_true(rights.get("All")))
+
+
+@hookimpl
+def catalyst_plugin(context: PluginContext) -> ApiRegistrar:
+    """Domains at Namecheap, with one pace for all calls of this process."""
+    base = str(context.config.get("url", ""))
+    info = registrar_info(load_manifest(Path(__file__).with_name("manifest.toml")))
+    pace, suffixes = Pace(_CALLS, _PER, time.monotonic), public_suffixes()
+
+    def account(api: Api, credential: Credential) -> NamecheapAccount:
+        return NamecheapAccount(NamecheapApi(api, credential, base, pace), suffixes)
+
+    return ApiRegistrar(info, context.secrets, account, try_seconds=float(context.config.get("try_seconds", 10)))

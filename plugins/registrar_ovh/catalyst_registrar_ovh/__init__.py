@@ -1,0 +1,1 @@
+"""Delegations of domains at OVHcloud, through its API."""
