@@ -26,6 +26,10 @@ class Capability(StrEnum):
 
     ZONE_LIFECYCLE = "zone_lifecycle"
     DNSSEC = "dnssec"
+    """Zones are signed."""
+    KEYS = "keys"
+    """`dnssec` changes keys, one step at a time. Without it they are the server's own affair: only what is so already
+    succeeds there."""
     CDS = "cds"
     ATOMIC_BATCH = "atomic_batch"
     COMPARE_AND_SWAP = "compare_and_swap"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from .bind import BindServer, bind_server
+from .knot import KnotServer, knot_server
 from .postgres import PostgresServer, fresh_database, postgres_server
 from .powerdns import PowerDnsServer, powerdns_server
 from .servers import NatsServer, folder, nats_server
@@ -63,6 +65,34 @@ def powerdns() -> Iterator[PowerDnsServer]:
 def own_powerdns() -> Iterator[PowerDnsServer]:
     """A PowerDNS of this test's own: for stopping, killing and starting it again."""
     with powerdns_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def bind() -> Iterator[BindServer]:
+    """One BIND per test run and worker. Make zones of your own."""
+    with bind_server() as server:
+        yield server
+
+
+@pytest.fixture
+def own_bind() -> Iterator[BindServer]:
+    """A BIND of this test's own: for stopping, killing and starting it again."""
+    with bind_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def knot() -> Iterator[KnotServer]:
+    """One Knot DNS per test run and worker. Make zones of your own."""
+    with knot_server() as server:
+        yield server
+
+
+@pytest.fixture
+def own_knot() -> Iterator[KnotServer]:
+    """A Knot DNS of this test's own: for stopping, killing and starting it again."""
+    with knot_server() as server:
         yield server
 
 
@@ -129,9 +159,13 @@ def second_database(request: pytest.FixtureRequest, database: str, home: Path) -
 
 
 __all__ = [
+    "bind",
     "database",
     "home",
+    "knot",
     "nats",
+    "own_bind",
+    "own_knot",
     "own_nats",
     "own_postgres",
     "package",

@@ -26,6 +26,7 @@ CAPABILITIES = frozenset(
     {
         Capability.ZONE_LIFECYCLE,
         Capability.DNSSEC,
+        Capability.KEYS,
         Capability.CDS,
         Capability.ATOMIC_BATCH,
         Capability.COMPARE_AND_SWAP,

@@ -26,8 +26,10 @@ SOFTWARE = "PowerDNS Authoritative Server"
 SCRATCH = "catalyst-probe.invalid."
 """A zone that is made and deleted to see what the server can do; nobody else's name ends so (RFC 6761, section 6.4)."""
 _MOST = frozenset(
-    {Capability.ZONE_LIFECYCLE, Capability.DNSSEC, Capability.CDS, Capability.ATOMIC_BATCH, Capability.METADATA}
-)
+    {Capability.ZONE_LIFECYCLE, Capability.DNSSEC, Capability.KEYS, Capability.CDS, Capability.ATOMIC_BATCH,
+     Capability.METADATA}
+)  # fmt: skip
+_SIGNING = frozenset({Capability.DNSSEC, Capability.KEYS, Capability.CDS})
 _CDS = {"PUBLISH-CDS": "2", "PUBLISH-CDNSKEY": "1"}
 _LOOKS, _LOOK_AGAIN = 20, 0.05
 """How often, and after how many seconds, somebody else's half-made zone is looked at before it is completed."""
@@ -55,13 +57,13 @@ class PowerDnsBackend:
             # 409: left by a probe that died, or made by another process at this moment; it tells as much.
             made = await self._api.call("POST", "/zones", body, expected=(201, 409, 422))
             try:
-                can = _MOST - {Capability.DNSSEC, Capability.CDS}
+                can = _MOST - _SIGNING
                 if made.status == 422 and not _is_unsigned_server(made):
                     raise misunderstood(made.text)
                 if made.status == 422 or not await self._keys(SCRATCH):
                     return can
                 is_shown = [await self._show(SCRATCH, kind, expected=(200, 422)) for kind in _CDS]
-                return _MOST if all(is_shown) else can | {Capability.DNSSEC}
+                return _MOST if all(is_shown) else _MOST - {Capability.CDS}
             finally:
                 await self._api.call("DELETE", _path(SCRATCH), expected=(204, 404))
 

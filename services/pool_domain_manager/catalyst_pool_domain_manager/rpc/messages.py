@@ -14,7 +14,7 @@ from catalyst_pool_domain_manager.domain.labels import BASE_PATTERNS, BASE_RESER
 from catalyst_pool_domain_manager.domain.pools import Pool, Ttls
 from catalyst_pool_domain_manager.events import targets
 
-BACKENDS = {"backends/embedded": "dns_embedded", "backends/powerdns": "dns_powerdns"}
+BACKENDS = {"backends/embedded": "dns_embedded", "backends/powerdns": "dns_powerdns", "backends/rfc2136": "dns_rfc2136"}
 """Plugin by resource name; backends become resources of their own later."""
 DEFAULT_LAYOUT = ("@", "console", "api", "gitea", "harbor")
 _STATUS = {
