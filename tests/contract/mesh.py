@@ -25,6 +25,7 @@ from google.protobuf.message import Message
 from sqlalchemy import select
 
 from services.catalog.tests.makers import write
+from services.pool_domain_manager.tests.dns_servers import Dns
 
 from .contracts import ROOT
 
@@ -37,7 +38,7 @@ PACKAGES = {
 }
 """Daemons in the order in which they start, with package and settings class."""
 
-MOVES = {"Engine", "NameKeeper", "Reconciler", "Sweeper", "Checkouts", "Refunds", "Rounds", "Keeper"}
+MOVES = {"Engine", "NameKeeper", "Reconciler", "Sweeper", "Checkouts", "Refunds", "Rounds", "Keeper", "Prober"}
 """Workers that are left out."""
 
 WALLED = "walled"
@@ -53,6 +54,7 @@ class Mesh:
     home: Path
     nats: NatsServer
     databases: Mapping[str, str]
+    dns: Dns
     daemons: dict[str, RunningDaemon] = field(default_factory=dict)
     _lives: dict[str, AbstractAsyncContextManager[RunningDaemon]] = field(default_factory=dict)
     _channels: dict[str, grpc.aio.Channel] = field(default_factory=dict)
@@ -130,6 +132,8 @@ class Mesh:
         if name == "catalog":
             folders = {"acme": spoiled(home), WALLED: secret(home)}
             known |= {"blueprints": ROOT / "blueprints", "organization_folders": folders}
+        if name == "pooldomain":
+            known |= self.dns.settings()
         if name == "provisioner":
             known |= {"git_listen": f"127.0.0.1:{free_port()}", "sandbox_dir": home / "sandbox", "time_scale": 0.02}
         if name == "continuum":
@@ -179,8 +183,12 @@ def request_of(method: str, **fields: Any) -> Message:
 async def mesh(home: Path, nats: NatsServer, address: Address) -> AsyncIterator[Mesh]:
     """The five daemons, each with a database from `address`, ready to be called."""
     (home / "issuer").mkdir()
-    made = Mesh(home, nats, {name: await address(name) for name in PACKAGES})
+    (home / "dns").mkdir()
+    dns = Dns(home / "dns")
+    made = Mesh(home, nats, {name: await address(name) for name in PACKAGES}, dns)
     async with AsyncExitStack() as stack:
+        dns.start()
+        stack.callback(dns.end)
         for name in PACKAGES:
             await made.start(name)
             stack.push_async_callback(made.stop, name)

@@ -171,6 +171,19 @@ def _zone(method: str, form: str = "") -> tuple[str, Make]:
     return f"{_P}.ZoneService/{method}", make
 
 
+def _kept(method: str, made: Callable[[Mesh], Awaitable[Any]]) -> tuple[str, Make]:
+    """A question about a zone that is kept here; its mark is the first label."""
+
+    async def make(m: Mesh) -> Owned:
+        request = await made(m)
+        named = getattr(request, "zone_id", "") or (
+            request.zone.name if method.startswith("Update") else getattr(request, "name", "") or request.parent
+        )
+        return Owned("acme", request, named.removeprefix("zones/").partition(".")[0])
+
+    return f"{_P}.ZoneService/{method}", make
+
+
 async def _with_zone(m: Mesh) -> str:
     """A name whose zone is there; the reconciler would make it, and stands still."""
     _, pool, _, label = (await wishes.committed(m)).name.split("/")
@@ -253,6 +266,9 @@ OWNED: Mapping[str, Make] = dict(
         _zone("GetZone", "zones/{}.omani.works"),
         _zone("GetDnssec", "zones/{}.omani.works/dnssec"),
         _zone("ListZones"),
+        _kept("CreateZone", wishes.a_zone),
+        _kept("UpdateZone", wishes.moved_zone),
+        _kept("DeleteZone", wishes.gone_zone),
         _run("SovereignService/GetSovereign", "name", "{0}"),
         _run("SovereignService/ListSovereigns"),
         _run("PlanService/GetPlan", "name", "{2}"),

@@ -55,7 +55,7 @@ def test_every_role_of_a_row_is_one_that_somebody_can_hold(contract: str) -> Non
 def test_a_row_says_whose_or_belongs_to_nobody(contract: str) -> None:
     """A role of an Organization on what belongs to none is a reading of public things, or an oversight."""
     open_to_members = {m for m, row in TABLES[contract].items() if _is_anybody_s(row)}
-    shared = {"GetPool", "ListPools", "SelectComponents", "CheckCapacity"}
+    shared = {"GetPool", "ListPools", "GetNameServerSet", "ListNameServerSets", "SelectComponents", "CheckCapacity"}
     assert {method.split("/")[1] for method in open_to_members} - shared == set()
 
 

@@ -49,6 +49,8 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         await wishes.sovereign(around)
         await around.call(f"{_P}.PoolService/CreatePool", await wishes.a_pool(around))
         await wishes.reserved(around)
+        await wishes.backend(around)
+        await wishes.zone(around)
     await _slots(around)
     return {
         f"{_B}.AccountService/ListCreditGrants": {"parent": account},

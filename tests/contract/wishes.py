@@ -212,6 +212,81 @@ async def selection(_: Mesh) -> Any:
     return catalog.SelectComponentsRequest(validate_only=True)
 
 
+async def a_server_set(m: Mesh) -> Any:
+    wish = pdm.CreateNameServerSetRequest(name_server_set_id=m.fresh())
+    wish.name_server_set.published.extend(["ns1.dns.example", "ns2.dns.example"])
+    wish.name_server_set.polled.add(host="ns1.dns.example", addresses=["127.0.0.1"], port=9)
+    return wish
+
+
+async def server_set(m: Mesh) -> Any:
+    return await m.call(f"{_PDM}.NameServerSetService/CreateNameServerSet", await a_server_set(m))
+
+
+async def moved_servers(m: Mesh) -> Any:
+    held = await server_set(m)
+    wish = pdm.UpdateNameServerSetRequest(etag=held.etag, update_mask={"paths": ["also_notify"]})
+    wish.name_server_set.name = held.name
+    wish.name_server_set.also_notify.add(host="ns3.dns.example")
+    return wish
+
+
+async def gone_servers(m: Mesh) -> Any:
+    held = await server_set(m)
+    return pdm.DeleteNameServerSetRequest(name=held.name, etag=held.etag)
+
+
+async def a_backend(m: Mesh) -> Any:
+    wish = pdm.CreateBackendRequest(backend_id=m.fresh())
+    wish.backend.plugin, wish.backend.secret_ref = "powerdns", "powerdns"
+    wish.backend.config.update({"url": "http://127.0.0.1:9/api/v1/servers/localhost"})
+    return wish
+
+
+async def backend(m: Mesh) -> Any:
+    return await m.call(f"{_PDM}.BackendService/CreateBackend", await a_backend(m))
+
+
+async def moved_backend(m: Mesh) -> Any:
+    held = await backend(m)
+    wish = pdm.UpdateBackendRequest(etag=held.etag, update_mask={"paths": ["secret_ref"]})
+    wish.backend.name, wish.backend.secret_ref = held.name, "another"
+    return wish
+
+
+async def gone_backend(m: Mesh) -> Any:
+    held = await backend(m)
+    return pdm.DeleteBackendRequest(name=held.name, etag=held.etag)
+
+
+async def probe(m: Mesh) -> Any:
+    held = await backend(m)
+    return pdm.ProbeBackendRequest(name=held.name, etag=held.etag)
+
+
+async def a_zone(m: Mesh) -> Any:
+    wish = pdm.CreateZoneRequest(zone_id=f"{m.fresh()}.example")
+    wish.zone.kind, wish.zone.owner, wish.zone.backend = 3, "organizations/acme", "backends/embedded"
+    wish.zone.name_server_set = (await server_set(m)).name
+    return wish
+
+
+async def zone(m: Mesh) -> Any:
+    return await m.call(f"{_PDM}.ZoneService/CreateZone", await a_zone(m))
+
+
+async def moved_zone(m: Mesh) -> Any:
+    held = await zone(m)
+    wish = pdm.UpdateZoneRequest(etag=held.etag, update_mask={"paths": ["drift_policy"]})
+    wish.zone.name, wish.zone.drift_policy = held.name, 2
+    return wish
+
+
+async def gone_zone(m: Mesh) -> Any:
+    held = await zone(m)
+    return pdm.DeleteZoneRequest(name=held.name, etag=held.etag)
+
+
 def _moved(kind: type[Message], *, active: bool, **fields: Any) -> Wish:
     async def wish(m: Mesh) -> Any:
         held = await voucher(m, active=active)
@@ -244,6 +319,16 @@ WRITES: Mapping[str, Wish] = {
     f"{_PDM}.AllocationService/UpdateAllocation": retarget,
     f"{_PDM}.AllocationService/ReconcileAllocation": hurry,
     f"{_PDM}.AllocationService/ReleaseAllocation": release,
+    f"{_PDM}.BackendService/CreateBackend": a_backend,
+    f"{_PDM}.BackendService/UpdateBackend": moved_backend,
+    f"{_PDM}.BackendService/DeleteBackend": gone_backend,
+    f"{_PDM}.BackendService/ProbeBackend": probe,
+    f"{_PDM}.NameServerSetService/CreateNameServerSet": a_server_set,
+    f"{_PDM}.NameServerSetService/UpdateNameServerSet": moved_servers,
+    f"{_PDM}.NameServerSetService/DeleteNameServerSet": gone_servers,
+    f"{_PDM}.ZoneService/CreateZone": a_zone,
+    f"{_PDM}.ZoneService/UpdateZone": moved_zone,
+    f"{_PDM}.ZoneService/DeleteZone": gone_zone,
     f"{_PROVISIONER}.SovereignService/CreateSovereign": a_sovereign,
     f"{_PROVISIONER}.SovereignService/UpdateSovereign": changed,
     f"{_PROVISIONER}.SovereignService/DeleteSovereign": deletion,

@@ -5,6 +5,8 @@ from catalyst_mesh import SIGNED_IN, Scope, rows
 _OWNER = "org-admin sovereign-admin service:provisioner"
 _READ = "org-viewer org-developer org-admin sovereign-admin security-officer service:provisioner service:continuum"
 _OPERATOR = "sovereign-admin"
+_KEEP = "org-admin sovereign-admin"
+_ZONES = "catalyst.pooldomain.v1.ZoneService"
 _NAMES = "catalyst.pooldomain.v1.AllocationService"
 
 ACCESS = {
@@ -17,8 +19,26 @@ ACCESS = {
         DeletePool=_OPERATOR,
         ListReservedNames=SIGNED_IN,
     ),
-    **rows("catalyst.pooldomain.v1.ZoneService", Scope.ABSENT, GetZone=_READ, GetDnssec=_READ),
-    **rows("catalyst.pooldomain.v1.ZoneService", Scope.LEFT_OUT, ListZones=_READ),
+    **rows(_ZONES, Scope.ABSENT, GetZone=_READ, GetDnssec=_READ, UpdateZone=_KEEP, DeleteZone=_KEEP),
+    **rows(_ZONES, Scope.DENIED, CreateZone=_KEEP),
+    **rows(_ZONES, Scope.LEFT_OUT, ListZones=_READ),
+    **rows(
+        "catalyst.pooldomain.v1.BackendService",
+        CreateBackend=_OPERATOR,
+        GetBackend=_OPERATOR,
+        ListBackends=_OPERATOR,
+        UpdateBackend=_OPERATOR,
+        DeleteBackend=_OPERATOR,
+        ProbeBackend=_OPERATOR,
+    ),
+    **rows(
+        "catalyst.pooldomain.v1.NameServerSetService",
+        CreateNameServerSet=_OPERATOR,
+        GetNameServerSet=_READ,
+        ListNameServerSets=_READ,
+        UpdateNameServerSet=_OPERATOR,
+        DeleteNameServerSet=_OPERATOR,
+    ),
     **rows(_NAMES, CheckName=SIGNED_IN, ForceReleaseAllocation=_OPERATOR),
     **rows(_NAMES, Scope.DENIED, ReserveAllocation=_OWNER),
     **rows(_NAMES, Scope.HOLDER, RenewAllocation=_OWNER, CommitAllocation=_OWNER),

@@ -18,17 +18,24 @@ from catalyst_mesh import (
     main,
     migrate,
 )
+from catalyst_mesh.journal import Engine
 from catalyst_mesh.plugins import SecretFiles, plugin_context
 from prometheus_client import CollectorRegistry
 
 from .access import ACCESS
 from .events import EMITTED
 from .rpc.allocations import AllocationService
+from .rpc.backends import BackendService
 from .rpc.pools import PoolService
+from .rpc.server_sets import NameServerSetService
+from .rpc.zone_life import ZoneTools
 from .rpc.zones import ZoneService
 from .settings import PdmSettings
 from .store import Store, metadata
+from .workers.backends import Backends, Prober
+from .workers.keeper import Keeper
 from .workers.parents import Parents
+from .workers.polled import Poll
 from .workers.reconciler import Failpoint, Reconciler, no_failpoint
 from .workers.servers import Servers
 from .workers.sweeper import Sweeper
@@ -46,9 +53,13 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     token_key = hashlib.sha256(b"reservation tokens" + key_file.read_bytes()).digest()
     host = PluginHost(kinds=["dns_backend", "registrar"], metrics=metrics)
     secrets = SecretFiles(settings.secrets_folder) if settings.secrets_folder else None
-    host.load(plugin_context(settings.data_folder, secrets), {**_embedded(settings), **settings.plugins})
+    host.load(plugin_context(settings.data_folder, secrets), {**_built_in(settings), **settings.plugins})
     leases = Leases(db, metadata, metrics=metrics)
     reconciler = Reconciler(work, leases, host, Servers(settings.dns_hints), Parents(settings.batch_window), failpoint)
+    backends, poll = Backends(work, host), Poll(settings.dns_hints)
+    keeper = Keeper(work, leases, backends, poll, host, failpoint)
+    engine = Engine(db, kinds=(), replica="pooldomain")
+    tools = ZoneTools(work, backends, poll, engine)
     sweeper = Sweeper(work, leases, host, settings.sweep_interval)
     return Daemon(
         "pooldomain",
@@ -67,22 +78,34 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
                 service_pb2_grpc.add_AllocationServiceServicer_to_server,
                 f"{_PACKAGE}.AllocationService",
             ),
+            Service(ZoneService(tools), service_pb2_grpc.add_ZoneServiceServicer_to_server, f"{_PACKAGE}.ZoneService"),
             Service(
-                ZoneService(work, host), service_pb2_grpc.add_ZoneServiceServicer_to_server, f"{_PACKAGE}.ZoneService"
+                BackendService(work, backends),
+                service_pb2_grpc.add_BackendServiceServicer_to_server,
+                f"{_PACKAGE}.BackendService",
+            ),
+            Service(
+                NameServerSetService(work),
+                service_pb2_grpc.add_NameServerSetServiceServicer_to_server,
+                f"{_PACKAGE}.NameServerSetService",
             ),
         ],
         access=ACCESS,
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "pooldomain", settings.nats_token.get_secret_value()),
-        workers=[reconciler, sweeper],
+        workers=[reconciler, sweeper, keeper, Prober(work, leases, backends), engine],
     )
 
 
-def _embedded(settings: PdmSettings) -> Mapping[str, Mapping[str, Any]]:
-    if not settings.dns_control:
-        return {}
-    return {"dns_backend:dns_embedded": {"control": settings.dns_control, "data": str(settings.dns_data)}}
+def _built_in(settings: PdmSettings) -> Mapping[str, Mapping[str, Any]]:
+    """What follows from the settings for plugins that nobody configures by themselves."""
+    found: dict[str, Mapping[str, Any]] = {}
+    if settings.dns_control:
+        found["dns_backend:dns_embedded"] = {"control": settings.dns_control, "data": str(settings.dns_data)}
+    if settings.dns_hints is not None:
+        found["registrar:manual"] = {"hints": str(settings.dns_hints)}
+    return found
 
 
 def start() -> None:

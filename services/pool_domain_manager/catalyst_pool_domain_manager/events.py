@@ -7,6 +7,7 @@ from catalyst.pooldomain.v1 import events_pb2, resources_pb2
 from catalyst_mesh import Emitted, stamp
 
 from .domain import allocations as a
+from .domain import hosting
 from .domain.allocations import Allocation, Fact
 from .domain.pools import PoolMade, PoolMoved
 from .domain.zones import ZoneCreated, ZoneDeleted, ZoneSigned
@@ -108,6 +109,43 @@ def pool_moved(f: PoolMoved) -> events_pb2.PoolUpdated:
     return events_pb2.PoolUpdated(pool=f.pool.name, version=f.pool.version, changed_fields=["conditions"])
 
 
+def _kept(z: hosting.Zone) -> dict[str, Any]:
+    return {"zone": z.name, "version": z.version, "owner": z.owner}
+
+
+def kept_made(f: hosting.Made) -> events_pb2.ZoneCreated:
+    z = f.zone
+    kind = resources_pb2.Zone.Kind.Value(f"KIND_{z.kind.name}")
+    return events_pb2.ZoneCreated(
+        **_kept(z), kind=kind, backend=z.backend, serial=z.serial, revision=z.revision
+    )  # fmt: skip
+
+
+def kept_changed(f: hosting.Written) -> events_pb2.ZoneChanged:
+    z = f.zone
+    return events_pb2.ZoneChanged(
+        **_kept(z), serial=z.serial, revision=z.written, plan=f.plan, created=f.created, updated=f.updated,
+        deleted=f.deleted,
+    )  # fmt: skip
+
+
+def kept_signed(f: hosting.Signed) -> events_pb2.ZoneSigned:
+    z = f.zone
+    return events_pb2.ZoneSigned(**_kept(z), serial=z.serial, revision=z.written, ds=[ds_record(d) for d in f.ds])
+
+
+def kept_removed(f: hosting.Removed) -> events_pb2.ZoneDeleted:
+    return events_pb2.ZoneDeleted(**_kept(f.zone), backend=f.zone.backend)
+
+
+def ds_record(text: str) -> resources_pb2.DsRecord:
+    """A DS as the contract shows it, from its presentation form."""
+    tag, algorithm, digest_type, digest = text.split(maxsplit=3)
+    return resources_pb2.DsRecord(
+        key_tag=int(tag), algorithm=int(algorithm), digest_type=int(digest_type), digest=digest.replace(" ", "").lower()
+    )
+
+
 NAMES: dict[type, str] = {
     a.Reserved: "reserved",
     a.Renewed: "renewed",
@@ -132,6 +170,10 @@ EMITTED = (
     Emitted(f"{_ROOT}.zone.created", ZoneCreated, zone_created),
     Emitted(f"{_ROOT}.zone.signed", ZoneSigned, zone_signed),
     Emitted(f"{_ROOT}.zone.deleted", ZoneDeleted, zone_deleted),
+    Emitted(f"{_ROOT}.zone.created", hosting.Made, kept_made),
+    Emitted(f"{_ROOT}.zone.changed", hosting.Written, kept_changed),
+    Emitted(f"{_ROOT}.zone.signed", hosting.Signed, kept_signed),
+    Emitted(f"{_ROOT}.zone.deleted", hosting.Removed, kept_removed),
     Emitted(f"{_ROOT}.pool.created", PoolMade, pool_made),
     Emitted(f"{_ROOT}.pool.updated", PoolMoved, pool_moved),
 )

@@ -5,7 +5,7 @@ from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from catalyst_mesh import ROW_NUMBER, Json, Transaction, UtcTime, chassis_tables
+from catalyst_mesh import ROW_NUMBER, Json, UtcTime, chassis_tables
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -14,7 +14,6 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
-    MetaData,
     Table,
     Text,
     func,
@@ -32,8 +31,9 @@ from .domain.conditions import Condition
 from .domain.filters import Filter
 from .domain.labels import Policy
 from .domain.pools import Pool, Ttls
+from .kept.store import KeptRows
+from .kept.tables import metadata as metadata  # for whoever wires or tests the whole schema
 
-metadata = MetaData()
 pools = Table(
     "pool",
     metadata,
@@ -84,7 +84,7 @@ history = Table(
 chassis_tables(metadata)
 
 
-class Store(Transaction):
+class Store(KeptRows):
     """Pools, allocations and their history."""
 
     async def lock(self, pool: str, label: str) -> Allocation | None:
@@ -191,8 +191,10 @@ class Store(Transaction):
         """Write a decided state. Raises LostRace where another writer was faster."""
         if isinstance(state, Pool):
             await self.take(pools, _pool_row(state))
-        else:
+        elif isinstance(state, Allocation):
             await self.take(allocations, _allocation_row(state))
+        else:
+            await self.save_kept(state)
 
     async def progress(self, before: Allocation, after: Allocation) -> None:
         """Write how far the reconciler is; nothing is told. Raises LostRace where the wish changed meanwhile."""

@@ -56,6 +56,12 @@ class Dns:
         return {"dns_control": self.control, "dns_data": self.folder, "dns_hints": self.hints}
 
     @property
+    def served_at(self) -> tuple[str, int]:
+        """Address and port of the server that has the pool."""
+        host, _, port = self.address.rpartition(":")
+        return host, int(port)
+
+    @property
     def backend(self) -> DnsBackend:
         """The same plugin that the daemon uses, made as its host makes it."""
         from catalyst_dns_embedded import plugin

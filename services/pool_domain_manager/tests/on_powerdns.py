@@ -56,6 +56,11 @@ class OnPowerDns(Dns):
         }  # fmt: skip
 
     @property
+    def served_at(self) -> tuple[str, int]:
+        host, _, port = self.powerdns.address.rpartition(":")
+        return host, int(port)
+
+    @property
     def backend(self) -> DnsBackend:
         manifest = load_manifest(Path(plugin.__file__).with_name("manifest.toml"))
         config = {"url": self.powerdns.url, "api_key": "powerdns"}

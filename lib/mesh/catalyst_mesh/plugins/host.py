@@ -50,6 +50,8 @@ class PluginHost:
         self._pm.add_hookspecs(Specs)
         self._log = get_logger("plugins")
         self._found: dict[str, LoadedPlugin] = {}
+        self._entries: dict[str, EntryPoint] = {}
+        self._context: Callable[[Manifest, Mapping[str, Any]], PluginContext] | None = None
 
     @property
     def plugins(self) -> list[LoadedPlugin]:
@@ -68,9 +70,11 @@ class PluginHost:
         configuration   by `kind:name`
         entries         None: those of the installed distributions
         """
+        self._context = context
         for entry in entry_points(group=GROUP) if entries is None else entries:
             plugin = self._load_one(entry, context, configuration)
             if plugin is not None:
+                self._entries.setdefault(plugin.label, entry)
                 key = plugin.label if plugin.label not in self._found else f"{plugin.label} ({entry.value})"
                 self._found[key] = plugin
 
@@ -85,9 +89,31 @@ class PluginHost:
             raise PluginUnavailable(plugin=label, why=plugin.failure)
         return plugin.target
 
+    def instance(self, kind: str, name: str, config: Mapping[str, Any], *, secret: str = "") -> Any:
+        """The plugin once more, guarded, with a configuration of its own. Raises PluginUnavailable with the reason.
+
+        secret   name of the secret for the property that the manifest requires and marks with `x-secret`
+        """
+        label = f"{kind}:{name}"
+        plugin, entry = self._found.get(label), self._entries.get(label)
+        if plugin is None or plugin.manifest is None or entry is None or self._context is None:
+            raise PluginUnavailable(plugin=label, why="it is not installed")
+        whole = {**_secrets_named(plugin.manifest, secret), **config}
+        if failure := _unusable(plugin.manifest, whole):
+            raise PluginUnavailable(plugin=label, why=failure)
+        try:
+            return self._guarded(label, plugin.manifest, self._make(entry, self._context(plugin.manifest, whole)))
+        except Exception as error:  # a stranger's code, as in `load`
+            why = f"it failed to load: {type(error).__name__}: {error}"
+            raise PluginUnavailable(plugin=label, why=why) from error
+
     def names(self, kind: str) -> list[str]:
         """Names of the working plugins of `kind`."""
         return [p.name for p in self.plugins if p.kind == kind and not p.failure]
+
+    def installed(self, kind: str) -> list[str]:
+        """Names of the plugins of `kind` whose manifest can be read, configured or not."""
+        return [p.name for p in self.plugins if p.kind == kind and p.manifest is not None]
 
     def observe(self, subject: str, body: Any) -> None:
         """Tell observers of an event; what they raise is logged and ignored."""
@@ -126,11 +152,13 @@ class PluginHost:
             self._forget(entry)
             self._log.error("plugin failed to load", plugin=plugin.label, error=f"{type(error).__name__}: {error}")
             return replace(plugin, failure=f"it failed to load: {type(error).__name__}: {error}")
-        guarded = Guarded(
-            plugin.label, target, metrics=self._metrics, concurrency=int(manifest.limits.get("concurrency", 8)),
+        return replace(plugin, target=self._guarded(plugin.label, manifest, target))
+
+    def _guarded(self, label: str, manifest: Manifest, target: Any) -> Guarded:
+        return Guarded(
+            label, target, metrics=self._metrics, concurrency=int(manifest.limits.get("concurrency", 8)),
             limit=float(manifest.limits["call_seconds"]) if "call_seconds" in manifest.limits else 30.0,
         )  # fmt: skip
-        return replace(plugin, target=guarded)
 
     def _taken(self, label: str) -> str:
         first = self._found.get(label)
@@ -143,8 +171,9 @@ class PluginHost:
 
     def _make(self, entry: EntryPoint, context: PluginContext) -> Any:
         module = importlib.import_module(entry.module)
-        self._pm.register(module, name=entry.name)
-        self._pm.check_pending()
+        if not self._pm.has_plugin(entry.name):
+            self._pm.register(module, name=entry.name)
+            self._pm.check_pending()
         hook = self._pm.subset_hook_caller(
             "catalyst_plugin", [m for n, m in self._pm.list_name_plugin() if n != entry.name and m is not None]
         )
@@ -161,6 +190,11 @@ def _manifest_path(entry: EntryPoint) -> Path:
     if not where:
         raise ManifestFault(entry.name, [f"package {package} is not there"])
     return Path(where[0]) / "manifest.toml"
+
+
+def _secrets_named(manifest: Manifest, secret: str) -> dict[str, str]:
+    required, properties = manifest.config.get("required", ()), manifest.config.get("properties", {})
+    return {name: secret for name in required if secret and properties.get(name, {}).get("x-secret")}
 
 
 def _unusable(manifest: Manifest, config: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Filters of lists (AIP-160, the part of it that lists of names need): `field = value`, joined by AND."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from catalyst_sdk import Code, Refused, Violation
@@ -33,15 +34,22 @@ class Filter:
 
 def parse(text: str) -> Filter:
     """Read a filter. Raises FilterInvalid."""
+    terms = parse_terms(text, FIELDS)
+    for field, value in terms:
+        if field == "state" and value not in _STATES:
+            raise FilterInvalid(f"{value!r} is no state")
+    return Filter(terms)
+
+
+def parse_terms(text: str, fields: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Fields with the value that each must have. Raises FilterInvalid."""
     terms = []
     for part in re.split(r"\s+AND\s+", text.strip()) if text.strip() else ():
         found = _TERM.fullmatch(part)
         if found is None:
             raise FilterInvalid(f"{part!r} is not `field = value`")
         field, value = found[1], found[2] if found[2] is not None else found[3]
-        if field not in FIELDS:
-            raise FilterInvalid(f"{field} is none of {', '.join(FIELDS)}")
-        if field == "state" and value not in _STATES:
-            raise FilterInvalid(f"{value!r} is no state")
+        if field not in fields:
+            raise FilterInvalid(f"{field} is none of {', '.join(fields)}")
         terms.append((field, value))
-    return Filter(tuple(terms))
+    return tuple(terms)

@@ -1,0 +1,25 @@
+"""All rows of zones and of what belongs to them."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from catalyst_pool_domain_manager.domain.backends import Backend
+from catalyst_pool_domain_manager.domain.hosting import Zone
+from catalyst_pool_domain_manager.domain.server_sets import ServerSet
+
+from .backends import BackendRows
+from .servers import ServerSetRows
+from .zones import ZoneRows
+
+
+class KeptRows(ZoneRows, BackendRows, ServerSetRows):
+    """Zones, backends and name-server sets."""
+
+    async def save_kept(self, state: Any) -> None:
+        """Write a decided state. Raises LostRace where another writer was faster."""
+        writers: dict[type, Callable[[Any], Awaitable[None]]] = {
+            Zone: self.save_zone,
+            Backend: self.save_backend,
+            ServerSet: self.save_server_set,
+        }
+        await writers[type(state)](state)
