@@ -24,6 +24,7 @@ from prometheus_client import CollectorRegistry
 from .access import ACCESS
 from .events import EMITTED
 from .rpc.allocations import AllocationService
+from .rpc.limits import Limits
 from .rpc.pools import PoolService
 from .rpc.zones import ZoneService
 from .settings import PdmSettings
@@ -63,7 +64,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
                 f"{_PACKAGE}.PoolService",
             ),
             Service(
-                AllocationService(work, token_key),
+                AllocationService(work, token_key, Limits()),
                 service_pb2_grpc.add_AllocationServiceServicer_to_server,
                 f"{_PACKAGE}.AllocationService",
             ),
