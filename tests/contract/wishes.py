@@ -125,8 +125,22 @@ def pool(domain: str) -> Any:
     wish = pdm.CreatePoolRequest(pool_id=domain)
     wish.pool.zone, wish.pool.allow_private_targets = f"zones/{domain}", True
     wish.pool.policy.max_reservations_per_owner, wish.pool.policy.max_names_per_owner = 1000, 1000
+    wish.pool.policy.reservations_per_minute = 10_000
     wish.pool.kinds.append(1)
     return wish
+
+
+async def changed_pool(m: Mesh) -> Any:
+    made = await m.call(f"{_PDM}.PoolService/CreatePool", await a_pool(m))
+    wish = pdm.UpdatePoolRequest(update_mask={"paths": ["quarantine"]}, etag=made.etag)
+    wish.pool.name = made.name
+    wish.pool.quarantine.FromSeconds(7200)
+    return wish
+
+
+async def removed_pool(m: Mesh) -> Any:
+    made = await m.call(f"{_PDM}.PoolService/CreatePool", await a_pool(m))
+    return pdm.DeletePoolRequest(name=made.name, etag=made.etag)
 
 
 async def a_sovereign(m: Mesh) -> Any:
@@ -313,6 +327,8 @@ WRITES: Mapping[str, Wish] = {
     f"{_BILLING}.LedgerService/ProveLedger": proof,
     f"{_CATALOG}.SourceService/SyncSource": sync,
     f"{_PDM}.PoolService/CreatePool": a_pool,
+    f"{_PDM}.PoolService/UpdatePool": changed_pool,
+    f"{_PDM}.PoolService/DeletePool": removed_pool,
     f"{_PDM}.AllocationService/ReserveAllocation": a_reservation,
     f"{_PDM}.AllocationService/RenewAllocation": renewal,
     f"{_PDM}.AllocationService/CommitAllocation": commit,

@@ -26,6 +26,7 @@ from .access import ACCESS
 from .events import EMITTED
 from .rpc.allocations import AllocationService
 from .rpc.backends import BackendService
+from .rpc.limits import Limits
 from .rpc.pools import PoolService
 from .rpc.server_sets import NameServerSetService
 from .rpc.zone_life import ZoneTools
@@ -74,7 +75,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
                 f"{_PACKAGE}.PoolService",
             ),
             Service(
-                AllocationService(work, token_key),
+                AllocationService(work, token_key, Limits()),
                 service_pb2_grpc.add_AllocationServiceServicer_to_server,
                 f"{_PACKAGE}.AllocationService",
             ),

@@ -9,7 +9,7 @@ from catalyst_mesh import Emitted, stamp
 from .domain import allocations as a
 from .domain import hosting
 from .domain.allocations import Allocation, Fact
-from .domain.pools import PoolMade, PoolMoved
+from .domain.pools import Pool, PoolChanged, PoolGone, PoolMade, PoolMoved
 from .domain.zones import ZoneCreated, ZoneDeleted, ZoneSigned
 
 _ROOT = "catalyst.v1.pooldomain"
@@ -102,11 +102,34 @@ def zone_deleted(f: ZoneDeleted) -> events_pb2.ZoneDeleted:
 
 
 def pool_made(f: PoolMade) -> events_pb2.PoolCreated:
-    return events_pb2.PoolCreated(pool=f.pool.name, version=f.pool.version, actor=f.actor)
+    mode = resources_pb2.Pool.ZONE_MODE_DELEGATED
+    return events_pb2.PoolCreated(
+        pool=f.pool.name, version=f.pool.version, kinds=_kinds(f.pool), zone_mode=mode, actor=f.actor
+    )
 
 
 def pool_moved(f: PoolMoved) -> events_pb2.PoolUpdated:
-    return events_pb2.PoolUpdated(pool=f.pool.name, version=f.pool.version, changed_fields=["conditions"])
+    return _updated(f.pool, ("conditions",), "")
+
+
+def pool_changed(f: PoolChanged) -> events_pb2.PoolUpdated:
+    return _updated(f.pool, f.fields, f.actor)
+
+
+def pool_gone(f: PoolGone) -> events_pb2.PoolDeleted:
+    return events_pb2.PoolDeleted(pool=f.pool.name, version=f.pool.version, actor=f.actor)
+
+
+def _updated(p: Pool, fields: tuple[str, ...], actor: str) -> events_pb2.PoolUpdated:
+    told = {"layout": "record_layout", "rules": "policy"}  # by their names in the contract
+    return events_pb2.PoolUpdated(
+        pool=p.name, version=p.version, kinds=_kinds(p), changed_fields=[told.get(f, f) for f in fields],
+        generation=p.generation, actor=actor,
+    )  # fmt: skip
+
+
+def _kinds(p: Pool) -> list["resources_pb2.Pool.Kind.ValueType"]:
+    return [resources_pb2.Pool.Kind.Value(kind) for kind in p.kinds]
 
 
 def _kept(z: hosting.Zone) -> dict[str, Any]:
@@ -176,4 +199,6 @@ EMITTED = (
     Emitted(f"{_ROOT}.zone.deleted", hosting.Removed, kept_removed),
     Emitted(f"{_ROOT}.pool.created", PoolMade, pool_made),
     Emitted(f"{_ROOT}.pool.updated", PoolMoved, pool_moved),
+    Emitted(f"{_ROOT}.pool.updated", PoolChanged, pool_changed),
+    Emitted(f"{_ROOT}.pool.deleted", PoolGone, pool_gone),
 )

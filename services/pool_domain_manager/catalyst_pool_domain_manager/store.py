@@ -16,6 +16,7 @@ from sqlalchemy import (
     Integer,
     Table,
     Text,
+    delete,
     func,
     insert,
     literal,
@@ -29,7 +30,7 @@ from sqlalchemy import (
 from .domain.allocations import Allocation, State
 from .domain.conditions import Condition
 from .domain.filters import Filter
-from .domain.labels import Policy
+from .domain.policy import Policy, Rules
 from .domain.pools import Pool, Ttls
 from .kept.store import KeptRows
 from .kept.tables import metadata as metadata  # for whoever wires or tests the whole schema
@@ -53,6 +54,8 @@ pools = Table(
     Column("message", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("in_use", Json, nullable=False, server_default="[]"),
+    Column("rules", Json),
+    Column("generation", BigInteger, nullable=False, server_default="1"),
 )  # fmt: skip - reads as a table
 allocations = Table(
     "allocation", metadata,
@@ -100,13 +103,31 @@ class Store(KeptRows):
         """Say that what is saved next was decided on `a`, which an earlier transaction read."""
         self.seen(allocations, _allocation_row(a))
 
-    async def pool(self, domain: str) -> Pool | None:
-        """One pool."""
-        row = (await self.sql.execute(select(pools).where(pools.c.domain == domain))).mappings().one_or_none()
+    async def pool(self, domain: str, *, stays: bool = False, alone: bool = False) -> Pool | None:
+        """One pool.
+
+        stays   it cannot be deleted before the commit
+        alone   nobody else holds it so, or comes to hold it so, before the commit
+        """
+        query = select(pools).where(pools.c.domain == domain)
+        if stays:
+            query = query.with_for_update(read=True, key_share=True)
+        elif alone:
+            query = query.with_for_update()
+        row = (await self.sql.execute(query)).mappings().one_or_none()
         if row is None:
             return None
         self.seen(pools, row)
         return _pool(row)
+
+    async def remove_pool(self, pool: Pool) -> None:
+        """Delete a pool as it was read. Raises LostRace."""
+        await self.write(delete(pools).where(pools.c.domain == pool.domain, pools.c.version == pool.version))
+
+    async def a_name_in(self, pool: str) -> str | None:
+        """A name that is held in the pool, or rests."""
+        found = await self.live(pool, None, 1, None, Filter())
+        return found[0].name if found else None
 
     async def all_pools(self, after: str = "", limit: int = 1000, kind: str = "") -> Sequence[Pool]:
         """Pools by domain; with `kind`, those that serve it."""
@@ -138,6 +159,12 @@ class Store(KeptRows):
         for field, value in wanted.terms:
             query = query.where(_column(t, field) == (value.lower() if field == "state" else value))
         return [_allocation(row) for row in (await self.sql.execute(query)).mappings()]
+
+    async def labels_held(self, pool: str) -> frozenset[str]:
+        """Labels of the pool that are not free."""
+        t = allocations
+        rows = await self.sql.execute(select(t.c.label).where(t.c.pool == pool, t.c.state != State.FREE))
+        return frozenset(label for (label,) in rows)
 
     async def zoned(self, after: str, limit: int, owners: Sequence[str] | None) -> Sequence[Allocation]:
         """Names that have a zone, by their full name."""
@@ -231,24 +258,33 @@ def _allocation(row: Any) -> Allocation:
 
 def _pool_row(p: Pool) -> dict[str, Any]:
     row = {f.name: getattr(p, f.name) for f in fields(p)}
-    policy = {**asdict(p.policy), "reserved": sorted(p.policy.reserved), "patterns": list(p.policy.patterns)}
-    return {**row, "in_use": sorted(p.in_use), "kinds": list(p.kinds),
-            "layout": list(p.layout), "ttls": asdict(p.ttls), "policy": policy,
+    rules = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(p.rules).items() if v not in (None, ())}
+    return {**row, "in_use": sorted(p.in_use), "kinds": list(p.kinds), "rules": rules, "policy": _former_policy(p.policy),
+            "layout": list(p.layout), "ttls": asdict(p.ttls),
             "reservation_ttl": p.reservation_ttl.total_seconds(), "quarantine": p.quarantine.total_seconds()}  # fmt: skip
 
 
+def _former_policy(p: Policy) -> dict[str, Any]:
+    """The rules in force, as the release before reads them."""
+    names = ("shortest", "longest", "leading_digit", "most_reservations", "most_names")
+    return {
+        **{name: getattr(p, name) for name in names}, "reserved": sorted(p.reserved), "patterns": list(p.patterns)
+    }  # fmt: skip
+
+
 def _pool(row: Any) -> Pool:
-    policy = row["policy"]
+    # A row of the release before has the rules in force only; as a document they say the same.
+    said: dict[str, Any] = row["policy"] if row["rules"] is None else row["rules"]
+    rules: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in said.items()}
+    known = {name: value for name, value in row.items() if name != "policy"}
     return Pool(
         **{
-            **row,
+            **known,
             "in_use": frozenset(row["in_use"]),
             "kinds": tuple(row["kinds"]),
             "layout": tuple((name, slot) for name, slot in row["layout"]),
             "ttls": Ttls(**row["ttls"]),
-            "policy": Policy(
-                **{**policy, "reserved": frozenset(policy["reserved"]), "patterns": tuple(policy["patterns"])}
-            ),
+            "rules": Rules(**rules),
             "reservation_ttl": timedelta(seconds=row["reservation_ttl"]),
             "quarantine": timedelta(seconds=row["quarantine"]),
         }

@@ -40,7 +40,7 @@ def of(name: str) -> tuple[Change, ...]:
 
 async def test_wishes_of_one_moment_become_one_change() -> None:
     ledger, parents = Ledger(), Parents(0.01)
-    await asyncio.gather(*(parents.apply(ledger, ZONE, of(f"n{n}.")) for n in range(50)))  # type: ignore[arg-type]
+    await asyncio.gather(*(parents.apply(ledger, ZONE, f"n{n}.", of(f"n{n}.")) for n in range(50)))  # type: ignore[arg-type]
     assert ledger.taken == [sorted(f"n{n}." for n in range(50))]
 
 
@@ -48,7 +48,7 @@ async def test_only_the_guilty_child_is_refused() -> None:
     ledger, parents = Ledger(), Parents(0.01)
     names = [f"n{n}." for n in range(8)] + ["bad."] + [f"m{n}." for n in range(7)]
     outcomes = await asyncio.gather(
-        *(parents.apply(ledger, ZONE, of(name)) for name in names),
+        *(parents.apply(ledger, ZONE, name, of(name)) for name in names),
         return_exceptions=True,  # type: ignore[arg-type]
     )
     assert [name for name, outcome in zip(names, outcomes, strict=True) if outcome is not None] == ["bad."]
@@ -59,7 +59,7 @@ async def test_only_the_guilty_child_is_refused() -> None:
 async def test_an_unknown_outcome_is_told_to_everybody_and_not_tried_again_by_halves() -> None:
     ledger, parents = Ledger(Temporary("cut off")), Parents(0.01)
     outcomes = await asyncio.gather(
-        *(parents.apply(ledger, ZONE, of(f"n{n}.")) for n in range(4)),
+        *(parents.apply(ledger, ZONE, f"n{n}.", of(f"n{n}.")) for n in range(4)),
         return_exceptions=True,  # type: ignore[arg-type]
     )
     assert [type(outcome) for outcome in outcomes] == [Temporary] * 4
@@ -68,8 +68,8 @@ async def test_an_unknown_outcome_is_told_to_everybody_and_not_tried_again_by_ha
 
 async def test_who_stopped_waiting_holds_up_nobody() -> None:
     ledger, parents = Ledger(), Parents(0.01)
-    gone = asyncio.create_task(parents.apply(ledger, ZONE, of("bad.")))  # type: ignore[arg-type]
-    stays = asyncio.create_task(parents.apply(ledger, ZONE, of("n.")))  # type: ignore[arg-type]
+    gone = asyncio.create_task(parents.apply(ledger, ZONE, "bad.", of("bad.")))  # type: ignore[arg-type]
+    stays = asyncio.create_task(parents.apply(ledger, ZONE, "n.", of("n.")))  # type: ignore[arg-type]
     await asyncio.sleep(0)
     gone.cancel()
     with pytest.raises(asyncio.CancelledError):

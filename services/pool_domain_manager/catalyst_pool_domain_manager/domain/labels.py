@@ -3,48 +3,9 @@
 import re
 from dataclasses import dataclass
 
-BASE_RESERVED = frozenset(
-    {
-        "admin",
-        "api",
-        "app",
-        "catalyst",
-        "console",
-        "docs",
-        "flux",
-        "gitea",
-        "harbor",
-        "imap",
-        "k8s",
-        "keycloak",
-        "mail",
-        "openbao",
-        "openova",
-        "smtp",
-        "status",
-        "system",
-        "vault",
-        "vpn",
-        "www",
-    }
-)  # fmt: skip - words
-BASE_PATTERNS = (r"ns\d+", r"mx\d+", "autoconfig", "autodiscover", "wpad", "localhost")
+from .policy import Policy
+
 _CHARACTERS = re.compile(r"^[a-z0-9-]*$")
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The rules of one pool."""
-
-    shortest: int = 1
-    longest: int = 63
-    leading_digit: bool = False
-    reserved: frozenset[str] = BASE_RESERVED
-    patterns: tuple[str, ...] = BASE_PATTERNS
-    most_reservations: int = 5
-    """Reservations that one owner may hold without a commit."""
-    most_names: int = 50
-    """Names that one owner may have."""
 
 
 @dataclass(frozen=True, slots=True)

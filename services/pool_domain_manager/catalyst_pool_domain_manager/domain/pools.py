@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from catalyst_sdk import Code, Decision, Refused
 
-from .labels import Policy
+from .policy import Policy, Rules, merged
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,9 @@ class Pool:
     created_at: datetime
     updated_at: datetime
     uid: str
-    policy: Policy = field(default_factory=Policy)
+    rules: Rules = field(default_factory=Rules)
+    """Its own document of policy."""
+    generation: int = 1
     ready: bool = False
     message: str = ""
     version: int = 1
@@ -55,6 +57,11 @@ class Pool:
         """The zone, with its final dot."""
         return f"{self.domain}."
 
+    @property
+    def policy(self) -> Policy:
+        """The rules in force: the base, and its own document over it."""
+        return merged(self.rules, self.kinds)
+
 
 @dataclass(frozen=True, slots=True)
 class PoolMade:
@@ -67,6 +74,19 @@ class PoolMoved:
     pool: Pool
 
 
+@dataclass(frozen=True, slots=True)
+class PoolChanged:
+    pool: Pool
+    fields: tuple[str, ...]
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolGone:
+    pool: Pool
+    actor: str
+
+
 class PoolExists(Refused):
     code, reason, message = Code.ALREADY_EXISTS, "POOL_EXISTS", "{pool} is there already"
 
@@ -75,11 +95,45 @@ class PoolNotFound(Refused):
     code, reason, message = Code.NOT_FOUND, "POOL_NOT_FOUND", "there is no {pool}"
 
 
+class PoolNotEmpty(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "POOL_NOT_EMPTY"
+    message = "{pool} has names, such as {name}; {what}"
+
+
 def create(known: Pool | None, wish: Pool, actor: str) -> Decision[Pool]:
     """Make a pool. Raises PoolExists."""
     if known is not None:
         raise PoolExists(pool=wish.name)
     return Decision(wish, (PoolMade(wish, actor),))
+
+
+def change(pool: Pool, wish: Pool, used: str | None, actor: str, now: datetime) -> Decision[Pool]:
+    """Take over the wish; what is wished already changes nothing. Raises PoolNotEmpty.
+
+    used   a name that is held in the pool; its zone is where the backend is that it was made at
+    """
+    changed = tuple(f for f in WISHED if getattr(wish, f) != getattr(pool, f))
+    if not changed:
+        return Decision(pool)
+    if used and "backend" in changed:
+        raise PoolNotEmpty(pool=pool.name, name=used, what="their zones would stay behind at the former backend")
+    rules = pool.rules
+    if "rules" in changed:
+        rules = replace(wish.rules, version=pool.rules.version + 1)
+    kept = {f: getattr(wish, f) for f in changed if f != "rules"}
+    after = replace(pool, **kept, rules=rules, generation=pool.generation + 1, version=pool.version + 1, updated_at=now)
+    return Decision(after, (PoolChanged(after, changed, actor),))
+
+
+WISHED = ("kinds", "backend", "layout", "ttls", "reservation_ttl", "quarantine", "allow_private_targets", "rules")
+"""Fields of a pool that callers set."""
+
+
+def remove(pool: Pool, used: str | None, actor: str) -> Decision[None]:
+    """Forget a pool that holds no name. Raises PoolNotEmpty."""
+    if used:
+        raise PoolNotEmpty(pool=pool.name, name=used, what="release them, and wait until they have rested")
+    return Decision(None, (PoolGone(replace(pool, version=pool.version + 1), actor),))
 
 
 def observe(pool: Pool, *, ready: bool, message: str, in_use: frozenset[str], now: datetime) -> Decision[Pool | None]:

@@ -1,6 +1,8 @@
 """Every refusal of PDM, with its reason."""
 
 import hmac
+from datetime import timedelta
+from math import ceil
 
 from catalyst_sdk import Code, Refused, Violation
 
@@ -21,9 +23,10 @@ class LabelRefused(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "LABEL_INVALID", "the label {label!r} cannot be had: {detail}"
     reasons = ("LABEL_INVALID", "LABEL_RESERVED")
 
-    def __init__(self, reason: str, label: str, rule: str, detail: str) -> None:
+    def __init__(self, reason: str, label: str, rule: str, detail: str, *, policy_version: int) -> None:
         self.reason = reason  # type: ignore[misc]  # one refusal with two public reasons
-        super().__init__(violations=(Violation("label", detail, rule),), label=label, rule=rule, detail=detail)
+        violations = (Violation("label", detail, rule),)
+        super().__init__(violations=violations, label=label, rule=rule, detail=detail, policy_version=policy_version)
 
 
 class AllocationNotFound(Refused):
@@ -60,6 +63,17 @@ class NotCommitted(Refused):
 
 class EtagMismatch(Refused):
     code, reason, message = Code.ABORTED, "ETAG_MISMATCH", "{name} was changed meanwhile; read it again"
+
+
+class RateLimited(Refused):
+    """Too many calls of one identity; RetryInfo says when the next one makes sense."""
+
+    code, reason = Code.RESOURCE_EXHAUSTED, "RATE_LIMITED"
+    message = "{what} are limited to {limit}; ask again in {seconds} s"
+
+    def __init__(self, what: str, limit: str, wait: timedelta) -> None:
+        super().__init__(what=what, limit=limit, seconds=max(1, ceil(wait.total_seconds())))
+        self.retry_after = wait  # type: ignore[misc]  # each refusal has a wait of its own
 
 
 class QuotaExceeded(Refused):

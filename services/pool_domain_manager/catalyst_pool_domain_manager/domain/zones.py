@@ -109,13 +109,29 @@ def foreign(a: Allocation, parent: ZoneState, name_servers: tuple[str, ...]) -> 
     return tuple(f"{r.name} {r.type}" for r in below if (r.name, r.type) not in ours)
 
 
-def labels_in_use(pool: Pool, parent: ZoneState) -> frozenset[str]:
-    """Labels at or below which the pool's own zone holds records, delegations of ours apart."""
-    found = set()
-    for r in parent.record_sets:
-        if r.name.endswith(f".{pool.zone}") and r.type not in ("NS", "DS"):
-            found.add(r.name.removesuffix(f".{pool.zone}").rsplit(".", 1)[-1])
-    return frozenset(label for label in found if label[0] not in "_*")  # those are no label that somebody could have
+def labels_in_use(pool: Pool, parent: ZoneState, *, held: frozenset[str], servers: frozenset[str]) -> frozenset[str]:
+    """Labels at or below which the pool's own zone holds records, and those of name servers.
+
+    held      labels that somebody holds: their delegations are ours
+    servers   every name server's host name, with its final dot
+    """
+    theirs = (r.name for r in parent.record_sets if r.type not in ("NS", "DS"))
+    cuts = (r.name for r in parent.record_sets if r.type in ("NS", "DS"))
+    found = {_label(name, pool) for name in (*theirs, *servers)}
+    found |= {label for name in cuts if (label := _label(name, pool)) not in held}
+    return frozenset(
+        label for label in found if label and label[0] not in "_*"
+    )  # those are no label that one could have
+
+
+def has_wildcard(parent: ZoneState) -> bool:
+    """Whether the pool's zone answers for every released or mistyped name."""
+    return any(r.name == f"*.{parent.name}" for r in parent.record_sets)
+
+
+def _label(name: str, pool: Pool) -> str:
+    """The label right below the pool at or below which `name` stands; empty where there is none."""
+    return name.removesuffix(f".{pool.zone}").rsplit(".", 1)[-1] if name.endswith(f".{pool.zone}") else ""
 
 
 def is_below(name: str, zone: str) -> bool:

@@ -20,6 +20,7 @@ from catalyst_pool_domain_manager.domain.targets import parse
 from catalyst_pool_domain_manager.events import SUBJECTS
 from catalyst_pool_domain_manager.store import Store
 
+from .limits import Limits, once
 from .messages import etag, to_allocation, to_entry
 from .standing import OPERATORS, governed, key_of, may_govern, owner_of, owners_seen, seen
 
@@ -32,9 +33,10 @@ Answer = TypeVar("Answer", bound=Message)
 class AllocationService(service_pb2_grpc.AllocationServiceServicer):
     """Names: every method stores a wish and answers at once; the reconciler makes the world match."""
 
-    def __init__(self, work: Work[Store], token_key: bytes) -> None:
+    def __init__(self, work: Work[Store], token_key: bytes, limits: Limits) -> None:
         self._work = work
         self._key = token_key
+        self._limits = limits
 
     async def CheckName(self, request: service_pb2.CheckNameRequest, context: Context) -> service_pb2.CheckNameResponse:
         domain, me = request.parent.removeprefix("pools/"), caller(context)
@@ -43,6 +45,7 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
             if pool is None:
                 unknown = PoolNotFound(pool=request.parent)
                 return service_pb2.CheckNameResponse(reason=unknown.reason, detail=unknown.sentence)
+            self._limits.check(me, pool)
             judged = labels.judge(request.label, pool.policy, pool.in_use)
             if judged.reason:
                 return service_pb2.CheckNameResponse(reason=judged.reason, detail=judged.detail, rule=judged.rule)
@@ -65,11 +68,16 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
         uid = str(uuid4())
         token = self._token(uid)
 
+        admit = once(self._limits.reserve)  # deciding anew after a lost race is no second call
+
         async def decide(tx: Store) -> Decision[Allocation]:
-            pool = await _pool(tx, domain)
+            pool = await _pool(tx, domain, stays=True)
+            admit(me, pool)
             judged = labels.judge(request.label, pool.policy, pool.in_use)
             if judged.reason:
-                raise refusals.LabelRefused(judged.reason, judged.label, judged.rule, judged.detail)
+                raise refusals.LabelRefused(
+                    judged.reason, judged.label, judged.rule, judged.detail, policy_version=pool.policy.version
+                )
             held = await tx.lock(domain, judged.label)
             await _within_quota(tx, pool, owner)
             ttl = request.ttl.ToTimedelta() if request.HasField("ttl") else pool.reservation_ttl
@@ -309,8 +317,8 @@ def _payload(request: service_pb2.CommitAllocationRequest, a: Allocation, pool: 
     return wished
 
 
-async def _pool(tx: Store, domain: str) -> Pool:
-    pool = await tx.pool(domain)
+async def _pool(tx: Store, domain: str, *, stays: bool = False) -> Pool:
+    pool = await tx.pool(domain, stays=stays)
     if pool is None:
         raise PoolNotFound(pool=f"pools/{domain}")
     return pool

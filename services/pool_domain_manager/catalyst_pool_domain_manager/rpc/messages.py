@@ -10,7 +10,7 @@ from catalyst_mesh import span, stamp
 
 from catalyst_pool_domain_manager.domain.allocations import Allocation, State
 from catalyst_pool_domain_manager.domain.conditions import Condition
-from catalyst_pool_domain_manager.domain.labels import BASE_PATTERNS, BASE_RESERVED, Policy
+from catalyst_pool_domain_manager.domain.policy import BASE_PATTERNS, BASE_RESERVED, Policy, Rules
 from catalyst_pool_domain_manager.domain.pools import Pool, Ttls
 from catalyst_pool_domain_manager.events import targets
 
@@ -80,7 +80,7 @@ def to_pool(p: Pool) -> resources_pb2.Pool:
     ready = Condition("ZoneReady", "True" if p.ready else "False", "Observed" if p.ready else "ZoneAbsent", p.message)
     return resources_pb2.Pool(
         name=p.name, kinds=[resources_pb2.Pool.Kind.Value(k) for k in p.kinds], zone=f"zones/{p.domain}",
-        effective_policy=to_policy(p.policy), zone_mode=resources_pb2.Pool.ZONE_MODE_DELEGATED,
+        policy=to_rules(p.rules), effective_policy=to_policy(p.policy), zone_mode=resources_pb2.Pool.ZONE_MODE_DELEGATED,
         record_layout=[resources_pb2.RecordLayoutEntry(name=name, slot=slot) for name, slot in p.layout],
         ttls=resources_pb2.PoolTtls(
             ns=span(p.ttls.ns), ds=span(p.ttls.ds), record=span(p.ttls.record), negative=span(p.ttls.negative)
@@ -88,7 +88,8 @@ def to_pool(p: Pool) -> resources_pb2.Pool:
         backend=backend_name(p),
         reservation_ttl=span(p.reservation_ttl), quarantine=span(p.quarantine),
         allow_private_targets=p.allow_private_targets, state=state, uid=p.uid, etag=etag(p.version), version=p.version,
-        create_time=stamp(p.created_at), update_time=stamp(p.updated_at), conditions=[to_condition(ready)],
+        create_time=stamp(p.created_at), update_time=stamp(p.updated_at), generation=p.generation,
+        observed_generation=p.generation, conditions=[to_condition(ready)],
     )  # fmt: skip
 
 
@@ -98,24 +99,35 @@ def backend_name(p: Pool) -> str:
 
 
 def to_policy(p: Policy) -> resources_pb2.PoolPolicy:
-    """A policy."""
+    """The rules in force, every one of them said."""
     return resources_pb2.PoolPolicy(
-        version=1, min_label_length=p.shortest, max_label_length=p.longest, allow_leading_digit=p.leading_digit,
+        version=p.version, min_label_length=p.shortest, max_label_length=p.longest, allow_leading_digit=p.leading_digit,
         allow_idn=False, reserved_labels=sorted(p.reserved), reserved_patterns=p.patterns,
         max_reservations_per_owner=p.most_reservations, max_names_per_owner=p.most_names,
+        checks_per_second=p.checks_per_second, check_burst=p.check_burst,
+        reservations_per_minute=p.reservations_per_minute, issuers=p.issuers, account_uri=p.account_uri,
+    )  # fmt: skip
+
+
+def to_rules(r: Rules) -> resources_pb2.PoolPolicy:
+    """What the pool says itself."""
+    return resources_pb2.PoolPolicy(
+        version=r.version, min_label_length=r.shortest, max_label_length=r.longest, allow_leading_digit=r.leading_digit,
+        reserved_labels=r.reserved, reserved_patterns=r.patterns, max_reservations_per_owner=r.most_reservations,
+        max_names_per_owner=r.most_names, checks_per_second=r.checks_per_second, check_burst=r.check_burst,
+        reservations_per_minute=r.reservations_per_minute, issuers=r.issuers, account_uri=r.account_uri or "",
     )  # fmt: skip
 
 
 def from_pool(domain: str, wish: resources_pb2.Pool, plugin: str, now: datetime, defaults: tuple[float, float]) -> Pool:
     """A new pool; what the wish leaves open is the default. `defaults`: reservation and quarantine in seconds."""
-    organization = list(wish.kinds) == [resources_pb2.Pool.KIND_ORGANIZATION]
     layout = tuple((e.name, e.slot or _slot(e.name)) for e in wish.record_layout)
     return Pool(
         domain=domain, kinds=tuple(resources_pb2.Pool.Kind.Name(k) for k in wish.kinds), backend=plugin,
         layout=layout or tuple((name, _slot(name)) for name in DEFAULT_LAYOUT), ttls=_ttls(wish.ttls),
         reservation_ttl=_span(wish, "reservation_ttl", defaults[0]), quarantine=_span(wish, "quarantine", defaults[1]),
         allow_private_targets=wish.allow_private_targets, created_at=now, updated_at=now, uid=str(uuid4()),
-        policy=_policy(wish.policy, organization=organization),
+        rules=from_rules(wish.policy),
     )  # fmt: skip
 
 
@@ -129,21 +141,21 @@ def _slot(name: str) -> str:
     return "console" if name == "console" else "default"
 
 
-def _policy(wish: resources_pb2.PoolPolicy, *, organization: bool) -> Policy:
-    """The base rules, with what the pool adds; the base's reserved names can only grow."""
+def from_rules(wish: resources_pb2.PoolPolicy) -> Rules:
+    """The pool's own document; what the base keeps back anyway is no part of it."""
 
-    def value(field: Any, default: int) -> int:
-        return int(getattr(wish, field)) if wish.HasField(field) else default
+    def said(field: Any) -> Any:
+        return getattr(wish, field) if wish.HasField(field) else None
 
-    return Policy(
-        shortest=value("min_label_length", 2 if organization else 1),
-        longest=value("max_label_length", 32 if organization else 63),
-        leading_digit=wish.allow_leading_digit if wish.HasField("allow_leading_digit") else organization,
-        reserved=BASE_RESERVED | set(wish.reserved_labels),
-        patterns=(*BASE_PATTERNS, *wish.reserved_patterns),
-        most_reservations=value("max_reservations_per_owner", 5),
-        most_names=value("max_names_per_owner", 50),
-    )
+    return Rules(
+        shortest=said("min_label_length"), longest=said("max_label_length"), leading_digit=said("allow_leading_digit"),
+        reserved=tuple(sorted(set(wish.reserved_labels) - BASE_RESERVED)),
+        patterns=tuple(p for p in wish.reserved_patterns if p not in BASE_PATTERNS),
+        most_reservations=said("max_reservations_per_owner"), most_names=said("max_names_per_owner"),
+        checks_per_second=said("checks_per_second"), check_burst=said("check_burst"),
+        reservations_per_minute=said("reservations_per_minute"), issuers=tuple(wish.issuers),
+        account_uri=wish.account_uri or None,
+    )  # fmt: skip
 
 
 def _ttls(wish: resources_pb2.PoolTtls) -> Ttls:

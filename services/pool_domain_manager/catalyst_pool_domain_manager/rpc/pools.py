@@ -3,16 +3,23 @@
 import asyncio
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from catalyst.pooldomain.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import Context, InvalidRequest, Page, Work, caller
 from catalyst_sdk import Decision, Violation
+from google.protobuf import empty_pb2
 
-from catalyst_pool_domain_manager.domain import labels, pools, refusals
+from catalyst_pool_domain_manager.domain import labels, policy, pools, refusals
 from catalyst_pool_domain_manager.domain.pools import Pool, PoolNotFound
 from catalyst_pool_domain_manager.store import Store
 
-from .messages import BACKENDS, from_pool, to_pool
+from . import changes
+from .messages import BACKENDS, etag, from_pool, to_pool
+
+_ISSUER = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
+_ACCOUNT = re.compile(r"[a-z][a-z0-9+.-]*:[!#-:<-\[\]-~]+")
+"""Printable, without quotes, semicolons and backslashes, which would end the value in the record."""
 
 
 class PoolService(service_pb2_grpc.PoolServiceServicer):
@@ -24,7 +31,7 @@ class PoolService(service_pb2_grpc.PoolServiceServicer):
         self._made = made
 
     async def CreatePool(self, request: service_pb2.CreatePoolRequest, context: Context) -> resources_pb2.Pool:
-        plugin = _check(request)
+        plugin = _check(request.pool_id, request.pool)
         actor = caller(context).subject
 
         async def step(tx: Store) -> Decision[Pool]:
@@ -36,6 +43,37 @@ class PoolService(service_pb2_grpc.PoolServiceServicer):
         answer = await self._work.run(step, answer=to_pool)
         self._made.set()
         return answer
+
+    async def UpdatePool(self, request: service_pb2.UpdatePoolRequest, context: Context) -> resources_pb2.Pool:
+        domain, actor = request.pool.name.removeprefix("pools/"), caller(context).subject
+        paths = changes.paths(request)
+
+        async def step(tx: Store) -> Decision[Pool]:
+            known = await _fresh(tx, request.pool.name, request.etag, alone=True)
+            whole = changes.merged(to_pool(known), request.pool, paths)
+            plugin = _check(domain, whole)
+            wish = from_pool(domain, whole, plugin, tx.now, self._defaults)
+            # What the pool says itself keeps its version until it says something else.
+            wish = replace(wish, rules=replace(wish.rules, version=known.rules.version))
+            return pools.change(known, wish, await tx.a_name_in(domain), actor, tx.now)
+
+        if request.validate_only:
+            return await self._work.rehearse(step, answer=to_pool)
+        return await self._work.run(step, answer=to_pool)
+
+    async def DeletePool(self, request: service_pb2.DeletePoolRequest, context: Context) -> empty_pb2.Empty:
+        actor = caller(context).subject
+
+        async def step(tx: Store) -> Decision[None]:
+            known = await _fresh(tx, request.name, request.etag, alone=True)
+            decision = pools.remove(known, await tx.a_name_in(known.domain), actor)
+            if not request.validate_only:
+                await tx.remove_pool(known)
+            return decision
+
+        if request.validate_only:
+            return await self._work.rehearse(step, answer=lambda _: empty_pb2.Empty())
+        return await self._work.run(step, answer=lambda _: empty_pb2.Empty())
 
     async def GetPool(self, request: service_pb2.GetPoolRequest, context: Context) -> resources_pb2.Pool:
         async with self._work.reading() as tx:
@@ -72,18 +110,26 @@ def _place(kept: labels.Kept) -> list[str]:
     return ["1", kept.label] if kept.label else ["2", kept.pattern]
 
 
-def _check(request: service_pb2.CreatePoolRequest) -> str:
+async def _fresh(tx: Store, name: str, etag_read: str, *, alone: bool = False) -> Pool:
+    """The pool as the caller read it. Raises PoolNotFound, EtagMismatch."""
+    known = await tx.pool(name.removeprefix("pools/"), alone=alone)
+    if known is None:
+        raise PoolNotFound(pool=name)
+    if etag_read != etag(known.version):
+        raise refusals.EtagMismatch(name=name)
+    return known
+
+
+def _check(domain: str, wish: resources_pb2.Pool) -> str:
     """The plugin of the pool's backend. Raises what is wrong with the wish, all at once."""
-    wish, found = request.pool, []
+    found = []
     if not wish.kinds:
         found.append(Violation("pool.kinds", "say what the pool is for", "required"))
-    if wish.zone and wish.zone != f"zones/{request.pool_id}":
-        found.append(Violation("pool.zone", f"the pool's zone is zones/{request.pool_id}", "zone"))
+    if wish.zone and wish.zone != f"zones/{domain}":
+        found.append(Violation("pool.zone", f"the pool's zone is zones/{domain}", "zone"))
     if wish.zone_mode == resources_pb2.Pool.ZONE_MODE_IN_PARENT:
         found.append(Violation("pool.zone_mode", "names inside of the pool's zone are not served yet", "zone_mode"))
     names = [entry.name for entry in wish.record_layout]
-    if "*" in names:
-        found.append(Violation("pool.record_layout", "a wildcard answers for every mistyped name", "wildcard"))
     if len(names) != len(set(names)):
         found.append(Violation("pool.record_layout", "a name stands there twice", "unique"))
     found += [*_ttl_faults(wish.ttls), *_policy_faults(wish.policy)]
@@ -108,7 +154,13 @@ def _policy_faults(wish: resources_pb2.PoolPolicy) -> Iterator[Violation]:
     if wish.allow_idn:
         yield Violation("pool.policy.allow_idn", "encoded names are not handed out", "idn")
     for n, pattern in enumerate(wish.reserved_patterns):
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            yield Violation(f"pool.policy.reserved_patterns[{n}]", f"it is no pattern: {error}", "pattern")
+        if fault := policy.pattern_fault(pattern):
+            yield Violation(f"pool.policy.reserved_patterns[{n}]", fault, "pattern")
+    for n, label in enumerate(wish.reserved_labels):
+        if label != labels.normalise(label):
+            yield Violation(f"pool.policy.reserved_labels[{n}]", "write it in lower case", "label")
+    for n, issuer in enumerate(wish.issuers):
+        if not _ISSUER.fullmatch(issuer):
+            yield Violation(f"pool.policy.issuers[{n}]", "an issuer is a domain in lower case (RFC 8659)", "issuer")
+    if wish.account_uri and not _ACCOUNT.fullmatch(wish.account_uri):
+        yield Violation("pool.policy.account_uri", "it is no address of an account (RFC 8657)", "uri")

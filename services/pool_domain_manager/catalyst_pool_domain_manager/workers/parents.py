@@ -1,14 +1,25 @@
-"""One writer per parent zone: changes of many children are gathered for a moment and made as one."""
+"""One writer per parent zone: changes of many children are gathered for a moment and made as one.
+
+Invariants
+  one at a time   a zone is changed by one call at a time; who comes meanwhile is in the next change;
+  the guilty one  what the backend refuses is refused to the child whose records they are, and to no other;
+  no starving     a change waits for children that were under way when its first wish came, never for later ones.
+"""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from catalyst_sdk import Permanent, PluginFailure, Temporary
 from catalyst_sdk.dns import Change, DnsBackend
 
 MOST = 200
 """Children in one change."""
+QUIET = 10
+"""Windows without a step of anybody who is waited for, after which nobody is waited for any more."""
+LONGEST = 200
+"""Windows after which a change is made, whoever is still under way."""
 
 
 @dataclass
@@ -26,46 +37,100 @@ class _Wish:
             self.done.set_exception(failure)
 
 
+@dataclass
+class _Gathering:
+    """Wishes for one zone that will be one change."""
+
+    awaited: set[str]
+    began: float
+    moved: float
+    """When one came, or one who is waited for did a step."""
+    wishes: list[_Wish] = field(default_factory=list)
+    stirred: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def ends(self, window: float) -> float:
+        """When it is closed, as it stands now."""
+        if len(self.wishes) >= MOST:
+            return self.began
+        least = self.began + window
+        return max(least, min(self.moved + QUIET * window, self.began + LONGEST * window)) if self.awaited else least
+
+
 class Parents:
     """Gathers changes by zone."""
 
     def __init__(self, window: float) -> None:
         self._window = window
-        self._waiting: dict[str, list[_Wish]] = {}
+        self._gatherings: dict[str, _Gathering] = {}
+        self._coming: dict[str, set[str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns: dict[str, asyncio.Lock] = {}
 
-    async def apply(self, backend: DnsBackend, zone: str, changes: tuple[Change, ...]) -> None:
-        """Make `changes`, together with those of others that wish at the same moment. Raises what the backend refuses."""
+    @property
+    def gathered(self) -> int:
+        """Children that only wait for their change to begin."""
+        return sum(len(g.wishes) for g in self._gatherings.values())
+
+    def expect(self, zone: str, child: str) -> None:
+        """Say that `child` is a step nearer to changing `zone`: a change that is begun from now on waits for it."""
+        self._coming.setdefault(zone, set()).add(child)
+        gathering = self._gatherings.get(zone)
+        if gathering and child in gathering.awaited:
+            gathering.moved = asyncio.get_running_loop().time()
+            gathering.stirred.set()
+
+    def excuse(self, zone: str, child: str) -> None:
+        """`child` is there, or does not come: nobody waits for it any more."""
+        coming = self._coming.get(zone, set())
+        coming.discard(child)
+        if not coming:
+            self._coming.pop(zone, None)
+        if gathering := self._gatherings.get(zone):
+            gathering.awaited.discard(child)
+            gathering.stirred.set()
+
+    async def apply(self, backend: DnsBackend, zone: str, child: str, changes: tuple[Change, ...]) -> None:
+        """Make the `changes` of `child`, together with those of others that wish at the same moment. Raises what the
+        backend refuses."""
         if not changes:
+            self.excuse(zone, child)
             return
         wish = _Wish(changes, asyncio.get_running_loop().create_future())
-        first = not self._waiting.get(zone)
-        self._waiting.setdefault(zone, []).append(wish)
-        if first:
-            task = asyncio.create_task(self._flush_soon(backend, zone))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._join(backend, zone, child, wish)
         await wish.done
 
-    async def _flush_soon(self, backend: DnsBackend, zone: str) -> None:
-        await asyncio.sleep(self._window)
+    def _join(self, backend: DnsBackend, zone: str, child: str, wish: _Wish) -> None:
+        now = asyncio.get_running_loop().time()
+        gathering = self._gatherings.get(zone)
+        if gathering is None:
+            gathering = self._gatherings[zone] = _Gathering(set(self._coming.get(zone, ())), now, now)
+            task = asyncio.create_task(self._flush_soon(backend, zone, gathering))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        gathering.wishes.append(wish)
+        gathering.moved = now
+        self.excuse(zone, child)
+
+    async def _flush_soon(self, backend: DnsBackend, zone: str, gathering: _Gathering) -> None:
+        await self._closed(gathering)
         async with self._turns.setdefault(zone, asyncio.Lock()):
-            wishes = self._waiting.pop(zone, [])
-            for start in range(0, len(wishes), MOST):
-                await self._write(backend, zone, wishes[start : start + MOST])
+            del self._gatherings[zone]
+            for start in range(0, len(gathering.wishes), MOST):
+                await self._write(backend, zone, gathering.wishes[start : start + MOST])
+
+    async def _closed(self, gathering: _Gathering) -> None:
+        loop = asyncio.get_running_loop()
+        while (left := gathering.ends(self._window) - loop.time()) > 0:
+            gathering.stirred.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(gathering.stirred.wait(), left)
 
     async def _write(self, backend: DnsBackend, zone: str, wishes: Sequence[_Wish]) -> None:
-        """All at once; where that is refused, by halves, so that only the guilty one fails."""
+        """All at once; where that is refused, without the guilty ones."""
         try:
             await backend.apply(zone=zone, changes=tuple(c for w in wishes for c in w.changes))
         except Permanent as refused:
-            if len(wishes) > 1:
-                half = len(wishes) // 2
-                await self._write(backend, zone, wishes[:half])
-                await self._write(backend, zone, wishes[half:])
-                return
-            wishes[0].settle(refused)
+            await self._write_without_guilty(backend, zone, wishes, refused)
         except PluginFailure as failure:
             for wish in wishes:
                 wish.settle(failure)
@@ -76,3 +141,24 @@ class Parents:
         else:
             for wish in wishes:
                 wish.settle(None)
+
+    async def _write_without_guilty(
+        self, backend: DnsBackend, zone: str, wishes: Sequence[_Wish], refused: Permanent
+    ) -> None:
+        """Those whom the refusal names are asked alone, and the rest is one change again; halves, where it names nobody."""
+        if len(wishes) == 1:
+            wishes[0].settle(refused)
+            return
+        guilty = _guilty(wishes, refused)
+        half = len(wishes) // 2
+        parts = [[wishes[n]] for n in sorted(guilty)] if guilty else [wishes[:half]]
+        rest = [wish for n, wish in enumerate(wishes) if n not in guilty] if guilty else wishes[half:]
+        for part in filter(None, (rest, *parts)):
+            await self._write(backend, zone, part)
+
+
+def _guilty(wishes: Sequence[_Wish], refused: Permanent) -> Collection[int]:
+    """Wishes to which the changes belong that the refusal names by their positions."""
+    whose = [n for n, wish in enumerate(wishes) for _ in wish.changes]
+    named = [int(p) for p in refused.metadata.get("positions", "").split(",") if p.strip().isdecimal()]
+    return {whose[p] for p in named if p < len(whose)}

@@ -30,7 +30,7 @@ from catalyst_pool_domain_manager.store import Store
 
 from .parents import Parents
 from .servers import Servers
-from .steps import FORGET, PROVISION, RELEASE, Outcome, Site, Step
+from .steps import BEFORE_PARENT, FORGET, PROVISION, RELEASE, Outcome, Site, Step
 
 LEASE = "reconcile"
 ACTOR = "service:pooldomain"
@@ -84,7 +84,8 @@ class Reconciler:
                     wanted = await tx.due(AT_ONCE + len(self._busy))
                 self._backlog.see(wanted)
                 due = [key for key in wanted if key not in self._busy]
-                for key in due[: AT_ONCE - len(self._busy)]:
+                # Who only waits for the parent's next change is no load, and the more come the fewer changes there are.
+                for key in due[: max(0, AT_ONCE + self.parents.gathered - len(self._busy))]:
                     self._busy[key] = asyncio.create_task(self._guarded(key, lease))
                 await rest(stop, POLL)
             patience = PUT_DOWN
@@ -111,14 +112,20 @@ class Reconciler:
         except Exception as error:
             self._log.error("name not reconciled", name=f"{key[1]}.{key[0]}", exc_info=error)
             await asyncio.sleep(BUG_PAUSE)  # it is due at once again, and would be so forever
+        finally:
+            self.parents.excuse(f"{key[0]}.", f"{key[1]}.{key[0]}.")
 
     async def _advance(self, key: tuple[str, str], lease: Lease) -> bool:
         """Steps, until one has to wait; whether nothing is left to do."""
         while lease.left > BUDGET:
             async with self.work.reading() as tx:
                 a, pool, now = await tx.lock(*key), await tx.pool(key[0]), tx.now
-            if a is None or pool is None or a.state not in allocations.WORKING or (a.not_before and a.not_before > now):
-                return a is None or a.state not in allocations.WORKING
+            if a is None or pool is None or a.state not in allocations.WORKING:
+                return True
+            if a.not_before and a.not_before > now:
+                return False
+            if a.step in BEFORE_PARENT:
+                self.parents.expect(pool.zone, a.zone)
             if not await self._one(a, pool, lease):
                 return following(a)[1] is None
         return False
@@ -180,7 +187,7 @@ class Reconciler:
             return
         kind = c.PARENT_CLEAN if refused.reason == "PARENT_OCCLUDED" else c.BACKEND_READY
         async with self._writing(lease) as tx:
-            decision = allocations.fail(a, c.false(kind, refused.reason, refused.message), tx.now)
+            decision = allocations.fail(a, c.false(kind, refused.reason, next_step(refused)), tx.now)
             tx.decided_on(a)
             await tx.save(decision.state)
             await _tell(tx, decision.events)
@@ -196,6 +203,11 @@ class Reconciler:
             tx.decided_on(a)
             await tx.save(decision.state)
             await _tell(tx, decision.events)
+
+
+def next_step(refused: Permanent) -> str:
+    """What is wrong, and what a person is to do about it."""
+    return f"{refused.message}; {refused.user_action or 'mend that, then ask for the name to be reconciled'}"
 
 
 def following(a: Allocation) -> tuple[str, Step | None]:

@@ -119,7 +119,7 @@ async def delegated(site: Site) -> Outcome:
     state, parent = await _own(site), await site.parent()
     wanted = zones.delegation(site.a, site.pool, state, name_servers(parent))
     missing = tuple(w for w in wanted if (r := parent.find(w.name, w.type)) is None or set(r.records) != set(w.records))
-    await site.parents.apply(site.backend, site.pool.zone, missing)
+    await site.parents.apply(site.backend, site.pool.zone, site.a.zone, missing)
     return Outcome(True)
 
 
@@ -160,7 +160,7 @@ async def delegation_gone(site: Site) -> Outcome:
     """R2: one change takes DS, NS and everything below out of the parent, and its servers show it."""
     parent = await site.parent()
     removals = zones.removals(site.a, parent)
-    await site.parents.apply(site.backend, site.pool.zone, removals)
+    await site.parents.apply(site.backend, site.pool.zone, site.a.zone, removals)
     faults = await site.servers.cut_faults(name_servers(parent), site.a.zone)
     if faults:
         return Outcome(False, (_not_yet(c.DELEGATED, faults),))
@@ -197,6 +197,8 @@ PROVISION: Sequence[tuple[str, Step]] = (
 RELEASE: Sequence[tuple[str, Step]] = (
     ("r1", addresses_gone), ("r2", delegation_gone), ("r3", caches_over), ("r4", zone_gone),
 )  # fmt: skip
+BEFORE_PARENT = frozenset({"", "c1", "c2", "c3", "r1"})
+"""Steps after which a name is on its way to change its parent."""
 FORGET = RELEASE[-1:]
 """Release of a name that the parent never pointed to: what stands in the parent there is not ours, and nothing is cached."""
 

@@ -8,6 +8,7 @@ from functools import partial
 from catalyst_mesh import Lease, LeaseLost, Leases, PluginHost, PluginUnavailable, Work, get_logger
 from catalyst_mesh.waits import unless
 from catalyst_sdk import Decision, PluginFailure
+from catalyst_sdk.dns import ZoneState
 
 from catalyst_pool_domain_manager.domain import allocations, pools, zones
 from catalyst_pool_domain_manager.domain.allocations import Allocation
@@ -16,6 +17,7 @@ from catalyst_pool_domain_manager.events import SUBJECTS
 from catalyst_pool_domain_manager.store import Store
 
 from .reconciler import ACTOR
+from .steps import name_servers
 
 LEASE = "sweep"
 BATCH = 200
@@ -73,19 +75,45 @@ class Sweeper:
         """Whether a pool is still waiting for its zone."""
         async with self.work.reading() as tx:
             known = await tx.all_pools()
+        looks = {pool.domain: await self._look(pool) for pool in known}
+        servers = frozenset(host for look in looks.values() if look.zone for host in name_servers(look.zone))
         for pool in known:
-            seen = await self._seen(pool)
+            seen = looks[pool.domain].seen(pool, servers)
             await self.work.again(lambda tx, p=pool, s=seen: _observed(tx, p, s, lease))  # type: ignore[misc]
         return any(not pool.ready for pool in known)
 
-    async def _seen(self, pool: Pool) -> "_Seen":
+    async def _look(self, pool: Pool) -> "_Look":
+        before = await self._held(pool)
         try:
-            state = await self.host.get("dns_backend", pool.backend).get_zone(zone=pool.zone)
+            zone = await self.host.get("dns_backend", pool.backend).get_zone(zone=pool.zone)
         except (PluginFailure, PluginUnavailable) as failure:
-            return _Seen(pool.ready, str(failure), pool.in_use)
-        if state is None:
+            return _Look(None, before, str(failure))
+        # Whoever holds a name before or after the look may have had a delegation in it.
+        return _Look(zone, before | await self._held(pool), "")
+
+    async def _held(self, pool: Pool) -> frozenset[str]:
+        async with self.work.reading() as tx:
+            return await tx.labels_held(pool.domain)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look at a pool's zone; `away` says why it could not be had."""
+
+    zone: ZoneState | None
+    held: frozenset[str]
+    away: str
+
+    def seen(self, pool: Pool, servers: frozenset[str]) -> "_Seen":
+        """What it means for the pool; `servers` are the name servers of all pools."""
+        if self.away:
+            return _Seen(pool.ready, self.away, pool.in_use)
+        if self.zone is None:
             return _Seen(False, f"the backend has no zone {pool.zone}; make it, PDM never does", pool.in_use)
-        return _Seen(True, "", zones.labels_in_use(pool, state))
+        if zones.has_wildcard(self.zone):
+            fault = f"{pool.zone} has a wildcard, which answers for every released or mistyped name; remove it"
+            return _Seen(False, fault, pool.in_use)
+        return _Seen(True, "", zones.labels_in_use(pool, self.zone, held=self.held, servers=servers))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Which labels may be handed out (section 14 of the specification's table of bad input, and section 5)."""
 
 import pytest
-from catalyst_pool_domain_manager.domain.labels import BASE_RESERVED, Policy, judge
+from catalyst_pool_domain_manager.domain.labels import judge
+from catalyst_pool_domain_manager.domain.policy import BASE_RESERVED, Policy
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -84,9 +84,19 @@ def test_a_record_in_the_parent_that_is_not_our_delegation_is_foreign() -> None:
     assert zones.foreign(committed(), parent(theirs), SERVERS) == ("acme.omani.works. NS",)
 
 
-def test_labels_in_use_are_those_of_the_pools_own_records_at_any_depth() -> None:
+def test_labels_in_use_are_those_of_the_pools_own_records_at_any_depth_and_of_name_servers() -> None:
     own = parent(
         RecordSet("omani.works.", "SOA", 5, ("x",)), RecordSet("ns1.omani.works.", "A", 5, ("127.0.0.1",)),
         RecordSet("a.deep.omani.works.", "TXT", 5, ('"x"',)), RecordSet("acme.omani.works.", "NS", 5, SERVERS),
+        RecordSet("theirs.omani.works.", "NS", 5, SERVERS), RecordSet("_dmarc.omani.works.", "TXT", 5, ('"x"',)),
     )  # fmt: skip
-    assert zones.labels_in_use(POOL, own) == {"ns1", "deep"}
+    servers = frozenset({"ns7.openova.io.", "b.ns2.omani.works."})
+    found = zones.labels_in_use(POOL, own, held=frozenset({"acme"}), servers=servers)
+    assert found == {"ns1", "ns2", "deep", "theirs"}
+
+
+def test_a_wildcard_of_the_pool_is_seen_and_one_further_down_is_none_of_it() -> None:
+    def holds(name: str) -> bool:
+        return zones.has_wildcard(parent(RecordSet(name, "A", 5, ("127.0.0.1",))))
+
+    assert [holds("*.omani.works."), holds("*.acme.omani.works."), holds("star.omani.works.")] == [True, False, False]

@@ -1,0 +1,118 @@
+"""Policy as data: what a pool's document does to the base, which patterns it may hold, and how often one may ask."""
+
+import re
+import time
+from dataclasses import replace
+
+import pytest
+from catalyst_pool_domain_manager.domain import pools
+from catalyst_pool_domain_manager.domain.policy import BASE_RESERVED, Rules, merged, pattern_fault
+from catalyst_pool_domain_manager.domain.pools import PoolNotEmpty
+from catalyst_pool_domain_manager.domain.rates import MOST_KEYS, Rate, Rates
+from hypothesis import given
+from hypothesis import strategies as st
+
+from .makers import NOON, POOL
+
+KINDS = ("KIND_ORGANIZATION",)
+WORDS = st.lists(st.text("abcxyz", min_size=1, max_size=8), max_size=5).map(tuple)
+
+
+@given(reserved=WORDS, patterns=WORDS)
+def test_a_document_adds_to_what_the_base_keeps_back_and_removes_none(
+    reserved: tuple[str, ...], patterns: tuple[str, ...]
+) -> None:
+    policy = merged(Rules(reserved=reserved, patterns=patterns), KINDS)
+    assert policy.reserved == BASE_RESERVED | set(reserved)
+    assert set(policy.patterns) >= {*merged(Rules(), KINDS).patterns, *patterns}
+
+
+def test_what_a_document_leaves_open_follows_the_base_of_what_the_pool_serves() -> None:
+    assert merged(Rules(longest=12), KINDS).shortest == 2
+    assert merged(Rules(longest=12), KINDS).longest == 12
+    assert merged(Rules(), ("KIND_ORGANIZATION", "KIND_SOVEREIGN")).shortest == 1
+    assert merged(Rules(leading_digit=False), KINDS).leading_digit is False
+    assert merged(Rules(most_names=0), KINDS).most_names == 0
+
+
+@pytest.mark.parametrize("pattern", [r"ns\d+", "mx[0-9]{1,3}", "(sip|voip)-gw", "a.c", "x-?y", "localhost"])
+def test_plain_patterns_are_taken(pattern: str) -> None:
+    assert pattern_fault(pattern) == ""
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(",
+        "(a+)+b",
+        "(a|a)*b",
+        r"(a)\1",
+        "a**",
+        "^a",
+        "a|b",
+        "(?=a)a",
+        "A",
+        "a?" * 5,
+        "a*a*a*a*a*b",
+        "[b-a]",
+        "",
+        "a{2",
+    ],
+)
+def test_a_pattern_that_could_take_for_ever_or_means_nothing_here_is_not_taken(pattern: str) -> None:
+    assert pattern_fault(pattern)
+
+
+@given(st.from_regex(r"([a-c]|\.|[a-c][*+?]|[a-c]\{1,9\}|\(a\|b\)){1,12}", fullmatch=True))
+def test_what_is_taken_is_matched_in_no_time(pattern: str) -> None:
+    if not pattern_fault(pattern):
+        began = time.process_time()
+        re.fullmatch(pattern, "a" * 62 + "!")
+        assert time.process_time() - began < 2
+
+
+def test_a_change_raises_the_generation_and_only_other_rules_the_version_of_the_document() -> None:
+    longer = replace(POOL, quarantine=2 * POOL.quarantine)
+    after = pools.change(POOL, longer, None, "admin", NOON).state
+    assert (after.generation, after.version, after.rules.version) == (2, 2, 1)
+    strict = replace(after, rules=Rules(reserved=("shop",)))
+    decision = pools.change(after, strict, None, "admin", NOON)
+    assert (decision.state.generation, decision.state.rules.version) == (3, 2)
+    assert [fact.fields for fact in decision.events] == [("rules",)]  # type: ignore[attr-defined]
+    assert pools.change(decision.state, decision.state, None, "admin", NOON).events == ()
+
+
+def test_a_pool_with_names_neither_goes_nor_moves_to_another_backend() -> None:
+    elsewhere = replace(POOL, backend="backends/other")
+    with pytest.raises(PoolNotEmpty):
+        pools.change(POOL, elsewhere, "pools/omani.works/allocations/acme", "admin", NOON)
+    with pytest.raises(PoolNotEmpty):
+        pools.remove(POOL, "pools/omani.works/allocations/acme", "admin")
+    assert pools.change(POOL, elsewhere, None, "admin", NOON).state.backend == "backends/other"
+
+
+def test_a_bucket_gives_its_burst_at_once_then_one_at_a_time() -> None:
+    rates, rate = Rates(), Rate(per_second=10, burst=20)
+    assert [rates.take(("a",), rate, 0.0) for _ in range(20)] == [None] * 20
+    wait = rates.take(("a",), rate, 0.0)
+    assert wait is not None
+    assert 0.09 < wait.total_seconds() <= 0.1
+    assert rates.take(("b",), rate, 0.0) is None, "another's bucket is another one"
+    assert rates.take(("a",), rate, 0.11) is None
+    assert rates.take(("a",), rate, 0.11) is not None
+
+
+@given(st.lists(st.floats(0, 3), min_size=1, max_size=60))
+def test_no_identity_gets_more_than_burst_and_rate_allow(pauses: list[float]) -> None:
+    rates, rate, now, given = Rates(), Rate(per_second=2, burst=5), 0.0, 0
+    for pause in pauses:
+        now += pause
+        given += rates.take(("a",), rate, now) is None
+    assert given <= 5 + 2 * now + 1e-6
+
+
+def test_buckets_of_many_identities_take_bounded_room() -> None:
+    rates, rate = Rates(), Rate(1, 1)
+    for n in range(MOST_KEYS + 10):
+        rates.take((str(n),), rate, 0.0)
+    assert len(rates._left) == MOST_KEYS

@@ -1,0 +1,142 @@
+"""Pools change and go; the policy of one is data."""
+
+import grpc
+import pytest
+from catalyst.pooldomain.v1.resources_pb2 import Pool, PoolPolicy, PoolTtls, RecordLayoutEntry
+from catalyst.pooldomain.v1.service_pb2 import (
+    CheckNameRequest,
+    CreatePoolRequest,
+    DeletePoolRequest,
+    GetPoolRequest,
+    UpdatePoolRequest,
+)
+from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub, PoolServiceStub
+from catalyst_mesh import explain
+from catalyst_sdk.dns import Change
+from catalyst_testkit import eventually
+from catalyst_testkit.daemons import RunningDaemon, reason_of
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+from sqlalchemy import text
+
+from .calls import POOL, provisioner, release, reservation, reserve
+from .conftest import Dns, Start
+
+on_one_database = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+async def pool(daemon: RunningDaemon) -> Pool:
+    return await daemon.admin(PoolServiceStub).GetPool(GetPoolRequest(name=POOL))
+
+
+async def active_pool(daemon: RunningDaemon) -> Pool:
+    """The pool once its zone was seen; nothing but a wish changes it then."""
+
+    async def seen() -> Pool | None:
+        found = await pool(daemon)
+        return found if found.state == Pool.STATE_ACTIVE else None
+
+    found = await eventually(seen, within=30)
+    assert found is not None
+    return found
+
+
+async def update(daemon: RunningDaemon, *paths: str, etag: str = "", **fields: object) -> Pool:
+    wish = Pool(name=POOL, **fields)
+    etag = etag or (await pool(daemon)).etag
+    request = UpdatePoolRequest(pool=wish, update_mask=FieldMask(paths=paths), etag=etag)
+    return await daemon.admin(PoolServiceStub).UpdatePool(request)
+
+
+@on_one_database
+async def test_only_what_the_mask_names_changes_and_a_stale_etag_changes_nothing(start: Start) -> None:
+    async with start(sweep_interval=3600) as daemon:
+        before = await active_pool(daemon)
+        after = await update(daemon, "ttls.record", ttls=PoolTtls(record=Duration(seconds=60), ns=Duration(seconds=9)))
+        assert (after.ttls.record.seconds, after.ttls.ns.seconds) == (60, 1)
+        assert (after.generation, after.allow_private_targets) == (before.generation + 1, True)
+        assert await reason_of(update(daemon, etag=before.etag, quarantine=Duration(seconds=5))) == "ETAG_MISMATCH"
+        layout = [RecordLayoutEntry(name="@"), RecordLayoutEntry(name="*")]
+        assert [e.name for e in (await update(daemon, record_layout=layout)).record_layout] == ["@", "*"]
+        for paths in (("zone",), ("policy.version",), ("kinds.x",), ("nothing",)):
+            assert await reason_of(update(daemon, *paths)) == "REQUEST_INVALID"
+        assert await reason_of(update(daemon, "kinds")) == "REQUEST_INVALID", "a pool is for something"
+
+
+@on_one_database
+async def test_new_rules_hold_at_once_and_a_refusal_names_the_rule_and_the_version(start: Start) -> None:
+    async with start(sweep_interval=3600) as daemon:
+        await active_pool(daemon)
+        rules = PoolPolicy(reserved_labels=["shop"], reserved_patterns=[r"edge\d+"], max_label_length=12)
+        after = await update(daemon, "policy", policy=rules)
+        assert (after.policy.version, after.policy.reserved_labels) == (2, ["shop"])
+        assert {"shop", "www"} <= set(after.effective_policy.reserved_labels)
+        assert after.effective_policy.max_names_per_owner == 50
+        assert not after.policy.HasField("max_names_per_owner"), "it follows the base"
+        stub = daemon.stub(AllocationServiceStub)
+        for label, rule in (("shop", "reserved"), ("edge7", "pattern"), ("a" * 13, "length")):
+            checked = await stub.CheckName(CheckNameRequest(parent=POOL, label=label))
+            assert (checked.available, checked.rule) == (False, rule)
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await reserve(daemon, label)
+            assert {"rule": rule, "policy_version": "2"}.items() <= explain(refused.value).metadata.items()
+
+
+async def test_a_pool_goes_only_without_names_and_may_come_again(start: Start) -> None:
+    async with start(sweep_interval=3600) as daemon:
+        admin = daemon.admin(PoolServiceStub)
+        await reserve(daemon)
+        wish = DeletePoolRequest(name=POOL, etag=(await active_pool(daemon)).etag)
+        assert await reason_of(admin.DeletePool(wish)) == "POOL_NOT_EMPTY"
+        await release(daemon)
+        stale = DeletePoolRequest(name=POOL, etag='"99"')
+        assert await reason_of(admin.DeletePool(stale)) == "ETAG_MISMATCH"
+        rehearsed = DeletePoolRequest(name=POOL, etag=wish.etag, validate_only=True)
+        assert await reason_of(admin.DeletePool(rehearsed)) == "OK"
+        assert await reason_of(admin.DeletePool(wish)) == "OK"
+        assert await reason_of(reserve(daemon)) == "POOL_NOT_FOUND"
+        await admin.CreatePool(CreatePoolRequest(pool_id="omani.works", pool=Pool(kinds=[1])))
+        await reserve(daemon)
+        async with daemon.daemon.db.read() as sql:
+            rows = await sql.execute(
+                text("SELECT subject FROM outbox WHERE aggregate = :a ORDER BY number"), {"a": POOL}
+            )
+            told = [subject.removeprefix("catalyst.v1.pooldomain.pool.") for (subject,) in rows]
+    assert [event for event in told if event != "updated"] == ["created", "deleted", "created"]
+
+
+@on_one_database
+async def test_an_identity_that_asks_too_often_is_told_when_to_come_again_and_no_other_is(start: Start) -> None:
+    async with start(sweep_interval=3600) as daemon:
+        await active_pool(daemon)
+        slow = PoolPolicy(checks_per_second=1, check_burst=2, reservations_per_minute=2)
+        await update(daemon, "policy", policy=slow)
+        hasty, other = (daemon.member(AllocationServiceStub, org) for org in ("omantel", "rival"))
+        question = CheckNameRequest(parent=POOL, label="acme")
+        assert [await reason_of(hasty.CheckName(question)) for _ in range(2)] == ["OK", "OK"]
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            for _ in range(50):  # each takes longer than nothing, and a token comes in each second
+                await hasty.CheckName(question)
+        why = explain(refused.value)
+        assert why.reason == "RATE_LIMITED"
+        assert why.retry_after is not None
+        assert await reason_of(other.CheckName(question)) == "OK"
+        taken = [await reason_of(hasty.ReserveAllocation(reservation(f"n-{n}"))) for n in range(3)]
+        assert taken == ["OK", "OK", "RATE_LIMITED"]
+        assert await reason_of(provisioner(daemon).ReserveAllocation(reservation("daemon"))) == "OK"
+
+
+@on_one_database
+async def test_a_wildcard_in_the_zone_keeps_a_pool_pending_until_it_is_gone(start: Start, dns: Dns) -> None:
+    wild = Change("*.omani.works.", "A", 60, ("127.7.0.9",))
+    await dns.backend.apply(zone="omani.works.", changes=(wild,))
+    async with start() as daemon:
+
+        async def told() -> bool:
+            found = await pool(daemon)
+            return found.state == Pool.STATE_PENDING and "wildcard" in found.conditions[0].message
+
+        await eventually(told, within=30)
+        await dns.backend.apply(zone="omani.works.", changes=(Change("*.omani.works.", "A"),))
+
+        await active_pool(daemon)
