@@ -135,7 +135,7 @@ async def mesh(home: Path, nats: NatsServer, *, chance: random.Random, failing: 
         }  # fmt: skip
         async with running(compose_gateway, GatewaySettings, home / "gateway", **values) as gateway:
             made = Mesh(daemon, gateway, f"http://127.0.0.1:{port}", token)
-            await eventually(lambda: _up(made.url), within=20)
+            await eventually(lambda: _up(made.url), within=30)
             yield made
 
 

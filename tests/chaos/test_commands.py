@@ -124,7 +124,7 @@ async def test_row_20_a_drained_replica_leaves_its_leases_to_the_other_at_once(p
     async def held() -> dict[str, str]:
         return dict(await pdm.rows("SELECT name, holder FROM lease"))
 
-    await eventually(held, within=20)  # type: ignore[arg-type]  # T is what the awaitable gives
+    await eventually(held, within=30)  # type: ignore[arg-type]  # T is what the awaitable gives
     first, _ = pdm.replicas.all
     await pdm.drained(first, again=False)
     with suppress(grpc.aio.AioRpcError):

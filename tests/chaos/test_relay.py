@@ -68,4 +68,4 @@ async def marked(url: str) -> None:
     async def all_are() -> bool:
         return not await rows(url, UNMARKED)
 
-    await eventually(all_are, within=20, what="what was published before is marked")
+    await eventually(all_are, within=30, what="what was published before is marked")

@@ -86,7 +86,7 @@ async def edge(around: Mesh) -> AsyncIterator[Edge]:
             except httpx.TransportError:
                 return None
 
-        document = strict(await eventually(described, within=20))
+        document = strict(await eventually(described, within=30))
         problem = validator(document, {"$ref": "#/components/schemas/Problem"})
         yield Edge(url, headers, document, problem)
     shutil.rmtree(home, ignore_errors=True)

@@ -135,7 +135,7 @@ async def test_commands_work_while_nats_is_away_and_are_told_later(daemon: Runni
         await stub.ReserveAllocation(wish())
     own_nats.start()
     wanted = [f"{POOL}/allocations/acme@{n}" for n in range(1, 5)]
-    await eventually(lambda: _equal(told(daemon), wanted), within=20)
+    await eventually(lambda: _equal(told(daemon), wanted), within=30)
 
 
 async def test_a_restart_tells_what_was_not_told_before(home: Path, own_nats: NatsServer) -> None:
@@ -251,11 +251,11 @@ async def test_readiness_says_whether_the_database_or_nats_is_away(
         async def ready(status: int, text: str) -> bool:
             return await _readiness(daemon) == (status, text)
 
-        await eventually(lambda: ready(200, "ok\n"), within=20)
+        await eventually(lambda: ready(200, "ok\n"), within=30)
         own_nats.kill()
-        await eventually(lambda: ready(200, "degraded: nats\n"), within=20)
+        await eventually(lambda: ready(200, "degraded: nats\n"), within=30)
         own_postgres.stop()
-        await eventually(lambda: ready(503, "missing: database\ndegraded: nats\n"), within=20)
+        await eventually(lambda: ready(503, "missing: database\ndegraded: nats\n"), within=30)
         own_postgres.start()
         own_nats.start()
         await eventually(lambda: ready(200, "ok\n"), within=30)
@@ -270,7 +270,7 @@ async def test_a_plugin_that_failed_to_load_makes_a_daemon_degraded_and_no_more(
         return daemon
 
     async with running(composed, ToySettings, home, nats_url=own_nats.url) as daemon:
-        await eventually(lambda: _is(_readiness(daemon), (200, "degraded: plugins\n")), within=20)
+        await eventually(lambda: _is(_readiness(daemon), (200, "degraded: plugins\n")), within=30)
 
 
 async def _is(answer: Any, wanted: object) -> bool:

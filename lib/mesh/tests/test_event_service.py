@@ -273,7 +273,7 @@ async def test_a_server_that_is_away_is_part_of_the_report_and_letters_are_unava
         no_answer = resources_pb2.BusReport.TRUTH_UNSPECIFIED
         return not report.connected and report.jetstream == report.sync_always == no_answer
 
-    await eventually(unknown, within=20)
+    await eventually(unknown, within=30)
     assert await reason_of(events.ListDeadLetters(service_pb2.ListDeadLettersRequest())) == "BUS_UNAVAILABLE"
     own_nats.start()
 

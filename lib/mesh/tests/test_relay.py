@@ -279,7 +279,7 @@ async def test_whatever_fails_each_event_arrives_once_and_in_order(quick: Bench,
     async with going(quick.relay(bus)):
         for version in range(1, 13):
             await quick.tell(*(f"{name}@{version}" for name in "abc"))
-        await eventually(lambda: drained(quick), within=20)
+        await eventually(lambda: drained(quick), within=30)
     js = await bus.jetstream()
     stored = [await js.get_msg("CATALYST_POOLDOMAIN", n + 1) for n in range(await in_stream(bus))]
     arrived = [events_pb2.AllocationReserved.FromString(m.data or b"") for m in stored]

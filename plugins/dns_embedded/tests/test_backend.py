@@ -97,7 +97,7 @@ async def test_what_was_acknowledged_survives_kill_9(server: Server) -> None:
 def test_a_second_server_on_one_folder_does_not_start(shared: Server) -> None:
     command = [sys.executable, "-m", "catalyst_dns_embedded", "serve", "--data", str(shared.folder),
                "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]  # fmt: skip
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode != 0
     assert "another server works in" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -110,7 +110,7 @@ def test_a_second_server_on_one_folder_does_not_start(shared: Server) -> None:
 def test_a_wrong_command_line_is_one_sentence(tmp_path: Path, option: str, value: str, word: str) -> None:
     options = {"--data": str(tmp_path), "--listen": "127.0.0.1:0", "--control": "127.0.0.1:0", option: value}
     command = [sys.executable, "-m", "catalyst_dns_embedded", "serve", *(x for pair in options.items() for x in pair)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode != 0
     assert word in ended.stderr
     assert "Traceback" not in ended.stderr

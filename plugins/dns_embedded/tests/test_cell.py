@@ -211,7 +211,7 @@ def test_a_key_file_without_a_key_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("?")
     command = [sys.executable, "-m", "catalyst_dns_embedded", "cell", "--data", str(tmp_path / "cell"),
                "--listen", "127.0.0.1:0", "--key-file", str(tmp_path / "key")]  # fmt: skip
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode != 0
     assert "no base64 secret" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -151,7 +151,7 @@ async def test_every_replica_tells_the_same_whichever_keeps_the_slots(
                 assert await holder(daemon) == (REGION, 1)
                 assert (answer.register.holder, answer.register.epoch, answer.register.seq > 0) == (REGION, 1, True)
                 assert [cell.reachable for cell in answer.status.witness.cells] == [True] * 3
-        await eventually(lambda: _is(one, (REGION, 1)), within=20, what="the one that is left keeps the slot")
+        await eventually(lambda: _is(one, (REGION, 1)), within=30, what="the one that is left keeps the slot")
 
 
 async def test_what_is_not_served_says_so(home: Path, settings: dict[str, object]) -> None:

@@ -109,7 +109,7 @@ async def test_a_dns_server_that_is_away_delays_a_name_and_fails_none(start: Sta
         assert answered.state == Allocation.STATE_PROVISIONING
         await eventually(lambda: _tells_of_backend(daemon), within=30, what="the condition says what is missing")
         dns.start()
-        await until(daemon, Allocation.STATE_ACTIVE, within=20)
+        await until(daemon, Allocation.STATE_ACTIVE, within=30)
 
 
 async def _tells_of_backend(daemon: object) -> bool:

@@ -47,13 +47,13 @@ async def doomed(start: Any, point: str) -> AsyncIterator[Bench]:
         stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     assert child.stderr is not None
-    assert await asyncio.wait_for(child.stderr.readline(), 20) == b"serving\n"
+    assert await asyncio.wait_for(child.stderr.readline(), 60) == b"serving\n"
     token = issuer.token("admin", roles=["sovereign-admin"])
     channel = connect(settings["listen"], token=lambda: token)
     try:
         daemon: Any = SimpleNamespace(admin=lambda stub: stub(channel))
         yield Bench(daemon, start.around, home)
-        assert await asyncio.wait_for(child.wait(), 20) == -signal.SIGKILL
+        assert await asyncio.wait_for(child.wait(), 60) == -signal.SIGKILL
     finally:
         await channel.close()
         if child.returncode is None:
