@@ -1,28 +1,39 @@
-"""Rotation under load: certificates of both sides, their authority, the caller's token. No call may fail."""
+"""Rotation under load: certificates of both sides, their authority, the caller's token, the database's password, a plugin's
+secret. No call may fail."""
 
 import asyncio
 import ssl
+from asyncio import to_thread
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from catalyst.pooldomain.v1.service_pb2 import CheckNameRequest
 from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
-from catalyst_mesh import CertificateFiles, Mesh
+from catalyst_mesh import CertificateFiles, ChassisMetrics, Mesh
+from catalyst_mesh.plugins import PluginHost, SecretFiles, plugin_context
 from catalyst_pool_domain_manager.app import compose
 from catalyst_pool_domain_manager.settings import PdmSettings
+from catalyst_sdk import Temporary
 from catalyst_testkit import eventually
 from catalyst_testkit.authority import Authority
 from catalyst_testkit.daemons import RunningDaemon, running
+from catalyst_testkit.postgres import PostgresServer
+from catalyst_testkit.powerdns import PowerDnsServer
 from catalyst_testkit.servers import NatsServer
 from cryptography.x509 import load_pem_x509_certificate
+from prometheus_client import CollectorRegistry
 
 pytestmark = pytest.mark.chaos
 CALLERS = 8
 ENOUGH = 40
 """Calls that are made after each change before the next one."""
+ROLE = "pdm"
+IDLE = f"SELECT pid FROM pg_stat_activity WHERE usename = '{ROLE}' AND state = 'idle'"
+"""Connections that nobody uses now: to end them makes room for new ones, and is found out before the next use."""
 
 
 class Load:
@@ -141,3 +152,77 @@ async def test_the_token_changes_under_load_and_no_call_fails(pdm: tuple[Running
             renew(number)
             await load.goes_on()
     assert load.failed == []
+
+
+async def test_the_database_s_password_changes_under_load_and_no_call_fails(
+    home: Path, nats: NatsServer, own_postgres: PostgresServer
+) -> None:
+    url = (await own_postgres.database(package="catalyst_pool_domain_manager")).replace("postgres@", f"{ROLE}@")
+    await own_postgres.execute(f"CREATE ROLE {ROLE} LOGIN SUPERUSER PASSWORD 'first'")
+    await own_postgres.demand_password(ROLE)
+    file = home / "password"
+    file.write_text("first\n")
+
+    async def take_another(number: int) -> None:
+        def write() -> None:
+            fresh = file.with_suffix(".new")
+            fresh.write_text(f"password-{number}\n")
+            fresh.replace(file)
+
+        steps = [
+            partial(own_postgres.execute, f"ALTER ROLE {ROLE} PASSWORD 'password-{number}'"),
+            partial(to_thread, write),
+        ]
+        first, second = steps if number % 2 else steps[::-1]
+        await first()
+        # Between the two, new connections find that what they know is not right yet, or not any more.
+        await own_postgres.execute(f"SELECT pg_terminate_backend(pid) FROM ({IDLE} LIMIT 4) AS idle")
+        await second()
+        await load.goes_on()
+
+    values = {"database_url": url, "database_password_file": file, "nats_url": nats.url}
+    async with (
+        running(compose, PdmSettings, home, **values) as daemon,
+        Mesh(daemon.target, token=daemon.issuer.token("ada")) as mesh,
+        Load().on(mesh) as load,
+    ):
+        await load.goes_on()
+        for number in range(1, 7):
+            await take_another(number)
+    assert load.failed == []
+
+
+async def test_a_plugin_s_secret_changes_under_load_and_counts_at_its_next_use(
+    home: Path, own_powerdns: PowerDnsServer
+) -> None:
+    (home / "api-key").write_text(own_powerdns.api_key)
+    host = PluginHost(kinds=["dns_backend"], metrics=ChassisMetrics(CollectorRegistry()))
+    config = {"url": own_powerdns.url, "api_key": "api-key"}
+    host.load(plugin_context(home, SecretFiles(home)), {"dns_backend:dns_powerdns": config})
+    plugin = host.get("dns_backend", "dns_powerdns")
+    stop, answered, away, failed = asyncio.Event(), 0, 0, []
+
+    async def ask() -> None:
+        nonlocal answered, away
+        while not stop.is_set():
+            try:
+                await plugin.get_zone(zone="absent.example.")
+                answered += 1
+            except Temporary:  # the server takes its new key by a restart
+                away += 1
+            except Exception as error:  # whatever it is, it is what this test is about
+                failed.append(error)
+
+    asking = [asyncio.create_task(ask()) for _ in range(4)]
+    for number in range(3):
+        await to_thread(own_powerdns.stop)
+        own_powerdns.api_key = f"key-{number}"
+        (home / "api-key").write_text(own_powerdns.api_key)
+        await to_thread(own_powerdns.start)
+        wanted = answered + 20
+        await eventually(lambda wanted=wanted: answered >= wanted, within=60, what="the new key counts")  # type: ignore[misc]
+    stop.set()
+    await asyncio.gather(*asking)
+    assert failed == []
+    own_powerdns.api_key = "key-0"
+    assert own_powerdns.api("GET", "").status_code == 401, "or the server would take any key"

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import DateTime, MetaData, Text, event, text
@@ -20,6 +21,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator
 
 from .clocks import Clock
+from .passwords import take_password_from
 from .telemetry import span
 
 
@@ -77,17 +79,26 @@ class Database:
 
     @classmethod
     async def open(
-        cls, url: str, *, metadata: MetaData | None = None, clock: Clock | None = None, pool_size: int = 8
+        cls,
+        url: str,
+        *,
+        metadata: MetaData | None = None,
+        clock: Clock | None = None,
+        pool_size: int = 8,
+        password_file: Path | None = None,
     ) -> "Database":
         """Open `url`, `sqlite+aiosqlite:///file` or `postgresql+asyncpg://…`.
 
-        metadata   tables to create where they are absent: for tests; daemons migrate
-        clock      None: the moment comes from the database on PostgreSQL, from this machine on SQLite
+        metadata       tables to create where they are absent: for tests; daemons migrate
+        clock          None: the moment comes from the database on PostgreSQL, from this machine on SQLite
+        password_file  with the role's password on PostgreSQL, read at each connection; None: the URL has it
         """
         if make_url(url).get_backend_name() == "sqlite":
             writer, reader = _sqlite(url, 1, "BEGIN IMMEDIATE"), _sqlite(url, pool_size, "BEGIN")
         else:
             writer = reader = create_async_engine(url, pool_size=pool_size, pool_pre_ping=True)
+            if password_file is not None:
+                take_password_from(password_file, writer)
         self = cls(writer, reader, clock)
         if metadata is not None:
             async with self.begin() as sql:
@@ -145,8 +156,9 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, OSError | TimeoutError)
 
 
-_AWAY = ("08", "57P", "53300")
-"""SQLSTATEs of PostgreSQL: connection lost, shutting down or starting up, too many connections. SQLAlchemy wraps the
+_AWAY = ("08", "57P", "53300", "28")
+"""SQLSTATEs of PostgreSQL: connection lost, shutting down or starting up, too many connections, a password that is not
+right yet or not any more. SQLAlchemy wraps the
 driver's errors, so the classes below are met only where it could not."""
 _OUTAGES = {"ConnectionDoesNotExistError", "CannotConnectNowError", "AdminShutdownError", "InterfaceError"}
 

@@ -34,6 +34,9 @@ class DaemonSettings(BaseSettings):
 
     database_url: str = "sqlite+aiosqlite:///catalyst.db"
     """Where the daemon's tables stand: `sqlite+aiosqlite:///FILE` or `postgresql+asyncpg://…`."""
+    database_password_file: Path | None = None
+    """File with the password of the database's role, read at each new connection: role and file may be changed, in either
+    order, while the daemon runs. Default: the password stands in the URL."""
     nats_url: str = "nats://127.0.0.1:4222"
     """The NATS server with JetStream."""
     nats_token: SecretStr = SecretStr("")

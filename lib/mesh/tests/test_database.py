@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from catalyst_mesh import Database, Json, ManualClock, UtcTime
 from catalyst_mesh.database import is_outage
+from catalyst_testkit.postgres import PostgresServer
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text
@@ -90,6 +91,35 @@ async def test_an_injected_clock_tells_the_moment(database: str) -> None:
     db = await Database.open(database, clock=ManualClock(NOON))
     async with db.read() as sql:
         assert await db.now(sql) == NOON
+    await db.close()
+
+
+async def test_a_new_password_counts_for_new_connections_and_ends_no_old_one(
+    home: Path, own_postgres: PostgresServer
+) -> None:
+    await own_postgres.execute("CREATE ROLE daemon LOGIN PASSWORD 'old'")
+    await own_postgres.demand_password("daemon")
+    url, file = (await own_postgres.database()).replace("postgres@", "daemon:wrong@"), home / "password"
+    file.write_text("old\n")
+    db = await Database.open(url, password_file=file)
+    async with db.read() as old:
+        await old.execute(text("SELECT 1"))
+        await own_postgres.execute("ALTER ROLE daemon PASSWORD 'new'")
+        later = asyncio.create_task(db.ping())  # a second connection, which is refused until the file is changed too
+        await old.execute(text("SELECT 1"))
+        file.write_text("new\n")
+        await later
+        await old.execute(text("SELECT 1"))
+    await db.close()
+
+
+async def test_a_wrong_password_is_an_outage_and_not_a_bug(own_postgres: PostgresServer) -> None:
+    await own_postgres.execute("CREATE ROLE daemon LOGIN PASSWORD 'right'")
+    await own_postgres.demand_password("daemon")
+    db = await Database.open((await own_postgres.database()).replace("postgres@", "daemon:wrong@"))
+    with pytest.raises(DBAPIError) as caught:
+        await db.ping()
+    assert is_outage(caught.value)
     await db.close()
 
 

@@ -88,6 +88,12 @@ class PostgresServer:
         finally:
             await connection.close()
 
+    async def demand_password(self, role: str) -> None:
+        """Ask `role` for its password from now on; all others are believed."""
+        rules = self.home / "data" / "pg_hba.conf"
+        rules.write_text(f"host all {role} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+        await self.execute("SELECT pg_reload_conf()")
+
     @property
     def _address(self) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}"

@@ -39,6 +39,8 @@ class PowerDnsServer:
         self.home = home
         self.port = 0
         self.api_port = 0
+        self.api_key = API_KEY
+        """Another one counts from the next start on."""
         self._settings = {name.replace("_", "-"): value for name, value in settings.items()}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -85,7 +87,7 @@ class PowerDnsServer:
 
     def api(self, method: str, path: str, body: object = None) -> httpx.Response:
         """One call of the API, as a stranger makes it: to look, to plant, to spoil."""
-        return httpx.request(method, self.url + path, json=body, headers={"X-API-Key": API_KEY}, timeout=10)
+        return httpx.request(method, self.url + path, json=body, headers={"X-API-Key": self.api_key}, timeout=10)
 
     async def ask(self, name: str, kind: str, *, tcp: bool = False) -> dns.message.Message:
         """One question, with DNSSEC records asked for."""
@@ -106,7 +108,7 @@ class PowerDnsServer:
     def _prepare(self) -> None:
         database = self.home / "pdns.sqlite3"
         settings = {
-            **_SETTINGS, "gsqlite3-database": str(database), "socket-dir": str(self.home), "api-key": API_KEY,
+            **_SETTINGS, "gsqlite3-database": str(database), "socket-dir": str(self.home), "api-key": self.api_key,
             "local-port": str(self.port), "webserver-port": str(self.api_port), **self._settings,
         }  # fmt: skip
         (self.home / "pdns.conf").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))

@@ -53,7 +53,7 @@ ACTOR = "billing"
 async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daemon:
     """Wire billing. `clock` is for tests; None: the moment comes from the database."""
     Money(0, settings.currency)  # an unknown currency stops the start
-    db = await Database.open(settings.database_url, clock=clock)
+    db = await Database.open(settings.database_url, clock=clock, password_file=settings.database_password_file)
     await migrate(db, "catalyst_billing", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
     sealer = Sealer.from_file(settings.data_folder / "seal.key")

@@ -40,7 +40,7 @@ SYNC_LEASE = timedelta(seconds=3)
 
 async def compose(settings: CatalogSettings) -> Daemon:
     """Wire the catalogue."""
-    db = await Database.open(settings.database_url)
+    db = await Database.open(settings.database_url, password_file=settings.database_password_file)
     await migrate(db, "catalyst_catalog", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
     sealer = Sealer.from_file(settings.data_folder / "seal.key")

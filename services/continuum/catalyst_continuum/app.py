@@ -39,7 +39,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     profile = Profile(settings.lease_ttl, settings.lease_renew, settings.op_timeout, settings.fence_budget)
     if faults := profile.faults():
         raise SystemExit("the lease's times are not safe:\n" + "\n".join(faults))
-    db = await Database.open(settings.database_url)
+    db = await Database.open(settings.database_url, password_file=settings.database_password_file)
     await migrate(db, "catalyst_continuum", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
     work = Work(

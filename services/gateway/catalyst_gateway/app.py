@@ -43,7 +43,7 @@ _CONTRACTS = (catalog, provisioner, pooldomain, continuum, billing, mesh)
 
 async def compose(settings: GatewaySettings) -> Daemon:
     """Wire the gateway."""
-    db = await Database.open(settings.database_url)
+    db = await Database.open(settings.database_url, password_file=settings.database_password_file)
     await migrate(db, "catalyst_gateway", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
     bus = Bus(settings.nats_url, "gateway", settings.nats_token.get_secret_value())

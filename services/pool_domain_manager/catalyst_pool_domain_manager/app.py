@@ -46,7 +46,7 @@ _PACKAGE = "catalyst.pooldomain.v1"
 
 async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) -> Daemon:
     """Wire PDM. `failpoint` is told each point of the reconciler; a test kills there."""
-    db = await Database.open(settings.database_url)
+    db = await Database.open(settings.database_url, password_file=settings.database_password_file)
     await migrate(db, "catalyst_pool_domain_manager", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
     key_file = settings.data_folder / "seal.key"

@@ -87,7 +87,7 @@ async def compose(
     settings: ProvisionerSettings, hook: Hook = lambda point: None, probe: Probes | None = None
 ) -> Daemon:
     """Wire the provisioner. `hook` is the journal's, for tests that crash it; `probe` looks at consoles."""
-    db = await Database.open(settings.database_url)
+    db = await Database.open(settings.database_url, password_file=settings.database_password_file)
     await migrate(db, "catalyst_provisioner", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
     sealer = Sealer.from_file(settings.data_folder / "seal.key")
