@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .mesh import Mesh, OperationFailed, StillGoing
     from .metrics import ChassisMetrics
     from .migrations import migrate
+    from .operations import OperationNotFound, OperationService
     from .paging import Cut, Page
     from .plugins import PluginHost
     from .protos import Context, moment, span, stamp
@@ -51,6 +52,7 @@ _HOMES = {
     "mesh": "Mesh OperationFailed StillGoing",
     "metrics": "ChassisMetrics",
     "migrations": "migrate",
+    "operations": "OperationNotFound OperationService",
     "paging": "Cut Page",
     "plugins": "PluginHost",
     "protos": "Context moment span stamp",
@@ -104,6 +106,8 @@ __all__ = [
     "Memberships",
     "Mesh",
     "OperationFailed",
+    "OperationNotFound",
+    "OperationService",
     "Page",
     "PeerUnavailable",
     "PluginHost",
