@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .paging import Cut, Page
     from .plugins import PluginHost
     from .protos import Context, moment, span, stamp
-    from .sealing import Sealer
+    from .sealing import SEALED, Sealer
     from .settings import DaemonSettings
     from .tables import ROW_NUMBER, chassis_tables
     from .tls import CertificateFiles
@@ -56,7 +56,7 @@ _HOMES = {
     "paging": "Cut Page",
     "plugins": "PluginHost",
     "protos": "Context moment span stamp",
-    "sealing": "Sealer",
+    "sealing": "SEALED Sealer",
     "settings": "DaemonSettings",
     "tables": "ROW_NUMBER chassis_tables",
     "tls": "CertificateFiles",
@@ -78,6 +78,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "PUBLIC",
     "ROW_NUMBER",
+    "SEALED",
     "SIGNED_IN",
     "Bus",
     "CallFailed",
