@@ -219,12 +219,23 @@ async def _step(m: Mesh) -> Owned:
 def _operation(kind: type[Message]) -> Make:
     async def make(m: Mesh) -> Owned:
         id = (await wishes.run(m)).name.rpartition("/")[2]
-        request: Any = kind(name=f"operations/provisioner-{id}")
-        if isinstance(request, operations_pb2.WaitOperationRequest):
-            request.timeout.FromMilliseconds(1)
-        return Owned("acme", request, id)
+        return Owned("acme", _at_once(kind(name=f"operations/provisioner-{id}")), id)
 
     return make
+
+
+def _synced(kind: type[Message]) -> Make:
+    async def make(_: Mesh) -> Owned:
+        return Owned(WALLED, _at_once(kind(name=f"operations/catalog-sync-org-{WALLED}-1")), WALLED)
+
+    return make
+
+
+def _at_once(request: Any) -> Message:
+    """A question that waits for nothing."""
+    if isinstance(request, operations_pb2.WaitOperationRequest):
+        request.timeout.FromMilliseconds(1)
+    return request  # type: ignore[no-any-return]
 
 
 OWNED: Mapping[str, Make] = dict(
@@ -282,8 +293,10 @@ OWNED: Mapping[str, Make] = dict(
         _run("RunService/ListLogs", "parent", "{1}"),
         _run("InfrastructureService/ListLedger", "parent", "{0}"),
         _run("InfrastructureService/ListComponents", "parent", "{0}/clusters/-"),
-        (f"{_O}/GetOperation", _operation(operations_pb2.GetOperationRequest)),
-        (f"{_O}/WaitOperation", _operation(operations_pb2.WaitOperationRequest)),
+        (f"provisioner: {_O}/GetOperation", _operation(operations_pb2.GetOperationRequest)),
+        (f"provisioner: {_O}/WaitOperation", _operation(operations_pb2.WaitOperationRequest)),
+        (f"catalog: {_O}/GetOperation", _synced(operations_pb2.GetOperationRequest)),
+        (f"catalog: {_O}/WaitOperation", _synced(operations_pb2.WaitOperationRequest)),
     ]
 )  # fmt: skip - reads as a table
-"""What is asked of each method."""
+"""What is asked of each method; one that several daemons serve has the daemon before it."""

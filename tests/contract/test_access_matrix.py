@@ -148,10 +148,10 @@ async def test_what_no_row_names_is_nobodys(doors: Doors) -> None:
 
 
 @cache
-def owned_rows() -> dict[str, tuple[str, Row]]:
-    """Served methods in which an Organization can own what is asked for."""
+def owned_rows() -> dict[str, tuple[str, str, Row]]:
+    """Served methods in which an Organization can own what is asked for, by their keys in `OWNED`: daemon, method, row."""
     return {
-        method: (name, row)
+        (method if method.startswith("catalyst.") else f"{name}: {method}"): (name, method, row)
         for name, method, row in every_row()
         if row.scope not in (Scope.ANY, Scope.SELF) and row.roles & (ORGANIZATION_ROLES | {PUBLIC})
         if is_served(name, method) and not method.endswith("/Enroll")
@@ -197,20 +197,18 @@ def services(row: Row, kind: str) -> set[str]:
     return {role.removeprefix(kind) for role in row.roles if role.startswith(kind)}
 
 
-@pytest.mark.parametrize("method", OWNED)
-async def test_what_an_organization_owns_is_told_to_it_and_to_no_stranger(
-    around: Mesh, doors: Doors, method: str
-) -> None:
-    name, row = owned_rows()[method]
-    owned = await OWNED[method](around)
-    wrong = [await told_to_a_stranger(doors, method, row, owned, one) for one in outsiders(method, row)]
-    wrong += [await done_by_a_lesser(doors, method, row, owned, one) for one in lesser(row)]
+@pytest.mark.parametrize("key", OWNED)
+async def test_what_an_organization_owns_is_told_to_it_and_to_no_stranger(around: Mesh, doors: Doors, key: str) -> None:
+    name, method, row = owned_rows()[key]
+    owned = await OWNED[key](around)
+    wrong = [await told_to_a_stranger(doors, key, owned, one) for one in outsiders(method, row)]
+    wrong += [await done_by_a_lesser(doors, key, owned, one) for one in lesser(row)]
     for insider in insiders(method, row):
         answer = await doors.ask(name, method, insider, owned.request.SerializeToString(), owned.org)
         if not is_told(row, owned, answer):
             wrong.append(f"{insider.name}: {answer.why}")
         if answer.code == "OK" and not is_reading(method):  # the next one needs one of its own
-            owned = await OWNED[method](around)
+            owned = await OWNED[key](around)
     assert list(filter(None, wrong)) == []
 
 
@@ -226,9 +224,9 @@ def is_told(row: Row, owned: Owned, answer: Answer) -> bool:
     )
 
 
-async def told_to_a_stranger(doors: Doors, method: str, row: Row, owned: Owned, asker: Asker) -> str:
+async def told_to_a_stranger(doors: Doors, key: str, owned: Owned, asker: Asker) -> str:
     """What is wrong with what a stranger hears."""
-    name = owned_rows()[method][0]
+    name, method, row = owned_rows()[key]
     request = (owned.foreign or owned.request).SerializeToString()
     answer = await doors.ask(name, method, asker, request, owned.org)
     none = await doors.ask(name, method, asker, owned.of_none(), owned.org)
@@ -250,9 +248,10 @@ def alike(owned: Owned, answer: Answer, none: Answer) -> bool:
     return told == repr(none.why).replace(owned.mark, owned.never)
 
 
-async def done_by_a_lesser(doors: Doors, method: str, row: Row, owned: Owned, asker: Asker) -> str:
+async def done_by_a_lesser(doors: Doors, key: str, owned: Owned, asker: Asker) -> str:
+    name, method, row = owned_rows()[key]
     request = (owned.foreign or owned.request).SerializeToString()
-    answer = await doors.ask(owned_rows()[method][0], method, asker, request, owned.org)
+    answer = await doors.ask(name, method, asker, request, owned.org)
     if row.scope is Scope.LEFT_OUT:
         right = answer.code == "OK" and owned.mark.encode() not in answer.body
     else:

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from .mesh import Mesh, OperationFailed, StillGoing
     from .metrics import ChassisMetrics
     from .migrations import migrate
+    from .operations import OperationNotFound, OperationService
     from .paging import Cut, Page
     from .plugins import PluginHost
     from .protos import Context, moment, span, stamp
-    from .sealing import Sealer
+    from .sealing import SEALED, Sealer
     from .settings import DaemonSettings
     from .tables import ROW_NUMBER, chassis_tables
     from .tls import CertificateFiles
@@ -51,10 +52,11 @@ _HOMES = {
     "mesh": "Mesh OperationFailed StillGoing",
     "metrics": "ChassisMetrics",
     "migrations": "migrate",
+    "operations": "OperationNotFound OperationService",
     "paging": "Cut Page",
     "plugins": "PluginHost",
     "protos": "Context moment span stamp",
-    "sealing": "Sealer",
+    "sealing": "SEALED Sealer",
     "settings": "DaemonSettings",
     "tables": "ROW_NUMBER chassis_tables",
     "tls": "CertificateFiles",
@@ -76,6 +78,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "PUBLIC",
     "ROW_NUMBER",
+    "SEALED",
     "SIGNED_IN",
     "Bus",
     "CallFailed",
@@ -104,6 +107,8 @@ __all__ = [
     "Memberships",
     "Mesh",
     "OperationFailed",
+    "OperationNotFound",
+    "OperationService",
     "Page",
     "PeerUnavailable",
     "PluginHost",

@@ -7,6 +7,7 @@ give their leases back) and closes what it opened. It ends within 25 s of SIGTER
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -40,7 +41,9 @@ from .plugins import PluginHost
 from .relay import Relay
 from .replays import Replays
 from .reports import PluginService
+from .resealing import KeysInUse, Resealer, remove_free, usage
 from .retention import Sweeper
+from .sealing import rotate
 from .settings import DaemonSettings
 from .sideport import Check, SidePort
 from .telemetry import Telemetry, Tracer, belong
@@ -50,6 +53,8 @@ from .verifiers import Verifier
 from .work import Work
 
 _EVENT_SERVICE = "catalyst.mesh.v1.EventService"
+KEY_WISHES = ("--keys", "--rotate-key", "--remove-keys")
+"""Words on the command line of a daemon about its keyring: tell, add a key, take away the keys that nothing needs."""
 GRACE = 15.0
 """Seconds that calls in flight get to end."""
 LONG_LIFE = 60.0
@@ -237,6 +242,7 @@ class Daemon:
             *consuming,
             *self.workers,
             Sweeper(self.db, self.metadata, leases),
+            *([Resealer(self.db, self.metadata, sealer, leases)] if (sealer := self.work.sealer) else []),
             _LoopLag(self.metrics),
         ]
 
@@ -322,10 +328,32 @@ def main(name: str, settings: DaemonSettings, compose: Callable[[Any], Awaitable
 
     async def run() -> None:
         daemon = await compose(settings)
+        if wish := next((word for word in sys.argv[1:] if word in KEY_WISHES), None):
+            await _keys(daemon, wish)
+            return
         daemon.arm(failpoints)
         await daemon.run()
 
     uvloop.run(run())
+
+
+async def _keys(daemon: Daemon, wish: str) -> None:
+    """What is wished of the keyring, and how it stands then. Ends the process with a sentence where it cannot be."""
+    sealer = daemon.work.sealer
+    if sealer is None:
+        raise SystemExit(f"{daemon.name} seals nothing")
+    try:
+        if wish == "--rotate-key":
+            rotate(sealer.path)
+        if wish == "--remove-keys":
+            await remove_free(daemon.db, daemon.metadata, sealer)
+        print(await usage(daemon.db, daemon.metadata, sealer))  # noqa: T201 - this is what was asked for
+    except KeysInUse as error:
+        raise SystemExit(str(error)) from None
+    finally:
+        for close in daemon.closing:
+            await close()
+        await daemon.db.close()
 
 
 def _stop_on_signals() -> asyncio.Event:

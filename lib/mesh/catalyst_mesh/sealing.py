@@ -8,18 +8,23 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE = 12
-_MARK = b"CSL2"
+MARK = b"CSL2"
 """Begins a value that names its key; values without it were sealed by the first form, by a key of the ring directly."""
-_ID = 8
+ID = 8
+"""Bytes that name a key, after the mark."""
 _WRAPPED = _NONCE + 32 + 16
+
+
+SEALED = {"sealed": True}
+"""`info` of a column that holds sealed values: `Column("token", LargeBinary, info=SEALED)`; see `resealing`."""
 
 
 class Sealer:
@@ -42,11 +47,29 @@ class Sealer:
             _make(path, [AESGCM.generate_key(256)])
         return cls(*_keys(path), path=path)
 
+    @property
+    def path(self) -> Path:
+        """Of the keyring."""
+        assert self._path is not None, "the keys were given one by one"
+        return self._path
+
+    @property
+    def head(self) -> bytes:
+        """How everything begins that is sealed now."""
+        self._look()
+        return MARK + self._newest
+
+    @property
+    def ids(self) -> Sequence[bytes]:
+        """The keys of the ring by their names, the newest last."""
+        self._look()
+        return list(self._ring)
+
     def seal(self, value: bytes) -> bytes:
         """Mark, id of the key, sealed data key, then the value under that."""
         self._look()
         data_key = AESGCM.generate_key(256)
-        head = _MARK + self._newest
+        head = MARK + self._newest
         return head + _sealed(self._ring[self._newest], data_key, head) + _sealed(AESGCM(data_key), value, head)
 
     def open(self, sealed: bytes) -> bytes:
@@ -62,12 +85,11 @@ class Sealer:
 
     def is_stale(self, sealed: bytes) -> bool:
         """Whether `sealed` should be sealed anew, because another key than the newest, or the first form, holds it."""
-        self._look()
-        return not sealed.startswith(_MARK + self._newest)
+        return not sealed.startswith(self.head)
 
     def _opened(self, sealed: bytes) -> bytes:
-        head, rest = sealed[: len(_MARK) + _ID], sealed[len(_MARK) + _ID :]
-        ring = self._ring.get(head[len(_MARK) :]) if head.startswith(_MARK) else None
+        head, rest = sealed[: len(MARK) + ID], sealed[len(MARK) + ID :]
+        ring = self._ring.get(head[len(MARK) :]) if head.startswith(MARK) else None
         if ring is None:
             raise InvalidTag
         data_key = _open(ring, rest[:_WRAPPED], head)
@@ -86,15 +108,33 @@ class Sealer:
     def _take(self, keys: Sequence[bytes]) -> None:
         if not keys:
             raise ValueError("a keyring has at least one key")
-        self._ring = {hashlib.sha256(key).digest()[:_ID]: AESGCM(key) for key in keys}
-        self._newest = hashlib.sha256(keys[-1]).digest()[:_ID]
+        self._ring = {_id(key): AESGCM(key) for key in keys}
+        self._newest = _id(keys[-1])
 
 
 def rotate(path: Path) -> None:
     """Add a new key, by which values are sealed from now on. Old keys stay until nothing is sealed by them."""
+    with _alone(path):
+        _make(path, [*_keys(path), AESGCM.generate_key(256)], replace=True)
+
+
+def discard(path: Path, names: Collection[str]) -> None:
+    """Take away the keys with these names (hexadecimal), but never the newest. What they sealed is lost: see `resealing`."""
+    with _alone(path):
+        *old, newest = _keys(path)
+        _make(path, [*(key for key in old if _id(key).hex() not in names), newest], replace=True)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Nobody else changes the keyring meanwhile."""
     with path.with_name(f"{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _make(path, [*_keys(path), AESGCM.generate_key(256)], replace=True)
+        yield
+
+
+def _id(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()[:ID]
 
 
 def _sealed(cipher: AESGCM, value: bytes, head: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
 from .database import UtcTime
+from .sealing import SEALED
 
 # SQLite numbers a row by itself only where the key is exactly INTEGER.
 ROW_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
@@ -52,7 +53,7 @@ def chassis_tables(metadata: MetaData) -> None:
         Column("request_id", Text, primary_key=True),
         Column("request_hash", LargeBinary, nullable=False),
         Column("answer_type", Text, nullable=False),
-        Column("answer", LargeBinary, nullable=False),
+        Column("answer", LargeBinary, nullable=False, info=SEALED),
         Column("created_at", UtcTime, nullable=False),
     )  # fmt: skip
     Table(

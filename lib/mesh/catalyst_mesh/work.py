@@ -128,7 +128,8 @@ class Work(Generic[T]):
         self.db = db
         self._store = store
         self._emitted = {e.fact: e for e in emitted}
-        self._sealer = sealer
+        self.sealer = sealer
+        """Seals the answers that are kept; None: they are kept as they are."""
         self._outbox: Table = metadata.tables["outbox"]
         self._kept: Table = metadata.tables["idempotency"]
         self.committed = asyncio.Event()
@@ -232,7 +233,7 @@ class Work(Generic[T]):
             return None
         if row["request_hash"] != call.request_hash:
             raise RequestIdReused(request_id=call.request_id, method=call.method)
-        body = self._sealer.open(row["answer"]) if self._sealer else row["answer"]
+        body = self.sealer.open(row["answer"]) if self.sealer else row["answer"]
         return symbol_database.Default().GetSymbol(row["answer_type"]).FromString(body)
 
     async def _keep_answer(self, tx: T, call: Call, message: Message) -> None:
@@ -246,7 +247,7 @@ class Work(Generic[T]):
             "request_hash": call.request_hash,
             "answer_type": message.DESCRIPTOR.full_name,
             # An answer may hold a secret (a reservation token), so it is kept sealed.
-            "answer": self._sealer.seal(body) if self._sealer else body,
+            "answer": self.sealer.seal(body) if self.sealer else body,
             "created_at": tx.now,
         }
         await tx.write(insert(self._kept).values(row))

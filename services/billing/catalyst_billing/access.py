@@ -75,6 +75,7 @@ ACCESS: Mapping[str, Row] = {
         ListFindings=_STAFF,
         GetFinding=_STAFF,
     ),
+    **rows("google.longrunning.Operations", GetOperation=_ISSUERS, WaitOperation=_ISSUERS),
     **rows(
         f"{_PACKAGE}.SubscriptionService",
         Scope.DENIED,

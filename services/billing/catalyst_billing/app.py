@@ -11,6 +11,7 @@ from catalyst_mesh import (
     Daemon,
     Database,
     Leases,
+    OperationService,
     PluginHost,
     Sealer,
     Service,
@@ -22,6 +23,7 @@ from catalyst_mesh import (
     migrate,
 )
 from catalyst_mesh.plugins import plugin_context
+from google.longrunning import operations_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from .access import ACCESS
@@ -98,6 +100,7 @@ def services(
     sign, currency = Signer.from_file(settings.data_folder / "quote.key"), settings.currency
     desk = Desk(currency, tuple(tax.rule() for tax in settings.tax_rules), settings.quote_ttl, sign)
     package = "catalyst.billing.v1"
+    ledger = LedgerService(work, proofs)
     return [
         Service(
             AccountService(work, currency), grpc_services.add_AccountServiceServicer_to_server,
@@ -116,7 +119,11 @@ def services(
             grpc_services.add_VoucherServiceServicer_to_server, f"{package}.VoucherService",
         ),
         Service(
-            LedgerService(work, proofs), grpc_services.add_LedgerServiceServicer_to_server, f"{package}.LedgerService"
+            ledger, grpc_services.add_LedgerServiceServicer_to_server, f"{package}.LedgerService"
+        ),
+        Service(
+            OperationService(ledger.operation), operations_pb2_grpc.add_OperationsServicer_to_server,
+            "google.longrunning.Operations",
         ),
         Service(
             SubscriptionService(work), grpc_services.add_SubscriptionServiceServicer_to_server,

@@ -1,5 +1,8 @@
 """The book defends itself, and a proof finds what got past it."""
 
+from datetime import timedelta
+
+import grpc
 import pytest
 from catalyst.billing.v1 import service_pb2 as rpc
 from catalyst.billing.v1 import service_pb2_grpc as stubs
@@ -9,6 +12,7 @@ from catalyst_billing.store import Store
 from catalyst_billing.store import tables as t
 from catalyst_mesh import LostRace
 from catalyst_testkit.daemons import reason_of
+from google.longrunning import operations_pb2, operations_pb2_grpc
 from sqlalchemy import text, update
 from sqlalchemy.exc import IntegrityError
 
@@ -54,6 +58,26 @@ async def test_a_proof_names_what_was_tampered_with(billing: Billing) -> None:
     assert await billing.findings() == ["LEDGER_DIFFERENCE"] * 2
     await billing.prove()
     assert (await billing.told()).count("finding.opened") == 2
+
+
+async def test_a_proof_is_an_operation_that_can_be_read_again_by_who_may_ask_for_one(billing: Billing) -> None:
+    operation = await billing.staff(stubs.LedgerServiceStub).ProveLedger(rpc.ProveLedgerRequest())
+    asked = operations_pb2.GetOperationRequest(name=operation.name)
+    assert await billing.staff(operations_pb2_grpc.OperationsStub).GetOperation(asked) == operation
+    waited = operations_pb2.WaitOperationRequest(name=operation.name)
+    assert await billing.staff(operations_pb2_grpc.OperationsStub).WaitOperation(waited) == operation
+    with pytest.raises(grpc.aio.AioRpcError, match="CALL_DENIED"):
+        await billing.member(operations_pb2_grpc.OperationsStub).GetOperation(asked)
+    with pytest.raises(grpc.aio.AioRpcError, match="there is no operation"):
+        unknown = operations_pb2.GetOperationRequest(name=f"{operation.name}0")
+        await billing.staff(operations_pb2_grpc.OperationsStub).GetOperation(unknown)
+
+
+async def test_operations_of_last_month_are_taken_away_by_the_next(billing: Billing) -> None:
+    await billing.prove()
+    billing.clock.advance(timedelta(days=31))
+    await billing.prove()
+    assert await billing.count("operation") == 1
 
 
 async def test_an_empty_book_is_proved(billing: Billing) -> None:

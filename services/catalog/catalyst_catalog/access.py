@@ -71,6 +71,7 @@ ACCESS = {
         RetryIssue=_OWNERS,
     ),
     **rows("catalyst.catalog.v1.SourceService", Scope.LEFT_OUT, ListSources=_OWNERS),
+    **rows("google.longrunning.Operations", Scope.ABSENT, GetOperation=_OWNERS, WaitOperation=_OWNERS),
     **rows(
         "catalyst.catalog.v1.ModerationService",
         Scope.ABSENT,

@@ -11,6 +11,7 @@ from catalyst_mesh import (
     Daemon,
     Database,
     Leases,
+    OperationService,
     PluginHost,
     Sealer,
     Service,
@@ -19,6 +20,7 @@ from catalyst_mesh import (
     migrate,
 )
 from catalyst_mesh.plugins import plugin_context
+from google.longrunning import operations_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from . import seed
@@ -26,7 +28,7 @@ from .access import ACCESS
 from .domain.sources import Scope, Source, configured
 from .events import EMITTED
 from .rpc.catalog import CatalogService
-from .rpc.sources import SourceService
+from .rpc.sources import SourceService, Syncs
 from .rpc.storefront import StorefrontService
 from .settings import CatalogSettings
 from .store import Pictures, Store, metadata
@@ -73,6 +75,11 @@ async def compose(settings: CatalogSettings) -> Daemon:
                 SourceService(work, host, synchroniser.wake),
                 service_pb2_grpc.add_SourceServiceServicer_to_server,
                 f"{PACKAGE}.SourceService",
+            ),
+            Service(
+                OperationService(Syncs(work).find),
+                operations_pb2_grpc.add_OperationsServicer_to_server,
+                "google.longrunning.Operations",
             ),
             Service(
                 service_pb2_grpc.ModerationServiceServicer(),

@@ -21,6 +21,7 @@ from catalyst_mesh import Leases, explain
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of, running
 from catalyst_testkit.servers import NatsServer
+from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf.json_format import MessageToDict
 from sqlalchemy import func, select
 
@@ -38,6 +39,10 @@ def catalog(daemon: RunningDaemon, **who: Any) -> "stubs.CatalogServiceAsyncStub
 
 def sources(daemon: RunningDaemon) -> "stubs.SourceServiceAsyncStub":
     return daemon.admin(stubs.SourceServiceStub)
+
+
+def operations(daemon: RunningDaemon) -> Any:
+    return daemon.admin(operations_pb2_grpc.OperationsStub)
 
 
 def storefront(daemon: RunningDaemon) -> "stubs.StorefrontServiceAsyncStub":
@@ -58,15 +63,10 @@ async def sync(daemon: RunningDaemon, name: str = "sources/public") -> pb.Source
     """Ask for a sync and wait for its end."""
     stub = sources(daemon)
     operation = await stub.SyncSource(rpc.SyncSourceRequest(name=name))
-    wished = int(operation.name.rpartition("-")[2])
-
-    async def done() -> pb.Source | None:
-        source = await stub.GetSource(rpc.GetSourceRequest(name=name))
-        return source if source.observed_generation >= wished else None
-
-    source = await eventually(done, within=30, what=operation.name)
-    assert source is not None
-    return source
+    done = await operations(daemon).WaitOperation(operations_pb2.WaitOperationRequest(name=operation.name))
+    assert done.done
+    assert bool(done.error.message) == (not done.HasField("response"))
+    return await stub.GetSource(rpc.GetSourceRequest(name=name))
 
 
 async def outbox(daemon: RunningDaemon) -> list[str]:
@@ -158,6 +158,19 @@ async def test_an_unchanged_sync_writes_nothing(daemon: RunningDaemon) -> None:
     leases = Leases(daemon.daemon.db, metadata)
     await leases.attempt("sync/public", lambda lease: synchroniser.sync(source, lease))  # type: ignore[attr-defined]
     assert await written(daemon) == before
+
+
+async def test_a_sync_is_an_operation_that_says_what_it_came_to(daemon: RunningDaemon) -> None:
+    await read(daemon)
+    wished = await sources(daemon).SyncSource(rpc.SyncSourceRequest(name="sources/public"))
+    done = await operations(daemon).WaitOperation(operations_pb2.WaitOperationRequest(name=wished.name))
+    counts = rpc.SyncSourceResponse()
+    assert done.response.Unpack(counts)
+    assert counts.listed_count == counts.unchanged_count > 50
+    assert await operations(daemon).GetOperation(operations_pb2.GetOperationRequest(name=wished.name)) == done
+    for name in (f"{wished.name}0", "operations/catalog-sync-nobody-1", "operations/other"):
+        with pytest.raises(grpc.aio.AioRpcError, match="there is no operation"):
+            await operations(daemon).GetOperation(operations_pb2.GetOperationRequest(name=name))
 
 
 async def test_a_restart_changes_nothing(start: Start, folder: Path) -> None:

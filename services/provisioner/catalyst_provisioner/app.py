@@ -17,6 +17,7 @@ from catalyst_mesh import (
     Issuer,
     KeyFileVerifier,
     Leases,
+    OperationService,
     PluginHost,
     Sealer,
     Service,
@@ -54,7 +55,7 @@ from .repository import Repositories
 from .rpc.agents import AgentService, Desk
 from .rpc.infrastructure import InfrastructureService
 from .rpc.offers import OfferService
-from .rpc.operations import OperationService
+from .rpc.operations import Operations
 from .rpc.plans import PlanService
 from .rpc.run_views import RunViews
 from .rpc.runs import RunService
@@ -206,7 +207,7 @@ def _services(
             f"{root}.OfferService",
         ),
         Service(
-            OperationService(work, engine, views),
+            OperationService(Operations(work, engine, views).find),
             operations_pb2_grpc.add_OperationsServicer_to_server,
             "google.longrunning.Operations",
         ),

@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 from catalyst.billing.v1 import resources_pb2, service_pb2, service_pb2_grpc
-from catalyst_mesh import Context, Page, Work
+from catalyst_mesh import Context, OperationNotFound, Page, Work
 from catalyst_sdk import Code, Decision, Refused
 from google.longrunning import operations_pb2
 
@@ -12,6 +12,8 @@ from ..proofs import Proofs
 from ..store import Proof, Store
 from . import convert
 from .names import id_of
+
+PREFIX = "operations/billing-prove-"
 
 
 class FindingNotFound(Refused):
@@ -28,14 +30,23 @@ class LedgerService(service_pb2_grpc.LedgerServiceServicer):
     async def ProveLedger(self, request: service_pb2.ProveLedgerRequest, context: Context) -> operations_pb2.Operation:
         # The proof is a handful of sums in the database, done within the call: the Operation is finished when told.
         proof = await self._proofs.prove()
-        operation = operations_pb2.Operation(name=f"operations/prove-{uuid4().hex}", done=True)
+        operation = operations_pb2.Operation(name=f"{PREFIX}{uuid4().hex}", done=True)
         operation.metadata.Pack(service_pb2.ProveLedgerMetadata(entry_count=proof.entries, progress_percent=100))
         operation.response.Pack(to_response(proof))
 
-        async def step(_: Store) -> Decision[None]:
+        async def step(tx: Store) -> Decision[None]:
+            await tx.keep_operation(operation.name, operation.SerializeToString())
             return Decision(None)
 
         return await self._work.run(step, answer=lambda _: operation)  # a retry gets the proof that was told first
+
+    async def operation(self, name: str) -> operations_pb2.Operation:
+        """A proof that was told. Raises OperationNotFound."""
+        async with self._work.reading() as tx:
+            kept = await tx.operation(name)
+        if kept is None:
+            raise OperationNotFound(name=name)
+        return operations_pb2.Operation.FromString(kept)
 
     async def ListFindings(
         self, request: service_pb2.ListFindingsRequest, context: Context

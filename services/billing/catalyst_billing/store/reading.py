@@ -36,6 +36,12 @@ class Reading(Transaction):
         ]
         return await self._newest(Order, select(t.order).where(*wanted), o.created_at, o.id, page)
 
+    async def operation(self, name: str) -> bytes | None:
+        """An operation that was kept."""
+        query = select(t.operation.c.answer).where(t.operation.c.name == name)
+        found: bytes | None = (await self.sql.execute(query)).scalar_one_or_none()
+        return found
+
     async def vouchers(self, page: Page, *, state: str, show_revoked: bool) -> list[Voucher]:
         """Vouchers, newest first; revoked ones only where asked for."""
         v = t.voucher.c

@@ -6,9 +6,10 @@ What was read is remembered; of a decided state only what differs from it is wri
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, Table, func, insert, or_, select, update
+from sqlalchemy import Select, Table, delete, func, insert, or_, select, update
 
 from ..domain import findings
 from ..domain.accounts import BillingAccount
@@ -29,6 +30,7 @@ from .mapping import of_row, to_row
 from .reading import Reading
 
 S = TypeVar("S")
+OPERATIONS_KEPT = timedelta(days=30)
 
 TABLES: dict[type, Table] = {
     BillingAccount: t.billing_account,
@@ -52,6 +54,12 @@ class Store(Books, Reading):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._seen: dict[str, Any] = {}
+
+    async def keep_operation(self, name: str, answer: bytes) -> None:
+        """Keep an operation that is done; those of last month go."""
+        old = t.operation.c.created_at < self.now - OPERATIONS_KEPT
+        await self.sql.execute(delete(t.operation).where(old))
+        await self.write(insert(t.operation).values(name=name, answer=answer, created_at=self.now))
 
     async def lock_account(self, org: str) -> BillingAccount | None:
         """The account of an Organization; nobody else spends from it until the commit.

@@ -175,6 +175,11 @@ refund = Table(
     Column("tries", Integer, nullable=False), _number("version"),
     Index("refund_due", "state", "next_at"), Index("refund_order", "order"),
 )  # fmt: skip
+operation = Table(
+    "operation", metadata,
+    _key("name"), Column("answer", LargeBinary, nullable=False), _time("created_at"),
+    Index("operation_made", "created_at"),
+)  # fmt: skip
 finding = Table(
     "finding", metadata,
     _key("id"), _text("reason"), _text("subject"), _text("message"), _text("severity"), _text("account"),

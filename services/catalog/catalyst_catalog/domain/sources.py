@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -45,6 +45,8 @@ class Source:
     observed: int = 0
     """Number of the wish that the last sync answered."""
     revision: int = 0
+    last_sync: Mapping[str, int] = field(default_factory=dict)
+    """What the last sync that worked came to, by the counts of `SyncSourceResponse`."""
 
     @property
     def name(self) -> str:

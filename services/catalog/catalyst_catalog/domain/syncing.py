@@ -66,7 +66,7 @@ class _Settling:
         self._rows = Settled(known.source, known.catalog_revision)
         self._facts: list[object] = []
         self._touched: dict[tuple[str, str], Blueprint] = {}
-        self._listed = 0
+        self._listed = self._taken = 0
         self._versions = dict(known.versions)
         self._blueprints = dict(known.blueprints)
         self._needs = {name: set(needs) for name, needs in known.needs.items()}
@@ -74,6 +74,7 @@ class _Settling:
 
     def take(self, seen: Sighting) -> None:
         """Settle one item whose bytes are new."""
+        self._taken += 1
         findings, outcome = seen.findings, State.REJECTED
         if seen.inspected is not None:
             findings, outcome = self._publish(seen, seen.inspected)
@@ -115,7 +116,10 @@ class _Settling:
             revision=source.revision + 1,
         )
         self._facts += [self._told(key, blueprint) for key, blueprint in sorted(self._touched.items())]
-        return Decision(rows, (*self._facts, self._synced()))
+        synced = self._synced()
+        counts = {name: getattr(synced, name) for name in ("listed", "published", "issues", "orphaned")}
+        rows.source = replace(rows.source, last_sync={**counts, "unchanged": max(0, self._listed - self._taken)})
+        return Decision(rows, (*self._facts, replace(synced, source=rows.source)))
 
     def _synced(self) -> SourceSynced:
         def count(fact: type) -> int:

@@ -6,10 +6,11 @@ from catalyst.catalog.v1 import resources_pb2 as pb
 from catalyst.catalog.v1 import service_pb2 as rpc
 from catalyst.catalog.v1 import service_pb2_grpc
 from catalyst.mesh.v1 import resources_pb2 as mesh
-from catalyst_mesh import Page, PluginHost, Work, caller
+from catalyst_mesh import OperationNotFound, Page, PluginHost, Work, caller
 from catalyst_mesh.protos import Context, span, stamp
 from catalyst_sdk import Decision
 from google.longrunning import operations_pb2
+from google.rpc import code_pb2, status_pb2
 
 from ..domain.refusals import SourceNotFound
 from ..domain.sources import Issue, Source, wish
@@ -18,6 +19,7 @@ from .blueprints import struct
 from .words import SCOPES, STAGES, etag, organization
 
 KIND = "blueprint_source"
+PREFIX = "operations/catalog-sync-"
 
 
 class SourceService(service_pb2_grpc.SourceServiceServicer):
@@ -167,8 +169,42 @@ def _issue(issue: Issue) -> pb.Issue:
     )
 
 
-def _operation(source: Source) -> operations_pb2.Operation:
-    """The wish as an operation; it is done when `observed_generation` of the source has reached its number."""
-    operation = operations_pb2.Operation(name=f"operations/sync-{source.id}-{source.wished}")
-    operation.metadata.Pack(rpc.SyncSourceMetadata(source=source.name, start_time=stamp(source.since)))
+class Syncs:
+    """Wishes for a sync as operations. One is done when a sync has answered its number, or a later one."""
+
+    def __init__(self, work: Work[Store]) -> None:
+        self._work = work
+
+    async def find(self, name: str) -> operations_pb2.Operation:
+        """The wish as it stands, with what the last sync came to. Raises OperationNotFound."""
+        id, _, number = name.removeprefix(PREFIX).rpartition("-")
+        async with self._work.reading() as tx:
+            source = await tx.source(id) if name.startswith(PREFIX) else None
+        known = source is not None and _is_seen(source) and number.isdecimal() and 0 < int(number) <= source.wished
+        if source is None or not known:
+            raise OperationNotFound(name=name)
+        return _operation(source, int(number))
+
+
+def _operation(source: Source, number: int = 0) -> operations_pb2.Operation:
+    """A wish as an operation, the newest one where no number is given."""
+    number = number or source.wished
+    told = source.last_sync
+    operation = operations_pb2.Operation(name=f"{PREFIX}{source.id}-{number}", done=number <= source.observed)
+    listed = told.get("listed", 0) if operation.done else 0
+    operation.metadata.Pack(
+        rpc.SyncSourceMetadata(
+            source=source.name, start_time=stamp(source.since), listed_count=listed, done_count=listed
+        )
+    )  # fmt: skip - one message
+    if operation.done and source.condition:
+        operation.error.CopyFrom(status_pb2.Status(code=code_pb2.UNAVAILABLE, message=source.message))
+    elif operation.done:
+        operation.response.Pack(rpc.SyncSourceResponse(**{f"{name}_count": told.get(key, 0) for name, key in _COUNTS}))
     return operation
+
+
+_COUNTS = (
+    ("listed", "listed"), ("published", "published"), ("unchanged", "unchanged"), ("issue", "issues"),
+    ("orphaned", "orphaned"),
+)  # fmt: skip

@@ -30,6 +30,7 @@ sources = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Column("last_sync", Json, nullable=False, server_default="{}"),
 )  # fmt: skip
 items = Table(
     "items", metadata,

@@ -1,14 +1,12 @@
 """google.longrunning.Operations: one per run, under the run's id."""
 
-import asyncio
 from datetime import datetime
 
 from catalyst.provisioner.v1 import resources_pb2
-from catalyst_mesh import Context, Work, stamp
+from catalyst_mesh import OperationNotFound, Work, stamp
 from catalyst_mesh.journal import Engine, RunView
 from catalyst_mesh.journal import RunNotFound as NoSuchRun
-from catalyst_sdk import Code, Refused
-from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.longrunning import operations_pb2
 from google.rpc import code_pb2, status_pb2
 
 from ..domain.sovereigns import SovereignNotFound
@@ -17,11 +15,6 @@ from .names import visible
 from .run_views import RunViews, run_state, sovereign_of
 
 PREFIX = "operations/provisioner-"
-LONGEST_WAIT = 60.0
-
-
-class OperationNotFound(Refused):
-    code, reason, message = Code.NOT_FOUND, "OPERATION_NOT_FOUND", "there is no operation {name}"
 
 
 def operation(run: RunView, plan: str, now: datetime) -> operations_pb2.Operation:
@@ -36,7 +29,7 @@ def operation(run: RunView, plan: str, now: datetime) -> operations_pb2.Operatio
     return made
 
 
-class OperationService(operations_pb2_grpc.OperationsServicer):  # type: ignore[misc]  # generated without types
+class Operations:
     """Operations, read from the journal."""
 
     def __init__(self, work: Work[Store], engine: Engine, views: RunViews) -> None:
@@ -44,28 +37,8 @@ class OperationService(operations_pb2_grpc.OperationsServicer):  # type: ignore[
         self._engine = engine
         self._views = views
 
-    async def GetOperation(
-        self, request: operations_pb2.GetOperationRequest, context: Context
-    ) -> operations_pb2.Operation:
-        return await self._operation(request.name)
-
-    async def WaitOperation(
-        self, request: operations_pb2.WaitOperationRequest, context: Context
-    ) -> operations_pb2.Operation:
-        patience = request.timeout.ToTimedelta().total_seconds() if request.HasField("timeout") else LONGEST_WAIT
-        remaining = context.time_remaining()
-        limit = min(patience, LONGEST_WAIT, remaining - 0.5 if remaining else LONGEST_WAIT)
-        answer = await self._operation(request.name)
-        try:
-            async with asyncio.timeout(limit):
-                while not answer.done:
-                    await asyncio.sleep(0.2)
-                    answer = await self._operation(request.name)
-        except TimeoutError:
-            return answer
-        return answer
-
-    async def _operation(self, name: str) -> operations_pb2.Operation:
+    async def find(self, name: str) -> operations_pb2.Operation:
+        """The operation of a run as it stands. Raises OperationNotFound."""
         try:
             run = await self._engine.status(name.removeprefix(PREFIX))
             async with self._work.reading() as tx:

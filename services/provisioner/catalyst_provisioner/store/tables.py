@@ -1,6 +1,6 @@
 """The provisioner's tables."""
 
-from catalyst_mesh import Json, UtcTime, chassis_tables
+from catalyst_mesh import SEALED, Json, UtcTime, chassis_tables
 from catalyst_mesh.journal import journal_tables
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
@@ -89,8 +89,8 @@ clusters = Table(
     # What the cloud showed after the last apply, and when.
     Column("made", Json),
     Column("made_at", UtcTime),
-    Column("plugin_state", LargeBinary),
-    Column("git_password", LargeBinary),
+    Column("plugin_state", LargeBinary, info=SEALED),
+    Column("git_password", LargeBinary, info=SEALED),
     Column("enrolled_at", UtcTime),
     Column("heartbeat_at", UtcTime),
     Column("heartbeat", Json),
@@ -125,11 +125,11 @@ enrolments = Table(
     Column("cluster", Text, nullable=False),
     Column("server", Text, nullable=False),
     # Sealed, until the server has enrolled.
-    Column("token", LargeBinary),
+    Column("token", LargeBinary, info=SEALED),
     Column("expires_at", UtcTime, nullable=False),
     Column("server_id", Text, nullable=False),
     Column("public_key_sha256", Text, nullable=False),
-    Column("answer", LargeBinary),
+    Column("answer", LargeBinary, info=SEALED),
     # Highest number of the agent's reports that is committed.
     Column("last_report", BigInteger, nullable=False),
     Index("enrolment_server", "sovereign", "cluster", "server", unique=True),
@@ -151,7 +151,7 @@ reservations = Table(
     "reservation", metadata,
     Column("sovereign", Text, primary_key=True),
     Column("allocation", Text, nullable=False),
-    Column("token", LargeBinary, nullable=False),
+    Column("token", LargeBinary, nullable=False, info=SEALED),
     Column("expires_at", UtcTime, nullable=False),
     # reserved, committed, lost or released; only what is reserved is renewed.
     Column("state", Text, nullable=False),
@@ -167,7 +167,7 @@ credentials = Table(
     Column("provider", Text, nullable=False),
     Column("organization", Text, nullable=False),
     Column("uid", Text, nullable=False),
-    Column("value", LargeBinary, nullable=False),
+    Column("value", LargeBinary, nullable=False, info=SEALED),
     Column("creator", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
 )  # fmt: skip
