@@ -8,23 +8,29 @@ What holds for every registrar
                   until somebody has read;
   one answer      an answer that is not the registrar's own, such as a proxy's page, never means "there is no such domain".
 
-It needs httpx, which comes with the extra `catalyst-sdk[http]`.
+It needs httpx, which comes with the extra `catalyst-sdk[http]` and is imported at the first call: a daemon that loads ten
+registrars and uses none shouldn't pay for it.
 """
 
 import asyncio
+import importlib.util
 import json
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
-
-import httpx
 
 from .credentials import Credential
 from .failures import Permanent, PluginFailure, RateLimited, Temporary
+
+if TYPE_CHECKING:
+    import httpx
+
+if importlib.util.find_spec("httpx") is None:
+    raise ModuleNotFoundError("httpx is missing: install catalyst-sdk[http]")
 
 TRY_SECONDS = 10.0
 """Longest wait for one answer."""
@@ -58,8 +64,10 @@ class Transports:
     def __init__(self) -> None:
         self._made: dict[str, httpx.AsyncBaseTransport] = {}
 
-    def of(self, url: str) -> httpx.AsyncBaseTransport:
+    def of(self, url: str) -> "httpx.AsyncBaseTransport":
         """The transport for `url`, made when it is first needed: reading the trusted certificates takes its time."""
+        import httpx
+
         scheme = url.partition(":")[0]
         if scheme not in self._made:
             # Without TLS nobody is trusted, so that no certificate need be read.
@@ -121,6 +129,8 @@ class Api:
         raise AssertionError("the last try has no pause")
 
     async def _once(self, method: str, url: str, headers: Mapping[str, str], body: object) -> Reply:
+        import httpx
+
         content = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
         kind = {"Content-Type": "application/json"} if content else {}
         sent = {"Accept-Encoding": "gzip", "User-Agent": "catalyst", "Connection": "close", **kind, **headers}
@@ -142,7 +152,7 @@ class Api:
             raise Temporary(f"{self.provider} failed: {reply.status}", delay=pause_of(reply), **told)
         return reply
 
-    async def _read(self, response: httpx.Response) -> Reply:
+    async def _read(self, response: "httpx.Response") -> Reply:
         try:
             found = bytearray()
             async for part in response.aiter_bytes():

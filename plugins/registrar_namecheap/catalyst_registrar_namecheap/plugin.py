@@ -29,9 +29,8 @@ _CALLS, _PER = 20, timedelta(seconds=60)
 class NamecheapAccount:
     """Implements `catalyst_sdk.registrar_flow.Account`."""
 
-    def __init__(self, api: NamecheapApi, suffixes: PublicSuffixList) -> None:
+    def __init__(self, api: NamecheapApi) -> None:
         self._api = api
-        self._suffixes = suffixes
 
     async def access(self, domain: str) -> Access:
         about = await self._api.call("namecheap.domains.getInfo", {"DomainName": domain.rstrip(".")})
@@ -76,7 +75,7 @@ class NamecheapAccount:
     def _split(self, domain: str) -> dict[str, str]:
         """The registered name and its public suffix, which Namecheap wants apart: `acme` and `co.uk`."""
         name = domain.rstrip(".")
-        suffix = self._suffixes.publicsuffix(name)
+        suffix = public_suffixes().publicsuffix(name)
         label = name.removesuffix(f".{suffix}")
         if not suffix or label == name or "." in label:
             text = f"{name} is not what one registers: that is one label below a public suffix"
@@ -86,7 +85,7 @@ class NamecheapAccount:
 
 @cache
 def public_suffixes() -> PublicSuffixList:
-    """The list as it was packed: ten thousand lines that never change while we run."""
+    """The list as it was packed, read when it is first needed: ten thousand lines, which never change while we run."""
     return PublicSuffixList()
 
 
@@ -105,9 +104,9 @@ def catalyst_plugin(context: PluginContext) -> ApiRegistrar:
     """Domains at Namecheap, with one pace for all calls of this process."""
     base = str(context.config.get("url", ""))
     info = registrar_info(load_manifest(Path(__file__).with_name("manifest.toml")))
-    pace, suffixes = Pace(_CALLS, _PER, time.monotonic), public_suffixes()
+    pace = Pace(_CALLS, _PER, time.monotonic)
 
     def account(api: Api, credential: Credential) -> NamecheapAccount:
-        return NamecheapAccount(NamecheapApi(api, credential, base, pace), suffixes)
+        return NamecheapAccount(NamecheapApi(api, credential, base, pace))
 
     return ApiRegistrar(info, context.secrets, account, try_seconds=float(context.config.get("try_seconds", 10)))
