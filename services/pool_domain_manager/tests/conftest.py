@@ -29,6 +29,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from .dns_servers import Dns
 from .on_powerdns import OnPowerDns
+from .on_updates import OnUpdates
 
 POOL = "pools/omani.works"
 OWNER = "organizations/omantel"
@@ -43,6 +44,13 @@ on_both_servers = pytest.mark.parametrize(
     indirect=True,
 )
 """For a test that takes `dns`: it runs with the pool's zone on either server, and on both databases."""
+on_all_servers = pytest.mark.parametrize(
+    ("dns", "database"),
+    [("embedded", "sqlite"), ("embedded", "postgresql"), *((kind, "sqlite") for kind in ("powerdns", "bind", "knot"))],
+    indirect=True,
+)
+"""The same, on BIND and Knot too."""
+KINDS: dict[str, Callable[..., Dns]] = {"powerdns": OnPowerDns, "bind": OnUpdates, "knot": OnUpdates}
 Start = Callable[..., AbstractAsyncContextManager[RunningDaemon]]
 
 
@@ -57,7 +65,7 @@ def dns(home: Path, request: pytest.FixtureRequest) -> Iterator[Dns]:
     folder = home / "dns"
     folder.mkdir()
     kind = getattr(request, "param", "embedded")
-    server = Dns(folder) if kind == "embedded" else OnPowerDns(folder, request.getfixturevalue("own_powerdns"))
+    server = Dns(folder) if kind == "embedded" else KINDS[kind](folder, request.getfixturevalue(f"own_{kind}"))
     server.start()
     yield server
     server.end()

@@ -39,7 +39,7 @@ class OnPowerDns(Dns):
             (self.secrets / "powerdns").write_text(API_KEY)
             known = json.loads(super().hints.read_text())
             self.hints.write_text(json.dumps({**known, SERVER: self.powerdns.address}))
-            asyncio.run(self._plant())
+            asyncio.run(plant_pool(self.backend, super().backend))
         else:
             self.powerdns.start()
 
@@ -69,10 +69,12 @@ class OnPowerDns(Dns):
         )
         return made
 
-    async def _plant(self) -> None:
-        glue = RecordSet(SERVER, "A", 60, ("127.0.0.1",))
-        spec = ZoneSpec(POOL, (SERVER,), "operator", (glue,), ttl=60, negative_ttl=1)
-        made = await self.backend.create_zone(spec=spec)
-        ds = tuple(text for key in made.keys for text in key.ds)
-        cut = (Change(POOL, "NS", 60, (SERVER,)), Change(POOL, "DS", 60, ds), Change(SERVER, "A", 60, ("127.0.0.1",)))
-        await super().backend.apply(zone=ABOVE, changes=cut)
+
+async def plant_pool(pool: DnsBackend, above: DnsBackend) -> None:
+    """Make the pool's zone on its server, and hand it over from the top level by NS, DS and glue."""
+    glue = RecordSet(SERVER, "A", 60, ("127.0.0.1",))
+    spec = ZoneSpec(POOL, (SERVER,), "operator", (glue,), ttl=60, negative_ttl=1)
+    made = await pool.create_zone(spec=spec)
+    ds = tuple(text for key in made.keys for text in key.ds)
+    cut = (Change(POOL, "NS", 60, (SERVER,)), Change(POOL, "DS", 60, ds), Change(SERVER, "A", 60, ("127.0.0.1",)))
+    await above.apply(zone=ABOVE, changes=cut)

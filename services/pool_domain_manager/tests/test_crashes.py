@@ -12,7 +12,7 @@ from catalyst_sdk.dns import KeyOp
 from sqlalchemy import update
 
 from .calls import FQDN, NAME, ZONE, commitment, get, outbox, provisioner, release, reserve, until
-from .conftest import Dns, Start, on_both_servers
+from .conftest import Dns, Start, on_all_servers, on_both_servers
 from .on_powerdns import OnPowerDns
 
 COMMIT = [f"pdm.commit.c{n}.{side}" for n in range(1, 7) for side in ("before", "after")]
@@ -60,7 +60,7 @@ async def live_through(start: Start, database: str, reaper: Reaper, state: "Allo
     return deaths
 
 
-@on_both_servers
+@on_all_servers
 async def test_a_name_that_is_made_and_taken_away_under_20_deaths_is_made_and_taken_away_once(
     start: Start, dns: Dns, database: str
 ) -> None:

@@ -20,12 +20,12 @@ from .calls import (
     reserve,
     until,
 )
-from .conftest import Dns, Start, on_both_servers
+from .conftest import Dns, Start, on_all_servers, on_both_servers
 
 WHOLE = {"ZoneReady", "RecordsPublished", "Signed", "ParentClean", "Delegated", "DsPublished", "Propagated"}
 
 
-@on_both_servers
+@on_all_servers
 async def test_a_committed_name_is_seen_from_the_root_with_every_link_signed(start: Start, dns: Dns) -> None:
     async with start() as daemon:
         held = await reserve(daemon)
@@ -41,7 +41,7 @@ async def test_a_committed_name_is_seen_from_the_root_with_every_link_signed(sta
             assert (seen.records, seen.secure, seen.why) == (("127.7.0.1",), True, "")
 
 
-@on_both_servers
+@on_all_servers
 async def test_a_released_name_leaves_nothing_in_the_dns_and_rests(start: Start, dns: Dns) -> None:
     async with start() as daemon:
         before = await dns.backend.get_zone(zone="omani.works.")
@@ -100,7 +100,7 @@ async def test_new_addresses_touch_neither_keys_nor_delegation(start: Start, dns
         assert (moved.keys, beside) == (zone.keys, parent)
 
 
-@on_both_servers
+@on_all_servers
 async def test_a_dns_server_that_is_away_delays_a_name_and_fails_none(start: Start, dns: Dns) -> None:
     async with start() as daemon:
         token = (await reserve(daemon)).reservation_token
