@@ -156,6 +156,21 @@ async def _names(m: Mesh) -> Owned:
     return Owned("acme", request, name.rpartition("/")[2])
 
 
+async def _acceptance(m: Mesh) -> Owned:
+    """Of a name that somebody else has, and offers."""
+    request = await wishes.acceptance(m, giver="organizations/giver", taker="organizations/acme")
+    return Owned("acme", request, request.name.rpartition("/")[2])
+
+
+async def _watched(m: Mesh) -> Owned:
+    work: Any = m.daemons["pooldomain"].daemon.work
+    async with work.reading() as tx:
+        place = (await tx.horizon()).number
+    name = (await wishes.committed(m)).name
+    request = pdm.WatchAllocationsRequest(parent=wishes.POOL, from_version=place)
+    return Owned("acme", request, name.rpartition("/")[2])
+
+
 async def _waited(m: Mesh) -> Message:
     request = pdm.WaitAllocationRequest(name=(await wishes.committed(m)).name)
     request.timeout.FromMilliseconds(1)
@@ -270,6 +285,9 @@ OWNED: Mapping[str, Make] = dict(
         _name("UpdateAllocation", wishes.retarget),
         _name("ReconcileAllocation", wishes.hurry),
         _name("ReleaseAllocation", wishes.release),
+        _name("TransferAllocation", wishes.offer),
+        (f"{_P}.AllocationService/AcceptAllocationTransfer", _acceptance),
+        (f"{_P}.AllocationService/WatchAllocations", _watched),
         _by_token("RenewAllocation", wishes.renewal),
         _by_token("CommitAllocation", wishes.commit),
         (f"{_P}.AllocationService/ReserveAllocation", _reservation),

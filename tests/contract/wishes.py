@@ -75,12 +75,12 @@ async def a_card_order(m: Mesh) -> Any:
     return await order(m, f"billingAccounts/{m.fresh()}")
 
 
-async def reserved(m: Mesh) -> Any:
-    return await m.call(f"{_PDM}.AllocationService/ReserveAllocation", await a_reservation(m))
+async def reserved(m: Mesh, owner: str = "organizations/acme") -> Any:
+    return await m.call(f"{_PDM}.AllocationService/ReserveAllocation", await a_reservation(m, owner))
 
 
-async def a_reservation(m: Mesh) -> Any:
-    return pdm.ReserveAllocationRequest(parent=POOL, label=m.fresh(), owner="organizations/acme")
+async def a_reservation(m: Mesh, owner: str = "organizations/acme") -> Any:
+    return pdm.ReserveAllocationRequest(parent=POOL, label=m.fresh(), owner=owner)
 
 
 async def renewal(m: Mesh) -> Any:
@@ -88,15 +88,15 @@ async def renewal(m: Mesh) -> Any:
     return pdm.RenewAllocationRequest(name=held.allocation.name, reservation_token=held.reservation_token)
 
 
-async def commit(m: Mesh) -> Any:
-    held = await reserved(m)
+async def commit(m: Mesh, owner: str = "organizations/acme") -> Any:
+    held = await reserved(m, owner)
     wish = pdm.CommitAllocationRequest(name=held.allocation.name, reservation_token=held.reservation_token)
     wish.targets.add(slot="default", address="127.7.0.1")
     return wish
 
 
-async def committed(m: Mesh) -> Any:
-    return await m.call(f"{_PDM}.AllocationService/CommitAllocation", await commit(m))
+async def committed(m: Mesh, owner: str = "organizations/acme") -> Any:
+    return await m.call(f"{_PDM}.AllocationService/CommitAllocation", await commit(m, owner))
 
 
 async def retarget(m: Mesh) -> Any:
@@ -128,6 +128,25 @@ def pool(domain: str) -> Any:
     wish.pool.policy.reservations_per_minute = 10_000
     wish.pool.kinds.append(1)
     return wish
+
+
+async def force_release(m: Mesh) -> Any:
+    """Of a name that is going already, which takes neither 720 hours nor a look at the world."""
+    held = await m.call(f"{_PDM}.AllocationService/ReleaseAllocation", await release(m))
+    return pdm.ForceReleaseAllocationRequest(
+        name=held.name, reason="abandoned", confirm_fqdn=held.fqdn, grace_confirmed=True
+    )
+
+
+async def offer(m: Mesh, giver: str = "organizations/acme", taker: str = "organizations/taker") -> Any:
+    held = await committed(m, giver)
+    return pdm.TransferAllocationRequest(name=held.name, new_owner=taker, reason="sold", etag=held.etag)
+
+
+async def acceptance(m: Mesh, giver: str = "organizations/acme", taker: str = "organizations/taker") -> Any:
+    wish = await offer(m, giver, taker)
+    made = await m.call(f"{_PDM}.AllocationService/TransferAllocation", wish)
+    return pdm.AcceptAllocationTransferRequest(name=wish.name, code=made.code)
 
 
 async def changed_pool(m: Mesh) -> Any:
@@ -345,6 +364,9 @@ WRITES: Mapping[str, Wish] = {
     f"{_PDM}.ZoneService/CreateZone": a_zone,
     f"{_PDM}.ZoneService/UpdateZone": moved_zone,
     f"{_PDM}.ZoneService/DeleteZone": gone_zone,
+    f"{_PDM}.AllocationService/ForceReleaseAllocation": force_release,
+    f"{_PDM}.AllocationService/TransferAllocation": offer,
+    f"{_PDM}.AllocationService/AcceptAllocationTransfer": acceptance,
     f"{_PROVISIONER}.SovereignService/CreateSovereign": a_sovereign,
     f"{_PROVISIONER}.SovereignService/UpdateSovereign": changed,
     f"{_PROVISIONER}.SovereignService/DeleteSovereign": deletion,

@@ -40,6 +40,8 @@ from .workers.polled import Poll
 from .workers.reconciler import Failpoint, Reconciler, no_failpoint
 from .workers.servers import Servers
 from .workers.sweeper import Sweeper
+from .workers.watcher import Watcher
+from .workers.world import World
 
 _PACKAGE = "catalyst.pooldomain.v1"
 
@@ -56,7 +58,10 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     secrets = SecretFiles(settings.secrets_folder) if settings.secrets_folder else None
     host.load(plugin_context(settings.data_folder, secrets), {**_built_in(settings), **settings.plugins})
     leases = Leases(db, metadata, metrics=metrics)
-    reconciler = Reconciler(work, leases, host, Servers(settings.dns_hints), Parents(settings.batch_window), failpoint)
+    servers, every = Servers(settings.dns_hints), settings.drift_interval
+    world = World(host, servers, settings.resolvers)
+    reconciler = Reconciler(work, leases, host, servers, Parents(settings.batch_window), failpoint, every)
+    watcher = Watcher(work, leases, host, servers, world, every)
     backends, poll = Backends(work, host), Poll(settings.dns_hints)
     keeper = Keeper(work, leases, backends, poll, host, failpoint)
     engine = Engine(db, kinds=(), replica="pooldomain")
@@ -75,7 +80,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
                 f"{_PACKAGE}.PoolService",
             ),
             Service(
-                AllocationService(work, token_key, Limits()),
+                AllocationService(work, token_key, Limits(), world.resolves),
                 service_pb2_grpc.add_AllocationServiceServicer_to_server,
                 f"{_PACKAGE}.AllocationService",
             ),
@@ -95,7 +100,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "pooldomain", settings.nats_token.get_secret_value()),
-        workers=[reconciler, sweeper, keeper, Prober(work, leases, backends), engine],
+        workers=[reconciler, sweeper, watcher, keeper, Prober(work, leases, backends), engine],
     )
 
 

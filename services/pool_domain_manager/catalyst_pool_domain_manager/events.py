@@ -1,14 +1,17 @@
 """What PDM tells."""
 
+from collections.abc import Callable
 from typing import Any
 
 from catalyst.mesh.v1 import resources_pb2 as mesh_pb2
 from catalyst.pooldomain.v1 import events_pb2, resources_pb2
 from catalyst_mesh import Emitted, stamp
+from google.protobuf.message import Message
 
 from .domain import allocations as a
 from .domain import hosting
 from .domain.allocations import Allocation, Fact
+from .domain.conditions import Condition
 from .domain.pools import Pool, PoolChanged, PoolGone, PoolMade, PoolMoved
 from .domain.zones import ZoneCreated, ZoneDeleted, ZoneSigned
 
@@ -21,13 +24,15 @@ def _about(x: Allocation) -> dict[str, Any]:
 
 def _decisive(x: Allocation) -> mesh_pb2.Condition | None:
     """The condition that made it fail, whose message is the next step."""
-    for c in x.conditions:
-        if c.status == "False" and c.message == x.reason:
-            return mesh_pb2.Condition(
-                type=c.type, status=mesh_pb2.Condition.STATUS_FALSE, reason=c.reason, message=c.message,
-                observed_generation=c.generation, since=stamp(c.since),
-            )  # fmt: skip
-    return None
+    return next((_shown(c) for c in x.conditions if c.status == "False" and c.message == x.reason), None)
+
+
+def _shown(c: Condition) -> mesh_pb2.Condition:
+    status = {"True": mesh_pb2.Condition.STATUS_TRUE, "False": mesh_pb2.Condition.STATUS_FALSE}
+    return mesh_pb2.Condition(
+        type=c.type, status=status.get(c.status, mesh_pb2.Condition.STATUS_UNKNOWN), reason=c.reason, message=c.message,
+        observed_generation=c.generation, since=stamp(c.since),
+    )  # fmt: skip
 
 
 def targets(x: Allocation) -> list[resources_pb2.Target]:
@@ -72,12 +77,31 @@ def failed(f: Fact) -> events_pb2.AllocationFailed:
     return events_pb2.AllocationFailed(**_about(x), generation=x.generation, condition=_decisive(x))
 
 
-def withdrawn(f: Fact) -> events_pb2.AllocationWithdrawn:
-    return events_pb2.AllocationWithdrawn(**_about(f.allocation), reason=f.allocation.reason, actor=f.actor)
+def degraded(f: Fact) -> events_pb2.AllocationDegraded:
+    x = f.allocation
+    fallen = next((one for one in x.conditions if one.status != "True"), None)
+    return events_pb2.AllocationDegraded(
+        **_about(x), generation=x.generation, condition=_shown(fallen) if fallen else None
+    )
+
+
+def recovered(f: Fact) -> events_pb2.AllocationRecovered:
+    return events_pb2.AllocationRecovered(**_about(f.allocation), generation=f.allocation.generation)
+
+
+def transferred(f: a.Transferred) -> events_pb2.AllocationTransferred:
+    x = f.allocation
+    return events_pb2.AllocationTransferred(**_about(x), previous_owner=f.previous, reason=x.reason, actor=f.actor)
+
+
+def withdrawn(f: a.Withdrawn) -> events_pb2.AllocationWithdrawn:
+    x = f.allocation
+    return events_pb2.AllocationWithdrawn(**_about(x), reason=x.reason, forced=f.forced, actor=f.actor)
 
 
 def quarantined(f: Fact) -> events_pb2.AllocationQuarantined:
-    return events_pb2.AllocationQuarantined(**_about(f.allocation), available_time=stamp(f.allocation.available_at))
+    x = f.allocation
+    return events_pb2.AllocationQuarantined(**_about(x), available_time=stamp(x.available_at), extended=x.extended)
 
 
 def freed(f: Fact) -> events_pb2.AllocationFreed:
@@ -176,6 +200,9 @@ NAMES: dict[type, str] = {
     a.Committed: "committed",
     a.Retargeted: "retargeted",
     a.Activated: "activated",
+    a.Degraded: "degraded",
+    a.Recovered: "recovered",
+    a.Transferred: "transferred",
     a.Failed: "failed",
     a.Withdrawn: "withdrawn",
     a.Quarantined: "quarantined",
@@ -183,7 +210,21 @@ NAMES: dict[type, str] = {
 }
 SUBJECTS = {fact: f"{_ROOT}.allocation.{name}" for fact, name in NAMES.items()}
 """Subject by the fact's class; a name's history keeps it."""
-_MADE = (reserved, renewed, expired, committed, retargeted, activated, failed, withdrawn, quarantined, freed)
+_MADE: tuple[Callable[[Any], Message], ...] = (
+    reserved,
+    renewed,
+    expired,
+    committed,
+    retargeted,
+    activated,
+    degraded,
+    recovered,
+    transferred,
+    failed,
+    withdrawn,
+    quarantined,
+    freed,
+)  # fmt: skip - one a name
 
 EMITTED = (
     *(

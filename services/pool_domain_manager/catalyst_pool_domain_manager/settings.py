@@ -27,3 +27,7 @@ class PdmSettings(DaemonSettings):
     """Seconds between two looks at what time has ended."""
     batch_window: float = 0.1
     """Seconds for which changes of one parent zone are gathered."""
+    drift_interval: float = 300.0
+    """Seconds between two looks at what is visible: whether it still is as wished."""
+    resolvers: tuple[str, ...] = ()
+    """Resolvers, `address:port` each, that are asked whether a name still resolves before it is given away; a JSON list."""

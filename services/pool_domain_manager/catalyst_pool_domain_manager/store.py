@@ -1,7 +1,7 @@
 """Tables of PDM."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,17 +17,19 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    false,
     func,
     insert,
     literal,
     or_,
     select,
+    text,
     tuple_,
     type_coerce,
     update,
 )
 
-from .domain.allocations import Allocation, State
+from .domain.allocations import VISIBLE, Allocation, Offer, State
 from .domain.conditions import Condition
 from .domain.filters import Filter
 from .domain.policy import Policy, Rules
@@ -35,6 +37,8 @@ from .domain.pools import Pool, Ttls
 from .kept.store import KeptRows
 from .kept.tables import metadata as metadata  # for whoever wires or tests the whole schema
 
+WARM = "c2"
+"""Step at which the zone of a name that is only reserved is as far as it comes."""
 pools = Table(
     "pool",
     metadata,
@@ -72,6 +76,8 @@ allocations = Table(
     Column("zone_told", Text, nullable=False),
     Column("step", Text, nullable=False), Column("not_before", UtcTime), Column("tries", Integer, nullable=False),
     Column("conditions", Json, nullable=False), Column("reason", Text, nullable=False),
+    Column("warm", Boolean, nullable=False, server_default=false()), Column("offer", Json),
+    Column("looked_at", UtcTime), Column("extended", Boolean, nullable=False, server_default=false()),
     Index("allocation_due", "state", "not_before"), Index("allocation_owner", "owner", "state"),
 )  # fmt: skip
 history = Table(
@@ -85,6 +91,19 @@ history = Table(
     Index("history_of", "pool", "label", "number"),
 )  # fmt: skip
 chassis_tables(metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """How far the history reached at one moment, and which transactions were open then (0: none can be)."""
+
+    number: int
+    oldest_open: int = 0
+    next_one: int = 0
+
+    def ended_before(self, later: "Horizon") -> bool:
+        """Whether every transaction that was open at this moment had ended at the later one."""
+        return later.oldest_open >= self.next_one
 
 
 class Store(KeptRows):
@@ -189,8 +208,28 @@ class Store(KeptRows):
         t = allocations
         ripe = or_(t.c.not_before.is_(None), t.c.not_before <= self.now)
         working = t.c.state.in_([State.PROVISIONING, State.RELEASING])
-        query = select(t.c.pool, t.c.label).where(working & ripe).order_by(t.c.not_before, t.c.updated_at).limit(limit)
+        to_warm = (t.c.state == State.RESERVED) & t.c.warm & (t.c.step != WARM)
+        query = (
+            select(t.c.pool, t.c.label)
+            .where((working | to_warm) & ripe)
+            .order_by(t.c.not_before, t.c.updated_at)
+            .limit(limit)
+        )
         return [(pool, label) for pool, label in (await self.sql.execute(query)).all()]
+
+    async def to_look_at(self, limit: int) -> Sequence[tuple[str, str]]:
+        """Visible names that were not looked at for long enough, the longest first."""
+        t = allocations
+        ripe = or_(t.c.not_before.is_(None), t.c.not_before <= self.now)
+        query = select(t.c.pool, t.c.label).where(t.c.state.in_(sorted(VISIBLE)) & ripe)
+        return [(p, x) for p, x in (await self.sql.execute(query.order_by(t.c.not_before).limit(limit))).all()]
+
+    async def resting_until(self, when: datetime, limit: int) -> Sequence[tuple[str, str]]:
+        """Names whose first rest ends before `when`, and of which nobody has looked whether they still resolve."""
+        t = allocations
+        near = (t.c.state == State.QUARANTINED) & (t.c.available_at <= when) & (t.c.available_at > self.now)
+        query = select(t.c.pool, t.c.label).where(near & t.c.looked_at.is_(None)).limit(limit)
+        return [(p, x) for p, x in (await self.sql.execute(query)).all()]
 
     async def overdue(self, limit: int) -> Sequence[tuple[str, str]]:
         """Reservations and quarantines whose time is over."""
@@ -213,6 +252,28 @@ class Store(KeptRows):
             query = query.where(history.c.owner.in_(owners))
         rows = await self.sql.execute(query.order_by(history.c.number.desc()).limit(limit))
         return list(rows.mappings())
+
+    async def horizon(self) -> Horizon:
+        """How far the history reaches now."""
+        newest = select(func.coalesce(func.max(history.c.number), 0))
+        if not self.has_row_locks:  # one writer: what comes has a higher number than all that is there
+            return Horizon(int((await self.sql.execute(newest)).scalar_one()))
+        open_ones = text("SELECT pg_snapshot_xmin(s)::text, pg_snapshot_xmax(s)::text FROM pg_current_snapshot() AS s")
+        oldest = (await self.sql.execute(open_ones)).one()[0]
+        number = int((await self.sql.execute(newest)).scalar_one())
+        # Whoever has a number below the newest one began before now; who ended by then is seen in what is read from here on.
+        return Horizon(number, int(oldest), int((await self.sql.execute(open_ones)).one()[1]))
+
+    async def happened(
+        self, after: int, until: int, pool: str | None, owners: Sequence[str] | None, limit: int
+    ) -> Sequence[Any]:
+        """What happened to names between two numbers of the history, oldest first."""
+        query = select(history).where(history.c.number > after, history.c.number <= until)
+        if pool is not None:
+            query = query.where(history.c.pool == pool)
+        if owners is not None:
+            query = query.where(history.c.owner.in_(owners))
+        return list((await self.sql.execute(query.order_by(history.c.number).limit(limit))).mappings())
 
     async def save(self, state: Any) -> None:
         """Write a decided state. Raises LostRace where another writer was faster."""
@@ -244,7 +305,8 @@ def _column(t: Table, field: str) -> ColumnElement[Any]:
 def _allocation_row(a: Allocation) -> dict[str, Any]:
     row = {f.name: getattr(a, f.name) for f in fields(a)}
     conditions = [{**asdict(c), "since": c.since.isoformat() if c.since else None} for c in a.conditions]
-    return {**row, "state": str(a.state), "targets": list(a.targets), "conditions": conditions}
+    offer = {**asdict(a.offer), "ends_at": a.offer.ends_at.isoformat()} if a.offer else None
+    return {**row, "state": str(a.state), "targets": list(a.targets), "conditions": conditions, "offer": offer}
 
 
 def _allocation(row: Any) -> Allocation:
@@ -253,7 +315,10 @@ def _allocation(row: Any) -> Allocation:
         for c in row["conditions"]
     )
     targets = tuple((slot, address) for slot, address in row["targets"])
-    return Allocation(**{**row, "state": State(row["state"]), "targets": targets, "conditions": conditions})
+    raw = row["offer"]
+    offer = Offer(**{**raw, "ends_at": datetime.fromisoformat(raw["ends_at"])}) if raw else None
+    read = {"state": State(row["state"]), "targets": targets, "conditions": conditions, "offer": offer}
+    return Allocation(**{**row, **read})
 
 
 def _pool_row(p: Pool) -> dict[str, Any]:

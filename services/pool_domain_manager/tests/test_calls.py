@@ -115,7 +115,6 @@ async def test_what_is_not_served_is_refused_and_not_dropped(daemon: RunningDaem
     wish = commitment(token)
     wish.traffic.add(hostname="console.omantel.omani.works", strategy=Traffic.STRATEGY_ALL)
     assert await reason_of(provisioner(daemon).CommitAllocation(wish)) == "BACKEND_CAPABILITY_MISSING"
-    assert await reason_of(reserve(daemon, "warm", warm=True)) == "BACKEND_CAPABILITY_MISSING"
     await provisioner(daemon).CommitAllocation(commitment(token))
     steered = UpdateAllocationRequest(allocation=Allocation(name=NAME, targets=[ELSEWHERE]), epoch=7)
     assert await reason_of(provisioner(daemon).UpdateAllocation(steered)) == "BACKEND_CAPABILITY_MISSING"

@@ -1,13 +1,12 @@
 """Changes of one parent, gathered."""
 
 import asyncio
-from typing import Any
 
 import pytest
 from catalyst.pooldomain.v1.resources_pb2 import Allocation
 from catalyst_pool_domain_manager.workers.parents import Parents
 from catalyst_sdk import Permanent, Temporary
-from catalyst_sdk.dns import Change
+from catalyst_sdk.dns import Change, ZoneState
 
 from .calls import POOL, commitment, provisioner, reserve, until
 from .conftest import Dns, Start
@@ -25,7 +24,11 @@ class Ledger:
         self.tries = 0
         self._failure = failure
 
-    async def apply(self, *, zone: str, changes: tuple[Change, ...], **_rest: Any) -> None:
+    async def get_zone(self, *, zone: str) -> ZoneState:
+        return ZoneState(zone, "", 1, 7, False, (), (), "")
+
+    async def apply(self, *, zone: str, changes: tuple[Change, ...], revision: int) -> None:
+        assert revision == 8
         self.tries += 1
         if self._failure:
             raise self._failure
@@ -54,6 +57,46 @@ async def test_only_the_guilty_child_is_refused() -> None:
     assert [name for name, outcome in zip(names, outcomes, strict=True) if outcome is not None] == ["bad."]
     assert sorted(name for taken in ledger.taken for name in taken) == sorted(set(names) - {"bad."})
     assert ledger.tries <= 10
+
+
+async def test_a_refusal_that_names_the_guilty_ones_costs_one_change_more() -> None:
+    class Exact(Ledger):
+        async def apply(self, *, zone: str, changes: tuple[Change, ...], revision: int) -> None:
+            bad = [str(n) for n, c in enumerate(changes) if c.name.startswith("bad")]
+            self.tries += 1
+            if bad:
+                raise Permanent("RECORD_INVALID", "bad", positions=",".join(bad))
+            self.taken.append(sorted(c.name for c in changes))
+
+    ledger, parents = Exact(), Parents(0.01)
+    names = ["n1.", "bad1.", "n2.", "bad2.", "n3."]
+    wishes = (parents.apply(ledger, ZONE, name, of(name) * 2) for name in names)  # type: ignore[arg-type]
+    outcomes = await asyncio.gather(*wishes, return_exceptions=True)
+    assert [name for name, outcome in zip(names, outcomes, strict=True) if outcome] == ["bad1.", "bad2."]
+    assert ledger.taken == [["n1.", "n1.", "n2.", "n2.", "n3.", "n3."]]
+
+
+async def test_what_no_child_is_guilty_of_is_told_to_all_at_once() -> None:
+    ledger, parents = Ledger(Permanent("CONFLICT", "somebody else wrote")), Parents(0.01)
+    wishes = (parents.apply(ledger, ZONE, f"n{n}.", of(f"n{n}.")) for n in range(4))  # type: ignore[arg-type]
+    outcomes = await asyncio.gather(*wishes, return_exceptions=True)
+    assert [getattr(outcome, "reason", "") for outcome in outcomes] == ["CONFLICT"] * 4
+    assert ledger.tries == 1
+
+
+async def test_a_change_waits_for_those_on_their_way_as_long_as_they_move_and_no_longer() -> None:
+    ledger, parents = Ledger(), Parents(0.02)
+    for name in ("a.", "b.", "stuck."):
+        parents.expect(ZONE, name)
+    first = asyncio.create_task(parents.apply(ledger, ZONE, "a.", of("a.")))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    parents.expect(ZONE, "late.")
+    second = asyncio.create_task(parents.apply(ledger, ZONE, "b.", of("b.")))  # type: ignore[arg-type]
+    await asyncio.wait_for(asyncio.gather(first, second), 30)
+    assert ledger.taken == [["a.", "b."]]
+    parents.excuse(ZONE, "stuck.")
+    parents.excuse(ZONE, "late.")
+    assert parents._coming == {}
 
 
 async def test_an_unknown_outcome_is_told_to_everybody_and_not_tried_again_by_halves() -> None:

@@ -7,7 +7,8 @@ Invariants, in whatever order commands arrive:
   no gap        `version` grows by exactly one with each fact that is told;
   lazy sweep    a reservation past `expires_at` is free, whether or not a sweeper has been there;
   token stays   the reservation's token proves its holder after the commit too, so that a repeated commit is no error;
-  never half    a name whose zone was ever delegated leaves only through RELEASING and QUARANTINED.
+  never half    a name whose zone was ever delegated leaves only through RELEASING and QUARANTINED;
+  unknown       what could not be asked takes no name out of ACTIVE before it was asked `PATIENT` times in a row.
 """
 
 from dataclasses import dataclass, replace
@@ -20,6 +21,10 @@ from . import refusals
 from .conditions import DELEGATED, Condition, settle
 
 MOST_TTL = timedelta(hours=24)
+FORCE_GRACE = timedelta(hours=720)
+"""How long nobody but its owner can have a name released."""
+PATIENT = 3
+"""Looks at a visible name that may fail before it counts as degraded."""
 
 
 class State(StrEnum):
@@ -37,10 +42,20 @@ class State(StrEnum):
 
 TIMED = frozenset({"c5", "r2"})
 """Steps after which the time to live of what was changed has to pass; no hurry shortens it."""
+VISIBLE = frozenset({State.ACTIVE, State.DEGRADED})
 COMMITTED = frozenset({State.PROVISIONING, State.ACTIVE, State.DEGRADED, State.FAILED})
 WORKING = frozenset({State.PROVISIONING, State.RELEASING})
 Target = tuple[str, str]
 """Slot and address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A name offered to another owner. It stays after it was taken, so that a repeated acceptance is no error."""
+
+    new_owner: str
+    code_hash: str
+    ends_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +91,13 @@ class Allocation:
     tries: int = 0
     conditions: tuple[Condition, ...] = ()
     reason: str = ""
+    warm: bool = False
+    """Its zone is prepared while it is only reserved."""
+    offer: Offer | None = None
+    looked_at: datetime | None = None
+    """When it was looked whether the resting name still resolves."""
+    extended: bool = False
+    """Its rest was made longer because it still resolved."""
 
     @property
     def name(self) -> str:
@@ -102,7 +124,9 @@ class Allocation:
         return self.state is not State.FREE and not self.is_over(now)
 
     def is_over(self, now: datetime) -> bool:
-        """Whether time has ended its reservation or its rest, swept or not."""
+        """Whether time has ended its reservation or its rest, swept or not. A warm one leaves a zone to be cleared away."""
+        if self.warm and self.state is State.RESERVED:
+            return False
         ends = {State.RESERVED: self.expires_at, State.QUARANTINED: self.available_at}.get(self.state)
         return ends is not None and ends <= now
 
@@ -122,6 +146,7 @@ class Reserve:
     created_by: str
     ttl: timedelta
     token_hash: str
+    warm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +185,30 @@ class Failed(Fact):
     """A person has to do something."""
 
 
+class Degraded(Fact):
+    """The world sees it no more as it should."""
+
+
+class Recovered(Fact):
+    """It sees it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred(Fact):
+    """It has another owner."""
+
+    previous: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Withdrawn(Fact):
     """It is to go."""
 
+    forced: bool = False
+
 
 class Quarantined(Fact):
-    """It is gone, and rests."""
+    """It is gone, and rests; or rests for longer."""
 
 
 class Freed(Fact):
@@ -179,7 +222,7 @@ def reserve(held: Allocation | None, cmd: Reserve, now: datetime) -> Decision[Al
     given = Allocation(
         cmd.pool, cmd.label, cmd.uid, cmd.owner, cmd.holder, cmd.created_by, State.RESERVED, cmd.token_hash, now, now,
         now, now + min(cmd.ttl, MOST_TTL), version=held.version + 1 if held else 1,
-        zone_version=held.zone_version if held else 0,
+        zone_version=held.zone_version if held else 0, warm=cmd.warm,
     )  # fmt: skip
     return Decision(given, (Reserved(given, cmd.created_by),))
 
@@ -239,31 +282,44 @@ def retarget(a: Allocation, targets: tuple[Target, ...], actor: str, now: dateti
 
 
 def hurry(a: Allocation, actor: str, now: datetime) -> Decision[Allocation]:
-    """Try now instead of at the next try's time; a failed name is tried again."""
-    if a.state is State.FAILED:
+    """Try now instead of at the next try's time; a failed or degraded name is made anew."""
+    if a.state in (State.FAILED, State.DEGRADED):
         again = _next(a, now, state=State.PROVISIONING, step="", not_before=None, tries=0)
         return Decision(again, (Committed(again, actor),))
     return Decision(replace(a, tries=0, not_before=a.not_before if a.step in TIMED else None))
 
 
-def release(a: Allocation, reason: str, actor: str, now: datetime) -> Decision[Allocation]:
+def release(a: Allocation, reason: str, actor: str, now: datetime, *, forced: bool = False) -> Decision[Allocation]:
     """Wish the name gone. Repeating it changes nothing."""
     if a.state is State.FREE:
         raise refusals.AllocationNotFound(name=a.name)
     if a.state in (State.RELEASING, State.QUARANTINED):
         return Decision(a)
-    if a.state is State.RESERVED:  # it never touched the DNS
+    if a.state is State.RESERVED and not a.warm:  # it never touched the DNS
         after = _next(a, now, state=State.FREE, released_at=now, reason=reason)
         return Decision(after, (Freed(after, actor),))
     after = _next(
         a, now, state=State.RELEASING, released_at=now, reason=reason, step="", not_before=None, tries=0,
         generation=a.generation + 1,
     )  # fmt: skip
-    return Decision(after, (Withdrawn(after, actor),))
+    return Decision(after, (Withdrawn(after, actor, forced),))
+
+
+def force_release(a: Allocation, reason: str, actor: str, now: datetime) -> Decision[Allocation]:
+    """Take the name from an owner who does not release it. Raises GraceNotElapsed; whether it resolves was asked before."""
+    if a.state in COMMITTED | {State.RESERVED} and now < a.reserved_at + FORCE_GRACE:
+        raise refusals.GraceNotElapsed(name=a.name, until=f"{a.reserved_at + FORCE_GRACE:%FT%TZ}")
+    return release(a, reason, actor, now, forced=True)
 
 
 def sweep(a: Allocation, now: datetime) -> Decision[Allocation | None]:
     """What time alone does: reservations end, quarantines end."""
+    if a.warm and a.state is State.RESERVED and a.expires_at <= now:  # its zone has to be cleared away first
+        after = _next(
+            a, now, state=State.RELEASING, released_at=now, step="", not_before=None, tries=0,
+            generation=a.generation + 1,
+        )  # fmt: skip
+        return Decision(after, (Expired(after),))
     if not a.is_over(now):
         return Decision(None)
     after = _next(a, now, state=State.FREE)
@@ -282,10 +338,25 @@ def waiting(a: Allocation, found: tuple[Condition, ...], now: datetime, rest: ti
     return replace(a, conditions=conditions, not_before=now + rest, tries=a.tries + 1, updated_at=now)
 
 
-def activate(a: Allocation, now: datetime) -> Decision[Allocation]:
-    """All that was wished is seen."""
-    after = _next(a, now, state=State.ACTIVE, observed_generation=a.generation, not_before=None)
+def activate(a: Allocation, now: datetime, rest: timedelta) -> Decision[Allocation]:
+    """All that was wished is seen; it is looked at again after `rest`."""
+    after = _next(a, now, state=State.ACTIVE, observed_generation=a.generation, not_before=now + rest, tries=0)
     return Decision(after, (Activated(after),))
+
+
+def looked(a: Allocation, found: tuple[Condition, ...], now: datetime, rest: timedelta) -> Decision[Allocation]:
+    """Somebody looked at a visible name, and does so again after `rest`."""
+    conditions = settle(a.conditions, found, a.generation, now)
+    holds = all(c.status == "True" for c in found)
+    tries = 0 if holds else min(a.tries + 1, PATIENT)
+    fell = any(c.status == "False" for c in found) or tries >= PATIENT
+    if a.state is State.ACTIVE and fell:
+        after = _next(a, now, state=State.DEGRADED, conditions=conditions, not_before=now + rest, tries=tries)
+        return Decision(after, (Degraded(after),))
+    if a.state is State.DEGRADED and holds:
+        after = _next(a, now, state=State.ACTIVE, conditions=conditions, not_before=now + rest, tries=0)
+        return Decision(after, (Recovered(after),))
+    return Decision(replace(a, conditions=conditions, not_before=now + rest, tries=tries, updated_at=now))
 
 
 def fail(a: Allocation, why: Condition, now: datetime) -> Decision[Allocation]:
@@ -299,8 +370,16 @@ def quarantine(a: Allocation, rest: timedelta, now: datetime) -> Decision[Alloca
     """The name is gone from the world; it rests, because caches, cookies and links live on."""
     after = _next(
         a, now, state=State.QUARANTINED, available_at=now + rest, observed_generation=a.generation, targets=(),
-        conditions=(), not_before=None,
+        conditions=(), not_before=None, offer=None,
     )  # fmt: skip
+    return Decision(after, (Quarantined(after),))
+
+
+def rested(a: Allocation, now: datetime, *, resolves: bool, rest: timedelta) -> Decision[Allocation]:
+    """Near the end of its rest somebody looked whether the name still resolves; if so, it rests once more."""
+    if not resolves or a.extended or a.available_at is None:
+        return Decision(replace(a, looked_at=now))
+    after = _next(a, now, available_at=a.available_at + rest, looked_at=now, extended=True)
     return Decision(after, (Quarantined(after),))
 
 

@@ -108,6 +108,27 @@ class ReasonMissing(Refused):
     field = "reason"
 
 
+class ConfirmationMissing(Refused):
+    code, reason = Code.INVALID_ARGUMENT, "CONFIRMATION_MISSING"
+    message = "say with grace_confirmed that the waiting time of {name} was checked"
+    field = "grace_confirmed"
+
+
+class GraceNotElapsed(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "GRACE_NOT_ELAPSED"
+    message = "{name} can be taken from its owner after {until}"
+
+
+class NameStillResolves(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "NAME_STILL_RESOLVES"
+    message = "{fqdn} still resolves; release it instead, or wait until it does not"
+
+
+class TransferExpired(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "TRANSFER_EXPIRED"
+    message = "the offer of {name} has ended; have it offered again"
+
+
 class BackendUnavailable(Refused):
     code, reason, message = Code.UNAVAILABLE, "BACKEND_UNAVAILABLE", "{backend} does not answer: {why}"
 

@@ -9,6 +9,7 @@ from .pools import Pool
 from .targets import addresses, locations
 
 NO_MAIL_TTL = 3600
+ADDRESSES = ("A", "AAAA")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +62,47 @@ def hosts(a: Allocation, pool: Pool) -> tuple[tuple[str, str], ...]:
     return (*own, *placed)
 
 
-def spec(a: Allocation, pool: Pool, name_servers: tuple[str, ...]) -> ZoneSpec:
-    """The zone to create. It takes no mail, and says so (RFC 7505, RFC 7208, RFC 7489)."""
-    no_mail = (
+def issuers(a: Allocation, pool: Pool) -> RecordSet:
+    """Who may issue certificates for the name and all below it (RFC 8659), and for which account (RFC 8657)."""
+    account = f"; accounturi={pool.policy.account_uri}" if pool.policy.account_uri else ""
+    said = tuple(f'0 issue "{issuer}{account}"' for issuer in pool.policy.issuers)
+    return RecordSet(a.zone, "CAA", pool.ttls.record, said)
+
+
+def no_mail(a: Allocation, pool: Pool) -> tuple[RecordSet, ...]:
+    """A zone that takes no mail says so (RFC 7505, RFC 7208, RFC 7489); of a pool for mail none says it."""
+    if "KIND_MAIL" in pool.kinds:
+        return ()
+    return (
         RecordSet(a.zone, "MX", NO_MAIL_TTL, ("0 .",)),
         RecordSet(a.zone, "TXT", NO_MAIL_TTL, ('"v=spf1 -all"',)),
         RecordSet(f"_dmarc.{a.zone}", "TXT", NO_MAIL_TTL, ('"v=DMARC1; p=reject"',)),
     )
+
+
+def spec(a: Allocation, pool: Pool, name_servers: tuple[str, ...]) -> ZoneSpec:
+    """The zone to create."""
     return ZoneSpec(
-        a.zone, name_servers, a.mark, (*no_mail, *address_sets(a, pool)), signed=True, ttl=pool.ttls.record,
-        negative_ttl=pool.ttls.negative, revision=a.generation,
+        a.zone, name_servers, a.mark, (issuers(a, pool), *no_mail(a, pool), *address_sets(a, pool)), signed=True,
+        ttl=pool.ttls.record, negative_ttl=pool.ttls.negative, revision=a.generation,
     )  # fmt: skip
 
 
 def corrections(a: Allocation, pool: Pool, state: ZoneState) -> tuple[Change, ...]:
-    """What must change in a zone that is there, so that its addresses are the wished ones."""
-    wanted = {(r.name, r.type): r for r in address_sets(a, pool)}
-    known = {(r.name, r.type): r for r in state.record_sets if r.type in ("A", "AAAA")}
-    gone = [Change(*key) for key in known.keys() - wanted.keys()]
+    """What must change in a zone that is there, so that its addresses and issuers are the wished ones.
+
+    All else stays as it is: the owner may have come to take mail, and said so.
+    """
+    wanted = {(r.name, r.type): r for r in (*address_sets(a, pool), issuers(a, pool))}
+    known = {(r.name, r.type): r for r in state.record_sets}
+    gone = [Change(*key) for key in known.keys() - wanted.keys() if key[1] in ADDRESSES]
     new = [Change(r.name, r.type, r.ttl, r.records) for key, r in wanted.items() if not _equal(known.get(key), r)]
     return (*gone, *new)
 
 
 def withdrawals(state: ZoneState) -> tuple[Change, ...]:
     """Takes every address out of a zone: a freed address may soon be a stranger's."""
-    return tuple(Change(r.name, r.type) for r in state.record_sets if r.type in ("A", "AAAA"))
+    return tuple(Change(r.name, r.type) for r in state.record_sets if r.type in ADDRESSES)
 
 
 def delegation(a: Allocation, pool: Pool, child: ZoneState, name_servers: tuple[str, ...]) -> tuple[Change, ...]:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
 from uuid import uuid4
@@ -17,9 +17,11 @@ from catalyst_pool_domain_manager.domain import allocations, filters, labels, re
 from catalyst_pool_domain_manager.domain.allocations import Allocation, Fact, Reserve, State, Target
 from catalyst_pool_domain_manager.domain.pools import Pool, PoolNotFound
 from catalyst_pool_domain_manager.domain.targets import parse
+from catalyst_pool_domain_manager.domain.transfers import accept
 from catalyst_pool_domain_manager.events import SUBJECTS
 from catalyst_pool_domain_manager.store import Store
 
+from . import transfers, watching
 from .limits import Limits, once
 from .messages import etag, to_allocation, to_entry
 from .standing import OPERATORS, governed, key_of, may_govern, owner_of, owners_seen, seen
@@ -28,15 +30,18 @@ DEFAULT_WAIT = 30.0
 MOST_WAIT = 60.0
 _POLL = 0.1
 Answer = TypeVar("Answer", bound=Message)
+Resolves = Callable[[Pool, str], Awaitable[bool | None]]
+"""`(pool, fqdn)`: whether the world has an address for a name; None: nobody answered."""
 
 
 class AllocationService(service_pb2_grpc.AllocationServiceServicer):
     """Names: every method stores a wish and answers at once; the reconciler makes the world match."""
 
-    def __init__(self, work: Work[Store], token_key: bytes, limits: Limits) -> None:
+    def __init__(self, work: Work[Store], token_key: bytes, limits: Limits, resolves: Resolves) -> None:
         self._work = work
         self._key = token_key
         self._limits = limits
+        self._resolves = resolves
 
     async def CheckName(self, request: service_pb2.CheckNameRequest, context: Context) -> service_pb2.CheckNameResponse:
         domain, me = request.parent.removeprefix("pools/"), caller(context)
@@ -63,8 +68,6 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
     ) -> service_pb2.ReserveAllocationResponse:
         domain, me = request.parent.removeprefix("pools/"), caller(context)
         owner = owner_of(request.owner, me)
-        if request.warm:
-            raise refusals.CapabilityMissing(what="warm")
         uid = str(uuid4())
         token = self._token(uid)
 
@@ -83,7 +86,7 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
             ttl = request.ttl.ToTimedelta() if request.HasField("ttl") else pool.reservation_ttl
             cmd = Reserve(
                 domain, judged.label, uid, owner, request.holder or me.subject, request.created_by or me.subject, ttl,
-                _hash(token),
+                _hash(token), warm=request.warm,
             )  # fmt: skip
             if held is not None and not request.validate_only:
                 held = await _retired(tx, held)
@@ -178,6 +181,64 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
 
         return await self._wish(decide, to_allocation, validate_only=request.validate_only)
 
+    async def ForceReleaseAllocation(
+        self, request: service_pb2.ForceReleaseAllocationRequest, context: Context
+    ) -> resources_pb2.Allocation:
+        me = caller(context)
+        _confirmed(request)
+
+        async def decide(tx: Store) -> Decision[Allocation]:
+            a = await governed(tx, request.name, me)
+            _fresh(a, request.etag)
+            return allocations.force_release(a, request.reason.strip(), me.subject, tx.now)
+
+        async with self._work.reading() as tx:
+            a, pool = await governed(tx, request.name, me), await _pool(tx, key_of(request.name)[0])
+            if a.state not in (State.RELEASING, State.QUARANTINED):  # else it is a repeat
+                _fresh(a, request.etag)
+                allocations.force_release(a, request.reason, me.subject, tx.now)
+        if a.state in allocations.COMMITTED:
+            await self._unheard(pool, a)
+        return await self._wish(decide, to_allocation, validate_only=request.validate_only)
+
+    async def _unheard(self, pool: Pool, a: Allocation) -> None:
+        """Raises NameStillResolves, or BackendUnavailable where nobody says that it does not."""
+        resolves = await self._resolves(pool, a.fqdn)
+        if resolves is None:
+            raise refusals.BackendUnavailable(backend=pool.zone, why="no server says whether the name still resolves")
+        if resolves:
+            raise refusals.NameStillResolves(fqdn=a.fqdn)
+
+    async def TransferAllocation(
+        self, request: service_pb2.TransferAllocationRequest, context: Context
+    ) -> service_pb2.TransferAllocationResponse:
+        me = caller(context)
+        if not request.reason.strip():
+            raise refusals.ReasonMissing
+        code, kept = transfers.new_code()
+
+        async def decide(tx: Store) -> Decision[Allocation]:
+            decision = await transfers.offered(tx, request, me, kept)
+            _fresh((await seen(tx, request.name, me)), request.etag)
+            return decision
+
+        answer = transfers.to_response(code, shown=not request.validate_only)
+        return await self._wish(decide, answer, validate_only=request.validate_only)
+
+    async def AcceptAllocationTransfer(
+        self, request: service_pb2.AcceptAllocationTransferRequest, context: Context
+    ) -> resources_pb2.Allocation:
+        me = caller(context)
+
+        async def decide(tx: Store) -> Decision[Allocation]:
+            a = await transfers.named(tx, request.name, me)
+            decision = accept(a, transfers.digest(request.code), me.subject, tx.now)
+            if decision.state.owner != a.owner:
+                await _within_names(tx, await _pool(tx, a.pool), decision.state.owner)
+            return decision
+
+        return await self._wish(decide, to_allocation)
+
     async def GetAllocation(
         self, request: service_pb2.GetAllocationRequest, context: Context
     ) -> resources_pb2.Allocation:
@@ -231,6 +292,18 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
             return is_there and a.observed_generation >= request.generation
 
         return to_allocation(await _until(look, reached, min(patience, MOST_WAIT)))
+
+    async def WatchAllocations(
+        self, request: service_pb2.WatchAllocationsRequest, context: Context
+    ) -> AsyncIterator[service_pb2.WatchAllocationsResponse]:
+        domain, owners = request.parent.removeprefix("pools/"), owners_seen(caller(context))
+        if domain != "-":
+            async with self._work.reading() as tx:
+                await _pool(tx, domain)
+        pool = None if domain == "-" else domain
+        now = asyncio.get_running_loop().time
+        async for change in watching.changes(self._work, pool, owners, request.from_version, now=now):
+            yield change
 
     async def _wish(
         self,
@@ -322,6 +395,26 @@ async def _pool(tx: Store, domain: str, *, stays: bool = False) -> Pool:
     if pool is None:
         raise PoolNotFound(pool=f"pools/{domain}")
     return pool
+
+
+def _confirmed(request: service_pb2.ForceReleaseAllocationRequest) -> None:
+    """Raises what is not said as it must be."""
+    if not request.reason.strip():
+        raise refusals.ReasonMissing
+    if not (request.grace_confirmed and request.confirm_fqdn.strip()):
+        raise refusals.ConfirmationMissing(name=request.name)
+    pool, label = key_of(request.name)
+    given = request.confirm_fqdn.strip().lower().removesuffix(".")
+    if given != f"{label}.{pool}":
+        wrong = (Violation("confirm_fqdn", f"it is not {label}.{pool}", "fqdn"),)
+        raise refusals.FqdnMismatch(violations=wrong, given=given, name=request.name, expected=f"{label}.{pool}")
+
+
+async def _within_names(tx: Store, pool: Pool, owner: str) -> None:
+    await tx.alone("quota", owner)
+    _, named = await tx.held_by(owner)
+    if named >= pool.policy.most_names:
+        raise refusals.QuotaExceeded(owner=owner, used=named, what="names", limit=pool.policy.most_names)
 
 
 async def _within_quota(tx: Store, pool: Pool, owner: str) -> None:

@@ -38,7 +38,7 @@ def to_allocation(a: Allocation) -> resources_pb2.Allocation:
         holder=a.holder,
         created_by=a.created_by,
         # A reservation is gone in the moment of its release; the contract has no state for what is not there.
-        state=_state(State.RELEASING if a.state is State.FREE else a.state),
+        state=to_state(State.RELEASING if a.state is State.FREE else a.state),
         targets=targets(a),
         zone=f"zones/{a.fqdn}" if a.zone_told else "",
         reserve_time=stamp(a.reserved_at),
@@ -62,7 +62,7 @@ def to_entry(row: Any) -> resources_pb2.AllocationHistoryEntry:
     return resources_pb2.AllocationHistoryEntry(
         version=row["version"], uid=row["uid"], event=row["event"], owner=row["owner"], actor=row["actor"],
         reason=row["reason"], request_id=row["request_id"], change_time=stamp(row["at"]),
-        state=_state(State(row["state"])),
+        state=to_state(State(row["state"])),
     )  # fmt: skip
 
 
@@ -131,7 +131,8 @@ def from_pool(domain: str, wish: resources_pb2.Pool, plugin: str, now: datetime,
     )  # fmt: skip
 
 
-def _state(state: State) -> resources_pb2.Allocation.State.ValueType:
+def to_state(state: State) -> resources_pb2.Allocation.State.ValueType:
+    """A state; a free name has none."""
     if state is State.FREE:
         return resources_pb2.Allocation.STATE_UNSPECIFIED
     return resources_pb2.Allocation.State.Value(f"STATE_{state.name}")

@@ -16,6 +16,8 @@ from catalyst_sdk.dns import Change, DnsBackend
 
 MOST = 200
 """Children in one change."""
+OF_RECORDS = frozenset({"RECORD_INVALID", "PROTECTED_RECORD"})
+"""Reasons that some of the changes gave; any other one is the zone's or the server's, and holds for all."""
 QUIET = 10
 """Windows without a step of anybody who is waited for, after which nobody is waited for any more."""
 LONGEST = 200
@@ -128,7 +130,7 @@ class Parents:
     async def _write(self, backend: DnsBackend, zone: str, wishes: Sequence[_Wish]) -> None:
         """All at once; where that is refused, without the guilty ones."""
         try:
-            await backend.apply(zone=zone, changes=tuple(c for w in wishes for c in w.changes))
+            await _change(backend, zone, tuple(c for w in wishes for c in w.changes))
         except Permanent as refused:
             await self._write_without_guilty(backend, zone, wishes, refused)
         except PluginFailure as failure:
@@ -146,8 +148,9 @@ class Parents:
         self, backend: DnsBackend, zone: str, wishes: Sequence[_Wish], refused: Permanent
     ) -> None:
         """Those whom the refusal names are asked alone, and the rest is one change again; halves, where it names nobody."""
-        if len(wishes) == 1:
-            wishes[0].settle(refused)
+        if len(wishes) == 1 or refused.reason not in OF_RECORDS:
+            for wish in wishes:
+                wish.settle(refused)
             return
         guilty = _guilty(wishes, refused)
         half = len(wishes) // 2
@@ -155,6 +158,14 @@ class Parents:
         rest = [wish for n, wish in enumerate(wishes) if n not in guilty] if guilty else wishes[half:]
         for part in filter(None, (rest, *parts)):
             await self._write(backend, zone, part)
+
+
+async def _change(backend: DnsBackend, zone: str, changes: tuple[Change, ...]) -> None:
+    """One change, with its number, by which its arrival is seen at any server."""
+    state = await backend.get_zone(zone=zone)
+    if state is None:
+        raise Permanent("ZONE_ABSENT", f"the backend has no zone {zone}", user_action="make it, PDM never does")
+    await backend.apply(zone=zone, changes=changes, revision=state.revision + 1)
 
 
 def _guilty(wishes: Sequence[_Wish], refused: Permanent) -> Collection[int]:

@@ -26,11 +26,11 @@ from catalyst_pool_domain_manager.domain import conditions as c
 from catalyst_pool_domain_manager.domain.allocations import Allocation, State
 from catalyst_pool_domain_manager.domain.pools import Pool
 from catalyst_pool_domain_manager.events import SUBJECTS
-from catalyst_pool_domain_manager.store import Store
+from catalyst_pool_domain_manager.store import WARM, Store
 
 from .parents import Parents
 from .servers import Servers
-from .steps import BEFORE_PARENT, FORGET, PROVISION, RELEASE, Outcome, Site, Step
+from .steps import BEFORE_PARENT, FORGET, PREPARE, PROVISION, RELEASE, Outcome, Site, Step
 
 LEASE = "reconcile"
 ACTOR = "service:pooldomain"
@@ -61,6 +61,8 @@ class Reconciler:
     servers: Servers
     parents: Parents
     failpoint: Failpoint = no_failpoint
+    look_every: float = 300.0
+    """Seconds between two looks at a name that is visible."""
 
     def __post_init__(self) -> None:
         self._log = get_logger("reconciler")
@@ -120,11 +122,11 @@ class Reconciler:
         while lease.left > BUDGET:
             async with self.work.reading() as tx:
                 a, pool, now = await tx.lock(*key), await tx.pool(key[0]), tx.now
-            if a is None or pool is None or a.state not in allocations.WORKING:
+            if a is None or pool is None or not is_work(a):
                 return True
             if a.not_before and a.not_before > now:
                 return False
-            if a.step in BEFORE_PARENT:
+            if a.step in BEFORE_PARENT and a.state is not State.RESERVED:
                 self.parents.expect(pool.zone, a.zone)
             if not await self._one(a, pool, lease):
                 return following(a)[1] is None
@@ -133,6 +135,8 @@ class Reconciler:
     async def _one(self, a: Allocation, pool: Pool, lease: Lease) -> bool:
         """Do the next step; whether to go on at once."""
         name, step = following(a)
+        if step is None and a.state is State.RESERVED:
+            return False
         flow = "release" if a.state is State.RELEASING else "commit"
         if step is None:
             await self.failpoint(f"pdm.{flow}.end.before")
@@ -181,7 +185,9 @@ class Reconciler:
 
     async def _refused(self, a: Allocation, refused: Permanent | PluginUnavailable, lease: Lease) -> None:
         # A release goes on by itself as soon as it can; and who was overtaken by another writer reads again.
-        if isinstance(refused, PluginUnavailable) or a.state is State.RELEASING or refused.reason == "CONFLICT":
+        # What a warm reservation cannot have yet is told by the commit, if it comes.
+        goes_on = a.state in (State.RELEASING, State.RESERVED)
+        if isinstance(refused, PluginUnavailable) or goes_on or refused.reason == "CONFLICT":
             text = refused.sentence if isinstance(refused, PluginUnavailable) else refused.message
             await self._wait(a, (c.false(c.BACKEND_READY, refused.reason, text),), None, lease)
             return
@@ -190,19 +196,29 @@ class Reconciler:
             decision = allocations.fail(a, c.false(kind, refused.reason, next_step(refused)), tx.now)
             tx.decided_on(a)
             await tx.save(decision.state)
-            await _tell(tx, decision.events)
+            await tell(tx, decision.events)
 
     async def _finish(self, a: Allocation, pool: Pool, lease: Lease) -> None:
         async with self._writing(lease) as tx:
             if a.state is not State.RELEASING:
-                decision = allocations.activate(a, tx.now)
+                decision = allocations.activate(a, tx.now, jitter(self.look_every))
             elif a.may_be_delegated:
                 decision = allocations.quarantine(a, pool.quarantine, tx.now)
             else:
                 decision = allocations.free(a, tx.now)
             tx.decided_on(a)
             await tx.save(decision.state)
-            await _tell(tx, decision.events)
+            await tell(tx, decision.events)
+
+
+def is_work(a: Allocation) -> bool:
+    """Whether the reconciler has something to do for the name."""
+    return a.state in allocations.WORKING or (a.state is State.RESERVED and a.warm and a.step != WARM)
+
+
+def jitter(seconds: float) -> timedelta:
+    """About so long; not all at the same moment."""
+    return timedelta(seconds=random.uniform(0.8 * seconds, 1.2 * seconds))  # noqa: S311 - jitter, no secret
 
 
 def next_step(refused: Permanent) -> str:
@@ -212,7 +228,7 @@ def next_step(refused: Permanent) -> str:
 
 def following(a: Allocation) -> tuple[str, Step | None]:
     """The step after the last one that is done; none when all are."""
-    plan = PROVISION
+    plan = PREPARE if a.state is State.RESERVED else PROVISION
     if a.state is State.RELEASING:
         plan = RELEASE if a.may_be_delegated else FORGET
     names = [name for name, _ in plan]
@@ -220,7 +236,8 @@ def following(a: Allocation) -> tuple[str, Step | None]:
     return plan[at] if at < len(plan) else ("", None)
 
 
-async def _tell(tx: Store, facts: tuple[object, ...]) -> None:
+async def tell(tx: Store, facts: tuple[object, ...]) -> None:
+    """Tell facts with the commit, and keep what is of names in their history."""
     tx.emit(*facts)
     for fact in facts:
         if isinstance(fact, allocations.Fact):

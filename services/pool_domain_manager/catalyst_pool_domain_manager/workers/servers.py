@@ -74,16 +74,16 @@ class Servers:
         return [fault for fault in found if fault]
 
     async def _zone_at(self, server: str, zone: ZoneState) -> list[Fault]:
-        soa = await self._ask(server, zone.name, "SOA")
+        soa = await self.ask(server, zone.name, "SOA")
         if isinstance(soa, Fault):
             return [soa]
-        found = _rrset(soa, zone.name, "SOA")
+        found = rrset(soa, zone.name, "SOA")
         if not soa.flags & dns.flags.AA or found is None:
             return [Fault(server, "lame", f"no authority for {zone.name}")]
         if found[0].serial < zone.serial:
             return [Fault(server, "stale", f"serial {found[0].serial}, wanted {zone.serial}")]
-        by_tcp = await self._ask(server, zone.name, "SOA", tcp=True)
-        if isinstance(by_tcp, Fault) or _rrset(by_tcp, zone.name, "SOA") != found:
+        by_tcp = await self.ask(server, zone.name, "SOA", tcp=True)
+        if isinstance(by_tcp, Fault) or rrset(by_tcp, zone.name, "SOA") != found:
             return [by_tcp if isinstance(by_tcp, Fault) else Fault(server, "stale", "TCP answers another SOA")]
         keys = await self._keys(server, zone)
         if isinstance(keys, Fault):
@@ -95,45 +95,46 @@ class Servers:
     async def _record_at(
         self, server: str, wanted: RecordSet, zone: ZoneState, keys: dns.rrset.RRset | None
     ) -> Fault | None:
-        answer = await self._ask(server, wanted.name, wanted.type)
+        answer = await self.ask(server, wanted.name, wanted.type)
         if isinstance(answer, Fault):
             return answer
-        found = _rrset(answer, wanted.name, wanted.type)
+        found = rrset(answer, wanted.name, wanted.type)
         if found is None or {str(r) for r in found} != set(wanted.records):
             return Fault(server, "missing", f"{wanted.name} {wanted.type} is not as wished")
-        return _unsigned(server, answer, found, zone.name, keys) if keys is not None else None
+        return unsigned(server, answer, found, zone.name, keys) if keys is not None else None
 
     async def _keys(self, server: str, zone: ZoneState) -> dns.rrset.RRset | Fault | None:
         if not zone.signed:
             return None
-        answer = await self._ask(server, zone.name, "DNSKEY")
+        answer = await self.ask(server, zone.name, "DNSKEY")
         if isinstance(answer, Fault):
             return answer
-        found = _rrset(answer, zone.name, "DNSKEY")
+        found = rrset(answer, zone.name, "DNSKEY")
         if found is None or {str(r) for r in found} != {key.dnskey for key in zone.keys}:
             return Fault(server, "bogus", f"the DNSKEY of {zone.name} is not the one that signs it")
-        return _unsigned(server, answer, found, zone.name, found) or found
+        return unsigned(server, answer, found, zone.name, found) or found
 
     async def _ds_at(self, server: str, child: str, wanted: set[str]) -> Fault | None:
-        answer = await self._ask(server, child, "DS")
+        answer = await self.ask(server, child, "DS")
         if isinstance(answer, Fault):
             return answer
-        found = _rrset(answer, child, "DS")
+        found = rrset(answer, child, "DS")
         shown = {str(r) for r in found} if found else set()
         return None if shown == wanted else Fault(server, "missing", f"the DS of {child} is not shown")
 
     async def _absent_at(
         self, server: str, name: str, kind: str, *, rcodes: Sequence[dns.rcode.Rcode] = (NXDOMAIN, NOERROR)
     ) -> Fault | None:
-        answer = await self._ask(server, name, kind)
+        answer = await self.ask(server, name, kind)
         if isinstance(answer, Fault):
             return answer
         # No answer is not the answer that there is none.
         if answer.rcode() not in rcodes or not (answer.flags & dns.flags.AA or answer.rcode() == REFUSED):
             return Fault(server, "lame", f"{name} {kind}: {dns.rcode.to_text(answer.rcode())}")
-        return Fault(server, "present", f"{name} {kind} is still answered") if _rrset(answer, name, kind) else None
+        return Fault(server, "present", f"{name} {kind} is still answered") if rrset(answer, name, kind) else None
 
-    async def _ask(self, server: str, name: str, kind: str, *, tcp: bool = False) -> dns.message.Message | Fault:
+    async def ask(self, server: str, name: str, kind: str, *, tcp: bool = False) -> dns.message.Message | Fault:
+        """One question to one server, with its DNSSEC records."""
         query = dns.message.make_query(name, kind, want_dnssec=True)
         query.flags &= ~dns.flags.RD
         try:
@@ -147,13 +148,15 @@ class Servers:
         return answer
 
 
-def _rrset(answer: dns.message.Message, name: str, kind: str) -> dns.rrset.RRset | None:
+def rrset(answer: dns.message.Message, name: str, kind: str) -> dns.rrset.RRset | None:
+    """The record set of that name and type in an answer."""
     return answer.get_rrset(answer.answer, dns.name.from_text(name), dns.rdataclass.IN, dns.rdatatype.from_text(kind))
 
 
-def _unsigned(
+def unsigned(
     server: str, answer: dns.message.Message, found: dns.rrset.RRset, zone: str, keys: dns.rrset.RRset
 ) -> Fault | None:
+    """What is wrong with the signature of a record set that was found in an answer."""
     signatures = answer.get_rrset(
         answer.answer, found.name, dns.rdataclass.IN, dns.rdatatype.RRSIG, covers=found.rdtype
     )

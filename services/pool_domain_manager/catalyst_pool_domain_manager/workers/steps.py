@@ -17,6 +17,7 @@ from catalyst_pool_domain_manager.domain.allocations import Allocation
 from catalyst_pool_domain_manager.domain.conditions import Condition
 from catalyst_pool_domain_manager.domain.pools import Pool
 
+from . import chains
 from .parents import Parents
 from .servers import Fault, Servers
 
@@ -124,8 +125,10 @@ async def delegated(site: Site) -> Outcome:
 
 
 async def delegation_seen(site: Site) -> Outcome:
-    """C5: every server of the parent shows the DS, which names the key that signs the child (C3 has checked that)."""
-    faults = await site.servers.delegation_faults(name_servers(await site.parent()), await _own(site))
+    """C5: every server of the parent shows the DS, and from there to the child's records every link holds."""
+    servers = name_servers(await site.parent())
+    faults = await site.servers.delegation_faults(servers, await _own(site))
+    faults = faults or await chains.faults(site.servers, servers, site.pool.zone, servers, site.a.zone)
     if faults:
         return Outcome(False, (_not_yet(c.DELEGATED, faults),))
     # Whoever asked before heard that the name is not there, and may believe that for so long.
@@ -194,6 +197,8 @@ PROVISION: Sequence[tuple[str, Step]] = (
     ("c5", delegation_seen),
     ("c6", propagated),
 )  # fmt: skip - the order is the point
+PREPARE = PROVISION[:2]
+"""For a name that is only reserved: its zone, which no parent points to."""
 RELEASE: Sequence[tuple[str, Step]] = (
     ("r1", addresses_gone), ("r2", delegation_gone), ("r3", caches_over), ("r4", zone_gone),
 )  # fmt: skip

@@ -74,11 +74,12 @@ class Sweeper:
     async def _look_at_pools(self, lease: Lease) -> bool:
         """Whether a pool is still waiting for its zone."""
         async with self.work.reading() as tx:
-            known = await tx.all_pools()
+            known, sets = await tx.all_pools(), await tx.server_sets()
         looks = {pool.domain: await self._look(pool) for pool in known}
-        servers = frozenset(host for look in looks.values() if look.zone for host in name_servers(look.zone))
+        servers = {host for look in looks.values() if look.zone for host in name_servers(look.zone)}
+        servers |= {f"{host.rstrip('.')}." for one in sets for host in one.published}
         for pool in known:
-            seen = looks[pool.domain].seen(pool, servers)
+            seen = looks[pool.domain].seen(pool, frozenset(servers))
             await self.work.again(lambda tx, p=pool, s=seen: _observed(tx, p, s, lease))  # type: ignore[misc]
         return any(not pool.ready for pool in known)
 

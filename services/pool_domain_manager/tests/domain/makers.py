@@ -9,6 +9,7 @@ from catalyst_pool_domain_manager.domain.pools import Pool, Ttls
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TTL = timedelta(minutes=10)
+EVERY = timedelta(minutes=5)
 TOKEN = "a" * 64
 """Hash of the token that the holder has."""
 HOME = (("default", "127.7.0.1"),)
@@ -34,7 +35,7 @@ def committed(targets: tuple[tuple[str, str], ...] = HOME) -> Allocation:
 
 
 def active() -> Allocation:
-    return allocations.activate(committed(), NOON).state
+    return allocations.activate(committed(), NOON, EVERY).state
 
 
 def resting() -> Allocation:

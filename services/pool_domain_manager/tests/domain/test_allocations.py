@@ -8,7 +8,7 @@ from catalyst_pool_domain_manager.domain import allocations, refusals
 from catalyst_pool_domain_manager.domain.allocations import Allocation, State
 from catalyst_pool_domain_manager.domain.conditions import SIGNED, false, settle, true
 
-from .makers import ACME, ELSEWHERE, HOME, NAME, NOON, RIVAL, TOKEN, TTL, active, committed, reserved, resting
+from .makers import ACME, ELSEWHERE, EVERY, HOME, NAME, NOON, RIVAL, TOKEN, TTL, active, committed, reserved, resting
 
 
 def told(decision: object) -> list[str]:
@@ -107,7 +107,7 @@ def test_a_new_wish_raises_the_generation_and_begins_anew() -> None:
     moved = allocations.retarget(active(), ELSEWHERE, "somebody", NOON)
     a = moved.state
     assert (a.state, a.generation, a.observed_generation, told(moved)) == (State.PROVISIONING, 2, 1, ["Retargeted"])
-    assert allocations.activate(a, NOON).state.observed_generation == 2
+    assert allocations.activate(a, NOON, EVERY).state.observed_generation == 2
 
 
 def test_the_same_wish_again_changes_nothing() -> None:

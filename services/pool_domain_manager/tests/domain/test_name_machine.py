@@ -4,15 +4,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 from catalyst_pool_domain_manager.domain import allocations
-from catalyst_pool_domain_manager.domain.allocations import COMMITTED, Allocation, Reserve, State
-from catalyst_pool_domain_manager.domain.conditions import false
+from catalyst_pool_domain_manager.domain.allocations import COMMITTED, VISIBLE, Allocation, Reserve, State
+from catalyst_pool_domain_manager.domain.conditions import Condition, false
 from catalyst_pool_domain_manager.domain.refusals import NameTaken
 from catalyst_sdk import Decision, Refused
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from .makers import ACME, NAME, NOON
+from .makers import ACME, EVERY, NAME, NOON
 
 OWNERS = st.sampled_from(["organizations/one", "organizations/two"])
 TARGETS = st.sampled_from([(("default", "127.7.0.1"),), (("default", "127.7.0.2"),)])
@@ -104,9 +104,26 @@ class Names(RuleBasedStateMachine):
         a = self.held
         if a is not None and a.state is State.PROVISIONING:
             why = false("ZoneReady", "ForeignZone", "somebody else's zone is there")
-            self.take(allocations.activate(a, self.now) if works else allocations.fail(a, why, self.now))
+            self.take(allocations.activate(a, self.now, EVERY) if works else allocations.fail(a, why, self.now))
         elif a is not None and a.state is State.RELEASING and works:
             self.take(allocations.quarantine(a, REST, self.now))
+
+    @rule(verdict=st.sampled_from(["True", "False", "Unknown"]))
+    def look(self, verdict: str) -> None:
+        if self.held is not None and self.held.state in VISIBLE:
+            found = (Condition("ZoneReady", verdict, "Looked", "somebody looked"),)
+            self.take(allocations.looked(self.held, found, self.now, EVERY))
+
+    @rule()
+    def hurry(self) -> None:
+        if self.held is not None and self.held.is_live(self.now):
+            self.take(allocations.hurry(self.held, "somebody", self.now))
+
+    @rule(resolves=st.booleans())
+    def look_at_rest(self, resolves: bool) -> None:
+        a = self.held
+        if a is not None and a.state is State.QUARANTINED and a.is_live(self.now):
+            self.take(allocations.rested(a, self.now, resolves=resolves, rest=REST))
 
     @invariant()
     def no_gap(self) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from catalyst_pool_domain_manager.domain import zones
+from catalyst_pool_domain_manager.domain.policy import Rules
 from catalyst_sdk.dns import Change, RecordSet, ZoneKey, ZoneState
 
 from .makers import POOL, committed
@@ -51,12 +52,28 @@ def test_a_zone_is_corrected_to_the_wish_and_nothing_else_of_it_is_touched() -> 
     wrong = RecordSet(right[0].name, right[0].type, right[0].ttl, ("127.7.9.9",))
     extra = RecordSet("old.acme.omani.works.", "A", 5, ("127.7.0.1",))
     challenge = RecordSet("_acme-challenge.acme.omani.works.", "TXT", 60, ('"x"',))
-    state = replace(CHILD, record_sets=(wrong, *right[1:], extra, challenge))
-    assert zones.corrections(a, POOL, replace(CHILD, record_sets=right)) == ()
+    mail = RecordSet("acme.omani.works.", "MX", 60, ("10 mx.example.",))
+    caa = zones.issuers(a, POOL)
+    state = replace(CHILD, record_sets=(wrong, *right[1:], extra, challenge, mail, caa))
+    assert zones.corrections(a, POOL, replace(CHILD, record_sets=(*right, mail, caa))) == ()
     assert set(zones.corrections(a, POOL, state)) == {
         Change(extra.name, "A"),
         Change(right[0].name, right[0].type, right[0].ttl, right[0].records),
     }
+
+
+def test_who_may_issue_certificates_is_the_policys_to_say_and_follows_it() -> None:
+    a = committed()
+    strict = replace(POOL, rules=Rules(issuers=("ca.example",), account_uri="https://ca.example/1"))
+    said = ('0 issue "ca.example; accounturi=https://ca.example/1"',)
+    assert zones.issuers(a, POOL).records == ('0 issue "letsencrypt.org"',)
+    state = replace(CHILD, record_sets=(*zones.address_sets(a, strict), zones.issuers(a, POOL)))
+    assert zones.corrections(a, strict, state) == (Change("acme.omani.works.", "CAA", POOL.ttls.record, said),)
+
+
+def test_names_of_a_pool_for_mail_do_not_say_that_they_take_none() -> None:
+    spec = zones.spec(committed(), replace(POOL, kinds=("KIND_MAIL",)), SERVERS)
+    assert {r.type for r in spec.record_sets} == {"A", "CAA"}
 
 
 def test_ns_and_ds_go_into_the_parent_by_one_change() -> None:

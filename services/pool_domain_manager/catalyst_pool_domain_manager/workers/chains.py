@@ -1,0 +1,73 @@
+"""Whether a name's zone hangs together with its parent as the world sees it: DS, keys, signatures, authority.
+
+Cheap enough to be asked of every visible name all the time: two questions to each server of the parent, two to each of the
+zone's.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import dns.dnssec
+import dns.exception
+import dns.flags
+import dns.message
+import dns.rdata
+import dns.rrset
+
+from .servers import Fault, Servers, rrset, unsigned
+
+
+async def faults(
+    servers: Servers, parents: Sequence[str], parent: str, children: Sequence[str], child: str
+) -> list[Fault]:
+    """What breaks the chain from `parent`, asked of all its servers, to `child`, asked of all of its own."""
+    shown = await asyncio.gather(*(_ds_at(servers, server, parent, child) for server in parents))
+    found = [ds for ds in shown if isinstance(ds, Fault)]
+    sets = [ds for ds in shown if not isinstance(ds, Fault)]
+    if found or not sets:
+        return found or [Fault(parent, "missing", f"no server of {parent} is known")]
+    below = await asyncio.gather(*(_zone_at(servers, server, child, sets) for server in children))
+    return [fault for fault in below if fault]
+
+
+async def _ds_at(servers: Servers, server: str, parent: str, child: str) -> dns.rrset.RRset | Fault:
+    """The DS of `child` as a server of the parent shows it, signed by the parent where the parent is signed."""
+    answer, keys = await asyncio.gather(servers.ask(server, child, "DS"), servers.ask(server, parent, "DNSKEY"))
+    if isinstance(answer, Fault):
+        return answer
+    if isinstance(keys, Fault):
+        return keys
+    found = rrset(answer, child, "DS")
+    if found is None:
+        return Fault(server, "missing", f"the DS of {child} is not shown")
+    above = rrset(keys, parent, "DNSKEY")
+    return (unsigned(server, answer, found, parent, above) if above else None) or found
+
+
+async def _zone_at(servers: Servers, server: str, child: str, shown: Sequence[dns.rrset.RRset]) -> Fault | None:
+    """Whether a server of the child answers with authority, signed by a key that every DS set names."""
+    soa, keys = await asyncio.gather(servers.ask(server, child, "SOA"), servers.ask(server, child, "DNSKEY"))
+    if isinstance(soa, Fault):
+        return soa
+    if isinstance(keys, Fault):
+        return keys
+    found, named = rrset(soa, child, "SOA"), rrset(keys, child, "DNSKEY")
+    if not soa.flags & dns.flags.AA or found is None:
+        return Fault(server, "lame", f"no authority for {child}")
+    if named is None:
+        return Fault(server, "bogus", f"{child} has a DS and no key")
+    if not all(_entered(ds, named) for ds in shown):
+        return Fault(server, "bogus", f"the DS of {child} names none of its keys")
+    return unsigned(server, keys, named, child, named) or unsigned(server, soa, found, child, named)
+
+
+def _entered(shown: dns.rrset.RRset, keys: dns.rrset.RRset) -> bool:
+    """Whether a DS is the digest of one of the keys (RFC 4035, section 5.2)."""
+    return any(_made(keys.name, key, ds.digest_type) == ds for ds in shown for key in keys)
+
+
+def _made(name: object, key: dns.rdata.Rdata, digest_type: int) -> object:
+    try:
+        return dns.dnssec.make_ds(name, key, digest_type, validating=True)  # type: ignore[arg-type]
+    except (dns.exception.DNSException, ValueError):
+        return None

@@ -1,0 +1,154 @@
+"""Looks whether what is visible still is, and whether what rests is really gone.
+
+Invariants
+  looks only   nothing in the DNS is changed here; what fell is told, and made anew when somebody asks for it;
+  bounded      so many names at once, each asked a handful of questions, so that ten thousand cost a share of one processor.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginHost, PluginUnavailable, Work, get_logger
+from catalyst_mesh.waits import rest
+from catalyst_sdk import Decision, PluginFailure
+
+from catalyst_pool_domain_manager.domain import allocations
+from catalyst_pool_domain_manager.domain import conditions as c
+from catalyst_pool_domain_manager.domain.allocations import Allocation, State
+from catalyst_pool_domain_manager.domain.pools import Pool
+from catalyst_pool_domain_manager.store import Store
+
+from . import chains
+from .reconciler import jitter, tell
+from .servers import Fault, Servers
+from .steps import name_servers
+from .world import World
+
+LEASE = "look"
+AT_ONCE = 32
+POLL = 0.5
+AGAIN = 10.0
+"""Seconds, at most, until a name is looked at again that is not as it should be."""
+AHEAD = timedelta(days=1)
+"""So long before the end of its rest it is looked whether a name still resolves."""
+_KINDS = {"missing": c.DELEGATED, "lame": c.ZONE_READY, "bogus": c.SIGNED, "timeout": c.ZONE_READY}
+WHOLE = (c.BACKEND_READY, c.ZONE_READY, c.SIGNED, c.DELEGATED, c.DS_PUBLISHED)
+
+
+@dataclass
+class Watcher:
+    """Looks, whenever this replica holds the lease."""
+
+    work: Work[Store]
+    leases: Leases
+    host: PluginHost
+    servers: Servers
+    world: World
+    every: float
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look until `stop`."""
+        await self.leases.keep(LEASE, stop, partial(self._work_on, stop))
+
+    async def _work_on(self, stop: asyncio.Event, lease: Lease) -> None:
+        log = get_logger("watcher")
+        while not stop.is_set():
+            try:
+                await self._look(lease)
+            except LeaseLost:
+                raise
+            except Exception as error:
+                log.error("look failed", exc_info=error)
+            await rest(stop, POLL)
+
+    async def _look(self, lease: Lease) -> None:
+        async with self.work.reading() as tx:
+            visible = await tx.to_look_at(AT_ONCE)
+            resting = await tx.resting_until(tx.now + AHEAD, AT_ONCE)
+            pools = {domain: await tx.pool(domain) for domain in {key[0] for key in (*visible, *resting)}}
+        known = {domain: pool for domain, pool in pools.items() if pool is not None}
+        parents = {domain: await self._parent(pool) for domain, pool in known.items()} if visible else {}
+        looks: list[Awaitable[None]] = []
+        for key in visible:
+            if key[0] in known:
+                looks.append(self._at_visible(key, known[key[0]], parents[key[0]], lease))
+        looks += [self._at_resting(key, known[key[0]], lease) for key in resting if key[0] in known]
+        await asyncio.gather(*looks)
+
+    async def _parent(self, pool: Pool) -> Sequence[str] | c.Condition:
+        """The servers of the pool's zone, or why they are not known; asked once for all names of a pass."""
+        try:
+            state = await self.host.get("dns_backend", pool.backend).get_zone(zone=pool.zone)
+        except (PluginFailure, PluginUnavailable) as failure:
+            return c.unknown(c.BACKEND_READY, type(failure).__name__, str(failure))
+        if state is None:
+            return c.false(c.BACKEND_READY, "ZONE_ABSENT", f"the backend has no zone {pool.zone}")
+        return name_servers(state)
+
+    async def _at_visible(
+        self, key: tuple[str, str], pool: Pool, parent: Sequence[str] | c.Condition, lease: Lease
+    ) -> None:
+        if isinstance(parent, c.Condition):
+            found: tuple[c.Condition, ...] = (parent,)
+        else:
+            zone = f"{key[1]}.{key[0]}."
+            found = conditions(await chains.faults(self.servers, parent, pool.zone, parent, zone))
+        holds = all(one.status == "True" for one in found)
+        pause = jitter(self.every if holds else min(self.every, AGAIN))
+
+        def decide(a: Allocation, tx: Store) -> Decision[Allocation] | None:
+            return allocations.looked(a, found, tx.now, pause) if a.state in allocations.VISIBLE else None
+
+        await self._write(key, decide, lease)
+
+    async def _at_resting(self, key: tuple[str, str], pool: Pool, lease: Lease) -> None:
+        resolves = await self.world.resolves(pool, f"{key[1]}.{key[0]}")
+        if resolves is None:
+            return  # nobody answered: it is asked again, as long as the rest lasts
+
+        def decide(a: Allocation, tx: Store) -> Decision[Allocation] | None:
+            if a.state is not State.QUARANTINED or a.looked_at is not None:
+                return None
+            return allocations.rested(a, tx.now, resolves=resolves, rest=pool.quarantine)
+
+        await self._write(key, decide, lease)
+
+    async def _write(
+        self, key: tuple[str, str], decide: Callable[[Allocation, Store], Decision[Allocation] | None], lease: Lease
+    ) -> None:
+        try:
+            async with self._writing(lease) as tx:
+                a = await tx.lock(*key)
+                decision = decide(a, tx) if a else None
+                if a is None or decision is None:
+                    return
+                if decision.events:
+                    await tx.save(decision.state)
+                    await tell(tx, decision.events)
+                else:
+                    await tx.progress(a, decision.state)
+        except LostRace:
+            pass  # somebody wished something meanwhile; it is looked at again
+
+    @asynccontextmanager
+    async def _writing(self, lease: Lease) -> AsyncIterator[Store]:
+        async with self.work.transaction() as tx:
+            await lease.guard(tx.sql)  # what a former holder has seen may be long ago
+            yield tx
+
+
+def conditions(faults: Sequence[Fault]) -> tuple[c.Condition, ...]:
+    """What the faults mean; without any, all that was asked about holds."""
+    if not faults:
+        return tuple(c.true(kind) for kind in WHOLE)
+    found = {}
+    for fault in faults:
+        say = c.unknown if fault.verdict == "timeout" else c.false
+        found[_KINDS[fault.verdict]] = say(
+            _KINDS[fault.verdict], fault.verdict.capitalize(), f"{fault.server}: {fault.detail} ({len(faults)} in all)"
+        )
+    return tuple(found.values())

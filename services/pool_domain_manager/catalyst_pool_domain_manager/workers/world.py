@@ -1,0 +1,65 @@
+"""What the world says of a name that nobody should have any more."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dns.asyncquery
+import dns.exception
+import dns.flags
+import dns.message
+import dns.rcode
+from catalyst_mesh import PluginHost, PluginUnavailable
+from catalyst_sdk import PluginFailure
+
+from catalyst_pool_domain_manager.domain.pools import Pool
+
+from .servers import Fault, Servers
+from .steps import name_servers
+
+PATIENCE = 5.0
+KINDS = ("A", "AAAA")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Asks the pool's own servers, and the resolvers that the settings name.
+
+    resolvers   `address:port` each; what they say is an opinion, but whoever hears an address there would be misled
+    """
+
+    host: PluginHost
+    servers: Servers
+    resolvers: Sequence[str] = ()
+
+    async def resolves(self, pool: Pool, fqdn: str) -> bool | None:
+        """Whether somebody has an address for the name; None where nobody answered."""
+        asked = [self._at_server(server, fqdn) for server in await self._servers(pool)]
+        asked += [self._at_resolver(resolver, fqdn) for resolver in self.resolvers]
+        heard = [one for one in await asyncio.gather(*asked) if one is not None]
+        return any(heard) if heard else None
+
+    async def _servers(self, pool: Pool) -> Sequence[str]:
+        try:
+            state = await self.host.get("dns_backend", pool.backend).get_zone(zone=pool.zone)
+        except (PluginFailure, PluginUnavailable):
+            return ()
+        return name_servers(state) if state else ()
+
+    async def _at_server(self, server: str, fqdn: str) -> bool | None:
+        answers = await asyncio.gather(*(self.servers.ask(server, f"{fqdn}.", kind) for kind in KINDS))
+        heard = [bool(answer.answer) for answer in answers if not isinstance(answer, Fault)]
+        return any(heard) if heard else None
+
+    async def _at_resolver(self, resolver: str, fqdn: str) -> bool | None:
+        host, _, port = resolver.rpartition(":")
+        heard = []
+        for kind in KINDS:
+            query = dns.message.make_query(f"{fqdn}.", kind)
+            try:
+                answer, _ = await dns.asyncquery.udp_with_fallback(query, host, timeout=PATIENCE, port=int(port))
+            except (dns.exception.DNSException, OSError, EOFError):
+                continue
+            if answer.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+                heard.append(bool(answer.answer))
+        return any(heard) if heard else None
