@@ -25,5 +25,7 @@ class PdmSettings(DaemonSettings):
     """How long a released name rests, in seconds, unless the pool says otherwise: caches, cookies and links live on."""
     sweep_interval: float = 30.0
     """Seconds between two looks at what time has ended."""
+    drift_interval: float = 300.0
+    """Seconds between two looks at every zone, backend and servers, against what is wished."""
     batch_window: float = 0.1
     """Seconds for which changes of one parent zone are gathered."""

@@ -175,6 +175,12 @@ class Store(KeptRows):
             query = query.where(t.c.owner.in_(owners))
         return [_allocation(row) for row in (await self.sql.execute(query)).mappings()]
 
+    async def labels_held(self, pool: str) -> frozenset[str]:
+        """Labels of a pool that somebody holds, or that rest."""
+        t = allocations
+        query = select(t.c.label).where(t.c.pool == pool, t.c.state != State.FREE)
+        return frozenset(label for (label,) in await self.sql.execute(query))
+
     async def held_by(self, owner: str) -> tuple[int, int]:
         """How many reservations and how many names `owner` has."""
         t = allocations

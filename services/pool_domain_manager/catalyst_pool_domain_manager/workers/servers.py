@@ -133,6 +133,10 @@ class Servers:
             return Fault(server, "lame", f"{name} {kind}: {dns.rcode.to_text(answer.rcode())}")
         return Fault(server, "present", f"{name} {kind} is still answered") if _rrset(answer, name, kind) else None
 
+    async def ask(self, server: str, name: str, kind: str) -> dns.message.Message | Fault:
+        """What a server answers without recursion, signatures with it."""
+        return await self._ask(server, name, kind)
+
     async def _ask(self, server: str, name: str, kind: str, *, tcp: bool = False) -> dns.message.Message | Fault:
         query = dns.message.make_query(name, kind, want_dnssec=True)
         query.flags &= ~dns.flags.RD
