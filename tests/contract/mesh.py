@@ -38,7 +38,18 @@ PACKAGES = {
 }
 """Daemons in the order in which they start, with package and settings class."""
 
-MOVES = {"Engine", "NameKeeper", "Reconciler", "Sweeper", "Checkouts", "Refunds", "Rounds", "Keeper", "Prober"}
+MOVES = {
+    "Engine",
+    "NameKeeper",
+    "Reconciler",
+    "Sweeper",
+    "Checkouts",
+    "Refunds",
+    "Rounds",
+    "Keeper",
+    "Prober",
+    "DriftSweep",
+}
 """Workers that are left out."""
 
 WALLED = "walled"

@@ -191,12 +191,37 @@ def _kept(method: str, made: Callable[[Mesh], Awaitable[Any]]) -> tuple[str, Mak
 
     async def make(m: Mesh) -> Owned:
         request = await made(m)
-        named = getattr(request, "zone_id", "") or (
-            request.zone.name if method.startswith("Update") else getattr(request, "name", "") or request.parent
+        named = (
+            getattr(request, "zone_id", "")
+            or getattr(request, "fqdn", "").removeprefix("_acme-challenge.")
+            or (request.zone.name if method.startswith("Update") else getattr(request, "name", "") or request.parent)
         )
         return Owned("acme", request, named.removeprefix("zones/").partition(".")[0])
 
     return f"{_P}.ZoneService/{method}", make
+
+
+def _named(kind: Callable[..., Message], made: Callable[[Mesh], Awaitable[Any]]) -> Callable[[Mesh], Awaitable[Any]]:
+    async def request(m: Mesh) -> Any:
+        return kind(name=(await made(m)).name)
+
+    return request
+
+
+def _of_zone(kind: Callable[..., Message], field: str = "parent") -> Callable[[Mesh], Awaitable[Any]]:
+    async def request(m: Mesh) -> Any:
+        return kind(**{field: (await wishes.zone(m)).name})
+
+    return request
+
+
+async def _read_import(m: Mesh) -> Any:
+    return pdm.GetZoneImportRequest(name=await wishes.kept_import(m))
+
+
+async def _drifts(m: Mesh) -> Owned:
+    domain = (await wishes.drift(m)).split("/")[1]
+    return Owned("acme", pdm.ListDriftsRequest(parent="zones/-", page_size=500), domain.partition(".")[0])
 
 
 async def _with_zone(m: Mesh) -> str:
@@ -298,6 +323,20 @@ OWNED: Mapping[str, Make] = dict(
         _kept("CreateZone", wishes.a_zone),
         _kept("UpdateZone", wishes.moved_zone),
         _kept("DeleteZone", wishes.gone_zone),
+        _kept("PlanZone", wishes.a_zone_plan),
+        _kept("ApplyPlan", wishes.zone_application),
+        _kept("RevertPlan", wishes.zone_reversal),
+        _kept("GetPlan", _named(pdm.GetPlanRequest, wishes.zone_plan)),
+        _kept("ListPlans", _of_zone(pdm.ListPlansRequest)),
+        _kept("ImportZone", wishes.an_import),
+        _kept("GetZoneImport", _read_import),
+        _kept("ListZoneImports", _of_zone(pdm.ListZoneImportsRequest)),
+        _kept("ListRecordSets", _of_zone(pdm.ListRecordSetsRequest)),
+        _kept("ExportZone", _of_zone(pdm.ExportZoneRequest, "name")),
+        _kept("DiffZone", _of_zone(pdm.DiffZoneRequest, "name")),
+        _kept("PresentChallenge", wishes.challenge),
+        _kept("CleanUpChallenge", wishes.clean_up),
+        (f"{_P}.ZoneService/ListDrifts", _drifts),
         _run("SovereignService/GetSovereign", "name", "{0}"),
         _run("SovereignService/ListSovereigns"),
         _run("PlanService/GetPlan", "name", "{2}"),

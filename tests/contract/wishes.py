@@ -5,12 +5,17 @@ the table cannot fall behind the contracts.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from catalyst.billing.v1 import service_pb2 as billing
 from catalyst.catalog.v1 import service_pb2 as catalog
 from catalyst.pooldomain.v1 import service_pb2 as pdm
 from catalyst.provisioner.v1 import service_pb2 as provisioner
+from catalyst_pool_domain_manager.domain.drifts import Drift, Kind, Sight, State
+from catalyst_pool_domain_manager.domain.imports import Completeness, ZoneImport
+from catalyst_pool_domain_manager.domain.record_sets import Wish as Wished
+from catalyst_sdk.dns import RecordSet
 from google.protobuf.message import Message
 
 from .mesh import Mesh
@@ -320,6 +325,86 @@ async def gone_zone(m: Mesh) -> Any:
     return pdm.DeleteZoneRequest(name=held.name, etag=held.etag)
 
 
+async def a_zone_plan(m: Mesh) -> Any:
+    wish = pdm.PlanZoneRequest(parent=(await zone(m)).name)
+    change = wish.changes.add(action=1)
+    change.record_set.name, change.record_set.type = "www", "A"
+    change.record_set.values.append("192.0.2.1")
+    return wish
+
+
+async def zone_plan(m: Mesh) -> Any:
+    return await m.call(f"{_PDM}.ZoneService/PlanZone", await a_zone_plan(m))
+
+
+async def zone_application(m: Mesh) -> Any:
+    plan = await zone_plan(m)
+    return pdm.ApplyPlanRequest(name=plan.name, hash=plan.hash)
+
+
+async def zone_reversal(m: Mesh) -> Any:
+    """Of a plan that was carried out; the keeper would do it, and stands still."""
+    plan = await zone_plan(m)
+    _, domain, _, id = plan.name.split("/")
+
+    async def step(tx: Any) -> None:
+        held = await tx.plan(domain, id)
+        await tx.save_plan(replace(held, state=held.state.APPLIED, version=held.version + 1))
+        one = held.changes[0].after
+        await tx.wish_sets(domain, [Wished(one.name, one.type, 1, one.records, "organizations/acme", 1)])
+
+    await m.daemons["pooldomain"].daemon.work.again(step)
+    return pdm.RevertPlanRequest(name=plan.name)
+
+
+async def an_import(m: Mesh) -> Any:
+    text = "@ 300 IN SOA ns1.x.example. root.x.example. 1 1 1 1 1\nwww 300 IN A 192.0.2.1\n"
+    return pdm.ImportZoneRequest(parent=(await zone(m)).name, zone_file=text)
+
+
+async def kept_import(m: Mesh) -> str:
+    """What an import found; the run would find it, and stands still."""
+    domain = (await zone(m)).name.partition("/")[2]
+
+    async def step(tx: Any) -> None:
+        found = ZoneImport(domain, "one", "probe", Completeness.PARTIAL, (), False, "tester", tx.now)
+        await tx.keep_import(found)
+
+    await m.daemons["pooldomain"].daemon.work.again(step)
+    return f"zones/{domain}/imports/one"
+
+
+async def drift(m: Mesh) -> str:
+    """A difference; the sweep would see it, and stands still."""
+    domain = (await zone(m)).name.partition("/")[2]
+    wished = RecordSet(f"www.{domain}.", "A", 300, ("192.0.2.1",))
+
+    async def step(tx: Any) -> str:
+        await tx.wish_sets(domain, [Wished(wished.name, "A", 300, wished.records, "organizations/acme", 1)])
+        sight = Sight(Kind.MISSING, name=wished.name, type="A", wished=wished)
+        return str((await tx.open_drift(Drift(0, domain, "organizations/acme", sight, State.OPEN, tx.now))).name)
+
+    return str(await m.daemons["pooldomain"].daemon.work.again(step))
+
+
+async def repair(m: Mesh) -> Any:
+    return pdm.RepairDriftRequest(name=await drift(m))
+
+
+async def accepted_drift(m: Mesh) -> Any:
+    return pdm.AcceptDriftRequest(name=await drift(m))
+
+
+async def challenge(m: Mesh) -> Any:
+    domain = (await zone(m)).name.partition("/")[2]
+    return pdm.PresentChallengeRequest(fqdn=f"_acme-challenge.{domain}", value="proof")
+
+
+async def clean_up(m: Mesh) -> Any:
+    wish = await challenge(m)
+    return pdm.CleanUpChallengeRequest(fqdn=wish.fqdn, value=wish.value)
+
+
 def _moved(kind: type[Message], *, active: bool, **fields: Any) -> Wish:
     async def wish(m: Mesh) -> Any:
         held = await voucher(m, active=active)
@@ -367,6 +452,14 @@ WRITES: Mapping[str, Wish] = {
     f"{_PDM}.AllocationService/ForceReleaseAllocation": force_release,
     f"{_PDM}.AllocationService/TransferAllocation": offer,
     f"{_PDM}.AllocationService/AcceptAllocationTransfer": acceptance,
+    f"{_PDM}.ZoneService/PlanZone": a_zone_plan,
+    f"{_PDM}.ZoneService/ApplyPlan": zone_application,
+    f"{_PDM}.ZoneService/RevertPlan": zone_reversal,
+    f"{_PDM}.ZoneService/ImportZone": an_import,
+    f"{_PDM}.ZoneService/RepairDrift": repair,
+    f"{_PDM}.ZoneService/AcceptDrift": accepted_drift,
+    f"{_PDM}.ZoneService/PresentChallenge": challenge,
+    f"{_PDM}.ZoneService/CleanUpChallenge": clean_up,
     f"{_PROVISIONER}.SovereignService/CreateSovereign": a_sovereign,
     f"{_PROVISIONER}.SovereignService/UpdateSovereign": changed,
     f"{_PROVISIONER}.SovereignService/DeleteSovereign": deletion,

@@ -6,6 +6,7 @@ _OWNER = "org-admin sovereign-admin service:provisioner"
 _READ = "org-viewer org-developer org-admin sovereign-admin security-officer service:provisioner service:continuum"
 _OPERATOR = "sovereign-admin"
 _KEEP = "org-admin sovereign-admin"
+_PROVE = "org-admin sovereign-admin service:provisioner"
 _ZONES = "catalyst.pooldomain.v1.ZoneService"
 _NAMES = "catalyst.pooldomain.v1.AllocationService"
 
@@ -19,9 +20,31 @@ ACCESS = {
         DeletePool=_OPERATOR,
         ListReservedNames=SIGNED_IN,
     ),
-    **rows(_ZONES, Scope.ABSENT, GetZone=_READ, GetDnssec=_READ, UpdateZone=_KEEP, DeleteZone=_KEEP),
+    **rows(
+        _ZONES,
+        Scope.ABSENT,
+        GetZone=_READ,
+        GetDnssec=_READ,
+        UpdateZone=_KEEP,
+        DeleteZone=_KEEP,
+        ImportZone=_KEEP,
+        GetZoneImport=_READ,
+        ListZoneImports=_READ,
+        PlanZone=_KEEP,
+        GetPlan=_READ,
+        ListPlans=_READ,
+        ApplyPlan=_KEEP,
+        RevertPlan=_KEEP,
+        ListRecordSets=_READ,
+        ExportZone=_READ,
+        DiffZone=_READ,
+        PresentChallenge=_PROVE,
+        CleanUpChallenge=_PROVE,
+    ),
+    **rows(_ZONES, RepairDrift=_OPERATOR, AcceptDrift=_OPERATOR),
+    **rows("google.longrunning.Operations", Scope.ABSENT, GetOperation=_READ, WaitOperation=_READ),
     **rows(_ZONES, Scope.DENIED, CreateZone=_KEEP),
-    **rows(_ZONES, Scope.LEFT_OUT, ListZones=_READ),
+    **rows(_ZONES, Scope.LEFT_OUT, ListZones=_READ, ListDrifts=_READ),
     **rows(
         "catalyst.pooldomain.v1.BackendService",
         CreateBackend=_OPERATOR,

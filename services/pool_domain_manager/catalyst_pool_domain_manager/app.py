@@ -19,7 +19,8 @@ from catalyst_mesh import (
     migrate,
 )
 from catalyst_mesh.journal import Engine
-from catalyst_mesh.plugins import SecretFiles, plugin_context
+from catalyst_mesh.plugins import NoSecrets, SecretFiles, plugin_context
+from google.longrunning import operations_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from .access import ACCESS
@@ -27,13 +28,18 @@ from .events import EMITTED
 from .rpc.allocations import AllocationService
 from .rpc.backends import BackendService
 from .rpc.limits import Limits
+from .rpc.operations import OperationService
 from .rpc.pools import PoolService
+from .rpc.results import RESULTS
 from .rpc.server_sets import NameServerSetService
 from .rpc.zone_life import ZoneTools
 from .rpc.zones import ZoneService
 from .settings import PdmSettings
 from .store import Store, metadata
+from .workers.applying import Applying
 from .workers.backends import Backends, Prober
+from .workers.drift import DriftSweep
+from .workers.importing import Importing
 from .workers.keeper import Keeper
 from .workers.parents import Parents
 from .workers.polled import Poll
@@ -64,7 +70,10 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     watcher = Watcher(work, leases, host, servers, world, every)
     backends, poll = Backends(work, host), Poll(settings.dns_hints)
     keeper = Keeper(work, leases, backends, poll, host, failpoint)
-    engine = Engine(db, kinds=(), replica="pooldomain")
+    applying = Applying(work, backends)
+    importing = Importing(work, host, poll, secrets or NoSecrets())
+    engine = Engine(db, kinds=(applying.kind, importing.kind), replica="pooldomain")
+    drift = DriftSweep(work, leases, backends, poll, engine, settings.drift_interval)
     tools = ZoneTools(work, backends, poll, engine)
     sweeper = Sweeper(work, leases, host, settings.sweep_interval)
     return Daemon(
@@ -86,6 +95,11 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
             ),
             Service(ZoneService(tools), service_pb2_grpc.add_ZoneServiceServicer_to_server, f"{_PACKAGE}.ZoneService"),
             Service(
+                OperationService(work, engine, RESULTS),
+                operations_pb2_grpc.add_OperationsServicer_to_server,
+                "google.longrunning.Operations",
+            ),
+            Service(
                 BackendService(work, backends),
                 service_pb2_grpc.add_BackendServiceServicer_to_server,
                 f"{_PACKAGE}.BackendService",
@@ -100,7 +114,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "pooldomain", settings.nats_token.get_secret_value()),
-        workers=[reconciler, sweeper, watcher, keeper, Prober(work, leases, backends), engine],
+        workers=[reconciler, sweeper, watcher, keeper, Prober(work, leases, backends), drift, engine],
     )
 
 

@@ -9,7 +9,7 @@ from catalyst_mesh import Emitted, stamp
 from google.protobuf.message import Message
 
 from .domain import allocations as a
-from .domain import hosting
+from .domain import drifts, hosting
 from .domain.allocations import Allocation, Fact
 from .domain.conditions import Condition
 from .domain.pools import Pool, PoolChanged, PoolGone, PoolMade, PoolMoved
@@ -185,6 +185,31 @@ def kept_removed(f: hosting.Removed) -> events_pb2.ZoneDeleted:
     return events_pb2.ZoneDeleted(**_kept(f.zone), backend=f.zone.backend)
 
 
+def kept_imported(f: hosting.Imported) -> events_pb2.ZoneImported:
+    found = f.found
+    completeness = resources_pb2.ZoneImport.Completeness.Value(f"COMPLETENESS_{found.completeness.name}")
+    return events_pb2.ZoneImported(
+        **{**_kept(f.zone), "import": found.name}, completeness=completeness, record_sets=len(found.record_sets)
+    )
+
+
+def _drift(d: drifts.Drift, version: int) -> dict[str, Any]:
+    kind = resources_pb2.Drift.Kind.Value(f"KIND_{d.sight.kind.name}")
+    return {"zone": f"zones/{d.zone}", "version": version, "owner": d.owner, "drift": d.name, "kind": kind}
+
+
+def drifted(f: drifts.Drifted) -> events_pb2.ZoneDrifted:
+    s = f.drift.sight
+    key = resources_pb2.RecordKey(name=s.name, type=s.type) if s.name else None
+    return events_pb2.ZoneDrifted(**_drift(f.drift, f.version), server=s.server, record_set=key)
+
+
+def repaired(f: drifts.Repaired) -> events_pb2.ZoneRepaired:
+    return events_pb2.ZoneRepaired(
+        **_drift(f.drift, f.version), plan=f.drift.plan, serial=f.serial, revision=f.revision
+    )  # fmt: skip
+
+
 def ds_record(text: str) -> resources_pb2.DsRecord:
     """A DS as the contract shows it, from its presentation form."""
     tag, algorithm, digest_type, digest = text.split(maxsplit=3)
@@ -238,6 +263,9 @@ EMITTED = (
     Emitted(f"{_ROOT}.zone.changed", hosting.Written, kept_changed),
     Emitted(f"{_ROOT}.zone.signed", hosting.Signed, kept_signed),
     Emitted(f"{_ROOT}.zone.deleted", hosting.Removed, kept_removed),
+    Emitted(f"{_ROOT}.zone.imported", hosting.Imported, kept_imported),
+    Emitted(f"{_ROOT}.zone.drifted", drifts.Drifted, drifted),
+    Emitted(f"{_ROOT}.zone.repaired", drifts.Repaired, repaired),
     Emitted(f"{_ROOT}.pool.created", PoolMade, pool_made),
     Emitted(f"{_ROOT}.pool.updated", PoolMoved, pool_moved),
     Emitted(f"{_ROOT}.pool.updated", PoolChanged, pool_changed),

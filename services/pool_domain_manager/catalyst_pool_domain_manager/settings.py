@@ -25,9 +25,9 @@ class PdmSettings(DaemonSettings):
     """How long a released name rests, in seconds, unless the pool says otherwise: caches, cookies and links live on."""
     sweep_interval: float = 30.0
     """Seconds between two looks at what time has ended."""
+    drift_interval: float = 300.0
+    """Seconds between two looks at every zone, backend and servers, against what is wished."""
     batch_window: float = 0.1
     """Seconds for which changes of one parent zone are gathered."""
-    drift_interval: float = 300.0
-    """Seconds between two looks at what is visible: whether it still is as wished."""
     resolvers: tuple[str, ...] = ()
     """Resolvers, `address:port` each, that are asked whether a name still resolves before it is given away; a JSON list."""

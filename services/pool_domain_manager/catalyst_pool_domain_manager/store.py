@@ -179,12 +179,6 @@ class Store(KeptRows):
             query = query.where(_column(t, field) == (value.lower() if field == "state" else value))
         return [_allocation(row) for row in (await self.sql.execute(query)).mappings()]
 
-    async def labels_held(self, pool: str) -> frozenset[str]:
-        """Labels of the pool that are not free."""
-        t = allocations
-        rows = await self.sql.execute(select(t.c.label).where(t.c.pool == pool, t.c.state != State.FREE))
-        return frozenset(label for (label,) in rows)
-
     async def zoned(self, after: str, limit: int, owners: Sequence[str] | None) -> Sequence[Allocation]:
         """Names that have a zone, by their full name."""
         t = allocations
@@ -193,6 +187,12 @@ class Store(KeptRows):
         if owners is not None:
             query = query.where(t.c.owner.in_(owners))
         return [_allocation(row) for row in (await self.sql.execute(query)).mappings()]
+
+    async def labels_held(self, pool: str) -> frozenset[str]:
+        """Labels of a pool that somebody holds, or that rest."""
+        t = allocations
+        query = select(t.c.label).where(t.c.pool == pool, t.c.state != State.FREE)
+        return frozenset(label for (label,) in await self.sql.execute(query))
 
     async def held_by(self, owner: str) -> tuple[int, int]:
         """How many reservations and how many names `owner` has."""

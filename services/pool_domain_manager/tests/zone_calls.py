@@ -2,16 +2,20 @@
 
 from uuid import uuid4
 
-from catalyst.pooldomain.v1.resources_pb2 import NameServerEndpoint, NameServerSet, RecordChange, RecordSet, Zone
+from catalyst.pooldomain.v1.resources_pb2 import NameServerEndpoint, NameServerSet, Plan, RecordChange, RecordSet, Zone
 from catalyst.pooldomain.v1.service_pb2 import (
+    ApplyPlanRequest,
     CreateNameServerSetRequest,
     CreateZoneRequest,
     GetZoneRequest,
     ListRecordSetsRequest,
+    PlanZoneRequest,
 )
 from catalyst.pooldomain.v1.service_pb2_grpc import NameServerSetServiceStub, ZoneServiceStub
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of
+from google.longrunning.operations_pb2 import GetOperationRequest, Operation
+from google.longrunning.operations_pb2_grpc import OperationsStub
 from google.protobuf.duration_pb2 import Duration
 
 from .conftest import Dns
@@ -88,3 +92,30 @@ async def listed(
     request = ListRecordSetsRequest(parent=name, source=source, page_size=500)
     answer = await admin(daemon).ListRecordSets(request)
     return {(r.name, r.type): sorted(r.values) for r in answer.record_sets}
+
+
+async def planned(daemon: RunningDaemon, *changes: RecordChange, name: str = ZONE, **rest: object) -> Plan:
+    request = PlanZoneRequest(parent=name, changes=changes, **rest)  # type: ignore[arg-type]
+    return await owner(daemon).PlanZone(request)
+
+
+async def applied(daemon: RunningDaemon, plan: Plan, *force: str) -> Plan:
+    """Apply and wait; what the operation came to. Raises AssertionError with its error."""
+    started = await owner(daemon).ApplyPlan(ApplyPlanRequest(name=plan.name, hash=plan.hash, force=force))
+    seen = await ended(daemon, started.name)
+    assert seen.HasField("response"), seen.error
+    found = Plan()
+    seen.response.Unpack(found)
+    return found
+
+
+async def ended(daemon: RunningDaemon, name: str) -> Operation:
+    operations = daemon.admin(OperationsStub)
+    seen = Operation()
+
+    async def done() -> bool:
+        seen.CopyFrom(await operations.GetOperation(GetOperationRequest(name=name)))
+        return bool(seen.done)
+
+    await eventually(done, within=40, what=f"{name} is done")
+    return seen

@@ -13,11 +13,15 @@ Invariants, in whatever order commands arrive:
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from catalyst_sdk import Code, Decision, Refused
 
 from .conditions import DELEGATED, Condition, settle
 from .refusals import EtagMismatch
+
+if TYPE_CHECKING:
+    from .imports import ZoneImport
 
 
 class Kind(StrEnum):
@@ -158,6 +162,14 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True)
+class Imported:
+    """What another place served of it was collected."""
+
+    zone: Zone
+    found: "ZoneImport"
+
+
+@dataclass(frozen=True, slots=True)
 class Removed:
     """It is gone from the backend and every server."""
 
@@ -263,13 +275,24 @@ def fail(zone: Zone, why: Condition, now: datetime) -> Zone:
 def observed(zone: Zone, found: tuple[Condition, ...], now: datetime) -> Zone:
     """What a sweep saw: a condition that fell degrades a zone, and one that holds again mends it."""
     conditions = settle(zone.conditions, found, zone.generation, now)
-    fallen = any(c.status != "True" for c in found)
+    fallen = any(c.status != "True" for c in found if c.type != "Drifted")
     state = zone.state
     if state in (State.ACTIVE, State.DEGRADED):
         state = State.DEGRADED if fallen else State.ACTIVE
     if (state, _plain(conditions)) == (zone.state, _plain(zone.conditions)):
         return zone
     return _next(zone, now, state=state, conditions=conditions)
+
+
+def told(zone: Zone, now: datetime) -> Zone:
+    """Something is told about it that leaves it as it is."""
+    return _next(zone, now)
+
+
+def imported(zone: Zone, found: "ZoneImport", now: datetime) -> Decision[Zone]:
+    """An import ended; the wish is what it was."""
+    after = _next(zone, now)
+    return Decision(after, (Imported(after, found),))
 
 
 def removed(zone: Zone) -> Removed:

@@ -4,21 +4,30 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from catalyst_pool_domain_manager.domain.backends import Backend
+from catalyst_pool_domain_manager.domain.drifts import Drift
 from catalyst_pool_domain_manager.domain.hosting import Zone
+from catalyst_pool_domain_manager.domain.plans import Plan
+from catalyst_pool_domain_manager.domain.record_sets import Challenge
 from catalyst_pool_domain_manager.domain.server_sets import ServerSet
 
 from .backends import BackendRows
+from .drifts import DriftRows
+from .imports import ImportRows
+from .plans import PlanRows
 from .servers import ServerSetRows
 from .zones import ZoneRows
 
 
-class KeptRows(ZoneRows, BackendRows, ServerSetRows):
-    """Zones, backends and name-server sets."""
+class KeptRows(ZoneRows, PlanRows, ImportRows, DriftRows, BackendRows, ServerSetRows):
+    """Zones, plans, imports, drifts, backends and name-server sets."""
 
     async def save_kept(self, state: Any) -> None:
         """Write a decided state. Raises LostRace where another writer was faster."""
         writers: dict[type, Callable[[Any], Awaitable[None]]] = {
             Zone: self.save_zone,
+            Plan: self.save_plan,
+            Challenge: self.challenge,
+            Drift: self.save_drift,
             Backend: self.save_backend,
             ServerSet: self.save_server_set,
         }

@@ -99,6 +99,12 @@ class ZoneRows(Transaction):
             found[row["zone"]].append(_wish(row))
         return found
 
+    async def wishes_at(self, domain: str, name: str) -> tuple[Wish, ...]:
+        """What is wished at one name."""
+        t = tables.wishes
+        query = select(t).where(t.c.zone == domain, t.c.name == name)
+        return tuple(_wish(row) for row in (await self.sql.execute(query)).mappings())
+
     async def wish_sets(self, domain: str, wishes: Iterable[Wish]) -> None:
         """Put sets in place of what was wished of the same name and type."""
         t = tables.wishes
@@ -130,6 +136,15 @@ class ZoneRows(Transaction):
             Challenge(row["zone"], row["name"], row["value"], row["wanted"], row["carried"], row["revision"])
             for row in (await self.sql.execute(query)).mappings()
         )
+
+    async def challenges_of_all(self, domains: Sequence[str]) -> dict[str, list[Challenge]]:
+        """Challenges of many zones by one question."""
+        t = tables.challenges
+        found: dict[str, list[Challenge]] = {domain: [] for domain in domains}
+        for row in (await self.sql.execute(select(t).where(t.c.zone.in_(domains)))).mappings():
+            one = Challenge(row["zone"], row["name"], row["value"], row["wanted"], row["carried"], row["revision"])
+            found[one.zone].append(one)
+        return found
 
     async def challenge(self, c: Challenge) -> None:
         """Wish a value, or wish one away; what was never wished needs no removal."""

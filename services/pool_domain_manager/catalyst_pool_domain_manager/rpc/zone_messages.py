@@ -121,9 +121,7 @@ def changed(wish: resources_pb2.Zone, fields: Iterable[str]) -> dict[str, Any]:
     return dict(read[name] for name in fields)
 
 
-def to_set(
-    r: RecordSet, origin: str, owner: str = "", *, foreign: bool = False
-) -> resources_pb2.RecordSet:  # fmt: skip
+def to_set(r: RecordSet, owner: str = "", *, foreign: bool = False) -> resources_pb2.RecordSet:
     """A record set; full names, with their final dot."""
     return resources_pb2.RecordSet(
         name=r.name, type=r.type, ttl=span(r.ttl), values=list(r.records), owner=owner, foreign=foreign

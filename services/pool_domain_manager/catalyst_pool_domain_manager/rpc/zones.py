@@ -8,11 +8,18 @@ from catalyst_sdk.dns import ZoneKey, ZoneState
 from catalyst_pool_domain_manager.domain import refusals
 from catalyst_pool_domain_manager.events import ds_record
 
-from .zone_life import ZoneLife, shown
+from .challenges import ZoneChallenges
+from .zone_drifts import ZoneDrifts
+from .zone_imports import ZoneImports
+from .zone_life import shown
+from .zone_plans import ZonePlans
+from .zone_records import ZoneRecords
 from .zone_views import viewed
 
 
-class ZoneService(ZoneLife, service_pb2_grpc.ZoneServiceServicer):
+class ZoneService(
+    ZonePlans, ZoneRecords, ZoneImports, ZoneDrifts, ZoneChallenges, service_pb2_grpc.ZoneServiceServicer
+):
     """Zones of all kinds; each part of the service stands in a module of its own."""
 
     async def GetDnssec(self, request: service_pb2.GetDnssecRequest, context: Context) -> resources_pb2.ZoneDnssec:

@@ -28,6 +28,7 @@ from catalyst_sdk.registrar import Registrar
 from catalyst_pool_domain_manager.domain import conditions as c
 from catalyst_pool_domain_manager.domain import hosting, record_sets
 from catalyst_pool_domain_manager.domain.hosting import State, Zone
+from catalyst_pool_domain_manager.domain.plans import Action, Plan
 from catalyst_pool_domain_manager.domain.record_sets import Challenge, Wish
 from catalyst_pool_domain_manager.domain.server_sets import ServerSet
 from catalyst_pool_domain_manager.store import Store
@@ -241,7 +242,8 @@ class Keeper:
                 tx.emit(*decision.events)
             after = hosting.written(after, zone.revision, state.serial, tx.now)
             if fresh.told and changes:
-                tx.emit(_told(after, changes, ""))
+                plan = await tx.plan_under_way(zone.domain)
+                tx.emit(_told(after, changes, plan))
             await tx.save_zone(after)
         return after
 
@@ -380,6 +382,9 @@ def not_yet(kind: str, faults: Sequence[Fault]) -> c.Condition:
     return c.unknown(kind, first.verdict.capitalize(), f"{first.server}: {first.detail} ({len(faults)} in all)")
 
 
-def _told(zone: Zone, changes: Sequence[Change], plan: str) -> hosting.Written:
+def _told(zone: Zone, changes: Sequence[Change], plan: Plan | None) -> hosting.Written:
     deleted = sum(not change.records for change in changes)
-    return hosting.Written(zone, plan, 0, len(changes) - deleted, deleted)
+    created = sum(step.action is Action.CREATE for step in plan.changes) if plan else 0
+    return hosting.Written(
+        zone, plan.name if plan else "", created, max(len(changes) - deleted - created, 0), deleted
+    )  # fmt: skip

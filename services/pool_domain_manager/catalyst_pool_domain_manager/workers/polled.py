@@ -40,6 +40,11 @@ class Poll:
     hints: Path | None
     _looked_up: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def hinted(self) -> Servers:
+        """Servers that the hints name."""
+        return Servers(self.hints)
+
     async def of(self, servers: ServerSet) -> Polled:
         """The polled servers of a set."""
         return await self.at(servers.polled)

@@ -1,0 +1,51 @@
+"""Whose a record set is, where a zone has several keepers.
+
+Marks of others
+  heritage   external-dns says by TXT which A, AAAA and CNAME it keeps: below the prefix `_externaldns.`, at the name itself or
+             with the type in front of it (`a-www`), readable or encrypted. Whatever stands under such a mark is not ours;
+  `_owner`   `_owner.<type>.<name>` names the owner of one set, `_wildcard` standing for `*`.
+"""
+
+import re
+from collections.abc import Iterable
+
+from catalyst_sdk.dns import RecordSet
+from catalyst_sdk.dns_rules import Key
+
+PREFIX = "_externaldns"
+OWNER_PREFIX = "_owner"
+_KEPT = ("A", "AAAA", "CNAME")
+_TYPED = re.compile(r"(a|aaaa|cname|ns|mx|srv|txt)-(.+)")
+_HERITAGE = "heritage=external-dns"
+
+
+def foreign_keys(sets: Iterable[RecordSet], owner: str) -> frozenset[Key]:
+    """Sets that somebody else keeps, their marks included.
+
+    owner   whose mark is no stranger's
+    """
+    found: set[Key] = set()
+    for r in sets:
+        if r.type != "TXT":
+            continue
+        head, _, rest = r.name.partition(".")
+        if head == PREFIX or (_HERITAGE in "".join(r.records)):
+            found.add((r.name, "TXT"))
+            found |= _under(rest if head == PREFIX else r.name)
+        elif head == OWNER_PREFIX and not _says(r, owner):
+            found.add((r.name, "TXT"))
+            kind, _, name = rest.partition(".")
+            found.add((name.replace("_wildcard.", "*.", 1), kind.upper()))
+    return frozenset(found)
+
+
+def _under(name: str) -> set[Key]:
+    """What a heritage mark covers; the type in front may also be a part of the name, so both readings count."""
+    kept = {(name, kind) for kind in _KEPT}
+    if typed := _TYPED.fullmatch(name):
+        kept.add((typed[2], typed[1].upper()))
+    return kept
+
+
+def _says(r: RecordSet, owner: str) -> bool:
+    return any(text.strip('"').removeprefix("owner=") == owner for text in r.records)

@@ -1,0 +1,33 @@
+"""What the runs of this daemon come to, by their kind."""
+
+from collections.abc import Mapping
+
+from catalyst_mesh.journal import RunView
+from google.protobuf.message import Message
+
+from catalyst_pool_domain_manager.domain.imports import ImportNotFound
+from catalyst_pool_domain_manager.domain.plans import PlanNotFound
+from catalyst_pool_domain_manager.store import Store
+from catalyst_pool_domain_manager.workers.applying import APPLY
+from catalyst_pool_domain_manager.workers.importing import IMPORT
+
+from .operations import Result
+from .plan_messages import to_plan
+from .zone_imports import to_import
+
+
+async def _plan(tx: Store, run: RunView) -> Message:
+    plan = await tx.plan(run.input["zone"], run.input["plan"])
+    if plan is None:
+        raise PlanNotFound(name=f"zones/{run.input['zone']}/plans/{run.input['plan']}")
+    return to_plan(plan, tx.now)
+
+
+async def _import(tx: Store, run: RunView) -> Message:
+    found = await tx.zone_import(run.input["zone"], run.input["import"])
+    if found is None:
+        raise ImportNotFound(name=f"zones/{run.input['zone']}/imports/{run.input['import']}")
+    return to_import(found)
+
+
+RESULTS: Mapping[str, Result] = {APPLY: _plan, IMPORT: _import}

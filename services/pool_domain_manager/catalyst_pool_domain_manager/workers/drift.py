@@ -1,0 +1,322 @@
+"""The look at every zone, backend and servers, against the wish; at regular intervals, under a lease.
+
+Cheap where nothing has changed: zones come from the database by pages with everything that is wished of them, each costs one
+read of its backend and one question to each of its servers, and nothing is written for a zone that is as it was.
+
+Invariants
+  settled only   a zone whose wish is on its way is left alone: what is not there yet is no drift;
+  once           a difference is told when it is first seen, by one replica;
+  in one pass    every backend and every server is looked at in each pass; of the record sets at a server that has the
+                 backend's serial, as many as the budget allows, other ones each time.
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginUnavailable, Work, get_logger
+from catalyst_mesh.journal import Engine
+from catalyst_mesh.telemetry import reconciling
+from catalyst_mesh.waits import rest
+from catalyst_sdk import PluginFailure, Refused
+from catalyst_sdk.dns import Change, RecordSet, ZoneState
+from catalyst_sdk.dns_rules import Key
+
+from catalyst_pool_domain_manager.domain import allocations, drifts, hosting, ownership, plans, zones
+from catalyst_pool_domain_manager.domain.allocations import Allocation
+from catalyst_pool_domain_manager.domain.conditions import Condition
+from catalyst_pool_domain_manager.domain.drifts import Drift, Kind, Sight
+from catalyst_pool_domain_manager.domain.hosting import DriftPolicy, State, Zone
+from catalyst_pool_domain_manager.domain.pools import Pool
+from catalyst_pool_domain_manager.domain.record_sets import Challenge, Wish
+from catalyst_pool_domain_manager.store import Store
+
+from . import wished
+from .applying import APPLY, new_id
+from .backends import Backends
+from .polled import Poll, Polled
+from .reconciler import ACTOR
+from .sights import seen_at
+from .worlds import thresholds_of, world_of
+
+LEASE = "drift"
+PAGE = 500
+AT_ONCE = 16
+NEVER = datetime.fromtimestamp(0, UTC)
+"""Stands for the moment where it is only asked whether anything is new."""
+QUESTIONS = 20_000
+"""Record sets that one pass asks servers for, beside the SOA of each zone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A zone, with what it should hold."""
+
+    domain: str
+    owner: str
+    backend: str
+    mark: str
+    signed: bool
+    desired: Mapping[Key, RecordSet]
+    polled: Polled
+    known: Sequence[Drift]
+    zone: Zone | None = None
+    held: frozenset[str] = frozenset()
+    allocation: Allocation | None = None
+    pool: Pool | None = None
+    parent: ZoneState | None = None
+
+
+@dataclass
+class DriftSweep:
+    """Looks at all zones."""
+
+    work: Work[Store]
+    leases: Leases
+    backends: Backends
+    poll: Poll
+    engine: Engine
+    interval: float
+    passes: int = 0
+
+    def __post_init__(self) -> None:
+        self._log = get_logger("drift")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look until `stop`, whenever this replica holds the lease."""
+        await self.leases.keep(LEASE, stop, partial(self._work_on, stop))
+
+    async def _work_on(self, stop: asyncio.Event, lease: Lease) -> None:
+        while not stop.is_set():
+            await rest(stop, self.interval * random.uniform(0.9, 1.0))  # noqa: S311 - jitter, no secret
+            if stop.is_set():
+                return
+            try:
+                with reconciling("drift"):
+                    await self.sweep(lease)
+            except LeaseLost:
+                raise
+            except Exception as error:
+                self._log.error("sweep failed", exc_info=error)
+
+    async def sweep(self, lease: Lease) -> None:
+        """One pass over everything."""
+        self.passes += 1
+        await self._kept(lease)
+        await self._children(lease)
+
+    async def _kept(self, lease: Lease) -> None:
+        after = ""
+        sets: dict[str, Polled] = {}
+        while True:
+            async with self.work.reading() as tx:
+                page = await tx.zones_after(after, PAGE, None)
+                settled = [z for z in page if z.state in (State.ACTIVE, State.DEGRADED) and z.written == z.revision]
+                names = [z.domain for z in settled]
+                wishes, known = await tx.wishes_of_all(names), await tx.open_drifts(names)
+                challenges = await tx.challenges_of_all(names)
+                held = {z.domain: await tx.labels_held(z.domain) for z in settled if z.kind is hosting.Kind.POOL}
+                servers = {s.name: s for s in await tx.server_sets()}
+            for name in {z.name_server_set for z in settled} - set(sets):
+                sets[name] = await self.poll.of(servers[name])
+            subjects = [
+                _kept_subject(z, wishes[z.domain], challenges[z.domain], sets[z.name_server_set], known[z.domain], held)
+                for z in settled
+                if not any(not one.carried for one in challenges[z.domain])
+            ]
+            await self._look_at(subjects, lease)
+            if len(page) < PAGE:
+                return
+            after = page[-1].domain
+
+    async def _children(self, lease: Lease) -> None:
+        after = ""
+        parents: dict[str, ZoneState | None] = {}
+        while True:
+            async with self.work.reading() as tx:
+                page = await tx.zoned(after, PAGE, None)
+                pools = {pool.domain: pool for pool in await tx.all_pools()}
+                settled = [a for a in page if a.state is allocations.State.ACTIVE]
+                names = [a.fqdn for a in settled]
+                known, challenges = await tx.open_drifts(names), await tx.challenges_of_all(names)
+            for domain in {a.pool for a in settled} - set(parents):
+                parents[domain] = await self._state(f"dns_backend:{pools[domain].backend}", pools[domain].zone)
+            subjects = []
+            for a in settled:
+                parent, pool = parents[a.pool], pools[a.pool]
+                ns = parent.find(pool.zone, "NS") if parent else None
+                if ns is not None and all(one.carried for one in challenges[a.fqdn]):
+                    polled = Polled(ns.records, self.poll.hinted)
+                    desired = wished.of_child(a, pool, ns.records, challenges[a.fqdn])
+                    subjects.append(
+                        Subject(
+                            a.fqdn, a.owner, f"dns_backend:{pool.backend}", a.mark, True, desired, polled,
+                            known[a.fqdn], allocation=a, pool=pool, parent=parent,
+                        )
+                    )  # fmt: skip
+            await self._look_at(subjects, lease)
+            if len(page) < PAGE:
+                return
+            after = page[-1].fqdn
+
+    async def _look_at(self, subjects: Sequence[Subject], lease: Lease) -> None:
+        turns = asyncio.Semaphore(AT_ONCE)
+        servers = sum(len(s.polled.names) for s in subjects) or 1
+        most = max(1, QUESTIONS // servers)
+
+        async def one(subject: Subject) -> None:
+            async with turns:
+                lease.check()
+                try:
+                    await self._one(subject, most, lease)
+                except (LostRace, PluginFailure, PluginUnavailable):
+                    pass  # it moved while it was looked at, or cannot be looked at: nothing is known, so nothing is told
+                except LeaseLost:
+                    raise
+                except Exception as error:
+                    self._log.error("zone not looked at", zone=subject.domain, exc_info=error)
+
+        await asyncio.gather(*(one(subject) for subject in subjects))
+
+    async def _one(self, s: Subject, most: int, lease: Lease) -> None:
+        state = await self._state(s.backend, f"{s.domain}.")
+        if state is None:
+            seen: tuple[Sight, ...] = (Sight(Kind.MISSING, cause="the backend has no such zone"),)
+        elif state.owner != s.mark:
+            seen = (Sight(Kind.FOREIGN, cause="the zone carries the mark of somebody else"),)
+        else:
+            seen = (*self._at_backend(s, state), *_at_parent(s, state), *await self._at_servers(s, state, most))
+        new, moved = drifts.settle(s.domain, s.owner, s.known, seen, NEVER)
+        conditions = drifts.conditions(seen, signed=s.signed)
+        same_state = s.zone is None or hosting.observed(s.zone, conditions, s.zone.updated_at) is s.zone
+        if not new and not moved and same_state:
+            return
+        await self._note(s, seen, lease)
+
+    def _at_backend(self, s: Subject, state: ZoneState) -> tuple[Sight, ...]:
+        foreign = ownership.foreign_keys(state.record_sets, s.owner)
+        found = wished.found_kept(state, s.zone, s.held) if s.zone else wished.found_child(state)
+        return drifts.compare(s.desired, found, foreign=foreign)
+
+    async def _at_servers(self, s: Subject, state: ZoneState, most: int) -> tuple[Sight, ...]:
+        desired = {key: r for key, r in s.desired.items() if state.find(*key) is not None}
+        keys = sorted(desired)
+        at = self.passes * most % len(keys) if keys else 0
+        sample = (keys[at:] + keys[:at])[:most]
+        found = await asyncio.gather(
+            *(seen_at(s.polled.servers, name, state, desired, sample) for name in s.polled.names)
+        )
+        return tuple(sight for sights in found for sight in sights)
+
+    async def _state(self, backend: str, origin: str) -> ZoneState | None:
+        if backend.startswith("dns_backend:"):
+            target = self.backends.host.get("dns_backend", backend.removeprefix("dns_backend:"))
+        else:
+            target = await self.backends.get(backend)
+        state: ZoneState | None = await target.get_zone(zone=origin)
+        return state
+
+    async def _note(self, s: Subject, seen: Sequence[Sight], lease: Lease) -> None:
+        """Write what is new, told once; where the zone moved meanwhile, nothing."""
+        async with self.work.transaction() as tx:
+            await lease.guard(tx.sql)
+            known = (await tx.open_drifts([s.domain]))[s.domain]
+            new, moved = drifts.settle(s.domain, s.owner, known, seen, tx.now)
+            await tx.save_drifts(moved)
+            opened = [await tx.open_drift(d) for d in new]
+            if s.zone is not None:
+                await _note_kept(tx, s.zone, opened, drifts.conditions(seen, signed=s.signed))
+            elif s.allocation is not None:
+                await _note_child(tx, s.allocation, opened)
+        if s.zone is not None and s.zone.drift_policy is DriftPolicy.REPAIR:
+            await self._repair(s.zone, [d for d in (*known, *opened) if d.state is drifts.State.OPEN])
+
+    async def _repair(self, zone: Zone, wanted: Sequence[Drift]) -> None:
+        """What is ours and can be written is put right by a plan; a guard that speaks leaves it to a person."""
+        ours = [
+            d for d in wanted if d.sight.kind in drifts.REPAIRABLE and d.sight.server == drifts.BACKEND and d.sight.name
+        ]
+        if not ours:
+            return
+        try:
+            await begin_repair(self.work, self.backends, self.engine, zone.domain, [d.number for d in ours], ACTOR)
+        except (Refused, PluginUnavailable) as refused:
+            self._log.warning("drift not repaired", zone=zone.domain, reason=getattr(refused, "reason", ""))
+
+
+async def begin_repair(
+    work: Work[Store], backends: Backends, engine: Engine, domain: str, numbers: Sequence[int], actor: str
+) -> None:
+    """Plan the wish anew for what drifted, and apply the plan. Raises what a guard refuses, RunInProgress."""
+    world = await world_of(work, backends, domain)
+    async with work.reading() as tx:
+        found = [d for n in numbers if (d := await tx.drift(domain, n)) is not None]
+        limits = await thresholds_of(tx, world.zone)
+    wishes = {w.key: w for w in world.wishes}
+    wanted = [w.set for d in found if (w := wishes.get(d.key)) is not None and w.records]
+    changes = [Change(r.name, r.type, r.ttl, r.records) for r in wanted]
+    steps, safety = plans.compute(world, changes, thresholds=limits)
+    if spoke := [one for one in safety if one.refused]:
+        raise plans.GuardRefused(world.zone.name, spoke)
+    async with work.transaction() as tx:
+        made = plans.made(world, steps, safety, id=new_id(tx.now), actor=actor, now=tx.now)
+        made = replace(made, extra={"drifts": list(numbers)})
+        plan = replace(made, hash=plans.hashed(made, world.zone.uid))
+        run = await engine.start_in(
+            tx.sql, APPLY, subject=world.zone.name, key=f"{world.zone.uid}/{plan.id}",
+            input={"zone": domain, "plan": plan.id}, by=actor,
+        )  # fmt: skip
+        await tx.save_plan(plans.begun(plan, run.id, tx.now))
+        for n in numbers:
+            if (d := await tx.drift(domain, n)) is not None and d.state is drifts.State.OPEN:
+                await tx.save_drift(drifts.repairing(d, plan.name))
+    engine.wake()
+
+
+def _at_parent(s: Subject, state: ZoneState) -> tuple[Sight, ...]:
+    """Whether the pool's zone points to the child as it should."""
+    if s.allocation is None or s.pool is None or s.parent is None:
+        return ()
+    ns = s.parent.find(s.pool.zone, "NS")
+    found = []
+    for change in zones.delegation(s.allocation, s.pool, state, ns.records if ns else ()):
+        wish = RecordSet(change.name, change.type, change.ttl, change.records)
+        seen = s.parent.find(change.name, change.type)
+        if seen is None or set(seen.records) != set(wish.records):
+            kind = Kind.DS_MISMATCH if change.type == "DS" else Kind.NS_MISMATCH
+            found.append(Sight(kind, drifts.BACKEND, change.name, change.type, wish, seen, f"in {s.pool.zone}"))
+    return tuple(found)
+
+
+async def _note_kept(tx: Store, before: Zone, opened: Sequence[Drift], found: tuple[Condition, ...]) -> None:
+    zone = await tx.zone(before.domain, lock=True)
+    if zone is None or zone.version != before.version:
+        raise LostRace
+    for d in opened:
+        zone = hosting.told(zone, tx.now)
+        tx.emit(drifts.Drifted(d, zone.version))
+    await tx.save_zone(hosting.observed(zone, found, tx.now))
+
+
+async def _note_child(tx: Store, before: Allocation, opened: Sequence[Drift]) -> None:
+    """Tell under the numbers of the allocation's zone; what becomes of it is its reconciler's affair."""
+    if not opened:
+        return
+    after = before
+    for d in opened:
+        after = replace(after, zone_version=after.zone_version + 1)
+        tx.emit(drifts.Drifted(d, after.zone_version))
+    await tx.progress(before, after)
+
+
+def _kept_subject(
+    zone: Zone, wishes: Sequence[Wish], challenges: Sequence[Challenge], polled: Polled, known: Sequence[Drift],
+    held: Mapping[str, frozenset[str]],
+) -> Subject:  # fmt: skip
+    return Subject(
+        zone.domain, zone.owner, zone.backend, zone.mark, zone.signed, wished.of_kept(wishes, challenges), polled, known,
+        zone=zone, held=held.get(zone.domain, frozenset()),
+    )  # fmt: skip

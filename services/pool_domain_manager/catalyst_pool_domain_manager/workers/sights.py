@@ -1,0 +1,117 @@
+"""What one server really answers of a zone, compared with what its backend has.
+
+One question shows the common troubles: the SOA with its serial and signature. Record sets are asked for too, all of them where
+the server has another serial than the backend, else as many as the caller asks for.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import dns.dnssec
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+from catalyst_sdk.dns import RecordSet, ZoneState
+from catalyst_sdk.dns_rules import Key
+
+from catalyst_pool_domain_manager.domain.drifts import Kind, Sight
+
+from .servers import Fault, Servers
+
+
+async def seen_at(
+    servers: Servers, name: str, state: ZoneState, desired: Mapping[Key, RecordSet], sample: Sequence[Key]
+) -> tuple[Sight, ...]:
+    """What a server answers otherwise than it should.
+
+    state    the zone as its backend has it, keys with it
+    sample   sets that are looked at even where the serial is the backend's
+    """
+    answer = await _twice(servers, name, state.name)
+    if isinstance(answer, Fault):
+        return (Sight(Kind.LAME, name, cause=answer.detail),)
+    soa = _rrset(answer, state.name, "SOA")
+    if soa is None or not answer.flags & dns.flags.AA:
+        return (Sight(Kind.LAME, name, cause=f"no authority for {state.name}"),)
+    keys = _keys(state)
+    if state.signed and (fault := _unsigned(answer, soa, state.name, keys)):
+        return (Sight(fault[0], name, cause=fault[1]),)
+    serial = int(soa[0].serial)
+    if serial < state.serial:
+        return (Sight(Kind.STALE_SERVER, name, cause=f"serial {serial}, the backend has {state.serial}"),)
+    wanted = list(desired) if serial != state.serial else sample
+    found = await asyncio.gather(
+        *(_set_at(servers, name, state, desired[key], keys) for key in wanted if key in desired)
+    )
+    return tuple(sight for sight in found if sight is not None)
+
+
+async def answered(
+    servers: Servers, name: str, desired: Mapping[Key, RecordSet]
+) -> dict[Key, RecordSet] | None:  # fmt: skip
+    """What a server answers for the wished names; None where it gives no answer."""
+    keys = sorted(desired)
+    asked = await asyncio.gather(*(servers.ask(name, *key) for key in keys))
+    if any(isinstance(answer, Fault) for answer in asked):
+        return None
+    found = {}
+    for key, answer in zip(keys, asked, strict=True):
+        rrset = None if isinstance(answer, Fault) else _rrset(answer, *key)
+        if rrset is not None:
+            found[key] = RecordSet(*key, int(rrset.ttl), tuple(str(rdata) for rdata in rrset))
+    return found
+
+
+async def _twice(servers: Servers, name: str, origin: str) -> dns.message.Message | Fault:
+    """One lost packet is no trouble of a server."""
+    answer = await servers.ask(name, origin, "SOA")
+    return await servers.ask(name, origin, "SOA") if isinstance(answer, Fault) else answer
+
+
+async def _set_at(
+    servers: Servers, name: str, state: ZoneState, wished: RecordSet, keys: dns.rrset.RRset | None
+) -> Sight | None:
+    answer = await servers.ask(name, wished.name, wished.type)
+    if isinstance(answer, Fault):
+        return None  # it answered a moment ago; if it is away, the next look tells
+    found = _rrset(answer, wished.name, wished.type)
+    if found is None:
+        return Sight(Kind.MISSING, name, wished.name, wished.type, wished, None)
+    seen = RecordSet(wished.name, wished.type, int(found.ttl), tuple(sorted(str(rdata) for rdata in found)))
+    if wished.type != "SOA" and set(seen.records) != set(wished.records):
+        return Sight(Kind.CHANGED, name, wished.name, wished.type, wished, seen)
+    if state.signed and (fault := _unsigned(answer, found, state.name, keys)):
+        return Sight(fault[0], name, wished.name, wished.type, cause=fault[1])
+    return None
+
+
+def _keys(state: ZoneState) -> dns.rrset.RRset | None:
+    """The zone's keys as the backend has them, so that nobody needs to ask for them."""
+    if not state.keys:
+        return None
+    rdatas = [dns.rdata.from_text("IN", "DNSKEY", key.dnskey) for key in state.keys]
+    return dns.rrset.from_rdata_list(dns.name.from_text(state.name), 3600, rdatas)
+
+
+def _unsigned(
+    answer: dns.message.Message, found: dns.rrset.RRset, zone: str, keys: dns.rrset.RRset | None
+) -> tuple[Kind, str] | None:
+    signatures = answer.get_rrset(
+        answer.answer, found.name, dns.rdataclass.IN, dns.rdatatype.RRSIG, covers=found.rdtype
+    )
+    if signatures is None:
+        return Kind.UNSIGNED, f"{found.name} has no signature"
+    try:
+        dns.dnssec.validate(found, signatures, {dns.name.from_text(zone): keys} if keys is not None else {})
+    except (dns.exception.ValidationFailure, dns.exception.UnsupportedAlgorithm) as error:
+        return Kind.BOGUS, f"{found.name}: {error}"
+    return None
+
+
+def _rrset(answer: dns.message.Message, name: str, kind: str) -> dns.rrset.RRset | None:
+    return answer.get_rrset(answer.answer, dns.name.from_text(name), dns.rdataclass.IN, dns.rdatatype.from_text(kind))
