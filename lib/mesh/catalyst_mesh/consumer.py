@@ -9,15 +9,18 @@ Invariants
                 resource is read anew in the same transaction; then the event itself is handled;
   late ones     what comes behind its successors after all, such as a replay or a dead letter, is skipped where a gap was
                 closed by reading the resource anew, which is done again; else it is handled late rather than never.
+
+Events that wait together are handled together (`runs`); whatever is not plain among them is handled alone, as below.
 """
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeout
@@ -25,6 +28,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.client import JetStreamContext
 from nats.js.errors import NotFoundError
 from sqlalchemy import MetaData
+from sqlalchemy.exc import DBAPIError
 
 from .bus import Bus
 from .calls import Call, enter, new_traceparent
@@ -36,9 +40,10 @@ from .inbox import Inbox, Place
 from .letters import headers, subject_of
 from .logs import get_logger
 from .metrics import ChassisMetrics
+from .runs import MOST, Event, Runs, Spoilt
 from .telemetry import span
 from .waits import rest, unless
-from .work import Transaction, Work
+from .work import LostRace, Transaction, Work
 
 ACK_WAIT = 30.0
 """Seconds after which the server gives an event to another replica; told before they are over that the work goes on."""
@@ -87,6 +92,7 @@ class Consumer:
         self._ack_wait = ack_wait
         # A predecessor that fails is given up within one such time; as long again for whoever was late to try it.
         self._patience = 2 * sum(back_off)
+        self._runs = Runs(self.name, inbox=self._inbox, work=work, subjects=self._handled)
         self._waiting: dict[str, Waiting] = {}
         self._failpoints = failpoints
         self._log = get_logger("consumer")
@@ -132,11 +138,65 @@ class Consumer:
         return await js.pull_subscribe_bind(self.name, stream)
 
     async def _take_all(self, messages: list[Msg], stop: asyncio.Event) -> None:
+        apart: dict[str, Exception | None] = {}
         async with self._kept_alive(messages) as left:
             while left:
-                # The rest of a batch goes back at once; else it would wait for the end of ACK_WAIT.
-                await (left[0].nak() if stop.is_set() else self._take(left[0]))
-                left.pop(0)
+                if stop.is_set():
+                    # The rest of a batch goes back at once; else it would wait for the end of ACK_WAIT.
+                    await left.pop(0).nak()
+                else:
+                    del left[: await self._take_some(left, apart, stop)]
+
+    async def _take_some(self, left: list[Msg], apart: dict[str, Exception | None], stop: asyncio.Event) -> int:
+        """Handle the first ones, in one transaction if they can share it; how many are done with.
+
+        apart   events that are to be handled alone, with what their handler raised in a run; grows here
+        """
+        events = self._run_of(left, apart)
+        if len(events) > 1:
+            try:
+                done = await self._runs.handle(events, stop)
+            except Spoilt as spoilt:
+                # What the database raised may be a matter of the run; alone it is tried again.
+                alone = isinstance(spoilt.error, LostRace | DBAPIError)
+                apart[spoilt.event.message.reply] = None if alone else spoilt.error
+                return 0
+            except Exception as error:
+                self._log.debug("run taken back", consumer=self.name, error=repr(error))
+                apart |= {event.message.reply: None for event in events}
+                return 0
+            if done:
+                await self._end(events, done)
+                return len(done)
+        first = left[0]
+        await self._take(first, apart.pop(first.reply, None))
+        return 1
+
+    def _run_of(self, left: list[Msg], apart: Collection[str]) -> list[Event]:
+        """The first ones, up to one that is handled alone."""
+        events: list[Event] = []
+        for message in left[:MOST]:
+            told = told_of(message)
+            handled = self._handled.get(told.subject)
+            if message.reply in apart or handled is None:
+                break
+            try:
+                body = handled.message.FromString(message.data)
+            except DecodeError:
+                break
+            told = replace(told, aggregate=aggregate_of(body), version=version_of(body))
+            events.append(Event(message, handled, body, told))
+            if self._failpoints:
+                self._failpoints.hit("consumer.received")
+        return events
+
+    async def _end(self, events: Sequence[Event], done: Sequence[bool]) -> None:
+        for event, is_new in zip(events, done, strict=False):
+            (self._metrics.inbox_handled if is_new else self._metrics.inbox_duplicates).labels(self.name).inc()
+            self._waiting.pop(event.told.event_id, None)
+            if self._failpoints:
+                self._failpoints.hit("consumer.committed")
+            await event.message.ack()
 
     @asynccontextmanager
     async def _kept_alive(self, messages: list[Msg]) -> AsyncIterator[list[Msg]]:
@@ -158,10 +218,13 @@ class Consumer:
             with suppress(asyncio.CancelledError):
                 await telling
 
-    async def _take(self, message: Msg) -> None:
+    async def _take(self, message: Msg, failure: Exception | None = None) -> None:
+        """Handle an event alone; with `failure`, its handler has raised that already."""
         told = told_of(message)
         handled = self._handled.get(told.subject)
         try:
+            if failure is not None:
+                raise failure
             if self._failpoints:
                 self._failpoints.hit("consumer.received")
             if handled is not None:

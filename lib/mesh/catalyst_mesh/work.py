@@ -56,6 +56,8 @@ class Transaction:
         self.now = now
         self.has_row_locks = has_row_locks
         self.told: list[object] = []
+        self.written = 0
+        """How many of them stand in the outbox."""
         self._read: dict[tuple[Any, ...], int] = {}
 
     async def write(self, statement: UpdateBase) -> None:
@@ -174,7 +176,7 @@ class Work(Generic[T]):
             try:
                 tx = self._store(sql, await self.db.now(sql), has_row_locks=self.db.has_row_locks)
                 yield tx
-                await self.write_outbox(tx.sql, tx.now, tx.told)
+                await self.tell(tx)
                 if self.failpoints:
                     self.failpoints.hit("work.before_commit")
             except DBAPIError as error:
@@ -201,6 +203,11 @@ class Work(Generic[T]):
             except LostRace:
                 await asyncio.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))  # noqa: S311 - jitter, no secret
         raise Contended
+
+    async def tell(self, tx: Transaction) -> None:
+        """Write what `tx` has told so far, under the trace of the current call; the commit does so for the rest."""
+        fresh, tx.written = tx.told[tx.written :], len(tx.told)
+        await self.write_outbox(tx.sql, tx.now, fresh)
 
     async def write_outbox(self, sql: AsyncConnection, now: datetime, facts: Sequence[object]) -> None:
         """Put `facts` into the outbox of an open transaction; for code that holds a bare connection."""
