@@ -137,20 +137,24 @@ def ordered(steps: Iterable[Step]) -> dict[str, Step]:
     place = {step.name: i for i, step in enumerate(given)}
     if len(place) < len(given):
         raise GraphFault(f"two steps are called {_first_double(given)}")
-    open_needs = {step.name: set(step.needs) for step in given}
-    if unknown := {need for needs in open_needs.values() for need in needs} - place.keys():
+    if unknown := {need for step in given for need in step.needs} - place.keys():
         raise GraphFault(f"needed but not there: {', '.join(sorted(unknown))}")
+    wanting: list[int] = []  # how many of its needs are not found yet, by place
+    needed_by: dict[str, list[int]] = {}
+    for at, step in enumerate(given):
+        needs = dict.fromkeys(step.needs)  # one that is named twice counts once
+        wanting.append(len(needs))
+        for need in needs:
+            needed_by.setdefault(need, []).append(at)
     found: dict[str, Step] = {}
-    free = [place[name] for name, needs in open_needs.items() if not needs]
-    heapq.heapify(free)
+    free = [at for at, count in enumerate(wanting) if not count]  # in order, so a heap already
     while free:
         step = given[heapq.heappop(free)]
         found[step.name] = step
-        for name, needs in open_needs.items():
-            if step.name in needs:
-                needs.discard(step.name)
-                if not needs:
-                    heapq.heappush(free, place[name])
+        for at in needed_by.get(step.name, ()):
+            wanting[at] -= 1
+            if not wanting[at]:
+                heapq.heappush(free, at)
     if len(found) < len(given):
         raise GraphFault(f"in a circle of needs: {', '.join(sorted(place.keys() - found.keys()))}")
     return found

@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import pytest
 from catalyst_mesh.journal import Context, Step
 from catalyst_mesh.journal.commands import create
-from catalyst_mesh.journal.graph import ordered
+from catalyst_mesh.journal.graph import GraphFault, ordered
 from catalyst_mesh.journal.settling import due, next_wake, to_undo
 from catalyst_mesh.journal.states import Flow, RunState, StepState
+from hypothesis import given
+from hypothesis import strategies as st
 
 from .bench import NOON, SECOND
 
@@ -62,3 +65,30 @@ def test_the_next_wake_leaves_out_what_is_being_asked() -> None:
     waiting = changed(changed(waiting, "a", wake_at=NOON), "b", wake_at=NOON + timedelta(hours=1))
     assert next_wake(waiting) == NOON
     assert next_wake(waiting, but={"a"}) == NOON + timedelta(hours=1)
+
+
+@given(st.integers(1, 30), st.randoms(use_true_random=False))
+def test_steps_come_after_their_needs_and_otherwise_as_they_were_given(count: int, chance: Random) -> None:
+    names = [f"s{n}" for n in range(count)]
+    chance.shuffle(names)
+    needs = [tuple(chance.choices(names[:at], k=chance.randrange(3))) if at else () for at in range(count)]
+    steps = [Step(name, nothing, needs=need) for name, need in zip(names, needs, strict=True)]
+    chance.shuffle(steps)
+    found = list(ordered(steps))
+    left = list(steps)
+    for name in found:  # always the first one given of those whose needs are there
+        free = [step.name for step in left if not set(step.needs) & {other.name for other in left}]
+        assert name == free[0]
+        left = [step for step in left if step.name != name]
+    assert not left
+
+
+@pytest.mark.parametrize(
+    ("needs", "why"),
+    [({"a": ("b",), "b": ("a",), "c": ()}, "circle of needs: a, b"), ({"a": ("a",)}, "circle of needs: a"),
+     ({"a": ("x", "y")}, "not there: x, y")],
+    ids=str,
+)  # fmt: skip
+def test_a_graph_that_cannot_be_is_refused_with_the_names(needs: dict[str, tuple[str, ...]], why: str) -> None:
+    with pytest.raises(GraphFault, match=why):
+        ordered(Step(name, nothing, needs=need) for name, need in needs.items())
