@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from catalyst_mesh import ChassisMetrics, PluginHost, PluginUnavailable
 from catalyst_mesh.plugins import Guarded, PluginBug, SecretFiles, plugin_context
+from catalyst_mesh.plugins.rates import BURST, Bucket
 from catalyst_mesh.reports import to_plugin
 from catalyst_sdk import NotSupported, Permanent, PluginFailure, RateLimited, SecretRef, Temporary
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 MANIFEST = 'kind = "registrar"\nname = "{name}"\nsdk = ">=1,<2"\n'
@@ -113,6 +116,15 @@ async def test_a_bad_plugin_is_listed_with_its_reason_and_stops_nothing(shelf: S
     host.observe("catalyst.v1.billing.order.paid", None)
     with pytest.raises(PluginUnavailable):
         host.get("registrar", bad)
+
+
+async def test_a_plugin_that_hangs_while_it_is_imported_is_listed_and_holds_up_nobody(shelf: Shelf) -> None:
+    shelf.host = PluginHost(kinds=["registrar"], metrics=ChassisMetrics(CollectorRegistry()), import_seconds=0.5)
+    shelf.put("hangs", "import threading; threading.Event().wait()")
+    shelf.put("later", "import shelf_hangs\n" + dedent(CODE))
+    host = shelf.load()
+    assert shelf.failure("hangs") == "it failed to load: ImportHangs: its import did not end within 0.5 s"
+    assert await host.get("registrar", "later").greet(whom="ada") == "ada from here"
 
 
 def test_who_asks_for_a_failed_plugin_hears_why(shelf: Shelf) -> None:
@@ -303,6 +315,41 @@ async def test_no_more_calls_run_at_once_than_the_manifest_says() -> None:
     plugin = Guarded("a:b", Counts(), metrics=ChassisMetrics(CollectorRegistry()), concurrency=3)
     await asyncio.gather(*(plugin.call() for _ in range(20)))
     assert most == 3
+
+
+async def test_calls_beyond_the_rate_of_the_manifest_do_not_reach_the_plugin(shelf: Shelf) -> None:
+    shelf.put("acme", manifest=MANIFEST + "[limits]\nper_minute = 30\n")
+    plugin = shelf.load().get("registrar", "acme")
+    for _ in range(5):
+        await plugin.greet(whom="ada")
+    with pytest.raises(RateLimited) as caught:
+        await plugin.greet(whom="ada")
+    assert timedelta(0) < caught.value.retry_after <= timedelta(seconds=2)
+    assert caught.value.provider == "registrar:acme"
+
+
+@given(st.integers(1, 600), st.lists(st.floats(0, 90), max_size=60))
+def test_in_no_minute_more_calls_pass_than_stated_and_a_burst(per_minute: int, pauses: list[float]) -> None:
+    now, passed = 1000.0, []
+    bucket = Bucket(per_minute, clock=lambda: now)
+    for pause in pauses:
+        now += pause
+        for _ in range(1 + per_minute // 4):
+            if (wait := bucket.take()) is None:
+                passed.append(now)
+            else:
+                assert timedelta(0) < wait <= timedelta(seconds=60 / per_minute)
+    most = per_minute + max(1, per_minute * BURST)
+    assert all(sum(began <= at < began + 60 for at in passed) <= most + 1e-6 for began in set(passed))
+
+
+def test_who_waits_as_long_as_told_is_let_through() -> None:
+    now = 0.0
+    bucket = Bucket(7, clock=lambda: now)
+    while (wait := bucket.take()) is None:
+        pass
+    now += wait.total_seconds() + 1e-5
+    assert bucket.take() is None
 
 
 async def test_calls_are_counted_by_their_outcome() -> None:

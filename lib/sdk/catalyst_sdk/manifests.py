@@ -41,7 +41,8 @@ class Manifest:
     config: Mapping[str, Any] = field(default_factory=dict)
     """JSON Schema (2020-12) of the configuration; a property with `x-secret: true` arrives as a SecretRef."""
     limits: Mapping[str, int] = field(default_factory=dict)
-    """`concurrency` and `per_minute`, which the host enforces."""
+    """`concurrency`, `call_seconds` and `per_minute`, which the host enforces in each replica; a call beyond the rate raises
+    RateLimited before it reaches the plugin."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """What the kind adds, such as the codes of a cloud's regions."""
 

@@ -1,4 +1,4 @@
-"""Between a daemon and a plugin: time and concurrency are bounded, and only the four errors pass."""
+"""Between a daemon and a plugin: time, concurrency and rate are bounded, and only the four errors pass."""
 
 import asyncio
 import inspect
@@ -12,6 +12,7 @@ from catalyst_sdk import NotSupported, Permanent, PluginFailure, RateLimited, Te
 from ..logs import get_logger
 from ..metrics import ChassisMetrics
 from ..telemetry import span
+from .rates import Bucket
 
 CALL_LIMIT = 30.0
 """Seconds for one call, unless the kind of the plugin states more."""
@@ -28,13 +29,21 @@ class Guarded:
     """A plugin's object with its async methods counted, timed and contained; everything else as it is."""
 
     def __init__(
-        self, name: str, target: Any, *, metrics: ChassisMetrics, concurrency: int = 8, limit: float | None = CALL_LIMIT
+        self,
+        name: str,
+        target: Any,
+        *,
+        metrics: ChassisMetrics,
+        concurrency: int = 8,
+        limit: float | None = CALL_LIMIT,
+        rate: Bucket | None = None,
     ) -> None:
         self._name = name
         self._target = target
         self._metrics = metrics
         self._limit = limit
         self._turns = asyncio.Semaphore(concurrency)
+        self._rate = rate
         self._log = get_logger("plugins")
 
     def __getattr__(self, operation: str) -> Any:
@@ -47,6 +56,7 @@ class Guarded:
             try:
                 async with self._turns, asyncio.timeout(self._limit) as patience:
                     waited = time.monotonic() - began
+                    self._demand_token(operation)
                     with span(f"plugin {operation}", "CLIENT", plugin=self._name, operation=operation):
                         return await member(*args, **kwargs)
             except _ALLOWED as failure:
@@ -72,6 +82,12 @@ class Guarded:
                     self._log.info("plugin call", plugin=self._name, operation=operation, outcome=outcome)
 
         return call
+
+    def _demand_token(self, operation: str) -> None:
+        """Raises RateLimited where the plugin has been called as often as its manifest lets it be."""
+        if self._rate is not None and (pause := self._rate.take()) is not None:
+            often = f"{operation} waits: the plugin was called as often as its manifest states"
+            raise RateLimited(often, retry_after=pause, provider=self._name)
 
 
 def _asked_to_stop() -> bool:

@@ -1,6 +1,5 @@
 """Discovery over the entry-point group `catalyst.plugins`; ours come in by the same door as a stranger's."""
 
-import importlib
 import importlib.util
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +17,8 @@ from ..errors import PluginUnavailable
 from ..logs import get_logger
 from ..metrics import ChassisMetrics
 from .guard import Guarded
+from .importing import PATIENCE, imported
+from .rates import Bucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,9 @@ class LoadedPlugin:
 class PluginHost:
     """The plugins of one daemon. One that fails to load is listed with the reason and stops nothing."""
 
-    def __init__(self, *, kinds: Iterable[str], metrics: ChassisMetrics) -> None:
+    def __init__(self, *, kinds: Iterable[str], metrics: ChassisMetrics, import_seconds: float = PATIENCE) -> None:
         self._kinds = frozenset(kinds)
+        self._import_seconds = import_seconds
         self._metrics = metrics
         self._pm = pluggy.PluginManager(PROJECT)
         self._pm.add_hookspecs(Specs)
@@ -158,6 +160,7 @@ class PluginHost:
         return Guarded(
             label, target, metrics=self._metrics, concurrency=int(manifest.limits.get("concurrency", 8)),
             limit=float(manifest.limits["call_seconds"]) if "call_seconds" in manifest.limits else 30.0,
+            rate=Bucket(manifest.limits["per_minute"]) if "per_minute" in manifest.limits else None,
         )  # fmt: skip
 
     def _taken(self, label: str) -> str:
@@ -170,7 +173,7 @@ class PluginHost:
             self._pm.unregister(name=entry.name)
 
     def _make(self, entry: EntryPoint, context: PluginContext) -> Any:
-        module = importlib.import_module(entry.module)
+        module = imported(entry.module, self._import_seconds)
         if not self._pm.has_plugin(entry.name):
             self._pm.register(module, name=entry.name)
             self._pm.check_pending()

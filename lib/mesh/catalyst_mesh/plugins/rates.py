@@ -1,0 +1,33 @@
+"""How often a plugin may be called: a bucket of tokens, as its manifest states them for a minute."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+BURST = 1 / 6
+"""Share of a minute's calls that may be made at once; in the worst minute so many more are made than stated."""
+
+
+class Bucket:
+    """Holds the tokens of one plugin in one replica: of several replicas each has a bucket of its own.
+
+    per_minute   tokens that flow in evenly
+    clock        seconds that never go back
+    """
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._each = 60 / per_minute
+        self._room = max(1.0, per_minute * BURST)
+        self._tokens = self._room
+        self._clock = clock
+        self._looked_at = clock()
+
+    def take(self) -> timedelta | None:
+        """Take a token; where there is none, how long it takes until there is one."""
+        now = self._clock()
+        self._tokens = min(self._room, self._tokens + (now - self._looked_at) / self._each)
+        self._looked_at = now
+        if self._tokens < 1:
+            return timedelta(seconds=(1 - self._tokens) * self._each)
+        self._tokens -= 1
+        return None
