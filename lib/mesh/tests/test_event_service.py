@@ -132,6 +132,7 @@ async def test_a_wiped_server_is_refilled_in_order(daemon: RunningDaemon, own_na
     moody.fails = True
     await reserve(daemon, "acme", "acme")
     await holds(daemon, 4)
+    await marked(daemon, 4)  # else the relay sends the last one again before all others are sent anew
     own_nats.wipe()
     moody.fails = False
     await daemon.admin(EventServiceStub).ReplayEvents(Request(start_time=AGES_AGO, service="pooldomain"))

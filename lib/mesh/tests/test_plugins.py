@@ -15,7 +15,7 @@ from catalyst_mesh.plugins import Guarded, PluginBug, SecretFiles, plugin_contex
 from catalyst_mesh.plugins.rates import BURST, Bucket
 from catalyst_mesh.reports import to_plugin
 from catalyst_sdk import NotSupported, Permanent, PluginFailure, RateLimited, SecretRef, Temporary
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
@@ -328,6 +328,7 @@ async def test_calls_beyond_the_rate_of_the_manifest_do_not_reach_the_plugin(she
     assert caught.value.provider == "registrar:acme"
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(1, 600), st.lists(st.floats(0, 90), max_size=60))
 def test_in_no_minute_more_calls_pass_than_stated_and_a_burst(per_minute: int, pauses: list[float]) -> None:
     now, passed = 1000.0, []

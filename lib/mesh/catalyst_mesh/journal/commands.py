@@ -25,7 +25,16 @@ _SKIPPABLE = {StepState.PENDING, StepState.READY, StepState.WAITING, StepState.F
 
 
 def create(
-    run_id: str, kind: str, *, subject: str, key: str, input: Any, by: str, graph: Mapping[str, Step], now: datetime
+    run_id: str,
+    kind: str,
+    *,
+    subject: str,
+    key: str,
+    input: Any,
+    by: str,
+    graph: Mapping[str, Step],
+    now: datetime,
+    traceparent: str = "",
 ) -> Decided:
     """A new run, whole graph included, before anything has started."""
     run = Run(
@@ -35,6 +44,7 @@ def create(
         key=key,
         input=input,
         started_by=by,
+        traceparent=traceparent,
         state=RunState.PENDING,
         seq=0,
         cancel_mode="",

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, MetaData, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..calls import ongoing
 from ..clocks import Clock, SystemClock
 from ..database import Database
 from ..failpoints import Failpoints
@@ -134,8 +135,9 @@ class Engine:
             raise KindUnknown(kind=kind)
         now, stored = self._clock.now(), as_json(input)
         graph = ordered(self._kinds[kind].graph(stored))
+        trace = served.traceparent if (served := ongoing()) else ""
         decided = commands.create(
-            _new_id(now), kind, subject=subject, key=key, input=stored, by=by, graph=graph, now=now
+            _new_id(now), kind, subject=subject, key=key, input=stored, by=by, graph=graph, now=now, traceparent=trace
         )
         flow = await self._store.create(sql, decided, now)
         # Nothing stored: somebody was faster with this key, or with this subject.

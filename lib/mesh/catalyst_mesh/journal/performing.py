@@ -124,8 +124,10 @@ async def _called(
 ) -> Any:
     """Call one of the step's functions. When its time is over it is asked to stop (cancelled), and awaited."""
     hold.hook(f"{what}:{step.name}.before")
+    run = hold.flow.run
+    told = {"step": step.name, "run_kind": run.kind, "run_id": run.id}
     try:
-        with span(f"step {what}", answers=Wait, step=step.name, run_kind=hold.flow.run.kind, run_id=hold.run_id):
+        with span(f"step {what}", parent=run.traceparent or None, answers=Wait, **told):
             async with asyncio.timeout(limit.total_seconds() if limit is not None else None) as clock:
                 result = await function(Context(hold, step.name))
     except TimeoutError as error:

@@ -98,6 +98,8 @@ class Run:
     key: str
     input: Any
     started_by: str
+    traceparent: str
+    """Of the call that started it; empty where nobody's did."""
     state: RunState
     seq: int
     cancel_mode: str

@@ -42,6 +42,8 @@ def _run(metadata: MetaData) -> Table:
         Column("holds", Text, unique=True),
         Column("input", Json),
         Column("started_by", Text, nullable=False),
+        # Of the call that started it, whose trace its steps go on; empty where nobody's did.
+        Column("traceparent", Text, nullable=False, server_default=""),
         Column("state", Text, nullable=False),
         Column("seq", BigInteger, nullable=False),
         Column("cancel_mode", Text, nullable=False),

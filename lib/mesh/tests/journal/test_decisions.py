@@ -11,7 +11,7 @@ from catalyst_mesh.journal.commands import create
 from catalyst_mesh.journal.graph import GraphFault, ordered
 from catalyst_mesh.journal.settling import due, next_wake, to_undo
 from catalyst_mesh.journal.states import Flow, RunState, StepState
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from .bench import NOON, SECOND
@@ -67,6 +67,7 @@ def test_the_next_wake_leaves_out_what_is_being_asked() -> None:
     assert next_wake(waiting, but={"a"}) == NOON + timedelta(hours=1)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(1, 30), st.randoms(use_true_random=False))
 def test_steps_come_after_their_needs_and_otherwise_as_they_were_given(count: int, chance: Random) -> None:
     names = [f"s{n}" for n in range(count)]
