@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from catalyst_mesh import ChassisMetrics, PluginHost, PluginUnavailable
 from catalyst_mesh.plugins import Guarded, PluginBug, SecretFiles, plugin_context
-from catalyst_mesh.plugins.rates import BURST, Bucket
+from catalyst_mesh.plugins.rates import Bucket
 from catalyst_mesh.reports import to_plugin
 from catalyst_sdk import NotSupported, Permanent, PluginFailure, RateLimited, SecretRef, Temporary
 from hypothesis import given, settings
@@ -320,28 +320,27 @@ async def test_no_more_calls_run_at_once_than_the_manifest_says() -> None:
 async def test_calls_beyond_the_rate_of_the_manifest_do_not_reach_the_plugin(shelf: Shelf) -> None:
     shelf.put("acme", manifest=MANIFEST + "[limits]\nper_minute = 30\n")
     plugin = shelf.load().get("registrar", "acme")
-    for _ in range(5):
+    for _ in range(10):
         await plugin.greet(whom="ada")
     with pytest.raises(RateLimited) as caught:
         await plugin.greet(whom="ada")
-    assert timedelta(0) < caught.value.retry_after <= timedelta(seconds=2)
+    assert timedelta(0) < caught.value.retry_after <= timedelta(seconds=3)
     assert caught.value.provider == "registrar:acme"
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(1, 600), st.lists(st.floats(0, 90), max_size=60))
-def test_in_no_minute_more_calls_pass_than_stated_and_a_burst(per_minute: int, pauses: list[float]) -> None:
+def test_in_no_minute_more_calls_pass_than_stated(per_minute: int, pauses: list[float]) -> None:
     now, passed = 1000.0, []
     bucket = Bucket(per_minute, clock=lambda: now)
     for pause in pauses:
         now += pause
-        for _ in range(1 + per_minute // 4):
+        for _ in range(1 + per_minute // 2):
             if (wait := bucket.take()) is None:
                 passed.append(now)
             else:
-                assert timedelta(0) < wait <= timedelta(seconds=60 / per_minute)
-    most = per_minute + max(1, per_minute * BURST)
-    assert all(sum(began <= at < began + 60 for at in passed) <= most + 1e-6 for began in set(passed))
+                assert timedelta(0) < wait <= timedelta(minutes=1)
+    assert all(sum(began <= at < began + 59.999 for at in passed) <= per_minute for began in set(passed))
 
 
 def test_who_waits_as_long_as_told_is_let_through() -> None:

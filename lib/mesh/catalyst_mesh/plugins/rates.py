@@ -1,23 +1,24 @@
-"""How often a plugin may be called: a bucket of tokens, as its manifest states them for a minute."""
+"""How often a plugin may be called: a bucket of tokens, sized so that in no minute more calls pass than its manifest states."""
 
 import time
 from collections.abc import Callable
 from datetime import timedelta
 
-BURST = 1 / 6
-"""Share of a minute's calls that may be made at once; in the worst minute so many more are made than stated."""
+BURST = 1 / 3
+"""Share of a minute's calls that may be made at once. What flows in during the minute behind a burst makes up the rest."""
 
 
 class Bucket:
     """Holds the tokens of one plugin in one replica: of several replicas each has a bucket of its own.
 
-    per_minute   tokens that flow in evenly
+    per_minute   most calls in any minute
     clock        seconds that never go back
     """
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._each = 60 / per_minute
         self._room = max(1.0, per_minute * BURST)
+        self._each = 60 / (per_minute + 1 - self._room)
+        """Seconds for a token: a full bucket and what flows in during a minute are less than one call too many."""
         self._tokens = self._room
         self._clock = clock
         self._looked_at = clock()
