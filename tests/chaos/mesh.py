@@ -106,7 +106,9 @@ def _event(name: str) -> Event:
 
 
 @asynccontextmanager
-async def mesh(home: Path, nats: NatsServer, *, chance: random.Random, failing: float = 0.0) -> AsyncIterator[Mesh]:
+async def mesh(
+    home: Path, nats: NatsServer, *, chance: random.Random, failing: float = 0.0, compare_seconds: float = 60
+) -> AsyncIterator[Mesh]:
     """Both daemons for the block; the consumer's handler fails with a chance of `failing`."""
     numbers = itertools.count(1)
 
@@ -128,7 +130,10 @@ async def mesh(home: Path, nats: NatsServer, *, chance: random.Random, failing: 
     async with running(composed, ToySettings, home, nats_url=nats.url) as daemon:
         token = daemon.issuer.token("admin", roles=["sovereign-admin"])
         dead = {f"{name}_target": "127.0.0.1:9" for name in ("catalog", "continuum", "billing")}
+        own = home / "gateway" / "own-token"
+        own.write_text(daemon.issuer.token("gateway", service="gateway"))
         values = {
+            "token_file": own, "compare_seconds": compare_seconds,
             "database_url": f"sqlite+aiosqlite:///{home}/gateway.db", "nats_url": nats.url,
             "http_listen": f"127.0.0.1:{port}", "provisioner_target": daemon.target, "pdm_target": daemon.target,
             "jwks_file": home / "issuer" / "jwks.json", **dead,

@@ -64,6 +64,25 @@ async def test_a_wiped_nats_is_refilled_and_read_models_differ_from_the_source_b
         assert source ^ set(await m.handled()) == set()
 
 
+async def test_a_read_model_that_lost_events_gets_them_from_their_source_without_a_replay(
+    home: Path, own_nats: NatsServer
+) -> None:
+    """Row 4, where nobody notices: the stream is gone, and with it the end of what was told."""
+    async with mesh(home, own_nats, chance=random.Random(4), compare_seconds=0.5) as m:
+        await all_in_turn([m.reserve(f"name-{n % 10}") for n in range(40)])
+        await arrived(m, 40)
+        model = m.gateway.daemon.metadata.tables["stream_event"]
+        async with m.gateway.daemon.db.begin() as sql:
+            await sql.execute(model.delete().where(model.c.number % 3 == 0))
+        own_nats.wipe()
+
+        async def mended() -> bool:
+            assert sorted(await m.projected()) == sorted(await m.told())
+            return True
+
+        await eventually(mended, within=30)
+
+
 @pytest.mark.parametrize("seed", [12])
 async def test_the_guarantees_hold_through_faults(home: Path, own_nats: NatsServer, seed: int) -> None:
     """Rows 12 and 13: 2,000 events, a handler that fails, NATS killed twice, a follower cut off 20 times."""

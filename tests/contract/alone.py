@@ -7,7 +7,7 @@ than all other tests. What is installed beside it, a test or a neighbour in this
 import ast
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import Distribution, distributions
@@ -100,7 +100,7 @@ def reachable(member: Member, *extras: str) -> set[str]:
     return found
 
 
-def _required(name: str, extras: set[str]) -> list[Requirement]:
+def _required(name: str, extras: Collection[str]) -> list[Requirement]:
     if member := members().get(name):
         parts = (member.declared, *(member.extras.get(extra, ()) for extra in extras))
         return [Requirement(text) for part in parts for text in part]

@@ -34,6 +34,7 @@ EVENTS = importlib.import_module("catalyst.mesh.v1.service_pb2").DESCRIPTOR.serv
 EVERY_DAEMON: Mapping[str, Row] = {
     **rows("catalyst.mesh.v1.PluginService", ListPlugins=SIGNED_IN),
     **rows(EVENTS.full_name, **{method.name: "sovereign-admin" for method in EVENTS.methods}),
+    **rows(EVENTS.full_name, ListEvents="own:gateway sovereign-admin"),
 }
 """Rows that the chassis adds to each table."""
 TABLE_DENIES = {"UNAUTHENTICATED": {"TOKEN_REJECTED"}, "PERMISSION_DENIED": {"CALL_DENIED", "ACTING_DENIED"}}

@@ -28,7 +28,7 @@ from .bus import Bus
 from .bus_reports import BusReports
 from .consumer import BACK_OFF, Consumer, consumers
 from .database import Database
-from .event_service import ADMIN_ONLY, EventService
+from .event_service import ADMIN_ONLY, READERS, EventService
 from .facts import Handled, stream_of
 from .failpoints import Failpoints
 from .health import Health
@@ -163,7 +163,7 @@ class Daemon:
     def _server(self, trusted: Verifier, consuming: Sequence[Consumer]) -> tuple[grpc.aio.Server, Health]:
         own = {
             **rows("catalyst.mesh.v1.PluginService", ListPlugins=SIGNED_IN),
-            **rows(_EVENT_SERVICE, **dict.fromkeys(ADMIN_ONLY, "sovereign-admin")),
+            **rows(_EVENT_SERVICE, ListEvents=READERS, **dict.fromkeys(ADMIN_ONLY, "sovereign-admin")),
         }
         interceptor = Interceptor(
             verifier=trusted,

@@ -1,7 +1,8 @@
 """Every daemon's events, told and given up: `catalyst.mesh.v1.EventService`."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from catalyst.mesh.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_sdk import Code, Refused
@@ -15,11 +16,15 @@ from .logs import get_logger
 from .paging import Page
 from .protos import Context, moment, stamp
 from .replays import Chosen, Replays
+from .roles import OWN
 
 ADMIN_ONLY = (
     "ReplayEvents", "ListDeadLetters", "GetDeadLetter", "ReplayDeadLetter", "DiscardDeadLetter", "ListBusReports"
 )  # fmt: skip
 """Methods of the service: events cross all Organizations, so none of them is for members."""
+READERS = f"{OWN}gateway sovereign-admin"
+"""Who lists the events themselves: the read model is made of them."""
+MOST_EVENTS = 500
 
 
 class LetterNotHandled(Refused):
@@ -59,6 +64,16 @@ class EventService(service_pb2_grpc.EventServiceServicer):
         oldest = await self._replays.oldest()
         row = resources_pb2.Replay(daemon=self._daemon, events=events, oldest_time=stamp(oldest))
         return service_pb2.ReplayEventsResponse(replays=[row])
+
+    async def ListEvents(
+        self, request: service_pb2.ListEventsRequest, context: Context
+    ) -> service_pb2.ListEventsResponse:
+        if request.service != self._daemon:
+            return service_pb2.ListEventsResponse()
+        page = Page.of(request.page_size, request.page_token, "events", most=MOST_EVENTS)
+        cut = page.cut(await self._replays.page(page.after or 0, page.size + 1), lambda row: row["number"])
+        events = [to_event(row, self._daemon) for row in cut.rows]
+        return service_pb2.ListEventsResponse(events=events, next_page_token=cut.next_page_token)
 
     async def ListDeadLetters(
         self, request: service_pb2.ListDeadLettersRequest, context: Context
@@ -104,6 +119,21 @@ class EventService(service_pb2_grpc.EventServiceServicer):
         page = Page.of(request.page_size, request.page_token, "busReports")
         cut = page.cut([await self._reports.report(self._letters)], lambda report: report.daemon)
         return service_pb2.ListBusReportsResponse(reports=cut.rows, next_page_token=cut.next_page_token)
+
+
+def to_event(row: Mapping[str, Any], daemon: str) -> resources_pb2.Event:
+    """An outbox row as the contract shows it."""
+    return resources_pb2.Event(
+        name=f"events/{daemon}-{row['number']}",
+        event_id=row["event_id"],
+        subject=row["subject"],
+        aggregate=row["aggregate"],
+        version=row["version"],
+        schema=row["schema"],
+        body=row["body"],
+        event_time=stamp(row["created_at"]),
+        publish_time=stamp(row["published_at"]),
+    )
 
 
 def to_dead_letter(x: Letter, daemon: str) -> resources_pb2.DeadLetter:

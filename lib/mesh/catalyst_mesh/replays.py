@@ -1,8 +1,9 @@
 """Sending events again. Only rows are marked here; the relay, which knows the order of an aggregate, sends them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, MetaData, Table, func, select, update
 
@@ -43,6 +44,13 @@ class Replays:
         async with self._db.begin() as sql:
             matching = self._matches(chosen, await self._db.now(sql))
             return (await sql.execute(update(t).where(matching).values(again))).rowcount
+
+    async def page(self, after: int, size: int) -> Sequence[Mapping[str, Any]]:
+        """At most `size` published events behind the number `after`, the oldest first."""
+        t = self._t
+        query = select(t).where(t.c.published_at.is_not(None), t.c.number > after).order_by(t.c.number).limit(size)
+        async with self._db.read() as sql:
+            return [dict(row) for row in (await sql.execute(query)).mappings()]
 
     async def oldest(self) -> datetime | None:
         """When the oldest event that is kept was published first."""

@@ -158,6 +158,29 @@ async def test_a_replay_is_narrowed_and_counted_before_it_is_done(daemon: Runnin
     await holds(daemon, 5)
 
 
+async def test_events_are_listed_by_their_number_page_by_page(daemon: RunningDaemon) -> None:
+    await reserve(daemon, "acme", "bee", "cat")
+    await marked(daemon, 3)
+    gateway, seen, token = daemon.stub(EventServiceStub, "gateway", service="gateway"), [], ""
+    for size in (2, 1):
+        wish = service_pb2.ListEventsRequest(service="pooldomain", page_size=2, page_token=token)
+        answer = await gateway.ListEvents(wish)
+        assert len(answer.events) == size
+        seen, token = [*seen, *answer.events], answer.next_page_token
+    assert token == ""
+    assert [event.name for event in seen] == [f"events/pooldomain-{n}" for n in (1, 2, 3)]
+    told = events_pb2.AllocationReserved.FromString(seen[2].body)
+    assert (told.allocation, told.version) == (seen[2].aggregate, seen[2].version)
+    assert not (await gateway.ListEvents(service_pb2.ListEventsRequest(service="billing"))).events
+
+
+@pytest.mark.parametrize("who", [{"service": "billing"}, {"groups": ["/one/org-admin"]}])
+async def test_only_the_gateway_and_the_admin_list_events(daemon: RunningDaemon, who: dict[str, Any]) -> None:
+    wish = service_pb2.ListEventsRequest(service="pooldomain")
+    assert await reason_of(daemon.stub(EventServiceStub, "x", **who).ListEvents(wish)) == "CALL_DENIED"
+    await daemon.admin(EventServiceStub).ListEvents(wish)
+
+
 async def test_a_replay_without_a_moment_is_refused(daemon: RunningDaemon) -> None:
     assert await reason_of(daemon.admin(EventServiceStub).ReplayEvents(Request())) == "REQUEST_INVALID"
 

@@ -19,6 +19,7 @@ from catalyst_mesh import (
     Leases,
     PluginHost,
     Sealer,
+    TokenFile,
     Work,
     connect,
     main,
@@ -27,6 +28,7 @@ from catalyst_mesh import (
 from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import CollectorRegistry
 
+from .comparison import Comparison
 from .edge import Edge
 from .http import HttpServer
 from .projector import SERVICES, Projector
@@ -59,6 +61,11 @@ async def compose(settings: GatewaySettings) -> Daemon:
         call_seconds=settings.call_seconds,
         most_body_bytes=settings.most_body_bytes,
     )
+    # Apart from the callers' channels, whose calls carry the callers' tokens.
+    own = {
+        package: connect(settings.target(package), token=TokenFile(settings.token_file), tls=settings.certificates())
+        for package in SERVICES
+    }
     http = HttpServer(edge.app(), settings.http_listen, shared=settings.shared_ports)
     return Daemon(
         "gateway",
@@ -71,9 +78,13 @@ async def compose(settings: GatewaySettings) -> Daemon:
         metrics=metrics,
         plugins=PluginHost(kinds=(), metrics=metrics),
         bus=bus,
-        workers=[http, Projector(SERVICES, work=work, bus=bus, leases=leases, wake=wake)],
+        workers=[
+            http,
+            Projector(SERVICES, work=work, bus=bus, leases=leases, wake=wake),
+            Comparison(own, work=work, leases=leases, wake=wake, pause=settings.compare_seconds),
+        ],
         checks={"http": http.is_up},
-        closing=[partial(channel.close, None) for channel in channels.values()],
+        closing=[partial(channel.close, None) for channel in (*channels.values(), *own.values())],
         emits=False,
     )
 

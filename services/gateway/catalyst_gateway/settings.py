@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from catalyst_mesh import DaemonSettings
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 
@@ -27,6 +28,8 @@ class GatewaySettings(DaemonSettings):
     """gRPC address of billing."""
     call_seconds: float = 30.0
     """Deadline of a call behind a request, in seconds."""
+    compare_seconds: float = Field(60.0, gt=0)
+    """Pause between two looks at what the daemons keep and the read model has not, in seconds."""
     most_body_bytes: int = 1024 * 1024
     """Largest body of a request."""
     development: bool = False

@@ -69,6 +69,11 @@ class Store(Transaction):
         statement = dialect.insert(stream_event).values(row).on_conflict_do_nothing(index_elements=["event_id"])
         return (await self.sql.execute(statement)).rowcount == 1
 
+    async def known(self, ids: Sequence[str]) -> frozenset[str]:
+        """Those of `ids` that are kept."""
+        t = stream_event
+        return frozenset((await self.sql.execute(select(t.c.event_id).where(t.c.event_id.in_(ids)))).scalars())
+
     async def after(self, number: int, prefix: str, limit: int) -> Sequence[Mapping[str, Any]]:
         """Events with a higher number whose subject begins with `prefix`."""
         t = stream_event

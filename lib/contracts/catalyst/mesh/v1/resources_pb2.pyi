@@ -271,6 +271,64 @@ class DeadLetter(_message.Message):
 Global___DeadLetter: _TypeAlias = DeadLetter  # noqa: Y015
 
 @_typing.final
+class Event(_message.Message):
+    """One event as its daemon keeps it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    AGGREGATE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    SCHEMA_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
+    PUBLISH_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`events/{daemon}-{number}`, with its number in the daemon's outbox."""
+    event_id: _builtins.str
+    """Id of the event; equal for each delivery of it."""
+    subject: _builtins.str
+    """Subject of the event, `catalyst.v1.provisioner.sovereign.activated`."""
+    aggregate: _builtins.str
+    """Resource that the event is about."""
+    version: _builtins.int
+    """Version of the resource after the change."""
+    schema: _builtins.str
+    """Full name of the event's message, `catalyst.provisioner.v1.SovereignActivated`."""
+    body: _builtins.bytes
+    """The event's message as it was sent."""
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp:
+        """When the event happened."""
+
+    @_builtins.property
+    def publish_time(self) -> _timestamp_pb2.Timestamp:
+        """When the stream acknowledged it last."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        aggregate: _builtins.str = ...,
+        version: _builtins.int = ...,
+        schema: _builtins.str = ...,
+        body: _builtins.bytes = ...,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
+        publish_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time", "publish_time", b"publish_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "body", b"body", "event_id", b"event_id", "event_time", b"event_time", "name", b"name", "publish_time", b"publish_time", "schema", b"schema", "subject", b"subject", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Event: _TypeAlias = Event  # noqa: Y015
+
+@_typing.final
 class Replay(_message.Message):
     """Events of one daemon that are sent again."""
 

@@ -29,7 +29,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63\x61talyst/mesh/v1/service.proto\x12\x10\x63\x61talyst.mesh.v1\x1a\x1b\x62uf/validate/validate.proto\x1a catalyst/mesh/v1/resources.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"N\n\x12ListPluginsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"Y\n\x13ListPluginsResponse\x12)\n\x07plugins\x18\x01 \x03(\x0b\x32\x18.catalyst.mesh.v1.Plugin\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd3\x01\n\x13ReplayEventsRequest\x12:\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1c\n\x07service\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18?\x12$\n\x0esubject_prefix\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xff\x01\x12\x1f\n\taggregate\x18\x04 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\x12\x1b\n\rvalidate_only\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"A\n\x14ReplayEventsResponse\x12)\n\x07replays\x18\x01 \x03(\x0b\x32\x18.catalyst.mesh.v1.Replay\"R\n\x16ListDeadLettersRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"f\n\x17ListDeadLettersResponse\x12\x32\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x1c.catalyst.mesh.v1.DeadLetter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"]\n\x14GetDeadLetterRequest\x12\x45\n\x04name\x18\x01 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^deadLetters/[a-z]+-[0-9]{1,18}-[0-9a-f]{8}$\"`\n\x17ReplayDeadLetterRequest\x12\x45\n\x04name\x18\x01 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^deadLetters/[a-z]+-[0-9]{1,18}-[0-9a-f]{8}$\"+\n\x18ReplayDeadLetterResponse\x12\x0f\n\x07handled\x18\x01 \x01(\x08\"a\n\x18\x44iscardDeadLetterRequest\x12\x45\n\x04name\x18\x01 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^deadLetters/[a-z]+-[0-9]{1,18}-[0-9a-f]{8}$\"\x1b\n\x19\x44iscardDeadLetterResponse\"Q\n\x15ListBusReportsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"_\n\x16ListBusReportsResponse\x12,\n\x07reports\x18\x01 \x03(\x0b\x32\x1b.catalyst.mesh.v1.BusReport\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x80\x01\n\rPluginService\x12o\n\x0bListPlugins\x12$.catalyst.mesh.v1.ListPluginsRequest\x1a%.catalyst.mesh.v1.ListPluginsResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/plugins2\xb6\x06\n\x0c\x45ventService\x12{\n\x0cReplayEvents\x12%.catalyst.mesh.v1.ReplayEventsRequest\x1a&.catalyst.mesh.v1.ReplayEventsResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/v1/events:replay:\x01*\x12\x7f\n\x0fListDeadLetters\x12(.catalyst.mesh.v1.ListDeadLettersRequest\x1a).catalyst.mesh.v1.ListDeadLettersResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/deadLetters\x12w\n\rGetDeadLetter\x12&.catalyst.mesh.v1.GetDeadLetterRequest\x1a\x1c.catalyst.mesh.v1.DeadLetter\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/{name=deadLetters/*}\x12\x95\x01\n\x10ReplayDeadLetter\x12).catalyst.mesh.v1.ReplayDeadLetterRequest\x1a*.catalyst.mesh.v1.ReplayDeadLetterResponse\"*\x82\xd3\xe4\x93\x02$\"\x1f/v1/{name=deadLetters/*}:replay:\x01*\x12\x99\x01\n\x11\x44iscardDeadLetter\x12*.catalyst.mesh.v1.DiscardDeadLetterRequest\x1a+.catalyst.mesh.v1.DiscardDeadLetterResponse\"+\x82\xd3\xe4\x93\x02%\" /v1/{name=deadLetters/*}:discard:\x01*\x12{\n\x0eListBusReports\x12\'.catalyst.mesh.v1.ListBusReportsRequest\x1a(.catalyst.mesh.v1.ListBusReportsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/busReportsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63\x61talyst/mesh/v1/service.proto\x12\x10\x63\x61talyst.mesh.v1\x1a\x1b\x62uf/validate/validate.proto\x1a catalyst/mesh/v1/resources.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"N\n\x12ListPluginsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"Y\n\x13ListPluginsResponse\x12)\n\x07plugins\x18\x01 \x03(\x0b\x32\x18.catalyst.mesh.v1.Plugin\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd3\x01\n\x13ReplayEventsRequest\x12:\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1c\n\x07service\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18?\x12$\n\x0esubject_prefix\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xff\x01\x12\x1f\n\taggregate\x18\x04 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\x12\x1b\n\rvalidate_only\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"A\n\x14ReplayEventsResponse\x12)\n\x07replays\x18\x01 \x03(\x0b\x32\x18.catalyst.mesh.v1.Replay\"m\n\x11ListEventsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1e\n\x07service\x18\x03 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18?\"V\n\x12ListEventsResponse\x12\'\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x17.catalyst.mesh.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"R\n\x16ListDeadLettersRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"f\n\x17ListDeadLettersResponse\x12\x32\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x1c.catalyst.mesh.v1.DeadLetter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"]\n\x14GetDeadLetterRequest\x12\x45\n\x04name\x18\x01 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^deadLetters/[a-z]+-[0-9]{1,18}-[0-9a-f]{8}$\"`\n\x17ReplayDeadLetterRequest\x12\x45\n\x04name\x18\x01 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^deadLetters/[a-z]+-[0-9]{1,18}-[0-9a-f]{8}$\"+\n\x18ReplayDeadLetterResponse\x12\x0f\n\x07handled\x18\x01 \x01(\x08\"a\n\x18\x44iscardDeadLetterRequest\x12\x45\n\x04name\x18\x01 \x01(\tB7\xe2\x41\x01\x02\xbaH0r.2,^deadLetters/[a-z]+-[0-9]{1,18}-[0-9a-f]{8}$\"\x1b\n\x19\x44iscardDeadLetterResponse\"Q\n\x15ListBusReportsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"_\n\x16ListBusReportsResponse\x12,\n\x07reports\x18\x01 \x03(\x0b\x32\x1b.catalyst.mesh.v1.BusReport\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x80\x01\n\rPluginService\x12o\n\x0bListPlugins\x12$.catalyst.mesh.v1.ListPluginsRequest\x1a%.catalyst.mesh.v1.ListPluginsResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/plugins2\xa3\x07\n\x0c\x45ventService\x12{\n\x0cReplayEvents\x12%.catalyst.mesh.v1.ReplayEventsRequest\x1a&.catalyst.mesh.v1.ReplayEventsResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/v1/events:replay:\x01*\x12k\n\nListEvents\x12#.catalyst.mesh.v1.ListEventsRequest\x1a$.catalyst.mesh.v1.ListEventsResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/events\x12\x7f\n\x0fListDeadLetters\x12(.catalyst.mesh.v1.ListDeadLettersRequest\x1a).catalyst.mesh.v1.ListDeadLettersResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/deadLetters\x12w\n\rGetDeadLetter\x12&.catalyst.mesh.v1.GetDeadLetterRequest\x1a\x1c.catalyst.mesh.v1.DeadLetter\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/{name=deadLetters/*}\x12\x95\x01\n\x10ReplayDeadLetter\x12).catalyst.mesh.v1.ReplayDeadLetterRequest\x1a*.catalyst.mesh.v1.ReplayDeadLetterResponse\"*\x82\xd3\xe4\x93\x02$\"\x1f/v1/{name=deadLetters/*}:replay:\x01*\x12\x99\x01\n\x11\x44iscardDeadLetter\x12*.catalyst.mesh.v1.DiscardDeadLetterRequest\x1a+.catalyst.mesh.v1.DiscardDeadLetterResponse\"+\x82\xd3\xe4\x93\x02%\" /v1/{name=deadLetters/*}:discard:\x01*\x12{\n\x0eListBusReports\x12\'.catalyst.mesh.v1.ListBusReportsRequest\x1a(.catalyst.mesh.v1.ListBusReportsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/busReportsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,6 +50,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPLAYEVENTSREQUEST'].fields_by_name['aggregate']._serialized_options = b'\342A\001\001\272H\005r\003\030\200\010'
   _globals['_REPLAYEVENTSREQUEST'].fields_by_name['validate_only']._loaded_options = None
   _globals['_REPLAYEVENTSREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001\272H\004\032\002(\000'
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['service']._loaded_options = None
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['service']._serialized_options = b'\342A\001\002\272H\006r\004\020\001\030?'
   _globals['_LISTDEADLETTERSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTDEADLETTERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001\272H\004\032\002(\000'
   _globals['_LISTDEADLETTERSREQUEST'].fields_by_name['page_token']._loaded_options = None
@@ -68,6 +74,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLUGINSERVICE'].methods_by_name['ListPlugins']._serialized_options = b'\202\323\344\223\002\r\022\013/v1/plugins'
   _globals['_EVENTSERVICE'].methods_by_name['ReplayEvents']._loaded_options = None
   _globals['_EVENTSERVICE'].methods_by_name['ReplayEvents']._serialized_options = b'\202\323\344\223\002\026\"\021/v1/events:replay:\001*'
+  _globals['_EVENTSERVICE'].methods_by_name['ListEvents']._loaded_options = None
+  _globals['_EVENTSERVICE'].methods_by_name['ListEvents']._serialized_options = b'\202\323\344\223\002\014\022\n/v1/events'
   _globals['_EVENTSERVICE'].methods_by_name['ListDeadLetters']._loaded_options = None
   _globals['_EVENTSERVICE'].methods_by_name['ListDeadLetters']._serialized_options = b'\202\323\344\223\002\021\022\017/v1/deadLetters'
   _globals['_EVENTSERVICE'].methods_by_name['GetDeadLetter']._loaded_options = None
@@ -86,26 +94,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPLAYEVENTSREQUEST']._serialized_end=594
   _globals['_REPLAYEVENTSRESPONSE']._serialized_start=596
   _globals['_REPLAYEVENTSRESPONSE']._serialized_end=661
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=663
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=745
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=747
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=849
-  _globals['_GETDEADLETTERREQUEST']._serialized_start=851
-  _globals['_GETDEADLETTERREQUEST']._serialized_end=944
-  _globals['_REPLAYDEADLETTERREQUEST']._serialized_start=946
-  _globals['_REPLAYDEADLETTERREQUEST']._serialized_end=1042
-  _globals['_REPLAYDEADLETTERRESPONSE']._serialized_start=1044
-  _globals['_REPLAYDEADLETTERRESPONSE']._serialized_end=1087
-  _globals['_DISCARDDEADLETTERREQUEST']._serialized_start=1089
-  _globals['_DISCARDDEADLETTERREQUEST']._serialized_end=1186
-  _globals['_DISCARDDEADLETTERRESPONSE']._serialized_start=1188
-  _globals['_DISCARDDEADLETTERRESPONSE']._serialized_end=1215
-  _globals['_LISTBUSREPORTSREQUEST']._serialized_start=1217
-  _globals['_LISTBUSREPORTSREQUEST']._serialized_end=1298
-  _globals['_LISTBUSREPORTSRESPONSE']._serialized_start=1300
-  _globals['_LISTBUSREPORTSRESPONSE']._serialized_end=1395
-  _globals['_PLUGINSERVICE']._serialized_start=1398
-  _globals['_PLUGINSERVICE']._serialized_end=1526
-  _globals['_EVENTSERVICE']._serialized_start=1529
-  _globals['_EVENTSERVICE']._serialized_end=2351
+  _globals['_LISTEVENTSREQUEST']._serialized_start=663
+  _globals['_LISTEVENTSREQUEST']._serialized_end=772
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=774
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=860
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=862
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=944
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=946
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=1048
+  _globals['_GETDEADLETTERREQUEST']._serialized_start=1050
+  _globals['_GETDEADLETTERREQUEST']._serialized_end=1143
+  _globals['_REPLAYDEADLETTERREQUEST']._serialized_start=1145
+  _globals['_REPLAYDEADLETTERREQUEST']._serialized_end=1241
+  _globals['_REPLAYDEADLETTERRESPONSE']._serialized_start=1243
+  _globals['_REPLAYDEADLETTERRESPONSE']._serialized_end=1286
+  _globals['_DISCARDDEADLETTERREQUEST']._serialized_start=1288
+  _globals['_DISCARDDEADLETTERREQUEST']._serialized_end=1385
+  _globals['_DISCARDDEADLETTERRESPONSE']._serialized_start=1387
+  _globals['_DISCARDDEADLETTERRESPONSE']._serialized_end=1414
+  _globals['_LISTBUSREPORTSREQUEST']._serialized_start=1416
+  _globals['_LISTBUSREPORTSREQUEST']._serialized_end=1497
+  _globals['_LISTBUSREPORTSRESPONSE']._serialized_start=1499
+  _globals['_LISTBUSREPORTSRESPONSE']._serialized_end=1594
+  _globals['_PLUGINSERVICE']._serialized_start=1597
+  _globals['_PLUGINSERVICE']._serialized_end=1725
+  _globals['_EVENTSERVICE']._serialized_start=1728
+  _globals['_EVENTSERVICE']._serialized_end=2659
 # @@protoc_insertion_point(module_scope)

@@ -119,6 +119,11 @@ class EventServiceStub:
                 request_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ReplayEventsRequest.SerializeToString,
                 response_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ReplayEventsResponse.FromString,
                 _registered_method=True)
+        self.ListEvents = channel.unary_unary(
+                '/catalyst.mesh.v1.EventService/ListEvents',
+                request_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ListEventsRequest.SerializeToString,
+                response_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ListEventsResponse.FromString,
+                _registered_method=True)
         self.ListDeadLetters = channel.unary_unary(
                 '/catalyst.mesh.v1.EventService/ListDeadLetters',
                 request_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ListDeadLettersRequest.SerializeToString,
@@ -156,6 +161,16 @@ class EventServiceServicer:
         them do nothing. Marks rows of the outbox in one transaction and answers; the relay sends them afterwards, those of one
         aggregate in their old order and before newer ones. Asked again it sends them again.
         Errors: INVALID_ARGUMENT.
+        Since 0.2.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEvents(self, request, context):
+        """Lists the events that a daemon has published and keeps, by their number: what a read model of them compares itself with.
+        Reads only.
+        Role: sovereign-admin; service gateway. Errors: INVALID_ARGUMENT `PAGE_TOKEN_INVALID`.
         Since 0.2.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -217,6 +232,11 @@ def add_EventServiceServicer_to_server(servicer, server):
                     request_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ReplayEventsRequest.FromString,
                     response_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ReplayEventsResponse.SerializeToString,
             ),
+            'ListEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvents,
+                    request_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ListEventsRequest.FromString,
+                    response_serializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ListEventsResponse.SerializeToString,
+            ),
             'ListDeadLetters': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDeadLetters,
                     request_deserializer=catalyst_dot_mesh_dot_v1_dot_service__pb2.ListDeadLettersRequest.FromString,
@@ -272,6 +292,33 @@ class EventService:
             '/catalyst.mesh.v1.EventService/ReplayEvents',
             catalyst_dot_mesh_dot_v1_dot_service__pb2.ReplayEventsRequest.SerializeToString,
             catalyst_dot_mesh_dot_v1_dot_service__pb2.ReplayEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.mesh.v1.EventService/ListEvents',
+            catalyst_dot_mesh_dot_v1_dot_service__pb2.ListEventsRequest.SerializeToString,
+            catalyst_dot_mesh_dot_v1_dot_service__pb2.ListEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -80,6 +80,12 @@ class EventServiceStub:
     Errors: INVALID_ARGUMENT.
     Since 0.2.
     """
+    ListEvents: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListEventsRequest, _service_pb2.ListEventsResponse]
+    """Lists the events that a daemon has published and keeps, by their number: what a read model of them compares itself with.
+    Reads only.
+    Role: sovereign-admin; service gateway. Errors: INVALID_ARGUMENT `PAGE_TOKEN_INVALID`.
+    Since 0.2.
+    """
     ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListDeadLettersRequest, _service_pb2.ListDeadLettersResponse]
     """Lists what the consumers of this daemon gave up, the oldest first. Reads only.
     Errors: UNAVAILABLE, reason BUS_UNAVAILABLE.
@@ -120,6 +126,12 @@ class EventServiceAsyncStub(EventServiceStub):
     them do nothing. Marks rows of the outbox in one transaction and answers; the relay sends them afterwards, those of one
     aggregate in their old order and before newer ones. Asked again it sends them again.
     Errors: INVALID_ARGUMENT.
+    Since 0.2.
+    """
+    ListEvents: _aio.UnaryUnaryMultiCallable[_service_pb2.ListEventsRequest, _service_pb2.ListEventsResponse]  # type: ignore[assignment]
+    """Lists the events that a daemon has published and keeps, by their number: what a read model of them compares itself with.
+    Reads only.
+    Role: sovereign-admin; service gateway. Errors: INVALID_ARGUMENT `PAGE_TOKEN_INVALID`.
     Since 0.2.
     """
     ListDeadLetters: _aio.UnaryUnaryMultiCallable[_service_pb2.ListDeadLettersRequest, _service_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
@@ -165,6 +177,18 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         them do nothing. Marks rows of the outbox in one transaction and answers; the relay sends them afterwards, those of one
         aggregate in their old order and before newer ones. Asked again it sends them again.
         Errors: INVALID_ARGUMENT.
+        Since 0.2.
+        """
+
+    @_abc_1.abstractmethod
+    def ListEvents(
+        self,
+        request: _service_pb2.ListEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.ListEventsResponse, _abc.Awaitable[_service_pb2.ListEventsResponse]]:
+        """Lists the events that a daemon has published and keeps, by their number: what a read model of them compares itself with.
+        Reads only.
+        Role: sovereign-admin; service gateway. Errors: INVALID_ARGUMENT `PAGE_TOKEN_INVALID`.
         Since 0.2.
         """
 
