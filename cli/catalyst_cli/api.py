@@ -27,6 +27,8 @@ NEXT_STEPS = {
     "DEAD_LETTER_NOT_HANDLED": "mend what fails, then replay it again; or catalyst events dead-letters discard NAME",
     "DAEMON_NOT_FOUND": "name one of these daemons",
     "BUS_UNAVAILABLE": "catalyst doctor",
+    "REGISTRAR_NOT_FOUND": "catalyst registrar list",
+    "REGISTRAR_ACCOUNT_NOT_FOUND": "catalyst registrar accounts list",
     "ETAG_MISMATCH": "read the resource again and repeat the command",
 }
 """What to do about a refusal, by its reason."""
@@ -48,13 +50,29 @@ class Api:
         """Close the connections."""
         self._http.close()
 
+    def __enter__(self) -> "Api":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """Read."""
         return self._call("GET", path, params={k: v for k, v in query.items() if v not in (None, "")})
 
-    def post(self, path: str, body: dict[str, Any] | None = None, *, once: str = "") -> dict[str, Any]:
-        """Write; `once` is the request id, drawn where it is empty and the method takes one."""
-        return self._call("POST", path, json={**(body or {}), **({"requestId": once} if once else {})})
+    def post(
+        self, path: str, body: dict[str, Any] | None = None, *, once: str = "", query: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Write; `once` is the request id, drawn where it is empty and the method takes one.
+
+        query   fields beside the body, where this is the resource alone
+        """
+        whole = {**(body or {}), **({"requestId": once} if once else {})}
+        return self._call("POST", path, json=whole, **({"params": query} if query else {}))
+
+    def patch(self, path: str, body: dict[str, Any], *, query: dict[str, str]) -> dict[str, Any]:
+        """Change a resource."""
+        return self._call("PATCH", path, json=body, params=query)
 
     def delete(self, path: str, **query: Any) -> dict[str, Any]:
         """Delete."""
@@ -114,13 +132,18 @@ class Api:
                 return self._http.request(verb, path, headers=self._headers(), **rest)
             except httpx.TransportError as error:
                 # Nothing was sent, or it has no effect, or not a second one.
-                if not (isinstance(error, httpx.ConnectError) or verb == "GET" or "requestId" in rest.get("json", ())):
+                if not (isinstance(error, httpx.ConnectError) or verb == "GET" or _is_once(rest)):
                     raise
             time.sleep(pause)
         return self._http.request(verb, path, headers=self._headers(), **rest)
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._context.token()}"}
+
+
+def _is_once(rest: dict[str, Any]) -> bool:
+    """Whether a request, made twice, has one effect."""
+    return "requestId" in rest.get("json", ()) or "requestId" in rest.get("params", ())
 
 
 def new_request_id() -> str:

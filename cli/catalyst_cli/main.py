@@ -9,6 +9,7 @@ from .commands import dev, doctor
 from .commands.events import dead_letters, replay, tail
 from .commands.name import check, release, reserve
 from .commands.plugins import list_plugins
+from .commands.registrar import accounts, list_registrars, validate
 from .commands.run import cancel, events, get_run, retry
 from .commands.sovereign import create, destroy, get, list_sovereigns, plan, watch
 from .failures import Failure
@@ -41,6 +42,13 @@ def build() -> typer.Typer:
     })  # fmt: skip
     _group(app, "name", "Names under pool domains.", {
         "check": check.check, "reserve": reserve.reserve, "release": release.release,
+    })  # fmt: skip
+    registrars = _group(app, "registrar", "Registrars: what they can do, and what an account may do there.", {
+        "list": list_registrars.list_registrars, "get": list_registrars.get, "validate": validate.validate,
+    })  # fmt: skip
+    _group(registrars, "accounts", "Stored accounts at registrars.", {
+        "list": accounts.list_accounts, "get": accounts.get, "create": accounts.create, "replace": accounts.replace,
+        "delete": accounts.delete, "delegation": accounts.delegation,
     })  # fmt: skip
     happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
     _group(happenings, "dead-letters", "Events that a daemon gave up.", {

@@ -237,6 +237,42 @@ async def _with_zone(m: Mesh) -> str:
     return str(label)
 
 
+def _at_registrar(method: str, made: Callable[[Mesh], Awaitable[Any]]) -> tuple[str, Make]:
+    async def make(m: Mesh) -> Owned:
+        request = await made(m)
+        name = getattr(request, "account", "") or getattr(request, "name", "") or request.registrar_account.name
+        return Owned("acme", request, (name or request.registrar_account_id).rpartition("/")[2])
+
+    return f"{_P}.RegistrarService/{method}", make
+
+
+async def _account_read(m: Mesh) -> Message:
+    return pdm.GetRegistrarAccountRequest(name=(await wishes.registrar_account(m)).name)
+
+
+async def _by_hand(m: Mesh) -> str:
+    """An account at the registrar that asks the name servers of this mesh, and nobody outside."""
+    wish = await wishes.an_account(m)
+    wish.registrar_account.registrar = "registrars/manual"
+    wish.registrar_account.credential.clear()
+    made: Any = await m.call(f"{_P}.RegistrarService/CreateRegistrarAccount", wish)
+    return str(made.name)
+
+
+async def _account_validated(m: Mesh) -> Message:
+    account = await _by_hand(m)
+    return pdm.ValidateRegistrarAccessRequest(name="registrars/manual", domain="acme.example", account=account)
+
+
+async def _delegation_read(m: Mesh) -> Message:
+    return pdm.ReadDelegationRequest(name=await _by_hand(m), domain="acme.example")
+
+
+async def _accounts(m: Mesh) -> Owned:
+    name = (await wishes.registrar_account(m)).name
+    return Owned("acme", pdm.ListRegistrarAccountsRequest(page_size=500), name.rpartition("/")[2])
+
+
 def _run(method: str, field: str = "", form: str = "", **more: Any) -> tuple[str, Make]:
     """A question about the run of a Sovereign; `{0}` is the Sovereign, `{1}` the run."""
 
@@ -337,6 +373,13 @@ OWNED: Mapping[str, Make] = dict(
         _kept("PresentChallenge", wishes.challenge),
         _kept("CleanUpChallenge", wishes.clean_up),
         (f"{_P}.ZoneService/ListDrifts", _drifts),
+        _at_registrar("CreateRegistrarAccount", wishes.an_account),
+        _at_registrar("GetRegistrarAccount", _account_read),
+        _at_registrar("UpdateRegistrarAccount", wishes.moved_account),
+        _at_registrar("DeleteRegistrarAccount", wishes.gone_account),
+        _at_registrar("ValidateRegistrarAccess", _account_validated),
+        _at_registrar("ReadDelegation", _delegation_read),
+        (f"{_P}.RegistrarService/ListRegistrarAccounts", _accounts),
         _run("SovereignService/GetSovereign", "name", "{0}"),
         _run("SovereignService/ListSovereigns"),
         _run("PlanService/GetPlan", "name", "{2}"),

@@ -302,6 +302,30 @@ async def probe(m: Mesh) -> Any:
     return pdm.ProbeBackendRequest(name=held.name, etag=held.etag)
 
 
+async def an_account(m: Mesh) -> Any:
+    wish = pdm.CreateRegistrarAccountRequest(registrar_account_id=m.fresh())
+    wish.registrar_account.registrar, wish.registrar_account.owner = "registrars/godaddy", "organizations/acme"
+    wish.registrar_account.credential.update({"key": "0123456789", "secret": "0123456789"})
+    return wish
+
+
+async def registrar_account(m: Mesh) -> Any:
+    return await m.call(f"{_PDM}.RegistrarService/CreateRegistrarAccount", await an_account(m))
+
+
+async def moved_account(m: Mesh) -> Any:
+    held = await registrar_account(m)
+    wish = pdm.UpdateRegistrarAccountRequest(etag=held.etag, update_mask={"paths": ["credential"]})
+    wish.registrar_account.name = held.name
+    wish.registrar_account.credential.update({"key": "9876543210", "secret": "9876543210"})
+    return wish
+
+
+async def gone_account(m: Mesh) -> Any:
+    held = await registrar_account(m)
+    return pdm.DeleteRegistrarAccountRequest(name=held.name, etag=held.etag)
+
+
 async def a_zone(m: Mesh) -> Any:
     wish = pdm.CreateZoneRequest(zone_id=f"{m.fresh()}.example")
     wish.zone.kind, wish.zone.owner, wish.zone.backend = 3, "organizations/acme", "backends/embedded"
@@ -446,6 +470,9 @@ WRITES: Mapping[str, Wish] = {
     f"{_PDM}.NameServerSetService/CreateNameServerSet": a_server_set,
     f"{_PDM}.NameServerSetService/UpdateNameServerSet": moved_servers,
     f"{_PDM}.NameServerSetService/DeleteNameServerSet": gone_servers,
+    f"{_PDM}.RegistrarService/CreateRegistrarAccount": an_account,
+    f"{_PDM}.RegistrarService/UpdateRegistrarAccount": moved_account,
+    f"{_PDM}.RegistrarService/DeleteRegistrarAccount": gone_account,
     f"{_PDM}.ZoneService/CreateZone": a_zone,
     f"{_PDM}.ZoneService/UpdateZone": moved_zone,
     f"{_PDM}.ZoneService/DeleteZone": gone_zone,

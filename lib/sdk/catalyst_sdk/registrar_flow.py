@@ -42,7 +42,7 @@ from .secrets import SecretRef
 
 CALL_SECONDS = 30.0
 """Longest time for one call of a plugin, all its requests together."""
-REJECTING = frozenset({"CREDENTIALS_REJECTED", "ACCESS_NOT_ENTITLED", "IP_NOT_ALLOWED"})
+REJECTING = frozenset({"CREDENTIALS_REJECTED", "ACCESS_NOT_ENTITLED", "IP_NOT_ALLOWED", "SECRET_NOT_FOUND"})
 """Reasons by which a registrar takes the credential for nothing at all."""
 
 

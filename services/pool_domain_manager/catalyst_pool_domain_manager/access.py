@@ -8,6 +8,8 @@ _OPERATOR = "sovereign-admin"
 _KEEP = "org-admin sovereign-admin"
 _PROVE = "org-admin sovereign-admin service:provisioner"
 _ZONES = "catalyst.pooldomain.v1.ZoneService"
+_KEEPER = "org-admin sovereign-admin security-officer"
+_REGISTRARS = "catalyst.pooldomain.v1.RegistrarService"
 _NAMES = "catalyst.pooldomain.v1.AllocationService"
 
 ACCESS = {
@@ -61,6 +63,18 @@ ACCESS = {
         ListNameServerSets=_READ,
         UpdateNameServerSet=_OPERATOR,
         DeleteNameServerSet=_OPERATOR,
+    ),
+    **rows(_REGISTRARS, ListRegistrars=SIGNED_IN, GetRegistrar=SIGNED_IN),
+    **rows(_REGISTRARS, Scope.DENIED, CreateRegistrarAccount=_KEEPER),
+    **rows(_REGISTRARS, Scope.LEFT_OUT, ListRegistrarAccounts=_KEEPER),
+    **rows(
+        _REGISTRARS,
+        Scope.ABSENT,
+        GetRegistrarAccount=_KEEPER,
+        UpdateRegistrarAccount=_KEEPER,
+        DeleteRegistrarAccount=_KEEPER,
+        ValidateRegistrarAccess=_KEEPER,
+        ReadDelegation=_KEEPER,
     ),
     **rows(_NAMES, CheckName=SIGNED_IN, ForceReleaseAllocation=_OPERATOR),
     **rows(_NAMES, Scope.DENIED, ReserveAllocation=_OWNER),

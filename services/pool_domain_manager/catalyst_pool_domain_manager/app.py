@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from catalyst.pooldomain.v1 import service_pb2_grpc
@@ -22,18 +23,23 @@ from catalyst_mesh.journal import Engine
 from catalyst_mesh.plugins import NoSecrets, SecretFiles, plugin_context
 from google.longrunning import operations_pb2_grpc
 from prometheus_client import CollectorRegistry
+from publicsuffixlist import PublicSuffixList
 
 from .access import ACCESS
 from .events import EMITTED
+from .metrics import PdmMetrics
 from .rpc.allocations import AllocationService
 from .rpc.backends import BackendService
 from .rpc.limits import Limits
 from .rpc.operations import OperationService
 from .rpc.pools import PoolService
+from .rpc.registrar_calls import Registrars
+from .rpc.registrars import RegistrarService
 from .rpc.results import RESULTS
 from .rpc.server_sets import NameServerSetService
 from .rpc.zone_life import ZoneTools
 from .rpc.zones import ZoneService
+from .secrets import PluginSecrets
 from .settings import PdmSettings
 from .store import Store, metadata
 from .workers.applying import Applying
@@ -58,10 +64,12 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     await migrate(db, "catalyst_pool_domain_manager", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
     key_file = settings.data_folder / "seal.key"
-    work = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=Sealer.from_file(key_file))
+    sealer = Sealer.from_file(key_file)
+    work = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer)
     token_key = hashlib.sha256(b"reservation tokens" + key_file.read_bytes()).digest()
     host = PluginHost(kinds=["dns_backend", "registrar"], metrics=metrics)
-    secrets = SecretFiles(settings.secrets_folder) if settings.secrets_folder else None
+    files = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
+    secrets = PluginSecrets(work, sealer, files)
     host.load(plugin_context(settings.data_folder, secrets), {**_built_in(settings), **settings.plugins})
     leases = Leases(db, metadata, metrics=metrics)
     servers, every = Servers(settings.dns_hints), settings.drift_interval
@@ -71,10 +79,17 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     backends, poll = Backends(work, host), Poll(settings.dns_hints)
     keeper = Keeper(work, leases, backends, poll, host, failpoint)
     applying = Applying(work, backends)
-    importing = Importing(work, host, poll, secrets or NoSecrets())
+    importing = Importing(work, host, poll, secrets)
     engine = Engine(db, kinds=(applying.kind, importing.kind), replica="pooldomain")
     drift = DriftSweep(work, leases, backends, poll, engine, settings.drift_interval)
     tools = ZoneTools(work, backends, poll, engine)
+    registrars = RegistrarService(
+        work,
+        Registrars(host, PdmMetrics(metrics.registry)),
+        secrets,
+        egress_ip=settings.egress_ip,
+        is_suffix=is_public_suffix,
+    )
     sweeper = Sweeper(work, leases, host, settings.sweep_interval)
     return Daemon(
         "pooldomain",
@@ -109,6 +124,11 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
                 service_pb2_grpc.add_NameServerSetServiceServicer_to_server,
                 f"{_PACKAGE}.NameServerSetService",
             ),
+            Service(
+                registrars,
+                service_pb2_grpc.add_RegistrarServiceServicer_to_server,
+                f"{_PACKAGE}.RegistrarService",
+            ),
         ],
         access=ACCESS,
         metrics=metrics,
@@ -116,6 +136,16 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
         bus=Bus(settings.nats_url, "pooldomain", settings.nats_token.get_secret_value()),
         workers=[reconciler, sweeper, watcher, keeper, Prober(work, leases, backends), drift, engine],
     )
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList()
+
+
+def is_public_suffix(domain: str) -> bool:
+    """Whether nobody can register `domain` itself. The list is read at the first question."""
+    return bool(_suffixes().publicsuffix(domain) == domain)
 
 
 def _built_in(settings: PdmSettings) -> Mapping[str, Mapping[str, Any]]:

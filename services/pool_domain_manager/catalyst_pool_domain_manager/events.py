@@ -9,10 +9,11 @@ from catalyst_mesh import Emitted, stamp
 from google.protobuf.message import Message
 
 from .domain import allocations as a
-from .domain import drifts, hosting
+from .domain import drifts, hosting, registrars
 from .domain.allocations import Allocation, Fact
 from .domain.conditions import Condition
 from .domain.pools import Pool, PoolChanged, PoolGone, PoolMade, PoolMoved
+from .domain.registrars import registrar_name
 from .domain.zones import ZoneCreated, ZoneDeleted, ZoneSigned
 
 _ROOT = "catalyst.v1.pooldomain"
@@ -218,6 +219,38 @@ def ds_record(text: str) -> resources_pb2.DsRecord:
     )
 
 
+def _of_account(x: registrars.Account) -> dict[str, Any]:
+    return {
+        "registrar_account": x.name, "version": x.version, "registrar": registrar_name(x.registrar), "owner": x.owner,
+    }  # fmt: skip
+
+
+def account_created(f: registrars.AccountMade) -> events_pb2.RegistrarAccountCreated:
+    return events_pb2.RegistrarAccountCreated(**_of_account(f.account), actor=f.actor)
+
+
+def account_validated(f: registrars.AccountValidated) -> events_pb2.RegistrarAccountValidated:
+    return events_pb2.RegistrarAccountValidated(
+        **_of_account(f.account),
+        domain=f.domain,
+        can_write_ns=f.access.can_write_ns,
+        can_write_ds=f.access.can_write_ds,
+    )  # fmt: skip - one message
+
+
+def account_rejected(f: registrars.AccountRejected) -> events_pb2.RegistrarAccountRejected:
+    return events_pb2.RegistrarAccountRejected(
+        **_of_account(f.account),
+        domain=f.domain,
+        reason=registrars.reason_of(f.obstacle.reason),
+        provider_code=f.obstacle.provider_code,
+    )  # fmt: skip - one message
+
+
+def account_deleted(f: registrars.AccountDeleted) -> events_pb2.RegistrarAccountDeleted:
+    return events_pb2.RegistrarAccountDeleted(**_of_account(f.account), actor=f.actor)
+
+
 NAMES: dict[type, str] = {
     a.Reserved: "reserved",
     a.Renewed: "renewed",
@@ -270,4 +303,8 @@ EMITTED = (
     Emitted(f"{_ROOT}.pool.updated", PoolMoved, pool_moved),
     Emitted(f"{_ROOT}.pool.updated", PoolChanged, pool_changed),
     Emitted(f"{_ROOT}.pool.deleted", PoolGone, pool_gone),
+    Emitted(f"{_ROOT}.registrar_account.created", registrars.AccountMade, account_created),
+    Emitted(f"{_ROOT}.registrar_account.validated", registrars.AccountValidated, account_validated),
+    Emitted(f"{_ROOT}.registrar_account.rejected", registrars.AccountRejected, account_rejected),
+    Emitted(f"{_ROOT}.registrar_account.deleted", registrars.AccountDeleted, account_deleted),
 )

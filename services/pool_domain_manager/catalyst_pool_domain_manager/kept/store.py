@@ -8,8 +8,10 @@ from catalyst_pool_domain_manager.domain.drifts import Drift
 from catalyst_pool_domain_manager.domain.hosting import Zone
 from catalyst_pool_domain_manager.domain.plans import Plan
 from catalyst_pool_domain_manager.domain.record_sets import Challenge
+from catalyst_pool_domain_manager.domain.registrars import Account
 from catalyst_pool_domain_manager.domain.server_sets import ServerSet
 
+from .accounts import AccountRows
 from .backends import BackendRows
 from .drifts import DriftRows
 from .imports import ImportRows
@@ -18,8 +20,8 @@ from .servers import ServerSetRows
 from .zones import ZoneRows
 
 
-class KeptRows(ZoneRows, PlanRows, ImportRows, DriftRows, BackendRows, ServerSetRows):
-    """Zones, plans, imports, drifts, backends and name-server sets."""
+class KeptRows(ZoneRows, PlanRows, ImportRows, DriftRows, BackendRows, ServerSetRows, AccountRows):
+    """Zones, plans, imports, drifts, backends, name-server sets and accounts at registrars."""
 
     async def save_kept(self, state: Any) -> None:
         """Write a decided state. Raises LostRace where another writer was faster."""
@@ -30,5 +32,6 @@ class KeptRows(ZoneRows, PlanRows, ImportRows, DriftRows, BackendRows, ServerSet
             Drift: self.save_drift,
             Backend: self.save_backend,
             ServerSet: self.save_server_set,
+            Account: self.save_account,
         }
         await writers[type(state)](state)

@@ -2728,6 +2728,7 @@ class RegistrarCapabilities(_message.Message):
     NEEDS_IP_ALLOWLIST_FIELD_NUMBER: _builtins.int
     MIN_NS_FIELD_NUMBER: _builtins.int
     MAX_NS_FIELD_NUMBER: _builtins.int
+    SUBDOMAINS_FIELD_NUMBER: _builtins.int
     set_ns: _builtins.bool
     """Changes name servers."""
     set_ds: _builtins.bool
@@ -2744,6 +2745,8 @@ class RegistrarCapabilities(_message.Message):
     """Fewest name servers of a domain."""
     max_ns: _builtins.int
     """Most name servers of a domain."""
+    subdomains: _builtins.bool
+    """Delegates names below a domain whose zone it hosts, by NS and DS records of that zone."""
     def __init__(
         self,
         *,
@@ -2755,10 +2758,11 @@ class RegistrarCapabilities(_message.Message):
         needs_ip_allowlist: _builtins.bool = ...,
         min_ns: _builtins.int = ...,
         max_ns: _builtins.int = ...,
+        subdomains: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["async_tasks", b"async_tasks", "glue", b"glue", "host_records", b"host_records", "max_ns", b"max_ns", "min_ns", b"min_ns", "needs_ip_allowlist", b"needs_ip_allowlist", "set_ds", b"set_ds", "set_ns", b"set_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["async_tasks", b"async_tasks", "glue", b"glue", "host_records", b"host_records", "max_ns", b"max_ns", "min_ns", b"min_ns", "needs_ip_allowlist", b"needs_ip_allowlist", "set_ds", b"set_ds", "set_ns", b"set_ns", "subdomains", b"subdomains"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""Commands about registrars and the accounts at them."""
