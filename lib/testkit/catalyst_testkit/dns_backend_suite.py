@@ -49,11 +49,13 @@ class DnsBackendSuite:
         return lambda zone: None
 
     @pytest.fixture
-    def spec(self, prepare: Callable[[str], None]) -> ZoneSpec:
-        """A zone of this test's own."""
+    async def spec(self, plugin: DnsBackend, prepare: Callable[[str], None]) -> ZoneSpec:
+        """A zone of this test's own, signed where the backend claims that it can."""
         name = f"z{uuid4().hex[:10]}.{self.parent}"
         prepare(name)
-        return ZoneSpec(name, self.name_servers, OWNER, (RecordSet(f"console.{name}", "A", 60, ADDRESS),), ttl=60)
+        records = (RecordSet(f"console.{name}", "A", 60, ADDRESS),)
+        signed = Capability.DNSSEC in (await plugin.info()).capabilities
+        return ZoneSpec(name, self.name_servers, OWNER, records, ttl=60, signed=signed)
 
     @pytest.fixture
     async def zone(self, plugin: DnsBackend, spec: ZoneSpec) -> ZoneState:
