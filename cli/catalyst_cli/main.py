@@ -8,7 +8,8 @@ import typer
 from .commands import dev, doctor
 from .commands.events import dead_letters, replay, tail
 from .commands.name import check, release, reserve
-from .commands.plugins import list_plugins
+from .commands.plugins import check as check_plugin
+from .commands.plugins import list_plugins, new
 from .commands.registrar import accounts, list_registrars, validate
 from .commands.run import cancel, events, get_run, retry
 from .commands.sovereign import create, destroy, get, list_sovereigns, plan, watch
@@ -56,7 +57,9 @@ def build() -> typer.Typer:
         "discard": dead_letters.discard,
     })  # fmt: skip
     for name in ("plugins", "plugin"):
-        _group(app, name, "Plugins of all daemons.", {"list": list_plugins.list_plugins}, hidden=name == "plugin")
+        _group(app, name, "Plugins: those of all daemons, and your own.", {
+            "list": list_plugins.list_plugins, "new": new.new, "check": check_plugin.check,
+        }, hidden=name == "plugin")  # fmt: skip
     return app
 
 

@@ -5,11 +5,6 @@ from .table import Table
 
 MISSING = (
     ("commit to browser (SSE)", Goal("p99", 5, "publish to subscriber, no database"), "the row is not written yet"),
-    (
-        "PDM: new zone",
-        Goal("throughput", 0.9, "PowerDNS API called directly"),
-        "the backend for PowerDNS is being built",
-    ),
     ("PDM: propagation check", Goal("p50", 1.3, "the slowest single server"), "CheckPropagation is not served yet"),
     ("plugin out of the process", Goal("p50", 1.3, "the same plugin inside"), "plugins run inside only"),
     ("catalyst dev: start", Goal("p50", 2, "six imports and NATS, one after another"), "the row is not written yet"),

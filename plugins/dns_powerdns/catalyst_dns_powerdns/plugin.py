@@ -9,7 +9,7 @@ What the server does not do itself is done here
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -76,7 +76,9 @@ class PowerDnsBackend:
         """Make the zone, signed, in one call."""
         records = dns_rules.new_records(spec, Faults(PROVIDER))
         async with self._turn(spec.name):
-            answer = await self._api.call("POST", "/zones", zones.to_body(spec, records), expected=(201, 409, 422))
+            # Its answer without the records: the server would read them all back, to say what it was told.
+            body = zones.to_body(spec, records)
+            answer = await self._api.call("POST", "/zones?rrsets=false", body, expected=(201, 409, 422))
             if answer.status == 422:
                 await self._refuse_new(spec, answer)
             if answer.status == 409:
@@ -85,7 +87,7 @@ class PowerDnsBackend:
             # A key shows its CDS where the server's own default publishes it already: two calls less for each zone.
             if spec.signed and not all("cds" in key for key in found):
                 await self._publish(spec.name)
-            return _held(answer.body, found).state()
+            return _understood(zones.from_making, answer.body, records, found).state()
 
     async def apply(
         self, *, zone: str, changes: tuple[Change, ...], revision: int | None = None, expect: str | None = None
@@ -262,8 +264,12 @@ def _path(zone: str) -> str:
 
 
 def _held(zone: Any, found: Any) -> Held:
+    return _understood(zones.from_body, zone, found)
+
+
+def _understood(read: Callable[..., Held], *answers: Any) -> Held:
     try:
-        return zones.from_body(zone, found)
+        return read(*answers)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise misunderstood(f"a zone without {error}") from error
 

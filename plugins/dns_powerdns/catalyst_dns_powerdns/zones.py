@@ -10,14 +10,14 @@ An account of ours without a mark is a zone whose making was cut short: nobody w
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dns.dnssec
 import dns.exception
 import dns.rdata
 from catalyst_sdk.dns import OWNER_MARK, REVISION_MARK, RecordSet, ZoneKey, ZoneSpec, ZoneState
-from catalyst_sdk.dns_rules import Key, below
+from catalyst_sdk.dns_rules import Key, below, with_serial
 
 NSEC3 = "1 0 0 -"
 """SHA-1, no opt-out, no further iterations, no salt (RFC 9276)."""
@@ -136,6 +136,17 @@ def from_body(zone: Mapping[str, Any], keys: Sequence[Mapping[str, Any]]) -> Hel
             records[str(raw["name"]), str(raw["type"])] = RecordSet(raw["name"], raw["type"], int(raw["ttl"]), data)
     held = tuple(_key(raw) for raw in keys if raw.get("published", True))
     return Held(str(zone["name"]), str(zone["account"]), int(zone["edited_serial"]), records, held)
+
+
+def from_making(
+    zone: Mapping[str, Any], records: Mapping[Key, RecordSet], keys: Sequence[Mapping[str, Any]]
+) -> Held:  # fmt: skip
+    """A zone that was made this moment of `records`, from an answer without them. Raises as `from_body`."""
+    soa = records[str(zone["name"]), "SOA"]
+    drawn = replace(soa, records=(with_serial(soa.records[0], int(zone["serial"])),))
+    held = tuple(_key(raw) for raw in keys if raw.get("published", True))
+    whole = {**records, (soa.name, "SOA"): drawn}
+    return Held(soa.name, str(zone["account"]), int(zone["edited_serial"]), whole, held)
 
 
 def differs(wished: RecordSet | None, found: RecordSet | None) -> bool:

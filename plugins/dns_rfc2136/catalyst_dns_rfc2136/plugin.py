@@ -129,14 +129,23 @@ class UpdateBackend:
     ) -> ZoneState:
         """All changes or none, by one update."""
         async with self._turn(zone):
-            for _ in range(_TRIES):
-                held = await self._expected(zone, expect)
-                records, touched = dns_rules.changed_records(
-                    zone, held.records, changes, _faults(zone, changes), revision=revision
-                )
-                if not touched:
+            for attempt in range(_TRIES + 1):
+                # Where nobody expects a state, what is remembered will do: the update asks whether it still is so. But it
+                # refuses nothing, and settles nothing without an update.
+                is_fresh = expect is not None or attempt > 0
+                held = await self._expected(zone, expect) if is_fresh else self._remembered(zone)
+                if held is None:
+                    continue
+                try:
+                    faults = _faults(zone, changes)
+                    records, touched = dns_rules.changed_records(zone, held.records, changes, faults, revision=revision)
+                except Permanent:
+                    if is_fresh:
+                        raise
+                    continue
+                if is_fresh and not touched:
                     return held.state()
-                if await self._update(held, records, touched):
+                if touched and await self._update(held, records, touched):
                     return (await self._written(zone, records, touched)).state()
                 if expect is not None:
                     raise _conflict(zone)
@@ -314,9 +323,16 @@ class UpdateBackend:
         if self._settings.control is not None and await self._settings.control.has(zone):
             raise Temporary(f"the server is configured with {zone}, and does not serve it", provider=PROVIDER)
 
+    def _remembered(self, zone: str) -> Held | None:
+        known = self._known.get(zone)
+        return known.held if known is not None and self._is_young(known) and not self._is_vacant(known.held) else None
+
+    def _is_young(self, known: _Copy) -> bool:
+        return self._clock.now() - known.read_at < _REMEMBERED
+
     async def _transferred(self, zone: str) -> Held:
         known = self._known.pop(zone, None)
-        if known is not None and self._clock.now() - known.read_at < _REMEMBERED:
+        if known is not None and self._is_young(known):
             try:
                 return await self._refreshed(zone, known)
             except Stale:
@@ -330,7 +346,7 @@ class UpdateBackend:
         self._known[zone] = known
         return known.held
 
-    async def _refreshed(self, zone: str, known: "_Copy") -> Held:
+    async def _refreshed(self, zone: str, known: _Copy) -> Held:
         await self._line.transfer(known.zone, known.held.serial)
         if known.zone.get_soa().serial != known.held.serial:
             known = replace(known, held=zones.to_held(known.zone))
