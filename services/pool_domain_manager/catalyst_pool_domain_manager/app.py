@@ -25,6 +25,7 @@ from prometheus_client import CollectorRegistry
 
 from .access import ACCESS
 from .events import EMITTED
+from .handlers import HANDLED
 from .rpc.allocations import AllocationService
 from .rpc.backends import BackendService
 from .rpc.limits import Limits
@@ -118,6 +119,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "pooldomain", settings.nats_token.get_secret_value()),
+        handled=HANDLED,
         workers=[reconciler, sweeper, watcher, members, keeper, Prober(work, leases, backends), drift, engine],
     )
 
