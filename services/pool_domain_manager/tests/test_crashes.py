@@ -61,7 +61,7 @@ async def live_through(start: Start, database: str, reaper: Reaper, state: "Allo
 
 
 @on_all_servers
-async def test_a_name_that_is_made_and_taken_away_under_22_deaths_is_made_and_taken_away_once(
+async def test_scenario_2_a_name_that_is_made_and_taken_away_under_22_deaths_is_made_and_taken_away_once(
     start: Start, dns: Dns, database: str
 ) -> None:
     async with start(failpoint=Reaper(COMMIT[:1])) as daemon:

@@ -27,7 +27,7 @@ from .abilities import Abilities
 from .reconciler import ACTOR, tell
 
 LEASE = "members"
-POLL = 0.25
+POLL = 0.5
 BATCH = 500
 AT_ONCE = 64
 UP_AFTER = 2
