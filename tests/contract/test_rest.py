@@ -53,7 +53,8 @@ class Edge:
         schema = schemathesis.openapi.from_dict(dict(self.document))
         for found in schema.get_all_operations():
             one = found.ok()
-            if "text/event-stream" not in one.definition.raw["responses"]["200"]["content"]:
+            answers = one.definition.raw["responses"].values()
+            if not any("text/event-stream" in answer["content"] for answer in answers):
                 yield f"{one.method.upper()} {one.path}", one
 
 
@@ -96,9 +97,9 @@ def broken(edge: Edge, answer: Any, shape: Any = None) -> str:
     """What is wrong with an answer; nothing where it is as the document says."""
     kind = answer.headers["content-type"]
     kind = kind if isinstance(kind, str) else kind[0]  # schemathesis has a list
-    if answer.status_code == 200:
+    if answer.status_code in (200, 201, 202):
         wrong = [] if shape is None else [f"{e.instance_path} {e.message}" for e in shape.iter_errors(answer.json())]
-        return f"200 {kind} {wrong[:2]}" if wrong or kind != "application/json" else ""
+        return f"{answer.status_code} {kind} {wrong[:2]}" if wrong or kind != "application/json" else ""
     if answer.status_code >= 500 and answer.status_code not in OPENING:
         return f"{answer.status_code} {answer.text[:300]}"
     if kind != "application/problem+json":
@@ -138,7 +139,8 @@ def of_one(edge: Edge, operation: Any, mode: GenerationMode, session: requests.S
     )
     if plain.status_code == 501:
         return broken(edge, plain)
-    answers = operation.definition.raw["responses"]["200"]["content"]["application/json"]["schema"]
+    good = next(answer for status, answer in operation.definition.raw["responses"].items() if status.startswith("2"))
+    answers = good["content"]["application/json"]["schema"]
     shape, wrong = validator(edge.document, answers), list[str]()
 
     @seed(SEED)

@@ -84,7 +84,7 @@ async def gateway(home: str, nats_url: str, pdm: str, port: int) -> None:
 def _filler(column: Any, now: datetime) -> Any:
     """Something of the column's type."""
     kind = type(column.type).__name__
-    return {"UtcTime": now, "Json": [], "BigInteger": 1, "Integer": 0}.get(kind, "")
+    return {"UtcTime": now, "Json": [], "BigInteger": 1, "Integer": 0, "Boolean": False}.get(kind, "")
 
 
 def say(ports: Mapping[str, Any]) -> None:

@@ -2,9 +2,11 @@
 
 `CATALYST_FAILPOINTS="relay.published=kill@3;work.after_commit=stop"` kills the daemon when it is for the third time
 between the stream's acknowledgement and its own mark, and freezes it after its first commit. Where the variable is not
-set nobody holds a `Failpoints`, and a point costs the look at an attribute that is None.
+set nobody holds a `Failpoints`, and a point costs the look at an attribute that is None. Steps of PDM's reconciler take
+more: `pdm.commit.c4.before=hang`.
 """
 
+import asyncio
 import os
 import re
 import signal
@@ -29,15 +31,26 @@ POINTS = {
 }
 """Every point, and what is true there."""
 
+STEPS = re.compile(r"pdm\.(commit\.(c[1-6]|end)|release\.r[1-5])\.(before|after)")
+"""Points of PDM's reconciler: each step of the way into the DNS and out of it, before its effect and after it, unwritten."""
+DELAY = 1.0
+"""Seconds of a delay."""
+
 _ACTIONS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+_OF_STEPS = frozenset({"error", "hang", "delay"})
+"""What a step may do besides: fail as by a bug, never come back, come back late."""
 _WISH = re.compile(r"(?P<point>[\w.]+)=(?P<action>\w+)(?:@(?P<nth>[1-9]\d*))?")
 _JOURNAL = {"claim.commit.after": "claimed", "commit.before": "before_commit", "commit.after": "after_commit"}
 
 
-class Failpoints:
-    """What is to happen at which hit of which point: by point, the number of the hit and the signal."""
+class Reached(Exception):
+    """The failure that was asked for."""
 
-    def __init__(self, armed: Mapping[str, tuple[int, signal.Signals]]) -> None:
+
+class Failpoints:
+    """What is to happen at which hit of which point: by point, the number of the hit and the action."""
+
+    def __init__(self, armed: Mapping[str, tuple[int, str]]) -> None:
         self._armed = dict(armed)
         self._hits: Counter[str] = Counter()
 
@@ -51,11 +64,12 @@ class Failpoints:
         armed, faults = {}, []
         for wish in wishes:
             said = _WISH.fullmatch(wish)
-            if said and said["point"] in POINTS and said["action"] in _ACTIONS:
-                armed[said["point"]] = (int(said["nth"] or 1), _ACTIONS[said["action"]])
+            if said and _is_known(said["point"], said["action"]):
+                armed[said["point"]] = (int(said["nth"] or 1), said["action"])
             else:
                 faults.append(
-                    f"  {VARIABLE}: {wish}: write POINT=kill@N or POINT=stop@N, with one of {', '.join(POINTS)}"
+                    f"  {VARIABLE}: {wish}: write POINT=kill@N or POINT=stop@N, with one of {', '.join(POINTS)}, or a "
+                    "step such as pdm.commit.c4.before, which takes error, hang and delay too"
                 )
         if faults:
             raise SettingsFault("\n".join(["the settings cannot be used:", *faults]))
@@ -63,15 +77,37 @@ class Failpoints:
 
     def hit(self, point: str) -> None:
         """The process is at `point`; if that is where it was to end, this does not return."""
+        action = self._due(point)
+        if action in _ACTIONS:
+            os.kill(os.getpid(), _ACTIONS[action])
+
+    async def reach(self, point: str) -> None:
+        """The same for a step, which may also fail, hang or be late. Raises Reached."""
+        action = self._due(point)
+        if action in _ACTIONS:
+            os.kill(os.getpid(), _ACTIONS[action])
+        elif action == "error":
+            raise Reached(point)
+        elif action == "hang":
+            await asyncio.Event().wait()
+        elif action == "delay":
+            await asyncio.sleep(DELAY)
+
+    def _due(self, point: str) -> str:
+        """What is to happen now; empty: nothing."""
         armed = self._armed.get(point)
         if armed is None:
-            return
+            return ""
         self._hits[point] += 1
-        if self._hits[point] == armed[0]:
-            os.kill(os.getpid(), armed[1])
+        return armed[1] if self._hits[point] == armed[0] else ""
 
     def hook(self, place: str) -> None:
         """The same for the journal, whose places are many and named after statements and steps."""
         point = "effect" if place.startswith("run:") and place.endswith(".after") else _JOURNAL.get(place)
         if point is not None:
             self.hit(f"journal.{point}")
+
+
+def _is_known(point: str, action: str) -> bool:
+    is_step = STEPS.fullmatch(point) is not None
+    return (point in POINTS or is_step) and (action in _ACTIONS or (is_step and action in _OF_STEPS))

@@ -1,5 +1,6 @@
 """Failpoints: said exactly, met where they say, and nothing where nobody asked."""
 
+import asyncio
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import catalyst_mesh
 import pytest
-from catalyst_mesh.failpoints import POINTS, VARIABLE, Failpoints
+from catalyst_mesh.failpoints import POINTS, VARIABLE, Failpoints, Reached
 from catalyst_mesh.settings import SettingsFault
 
 from .toy import ToySettings, compose
@@ -85,3 +86,22 @@ def test_the_journal_s_places_are_found_by_their_names() -> None:
         points.hook(place)
     assert met == ["journal.claimed", "journal.before_commit", "journal.after_commit", "journal.effect"]
     assert {point for point in POINTS if point.startswith("journal.")} == set(met)
+
+
+async def test_a_step_fails_hangs_or_is_late_at_its_hit_and_at_no_other() -> None:
+    wishes = "pdm.commit.c4.before=error@2;pdm.release.r2.after=hang;pdm.commit.end.before=delay"
+    points = Failpoints.load({VARIABLE: wishes})
+    assert points is not None
+    await points.reach("pdm.commit.c4.before")
+    with pytest.raises(Reached, match=r"pdm\.commit\.c4\.before"):
+        await points.reach("pdm.commit.c4.before")
+    await points.reach("pdm.commit.c4.before")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(points.reach("pdm.release.r2.after"), 0.05)
+    await asyncio.wait_for(points.reach("pdm.commit.end.before"), 30)
+
+
+@pytest.mark.parametrize("text", ["pdm.commit.c7.before=kill", "pdm.commit.c4=kill", "relay.published=hang"])
+def test_a_step_that_is_none_cannot_be_asked_for(text: str) -> None:
+    with pytest.raises(SettingsFault):
+        Failpoints.load({VARIABLE: text})

@@ -18,7 +18,7 @@ from catalyst_sdk.context import PluginContext
 from catalyst_sdk.dns import REVISION_MARK, BackendInfo, Capability, Change, KeyOp, RecordSet, ZoneSpec, ZoneState
 from catalyst_sdk.dns_rules import Faults, Key
 
-from . import keys, zones
+from . import keys, lua, zones
 from .api import PROVIDER, Answer, Api, misunderstood
 from .zones import Held, zone_id
 
@@ -29,6 +29,7 @@ _MOST = frozenset(
     {Capability.ZONE_LIFECYCLE, Capability.DNSSEC, Capability.KEYS, Capability.CDS, Capability.ATOMIC_BATCH,
      Capability.METADATA}
 )  # fmt: skip
+_ALL = _MOST | {Capability.LUA}
 _SIGNING = frozenset({Capability.DNSSEC, Capability.KEYS, Capability.CDS})
 _CDS = {"PUBLISH-CDS": "2", "PUBLISH-CDNSKEY": "1"}
 _LOOKS, _LOOK_AGAIN = 20, 0.05
@@ -45,10 +46,20 @@ class PowerDnsBackend:
     async def info(self) -> BackendInfo:
         """What this backend is."""
         # It takes a LOC in one spelling only, which is not the one in which we compare.
-        return BackendInfo(PROVIDER, SOFTWARE, _MOST, dns_rules.RECORD_TYPES - {"LOC"})
+        return BackendInfo(PROVIDER, SOFTWARE, _ALL, dns_rules.RECORD_TYPES - {"LOC"} | {lua.TYPE})
 
     async def probe(self) -> frozenset[Capability]:
-        """What the server did with a scratch zone."""
+        """What the server did with a scratch zone, and what it says of itself."""
+        return await self._with_scratch_zone() | await self._evaluates()
+
+    async def _evaluates(self) -> frozenset[Capability]:
+        """A server takes LUA records whether or not it evaluates them (it then says NXDOMAIN), so its settings are read."""
+        answer = await self._api.call("GET", "/config", expected=(200, 403, 404))
+        found = answer.body if answer.status == 200 and isinstance(answer.body, list) else []
+        settings = {str(one.get("name")): str(one.get("value")) for one in found if isinstance(one, dict)}
+        return frozenset({Capability.LUA}) if settings.get("enable-lua-records", "no") in lua.ON else frozenset()
+
+    async def _with_scratch_zone(self) -> frozenset[Capability]:
         async with self._turn(SCRATCH):
             spec = ZoneSpec(
                 SCRATCH, (f"ns.{SCRATCH}",), PROVIDER, (RecordSet(f"ns.{SCRATCH}", "A", 60, ("192.0.2.1",)),)
@@ -74,7 +85,7 @@ class PowerDnsBackend:
 
     async def create_zone(self, *, spec: ZoneSpec) -> ZoneState:
         """Make the zone, signed, in one call."""
-        records = dns_rules.new_records(spec, Faults(PROVIDER))
+        records = lua.new_records(spec, Faults(PROVIDER))
         async with self._turn(spec.name):
             # Its answer without the records: the server would read them all back, to say what it was told.
             body = zones.to_body(spec, records)
@@ -95,9 +106,7 @@ class PowerDnsBackend:
         """All changes or none, by one PATCH."""
         async with self._turn(zone):
             held = await self._expected(zone, expect)
-            records, touched = dns_rules.changed_records(
-                zone, held.records, changes, Faults(PROVIDER), revision=revision
-            )
+            records, touched = lua.changed_records(zone, held.records, changes, Faults(PROVIDER), revision=revision)
             if not touched:
                 return held.state()
             return (await self._write(zone, records, touched, changes)).state()

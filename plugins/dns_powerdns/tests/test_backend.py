@@ -6,7 +6,7 @@ import pytest
 from catalyst_dns_powerdns import plugin as module
 from catalyst_dns_powerdns.plugin import PowerDnsBackend
 from catalyst_sdk import load_manifest
-from catalyst_sdk.dns import DnsBackend
+from catalyst_sdk.dns import Capability, DnsBackend
 from catalyst_testkit.dns_backend_suite import DnsBackendSuite
 from catalyst_testkit.powerdns import PowerDnsServer
 
@@ -23,4 +23,5 @@ class TestConformance(DnsBackendSuite):
 
 async def test_the_manifest_claims_what_the_server_can_do(backend: PowerDnsBackend) -> None:
     manifest = load_manifest(Path(module.__file__).with_name("manifest.toml"))
-    assert set(manifest.capabilities) == await backend.probe() == (await backend.info()).capabilities
+    evaluated = {Capability.LUA}  # only where a setting says so: see test_lua.py
+    assert set(manifest.capabilities) == await backend.probe() | evaluated == (await backend.info()).capabilities

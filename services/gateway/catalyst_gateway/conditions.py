@@ -30,6 +30,13 @@ def demand(message: Message, if_match: str) -> None:
     wish.etag = if_match
 
 
+def retry(message: Message, request_id: str) -> None:
+    """Take over the caller's Idempotency-Key, where the method has a place for it and the request says none itself."""
+    wish: Any = message
+    if request_id and "request_id" in message.DESCRIPTOR.fields_by_name and not wish.request_id:
+        wish.request_id = request_id
+
+
 def headers_of(answer: Message) -> dict[str, str]:
     """`ETag`, where the answer is a resource that has one."""
     tag = str(getattr(answer, "etag", ""))

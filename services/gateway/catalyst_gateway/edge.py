@@ -17,7 +17,9 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from . import conditions, events, openapi, problems
+from . import bodies, conditions, events, openapi, problems, queries
+from .bodies import BodyTooLarge
+from .names import Names, Told, request_id
 from .plugins import all_plugins
 from .routes import Route, Routes
 from .sessions import Sessions
@@ -46,15 +48,6 @@ class MethodNotAllowed(Refused):
     code, reason, message = Code.UNIMPLEMENTED, "METHOD_NOT_ALLOWED", "{path} takes {verbs}"
 
 
-class MediaTypeUnsupported(Refused):
-    code, reason = Code.INVALID_ARGUMENT, "MEDIA_TYPE_UNSUPPORTED"
-    message = "the body is {given}; send application/json"
-
-
-class BodyTooLarge(Refused):
-    code, reason, message = Code.INVALID_ARGUMENT, "BODY_TOO_LARGE", "the body exceeds {most} bytes"
-
-
 class Edge:
     """Answers requests by calling the daemons behind."""
 
@@ -74,6 +67,7 @@ class Edge:
         self._feed = feed
         self._call_seconds = call_seconds
         self._most_body_bytes = most_body_bytes
+        self._names = Names(channels["pooldomain"])
         self._log = get_logger("edge")
 
     def app(self) -> Litestar:
@@ -119,17 +113,17 @@ class Edge:
     async def rest(self, request: Req) -> Response[Any] | Stream:
         """One request to one method."""
         path = request.url.path
+        if by_hand := self._names.find(request.method, path):
+            return await self._names.answer(*by_hand, request, self._metadata(request))
         found = self._routes.find(request.method, path)
         if found is None:
             return self._without_route(request, path)
         one, variables = found
-        body = await request.body()
-        kind = request.headers.get("content-type", "application/json").split(";")[0].strip()
-        if body and kind not in ("application/json", "text/json"):
-            raise MediaTypeUnsupported(given=kind)
-        message = to_request(one, variables, request.query_params.multi_items(), body)
+        body = await bodies.read(request, self._most_body_bytes)
+        message = to_request(one, variables, queries.of(request), body)
         if request.method != HttpMethod.GET:
             conditions.demand(message, request.headers.get("if-match", ""))
+            conditions.retry(message, request_id(request))
         if one.package == events.PACKAGE:
             return await self._of_every_daemon(one, message, request)
         if one.method.server_streaming:
@@ -148,7 +142,7 @@ class Edge:
 
     def _without_route(self, request: Req, path: str) -> Response[Any]:
         """OPTIONS is answered from the table; everything else raises MethodNotAllowed or NoSuchPath."""
-        verbs = self._routes.verbs(path)
+        verbs = sorted({*self._routes.verbs(path), *self._names.verbs(path)})
         if not verbs:
             raise NoSuchPath(verb=request.method, path=path)
         if request.method == HttpMethod.OPTIONS:
@@ -211,6 +205,10 @@ class Edge:
     def _explained(self, request: Req, error: Exception, trace: str) -> Explained:
         if isinstance(error, grpc.aio.AioRpcError):
             return self._of_call(error, trace)
+        if isinstance(error, Told):
+            return error.said
+        if isinstance(error, TimeoutError):
+            return problems.of_refusal(DeadlineExceeded())
         if isinstance(error, Refused):
             return problems.of_refusal(error)
         if isinstance(error, HTTPException):

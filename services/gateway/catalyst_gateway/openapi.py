@@ -6,6 +6,8 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
+from .bodies import schema
+from .names import PATHS, Path
 from .routes import Route, Routes
 
 _WELL_KNOWN: dict[str, dict[str, Any]] = {
@@ -38,6 +40,8 @@ def document(routes: Routes) -> bytes:
     for one in routes.all:
         path, names = _path(one.template)
         paths.setdefault(path, {})[one.verb.lower()] = _operation(one, names, schemas)
+    for by_hand in PATHS:
+        paths.setdefault(by_hand.template, {})[by_hand.verb.lower()] = _by_hand(by_hand)
     whole = {
         "openapi": "3.1.0",
         "info": {
@@ -98,6 +102,27 @@ def _operation(one: Route, names: list[str], schemas: dict[str, Any]) -> dict[st
         operation["requestBody"] = {"required": True, "content": _json(kind, schemas)}
     if one.body != "*":
         operation["parameters"] += _query(one, schemas)
+    return operation
+
+
+def _by_hand(one: Path) -> dict[str, Any]:
+    """A path whose body is written by hand; the answer is an object, with the fields that the specification names."""
+    names = [found[1] for found in _VARIABLE.finditer(one.template)]
+    text = {"type": "string"}
+    in_path = [{"name": name, "in": "path", "required": True, "schema": text} for name in names]
+    in_query = [{"name": name, "in": "query", "schema": text} for name in one.query]
+    kind = "text/event-stream" if one.handler == "events" else "application/json"
+    answer = {"description": "The answer", "content": {kind: {"schema": {"type": "object"}} if "json" in kind else {}}}
+    problem = {"description": "A problem (RFC 9457)", "content": {"application/problem+json": _ref("Problem")}}
+    statuses = {one.status, 200} if one.handler == "commit" else {one.status}
+    operation: dict[str, Any] = {
+        "operationId": f"names.{one.handler}",
+        "tags": ["Names"],
+        "parameters": [*in_path, *in_query],
+        "responses": {**{str(status): answer for status in sorted(statuses)}, "default": problem},
+    }
+    if one.form:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema(one.form)}}}
     return operation
 
 

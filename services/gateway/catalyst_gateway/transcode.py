@@ -26,9 +26,9 @@ def to_request(route: Route, variables: Mapping[str, str], query: Iterable[tuple
     """The request message of a call. Raises BodyUnreadable or InvalidRequest."""
     wish: dict[str, Any] = {}
     if route.body == "*":
-        wish = _object(body)
+        wish = object_of(body)
     elif route.body:
-        wish = {route.body: _object(body)}
+        wish = {route.body: object_of(body)}
     elif body.strip():
         raise BodyUnreadable(why="this method takes none")
     faults: list[Violation] = []
@@ -44,7 +44,8 @@ def to_json(message: Message) -> str:
     return json_format.MessageToJson(message, always_print_fields_with_no_presence=True, indent=None)
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def object_of(body: bytes) -> dict[str, Any]:
+    """The JSON object that a body is; an empty body is an empty one. Raises BodyUnreadable."""
     if not body.strip():
         return {}
     try:

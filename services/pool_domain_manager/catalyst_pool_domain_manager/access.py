@@ -82,7 +82,7 @@ ACCESS = {
     **rows(
         _NAMES,
         Scope.ABSENT,
-        UpdateAllocation=_OWNER,
+        UpdateAllocation=f"{_OWNER} service:continuum",
         ReconcileAllocation=_OWNER,
         ReleaseAllocation=_OWNER,
         TransferAllocation=_OWNER,

@@ -28,6 +28,7 @@ from publicsuffixlist import PublicSuffixList
 from .access import ACCESS
 from .events import EMITTED
 from .metrics import PdmMetrics
+from .handlers import HANDLED
 from .rpc.allocations import AllocationService
 from .rpc.backends import BackendService
 from .rpc.limits import Limits
@@ -42,11 +43,13 @@ from .rpc.zones import ZoneService
 from .secrets import PluginSecrets
 from .settings import PdmSettings
 from .store import Store, metadata
+from .workers.abilities import Abilities
 from .workers.applying import Applying
 from .workers.backends import Backends, Prober
 from .workers.drift import DriftSweep
 from .workers.importing import Importing
 from .workers.keeper import Keeper
+from .workers.members import Members
 from .workers.parents import Parents
 from .workers.polled import Poll
 from .workers.reconciler import Failpoint, Reconciler, no_failpoint
@@ -74,7 +77,9 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     leases = Leases(db, metadata, metrics=metrics)
     servers, every = Servers(settings.dns_hints), settings.drift_interval
     world = World(host, servers, settings.resolvers)
-    reconciler = Reconciler(work, leases, host, servers, Parents(settings.batch_window), failpoint, every)
+    abilities, parents = Abilities(host), Parents(settings.batch_window)
+    reconciler = Reconciler(work, leases, host, servers, parents, abilities, failpoint, every)
+    members = Members(work, leases, abilities)
     watcher = Watcher(work, leases, host, servers, world, every)
     backends, poll = Backends(work, host), Poll(settings.dns_hints)
     keeper = Keeper(work, leases, backends, poll, host, failpoint)
@@ -104,7 +109,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
                 f"{_PACKAGE}.PoolService",
             ),
             Service(
-                AllocationService(work, token_key, Limits(), world.resolves),
+                AllocationService(work, token_key, Limits(), world.resolves, abilities.of),
                 service_pb2_grpc.add_AllocationServiceServicer_to_server,
                 f"{_PACKAGE}.AllocationService",
             ),
@@ -134,7 +139,8 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "pooldomain", settings.nats_token.get_secret_value()),
-        workers=[reconciler, sweeper, watcher, keeper, Prober(work, leases, backends), drift, engine],
+        handled=HANDLED,
+        workers=[reconciler, sweeper, watcher, members, keeper, Prober(work, leases, backends), drift, engine],
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from catalyst.mesh.v1 import resources_pb2 as mesh_pb2
 from catalyst.pooldomain.v1 import events_pb2, resources_pb2
-from catalyst_mesh import Emitted, stamp
+from catalyst_mesh import Emitted, span, stamp
 from google.protobuf.message import Message
 
 from .domain import allocations as a
@@ -14,6 +14,7 @@ from .domain.allocations import Allocation, Fact
 from .domain.conditions import Condition
 from .domain.pools import Pool, PoolChanged, PoolGone, PoolMade, PoolMoved
 from .domain.registrars import registrar_name
+from .domain.traffic import Policy, Probe
 from .domain.zones import ZoneCreated, ZoneDeleted, ZoneSigned
 
 _ROOT = "catalyst.v1.pooldomain"
@@ -41,6 +42,31 @@ def targets(x: Allocation) -> list[resources_pb2.Target]:
     return [resources_pb2.Target(slot=slot, address=address) for slot, address in x.targets]
 
 
+def policies(x: Allocation) -> list[resources_pb2.TrafficPolicy]:
+    """Traffic policies as the contract shows them."""
+    return [_policy(p) for p in x.traffic]
+
+
+def _policy(p: Policy) -> resources_pb2.TrafficPolicy:
+    members = [
+        resources_pb2.TrafficMember(address=m.address, weight=m.weight, rank=m.rank, region=m.region) for m in p.members
+    ]
+    strategy = resources_pb2.TrafficPolicy.Strategy.Value(f"STRATEGY_{p.strategy.name}")
+    return resources_pb2.TrafficPolicy(
+        hostname=p.hostname, strategy=strategy, members=members, probe=_probe(p.probe) if p.probe else None,
+        ttl=span(p.ttl) if p.ttl else None, epoch=p.epoch,
+    )  # fmt: skip
+
+
+def _probe(p: Probe) -> resources_pb2.TrafficProbe:
+    made = resources_pb2.TrafficProbe(interval=span(p.interval), timeout=span(p.timeout), down_after=p.down_after)
+    if p.port:
+        made.tcp_port = p.port
+    else:
+        made.url = p.url
+    return made
+
+
 def reserved(f: Fact) -> events_pb2.AllocationReserved:
     x = f.allocation
     return events_pb2.AllocationReserved(
@@ -60,12 +86,16 @@ def expired(f: Fact) -> events_pb2.AllocationExpired:
 
 def committed(f: Fact) -> events_pb2.AllocationCommitted:
     x = f.allocation
-    return events_pb2.AllocationCommitted(**_about(x), holder=x.holder, targets=targets(x), generation=x.generation)
+    return events_pb2.AllocationCommitted(
+        **_about(x), holder=x.holder, targets=targets(x), traffic=policies(x), generation=x.generation
+    )
 
 
-def retargeted(f: Fact) -> events_pb2.AllocationRetargeted:
+def retargeted(f: a.Retargeted) -> events_pb2.AllocationRetargeted:
     x = f.allocation
-    return events_pb2.AllocationRetargeted(**_about(x), targets=targets(x), generation=x.generation, actor=f.actor)
+    return events_pb2.AllocationRetargeted(
+        **_about(x), targets=targets(x), traffic=policies(x), generation=x.generation, epoch=f.epoch, actor=f.actor
+    )
 
 
 def activated(f: Fact) -> events_pb2.AllocationActivated:

@@ -29,7 +29,8 @@ from sqlalchemy import (
     update,
 )
 
-from .domain.allocations import VISIBLE, Allocation, Offer, State
+from .domain import traffic
+from .domain.allocations import COMMITTED, VISIBLE, Allocation, Offer, State
 from .domain.conditions import Condition
 from .domain.filters import Filter
 from .domain.policy import Policy, Rules
@@ -78,6 +79,8 @@ allocations = Table(
     Column("conditions", Json, nullable=False), Column("reason", Text, nullable=False),
     Column("warm", Boolean, nullable=False, server_default=false()), Column("offer", Json),
     Column("looked_at", UtcTime), Column("extended", Boolean, nullable=False, server_default=false()),
+    Column("traffic", Json, nullable=False, server_default="[]"),
+    Column("epochs", Json, nullable=False, server_default="[]"), Column("down", Json, nullable=False, server_default="[]"),
     Index("allocation_due", "state", "not_before"), Index("allocation_owner", "owner", "state"),
 )  # fmt: skip
 history = Table(
@@ -224,6 +227,15 @@ class Store(KeptRows):
         query = select(t.c.pool, t.c.label).where(t.c.state.in_(sorted(VISIBLE)) & ripe)
         return [(p, x) for p, x in (await self.sql.execute(query.order_by(t.c.not_before).limit(limit))).all()]
 
+    async def steered(self, after: Sequence[str], limit: int) -> Sequence[Allocation]:
+        """Committed names with traffic policies, by pool and label, after the pair `after`."""
+        t = allocations
+        has_some = type_coerce(t.c.traffic, Text) != "[]"
+        query = select(t).where(t.c.state.in_(sorted(COMMITTED)) & has_some)
+        query = query.where(tuple_(t.c.pool, t.c.label) > tuple_(*(literal(part) for part in after)))
+        rows = await self.sql.execute(query.order_by(t.c.pool, t.c.label).limit(limit))
+        return [_allocation(row) for row in rows.mappings()]
+
     async def resting_until(self, when: datetime, limit: int) -> Sequence[tuple[str, str]]:
         """Names whose first rest ends before `when`, and of which nobody has looked whether they still resolve."""
         t = allocations
@@ -306,7 +318,9 @@ def _allocation_row(a: Allocation) -> dict[str, Any]:
     row = {f.name: getattr(a, f.name) for f in fields(a)}
     conditions = [{**asdict(c), "since": c.since.isoformat() if c.since else None} for c in a.conditions]
     offer = {**asdict(a.offer), "ends_at": a.offer.ends_at.isoformat()} if a.offer else None
-    return {**row, "state": str(a.state), "targets": list(a.targets), "conditions": conditions, "offer": offer}
+    lists = {"targets": list(a.targets), "epochs": list(a.epochs), "down": list(a.down)}
+    policies = [asdict(p) for p in a.traffic]
+    return {**row, **lists, "state": str(a.state), "conditions": conditions, "offer": offer, "traffic": policies}
 
 
 def _allocation(row: Any) -> Allocation:
@@ -318,7 +332,18 @@ def _allocation(row: Any) -> Allocation:
     raw = row["offer"]
     offer = Offer(**{**raw, "ends_at": datetime.fromisoformat(raw["ends_at"])}) if raw else None
     read = {"state": State(row["state"]), "targets": targets, "conditions": conditions, "offer": offer}
-    return Allocation(**{**row, **read})
+    steered = {
+        "traffic": tuple(_policy(raw) for raw in row["traffic"]),
+        "epochs": tuple((host, int(epoch)) for host, epoch in row["epochs"]),
+        "down": tuple((host, address) for host, address in row["down"]),
+    }
+    return Allocation(**{**row, **read, **steered})
+
+
+def _policy(raw: Any) -> traffic.Policy:
+    members = tuple(traffic.Member(**member) for member in raw["members"])
+    probe = traffic.Probe(**raw["probe"]) if raw["probe"] else None
+    return traffic.Policy(**{**raw, "strategy": traffic.Strategy(raw["strategy"]), "members": members, "probe": probe})
 
 
 def _pool_row(p: Pool) -> dict[str, Any]:

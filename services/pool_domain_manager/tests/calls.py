@@ -51,7 +51,7 @@ async def until(
     *,
     name: str = NAME,
     generation: int = 0,
-    within: int = 10,
+    within: int = 30,
 ) -> Allocation:
     request = WaitAllocationRequest(name=name, state=state, generation=generation, timeout=Duration(seconds=within))
     a = await provisioner(daemon).WaitAllocation(request, timeout=within + 5)

@@ -16,7 +16,7 @@ from .conftest import Dns, Start, on_all_servers, on_both_servers
 from .on_powerdns import OnPowerDns
 
 COMMIT = [f"pdm.commit.c{n}.{side}" for n in range(1, 7) for side in ("before", "after")]
-RELEASE = [f"pdm.release.r{n}.{side}" for n in range(1, 5) for side in ("before", "after")]
+RELEASE = [f"pdm.release.r{n}.{side}" for n in range(1, 6) for side in ("before", "after")]
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -61,7 +61,7 @@ async def live_through(start: Start, database: str, reaper: Reaper, state: "Allo
 
 
 @on_all_servers
-async def test_a_name_that_is_made_and_taken_away_under_20_deaths_is_made_and_taken_away_once(
+async def test_scenario_2_a_name_that_is_made_and_taken_away_under_22_deaths_is_made_and_taken_away_once(
     start: Start, dns: Dns, database: str
 ) -> None:
     async with start(failpoint=Reaper(COMMIT[:1])) as daemon:
@@ -75,7 +75,7 @@ async def test_a_name_that_is_made_and_taken_away_under_20_deaths_is_made_and_ta
     async with start(failpoint=Reaper(RELEASE[:1])) as daemon:
         await release(daemon)
     await let_leases_end(database)
-    assert await live_through(start, database, Reaper(RELEASE), Allocation.STATE_QUARANTINED) == 8
+    assert await live_through(start, database, Reaper(RELEASE), Allocation.STATE_QUARANTINED) == 10
     parent = await dns.backend.get_zone(zone="omani.works.")
     assert parent is not None
     assert [r for r in parent.record_sets if r.name.endswith(ZONE)] == []

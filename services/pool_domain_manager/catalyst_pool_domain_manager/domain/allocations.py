@@ -19,6 +19,7 @@ from catalyst_sdk import Decision
 
 from . import refusals
 from .conditions import DELEGATED, Condition, settle
+from .traffic import Policy, StaleEpoch, raised
 
 MOST_TTL = timedelta(hours=24)
 FORCE_GRACE = timedelta(hours=720)
@@ -98,6 +99,11 @@ class Allocation:
     """When it was looked whether the resting name still resolves."""
     extended: bool = False
     """Its rest was made longer because it still resolved."""
+    traffic: tuple[Policy, ...] = ()
+    epochs: tuple[tuple[str, int], ...] = ()
+    """Host names that were steered under an epoch, with the highest one."""
+    down: tuple[tuple[str, str], ...] = ()
+    """Host names with members that a prober of ours found down."""
 
     @property
     def name(self) -> str:
@@ -173,8 +179,11 @@ class Committed(Fact):
     """It is to be visible."""
 
 
+@dataclass(frozen=True, slots=True)
 class Retargeted(Fact):
     """It is to point elsewhere."""
+
+    epoch: int = 0
 
 
 class Activated(Fact):
@@ -237,12 +246,17 @@ def renew(held: Allocation | None, name: str, token_hash: str, ttl: timedelta, n
 
 
 def commit(
-    held: Allocation | None, name: str, token_hash: str, targets: tuple[Target, ...], now: datetime
+    held: Allocation | None,
+    name: str,
+    token_hash: str,
+    targets: tuple[Target, ...],
+    now: datetime,
+    traffic: tuple[Policy, ...] = (),
 ) -> Decision[Allocation]:
     """Wish the name visible. The same wish again is answered alike; another one is refused."""
     a = claimed(held, name, token_hash, now)
     if a.state in COMMITTED:
-        if a.targets != targets:
+        if (a.targets, a.traffic) != (targets, traffic):
             raise refusals.AlreadyCommitted(name=a.name)
         if a.state is not State.FAILED:
             return Decision(a)
@@ -253,6 +267,8 @@ def commit(
         now,
         state=State.PROVISIONING,
         targets=targets,
+        traffic=traffic,
+        epochs=_steered(a, traffic, 0),
         committed_at=now,
         generation=1,
         step="",
@@ -262,23 +278,47 @@ def commit(
     return Decision(after, (Committed(after, a.created_by),))
 
 
-def retarget(a: Allocation, targets: tuple[Target, ...], actor: str, now: datetime) -> Decision[Allocation]:
-    """Wish other addresses. Keys and delegation are not touched by it."""
+def retarget(
+    a: Allocation,
+    targets: tuple[Target, ...],
+    actor: str,
+    now: datetime,
+    *,
+    traffic: tuple[Policy, ...] | None = None,
+    epoch: int = 0,
+) -> Decision[Allocation]:
+    """Wish other addresses, or, with `traffic`, other policies. Keys and delegation are not touched. Raises EpochStale."""
     if a.state not in COMMITTED:
         raise refusals.NotCommitted(name=a.name, state=a.state)
-    if a.targets == targets:
+    policies = a.traffic if traffic is None else traffic
+    epochs = a.epochs if traffic is None else _steered(a, policies, epoch)
+    if (a.targets, a.traffic, a.epochs) == (targets, policies, epochs):
         return Decision(a)
-    after = _next(
-        a,
-        now,
-        state=State.PROVISIONING,
-        targets=targets,
-        generation=a.generation + 1,
-        step="",
-        not_before=None,
-        tries=0,
-    )
+    hosts = {p.hostname for p in policies}
+    down = tuple(pair for pair in a.down if pair[0] in hosts)
+    after = _rewished(a, now, targets=targets, traffic=policies, epochs=epochs, down=down)
+    return Decision(after, (Retargeted(after, actor, epoch),))
+
+
+def probed(a: Allocation, down: tuple[tuple[str, str], ...], actor: str, now: datetime) -> Decision[Allocation]:
+    """A prober found other members down than before: an ordinary wish of its own."""
+    if a.state not in COMMITTED or a.down == down:
+        return Decision(a)
+    after = _rewished(a, now, down=down)
     return Decision(after, (Retargeted(after, actor),))
+
+
+def _steered(a: Allocation, policies: tuple[Policy, ...], epoch: int) -> tuple[tuple[str, int], ...]:
+    try:
+        return tuple(sorted(raised(dict(a.epochs), a.traffic, policies, epoch).items()))
+    except StaleEpoch as stale:
+        raise refusals.EpochStale(hostname=stale.hostname, stored=stale.stored, given=stale.given) from stale
+
+
+def _rewished(a: Allocation, now: datetime, **wish: object) -> Allocation:
+    return _next(
+        a, now, state=State.PROVISIONING, generation=a.generation + 1, step="", not_before=None, tries=0, **wish
+    )
 
 
 def hurry(a: Allocation, actor: str, now: datetime) -> Decision[Allocation]:
@@ -370,7 +410,7 @@ def quarantine(a: Allocation, rest: timedelta, now: datetime) -> Decision[Alloca
     """The name is gone from the world; it rests, because caches, cookies and links live on."""
     after = _next(
         a, now, state=State.QUARANTINED, available_at=now + rest, observed_generation=a.generation, targets=(),
-        conditions=(), not_before=None, offer=None,
+        traffic=(), epochs=(), down=(), conditions=(), not_before=None, offer=None,
     )  # fmt: skip
     return Decision(after, (Quarantined(after),))
 

@@ -76,6 +76,11 @@ class RateLimited(Refused):
         self.retry_after = wait  # type: ignore[misc]  # each refusal has a wait of its own
 
 
+class EpochStale(Refused):
+    code, reason = Code.ABORTED, "EPOCH_STALE"
+    message = "{hostname} was steered under epoch {stored}; {given} is an older right to steer"
+
+
 class QuotaExceeded(Refused):
     code, reason = Code.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"
     message = "{owner} has {used} {what}, the limit is {limit}"

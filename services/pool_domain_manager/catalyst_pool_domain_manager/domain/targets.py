@@ -4,6 +4,7 @@ import ipaddress
 import re
 
 from catalyst_sdk import Violation
+from catalyst_sdk import addresses as addressing
 
 from .allocations import Target
 from .refusals import TargetsRefused
@@ -11,8 +12,6 @@ from .refusals import TargetsRefused
 _SLOT = re.compile(r"[a-z]{4}")
 OWN_SLOTS = ("default", "console")
 """Slots that every name has; any other one is a location code."""
-_TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
-"""Prefixes of NAT64 (RFC 6052, RFC 8215): what is reached through them is the IPv4 address inside."""
 MOST_OF_A_SLOT = 16
 
 
@@ -46,30 +45,12 @@ def _problem(n: int, slot: str, text: str, *, allow_private: bool) -> tuple[str,
     if slot not in OWN_SLOTS and not _SLOT.fullmatch(slot):
         detail = f"slot {slot!r} is neither default, console nor a location code"
         return "TARGET_INVALID", Violation(f"targets[{n}].slot", detail, "slot")
-    try:
-        address = ipaddress.ip_address(text)
-        scoped = bool(getattr(address, "scope_id", None))
-    except ValueError:
+    address = addressing.parse(text)
+    if address is None:
         return "TARGET_INVALID", Violation(f"targets[{n}].address", f"{text!r} is no address", "address")
-    if scoped:  # a zone of the machine that typed it means nothing elsewhere (RFC 4007, section 6)
-        return "TARGET_INVALID", Violation(f"targets[{n}].address", f"{text!r} is no address", "address")
-    if not allow_private and not _is_public(address):
+    if not allow_private and not addressing.is_public(address):
         return "TARGET_NOT_PUBLIC", Violation(f"targets[{n}].address", f"{text} is not public", "public")
     return None
-
-
-def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether the world can reach it; of an address that carries another one, both."""
-    inner = _inner(address)
-    return address.is_global and not address.is_multicast if inner is None else _is_public(inner)
-
-
-def _inner(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    if isinstance(address, ipaddress.IPv4Address):
-        return None
-    if any(address in prefix for prefix in _TRANSLATED):
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour
 
 
 def addresses(targets: tuple[Target, ...], slot: str) -> tuple[str, ...]:

@@ -1,15 +1,18 @@
 """What an allocation's zone and its place in the parent are to look like; and what is told about zones."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from catalyst_sdk.dns import Change, RecordSet, ZoneSpec, ZoneState
+from catalyst_sdk.dns import Capability, Change, RecordSet, ZoneSpec, ZoneState
 
+from . import traffic
 from .allocations import Allocation
 from .pools import Pool
 from .targets import addresses, locations
 
 NO_MAIL_TTL = 3600
-ADDRESSES = ("A", "AAAA")
+ADDRESSES = ("A", "AAAA", traffic.LUA)
+"""Types that lead to somebody; the last one makes addresses up when it is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +42,35 @@ TOLD: dict[type[ZoneFact], str] = {ZoneCreated: "created", ZoneSigned: "signed",
 """What a fact leaves behind in an allocation's `zone_told`."""
 
 
-def address_sets(a: Allocation, pool: Pool) -> tuple[RecordSet, ...]:
-    """The layout's names, each with the addresses of its slot; again below each location, with the location's."""
-    found = []
+Can = Collection[Capability]
+NOTHING: Can = frozenset()
+
+
+def address_sets(a: Allocation, pool: Pool, can: Can = NOTHING) -> tuple[RecordSet, ...]:
+    """The layout's names, each with the addresses of its slot; again below each location, with the location's. A host with
+    a policy has what that comes to at a backend that `can` do so much."""
+    others = steered(a)
+    found: list[RecordSet] = []
+    for policy in a.traffic:
+        down = [address for host, address in a.down if host == policy.hostname]
+        found += traffic.compiled(policy, can, down, pool.ttls.record)
     for host, slot in hosts(a, pool):
+        if host in others:
+            continue
         given = addresses(a.targets, slot)
         for kind, wanted in (("A", [x for x in given if ":" not in x]), ("AAAA", [x for x in given if ":" in x])):
             if wanted:
                 found.append(RecordSet(host, kind, pool.ttls.record, tuple(wanted)))
-    return tuple(found)
+    return tuple(sorted(found, key=lambda r: r.type == traffic.LUA))
+
+
+def steered(a: Allocation) -> frozenset[str]:
+    """Every name that gets addresses by a policy."""
+    return frozenset(f"{policy.hostname}." for policy in a.traffic)
 
 
 def hosts(a: Allocation, pool: Pool) -> tuple[tuple[str, str], ...]:
-    """Every name that gets addresses, with its slot."""
+    """Every name of the layout, which gets addresses, with its slot."""
     own = [(a.zone if name == "@" else f"{name}.{a.zone}", slot) for name, slot in pool.layout]
     placed = [
         (f"{name}.{code}.{a.zone}", code)
@@ -80,20 +99,20 @@ def no_mail(a: Allocation, pool: Pool) -> tuple[RecordSet, ...]:
     )
 
 
-def spec(a: Allocation, pool: Pool, name_servers: tuple[str, ...]) -> ZoneSpec:
+def spec(a: Allocation, pool: Pool, name_servers: tuple[str, ...], can: Can = NOTHING) -> ZoneSpec:
     """The zone to create."""
     return ZoneSpec(
-        a.zone, name_servers, a.mark, (issuers(a, pool), *no_mail(a, pool), *address_sets(a, pool)), signed=True,
+        a.zone, name_servers, a.mark, (issuers(a, pool), *no_mail(a, pool), *address_sets(a, pool, can)), signed=True,
         ttl=pool.ttls.record, negative_ttl=pool.ttls.negative, revision=a.generation,
     )  # fmt: skip
 
 
-def corrections(a: Allocation, pool: Pool, state: ZoneState) -> tuple[Change, ...]:
+def corrections(a: Allocation, pool: Pool, state: ZoneState, can: Can = NOTHING) -> tuple[Change, ...]:
     """What must change in a zone that is there, so that its addresses and issuers are the wished ones.
 
     All else stays as it is: the owner may have come to take mail, and said so.
     """
-    wanted = {(r.name, r.type): r for r in (*address_sets(a, pool), issuers(a, pool))}
+    wanted = {(r.name, r.type): r for r in (issuers(a, pool), *address_sets(a, pool, can))}
     known = {(r.name, r.type): r for r in state.record_sets}
     gone = [Change(*key) for key in known.keys() - wanted.keys() if key[1] in ADDRESSES]
     new = [Change(r.name, r.type, r.ttl, r.records) for key, r in wanted.items() if not _equal(known.get(key), r)]

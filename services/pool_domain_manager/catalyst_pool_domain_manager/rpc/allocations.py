@@ -10,13 +10,15 @@ from uuid import uuid4
 
 from catalyst.pooldomain.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import Caller, Context, InvalidRequest, Page, Work, caller, current
-from catalyst_sdk import Decision, Refused, Violation
+from catalyst_sdk import Decision, PluginFailure, Refused, Violation
+from catalyst_sdk.dns import Capability
 from google.protobuf.message import Message
 
-from catalyst_pool_domain_manager.domain import allocations, filters, labels, refusals
+from catalyst_pool_domain_manager.domain import allocations, filters, labels, refusals, traffic
 from catalyst_pool_domain_manager.domain.allocations import Allocation, Fact, Reserve, State, Target
 from catalyst_pool_domain_manager.domain.pools import Pool, PoolNotFound
 from catalyst_pool_domain_manager.domain.targets import parse
+from catalyst_pool_domain_manager.domain.traffic import Policy
 from catalyst_pool_domain_manager.domain.transfers import accept
 from catalyst_pool_domain_manager.events import SUBJECTS
 from catalyst_pool_domain_manager.store import Store
@@ -24,7 +26,8 @@ from catalyst_pool_domain_manager.store import Store
 from . import transfers, watching
 from .limits import Limits, once
 from .messages import etag, to_allocation, to_entry
-from .standing import OPERATORS, governed, key_of, may_govern, owner_of, owners_seen, seen
+from .standing import OPERATORS, STEERS, governed, key_of, may_govern, owner_of, owners_seen, seen
+from .traffic_messages import from_messages, planned
 
 DEFAULT_WAIT = 30.0
 MOST_WAIT = 60.0
@@ -32,16 +35,21 @@ _POLL = 0.1
 Answer = TypeVar("Answer", bound=Message)
 Resolves = Callable[[Pool, str], Awaitable[bool | None]]
 """`(pool, fqdn)`: whether the world has an address for a name; None: nobody answered."""
+AbilitiesOf = Callable[[str], Awaitable[frozenset[Capability]]]
+"""What the server behind a backend's plugin can do."""
 
 
 class AllocationService(service_pb2_grpc.AllocationServiceServicer):
     """Names: every method stores a wish and answers at once; the reconciler makes the world match."""
 
-    def __init__(self, work: Work[Store], token_key: bytes, limits: Limits, resolves: Resolves) -> None:
+    def __init__(
+        self, work: Work[Store], token_key: bytes, limits: Limits, resolves: Resolves, abilities: AbilitiesOf
+    ) -> None:
         self._work = work
         self._key = token_key
         self._limits = limits
         self._resolves = resolves
+        self._abilities = abilities
 
     async def CheckName(self, request: service_pb2.CheckNameRequest, context: Context) -> service_pb2.CheckNameResponse:
         domain, me = request.parent.removeprefix("pools/"), caller(context)
@@ -119,12 +127,14 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
     ) -> resources_pb2.Allocation:
         domain, label = key_of(request.name)
         hashed = _given(request.reservation_token, request.name)
+        can = await self._can(domain) if request.traffic else frozenset()
 
         async def decide(tx: Store) -> Decision[Allocation]:
             # What became of the reservation is said before the payload is looked at.
             a = allocations.claimed(await tx.lock(domain, label), request.name, hashed, tx.now)
-            wished = _payload(request, a, await _pool(tx, domain))
-            return allocations.commit(a, request.name, hashed, wished, tx.now)
+            wished, steered = _payload(request, a, await _pool(tx, domain))
+            planned(steered, can)
+            return allocations.commit(a, request.name, hashed, wished, tx.now, steered)
 
         return await self._wish(decide, to_allocation, validate_only=request.validate_only)
 
@@ -137,15 +147,22 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
             raise InvalidRequest(
                 tuple(Violation("update_mask", f"{path} cannot be changed", "mask") for path in unknown)
             )
-        if request.allocation.traffic or request.epoch or "traffic" in request.update_mask.paths:
-            raise refusals.CapabilityMissing(what="traffic")
+        paths = set(request.update_mask.paths) or {
+            path for path in ("targets", "traffic") if getattr(request.allocation, path)
+        }
+        can = await self._can(key_of(name)[0]) if request.allocation.traffic else frozenset()
 
         async def decide(tx: Store) -> Decision[Allocation]:
-            a = await governed(tx, name, me)
+            a = await governed(tx, name, me, also=STEERS if paths == {"traffic"} else ())
             _fresh(a, request.etag)
             pool = await _pool(tx, a.pool)
-            wished = parse(_targets(request.allocation.targets), allow_private=pool.allow_private_targets)
-            return allocations.retarget(a, wished, me.subject, tx.now)
+            targets = _targets(request.allocation.targets) if "targets" in paths else a.targets
+            policies = from_messages(request.allocation.traffic if "traffic" in paths else ())
+            wished, steered = _judged(a, pool, targets, policies)
+            planned(steered, can)
+            return allocations.retarget(
+                a, wished, me.subject, tx.now, traffic=steered if "traffic" in paths else None, epoch=request.epoch
+            )
 
         return await self._wish(decide, to_allocation, validate_only=request.validate_only)
 
@@ -323,6 +340,15 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
 
         return await self._work.run(step, answer=answer)
 
+    async def _can(self, domain: str) -> frozenset[Capability]:
+        """What the backend of a pool can do. Raises BackendUnavailable, PoolNotFound."""
+        async with self._work.reading() as tx:
+            pool = await _pool(tx, domain)
+        try:
+            return await self._abilities(pool.backend)
+        except PluginFailure as failure:
+            raise refusals.BackendUnavailable(backend=pool.backend, why=failure.message) from failure
+
     def _token(self, uid: str) -> str:
         return "rsv_" + hmac.new(self._key, uid.encode(), hashlib.sha256).hexdigest()
 
@@ -369,16 +395,16 @@ def _obstacle(held: Allocation | None, me: Caller, now: datetime) -> Refused | N
     return refusals.NameTaken(name=held.name)
 
 
-def _payload(request: service_pb2.CommitAllocationRequest, a: Allocation, pool: Pool) -> tuple[Target, ...]:
-    """The wished targets. Refuses once, with everything that is wrong."""
-    if request.traffic:
-        raise refusals.CapabilityMissing(what="traffic")
+def _payload(
+    request: service_pb2.CommitAllocationRequest, a: Allocation, pool: Pool
+) -> tuple[tuple[Target, ...], tuple[Policy, ...]]:
+    """The wished targets and policies. Refuses once, with everything that is wrong."""
     given = request.sovereign_fqdn.strip().lower().removesuffix(".")
     mismatch: tuple[Violation, ...] = ()
     if given not in ("", a.fqdn):
         mismatch = (Violation("sovereign_fqdn", f"it is not {a.fqdn}", "fqdn"),)
     try:
-        wished = parse(_targets(request.targets), allow_private=pool.allow_private_targets)
+        wished = _judged(a, pool, _targets(request.targets), from_messages(request.traffic))
     except refusals.TargetsRefused as refused:
         if not mismatch:
             raise
@@ -388,6 +414,21 @@ def _payload(request: service_pb2.CommitAllocationRequest, a: Allocation, pool: 
     if mismatch:
         raise refusals.FqdnMismatch(violations=mismatch, given=given, name=a.name, expected=a.fqdn)
     return wished
+
+
+def _judged(
+    a: Allocation, pool: Pool, targets: tuple[Target, ...], policies: tuple[Policy, ...]
+) -> tuple[tuple[Target, ...], tuple[Policy, ...]]:
+    """Targets and policies in canonical form. Raises TargetsRefused with everything that is wrong in either."""
+    steered, faults = traffic.checked(policies, a.fqdn, allow_private=pool.allow_private_targets)
+    try:
+        good = parse(targets, allow_private=pool.allow_private_targets)
+    except refusals.TargetsRefused as refused:
+        raise refusals.TargetsRefused(refused.reason, (*refused.violations, *faults)) from refused
+    if faults:
+        reason = "TARGET_NOT_PUBLIC" if all(fault.rule == "public" for fault in faults) else "TARGET_INVALID"
+        raise refusals.TargetsRefused(reason, tuple(faults))
+    return good, steered
 
 
 async def _pool(tx: Store, domain: str, *, stays: bool = False) -> Pool:

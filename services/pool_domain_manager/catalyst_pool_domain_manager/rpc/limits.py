@@ -5,9 +5,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from catalyst_mesh import Caller
+from catalyst_mesh.rates import Rate, Rates
 
 from catalyst_pool_domain_manager.domain.pools import Pool
-from catalyst_pool_domain_manager.domain.rates import Rate, Rates
 from catalyst_pool_domain_manager.domain.refusals import RateLimited
 
 

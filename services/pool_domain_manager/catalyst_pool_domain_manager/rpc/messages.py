@@ -12,7 +12,7 @@ from catalyst_pool_domain_manager.domain.allocations import Allocation, State
 from catalyst_pool_domain_manager.domain.conditions import Condition
 from catalyst_pool_domain_manager.domain.policy import BASE_PATTERNS, BASE_RESERVED, Policy, Rules
 from catalyst_pool_domain_manager.domain.pools import Pool, Ttls
-from catalyst_pool_domain_manager.events import targets
+from catalyst_pool_domain_manager.events import policies, targets
 
 BACKENDS = {"backends/embedded": "dns_embedded", "backends/powerdns": "dns_powerdns", "backends/rfc2136": "dns_rfc2136"}
 """Plugin by resource name; backends become resources of their own later."""
@@ -40,6 +40,7 @@ def to_allocation(a: Allocation) -> resources_pb2.Allocation:
         # A reservation is gone in the moment of its release; the contract has no state for what is not there.
         state=to_state(State.RELEASING if a.state is State.FREE else a.state),
         targets=targets(a),
+        traffic=policies(a),
         zone=f"zones/{a.fqdn}" if a.zone_told else "",
         reserve_time=stamp(a.reserved_at),
         expire_time=stamp(a.expires_at if a.state == "reserved" else None),

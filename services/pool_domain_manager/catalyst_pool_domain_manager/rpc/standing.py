@@ -1,6 +1,8 @@
 """Whose name it is, and what a caller may therefore see or do. Another Organization's name is as absent as one that
 never was."""
 
+from collections.abc import Sequence
+
 from catalyst_mesh import Caller, InvalidRequest
 from catalyst_mesh.calls import RoleDenied
 from catalyst_sdk import Violation
@@ -11,6 +13,8 @@ from catalyst_pool_domain_manager.store import Store
 
 OPERATORS = ("sovereign-admin",)
 READERS = (*OPERATORS, "security-officer")
+STEERS = ("continuum",)
+"""Daemons that steer the traffic of names, and nothing else of them."""
 AGENT = "provisioner"
 """The one daemon that reserves and releases on behalf of owners."""
 
@@ -51,10 +55,13 @@ async def seen(tx: Store, name: str, me: Caller, *, live: bool = False) -> Alloc
     return a
 
 
-async def governed(tx: Store, name: str, me: Caller) -> Allocation:
-    """The live name, where the caller may change it. Raises AllocationNotFound, RoleDenied."""
+async def governed(tx: Store, name: str, me: Caller, *, also: Sequence[str] = ()) -> Allocation:
+    """The live name, where the caller may change it. Raises AllocationNotFound, RoleDenied.
+
+    also   further daemons that may do what is asked
+    """
     a = await seen(tx, name, me, live=True)
-    if not may_govern(a.owner, me):
+    if not (may_govern(a.owner, me) or (also and me.is_service(*also))):
         raise RoleDenied(subject=me.subject, resource=name)
     return a
 

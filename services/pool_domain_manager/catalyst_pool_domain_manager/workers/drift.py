@@ -143,7 +143,10 @@ class DriftSweep:
                 names = [a.fqdn for a in settled]
                 known, challenges = await tx.open_drifts(names), await tx.challenges_of_all(names)
             for domain in {a.pool for a in settled} - set(parents):
-                parents[domain] = await self._state(f"dns_backend:{pools[domain].backend}", pools[domain].zone)
+                try:
+                    parents[domain] = await self._state(f"dns_backend:{pools[domain].backend}", pools[domain].zone)
+                except (PluginFailure, PluginUnavailable):
+                    parents[domain] = None  # a backend that is away keeps no other pool from being looked at
             subjects = []
             for a in settled:
                 parent, pool = parents[a.pool], pools[a.pool]
@@ -198,7 +201,7 @@ class DriftSweep:
 
     def _at_backend(self, s: Subject, state: ZoneState) -> tuple[Sight, ...]:
         foreign = ownership.foreign_keys(state.record_sets, s.owner)
-        found = wished.found_kept(state, s.zone, s.held) if s.zone else wished.found_child(state)
+        found = wished.found_kept(state, s.zone, s.held) if s.zone else wished.found_child(state, s.allocation)
         return drifts.compare(s.desired, found, foreign=foreign)
 
     async def _at_servers(self, s: Subject, state: ZoneState, most: int) -> tuple[Sight, ...]:

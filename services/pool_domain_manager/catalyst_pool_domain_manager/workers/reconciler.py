@@ -17,6 +17,7 @@ from datetime import timedelta
 from functools import partial
 
 from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginHost, PluginUnavailable, Work, get_logger
+from catalyst_mesh.failpoints import Failpoints
 from catalyst_mesh.telemetry import DONE, WAITING, Backlog, reconciling
 from catalyst_mesh.waits import rest
 from catalyst_sdk import Permanent, PluginFailure, RateLimited
@@ -28,6 +29,7 @@ from catalyst_pool_domain_manager.domain.pools import Pool
 from catalyst_pool_domain_manager.events import SUBJECTS
 from catalyst_pool_domain_manager.store import WARM, Store
 
+from .abilities import Abilities
 from .parents import Parents
 from .servers import Servers
 from .steps import BEFORE_PARENT, FORGET, PREPARE, PROVISION, RELEASE, Outcome, Site, Step
@@ -60,6 +62,7 @@ class Reconciler:
     host: PluginHost
     servers: Servers
     parents: Parents
+    abilities: Abilities
     failpoint: Failpoint = no_failpoint
     look_every: float = 300.0
     """Seconds between two looks at a name that is visible."""
@@ -68,6 +71,10 @@ class Reconciler:
         self._log = get_logger("reconciler")
         self._backlog = Backlog("allocation")
         self._busy: dict[tuple[str, str], asyncio.Task[None]] = {}
+
+    def arm(self, failpoints: Failpoints) -> None:
+        """Do at each step what the environment asks for."""
+        self.failpoint = failpoints.reach
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`, whenever this replica holds the lease."""
@@ -139,14 +146,15 @@ class Reconciler:
             return False
         flow = "release" if a.state is State.RELEASING else "commit"
         if step is None:
-            await self.failpoint(f"pdm.{flow}.end.before")
+            name = "r5" if a.state is State.RELEASING else "end"
+            await self.failpoint(f"pdm.{flow}.{name}.before")
             await self._finish(a, pool, lease)
-            await self.failpoint(f"pdm.{flow}.end.after")
+            await self.failpoint(f"pdm.{flow}.{name}.after")
             return False
         await self.failpoint(f"pdm.{flow}.{name}.before")
         try:
             backend = self.host.get("dns_backend", pool.backend)
-            outcome = await step(Site(a, pool, backend, self.servers, self.parents))
+            outcome = await step(Site(a, pool, backend, self.servers, self.parents, self.abilities))
         except (Permanent, PluginUnavailable) as refused:
             await self._refused(a, refused, lease)
             return False

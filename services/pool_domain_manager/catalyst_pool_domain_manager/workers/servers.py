@@ -18,6 +18,8 @@ import dns.rdatatype
 import dns.rrset
 from catalyst_sdk.dns import RecordSet, ZoneState
 
+from catalyst_pool_domain_manager.domain import traffic
+
 PATIENCE = 3.0
 NOERROR, NXDOMAIN, REFUSED = dns.rcode.NOERROR, dns.rcode.NXDOMAIN, dns.rcode.REFUSED
 
@@ -95,6 +97,8 @@ class Servers:
     async def _record_at(
         self, server: str, wanted: RecordSet, zone: ZoneState, keys: dns.rrset.RRset | None
     ) -> Fault | None:
+        if wanted.type == traffic.LUA:
+            return await self._made_up_at(server, wanted, zone, keys)
         answer = await self.ask(server, wanted.name, wanted.type)
         if isinstance(answer, Fault):
             return answer
@@ -102,6 +106,22 @@ class Servers:
         if found is None or {str(r) for r in found} != set(wanted.records):
             return Fault(server, "missing", f"{wanted.name} {wanted.type} is not as wished")
         return unsigned(server, answer, found, zone.name, keys) if keys is not None else None
+
+    async def _made_up_at(
+        self, server: str, wanted: RecordSet, zone: ZoneState, keys: dns.rrset.RRset | None
+    ) -> Fault | None:
+        """Whether the server makes up addresses as it is told: some, and of the members only."""
+        for content in wanted.records:
+            kind = content.split(" ", 1)[0]
+            answer = await self.ask(server, wanted.name, kind)
+            if isinstance(answer, Fault):
+                return answer
+            found = rrset(answer, wanted.name, kind)
+            if found is None or not {str(r) for r in found} <= traffic.members_of(content):
+                return Fault(server, "missing", f"{wanted.name} {kind} is not chosen as wished")
+            if keys is not None and (fault := unsigned(server, answer, found, zone.name, keys)):
+                return fault
+        return None
 
     async def _keys(self, server: str, zone: ZoneState) -> dns.rrset.RRset | Fault | None:
         if not zone.signed:

@@ -18,6 +18,7 @@ from catalyst_pool_domain_manager.domain.conditions import Condition
 from catalyst_pool_domain_manager.domain.pools import Pool
 
 from . import chains
+from .abilities import Abilities
 from .parents import Parents
 from .servers import Fault, Servers
 
@@ -49,6 +50,7 @@ class Site:
     backend: DnsBackend
     servers: Servers
     parents: Parents
+    abilities: Abilities
 
     async def parent(self) -> ZoneState:
         """The pool's zone. Raises Permanent("ZONE_ABSENT")."""
@@ -90,8 +92,10 @@ async def zone_made(site: Site) -> Outcome:
     """C2: the zone is there with mark, records and key, made in one call; a changed wish corrects it."""
     parent = await site.parent()
     before = await site.child()
-    state = before or await site.backend.create_zone(spec=zones.spec(site.a, site.pool, name_servers(parent)))
-    changes = zones.corrections(site.a, site.pool, state)
+    # Only who has policies needs to know what the server can do with them.
+    can = await site.abilities.of(site.pool.backend) if site.a.traffic else zones.NOTHING
+    state = before or await site.backend.create_zone(spec=zones.spec(site.a, site.pool, name_servers(parent), can))
+    changes = zones.corrections(site.a, site.pool, state, can)
     if changes or state.revision != site.a.generation:
         state = await site.backend.apply(
             zone=site.a.zone, changes=changes, revision=site.a.generation, expect=state.etag
@@ -151,6 +155,7 @@ async def addresses_gone(site: Site) -> Outcome:
         await site.backend.apply(zone=site.a.zone, changes=changes, revision=site.a.generation, expect=state.etag)
     # Also the hosts that an earlier try has withdrawn and nobody has looked at since.
     hosts = {host for host, _ in zones.hosts(site.a, site.pool)} | {change.name for change in changes}
+    hosts |= zones.steered(site.a)
     servers = name_servers(await site.parent())
     asked = (site.servers.absent_faults(servers, host, "A", "AAAA") for host in sorted(hosts))
     faults = [fault for found in await asyncio.gather(*asked) for fault in found]

@@ -30,7 +30,7 @@ from .world import World
 
 LEASE = "look"
 AT_ONCE = 32
-POLL = 0.5
+POLL = 1.0
 AGAIN = 10.0
 """Seconds, at most, until a name is looked at again that is not as it should be."""
 AHEAD = timedelta(days=1)

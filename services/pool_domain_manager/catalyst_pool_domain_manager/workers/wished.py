@@ -1,6 +1,7 @@
 """What each kind of zone should hold, and what its backend does hold of it."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from catalyst_sdk.dns import RecordSet, ZoneState
 from catalyst_sdk.dns_rules import Key
@@ -21,10 +22,10 @@ def of_kept(wishes: Iterable[Wish], challenges: Iterable[Challenge]) -> dict[Key
 def of_child(
     a: Allocation, pool: Pool, name_servers: Sequence[str], challenges: Iterable[Challenge]
 ) -> dict[Key, RecordSet]:
-    """Of an allocation's zone. Its SOA is the backend's affair."""
-    spec = zones.spec(a, pool, tuple(name_servers))
+    """Of an allocation's zone. Its SOA is the backend's affair, and what a host with a traffic policy has is its members'."""
+    spec = zones.spec(replace(a, traffic=()), pool, tuple(name_servers))
     ns = RecordSet(a.zone, "NS", spec.ttl, tuple(name_servers))
-    sets = {(r.name, r.type): r for r in (ns, *spec.record_sets)}
+    sets = {(r.name, r.type): r for r in (ns, *spec.record_sets) if r.name not in zones.steered(a)}
     wishes = [record_sets.Wish(r.name, r.type, r.ttl, r.records, a.owner, 0) for r in sets.values()]
     return record_sets.desired(wishes, challenges)
 
@@ -38,7 +39,8 @@ def found_kept(state: ZoneState, zone: Zone, held: Iterable[str]) -> dict[Key, R
     return {key: r for key, r in found.items() if not (f".{key[0]}".endswith(below) if below else False)}
 
 
-def found_child(state: ZoneState) -> dict[Key, RecordSet]:
-    """What a backend has of an allocation's zone, without its SOA."""
+def found_child(state: ZoneState, a: Allocation | None = None) -> dict[Key, RecordSet]:
+    """What a backend has of an allocation's zone, without its SOA and hosts with a traffic policy."""
     sets = world_sets(state.record_sets, state.name)
-    return {key: r for key, r in sets.items() if key != (state.name, "SOA")}
+    steered = zones.steered(a) if a else frozenset()
+    return {key: r for key, r in sets.items() if key != (state.name, "SOA") and key[0] not in steered}

@@ -1,4 +1,4 @@
-"""Policy as data: what a pool's document does to the base, which patterns it may hold, and how often one may ask."""
+"""Policy as data: what a pool's document does to the base, and which patterns it may hold."""
 
 import re
 import time
@@ -8,7 +8,6 @@ import pytest
 from catalyst_pool_domain_manager.domain import pools
 from catalyst_pool_domain_manager.domain.policy import BASE_RESERVED, Rules, merged, pattern_fault
 from catalyst_pool_domain_manager.domain.pools import PoolNotEmpty
-from catalyst_pool_domain_manager.domain.rates import MOST_KEYS, Rate, Rates
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,30 +88,3 @@ def test_a_pool_with_names_neither_goes_nor_moves_to_another_backend() -> None:
     with pytest.raises(PoolNotEmpty):
         pools.remove(POOL, "pools/omani.works/allocations/acme", "admin")
     assert pools.change(POOL, elsewhere, None, "admin", NOON).state.backend == "backends/other"
-
-
-def test_a_bucket_gives_its_burst_at_once_then_one_at_a_time() -> None:
-    rates, rate = Rates(), Rate(per_second=10, burst=20)
-    assert [rates.take(("a",), rate, 0.0) for _ in range(20)] == [None] * 20
-    wait = rates.take(("a",), rate, 0.0)
-    assert wait is not None
-    assert 0.09 < wait.total_seconds() <= 0.1
-    assert rates.take(("b",), rate, 0.0) is None, "another's bucket is another one"
-    assert rates.take(("a",), rate, 0.11) is None
-    assert rates.take(("a",), rate, 0.11) is not None
-
-
-@given(st.lists(st.floats(0, 3), min_size=1, max_size=60))
-def test_no_identity_gets_more_than_burst_and_rate_allow(pauses: list[float]) -> None:
-    rates, rate, now, given = Rates(), Rate(per_second=2, burst=5), 0.0, 0
-    for pause in pauses:
-        now += pause
-        given += rates.take(("a",), rate, now) is None
-    assert given <= 5 + 2 * now + 1e-6
-
-
-def test_buckets_of_many_identities_take_bounded_room() -> None:
-    rates, rate = Rates(), Rate(1, 1)
-    for n in range(MOST_KEYS + 10):
-        rates.take((str(n),), rate, 0.0)
-    assert len(rates._left) == MOST_KEYS

@@ -1,0 +1,178 @@
+"""Acceptance scenarios of the specification (section 16) that need a daemon, by their numbers."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from catalyst.environment.v1.events_pb2 import OrganizationDeleted
+from catalyst.mesh.v1.resources_pb2 import Condition
+from catalyst.pooldomain.v1.resources_pb2 import Allocation
+from catalyst.pooldomain.v1.service_pb2 import (
+    CheckNameRequest,
+    ListAllocationsRequest,
+    RenewAllocationRequest,
+    ReserveAllocationRequest,
+)
+from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
+from catalyst_testkit import eventually
+from catalyst_testkit.daemons import RunningDaemon, reason_of
+from google.protobuf.duration_pb2 import Duration
+
+from .calls import (
+    ELSEWHERE,
+    NAME,
+    POOL,
+    commitment,
+    get,
+    made_active,
+    outbox,
+    provisioner,
+    release,
+    reservation,
+    reserve,
+    until,
+)
+from .conftest import Dns, Start
+
+on_one_database = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+
+
+@on_postgresql
+async def test_scenario_1_of_200_reservations_at_three_replicas_one_wins(start: Start) -> None:
+    async with start() as one, start() as two, start() as three:
+        stubs = [provisioner(daemon) for daemon in (one, two, three)]
+        calls = (
+            stubs[n % 3].ReserveAllocation(reservation("acme", owner=f"organizations/org-{n}"), timeout=60)
+            for n in range(200)
+        )
+        outcomes = Counter(await asyncio.gather(*(reason_of(call) for call in calls)))
+        assert outcomes == {"OK": 1, "NAME_TAKEN": 199}
+        told = [event for name, event, _ in await outbox(one) if name == f"{POOL}/allocations/acme"]
+        assert told == ["allocation.reserved"]
+
+
+@on_one_database
+async def test_scenario_4_a_commit_is_answered_by_what_became_of_its_reservation(start: Start) -> None:
+    async with start(sweep_interval=0.1) as daemon:
+        stub = provisioner(daemon)
+        token = (await reserve(daemon)).reservation_token
+        first = await stub.CommitAllocation(commitment(token))
+        assert (await stub.CommitAllocation(commitment(token))).uid == first.uid
+        assert await reason_of(stub.CommitAllocation(commitment(token, ELSEWHERE))) == "ALREADY_COMMITTED"
+        assert await reason_of(stub.CommitAllocation(commitment("rsv_other"))) == "TOKEN_MISMATCH"
+        await until(daemon, Allocation.STATE_ACTIVE)
+        assert (await stub.CommitAllocation(commitment(token))).state == Allocation.STATE_ACTIVE
+        assert await reason_of(stub.CommitAllocation(commitment(token, ELSEWHERE))) == "ALREADY_COMMITTED"
+        brief = (await reserve(daemon, "brief", ttl=Duration(nanos=1_000_000))).reservation_token
+        await eventually(lambda: _is_free(daemon, "brief"), within=30)
+        assert await reason_of(stub.CommitAllocation(commitment(brief, label="brief"))) == "RESERVATION_EXPIRED"
+
+
+async def _is_free(daemon: RunningDaemon, label: str) -> bool:
+    return (await daemon.stub(AllocationServiceStub).CheckName(CheckNameRequest(parent=POOL, label=label))).available
+
+
+@on_one_database
+async def test_scenario_5_heartbeats_keep_a_name_for_longer_than_its_time_and_without_them_it_is_free(
+    start: Start,
+) -> None:
+    ttl = Duration(seconds=3)
+    async with start(sweep_interval=0.1) as daemon:
+        held = await reserve(daemon, ttl=ttl)
+        left = await reserve(daemon, "left", ttl=ttl)
+        beats = 0
+        ends = held.allocation.expire_time.ToDatetime() + 2 * timedelta(seconds=3)
+        while (await get(daemon)).expire_time.ToDatetime() < ends:
+            wish = RenewAllocationRequest(name=NAME, reservation_token=held.reservation_token, ttl=ttl)
+            await provisioner(daemon).RenewAllocation(wish)
+            beats += 1
+            await asyncio.sleep(0.2)
+        assert beats > 1
+        assert await _is_free(daemon, "left"), left
+        assert (await get(daemon)).state == Allocation.STATE_RESERVED
+
+
+@on_one_database
+async def test_scenario_16_while_the_backend_is_down_wishes_are_taken_and_told_of_and_then_all_converge(
+    start: Start, dns: Dns
+) -> None:
+    labels = [f"name-{n}" for n in range(3)]
+    async with start() as daemon:
+        await made_active(daemon)
+        dns.kill()
+        stub = provisioner(daemon)
+        for label in labels:
+            token = (await reserve(daemon, label)).reservation_token
+            await stub.CommitAllocation(commitment(token, label=label))
+        assert (await release(daemon)).state == Allocation.STATE_RELEASING
+        await eventually(lambda: _all_tell(daemon, labels), within=60, what="conditions say what is missing")
+        dns.start()
+        for label in labels:
+            await until(daemon, Allocation.STATE_ACTIVE, name=f"{POOL}/allocations/{label}", within=60)
+        await until(daemon, Allocation.STATE_QUARANTINED, within=60)
+
+
+async def _all_tell(daemon: RunningDaemon, labels: list[str]) -> bool:
+    names = [await get(daemon, f"{POOL}/allocations/{label}") for label in labels]
+    return all(
+        any(c.type == "BackendReady" and c.status != Condition.STATUS_TRUE and c.message for c in a.conditions)
+        for a in names
+    )
+
+
+async def test_scenario_18_names_of_a_deleted_organization_are_released_once_and_no_one_elses(start: Start) -> None:
+    async with start(sweep_interval=3600) as daemon:
+        await reserve(daemon, "held")
+        token = (await reserve(daemon)).reservation_token
+        await provisioner(daemon).CommitAllocation(commitment(token))
+        await reserve(daemon, "theirs", owner="organizations/rival")
+        gone = OrganizationDeleted(organization="organizations/omantel", version=9, actor="admin")
+        event_id = str(uuid4())
+        for _ in range(2):  # the same event twice, as after a lost acknowledgement
+            await _tell(daemon, gone, event_id)
+        await _tell(daemon, gone, str(uuid4()))  # and once more by another id
+        await eventually(lambda: _handled(daemon, 2), within=30)
+        rows = await outbox(daemon)
+        told = [
+            (name.rpartition("/")[2], event) for name, event, _ in rows if event.split(".")[1] in ("freed", "withdrawn")
+        ]
+        assert sorted(told) == [("held", "allocation.freed"), ("omantel", "allocation.withdrawn")]
+        request = ListAllocationsRequest(parent=POOL, filter="state = RESERVED")
+        assert [a.fqdn for a in (await provisioner(daemon).ListAllocations(request)).allocations] == [
+            "theirs.omani.works"
+        ]
+
+
+async def _tell(daemon: RunningDaemon, message: OrganizationDeleted, event_id: str) -> None:
+    bus = daemon.daemon.bus
+    await bus.ensure_stream("environment")
+    js = await bus.jetstream()
+    headers = {
+        "ce-id": event_id, "ce-type": "catalyst.v1.environment.organization.deleted", "ce-time": "2026-01-01T00:00:00Z",
+        "ce-specversion": "1.0", "ce-source": "environment",
+    }  # fmt: skip
+    await js.publish("catalyst.v1.environment.organization.deleted", message.SerializeToString(), headers=headers)
+
+
+async def _handled(daemon: RunningDaemon, most: int) -> bool:
+    from sqlalchemy import text
+
+    async with daemon.daemon.db.read() as sql:
+        rows = await sql.execute(text("SELECT count(*) FROM inbox WHERE consumer = 'pooldomain-from-environment'"))
+        return int(rows.scalar_one()) >= most
+
+
+@on_one_database
+async def test_scenario_18_two_organizations_see_nothing_of_each_other(start: Start) -> None:
+    async with start() as daemon:
+        mine, theirs = (daemon.member(AllocationServiceStub, org) for org in ("omantel", "rival"))
+        await mine.ReserveAllocation(ReserveAllocationRequest(parent=POOL, label="omantel"))
+        assert [a.fqdn for a in (await mine.ListAllocations(ListAllocationsRequest(parent=POOL))).allocations]
+        assert (await theirs.ListAllocations(ListAllocationsRequest(parent=POOL))).allocations == []
+        checked = await theirs.CheckName(CheckNameRequest(parent=POOL, label="omantel"))
+        assert (checked.reason, "omantel" in checked.detail.replace(NAME, "")) == ("NAME_TAKEN", False)
+        nobody = daemon.stub(AllocationServiceStub, "nobody")
+        assert await reason_of(nobody.ListAllocations(ListAllocationsRequest(parent=POOL))) == "CALL_DENIED"
