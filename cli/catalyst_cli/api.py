@@ -56,6 +56,10 @@ class Api:
         """Write; `once` is the request id, drawn where it is empty and the method takes one."""
         return self._call("POST", path, json={**(body or {}), **({"requestId": once} if once else {})})
 
+    def post_resource(self, path: str, resource: dict[str, Any], **query: Any) -> dict[str, Any]:
+        """Create: the resource is the body, and the other fields of the request stand in the query."""
+        return self._call("POST", path, json=resource, params=query)
+
     def delete(self, path: str, **query: Any) -> dict[str, Any]:
         """Delete."""
         return self._call("DELETE", path, params=query)

@@ -11,6 +11,10 @@ from .commands.name import check, release, reserve
 from .commands.plugins import list_plugins
 from .commands.run import cancel, events, get_run, retry
 from .commands.sovereign import create, destroy, get, list_sovereigns, plan, watch
+from .commands.zone import apply as apply_plan
+from .commands.zone import create as create_zone
+from .commands.zone import diff, drifts, export, import_zone, list_zones
+from .commands.zone import plan as plan_zone
 from .failures import Failure
 from .output import err
 from .progress import Detached
@@ -41,6 +45,13 @@ def build() -> typer.Typer:
     })  # fmt: skip
     _group(app, "name", "Names under pool domains.", {
         "check": check.check, "reserve": reserve.reserve, "release": release.release,
+    })  # fmt: skip
+    zones = _group(app, "zone", "Zones: plan and apply changes, compare, import, export.", {
+        "list": list_zones.list_zones, "create": create_zone.create, "diff": diff.diff, "export": export.export,
+        "import": import_zone.import_zone, "plan": plan_zone.plan, "apply": apply_plan.apply,
+    })  # fmt: skip
+    _group(zones, "drift", "What differs between wish and world.", {
+        "list": drifts.list_drifts, "repair": drifts.repair, "accept": drifts.accept,
     })  # fmt: skip
     happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
     _group(happenings, "dead-letters", "Events that a daemon gave up.", {
