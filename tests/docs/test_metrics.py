@@ -9,6 +9,7 @@ import pytest
 import yaml
 from catalyst_cli.dev.layout import DAEMONS, Layout
 from catalyst_mesh import ChassisMetrics
+from catalyst_pool_domain_manager.metrics import PdmMetrics
 from prometheus_client import CollectorRegistry
 
 TABLE = Path("docs/reference/metrics.md")
@@ -66,7 +67,9 @@ def used(expression: str) -> set[str]:
 
 
 def test_every_metric_has_its_row_and_every_row_its_metric() -> None:
-    assert rows() == registered(ChassisMetrics(CollectorRegistry()))
+    metrics = ChassisMetrics(CollectorRegistry())
+    PdmMetrics(metrics.registry)
+    assert rows() == registered(metrics)
 
 
 def test_labels_are_closed_sets_and_never_names_of_resources_or_people() -> None:

@@ -25,6 +25,7 @@ from prometheus_client import CollectorRegistry
 
 from .access import ACCESS
 from .events import EMITTED
+from .metrics import PdmMetrics
 from .rpc.allocations import AllocationService
 from .rpc.backends import BackendService
 from .rpc.limits import Limits
@@ -73,7 +74,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     applying = Applying(work, backends)
     importing = Importing(work, host, poll, secrets or NoSecrets())
     engine = Engine(db, kinds=(applying.kind, importing.kind), replica="pooldomain")
-    drift = DriftSweep(work, leases, backends, poll, engine, settings.drift_interval)
+    drift = DriftSweep(work, leases, backends, poll, engine, settings.drift_interval, PdmMetrics(metrics.registry))
     tools = ZoneTools(work, backends, poll, engine)
     sweeper = Sweeper(work, leases, host, settings.sweep_interval)
     return Daemon(

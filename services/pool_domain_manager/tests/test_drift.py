@@ -1,13 +1,14 @@
 """Drift on real servers: seen within one pass, told once, repaired or reported; what others keep is never touched."""
 
 from catalyst.mesh.v1.resources_pb2 import Condition
-from catalyst.pooldomain.v1.resources_pb2 import Drift, Plan, Zone
+from catalyst.pooldomain.v1.resources_pb2 import Allocation, Drift, Plan, Zone
 from catalyst.pooldomain.v1.service_pb2 import (
     AcceptDriftRequest,
     GetPlanRequest,
     GetZoneRequest,
     ListDriftsRequest,
     RepairDriftRequest,
+    UpdateAllocationRequest,
 )
 from catalyst_pool_domain_manager.domain import drifts
 from catalyst_pool_domain_manager.domain.drifts import Kind, Sight, State
@@ -17,7 +18,7 @@ from catalyst_testkit.daemons import RunningDaemon, reason_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .calls import FQDN, made_active, outbox
+from .calls import ELSEWHERE, FQDN, NAME, made_active, outbox, provisioner, until
 from .conftest import Dns, Start, on_both_servers
 from .domain.makers import NOON
 from .zone_calls import DOMAIN, ZONE, admin, applied, listed, made_zone, owner, planned, upsert
@@ -169,6 +170,12 @@ async def test_records_of_external_dns_in_the_zone_of_a_name_are_foreign_and_our
         assert {(d.observed.name, d.observed.type) for d in found} == {(f"shop.{FQDN}.", "A"), (f"api.{FQDN}.", "A")}
         changed = next(d for d in found if d.kind == Drift.KIND_CHANGED)
         assert await reason_of(admin(daemon).RepairDrift(RepairDriftRequest(name=changed.name))) == "PROTECTED_RECORD"
+        moved = UpdateAllocationRequest(allocation=Allocation(name=NAME, targets=[ELSEWHERE]))
+        await provisioner(daemon).UpdateAllocation(moved)
+        await until(daemon, Allocation.STATE_ACTIVE, generation=2, within=30)
+        state = await dns.backend.get_zone(zone=f"{FQDN}.")
+        assert state is not None
+        assert [state.find(c.name, c.type) is not None for c in theirs] == [True, True], "they survive our own changes"
         told = [(event, version) for aggregate, event, version in await outbox(daemon) if aggregate == name]
         assert [event for event, _ in told].count("zone.drifted") == 2
         assert [version for _, version in told] == sorted({version for _, version in told})

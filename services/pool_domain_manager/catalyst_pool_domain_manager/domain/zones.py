@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from catalyst_sdk.dns import Change, RecordSet, ZoneSpec, ZoneState
 
 from .allocations import Allocation
+from .ownership import foreign_keys
 from .pools import Pool
 from .targets import addresses, locations
 
@@ -95,7 +96,8 @@ def corrections(a: Allocation, pool: Pool, state: ZoneState) -> tuple[Change, ..
     """
     wanted = {(r.name, r.type): r for r in (*address_sets(a, pool), issuers(a, pool))}
     known = {(r.name, r.type): r for r in state.record_sets}
-    gone = [Change(*key) for key in known.keys() - wanted.keys() if key[1] in ADDRESSES]
+    others = foreign_keys(state.record_sets, a.owner)  # whoever shares the zone keeps his own
+    gone = [Change(*key) for key in known.keys() - wanted.keys() - others if key[1] in ADDRESSES]
     new = [Change(r.name, r.type, r.ttl, r.records) for key, r in wanted.items() if not _equal(known.get(key), r)]
     return (*gone, *new)
 

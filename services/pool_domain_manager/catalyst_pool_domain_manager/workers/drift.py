@@ -32,6 +32,7 @@ from catalyst_pool_domain_manager.domain.drifts import Drift, Kind, Sight
 from catalyst_pool_domain_manager.domain.hosting import DriftPolicy, State, Zone
 from catalyst_pool_domain_manager.domain.pools import Pool
 from catalyst_pool_domain_manager.domain.record_sets import Challenge, Wish
+from catalyst_pool_domain_manager.metrics import PdmMetrics
 from catalyst_pool_domain_manager.store import Store
 
 from . import wished
@@ -80,6 +81,7 @@ class DriftSweep:
     poll: Poll
     engine: Engine
     interval: float
+    metrics: PdmMetrics
     passes: int = 0
 
     def __post_init__(self) -> None:
@@ -107,6 +109,8 @@ class DriftSweep:
         self.passes += 1
         await self._kept(lease)
         await self._children(lease)
+        async with self.work.reading() as tx:
+            self.metrics.drifts(await tx.drifts_by_kind())
 
     async def _kept(self, lease: Lease) -> None:
         after = ""
@@ -139,7 +143,7 @@ class DriftSweep:
             async with self.work.reading() as tx:
                 page = await tx.zoned(after, PAGE, None)
                 pools = {pool.domain: pool for pool in await tx.all_pools()}
-                settled = [a for a in page if a.state is allocations.State.ACTIVE]
+                settled = [a for a in page if a.state in (allocations.State.ACTIVE, allocations.State.DEGRADED)]
                 names = [a.fqdn for a in settled]
                 known, challenges = await tx.open_drifts(names), await tx.challenges_of_all(names)
             for domain in {a.pool for a in settled} - set(parents):
