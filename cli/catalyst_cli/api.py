@@ -74,6 +74,10 @@ class Api:
         """Change a resource."""
         return self._call("PATCH", path, json=body, params=query)
 
+    def post_resource(self, path: str, resource: dict[str, Any], **query: Any) -> dict[str, Any]:
+        """Create: the resource is the body, and the other fields of the request stand in the query."""
+        return self._call("POST", path, json=resource, params=query)
+
     def delete(self, path: str, **query: Any) -> dict[str, Any]:
         """Delete."""
         return self._call("DELETE", path, params=query)

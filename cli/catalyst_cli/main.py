@@ -13,6 +13,10 @@ from .commands.plugins import list_plugins, new
 from .commands.registrar import accounts, list_registrars, validate
 from .commands.run import cancel, events, get_run, retry
 from .commands.sovereign import create, destroy, get, list_sovereigns, plan, watch
+from .commands.zone import apply as apply_plan
+from .commands.zone import create as create_zone
+from .commands.zone import diff, drifts, export, import_zone, list_zones
+from .commands.zone import plan as plan_zone
 from .failures import Failure
 from .output import err
 from .progress import Detached
@@ -50,6 +54,13 @@ def build() -> typer.Typer:
     _group(registrars, "accounts", "Stored accounts at registrars.", {
         "list": accounts.list_accounts, "get": accounts.get, "create": accounts.create, "replace": accounts.replace,
         "delete": accounts.delete, "delegation": accounts.delegation,
+    })  # fmt: skip
+    zones = _group(app, "zone", "Zones: plan and apply changes, compare, import, export.", {
+        "list": list_zones.list_zones, "create": create_zone.create, "diff": diff.diff, "export": export.export,
+        "import": import_zone.import_zone, "plan": plan_zone.plan, "apply": apply_plan.apply,
+    })  # fmt: skip
+    _group(zones, "drift", "What differs between wish and world.", {
+        "list": drifts.list_drifts, "repair": drifts.repair, "accept": drifts.accept,
     })  # fmt: skip
     happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
     _group(happenings, "dead-letters", "Events that a daemon gave up.", {

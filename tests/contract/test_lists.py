@@ -52,6 +52,7 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         await wishes.backend(around)
         await wishes.zone(around)
     await _slots(around)
+    zone = await wishes.full_zone(around)
     return {
         f"{_B}.AccountService/ListCreditGrants": {"parent": account},
         f"{_B}.AccountService/GetBalance": {"name": f"{account}/balance"},
@@ -62,6 +63,10 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         f"{_P}.PoolService/ListReservedNames": {"parent": wishes.POOL},
         f"{_P}.AllocationService/ListAllocations": {"parent": wishes.POOL},
         f"{_P}.AllocationService/ListAllocationHistory": {"parent": name},
+        f"{_P}.ZoneService/ListPlans": {"parent": zone},
+        f"{_P}.ZoneService/ListZoneImports": {"parent": zone},
+        f"{_P}.ZoneService/ListRecordSets": {"parent": zone},
+        f"{_P}.ZoneService/ListDrifts": {"parent": zone},
         f"{_S}.PlanService/ListPlans": {"parent": sovereign},
         f"{_S}.RunService/ListRuns": {"parent": "sovereigns/-"},
         f"{_S}.RunService/ListSteps": {"parent": run.name},

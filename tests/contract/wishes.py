@@ -386,22 +386,38 @@ async def an_import(m: Mesh) -> Any:
     return pdm.ImportZoneRequest(parent=(await zone(m)).name, zone_file=text)
 
 
-async def kept_import(m: Mesh) -> str:
+async def full_zone(m: Mesh) -> str:
+    """A zone with several of everything."""
+    made = (await drift(m)).partition("/drifts/")[0]
+    for _ in range(3):
+        wish = pdm.PlanZoneRequest(parent=made)
+        change = wish.changes.add(action=1)
+        change.record_set.name, change.record_set.type = "x", "A"
+        change.record_set.values.append("192.0.2.1")
+        await m.call(f"{_PDM}.ZoneService/PlanZone", wish)
+    for id in ("two", "three", "four"):
+        await kept_import(m, made.partition("/")[2], id)
+    for label in ("a", "b", "c"):
+        await drift(m, made.partition("/")[2], label)
+    return made
+
+
+async def kept_import(m: Mesh, domain: str = "", id: str = "one") -> str:
     """What an import found; the run would find it, and stands still."""
-    domain = (await zone(m)).name.partition("/")[2]
+    domain = domain or (await zone(m)).name.partition("/")[2]
 
     async def step(tx: Any) -> None:
-        found = ZoneImport(domain, "one", "probe", Completeness.PARTIAL, (), False, "tester", tx.now)
+        found = ZoneImport(domain, id, "probe", Completeness.PARTIAL, (), False, "tester", tx.now)
         await tx.keep_import(found)
 
     await m.daemons["pooldomain"].daemon.work.again(step)
-    return f"zones/{domain}/imports/one"
+    return f"zones/{domain}/imports/{id}"
 
 
-async def drift(m: Mesh) -> str:
+async def drift(m: Mesh, domain: str = "", label: str = "www") -> str:
     """A difference; the sweep would see it, and stands still."""
-    domain = (await zone(m)).name.partition("/")[2]
-    wished = RecordSet(f"www.{domain}.", "A", 300, ("192.0.2.1",))
+    domain = domain or (await zone(m)).name.partition("/")[2]
+    wished = RecordSet(f"{label}.{domain}.", "A", 300, ("192.0.2.1",))
 
     async def step(tx: Any) -> str:
         await tx.wish_sets(domain, [Wished(wished.name, "A", 300, wished.records, "organizations/acme", 1)])

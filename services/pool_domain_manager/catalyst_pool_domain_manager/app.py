@@ -27,8 +27,8 @@ from publicsuffixlist import PublicSuffixList
 
 from .access import ACCESS
 from .events import EMITTED
-from .metrics import PdmMetrics
 from .handlers import HANDLED
+from .metrics import PdmMetrics
 from .rpc.allocations import AllocationService
 from .rpc.backends import BackendService
 from .rpc.limits import Limits
@@ -74,7 +74,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     files = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
     secrets = PluginSecrets(work, sealer, files)
     host.load(plugin_context(settings.data_folder, secrets), {**_built_in(settings), **settings.plugins})
-    leases = Leases(db, metadata, metrics=metrics)
+    leases, measures = Leases(db, metadata, metrics=metrics), PdmMetrics(metrics.registry)
     servers, every = Servers(settings.dns_hints), settings.drift_interval
     world = World(host, servers, settings.resolvers)
     abilities, parents = Abilities(host), Parents(settings.batch_window)
@@ -86,11 +86,11 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     applying = Applying(work, backends)
     importing = Importing(work, host, poll, secrets)
     engine = Engine(db, kinds=(applying.kind, importing.kind), replica="pooldomain")
-    drift = DriftSweep(work, leases, backends, poll, engine, settings.drift_interval)
+    drift = DriftSweep(work, leases, backends, poll, engine, settings.drift_interval, measures)
     tools = ZoneTools(work, backends, poll, engine)
     registrars = RegistrarService(
         work,
-        Registrars(host, PdmMetrics(metrics.registry)),
+        Registrars(host, measures),
         secrets,
         egress_ip=settings.egress_ip,
         is_suffix=is_public_suffix,

@@ -166,6 +166,11 @@ def repairing(d: Drift, plan: str) -> Drift:
     return replace(d, state=State.REPAIRING, plan=plan, version=d.version + 1)
 
 
+def reopened(d: Drift) -> Drift:
+    """The plan that was to put it right came to nothing."""
+    return replace(d, state=State.OPEN, version=d.version + 1)
+
+
 def conditions(drifts: Iterable[Drift | Sight], *, signed: bool) -> tuple[Condition, ...]:
     """What open differences mean for a zone. What others keep beside ours is no fault of it."""
     sights = [d.sight if isinstance(d, Drift) else d for d in drifts]

@@ -294,9 +294,7 @@ def made(
     now: datetime,
     reverts: str = "",
 ) -> Plan:
-    """The plan, good for an hour. Raises EmptyDesiredSet where it would do nothing."""
-    if not steps:
-        raise EmptyDesiredSet(name=world.zone.name)
+    """The plan, good for an hour. One without steps is fine: all is as wished."""
     plan = Plan(
         world.zone.domain, id, "", world.base, actor, now, now + LIFE, tuple(steps), tuple(safety), reverts=reverts
     )

@@ -7,6 +7,7 @@ from catalyst_sdk.dns import Capability, Change, RecordSet, ZoneSpec, ZoneState
 
 from . import traffic
 from .allocations import Allocation
+from .ownership import foreign_keys
 from .pools import Pool
 from .targets import addresses, locations
 
@@ -114,7 +115,8 @@ def corrections(a: Allocation, pool: Pool, state: ZoneState, can: Can = NOTHING)
     """
     wanted = {(r.name, r.type): r for r in (issuers(a, pool), *address_sets(a, pool, can))}
     known = {(r.name, r.type): r for r in state.record_sets}
-    gone = [Change(*key) for key in known.keys() - wanted.keys() if key[1] in ADDRESSES]
+    others = foreign_keys(state.record_sets, a.owner)  # whoever shares the zone keeps his own
+    gone = [Change(*key) for key in known.keys() - wanted.keys() - others if key[1] in ADDRESSES]
     new = [Change(r.name, r.type, r.ttl, r.records) for key, r in wanted.items() if not _equal(known.get(key), r)]
     return (*gone, *new)
 

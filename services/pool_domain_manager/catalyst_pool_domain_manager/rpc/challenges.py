@@ -62,7 +62,10 @@ async def _zone_of(tx: Store, name: str, me: Caller) -> View:
         domain = ".".join(labels[n:])
         if await tx.zone(domain) is None and await tx.pool(domain) is None and not await _is_child(tx, domain):
             continue
-        view = await viewed(tx, f"zones/{domain}", me)
+        try:
+            view = await viewed(tx, f"zones/{domain}", me)
+        except refusals.ZoneNotFound:
+            break
         owner = view.zone.owner if view.zone else view.allocation.owner if view.allocation else ""
         org = owner.removeprefix("organizations/")
         if me.is_service(AGENT) or me.has_role(*OPERATORS) or me.has_role("org-admin", org=org):
@@ -70,6 +73,7 @@ async def _zone_of(tx: Store, name: str, me: Caller) -> View:
                 raise hosting.ZoneNotKept(name=f"zones/{domain}", keeper="whoever made it at its backend")
             return view
         raise RoleDenied(subject=me.subject, resource=f"zones/{domain}")
+    # The same words whether a stranger's zone is there or none: which one it is, is nobody's business.
     raise refusals.ZoneNotFound(name=f"zones/{name.rstrip('.')}")
 
 

@@ -30,7 +30,7 @@ class ZoneRecords(ZoneLife):
         self, request: service_pb2.ListRecordSetsRequest, context: Context
     ) -> service_pb2.ListRecordSetsResponse:
         source = request.source or _SOURCE.SOURCE_DESIRED
-        page = Page.of(request.page_size, request.page_token, "recordSets", request.parent, source, most=500)
+        page = Page.of(request.page_size, request.page_token, "recordSets", request.parent, request.source, most=500)
         view = await self._view(request.parent)
         unreachable: tuple[str, ...] = ()
         if source == _SOURCE.SOURCE_SERVERS:

@@ -106,6 +106,10 @@ class Applying:
         plan = await tx.plan(run.input["zone"], run.input["plan"])
         if plan is not None and plan.state is plans.State.APPLYING:
             await tx.save_plan(plans.ended(plan, plans.State.FAILED))
+            for number in plan.extra.get("drifts", ()):
+                d = await tx.drift(plan.zone, number)
+                if d is not None and d.state is drifts.State.REPAIRING:
+                    await tx.save_drift(drifts.reopened(d))
 
 
 async def _reverse(tx: Store, world: World, plan: Plan) -> str:

@@ -32,6 +32,7 @@ from catalyst_pool_domain_manager.domain.drifts import Drift, Kind, Sight
 from catalyst_pool_domain_manager.domain.hosting import DriftPolicy, State, Zone
 from catalyst_pool_domain_manager.domain.pools import Pool
 from catalyst_pool_domain_manager.domain.record_sets import Challenge, Wish
+from catalyst_pool_domain_manager.metrics import PdmMetrics
 from catalyst_pool_domain_manager.store import Store
 
 from . import wished
@@ -80,6 +81,7 @@ class DriftSweep:
     poll: Poll
     engine: Engine
     interval: float
+    metrics: PdmMetrics
     passes: int = 0
 
     def __post_init__(self) -> None:
@@ -107,6 +109,8 @@ class DriftSweep:
         self.passes += 1
         await self._kept(lease)
         await self._children(lease)
+        async with self.work.reading() as tx:
+            self.metrics.drifts(await tx.drifts_by_kind())
 
     async def _kept(self, lease: Lease) -> None:
         after = ""
@@ -139,7 +143,7 @@ class DriftSweep:
             async with self.work.reading() as tx:
                 page = await tx.zoned(after, PAGE, None)
                 pools = {pool.domain: pool for pool in await tx.all_pools()}
-                settled = [a for a in page if a.state is allocations.State.ACTIVE]
+                settled = [a for a in page if a.state in (allocations.State.ACTIVE, allocations.State.DEGRADED)]
                 names = [a.fqdn for a in settled]
                 known, challenges = await tx.open_drifts(names), await tx.challenges_of_all(names)
             for domain in {a.pool for a in settled} - set(parents):
@@ -205,7 +209,9 @@ class DriftSweep:
         return drifts.compare(s.desired, found, foreign=foreign)
 
     async def _at_servers(self, s: Subject, state: ZoneState, most: int) -> tuple[Sight, ...]:
-        desired = {key: r for key, r in s.desired.items() if state.find(*key) is not None}
+        # What the backend has otherwise is told once, of the backend: servers are held to what it has.
+        there = {(r.name, r.type): r for r in state.record_sets}
+        desired = {key: there[key] for key in s.desired if key in there}
         keys = sorted(desired)
         at = self.passes * most % len(keys) if keys else 0
         sample = (keys[at:] + keys[:at])[:most]
@@ -231,7 +237,7 @@ class DriftSweep:
             await tx.save_drifts(moved)
             opened = [await tx.open_drift(d) for d in new]
             if s.zone is not None:
-                await _note_kept(tx, s.zone, opened, drifts.conditions(seen, signed=s.signed))
+                await _note_kept(tx, s.zone, (*opened, *moved), drifts.conditions(seen, signed=s.signed))
             elif s.allocation is not None:
                 await _note_child(tx, s.allocation, opened)
         if s.zone is not None and s.zone.drift_policy is DriftPolicy.REPAIR:
@@ -294,13 +300,20 @@ def _at_parent(s: Subject, state: ZoneState) -> tuple[Sight, ...]:
     return tuple(found)
 
 
-async def _note_kept(tx: Store, before: Zone, opened: Sequence[Drift], found: tuple[Condition, ...]) -> None:
+async def _note_kept(tx: Store, before: Zone, moved: Sequence[Drift], found: tuple[Condition, ...]) -> None:
     zone = await tx.zone(before.domain, lock=True)
     if zone is None or zone.version != before.version:
         raise LostRace
-    for d in opened:
-        zone = hosting.told(zone, tx.now)
-        tx.emit(drifts.Drifted(d, zone.version))
+    for d in moved:
+        is_new = d.version == 1
+        if is_new or d.state is drifts.State.REPAIRED:
+            zone = hosting.told(zone, tx.now)
+            fact = (
+                drifts.Drifted(d, zone.version)
+                if is_new
+                else drifts.Repaired(d, zone.version, zone.serial, zone.written)
+            )
+            tx.emit(fact)
     await tx.save_zone(hosting.observed(zone, found, tx.now))
 
 

@@ -1,0 +1,58 @@
+"""`catalyst zone import`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from catalyst_cli.api import Api, new_request_id
+from catalyst_cli.commands.zone.names import Zone, path_of
+from catalyst_cli.commands.zone.operations import finish
+from catalyst_cli.commands.zone.plan import read_file
+from catalyst_cli.context import context
+from catalyst_cli.failures import Failure
+from catalyst_cli.output import Form, Output, err, show
+
+COLUMNS = {"NAME": "name", "TYPE": "type", "TTL": "ttl", "VALUES": "values"}
+
+
+def import_zone(
+    zone: Zone,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="A zone file.")] = None,
+    axfr: Annotated[str, typer.Option(help="A server that gives the zone away, HOST or HOST:PORT.")] = "",
+    tsig: Annotated[str, typer.Option(help="Reference of the key for that.")] = "",
+    walk: Annotated[bool, typer.Option("--walk", help="Walk along the NSEC records of the present servers.")] = False,
+    probe: Annotated[list[str], typer.Option(help="Ask for usual names, and for this one; `@` for none besides.")] = [],  # noqa: B006 - typer reads the default and keeps it
+    wait: Annotated[bool, typer.Option(help="Follow it to its end.")] = True,
+    output: Output = Form.TABLE,
+) -> None:
+    """Collect what a zone holds elsewhere. Changes nothing; plan with what was found.
+
+    Examples:
+
+        catalyst zone import acme.example --file acme.example.zone
+
+        catalyst zone import acme.example --axfr ns1.old.example --tsig transfer-key
+
+        catalyst zone import acme.example --probe shop --probe intranet
+    """
+    api = Api(context())
+    body = _source(file, axfr, tsig, probe, walk=walk)
+    found = finish(api, api.post(f"/v1/{path_of(zone)}/imports", body, once=new_request_id()), wait=wait)
+    show(output, found, COLUMNS, found.get("recordSets", []) if output is Form.TABLE else None)
+    if output is Form.TABLE and "completeness" in found:
+        whole = str(found["completeness"]).removeprefix("COMPLETENESS_")
+        err.print(f"{whole}; to plan with it: catalyst zone plan {zone} --import {found['name']}", markup=False)
+
+
+def _source(file: Path | None, axfr: str, tsig: str, probe: list[str], *, walk: bool) -> dict[str, Any]:
+    given = [bool(file), bool(axfr), walk, bool(probe)]
+    if sum(given) != 1:
+        raise Failure("say one source: --file, --axfr, --walk or --probe", exit_code=2)
+    if file:
+        return {"zoneFile": read_file(file)}
+    if axfr:
+        host, _, port = axfr.partition(":")
+        server = {"host": host, **({"port": int(port)} if port.isdigit() else {})}
+        return {"axfr": {"server": server, "tsigSecretRef": tsig}}
+    return {"nsecWalk": {}} if walk else {"probe": {"extraNames": [name for name in probe if name != "@"]}}
