@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from catalyst_mesh.plugins import plugin_context
-from catalyst_mesh.resolving import Resolver
 from catalyst_sdk import load_manifest
 from catalyst_sdk.dns import DnsBackend
+from catalyst_sdk.resolver import Resolver
 from catalyst_testkit.servers import free_port
 from catalyst_testkit.waiting import eventually_sync
 
