@@ -43,6 +43,7 @@ from .workers.importing import Importing
 from .workers.keeper import Keeper
 from .workers.parents import Parents
 from .workers.polled import Poll
+from .workers.propagation import Propagation
 from .workers.reconciler import Failpoint, Reconciler, no_failpoint
 from .workers.servers import Servers
 from .workers.sweeper import Sweeper
@@ -74,7 +75,8 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     importing = Importing(work, host, poll, secrets or NoSecrets())
     engine = Engine(db, kinds=(applying.kind, importing.kind), replica="pooldomain")
     drift = DriftSweep(work, leases, backends, poll, engine, settings.drift_interval)
-    tools = ZoneTools(work, backends, poll, engine)
+    propagation = Propagation(settings.dns_hints, settings.dns_trust_anchor, settings.resolvers)
+    tools = ZoneTools(work, backends, poll, engine, propagation)
     sweeper = Sweeper(work, leases, host, settings.sweep_interval)
     return Daemon(
         "pooldomain",

@@ -19,6 +19,8 @@ class PdmSettings(DaemonSettings):
     """Folder with one file a secret, named as the configuration of plugins names it; none: plugins get no secrets."""
     dns_hints: Path | None = None
     """JSON file that says at which address and port each name server really listens."""
+    dns_trust_anchor: Path | None = None
+    """DNSKEY or DS records of the root in presentation form, from which every chain is checked; none: chains are not checked."""
     reservation_ttl: float = 600.0
     """How long a reservation lasts without a commit, in seconds, unless the pool says otherwise."""
     quarantine: float = 30 * 24 * 3600.0

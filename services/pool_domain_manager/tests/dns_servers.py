@@ -72,8 +72,13 @@ class Dns:
         return made
 
     @property
+    def anchor(self) -> Path:
+        """Trust anchor of the tree."""
+        return self.folder / "root.key"
+
+    @property
     def resolver(self) -> Resolver:
-        return Resolver.from_files(self.hints, self.folder / "root.key")
+        return Resolver.from_files(self.hints, self.anchor)
 
 
 def _listens(address: str) -> bool:

@@ -54,11 +54,17 @@ def read_anchor(path: Path) -> dns.rrset.RRset:
     return dns.zonefile.read_rrsets(path.read_text(encoding="utf-8"), rdclass=None, default_ttl=0)[0]
 
 
-async def ask(address: str, name: dns.name.Name, kind: RdataType, patience: float) -> tuple[dns.message.Message, bool]:
-    """One question without recursion, by TCP where UDP does not suffice (the second value). Raises one of `FAULTS`."""
+async def ask(
+    address: str, name: dns.name.Name, kind: RdataType, patience: float, *, recursive: bool = False
+) -> tuple[dns.message.Message, bool]:
+    """One question, by TCP where UDP does not suffice (the second value). Raises one of `FAULTS`.
+
+    recursive  of a resolver, which is to say what it knows; else of a server, which is to say what it has
+    """
     host, _, port = address.rpartition(":")
     query = dns.message.make_query(name, kind, want_dnssec=True, payload=PAYLOAD)
-    query.flags = (query.flags & ~dns.flags.RD) | dns.flags.CD
+    if not recursive:
+        query.flags = (query.flags & ~dns.flags.RD) | dns.flags.CD
     return await dns.asyncquery.udp_with_fallback(query, host.strip("[]"), timeout=patience, port=int(port))
 
 

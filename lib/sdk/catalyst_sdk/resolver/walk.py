@@ -152,6 +152,10 @@ class Resolver:
         """Read `hints.json` and the anchor. Raises OSError, ValueError for a file that cannot be used."""
         return cls(read_hints(hints), read_anchor(anchor) if anchor else None, patience=patience)
 
+    def unchecked(self) -> "Resolver":
+        """The same way down without a look at the chain: for finding servers where it is broken."""
+        return Resolver(self._hints, None, patience=self._patience)
+
     async def resolve(self, name: str, kind: str = "A") -> Answer:
         """Walk and ask. Never raises for what servers do or do not answer."""
         walk = self._walk(name)
