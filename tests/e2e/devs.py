@@ -16,7 +16,7 @@ import psutil
 from catalyst_cli.api import Api
 from catalyst_cli.context import Context
 from catalyst_cli.demo.mesh import free_base
-from catalyst_mesh.resolving import Resolver
+from catalyst_sdk.resolver import Resolver
 
 START_WITHIN = 60.0
 EXAMPLE = Path("examples/01-first-sovereign/sovereign.yaml")

@@ -8,7 +8,7 @@ from typing import Any
 
 import catalyst_cloud_sandbox
 import httpx
-from catalyst_mesh.resolving import Resolver
+from catalyst_sdk.resolver import Resolver
 
 from catalyst_cli.api import Api
 from catalyst_cli.dev.processes import pss_mib

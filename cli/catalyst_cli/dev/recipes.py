@@ -117,7 +117,7 @@ def base_environment() -> dict[str, str]:
 
 def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
     cells = ",".join(f"{c}={layout.address(c)}" for c in CELLS)
-    hints = {"DNS_HINTS": str(layout.hints)}
+    hints = {"DNS_HINTS": str(layout.hints), "DNS_TRUST_ANCHOR": str(layout.dns / "root.key")}
     return {
         "catalog": {"BLUEPRINTS": str(BLUEPRINTS)},
         "provisioner": {
@@ -127,7 +127,6 @@ def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
             "SANDBOX_DIR": str(layout.sandbox),
             "TIME_SCALE": str(time_scale),
             "DESTROY_VERIFY_SECONDS": "1",
-            "DNS_TRUST_ANCHOR": str(layout.dns / "root.key"),
             **hints,
         },
         "pdm": {

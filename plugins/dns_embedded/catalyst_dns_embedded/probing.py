@@ -17,9 +17,8 @@ import dns.rdatatype
 import dns.rrset
 import dns.serial
 from catalyst_sdk.dns import RecordSet
+from catalyst_sdk.resolver import Bogus, Keys, ask, fault, trusted_keys
 from dns.rdatatype import RdataType
-
-from .asking import Bogus, Keys, ask, fault, trusted_keys
 
 _REFUSALS = (dns.rcode.REFUSED, dns.rcode.NOTAUTH)
 

@@ -13,7 +13,7 @@ import dns.tsig
 import pytest
 from catalyst_dns_embedded.client import ControlClient
 from catalyst_dns_embedded.plugin import EmbeddedBackend
-from catalyst_dns_embedded.validate import Answer, load_anchor, load_hints, validate
+from catalyst_sdk.resolver import Answer, Resolver, read_anchor, read_hints
 from catalyst_testkit.servers import folder, free_port
 
 POOL = "omani.works."
@@ -67,8 +67,8 @@ class Server(Process):
 
     async def validated(self, name: str, kind: str = "A", **hints: str) -> Answer:
         """Asked from the root of this server's own tree."""
-        known = load_hints(self.folder / "hints.json") | hints
-        return await validate(name, kind, known, load_anchor(self.folder / "root.key"))
+        known = read_hints(self.folder / "hints.json") | hints
+        return await Resolver(known, read_anchor(self.folder / "root.key")).resolve(name, kind)
 
 
 class Cell(Process):

@@ -12,13 +12,12 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 import pytest
-from catalyst_dns_embedded import denial
 from catalyst_dns_embedded.answers import answer
-from catalyst_dns_embedded.asking import fault, pick
 from catalyst_dns_embedded.authority import Authority
 from catalyst_dns_embedded.signing import RENEWED_AFTER, ZoneSigner
 from catalyst_dns_embedded.store import ZoneStore
 from catalyst_sdk.dns import Change, RecordSet, ZoneSpec
+from catalyst_sdk.resolver import denial, fault, pick
 from dns.rdatatype import RdataType
 from hypothesis import example, given, settings
 from hypothesis import strategies as st

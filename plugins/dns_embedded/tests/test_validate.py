@@ -14,8 +14,8 @@ from catalyst_dns_embedded.server import DnsServer
 from catalyst_dns_embedded.signing import ZoneSigner
 from catalyst_dns_embedded.store import ZoneStore
 from catalyst_dns_embedded.tree import plant
-from catalyst_dns_embedded.validate import Answer, Security, load_anchor, load_hints, validate
 from catalyst_sdk.dns import Change, KeyOp, RecordSet, ZoneSpec, ZoneState
+from catalyst_sdk.resolver import Answer, Resolver, Security, read_anchor, read_hints
 from catalyst_testkit import eventually
 from catalyst_testkit.servers import folder, free_port
 from dns.rdatatype import RdataType
@@ -91,7 +91,8 @@ async def test_each_zone_of_the_tree_validates(shared_child: Server, kind: str) 
 async def test_the_answer_tells_where_it_was_found_and_who_was_asked(shared_child: Server) -> None:
     answer = await shared_child.validated(f"up.{CHILD}")
     assert (answer.zone, answer.aliases) == (POOL, ("ns1.omani.works.",))
-    names = {server.split()[0] for server in answer.servers}
+    names = {server.split()[0] for server in answer.asked}
+    assert [server.split()[0] for server in answer.servers] == ["ns1.omani.works."]
     assert {"a.root-servers.test.", "ns1.works.", "ns1.omani.works."} <= names
 
 
@@ -125,16 +126,16 @@ async def test_a_zone_that_lost_its_signatures_is_bogus(server: Server) -> None:
 
 
 async def test_another_root_key_is_bogus(server: Server, shared_child: Server) -> None:
-    hints, anchor = load_hints(server.folder / "hints.json"), load_anchor(shared_child.folder / "root.key")
-    assert (await validate(POOL, "SOA", hints, anchor)).security is Security.BOGUS
+    resolver = Resolver.from_files(server.folder / "hints.json", shared_child.folder / "root.key")
+    assert (await resolver.resolve(POOL, "SOA")).security is Security.BOGUS
 
 
 async def test_a_dead_server_is_passed_over_and_with_all_dead_nothing_is_known(shared_child: Server) -> None:
-    anchor, hints = load_anchor(shared_child.folder / "root.key"), load_hints(shared_child.folder / "hints.json")
+    anchor, hints = read_anchor(shared_child.folder / "root.key"), read_hints(shared_child.folder / "hints.json")
     nobody = f"127.0.0.1:{free_port()}"
-    answer = await validate(CONSOLE, "A", {"a-dead.root.": nobody, **hints}, anchor, patience=0.3)
-    assert (answer.secure, f"a-dead.root. {nobody}" in answer.servers) == (True, True)
-    dead = await validate(CONSOLE, "A", dict.fromkeys(hints, nobody), anchor, patience=0.3)
+    answer = await Resolver({"a-dead.root.": nobody, **hints}, anchor, patience=0.3).resolve(CONSOLE)
+    assert (answer.secure, f"a-dead.root. {nobody}" in answer.asked) == (True, True)
+    dead = await Resolver(dict.fromkeys(hints, nobody), anchor, patience=0.3).resolve(CONSOLE)
     assert (dead.security, dead.rcode, dead.rrset) == (Security.INDETERMINATE, "", None)
 
 
@@ -249,8 +250,8 @@ class World:
 
     async def validated(self, spoil: Spoil, name: str, kind: str = "A") -> Answer:
         address = await self.serve(Spoiled(self.authority, spoil))
-        hints = dict.fromkeys(load_hints(self.folder / "hints.json"), address)
-        return await validate(name, kind, hints, load_anchor(self.folder / "root.key"), patience=1)
+        hints = dict.fromkeys(read_hints(self.folder / "hints.json"), address)
+        return await Resolver(hints, read_anchor(self.folder / "root.key"), patience=1).resolve(name, kind)
 
     async def close(self) -> None:
         for server in self._servers:
@@ -289,6 +290,21 @@ async def test_whatever_is_changed_on_the_way_is_bogus(world: World, spoil: Spoi
     answer = await world.validated(spoil, name, kind)
     assert (answer.security, answer.rrset) == (Security.BOGUS, None)
     assert answer.why
+
+
+async def test_a_wildcards_own_proof_under_another_name_is_bogus(world: World) -> None:
+    world.authority.apply(POOL, (Change("*.wild.omani.works.", "A", 1, ("127.0.0.9",)),))
+    victim, wildcard = dns.name.from_text("x.wild.omani.works."), dns.name.from_text("*.wild.omani.works.")
+
+    def spoil(message: dns.message.Message) -> dns.message.Message:
+        for rrset in message.authority:
+            if rrset.name == wildcard:
+                rrset.name = victim
+        return message
+
+    assert (await world.validated(lambda message: message, str(victim), "MX")).secure
+    answer = await world.validated(asked_for(RdataType.MX, spoil), str(victim), "MX")
+    assert (answer.security, "made for a wildcard" in answer.why) == (Security.BOGUS, True)
 
 
 async def test_servers_without_authority_leave_nothing_known(world: World) -> None:

@@ -4,144 +4,87 @@ From the root down, zone cut by zone cut. Never from a resolver's cache: an old 
 """
 
 import asyncio
-import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-import dns.asyncquery
 import dns.asyncresolver
 import dns.exception
-import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
-import dns.rdatatype
 import dns.rrset
 from catalyst_sdk import Temporary
 from catalyst_sdk.registrar import Delegation, DsRecord, Glue
+from catalyst_sdk.resolver import FAULTS, Bogus, Place, Resolver, Unreachable, ask, read_hints
+from dns.rdatatype import RdataType
 
-PAYLOAD = 1232
-MOST_SERVERS = 26
-"""Addresses asked of one zone: 13 name servers with two each."""
+DNS_PORT = 53
 PROVIDER = "dns"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
-    """Where a name server listens."""
-
-    address: str
-    port: int = 53
-
-
 class Parents:
-    """Asks the servers above a domain."""
+    """Asks the servers above a domain.
+
+    hints   where the root's servers listen; None: the machine's resolver is asked for them, and for them only
+    """
 
     def __init__(self, hints: Path | None, patience: float) -> None:
-        self._hints = _read(hints) if hints else {}
+        self._hints = read_hints(hints) if hints else None
         self._patience = patience
 
     async def delegation(self, domain: str) -> Delegation:
         """The delegation of `domain`. Raises Temporary while a server of the parent gives no answer."""
+        hints = self._hints or await self._roots()
         name = dns.name.from_text(domain)
-        servers = await self._roots()
-        for depth in range(2, len(name.labels)):
-            ancestor = dns.name.Name(name.labels[-depth:])
-            answer = await self._any(servers, ancestor)
-            if answer.rcode() == dns.rcode.NXDOMAIN:
-                return Delegation(())
-            if cut := _records(answer, ancestor, dns.rdatatype.NS):
-                servers = await self._places(answer, cut)
-        return _agreed(await asyncio.gather(*(self._ask_parent(place, name) for place in servers)))
+        try:
+            # What a parent shows is compared with what was wished; the chain of trust is looked at elsewhere.
+            parent = await Resolver(hints, None, patience=self._patience).parent(domain)
+        except (Bogus, Unreachable) as error:
+            raise Temporary(str(error), provider=PROVIDER) from error
+        return _agreed(await asyncio.gather(*(self._ask_parent(place, name) for place in parent.servers)))
 
     async def _ask_parent(self, place: Place, name: dns.name.Name) -> Delegation:
-        answer = await self._ask(place, name, dns.rdatatype.NS)
-        servers = _records(answer, name, dns.rdatatype.NS)
+        answer = await self._ask(place, name, RdataType.NS)
+        servers = _records(answer, name, RdataType.NS)
         if not servers:
             return Delegation(())
-        keys = await self._ask(place, name, dns.rdatatype.DS)
+        keys = await self._ask(place, name, RdataType.DS)
         hosts = sorted(str(one.target).lower() for one in servers)
         return Delegation(tuple(hosts), tuple(sorted(_ds(keys, name))), tuple(_glue(answer, hosts, name)))
 
-    async def _roots(self) -> list[Place]:
-        if self._hints:
-            return await self._hinted_roots()
+    async def _roots(self) -> dict[str, str]:
         try:
             found = await dns.asyncresolver.resolve(".", "NS", lifetime=self._patience)
-            return await self._resolved([str(one.target) for one in found])
+            hosts = [str(one.target).lower() for one in found]
+            told = await asyncio.gather(*(self._address(host) for host in hosts))
         except dns.exception.DNSException as error:
-            raise Temporary(
-                f"the root's name servers are not found: {type(error).__name__}", provider=PROVIDER
-            ) from error
+            text = f"the root's name servers are not found: {type(error).__name__}"
+            raise Temporary(text, provider=PROVIDER) from error
+        return {host: f"{address}:{DNS_PORT}" for host, address in zip(hosts, told, strict=True)}
 
-    async def _hinted_roots(self) -> list[Place]:
-        # The file names servers of all zones; which of them are the root's, only they can tell.
-        for place in sorted(set(self._hints.values())):
-            try:
-                answer = await self._ask(place, dns.name.root, dns.rdatatype.NS)
-            except Temporary:
-                continue
-            if servers := _records(answer, dns.name.root, dns.rdatatype.NS):
-                return await self._places(answer, servers)
-        raise Temporary("no server of the hints answers for the root", provider=PROVIDER)
+    async def _address(self, host: str) -> str:
+        return str((await dns.asyncresolver.resolve(host, "A", lifetime=self._patience))[0].address)
 
-    async def _places(self, answer: dns.message.Message, servers: dns.rrset.RRset) -> list[Place]:
-        hosts = sorted(str(one.target).lower() for one in servers)
-        if known := [self._hints[host] for host in hosts if host in self._hints]:
-            return sorted(set(known))
-        glue = [Place(address) for one in _glue(answer, hosts, dns.name.root) for address in one.addresses]
-        return (glue or await self._resolved(hosts))[:MOST_SERVERS]
-
-    async def _resolved(self, hosts: Iterable[str]) -> list[Place]:
-        async def one(host: str) -> list[Place]:
-            try:
-                found = await dns.asyncresolver.resolve(host, "A", lifetime=self._patience)
-            except dns.exception.DNSException:
-                return []  # the other addresses are enough; with none at all the caller hears of it
-            return [Place(record.address) for record in found]
-
-        found = await asyncio.gather(*(one(host) for host in hosts))
-        places = [place for some in found for place in some][:MOST_SERVERS]
-        if not places:
-            raise Temporary(f"no address of {', '.join(hosts)} is found", provider=PROVIDER)
-        return places
-
-    async def _any(self, servers: list[Place], name: dns.name.Name) -> dns.message.Message:
-        failure: Temporary | None = None
-        for place in servers:
-            try:
-                return await self._ask(place, name, dns.rdatatype.NS)
-            except Temporary as error:
-                failure = error
-        raise failure or Temporary(f"nobody answers for {name}", provider=PROVIDER)
-
-    async def _ask(self, place: Place, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.message.Message:
-        query = dns.message.make_query(name, kind, use_edns=0, payload=PAYLOAD)
-        query.flags &= ~dns.flags.RD
+    async def _ask(self, place: Place, name: dns.name.Name, kind: RdataType) -> dns.message.Message:
         try:
-            answer, _ = await dns.asyncquery.udp_with_fallback(
-                query, place.address, timeout=self._patience, port=place.port
-            )
-        except (dns.exception.DNSException, OSError) as error:
-            text = f"{place.address}:{place.port} does not answer for {name}: {type(error).__name__}"
+            answer, _ = await ask(place.address, name, kind, self._patience)
+        except FAULTS as error:
+            text = f"{place.address} does not answer for {name}: {type(error).__name__}"
             raise Temporary(text, provider=PROVIDER) from error
         if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             code = dns.rcode.to_text(answer.rcode())
-            raise Temporary(
-                f"{place.address}:{place.port} answers {code} for {name}", provider=PROVIDER, provider_code=code
-            )
+            raise Temporary(f"{place.address} answers {code} for {name}", provider=PROVIDER, provider_code=code)
         return answer
 
 
-def _records(answer: dns.message.Message, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.rrset.RRset | None:
+def _records(answer: dns.message.Message, name: dns.name.Name, kind: RdataType) -> dns.rrset.RRset | None:
     """The set of that name and type: a referral's, or an answer where one server has parent and child."""
     found = (rrset for rrset in [*answer.answer, *answer.authority] if rrset.name == name and rrset.rdtype == kind)
     return next(found, None)
 
 
 def _ds(answer: dns.message.Message, name: dns.name.Name) -> list[DsRecord]:
-    found = _records(answer, name, dns.rdatatype.DS)
+    found = _records(answer, name, RdataType.DS)
     return [DsRecord(one.key_tag, int(one.algorithm), int(one.digest_type), one.digest.hex()) for one in found or ()]
 
 
@@ -152,7 +95,7 @@ def _glue(answer: dns.message.Message, hosts: Iterable[str], below: dns.name.Nam
         addresses = [
             str(one.address)
             for rrset in answer.additional
-            if rrset.name == name and rrset.rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA)
+            if rrset.name == name and rrset.rdtype in (RdataType.A, RdataType.AAAA)
             for one in rrset
         ]
         if addresses and name.is_subdomain(below):
@@ -163,12 +106,3 @@ def _glue(answer: dns.message.Message, hosts: Iterable[str], below: dns.name.Nam
 def _agreed(said: list[Delegation]) -> Delegation:
     first = said[0]
     return Delegation(first.ns, first.ds, first.glue, consistent=len({one.etag for one in said}) == 1)
-
-
-def _read(hints: Path) -> dict[str, Place]:
-    raw: dict[str, str] = json.loads(hints.read_text(encoding="utf-8"))
-    places = {}
-    for host, where in raw.items():
-        address, _, port = where.rpartition(":")
-        places[host.lower().rstrip(".") + "."] = Place(address.strip("[]"), int(port))
-    return places

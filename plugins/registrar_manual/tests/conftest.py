@@ -44,6 +44,8 @@ class NameServer(asyncio.DatagramProtocol):
     def _answer(self, query: dns.message.Message) -> dns.message.Message:
         answer = dns.message.make_response(query)
         answer.set_rcode(self.rcode)
+        if not self.rcode:
+            answer.flags |= dns.flags.AA
         name, kind = str(query.question[0].name), dns.rdatatype.to_text(query.question[0].rdtype)
         data = self.sets.get((name, kind))
         if data:

@@ -40,6 +40,7 @@ ACCESS = {
         ListRecordSets=_READ,
         ExportZone=_READ,
         DiffZone=_READ,
+        CheckPropagation=_READ,
         PresentChallenge=_PROVE,
         CleanUpChallenge=_PROVE,
     ),

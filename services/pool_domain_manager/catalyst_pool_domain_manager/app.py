@@ -52,6 +52,7 @@ from .workers.keeper import Keeper
 from .workers.members import Members
 from .workers.parents import Parents
 from .workers.polled import Poll
+from .workers.propagation import Propagation
 from .workers.reconciler import Failpoint, Reconciler, no_failpoint
 from .workers.servers import Servers
 from .workers.sweeper import Sweeper
@@ -87,7 +88,8 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     importing = Importing(work, host, poll, secrets)
     engine = Engine(db, kinds=(applying.kind, importing.kind), replica="pooldomain")
     drift = DriftSweep(work, leases, backends, poll, engine, settings.drift_interval, measures)
-    tools = ZoneTools(work, backends, poll, engine)
+    propagation = Propagation(settings.dns_hints, settings.dns_trust_anchor, settings.resolvers)
+    tools = ZoneTools(work, backends, poll, engine, propagation)
     registrars = RegistrarService(
         work,
         Registrars(host, measures),

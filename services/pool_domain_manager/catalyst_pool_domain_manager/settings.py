@@ -21,6 +21,8 @@ class PdmSettings(DaemonSettings):
     """JSON file that says at which address and port each name server really listens."""
     egress_ip: str = ""
     """Address from which registrars see our calls; told to owners of accounts whose registrar has a list of addresses."""
+    dns_trust_anchor: Path | None = None
+    """DNSKEY or DS records of the root in presentation form, from which every chain is checked; none: chains are not checked."""
     reservation_ttl: float = 600.0
     """How long a reservation lasts without a commit, in seconds, unless the pool says otherwise."""
     quarantine: float = 30 * 24 * 3600.0

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from catalyst_mesh.plugins import plugin_context
-from catalyst_mesh.resolving import Resolver
 from catalyst_sdk import load_manifest
 from catalyst_sdk.dns import DnsBackend
+from catalyst_sdk.resolver import Resolver
 from catalyst_testkit.servers import free_port
 from catalyst_testkit.waiting import eventually_sync
 
@@ -72,8 +72,13 @@ class Dns:
         return made
 
     @property
+    def anchor(self) -> Path:
+        """Trust anchor of the tree."""
+        return self.folder / "root.key"
+
+    @property
     def resolver(self) -> Resolver:
-        return Resolver.from_files(self.hints, self.folder / "root.key")
+        return Resolver.from_files(self.hints, self.anchor)
 
 
 def _listens(address: str) -> bool:

@@ -106,7 +106,8 @@ async def test_a_zone_without_a_key_gets_one_before_anybody_is_sent_there(
     await let_leases_end(database)
     async with start() as daemon:
         await until(daemon, Allocation.STATE_ACTIVE)
-    assert (await dns.resolver.resolve(FQDN, "A")).secure
+    seen = await dns.resolver.resolve(FQDN, "A")
+    assert (seen.secure, seen.records) == (True, ("127.7.0.1",))
 
 
 async def test_a_release_that_overtakes_a_half_made_name_leaves_no_zone_and_no_delegation(

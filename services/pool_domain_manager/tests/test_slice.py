@@ -82,7 +82,8 @@ async def test_its_former_owner_takes_a_resting_name_back_at_once_and_it_works_a
         first = await until(daemon, Allocation.STATE_QUARANTINED)
         await made_active(daemon)
         assert (await get(daemon)).uid != first.uid
-        assert (await dns.resolver.resolve(FQDN, "A")).secure
+        seen = await dns.resolver.resolve(FQDN, "A")
+        assert (seen.secure, seen.records) == (True, ("127.7.0.1",))
 
 
 @on_both_servers

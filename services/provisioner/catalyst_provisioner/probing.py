@@ -4,13 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import dns.asyncquery
-import dns.exception
-import dns.flags
-import dns.message
-import dns.rdatatype
+import dns.name
 import httpx
-from catalyst_mesh.resolving import PATIENCE, Bogus, Resolver
+from catalyst_sdk.resolver import FAULTS, PATIENCE, Resolver, ask
+from dns.rdatatype import RdataType
 
 
 class ConsoleProbe:
@@ -28,25 +25,21 @@ class ConsoleProbe:
         try:
             found = await Resolver.from_files(self._hints, self._anchor).resolve(name)
             answers = {server: await _addresses(server, name) for server in found.servers}
-        except (OSError, dns.exception.DNSException, Bogus) as error:
+        except FAULTS as error:
             return {"status": 0, "why": f"{name} was not resolved: {type(error).__name__}"}
         seen: dict[str, Any] = {"name": name, "dnssec": found.secure, "servers": len(answers), "status": 0}
-        if not found.records or set(answers.values()) != {found.records}:
-            return seen | {"why": f"the servers of {found.zone} do not all give the same addresses"}
         if not found.secure:
             return seen | {"why": found.why}
+        if not found.records or set(answers.values()) != {found.records}:
+            return seen | {"why": f"the servers of {found.zone} do not all give the same addresses"}
         scheme = "https" if "https" in ports else "http"
         return seen | await _get(name, found.records[0], scheme, ports.get(scheme, 80))
 
 
 async def _addresses(server: str, name: str) -> tuple[str, ...]:
     """What one server, `name address:port`, says by itself."""
-    host, _, port = server.rsplit(" ", 1)[1].rpartition(":")
-    query = dns.message.make_query(name, dns.rdatatype.A)
-    query.flags &= ~dns.flags.RD
-    answer, _ = await dns.asyncquery.udp_with_fallback(query, host, timeout=PATIENCE, port=int(port))
-    rows = [r for rrset in answer.answer if rrset.rdtype == dns.rdatatype.A for r in rrset]
-    return tuple(sorted(str(row) for row in rows))
+    answer, _ = await ask(server.rsplit(" ", 1)[1], dns.name.from_text(name), RdataType.A, PATIENCE)
+    return tuple(sorted(str(row) for rrset in answer.answer if rrset.rdtype == RdataType.A for row in rrset))
 
 
 async def _get(name: str, address: str, scheme: str, port: int) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from catalyst_pool_domain_manager.domain.server_sets import ServerSet, ServerSet
 from catalyst_pool_domain_manager.store import Store
 from catalyst_pool_domain_manager.workers.backends import Backends
 from catalyst_pool_domain_manager.workers.polled import Poll
+from catalyst_pool_domain_manager.workers.propagation import Propagation
 
 from .masks import wanted
 from .standing import owners_seen, sees_all
@@ -32,6 +33,7 @@ class ZoneTools:
     backends: Backends
     poll: Poll
     engine: Engine
+    propagation: Propagation
 
 
 class ZoneLife:

@@ -13,12 +13,12 @@ from .zone_drifts import ZoneDrifts
 from .zone_imports import ZoneImports
 from .zone_life import shown
 from .zone_plans import ZonePlans
-from .zone_records import ZoneRecords
+from .zone_propagation import ZonePropagation
 from .zone_views import viewed
 
 
 class ZoneService(
-    ZonePlans, ZoneRecords, ZoneImports, ZoneDrifts, ZoneChallenges, service_pb2_grpc.ZoneServiceServicer
+    ZonePlans, ZonePropagation, ZoneImports, ZoneDrifts, ZoneChallenges, service_pb2_grpc.ZoneServiceServicer
 ):
     """Zones of all kinds; each part of the service stands in a module of its own."""
 

@@ -24,7 +24,7 @@ class Nsec:
 
     def covers(self, name: dns.name.Name) -> bool:
         """Whether no such name is there. The last record of a chain points back to its beginning."""
-        if self.is_cut and name.is_subdomain(self.owner):
+        if (self.is_cut or RdataType.DNAME in self.types) and name.is_subdomain(self.owner):
             return False
         return bool(self.owner < name and (name < self.after or self.after <= self.owner))
 
@@ -37,7 +37,7 @@ class Nsec:
 def read(rrsets: Iterable[dns.rrset.RRset]) -> tuple[Nsec, ...]:
     """The NSEC records among `rrsets`."""
     return tuple(
-        Nsec(rrset.name, rdata.next, frozenset(_types(rdata.windows)))
+        Nsec(rrset.name, rdata.next, frozenset(types_of(rdata.windows)))
         for rrset in rrsets
         if rrset.rdtype == RdataType.NSEC
         for rdata in rrset
@@ -88,7 +88,8 @@ def _wildcard(encloser: dns.name.Name) -> dns.name.Name:
     return dns.name.Name((b"*", *encloser.labels))
 
 
-def _types(windows: Iterable[tuple[int, bytes]]) -> Iterable[RdataType]:
+def types_of(windows: Iterable[tuple[int, bytes]]) -> Iterable[RdataType]:
+    """The types that a bitmap names (RFC 4034, section 4.1.2)."""
     for window, bitmap in windows:
         for index, octet in enumerate(bitmap):
             for bit in range(8):
