@@ -12,9 +12,15 @@ from uuid import uuid4
 
 import grpc
 from catalyst.pooldomain.v1.resources_pb2 import Pool
-from catalyst.pooldomain.v1.service_pb2 import CreatePoolRequest, ReserveAllocationRequest, ReserveAllocationResponse
+from catalyst.pooldomain.v1.service_pb2 import (
+    CheckNameRequest,
+    CreatePoolRequest,
+    ReserveAllocationRequest,
+    ReserveAllocationResponse,
+)
 from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub, PoolServiceStub
 from catalyst_mesh import Database, explain
+from catalyst_testkit import eventually
 from catalyst_testkit.processes import Replica, Replicas
 from sqlalchemy import text
 
@@ -121,6 +127,18 @@ class Names:
             replica.start()
             await replica.serves()
         return code
+
+    async def reached(self, replica: Replica) -> None:
+        """Wait until callers have a connection to a replica that was started again; gRPC looks for it every two seconds."""
+
+        async def answers() -> bool:
+            try:
+                await self.at(replica).CheckName(CheckNameRequest(parent=POOL, label="acme"), timeout=5)
+            except grpc.aio.AioRpcError:
+                return False
+            return True
+
+        await eventually(answers, within=60, what="the callers reach it")
 
     def refused(self) -> dict[str, str]:
         """Calls that were given up, with what the last try was told."""
