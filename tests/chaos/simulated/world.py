@@ -34,6 +34,7 @@ from catalyst_mesh.replays import Chosen, Replays
 from catalyst_pool_domain_manager.domain.pools import Pool, Ttls
 from catalyst_pool_domain_manager.events import EMITTED
 from catalyst_pool_domain_manager.rpc.allocations import AllocationService
+from catalyst_pool_domain_manager.rpc.limits import Limits
 from catalyst_pool_domain_manager.store import Store
 from catalyst_pool_domain_manager.store import metadata as names_tables
 from catalyst_sdk import Refused
@@ -185,7 +186,7 @@ class World:
     def _start_names(self, process: Process) -> None:
         work = self._work()
         work.failpoints = Doom(self)  # type: ignore[assignment]
-        process.service = AllocationService(work, b"key")
+        process.service = AllocationService(work, b"key", Limits(clock=self.loop.time), _resolves_nowhere)
         leases = Leases(
             self.names, names_tables, replica=f"{process.name}-{len(self.history)}", ttl=timedelta(seconds=2),
             monotonic=self.loop.time,
@@ -366,8 +367,9 @@ class World:
                 await asyncio.sleep(0.2)
 
     def _all_is_heard(self) -> bool:
-        streams = self.broker.streams.values()
-        return not any(durable.open(stream) for stream in streams for durable in stream.durables.values())
+        # After a wipe nobody has heard anything before the consumer was made again.
+        made = [(stream, durable) for stream in self.broker.streams.values() for durable in stream.durables.values()]
+        return bool(made) and not any(durable.open(stream) for stream, durable in made)
 
     async def _waiting(self) -> bool:
         query = select(outbox.c.number).where(outbox.c.published_at.is_(None)).limit(1)
@@ -419,6 +421,10 @@ def _of_names(events: Sequence[guarantees.Event], kept: Sequence[Any]) -> Iterat
             yield "one holder", f"{row['label']} is {row['uid']}'s while it is {holders[row['label']]}'s"
         elif row["event"].endswith(("expired", "freed")):
             holders.pop(row["label"], None)
+
+
+async def _resolves_nowhere(_pool: Pool, _name: str) -> bool:
+    return False
 
 
 def _pool() -> Pool:
