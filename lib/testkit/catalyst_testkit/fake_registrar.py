@@ -6,12 +6,14 @@ are made by a proxy before it (`spoiling`); faults of the registrar itself are s
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+PLAIN = {"accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent"}
+"""Headers that tell nothing of who asks."""
 REASONS = {200: "OK", 204: "No Content", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found"}
 
 
@@ -136,8 +138,9 @@ def _request(line: str, headers: dict[str, str], text: str) -> FakeRequest:
 
 
 def _parroted(request: FakeRequest) -> FakeAnswer:
-    said: Iterator[str] = iter([request.url, *(f"{n}: {v}" for n, v in request.headers.items()), request.text])
-    text = " ".join(said)
+    # The telling headers first: what quotes an answer cuts it short.
+    own = [f"{n}: {v}" for n, v in request.headers.items() if n not in PLAIN]
+    text = " ".join([*own, request.url, request.text])
     return FakeAnswer(400, {"error": text, "message": text, "errors": [{"code": 1, "message": text}]})
 
 
