@@ -84,6 +84,10 @@ class FakeRegistrar:
         """What the registrar answers."""
         raise NotImplementedError
 
+    def spares(self, request: FakeRequest) -> bool:
+        """Whether a parrot answers this one well, because nobody would say more after it."""
+        return False
+
     def change(self, domain: FakeDomain, **values: Any) -> None:
         """Take a change over: at once, later, or never."""
         self.writes += 1
@@ -117,7 +121,7 @@ class FakeRegistrar:
 
     def _answered(self, request: FakeRequest) -> bytes:
         self.seen.append(request)
-        answer = _parroted(request) if self.is_parrot else self.answer(request)
+        answer = _parroted(request) if self.is_parrot and not self.spares(request) else self.answer(request)
         body = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
         status = f"{answer.status} {REASONS.get(answer.status, 'Something')}"
         content = f"Content-Type: {answer.kind}\r\nContent-Length: {len(body.encode())}\r\nConnection: close\r\n\r\n"
