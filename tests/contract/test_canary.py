@@ -20,6 +20,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from catalyst.billing.v1 import service_pb2 as billing
+from catalyst.pooldomain.v1 import resources_pb2 as resources
 from catalyst.pooldomain.v1 import service_pb2 as pdm
 from catalyst_mesh import Issuer, explain
 from catalyst_mesh.calls import ON_BEHALF_OF
@@ -28,6 +29,7 @@ from catalyst_mesh.settings import SettingsFault
 from catalyst_pool_domain_manager.settings import PdmSettings
 from catalyst_testkit import eventually
 from catalyst_testkit.dumps import dump
+from catalyst_testkit.fake_registrar import FakeRegistrar, serving
 from catalyst_testkit.postgres import PostgresServer
 from catalyst_testkit.powerdns import PowerDnsServer
 from catalyst_testkit.processes import Nursery, Replica, Replicas, nursery
@@ -81,6 +83,8 @@ class Aviary:
     """What was sent to the collector of traces."""
     collector: int = 0
     """Its port."""
+    parrot: int = 0
+    """Port of a registrar that repeats whatever it is told."""
 
     @property
     def issuer(self) -> Issuer:
@@ -128,7 +132,12 @@ def environment(aviary: Aviary, name: str, key: str) -> dict[str, Any]:
         (home / "secrets").mkdir(parents=True)
         (home / "secrets" / "key").write_text(aviary.secrets["plugin"])
         made["secrets_folder"] = home / "secrets"
-        made["plugins"] = {"dns_backend:dns_powerdns": {"url": key, "api_key": "key"}}
+        parrot = f"http://127.0.0.1:{aviary.parrot}"
+        made["plugins"] = {
+            "dns_backend:dns_powerdns": {"url": key, "api_key": "key"},
+            "registrar:godaddy": {"url": parrot},
+            "registrar:dynadot": {"url": f"{parrot}/api3.json"},
+        }  # fmt: skip - a table
     if name == "continuum":
         (home / "tsig.key").write_text(base64.b64encode(b"w" * 32).decode())
         made |= {"cells": "one=127.0.0.1:9,two=127.0.0.2:9,three=127.0.0.3:9", "tsig_key_file": home / "tsig.key"}
@@ -193,6 +202,9 @@ async def aviary(postgres: PostgresServer, powerdns: PowerDnsServer, tmp_path_fa
     ):
         made = Aviary(home, nats, databases, bird, known)
         async with AsyncExitStack() as stack:
+            parrot = FakeRegistrar()
+            parrot.is_parrot = True
+            made.parrot = (await stack.enter_async_context(serving(parrot))).port
             made.collector = await stack.enter_async_context(collector(made.spans))
             for name in SETTINGS:
                 stack.push_async_callback((await hatch(made, born, name, powerdns.url)).close)
@@ -223,6 +235,7 @@ async def sing(aviary: Aviary, born: Nursery) -> None:
     account = billing.EnsureAccountRequest(org=f"organizations/{aviary.bird}")
     assert await aviary.call("billing", "catalyst.billing.v1.AccountService/EnsureAccount", account, daemon)
     await reserve(aviary, admin)
+    await register(aviary, admin)
     await by_http(aviary, admin, word, forged)
     await fall(aviary, born)
     await open_the_safe(aviary)
@@ -258,6 +271,41 @@ async def reserve(aviary: Aviary, admin: str) -> None:
 
     await eventually(is_refused, within=30, what="the reconciler has shown the key and was refused")  # type: ignore[arg-type]  # T is bool
     aviary.heard.append(repr(await aviary.call("pooldomain", f"{NAMES}/GetAllocation", read, admin)))
+
+
+async def register(aviary: Aviary, admin: str) -> None:
+    """Credentials for registrars: stored, exchanged, in hand, in both forms, ill-formed; the registrar repeats them all."""
+    key, secret, other, odd = (drawn() for _ in range(4))
+    aviary.secrets |= {"registrar key": key, "registrar secret": secret, "its successor": other, "an odd field": odd}
+    account, service = f"registrarAccounts/acc-{aviary.bird}", "catalyst.pooldomain.v1.RegistrarService"
+    for registrar, fields in (("godaddy", {"key": key, "secret": secret}), ("dynadot", {"key": key})):
+        made = pdm.CreateRegistrarAccountRequest(registrar_account_id=f"acc-{aviary.bird}", request_id=str(uuid4()))
+        made.registrar_account.registrar, made.registrar_account.owner = f"registrars/{registrar}", "organizations/acme"
+        for given in (fields, {**fields, "colour": odd}, {"key": odd[:3]}):
+            made.registrar_account.credential.clear()
+            made.registrar_account.credential.update(given)
+            await aviary.call("pooldomain", f"{service}/CreateRegistrarAccount", made, admin)
+        questions = [{"account": account}, {"token": f"{key}:{secret}"}, {"token": f"{key}:{odd}:{secret}:{other}"}]
+        questions += [{"credential": {"fields": given}} for given in (fields, {**fields, "colour": odd}, {"key": odd})]
+        for question in questions:
+            asked = pdm.ValidateRegistrarAccessRequest(
+                name=f"registrars/{registrar}", domain=f"{aviary.bird}.example", **question
+            )
+            told = await aviary.call("pooldomain", f"{service}/ValidateRegistrarAccess", asked, admin)
+            aviary.heard.append(repr(told))
+        read = pdm.ReadDelegationRequest(name=account, domain=f"{aviary.bird}.example")
+        assert not await aviary.call("pooldomain", f"{service}/ReadDelegation", read, admin)
+        held = pdm.GetRegistrarAccountRequest(name=account)
+        raw = await aviary.call("pooldomain", f"{service}/GetRegistrarAccount", held, admin)
+        aviary.heard.append(repr(raw))
+        changed = pdm.UpdateRegistrarAccountRequest(etag=resources.RegistrarAccount.FromString(raw).etag)
+        changed.registrar_account.name = account
+        changed.registrar_account.credential.update(dict.fromkeys(fields, other))
+        assert await aviary.call("pooldomain", f"{service}/UpdateRegistrarAccount", changed, admin)
+        raw = await aviary.call("pooldomain", f"{service}/GetRegistrarAccount", held, admin)
+        gone = pdm.DeleteRegistrarAccountRequest(name=account, etag=resources.RegistrarAccount.FromString(raw).etag)
+        if registrar == "godaddy":  # the second one stays in the database
+            await aviary.call("pooldomain", f"{service}/DeleteRegistrarAccount", gone, admin)
 
 
 async def by_http(aviary: Aviary, admin: str, word: str, forged: str) -> None:

@@ -6,12 +6,14 @@ are made by a proxy before it (`spoiling`); faults of the registrar itself are s
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+PLAIN = {"accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent"}
+"""Headers that tell nothing of who asks."""
 REASONS = {200: "OK", 204: "No Content", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found"}
 
 
@@ -82,6 +84,10 @@ class FakeRegistrar:
         """What the registrar answers."""
         raise NotImplementedError
 
+    def spares(self, request: FakeRequest) -> bool:
+        """Whether a parrot answers this one well, because nobody would say more after it."""
+        return False
+
     def change(self, domain: FakeDomain, **values: Any) -> None:
         """Take a change over: at once, later, or never."""
         self.writes += 1
@@ -115,7 +121,7 @@ class FakeRegistrar:
 
     def _answered(self, request: FakeRequest) -> bytes:
         self.seen.append(request)
-        answer = _parroted(request) if self.is_parrot else self.answer(request)
+        answer = _parroted(request) if self.is_parrot and not self.spares(request) else self.answer(request)
         body = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
         status = f"{answer.status} {REASONS.get(answer.status, 'Something')}"
         content = f"Content-Type: {answer.kind}\r\nContent-Length: {len(body.encode())}\r\nConnection: close\r\n\r\n"
@@ -136,8 +142,9 @@ def _request(line: str, headers: dict[str, str], text: str) -> FakeRequest:
 
 
 def _parroted(request: FakeRequest) -> FakeAnswer:
-    said: Iterator[str] = iter([request.url, *(f"{n}: {v}" for n, v in request.headers.items()), request.text])
-    text = " ".join(said)
+    # The telling headers first: what quotes an answer cuts it short.
+    own = [f"{n}: {v}" for n, v in request.headers.items() if n not in PLAIN]
+    text = " ".join([*own, request.url, request.text])
     return FakeAnswer(400, {"error": text, "message": text, "errors": [{"code": 1, "message": text}]})
 
 

@@ -194,12 +194,12 @@ class RegistrarSuite:
         assert (await bench.done(Target(many[:most]))).state is TaskState.DONE
         assert await reason(bench.apply(Target(many))) == "NAMESERVER_REJECTED"
 
-    @pytest.mark.parametrize("ns", [(), NEW[:1], ("192.0.2.1", *NEW), ("a..b", *NEW), ("a/b.example.", *NEW)])
     async def test_what_is_no_set_of_name_servers_is_refused_and_nothing_done(
-        self, bench: RegistrarBench, able: frozenset[str], ns: tuple[str, ...]
+        self, bench: RegistrarBench, able: frozenset[str]
     ) -> None:
         before = bench.writes()
-        assert await reason(bench.apply(Target(ns))) == "NAMESERVER_REJECTED"
+        for ns in ((), NEW[:1], ("192.0.2.1", *NEW), ("a..b", *NEW), ("a/b.example.", *NEW)):
+            assert await reason(bench.apply(Target(ns))) == "NAMESERVER_REJECTED", ns
         assert bench.writes() == before
 
     async def test_a_server_within_the_domain_needs_an_address(
@@ -207,20 +207,18 @@ class RegistrarSuite:
     ) -> None:
         assert await reason(bench.apply(Target((f"ns.{bench.domain}.", NEW[0])))) == "GLUE_REQUIRED"
 
-    @pytest.mark.parametrize("domain", NO_DOMAINS)
-    async def test_what_is_no_domain_is_refused_and_not_sent(
-        self, bench: RegistrarBench, able: frozenset[str], domain: str
-    ) -> None:
+    async def test_what_is_no_domain_is_refused_and_not_sent(self, bench: RegistrarBench, able: frozenset[str]) -> None:
         plugin, asked = bench.plugin, asked_of(bench)
-        with pytest.raises(Permanent):
-            await plugin.delegation(credential=bench.credential, domain=domain)
-        with pytest.raises(Permanent):
-            await plugin.apply(credential=bench.credential, domain=domain, target=Target(NEW), expect="")
+        for domain in NO_DOMAINS:
+            with pytest.raises(Permanent):
+                await plugin.delegation(credential=bench.credential, domain=domain)
+            with pytest.raises(Permanent):
+                await plugin.apply(credential=bench.credential, domain=domain, target=Target(NEW), expect="")
         assert asked_of(bench) == asked
 
-    @pytest.mark.parametrize("id", NO_TASKS)
-    async def test_a_task_that_nobody_began_is_not_found(self, bench: RegistrarBench, id: str) -> None:
-        assert await reason(bench.plugin.task(credential=bench.credential, id=id)) == "TASK_NOT_FOUND"
+    async def test_a_task_that_nobody_began_is_not_found(self, bench: RegistrarBench) -> None:
+        for id in NO_TASKS:
+            assert await reason(bench.plugin.task(credential=bench.credential, id=id)) == "TASK_NOT_FOUND", id
 
     async def test_a_task_outlives_the_plugin(self, bench: RegistrarBench, able: frozenset[str]) -> None:
         task = await bench.apply(Target(NEW))
@@ -256,7 +254,7 @@ class RegistrarSuite:
         assert (await bench.done(moved)).state is TaskState.DONE
         assert (await bench.read()).glue == moved.glue
 
-    @pytest.mark.parametrize("steps", [0, 1, 2, 4, 8, 16, 32])
+    @pytest.mark.parametrize("steps", [1, 4, 8, 16, 32])
     async def test_a_host_that_dies_in_any_call_finds_its_way_when_it_is_back(
         self, bench: RegistrarBench, able: frozenset[str], steps: int
     ) -> None:
@@ -323,30 +321,32 @@ class RegistrarApiSuite(RegistrarSuite):
         assert await reason(bench.apply(Target(NEW))) == "DOMAIN_LOCKED"
         assert bench.writes() == before
 
-    @pytest.mark.parametrize("how", Spoil)
     @pytest.mark.parametrize("operation", ["delegation", "validate", "apply"])
-    async def test_a_fault_becomes_one_error_and_the_same_call_mends_it_later(
-        self, bench: RegistrarApiBench, able: frozenset[str], operation: str, how: Spoil
+    async def test_each_fault_becomes_one_error_and_the_same_call_mends_it_later(
+        self, bench: RegistrarApiBench, able: frozenset[str], operation: str
     ) -> None:
-        plugin, etag = bench.make(bench.proxy.port), (await bench.read()).etag
-        calls: dict[str, Callable[[], Awaitable[Delegation | Access | Task]]] = {
-            "delegation": lambda: bench.read(plugin),
-            "validate": lambda: plugin.validate(credential=bench.credential, domain=bench.domain),
-            "apply": lambda: bench.apply(Target(NEW), expect=etag, plugin=plugin),
-        }
-        bench.proxy.spoil("", how)
-        try:
-            answer = await calls[operation]()
-        except ONE_OF_FOUR as failure:
-            assert_useful(failure, how)
-        else:  # a credential that the registrar refuses is an answer to `validate`
-            assert isinstance(answer, Access)
-            assert [one.reason for one in answer.obstacles] == ["CREDENTIALS_REJECTED"]
-            assert how is Spoil.STRANGER
-        bench.proxy.heal()
-        plugin = bench.plugin  # the calls see it: this one has patience
-        await _of(bench.finish())
-        assert await calls[operation]()
+        etag = (await bench.read()).etag
+        for how in Spoil:
+            spoiled, patient = bench.make(bench.proxy.port), bench.plugin
+            calls: dict[str, Callable[[Registrar], Awaitable[Delegation | Access | Task]]] = {
+                "delegation": bench.read,
+                "validate": lambda one: one.validate(credential=bench.credential, domain=bench.domain),
+                "apply": lambda one: bench.apply(Target(NEW), expect=etag, plugin=one),
+            }
+            bench.proxy.spoil("", how)
+            try:
+                answer = await calls[operation](spoiled)
+            except ONE_OF_FOUR as failure:
+                assert_useful(failure, how)
+            else:  # a credential that the registrar refuses is an answer to `validate`
+                assert isinstance(answer, Access), how
+                assert [one.reason for one in answer.obstacles] == ["CREDENTIALS_REJECTED"], how
+                assert how is Spoil.STRANGER
+            bench.proxy.heal()
+            await _of(bench.finish())
+            assert await calls[operation](patient), how
+            await _of(bench.finish())
+            await _of(bench.show(OLD))
 
     @pytest.mark.parametrize("how", [Spoil.LOST, Spoil.SILENT, Spoil.TORN, Spoil.REFUSED, Spoil.AWAY])
     async def test_a_write_whose_answer_was_lost_is_made_once_until_somebody_has_read(
@@ -384,26 +384,21 @@ class RegistrarApiSuite(RegistrarSuite):
         winner = wishes[[isinstance(one, Task) for one in both].index(True)]
         assert set((await bench.read()).ns) == set(winner.ns)
 
-    @pytest.mark.parametrize("how", [None, *Spoil])
     async def test_no_secret_is_in_what_leaves_whatever_happens(
-        self, bench: RegistrarApiBench, able: frozenset[str], how: Spoil | None, caplog: pytest.LogCaptureFixture
+        self, bench: RegistrarApiBench, able: frozenset[str], caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
-        plugin, etag = bench.make(bench.proxy.port), (await bench.read()).etag
-        told: list[str] = []
-        if how is None:
-            await _of(bench.parrot())
-        else:
-            bench.proxy.spoil("", how)
-        calls: list[Awaitable[Any]] = []
-        for ref in (bench.credential, bench.rejected, bench.broken):
-            calls += [
-                plugin.validate(credential=ref, domain=bench.domain),
-                plugin.delegation(credential=ref, domain=bench.domain),
-                plugin.apply(credential=ref, domain=bench.domain, target=Target(NEW), expect=etag),
-            ]
-        told += await asyncio.gather(*map(heard, calls))
-        told += [line.getMessage() + repr(line.args) for line in caplog.records] + [repr(vars(plugin))]
+        etag, told = (await bench.read()).etag, []
+        for how in (None, *Spoil):
+            if how is None:
+                bench.proxy.heal()
+            else:
+                bench.proxy.spoil("", how)
+            told += await all_heard(bench, etag)
+        bench.proxy.heal()
+        await _of(bench.parrot())
+        told += await all_heard(bench, etag)
+        told += [line.getMessage() + repr(line.args) for line in caplog.records]
         assert any(len(text) > 10 for text in told)
         assert [(secret[:3], text) for secret in bench.secrets for text in told if secret in text] == []
 
@@ -459,6 +454,19 @@ async def heard(call: Awaitable[Any]) -> str:
             chained.append(one)
             one = one.__cause__ or one.__context__
         return whole + "".join(repr(vars(link)) + repr(link) for link in chained)
+
+
+async def all_heard(bench: RegistrarApiBench, etag: str) -> list[str]:
+    """What every call tells with every credential, good or not, and what a plugin shows of itself after it."""
+    plugin = bench.make(bench.proxy.port)  # a new one each time, or its pace would keep it from asking at all
+    calls: list[Awaitable[Any]] = []
+    for ref in (bench.credential, bench.rejected, bench.broken):
+        calls += [
+            plugin.validate(credential=ref, domain=bench.domain),
+            plugin.delegation(credential=ref, domain=bench.domain),
+            plugin.apply(credential=ref, domain=bench.domain, target=Target(NEW), expect=etag),
+        ]
+    return [*await asyncio.gather(*map(heard, calls)), repr(vars(plugin))]
 
 
 async def cut_off(call: Awaitable[Any], steps: int) -> None:

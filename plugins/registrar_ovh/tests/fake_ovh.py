@@ -42,6 +42,9 @@ class FakeOvh(FakeRegistrar):
             return refused(404, "", "This service does not exist", "Client::NotFound")
         return self._of(domain, parts, request)
 
+    def spares(self, request: FakeRequest) -> bool:
+        return request.path.endswith("/auth/time")
+
     def _stranger(self, request: FakeRequest) -> FakeAnswer | None:
         given = request.headers
         if given.get("x-ovh-application") != APP:
