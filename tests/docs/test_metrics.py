@@ -18,7 +18,7 @@ PROMETHEUS = yaml.safe_load(Path("deploy/observability/prometheus.yaml").read_te
 SUFFIXES = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("",), "gauge": ("",)}
 LABELS = {
     "method", "status", "consumer", "kind", "result", "lease", "plugin", "operation", "error_class", "service", "version",
-    "registrar", "code",
+    "registrar", "code", "pool", "state", "flow", "step",
 }  # fmt: skip
 """Small closed sets. A new one is added here by somebody who has asked whether it is one."""
 OFF_THE_DASHBOARD: dict[str, str] = {}

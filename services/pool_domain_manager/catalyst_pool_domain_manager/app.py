@@ -78,8 +78,8 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     leases, measures = Leases(db, metadata, metrics=metrics), PdmMetrics(metrics.registry)
     servers, every = Servers(settings.dns_hints), settings.drift_interval
     world = World(host, servers, settings.resolvers)
-    abilities, parents = Abilities(host), Parents(settings.batch_window)
-    reconciler = Reconciler(work, leases, host, servers, parents, abilities, failpoint, every)
+    abilities, parents = Abilities(host), Parents(settings.batch_window, measures.batch_size.set)
+    reconciler = Reconciler(work, leases, host, servers, parents, abilities, failpoint, every, measures.step)
     members = Members(work, leases, abilities)
     watcher = Watcher(work, leases, host, servers, world, every)
     backends, poll = Backends(work, host), Poll(settings.dns_hints)
@@ -97,7 +97,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
         egress_ip=settings.egress_ip,
         is_suffix=is_public_suffix,
     )
-    sweeper = Sweeper(work, leases, host, settings.sweep_interval)
+    sweeper = Sweeper(work, leases, host, settings.sweep_interval, counted=measures.names)
     return Daemon(
         "pooldomain",
         settings,

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from .domain.drifts import Kind
 
+_STEP = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
 
 class PdmMetrics:
-    """PDM's own metrics, in the registry of its chassis. Labels are closed sets; a zone is never one."""
+    """PDM's own metrics, in the registry of its chassis. Labels are closed sets; of names only pools are among them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registrar_calls = Counter(
@@ -20,6 +22,28 @@ class PdmMetrics:
         self.drift_open = Gauge(
             "catalyst_pdm_drift_open", "Differences between wish and world that are open", ["kind"], registry=registry
         )
+
+        self.allocations = Gauge(
+            "catalyst_pdm_allocations", "Names that are held, as the last sweep saw them", ["pool", "state"],
+            registry=registry,
+        )  # fmt: skip
+        self.step_seconds = Histogram(
+            "catalyst_pdm_reconcile_seconds", "Steps of the reconciler, whether or not they held", ["flow", "step"],
+            buckets=_STEP, registry=registry,
+        )  # fmt: skip
+        self.batch_size = Gauge(
+            "catalyst_pdm_batch_size", "Children in the last change of a parent zone", registry=registry
+        )
+
+    def step(self, flow: str, step: str, seconds: float) -> None:
+        """A step of the reconciler was taken."""
+        self.step_seconds.labels(flow, step).observe(seconds)
+
+    def names(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """How many there are by pool and state; of a pair that is not named, none."""
+        self.allocations.clear()
+        for (pool, state), count in counts.items():
+            self.allocations.labels(pool, state).set(count)
 
     def drifts(self, counts: Mapping[str, int]) -> None:
         """How many are open; of a kind that is not named, none."""

@@ -191,6 +191,12 @@ class Store(KeptRows):
             query = query.where(t.c.owner.in_(owners))
         return [_allocation(row) for row in (await self.sql.execute(query)).mappings()]
 
+    async def names_by_state(self) -> dict[tuple[str, str], int]:
+        """How many names are held, by pool and state."""
+        t = allocations
+        query = select(t.c.pool, t.c.state, func.count()).where(t.c.state != State.FREE).group_by(t.c.pool, t.c.state)
+        return {(pool, state): count for pool, state, count in await self.sql.execute(query)}
+
     async def labels_held(self, pool: str) -> frozenset[str]:
         """Labels of a pool that somebody holds, or that rest."""
         t = allocations

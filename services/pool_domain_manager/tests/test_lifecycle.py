@@ -31,7 +31,7 @@ async def test_a_committed_name_is_seen_and_validates_from_the_root(pdm: Pdm, dn
     assert seen.observed_generation == seen.generation == 1
 
 
-async def test_a_released_name_goes_in_order_and_rests(pdm: Pdm, dns: Dns) -> None:
+async def test_scenario_6_a_released_name_goes_in_order_and_is_lame_or_bogus_at_no_moment(pdm: Pdm, dns: Dns) -> None:
     await pdm.commit(await pdm.reserve())
     await pdm.becomes(NAME, "ACTIVE")
     bogus: list[str] = []

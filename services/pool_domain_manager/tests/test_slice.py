@@ -118,7 +118,9 @@ async def _tells_of_backend(daemon: object) -> bool:
     return any(c.type == "BackendReady" and c.status != Condition.STATUS_TRUE and c.message for c in a.conditions)
 
 
-async def test_a_record_below_the_cut_goes_with_the_delegation_and_never_comes_alive(start: Start, dns: Dns) -> None:
+async def test_scenario_6_a_record_below_the_cut_goes_with_the_delegation_and_never_comes_alive(
+    start: Start, dns: Dns
+) -> None:
     async with start() as daemon:
         await made_active(daemon)
         hidden = Change(f"console.{ZONE}", "A", 1, ("127.7.9.9",))

@@ -435,7 +435,8 @@ def claimed(held: Allocation | None, name: str, token_hash: str, now: datetime) 
         raise refusals.AllocationNotFound(name=name)
     if held.state in COMMITTED and refusals.same(held.token_hash, token_hash):
         return held
-    if held.state is State.FREE or (held.state is State.RESERVED and held.expires_at <= now):
+    never = held.state is State.RELEASING and held.committed_at is None  # a warm one, whose zone is being cleared away
+    if held.state is State.FREE or never or (held.state is State.RESERVED and held.expires_at <= now):
         raise refusals.ReservationExpired(name=name)
     if not refusals.same(held.token_hash, token_hash):
         raise refusals.TokenMismatch(name=name)

@@ -53,6 +53,7 @@ class Members:
     leases: Leases
     abilities: Abilities
     _seen: dict[Who, _Seen] = field(default_factory=dict)
+    _few: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Probe until `stop`."""
@@ -77,10 +78,8 @@ class Members:
             async with self.work.reading() as tx:
                 names = await tx.steered(after, BATCH)
                 pools = {a.pool: await tx.pool(a.pool) for a in names}
-            for a in names:
-                pool = pools[a.pool]
-                if pool is not None:
-                    known |= await self._look(a, pool.backend, lease)
+            looks = [self._look(a, pool.backend, lease) for a in names if (pool := pools[a.pool]) is not None]
+            known.update(*await asyncio.gather(*looks))
             if len(names) < BATCH:
                 break
             after = (names[-1].pool, names[-1].label)
@@ -92,8 +91,7 @@ class Members:
         except (PluginFailure, PluginUnavailable):
             return {who for who in self._seen if who[0] == a.pool}  # what was seen of them stays
         policies = [policy for policy in a.traffic if traffic.needs_prober(policy, can)]
-        for policy in policies:
-            await self._probe(a, policy)
+        await asyncio.gather(*(self._probe(a, policy) for policy in policies))
         await self._judge(a, policies, lease)
         return {(a.pool, policy.hostname, member.address) for policy in policies for member in policy.members}
 
@@ -106,10 +104,9 @@ class Members:
             if seen.due <= now:
                 seen.due = now + probe.interval
                 due.append((seen, member.address))
-        few = asyncio.Semaphore(AT_ONCE)
 
         async def ask(seen: _Seen, address: str) -> None:
-            async with few:
+            async with self._few:
                 good = await is_up(policy.hostname, address, probe)
             seen.good, seen.bad = (seen.good + 1, 0) if good else (0, seen.bad + 1)
 

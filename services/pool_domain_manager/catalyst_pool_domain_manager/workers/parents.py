@@ -7,7 +7,7 @@ Invariants
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -59,10 +59,11 @@ class _Gathering:
 
 
 class Parents:
-    """Gathers changes by zone."""
+    """Gathers changes by zone. `made` is told of how many children each change was."""
 
-    def __init__(self, window: float) -> None:
+    def __init__(self, window: float, made: Callable[[int], None] = lambda _: None) -> None:
         self._window = window
+        self._made = made
         self._gatherings: dict[str, _Gathering] = {}
         self._coming: dict[str, set[str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -141,6 +142,7 @@ class Parents:
                 wish.settle(Temporary("the change was interrupted; it may have been made"))
             raise
         else:
+            self._made(len(wishes))
             for wish in wishes:
                 wish.settle(None)
 

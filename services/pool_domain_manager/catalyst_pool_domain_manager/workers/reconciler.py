@@ -10,6 +10,7 @@ Invariants
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -66,6 +67,8 @@ class Reconciler:
     failpoint: Failpoint = no_failpoint
     look_every: float = 300.0
     """Seconds between two looks at a name that is visible."""
+    took: Callable[[str, str, float], None] = lambda _flow, _step, _seconds: None
+    """Told how long each step took."""
 
     def __post_init__(self) -> None:
         self._log = get_logger("reconciler")
@@ -152,6 +155,7 @@ class Reconciler:
             await self.failpoint(f"pdm.{flow}.{name}.after")
             return False
         await self.failpoint(f"pdm.{flow}.{name}.before")
+        began = time.monotonic()
         try:
             backend = self.host.get("dns_backend", pool.backend)
             outcome = await step(Site(a, pool, backend, self.servers, self.parents, self.abilities))
@@ -163,6 +167,8 @@ class Reconciler:
             found = (c.unknown(c.BACKEND_READY, type(failure).__name__, failure.message),)
             await self._wait(a, found, delay, lease)
             return False
+        finally:
+            self.took(flow, name, time.monotonic() - began)
         await self.failpoint(f"pdm.{flow}.{name}.after")
         if not outcome.finished:
             await self._wait(a, outcome.conditions, None, lease)

@@ -1,6 +1,7 @@
 """What time alone does: reservations end, quarantines end; and whether the pools' zones are there."""
 
 import asyncio
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -35,6 +36,8 @@ class Sweeper:
     interval: float
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a pool was made by this replica, so that nobody waits to see it active."""
+    counted: Callable[[Mapping[tuple[str, str], int]], None] = lambda _counts: None
+    """Told how many names there are, by pool and state."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Sweep until `stop`, whenever this replica holds the lease."""
@@ -45,6 +48,7 @@ class Sweeper:
         while not stop.is_set():
             try:
                 await self._sweep()
+                await self._count()
                 waiting = await self._look_at_pools(lease)
             except LeaseLost:
                 raise
@@ -70,6 +74,10 @@ class Sweeper:
             ended = await tx.overdue(BATCH)
         for pool, label in ended:
             await self.work.again(lambda tx, key=(pool, label): _end(tx, *key))  # type: ignore[misc]
+
+    async def _count(self) -> None:
+        async with self.work.reading() as tx:
+            self.counted(await tx.names_by_state())
 
     async def _look_at_pools(self, lease: Lease) -> bool:
         """Whether a pool is still waiting for its zone."""

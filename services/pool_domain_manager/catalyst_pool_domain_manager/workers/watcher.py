@@ -29,7 +29,7 @@ from .steps import name_servers
 from .world import World
 
 LEASE = "look"
-AT_ONCE = 32
+AT_ONCE = 64
 POLL = 1.0
 AGAIN = 10.0
 """Seconds, at most, until a name is looked at again that is not as it should be."""

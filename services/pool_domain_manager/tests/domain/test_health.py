@@ -71,6 +71,8 @@ def test_a_warm_reservation_that_ends_leaves_by_way_of_its_release() -> None:
     swept = allocations.sweep(warm, late).state
     assert swept is not None
     assert swept.state is State.RELEASING
+    with pytest.raises(refusals.ReservationExpired):
+        allocations.commit(swept, NAME, TOKEN, (("default", "127.7.0.1"),), late)
     assert allocations.release(warm, "enough", "somebody", NOON).state.state is State.RELEASING
     assert not swept.may_be_delegated
 
