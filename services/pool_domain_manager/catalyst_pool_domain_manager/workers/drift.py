@@ -6,16 +6,18 @@ read of its backend and one question to each of its servers, and nothing is writ
 Invariants
   settled only   a zone whose wish is on its way is left alone: what is not there yet is no drift;
   once           a difference is told when it is first seen, by one replica;
-  in one pass    every backend and every server is looked at in each pass; of the record sets at a server that has the
-                 backend's serial, as many as the budget allows, other ones each time.
+  in one pass    every backend is read and every server is asked in each pass; a zone whose servers show nothing odd is looked
+                 at set by set, signatures too, when it is its turn: in each pass where the fleet is small.
 """
 
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from zlib import crc32
 
 from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginUnavailable, Work, get_logger
 from catalyst_mesh.journal import Engine
@@ -40,6 +42,7 @@ from .applying import APPLY, new_id
 from .backends import Backends
 from .polled import Poll, Polled
 from .reconciler import ACTOR
+from .serials import Serials
 from .sights import seen_at
 from .worlds import thresholds_of, world_of
 
@@ -48,8 +51,11 @@ PAGE = 500
 AT_ONCE = 16
 NEVER = datetime.fromtimestamp(0, UTC)
 """Stands for the moment where it is only asked whether anything is new."""
-QUESTIONS = 20_000
-"""Record sets that one pass asks servers for, beside the SOA of each zone."""
+QUESTIONS = 2_000
+"""Record sets that one pass asks servers for, each with its signature. Of more, zones take turns, over as many passes as that
+needs; the first sight of every zone at every server is in each pass."""
+NOWHERE = ("127.0.0.1", 9)
+"""Where a server is asked of which nobody knows where it listens: there is no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,8 @@ class DriftSweep:
 
     def __post_init__(self) -> None:
         self._log = get_logger("drift")
+        self._questions = self._last_questions = 0
+        self._stride = 1
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look until `stop`, whenever this replica holds the lease."""
@@ -107,6 +115,7 @@ class DriftSweep:
     async def sweep(self, lease: Lease) -> None:
         """One pass over everything."""
         self.passes += 1
+        self._last_questions, self._questions = self._questions, 0
         await self._kept(lease)
         await self._children(lease)
         async with self.work.reading() as tx:
@@ -171,14 +180,14 @@ class DriftSweep:
 
     async def _look_at(self, subjects: Sequence[Subject], lease: Lease) -> None:
         turns = asyncio.Semaphore(AT_ONCE)
-        servers = sum(len(s.polled.names) for s in subjects) or 1
-        most = max(1, QUESTIONS // servers)
+        self._questions += sum(len(s.polled.names) * (len(s.desired) + 1) for s in subjects)
+        self._stride = max(1, -(-max(self._questions, self._last_questions) // QUESTIONS))
 
-        async def one(subject: Subject) -> None:
+        async def one(subject: Subject, askers: Mapping[str, Serials]) -> None:
             async with turns:
                 lease.check()
                 try:
-                    await self._one(subject, most, lease)
+                    await self._one(subject, askers, lease)
                 except (LostRace, PluginFailure, PluginUnavailable):
                     pass  # it moved while it was looked at, or cannot be looked at: nothing is known, so nothing is told
                 except LeaseLost:
@@ -186,16 +195,22 @@ class DriftSweep:
                 except Exception as error:
                     self._log.error("zone not looked at", zone=subject.domain, exc_info=error)
 
-        await asyncio.gather(*(one(subject) for subject in subjects))
+        async with AsyncExitStack() as stack:
+            askers = {}
+            for s in subjects:
+                for name in s.polled.names:
+                    if name not in askers:
+                        askers[name] = await stack.enter_async_context(Serials(_place(s.polled, name)))
+            await asyncio.gather(*(one(subject, askers) for subject in subjects))
 
-    async def _one(self, s: Subject, most: int, lease: Lease) -> None:
+    async def _one(self, s: Subject, askers: Mapping[str, Serials], lease: Lease) -> None:
         state = await self._state(s.backend, f"{s.domain}.")
         if state is None:
             seen: tuple[Sight, ...] = (Sight(Kind.MISSING, cause="the backend has no such zone"),)
         elif state.owner != s.mark:
             seen = (Sight(Kind.FOREIGN, cause="the zone carries the mark of somebody else"),)
         else:
-            seen = (*self._at_backend(s, state), *_at_parent(s, state), *await self._at_servers(s, state, most))
+            seen = (*self._at_backend(s, state), *_at_parent(s, state), *await self._at_servers(s, state, askers))
         new, moved = drifts.settle(s.domain, s.owner, s.known, seen, NEVER)
         conditions = drifts.conditions(seen, signed=s.signed)
         same_state = s.zone is None or hosting.observed(s.zone, conditions, s.zone.updated_at) is s.zone
@@ -208,16 +223,19 @@ class DriftSweep:
         found = wished.found_kept(state, s.zone, s.held) if s.zone else wished.found_child(state, s.allocation)
         return drifts.compare(s.desired, found, foreign=foreign)
 
-    async def _at_servers(self, s: Subject, state: ZoneState, most: int) -> tuple[Sight, ...]:
-        # What the backend has otherwise is told once, of the backend: servers are held to what it has.
-        there = {(r.name, r.type): r for r in state.record_sets}
-        desired = {key: there[key] for key in s.desired if key in there}
-        keys = sorted(desired)
-        at = self.passes * most % len(keys) if keys else 0
-        sample = (keys[at:] + keys[:at])[:most]
-        found = await asyncio.gather(
-            *(seen_at(s.polled.servers, name, state, desired, sample) for name in s.polled.names)
-        )
+    async def _at_servers(self, s: Subject, state: ZoneState, askers: Mapping[str, Serials]) -> tuple[Sight, ...]:
+        """Each server at first sight; the whole zone where that is odd, or where it is the zone's turn."""
+        is_turn = (crc32(s.domain.encode()) + self.passes) % self._stride == 0
+
+        async def at(name: str) -> tuple[Sight, ...]:
+            light = None if is_turn else await askers[name].ask(state.name)
+            if light is not None and light.serial == state.serial and light.is_signed >= state.signed:
+                return ()
+            # What the backend has otherwise is told once, of the backend: servers are held to what it has.
+            there = {(r.name, r.type): r for r in state.record_sets}
+            return await seen_at(s.polled.servers, name, state, {k: there[k] for k in s.desired if k in there})
+
+        found = await asyncio.gather(*(at(name) for name in s.polled.names))
         return tuple(sight for sights in found for sight in sights)
 
     async def _state(self, backend: str, origin: str) -> ZoneState | None:
@@ -283,6 +301,13 @@ async def begin_repair(
             if (d := await tx.drift(domain, n)) is not None and d.state is drifts.State.OPEN:
                 await tx.save_drift(drifts.repairing(d, plan.name))
     engine.wake()
+
+
+def _place(polled: Polled, name: str) -> tuple[str, int]:
+    try:
+        return polled.servers.address(name)
+    except (LookupError, ValueError):
+        return NOWHERE
 
 
 def _at_parent(s: Subject, state: ZoneState) -> tuple[Sight, ...]:

@@ -1,11 +1,10 @@
 """What one server really answers of a zone, compared with what its backend has.
 
-One question shows the common troubles: the SOA with its serial and signature. Record sets are asked for too, all of them where
-the server has another serial than the backend, else as many as the caller asks for.
+First the SOA with its serial and signature, then every record set with its own.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import dns.dnssec
 import dns.exception
@@ -24,13 +23,10 @@ from catalyst_pool_domain_manager.domain.drifts import Kind, Sight
 from .servers import Fault, Servers
 
 
-async def seen_at(
-    servers: Servers, name: str, state: ZoneState, desired: Mapping[Key, RecordSet], sample: Sequence[Key]
-) -> tuple[Sight, ...]:
+async def seen_at(servers: Servers, name: str, state: ZoneState, desired: Mapping[Key, RecordSet]) -> tuple[Sight, ...]:
     """What a server answers otherwise than it should.
 
     state    the zone as its backend has it, keys with it
-    sample   sets that are looked at even where the serial is the backend's
     """
     answer = await _twice(servers, name, state.name)
     if isinstance(answer, Fault):
@@ -44,10 +40,7 @@ async def seen_at(
     serial = int(soa[0].serial)
     if serial < state.serial:
         return (Sight(Kind.STALE_SERVER, name, cause=f"serial {serial}, the backend has {state.serial}"),)
-    wanted = list(desired) if serial != state.serial else sample
-    found = await asyncio.gather(
-        *(_set_at(servers, name, state, desired[key], keys) for key in wanted if key in desired)
-    )
+    found = await asyncio.gather(*(_set_at(servers, name, state, wished, keys) for wished in desired.values()))
     return tuple(sight for sight in found if sight is not None)
 
 
