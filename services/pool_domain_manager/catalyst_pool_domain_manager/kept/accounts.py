@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from catalyst_mesh import Json, Transaction, UtcTime
+from catalyst_mesh import SEALED, Json, Transaction, UtcTime
 from catalyst_sdk.registrar import Access, Obstacle
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, Text, delete, select
 
@@ -17,7 +17,7 @@ t = Table(
     "registrar_account", metadata,
     Column("id", Text, primary_key=True), Column("uid", Text, nullable=False),
     Column("registrar", Text, nullable=False), Column("owner", Text, nullable=False),
-    Column("sealed", LargeBinary, nullable=False), Column("secret_ref", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False, info=SEALED), Column("secret_ref", Text, nullable=False),
     Column("check", Json), Column("checked_at", UtcTime),
     Column("created_at", UtcTime, nullable=False), Column("updated_at", UtcTime, nullable=False),
     Column("version", BigInteger, nullable=False),
