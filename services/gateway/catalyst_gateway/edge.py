@@ -17,10 +17,11 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from . import bodies, conditions, events, openapi, problems, queries
+from . import bodies, conditions, events, names, openapi, problems, queries, registrars
 from .bodies import BodyTooLarge
 from .names import Names, Told, request_id
 from .plugins import all_plugins
+from .registrars import Registrars
 from .routes import Route, Routes
 from .sessions import Sessions
 from .stream import HEADERS, Feed, frames
@@ -67,7 +68,11 @@ class Edge:
         self._feed = feed
         self._call_seconds = call_seconds
         self._most_body_bytes = most_body_bytes
-        self._names = Names(channels["pooldomain"])
+        # Paths that are written by hand, and who answers them; they go before those of the contracts.
+        self._by_hand = (
+            (names.PATHS, Names(channels["pooldomain"])),
+            (registrars.PATHS, Registrars(channels["pooldomain"])),
+        )
         self._log = get_logger("edge")
 
     def app(self) -> Litestar:
@@ -113,8 +118,9 @@ class Edge:
     async def rest(self, request: Req) -> Response[Any] | Stream:
         """One request to one method."""
         path = request.url.path
-        if by_hand := self._names.find(request.method, path):
-            return await self._names.answer(*by_hand, request, self._metadata(request))
+        for paths, clerk in self._by_hand:
+            if by_hand := names.find(paths, request.method, path):
+                return await clerk.answer(*by_hand, request, self._metadata(request))
         found = self._routes.find(request.method, path)
         if found is None:
             return self._without_route(request, path)
@@ -142,7 +148,8 @@ class Edge:
 
     def _without_route(self, request: Req, path: str) -> Response[Any]:
         """OPTIONS is answered from the table; everything else raises MethodNotAllowed or NoSuchPath."""
-        verbs = sorted({*self._routes.verbs(path), *self._names.verbs(path)})
+        own = (verb for paths, _ in self._by_hand for verb in names.verbs(paths, path))
+        verbs = sorted({*self._routes.verbs(path), *own})
         if not verbs:
             raise NoSuchPath(verb=request.method, path=path)
         if request.method == HttpMethod.OPTIONS:

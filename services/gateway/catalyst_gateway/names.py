@@ -39,6 +39,12 @@ LOOKUP = 2.0
 PER_ADDRESS = Rate(per_second=1.0, burst=60)
 """Checks of one address."""
 _POOL = r"[a-z0-9-]+(?:[.][a-z0-9-]+)+"
+_VARIABLES = {
+    "{pool}": f"(?P<pool>{_POOL})",
+    "{allocation}": "(?P<label>[a-z0-9-]{1,63})",
+    "{registrar}": "(?P<registrar>[a-z][a-z0-9-]{0,62})",
+    "{account}": "(?P<account>[a-z][a-z0-9-]{2,62})",
+}  # fmt: skip - a table
 _FQDN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")
 _WAIT = re.compile(r"([0-9]{1,4})s?")
 
@@ -128,10 +134,23 @@ class Path:
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        pattern = self.template.replace("{pool}", f"(?P<pool>{_POOL})").replace(
-            "{allocation}", "(?P<label>[a-z0-9-]{1,63})"
-        )
+        pattern = self.template
+        for variable, text in _VARIABLES.items():
+            pattern = pattern.replace(variable, text)
         object.__setattr__(self, "pattern", re.compile(pattern))
+
+
+def find(paths: Sequence[Path], verb: str, path: str) -> tuple[Path, Mapping[str, str]] | None:
+    """The one of `paths` that a request is for."""
+    for one in paths:
+        if one.verb == verb and (match := one.pattern.fullmatch(path)):
+            return one, match.groupdict()
+    return None
+
+
+def verbs(paths: Sequence[Path], path: str) -> list[str]:
+    """With which verbs a path is taken by one of `paths`."""
+    return [one.verb for one in paths if one.pattern.fullmatch(path)]
 
 
 PATHS = (
@@ -156,17 +175,6 @@ class Names:
         self._pools = service_pb2_grpc.PoolServiceStub(channel)
         self._findings = Findings(channel)
         self._rates = Rates()
-
-    def find(self, verb: str, path: str) -> tuple[Path, Mapping[str, str]] | None:
-        """The path that a request is for."""
-        for one in PATHS:
-            if one.verb == verb and (match := one.pattern.fullmatch(path)):
-                return one, match.groupdict()
-        return None
-
-    def verbs(self, path: str) -> list[str]:
-        """With which verbs a path is taken here."""
-        return [one.verb for one in PATHS if one.pattern.fullmatch(path)]
 
     async def answer(
         self, one: Path, variables: Mapping[str, str], request: Req, metadata: Metadata

@@ -6,8 +6,9 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
+from . import names, registrars
 from .bodies import schema
-from .names import PATHS, Path
+from .names import Path
 from .routes import Route, Routes
 
 _WELL_KNOWN: dict[str, dict[str, Any]] = {
@@ -38,10 +39,11 @@ def document(routes: Routes) -> bytes:
     schemas: dict[str, Any] = {"Problem": _PROBLEM}
     paths: dict[str, Any] = {}
     for one in routes.all:
-        path, names = _path(one.template)
-        paths.setdefault(path, {})[one.verb.lower()] = _operation(one, names, schemas)
-    for by_hand in PATHS:
-        paths.setdefault(by_hand.template, {})[by_hand.verb.lower()] = _by_hand(by_hand)
+        path, variables = _path(one.template)
+        paths.setdefault(path, {})[one.verb.lower()] = _operation(one, variables, schemas)
+    for tag, written in (("Names", names.PATHS), ("Registrars", registrars.PATHS)):
+        for by_hand in written:
+            paths.setdefault(by_hand.template, {})[by_hand.verb.lower()] = _by_hand(by_hand, tag)
     whole = {
         "openapi": "3.1.0",
         "info": {
@@ -105,19 +107,19 @@ def _operation(one: Route, names: list[str], schemas: dict[str, Any]) -> dict[st
     return operation
 
 
-def _by_hand(one: Path) -> dict[str, Any]:
+def _by_hand(one: Path, tag: str) -> dict[str, Any]:
     """A path whose body is written by hand; the answer is an object, with the fields that the specification names."""
-    names = [found[1] for found in _VARIABLE.finditer(one.template)]
+    variables = [found[1] for found in _VARIABLE.finditer(one.template)]
     text = {"type": "string"}
-    in_path = [{"name": name, "in": "path", "required": True, "schema": text} for name in names]
+    in_path = [{"name": name, "in": "path", "required": True, "schema": text} for name in variables]
     in_query = [{"name": name, "in": "query", "schema": text} for name in one.query]
     kind = "text/event-stream" if one.handler == "events" else "application/json"
     answer = {"description": "The answer", "content": {kind: {"schema": {"type": "object"}} if "json" in kind else {}}}
     problem = {"description": "A problem (RFC 9457)", "content": {"application/problem+json": _ref("Problem")}}
     statuses = {one.status, 200} if one.handler == "commit" else {one.status}
     operation: dict[str, Any] = {
-        "operationId": f"names.{one.handler}",
-        "tags": ["Names"],
+        "operationId": f"{tag.lower()}.{one.handler}",
+        "tags": [tag],
         "parameters": [*in_path, *in_query],
         "responses": {**{str(status): answer for status in sorted(statuses)}, "default": problem},
     }
