@@ -42,8 +42,8 @@ class Kind:
 
 
 KINDS = {
-    "registrar": Kind("catalyst_testkit.registrar_suite:RegistrarSuite", 40, REGISTRAR_CAPABILITIES),
-    "dns_backend": Kind("catalyst_testkit.dns_backend_suite:DnsBackendSuite", 40, frozenset(map(str, Capability))),
+    "registrar": Kind("catalyst_testkit.registrar_suite:RegistrarSuite", 30, REGISTRAR_CAPABILITIES),
+    "dns_backend": Kind("catalyst_testkit.dns_backend_suite:DnsBackendSuite", 30, frozenset(map(str, Capability))),
 }
 _API_SUITE = "catalyst_testkit.registrar_suite:RegistrarApiSuite"
 """For a registrar that asks for a credential: faults of the line, and that no secret comes out."""

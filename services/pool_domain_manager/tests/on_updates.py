@@ -16,6 +16,7 @@ from catalyst_testkit.nameservers import UPDATE_KEY, UPDATE_SECRET
 
 from .dns_servers import Dns
 from .on_powerdns import ABOVE, SERVER, plant_pool
+from .on_powerdns import POOL as POOL_ZONE
 
 
 class OnUpdates(Dns):
@@ -28,6 +29,8 @@ class OnUpdates(Dns):
         super().__init__(folder)
         self.server = server
         self.secrets = folder / "secrets"
+        self.is_controlling = True
+        """Whether the daemon makes zones over the server's control channel."""
 
     @property
     def hints(self) -> Path:
@@ -67,7 +70,8 @@ class OnUpdates(Dns):
         kind, at = (
             ("bind", self.server.rndc_config) if isinstance(self.server, BindServer) else ("knot", self.server.socket)
         )
-        return {
-            "server": self.server.address, "key_name": UPDATE_KEY, "key": "update", "control": kind,
-            "control_at": str(at), "zone_folder": str(self.server.zones), "signing_policy": POLICY,
+        control = {
+            "control": kind, "control_at": str(at), "zone_folder": str(self.server.zones), "signing_policy": POLICY,
         }  # fmt: skip
+        line = {"server": self.server.address, "key_name": UPDATE_KEY, "key": "update", "probe_zone": POOL_ZONE}
+        return {**line, **(control if self.is_controlling else {})}

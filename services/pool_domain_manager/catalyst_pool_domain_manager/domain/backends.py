@@ -10,7 +10,7 @@ from catalyst_sdk import Code, Decision, Refused
 from .conditions import BACKEND_READY, Condition, false, settle, true, unknown
 from .hosting import Thresholds
 
-PLUGINS = {"embedded": "dns_embedded", "powerdns": "dns_powerdns"}
+PLUGINS = {"embedded": "dns_embedded", "powerdns": "dns_powerdns", "rfc2136": "dns_rfc2136"}
 """Backends that the settings of this daemon configure, with the plugin of each."""
 
 
@@ -38,6 +38,10 @@ class Backend:
     def name(self) -> str:
         """Resource name."""
         return f"backends/{self.id}"
+
+    def lacks(self, capability: str) -> bool:
+        """Whether a probe has shown that it cannot do this. What nobody has asked yet, it may be able to do."""
+        return self.capabilities is not None and capability not in self.capabilities["capabilities"]
 
     @property
     def is_built_in(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from catalyst.pooldomain.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import Context, InvalidRequest, Page, Work, caller
 from catalyst_sdk import Decision, Violation
+from catalyst_sdk.dns import Capability
 from google.protobuf import empty_pb2
 
 from catalyst_pool_domain_manager.domain import labels, policy, pools, refusals
@@ -15,7 +16,7 @@ from catalyst_pool_domain_manager.domain.pools import Pool, PoolNotFound
 from catalyst_pool_domain_manager.store import Store
 
 from . import changes
-from .messages import BACKENDS, etag, from_pool, to_pool
+from .messages import BACKENDS, backend_name, etag, from_pool, to_pool
 
 _ISSUER = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 _ACCOUNT = re.compile(r"[a-z][a-z0-9+.-]*:[!#-:<-\[\]-~]+")
@@ -36,6 +37,7 @@ class PoolService(service_pb2_grpc.PoolServiceServicer):
 
         async def step(tx: Store) -> Decision[Pool]:
             wish = from_pool(request.pool_id, request.pool, plugin, tx.now, self._defaults)
+            await _check_able(tx, wish)
             return pools.create(await tx.pool(request.pool_id), wish, actor)
 
         if request.validate_only:
@@ -55,6 +57,7 @@ class PoolService(service_pb2_grpc.PoolServiceServicer):
             wish = from_pool(domain, whole, plugin, tx.now, self._defaults)
             # What the pool says itself keeps its version until it says something else.
             wish = replace(wish, rules=replace(wish.rules, version=known.rules.version))
+            await _check_able(tx, wish)
             return pools.change(known, wish, await tx.a_name_in(domain), actor, tx.now)
 
         if request.validate_only:
@@ -118,6 +121,13 @@ async def _fresh(tx: Store, name: str, etag_read: str, *, alone: bool = False) -
     if etag_read != etag(known.version):
         raise refusals.EtagMismatch(name=name)
     return known
+
+
+async def _check_able(tx: Store, wish: Pool) -> None:
+    """Each name of a pool is a zone of its own, so its backend must make and delete them. Raises CapabilityMissing."""
+    known = await tx.backend(backend_name(wish).removeprefix("backends/"))
+    if known is not None and known.lacks(Capability.ZONE_LIFECYCLE):
+        raise refusals.CapabilityMissing(what="zones of their own, which its names are")
 
 
 def _check(domain: str, wish: resources_pb2.Pool) -> str:

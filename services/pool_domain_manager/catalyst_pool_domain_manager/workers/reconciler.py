@@ -21,7 +21,7 @@ from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginHost, Plugin
 from catalyst_mesh.failpoints import Failpoints
 from catalyst_mesh.telemetry import DONE, WAITING, Backlog, reconciling
 from catalyst_mesh.waits import rest
-from catalyst_sdk import Permanent, PluginFailure, RateLimited
+from catalyst_sdk import NotSupported, Permanent, PluginFailure, RateLimited
 
 from catalyst_pool_domain_manager.domain import allocations, zones
 from catalyst_pool_domain_manager.domain import conditions as c
@@ -161,6 +161,10 @@ class Reconciler:
             outcome = await step(Site(a, pool, backend, self.servers, self.parents, self.abilities))
         except (Permanent, PluginUnavailable) as refused:
             await self._refused(a, refused, lease)
+            return False
+        except NotSupported as lacking:
+            told = {"provider": lacking.provider, "user_action": lacking.user_action}
+            await self._refused(a, Permanent("BACKEND_CAPABILITY_MISSING", lacking.message, **told), lease)
             return False
         except PluginFailure as failure:
             delay = failure.retry_after if isinstance(failure, RateLimited) else getattr(failure, "delay", None)
