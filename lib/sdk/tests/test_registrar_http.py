@@ -1,5 +1,7 @@
 """What becomes of the answers of a registrar's API, and how often it is asked."""
 
+import importlib
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -117,3 +119,10 @@ def test_a_pace_lets_so_many_pass_and_says_when_the_next_may() -> None:
     pace.spend("two", "acme")
     now[0] = 160.0
     pace.spend("one", "acme")
+
+
+def test_without_httpx_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "catalyst_sdk.registrar_http")
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    with pytest.raises(ModuleNotFoundError, match=r"install catalyst-sdk\[http\]"):
+        importlib.import_module("catalyst_sdk.registrar_http")
