@@ -1,0 +1,18 @@
+"""traces of runs"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("journal_run", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("traceparent", sa.Text(), server_default="", nullable=False))
+
+
+def downgrade() -> None:
+    raise NotImplementedError("go back by restoring a backup, or run the release before on this schema")
