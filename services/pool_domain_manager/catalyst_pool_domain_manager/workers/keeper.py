@@ -241,9 +241,11 @@ class Keeper:
                 after = decision.state
                 tx.emit(*decision.events)
             after = hosting.written(after, zone.revision, state.serial, tx.now)
-            if fresh.told and changes:
+            # Whoever wrote it may have died before he could tell, so it is told of the numbers and not of the writing.
+            if fresh.told and (is_newer or changes):
                 plan = await tx.plan_under_way(zone.domain)
-                tx.emit(_told(after, changes, plan))
+                late = [wish for wish in task.wishes if wish.revision > zone.written]
+                tx.emit(_told(after, late, len(changes), plan))
             await tx.save_zone(after)
         return after
 
@@ -382,9 +384,9 @@ def not_yet(kind: str, faults: Sequence[Fault]) -> c.Condition:
     return c.unknown(kind, first.verdict.capitalize(), f"{first.server}: {first.detail} ({len(faults)} in all)")
 
 
-def _told(zone: Zone, changes: Sequence[Change], plan: Plan | None) -> hosting.Written:
-    deleted = sum(not change.records for change in changes)
+def _told(zone: Zone, late: Sequence[Wish], written: int, plan: Plan | None) -> hosting.Written:
+    """What was changed: wishes that became newer than the zone, or values of challenges, which are no wishes."""
+    deleted = sum(not wish.records for wish in late)
     created = sum(step.action is Action.CREATE for step in plan.changes) if plan else 0
-    return hosting.Written(
-        zone, plan.name if plan else "", created, max(len(changes) - deleted - created, 0), deleted
-    )  # fmt: skip
+    updated = max(max(len(late), written) - deleted - created, 0)
+    return hosting.Written(zone, plan.name if plan else "", created, updated, deleted)
