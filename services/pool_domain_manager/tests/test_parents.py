@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from catalyst.pooldomain.v1.resources_pb2 import Allocation
-from catalyst_pool_domain_manager.workers.parents import Parents
+from catalyst_pool_domain_manager.workers.parents import CROWD, Parents
 from catalyst_sdk import Permanent, Temporary
 from catalyst_sdk.dns import Change, ZoneState
 
@@ -97,6 +97,18 @@ async def test_a_change_waits_for_those_on_their_way_as_long_as_they_move_and_no
     parents.excuse(ZONE, "stuck.")
     parents.excuse(ZONE, "late.")
     assert parents._coming == {}
+
+
+@pytest.mark.parametrize(("others", "waits"), [(CROWD - 2, False), (CROWD, True)])
+async def test_in_a_crowd_a_change_waits_for_those_who_set_out_later_too(others: int, waits: bool) -> None:
+    ledger, parents = Ledger(), Parents(1.0)
+    for n in range(others):
+        parents.expect(ZONE, f"n{n}.")
+    wish = asyncio.create_task(parents.apply(ledger, ZONE, "n0.", of("n0.")))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    parents.expect(ZONE, "late.")
+    assert ("late." in parents._gatherings[ZONE].awaited) is waits
+    wish.cancel()
 
 
 async def test_an_unknown_outcome_is_told_to_everybody_and_not_tried_again_by_halves() -> None:

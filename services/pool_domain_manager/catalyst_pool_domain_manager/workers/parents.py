@@ -3,7 +3,8 @@
 Invariants
   one at a time   a zone is changed by one call at a time; who comes meanwhile is in the next change;
   the guilty one  what the backend refuses is refused to the child whose records they are, and to no other;
-  no starving     a change waits for children that were under way when its first wish came, never for later ones.
+  no starving     a change waits for children that were under way when its first wish came, in a crowd also for those that
+                  set out later, and for nobody longer than `LONGEST` windows.
 """
 
 import asyncio
@@ -20,6 +21,8 @@ OF_RECORDS = frozenset({"RECORD_INVALID", "PROTECTED_RECORD"})
 """Reasons that some of the changes gave; any other one is the zone's or the server's, and holds for all."""
 QUIET = 10
 """Windows without a step of anybody who is waited for, after which nobody is waited for any more."""
+CROWD = 16
+"""So many children under way are a crowd: their change is the larger, the later it is made."""
 LONGEST = 200
 """Windows after which a change is made, whoever is still under way."""
 
@@ -76,8 +79,11 @@ class Parents:
 
     def expect(self, zone: str, child: str) -> None:
         """Say that `child` is a step nearer to changing `zone`: a change that is begun from now on waits for it."""
-        self._coming.setdefault(zone, set()).add(child)
+        coming = self._coming.setdefault(zone, set())
+        coming.add(child)
         gathering = self._gatherings.get(zone)
+        if gathering and len(coming) >= CROWD:
+            gathering.awaited.add(child)
         if gathering and child in gathering.awaited:
             gathering.moved = asyncio.get_running_loop().time()
             gathering.stirred.set()

@@ -114,7 +114,8 @@ class PoolServiceServicer:
         """Changes a pool; stores the wish and raises `generation`. Live allocations keep their backend and name servers until
         they are reconciled.
         Errors: NOT_FOUND POOL_NOT_FOUND; ABORTED ETAG_MISMATCH; INVALID_ARGUMENT RECORD_INVALID; FAILED_PRECONDITION
-        BACKEND_CAPABILITY_MISSING. Role: sovereign-admin.
+        BACKEND_CAPABILITY_MISSING, POOL_NOT_EMPTY (another backend, while a name is held: its zone would stay behind).
+        Role: sovereign-admin.
         Since 0.1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -61,7 +61,8 @@ class PoolServiceStub:
     """Changes a pool; stores the wish and raises `generation`. Live allocations keep their backend and name servers until
     they are reconciled.
     Errors: NOT_FOUND POOL_NOT_FOUND; ABORTED ETAG_MISMATCH; INVALID_ARGUMENT RECORD_INVALID; FAILED_PRECONDITION
-    BACKEND_CAPABILITY_MISSING. Role: sovereign-admin.
+    BACKEND_CAPABILITY_MISSING, POOL_NOT_EMPTY (another backend, while a name is held: its zone would stay behind).
+    Role: sovereign-admin.
     Since 0.1.
     """
     DeletePool: _grpc.UnaryUnaryMultiCallable[_service_pb2.DeletePoolRequest, _empty_pb2.Empty]
@@ -106,7 +107,8 @@ class PoolServiceAsyncStub(PoolServiceStub):
     """Changes a pool; stores the wish and raises `generation`. Live allocations keep their backend and name servers until
     they are reconciled.
     Errors: NOT_FOUND POOL_NOT_FOUND; ABORTED ETAG_MISMATCH; INVALID_ARGUMENT RECORD_INVALID; FAILED_PRECONDITION
-    BACKEND_CAPABILITY_MISSING. Role: sovereign-admin.
+    BACKEND_CAPABILITY_MISSING, POOL_NOT_EMPTY (another backend, while a name is held: its zone would stay behind).
+    Role: sovereign-admin.
     Since 0.1.
     """
     DeletePool: _aio.UnaryUnaryMultiCallable[_service_pb2.DeletePoolRequest, _empty_pb2.Empty]  # type: ignore[assignment]
@@ -172,7 +174,8 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
         """Changes a pool; stores the wish and raises `generation`. Live allocations keep their backend and name servers until
         they are reconciled.
         Errors: NOT_FOUND POOL_NOT_FOUND; ABORTED ETAG_MISMATCH; INVALID_ARGUMENT RECORD_INVALID; FAILED_PRECONDITION
-        BACKEND_CAPABILITY_MISSING. Role: sovereign-admin.
+        BACKEND_CAPABILITY_MISSING, POOL_NOT_EMPTY (another backend, while a name is held: its zone would stay behind).
+        Role: sovereign-admin.
         Since 0.1.
         """
 
