@@ -46,11 +46,13 @@ async def test_a_hundred_values_at_one_name_are_all_there_and_each_clean_up_remo
         await made_zone(daemon, dns)
         name = f"_acme-challenge.{DOMAIN}"
         asked = owner(daemon)
-        await asyncio.gather(*(asked.PresentChallenge(present(name, value)) for value in MANY))
+        await asyncio.gather(*(asked.PresentChallenge(present(name, value), timeout=60) for value in MANY))
         await becomes(dns, DOMAIN, name, *MANY)
-        await asyncio.gather(*(asked.CleanUpChallenge(clean(name, value)) for value in MANY[::2]))
+        await asyncio.gather(*(asked.CleanUpChallenge(clean(name, value), timeout=60) for value in MANY[::2]))
         await becomes(dns, DOMAIN, name, *MANY[1::2])
-        await asyncio.gather(*(asked.CleanUpChallenge(clean(name, value)) for value in [*MANY, "never there"]))
+        await asyncio.gather(
+            *(asked.CleanUpChallenge(clean(name, value), timeout=60) for value in [*MANY, "never there"])
+        )
         await becomes(dns, DOMAIN, name)
 
 
