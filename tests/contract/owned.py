@@ -201,6 +201,20 @@ def _kept(method: str, made: Callable[[Mesh], Awaitable[Any]]) -> tuple[str, Mak
     return f"{_P}.ZoneService/{method}", make
 
 
+def _cut(method: str, made: Callable[[Mesh], Awaitable[Any]]) -> tuple[str, Make]:
+    """A question about what a parent says of a zone; its mark is the first label."""
+
+    async def make(m: Mesh) -> Owned:
+        request = await made(m)
+        return Owned("acme", request, request.name.removeprefix("zones/").partition(".")[0])
+
+    return f"{_P}.DelegationService/{method}", make
+
+
+async def _cut_read(m: Mesh) -> Message:
+    return pdm.GetDelegationRequest(name=await wishes.moved_delegation(m))
+
+
 def _named(kind: Callable[..., Message], made: Callable[[Mesh], Awaitable[Any]]) -> Callable[[Mesh], Awaitable[Any]]:
     async def request(m: Mesh) -> Any:
         return kind(name=(await made(m)).name)
@@ -373,6 +387,11 @@ OWNED: Mapping[str, Make] = dict(
         _kept("PresentChallenge", wishes.challenge),
         _kept("CleanUpChallenge", wishes.clean_up),
         (f"{_P}.ZoneService/ListDrifts", _drifts),
+        _cut("GetDelegation", _cut_read),
+        _cut("PlanDelegation", wishes.a_delegation_plan),
+        _cut("ApplyDelegation", wishes.delegation_application),
+        _cut("RollbackDelegation", wishes.delegation_rollback),
+        _cut("CloseRollbackWindow", wishes.closed_window),
         _at_registrar("CreateRegistrarAccount", wishes.an_account),
         _at_registrar("GetRegistrarAccount", _account_read),
         _at_registrar("UpdateRegistrarAccount", wishes.moved_account),

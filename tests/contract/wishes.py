@@ -12,10 +12,13 @@ from catalyst.billing.v1 import service_pb2 as billing
 from catalyst.catalog.v1 import service_pb2 as catalog
 from catalyst.pooldomain.v1 import service_pb2 as pdm
 from catalyst.provisioner.v1 import service_pb2 as provisioner
+from catalyst_pool_domain_manager.domain import delegations
+from catalyst_pool_domain_manager.domain.delegations import Snapshot
 from catalyst_pool_domain_manager.domain.drifts import Drift, Kind, Sight, State
 from catalyst_pool_domain_manager.domain.imports import Completeness, ZoneImport
 from catalyst_pool_domain_manager.domain.record_sets import Wish as Wished
 from catalyst_sdk.dns import RecordSet
+from catalyst_sdk.registrar import Target
 from google.protobuf.message import Message
 
 from .mesh import Mesh
@@ -435,6 +438,55 @@ async def accepted_drift(m: Mesh) -> Any:
     return pdm.AcceptDriftRequest(name=await drift(m))
 
 
+async def a_delegation_plan(m: Mesh) -> Any:
+    held = await zone(m)
+    wish = pdm.PlanDelegationRequest(name=f"{held.name}/delegation")
+    servers: Any = await m.call(
+        f"{_PDM}.NameServerSetService/GetNameServerSet", pdm.GetNameServerSetRequest(name=held.name_server_set)
+    )
+    wish.target.ns.extend(servers.published)
+    return wish
+
+
+async def delegation_application(m: Mesh) -> Any:
+    wish = await a_delegation_plan(m)
+    plan: Any = await m.call(f"{_PDM}.DelegationService/PlanDelegation", wish)
+    return pdm.ApplyDelegationRequest(
+        name=wish.name, plan=plan.name, hash=plan.hash, etag=await _cut_etag(m, wish.name)
+    )
+
+
+async def delegation_rollback(m: Mesh) -> Any:
+    name = await moved_delegation(m)
+    return pdm.RollbackDelegationRequest(name=name, reason="a test", etag=await _cut_etag(m, name))
+
+
+async def closed_window(m: Mesh) -> Any:
+    name = await moved_delegation(m)
+    return pdm.CloseRollbackWindowRequest(name=name, etag=await _cut_etag(m, name))
+
+
+async def moved_delegation(m: Mesh) -> str:
+    """One that was flipped; the run would do it, and stands still."""
+    held = await zone(m)
+    domain = held.name.partition("/")[2]
+
+    async def step(tx: Any) -> str:
+        d = delegations.none_yet(domain, held.uid, held.owner, tx.now)
+        before = Snapshot("p", Target(("ns1.old.test.", "ns2.old.test.")), "etag", tx.now)
+        until = tx.now + delegations.WINDOW
+        d = replace(d, state=delegations.State.DELEGATED, snapshot=before, rollback_until=until, version=1)
+        await tx.save_delegation(d)
+        return d.name
+
+    return str(await m.daemons["pooldomain"].daemon.work.again(step))
+
+
+async def _cut_etag(m: Mesh, name: str) -> str:
+    seen: Any = await m.call(f"{_PDM}.DelegationService/GetDelegation", pdm.GetDelegationRequest(name=name))
+    return str(seen.etag)
+
+
 async def challenge(m: Mesh) -> Any:
     domain = (await zone(m)).name.partition("/")[2]
     return pdm.PresentChallengeRequest(fqdn=f"_acme-challenge.{domain}", value="proof")
@@ -501,6 +553,10 @@ WRITES: Mapping[str, Wish] = {
     f"{_PDM}.ZoneService/ImportZone": an_import,
     f"{_PDM}.ZoneService/RepairDrift": repair,
     f"{_PDM}.ZoneService/AcceptDrift": accepted_drift,
+    f"{_PDM}.DelegationService/PlanDelegation": a_delegation_plan,
+    f"{_PDM}.DelegationService/ApplyDelegation": delegation_application,
+    f"{_PDM}.DelegationService/RollbackDelegation": delegation_rollback,
+    f"{_PDM}.DelegationService/CloseRollbackWindow": closed_window,
     f"{_PDM}.ZoneService/PresentChallenge": challenge,
     f"{_PDM}.ZoneService/CleanUpChallenge": clean_up,
     f"{_PROVISIONER}.SovereignService/CreateSovereign": a_sovereign,

@@ -10,6 +10,7 @@ _PROVE = "org-admin sovereign-admin service:provisioner"
 _ZONES = "catalyst.pooldomain.v1.ZoneService"
 _KEEPER = "org-admin sovereign-admin security-officer"
 _REGISTRARS = "catalyst.pooldomain.v1.RegistrarService"
+_CUTS = "catalyst.pooldomain.v1.DelegationService"
 _NAMES = "catalyst.pooldomain.v1.AllocationService"
 
 ACCESS = {
@@ -48,6 +49,15 @@ ACCESS = {
     **rows("google.longrunning.Operations", Scope.ABSENT, GetOperation=_READ, WaitOperation=_READ),
     **rows(_ZONES, Scope.DENIED, CreateZone=_KEEP),
     **rows(_ZONES, Scope.LEFT_OUT, ListZones=_READ, ListDrifts=_READ),
+    **rows(
+        _CUTS,
+        Scope.ABSENT,
+        GetDelegation=_READ,
+        PlanDelegation=_KEEP,
+        ApplyDelegation=_KEEP,
+        RollbackDelegation=_KEEP,
+        CloseRollbackWindow=_KEEP,
+    ),
     **rows(
         "catalyst.pooldomain.v1.BackendService",
         CreateBackend=_OPERATOR,

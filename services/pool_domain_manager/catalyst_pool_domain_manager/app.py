@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -31,6 +32,7 @@ from .handlers import HANDLED
 from .metrics import PdmMetrics
 from .rpc.allocations import AllocationService
 from .rpc.backends import BackendService
+from .rpc.delegations import DelegationService, DelegationTools
 from .rpc.limits import Limits
 from .rpc.operations import OperationService
 from .rpc.pools import PoolService
@@ -46,14 +48,20 @@ from .store import Store, metadata
 from .workers.abilities import Abilities
 from .workers.applying import Applying
 from .workers.backends import Backends, Prober
+from .workers.cuts import Cuts
+from .workers.doors import Doors
 from .workers.drift import DriftSweep
+from .workers.flips import Flipping
 from .workers.importing import Importing
 from .workers.keeper import Keeper
 from .workers.members import Members
+from .workers.moving import Moving, Pace
 from .workers.parents import Parents
 from .workers.polled import Poll
 from .workers.propagation import Propagation
 from .workers.reconciler import Failpoint, Reconciler, no_failpoint
+from .workers.registry import NoRegistry, Rdap
+from .workers.returns import Returning
 from .workers.servers import Servers
 from .workers.sweeper import Sweeper
 from .workers.watcher import Watcher
@@ -86,17 +94,36 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     keeper = Keeper(work, leases, backends, poll, host, failpoint)
     applying = Applying(work, backends)
     importing = Importing(work, host, poll, secrets)
-    engine = Engine(db, kinds=(applying.kind, importing.kind), replica="pooldomain")
+    moving = Moving(
+        work, backends, poll, Cuts(settings.dns_hints, poll), Doors(work, host), _pace(settings), failpoint
+    )  # fmt: skip - the tools of a move
+    flipping, returning = Flipping(moving), Returning(moving)
+    kinds = (applying.kind, importing.kind, flipping.kind, returning.kind)
+    engine = Engine(db, kinds=kinds, replica="pooldomain")
+    flipping.engine = returning.engine = engine
     drift = DriftSweep(work, leases, backends, poll, engine, settings.drift_interval, measures)
     propagation = Propagation(settings.dns_hints, settings.dns_trust_anchor, settings.resolvers)
     tools = ZoneTools(work, backends, poll, engine, propagation)
+    asked = Registrars(host, measures)
     registrars = RegistrarService(
         work,
-        Registrars(host, measures),
+        asked,
         secrets,
         egress_ip=settings.egress_ip,
         is_suffix=is_public_suffix,
     )
+    cuts = DelegationService(
+        DelegationTools(
+            work,
+            moving,
+            flipping,
+            engine,
+            asked,
+            Rdap(settings.rdap_url) if settings.rdap_url else NoRegistry(),
+            _private_suffix,
+            token_key,
+        )
+    )  # fmt: skip - its tools
     sweeper = Sweeper(work, leases, host, settings.sweep_interval, counted=measures.names)
     return Daemon(
         "pooldomain",
@@ -120,6 +147,11 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
                 OperationService(work, engine, RESULTS),
                 operations_pb2_grpc.add_OperationsServicer_to_server,
                 "google.longrunning.Operations",
+            ),
+            Service(
+                cuts,
+                service_pb2_grpc.add_DelegationServiceServicer_to_server,
+                f"{_PACKAGE}.DelegationService",
             ),
             Service(
                 BackendService(work, backends),
@@ -146,9 +178,24 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     )
 
 
+def _pace(settings: PdmSettings) -> Pace:
+    return Pace(
+        probe=timedelta(seconds=settings.flip_probe),
+        registrar=timedelta(seconds=settings.registrar_poll),
+        watch=timedelta(seconds=settings.flip_watch),
+        ttl=settings.flip_ttl,
+    )
+
+
 @cache
 def _suffixes() -> PublicSuffixList:
     return PublicSuffixList()
+
+
+def _private_suffix(domain: str) -> str | None:
+    """What somebody registers of `domain`; None for a public suffix."""
+    found: str | None = _suffixes().privatesuffix(domain)
+    return found
 
 
 def is_public_suffix(domain: str) -> bool:

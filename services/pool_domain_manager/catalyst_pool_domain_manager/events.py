@@ -6,10 +6,11 @@ from typing import Any
 from catalyst.mesh.v1 import resources_pb2 as mesh_pb2
 from catalyst.pooldomain.v1 import events_pb2, resources_pb2
 from catalyst_mesh import Emitted, span, stamp
+from catalyst_sdk.registrar import Target
 from google.protobuf.message import Message
 
 from .domain import allocations as a
-from .domain import drifts, hosting, registrars
+from .domain import delegations, drifts, hosting, registrars
 from .domain.allocations import Allocation, Fact
 from .domain.conditions import Condition
 from .domain.pools import Pool, PoolChanged, PoolGone, PoolMade, PoolMoved
@@ -281,6 +282,59 @@ def account_deleted(f: registrars.AccountDeleted) -> events_pb2.RegistrarAccount
     return events_pb2.RegistrarAccountDeleted(**_of_account(f.account), actor=f.actor)
 
 
+def _cut(d: delegations.Delegation) -> dict[str, Any]:
+    parent = resources_pb2.Delegation.Parent.Value(f"PARENT_{d.parent.name}")
+    return {"delegation": d.name, "version": d.version, "owner": d.owner, "parent": parent}
+
+
+def _plan_of(d: delegations.Delegation) -> str:
+    return f"zones/{d.zone}/plans/{d.plan}"
+
+
+def move_planned(f: delegations.Planned) -> events_pb2.DelegationPlanned:
+    d = f.delegation
+    return events_pb2.DelegationPlanned(**_cut(d), plan=_plan_of(d), expire_time=stamp(d.plan_until))
+
+
+def move_applied(f: delegations.Applied) -> events_pb2.DelegationApplied:
+    d = f.delegation
+    return events_pb2.DelegationApplied(
+        **_cut(d), plan=_plan_of(d), records=_at_parent(d), rollback_until_time=stamp(d.rollback_until)
+    )
+
+
+def move_confirmed(f: delegations.Confirmed) -> events_pb2.DelegationConfirmed:
+    return events_pb2.DelegationConfirmed(**_cut(f.delegation), records=_at_parent(f.delegation))
+
+
+def moved_back(f: delegations.RolledBack) -> events_pb2.DelegationRolledBack:
+    d = f.delegation
+    return events_pb2.DelegationRolledBack(
+        **_cut(d), records=_at_parent(d), reason=d.reason, automatic=d.automatic
+    )  # fmt: skip
+
+
+def to_records(t: Target | None) -> resources_pb2.DelegationRecords | None:
+    """What a parent says; host names without their final dot."""
+    if t is None:
+        return None
+    return resources_pb2.DelegationRecords(
+        ns=[host.rstrip(".") for host in t.ns],
+        ds=[
+            resources_pb2.DsRecord(
+                key_tag=one.key_tag, algorithm=one.algorithm, digest_type=one.digest_type, digest=one.digest
+            )
+            for one in t.ds
+        ],
+        glue=[resources_pb2.Glue(host=one.host.rstrip("."), addresses=one.addresses) for one in t.glue],
+    )
+
+
+def _at_parent(d: delegations.Delegation) -> resources_pb2.DelegationRecords | None:
+    """What the parent's servers showed."""
+    return to_records(next((one.records for one in d.observed if one.records), d.wished))
+
+
 NAMES: dict[type, str] = {
     a.Reserved: "reserved",
     a.Renewed: "renewed",
@@ -329,6 +383,10 @@ EMITTED = (
     Emitted(f"{_ROOT}.zone.imported", hosting.Imported, kept_imported),
     Emitted(f"{_ROOT}.zone.drifted", drifts.Drifted, drifted),
     Emitted(f"{_ROOT}.zone.repaired", drifts.Repaired, repaired),
+    Emitted(f"{_ROOT}.delegation.planned", delegations.Planned, move_planned),
+    Emitted(f"{_ROOT}.delegation.applied", delegations.Applied, move_applied),
+    Emitted(f"{_ROOT}.delegation.confirmed", delegations.Confirmed, move_confirmed),
+    Emitted(f"{_ROOT}.delegation.rolled_back", delegations.RolledBack, moved_back),
     Emitted(f"{_ROOT}.pool.created", PoolMade, pool_made),
     Emitted(f"{_ROOT}.pool.updated", PoolMoved, pool_moved),
     Emitted(f"{_ROOT}.pool.updated", PoolChanged, pool_changed),

@@ -35,3 +35,13 @@ class PdmSettings(DaemonSettings):
     """Seconds for which changes of one parent zone are gathered."""
     resolvers: tuple[str, ...] = ()
     """Resolvers, `address:port` each, that are asked whether a name still resolves before it is given away; a JSON list."""
+    flip_probe: float = 10.0
+    """Seconds between two looks at new name servers and at the parent while a domain moves."""
+    flip_watch: float = 600.0
+    """Seconds for which a moved domain is watched at least; caches may need longer, and are waited for anyway."""
+    flip_ttl: int = 300
+    """Lifetime in seconds of a zone's own NS while it moves, so that a way back is soon seen everywhere."""
+    registrar_poll: float = 15.0
+    """Seconds between two questions to a registrar about a change that it has in hand."""
+    rdap_url: str = ""
+    """Base URL of an RDAP server that says what is locked of a domain; empty: nobody is asked."""

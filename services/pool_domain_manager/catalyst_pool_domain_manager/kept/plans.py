@@ -7,7 +7,7 @@ from typing import Any
 from catalyst_mesh import Transaction
 from sqlalchemy import select
 
-from catalyst_pool_domain_manager.domain.plans import Base, Finding, Plan, State, Step
+from catalyst_pool_domain_manager.domain.plans import ZONE_PLAN, Base, Finding, Plan, State, Step
 
 from .rows import plain, set_in, set_out
 from .tables import plans as t
@@ -34,7 +34,7 @@ class PlanRows(Transaction):
 
     async def plan_under_way(self, zone: str) -> Plan | None:
         """The plan whose changes stand in the wish and are being carried out; at most one of a zone is."""
-        query = select(t).where(t.c.zone == zone, t.c.state == State.APPLYING).limit(1)
+        query = select(t).where(t.c.zone == zone, t.c.kind == ZONE_PLAN, t.c.state == State.APPLYING).limit(1)
         row = (await self.sql.execute(query)).mappings().one_or_none()
         return _plan(row) if row else None
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from catalyst_pool_domain_manager.domain.backends import Backend
+from catalyst_pool_domain_manager.domain.delegations import Delegation
 from catalyst_pool_domain_manager.domain.drifts import Drift
 from catalyst_pool_domain_manager.domain.hosting import Zone
 from catalyst_pool_domain_manager.domain.plans import Plan
@@ -13,6 +14,7 @@ from catalyst_pool_domain_manager.domain.server_sets import ServerSet
 
 from .accounts import AccountRows
 from .backends import BackendRows
+from .delegations import DelegationRows
 from .drifts import DriftRows
 from .imports import ImportRows
 from .plans import PlanRows
@@ -20,8 +22,10 @@ from .servers import ServerSetRows
 from .zones import ZoneRows
 
 
-class KeptRows(ZoneRows, PlanRows, ImportRows, DriftRows, BackendRows, ServerSetRows, AccountRows):
-    """Zones, plans, imports, drifts, backends, name-server sets and accounts at registrars."""
+class KeptRows(
+    ZoneRows, PlanRows, ImportRows, DriftRows, DelegationRows, BackendRows, ServerSetRows, AccountRows
+):  # fmt: skip - one list
+    """Zones, plans, imports, drifts, delegations, backends, name-server sets and accounts at registrars."""
 
     async def save_kept(self, state: Any) -> None:
         """Write a decided state. Raises LostRace where another writer was faster."""
@@ -30,6 +34,7 @@ class KeptRows(ZoneRows, PlanRows, ImportRows, DriftRows, BackendRows, ServerSet
             Plan: self.save_plan,
             Challenge: self.challenge,
             Drift: self.save_drift,
+            Delegation: self.save_delegation,
             Backend: self.save_backend,
             ServerSet: self.save_server_set,
             Account: self.save_account,

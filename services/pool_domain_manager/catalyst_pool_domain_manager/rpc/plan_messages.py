@@ -10,6 +10,7 @@ from catalyst_sdk.dns_rules import Key
 from catalyst_pool_domain_manager.domain.plans import DELEGATION_PLAN, Plan, Step
 from catalyst_pool_domain_manager.domain.record_sets import full_name
 
+from .delegation_messages import to_plan_change
 from .messages import etag
 from .zone_messages import from_set, to_set
 
@@ -28,7 +29,8 @@ def to_plan(plan: Plan, now: datetime) -> resources_pb2.Plan:
     base = resources_pb2.PlanBase(serial=plan.base.serial, revision=plan.base.revision, etag=plan.base.etag)
     return _PLAN(
         name=plan.name, kind=_PLAN.KIND_DELEGATION if plan.kind == DELEGATION_PLAN else _PLAN.KIND_ZONE,
-        changes=[to_change(step) for step in plan.changes], hash=plan.hash, base=base, safety=safety,
+        changes=[to_plan_change(plan)] if plan.kind == DELEGATION_PLAN else [to_change(step) for step in plan.changes],
+        hash=plan.hash, base=base, safety=safety,
         reverse_plan=plan.reverse_plan, reverts=plan.reverts, state=_PLAN.State.Value(f"STATE_{plan.state_at(now).name}"),
         created_by=plan.created_by, create_time=stamp(plan.created_at), expire_time=stamp(plan.expires_at),
         apply_time=stamp(plan.applied_at), etag=etag(plan.version), version=plan.version,

@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from catalyst_mesh.journal import RunView
 from google.protobuf.message import Message
 
+from catalyst_pool_domain_manager.domain import refusals
 from catalyst_pool_domain_manager.domain.imports import ImportNotFound
 from catalyst_pool_domain_manager.domain.plans import PlanNotFound
 from catalyst_pool_domain_manager.store import Store
 from catalyst_pool_domain_manager.workers.applying import APPLY
+from catalyst_pool_domain_manager.workers.flips import BACK, FLIP
 from catalyst_pool_domain_manager.workers.importing import IMPORT
 
+from .delegation_messages import to_delegation
 from .operations import Result
 from .plan_messages import to_plan
 from .zone_imports import to_import
@@ -30,4 +33,11 @@ async def _import(tx: Store, run: RunView) -> Message:
     return to_import(found)
 
 
-RESULTS: Mapping[str, Result] = {APPLY: _plan, IMPORT: _import}
+async def _delegation(tx: Store, run: RunView) -> Message:
+    d = await tx.delegation(run.input["zone"])
+    if d is None:
+        raise refusals.ZoneNotFound(name=f"zones/{run.input['zone']}")
+    return to_delegation(d, tx.now)
+
+
+RESULTS: Mapping[str, Result] = {APPLY: _plan, IMPORT: _import, FLIP: _delegation, BACK: _delegation}

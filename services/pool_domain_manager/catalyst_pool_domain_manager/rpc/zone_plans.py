@@ -62,6 +62,8 @@ class ZonePlans(ZoneLife):
             raise InvalidRequest((fault,))
         async with self._work.reading() as tx:
             zone, plan, now = await _governed(tx, request.name), await _seen(tx, request.name), tx.now
+        if plan.kind != plans.ZONE_PLAN:
+            raise plans.PlanStale(name=plan.name, why="it is a plan of the delegation, which is applied there")
         # One that is under way already is left to the transaction: a retry with the same request id gets its answer.
         if plan.state is State.OPEN:
             plans.demand_applicable(plan, request.hash, force, now)

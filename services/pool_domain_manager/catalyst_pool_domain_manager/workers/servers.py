@@ -39,6 +39,10 @@ class Servers:
     def __init__(self, hints: Path | None) -> None:
         self._hints = hints
 
+    def names(self) -> tuple[str, ...]:
+        """Every server that the hints name. Raises ValueError while they are being written."""
+        return tuple(json.loads(self._hints.read_text())) if self._hints and self._hints.exists() else ()
+
     def address(self, server: str) -> tuple[str, int]:
         """Where a server listens. Raises LookupError for one that the hints do not name."""
         known = json.loads(self._hints.read_text()) if self._hints and self._hints.exists() else {}
@@ -46,6 +50,10 @@ class Servers:
             raise LookupError(f"nobody knows where {server} listens; the hints do not name it")
         host, _, port = known[server].rpartition(":")
         return host, int(port)
+
+    def joined(self, other: "Servers") -> "Servers":
+        """Knows where the servers of both listen."""
+        return Both(self, other)
 
     async def zone_faults(self, servers: Sequence[str], zone: ZoneState) -> list[Fault]:
         """What keeps the zone from being delegated: at each server SOA with authority, serial, records, signatures."""
@@ -166,6 +174,21 @@ class Servers:
         except (dns.exception.DNSException, OSError, LookupError, EOFError, ValueError) as error:
             return Fault(server, "timeout", str(error) or type(error).__name__)
         return answer
+
+
+class Both(Servers):
+    """Servers of two kinds; the first one's word goes."""
+
+    def __init__(self, one: Servers, other: Servers) -> None:
+        super().__init__(None)
+        self._two = one, other
+
+    def address(self, server: str) -> tuple[str, int]:
+        """Where a server listens. Raises LookupError."""
+        try:
+            return self._two[0].address(server)
+        except LookupError:
+            return self._two[1].address(server)
 
 
 def rrset(answer: dns.message.Message, name: str, kind: str) -> dns.rrset.RRset | None:
