@@ -58,8 +58,9 @@ async def pdm(home: str, nats_url: str, rows: int) -> None:
         same = {
             c.name: _filler(c, now) for c in allocations.c if not c.nullable
         } | {"pool": "omani.works", "state": "reserved", "expires_at": now + timedelta(days=9)}  # fmt: skip
-        async with daemon.daemon.db.begin() as sql:
-            await sql.execute(insert(allocations), [{**same, "label": f"n{n:05}"} for n in range(rows)])
+        if rows:
+            async with daemon.daemon.db.begin() as sql:
+                await sql.execute(insert(allocations), [{**same, "label": f"n{n:05}"} for n in range(rows)])
         say({"target": daemon.target, "token": daemon.issuer.token("admin", roles=["sovereign-admin"])})
         await asyncio.Event().wait()
 
