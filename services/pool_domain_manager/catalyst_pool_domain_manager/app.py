@@ -36,6 +36,7 @@ from .rpc.zone_life import ZoneTools
 from .rpc.zones import ZoneService
 from .settings import PdmSettings
 from .store import Store, metadata
+from .workers.above import Above
 from .workers.applying import Applying
 from .workers.backends import Backends, Prober
 from .workers.drift import DriftSweep
@@ -45,6 +46,7 @@ from .workers.parents import Parents
 from .workers.polled import Poll
 from .workers.propagation import Propagation
 from .workers.reconciler import Failpoint, Reconciler, no_failpoint
+from .workers.rolling import Rolling
 from .workers.servers import Servers
 from .workers.sweeper import Sweeper
 from .workers.watcher import Watcher
@@ -67,16 +69,20 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     leases = Leases(db, metadata, metrics=metrics)
     servers, every = Servers(settings.dns_hints), settings.drift_interval
     world = World(host, servers, settings.resolvers)
-    reconciler = Reconciler(work, leases, host, servers, Parents(settings.batch_window), failpoint, every)
+    parents = Parents(settings.batch_window)
+    reconciler = Reconciler(work, leases, host, servers, parents, failpoint, every)
     watcher = Watcher(work, leases, host, servers, world, every)
     backends, poll = Backends(work, host), Poll(settings.dns_hints)
     keeper = Keeper(work, leases, backends, poll, host, failpoint)
     applying = Applying(work, backends)
     importing = Importing(work, host, poll, secrets or NoSecrets())
-    engine = Engine(db, kinds=(applying.kind, importing.kind), replica="pooldomain")
+    above = Above(settings.dns_hints)
+    rolling = Rolling(work, backends, poll, host, parents, above, failpoint)
+    engine = Engine(db, kinds=(applying.kind, importing.kind, *rolling.kinds), replica="pooldomain")
+    rolling.attach(engine)
     drift = DriftSweep(work, leases, backends, poll, engine, settings.drift_interval)
     propagation = Propagation(settings.dns_hints, settings.dns_trust_anchor, settings.resolvers)
-    tools = ZoneTools(work, backends, poll, engine, propagation)
+    tools = ZoneTools(work, backends, poll, engine, propagation, above)
     sweeper = Sweeper(work, leases, host, settings.sweep_interval)
     return Daemon(
         "pooldomain",

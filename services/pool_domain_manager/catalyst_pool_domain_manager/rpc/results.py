@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
+from catalyst.pooldomain.v1 import resources_pb2
 from catalyst_mesh.journal import RunView
 from google.protobuf.message import Message
 
+from catalyst_pool_domain_manager.domain.dnssec import DISABLE, ROLL
 from catalyst_pool_domain_manager.domain.imports import ImportNotFound
 from catalyst_pool_domain_manager.domain.plans import PlanNotFound
 from catalyst_pool_domain_manager.store import Store
@@ -30,4 +32,12 @@ async def _import(tx: Store, run: RunView) -> Message:
     return to_import(found)
 
 
-RESULTS: Mapping[str, Result] = {APPLY: _plan, IMPORT: _import}
+async def _dnssec(tx: Store, run: RunView) -> Message:
+    """Where it came to as the journal has it; keys and DS in full are read by GetDnssec."""
+    return resources_pb2.ZoneDnssec(
+        name=f"zones/{run.input['zone']}/dnssec",
+        state=resources_pb2.ZoneDnssec.STATE_UNSIGNED if run.kind == DISABLE else resources_pb2.ZoneDnssec.STATE_ACTIVE,
+    )
+
+
+RESULTS: Mapping[str, Result] = {APPLY: _plan, IMPORT: _import, ROLL: _dnssec, DISABLE: _dnssec}
