@@ -5,6 +5,7 @@ from catalyst_mesh import SIGNED_IN, Scope, rows
 _OWNER = "org-admin sovereign-admin service:provisioner"
 _READ = "org-viewer org-developer org-admin sovereign-admin security-officer service:provisioner service:continuum"
 _OPERATOR = "sovereign-admin"
+_KEYS = "sovereign-admin security-officer"
 _KEEP = "org-admin sovereign-admin"
 _PROVE = "org-admin sovereign-admin service:provisioner"
 _ZONES = "catalyst.pooldomain.v1.ZoneService"
@@ -45,8 +46,9 @@ ACCESS = {
         PresentChallenge=_PROVE,
         CleanUpChallenge=_PROVE,
     ),
-    **rows(_ZONES, RepairDrift=_OPERATOR, AcceptDrift=_OPERATOR),
+    **rows(_ZONES, RepairDrift=_OPERATOR, AcceptDrift=_OPERATOR, RollKey=_KEYS, DisableDnssec=_KEYS),
     **rows("google.longrunning.Operations", Scope.ABSENT, GetOperation=_READ, WaitOperation=_READ),
+    **rows("google.longrunning.Operations", CancelOperation=_KEYS),
     **rows(_ZONES, Scope.DENIED, CreateZone=_KEEP),
     **rows(_ZONES, Scope.LEFT_OUT, ListZones=_READ, ListDrifts=_READ),
     **rows(

@@ -46,6 +46,7 @@ from .secrets import PluginSecrets
 from .settings import PdmSettings
 from .store import Store, metadata
 from .workers.abilities import Abilities
+from .workers.above import Above
 from .workers.applying import Applying
 from .workers.backends import Backends, Prober
 from .workers.cuts import Cuts
@@ -62,6 +63,7 @@ from .workers.propagation import Propagation
 from .workers.reconciler import Failpoint, Reconciler, no_failpoint
 from .workers.registry import NoRegistry, Rdap
 from .workers.returns import Returning
+from .workers.rolling import Rolling
 from .workers.servers import Servers
 from .workers.sweeper import Sweeper
 from .workers.watcher import Watcher
@@ -98,12 +100,15 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
         work, backends, poll, Cuts(settings.dns_hints, poll), Doors(work, host), _pace(settings), failpoint
     )  # fmt: skip - the tools of a move
     flipping, returning = Flipping(moving), Returning(moving)
-    kinds = (applying.kind, importing.kind, flipping.kind, returning.kind)
+    above = Above(settings.dns_hints)
+    rolling = Rolling(work, backends, poll, host, parents, above, failpoint)
+    kinds = (applying.kind, importing.kind, flipping.kind, returning.kind, *rolling.kinds)
     engine = Engine(db, kinds=kinds, replica="pooldomain")
+    rolling.attach(engine)
     flipping.engine = returning.engine = engine
     drift = DriftSweep(work, leases, backends, poll, engine, settings.drift_interval, measures)
     propagation = Propagation(settings.dns_hints, settings.dns_trust_anchor, settings.resolvers)
-    tools = ZoneTools(work, backends, poll, engine, propagation)
+    tools = ZoneTools(work, backends, poll, engine, propagation, above)
     asked = Registrars(host, measures)
     registrars = RegistrarService(
         work,

@@ -13,6 +13,7 @@ from .domain import allocations as a
 from .domain import delegations, drifts, hosting, registrars
 from .domain.allocations import Allocation, Fact
 from .domain.conditions import Condition
+from .domain.dnssec import KeyRolled
 from .domain.pools import Pool, PoolChanged, PoolGone, PoolMade, PoolMoved
 from .domain.registrars import registrar_name
 from .domain.traffic import Policy, Probe
@@ -242,6 +243,13 @@ def repaired(f: drifts.Repaired) -> events_pb2.ZoneRepaired:
     )  # fmt: skip
 
 
+def key_rolled(f: KeyRolled) -> events_pb2.ZoneKeyRolled:
+    return events_pb2.ZoneKeyRolled(
+        zone=f"zones/{f.zone}", version=f.version, owner=f.owner, old_key_tag=f.old, new_key_tag=f.new,
+        ds=[ds_record(text) for text in f.ds],
+    )  # fmt: skip
+
+
 def ds_record(text: str) -> resources_pb2.DsRecord:
     """A DS as the contract shows it, from its presentation form."""
     tag, algorithm, digest_type, digest = text.split(maxsplit=3)
@@ -379,6 +387,7 @@ EMITTED = (
     Emitted(f"{_ROOT}.zone.created", hosting.Made, kept_made),
     Emitted(f"{_ROOT}.zone.changed", hosting.Written, kept_changed),
     Emitted(f"{_ROOT}.zone.signed", hosting.Signed, kept_signed),
+    Emitted(f"{_ROOT}.zone.key_rolled", KeyRolled, key_rolled),
     Emitted(f"{_ROOT}.zone.deleted", hosting.Removed, kept_removed),
     Emitted(f"{_ROOT}.zone.imported", hosting.Imported, kept_imported),
     Emitted(f"{_ROOT}.zone.drifted", drifts.Drifted, drifted),

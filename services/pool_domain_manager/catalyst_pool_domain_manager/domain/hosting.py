@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from catalyst_sdk import Code, Decision, Refused
 
-from .conditions import DELEGATED, Condition, settle
+from .conditions import DELEGATED, SIGNED, Condition, settle
 from .refusals import EtagMismatch
 
 if TYPE_CHECKING:
@@ -282,6 +282,12 @@ def observed(zone: Zone, found: tuple[Condition, ...], now: datetime) -> Zone:
     if (state, _plain(conditions)) == (zone.state, _plain(zone.conditions)):
         return zone
     return _next(zone, now, state=state, conditions=conditions)
+
+
+def unsign(zone: Zone, now: datetime) -> Zone:
+    """It is wished without signatures; they go in order, by a run."""
+    conditions = tuple(c for c in zone.conditions if c.type != SIGNED)
+    return _next(zone, now, signed=False, conditions=conditions)
 
 
 def told(zone: Zone, now: datetime) -> Zone:

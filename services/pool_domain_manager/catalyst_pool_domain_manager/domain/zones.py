@@ -7,6 +7,7 @@ from catalyst_sdk.dns import Capability, Change, RecordSet, ZoneSpec, ZoneState
 
 from . import traffic
 from .allocations import Allocation
+from .dnssec import wished_ds
 from .ownership import foreign_keys
 from .pools import Pool
 from .targets import addresses, locations
@@ -94,9 +95,9 @@ def no_mail(a: Allocation, pool: Pool) -> tuple[RecordSet, ...]:
     if "KIND_MAIL" in pool.kinds:
         return ()
     return (
-        RecordSet(a.zone, "MX", NO_MAIL_TTL, ("0 .",)),
-        RecordSet(a.zone, "TXT", NO_MAIL_TTL, ('"v=spf1 -all"',)),
-        RecordSet(f"_dmarc.{a.zone}", "TXT", NO_MAIL_TTL, ('"v=DMARC1; p=reject"',)),
+        RecordSet(a.zone, "MX", pool.ttls.record, ("0 .",)),
+        RecordSet(a.zone, "TXT", pool.ttls.record, ('"v=spf1 -all"',)),
+        RecordSet(f"_dmarc.{a.zone}", "TXT", pool.ttls.record, ('"v=DMARC1; p=reject"',)),
     )
 
 
@@ -126,9 +127,11 @@ def withdrawals(state: ZoneState) -> tuple[Change, ...]:
     return tuple(Change(r.name, r.type) for r in state.record_sets if r.type in ADDRESSES)
 
 
-def delegation(a: Allocation, pool: Pool, child: ZoneState, name_servers: tuple[str, ...]) -> tuple[Change, ...]:
-    """NS and DS of the child, for one change of the parent."""
-    ds = tuple(text for key in child.keys if key.active for text in key.ds)
+def delegation(
+    a: Allocation, pool: Pool, child: ZoneState, name_servers: tuple[str, ...], shown: RecordSet | None = None
+) -> tuple[Change, ...]:
+    """NS and DS of the child, for one change of the parent, which has the DS `shown`."""
+    ds = wished_ds(child, shown)
     return (Change(a.zone, "NS", pool.ttls.ns, name_servers), Change(a.zone, "DS", pool.ttls.ds, ds))
 
 

@@ -6,15 +6,15 @@ from datetime import datetime
 
 from catalyst.pooldomain.v1 import resources_pb2
 from catalyst_mesh import Context, Work, caller, stamp
-from catalyst_mesh.journal import Engine, RunState, RunView
+from catalyst_mesh.journal import CancelMode, Engine, RunState, RunView
 from catalyst_mesh.journal import RunNotFound as NoSuchRun
 from catalyst_sdk import Code, Refused
 from google.longrunning import operations_pb2, operations_pb2_grpc
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, empty_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from catalyst_pool_domain_manager.domain import refusals
+from catalyst_pool_domain_manager.domain import dnssec, refusals
 from catalyst_pool_domain_manager.store import Store
 
 from .zone_views import viewed
@@ -77,6 +77,23 @@ class OperationService(operations_pb2_grpc.OperationsServicer):  # type: ignore[
         except TimeoutError:
             return answer
         return answer
+
+    async def CancelOperation(
+        self, request: operations_pb2.CancelOperationRequest, context: Context
+    ) -> empty_pb2.Empty:
+        """Take back an exchange of keys, as long as the new one does not sign. Asking again changes nothing."""
+        name = request.name
+        await self._operation(name)
+        run = await self._engine.status(name.removeprefix(PREFIX))
+        if run.state.ended or run.state is RunState.CANCELLING:
+            return empty_pb2.Empty()
+        if run.kind != dnssec.ROLL:
+            raise dnssec.NotCancellable(name=name, why="what it does is not taken back")
+        steps = {step.name: step for step in await self._engine.steps(run.id)}
+        if steps[dnssec.POINT_OF_NO_RETURN].started_at is not None:
+            raise dnssec.NotCancellable(name=name, why="the new key signs already")
+        await self._engine.cancel(run.id, CancelMode.COMPENSATE, by=caller(context).subject)
+        return empty_pb2.Empty()
 
     async def _operation(self, name: str) -> operations_pb2.Operation:
         try:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
+from catalyst.pooldomain.v1 import resources_pb2
 from catalyst_mesh.journal import RunView
 from google.protobuf.message import Message
 
 from catalyst_pool_domain_manager.domain import refusals
+from catalyst_pool_domain_manager.domain.dnssec import DISABLE, ROLL
 from catalyst_pool_domain_manager.domain.imports import ImportNotFound
 from catalyst_pool_domain_manager.domain.plans import PlanNotFound
 from catalyst_pool_domain_manager.store import Store
@@ -40,4 +42,19 @@ async def _delegation(tx: Store, run: RunView) -> Message:
     return to_delegation(d, tx.now)
 
 
-RESULTS: Mapping[str, Result] = {APPLY: _plan, IMPORT: _import, FLIP: _delegation, BACK: _delegation}
+async def _dnssec(tx: Store, run: RunView) -> Message:
+    """Where it came to as the journal has it; keys and DS in full are read by GetDnssec."""
+    return resources_pb2.ZoneDnssec(
+        name=f"zones/{run.input['zone']}/dnssec",
+        state=resources_pb2.ZoneDnssec.STATE_UNSIGNED if run.kind == DISABLE else resources_pb2.ZoneDnssec.STATE_ACTIVE,
+    )
+
+
+RESULTS: Mapping[str, Result] = {
+    APPLY: _plan,
+    IMPORT: _import,
+    FLIP: _delegation,
+    BACK: _delegation,
+    ROLL: _dnssec,
+    DISABLE: _dnssec,
+}

@@ -15,6 +15,7 @@ from catalyst_pool_domain_manager.domain.hosting import Kind, State, Zone
 from catalyst_pool_domain_manager.domain.record_sets import Wish, frame, reframe, taken
 from catalyst_pool_domain_manager.domain.server_sets import ServerSet, ServerSetNotFound
 from catalyst_pool_domain_manager.store import Store
+from catalyst_pool_domain_manager.workers.above import Above
 from catalyst_pool_domain_manager.workers.backends import Backends
 from catalyst_pool_domain_manager.workers.polled import Poll
 from catalyst_pool_domain_manager.workers.propagation import Propagation
@@ -34,6 +35,7 @@ class ZoneTools:
     poll: Poll
     engine: Engine
     propagation: Propagation
+    above: Above
 
 
 class ZoneLife:

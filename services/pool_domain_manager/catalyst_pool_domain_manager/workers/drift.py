@@ -316,7 +316,8 @@ def _at_parent(s: Subject, state: ZoneState) -> tuple[Sight, ...]:
         return ()
     ns = s.parent.find(s.pool.zone, "NS")
     found = []
-    for change in zones.delegation(s.allocation, s.pool, state, ns.records if ns else ()):
+    ds = s.parent.find(s.allocation.zone, "DS")
+    for change in zones.delegation(s.allocation, s.pool, state, ns.records if ns else (), ds):
         wish = RecordSet(change.name, change.type, change.ttl, change.records)
         seen = s.parent.find(change.name, change.type)
         if seen is None or set(seen.records) != set(wish.records):

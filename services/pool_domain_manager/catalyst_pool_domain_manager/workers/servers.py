@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dns.asyncquery
@@ -78,10 +79,35 @@ class Servers:
         return [fault for fault in await asyncio.gather(*asked) if fault]
 
     async def delegation_faults(self, servers: Sequence[str], child: ZoneState) -> list[Fault]:
-        """Servers of the parent that do not show exactly the child's DS."""
+        """Servers of the parent that do not show the child's DS; while a key is exchanged, that of the other one too."""
         wanted = {text for key in child.keys if key.active for text in key.ds}
-        found = await asyncio.gather(*(self._ds_at(server, child.name, wanted) for server in servers))
+        possible = {text for key in child.keys for text in key.ds}
+        found = await asyncio.gather(*(self._ds_at(server, child.name, wanted, possible) for server in servers))
         return [fault for fault in found if fault]
+
+    async def ds_faults(self, servers: Sequence[str], child: str, wanted: set[str]) -> list[Fault]:
+        """Servers of the parent that do not show exactly these DS."""
+        found = await asyncio.gather(*(self._ds_at(server, child, wanted, wanted) for server in servers))
+        return [fault for fault in found if fault]
+
+    async def ttl_at(self, servers: Sequence[str], name: str, kind: str) -> int:
+        """Seconds for which an answer of the servers may be held, the longest of them."""
+        answers = await asyncio.gather(*(self.ask(server, name, kind) for server in servers))
+        found = [rrset(one, name, kind) for one in answers if not isinstance(one, Fault)]
+        return max((int(one.ttl) for one in found if one is not None), default=0)
+
+    async def signatures_end(self, servers: Sequence[str], zone: str) -> datetime | None:
+        """When the first signature over SOA or DNSKEY ends that any of the servers shows; None where none does."""
+        asked = [self.ask(server, zone, kind) for server in servers for kind in ("SOA", "DNSKEY")]
+        answers = [one for one in await asyncio.gather(*asked) if not isinstance(one, Fault)]
+        ends = [
+            int(rrsig.expiration)
+            for one in answers
+            for r in one.answer
+            if r.rdtype == dns.rdatatype.RRSIG
+            for rrsig in r
+        ]
+        return datetime.fromtimestamp(min(ends), UTC) if ends else None
 
     async def _zone_at(self, server: str, zone: ZoneState) -> list[Fault]:
         soa = await self.ask(server, zone.name, "SOA")
@@ -142,13 +168,14 @@ class Servers:
             return Fault(server, "bogus", f"the DNSKEY of {zone.name} is not the one that signs it")
         return unsigned(server, answer, found, zone.name, found) or found
 
-    async def _ds_at(self, server: str, child: str, wanted: set[str]) -> Fault | None:
+    async def _ds_at(self, server: str, child: str, wanted: set[str], possible: set[str]) -> Fault | None:
         answer = await self.ask(server, child, "DS")
         if isinstance(answer, Fault):
             return answer
         found = rrset(answer, child, "DS")
         shown = {str(r) for r in found} if found else set()
-        return None if shown == wanted else Fault(server, "missing", f"the DS of {child} is not shown")
+        is_right = wanted <= shown <= possible
+        return None if is_right else Fault(server, "missing", f"the DS of {child} is not as it should be")
 
     async def _absent_at(
         self, server: str, name: str, kind: str, *, rcodes: Sequence[dns.rcode.Rcode] = (NXDOMAIN, NOERROR)

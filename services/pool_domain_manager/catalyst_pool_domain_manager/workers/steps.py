@@ -122,7 +122,7 @@ async def zone_answers(site: Site) -> Outcome:
 async def delegated(site: Site) -> Outcome:
     """C4: NS and DS stand in the parent, by one change."""
     state, parent = await _own(site), await site.parent()
-    wanted = zones.delegation(site.a, site.pool, state, name_servers(parent))
+    wanted = zones.delegation(site.a, site.pool, state, name_servers(parent), parent.find(site.a.zone, "DS"))
     missing = tuple(w for w in wanted if (r := parent.find(w.name, w.type)) is None or set(r.records) != set(w.records))
     await site.parents.apply(site.backend, site.pool.zone, site.a.zone, missing)
     return Outcome(True)
