@@ -41,7 +41,7 @@ from .servers import Fault
 LEASE = "zones"
 AT_ONCE = 32
 """Zones that are worked on at the same time."""
-POLL = 0.1
+POLL = 0.3
 PUT_DOWN = 3.0
 
 
