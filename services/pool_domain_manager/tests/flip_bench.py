@@ -41,7 +41,7 @@ from catalyst_sdk.dns import Change, RecordSet, ZoneSpec, ZoneState
 from catalyst_sdk.resolver import Resolver, Security
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, running
-from catalyst_testkit.fake_registrar import FakeDomain, serving
+from catalyst_testkit.fake_registrar import FakeAnswer, FakeDomain, FakeRequest, serving
 from catalyst_testkit.servers import NatsServer
 
 from plugins.registrar_ovh.tests import fake_ovh as ovh
@@ -75,6 +75,16 @@ class Server(Dns):
         folder.mkdir()
         super().__init__(folder)
         self.tree = tree
+
+
+class Registry(ovh.FakeOvh):
+    """OVH's fake; what is listed may have changed before it is asked for."""
+
+    def answer(self, request: FakeRequest) -> FakeAnswer:
+        try:
+            return super().answer(request)
+        except KeyError:
+            return FakeAnswer(503, {"message": "try again", "class": "Server::Unavailable"})
 
 
 @dataclass
@@ -183,7 +193,7 @@ async def _settled(home: Path, top: Server, old: Server, dns: Dns, *, signed: bo
     records = tuple(RecordSet(name, kind, 1, data) for (name, kind), data in MAIL.items())
     spec = ZoneSpec(ORIGIN, tuple(f"{h}." for h in OLD_HOSTS), "old", records, signed=signed, ttl=1, negative_ttl=1)
     state = await old.backend.create_zone(spec=spec)
-    fake = ovh.FakeOvh()
+    fake = Registry()
     fake.domains[DOMAIN] = FakeDomain(list(OLD_HOSTS), [as_key(state)] if signed else [])
     async with serving(fake):
         it = World(top, old, dns, fake, hints)
@@ -210,10 +220,13 @@ async def watched(it: World) -> AsyncIterator[Samples]:
 
 
 def begin(
-    it: World, home: Path, nats: NatsServer, database: str, failpoint: Failpoint = no_failpoint, **more: object
+    it: World, home: Path, nats: NatsServer, database: str = "", failpoint: Failpoint = no_failpoint, **more: object
 ) -> Any:
     """The daemon, on what the one before left."""
-    values = it.settings(nats_url=nats.url, database_url=database, **more)
+    values = it.settings(nats_url=nats.url, **more)
+    (home / "pdm").mkdir(exist_ok=True)
+    if database:
+        values["database_url"] = database
     return running(partial(compose, failpoint=failpoint), PdmSettings, home / "pdm", **values)
 
 

@@ -1,20 +1,30 @@
 """Scenario 8: a domain with mail and DS moves from its old host to our servers, and nobody who writes a letter notices."""
 
 import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from catalyst.pooldomain.v1.resources_pb2 import Delegation
+from catalyst_mesh import Database
+from catalyst_pool_domain_manager.store import metadata
+from catalyst_testkit.daemons import reason_of
 from catalyst_testkit.servers import NatsServer
+from sqlalchemy import update
 
+from .calls import outbox
 from .conftest import Dns
 from .flip_bench import (
+    CUT,
     DOMAIN,
     HOSTS,
     OLD_HOSTS,
+    World,
     begin,
     flipped,
     planned,
     prepared,
+    rolled,
     until,
     watched,
     world,
@@ -22,21 +32,119 @@ from .flip_bench import (
 from .zone_calls import ended
 
 
-async def test_scenario_8_mail_is_answered_alike_before_during_and_after_a_flip(
+async def test_scenario_8_mail_is_answered_alike_before_during_and_after_a_flip_and_its_way_back(
     home: Path, dns: Dns, own_nats: NatsServer, database: str
 ) -> None:
     async with world(home, dns) as it, begin(it, home, own_nats, database) as daemon:
         await prepared(daemon, it)
+        before = it.fake.domains[DOMAIN].ds
         async with watched(it) as samples:
             plan = await planned(daemon, it)
             assert [f.rule for f in plan.safety] == ["dnssec"]
             done = await ended(daemon, await flipped(daemon, plan))
             assert done.HasField("response"), done.error
             cut = await until(daemon, Delegation.STATE_DELEGATED)
-            assert (set(it.fake.domains[DOMAIN].ns), len(it.fake.domains[DOMAIN].ds)) == (set(HOSTS), 1)
+            assert set(it.fake.domains[DOMAIN].ns) == set(HOSTS)
             assert set(cut.snapshot.records.ns) == set(OLD_HOSTS)
             after = await it.resolver.resolve(f"mail.{DOMAIN}.", "A")
             assert (after.secure, after.records) == (True, ("192.0.2.25",)), after.why
-            await asyncio.sleep(0)
+            assert it.fake.domains[DOMAIN].ds != before
+            done = await ended(daemon, await rolled(daemon))
+            assert done.HasField("response"), done.error
+            cut = await until(daemon, Delegation.STATE_ROLLED_BACK)
+            assert (it.fake.domains[DOMAIN].ns, it.fake.domains[DOMAIN].ds) == (list(OLD_HOSTS), before)
+            assert not cut.HasField("rollback_until_time")
+            assert await reason_of(rolled(daemon)) == "ROLLBACK_WINDOW_CLOSED"
         assert samples.wrong == []
         assert samples.taken > 20
+
+
+async def test_scenario_8_a_new_name_server_that_dies_takes_everything_back(
+    home: Path, dns: Dns, own_nats: NatsServer
+) -> None:
+    async with world(home, dns) as it, begin(it, home, own_nats, flip_watch=600) as daemon:
+        await prepared(daemon, it)
+        async with watched(it) as samples:
+            operation = await flipped(daemon, await planned(daemon, it))
+            await until(daemon, Delegation.STATE_WATCHING)
+            assert set(it.fake.domains[DOMAIN].ns) == set(HOSTS)
+            dns.kill()
+            cut = await until(daemon, Delegation.STATE_ROLLED_BACK)
+        assert (it.fake.domains[DOMAIN].ns, len(it.fake.domains[DOMAIN].ds)) == (list(OLD_HOSTS), 1)
+        assert samples.wrong == [], "no letter was told a wrong place, whoever was silent"
+        failed = await ended(daemon, operation)
+        assert "failed 3 probes in a row" in failed.error.message
+        after = await it.resolver.resolve(f"{DOMAIN}.", "MX")
+        assert (after.secure, cut.state) == (True, Delegation.STATE_ROLLED_BACK), after.why
+
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class Killed(BaseException):
+    """Nobody catches it: no lease is given back, nothing is put in order."""
+
+
+class Reaper:
+    """Kills at each of its points once."""
+
+    def __init__(self, points: list[str]) -> None:
+        self.left = list(points)
+        self.died = asyncio.Event()
+
+    async def __call__(self, point: str) -> None:
+        if point in self.left:
+            self.left.remove(point)
+            self.died.set()
+            raise Killed(point)
+
+
+STEPS = ("stage", "replay", "snapshot", "insecure", "flip", "visible", "watch", "secure", "confirm")
+BACK = ("let-go", "unsecure", "restore", "caches", "rekey", "returned")
+
+
+async def test_scenario_8_who_dies_after_any_step_leaves_a_move_that_the_next_one_ends(
+    home: Path, dns: Dns, own_nats: NatsServer
+) -> None:
+    async with world(home, dns) as it:
+        async with begin(it, home, own_nats) as daemon:
+            await prepared(daemon, it)
+        reaper = Reaper([f"pdm.flip.{name}.after" for name in STEPS])
+        async with watched(it) as samples:
+            operation = await live_through(it, home, own_nats, reaper, start=True)
+            async with begin(it, home, own_nats) as daemon:
+                await until(daemon, Delegation.STATE_DELEGATED)
+                assert (await ended(daemon, operation)).HasField("response")
+            writes = it.fake.writes
+            assert writes == 3, "DS out, name servers, DS in: each once"
+            reaper = Reaper([f"pdm.back.{name}.after" for name in BACK])
+            await live_through(it, home, own_nats, reaper, start=False)
+            async with begin(it, home, own_nats) as daemon:
+                await until(daemon, Delegation.STATE_ROLLED_BACK)
+                told = [event for name, event, _ in await outbox(daemon) if name == CUT]
+            assert it.fake.writes == writes + 3
+        assert samples.wrong == []
+        assert told == ["delegation.planned", "delegation.applied", "delegation.confirmed", "delegation.rolled_back"]
+
+
+async def live_through(it: World, home: Path, nats: NatsServer, reaper: Reaper, *, start: bool) -> str:
+    """Begin the move, or its way back, and start the daemon again after each death; the operation's name."""
+    operation = ""
+    while reaper.left:
+        reaper.died.clear()
+        with suppress(Killed, BaseExceptionGroup):
+            async with begin(it, home, nats, failpoint=reaper) as daemon:
+                if not operation:
+                    operation = await (flipped(daemon, await planned(daemon, it)) if start else rolled(daemon))
+                await asyncio.wait_for(reaper.died.wait(), 60)
+        await let_leases_end(home)
+    return operation
+
+
+async def let_leases_end(home: Path) -> None:
+    """What time does after a death: the dead one's leases end."""
+    db = await Database.open(f"sqlite+aiosqlite:///{home}/pdm/test.db")
+    async with db.begin() as sql:
+        await sql.execute(update(metadata.tables["journal_run"]).values(lease_until=0))
+        await sql.execute(update(metadata.tables["lease"]).values(until=LONG_AGO))
+    await db.close()

@@ -37,7 +37,7 @@ from catalyst_pool_domain_manager.store import Store
 from catalyst_pool_domain_manager.workers.applying import new_id
 from catalyst_pool_domain_manager.workers.doors import BY_HAND, Door
 from catalyst_pool_domain_manager.workers.flips import FLIP, Flipping
-from catalyst_pool_domain_manager.workers.moving import Moving, own_ds, own_keys
+from catalyst_pool_domain_manager.workers.moving import Moving, ns_lives, own_ds, own_keys
 from catalyst_pool_domain_manager.workers.registry import Registry
 from catalyst_pool_domain_manager.workers.servers import Fault, rrset
 from catalyst_pool_domain_manager.workers.worlds import state_at
@@ -83,7 +83,9 @@ class DelegationService(service_pb2_grpc.DelegationServiceServicer):
                 return to_delegation(await _of(tx, view.zone), tx.now)
             if view.allocation is not None:
                 return of_child(view.allocation)
-        return resources_pb2.Delegation(name=request.name, parent=resources_pb2.Delegation.PARENT_MANUAL)
+        return resources_pb2.Delegation(
+            name=request.name, parent=resources_pb2.Delegation.PARENT_MANUAL, state=resources_pb2.Delegation.STATE_NONE
+        )
 
     async def PlanDelegation(
         self, request: service_pb2.PlanDelegationRequest, context: Context
@@ -170,7 +172,11 @@ class DelegationService(service_pb2_grpc.DelegationServiceServicer):
 
         async def step(tx: Store) -> Decision[Delegation]:
             zone = (await governed(tx, name, me)).kept
-            return Decision(delegations.close(await _of(tx, zone, lock=True), request.etag, tx.now))
+            before = await _of(tx, zone, lock=True)
+            after = delegations.close(before, request.etag, tx.now)
+            if after is not before and not after.run:
+                await ns_lives(tx, zone.domain, record_sets.NS_TTL)
+            return Decision(after)
 
         return await self._work.run(step, answer=lambda d: to_delegation(d, d.updated_at))
 

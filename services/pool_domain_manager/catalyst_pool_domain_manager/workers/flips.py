@@ -25,7 +25,6 @@ from catalyst_pool_domain_manager.domain.delegations import WRITING, Delegation
 from catalyst_pool_domain_manager.domain.hosting import State as ZoneState
 from catalyst_pool_domain_manager.domain.hosting import Zone
 from catalyst_pool_domain_manager.domain.plans import Plan
-from catalyst_pool_domain_manager.domain.record_sets import NS_TTL
 from catalyst_pool_domain_manager.store import Store
 
 from . import chains, replay
@@ -200,7 +199,6 @@ class Flipping:
 
     async def _confirm(self, ctx: Context) -> Any:
         """It is at its end."""
-        await self.moving.live(ctx, NS_TTL)
         how = ctx.output_of("secure")["ds"]
         cut = await self.moving.cuts.look(ctx.input["zone"])
 

@@ -103,17 +103,7 @@ class Moving:
 
         async def step(tx: Store) -> None:
             await ctx.guard(tx.sql)
-            zone = await tx.zone(ctx.input["zone"], lock=True)
-            known = (
-                next((w for w in await tx.wishes_at(zone.domain, zone.origin) if w.type == "NS"), None)
-                if zone
-                else None
-            )
-            if zone is None or known is None or known.ttl == ttl or not known.records:
-                return
-            after = hosting.wish(zone, tx.now)
-            await tx.wish_sets(zone.domain, [replace(known, ttl=ttl, revision=after.revision)])
-            await tx.save_zone(after)
+            await ns_lives(tx, ctx.input["zone"], ttl)
 
         await self.work.again(step)
 
@@ -175,6 +165,17 @@ class Moving:
         if cut.lacking(target):
             await ctx.again(self.pace.probe)
         return cut
+
+
+async def ns_lives(tx: Store, domain: str, ttl: int) -> None:
+    """Wish that a zone's own NS live that long in caches."""
+    zone = await tx.zone(domain, lock=True)
+    known = next((w for w in await tx.wishes_at(domain, f"{domain}.") if w.type == "NS" and w.records), None)
+    if zone is None or known is None or known.ttl == ttl:
+        return
+    after = hosting.wish(zone, tx.now)
+    await tx.wish_sets(domain, [replace(known, ttl=ttl, revision=after.revision)])
+    await tx.save_zone(after)
 
 
 def mine(d: Delegation | None, ctx: Context) -> Delegation:

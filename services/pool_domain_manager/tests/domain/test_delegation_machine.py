@@ -46,6 +46,7 @@ class Moves(RuleBasedStateMachine):
         """What our first write of this plan has replaced."""
         self.versions: list[int] = []
         self.runs = 0
+        self.flipped_at = NOON
 
     def take(self, after: Delegation) -> None:
         assert after.version in (self.d.version, self.d.version + 1)
@@ -109,6 +110,7 @@ class Moves(RuleBasedStateMachine):
     @rule(hours=st.integers(0, 100))
     def flip(self, hours: int) -> None:
         if self.shown.ns == NEW.ns:
+            self.flipped_at = self.now if self.d.state is State.FLIPPING else self.flipped_at
             self.tell(delegations.flipped(self.d, (), lifetime=timedelta(hours=hours), now=self.now))
 
     @rule(failed=st.sets(st.sampled_from(HOSTS)))
@@ -174,11 +176,10 @@ class Moves(RuleBasedStateMachine):
 
     @invariant()
     def a_way_back(self) -> None:
-        if self.d.state in (State.WATCHING, State.DELEGATED) and self.d.retain_until and self.d.rollback_until:
-            assert self.d.rollback_until <= self.now + WINDOW
-        if self.d.state is State.WATCHING:
+        if self.d.state is State.WATCHING and self.d.rollback_until is not None:
+            assert self.d.can_go_back(self.now) == (self.now < self.d.rollback_until <= self.flipped_at + WINDOW)
             assert self.d.retain_until is not None
-            assert self.d.retain_until >= self.d.updated_at - timedelta(days=400) + LEAST_RETENTION
+            assert self.d.retain_until >= self.flipped_at + LEAST_RETENTION
 
     @invariant()
     def one_at_a_time(self) -> None:
