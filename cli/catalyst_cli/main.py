@@ -6,6 +6,9 @@ from typing import Any
 import typer
 
 from .commands import dev, doctor
+from .commands.domain import flip, import_domain, rollback
+from .commands.domain import plan as plan_domain
+from .commands.domain import watch as watch_domain
 from .commands.events import dead_letters, replay, tail
 from .commands.name import check, release, reserve
 from .commands.plugins import check as check_plugin
@@ -61,6 +64,10 @@ def build() -> typer.Typer:
     })  # fmt: skip
     _group(zones, "drift", "What differs between wish and world.", {
         "list": drifts.list_drifts, "repair": drifts.repair, "accept": drifts.accept,
+    })  # fmt: skip
+    _group(app, "domain", "Domains of one's own: import, plan, flip to our servers, watch, take back.", {
+        "import": import_domain.import_domain, "plan": plan_domain.plan, "flip": flip.flip,
+        "watch": watch_domain.watch, "rollback": rollback.rollback, "close": rollback.close,
     })  # fmt: skip
     happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
     _group(happenings, "dead-letters", "Events that a daemon gave up.", {

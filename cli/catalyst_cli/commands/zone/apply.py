@@ -32,6 +32,6 @@ def apply(
             --force mass-change --yes
     """
     confirm(f"Apply {plan}?", yes=yes)
-    api = Api(context())
-    started = api.post(f"/v1/{plan}:apply", {"hash": hash_, "force": force}, once=request_id or new_request_id())
-    show(output, finish(api, started, wait=wait), COLUMNS)
+    with Api(context()) as api:
+        started = api.post(f"/v1/{plan}:apply", {"hash": hash_, "force": force}, once=request_id or new_request_id())
+        show(output, finish(api, started, wait=wait), COLUMNS)

@@ -36,9 +36,9 @@ def import_zone(
 
         catalyst zone import acme.example --probe shop --probe intranet
     """
-    api = Api(context())
     body = _source(file, axfr, tsig, probe, walk=walk)
-    found = finish(api, api.post(f"/v1/{path_of(zone)}/imports", body, once=new_request_id()), wait=wait)
+    with Api(context()) as api:
+        found = finish(api, api.post(f"/v1/{path_of(zone)}/imports", body, once=new_request_id()), wait=wait)
     show(output, found, COLUMNS, found.get("recordSets", []) if output is Form.TABLE else None)
     if output is Form.TABLE and "completeness" in found:
         whole = str(found["completeness"]).removeprefix("COMPLETENESS_")

@@ -46,7 +46,8 @@ def plan(
         body["changes"] = [*_sets(put), *(_gone(text) for text in delete)]
     if confirm_removal:
         body["confirmedRemovals"] = [_key(text) for text in confirm_removal]
-    made = Api(context()).post(f"/v1/{path_of(zone)}/plans", body)
+    with Api(context()) as api:
+        made = api.post(f"/v1/{path_of(zone)}/plans", body)
     show(output, made, COLUMNS, made.get("changes", []) if output is Form.TABLE else None)
     if output is Form.TABLE:
         summary(made)

@@ -1,0 +1,1 @@
+"""Commands about domains that move to our servers."""
