@@ -18,7 +18,7 @@ from .commands.run import cancel, events, get_run, retry
 from .commands.sovereign import create, destroy, get, list_sovereigns, plan, watch
 from .commands.zone import apply as apply_plan
 from .commands.zone import create as create_zone
-from .commands.zone import diff, drifts, export, import_zone, list_zones
+from .commands.zone import diff, dnssec, drifts, export, import_zone, list_zones, propagation
 from .commands.zone import plan as plan_zone
 from .failures import Failure
 from .output import err
@@ -61,6 +61,10 @@ def build() -> typer.Typer:
     zones = _group(app, "zone", "Zones: plan and apply changes, compare, import, export.", {
         "list": list_zones.list_zones, "create": create_zone.create, "diff": diff.diff, "export": export.export,
         "import": import_zone.import_zone, "plan": plan_zone.plan, "apply": apply_plan.apply,
+        "propagation": propagation.propagation,
+    })  # fmt: skip
+    _group(zones, "dnssec", "Keys and DS of a zone.", {
+        "show": dnssec.show_dnssec, "roll": dnssec.roll, "disable": dnssec.disable,
     })  # fmt: skip
     _group(zones, "drift", "What differs between wish and world.", {
         "list": drifts.list_drifts, "repair": drifts.repair, "accept": drifts.accept,

@@ -1,5 +1,6 @@
 """The examples, run as their pages say."""
 
+import json
 import subprocess
 import sys
 
@@ -37,3 +38,13 @@ def test_what_a_call_left_behind_is_seen_where_prometheus_scrapes(shared: Dev) -
     assert ("rpc_server_call_duration_seconds_count", method, "OK") in found[6]
     for part in found.values():
         assert {name for name, _, _ in part} >= {"catalyst_build_info", "catalyst_db_pool_in_use"}
+
+
+def test_every_server_of_a_zone_and_its_keys_are_looked_at_from_the_command_line(shared: Dev) -> None:
+    done = shared.command("zone", "propagation", "omani.works", "--output", "json")
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout)
+    assert {(one["role"], one["said"]) for one in found["observations"]} == {("parent", "ok"), ("child", "ok")}
+    assert (found["summary"]["delegated"], found["summary"]["consistent"]) == (True, True)
+    keys = json.loads(shared.command("zone", "dnssec", "show", "omani.works", "--output", "json").stdout)
+    assert (keys["state"], keys["ds"]) == ("STATE_ACTIVE", keys["dsObserved"])

@@ -22,7 +22,11 @@ class PdmMetrics:
         self.drift_open = Gauge(
             "catalyst_pdm_drift_open", "Differences between wish and world that are open", ["kind"], registry=registry
         )
-
+        self.rrsig_remaining = Gauge(
+            "catalyst_pdm_rrsig_min_remaining_seconds",
+            "Time until the first signature over a SOA ends that the last sweep saw at any server",
+            registry=registry,
+        )
         self.allocations = Gauge(
             "catalyst_pdm_allocations", "Names that are held, as the last sweep saw them", ["pool", "state"],
             registry=registry,

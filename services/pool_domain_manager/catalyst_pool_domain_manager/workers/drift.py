@@ -91,6 +91,7 @@ class DriftSweep:
     passes: int = 0
 
     def __post_init__(self) -> None:
+        self._ends: list[int] = []
         self._log = get_logger("drift")
         self._questions = self._last_questions = 0
         self._stride = 1
@@ -116,10 +117,13 @@ class DriftSweep:
         """One pass over everything."""
         self.passes += 1
         self._last_questions, self._questions = self._questions, 0
+        self._ends.clear()
         await self._kept(lease)
         await self._children(lease)
         async with self.work.reading() as tx:
             self.metrics.drifts(await tx.drifts_by_kind())
+            if self._ends:
+                self.metrics.rrsig_remaining.set(min(self._ends) - tx.now.timestamp())
 
     async def _kept(self, lease: Lease) -> None:
         after = ""
@@ -233,7 +237,8 @@ class DriftSweep:
                 return ()
             # What the backend has otherwise is told once, of the backend: servers are held to what it has.
             there = {(r.name, r.type): r for r in state.record_sets}
-            return await seen_at(s.polled.servers, name, state, {k: there[k] for k in s.desired if k in there})
+            wanted = {k: there[k] for k in s.desired if k in there}
+            return await seen_at(s.polled.servers, name, state, wanted, self._ends.append)
 
         found = await asyncio.gather(*(at(name) for name in s.polled.names))
         return tuple(sight for sights in found for sight in sights)

@@ -4,7 +4,7 @@ First the SOA with its serial and signature, then every record set with its own.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import dns.dnssec
 import dns.exception
@@ -23,10 +23,14 @@ from catalyst_pool_domain_manager.domain.drifts import Kind, Sight
 from .servers import Fault, Servers
 
 
-async def seen_at(servers: Servers, name: str, state: ZoneState, desired: Mapping[Key, RecordSet]) -> tuple[Sight, ...]:
+async def seen_at(
+    servers: Servers, name: str, state: ZoneState, desired: Mapping[Key, RecordSet],
+    signed_until: Callable[[int], None] = lambda _: None,
+) -> tuple[Sight, ...]:  # fmt: skip
     """What a server answers otherwise than it should.
 
-    state    the zone as its backend has it, keys with it
+    state         the zone as its backend has it, keys with it
+    signed_until  told when a signature ends that was seen, in seconds since 1970
     """
     answer = await _twice(servers, name, state.name)
     if isinstance(answer, Fault):
@@ -34,6 +38,8 @@ async def seen_at(servers: Servers, name: str, state: ZoneState, desired: Mappin
     soa = _rrset(answer, state.name, "SOA")
     if soa is None or not answer.flags & dns.flags.AA:
         return (Sight(Kind.LAME, name, cause=f"no authority for {state.name}"),)
+    for signatures in (r for r in answer.answer if r.rdtype == dns.rdatatype.RRSIG):
+        signed_until(min(int(one.expiration) for one in signatures))
     keys = _keys(state)
     if state.signed and (fault := _unsigned(answer, soa, state.name, keys)):
         return (Sight(fault[0], name, cause=fault[1]),)
