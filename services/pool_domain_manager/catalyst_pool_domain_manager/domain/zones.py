@@ -12,7 +12,6 @@ from .ownership import foreign_keys
 from .pools import Pool
 from .targets import addresses, locations
 
-NO_MAIL_TTL = 3600
 ADDRESSES = ("A", "AAAA", traffic.LUA)
 """Types that lead to somebody; the last one makes addresses up when it is asked."""
 
