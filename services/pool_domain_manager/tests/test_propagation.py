@@ -1,7 +1,10 @@
 """The propagation check over real gRPC and real DNS servers: every server, every verdict, and what it means as a whole."""
 
+import asyncio
 from collections.abc import Sequence
 
+import dns.asyncquery
+import dns.message
 import pytest
 from catalyst.pooldomain.v1.resources_pb2 import (
     NameServerEndpoint,
@@ -18,6 +21,7 @@ from catalyst.pooldomain.v1.service_pb2_grpc import NameServerSetServiceStub, Zo
 from catalyst_sdk.dns import Change
 from catalyst_testkit.daemons import RunningDaemon, reason_of
 from catalyst_testkit.servers import free_port
+from dns.rdatatype import RdataType
 from google.protobuf.duration_pb2 import Duration
 
 from .calls import FQDN, ZONE, made_active
@@ -38,6 +42,42 @@ async def checked(daemon: RunningDaemon, name: str = NAME, **rest: object) -> Se
     seen = [answer async for answer in call]
     assert [answer.WhichOneof("message") for answer in seen] == ["observation"] * (len(seen) - 1) + ["summary"]
     return [answer.observation for answer in seen[:-1]], seen[-1].summary
+
+
+class Flipped(asyncio.DatagramProtocol):
+    """A server that passes on what another one answers, with one bit of each signature changed."""
+
+    def __init__(self, behind: tuple[str, int]) -> None:
+        self._behind = behind
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> "Flipped":
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._transport.close()
+
+    @property
+    def port(self) -> int:
+        return int(self._transport.get_extra_info("sockname")[1])
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        task = asyncio.create_task(self._answer(data, addr))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, data: bytes, addr: tuple[str, int]) -> None:
+        host, port = self._behind
+        answer = await dns.asyncquery.udp(dns.message.from_wire(data), host, timeout=5, port=port)
+        for rrset in answer.answer:
+            if rrset.rdtype == RdataType.RRSIG:
+                signature = rrset[0]
+                rrset.clear()
+                octets = signature.signature
+                rrset.add(signature.replace(signature=bytes([octets[0] ^ 1]) + octets[1:]))
+        self._transport.sendto(answer.to_wire(), addr)
 
 
 def verdicts(seen: Sequence[PropagationObservation], role: "PropagationObservation.ZoneRole.ValueType") -> list[str]:
@@ -105,6 +145,20 @@ async def test_a_zone_that_the_parent_does_not_know_is_no_error_and_not_delegate
         seen, summary = await checked(daemon, KEPT)
         assert (verdicts(seen, PARENT), verdicts(seen, CHILD)) == (["NO_SUCH_ZONE"], ["OK", "OK"])
         assert (summary.delegated, summary.consistent) == (False, True)
+
+
+async def test_a_flipped_byte_in_a_signature_is_bogus_at_that_server_and_at_no_other(start: Start, dns: Dns) -> None:
+    async with start(dns_trust_anchor=dns.anchor) as daemon:
+        await made_zone(daemon, dns)
+        async with Flipped(dns.served_at) as spoiled:
+            sets = daemon.admin(NameServerSetServiceStub)
+            known = await sets.GetNameServerSet(GetNameServerSetRequest(name=SET))
+            known.polled[1].port = spoiled.port
+            await sets.UpdateNameServerSet(UpdateNameServerSetRequest(name_server_set=known, etag=known.etag))
+            seen, summary = await checked(daemon, KEPT)
+        by_server = {one.server: one.verdict for one in seen if one.zone_role == CHILD}
+        assert by_server == {"ns1.dns.example": OK, "ns2.dns.example": PropagationObservation.VERDICT_BOGUS}
+        assert summary.ok == 1
 
 
 async def test_a_stranger_cannot_have_a_zone_checked(start: Start) -> None:
