@@ -180,7 +180,7 @@ async def _waited(m: Mesh) -> Message:
 def _zone(method: str, form: str = "") -> tuple[str, Make]:
     async def make(m: Mesh) -> Owned:
         label = await _with_zone(m)
-        fields = {"name": form.format(label)} if form else {}
+        fields: dict[str, Any] = {"name": form.format(label)} if form else {"page_size": 500}
         return Owned("acme", request_of(f"{_P}.ZoneService/{method}", **fields), label)
 
     return f"{_P}.ZoneService/{method}", make
@@ -321,6 +321,21 @@ def _synced(kind: type[Message]) -> Make:
     return make
 
 
+def _imported(kind: type[Message]) -> Make:
+    async def make(m: Mesh) -> Owned:
+        started: Any = await m.call(f"{_P}.ZoneService/ImportZone", await wishes.an_import(m))
+        return Owned("acme", _at_once(kind(name=started.name)), started.name.rpartition("-")[2])
+
+    return make
+
+
+async def _looked_for(m: Mesh) -> Any:
+    """A stream that ends at once: nobody is asked whose answer takes longer."""
+    request = pdm.CheckPropagationRequest(name=(await wishes.zone(m)).name)
+    request.timeout.FromMilliseconds(1000)
+    return request
+
+
 def _at_once(request: Any) -> Message:
     """A question that waits for nothing."""
     if isinstance(request, operations_pb2.WaitOperationRequest):
@@ -357,7 +372,7 @@ OWNED: Mapping[str, Make] = dict(
         _held("GetAllocation", "name"),
         _held("ListAllocationHistory", "parent"),
         _name("WaitAllocation", _waited),
-        _name("UpdateAllocation", wishes.retarget),
+        _name("UpdateAllocation", wishes.steered),
         _name("ReconcileAllocation", wishes.hurry),
         _name("ReleaseAllocation", wishes.release),
         _name("TransferAllocation", wishes.offer),
@@ -384,6 +399,7 @@ OWNED: Mapping[str, Make] = dict(
         _kept("ListRecordSets", _of_zone(pdm.ListRecordSetsRequest)),
         _kept("ExportZone", _of_zone(pdm.ExportZoneRequest, "name")),
         _kept("DiffZone", _of_zone(pdm.DiffZoneRequest, "name")),
+        _kept("CheckPropagation", _looked_for),
         _kept("PresentChallenge", wishes.challenge),
         _kept("CleanUpChallenge", wishes.clean_up),
         (f"{_P}.ZoneService/ListDrifts", _drifts),
@@ -414,6 +430,8 @@ OWNED: Mapping[str, Make] = dict(
         _run("InfrastructureService/ListComponents", "parent", "{0}/clusters/-"),
         (f"provisioner: {_O}/GetOperation", _operation(operations_pb2.GetOperationRequest)),
         (f"provisioner: {_O}/WaitOperation", _operation(operations_pb2.WaitOperationRequest)),
+        (f"pooldomain: {_O}/GetOperation", _imported(operations_pb2.GetOperationRequest)),
+        (f"pooldomain: {_O}/WaitOperation", _imported(operations_pb2.WaitOperationRequest)),
         (f"catalog: {_O}/GetOperation", _synced(operations_pb2.GetOperationRequest)),
         (f"catalog: {_O}/WaitOperation", _synced(operations_pb2.WaitOperationRequest)),
     ]

@@ -21,7 +21,10 @@ GUARDED = [m for m in wishes.WRITES if "etag" in descriptor(m).input_type.fields
 
 
 async def test_every_update_that_is_served_has_a_good_request() -> None:
-    assert {m.rsplit("/", 1)[1] for m in UPDATES} == {"UpdateAllocation", "UpdateSovereign"}
+    assert {m.rsplit("/", 1)[1] for m in UPDATES} == {
+        "UpdateAllocation", "UpdateBackend", "UpdateNameServerSet", "UpdatePool", "UpdateRegistrarAccount",
+        "UpdateSovereign", "UpdateZone",
+    }  # fmt: skip
 
 
 async def changed(request: Any, **fields: Any) -> Message:

@@ -115,6 +115,14 @@ async def retarget(m: Mesh) -> Any:
     return wish
 
 
+async def steered(m: Mesh) -> Any:
+    """What continuum may do too: its addresses stay."""
+    held = await committed(m)
+    wish = pdm.UpdateAllocationRequest(update_mask={"paths": ["traffic"]}, etag=held.etag)
+    wish.allocation.name = held.name
+    return wish
+
+
 async def hurry(m: Mesh) -> Any:
     held = await committed(m)
     return pdm.ReconcileAllocationRequest(name=held.name, etag=held.etag)
@@ -256,7 +264,8 @@ async def selection(_: Mesh) -> Any:
 async def a_server_set(m: Mesh) -> Any:
     wish = pdm.CreateNameServerSetRequest(name_server_set_id=m.fresh())
     wish.name_server_set.published.extend(["ns1.dns.example", "ns2.dns.example"])
-    wish.name_server_set.polled.add(host="ns1.dns.example", addresses=["127.0.0.1"], port=9)
+    for host in wish.name_server_set.published:
+        wish.name_server_set.polled.add(host=host, addresses=["127.0.0.1"], port=9)
     return wish
 
 
@@ -345,6 +354,11 @@ async def moved_zone(m: Mesh) -> Any:
     wish = pdm.UpdateZoneRequest(etag=held.etag, update_mask={"paths": ["drift_policy"]})
     wish.zone.name, wish.zone.drift_policy = held.name, 2
     return wish
+
+
+async def unsigned_zone(m: Mesh) -> Any:
+    held = await zone(m)
+    return pdm.DisableDnssecRequest(name=f"{held.name}/dnssec", reason="a test", etag=held.etag)
 
 
 async def gone_zone(m: Mesh) -> Any:
@@ -557,6 +571,7 @@ WRITES: Mapping[str, Wish] = {
     f"{_PDM}.DelegationService/ApplyDelegation": delegation_application,
     f"{_PDM}.DelegationService/RollbackDelegation": delegation_rollback,
     f"{_PDM}.DelegationService/CloseRollbackWindow": closed_window,
+    f"{_PDM}.ZoneService/DisableDnssec": unsigned_zone,
     f"{_PDM}.ZoneService/PresentChallenge": challenge,
     f"{_PDM}.ZoneService/CleanUpChallenge": clean_up,
     f"{_PROVISIONER}.SovereignService/CreateSovereign": a_sovereign,
@@ -573,8 +588,9 @@ WRITES: Mapping[str, Wish] = {
 STEPS_OF_RUNS = {
     f"{_PROVISIONER}.RunService/RetryStep": "needs a step that failed, which takes a run that moves",
     f"{_PROVISIONER}.RunService/SkipStep": "needs a step that may be left out, which only a destroy has",
+    f"{_PDM}.ZoneService/RollKey": "asks the zone's DNS server for the key that there is",
 }
-"""Writers without a request here, with the reason; the provisioner's own tests ask them."""
+"""Writers without a request here, with the reason; the daemons' own tests ask them."""
 
 ASKED_BY = {f"{_BILLING}.AccountService/EnsureAccount": DAEMON}
 """Claims of the caller where it is not the operator."""
