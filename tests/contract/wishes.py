@@ -459,6 +459,8 @@ async def a_delegation_plan(m: Mesh) -> Any:
         f"{_PDM}.NameServerSetService/GetNameServerSet", pdm.GetNameServerSetRequest(name=held.name_server_set)
     )
     wish.target.ns.extend(servers.published)
+    for host in servers.published:
+        wish.target.glue.add(host=host, addresses=["127.0.0.1"])
     return wish
 
 

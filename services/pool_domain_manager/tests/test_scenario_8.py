@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from catalyst.pooldomain.v1.resources_pb2 import Delegation
+from catalyst.pooldomain.v1.service_pb2 import RollKeyRequest
 from catalyst_mesh import Database
 from catalyst_pool_domain_manager.store import metadata
 from catalyst_testkit.daemons import reason_of
@@ -29,7 +30,7 @@ from .flip_bench import (
     watched,
     world,
 )
-from .zone_calls import ended
+from .zone_calls import ZONE, admin, ended
 
 
 async def test_scenario_8_mail_is_answered_alike_before_during_and_after_a_flip_and_its_way_back(
@@ -68,6 +69,8 @@ async def test_scenario_8_a_new_name_server_that_dies_takes_everything_back(
             operation = await flipped(daemon, await planned(daemon, it))
             await until(daemon, Delegation.STATE_WATCHING)
             assert set(it.fake.domains[DOMAIN].ns) == set(HOSTS)
+            roll = RollKeyRequest(name=f"{ZONE}/dnssec")
+            assert await reason_of(admin(daemon).RollKey(roll)) == "PROTECTED_RECORD", "keys stay while a domain moves"
             dns.kill()
             cut = await until(daemon, Delegation.STATE_ROLLED_BACK)
         assert (it.fake.domains[DOMAIN].ns, len(it.fake.domains[DOMAIN].ds)) == (list(OLD_HOSTS), 1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from catalyst.pooldomain.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import Caller, Context, InvalidRequest, Work, caller
-from catalyst_mesh.journal import Engine
+from catalyst_mesh.journal import Engine, RunInProgress
 from catalyst_sdk import Decision, Permanent, Temporary, Violation
 from catalyst_sdk.registrar import Access, RegistrarInfo, Target, delegation_target
 from google.longrunning import operations_pb2
@@ -21,6 +21,7 @@ from catalyst_pool_domain_manager.domain import (
     zone_refusals,
 )
 from catalyst_pool_domain_manager.domain.delegations import Delegation, Parent
+from catalyst_pool_domain_manager.domain.dnssec import DISABLE, ROLL
 from catalyst_pool_domain_manager.domain.hosting import Zone
 from catalyst_pool_domain_manager.domain.moves import Sight
 from catalyst_pool_domain_manager.domain.plans import DELEGATION_PLAN, Plan, PlanNotFound
@@ -123,6 +124,7 @@ class DelegationService(service_pb2_grpc.DelegationServiceServicer):
         me, name, force = caller(context), request.name.removesuffix(_SUFFIX), frozenset(request.force)
         if not request.plan.startswith(f"{name}/plans/"):
             raise PlanNotFound(name=request.plan)
+        await self._demand_keys_stay(name, me)
 
         async def step(tx: Store) -> Decision[Plan]:
             zone = (await governed(tx, name, me)).kept
@@ -179,6 +181,14 @@ class DelegationService(service_pb2_grpc.DelegationServiceServicer):
             return Decision(after)
 
         return await self._work.run(step, answer=lambda d: to_delegation(d, d.updated_at))
+
+    async def _demand_keys_stay(self, name: str, me: Caller) -> None:
+        """No exchange of keys is under way; one that begins just now is waited for by the run. Raises RunInProgress."""
+        async with self._work.reading() as tx:
+            await governed(tx, name, me)
+        for run in (await self._t.engine.list(subject=name, live=True, size=1)).runs:
+            if run.kind in (ROLL, DISABLE):
+                raise RunInProgress(subject=name, run=run.id)
 
     async def _begun(self, tx: Store, zone: Zone, d: Delegation, plan: Plan, me: Caller) -> Plan:
         """The plan with the run that carries it out, begun in this transaction. Raises RunInProgress."""

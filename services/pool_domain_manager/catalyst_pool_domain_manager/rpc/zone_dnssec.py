@@ -12,7 +12,7 @@ from catalyst_sdk import Decision, PluginFailure, Refused, Violation
 from catalyst_sdk.dns import Capability, ZoneKey, ZoneState
 from google.longrunning import operations_pb2
 
-from catalyst_pool_domain_manager.domain import dnssec, hosting, refusals
+from catalyst_pool_domain_manager.domain import delegations, dnssec, hosting, refusals
 from catalyst_pool_domain_manager.domain.dnssec import DISABLE, ROLL
 from catalyst_pool_domain_manager.events import ds_record
 from catalyst_pool_domain_manager.store import Store
@@ -199,10 +199,13 @@ def _wanted(run: RunView, steps: Sequence[StepView], state: ZoneState) -> list[s
 
 
 async def _secured(tx: Store, name: str, me: Caller) -> View:
-    """The zone, where the caller may change its keys. Raises ZoneNotFound, RoleDenied."""
+    """The zone, where the caller may change its keys. Raises ZoneNotFound, RoleDenied, DelegationMoving."""
     view = await viewed(tx, name, me)
     if not me.has_role(*READERS):
         raise RoleDenied(subject=me.subject, resource=name)
+    # A move counts on the keys that it began with; one that begins just now waits for the end of this exchange.
+    if (d := await tx.delegation(view.domain)) is not None:
+        delegations.demand_still(d)
     return view
 
 

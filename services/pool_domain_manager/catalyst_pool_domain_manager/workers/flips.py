@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from catalyst_pool_domain_manager.domain import conditions as c
 from catalyst_pool_domain_manager.domain import delegations, plans
 from catalyst_pool_domain_manager.domain.delegations import WRITING, Delegation
+from catalyst_pool_domain_manager.domain.dnssec import DISABLE, ROLL
 from catalyst_pool_domain_manager.domain.hosting import State as ZoneState
 from catalyst_pool_domain_manager.domain.hosting import Zone
 from catalyst_pool_domain_manager.domain.plans import Plan
@@ -32,6 +33,7 @@ from .cuts import Cut
 from .moving import Moving, key_of, observed, own_ds, own_keys
 from .polled import Polled
 from .servers import Fault, rrset
+from .worlds import state_at
 
 FLIP = "delegation-flip"
 BACK = "delegation-back"
@@ -72,6 +74,7 @@ class Flipping:
     async def _stage(self, ctx: Context) -> Any:
         """Every new server answers for the zone: UDP and TCP, with authority, all records, valid signatures."""
         d = await self.moving.stands(ctx)
+        await self._demand_keys_stay(ctx, d)
         await self.moving.live(ctx, self.moving.pace.ttl)
         zone, target = await self.moving.zone(d.zone), _wished(d)
         ends = datetime.fromisoformat(await ctx.once("ends", _later(ctx, self.moving.pace.stage)))
@@ -85,6 +88,17 @@ class Flipping:
         if ctx.now() >= ends:
             raise StepFailed("SERVERS_NOT_READY", f"the new servers are not ready: {why}")
         return await ctx.again(self.moving.pace.probe)
+
+    async def _demand_keys_stay(self, ctx: Context, d: Delegation) -> None:
+        """No exchange of keys is under way, none can begin any more, and the keys are those of the plan."""
+        assert self.engine is not None, "it is set where the daemon is composed"
+        zone = await self.moving.zone(d.zone)
+        live = await self.engine.list(subject=zone.name, live=True, size=1)
+        if any(run.kind in (ROLL, DISABLE) for run in live.runs):
+            await ctx.again(self.moving.pace.registrar)
+        state = await state_at(self.moving.backends, zone.backend, zone.origin)
+        if state is not None and not _tags(_wished(d).ds) <= _tags(own_ds(state)):
+            raise StepFailed("PLAN_STALE", f"{zone.name} has other keys than {d.name} was planned with; plan again")
 
     async def _replay(self, ctx: Context) -> Any:
         """Every imported name and type is answered alike by the old servers and by the new ones."""
