@@ -38,6 +38,7 @@ from catalyst_pool_domain_manager.rpc.limits import Limits
 from catalyst_pool_domain_manager.store import Store
 from catalyst_pool_domain_manager.store import metadata as names_tables
 from catalyst_sdk import Refused
+from catalyst_sdk.dns import Capability
 from google.protobuf.duration_pb2 import Duration
 from prometheus_client import CollectorRegistry
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text, insert, select
@@ -186,7 +187,7 @@ class World:
     def _start_names(self, process: Process) -> None:
         work = self._work()
         work.failpoints = Doom(self)  # type: ignore[assignment]
-        process.service = AllocationService(work, b"key", Limits(clock=self.loop.time), _resolves_nowhere)
+        process.service = AllocationService(work, b"key", Limits(clock=self.loop.time), _resolves_nowhere, _can_nothing)
         leases = Leases(
             self.names, names_tables, replica=f"{process.name}-{len(self.history)}", ttl=timedelta(seconds=2),
             monotonic=self.loop.time,
@@ -425,6 +426,10 @@ def _of_names(events: Sequence[guarantees.Event], kept: Sequence[Any]) -> Iterat
 
 async def _resolves_nowhere(_pool: Pool, _name: str) -> bool:
     return False
+
+
+async def _can_nothing(_plugin: str) -> frozenset[Capability]:
+    return frozenset()
 
 
 def _pool() -> Pool:
