@@ -97,24 +97,31 @@ class NeverInTurn(Inbox):
         return Place.NEXT
 
 
-class WithoutInbox(Consumer):
+class OneByOne(Consumer):
+    """Handles every event alone, where the mistakes are."""
+
+    def _run_of(self, left: Any, apart: Any) -> list[Any]:
+        return []
+
+
+class WithoutInbox(OneByOne):
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self._inbox = Forgetful(self.name, named["metadata"])
 
 
-class WithoutOrder(Consumer):
+class WithoutOrder(OneByOne):
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self._inbox = NeverInTurn(self.name, named["metadata"])
 
 
-class AcknowledgesFirst(Consumer):
+class AcknowledgesFirst(OneByOne):
     """Acknowledges what it has not handled."""
 
-    async def _take(self, message: Any) -> None:
+    async def _take(self, message: Any, failure: Exception | None = None) -> None:
         await message.ack()
-        await super()._take(message)
+        await super()._take(message, failure)
 
 
 class KeepsNoAnswer(Work[Any]):

@@ -8,7 +8,6 @@ Invariants
 """
 
 import asyncio
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,11 +61,12 @@ class Runs:
         Raises Spoilt, and what the database raises: then nothing has happened.
         """
         done: list[bool] = []
-        until = time.monotonic() + LONGEST
+        clock = asyncio.get_running_loop().time
+        until = clock() + LONGEST
         async with self._work.transaction() as tx:
             ahead = await self._inbox.ahead(tx, [event.told for event in events])
             for event in events:
-                if done and (stop.is_set() or time.monotonic() > until):
+                if done and (stop.is_set() or clock() > until):
                     break
                 is_new = not ahead.has(event.told)
                 if is_new:

@@ -245,6 +245,7 @@ class Delivery:
     def __init__(self, link: Link, stream: Stream, durable: Durable, stored: Stored, times: int) -> None:
         self._link, self._stream, self._durable, self._seq = link, stream, durable, stored.seq
         self.data, self.headers, self.subject = stored.data, stored.headers, stored.subject
+        self.reply = f"{stream.config.name}.{stored.seq}.{times}"
         self.metadata = SimpleNamespace(
             stream=stream.config.name, sequence=SimpleNamespace(stream=stored.seq), num_delivered=times,
             timestamp=datetime.fromtimestamp(0, UTC),
