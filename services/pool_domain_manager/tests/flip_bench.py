@@ -4,7 +4,7 @@ fake of OVH whose registry publishes at the top level what it was told."""
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import cycle
@@ -111,8 +111,8 @@ class World:
     fake: Any
     hints: Path
     samples: Samples = field(default_factory=Samples)
-    held: bool = False
-    """The registry does nothing for now."""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """The registry goes home."""
 
     @property
     def resolver(self) -> Resolver:
@@ -130,19 +130,20 @@ class World:
     async def publish(self) -> None:
         """The registry at its work: what the registrar accepted shows, a moment later."""
         shown: Any = None
-        while True:
+        while not self.ended.is_set():
             domain = self.fake.domains[DOMAIN]
-            if not self.held:
-                self.fake.finish()
+            self.fake.finish()
             now = (list(domain.ns), [_digest(key) for key in domain.ds])
             if now != shown:
                 await self.delegate(*now)
                 shown = now
             await asyncio.sleep(0.1)
 
-    async def sample(self) -> None:
+    async def sample(self, stop: asyncio.Event) -> None:
         """Ask for mail from the root, one name after the other, again and again."""
         for (name, kind), wanted in cycle(MAIL.items()):
+            if stop.is_set():
+                return
             seen = await self.resolver.resolve(name, kind)
             if seen.security is Security.INDETERMINATE:
                 self.samples.silent += 1  # nobody answered: no other answer, and no letter lost
@@ -202,21 +203,20 @@ async def _settled(home: Path, top: Server, old: Server, dns: Dns, *, signed: bo
         try:
             yield it
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            it.ended.set()
+            await task
 
 
 @asynccontextmanager
 async def watched(it: World) -> AsyncIterator[Samples]:
     """Mail is asked for all through the block."""
-    task = asyncio.create_task(it.sample())
+    stop = asyncio.Event()
+    task = asyncio.create_task(it.sample(stop))
     try:
         yield it.samples
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        stop.set()  # and no cancellation, which what waits for an answer may swallow
+        await task
 
 
 def begin(
