@@ -207,7 +207,7 @@ async def test_work_goes_on_under_a_lease_that_is_renewed_beside_it(house: House
     await asyncio.wait_for(ends.wait(), 20)
     stop.set()
     await asyncio.wait_for(keeping, 20)
-    assert fences == [1]
+    assert set(fences) == {1}, "on a busy machine the work may begin anew, but nobody else had the lease"
     assert await house.b.acquire("reconcile") == 2, "it was given back"
 
 
