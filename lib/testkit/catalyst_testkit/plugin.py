@@ -118,6 +118,15 @@ def pytest_configure(config: pytest.Config) -> None:
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
 
 
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """A test that sets up a daemon's log, which writes to that test's own stdout, leaves no log behind."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+    structlog.contextvars.clear_contextvars()
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that takes `database` runs on each kind; one marked `either_database` on one that its name decides."""
     if "database" not in metafunc.fixturenames or _names_its_own(metafunc):
