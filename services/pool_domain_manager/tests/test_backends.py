@@ -29,8 +29,13 @@ one_database = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def proved(daemon: RunningDaemon, name: str) -> Backend:
     seen = Backend()
 
+    backends = daemon.admin(BackendServiceStub)
+
     async def is_so() -> bool:
-        seen.CopyFrom(await daemon.admin(BackendServiceStub).GetBackend(GetBackendRequest(name=name)))
+        # A built-in one is there once the worker has looked for the first time.
+        if name not in [found.name for found in (await backends.ListBackends(ListBackendsRequest())).backends]:
+            return False
+        seen.CopyFrom(await backends.GetBackend(GetBackendRequest(name=name)))
         return seen.observed_generation == seen.generation and seen.HasField("capabilities")
 
     await eventually(is_so, within=30, what=f"{name} was probed")
