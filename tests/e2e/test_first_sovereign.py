@@ -104,8 +104,6 @@ def test_a_run_goes_on_after_kill_9(dev: Dev, victim: str, step: str) -> None:
 
 
 async def test_the_page_shows_a_run_while_it_goes_on(dev: Dev) -> None:
-    creating = dev.background("sovereign", *ALIVE)
-    run = await asyncio.to_thread(run_of, dev)
     code = await asyncio.to_thread(Path(dev.state["login_code_file"]).read_text)
     args = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
             "--disable-component-update", "--disable-sync", "--no-sandbox"]  # fmt: skip
@@ -114,9 +112,14 @@ async def test_the_page_shows_a_run_while_it_goes_on(dev: Dev) -> None:
         page = await browser.new_page()
         broken: list[str] = []
         page.on("pageerror", lambda error: broken.append(str(error)))
-        await page.goto(f"{dev.state['gateway']}/console/{run}")
+        await page.goto(f"{dev.state['gateway']}/console/")
         await page.get_by_label("Code").fill(code)
         await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_label("Code").wait_for(state="detached", timeout=30_000)
+        # Only now, so that a browser that starts slowly does not come too late to see it going on.
+        creating = dev.background("sovereign", *ALIVE)
+        run = await asyncio.to_thread(run_of, dev)
+        await page.goto(f"{dev.state['gateway']}/console/{run}")
         await page.locator("#graph .step").first.wait_for(timeout=10_000)
         for _ in range(3):  # it moves by itself, without a reload
             before = await page.locator("#count").inner_text()
