@@ -24,7 +24,7 @@ async def test_no_token_lies_in_the_database_the_tree_or_an_event(bench: Bench, 
     run = await bench.apply(await bench.plan())
     assert (await bench.ended(run)).state == pb.Run.STATE_SUCCEEDED
     work = bench.daemon.daemon.work
-    vault = Vault(work, work._sealer)
+    vault = Vault(work, work.sealer)
     credential = (await vault.resolve(SecretRef("credentials/sandbox-simulated"))).reveal()
     login = _identity(bench.home / "sandbox")
     secrets = {"reservation": "rsv_1", "credential": credential, **login}
