@@ -17,6 +17,7 @@ from catalyst_mesh.event_service import ADMIN_ONLY
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of, running
 from catalyst_testkit.servers import NatsServer
+from nats.js.errors import NotFoundError
 from sqlalchemy import select, update
 
 from .bench import SUBJECT
@@ -87,7 +88,10 @@ async def hears(daemon: RunningDaemon, *wanted: str) -> None:
 
 
 async def stored(bus: Bus) -> int:
-    return int((await (await bus.jetstream()).stream_info("CATALYST_POOLDOMAIN")).state.messages)
+    try:
+        return int((await (await bus.jetstream()).stream_info("CATALYST_POOLDOMAIN")).state.messages)
+    except NotFoundError:
+        return 0  # it was wiped, and nobody has made it anew yet
 
 
 async def holds(daemon: RunningDaemon, count: int) -> None:
@@ -137,7 +141,8 @@ async def test_a_wiped_server_is_refilled_in_order(daemon: RunningDaemon, own_na
     moody.fails = False
     await daemon.admin(EventServiceStub).ReplayEvents(Request(start_time=AGES_AGO, service="pooldomain"))
     await hears(daemon, "acme@1", "acme@2", "acme@3", "acme@4")
-    assert await stored(daemon.daemon.bus) == 4
+    # Who had fetched the last two before the server was wiped may hear them before the stream has them again.
+    await holds(daemon, 4)
 
 
 async def test_a_replay_is_narrowed_and_counted_before_it_is_done(daemon: RunningDaemon) -> None:
