@@ -190,7 +190,12 @@ async def test_a_plan_of_a_repair_names_what_it_was_for(start: Start, dns: Dns) 
         await _repaired(daemon, d)
         async with daemon.daemon.work.reading() as tx:
             (kept,) = await tx.drifts_before(DOMAIN, None, 9, closed=True, owners=None)
-        plan = await admin(daemon).GetPlan(GetPlanRequest(name=kept.plan))
+
+        async def done() -> Plan | None:  # a sweep may see the repair before its plan has ended
+            plan = await admin(daemon).GetPlan(GetPlanRequest(name=kept.plan))
+            return plan if plan.state != Plan.STATE_APPLYING else None
+
+        plan = await eventually(done, within=30, what="the plan ends")
         assert (plan.state, [c.sentence for c in plan.changes]) == (
             Plan.STATE_APPLIED, [f"A of {WWW} changes from 203.0.113.9 to 192.0.2.1"],
         )  # fmt: skip
