@@ -79,7 +79,7 @@ class Zygote:
             assert process.stdin is not None
             process.stdin.write(json.dumps({"module": module, "env": dict(env), "log": str(log)}).encode() + b"\n")
             await process.stdin.drain()
-            pid = await asyncio.wait_for(self._born.get(), 30)
+            pid = await asyncio.wait_for(self._born.get(), 120)
             return self._children[pid]
 
     async def stop(self) -> None:

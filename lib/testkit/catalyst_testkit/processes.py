@@ -111,7 +111,7 @@ class Replica:
     async def kill(self) -> None:
         """kill -9, and wait until it is gone."""
         self.signal(signal.SIGKILL)
-        await self.ended(within=10)
+        await self.ended(within=60)
 
     async def ended(self, within: float) -> int:
         """Wait for its end; its exit code."""

@@ -89,7 +89,7 @@ class NatsServer:
         self._process = subprocess.Popen([*drop(), str(binary), "-c", str(config), "-l", str(self.home / "log")])
         # The file exists a moment before it has its content.
         written = lambda: [path for path in self.home.glob("*.ports") if path.read_text().endswith("}")]  # noqa: E731
-        found = eventually_sync(written, within=10, what="nats-server is up")
+        found = eventually_sync(written, within=60, what="nats-server is up")
         told = json.loads(found[0].read_text())
         self.port, self.monitor_url = int(told["nats"][0].rsplit(":", 1)[1]), told["monitoring"][0]
 

@@ -236,7 +236,7 @@ async def test_a_deleted_server_has_no_process_no_address_and_no_folder(cluster,
     await eventually(lambda: home.of("heartbeat"), within=30)
     pid, place = cluster.pid, cluster.place
     await cluster.sandbox.plugin().destroy(work=cluster.ledger)
-    await eventually(lambda: not lives(pid), within=1)
+    await eventually(lambda: not lives(pid), within=30)
     assert not place.exists()
     assert keeper.status(cluster.sandbox.folder) == []
     with pytest.raises(httpx.ConnectError):

@@ -23,6 +23,8 @@ from catalyst_testkit.powerdns import API_KEY, PowerDnsServer
 from .conftest import Dns, Start
 from .zone_calls import DOMAIN, made_zone, owner, servers, until_zone, zone
 
+pytestmark = pytest.mark.either_database
+
 one_database = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from catalyst.pooldomain.v1.service_pb2 import CleanUpChallengeRequest, GetZoneRequest, PresentChallengeRequest
 from catalyst.pooldomain.v1.service_pb2_grpc import ZoneServiceStub
 from catalyst_sdk.dns import Change, text_data
@@ -11,6 +12,8 @@ from catalyst_testkit.daemons import RunningDaemon, reason_of
 from .calls import FQDN, made_active
 from .conftest import Dns, Start, on_both_servers
 from .zone_calls import DOMAIN, ZONE, admin, applied, made_zone, owner, planned, upsert
+
+pytestmark = pytest.mark.either_database
 
 MANY = [f"value-{n}" for n in range(100)]
 

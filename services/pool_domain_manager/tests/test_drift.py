@@ -1,5 +1,6 @@
 """Drift on real servers: seen within one pass, told once, repaired or reported; what others keep is never touched."""
 
+import pytest
 from catalyst.mesh.v1.resources_pb2 import Condition
 from catalyst.pooldomain.v1.resources_pb2 import Allocation, Drift, Plan, Zone
 from catalyst.pooldomain.v1.service_pb2 import (
@@ -22,6 +23,8 @@ from .calls import ELSEWHERE, FQDN, NAME, made_active, outbox, provisioner, unti
 from .conftest import Dns, Start, on_both_servers
 from .domain.makers import NOON
 from .zone_calls import DOMAIN, ZONE, admin, applied, listed, made_zone, owner, planned, upsert
+
+pytestmark = pytest.mark.either_database
 
 WWW = f"www.{DOMAIN}."
 HERITAGE = ('"heritage=external-dns,external-dns/owner=omantel,external-dns/resource=ingress/shop"',)

@@ -15,6 +15,8 @@ from google.protobuf.duration_pb2 import Duration
 from .calls import FQDN, NAME, ZONE, commitment, get, made_active, outbox, provisioner, release, reserve, until
 from .conftest import DEMO, Dns, Start
 
+pytestmark = pytest.mark.either_database
+
 on_one_database = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 

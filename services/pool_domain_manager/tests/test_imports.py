@@ -22,6 +22,8 @@ from catalyst_testkit.nameservers import UPDATE_KEY, UPDATE_SECRET
 from .conftest import Dns, Start
 from .zone_calls import DOMAIN, ZONE, applied, ended, listed, made_zone, owner
 
+pytestmark = pytest.mark.either_database
+
 ORIGIN = f"{DOMAIN}."
 FILE = f"""$TTL 300
 @ IN SOA ns1.else.example. root.else.example. 7 3600 600 86400 300

@@ -1,5 +1,6 @@
 """Zones of one's own: made, served, changed and deleted over real gRPC and real DNS servers."""
 
+import pytest
 from catalyst.mesh.v1.resources_pb2 import Condition
 from catalyst.pooldomain.v1.resources_pb2 import Soa, Zone
 from catalyst.pooldomain.v1.service_pb2 import (
@@ -32,6 +33,8 @@ from .zone_calls import (
     until_zone,
     zone,
 )
+
+pytestmark = pytest.mark.either_database
 
 
 @on_both_servers

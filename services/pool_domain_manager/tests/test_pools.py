@@ -22,6 +22,8 @@ from sqlalchemy import text
 from .calls import POOL, provisioner, release, reservation, reserve
 from .conftest import Dns, Start
 
+pytestmark = pytest.mark.either_database
+
 on_one_database = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 

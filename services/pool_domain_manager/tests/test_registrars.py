@@ -28,6 +28,8 @@ from sqlalchemy import text
 
 from .registrar_bench import DOMAIN, GOOD, KEY, SECRET, WRONG, Desk, creation, desk, question
 
+pytestmark = pytest.mark.either_database
+
 NAME = "registrarAccounts/acme-main"
 PLUGINS = ["cloudflare", "dynadot", "godaddy", "manual", "namecheap", "ovh"]
 

@@ -36,6 +36,8 @@ from .calls import (
 )
 from .conftest import Dns, Start
 
+pytestmark = pytest.mark.either_database
+
 on_one_database = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 

@@ -1,5 +1,6 @@
 """A name's life over real gRPC, NATS and DNS: free, reserved, visible, gone, resting, free."""
 
+import pytest
 from catalyst.mesh.v1.resources_pb2 import Condition
 from catalyst.pooldomain.v1.resources_pb2 import Allocation
 from catalyst.pooldomain.v1.service_pb2 import UpdateAllocationRequest
@@ -21,6 +22,8 @@ from .calls import (
     until,
 )
 from .conftest import Dns, Start, on_all_servers, on_both_servers
+
+pytestmark = pytest.mark.either_database
 
 WHOLE = {"ZoneReady", "RecordsPublished", "Signed", "ParentClean", "Delegated", "DsPublished", "Propagated"}
 

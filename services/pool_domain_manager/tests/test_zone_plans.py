@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from catalyst.pooldomain.v1.resources_pb2 import Plan, PlanChange, RecordKey
 from catalyst.pooldomain.v1.service_pb2 import (
     ApplyPlanRequest,
@@ -20,6 +21,8 @@ from catalyst_testkit.daemons import reason_of
 from .calls import outbox
 from .conftest import Dns, Start, on_both_servers
 from .zone_calls import DOMAIN, ZONE, applied, ended, listed, made_zone, owner, planned, remove, upsert
+
+pytestmark = pytest.mark.either_database
 
 WWW = f"www.{DOMAIN}."
 

@@ -1,5 +1,6 @@
 """Zones and their keys, as they are read over gRPC."""
 
+import pytest
 from catalyst.pooldomain.v1.resources_pb2 import Zone, ZoneDnssec
 from catalyst.pooldomain.v1.service_pb2 import GetDnssecRequest, GetZoneRequest, ListZonesRequest
 from catalyst.pooldomain.v1.service_pb2_grpc import ZoneServiceStub
@@ -7,6 +8,8 @@ from catalyst_testkit.daemons import reason_of
 
 from .calls import FQDN, made_active, reserve
 from .conftest import Dns, Start
+
+pytestmark = pytest.mark.either_database
 
 NAME = f"zones/{FQDN}"
 
