@@ -2,7 +2,7 @@
 
 Each is a process of its own all the same, to be killed, frozen and stopped. The nursery makes no channel, no thread and no
 event loop, so a fork finds nothing half-done. It runs by itself, `python -m catalyst_testkit.nursery MODULE …`, and is told
-and tells JSON lines. In: `{"program", "env", "log"}`; a program is a module or a path ending in `.py`. Out: `{"pid"}` for
+and tells JSON lines. In: `{"program", "args", "env", "log"}`; a program is a module or a path ending in `.py`. Out: `{"pid"}` for
 each, and `{"ended", "code"}`. It ends, and its children with it, when its input does.
 """
 
@@ -57,10 +57,10 @@ def _fork(told: dict[str, Any]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-    _become(told["program"], told["env"], told["log"])
+    _become(told["program"], told["args"], told["env"], told["log"])
 
 
-def _become(program: str, env: dict[str, str], log: str) -> None:
+def _become(program: str, args: list[str], env: dict[str, str], log: str) -> None:
     """The rest of a child's life."""
     code = 1
     try:
@@ -69,7 +69,7 @@ def _become(program: str, env: dict[str, str], log: str) -> None:
             os.dup2(fd, target)
         os.environ.clear()
         os.environ.update(env)
-        sys.argv = [program]
+        sys.argv = [program, *args]
         if program.endswith(".py"):
             runpy.run_path(program, run_name="__main__")
         else:

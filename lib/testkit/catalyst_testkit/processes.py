@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,13 +37,13 @@ class Nursery:
         self._reader.start()
         assert self._ready.wait(120), "the nursery's modules are imported"
 
-    def fork(self, program: str, env: Mapping[str, str], log: Path) -> int:
-        """Start `program`; its process id."""
+    def fork(self, program: str, env: Mapping[str, str], log: Path, args: Sequence[str] = ()) -> int:
+        """Start `program` with these arguments; its process id."""
         assert self._process.stdin is not None
-        told = {"program": program, "env": dict(env), "log": str(log)}
+        told = {"program": program, "args": list(args), "env": dict(env), "log": str(log)}
         self._process.stdin.write(json.dumps(told).encode() + b"\n")
         self._process.stdin.flush()
-        return self._born.get(timeout=30)
+        return self._born.get(timeout=120)
 
     def code(self, pid: int) -> int | None:
         """The exit code of a child, negative for a signal; None while it lives."""

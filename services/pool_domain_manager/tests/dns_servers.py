@@ -1,9 +1,12 @@
 """The real DNS server as a process of its own."""
 
+import atexit
+import os
+import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,19 @@ from catalyst_mesh.plugins import plugin_context
 from catalyst_sdk import load_manifest
 from catalyst_sdk.dns import DnsBackend
 from catalyst_sdk.resolver import Resolver
+from catalyst_testkit.processes import Nursery, nursery
 from catalyst_testkit.servers import free_port
 from catalyst_testkit.waiting import eventually_sync
+
+IMPORTED = [f"catalyst_dns_embedded.{name}" for name in ("slim", "control", "server", "signing", "tree")]
+
+
+@cache
+def _born() -> Nursery:
+    """What servers are forked from, for the whole test run: a start of Python for each would cost more than most tests."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(nursery(*IMPORTED))
 
 
 class Dns:
@@ -25,26 +39,28 @@ class Dns:
         self.folder = folder
         self.address = f"127.0.0.1:{free_port()}"
         self.control = f"127.0.0.1:{free_port()}"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._pid = 0
 
     def start(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "catalyst_dns_embedded", "serve", "--data", str(self.folder), "--listen",
-             self.address, "--control", self.control, "--tree", self.tree],
-            stdout=subprocess.PIPE,
-        )  # fmt: skip
-        eventually_sync(lambda: _listens(self.control), within=30, what="the control port answers")
+        options = {"data": self.folder, "listen": self.address, "control": self.control, "tree": self.tree}
+        args = [text for key, value in options.items() for text in (f"--{key}", str(value))]
+        log = self.folder.with_suffix(".log")
+        self._pid = _born().fork("catalyst_dns_embedded", os.environ, log, ["serve", *args])
+        eventually_sync(self._answers, within=60, what="the control port answers")
 
     def kill(self) -> None:
-        process, self._process = self._process, None
-        if process is not None and process.stdout is not None:
-            process.kill()
-            process.wait()
-            process.stdout.close()
+        pid, self._pid = self._pid, 0
+        if pid and _born().code(pid) is None:
+            os.kill(pid, signal.SIGKILL)
+            eventually_sync(lambda: _born().code(pid) is not None, within=60, what="the server is gone")
 
     def end(self) -> None:
         """The test is over."""
         self.kill()
+
+    def _answers(self) -> bool:
+        assert _born().code(self._pid) is None, self.folder.with_suffix(".log").read_text()[-2000:]
+        return _listens(self.control)
 
     @property
     def hints(self) -> Path:
