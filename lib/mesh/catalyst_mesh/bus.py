@@ -63,11 +63,12 @@ class Bus:
             if self._client is None or self._client.is_closed:
                 self._known.clear()
                 # Once connected the client comes back by itself; the first connection must not wait for ever.
-                self._client = await asyncio.wait_for(self._connect(), PATIENCE)
+                self._client = await self._connect()
         return self._client.jetstream(timeout=PATIENCE)
 
     async def _connect(self) -> Client:
-        return await nats.connect(
+        client = Client()
+        connecting = client.connect(
             self._url,
             name=self._name,
             token=self._token or None,
@@ -78,6 +79,12 @@ class Bus:
             error_cb=self._error,
             disconnected_cb=self._lost,
         )
+        try:
+            await asyncio.wait_for(connecting, PATIENCE)
+        except BaseException:
+            await client.close()  # what was opened already
+            raise
+        return client
 
     async def ensure_stream(self, service: str) -> str:
         """Make the stream of `service` where it is absent; its name. Any daemon may be the first to ask."""

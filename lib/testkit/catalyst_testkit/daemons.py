@@ -10,6 +10,8 @@ import grpc
 from catalyst_mesh import Daemon, DaemonSettings, Issuer, connect, explain
 
 Stub = TypeVar("Stub")
+PATIENCE = 60.0
+"""Seconds that a test's call may take where it states nothing else: a busy machine is no fault of what is tested."""
 
 
 class RunningDaemon:
@@ -42,7 +44,7 @@ class RunningDaemon:
     ) -> Stub:
         """A generated stub whose calls carry a signed token with these claims; `token=""` sends none."""
         signed = self.issuer.token(subject, roles=roles, groups=groups, service=service) if token is None else token
-        channel = connect(self.target, token=lambda: signed)
+        channel = connect(self.target, token=lambda: signed, deadline=PATIENCE)
         self._channels.append(channel)
         return stub(channel)
 

@@ -214,7 +214,10 @@ class DriftSweep:
         elif state.owner != s.mark:
             seen = (Sight(Kind.FOREIGN, cause="the zone carries the mark of somebody else"),)
         else:
-            seen = (*self._at_backend(s, state), *_at_parent(s, state), *await self._at_servers(s, state, askers))
+            at_servers = await self._at_servers(s, state, askers)
+            if at_servers and await self._state(s.backend, f"{s.domain}.") != state:
+                raise LostRace  # somebody wrote between our questions; servers were right to answer otherwise
+            seen = (*self._at_backend(s, state), *_at_parent(s, state), *at_servers)
         new, moved = drifts.settle(s.domain, s.owner, s.known, seen, NEVER)
         conditions = drifts.conditions(seen, signed=s.signed)
         same_state = s.zone is None or hosting.observed(s.zone, conditions, s.zone.updated_at) is s.zone
