@@ -1,5 +1,6 @@
 """One mesh for all tests of a database: starting five daemons costs seconds, and each test takes names of its own."""
 
+import os
 import shutil
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,8 +12,16 @@ from catalyst_testkit.servers import folder, nats_server
 from . import wishes
 from .mesh import Mesh, mesh
 
+BOTH = ("sqlite", "postgresql")
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session", params=["sqlite", "postgresql"])
+
+def mostly_on(kind: str) -> pytest.MarkDecorator:
+    """For a suite in which each daemon's own tests, on both databases, are repeated for all of them: one in a short run."""
+    kinds = BOTH if os.environ.get("HYPOTHESIS_PROFILE") == "long" else (kind,)
+    return pytest.mark.parametrize("around", kinds, indirect=True)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=BOTH)
 async def around(request: pytest.FixtureRequest) -> AsyncIterator[Mesh]:
     """The mesh, on each kind of database, with the pool of the demonstration. Take names of your own from `fresh`."""
     home = folder()

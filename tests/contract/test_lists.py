@@ -11,10 +11,11 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from . import wishes
+from .conftest import mostly_on
 from .contracts import rpcs
 from .mesh import Mesh, descriptor, request_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), mostly_on("sqlite")]
 
 _B, _C, _P = "catalyst.billing.v1", "catalyst.catalog.v1", "catalyst.pooldomain.v1"
 _S, _X = "catalyst.provisioner.v1", "catalyst.continuum.v1"

@@ -8,11 +8,12 @@ import pytest
 from catalyst_mesh.errors import Explained
 from google.protobuf.message import Message
 
+from .conftest import mostly_on
 from .contracts import rpcs
 from .mesh import Mesh, descriptor, new_id, request_of
 from .wishes import ASKED_BY, STEPS_OF_RUNS, WRITES
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), mostly_on("postgresql")]
 
 
 def having(field: str) -> Iterator[str]:
