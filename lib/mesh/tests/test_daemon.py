@@ -1,6 +1,8 @@
 """The chassis from outside: a small real daemon over gRPC and NATS."""
 
 import asyncio
+import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,23 @@ async def test_a_retry_gets_the_first_answer_and_has_one_effect(daemon: RunningD
     answers = await asyncio.gather(*(stub.ReserveAllocation(same) for _ in range(20)))
     assert {answer.allocation.version for answer in answers} == {1}
     assert (await stub.ReserveAllocation(wish())).allocation.version == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts in /proc")
+async def test_a_daemon_that_has_stopped_leaves_no_socket_open(home: Path, own_nats: NatsServer, database: str) -> None:
+    def sockets() -> set[str]:
+        links = (os.readlink(fd) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink())
+        return {link for link in links if link.startswith("socket:")}
+
+    async def lives() -> None:
+        async with running(compose, ToySettings, home, nats_url=own_nats.url, database_url=database) as daemon:
+            await daemon.stub(AllocationServiceStub).ReserveAllocation(wish(f"n{uuid4().hex[:8]}"))
+            await eventually(lambda: told(daemon), within=30)
+
+    await lives()  # what gRPC and the loop keep for a process is open from here on
+    before = sockets()
+    await lives()
+    await eventually(lambda: sockets() <= before, within=30, what="all sockets are closed")
 
 
 async def test_a_request_id_with_another_body_is_refused(daemon: RunningDaemon) -> None:
