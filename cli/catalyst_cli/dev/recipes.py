@@ -132,6 +132,7 @@ def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
         "pdm": {
             "DNS_CONTROL": layout.address("dns-control"),
             "DNS_DATA": str(layout.dns),
+            "REPLICAS": str(layout.count),
             **hints,
             **powerdns.settings(layout),
         },

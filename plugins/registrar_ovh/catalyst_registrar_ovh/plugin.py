@@ -3,7 +3,8 @@
 What the API does that one would not expect
   two parts      name servers and DS are changed by two calls, each of which becomes a task of its own;
   keys, not DS   it takes the public key and digests it itself, so that a wish for DS has to bring its keys;
-  half-way       while a change is under way the old servers are still used, marked `toDelete`, beside the new ones.
+  half-way       while a change is under way the old servers are still used, marked `toDelete`, beside the new ones;
+  ids first      things are listed by ids and read one by one, and a task may take one away in between.
 """
 
 from fnmatch import fnmatchcase
@@ -14,7 +15,7 @@ from urllib.parse import quote
 import dns.dnssec
 import dns.name
 import dns.rdata
-from catalyst_sdk import NotSupported, Permanent, hookimpl, load_manifest
+from catalyst_sdk import NotSupported, Permanent, Temporary, hookimpl, load_manifest
 from catalyst_sdk.context import PluginContext
 from catalyst_sdk.credentials import Credential
 from catalyst_sdk.registrar import Access, Delegation, DsRecord, Glue, Obstacle, Target, registrar_info
@@ -25,6 +26,8 @@ from .api import PROVIDER, RULES, OvhApi
 
 _NEWEST = 5
 """Tasks of a domain that are looked at: old ones tell nothing about now."""
+_LOOKS = 3
+"""Times that a list is asked for while what it names goes."""
 
 
 class OvhAccount:
@@ -58,7 +61,7 @@ class OvhAccount:
     async def read(self, domain: str) -> Delegation:
         about = await self._api.get(_path(domain))
         servers = [one for one in await self._servers(domain) if one["isUsed"]]
-        keys = [await self._api.get(f"{_path(domain)}/dsRecord/{id}") for id in await self._ids(domain, "dsRecord")]
+        keys = await self._listed(domain, "dsRecord")
         lock = about["transferLockStatus"]
         return Delegation(
             ns=hosts([one["host"] for one in servers]),
@@ -78,10 +81,7 @@ class OvhAccount:
             await step(domain, target, present, keys)
 
     async def work(self, domain: str) -> Work | None:
-        tasks = [
-            await self._api.get(f"{_path(domain)}/task/{id}")
-            for id in sorted(await self._ids(domain, "task"), reverse=True)[:_NEWEST]
-        ]
+        tasks = await self._listed(domain, "task", newest=_NEWEST)
         for task in tasks:
             if task["status"] in ("todo", "doing"):
                 coming = [one["host"] for one in await self._servers(domain) if not one["toDelete"]]
@@ -107,10 +107,28 @@ class OvhAccount:
             await self._api.call("POST", f"{_path(domain)}/dsRecord/update", {"keys": keys})
 
     async def _servers(self, domain: str) -> list[Any]:
-        return [await self._api.get(f"{_path(domain)}/nameServer/{id}") for id in await self._ids(domain, "nameServer")]
+        return await self._listed(domain, "nameServer")
 
-    async def _ids(self, domain: str, what: str) -> list[int]:
-        return [int(id) for id in await self._api.get(f"{_path(domain)}/{what}")]
+    async def _listed(self, domain: str, what: str, newest: int = 0) -> list[Any]:
+        """What a list of ids stands for; with `newest`, so many of them, the last one first.
+
+        Raises Temporary where one is gone, again and again, by the time it is asked for.
+        """
+        for _ in range(_LOOKS):
+            ids = sorted(map(int, await self._api.get(f"{_path(domain)}/{what}")), reverse=newest > 0)
+            found = [await self._one(f"{_path(domain)}/{what}/{id}") for id in ids[: newest or None]]
+            if None not in found:
+                return found
+        raise Temporary(f"OVH changes the list of {what} of {domain} while it is read", provider=PROVIDER)
+
+    async def _one(self, path: str) -> Any:
+        """What an id stands for; None where that is gone: of a domain that is not there no ids are listed."""
+        try:
+            return await self._api.get(path)
+        except Permanent as refusal:
+            if refusal.reason == "DOMAIN_NOT_IN_ACCOUNT":
+                return None
+            raise
 
 
 def _path(domain: str) -> str:

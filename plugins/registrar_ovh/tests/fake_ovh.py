@@ -24,6 +24,8 @@ class FakeOvh(FakeRegistrar):
         self.fails = False
         """Tasks end as `error`."""
         self.is_slow = True
+        self.vanished: set[int] = set()
+        """Ids that are listed, and gone when they are asked for."""
 
     def answer(self, request: FakeRequest) -> FakeAnswer:
         path = request.path.removeprefix("/1.0")
@@ -73,6 +75,8 @@ class FakeOvh(FakeRegistrar):
         things = {"nameServer": self._servers(domain), "dsRecord": _keys(domain), "task": self.tasks}[rest[0]]
         if len(rest) == 1:
             return FakeAnswer(200, sorted(things))
+        if int(rest[1]) in self.vanished or int(rest[1]) not in things:
+            return refused(404, "", "The requested object does not exist", "Client::NotFound")
         return FakeAnswer(200, things[int(rest[1])])
 
     def _begin(self, domain: FakeDomain, what: str, body: Any) -> FakeAnswer:

@@ -8,7 +8,7 @@ from typing import Any
 import ovh
 import pytest
 from catalyst_registrar_ovh.plugin import catalyst_plugin
-from catalyst_sdk import NotSupported, Permanent
+from catalyst_sdk import NotSupported, Permanent, Temporary
 from catalyst_sdk.registrar import Glue, Target, TaskState
 from catalyst_testkit.registrar_benches import api_bench
 from catalyst_testkit.registrar_suite import (
@@ -75,6 +75,18 @@ async def test_a_rule_that_the_consumer_key_lacks_is_named(bench: RegistrarApiBe
     assert (refused.value.reason, refused.value.metadata["rule"]) == ("PERMISSION_MISSING", "GET|PUT|POST /domain/*")
     fake.rules = []
     assert await reason(bench.read()) == "PERMISSION_MISSING"
+
+
+@pytest.mark.parametrize("id", [100, 500, 1], ids=["name server", "key", "task"])
+async def test_an_id_that_goes_while_the_list_is_read_is_no_reason_to_give_up(
+    bench: RegistrarApiBench, fake: FakeOvh, id: int
+) -> None:
+    await bench.done(Target(OLD, (DS,), keys=(KEY,)))
+    fake.vanished = {id}
+    with pytest.raises(Temporary):
+        await bench.apply(Target(NEW, (DS,), keys=(KEY,)))
+    fake.vanished = set()
+    assert (await bench.apply(Target(NEW, (DS,), keys=(KEY,)))).state is TaskState.RUNNING
 
 
 async def test_a_consumer_key_that_is_not_validated_yet_is_not_accepted(

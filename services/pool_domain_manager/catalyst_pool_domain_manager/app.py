@@ -97,7 +97,14 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     applying = Applying(work, backends)
     importing = Importing(work, host, poll, secrets)
     moving = Moving(
-        work, backends, poll, Cuts(settings.dns_hints, poll), Doors(work, host), _pace(settings), failpoint
+        work,
+        backends,
+        poll,
+        Cuts(settings.dns_hints, poll),
+        Doors(work, host),
+        _pace(settings),
+        failpoint,
+        measures.step,
     )  # fmt: skip - the tools of a move
     flipping, returning = Flipping(moving), Returning(moving)
     above = Above(settings.dns_hints)
@@ -143,7 +150,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
                 f"{_PACKAGE}.PoolService",
             ),
             Service(
-                AllocationService(work, token_key, Limits(), world.resolves, abilities.of),
+                AllocationService(work, token_key, Limits(settings.replicas), world.resolves, abilities.of),
                 service_pb2_grpc.add_AllocationServiceServicer_to_server,
                 f"{_PACKAGE}.AllocationService",
             ),

@@ -10,7 +10,7 @@ from catalyst_sdk.registrar import Target
 from google.protobuf.message import Message
 
 from .domain import allocations as a
-from .domain import delegations, drifts, hosting, registrars
+from .domain import delegations, drifts, hosting, propagation, registrars
 from .domain.allocations import Allocation, Fact
 from .domain.conditions import Condition
 from .domain.dnssec import KeyRolled
@@ -343,6 +343,21 @@ def _at_parent(d: delegations.Delegation) -> resources_pb2.DelegationRecords | N
     return to_records(next((one.records for one in d.observed if one.records), d.wished))
 
 
+def progressed(f: propagation.Progressed) -> events_pb2.PropagationProgressed:
+    return events_pb2.PropagationProgressed(
+        zone=f"zones/{f.zone}", version=f.version, owner=f.owner, summary=to_summary(f.summary), serial=f.serial,
+        revision=f.revision,
+    )  # fmt: skip
+
+
+def to_summary(found: propagation.Summary) -> resources_pb2.PropagationSummary:
+    """What a check found, as the contract shows it."""
+    return resources_pb2.PropagationSummary(
+        delegated=found.delegated, consistent=found.consistent, consensus_serial=found.consensus_serial,
+        ttl_horizon_time=stamp(found.horizon), asked=found.asked, ok=found.ok,
+    )  # fmt: skip
+
+
 NAMES: dict[type, str] = {
     a.Reserved: "reserved",
     a.Renewed: "renewed",
@@ -396,6 +411,7 @@ EMITTED = (
     Emitted(f"{_ROOT}.delegation.applied", delegations.Applied, move_applied),
     Emitted(f"{_ROOT}.delegation.confirmed", delegations.Confirmed, move_confirmed),
     Emitted(f"{_ROOT}.delegation.rolled_back", delegations.RolledBack, moved_back),
+    Emitted(f"{_ROOT}.propagation.progressed", propagation.Progressed, progressed),
     Emitted(f"{_ROOT}.pool.created", PoolMade, pool_made),
     Emitted(f"{_ROOT}.pool.updated", PoolMoved, pool_moved),
     Emitted(f"{_ROOT}.pool.updated", PoolChanged, pool_changed),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from .domain.delegations import State
 from .domain.drifts import Kind
 
 _STEP = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -32,15 +33,20 @@ class PdmMetrics:
             registry=registry,
         )  # fmt: skip
         self.step_seconds = Histogram(
-            "catalyst_pdm_reconcile_seconds", "Steps of the reconciler, whether or not they held", ["flow", "step"],
+            "catalyst_pdm_reconcile_seconds", "Steps of the reconciler and of moves, whether or not they held",
+            ["flow", "step"],
             buckets=_STEP, registry=registry,
+        )  # fmt: skip
+        self.delegations = Gauge(
+            "catalyst_pdm_delegations", "Delegations of zones that are kept, as the last sweep saw them", ["state"],
+            registry=registry,
         )  # fmt: skip
         self.batch_size = Gauge(
             "catalyst_pdm_batch_size", "Children in the last change of a parent zone", registry=registry
         )
 
     def step(self, flow: str, step: str, seconds: float) -> None:
-        """A step of the reconciler was taken."""
+        """A step of the reconciler, or of a move, was taken."""
         self.step_seconds.labels(flow, step).observe(seconds)
 
     def names(self, counts: Mapping[tuple[str, str], int]) -> None:
@@ -48,6 +54,11 @@ class PdmMetrics:
         self.allocations.clear()
         for (pool, state), count in counts.items():
             self.allocations.labels(pool, state).set(count)
+
+    def moves(self, counts: Mapping[str, int]) -> None:
+        """How many delegations there are by state; of one that is not named, none."""
+        for state in State:
+            self.delegations.labels(str(state)).set(counts.get(str(state), 0))
 
     def drifts(self, counts: Mapping[str, int]) -> None:
         """How many are open; of a kind that is not named, none."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from catalyst_mesh import DaemonSettings
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 
@@ -27,6 +28,8 @@ class PdmSettings(DaemonSettings):
     """How long a reservation lasts without a commit, in seconds, unless the pool says otherwise."""
     quarantine: float = 30 * 24 * 3600.0
     """How long a released name rests, in seconds, unless the pool says otherwise: caches, cookies and links live on."""
+    replicas: int = Field(1, ge=1)
+    """How many of this daemon share the calls; each allows its part of the rates of a pool, so that the sum holds."""
     sweep_interval: float = 30.0
     """Seconds between two looks at what time has ended."""
     drift_interval: float = 300.0

@@ -42,7 +42,7 @@ from catalyst_sdk.dns import Change, RecordSet, ZoneSpec, ZoneState
 from catalyst_sdk.resolver import Resolver, Security
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, running
-from catalyst_testkit.fake_registrar import FakeAnswer, FakeDomain, FakeRequest, serving
+from catalyst_testkit.fake_registrar import FakeDomain, serving
 from catalyst_testkit.servers import NatsServer
 
 from plugins.registrar_ovh.tests import fake_ovh as ovh
@@ -76,16 +76,6 @@ class Server(Dns):
         folder.mkdir()
         super().__init__(folder)
         self.tree = tree
-
-
-class Registry(ovh.FakeOvh):
-    """OVH's fake; what is listed may have changed before it is asked for."""
-
-    def answer(self, request: FakeRequest) -> FakeAnswer:
-        try:
-            return super().answer(request)
-        except KeyError:
-            return FakeAnswer(503, {"message": "try again", "class": "Server::Unavailable"})
 
 
 @dataclass
@@ -194,7 +184,7 @@ async def _settled(home: Path, top: Server, old: Server, dns: Dns, *, signed: bo
     records = tuple(RecordSet(name, kind, 1, data) for (name, kind), data in MAIL.items())
     spec = ZoneSpec(ORIGIN, tuple(f"{h}." for h in OLD_HOSTS), "old", records, signed=signed, ttl=1, negative_ttl=1)
     state = await old.backend.create_zone(spec=spec)
-    fake = Registry()
+    fake = ovh.FakeOvh()
     fake.domains[DOMAIN] = FakeDomain(list(OLD_HOSTS), [as_key(state)] if signed else [])
     async with serving(fake):
         it = World(top, old, dns, fake, hints)

@@ -15,6 +15,7 @@ from catalyst.pooldomain.v1.resources_pb2 import (
 from catalyst.pooldomain.v1.service_pb2 import (
     CheckPropagationRequest,
     GetNameServerSetRequest,
+    GetZoneRequest,
     UpdateNameServerSetRequest,
 )
 from catalyst.pooldomain.v1.service_pb2_grpc import NameServerSetServiceStub, ZoneServiceStub
@@ -24,7 +25,7 @@ from catalyst_testkit.servers import free_port
 from dns.rdatatype import RdataType
 from google.protobuf.duration_pb2 import Duration
 
-from .calls import FQDN, ZONE, made_active
+from .calls import FQDN, ZONE, made_active, outbox
 from .conftest import Dns, Start, on_both_servers
 from .zone_calls import SET, admin, made_zone
 from .zone_calls import ZONE as KEPT
@@ -42,6 +43,11 @@ async def checked(daemon: RunningDaemon, name: str = NAME, **rest: object) -> Se
     seen = [answer async for answer in call]
     assert [answer.WhichOneof("message") for answer in seen] == ["observation"] * (len(seen) - 1) + ["summary"]
     return [answer.observation for answer in seen[:-1]], seen[-1].summary
+
+
+async def told(daemon: RunningDaemon, name: str) -> int:
+    """How often an outcome of a zone was told."""
+    return [event for one, event, _ in await outbox(daemon) if one == name].count("propagation.progressed")
 
 
 class Flipped(asyncio.DatagramProtocol):
@@ -102,8 +108,11 @@ async def test_a_name_that_is_there_is_delegated_and_consistent_at_every_server(
         assert len(child.rrset_hash) == 64
         assert child.remaining_ttl.seconds > 0
         assert child.address == ":".join(map(str, dns.served_at))
+        assert await told(daemon, NAME) == 1
         later = (await checked(daemon, wanted_serial=child.serial + 1))[1]
         assert (later.delegated, later.consistent, later.ok) == (True, False, 1)
+        await checked(daemon)
+        assert await told(daemon, NAME) == 1, "neither what was asked of another serial nor the same again"
 
 
 @on_both_servers
@@ -145,6 +154,9 @@ async def test_a_zone_that_the_parent_does_not_know_is_no_error_and_not_delegate
         seen, summary = await checked(daemon, KEPT)
         assert (verdicts(seen, PARENT), verdicts(seen, CHILD)) == (["NO_SUCH_ZONE"], ["OK", "OK"])
         assert (summary.delegated, summary.consistent) == (False, True)
+        found = [(event, version) for name, event, version in await outbox(daemon) if name == KEPT]
+        zone = await admin(daemon).GetZone(GetZoneRequest(name=KEPT))
+        assert found[-1] == ("propagation.progressed", zone.version)
 
 
 async def test_a_flipped_byte_in_a_signature_is_bogus_at_that_server_and_at_no_other(start: Start, dns: Dns) -> None:

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,6 +21,9 @@ from catalyst.pooldomain.v1.service_pb2 import (
     UpdateRegistrarAccountRequest,
 )
 from catalyst_mesh import explain
+from catalyst_pool_domain_manager.domain import delegations
+from catalyst_pool_domain_manager.domain.delegations import State
+from catalyst_pool_domain_manager.store import Store
 from catalyst_testkit.daemons import reason_of
 from catalyst_testkit.dumps import dump
 from catalyst_testkit.fake_registrar import FakeAnswer
@@ -107,6 +112,32 @@ async def test_an_account_lives_and_its_credential_never_comes_out(at: Desk, dat
     assert await events(at) == [("created", 1), ("validated", 2), ("rejected", 4), ("deleted", 5)]
     held = await dump(database)
     assert [secret for secret in (KEY, SECRET, WRONG["secret"]) if secret.encode() in held] == []
+
+
+async def test_an_account_that_a_move_still_needs_is_not_deleted(at: Desk) -> None:
+    made = await at.account()
+    wish = DeleteRegistrarAccountRequest(name=NAME, etag=made.etag)
+    work = at.daemon.daemon.work
+    week = timedelta(days=7)
+
+    async def saved(**changes: object) -> None:
+        async def step(tx: Store) -> None:
+            known = await tx.delegation("acme.example")
+            before = known or delegations.none_yet("acme.example", "uid", "organizations/acme", tx.now)
+            until = {name: tx.now + value for name, value in changes.items() if isinstance(value, timedelta)}
+            after = replace(before, account=NAME, version=before.version + 1, **{**changes, **until})
+            await tx.save_delegation(after)
+
+        await work.again(step)
+
+    for needed in ({"state": State.PLANNED, "plan_until": week}, {"run": "r"}, {"rollback_until": week}):
+        await saved(**{"state": State.WATCHING, "run": "", "rollback_until": None, **needed})
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await at.member().DeleteRegistrarAccount(wish)
+        why = explain(refused.value)
+        assert (why.reason, why.metadata["user"]) == ("REGISTRAR_ACCOUNT_IN_USE", "zones/acme.example/delegation")
+    await saved(state=State.DELEGATED, rollback_until=-week)
+    await at.member().DeleteRegistrarAccount(wish)
 
 
 async def test_the_same_wish_twice_is_one_account_and_a_rehearsal_none(at: Desk) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from catalyst.pooldomain.v1.resources_pb2 import Delegation
 from catalyst.pooldomain.v1.service_pb2 import RollKeyRequest
 from catalyst_mesh import Database
-from catalyst_pool_domain_manager.store import metadata
+from catalyst_pool_domain_manager.domain import delegations
+from catalyst_pool_domain_manager.store import Store, metadata
 from catalyst_testkit.daemons import reason_of
 from catalyst_testkit.servers import NatsServer
 from sqlalchemy import update
@@ -79,6 +80,36 @@ async def test_scenario_8_a_new_name_server_that_dies_takes_everything_back(
         assert "failed 3 probes in a row" in failed.error.message
         after = await it.resolver.resolve(f"{DOMAIN}.", "MX")
         assert (after.secure, cut.state) == (True, Delegation.STATE_ROLLED_BACK), after.why
+
+
+async def test_a_change_that_nobody_answered_for_and_that_lands_after_the_way_back_is_taken_back_too(
+    home: Path, dns: Dns, own_nats: NatsServer
+) -> None:
+    async with world(home, dns) as it:
+        old = list(OLD_HOSTS), it.fake.domains[DOMAIN].ds
+        landed: list[str] = []
+
+        async def late(point: str) -> None:
+            if point == "pdm.back.late.before" and not landed:
+                assert (it.fake.domains[DOMAIN].ns, it.fake.domains[DOMAIN].ds) == old
+                it.fake.domains[DOMAIN].ns, it.fake.domains[DOMAIN].ds = list(HOSTS), []
+                landed.append(point)
+
+        async with begin(it, home, own_nats, failpoint=late) as daemon:
+            await prepared(daemon, it)
+            await ended(daemon, await flipped(daemon, await planned(daemon, it)))
+            await until(daemon, Delegation.STATE_DELEGATED)
+
+            async def unanswered(tx: Store) -> None:
+                d = await tx.delegation(DOMAIN, lock=True)
+                assert d is not None
+                await tx.save_delegation(delegations.tasked(d, delegations.UNKNOWN, tx.now))
+
+            await daemon.daemon.work.again(unanswered)
+            done = await ended(daemon, await rolled(daemon))
+            assert done.HasField("response"), done.error
+            assert (it.fake.domains[DOMAIN].ns, it.fake.domains[DOMAIN].ds) == old
+            assert landed
 
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -11,11 +12,15 @@ from catalyst.mesh.v1.resources_pb2 import Condition
 from catalyst.pooldomain.v1.resources_pb2 import Allocation
 from catalyst.pooldomain.v1.service_pb2 import (
     CheckNameRequest,
+    GetDelegationRequest,
     ListAllocationsRequest,
     RenewAllocationRequest,
     ReserveAllocationRequest,
 )
-from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
+from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub, DelegationServiceStub
+from catalyst_pool_domain_manager.domain import delegations
+from catalyst_pool_domain_manager.domain.delegations import State
+from catalyst_pool_domain_manager.store import Store
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of
 from google.protobuf.duration_pb2 import Duration
@@ -35,6 +40,7 @@ from .calls import (
     until,
 )
 from .conftest import Dns, Start
+from .zone_calls import made_zone
 
 pytestmark = pytest.mark.either_database
 
@@ -146,6 +152,35 @@ async def test_scenario_18_names_of_a_deleted_organization_are_released_once_and
         assert [a.fqdn for a in (await provisioner(daemon).ListAllocations(request)).allocations] == [
             "theirs.omani.works"
         ]
+
+
+@on_one_database
+async def test_scenario_18_a_deleted_organization_leaves_its_domains_as_they_are_and_each_cut_says_so(
+    start: Start, dns: Dns
+) -> None:
+    async with start() as daemon:
+        zones = [await made_zone(daemon, dns, domain) for domain in ("acme.example", "still.example", "rival.example")]
+
+        async def cut(tx: Store) -> None:
+            for zone, state in zip(zones, (State.DELEGATED, State.ROLLED_BACK, State.DELEGATED), strict=True):
+                domain = zone.name.removeprefix("zones/")
+                new = delegations.none_yet(domain, zone.uid, zone.owner, tx.now)
+                await tx.save_delegation(replace(new, state=state, version=1))
+            rivals = await tx.zone("rival.example", lock=True)
+            assert rivals is not None
+            await tx.save_zone(replace(rivals, owner="organizations/rival", version=rivals.version + 1))
+
+        await daemon.daemon.work.again(cut)
+        gone = OrganizationDeleted(organization="organizations/acme", version=9, actor="admin")
+        for _ in range(2):
+            await _tell(daemon, gone, str(uuid4()))
+        await eventually(lambda: _handled(daemon, 2), within=30)
+        service = daemon.admin(DelegationServiceStub)
+        seen = {z.name: await service.GetDelegation(GetDelegationRequest(name=f"{z.name}/delegation")) for z in zones}
+        shown = {name: [(c.type, c.status, c.reason) for c in d.conditions] for name, d in seen.items()}
+        lost = ("OwnerPresent", Condition.STATUS_FALSE, "OrganizationDeleted")
+        assert shown == {"zones/acme.example": [lost], "zones/still.example": [], "zones/rival.example": []}
+        assert seen["zones/acme.example"].version == 2, "once, however often it is told"
 
 
 async def _tell(daemon: RunningDaemon, message: OrganizationDeleted, event_id: str) -> None:

@@ -11,6 +11,7 @@ DELEGATED = "Delegated"
 DS_PUBLISHED = "DsPublished"
 PROPAGATED = "Propagated"
 BACKEND_READY = "BackendReady"
+OWNER_PRESENT = "OwnerPresent"
 
 
 @dataclass(frozen=True, slots=True)

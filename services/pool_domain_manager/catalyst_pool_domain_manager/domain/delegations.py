@@ -20,7 +20,7 @@ from typing import Any
 from catalyst_sdk import Code, Decision, Refused
 from catalyst_sdk.registrar import DsRecord, Target
 
-from .conditions import Condition, settle
+from .conditions import OWNER_PRESENT, Condition, false, settle
 from .refusals import EtagMismatch
 
 WINDOW = timedelta(days=7)
@@ -329,6 +329,14 @@ def failed(d: Delegation, why: Condition, now: datetime) -> Delegation:
         d, now, state=State.FAILED, run="", reason=why.message,
         conditions=settle(d.conditions, (why,), d.generation, now),
     )  # fmt: skip
+
+
+def orphaned(d: Delegation, now: datetime) -> Delegation:
+    """Its owner is gone. Nothing moves by itself: a parent that points here goes on doing so. Again changes nothing."""
+    text = "its Organization was deleted; take the delegation away, or point the domain elsewhere, before the zone goes"
+    lost = false(OWNER_PRESENT, "OrganizationDeleted", text)
+    conditions = settle(d.conditions, (lost,), d.generation, now)
+    return d if conditions == d.conditions else _next(d, now, conditions=conditions)
 
 
 def close(d: Delegation, etag: str, now: datetime) -> Delegation:

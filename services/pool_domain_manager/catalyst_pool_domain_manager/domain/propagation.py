@@ -73,10 +73,18 @@ class Summary:
     asked: int
     ok: int
 
-    @property
-    def outcome(self) -> tuple[bool, bool, int]:
-        """What has to differ for it to be told."""
-        return self.delegated, self.consistent, self.consensus_serial
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the last whole check of a zone came to. `uid`: of that life of the zone."""
+
+    zone: str
+    uid: str
+    delegated: bool
+    consistent: bool
+    serial: int
+    at: datetime
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,15 @@ class Progressed:
     summary: Summary
     serial: int
     revision: int
+
+
+def progressed(known: Outcome | None, zone: str, uid: str, found: Summary, now: datetime) -> Outcome | None:
+    """The outcome where it is another one than before, of this life of the zone; None: nothing is to be told."""
+    is_known = known is not None and known.uid == uid
+    seen = (found.delegated, found.consistent, found.consensus_serial)
+    if known is not None and is_known and (known.delegated, known.consistent, known.serial) == seen:
+        return None
+    return Outcome(zone, uid, *seen, now, known.version + 1 if known else 1)
 
 
 def summarise(seen: Sequence[Observation], wanted_serial: int, now: datetime) -> Summary:

@@ -110,6 +110,11 @@ class AccountExists(Refused):
     code, reason, message = Code.ALREADY_EXISTS, "REGISTRAR_ACCOUNT_EXISTS", "{name} is there already"
 
 
+class AccountInUse(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "REGISTRAR_ACCOUNT_IN_USE"
+    message = "{name} is needed by {user}, which is being moved or may still have to go back; wait, or close its window"
+
+
 class RegistrarRefused(Refused):
     """What a registrar refused, in one of several reasons; what the owner can do is in the metadata."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from catalyst_mesh import Json, Transaction, UtcTime
 from catalyst_sdk.registrar import DnsKey, DsRecord, Glue, Target
-from sqlalchemy import BigInteger, Boolean, Column, Table, Text, select
+from sqlalchemy import BigInteger, Boolean, Column, Table, Text, func, select
 
 from catalyst_pool_domain_manager.domain.delegations import Delegation, Observed, Parent, Snapshot, State
 
@@ -57,6 +57,19 @@ class DelegationRows(Transaction):
             return None
         self.seen(t, found)
         return _delegation(found)
+
+    async def user_of_account(self, account: str) -> str:
+        """A delegation that is planned or moved by an account, or can be taken back by it; empty where none is."""
+        planned = (t.c.state == str(State.PLANNED)) & (t.c.plan_until > self.now)
+        needed = planned | (t.c.run != "") | (t.c.rollback_until > self.now)
+        query = select(t.c.zone).where((t.c.account == account) & needed).limit(1)
+        found = (await self.sql.execute(query)).scalar_one_or_none()
+        return f"zones/{found}/delegation" if found else ""
+
+    async def delegations_by_state(self) -> dict[str, int]:
+        """How many there are by state."""
+        query = select(t.c.state, func.count()).group_by(t.c.state)
+        return {state: int(count) for state, count in await self.sql.execute(query)}
 
     async def save_delegation(self, d: Delegation) -> None:
         """Write a decided state. Raises LostRace."""

@@ -18,14 +18,15 @@ from .delegations import DelegationRows
 from .drifts import DriftRows
 from .imports import ImportRows
 from .plans import PlanRows
+from .propagation import PropagationRows
 from .servers import ServerSetRows
 from .zones import ZoneRows
 
 
 class KeptRows(
-    ZoneRows, PlanRows, ImportRows, DriftRows, DelegationRows, BackendRows, ServerSetRows, AccountRows
+    ZoneRows, PlanRows, ImportRows, DriftRows, DelegationRows, BackendRows, ServerSetRows, AccountRows, PropagationRows
 ):  # fmt: skip - one list
-    """Zones, plans, imports, drifts, delegations, backends, name-server sets and accounts at registrars."""
+    """Zones, plans, imports, drifts, delegations, backends, name-server sets, accounts at registrars, outcomes of checks."""
 
     async def save_kept(self, state: Any) -> None:
         """Write a decided state. Raises LostRace where another writer was faster."""

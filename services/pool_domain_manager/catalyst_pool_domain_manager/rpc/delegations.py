@@ -103,6 +103,9 @@ class DelegationService(service_pb2_grpc.DelegationServiceServicer):
 
         async def step(tx: Store) -> Decision[Plan]:
             fresh = (await governed(tx, name, me)).kept
+            await _demand_account(
+                tx, request.registrar_account, fresh, me, lock=True
+            )  # which from now on cannot be deleted
             plan = moves.made(
                 fresh, target, sight, safety, id=new_id(tx.now), parent=str(parent), account=request.registrar_account,
                 actor=me.subject, now=tx.now, stored=_stored(target, sight),
@@ -301,10 +304,10 @@ def _demand_access(registrar: str, access: Access) -> None:
     raise RegistrarRefused(reason, registrar, Permanent(reason, text, provider_code=code, user_action=action))
 
 
-async def _demand_account(tx: Store, name: str, zone: Zone, me: Caller) -> None:
+async def _demand_account(tx: Store, name: str, zone: Zone, me: Caller, *, lock: bool = False) -> None:
     """The account is of the zone's owner, or the caller keeps everybody's. Raises AccountNotFound."""
     if name:
-        account = await tx.account(name.removeprefix("registrarAccounts/"))
+        account = await tx.account(name.removeprefix("registrarAccounts/"), lock=lock)
         if account is None or (account.owner != zone.owner and not sees_all(me)):
             raise AccountNotFound(name=name)
 

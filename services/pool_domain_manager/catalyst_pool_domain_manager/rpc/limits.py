@@ -12,12 +12,14 @@ from catalyst_pool_domain_manager.domain.refusals import RateLimited
 
 
 class Limits:
-    """Counts calls in this process: a caller who reaches n replicas gets up to n times as many.
+    """Counts calls in this process, which allows its part of what the policy does: with n replicas an n-th, so that all of
+    them together never allow more. A caller who reaches one of them only is stopped the sooner.
 
     A daemon in its own right is not counted; whom it serves was counted at its door.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, replicas: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
+        self._replicas = replicas
         self._clock = clock
         self._rates = Rates()
 
@@ -35,7 +37,8 @@ class Limits:
     def _take(self, what: str, me: Caller, pool: Pool, rate: Rate, limit: str) -> None:
         if me.is_service():
             return
-        wait: timedelta | None = self._rates.take((what, pool.domain, me.subject), rate, self._clock())
+        part = Rate(rate.per_second / self._replicas, max(rate.burst // self._replicas, 1))
+        wait: timedelta | None = self._rates.take((what, pool.domain, me.subject), part, self._clock())
         if wait is not None:
             raise RateLimited(what, limit, wait)
 

@@ -13,7 +13,7 @@ from catalyst_sdk.registrar import RegistrarInfo
 from google.protobuf.empty_pb2 import Empty
 
 from catalyst_pool_domain_manager.domain import refusals, registrars
-from catalyst_pool_domain_manager.domain.registrars import Account, AccountNotFound, registrar_name
+from catalyst_pool_domain_manager.domain.registrars import Account, AccountInUse, AccountNotFound, registrar_name
 from catalyst_pool_domain_manager.secrets import PluginSecrets
 from catalyst_pool_domain_manager.store import Store
 
@@ -121,6 +121,8 @@ class RegistrarService(service_pb2_grpc.RegistrarServiceServicer):
         async def step(tx: Store) -> Decision[None]:
             known = await _found(tx, request.name, me, lock=True)
             _fresh(known, request.etag)
+            if user := await tx.user_of_account(known.name):
+                raise AccountInUse(name=known.name, user=user)
             if not request.validate_only:
                 await tx.forget_account(known)
             return Decision(None, (registrars.deleted(known, me.subject),))

@@ -2,15 +2,19 @@
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import datetime
+from dataclasses import replace
 
 from catalyst.pooldomain.v1 import resources_pb2, service_pb2
-from catalyst_mesh import Context, caller, span, stamp
+from catalyst_mesh import Context, caller, span
 from catalyst_sdk import PluginFailure
 from catalyst_sdk.dns import ZoneState
 
-from catalyst_pool_domain_manager.domain import propagation, refusals
-from catalyst_pool_domain_manager.domain.propagation import Observation, Summary
+from catalyst_pool_domain_manager.domain import hosting, propagation, refusals
+from catalyst_pool_domain_manager.domain.allocations import Allocation
+from catalyst_pool_domain_manager.domain.hosting import Zone
+from catalyst_pool_domain_manager.domain.propagation import Observation, Progressed, Summary
+from catalyst_pool_domain_manager.events import to_summary
+from catalyst_pool_domain_manager.store import Store
 from catalyst_pool_domain_manager.workers.polled import Polled
 from catalyst_pool_domain_manager.workers.propagation import LONGEST, Wish
 
@@ -23,7 +27,7 @@ _SPARE = 0.5
 
 
 class ZonePropagation(ZoneRecords):
-    """A check asks and streams; nothing is changed by it."""
+    """A check asks and streams; all that is kept of it is what it came to."""
 
     async def CheckPropagation(
         self, request: service_pb2.CheckPropagationRequest, context: Context
@@ -40,7 +44,28 @@ class ZonePropagation(ZoneRecords):
             yield service_pb2.CheckPropagationResponse(observation=to_observation(one))
         async with self._work.reading() as tx:
             summary = propagation.summarise(seen, wish.serial, tx.now)
+        if limit == LONGEST and wish.state is not None and not request.wanted_serial:
+            await self._note(view, wish.state, summary)
         yield service_pb2.CheckPropagationResponse(summary=to_summary(summary))
+
+    async def _note(self, view: View, state: ZoneState, summary: Summary) -> None:
+        """Tell of an outcome that is another one than the last. What a caller asks in less time, or of another serial, says
+        nothing about the zone."""
+
+        async def step(tx: Store) -> None:
+            zone = await tx.zone(view.domain, lock=True)
+            a = await tx.lock(view.allocation.pool, view.allocation.label) if view.allocation else None
+            holder = zone or a
+            if holder is None:
+                return
+            new = propagation.progressed(await tx.outcome(view.domain), view.domain, holder.uid, summary, tx.now)
+            if new is None:
+                return
+            version = await _told(tx, zone, a)
+            await tx.save_outcome(new)
+            tx.emit(Progressed(view.domain, holder.owner, version, summary, state.serial, state.revision))
+
+        await self._work.again(step)
 
     async def _wish_of(self, view: View, request: service_pb2.CheckPropagationRequest) -> Wish:
         """What the servers are to answer: what the backend has. One that cannot be asked leaves that open."""
@@ -56,6 +81,18 @@ class ZonePropagation(ZoneRecords):
         return Wish(view.origin, state, polled, watched, serial, needs_ds)
 
 
+async def _told(tx: Store, zone: Zone | None, a: Allocation | None) -> int:
+    """The number of what is told next of a zone that is kept, or else of a name's."""
+    if zone is not None:
+        after = hosting.told(zone, tx.now)
+        await tx.save_zone(after)
+        return after.version
+    assert a is not None, "a zone is kept, or a name's"
+    told = replace(a, zone_version=a.zone_version + 1)
+    await tx.progress(a, told)
+    return told.zone_version
+
+
 def to_observation(one: Observation) -> resources_pb2.PropagationObservation:
     """What one server said, as the contract shows it."""
     kinds = resources_pb2.PropagationObservation
@@ -64,13 +101,4 @@ def to_observation(one: Observation) -> resources_pb2.PropagationObservation:
         address=one.address, transport=kinds.Transport.Value(f"TRANSPORT_{one.transport.upper()}"), rcode=one.rcode,
         aa=one.aa, serial=one.serial or 0, rrset_hash=one.rrset_hash, rtt_ms=one.rtt_ms, remaining_ttl=span(one.ttl),
         verdict=kinds.Verdict.Value(f"VERDICT_{one.verdict.name}"),
-    )  # fmt: skip
-
-
-def to_summary(summary: Summary) -> resources_pb2.PropagationSummary:
-    """What a check found, as the contract shows it."""
-    horizon: datetime = summary.horizon
-    return resources_pb2.PropagationSummary(
-        delegated=summary.delegated, consistent=summary.consistent, consensus_serial=summary.consensus_serial,
-        ttl_horizon_time=stamp(horizon), asked=summary.asked, ok=summary.ok,
     )  # fmt: skip

@@ -122,6 +122,7 @@ class DriftSweep:
         await self._children(lease)
         async with self.work.reading() as tx:
             self.metrics.drifts(await tx.drifts_by_kind())
+            self.metrics.moves(await tx.delegations_by_state())
             if self._ends:
                 self.metrics.rrsig_remaining.set(min(self._ends) - tx.now.timestamp())
 

@@ -317,7 +317,7 @@ class Flipping:
     async def go_back(self, tx: Store, d: Delegation, reason: str, *, automatic: bool, by: str) -> Delegation:
         """The delegation with the run that takes it back, begun in this transaction; call the engine's `wake` afterwards."""
         assert self.engine is not None, "it is set where the daemon is composed"
-        about = {"zone": d.zone, "flip": d.run, "automatic": automatic}
+        about = {"zone": d.zone, "flip": d.run, "automatic": automatic, "unknown": d.task == delegations.UNKNOWN}
         run = await self.engine.start_in(
             tx.sql, BACK, subject=f"{d.name}/way-back", key=f"{d.uid}/{d.version}", input=about, by=by
         )

@@ -1,5 +1,6 @@
 """What the steps of a flip and of its way back have in common: where the delegation stands, and one change at the parent."""
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -56,13 +57,19 @@ class Moving:
     doors: Doors
     pace: Pace
     failpoint: Failpoint = no_failpoint
+    took: Callable[[str, str, float], None] = lambda _flow, _step, _seconds: None
+    """Told how long a step took, whether or not it held."""
 
     def step(self, flow: str, name: str, run: Callable[[Context], Awaitable[Any]], *needs: str) -> Step:
         """A step with places at which tests have the process die."""
 
         async def pointed(ctx: Context) -> Any:
             await self.failpoint(f"pdm.{flow}.{name}.before")
-            output = await run(ctx)
+            began = time.monotonic()
+            try:
+                output = await run(ctx)
+            finally:
+                self.took(flow, name, time.monotonic() - began)
             await self.failpoint(f"pdm.{flow}.{name}.after")
             return output
 

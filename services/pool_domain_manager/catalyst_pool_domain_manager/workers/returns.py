@@ -1,12 +1,16 @@
 """The way back of a flip, as a run on the journal: let-go → unsecure → restore → caches → rekey → returned.
 
+Where the registrar never said what became of a change, that may land when all is back already. So it is looked for a while
+before the end, and what has landed is taken back by the same steps once more; what lands later still, drift tells.
+
 Name servers never stand at the parent beside a DS whose key they do not have: DS of the new servers go first, those of the old
 ones come last. Where the new servers are dead there is nothing to wait for in between.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from catalyst_mesh.journal import Context, Engine, Kind, RunNotFound, RunState, RunView, Step, StepFailed
@@ -40,19 +44,22 @@ class Returning:
         """For the engine."""
         return Kind(BACK, self._graph, settled=self._settled)
 
-    def _graph(self, _input: Mapping[str, Any]) -> Iterable[Step]:
-        steps = (
-            ("let-go", self._let_go),
-            ("unsecure", self._unsecure),
-            ("restore", self._restore),
-            ("caches", self._caches),
-            ("rekey", self._rekey),
-            ("returned", self._returned),
-        )  # fmt: skip - reads as a table
+    def _graph(self, input: Mapping[str, Any]) -> Iterable[Step]:
+        late = (("late", self._late), *self._restoring("-again")) if input.get("unknown") else ()
+        steps = (("let-go", self._let_go), *self._restoring(""), *late, ("returned", self._returned))
         before: tuple[str, ...] = ()
         for name, run in steps:
             yield self.moving.step(FLOW, name, run, *before)
             before = (name,)
+
+    def _restoring(self, time: str) -> tuple[tuple[str, Callable[[Context], Awaitable[Any]]], ...]:
+        """Steps from whatever of old and new the parent shows to the snapshot; `time` ends their names."""
+        return (
+            (f"unsecure{time}", self._unsecure),
+            (f"restore{time}", self._restore),
+            (f"caches{time}", partial(self._caches, f"restore{time}")),
+            (f"rekey{time}", self._rekey),
+        )  # fmt: skip - reads as a table
 
     async def _let_go(self, ctx: Context) -> Any:
         """The run that moved it has ended, and the registrar has no change of it in hand that could still come."""
@@ -77,7 +84,7 @@ class Returning:
         d, door, shown = await self._look(ctx)
         snapshot = _kept(d)
         # Remembered, because once they are out of the parent they still are in caches.
-        if not await ctx.once("needed", _whether(not set(shown.ds) <= set(snapshot.ds))):
+        if not await ctx.once("needed", _value(not set(shown.ds) <= set(snapshot.ds))):
             return {}
         lifetime = await ctx.once("lifetime", self._key_lifetime(d))
         without = Target(shown.ns, (), shown.glue)
@@ -91,7 +98,7 @@ class Returning:
         """Every server of the parent shows the old name servers."""
         d, door, shown = await self._look(ctx)
         snapshot = _kept(d)
-        moved = await ctx.once("moved", _whether(set(shown.ns) != set(snapshot.ns)))
+        moved = await ctx.once("moved", _value(set(shown.ns) != set(snapshot.ns)))
         if not moved:
             return {"moved": False, "lifetime": 0.0}
         lifetime = await ctx.once("lifetime", self._lifetime(d))
@@ -100,10 +107,10 @@ class Returning:
         await self.moving.agreed(ctx, bare)
         return {"moved": True, "lifetime": lifetime}
 
-    async def _caches(self, ctx: Context) -> Any:
+    async def _caches(self, restoring: str, ctx: Context) -> Any:
         """No cache has the new name servers any more, so that the old DS cannot meet their answers."""
         d = await self.moving.stands(ctx)
-        restored = ctx.output_of("restore")
+        restored = ctx.output_of(restoring)
         if restored["moved"] and _kept(d).ds:
             await ctx.sleep("caches", timedelta(seconds=restored["lifetime"]))
         return {}
@@ -118,6 +125,20 @@ class Returning:
             return {"by_hand": [str(ds) for ds in snapshot.ds]}
         await self.moving.agreed(ctx, snapshot)
         return {"by_hand": []}
+
+    async def _late(self, ctx: Context) -> Any:
+        """Nothing has changed for a while that was asked for and never answered; or it just has."""
+        ends = datetime.fromisoformat(await ctx.once("ends", _value((ctx.now() + self.moving.pace.watch).isoformat())))
+        d, door, shown = await self._look(ctx)
+        snapshot = _kept(d)
+        has_left = door.can_write_ds and set(shown.ds) != set(snapshot.ds)
+        if has_left or set(shown.ns) != set(snapshot.ns):
+            text = f"a change that nobody had answered for has landed: {d.name} points to {', '.join(shown.ns)}"
+            await ctx.emit("back.late", text)
+            return {"landed": True}
+        if ctx.now() < ends:
+            await ctx.again(self.moving.pace.registrar)
+        return {"landed": False}
 
     async def _returned(self, ctx: Context) -> Any:
         """It is at its end."""
@@ -192,8 +213,8 @@ def _kept(d: Delegation) -> Target:
     return d.snapshot.records
 
 
-def _whether(found: bool) -> Any:
-    async def same() -> bool:
+def _value(found: object) -> Any:
+    async def same() -> object:
         return found
 
     return same

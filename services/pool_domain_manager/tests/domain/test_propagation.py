@@ -3,7 +3,14 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from catalyst_pool_domain_manager.domain.propagation import Observation, Role, Verdict, is_arrived, summarise
+from catalyst_pool_domain_manager.domain.propagation import (
+    Observation,
+    Role,
+    Verdict,
+    is_arrived,
+    progressed,
+    summarise,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,10 +42,24 @@ def test_an_address_that_nobody_here_can_reach_does_not_count_beside_one_that_an
     assert not summarise([unreachable], 0, NOON).delegated
 
 
+def test_an_outcome_is_told_again_only_when_it_is_another_one_or_of_another_zone_of_the_name() -> None:
+    found = summarise([PARENT, CHILD], 7, NOON)
+    first = progressed(None, "acme.example", "uid", found, NOON)
+    assert first is not None
+    assert progressed(first, "acme.example", "uid", replace(found, asked=9, horizon=NOON), NOON) is None
+    for other in ({"delegated": False}, {"consistent": False}, {"consensus_serial": 8}):
+        again = progressed(first, "acme.example", "uid", replace(found, **other), NOON)
+        assert again is not None
+        assert again.version == 2
+    assert progressed(first, "acme.example", "reborn", found, NOON) is not None
+
+
 @given(st.lists(SERVERS, min_size=1).map(lambda groups: groups[0]), st.integers(0, 9))
 def test_an_outcome_needs_every_server_and_no_resolver(seen: list[Observation], wanted: int) -> None:
     found = summarise(seen, wanted, NOON)
-    assert found.outcome == summarise([o for o in seen if o.role is not Role.RESOLVER], wanted, NOON).outcome
+    without = summarise([o for o in seen if o.role is not Role.RESOLVER], wanted, NOON)
+    told = progressed(None, "acme.example", "uid", found, NOON)
+    assert progressed(told, "acme.example", "uid", without, NOON) is None
     silent = replace(CHILD, server="silent.", verdict=Verdict.TIMEOUT, serial=None)
     assert not summarise([*seen, silent], wanted, NOON).consistent
     assert not summarise([*seen, replace(PARENT, server="silent.", verdict=Verdict.TIMEOUT)], wanted, NOON).delegated
