@@ -74,7 +74,7 @@ class Bus:
             token=self._token or None,
             allow_reconnect=True,
             max_reconnect_attempts=-1,
-            reconnect_time_wait=0.2,
+            reconnect_time_wait=0.2,  # type: ignore[arg-type]  # it sleeps so long; any number will do
             connect_timeout=1,
             error_cb=self._error,
             disconnected_cb=self._lost,
