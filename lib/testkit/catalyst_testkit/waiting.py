@@ -8,16 +8,19 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+GROWTH, LONGEST = 1.25, 10
+"""Of the pauses between two questions."""
 
 
 async def eventually(check: Callable[[], T | Awaitable[T]], within: float, every: float = 0.02, what: str = "") -> T:
     """Ask `check` until it answers something true, or doesn't raise an AssertionError; its answer is returned.
 
     within   seconds until the wait fails
-    every    seconds between two questions
+    every    seconds between the first two questions; the pauses grow, up to ten times as long
     what     what was waited for, for the failure; default: the name of `check`
     """
     deadline = time.monotonic() + within
+    pause = every
     while True:
         failure: object = "false"
         try:
@@ -32,7 +35,9 @@ async def eventually(check: Callable[[], T | Awaitable[T]], within: float, every
         if time.monotonic() > deadline:
             name = what or getattr(check, "__qualname__", repr(check))
             raise AssertionError(f"not within {within} s: {name}; last answer: {failure!r}")
-        await asyncio.sleep(every)
+        await asyncio.sleep(pause)
+        # A question may be a call with its statements: who asks all the time takes the processor from whom it waits for.
+        pause = min(pause * GROWTH, every * LONGEST)
 
 
 def eventually_sync(check: Callable[[], T], within: float, every: float = 0.01, what: str = "") -> T:
