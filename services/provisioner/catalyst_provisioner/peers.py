@@ -17,7 +17,7 @@ from catalyst.catalog.v1 import service_pb2 as catalog_service
 from catalyst.catalog.v1.service_pb2_grpc import CatalogServiceStub
 from catalyst.pooldomain.v1 import resources_pb2 as pooldomain
 from catalyst.pooldomain.v1 import service_pb2 as pooldomain_service
-from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
+from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub, PoolServiceStub
 from catalyst_mesh import Explained, explain, span
 from catalyst_sdk import Code, Refused
 from google.protobuf import field_mask_pb2
@@ -95,6 +95,19 @@ class Names:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = AllocationServiceStub(channel)
+        self._pools = PoolServiceStub(channel)
+
+    async def pools(self) -> tuple[str, ...]:
+        """Domains of all pools."""
+        found: list[str] = []
+        token = ""
+        while True:
+            request = pooldomain_service.ListPoolsRequest(page_size=500, page_token=token)
+            answer = await _asked(self._pools.ListPools(request), NamesUnavailable)
+            found += [pool.name.removeprefix("pools/") for pool in answer.pools]
+            token = answer.next_page_token
+            if not token:
+                return tuple(found)
 
     async def check(self, pool: str, label: str) -> pooldomain_service.CheckNameResponse:
         """Whether a label could be reserved now."""

@@ -14,7 +14,7 @@ from catalyst_sdk import PluginFailure, SecretRef, Violation
 from catalyst_sdk.cloud import Finding, InfraPlan, Offer, OfferQuery, Severity
 
 from .clouds import CloudPlugins
-from .domain import cidrs, plans, rules, sizing, wishes
+from .domain import cidrs, layouts, plans, rules, sizing, wishes
 from .domain.locks import Lock
 from .domain.plans import Held, Read
 from .domain.reference import Reference
@@ -22,7 +22,7 @@ from .domain.requests import cluster_request
 from .domain.rules import IsPublicSuffix, SpecInvalid
 from .domain.sovereigns import Sovereign
 from .domain.wishes import Cluster, Document, Wish
-from .peers import Catalog, Choice, Names, SaidNo
+from .peers import Catalog, Choice, Names, NamesUnavailable, SaidNo
 from .store import ClusterRow, Entry, Store
 from .vault import Vault
 from .workspaces import Place, ReadingWorkspace
@@ -60,13 +60,25 @@ class Planner:
 
     def checked(self, document: Document) -> dict[str, Any]:
         """The document, shorthand expanded. Raises SpecInvalid with all that is wrong in it."""
-        expanded = rules.expanded(document, self.clouds.clouds, self.reference)
+        expanded = layouts.expanded(document, self.clouds.clouds, self.reference)
         rules.check(expanded, self.clouds.clouds, self.reference, self._is_public_suffix)
         return expanded
 
     def wish(self, document: Document) -> Wish:
         """A checked document, read."""
         return wishes.read(document, self.clouds.clouds, self.reference)
+
+    async def check_name(self, document: Document) -> None:
+        """Raises SpecInvalid for a pool that is not known, or a name of one's own in a pool.
+
+        Each plan looks again, so that nobody waits here for a pool domain manager that does not answer.
+        """
+        try:
+            pools = await self._names.pools()
+        except NamesUnavailable:
+            return
+        if wrong := rules.under_a_pool(document, pools):
+            raise SpecInvalid(wrong)
 
     async def check_components(self, document: Document) -> None:
         """Raises SpecInvalid for components that the catalog does not know or does not let go."""

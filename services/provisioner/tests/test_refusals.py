@@ -37,6 +37,13 @@ async def test_a_label_with_a_capital_is_refused_by_the_contract(bench: Bench) -
     assert found == {"sovereign.spec.domain.label"}
 
 
+async def test_a_name_of_one_s_own_lies_in_no_pool(bench: Bench) -> None:
+    domain = {"mode": "byo-manual", "fqdn": "bank.omani.works"}
+    assert await wrong_fields(bench.create(domain=domain)) == {"spec.domain.fqdn"}
+    domain = {"mode": "pool", "pool": "elsewhere.example", "label": "omantel"}
+    assert await wrong_fields(bench.create(domain=domain)) == {"spec.domain.pool"}
+
+
 async def test_every_unknown_component_is_named(bench: Bench) -> None:
     components = {"include": ["bp-nothing", "bp-grafana", "bp-nowhere"]}
     found = await wrong_fields(bench.create(components=components))

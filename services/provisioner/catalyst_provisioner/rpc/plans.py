@@ -13,8 +13,9 @@ from catalyst_mesh.journal import Engine, RunInProgress
 from catalyst_sdk import Code, Decision, Refused
 from google.longrunning import operations_pb2
 
-from ..domain import facts, graphs, plans, rules, sovereigns
+from ..domain import facts, graphs, immutables, plans, rules, sovereigns
 from ..domain.locks import Lock
+from ..domain.reference import Reference
 from ..domain.sovereigns import Sovereign
 from ..domain.wishes import Cluster, Document
 from ..peers import Orders, SaidNo
@@ -187,7 +188,7 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
             document: Document = held.spec
             if request.HasField("spec"):
                 document = self._planner.checked(views.document(request.spec))
-                _demand_same_identity(held, document)
+                _demand_same_identity(held, document, self._planner.reference)
             body = await self._planner.apply(held, document)
         else:
             raise NotServed(capability=f"a plan of {intent.removeprefix('INTENT_')}")
@@ -281,8 +282,8 @@ async def _wished(tx: Store, sovereign: str, cluster: Cluster, number: int, lock
     await tx.wish_components(sovereign, cluster.name, lock)
 
 
-def _demand_same_identity(held: Sovereign, document: Document) -> None:
-    if wrong := rules.changed_immutables(held.spec, document):
+def _demand_same_identity(held: Sovereign, document: Document, reference: Reference) -> None:
+    if wrong := immutables.violations(held.spec, document, reference):
         raise rules.SpecInvalid(wrong)
 
 
