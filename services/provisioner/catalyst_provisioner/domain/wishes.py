@@ -24,6 +24,7 @@ class Cloud:
     simulated: bool = False
     default_credential: str = ""
     """Credential that is used where a cluster names none; simulated clouds only."""
+    capabilities: frozenset[str] = frozenset()
 
 
 Clouds = Mapping[str, Cloud]
@@ -37,6 +38,8 @@ class Pool:
     size: str
     count: int
     allow_deprecated: bool = False
+    position: int = 0
+    """Where it stands in the spec, for the paths of findings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,7 @@ def read(document: Document, clouds: Clouds, reference: Reference) -> Wish:
         delegation_first=bool(domain.get("delegation_first")),
         release_digest=document.get("release", {}).get("digest", ""),
         confirm_cascade=bool(components.get("confirm_cascade")),
-        approvals=tuple(_approval(row) for row in document.get("approvals", ())),
+        approvals=approvals(document),
         failure_policy=document.get("failure_policy", {}).get("phases", {}),
         paid_ttl=_span(document.get("failure_policy", {}).get("paid_ttl"), timedelta(hours=24)),
     )
@@ -179,13 +182,18 @@ def _cluster(row: Document, clouds: Clouds, reference: Reference) -> Cluster:
         credential=row.get("credential", {}).get("name") or clouds[row["provider"]].default_credential,
         control_plane=Pool("control-plane", plane["size"], plane["count"], bool(plane.get("allow_deprecated"))),
         pools=tuple(
-            Pool(p["name"], p.get("size", ""), p.get("count", 0), bool(p.get("allow_deprecated")))
-            for p in row.get("worker_pools", ())
+            Pool(p["name"], p.get("size", ""), p.get("count", 0), bool(p.get("allow_deprecated")), i)
+            for i, p in enumerate(row.get("worker_pools", ()))
             if p.get("count")
         ),
         load_balancer=balancer.get("type", ""),
         listeners=tuple((x["port"], x["target_port"]) for x in balancer.get("listeners", ())),
     )
+
+
+def approvals(document: Document) -> tuple[Approval, ...]:
+    """Who may open which gate, as the spec says."""
+    return tuple(_approval(row) for row in document.get("approvals", ()))
 
 
 def _approval(row: Document) -> Approval:
