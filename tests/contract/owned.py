@@ -299,6 +299,12 @@ def _run(method: str, field: str = "", form: str = "", **more: Any) -> tuple[str
     return f"{_S}.{method}", make
 
 
+async def _difference(m: Mesh) -> Owned:
+    plan = (await wishes.run(m)).plan
+    request = request_of(f"{_S}.PlanService/DiffPlans", name=plan, other=plan)
+    return Owned("acme", request, plan.split("/")[1])
+
+
 async def _step(m: Mesh) -> Owned:
     run = await wishes.run(m)
     steps: Any = await m.call(f"{_S}.RunService/ListSteps", request_of(f"{_S}.RunService/ListSteps", parent=run.name))
@@ -419,10 +425,13 @@ OWNED: Mapping[str, Make] = dict(
         _run("SovereignService/ListSovereigns"),
         _run("PlanService/GetPlan", "name", "{2}"),
         _run("PlanService/ListPlans", "parent", "{0}"),
+        (f"{_S}.PlanService/DiffPlans", _difference),
         _run("RunService/GetRun", "name", "{1}"),
         _run("RunService/ListRuns", "parent", "sovereigns/-"),
         _run("RunService/ListSteps", "parent", "{1}"),
         (f"{_S}.RunService/GetStep", _step),
+        _run("RunService/ApproveGate", "name", "{1}/steps/validate"),
+        _run("RunService/RejectGate", "name", "{1}/steps/validate"),
         _run("RunService/ListEvents", "parent", "{0}"),
         _run("RunService/WatchEvents", "parent", "{0}"),
         _run("RunService/ListLogs", "parent", "{1}"),

@@ -589,6 +589,9 @@ WRITES: Mapping[str, Wish] = {
 
 STEPS_OF_RUNS = {
     f"{_PROVISIONER}.RunService/RetryStep": "needs a step that failed, which takes a run that moves",
+    f"{_PROVISIONER}.PlanService/PreviewChange": "needs a Sovereign that was active once, which takes a run that moves",
+    f"{_PROVISIONER}.RunService/ApproveGate": "needs a step that waits, which takes a run that moves",
+    f"{_PROVISIONER}.RunService/RejectGate": "needs a step that waits, which takes a run that moves",
     f"{_PROVISIONER}.RunService/SkipStep": "needs a step that may be left out, which only a destroy has",
     f"{_PDM}.ZoneService/RollKey": "asks the zone's DNS server for the key that there is",
 }

@@ -6,6 +6,7 @@ _READERS = (
     "org-viewer org-developer org-admin sovereign-admin security-officer billing-admin "
     "service:continuum service:billing service:gateway service:provisioner"
 )
+_PEOPLE = "org-viewer org-developer org-admin sovereign-admin security-officer billing-admin"
 _LOGS = "org-developer org-admin sovereign-admin security-officer"
 _ROOT = "catalyst.provisioner.v1"
 
@@ -18,8 +19,13 @@ ACCESS = {
     ),
     **rows(f"{_ROOT}.SovereignService", Scope.ABSENT, GetSovereign=_READERS),
     **rows(f"{_ROOT}.SovereignService", Scope.LEFT_OUT, ListSovereigns=_READERS),
-    **rows(f"{_ROOT}.PlanService", CreatePlan="sovereign-admin", ApplyPlan="sovereign-admin"),
-    **rows(f"{_ROOT}.PlanService", Scope.ABSENT, GetPlan=_READERS, ListPlans=_READERS),
+    **rows(
+        f"{_ROOT}.PlanService",
+        CreatePlan="sovereign-admin",
+        PreviewChange="sovereign-admin",
+        ApplyPlan="sovereign-admin",
+    ),
+    **rows(f"{_ROOT}.PlanService", Scope.ABSENT, GetPlan=_READERS, ListPlans=_READERS, DiffPlans=_READERS),
     **rows(
         f"{_ROOT}.RunService",
         PauseRun="sovereign-admin",
@@ -28,6 +34,8 @@ ACCESS = {
         RetryStep="sovereign-admin",
         SkipStep="sovereign-admin",
     ),
+    # Whom a gate takes stands in the gate, so everybody who may see the run may ask.
+    **rows(f"{_ROOT}.RunService", Scope.ABSENT, ApproveGate=_PEOPLE, RejectGate=_PEOPLE),
     **rows(
         f"{_ROOT}.RunService",
         Scope.ABSENT,

@@ -9,7 +9,7 @@ from catalyst_mesh.journal import EventView, RunView
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .domain import facts, graphs, sovereigns
+from .domain import facts, gates, graphs, sovereigns
 from .domain.sovereigns import Sovereign, State
 from .domain.wishes import Document
 from .store import ClusterRow, Entry, Store, metadata
@@ -40,17 +40,52 @@ class Chronicle:
         await self._work.write_outbox(sql, event.at, tx.told)
         self._work.committed.set()
 
+    async def step_waiting(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
+        """A step that waits at a gate opens it; other waits are the run's own business."""
+        gate = _gate(run, event.step)
+        if gate is not None and event.data.get("signal") == event.step:
+            after = held.told(event.at)
+            fact = facts.GateOpened(after, name_of(run), event.step, {**gate, "state": "STATE_OPEN"}, run.started_by)
+            await _keep(tx, after, fact)
+
     async def step_succeeded(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
         step = await _step(tx, run, event)
         after = held.told(event.at)
         seconds = (event.at - step["started_at"]).total_seconds() if step["started_at"] else 0.0
         await _keep(tx, after, facts.StepSucceeded(after, *_step_facts(run, event, step), seconds))
+        if _gate(run, event.step):
+            await _answered(tx, after.told(event.at), facts.GateApproved, run, event.step, step["output"])
 
     async def step_failed(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
         step = await _step(tx, run, event)
         after = held.told(event.at)
         fact = facts.StepFailed(after, *_step_facts(run, event, step), dict(event.data), step["optional"])
         await _keep(tx, after, fact)
+        if _gate(run, event.step) and event.data.get("reason") == gates.REJECTED:
+            await _answered(tx, after.told(event.at), facts.GateRejected, run, event.step, event.data["metadata"])
+
+    async def step_skipped(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
+        """By a person, or because of another step; what a cancel leaves out is told by the end of the run."""
+        if run.state == "cancelling":
+            return
+        step = await _step(tx, run, event)
+        after = held.told(event.at)
+        by = str(event.data.get("by", ""))
+        await _keep(tx, after, facts.StepSkipped(after, *_step_facts(run, event, step), event.message, by))
+
+    async def run_stuck(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
+        after = held.told(event.at)
+        busy = await tx.sql.execute(
+            select(STEPS.c.name)
+            .where((STEPS.c.run_id == run.id) & (STEPS.c.state == "in_doubt"))
+            .order_by(STEPS.c.name)
+        )
+        names = tuple(f"{name_of(run)}/steps/{name}" for name in busy.scalars())
+        await _keep(tx, after, facts.RunStuck(after, name_of(run), names, int(event.data["takeovers"])))
+
+    async def leftover_found(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
+        after = held.told(event.at)
+        await _keep(tx, after, facts.LeftoverFound(after, name_of(run), dict(event.data)))
 
     async def run_paused(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
         after = held.told(event.at)
@@ -93,12 +128,16 @@ class Chronicle:
 
 
 _FOLLOWED = {
+    "step.waiting": Chronicle.step_waiting,
+    "step.skipped": Chronicle.step_skipped,
     "step.succeeded": Chronicle.step_succeeded,
     "step.failed": Chronicle.step_failed,
     "run.paused": Chronicle.run_paused,
     "run.resumed": Chronicle.run_resumed,
     "run.succeeded": Chronicle.run_succeeded,
     "run.failed": Chronicle.run_failed,
+    "run.stuck": Chronicle.run_stuck,
+    "leftover.found": Chronicle.leftover_found,
     "run.cancelled": Chronicle.run_cancelled,
 }
 
@@ -137,6 +176,18 @@ def destroy_report(
         "elapsed": f"{seconds:.3f}s",
         "sweep_times": [f"{moment:%FT%T.%fZ}" for moment in moments],
     }
+
+
+def _gate(run: RunView, step: str) -> Mapping[str, Any] | None:
+    """The gate at which a step waits."""
+    return next((gate for gate in run.input.get("gates", ()) if gate["step"] == step), None)
+
+
+async def _answered(
+    tx: Store, after: Sovereign, fact: type[facts.GateAnswered], run: RunView, step: str, said: Mapping[str, Any]
+) -> None:
+    kind = step.removeprefix(gates.PREFIX)
+    await _keep(tx, after, fact(after, name_of(run), step, kind, said["by"], said["comment"]))
 
 
 async def _keep(tx: Store, after: Sovereign, *told: object) -> None:

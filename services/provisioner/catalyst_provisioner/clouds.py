@@ -1,6 +1,6 @@
 """The loaded cloud plugins, by the provider's name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from catalyst_mesh import PluginHost, PluginUnavailable
@@ -36,9 +36,19 @@ class CloudPlugins:
         """What each plugin says of itself."""
         return {provider: _cloud(plugin) for provider, plugin in self._by_provider.items()}
 
+    def versions(self, providers: Iterable[str]) -> Mapping[str, str]:
+        """Version of the plugin of each provider; a plan is stale when one changed."""
+        loaded = {p.name: p.version for p in self._host.plugins if p.kind == KIND and not p.failure}
+        return {f"{KIND}:{name}": loaded[name] for name in sorted(set(providers)) if name in loaded}
+
+    def module_digests(self, providers: Iterable[str]) -> Mapping[str, str]:
+        """Digest of the infrastructure module by provider, of those plugins that have one; a native plugin has none."""
+        found = {p: getattr(self._by_provider.get(p), "module_digest", "") for p in sorted(set(providers))}
+        return {provider: str(digest) for provider, digest in found.items() if digest}
+
 
 def _cloud(plugin: CloudProvider) -> Cloud:
     m = plugin.manifest
     regions = {region.id: Code(region.code, region.letter) for region in m.regions}
     default = SIMULATED_CREDENTIAL.format(provider=m.provider) if m.simulated else ""
-    return Cloud(m.provider, Code(m.code, m.letter), regions, m.simulated, default)
+    return Cloud(m.provider, Code(m.code, m.letter), regions, m.simulated, default, m.capabilities)

@@ -81,7 +81,9 @@ def run_started(fact: facts.RunStarted) -> Message:
 
 
 def run_paused(fact: facts.RunPaused) -> Message:
-    return told.RunPaused(**_run(fact), reason=fact.reason)
+    return told.RunPaused(
+        **_run(fact), reason=fact.reason, error=step_error(fact.failure), paid_expire_time=stamp(fact.paid_until)
+    )
 
 
 def run_resumed(fact: facts.RunResumed) -> Message:
@@ -140,6 +142,82 @@ def cluster_enrolled(fact: facts.ClusterEnrolled) -> Message:
     )  # fmt: skip
 
 
+def step_skipped(fact: facts.StepSkipped) -> Message:
+    keys = ("phase", "cluster", "component", "reason", "actor")
+    named = {key: getattr(fact, key) for key in keys}
+    return told.StepSkipped(**_head(fact.sovereign), run=fact.run, step=fact.step, **named)
+
+
+def run_stuck(fact: facts.RunStuck) -> Message:
+    return told.RunStuck(**_head(fact.sovereign), run=fact.run, steps=fact.steps, takeovers=fact.takeovers)
+
+
+def gate_opened(fact: facts.GateOpened) -> Message:
+    return told.GateOpened(
+        **_head(fact.sovereign), run=fact.run, step=f"{fact.run}/steps/{fact.step}", requester=fact.requester,
+        gate=ParseDict(dict(fact.gate), resources_pb2.Gate()),
+    )  # fmt: skip
+
+
+def gate_approved(fact: facts.GateApproved) -> Message:
+    return told.GateApproved(**_gate(fact))
+
+
+def gate_rejected(fact: facts.GateRejected) -> Message:
+    return told.GateRejected(**_gate(fact))
+
+
+def plan_expired(fact: facts.PlanExpired) -> Message:
+    return told.PlanExpired(**_head(fact.sovereign), plan=fact.plan)
+
+
+def degraded(fact: facts.Degraded) -> Message:
+    return told.SovereignDegraded(
+        **_head(fact.sovereign), health=resources_pb2.Sovereign.Health.Value(fact.health),
+        conditions=[
+            mesh.Condition(type=c.type, status=mesh.Condition.Status.Value(c.status), reason=c.reason, message=c.message,
+                           since=stamp(c.since))
+            for c in fact.conditions
+        ],
+    )  # fmt: skip
+
+
+def recovered(fact: facts.Recovered) -> Message:
+    return told.SovereignRecovered(**_head(fact.sovereign), degrade_time=stamp(fact.since))
+
+
+def cluster_silenced(fact: facts.ClusterSilenced) -> Message:
+    return told.ClusterSilenced(**_heard(fact), heartbeat_time=stamp(fact.heartbeat_at))
+
+
+def cluster_lost(fact: facts.ClusterLost) -> Message:
+    return told.ClusterLost(
+        **_heard(fact), heartbeat_time=stamp(fact.heartbeat_at), building_block=fact.block, reason=fact.reason
+    )
+
+
+def cluster_recovered(fact: facts.ClusterRecovered) -> Message:
+    return told.ClusterRecovered(**_heard(fact), silence_time=stamp(fact.silent_since), lost=fact.lost)
+
+
+def drift_detected(fact: facts.DriftDetected) -> Message:
+    rows = fact.report["drifts"]
+    counts = {kind: sum(row["kind"] == f"KIND_{kind.upper()}" for row in rows) for kind in
+              ("changed", "missing", "unexpected")}  # fmt: skip
+    return told.DriftDetected(
+        **_head(fact.sovereign), **counts, report=f"{fact.sovereign.name}/drift", plan=fact.plan,
+        addresses=[row["address"] for row in rows],
+    )  # fmt: skip
+
+
+def drift_repaired(fact: facts.DriftRepaired) -> Message:
+    return told.DriftRepaired(**_head(fact.sovereign), report=f"{fact.sovereign.name}/drift", run=fact.run)
+
+
+def leftover_found(fact: facts.LeftoverFound) -> Message:
+    return told.LeftoverFound(**_head(fact.sovereign), run=fact.run, leftover=resources_pb2.Leftover(**fact.leftover))
+
+
 EMITTED = (
     Emitted(f"{_ROOT}.sovereign.created", facts.Created, created),
     Emitted(f"{_ROOT}.sovereign.updated", facts.Updated, updated),
@@ -155,6 +233,20 @@ EMITTED = (
     Emitted(f"{_ROOT}.run.cancelled", facts.RunCancelled, run_cancelled),
     Emitted(f"{_ROOT}.step.succeeded", facts.StepSucceeded, step_succeeded),
     Emitted(f"{_ROOT}.step.failed", facts.StepFailed, step_failed),
+    Emitted(f"{_ROOT}.sovereign.degraded", facts.Degraded, degraded),
+    Emitted(f"{_ROOT}.sovereign.recovered", facts.Recovered, recovered),
+    Emitted(f"{_ROOT}.plan.expired", facts.PlanExpired, plan_expired),
+    Emitted(f"{_ROOT}.run.stuck", facts.RunStuck, run_stuck),
+    Emitted(f"{_ROOT}.step.skipped", facts.StepSkipped, step_skipped),
+    Emitted(f"{_ROOT}.gate.opened", facts.GateOpened, gate_opened),
+    Emitted(f"{_ROOT}.gate.approved", facts.GateApproved, gate_approved),
+    Emitted(f"{_ROOT}.gate.rejected", facts.GateRejected, gate_rejected),
+    Emitted(f"{_ROOT}.cluster.silenced", facts.ClusterSilenced, cluster_silenced),
+    Emitted(f"{_ROOT}.cluster.lost", facts.ClusterLost, cluster_lost),
+    Emitted(f"{_ROOT}.cluster.recovered", facts.ClusterRecovered, cluster_recovered),
+    Emitted(f"{_ROOT}.drift.detected", facts.DriftDetected, drift_detected),
+    Emitted(f"{_ROOT}.drift.repaired", facts.DriftRepaired, drift_repaired),
+    Emitted(f"{_ROOT}.leftover.found", facts.LeftoverFound, leftover_found),
     Emitted(f"{_ROOT}.component.changed", facts.ComponentChanged, component_changed),
     Emitted(f"{_ROOT}.cluster.enrolled", facts.ClusterEnrolled, cluster_enrolled),
 )
@@ -173,6 +265,17 @@ def _step(fact: facts.StepTold) -> dict[str, Any]:
     return _head(fact.sovereign) | {key: getattr(fact, key) for key in keys}
 
 
+def _gate(fact: facts.GateAnswered) -> dict[str, Any]:
+    step = f"{fact.run}/steps/{fact.step}"
+    named = {"run": fact.run, "step": step, "kind": fact.kind, "actor": fact.actor, "comment": fact.comment}
+    return _head(fact.sovereign) | named
+
+
+def _heard(fact: facts.ClusterTold) -> dict[str, Any]:
+    cluster = f"{fact.sovereign.name}/clusters/{fact.cluster}"
+    return _head(fact.sovereign) | {"cluster": cluster, "provider": fact.provider, "region": fact.region}
+
+
 def _intent(name: str) -> Any:
     return resources_pb2.Plan.Intent.Value(name)
 
@@ -183,6 +286,3 @@ def _clusters(rows: Sequence[Mapping[str, Any]]) -> list[told.SovereignCluster]:
 
 def _leftovers(rows: Sequence[Mapping[str, Any]]) -> list[resources_pb2.Leftover]:
     return [resources_pb2.Leftover(**row) for row in rows]
-
-
-assert mesh  # its descriptors belong to the messages above

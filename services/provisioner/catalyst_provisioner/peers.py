@@ -3,10 +3,10 @@
 A peer that does not answer is a `Refused` with UNAVAILABLE, which a run tries again; a peer that says no is `SaidNo`.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from catalyst.billing.v1 import resources_pb2 as billing
@@ -17,10 +17,12 @@ from catalyst.catalog.v1 import service_pb2 as catalog_service
 from catalyst.catalog.v1.service_pb2_grpc import CatalogServiceStub
 from catalyst.pooldomain.v1 import resources_pb2 as pooldomain
 from catalyst.pooldomain.v1 import service_pb2 as pooldomain_service
-from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
+from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub, PoolServiceStub
 from catalyst_mesh import Explained, explain, span
-from catalyst_sdk import Code, Refused
+from catalyst_sdk import Code, Refused, Violation
 from google.protobuf import field_mask_pb2
+from google.protobuf.json_format import ParseDict
+from google.protobuf.struct_pb2 import Struct
 
 from .domain.locks import Component, Lock, ordered
 
@@ -65,29 +67,51 @@ class Choice:
     exclude: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What a choice leads to."""
+
+    ids: tuple[str, ...]
+    removed: tuple[str, ...] = ()
+    """What goes, dependents of what is left out among it."""
+    planned: tuple[str, ...] = ()
+    """What would belong, and is not released."""
+
+
 class Catalog:
     """What can be installed, and what it needs."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = CatalogServiceStub(channel)
 
-    async def select(self, choice: Choice) -> tuple[str, ...]:
-        """Ids of all components that `choice` leads to. Raises SaidNo for what is unknown or cannot be left out."""
+    async def select(self, choice: Choice) -> Selected:
+        """What `choice` leads to. Raises SaidNo for what is unknown or cannot be left out."""
         request = catalog_service.SelectComponentsRequest(
             add=choice.include, remove=choice.exclude, add_families=choice.families
         )
         answer = await _asked(self._stub.SelectComponents(request), CatalogUnavailable)
-        return tuple(answer.selected)
+        return Selected(tuple(answer.selected), tuple(answer.removed), tuple(answer.unavailable))
 
-    async def lock(self, choice: Choice) -> Lock:
+    async def lock(self, choice: Choice) -> tuple[Lock, Selected]:
         """Exact versions of everything that `choice` leads to, in the order of installation."""
         selected = await self.select(choice)
         # Without a default selection only what is mandatory is left; all else may fail and only degrades.
         least = catalog_service.SelectComponentsRequest(from_empty=True)
         mandatory = set((await _asked(self._stub.SelectComponents(least), CatalogUnavailable)).selected)
-        request = catalog_service.ResolveRequest(roots=[catalog.Demand(name=_resource(name)) for name in selected])
-        answer = await _asked(self._stub.Resolve(request), CatalogUnavailable)
-        return _lock(answer.lock, mandatory, set(choice.include))
+        roots = [catalog.Demand(name=_resource(name)) for name in selected.ids]
+        answer = await _asked(self._stub.Resolve(catalog_service.ResolveRequest(roots=roots)), CatalogUnavailable)
+        return _lock(answer.lock, mandatory, set(choice.include)), selected
+
+    async def faults(self, name: str, version: str, values: Mapping[str, Any]) -> tuple[Violation, ...]:
+        """What a Blueprint's schema has against values: JSON pointers, and never a secret's value."""
+        request = catalog_service.ValidateConfigRequest(
+            version=f"{_resource(name)}/versions/{version}", config=ParseDict(dict(values), Struct())
+        )
+        try:
+            await _asked(self._stub.ValidateConfig(request), CatalogUnavailable)
+        except SaidNo as no:
+            return no.said.violations or (Violation("", no.said.message, no.said.reason),)
+        return ()
 
 
 class Names:
@@ -95,6 +119,19 @@ class Names:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = AllocationServiceStub(channel)
+        self._pools = PoolServiceStub(channel)
+
+    async def pools(self) -> tuple[str, ...]:
+        """Domains of all pools."""
+        found: list[str] = []
+        token = ""
+        while True:
+            request = pooldomain_service.ListPoolsRequest(page_size=500, page_token=token)
+            answer = await _asked(self._pools.ListPools(request), NamesUnavailable)
+            found += [pool.name.removeprefix("pools/") for pool in answer.pools]
+            token = answer.next_page_token
+            if not token:
+                return tuple(found)
 
     async def check(self, pool: str, label: str) -> pooldomain_service.CheckNameResponse:
         """Whether a label could be reserved now."""

@@ -4,32 +4,33 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from catalyst.pooldomain.v1 import resources_pb2 as pooldomain
 from catalyst_mesh import Work
 from catalyst_sdk import PluginFailure, SecretRef, Violation
-from catalyst_sdk.cloud import Finding, InfraPlan, Offer, OfferQuery, Severity
+from catalyst_sdk.cloud import CredentialReport, Finding, InfraPlan, Offer, OfferQuery, Severity
 
 from .clouds import CloudPlugins
-from .domain import cidrs, plans, rules, sizing, wishes
+from .domain import cidrs, layouts, plans, rules, sizing, wishes
 from .domain.locks import Lock
-from .domain.plans import Held, Read
+from .domain.plans import Found, Held, Read, Wanted
 from .domain.reference import Reference
 from .domain.requests import cluster_request
 from .domain.rules import IsPublicSuffix, SpecInvalid
+from .domain.sizing import Offers
 from .domain.sovereigns import Sovereign
+from .domain.staleness import Present, offers_moved
 from .domain.wishes import Cluster, Document, Wish
-from .peers import Catalog, Choice, Names, SaidNo
+from .peers import Catalog, Choice, Names, NamesUnavailable, SaidNo, Selected
 from .store import ClusterRow, Entry, Store
 from .vault import Vault
 from .workspaces import Place, ReadingWorkspace
 
 PATIENCE = timedelta(seconds=60)
 CURRENCY = "EUR"
-Offers = Mapping[tuple[str, str], Sequence[Offer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class Known:
     installed: Mapping[str, Mapping[str, str]]
     revision: int
     holds_name: bool
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """The ledger as a plan needs it."""
+        return tuple(Held(entry.cluster, entry.row) for entry in self.entries)
 
 
 class Planner:
@@ -60,13 +66,25 @@ class Planner:
 
     def checked(self, document: Document) -> dict[str, Any]:
         """The document, shorthand expanded. Raises SpecInvalid with all that is wrong in it."""
-        expanded = rules.expanded(document, self.clouds.clouds, self.reference)
+        expanded = layouts.expanded(document, self.clouds.clouds, self.reference)
         rules.check(expanded, self.clouds.clouds, self.reference, self._is_public_suffix)
         return expanded
 
     def wish(self, document: Document) -> Wish:
         """A checked document, read."""
         return wishes.read(document, self.clouds.clouds, self.reference)
+
+    async def check_name(self, document: Document) -> None:
+        """Raises SpecInvalid for a pool that is not known, or a name of one's own in a pool.
+
+        Each plan looks again, so that nobody waits here for a pool domain manager that does not answer.
+        """
+        try:
+            pools = await self._names.pools()
+        except NamesUnavailable:
+            return
+        if wrong := rules.under_a_pool(document, pools):
+            raise SpecInvalid(wrong)
 
     async def check_components(self, document: Document) -> None:
         """Raises SpecInvalid for components that the catalog does not know or does not let go."""
@@ -76,41 +94,58 @@ class Planner:
         try:
             await self.catalog.select(choice)
         except SaidNo as no:
-            raise SpecInvalid(_component_violations(no, choice)) from no
+            if no.said.reason not in _FOUND:
+                raise SpecInvalid(_component_violations(no, choice)) from no
 
-    async def apply(self, sovereign: Sovereign, document: Document) -> dict[str, Any]:
+    async def apply(self, sovereign: Sovereign, document: Document, *, intent: str = plans.APPLY) -> dict[str, Any]:
         """A plan that makes `document` true."""
         wish = self.wish(document)
         known = await self._known(sovereign.id)
-        lock = await self._lock(wish)
+        lock, found = await self._chosen(wish)
         offers = await self._offers(wish)
-        infra, found = await self._infra(sovereign, wish, known)
-        findings = [*found, *await self._name(wish, known), *sizing.findings(wish, offers, self.reference)]
-        findings += [*_ranges(wish, known, self.reference), *_dropped(wish, known)]
-        read = _read(sovereign, known, (), offers)
-        draft = plans.apply(read, document, wish, lock, infra, spec_applied=_is_applied(sovereign, document))
-        month = int(draft["cost"]["after"]["total"]["month"]["minor"])
-        findings += plans.budget_findings(wish, month, CURRENCY, self.reference.warn_at, self.reference.block_at)
-        return plans.apply(
-            _read(sovereign, known, tuple(_sorted(findings)), offers), document, wish, lock, infra,
-            spec_applied=_is_applied(sovereign, document), exposed=wish.api_public,
-        )  # fmt: skip
+        infra, of_clouds = await self._infra(sovereign, wish, known)
+        names = {cluster.name for cluster in wish.clusters}
+        wanted = Wanted(document, wish, lock, infra, _is_applied(sovereign, document),
+                        tuple(name for name in known.clusters if name not in names))  # fmt: skip
+        read = self._read(sovereign, known, wish, offers)
+        month = int(plans.cost_of(read, infra)["after"]["total"]["month"]["minor"])
+        found += [*of_clouds, *await self._name(wish, known), *_ranges(wish, known, self.reference)]
+        found += sizing.findings(wish, offers, self.reference, self._capabilities(), numbered(wish, known.clusters))
+        found += plans.budget_findings(wish, month, CURRENCY, self.reference.warn_at, self.reference.block_at)
+        shown = [_found(wish, offers, finding) for finding in _sorted(found)]
+        return plans.apply(read, wanted, shown, intent=intent)
 
     async def destroy(self, sovereign: Sovereign, keep: Sequence[str]) -> dict[str, Any]:
         """A plan that takes everything away."""
         known = await self._known(sovereign.id)
-        read = _read(sovereign, known, (), {})
-        return plans.destroy(read, sovereign.spec, list(known.clusters), keep)
+        read = Read(
+            sovereign=sovereign.name, generation=sovereign.generation, ledger_revision=known.revision,
+            currency=CURRENCY, held=known.held, installed=known.installed,
+        )  # fmt: skip
+        approvals = wishes.approvals(sovereign.spec)
+        return plans.destroy(read, sovereign.spec, list(known.clusters), keep, approvals=approvals)
 
-    async def lock_digest(self, document: Document) -> str:
-        """Digest of the lock that the catalog would give now."""
-        return (await self._lock(self.wish(document))).digest
+    async def present(self, body: Mapping[str, Any], sovereign: Sovereign, revision: int, now: datetime) -> Present:
+        """The inputs of a plan as they are now."""
+        made = Present(now, sovereign.generation, revision)
+        if body["intent"] == plans.DESTROY:
+            return made
+        wish = self.wish(body["spec"])
+        providers = [cluster.provider for cluster in wish.clusters]
+        lock, _ = await self._chosen(wish)
+        return replace(
+            made, lock_digest=lock.digest, versions=self.clouds.versions(providers),
+            module_digests=self.clouds.module_digests(providers),
+        )  # fmt: skip
 
-    async def moved_offers(self, body: Mapping[str, Any]) -> list[str]:
-        """Whether prices or what is sold changed since a plan was made."""
-        now = await self._offers(self.wish(body["spec"]))
-        digests = {f"{provider}/{region}": _digest(rows) for (provider, region), rows in now.items()}
-        return ["offers"] if digests != body["inputs"]["offers_digests"] else []
+    async def offers_moved(self, body: Mapping[str, Any]) -> bool:
+        """Whether what is sold now lets a plan down."""
+        if body["intent"] == plans.DESTROY:
+            return False
+        wish = self.wish(body["spec"])
+        places = {cluster.name: f"{cluster.provider}/{cluster.region}" for cluster in wish.clusters}
+        now = {f"{provider}/{region}": rows for (provider, region), rows in (await self._offers(wish)).items()}
+        return offers_moved(body, places, now)
 
     async def findings(self, sovereign: Sovereign, wish: Wish, cluster: Cluster, number: int) -> Sequence[Finding]:
         """What a cloud has against a cluster: its credential, quota, stock, names."""
@@ -118,18 +153,64 @@ class Planner:
         path = f"spec.clusters[{wish.clusters.index(cluster)}]"
         report = await plugin.check_credential(needed=("read", "write"), credential=credential)
         if not report.valid:
-            code = "auth.read_only" if report.missing == ("write",) else "auth.rejected"
             text = report.message or "the credential is not accepted"
-            return [Finding(code, Severity.ERROR, f"{path}.credential", text, "give another credential")]
+            metadata = {"missing": ", ".join(report.missing)}
+            remedy = "give another credential"
+            return [Finding(_auth(report), Severity.ERROR, f"{path}.credential", text, remedy, metadata)]
         request = cluster_request(sovereign, wish, cluster, number, self.reference)
         found = await plugin.preflight(request=request, credential=credential)
         return [_under(path, one) for one in found]
 
-    async def _lock(self, wish: Wish) -> Lock:
+    async def _chosen(self, wish: Wish) -> tuple[Lock, list[Finding]]:
+        """The lock, and what the catalog has against it; an empty one where it can make none. Raises SpecInvalid."""
+        choice = _choice(wish)
         try:
-            return await self.catalog.lock(_choice(wish))
+            lock, selected = await self.catalog.lock(choice)
+            found = [*_selection_findings(wish, selected), *await self._values(wish, lock)]
         except SaidNo as no:
-            raise SpecInvalid(_component_violations(no, _choice(wish))) from no
+            if no.said.reason not in _FOUND:
+                raise SpecInvalid(_component_violations(no, choice)) from no
+            text, path = no.said.message, _component_violations(no, choice)[0].field
+            return Lock("", ()), [Finding(_FOUND[no.said.reason], Severity.ERROR, path, text, "choose others")]
+        if wish.release_digest and wish.release_digest.removeprefix("sha256:") != lock.digest.removeprefix("sha256:"):
+            text = f"the catalog's lock is {lock.digest}, not the pinned {wish.release_digest}"
+            remedy = "leave the digest out, or wait for that release"
+            found.append(Finding("release.digest", Severity.ERROR, "spec.release.digest", text, remedy))
+        return lock, found
+
+    async def _values(self, wish: Wish, lock: Lock) -> list[Finding]:
+        """What the Blueprints' schemas have against the values of the spec."""
+        versions = {component.name: component.version for component in lock.components}
+        found = []
+        for name, values in wish.values.items():
+            path = f"spec.components.values.{name}"
+            if name not in versions:
+                text = f"{name} is not among the components"
+                found.append(Finding("component.absent", Severity.ERROR, path, text, "include it, or drop its values"))
+                continue
+            for violation in await self.catalog.faults(name, versions[name], values):
+                where = f"{path}{violation.field.replace('/', '.')}" if violation.field.startswith("/") else path
+                text = violation.description
+                found.append(Finding("component.values", Severity.ERROR, where, text, "see the Blueprint's schema"))
+        return found
+
+    def _capabilities(self) -> Mapping[str, frozenset[str]]:
+        return {provider: cloud.capabilities for provider, cloud in self.clouds.clouds.items()}
+
+    def _read(self, sovereign: Sovereign, known: Known, wish: Wish, offers: Offers) -> Read:
+        providers = [cluster.provider for cluster in wish.clusters]
+        digests = {f"{p}/{region}": _digest(rows) for (p, region), rows in sorted(offers.items())}
+        return Read(
+            sovereign=sovereign.name,
+            generation=sovereign.generation,
+            ledger_revision=known.revision,
+            currency=CURRENCY,
+            held=known.held,
+            installed=known.installed,
+            module_digests=self.clouds.module_digests(providers),
+            versions=self.clouds.versions(providers),
+            offers_digests=digests,
+        )
 
     async def _infra(
         self, sovereign: Sovereign, wish: Wish, known: Known
@@ -151,24 +232,27 @@ class Planner:
             if any(f.code.startswith("auth.") for f in findings):
                 return None, findings
             work = ReadingWorkspace(self._work, self._vault, place, deadline)
-            return await self.clouds.get(cluster.provider).plan(request=request, work=work), findings
+            plan = await self.clouds.get(cluster.provider).plan(request=request, work=work)
+            path = f"spec.clusters[{wish.clusters.index(cluster)}]"
+            return plan, [*findings, *(_under(path, one) for one in plan.findings)]
         except PluginFailure as failure:
             path = f"spec.clusters[{wish.clusters.index(cluster)}]"
+            path += ".credential" if _code(failure) == "auth.rejected" else ""
             remedy = failure.user_action or "look at the cloud, plan again"
             return None, [Finding(_code(failure), Severity.ERROR, path, failure.message, remedy)]
 
     async def _offers(self, wish: Wish) -> Offers:
         wanted = {(c.provider, c.region): c.credential for c in wish.clusters}
 
-        async def one(provider: str, region: str, credential: str) -> Sequence[Offer]:
+        async def one(provider: str, region: str, credential: str) -> Sequence[Offer] | None:
             query = OfferQuery(region=region)
             try:
                 return await self.clouds.get(provider).offers(query=query, credential=SecretRef(credential))
             except PluginFailure:  # the same trouble is a finding of the cluster's own plan
-                return ()
+                return None
 
         answers = await asyncio.gather(*(one(*place, credential) for place, credential in wanted.items()))
-        return dict(zip(wanted, answers, strict=True))
+        return {place: rows for place, rows in zip(wanted, answers, strict=True) if rows is not None}
 
     async def _name(self, wish: Wish, known: Known) -> list[Finding]:
         if wish.mode != "pool":
@@ -216,19 +300,6 @@ def numbered(wish: Wish, known: Mapping[str, ClusterRow]) -> Mapping[str, int]:
     return numbers
 
 
-def _read(sovereign: Sovereign, known: Known, findings: tuple[Finding, ...], offers: Offers) -> Read:
-    return Read(
-        sovereign=sovereign.name,
-        generation=sovereign.generation,
-        ledger_revision=known.revision,
-        currency=CURRENCY,
-        held=tuple(Held(entry.cluster, entry.row) for entry in known.entries),
-        installed=known.installed,
-        findings=findings,
-        offers_digests={f"{provider}/{region}": _digest(rows) for (provider, region), rows in sorted(offers.items())},
-    )
-
-
 def _digest(offers: Sequence[Offer]) -> str:
     """Over what is sold and for how much; how many are left moves all the time."""
     rows = sorted(json.dumps(asdict(o) | {"stock": o.stock is None or o.stock > 0}, sort_keys=True) for o in offers)
@@ -257,9 +328,19 @@ def _component_violations(no: SaidNo, choice: Choice) -> list[Violation]:
 
 def _code(failure: PluginFailure) -> str:
     reason = str(getattr(failure, "reason", "")) or type(failure).__name__
-    return {"AUTH": "auth.rejected", "QUOTA": "quota.servers", "CAPACITY": "capacity.size"}.get(
-        reason, f"cloud.{reason.lower()}"
-    )
+    known = {
+        "AUTH": "auth.rejected",
+        "SECRET_NOT_FOUND": "auth.rejected",
+        "QUOTA": "quota.servers",
+        "CAPACITY": "capacity.size",
+    }
+    return known.get(reason, f"cloud.{reason.lower()}")
+
+
+def _auth(report: CredentialReport) -> str:
+    if report.missing == ("write",):
+        return "auth.read_only"
+    return "auth.scope" if report.granted else "auth.rejected"
 
 
 def _under(path: str, one: Finding) -> Finding:
@@ -269,7 +350,7 @@ def _under(path: str, one: Finding) -> Finding:
 
 def _ranges(wish: Wish, known: Known, reference: Reference) -> list[Finding]:
     numbers = numbered(wish, known.clusters)
-    own = {c.name: cidrs.ranges(reference.cidrs, numbers[c.name]) for c in wish.clusters}
+    own = {c.name: cidrs.ranges(reference.cidrs, numbers[c.name], wish.cidr_base) for c in wish.clusters}
     return [
         Finding("cidr.overlap", Severity.ERROR, "spec.network.reserved_cidrs", f"{name} has {range}, which touches {kept}",
                 "reserve another range")
@@ -277,13 +358,38 @@ def _ranges(wish: Wish, known: Known, reference: Reference) -> list[Finding]:
     ]  # fmt: skip
 
 
-def _dropped(wish: Wish, known: Known) -> list[Finding]:
-    names = {cluster.name for cluster in wish.clusters}
-    return [
-        Finding("cluster.removal", Severity.ERROR, "spec.clusters", f"{name} would go; clusters are not removed one by one",
-                "keep it, or destroy the Sovereign")
-        for name in known.clusters.keys() - names
-    ]  # fmt: skip
+def _found(wish: Wish, offers: Offers, finding: Finding) -> Found:
+    cluster = sizing.cluster_at(wish, finding.path)
+    return Found(finding, cluster.name if cluster else "", sizing.alternatives(wish, offers, finding))
+
+
+def _selection_findings(wish: Wish, selected: Selected) -> list[Finding]:
+    """What comes or goes with the choice beside what it names."""
+    found = []
+    path = "spec.components"
+    if more := sorted(set(selected.removed) - set(wish.exclude)):
+        names = ", ".join(more)
+        severity = Severity.INFO if wish.confirm_cascade else Severity.ERROR
+        text = f"{names} would go too, because of what is left out"
+        remedy = "" if wish.confirm_cascade else "set confirm_cascade, or leave less out"
+        found.append(Finding("component.cascade", severity, f"{path}.exclude", text, remedy, {"components": names}))
+    if selected.planned:
+        names = ", ".join(sorted(selected.planned))
+        text = f"{names} would belong, and is only planned"
+        found.append(Finding("component.planned_only", Severity.INFO, path, text, "", {"components": names}))
+    return found
+
+
+_FOUND = {
+    "NOT_RELEASED": "component.planned_only",
+    "UNSATISFIABLE": "component.conflict",
+    "NO_MATCH": "component.conflict",
+    "VALUES_CONFLICT": "component.conflict",
+    "DEPENDENCY_CYCLE": "component.conflict",
+    "VERSION_QUARANTINED": "component.conflict",
+    "SOLVER_BUDGET": "component.conflict",
+}
+"""What of a catalog's refusals is a finding of the plan, by reason; all else is a fault of the spec."""
 
 
 def _sorted(findings: Sequence[Finding]) -> list[Finding]:

@@ -33,7 +33,7 @@ def spec(**changes: Any) -> dict[str, Any]:
         "region": "east",
         "building_block": "mgt",
         "hosts": ["mgt", "rtz", "dmz"],
-        "env_type": "prod",
+        "env_type": "dev",
         "credential": {"name": "credentials/sandbox-simulated"},
         "control_plane": {"size": "sb8", "count": 1},
         "worker_pools": [{"name": "general", "size": "sb4", "count": 1}, {"name": "data", "size": "sb4", "count": 1}],

@@ -197,6 +197,13 @@ class Names(pooldomain_grpc.AllocationServiceServicer):
         )  # type: ignore[arg-type]  # fmt: skip - states are numbers here
 
 
+class Pools(pooldomain_grpc.PoolServiceServicer):
+    """One pool."""
+
+    async def ListPools(self, request: Any, context: Any) -> Any:
+        return pooldomain_service.ListPoolsResponse(pools=[pooldomain.Pool(name="pools/omani.works")])
+
+
 class Orders(billing_grpc.OrderServiceServicer):
     """Orders by name."""
 
@@ -231,6 +238,7 @@ async def world() -> AsyncIterator[World]:
     server = grpc.aio.server()
     catalog_grpc.add_CatalogServiceServicer_to_server(made.catalog, server)
     pooldomain_grpc.add_AllocationServiceServicer_to_server(made.names, server)
+    pooldomain_grpc.add_PoolServiceServicer_to_server(Pools(), server)
     billing_grpc.add_OrderServiceServicer_to_server(made.orders, server)
     made.target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()

@@ -24,7 +24,7 @@ from .conftest import Bench
 
 pytestmark = pytest.mark.either_database
 
-CLUSTER = "sb-east-mgt-prod"
+CLUSTER = "sb-east-mgt-dev"
 RESOURCE = f"sovereigns/omantel/clusters/{CLUSTER}"
 LOCK = Lock("sha256:1", (Component("bp-a", "1", "sha256:a"), Component("bp-b", "1", "sha256:b", ("bp-a",), wave=2)))
 
@@ -156,7 +156,7 @@ async def test_what_needs_a_failed_component_is_blocked(desk: Desk) -> None:
 async def test_a_report_about_another_cluster_or_server_ends_the_stream(desk: Desk) -> None:
     token = (await desk.enrol()).agent_token
     beat = pb.AgentHeartbeat(api_healthy=True)
-    other = report(1, heartbeat=beat, cluster="sovereigns/omantel/clusters/sb-west-mgt-prod")
+    other = report(1, heartbeat=beat, cluster="sovereigns/omantel/clusters/sb-west-mgt-dev")
     assert await reason_of(desk.connect(token, other)) == "OTHER_CLUSTER"
     assert await reason_of(desk.connect(token, report(1, heartbeat=beat, server_id="srv-9"))) == "OTHER_CLUSTER"
     assert await reason_of(desk.connect("nonsense", report(1, heartbeat=beat))) == "TOKEN_REJECTED"

@@ -20,7 +20,7 @@ from .conftest import NAME, Bench, Start
 
 pytestmark = pytest.mark.either_database
 
-CLUSTER = "sb-east-mgt-prod"
+CLUSTER = "sb-east-mgt-dev"
 MAKING = [
     f"run:infra.{CLUSTER}.after",
     "run:name.reserve.after",

@@ -37,6 +37,13 @@ async def test_a_label_with_a_capital_is_refused_by_the_contract(bench: Bench) -
     assert found == {"sovereign.spec.domain.label"}
 
 
+async def test_a_name_of_one_s_own_lies_in_no_pool(bench: Bench) -> None:
+    domain = {"mode": "byo-manual", "fqdn": "bank.omani.works"}
+    assert await wrong_fields(bench.create(domain=domain)) == {"spec.domain.fqdn"}
+    domain = {"mode": "pool", "pool": "elsewhere.example", "label": "omantel"}
+    assert await wrong_fields(bench.create(domain=domain)) == {"spec.domain.pool"}
+
+
 async def test_every_unknown_component_is_named(bench: Bench) -> None:
     components = {"include": ["bp-nothing", "bp-grafana", "bp-nowhere"]}
     found = await wrong_fields(bench.create(components=components))
@@ -110,9 +117,11 @@ async def test_a_cluster_that_is_too_small_is_an_error_with_its_figures(bench: B
     cluster = {**spec()["clusters"][0], "control_plane": {"size": "sb2", "count": 1}, "worker_pools": []}
     await bench.create(clusters=[cluster])
     plan = await bench.plan()
-    assert [(f.code, f.metadata["there_gb"], f.metadata["needed_gb"]) for f in plan.findings] == [
+    assert [(f.code, f.metadata["there_gb"], f.metadata["needed_gb"]) for f in plan.findings if f.metadata] == [
         ("sizing.memory", "8.0", "20.1")
     ]
+    assert [f.code for f in plan.findings] == ["sizing.memory", "control_plane.schedulable"]
+    assert {f.cluster for f in plan.findings} == {"sb-east-mgt-dev"}
 
 
 async def test_a_size_that_is_not_sold_is_an_error_at_its_path(bench: Bench) -> None:
@@ -120,6 +129,8 @@ async def test_a_size_that_is_not_sold_is_an_error_at_its_path(bench: Bench) -> 
     plan = await bench.plan()
     paths = {f.field for f in plan.findings if f.severity == pb.Finding.SEVERITY_ERROR}
     assert "spec.clusters[0].control_plane.size" in paths
+    sizes = [f.alternatives for f in plan.findings if f.code == "capacity.size"]
+    assert list(sizes[0]) == [f"providers/sandbox/regions/east/offers/{size}" for size in ("sb2", "sb4", "sb8", "sb16")]
 
 
 @pytest.mark.parametrize("state", ["RESERVED", "REFUNDED", "CANCELLED"])

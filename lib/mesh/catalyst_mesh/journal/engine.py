@@ -169,9 +169,9 @@ class Engine:
         """Go on after a pause, or after a run got stuck."""
         return await self._command(run, partial(commands.resume, by=by), sql)
 
-    async def signal(self, run: str, name: str, payload: Any = None, *, by: str = "") -> RunView:
+    async def signal(self, run: str, name: str, payload: Any = None, *, by: str = "", sql: Sql = None) -> RunView:
         """Send a signal; the first step that waits or will wait for `name` takes it."""
-        return await self._command(run, partial(commands.signal, name=name, payload=as_json(payload), by=by))
+        return await self._command(run, partial(commands.signal, name=name, payload=as_json(payload), by=by), sql)
 
     async def status(self, run: str, *, sql: Sql = None) -> RunView:
         """Where `run` is. Raises RunNotFound."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -75,6 +76,9 @@ class RunStarted(RunTold):
 @dataclass(frozen=True, slots=True)
 class RunPaused(RunTold):
     reason: str
+    failure: Mapping[str, Any] | None = None
+    paid_until: datetime | None = None
+    """When paid resources of a failed run are taken away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,3 +157,117 @@ class ClusterEnrolled:
     location_code: str
     simulated: bool
     run: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepSkipped(StepTold):
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStuck:
+    sovereign: "Sovereign"
+    run: str
+    steps: tuple[str, ...]
+    takeovers: int
+
+
+@dataclass(frozen=True, slots=True)
+class GateOpened:
+    sovereign: "Sovereign"
+    run: str
+    step: str
+    gate: Mapping[str, Any]
+    requester: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateAnswered:
+    """Somebody agreed, or refused."""
+
+    sovereign: "Sovereign"
+    run: str
+    step: str
+    kind: str
+    actor: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateApproved(GateAnswered):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class GateRejected(GateAnswered):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class PlanExpired:
+    sovereign: "Sovereign"
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    sovereign: "Sovereign"
+    health: str
+    conditions: tuple[Any, ...]
+    """Those that do not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    sovereign: "Sovereign"
+    since: datetime
+    """Since when it was degraded."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterTold:
+    """A cluster was or was not heard of."""
+
+    sovereign: "Sovereign"
+    cluster: str
+    provider: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSilenced(ClusterTold):
+    heartbeat_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterLost(ClusterTold):
+    heartbeat_at: datetime
+    block: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRecovered(ClusterTold):
+    silent_since: datetime
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DriftDetected:
+    sovereign: "Sovereign"
+    report: Mapping[str, Any]
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriftRepaired:
+    sovereign: "Sovereign"
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftoverFound:
+    sovereign: "Sovereign"
+    run: str
+    leftover: Mapping[str, Any]

@@ -4,7 +4,7 @@ What a step does stands in `steps/`, under the same names; a plan shows these sh
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +18,8 @@ class Shape:
     id: str
     phase: str
     needs: tuple[str, ...] = ()
-    timeout: timedelta = timedelta(minutes=15)
+    timeout: timedelta | None = timedelta(minutes=15)
+    """Longest that one try may take; None: a person is waited for as long as it takes."""
     retries: int = 9
     undoable: bool = False
     optional: bool = False
@@ -27,42 +28,69 @@ class Shape:
     component: str = ""
     action: str = ""
     """Which function does it; the id where empty."""
+    gate: str = ""
+    """Kind of the gate that it waits at."""
 
 
 Scope = Mapping[str, Any]
-"""Input of a run: `{"clusters": [{"name", "components": [{"name", "needs", "optional"}]}], …}`, plain JSON."""
+"""Input of a run, plain JSON: `{"clusters": [{"name", "components": [{"name", "needs", "optional"}]}], "removed": [name],
+"gates": [gate], "domain": {"mode", "delegation_first"}, …}`; all but the clusters may be absent."""
 
 
 def provision(scope: Scope) -> tuple[Shape, ...]:
     """Steps of a creation or a change."""
-    return tuple(_provision(scope["clusters"]))
+    return tuple(_provision(scope))
 
 
 def destroy(scope: Scope) -> tuple[Shape, ...]:
     """Steps of a destruction."""
-    return tuple(_destroy([cluster["name"] for cluster in scope["clusters"]]))
+    return tuple(_destroy(scope))
 
 
-def _provision(clusters: Sequence[Mapping[str, Any]]) -> Iterator[Shape]:
-    names = [cluster["name"] for cluster in clusters]
+def _provision(scope: Scope) -> Iterator[Shape]:
+    names = [cluster["name"] for cluster in scope["clusters"]]
+    domain = scope.get("domain") or {"mode": "pool"}
+    own = domain["mode"] != "pool"
     yield Shape("validate", "prepare", timeout=timedelta(minutes=10))
-    yield Shape("name.reserve", "name", ("validate",), timedelta(minutes=5), undoable=True)
+    gates = tuple(_gates(scope, ("validate",)))
+    yield from gates
+    named = ("validate", *(gate.id for gate in gates))
+    yield Shape("name.reserve", "name", named, timedelta(minutes=5), undoable=True, action="zone.make" if own else "")
+    if own:
+        yield Shape("delegation", "dns", ("name.reserve",), timeout=None)
     yield Shape("git.render", "git", ("name.reserve",), timedelta(minutes=5), undoable=True)
+    first = ("name.reserve", "delegation") if own and domain.get("delegation_first") else ("name.reserve",)
     for name in names:
-        infra = Shape(f"infra.{name}", "infrastructure", ("name.reserve",), timedelta(minutes=60), undoable=True)
+        infra = Shape(f"infra.{name}", "infrastructure", first, timedelta(minutes=60), undoable=True)
         yield _in(infra, name, "infra")
     yield Shape(
-        "dns.commit", "dns", ("name.reserve", *(f"infra.{n}" for n in names)), timedelta(minutes=30), undoable=True
-    )
-    last: list[str] = ["dns.commit"]
-    for cluster in clusters:
-        name = cluster["name"]
-        yield _in(Shape(f"enrol.{name}", "cluster", ("git.render", f"infra.{name}")), name, "enrol")
-        yield _in(Shape(f"workers.{name}", "cluster", (f"enrol.{name}",), skippable=True), name, "workers")
-        kit = list(_kit(name, cluster["components"]))
-        yield from kit
-        last += [f"workers.{name}", *(shape.id for shape in kit if not shape.optional)]
+        "dns.commit", "dns", ("name.reserve", *(f"infra.{n}" for n in names)), timedelta(minutes=30), undoable=True,
+        action="zone.write" if own else "",
+    )  # fmt: skip
+    last: list[str] = ["dns.commit", *(("delegation",) if own else ())]
+    for cluster in scope["clusters"]:
+        steps = list(_cluster(cluster))
+        yield from steps
+        last += [shape.id for shape in steps if not shape.optional and not shape.id.startswith(("enrol.", "quorum."))]
+    for name in scope.get("removed", ()):
+        # Names point elsewhere and trees are rendered without it before a cluster goes.
+        yield _in(Shape(f"leave.{name}", "infrastructure", ("dns.commit", "git.render"), timedelta(minutes=60)), name,
+                  "leave")  # fmt: skip
+        last.append(f"leave.{name}")
     yield Shape("probe", "acceptance", tuple(last), timedelta(minutes=10))
+
+
+def _cluster(cluster: Mapping[str, Any]) -> Iterator[Shape]:
+    name = cluster["name"]
+    yield _in(Shape(f"enrol.{name}", "cluster", ("git.render", f"infra.{name}")), name, "enrol")
+    yield _in(Shape(f"quorum.{name}", "cluster", (f"enrol.{name}",)), name, "quorum")
+    yield _in(Shape(f"workers.{name}", "cluster", (f"quorum.{name}",), skippable=True), name, "workers")
+    yield from _kit(name, cluster["components"])
+
+
+def _gates(scope: Scope, needs: tuple[str, ...]) -> Iterator[Shape]:
+    for gate in scope.get("gates", ()):
+        yield Shape(gate["step"], "approval", needs, timeout=None, retries=0, action="approve", gate=gate["kind"])
 
 
 def _kit(cluster: str, components: Sequence[Mapping[str, Any]]) -> Iterator[Shape]:
@@ -83,28 +111,22 @@ def _kit(cluster: str, components: Sequence[Mapping[str, Any]]) -> Iterator[Shap
         )
 
 
-def _destroy(clusters: Sequence[str]) -> Iterator[Shape]:
-    yield Shape("quiesce", "quiesce", timeout=timedelta(minutes=5), skippable=True)
+def _destroy(scope: Scope) -> Iterator[Shape]:
+    clusters = [cluster["name"] for cluster in scope["clusters"]]
+    own = (scope.get("domain") or {"mode": "pool"})["mode"] != "pool"
+    gates = tuple(_gates(scope, ()))
+    yield from gates
+    agreed = tuple(gate.id for gate in gates)
+    yield Shape("quiesce", "quiesce", agreed, timeout=timedelta(minutes=5), skippable=True)
     for name in clusters:
         yield _in(Shape(f"remove.{name}", "infrastructure", ("quiesce",), timedelta(minutes=60)), name, "remove")
     yield Shape("sweep", "sweep", ("quiesce", *(f"remove.{n}" for n in clusters)), timedelta(minutes=60))
     yield Shape("verify", "sweep", ("sweep",), timedelta(minutes=60))
     yield Shape("git.remove", "git", ("verify",), timedelta(minutes=5))
-    yield Shape("name.release", "name", ("git.remove",), timedelta(minutes=30))
+    release = "zone.drop" if own else ""
+    yield Shape("name.release", "name", ("git.remove",), timedelta(minutes=30), action=release)
     yield Shape("shred", "shred", ("name.release",), timedelta(minutes=5))
 
 
 def _in(shape: Shape, cluster: str, action: str) -> Shape:
-    return Shape(
-        shape.id,
-        shape.phase,
-        shape.needs,
-        shape.timeout,
-        shape.retries,
-        shape.undoable,
-        shape.optional,
-        shape.skippable,
-        cluster,
-        shape.component,
-        action,
-    )  # fmt: skip - in the order of the fields
+    return replace(shape, cluster=cluster, action=action)

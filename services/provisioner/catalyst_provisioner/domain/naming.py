@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from .reference import Code
 
 LABEL_PREFIX = "openova.io"
+CLUSTER_LABEL = f"{LABEL_PREFIX}/cluster"
 _CLUSTER = re.compile(r"^([a-z]{2,5})-([a-z]{2,5})-(rtz|dmz|mgt)-(prod|stg|uat|dev|poc)$")
 
 

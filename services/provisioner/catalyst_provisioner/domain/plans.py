@@ -14,11 +14,12 @@ from typing import Any
 
 from catalyst_sdk.cloud import Action, CostLine, Finding, InfraPlan, LedgerRow, Severity
 
-from . import costs, graphs
+from . import costs, gates, graphs, risks
+from .gates import Gate
 from .locks import Component, Lock
-from .wishes import Document, Wish
+from .wishes import Approval, Document, Wish
 
-APPLY, DESTROY = "INTENT_APPLY", "INTENT_DESTROY"
+APPLY, DESTROY, REPAIR = "INTENT_APPLY", "INTENT_DESTROY", "INTENT_REPAIR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,15 @@ class Held:
 
     cluster: str
     row: LedgerRow
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A finding, and the offers that would do instead."""
+
+    finding: Finding
+    cluster: str = ""
+    alternatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,38 +50,55 @@ class Read:
     held: tuple[Held, ...] = ()
     installed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Version by component by cluster, as last applied."""
-    findings: tuple[Finding, ...] = ()
+    module_digests: Mapping[str, str] = field(default_factory=dict)
+    """Digest of the infrastructure module by provider; a native plugin has none."""
     versions: Mapping[str, str] = field(default_factory=dict)
     offers_digests: Mapping[str, str] = field(default_factory=dict)
 
 
-def apply(read: Read, document: Document, wish: Wish, lock: Lock, infra: Mapping[str, InfraPlan],
-          *, spec_applied: bool, exposed: bool = False) -> dict[str, Any]:  # fmt: skip
-    """A plan that makes `wish` so, in the contract's JSON form, hash included."""
-    changes = [_change(name, plan, c) for name, plan in infra.items() for c in plan.changes]
-    components = [_component(read, cluster.name, i, c, lock) for cluster in wish.clusters
-                  for i, c in enumerate(lock.components, 1)]  # fmt: skip
-    removed = [_removed(read, cluster.name, name, lock) for cluster in wish.clusters
-               for name in sorted(read.installed.get(cluster.name, {}).keys() - {c.name for c in lock.components})]  # fmt: skip
-    findings = [*read.findings, *(f for plan in infra.values() for f in plan.findings)]
-    after = costs.cost((line for n, plan in infra.items() for line in _lines(n, plan.cost)), read.currency)
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be, as far as it could be worked out."""
+
+    document: Document
+    wish: Wish
+    lock: Lock
+    infra: Mapping[str, InfraPlan]
+    spec_applied: bool
+    """Whether the last successful run made this very spec true."""
+    removed: tuple[str, ...] = ()
+    """Clusters that are there and are not wished any more."""
+
+
+def apply(read: Read, wanted: Wanted, found: Sequence[Found], *, intent: str = APPLY) -> dict[str, Any]:
+    """A plan that makes the wish so, in the contract's JSON form, hash included."""
+    wish, lock = wanted.wish, wanted.lock
+    changes = [_change(name, plan, c) for name, plan in wanted.infra.items() for c in plan.changes]
+    changes += [_deletion(held, "its cluster is no longer wished") for held in reversed(read.held)
+                if held.cluster in wanted.removed]  # fmt: skip
+    components = [*_components(read, wish, lock), *_removals(read, wanted)]
+    dangers = risks.of_changes(wish, wanted.infra, wanted.removed)
+    cost = cost_of(read, wanted.infra)
     idle = (
-        spec_applied
+        wanted.spec_applied
         and all(change["action"] == "ACTION_NO_OP" for change in changes)
-        and all(component["action"] == "ACTION_KEEP" for component in [*components, *removed])
+        and all(component["action"] == "ACTION_KEEP" for component in components)
     )
-    shapes = () if idle else graphs.provision(scope(wish, lock))
-    body = _body(read, APPLY, document, findings, shapes, idle) | {
+    asked = () if idle else gates.wanted(_asked(intent, dangers, cost, wanted.removed), wanted.document, wish.approvals)
+    shapes = () if idle else graphs.provision(scope(wanted, [gate.plain() for gate in asked]))
+    body = _body(read, intent, wanted.document, found, shapes, asked, idle) | {
         "changes": changes,
-        "components": [*components, *removed],
-        "cost": _cost(read, after),
-        "risks": [_PUBLIC] if exposed else [],
+        "components": components,
+        "cost": cost,
+        "risks": dangers,
     }
     body["inputs"]["lock_digest"] = lock.digest
     return _hashed(body)
 
 
-def destroy(read: Read, document: Document, clusters: Sequence[str], keep: Sequence[str]) -> dict[str, Any]:
+def destroy(
+    read: Read, document: Document, clusters: Sequence[str], keep: Sequence[str], *, approvals: Sequence[Approval] = ()
+) -> dict[str, Any]:
     """A plan that takes everything away which the ledger lists."""
     changes = [_deletion(held) for held in reversed(read.held)]
     components = [
@@ -79,23 +106,49 @@ def destroy(read: Read, document: Document, clusters: Sequence[str], keep: Seque
         for cluster in clusters
         for name, version in sorted(read.installed.get(cluster, {}).items())
     ]
-    shapes = graphs.destroy({"clusters": [{"name": name} for name in clusters]})
+    kinds: dict[str, list[str]] = {}
+    for held in read.held:
+        kinds.setdefault(held.row.kind, []).append(held.row.name)
+    # What has nothing outside is taken away by nobody's leave.
+    asked = gates.wanted({gates.DESTROY: _ask(len(changes))}, document, approvals) if changes else ()
+    shapes = graphs.destroy(leaving_scope(document, clusters, [gate.plain() for gate in asked]))
     cost = _cost(read, costs.cost((), read.currency))
     saved = {"month": cost["before"]["total"]["month"], "hour_micros": cost["before"]["total"]["hour_micros"]}
-    body = _body(read, DESTROY, document, list(read.findings), shapes, idle=False) | {
+    lost = [name for kind in sorted(risks.HOLDS_DATA & kinds.keys()) for name in kinds[kind]]
+    body = _body(read, DESTROY, document, (), shapes, asked, idle=False) | {
         "changes": changes,
         "components": components,
         "cost": cost,
-        "risks": [_IRREVERSIBLE],
-        "destroy": {"saved": saved, "kept": list(keep), "data_lost": []},
+        "risks": risks.of_destroy(kinds),
+        "destroy": {"saved": saved, "kept": list(keep), "data_lost": lost},
     }
     return _hashed(body)
 
 
-def scope(wish: Wish, lock: Lock) -> dict[str, Any]:
+def cost_of(read: Read, infra: Mapping[str, InfraPlan]) -> dict[str, Any]:
+    """Cost before, after, and the difference."""
+    lines = (line for name, plan in infra.items() for line in _lines(name, plan.cost))
+    return _cost(read, costs.cost(lines, read.currency))
+
+
+def scope(wanted: Wanted, asked: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What a run of this plan works on; see `graphs.Scope`."""
-    kit = [{"name": c.name, "needs": list(c.needs), "optional": c.optional} for c in lock.components]
-    return {"clusters": [{"name": cluster.name, "components": kit} for cluster in wish.clusters]}
+    kit = [{"name": c.name, "needs": list(c.needs), "optional": c.optional} for c in wanted.lock.components]
+    return {
+        "clusters": [{"name": cluster.name, "components": kit} for cluster in wanted.wish.clusters],
+        "removed": list(wanted.removed),
+        "gates": [dict(gate) for gate in asked],
+        "domain": {"mode": wanted.wish.mode, "delegation_first": wanted.wish.delegation_first},
+    }
+
+
+def leaving_scope(document: Document, clusters: Sequence[str], asked: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a run that takes everything away works on."""
+    return {
+        "clusters": [{"name": name} for name in clusters],
+        "gates": [dict(gate) for gate in asked],
+        "domain": {"mode": document["domain"]["mode"]},
+    }
 
 
 def canonical(body: Mapping[str, Any]) -> bytes:
@@ -122,24 +175,49 @@ def budget_findings(wish: Wish, monthly_minor: int, currency: str, warn_at: floa
 
 
 def _body(
-    read: Read, intent: str, document: Document, found: Sequence[Finding], shapes: Sequence[graphs.Shape], idle: bool
-) -> dict[str, Any]:
+    read: Read, intent: str, document: Document, found: Sequence[Found], shapes: Sequence[graphs.Shape],
+    asked: Sequence[Gate], idle: bool,
+) -> dict[str, Any]:  # fmt: skip
     return {
         "sovereign": read.sovereign,
         "intent": intent,
         "spec": document,
         "steps": [_step(shape) for shape in shapes],
         "findings": [_finding(one) for one in found],
-        "gates": [],
+        "gates": [gate.plain() for gate in asked],
         "inputs": {
             "generation": str(read.generation),
             "ledger_revision": str(read.ledger_revision),
+            "module_digests": dict(read.module_digests),
             "versions": dict(read.versions),
             "offers_digests": dict(read.offers_digests),
         },
-        "applicable": all(one.severity is not Severity.ERROR for one in found),
+        "applicable": all(one.finding.severity is not Severity.ERROR for one in found),
         "empty": idle,
     }
+
+
+def _asked(
+    intent: str, dangers: Sequence[Mapping[str, Any]], cost: Mapping[str, Any], removed: Sequence[str]
+) -> dict[str, str]:
+    """What a person is asked, by kind of gate."""
+    asked = {}
+    if intent == REPAIR:
+        asked[gates.REPAIR] = "what drifted is put right"
+    if removed:
+        asked[gates.DESTROY] = f"{', '.join(removed)} would be deleted"
+    if replaced := [r["message"] for r in dangers if r["kind"] == risks.REPLACE]:
+        asked[gates.REPLACE] = f"deleted and made again: {'; '.join(replaced)}"
+    if lost := [r["message"] for r in dangers if r["kind"] == risks.DATA_LOSS]:
+        asked[gates.DATA_LOSS] = f"data is lost: {'; '.join(lost)}"
+    more = int(cost["difference"]["month"]["minor"])
+    if more > 0:
+        asked[gates.SPEND] = f"{more} more minor units of {cost['difference']['month']['currency']} a month"
+    return asked
+
+
+def _ask(resources: int) -> str:
+    return f"everything would be deleted, {resources} resources and what they hold"
 
 
 def _hashed(body: dict[str, Any]) -> dict[str, Any]:
@@ -151,8 +229,9 @@ def _step(shape: graphs.Shape) -> dict[str, Any]:
         "id": shape.id,
         "phase": shape.phase,
         "needs": list(shape.needs),
-        "timeout": f"{int(shape.timeout.total_seconds())}s",
+        **({"timeout": f"{int(shape.timeout.total_seconds())}s"} if shape.timeout else {}),
         "retries": shape.retries,
+        "gate": shape.gate,
         "undoable": shape.undoable,
         "skippable": shape.skippable,
         "optional": shape.optional,
@@ -161,14 +240,17 @@ def _step(shape: graphs.Shape) -> dict[str, Any]:
     }
 
 
-def _finding(one: Finding) -> dict[str, Any]:
+def _finding(found: Found) -> dict[str, Any]:
+    one = found.finding
     return {
         "code": one.code,
         "severity": f"SEVERITY_{one.severity.value.upper()}",
         "field": one.path,
         "message": one.message,
         "remedy": one.remedy,
+        "cluster": found.cluster,
         "metadata": dict(one.metadata),
+        "alternatives": list(found.alternatives),
     }
 
 
@@ -187,7 +269,7 @@ def _change(cluster: str, plan: InfraPlan, change: Any) -> dict[str, Any]:
     }
 
 
-def _deletion(held: Held) -> dict[str, Any]:
+def _deletion(held: Held, reason: str = "") -> dict[str, Any]:
     return {
         "cluster": held.cluster,
         "kind": held.row.kind,
@@ -195,7 +277,24 @@ def _deletion(held: Held) -> dict[str, Any]:
         "address": f"{held.row.kind}.{held.row.name}",
         "action": "ACTION_DELETE",
         "manager": "native",
+        "reason": reason,
     }
+
+
+def _components(read: Read, wish: Wish, lock: Lock) -> list[dict[str, Any]]:
+    numbered = list(enumerate(lock.components, 1))
+    return [_component(read, cluster.name, i, c, lock) for cluster in wish.clusters for i, c in numbered]
+
+
+def _removals(read: Read, wanted: Wanted) -> list[dict[str, Any]]:
+    """Components that go: those that the lock has no more, and all of a cluster that goes."""
+    kept = {c.name for c in wanted.lock.components}
+    staying = {cluster.name for cluster in wanted.wish.clusters}
+    return [
+        _removed(read, cluster, name)
+        for cluster, versions in read.installed.items()
+        for name in sorted(versions.keys() - (kept if cluster in staying else set()))
+    ]
 
 
 def _component(read: Read, cluster: str, order: int, component: Component, lock: Lock) -> dict[str, Any]:
@@ -217,7 +316,7 @@ def _component(read: Read, cluster: str, order: int, component: Component, lock:
     }
 
 
-def _removed(read: Read, cluster: str, name: str, lock: Lock) -> dict[str, Any]:
+def _removed(read: Read, cluster: str, name: str) -> dict[str, Any]:
     version = read.installed[cluster][name]
     return {"cluster": cluster, "blueprint": name, "previous_version": version, "action": "ACTION_REMOVE"}
 
@@ -230,17 +329,3 @@ def _cost(read: Read, after: dict[str, Any]) -> dict[str, Any]:
     rows = [costs.Line(h.cluster, h.row.kind, h.row.name, h.row.kind, h.row.price) for h in read.held]
     before = costs.cost(rows, read.currency)
     return {"before": before, "after": after, "difference": costs.difference(before, after)}
-
-
-_PUBLIC = {
-    "kind": "KIND_PUBLIC_EXPOSURE",
-    "code": "api.public",
-    "message": "the Kubernetes API is reachable by the world",
-    "resources": [],
-}
-_IRREVERSIBLE = {
-    "kind": "KIND_IRREVERSIBLE",
-    "code": "destroy.final",
-    "message": "everything of this Sovereign is deleted, its data too",
-    "resources": [],
-}

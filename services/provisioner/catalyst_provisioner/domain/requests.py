@@ -15,7 +15,7 @@ def cluster_request(
     sovereign: Sovereign, wish: Wish, cluster: Cluster, number: int, reference: Reference
 ) -> ClusterRequest:
     """The request for one cluster; `number` is its index for life."""
-    ranges = cidrs.ranges(reference.cidrs, number)
+    ranges = cidrs.ranges(reference.cidrs, number, wish.cidr_base)
     plane = cluster.control_plane
     listeners = tuple(Listener(port, target) for port, target in cluster.listeners)
     request = ClusterRequest(
@@ -43,5 +43,6 @@ def cluster_request(
         ssh_public_keys=wish.ssh_public_keys,
         ssh_allowed_cidrs=wish.ssh_allowed_cidrs,
         api_public=wish.api_public,
+        allow_deprecated=any(pool.allow_deprecated for pool in (plane, *cluster.pools)),
     )
     return replace(request, listeners=listeners) if listeners else request

@@ -56,6 +56,10 @@ class SovereignExistsOutside(Refused):
     message = "{name} is {state}; destroy it first, then delete its record"
 
 
+class NotActive(Refused):
+    reason, message = "NOT_ACTIVE", "{name} is {state} and was never active"
+
+
 @dataclass(frozen=True, slots=True)
 class Sovereign:
     """The aggregate."""
@@ -137,6 +141,12 @@ def demand_alive(held: Sovereign) -> None:
     """Raises SovereignDestroyed."""
     if held.state is State.DESTROYED:
         raise SovereignDestroyed(name=held.name)
+
+
+def demand_active(held: Sovereign) -> None:
+    """Raises NotActive for one that never was."""
+    if held.activated_at is None:
+        raise NotActive(name=held.name, state=held.state.upper())
 
 
 def demand_etag(held: Sovereign, etag: str) -> None:

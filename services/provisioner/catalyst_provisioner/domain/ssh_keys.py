@@ -23,6 +23,9 @@ def key_fault(line: str) -> str:
         return "the key is of another type than its line says"
     if parts[0] == "ssh-rsa" and (len(fields) < 3 or int.from_bytes(fields[2]).bit_length() < SMALLEST_RSA):
         return f"an RSA key needs {SMALLEST_RSA} bits"
+    curve = parts[0].removeprefix("ecdsa-sha2-").encode()
+    if parts[0].startswith("ecdsa-") and (len(fields) != 3 or fields[1] != curve):
+        return "the key lies on another curve than its line says"
     return "" if parts[0] != "ssh-ed25519" or len(fields[-1]) == 32 else "an Ed25519 key has 32 bytes"
 
 

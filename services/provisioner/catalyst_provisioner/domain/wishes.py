@@ -4,7 +4,8 @@ A document is the JSON form of `SovereignSpec` with the contract's own field nam
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from .naming import Dimensions
@@ -23,6 +24,7 @@ class Cloud:
     simulated: bool = False
     default_credential: str = ""
     """Credential that is used where a cluster names none; simulated clouds only."""
+    capabilities: frozenset[str] = frozenset()
 
 
 Clouds = Mapping[str, Cloud]
@@ -35,6 +37,18 @@ class Pool:
     name: str
     size: str
     count: int
+    allow_deprecated: bool = False
+    position: int = 0
+    """Where it stands in the spec, for the paths of findings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Who may open a kind of gate; `*` is any."""
+
+    gate: str
+    roles: tuple[str, ...]
+    principals: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +95,29 @@ class Wish:
     reserved_cidrs: tuple[str, ...]
     monthly_limit: tuple[int, str] | None
     """Minor units and currency."""
+    cidr_base: str = ""
+    registrar_account: str = ""
+    delegation_first: bool = False
+    release_digest: str = ""
+    confirm_cascade: bool = False
+    approvals: tuple[Approval, ...] = ()
+    failure_policy: Mapping[str, str] = field(default_factory=dict)
+    """Reaction by phase: retry, pause or compensate."""
+    paid_ttl: timedelta = timedelta(hours=24)
 
     @property
     def front(self) -> Cluster:
         """The cluster behind the Sovereign's own names: the first of block mgt, else the first."""
         return next((c for c in self.clusters if c.block == "mgt"), self.clusters[0])
+
+    @property
+    def is_prod(self) -> bool:
+        """Whether any cluster serves production."""
+        return any(cluster.env_type == "prod" for cluster in self.clusters)
+
+    def reaction(self, phase: str) -> str:
+        """What follows when a step of `phase` fails for good."""
+        return self.failure_policy.get(phase, "pause")
 
 
 def dimensions(cluster: Document, clouds: Clouds, reference: Reference) -> Dimensions:
@@ -119,6 +151,14 @@ def read(document: Document, clouds: Clouds, reference: Reference) -> Wish:
         ssh_allowed_cidrs=tuple(access.get("ssh_allowed_cidrs", ())),
         reserved_cidrs=tuple(network.get("reserved_cidrs", ())),
         monthly_limit=(int(limit["minor"]), limit["currency"]) if limit else None,
+        cidr_base=network.get("cidr_base", ""),
+        registrar_account=domain.get("registrar_account", ""),
+        delegation_first=bool(domain.get("delegation_first")),
+        release_digest=document.get("release", {}).get("digest", ""),
+        confirm_cascade=bool(components.get("confirm_cascade")),
+        approvals=approvals(document),
+        failure_policy=document.get("failure_policy", {}).get("phases", {}),
+        paid_ttl=_span(document.get("failure_policy", {}).get("paid_ttl"), timedelta(hours=24)),
     )
 
 
@@ -140,10 +180,26 @@ def _cluster(row: Document, clouds: Clouds, reference: Reference) -> Cluster:
         hosts=tuple(row.get("hosts") or (row["building_block"],)),
         env_type=row["env_type"],
         credential=row.get("credential", {}).get("name") or clouds[row["provider"]].default_credential,
-        control_plane=Pool("control-plane", plane["size"], plane["count"]),
+        control_plane=Pool("control-plane", plane["size"], plane["count"], bool(plane.get("allow_deprecated"))),
         pools=tuple(
-            Pool(p["name"], p.get("size", ""), p.get("count", 0)) for p in row.get("worker_pools", ()) if p.get("count")
+            Pool(p["name"], p.get("size", ""), p.get("count", 0), bool(p.get("allow_deprecated")), i)
+            for i, p in enumerate(row.get("worker_pools", ()))
+            if p.get("count")
         ),
         load_balancer=balancer.get("type", ""),
         listeners=tuple((x["port"], x["target_port"]) for x in balancer.get("listeners", ())),
     )
+
+
+def approvals(document: Document) -> tuple[Approval, ...]:
+    """Who may open which gate, as the spec says."""
+    return tuple(_approval(row) for row in document.get("approvals", ()))
+
+
+def _approval(row: Document) -> Approval:
+    return Approval(row["gate"], tuple(row.get("roles", ())), tuple(row.get("principals", ())))
+
+
+def _span(text: str | None, default: timedelta) -> timedelta:
+    """A Duration in the JSON form, `3600s`."""
+    return timedelta(seconds=float(text.removesuffix("s"))) if text else default

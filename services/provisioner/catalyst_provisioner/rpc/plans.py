@@ -10,12 +10,16 @@ from catalyst.billing.v1.resources_pb2 import Order
 from catalyst.provisioner.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import Context, Page, Work, caller
 from catalyst_mesh.journal import Engine, RunInProgress
-from catalyst_sdk import Code, Decision, Refused
+from catalyst_sdk import Code, Decision, Refused, Violation
 from google.longrunning import operations_pb2
+from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 
-from ..domain import facts, graphs, plans, rules, sovereigns
+from ..domain import facts, graphs, immutables, plans, previews, rules, sovereigns, staleness
 from ..domain.locks import Lock
+from ..domain.plans import Wanted
+from ..domain.reference import Reference
 from ..domain.sovereigns import Sovereign
+from ..domain.staleness import Present
 from ..domain.wishes import Cluster, Document
 from ..peers import Orders, SaidNo
 from ..planning import Planner, numbered
@@ -44,6 +48,16 @@ class PlanNotApplicable(Refused):
     reason, message = "PLAN_NOT_APPLICABLE", "{plan} has findings that stand against it: {findings}"
 
 
+class BudgetExceeded(Refused):
+    reason, message = "BUDGET_EXCEEDED", "{plan} costs more a month than the budget of its spec allows"
+
+
+class PlansUnrelated(Refused):
+    code, reason = Code.INVALID_ARGUMENT, "PLANS_UNRELATED"
+    message = "{plan} and {other} are plans of two Sovereigns"
+    field = "other"
+
+
 class OrderUnpaid(Refused):
     reason, message = "ORDER_UNPAID", "{order} does not pay for {sovereign}: {why}"
 
@@ -56,33 +70,63 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
     """Plans."""
 
     def __init__(
-        self, work: Work[Store], planner: Planner, engine: Engine, orders: Orders, *, require_paid_order: bool
-    ) -> None:
+        self, work: Work[Store], planner: Planner, engine: Engine, orders: Orders, *, require_paid_order: bool,
+        offers_life: timedelta = OFFERS_LIFE,
+    ) -> None:  # fmt: skip
         self._work = work
         self._planner = planner
         self._engine = engine
         self._orders = orders
         self._require_paid_order = require_paid_order
+        self._offers_life = offers_life
 
     async def CreatePlan(self, request: service_pb2.CreatePlanRequest, context: Context) -> resources_pb2.Plan:
-        name = Name.of(request.parent)
         intent = resources_pb2.Plan.Intent.Name(request.intent)
+        held = await self._alive(request.parent)
+        return await self._stored(request, await self._body(held, intent, request))
+
+    async def PreviewChange(self, request: service_pb2.PreviewChangeRequest, context: Context) -> resources_pb2.Plan:
+        held = await self._alive(request.parent)
+        sovereigns.demand_active(held)
+        clouds, reference = self._planner.clouds.clouds, self._planner.reference
+        document = previews.changed(
+            held.spec, clouds, reference, verb=_word(request.Verb.Name(request.verb), "VERB_"),
+            kind=_word(request.Kind.Name(request.kind), "KIND_"), target=request.target,
+            spec=MessageToDict(request.spec),
+        )  # fmt: skip
+        # As the contract reads it, so that a verb takes no field that a spec does not have.
+        return await self._stored(request, await self._planner.apply(held, self._changed(held, _plain(document))))
+
+    async def DiffPlans(self, request: service_pb2.DiffPlansRequest, context: Context) -> resources_pb2.PlanDiff:
+        if Name.of(request.name).sovereign != Name.of(request.other).sovereign:
+            raise PlansUnrelated(plan=request.name, other=request.other)
         async with self._work.reading() as tx:
-            held = await visible(tx, name.sovereign, request.parent)
+            first = await _plan(tx, Name.of(request.name), request.name)
+            second = await _plan(tx, Name.of(request.other), request.other)
+        return views.plan_diff(first, second)
+
+    async def _alive(self, parent: str) -> Sovereign:
+        async with self._work.reading() as tx:
+            held = await visible(tx, Name.of(parent).sovereign, parent)
         sovereigns.demand_alive(held)
-        body = await self._body(held, intent, request)
+        return held
+
+    async def _stored(
+        self, request: service_pb2.CreatePlanRequest | service_pb2.PreviewChangeRequest, body: Mapping[str, Any]
+    ) -> resources_pb2.Plan:
+        name = Name.of(request.parent)
 
         async def step(tx: Store) -> Decision[Any]:
             now_held = await locked(tx, name.sovereign, request.parent)
             sovereigns.demand_etag(now_held, request.etag)
-            row = _row(now_held, body, caller(context).subject, tx.now)
+            row = _row(now_held, body, caller().subject, tx.now)
             if request.validate_only:
                 return Decision(replace(row, id=""))
             await tx.keep_plan(row)
             after = now_held.told(tx.now, last_plan=row.name)
             await tx.save(after)
-            told = body | {"name": row.name, "expire_time": row.expires_at}
-            return Decision(row, (facts.PlanCreated(after, told, caller(context).subject),))
+            told = {**body, "name": row.name, "expire_time": row.expires_at}
+            return Decision(row, (facts.PlanCreated(after, told, caller().subject),))
 
         ask = self._work.rehearse if request.validate_only else self._work.run
         return await ask(step, answer=_answer)
@@ -118,14 +162,16 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
         if row.state != "applied":
             demand_hash(row, request.hash)
             await self._demand_idle(held)
-            demand_applicable(row, held, request.hash, revision, now)
-            await self._demand_unmoved(row, now)
+            demand_applicable(row)
+            await self._demand_unmoved(row, held, revision, now)
             await self._demand_paid(held, row, request.order)
 
         async def step(tx: Store) -> Decision[Any]:
             fresh, plan = await locked(tx, name.sovereign, request.name), await _plan(tx, name, request.name)
             sovereigns.demand_etag(fresh, request.etag)
-            demand_applicable(plan, fresh, request.hash, await tx.ledger_revision(fresh.id), tx.now)
+            demand_hash(plan, request.hash)
+            demand_applicable(plan)
+            demand_fresh(plan, fresh, await tx.ledger_revision(fresh.id), tx.now)
             if request.validate_only:
                 return Decision(operations_pb2.Operation())
             return await self._begun(tx, fresh, plan, request.order, actor)
@@ -171,41 +217,49 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
             "keep": list(options.get("keep", ())),
         }  # fmt: skip - reads as a table
         if kind == graphs.DESTROY:
-            return scope | {"clusters": [{"name": row.name} for row in await tx.clusters(held.id)]}
+            clusters = [row.name for row in await tx.clusters(held.id)]
+            return scope | plans.leaving_scope(spec, clusters, plan.body["gates"])
         wish, lock = self._planner.wish(spec), lock_of(plan)
-        numbers = numbered(wish, {row.name: row for row in await tx.clusters(held.id)})
+        known = {row.name: row for row in await tx.clusters(held.id)}
+        numbers = numbered(wish, known)
         for cluster in wish.clusters:
             await _wished(tx, held.id, cluster, numbers[cluster.name], lock)
         await tx.unobserve(held.id, "probed")
-        return scope | plans.scope(wish, lock)
+        staying = {cluster.name for cluster in wish.clusters}
+        wanted = Wanted(spec, wish, lock, {}, spec_applied=False, removed=tuple(n for n in known if n not in staying))
+        return scope | plans.scope(wanted, plan.body["gates"])
 
     async def _body(self, held: Sovereign, intent: str, request: service_pb2.CreatePlanRequest) -> dict[str, Any]:
         options = views.document(request.options)
         if intent == plans.DESTROY:
             body = await self._planner.destroy(held, options.get("keep", ()))
         elif intent == plans.APPLY:
-            document: Document = held.spec
-            if request.HasField("spec"):
-                document = self._planner.checked(views.document(request.spec))
-                _demand_same_identity(held, document)
+            given = request.HasField("spec")
+            document = self._changed(held, views.document(request.spec)) if given else held.spec
             body = await self._planner.apply(held, document)
+        elif intent == plans.REPAIR:
+            sovereigns.demand_active(held)
+            body = await self._planner.apply(held, held.spec, intent=plans.REPAIR)
         else:
             raise NotServed(capability=f"a plan of {intent.removeprefix('INTENT_')}")
         return body | ({"options": options} if options else {})
+
+    def _changed(self, held: Sovereign, document: Document) -> Document:
+        """A wish that may take the place of the present one. Raises SpecInvalid."""
+        checked = self._planner.checked(document)
+        _demand_same_identity(held, checked, self._planner.reference)
+        return checked
 
     async def _demand_idle(self, held: Sovereign) -> None:
         live = await self._engine.list(subject=held.name, live=True, size=1)
         if live.runs:
             raise RunInProgress(subject=held.name, run=f"{held.name}/runs/{live.runs[0].id}")
 
-    async def _demand_unmoved(self, row: PlanRow, now: datetime) -> None:
-        if row.intent == plans.DESTROY:
-            return
-        changed = []
-        if await self._planner.lock_digest(row.body["spec"]) != row.body["inputs"].get("lock_digest"):
-            changed.append("lock_digest")
-        if now - row.created_at > OFFERS_LIFE:
-            changed += await self._planner.moved_offers(row.body)
+    async def _demand_unmoved(self, row: PlanRow, held: Sovereign, revision: int, now: datetime) -> None:
+        present = await self._planner.present(row.body, held, revision, now)
+        changed = staleness.moved(row.body, present, applied=row.state == "applied", expires_at=row.expires_at)
+        if now - row.created_at > self._offers_life and await self._planner.offers_moved(row.body):
+            changed.append("offers")
         if changed:
             raise PlanStale(plan=row.name, changed=", ".join(changed))
 
@@ -237,21 +291,23 @@ def demand_hash(row: PlanRow, hash: str) -> None:
         raise PlanHashMismatch(hash=row.hash, given=hash)
 
 
-def demand_applicable(row: PlanRow, held: Sovereign, hash: str, revision: int, now: datetime) -> None:
-    """Whether the plan that was agreed to is this one, still fits, and has nothing against it."""
-    demand_hash(row, hash)
+def demand_applicable(row: PlanRow) -> None:
+    """Whether nothing stands against the plan. Raises BudgetExceeded, PlanNotApplicable."""
+    errors = sorted({f["code"] for f in row.body["findings"] if f["severity"] == "SEVERITY_ERROR"})
+    if errors == ["budget.exceeded"]:
+        raise BudgetExceeded(plan=row.name)
     if not row.body["applicable"]:
-        errors = sorted({f["code"] for f in row.body["findings"] if f["severity"] == "SEVERITY_ERROR"})
         raise PlanNotApplicable(plan=row.name, findings=", ".join(errors))
-    inputs = row.body["inputs"]
-    moved = {
-        "applied": row.state == "applied",
-        "expired": row.expires_at <= now,
-        "generation": int(inputs["generation"]) != held.generation,
-        "ledger_revision": int(inputs["ledger_revision"]) != revision,
-    }
-    if any(moved.values()):
-        raise PlanStale(plan=row.name, changed=", ".join(name for name, has in moved.items() if has))
+
+
+def demand_fresh(row: PlanRow, held: Sovereign, revision: int, now: datetime) -> None:
+    """Whether our own tables are still as the plan read them; peers were asked before. Raises PlanStale."""
+    then = row.body["inputs"]
+    asked = {key: then.get(key) or {} for key in ("module_digests", "versions")}
+    present = Present(now, held.generation, revision, then.get("lock_digest", ""), **asked)
+    changed = staleness.moved(row.body, present, applied=row.state == "applied", expires_at=row.expires_at)
+    if changed:
+        raise PlanStale(plan=row.name, changed=", ".join(changed))
 
 
 def _closed(held: Sovereign, kind: str, now: datetime) -> Decision[Sovereign]:
@@ -281,8 +337,8 @@ async def _wished(tx: Store, sovereign: str, cluster: Cluster, number: int, lock
     await tx.wish_components(sovereign, cluster.name, lock)
 
 
-def _demand_same_identity(held: Sovereign, document: Document) -> None:
-    if wrong := rules.changed_immutables(held.spec, document):
+def _demand_same_identity(held: Sovereign, document: Document, reference: Reference) -> None:
+    if wrong := immutables.violations(held.spec, document, reference):
         raise rules.SpecInvalid(wrong)
 
 
@@ -297,6 +353,18 @@ async def _plan(tx: Store, name: Name, full: str) -> PlanRow:
 def _row(held: Sovereign, body: Mapping[str, Any], requester: str, now: datetime) -> PlanRow:
     id = f"plan-{int(now.timestamp() * 1000):012x}{secrets.token_hex(4)}"
     return PlanRow(id, held.id, body["intent"], body["hash"], dict(body), "active", "", requester, now, now, now + LIFE)
+
+
+def _word(name: str, prefix: str) -> str:
+    return name.removeprefix(prefix)
+
+
+def _plain(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document as the contract reads it. Raises SpecInvalid for what no spec has."""
+    try:
+        return views.document(ParseDict(dict(document), resources_pb2.SovereignSpec()))
+    except ParseError as error:
+        raise rules.SpecInvalid([Violation("spec", str(error)[:300], "unknown")]) from error
 
 
 def _answer(row: PlanRow) -> resources_pb2.Plan:

@@ -10,7 +10,7 @@ from google.protobuf import symbol_database
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 
-from ..domain import graphs
+from ..domain import gates, graphs
 from ..failures import step_error
 from ..store import Store
 
@@ -70,6 +70,7 @@ class RunViews:
             error=step_error(run.failure),
             waiting_for=waiting_for(waiting) if run.state == "waiting" and waiting else run.paused_because,
             wake_time=stamp(run.wake_at) if run.state == "waiting" else None,
+            gates=gates_of(run, steps),
             degraded=run.degraded,
             final=run.state.startswith("cancelled"),
             leftovers=[
@@ -115,7 +116,25 @@ def by_start(step: StepView) -> tuple[bool, float, int]:
     return (step.started_at is None, -step.started_at.timestamp() if step.started_at else 0.0, step.position)
 
 
-def step_of(parent: str, row: StepView) -> contract.Step:
+def gates_of(run: RunView, steps: Sequence[StepView]) -> list[contract.Gate]:
+    """The gates of a run with what became of each."""
+    rows = {step.name: step for step in steps}
+    return [gate_of(gate, rows[gate["step"]]) for gate in run.input.get("gates", ()) if gate["step"] in rows]
+
+
+def gate_of(gate: Mapping[str, Any], row: StepView) -> contract.Gate:
+    """One gate; what was said stands in the output of the step that it opened, or in its failure."""
+    refused = row.state is StepState.FAILED and (row.failure or {}).get("reason") == gates.REJECTED
+    said = row.failure["metadata"] if refused else row.output or {}
+    states = {StepState.WAITING: "OPEN", StepState.SUCCEEDED: "APPROVED", StepState.FAILED: "REJECTED"}
+    return ParseDict(
+        {**gate, "state": f"STATE_{states.get(row.state, 'PENDING')}"}
+        | ({"decided_by": said["by"], "comment": said["comment"], "decide_time": said["at"]} if said else {}),
+        contract.Gate(),
+    )
+
+
+def step_of(parent: str, row: StepView, run: RunView) -> contract.Step:
     made = contract.Step(
         name=f"{parent}/steps/{row.name}",
         etag=step_etag(row),
@@ -136,6 +155,9 @@ def step_of(parent: str, row: StepView) -> contract.Step:
         skip_reason=row.reason,
         blocked_by=row.blocked_by,
     )  # fmt: skip - reads as a table
+    for gate in run.input.get("gates", ()):
+        if gate["step"] == row.name:
+            made.gate.CopyFrom(gate_of(gate, row))
     if isinstance(row.output, dict):
         made.outputs.CopyFrom(ParseDict(row.output, Struct()))
     return made
@@ -146,6 +168,8 @@ def step_etag(row: StepView) -> str:
 
 
 def waiting_for(step: StepView) -> str:
+    if step.signal.startswith(gates.PREFIX):
+        return f"{step.name} waits for a person's word"
     if step.signal:
         return f"{step.name} waits for {step.signal}"
     return f"{step.name} rests before its next try" if step.waits == "retry" else f"{step.name} is not done yet"

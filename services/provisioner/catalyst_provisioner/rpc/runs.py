@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from catalyst.provisioner.v1 import resources_pb2 as contract
 from catalyst.provisioner.v1 import service_pb2, service_pb2_grpc
 from catalyst_mesh import Context, Page, Work, caller, stamp
-from catalyst_mesh.journal import CancelMode, Engine, RunView, StepView
+from catalyst_mesh.journal import CancelMode, Engine, RunView, StepState, StepView
 from catalyst_mesh.journal import RunNotFound as NoSuchRun
 from catalyst_sdk import Code, Decision, Refused
 from google.protobuf.json_format import ParseDict
@@ -16,6 +16,7 @@ from google.protobuf.struct_pb2 import Struct
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..domain import gates
 from ..store import Store, metadata
 from ..streams import Curfew
 from . import filters
@@ -36,14 +37,20 @@ from .run_views import (
 )
 
 OUTBOX = metadata.tables["outbox"]
+SIGNALS = metadata.tables["journal_signal"]
 RunRequest: TypeAlias = service_pb2.PauseRunRequest | service_pb2.ResumeRunRequest | service_pb2.CancelRunRequest
 StepRequest: TypeAlias = service_pb2.RetryStepRequest | service_pb2.SkipStepRequest
+GateRequest: TypeAlias = service_pb2.ApproveGateRequest | service_pb2.RejectGateRequest
 LOOK = 0.3
 """Seconds between two looks at a Sovereign's own events."""
 
 
 class EtagMismatch(Refused):
     code, reason, message = Code.ABORTED, "ETAG_MISMATCH", "{name} has changed since it was read; its etag is {etag}"
+
+
+class RunTerminal(Refused):
+    reason, message = "RUN_TERMINAL", "{run} is {state}"
 
 
 class FromSeqInvalid(Refused):
@@ -85,7 +92,7 @@ class RunService(service_pb2_grpc.RunServiceServicer):
         first = int(page.after or 0)
         cut = page.cut(list(enumerate(rows, first + 1)), lambda row: row[0])
         return service_pb2.ListStepsResponse(
-            steps=[step_of(request.parent, row) for _, row in cut.rows], next_page_token=cut.next_page_token,
+            steps=[step_of(request.parent, row, run) for _, row in cut.rows], next_page_token=cut.next_page_token,
             counts=counts_of(steps), groups=groups_of(steps),
         )  # fmt: skip
 
@@ -95,7 +102,7 @@ class RunService(service_pb2_grpc.RunServiceServicer):
         steps = {step.name: step for step in await self._engine.steps(run.id)}
         if name.sub not in steps:
             raise StepNotFound(name=request.name)
-        return step_of(request.name.rpartition("/steps/")[0], steps[name.sub])
+        return step_of(request.name.rpartition("/steps/")[0], steps[name.sub], run)
 
     async def PauseRun(self, request: service_pb2.PauseRunRequest, context: Context) -> contract.Run:
         return await self._asked(request, partial(self._engine.pause, reason=request.reason))
@@ -113,6 +120,35 @@ class RunService(service_pb2_grpc.RunServiceServicer):
 
     async def SkipStep(self, request: service_pb2.SkipStepRequest, context: Context) -> contract.Step:
         return await self._asked_of_step(request, partial(self._engine.skip, reason=request.reason))
+
+    async def ApproveGate(self, request: service_pb2.ApproveGateRequest, context: Context) -> contract.Step:
+        return await self._answered(request, approved=True)
+
+    async def RejectGate(self, request: service_pb2.RejectGateRequest, context: Context) -> contract.Step:
+        return await self._answered(request, approved=False)
+
+    async def _answered(self, request: GateRequest, *, approved: bool) -> contract.Step:
+        """Whether this person may say so, and the word itself, in one transaction: of two words the first counts."""
+        parent, _, step_id = request.name.rpartition("/steps/")
+        who = caller()
+
+        async def step(tx: Store) -> Decision[contract.Step]:
+            run = await self._visible(tx, parent)
+            held = await self._step(run.id, step_id, request.name, sql=tx.sql)
+            if request.etag not in ("", step_etag(held)):
+                raise EtagMismatch(name=request.name, etag=step_etag(held))
+            gate = await _open_gate(tx, run, held, request.name)
+            demand = gates.demand_approver if approved else gates.demand_refuser
+            sovereign = await tx.sovereign(sovereign_of(run))
+            holds = who.has_role(*gate["roles"], org=sovereign.organization if sovereign else None)
+            demand(gate, subject=who.subject, requester=run.started_by, holds_role=holds)
+            word = {"approved": approved, "by": who.subject, "comment": request.comment, "at": f"{tx.now:%FT%T.%fZ}"}
+            await self._engine.signal(run.id, held.name, word, by=who.subject, sql=tx.sql)
+            return Decision(step_of(parent, held, run))
+
+        answer = await self._work.run(step, answer=lambda made: made)
+        self._engine.wake()
+        return answer
 
     async def _asked(self, request: RunRequest, command: Callable[..., Awaitable[RunView]]) -> contract.Run:
         """Etag, command and kept answer in one transaction: of two with one etag the second is refused."""
@@ -138,7 +174,7 @@ class RunService(service_pb2_grpc.RunServiceServicer):
             if request.etag not in ("", step_etag(held)):
                 raise EtagMismatch(name=request.name, etag=step_etag(held))
             await command(run.id, step=step_id, by=by, sql=tx.sql)
-            return Decision(step_of(parent, await self._step(run.id, step_id, request.name, sql=tx.sql)))
+            return Decision(step_of(parent, await self._step(run.id, step_id, request.name, sql=tx.sql), run))
 
         answer = await self._work.run(step, answer=lambda made: made)
         self._engine.wake()
@@ -257,6 +293,19 @@ class RunService(service_pb2_grpc.RunServiceServicer):
         async with self._work.reading() as tx:
             held = await tx.sovereign(sovereign_of(run))
         return held is not None and caller().has_role(*SEES_OWN, org=held.organization)
+
+
+async def _open_gate(tx: Store, run: RunView, held: StepView, name: str) -> Mapping[str, Any]:
+    """The gate at which a step waits for its first word. Raises GateNotOpen, RunTerminal."""
+    found: Mapping[str, Any] | None = next((g for g in run.input.get("gates", ()) if g["step"] == held.name), None)
+    if found is None:
+        raise gates.GateNotOpen(step=name, why="it has no gate")
+    if run.state.ended or run.state == "cancelling":
+        raise RunTerminal(run=f"{run.subject}/runs/{run.id}", state=run.state)
+    said = select(SIGNALS.c.seq).where((SIGNALS.c.run_id == run.id) & (SIGNALS.c.name == held.name))
+    if held.state is not StepState.WAITING or (await tx.sql.execute(said)).first():
+        raise gates.GateNotOpen(step=name, why=f"it is {held.state}, or was answered")
+    return found
 
 
 def _first(from_seq: int) -> int:

@@ -11,7 +11,7 @@ from catalyst_mesh.journal import Engine, RunInProgress
 from catalyst_sdk import Decision, Violation
 from google.protobuf.empty_pb2 import Empty
 
-from ..domain import rules, sovereigns, wishes
+from ..domain import immutables, sovereigns, wishes
 from ..domain.rules import SpecInvalid
 from ..domain.sovereigns import Sovereign
 from ..planning import Planner
@@ -36,6 +36,7 @@ class SovereignService(service_pb2_grpc.SovereignServiceServicer):
     ) -> resources_pb2.Sovereign:
         id = _id_of(request)
         spec = self._planner.checked(views.document(request.sovereign.spec))
+        await self._planner.check_name(spec)
         await self._planner.check_components(spec)
         simulated = any(self._planner.clouds.clouds[c["provider"]].simulated for c in spec["clusters"])
 
@@ -122,7 +123,7 @@ class SovereignService(service_pb2_grpc.SovereignServiceServicer):
         # A mask names whole fields of the spec; deeper paths replace the field that they lie in.
         tops = list(fields) if {"spec", "*"} & set(paths) else [p.split(".")[0] for p in paths]
         merged = {k: v for k, v in held.spec.items() if k not in tops} | {k: given[k] for k in tops if k in given}
-        if wrong := rules.changed_immutables(held.spec, merged):
+        if wrong := immutables.violations(held.spec, merged, self._planner.reference):
             raise SpecInvalid(wrong)
         spec = self._planner.checked(merged)
         return spec, [f"spec.{key}" for key in sorted(fields) if spec.get(key) != held.spec.get(key)]

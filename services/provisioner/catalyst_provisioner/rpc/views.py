@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from catalyst.mesh.v1 import resources_pb2 as mesh
@@ -10,8 +10,10 @@ from catalyst.provisioner.v1 import resources_pb2 as contract
 from catalyst_mesh import stamp
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Value
 
-from ..domain import conditions, costs
+from ..domain import conditions, costs, plans
+from ..domain import plan_diff as plan_differences
 from ..domain.component_states import ComponentState
 from ..domain.conditions import ClusterFacts, ComponentFact, Condition, Facts
 from ..domain.sovereigns import Sovereign, State
@@ -117,7 +119,25 @@ def plan(row: PlanRow, now: datetime) -> contract.Plan:
         getattr(made, field).CopyFrom(stamp(moment))
     made.state = contract.Plan.State.Value(f"STATE_{row.state_at(now).upper()}")
     made.requester, made.run = row.requester, row.run
+    if row.intent != plans.DESTROY:
+        made.inputs.offers_time.FromDatetime(row.created_at)
     return made
+
+
+def plan_diff(first: PlanRow, second: PlanRow) -> contract.PlanDiff:
+    """How two plans differ."""
+    rows = plan_differences.differences(first.body, second.body)
+    made = contract.PlanDiff(
+        plan=first.name, other_plan=second.name, equal=first.hash == second.hash,
+        differences=[contract.FieldDiff(path=path, before=_value(a), after=_value(b)) for path, a, b in rows],
+    )  # fmt: skip
+    totals = (first.body["cost"]["after"], second.body["cost"]["after"])
+    ParseDict(costs.difference(*totals), made.cost_difference)
+    return made
+
+
+def _value(value: Any) -> Value | None:
+    return None if value is None else ParseDict(value, Value())
 
 
 def plan_body(body: Mapping[str, Any]) -> contract.Plan:
@@ -248,6 +268,3 @@ def _cluster_facts(row: ClusterRow, rows: Sequence[ComponentRow]) -> ClusterFact
         int(row.spec.get("nodes", 0)),
         tuple(ComponentFact(c.state, c.optional, c.since) for c in rows),
     )  # fmt: skip - in the order of the fields
-
-
-PLAN_LIFE = timedelta(hours=24)

@@ -10,6 +10,7 @@ from catalyst_mesh.journal.graph import Action, OnTransition
 
 from ..domain import graphs
 from ..domain.graphs import Shape
+from .gating import Gating
 from .making import Making
 from .naming import Naming
 from .removing import Removing
@@ -21,38 +22,44 @@ Done = tuple[Action, Optional[Action], Optional[Action]]  # noqa: UP045 - Action
 
 def kinds(tools: Tools, transition: OnTransition, backoff: Backoff | None = None) -> tuple[Kind, ...]:
     """The kinds of runs that the provisioner has."""
-    making, naming, removing = Making(tools), Naming(tools), Removing(tools)
+    making, naming, removing, gating = Making(tools), Naming(tools), Removing(tools), Gating()
     rests = backoff or Backoff(first=timedelta(seconds=1))
 
     def provision(scope: Mapping[str, Any]) -> Iterable[Step]:
-        return [_step(shape, _made(shape, making, naming), rests) for shape in graphs.provision(scope)]
+        return [
+            _step(shape, _made(shape, making, naming, removing, gating), rests) for shape in graphs.provision(scope)
+        ]
 
     def destroy(scope: Mapping[str, Any]) -> Iterable[Step]:
-        return [_step(shape, _removed(shape, removing, naming), rests) for shape in graphs.destroy(scope)]
+        return [_step(shape, _removed(shape, removing, naming, gating), rests) for shape in graphs.destroy(scope)]
 
     return (Kind(graphs.PROVISION, provision, transition), Kind(graphs.DESTROY, destroy, transition))
 
 
-def _made(shape: Shape, making: Making, naming: Naming) -> Done:
+def _made(shape: Shape, making: Making, naming: Naming, removing: Removing, gating: Gating) -> Done:
     """Steps without a check look first and are idempotent, so they may simply run again."""
     c = shape.cluster
     table: Mapping[str, Done] = {
         "validate": (making.validate, None, None),
+        "approve": (partial(gating.approve, gate=shape.gate), None, None),
         "name.reserve": (naming.reserve, None, naming.release),
         "git.render": (making.render, None, making.unrender),
         "infra": (partial(making.infra, cluster=c), None, partial(making.unmake, cluster=c)),
         "dns.commit": (naming.commit, None, naming.release),
         "enrol": (partial(making.enrol, cluster=c), None, None),
+        "quorum": (partial(making.quorum, cluster=c), None, None),
         "workers": (partial(making.workers, cluster=c), None, None),
+        "leave": (partial(removing.leave, cluster=c), None, None),
         "kit": (partial(making.kit, cluster=c, component=shape.component), None, None),
         "probe": (making.probe, None, None),
     }
     return table[shape.action or shape.id]
 
 
-def _removed(shape: Shape, removing: Removing, naming: Naming) -> Done:
+def _removed(shape: Shape, removing: Removing, naming: Naming, gating: Gating) -> Done:
     c = shape.cluster
     table: Mapping[str, Done] = {
+        "approve": (partial(gating.approve, gate=shape.gate), None, None),
         "quiesce": (removing.quiesce, None, None),
         "remove": (partial(removing.remove, cluster=c), partial(removing.is_removed, cluster=c), None),
         "sweep": (removing.sweep, None, None),

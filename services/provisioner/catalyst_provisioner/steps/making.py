@@ -11,7 +11,9 @@ from catalyst_sdk.cloud import Severity
 
 from ..domain import trees
 from ..domain.component_states import ComponentState
+from ..domain.conditions import is_silent
 from ..domain.requests import cluster_request
+from ..domain.wishes import Cluster
 from ..store import ClusterRow, ComponentRow, Store
 from ..store.secrets import LOST
 from .tools import Tools, lock_of
@@ -105,13 +107,17 @@ class Making:
             await ctx.again(self._t.look_again)
         return {"enrolled_at": row.enrolled_at.isoformat() if row.enrolled_at else ""}
 
+    async def quorum(self, ctx: Context, cluster: str) -> Any:
+        """Wait until the API is healthy and all servers of the control plane vote."""
+        beat, wanted = await self._beat(ctx, cluster)
+        if not beat.get("api_healthy") or int(beat.get("voting_members", 0)) < wanted.control_plane.count:
+            await ctx.again(self._t.look_again)
+        return {"voting": int(beat["voting_members"])}
+
     async def workers(self, ctx: Context, cluster: str) -> Any:
-        """Wait until all servers vote and all nodes are ready."""
-        _, _, wish = await self._t.wish(ctx)
-        wanted = next(c for c in wish.clusters if c.name == cluster)
-        beat = (await self._t.cluster(ctx, cluster)).heartbeat or {}
-        voting = int(beat.get("voting_members", 0)) >= wanted.control_plane.count
-        if not (beat.get("api_healthy") and voting and int(beat.get("ready_nodes", 0)) >= wanted.nodes):
+        """Wait until all nodes that are wished are ready."""
+        beat, wanted = await self._beat(ctx, cluster)
+        if int(beat.get("ready_nodes", 0)) < wanted.nodes:
             await ctx.again(self._t.look_again)
         return {"nodes": int(beat["ready_nodes"])}
 
@@ -136,6 +142,13 @@ class Making:
             await ctx.again(self._t.look_again)
         await self._t.work.again(lambda tx: tx.observe(sovereign.id, "probed", dict(seen)))
         return dict(seen)
+
+    async def _beat(self, ctx: Context, cluster: str) -> tuple[Mapping[str, Any], Cluster]:
+        """The last sign of life, as long as it is one, and what is wished."""
+        _, _, wish = await self._t.wish(ctx)
+        row = await self._t.cluster(ctx, cluster)
+        beat = {} if is_silent(row.heartbeat_at, ctx.now()) else row.heartbeat or {}
+        return beat, next(c for c in wish.clusters if c.name == cluster)
 
     async def _component(self, ctx: Context, cluster: str, component: str) -> ComponentRow:
         async with self._t.work.reading() as tx:

@@ -10,7 +10,7 @@ from catalyst_sdk import SecretRef
 from catalyst_sdk.cloud import Discovered, LedgerRow
 
 from ..domain.conditions import is_silent
-from ..domain.naming import sweep_labels
+from ..domain.naming import CLUSTER_LABEL, sweep_labels
 from ..store import ClusterRow, Store
 from .tools import Tools
 
@@ -52,6 +52,25 @@ class Removing:
         """Evidence: the ledger lists nothing of it any more."""
         left = [row for row in await self._rows(ctx, cluster) if row.name not in ctx.input["keep"]]
         return None if left else {"deleted": 0}
+
+    async def leave(self, ctx: Context, cluster: str) -> Any:
+        """Take one cluster away from a Sovereign that stays: by the ledger, by a look at its labels, then its record."""
+        async with self._t.work.reading() as tx:
+            row = await tx.cluster(ctx.input["sovereign"], cluster)
+        if row is None:
+            return {"deleted": 0}
+        before = len(await self._rows(ctx, cluster))
+        plugin, sovereign = self._t.planner.clouds.get(row.provider), await self._t.sovereign(ctx)
+        labels = {**sweep_labels(sovereign.uid), CLUSTER_LABEL: cluster}
+        known = {entry.id for entry in await self._rows(ctx, cluster)}
+        for found in await plugin.discover(labels=labels, credential=SecretRef(row.credential)):
+            if found.id not in known:
+                await self._import(ctx, row, found)
+        await plugin.destroy(work=self._t.workspace(ctx, row), keep=())
+        if await plugin.discover(labels=labels, credential=SecretRef(row.credential)):
+            await ctx.again(self._t.look_again)
+        await self._t.work.again(lambda tx: tx.drop_cluster(row.sovereign, cluster))
+        return {"deleted": before}
 
     async def sweep(self, ctx: Context) -> Any:
         """Look into every region of every credential; what is ours and still there is imported and deleted."""
@@ -102,7 +121,7 @@ class Removing:
             labels = sweep_labels(sovereign.uid)
             for resource in await plugin.discover(labels=labels, credential=SecretRef(row.credential)):
                 if resource.name not in keep and resource.id not in keep:
-                    owner = next((r for r in rows if r.name == resource.labels.get("openova.io/cluster")), row)
+                    owner = next((r for r in rows if r.name == resource.labels.get(CLUSTER_LABEL)), row)
                     found[f"{row.provider}/{resource.id}"] = (owner, resource)
         return list(found.values())
 
@@ -117,7 +136,11 @@ class Removing:
             await tx.created(row.sovereign, kind=found.kind, name=found.name, id=found.id, run=ctx.run_id)
 
         await self._t.work.again(step)
-        await ctx.emit("leftover.found", f"{found.kind} {found.name} was still there", level="warn")
+        data = {
+            "provider": row.provider, "region": found.region, "kind": found.kind, "id": found.id,
+            "resource_name": found.name, "reason": "found by its labels, and listed nowhere",
+        }  # fmt: skip
+        await ctx.emit("leftover.found", f"{found.kind} {found.name} was still there", level="warn", data=data)
 
     async def _suspended(self, ctx: Context, row: ClusterRow) -> int:
         body = AgentCommand(reconcile=AgentCommand.Reconcile(action=AgentCommand.Reconcile.ACTION_SUSPEND))

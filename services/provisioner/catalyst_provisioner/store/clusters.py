@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from ..domain.component_states import ComponentState, Condition, Release
 from ..domain.locks import Lock
 from .tables import clusters as t
-from .tables import commands, components
+from .tables import commands, components, enrolments
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,12 @@ class ClusterRows(Transaction):
     async def change_cluster(self, sovereign: str, name: str, **values: Any) -> None:
         """Give columns new values."""
         await self.write(update(t).where(_mine(sovereign, name)).values(values))
+
+    async def drop_cluster(self, sovereign: str, name: str) -> None:
+        """Forget a cluster that is gone, with its components, its servers' tokens and its commands."""
+        for table in (components, commands, enrolments):
+            await self.sql.execute(delete(table).where((table.c.sovereign == sovereign) & (table.c.cluster == name)))
+        await self.sql.execute(delete(t).where(_mine(sovereign, name)))
 
     async def wish_components(self, sovereign: str, cluster: str, lock: Lock) -> None:
         """Make the wished components those of `lock`; what is known of those that stay is kept."""

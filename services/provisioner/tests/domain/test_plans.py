@@ -72,7 +72,7 @@ def test_a_destroy_gives_the_name_back_last_and_only_after_two_looks() -> None:
 
 
 def tree_facts() -> trees.TreeFacts:
-    cluster = {"name": "sb-east-mgt-prod", "provider": "sandbox", "location_code": "bemp"}
+    cluster = {"name": "sb-east-mgt-dev", "provider": "sandbox", "location_code": "bemp"}
     return trees.TreeFacts("sovereigns/a", "a.b", "org", 1, "0" * 64, "registry/x", (cluster,), {"bp-a": {"x": 1}})
 
 
@@ -83,7 +83,7 @@ def test_the_same_inputs_render_the_same_bytes_and_no_secret(kit: list[Component
     assert files == trees.render(tree_facts(), Lock("sha256:1", locks.ordered(reversed(kit))))
     assert not any(b"password" in content or b"token" in content for content in files.values())
     for component in lock.components:
-        _, _, release = files[f"clusters/a.b/sb-east-mgt-prod/kit/{component.name}.yaml"].split(b"---\n")
+        _, _, release = files[f"clusters/a.b/sb-east-mgt-dev/kit/{component.name}.yaml"].split(b"---\n")
         wished = json.loads(release)["spec"]["dependsOn"]
         assert {one["name"] for one in wished} == set(component.needs)
 

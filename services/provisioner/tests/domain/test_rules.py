@@ -1,14 +1,16 @@
 """What a spec may say."""
 
 import base64
+import ipaddress
 import struct
 from typing import Any
 
 import pytest
 from catalyst_provisioner.data import reference
-from catalyst_provisioner.domain import rules, wishes
+from catalyst_provisioner.domain import cidrs, immutables, layouts, rules, wishes
 from catalyst_provisioner.domain.naming import parse
 from catalyst_provisioner.domain.reference import Code
+from catalyst_provisioner.domain.ssh_keys import key_fault
 from catalyst_provisioner.domain.wishes import Cloud
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,6 +84,11 @@ def test_domains(domain: dict[str, Any], fields: set[str]) -> None:
         ({"worker_pools": [{"name": "a", "size": "sb4", "count": 3, "max": 2}]}, "worker_pools[0]"),
         ({"worker_pools": [{"name": "a"}, {"name": "a"}]}, "worker_pools"),
         ({"credential": None}, "credential"),
+        ({"control_plane": {"size": "sb8", "count": 4}}, "control_plane.count"),
+        ({"worker_pools": [{"name": "a", "size": "sb4", "count": 1, "min": 2}]}, "worker_pools[0]"),
+        ({"worker_pools": [{"name": "a", "labels": {"openova.io/x": "1"}}]}, "worker_pools[0].labels.openova.io/x"),
+        ({"worker_pools": [{"name": "a", "taints": [{"key": "a b"}]}]}, "worker_pools[0].taints[0].key"),
+        ({"load_balancer": {"listeners": [{"port": 80}, {"port": 80}]}}, "load_balancer.listeners"),
     ],
 )
 def test_clusters(changes: dict[str, Any], field: str) -> None:
@@ -92,11 +99,118 @@ def test_two_clusters_of_one_name_are_refused() -> None:
     assert wrong(clusters=[cluster(), cluster()]) == {"spec.clusters[1]"}
 
 
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"network": {"cidr_base": "10.1.0.0/8"}}, {"spec.network.cidr_base"}),
+        ({"network": {"cidr_base": "8.0.0.0/8"}}, {"spec.network.cidr_base"}),
+        ({"network": {"cidr_base": "192.168.0.0/16"}}, {"spec.network.cidr_base"}),
+        ({"network": {"cidr_base": "172.16.0.0/12"}}, set()),
+        ({"network": {"reserved_cidrs": ["10.0.0.0/8", "fe80::1/10"]}}, {"spec.network.reserved_cidrs[1]"}),
+        ({"access": {"ssh_public_keys": ["ssh-ed25519 AAAA"]}}, {"spec.access.ssh_public_keys[0]"}),
+        ({"access": {"ssh_allowed_cidrs": ["2001:db8::/32", "x"]}}, {"spec.access.ssh_allowed_cidrs[1]"}),
+        ({"api": {"extra_sans": ["api.acme.example", "10.0.0.1", "no name"]}}, {"spec.api.extra_sans[2]"}),
+        ({"placement": "active-active"}, {"spec.placement"}),
+        ({"ttl": "3600s"}, {"spec.ttl"}),
+        ({"budget": {"monthly_limit": {"minor": "0", "currency": "EUR"}}}, {"spec.budget.monthly_limit.minor"}),
+        ({"approvals": [{"gate": "destroy"}]}, {"spec.approvals[0]"}),
+        ({"approvals": [{"gate": "*", "roles": ["a"]}, {"gate": "*", "roles": ["b"]}]}, {"spec.approvals"}),
+        ({"drift": {"policy": "repair-in-window"}}, {"spec.drift.windows"}),
+        ({"release": {"channel": "canary"}}, {"spec.release.channel"}),
+        ({"air_gap": {"mirrors": [{}]}}, {"spec.air_gap"}),
+        ({"gitops": {"remote": "https://git.example/x"}}, {"spec.gitops"}),
+        ({"hand_off": True}, {"spec.hand_off"}),
+        ({"components": {"include": ["bp-a"], "exclude": ["bp-a"]}}, {"spec.components.exclude"}),
+        ({"components": {"exclude": ["bp-a"], "values": {"bp-a": {}}}}, {"spec.components.values.bp-a"}),
+        ({"cluster_defaults": {"env_type": "dev"}}, {"spec.cluster_defaults"}),
+    ],
+)
+def test_what_only_the_whole_spec_shows(changes: dict[str, Any], fields: set[str]) -> None:
+    assert wrong(**changes) == fields
+
+
+def test_regimes_are_those_of_the_data_file() -> None:
+    profile = {"industry": "financial", "size": "Very Large", "compliance": ["DORA", "Nothing"]}
+    organization = {"slug": "omantel", "admin_email": "ops@omantel.example", "profile": profile}
+    found = {"spec.organization.profile.size", "spec.organization.profile.compliance[1]"}
+    assert wrong(organization=organization) == found
+
+
+@pytest.mark.parametrize(
+    ("domain", "fields"),
+    [
+        ({"mode": "pool", "pool": "omani.works", "label": "a"}, set()),
+        ({"mode": "pool", "pool": "unknown.example", "label": "a"}, {"spec.domain.pool"}),
+        ({"mode": "byo-manual", "fqdn": "cloud.acme.example"}, set()),
+        ({"mode": "byo-manual", "fqdn": "notomani.works"}, set()),
+        ({"mode": "byo-manual", "fqdn": "omani.works"}, {"spec.domain.fqdn"}),
+        ({"mode": "byo-manual", "fqdn": "a.b.omani.works"}, {"spec.domain.fqdn"}),
+    ],
+)
+def test_a_name_of_one_s_own_lies_in_no_pool(domain: dict[str, Any], fields: set[str]) -> None:
+    assert {v.field for v in rules.under_a_pool({"domain": domain}, ["omani.works"])} == fields
+
+
+@given(
+    st.dictionaries(st.sampled_from(["region", "hosts", "control_plane", "worker_pools"]), st.just(None), min_size=1),
+    st.dictionaries(st.sampled_from(["ttl", "air_gap", "hand_off", "placement"]), st.just(True), min_size=1),
+)
+def test_one_fault_hides_no_other(inner: dict[str, Any], outer: dict[str, Any]) -> None:
+    bad_cluster = {"region": "nowhere", "hosts": ["dmz"], "control_plane": {"size": "x", "count": 2},
+                   "worker_pools": [{"name": "a", "count": 1}]}  # fmt: skip
+    bad_whole = {"ttl": "60s", "air_gap": {"mirrors": []}, "hand_off": True, "placement": "active-active"}
+    alone = [wrong(clusters=[cluster(**{key: bad_cluster[key]})]) for key in inner]
+    alone += [wrong(**{key: bad_whole[key]}) for key in outer]
+    together = wrong(clusters=[cluster(**{k: bad_cluster[k] for k in inner})], **{k: bad_whole[k] for k in outer})
+    assert together == set().union(*alone)
+    assert together
+
+
+@given(st.sampled_from(["", "10.0.0.0/8", "10.128.0.0/9", "172.16.0.0/12"]),
+       st.sets(st.integers(0, FACTS.max_clusters - 1), min_size=2, max_size=2))  # fmt: skip
+def test_an_own_base_holds_all_ranges_and_none_touch(base: str, indexes: set[int]) -> None:
+    first, second = (cidrs.ranges(FACTS.cidrs, index, base) for index in sorted(indexes))
+    assert not any(cidrs.overlapping(a, b) for a in (*first.all(), *second.all()) for b in second.all() if a != b)
+    whole = ipaddress.ip_network(base or "10.0.0.0/8")
+    assert all(ipaddress.ip_network(text).subnet_of(whole) for text in first.all())  # type: ignore[arg-type]  # all IPv4
+    assert cidrs.overlapping(first.nodes, first.node_subnet)
+    assert cidrs.most_nodes(first) >= 32
+
+
+@pytest.mark.parametrize(("version", "fine"), [
+    ("v1.31.9+k3s1", True), ("v1.32.0+k3s1", True), ("v1.33.0+k3s1", False), ("v1.30.9+k3s1", False),
+    ("v2.31.4+k3s1", False), ("", True),
+])  # fmt: skip
+def test_a_cluster_rises_by_one_minor_at_a_time(version: str, fine: bool) -> None:
+    new = document(clusters=[cluster(**({"k3s_version": version} if version else {}))])
+    found = [v.field for v in immutables.violations(document(), new, FACTS)]
+    assert found == ([] if fine else ["spec.clusters[0].k3s_version"])
+
+
 def test_a_topology_excludes_clusters_and_needs_its_regions() -> None:
     assert wrong(topology="solo", regions=["sandbox/east"], cluster_defaults={"control_plane": {"size": "sb8"}}) == {
         "spec.topology"
     }
     assert "spec.regions" in wrong(clusters=[], topology="dual", regions=["sandbox/east"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"regions": ["sandbox/east", "sandbox/nowhere"]}, {"spec.regions[1]"}),
+        ({"regions": ["sandbox/east", "west"]}, {"spec.regions[1]"}),
+        ({"regions": ["sandbox/east", "sandbox/east"]}, {"spec.regions"}),
+        ({"regions": ["sandbox/east", "hetzner/fsn1"]}, {"spec.cluster_defaults.credentials"}),
+        ({"cluster_defaults": {"control_plane": {"size": "sb8", "count": 2}}},
+         {"spec.cluster_defaults.control_plane.count", "spec.cluster_defaults.credentials"}),
+        ({"topology": "compact+air-gap"}, {"spec.topology"}),
+    ],
+)  # fmt: skip
+def test_the_shorthand_is_judged_where_it_was_written(changes: dict[str, Any], fields: set[str]) -> None:
+    defaults = {"control_plane": {"size": "sb8", "count": 3}, "credentials": {"sandbox": CREDENTIAL}}
+    raw = {"topology": "compact", "regions": ["sandbox/east", "sandbox/west"], "cluster_defaults": defaults, **changes}
+    full = layouts.expanded({k: v for k, v in document(**raw).items() if k != "clusters"}, CLOUDS, FACTS)
+    assert {v.field for v in rules.violations(full, CLOUDS, FACTS, lambda name: False)} == fields
 
 
 def test_a_topology_is_written_out() -> None:
@@ -107,7 +221,7 @@ def test_a_topology_is_written_out() -> None:
     }
     raw = document(topology="zoned", regions=["east", "sandbox/west"], cluster_defaults=defaults)
     del raw["clusters"]
-    full = rules.expanded(raw, CLOUDS, FACTS)
+    full = layouts.expanded(raw, CLOUDS, FACTS)
     assert rules.violations(full, CLOUDS, FACTS, lambda name: False) == []
     names = [c.name for c in wishes.read(full, CLOUDS, FACTS).clusters]
     assert names == ["sb-east-dmz-prod", "sb-east-rtz-prod", "sb-west-dmz-prod", "sb-west-rtz-prod"]
@@ -122,8 +236,8 @@ def test_invisible_characters_are_found_wherever_they_hide() -> None:
 
 def test_a_control_plane_never_shrinks() -> None:
     old = document(clusters=[cluster(control_plane={"size": "sb8", "count": 3})])
-    assert [v.field for v in rules.changed_immutables(old, document())] == ["spec.clusters[0].control_plane.count"]
-    assert rules.changed_immutables(document(), old) == []
+    assert [v.field for v in immutables.violations(old, document(), FACTS)] == ["spec.clusters[0].control_plane.count"]
+    assert immutables.violations(document(), old, FACTS) == []
 
 
 LONG = b"\x7f" + b"\xff" * 256
@@ -143,12 +257,14 @@ def key(kind: str, *fields: bytes) -> str:
         (f"ssh-rsa {key('ssh-rsa', b'3', LONG)}", True),
         (f"ssh-rsa {key('ssh-rsa', b'3', LONG[:128])}", False),
         (f"ssh-ed25519 {key('ssh-ed25519', bytes(32))[:-9]}", False),
+        (f"ecdsa-sha2-nistp256 {key('ecdsa-sha2-nistp256', b'nistp256', bytes(65))} me", True),
+        (f"ecdsa-sha2-nistp256 {key('ecdsa-sha2-nistp256', b'nistp384', bytes(65))}", False),
         ("ssh-dss AAAA", False),
         ("", False),
     ],
 )
 def test_public_keys_are_parsed_and_not_only_matched(line: str, fine: bool) -> None:
-    assert (rules.key_fault(line) == "") is fine
+    assert (key_fault(line) == "") is fine
 
 
 @given(
