@@ -39,6 +39,8 @@ class CloudBench(Protocol):
     size: str
     endpoint: str
     """What servers are told to dial; it need not answer."""
+    goes_on: bool
+    """Whether what was begun goes on when the daemon dies, several creates at once: a tool of its own makes them."""
 
     def plugin(self) -> CloudProvider:
         """A fresh object, as after a restart of the daemon."""

@@ -47,6 +47,12 @@ async def applied(bench: CloudBench, ledger: DyingLedger, request: ClusterReques
     return plan
 
 
+async def moments(bench: CloudBench, request: ClusterRequest) -> Sequence[int]:
+    """Numbers of the creates at which to die: each, or the last where others go on meanwhile anyway."""
+    count = len((await bench.plugin().plan(request=request, work=DyingLedger(bench))).changes)
+    return (count,) if bench.goes_on else range(1, count + 1)
+
+
 def keys(found: Sequence[Discovered]) -> list[tuple[str, str, str]]:
     """Kind, name and id, sorted."""
     return sorted((one.kind, one.name, one.id) for one in found)
@@ -147,8 +153,7 @@ class CloudSuite:
         self, bench: CloudBench, moment: str
     ) -> None:
         request = cluster_request(bench)
-        count = len((await bench.plugin().plan(request=request, work=DyingLedger(bench))).changes)
-        for number in range(1, count + 1):
+        for number in await moments(bench, request):
             ledger = DyingLedger(bench)
             setattr(ledger, moment, number)
             with pytest.raises(Crash):
@@ -163,12 +168,11 @@ class CloudSuite:
 
     async def test_a_destroy_after_a_death_at_any_create_leaves_nothing(self, bench: CloudBench) -> None:
         request = cluster_request(bench)
-        count = len((await bench.plugin().plan(request=request, work=DyingLedger(bench))).changes)
-        for number in range(1, count + 1):
+        for number in await moments(bench, request):
             ledger = DyingLedger(bench, crash_before=number)
             with pytest.raises(Crash):
                 await applied(bench, ledger, request)
-            assert len(await bench.world()) == number
+            assert bench.goes_on or len(await bench.world()) == number
             ledger.live_again()
             await bench.plugin().destroy(work=ledger)
             assert (await bench.world(), await ledger.rows()) == ([], [])
@@ -244,8 +248,9 @@ class CloudSuite:
         ledger, request = DyingLedger(bench, stop_after=2), cluster_request(bench)
         with pytest.raises(Temporary):
             await applied(bench, ledger, request)
-        assert keys(await bench.world()) == sorted((row.kind, row.name, row.id) for row in await ledger.rows())
-        assert len(await bench.world()) == 2
+        made = [(row.kind, row.name, row.id) for row in await ledger.rows() if row.id]
+        assert set(keys(await bench.world())) <= set(made)
+        assert bench.goes_on or len(await bench.world()) == len(made) == 2
         ledger.live_again()
         await applied(bench, ledger, request)
         assert (await bench.plugin().plan(request=request, work=ledger)).is_empty
@@ -296,6 +301,8 @@ class CloudSuite:
                 await applied(bench, ledger, cluster_request(bench))
                 await bench.plugin().destroy(work=ledger)
             lags.append(lag[0])
+            if lag[0] < BLOCKED:
+                break
         assert min(lags) < BLOCKED, f"the loop was held for {lags} s"
 
 

@@ -50,6 +50,7 @@ class Sandbox:
     canary = "c4n4ry0000000000c4n4ry"
     region, size = "east", "sb2"
     endpoint = "127.0.0.1:1"
+    goes_on = False
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

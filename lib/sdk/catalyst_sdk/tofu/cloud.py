@@ -1,0 +1,453 @@
+"""`TofuCloud`: a cloud whose every create, change and delete is done by OpenTofu or Terraform.
+
+An author ships a root module and answers a few questions; this class does the rest of the contract
+`catalyst_sdk.cloud.CloudProvider`. Our own code only reads such a cloud through its API.
+
+The module
+  has a file `versions.tf` with its `terraform` and `provider` blocks, alone;
+  takes a variable `fenced` (bool): servers out of the load balancers and nothing let in;
+  puts the request's labels on everything that bears a name;
+  has one output `catalyst`: {load_balancers = [{purpose, ipv4, ipv6}], api_endpoint, servers = [{name, id, role,
+  private_ip, pool}], network = {id, cidr}}.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..cloud_types import (
+    Action,
+    Change,
+    CloudManifest,
+    ClusterFacts,
+    ClusterRequest,
+    CostLine,
+    CredentialReport,
+    Discovered,
+    Finding,
+    InfraPlan,
+    LoadBalancer,
+    Offer,
+    OfferQuery,
+    Price,
+    Server,
+    Severity,
+    owned,
+)
+from ..context import PluginContext
+from ..failures import Permanent, PluginFailure
+from ..secrets import Secret, SecretRef
+from . import children, commands, folders, states, verdicts
+from . import tool as tools
+from .changes import Part, Planned, Resource, contract_changes, drifted, gone_beyond, planned
+from .folders import RunFolder
+from .locks import Pin
+from .states import Kept
+from .stream import Diagnostic
+from .tool import Tool
+from .work import Draft, TofuWork
+
+if TYPE_CHECKING:
+    from ..cloud import LedgerRow, Workspace
+
+SERVER = "server"
+"""The kind whose resources dial home, and so need a token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """How something that was found is written in a root that only takes it away: type and arguments that it must have.
+
+    Other differences are ignored, unless the body has a `lifecycle` of its own.
+    """
+
+    type: str
+    body: Mapping[str, Any]
+
+
+class TofuCloud(ABC):
+    """Base of a cloud plugin. What an author must write is abstract, what he may is below it."""
+
+    manifest: CloudManifest
+    module: Path
+    """Folder of the root module."""
+    providers: Sequence[Pin] = ()
+    """Versions and hashes of its providers; none for providers that are built into the tool."""
+    error_classes: ClassVar[Mapping[str, Sequence[str]]] = {}
+    """Error class (transient, rate_limited, capacity, quota, auth, conflict, invalid, protected) to provider codes."""
+    remedies: ClassVar[Mapping[str, str]] = {}
+    """Error class to what a person can do."""
+    standing: ClassVar[Sequence[str]] = ()
+    """Kinds in the order in which they stand on each other: what is leftover of a later kind is deleted first."""
+
+    def __init__(self, manifest: CloudManifest, context: PluginContext) -> None:
+        self.manifest = manifest
+        self.context = context
+        self._registries: dict[str, str] | None = None
+
+    # What an author writes
+
+    @abstractmethod
+    def variables(self, request: ClusterRequest) -> Mapping[str, Any]:
+        """The module's variables, plain and without any secret. Equal requests give equal variables."""
+
+    @abstractmethod
+    def environment(self, credential: Secret) -> Mapping[str, str]:
+        """What the provider reads from the environment, its token above all."""
+
+    @abstractmethod
+    def resource(self, type: str, values: Mapping[str, Any]) -> Resource | Part:
+        """What a resource of the module is. It is asked of plans too, in which ids are not known yet."""
+
+    @abstractmethod
+    def price(self, resource: Resource) -> Price | None:
+        """What it costs; None: not known."""
+
+    @abstractmethod
+    async def find(self, *, names: Sequence[tuple[str, str]], credential: Secret) -> Sequence[Discovered]:
+        """What bears one of these (kind, name), whosever it is."""
+
+    @abstractmethod
+    def leftover(self, found: Discovered) -> Leftover:
+        """How it is written to be taken away."""
+
+    @abstractmethod
+    async def offers(self, *, query: OfferQuery, credential: SecretRef) -> Sequence[Offer]:
+        """As in the contract."""
+
+    @abstractmethod
+    async def check_credential(self, *, needed: Sequence[str], credential: SecretRef) -> CredentialReport:
+        """As in the contract."""
+
+    @abstractmethod
+    async def preflight(self, *, request: ClusterRequest, credential: SecretRef) -> Sequence[Finding]:
+        """As in the contract."""
+
+    @abstractmethod
+    async def discover(self, *, labels: Mapping[str, str], credential: SecretRef) -> Sequence[Discovered]:
+        """As in the contract."""
+
+    # What an author may write
+
+    def secret_variables(self, enrolments: Mapping[str, Mapping[str, str]]) -> Mapping[str, Any]:
+        """Sensitive variables: of each server that will be made, by name, `endpoint`, `cluster`, `token`, `ca_pin`."""
+        return {"enrolment": enrolments}
+
+    def classify(self, diagnostic: Diagnostic) -> str:
+        """The provider's machine code in a diagnostic; empty: it has none."""
+        return verdicts.trailing_code(diagnostic)
+
+    async def find_part(self, *, type: str, values: Mapping[str, Any], credential: Secret) -> str:
+        """The import id of a part that exists already; empty: it doesn't."""
+        return ""
+
+    def released(self, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Variables under which everything may be deleted, where the cloud can protect against that."""
+        return variables
+
+    def ports(self, request: ClusterRequest) -> Mapping[str, int]:
+        """Scheme to port of the ingress."""
+        schemes = {80: "http", 443: "https"}
+        return {schemes.get(one.port, f"tcp-{one.port}"): one.port for one in request.listeners}
+
+    # The contract
+
+    async def plan(self, *, request: ClusterRequest, work: "Workspace") -> InfraPlan:
+        """What an apply would do. Reads only."""
+        async with self._reading(request.labels, work) as run:
+            await asyncio.to_thread(run.lay_out, request, fenced=run.kept.fenced)
+            draft = await run.draft()
+        stays = [line for line in draft.lines if line.action is not Action.DELETE]
+        return InfraPlan(
+            request,
+            contract_changes(draft.lines),
+            tuple(self._cost(line.address, line.what) for line in stays if isinstance(line.what, Resource)),
+            tuple(_foreign(line, found) for line, found in draft.foreign),
+        )
+
+    async def apply(self, *, plan: InfraPlan, work: "Workspace") -> ClusterFacts:
+        """Plan again, with real values, and carry it out if it is no more than what was accepted."""
+        request = plan.request
+        async with self._writing(request.labels, work) as run:
+            await run.settle()
+            run.secrets = await self._secrets(plan, run)
+            await run.keep(replace(run.kept, request=request))
+            await asyncio.to_thread(run.lay_out, request, fenced=run.kept.fenced)
+            draft = await run.draft()
+            self._demand_ours(draft)
+            self._demand_accepted(plan.changes, draft)
+            if not draft.is_empty:
+                await run.intend(draft.lines)
+                await run.carry_out(draft.lines)
+            await run.reconcile()
+            await self._drop_unwished(run, draft)
+            return await self._facts(run, request)
+
+    async def destroy(self, *, work: "Workspace", keep: Sequence[str] = ()) -> None:
+        """Let the tool delete what its state holds, then whatever else of the ledger the cloud still shows."""
+        kept, rows = states.decoded(await work.read_state()), await work.rows()
+        labels = kept.request.labels if kept.request else rows[0].labels if rows else None
+        if labels is None:
+            return
+        async with self._writing(labels, work) as run:
+            await run.settle()
+            if run.kept.version.addresses and run.kept.request:
+                await self._unmake(run, run.kept.request, keep)
+            await self._sweep(run, keep)
+            if not run.rows:
+                await run.close()
+
+    async def fence(self, *, work: "Workspace", fenced: bool) -> None:
+        """Set the module's variable `fenced`; nothing may be made or deleted by it."""
+        kept = states.decoded(await work.read_state())
+        if kept.request is None:
+            raise Permanent("INVALID", "nothing was made that could be fenced", provider=self.manifest.provider)
+        request = kept.request
+        async with self._writing(request.labels, work) as run:
+            await run.settle()
+            await asyncio.to_thread(run.lay_out, request, fenced=fenced)
+            draft = await run.draft()
+            changes = contract_changes(draft.lines)
+            self._demand_accepted([change for change in changes if change.action is Action.UPDATE], draft)
+            if not draft.is_empty:
+                await run.carry_out(draft.lines)
+            await run.keep(replace(run.kept, fenced=fenced))
+        state = "fenced" if fenced else "open"
+        await work.emit(code=f"cluster.{state}", message=f"the cluster is {state} now")
+
+    async def drift(self, *, work: "Workspace") -> Sequence[Change]:
+        """What is otherwise in the cloud than the state has it: UPDATE is changed, DELETE is missing. Reads only."""
+        kept = states.decoded(await work.read_state())
+        if kept.request is None:
+            return ()
+        request = kept.request
+        async with self._reading(request.labels, work) as run:
+            await asyncio.to_thread(run.lay_out, request, fenced=run.kept.fenced)
+            shown = await run.show_plan(commands.plan(refresh_only=True))
+            return contract_changes(drifted(shown, self.resource))
+
+    # For the work with the tool
+
+    def environment_of(self, folder: RunFolder, credential: Secret, secrets: Mapping[str, Any]) -> dict[str, str]:
+        """Of a command in `folder`."""
+        given = self.environment(credential)
+        return commands.environment(os.environ, folder=str(folder.path), credential=given, secrets=secrets)
+
+    @property
+    def tool_settings(self) -> str:
+        """The tool's own settings file."""
+        config = self.context.config
+        return commands.settings(mirror=config.get("mirror", ""), cache=config.get("provider_cache", ""))
+
+    async def registries(self, tool: Tool, folder: RunFolder, env: Mapping[str, str]) -> Mapping[str, str]:
+        """Where the tool takes each provider from; asked once."""
+        if self._registries is None:
+            self._registries = await tools.known_hosts(tool, folder, env)
+        return self._registries
+
+    def failure(self, diagnostics: Sequence[Diagnostic]) -> PluginFailure:
+        """The SDK's error for what the tool said."""
+        classes = verdicts.by_code(self.error_classes)
+        judged = [(one, self.classify(one)) for one in diagnostics]
+        return verdicts.failure(judged, classes, provider=self.manifest.provider, actions=self.remedies)
+
+    # Within
+
+    @asynccontextmanager
+    async def _reading(self, labels: Mapping[str, str], work: "Workspace") -> AsyncIterator[TofuWork]:
+        """A folder of its own for a call that writes nothing; what an apply left behind is waited for."""
+        home, root = self._folder(labels), self._folder({}).path
+        await asyncio.to_thread(folders.shred_orphans, root)
+        run = await self._work(folders.make_passing(root), work, seals=False)
+        if (child := children.recorded(home.path)) and not await tools.ended(child, run.is_over):
+            raise run.stopped()
+        newest = states.newest(folder=home.read(commands.STATE), sealed=run.kept.tool)
+        run.kept = replace(run.kept, tool=newest)
+        try:
+            yield run
+        finally:
+            await asyncio.shield(asyncio.to_thread(run.folder.shred))
+
+    @asynccontextmanager
+    async def _writing(self, labels: Mapping[str, str], work: "Workspace") -> AsyncIterator[TofuWork]:
+        """The cluster's folder. It stays where something was not sealed, and where the call died or was cancelled."""
+        run = await self._work(self._folder(labels).make(), work)
+        await run.read_rows()
+        try:
+            yield run
+        except Exception:
+            if run.is_sealed:
+                await asyncio.to_thread(run.folder.shred)
+            raise
+        if run.is_sealed:
+            await asyncio.to_thread(run.folder.shred)
+
+    async def _work(self, folder: RunFolder, work: "Workspace", *, seals: bool = True) -> TofuWork:
+        credential = await self.context.secrets.resolve(work.credential)
+        kept = states.decoded(await work.read_state())
+        config = self.context.config
+        tool = await tools.found(config.get("tool", ""), config.get("tool_sha256", ""))
+        return TofuWork(self, tool, folder, work, kept, credential, seals=seals)
+
+    def _folder(self, labels: Mapping[str, str]) -> RunFolder:
+        """By the labels alone: they are all that an order to destroy may know. Without any: where all of them lie."""
+        root = Path(self.context.config.get("run_dir") or self.context.folder / "runs")
+        if not labels:
+            return RunFolder(root)
+        digest = hashlib.sha256(json.dumps(dict(labels), sort_keys=True).encode()).hexdigest()
+        return RunFolder(root / digest[:24])
+
+    async def _secrets(self, plan: InfraPlan, run: TofuWork) -> Mapping[str, Any]:
+        """A token for each server that is still to be made."""
+        enrolments = {}
+        for change in plan.changes:
+            row = run.rows.get((change.kind, change.name))
+            is_made = row is not None and row.id and change.action is Action.CREATE
+            if change.kind == SERVER and change.action in (Action.CREATE, Action.REPLACE) and not is_made:
+                given = await run.work.enrolment(server=change.name)
+                token = (await run.work.secrets.resolve(given.token)).reveal()
+                enrolments[change.name] = {
+                    "endpoint": given.endpoint, "cluster": given.cluster, "token": token, "ca_pin": given.ca_pin,
+                }  # fmt: skip
+        return self.secret_variables(enrolments)
+
+    def _demand_ours(self, draft: Draft) -> None:
+        if draft.foreign:
+            line, found = draft.foreign[0]
+            finding, code = _foreign(line, found), "name.foreign_resource"
+            action = finding.remedy
+            provider = self.manifest.provider
+            raise Permanent("CONFLICT", finding.message, provider=provider, provider_code=code, user_action=action)
+
+    def _demand_accepted(self, accepted: Sequence[Change], draft: Draft) -> None:
+        if beyond := gone_beyond(accepted, draft.lines):
+            text = f"more would change now than was accepted: {', '.join(sorted(beyond))}"
+            action = "make a new plan and look at it"
+            provider = self.manifest.provider
+            raise Permanent("INVALID", text, provider=provider, provider_code="PLAN_DIVERGED", user_action=action)
+
+    async def _drop_unwished(self, run: TofuWork, draft: Draft) -> None:
+        """Rows of what was deleted by a command whose stream nobody heard."""
+        wished = {(line.what.kind, line.what.name) for line in draft.lines if isinstance(line.what, Resource)}
+        doubtful = [key for key in run.rows if key not in wished]
+        found = await self.find(names=doubtful, credential=run.credential) if doubtful else ()
+        for kind, name in set(doubtful) - {(one.kind, one.name) for one in found}:
+            await run.drop(kind, name)
+
+    async def _facts(self, run: TofuWork, request: ClusterRequest) -> ClusterFacts:
+        output = (run.outputs.get("catalyst") or {}).get("value")
+        if not isinstance(output, dict):
+            text = "the module has no output `catalyst`"
+            raise Permanent("INVALID", text, provider=self.manifest.provider, provider_code="module.output")
+        ports = self.ports(request)
+        balancers = [
+            LoadBalancer(one["purpose"], one.get("ipv4") or "", dict(one.get("ports") or ports), one.get("ipv6") or "")
+            for one in output.get("load_balancers", ())
+        ]
+        servers = [
+            Server(one["name"], str(one["id"]), one["role"], one.get("private_ip") or "", one.get("pool") or "")
+            for one in output.get("servers", ())
+        ]
+        resources = await self.discover(labels=request.labels, credential=run.work.credential)
+        endpoint = output.get("api_endpoint") or ""
+        return ClusterFacts(tuple(balancers), endpoint, tuple(servers), tuple(resources), self.manifest.simulated)
+
+    async def _unmake(self, run: TofuWork, request: ClusterRequest, keep: Sequence[str]) -> None:
+        """Delete what the state holds, but for what is to be kept."""
+        await asyncio.to_thread(run.lay_out, request, fenced=run.kept.fenced, released=True)
+        if self.released(variables := self.variables(request)) != variables:
+            freed = planned(await run.show_plan(commands.plan()), self.resource)
+            updates = [line for line in freed if line.action is Action.UPDATE]
+            if updates and len(updates) == len([line for line in freed if line.action is not Action.NO_OP]):
+                await run.carry_out(freed)
+        await run.reconcile()
+        if keep:
+            held = await run.show_state()
+            await run.forget([address for address, what, id in held if id in keep or what.name in keep])
+        lines = planned(await run.show_plan(commands.plan(destroy=True)), self.resource)
+        if lines:
+            await run.carry_out(lines)
+
+    async def _sweep(self, run: TofuWork, keep: Sequence[str]) -> None:
+        """Rows that no state holds: gone if the cloud shows nothing, else imported into a root made for them."""
+        left = [row for row in run.rows.values() if row.id not in keep and row.name not in keep]
+        if not left:
+            return
+        found = await self._seen(run, left)
+        if found:
+            await self._take_away(run, found)
+        for row in left:
+            await run.drop(row.kind, row.name)
+
+    async def _seen(self, run: TofuWork, rows: Sequence["LedgerRow"]) -> list[Discovered]:
+        """Of these rows what exists and is ours, by id, or by name and labels where no id is known."""
+        seen = {(one.kind, one.id): one for one in await self._look(run, rows)}
+        ours = {}
+        for row in rows:
+            for key, one in seen.items():
+                same = one.id == row.id if row.id else one.name == row.name
+                if same and one.kind == row.kind and owned(row.labels, one.labels):
+                    ours[key] = one
+        return list(ours.values())
+
+    async def _look(self, run: TofuWork, rows: Sequence["LedgerRow"]) -> list[Discovered]:
+        found = list(await self.find(names=[(row.kind, row.name) for row in rows], credential=run.credential))
+        for labels in {json.dumps(dict(row.labels), sort_keys=True) for row in rows}:
+            found += await self.discover(labels=json.loads(labels), credential=run.work.credential)
+        return found
+
+    async def _take_away(self, run: TofuWork, found: Sequence[Discovered]) -> None:
+        """Import, then delete. The state of it is worth nothing: after a death everything is found and imported again."""
+        folder = RunFolder(run.folder.path.with_name(f"{run.folder.path.name}-leftovers"))
+        if (child := children.recorded(folder.path)) is not None:
+            await tools.follow(child, folder, heard=tools.quiet, ticked=run.is_over)
+            found = await self._seen(run, [row for row in run.rows.values() if _is_among(row, found)])
+        await asyncio.to_thread(shutil.rmtree, folder.path, ignore_errors=True)
+        if not found:
+            return
+        sweep = replace(run, folder=folder.make(), kept=Kept(), seals=False, is_ready=False)
+        await asyncio.to_thread(sweep.lay_out_root, self._leftover_root(found))
+        await sweep.carry_out(planned(await sweep.show_plan(commands.plan()), self.resource))
+        await sweep.carry_out(planned(await sweep.show_plan(commands.plan(destroy=True)), self.resource))
+        await asyncio.to_thread(folder.shred)
+
+    def _leftover_root(self, found: Sequence[Discovered]) -> Mapping[str, Any]:
+        rank = {kind: number for number, kind in enumerate(self.standing)}
+        resources: dict[str, dict[str, Any]] = {}
+        imports: list[dict[str, str]] = []
+        below: list[tuple[str, str]] = []
+        for number, one in enumerate(sorted(found, key=lambda one: rank.get(one.kind, len(rank)))):
+            given = self.leftover(one)
+            address = f"{given.type}.left_{number}"
+            under = [other for other, kind in below if rank.get(kind, len(rank)) < rank.get(one.kind, len(rank))]
+            body = {"lifecycle": {"ignore_changes": "all"}, **given.body, "depends_on": under}
+            resources.setdefault(given.type, {})[f"left_{number}"] = body
+            imports.append({"to": address, "id": one.id})
+            below.append((address, one.kind))
+        return {"resource": resources, "import": imports}
+
+    def _cost(self, address: str, what: Resource) -> CostLine:
+        return CostLine(address, what.kind, what.size, self.price(what))
+
+
+def _is_among(row: "LedgerRow", found: Sequence[Discovered]) -> bool:
+    return any((row.kind, row.name) == (one.kind, one.name) or row.id == one.id for one in found)
+
+
+def _foreign(line: Planned, found: Discovered) -> Finding:
+    return Finding(
+        "name.foreign_resource",
+        Severity.ERROR,
+        line.address,
+        f"the {found.kind} {found.name} ({found.id}) exists and doesn't carry this cluster's labels",
+        "rename or remove it; it is neither adopted nor changed",
+        {"kind": found.kind, "name": found.name, "id": found.id},
+    )

@@ -1,0 +1,358 @@
+"""One cluster's work with the tool: attach to what runs, plan, carry out, and bring state and ledger up to date.
+
+What holds, wherever a process dies:
+  intent first   every create is in the ledger before the tool is started;
+  id at once     each line of the stream that tells an id is written down when it is read, by whoever reads it;
+  state kept     the state is sealed while the tool works, and the run folder stays until its last state was sealed;
+  no twins       before a create the cloud is asked for the name: what is ours is imported, what isn't is a conflict;
+  one tool       a command that still runs is waited for before anything else is done with the cluster.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ..cloud_types import Action, ClusterRequest, Discovered, owned
+from ..failures import PluginFailure, Temporary
+from ..secrets import Secret
+from . import children, commands, locks, states
+from . import tool as tools
+from .changes import Planned, Resource, moves_outputs, planned
+from .folders import IDENTITIES, RunFolder
+from .masks import Veil
+from .states import Kept
+from .stream import Diagnostic, Done, Message, Version
+from .tool import Outcome, Tool
+
+if TYPE_CHECKING:
+    from ..cloud import LedgerRow, Workspace
+    from .cloud import TofuCloud
+
+SEAL_EVERY = 0.5
+"""Seconds between two looks at the state of a command that works."""
+ROUNDS = 4
+"""Plans until everything that exists is imported: first what bears a name, then the parts of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What the tool would do, and what stands in the way."""
+
+    lines: tuple[Planned, ...]
+    foreign: tuple[tuple[Planned, Discovered], ...] = ()
+    """Resources of a wished name that aren't ours."""
+    moves_outputs: bool = False
+    """Whether the module would answer otherwise than before, as after a command that was broken off at its end."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether carrying it out would change neither the cloud nor the state."""
+        return not self.moves_outputs and not any(
+            line.action is not Action.NO_OP or line.is_import for line in self.lines
+        )
+
+
+@dataclass
+class TofuWork:
+    """What one call works with. Secrets live here, not in the plugin, and end with the call."""
+
+    cloud: "TofuCloud"
+    tool: Tool
+    folder: RunFolder
+    work: "Workspace"
+    kept: Kept
+    credential: Secret = field(repr=False)
+    secrets: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Sensitive variables of the module."""
+    seals: bool = True
+    """Whether the state of this folder is the cluster's own; a plan's and a sweep's are not."""
+    rows: dict[tuple[str, str], "LedgerRow"] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Of the state that was shown last."""
+    is_ready: bool = False
+    """Whether the providers are in place in this folder."""
+    _sealed_at: float = 0.0
+
+    async def read_rows(self) -> None:
+        """The ledger as it is now."""
+        self.rows = {(row.kind, row.name): row for row in await self.work.rows()}
+
+    # Before a command
+
+    async def settle(self) -> None:
+        """Wait for a command that an earlier call left behind, and go on from the newest state."""
+        child = children.recorded(self.folder.path)
+        if child is not None:
+            if child.lives:
+                data = {"pid": str(child.pid), "command": child.verb}
+                await self.work.emit(
+                    code="tool.attached", message="the tool is still at work; waiting for it", data=data
+                )
+            outcome = await tools.follow(child, self.folder, heard=self._hearer(), ticked=self._tick)
+            if outcome.interrupted:
+                raise self.stopped()
+        await self.keep(replace(self.kept, tool=self._newest()))
+        self.folder.forget_command()
+
+    def lay_out(self, request: ClusterRequest, *, fenced: bool, released: bool = False) -> None:
+        """Module, variables and state, ready for a command."""
+        variables = {**self.cloud.variables(request), "fenced": fenced}
+        self.folder.copy_module(self.cloud.module)
+        self.folder.write_variables(self.cloud.released(variables) if released else variables)
+        self.folder.write_imports({})
+        self._write_base()
+
+    def lay_out_root(self, root: Mapping[str, Any]) -> None:
+        """A root of our own making on the module's base."""
+        self.folder.copy_base(self.cloud.module)
+        self.folder.write("main.tf.json", json.dumps(root))
+        self._write_base()
+
+    async def draft(self) -> Draft:
+        """What the tool would do now; what exists already is imported rather than made again."""
+        imports: dict[str, str] = {}
+        draft = Draft(())
+        for _ in range(ROUNDS):
+            self.folder.write_imports(imports)
+            shown = await self.show_plan(commands.plan())
+            lines = tuple(planned(shown, self.cloud.resource))
+            foreign, more = await self._existing(lines)
+            draft = Draft(lines, tuple(foreign), moves_outputs(shown))
+            if not more.keys() - imports.keys():
+                break
+            imports |= more
+        return draft
+
+    async def show_plan(self, argv: Sequence[str]) -> Any:
+        """Plan, and what the plan says."""
+        await self._ready()
+        self._judge(await self._run(argv))
+        return tools.answer(await self._run(commands.show(commands.PLAN)))
+
+    async def show_state(self) -> list[tuple[str, Resource, str]]:
+        """Address, resource and id of all that the state holds, and nothing of its parts."""
+        # Also after somebody asked to stop: what was made until then is to be in the ledger.
+        shown = tools.answer(await self._run(commands.show(), to_its_end=True))
+        self.outputs = (shown.get("values") or {}).get("outputs", {})
+        root = (shown.get("values") or {}).get("root_module", {})
+        found = []
+        for raw in root.get("resources", ()):
+            what = self.cloud.resource(raw["type"], raw["values"])
+            if raw["mode"] == "managed" and isinstance(what, Resource):
+                found.append((str(raw["address"]), what, str(raw["values"].get("id") or "")))
+        return found
+
+    # A command that changes the cloud
+
+    async def intend(self, lines: Iterable[Planned]) -> None:
+        """Write down everything that will be made or adopted, before the tool is started."""
+        for line in lines:
+            if isinstance(line.what, Resource) and (line.action is Action.CREATE or line.is_import):
+                await self._intend(line.what)
+
+    async def carry_out(self, lines: Iterable[Planned]) -> None:
+        """Let the tool do what was planned last; raises what went wrong, after everything done is written down."""
+        self.folder.write(IDENTITIES, json.dumps(_identities(lines)))
+        env = self._env()
+        outcome = await self.tool.work(self.folder, commands.apply(), env, heard=self._hearer(), ticked=self._tick)
+        await self._seal()
+        if outcome.interrupted or outcome.failed:
+            await self.reconcile()
+        if outcome.interrupted:
+            raise self.stopped()
+        self._judge(outcome)
+
+    async def reconcile(self) -> None:
+        """Make the ledger say what the state says."""
+        await self._ready()
+        held = await self.show_state()
+        for _, what, id in held:
+            row = self.rows.get((what.kind, what.name))
+            if id and (row is None or row.id != id):
+                await self._intend(what)
+                await self._created(what.kind, what.name, id)
+                await self._tell("resource.adopted", "is in the ledger now", what.kind, what.name, id)
+
+    async def drop(self, kind: str, name: str) -> None:
+        """Write down that a resource is gone."""
+        row = self.rows.pop((kind, name), None)
+        if row is not None:
+            await self.work.gone(kind=kind, name=name)
+            await self._tell("resource.deleted", "is gone", kind, name, row.id)
+
+    async def forget(self, addresses: Sequence[str]) -> None:
+        """Take resources out of the state; the cloud and the ledger keep them."""
+        if addresses:
+            self._judge(await self._run(commands.forget(list(addresses))))
+            await self._seal()
+
+    async def keep(self, kept: Kept) -> None:
+        """Seal what there is to keep, if it is something new. A state that is older than the sealed one is not."""
+        if self.seals and kept != self.kept and not kept.version.precedes(self.kept.version):
+            await self.work.write_state(kept.encoded())
+        self.kept = kept
+
+    async def close(self) -> None:
+        """Nothing is left of the cluster, and nothing is kept of it."""
+        self.folder.remove(commands.STATE)
+        await self.keep(Kept())
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the folder holds nothing that is not kept elsewhere."""
+        child = children.recorded(self.folder.path)
+        return not (child and child.lives) and (not self.seals or self._newest() == self.kept.tool)
+
+    # Within
+
+    async def _existing(self, lines: Sequence[Planned]) -> tuple[list[tuple[Planned, Discovered]], dict[str, str]]:
+        """Of what would be created: strangers of the same name, and ids of what is ours."""
+        creates = [line for line in lines if line.action is Action.CREATE]
+        named = {(line.what.kind, line.what.name): line for line in creates if isinstance(line.what, Resource)}
+        found = await self.cloud.find(names=list(named), credential=self.credential) if named else ()
+        foreign, ours = [], {}
+        for one in found:
+            if line := named.get((one.kind, one.name)):
+                assert isinstance(line.what, Resource)
+                if owned(line.what.labels, one.labels):
+                    ours[line.address] = one.id
+                else:
+                    foreign.append((line, one))
+        owners = {(line.type, line.local) for line in creates}
+        for line in creates:
+            if isinstance(line.what, Resource) or (line.what.of, line.local) in owners:
+                continue  # a part of what is only being made cannot exist
+            if id := await self.cloud.find_part(type=line.type, values=line.values, credential=self.credential):
+                ours[line.address] = id
+        return foreign, {**{line.address: line.import_id for line in lines if line.is_import}, **ours}
+
+    def _hearer(self) -> tools.Heard:
+        told = json.loads(self.folder.read(IDENTITIES) or "{}")
+
+        async def heard(message: Message) -> None:
+            if isinstance(message, Done):
+                await self._done(message, told.get(message.address))
+            elif isinstance(message, Diagnostic):
+                text, level = self._veil.over(str(message)), "error" if message.is_error else "warn"
+                await self.work.emit(code="tool.diagnostic", message=text, level=level)
+
+        return heard
+
+    async def _done(self, done: Done, what: Mapping[str, Any] | None) -> None:
+        if what is None:
+            return  # a part
+        kind, name = what["kind"], what["name"]
+        if done.action == "delete":
+            if not what["replaced"]:
+                await self.drop(kind, name)
+        elif done.action == "create":
+            row = self.rows.get((kind, name))
+            if row is not None and done.id and row.id != done.id:
+                await self._created(kind, name, done.id)
+                await self._tell("resource.created", "created", kind, name, done.id)
+        elif done.action == "update":
+            await self._tell("resource.updated", "changed", kind, name, done.id)
+
+    async def _intend(self, what: Resource) -> None:
+        if (what.kind, what.name) in self.rows:
+            return
+        price = self.cloud.price(what)
+        await self.work.intend(
+            kind=what.kind, name=what.name, region=what.region, labels=dict(what.labels), price=price
+        )  # fmt: skip
+        await self.read_rows()
+
+    async def _created(self, kind: str, name: str, id: str) -> None:
+        await self.work.created(kind=kind, name=name, id=id)
+        self.rows[kind, name] = replace(self.rows[kind, name], id=id)
+
+    async def _tell(self, code: str, what: str, kind: str, name: str, id: str) -> None:
+        data = {"kind": kind, "name": name, "id": id}
+        await self.work.emit(code=code, message=f"{kind} {name} {what}", data=data)
+
+    async def _tick(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if now - self._sealed_at >= SEAL_EVERY:
+            self._sealed_at = now
+            await self._seal()
+        return await self.is_over()
+
+    async def _seal(self) -> None:
+        if self.seals:
+            await self.keep(replace(self.kept, tool=self._newest()))
+
+    def _newest(self) -> str:
+        return states.newest(folder=self.folder.read(commands.STATE), sealed=self.kept.tool)
+
+    async def _ready(self) -> None:
+        """Providers in place, at their pinned versions; once for each folder."""
+        if self.is_ready:
+            return
+        pins = self.cloud.providers
+        if pins:
+            where = await self.cloud.registries(self.tool, self.folder, self._env())
+            self.folder.write(".terraform.lock.hcl", locks.lock_file(pins, where))
+        self._judge(await self._run(commands.init(locked=bool(pins))))
+        self.is_ready = True
+
+    async def _run(self, argv: Sequence[str], *, to_its_end: bool = False) -> Outcome:
+        ticked = tools.never if to_its_end else self.is_over
+        outcome = await self.tool.run(self.folder, argv, self._env(), heard=self._checked, ticked=ticked)
+        if outcome.interrupted:
+            raise self.stopped()
+        return outcome
+
+    async def _checked(self, message: Message) -> None:
+        if isinstance(message, Version):
+            tools.demand_version(self.tool, message.tool)
+
+    async def is_over(self) -> bool:
+        """Whether a command shall end: the time is over, or somebody asks for it."""
+        return self.cloud.context.clock.now() >= self.work.deadline or await self.work.stopping()
+
+    def _env(self) -> dict[str, str]:
+        return self.cloud.environment_of(self.folder, self.credential, self.secrets)
+
+    def _write_base(self) -> None:
+        self.folder.write(commands.SETTINGS, self.cloud.tool_settings)
+        if self.kept.tool:
+            self.folder.write(commands.STATE, self.kept.tool)
+
+    @property
+    def _veil(self) -> Veil:
+        return Veil([self.credential.reveal(), *_texts(self.secrets)])
+
+    def _judge(self, outcome: Outcome) -> None:
+        if outcome.failed:
+            veil = self._veil
+            veiled = [
+                replace(one, summary=veil.over(one.summary), detail=veil.over(one.detail)) for one in outcome.errors
+            ]
+            raise self.cloud.failure(veiled)
+
+    def stopped(self) -> PluginFailure:
+        """What is raised for a call that was asked to end."""
+        text = "asked to stop: the tool has finished the calls in flight and saved its state"
+        return Temporary(text, provider=self.cloud.manifest.provider)
+
+
+def _identities(lines: Iterable[Planned]) -> dict[str, Any]:
+    return {
+        line.address: {"kind": line.what.kind, "name": line.what.name, "replaced": line.action is Action.REPLACE}
+        for line in lines
+        if isinstance(line.what, Resource)
+    }
+
+
+def _texts(value: Any) -> Iterable[str]:
+    """Every text in a nest of values."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, Sequence):
+        for item in value:
+            yield from _texts(item)

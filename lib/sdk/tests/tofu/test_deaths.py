@@ -1,0 +1,163 @@
+"""The real tool, and what dies around it: the daemon, the tool, both."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from catalyst_sdk import Permanent, Temporary
+from catalyst_sdk.cloud import Action
+from catalyst_sdk.tofu import children, states
+from catalyst_testkit.cloud_bench import DyingLedger, cluster_request
+from catalyst_testkit.cloud_suite import applied, keys
+from catalyst_testkit.files_cloud.bench import FilesBench
+from catalyst_testkit.waiting import eventually
+
+CHILD = Path(__file__).with_name("dying_child.py")
+
+
+def tool_of(bench: FilesBench) -> children.Child:
+    (record,) = (bench.home / "plugin" / "runs").glob(f"*/{children.RECORD}")
+    found = children.recorded(record.parent)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def held(files: FilesBench) -> Iterator[FilesBench]:
+    """A cloud whose creates wait."""
+    hold = files.cloud / "faults" / "hold"
+    hold.touch()
+    yield files
+    hold.unlink(missing_ok=True)
+
+
+def daemon_of(bench: FilesBench) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, CHILD, str(bench.home), bench.config["tool"]])
+
+
+async def killed_in_mid_apply(bench: FilesBench) -> children.Child:
+    """A daemon of its own has begun an apply and was killed; its tool."""
+    daemon = daemon_of(bench)
+
+    async def first() -> bool:
+        assert daemon.poll() is None, "the daemon has ended by itself"
+        return len(await bench.world()) > 0
+
+    await eventually(first, within=120, what="the first resource is there")  # type: ignore[arg-type]  # T is bool
+    tool = tool_of(bench)
+    daemon.kill()
+    daemon.wait()
+    return tool
+
+
+async def test_the_tool_outlives_a_killed_daemon_and_the_next_one_attaches(held: FilesBench) -> None:
+    tool = await killed_in_mid_apply(held)
+    assert tool.lives
+    before = keys(await held.world())
+    (held.cloud / "faults" / "hold").unlink()
+    ledger = DyingLedger(held)
+    plan = await applied(held, ledger, cluster_request(held))
+    assert plan.is_empty
+    assert set(before) <= set(keys(await held.world()))
+    assert keys(await held.world()) == sorted((row.kind, row.name, row.id) for row in await ledger.rows())
+
+
+async def test_tool_and_daemon_killed_after_a_create_it_is_imported_and_not_made_again(held: FilesBench) -> None:
+    tool = await killed_in_mid_apply(held)
+    os.kill(tool.pid, signal.SIGKILL)
+    await eventually(lambda: not tool.lives, within=30, what="the tool is dead")
+    (held.cloud / "faults" / "hold").unlink()
+    before = keys(await held.world())
+    finished = lambda: len(list(held.cloud.glob(".*.finished"))) == len(before)  # noqa: E731
+    await eventually(finished, within=30, what="the cloud has finished what it was asked for")
+    ledger, request = DyingLedger(held), cluster_request(held)
+    plan = await applied(held, ledger, request)
+    taken = {(c.kind, c.name, c.id) for c in plan.changes if c.action is Action.IMPORT}
+    assert taken == set(before)
+    assert set(before) <= set(keys(await held.world()))
+    assert keys(await held.world()) == sorted((row.kind, row.name, row.id) for row in await ledger.rows())
+
+
+async def test_a_stop_interrupts_the_tool_and_waits_for_it(held: FilesBench) -> None:
+    ledger, request = DyingLedger(held), cluster_request(held)
+    plugin = held.plugin()
+    plan = await plugin.plan(request=request, work=ledger)
+    asked: list[int] = []
+
+    async def stopping() -> bool:
+        asked.extend([tool_of(held).pid] if await held.world() and not asked else [])
+        return bool(asked)
+
+    ledger.stopping = stopping  # type: ignore[method-assign]
+    with pytest.raises(Temporary, match="asked to stop"):
+        await plugin.apply(plan=plan, work=ledger)
+    assert children.birth(asked[0]) == ""
+    assert not list((held.home / "plugin" / "runs").iterdir())
+
+
+async def test_nothing_in_clear_is_left_behind(files: FilesBench) -> None:
+    ledger = DyingLedger(files)
+    await applied(files, ledger, cluster_request(files))
+    await files.plugin().destroy(work=ledger)
+    assert list((files.home / "plugin" / "runs").iterdir()) == []
+
+
+async def test_an_older_state_is_never_put_in_place_of_a_newer_one(files: FilesBench) -> None:
+    ledger, request = DyingLedger(files), cluster_request(files)
+    await applied(files, ledger, request)
+    older = await ledger.read_state()
+    await applied(files, ledger, cluster_request(files, workers=2))
+    newer = states.decoded(await ledger.read_state())
+    assert states.decoded(older).version.precedes(newer.version)
+    folder = files.plugin()._folder(request.labels).make()
+    folder.write("terraform.tfstate", states.decoded(older).tool)
+    await applied(files, ledger, cluster_request(files, workers=2))
+    assert not states.decoded(await ledger.read_state()).version.precedes(newer.version)
+
+
+async def test_more_than_what_was_accepted_is_not_done(files: FilesBench) -> None:
+    ledger, request = DyingLedger(files), cluster_request(files)
+    plugin = files.plugin()
+    plan = await plugin.plan(request=request, work=ledger)
+    wider = replace(plan, request=cluster_request(files, workers=2))
+    with pytest.raises(Permanent, match="more would change now than was accepted") as failure:
+        await plugin.apply(plan=wider, work=ledger)
+    assert failure.value.provider_code == "PLAN_DIVERGED"
+    assert await files.world() == []
+
+
+async def test_what_only_the_sweep_finds_is_imported_and_deleted(files: FilesBench) -> None:
+    ledger, request = DyingLedger(files), cluster_request(files)
+    await applied(files, ledger, request)
+    id = await files.plant(kind="volume", name="pvc-1", region="here", labels=request.labels)
+    found = await files.plugin().discover(labels=request.labels, credential=files.credential)
+    (volume,) = [one for one in found if one.id == id]
+    await ledger.intend(kind="volume", name=volume.name, region=volume.region, labels=volume.labels)
+    await ledger.created(kind="volume", name=volume.name, id=id)
+    await files.plugin().destroy(work=ledger)
+    assert (await files.world(), await ledger.rows()) == ([], [])
+
+
+async def test_a_fence_is_a_variable_of_the_module(files: FilesBench) -> None:
+    ledger, request = DyingLedger(files), cluster_request(files)
+    await applied(files, ledger, request)
+    before = keys(await files.world())
+    await files.plugin().fence(work=ledger, fenced=True)
+    assert states.decoded(await ledger.read_state()).fenced
+    plan = await files.plugin().plan(request=request, work=ledger)
+    assert plan.is_empty
+    assert keys(await files.world()) == before
+
+
+async def test_a_tool_that_is_not_there_or_not_the_pinned_one_is_named(files: FilesBench) -> None:
+    files.config["tool_sha256"] = "0" * 64
+    with pytest.raises(Permanent, match="SHA-256"):
+        await files.plugin().plan(request=cluster_request(files), work=DyingLedger(files))
+    files.config["tool"] = "no-such-tool"
+    with pytest.raises(Permanent, match="is not installed"):
+        await files.plugin().plan(request=cluster_request(files), work=DyingLedger(files))
