@@ -6,8 +6,10 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
+from hypothesis import HealthCheck
 
 from .bind import BindServer, bind_server
 from .knot import KnotServer, knot_server
@@ -114,6 +116,9 @@ def sqlite_templates() -> Iterator[SqliteTemplates]:
 def pytest_configure(config: pytest.Config) -> None:
     """Make our markers known, and the log cheap: to draw each frame of a traceback with all its locals takes seconds."""
     config.addinivalue_line("markers", "either_database: runs on one kind of database, on both in the long profile")
+    # A slow machine is no finding; neither is how long it took to think of an example.
+    hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    hypothesis.settings.load_profile("patient")
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
 
