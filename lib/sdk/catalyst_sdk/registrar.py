@@ -17,23 +17,27 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from ipaddress import ip_address
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from .failures import Permanent
+from .host_records import HostRecords
 from .manifests import Manifest
 from .secrets import SecretRef
 
 CAPABILITIES = frozenset({
     "set_ns", "set_ds", "glue", "host_records", "async_tasks", "needs_ip_allowlist", "subdomains",
 })  # fmt: skip
-"""What a registrar may declare. `async_tasks`: a change goes on after `apply` has answered. `subdomains`: names below a
+"""What a registrar may declare. `async_tasks`: a change goes on after `apply` has answered.
+`host_records`: what its own name servers have for a domain can be read, as `RecordsHost` says. `subdomains`: names below a
 domain whose zone it hosts can be delegated, by records of that zone; `set_ns` and `set_ds` speak of registered domains."""
 
 REASONS = frozenset({
     "CREDENTIALS_REJECTED", "ACCESS_NOT_ENTITLED", "PERMISSION_MISSING", "IP_NOT_ALLOWED", "DOMAIN_NOT_IN_ACCOUNT",
     "DOMAIN_LOCKED", "CONFLICT", "NAMESERVER_REJECTED", "GLUE_REQUIRED", "PROTOCOL_MISMATCH", "TASK_NOT_FOUND",
+    "ZONE_NOT_HOSTED",
 })  # fmt: skip
-"""Reasons of a `Permanent` from a registrar. CONFLICT: the delegation isn't the expected one any more."""
+"""Reasons of a `Permanent` from a registrar. CONFLICT: the delegation isn't the expected one any more. ZONE_NOT_HOSTED: its
+records are asked for, and the domain is on name servers of others."""
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"^(?=.{1,254}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+$")
@@ -212,6 +216,15 @@ class Registrar(Protocol):
 
     async def task(self, *, credential: SecretRef | None, id: str) -> Task:
         """How far a change is. Raises Permanent("TASK_NOT_FOUND")."""
+        ...
+
+
+@runtime_checkable
+class RecordsHost(Protocol):
+    """What a registrar that declares `host_records` is besides. Since 0.1."""
+
+    async def host_records(self, *, credential: SecretRef | None, domain: str) -> HostRecords:
+        """Every record that the registrar's own name servers have for the domain. Raises Permanent("ZONE_NOT_HOSTED")."""
         ...
 
 

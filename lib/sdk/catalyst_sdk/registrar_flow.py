@@ -16,12 +16,13 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from weakref import WeakValueDictionary
 
 from .context import Secrets
 from .credentials import Credential, opened
 from .failures import NotSupported, Permanent, PluginFailure
+from .host_records import HostRecords
 from .registrar import (
     Access,
     Delegation,
@@ -78,8 +79,17 @@ class Account(Protocol):
         ...
 
 
+@runtime_checkable
+class HostingAccount(Account, Protocol):
+    """An account whose registrar tells the records that its own name servers have; for who declares `host_records`."""
+
+    async def host_records(self, domain: str) -> HostRecords:
+        """Every record of the domain. Raises Permanent("ZONE_NOT_HOSTED") where others' name servers have it."""
+        ...
+
+
 class ApiRegistrar:
-    """Implements `catalyst_sdk.registrar.Registrar` over the accounts that `open` makes."""
+    """Implements `catalyst_sdk.registrar.Registrar` over the accounts that `open` makes, and `RecordsHost` beside it."""
 
     def __init__(
         self,
@@ -114,6 +124,14 @@ class ApiRegistrar:
         name = domain_name(domain, self._info.name)
         async with self._account(credential) as account:
             return await account.read(name)
+
+    async def host_records(self, *, credential: SecretRef | None, domain: str) -> HostRecords:
+        name = domain_name(domain, self._info.name)
+        if "host_records" not in self._info.capabilities:
+            text = f"{self._info.display_name} does not tell its records by its API"
+            raise NotSupported("host_records", text, provider=self._info.name)
+        async with self._account(credential) as account:
+            return await account.host_records(name)
 
     async def apply(self, *, credential: SecretRef | None, domain: str, target: Target, expect: str) -> Task:
         name = domain_name(domain, self._info.name)
@@ -203,7 +221,7 @@ class ApiRegistrar:
         return self._turns.setdefault(name, asyncio.Lock())
 
     @asynccontextmanager
-    async def _account(self, ref: SecretRef | None) -> AsyncIterator[Account]:
+    async def _account(self, ref: SecretRef | None) -> AsyncIterator["_Veiled"]:
         credential = await opened(self._secrets, ref, self._info.credential_schema, provider=self._info.name)
         api = Api(self._transports, credential, provider=self._info.name, try_seconds=self._try_seconds)
         odd = ""
@@ -238,6 +256,11 @@ class _Veiled:
 
     async def read(self, domain: str) -> Delegation:
         return await self._account.read(domain)
+
+    async def host_records(self, domain: str) -> HostRecords:
+        if not isinstance(self._account, HostingAccount):
+            raise NotSupported("host_records")
+        return await self._account.host_records(domain)
 
     async def write(self, domain: str, target: Target, present: Delegation) -> None:
         await self._account.write(domain, target, present)

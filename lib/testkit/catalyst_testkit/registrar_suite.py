@@ -28,6 +28,7 @@ from catalyst_sdk.registrar import (
     DnsKey,
     DsRecord,
     Glue,
+    RecordsHost,
     Registrar,
     Target,
     Task,
@@ -118,6 +119,15 @@ class RegistrarApiBench(RegistrarBench):
     asked: Callable[[], int]
     parrot: Callable[[], Any]
     lock: Callable[[], Any] | None = None
+
+
+async def records(bench: RegistrarBench) -> dict[tuple[str, str, int], tuple[str, ...]]:
+    """What the registrar's own name servers have, by name, type and lifetime; what it leaves out, by `left out`."""
+    plugin = bench.plugin
+    assert isinstance(plugin, RecordsHost)
+    found = await plugin.host_records(credential=bench.credential, domain=bench.domain)
+    left: dict[tuple[str, str, int], tuple[str, ...]] = {("left out", one, 0): () for one in found.left_out}
+    return {(r.name, r.type, r.ttl): r.records for r in found.record_sets} | left
 
 
 async def _of(given: Any) -> Any:
@@ -253,6 +263,16 @@ class RegistrarSuite:
         moved = replace(target, glue=(Glue(host, ("192.0.2.8",)),))
         assert (await bench.done(moved)).state is TaskState.DONE
         assert (await bench.read()).glue == moved.glue
+
+    async def test_records_are_told_by_who_declares_them_and_only_of_what_its_own_servers_have(
+        self, bench: RegistrarBench, able: frozenset[str]
+    ) -> None:
+        plugin = bench.plugin
+        if "host_records" not in able:
+            pytest.skip("the registrar tells no records")
+        assert isinstance(plugin, RecordsHost)
+        asked = plugin.host_records(credential=bench.credential, domain=bench.domain)
+        assert await reason(asked) == "ZONE_NOT_HOSTED"
 
     @pytest.mark.parametrize("steps", [1, 4, 8, 16, 32])
     async def test_a_host_that_dies_in_any_call_finds_its_way_when_it_is_back(

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from catalyst_sdk import NotSupported, Permanent, hookimpl, load_manifest
 from catalyst_sdk.context import PluginContext
 from catalyst_sdk.credentials import Credential
+from catalyst_sdk.host_records import HostRecord, HostRecords, host_records
 from catalyst_sdk.registrar import Access, Delegation, DsRecord, Obstacle, Target, registrar_info
 from catalyst_sdk.registrar_flow import ApiRegistrar, Work, hosts
 from catalyst_sdk.registrar_http import Api
@@ -70,6 +71,15 @@ class CloudflareAccount:
         batch = {"deletes": gone, "posts": new}
         await self._api.post(f"/zones/{quote(zone['id'], safe='')}/dns_records/batch", batch)
 
+    async def host_records(self, domain: str) -> HostRecords:
+        zone = await self._zone(domain)
+        if not _is_whole(zone, domain):
+            text = f"{domain} is a name within the zone {zone['name']}; its records are those of that zone"
+            raise Permanent("ZONE_NOT_HOSTED", text, provider=PROVIDER, user_action="import the whole zone")
+        records = await self._api.all(f"/zones/{quote(zone['id'], safe='')}/dns_records")
+        # Its own name servers are not among them, and those of others may be.
+        return host_records(domain, [_row(one) for one in records])
+
     async def work(self, domain: str) -> Work | None:
         return None
 
@@ -102,6 +112,18 @@ def _advice(domain: str) -> str:
 
 def _content(record: Any) -> Any:
     return _ds(record) if record["type"] == "DS" else hosts([record["content"]])[0]
+
+
+def _row(record: Any) -> HostRecord:
+    """A record as it is; one that Cloudflare stands before has the address of the server behind it."""
+    data, kind = record.get("data") or {}, record["type"]
+    value = record.get("content") or ""
+    if kind == "SRV":
+        value = f"{data['weight']} {data['port']} {data['target']}"
+    elif kind == "CAA":
+        value = f'{data["flags"]} {data["tag"]} "{data["value"]}"'
+    priority = data.get("priority", record.get("priority")) if kind in ("MX", "SRV") else None
+    return HostRecord(f"{record['name']}.", kind, value, int(record.get("ttl", 1)), priority)
 
 
 def _ds(record: Any) -> DsRecord:

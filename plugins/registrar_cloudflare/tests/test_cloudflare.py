@@ -10,7 +10,7 @@ from catalyst_registrar_cloudflare.plugin import catalyst_plugin
 from catalyst_sdk import NotSupported, RateLimited
 from catalyst_sdk.registrar import Target, TaskState
 from catalyst_testkit.registrar_benches import api_bench
-from catalyst_testkit.registrar_suite import DS, KEY, NEW, OLD, RegistrarApiBench, RegistrarApiSuite, reason
+from catalyst_testkit.registrar_suite import DS, KEY, NEW, OLD, RegistrarApiBench, RegistrarApiSuite, reason, records
 from cloudflare import Cloudflare, PermissionDeniedError
 
 from .fake_cloudflare import ACCOUNT, OWN, TOKEN, FakeCloudflare, refused
@@ -37,6 +37,30 @@ async def bench(fake: FakeCloudflare, tmp_path: Path) -> AsyncIterator[Registrar
 
 class TestConformance(RegistrarApiSuite):
     """The suite that every registrar with an API passes."""
+
+
+async def test_the_records_of_a_whole_zone_are_read_page_by_page(
+    bench: RegistrarApiBench, fake: FakeCloudflare
+) -> None:
+    bench.domain, fake.page_size = ZONE, 2
+    plain = {"id": "1", "name": ZONE, "ttl": 1, "proxied": False}
+    fake.domains.clear()
+    fake.others = [
+        {**plain, "type": "A", "content": "192.0.2.80", "proxied": True, "proxiable": True},
+        {**plain, "type": "MX", "content": "mail.acme.example", "priority": 10, "ttl": 600},
+        {**plain, "type": "TXT", "content": '"v=spf1 mx -all"'},
+        {**plain, "name": f"_sip._tcp.{ZONE}", "type": "SRV", "content": "5 5060 sip.example.net", "priority": 1,
+         "data": {"priority": 1, "weight": 5, "port": 5060, "target": "sip.example.net"}},
+        {**plain, "type": "CAA", "content": '0 issue "ca.example"',
+         "data": {"flags": 0, "tag": "issue", "value": "ca.example"}},
+    ]  # fmt: skip
+    assert await records(bench) == {
+        (f"{ZONE}.", "A", 300): ("192.0.2.80",),
+        (f"{ZONE}.", "MX", 600): (f"10 mail.{ZONE}.",),
+        (f"{ZONE}.", "TXT", 300): ('"v=spf1 mx -all"',),
+        (f"_sip._tcp.{ZONE}.", "SRV", 300): ("1 5 5060 sip.example.net.",),
+        (f"{ZONE}.", "CAA", 300): ('0 issue "ca.example"',),
+    }
 
 
 async def test_a_whole_zone_stays_on_cloudflares_servers_and_a_name_below_is_offered(

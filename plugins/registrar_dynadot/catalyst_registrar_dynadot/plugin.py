@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 from catalyst_sdk import NotSupported, Permanent, hookimpl, load_manifest
 from catalyst_sdk.context import PluginContext
 from catalyst_sdk.credentials import Credential
+from catalyst_sdk.host_records import HostRecord, HostRecords, host_records
 from catalyst_sdk.registrar import Access, Delegation, Glue, Obstacle, Target, registrar_info
 from catalyst_sdk.registrar_flow import ApiRegistrar, Work, hosts
 from catalyst_sdk.registrar_http import Api
@@ -67,6 +68,16 @@ class DynadotAccount:
         servers = {f"ns{n}": host.rstrip(".") for n, host in enumerate(target.ns)}
         await self._api.call("set_ns", writes=True, domain=domain.rstrip("."), **servers)
 
+    async def host_records(self, domain: str) -> HostRecords:
+        about = (await self._about(domain))["NameServerSettings"]
+        if about.get("NameServers"):
+            text = f"{domain} is on name servers of others; Dynadot has no records of it"
+            raise Permanent("ZONE_NOT_HOSTED", text, provider=PROVIDER, user_action="import from the present host")
+        found = await self._api.call("get_dns", domain=domain.rstrip("."))
+        parts = list(dicts(found))
+        ttl = next((int(part["TTL"]) for part in parts if str(part.get("TTL", "")).isdecimal()), 0)
+        return host_records(domain, [_row(part, ttl) for part in parts if "RecordType" in part])
+
     async def work(self, domain: str) -> Work | None:
         return None
 
@@ -95,6 +106,14 @@ class DynadotAccount:
         found = await self._api.call("server_list")
         parts = [part for part in dicts(found) if "ServerId" in part]
         return [(hosts([_named(part)])[0], str(part["ServerId"]), list(_addresses(part))) for part in parts]
+
+
+def _row(part: Mapping[str, Any], ttl: int) -> HostRecord:
+    """A record of the domain, or of a `Subhost` below it; all have one lifetime, and forwards have types of its own."""
+    kind = str(part["RecordType"]).upper()
+    second = str(part.get("Value2") or "")
+    priority = int(second) if kind == "MX" and second.isdecimal() else None
+    return HostRecord(str(part.get("Subhost") or "@"), kind, str(part.get("Value", "")), ttl, priority)
 
 
 def _named(server: Mapping[str, Any]) -> str:

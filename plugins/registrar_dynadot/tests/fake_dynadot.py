@@ -29,6 +29,8 @@ class FakeDynadot(FakeRegistrar):
         self.error = ""
         self.servers: dict[str, tuple[int, list[str]]] = {}
         self._ids = count(1)
+        self.records: dict[str, Any] | None = None
+        """What the domain has on Dynadot's own name servers; None: it is on others."""
 
     def answer(self, request: FakeRequest) -> FakeAnswer:
         q = request.query
@@ -47,6 +49,7 @@ class FakeDynadot(FakeRegistrar):
             "add_ns": self._add,
             "register_ns": self._register,
             "set_ns_ip": self._readdress,
+            "get_dns": self._dns,
         }  # fmt: skip - a table
         if command not in known:
             return self._refused(name, "invalid command")
@@ -64,6 +67,7 @@ class FakeDynadot(FakeRegistrar):
         domain = self._domain(q)
         servers = [{"ServerId": str(n), "ServerName": host} for n, host in enumerate(domain.ns)]
         settings = {"Type": "Name Servers", "NameServers": [*servers, {"ServerId": "0", "ServerName": ""}]}
+        settings = settings if self.records is None else {"Type": "Dynadot DNS", **self.records}
         about = {
             "Name": q["domain"],
             "Locked": "yes",
@@ -84,6 +88,10 @@ class FakeDynadot(FakeRegistrar):
                 raise LookupError(f"'{host}' needs to be registered with an ip address before it can be used")
         self.change(domain, ns=ns)
         return {}
+
+    def _dns(self, q: dict[str, str]) -> dict[str, Any]:
+        self._domain(q)
+        return {"GetDns": {"NameServerSettings": {"Type": "Dynadot DNS", **(self.records or {})}}}
 
     def _list(self, q: dict[str, str]) -> dict[str, Any]:
         rows = [{"ServerId": id, "ServerName": host, "ServerIp": ips} for host, (id, ips) in self.servers.items()]

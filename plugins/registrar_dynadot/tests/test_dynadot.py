@@ -9,7 +9,15 @@ from catalyst_registrar_dynadot.plugin import catalyst_plugin
 from catalyst_sdk import PluginFailure, RateLimited, Temporary
 from catalyst_sdk.registrar import Glue, Target, TaskState
 from catalyst_testkit.registrar_benches import api_bench
-from catalyst_testkit.registrar_suite import NEW, OLD, RegistrarApiBench, RegistrarApiSuite, reason, unsupported
+from catalyst_testkit.registrar_suite import (
+    NEW,
+    OLD,
+    RegistrarApiBench,
+    RegistrarApiSuite,
+    reason,
+    records,
+    unsupported,
+)
 
 from .fake_dynadot import KEY, FakeDynadot, Shape
 
@@ -45,6 +53,29 @@ async def test_every_shape_of_its_answers_is_understood(
     assert await reason(bench.plugin.delegation(credential=bench.credential, domain=bench.strange)) == (
         "DOMAIN_NOT_IN_ACCOUNT"
     )
+
+
+@pytest.mark.parametrize("shape", Shape)
+async def test_records_of_its_own_name_servers_are_read(
+    bench: RegistrarApiBench, fake: FakeDynadot, shape: Shape
+) -> None:
+    fake.shape = shape
+    fake.records = {
+        "MainDomains": [
+            {"RecordType": "A", "Value": "192.0.2.80"}, {"RecordType": "MX", "Value": "mail.example.net", "Value2": "10"},
+        ],
+        "SubDomains": [
+            {"Subhost": "www", "RecordType": "CNAME", "Value": "acme.example"},
+            {"Subhost": "old", "RecordType": "Forward", "Value": "https://example.net"},
+        ],
+        "TTL": "1800",
+    }  # fmt: skip
+    assert await records(bench) == {
+        ("acme.example.", "A", 1800): ("192.0.2.80",),
+        ("acme.example.", "MX", 1800): ("10 mail.example.net.",),
+        ("www.acme.example.", "CNAME", 1800): ("acme.example.",),
+        ("left out", "FORWARD of old.acme.example.", 0): (),
+    }
 
 
 async def test_a_foreign_server_is_added_first_and_may_be_known_already(

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from catalyst_sdk import Permanent, PluginFailure, hookimpl, load_manifest
 from catalyst_sdk.context import PluginContext
 from catalyst_sdk.credentials import Credential
+from catalyst_sdk.host_records import HostRecord, HostRecords, host_records
 from catalyst_sdk.registrar import Access, Delegation, Obstacle, Target, registrar_info
 from catalyst_sdk.registrar_flow import ApiRegistrar, Work, hosts
 from catalyst_sdk.registrar_http import Api, Pace, Reply
@@ -22,6 +23,9 @@ PROVIDER = "godaddy"
 BASE = "https://api.godaddy.com"
 _CALLS, _PER = 60, timedelta(seconds=60)
 """For one endpoint of one account."""
+OWN = ".domaincontrol.com."
+"""How the names of its own name servers end."""
+_PAGE = 500
 _HELD = ("holdRegistrar", "serverHold"), ("locked", "clientTransferProhibited")
 
 
@@ -58,6 +62,21 @@ class GoDaddyAccount:
         if reply.status not in (200, 204):
             raise self._refusal(reply)
 
+    async def host_records(self, domain: str) -> HostRecords:
+        about = await self._about(domain)
+        if not all(host.endswith(OWN) for host in hosts(about["nameServers"] or [])):
+            text = f"{domain} is on name servers of others; what GoDaddy still has of it is not what anybody sees"
+            raise Permanent("ZONE_NOT_HOSTED", text, provider=PROVIDER, user_action="import from the present host")
+        rows: list[HostRecord] = []
+        while True:
+            reply = await self._call("GET", domain, end=f"/records?limit={_PAGE}&offset={len(rows) + 1}")
+            found = reply.json()
+            if reply.status != 200 or not isinstance(found, list):
+                raise self._refusal(reply)
+            rows += [_row(one) for one in found]
+            if len(found) < _PAGE:
+                return host_records(domain, rows)
+
     async def work(self, domain: str) -> Work | None:
         return None
 
@@ -68,11 +87,11 @@ class GoDaddyAccount:
             raise self._refusal(reply)
         return found
 
-    async def _call(self, method: str, domain: str, body: object = None) -> Reply:
+    async def _call(self, method: str, domain: str, body: object = None, end: str = "") -> Reply:
         key, secret = self._credential["key"], self._credential["secret"]
         # By a digest: what is kept longer than a call holds no key.
         self._pace.spend(f"{sha256(key.encode()).hexdigest()} {method}", PROVIDER)
-        url = f"{self._base}/v1/domains/{quote(domain.rstrip('.'), safe='')}"
+        url = f"{self._base}/v1/domains/{quote(domain.rstrip('.'), safe='')}{end}"
         headers = {"Authorization": f"sso-key {key}:{secret}", "Accept": "application/json"}
         return await self._api.call(method, url, headers=headers, body=body)
 
@@ -99,6 +118,16 @@ class GoDaddyAccount:
             action = "check that the name servers exist and are spelt well"
             return Permanent("NAMESERVER_REJECTED", text, user_action=action, host=named, **told)
         return self._api.refused(reply, said, code)
+
+
+def _row(record: Any) -> HostRecord:
+    kind, name, value = record["type"], record["name"], str(record["data"])
+    if kind == "SRV":
+        own = "" if name in ("", "@") else f".{name}"
+        name = f"{record['service']}.{record['protocol']}{own}"
+        value = f"{record['weight']} {record['port']} {value}"
+    priority = record.get("priority") if kind in ("MX", "SRV") else None
+    return HostRecord(name, kind, value, int(record.get("ttl") or 0), priority)
 
 
 @hookimpl

@@ -16,6 +16,7 @@ class FakeGoDaddy(FakeRegistrar):
         super().__init__()
         self.is_closed = False
         self.status = "ACTIVE"
+        self.records: list[dict[str, Any]] = []
 
     def answer(self, request: FakeRequest) -> FakeAnswer:
         given = request.headers.get("authorization", "")
@@ -25,12 +26,15 @@ class FakeGoDaddy(FakeRegistrar):
             return refused(401, "UNABLE_TO_AUTHENTICATE", "Unauthorized : Could not authenticate API key/secret")
         if self.is_closed:
             return refused(403, "ACCESS_DENIED", "Authenticated user is not allowed access")
-        name = request.path.removeprefix("/v1/domains/")
+        name, _, rest = request.path.removeprefix("/v1/domains/").partition("/")
         domain = self.domains.get(name)
         if domain is None:
             return refused(
                 404, "NOT_FOUND", f"The given domain is not registered, or does not have a zone file: {name}"
             )
+        if rest == "records":
+            first, size = int(request.query["offset"]) - 1, int(request.query["limit"])
+            return FakeAnswer(200, self.records[first : first + size])
         if request.method == "GET":
             body = {
                 "domainId": 1,

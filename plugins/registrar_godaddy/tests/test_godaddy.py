@@ -10,7 +10,7 @@ from catalyst_registrar_godaddy.plugin import catalyst_plugin
 from catalyst_sdk import Permanent, RateLimited
 from catalyst_sdk.registrar import Target, TaskState
 from catalyst_testkit.registrar_benches import api_bench
-from catalyst_testkit.registrar_suite import NEW, OLD, RegistrarApiBench, RegistrarApiSuite
+from catalyst_testkit.registrar_suite import NEW, OLD, RegistrarApiBench, RegistrarApiSuite, records
 from lexicon._private.providers.godaddy import Provider
 from lexicon.config import ConfigResolver
 
@@ -37,6 +37,27 @@ async def bench(fake: FakeGoDaddy, tmp_path: Path) -> AsyncIterator[RegistrarApi
 
 class TestConformance(RegistrarApiSuite):
     """The suite that every registrar with an API passes."""
+
+
+async def test_the_records_of_its_own_name_servers_are_read_to_the_last_page(
+    bench: RegistrarApiBench, fake: FakeGoDaddy
+) -> None:
+    fake.domains["acme.example"].ns = ["ns01.domaincontrol.com", "ns02.domaincontrol.com"]
+    hosts = [{"type": "A", "name": f"h{n}", "data": "192.0.2.1", "ttl": 600} for n in range(500)]
+    fake.records = [
+        *hosts,
+        {"type": "A", "name": "@", "data": "192.0.2.80", "ttl": 600},
+        {"type": "CNAME", "name": "www", "data": "@", "ttl": 3600},
+        {"type": "MX", "name": "@", "data": "mail.example.net", "ttl": 3600, "priority": 10},
+        {"type": "SRV", "name": "@", "data": "sip.example.net", "ttl": 3600, "priority": 1, "weight": 5, "port": 5060,
+         "service": "_sip", "protocol": "_tcp"},
+    ]  # fmt: skip
+    found = await records(bench)
+    assert len(found) == 504
+    assert found["acme.example.", "A", 600] == ("192.0.2.80",)
+    assert found["www.acme.example.", "CNAME", 3600] == ("acme.example.",)
+    assert found["acme.example.", "MX", 3600] == ("10 mail.example.net.",)
+    assert found["_sip._tcp.acme.example.", "SRV", 3600] == ("1 5 5060 sip.example.net.",)
 
 
 async def test_an_account_that_is_too_small_is_not_entitled_and_its_keys_are_not_called_wrong(

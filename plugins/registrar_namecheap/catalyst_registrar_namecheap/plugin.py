@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 from catalyst_sdk import Permanent, hookimpl, load_manifest
 from catalyst_sdk.context import PluginContext
 from catalyst_sdk.credentials import Credential
+from catalyst_sdk.host_records import HostRecord, HostRecords, host_records
 from catalyst_sdk.registrar import Access, Delegation, Obstacle, Target, registrar_info
 from catalyst_sdk.registrar_flow import ApiRegistrar, Work, hosts
 from catalyst_sdk.registrar_http import Api, Pace, unknown
@@ -66,6 +67,13 @@ class NamecheapAccount:
         if not _is_true(made.get("Updated")):
             raise unknown(PROVIDER, "Namecheap answered OK and not that anything was updated")
 
+    async def host_records(self, domain: str) -> HostRecords:
+        found = await self._api.call("namecheap.domains.dns.getHosts", self._split(domain))
+        if not _is_true(found.get("IsUsingOurDNS")):
+            text = f"{domain} is on name servers of others; what Namecheap still has of it is not what anybody sees"
+            raise Permanent("ZONE_NOT_HOSTED", text, provider=PROVIDER, user_action="import from the present host")
+        return host_records(domain, [_row(one) for one in found if one.tag.lower() == "host"])
+
     async def work(self, domain: str) -> Work | None:
         return None
 
@@ -81,6 +89,13 @@ class NamecheapAccount:
             text = f"{name} is not what one registers: that is one label below a public suffix"
             raise Permanent("DOMAIN_NOT_IN_ACCOUNT", text, provider=PROVIDER, user_action="name the registered domain")
         return {"SLD": label, "TLD": suffix}
+
+
+def _row(host: ElementTree.Element) -> HostRecord:
+    """A record; redirects and what Namecheap does with mail have types of its own, and are none."""
+    kind = host.attrib["Type"]
+    priority = int(host.get("MXPref") or 10) if kind == "MX" else None
+    return HostRecord(host.attrib["Name"], kind, host.attrib["Address"], int(host.get("TTL") or 0), priority)
 
 
 @cache

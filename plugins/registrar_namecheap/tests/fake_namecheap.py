@@ -24,6 +24,8 @@ class FakeNamecheap(FakeRegistrar):
         self.seen_from: str | None = None
         self.error: tuple[str, str] | None = None
         self.own_dns = False
+        self.records: list[tuple[str, str, str, str]] = []
+        """Name, type, address and preference of each host record."""
         self.owner, self.all = "true", "false"
         self.status = "Ok"
 
@@ -45,6 +47,7 @@ class FakeNamecheap(FakeRegistrar):
             "namecheap.domains.getInfo": self._info,
             "namecheap.domains.dns.getList": self._list,
             "namecheap.domains.dns.setCustom": self._set,
+            "namecheap.domains.dns.getHosts": self._hosts,
         }  # fmt: skip - a table
         if command not in answers:
             return refused("1010104", "Parameter Command is Invalid")
@@ -62,6 +65,17 @@ class FakeNamecheap(FakeRegistrar):
         own = str(self.own_dns).lower()
         return (
             f'<DomainDNSGetListResult Domain={quoteattr(name)} IsUsingOurDNS="{own}">{servers}</DomainDNSGetListResult>'
+        )
+
+    def _hosts(self, name: str, domain: FakeDomain, q: dict[str, str]) -> str:
+        rows = "".join(
+            f'<host HostId="{n}" Name={quoteattr(host)} Type="{kind}" Address={quoteattr(value)} MXPref="{pref}" '
+            'TTL="1800" AssociatedAppTitle="" FriendlyName="" IsActive="true" IsDDNSEnabled="false" />'
+            for n, (host, kind, value, pref) in enumerate(self.records)
+        )
+        own = str(self.own_dns).lower()
+        return (
+            f'<DomainDNSGetHostsResult Domain={quoteattr(name)} IsUsingOurDNS="{own}">{rows}</DomainDNSGetHostsResult>'
         )
 
     def _set(self, name: str, domain: FakeDomain, q: dict[str, str]) -> str:

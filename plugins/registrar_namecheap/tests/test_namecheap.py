@@ -11,7 +11,7 @@ from catalyst_sdk.credentials import NoSuchForm, credential_faults, from_line
 from catalyst_sdk.registrar import Target
 from catalyst_testkit.fake_registrar import FakeAnswer, FakeDomain
 from catalyst_testkit.registrar_benches import api_bench
-from catalyst_testkit.registrar_suite import NEW, OLD, RegistrarApiBench, RegistrarApiSuite, reason
+from catalyst_testkit.registrar_suite import NEW, OLD, RegistrarApiBench, RegistrarApiSuite, reason, records
 from lexicon._private.providers.namecheap import _Api, _ApiError
 
 from .fake_namecheap import IP, KEY, USER, FakeNamecheap
@@ -38,6 +38,20 @@ async def bench(fake: FakeNamecheap, tmp_path: Path) -> AsyncIterator[RegistrarA
 
 class TestConformance(RegistrarApiSuite):
     """The suite that every registrar with an API passes."""
+
+
+async def test_host_records_are_read_and_redirects_are_named(bench: RegistrarApiBench, fake: FakeNamecheap) -> None:
+    fake.own_dns = True
+    fake.records = [
+        ("@", "MX", "mail.acme.example.", "10"), ("@", "TXT", "v=spf1 mx -all", "10"),
+        ("www", "URL301", "https://example.net", "10"), ("mail", "A", "192.0.2.25", "10"),
+    ]  # fmt: skip
+    assert await records(bench) == {
+        ("acme.example.", "MX", 1800): ("10 mail.acme.example.",),
+        ("acme.example.", "TXT", 1800): ('"v=spf1 mx -all"',),
+        ("mail.acme.example.", "A", 1800): ("192.0.2.25",),
+        ("left out", "URL301 of www.acme.example.", 0): (),
+    }
 
 
 @pytest.mark.parametrize("seen_from", [None, "198.51.100.77"])

@@ -18,6 +18,7 @@ import dns.rdata
 from catalyst_sdk import NotSupported, Permanent, Temporary, hookimpl, load_manifest
 from catalyst_sdk.context import PluginContext
 from catalyst_sdk.credentials import Credential
+from catalyst_sdk.host_records import HostRecords, from_zone_text
 from catalyst_sdk.registrar import Access, Delegation, DsRecord, Glue, Obstacle, Target, registrar_info
 from catalyst_sdk.registrar_flow import ApiRegistrar, Work, hosts
 from catalyst_sdk.registrar_http import Api
@@ -79,6 +80,18 @@ class OvhAccount:
         _single(target)
         for step in steps:
             await step(domain, target, present, keys)
+
+    async def host_records(self, domain: str) -> HostRecords:
+        text: Any = None
+        try:
+            text = await self._api.get(f"/domain/zone/{quote(domain.rstrip('.'), safe='')}/export")
+        except Permanent as refusal:
+            if refusal.reason != "DOMAIN_NOT_IN_ACCOUNT":
+                raise
+        if not isinstance(text, str):
+            why = f"OVH has no zone of {domain}; its records are on name servers of others"
+            raise Permanent("ZONE_NOT_HOSTED", why, provider=PROVIDER, user_action="import from the present host")
+        return from_zone_text(domain, text, PROVIDER)
 
     async def work(self, domain: str) -> Work | None:
         tasks = await self._listed(domain, "task", newest=_NEWEST)

@@ -1,6 +1,7 @@
 """A fake of OVH's API, after its public documentation: signed calls, ids before things, tasks that take their time."""
 
 import hashlib
+import json
 import re
 import time
 from typing import Any
@@ -24,6 +25,8 @@ class FakeOvh(FakeRegistrar):
         self.fails = False
         """Tasks end as `error`."""
         self.is_slow = True
+        self.zones: dict[str, str] = {}
+        """Zone files of the domains that are on OVH's own name servers."""
         self.vanished: set[int] = set()
         """Ids that are listed, and gone when they are asked for."""
 
@@ -39,6 +42,10 @@ class FakeOvh(FakeRegistrar):
         if not any(request.method == m and re.fullmatch(p.replace("*", ".*"), path) for m, p in self.rules):
             return refused(403, "NOT_GRANTED_CALL", "This call has not been granted")
         parts = path.split("/")[2:]
+        if parts[0] == "zone":
+            text = self.zones.get(parts[1])
+            unknown = refused(404, "", "This service does not exist", "Client::NotFound")
+            return FakeAnswer(200, json.dumps(text)) if text is not None else unknown
         domain = self.domains.get(parts[0])
         if domain is None:
             return refused(404, "", "This service does not exist", "Client::NotFound")

@@ -19,6 +19,7 @@ from catalyst_testkit.registrar_suite import (
     RegistrarApiBench,
     RegistrarApiSuite,
     reason,
+    records,
     unsupported,
 )
 
@@ -63,6 +64,18 @@ async def test_a_task_that_ovh_gives_up_is_failed_with_its_reason(bench: Registr
     assert (task.state, "the registry refused the servers" in task.message) == (TaskState.FAILED, True)
     fake.fails = False
     assert (await bench.done(Target(NEW))).state is TaskState.DONE
+
+
+async def test_the_zone_that_ovh_exports_is_read(bench: RegistrarApiBench, fake: FakeOvh) -> None:
+    fake.zones["acme.example"] = (
+        "$TTL 3600\n@\tIN SOA dns100.ovh.net. tech.ovh.net. (2026010100 86400 3600 3600000 60)\n"
+        "         IN NS     dns100.ovh.net.\n         IN MX     1 mx0.mail.ovh.net.\n"
+        "www      600 IN A      192.0.2.80\nmail IN CNAME ssl0.ovh.net.\n"
+    )
+    found = await records(bench)
+    assert found["www.acme.example.", "A", 600] == ("192.0.2.80",)
+    assert found["acme.example.", "MX", 3600] == ("1 mx0.mail.ovh.net.",)
+    assert found["mail.acme.example.", "CNAME", 3600] == ("ssl0.ovh.net.",)
 
 
 async def test_a_rule_that_the_consumer_key_lacks_is_named(bench: RegistrarApiBench, fake: FakeOvh) -> None:

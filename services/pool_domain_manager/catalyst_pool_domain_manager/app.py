@@ -95,13 +95,14 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     backends, poll = Backends(work, host), Poll(settings.dns_hints)
     keeper = Keeper(work, leases, backends, poll, host, failpoint)
     applying = Applying(work, backends)
-    importing = Importing(work, host, poll, secrets)
+    doors = Doors(work, host)
+    importing = Importing(work, host, poll, secrets, doors)
     moving = Moving(
         work,
         backends,
         poll,
         Cuts(settings.dns_hints, poll),
-        Doors(work, host),
+        doors,
         _pace(settings),
         failpoint,
         measures.step,

@@ -260,7 +260,6 @@ async def test_reserved_names_are_listed_in_order(daemon: RunningDaemon) -> None
         (Pool(kinds=[1], ttls=PoolTtls(negative=Duration(seconds=2**31))), "pool.ttls.negative"),
         (Pool(kinds=[1], policy=PoolPolicy(reserved_patterns=["("])), "pool.policy.reserved_patterns[0]"),
         (Pool(kinds=[1], policy=PoolPolicy(min_label_length=5, max_label_length=4)), "pool.policy.min_label_length"),
-        (Pool(kinds=[1], policy=PoolPolicy(allow_idn=True)), "pool.policy.allow_idn"),
         (
             Pool(kinds=[1], record_layout=[RecordLayoutEntry(name="a", slot="default")] * 2),
             "pool.record_layout",

@@ -4,22 +4,28 @@ import os
 from pathlib import Path
 
 import pytest
-from catalyst.pooldomain.v1.resources_pb2 import NameServerEndpoint, ZoneImport
+from catalyst.pooldomain.v1.resources_pb2 import NameServerEndpoint, RegistrarAccount, ZoneImport
 from catalyst.pooldomain.v1.service_pb2 import (
     AxfrSource,
+    CreateRegistrarAccountRequest,
     GetZoneImportRequest,
     ImportZoneRequest,
     ListZoneImportsRequest,
     PlanZoneRequest,
 )
+from catalyst.pooldomain.v1.service_pb2_grpc import RegistrarServiceStub
 from catalyst_pool_domain_manager.workers import collecting
 from catalyst_sdk import Permanent, Secret
 from catalyst_sdk.dns import Change
 from catalyst_testkit.bind import BindServer
 from catalyst_testkit.daemons import RunningDaemon, reason_of
+from catalyst_testkit.fake_registrar import FakeDomain, serving
 from catalyst_testkit.nameservers import UPDATE_KEY, UPDATE_SECRET
 
+from plugins.registrar_ovh.tests.fake_ovh import FakeOvh
+
 from .conftest import Dns, Start
+from .flip_bench import CREDENTIAL
 from .zone_calls import DOMAIN, ZONE, applied, ended, listed, made_zone, owner
 
 pytestmark = pytest.mark.either_database
@@ -90,7 +96,31 @@ async def test_a_file_that_cannot_be_read_is_refused_at_once_with_its_line(start
                 "RECORD_INVALID"
             )
         account = ImportZoneRequest(parent=ZONE, registrar_account="registrarAccounts/one")
-        assert await reason_of(owner(daemon).ImportZone(account)) == "PLUGIN_UNAVAILABLE"
+        assert await reason_of(owner(daemon).ImportZone(account)) == "REGISTRAR_ACCOUNT_NOT_FOUND"
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_a_registrars_account_tells_what_its_own_name_servers_have(start: Start, dns: Dns) -> None:
+    fake = FakeOvh()
+    fake.domains[DOMAIN] = FakeDomain([])
+    async with serving(fake), start(plugins={"registrar:ovh": {"url": f"{fake.url}/1.0", "try_seconds": 5}}) as daemon:
+        await made_zone(daemon, dns)
+        wish = RegistrarAccount(registrar="registrars/ovh", credential=CREDENTIAL)
+        create = CreateRegistrarAccountRequest(registrar_account_id="acme-ovh", registrar_account=wish)
+        await daemon.member(RegistrarServiceStub, "acme").CreateRegistrarAccount(create)
+        request = ImportZoneRequest(parent=ZONE, registrar_account="registrarAccounts/acme-ovh")
+        seen = await ended(daemon, (await owner(daemon).ImportZone(request)).name)
+        assert "OVH has no zone" in seen.error.message
+        fake.zones[DOMAIN] = FILE
+        found = await imported(daemon, request)
+        assert (found.source, found.completeness) == ("registrar_account", ZoneImport.COMPLETENESS_FULL)
+        sets = of(found)
+        assert (sets[ORIGIN, "MX"], sets[f"mail.{ORIGIN}", "A"]) == ([f"10 mail.{ORIGIN}"], ["192.0.2.25"])
+        rival = daemon.member(RegistrarServiceStub, "rival")
+        create = CreateRegistrarAccountRequest(registrar_account_id="rivals", registrar_account=wish)
+        await rival.CreateRegistrarAccount(create)
+        theirs = ImportZoneRequest(parent=ZONE, registrar_account="registrarAccounts/rivals")
+        assert await reason_of(owner(daemon).ImportZone(theirs)) == "REGISTRAR_ACCOUNT_NOT_FOUND"
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -128,6 +128,23 @@ async def test_an_identity_that_asks_too_often_is_told_when_to_come_again_and_no
         assert await reason_of(provisioner(daemon).ReserveAllocation(reservation("daemon"))) == "OK"
 
 
+async def test_where_the_policy_says_so_a_name_in_another_script_is_held_in_both_its_forms(start: Start) -> None:
+    async with start(sweep_interval=3600) as daemon:
+        await active_pool(daemon)
+        names = provisioner(daemon)
+        question = CheckNameRequest(parent=POOL, label="Bücher")
+        assert (await names.CheckName(question)).rule == "characters"
+        after = await update(daemon, "policy", policy=PoolPolicy(allow_idn=True))
+        assert (after.policy.allow_idn, after.effective_policy.allow_idn) == (True, True)
+        checked = await names.CheckName(question)
+        assert (checked.available, checked.fqdn) == (True, "xn--bcher-kva.omani.works")
+        made = (await reserve(daemon, "Bücher")).allocation
+        assert (made.name, made.unicode_fqdn) == (f"{POOL}/allocations/xn--bcher-kva", "bücher.omani.works")
+        assert (await names.CheckName(CheckNameRequest(parent=POOL, label="xn--bcher-kva"))).reason == "NAME_TAKEN"
+        assert (await names.CheckName(CheckNameRequest(parent=POOL, label="bucher"))).rule == "confusable"
+        assert await reason_of(reserve(daemon, "bucher")) == "LABEL_INVALID"
+
+
 @on_one_database
 async def test_a_wildcard_in_the_zone_keeps_a_pool_pending_until_it_is_gone(start: Start, dns: Dns) -> None:
     wild = Change("*.omani.works.", "A", 60, ("127.7.0.9",))

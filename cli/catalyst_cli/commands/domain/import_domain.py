@@ -15,6 +15,7 @@ def import_domain(
     file: Annotated[Path | None, typer.Option("--file", "-f", help="A zone file of the present host.")] = None,
     axfr: Annotated[str, typer.Option(help="A server that gives the zone away, HOST or HOST:PORT.")] = "",
     tsig: Annotated[str, typer.Option(help="Reference of the key for that.")] = "",
+    account: Annotated[str, typer.Option(help="Your account at the registrar whose name servers have it.")] = "",
     walk: Annotated[bool, typer.Option("--walk", help="Walk along the NSEC records of the present servers.")] = False,
     probe: Annotated[list[str], typer.Option(help="A name to ask for besides the usual ones.")] = [],  # noqa: B006 - typer reads the default and keeps it
     wait: Annotated[bool, typer.Option(help="Follow it to its end.")] = True,
@@ -28,7 +29,9 @@ def import_domain(
 
         catalyst domain import acme.example --file acme.example.zone
 
+        catalyst domain import acme.example --account acme-main
+
         catalyst domain import acme.example --probe shop --probe intranet
     """
-    asked = probe or ([] if file or axfr or walk else ["@"])
-    import_zone(domain, file, axfr, tsig, walk, asked, wait, output)
+    asked = probe or ([] if file or axfr or account or walk else ["@"])
+    import_zone(domain, file, axfr, tsig, account, walk, asked, wait, output)

@@ -21,6 +21,7 @@ def import_zone(
     file: Annotated[Path | None, typer.Option("--file", "-f", help="A zone file.")] = None,
     axfr: Annotated[str, typer.Option(help="A server that gives the zone away, HOST or HOST:PORT.")] = "",
     tsig: Annotated[str, typer.Option(help="Reference of the key for that.")] = "",
+    account: Annotated[str, typer.Option(help="Your account at the registrar whose name servers have it.")] = "",
     walk: Annotated[bool, typer.Option("--walk", help="Walk along the NSEC records of the present servers.")] = False,
     probe: Annotated[list[str], typer.Option(help="Ask for usual names, and for this one; `@` for none besides.")] = [],  # noqa: B006 - typer reads the default and keeps it
     wait: Annotated[bool, typer.Option(help="Follow it to its end.")] = True,
@@ -34,25 +35,33 @@ def import_zone(
 
         catalyst zone import acme.example --axfr ns1.old.example --tsig transfer-key
 
+        catalyst zone import acme.example --account acme-main
+
         catalyst zone import acme.example --probe shop --probe intranet
     """
-    body = _source(file, axfr, tsig, probe, walk=walk)
+    body = _source(file, axfr, tsig, account, probe, walk=walk)
     with Api(context()) as api:
         found = finish(api, api.post(f"/v1/{path_of(zone)}/imports", body, once=new_request_id()), wait=wait)
     show(output, found, COLUMNS, found.get("recordSets", []) if output is Form.TABLE else None)
     if output is Form.TABLE and "completeness" in found:
         whole = str(found["completeness"]).removeprefix("COMPLETENESS_")
+        for one in found.get("leftOut", []):
+            err.print(f"left out, because no record can hold it: {one}", markup=False)
         err.print(f"{whole}; to plan with it: catalyst zone plan {zone} --import {found['name']}", markup=False)
 
 
-def _source(file: Path | None, axfr: str, tsig: str, probe: list[str], *, walk: bool) -> dict[str, Any]:
-    given = [bool(file), bool(axfr), walk, bool(probe)]
+def _source(
+    file: Path | None, axfr: str, tsig: str, account: str, probe: list[str], *, walk: bool
+) -> dict[str, Any]:  # fmt: skip
+    given = [bool(file), bool(axfr), bool(account), walk, bool(probe)]
     if sum(given) != 1:
-        raise Failure("say one source: --file, --axfr, --walk or --probe", exit_code=2)
+        raise Failure("say one source: --file, --axfr, --account, --walk or --probe", exit_code=2)
     if file:
         return {"zoneFile": read_file(file)}
     if axfr:
         host, _, port = axfr.partition(":")
         server = {"host": host, **({"port": int(port)} if port.isdigit() else {})}
         return {"axfr": {"server": server, "tsigSecretRef": tsig}}
+    if account:
+        return {"registrarAccount": f"registrarAccounts/{account.removeprefix('registrarAccounts/')}"}
     return {"nsecWalk": {}} if walk else {"probe": {"extraNames": [name for name in probe if name != "@"]}}

@@ -21,6 +21,7 @@ class Completeness(StrEnum):
 
 SOURCES = {
     "axfr": Completeness.FULL,
+    "registrar_account": Completeness.FULL,
     "zone_file": Completeness.FULL,
     "nsec_walk": Completeness.FULL,
     "probe": Completeness.PARTIAL,
@@ -83,6 +84,8 @@ class ZoneImport:
     wildcard_found: bool
     created_by: str
     created_at: datetime
+    left_out: tuple[str, ...] = ()
+    """What the source has and no record can hold."""
 
     @property
     def name(self) -> str:
@@ -101,6 +104,12 @@ class ZoneFileRefused(Refused):
 
     def __init__(self, line: int, detail: str) -> None:
         super().__init__(violations=(Violation("zone_file", detail, "zone_file"),), line=line, detail=detail)
+
+
+def completeness(source: str, left_out: Iterable[str]) -> Completeness:
+    """How much of a zone a source has shown."""
+    most = SOURCES[source]
+    return Completeness.PROBABLE if most is Completeness.FULL and any(left_out) else most
 
 
 def words(extra: Iterable[str] = ()) -> tuple[str, ...]:

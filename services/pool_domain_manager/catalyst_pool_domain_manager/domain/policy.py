@@ -52,6 +52,8 @@ class Policy:
     shortest: int = 1
     longest: int = 63
     leading_digit: bool = False
+    idn: bool = False
+    """Whether labels in other scripts are handed out."""
     reserved: frozenset[str] = BASE_RESERVED
     patterns: tuple[str, ...] = BASE_PATTERNS
     most_reservations: int = 5
@@ -78,6 +80,7 @@ class Rules:
     shortest: int | None = None
     longest: int | None = None
     leading_digit: bool | None = None
+    idn: bool | None = None
     reserved: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
     most_reservations: int | None = None

@@ -29,10 +29,12 @@ class ImportRows(Transaction):
     async def keep_import(self, found: ZoneImport) -> None:
         """Store an import."""
         sets = [set_in(r) for r in found.record_sets]
-        row = {**plain(found), "completeness": str(found.completeness), "record_sets": sets}
+        row = {**plain(found), "completeness": str(found.completeness), "record_sets": sets,
+               "left_out": list(found.left_out)}  # fmt: skip
         await self.sql.execute(insert(t).values(row))
 
 
 def _import(row: Any) -> ZoneImport:
     sets = tuple(r for raw in row["record_sets"] if (r := set_out(raw)) is not None)
-    return ZoneImport(**{**row, "completeness": Completeness(row["completeness"]), "record_sets": sets})
+    read = {"completeness": Completeness(row["completeness"]), "record_sets": sets, "left_out": tuple(row["left_out"])}
+    return ZoneImport(**{**row, **read})

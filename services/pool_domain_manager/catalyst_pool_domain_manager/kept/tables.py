@@ -67,6 +67,7 @@ imports = Table(
     Column("source", Text, nullable=False), Column("completeness", Text, nullable=False),
     Column("record_sets", Json, nullable=False), Column("wildcard_found", Boolean, nullable=False),
     Column("created_by", Text, nullable=False), Column("created_at", UtcTime, nullable=False),
+    Column("left_out", Json, nullable=False, server_default="[]"),
 )  # fmt: skip
 drifts = Table(
     "drift", metadata,

@@ -25,7 +25,7 @@ from catalyst_pool_domain_manager.store import Store
 
 from . import transfers, watching
 from .limits import Limits, once
-from .messages import etag, to_allocation, to_entry
+from .messages import etag, idn_fqdn, to_allocation, to_entry
 from .standing import OPERATORS, STEERS, governed, key_of, may_govern, owner_of, owners_seen, seen
 from .traffic_messages import from_messages, planned
 
@@ -59,7 +59,7 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
                 unknown = PoolNotFound(pool=request.parent)
                 return service_pb2.CheckNameResponse(reason=unknown.reason, detail=unknown.sentence)
             self._limits.check(me, pool)
-            judged = labels.judge(request.label, pool.policy, pool.in_use)
+            judged = labels.judge(request.label, pool.policy, pool.in_use, await _doubles(tx, pool))
             if judged.reason:
                 return service_pb2.CheckNameResponse(reason=judged.reason, detail=judged.detail, rule=judged.rule)
             held = await tx.lock(domain, judged.label)
@@ -84,7 +84,7 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
         async def decide(tx: Store) -> Decision[Allocation]:
             pool = await _pool(tx, domain, stays=True)
             admit(me, pool)
-            judged = labels.judge(request.label, pool.policy, pool.in_use)
+            judged = labels.judge(request.label, pool.policy, pool.in_use, await _doubles(tx, pool, alone=True))
             if judged.reason:
                 raise refusals.LabelRefused(
                     judged.reason, judged.label, judged.rule, judged.detail, policy_version=pool.policy.version
@@ -401,7 +401,7 @@ def _payload(
     """The wished targets and policies. Refuses once, with everything that is wrong."""
     given = request.sovereign_fqdn.strip().lower().removesuffix(".")
     mismatch: tuple[Violation, ...] = ()
-    if given not in ("", a.fqdn):
+    if given not in ("", a.fqdn, idn_fqdn(a)):
         mismatch = (Violation("sovereign_fqdn", f"it is not {a.fqdn}", "fqdn"),)
     try:
         wished = _judged(a, pool, _targets(request.targets), from_messages(request.traffic))
@@ -456,6 +456,15 @@ async def _within_names(tx: Store, pool: Pool, owner: str) -> None:
     _, named = await tx.held_by(owner)
     if named >= pool.policy.most_names:
         raise refusals.QuotaExceeded(owner=owner, used=named, what="names", limit=pool.policy.most_names)
+
+
+async def _doubles(tx: Store, pool: Pool, *, alone: bool = False) -> frozenset[str]:
+    """Labels that a new one must not pass for. With `alone`, nobody else gets one before the commit."""
+    if not pool.policy.idn:
+        return frozenset()
+    if alone:
+        await tx.alone("idn", pool.domain)
+    return await tx.labels_held(pool.domain)
 
 
 async def _within_quota(tx: Store, pool: Pool, owner: str) -> None:

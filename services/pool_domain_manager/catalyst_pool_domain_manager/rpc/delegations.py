@@ -26,7 +26,6 @@ from catalyst_pool_domain_manager.domain.hosting import Zone
 from catalyst_pool_domain_manager.domain.moves import Sight
 from catalyst_pool_domain_manager.domain.plans import DELEGATION_PLAN, Plan, PlanNotFound
 from catalyst_pool_domain_manager.domain.registrars import (
-    AccountNotFound,
     RegistrarRefused,
     RegistrarUnable,
     RegistrarUnavailable,
@@ -47,7 +46,7 @@ from .delegation_messages import from_ds, from_glue, of_child, to_delegation
 from .operations import started
 from .plan_messages import to_plan
 from .registrar_calls import Registrars
-from .standing import sees_all
+from .standing import demand_account
 from .zone_views import governed, viewed
 
 _SUFFIX = "/delegation"
@@ -94,7 +93,7 @@ class DelegationService(service_pb2_grpc.DelegationServiceServicer):
         me, name = caller(context), request.name.removesuffix(_SUFFIX)
         async with self._work.reading() as tx:
             zone = (await governed(tx, name, me)).kept
-            await _demand_account(tx, request.registrar_account, zone, me)
+            await demand_account(tx, request.registrar_account, zone.owner, me)
         door = await self._t.moving.doors.open(request.registrar_account, zone.domain)
         self._demand_possible(door.info, zone, request.registrar_account)
         target, sight = await self._seen(request.target, zone, door)
@@ -103,9 +102,8 @@ class DelegationService(service_pb2_grpc.DelegationServiceServicer):
 
         async def step(tx: Store) -> Decision[Plan]:
             fresh = (await governed(tx, name, me)).kept
-            await _demand_account(
-                tx, request.registrar_account, fresh, me, lock=True
-            )  # which from now on cannot be deleted
+            # Which from now on cannot be deleted.
+            await demand_account(tx, request.registrar_account, fresh.owner, me, lock=True)
             plan = moves.made(
                 fresh, target, sight, safety, id=new_id(tx.now), parent=str(parent), account=request.registrar_account,
                 actor=me.subject, now=tx.now, stored=_stored(target, sight),
@@ -302,14 +300,6 @@ def _demand_access(registrar: str, access: Access) -> None:
     action = access.obstacles[0].user_action if access.obstacles else ""
     code = access.obstacles[0].provider_code if access.obstacles else ""
     raise RegistrarRefused(reason, registrar, Permanent(reason, text, provider_code=code, user_action=action))
-
-
-async def _demand_account(tx: Store, name: str, zone: Zone, me: Caller, *, lock: bool = False) -> None:
-    """The account is of the zone's owner, or the caller keeps everybody's. Raises AccountNotFound."""
-    if name:
-        account = await tx.account(name.removeprefix("registrarAccounts/"), lock=lock)
-        if account is None or (account.owner != zone.owner and not sees_all(me)):
-            raise AccountNotFound(name=name)
 
 
 async def _of(tx: Store, zone: Zone, *, lock: bool = False) -> Delegation:

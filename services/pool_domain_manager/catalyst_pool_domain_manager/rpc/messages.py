@@ -8,6 +8,7 @@ from catalyst.mesh.v1 import resources_pb2 as mesh_pb2
 from catalyst.pooldomain.v1 import resources_pb2
 from catalyst_mesh import span, stamp
 
+from catalyst_pool_domain_manager.domain import idn
 from catalyst_pool_domain_manager.domain.allocations import Allocation, State
 from catalyst_pool_domain_manager.domain.conditions import Condition
 from catalyst_pool_domain_manager.domain.policy import BASE_PATTERNS, BASE_RESERVED, Policy, Rules
@@ -34,6 +35,7 @@ def to_allocation(a: Allocation) -> resources_pb2.Allocation:
     return resources_pb2.Allocation(
         name=a.name,
         fqdn=a.fqdn,
+        unicode_fqdn=idn_fqdn(a),
         owner=a.owner,
         holder=a.holder,
         created_by=a.created_by,
@@ -56,6 +58,11 @@ def to_allocation(a: Allocation) -> resources_pb2.Allocation:
         observed_generation=a.observed_generation,
         conditions=[to_condition(c) for c in a.conditions],
     )  # fmt: skip - fields in the contract's order
+
+
+def idn_fqdn(a: Allocation) -> str:
+    """The full name for people, where its label is in another script; else empty."""
+    return f"{idn.decoded(a.label)}.{a.pool}" if idn.is_idn(a.label) else ""
 
 
 def to_entry(row: Any) -> resources_pb2.AllocationHistoryEntry:
@@ -103,7 +110,7 @@ def to_policy(p: Policy) -> resources_pb2.PoolPolicy:
     """The rules in force, every one of them said."""
     return resources_pb2.PoolPolicy(
         version=p.version, min_label_length=p.shortest, max_label_length=p.longest, allow_leading_digit=p.leading_digit,
-        allow_idn=False, reserved_labels=sorted(p.reserved), reserved_patterns=p.patterns,
+        allow_idn=p.idn, reserved_labels=sorted(p.reserved), reserved_patterns=p.patterns,
         max_reservations_per_owner=p.most_reservations, max_names_per_owner=p.most_names,
         checks_per_second=p.checks_per_second, check_burst=p.check_burst,
         reservations_per_minute=p.reservations_per_minute, issuers=p.issuers, account_uri=p.account_uri,
@@ -114,7 +121,7 @@ def to_rules(r: Rules) -> resources_pb2.PoolPolicy:
     """What the pool says itself."""
     return resources_pb2.PoolPolicy(
         version=r.version, min_label_length=r.shortest, max_label_length=r.longest, allow_leading_digit=r.leading_digit,
-        reserved_labels=r.reserved, reserved_patterns=r.patterns, max_reservations_per_owner=r.most_reservations,
+        allow_idn=r.idn, reserved_labels=r.reserved, reserved_patterns=r.patterns, max_reservations_per_owner=r.most_reservations,
         max_names_per_owner=r.most_names, checks_per_second=r.checks_per_second, check_burst=r.check_burst,
         reservations_per_minute=r.reservations_per_minute, issuers=r.issuers, account_uri=r.account_uri or "",
     )  # fmt: skip
@@ -151,6 +158,7 @@ def from_rules(wish: resources_pb2.PoolPolicy) -> Rules:
 
     return Rules(
         shortest=said("min_label_length"), longest=said("max_label_length"), leading_digit=said("allow_leading_digit"),
+        idn=said("allow_idn"),
         reserved=tuple(sorted(set(wish.reserved_labels) - BASE_RESERVED)),
         patterns=tuple(p for p in wish.reserved_patterns if p not in BASE_PATTERNS),
         most_reservations=said("max_reservations_per_owner"), most_names=said("max_names_per_owner"),

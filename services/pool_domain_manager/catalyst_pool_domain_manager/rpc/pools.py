@@ -161,8 +161,6 @@ def _policy_faults(wish: resources_pb2.PoolPolicy) -> Iterator[Violation]:
     has_both = wish.HasField("min_label_length") and wish.HasField("max_label_length")
     if has_both and wish.min_label_length > wish.max_label_length:
         yield Violation("pool.policy.min_label_length", "it is above max_label_length", "range")
-    if wish.allow_idn:
-        yield Violation("pool.policy.allow_idn", "encoded names are not handed out", "idn")
     for n, pattern in enumerate(wish.reserved_patterns):
         if fault := policy.pattern_fault(pattern):
             yield Violation(f"pool.policy.reserved_patterns[{n}]", fault, "pattern")

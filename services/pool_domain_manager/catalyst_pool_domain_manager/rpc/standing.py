@@ -9,6 +9,7 @@ from catalyst_sdk import Violation
 
 from catalyst_pool_domain_manager.domain import refusals
 from catalyst_pool_domain_manager.domain.allocations import Allocation
+from catalyst_pool_domain_manager.domain.registrars import AccountNotFound
 from catalyst_pool_domain_manager.store import Store
 
 OPERATORS = ("sovereign-admin",)
@@ -45,6 +46,17 @@ def may_govern(owner: str, me: Caller) -> bool:
     """Whether the caller may hold, change and give back names of `owner`. A role in another Organization is none here."""
     org = owner.removeprefix("organizations/")
     return me.is_service(AGENT) or me.has_role(*OPERATORS) or me.has_role("org-admin", org=org)
+
+
+async def demand_account(tx: Store, name: str, owner: str, me: Caller, *, lock: bool = False) -> None:
+    """The account at a registrar is of that owner, or the caller keeps everybody's; empty: none is used.
+
+    Raises AccountNotFound.
+    """
+    if name:
+        account = await tx.account(name.removeprefix("registrarAccounts/"), lock=lock)
+        if account is None or (account.owner != owner and not sees_all(me)):
+            raise AccountNotFound(name=name)
 
 
 async def seen(tx: Store, name: str, me: Caller, *, live: bool = False) -> Allocation:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from catalyst.pooldomain.v1 import resources_pb2, service_pb2
-from catalyst_mesh import Context, InvalidRequest, Page, PluginUnavailable, caller, stamp
+from catalyst_mesh import Context, InvalidRequest, Page, caller, stamp
 from catalyst_sdk import Decision, Violation
 from google.longrunning import operations_pb2
 
@@ -17,6 +17,7 @@ from catalyst_pool_domain_manager.workers.applying import new_id
 from catalyst_pool_domain_manager.workers.importing import IMPORT
 
 from .operations import operation
+from .standing import demand_account
 from .zone_life import ZoneLife
 from .zone_messages import to_set
 from .zone_views import governed, viewed
@@ -29,6 +30,7 @@ class ZoneImports(ZoneLife):
         me, name = caller(context), request.parent
         async with self._work.reading() as tx:
             zone = (await governed(tx, name, me)).kept
+            await demand_account(tx, request.registrar_account, zone.owner, me)
         source, what = await _source(request, zone.origin)
 
         async def step(tx: Store) -> Decision[Any]:
@@ -77,12 +79,12 @@ def to_import(found: ZoneImport, *, with_sets: bool = True) -> resources_pb2.Zon
         name=found.name, source=found.source,
         completeness=resources_pb2.ZoneImport.Completeness.Value(f"COMPLETENESS_{found.completeness.name}"),
         record_sets=[to_set(r) for r in found.record_sets] if with_sets else [], wildcard_found=found.wildcard_found,
-        created_by=found.created_by, create_time=stamp(found.created_at),
+        created_by=found.created_by, create_time=stamp(found.created_at), left_out=found.left_out,
     )  # fmt: skip
 
 
 async def _source(request: service_pb2.ImportZoneRequest, origin: str) -> tuple[str, dict[str, Any]]:
-    """Which source, and what the run has to know of it. Raises ZoneFileRefused, PluginUnavailable, InvalidRequest."""
+    """Which source, and what the run has to know of it. Raises ZoneFileRefused, InvalidRequest."""
     source = request.WhichOneof("source") or ""
     if source == "zone_file":
         sets = await asyncio.to_thread(zone_files.read, request.zone_file, origin)
@@ -94,8 +96,7 @@ async def _source(request: service_pb2.ImportZoneRequest, origin: str) -> tuple[
             "secret": request.axfr.tsig_secret_ref,
         }  # fmt: skip
     if source == "registrar_account":
-        why = "record sets are not read from registrars yet; import by zone file, transfer or probe"
-        raise PluginUnavailable(plugin=request.registrar_account, why=why)
+        return source, {"account": request.registrar_account}
     if any(".." in name or name.startswith(".") for name in request.probe.extra_names):
         raise InvalidRequest((Violation("probe.extra_names", "a name has an empty label", "name"),))
     return source, {"extra": list(request.probe.extra_names)}

@@ -46,6 +46,7 @@ class Found:
 
     record_sets: tuple[RecordSet, ...]
     wildcard_found: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 async def transfer(place: Place, origin: str, key: Secret | None) -> Found:

@@ -1,10 +1,12 @@
 """The parent's side of a delegation, behind one door: a registrar's plugin with the account that opens it."""
 
 from dataclasses import dataclass
+from typing import cast
 
 from catalyst_mesh import PluginHost, Work
-from catalyst_sdk import Permanent, SecretRef
-from catalyst_sdk.registrar import Access, Delegation, Registrar, RegistrarInfo, Target, Task
+from catalyst_sdk import NotSupported, Permanent, SecretRef
+from catalyst_sdk.host_records import HostRecords
+from catalyst_sdk.registrar import Access, Delegation, RecordsHost, Registrar, RegistrarInfo, Target, Task
 
 from catalyst_pool_domain_manager.domain.registrars import AccountNotFound
 from catalyst_pool_domain_manager.store import Store
@@ -35,6 +37,13 @@ class Door:
     async def read(self) -> Delegation:
         """The delegation as the registrar has it."""
         return await self.registrar.delegation(credential=self.credential, domain=self.domain)
+
+    async def records(self) -> HostRecords:
+        """What the registrar's own name servers have for the domain. Raises NotSupported."""
+        if "host_records" not in self.info.capabilities:
+            raise NotSupported("host_records", f"{self.info.display_name} does not tell its records by its API")
+        host = cast(RecordsHost, self.registrar)  # as it declares
+        return await host.host_records(credential=self.credential, domain=self.domain)
 
     async def apply(self, target: Target, expect: str) -> Task:
         """Begin to change it from the one that was read; the same target again is the same change."""

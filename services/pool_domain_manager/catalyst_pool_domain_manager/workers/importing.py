@@ -7,18 +7,20 @@ from typing import Any
 
 from catalyst_mesh import PluginHost, Work
 from catalyst_mesh.journal import Context, Kind, Step, StepFailed
-from catalyst_sdk import Permanent, SecretRef
+from catalyst_sdk import NotSupported, Permanent, Refused, SecretRef
 from catalyst_sdk.context import Secrets
 from catalyst_sdk.registrar import Registrar
 
-from catalyst_pool_domain_manager.domain import hosting
-from catalyst_pool_domain_manager.domain.imports import SOURCES, ZoneImport
+from catalyst_pool_domain_manager.domain import hosting, imports
+from catalyst_pool_domain_manager.domain.imports import ZoneImport
+from catalyst_pool_domain_manager.domain.registrars import reason_of
 from catalyst_pool_domain_manager.domain.server_sets import Endpoint
 from catalyst_pool_domain_manager.kept.rows import set_out
 from catalyst_pool_domain_manager.store import Store
 
 from . import collecting
 from .collecting import Found, Place
+from .doors import Doors
 from .polled import Poll
 
 IMPORT = "zone-import"
@@ -33,6 +35,7 @@ class Importing:
     host: PluginHost
     poll: Poll
     secrets: Secrets
+    doors: Doors
 
     @property
     def kind(self) -> Kind:
@@ -54,7 +57,15 @@ class Importing:
             if zone is None:
                 raise StepFailed("ZONE_NOT_FOUND", f"zones/{domain} is gone")
             kept = ZoneImport(
-                domain, id, source, SOURCES[source], found.record_sets, found.wildcard_found, ctx.started_by, tx.now
+                domain,
+                id,
+                source,
+                imports.completeness(source, found.left_out),
+                found.record_sets,
+                found.wildcard_found,
+                ctx.started_by,
+                tx.now,
+                found.left_out,
             )
             decision = hosting.imported(zone, kept, tx.now)
             await tx.keep_import(kept)
@@ -70,10 +81,25 @@ class Importing:
             place = (await self._places([Endpoint(what["host"], tuple(what["addresses"]), what["port"])]))[0]
             key = await self.secrets.resolve(SecretRef(what["secret"])) if what["secret"] else None
             return await collecting.transfer(place, origin, key)
+        if source == "registrar_account":
+            return await self._told(what["account"], origin)
         places = await self._present(origin)
         if source == "nsec_walk":
             return await collecting.walk(places, origin)
         return await collecting.probe(places, origin, what["extra"])
+
+    async def _told(self, account: str, origin: str) -> Found:
+        """What the account's registrar has on name servers of its own. Raises StepFailed."""
+        try:
+            told = await (await self.doors.open(account, origin)).records()
+        except Refused as gone:
+            raise StepFailed(gone.reason, gone.sentence) from gone
+        except NotSupported as lacking:
+            raise StepFailed("REGISTRAR_OPERATION_UNSUPPORTED", lacking.message) from lacking
+        except Permanent as refused:
+            raise StepFailed(reason_of(refused.reason), refused.message, user_action=refused.user_action) from refused
+        sets = imports.kept(told.record_sets, origin)
+        return Found(sets, any(r.name.startswith("*.") for r in sets), told.left_out)
 
     async def _present(self, origin: str) -> list[Place]:
         """The servers to which the parent points now. Raises Permanent where it points nowhere."""

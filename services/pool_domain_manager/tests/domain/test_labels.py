@@ -1,11 +1,15 @@
 """Which labels may be handed out (section 14 of the specification's table of bad input, and section 5)."""
 
+import re
+
 import pytest
+from catalyst_pool_domain_manager.domain import idn
 from catalyst_pool_domain_manager.domain.labels import judge
 from catalyst_pool_domain_manager.domain.policy import BASE_RESERVED, Policy
 from hypothesis import given
 from hypothesis import strategies as st
 
+IDN = Policy(idn=True)
 ORGANIZATION = Policy(shortest=2, longest=32, leading_digit=True)
 
 
@@ -28,6 +32,54 @@ def test_an_unfit_label_is_refused_by_the_rule_that_it_breaks(typed: str, rule: 
     judged = judge(typed, Policy())
     assert (judged.reason, judged.rule) == ("LABEL_INVALID", rule)
     assert judged.detail
+
+
+@pytest.mark.parametrize(
+    ("typed", "label"),
+    [
+        ("bücher", "xn--bcher-kva"), ("BÜCHER", "xn--bcher-kva"), (" xn--bcher-kva ", "xn--bcher-kva"),
+        ("bu\u0308cher", "xn--bcher-kva"), ("москва", "xn--80adxhks"), ("アクメ株式会社", "xn--gck0a7nu95oilas25h5l2d"),
+        ("عمان", "xn--mgbxrc"), ("acme", "acme"),
+    ],
+)  # fmt: skip
+def test_where_other_scripts_are_taken_a_label_comes_back_encoded(typed: str, label: str) -> None:
+    judged = judge(typed, IDN)
+    assert (judged.reason, judged.detail) == ("", "")
+    assert judged.label.startswith("xn--") == (label != "acme")
+    assert idn.encoded(idn.decoded(judged.label)) == judged.label if label != "acme" else judged.label == "acme"
+    if judged.label.startswith("xn--b"):
+        assert judged.label == label
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason", "rule"),
+    [
+        ("раypal", "LABEL_INVALID", "script"), ("αbc", "LABEL_INVALID", "script"), ("xn--a", "LABEL_INVALID", "idn"),
+        ("xn--bcher-KVA-", "LABEL_INVALID", "idn"), ("\u212aube", "LABEL_INVALID", "idn"), ("a\u00ad", "LABEL_INVALID", "idn"),
+        ("acme\u00a0", "LABEL_INVALID", "idn"), ("-ü", "LABEL_INVALID", "idn"), ("ab--cü", "LABEL_INVALID", "idn"),
+        ("ü" * 60, "LABEL_INVALID", "idn"), ("ab--cd", "LABEL_INVALID", "idn"), ("ádmin", "LABEL_RESERVED", "reserved"),
+        ("арр", "LABEL_RESERVED", "reserved"), ("асме", "LABEL_INVALID", "confusable"), ("ácme", "LABEL_INVALID", "confusable"),
+    ],
+)  # fmt: skip
+def test_a_label_that_passes_for_another_or_mixes_scripts_is_refused(typed: str, reason: str, rule: str) -> None:
+    judged = judge(typed, IDN, held=["acme", "other"])
+    assert (judged.reason, judged.rule) == (reason, rule), judged
+
+
+def test_a_plain_label_that_a_held_one_passes_for_is_refused_and_plain_ones_never_pass_for_each_other() -> None:
+    assert judge("acme", IDN, held=[idn.encoded("ácme")]).rule == "confusable"
+    assert judge("acme1", IDN, held=["acmel", "acme1"]).reason == ""
+    assert judge("bücher", IDN, held=["xn--bcher-kva"]).reason == "", "whether it is free itself is another question"
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=20))
+def test_whatever_is_typed_is_refused_or_has_one_encoded_form(typed: str) -> None:
+    judged = judge(typed, IDN)
+    if judged.reason:
+        return
+    assert judge(judged.label, IDN) == judged
+    assert judge(idn.decoded(judged.label), IDN) == judged
+    assert re.fullmatch("[a-z0-9-]{1,63}", judged.label)
 
 
 @pytest.mark.parametrize("label", ["a", "a" * 63, "a1", "a-b", "a1-2b"])

@@ -1688,6 +1688,7 @@ class ZoneImport(_message.Message):
     WILDCARD_FOUND_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`zones/{domain}/imports/{id}`."""
     source: _builtins.str
@@ -1706,6 +1707,10 @@ class ZoneImport(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it ended."""
 
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the source has and no record can hold, such as a redirect of a registrar's own, as `type of name`. Since 0.1."""
+
     def __init__(
         self,
         *,
@@ -1716,10 +1721,11 @@ class ZoneImport(_message.Message):
         wildcard_found: _builtins.bool = ...,
         created_by: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        left_out: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completeness", b"completeness", "create_time", b"create_time", "created_by", b"created_by", "name", b"name", "record_sets", b"record_sets", "source", b"source", "wildcard_found", b"wildcard_found"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completeness", b"completeness", "create_time", b"create_time", "created_by", b"created_by", "left_out", b"left_out", "name", b"name", "record_sets", b"record_sets", "source", b"source", "wildcard_found", b"wildcard_found"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
