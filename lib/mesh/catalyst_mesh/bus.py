@@ -58,13 +58,17 @@ class Bus:
         return self.is_connected
 
     async def jetstream(self) -> JetStreamContext:
-        """A JetStream context. Raises what the client raises, or TimeoutError, while the server is away."""
+        """A JetStream context. Raises as `client`."""
+        return (await self.client()).jetstream(timeout=PATIENCE)
+
+    async def client(self) -> Client:
+        """The connection. Raises what the client raises, or TimeoutError, while the server is away."""
         async with self._connecting:
             if self._client is None or self._client.is_closed:
                 self._known.clear()
                 # Once connected the client comes back by itself; the first connection must not wait for ever.
                 self._client = await self._connect()
-        return self._client.jetstream(timeout=PATIENCE)
+        return self._client
 
     async def _connect(self) -> Client:
         client = Client()

@@ -43,6 +43,7 @@ from .replays import Replays
 from .reports import PluginService
 from .resealing import KeysInUse, Resealer, remove_free, usage
 from .retention import Sweeper
+from .ringer import Ringer
 from .sealing import rotate
 from .settings import DaemonSettings
 from .sideport import Check, SidePort
@@ -133,6 +134,7 @@ class Daemon:
         self.tracer = self.tracer or _tracer(self.name, self.settings)
         belong(Telemetry(self.metrics, self.tracer))  # before any task: what they do is told here
         self._measure()
+        self.work.bell.patience = self.settings.poll_seconds
         trusted = verifier(self.name, self.settings, self.also_trusts)
         consuming = self._consumers()
         server, peers = self._server(trusted, consuming)
@@ -235,10 +237,11 @@ class Daemon:
         leases = Leases(self.db, self.metadata)
         relay = Relay(
             self.name, db=self.db, metadata=self.metadata, bus=self.bus, leases=leases, wake=self.work.committed,
-            metrics=self.metrics, failpoints=self.failpoints,
+            metrics=self.metrics, failpoints=self.failpoints, poll=self.settings.poll_seconds,
         )  # fmt: skip
         return [
             *([relay] if self.emits else []),
+            Ringer(self.name, self.work.bell, self.bus),
             *consuming,
             *self.workers,
             Sweeper(self.db, self.metadata, leases),

@@ -6,21 +6,24 @@ busy handler of eight competing writers starves some of them for most of a secon
 
 import asyncio
 import json
+import math
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import DateTime, MetaData, Text, event, text
+from sqlalchemy import ColumnElement, DateTime, MetaData, Text, event, func, text
 from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator
 
 from .clocks import Clock
+from .errands import errand_engine
 from .passwords import take_password_from
 from .telemetry import span
 
@@ -56,6 +59,10 @@ class Json(TypeDecorator[Any]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)
+
+
+_NOW = text("SELECT clock_timestamp()")
+_ASKED = text("SELECT 1")
 
 
 class Database:
@@ -96,7 +103,8 @@ class Database:
         if make_url(url).get_backend_name() == "sqlite":
             writer, reader = _sqlite(url, 1, "BEGIN IMMEDIATE"), _sqlite(url, pool_size, "BEGIN")
         else:
-            writer = reader = create_async_engine(url, pool_size=pool_size, pool_pre_ping=True)
+            writer = reader = create_async_engine(url, pool_size=pool_size)
+            _ask_after_a_rest(writer)
             if password_file is not None:
                 take_password_from(password_file, writer)
         self = cls(writer, reader, clock)
@@ -122,13 +130,18 @@ class Database:
         async with self._reader.connect() as sql:
             yield sql
 
+    @property
+    def moment(self) -> ColumnElement[datetime] | None:
+        """The present moment as an expression, for a statement that is sent anyway; None where `now` asks no database."""
+        return None if self._clock is not None or self.dialect == "sqlite" else func.clock_timestamp()
+
     async def now(self, sql: AsyncConnection) -> datetime:
         """The present moment by the clock that all replicas share."""
         if self._clock is not None:
             return self._clock.now()
         if self.dialect == "sqlite":
             return datetime.now(UTC)
-        moment: datetime = (await sql.execute(text("SELECT clock_timestamp()"))).scalar_one()
+        moment: datetime = (await sql.execute(_NOW)).scalar_one()
         return moment.astimezone(UTC)
 
     def in_use(self) -> int:
@@ -139,7 +152,7 @@ class Database:
     async def ping(self) -> None:
         """Ask the database one question. Raises what the driver raises."""
         async with self.read() as sql:
-            await sql.execute(text("SELECT 1"))
+            await sql.execute(_ASKED)
 
     async def close(self) -> None:
         """Give all connections back."""
@@ -163,6 +176,28 @@ driver's errors, so the classes below are met only where it could not."""
 _OUTAGES = {"ConnectionDoesNotExistError", "CannotConnectNowError", "AdminShutdownError", "InterfaceError"}
 
 
+RESTED = 1.0
+"""Seconds after which a connection is asked whether it still lives before it is used. Asking each time costs a tenth of a
+command; one that broke a moment ago tells its user so, and all others are asked or made anew."""
+
+
+def _ask_after_a_rest(engine: AsyncEngine) -> None:
+    @event.listens_for(engine.sync_engine, "checkin")
+    def _checkin(_connection: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def _checkout(connection: Any, record: Any, _proxy: Any) -> None:
+        if record.driver_connection.is_closed():
+            raise InvalidatePoolError
+        if time.monotonic() - record.info.get("rests_since", math.inf) < RESTED:
+            return
+        try:
+            engine.sync_engine.dialect.do_ping(connection)
+        except Exception as error:  # whatever it says, they are of no use any more: the pool makes others
+            raise InvalidatePoolError from error
+
+
 _SWITCH_TRIES, _SWITCH_PAUSE = 500, 0.02
 """Ten seconds, as long as SQLite itself waits for a lock."""
 
@@ -184,7 +219,9 @@ def _write_ahead(connection: Any, cursor: Any) -> None:
 
 
 def _sqlite(url: str, pool_size: int, begin: str) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=60)
+    whole, options = make_url(url), {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 60}
+    ours = whole.get_driver_name() == "aiosqlite"
+    engine = errand_engine(whole, **options) if ours else create_async_engine(whole, **options)
 
     # The driver would begin transactions by its own rules; ours are said aloud.
     @event.listens_for(engine.sync_engine, "connect")

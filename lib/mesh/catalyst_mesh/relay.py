@@ -13,7 +13,6 @@ Invariants
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from itertools import groupby
 from typing import Any
 
@@ -30,12 +29,12 @@ from .leases import Leases
 from .logs import get_logger
 from .metrics import ChassisMetrics
 from .telemetry import span
-from .waits import unless
+from .waits import rung
 
 BATCH = 256
 """Rows of one look at the outbox, and so the most acknowledgements in flight: one for each aggregate among them."""
-POLL = 0.3
-"""Seconds between two looks at the outbox where nobody woke the relay."""
+POLL = 1.0
+"""Seconds between two looks at the outbox where nobody woke the relay, unless the daemon says otherwise."""
 MEASURED = 2.0
 """Seconds between two counts of a backlog that does not fit into one batch."""
 
@@ -54,6 +53,7 @@ class Relay:
         wake: asyncio.Event,
         metrics: ChassisMetrics,
         failpoints: Failpoints | None = None,
+        poll: float = POLL,
     ) -> None:
         self._service = service
         self._db = db
@@ -63,6 +63,7 @@ class Relay:
         self._wake = wake
         self._metrics = metrics
         self._failpoints = failpoints
+        self._poll = poll
         self._log = get_logger("relay")
         self._until = 0.0
         """Until when the lease is surely ours, on the monotonic clock by which leases are counted."""
@@ -84,7 +85,7 @@ class Relay:
                     self._log.error("relay failed", exc_info=error)
                 published = 0
             if published < BATCH:
-                await self._rest(stop)
+                await rung(stop, self._wake, self._poll)
         await self._leases.release("relay")
 
     async def _leads(self, stop: asyncio.Event) -> bool:
@@ -103,10 +104,6 @@ class Relay:
         before, self._fence = self._fence, await self._leases.acquire("relay")
         self._until = 0.0 if self._fence is None else asked + self._leases.ttl.total_seconds()
         return self._fence is not None and self._fence == before
-
-    async def _rest(self, stop: asyncio.Event) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(unless(stop, self._wake.wait()), POLL)
 
     async def _publish_batch(self) -> int:
         rows = await self._pending()

@@ -108,6 +108,9 @@ class DaemonSettings(BaseSettings):
     """Whether callers must show a certificate that one of the authorities signed (mutual TLS)."""
     drain_seconds: float = 2.0
     """How long the daemon stays up after it said NOT_SERVING, so that peers notice. In Kubernetes 5."""
+    poll_seconds: float = Field(2.0, gt=0, le=15)
+    """Seconds between two looks at the database by background work that nobody woke. What this replica commits wakes it at
+    once, and what others commit too while NATS is there."""
     plugins: dict[str, dict[str, Any]] = {}
     """Configuration of plugins by `kind:name`, as JSON; checked against each plugin's schema."""
 

@@ -22,6 +22,14 @@ async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
                 await doing
 
 
+async def rung(stop: asyncio.Event, bell: asyncio.Event, seconds: float | None = None) -> None:
+    """Pause until `bell` rings, for `seconds` at most, or until `stop`."""
+    if seconds is not None and seconds <= 0:
+        return
+    with suppress(TimeoutError):
+        await asyncio.wait_for(unless(stop, bell.wait()), seconds)
+
+
 async def rest(stop: asyncio.Event, seconds: float) -> None:
     """Pause for `seconds`, or until `stop`."""
     with suppress(TimeoutError):

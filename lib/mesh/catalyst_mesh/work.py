@@ -12,18 +12,34 @@ import hashlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from catalyst_sdk import Code, Decision, Refused
 from google.protobuf import symbol_database
 from google.protobuf.message import Message
-from sqlalchemy import MetaData, Table, insert, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    MetaData,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import UpdateBase
 
+from .bell import OUTBOX, Bell
 from .calls import Call, current
 from .database import Database
 from .facts import Emitted, aggregate_of, version_of
@@ -58,12 +74,23 @@ class Transaction:
         self.told: list[object] = []
         self.written = 0
         """How many of them stand in the outbox."""
+        self.wrote: set[str] = set()
+        """Tables with rows that somebody works on, for whom the bell rings after the commit; see `bell`."""
         self._read: dict[tuple[Any, ...], int] = {}
 
-    async def write(self, statement: UpdateBase) -> None:
-        """Run a statement that must change exactly one row. Raises LostRace where it does not."""
+    async def write(self, statement: UpdateBase, given: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that must change exactly one row. Raises LostRace where it does not.
+
+        given   values of its parameters, where it was made before
+        """
+        await self.write_quietly(statement, given)
+        if isinstance(statement.table, Table):
+            self.wrote.add(statement.table.name)
+
+    async def write_quietly(self, statement: UpdateBase, given: Mapping[str, Any] | None = None) -> None:
+        """As `write`, for rows that nobody works on: no bell rings."""
         try:
-            result = await self.sql.execute(statement)
+            result = await self.sql.execute(statement, given)
         except IntegrityError as error:
             if _broken_rule(error):
                 raise
@@ -81,15 +108,16 @@ class Transaction:
         The version that was seen itself means that nothing was decided, and nothing is written. Raises LostRace where
         another writer changed or made the row meanwhile.
         """
-        key, columns = _key(table, row), table.primary_key.columns
+        key = _key(table, row)
         before = self._read.get(key)
         if before == row["version"]:
             return
+        first, next_one = _taking(table)
         if before is None:
-            await self.write(insert(table).values(row))
+            await self.write(first, row)
         else:
-            mine = [column == row[column.name] for column in columns]
-            await self.write(update(table).where(*mine, table.c.version == before).values(row))
+            at = {_at(column.name): row[column.name] for column in table.primary_key.columns}
+            await self.write(next_one, {**row, **at, _at("version"): before})
         self._read[key] = row["version"]
 
     async def alone(self, *words: str) -> None:
@@ -132,9 +160,11 @@ class Work(Generic[T]):
         self._emitted = {e.fact: e for e in emitted}
         self.sealer = sealer
         """Seals the answers that are kept; None: they are kept as they are."""
-        self._outbox: Table = metadata.tables["outbox"]
-        self._kept: Table = metadata.tables["idempotency"]
-        self.committed = asyncio.Event()
+        self._tell = insert(metadata.tables[OUTBOX])
+        self._kept = _Kept(metadata.tables["idempotency"], db.moment)
+        self.bell = Bell()
+        """Rings after each commit for the tables that were written."""
+        self.committed = self.bell.listener(OUTBOX)
         """Set after each commit that told something; the relay waits for it."""
         self.failpoints: Failpoints | None = None
         """Where tests have this process end; see `failpoints`."""
@@ -144,9 +174,9 @@ class Work(Generic[T]):
         call = current()
         for attempt in range(TRIES):
             try:
-                async with self.transaction() as tx:
-                    if kept := await self._kept_answer(tx, call):
-                        return kept  # type: ignore[return-value]  # the type was kept beside the answer
+                async with self._transaction(call) as (tx, known):
+                    if known is not None:
+                        return self._opened(known, call)  # type: ignore[return-value]  # the type was kept beside the answer
                     decision = await step(tx)
                     if decision.state is not None:
                         await tx.save(decision.state)
@@ -158,9 +188,10 @@ class Work(Generic[T]):
                 await asyncio.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))  # noqa: S311 - jitter, no secret
             except Refused:
                 # Its twin may have been faster, and what refuses this call is the twin's own effect.
-                async with self.reading() as tx:
-                    if kept := await self._kept_answer(tx, call):
-                        return kept  # type: ignore[return-value]  # as above
+                async with self.db.read() as sql:
+                    _, known = await self._kept.ask(sql, call, self.db)
+                if known is not None:
+                    return self._opened(known, call)  # type: ignore[return-value]  # as above
                 raise
         raise Contended
 
@@ -172,10 +203,17 @@ class Work(Generic[T]):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[T]:
         """A transaction for workers and consumers: what it tells goes to the outbox with its commit."""
+        async with self._transaction(None) as (tx, _):
+            yield tx
+
+    @asynccontextmanager
+    async def _transaction(self, call: Call | None) -> AsyncIterator[tuple[T, RowMapping | None]]:
+        """A transaction, and the answer that is kept for `call`."""
         async with self.db.begin() as sql:
             try:
-                tx = self._store(sql, await self.db.now(sql), has_row_locks=self.db.has_row_locks)
-                yield tx
+                now, known = await self._kept.ask(sql, call, self.db)
+                tx = self._store(sql, now, has_row_locks=self.db.has_row_locks)
+                yield tx, known
                 await self.tell(tx)
                 if self.failpoints:
                     self.failpoints.hit("work.before_commit")
@@ -185,8 +223,7 @@ class Work(Generic[T]):
                 raise
         if self.failpoints:
             self.failpoints.hit("work.after_commit")
-        if tx.told:
-            self.committed.set()
+        self.bell.ring(*tx.wrote, *([OUTBOX] if tx.told else ()))
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[T]:
@@ -211,8 +248,10 @@ class Work(Generic[T]):
 
     async def write_outbox(self, sql: AsyncConnection, now: datetime, facts: Sequence[object]) -> None:
         """Put `facts` into the outbox of an open transaction; for code that holds a bare connection."""
-        if facts:
-            await sql.execute(insert(self._outbox), [self._row(fact, now) for fact in facts])
+        if len(facts) == 1:
+            await sql.execute(self._tell, self._row(facts[0], now))
+        elif facts:
+            await sql.execute(self._tell, [self._row(fact, now) for fact in facts])
 
     def _row(self, fact: object, now: datetime) -> dict[str, Any]:
         emitted = self._emitted[type(fact)]
@@ -228,20 +267,12 @@ class Work(Generic[T]):
             "created_at": now,
         }
 
-    async def _kept_answer(self, tx: T, call: Call) -> Message | None:
-        if not call.request_id:
-            return None
-        t = self._kept
-        mine = (t.c.principal == call.caller.subject) & (t.c.method == call.method)
-        row = (
-            (await tx.sql.execute(select(t).where(mine & (t.c.request_id == call.request_id)))).mappings().one_or_none()
-        )
-        if row is None:
-            return None
-        if row["request_hash"] != call.request_hash:
+    def _opened(self, known: RowMapping, call: Call) -> Message:
+        """The answer of a row. Raises RequestIdReused where it was given to another request."""
+        if known["request_hash"] != call.request_hash:
             raise RequestIdReused(request_id=call.request_id, method=call.method)
-        body = self.sealer.open(row["answer"]) if self.sealer else row["answer"]
-        return symbol_database.Default().GetSymbol(row["answer_type"]).FromString(body)
+        body = self.sealer.open(known["answer"]) if self.sealer else known["answer"]
+        return symbol_database.Default().GetSymbol(known["answer_type"]).FromString(body)
 
     async def _keep_answer(self, tx: T, call: Call, message: Message) -> None:
         if not call.request_id:
@@ -257,7 +288,46 @@ class Work(Generic[T]):
             "answer": self.sealer.seal(body) if self.sealer else body,
             "created_at": tx.now,
         }
-        await tx.write(insert(self._kept).values(row))
+        await tx.write_quietly(self._kept.keep, row)
+
+
+class _Kept:
+    """Statements about kept answers, made once: to make one costs as much as to run it.
+
+    moment   the database's clock as an expression, asked in the same breath; None where it is not asked
+    """
+
+    def __init__(self, t: Table, moment: ColumnElement[datetime] | None) -> None:
+        self.keep = insert(t)
+        wanted = [t.c.request_hash, t.c.answer_type, t.c.answer]
+        mine = [t.c[name] == bindparam(name) for name in ("principal", "method", "request_id")]
+        if moment is None:
+            self._find = select(*wanted).where(*mine)
+        else:
+            one = select(literal(1).label("one")).subquery()
+            self._find = select(moment.label("now"), *wanted).select_from(one.outerjoin(t, and_(*mine)))
+        self._has_moment = moment is not None
+
+    async def ask(self, sql: AsyncConnection, call: Call | None, db: Database) -> tuple[datetime, RowMapping | None]:
+        """The present moment, and the answer that is kept for `call`."""
+        if call is None or not call.request_id:
+            return await db.now(sql), None
+        given = {"principal": call.caller.subject, "method": call.method, "request_id": call.request_id}
+        row = (await sql.execute(self._find, given)).mappings().one_or_none()
+        now = row["now"].astimezone(UTC) if self._has_moment and row is not None else await db.now(sql)
+        return now, row if row is not None and row["answer_type"] is not None else None
+
+
+@cache
+def _taking(table: Table) -> tuple[Insert, Update]:
+    """How a row of `table` is made, and how it is taken from one version to the next; made once, as above."""
+    mine = [column == bindparam(_at(column.name)) for column in (*table.primary_key.columns, table.c.version)]
+    return insert(table), update(table).where(*mine)
+
+
+def _at(column: str) -> str:
+    """Parameter for the value that `column` has before the change; its own name is the parameter of the new one."""
+    return f"at_{column}"
 
 
 def _key(table: Table, row: Mapping[Any, Any]) -> tuple[Any, ...]:

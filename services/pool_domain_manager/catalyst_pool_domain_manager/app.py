@@ -111,7 +111,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     above = Above(settings.dns_hints)
     rolling = Rolling(work, backends, poll, host, parents, above, failpoint)
     kinds = (applying.kind, importing.kind, flipping.kind, returning.kind, *rolling.kinds)
-    engine = Engine(db, kinds=kinds, replica="pooldomain")
+    engine = Engine(db, kinds=kinds, replica="pooldomain", bell=work.bell)
     rolling.attach(engine)
     flipping.engine = returning.engine = engine
     drift = DriftSweep(work, leases, backends, poll, engine, settings.drift_interval, measures)
@@ -146,7 +146,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
         work,
         services=[
             Service(
-                PoolService(work, (settings.reservation_ttl, settings.quarantine), sweeper.wake),
+                PoolService(work, (settings.reservation_ttl, settings.quarantine)),
                 service_pb2_grpc.add_PoolServiceServicer_to_server,
                 f"{_PACKAGE}.PoolService",
             ),

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    Select,
     Table,
     Text,
     delete,
@@ -35,6 +36,7 @@ from .domain.conditions import Condition
 from .domain.filters import Filter
 from .domain.policy import Policy, Rules
 from .domain.pools import Pool, Ttls
+from .kept.agenda import Agenda, agenda, ripe_first
 from .kept.store import KeptRows
 from .kept.tables import metadata as metadata  # for whoever wires or tests the whole schema
 
@@ -212,26 +214,23 @@ class Store(KeptRows):
         first = (await self.sql.execute(count.where(reserved))).scalar_one()
         return int(first), int((await self.sql.execute(count.where(named))).scalar_one())
 
-    async def due(self, limit: int) -> Sequence[tuple[str, str]]:
-        """Names that the reconciler is to look at now, the longest waiting first."""
+    async def due(self, limit: int) -> Agenda[tuple[str, str]]:
+        """Names that the reconciler is to look at, the longest waiting first."""
         t = allocations
-        ripe = or_(t.c.not_before.is_(None), t.c.not_before <= self.now)
         working = t.c.state.in_([State.PROVISIONING, State.RELEASING])
         to_warm = (t.c.state == State.RESERVED) & t.c.warm & (t.c.step != WARM)
-        query = (
-            select(t.c.pool, t.c.label)
-            .where((working | to_warm) & ripe)
-            .order_by(t.c.not_before, t.c.updated_at)
-            .limit(limit)
-        )
-        return [(pool, label) for pool, label in (await self.sql.execute(query)).all()]
+        query = select(t.c.pool, t.c.label, t.c.not_before).where(working | to_warm)
+        return await self._agenda(query.order_by(*ripe_first(t), t.c.updated_at).limit(limit))
 
-    async def to_look_at(self, limit: int) -> Sequence[tuple[str, str]]:
-        """Visible names that were not looked at for long enough, the longest first."""
+    async def to_look_at(self, limit: int) -> Agenda[tuple[str, str]]:
+        """Visible names that are to be looked at again, the longest waiting first."""
         t = allocations
-        ripe = or_(t.c.not_before.is_(None), t.c.not_before <= self.now)
-        query = select(t.c.pool, t.c.label).where(t.c.state.in_(sorted(VISIBLE)) & ripe)
-        return [(p, x) for p, x in (await self.sql.execute(query.order_by(t.c.not_before).limit(limit))).all()]
+        query = select(t.c.pool, t.c.label, t.c.not_before).where(t.c.state.in_(sorted(VISIBLE)))
+        return await self._agenda(query.order_by(*ripe_first(t)).limit(limit))
+
+    async def _agenda(self, query: Select[Any]) -> Agenda[tuple[str, str]]:
+        rows = (await self.sql.execute(query)).all()
+        return agenda([((row.pool, row.label), row.not_before) for row in rows], self.now)
 
     async def steered(self, after: Sequence[str], limit: int) -> Sequence[Allocation]:
         """Committed names with traffic policies, by pool and label, after the pair `after`."""

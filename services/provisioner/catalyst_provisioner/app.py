@@ -119,6 +119,7 @@ async def compose(
         lease=timedelta(seconds=settings.lease_ttl),
         runs=settings.most_runs,
         hook=hook,
+        bell=work.bell,
     )
     curfew = Curfew()
     agents = Issuer.open(settings.data_folder / "agents", AGENT_ISSUER)

@@ -38,7 +38,6 @@ class Chronicle:
             return
         await follow(self, tx, held, run, event)
         await self._work.write_outbox(sql, event.at, tx.told)
-        self._work.committed.set()
 
     async def step_waiting(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
         """A step that waits at a gate opens it; other waits are the run's own business."""

@@ -4,15 +4,20 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from ..bell import OUTBOX, Bell
+
 
 class Bells:
     """One per engine. What another replica writes does not ring here; listeners look by themselves now and then."""
 
-    def __init__(self) -> None:
+    def __init__(self, outbox: Bell | None = None) -> None:
+        self._outbox = outbox
         self._listeners: dict[str, set[asyncio.Event]] = {}
 
     def ring(self, run_id: str) -> None:
-        """There is news of `run_id`."""
+        """There is news of `run_id`, and perhaps in the outbox: whoever follows the runs of a daemon tells of them there."""
+        if self._outbox is not None:
+            self._outbox.ring(OUTBOX)
         for bell in self._listeners.get(run_id, ()):
             bell.set()
 

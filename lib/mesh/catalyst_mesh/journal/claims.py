@@ -20,6 +20,8 @@ class Claims:
         self._db = db
         self._store = store
         self.owner = owner
+        self.next_wake: datetime | None = None
+        """When a run that nobody holds was to go on, at the last look."""
 
     async def take(self, now: datetime, *, kinds: Collection[str], but: Collection[str]) -> Flow | None:
         """Take the run that has been due for the longest, of one of `kinds` and none of the ids in `but`.
@@ -29,10 +31,13 @@ class Claims:
         if not kinds:
             return None
         async with self._db.read() as sql:
-            if (await sql.execute(self._due(now, kinds, but))).first() is None:
-                return None
+            first = (await sql.execute(self._free(kinds, but))).first()
+        self.next_wake = first.wake_at if first else None
+        if first is None or first.wake_at > now:
+            return None
         async with self._db.begin() as sql:
-            query = self._due(now, kinds, but).with_for_update(skip_locked=True)
+            due = self._free(kinds, but).where(self._store.tables.run.c.wake_at <= now)
+            query = due.with_for_update(skip_locked=True)
             run_id = (await self._store.run(sql, "claim.pick", query)).scalar_one_or_none()
             if run_id is None:
                 return None
@@ -59,12 +64,12 @@ class Claims:
             rows = (await sql.execute(select(t.c.id, t.c.seq).where(t.c.owner == self.owner))).all()
         return {row.id: row.seq for row in rows}
 
-    def _due(self, now: datetime, kinds: Collection[str], but: Collection[str]) -> Select[tuple[str]]:
+    def _free(self, kinds: Collection[str], but: Collection[str]) -> Select[tuple[str, datetime]]:
         t = self._store.tables.run
         free: ColumnElement[bool] = or_(t.c.owner.is_(None), t.c.lease_until < self._store.terms.now())
-        mine = (t.c.wake_at <= now) & t.c.kind.in_(kinds) & free & t.c.id.not_in(but)
+        mine = t.c.wake_at.is_not(None) & t.c.kind.in_(kinds) & free & t.c.id.not_in(but)
         # The one that has been due for the longest first: nobody is passed over for ever.
-        return select(t.c.id).where(mine).order_by(t.c.wake_at, t.c.id).limit(1)
+        return select(t.c.id, t.c.wake_at).where(mine).order_by(t.c.wake_at, t.c.id).limit(1)
 
     async def _take(self, sql: AsyncConnection, run_id: str, now: datetime) -> Flow | None:
         old = await self._store.load(sql, run_id)

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, MetaData, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..bell import Bell
 from ..calls import ongoing
 from ..clocks import Clock, SystemClock
 from ..database import Database
@@ -55,6 +56,7 @@ class Engine:
     hook         called by tests' failpoints before and after each statement and effect
     lease_now    the database's clock in milliseconds as an expression, for tests that move it
     monotonic    this machine's steady clock, by which the replica gives up a lease early; likewise
+    bell         rings for the outbox after each transition, where a kind's hook writes what is told into it
     """
 
     def __init__(
@@ -72,13 +74,14 @@ class Engine:
         lease_now: Callable[[], ColumnElement[int]] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         rng: Random | None = None,
+        bell: Bell | None = None,
     ) -> None:
         self._db = db
         self._clock = clock or SystemClock()
         self._kinds = {kind.name: kind for kind in kinds}
         terms = LeaseTerms(lease, lease_now or partial(database_milliseconds, db.dialect), monotonic)
         self._store = Store(journal_tables(MetaData()), self._kinds, terms, hook)
-        self._bells = Bells()
+        self._bells = Bells(bell)
         self._reading = Reading(db, self._store, self._bells, poll)
         self.owner = f"{replica or 'replica'}.{uuid4().hex[:12]}"
         self._worker = Worker(

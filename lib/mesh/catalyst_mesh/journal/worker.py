@@ -27,6 +27,8 @@ from .hold import Hold
 from .states import Flow, RunState
 from .store import Store
 
+IDLE = 3
+"""Times as seldom a replica looks around that holds no run."""
 REST_AFTER_BUG = timedelta(seconds=30)
 DRAIN_GRACE = 10.0
 """Seconds that calls under way are awaited when the replica stops."""
@@ -74,11 +76,18 @@ class Worker:
             while not stop.is_set():
                 self.nudge.clear()
                 await self._look_around(group)
-                await rung(self.nudge, self._poll)
+                await rung(self.nudge, self._poll if self._drivers else self._idle())
             watch.cancel()
             await self._drain(grace)
             for keeper in keepers:
                 keeper.cancel()
+
+    def _idle(self) -> float:
+        """Seconds until the next look where nothing is held: asked of this replica it rings, and what sleeps says until when."""
+        longest = IDLE * self._poll
+        if self._claims.next_wake is None:
+            return longest
+        return min(longest, max(self._poll, (self._claims.next_wake - self._clock.now()).total_seconds()))
 
     async def turn(self) -> int:
         """Claim what is due now and carry it to where it ends or waits; how many runs that were. No lease is renewed

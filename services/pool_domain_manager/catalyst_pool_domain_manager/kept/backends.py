@@ -5,11 +5,12 @@ from dataclasses import asdict
 from typing import Any
 
 from catalyst_mesh import Transaction
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, select
 
 from catalyst_pool_domain_manager.domain.backends import Backend
 from catalyst_pool_domain_manager.domain.hosting import Thresholds
 
+from .agenda import Agenda, agenda
 from .rows import conditions_in, conditions_out, plain
 from .tables import backends as t
 from .tables import zones
@@ -31,11 +32,10 @@ class BackendRows(Transaction):
         query = select(t).where(t.c.id > after).order_by(t.c.id).limit(limit)
         return [_backend(row) for row in (await self.sql.execute(query)).mappings()]
 
-    async def backends_due(self) -> Sequence[str]:
-        """Those that are to be probed now."""
-        ripe = or_(t.c.not_before.is_(None), t.c.not_before <= self.now)
-        query = select(t.c.id).where(ripe & (t.c.observed_generation < t.c.generation))
-        return [id for (id,) in await self.sql.execute(query)]
+    async def backends_due(self) -> Agenda[str]:
+        """Those that are to be probed."""
+        query = select(t.c.id, t.c.not_before).where(t.c.observed_generation < t.c.generation)
+        return agenda([(id, not_before) for id, not_before in await self.sql.execute(query)], self.now)
 
     async def zone_at(self, backend: str) -> str:
         """A zone that is kept there; empty where none is."""

@@ -1,7 +1,7 @@
 """Rows of zones, of their wishes and of challenges."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from catalyst_mesh import Transaction
@@ -21,6 +21,7 @@ from catalyst_pool_domain_manager.domain.hosting import (
 from catalyst_pool_domain_manager.domain.record_sets import Challenge, Wish
 
 from . import tables
+from .agenda import Agenda, agenda, ripe_first
 from .rows import conditions_in, conditions_out, plain
 
 
@@ -57,16 +58,17 @@ class ZoneRows(Transaction):
             query = query.where(t.c[column] == value)
         return [_zone(row) for row in (await self.sql.execute(query)).mappings()]
 
-    async def zones_due(self, limit: int) -> Sequence[str]:
-        """Domains that the keeper is to look at now: zones with work, and any whose challenges have not been carried."""
+    async def zones_due(self, limit: int) -> Agenda[str]:
+        """Domains that the keeper is to look at: zones with work, and any whose challenges have not been carried."""
         t, c = tables.zones, tables.challenges
-        ripe = or_(t.c.not_before.is_(None), t.c.not_before <= self.now)
-        works = or_(t.c.state.in_(WORKING), (t.c.state != State.FAILED) & (t.c.revision > t.c.written))
-        found = await self.sql.execute(select(t.c.domain).where(ripe & works).order_by(t.c.updated_at).limit(limit))
-        rests = select(t.c.domain).where((t.c.not_before > self.now) | (t.c.state == State.FAILED))
-        open_ones = select(c.c.zone).where(c.c.carried.is_(False) & c.c.zone.not_in(rests)).distinct().limit(limit)
-        asked = await self.sql.execute(open_ones)
-        return list(dict.fromkeys([*(d for (d,) in found), *(d for (d,) in asked)]))
+        open_ones = select(c.c.zone).where(c.c.carried.is_(False))
+        behind = (t.c.revision > t.c.written) | t.c.domain.in_(open_ones)
+        works = or_(t.c.state.in_(WORKING), (t.c.state != State.FAILED) & behind)
+        query = select(t.c.domain, t.c.not_before).where(works).order_by(*ripe_first(t), t.c.updated_at).limit(limit)
+        kept = agenda([(domain, at) for domain, at in (await self.sql.execute(query)).all()], self.now)
+        # Children of pools have no zone of their own here.
+        children = open_ones.where(c.c.zone.not_in(select(t.c.domain))).distinct().limit(limit)
+        return replace(kept, due=[*kept.due, *(await self.sql.execute(children)).scalars()])
 
     async def save_zone(self, zone: Zone) -> None:
         """Write a decided state. Raises LostRace."""
@@ -153,6 +155,7 @@ class ZoneRows(Transaction):
         changed = await self.sql.execute(
             update(t).where(mine & (t.c.wanted != c.wanted)).values(wanted=c.wanted, carried=False, revision=c.revision)
         )
+        self.wrote.add(t.name)
         if changed.rowcount or not c.wanted:
             return
         if (await self.sql.execute(select(func.count()).select_from(t).where(mine))).scalar_one():

@@ -1,6 +1,5 @@
 """PoolService."""
 
-import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,10 +25,9 @@ _ACCOUNT = re.compile(r"[a-z][a-z0-9+.-]*:[!#-:<-\[\]-~]+")
 class PoolService(service_pb2_grpc.PoolServiceServicer):
     """Pools: made by an operator over a zone that is there; whether it is, a worker looks."""
 
-    def __init__(self, work: Work[Store], defaults: tuple[float, float], made: asyncio.Event) -> None:
+    def __init__(self, work: Work[Store], defaults: tuple[float, float]) -> None:
         self._work = work
         self._defaults = defaults
-        self._made = made
 
     async def CreatePool(self, request: service_pb2.CreatePoolRequest, context: Context) -> resources_pb2.Pool:
         plugin = _check(request.pool_id, request.pool)
@@ -42,9 +40,7 @@ class PoolService(service_pb2_grpc.PoolServiceServicer):
 
         if request.validate_only:
             return await self._work.rehearse(step, answer=to_pool)
-        answer = await self._work.run(step, answer=to_pool)
-        self._made.set()
-        return answer
+        return await self._work.run(step, answer=to_pool)
 
     async def UpdatePool(self, request: service_pb2.UpdatePoolRequest, context: Context) -> resources_pb2.Pool:
         domain, actor = request.pool.name.removeprefix("pools/"), caller(context).subject

@@ -13,11 +13,13 @@ from catalyst_sdk.dns import DnsBackend
 
 from catalyst_pool_domain_manager.domain import backends, refusals
 from catalyst_pool_domain_manager.domain.backends import Backend
+from catalyst_pool_domain_manager.kept import tables
 from catalyst_pool_domain_manager.store import Store
 
 KIND = "dns_backend"
 LEASE = "probe"
-POLL = 0.5
+BREATH = 0.5
+"""Seconds between two looks, however often it rings."""
 AGAIN = timedelta(seconds=15)
 """Pause before a server is asked again that gave no proof."""
 
@@ -78,18 +80,23 @@ class Prober:
 
     async def _work_on(self, stop: asyncio.Event, lease: Lease) -> None:
         log = get_logger("prober")
-        while not stop.is_set():
-            try:
-                await self._list_built_in()
-                async with self.work.reading() as tx:
-                    due = await tx.backends_due()
-                for id in due:
-                    await self._probe(id, lease)
-            except LeaseLost:
-                raise
-            except Exception as error:
-                log.error("probing failed", exc_info=error)
-            await rest(stop, POLL)
+        with self.work.bell.listening(tables.backends.name) as news:
+            while not stop.is_set():
+                news.clear()
+                seconds = None
+                try:
+                    await self._list_built_in()
+                    async with self.work.reading() as tx:
+                        agenda = await tx.backends_due()
+                    seconds = agenda.seconds
+                    for id in agenda.due:
+                        await self._probe(id, lease)
+                except LeaseLost:
+                    raise
+                except Exception as error:
+                    log.error("probing failed", exc_info=error)
+                await rest(stop, BREATH)
+                await self.work.bell.wait(stop, news, seconds)
 
     async def _list_built_in(self) -> None:
         """Backends of the settings are resources too, from the first start on that has their plugin."""

@@ -31,6 +31,7 @@ from catalyst_pool_domain_manager.domain.hosting import State, Zone
 from catalyst_pool_domain_manager.domain.plans import Action, Plan
 from catalyst_pool_domain_manager.domain.record_sets import Challenge, Wish
 from catalyst_pool_domain_manager.domain.server_sets import ServerSet
+from catalyst_pool_domain_manager.kept import tables
 from catalyst_pool_domain_manager.store import Store
 
 from .backends import Backends
@@ -41,7 +42,8 @@ from .servers import Fault
 LEASE = "zones"
 AT_ONCE = 32
 """Zones that are worked on at the same time."""
-POLL = 0.3
+BREATH = 0.1
+"""Seconds between two looks, however often it rings."""
 PUT_DOWN = 3.0
 
 
@@ -78,21 +80,30 @@ class Keeper:
     async def _work_on(self, stop: asyncio.Event, lease: Lease) -> None:
         patience = 0.0
         try:
-            while not stop.is_set():
-                for domain, task in list(self._busy.items()):
-                    if task.done():
-                        del self._busy[domain]
-                        task.result()
-                async with self.work.reading() as tx:
-                    wanted = await tx.zones_due(AT_ONCE + len(self._busy))
-                self._backlog.see(wanted)
-                due = [domain for domain in wanted if domain not in self._busy]
-                for domain in due[: AT_ONCE - len(self._busy)]:
-                    self._busy[domain] = asyncio.create_task(self._guarded(domain, lease))
-                await rest(stop, POLL)
+            with self.work.bell.listening(tables.zones.name, tables.challenges.name) as news:
+                while not stop.is_set():
+                    news.clear()
+                    seconds = await self._look(news, lease)
+                    await rest(stop, BREATH)
+                    await self.work.bell.wait(stop, news, seconds)
             patience = PUT_DOWN
         finally:
             await self._put_down(patience)
+
+    async def _look(self, news: asyncio.Event, lease: Lease) -> float | None:
+        """Begin with what is due; seconds until something else will be."""
+        for domain, task in list(self._busy.items()):
+            if task.done():
+                del self._busy[domain]
+                task.result()
+        async with self.work.reading() as tx:
+            agenda = await tx.zones_due(AT_ONCE + len(self._busy))
+        self._backlog.see(agenda.due)
+        due = [domain for domain in agenda.due if domain not in self._busy]
+        for domain in due[: AT_ONCE - len(self._busy)]:
+            self._busy[domain] = task = asyncio.create_task(self._guarded(domain, lease))
+            task.add_done_callback(lambda _: news.set())  # there is room for another, and it may be due again
+        return agenda.seconds
 
     async def _put_down(self, patience: float) -> None:
         tasks, self._busy = list(self._busy.values()), {}

@@ -22,12 +22,14 @@ from catalyst_pool_domain_manager.domain import allocations, traffic
 from catalyst_pool_domain_manager.domain.allocations import Allocation
 from catalyst_pool_domain_manager.domain.traffic import Policy, Probe
 from catalyst_pool_domain_manager.store import Store
+from catalyst_pool_domain_manager.store import allocations as allocation_table
 
 from .abilities import Abilities
 from .reconciler import ACTOR, tell
 
 LEASE = "members"
-POLL = 0.5
+BREATH = 0.5
+"""Seconds between two rounds, however often it rings."""
 BATCH = 500
 AT_ONCE = 64
 UP_AFTER = 2
@@ -62,14 +64,22 @@ class Members:
     async def _work_on(self, stop: asyncio.Event, lease: Lease) -> None:
         log = get_logger("members")
         self._seen = {}
-        while not stop.is_set():
-            try:
-                await self._round(lease)
-            except LeaseLost:
-                raise
-            except Exception as error:
-                log.error("members not probed", exc_info=error)
-            await rest(stop, POLL)
+        with self.work.bell.listening(allocation_table.name) as news:
+            while not stop.is_set():
+                news.clear()
+                try:
+                    await self._round(lease)
+                except LeaseLost:
+                    raise
+                except Exception as error:
+                    log.error("members not probed", exc_info=error)
+                await rest(stop, BREATH)
+                await self.work.bell.wait(stop, news, self._until_due())
+
+    def _until_due(self) -> float | None:
+        """Seconds until the next member is to be asked."""
+        due = min((seen.due for seen in self._seen.values()), default=None)
+        return None if due is None else max(0.0, due - asyncio.get_running_loop().time())
 
     async def _round(self, lease: Lease) -> None:
         after: Sequence[str] = ("", "")

@@ -29,6 +29,7 @@ from catalyst_pool_domain_manager.domain.allocations import Allocation, State
 from catalyst_pool_domain_manager.domain.pools import Pool
 from catalyst_pool_domain_manager.events import SUBJECTS
 from catalyst_pool_domain_manager.store import WARM, Store
+from catalyst_pool_domain_manager.store import allocations as allocation_table
 
 from .abilities import Abilities
 from .parents import Parents
@@ -39,7 +40,8 @@ LEASE = "reconcile"
 ACTOR = "service:pooldomain"
 AT_ONCE = 64
 """Names that are worked on at the same time."""
-POLL = 0.1
+BREATH = 0.05
+"""Seconds between two looks, however often it rings."""
 PUT_DOWN = 3.0
 """Seconds that steps in hand get when the daemon stops."""
 BUDGET = 5.0
@@ -87,22 +89,31 @@ class Reconciler:
         """Each name has a task of its own, so that a slow server delays its own names only."""
         patience = 0.0
         try:
-            while not stop.is_set():
-                for key, task in list(self._busy.items()):
-                    if task.done():
-                        del self._busy[key]
-                        task.result()
-                async with self.work.reading() as tx:
-                    wanted = await tx.due(AT_ONCE + len(self._busy))
-                self._backlog.see(wanted)
-                due = [key for key in wanted if key not in self._busy]
-                # Who only waits for the parent's next change is no load, and the more come the fewer changes there are.
-                for key in due[: max(0, AT_ONCE + self.parents.gathered - len(self._busy))]:
-                    self._busy[key] = asyncio.create_task(self._guarded(key, lease))
-                await rest(stop, POLL)
+            with self.work.bell.listening(allocation_table.name) as news:
+                while not stop.is_set():
+                    news.clear()
+                    seconds = await self._look(news, lease)
+                    await rest(stop, BREATH)
+                    await self.work.bell.wait(stop, news, seconds)
             patience = PUT_DOWN
         finally:
             await self._put_down(patience)
+
+    async def _look(self, news: asyncio.Event, lease: Lease) -> float | None:
+        """Begin with what is due; seconds until something else will be."""
+        for key, task in list(self._busy.items()):
+            if task.done():
+                del self._busy[key]
+                task.result()
+        async with self.work.reading() as tx:
+            agenda = await tx.due(AT_ONCE + len(self._busy))
+        self._backlog.see(agenda.due)
+        due = [key for key in agenda.due if key not in self._busy]
+        # Who only waits for the parent's next change is no load, and the more come the fewer changes there are.
+        for key in due[: max(0, AT_ONCE + self.parents.gathered - len(self._busy))]:
+            self._busy[key] = task = asyncio.create_task(self._guarded(key, lease))
+            task.add_done_callback(lambda _: news.set())  # there is room for another, and it may be due again
+        return agenda.seconds
 
     async def _put_down(self, patience: float) -> None:
         """Let steps in hand end; what does not end soon is broken off, and done again by whoever goes on."""

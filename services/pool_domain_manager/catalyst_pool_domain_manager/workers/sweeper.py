@@ -2,12 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from catalyst_mesh import Lease, LeaseLost, Leases, PluginHost, PluginUnavailable, Work, get_logger
-from catalyst_mesh.waits import unless
 from catalyst_sdk import Decision, PluginFailure
 from catalyst_sdk.dns import ZoneState
 
@@ -16,14 +14,13 @@ from catalyst_pool_domain_manager.domain.allocations import Allocation
 from catalyst_pool_domain_manager.domain.pools import Pool
 from catalyst_pool_domain_manager.events import SUBJECTS
 from catalyst_pool_domain_manager.store import Store
+from catalyst_pool_domain_manager.store import pools as pool_table
 
 from .reconciler import ACTOR
 from .steps import name_servers
 
 LEASE = "sweep"
 BATCH = 200
-LOOK = 0.5
-"""Seconds between two looks for a pool that another replica made."""
 
 
 @dataclass
@@ -34,8 +31,6 @@ class Sweeper:
     leases: Leases
     host: PluginHost
     interval: float
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when a pool was made by this replica, so that nobody waits to see it active."""
     counted: Callable[[Mapping[tuple[str, str], int]], None] = lambda _counts: None
     """Told how many names there are, by pool and state."""
 
@@ -45,29 +40,32 @@ class Sweeper:
 
     async def _work_on(self, stop: asyncio.Event, lease: Lease) -> None:
         log = get_logger("sweeper")
-        while not stop.is_set():
-            try:
-                await self._sweep()
-                await self._count()
-                waiting = await self._look_at_pools(lease)
-            except LeaseLost:
-                raise
-            except Exception as error:
-                log.error("sweep failed", exc_info=error)
-                waiting = False
-            self.wake.clear()
-            await self._rest(stop, 0.2 if waiting else self.interval)
+        with self.work.bell.listening(pool_table.name) as news:
+            while not stop.is_set():
+                news.clear()
+                try:
+                    await self._sweep()
+                    await self._count()
+                    waiting = await self._look_at_pools(lease)
+                except LeaseLost:
+                    raise
+                except Exception as error:
+                    log.error("sweep failed", exc_info=error)
+                    waiting = False
+                await self._rest(stop, news, 0.2 if waiting else self.interval)
 
-    async def _rest(self, stop: asyncio.Event, seconds: float) -> None:
-        """Pause, or until a pool was made: here, which wakes at once, or by another replica, which a look finds."""
-        ends = asyncio.get_running_loop().time() + seconds
-        while not stop.is_set() and not self.wake.is_set() and asyncio.get_running_loop().time() < ends:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(unless(stop, self.wake.wait()), min(LOOK, seconds))
-            if seconds > LOOK:
-                async with self.work.reading() as tx:
-                    if any(not pool.ready for pool in await tx.all_pools()):
-                        return
+    async def _rest(self, stop: asyncio.Event, news: asyncio.Event, seconds: float) -> None:
+        """Pause, or until a pool was made, so that nobody waits to see it active: what did not ring a look finds."""
+        clock = asyncio.get_running_loop().time
+        ends = clock() + seconds
+        while not stop.is_set() and not news.is_set() and (left := ends - clock()) > 0:
+            await self.work.bell.wait(stop, news, left)
+            if clock() < ends and not news.is_set() and await self._has_new_pool():
+                return
+
+    async def _has_new_pool(self) -> bool:
+        async with self.work.reading() as tx:
+            return any(not pool.ready for pool in await tx.all_pools())
 
     async def _sweep(self) -> None:
         async with self.work.reading() as tx:

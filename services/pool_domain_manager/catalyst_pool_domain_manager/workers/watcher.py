@@ -21,6 +21,7 @@ from catalyst_pool_domain_manager.domain import conditions as c
 from catalyst_pool_domain_manager.domain.allocations import Allocation, State
 from catalyst_pool_domain_manager.domain.pools import Pool
 from catalyst_pool_domain_manager.store import Store
+from catalyst_pool_domain_manager.store import allocations as allocation_table
 
 from . import chains
 from .reconciler import jitter, tell
@@ -30,7 +31,8 @@ from .world import World
 
 LEASE = "look"
 AT_ONCE = 64
-POLL = 1.0
+BREATH = 1.0
+"""Seconds between two looks, however often it rings."""
 AGAIN = 10.0
 """Seconds, at most, until a name is looked at again that is not as it should be."""
 AHEAD = timedelta(days=1)
@@ -56,18 +58,24 @@ class Watcher:
 
     async def _work_on(self, stop: asyncio.Event, lease: Lease) -> None:
         log = get_logger("watcher")
-        while not stop.is_set():
-            try:
-                await self._look(lease)
-            except LeaseLost:
-                raise
-            except Exception as error:
-                log.error("look failed", exc_info=error)
-            await rest(stop, POLL)
+        with self.work.bell.listening(allocation_table.name) as news:
+            while not stop.is_set():
+                news.clear()
+                seconds = None
+                try:
+                    seconds = await self._look(lease)
+                except LeaseLost:
+                    raise
+                except Exception as error:
+                    log.error("look failed", exc_info=error)
+                await rest(stop, BREATH)
+                await self.work.bell.wait(stop, news, seconds)
 
-    async def _look(self, lease: Lease) -> None:
+    async def _look(self, lease: Lease) -> float | None:
+        """Look at what is due; seconds until something else will be."""
         async with self.work.reading() as tx:
-            visible = await tx.to_look_at(AT_ONCE)
+            agenda = await tx.to_look_at(AT_ONCE)
+            visible = agenda.due
             resting = await tx.resting_until(tx.now + AHEAD, AT_ONCE)
             pools = {domain: await tx.pool(domain) for domain in {key[0] for key in (*visible, *resting)}}
         known = {domain: pool for domain, pool in pools.items() if pool is not None}
@@ -78,6 +86,7 @@ class Watcher:
                 looks.append(self._at_visible(key, known[key[0]], parents[key[0]], lease))
         looks += [self._at_resting(key, known[key[0]], lease) for key in resting if key[0] in known]
         await asyncio.gather(*looks)
+        return 0.0 if looks else agenda.seconds
 
     async def _parent(self, pool: Pool) -> Sequence[str] | c.Condition:
         """The servers of the pool's zone, or why they are not known; asked once for all names of a pass."""

@@ -1,0 +1,103 @@
+"""Connections to SQLite on which each statement is one errand of the connection's thread.
+
+The driver's own cursor goes to the thread four times for it: to open, execute, fetch and close. Each way costs more than most
+of our statements do.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Self
+
+import aiosqlite
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+Given = Sequence[Any] | Mapping[str, Any]
+
+
+class ErrandCursor:
+    """What SQLAlchemy asks of a driver's cursor. It holds the rows of its last statement, and nothing of the database."""
+
+    arraysize = 1
+
+    def __init__(self, connection: "ErrandConnection") -> None:
+        self._connection = connection
+        self._rows: list[Any] = []
+        self.description: Any = None
+        self.rowcount = -1
+        self.lastrowid: int | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def execute(self, sql: str, given: Given = ()) -> Self:
+        """Run one statement, and fetch all its rows."""
+        await self._connection.send(self._execute, sql, given)
+        return self
+
+    async def executemany(self, sql: str, given: Sequence[Given]) -> Self:
+        """Run one statement with each of `given`."""
+        await self._connection.send(self._executemany, sql, given)
+        return self
+
+    async def fetchall(self) -> list[Any]:
+        """The rows; they are here already."""
+        return self._rows
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+    def _execute(self, connection: sqlite3.Connection, sql: str, given: Given) -> None:
+        self._take(connection.execute(sql, given))
+
+    def _executemany(self, connection: sqlite3.Connection, sql: str, given: Sequence[Given]) -> None:
+        self._take(connection.executemany(sql, given))
+
+    def _take(self, cursor: sqlite3.Cursor) -> None:
+        self._rows = cursor.fetchall()
+        self.description, self.rowcount, self.lastrowid = cursor.description, cursor.rowcount, cursor.lastrowid
+        cursor.close()
+
+
+class ErrandConnection(aiosqlite.Connection):
+    """The driver's connection with such cursors."""
+
+    _knows = True
+    """Whether the last errand was awaited to its end. Who is cancelled leaves one behind that may begin a transaction yet."""
+
+    def cursor(self) -> ErrandCursor:  # type: ignore[override]  # the driver's is awaited, which SQLAlchemy leaves to the cursor
+        """Another cursor; nobody is asked for it."""
+        return ErrandCursor(self)
+
+    async def send(self, errand: Any, *given: Any) -> None:
+        """Run `errand(connection, …)` in the thread of this connection."""
+        self._knows = False
+        try:
+            await self._execute(errand, self._conn, *given)  # type: ignore[no-untyped-call]
+        except Exception:
+            self._knows = True
+            raise
+        self._knows = True
+
+    async def commit(self) -> None:
+        """Commit, as one errand."""
+        await self.send(sqlite3.Connection.commit)
+
+    async def rollback(self) -> None:
+        """Roll back, as one errand; none where there is nothing to take back, as after each commit."""
+        if not self._knows or self._conn.in_transaction:
+            await self.send(sqlite3.Connection.rollback)
+
+
+def errand_engine(url: URL, **options: Any) -> AsyncEngine:
+    """An engine over such connections."""
+    places, named = url.get_dialect()().create_connect_args(url)
+    open_file = partial(sqlite3.connect, *places, **named)
+
+    async def connect() -> ErrandConnection:
+        connection = ErrandConnection(open_file, iter_chunk_size=64)
+        connection._thread.daemon = True  # it must not keep a process from ending
+        return await connection  # type: ignore[return-value]  # it answers itself
+
+    return create_async_engine(url, async_creator=connect, **options)
