@@ -43,9 +43,17 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
     """Names: every method stores a wish and answers at once; the reconciler makes the world match."""
 
     def __init__(
-        self, work: Work[Store], token_key: bytes, limits: Limits, resolves: Resolves, abilities: AbilitiesOf
+        self,
+        work: Work[Store],
+        token_key: bytes,
+        limits: Limits,
+        resolves: Resolves,
+        abilities: AbilitiesOf,
+        wished: Callable[[], None] = lambda: None,
     ) -> None:
+        """`wished` is called when there is something to do for the reconciler."""
         self._work = work
+        self._wished = wished
         self._key = token_key
         self._limits = limits
         self._resolves = resolves
@@ -333,12 +341,19 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
         if validate_only:
             return await self._work.rehearse(decide, answer=answer)
 
+        is_work = False
+
         async def step(tx: Store) -> Decision[Allocation]:
+            nonlocal is_work
             decision = await decide(tx)
             await _remember(tx, decision.events)
+            is_work = decision.state.state in allocations.WORKING
             return decision
 
-        return await self._work.run(step, answer=answer)
+        answered = await self._work.run(step, answer=answer)
+        if is_work:
+            self._wished()
+        return answered
 
     async def _can(self, domain: str) -> frozenset[Capability]:
         """What the backend of a pool can do. Raises BackendUnavailable, PoolNotFound."""
@@ -453,14 +468,15 @@ def _confirmed(request: service_pb2.ForceReleaseAllocationRequest) -> None:
 
 async def _within_names(tx: Store, pool: Pool, owner: str) -> None:
     await tx.alone("quota", owner)
-    _, named = await tx.held_by(owner)
+    _, named = await tx.held_by(owner, (0, pool.policy.most_names))
     if named >= pool.policy.most_names:
         raise refusals.QuotaExceeded(owner=owner, used=named, what="names", limit=pool.policy.most_names)
 
 
 async def _within_quota(tx: Store, pool: Pool, owner: str) -> None:
     await tx.alone("quota", owner)  # or two names at once would each be the last one allowed
-    reserved, named = await tx.held_by(owner)
+    most = pool.policy.most_reservations, pool.policy.most_names
+    reserved, named = await tx.held_by(owner, most)
     if reserved >= pool.policy.most_reservations:
         raise refusals.QuotaExceeded(
             owner=owner, used=reserved, what="reservations", limit=pool.policy.most_reservations
