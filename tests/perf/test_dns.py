@@ -1,7 +1,6 @@
 """Zones, changes and answers: our backends and our server beside the bare protocols, and a name's way into the DNS."""
 
 import asyncio
-import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from itertools import count
@@ -30,9 +29,9 @@ from catalyst_sdk.dns_rules import Faults, new_records
 from catalyst_testkit.bind import POLICY, BindServer, bind_server
 from catalyst_testkit.daemons import running
 from catalyst_testkit.nameservers import UPDATE_KEY, UPDATE_SECRET, update_key
-from catalyst_testkit.powerdns import API_KEY, PowerDnsServer, powerdns_server
+from catalyst_testkit.powerdns import API_KEY, PowerDnsServer
 from catalyst_testkit.registrar_benches import Safe
-from catalyst_testkit.servers import NatsServer, folder
+from catalyst_testkit.servers import NatsServer
 from google.protobuf.duration_pb2 import Duration
 
 from services.pool_domain_manager.tests.calls import POOL, commitment, provisioner, reserve, until
@@ -61,13 +60,6 @@ def spec_of(zone: str) -> ZoneSpec:
     """A Sovereign's zone: its four names."""
     records = tuple(RecordSet(f"{h}.{zone}", "A", 60, ("192.0.2.1",)) for h in ("console", "api", "gitea", "harbor"))
     return ZoneSpec(zone, HOSTS, "organizations/perf", records, ttl=60)
-
-
-@pytest.fixture
-def publishing_powerdns() -> Iterator[PowerDnsServer]:
-    """As the plugin's page advises: CDS and CDNSKEY by the server's default."""
-    with machine.on_core(0), powerdns_server(default_publish_cds="2", default_publish_cdnskey="1") as server:
-        yield server
 
 
 @pytest.fixture
@@ -156,17 +148,6 @@ async def test_answers_of_the_embedded_server(table: Table, home: Path) -> None:
             line.close()
     finally:
         server.end()
-
-
-@pytest.fixture
-def pool_on_powerdns(publishing_powerdns: PowerDnsServer) -> Iterator[OnPowerDns]:
-    home = folder()
-    with machine.on_core(0):
-        dns = OnPowerDns(home, publishing_powerdns)
-        dns.start()
-    yield dns
-    dns.end()
-    shutil.rmtree(home, ignore_errors=True)
 
 
 @measured
