@@ -1,12 +1,16 @@
 """`pytest tests/perf -m perf` measures; any other run leaves the rows out, because a busy neighbour would spoil them."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from catalyst_testkit.postgres import FAST, PostgresServer, fresh_database, postgres_server
-from catalyst_testkit.servers import NatsServer, nats_server
+from catalyst_testkit.powerdns import PowerDnsServer, powerdns_server
+from catalyst_testkit.servers import NatsServer, folder, nats_server
+
+from services.pool_domain_manager.tests.on_powerdns import OnPowerDns
 
 from . import machine
 from .table import Table
@@ -73,3 +77,21 @@ def store(request: pytest.FixtureRequest, home: Path) -> Iterator[tuple[str, str
     server = request.getfixturevalue("forgetful" if "fsync" in request.param else "durable")
     with fresh_database(server) as url:
         yield request.param, url
+
+
+@pytest.fixture
+def publishing_powerdns() -> Iterator[PowerDnsServer]:
+    """As the plugin's page advises: CDS and CDNSKEY by the server's default."""
+    with machine.on_core(0), powerdns_server(default_publish_cds="2", default_publish_cdnskey="1") as server:
+        yield server
+
+
+@pytest.fixture
+def pool_on_powerdns(publishing_powerdns: PowerDnsServer) -> Iterator[OnPowerDns]:
+    home = folder()
+    with machine.on_core(0):
+        dns = OnPowerDns(home, publishing_powerdns)
+        dns.start()
+    yield dns
+    dns.end()
+    shutil.rmtree(home, ignore_errors=True)

@@ -1,7 +1,6 @@
 """Zones, changes and answers: our backends and our server beside the bare protocols, and a name's way into the DNS."""
 
 import asyncio
-import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from itertools import count
@@ -13,31 +12,22 @@ import dns.message
 import dns.update
 import httpx
 import pytest
-from catalyst.pooldomain.v1.resources_pb2 import Allocation, Pool, PoolTtls
-from catalyst.pooldomain.v1.service_pb2 import CreatePoolRequest
-from catalyst.pooldomain.v1.service_pb2_grpc import PoolServiceStub
 from catalyst_dns_powerdns import plugin as powerdns_plugin
 from catalyst_dns_powerdns import zones as powerdns_zones
 from catalyst_dns_rfc2136 import plugin as update_plugin
 from catalyst_mesh.clocks import SystemClock
 from catalyst_mesh.logs import get_logger
-from catalyst_pool_domain_manager.app import compose
-from catalyst_pool_domain_manager.settings import PdmSettings
 from catalyst_sdk import SecretRef
 from catalyst_sdk.context import PluginContext
 from catalyst_sdk.dns import Change, RecordSet, ZoneSpec
 from catalyst_sdk.dns_rules import Faults, new_records
 from catalyst_testkit.bind import POLICY, BindServer, bind_server
-from catalyst_testkit.daemons import running
 from catalyst_testkit.nameservers import UPDATE_KEY, UPDATE_SECRET, update_key
-from catalyst_testkit.powerdns import API_KEY, PowerDnsServer, powerdns_server
+from catalyst_testkit.powerdns import API_KEY, PowerDnsServer
 from catalyst_testkit.registrar_benches import Safe
-from catalyst_testkit.servers import NatsServer, folder
 from google.protobuf.duration_pb2 import Duration
 
-from services.pool_domain_manager.tests.calls import POOL, commitment, provisioner, reserve, until
 from services.pool_domain_manager.tests.dns_servers import Dns
-from services.pool_domain_manager.tests.on_powerdns import SERVER, OnPowerDns
 
 from . import machine
 from .harness import Goal, Round, compare, crowd, measured, one_by_one
@@ -61,13 +51,6 @@ def spec_of(zone: str) -> ZoneSpec:
     """A Sovereign's zone: its four names."""
     records = tuple(RecordSet(f"{h}.{zone}", "A", 60, ("192.0.2.1",)) for h in ("console", "api", "gitea", "harbor"))
     return ZoneSpec(zone, HOSTS, "organizations/perf", records, ttl=60)
-
-
-@pytest.fixture
-def publishing_powerdns() -> Iterator[PowerDnsServer]:
-    """As the plugin's page advises: CDS and CDNSKEY by the server's default."""
-    with machine.on_core(0), powerdns_server(default_publish_cds="2", default_publish_cdnskey="1") as server:
-        yield server
 
 
 @pytest.fixture
@@ -156,63 +139,6 @@ async def test_answers_of_the_embedded_server(table: Table, home: Path) -> None:
             line.close()
     finally:
         server.end()
-
-
-@pytest.fixture
-def pool_on_powerdns(publishing_powerdns: PowerDnsServer) -> Iterator[OnPowerDns]:
-    home = folder()
-    with machine.on_core(0):
-        dns = OnPowerDns(home, publishing_powerdns)
-        dns.start()
-    yield dns
-    dns.end()
-    shutil.rmtree(home, ignore_errors=True)
-
-
-@measured
-async def test_a_commit_until_it_is_delegated(
-    table: Table, home: Path, nats: NatsServer, pool_on_powerdns: OnPowerDns
-) -> None:
-    dns, numbers = pool_on_powerdns, count()
-    fields = {"nats_url": nats.url, "batch_window": WINDOW, "sweep_interval": 60.0, **dns.settings()}
-    async with running(compose, PdmSettings, home, **fields) as daemon:
-        ttls = PoolTtls(ns=SECOND, ds=SECOND, record=SECOND, negative=SECOND)
-        pool = Pool(
-            kinds=[Pool.KIND_SOVEREIGN], zone="zones/omani.works", backend=dns.pool_backend, ttls=ttls,
-            allow_private_targets=True,
-        )  # fmt: skip
-        await daemon.admin(PoolServiceStub).CreatePool(CreatePoolRequest(pool_id="omani.works", pool=pool))
-
-        async def ours() -> Round:
-            held = {label: await reserve(daemon, label) for label in (f"name-{next(numbers)}" for _ in range(4))}
-            labels = iter(held)
-
-            async def commit() -> None:
-                label = next(labels)
-                wish = commitment(held[label].reservation_token, label=label)
-                await provisioner(daemon).CommitAllocation(wish)
-                await until(daemon, Allocation.STATE_ACTIVE, name=f"{POOL}/allocations/{label}", within=30)
-
-            made = await one_by_one(commit, len(held))
-            # Without the gathering, and without the second for which the pool's denials may be believed.
-            left = [seconds - WINDOW - 1.0 for seconds in made.each]
-            return Round(left, sum(left), made.count)
-
-        async with httpx.AsyncClient(headers={"X-API-Key": API_KEY}, trust_env=False, timeout=30) as plain:
-
-            async def delegate() -> None:
-                zone = f"bare-{next(numbers)}.omani.works."
-                spec = spec_of(zone)
-                body = powerdns_zones.to_body(spec, new_records(spec, Faults("perf")))
-                (await plain.post(f"{dns.powerdns.url}/zones", json=body)).raise_for_status()
-                cut = {"name": zone, "type": "NS", "ttl": 1, "changetype": "REPLACE", "records": [{"content": SERVER}]}
-                url = f"{dns.powerdns.url}/zones/omani.works."
-                (await plain.patch(url, json={"rrsets": [cut]})).raise_for_status()
-                await dns.powerdns.ask(zone, "SOA")
-
-            goal = Goal("p50", 3, "POST, PATCH and a question; the gathering and the denial's TTL left out")
-            bare = partial(one_by_one, delegate, 4)
-            table.add(await compare("PDM: commit to ACTIVE, idle", goal, ours=ours, bare=bare))
 
 
 class _Asker(asyncio.DatagramProtocol):

@@ -72,7 +72,7 @@ class Worker(Protocol):
 
 @runtime_checkable
 class Armable(Protocol):
-    """A worker with failpoints of its own, such as the journal's engine."""
+    """A worker or another part with failpoints of its own, such as the journal's engine."""
 
     def arm(self, failpoints: Failpoints) -> None: ...
 
@@ -111,6 +111,8 @@ class Daemon:
     """Further issuers whose tokens are taken: such as are the daemon's own, for example one for agents."""
     memberships: Memberships = field(default_factory=TokenMemberships)
     """Who says which Organizations a person belongs to."""
+    armable: Sequence[Armable] = ()
+    """Parts with failpoints that are no workers by themselves."""
     emits: bool = True
     tracer: Tracer | None = None
     """Makes the spans; None: one as the settings say, which by default is none."""
@@ -120,9 +122,9 @@ class Daemon:
     def arm(self, failpoints: Failpoints | None) -> None:
         """Hand `failpoints` to all parts that have such points; before `run`."""
         self.failpoints = self.work.failpoints = failpoints
-        for worker in self.workers:
-            if failpoints and isinstance(worker, Armable):
-                worker.arm(failpoints)
+        for part in (*self.workers, *self.armable):
+            if failpoints and isinstance(part, Armable):
+                part.arm(failpoints)
 
     back_off: Sequence[float] = BACK_OFF
     """Seconds between the tries of an event that fails."""

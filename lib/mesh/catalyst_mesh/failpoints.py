@@ -2,8 +2,8 @@
 
 `CATALYST_FAILPOINTS="relay.published=kill@3;work.after_commit=stop"` kills the daemon when it is for the third time
 between the stream's acknowledgement and its own mark, and freezes it after its first commit. Where the variable is not
-set nobody holds a `Failpoints`, and a point costs the look at an attribute that is None. Steps of PDM's reconciler take
-more: `pdm.commit.c4.before=hang`.
+set nobody holds a `Failpoints`, and a point costs the look at an attribute that is None. Steps of PDM's workers take more:
+`pdm.commit.c4.before=hang`.
 """
 
 import asyncio
@@ -31,15 +31,20 @@ POINTS = {
 }
 """Every point, and what is true there."""
 
-STEPS = re.compile(r"pdm\.(commit\.(c[1-6]|end)|release\.r[1-5])\.(before|after)")
-"""Points of PDM's reconciler: each step of the way into the DNS and out of it, before its effect and after it, unwritten."""
+STEPS = re.compile(
+    r"pdm\.(commit\.(c[1-6]|end)|release\.r[1-5]|zone\.(write|delete)|roll\.(published|activated|retired|unsigned|ds)"
+    r"|flip\.(stage|replay|snapshot|insecure|flip|visible|watch|secure|confirm|apply)"
+    r"|back\.(let-go|(unsecure|restore|caches|rekey)(-again)?|late|returned|apply))\.(before|after)"
+)
+"""Points of PDM's workers: each step of a name's way into the DNS and out of it, of a zone, of an exchange of keys, of a move
+and of its way back, before its effect and after it, unwritten. `apply` is the call of the registrar, in whichever step it is."""
 DELAY = 1.0
 """Seconds of a delay."""
 
 _ACTIONS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 _OF_STEPS = frozenset({"error", "hang", "delay"})
 """What a step may do besides: fail as by a bug, never come back, come back late."""
-_WISH = re.compile(r"(?P<point>[\w.]+)=(?P<action>\w+)(?:@(?P<nth>[1-9]\d*))?")
+_WISH = re.compile(r"(?P<point>[\w.-]+)=(?P<action>\w+)(?:@(?P<nth>[1-9]\d*))?")
 _JOURNAL = {"claim.commit.after": "claimed", "commit.before": "before_commit", "commit.after": "after_commit"}
 
 

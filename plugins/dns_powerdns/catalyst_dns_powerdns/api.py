@@ -6,15 +6,15 @@ a zone that is gone. Nothing of a request, of its headers or of an answer that c
 
 import asyncio
 import json
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import httpx
 from catalyst_sdk import Permanent, PluginFailure, RateLimited, Temporary
+
+from .wire import Lost, Reply, Wire
 
 PROVIDER = "dns_powerdns"
 PAUSES = (0.25, 1.0)
@@ -43,14 +43,9 @@ class Api:
     """
 
     def __init__(self, url: str, headers: Headers, try_seconds: float, pauses: tuple[float, ...] = PAUSES) -> None:
-        self._url = url
         self._headers = headers
         self._pauses = pauses
-        # The server closes after each answer, so nothing is kept open. No proxy or netrc of the environment gets the key.
-        # Not by httpx.AsyncClient: its cookies, redirects and hooks, of which nothing is used, cost as much as the rest.
-        limits = httpx.Limits(max_keepalive_connections=0)
-        self._http = httpx.AsyncHTTPTransport(verify=_trusted(url), limits=limits, trust_env=False)
-        self._timeout = httpx.Timeout(try_seconds).as_dict()
+        self._wire = Wire(url, try_seconds)  # no proxy and no netrc of the environment gets the key
 
     async def call(
         self, method: str, path: str, body: object = None, *, expected: tuple[int, ...] = (200,), again: bool = True
@@ -73,26 +68,18 @@ class Api:
 
     async def _once(self, method: str, path: str, body: object, expected: tuple[int, ...]) -> Answer:
         headers = await self._headers()
-        try:
-            got = await self._asked(method, self._url + path, body, headers)
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            lost = Temporary(f"PowerDNS does not answer: {type(error).__name__}", provider=PROVIDER)
-            raise _Momentary(lost, is_answer=False) from error
-        if got.status_code not in expected:
-            raise _failure(got)
-        if got.status_code not in (200, 201) or not got.content:
-            return Answer(got.status_code, None, _text(got))
-        return Answer(got.status_code, _json(got))
-
-    async def _asked(self, method: str, url: str, body: object, headers: Mapping[str, str]) -> httpx.Response:
-        """The answer, read to its end."""
         content = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
         kind = {"Content-Type": "application/json"} if content else {}
-        request = httpx.Request(method, url, content=content, headers={**kind, **headers, "Connection": "close"})
-        request.extensions["timeout"] = self._timeout
-        got = await self._http.handle_async_request(request)
-        await got.aread()
-        return got
+        try:
+            got = await self._wire.ask(method, path, content, {**kind, **headers})
+        except Lost as error:
+            lost = Temporary(f"PowerDNS does not answer: {error}", provider=PROVIDER)
+            raise _Momentary(lost, is_answer=False) from error
+        if got.status not in expected:
+            raise _failure(got)
+        if got.status not in (200, 201) or not got.content:
+            return Answer(got.status, None, _text(got))
+        return Answer(got.status, _json(got))
 
 
 class _Momentary(Exception):
@@ -104,18 +91,13 @@ class _Momentary(Exception):
         self.is_answer = is_answer
 
 
-def _trusted(url: str) -> ssl.SSLContext | bool:
-    """Who is trusted with the key; without TLS nobody, so that no certificate need be read."""
-    return True if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
 def misunderstood(what: str) -> Temporary:
     """The answer is no answer of PowerDNS."""
     return Temporary(f"this does not answer as PowerDNS does: {what}", provider=PROVIDER, user_action=_CHECK_URL)
 
 
-def _failure(got: httpx.Response) -> Exception:
-    code, text = got.status_code, _text(got)
+def _failure(got: Reply) -> Exception:
+    code, text = got.status, _text(got)
     told = {"provider": PROVIDER, "provider_code": str(code)}
     if code in (401, 403):
         action = "give the plugin the server's api-key, and allow our address in webserver-allow-from"
@@ -132,15 +114,15 @@ def _failure(got: httpx.Response) -> Exception:
     return misunderstood(f"status {code} {text}".strip())
 
 
-def _json(got: httpx.Response) -> Any:
+def _json(got: Reply) -> Any:
     try:
         return got.json()
     except ValueError as error:
         # Never its text: an answer of this API may hold a private key.
-        raise misunderstood(f"status {got.status_code} without JSON, {len(got.content)} octets") from error
+        raise misunderstood(f"status {got.status} without JSON, {len(got.content)} octets") from error
 
 
-def _text(got: httpx.Response) -> str:
+def _text(got: Reply) -> str:
     """What the server says is wrong, in one line."""
     try:
         body = got.json()
@@ -150,7 +132,7 @@ def _text(got: httpx.Response) -> str:
     return "".join(c if c.isprintable() else " " for c in str(said)[:_QUOTED]).strip()
 
 
-def _wait(got: httpx.Response) -> timedelta | None:
+def _wait(got: Reply) -> timedelta | None:
     """Retry-After: seconds, or a date (RFC 9110, section 10.2.3)."""
     given = got.headers.get("retry-after", "")
     if given.isdecimal():

@@ -41,6 +41,7 @@ class PowerDnsBackend:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._reader = zones.Reader()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def info(self) -> BackendInfo:
@@ -98,7 +99,7 @@ class PowerDnsBackend:
             # A key shows its CDS where the server's own default publishes it already: two calls less for each zone.
             if spec.signed and not all("cds" in key for key in found):
                 await self._publish(spec.name)
-            return _understood(zones.from_making, answer.body, records, found).state()
+            return _understood(zones.from_making, self._reader, answer.body, records, found).state()
 
     async def apply(
         self, *, zone: str, changes: tuple[Change, ...], revision: int | None = None, expect: str | None = None
@@ -234,7 +235,10 @@ class PowerDnsBackend:
 
     async def _read(self, zone: str) -> Held | None:
         raw = await self._raw(zone)
-        return None if raw is None else _held(raw, await self._keys(zone))
+        return None if raw is None else self._held(raw, await self._keys(zone))
+
+    def _held(self, zone: Any, found: Any) -> Held:
+        return _understood(zones.from_body, self._reader, zone, found)
 
     async def _raw(self, zone: str) -> Any:
         if dns_rules.check_zone_name(zone):
@@ -258,7 +262,7 @@ class PowerDnsBackend:
             query = f"?rrset_name={zone}&rrset_type=DS"
             answer = await self._api.call("GET", _path(above) + query, expected=(200, 404, 422))
             if answer.status == 200:
-                found = _held(answer.body, ()).records.get((zone, "DS"))
+                found = self._held(answer.body, ()).records.get((zone, "DS"))
                 return frozenset(int(text.split()[0]) for text in found.records) if found else frozenset()
             if above == ".":
                 break
@@ -270,10 +274,6 @@ class PowerDnsBackend:
 
 def _path(zone: str) -> str:
     return f"/zones/{zone_id(zone)}"
-
-
-def _held(zone: Any, found: Any) -> Held:
-    return _understood(zones.from_body, zone, found)
 
 
 def _understood(read: Callable[..., Held], *answers: Any) -> Held:

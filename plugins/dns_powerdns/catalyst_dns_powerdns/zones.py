@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import dns.dnssec
@@ -22,6 +23,8 @@ from catalyst_sdk.dns_rules import Key, below, with_serial
 NSEC3 = "1 0 0 -"
 """SHA-1, no opt-out, no further iterations, no salt (RFC 9276)."""
 SIGNED, PLAIN = "pdm-signed:", "pdm-plain:"
+_REMEMBERED = 16_384
+"""Texts whose meaning is kept, some MiB of them."""
 _DIGITS = 28  # the server's own schema holds 40 characters
 _DIGEST_TYPE = 2
 _FINE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
@@ -126,27 +129,42 @@ def to_patch(records: Mapping[Key, RecordSet], touched: Iterable[Key]) -> dict[s
     return {"rrsets": rrsets}
 
 
-def from_body(zone: Mapping[str, Any], keys: Sequence[Mapping[str, Any]]) -> Held:
+class Reader:
+    """Reads answers. Zones of a pool say much the same, and a sweep reads all of them again and again, so that what a text
+    means is worked out once, as long as it is among the last ones."""
+
+    def __init__(self) -> None:
+        self.data = lru_cache(_REMEMBERED)(_data)
+        self.key = lru_cache(_REMEMBERED)(_key)
+
+    def keys(self, raw: Sequence[Mapping[str, Any]]) -> tuple[HeldKey, ...]:
+        """The keys that are shown. Raises as `from_body`."""
+        return tuple(
+            self.key(int(one["id"]), bool(one["active"]), one["dnskey"], tuple(one.get("ds", ())))
+            for one in raw
+            if one.get("published", True)
+        )
+
+
+def from_body(reader: Reader, zone: Mapping[str, Any], keys: Sequence[Mapping[str, Any]]) -> Held:
     """A zone from its two answers. Raises KeyError, TypeError, ValueError where they are not what they should be."""
     records = {}
     for raw in zone["rrsets"]:
         # A record that is switched off is there and not served.
-        data = tuple(_data(raw["type"], r["content"]) for r in raw["records"] if not r["disabled"])
+        data = tuple(reader.data(raw["type"], r["content"]) for r in raw["records"] if not r["disabled"])
         if data and raw["type"] not in _SERVER_MADE:
             records[str(raw["name"]), str(raw["type"])] = RecordSet(raw["name"], raw["type"], int(raw["ttl"]), data)
-    held = tuple(_key(raw) for raw in keys if raw.get("published", True))
-    return Held(str(zone["name"]), str(zone["account"]), int(zone["edited_serial"]), records, held)
+    return Held(str(zone["name"]), str(zone["account"]), int(zone["edited_serial"]), records, reader.keys(keys))
 
 
 def from_making(
-    zone: Mapping[str, Any], records: Mapping[Key, RecordSet], keys: Sequence[Mapping[str, Any]]
+    reader: Reader, zone: Mapping[str, Any], records: Mapping[Key, RecordSet], keys: Sequence[Mapping[str, Any]]
 ) -> Held:  # fmt: skip
     """A zone that was made this moment of `records`, from an answer without them. Raises as `from_body`."""
     soa = records[str(zone["name"]), "SOA"]
     drawn = replace(soa, records=(with_serial(soa.records[0], int(zone["serial"])),))
-    held = tuple(_key(raw) for raw in keys if raw.get("published", True))
     whole = {**records, (soa.name, "SOA"): drawn}
-    return Held(soa.name, str(zone["account"]), int(zone["edited_serial"]), whole, held)
+    return Held(soa.name, str(zone["account"]), int(zone["edited_serial"]), whole, reader.keys(keys))
 
 
 def differs(wished: RecordSet | None, found: RecordSet | None) -> bool:
@@ -186,15 +204,8 @@ def _text(mark: RecordSet) -> str:
     return b"".join(rdata.strings).decode(errors="replace")
 
 
-def _key(raw: Mapping[str, Any]) -> HeldKey:
-    shown: Any = dns.rdata.from_text("IN", "DNSKEY", raw["dnskey"])
+def _key(id: int, active: bool, dnskey: str, ds: tuple[str, ...]) -> HeldKey:
+    shown: Any = dns.rdata.from_text("IN", "DNSKEY", dnskey)
     # Digest 1 is there too, and no parent should show it (RFC 8624).
-    ds = (text for text in raw.get("ds", ()) if int(text.split()[2]) == _DIGEST_TYPE)
-    key = ZoneKey(
-        dns.dnssec.key_id(shown),
-        int(shown.algorithm),
-        bool(raw["active"]),
-        str(shown),
-        tuple(_data("DS", t) for t in ds),
-    )
-    return HeldKey(int(raw["id"]), key)
+    fit = tuple(_data("DS", text) for text in ds if int(text.split()[2]) == _DIGEST_TYPE)
+    return HeldKey(id, ZoneKey(dns.dnssec.key_id(shown), int(shown.algorithm), active, str(shown), fit))

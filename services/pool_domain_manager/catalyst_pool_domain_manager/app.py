@@ -58,9 +58,10 @@ from .workers.keeper import Keeper
 from .workers.members import Members
 from .workers.moving import Moving, Pace
 from .workers.parents import Parents
+from .workers.points import Failpoint, Points, no_failpoint
 from .workers.polled import Poll
 from .workers.propagation import Propagation
-from .workers.reconciler import Failpoint, Reconciler, no_failpoint
+from .workers.reconciler import Reconciler
 from .workers.registry import NoRegistry, Rdap
 from .workers.returns import Returning
 from .workers.rolling import Rolling
@@ -73,7 +74,8 @@ _PACKAGE = "catalyst.pooldomain.v1"
 
 
 async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) -> Daemon:
-    """Wire PDM. `failpoint` is told each point of the reconciler; a test kills there."""
+    """Wire PDM. `failpoint` is told each point of the workers; a test kills there."""
+    points = Points(failpoint)
     db = await Database.open(settings.database_url, password_file=settings.database_password_file)
     await migrate(db, "catalyst_pool_domain_manager", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
@@ -89,11 +91,11 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     servers, every = Servers(settings.dns_hints), settings.drift_interval
     world = World(host, servers, settings.resolvers)
     abilities, parents = Abilities(host), Parents(settings.batch_window, measures.batch_size.set)
-    reconciler = Reconciler(work, leases, host, servers, parents, abilities, failpoint, every, measures.step)
+    reconciler = Reconciler(work, leases, host, servers, parents, abilities, points, every, measures.step)
     members = Members(work, leases, abilities)
     watcher = Watcher(work, leases, host, servers, world, every)
     backends, poll = Backends(work, host), Poll(settings.dns_hints)
-    keeper = Keeper(work, leases, backends, poll, host, failpoint)
+    keeper = Keeper(work, leases, backends, poll, host, points)
     applying = Applying(work, backends)
     doors = Doors(work, host)
     importing = Importing(work, host, poll, secrets, doors)
@@ -104,12 +106,12 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
         Cuts(settings.dns_hints, poll),
         doors,
         _pace(settings),
-        failpoint,
+        points,
         measures.step,
     )  # fmt: skip - the tools of a move
     flipping, returning = Flipping(moving), Returning(moving)
     above = Above(settings.dns_hints)
-    rolling = Rolling(work, backends, poll, host, parents, above, failpoint)
+    rolling = Rolling(work, backends, poll, host, parents, above, points)
     kinds = (applying.kind, importing.kind, flipping.kind, returning.kind, *rolling.kinds)
     engine = Engine(db, kinds=kinds, replica="pooldomain", bell=work.bell)
     rolling.attach(engine)
@@ -188,6 +190,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
         bus=Bus(settings.nats_url, "pooldomain", settings.nats_token.get_secret_value()),
         handled=HANDLED,
         workers=[reconciler, sweeper, watcher, members, keeper, Prober(work, leases, backends), drift, engine],
+        armable=[points],
     )
 
 

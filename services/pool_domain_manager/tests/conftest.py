@@ -22,7 +22,7 @@ from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub, PoolS
 from catalyst_mesh import span
 from catalyst_pool_domain_manager.app import compose
 from catalyst_pool_domain_manager.settings import PdmSettings
-from catalyst_pool_domain_manager.workers.reconciler import Failpoint, no_failpoint
+from catalyst_pool_domain_manager.workers.points import Failpoint, no_failpoint
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of, running
 from catalyst_testkit.servers import NatsServer

@@ -37,7 +37,7 @@ from catalyst.pooldomain.v1.service_pb2_grpc import (
 )
 from catalyst_pool_domain_manager.app import compose
 from catalyst_pool_domain_manager.settings import PdmSettings
-from catalyst_pool_domain_manager.workers.reconciler import Failpoint, no_failpoint
+from catalyst_pool_domain_manager.workers.points import Failpoint, no_failpoint
 from catalyst_sdk.dns import Change, RecordSet, ZoneSpec, ZoneState
 from catalyst_sdk.resolver import Resolver, Security
 from catalyst_testkit import eventually

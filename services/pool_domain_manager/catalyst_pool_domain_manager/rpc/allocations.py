@@ -43,7 +43,12 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
     """Names: every method stores a wish and answers at once; the reconciler makes the world match."""
 
     def __init__(
-        self, work: Work[Store], token_key: bytes, limits: Limits, resolves: Resolves, abilities: AbilitiesOf
+        self,
+        work: Work[Store],
+        token_key: bytes,
+        limits: Limits,
+        resolves: Resolves,
+        abilities: AbilitiesOf,
     ) -> None:
         self._work = work
         self._key = token_key
@@ -453,7 +458,7 @@ def _confirmed(request: service_pb2.ForceReleaseAllocationRequest) -> None:
 
 async def _within_names(tx: Store, pool: Pool, owner: str) -> None:
     await tx.alone("quota", owner)
-    _, named = await tx.held_by(owner)
+    _, named = await tx.held_by(owner, (0, pool.policy.most_names))
     if named >= pool.policy.most_names:
         raise refusals.QuotaExceeded(owner=owner, used=named, what="names", limit=pool.policy.most_names)
 
@@ -469,7 +474,8 @@ async def _doubles(tx: Store, pool: Pool, *, alone: bool = False) -> frozenset[s
 
 async def _within_quota(tx: Store, pool: Pool, owner: str) -> None:
     await tx.alone("quota", owner)  # or two names at once would each be the last one allowed
-    reserved, named = await tx.held_by(owner)
+    most = pool.policy.most_reservations, pool.policy.most_names
+    reserved, named = await tx.held_by(owner, most)
     if reserved >= pool.policy.most_reservations:
         raise refusals.QuotaExceeded(
             owner=owner, used=reserved, what="reservations", limit=pool.policy.most_reservations

@@ -51,9 +51,10 @@ PAGE = 500
 AT_ONCE = 16
 NEVER = datetime.fromtimestamp(0, UTC)
 """Stands for the moment where it is only asked whether anything is new."""
-QUESTIONS = 2_000
-"""Record sets that one pass asks servers for, each with its signature. Of more, zones take turns, over as many passes as that
-needs; the first sight of every zone at every server is in each pass."""
+QUESTIONS = 600
+"""Record sets that one pass asks servers for, each with its signature: each costs half as much as the reading of a zone. Of more,
+zones take turns, over as many passes as that needs; the first sight of every zone at every server is in each pass, and the
+watcher checks the signatures of keys and SOA of every visible name as often."""
 NOWHERE = ("127.0.0.1", 9)
 """Where a server is asked of which nobody knows where it listens: there is no answer."""
 

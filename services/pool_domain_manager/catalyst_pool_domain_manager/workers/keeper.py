@@ -35,8 +35,9 @@ from catalyst_pool_domain_manager.kept import tables
 from catalyst_pool_domain_manager.store import Store
 
 from .backends import Backends
+from .points import Failpoint, no_failpoint
 from .polled import Poll
-from .reconciler import BUDGET, BUG_PAUSE, LONGEST, Failpoint, no_failpoint
+from .reconciler import BUDGET, BUG_PAUSE, LONGEST
 from .servers import Fault
 
 LEASE = "zones"

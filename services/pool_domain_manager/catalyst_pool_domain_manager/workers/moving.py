@@ -22,8 +22,8 @@ from catalyst_pool_domain_manager.store import Store
 from .backends import Backends
 from .cuts import Cut, Cuts
 from .doors import Door, Doors
+from .points import Failpoint, no_failpoint
 from .polled import Poll, Polled
-from .reconciler import Failpoint, no_failpoint
 from .worlds import state_at
 
 LONGEST = timedelta(days=4)
@@ -150,13 +150,18 @@ class Moving:
 
         async def begin() -> str:
             await self.decide(ctx, lambda d, now: delegations.tasked(d, delegations.UNKNOWN, now))
-            return (await door.apply(target, expect)).id
+            await self.failpoint("pdm.flip.apply.before")
+            task = await door.apply(target, expect)
+            await self.failpoint("pdm.flip.apply.after")
+            return task.id
 
         try:
             task = await ctx.once("apply", begin)
             await self.decide(ctx, lambda d, now: delegations.tasked(d, task, now))
             state = await door.task(task)
         except Permanent as refused:
+            if refused.reason == "CONFLICT" and await _is_coming(door, target, expect):
+                await ctx.again(self.pace.registrar)
             await self.decide(ctx, lambda d, now: delegations.tasked(d, "", now))
             raise StepFailed(reason_of(refused.reason), refused.message, user_action=refused.user_action) from refused
         if state is not None and state.state is TaskState.FAILED:
@@ -172,6 +177,12 @@ class Moving:
         if cut.lacking(target):
             await ctx.again(self.pace.probe)
         return cut
+
+
+async def _is_coming(door: Door, target: Target, expect: str) -> bool:
+    """Whether a conflict is with the very same change, which somebody asked for and died: nothing else shows."""
+    shown = await door.read()
+    return shown.etag == expect or shown.shows(target)
 
 
 async def ns_lives(tx: Store, domain: str, ttl: int) -> None:

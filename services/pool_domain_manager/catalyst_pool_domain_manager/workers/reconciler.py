@@ -11,17 +11,16 @@ Invariants
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginHost, PluginUnavailable, Work, get_logger
-from catalyst_mesh.failpoints import Failpoints
 from catalyst_mesh.telemetry import DONE, WAITING, Backlog, reconciling
 from catalyst_mesh.waits import rest
-from catalyst_sdk import NotSupported, Permanent, PluginFailure, RateLimited
+from catalyst_sdk import Decision, NotSupported, Permanent, PluginFailure, RateLimited
 
 from catalyst_pool_domain_manager.domain import allocations, zones
 from catalyst_pool_domain_manager.domain import conditions as c
@@ -33,6 +32,7 @@ from catalyst_pool_domain_manager.store import allocations as allocation_table
 
 from .abilities import Abilities
 from .parents import Parents
+from .points import Failpoint, no_failpoint
 from .servers import Servers
 from .steps import BEFORE_PARENT, FORGET, PREPARE, PROVISION, RELEASE, Outcome, Site, Step
 
@@ -48,12 +48,6 @@ BUDGET = 5.0
 """Seconds of the lease that must be left when a step begins."""
 BUG_PAUSE = 5.0
 LONGEST = 300.0
-Failpoint = Callable[[str], Awaitable[None]]
-"""Told `pdm.commit.c4.before` and the like; a test kills there."""
-
-
-async def no_failpoint(_name: str) -> None:
-    """Production passes every point."""
 
 
 @dataclass
@@ -76,10 +70,6 @@ class Reconciler:
         self._log = get_logger("reconciler")
         self._backlog = Backlog("allocation")
         self._busy: dict[tuple[str, str], asyncio.Task[None]] = {}
-
-    def arm(self, failpoints: Failpoints) -> None:
-        """Do at each step what the environment asks for."""
-        self.failpoint = failpoints.reach
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`, whenever this replica holds the lease."""
@@ -139,32 +129,35 @@ class Reconciler:
             self.parents.excuse(f"{key[0]}.", f"{key[1]}.{key[0]}.")
 
     async def _advance(self, key: tuple[str, str], lease: Lease) -> bool:
-        """Steps, until one has to wait; whether nothing is left to do."""
+        """Steps, until one has to wait; whether nothing is left to do.
+
+        The name is read once: each step is written only while the wish is the one that was read, so that what comes after
+        it in the same breath begins with what has just been written.
+        """
+        async with self.work.reading() as tx:
+            a, pool, now = await tx.lock(*key), await tx.pool(key[0]), tx.now
+        if a is None or pool is None or not is_work(a):
+            return True
+        if a.not_before and a.not_before > now:
+            return False
         while lease.left > BUDGET:
-            async with self.work.reading() as tx:
-                a, pool, now = await tx.lock(*key), await tx.pool(key[0]), tx.now
-            if a is None or pool is None or not is_work(a):
-                return True
-            if a.not_before and a.not_before > now:
-                return False
             if a.step in BEFORE_PARENT and a.state is not State.RESERVED:
                 self.parents.expect(pool.zone, a.zone)
-            if not await self._one(a, pool, lease):
+            after = await self._one(a, pool, lease)
+            if after is None:
                 return following(a)[1] is None
+            a = after
         return False
 
-    async def _one(self, a: Allocation, pool: Pool, lease: Lease) -> bool:
-        """Do the next step; whether to go on at once."""
+    async def _one(self, a: Allocation, pool: Pool, lease: Lease) -> Allocation | None:
+        """Do the next step; the name as it goes on at once, or None where it waits or is at its end."""
         name, step = following(a)
         if step is None and a.state is State.RESERVED:
-            return False
-        flow = "release" if a.state is State.RELEASING else "commit"
+            return None
         if step is None:
-            name = "r5" if a.state is State.RELEASING else "end"
-            await self.failpoint(f"pdm.{flow}.{name}.before")
-            await self._finish(a, pool, lease)
-            await self.failpoint(f"pdm.{flow}.{name}.after")
-            return False
+            await self._end(a, pool, lease)
+            return None
+        flow = "release" if a.state is State.RELEASING else "commit"
         await self.failpoint(f"pdm.{flow}.{name}.before")
         began = time.monotonic()
         try:
@@ -172,24 +165,46 @@ class Reconciler:
             outcome = await step(Site(a, pool, backend, self.servers, self.parents, self.abilities))
         except (Permanent, PluginUnavailable) as refused:
             await self._refused(a, refused, lease)
-            return False
+            return None
         except NotSupported as lacking:
             told = {"provider": lacking.provider, "user_action": lacking.user_action}
             await self._refused(a, Permanent("BACKEND_CAPABILITY_MISSING", lacking.message, **told), lease)
-            return False
+            return None
         except PluginFailure as failure:
             delay = failure.retry_after if isinstance(failure, RateLimited) else getattr(failure, "delay", None)
             found = (c.unknown(c.BACKEND_READY, type(failure).__name__, failure.message),)
             await self._wait(a, found, delay, lease)
-            return False
+            return None
         finally:
             self.took(flow, name, time.monotonic() - began)
         await self.failpoint(f"pdm.{flow}.{name}.after")
         if not outcome.finished:
             await self._wait(a, outcome.conditions, None, lease)
-            return False
-        await self._done(a, name, outcome, lease)
-        return outcome.rest == 0
+            return None
+        if is_last(a, name, outcome):  # nothing to tell and nothing to wait for: it is written with the end
+            await self._end(a, pool, lease, name, outcome)
+            return None
+        after = await self._done(a, name, outcome, lease)
+        return after if outcome.rest == 0 else None
+
+    async def _end(
+        self, a: Allocation, pool: Pool, lease: Lease, step: str = "", outcome: Outcome | None = None
+    ) -> None:
+        """All steps are done; the last one, if it is named, only with this."""
+        point = "pdm.release.r5" if a.state is State.RELEASING else "pdm.commit.end"
+        await self.failpoint(f"{point}.before")
+        async with self._writing(lease) as tx:
+            last = allocations.done(a, step, outcome.conditions, tx.now, timedelta()) if outcome else a
+            decision = self._ended(last, pool, tx.now)
+            tx.decided_on(a)
+            await tx.save(decision.state)
+            await tell(tx, decision.events)
+        await self.failpoint(f"{point}.after")
+
+    def _ended(self, a: Allocation, pool: Pool, now: datetime) -> Decision[Allocation]:
+        if a.state is not State.RELEASING:
+            return allocations.activate(a, now, jitter(self.look_every))
+        return allocations.quarantine(a, pool.quarantine, now) if a.may_be_delegated else allocations.free(a, now)
 
     @asynccontextmanager
     async def _writing(self, lease: Lease) -> AsyncIterator[Store]:
@@ -198,13 +213,14 @@ class Reconciler:
             await lease.guard(tx.sql)
             yield tx
 
-    async def _done(self, a: Allocation, step: str, outcome: Outcome, lease: Lease) -> None:
+    async def _done(self, a: Allocation, step: str, outcome: Outcome, lease: Lease) -> Allocation:
         async with self._writing(lease) as tx:
             after = allocations.done(a, step, outcome.conditions, tx.now, timedelta(seconds=outcome.rest))
             for fact, serial, revision in outcome.facts:
                 after = replace(after, zone_version=after.zone_version + 1, zone_told=zones.TOLD[fact])
                 tx.emit(fact(a.fqdn, after.zone_version, a.owner, serial, revision))
             await tx.progress(a, after)
+        return after
 
     async def _wait(self, a: Allocation, found: tuple[c.Condition, ...], delay: timedelta | None, lease: Lease) -> None:
         longest = min(LONGEST, 0.1 * 2 ** min(a.tries, 12))
@@ -227,22 +243,16 @@ class Reconciler:
             await tx.save(decision.state)
             await tell(tx, decision.events)
 
-    async def _finish(self, a: Allocation, pool: Pool, lease: Lease) -> None:
-        async with self._writing(lease) as tx:
-            if a.state is not State.RELEASING:
-                decision = allocations.activate(a, tx.now, jitter(self.look_every))
-            elif a.may_be_delegated:
-                decision = allocations.quarantine(a, pool.quarantine, tx.now)
-            else:
-                decision = allocations.free(a, tx.now)
-            tx.decided_on(a)
-            await tx.save(decision.state)
-            await tell(tx, decision.events)
-
 
 def is_work(a: Allocation) -> bool:
     """Whether the reconciler has something to do for the name."""
     return a.state in allocations.WORKING or (a.state is State.RESERVED and a.warm and a.step != WARM)
+
+
+def is_last(a: Allocation, step: str, outcome: Outcome) -> bool:
+    """Whether nothing comes between this step of a name that is worked on and its end."""
+    is_over = following(replace(a, step=step))[1] is None and a.state is not State.RESERVED
+    return is_over and not outcome.facts and outcome.rest == 0
 
 
 def jitter(seconds: float) -> timedelta:

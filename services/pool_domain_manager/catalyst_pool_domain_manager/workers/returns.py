@@ -168,7 +168,9 @@ class Returning:
         if shown.shows(target):
             return
         try:
+            await self.moving.failpoint("pdm.back.apply.before")
             task = await door.apply(target, shown.etag)
+            await self.moving.failpoint("pdm.back.apply.after")
         except Permanent as refused:
             if refused.reason == "CONFLICT":  # a change is still on its way there; ours comes after it
                 await ctx.again(self.moving.pace.registrar)

@@ -30,8 +30,8 @@ from catalyst_pool_domain_manager.store import Store
 from .above import Above
 from .backends import Backends
 from .parents import Parents
+from .points import Failpoint, no_failpoint
 from .polled import Poll, Polled
-from .reconciler import Failpoint, no_failpoint
 from .steps import name_servers
 
 LOOK_AGAIN = timedelta(milliseconds=200)

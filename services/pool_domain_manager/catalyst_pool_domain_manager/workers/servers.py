@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,18 +39,32 @@ class Servers:
 
     def __init__(self, hints: Path | None) -> None:
         self._hints = hints
+        self._read: tuple[tuple[int, int], Mapping[str, str]] = ((0, 0), {})
 
     def names(self) -> tuple[str, ...]:
         """Every server that the hints name. Raises ValueError while they are being written."""
-        return tuple(json.loads(self._hints.read_text())) if self._hints and self._hints.exists() else ()
+        return tuple(self._known())
 
     def address(self, server: str) -> tuple[str, int]:
         """Where a server listens. Raises LookupError for one that the hints do not name."""
-        known = json.loads(self._hints.read_text()) if self._hints and self._hints.exists() else {}
+        known = self._known()
         if server not in known:
             raise LookupError(f"nobody knows where {server} listens; the hints do not name it")
         host, _, port = known[server].rpartition(":")
         return host, int(port)
+
+    def _known(self) -> Mapping[str, str]:
+        """The hints as they are now; a sweep asks some thousand times, and they are read again only when they changed."""
+        if self._hints is None:
+            return {}
+        try:
+            stat = self._hints.stat()
+        except FileNotFoundError:
+            return {}
+        version = stat.st_mtime_ns, stat.st_size
+        if self._read[0] != version:
+            self._read = version, json.loads(self._hints.read_text())
+        return self._read[1]
 
     def joined(self, other: "Servers") -> "Servers":
         """Knows where the servers of both listen."""

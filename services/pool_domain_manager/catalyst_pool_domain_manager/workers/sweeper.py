@@ -21,6 +21,8 @@ from .steps import name_servers
 
 LEASE = "sweep"
 BATCH = 200
+LEAST, MOST = 0.2, 5.0
+"""Seconds between two looks at a pool whose zone is not there: each time twice as long."""
 
 
 @dataclass
@@ -34,12 +36,15 @@ class Sweeper:
     counted: Callable[[Mapping[tuple[str, str], int]], None] = lambda _counts: None
     """Told how many names there are, by pool and state."""
 
+    def __post_init__(self) -> None:
+        self._looked_at: frozenset[str] = frozenset()
+
     async def run(self, stop: asyncio.Event) -> None:
         """Sweep until `stop`, whenever this replica holds the lease."""
         await self.leases.keep(LEASE, stop, partial(self._work_on, stop))
 
     async def _work_on(self, stop: asyncio.Event, lease: Lease) -> None:
-        log = get_logger("sweeper")
+        log, patience = get_logger("sweeper"), LEAST
         with self.work.bell.listening(pool_table.name) as news:
             while not stop.is_set():
                 news.clear()
@@ -52,7 +57,8 @@ class Sweeper:
                 except Exception as error:
                     log.error("sweep failed", exc_info=error)
                     waiting = False
-                await self._rest(stop, news, 0.2 if waiting else self.interval)
+                await self._rest(stop, news, min(patience, self.interval) if waiting else self.interval)
+                patience = min(2 * patience, MOST) if waiting else LEAST
 
     async def _rest(self, stop: asyncio.Event, news: asyncio.Event, seconds: float) -> None:
         """Pause, or until a pool was made, so that nobody waits to see it active: what did not ring a look finds."""
@@ -65,7 +71,7 @@ class Sweeper:
 
     async def _has_new_pool(self) -> bool:
         async with self.work.reading() as tx:
-            return any(not pool.ready for pool in await tx.all_pools())
+            return any(not pool.ready and pool.uid not in self._looked_at for pool in await tx.all_pools())
 
     async def _sweep(self) -> None:
         async with self.work.reading() as tx:
@@ -86,7 +92,10 @@ class Sweeper:
         servers |= {f"{host.rstrip('.')}." for one in sets for host in one.published}
         for pool in known:
             seen = looks[pool.domain].seen(pool, frozenset(servers))
+            if seen == _Seen(pool.ready, pool.message, pool.in_use):
+                continue  # no transaction that writes nothing
             await self.work.again(lambda tx, p=pool, s=seen: _observed(tx, p, s, lease))  # type: ignore[misc]
+        self._looked_at = frozenset(pool.uid for pool in known)
         return any(not pool.ready for pool in known)
 
     async def _look(self, pool: Pool) -> "_Look":

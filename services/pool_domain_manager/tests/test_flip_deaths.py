@@ -1,0 +1,164 @@
+"""Real deaths: a process that moves a domain ends by SIGKILL at a point of the move, and another replica goes on with it."""
+
+import os
+import random
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from catalyst.pooldomain.v1.resources_pb2 import Delegation
+from catalyst_mesh import Database, Issuer
+from catalyst_mesh.failpoints import VARIABLE, Failpoints
+from catalyst_pool_domain_manager.workers.flips import Flipping
+from catalyst_pool_domain_manager.workers.moving import Moving
+from catalyst_pool_domain_manager.workers.returns import Returning
+from catalyst_testkit import eventually
+from catalyst_testkit.daemons import RunningDaemon
+from catalyst_testkit.processes import Nursery, Replica, Replicas, nursery
+from catalyst_testkit.servers import NatsServer
+from sqlalchemy import text
+
+from .conftest import Dns
+from .flip_bench import CUT, DOMAIN, HOSTS, OLD_HOSTS, flipped, planned, prepared, rolled, until, watched, world
+from .test_scenario_8 import BACK, STEPS
+
+pytestmark = pytest.mark.either_database
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+CHANGES = {"insecure", "flip", "secure", "unsecure", "restore", "rekey"}
+"""Steps that ask the registrar for something."""
+
+
+class Process(RunningDaemon):
+    """A daemon that is a process of its own."""
+
+    def __init__(self, replica: Replica, issuer: Issuer) -> None:
+        super().__init__(None, issuer)  # type: ignore[arg-type]  # nothing of it is in this process
+        self._replica = replica
+
+    @property
+    def target(self) -> str:
+        return f"127.0.0.1:{self._replica.port}"
+
+
+class Line:
+    """Two replicas of which one lives at a time: the one that comes next goes on with what the dead one left."""
+
+    def __init__(self, replicas: Replicas, database: str) -> None:
+        self._replicas = replicas
+        self._database = database
+        self.deaths = 0
+
+    async def next(self, failpoints: str = "") -> Process:
+        """The next one serves; it dies at `failpoints`."""
+        await self._let_leases_end()
+        replica = self._replicas.all[self.deaths % 2]
+        replica.start(failpoints)
+        await replica.serves()
+        return Process(replica, self._replicas.issuer)
+
+    async def died(self, point: str) -> None:
+        """The one that lives ends by the signal that its point sends."""
+        replica = self._replicas.all[self.deaths % 2]
+        await eventually(lambda: replica.code is not None, within=60, what=f"it dies at {point}")
+        assert replica.code == -signal.SIGKILL, self._replicas.logs()[-3000:]
+        self.deaths += 1
+
+    async def told(self) -> list[str]:
+        """What was told of the delegation."""
+        async with self._db() as db, db.read() as sql:
+            query = text("SELECT subject FROM outbox WHERE aggregate = :cut ORDER BY number")
+            return [subject.rpartition(".")[2] for (subject,) in await sql.execute(query, {"cut": CUT})]
+
+    async def _let_leases_end(self) -> None:
+        """What time does after a death."""
+        async with self._db() as db, db.begin() as sql:
+            await sql.execute(text("UPDATE journal_run SET lease_until = 0"))
+            await sql.execute(text("UPDATE lease SET until = '2000-01-01 00:00:00.000000+00:00'"))
+
+    @asynccontextmanager
+    async def _db(self) -> AsyncIterator[Database]:
+        db = await Database.open(self._database)
+        try:
+            yield db
+        finally:
+            await db.close()
+
+
+@pytest.fixture(scope="module")
+def born() -> Iterator[Nursery]:
+    with nursery(
+        "catalyst_pool_domain_manager.app", "catalyst_registrar_ovh.plugin", "catalyst_dns_embedded.plugin"
+    ) as it:
+        yield it
+
+
+@pytest.mark.parametrize(("flow", "steps_of"), [("flip", Flipping), ("back", Returning)])
+def test_every_step_of_a_move_and_of_its_way_back_can_be_armed(
+    flow: str, steps_of: type[Flipping] | type[Returning]
+) -> None:
+    tools: Any = Moving(*(None,) * 6)  # type: ignore[arg-type]  # only the graph is looked at
+    steps = [step.name for step in steps_of(tools).kind.graph({"unknown": True})]
+    assert len(steps) >= 9
+    assert Failpoints.load({VARIABLE: ";".join(f"pdm.{flow}.{step}.before=kill" for step in steps)})
+
+
+def points(flow: str, steps: Sequence[str]) -> list[str]:
+    """Where the process may die, in the order in which it comes there; a few of them in a short run."""
+    found = []
+    for step in steps:
+        within = [f"pdm.{flow}.apply.{side}" for side in ("before", "after")] if step in CHANGES else []
+        found += [f"pdm.{flow}.{step}.before", *within, f"pdm.{flow}.{step}.after"]
+    if LONG:
+        return found
+    seed = int(os.environ.get("CATALYST_CHAOS_SEED", random.randrange(1_000_000)))
+    print(f"CATALYST_CHAOS_SEED={seed}")  # noqa: T201 - shown when the test fails
+    return [found[n] for n in sorted(random.Random(seed).sample(range(len(found)), 3))]
+
+
+async def lives_through(line: Line, found: Sequence[str], begin: Callable[[Process], Awaitable[Any]]) -> Process:
+    """Begin, and die at each point; the replica that is there at the end."""
+    for n, point in enumerate(found):
+        alive = await line.next(f"{point}=kill")
+        if n == 0:
+            await begin(alive)
+        await alive.close()
+        await line.died(point)
+    return await line.next()
+
+
+async def test_scenario_8_processes_that_are_killed_in_a_move_and_in_its_way_back_leave_it_to_the_next_one(
+    home: Path, dns: Dns, own_nats: NatsServer, database: str, born: Nursery
+) -> None:
+    async with world(home, dns) as it:
+        settings = it.settings(nats_url=own_nats.url, database_url=database)
+        replicas = Replicas(born, "catalyst_pool_domain_manager", "CATALYST_PDM_", home, settings)
+        try:
+            await replicas.start(2)
+            await prepared(Process(replicas.all[0], replicas.issuer), it)
+            for replica in replicas.all:
+                await replica.kill()
+            line, before = Line(replicas, database), it.fake.domains[DOMAIN].ds
+            async with watched(it) as samples:
+                there = points("flip", STEPS)
+
+                async def move(daemon: Process) -> None:
+                    await flipped(daemon, await planned(daemon, it))
+
+                alive = await lives_through(line, there, move)
+                await until(alive, Delegation.STATE_DELEGATED)
+                assert (it.fake.writes, set(it.fake.domains[DOMAIN].ns)) == (3, set(HOSTS))
+                await alive.close()
+                await replicas.all[line.deaths % 2].kill()
+                back = points("back", BACK)
+                alive = await lives_through(line, back, rolled)
+                await until(alive, Delegation.STATE_ROLLED_BACK)
+                await alive.close()
+                assert (it.fake.domains[DOMAIN].ns, it.fake.domains[DOMAIN].ds) == (list(OLD_HOSTS), before)
+            assert line.deaths == len(there) + len(back)
+            assert samples.wrong == [], "no letter was told a wrong place"
+            assert await line.told() == ["planned", "applied", "confirmed", "rolled_back"]
+        finally:
+            await replicas.close()

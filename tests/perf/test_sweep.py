@@ -1,0 +1,125 @@
+"""A drift sweep: every zone's backend and servers against the wish, beside the bare reads of the same zones."""
+
+import asyncio
+import os
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+from catalyst.pooldomain.v1.resources_pb2 import Pool, PoolTtls
+from catalyst.pooldomain.v1.service_pb2 import CreatePoolRequest
+from catalyst.pooldomain.v1.service_pb2_grpc import PoolServiceStub
+from catalyst_dns_powerdns.zones import zone_id
+from catalyst_mesh import Daemon
+from catalyst_pool_domain_manager.app import compose
+from catalyst_pool_domain_manager.domain import allocations, zones
+from catalyst_pool_domain_manager.domain.allocations import Allocation, State
+from catalyst_pool_domain_manager.settings import PdmSettings
+from catalyst_pool_domain_manager.workers.drift import AT_ONCE, LEASE, DriftSweep
+from catalyst_testkit import eventually
+from catalyst_testkit.daemons import RunningDaemon, running
+from catalyst_testkit.powerdns import API_KEY
+from catalyst_testkit.servers import NatsServer
+from google.protobuf.duration_pb2 import Duration
+
+from services.pool_domain_manager.tests.on_powerdns import OnPowerDns
+
+from .harness import Goal, Round, batch, compare, measured
+from .table import Table
+
+ZONES = int(os.environ.get("CATALYST_PERF_ZONES", "1000"))
+"""The specification's goal is for 1,000; 10,000 are asked for by themselves, because making them takes minutes."""
+DOMAIN = "omani.works"
+SECOND = Duration(seconds=1)
+AT_A_TIME = 200
+"""Cuts in one change of the parent."""
+
+
+@measured
+async def test_a_sweep_over_all_zones(table: Table, home: Path, nats: NatsServer, pool_on_powerdns: OnPowerDns) -> None:
+    dns = pool_on_powerdns
+    fields = {"nats_url": nats.url, "sweep_interval": 60.0, **dns.settings()}
+    swept: list[DriftSweep] = []
+
+    async def composed(settings: PdmSettings) -> Daemon:
+        """The daemon, whose sweep is ours to begin."""
+        daemon = await compose(settings)
+        swept.extend(one for one in daemon.workers if isinstance(one, DriftSweep))
+        daemon.workers = [one for one in daemon.workers if not isinstance(one, DriftSweep)]
+        return daemon
+
+    async with running(composed, PdmSettings, home, **fields) as daemon:
+        names, sweep = await peopled(daemon, dns), swept[0]
+        sweep.leases.ttl = timedelta(hours=1)  # there is no other replica, and a busy machine is to lose no round
+
+        async def ours() -> Round:
+            made = await batch(lambda: sweep.leases.attempt(LEASE, sweep.sweep), len(names))
+            assert sweep.passes, "the only replica has the lease"
+            async with daemon.daemon.work.reading() as tx:
+                assert await tx.drifts_by_kind() == {}, "all is as wished"
+            return made
+
+        limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=0)
+        async with httpx.AsyncClient(
+            headers={"X-API-Key": API_KEY}, trust_env=False, timeout=60, limits=limits
+        ) as plain:
+
+            async def read(name: str) -> None:
+                (await plain.get(f"{dns.powerdns.url}/zones/{zone_id(name)}")).raise_for_status()
+
+            async def all_of_them() -> None:
+                await asyncio.gather(*(read(name) for name in names))
+
+            row = await compare(
+                f"PDM: drift sweep over {ZONES:,} zones", Goal("p50", 1.3, "as many zone reads by a plain client"),
+                ours=ours, bare=lambda: batch(all_of_them, len(names)), rounds=3 if ZONES > 1000 else 5,
+            )  # fmt: skip
+            table.add(row)
+
+
+async def peopled(daemon: RunningDaemon, dns: OnPowerDns) -> list[str]:
+    """A pool whose names are all as they were wished, put there without their reconciler; their zones."""
+    wish = Pool(
+        kinds=[Pool.KIND_SOVEREIGN], zone=f"zones/{DOMAIN}", backend=dns.pool_backend, allow_private_targets=True,
+        ttls=PoolTtls(ns=SECOND, ds=SECOND, record=SECOND, negative=SECOND),
+    )  # fmt: skip
+    await daemon.admin(PoolServiceStub).CreatePool(CreatePoolRequest(pool_id=DOMAIN, pool=wish))
+    work, backend, turns = daemon.daemon.work, dns.backend, asyncio.Semaphore(AT_ONCE)
+    async with work.reading() as tx:
+        pool, now = await tx.pool(DOMAIN), tx.now
+    parent = await backend.get_zone(zone=pool.zone)
+    assert parent is not None
+    ns = parent.find(pool.zone, "NS")
+    assert ns is not None
+    reserve = allocations.Reserve(DOMAIN, "", "", "organizations/perf", "perf", "perf", pool.reservation_ttl, "")
+    one = allocations.reserve(None, reserve, now).state
+    held = [_active(one, f"n{n:05}") for n in range(ZONES)]
+
+    async def made(a: Allocation) -> tuple[object, ...]:
+        async with turns:
+            state = await backend.create_zone(spec=zones.spec(a, pool, ns.records))
+        return zones.delegation(a, pool, state, ns.records)
+
+    for start in range(0, ZONES, AT_A_TIME):
+        some = held[start : start + AT_A_TIME]
+        changes = [change for found in await asyncio.gather(*map(made, some)) for change in found]
+        await backend.apply(zone=pool.zone, changes=tuple(changes))  # type: ignore[arg-type]
+        async with work.transaction() as tx:
+            for a in some:
+                await tx.save(a)
+    await eventually(lambda: _serves(dns, held[-1].zone), within=60, what="the last zone is served")
+    return [a.zone for a in held]
+
+
+def _active(one: Allocation, label: str) -> Allocation:
+    return replace(
+        one, label=label, uid=str(uuid4()), state=State.ACTIVE, targets=(("default", "127.7.0.1"),), generation=1,
+        observed_generation=1, step="c6", zone_told="signed", zone_version=2, committed_at=one.reserved_at,
+        not_before=one.reserved_at.replace(year=one.reserved_at.year + 1),
+    )  # fmt: skip
+
+
+async def _serves(dns: OnPowerDns, zone: str) -> bool:
+    return bool((await dns.powerdns.ask(zone, "SOA")).answer)
