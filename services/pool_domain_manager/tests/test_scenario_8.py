@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from catalyst.pooldomain.v1.resources_pb2 import Delegation
+from catalyst.pooldomain.v1.resources_pb2 import Delegation, Drift
 from catalyst.pooldomain.v1.service_pb2 import RollKeyRequest
 from catalyst_mesh import Database
 from catalyst_pool_domain_manager.domain import delegations
@@ -31,6 +31,7 @@ from .flip_bench import (
     watched,
     world,
 )
+from .test_drift import until_kinds
 from .zone_calls import ZONE, admin, ended
 
 
@@ -95,7 +96,7 @@ async def test_a_change_that_nobody_answered_for_and_that_lands_after_the_way_ba
                 it.fake.domains[DOMAIN].ns, it.fake.domains[DOMAIN].ds = list(HOSTS), []
                 landed.append(point)
 
-        async with begin(it, home, own_nats, failpoint=late) as daemon:
+        async with begin(it, home, own_nats, failpoint=late, drift_interval=0.5) as daemon:
             await prepared(daemon, it)
             await ended(daemon, await flipped(daemon, await planned(daemon, it)))
             await until(daemon, Delegation.STATE_DELEGATED)
@@ -110,6 +111,11 @@ async def test_a_change_that_nobody_answered_for_and_that_lands_after_the_way_ba
             assert done.HasField("response"), done.error
             assert (it.fake.domains[DOMAIN].ns, it.fake.domains[DOMAIN].ds) == old
             assert landed
+            it.fake.domains[DOMAIN].ns = list(HOSTS)
+            (found,) = await until_kinds(daemon, Drift.KIND_NS_MISMATCH)
+            assert [host.rstrip(".") for host in found.observed.values] == list(HOSTS)
+            it.fake.domains[DOMAIN].ns = old[0]
+            await until_kinds(daemon)
 
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
