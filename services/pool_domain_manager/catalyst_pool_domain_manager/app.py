@@ -109,7 +109,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     )  # fmt: skip - the tools of a move
     flipping, returning = Flipping(moving), Returning(moving)
     above = Above(settings.dns_hints)
-    rolling = Rolling(work, backends, poll, host, parents, above, failpoint)
+    rolling = Rolling(work, backends, poll, host, parents, above, doors, failpoint)
     kinds = (applying.kind, importing.kind, flipping.kind, returning.kind, *rolling.kinds)
     engine = Engine(db, kinds=kinds, replica="pooldomain", bell=work.bell)
     rolling.attach(engine)

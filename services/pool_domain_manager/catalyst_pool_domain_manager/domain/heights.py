@@ -24,8 +24,7 @@ def is_compared(d: Delegation | None, uid: str) -> bool:
     """Whether a delegation says what the parent is to show of that life of the zone."""
     if d is None or d.uid != uid or d.run or d.wished is None:
         return False
-    stood = d.rested if d.state is State.PLANNED else d.state
-    return stood in (State.DELEGATED, State.ROLLED_BACK)
+    return d.stood in (State.DELEGATED, State.ROLLED_BACK)
 
 
 def differing(
