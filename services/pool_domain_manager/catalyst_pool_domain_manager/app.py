@@ -97,13 +97,13 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     backends, poll = Backends(work, host), Poll(settings.dns_hints)
     keeper = Keeper(work, leases, backends, poll, host, points)
     applying = Applying(work, backends)
-    doors = Doors(work, host)
+    doors, looks = Doors(work, host), Cuts(settings.dns_hints, poll)
     importing = Importing(work, host, poll, secrets, doors)
     moving = Moving(
         work,
         backends,
         poll,
-        Cuts(settings.dns_hints, poll),
+        looks,
         doors,
         _pace(settings),
         points,
@@ -111,12 +111,12 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     )  # fmt: skip - the tools of a move
     flipping, returning = Flipping(moving), Returning(moving)
     above = Above(settings.dns_hints)
-    rolling = Rolling(work, backends, poll, host, parents, above, points)
+    rolling = Rolling(work, backends, poll, host, parents, above, doors, points)
     kinds = (applying.kind, importing.kind, flipping.kind, returning.kind, *rolling.kinds)
     engine = Engine(db, kinds=kinds, replica="pooldomain", bell=work.bell)
     rolling.attach(engine)
     flipping.engine = returning.engine = engine
-    drift = DriftSweep(work, leases, backends, poll, engine, settings.drift_interval, measures)
+    drift = DriftSweep(work, leases, backends, poll, looks, engine, settings.drift_interval, measures)
     propagation = Propagation(settings.dns_hints, settings.dns_trust_anchor, settings.resolvers)
     tools = ZoneTools(work, backends, poll, engine, propagation, above)
     asked = Registrars(host, measures)

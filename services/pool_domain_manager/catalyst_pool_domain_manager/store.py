@@ -63,6 +63,7 @@ pools = Table(
     Column("in_use", Json, nullable=False, server_default="[]"),
     Column("rules", Json),
     Column("generation", BigInteger, nullable=False, server_default="1"),
+    Column("registrar_account", Text, nullable=False, server_default=""),
 )  # fmt: skip - reads as a table
 allocations = Table(
     "allocation", metadata,
@@ -154,6 +155,12 @@ class Store(KeptRows):
         """A name that is held in the pool, or rests."""
         found = await self.live(pool, None, 1, None, Filter())
         return found[0].name if found else None
+
+    async def pool_of_account(self, account: str) -> str:
+        """A pool whose DS are changed by an account at a registrar; empty where there is none."""
+        query = select(pools.c.domain).where(pools.c.registrar_account == account).limit(1)
+        found = (await self.sql.execute(query)).scalar_one_or_none()
+        return f"pools/{found}" if found else ""
 
     async def all_pools(self, after: str = "", limit: int = 1000, kind: str = "") -> Sequence[Pool]:
         """Pools by domain; with `kind`, those that serve it."""

@@ -224,13 +224,13 @@ def cuts(daemon: RunningDaemon) -> DelegationServiceStub:
     return daemon.member(DelegationServiceStub, "acme")
 
 
-async def prepared(daemon: RunningDaemon, it: World) -> None:
+async def prepared(daemon: RunningDaemon, it: World, **zone: Any) -> None:
     """The account, the zone on our servers, and in it all that the old host answers."""
     wish = RegistrarAccount(registrar="registrars/ovh", credential=CREDENTIAL)
     await daemon.member(RegistrarServiceStub, "acme").CreateRegistrarAccount(
         CreateRegistrarAccountRequest(registrar_account_id="acme-ovh", registrar_account=wish)
     )
-    await made_zone(daemon, it.ours)
+    await made_zone(daemon, it.ours, **zone)
     await imported(daemon)
 
 

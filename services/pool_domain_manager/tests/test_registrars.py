@@ -9,8 +9,9 @@ from uuid import uuid4
 
 import grpc
 import pytest
-from catalyst.pooldomain.v1.resources_pb2 import RegistrarAccount
+from catalyst.pooldomain.v1.resources_pb2 import Pool, RegistrarAccount
 from catalyst.pooldomain.v1.service_pb2 import (
+    CreatePoolRequest,
     DeleteRegistrarAccountRequest,
     GetRegistrarAccountRequest,
     GetRegistrarRequest,
@@ -18,8 +19,10 @@ from catalyst.pooldomain.v1.service_pb2 import (
     ListRegistrarsRequest,
     ReadDelegationRequest,
     RegistrarCredential,
+    UpdatePoolRequest,
     UpdateRegistrarAccountRequest,
 )
+from catalyst.pooldomain.v1.service_pb2_grpc import PoolServiceStub
 from catalyst_mesh import explain
 from catalyst_pool_domain_manager.domain import delegations
 from catalyst_pool_domain_manager.domain.delegations import State
@@ -137,6 +140,18 @@ async def test_an_account_that_a_move_still_needs_is_not_deleted(at: Desk) -> No
         why = explain(refused.value)
         assert (why.reason, why.metadata["user"]) == ("REGISTRAR_ACCOUNT_IN_USE", "zones/acme.example/delegation")
     await saved(state=State.DELEGATED, rollback_until=-week)
+    pools = at.daemon.admin(PoolServiceStub)
+    pool = Pool(kinds=[Pool.KIND_SOVEREIGN], registrar_account="registrarAccounts/nobodys")
+    request = CreatePoolRequest(pool_id="acme.works", pool=pool)
+    assert await reason_of(pools.CreatePool(request)) == "REGISTRAR_ACCOUNT_NOT_FOUND"
+    request.pool.registrar_account = NAME
+    stored = await pools.CreatePool(request)
+    assert stored.registrar_account == NAME
+    assert await reason_of(at.member().DeleteRegistrarAccount(wish)) == "REGISTRAR_ACCOUNT_IN_USE"
+    update = UpdatePoolRequest(
+        pool=Pool(name=stored.name), etag=stored.etag, update_mask={"paths": ["registrar_account"]}
+    )
+    assert (await pools.UpdatePool(update)).registrar_account == ""
     await at.member().DeleteRegistrarAccount(wish)
 
 

@@ -2,16 +2,19 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from catalyst.pooldomain.v1.resources_pb2 import Delegation
+from catalyst.pooldomain.v1.resources_pb2 import Delegation, Drift, Soa
 from catalyst.pooldomain.v1.service_pb2 import RollKeyRequest
 from catalyst_mesh import Database
-from catalyst_pool_domain_manager.domain import delegations
+from catalyst_pool_domain_manager.domain import delegations, hosting
 from catalyst_pool_domain_manager.store import Store, metadata
-from catalyst_testkit.daemons import reason_of
+from catalyst_testkit import eventually
+from catalyst_testkit.daemons import RunningDaemon, reason_of
 from catalyst_testkit.servers import NatsServer
+from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import update
 
 from .calls import outbox
@@ -31,7 +34,8 @@ from .flip_bench import (
     watched,
     world,
 )
-from .zone_calls import ZONE, admin, ended
+from .test_drift import until_kinds
+from .zone_calls import ZONE, admin, ended, until_zone
 
 
 async def test_scenario_8_mail_is_answered_alike_before_during_and_after_a_flip_and_its_way_back(
@@ -95,7 +99,7 @@ async def test_a_change_that_nobody_answered_for_and_that_lands_after_the_way_ba
                 it.fake.domains[DOMAIN].ns, it.fake.domains[DOMAIN].ds = list(HOSTS), []
                 landed.append(point)
 
-        async with begin(it, home, own_nats, failpoint=late) as daemon:
+        async with begin(it, home, own_nats, failpoint=late, drift_interval=0.5) as daemon:
             await prepared(daemon, it)
             await ended(daemon, await flipped(daemon, await planned(daemon, it)))
             await until(daemon, Delegation.STATE_DELEGATED)
@@ -110,6 +114,63 @@ async def test_a_change_that_nobody_answered_for_and_that_lands_after_the_way_ba
             assert done.HasField("response"), done.error
             assert (it.fake.domains[DOMAIN].ns, it.fake.domains[DOMAIN].ds) == old
             assert landed
+            it.fake.domains[DOMAIN].ns = list(HOSTS)
+            (found,) = await until_kinds(daemon, Drift.KIND_NS_MISMATCH)
+            assert [host.rstrip(".") for host in found.observed.values] == list(HOSTS)
+            it.fake.domains[DOMAIN].ns = old[0]
+            await until_kinds(daemon)
+
+
+async def test_scenario_8_the_key_of_a_moved_domain_is_exchanged_by_its_registrar_without_one_bogus_answer(
+    home: Path, dns: Dns, own_nats: NatsServer
+) -> None:
+    second = Duration(seconds=1)
+    async with world(home, dns) as it, begin(it, home, own_nats) as daemon:
+        await prepared(daemon, it, soa=Soa(minimum=second))
+        await ended(daemon, await flipped(daemon, await planned(daemon, it)))
+        await until(daemon, Delegation.STATE_DELEGATED)
+        await _short_lived(daemon)
+        before, writes = it.fake.domains[DOMAIN].ds, it.fake.writes
+        async with watched(it) as samples:
+            begun = await admin(daemon).RollKey(RollKeyRequest(name=f"{ZONE}/dnssec"))
+            await _let_an_hour_pass(daemon, "activated")
+            done = await ended(daemon, begun.name)
+            assert done.HasField("response"), done.error
+        assert samples.wrong == []
+        (key,) = it.fake.domains[DOMAIN].ds
+        assert key not in before
+        assert it.fake.writes == writes + 2, "both DS, then the new one alone"
+        assert it.fake.domains[DOMAIN].ns == [host.rstrip(".") for host in HOSTS]
+        after = await it.resolver.resolve(f"mail.{DOMAIN}.", "A")
+        assert (after.secure, after.records) == (True, ("192.0.2.25",)), after.why
+
+
+async def _let_an_hour_pass(daemon: RunningDaemon, step: str) -> None:
+    """What time does for the zone's mark, which lives longer than its records: nobody holds it after that step any more."""
+    t = metadata.tables["journal_step"]
+
+    async def is_done() -> bool:
+        async with daemon.daemon.db.begin() as sql:
+            done = update(t).where(t.c.name == step, t.c.state == "succeeded")
+            changed = await sql.execute(done.values(output={"not_before": LONG_AGO.isoformat()}))
+        return changed.rowcount == 1
+
+    await eventually(is_done, within=60, what=f"{step} is done")
+
+
+async def _short_lived(daemon: RunningDaemon) -> None:
+    """Nobody keeps anything of the zone for longer than a second."""
+
+    async def step(tx: Store) -> None:
+        zone = await tx.zone(DOMAIN, lock=True)
+        assert zone is not None
+        after = hosting.wish(zone, tx.now)
+        known = [w for w in await tx.wishes_of(DOMAIN) if w.records]
+        await tx.wish_sets(DOMAIN, [replace(w, ttl=1, revision=after.revision) for w in known])
+        await tx.save_zone(after)
+
+    await daemon.daemon.work.again(step)
+    await until_zone(daemon)
 
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)

@@ -125,6 +125,11 @@ class Delegation:
         """Resource name."""
         return f"zones/{self.zone}/delegation"
 
+    @property
+    def stood(self) -> State:
+        """Where it stands, whatever is only planned."""
+        return self.rested if self.state is State.PLANNED and not self.run else self.state
+
     def state_at(self, now: datetime) -> State:
         """Where it stands: an hour ends a plan that nobody applied, whether or not somebody looked."""
         is_over = self.state is State.PLANNED and not self.run and self.plan_until is not None
@@ -134,8 +139,7 @@ class Delegation:
         """Whether something was changed, and the window is open."""
         if self.snapshot is None or self.rollback_until is None or self.rollback_until <= now:
             return False
-        stood = self.rested if self.state is State.PLANNED and not self.run else self.state
-        return self.state in WRITING or stood in (State.DELEGATED, State.FAILED)
+        return self.state in WRITING or self.stood in (State.DELEGATED, State.FAILED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ class Pool:
     ready: bool = False
     message: str = ""
     version: int = 1
+    registrar_account: str = ""
+    """By which the DS of its own zone are changed, where that zone is kept here; empty: a person enters them."""
     in_use: frozenset[str] = frozenset()
     """Labels at or below which the zone was last seen to hold records of its own."""
 
@@ -125,7 +127,8 @@ def change(pool: Pool, wish: Pool, used: str | None, actor: str, now: datetime) 
     return Decision(after, (PoolChanged(after, changed, actor),))
 
 
-WISHED = ("kinds", "backend", "layout", "ttls", "reservation_ttl", "quarantine", "allow_private_targets", "rules")
+WISHED = ("kinds", "backend", "layout", "ttls", "reservation_ttl", "quarantine", "allow_private_targets", "rules",
+          "registrar_account")  # fmt: skip
 """Fields of a pool that callers set."""
 
 

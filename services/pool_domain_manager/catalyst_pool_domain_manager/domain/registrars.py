@@ -112,7 +112,7 @@ class AccountExists(Refused):
 
 class AccountInUse(Refused):
     code, reason = Code.FAILED_PRECONDITION, "REGISTRAR_ACCOUNT_IN_USE"
-    message = "{name} is needed by {user}, which is being moved or may still have to go back; wait, or close its window"
+    message = "{name} is needed by {user}: wait until nothing of it moves or can go back, or give it another one"
 
 
 class RegistrarRefused(Refused):

@@ -1,6 +1,6 @@
 """Rows of delegations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -57,6 +57,11 @@ class DelegationRows(Transaction):
             return None
         self.seen(t, found)
         return _delegation(found)
+
+    async def delegations_of_all(self, zones: Sequence[str]) -> dict[str, Delegation]:
+        """Delegations of some zones, by zone."""
+        rows = (await self.sql.execute(select(t).where(t.c.zone.in_(zones)))).mappings()
+        return {row["zone"]: _delegation(row) for row in rows}
 
     async def user_of_account(self, account: str) -> str:
         """A delegation that is planned or moved by an account, or can be taken back by it; empty where none is."""

@@ -93,24 +93,25 @@ class DelegationService(service_pb2_grpc.DelegationServiceServicer):
         me, name = caller(context), request.name.removesuffix(_SUFFIX)
         async with self._work.reading() as tx:
             zone = (await governed(tx, name, me)).kept
-            await demand_account(tx, request.registrar_account, zone.owner, me)
-        door = await self._t.moving.doors.open(request.registrar_account, zone.domain)
-        self._demand_possible(door.info, zone, request.registrar_account)
+            account = request.registrar_account or await _of_pool(tx, zone)
+            await demand_account(tx, account, zone.owner, me)
+        door = await self._t.moving.doors.open(account, zone.domain)
+        self._demand_possible(door.info, zone, account)
         target, sight = await self._seen(request.target, zone, door)
         safety = moves.judge(zone, target, sight)
-        parent = Parent.REGISTRAR if request.registrar_account else Parent.MANUAL
+        parent = Parent.REGISTRAR if account else Parent.MANUAL
 
         async def step(tx: Store) -> Decision[Plan]:
             fresh = (await governed(tx, name, me)).kept
             # Which from now on cannot be deleted.
-            await demand_account(tx, request.registrar_account, fresh.owner, me, lock=True)
+            await demand_account(tx, account, fresh.owner, me, lock=True)
             plan = moves.made(
-                fresh, target, sight, safety, id=new_id(tx.now), parent=str(parent), account=request.registrar_account,
+                fresh, target, sight, safety, id=new_id(tx.now), parent=str(parent), account=account,
                 actor=me.subject, now=tx.now, stored=_stored(target, sight),
             )  # fmt: skip
             told = delegations.plan(
                 await _of(tx, fresh, lock=True), plan=plan.id, until=plan.expires_at, parent=parent,
-                account=request.registrar_account, now=tx.now,
+                account=account, now=tx.now,
             )  # fmt: skip
             if not request.validate_only:
                 await tx.save_delegation(told.state)
@@ -300,6 +301,12 @@ def _demand_access(registrar: str, access: Access) -> None:
     action = access.obstacles[0].user_action if access.obstacles else ""
     code = access.obstacles[0].provider_code if access.obstacles else ""
     raise RegistrarRefused(reason, registrar, Permanent(reason, text, provider_code=code, user_action=action))
+
+
+async def _of_pool(tx: Store, zone: Zone) -> str:
+    """The account by which the delegation of a pool's own zone is changed; empty: a person changes it."""
+    pool = await tx.pool(zone.domain)
+    return pool.registrar_account if pool else ""
 
 
 async def _of(tx: Store, zone: Zone, *, lock: bool = False) -> Delegation:

@@ -12,6 +12,7 @@ from google.protobuf import empty_pb2
 
 from catalyst_pool_domain_manager.domain import labels, policy, pools, refusals
 from catalyst_pool_domain_manager.domain.pools import Pool, PoolNotFound
+from catalyst_pool_domain_manager.domain.registrars import AccountNotFound
 from catalyst_pool_domain_manager.store import Store
 
 from . import changes
@@ -120,7 +121,13 @@ async def _fresh(tx: Store, name: str, etag_read: str, *, alone: bool = False) -
 
 
 async def _check_able(tx: Store, wish: Pool) -> None:
-    """Each name of a pool is a zone of its own, so its backend must make and delete them. Raises CapabilityMissing."""
+    """Each name of a pool is a zone of its own, so its backend must make and delete them; and its registrar's account is there.
+
+    Raises CapabilityMissing, AccountNotFound.
+    """
+    account = wish.registrar_account
+    if account and await tx.account(account.removeprefix("registrarAccounts/"), lock=True) is None:
+        raise AccountNotFound(name=account)
     known = await tx.backend(backend_name(wish).removeprefix("backends/"))
     if known is not None and known.lacks(Capability.ZONE_LIFECYCLE):
         raise refusals.CapabilityMissing(what="zones of their own, which its names are")

@@ -121,7 +121,7 @@ class RegistrarService(service_pb2_grpc.RegistrarServiceServicer):
         async def step(tx: Store) -> Decision[None]:
             known = await _found(tx, request.name, me, lock=True)
             _fresh(known, request.etag)
-            if user := await tx.user_of_account(known.name):
+            if user := await tx.user_of_account(known.name) or await tx.pool_of_account(known.name):
                 raise AccountInUse(name=known.name, user=user)
             if not request.validate_only:
                 await tx.forget_account(known)

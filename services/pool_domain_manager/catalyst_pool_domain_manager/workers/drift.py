@@ -27,9 +27,10 @@ from catalyst_sdk import PluginFailure, Refused
 from catalyst_sdk.dns import Change, RecordSet, ZoneState
 from catalyst_sdk.dns_rules import Key
 
-from catalyst_pool_domain_manager.domain import allocations, drifts, hosting, ownership, plans, zones
+from catalyst_pool_domain_manager.domain import allocations, drifts, heights, hosting, ownership, plans, zones
 from catalyst_pool_domain_manager.domain.allocations import Allocation
 from catalyst_pool_domain_manager.domain.conditions import Condition
+from catalyst_pool_domain_manager.domain.delegations import Delegation
 from catalyst_pool_domain_manager.domain.drifts import Drift, Kind, Sight
 from catalyst_pool_domain_manager.domain.hosting import DriftPolicy, State, Zone
 from catalyst_pool_domain_manager.domain.pools import Pool
@@ -40,6 +41,8 @@ from catalyst_pool_domain_manager.store import Store
 from . import wished
 from .applying import APPLY, new_id
 from .backends import Backends
+from .cuts import Cuts
+from .moving import own_ds
 from .polled import Poll, Polled
 from .reconciler import ACTOR
 from .serials import Serials
@@ -76,6 +79,7 @@ class Subject:
     allocation: Allocation | None = None
     pool: Pool | None = None
     parent: ZoneState | None = None
+    cut: Delegation | None = None
 
 
 @dataclass
@@ -86,6 +90,7 @@ class DriftSweep:
     leases: Leases
     backends: Backends
     poll: Poll
+    cuts: Cuts
     engine: Engine
     interval: float
     metrics: PdmMetrics
@@ -139,6 +144,7 @@ class DriftSweep:
                 challenges = await tx.challenges_of_all(names)
                 held = {z.domain: await tx.labels_held(z.domain) for z in settled if z.kind is hosting.Kind.POOL}
                 servers = {s.name: s for s in await tx.server_sets()}
+                cuts = await tx.delegations_of_all(names)
             for name in {z.name_server_set for z in settled} - set(sets):
                 sets[name] = await self.poll.of(servers[name])
             subjects = [
@@ -146,7 +152,7 @@ class DriftSweep:
                 for z in settled
                 if not any(not one.carried for one in challenges[z.domain])
             ]
-            await self._look_at(subjects, lease)
+            await self._look_at([replace(s, cut=cuts.get(s.domain)) for s in subjects], lease)
             if len(page) < PAGE:
                 return
             after = page[-1].domain
@@ -220,6 +226,7 @@ class DriftSweep:
             if at_servers and await self._state(s.backend, f"{s.domain}.") != state:
                 raise LostRace  # somebody wrote between our questions; servers were right to answer otherwise
             seen = (*self._at_backend(s, state), *_at_parent(s, state), *at_servers)
+            seen += await self._above(s, state)
         new, moved = drifts.settle(s.domain, s.owner, s.known, seen, NEVER)
         conditions = drifts.conditions(seen, signed=s.signed)
         same_state = s.zone is None or hosting.observed(s.zone, conditions, s.zone.updated_at) is s.zone
@@ -231,6 +238,18 @@ class DriftSweep:
         foreign = ownership.foreign_keys(state.record_sets, s.owner)
         found = wished.found_kept(state, s.zone, s.held) if s.zone else wished.found_child(state, s.allocation)
         return drifts.compare(s.desired, found, foreign=foreign)
+
+    async def _above(self, s: Subject, state: ZoneState) -> tuple[Sight, ...]:
+        """What the parent of a kept zone shows otherwise than its delegation came to."""
+        if s.zone is None or s.cut is None or not heights.is_compared(s.cut, s.zone.uid):
+            return ()
+        try:
+            cut = await self.cuts.look(s.domain)
+        except PluginFailure:
+            return heights.still(s.known)
+        shown = [(one.server, one.records) for one in cut.seen]
+        signing = own_ds(replace(state, keys=tuple(key for key in state.keys if key.active)))
+        return heights.differing(s.cut, shown, s.known, signing=signing, present=own_ds(state))
 
     async def _at_servers(self, s: Subject, state: ZoneState, askers: Mapping[str, Serials]) -> tuple[Sight, ...]:
         """Each server at first sight; the whole zone where that is odd, or where it is the zone's turn."""

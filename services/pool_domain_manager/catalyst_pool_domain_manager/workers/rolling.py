@@ -5,7 +5,8 @@ not begin, which a step of its own waits for by the database's clock, so that an
 again by whoever takes the run over: what is done already is done again without effect.
 
 The DS of a name's zone is written into its pool's zone by the one writer that the reconciler has too. That of any other zone
-is entered by its registrar or by a person; the run says what is wanted, and waits until the parent's servers show it.
+is entered by its registrar, where one of our accounts may ask for it, or by a person; the run says what is wanted, and waits
+until the parent's servers show it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,12 +17,14 @@ from typing import Any
 
 from catalyst_mesh import PluginHost, PluginUnavailable, Work
 from catalyst_mesh.journal import Context, Engine, Kind, RunState, RunView, Step, StepFailed
-from catalyst_sdk import Permanent, Temporary
+from catalyst_sdk import NotSupported, Permanent, Refused, Temporary
 from catalyst_sdk.dns import Change, DnsBackend, KeyOp, ZoneState
+from catalyst_sdk.registrar import Target
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalyst_pool_domain_manager.domain import allocations, dnssec, hosting
 from catalyst_pool_domain_manager.domain.allocations import Allocation
+from catalyst_pool_domain_manager.domain.delegations import State as Stood
 from catalyst_pool_domain_manager.domain.dnssec import DISABLE, ROLL, KeyRolled
 from catalyst_pool_domain_manager.domain.hosting import State, Zone
 from catalyst_pool_domain_manager.domain.pools import Pool
@@ -29,6 +32,8 @@ from catalyst_pool_domain_manager.store import Store
 
 from .above import Above
 from .backends import Backends
+from .doors import Door, Doors
+from .moving import ds_of, own_keys
 from .parents import Parents
 from .points import Failpoint, no_failpoint
 from .polled import Poll, Polled
@@ -77,6 +82,7 @@ class Rolling:
     host: PluginHost
     parents: Parents
     above: Above
+    doors: Doors
     failpoint: Failpoint = no_failpoint
 
     def __post_init__(self) -> None:
@@ -274,11 +280,49 @@ class Rolling:
         return max(pool.ttls.ds, pool.ttls.negative, before.ttl if before else 0)
 
     async def _entered(self, ctx: Context, s: Subject, wanted: tuple[str, ...]) -> int:
-        """Wait for whoever enters it. A zone that no parent vouches for needs nobody to vouch for its next key."""
+        """Have the registrar enter it, or wait for whoever does. A zone that no parent vouches for needs nobody to vouch for
+        its next key; while its parent's servers differ, a change is on its way."""
         seen = await self.above.ds(s.origin)
-        if seen is None or (seen.ds and seen.ds != {text.lower() for text in wanted}):
-            await ctx.again(LOOK_ABOVE)
-        return seen.ttl
+        if seen is not None and (not seen.ds or seen.ds == {text.lower() for text in wanted}):
+            return seen.ttl
+        if seen is not None:
+            await self._asked_for(ctx, s, wanted)
+        return await ctx.again(LOOK_ABOVE)
+
+    async def _asked_for(self, ctx: Context, s: Subject, wanted: tuple[str, ...]) -> None:
+        """The registrar has the wish, where one of our accounts may change the DS; of another one only the log tells. Asked
+        again it finds the same wish, or the change that it works on."""
+        door = await self._door(s)
+        if door is None or not door.can_write_ds:
+            return
+        try:
+            shown = await door.read()
+            ds = tuple(sorted(ds_of(text) for text in wanted))
+            if set(shown.ds) == set(ds):
+                return  # and its registry is at it
+            await self.failpoint("pdm.roll.registrar.before")
+            await door.apply(Target(shown.ns, ds, shown.glue, own_keys(s.state)), shown.etag)
+            await self.failpoint("pdm.roll.registrar.after")
+        except (Permanent, NotSupported) as refused:
+            values = "; ".join(wanted) or "none"
+            await ctx.log(f"{door.info.display_name}: {refused.message}; enter these DS there by hand: {values}")
+            await ctx.again(LOOK_SELDOM)
+
+    async def _door(self, s: Subject) -> Door | None:
+        """The registrar's, where the zone was moved here by an account, or its pool has one. Of a zone that somebody has
+        taken elsewhere since, nobody changes the keys."""
+        async with self.work.reading() as tx:
+            d, pool = await tx.delegation(s.domain), await tx.pool(s.domain)
+        is_here = (
+            d is not None and s.zone is not None and d.uid == s.zone.uid and not d.run and d.stood is Stood.DELEGATED
+        )
+        account = d.account if d is not None and is_here else pool.registrar_account if pool else ""
+        if not account:
+            return None
+        try:
+            return await self.doors.open(account, s.domain)
+        except (Refused, PluginUnavailable):
+            return None  # a person can do without
 
     async def _rested(self, ctx: Context, *, step: str) -> None:
         """Come again when the time to live is over that `step` has left behind, by the database's clock."""
