@@ -3,18 +3,13 @@
 import grpc
 from catalyst.provisioner.v1 import resources_pb2, service_pb2
 from catalyst.provisioner.v1.service_pb2_grpc import SovereignServiceStub
-from catalyst_sdk import Code, Refused
 
 DEADLINE = 2.0
 """Seconds for the answer: a transaction is held meanwhile."""
 
 
-class ProvisionerUnavailable(Refused):
-    code, reason, message = (
-        Code.UNAVAILABLE,
-        "PROVISIONER_UNAVAILABLE",
-        "the provisioner did not tell of {sovereign} ({why})",
-    )
+class ProvisionerAway(Exception):
+    """It did not answer; what it was asked for is tried again with the event."""
 
 
 class Sovereigns:
@@ -24,10 +19,10 @@ class Sovereigns:
         self._stub = SovereignServiceStub(channel)
 
     async def current(self, name: str) -> resources_pb2.Sovereign | None:
-        """A Sovereign; None where there is none of that name any more. Raises ProvisionerUnavailable."""
+        """A Sovereign; None where there is none of that name any more. Raises ProvisionerAway."""
         try:
             return await self._stub.GetSovereign(service_pb2.GetSovereignRequest(name=name), timeout=DEADLINE)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 return None
-            raise ProvisionerUnavailable(sovereign=name, why=error.code().name) from error
+            raise ProvisionerAway(f"{name}: {error.code().name}") from error
