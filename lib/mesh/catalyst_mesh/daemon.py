@@ -8,8 +8,9 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -62,6 +63,10 @@ LONG_LIFE = 60.0
 """Seconds after which a worker that ends is started again at once."""
 WORKERS_GRACE = 5.0
 """Seconds that workers get to put down what they hold."""
+CANCEL_GRACE = 1.0
+"""Seconds that those get whose time is over and who were cancelled."""
+LAST_GRACE = 3.0
+"""Seconds that a process gets to end of itself once its daemon has ended, in whatever way."""
 
 
 class Worker(Protocol):
@@ -150,15 +155,20 @@ class Daemon:
             asyncio.create_task(self._supervise(worker, stop), name=type(worker).__name__)
             for worker in (*self._all_workers(consuming), peers)
         ]
-        await server.start()
-        side_port = await side.start(self.settings.side_listen)
-        self.ports = (port, side_port)
-        log.info("serving", port=port, side_port=side_port, database=self.db.dialect)
-        if started is not None:
-            started.set()
-        await stop.wait()
-        await self._stop(server, peers, side, tasks)
-        await trusted.close()
+        drain = 0.0
+        try:
+            await server.start()
+            side_port = await side.start(self.settings.side_listen)
+            self.ports = (port, side_port)
+            log.info("serving", port=port, side_port=side_port, database=self.db.dialect)
+            if started is not None:
+                started.set()
+            await stop.wait()
+            drain = self.settings.drain_seconds
+        finally:  # who could not start has workers too, which must put down what they hold
+            stop.set()
+            await self._stop(server, peers, side, tasks, drain)
+            await trusted.close()
         log.info("stopped")
 
     ports: tuple[int, int] = (0, 0)
@@ -281,16 +291,14 @@ class Daemon:
         peers: Health,
         side: SidePort,
         tasks: list[asyncio.Task[None]],
+        drain: float,
     ) -> None:
         side.draining = True
         peers.drain()
-        await asyncio.sleep(self.settings.drain_seconds)
+        await asyncio.sleep(drain)
         peers.end()
         await server.stop(GRACE)
-        _, late = await asyncio.wait(tasks, timeout=WORKERS_GRACE)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await _ended(tasks)
         await side.stop()
         await self.bus.close()
         for close in self.closing:
@@ -298,6 +306,16 @@ class Daemon:
         await self.db.close()
         if self.tracer is not None:
             await asyncio.to_thread(self.tracer.close)
+
+
+async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Wait for workers. Who does not heed its cancellation either is told of, and left to the end of the process."""
+    _, late = await asyncio.wait(tasks, timeout=WORKERS_GRACE)
+    for task in late:
+        task.cancel()
+    stuck = (await asyncio.wait(late, timeout=CANCEL_GRACE))[1] if late else ()
+    for task in stuck:
+        get_logger("daemon").error("worker does not end", worker=task.get_name())
 
 
 class _LoopLag:
@@ -337,9 +355,19 @@ def main(name: str, settings: DaemonSettings, compose: Callable[[Any], Awaitable
             await _keys(daemon, wish)
             return
         daemon.arm(failpoints)
-        await daemon.run()
+        try:
+            await daemon.run()
+        finally:
+            _end_soon()
 
     uvloop.run(run())
+
+
+def _end_soon() -> None:
+    """End the process even where a task or a thread that nobody can end holds up the loop's own end."""
+    last = threading.Timer(LAST_GRACE, os._exit, [1])
+    last.daemon = True
+    last.start()
 
 
 async def _keys(daemon: Daemon, wish: str) -> None:

@@ -330,6 +330,62 @@ async def test_a_worker_with_a_bug_is_started_again_and_takes_nothing_along(home
         assert (await daemon.stub(AllocationServiceStub).ReserveAllocation(wish())).allocation.version == 1
 
 
+class Stubborn:
+    """A worker that does not end at `stop`, and swallows every cancellation."""
+
+    ran = released = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        self.ran = True
+        while not self.released:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
+
+
+async def test_a_daemon_that_cannot_start_ends_whatever_its_workers_do(home: Path, own_nats: NatsServer) -> None:
+    stubborn = Stubborn()
+
+    async def composed(settings: ToySettings) -> Daemon:
+        daemon = await compose(settings)
+        daemon.workers = [stubborn]
+        return daemon
+
+    taken = own_nats.url.removeprefix("nats://")
+    with pytest.raises(OSError, match="address already in use"):
+        async with asyncio.timeout(60), running(composed, ToySettings, home, nats_url=own_nats.url, side_listen=taken):
+            raise AssertionError("it has started")
+    assert stubborn.ran
+    stubborn.released = True
+
+
+ENDLESS = """
+import asyncio, sys
+from lib.mesh.tests.test_daemon import Stubborn
+from lib.mesh.tests.toy import ToySettings, compose
+from catalyst_mesh import main
+
+async def composed(settings):
+    daemon = await compose(settings)
+    daemon.workers = [Stubborn()]
+    return daemon
+
+main("pooldomain", ToySettings(side_listen=sys.argv[1], nats_url="nats://127.0.0.1:1"), composed)
+"""
+
+
+async def test_its_process_ends_too(home: Path, own_nats: NatsServer) -> None:
+    taken = own_nats.url.removeprefix("nats://")
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[3])}
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", ENDLESS, taken, cwd=home, env=env, stdout=-1)
+    try:
+        said, _ = await asyncio.wait_for(process.communicate(), 60)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+    assert process.returncode == 1
+    assert b"worker does not end" in said
+
+
 async def _equal(answer: Any, wanted: list[str]) -> bool:
     got = await answer
     assert got == wanted

@@ -119,12 +119,46 @@ async def test_a_bad_plugin_is_listed_with_its_reason_and_stops_nothing(shelf: S
 
 
 async def test_a_plugin_that_hangs_while_it_is_imported_is_listed_and_holds_up_nobody(shelf: Shelf) -> None:
-    shelf.host = PluginHost(kinds=["registrar"], metrics=ChassisMetrics(CollectorRegistry()), import_seconds=0.5)
+    shelf.host = PluginHost(kinds=["registrar"], metrics=ChassisMetrics(CollectorRegistry()), patience=0.5)
     shelf.put("hangs", "import threading; threading.Event().wait()")
     shelf.put("later", "import shelf_hangs\n" + dedent(CODE))
     host = shelf.load()
     assert shelf.failure("hangs") == "it failed to load: ImportHangs: its import did not end within 0.5 s"
     assert await host.get("registrar", "later").greet(whom="ada") == "ada from here"
+
+
+async def test_a_plugin_whose_hook_hangs_is_listed_and_holds_up_nobody(shelf: Shelf) -> None:
+    shelf.host = PluginHost(kinds=["registrar"], metrics=ChassisMetrics(CollectorRegistry()), patience=0.5)
+    shelf.put("waits", CODE.replace(RETURN, "import threading; threading.Event().wait()"))
+    shelf.put("later")
+    host = shelf.load()
+    assert shelf.failure("waits") == "it failed to load: HookHangs: its hook `catalyst_plugin` did not end within 0.5 s"
+    assert await host.get("registrar", "later").greet(whom="ada") == "ada from here"
+
+
+OBSERVER = """
+    @hookimpl
+    def catalyst_event(subject):
+        {what}
+"""
+
+
+async def test_an_observer_that_hangs_or_raises_keeps_no_other_from_hearing(shelf: Shelf) -> None:
+    shelf.host = PluginHost(kinds=["registrar"], metrics=ChassisMetrics(CollectorRegistry()), patience=0.5)
+    heard = shelf.folder / "heard"
+    write = "import pathlib; file = pathlib.Path('{path}').open('a'); file.write(subject + ' '); file.close()"
+    deeds = {
+        "watches": f"{write.format(path=shelf.folder / 'asked')}; import threading; threading.Event().wait()",
+        "raises": "raise ValueError",
+        "hears": write.format(path=heard),
+    }
+    for name, what in deeds.items():
+        shelf.put(name, CODE + OBSERVER.format(what=what))
+    host = shelf.load()
+    for subject in ("first", "second"):
+        host.observe(subject, None)
+    assert heard.read_text() == "first second "
+    assert (shelf.folder / "asked").read_text() == "first ", "who has hung is not asked again"
 
 
 def test_who_asks_for_a_failed_plugin_hears_why(shelf: Shelf) -> None:

@@ -1,7 +1,8 @@
 """The hooks over which pluggy finds plugins and tells observers what happened.
 
 pluggy is synchronous, so no work goes through a hook: `catalyst_plugin` hands over an object, and the host calls the
-async methods of that object.
+async methods of that object. A hook is called in a thread of its own, in which no event loop runs, and one that does not end
+within some seconds fails.
 """
 
 from typing import Any

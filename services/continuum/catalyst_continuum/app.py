@@ -15,7 +15,9 @@ from catalyst_mesh import (
     PluginHost,
     Sealer,
     Service,
+    TokenFile,
     Work,
+    connect,
     main,
     migrate,
 )
@@ -24,9 +26,10 @@ from prometheus_client import CollectorRegistry
 
 from .access import ACCESS
 from .domain.timing import Profile
-from .events import EMITTED, HANDLED
+from .events import EMITTED, handled
 from .rpc import ContinuumService
 from .settings import ContinuumSettings
+from .sovereigns import Sovereigns
 from .store import Store, metadata
 from .workers.keeper import Keeper
 from .workers.register import Register
@@ -50,6 +53,9 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     register = Register(host.get(*WITNESS.split(":")), proposer())
     keeper = Keeper(work=work, register=register, leases=Leases(db, metadata, metrics=metrics), profile=profile)
     service = ContinuumService(work, register, profile)
+    provisioner = connect(
+        settings.provisioner_target, token=TokenFile(settings.token_file), tls=settings.certificates()
+    )
     return Daemon(
         "continuum",
         settings,
@@ -67,8 +73,9 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "continuum", settings.nats_token.get_secret_value()),
-        handled=HANDLED,
+        handled=handled(Sovereigns(provisioner)),
         workers=[keeper],
+        closing=[lambda: provisioner.close(None)],
     )
 
 

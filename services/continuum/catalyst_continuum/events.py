@@ -1,11 +1,14 @@
 """What continuum tells, and what it does when others tell."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from catalyst.continuum.v1 import events_pb2, resources_pb2
 from catalyst.provisioner.v1 import events_pb2 as provisioner
+from catalyst.provisioner.v1 import resources_pb2 as resources
 from catalyst_mesh import Emitted, Handled, Told, stamp
+from catalyst_sdk import Decision
 
 from .domain import slots
 from .domain.slots import (
@@ -19,6 +22,7 @@ from .domain.slots import (
     Updated,
     WitnessDegraded,
 )
+from .sovereigns import Sovereigns
 from .store import Store
 
 _ROOT = "catalyst.v1.continuum"
@@ -83,30 +87,49 @@ EMITTED = (
 )
 
 
-async def on_activated(tx: Store, message: Any, told: Told) -> Sequence[object]:
-    """An active Sovereign has a slot, held by its first cluster of the block `mgt`, or else by its first cluster."""
-    names = [cluster.name.rsplit("/", 1)[-1] for cluster in message.clusters]
-    region = next((name for name in names if "-mgt-" in name), names[0] if names else "")
-    decision = slots.want(
-        await tx.lock(NAMESPACE, _short(message.sovereign)), _short(message.sovereign), region, tx.now
+def handled(sovereigns: Sovereigns) -> tuple[Handled, ...]:
+    """The handlers; `sovereigns` is asked where events are missing."""
+    root, refresh = "catalyst.v1.provisioner.sovereign", partial(as_it_is, sovereigns)
+    return (
+        Handled(f"{root}.activated", provisioner.SovereignActivated, on_activated, refresh),
+        Handled(f"{root}.destroyed", provisioner.SovereignDestroyed, on_destroyed, refresh),
     )
-    if decision.state is not None:
-        await tx.save(decision.state)
-    return decision.events
+
+
+async def on_activated(tx: Store, message: Any, told: Told) -> Sequence[object]:
+    return await _wanted(tx, message.sovereign, [cluster.name for cluster in message.clusters])
 
 
 async def on_destroyed(tx: Store, message: Any, told: Told) -> Sequence[object]:
+    return await _left(tx, message.sovereign)
+
+
+async def as_it_is(sovereigns: Sovereigns, tx: Store, name: str) -> Sequence[object]:
+    """What the missing events would have come to. While a run makes or removes a Sovereign, its end is still to be told."""
+    found = await sovereigns.current(name)
+    if found is None or found.state == resources.Sovereign.STATE_DESTROYED:
+        return await _left(tx, name)
+    if found.state in (resources.Sovereign.STATE_ACTIVE, resources.Sovereign.STATE_UPDATING):
+        return await _wanted(tx, name, [cluster.name for cluster in found.clusters])
+    return ()
+
+
+async def _wanted(tx: Store, sovereign: str, clusters: Sequence[str]) -> Sequence[object]:
+    """An active Sovereign has a slot, held by its first cluster of the block `mgt`, or else by its first cluster."""
+    names = [cluster.rsplit("/", 1)[-1] for cluster in clusters]
+    region = next((name for name in names if "-mgt-" in name), names[0] if names else "")
+    return await _saved(tx, slots.want(await tx.lock(NAMESPACE, _short(sovereign)), _short(sovereign), region, tx.now))
+
+
+async def _left(tx: Store, sovereign: str) -> Sequence[object]:
     """A destroyed Sovereign needs no slot."""
-    decision = slots.leave(await tx.lock(NAMESPACE, _short(message.sovereign)), tx.now)
+    return await _saved(tx, slots.leave(await tx.lock(NAMESPACE, _short(sovereign)), tx.now))
+
+
+async def _saved(tx: Store, decision: Decision[Slot | None]) -> Sequence[object]:
     if decision.state is not None:
         await tx.save(decision.state)
     return decision.events
-
-
-HANDLED = (
-    Handled("catalyst.v1.provisioner.sovereign.activated", provisioner.SovereignActivated, on_activated),
-    Handled("catalyst.v1.provisioner.sovereign.destroyed", provisioner.SovereignDestroyed, on_destroyed),
-)
 
 
 def _short(sovereign: str) -> str:

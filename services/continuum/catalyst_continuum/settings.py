@@ -12,7 +12,7 @@ class ContinuumSettings(DaemonSettings):
     model_config = SettingsConfigDict(env_prefix="CATALYST_CONTINUUM_")
 
     provisioner_target: str = "127.0.0.1:7404"
-    """gRPC address of the provisioner, whose events make and end slots."""
+    """gRPC address of the provisioner, whose events make and end slots, and which is asked where events are missing."""
     cells: str = ""
     """Cells of the default witness, `name=ip:port` joined by commas; an odd number, all independent."""
     tsig_key_file: Path = Path("tsig.key")

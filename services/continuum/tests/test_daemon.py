@@ -80,13 +80,14 @@ def settings(own_nats: NatsServer, cells: Cells, database: str) -> dict[str, obj
     }  # fmt: skip
 
 
-async def tell(nats: NatsServer, subject: str, body: Message) -> None:
-    """Say an event as the provisioner's relay would."""
+async def tell(nats: NatsServer, subject: str, body: Message, number: int = 0, previous: str = "") -> None:
+    """Say an event as the provisioner's relay would; with its number and chain, or as one that does not say them."""
     bus = Bus(nats.url, "test")
     await bus.ensure_stream("provisioner")
     await bus.close()
     client = await nats_client.connect(nats.url)
     headers = {"ce-id": str(uuid4()), "ce-dataschema": body.DESCRIPTOR.full_name}
+    headers |= {"ce-number": str(number), "ce-previous": previous} if number else {}
     await client.jetstream().publish(subject, body.SerializeToString(), headers=headers)
     await client.close()
 

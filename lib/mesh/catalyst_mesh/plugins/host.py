@@ -17,7 +17,7 @@ from ..errors import PluginUnavailable
 from ..logs import get_logger
 from ..metrics import ChassisMetrics
 from .guard import Guarded
-from .importing import PATIENCE, imported
+from .patience import PATIENCE, HookHangs, hooked, imported
 from .rates import Bucket
 
 
@@ -44,9 +44,9 @@ class LoadedPlugin:
 class PluginHost:
     """The plugins of one daemon. One that fails to load is listed with the reason and stops nothing."""
 
-    def __init__(self, *, kinds: Iterable[str], metrics: ChassisMetrics, import_seconds: float = PATIENCE) -> None:
+    def __init__(self, *, kinds: Iterable[str], metrics: ChassisMetrics, patience: float = PATIENCE) -> None:
         self._kinds = frozenset(kinds)
-        self._import_seconds = import_seconds
+        self._patience = patience
         self._metrics = metrics
         self._pm = pluggy.PluginManager(PROJECT)
         self._pm.add_hookspecs(Specs)
@@ -118,11 +118,18 @@ class PluginHost:
         return [p.name for p in self.plugins if p.kind == kind and p.manifest is not None]
 
     def observe(self, subject: str, body: Any) -> None:
-        """Tell observers of an event; what they raise is logged and ignored."""
-        try:
-            self._pm.hook.catalyst_event(subject=subject, body=body)
-        except Exception as error:
-            self._log.warning("observer failed", subject=subject, exc_info=error)
+        """Tell observers of an event; what they raise is logged and ignored, and one that hangs is told of no other."""
+        for implementation in self._pm.hook.catalyst_event.get_hookimpls():
+            told = implementation.plugin_name
+            others = [plugin for name, plugin in self._pm.list_name_plugin() if name != told and plugin is not None]
+            hook = self._pm.subset_hook_caller("catalyst_event", others)
+            try:
+                hooked("catalyst_event", lambda: hook(subject=subject, body=body), self._patience)  # noqa: B023 - ends here
+            except HookHangs as late:
+                self._pm.unregister(name=told)
+                self._log.error("observer hangs", observer=told, subject=subject, error=str(late))
+            except Exception as error:
+                self._log.warning("observer failed", observer=told, subject=subject, exc_info=error)
 
     def _load_one(
         self,
@@ -173,14 +180,15 @@ class PluginHost:
             self._pm.unregister(name=entry.name)
 
     def _make(self, entry: EntryPoint, context: PluginContext) -> Any:
-        module = imported(entry.module, self._import_seconds)
+        module = imported(entry.module, self._patience)
         if not self._pm.has_plugin(entry.name):
             self._pm.register(module, name=entry.name)
             self._pm.check_pending()
         hook = self._pm.subset_hook_caller(
             "catalyst_plugin", [m for n, m in self._pm.list_name_plugin() if n != entry.name and m is not None]
         )
-        made = [target for target in hook(context=context) if target is not None]
+        answers = hooked("catalyst_plugin", lambda: hook(context=context), self._patience)
+        made = [target for target in answers if target is not None]
         if not made:
             raise LookupError(f"{entry.module} implements no hook `catalyst_plugin`")
         return made[0]
