@@ -14,7 +14,7 @@ from .commands.name import check, release, reserve
 from .commands.plugins import check as check_plugin
 from .commands.plugins import list_plugins, new
 from .commands.registrar import accounts, list_registrars, validate
-from .commands.run import cancel, events, get_run, retry
+from .commands.run import cancel, events, gates, get_run, logs, pause, retry, skip
 from .commands.sovereign import create, destroy, get, list_sovereigns, plan, watch
 from .commands.zone import apply as apply_plan
 from .commands.zone import create as create_zone
@@ -45,8 +45,10 @@ def build() -> typer.Typer:
             "destroy": destroy.destroy,
         },
     )  # fmt: skip - one group a call
-    _group(app, "run", "Runs: look at, cancel, retry.", {
-        "get": get_run.get_run, "events": events.events, "cancel": cancel.cancel, "retry": retry.retry,
+    _group(app, "run", "Runs: look at, agree to, pause, cancel, retry.", {
+        "get": get_run.get_run, "events": events.events, "logs": logs.logs, "approve": gates.approve,
+        "reject": gates.reject, "pause": pause.pause, "resume": pause.resume, "cancel": cancel.cancel,
+        "retry": retry.retry, "skip": skip.skip,
     })  # fmt: skip
     _group(app, "name", "Names under pool domains.", {
         "check": check.check, "reserve": reserve.reserve, "release": release.release,

@@ -435,6 +435,7 @@ OWNED: Mapping[str, Make] = dict(
         _run("RunService/ListEvents", "parent", "{0}"),
         _run("RunService/WatchEvents", "parent", "{0}"),
         _run("RunService/ListLogs", "parent", "{1}"),
+        _run("RunService/WatchLogs", "parent", "{1}"),
         _run("InfrastructureService/ListLedger", "parent", "{0}"),
         _run("InfrastructureService/ListComponents", "parent", "{0}/clusters/-"),
         (f"provisioner: {_O}/GetOperation", _operation(operations_pb2.GetOperationRequest)),

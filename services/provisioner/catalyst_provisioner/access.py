@@ -45,6 +45,7 @@ ACCESS = {
         ListEvents=_READERS,
         WatchEvents=_READERS,
         ListLogs=_LOGS,
+        WatchLogs=_LOGS,
     ),
     **rows(f"{_ROOT}.RunService", Scope.LEFT_OUT, ListRuns=_READERS),
     **rows(f"{_ROOT}.InfrastructureService", Scope.ABSENT, ListLedger=_READERS, ListComponents=_READERS),

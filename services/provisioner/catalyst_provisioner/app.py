@@ -67,6 +67,7 @@ from .store import Store, metadata
 from .streams import Curfew
 from .vault import Vault
 from .workers.keeper import NameKeeper
+from .zones import Zones
 
 SANDBOX = "sandbox"
 HEARTBEAT = timedelta(seconds=15)
@@ -81,6 +82,7 @@ class Peers:
 
     catalog: Catalog
     names: Names
+    zones: Zones
     orders: Orders
 
 
@@ -101,11 +103,11 @@ async def compose(
         connect(target, token=TokenFile(settings.token_file), tls=settings.certificates())
         for target in _targets(settings)
     ]
-    peers = Peers(Catalog(channels[0]), Names(channels[1]), Orders(channels[2]))
+    peers = Peers(Catalog(channels[0]), Names(channels[1]), Zones(channels[1]), Orders(channels[2]))
     facts = reference()
     suffixes = PublicSuffixList()
     planner = Planner(
-        work, vault, clouds, peers.catalog, peers.names, facts, lambda name: bool(suffixes.is_public(name))
+        work, vault, clouds, peers.catalog, peers.names, peers.zones, facts, lambda name: bool(suffixes.is_public(name))
     )
     repositories = Repositories(settings.data_folder / "trees")
     passwords = Passwords(_key(settings.data_folder / "git.key"))
@@ -166,6 +168,7 @@ def _tools(
         vault=vault,
         planner=planner,
         names=peers.names,
+        zones=peers.zones,
         repositories=repositories,
         trees=git,
         passwords=passwords,
