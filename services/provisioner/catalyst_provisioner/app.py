@@ -50,7 +50,7 @@ from .events import EMITTED
 from .gitserver import GitServer, Passwords
 from .peers import Catalog, Names, Orders
 from .planning import Planner
-from .probing import ConsoleProbe
+from .probing import ConsoleProbe, answers
 from .repository import Repositories
 from .rpc.agents import AgentService, Desk
 from .rpc.infrastructure import InfrastructureService
@@ -67,12 +67,16 @@ from .store import Store, metadata
 from .streams import Curfew
 from .vault import Vault
 from .workers.keeper import NameKeeper
+from .workers.watchman import Watchman
 from .zones import Zones
 
 SANDBOX = "sandbox"
 HEARTBEAT = timedelta(seconds=15)
 SLOWEST_LOOK = timedelta(seconds=5)
 QUICKEST_LOOK = timedelta(milliseconds=200)
+QUICKEST_WATCH = timedelta(seconds=1)
+LOOKS_BEFORE_RETRY = 12
+"""A failure policy that retries rests a minute at first, scaled like all else."""
 Hook = Callable[[str], None]
 
 
@@ -124,6 +128,11 @@ async def compose(
         bell=work.bell,
     )
     curfew = Curfew()
+    leases = Leases(db, metadata, metrics=metrics)
+    watchman = Watchman(
+        work, engine, leases, answers=answers, pause=max(tools.look_again, QUICKEST_WATCH),
+        retry_pause=tools.look_again * LOOKS_BEFORE_RETRY,
+    )  # fmt: skip
     agents = Issuer.open(settings.data_folder / "agents", AGENT_ISSUER)
     desk = Desk(
         agents,
@@ -144,7 +153,7 @@ async def compose(
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "provisioner", settings.nats_token.get_secret_value()),
-        workers=[engine, git, NameKeeper(tools, engine, Leases(db, metadata, metrics=metrics)), curfew],
+        workers=[engine, git, NameKeeper(tools, engine, leases), watchman, curfew],
         closing=[git.close, *(_closing(channel) for channel in channels)],
         also_trusts=[KeyFileVerifier(settings.data_folder / "agents" / "jwks.json", issuer=AGENT_ISSUER, share=AGENTS)],
     )

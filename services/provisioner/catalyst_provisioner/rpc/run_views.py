@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from catalyst.provisioner.v1 import resources_pb2 as contract
@@ -11,7 +12,8 @@ from google.protobuf import symbol_database
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 
-from ..domain import gates, graphs
+from ..chronicle import FAILED_RUN
+from ..domain import gates, graphs, patience
 from ..failures import step_error
 from ..store import Store
 
@@ -74,6 +76,7 @@ class RunViews:
             waiting_for=_waiting(waiting, seen) if run.state == "waiting" and waiting else run.paused_because,
             wake_time=stamp(run.wake_at) if run.state == "waiting" else None,
             gates=gates_of(run, steps),
+            paid_expire_time=stamp(_paid_until(seen, run)),
             degraded=run.degraded,
             final=run.state.startswith("cancelled"),
             leftovers=[
@@ -176,6 +179,11 @@ def waiting_for(step: StepView) -> str:
     if step.signal:
         return f"{step.name} waits for {step.signal}"
     return f"{step.name} rests before its next try" if step.waits == "retry" else f"{step.name} is not done yet"
+
+
+def _paid_until(seen: Mapping[str, Any], run: RunView) -> datetime | None:
+    kept = patience.read(seen[FAILED_RUN][0]) if FAILED_RUN in seen else None
+    return kept.paid_until if kept and kept.run == run.id else None
 
 
 def _waiting(step: StepView, seen: Mapping[str, Any]) -> str:

@@ -53,7 +53,7 @@ async def observed(tx: Store, held: Sovereign, gitops_url: str) -> Observed:
 def sovereign(o: Observed) -> contract.Sovereign:
     """The resource."""
     s = o.sovereign
-    found = () if s.state is State.DESTROYED else conditions.of_sovereign(_facts(o), o.now)
+    found = () if s.state is State.DESTROYED else conditions.of_sovereign(facts_of(o), o.now)
     made = contract.Sovereign(
         name=s.name,
         uid=s.uid,
@@ -241,7 +241,9 @@ def _cluster(o: Observed, row: ClusterRow) -> contract.ClusterStatus:
     )  # fmt: skip - reads as a table
 
 
-def _facts(o: Observed) -> Facts:
+def facts_of(o: Observed) -> Facts:
+    """What is known, as conditions are made of it."""
+
     def at(name: str) -> datetime | None:
         return o.seen[name][1] if name in o.seen else None
 

@@ -49,6 +49,12 @@ class SovereignRows(Transaction):
             query = query.where((t.c.created_at < moment) | ((t.c.created_at == moment) & (t.c.id > id)))
         return [_sovereign(row) for row in (await self.sql.execute(query)).mappings()]
 
+    async def living(self) -> list[Sovereign]:
+        """All that may have something outside."""
+        states = [s for s in State if s not in (State.DRAFT, State.DESTROYED)]
+        rows = await self.sql.execute(select(t).where(t.c.state.in_(states)).order_by(t.c.id))
+        return [_sovereign(row) for row in rows.mappings()]
+
     async def save(self, state: Any) -> None:
         """Take the row from what `lock` read to `state`. Raises LostRace, FqdnTaken."""
         if not isinstance(state, Sovereign):
