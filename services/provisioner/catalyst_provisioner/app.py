@@ -53,6 +53,7 @@ from .planning import Planner
 from .probing import ConsoleProbe, answers
 from .repository import Repositories
 from .rpc.agents import AgentService, Desk
+from .rpc.credentials import CredentialService
 from .rpc.infrastructure import InfrastructureService
 from .rpc.offers import OfferService
 from .rpc.operations import Operations
@@ -131,7 +132,7 @@ async def compose(
     leases = Leases(db, metadata, metrics=metrics)
     watchman = Watchman(
         work, engine, leases, answers=answers, pause=max(tools.look_again, QUICKEST_WATCH),
-        retry_pause=tools.look_again * LOOKS_BEFORE_RETRY,
+        retry_pause=tools.look_again * LOOKS_BEFORE_RETRY, drift_interval=timedelta(seconds=settings.drift_interval),
     )  # fmt: skip
     agents = Issuer.open(settings.data_folder / "agents", AGENT_ISSUER)
     desk = Desk(
@@ -148,7 +149,7 @@ async def compose(
         db,
         metadata,
         work,
-        services=_services(settings, work, planner, engine, peers, desk, git, curfew),
+        services=_services(settings, work, vault, planner, engine, peers, desk, git, curfew),
         access=ACCESS,
         metrics=metrics,
         plugins=host,
@@ -191,7 +192,8 @@ def _tools(
 
 
 def _services(
-    settings: ProvisionerSettings, work: Work[Store], planner: Planner, engine: Engine, peers: Peers, desk: Desk,
+    settings: ProvisionerSettings, work: Work[Store], vault: Vault, planner: Planner, engine: Engine, peers: Peers,
+    desk: Desk,
     git: GitServer,
     curfew: Curfew,
 ) -> list[Service]:  # fmt: skip
@@ -210,9 +212,14 @@ def _services(
         ),
         Service(AgentService(work, desk, curfew), contract.add_AgentServiceServicer_to_server, f"{root}.AgentService"),
         Service(
-            InfrastructureService(work),
+            InfrastructureService(work, engine, planner),
             contract.add_InfrastructureServiceServicer_to_server,
             f"{root}.InfrastructureService",
+        ),
+        Service(
+            CredentialService(work, planner.clouds, vault.sealer, engine),
+            contract.add_CredentialServiceServicer_to_server,
+            f"{root}.CredentialService",
         ),
         Service(
             OfferService(planner.clouds, planner.reference),

@@ -9,7 +9,7 @@ from catalyst_mesh.journal import EventView, RunView
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .domain import facts, gates, graphs, sovereigns, wishes
+from .domain import facts, gates, graphs, plans, sovereigns, wishes
 from .domain.patience import Failed
 from .domain.sovereigns import Sovereign, State
 from .domain.wishes import Document
@@ -18,6 +18,8 @@ from .store.ledger import GONE
 
 FAILED_RUN = "failed_run"
 """Fact of a Sovereign whose last run failed and may go on."""
+DRIFT = "drift"
+"""Fact of a Sovereign: the newest report of how the world differs from what was applied."""
 STEPS = metadata.tables["journal_step"]
 Size = Callable[[Document], Mapping[str, Any]]
 
@@ -114,6 +116,10 @@ class Chronicle:
             size = self._size(first.spec)
             decided = sovereigns.activate(first, name_of(run), generation, listed, size, event.at)
         await _keep(tx, decided.state, *decided.events)
+        if run.input["intent"] == plans.REPAIR:
+            after = decided.state.told(event.at)
+            await _keep(tx, after, facts.DriftRepaired(after, name_of(run)))
+        await tx.unobserve(held.id, DRIFT)  # what was seen before this run says nothing of what is there now
 
     async def run_failed(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
         after = held.told(event.at, state=State.FAILED)

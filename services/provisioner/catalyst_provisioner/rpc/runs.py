@@ -17,7 +17,7 @@ from google.protobuf.struct_pb2 import Struct
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..domain import gates
+from ..domain import gates, graphs
 from ..store import Store, metadata
 from ..streams import Curfew
 from . import filters
@@ -43,6 +43,8 @@ LINES = metadata.tables["journal_log"]
 RunRequest: TypeAlias = service_pb2.PauseRunRequest | service_pb2.ResumeRunRequest | service_pb2.CancelRunRequest
 StepRequest: TypeAlias = service_pb2.RetryStepRequest | service_pb2.SkipStepRequest
 GateRequest: TypeAlias = service_pb2.ApproveGateRequest | service_pb2.RejectGateRequest
+SHOWN = (graphs.PROVISION, graphs.DESTROY)
+"""Kinds that are runs of a Sovereign; others only look, and are operations."""
 LOOK = 0.3
 """Seconds between two looks at a Sovereign's own events."""
 
@@ -312,7 +314,7 @@ class RunService(service_pb2_grpc.RunServiceServicer):
         rows: list[RunView] = []
         while True:
             found = await self._engine.list(subject=subject, size=most, after=after)
-            rows += [run for run in found.runs if subject or await self._may_see(run)]
+            rows += [run for run in found.runs if run.kind in SHOWN and (subject or await self._may_see(run))]
             if len(rows) >= most or len(found.runs) < most:
                 return rows[:most]
             after = found.runs[-1].id

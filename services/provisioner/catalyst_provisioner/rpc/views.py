@@ -12,6 +12,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Value
 
+from ..chronicle import DRIFT
 from ..domain import conditions, costs, plans
 from ..domain import plan_diff as plan_differences
 from ..domain.component_states import ComponentState
@@ -256,6 +257,7 @@ def facts_of(o: Observed) -> Facts:
         probed_at=at("probed"),
         clusters=tuple(_cluster_facts(r, [c for c in o.components if c.cluster == r.name]) for r in o.clusters),
         is_current=s.applied_generation == s.generation and s.state is State.ACTIVE,
+        drifts=(len(o.seen[DRIFT][0]["drifts"]), o.seen[DRIFT][1]) if DRIFT in o.seen else None,
     )
 
 

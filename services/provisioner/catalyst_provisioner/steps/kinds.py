@@ -12,6 +12,7 @@ from ..domain import graphs
 from ..domain.graphs import Shape
 from .delegating import Delegating
 from .gating import Gating
+from .looking import Looking
 from .making import Making
 from .naming import Naming
 from .removing import Removing
@@ -38,7 +39,20 @@ def kinds(tools: Tools, transition: OnTransition, backoff: Backoff | None = None
             _step(shape, _removed(shape, removing, naming, gating, owning), rests) for shape in graphs.destroy(scope)
         ]
 
-    return (Kind(graphs.PROVISION, provision, transition), Kind(graphs.DESTROY, destroy, transition))
+    looking = Looking(tools)
+
+    def drift(_: Mapping[str, Any]) -> Iterable[Step]:
+        return [Step("look", looking.drift, timeout=timedelta(minutes=10), backoff=rests)]
+
+    def check(_: Mapping[str, Any]) -> Iterable[Step]:
+        return [Step("check", looking.check, timeout=timedelta(minutes=5), backoff=rests)]
+
+    return (
+        Kind(graphs.PROVISION, provision, transition),
+        Kind(graphs.DESTROY, destroy, transition),
+        Kind(graphs.DRIFT, drift),
+        Kind(graphs.CHECK, check),
+    )
 
 
 def _made(shape: Shape, making: Making, naming: Naming, removing: Removing, gating: Gating, owning: Delegating) -> Done:

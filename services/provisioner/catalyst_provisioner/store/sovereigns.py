@@ -8,8 +8,20 @@ from catalyst_mesh import LostRace, Transaction
 from sqlalchemy import Select, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from ..domain.credentials import Credential
 from ..domain.sovereigns import FqdnTaken, Sovereign, State
-from .tables import clusters, commands, components, enrolments, facts, ledger, plans, reservations, sovereigns
+from .tables import (
+    clusters,
+    commands,
+    components,
+    credential_records,
+    enrolments,
+    facts,
+    ledger,
+    plans,
+    reservations,
+    sovereigns,
+)
 
 t = sovereigns
 
@@ -57,6 +69,8 @@ class SovereignRows(Transaction):
 
     async def save(self, state: Any) -> None:
         """Take the row from what `lock` read to `state`. Raises LostRace, FqdnTaken."""
+        if isinstance(state, Credential):
+            await self.take(credential_records, {c.name: getattr(state, c.name) for c in credential_records.c})
         if not isinstance(state, Sovereign):
             return  # something that is only shown
         row = {c.name: getattr(state, c.name) for c in t.c if c.name != "holds"}

@@ -5,17 +5,17 @@ it once. A Sovereign of which nothing changed is read and never written.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from catalyst_mesh import Lease, Leases, Work, get_logger
-from catalyst_mesh.journal import CancelMode, Engine, WrongRunState, WrongStepState
+from catalyst_mesh.journal import CancelMode, Engine, RunInProgress, WrongRunState, WrongStepState
 from catalyst_mesh.waits import rest
 
-from ..chronicle import FAILED_RUN
-from ..domain import conditions, facts, patience
+from ..chronicle import DRIFT, FAILED_RUN
+from ..domain import conditions, facts, graphs, patience
 from ..domain.conditions import is_silent
 from ..domain.patience import Deed, Failed
 from ..domain.sovereigns import Sovereign, State
@@ -34,7 +34,7 @@ class Watchman:
 
     def __init__(
         self, work: Work[Store], engine: Engine, leases: Leases, *, answers: Answers, pause: timedelta,
-        retry_pause: timedelta,
+        retry_pause: timedelta, drift_interval: timedelta,
     ) -> None:  # fmt: skip
         self._work = work
         self._engine = engine
@@ -42,6 +42,7 @@ class Watchman:
         self._answers = answers
         self._pause = pause
         self._retry_pause = retry_pause
+        self._drift_interval = drift_interval
         self._log = get_logger("watchman")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -80,6 +81,8 @@ class Watchman:
                 await self._work.again(partial(_recovered, row=row))
         if health and (health == "HEALTH_HEALTHY") == (UNHEALTHY in seen):
             await self._work.again(partial(_health_told, id=sovereign.id, health=health, wrong=wrong))
+        if sovereign.state is State.ACTIVE:
+            await self._compared(sovereign, seen, now)
         if FAILED_RUN in seen:
             await self._waited(sovereign, patience.read(seen[FAILED_RUN][0]), now)
 
@@ -93,6 +96,23 @@ class Watchman:
             if ways and not any([await self._answers(*way) for way in ways]):
                 tried = ", ".join(f"{address}:{port}" for address, port in ways)
                 await self._work.again(partial(_lost, row=row, reason=f"no connection to {tried}"))
+
+    async def _compared(self, sovereign: Sovereign, seen: Mapping[str, tuple[Any, datetime]], now: datetime) -> None:
+        """Start a look for drift when the last one, or the last change, is long enough ago."""
+        last = max(seen[DRIFT][1] if DRIFT in seen else sovereign.updated_at, sovereign.activated_at or now)
+        if (
+            now - last < self._drift_interval
+            or (await self._engine.list(subject=sovereign.name, live=True, size=1)).runs
+        ):
+            return
+        body = {"sovereign": sovereign.id, "uid": sovereign.uid, "clusters": []}
+        key = f"{sovereign.uid}/{last.isoformat()}"
+        try:
+            await self._engine.start(
+                graphs.DRIFT, subject=f"{sovereign.name}/drift", key=key, input=body, by="watchman"
+            )
+        except RunInProgress:
+            self._log.debug("somebody looks already", sovereign=sovereign.name)
 
     async def _waited(self, sovereign: Sovereign, failed: Failed, now: datetime) -> None:
         match patience.due(failed, now, self._retry_pause):
