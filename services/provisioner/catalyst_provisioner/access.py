@@ -55,6 +55,8 @@ ACCESS = {
         ListComponents=_READERS,
         GetTopology=_READERS,
         GetDriftReport=_READERS,
+        WatchTopology=_READERS,
+        WatchComponents=_READERS,
     ),
     **rows(f"{_ROOT}.InfrastructureService", DetectDrift="sovereign-admin"),
     **rows(

@@ -212,7 +212,7 @@ def _services(
         ),
         Service(AgentService(work, desk, curfew), contract.add_AgentServiceServicer_to_server, f"{root}.AgentService"),
         Service(
-            InfrastructureService(work, engine, planner),
+            InfrastructureService(work, engine, planner, curfew),
             contract.add_InfrastructureServiceServicer_to_server,
             f"{root}.InfrastructureService",
         ),

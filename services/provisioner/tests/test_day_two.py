@@ -100,6 +100,16 @@ async def test_a_server_that_was_deleted_by_hand_is_found_and_put_back_when_some
         ("control-plane", 1, 1), ("general", 1, 1), ("data", 1, 1)
     }  # fmt: skip
     assert {node.status for node in seen.nodes} == {pb.Topology.STATUS_HEALTHY}
+    told = []
+    async for message in bench.infra.WatchComponents(rpc.WatchComponentsRequest(parent=f"{NAME}/clusters/-")):
+        told.append(message)
+        if message.kind == message.KIND_SYNCED:
+            break
+    assert {m.component.state for m in told[:-1]} == {pb.Component.STATE_READY}
+    assert len(told) == 6
+    async for first in bench.infra.WatchTopology(rpc.WatchTopologyRequest(name=f"{NAME}/topology")):
+        assert first.regions[0].clusters[0].id == EAST
+        break
     report = rpc.GetDriftReportRequest(name=f"{NAME}/drift")
     assert await reason_of(bench.infra.GetDriftReport(report)) == "DRIFT_NOT_OBSERVED"
 
@@ -129,8 +139,8 @@ async def test_a_server_that_was_deleted_by_hand_is_found_and_put_back_when_some
     ended = await bench.ended(run)
     assert ended.state == pb.Run.STATE_SUCCEEDED, ended.error
     events = await bench.runs.ListEvents(rpc.ListEventsRequest(parent=NAME, page_size=1000))
-    told = [event.code for event in events.events]
-    assert [code for code in told if code.startswith("drift.")] == ["drift.detected", "drift.repaired"]
+    codes = [event.code for event in events.events]
+    assert [code for code in codes if code.startswith("drift.")] == ["drift.detected", "drift.repaired"]
     listed = await bench.runs.ListRuns(rpc.ListRunsRequest(parent="sovereigns/-"))
     assert len(listed.runs) == 2, "a look is no run of a Sovereign"
 

@@ -197,6 +197,16 @@ def component(row: ComponentRow, now: datetime, *, simulated: bool, silent: bool
     )  # fmt: skip - reads as a table
 
 
+def differ(before: contract.Component, after: contract.Component) -> bool:
+    """Whether anything but the moment of the last look changed."""
+    a, b = contract.Component(), contract.Component()
+    a.CopyFrom(before)
+    b.CopyFrom(after)
+    for one in (a, b):
+        one.ClearField("observe_time")
+    return a != b
+
+
 def counts(rows: Sequence[ComponentRow], *, silent: bool = False) -> contract.ComponentCounts:
     """How many components are where."""
     states = [ComponentState.UNKNOWN if silent else row.state for row in rows]
