@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from .commands import dev, doctor
+from .commands.credential import credentials
 from .commands.domain import flip, import_domain, rollback
 from .commands.domain import plan as plan_domain
 from .commands.domain import watch as watch_domain
@@ -14,8 +15,9 @@ from .commands.name import check, release, reserve
 from .commands.plugins import check as check_plugin
 from .commands.plugins import list_plugins, new
 from .commands.registrar import accounts, list_registrars, validate
-from .commands.run import cancel, events, get_run, retry
-from .commands.sovereign import create, destroy, get, list_sovereigns, plan, watch
+from .commands.run import cancel, events, gates, get_run, logs, pause, retry, skip
+from .commands.sovereign import apply as apply_sovereign
+from .commands.sovereign import create, destroy, get, list_sovereigns, looks, plan, watch
 from .commands.zone import apply as apply_plan
 from .commands.zone import create as create_zone
 from .commands.zone import diff, dnssec, drifts, export, import_zone, list_zones, propagation
@@ -35,18 +37,27 @@ def build() -> typer.Typer:
     _group(
         app,
         "sovereign",
-        "Sovereigns: plan, create, look at, destroy.",
+        "Sovereigns: plan, create, change, look at, destroy.",
         {
             "plan": plan.plan,
+            "apply": apply_sovereign.apply,
             "create": create.create,
             "get": get.get,
             "list": list_sovereigns.list_sovereigns,
             "watch": watch.watch,
+            "topology": looks.topology,
+            "drift": looks.drift,
             "destroy": destroy.destroy,
         },
     )  # fmt: skip - one group a call
-    _group(app, "run", "Runs: look at, cancel, retry.", {
-        "get": get_run.get_run, "events": events.events, "cancel": cancel.cancel, "retry": retry.retry,
+    _group(app, "run", "Runs: look at, agree to, pause, cancel, retry.", {
+        "get": get_run.get_run, "events": events.events, "logs": logs.logs, "approve": gates.approve,
+        "reject": gates.reject, "pause": pause.pause, "resume": pause.resume, "cancel": cancel.cancel,
+        "retry": retry.retry, "skip": skip.skip,
+    })  # fmt: skip
+    _group(app, "credential", "Credentials of clouds: stored sealed, checked, never shown.", {
+        "list": credentials.list_credentials, "get": credentials.get, "create": credentials.create,
+        "add-version": credentials.add_version, "check": credentials.check, "delete": credentials.delete,
     })  # fmt: skip
     _group(app, "name", "Names under pool domains.", {
         "check": check.check, "reserve": reserve.reserve, "release": release.release,

@@ -36,7 +36,7 @@ class Detached(Exception):
 
 
 def follow(api: Api, run: str) -> dict[str, Any]:
-    """Show `run` until it ended; its final state. Raises Detached on Ctrl-C."""
+    """Show `run` until it ended, or waits for a person; its state then. Raises Detached on Ctrl-C."""
     try:
         if err.is_terminal:
             with Live(console=err, refresh_per_second=8, transient=False) as live:
@@ -51,7 +51,7 @@ def _follow(api: Api, run: str, draw: Any) -> dict[str, Any]:
     while True:
         draw(_steps(api, run), began)
         answer = _patiently(lambda: api.get(f"/v1/{run}"))
-        if word(answer["state"]) in ENDED:
+        if word(answer["state"]) in ENDED or open_gates(answer):
             draw(_steps(api, run), began)
             return answer
         for number, event, data in api.stream(f"/v1/{run}/events:stream", last=last):
@@ -60,7 +60,21 @@ def _follow(api: Api, run: str, draw: Any) -> dict[str, Any]:
                 break
             if data.get("code", "").startswith(("step.", "run.")):
                 draw(_steps(api, run), began)
+            if data.get("code") == "step.waiting" and (data.get("data") or {}).get("for") == "signal":
+                break
         time.sleep(PAUSE)  # a stream that ended without `done` was cut; the next one goes on after `last`
+
+
+def open_gates(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Gates at which a run waits for a person; nobody who only watches can do anything about them."""
+    waits = word(run["state"]) == "WAITING"
+    return [gate for gate in run.get("gates", ()) if word(gate["state"]) == "OPEN"] if waits else []
+
+
+def who_answers(gate: Mapping[str, Any]) -> str:
+    """Who may open a gate, in words."""
+    named = ", ".join([*gate.get("roles", ()), *gate.get("principals", ())])
+    return f"{named}; not its requester" if gate.get("secondPerson") else named
 
 
 def _steps(api: Api, run: str) -> list[dict[str, Any]]:

@@ -245,6 +245,33 @@ async def cancellation(m: Mesh) -> Any:
     return provisioner.CancelRunRequest(name=held.name, etag=held.etag, mode=1)
 
 
+async def a_credential(m: Mesh) -> Any:
+    wish = provisioner.CreateCredentialRequest(values={"token": f"sbt_acme_{'a1' * 16}"})
+    wish.credential.name, wish.credential.kind = f"credentials/{m.fresh()}", "cloud_provider"
+    wish.credential.provider = "sandbox"
+    return wish
+
+
+async def kept_credential(m: Mesh) -> Any:
+    return await m.call(f"{_PROVISIONER}.CredentialService/CreateCredential", await a_credential(m))
+
+
+async def turned_credential(m: Mesh) -> Any:
+    held = await kept_credential(m)
+    return provisioner.AddCredentialVersionRequest(
+        name=held.name, etag=held.etag, values={"token": f"sbt_acme_{'b2' * 16}"}
+    )
+
+
+async def checked_credential(m: Mesh) -> Any:
+    return provisioner.CheckCredentialRequest(name=(await kept_credential(m)).name)
+
+
+async def gone_credential(m: Mesh) -> Any:
+    held = await kept_credential(m)
+    return provisioner.DeleteCredentialRequest(name=held.name, etag=held.etag)
+
+
 async def ensured(m: Mesh) -> Any:
     return billing.EnsureAccountRequest(org=f"organizations/{m.fresh()}")
 
@@ -584,12 +611,17 @@ WRITES: Mapping[str, Wish] = {
     f"{_PROVISIONER}.RunService/PauseRun": pause,
     f"{_PROVISIONER}.RunService/ResumeRun": resumption,
     f"{_PROVISIONER}.RunService/CancelRun": cancellation,
+    f"{_PROVISIONER}.CredentialService/CreateCredential": a_credential,
+    f"{_PROVISIONER}.CredentialService/AddCredentialVersion": turned_credential,
+    f"{_PROVISIONER}.CredentialService/CheckCredential": checked_credential,
+    f"{_PROVISIONER}.CredentialService/DeleteCredential": gone_credential,
 }
 """Good requests by method."""
 
 STEPS_OF_RUNS = {
     f"{_PROVISIONER}.RunService/RetryStep": "needs a step that failed, which takes a run that moves",
     f"{_PROVISIONER}.PlanService/PreviewChange": "needs a Sovereign that was active once, which takes a run that moves",
+    f"{_PROVISIONER}.InfrastructureService/DetectDrift": "needs a Sovereign that was active once, as above",
     f"{_PROVISIONER}.RunService/ApproveGate": "needs a step that waits, which takes a run that moves",
     f"{_PROVISIONER}.RunService/RejectGate": "needs a step that waits, which takes a run that moves",
     f"{_PROVISIONER}.RunService/SkipStep": "needs a step that may be left out, which only a destroy has",

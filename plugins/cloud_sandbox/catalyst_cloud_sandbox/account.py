@@ -180,7 +180,7 @@ class Account:
     def _completed(self, tx: Transaction, kind: str, spec: Mapping[str, Any]) -> dict[str, Any]:
         whole = {**spec, "simulated": True}
         existing = tx.resources()
-        if kind == "load_balancer":
+        if kind == "load_balancer" and not spec.get("private"):
             try:
                 whole["ipv4"], whole["port"] = addresses.allocate(
                     self.folder, [str(r.spec.get("ipv4")) for r in existing]
@@ -210,7 +210,7 @@ def _sold(resources: list[Resource]) -> dict[tuple[str, str], int]:
 def _boot(account: str, server: Resource, resources: list[Resource]) -> dict[str, Any]:
     """What a server's metadata service would say: itself, its way in, its user data, the nodes beside it."""
     mates = [r for r in resources if r.spec.get("network") == server.spec.get("network")]
-    way_in = next((r for r in mates if r.kind == "load_balancer"), None)
+    way_in = next((r for r in mates if r.kind == "load_balancer" and not r.spec.get("private")), None)
     nodes = [{"id": r.id, "name": r.name, **_node(r)} for r in mates if r.kind == "server"]
     return {
         "simulated": True,

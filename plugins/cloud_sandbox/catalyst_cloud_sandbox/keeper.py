@@ -78,7 +78,7 @@ def accounts(folder: Path) -> Iterator[Account]:
 def _servers(account: Account) -> Iterator[ServerStatus]:
     with account.store.begin() as tx:
         resources, powered = tx.resources(), tx.powered
-    ways_in = {r.spec.get("network"): r for r in resources if r.kind == "load_balancer"}
+    ways_in = {r.spec.get("network"): r for r in resources if r.kind == "load_balancer" and "ipv4" in r.spec}
     for server in resources:
         if server.kind == "server" and server.spec.get("user_data"):
             way_in = ways_in.get(server.spec.get("network"))

@@ -217,7 +217,9 @@ def _facts(wished: Sequence[Wish], found: Sequence[Resource]) -> ClusterFacts:
     ours = [resource for resource in found if (resource.kind, resource.name) in names]
     return ClusterFacts(
         load_balancers=tuple(
-            LoadBalancer("ingress", r.spec["ipv4"], {"http": r.spec["port"]}) for r in ours if r.kind == "load_balancer"
+            LoadBalancer("ingress", r.spec["ipv4"], {"http": r.spec["port"]})
+            for r in ours
+            if r.kind == "load_balancer" and not r.spec.get("private")
         ),
         api_endpoint="",  # the simulated cluster serves no Kubernetes API
         servers=tuple(_server(r) for r in ours if r.kind == "server"),

@@ -85,6 +85,10 @@ def _wishes(request: ClusterRequest) -> Iterator[Wish]:
     ports = [listener.port for listener in request.listeners]
     size = request.load_balancer or catalogue.LOAD_BALANCER
     yield wish("load_balancer", "lb", {"size": size, "listeners": ports, "network": network.name})
+    if request.control_plane.count > 1:
+        # Several servers stand behind one private address; it answers to nobody outside the simulated network.
+        api = {"size": catalogue.LOAD_BALANCER, "listeners": [6443], "network": network.name, "private": True}
+        yield wish("load_balancer", "api", api, "load_balancer.api")
     for role, pool in _pools(request):
         short = "cp" if role == "control_plane" else f"{pool.name}-"
         place = "server.control_plane" if role == "control_plane" else f"server.worker.{pool.name}"

@@ -9,6 +9,8 @@ _KEYS = "sovereign-admin security-officer"
 _KEEP = "org-admin sovereign-admin"
 _PROVE = "org-admin sovereign-admin service:provisioner"
 _ZONES = "catalyst.pooldomain.v1.ZoneService"
+# The provisioner makes the zone of a Sovereign's own domain, writes its records and has it delegated.
+_SERVE = f"{_KEEP} service:provisioner"
 _KEEPER = "org-admin sovereign-admin security-officer"
 _REGISTRARS = "catalyst.pooldomain.v1.RegistrarService"
 _CUTS = "catalyst.pooldomain.v1.DelegationService"
@@ -30,14 +32,14 @@ ACCESS = {
         GetZone=_READ,
         GetDnssec=_READ,
         UpdateZone=_KEEP,
-        DeleteZone=_KEEP,
+        DeleteZone=_SERVE,
         ImportZone=_KEEP,
         GetZoneImport=_READ,
         ListZoneImports=_READ,
-        PlanZone=_KEEP,
+        PlanZone=_SERVE,
         GetPlan=_READ,
         ListPlans=_READ,
-        ApplyPlan=_KEEP,
+        ApplyPlan=_SERVE,
         RevertPlan=_KEEP,
         ListRecordSets=_READ,
         ExportZone=_READ,
@@ -49,14 +51,14 @@ ACCESS = {
     **rows(_ZONES, RepairDrift=_OPERATOR, AcceptDrift=_OPERATOR, RollKey=_KEYS, DisableDnssec=_KEYS),
     **rows("google.longrunning.Operations", Scope.ABSENT, GetOperation=_READ, WaitOperation=_READ),
     **rows("google.longrunning.Operations", CancelOperation=_KEYS),
-    **rows(_ZONES, Scope.DENIED, CreateZone=_KEEP),
+    **rows(_ZONES, Scope.DENIED, CreateZone=_SERVE),
     **rows(_ZONES, Scope.LEFT_OUT, ListZones=_READ, ListDrifts=_READ),
     **rows(
         _CUTS,
         Scope.ABSENT,
         GetDelegation=_READ,
-        PlanDelegation=_KEEP,
-        ApplyDelegation=_KEEP,
+        PlanDelegation=_SERVE,
+        ApplyDelegation=_SERVE,
         RollbackDelegation=_KEEP,
         CloseRollbackWindow=_KEEP,
     ),

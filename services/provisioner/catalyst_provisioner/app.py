@@ -50,9 +50,10 @@ from .events import EMITTED
 from .gitserver import GitServer, Passwords
 from .peers import Catalog, Names, Orders
 from .planning import Planner
-from .probing import ConsoleProbe
+from .probing import ConsoleProbe, answers
 from .repository import Repositories
 from .rpc.agents import AgentService, Desk
+from .rpc.credentials import CredentialService
 from .rpc.infrastructure import InfrastructureService
 from .rpc.offers import OfferService
 from .rpc.operations import Operations
@@ -67,11 +68,16 @@ from .store import Store, metadata
 from .streams import Curfew
 from .vault import Vault
 from .workers.keeper import NameKeeper
+from .workers.watchman import Watchman
+from .zones import Zones
 
 SANDBOX = "sandbox"
 HEARTBEAT = timedelta(seconds=15)
 SLOWEST_LOOK = timedelta(seconds=5)
 QUICKEST_LOOK = timedelta(milliseconds=200)
+QUICKEST_WATCH = timedelta(seconds=1)
+LOOKS_BEFORE_RETRY = 12
+"""A failure policy that retries rests a minute at first, scaled like all else."""
 Hook = Callable[[str], None]
 
 
@@ -81,6 +87,7 @@ class Peers:
 
     catalog: Catalog
     names: Names
+    zones: Zones
     orders: Orders
 
 
@@ -101,11 +108,11 @@ async def compose(
         connect(target, token=TokenFile(settings.token_file), tls=settings.certificates())
         for target in _targets(settings)
     ]
-    peers = Peers(Catalog(channels[0]), Names(channels[1]), Orders(channels[2]))
+    peers = Peers(Catalog(channels[0]), Names(channels[1]), Zones(channels[1]), Orders(channels[2]))
     facts = reference()
     suffixes = PublicSuffixList()
     planner = Planner(
-        work, vault, clouds, peers.catalog, peers.names, facts, lambda name: bool(suffixes.is_public(name))
+        work, vault, clouds, peers.catalog, peers.names, peers.zones, facts, lambda name: bool(suffixes.is_public(name))
     )
     repositories = Repositories(settings.data_folder / "trees")
     passwords = Passwords(_key(settings.data_folder / "git.key"))
@@ -122,6 +129,11 @@ async def compose(
         bell=work.bell,
     )
     curfew = Curfew()
+    leases = Leases(db, metadata, metrics=metrics)
+    watchman = Watchman(
+        work, engine, leases, answers=answers, pause=max(tools.look_again, QUICKEST_WATCH),
+        retry_pause=tools.look_again * LOOKS_BEFORE_RETRY, drift_interval=timedelta(seconds=settings.drift_interval),
+    )  # fmt: skip
     agents = Issuer.open(settings.data_folder / "agents", AGENT_ISSUER)
     desk = Desk(
         agents,
@@ -137,12 +149,12 @@ async def compose(
         db,
         metadata,
         work,
-        services=_services(settings, work, planner, engine, peers, desk, git, curfew),
+        services=_services(settings, work, vault, planner, engine, peers, desk, git, curfew),
         access=ACCESS,
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "provisioner", settings.nats_token.get_secret_value()),
-        workers=[engine, git, NameKeeper(tools, engine, Leases(db, metadata, metrics=metrics)), curfew],
+        workers=[engine, git, NameKeeper(tools, engine, leases), watchman, curfew],
         closing=[git.close, *(_closing(channel) for channel in channels)],
         also_trusts=[KeyFileVerifier(settings.data_folder / "agents" / "jwks.json", issuer=AGENT_ISSUER, share=AGENTS)],
     )
@@ -166,6 +178,7 @@ def _tools(
         vault=vault,
         planner=planner,
         names=peers.names,
+        zones=peers.zones,
         repositories=repositories,
         trees=git,
         passwords=passwords,
@@ -179,7 +192,8 @@ def _tools(
 
 
 def _services(
-    settings: ProvisionerSettings, work: Work[Store], planner: Planner, engine: Engine, peers: Peers, desk: Desk,
+    settings: ProvisionerSettings, work: Work[Store], vault: Vault, planner: Planner, engine: Engine, peers: Peers,
+    desk: Desk,
     git: GitServer,
     curfew: Curfew,
 ) -> list[Service]:  # fmt: skip
@@ -198,9 +212,14 @@ def _services(
         ),
         Service(AgentService(work, desk, curfew), contract.add_AgentServiceServicer_to_server, f"{root}.AgentService"),
         Service(
-            InfrastructureService(work),
+            InfrastructureService(work, engine, planner, curfew),
             contract.add_InfrastructureServiceServicer_to_server,
             f"{root}.InfrastructureService",
+        ),
+        Service(
+            CredentialService(work, planner.clouds, vault.sealer, engine),
+            contract.add_CredentialServiceServicer_to_server,
+            f"{root}.CredentialService",
         ),
         Service(
             OfferService(planner.clouds, planner.reference),

@@ -9,12 +9,17 @@ from catalyst_mesh.journal import EventView, RunView
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .domain import facts, gates, graphs, sovereigns
+from .domain import facts, gates, graphs, plans, sovereigns, wishes
+from .domain.patience import Failed
 from .domain.sovereigns import Sovereign, State
 from .domain.wishes import Document
 from .store import ClusterRow, Entry, Store, metadata
 from .store.ledger import GONE
 
+FAILED_RUN = "failed_run"
+"""Fact of a Sovereign whose last run failed and may go on."""
+DRIFT = "drift"
+"""Fact of a Sovereign: the newest report of how the world differs from what was applied."""
 STEPS = metadata.tables["journal_step"]
 Size = Callable[[Document], Mapping[str, Any]]
 
@@ -91,6 +96,7 @@ class Chronicle:
         await _keep(tx, after, facts.RunPaused(after, *_about(run), run.paused_because or event.message))
 
     async def run_resumed(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
+        await tx.unobserve(held.id, FAILED_RUN)
         state = sovereigns.running_state(held, run.input["intent"])
         after = held.told(event.at, state=state, last_run=name_of(run))
         await _keep(tx, after, facts.RunResumed(after, *_about(run), str(event.data.get("by", ""))))
@@ -99,6 +105,7 @@ class Chronicle:
         first = held.told(event.at)
         seconds = _elapsed(run, event.at)
         await _keep(tx, first, facts.RunSucceeded(first, *_about(run), run.degraded, seconds))
+        await tx.unobserve(held.id, FAILED_RUN, "retries")
         rows = await tx.clusters(held.id)
         listed = tuple(cluster_fact(row) for row in rows)
         if run.kind == graphs.DESTROY:
@@ -109,6 +116,10 @@ class Chronicle:
             size = self._size(first.spec)
             decided = sovereigns.activate(first, name_of(run), generation, listed, size, event.at)
         await _keep(tx, decided.state, *decided.events)
+        if run.input["intent"] == plans.REPAIR:
+            after = decided.state.told(event.at)
+            await _keep(tx, after, facts.DriftRepaired(after, name_of(run)))
+        await tx.unobserve(held.id, DRIFT)  # what was seen before this run says nothing of what is there now
 
     async def run_failed(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
         after = held.told(event.at, state=State.FAILED)
@@ -116,8 +127,11 @@ class Chronicle:
         failed = await _failed_step(tx, run)
         fact = facts.RunFailed(after, *_about(run), _order(held, run), False, failed, dict(event.data), left)
         await _keep(tx, after, fact)
+        if run.kind == graphs.PROVISION and failed:
+            await _remember(tx, held, run, failed.rpartition("/")[2], event.at, paid=bool(left))
 
     async def run_cancelled(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
+        await tx.unobserve(held.id, FAILED_RUN, "retries")
         left = _leftovers(await tx.entries(held.id))
         nothing = not left and held.activated_at is None
         state = State.DRAFT if nothing and run.kind == graphs.PROVISION else State.FAILED
@@ -175,6 +189,18 @@ def destroy_report(
         "elapsed": f"{seconds:.3f}s",
         "sweep_times": [f"{moment:%FT%T.%fZ}" for moment in moments],
     }
+
+
+async def _remember(tx: Store, held: Sovereign, run: RunView, step: str, now: datetime, *, paid: bool) -> None:
+    """Keep what the failure policy needs; see `domain/patience.py`."""
+    query = select(STEPS.c.phase).where((STEPS.c.run_id == run.id) & (STEPS.c.name == step))
+    phase = str((await tx.sql.execute(query)).scalar_one())
+    seen = await tx.facts(held.id)
+    counted: Mapping[str, Any] = seen["retries"][0] if "retries" in seen else {}
+    retries = int(counted["count"]) if counted.get("run") == run.id else 0
+    until = now + wishes.paid_ttl(held.spec) if paid else None
+    failed = Failed(run.id, step, wishes.reaction(held.spec, phase), now, until, retries=retries)
+    await tx.observe(held.id, FAILED_RUN, failed.plain())
 
 
 def _gate(run: RunView, step: str) -> Mapping[str, Any] | None:

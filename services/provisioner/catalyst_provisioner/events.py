@@ -10,7 +10,8 @@ from catalyst_mesh import Emitted, span, stamp
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
-from .domain import facts
+from .domain import credentials, facts
+from .domain.credentials import Credential
 from .domain.sovereigns import Sovereign
 from .failures import step_error
 
@@ -218,6 +219,25 @@ def leftover_found(fact: facts.LeftoverFound) -> Message:
     return told.LeftoverFound(**_head(fact.sovereign), run=fact.run, leftover=resources_pb2.Leftover(**fact.leftover))
 
 
+def _credential(c: Credential) -> dict[str, Any]:
+    return {
+        "credential": c.name, "version": c.version, "credential_version": c.newest, "kind": c.kind,
+        "provider": c.provider, "organization": c.organization, "event_time": stamp(c.updated_at),
+    }  # fmt: skip
+
+
+def credential_rotated(fact: credentials.Rotated) -> Message:
+    return told.CredentialRotated(**_credential(fact.credential), actor=fact.actor)
+
+
+def credential_rejected(fact: credentials.Rejected) -> Message:
+    check = fact.credential.last_check or {}
+    return told.CredentialRejected(
+        **_credential(fact.credential), state=resources_pb2.CredentialCheck.State.Value(check["state"]),
+        missing=check["missing"], users=fact.users, message=check["message"],
+    )  # fmt: skip
+
+
 EMITTED = (
     Emitted(f"{_ROOT}.sovereign.created", facts.Created, created),
     Emitted(f"{_ROOT}.sovereign.updated", facts.Updated, updated),
@@ -246,6 +266,8 @@ EMITTED = (
     Emitted(f"{_ROOT}.cluster.recovered", facts.ClusterRecovered, cluster_recovered),
     Emitted(f"{_ROOT}.drift.detected", facts.DriftDetected, drift_detected),
     Emitted(f"{_ROOT}.drift.repaired", facts.DriftRepaired, drift_repaired),
+    Emitted(f"{_ROOT}.credential.rotated", credentials.Rotated, credential_rotated),
+    Emitted(f"{_ROOT}.credential.rejected", credentials.Rejected, credential_rejected),
     Emitted(f"{_ROOT}.leftover.found", facts.LeftoverFound, leftover_found),
     Emitted(f"{_ROOT}.component.changed", facts.ComponentChanged, component_changed),
     Emitted(f"{_ROOT}.cluster.enrolled", facts.ClusterEnrolled, cluster_enrolled),

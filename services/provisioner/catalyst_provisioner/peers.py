@@ -89,7 +89,7 @@ class Catalog:
         request = catalog_service.SelectComponentsRequest(
             add=choice.include, remove=choice.exclude, add_families=choice.families
         )
-        answer = await _asked(self._stub.SelectComponents(request), CatalogUnavailable)
+        answer = await asked(self._stub.SelectComponents(request), CatalogUnavailable)
         return Selected(tuple(answer.selected), tuple(answer.removed), tuple(answer.unavailable))
 
     async def lock(self, choice: Choice) -> tuple[Lock, Selected]:
@@ -97,9 +97,9 @@ class Catalog:
         selected = await self.select(choice)
         # Without a default selection only what is mandatory is left; all else may fail and only degrades.
         least = catalog_service.SelectComponentsRequest(from_empty=True)
-        mandatory = set((await _asked(self._stub.SelectComponents(least), CatalogUnavailable)).selected)
+        mandatory = set((await asked(self._stub.SelectComponents(least), CatalogUnavailable)).selected)
         roots = [catalog.Demand(name=_resource(name)) for name in selected.ids]
-        answer = await _asked(self._stub.Resolve(catalog_service.ResolveRequest(roots=roots)), CatalogUnavailable)
+        answer = await asked(self._stub.Resolve(catalog_service.ResolveRequest(roots=roots)), CatalogUnavailable)
         return _lock(answer.lock, mandatory, set(choice.include)), selected
 
     async def faults(self, name: str, version: str, values: Mapping[str, Any]) -> tuple[Violation, ...]:
@@ -108,7 +108,7 @@ class Catalog:
             version=f"{_resource(name)}/versions/{version}", config=ParseDict(dict(values), Struct())
         )
         try:
-            await _asked(self._stub.ValidateConfig(request), CatalogUnavailable)
+            await asked(self._stub.ValidateConfig(request), CatalogUnavailable)
         except SaidNo as no:
             return no.said.violations or (Violation("", no.said.message, no.said.reason),)
         return ()
@@ -127,7 +127,7 @@ class Names:
         token = ""
         while True:
             request = pooldomain_service.ListPoolsRequest(page_size=500, page_token=token)
-            answer = await _asked(self._pools.ListPools(request), NamesUnavailable)
+            answer = await asked(self._pools.ListPools(request), NamesUnavailable)
             found += [pool.name.removeprefix("pools/") for pool in answer.pools]
             token = answer.next_page_token
             if not token:
@@ -136,7 +136,7 @@ class Names:
     async def check(self, pool: str, label: str) -> pooldomain_service.CheckNameResponse:
         """Whether a label could be reserved now."""
         request = pooldomain_service.CheckNameRequest(parent=f"pools/{pool}", label=label)
-        return await _asked(self._stub.CheckName(request), NamesUnavailable)
+        return await asked(self._stub.CheckName(request), NamesUnavailable)
 
     async def reserve(
         self, pool: str, label: str, *, owner: str, holder: str, actor: str, ttl: timedelta, request_id: str
@@ -146,12 +146,12 @@ class Names:
             parent=f"pools/{pool}", label=label, owner=owner, holder=holder, created_by=actor, ttl=span(ttl),
             request_id=request_id,
         )  # fmt: skip
-        return await _asked(self._stub.ReserveAllocation(request), NamesUnavailable)
+        return await asked(self._stub.ReserveAllocation(request), NamesUnavailable)
 
     async def renew(self, name: str, token: str, ttl: timedelta) -> pooldomain.Allocation:
         """Hold it for `ttl` from now."""
         request = pooldomain_service.RenewAllocationRequest(name=name, reservation_token=token, ttl=span(ttl))
-        return await _asked(self._stub.RenewAllocation(request), NamesUnavailable)
+        return await asked(self._stub.RenewAllocation(request), NamesUnavailable)
 
     async def commit(self, name: str, token: str, fqdn: str, targets: list[tuple[str, str]]) -> pooldomain.Allocation:
         """Take the name for good; an equal repeat changes nothing. `targets` are slots and addresses."""
@@ -161,13 +161,13 @@ class Names:
             sovereign_fqdn=fqdn,
             targets=[pooldomain.Target(slot=slot, address=address) for slot, address in targets],
         )
-        return await _asked(self._stub.CommitAllocation(request), NamesUnavailable)
+        return await asked(self._stub.CommitAllocation(request), NamesUnavailable)
 
     async def get(self, name: str) -> pooldomain.Allocation | None:
         """The name as it stands; None where it is absent."""
         request = pooldomain_service.GetAllocationRequest(name=name)
         try:
-            return await _asked(self._stub.GetAllocation(request), NamesUnavailable)
+            return await asked(self._stub.GetAllocation(request), NamesUnavailable)
         except SaidNo as no:
             if no.said.code == "NOT_FOUND":
                 return None
@@ -183,13 +183,13 @@ class Names:
         request = pooldomain_service.UpdateAllocationRequest(
             allocation=changed, update_mask=field_mask_pb2.FieldMask(paths=["targets"])
         )
-        return await _asked(self._stub.UpdateAllocation(request), NamesUnavailable)
+        return await asked(self._stub.UpdateAllocation(request), NamesUnavailable)
 
     async def release(self, name: str, token: str, reason: str) -> None:
         """Give it back; one that is absent is given back already."""
         request = pooldomain_service.ReleaseAllocationRequest(name=name, reservation_token=token, reason=reason)
         try:
-            await _asked(self._stub.ReleaseAllocation(request), NamesUnavailable)
+            await asked(self._stub.ReleaseAllocation(request), NamesUnavailable)
         except SaidNo as no:
             if no.said.code != "NOT_FOUND":
                 raise
@@ -203,10 +203,10 @@ class Orders:
 
     async def get(self, name: str) -> billing.Order:
         """One order. Raises SaidNo, BillingUnavailable."""
-        return await _asked(self._stub.GetOrder(billing_service.GetOrderRequest(name=name)), BillingUnavailable)
+        return await asked(self._stub.GetOrder(billing_service.GetOrderRequest(name=name)), BillingUnavailable)
 
 
-async def _asked(call: Awaitable[T], unavailable: type[Refused]) -> T:
+async def asked(call: Awaitable[T], unavailable: type[Refused]) -> T:
     try:
         return await call
     except grpc.aio.AioRpcError as error:

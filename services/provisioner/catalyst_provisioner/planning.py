@@ -28,6 +28,7 @@ from .peers import Catalog, Choice, Names, NamesUnavailable, SaidNo, Selected
 from .store import ClusterRow, Entry, Store
 from .vault import Vault
 from .workspaces import Place, ReadingWorkspace
+from .zones import Zones
 
 PATIENCE = timedelta(seconds=60)
 CURRENCY = "EUR"
@@ -42,6 +43,7 @@ class Known:
     installed: Mapping[str, Mapping[str, str]]
     revision: int
     holds_name: bool
+    is_delegated: bool
 
     @property
     def held(self) -> tuple[Held, ...]:
@@ -54,13 +56,14 @@ class Planner:
 
     def __init__(
         self, work: Work[Store], vault: Vault, clouds: CloudPlugins, catalog: Catalog, names: Names,
-        reference: Reference, is_public_suffix: IsPublicSuffix,
+        zones: Zones, reference: Reference, is_public_suffix: IsPublicSuffix,
     ) -> None:  # fmt: skip
         self._work = work
         self._vault = vault
         self.clouds = clouds
         self.catalog = catalog
         self._names = names
+        self._zones = zones
         self.reference = reference
         self._is_public_suffix = is_public_suffix
 
@@ -256,11 +259,14 @@ class Planner:
 
     async def _name(self, wish: Wish, known: Known) -> list[Finding]:
         if wish.mode != "pool":
-            text = "own domains are not delegated by this release"
-            return [Finding("dns.not_delegated", Severity.ERROR, "spec.domain.mode", text, "take a name of a pool")]
+            return await self._own_name(wish, known)
         if known.holds_name:
             return []
-        answer = await self._names.check(wish.pool, wish.label)
+        try:
+            answer = await self._names.check(wish.pool, wish.label)
+        except SaidNo as no:
+            text, remedy = no.said.message, "take a pool that there is"
+            return [Finding("name.unknown_pool", Severity.ERROR, "spec.domain.pool", text, remedy)]
         if answer.available or await self._rests_for_us(wish):
             return []
         code = {"NAME_TAKEN": "name.taken", "LABEL_RESERVED": "name.reserved"}.get(answer.reason, "name.taken")
@@ -268,6 +274,21 @@ class Planner:
         return [
             Finding(code, Severity.ERROR, "spec.domain.label", text, "take another label", {"reason": answer.reason})
         ]
+
+    async def _own_name(self, wish: Wish, known: Known) -> list[Finding]:
+        path = "spec.domain.fqdn"
+        zone = await self._zones.get(wish.fqdn)
+        if zone is not None and zone.owner != f"organizations/{wish.organization}":
+            text = f"{wish.fqdn} is served for another Organization"
+            return [Finding("fqdn.taken", Severity.ERROR, path, text, "take another name")]
+        if known.is_delegated:
+            return []
+        if wish.registrar_account:
+            text = f"{wish.fqdn} will be delegated through {wish.registrar_account}"
+            return [Finding("dns.not_delegated", Severity.INFO, path, text, "")]
+        text = f"{wish.fqdn} is not delegated to us yet; the run shows the name servers and waits"
+        remedy = "enter them at the domain's registrar, or in its parent zone"
+        return [Finding("dns.not_delegated", Severity.WARNING, path, text, remedy)]
 
     async def _rests_for_us(self, wish: Wish) -> bool:
         """Whether the name rests after a life with the same Organization, which may take it back at once."""
@@ -288,6 +309,7 @@ class Planner:
                 installed,
                 await tx.ledger_revision(id),
                 reservation is not None and reservation.state in ("reserved", "committed"),
+                "delegated" in await tx.facts(id),
             )
 
 

@@ -1,5 +1,6 @@
 """The look from outside: every authoritative server by its own address, then the console at the resolved address."""
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,3 +52,14 @@ async def _get(name: str, address: str, scheme: str, port: int) -> dict[str, Any
     except httpx.HTTPError as error:
         return seen | {"status": 0, "why": type(error).__name__}
     return seen | {"status": answer.status_code, "why": ""}
+
+
+async def answers(address: str, port: int) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            _, writer = await asyncio.open_connection(address, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True

@@ -38,6 +38,8 @@ class ProvisionerSettings(DaemonSettings):
     """DNSKEY of the root in presentation form, from which answers are validated. Required for the probe."""
     lease_ttl: float = Field(default=15.0, gt=0)
     """Seconds for which a run stays with a replica that is not heard of."""
+    drift_interval: float = Field(default=1800.0, gt=0)
+    """Seconds between two looks at whether an active Sovereign is still as it was applied."""
     reservation_ttl: float = Field(default=600.0, ge=3)
     """Seconds for which a name is held between two renewals, which come at a third of it."""
     enrolment_ttl: float = Field(default=1800.0, gt=0)

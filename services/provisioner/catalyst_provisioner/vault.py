@@ -5,6 +5,7 @@ import secrets
 from catalyst_mesh import Sealer, Work
 from catalyst_sdk import Permanent, Secret, SecretRef
 
+from .domain.credentials import Credential
 from .store import CredentialRow, Store
 
 ENROLMENT = "enrolments/"
@@ -46,5 +47,6 @@ class Vault:
                 await tx.keep_credential(
                     CredentialRow(id, 1, "cloud_provider", provider, "", uid, sealed, "provisioner", tx.now)
                 )
+                await tx.save(Credential(id, uid, "cloud_provider", provider, "", 1, 1, tx.now, tx.now))
 
         await self._work.again(step)

@@ -66,8 +66,8 @@ class Bench:
         self.runs: Any = self.daemon.admin(stubs.RunServiceStub)
         self.infra: Any = self.daemon.admin(stubs.InfrastructureServiceStub)
 
-    async def create(self, **changes: Any) -> Any:
-        return await self.sovereigns.CreateSovereign(wish(**changes))
+    async def create(self, name: str = NAME, **changes: Any) -> Any:
+        return await self.sovereigns.CreateSovereign(wish(name, **changes))
 
     async def plan(self, intent: str = "APPLY", name: str = NAME, **fields: Any) -> Any:
         number = pb.Plan.Intent.Value(f"INTENT_{intent}")
@@ -145,7 +145,7 @@ async def start(home: Path, own_nats: NatsServer, around: World, database: str) 
 
     @asynccontextmanager
     async def one(**values: Any) -> AsyncIterator[Bench]:
-        composed: Callable[[Any], Awaitable[Any]] = partial(compose, probe=NamesProbe(around.names))
+        composed: Callable[[Any], Awaitable[Any]] = partial(compose, probe=NamesProbe(around.names, around.zones))
         async with running(composed, ProvisionerSettings, home, **{**given, **values}) as daemon:
             yield Bench(daemon, around, home)
 

@@ -19,6 +19,7 @@ from catalyst.pooldomain.v1 import service_pb2_grpc as pooldomain_grpc
 from catalyst_mesh import stamp
 from catalyst_mesh.errors import DETAILS_KEY, to_status
 from catalyst_sdk import Code, Refused
+from google.longrunning import operations_pb2
 
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "bp-cilium": (),
@@ -27,6 +28,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "bp-grafana": ("bp-flux",),
     "bp-catalyst-platform": ("bp-flux", "bp-cert-manager"),
 }
+SERVERS = "nameServerSets/main"
 MANDATORY = ("bp-catalyst-platform", "bp-cert-manager", "bp-cilium", "bp-flux")
 
 
@@ -172,6 +174,13 @@ class Names(pooldomain_grpc.AllocationServiceServicer):
             return states(name=request.name, state=states.STATE_QUARANTINED)
         return self._shown(request.name)
 
+    async def UpdateAllocation(self, request: Any, context: Any) -> Any:
+        held = self._live(request.allocation.name)
+        assert held is not None
+        held.state, held.looks = pooldomain.Allocation.STATE_PROVISIONING, 0
+        held.targets = [(t.slot, t.address) for t in request.allocation.targets]
+        return self._shown(request.allocation.name)
+
     async def ReleaseAllocation(self, request: Any, context: Any) -> Any:
         held = self.held.get(request.name)
         if held is None:
@@ -201,7 +210,65 @@ class Pools(pooldomain_grpc.PoolServiceServicer):
     """One pool."""
 
     async def ListPools(self, request: Any, context: Any) -> Any:
-        return pooldomain_service.ListPoolsResponse(pools=[pooldomain.Pool(name="pools/omani.works")])
+        pool = pooldomain.Pool(name="pools/omani.works", backend="backends/embedded", name_server_set=SERVERS)
+        return pooldomain_service.ListPoolsResponse(pools=[pool])
+
+
+class ServerSets(pooldomain_grpc.NameServerSetServiceServicer):
+    """One set."""
+
+    async def GetNameServerSet(self, request: Any, context: Any) -> Any:
+        return pooldomain.NameServerSet(name=request.name, published=["ns1.catalyst.example", "ns2.catalyst.example"])
+
+
+class Zones(pooldomain_grpc.ZoneServiceServicer):
+    """Zones of one's own: what a plan was made of is there when it is applied."""
+
+    def __init__(self) -> None:
+        self.zones: dict[str, Any] = {}
+        self.records: dict[tuple[str, str], list[str]] = {}
+        self.plans: dict[str, Any] = {}
+        self.delegated = False
+
+    async def GetZone(self, request: Any, context: Any) -> Any:
+        if request.name not in self.zones:
+            await abort(context, refuse(Code.NOT_FOUND, "ZONE_NOT_FOUND", "there is none"))
+        return self.zones[request.name]
+
+    async def CreateZone(self, request: Any, context: Any) -> Any:
+        made = pooldomain.Zone()
+        made.CopyFrom(request.zone)
+        made.name, made.state, made.etag = f"zones/{request.zone_id}", pooldomain.Zone.STATE_ACTIVE, '"1"'
+        self.zones[made.name] = made
+        return made
+
+    async def GetDnssec(self, request: Any, context: Any) -> Any:
+        ds = pooldomain.DsRecord(key_tag=1, algorithm=13, digest_type=2, digest="ab" * 32)
+        return pooldomain.ZoneDnssec(name=request.name, ds=[ds])
+
+    async def CheckPropagation(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        yield pooldomain_service.CheckPropagationResponse(
+            summary=pooldomain.PropagationSummary(delegated=self.delegated)
+        )
+
+    async def PlanZone(self, request: Any, context: Any) -> Any:
+        name = f"{request.parent}/plans/{len(self.plans)}"
+        self.plans[name] = list(request.changes)
+        changes = [pooldomain.PlanChange() for _ in request.changes]
+        return pooldomain.Plan(name=name, hash="0" * 64, changes=changes)
+
+    async def ApplyPlan(self, request: Any, context: Any) -> Any:
+        for change in self.plans[request.name]:
+            key = (change.record_set.name, change.record_set.type)
+            self.records.pop(key, None)
+            if change.action == pooldomain.RecordChange.ACTION_UPSERT:
+                self.records[key] = list(change.record_set.values)
+        return operations_pb2.Operation(name="operations/1")
+
+    async def DeleteZone(self, request: Any, context: Any) -> Any:
+        if self.delegated:
+            await abort(context, refuse(Code.FAILED_PRECONDITION, "ZONE_DELEGATED", "a parent points to it"))
+        return self.zones.pop(request.name)
 
 
 class Orders(billing_grpc.OrderServiceServicer):
@@ -228,17 +295,20 @@ class World:
     catalog: Catalog
     names: Names
     orders: Orders
+    zones: Zones
     target: str
 
 
 @asynccontextmanager
 async def world() -> AsyncIterator[World]:
     """Serve them on one port for the block."""
-    made = World(Catalog(), Names(), Orders(), "")
+    made = World(Catalog(), Names(), Orders(), Zones(), "")
     server = grpc.aio.server()
     catalog_grpc.add_CatalogServiceServicer_to_server(made.catalog, server)
     pooldomain_grpc.add_AllocationServiceServicer_to_server(made.names, server)
     pooldomain_grpc.add_PoolServiceServicer_to_server(Pools(), server)
+    pooldomain_grpc.add_ZoneServiceServicer_to_server(made.zones, server)
+    pooldomain_grpc.add_NameServerSetServiceServicer_to_server(ServerSets(), server)
     billing_grpc.add_OrderServiceServicer_to_server(made.orders, server)
     made.target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
@@ -251,13 +321,15 @@ async def world() -> AsyncIterator[World]:
 class NamesProbe:
     """Looks where the stand-in of the names points to; the HTTP request is real."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, zones: Zones) -> None:
         self._names = names
+        self._zones = zones
 
     async def console(self, fqdn: str, ports: Mapping[str, int]) -> Mapping[str, Any]:
         label, _, pool = fqdn.partition(".")
         held = self._names.held.get(f"pools/{pool}/allocations/{label}")
-        address = dict(held.targets).get("default", "") if held else ""
+        own = self._zones.records.get(("console", "A"), [""]) if self._zones.delegated else [""]
+        address = dict(held.targets).get("default", "") if held else own[0]
         if not address:
             return {"status": 0, "why": "no address"}
         try:

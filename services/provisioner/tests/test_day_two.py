@@ -5,11 +5,15 @@ from typing import Any
 import pytest
 from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import service_pb2 as rpc
+from catalyst.provisioner.v1 import service_pb2_grpc as stubs
 from catalyst_testkit.daemons import reason_of
+from google.longrunning import operations_pb2
+from google.longrunning.operations_grpc_pb2 import OperationsStub
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 
 from .conftest import NAME, Bench, spec
+from .test_gates import waiting
 from .test_runs import active
 
 pytestmark = pytest.mark.either_database
@@ -85,15 +89,60 @@ async def test_a_budget_warns_and_then_blocks(bench: Bench, limit: int, code: st
         assert plan.applicable
 
 
-async def test_a_server_that_was_deleted_by_hand_is_put_back_when_somebody_agrees(bench: Bench) -> None:
+async def test_a_server_that_was_deleted_by_hand_is_found_and_put_back_when_somebody_agrees(bench: Bench) -> None:
     from catalyst_cloud_sandbox.account import Account
 
     await active(bench)
+    topology = await bench.infra.GetTopology(rpc.GetTopologyRequest(name=f"{NAME}/topology"))
+    seen = topology.regions[0].clusters[0]
+    assert (topology.pattern, seen.id, seen.node_count) == (pb.Topology.PATTERN_SOLO, EAST, 3)
+    assert {(pool.id, pool.desired, pool.current) for pool in seen.node_pools} == {
+        ("control-plane", 1, 1), ("general", 1, 1), ("data", 1, 1)
+    }  # fmt: skip
+    assert {node.status for node in seen.nodes} == {pb.Topology.STATUS_HEALTHY}
+    told = []
+    async for message in bench.infra.WatchComponents(rpc.WatchComponentsRequest(parent=f"{NAME}/clusters/-")):
+        told.append(message)
+        if message.kind == message.KIND_SYNCED:
+            break
+    assert {m.component.state for m in told[:-1]} == {pb.Component.STATE_READY}
+    assert len(told) == 6
+    async for first in bench.infra.WatchTopology(rpc.WatchTopologyRequest(name=f"{NAME}/topology")):
+        assert first.regions[0].clusters[0].id == EAST
+        break
+    report = rpc.GetDriftReportRequest(name=f"{NAME}/drift")
+    assert await reason_of(bench.infra.GetDriftReport(report)) == "DRIFT_NOT_OBSERVED"
+
     lost = next(r for r in bench.cloud() if r["kind"] == "server" and "general" in r["name"])
-    Account(bench.home / "sandbox", lost["account"], {}).delete(lost["id"])
+    account = Account(bench.home / "sandbox", lost["account"], {})
+    account.delete(lost["id"])
+    account.create(kind="volume", name="pvc-1", region="east", labels=dict(lost["labels"]), spec={"size_gb": 1})
+    operation = await bench.infra.DetectDrift(rpc.DetectDriftRequest(name=NAME))
+    operations: Any = bench.daemon.admin(OperationsStub)
+    wait = operations_pb2.WaitOperationRequest(name=operation.name)
+    wait.timeout.FromSeconds(20)
+    assert (await operations.WaitOperation(wait, timeout=30)).done
+    drifts = (await bench.infra.GetDriftReport(report)).drifts
+    kinds = pb.Drift.Kind.Name
+    assert {(kinds(d.kind), d.resource_kind, d.cluster) for d in drifts} == {
+        ("KIND_MISSING", "server", EAST), ("KIND_UNEXPECTED", "volume", EAST)
+    }  # fmt: skip
+    conditions = {c.type: c.status for c in (await bench.get()).conditions}
+    assert conditions["DriftFree"] == conditions["Ready"] == 2
+
     plan = await bench.plan("REPAIR")
     assert actions(plan) == [("server", "CREATE")]
     assert [gate.kind for gate in plan.gates] == ["repair"]
+    run = await bench.apply(plan)
+    officer: Any = bench.daemon.stub(stubs.RunServiceStub, "olga", roles=["security-officer"])
+    await officer.ApproveGate(rpc.ApproveGateRequest(name=await waiting(bench, run)))
+    ended = await bench.ended(run)
+    assert ended.state == pb.Run.STATE_SUCCEEDED, ended.error
+    events = await bench.runs.ListEvents(rpc.ListEventsRequest(parent=NAME, page_size=1000))
+    codes = [event.code for event in events.events]
+    assert [code for code in codes if code.startswith("drift.")] == ["drift.detected", "drift.repaired"]
+    listed = await bench.runs.ListRuns(rpc.ListRunsRequest(parent="sovereigns/-"))
+    assert len(listed.runs) == 2, "a look is no run of a Sovereign"
 
 
 async def test_values_that_no_schema_was_asked_for_and_plans_of_two_sovereigns(bench: Bench) -> None:

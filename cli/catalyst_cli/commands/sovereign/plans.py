@@ -1,10 +1,12 @@
 """Making plans and showing them, for the commands that begin with one."""
 
+from collections import Counter
 from typing import Any
 
 from catalyst_cli.api import Api, Refused, new_request_id
 from catalyst_cli.failures import Failure
 from catalyst_cli.output import err, money, word
+from catalyst_cli.progress import who_answers
 
 
 def ensure_sovereign(api: Api, name: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -51,22 +53,73 @@ def require_applicable(plan: dict[str, Any]) -> None:
 
 
 def summary(plan: dict[str, Any]) -> None:
-    """What a person wants to know before saying yes, on stderr."""
-    kinds: dict[str, int] = {}
-    for change in plan.get("changes", ()):
-        action = word(change["action"]).removeprefix("ACTION_").lower()
-        kinds[action] = kinds.get(action, 0) + 1
-    counted = ", ".join(f"{n} to {action}" for action, n in sorted(kinds.items())) or "none"
-    cost = ((plan.get("cost") or {}).get("after") or {}).get("total") or {}
-    err.print(f"plan      {plan['name']}", markup=False)
-    err.print(f"resources {counted}; components {len(plan.get('components', ()))}; steps {len(plan.get('steps', ()))}")
-    err.print(f"cost      {money(cost.get('month'))} a month")
-    for finding in plan.get("findings", ()):
-        err.print(f"{word(finding['severity']).lower():<9} {_finding(finding)}", markup=False)
-    err.print(f"hash      {plan['hash']}")
+    """What a person wants to know before saying yes, on stderr: what happens, what it costs, what may hurt, who must agree."""
+    for line in lines(plan):
+        err.print(line, markup=False)
+
+
+def lines(plan: dict[str, Any]) -> list[str]:
+    """The plan in words, a line each."""
+    expires = f", good until {plan['expireTime'][:16].replace('T', ' ')} UTC" if plan.get("expireTime") else ""
+    found = [f"plan       {plan['name'] or '(not stored)'}{expires}", *_resources(plan), *_components(plan)]
+    found += _cost(plan.get("cost") or {})
+    steps = plan.get("steps", ())
+    phases = ", ".join(f"{phase} {n}" for phase, n in Counter(step["phase"] for step in steps).items())
+    found.append(f"steps      {len(steps)}{f' ({phases})' if phases else ''}")
+    for kept in (plan.get("destroy") or {}).get("kept", ()):
+        found.append(f"kept       {kept}")
+    found += [f"risk       {risk['code']}: {risk['message']}" for risk in plan.get("risks", ())]
+    found += [f"{word(f['severity']).lower():<10} {_finding(f)}" for f in plan.get("findings", ())]
+    found += [f"approval   {gate['kind']}: {gate['message']} ({who_answers(gate)})" for gate in plan.get("gates", ())]
+    if plan.get("empty"):
+        found.append("nothing would change")
+    return [*found, f"hash       {plan['hash']}"]
+
+
+_SIGNS = {"CREATE": "+", "UPDATE": "~", "REPLACE": "!", "DELETE": "-", "IMPORT": "<"}
+_MOST = 40
+"""Changes that are written out one by one; of a larger plan the counts are enough."""
+
+
+def _resources(plan: dict[str, Any]) -> list[str]:
+    rows = [(word(c["action"]).removeprefix("ACTION_"), c) for c in plan.get("changes", ())]
+    moving = [(action, c) for action, c in rows if action != "NO_OP"]
+    counted = ", ".join(f"{n} to {action.lower()}" for action, n in sorted(Counter(a for a, _ in moving).items()))
+    found = [f"resources  {counted or 'none'}; {len(rows) - len(moving)} stay"]
+    for action, c in moving[:_MOST]:
+        paths = f" ({', '.join(c['changedPaths'])})" if c.get("changedPaths") else ""
+        why = f": {c['reason']}" if c.get("reason") else ""
+        found.append(f"  {_SIGNS.get(action, '?')} {c['cluster']}  {c['address']}{paths}{why}")
+    if len(moving) > _MOST:
+        found.append(f"  and {len(moving) - _MOST} more; see --output json")
+    return found
+
+
+def _components(plan: dict[str, Any]) -> list[str]:
+    rows = [(word(c["action"]).removeprefix("ACTION_"), c) for c in plan.get("components", ())]
+    counted = ", ".join(f"{n} to {action.lower()}" for action, n in sorted(Counter(a for a, _ in rows).items()))
+    waves = max((int(c.get("wave", 0)) for _, c in rows), default=0)
+    found = [f"components {counted or 'none'}{f'; {waves} waves' if waves else ''}"]
+    for action, c in rows:
+        if action in ("REMOVE", "UPGRADE"):
+            versions = f"{c.get('previousVersion', '')} -> {c.get('version') or 'gone'}"
+            found.append(f"  {'-' if action == 'REMOVE' else '~'} {c['cluster']}  {c['blueprint']} {versions}")
+    return found
+
+
+def _cost(cost: dict[str, Any]) -> list[str]:
+    after, before = cost.get("after") or {}, cost.get("before") or {}
+    total, was = after.get("total") or {}, before.get("total") or {}
+    hour = int(total.get("hourMicros", 0)) / 1_000_000
+    currency = (total.get("month") or {}).get("currency", "")
+    difference = (cost.get("difference") or {}).get("month")
+    change = f"; {money(was.get('month'))} now, {money(difference)} more" if before.get("lines") else ""
+    found = [f"cost       {money(total.get('month'))} a month, {hour:.4f} {currency} an hour{change}"]
+    return found + [f"unpriced   {name}; it is in no sum" for name in after.get("unpriced", ())]
 
 
 def _finding(finding: dict[str, Any]) -> str:
     field = f"{finding['field']}: " if finding.get("field") else ""
     remedy = f" ({finding['remedy']})" if finding.get("remedy") else ""
-    return f"{finding['code']}: {field}{finding['message']}{remedy}"
+    instead = ", ".join(name.rpartition("/")[2] for name in finding.get("alternatives", ()))
+    return f"{finding['code']}: {field}{finding['message']}{remedy}{f'; instead: {instead}' if instead else ''}"

@@ -5,7 +5,10 @@ from typing import Any
 from catalyst_cli.api import Api, Refused, new_request_id
 from catalyst_cli.failures import Failure
 from catalyst_cli.output import err, word
-from catalyst_cli.progress import follow
+from catalyst_cli.progress import follow, open_gates, who_answers
+
+WAITS, CANCELLED = 7, 8
+"""Exit codes of a run that waits for a person, and of one that was cancelled."""
 
 
 def apply(api: Api, plan: dict[str, Any], *, order: str = "") -> str:
@@ -33,9 +36,14 @@ def finish(api: Api, run: str, *, wait: bool) -> dict[str, Any] | None:
         return None
     ended = follow(api, run)
     state = word(ended["state"])
+    if waiting := open_gates(ended):
+        details = tuple(f"{gate['kind']}: {gate.get('message', '')} ({who_answers(gate)})" for gate in waiting)
+        raise Failure("the run waits for a person", details=details, next_step=f"catalyst run approve {run}",
+                      exit_code=WAITS)  # fmt: skip
     if state != "SUCCEEDED":
         message = (ended.get("error") or {}).get("message", "")
-        raise Failure(f"the run ended as {state}", why=message, next_step=f"catalyst run get {run}", exit_code=1)
+        code = CANCELLED if state.startswith("CANCELLED") else 1
+        raise Failure(f"the run ended as {state}", why=message, next_step=f"catalyst run get {run}", exit_code=code)
     return ended
 
 

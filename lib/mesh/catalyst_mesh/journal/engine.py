@@ -196,9 +196,15 @@ class Engine:
         """Events of `run` from number `from_seq` on; with `follow`, until the run has ended."""
         return self._reading.events(run, from_seq, follow=follow)
 
-    async def logs(self, run: str, *, step: str = "", after: int = 0, size: int = 500) -> Sequence[LogLine]:
+    async def logs(
+        self, run: str, *, step: str = "", attempt: int = 0, after: int = 0, size: int = 500
+    ) -> Sequence[LogLine]:
         """Lines of the log with numbers above `after`."""
-        return await self._reading.lines(run, step=step, after=after, size=size)
+        return await self._reading.lines(run, step=step, attempt=attempt, after=after, size=size)
+
+    def watch_logs(self, run: str, *, step: str = "", attempt: int = 0, after: int = 0) -> AsyncIterator[LogLine]:
+        """As `logs`, and the lines to come, until the run has ended."""
+        return self._reading.follow_lines(run, step=step, attempt=attempt, after=after)
 
     async def list(
         self, *, subject: str = "", kind: str = "", live: bool = False, size: int = 50, after: str = ""

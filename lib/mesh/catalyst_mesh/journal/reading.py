@@ -66,14 +66,36 @@ class Reading:
                         return
                     await rung(bell, self._poll)
 
-    async def lines(self, run_id: str, *, step: str = "", after: int = 0, size: int = PAGE) -> Sequence[LogLine]:
-        """Lines of the log with numbers above `after`, of all steps or of one."""
+    async def lines(
+        self, run_id: str, *, step: str = "", attempt: int = 0, after: int = 0, size: int = PAGE
+    ) -> Sequence[LogLine]:
+        """Lines of the log with numbers above `after`, of all steps or of one, of all its tries or of one."""
         t = self._store.tables.log
         query = select(t).where((t.c.run_id == run_id) & (t.c.number > after)).order_by(t.c.number).limit(size)
         query = query.where(t.c.step == step) if step else query
+        query = query.where(t.c.attempt == attempt) if attempt else query
         async with self._db.read() as sql:
             rows = (await sql.execute(query)).mappings().all()
         return [LogLine(run_id, **{name: row[name] for name in _LINE}) for row in rows]
+
+    async def follow_lines(
+        self, run_id: str, *, step: str = "", attempt: int = 0, after: int = 0
+    ) -> AsyncIterator[LogLine]:
+        """As `lines`, and those to come, until the run has ended."""
+        with self._bells.listening(run_id) as bell:
+            while True:
+                bell.clear()
+                # The state first: what was written before the end is then among the lines that are read after it.
+                async with self._db.read() as sql:
+                    ended = await self._ended(sql, run_id)
+                page = await self.lines(run_id, step=step, attempt=attempt, after=after)
+                for line in page:
+                    yield line
+                    after = line.number
+                if len(page) < PAGE:
+                    if ended:
+                        return
+                    await rung(bell, self._poll)
 
     async def _page(self, run_id: str, from_seq: int) -> tuple[bool, Sequence[EventView]]:
         t = self._store.tables.event

@@ -69,7 +69,9 @@ async def viewed(tx: Store, name: str, me: Caller) -> View:
 def may_keep(kind: Kind, owner: str, me: Caller) -> bool:
     """Whether the caller may make, change and delete such a zone."""
     org = owner.removeprefix("organizations/")
-    return me.has_role(*OPERATORS) or (kind is Kind.BYO and me.has_role("org-admin", org=org))
+    if kind is Kind.BYO and (me.is_service("provisioner") or me.has_role("org-admin", org=org)):
+        return True
+    return me.has_role(*OPERATORS)
 
 
 async def governed(tx: Store, name: str, me: Caller) -> View:

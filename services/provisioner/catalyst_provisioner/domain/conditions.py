@@ -64,6 +64,8 @@ class Facts:
     clusters: tuple[ClusterFacts, ...]
     is_current: bool
     """Whether the last successful run made the present generation true."""
+    drifts: tuple[int, datetime] | None = None
+    """How many differences the newest look has found, and when; None: nobody has looked since the last run."""
 
 
 def is_silent(heartbeat_at: datetime | None, now: datetime) -> bool:
@@ -106,6 +108,7 @@ def of_sovereign(facts: Facts, now: datetime) -> tuple[Condition, ...]:
         *(_together(kind, per_cluster) for kind in ("InfraReady", "ControlPlaneReady", "AgentConnected",
                                                     "ComponentsReady")),
         _moment("DNSReady", facts.dns_ready_at, "NotServed"),
+        *_drift_free(facts.drifts),
     ]  # fmt: skip
     return (*found, _ready(found, facts))
 
@@ -134,6 +137,16 @@ def _components(components: tuple[ComponentFact, ...]) -> Condition:
     if missing:
         return Condition(kind, FALSE, "NotReady", f"{len(missing)} of {len(components)} components are not ready")
     return Condition(kind, TRUE, "Ready", since=max(c.since for c in components))
+
+
+def _drift_free(drifts: tuple[int, datetime] | None) -> tuple[Condition, ...]:
+    """No condition where nobody has looked: what was just applied is not in doubt because of that."""
+    if drifts is None:
+        return ()
+    count, at = drifts
+    if count:
+        return (Condition("DriftFree", FALSE, "Drifted", f"{count} difference(s) were found", at),)
+    return (Condition("DriftFree", TRUE, "Compared", since=at),)
 
 
 def _moment(kind: str, at: datetime | None, reason: str) -> Condition:

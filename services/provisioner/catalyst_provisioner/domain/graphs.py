@@ -9,6 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 PROVISION, DESTROY = "provision", "destroy"
+DRIFT, CHECK = "drift", "credential_check"
+"""Runs that only look, and are no runs of a Sovereign."""
 
 
 @dataclass(frozen=True, slots=True)

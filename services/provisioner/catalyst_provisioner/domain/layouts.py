@@ -89,5 +89,11 @@ def _laid_out(document: Document, topology: str, clouds: Clouds, reference: Refe
                 "env_type": defaults.get("env_type", "prod"),
                 "control_plane": defaults.get("control_plane", {}),
                 **{k: defaults[k] for k in ("worker_pools", "load_balancer") if k in defaults},
-                **({"credential": c} if (c := defaults.get("credentials", {}).get(provider)) else {}),
+                **_credential(defaults, clouds, provider),
             }
+
+
+def _credential(defaults: Document, clouds: Clouds, provider: str) -> dict[str, Any]:
+    given = defaults.get("credentials", {}).get(provider)
+    usual = clouds[provider].default_credential
+    return {"credential": given or {"name": usual}} if given or usual else {}

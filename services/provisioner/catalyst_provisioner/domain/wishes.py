@@ -4,7 +4,7 @@ A document is the JSON form of `SovereignSpec` with the contract's own field nam
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -101,9 +101,6 @@ class Wish:
     release_digest: str = ""
     confirm_cascade: bool = False
     approvals: tuple[Approval, ...] = ()
-    failure_policy: Mapping[str, str] = field(default_factory=dict)
-    """Reaction by phase: retry, pause or compensate."""
-    paid_ttl: timedelta = timedelta(hours=24)
 
     @property
     def front(self) -> Cluster:
@@ -114,10 +111,6 @@ class Wish:
     def is_prod(self) -> bool:
         """Whether any cluster serves production."""
         return any(cluster.env_type == "prod" for cluster in self.clusters)
-
-    def reaction(self, phase: str) -> str:
-        """What follows when a step of `phase` fails for good."""
-        return self.failure_policy.get(phase, "pause")
 
 
 def dimensions(cluster: Document, clouds: Clouds, reference: Reference) -> Dimensions:
@@ -157,8 +150,6 @@ def read(document: Document, clouds: Clouds, reference: Reference) -> Wish:
         release_digest=document.get("release", {}).get("digest", ""),
         confirm_cascade=bool(components.get("confirm_cascade")),
         approvals=approvals(document),
-        failure_policy=document.get("failure_policy", {}).get("phases", {}),
-        paid_ttl=_span(document.get("failure_policy", {}).get("paid_ttl"), timedelta(hours=24)),
     )
 
 
@@ -194,6 +185,16 @@ def _cluster(row: Document, clouds: Clouds, reference: Reference) -> Cluster:
 def approvals(document: Document) -> tuple[Approval, ...]:
     """Who may open which gate, as the spec says."""
     return tuple(_approval(row) for row in document.get("approvals", ()))
+
+
+def reaction(document: Document, phase: str) -> str:
+    """What follows when a step of `phase` fails for good: retry, pause or compensate."""
+    return str(document.get("failure_policy", {}).get("phases", {}).get(phase, "pause"))
+
+
+def paid_ttl(document: Document) -> timedelta:
+    """How long paid resources of a failed run are kept."""
+    return _span(document.get("failure_policy", {}).get("paid_ttl"), timedelta(hours=24))
 
 
 def _approval(row: Document) -> Approval:

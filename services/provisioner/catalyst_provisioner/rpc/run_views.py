@@ -1,16 +1,19 @@
 """How runs, steps and their events look to callers: one projection of the journal's facts."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from catalyst.provisioner.v1 import resources_pb2 as contract
 from catalyst_mesh import Work, stamp
-from catalyst_mesh.journal import Engine, EventView, RunView, StepState, StepView
+from catalyst_mesh.journal import Engine, EventView, LogLine, RunView, StepState, StepView
 from google.protobuf import symbol_database
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 
-from ..domain import gates, graphs
+from ..chronicle import FAILED_RUN
+from ..domain import gates, graphs, patience
 from ..failures import step_error
 from ..store import Store
 
@@ -45,12 +48,14 @@ class RunViews:
         return await self._run(run, await self._engine.steps(run.id, sql=tx.sql), tx)
 
     async def _run(self, run: RunView, steps: Sequence[StepView], tx: Store) -> contract.Run:
-        held = await tx.sovereign(sovereign_of(run))
+        held, seen = await tx.sovereign(sovereign_of(run)), await tx.facts(sovereign_of(run))
         short = run.state.startswith(("failed", "cancelled"))
         entries = await tx.entries(sovereign_of(run)) if short else []
         name = f"{run.subject}/runs/{run.id}"
         provision = run.kind == graphs.PROVISION
-        waiting = next((s for s in steps if s.state is StepState.WAITING), None)
+        resting = [s for s in steps if s.state is StepState.WAITING]
+        # What a person has to do comes before what only takes its time.
+        waiting = next((s for s in resting if s.signal or s.name == "delegation"), resting[0] if resting else None)
         made = contract.Run(
             name=name,
             uid=run.id,
@@ -68,9 +73,10 @@ class RunViews:
             steps=counts_of(steps),
             groups=groups_of(steps),
             error=step_error(run.failure),
-            waiting_for=waiting_for(waiting) if run.state == "waiting" and waiting else run.paused_because,
+            waiting_for=_waiting(waiting, seen) if run.state == "waiting" and waiting else run.paused_because,
             wake_time=stamp(run.wake_at) if run.state == "waiting" else None,
             gates=gates_of(run, steps),
+            paid_expire_time=stamp(_paid_until(seen, run)),
             degraded=run.degraded,
             final=run.state.startswith("cancelled"),
             leftovers=[
@@ -175,6 +181,20 @@ def waiting_for(step: StepView) -> str:
     return f"{step.name} rests before its next try" if step.waits == "retry" else f"{step.name} is not done yet"
 
 
+def _paid_until(seen: Mapping[str, Any], run: RunView) -> datetime | None:
+    kept = patience.read(seen[FAILED_RUN][0]) if FAILED_RUN in seen else None
+    return kept.paid_until if kept and kept.run == run.id else None
+
+
+def _waiting(step: StepView, seen: Mapping[str, Any]) -> str:
+    """What a run waits for; of a delegation also what somebody has to enter, and where."""
+    if step.name != "delegation" or "delegation_wanted" not in seen:
+        return waiting_for(step)
+    wanted = seen["delegation_wanted"][0]
+    ds = f" and DS {'; '.join(wanted['ds'])}" if wanted["ds"] else ""
+    return f"the parent of {wanted['domain']} has to show NS {', '.join(wanted['ns'])}{ds}"
+
+
 def counts_of(steps: Sequence[StepView]) -> contract.StepCounts:
     def count(states: set[StepState]) -> int:
         return sum(step.state in states for step in steps)
@@ -209,6 +229,15 @@ def event_of(parent: str, event: EventView, steps: Mapping[str, StepView]) -> co
         message=event.message,
         data=ParseDict(dict(event.data), Struct()),
     )  # fmt: skip - reads as a table
+
+
+def line_of(line: LogLine, counted: Counter[tuple[str, int]]) -> contract.LogLine:
+    """One line; `counted` holds how many lines of its try came before, and is counted on."""
+    counted[line.step, line.attempt] += 1
+    return contract.LogLine(
+        seq=line.number, number=counted[line.step, line.attempt], time=stamp(line.at), level=level_of(line.level),
+        text=line.text, step=line.step, attempt=line.attempt,
+    )  # fmt: skip
 
 
 def sovereign_event(row: Mapping[str, Any]) -> contract.RunEvent:

@@ -1,6 +1,7 @@
 """RunService, over the journal: one projection of its facts."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
@@ -8,15 +9,15 @@ from typing import Any, TypeAlias
 from catalyst.provisioner.v1 import resources_pb2 as contract
 from catalyst.provisioner.v1 import service_pb2, service_pb2_grpc
 from catalyst_mesh import Context, Page, Work, caller, stamp
-from catalyst_mesh.journal import CancelMode, Engine, RunView, StepState, StepView
+from catalyst_mesh.journal import CancelMode, Engine, LogLine, RunView, StepState, StepView
 from catalyst_mesh.journal import RunNotFound as NoSuchRun
 from catalyst_sdk import Code, Decision, Refused
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..domain import gates
+from ..domain import gates, graphs
 from ..store import Store, metadata
 from ..streams import Curfew
 from . import filters
@@ -29,7 +30,7 @@ from .run_views import (
     etag,
     event_of,
     groups_of,
-    level_of,
+    line_of,
     sovereign_event,
     sovereign_of,
     step_etag,
@@ -38,9 +39,12 @@ from .run_views import (
 
 OUTBOX = metadata.tables["outbox"]
 SIGNALS = metadata.tables["journal_signal"]
+LINES = metadata.tables["journal_log"]
 RunRequest: TypeAlias = service_pb2.PauseRunRequest | service_pb2.ResumeRunRequest | service_pb2.CancelRunRequest
 StepRequest: TypeAlias = service_pb2.RetryStepRequest | service_pb2.SkipStepRequest
 GateRequest: TypeAlias = service_pb2.ApproveGateRequest | service_pb2.RejectGateRequest
+SHOWN = (graphs.PROVISION, graphs.DESTROY)
+"""Kinds that are runs of a Sovereign; others only look, and are operations."""
 LOOK = 0.3
 """Seconds between two looks at a Sovereign's own events."""
 
@@ -205,24 +209,52 @@ class RunService(service_pb2_grpc.RunServiceServicer):
             yield contract.RunEvent(seq=0, code="done", run=request.parent, data=data, time=stamp(run.finished_at))
 
     async def ListLogs(self, request: service_pb2.ListLogsRequest, context: Context) -> service_pb2.ListLogsResponse:
-        run = await self._run(request.parent)
-        await self._demand_logs(run, request.parent)
-        if request.attempt:
-            raise NotServed(capability="a log of one attempt")
-        scope = request.parent, request.step, request.from_seq
+        run = await self._logged(request.parent)
+        scope = request.parent, request.step, request.attempt, request.from_seq
         page = Page.of(request.page_size or 500, request.page_token, *scope, most=5000)
         after = int(page.after) if page.after is not None else max(0, _first(request.from_seq) - 1)
-        lines = await self._engine.logs(run.id, step=request.step, after=after, size=page.size + 1)
+        lines = await self._engine.logs(
+            run.id, step=request.step, attempt=request.attempt, after=after, size=page.size + 1
+        )
         cut = page.cut(lines, lambda line: line.number)
-        shown = [
-            contract.LogLine(
-                seq=line.number, number=line.number, time=stamp(line.at), level=level_of(line.level), text=line.text,
-                step=line.step, attempt=line.attempt,
-            )
-            for line in cut.rows
-        ]  # fmt: skip
+        counted = await self._counted(run.id, cut.rows)
         last = cut.rows[-1].number if cut.rows else after
-        return service_pb2.ListLogsResponse(lines=shown, next_page_token=cut.next_page_token, last_seq=last)
+        return service_pb2.ListLogsResponse(
+            lines=[line_of(line, counted) for line in cut.rows], next_page_token=cut.next_page_token, last_seq=last
+        )
+
+    async def WatchLogs(
+        self, request: service_pb2.WatchLogsRequest, context: Context
+    ) -> AsyncIterator[contract.LogLine]:
+        run = await self._logged(request.parent)
+        after = _first(request.from_seq) - 1
+        lines = self._engine.watch_logs(run.id, step=request.step, attempt=request.attempt, after=after)
+        counted: Counter[tuple[str, int]] = Counter()
+        async for line in self._curfew.bounded(lines):
+            if (line.step, line.attempt) not in counted:
+                counted += await self._counted(run.id, [line])
+            yield line_of(line, counted)
+
+    async def _logged(self, parent: str) -> RunView:
+        """The run whose log is asked for, where the caller may read it."""
+        if "/components/" in parent:
+            raise NotServed(capability="a log of a component")
+        run = await self._run(parent)
+        await self._demand_logs(run, parent)
+        return run
+
+    async def _counted(self, run: str, lines: Sequence[LogLine]) -> Counter[tuple[str, int]]:
+        """How many lines of the same try stand before the first of these, by step and attempt."""
+        firsts: dict[tuple[str, int], int] = {}
+        for line in lines:
+            firsts.setdefault((line.step, line.attempt), line.number)
+        found: Counter[tuple[str, int]] = Counter()
+        async with self._work.reading() as tx:
+            for (step, attempt), number in firsts.items():
+                mine = (LINES.c.run_id == run) & (LINES.c.step == step) & (LINES.c.attempt == attempt)
+                query = select(func.count()).where(mine & (LINES.c.number < number))
+                found[step, attempt] = (await tx.sql.execute(query)).scalar_one()
+        return found
 
     async def _events(self, parent: str, first: int, *, follow: bool = False) -> AsyncIterator[contract.RunEvent]:
         if Name.of(parent).id:
@@ -282,7 +314,7 @@ class RunService(service_pb2_grpc.RunServiceServicer):
         rows: list[RunView] = []
         while True:
             found = await self._engine.list(subject=subject, size=most, after=after)
-            rows += [run for run in found.runs if subject or await self._may_see(run)]
+            rows += [run for run in found.runs if run.kind in SHOWN and (subject or await self._may_see(run))]
             if len(rows) >= most or len(found.runs) < most:
                 return rows[:most]
             after = found.runs[-1].id

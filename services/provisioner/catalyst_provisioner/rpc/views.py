@@ -12,6 +12,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Value
 
+from ..chronicle import DRIFT
 from ..domain import conditions, costs, plans
 from ..domain import plan_diff as plan_differences
 from ..domain.component_states import ComponentState
@@ -53,7 +54,7 @@ async def observed(tx: Store, held: Sovereign, gitops_url: str) -> Observed:
 def sovereign(o: Observed) -> contract.Sovereign:
     """The resource."""
     s = o.sovereign
-    found = () if s.state is State.DESTROYED else conditions.of_sovereign(_facts(o), o.now)
+    found = () if s.state is State.DESTROYED else conditions.of_sovereign(facts_of(o), o.now)
     made = contract.Sovereign(
         name=s.name,
         uid=s.uid,
@@ -196,6 +197,16 @@ def component(row: ComponentRow, now: datetime, *, simulated: bool, silent: bool
     )  # fmt: skip - reads as a table
 
 
+def differ(before: contract.Component, after: contract.Component) -> bool:
+    """Whether anything but the moment of the last look changed."""
+    a, b = contract.Component(), contract.Component()
+    a.CopyFrom(before)
+    b.CopyFrom(after)
+    for one in (a, b):
+        one.ClearField("observe_time")
+    return a != b
+
+
 def counts(rows: Sequence[ComponentRow], *, silent: bool = False) -> contract.ComponentCounts:
     """How many components are where."""
     states = [ComponentState.UNKNOWN if silent else row.state for row in rows]
@@ -241,7 +252,9 @@ def _cluster(o: Observed, row: ClusterRow) -> contract.ClusterStatus:
     )  # fmt: skip - reads as a table
 
 
-def _facts(o: Observed) -> Facts:
+def facts_of(o: Observed) -> Facts:
+    """What is known, as conditions are made of it."""
+
     def at(name: str) -> datetime | None:
         return o.seen[name][1] if name in o.seen else None
 
@@ -254,6 +267,7 @@ def _facts(o: Observed) -> Facts:
         probed_at=at("probed"),
         clusters=tuple(_cluster_facts(r, [c for c in o.components if c.cluster == r.name]) for r in o.clusters),
         is_current=s.applied_generation == s.generation and s.state is State.ACTIVE,
+        drifts=(len(o.seen[DRIFT][0]["drifts"]), o.seen[DRIFT][1]) if DRIFT in o.seen else None,
     )
 
 

@@ -10,7 +10,9 @@ from catalyst_mesh.journal.graph import Action, OnTransition
 
 from ..domain import graphs
 from ..domain.graphs import Shape
+from .delegating import Delegating
 from .gating import Gating
+from .looking import Looking
 from .making import Making
 from .naming import Naming
 from .removing import Removing
@@ -23,26 +25,46 @@ Done = tuple[Action, Optional[Action], Optional[Action]]  # noqa: UP045 - Action
 def kinds(tools: Tools, transition: OnTransition, backoff: Backoff | None = None) -> tuple[Kind, ...]:
     """The kinds of runs that the provisioner has."""
     making, naming, removing, gating = Making(tools), Naming(tools), Removing(tools), Gating()
+    owning = Delegating(tools)
     rests = backoff or Backoff(first=timedelta(seconds=1))
 
     def provision(scope: Mapping[str, Any]) -> Iterable[Step]:
         return [
-            _step(shape, _made(shape, making, naming, removing, gating), rests) for shape in graphs.provision(scope)
+            _step(shape, _made(shape, making, naming, removing, gating, owning), rests)
+            for shape in graphs.provision(scope)
         ]
 
     def destroy(scope: Mapping[str, Any]) -> Iterable[Step]:
-        return [_step(shape, _removed(shape, removing, naming, gating), rests) for shape in graphs.destroy(scope)]
+        return [
+            _step(shape, _removed(shape, removing, naming, gating, owning), rests) for shape in graphs.destroy(scope)
+        ]
 
-    return (Kind(graphs.PROVISION, provision, transition), Kind(graphs.DESTROY, destroy, transition))
+    looking = Looking(tools)
+
+    def drift(_: Mapping[str, Any]) -> Iterable[Step]:
+        return [Step("look", looking.drift, timeout=timedelta(minutes=10), backoff=rests)]
+
+    def check(_: Mapping[str, Any]) -> Iterable[Step]:
+        return [Step("check", looking.check, timeout=timedelta(minutes=5), backoff=rests)]
+
+    return (
+        Kind(graphs.PROVISION, provision, transition),
+        Kind(graphs.DESTROY, destroy, transition),
+        Kind(graphs.DRIFT, drift),
+        Kind(graphs.CHECK, check),
+    )
 
 
-def _made(shape: Shape, making: Making, naming: Naming, removing: Removing, gating: Gating) -> Done:
+def _made(shape: Shape, making: Making, naming: Naming, removing: Removing, gating: Gating, owning: Delegating) -> Done:
     """Steps without a check look first and are idempotent, so they may simply run again."""
     c = shape.cluster
     table: Mapping[str, Done] = {
         "validate": (making.validate, None, None),
         "approve": (partial(gating.approve, gate=shape.gate), None, None),
         "name.reserve": (naming.reserve, None, naming.release),
+        "zone.make": (owning.make, None, owning.drop),
+        "delegation": (owning.delegation, None, None),
+        "zone.write": (owning.write, None, None),
         "git.render": (making.render, None, making.unrender),
         "infra": (partial(making.infra, cluster=c), None, partial(making.unmake, cluster=c)),
         "dns.commit": (naming.commit, None, naming.release),
@@ -56,7 +78,7 @@ def _made(shape: Shape, making: Making, naming: Naming, removing: Removing, gati
     return table[shape.action or shape.id]
 
 
-def _removed(shape: Shape, removing: Removing, naming: Naming, gating: Gating) -> Done:
+def _removed(shape: Shape, removing: Removing, naming: Naming, gating: Gating, owning: Delegating) -> Done:
     c = shape.cluster
     table: Mapping[str, Done] = {
         "approve": (partial(gating.approve, gate=shape.gate), None, None),
@@ -66,6 +88,7 @@ def _removed(shape: Shape, removing: Removing, naming: Naming, gating: Gating) -
         "verify": (removing.verify, None, None),
         "git.remove": (removing.remove_tree, None, None),
         "name.release": (naming.release, None, None),
+        "zone.drop": (owning.drop, None, None),
         "shred": (removing.shred, None, None),
     }
     return table[shape.action or shape.id]

@@ -1,6 +1,7 @@
 """Steps that make a Sovereign: check, resources, tree, servers, components, and the look from outside."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -50,6 +51,8 @@ class Making:
         if not plan.is_applicable:
             first = next(f for f in plan.findings if f.severity is Severity.ERROR)
             raise StepFailed(first.code, first.message, user_action=first.remedy)
+        counted = Counter(change.action.value for change in plan.changes)
+        await ctx.log(f"{cluster}: {', '.join(f'{n} {action}' for action, n in sorted(counted.items())) or 'nothing'}")
         made = asdict(await plugin.apply(plan=plan, work=work))
 
         async def keep(tx: Store) -> None:
@@ -93,6 +96,7 @@ class Making:
         at = int(plan.created_at.timestamp())
         commit = await asyncio.to_thread(self._t.repositories.commit, sovereign.id, sovereign.uid, files, message, at)
         await self._t.work.again(lambda tx: tx.observe(sovereign.id, "tree", commit))
+        await ctx.log(f"{len(files)} files in commit {commit}")
         return {"commit": commit, "files": len(files)}
 
     async def unrender(self, ctx: Context) -> Any:
@@ -172,9 +176,11 @@ class Making:
             return await tx.is_command_done(sovereign, cluster, number)
 
     async def _demand_name(self, ctx: Context) -> None:
+        id = ctx.input["sovereign"]
         async with self._t.work.reading() as tx:
-            held = await tx.reservation(ctx.input["sovereign"])
-        if held is None or held.state == LOST:
+            held, seen = await tx.reservation(id), await tx.facts(id)
+        own = str(seen.get("name_held", ("",))[0] or "").startswith("zones/")
+        if not own and (held is None or held.state == LOST):
             raise StepFailed(
                 "NAME_LOST", "the name was lost before anything was spent", user_action="retry name.reserve"
             )

@@ -13,7 +13,7 @@ from ..domain.wishes import Wish
 from ..peers import Names, SaidNo
 from ..store import Reservation, Store
 from ..store.secrets import COMMITTED, LOST, RELEASED, RESERVED
-from .tools import Tools
+from .tools import Tools, targets_of
 
 MARGIN = timedelta(seconds=1)
 
@@ -58,7 +58,7 @@ class Naming:
         held = await self._held(sovereign.id)
         if held is None or held.state in (RELEASED, LOST):
             raise StepFailed("NAME_LOST", f"{wish.fqdn} is not held any more", user_action="retry name.reserve")
-        targets = await self._targets(ctx, wish)
+        targets = await targets_of(self._t, ctx, wish)
         if held.state == RESERVED:
             held = await self._committed(ctx, sovereign, wish, held, targets)
         allocation = await self._t.names.get(held.allocation)
@@ -99,18 +99,6 @@ class Naming:
             await tx.observe(held.sovereign, "dns_ready", [list(target) for target in targets])
 
         await self._t.work.again(seen)
-
-    async def _targets(self, ctx: Context, wish: Wish) -> list[tuple[str, str]]:
-        targets: list[tuple[str, str]] = []
-        for cluster in wish.clusters:
-            row = await self._t.cluster(ctx, cluster.name)
-            if not row.addresses:
-                raise StepFailed("NO_ADDRESS", f"{cluster.name} has no load balancer with an address")
-            if cluster is wish.front:
-                targets += [("default", address) for address in row.addresses]
-            if len(wish.clusters) > 1:
-                targets += [(cluster.location_code, address) for address in row.addresses]
-        return targets
 
     async def _held(self, sovereign: str) -> Reservation | None:
         async with self._t.work.reading() as tx:

@@ -107,7 +107,7 @@ class Removing:
             for row in await tx.clusters(id):
                 await tx.change_cluster(id, row.name, plugin_state=None, git_password=None)
             await tx.drop_components(id)
-            await tx.unobserve(id, "name_held", "dns_ready", "probed")
+            await tx.unobserve(id, "name_held", "dns_ready", "probed", "delegated", "delegation_wanted")
             return await tx.shred_enrolments(id)
 
         return {"tokens": await self._t.work.again(step)}

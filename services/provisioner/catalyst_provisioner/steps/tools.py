@@ -19,6 +19,7 @@ from ..repository import Repositories
 from ..store import ClusterRow, PlanRow, Store
 from ..vault import Vault
 from ..workspaces import LedgerWorkspace, Place
+from ..zones import Zones
 
 
 class ServesTrees(Protocol):
@@ -41,6 +42,7 @@ class Tools:
     vault: Vault
     planner: Planner
     names: Names
+    zones: Zones
     repositories: Repositories
     trees: ServesTrees
     passwords: Passwords
@@ -89,11 +91,30 @@ class Tools:
         """What the cloud plugin is handed for a cluster. An undo is what a cancel asks for, so it is not stopped by one."""
         place = Place(row.sovereign, row.name, row.provider, row.credential, ctx.run_id)
         deadline = ctx.deadline or ctx.now() + timedelta(hours=1)
+
+        async def tell(code: str, message: str, *, level: str = "info", data: Mapping[str, str] | None = None) -> None:
+            await ctx.log(f"{code}: {message}", level=level.upper())
+            await ctx.emit(code, message, level=level, data=data)
+
         return LedgerWorkspace(
             self.work, self.vault, place, deadline,
-            endpoint=self.endpoint, token_ttl=self.enrolment_ttl, emit=ctx.emit, guard=ctx.guard,
+            endpoint=self.endpoint, token_ttl=self.enrolment_ttl, emit=tell, guard=ctx.guard,
             is_cancelled=lambda: ctx.cancelled and not undoing,
         )  # fmt: skip
+
+
+async def targets_of(tools: Tools, ctx: Context, wish: Wish) -> list[tuple[str, str]]:
+    """Slots and addresses of all load balancers: the front's by default, with several clusters each by its location."""
+    targets: list[tuple[str, str]] = []
+    for cluster in wish.clusters:
+        row = await tools.cluster(ctx, cluster.name)
+        if not row.addresses:
+            raise StepFailed("NO_ADDRESS", f"{cluster.name} has no load balancer with an address")
+        if cluster is wish.front:
+            targets += [("default", address) for address in row.addresses]
+        if len(wish.clusters) > 1:
+            targets += [(cluster.location_code, address) for address in row.addresses]
+    return targets
 
 
 def lock_of(plan: PlanRow) -> Lock:

@@ -1,6 +1,7 @@
 """Tables and SQL of the provisioner; one `Store` is one transaction."""
 
 from .clusters import ClusterRow, ClusterRows, ComponentRow
+from .credentials import CredentialRecords
 from .ledger import Entry, LedgerRows
 from .plans import PlanRow, PlanRows
 from .secrets import CredentialRow, EnrolmentRow, Reservation, SecretRows
@@ -8,7 +9,7 @@ from .sovereigns import SovereignRows
 from .tables import metadata
 
 
-class Store(SovereignRows, PlanRows, LedgerRows, ClusterRows, SecretRows):
+class Store(SovereignRows, PlanRows, LedgerRows, ClusterRows, SecretRows, CredentialRecords):
     """Everything that the provisioner keeps."""
 
 

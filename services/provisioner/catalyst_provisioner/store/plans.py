@@ -58,6 +58,16 @@ class PlanRows(Transaction):
         query = query.where(t.c.id < id) if id else query
         return [PlanRow(**row) for row in (await self.sql.execute(query)).mappings()]
 
+    async def overdue_plans(self, limit: int = 100) -> list[PlanRow]:
+        """Plans that are called active and cannot be applied any more."""
+        query = select(t).where((t.c.state == "active") & (t.c.expires_at <= self.now)).order_by(t.c.id).limit(limit)
+        return [PlanRow(**row) for row in (await self.sql.execute(query)).mappings()]
+
+    async def expired(self, sovereign: str, id: str) -> None:
+        """The time of a plan is over."""
+        mine = (t.c.sovereign == sovereign) & (t.c.id == id)
+        await self.write(update(t).where(mine).values(state="expired", updated_at=self.now))
+
     async def applied(self, sovereign: str, id: str, run: str) -> None:
         """A run was made of the plan."""
         mine = (t.c.sovereign == sovereign) & (t.c.id == id)

@@ -8,8 +8,20 @@ from catalyst_mesh import LostRace, Transaction
 from sqlalchemy import Select, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from ..domain.credentials import Credential
 from ..domain.sovereigns import FqdnTaken, Sovereign, State
-from .tables import clusters, commands, components, enrolments, facts, ledger, plans, reservations, sovereigns
+from .tables import (
+    clusters,
+    commands,
+    components,
+    credential_records,
+    enrolments,
+    facts,
+    ledger,
+    plans,
+    reservations,
+    sovereigns,
+)
 
 t = sovereigns
 
@@ -49,8 +61,16 @@ class SovereignRows(Transaction):
             query = query.where((t.c.created_at < moment) | ((t.c.created_at == moment) & (t.c.id > id)))
         return [_sovereign(row) for row in (await self.sql.execute(query)).mappings()]
 
+    async def living(self) -> list[Sovereign]:
+        """All that may have something outside."""
+        states = [s for s in State if s not in (State.DRAFT, State.DESTROYED)]
+        rows = await self.sql.execute(select(t).where(t.c.state.in_(states)).order_by(t.c.id))
+        return [_sovereign(row) for row in rows.mappings()]
+
     async def save(self, state: Any) -> None:
         """Take the row from what `lock` read to `state`. Raises LostRace, FqdnTaken."""
+        if isinstance(state, Credential):
+            await self.take(credential_records, {c.name: getattr(state, c.name) for c in credential_records.c})
         if not isinstance(state, Sovereign):
             return  # something that is only shown
         row = {c.name: getattr(state, c.name) for c in t.c if c.name != "holds"}

@@ -172,5 +172,20 @@ credentials = Table(
     Column("created_at", UtcTime, nullable=False),
 )  # fmt: skip
 
+credential_records = Table(
+    "credential_record", metadata,
+    Column("id", Text, primary_key=True),
+    Column("uid", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("organization", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    # Number of the newest value.
+    Column("newest", Integer, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("last_check", Json),
+)  # fmt: skip
+
 chassis_tables(metadata)
 journal_tables(metadata)

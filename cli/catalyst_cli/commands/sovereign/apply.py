@@ -1,0 +1,30 @@
+"""`catalyst sovereign apply`."""
+
+from typing import Annotated
+
+import typer
+
+from catalyst_cli.api import Api
+from catalyst_cli.commands.sovereign import runs
+from catalyst_cli.commands.sovereign.get import COLUMNS
+from catalyst_cli.context import context
+from catalyst_cli.output import Form, Output, show
+
+
+def apply(
+    plan: Annotated[str, typer.Argument(help="The plan, sovereigns/<s>/plans/<p>.")],
+    hash_: Annotated[str, typer.Option("--hash", help="Hash of the plan as it was read.")],
+    order: Annotated[str, typer.Option(help="A paid order, where the first creation needs one.")] = "",
+    wait: Annotated[bool, typer.Option(help="Follow the run to its end.")] = True,
+    output: Output = Form.TABLE,
+) -> None:
+    """Carry out a plan that was read and agreed to, and show how it goes.
+
+    Examples:
+
+        catalyst sovereign apply sovereigns/omantel/plans/plan-1 --hash 3b0c...
+    """
+    api = Api(context())
+    run = runs.apply(api, {"name": plan, "hash": hash_}, order=order)
+    runs.finish(api, run, wait=wait)
+    show(output, api.get(f"/v1/{plan.partition('/plans/')[0]}"), COLUMNS)

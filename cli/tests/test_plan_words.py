@@ -1,0 +1,52 @@
+"""A plan as a person reads it."""
+
+from typing import Any
+
+from catalyst_cli.commands.sovereign import plans
+
+
+def plan(**changes: Any) -> dict[str, Any]:
+    month = {"minor": "6424", "currency": "EUR"}
+    made: dict[str, Any] = {
+        "name": "sovereigns/a/plans/p-1", "hash": "0" * 64, "applicable": True, "expireTime": "2026-01-02T12:00:00Z",
+        "changes": [
+            {"cluster": "c", "address": "server.cp[1]", "action": "ACTION_CREATE"},
+            {"cluster": "c", "address": "lb", "action": "ACTION_UPDATE", "changedPaths": ["size"], "reason": "wished"},
+            {"cluster": "c", "address": "net", "action": "ACTION_NO_OP"},
+        ],
+        "components": [
+            {"cluster": "c", "blueprint": "bp-a", "action": "ACTION_ADD", "wave": 2},
+            {"cluster": "c", "blueprint": "bp-b", "action": "ACTION_REMOVE", "previousVersion": "1.0.0"},
+        ],
+        "cost": {"after": {"total": {"month": month, "hourMicros": "88000"}, "unpriced": ["c/ip"]}},
+        "steps": [{"phase": "prepare"}, {"phase": "name"}, {"phase": "name"}],
+    }  # fmt: skip
+    return made | changes
+
+
+def test_it_says_what_happens_what_it_costs_and_what_has_no_price() -> None:
+    assert plans.lines(plan()) == [
+        "plan       sovereigns/a/plans/p-1, good until 2026-01-02 12:00 UTC",
+        "resources  1 to create, 1 to update; 1 stay",
+        "  + c  server.cp[1]",
+        "  ~ c  lb (size): wished",
+        "components 1 to add, 1 to remove; 2 waves",
+        "  - c  bp-b 1.0.0 -> gone",
+        "cost       64.24 EUR a month, 0.0880 EUR an hour",
+        "unpriced   c/ip; it is in no sum",
+        "steps      3 (prepare 1, name 2)",
+        f"hash       {'0' * 64}",
+    ]
+
+
+def test_it_says_what_hurts_who_must_agree_and_what_would_do_instead() -> None:
+    finding = {"code": "capacity.size", "severity": "SEVERITY_ERROR", "field": "spec.x", "message": "sold out",
+               "remedy": "take another", "alternatives": ["providers/p/regions/r/offers/sb8"]}  # fmt: skip
+    gate = {"kind": "destroy", "message": "all goes", "roles": ["security-officer"], "secondPerson": True}
+    said = plans.lines(plan(findings=[finding], gates=[gate], risks=[{"code": "x", "message": "it hurts"}], empty=True))
+    assert said[-5:-1] == [
+        "risk       x: it hurts",
+        "error      capacity.size: spec.x: sold out (take another); instead: sb8",
+        "approval   destroy: all goes (security-officer; not its requester)",
+        "nothing would change",
+    ]
