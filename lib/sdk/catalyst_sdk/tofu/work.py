@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..cloud import LedgerRow, Workspace
 from ..cloud_types import Action, ClusterRequest, Discovered, owned
 from ..failures import PluginFailure, Temporary
 from ..secrets import Secret
@@ -30,7 +31,6 @@ from .stream import Diagnostic, Done, Message, Version
 from .tool import Outcome, Tool
 
 if TYPE_CHECKING:
-    from ..cloud import LedgerRow, Workspace
     from .cloud import TofuCloud
 
 SEAL_EVERY = 0.5
@@ -267,7 +267,7 @@ class TofuWork:
         await self.work.intend(
             kind=what.kind, name=what.name, region=what.region, labels=dict(what.labels), price=price
         )  # fmt: skip
-        await self.read_rows()
+        self.rows[what.kind, what.name] = LedgerRow(what.kind, what.name, what.region, dict(what.labels), "", price)
 
     async def _created(self, kind: str, name: str, id: str) -> None:
         await self.work.created(kind=kind, name=name, id=id)
