@@ -19,7 +19,7 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -91,7 +91,6 @@ class TofuCloud(ABC):
     def __init__(self, manifest: CloudManifest, context: PluginContext) -> None:
         self.manifest = manifest
         self.context = context
-        self._registries: dict[str, str] | None = None
 
     # What an author writes
 
@@ -236,10 +235,13 @@ class TofuCloud(ABC):
 
     # For the work with the tool
 
-    def environment_of(self, folder: RunFolder, credential: Secret, secrets: Mapping[str, Any]) -> dict[str, str]:
+    def environment_of(
+        self, folder: RunFolder, data: Path, credential: Secret, secrets: Mapping[str, Any]
+    ) -> dict[str, str]:
         """Of a command in `folder`."""
         given = self.environment(credential)
-        return commands.environment(os.environ, folder=str(folder.path), credential=given, secrets=secrets)
+        where = {"folder": str(folder.path), "data": str(data)}
+        return commands.environment(os.environ, **where, credential=given, secrets=secrets)
 
     @property
     def tool_settings(self) -> str:
@@ -247,11 +249,18 @@ class TofuCloud(ABC):
         config = self.context.config
         return commands.settings(mirror=config.get("mirror", ""), cache=config.get("provider_cache", ""))
 
-    async def registries(self, tool: Tool, folder: RunFolder, env: Mapping[str, str]) -> Mapping[str, str]:
-        """Where the tool takes each provider from; asked once."""
-        if self._registries is None:
-            self._registries = await tools.known_hosts(tool, folder, env)
-        return self._registries
+    def providers_place(self, tool: Tool) -> Path:
+        """Where the providers of this module are for this tool: fetched once, then only read."""
+        program = Path(tool.path).stat()
+        marks = [
+            folders.module_digest(self.module),
+            tool.path,
+            program.st_size,
+            program.st_mtime_ns,
+            self.tool_settings,
+        ]
+        digest = hashlib.sha256(json.dumps([*marks, [astuple(pin) for pin in self.providers]]).encode())
+        return self.context.folder / "providers" / digest.hexdigest()[:24]
 
     def failure(self, diagnostics: Sequence[Diagnostic]) -> PluginFailure:
         """The SDK's error for what the tool said."""

@@ -17,13 +17,15 @@ STATE = "terraform.tfstate"
 VARIABLES = "catalyst.auto.tfvars.json"
 IMPORTS = "catalyst_imports.tf.json"
 SETTINGS = "cli.tfrc"
+LOCK = ".terraform.lock.hcl"
 
 
 def environment(
-    host: Mapping[str, str], *, folder: str, credential: Mapping[str, str], secrets: Mapping[str, Any]
+    host: Mapping[str, str], *, folder: str, data: str, credential: Mapping[str, str], secrets: Mapping[str, Any]
 ) -> dict[str, str]:
     """Of every command in a run folder.
 
+    data         where the tool keeps its providers
     credential   what the provider reads, by its names: in neither plan nor state
     secrets      variables of the module that are sensitive: in no file of ours, and not among the arguments
     """
@@ -33,7 +35,7 @@ def environment(
         "TF_IN_AUTOMATION": "1",
         "TF_INPUT": "0",
         "CHECKPOINT_DISABLE": "1",
-        "TF_DATA_DIR": f"{folder}/.terraform",
+        "TF_DATA_DIR": data,
         "TF_CLI_CONFIG_FILE": f"{folder}/{SETTINGS}",
     }
     variables = {f"TF_VAR_{name}": _variable(value) for name, value in secrets.items()}
@@ -53,9 +55,9 @@ def init(*, locked: bool) -> list[str]:
     return ["init", "-no-color", *(["-lockfile=readonly"] if locked else [])]
 
 
-def version() -> list[str]:
-    """Which tool it is."""
-    return ["version", "-json"]
+def providers() -> list[str]:
+    """Which providers the module wants, and from which registries."""
+    return ["providers"]
 
 
 def plan(*, destroy: bool = False, refresh_only: bool = False) -> list[str]:

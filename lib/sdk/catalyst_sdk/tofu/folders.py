@@ -4,6 +4,7 @@ It holds state, plan and variables in clear, so it has mode 0700 and belongs on 
 one. It stays only where a daemon died, or let go of, a command that had not ended.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -95,6 +96,16 @@ class RunFolder:
         target = self.path / source.relative_to(module)
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.copyfile(source, target)
+
+
+def module_digest(module: Path) -> str:
+    """Of all files of a module, names included."""
+    digest = hashlib.sha256()
+    for file in _files(module):
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(module)} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
 
 
 def make_passing(root: Path) -> "RunFolder":

@@ -23,7 +23,7 @@ class Pin:
 
 
 def pins(path: Path) -> tuple[Pin, ...]:
-    """Of a data file: `{"hetznercloud/hcloud": {"version": "1.2.3", "hashes": ["zh:…"]}}`."""
+    """Of a data file: `{"namespace/name": {"version": "1.2.3", "hashes": ["zh:…"]}}`."""
     raw = json.loads(path.read_text(encoding="utf-8"))
     return tuple(Pin(source, one["version"], tuple(one["hashes"])) for source, one in sorted(raw.items()))
 

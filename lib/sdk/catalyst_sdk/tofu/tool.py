@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..failures import Permanent, Temporary
-from . import children, locks
+from . import children
 from .children import Child
 from .folders import RunFolder, Tail
 from .stream import Diagnostic, Message, UnknownDialect, parse
@@ -135,12 +135,6 @@ def demand_version(tool: Tool, told: str) -> None:
     if version < MINIMUM:
         text = f"{tool.path} is {told or 'of an unknown version'}, at least {'.'.join(map(str, MINIMUM))} is needed"
         raise Permanent("INVALID", text, provider_code="tool.version", user_action="install a newer one")
-
-
-async def known_hosts(tool: Tool, folder: RunFolder, env: Mapping[str, str]) -> dict[str, str]:
-    """Of each provider of the module in `folder` the registry that this tool takes it from."""
-    outcome = await tool.run(folder, ["providers"], env, heard=quiet, ticked=never)
-    return locks.hosts(outcome.out)
 
 
 def answer(outcome: Outcome) -> Any:

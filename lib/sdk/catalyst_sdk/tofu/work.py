@@ -10,14 +10,18 @@ What holds, wherever a process dies:
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..cloud import LedgerRow, Workspace
 from ..cloud_types import Action, ClusterRequest, Discovered, owned
 from ..failures import PluginFailure, Temporary
 from ..secrets import Secret
-from . import children, commands, locks, states
+from . import children, commands, folders, locks, states
 from . import tool as tools
 from .changes import Planned, Resource, moves_outputs, planned
 from .folders import IDENTITIES, RunFolder
@@ -27,7 +31,6 @@ from .stream import Diagnostic, Done, Message, Version
 from .tool import Outcome, Tool
 
 if TYPE_CHECKING:
-    from ..cloud import LedgerRow, Workspace
     from .cloud import TofuCloud
 
 SEAL_EVERY = 0.5
@@ -74,6 +77,7 @@ class TofuWork:
     is_ready: bool = False
     """Whether the providers are in place in this folder."""
     _sealed_at: float = 0.0
+    _data_folder: Path = Path(".terraform")
 
     async def read_rows(self) -> None:
         """The ledger as it is now."""
@@ -155,8 +159,9 @@ class TofuWork:
     async def carry_out(self, lines: Iterable[Planned]) -> None:
         """Let the tool do what was planned last; raises what went wrong, after everything done is written down."""
         self.folder.write(IDENTITIES, json.dumps(_identities(lines)))
-        env = self._env()
-        outcome = await self.tool.work(self.folder, commands.apply(), env, heard=self._hearer(), ticked=self._tick)
+        outcome = await self.tool.work(
+            self.folder, commands.apply(), self._env(), heard=self._hearer(), ticked=self._tick
+        )
         await self._seal()
         if outcome.interrupted or outcome.failed:
             await self.reconcile()
@@ -262,7 +267,7 @@ class TofuWork:
         await self.work.intend(
             kind=what.kind, name=what.name, region=what.region, labels=dict(what.labels), price=price
         )  # fmt: skip
-        await self.read_rows()
+        self.rows[what.kind, what.name] = LedgerRow(what.kind, what.name, what.region, dict(what.labels), "", price)
 
     async def _created(self, kind: str, name: str, id: str) -> None:
         await self.work.created(kind=kind, name=name, id=id)
@@ -287,15 +292,31 @@ class TofuWork:
         return states.newest(folder=self.folder.read(commands.STATE), sealed=self.kept.tool)
 
     async def _ready(self) -> None:
-        """Providers in place, at their pinned versions; once for each folder."""
-        if self.is_ready:
-            return
-        pins = self.cloud.providers
-        if pins:
-            where = await self.cloud.registries(self.tool, self.folder, self._env())
-            self.folder.write(".terraform.lock.hcl", locks.lock_file(pins, where))
-        self._judge(await self._run(commands.init(locked=bool(pins))))
-        self.is_ready = True
+        """Providers at hand, at their pinned versions, and the lock file in the folder."""
+        if not self.is_ready:
+            place = self.cloud.providers_place(self.tool)
+            if not place.exists():
+                await self._fetch_providers(place)
+            self._data_folder = place
+            lock = (place / commands.LOCK).read_text() if self.cloud.providers else ""
+            if lock:
+                self.folder.write(commands.LOCK, lock)
+            self.is_ready = True
+
+    async def _fetch_providers(self, place: Path) -> None:
+        """Once for each module and tool: whole or not at all, whoever else does it at the same time."""
+        self._data_folder = folders.make_passing(place.parent).path
+        try:
+            pins = self.cloud.providers
+            if pins:
+                told = await self._run(commands.providers())
+                self.folder.write(commands.LOCK, locks.lock_file(pins, locks.hosts(told.out)))
+            self._judge(await self._run(commands.init(locked=bool(pins))))
+            (self._data_folder / commands.LOCK).write_text(self.folder.read(commands.LOCK))
+            with suppress(OSError):  # somebody else was quicker, and has the same
+                self._data_folder.rename(place)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, self._data_folder, ignore_errors=True)
 
     async def _run(self, argv: Sequence[str], *, to_its_end: bool = False) -> Outcome:
         ticked = tools.never if to_its_end else self.is_over
@@ -313,7 +334,7 @@ class TofuWork:
         return self.cloud.context.clock.now() >= self.work.deadline or await self.work.stopping()
 
     def _env(self) -> dict[str, str]:
-        return self.cloud.environment_of(self.folder, self.credential, self.secrets)
+        return self.cloud.environment_of(self.folder, self._data_folder, self.credential, self.secrets)
 
     def _write_base(self) -> None:
         self.folder.write(commands.SETTINGS, self.cloud.tool_settings)

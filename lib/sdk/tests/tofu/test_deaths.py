@@ -17,6 +17,8 @@ from catalyst_testkit.cloud_suite import applied, keys
 from catalyst_testkit.files_cloud.bench import FilesBench
 from catalyst_testkit.waiting import eventually
 
+THINGS = 3
+"""Resources that the tool makes at once, before the servers."""
 CHILD = Path(__file__).with_name("dying_child.py")
 
 
@@ -46,9 +48,9 @@ async def killed_in_mid_apply(bench: FilesBench) -> children.Child:
 
     async def first() -> bool:
         assert daemon.poll() is None, "the daemon has ended by itself"
-        return len(await bench.world()) > 0
+        return len(await bench.world()) == THINGS
 
-    await eventually(first, within=120, what="the first resource is there")  # type: ignore[arg-type]  # T is bool
+    await eventually(first, within=120, what="what stands on nothing is there")  # type: ignore[arg-type]  # T is bool
     tool = tool_of(bench)
     daemon.kill()
     daemon.wait()

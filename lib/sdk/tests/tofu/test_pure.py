@@ -188,10 +188,14 @@ def test_nothing_of_the_host_reaches_the_tool_but_what_is_listed() -> None:
         "HOME": "/home/me",
     }
     env = commands.environment(
-        host, folder="/run/one", credential={"HCLOUD_TOKEN": "ours"}, secrets={"enrolment": {"cp1": {"token": CANARY}}}
+        host,
+        folder="/run/one",
+        data="/kept",
+        credential={"HCLOUD_TOKEN": "ours"},
+        secrets={"enrolment": {"cp1": {"token": CANARY}}},
     )
     assert {"TF_LOG", "TF_CLI_ARGS"}.isdisjoint(env)
-    assert (env["PATH"], env["HOME"], env["HCLOUD_TOKEN"]) == ("/bin", "/run/one", "ours")
+    assert (env["PATH"], env["HOME"], env["TF_DATA_DIR"], env["HCLOUD_TOKEN"]) == ("/bin", "/run/one", "/kept", "ours")
     assert (env["TF_IN_AUTOMATION"], env["TF_INPUT"], env["CHECKPOINT_DISABLE"]) == ("1", "0", "1")
     assert json.loads(env["TF_VAR_enrolment"]) == {"cp1": {"token": CANARY}}
 

@@ -60,6 +60,7 @@ output "catalyst" {
     network        = { id = terraform_data.thing["network"].id, cidr = var.subnet }
     servers = [for name, one in var.servers :
       { name = name, id = terraform_data.server[name].id, role = one.role, pool = one.pool, private_ip = one.private_ip }
+      if contains(keys(terraform_data.server), name)
     ]
   }
 }

@@ -1,0 +1,1 @@
+"""Clusters at Hetzner Cloud, made by OpenTofu or Terraform."""

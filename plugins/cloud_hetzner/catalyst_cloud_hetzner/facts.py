@@ -1,0 +1,79 @@
+"""What is known of Hetzner Cloud without asking it: sizes, prices, limits, codes. Live offers win over it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from catalyst_sdk.cloud import Price
+
+DATA = Path(__file__).with_name("data")
+ARCHES = {"x86_64": "amd64", "arm64": "arm64"}
+"""Our word for an architecture, and the word in which binaries are named."""
+FREE = ("network", "firewall", "placement_group", "ssh_key")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A size of server."""
+
+    id: str
+    vcpu: int
+    memory_gb: int
+    disk_gb: int
+    arch: str
+    hour_micros: int
+    month_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The table of `data/facts.json`."""
+
+    currency: str
+    image: str
+    sizes: Mapping[str, Size]
+    superseded: frozenset[str]
+    balancers: tuple[str, ...]
+    zones: Mapping[str, str]
+    """Network zone of each region."""
+    offered: frozenset[str]
+    price_regions: frozenset[str]
+    """Regions whose prices the table has."""
+    error_classes: Mapping[str, Sequence[str]]
+
+    def price(self, kind: str, size: str, region: str) -> Price | None:
+        """What it costs; None: the table does not know."""
+        if kind in FREE:
+            return Price(self.currency, 0, 0)
+        known = self.sizes.get(size) if kind == "server" and region in self.price_regions else None
+        return Price(self.currency, known.hour_micros, known.month_minor, capped=True) if known else None
+
+    def arch(self, size: str) -> str:
+        """The architecture of a size; by its name where the table has not got it."""
+        known = self.sizes.get(size)
+        return known.arch if known else "arm64" if size.startswith("cax") else "x86_64"
+
+
+@cache
+def facts() -> Facts:
+    """Read once: it comes with the plugin."""
+    raw = json.loads((DATA / "facts.json").read_text(encoding="utf-8"))
+    return Facts(
+        currency=raw["currency"],
+        image=raw["image"],
+        sizes={size["id"]: _size(size) for size in raw["sizes"]},
+        superseded=frozenset(raw["superseded_sizes"]),
+        balancers=tuple(raw["load_balancer_types"]),
+        zones={region["id"]: region["network_zone"] for region in raw["regions"]},
+        offered=frozenset(region["id"] for region in raw["regions"] if region.get("offered", True)),
+        price_regions=frozenset(raw["price_regions"]),
+        error_classes=raw["error_classes"],
+    )
+
+
+def _size(raw: Mapping[str, Any]) -> Size:
+    hour, month = round(raw["hour_eur"] * 1_000_000), round(raw["month_eur"] * 100)
+    return Size(raw["id"], raw["vcpu"], raw["ram_gb"], raw["disk_gb"], raw["arch"], hour, month)
