@@ -48,6 +48,7 @@ from .domain.reference import Reference
 from .domain.wishes import Document
 from .events import EMITTED
 from .gitserver import GitServer, Passwords
+from .history import History
 from .peers import Catalog, Names, Orders
 from .planning import Planner
 from .probing import ConsoleProbe, answers
@@ -198,8 +199,9 @@ def _services(
     curfew: Curfew,
 ) -> list[Service]:  # fmt: skip
     contract, root = service_pb2_grpc, "catalyst.provisioner.v1"
-    views = RunViews(work, engine)
-    plans = PlanService(work, planner, engine, peers.orders, require_paid_order=settings.require_paid_order)
+    history = History(work)
+    views = RunViews(work, engine, history)
+    plans = PlanService(work, planner, engine, peers.orders, history, require_paid_order=settings.require_paid_order)
     return [
         Service(
             SovereignService(work, planner, engine, git.url),

@@ -6,6 +6,7 @@ import pytest
 from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import service_pb2 as rpc
 from catalyst.provisioner.v1 import service_pb2_grpc as stubs
+from catalyst_provisioner.history import History
 from catalyst_testkit.daemons import reason_of
 from google.longrunning import operations_pb2
 from google.longrunning.operations_grpc_pb2 import OperationsStub
@@ -93,6 +94,8 @@ async def test_a_server_that_was_deleted_by_hand_is_found_and_put_back_when_some
     from catalyst_cloud_sandbox.account import Account
 
     await active(bench)
+    usual = await History(bench.daemon.daemon.work).usual("provision")  # type: ignore[arg-type]  # the bench's is any
+    assert {"validate", "infra", "enrol", "kit.bp-flux", "probe"} <= usual.keys()
     topology = await bench.infra.GetTopology(rpc.GetTopologyRequest(name=f"{NAME}/topology"))
     seen = topology.regions[0].clusters[0]
     assert (topology.pattern, seen.id, seen.node_count) == (pb.Topology.PATTERN_SOLO, EAST, 3)

@@ -1,6 +1,7 @@
 """Making plans and showing them, for the commands that begin with one."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from catalyst_cli.api import Api, Refused, new_request_id
@@ -66,6 +67,8 @@ def lines(plan: dict[str, Any]) -> list[str]:
     steps = plan.get("steps", ())
     phases = ", ".join(f"{phase} {n}" for phase, n in Counter(step["phase"] for step in steps).items())
     found.append(f"steps      {len(steps)}{f' ({phases})' if phases else ''}")
+    if steps and all(step.get("usualDuration") or step.get("gate") for step in steps):
+        found.append(f"time       about {_longest(steps):.0f} s, as past runs took")
     for kept in (plan.get("destroy") or {}).get("kept", ()):
         found.append(f"kept       {kept}")
     found += [f"risk       {risk['code']}: {risk['message']}" for risk in plan.get("risks", ())]
@@ -105,6 +108,15 @@ def _components(plan: dict[str, Any]) -> list[str]:
             versions = f"{c.get('previousVersion', '')} -> {c.get('version') or 'gone'}"
             found.append(f"  {'-' if action == 'REMOVE' else '~'} {c['cluster']}  {c['blueprint']} {versions}")
     return found
+
+
+def _longest(steps: Sequence[Mapping[str, Any]]) -> float:
+    """Seconds of the longest way through the steps, which stand in an order of their needs."""
+    over: dict[str, float] = {}
+    for step in steps:
+        begins = max((over.get(need, 0.0) for need in step.get("needs", ())), default=0.0)
+        over[step["id"]] = begins + float(step.get("usualDuration", "0s").removesuffix("s"))
+    return max(over.values())
 
 
 def _cost(cost: dict[str, Any]) -> list[str]:

@@ -21,6 +21,7 @@ from ..domain.reference import Reference
 from ..domain.sovereigns import Sovereign
 from ..domain.staleness import Present
 from ..domain.wishes import Cluster, Document
+from ..history import History
 from ..peers import Orders, SaidNo
 from ..planning import Planner, numbered
 from ..steps.tools import lock_of
@@ -30,6 +31,7 @@ from . import filters, views
 from .filters import NotServed
 from .names import Name, PlanNotFound, locked, sees_all, visible
 from .operations import operation
+from .run_views import length_of
 
 OFFERS_LIFE = timedelta(minutes=15)
 PAID = (Order.STATE_PAID, Order.STATE_FULFILLING)
@@ -70,7 +72,7 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
     """Plans."""
 
     def __init__(
-        self, work: Work[Store], planner: Planner, engine: Engine, orders: Orders, *, require_paid_order: bool,
+        self, work: Work[Store], planner: Planner, engine: Engine, orders: Orders, history: History, *, require_paid_order: bool,
         offers_life: timedelta = OFFERS_LIFE,
     ) -> None:  # fmt: skip
         self._work = work
@@ -79,6 +81,7 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
         self._orders = orders
         self._require_paid_order = require_paid_order
         self._offers_life = offers_life
+        self._history = history
 
     async def CreatePlan(self, request: service_pb2.CreatePlanRequest, context: Context) -> resources_pb2.Plan:
         intent = resources_pb2.Plan.Intent.Name(request.intent)
@@ -129,12 +132,22 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
             return Decision(row, (facts.PlanCreated(after, told, caller().subject),))
 
         ask = self._work.rehearse if request.validate_only else self._work.run
-        return await ask(step, answer=_answer)
+        return await self._timed(await ask(step, answer=_answer))
+
+    async def _timed(self, plan: resources_pb2.Plan) -> resources_pb2.Plan:
+        """With how long each step usually takes, which is no part of what is agreed to."""
+        destroying = plan.intent == resources_pb2.Plan.INTENT_DESTROY
+        usual = await self._history.usual(graphs.DESTROY if destroying else graphs.PROVISION)
+        for step in plan.steps:
+            if (length := length_of(usual, step.id, step.cluster)) is not None:
+                step.usual_duration.CopyFrom(length)
+        return plan
 
     async def GetPlan(self, request: service_pb2.GetPlanRequest, context: Context) -> resources_pb2.Plan:
         async with self._work.reading() as tx:
             row = await _plan(tx, Name.of(request.name), request.name)
-            return views.plan(row, tx.now)
+            made = views.plan(row, tx.now)
+        return await self._timed(made)
 
     async def ListPlans(self, request: service_pb2.ListPlansRequest, context: Context) -> service_pb2.ListPlansResponse:
         filters.none(request.filter)

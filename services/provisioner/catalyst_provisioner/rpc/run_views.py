@@ -2,23 +2,36 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from catalyst.provisioner.v1 import resources_pb2 as contract
-from catalyst_mesh import Work, stamp
+from catalyst_mesh import Work, span, stamp
 from catalyst_mesh.journal import Engine, EventView, LogLine, RunView, StepState, StepView
 from google.protobuf import symbol_database
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 
 from ..chronicle import FAILED_RUN
-from ..domain import gates, graphs, patience
+from ..domain import estimates, gates, graphs, patience
+from ..domain.estimates import Timed
 from ..failures import step_error
+from ..history import History
 from ..store import Store
 
 BUSY = {StepState.RUNNING, StepState.WAITING, StepState.IN_DOUBT, StepState.UNDOING}
 DONE = {StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED, StepState.UNDONE, StepState.UNDO_FAILED}
+
+
+Usual = Mapping[str, timedelta]
+"""Usual length of a step by its key."""
+
+
+def length_of(usual: Usual, name: str, cluster: str) -> Duration | None:
+    """How long a step usually takes."""
+    found = usual.get(estimates.key_of(name, cluster))
+    return None if found is None else span(found)
 
 
 def run_state(run: RunView) -> Any:
@@ -34,20 +47,25 @@ def sovereign_of(run: RunView) -> str:
 class RunViews:
     """How runs and steps look to callers."""
 
-    def __init__(self, work: Work[Store], engine: Engine) -> None:
+    def __init__(self, work: Work[Store], engine: Engine, history: History) -> None:
         self._work = work
         self._engine = engine
+        self._history = history
+
+    async def usual(self, run: RunView) -> Usual:
+        """How long each step of such a run usually takes."""
+        return await self._history.usual(run.kind)
 
     async def run(self, run: RunView) -> contract.Run:
         """The resource."""
         async with self._work.reading() as tx:
-            return await self._run(run, await self._engine.steps(run.id), tx)
+            return await self._run(run, await self._engine.steps(run.id), tx, await self.usual(run))
 
     async def run_in(self, tx: Store, run: RunView) -> contract.Run:
         """As `run`, as it stands in a transaction that may have changed it."""
-        return await self._run(run, await self._engine.steps(run.id, sql=tx.sql), tx)
+        return await self._run(run, await self._engine.steps(run.id, sql=tx.sql), tx, {})
 
-    async def _run(self, run: RunView, steps: Sequence[StepView], tx: Store) -> contract.Run:
+    async def _run(self, run: RunView, steps: Sequence[StepView], tx: Store, usual: Usual) -> contract.Run:
         held, seen = await tx.sovereign(sovereign_of(run)), await tx.facts(sovereign_of(run))
         short = run.state.startswith(("failed", "cancelled"))
         entries = await tx.entries(sovereign_of(run)) if short else []
@@ -76,6 +94,7 @@ class RunViews:
             waiting_for=_waiting(waiting, seen) if run.state == "waiting" and waiting else run.paused_because,
             wake_time=stamp(run.wake_at) if run.state == "waiting" else None,
             gates=gates_of(run, steps),
+            estimate_time=stamp(_estimate(run, steps, usual, tx.now)),
             paid_expire_time=stamp(_paid_until(seen, run)),
             degraded=run.degraded,
             final=run.state.startswith("cancelled"),
@@ -140,7 +159,24 @@ def gate_of(gate: Mapping[str, Any], row: StepView) -> contract.Gate:
     )
 
 
-def step_of(parent: str, row: StepView, run: RunView) -> contract.Step:
+def _estimate(run: RunView, steps: Sequence[StepView], usual: Usual, now: datetime) -> datetime | None:
+    if not run.state.going or not usual:
+        return None
+    timed = [
+        Timed(
+            step.name,
+            estimates.key_of(step.name, step.cluster),
+            step.needs,
+            step.state in DONE,
+            step.started_at,
+            step.name.startswith(gates.PREFIX),
+        )
+        for step in steps
+    ]  # fmt: skip - in the order of the fields
+    return estimates.end(timed, usual, now)
+
+
+def step_of(parent: str, row: StepView, run: RunView, usual: Usual) -> contract.Step:
     made = contract.Step(
         name=f"{parent}/steps/{row.name}",
         etag=step_etag(row),
@@ -160,6 +196,7 @@ def step_of(parent: str, row: StepView, run: RunView) -> contract.Step:
         optional=row.optional,
         skip_reason=row.reason,
         blocked_by=row.blocked_by,
+        usual_duration=length_of(usual, row.name, row.cluster),
     )  # fmt: skip - reads as a table
     for gate in run.input.get("gates", ()):
         if gate["step"] == row.name:

@@ -95,8 +95,9 @@ class RunService(service_pb2_grpc.RunServiceServicer):
         rows = rows[int(page.after or 0) :][: page.size + 1]
         first = int(page.after or 0)
         cut = page.cut(list(enumerate(rows, first + 1)), lambda row: row[0])
+        usual = await self._views.usual(run)
         return service_pb2.ListStepsResponse(
-            steps=[step_of(request.parent, row, run) for _, row in cut.rows], next_page_token=cut.next_page_token,
+            steps=[step_of(request.parent, row, run, usual) for _, row in cut.rows], next_page_token=cut.next_page_token,
             counts=counts_of(steps), groups=groups_of(steps),
         )  # fmt: skip
 
@@ -106,7 +107,7 @@ class RunService(service_pb2_grpc.RunServiceServicer):
         steps = {step.name: step for step in await self._engine.steps(run.id)}
         if name.sub not in steps:
             raise StepNotFound(name=request.name)
-        return step_of(request.name.rpartition("/steps/")[0], steps[name.sub], run)
+        return step_of(request.name.rpartition("/steps/")[0], steps[name.sub], run, await self._views.usual(run))
 
     async def PauseRun(self, request: service_pb2.PauseRunRequest, context: Context) -> contract.Run:
         return await self._asked(request, partial(self._engine.pause, reason=request.reason))
@@ -148,7 +149,7 @@ class RunService(service_pb2_grpc.RunServiceServicer):
             demand(gate, subject=who.subject, requester=run.started_by, holds_role=holds)
             word = {"approved": approved, "by": who.subject, "comment": request.comment, "at": f"{tx.now:%FT%T.%fZ}"}
             await self._engine.signal(run.id, held.name, word, by=who.subject, sql=tx.sql)
-            return Decision(step_of(parent, held, run))
+            return Decision(step_of(parent, held, run, {}))
 
         answer = await self._work.run(step, answer=lambda made: made)
         self._engine.wake()
@@ -178,7 +179,7 @@ class RunService(service_pb2_grpc.RunServiceServicer):
             if request.etag not in ("", step_etag(held)):
                 raise EtagMismatch(name=request.name, etag=step_etag(held))
             await command(run.id, step=step_id, by=by, sql=tx.sql)
-            return Decision(step_of(parent, await self._step(run.id, step_id, request.name, sql=tx.sql), run))
+            return Decision(step_of(parent, await self._step(run.id, step_id, request.name, sql=tx.sql), run, {}))
 
         answer = await self._work.run(step, answer=lambda made: made)
         self._engine.wake()

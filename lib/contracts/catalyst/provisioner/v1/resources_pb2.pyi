@@ -2187,6 +2187,7 @@ class PlanStep(_message.Message):
     OPTIONAL_FIELD_NUMBER: _builtins.int
     CLUSTER_FIELD_NUMBER: _builtins.int
     COMPONENT_FIELD_NUMBER: _builtins.int
+    USUAL_DURATION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id inside the run, e.g. `infra.hz-fsn-mgt-prod`."""
     phase: _builtins.str
@@ -2213,6 +2214,10 @@ class PlanStep(_message.Message):
     def timeout(self) -> _duration_pb2.Duration:
         """Longest that one try may take."""
 
+    @_builtins.property
+    def usual_duration(self) -> _duration_pb2.Duration:
+        """Median of what it took in the last runs that succeeded; absent without any, and no part of the hash."""
+
     def __init__(
         self,
         *,
@@ -2227,10 +2232,11 @@ class PlanStep(_message.Message):
         optional: _builtins.bool = ...,
         cluster: _builtins.str = ...,
         component: _builtins.str = ...,
+        usual_duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["timeout", b"timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["timeout", b"timeout", "usual_duration", b"usual_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "component", b"component", "gate", b"gate", "id", b"id", "needs", b"needs", "optional", b"optional", "phase", b"phase", "retries", b"retries", "skippable", b"skippable", "timeout", b"timeout", "undoable", b"undoable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "component", b"component", "gate", b"gate", "id", b"id", "needs", b"needs", "optional", b"optional", "phase", b"phase", "retries", b"retries", "skippable", b"skippable", "timeout", b"timeout", "undoable", b"undoable", "usual_duration", b"usual_duration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2866,6 +2872,7 @@ class Run(_message.Message):
     PAID_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     DEGRADED_FIELD_NUMBER: _builtins.int
     REPORT_FIELD_NUMBER: _builtins.int
+    ESTIMATE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`sovereigns/{sovereign}/runs/{run}`. Set by the daemon."""
     uid: _builtins.str
@@ -2944,6 +2951,12 @@ class Run(_message.Message):
     def report(self) -> Global___DestroyReport:
         """Report of a destroy; absent otherwise."""
 
+    @_builtins.property
+    def estimate_time(self) -> _timestamp_pb2.Timestamp:
+        """When it will have ended if each step takes as long as it usually does; absent without past runs, while a person is
+        waited for, and after the end.
+        """
+
     def __init__(
         self,
         *,
@@ -2973,10 +2986,11 @@ class Run(_message.Message):
         paid_expire_time: _timestamp_pb2.Timestamp | None = ...,
         degraded: _abc.Iterable[_builtins.str] | None = ...,
         report: Global___DestroyReport | None = ...,
+        estimate_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "error", b"error", "paid_expire_time", b"paid_expire_time", "report", b"report", "start_time", b"start_time", "steps", b"steps", "update_time", b"update_time", "wake_time", b"wake_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "error", b"error", "estimate_time", b"estimate_time", "paid_expire_time", b"paid_expire_time", "report", b"report", "start_time", b"start_time", "steps", b"steps", "update_time", b"update_time", "wake_time", b"wake_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "degraded", b"degraded", "end_time", b"end_time", "error", b"error", "etag", b"etag", "final", b"final", "gates", b"gates", "groups", b"groups", "intent", b"intent", "leftovers", b"leftovers", "name", b"name", "order", b"order", "paid_expire_time", b"paid_expire_time", "plan", b"plan", "report", b"report", "requester", b"requester", "start_time", b"start_time", "state", b"state", "steps", b"steps", "superseded_by", b"superseded_by", "supersedes", b"supersedes", "uid", b"uid", "update_time", b"update_time", "version", b"version", "waiting_for", b"waiting_for", "wake_time", b"wake_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "degraded", b"degraded", "end_time", b"end_time", "error", b"error", "estimate_time", b"estimate_time", "etag", b"etag", "final", b"final", "gates", b"gates", "groups", b"groups", "intent", b"intent", "leftovers", b"leftovers", "name", b"name", "order", b"order", "paid_expire_time", b"paid_expire_time", "plan", b"plan", "report", b"report", "requester", b"requester", "start_time", b"start_time", "state", b"state", "steps", b"steps", "superseded_by", b"superseded_by", "supersedes", b"supersedes", "uid", b"uid", "update_time", b"update_time", "version", b"version", "waiting_for", b"waiting_for", "wake_time", b"wake_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3195,6 +3209,7 @@ class Step(_message.Message):
     OPTIONAL_FIELD_NUMBER: _builtins.int
     SKIP_REASON_FIELD_NUMBER: _builtins.int
     BLOCKED_BY_FIELD_NUMBER: _builtins.int
+    USUAL_DURATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`sovereigns/{sovereign}/runs/{run}/steps/{step}`."""
     etag: _builtins.str
@@ -3255,6 +3270,10 @@ class Step(_message.Message):
     def outputs(self) -> _struct_pb2.Struct:
         """What it gave, without secrets."""
 
+    @_builtins.property
+    def usual_duration(self) -> _duration_pb2.Duration:
+        """Median of what it took in the last runs that succeeded; absent without any."""
+
     def __init__(
         self,
         *,
@@ -3280,10 +3299,11 @@ class Step(_message.Message):
         optional: _builtins.bool = ...,
         skip_reason: _builtins.str = ...,
         blocked_by: _builtins.str = ...,
+        usual_duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "error", b"error", "gate", b"gate", "outputs", b"outputs", "start_time", b"start_time", "timeout", b"timeout", "wake_time", b"wake_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "error", b"error", "gate", b"gate", "outputs", b"outputs", "start_time", b"start_time", "timeout", b"timeout", "usual_duration", b"usual_duration", "wake_time", b"wake_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "blocked_by", b"blocked_by", "cluster", b"cluster", "component", b"component", "end_time", b"end_time", "error", b"error", "etag", b"etag", "gate", b"gate", "max_attempts", b"max_attempts", "name", b"name", "needs", b"needs", "optional", b"optional", "outputs", b"outputs", "phase", b"phase", "skip_reason", b"skip_reason", "skippable", b"skippable", "start_time", b"start_time", "state", b"state", "timeout", b"timeout", "undoable", b"undoable", "waiting_for", b"waiting_for", "wake_time", b"wake_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "blocked_by", b"blocked_by", "cluster", b"cluster", "component", b"component", "end_time", b"end_time", "error", b"error", "etag", b"etag", "gate", b"gate", "max_attempts", b"max_attempts", "name", b"name", "needs", b"needs", "optional", b"optional", "outputs", b"outputs", "phase", b"phase", "skip_reason", b"skip_reason", "skippable", b"skippable", "start_time", b"start_time", "state", b"state", "timeout", b"timeout", "undoable", b"undoable", "usual_duration", b"usual_duration", "waiting_for", b"waiting_for", "wake_time", b"wake_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
