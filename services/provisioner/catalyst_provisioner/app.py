@@ -131,9 +131,13 @@ async def compose(
     )
     curfew = Curfew()
     leases = Leases(db, metadata, metrics=metrics)
+    history = History(work)
+    views = RunViews(work, engine, history)
+    plans = PlanService(work, planner, engine, peers.orders, history, require_paid_order=settings.require_paid_order)
     watchman = Watchman(
         work, engine, leases, answers=answers, pause=max(tools.look_again, QUICKEST_WATCH),
         retry_pause=tools.look_again * LOOKS_BEFORE_RETRY, drift_interval=timedelta(seconds=settings.drift_interval),
+        end_life=plans.end_life,
     )  # fmt: skip
     agents = Issuer.open(settings.data_folder / "agents", AGENT_ISSUER)
     desk = Desk(
@@ -150,7 +154,7 @@ async def compose(
         db,
         metadata,
         work,
-        services=_services(settings, work, vault, planner, engine, peers, desk, git, curfew),
+        services=_services(work, vault, planner, engine, plans, views, desk, git, curfew),
         access=ACCESS,
         metrics=metrics,
         plugins=host,
@@ -193,15 +197,10 @@ def _tools(
 
 
 def _services(
-    settings: ProvisionerSettings, work: Work[Store], vault: Vault, planner: Planner, engine: Engine, peers: Peers,
-    desk: Desk,
-    git: GitServer,
-    curfew: Curfew,
+    work: Work[Store], vault: Vault, planner: Planner, engine: Engine, plans: PlanService, views: RunViews, desk: Desk,
+    git: GitServer, curfew: Curfew,
 ) -> list[Service]:  # fmt: skip
     contract, root = service_pb2_grpc, "catalyst.provisioner.v1"
-    history = History(work)
-    views = RunViews(work, engine, history)
-    plans = PlanService(work, planner, engine, peers.orders, history, require_paid_order=settings.require_paid_order)
     return [
         Service(
             SovereignService(work, planner, engine, git.url),

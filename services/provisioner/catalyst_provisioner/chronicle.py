@@ -9,7 +9,7 @@ from catalyst_mesh.journal import EventView, RunView
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .domain import facts, gates, graphs, plans, sovereigns, wishes
+from .domain import costs, facts, gates, graphs, plans, sovereigns, wishes
 from .domain.patience import Failed
 from .domain.sovereigns import Sovereign, State
 from .domain.wishes import Document
@@ -254,5 +254,6 @@ def _elapsed(run: RunView, now: datetime) -> float:
 def _leftovers(entries: list[Entry]) -> tuple[Mapping[str, Any], ...]:
     return tuple(
         {"provider": e.provider, "region": e.region, "kind": e.kind, "id": e.resource_id, "resource_name": e.name}
+        | ({"price": costs.price(e.row.price)} if e.row.price else {})
         for e in entries
     )

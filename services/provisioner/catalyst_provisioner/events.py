@@ -216,7 +216,9 @@ def drift_repaired(fact: facts.DriftRepaired) -> Message:
 
 
 def leftover_found(fact: facts.LeftoverFound) -> Message:
-    return told.LeftoverFound(**_head(fact.sovereign), run=fact.run, leftover=resources_pb2.Leftover(**fact.leftover))
+    return told.LeftoverFound(
+        **_head(fact.sovereign), run=fact.run, leftover=ParseDict(dict(fact.leftover), resources_pb2.Leftover())
+    )
 
 
 def _credential(c: Credential) -> dict[str, Any]:
@@ -307,4 +309,4 @@ def _clusters(rows: Sequence[Mapping[str, Any]]) -> list[told.SovereignCluster]:
 
 
 def _leftovers(rows: Sequence[Mapping[str, Any]]) -> list[resources_pb2.Leftover]:
-    return [resources_pb2.Leftover(**row) for row in rows]
+    return [ParseDict(dict(row), resources_pb2.Leftover()) for row in rows]

@@ -9,7 +9,7 @@ import pytest
 from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import service_pb2 as rpc
 from catalyst_provisioner.store import Store
-from catalyst_provisioner.store.tables import clusters, plans
+from catalyst_provisioner.store.tables import clusters, plans, sovereigns
 from catalyst_testkit import eventually
 from sqlalchemy import update
 
@@ -96,3 +96,26 @@ async def test_a_phase_that_shall_be_compensated_is_and_one_that_shall_be_retrie
         return (await bench.run_of(run)).state == pb.Run.STATE_SUCCEEDED
 
     await eventually(succeeded, within=60)
+
+
+async def test_the_end_of_a_life_is_proposed_once_and_begun_where_the_spec_says_so(bench: Bench) -> None:
+    await bench.create(ttl="3600s", auto_destroy=True)
+    run = await bench.apply(await bench.plan())
+    assert (await bench.ended(run)).state == pb.Run.STATE_SUCCEEDED
+    held = await bench.get()
+    assert held.expire_time.seconds - held.create_time.seconds == 3600
+    work: Any = bench.daemon.daemon.work
+
+    async def age(tx: Store) -> None:
+        await tx.sql.execute(update(sovereigns).values(created_at=tx.now - timedelta(hours=1)))
+
+    await work.again(age)
+
+    async def gone() -> bool:
+        return (await bench.get()).state == pb.Sovereign.STATE_DESTROYED
+
+    await eventually(gone, within=60)
+    assert bench.cloud() == []
+    assert (await told(bench)).count("plan.created") == 2
+    ended = await bench.run_of((await bench.get()).last_run)
+    assert ended.requester == "end-of-life"

@@ -5,7 +5,7 @@ A document is the JSON form of `SovereignSpec` with the contract's own field nam
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from .naming import Dimensions
@@ -195,6 +195,11 @@ def reaction(document: Document, phase: str) -> str:
 def paid_ttl(document: Document) -> timedelta:
     """How long paid resources of a failed run are kept."""
     return _span(document.get("failure_policy", {}).get("paid_ttl"), timedelta(hours=24))
+
+
+def ends_at(document: Document, created_at: datetime) -> datetime | None:
+    """The end of a Sovereign's life; None where it has none."""
+    return created_at + _span(document["ttl"], timedelta()) if document.get("ttl") else None
 
 
 def _approval(row: Document) -> Approval:

@@ -33,6 +33,8 @@ from .names import Name, PlanNotFound, locked, sees_all, visible
 from .operations import operation
 from .run_views import length_of
 
+EXPIRY, EXPIRED = "end-of-life", "expired"
+"""Who asks where nobody does, and the fact of a Sovereign for which that was done."""
 OFFERS_LIFE = timedelta(minutes=15)
 PAID = (Order.STATE_PAID, Order.STATE_FULFILLING)
 
@@ -194,6 +196,27 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
         answer = await self._work.run(step, answer=lambda made: made)
         self._engine.wake()
         return answer
+
+    async def end_life(self, held: Sovereign) -> None:
+        """Propose the destruction of a Sovereign whose time is over, and begin it where its spec says so."""
+        body = await self._planner.destroy(held, ())
+
+        async def step(tx: Store) -> None:
+            fresh = await tx.lock(held.id)
+            if fresh is None or fresh.version != held.version:
+                return  # something happened meanwhile; the next look decides anew
+            row = _row(fresh, body, EXPIRY, tx.now)
+            await tx.keep_plan(row)
+            await tx.observe(fresh.id, EXPIRED, row.name)
+            after = fresh.told(tx.now, last_plan=row.name)
+            await tx.save(after)
+            tx.emit(facts.PlanCreated(after, {**body, "name": row.name, "expire_time": row.expires_at}, EXPIRY))
+            if fresh.spec.get("auto_destroy"):
+                decided = await self._begun(tx, after, row, "", EXPIRY)
+                tx.emit(*decided.events)
+
+        await self._work.again(step)
+        self._engine.wake()
 
     async def _begun(
         self, tx: Store, held: Sovereign, plan: PlanRow, order: str, actor: str

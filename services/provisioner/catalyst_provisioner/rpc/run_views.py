@@ -14,11 +14,11 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 
 from ..chronicle import FAILED_RUN
-from ..domain import estimates, gates, graphs, patience
+from ..domain import costs, estimates, gates, graphs, patience
 from ..domain.estimates import Timed
 from ..failures import step_error
 from ..history import History
-from ..store import Store
+from ..store import Entry, Store
 
 BUSY = {StepState.RUNNING, StepState.WAITING, StepState.IN_DOUBT, StepState.UNDOING}
 DONE = {StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED, StepState.UNDONE, StepState.UNDO_FAILED}
@@ -98,17 +98,7 @@ class RunViews:
             paid_expire_time=stamp(_paid_until(seen, run)),
             degraded=run.degraded,
             final=run.state.startswith("cancelled"),
-            leftovers=[
-                contract.Leftover(
-                    provider=e.provider,
-                    region=e.region,
-                    kind=e.kind,
-                    id=e.resource_id,
-                    resource_name=e.name,
-                    reason="not deleted yet",
-                )
-                for e in entries
-            ],
+            leftovers=[leftover_of(entry) for entry in entries],
         )  # fmt: skip - reads as a table
         if held and held.report and run.kind == graphs.DESTROY and held.last_run == name and run.state == "succeeded":
             made.report.CopyFrom(ParseDict(dict(held.report), contract.DestroyReport()))
@@ -221,6 +211,15 @@ def waiting_for(step: StepView) -> str:
 def _paid_until(seen: Mapping[str, Any], run: RunView) -> datetime | None:
     kept = patience.read(seen[FAILED_RUN][0]) if FAILED_RUN in seen else None
     return kept.paid_until if kept and kept.run == run.id else None
+
+
+def leftover_of(entry: Entry) -> contract.Leftover:
+    """What is still there, and what it costs as long as it is."""
+    price = entry.row.price
+    return contract.Leftover(
+        provider=entry.provider, region=entry.region, kind=entry.kind, id=entry.resource_id, resource_name=entry.name,
+        reason="not deleted yet", price=ParseDict(costs.price(price), contract.Price()) if price else None,
+    )  # fmt: skip
 
 
 def _waiting(step: StepView, seen: Mapping[str, Any]) -> str:

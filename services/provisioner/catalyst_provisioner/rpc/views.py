@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Value
 
 from ..chronicle import DRIFT
-from ..domain import conditions, costs, plans
+from ..domain import conditions, costs, plans, wishes
 from ..domain import plan_diff as plan_differences
 from ..domain.component_states import ComponentState
 from ..domain.conditions import ClusterFacts, ComponentFact, Condition, Facts
@@ -77,6 +77,7 @@ def sovereign(o: Observed) -> contract.Sovereign:
         last_run=s.last_run,
         order=s.order,
         activate_time=stamp(s.activated_at),
+        expire_time=stamp(wishes.ends_at(s.spec, s.created_at)),
         destroy_time=stamp(s.destroyed_at),
         simulated=s.simulated,
     )  # fmt: skip - reads as a table

@@ -15,10 +15,11 @@ from catalyst_mesh.journal import CancelMode, Engine, RunInProgress, WrongRunSta
 from catalyst_mesh.waits import rest
 
 from ..chronicle import DRIFT, FAILED_RUN
-from ..domain import conditions, facts, graphs, patience
+from ..domain import conditions, facts, graphs, patience, wishes
 from ..domain.conditions import is_silent
 from ..domain.patience import Deed, Failed
 from ..domain.sovereigns import Sovereign, State
+from ..rpc.plans import EXPIRED
 from ..rpc.views import facts_of, observed
 from ..store import ClusterRow, Store
 
@@ -35,6 +36,7 @@ class Watchman:
     def __init__(
         self, work: Work[Store], engine: Engine, leases: Leases, *, answers: Answers, pause: timedelta,
         retry_pause: timedelta, drift_interval: timedelta,
+        end_life: Callable[[Sovereign], Awaitable[None]],
     ) -> None:  # fmt: skip
         self._work = work
         self._engine = engine
@@ -42,6 +44,7 @@ class Watchman:
         self._answers = answers
         self._pause = pause
         self._retry_pause = retry_pause
+        self._end_life = end_life
         self._drift_interval = drift_interval
         self._log = get_logger("watchman")
 
@@ -63,7 +66,7 @@ class Watchman:
         for sovereign in held:
             try:
                 await self._look_at(sovereign)
-            except (WrongRunState, WrongStepState) as done:  # somebody was faster
+            except (RunInProgress, WrongRunState, WrongStepState) as done:  # somebody was faster
                 self._log.debug("left alone", sovereign=sovereign.name, why=done.reason)
         for plan in stale:
             await self._work.again(partial(_expire, sovereign=plan.sovereign, id=plan.id))
@@ -83,6 +86,9 @@ class Watchman:
             await self._work.again(partial(_health_told, id=sovereign.id, health=health, wrong=wrong))
         if sovereign.state is State.ACTIVE:
             await self._compared(sovereign, seen, now)
+        ends = wishes.ends_at(sovereign.spec, sovereign.created_at)
+        if ends and now >= ends and EXPIRED not in seen and not await self._is_busy(sovereign):
+            await self._end_life(sovereign)
         if FAILED_RUN in seen:
             await self._waited(sovereign, patience.read(seen[FAILED_RUN][0]), now)
 
@@ -113,6 +119,9 @@ class Watchman:
             )
         except RunInProgress:
             self._log.debug("somebody looks already", sovereign=sovereign.name)
+
+    async def _is_busy(self, sovereign: Sovereign) -> bool:
+        return bool((await self._engine.list(subject=sovereign.name, live=True, size=1)).runs)
 
     async def _waited(self, sovereign: Sovereign, failed: Failed, now: datetime) -> None:
         match patience.due(failed, now, self._retry_pause):
