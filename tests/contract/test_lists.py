@@ -52,6 +52,7 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         await wishes.reserved(around)
         await wishes.backend(around)
         await wishes.zone(around)
+        await wishes.kept_credential(around)
     await _slots(around)
     zone = await wishes.full_zone(around)
     return {
