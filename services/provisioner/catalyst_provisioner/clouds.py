@@ -1,10 +1,12 @@
 """The loaded cloud plugins, by the provider's name."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import cast
 
 from catalyst_mesh import PluginHost, PluginUnavailable
 from catalyst_sdk.cloud import CloudProvider
+from catalyst_sdk.tofu.folders import module_digest
 
 from .domain.reference import Code
 from .domain.wishes import Cloud
@@ -42,9 +44,9 @@ class CloudPlugins:
         return {f"{KIND}:{name}": loaded[name] for name in sorted(set(providers)) if name in loaded}
 
     def module_digests(self, providers: Iterable[str]) -> Mapping[str, str]:
-        """Digest of the infrastructure module by provider, of those plugins that have one; a native plugin has none."""
-        found = {p: getattr(self._by_provider.get(p), "module_digest", "") for p in sorted(set(providers))}
-        return {provider: str(digest) for provider, digest in found.items() if digest}
+        """Digest of the infrastructure module by provider, read anew, of those that have one; a native plugin has none."""
+        modules = {p: getattr(self._by_provider.get(p), "module", None) for p in sorted(set(providers))}
+        return {p: f"sha256:{module_digest(module)}" for p, module in modules.items() if isinstance(module, Path)}
 
 
 def _cloud(plugin: CloudProvider) -> Cloud:
