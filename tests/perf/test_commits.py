@@ -11,12 +11,13 @@ from pathlib import Path
 
 import httpx
 from catalyst.pooldomain.v1.resources_pb2 import Allocation, Pool, PoolPolicy, PoolTtls
-from catalyst.pooldomain.v1.service_pb2 import CreatePoolRequest
+from catalyst.pooldomain.v1.service_pb2 import CreatePoolRequest, ListAllocationsRequest
 from catalyst.pooldomain.v1.service_pb2_grpc import PoolServiceStub
 from catalyst_dns_powerdns import zones as powerdns_zones
 from catalyst_pool_domain_manager.app import compose
 from catalyst_pool_domain_manager.settings import PdmSettings
 from catalyst_sdk.dns_rules import Faults, new_records
+from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, running
 from catalyst_testkit.powerdns import API_KEY
 from catalyst_testkit.servers import NatsServer
@@ -56,6 +57,11 @@ class Bench:
         """So many names with their tokens, of an owner each."""
         labels = [f"name-{next(self.numbers)}" for _ in range(many)]
         return {x: (await reserve(self.daemon, x, owner=f"organizations/{x}")).reservation_token for x in labels}
+
+    async def settled(self) -> bool:
+        """No name is on its way any more."""
+        request = ListAllocationsRequest(parent=POOL, filter="state = PROVISIONING", page_size=1)
+        return not (await provisioner(self.daemon).ListAllocations(request)).allocations
 
     async def delegate(self) -> None:
         """What a name is at least: a zone, its cut in the parent, and one look at it."""
@@ -119,7 +125,9 @@ async def test_many_commits_of_one_pool(
             held, before = await at.reserved(MANY), await at.serial()
 
             async def all_at_once() -> None:
-                await asyncio.gather(*(at.commit(label, token) for label, token in held.items()))
+                wishes = [commitment(token, label=label) for label, token in held.items()]
+                await asyncio.gather(*(provisioner(at.daemon).CommitAllocation(wish, timeout=60) for wish in wishes))
+                await eventually(at.settled, within=600, every=0.2, what="no name is on its way")
 
             made = await batch(all_at_once, MANY)
             changes.append(await at.serial() - before)

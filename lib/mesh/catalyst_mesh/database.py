@@ -9,6 +9,7 @@ import json
 import math
 import sqlite3
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -65,6 +66,42 @@ _NOW = text("SELECT clock_timestamp()")
 _ASKED = text("SELECT 1")
 
 
+class _Turn:
+    """One writer at a time, in the order in which they came; who is urgent goes before all who wait."""
+
+    def __init__(self) -> None:
+        self._is_taken = False
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @asynccontextmanager
+    async def held(self, *, urgent: bool) -> AsyncIterator[None]:
+        """The turn, for the block."""
+        if self._is_taken:
+            await self._given(urgent=urgent)
+        self._is_taken = True
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _given(self, *, urgent: bool) -> None:
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        (self._waiting.appendleft if urgent else self._waiting.append)(mine)
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled():
+                self._pass_on()  # it was given at the very moment
+            raise
+
+    def _pass_on(self) -> None:
+        while self._waiting:
+            if not (following := self._waiting.popleft()).done():
+                following.set_result(None)
+                return
+        self._is_taken = False
+
+
 class Database:
     """Connections to one database. `begin()` writes, `read()` only reads."""
 
@@ -72,7 +109,7 @@ class Database:
         self._writer = writer
         self._reader = reader
         self._clock = clock
-        self._turn = asyncio.Lock()
+        self._turn = _Turn()
 
     @property
     def dialect(self) -> str:
@@ -114,14 +151,17 @@ class Database:
         return self
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncConnection]:
-        """One write transaction: committed at the end of the block, rolled back if it raises."""
+    async def begin(self, *, urgent: bool = False) -> AsyncIterator[AsyncConnection]:
+        """One write transaction: committed at the end of the block, rolled back if it raises.
+
+        urgent   goes before all writers of this process that wait: for what is late when it has waited, such as a lease
+        """
         with span("transaction", "CLIENT", db_system_name=self.dialect):
             if self.dialect != "sqlite":
                 async with self._writer.begin() as sql:
                     yield sql
                 return
-            async with self._turn, self._writer.begin() as sql:
+            async with self._turn.held(urgent=urgent), self._writer.begin() as sql:
                 yield sql
 
     @asynccontextmanager

@@ -34,7 +34,7 @@ POINTS = {
 STEPS = re.compile(
     r"pdm\.(commit\.(c[1-6]|end)|release\.r[1-5]|zone\.(write|delete)|roll\.(published|activated|retired|unsigned|ds)"
     r"|flip\.(stage|replay|snapshot|insecure|flip|visible|watch|secure|confirm|apply)"
-    r"|back\.(let-go|(unsecure|restore|caches|rekey)(-again)?|late|returned|apply))\.(before|after)"
+    r"|back\.(let-go|(unsecure|restore|caches)(-again)?|late|rekey|returned|apply))\.(before|after)"
 )
 """Points of PDM's workers: each step of a name's way into the DNS and out of it, of a zone, of an exchange of keys, of a move
 and of its way back, before its effect and after it, unwritten. `apply` is the call of the registrar, in whichever step it is."""

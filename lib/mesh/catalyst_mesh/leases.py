@@ -174,7 +174,7 @@ class Leases:
     async def renew(self, lease: Lease) -> bool:
         """Move the end of a lease that is held; False where another has it."""
         asked = self.monotonic()
-        async with self._db.begin() as sql:
+        async with self._db.begin(urgent=True) as sql:
             until = await self._db.now(sql) + self.ttl
             changed = (await sql.execute(update(self._t).where(self._is(lease)).values(until=until))).rowcount
         if changed:

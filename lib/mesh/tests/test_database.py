@@ -55,6 +55,27 @@ async def test_readers_do_not_wait_for_a_writer(database: str) -> None:
     await db.close()
 
 
+async def test_on_sqlite_who_is_urgent_writes_before_all_who_wait(home: Path) -> None:
+    """A lease whose renewal waits behind a crowd of callers ends, and with it everything that is done under it."""
+    db = await Database.open(f"sqlite+aiosqlite:///{home}/test.db", metadata=metadata)
+    order: list[str] = []
+
+    async def write(name: str, *, urgent: bool = False) -> None:
+        async with db.begin(urgent=urgent):
+            order.append(name)
+
+    async with db.begin():
+        crowd = [asyncio.create_task(write(f"caller {n}")) for n in range(3)]
+        await asyncio.sleep(0)
+        renewal = asyncio.create_task(write("renewal", urgent=True))
+        await asyncio.sleep(0)
+        crowd[0].cancel()
+    await asyncio.gather(*crowd, renewal, return_exceptions=True)
+    assert order == ["renewal", "caller 1", "caller 2"]
+    await asyncio.wait_for(write("the next"), 30)  # nobody took the turn away with him
+    await db.close()
+
+
 async def test_replicas_that_open_a_new_file_at_once_all_get_it(tmp_path: Path) -> None:
     async def write(db: Database) -> None:
         async with db.begin() as sql:

@@ -9,7 +9,6 @@ import dns.name
 import dns.rcode
 import pytest
 from catalyst_dns_embedded.authority import Authority
-from catalyst_dns_embedded.probing import Verdict, probe_servers
 from catalyst_dns_embedded.server import DnsServer
 from catalyst_dns_embedded.signing import ZoneSigner
 from catalyst_dns_embedded.store import ZoneStore
@@ -309,49 +308,3 @@ async def test_a_wildcards_own_proof_under_another_name_is_bogus(world: World) -
 
 async def test_servers_without_authority_leave_nothing_known(world: World) -> None:
     assert (await world.validated(lame, POOL, "SOA")).security is Security.INDETERMINATE
-
-
-async def test_each_server_gets_the_verdict_that_it_deserves(world: World) -> None:
-    old = world.another()
-    old.create(ZoneSpec(POOL, ("ns1.hosts.example.",), "organizations/one"))
-    world.authority.apply(POOL, (Change("watched.omani.works.", "A", 1, ("127.0.0.4", "127.0.0.5")),))
-    state = world.authority.get(POOL)
-    assert state is not None
-    servers = {
-        "ok": await world.serve(DnsServer(world.authority)),
-        "stale": await world.serve(DnsServer(old)),
-        "lame": await world.serve(Spoiled(world.authority, lame)),
-        "refused": await world.serve(DnsServer(world.another())),
-        "timeout": await world.serve(Spoiled(world.authority, lambda _: None)),
-        "bogus": await world.serve(Spoiled(world.authority, flipped(RdataType.SOA))),
-    }
-    watched = RecordSet("watched.omani.works.", "A", 1, ("127.0.0.5", "127.0.0.4"))
-    probes = await probe_servers(
-        POOL, servers, watched=watched, serial=state.serial, ds=state.keys[0].ds, patience=0.5
-    )  # fmt: skip
-    assert {probe.server: probe.verdict for probe in probes} == {name: Verdict(name) for name in servers}
-    ok = probes[0]
-    assert (ok.aa, ok.serial, ok.rcode, ok.transport) == (True, state.serial, "NOERROR", "udp")
-    assert (ok.records, ok.remaining_ttl, bool(ok.rrset_hash)) == (("127.0.0.4", "127.0.0.5"), 1, True)
-    assert all(probe.detail for probe in probes[1:])
-
-
-@pytest.mark.parametrize(
-    ("watched", "verdict"),
-    [
-        (RecordSet("ns1.omani.works.", "A", 1, ("127.0.0.9",)), Verdict.STALE),
-        (RecordSet("nobody.omani.works.", "A", 1, ()), Verdict.OK),
-        (RecordSet("ns1.omani.works.", "A", 1, ()), Verdict.STALE),
-    ],
-)
-async def test_what_is_watched_must_be_just_so(world: World, watched: RecordSet, verdict: Verdict) -> None:
-    servers = {"one": await world.serve(DnsServer(world.authority))}
-    assert [probe.verdict for probe in await probe_servers(POOL, servers, watched=watched)] == [verdict]
-
-
-async def test_what_does_not_fit_into_a_datagram_is_asked_by_tcp(world: World) -> None:
-    data = tuple(f'"{n:03}{"x" * 200}"' for n in range(20))
-    world.authority.apply(POOL, (Change("big.omani.works.", "TXT", 1, data),))
-    servers = {"one": await world.serve(DnsServer(world.authority))}
-    (probe,) = await probe_servers(POOL, servers, watched=RecordSet("big.omani.works.", "TXT", 1, data))
-    assert (probe.verdict, probe.transport, len(probe.records)) == (Verdict.OK, "tcp", 20)

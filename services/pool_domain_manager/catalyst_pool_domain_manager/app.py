@@ -153,7 +153,14 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
                 f"{_PACKAGE}.PoolService",
             ),
             Service(
-                AllocationService(work, token_key, Limits(settings.replicas), world.resolves, abilities.of),
+                AllocationService(
+                    work,
+                    token_key,
+                    Limits(settings.replicas),
+                    world.resolves,
+                    abilities.of,
+                    reconciler.bells,
+                ),
                 service_pb2_grpc.add_AllocationServiceServicer_to_server,
                 f"{_PACKAGE}.AllocationService",
             ),

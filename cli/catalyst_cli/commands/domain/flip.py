@@ -6,18 +6,19 @@ import typer
 
 from catalyst_cli.api import Api, new_request_id
 from catalyst_cli.commands.domain.following import COLUMNS, follow
+from catalyst_cli.commands.zone import options
 from catalyst_cli.confirm import confirm
 from catalyst_cli.context import context
 from catalyst_cli.output import Form, Output, show
 
 
 def flip(
-    plan: Annotated[str, typer.Argument(help="The plan, zones/…/plans/….")],
-    hash_: Annotated[str, typer.Option("--hash", help="Hash of the plan as it was shown.")],
-    force: Annotated[list[str], typer.Option(help="A rule of the plan's findings to lift.")] = [],  # noqa: B006 - typer reads the default and keeps it
+    plan: options.PlanName,
+    hash_: options.PlanHash,
+    force: options.Force = [],  # noqa: B006 - typer reads the default and keeps it
     wait: Annotated[bool, typer.Option(help="Follow it to its end; Ctrl-C only stops following.")] = True,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    request_id: Annotated[str, typer.Option(help="UUID4; repeating it has one effect.")] = "",
+    yes: options.Yes = False,
+    request_id: options.RequestId = "",
     output: Output = Form.TABLE,
 ) -> None:
     """Move a domain as it was planned: compared, watched, and taken back by itself where it does not hold.

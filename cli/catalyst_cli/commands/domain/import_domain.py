@@ -1,10 +1,10 @@
 """`catalyst domain import`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from catalyst_cli.commands.zone import options
 from catalyst_cli.commands.zone.import_zone import import_zone
 from catalyst_cli.commands.zone.names import Zone
 from catalyst_cli.output import Form, Output
@@ -12,13 +12,13 @@ from catalyst_cli.output import Form, Output
 
 def import_domain(
     domain: Zone,
-    file: Annotated[Path | None, typer.Option("--file", "-f", help="A zone file of the present host.")] = None,
-    axfr: Annotated[str, typer.Option(help="A server that gives the zone away, HOST or HOST:PORT.")] = "",
-    tsig: Annotated[str, typer.Option(help="Reference of the key for that.")] = "",
-    account: Annotated[str, typer.Option(help="Your account at the registrar whose name servers have it.")] = "",
-    walk: Annotated[bool, typer.Option("--walk", help="Walk along the NSEC records of the present servers.")] = False,
+    file: options.ZoneFile = None,
+    axfr: options.Transfer = "",
+    tsig: options.TransferKey = "",
+    account: options.Account = "",
+    walk: options.Walk = False,
     probe: Annotated[list[str], typer.Option(help="A name to ask for besides the usual ones.")] = [],  # noqa: B006 - typer reads the default and keeps it
-    wait: Annotated[bool, typer.Option(help="Follow it to its end.")] = True,
+    wait: options.Wait = True,
     output: Output = Form.TABLE,
 ) -> None:
     """Collect what a domain's present servers answer. Changes nothing. Without a source the usual names are asked for.

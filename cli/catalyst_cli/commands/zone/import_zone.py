@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from catalyst_cli.api import Api, new_request_id
+from catalyst_cli.commands.zone import options
 from catalyst_cli.commands.zone.names import Zone, path_of
 from catalyst_cli.commands.zone.operations import finish
 from catalyst_cli.commands.zone.plan import read_file
@@ -18,13 +19,13 @@ COLUMNS = {"NAME": "name", "TYPE": "type", "TTL": "ttl", "VALUES": "values"}
 
 def import_zone(
     zone: Zone,
-    file: Annotated[Path | None, typer.Option("--file", "-f", help="A zone file.")] = None,
-    axfr: Annotated[str, typer.Option(help="A server that gives the zone away, HOST or HOST:PORT.")] = "",
-    tsig: Annotated[str, typer.Option(help="Reference of the key for that.")] = "",
-    account: Annotated[str, typer.Option(help="Your account at the registrar whose name servers have it.")] = "",
-    walk: Annotated[bool, typer.Option("--walk", help="Walk along the NSEC records of the present servers.")] = False,
+    file: options.ZoneFile = None,
+    axfr: options.Transfer = "",
+    tsig: options.TransferKey = "",
+    account: options.Account = "",
+    walk: options.Walk = False,
     probe: Annotated[list[str], typer.Option(help="Ask for usual names, and for this one; `@` for none besides.")] = [],  # noqa: B006 - typer reads the default and keeps it
-    wait: Annotated[bool, typer.Option(help="Follow it to its end.")] = True,
+    wait: options.Wait = True,
     output: Output = Form.TABLE,
 ) -> None:
     """Collect what a zone holds elsewhere. Changes nothing; plan with what was found.

@@ -53,7 +53,7 @@ class Claims:
         t = self._store.tables.run
         mine = (t.c.owner == self.owner) & t.c.id.in_(held)
         statement = update(t).where(mine).values(lease_until=self._store.terms.until).returning(t.c.id, t.c.fence)
-        async with self._db.begin() as sql:
+        async with self._db.begin(urgent=True) as sql:
             rows = (await sql.execute(statement)).all()
         return {run_id for run_id, fence in rows if held[run_id] == fence}
 

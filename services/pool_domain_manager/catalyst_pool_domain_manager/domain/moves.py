@@ -11,9 +11,11 @@ from catalyst_sdk.dns_rules import Key
 from catalyst_sdk.registrar import Delegation as Shown
 from catalyst_sdk.registrar import DsRecord, Target
 
+from .changes import Base, Finding
+from .guards import is_mail
 from .hosting import Zone
 from .identity import CHALLENGE, dns_host
-from .plans import DELEGATION_PLAN, LIFE, Base, Finding, Plan, hashed, is_mail
+from .plans import DELEGATION_PLAN, LIFE, Plan, hashed
 from .record_sets import content
 
 OWNERSHIP, NO_IMPORT, REPLAY, MAIL, DNSSEC, DS_BY_HAND, HOST = (

@@ -7,7 +7,8 @@ from typing import Any
 from catalyst_mesh import Transaction
 from sqlalchemy import select
 
-from catalyst_pool_domain_manager.domain.plans import ZONE_PLAN, Base, Finding, Plan, State, Step
+from catalyst_pool_domain_manager.domain.changes import Base, Finding, Step
+from catalyst_pool_domain_manager.domain.plans import ZONE_PLAN, Plan, State
 
 from .rows import plain, set_in, set_out
 from .tables import plans as t

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from catalyst.pooldomain.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import Caller, Context, InvalidRequest, Page, Work, caller, current
+from catalyst_mesh.journal.bells import Bells, rung
 from catalyst_sdk import Decision, PluginFailure, Refused, Violation
 from catalyst_sdk.dns import Capability
 from google.protobuf.message import Message
@@ -31,7 +32,8 @@ from .traffic_messages import from_messages, planned
 
 DEFAULT_WAIT = 30.0
 MOST_WAIT = 60.0
-_POLL = 0.1
+_POLL, _LONGEST = 0.1, 1.0
+"""Seconds between two looks of somebody who waits, at first and in the end."""
 Answer = TypeVar("Answer", bound=Message)
 Resolves = Callable[[Pool, str], Awaitable[bool | None]]
 """`(pool, fqdn)`: whether the world has an address for a name; None: nobody answered."""
@@ -49,8 +51,11 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
         limits: Limits,
         resolves: Resolves,
         abilities: AbilitiesOf,
+        bells: Bells | None = None,
     ) -> None:
+        """`bells` are rung by the reconciler for each name that comes to where it is to stay."""
         self._work = work
+        self._bells = bells or Bells()
         self._key = token_key
         self._limits = limits
         self._resolves = resolves
@@ -313,7 +318,8 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
             is_there = a.state == wanted if request.state else a.state not in allocations.WORKING
             return is_there and a.observed_generation >= request.generation
 
-        return to_allocation(await _until(look, reached, min(patience, MOST_WAIT)))
+        with self._bells.listening(request.name) as bell:
+            return to_allocation(await _until(look, reached, min(patience, MOST_WAIT), bell))
 
     async def WatchAllocations(
         self, request: service_pb2.WatchAllocationsRequest, context: Context
@@ -359,15 +365,21 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
 
 
 async def _until(
-    look: Callable[[], Awaitable[Allocation]], reached: Callable[[Allocation], bool], patience: float
+    look: Callable[[], Awaitable[Allocation]],
+    reached: Callable[[Allocation], bool],
+    patience: float,
+    bell: asyncio.Event,
 ) -> Allocation:
+    """Look whenever the bell rings, and by oneself ever less often: what another replica does rings no bell here."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + patience
+    deadline, pause = loop.time() + patience, _POLL
     while True:
+        bell.clear()
         a = await look()
-        if reached(a) or loop.time() + _POLL > deadline:
+        if reached(a) or (left := deadline - loop.time()) <= 0:
             return a
-        await asyncio.sleep(_POLL)
+        await rung(bell, min(pause, left))
+        pause = min(2 * pause, _LONGEST)
 
 
 async def _remember(tx: Store, facts: tuple[object, ...]) -> None:

@@ -7,7 +7,8 @@ from catalyst_mesh import stamp
 from catalyst_sdk.dns import Change
 from catalyst_sdk.dns_rules import Key
 
-from catalyst_pool_domain_manager.domain.plans import DELEGATION_PLAN, Plan, Step
+from catalyst_pool_domain_manager.domain.changes import Step
+from catalyst_pool_domain_manager.domain.plans import DELEGATION_PLAN, Plan
 from catalyst_pool_domain_manager.domain.record_sets import full_name
 
 from .delegation_messages import to_plan_change

@@ -5,7 +5,7 @@ from catalyst_mesh import Caller, Context, Page, caller, stamp
 from catalyst_sdk import Decision
 from catalyst_sdk.dns import RecordSet
 
-from catalyst_pool_domain_manager.domain import drifts, hosting, plans, refusals, zone_refusals
+from catalyst_pool_domain_manager.domain import drifts, guards, hosting, refusals, zone_refusals
 from catalyst_pool_domain_manager.domain.drifts import Drift, DriftNotFound, Kind, State
 from catalyst_pool_domain_manager.domain.record_sets import Wish
 from catalyst_pool_domain_manager.store import Store
@@ -131,4 +131,4 @@ def _demand_fresh(d: Drift, given: str) -> None:
 def _demand_ours(d: Drift, *, may_be_unknown: bool = False) -> None:
     """Raises ForeignRecord. What nobody has marked may be taken as the wish, but is never put right by deleting it."""
     if d.sight.kind is Kind.FOREIGN or (d.sight.kind is Kind.EXTRA and not may_be_unknown):
-        raise plans.ForeignRecord(name=f"zones/{d.zone}", records=f"{d.key[1]} of {d.key[0]}")
+        raise guards.ForeignRecord(name=f"zones/{d.zone}", records=f"{d.key[1]} of {d.key[0]}")

@@ -6,9 +6,10 @@ from catalyst_sdk import Decision, Violation
 from catalyst_sdk.dns import Change
 from google.longrunning import operations_pb2
 
-from catalyst_pool_domain_manager.domain import imports, plans, refusals
+from catalyst_pool_domain_manager.domain import guards, imports, plans, refusals
+from catalyst_pool_domain_manager.domain.changes import Finding, World, digest
 from catalyst_pool_domain_manager.domain.hosting import Zone
-from catalyst_pool_domain_manager.domain.plans import Finding, Plan, PlanNotFound, State, World
+from catalyst_pool_domain_manager.domain.plans import Plan, PlanNotFound, State
 from catalyst_pool_domain_manager.store import Store
 from catalyst_pool_domain_manager.workers.applying import APPLY, new_id
 from catalyst_pool_domain_manager.workers.worlds import thresholds_of, world_of
@@ -57,8 +58,8 @@ class ZonePlans(ZoneLife):
 
     async def ApplyPlan(self, request: service_pb2.ApplyPlanRequest, context: Context) -> operations_pb2.Operation:
         me, force = caller(context), frozenset(request.force)
-        if unknown := sorted(force - frozenset(plans.RULES)):
-            fault = Violation("force", f"{', '.join(unknown)}: known are {', '.join(plans.RULES)}", "force")
+        if unknown := sorted(force - frozenset(guards.RULES)):
+            fault = Violation("force", f"{', '.join(unknown)}: known are {', '.join(guards.RULES)}", "force")
             raise InvalidRequest((fault,))
         async with self._work.reading() as tx:
             zone, plan, now = await _governed(tx, request.name), await _seen(tx, request.name), tx.now
@@ -118,7 +119,7 @@ class ZonePlans(ZoneLife):
 
     async def _demand_unmoved(self, plan: Plan) -> None:
         world = await world_of(self._work, self._tools.backends, plan.zone)
-        if plans.digest(world) != plan.base.etag:
+        if digest(world) != plan.base.etag:
             raise plans.PlanStale(name=plan.name, why="the zone was changed since it was made")
 
 

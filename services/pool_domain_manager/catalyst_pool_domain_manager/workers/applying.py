@@ -16,8 +16,9 @@ from catalyst_sdk import Refused
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalyst_pool_domain_manager.domain import drifts, hosting, plans
+from catalyst_pool_domain_manager.domain.changes import World, digest
 from catalyst_pool_domain_manager.domain.hosting import State, Zone
-from catalyst_pool_domain_manager.domain.plans import Plan, World
+from catalyst_pool_domain_manager.domain.plans import Plan
 from catalyst_pool_domain_manager.domain.record_sets import Wish
 from catalyst_pool_domain_manager.store import Store
 
@@ -55,7 +56,7 @@ class Applying:
         if "revision" in plan.extra:
             return {"revision": plan.extra["revision"]}
         world = await world_of(self.work, self.backends, domain)
-        if plans.digest(world) != plan.base.etag:
+        if digest(world) != plan.base.etag:
             raise StepFailed("PLAN_STALE", f"{plan.name}: the zone was changed since it was planned; plan again")
         async with self.work.transaction() as tx:
             await ctx.guard(tx.sql)

@@ -27,7 +27,7 @@ from catalyst_sdk import PluginFailure, Refused
 from catalyst_sdk.dns import Change, RecordSet, ZoneState
 from catalyst_sdk.dns_rules import Key
 
-from catalyst_pool_domain_manager.domain import allocations, drifts, heights, hosting, ownership, plans, zones
+from catalyst_pool_domain_manager.domain import allocations, drifts, guards, heights, hosting, ownership, plans, zones
 from catalyst_pool_domain_manager.domain.allocations import Allocation
 from catalyst_pool_domain_manager.domain.conditions import Condition
 from catalyst_pool_domain_manager.domain.delegations import Delegation
@@ -316,7 +316,7 @@ async def begin_repair(
     changes = [Change(r.name, r.type, r.ttl, r.records) for r in wanted]
     steps, safety = plans.compute(world, changes, thresholds=limits)
     if spoke := [one for one in safety if one.refused]:
-        raise plans.GuardRefused(world.zone.name, spoke)
+        raise guards.GuardRefused(world.zone.name, spoke)
     async with work.transaction() as tx:
         made = plans.made(world, steps, safety, id=new_id(tx.now), actor=actor, now=tx.now)
         made = replace(made, extra={"drifts": list(numbers)})

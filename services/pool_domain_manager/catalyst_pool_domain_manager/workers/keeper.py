@@ -27,8 +27,9 @@ from catalyst_sdk.registrar import Registrar
 
 from catalyst_pool_domain_manager.domain import conditions as c
 from catalyst_pool_domain_manager.domain import hosting, record_sets
+from catalyst_pool_domain_manager.domain.changes import Action
 from catalyst_pool_domain_manager.domain.hosting import State, Zone
-from catalyst_pool_domain_manager.domain.plans import Action, Plan
+from catalyst_pool_domain_manager.domain.plans import Plan
 from catalyst_pool_domain_manager.domain.record_sets import Challenge, Wish
 from catalyst_pool_domain_manager.domain.server_sets import ServerSet
 from catalyst_pool_domain_manager.kept import tables

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginHost, PluginUnavailable, Work, get_logger
+from catalyst_mesh.journal.bells import Bells
 from catalyst_mesh.telemetry import DONE, WAITING, Backlog, reconciling
 from catalyst_mesh.waits import rest
 from catalyst_sdk import Decision, NotSupported, Permanent, PluginFailure, RateLimited
@@ -31,6 +32,7 @@ from catalyst_pool_domain_manager.store import WARM, Store
 from catalyst_pool_domain_manager.store import allocations as allocation_table
 
 from .abilities import Abilities
+from .lately import Lately
 from .parents import Parents
 from .points import Failpoint, no_failpoint
 from .servers import Servers
@@ -70,6 +72,9 @@ class Reconciler:
         self._log = get_logger("reconciler")
         self._backlog = Backlog("allocation")
         self._busy: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._lately = Lately()
+        self.bells = Bells()
+        """Rung for a name when it is where it is to stay."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`, whenever this replica holds the lease."""
@@ -162,7 +167,7 @@ class Reconciler:
         began = time.monotonic()
         try:
             backend = self.host.get("dns_backend", pool.backend)
-            outcome = await step(Site(a, pool, backend, self.servers, self.parents, self.abilities))
+            outcome = await step(Site(a, pool, backend, self.servers, self.parents, self.abilities, self._lately))
         except (Permanent, PluginUnavailable) as refused:
             await self._refused(a, refused, lease)
             return None
@@ -199,6 +204,7 @@ class Reconciler:
             tx.decided_on(a)
             await tx.save(decision.state)
             await tell(tx, decision.events)
+        self.bells.ring(a.name)
         await self.failpoint(f"{point}.after")
 
     def _ended(self, a: Allocation, pool: Pool, now: datetime) -> Decision[Allocation]:
@@ -242,6 +248,7 @@ class Reconciler:
             tx.decided_on(a)
             await tx.save(decision.state)
             await tell(tx, decision.events)
+        self.bells.ring(a.name)
 
 
 def is_work(a: Allocation) -> bool:

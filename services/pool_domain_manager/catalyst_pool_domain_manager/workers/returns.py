@@ -46,19 +46,24 @@ class Returning:
 
     def _graph(self, input: Mapping[str, Any]) -> Iterable[Step]:
         late = (("late", self._late), *self._restoring("-again")) if input.get("unknown") else ()
-        steps = (("let-go", self._let_go), *self._restoring(""), *late, ("returned", self._returned))
+        steps = (
+            ("let-go", self._let_go),
+            *self._restoring(""),
+            *late,
+            ("rekey", self._rekey),
+            ("returned", self._returned),
+        )  # fmt: skip - reads as a table
         before: tuple[str, ...] = ()
         for name, run in steps:
             yield self.moving.step(FLOW, name, run, *before)
             before = (name,)
 
     def _restoring(self, time: str) -> tuple[tuple[str, Callable[[Context], Awaitable[Any]]], ...]:
-        """Steps from whatever of old and new the parent shows to the snapshot; `time` ends their names."""
+        """Steps from whatever of old and new the parent shows to the snapshot without its DS; `time` ends their names."""
         return (
             (f"unsecure{time}", self._unsecure),
             (f"restore{time}", self._restore),
             (f"caches{time}", partial(self._caches, f"restore{time}")),
-            (f"rekey{time}", self._rekey),
         )  # fmt: skip - reads as a table
 
     async def _let_go(self, ctx: Context) -> Any:
@@ -127,12 +132,12 @@ class Returning:
         return {"by_hand": []}
 
     async def _late(self, ctx: Context) -> Any:
-        """Nothing has changed for a while that was asked for and never answered; or it just has."""
+        """Nothing has changed for a while that was asked for and never answered; or it just has. Before the old DS are back:
+        new name servers that land beside them have other keys, and every answer of theirs would be bogus."""
         ends = datetime.fromisoformat(await ctx.once("ends", _value((ctx.now() + self.moving.pace.watch).isoformat())))
-        d, door, shown = await self._look(ctx)
+        d, _, shown = await self._look(ctx)
         snapshot = _kept(d)
-        has_left = door.can_write_ds and set(shown.ds) != set(snapshot.ds)
-        if has_left or set(shown.ns) != set(snapshot.ns):
+        if set(shown.ns) != set(snapshot.ns) or not set(shown.ds) <= set(snapshot.ds):
             text = f"a change that nobody had answered for has landed: {d.name} points to {', '.join(shown.ns)}"
             await ctx.emit("back.late", text)
             return {"landed": True}

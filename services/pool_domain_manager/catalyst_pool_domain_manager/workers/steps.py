@@ -19,6 +19,7 @@ from catalyst_pool_domain_manager.domain.pools import Pool
 
 from . import chains
 from .abilities import Abilities
+from .lately import Lately
 from .parents import Parents
 from .servers import Fault, Servers
 
@@ -51,10 +52,11 @@ class Site:
     servers: Servers
     parents: Parents
     abilities: Abilities
+    lately: Lately
 
-    async def parent(self) -> ZoneState:
-        """The pool's zone. Raises Permanent("ZONE_ABSENT")."""
-        state = await self.backend.get_zone(zone=self.pool.zone)
+    async def parent(self, *, fresh: bool = False) -> ZoneState:
+        """The pool's zone, some seconds old unless it has to be `fresh`. Raises Permanent("ZONE_ABSENT")."""
+        state = await self.lately.zone(self.backend, self.pool.backend, self.pool.zone, fresh=fresh)
         if state is None:
             raise Permanent("ZONE_ABSENT", f"the backend has no zone {self.pool.zone}")
         return state
@@ -81,7 +83,7 @@ def name_servers(parent: ZoneState) -> tuple[str, ...]:
 
 async def parent_clean(site: Site) -> Outcome:
     """C1: nothing stands in the parent that a cut would hide."""
-    parent = await site.parent()
+    parent = await site.parent(fresh=True)
     found = zones.foreign(site.a, parent, name_servers(parent))
     if found:
         raise Permanent("PARENT_OCCLUDED", f"the pool's zone holds {', '.join(found)}; remove it first")
@@ -121,7 +123,7 @@ async def zone_answers(site: Site) -> Outcome:
 
 async def delegated(site: Site) -> Outcome:
     """C4: NS and DS stand in the parent, by one change."""
-    state, parent = await _own(site), await site.parent()
+    state, parent = await _own(site), await site.parent(fresh=True)
     wanted = zones.delegation(site.a, site.pool, state, name_servers(parent), parent.find(site.a.zone, "DS"))
     missing = tuple(w for w in wanted if (r := parent.find(w.name, w.type)) is None or set(r.records) != set(w.records))
     await site.parents.apply(site.backend, site.pool.zone, site.a.zone, missing)
@@ -166,7 +168,7 @@ async def addresses_gone(site: Site) -> Outcome:
 
 async def delegation_gone(site: Site) -> Outcome:
     """R2: one change takes DS, NS and everything below out of the parent, and its servers show it."""
-    parent = await site.parent()
+    parent = await site.parent(fresh=True)
     removals = zones.removals(site.a, parent)
     await site.parents.apply(site.backend, site.pool.zone, site.a.zone, removals)
     faults = await site.servers.cut_faults(name_servers(parent), site.a.zone)

@@ -8,8 +8,8 @@ from catalyst_sdk.dns_rules import Key
 
 from catalyst_pool_domain_manager.domain import record_sets, zones
 from catalyst_pool_domain_manager.domain.allocations import Allocation
+from catalyst_pool_domain_manager.domain.changes import world_sets
 from catalyst_pool_domain_manager.domain.hosting import Kind, Zone
-from catalyst_pool_domain_manager.domain.plans import world_sets
 from catalyst_pool_domain_manager.domain.pools import Pool
 from catalyst_pool_domain_manager.domain.record_sets import Challenge, Wish
 

@@ -7,9 +7,9 @@ from catalyst_sdk import PluginFailure
 from catalyst_sdk.dns import DnsBackend, RecordSet, ZoneState
 from catalyst_sdk.dns_rules import Key
 
-from catalyst_pool_domain_manager.domain import ownership, plans, refusals, zone_refusals
+from catalyst_pool_domain_manager.domain import ownership, refusals, zone_refusals
+from catalyst_pool_domain_manager.domain.changes import Step, World, world_sets
 from catalyst_pool_domain_manager.domain.hosting import Kind, Thresholds, Zone
-from catalyst_pool_domain_manager.domain.plans import World
 from catalyst_pool_domain_manager.domain.record_sets import same
 from catalyst_pool_domain_manager.store import Store
 
@@ -36,7 +36,7 @@ async def world_of(work: Work[Store], backends: Backends, domain: str) -> World:
     state = await state_at(backends, zone.backend, zone.origin)
     if state is not None and state.owner != zone.mark:
         raise zone_refusals.ForeignZone(name=zone.name, backend=zone.backend)
-    sets = plans.world_sets(state.record_sets, zone.origin) if state else {}
+    sets = world_sets(state.record_sets, zone.origin) if state else {}
     return World(
         zone, sets, wishes, foreign=ownership.foreign_keys(sets.values(), zone.owner), held=held,
         challenged=frozenset(one.name for one in challenges if one.wanted),
@@ -54,9 +54,7 @@ async def thresholds_of(tx: Store, zone: Zone) -> Thresholds:
 
 def differences(
     wished: Mapping[Key, RecordSet], found: Mapping[Key, RecordSet], *, only: frozenset[Key] | None = None
-) -> tuple[plans.Step, ...]:
+) -> tuple[Step, ...]:
     """What would make `found` equal to the wish; with `only`, of these names and types."""
     keys = sorted((wished.keys() | found.keys()) if only is None else only)
-    return tuple(
-        plans.Step(found.get(key), wished.get(key)) for key in keys if not same(found.get(key), wished.get(key))
-    )
+    return tuple(Step(found.get(key), wished.get(key)) for key in keys if not same(found.get(key), wished.get(key)))

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from catalyst_pool_domain_manager.domain import plans
+from catalyst_pool_domain_manager.domain import guards, plans
+from catalyst_pool_domain_manager.domain.changes import Action, Finding, Step, World, digest
 from catalyst_pool_domain_manager.domain.hosting import ChangePolicy, Kind, State, Thresholds, Zone
-from catalyst_pool_domain_manager.domain.plans import Action, Finding, World
 from catalyst_pool_domain_manager.domain.record_sets import Wish
 from catalyst_pool_domain_manager.domain.zone_refusals import ProtectedRecord, RecordsRefused, WildcardForbidden
 from catalyst_sdk.dns import Change, RecordSet
@@ -46,7 +46,7 @@ def gone(label: str, kind: str = "A") -> Change:
     return Change(ORIGIN if label == "@" else f"{label}.{ORIGIN}", kind)
 
 
-def computed(w: World, *changes: Change, **how: object) -> tuple[tuple[plans.Step, ...], tuple[Finding, ...]]:
+def computed(w: World, *changes: Change, **how: object) -> tuple[tuple[Step, ...], tuple[Finding, ...]]:
     return plans.compute(w, changes, thresholds=LIMITS, **how)  # type: ignore[arg-type]
 
 
@@ -112,19 +112,19 @@ def test_what_mail_depends_on_goes_only_by_name(label: str, kind: str, record: s
     w = world(a("www"), RecordSet(name, kind, 300, (record,)))
     assert rules(w, gone(label, kind)) == ["mail"]
     assert rules(w, gone(label, kind), confirmed={(name, kind)}) == []
-    with pytest.raises(plans.GuardRefused, match="confirm each removal"):
+    with pytest.raises(guards.GuardRefused, match="confirm each removal"):
         plans.demand_applicable(_plan(w, gone(label, kind)), _plan(w, gone(label, kind)).hash, {"mail"}, NOON)
 
 
 def test_records_of_others_are_refused_and_taken_over_only_by_name_of_the_wish() -> None:
     unknown = World(ZONE, {**world().sets, (f"x.{ORIGIN}", "A"): a("x")}, world().wishes)
-    with pytest.raises(plans.ForeignRecord, match=f"A of x.{ORIGIN}"):
+    with pytest.raises(guards.ForeignRecord, match=f"A of x.{ORIGIN}"):
         computed(unknown, put(a("x", "192.0.2.5")))
     assert computed(unknown, put(a("x", "192.0.2.5")), take_over=True)[0][0].action is Action.UPDATE
     steps, _ = computed(unknown, put(a("x")), take_over=True)
     assert steps[0].sentence.endswith("and becomes ours"), "nothing changes but whose it is"
     held = World(POOL, world(zone=POOL).sets, world(zone=POOL).wishes, held=frozenset({"acme"}))
-    with pytest.raises(plans.ForeignRecord):
+    with pytest.raises(guards.ForeignRecord):
         computed(held, put(a("console.acme")), take_over=True)
 
 
@@ -132,7 +132,7 @@ def test_a_wildcard_never_comes_into_a_pools_zone_and_an_empty_wish_is_an_error(
     with pytest.raises(WildcardForbidden):
         computed(world(zone=POOL), put(a("*")))
     assert computed(world(), put(a("*")))[0]
-    with pytest.raises(plans.EmptyDesiredSet):
+    with pytest.raises(guards.EmptyDesiredSet):
         computed(world(a("www")), gone("www"))
 
 
@@ -172,8 +172,8 @@ def test_names_of_a_pool_and_challenges_make_no_plan_stale() -> None:
     cut = RecordSet(f"acme.{ORIGIN}", "NS", 300, ("ns1.dns.example.",))
     token = RecordSet(f"_acme-challenge.{ORIGIN}", "TXT", 60, ('"t"',))
     after = replace(before, sets={**before.sets, (cut.name, "NS"): cut, (token.name, "TXT"): token})
-    assert plans.digest(after) == plans.digest(before)
-    assert plans.digest(replace(before, sets={**before.sets, (f"y.{ORIGIN}", "A"): a("y")})) != plans.digest(before)
+    assert digest(after) == digest(before)
+    assert digest(replace(before, sets={**before.sets, (f"y.{ORIGIN}", "A"): a("y")})) != digest(before)
 
 
 def test_an_import_keeps_mail_as_it_was_and_ours_as_it_is() -> None:
