@@ -93,6 +93,7 @@ def to_pool(p: Pool) -> resources_pb2.Pool:
         ttls=resources_pb2.PoolTtls(
             ns=span(p.ttls.ns), ds=span(p.ttls.ds), record=span(p.ttls.record), negative=span(p.ttls.negative)
         ),
+        dnssec=resources_pb2.DnssecPolicy(enabled=True, algorithm=13, publish_cds=True),
         backend=backend_name(p), registrar_account=p.registrar_account,
         reservation_ttl=span(p.reservation_ttl), quarantine=span(p.quarantine),
         allow_private_targets=p.allow_private_targets, state=state, uid=p.uid, etag=etag(p.version), version=p.version,

@@ -145,13 +145,25 @@ def _check(domain: str, wish: resources_pb2.Pool) -> str:
     names = [entry.name for entry in wish.record_layout]
     if len(names) != len(set(names)):
         found.append(Violation("pool.record_layout", "a name stands there twice", "unique"))
-    found += [*_ttl_faults(wish.ttls), *_policy_faults(wish.policy)]
+    found += [*_dnssec_faults(wish), *_ttl_faults(wish.ttls), *_policy_faults(wish.policy)]
     if found:
         raise InvalidRequest(tuple(found))
     backend = wish.backend or next(iter(BACKENDS))
     if backend not in BACKENDS:
         raise refusals.BackendNotFound(backend=backend)
     return BACKENDS[backend]
+
+
+def _dnssec_faults(wish: resources_pb2.Pool) -> Iterator[Violation]:
+    """Names of a pool are always signed, by one key each, with what a parent needs to vouch for it."""
+    if not wish.HasField("dnssec"):
+        return
+    if not wish.dnssec.enabled:
+        yield Violation("pool.dnssec.enabled", "names of a pool are always signed", "dnssec")
+    if wish.dnssec.algorithm not in (0, 13):
+        yield Violation("pool.dnssec.algorithm", "zones are signed by algorithm 13", "algorithm")
+    if not wish.dnssec.publish_cds:
+        yield Violation("pool.dnssec.publish_cds", "CDS and CDNSKEY are always published", "dnssec")
 
 
 def _ttl_faults(wish: resources_pb2.PoolTtls) -> Iterator[Violation]:

@@ -35,6 +35,7 @@ from catalyst_pool_domain_manager.kept import tables
 from catalyst_pool_domain_manager.store import Store
 
 from .backends import Backends
+from .notices import notify
 from .points import Failpoint, no_failpoint
 from .polled import Poll
 from .reconciler import BUDGET, BUG_PAUSE, LONGEST
@@ -262,14 +263,19 @@ class Keeper:
         return after
 
     async def _served(self, zone: Zone, task: Task, state: ZoneState, lease: Lease) -> bool:
-        """Whether every polled server answers as wished."""
+        """Whether every polled server answers as wished. Whoever is to be told of changes is told until they do."""
         polled = await self.poll.of(task.servers)
+        is_served = zone.state is State.ACTIVE and zone.observed_generation == zone.generation
+        soa = state.find(zone.origin, "SOA")
+        is_changed = not is_served or any(not one.carried for one in task.challenges)
+        if task.servers.also_notify and soa is not None and is_changed:
+            await notify(await self.poll.at(task.servers.also_notify), zone.origin, soa.records[0], soa.ttl)
         faults = await polled.servers.zone_faults(polled.names, state)
         await self.failpoint("pdm.zone.served.before")
         if faults:
             await self._wait(zone, (not_yet(c.ZONE_READY, faults),), lease)
             return False
-        if zone.state is State.ACTIVE and zone.observed_generation == zone.generation:
+        if is_served:
             return True
         found = [c.true(c.BACKEND_READY), c.true(c.ZONE_READY), c.true(c.RECORDS_PUBLISHED)]
         found += [c.true(c.SIGNED)] if zone.signed else []
