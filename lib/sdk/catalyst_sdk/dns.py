@@ -54,6 +54,9 @@ class KeyOp(StrEnum):
     """The key of a given tag signs, the others stay shown."""
     RETIRE = "retire"
     """Keys that do not sign are taken away."""
+    RENOUNCE = "renounce"
+    """CDS and CDNSKEY ask whoever keeps the parent to take the DS away (RFC 8078, section 4); all keys stay and sign. Whatever
+    makes new keys takes it back. Without CDS it is not supported."""
     DISABLE = "disable"
     """All keys and signatures are taken away. The DS must have left every cache before."""
 

@@ -185,8 +185,17 @@ class Rolling:
     async def _ds_withdrawn(self, ctx: Context) -> Any:
         """1: no server of the parent vouches for any key."""
         s = await self._subject(ctx)
+        await ctx.once("renounced", partial(self._renounced, s))
         ttl = await self._vouched(ctx, s, ())
         return {"not_before": await self._after(ttl)}
+
+    async def _renounced(self, s: Subject) -> bool:
+        """Whether the zone itself asks its parent to forget the keys (RFC 8078); a parent that looks at CDS needs nobody else."""
+        try:
+            await s.backend.dnssec(zone=s.origin, op=KeyOp.RENOUNCE)
+        except NotSupported:
+            return False
+        return True
 
     async def _unsigned(self, ctx: Context) -> Any:
         """2: the keys are dropped; nobody expects signatures any more."""
