@@ -33,6 +33,7 @@ from catalyst_pool_domain_manager.store import allocations as allocation_table
 from .abilities import Abilities
 from .parents import Parents
 from .points import Failpoint, no_failpoint
+from .polled import Poll
 from .servers import Servers
 from .steps import BEFORE_PARENT, FORGET, PREPARE, PROVISION, RELEASE, Outcome, Site, Step
 
@@ -60,6 +61,7 @@ class Reconciler:
     servers: Servers
     parents: Parents
     abilities: Abilities
+    poll: Poll
     failpoint: Failpoint = no_failpoint
     look_every: float = 300.0
     """Seconds between two looks at a name that is visible."""
@@ -162,7 +164,7 @@ class Reconciler:
         began = time.monotonic()
         try:
             backend = self.host.get("dns_backend", pool.backend)
-            outcome = await step(Site(a, pool, backend, self.servers, self.parents, self.abilities))
+            outcome = await step(Site(a, pool, backend, self.servers, self.parents, self.abilities, self.poll))
         except (Permanent, PluginUnavailable) as refused:
             await self._refused(a, refused, lease)
             return None

@@ -37,7 +37,7 @@ from .moving import ds_of, own_keys
 from .parents import Parents
 from .points import Failpoint, no_failpoint
 from .polled import Poll, Polled
-from .steps import name_servers
+from .serving import asked, name_servers
 
 LOOK_AGAIN = timedelta(milliseconds=200)
 LOOK_ABOVE = timedelta(seconds=2)
@@ -230,8 +230,8 @@ class Rolling:
         state, parent = await self._own(backend, a.zone, a.mark), await backend.get_zone(zone=pool.zone)
         if parent is None:
             raise Temporary(f"the backend has no zone {pool.zone}")
-        polled = Polled(name_servers(parent), self.poll.hinted)
-        return Subject(domain, backend, state, polled, polled, allocation=a, pool=pool, above=parent)
+        polled, parents = await asked(pool, parent, self.poll), Polled(name_servers(parent), self.poll.hinted)
+        return Subject(domain, backend, state, polled, parents, allocation=a, pool=pool, above=parent)
 
     async def _withdrawn(self, domain: str, a: Allocation | None, pool: Pool | None) -> None:
         """A DS that was written while the name's release went on would outlive it: it goes, where its NS has gone."""
