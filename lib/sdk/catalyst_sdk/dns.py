@@ -47,7 +47,7 @@ class KeyOp(StrEnum):
     """
 
     ENABLE = "enable"
-    """A first key, and signatures, where there are none."""
+    """A first key, and signatures, where there are none; keys that were renounced are shown again."""
     PUBLISH = "publish"
     """A further key, shown in the DNSKEY set and not signing, where there is no such key yet."""
     ACTIVATE = "activate"
@@ -55,8 +55,8 @@ class KeyOp(StrEnum):
     RETIRE = "retire"
     """Keys that do not sign are taken away."""
     RENOUNCE = "renounce"
-    """CDS and CDNSKEY ask whoever keeps the parent to take the DS away (RFC 8078, section 4); all keys stay and sign. Whatever
-    makes new keys takes it back. Without CDS it is not supported."""
+    """CDS and CDNSKEY ask whoever keeps the parent to take the DS away (RFC 8078, section 4); all keys stay and sign. ENABLE
+    and new keys take it back. Without CDS it is not supported."""
     DISABLE = "disable"
     """All keys and signatures are taken away. The DS must have left every cache before."""
 

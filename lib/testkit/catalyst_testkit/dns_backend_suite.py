@@ -256,7 +256,9 @@ class DnsBackendSuite:
         await needed(plugin, Capability.CDS)
         renounced = await self._twice(plugin, zone.name, KeyOp.RENOUNCE)
         assert (renounced.keys, renounced.signed) == (zone.keys, True)
-        assert renounced.serial > zone.serial
+        shown = await self._twice(plugin, zone.name, KeyOp.ENABLE)
+        assert shown.keys == zone.keys
+        assert shown.serial > renounced.serial > zone.serial
 
     async def test_a_key_that_nobody_has_cannot_sign(self, plugin: DnsBackend, zone: ZoneState) -> None:
         await needed(plugin, Capability.KEYS)

@@ -93,10 +93,10 @@ def with_keys(zone: Zone, keys: tuple[Csk, ...], revision: int | None = None) ->
     return replace(after, keys=keys, renounced=is_still), differs
 
 
-def renouncing(zone: Zone, revision: int | None = None) -> tuple[Zone, frozenset[Key]]:
-    """The zone with CDS that ask for deletion; its keys go on signing."""
+def renouncing(zone: Zone, revision: int | None = None, *, renounced: bool) -> tuple[Zone, frozenset[Key]]:
+    """The zone with CDS that ask for deletion, or with those of its keys again; these go on signing."""
     after, differs = _moved(zone, revision)
-    return replace(after, renounced=True), differs
+    return replace(after, renounced=renounced), differs
 
 
 def _moved(zone: Zone, revision: int | None) -> tuple[Zone, frozenset[Key]]:

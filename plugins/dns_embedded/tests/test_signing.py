@@ -63,6 +63,9 @@ def test_renounced_keys_ask_for_deletion_after_a_restart_too_until_there_are_new
         assert shown(made) == ["0 0 0 00", "0 3 0 AA=="]
         assert pick(ask(made, ZONE, "DNSKEY").answer, dns.name.from_text(ZONE), RdataType.DNSKEY) is not None
         if n == 1:
+            assert made.dnssec(ZONE, KeyOp.ENABLE).keys
+            assert shown(made)[0] != "0 0 0 00"
+            made.dnssec(ZONE, KeyOp.RENOUNCE)
             made.dnssec(ZONE, KeyOp.DISABLE)
             (key,) = made.dnssec(ZONE, KeyOp.ENABLE).keys
             assert shown(made)[0].lower() == key.ds[0].lower()

@@ -131,8 +131,8 @@ class PowerDnsBackend:
         """Change the keys."""
         async with self._turn(zone):
             held = await self._expected(zone, expect)
-            if op is KeyOp.RENOUNCE:
-                return await self._renounced(held, revision)
+            if op is KeyOp.RENOUNCE or (op is KeyOp.ENABLE and held.keys):
+                return await self._vouching(held, revision, renounced=op is KeyOp.RENOUNCE)
             todo = keys.calls(held.keys, op, tag=tag)
             if not todo:
                 return held.state()
@@ -145,14 +145,15 @@ class PowerDnsBackend:
                 raise Temporary(f"PowerDNS said yes to {op}, and the keys of {zone} are as before", provider=PROVIDER)
             return after.state()
 
-    async def _renounced(self, held: Held, revision: int | None) -> ZoneState:
-        """Show what asks the parent to forget the keys."""
+    async def _vouching(self, held: Held, revision: int | None, *, renounced: bool) -> ZoneState:
+        """Show the parent the keys, or what asks it to forget them."""
         answers = [await self._api.call("GET", f"{_path(held.name)}/metadata/{kind}") for kind in _CDS]
-        if not held.keys or all(answer.body.get("metadata") == [_RENOUNCED] for answer in answers):
+        shown = [answer.body.get("metadata") == [_RENOUNCED] for answer in answers]
+        if not held.keys or (all(shown) if renounced else not any(shown)):
             return held.state()
         await self._move_serial(held, revision)
-        for kind in _CDS:
-            await self._show(held.name, kind, _RENOUNCED, expected=(200,))
+        for kind, value in _CDS.items():
+            await self._show(held.name, kind, _RENOUNCED if renounced else value, expected=(200,))
         return (await self._expected(held.name, None)).state()
 
     async def _carry_out(self, held: Held, op: KeyOp, todo: tuple[keys.Call, ...]) -> None:

@@ -189,7 +189,9 @@ class Keeper:
         if state.revision > zone.revision:
             await self._overtake(zone, state.revision, lease)
             raise LostRace  # with its new numbers in the next pass
-        if zone.signed and not state.signed:
+        # After a wish for no signatures that came to nothing, its parent may be asked to forget the keys.
+        was_unsigned = zone.told == "signed" and all(one.type != c.SIGNED for one in zone.conditions)
+        if zone.signed and (not state.signed or was_unsigned):
             lease.check()
             state = await backend.dnssec(zone=zone.origin, op=KeyOp.ENABLE, expect=state.etag)
         changes = record_sets.lacking(task.wishes, state) if is_new else record_sets.due(task.wishes, state)
