@@ -26,7 +26,7 @@ from catalyst_sdk.dns import Change, DnsBackend, KeyOp, ZoneState
 from catalyst_sdk.registrar import Registrar
 
 from catalyst_pool_domain_manager.domain import conditions as c
-from catalyst_pool_domain_manager.domain import hosting, record_sets
+from catalyst_pool_domain_manager.domain import hosting, ownership, record_sets
 from catalyst_pool_domain_manager.domain.hosting import State, Zone
 from catalyst_pool_domain_manager.domain.plans import Action, Plan
 from catalyst_pool_domain_manager.domain.record_sets import Challenge, Wish
@@ -47,6 +47,8 @@ AT_ONCE = 32
 BREATH = 0.1
 """Seconds between two looks, however often it rings."""
 PUT_DOWN = 3.0
+MARK_TTL = 300
+"""Seconds for marks of ours, which only other keepers read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,8 @@ class Keeper:
             lease.check()
             state = await backend.dnssec(zone=zone.origin, op=KeyOp.ENABLE, expect=state.etag)
         changes = record_sets.lacking(task.wishes, state) if is_new else record_sets.due(task.wishes, state)
+        wished = [wish.key for wish in task.wishes if wish.records]
+        changes = (*changes, *ownership.mark_changes(wished, state.record_sets, zone.owner, zone.origin, MARK_TTL))
         asked = record_sets.challenge_changes(task.challenges, {w.key: w for w in task.wishes}, state)
         return await self._applied(task, backend, lease, state, changes, asked)
 
@@ -260,7 +264,8 @@ class Keeper:
             if fresh.told and (is_newer or changes):
                 plan = await tx.plan_under_way(zone.domain)
                 late = [wish for wish in task.wishes if wish.revision > zone.written]
-                tx.emit(_told(after, late, len(changes), plan))
+                written = [one for one in changes if not one.name.startswith(f"{ownership.OWNER_PREFIX}.")]
+                tx.emit(_told(after, late, len(written), plan))
             await tx.save_zone(after)
         return after
 
