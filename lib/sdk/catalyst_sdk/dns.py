@@ -47,13 +47,16 @@ class KeyOp(StrEnum):
     """
 
     ENABLE = "enable"
-    """A first key, and signatures, where there are none."""
+    """A first key, and signatures, where there are none; keys that were renounced are shown again."""
     PUBLISH = "publish"
     """A further key, shown in the DNSKEY set and not signing, where there is no such key yet."""
     ACTIVATE = "activate"
     """The key of a given tag signs, the others stay shown."""
     RETIRE = "retire"
     """Keys that do not sign are taken away."""
+    RENOUNCE = "renounce"
+    """CDS and CDNSKEY ask whoever keeps the parent to take the DS away (RFC 8078, section 4); all keys stay and sign. ENABLE
+    and new keys take it back. Without CDS it is not supported."""
     DISABLE = "disable"
     """All keys and signatures are taken away. The DS must have left every cache before."""
 

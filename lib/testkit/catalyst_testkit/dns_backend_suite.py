@@ -249,6 +249,17 @@ class DnsBackendSuite:
         disabled = await self._twice(plugin, spec.name, KeyOp.DISABLE)
         assert (disabled.signed, disabled.keys) == (False, ())
 
+    async def test_keys_that_are_renounced_go_on_signing_and_the_serial_moves_once(
+        self, plugin: DnsBackend, zone: ZoneState
+    ) -> None:
+        await needed(plugin, Capability.KEYS)
+        await needed(plugin, Capability.CDS)
+        renounced = await self._twice(plugin, zone.name, KeyOp.RENOUNCE)
+        assert (renounced.keys, renounced.signed) == (zone.keys, True)
+        shown = await self._twice(plugin, zone.name, KeyOp.ENABLE)
+        assert shown.keys == zone.keys
+        assert shown.serial > renounced.serial > zone.serial
+
     async def test_a_key_that_nobody_has_cannot_sign(self, plugin: DnsBackend, zone: ZoneState) -> None:
         await needed(plugin, Capability.KEYS)
         tag = (zone.keys[0].tag + 1) % 65536

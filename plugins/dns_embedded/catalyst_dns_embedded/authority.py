@@ -90,6 +90,10 @@ class Authority:
     ) -> ZoneState:
         """Change the keys. Raises Permanent: ZONE_ABSENT, CONFLICT, KEY_ABSENT, PROTECTED_RECORD."""
         zone, signer = self._expected(name, expect), self._may_sign()
+        if op is KeyOp.RENOUNCE or (op is KeyOp.ENABLE and zone.keys):
+            wished = op is KeyOp.RENOUNCE
+            is_done = zone.renounced is wished or not zone.keys
+            return state_of(zone if is_done else self._take(zone, *zones.renouncing(zone, revision, renounced=wished)))
         after = rolling.rolled(zone.keys, op, tag=tag, draw=lambda: signer.new_key(zone.name))
         if after == zone.keys:
             return state_of(zone)

@@ -63,6 +63,11 @@ def _show_keys(served: Served) -> None:
     """DNSKEY, and for the parent CDS and CDNSKEY (RFC 7344), of every key that may come to sign."""
     origin, ttl = served.origin, served.zone.ttl
     shown = dns.rrset.from_rdata_list(origin, ttl, [keys.dnskey(key) for key in served.zone.keys])
+    if served.zone.renounced:  # the sentinels of RFC 8078, section 4
+        sentinels = {RdataType.CDS: "0 0 0 00", RdataType.CDNSKEY: "0 3 0 AA=="}
+        found = {kind: dns.rrset.from_text(origin, ttl, "IN", kind, text) for kind, text in sentinels.items()}
+        served.sets[origin] |= {RdataType.DNSKEY: shown, **found}
+        return
     cds = dns.dnssec.dnskey_rdataset_to_cds_rdataset(origin, shown, "SHA256", origin)
     # Not by dnspython's conversion (2.9): what that makes still calls itself a DNSKEY.
     cdnskey = dns.rrset.from_text_list(origin, ttl, "IN", "CDNSKEY", [key.public for key in served.zone.keys])

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS csk (zone TEXT NOT NULL REFERENCES zone ON DELETE CAS
   PRIMARY KEY (zone, position));
 CREATE TABLE IF NOT EXISTS rrset (zone TEXT NOT NULL REFERENCES zone ON DELETE CASCADE, name TEXT NOT NULL,
   type TEXT NOT NULL, ttl INTEGER NOT NULL, records TEXT NOT NULL, PRIMARY KEY (zone, name, type));
+CREATE TABLE IF NOT EXISTS renounced (zone TEXT PRIMARY KEY REFERENCES zone ON DELETE CASCADE);
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
@@ -50,9 +51,12 @@ class ZoneStore:
 
     def load(self) -> Iterator[Zone]:
         """Every zone."""
-        rows = self._db.execute("SELECT name, owner, uid, serial, revision FROM zone").fetchall()
-        for name, owner, uid, serial, revision in rows:
-            yield Zone(name, owner, uid, serial, revision, self._keys(name), self._records(name))
+        rows = self._db.execute(
+            "SELECT name, owner, uid, serial, revision, name IN (SELECT zone FROM renounced) FROM zone"
+        ).fetchall()
+        for name, owner, uid, serial, revision, renounced in rows:
+            keys, records = self._keys(name), self._records(name)
+            yield Zone(name, owner, uid, serial, revision, keys, records, bool(renounced))
 
     def save(self, before: Zone | None, after: Zone, touched: Iterable[Key]) -> None:
         """Write what differs. Returns once it is on disk."""
@@ -103,6 +107,10 @@ class ZoneStore:
             "uid = excluded.uid, serial = excluded.serial, revision = excluded.revision",
             (after.name, after.owner, after.uid, after.serial, after.revision),
         )
+        if after.renounced:
+            self._db.execute("INSERT OR IGNORE INTO renounced VALUES (?)", (after.name,))
+        elif before is not None and before.renounced:
+            self._db.execute("DELETE FROM renounced WHERE zone = ?", (after.name,))
         if before is None or before.keys != after.keys:
             self._db.execute("DELETE FROM csk WHERE zone = ?", (after.name,))
             keys = [(after.name, n, k.private, k.public, k.tag, k.ds, k.active) for n, k in enumerate(after.keys)]

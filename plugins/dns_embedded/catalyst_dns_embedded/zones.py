@@ -45,6 +45,8 @@ class Zone:
     revision: int = 0
     keys: tuple[Csk, ...] = ()
     records: Mapping[Key, RecordSet] = field(default_factory=dict)
+    renounced: bool = False
+    """Its CDS ask whoever keeps the parent to take the DS away."""
 
     @property
     def etag(self) -> str:
@@ -86,10 +88,20 @@ def changed(
 
 def with_keys(zone: Zone, keys: tuple[Csk, ...], revision: int | None = None) -> tuple[Zone, frozenset[Key]]:
     """The zone with other keys. The serial moves: a new key set has to be seen like any change."""
+    after, differs = _moved(zone, revision)
+    is_still = zone.renounced and {key.tag for key in keys} <= {key.tag for key in zone.keys}
+    return replace(after, keys=keys, renounced=is_still), differs
+
+
+def renouncing(zone: Zone, revision: int | None = None, *, renounced: bool) -> tuple[Zone, frozenset[Key]]:
+    """The zone with CDS that ask for deletion, or with those of its keys again; these go on signing."""
+    after, differs = _moved(zone, revision)
+    return replace(after, renounced=renounced), differs
+
+
+def _moved(zone: Zone, revision: int | None) -> tuple[Zone, frozenset[Key]]:
     after, differs = changed(zone, (), revision=revision)
-    if not differs:
-        after, differs = again(zone), frozenset({(zone.name, "SOA")})
-    return replace(after, keys=keys), differs
+    return (after, differs) if differs else (again(zone), frozenset({(zone.name, "SOA")}))
 
 
 def again(zone: Zone) -> Zone:

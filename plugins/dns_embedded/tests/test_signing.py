@@ -16,7 +16,7 @@ from catalyst_dns_embedded.answers import answer
 from catalyst_dns_embedded.authority import Authority
 from catalyst_dns_embedded.signing import RENEWED_AFTER, ZoneSigner
 from catalyst_dns_embedded.store import ZoneStore
-from catalyst_sdk.dns import Change, RecordSet, ZoneSpec
+from catalyst_sdk.dns import Change, KeyOp, RecordSet, ZoneSpec
 from catalyst_sdk.resolver import denial, fault, pick
 from dns.rdatatype import RdataType
 from hypothesis import example, given, settings
@@ -45,6 +45,30 @@ def authority(*records: RecordSet, clock: Clock | None = None) -> Iterator[Autho
         made = Authority(store, ZoneSigner(clock or Clock()))
         made.create(ZoneSpec(ZONE, ("ns.elsewhere.",), "somebody", records))
         yield made
+        store.close()
+
+
+def test_renounced_keys_ask_for_deletion_after_a_restart_too_until_there_are_new_ones(tmp_path: Path) -> None:
+    def shown(made: Authority) -> list[str]:
+        sets = [pick(ask(made, ZONE, kind).answer, dns.name.from_text(ZONE), dns.rdatatype.from_text(kind))
+                for kind in ("CDS", "CDNSKEY")]  # fmt: skip
+        return [str(r) for rrset in sets if rrset is not None for r in rrset]
+
+    for n in range(2):
+        store = ZoneStore(tmp_path)
+        made = Authority(store, ZoneSigner(Clock()))
+        if n == 0:
+            made.create(ZoneSpec(ZONE, ("ns.elsewhere.",), "somebody"))
+            made.dnssec(ZONE, KeyOp.RENOUNCE)
+        assert shown(made) == ["0 0 0 00", "0 3 0 AA=="]
+        assert pick(ask(made, ZONE, "DNSKEY").answer, dns.name.from_text(ZONE), RdataType.DNSKEY) is not None
+        if n == 1:
+            assert made.dnssec(ZONE, KeyOp.ENABLE).keys
+            assert shown(made)[0] != "0 0 0 00"
+            made.dnssec(ZONE, KeyOp.RENOUNCE)
+            made.dnssec(ZONE, KeyOp.DISABLE)
+            (key,) = made.dnssec(ZONE, KeyOp.ENABLE).keys
+            assert shown(made)[0].lower() == key.ds[0].lower()
         store.close()
 
 

@@ -32,6 +32,8 @@ _MOST = frozenset(
 _ALL = _MOST | {Capability.LUA}
 _SIGNING = frozenset({Capability.DNSSEC, Capability.KEYS, Capability.CDS})
 _CDS = {"PUBLISH-CDS": "2", "PUBLISH-CDNSKEY": "1"}
+_RENOUNCED = "0"
+"""Value of both with which the server shows the sentinels of RFC 8078 that ask for deletion."""
 _LOOKS, _LOOK_AGAIN = 20, 0.05
 """How often, and after how many seconds, somebody else's half-made zone is looked at before it is completed."""
 
@@ -74,7 +76,7 @@ class PowerDnsBackend:
                     raise misunderstood(made.text)
                 if made.status == 422 or not await self._keys(SCRATCH):
                     return can
-                is_shown = [await self._show(SCRATCH, kind, expected=(200, 422)) for kind in _CDS]
+                is_shown = [await self._show(SCRATCH, kind, _CDS[kind], expected=(200, 422)) for kind in _CDS]
                 return _MOST if all(is_shown) else _MOST - {Capability.CDS}
             finally:
                 await self._api.call("DELETE", _path(SCRATCH), expected=(204, 404))
@@ -129,6 +131,8 @@ class PowerDnsBackend:
         """Change the keys."""
         async with self._turn(zone):
             held = await self._expected(zone, expect)
+            if op is KeyOp.RENOUNCE or (op is KeyOp.ENABLE and held.keys):
+                return await self._vouching(held, revision, renounced=op is KeyOp.RENOUNCE)
             todo = keys.calls(held.keys, op, tag=tag)
             if not todo:
                 return held.state()
@@ -140,6 +144,17 @@ class PowerDnsBackend:
             if keys.calls(after.keys, op, tag=tag):
                 raise Temporary(f"PowerDNS said yes to {op}, and the keys of {zone} are as before", provider=PROVIDER)
             return after.state()
+
+    async def _vouching(self, held: Held, revision: int | None, *, renounced: bool) -> ZoneState:
+        """Show the parent the keys, or what asks it to forget them."""
+        answers = [await self._api.call("GET", f"{_path(held.name)}/metadata/{kind}") for kind in _CDS]
+        shown = [answer.body.get("metadata") == [_RENOUNCED] for answer in answers]
+        if not held.keys or (all(shown) if renounced else not any(shown)):
+            return held.state()
+        await self._move_serial(held, revision)
+        for kind, value in _CDS.items():
+            await self._show(held.name, kind, _RENOUNCED if renounced else value, expected=(200,))
+        return (await self._expected(held.name, None)).state()
 
     async def _carry_out(self, held: Held, op: KeyOp, todo: tuple[keys.Call, ...]) -> None:
         path = _path(held.name)
@@ -220,10 +235,10 @@ class PowerDnsBackend:
     async def _publish(self, zone: str) -> None:
         """Show CDS and CDNSKEY (RFC 7344)."""
         for kind in _CDS:
-            await self._show(zone, kind, expected=(200,))
+            await self._show(zone, kind, _CDS[kind], expected=(200,))
 
-    async def _show(self, zone: str, kind: str, *, expected: tuple[int, ...]) -> bool:
-        body = {"kind": kind, "metadata": [_CDS[kind]]}
+    async def _show(self, zone: str, kind: str, value: str, *, expected: tuple[int, ...]) -> bool:
+        body = {"kind": kind, "metadata": [value]}
         answer = await self._api.call("PUT", f"{_path(zone)}/metadata/{kind}", body, expected=expected)
         return answer.status == 200
 

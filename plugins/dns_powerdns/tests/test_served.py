@@ -154,6 +154,22 @@ async def test_a_key_roll_is_never_bogus_under_the_ds_of_its_moment(
     assert not (await backend.dnssec(zone=child.name, op=KeyOp.DISABLE)).signed
 
 
+async def test_renounced_keys_are_shown_as_the_wish_for_deletion_and_new_ones_as_themselves(
+    backend: PowerDnsBackend, powerdns: PowerDnsServer
+) -> None:
+    zone = await backend.create_zone(spec=spec_of())
+    await backend.dnssec(zone=zone.name, op=KeyOp.RENOUNCE)
+
+    async def shown(kind: str) -> list[str]:
+        answer = await powerdns.ask(zone.name, kind)
+        return [str(r) for r in rrset(answer, answer.answer, zone.name, kind)]
+
+    assert (await shown("CDS"), await shown("CDNSKEY")) == (["0 0 0 00"], ["0 3 0 AA=="])
+    await backend.dnssec(zone=zone.name, op=KeyOp.DISABLE)
+    enabled = await backend.dnssec(zone=zone.name, op=KeyOp.ENABLE)
+    assert [text.lower() for text in await shown("CDS")] == [text.lower() for text in enabled.keys[0].ds]
+
+
 async def delegate(backend: PowerDnsBackend, parent: str, child: ZoneState, *keys: ZoneKey) -> None:
     ds = Change(child.name, "DS", 60, tuple(text for key in keys for text in key.ds))
     await backend.apply(zone=parent, changes=(Change(child.name, "NS", 60, NS), ds))

@@ -1,7 +1,7 @@
 """Tables of PDM."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -64,6 +64,7 @@ pools = Table(
     Column("rules", Json),
     Column("generation", BigInteger, nullable=False, server_default="1"),
     Column("registrar_account", Text, nullable=False, server_default=""),
+    Column("name_server_set", Text, nullable=False, server_default=""),
 )  # fmt: skip - reads as a table
 allocations = Table(
     "allocation", metadata,
@@ -145,7 +146,13 @@ class Store(KeptRows):
         if row is None:
             return None
         self.seen(pools, row)
-        return _pool(row)
+        return await self._served(_pool(row))
+
+    async def _served(self, pool: Pool) -> Pool:
+        """The pool with its set of servers, where it has one."""
+        if not pool.name_server_set:
+            return pool
+        return replace(pool, servers=await self.server_set(pool.name_server_set.removeprefix("nameServerSets/")))
 
     async def remove_pool(self, pool: Pool) -> None:
         """Delete a pool as it was read. Raises LostRace."""
@@ -168,7 +175,15 @@ class Store(KeptRows):
         if kind:
             # The list is kept as text on both databases, and no kind's name is a part of another's.
             query = query.where(type_coerce(pools.c.kinds, Text).contains(f'"{kind}"', autoescape=True))
-        return [_pool(row) for row in (await self.sql.execute(query)).mappings()]
+        rows = list((await self.sql.execute(query)).mappings())
+        return [await self._served(_pool(row)) for row in rows]
+
+    async def pool_of_set(self, name: str) -> str:
+        """A pool whose names have these servers; empty where none has."""
+        found = (
+            await self.sql.execute(select(pools.c.domain).where(pools.c.name_server_set == name).limit(1))
+        ).scalar()
+        return f"pools/{found}" if found else ""
 
     async def live(
         self, pool: str | None, after: Sequence[str] | None, limit: int, owners: Sequence[str] | None, wanted: Filter
@@ -365,7 +380,7 @@ def _policy(raw: Any) -> traffic.Policy:
 
 
 def _pool_row(p: Pool) -> dict[str, Any]:
-    row = {f.name: getattr(p, f.name) for f in fields(p)}
+    row = {f.name: getattr(p, f.name) for f in fields(p) if f.name != "servers"}
     rules = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(p.rules).items() if v not in (None, ())}
     return {**row, "in_use": sorted(p.in_use), "kinds": list(p.kinds), "rules": rules, "policy": _former_policy(p.policy),
             "layout": list(p.layout), "ttls": asdict(p.ttls),

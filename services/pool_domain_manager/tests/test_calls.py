@@ -5,7 +5,15 @@ from uuid import uuid4
 
 import grpc
 import pytest
-from catalyst.pooldomain.v1.resources_pb2 import Allocation, Pool, PoolPolicy, PoolTtls, RecordLayoutEntry, Target
+from catalyst.pooldomain.v1.resources_pb2 import (
+    Allocation,
+    DnssecPolicy,
+    Pool,
+    PoolPolicy,
+    PoolTtls,
+    RecordLayoutEntry,
+    Target,
+)
 from catalyst.pooldomain.v1.resources_pb2 import TrafficPolicy as Traffic
 from catalyst.pooldomain.v1.service_pb2 import (
     CheckNameRequest,
@@ -256,6 +264,9 @@ async def test_reserved_names_are_listed_in_order(daemon: RunningDaemon) -> None
     [
         (Pool(), "pool.kinds"),
         (Pool(kinds=[1], ttls=PoolTtls(ns=Duration(seconds=0))), "pool.ttls.ns"),
+        (Pool(kinds=[1], dnssec=DnssecPolicy(publish_cds=True)), "pool.dnssec.enabled"),
+        (Pool(kinds=[1], dnssec=DnssecPolicy(enabled=True)), "pool.dnssec.publish_cds"),
+        (Pool(kinds=[1], dnssec=DnssecPolicy(enabled=True, publish_cds=True, algorithm=8)), "pool.dnssec.algorithm"),
         (Pool(kinds=[1], ttls=PoolTtls(record=Duration(seconds=-1))), "pool.ttls.record"),
         (Pool(kinds=[1], ttls=PoolTtls(negative=Duration(seconds=2**31))), "pool.ttls.negative"),
         (Pool(kinds=[1], policy=PoolPolicy(reserved_patterns=["("])), "pool.policy.reserved_patterns[0]"),

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from .calls import ELSEWHERE, FQDN, NAME, made_active, outbox, provisioner, until
 from .conftest import Dns, Start, on_both_servers
 from .domain.makers import NOON
-from .zone_calls import DOMAIN, ZONE, admin, applied, listed, made_zone, owner, planned, upsert
+from .zone_calls import DOMAIN, ZONE, admin, applied, listed, made_zone, owner, planned, remove, upsert
 
 pytestmark = pytest.mark.either_database
 
@@ -45,6 +45,40 @@ async def until_kinds(daemon: RunningDaemon, *kinds: "Drift.Kind.ValueType", nam
 
     await eventually(is_so, within=30, what=f"open drifts of {name} are {kinds}")
     return found
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_in_a_zone_that_somebody_shares_each_set_of_ours_says_whose_it_is_until_both_are_gone(
+    start: Start, dns: Dns
+) -> None:
+    origin = f"{DOMAIN}."
+    mark = f"_owner.a.{WWW}"
+
+    async def marks() -> set[str]:
+        state = await dns.backend.get_zone(zone=origin)
+        assert state is not None
+        return {
+            r.name for r in state.record_sets if r.name.startswith("_owner.") and "organizations/acme" in r.records[0]
+        }
+
+    async with start(**FAST) as daemon:
+        await made_zone(daemon, dns)
+        await applied(daemon, await planned(daemon, upsert("www", "A", "192.0.2.1")))
+        assert await marks() == set(), "a zone that is ours alone says nothing"
+        shared = Change(f"_externaldns.a-shop.{DOMAIN}.", "TXT", 60, HERITAGE)
+        await dns.backend.apply(zone=origin, changes=(shared,))
+        await applied(daemon, await planned(daemon, upsert("*.lab", "TXT", "x")))
+        assert await marks() == {mark, f"_owner.txt._wildcard.lab.{DOMAIN}."}
+        stray = Change(f"x.{DOMAIN}.", "A", 60, ("192.0.2.8",))
+        await dns.backend.apply(zone=origin, changes=(stray,))
+        await until_kinds(daemon, Drift.KIND_EXTRA)  # and no mark is one
+        await dns.backend.apply(zone=origin, changes=(Change(stray.name, "A"),))
+        await applied(daemon, await planned(daemon, remove("www", "A")))
+        assert await marks() == {f"_owner.txt._wildcard.lab.{DOMAIN}."}
+        await dns.backend.apply(zone=origin, changes=(Change(shared.name, "TXT"),))
+        await applied(daemon, await planned(daemon, upsert("www", "A", "192.0.2.1")))
+        assert await marks() == set()
+        await until_kinds(daemon)
 
 
 @on_both_servers

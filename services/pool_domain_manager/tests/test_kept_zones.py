@@ -1,9 +1,15 @@
 """Zones of one's own: made, served, changed and deleted over real gRPC and real DNS servers."""
 
+import asyncio
+
+import dns.flags
+import dns.message
+import dns.opcode
 import pytest
 from catalyst.mesh.v1.resources_pb2 import Condition
-from catalyst.pooldomain.v1.resources_pb2 import Soa, Zone
+from catalyst.pooldomain.v1.resources_pb2 import NameServerEndpoint, Soa, Zone
 from catalyst.pooldomain.v1.service_pb2 import (
+    CreateNameServerSetRequest,
     DeleteZoneRequest,
     GetNameServerSetRequest,
     GetZoneRequest,
@@ -15,6 +21,7 @@ from catalyst.pooldomain.v1.service_pb2_grpc import NameServerSetServiceStub
 from catalyst_sdk.dns import ZoneSpec
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
+from catalyst_testkit.servers import free_port
 from google.protobuf.duration_pb2 import Duration
 
 from .calls import outbox
@@ -26,11 +33,14 @@ from .zone_calls import (
     SET,
     ZONE,
     admin,
+    applied,
     made_servers,
     made_zone,
     owner,
+    planned,
     servers,
     until_zone,
+    upsert,
     zone,
 )
 
@@ -54,6 +64,76 @@ async def test_a_zone_that_its_owner_wishes_is_served_signed_and_told(start: Sta
         assert held.find(f"{DOMAIN}.", "NS").records == tuple(f"{h}." for h in HOSTS)  # type: ignore[union-attr]
         told = [event for name, event, _ in await outbox(daemon) if name == ZONE]
         assert told == ["zone.created", "zone.signed"]
+
+
+class Secondary(asyncio.DatagramProtocol):
+    """Hears notices, and answers all but the first one, which is lost."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, int]] = []
+        """Zone and serial of each notice."""
+
+    async def __aenter__(self) -> "Secondary":
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._transport.close()
+
+    @property
+    def endpoint(self) -> NameServerEndpoint:
+        host, port = self._transport.get_extra_info("sockname")
+        return NameServerEndpoint(host="secondary.dns.example", addresses=[host], port=port)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        notice = dns.message.from_wire(data)
+        assert (notice.opcode(), bool(notice.flags & dns.flags.AA)) == (dns.opcode.NOTIFY, True)
+        self.heard.append((str(notice.question[0].name), notice.answer[0][0].serial))
+        if len(self.heard) > 1:
+            self._transport.sendto(dns.message.make_response(notice).to_wire(), addr)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_who_is_to_be_told_of_changes_is_told_of_each_one(start: Start, dns: Dns) -> None:
+    async with start() as daemon, Secondary() as secondary:
+        wish = servers(dns)
+        wish.also_notify.append(secondary.endpoint)
+        sets = daemon.admin(NameServerSetServiceStub)
+        await sets.CreateNameServerSet(CreateNameServerSetRequest(name_server_set_id="main", name_server_set=wish))
+        await owner(daemon).CreateZone(zone(dns))
+        seen = await until_zone(daemon)
+        assert secondary.heard[-1] == (f"{DOMAIN}.", seen.serial_observed), (
+            "a lost notice keeps nothing from being served"
+        )
+        count = len(secondary.heard)
+        await applied(daemon, await planned(daemon, upsert("www", "A", "192.0.2.1")))
+        assert len(secondary.heard) > count
+        assert secondary.heard[-1][1] > seen.serial_observed
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_a_server_that_is_written_to_and_does_not_have_the_zone_keeps_it_from_being_ready(
+    start: Start, dns: Dns
+) -> None:
+    async with start() as daemon:
+        wish = servers(dns)
+        wish.targets.append(NameServerEndpoint(host="hidden.dns.example", addresses=["127.0.0.1"], port=free_port()))
+        sets = daemon.admin(NameServerSetServiceStub)
+        made = await sets.CreateNameServerSet(
+            CreateNameServerSetRequest(name_server_set_id="main", name_server_set=wish)
+        )
+        await owner(daemon).CreateZone(zone(dns))
+
+        async def waits() -> bool:
+            found = await admin(daemon).GetZone(GetZoneRequest(name=ZONE))
+            return any("hidden.dns.example" in one.message for one in found.conditions)
+
+        await eventually(waits, within=30, what="the zone waits for the hidden server")
+        address, port = dns.served_at
+        made.targets[0].CopyFrom(NameServerEndpoint(host="hidden.dns.example", addresses=[address], port=port))
+        await sets.UpdateNameServerSet(UpdateNameServerSetRequest(name_server_set=made, etag=made.etag))
+        await until_zone(daemon)
 
 
 async def test_a_zone_with_a_foreign_mark_is_refused_and_stays_as_it_is(start: Start, dns: Dns) -> None:

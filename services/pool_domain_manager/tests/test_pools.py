@@ -2,25 +2,30 @@
 
 import grpc
 import pytest
-from catalyst.pooldomain.v1.resources_pb2 import Pool, PoolPolicy, PoolTtls, RecordLayoutEntry
+from catalyst.pooldomain.v1.resources_pb2 import Allocation, Pool, PoolPolicy, PoolTtls, RecordLayoutEntry
 from catalyst.pooldomain.v1.service_pb2 import (
     CheckNameRequest,
     CreatePoolRequest,
+    DeleteNameServerSetRequest,
     DeletePoolRequest,
+    GetNameServerSetRequest,
     GetPoolRequest,
+    UpdateNameServerSetRequest,
     UpdatePoolRequest,
 )
-from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub, PoolServiceStub
+from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub, NameServerSetServiceStub, PoolServiceStub
 from catalyst_mesh import explain
 from catalyst_sdk.dns import Change
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of
+from catalyst_testkit.servers import free_port
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import text
 
-from .calls import POOL, provisioner, release, reservation, reserve
+from .calls import POOL, ZONE, commitment, get, provisioner, release, reservation, reserve, until
 from .conftest import Dns, Start
+from .zone_calls import HOSTS, SET, made_servers
 
 pytestmark = pytest.mark.either_database
 
@@ -126,6 +131,44 @@ async def test_an_identity_that_asks_too_often_is_told_when_to_come_again_and_no
         taken = [await reason_of(hasty.ReserveAllocation(reservation(f"n-{n}"))) for n in range(3)]
         assert taken == ["OK", "OK", "RATE_LIMITED"]
         assert await reason_of(provisioner(daemon).ReserveAllocation(reservation("daemon"))) == "OK"
+
+
+async def test_names_of_a_pool_lie_on_its_set_of_servers_once_every_one_of_them_answers(start: Start, dns: Dns) -> None:
+    async with start() as daemon:
+        await active_pool(daemon)
+        await made_servers(daemon, dns)
+        sets = daemon.admin(NameServerSetServiceStub)
+        made = await sets.GetNameServerSet(GetNameServerSetRequest(name=SET))
+        made.polled[1].port = free_port()  # nobody answers there yet
+        made = await sets.UpdateNameServerSet(UpdateNameServerSetRequest(name_server_set=made, etag=made.etag))
+        nobodys = update(daemon, "name_server_set", name_server_set="nameServerSets/nobodys")
+        assert await reason_of(nobodys) == "NAME_SERVER_SET_NOT_FOUND"
+        assert (await update(daemon, "name_server_set", name_server_set=SET)).name_server_set == SET
+        token = (await reserve(daemon)).reservation_token
+        await provisioner(daemon).CommitAllocation(commitment(token))
+
+        async def waits() -> bool:
+            return any("ns2.dns.example" in one.message for one in (await get(daemon)).conditions)
+
+        await eventually(waits, within=30, what="the name waits for the second server")
+        made.polled[1].port = dns.served_at[1]
+        await sets.UpdateNameServerSet(UpdateNameServerSetRequest(name_server_set=made, etag=made.etag))
+        await until(daemon, Allocation.STATE_ACTIVE)
+        child, parent = await dns.backend.get_zone(zone=ZONE), await dns.backend.get_zone(zone="omani.works.")
+        assert child is not None
+        assert parent is not None
+        hosts = {f"{host}." for host in HOSTS}
+        assert [set(zone.find(ZONE, "NS").records) for zone in (child, parent)] == [hosts, hosts]  # type: ignore[union-attr]
+        other = update(daemon, "name_server_set", name_server_set="")
+        assert await reason_of(other) == "POOL_NOT_EMPTY"
+        known = await sets.GetNameServerSet(GetNameServerSetRequest(name=SET))
+        wish = DeleteNameServerSetRequest(name=SET, etag=known.etag)
+        assert await reason_of(sets.DeleteNameServerSet(wish)) == "NAME_SERVER_SET_IN_USE"
+        await release(daemon)
+        await until(daemon, Allocation.STATE_QUARANTINED)
+        parent = await dns.backend.get_zone(zone="omani.works.")
+        assert parent is not None
+        assert [r for r in parent.record_sets if r.name == ZONE] == []
 
 
 async def test_where_the_policy_says_so_a_name_in_another_script_is_held_in_both_its_forms(start: Start) -> None:

@@ -16,6 +16,8 @@ from catalyst.pooldomain.v1.service_pb2_grpc import ZoneServiceStub
 from catalyst_sdk.resolver import Security
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of
+from dns import asyncquery, message
+from dns.rdatatype import RdataType
 from google.longrunning.operations_pb2 import CancelOperationRequest, GetOperationRequest, Operation
 from google.longrunning.operations_pb2_grpc import OperationsStub
 
@@ -149,7 +151,15 @@ async def test_a_name_that_is_released_while_its_key_is_exchanged_leaves_no_ds(s
 
 
 async def test_signatures_go_when_nobody_vouches_for_them_any_more(start: Start, dns: Dns) -> None:
-    async with start() as daemon:
+    asked: list[str] = []
+
+    async def look(point: str) -> None:
+        if point == "pdm.roll.unsigned.before":
+            query = message.make_query("omani.example.", "CDS")
+            answer = await asyncquery.udp(query, dns.served_at[0], port=dns.served_at[1], timeout=5)
+            asked.extend(str(rdata) for rrset in answer.answer for rdata in rrset if rrset.rdtype == RdataType.CDS)
+
+    async with start(failpoint=look) as daemon:
         made = await made_zone(daemon, dns, "omani.example", dnssec=None)
         name = f"{made.name}/dnssec"
         assert await reason_of(admin(daemon).DisableDnssec(DisableDnssecRequest(name=name))) == "REASON_MISSING"
@@ -159,6 +169,7 @@ async def test_signatures_go_when_nobody_vouches_for_them_any_more(start: Start,
         assert (found.state, list(found.keys), list(found.ds)) == (ZoneDnssec.STATE_UNSIGNED, [], [])
         zone = await admin(daemon).GetZone(GetZoneRequest(name=made.name))
         assert (zone.state, zone.dnssec.enabled) == (Zone.STATE_ACTIVE, False)
+    assert asked == ["0 0 0 00"], "whoever keeps the parent was asked to forget the keys before they went"
 
 
 async def test_keys_are_changed_by_those_who_may_and_only_where_there_are_any(start: Start, dns: Dns) -> None:

@@ -10,6 +10,7 @@ from catalyst_sdk.dns import Change, RecordSet
 from catalyst_sdk.dns_rules import Key
 
 from .hosting import Kind, Zone
+from .ownership import is_own_mark
 from .record_sets import Wish, content, is_mark
 
 _LONGEST_TEXT = 200
@@ -130,9 +131,9 @@ def digest(world: World) -> str:
     return hashlib.sha256(json.dumps([sets, wishes]).encode()).hexdigest()[:20]
 
 
-def world_sets(sets: Iterable[RecordSet], origin: str) -> dict[Key, RecordSet]:
-    """What a backend has, without the marks of backends."""
-    return {(r.name, r.type): r for r in sets if not is_mark(r.name, origin)}
+def world_sets(sets: Iterable[RecordSet], origin: str, owner: str) -> dict[Key, RecordSet]:
+    """What a backend has, without the marks of backends and without those that say what is ours."""
+    return {(r.name, r.type): r for r in sets if not is_mark(r.name, origin) and not is_own_mark(r, owner)}
 
 
 def frame(zone: Zone) -> frozenset[Key]:

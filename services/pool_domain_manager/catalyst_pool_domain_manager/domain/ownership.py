@@ -1,15 +1,15 @@
 """Whose a record set is, where a zone has several keepers.
 
-Marks of others
+Marks of others, and in a zone that others keep sets in, marks of ours
   heritage   external-dns says by TXT which A, AAAA and CNAME it keeps: below the prefix `_externaldns.`, at the name itself or
              with the type in front of it (`a-www`), readable or encrypted. Whatever stands under such a mark is not ours;
   `_owner`   `_owner.<type>.<name>` names the owner of one set, `_wildcard` standing for `*`.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from catalyst_sdk.dns import RecordSet
+from catalyst_sdk.dns import Change, RecordSet, text_data
 from catalyst_sdk.dns_rules import Key
 
 PREFIX = "_externaldns"
@@ -37,6 +37,32 @@ def foreign_keys(sets: Iterable[RecordSet], owner: str) -> frozenset[Key]:
             kind, _, name = rest.partition(".")
             found.add((name.replace("_wildcard.", "*.", 1), kind.upper()))
     return frozenset(found)
+
+
+def is_own_mark(r: RecordSet, owner: str) -> bool:
+    """Whether a set is a mark by which others see what is ours."""
+    return r.type == "TXT" and r.name.startswith(f"{OWNER_PREFIX}.") and _says(r, owner)
+
+
+def mark_changes(
+    wished: Iterable[Key], known: Collection[RecordSet], owner: str, origin: str, ttl: int
+) -> tuple[Change, ...]:  # fmt: skip
+    """What makes a zone that others keep sets in say which sets are ours; one that is ours alone says nothing.
+
+    wished   sets that the zone is to hold
+    known    what it holds
+    """
+    ours = {r.name for r in known if is_own_mark(r, owner)}
+    is_shared = bool(foreign_keys(known, owner))
+    frame = {(origin, "SOA"), (origin, "NS")}
+    wanted = {_mark_of(*key) for key in wished if key not in frame} if is_shared else set()
+    put = [Change(name, "TXT", ttl, (text_data(f"owner={owner}"),)) for name in sorted(wanted - ours)]
+    return (*put, *(Change(name, "TXT") for name in sorted(ours - wanted)))
+
+
+def _mark_of(name: str, kind: str) -> str:
+    star = f"_wildcard.{name[2:]}" if name.startswith("*.") else name
+    return f"{OWNER_PREFIX}.{kind.lower()}.{star}"
 
 
 def _under(name: str) -> set[Key]:

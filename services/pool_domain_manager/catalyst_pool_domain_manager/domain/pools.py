@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from catalyst_sdk import Code, Decision, Refused
 
 from .policy import Policy, Rules, merged
+from .server_sets import ServerSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,10 @@ class Pool:
     version: int = 1
     registrar_account: str = ""
     """By which the DS of its own zone are changed, where that zone is kept here; empty: a person enters them."""
+    name_server_set: str = ""
+    """Servers of its names' zones, by resource name; empty: those of its own zone."""
+    servers: ServerSet | None = None
+    """That set, as it was read with the pool."""
     in_use: frozenset[str] = frozenset()
     """Labels at or below which the zone was last seen to hold records of its own."""
 
@@ -119,6 +124,8 @@ def change(pool: Pool, wish: Pool, used: str | None, actor: str, now: datetime) 
         return Decision(pool)
     if used and "backend" in changed:
         raise PoolNotEmpty(pool=pool.name, name=used, what="their zones would stay behind at the former backend")
+    if used and "name_server_set" in changed:
+        raise PoolNotEmpty(pool=pool.name, name=used, what="their zones and cuts name the former servers")
     rules = pool.rules
     if "rules" in changed:
         rules = replace(wish.rules, version=pool.rules.version + 1)
@@ -128,7 +135,7 @@ def change(pool: Pool, wish: Pool, used: str | None, actor: str, now: datetime) 
 
 
 WISHED = ("kinds", "backend", "layout", "ttls", "reservation_ttl", "quarantine", "allow_private_targets", "rules",
-          "registrar_account")  # fmt: skip
+          "registrar_account", "name_server_set")  # fmt: skip
 """Fields of a pool that callers set."""
 
 

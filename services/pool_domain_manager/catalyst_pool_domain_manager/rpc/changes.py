@@ -9,7 +9,7 @@ from google.protobuf import field_mask_pb2
 
 CHANGEABLE = (
     "kinds", "policy", "record_layout", "ttls", "backend", "reservation_ttl", "quarantine", "allow_private_targets",
-    "registrar_account",
+    "registrar_account", "name_server_set",
 )  # fmt: skip
 PARTS = ("policy", "ttls")
 """Fields of which single parts may be changed too, such as `ttls.ns`."""

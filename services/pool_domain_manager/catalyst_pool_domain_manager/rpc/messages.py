@@ -93,7 +93,8 @@ def to_pool(p: Pool) -> resources_pb2.Pool:
         ttls=resources_pb2.PoolTtls(
             ns=span(p.ttls.ns), ds=span(p.ttls.ds), record=span(p.ttls.record), negative=span(p.ttls.negative)
         ),
-        backend=backend_name(p), registrar_account=p.registrar_account,
+        dnssec=resources_pb2.DnssecPolicy(enabled=True, algorithm=13, publish_cds=True),
+        backend=backend_name(p), registrar_account=p.registrar_account, name_server_set=p.name_server_set,
         reservation_ttl=span(p.reservation_ttl), quarantine=span(p.quarantine),
         allow_private_targets=p.allow_private_targets, state=state, uid=p.uid, etag=etag(p.version), version=p.version,
         create_time=stamp(p.created_at), update_time=stamp(p.updated_at), generation=p.generation,
@@ -135,7 +136,7 @@ def from_pool(domain: str, wish: resources_pb2.Pool, plugin: str, now: datetime,
         layout=layout or tuple((name, _slot(name)) for name in DEFAULT_LAYOUT), ttls=_ttls(wish.ttls),
         reservation_ttl=_span(wish, "reservation_ttl", defaults[0]), quarantine=_span(wish, "quarantine", defaults[1]),
         allow_private_targets=wish.allow_private_targets, created_at=now, updated_at=now, uid=str(uuid4()),
-        rules=from_rules(wish.policy), registrar_account=wish.registrar_account,
+        rules=from_rules(wish.policy), registrar_account=wish.registrar_account, name_server_set=wish.name_server_set,
     )  # fmt: skip
 
 

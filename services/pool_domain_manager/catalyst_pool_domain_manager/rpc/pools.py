@@ -13,6 +13,7 @@ from google.protobuf import empty_pb2
 from catalyst_pool_domain_manager.domain import labels, policy, pools, refusals
 from catalyst_pool_domain_manager.domain.pools import Pool, PoolNotFound
 from catalyst_pool_domain_manager.domain.registrars import AccountNotFound
+from catalyst_pool_domain_manager.domain.server_sets import ServerSetNotFound
 from catalyst_pool_domain_manager.store import Store
 
 from . import changes
@@ -121,13 +122,16 @@ async def _fresh(tx: Store, name: str, etag_read: str, *, alone: bool = False) -
 
 
 async def _check_able(tx: Store, wish: Pool) -> None:
-    """Each name of a pool is a zone of its own, so its backend must make and delete them; and its registrar's account is there.
+    """Each name of a pool is a zone of its own, so its backend must make and delete them; and what it names must be there.
 
-    Raises CapabilityMissing, AccountNotFound.
+    Raises CapabilityMissing, AccountNotFound, ServerSetNotFound.
     """
     account = wish.registrar_account
     if account and await tx.account(account.removeprefix("registrarAccounts/"), lock=True) is None:
         raise AccountNotFound(name=account)
+    servers = wish.name_server_set
+    if servers and await tx.server_set(servers.removeprefix("nameServerSets/"), lock=True) is None:
+        raise ServerSetNotFound(name=servers)
     known = await tx.backend(backend_name(wish).removeprefix("backends/"))
     if known is not None and known.lacks(Capability.ZONE_LIFECYCLE):
         raise refusals.CapabilityMissing(what="zones of their own, which its names are")
@@ -145,13 +149,25 @@ def _check(domain: str, wish: resources_pb2.Pool) -> str:
     names = [entry.name for entry in wish.record_layout]
     if len(names) != len(set(names)):
         found.append(Violation("pool.record_layout", "a name stands there twice", "unique"))
-    found += [*_ttl_faults(wish.ttls), *_policy_faults(wish.policy)]
+    found += [*_dnssec_faults(wish), *_ttl_faults(wish.ttls), *_policy_faults(wish.policy)]
     if found:
         raise InvalidRequest(tuple(found))
     backend = wish.backend or next(iter(BACKENDS))
     if backend not in BACKENDS:
         raise refusals.BackendNotFound(backend=backend)
     return BACKENDS[backend]
+
+
+def _dnssec_faults(wish: resources_pb2.Pool) -> Iterator[Violation]:
+    """Names of a pool are always signed, by one key each, with what a parent needs to vouch for it."""
+    if not wish.HasField("dnssec"):
+        return
+    if not wish.dnssec.enabled:
+        yield Violation("pool.dnssec.enabled", "names of a pool are always signed", "dnssec")
+    if wish.dnssec.algorithm not in (0, 13):
+        yield Violation("pool.dnssec.algorithm", "zones are signed by algorithm 13", "algorithm")
+    if not wish.dnssec.publish_cds:
+        yield Violation("pool.dnssec.publish_cds", "CDS and CDNSKEY are always published", "dnssec")
 
 
 def _ttl_faults(wish: resources_pb2.PoolTtls) -> Iterator[Violation]:

@@ -75,7 +75,7 @@ class NameServerSetService(service_pb2_grpc.NameServerSetServiceServicer):
         async def step(tx: Store) -> Decision[None]:
             known = await _found(tx, request.name, lock=True)
             _fresh(known, request.etag)
-            if user := await tx.user_of_set(known.name):
+            if user := await tx.user_of_set(known.name) or await tx.pool_of_set(known.name):
                 raise server_sets.ServerSetInUse(name=known.name, user=user)
             if not request.validate_only:
                 await tx.forget_server_set(known)

@@ -96,7 +96,7 @@ class ZoneRecords(ZoneLife):
         if view.allocation is None:
             return {(r.name, r.type): r for r in (await self._state(view)).record_sets}
         assert view.pool is not None, "see View.backend"
-        servers = await self._pool_servers(view)
+        servers = view.pool.servers.published if view.pool.servers else await self._pool_servers(view)
         return wished.of_child(view.allocation, view.pool, servers, await self._challenges(view))
 
     async def _found(self, view: View, state: ZoneState) -> list[tuple[Key, RecordSet]]:
@@ -118,6 +118,8 @@ class ZoneRecords(ZoneLife):
         return _worst(desired, answers), unreachable
 
     async def _polled(self, view: View) -> Polled:
+        if view.allocation is not None and view.pool is not None and view.pool.servers is not None:
+            return await self._tools.poll.of(view.pool.servers)
         if view.zone is None:
             return Polled(tuple(await self._pool_servers(view)), self._tools.poll.hinted)
         async with self._work.reading() as tx:

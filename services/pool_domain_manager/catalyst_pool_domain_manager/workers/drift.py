@@ -46,6 +46,7 @@ from .moving import own_ds
 from .polled import Poll, Polled
 from .reconciler import ACTOR
 from .serials import Serials
+from .serving import asked, named
 from .sights import seen_at
 from .worlds import thresholds_of, world_of
 
@@ -175,10 +176,10 @@ class DriftSweep:
             subjects = []
             for a in settled:
                 parent, pool = parents[a.pool], pools[a.pool]
-                ns = parent.find(pool.zone, "NS") if parent else None
-                if ns is not None and all(one.carried for one in challenges[a.fqdn]):
-                    polled = Polled(ns.records, self.poll.hinted)
-                    desired = wished.of_child(a, pool, ns.records, challenges[a.fqdn])
+                ns = named(pool, parent) if parent else ()
+                if parent is not None and ns and all(one.carried for one in challenges[a.fqdn]):
+                    polled = await asked(pool, parent, self.poll)
+                    desired = wished.of_child(a, pool, ns, challenges[a.fqdn])
                     subjects.append(
                         Subject(
                             a.fqdn, a.owner, f"dns_backend:{pool.backend}", a.mark, True, desired, polled,
@@ -343,10 +344,9 @@ def _at_parent(s: Subject, state: ZoneState) -> tuple[Sight, ...]:
     """Whether the pool's zone points to the child as it should."""
     if s.allocation is None or s.pool is None or s.parent is None:
         return ()
-    ns = s.parent.find(s.pool.zone, "NS")
     found = []
     ds = s.parent.find(s.allocation.zone, "DS")
-    for change in zones.delegation(s.allocation, s.pool, state, ns.records if ns else (), ds):
+    for change in zones.delegation(s.allocation, s.pool, state, named(s.pool, s.parent), ds):
         wish = RecordSet(change.name, change.type, change.ttl, change.records)
         seen = s.parent.find(change.name, change.type)
         if seen is None or set(seen.records) != set(wish.records):

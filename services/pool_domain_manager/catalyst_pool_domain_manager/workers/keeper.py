@@ -26,7 +26,7 @@ from catalyst_sdk.dns import Change, DnsBackend, KeyOp, ZoneState
 from catalyst_sdk.registrar import Registrar
 
 from catalyst_pool_domain_manager.domain import conditions as c
-from catalyst_pool_domain_manager.domain import hosting, record_sets
+from catalyst_pool_domain_manager.domain import hosting, ownership, record_sets
 from catalyst_pool_domain_manager.domain.changes import Action
 from catalyst_pool_domain_manager.domain.hosting import State, Zone
 from catalyst_pool_domain_manager.domain.plans import Plan
@@ -36,6 +36,7 @@ from catalyst_pool_domain_manager.kept import tables
 from catalyst_pool_domain_manager.store import Store
 
 from .backends import Backends
+from .notices import notify
 from .points import Failpoint, no_failpoint
 from .polled import Poll
 from .reconciler import BUDGET, BUG_PAUSE, LONGEST
@@ -47,6 +48,8 @@ AT_ONCE = 32
 BREATH = 0.1
 """Seconds between two looks, however often it rings."""
 PUT_DOWN = 3.0
+MARK_TTL = 300
+"""Seconds for marks of ours, which only other keepers read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +192,14 @@ class Keeper:
         if state.revision > zone.revision:
             await self._overtake(zone, state.revision, lease)
             raise LostRace  # with its new numbers in the next pass
-        if zone.signed and not state.signed:
+        # After a wish for no signatures that came to nothing, its parent may be asked to forget the keys.
+        was_unsigned = zone.told == "signed" and all(one.type != c.SIGNED for one in zone.conditions)
+        if zone.signed and (not state.signed or was_unsigned):
             lease.check()
             state = await backend.dnssec(zone=zone.origin, op=KeyOp.ENABLE, expect=state.etag)
         changes = record_sets.lacking(task.wishes, state) if is_new else record_sets.due(task.wishes, state)
+        wished = [wish.key for wish in task.wishes if wish.records]
+        changes = (*changes, *ownership.mark_changes(wished, state.record_sets, zone.owner, zone.origin, MARK_TTL))
         asked = record_sets.challenge_changes(task.challenges, {w.key: w for w in task.wishes}, state)
         return await self._applied(task, backend, lease, state, changes, asked)
 
@@ -258,19 +265,25 @@ class Keeper:
             if fresh.told and (is_newer or changes):
                 plan = await tx.plan_under_way(zone.domain)
                 late = [wish for wish in task.wishes if wish.revision > zone.written]
-                tx.emit(_told(after, late, len(changes), plan))
+                written = [one for one in changes if not one.name.startswith(f"{ownership.OWNER_PREFIX}.")]
+                tx.emit(_told(after, late, len(written), plan))
             await tx.save_zone(after)
         return after
 
     async def _served(self, zone: Zone, task: Task, state: ZoneState, lease: Lease) -> bool:
-        """Whether every polled server answers as wished."""
+        """Whether every polled server answers as wished. Whoever is to be told of changes is told until they do."""
         polled = await self.poll.of(task.servers)
+        is_served = zone.state is State.ACTIVE and zone.observed_generation == zone.generation
+        soa = state.find(zone.origin, "SOA")
+        is_changed = not is_served or any(not one.carried for one in task.challenges)
+        if task.servers.also_notify and soa is not None and is_changed:
+            await notify(await self.poll.at(task.servers.also_notify), zone.origin, soa.records[0], soa.ttl)
         faults = await polled.servers.zone_faults(polled.names, state)
         await self.failpoint("pdm.zone.served.before")
         if faults:
             await self._wait(zone, (not_yet(c.ZONE_READY, faults),), lease)
             return False
-        if zone.state is State.ACTIVE and zone.observed_generation == zone.generation:
+        if is_served:
             return True
         found = [c.true(c.BACKEND_READY), c.true(c.ZONE_READY), c.true(c.RECORDS_PUBLISHED)]
         found += [c.true(c.SIGNED)] if zone.signed else []

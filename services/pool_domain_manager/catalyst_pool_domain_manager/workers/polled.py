@@ -46,8 +46,9 @@ class Poll:
         return Servers(self.hints)
 
     async def of(self, servers: ServerSet) -> Polled:
-        """The polled servers of a set."""
-        return await self.at(servers.polled)
+        """The servers of a set that are asked: the polled ones, and those that are written to, which have to have it first."""
+        hosts = {e.host for e in servers.polled}
+        return await self.at((*servers.polled, *(e for e in servers.targets if e.host not in hosts)))
 
     async def at(self, endpoints: Iterable[Endpoint]) -> Polled:
         """These servers: by their addresses, by the hints, or as the system's resolver finds them."""

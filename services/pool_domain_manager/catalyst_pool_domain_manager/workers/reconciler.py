@@ -35,6 +35,7 @@ from .abilities import Abilities
 from .lately import Lately
 from .parents import Parents
 from .points import Failpoint, no_failpoint
+from .polled import Poll
 from .servers import Servers
 from .steps import BEFORE_PARENT, FORGET, PREPARE, PROVISION, RELEASE, Outcome, Site, Step
 
@@ -62,6 +63,7 @@ class Reconciler:
     servers: Servers
     parents: Parents
     abilities: Abilities
+    poll: Poll
     failpoint: Failpoint = no_failpoint
     look_every: float = 300.0
     """Seconds between two looks at a name that is visible."""
@@ -167,7 +169,8 @@ class Reconciler:
         began = time.monotonic()
         try:
             backend = self.host.get("dns_backend", pool.backend)
-            outcome = await step(Site(a, pool, backend, self.servers, self.parents, self.abilities, self._lately))
+            site = Site(a, pool, backend, self.servers, self.parents, self.abilities, self._lately, self.poll)
+            outcome = await step(site)
         except (Permanent, PluginUnavailable) as refused:
             await self._refused(a, refused, lease)
             return None

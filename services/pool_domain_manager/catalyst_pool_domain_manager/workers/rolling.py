@@ -37,7 +37,7 @@ from .moving import ds_of, own_keys
 from .parents import Parents
 from .points import Failpoint, no_failpoint
 from .polled import Poll, Polled
-from .steps import name_servers
+from .serving import asked, name_servers
 
 LOOK_AGAIN = timedelta(milliseconds=200)
 LOOK_ABOVE = timedelta(seconds=2)
@@ -185,8 +185,17 @@ class Rolling:
     async def _ds_withdrawn(self, ctx: Context) -> Any:
         """1: no server of the parent vouches for any key."""
         s = await self._subject(ctx)
+        await ctx.once("renounced", partial(self._renounced, s))
         ttl = await self._vouched(ctx, s, ())
         return {"not_before": await self._after(ttl)}
+
+    async def _renounced(self, s: Subject) -> bool:
+        """Whether the zone itself asks its parent to forget the keys (RFC 8078); a parent that looks at CDS needs nobody else."""
+        try:
+            await s.backend.dnssec(zone=s.origin, op=KeyOp.RENOUNCE)
+        except NotSupported:
+            return False
+        return True
 
     async def _unsigned(self, ctx: Context) -> Any:
         """2: the keys are dropped; nobody expects signatures any more."""
@@ -221,8 +230,8 @@ class Rolling:
         state, parent = await self._own(backend, a.zone, a.mark), await backend.get_zone(zone=pool.zone)
         if parent is None:
             raise Temporary(f"the backend has no zone {pool.zone}")
-        polled = Polled(name_servers(parent), self.poll.hinted)
-        return Subject(domain, backend, state, polled, polled, allocation=a, pool=pool, above=parent)
+        polled, parents = await asked(pool, parent, self.poll), Polled(name_servers(parent), self.poll.hinted)
+        return Subject(domain, backend, state, polled, parents, allocation=a, pool=pool, above=parent)
 
     async def _withdrawn(self, domain: str, a: Allocation | None, pool: Pool | None) -> None:
         """A DS that was written while the name's release went on would outlive it: it goes, where its NS has gone."""

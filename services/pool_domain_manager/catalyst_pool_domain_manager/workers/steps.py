@@ -21,7 +21,9 @@ from . import chains
 from .abilities import Abilities
 from .lately import Lately
 from .parents import Parents
+from .polled import Poll
 from .servers import Fault, Servers
+from .serving import asked, name_servers, named
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Site:
     parents: Parents
     abilities: Abilities
     lately: Lately
+    poll: Poll
 
     async def parent(self, *, fresh: bool = False) -> ZoneState:
         """The pool's zone, some seconds old unless it has to be `fresh`. Raises Permanent("ZONE_ABSENT")."""
@@ -75,16 +78,10 @@ class Site:
         return (None if is_foreign else state), is_foreign
 
 
-def name_servers(parent: ZoneState) -> tuple[str, ...]:
-    """The servers of the pool's zone serve its children too."""
-    ns = parent.find(parent.name, "NS")
-    return ns.records if ns else ()
-
-
 async def parent_clean(site: Site) -> Outcome:
     """C1: nothing stands in the parent that a cut would hide."""
     parent = await site.parent(fresh=True)
-    found = zones.foreign(site.a, parent, name_servers(parent))
+    found = zones.foreign(site.a, parent, named(site.pool, parent))
     if found:
         raise Permanent("PARENT_OCCLUDED", f"the pool's zone holds {', '.join(found)}; remove it first")
     return Outcome(True, (c.true(c.PARENT_CLEAN),))
@@ -96,7 +93,7 @@ async def zone_made(site: Site) -> Outcome:
     before = await site.child()
     # Only who has policies needs to know what the server can do with them.
     can = await site.abilities.of(site.pool.backend) if site.a.traffic else zones.NOTHING
-    state = before or await site.backend.create_zone(spec=zones.spec(site.a, site.pool, name_servers(parent), can))
+    state = before or await site.backend.create_zone(spec=zones.spec(site.a, site.pool, named(site.pool, parent), can))
     changes = zones.corrections(site.a, site.pool, state, can)
     if changes or state.revision != site.a.generation:
         state = await site.backend.apply(
@@ -112,7 +109,8 @@ async def zone_made(site: Site) -> Outcome:
 async def zone_answers(site: Site) -> Outcome:
     """C3: every server answers the zone with authority, complete, and validly signed."""
     state = await _own(site)
-    faults = await site.servers.zone_faults(name_servers(await site.parent()), state)
+    polled = await asked(site.pool, await site.parent(), site.poll)
+    faults = await polled.servers.zone_faults(polled.names, state)
     if faults:
         return Outcome(False, (_not_yet(c.ZONE_READY, faults),))
     found = (c.true(c.ZONE_READY), c.true(c.RECORDS_PUBLISHED), c.true(c.SIGNED))
@@ -124,7 +122,7 @@ async def zone_answers(site: Site) -> Outcome:
 async def delegated(site: Site) -> Outcome:
     """C4: NS and DS stand in the parent, by one change."""
     state, parent = await _own(site), await site.parent(fresh=True)
-    wanted = zones.delegation(site.a, site.pool, state, name_servers(parent), parent.find(site.a.zone, "DS"))
+    wanted = zones.delegation(site.a, site.pool, state, named(site.pool, parent), parent.find(site.a.zone, "DS"))
     missing = tuple(w for w in wanted if (r := parent.find(w.name, w.type)) is None or set(r.records) != set(w.records))
     await site.parents.apply(site.backend, site.pool.zone, site.a.zone, missing)
     return Outcome(True)
@@ -132,9 +130,11 @@ async def delegated(site: Site) -> Outcome:
 
 async def delegation_seen(site: Site) -> Outcome:
     """C5: every server of the parent shows the DS, and from there to the child's records every link holds."""
-    servers = name_servers(await site.parent())
-    faults = await site.servers.delegation_faults(servers, await _own(site))
-    faults = faults or await chains.faults(site.servers, servers, site.pool.zone, servers, site.a.zone)
+    parent = await site.parent()
+    above, below = name_servers(parent), await asked(site.pool, parent, site.poll)
+    faults = await site.servers.delegation_faults(above, await _own(site))
+    both = below.servers.joined(site.servers)
+    faults = faults or await chains.faults(both, above, site.pool.zone, below.names, site.a.zone)
     if faults:
         return Outcome(False, (_not_yet(c.DELEGATED, faults),))
     # Whoever asked before heard that the name is not there, and may believe that for so long.
@@ -158,9 +158,9 @@ async def addresses_gone(site: Site) -> Outcome:
     # Also the hosts that an earlier try has withdrawn and nobody has looked at since.
     hosts = {host for host, _ in zones.hosts(site.a, site.pool)} | {change.name for change in changes}
     hosts |= zones.steered(site.a)
-    servers = name_servers(await site.parent())
-    asked = (site.servers.absent_faults(servers, host, "A", "AAAA") for host in sorted(hosts))
-    faults = [fault for found in await asyncio.gather(*asked) for fault in found]
+    polled = await asked(site.pool, await site.parent(), site.poll)
+    looks = (polled.servers.absent_faults(polled.names, host, "A", "AAAA") for host in sorted(hosts))
+    faults = [fault for found in await asyncio.gather(*looks) for fault in found]
     if faults:
         return Outcome(False, (_not_yet(c.RECORDS_PUBLISHED, faults),))
     return Outcome(True, (c.false(c.RECORDS_PUBLISHED, "Withdrawn", "the name is being released"),))
@@ -189,8 +189,8 @@ async def zone_gone(site: Site) -> Outcome:
     _, is_foreign = await site.found()
     if not is_foreign:  # also where none is seen: one whose making was cut short counts as absent, and is ours to clear
         await site.backend.delete_zone(zone=site.a.zone, owner=site.a.mark)
-    servers = () if is_foreign else name_servers(await site.parent())
-    faults = await site.servers.deleted_faults(servers, site.a.zone)
+    polled = await asked(site.pool, await site.parent(), site.poll)
+    faults = [] if is_foreign else await polled.servers.deleted_faults(polled.names, site.a.zone)
     if faults:
         return Outcome(False, (_not_yet(c.ZONE_READY, faults),))
     return Outcome(True, (), ((zones.ZoneDeleted, 0, 0),) if site.a.zone_told else ())

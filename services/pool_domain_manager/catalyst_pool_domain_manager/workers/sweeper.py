@@ -17,7 +17,7 @@ from catalyst_pool_domain_manager.store import Store
 from catalyst_pool_domain_manager.store import pools as pool_table
 
 from .reconciler import ACTOR
-from .steps import name_servers
+from .serving import name_servers
 
 LEASE = "sweep"
 BATCH = 200

@@ -15,6 +15,7 @@ from functools import partial
 from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginHost, PluginUnavailable, Work, get_logger
 from catalyst_mesh.waits import rest
 from catalyst_sdk import Decision, PluginFailure
+from catalyst_sdk.dns import ZoneState
 
 from catalyst_pool_domain_manager.domain import allocations
 from catalyst_pool_domain_manager.domain import conditions as c
@@ -24,9 +25,10 @@ from catalyst_pool_domain_manager.store import Store
 from catalyst_pool_domain_manager.store import allocations as allocation_table
 
 from . import chains
+from .polled import Poll
 from .reconciler import jitter, tell
 from .servers import Fault, Servers
-from .steps import name_servers
+from .serving import asked, name_servers
 from .world import World
 
 LEASE = "look"
@@ -50,6 +52,7 @@ class Watcher:
     host: PluginHost
     servers: Servers
     world: World
+    poll: Poll
     every: float
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -88,24 +91,26 @@ class Watcher:
         await asyncio.gather(*looks)
         return 0.0 if looks else agenda.seconds
 
-    async def _parent(self, pool: Pool) -> Sequence[str] | c.Condition:
-        """The servers of the pool's zone, or why they are not known; asked once for all names of a pass."""
+    async def _parent(self, pool: Pool) -> ZoneState | c.Condition:
+        """The pool's zone, or why it is not known; asked once for all names of a pass."""
         try:
-            state = await self.host.get("dns_backend", pool.backend).get_zone(zone=pool.zone)
+            state: ZoneState | None = await self.host.get("dns_backend", pool.backend).get_zone(zone=pool.zone)
         except (PluginFailure, PluginUnavailable) as failure:
             return c.unknown(c.BACKEND_READY, type(failure).__name__, str(failure))
         if state is None:
             return c.false(c.BACKEND_READY, "ZONE_ABSENT", f"the backend has no zone {pool.zone}")
-        return name_servers(state)
+        return state
 
     async def _at_visible(
-        self, key: tuple[str, str], pool: Pool, parent: Sequence[str] | c.Condition, lease: Lease
+        self, key: tuple[str, str], pool: Pool, parent: ZoneState | c.Condition, lease: Lease
     ) -> None:
         if isinstance(parent, c.Condition):
             found: tuple[c.Condition, ...] = (parent,)
         else:
             zone = f"{key[1]}.{key[0]}."
-            found = conditions(await chains.faults(self.servers, parent, pool.zone, parent, zone))
+            below = await asked(pool, parent, self.poll)
+            both = below.servers.joined(self.servers)
+            found = conditions(await chains.faults(both, name_servers(parent), pool.zone, below.names, zone))
         holds = all(one.status == "True" for one in found)
         pause = jitter(self.every if holds else min(self.every, AGAIN))
 

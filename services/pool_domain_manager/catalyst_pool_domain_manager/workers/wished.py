@@ -32,7 +32,7 @@ def of_child(
 
 def found_kept(state: ZoneState, zone: Zone, held: Iterable[str]) -> dict[Key, RecordSet]:
     """What a backend has of a kept zone, without what names of a pool have in it by right."""
-    found = world_sets(state.record_sets, zone.origin)
+    found = world_sets(state.record_sets, zone.origin, zone.owner)
     if zone.kind is not Kind.POOL:
         return found
     below = tuple(f".{label}.{zone.origin}" for label in held)
@@ -41,6 +41,6 @@ def found_kept(state: ZoneState, zone: Zone, held: Iterable[str]) -> dict[Key, R
 
 def found_child(state: ZoneState, a: Allocation | None = None) -> dict[Key, RecordSet]:
     """What a backend has of an allocation's zone, without its SOA and hosts with a traffic policy."""
-    sets = world_sets(state.record_sets, state.name)
+    sets = world_sets(state.record_sets, state.name, a.owner if a else "")
     steered = zones.steered(a) if a else frozenset()
     return {key: r for key, r in sets.items() if key != (state.name, "SOA") and key[0] not in steered}

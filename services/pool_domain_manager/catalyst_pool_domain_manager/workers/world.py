@@ -15,7 +15,7 @@ from catalyst_sdk import PluginFailure
 from catalyst_pool_domain_manager.domain.pools import Pool
 
 from .servers import Fault, Servers
-from .steps import name_servers
+from .serving import name_servers
 
 PATIENCE = 5.0
 KINDS = ("A", "AAAA")

@@ -36,7 +36,7 @@ async def world_of(work: Work[Store], backends: Backends, domain: str) -> World:
     state = await state_at(backends, zone.backend, zone.origin)
     if state is not None and state.owner != zone.mark:
         raise zone_refusals.ForeignZone(name=zone.name, backend=zone.backend)
-    sets = world_sets(state.record_sets, zone.origin) if state else {}
+    sets = world_sets(state.record_sets, zone.origin, zone.owner) if state else {}
     return World(
         zone, sets, wishes, foreign=ownership.foreign_keys(sets.values(), zone.owner), held=held,
         challenged=frozenset(one.name for one in challenges if one.wanted),
