@@ -4,10 +4,8 @@ from .harness import Goal, Row, measured
 from .table import Table
 
 MISSING = (
-    ("commit to browser (SSE)", Goal("p99", 5, "publish to subscriber, no database"), "the row is not written yet"),
     ("PDM: propagation check", Goal("p50", 1.3, "the slowest single server"), "CheckPropagation is not served yet"),
     ("plugin out of the process", Goal("p50", 1.3, "the same plugin inside"), "plugins run inside only"),
-    ("catalyst dev: start", Goal("p50", 2, "six imports and NATS, one after another"), "the row is not written yet"),
 )
 
 
