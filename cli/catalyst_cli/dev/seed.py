@@ -26,6 +26,7 @@ async def seed(layout: Layout, token: str) -> None:
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=layout.gateway_url, headers=headers, timeout=15) as http:
         await _make(http, f"/v1/pools?poolId={layout.pool}", _pool(layout.pool, f"backends/{layout.dns_server}"))
+        await _make(http, "/v1/nameServerSets?nameServerSetId=main", _servers(layout))
         await _make(http, "/v1/billing/vouchers?activate=true", _voucher())
 
 
@@ -50,6 +51,13 @@ def _pool(domain: str, backend: str) -> dict[str, Any]:
         # The simulated cloud's load balancers answer on loopback addresses.
         "allowPrivateTargets": True,
     }
+
+
+def _servers(layout: Layout) -> dict[str, Any]:
+    """The one server of the pool's zones, which serves domains of one's own too."""
+    host = f"ns1.{layout.pool}"
+    port = layout.port("powerdns" if layout.dns_server == "powerdns" else "dns")
+    return {"published": [host], "polled": [{"host": host, "addresses": ["127.0.0.1"], "port": port}]}
 
 
 def _voucher() -> dict[str, Any]:

@@ -37,7 +37,8 @@ async def test_a_cancel_that_compensates_is_clean_in_every_phase(start: Start) -
             assert not ended.leftovers, phase
             assert bench.cloud() == [], phase
             assert not bench.world.names.held, phase
-            assert (await bench.get()).state == pb.Sovereign.STATE_DRAFT, phase
+            draft = await bench.get()
+            assert (draft.state, draft.console_url) == (pb.Sovereign.STATE_DRAFT, ""), phase
 
 
 async def test_a_cancel_that_finishes_its_step_names_what_is_left_and_a_destroy_takes_it_away(start: Start) -> None:

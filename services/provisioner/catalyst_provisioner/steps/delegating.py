@@ -79,6 +79,8 @@ class Delegating:
         sovereign = await self._t.sovereign(ctx)
         zone = await self._t.zones.get(sovereign.fqdn)
         if zone is None or zone.owner != f"organizations/{sovereign.organization}":
+            facts = ("name_held", "dns_ready", "delegated", "delegation_wanted")
+            await self._t.work.again(lambda tx: tx.unobserve(sovereign.id, *facts))
             return {"zone": ""}
         if zone.state != pooldomain.Zone.STATE_DELETING:
             try:

@@ -50,6 +50,7 @@ class Naming:
         if allocation is not None and allocation.state != pooldomain.Allocation.STATE_QUARANTINED:
             await ctx.again(self._t.look_again)
         await self._keep(held, RELEASED)
+        await self._t.work.again(lambda tx: tx.unobserve(held.sovereign, "name_held", "dns_ready"))
         return {"allocation": held.allocation}
 
     async def commit(self, ctx: Context) -> Any:
