@@ -30,7 +30,7 @@ def tool_of(bench: FilesBench) -> children.Child:
 
 
 @pytest.fixture
-def held(files: FilesBench) -> Iterator[FilesBench]:
+def held(streaming: None, files: FilesBench) -> Iterator[FilesBench]:
     """A cloud whose creates wait."""
     hold = files.cloud / "faults" / "hold"
     hold.touch()
