@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from catalyst_sdk import Permanent, Temporary
@@ -83,6 +84,37 @@ async def test_tool_and_daemon_killed_after_a_create_it_is_imported_and_not_made
     assert taken == set(before)
     assert set(before) <= set(keys(await held.world()))
     assert keys(await held.world()) == sorted((row.kind, row.name, row.id) for row in await ledger.rows())
+
+
+@pytest.mark.parametrize("seed", range(50 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 1))
+@pytest.mark.usefixtures("streaming")
+async def test_killed_again_and_again_nothing_is_lost_and_nothing_doubled(files: FilesBench, seed: int) -> None:
+    """The cloud refuses a second resource of a name that it has finished, so a twin would fail the last apply."""
+    random = Random(seed)
+    for _ in range(2):
+        await _killed_somewhere(files, random)
+    ledger, request = DyingLedger(files), cluster_request(files)
+    await applied(files, ledger, request)
+    assert len(await files.world()) == 5
+    assert keys(await files.world()) == sorted((row.kind, row.name, row.id) for row in await ledger.rows())
+    assert (await files.plugin().plan(request=request, work=ledger)).is_empty
+
+
+async def _killed_somewhere(bench: FilesBench, random: Random) -> None:
+    """A daemon is killed once so many resources are there, its tool with it or not."""
+    daemon, enough, tool_too = daemon_of(bench), random.randint(0, 5), random.random() < 0.5
+
+    async def far() -> bool:
+        began = (bench.home / "plugin" / "runs").exists()
+        return daemon.poll() is not None or (began and len(await bench.world()) >= enough)
+
+    await eventually(far, within=120, what=f"{enough} resources are there")  # type: ignore[arg-type]  # T is bool
+    daemon.kill()
+    daemon.wait()
+    for record in (bench.home / "plugin" / "runs").glob(f"*/{children.RECORD}"):
+        tool = children.recorded(record.parent)
+        if tool_too and tool and tool.lives:
+            os.kill(tool.pid, signal.SIGKILL)
 
 
 async def test_a_stop_interrupts_the_tool_and_waits_for_it(held: FilesBench) -> None:
