@@ -1,6 +1,7 @@
 """The real tool, and what dies around it: the daemon, the tool, both."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from random import Random
 import pytest
 from catalyst_sdk import Permanent, Temporary
 from catalyst_sdk.cloud import Action
-from catalyst_sdk.tofu import children, states
+from catalyst_sdk.tofu import Pin, children, states
 from catalyst_testkit.cloud_bench import DyingLedger, cluster_request
 from catalyst_testkit.cloud_suite import applied, keys
 from catalyst_testkit.files_cloud.bench import FilesBench
@@ -195,3 +196,15 @@ async def test_a_tool_that_is_not_there_or_not_the_pinned_one_is_named(files: Fi
     files.config["tool"] = "no-such-tool"
     with pytest.raises(Permanent, match="is not installed"):
         await files.plugin().plan(request=cluster_request(files), work=DyingLedger(files))
+
+
+async def test_another_module_or_provider_is_another_digest(files: FilesBench, tmp_path: Path) -> None:
+    cloud = files.plugin()
+    before = cloud.module_digest
+    assert before == files.plugin().module_digest
+    cloud.providers = (Pin("namespace/name", "1.2.3", ("zh:00",)),)
+    assert cloud.module_digest != before
+    cloud.module = Path(shutil.copytree(cloud.module, tmp_path / "module"))
+    pinned = files.plugin().module_digest
+    (cloud.module / "main.tf").write_text("# nothing")
+    assert len({before, pinned, cloud.module_digest}) == 2
