@@ -11,7 +11,11 @@ from pathlib import Path
 
 from .failures import Failure
 
-PACKAGES = {"registrar": "catalyst_registrar_{name}", "dns_backend": "catalyst_dns_{name}"}
+PACKAGES = {
+    "registrar": "catalyst_registrar_{name}",
+    "dns_backend": "catalyst_dns_{name}",
+    "cloud_provider": "catalyst_cloud_{name}",
+}
 """Kinds that can be made, and the import name of such a plugin."""
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _MOST = 24
@@ -86,4 +90,5 @@ class Scaffold:
         dashed = self.name.replace("_", "-")
         text = text.replace("catalyst-registrar-acme", f"catalyst-registrar-{dashed}")
         text = text.replace("catalyst-dns-acme", f"catalyst-dns-{dashed}").replace("api.acme.", f"api.{dashed}.")
+        text = text.replace("catalyst-cloud-acme", f"catalyst-cloud-{dashed}")
         return text.replace("acme", self.name).replace("Acme", title)

@@ -51,8 +51,9 @@ def test_a_new_plugin_is_eight_files_in_the_form_that_ours_have(kind: str, name:
         assert done.returncode == 0 or name != "acme", done.stdout  # lines of a longer name break elsewhere
 
 
-def test_a_backend_for_dns_passes_its_check_before_any_edit(tmp_path: Path) -> None:
-    made = command("plugin", "new", "dns_backend", "acme", cwd=tmp_path)
+@pytest.mark.parametrize("kind", ["dns_backend", "cloud_provider"])
+def test_a_new_plugin_passes_its_check_before_any_edit(kind: str, tmp_path: Path) -> None:
+    made = command("plugin", "new", kind, "acme", cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     done = command("plugins", "check", made.stdout.strip(), "--output", "json", cwd=tmp_path)
     findings = json.loads(done.stdout)["findings"]

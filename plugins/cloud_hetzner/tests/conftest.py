@@ -19,6 +19,7 @@ from catalyst_sdk.context import PluginContext
 from catalyst_sdk.tofu.locks import hosts
 from catalyst_testkit.cloud_bench import Vault
 from catalyst_testkit.files_cloud.bench import Silence, SystemClock
+from catalyst_testkit.late import leave_for_long_runs
 from catalyst_testkit.servers import drop, need
 from catalyst_testkit.waiting import eventually_sync
 
@@ -170,9 +171,7 @@ IN_EVERY_RUN = (
     "test_offers_are_priced",
     "test_a_rejected_credential",
     "test_a_good_credential",
-    "test_an_apply_makes_what_the_plan_lists",
     "test_a_lost_reply",
-    "test_faults_of_the_cloud_leave_as_their_class[capacity]",
     "test_a_strangers_resource",
     "test_preflight_has_no_error",
     "test_no_secret_is_told",
@@ -181,9 +180,5 @@ IN_EVERY_RUN = (
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what belongs to the long profile."""
-    if os.environ.get("HYPOTHESIS_PROFILE") == "long":
-        return
-    late = [one for one in items if one.path == HERE / "test_conformance.py" and not one.name.startswith(IN_EVERY_RUN)]
-    config.hook.pytest_deselected(items=late)
-    items[:] = [one for one in items if one not in late]
+    """Each test of the suite costs several commands of the real tool."""
+    leave_for_long_runs(config, items, file=HERE / "test_conformance.py", but=IN_EVERY_RUN)

@@ -233,6 +233,12 @@ class TofuCloud(ABC):
             shown = await run.show_plan(commands.plan(refresh_only=True))
             return contract_changes(drifted(shown, self.resource))
 
+    @property
+    def module_digest(self) -> str:
+        """Of the module and its providers: a plan made with another one is stale."""
+        pins = json.dumps([astuple(pin) for pin in self.providers])
+        return hashlib.sha256(f"{folders.module_digest(self.module)} {pins}".encode()).hexdigest()
+
     # For the work with the tool
 
     def environment_of(

@@ -1,17 +1,19 @@
 """The real tool, and what dies around it: the daemon, the tool, both."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from catalyst_sdk import Permanent, Temporary
 from catalyst_sdk.cloud import Action
-from catalyst_sdk.tofu import children, states
+from catalyst_sdk.tofu import Pin, children, states
 from catalyst_testkit.cloud_bench import DyingLedger, cluster_request
 from catalyst_testkit.cloud_suite import applied, keys
 from catalyst_testkit.files_cloud.bench import FilesBench
@@ -30,7 +32,7 @@ def tool_of(bench: FilesBench) -> children.Child:
 
 
 @pytest.fixture
-def held(files: FilesBench) -> Iterator[FilesBench]:
+def held(streaming: None, files: FilesBench) -> Iterator[FilesBench]:
     """A cloud whose creates wait."""
     hold = files.cloud / "faults" / "hold"
     hold.touch()
@@ -83,6 +85,37 @@ async def test_tool_and_daemon_killed_after_a_create_it_is_imported_and_not_made
     assert taken == set(before)
     assert set(before) <= set(keys(await held.world()))
     assert keys(await held.world()) == sorted((row.kind, row.name, row.id) for row in await ledger.rows())
+
+
+@pytest.mark.parametrize("seed", range(50 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 1))
+@pytest.mark.usefixtures("streaming")
+async def test_killed_again_and_again_nothing_is_lost_and_nothing_doubled(files: FilesBench, seed: int) -> None:
+    """The cloud refuses a second resource of a name that it has finished, so a twin would fail the last apply."""
+    random = Random(seed)
+    for _ in range(2):
+        await _killed_somewhere(files, random)
+    ledger, request = DyingLedger(files), cluster_request(files)
+    await applied(files, ledger, request)
+    assert len(await files.world()) == 5
+    assert keys(await files.world()) == sorted((row.kind, row.name, row.id) for row in await ledger.rows())
+    assert (await files.plugin().plan(request=request, work=ledger)).is_empty
+
+
+async def _killed_somewhere(bench: FilesBench, random: Random) -> None:
+    """A daemon is killed once so many resources are there, its tool with it or not."""
+    daemon, enough, tool_too = daemon_of(bench), random.randint(0, 5), random.random() < 0.5
+
+    async def far() -> bool:
+        began = (bench.home / "plugin" / "runs").exists()
+        return daemon.poll() is not None or (began and len(await bench.world()) >= enough)
+
+    await eventually(far, within=120, what=f"{enough} resources are there")  # type: ignore[arg-type]  # T is bool
+    daemon.kill()
+    daemon.wait()
+    for record in (bench.home / "plugin" / "runs").glob(f"*/{children.RECORD}"):
+        tool = children.recorded(record.parent)
+        if tool_too and tool and tool.lives:
+            os.kill(tool.pid, signal.SIGKILL)
 
 
 async def test_a_stop_interrupts_the_tool_and_waits_for_it(held: FilesBench) -> None:
@@ -163,3 +196,15 @@ async def test_a_tool_that_is_not_there_or_not_the_pinned_one_is_named(files: Fi
     files.config["tool"] = "no-such-tool"
     with pytest.raises(Permanent, match="is not installed"):
         await files.plugin().plan(request=cluster_request(files), work=DyingLedger(files))
+
+
+async def test_another_module_or_provider_is_another_digest(files: FilesBench, tmp_path: Path) -> None:
+    cloud = files.plugin()
+    before = cloud.module_digest
+    assert before == files.plugin().module_digest
+    cloud.providers = (Pin("namespace/name", "1.2.3", ("zh:00",)),)
+    assert cloud.module_digest != before
+    cloud.module = Path(shutil.copytree(cloud.module, tmp_path / "module"))
+    pinned = files.plugin().module_digest
+    (cloud.module / "main.tf").write_text("# nothing")
+    assert len({before, pinned, cloud.module_digest}) == 2
