@@ -39,7 +39,7 @@ async def test_one_control_plane_becomes_three_behind_a_private_balancer_and_not
     assert done(plan) == [("create", "load_balancer")] + [("create", "server")] * 4
     facts = await plugin.apply(plan=plan, work=ledger)
     doors = {balancer.purpose: balancer.ports for balancer in facts.load_balancers}
-    assert doors == {"ingress": {"http": 80, "https": 443}, "api": {"https": 6443}}
+    assert doors == {"ingress": {"http": 80, "https": 443}, "api": {}}
     assert facts.api_endpoint == "https://10.0.1.250:6443"
     planes = [server.private_ip for server in facts.servers if server.role == "control_plane"]
     assert sorted(planes) == ["10.0.1.2", "10.0.1.3", "10.0.1.4"]

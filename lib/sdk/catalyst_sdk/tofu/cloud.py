@@ -7,7 +7,7 @@ The module
   has a file `versions.tf` with its `terraform` and `provider` blocks, alone;
   takes a variable `fenced` (bool): servers out of the load balancers and nothing let in;
   puts the request's labels on everything that bears a name;
-  has one output `catalyst`: {load_balancers = [{purpose, ipv4, ipv6}], api_endpoint, servers = [{name, id, role,
+  has one output `catalyst`: {load_balancers = [{purpose, ipv4, ipv6, ports}], api_endpoint, servers = [{name, id, role,
   private_ip, pool}], network = {id, cidr}}.
 """
 
@@ -364,7 +364,7 @@ class TofuCloud(ABC):
             raise Permanent("INVALID", text, provider=self.manifest.provider, provider_code="module.output")
         ports = self.ports(request)
         balancers = [
-            LoadBalancer(one["purpose"], one.get("ipv4") or "", dict(one.get("ports") or ports), one.get("ipv6") or "")
+            LoadBalancer(one["purpose"], one.get("ipv4") or "", _ports(one, ports), one.get("ipv6") or "")
             for one in output.get("load_balancers", ())
         ]
         servers = [
@@ -451,6 +451,12 @@ class TofuCloud(ABC):
 
     def _cost(self, address: str, what: Resource) -> CostLine:
         return CostLine(address, what.kind, what.size, self.price(what))
+
+
+def _ports(balancer: Mapping[str, Any], ingress: Mapping[str, int]) -> dict[str, int]:
+    """Those that the module names, else those of the request; a balancer that only servers can reach names none."""
+    named = balancer.get("ports")
+    return dict(ingress if named is None else named)
 
 
 def _is_among(row: "LedgerRow", found: Sequence[Discovered]) -> bool:

@@ -195,7 +195,9 @@ class TofuWork:
 
     async def keep(self, kept: Kept) -> None:
         """Seal what there is to keep, if it is something new. A state that is older than the sealed one is not."""
-        if self.seals and kept != self.kept and not kept.version.precedes(self.kept.version):
+        if kept == self.kept or kept.version.precedes(self.kept.version):
+            return
+        if self.seals:
             await self.work.write_state(kept.encoded())
         self.kept = kept
 
