@@ -55,7 +55,7 @@ def get(name: Name, output: Output = Form.TABLE) -> None:
 
 def create(
     name: Name,
-    provider: Annotated[str, typer.Option(help="Cloud that it is for, such as hetzner.")],
+    provider: Annotated[str, typer.Option(help="Cloud that it is for, by the name of its plugin.")],
     values: Values,
     organization: Annotated[str, typer.Option(help="Slug of the Organization that it belongs to.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Make every check, store nothing.")] = False,
