@@ -16,6 +16,8 @@ PLAN = "catalyst.plan"
 STATE = "terraform.tfstate"
 VARIABLES = "catalyst.auto.tfvars.json"
 IMPORTS = "catalyst_imports.tf.json"
+PATIENCE = "-lock-timeout=300s"
+"""For a tool whose daemon died before it had written down that it started it: nobody knows of it but the tool's own lock."""
 SETTINGS = "cli.tfrc"
 LOCK = ".terraform.lock.hcl"
 
@@ -63,12 +65,12 @@ def providers() -> list[str]:
 def plan(*, destroy: bool = False, refresh_only: bool = False) -> list[str]:
     """Exit code 0: nothing to do, 1: error, 2: changes."""
     mode = ["-destroy"] if destroy else ["-refresh-only"] if refresh_only else []
-    return ["plan", "-json", "-detailed-exitcode", *mode, f"-out={PLAN}"]
+    return ["plan", "-json", "-detailed-exitcode", PATIENCE, *mode, f"-out={PLAN}"]
 
 
 def apply() -> list[str]:
     """Carry out the plan that was made: the tool refuses it if its state moved since."""
-    return ["apply", "-json", PLAN]
+    return ["apply", "-json", PATIENCE, PLAN]
 
 
 def show(what: str = "") -> list[str]:

@@ -340,8 +340,9 @@ class TofuWork:
 
     def _write_base(self) -> None:
         self.folder.write(commands.SETTINGS, self.cloud.tool_settings)
-        if self.kept.tool:
-            self.folder.write(commands.STATE, self.kept.tool)
+        # The file that is there stays unless it is older: a tool of which nobody knows may be writing it.
+        if (newest := self._newest()) != self.folder.read(commands.STATE):
+            self.folder.write(commands.STATE, newest)
 
     @property
     def _veil(self) -> Veil:

@@ -1,5 +1,6 @@
 """The real tool, and what dies around it: the daemon, the tool, both."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -68,6 +69,20 @@ async def test_the_tool_outlives_a_killed_daemon_and_the_next_one_attaches(held:
     plan = await applied(held, ledger, cluster_request(held))
     assert plan.is_empty
     assert set(before) <= set(keys(await held.world()))
+    assert keys(await held.world()) == sorted((row.kind, row.name, row.id) for row in await ledger.rows())
+
+
+async def test_a_tool_that_nobody_has_written_down_is_waited_for_by_its_own_lock(held: FilesBench) -> None:
+    tool = await killed_in_mid_apply(held)
+    (record,) = (held.home / "plugin" / "runs").glob(f"*/{children.RECORD}")
+    record.unlink()
+    ledger = DyingLedger(held)
+    applying = asyncio.create_task(applied(held, ledger, cluster_request(held)))
+    waits = lambda: (record.parent / "plan.out").exists()  # noqa: E731
+    await eventually(waits, within=120, what="the second tool is there beside the first")
+    assert tool.lives
+    (held.cloud / "faults" / "hold").unlink()
+    await applying
     assert keys(await held.world()) == sorted((row.kind, row.name, row.id) for row in await ledger.rows())
 
 
