@@ -54,10 +54,10 @@ def _pool(domain: str, backend: str) -> dict[str, Any]:
 
 
 def _servers(layout: Layout) -> dict[str, Any]:
-    """The one server of the pool's zones, which serves domains of one's own too."""
-    host = f"ns1.{layout.pool}"
+    """The server of the pool's zones, which serves domains of one's own too. A parent is shown two names of it, as anywhere."""
+    hosts = [f"ns1.{layout.pool}", f"ns2.{layout.pool}"]
     port = layout.port("powerdns" if layout.dns_server == "powerdns" else "dns")
-    return {"published": [host], "polled": [{"host": host, "addresses": ["127.0.0.1"], "port": port}]}
+    return {"published": hosts, "polled": [{"host": hosts[0], "addresses": ["127.0.0.1"], "port": port}]}
 
 
 def _voucher() -> dict[str, Any]:

@@ -86,7 +86,7 @@ class Bench:
     async def get(self, name: str = NAME) -> Any:
         return await self.sovereigns.GetSovereign(rpc.GetSovereignRequest(name=name))
 
-    async def ended(self, run: str, within: float = 40) -> Any:
+    async def ended(self, run: str, within: float = 90) -> Any:
         """The run once it has ended."""
 
         async def check() -> Any:
