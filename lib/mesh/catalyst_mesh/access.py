@@ -101,7 +101,8 @@ class Access:
         row = self.row(method)
         self._demand(asks, method)
         if person is None:
-            return replace(asks, everywhere=row.names(asks))
+            everywhere = row.names(asks)
+            return asks if asks.everywhere == everywhere else replace(asks, everywhere=everywhere)
         if not (asks.service and person.is_person()):
             raise ActingDenied(subject=asks.subject)
         if row.trusts(asks):

@@ -77,38 +77,43 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         self._access = access
         self._metrics = metrics
         self._log = get_logger("rpc")
+        self._guarded: dict[str, Any] = {}
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], details: grpc.HandlerCallDetails
     ) -> Any:
-        handler = await continuation(details)
-        method, metadata = str(details.method), dict(details.invocation_metadata or ())
+        method = str(details.method)
+        if method not in self._guarded:
+            handler = await continuation(details)
+            if handler is None:  # whoever asks chooses the name, so it is not remembered
+                return self._guard(handler, method)
+            self._guarded[method] = self._guard(handler, method)
+        return self._guarded[method]
+
+    def _guard(self, handler: Any, method: str) -> Any:
+        """What stands before `handler`; it is the same for each call, and nothing else is made for one."""
         if handler is not None and method.startswith(UNGUARDED):
             return handler
         if handler is None or not _is_served(handler):
-            return grpc.stream_stream_rpc_method_handler(self._not_served(method, metadata))
+            return grpc.stream_stream_rpc_method_handler(self._not_served(method))
         if handler.unary_unary:
-            return grpc.unary_unary_rpc_method_handler(
-                self._unary(handler.unary_unary, method, metadata),
-                request_deserializer=handler.request_deserializer,
-                response_serializer=handler.response_serializer,
-            )
-        if handler.unary_stream:
-            return grpc.unary_stream_rpc_method_handler(
-                self._stream(handler.unary_stream, method, metadata),
-                request_deserializer=handler.request_deserializer,
-                response_serializer=handler.response_serializer,
-            )
-        if handler.stream_stream:
-            return grpc.stream_stream_rpc_method_handler(
-                self._stream(handler.stream_stream, method, metadata),
-                request_deserializer=handler.request_deserializer,
-                response_serializer=handler.response_serializer,
-            )
-        raise NotImplementedError(f"{method}: calls that stream to us and answer once are not guarded yet")
+            make: Any = grpc.unary_unary_rpc_method_handler
+            guarded = self._unary(handler.unary_unary, method)
+        elif handler.unary_stream:
+            make, guarded = grpc.unary_stream_rpc_method_handler, self._stream(handler.unary_stream, method)
+        elif handler.stream_stream:
+            make, guarded = grpc.stream_stream_rpc_method_handler, self._stream(handler.stream_stream, method)
+        else:
+            raise NotImplementedError(f"{method}: calls that stream to us and answer once are not guarded yet")
+        return make(
+            guarded,
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
 
-    def _unary(self, serve: Callable[..., Any], method: str, metadata: dict[str, Any]) -> Callable[..., Any]:
+    def _unary(self, serve: Callable[..., Any], method: str) -> Callable[..., Any]:
         async def call(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            metadata = _metadata(context)
             one = _Served(method, metadata, self._metrics)
             try:
                 enter(
@@ -134,8 +139,9 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
 
         return call
 
-    def _stream(self, serve: Callable[..., Any], method: str, metadata: dict[str, Any]) -> Callable[..., Any]:
+    def _stream(self, serve: Callable[..., Any], method: str) -> Callable[..., Any]:
         async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+            metadata = _metadata(context)
             one = _Served(method, metadata, self._metrics)
             try:
                 enter(Call(method=method.lstrip("/"), traceparent=one.traceparent))  # as above
@@ -160,7 +166,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
 
         return call
 
-    def _not_served(self, method: str, metadata: dict[str, Any]) -> Callable[..., Any]:
+    def _not_served(self, method: str) -> Callable[..., Any]:
         """Answers for a method that is not here, of whatever shape it is elsewhere, and reads no request.
 
         Where the table has a row for it, those who may not call it hear that first.
@@ -169,7 +175,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         async def call(_requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             try:
                 if self._access.names(method):
-                    await self._admit(method, metadata, context)
+                    await self._admit(method, _metadata(context), context)
                 raise MethodNotServed(method=method.lstrip("/"))
             except Exception as error:
                 await _abort(context, self._refusal(error, method))
@@ -182,13 +188,16 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
     ) -> tuple[_Admitted, float]:
         token, between = _bearer(metadata, "authorization"), _bearer(metadata, ON_BEHALF_OF)
         asks = await self._caller(method, token)
-        enter(replace(current(), caller=asks))  # whom a refusal is about
-        # Rubbish in the person's place is refused like a bad token: without it the daemon would count for itself.
-        person = await self._known(between) if ON_BEHALF_OF in metadata else None
-        caller = self._access.admit(asks, method, person)
-        remaining = context.time_remaining()
-        if remaining is None and asks.service:
-            raise DeadlineRequired
+        try:
+            # Rubbish in the person's place is refused like a bad token: without it the daemon would count for itself.
+            person = await self._known(between) if ON_BEHALF_OF in metadata else None
+            caller = self._access.admit(asks, method, person)
+            remaining = context.time_remaining()
+            if remaining is None and asks.service:
+                raise DeadlineRequired
+        except Exception:
+            enter(replace(current(), caller=asks))  # whom the refusal is about
+            raise
         shown = Secret(between or token) if caller.is_person() else None
         return _Admitted(caller, shown), DEFAULT_DEADLINE if remaining is None else remaining
 
@@ -229,6 +238,10 @@ def _is_served(handler: Any) -> bool:
     """Whether the servicer has the method of its own; the generated base class only says that it has not."""
     serve = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
     return not str(getattr(serve, "__module__", "")).endswith("_pb2_grpc")
+
+
+def _metadata(context: grpc.aio.ServicerContext[Any, Any]) -> dict[str, Any]:
+    return dict(context.invocation_metadata() or ())
 
 
 def _bearer(metadata: dict[str, Any], key: str) -> str:
@@ -282,7 +295,7 @@ class _Served:
 
     def end(self) -> None:
         """Tell how it ended."""
-        self._metrics.server_calls.labels(self._method, self.status).observe(time.monotonic() - self._began)
+        self._metrics.served(self._method, self.status, time.monotonic() - self._began)
         if self._span is not None:
             self._span.set("rpc.status_code", self.status)
             self._span.end(error=self.status if self.status in FAULTS else "")

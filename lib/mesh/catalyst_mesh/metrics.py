@@ -16,6 +16,21 @@ class ChassisMetrics:
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self.registry = registry
+        self._served: dict[tuple[str, str], Histogram] = {}
+        self._of_calls(registry)
+        self._of_events(registry)
+        self._of_work(registry)
+        self._of_plugins(registry)
+        self._of_process(registry)
+
+    def served(self, method: str, status: str, seconds: float) -> None:
+        """A call of `method` was served. What stands for its labels is looked up once: that costs more than to count."""
+        child = self._served.get((method, status))
+        if child is None:
+            child = self._served[method, status] = self.server_calls.labels(method, status)
+        child.observe(seconds)
+
+    def _of_calls(self, registry: CollectorRegistry) -> None:
         self.server_calls = Histogram(
             "rpc_server_call_duration_seconds",
             "Calls served, streams from their first message to their end",
@@ -36,6 +51,8 @@ class ChassisMetrics:
             ["method", "status"],
             registry=registry,
         )
+
+    def _of_events(self, registry: CollectorRegistry) -> None:
         self.outbox_pending = Gauge("catalyst_outbox_pending", "Events not yet published", registry=registry)
         self.outbox_oldest = Gauge(
             "catalyst_outbox_oldest_seconds", "Age of the oldest event not yet published", registry=registry
@@ -49,6 +66,8 @@ class ChassisMetrics:
             "catalyst_inbox_gaps", "Versions of an aggregate that were never heard of", ["consumer"], registry=registry
         )
         self.dead_letters = Counter("catalyst_dlq_messages", "Events given up", ["consumer"], registry=registry)
+
+    def _of_work(self, registry: CollectorRegistry) -> None:
         self.reconciled = Histogram(
             "catalyst_reconcile_duration_seconds",
             "Passes of background work, by what it works on and how the pass ended",
@@ -66,6 +85,8 @@ class ChassisMetrics:
         self.lease_epoch = Gauge(
             "catalyst_lease_epoch", "Fencing number under which this replica held it last", ["lease"], registry=registry
         )
+
+    def _of_plugins(self, registry: CollectorRegistry) -> None:
         self.plugin_calls = Counter(
             "catalyst_plugin_calls", "Calls of plugins", ["plugin", "operation", "error_class"], registry=registry
         )
@@ -83,6 +104,8 @@ class ChassisMetrics:
             buckets=_OUTSIDE,
             registry=registry,
         )
+
+    def _of_process(self, registry: CollectorRegistry) -> None:
         self.db_pool = Gauge(
             "catalyst_db_pool_in_use", "Connections to the database that are in use", registry=registry
         )

@@ -402,7 +402,7 @@ async def test_a_service_that_is_not_here_answers_with_a_reason(daemon: RunningD
 
 
 async def test_a_call_never_takes_longer_than_our_own_caller_waits() -> None:
-    patience = _Outgoing(lambda: "", 10)._patience
+    patience = _Outgoing(lambda: "", 10).patience
     assert (patience(None), patience(3)) == (10, 3)
     enter(Call(deadline=asyncio.get_running_loop().time() + 2))
     assert patience(60) == pytest.approx(2 - MARGIN, abs=0.5)
