@@ -23,7 +23,7 @@ async def test_row_2_a_relay_killed_between_publish_and_mark_has_its_effect_at_t
 ) -> None:
     """Each life publishes what the one before had not marked, then dies with the next event acknowledged, not marked."""
     url = str(toy.settings["database_url"])
-    kills = 500 if long else 20 if "sqlite" in url else 6  # the cheaper database has the short count
+    kills = 500 if long else 20 if "sqlite" in url else 4  # the cheaper database has the short count
     await toy.start(1)
     (replica,) = toy.all
     stub = toy.stub(AllocationServiceStub, replica)
