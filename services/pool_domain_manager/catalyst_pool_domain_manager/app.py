@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -73,133 +74,192 @@ from .workers.world import World
 _PACKAGE = "catalyst.pooldomain.v1"
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What more than one room of PDM is built of."""
+
+    settings: PdmSettings
+    work: Work[Store]
+    leases: Leases
+    host: PluginHost
+    secrets: PluginSecrets
+    measures: PdmMetrics
+    points: Points
+    token_key: bytes
+    servers: Servers
+    world: World
+    poll: Poll
+    backends: Backends
+    doors: Doors
+    looks: Cuts
+    above: Above
+    parents: Parents
+    abilities: Abilities
+
+
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """The long work of PDM: runs on the journal."""
+
+    moving: Moving
+    flipping: Flipping
+    engine: Engine
+
+
 async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) -> Daemon:
     """Wire PDM. `failpoint` is told each point of the workers; a test kills there."""
-    points = Points(failpoint)
     db = await Database.open(settings.database_url, password_file=settings.database_password_file)
     await migrate(db, "catalyst_pool_domain_manager", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
-    key_file = settings.data_folder / "seal.key"
-    sealer = Sealer.from_file(key_file)
-    work = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer)
-    token_key = hashlib.sha256(b"reservation tokens" + key_file.read_bytes()).digest()
-    host = PluginHost(kinds=["dns_backend", "registrar"], metrics=metrics)
-    files = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
-    secrets = PluginSecrets(work, sealer, files)
-    host.load(plugin_context(settings.data_folder, secrets), {**_built_in(settings), **settings.plugins})
-    leases, measures = Leases(db, metadata, metrics=metrics), PdmMetrics(metrics.registry)
-    servers, every = Servers(settings.dns_hints), settings.drift_interval
-    world = World(host, servers, settings.resolvers)
-    abilities, parents = Abilities(host), Parents(settings.batch_window, measures.batch_size.set)
-    poll = Poll(settings.dns_hints)
-    reconciler = Reconciler(work, leases, host, servers, parents, abilities, poll, points, every, measures.step)
-    members = Members(work, leases, abilities)
-    watcher = Watcher(work, leases, host, servers, world, poll, every)
-    backends = Backends(work, host)
-    keeper = Keeper(work, leases, backends, poll, host, points)
-    applying = Applying(work, backends)
-    doors, looks = Doors(work, host), Cuts(settings.dns_hints, poll)
-    importing = Importing(work, host, poll, secrets, doors)
-    moving = Moving(
-        work,
-        backends,
-        poll,
-        looks,
-        doors,
-        _pace(settings),
-        points,
-        measures.step,
-    )  # fmt: skip - the tools of a move
-    flipping, returning = Flipping(moving), Returning(moving)
-    above = Above(settings.dns_hints)
-    rolling = Rolling(work, backends, poll, host, parents, above, doors, points)
-    kinds = (applying.kind, importing.kind, flipping.kind, returning.kind, *rolling.kinds)
-    engine = Engine(db, kinds=kinds, replica="pooldomain", bell=work.bell)
-    rolling.attach(engine)
-    flipping.engine = returning.engine = engine
-    drift = DriftSweep(work, leases, backends, poll, looks, engine, settings.drift_interval, measures)
-    propagation = Propagation(settings.dns_hints, settings.dns_trust_anchor, settings.resolvers)
-    tools = ZoneTools(work, backends, poll, engine, propagation, above)
-    asked = Registrars(host, measures)
-    registrars = RegistrarService(
-        work,
-        asked,
-        secrets,
-        egress_ip=settings.egress_ip,
-        is_suffix=is_public_suffix,
-    )
-    cuts = DelegationService(
-        DelegationTools(
-            work,
-            moving,
-            flipping,
-            engine,
-            asked,
-            Rdap(settings.rdap_url) if settings.rdap_url else NoRegistry(),
-            _private_suffix,
-            token_key,
-        )
-    )  # fmt: skip - its tools
-    sweeper = Sweeper(work, leases, host, settings.sweep_interval, counted=measures.names)
+    parts = _parts(settings, db, metrics, Points(failpoint))
+    moves = _moves(parts, db)
+    reconciler = Reconciler(
+        parts.work,
+        parts.leases,
+        parts.host,
+        parts.servers,
+        parts.parents,
+        parts.abilities,
+        parts.poll,
+        parts.points,
+        settings.drift_interval,
+        parts.measures.step,
+    )  # fmt: skip - in the order of the fields
     return Daemon(
         "pooldomain",
         settings,
         db,
         metadata,
-        work,
-        services=[
-            Service(
-                PoolService(work, (settings.reservation_ttl, settings.quarantine)),
-                service_pb2_grpc.add_PoolServiceServicer_to_server,
-                f"{_PACKAGE}.PoolService",
-            ),
-            Service(
-                AllocationService(
-                    work,
-                    token_key,
-                    Limits(settings.replicas),
-                    world.resolves,
-                    abilities.of,
-                    reconciler.bells,
-                ),
-                service_pb2_grpc.add_AllocationServiceServicer_to_server,
-                f"{_PACKAGE}.AllocationService",
-            ),
-            Service(ZoneService(tools), service_pb2_grpc.add_ZoneServiceServicer_to_server, f"{_PACKAGE}.ZoneService"),
-            Service(
-                OperationService(work, engine, RESULTS),
-                operations_pb2_grpc.add_OperationsServicer_to_server,
-                "google.longrunning.Operations",
-            ),
-            Service(
-                cuts,
-                service_pb2_grpc.add_DelegationServiceServicer_to_server,
-                f"{_PACKAGE}.DelegationService",
-            ),
-            Service(
-                BackendService(work, backends),
-                service_pb2_grpc.add_BackendServiceServicer_to_server,
-                f"{_PACKAGE}.BackendService",
-            ),
-            Service(
-                NameServerSetService(work),
-                service_pb2_grpc.add_NameServerSetServiceServicer_to_server,
-                f"{_PACKAGE}.NameServerSetService",
-            ),
-            Service(
-                registrars,
-                service_pb2_grpc.add_RegistrarServiceServicer_to_server,
-                f"{_PACKAGE}.RegistrarService",
-            ),
-        ],
+        parts.work,
+        services=[*_names(parts, reconciler), *_zones(parts, moves), *_registrars(parts, moves)],
         access=ACCESS,
         metrics=metrics,
-        plugins=host,
+        plugins=parts.host,
         bus=Bus(settings.nats_url, "pooldomain", settings.nats_token.get_secret_value()),
         handled=HANDLED,
-        workers=[reconciler, sweeper, watcher, members, keeper, Prober(work, leases, backends), drift, engine],
-        armable=[points],
+        workers=[reconciler, *_workers(parts, moves)],
+        armable=[parts.points],
     )
+
+
+def _parts(settings: PdmSettings, db: Database, metrics: ChassisMetrics, points: Points) -> _Parts:
+    key_file = settings.data_folder / "seal.key"
+    sealer = Sealer.from_file(key_file)
+    work = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer)
+    host = PluginHost(kinds=["dns_backend", "registrar"], metrics=metrics)
+    files = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
+    secrets = PluginSecrets(work, sealer, files)
+    host.load(plugin_context(settings.data_folder, secrets), {**_built_in(settings), **settings.plugins})
+    measures, servers, poll = PdmMetrics(metrics.registry), Servers(settings.dns_hints), Poll(settings.dns_hints)
+    return _Parts(
+        settings=settings,
+        work=work,
+        leases=Leases(db, metadata, metrics=metrics),
+        host=host,
+        secrets=secrets,
+        measures=measures,
+        points=points,
+        token_key=hashlib.sha256(b"reservation tokens" + key_file.read_bytes()).digest(),
+        servers=servers,
+        world=World(host, servers, settings.resolvers),
+        poll=poll,
+        backends=Backends(work, host),
+        doors=Doors(work, host),
+        looks=Cuts(settings.dns_hints, poll),
+        above=Above(settings.dns_hints),
+        parents=Parents(settings.batch_window, measures.batch_size.set),
+        abilities=Abilities(host),
+    )
+
+
+def _moves(p: _Parts, db: Database) -> _Moves:
+    applying = Applying(p.work, p.backends)
+    importing = Importing(p.work, p.host, p.poll, p.secrets, p.doors)
+    moving = Moving(p.work, p.backends, p.poll, p.looks, p.doors, _pace(p.settings), p.points, p.measures.step)
+    flipping, returning = Flipping(moving), Returning(moving)
+    rolling = Rolling(p.work, p.backends, p.poll, p.host, p.parents, p.above, p.doors, p.points)
+    kinds = (applying.kind, importing.kind, flipping.kind, returning.kind, *rolling.kinds)
+    engine = Engine(db, kinds=kinds, replica="pooldomain", bell=p.work.bell)
+    rolling.attach(engine)
+    flipping.engine = returning.engine = engine
+    return _Moves(moving, flipping, engine)
+
+
+def _workers(p: _Parts, moves: _Moves) -> list[Any]:
+    """What works in the background, beside the reconciler of names."""
+    every = p.settings.drift_interval
+    return [
+        Sweeper(p.work, p.leases, p.host, p.settings.sweep_interval, counted=p.measures.names),
+        Watcher(p.work, p.leases, p.host, p.servers, p.world, p.poll, every),
+        Members(p.work, p.leases, p.abilities),
+        Keeper(p.work, p.leases, p.backends, p.poll, p.host, p.points),
+        Prober(p.work, p.leases, p.backends),
+        DriftSweep(p.work, p.leases, p.backends, p.poll, p.looks, moves.engine, every, p.measures),
+        moves.engine,
+    ]
+
+
+def _names(p: _Parts, reconciler: Reconciler) -> list[Service]:
+    settings, limits = p.settings, Limits(p.settings.replicas)
+    allocations = AllocationService(
+        p.work, p.token_key, limits, p.world.resolves, p.abilities.of, reconciler.bells
+    )  # fmt: skip - in the order of the fields
+    return [
+        Service(
+            PoolService(p.work, (settings.reservation_ttl, settings.quarantine)),
+            service_pb2_grpc.add_PoolServiceServicer_to_server,
+            f"{_PACKAGE}.PoolService",
+        ),
+        Service(
+            allocations,
+            service_pb2_grpc.add_AllocationServiceServicer_to_server,
+            f"{_PACKAGE}.AllocationService",
+        ),
+    ]
+
+
+def _zones(p: _Parts, moves: _Moves) -> list[Service]:
+    settings = p.settings
+    propagation = Propagation(settings.dns_hints, settings.dns_trust_anchor, settings.resolvers)
+    tools = ZoneTools(p.work, p.backends, p.poll, moves.engine, propagation, p.above)
+    return [
+        Service(ZoneService(tools), service_pb2_grpc.add_ZoneServiceServicer_to_server, f"{_PACKAGE}.ZoneService"),
+        Service(
+            OperationService(p.work, moves.engine, RESULTS),
+            operations_pb2_grpc.add_OperationsServicer_to_server,
+            "google.longrunning.Operations",
+        ),
+        Service(
+            BackendService(p.work, p.backends),
+            service_pb2_grpc.add_BackendServiceServicer_to_server,
+            f"{_PACKAGE}.BackendService",
+        ),
+        Service(
+            NameServerSetService(p.work),
+            service_pb2_grpc.add_NameServerSetServiceServicer_to_server,
+            f"{_PACKAGE}.NameServerSetService",
+        ),
+    ]
+
+
+def _registrars(p: _Parts, moves: _Moves) -> list[Service]:
+    asked = Registrars(p.host, p.measures)
+    registry = Rdap(p.settings.rdap_url) if p.settings.rdap_url else NoRegistry()
+    tools = DelegationTools(
+        p.work, moves.moving, moves.flipping, moves.engine, asked, registry, _private_suffix, p.token_key
+    )
+    return [
+        Service(
+            DelegationService(tools),
+            service_pb2_grpc.add_DelegationServiceServicer_to_server,
+            f"{_PACKAGE}.DelegationService",
+        ),
+        Service(
+            RegistrarService(p.work, asked, p.secrets, egress_ip=p.settings.egress_ip, is_suffix=is_public_suffix),
+            service_pb2_grpc.add_RegistrarServiceServicer_to_server,
+            f"{_PACKAGE}.RegistrarService",
+        ),
+    ]
 
 
 def _pace(settings: PdmSettings) -> Pace:
