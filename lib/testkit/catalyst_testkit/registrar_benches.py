@@ -18,7 +18,7 @@ from .registrar_suite import OLD, RegistrarApiBench
 from .spoiling import spoiling
 
 GOOD, REJECTED, BROKEN = SecretRef("good"), SecretRef("rejected"), SecretRef("broken")
-IMPATIENT = 0.8
+IMPATIENT = 0.5
 """Seconds for one answer through a proxy, whose faults are to be found soon."""
 
 
