@@ -34,7 +34,7 @@ class Bus:
         self._log = get_logger("bus")
         self._client: Client | None = None
         self._known: set[str] = set()
-        self._connecting = asyncio.Lock()
+        self._attempt: asyncio.Task[Client] | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -62,15 +62,19 @@ class Bus:
         return (await self.client()).jetstream(timeout=PATIENCE)
 
     async def client(self) -> Client:
-        """The connection. Raises what the client raises, or TimeoutError, while the server is away."""
-        async with self._connecting:
-            if self._client is None or self._client.is_closed:
-                self._known.clear()
-                # Once connected the client comes back by itself; the first connection must not wait for ever.
-                self._client = await self._connect()
+        """The connection. Raises what the client raises, or TimeoutError, while the server is away.
+
+        Whoever asks while somebody waits for it waits for the same attempt: one after the other they would wait for ever longer.
+        """
+        if self._client is None or self._client.is_closed:
+            if self._attempt is None or self._attempt.done():
+                self._attempt = asyncio.create_task(self._connect())
+                self._attempt.add_done_callback(_heard)
+            return await asyncio.shield(self._attempt)
         return self._client
 
     async def _connect(self) -> Client:
+        self._known.clear()
         client = Client()
         connecting = client.connect(
             self._url,
@@ -84,10 +88,12 @@ class Bus:
             disconnected_cb=self._lost,
         )
         try:
+            # Once connected the client comes back by itself; the first connection must not wait for ever.
             await asyncio.wait_for(connecting, PATIENCE)
         except BaseException:
             await client.close()  # what was opened already
             raise
+        self._client = client  # also where all who waited have gone: whoever closes the bus closes it
         return client
 
     async def ensure_stream(self, service: str) -> str:
@@ -127,6 +133,9 @@ class Bus:
 
     async def close(self) -> None:
         """Flush and leave."""
+        if self._attempt is not None and not self._attempt.done():
+            self._attempt.cancel()
+            await asyncio.wait([self._attempt])
         if self._client is not None and not self._client.is_closed:
             await self._client.close()
 
@@ -135,3 +144,9 @@ class Bus:
 
     async def _lost(self, *_: Any) -> None:
         self._known.clear()
+
+
+def _heard(attempt: "asyncio.Task[Client]") -> None:
+    """Its failure is nobody's news where all who waited have been cancelled."""
+    if not attempt.cancelled():
+        attempt.exception()
