@@ -48,7 +48,9 @@ async def test_a_run_succeeds_with_each_step_done_once_in_order_of_needs(bench: 
     ]  # fmt: skip
 
 
-async def test_a_transition_is_one_statement_on_postgresql_and_one_a_table_on_sqlite(bench: Bench, world: World) -> None:
+async def test_a_transition_is_one_statement_on_postgresql_and_one_a_table_on_sqlite(
+    bench: Bench, world: World
+) -> None:
     points: list[str] = []
     engine = bench.engine(kind_of(world.step("a"), *(world.step(f"b{n}", "a") for n in range(9))), hook=points.append)
     assert (await carry(bench, engine, await begin(engine))).state == "succeeded"
