@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Executable, delete, insert, select, update
@@ -32,6 +33,7 @@ Hook = Callable[[str], None]
 
 _RUN_COLUMNS = tuple(f.name for f in fields(Run) if f.name != "seq")
 _STEP_COLUMNS = tuple(f.name for f in fields(StepView) if f.name != "needs")
+_of_run, _of_step = attrgetter(*_RUN_COLUMNS), attrgetter(*_STEP_COLUMNS)
 Moves = list[tuple[StepView, set[str]]]
 """Steps that change, and which of their columns do."""
 _ENDINGS = {"run.succeeded", "run.failed", "run.cancelled"}
@@ -150,7 +152,7 @@ class Store:
         guard: Guard | None,
     ) -> bool:
         """Write run, steps and events. False: fenced, and nothing was written."""
-        values = {n: _plain(getattr(new, n)) for n in _RUN_COLUMNS if getattr(new, n) != getattr(old, n)}
+        values = {name: _plain(getattr(new, name)) for name in _differing(_RUN_COLUMNS, _of_run, old, new)}
         if old.state.ended != new.state.ended:
             values["holds"] = None if new.state.ended else new.subject
         if new.owner is None:
@@ -260,8 +262,13 @@ def _step_row(run_id: str, step: StepView) -> dict[str, Any]:
 
 def _moves(old: Flow, new: Flow) -> Moves:
     pairs = ((step, old.steps[name]) for name, step in new.steps.items() if step is not old.steps[name])
-    changes = ((step, {n for n in _STEP_COLUMNS if getattr(step, n) != getattr(was, n)}) for step, was in pairs)
+    changes = ((step, _differing(_STEP_COLUMNS, _of_step, was, step)) for step, was in pairs)
     return [(step, changed) for step, changed in changes if changed]
+
+
+def _differing(columns: Sequence[str], of: Callable[[Any], tuple[Any, ...]], old: Any, new: Any) -> set[str]:
+    both = zip(columns, of(old), of(new), strict=True)
+    return {name for name, was, now in both if was is not now and was != now}
 
 
 def _columns_of(steps: Moves) -> list[str]:
