@@ -1,5 +1,8 @@
 """The book defends itself, and a proof finds what got past it."""
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import grpc
@@ -13,8 +16,9 @@ from catalyst_billing.store import tables as t
 from catalyst_mesh import LostRace
 from catalyst_testkit.daemons import reason_of
 from google.longrunning import operations_pb2, operations_pb2_grpc
-from sqlalchemy import text, update
+from sqlalchemy import event, text, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .conftest import Billing
 from .makers import BOOKS, NOON, omr
@@ -151,3 +155,50 @@ async def test_a_finding_can_be_read(billing: Billing) -> None:
     )  # fmt: skip
     nothing = rpc.ListFindingsRequest(account="billingAccounts/acme")
     assert len((await staff.ListFindings(nothing)).findings) == 0
+
+
+async def test_accounts_that_several_use_first_at_once_are_made_once_and_hold_all(billing: Billing) -> None:
+    """Nine transactions at once: one account is in all of them, each of three others in three."""
+    work, cost = billing.daemon.daemon.work, BOOKS.house(Kind.PROMO_COST, "OMR")
+    owners = [f"o{n % 3}" for n in range(9)]
+
+    async def post(n: int) -> None:
+        credit = postings.credit_of(owners[n], "OMR")
+        entries = (Entry(cost, omr("1")), Entry(credit, omr("-1")))
+
+        async def step(tx: Store) -> None:
+            await tx.post(Txn(f"key-{n}", "test", NOON, "test", "why", entries))
+
+        await work.again(step)
+
+    await asyncio.gather(*(post(n) for n in range(9)))
+    async with work.reading() as tx:
+        assert await tx.balance(cost) == (omr("9"), 9)
+        assert [await tx.balance(postings.credit_of(o, "OMR")) for o in owners[:3]] == [(omr("-3"), 3)] * 3
+    assert (await billing.count("ledger_account"), (await billing.prove()).proved) == (4, True)
+
+
+async def test_a_posting_between_known_accounts_is_four_statements_that_were_made_before(billing: Billing) -> None:
+    """One for the transaction, one for all entries, one for each balance; where accounts are new, three more for each."""
+    work, cost = billing.daemon.daemon.work, BOOKS.house(Kind.PROMO_COST, "OMR")
+    entries = (Entry(cost, omr("1")), Entry(postings.credit_of("a", "OMR"), omr("-1")))
+    sent: list[int] = []
+    for n in range(2):
+        async with work.transaction() as tx:
+            with statements_of(tx.sql) as said:
+                await tx.post(Txn(f"key-{n}", "test", NOON, "test", "why", entries))
+        sent.append(len(said))
+    assert sent == [10, 4]
+
+
+@contextmanager
+def statements_of(sql: AsyncConnection) -> Iterator[list[str]]:
+    """What is sent over a connection meanwhile."""
+    said: list[str] = []
+
+    def hear(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        said.append(statement)
+
+    event.listen(sql.sync_connection, "before_cursor_execute", hear)
+    yield said
+    event.remove(sql.sync_connection, "before_cursor_execute", hear)

@@ -23,8 +23,9 @@ def settle(draft: Draft, *, may_end: bool = True) -> None:
     """
     if draft.run.state in {RunState.CANCELLING, RunState.PENDING} or draft.run.state.ended:
         return
-    for name in draft.steps:  # in order of needs, so one pass is enough
-        _unfold(draft, name)
+    for name, step in draft.steps.items():  # in order of needs, so one pass is enough
+        if step.state is StepState.PENDING or step.blocked_by:
+            _unfold(draft, name)
     states = {step.state for step in draft.steps.values()}
     if all(state.settled for state in states):
         if may_end and not (draft.run.state is RunState.PAUSED and draft.run.paused_step):
@@ -39,9 +40,12 @@ def _unfold(draft: Draft, name: str) -> None:
     blocked = step.state is StepState.SKIPPED and step.blocked_by
     if step.state is not StepState.PENDING and not blocked:
         return
-    needed = [draft.steps[need] for need in step.needs]
-    blocker = next((b for need in needed if (b := _blocker(need))), "")
-    ready = not blocker and all(need.satisfied for need in needed)
+    blocker, satisfied = "", True
+    for need in step.needs:
+        needed = draft.steps[need]
+        blocker = blocker or _blocker(needed)
+        satisfied = satisfied and needed.satisfied
+    ready = satisfied and not blocker
     state = StepState.SKIPPED if blocker else StepState.READY if ready else StepState.PENDING
     if (state, blocker) != (step.state, step.blocked_by):
         draft.change(name, state=state, blocked_by=blocker)

@@ -1,5 +1,5 @@
 """Loads and writes runs. One decision is one transaction, and its first statement is fence, lease renewal, lock and
-event number in one.
+event number in one; on PostgreSQL the same statement writes steps and events too, on SQLite one each follows.
 
 Invariants
   one writer   a decision is written only on the very flow that it was made from: `seq` has not moved;
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Executable, delete, insert, select, update
@@ -23,7 +24,7 @@ from .draft import Decided
 from .graph import Kind
 from .leasing import LeaseTerms
 from .refusals import RunNotFound
-from .statements import Statements
+from .statements import EVENT_COLUMNS, Statements, to
 from .states import Flow, Run, RunState, Signal, StepState, StepView, Waits
 from .tables import Tables
 
@@ -32,6 +33,9 @@ Hook = Callable[[str], None]
 
 _RUN_COLUMNS = tuple(f.name for f in fields(Run) if f.name != "seq")
 _STEP_COLUMNS = tuple(f.name for f in fields(StepView) if f.name != "needs")
+_of_run, _of_step = attrgetter(*_RUN_COLUMNS), attrgetter(*_STEP_COLUMNS)
+Moves = list[tuple[StepView, set[str]]]
+"""Steps that change, and which of their columns do."""
 _ENDINGS = {"run.succeeded", "run.failed", "run.cancelled"}
 
 
@@ -107,21 +111,23 @@ class Store:
         if steps:
             await self.run(sql, "create.steps", insert(self.tables.step), steps)
         new = replace(flow, run=replace(run, seq=len(decided.notes)))
-        await self._tell(sql, flow, new, decided, now)
+        events = _events(new, decided, now)
+        await self._tell(sql, run.id, events)
+        await self._call_back(sql, new, events)
         return new
 
     async def write(
         self, sql: AsyncConnection, old: Flow, decided: Decided, now: datetime, *, guard: Guard | None = None
     ) -> Flow | None:
         """Write a decision that was made from `old`. None: the flow moved, or is not the writer's any more."""
-        new = decided.flow
-        seq = await self._move_run(sql, old.run, new.run, len(decided.notes), guard)
-        if seq is None:
+        # The fence lets nobody pass whose seq is not the stored one, so the new one is known and need not be read.
+        new = replace(decided.flow, run=replace(decided.flow.run, seq=old.run.seq + len(decided.notes)))
+        events, steps = _events(new, decided, now), _moves(old, new)
+        if not await self._transition(sql, old.run, new.run, steps, events, guard):
             return None
-        new = replace(new, run=replace(new.run, seq=seq))
-        await self._write_steps(sql, old, new)
+        await self._forget_undone(sql, new, steps)
         await self._write_signals(sql, old, new)
-        await self._tell(sql, old, new, decided, now)
+        await self._call_back(sql, new, events)
         return new
 
     def insert_unless_there(self, sql: AsyncConnection, row: Mapping[str, Any]) -> Any:
@@ -131,37 +137,79 @@ class Store:
 
     async def touch(self, sql: AsyncConnection, run_id: str, guard: Guard, **values: Any) -> RowMapping | None:
         """Fence and renew the lease without an event. None: fenced, or this very transaction was committed before."""
-        given = {"at_id": run_id, "at_owner": guard.owner, "at_fence": guard.fence, "stamp": guard.stamp} | values
-        result = await self.run(sql, "fence", self._statements.touch_run(values.keys()), given)
+        given = {"at_id": run_id, "at_owner": guard.owner, "at_fence": guard.fence}
+        values |= {"stamp": guard.stamp}
+        result = await self.run(sql, "fence", self._statements.touch_run(values.keys()), given | to(values))
         return result.mappings().one_or_none()
 
-    async def _move_run(self, sql: AsyncConnection, old: Run, new: Run, notes: int, guard: Guard | None) -> int | None:
-        values = {n: _plain(getattr(new, n)) for n in _RUN_COLUMNS if getattr(new, n) != getattr(old, n)}
+    async def _transition(
+        self,
+        sql: AsyncConnection,
+        old: Run,
+        new: Run,
+        steps: Moves,
+        events: Sequence[views.EventView],
+        guard: Guard | None,
+    ) -> bool:
+        """Write run, steps and events. False: fenced, and nothing was written."""
+        values = {name: _plain(getattr(new, name)) for name in _differing(_RUN_COLUMNS, _of_run, old, new)}
         if old.state.ended != new.state.ended:
             values["holds"] = None if new.state.ended else new.subject
         if new.owner is None:
             values["lease_until"] = 0
+        given = {"at_id": old.id, "at_seq": old.seq, "notes": len(events)}
         if guard:
             values["stamp"] = guard.stamp
-        leased = guard is not None and new.owner is not None
-        statement = self._statements.move_run(values.keys(), guarded=guard is not None, leased=leased)
-        values |= {"at_id": old.id, "at_seq": old.seq, "notes": notes}
-        if guard:
-            values |= {"at_owner": guard.owner, "at_fence": guard.fence}
-        seq: int | None = (await self.run(sql, "fence", statement, values)).scalar_one_or_none()
-        return seq
+            given |= {"at_owner": guard.owner, "at_fence": guard.fence}
+        how = {"guarded": guard is not None, "leased": guard is not None and new.owner is not None}
+        write = self._in_one if sql.dialect.name == "postgresql" else self._one_by_one
+        return await write(sql, values, given, how, steps, events)
 
-    async def _write_steps(self, sql: AsyncConnection, old: Flow, new: Flow) -> None:
-        groups: dict[str, tuple[dict[str, Any], list[str]]] = {}
-        for name, step in new.steps.items():
-            if step is not old.steps[name] and (values := _differing(old.steps[name], step)):
-                groups.setdefault(repr(values), (values, []))[1].append(name)
-        for values, names in groups.values():
-            given = values | {"at_run": new.run.id, "at_names": names}
-            await self.run(sql, "steps", self._statements.move_steps(values.keys()), given)
-            if values.get("state") == StepState.UNDONE:  # its effects are gone, and with them what was done once
-                once = self.tables.once
-                await self.run(sql, "once", delete(once).where((once.c.run_id == new.run.id) & once.c.step.in_(names)))
+    async def _in_one(
+        self,
+        sql: AsyncConnection,
+        values: dict[str, Any],
+        given: dict[str, Any],
+        how: dict[str, bool],
+        steps: Moves,
+        events: Sequence[views.EventView],
+    ) -> bool:
+        t, columns = self.tables, _columns_of(steps)
+        statement = self._statements.transition(values.keys(), columns, **how)
+        given = given | to(values) | {"events": self._statements.document(t.event, map(_event_row, events))}
+        if steps:
+            rows = [{"name": step.name} | {n: _plain(getattr(step, n)) for n in columns} for step, _ in steps]
+            given["steps"] = self._statements.document(t.step, rows)
+        return (await self.run(sql, "fence", statement, given)).one_or_none() is not None
+
+    async def _one_by_one(
+        self,
+        sql: AsyncConnection,
+        values: dict[str, Any],
+        given: dict[str, Any],
+        how: dict[str, bool],
+        steps: Moves,
+        events: Sequence[views.EventView],
+    ) -> bool:
+        fence = self._statements.move_run(values.keys(), **how)
+        if (await self.run(sql, "fence", fence, given | to(values))).one_or_none() is None:
+            return False
+        if steps:
+            columns, run = _columns_of(steps), given["at_id"]
+            rows = [
+                {"at_run": run, "at_name": step.name} | to({n: _plain(getattr(step, n)) for n in columns})
+                for step, _ in steps
+            ]
+            await self.run(sql, "steps", self._statements.move_steps(columns), _alone(rows))
+        await self._tell(sql, given["at_id"], events)
+        return True
+
+    async def _forget_undone(self, sql: AsyncConnection, new: Flow, steps: Moves) -> None:
+        """The effects of a step that was undone are gone, and with them what was done once."""
+        names = [step.name for step, changed in steps if "state" in changed and step.state is StepState.UNDONE]
+        if names:
+            once = self.tables.once
+            await self.run(sql, "once", delete(once).where((once.c.run_id == new.run.id) & once.c.step.in_(names)))
 
     async def _write_signals(self, sql: AsyncConnection, old: Flow, new: Flow) -> None:
         if old.signals is new.signals:
@@ -178,28 +226,21 @@ class Store:
                 mine = (t.c.run_id == new.run.id) & (t.c.seq == seq)
                 await self.run(sql, "signals", update(t).where(mine).values(taken_by=signal.taken_by))
 
-    async def _tell(self, sql: AsyncConnection, old: Flow, new: Flow, decided: Decided, now: datetime) -> None:
-        first = new.run.seq - len(decided.notes) + 1
-        events = [views.event(new.run.id, first + i, now, note) for i, note in enumerate(decided.notes)]
-        if not events:
-            return
-        rows = [{n: getattr(e, n) for n in _EVENT_COLUMNS} | {"run_id": e.run, "data": dict(e.data)} for e in events]
-        await self.run(sql, "events", insert(self.tables.event), rows)
-        kind = self.kinds.get(new.run.kind)
-        if kind is not None and (kind.transition or kind.settled):
-            await self._call_back(sql, kind, views.view(new), events)
+    async def _tell(self, sql: AsyncConnection, run_id: str, events: Sequence[views.EventView]) -> None:
+        if events:
+            rows = [_event_row(event) | {"run_id": run_id} for event in events]
+            await self.run(sql, "events", self._statements.tell, _alone(rows))
 
-    async def _call_back(
-        self, sql: AsyncConnection, kind: Kind, run: views.RunView, events: Sequence[views.EventView]
-    ) -> None:
+    async def _call_back(self, sql: AsyncConnection, new: Flow, events: Sequence[views.EventView]) -> None:
+        kind = self.kinds.get(new.run.kind)
+        if not events or kind is None or not (kind.transition or kind.settled):
+            return
+        run = views.view(new)
         if kind.transition:
             for event in events:
                 await kind.transition(sql, run, event)
         if kind.settled and any(event.code in _ENDINGS for event in events):
             await kind.settled(sql, run)
-
-
-_EVENT_COLUMNS = ("seq", "at", "type", "step", "attempt", "level", "code", "message")
 
 
 def run_of(row: RowMapping) -> Run:
@@ -219,8 +260,34 @@ def _step_row(run_id: str, step: StepView) -> dict[str, Any]:
     return values | {"run_id": run_id, "needs": list(step.needs)}
 
 
-def _differing(old: StepView, new: StepView) -> dict[str, Any]:
-    return {n: _plain(getattr(new, n)) for n in _STEP_COLUMNS if getattr(new, n) != getattr(old, n)}
+def _moves(old: Flow, new: Flow) -> Moves:
+    pairs = ((step, old.steps[name]) for name, step in new.steps.items() if step is not old.steps[name])
+    changes = ((step, _differing(_STEP_COLUMNS, _of_step, was, step)) for step, was in pairs)
+    return [(step, changed) for step, changed in changes if changed]
+
+
+def _differing(columns: Sequence[str], of: Callable[[Any], tuple[Any, ...]], old: Any, new: Any) -> set[str]:
+    both = zip(columns, of(old), of(new), strict=True)
+    return {name for name, was, now in both if was is not now and was != now}
+
+
+def _columns_of(steps: Moves) -> list[str]:
+    """What changes in any of them: all of `steps` fit one statement."""
+    return sorted({name for _, changed in steps for name in changed})
+
+
+def _events(new: Flow, decided: Decided, now: datetime) -> list[views.EventView]:
+    first = new.run.seq - len(decided.notes) + 1
+    return [views.event(new.run.id, first + i, now, note) for i, note in enumerate(decided.notes)]
+
+
+def _event_row(event: views.EventView) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in EVENT_COLUMNS} | {"data": dict(event.data)}
+
+
+def _alone(rows: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
+    """A statement with one row of values costs less than a list of them."""
+    return rows if len(rows) > 1 else rows[0]
 
 
 def _plain(value: Any) -> Any:

@@ -88,6 +88,8 @@ def twelve(world: World) -> Kind:
 
 
 SAMPLES = {"sqlite": 56, "postgresql": 14}
+POINTS = {"sqlite": 800, "postgresql": 500}
+"""So many there are at least; on PostgreSQL a transition is one statement, and can be cut only before and after it."""
 Scenario = Callable[[Bench, Engine, str], Awaitable[None]]
 
 
@@ -152,4 +154,4 @@ async def test_a_death_at_any_point_changes_neither_end_nor_effects(bench: Bench
         assert (story.world.made, story.world.there) == (expected.world.made, expected.world.there), where
         assert sorted(story.world.removed) == sorted(expected.world.removed), where
     assert len(met) > sample * 0.9, "a test that meets no points proves nothing"
-    assert len(everywhere) > 800
+    assert len(everywhere) > POINTS[bench.db.dialect]

@@ -48,6 +48,18 @@ async def test_a_run_succeeds_with_each_step_done_once_in_order_of_needs(bench: 
     ]  # fmt: skip
 
 
+async def test_a_transition_is_one_statement_on_postgresql_and_one_a_table_on_sqlite(
+    bench: Bench, world: World
+) -> None:
+    points: list[str] = []
+    engine = bench.engine(kind_of(world.step("a"), *(world.step(f"b{n}", "a") for n in range(9))), hook=points.append)
+    assert (await carry(bench, engine, await begin(engine))).state == "succeeded"
+    after = points[points.index("run:a.after") + 1 :]
+    sent = ["fence"] if bench.db.dialect == "postgresql" else ["fence", "steps", "events"]
+    expected = [f"{statement}.{when}" for statement in sent for when in ("before", "after")]
+    assert after[: after.index("commit.before")] == expected, "one step has succeeded, nine others are ready"
+
+
 async def test_siblings_run_at_the_same_time(bench: Bench) -> None:
     together = asyncio.Barrier(3)
 

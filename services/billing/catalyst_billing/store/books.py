@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalyst_mesh import Transaction
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import BigInteger, bindparam, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,17 +29,18 @@ class Books(Transaction):
     async def post(self, txn: Txn) -> None:
         """Write a transaction, its entries and the balances that follow. Raises LostRace if its key was used."""
         entries = sorted(txn.entries, key=lambda entry: entry.account.lock_order)
-        await self._ensure_accounts([entry.account for entry in entries])
         row = {name: getattr(txn, name) for name in _TXN_COLUMNS}
-        row |= {"reverses": txn.reverses or None, "created_at": self.now, "org": _org_of(entries)}
-        await self.write(insert(ledger_txn).values(row))
+        await self.write(
+            _TRANSACTION,
+            row | {"reverses": txn.reverses or None, "created_at": self.now, "org": _org_of(entries)},
+        )
+        for entry in entries:
+            await self._move(entry)
         lines = [
             {"txn_id": txn.id, "n": n, "account_id": entry.account.id, "amount_minor": entry.amount.minor}
             for n, entry in enumerate(txn.entries, 1)
         ]
-        await self.sql.execute(insert(ledger_entry), lines)
-        for entry in entries:
-            await self._move(entry)
+        await self.sql.execute(_ENTRY, lines)
 
     async def txn(self, idem_key: str) -> Txn | None:
         """The transaction that was written under a key."""
@@ -61,31 +62,22 @@ class Books(Transaction):
             (Money(row["amount_minor"], account.currency), row["version"]) if row else (Money(0, account.currency), 0)
         )
 
-    async def _ensure_accounts(self, accounts: Sequence[Account]) -> None:
-        rows = [
-            {
-                "id": a.id,
-                "owner_kind": a.owner_kind.value,
-                "owner": a.owner,
-                "kind": a.kind.value,
-                "currency": a.currency,
-            }
-            for a in accounts
-        ]
-        zeros = [{"account_id": row["id"], "kind": row["kind"], "amount_minor": 0, "version": 0} for row in rows]
-        # Two statements for all accounts: a transaction's price is the number of its statements.
-        insert_new = self._dialect.insert
-        await self.sql.execute(insert_new(ledger_account).on_conflict_do_nothing(), rows)
-        await self.sql.execute(insert_new(ledger_balance).on_conflict_do_nothing(), zeros)
-
     async def _move(self, entry: Entry) -> None:
-        b = ledger_balance.c
-        moved = {"amount_minor": b.amount_minor + entry.amount.minor, "version": b.version + 1}
-        await self.write(update(ledger_balance).where(b.account_id == entry.account.id).values(moved))
+        """Add an entry to its account's balance, which is locked from here to the commit."""
+        given = {"at_account": entry.account.id, "amount": entry.amount.minor}
+        # Nearly all accounts were used before, so whether one is there is asked only where the answer was no.
+        if (await self.sql.execute(_MOVE, given)).rowcount == 0:
+            await self._open(entry.account)
+            await self.write(_MOVE, given)
 
-    @property
-    def _dialect(self) -> Any:
-        return postgresql if self.has_row_locks else sqlite
+    async def _open(self, account: Account) -> None:
+        """Make an account and its balance; of two first comers one waits for the other's here."""
+        account_row = {"id": account.id, "owner_kind": account.owner_kind.value, "owner": account.owner}
+        account_row |= {"kind": account.kind.value, "currency": account.currency}
+        balance_row = {"account_id": account.id, "kind": account.kind.value, "amount_minor": 0, "version": 0}
+        insert_new = (postgresql if self.has_row_locks else sqlite).insert
+        await self.sql.execute(insert_new(ledger_account).on_conflict_do_nothing(), account_row)
+        await self.sql.execute(insert_new(ledger_balance).on_conflict_do_nothing(), balance_row)
 
 
 async def proof(sql: AsyncConnection) -> Proof:
@@ -96,19 +88,33 @@ async def proof(sql: AsyncConnection) -> Proof:
     amount = func.sum(e.amount_minor)
     joined = ledger_entry.join(ledger_account)
     by_txn = select(e.txn_id, a.currency, amount).select_from(joined).group_by(e.txn_id, a.currency).having(amount != 0)
-    by_account = select(a.id, a.currency, amount).select_from(joined).group_by(a.id, a.currency)
+    # Accounts are few: what each of them sums to is joined with them, not each entry; and the same look counts.
+    per = select(e.account_id, amount.label("amount"), func.count().label("entries"), func.max(e.number).label("last"))
+    by = per.group_by(e.account_id).subquery()
+    by_account = select(a.id, a.currency, by.c.amount, by.c.entries, by.c.last).select_from(by.join(ledger_account))
     kept = select(b.account_id, a.currency, b.amount_minor).select_from(ledger_balance.join(ledger_account))
     credit = select(a.id).where(a.kind == Kind.CUSTOMER_CREDIT.value)
-    count, last = (await sql.execute(select(func.count(), func.max(e.number)))).one()
+    accounts = (await sql.execute(by_account)).all()
     differences = prove(
         [(txn, Money(int(total), currency)) for txn, currency, total in await sql.execute(by_txn)],
-        _sums((await sql.execute(by_account)).all()),
+        _sums([(account, currency, total) for account, currency, total, _, _ in accounts]),
         _sums((await sql.execute(kept)).all()),
         set((await sql.execute(credit)).scalars()),
     )
-    return Proof(tuple(differences), count, last or 0)
+    count, last = sum(row.entries for row in accounts), max((row.last for row in accounts), default=0)
+    return Proof(tuple(differences), count, last)
 
 
+# Made once: to make a statement costs as much as to run it.
+_TRANSACTION, _ENTRY = insert(ledger_txn), insert(ledger_entry)
+_MOVE = (
+    update(ledger_balance)
+    .where(ledger_balance.c.account_id == bindparam("at_account"))
+    .values(
+        amount_minor=ledger_balance.c.amount_minor + bindparam("amount", type_=BigInteger),
+        version=ledger_balance.c.version + 1,
+    )
+)
 _TXN_COLUMNS = (
     "id", "idem_key", "kind", "booked_at", "actor", "reason", "order", "voucher", "reverses", "sovereign"
 )  # fmt: skip
