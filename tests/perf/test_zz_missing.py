@@ -3,10 +3,7 @@
 from .harness import Goal, Row, measured
 from .table import Table
 
-MISSING = (
-    ("PDM: propagation check", Goal("p50", 1.3, "the slowest single server"), "CheckPropagation is not served yet"),
-    ("plugin out of the process", Goal("p50", 1.3, "the same plugin inside"), "plugins run inside only"),
-)
+MISSING = (("plugin out of the process", Goal("p50", 1.3, "the same plugin inside"), "plugins run inside only"),)
 
 
 @measured

@@ -30,14 +30,16 @@ async def chains(sql: AsyncConnection, outbox: Table, rows: Sequence[Mapping[str
         .where(of_them & (outbox.c.number < low))
         .group_by(outbox.c.aggregate, outbox.c.subject)
     )
+    last: dict[str, dict[str, int]] = {aggregate: {} for aggregate in aggregates}
+    for aggregate, subject, number in await sql.execute(before):
+        last[aggregate][subject] = number
+    if low == high:
+        return {low: last[rows[0]["aggregate"]]}
     between = (
         select(outbox.c.aggregate, outbox.c.subject, outbox.c.number)
         .where(of_them & outbox.c.number.between(low, high))
         .order_by(outbox.c.number)
     )
-    last: dict[str, dict[str, int]] = {aggregate: {} for aggregate in aggregates}
-    for aggregate, subject, number in await sql.execute(before):
-        last[aggregate][subject] = number
     found: dict[int, dict[str, int]] = {}
     for aggregate, subject, number in await sql.execute(between):
         found[number] = dict(last[aggregate])

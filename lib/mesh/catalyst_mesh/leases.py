@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, MetaData, Table, insert, select, update
+from sqlalchemy import ColumnElement, MetaData, Table, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -170,6 +170,11 @@ class Leases:
             query = query.with_for_update(read=True, key_share=True)
         if (await sql.execute(query)).first() is None:
             raise LeaseLost(lease.name)
+
+    def is_ours(self, name: str) -> ColumnElement[bool]:
+        """For a statement that is sent anyway: nobody has taken the lease over since this replica got it with `:fence`."""
+        mine = (self._t.c.name == name) & (self._t.c.holder == self.replica) & (self._t.c.fence == bindparam("fence"))
+        return select(self._t.c.fence).where(mine).exists()
 
     async def renew(self, lease: Lease) -> bool:
         """Move the end of a lease that is held; False where another has it."""

@@ -3,7 +3,7 @@
 Invariants
   nothing lost     a row is marked only after the stream has acknowledged its event;
   order            events of one aggregate are published in the order of their outbox numbers, never past one that failed;
-  one publisher    one replica relays at a time: the lease is confirmed before each batch, and nothing is published past
+  one publisher    one replica relays at a time: whose lease it is, is read with each batch, and nothing is published past
                    its end. A second publish of an event (a crash between acknowledgement and mark) carries the same
                    Nats-Msg-Id, which the stream drops within its window, and consumers after it;
   bounded          at most 256 acknowledgements are in flight;
@@ -65,6 +65,13 @@ class Relay:
         self._failpoints = failpoints
         self._poll = poll
         self._log = get_logger("relay")
+        waits = self._t.c.published_at.is_(None)
+        self._next = (  # made once, as every event waits for it
+            select(self._t, leases.is_ours("relay").label("is_ours"))
+            .where(waits)
+            .order_by(self._t.c.number)
+            .limit(BATCH)
+        )
         self._until = 0.0
         """Until when the lease is surely ours, on the monotonic clock by which leases are counted."""
         self._fence: int | None = None
@@ -94,22 +101,26 @@ class Relay:
             return True
         asked = self._leases.monotonic()
         self._fence = await self._leases.held("relay", stop)
+        # Counted from before the question: by no clock does the lease end later than the others think.
         self._until = asked + self._leases.ttl.total_seconds()
         return self._fence is not None and not stop.is_set()
 
-    async def _confirmed(self) -> bool:
-        """Whether the lease was ours without a break, and is renewed."""
-        # Counted from before the question: by no clock does the lease end later than the others think.
-        asked = self._leases.monotonic()
-        before, self._fence = self._fence, await self._leases.acquire("relay")
-        self._until = 0.0 if self._fence is None else asked + self._leases.ttl.total_seconds()
-        return self._fence is not None and self._fence == before
-
     async def _publish_batch(self) -> int:
-        rows = await self._pending()
-        await self._measure(rows)
-        if not rows or not await self._confirmed():
-            return 0  # without the lease, or where another had it meanwhile: what was read may be old
+        rows, is_ours = await self._pending()
+        done: Sequence[Mapping[str, Any]] = ()
+        try:
+            if is_ours:
+                done = await self._publish(rows)
+            else:
+                self._until = 0.0  # another had the lease meanwhile, so what was read may be old
+        finally:
+            await self._measure(rows, done)  # last, as nobody who waits for an event is to wait for a count
+        return len(done)
+
+    async def _publish(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """Publish and mark; those that were published."""
+        if not rows:
+            return ()
         await self._bus.ensure_stream(self._service)
         by_aggregate = sorted(rows, key=lambda row: (row["aggregate"], row["number"]))
         groups = [list(group) for _, group in groupby(by_aggregate, key=lambda row: row["aggregate"])]
@@ -121,14 +132,16 @@ class Relay:
         if self._failpoints and done:
             self._failpoints.hit("relay.marked")
         self._metrics.outbox_published.inc(len(done))
-        return len(done)
+        return done
 
-    async def _pending(self) -> list[dict[str, Any]]:
-        query = select(self._t).where(self._t.c.published_at.is_(None)).order_by(self._t.c.number).limit(BATCH)
+    async def _pending(self) -> tuple[list[dict[str, Any]], bool]:
+        """The first events that wait, and whether the lease was ours without a break until they were read."""
         async with self._db.read() as sql:
-            rows = [dict(row) for row in (await sql.execute(query)).mappings()]
+            # The lease is only looked at: to renew it would be one more commit on each event's way.
+            rows = [dict(row) for row in (await sql.execute(self._next, {"fence": self._fence})).mappings()]
             earlier = await chains(sql, self._t, rows) if rows else {}
-        return [{**row, "previous": earlier[row["number"]]} for row in rows]
+        is_ours = all(row["is_ours"] for row in rows)
+        return [{**row, "previous": earlier[row["number"]]} for row in rows], is_ours
 
     async def _publish_in_order(self, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         js = await self._bus.jetstream()
@@ -161,12 +174,12 @@ class Relay:
                 mine = t.c.number.in_([row["number"] for row in group]) & (t.c.replays == replays)
                 await sql.execute(update(t).where(mine).values(published_at=now))
 
-    async def _measure(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Tell how much waits, and since when; a long backlog is not counted at every look."""
+    async def _measure(self, rows: Sequence[Mapping[str, Any]], done: Sequence[Mapping[str, Any]]) -> None:
+        """Tell how much still waits of what was seen, and since when; a long backlog is not counted at every look."""
         if len(rows) == BATCH and self._leases.monotonic() < self._measured + MEASURED:
             return
         self._measured = self._leases.monotonic()
-        count, age = await self._backlog() if rows else (0, 0.0)
+        count, age = await self._backlog() if len(done) < len(rows) or len(rows) == BATCH else (0, 0.0)
         self._metrics.outbox_pending.set(count)
         self._metrics.outbox_oldest.set(age)
 

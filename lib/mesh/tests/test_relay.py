@@ -222,6 +222,16 @@ async def test_a_relay_whose_lease_was_taken_publishes_nothing_more(bench: Bench
     assert await bench.waiting() == ["a@2"]
 
 
+async def test_a_lease_that_is_far_from_its_end_is_not_renewed_for_an_event(bench: Bench, bus: TroubledBus) -> None:
+    leases = Asked(bench.db, metadata, ttl=timedelta(hours=1))
+    async with going(bench.relay(bus, leases)):
+        for version in (1, 2, 3):
+            await bench.tell(f"a@{version}")
+            await waiting(bench)
+    assert bus.published == ["a@1", "a@2", "a@3"]
+    assert leases.times == 1
+
+
 async def test_a_relay_that_froze_past_the_end_of_its_lease_stops_in_the_middle_of_its_batch(
     quick: Bench, bus: TroubledBus
 ) -> None:

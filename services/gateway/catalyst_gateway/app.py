@@ -1,6 +1,5 @@
 """The composition root of the gateway."""
 
-import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
@@ -50,14 +49,13 @@ async def compose(settings: GatewaySettings) -> Daemon:
     metrics = ChassisMetrics(CollectorRegistry())
     bus = Bus(settings.nats_url, "gateway", settings.nats_token.get_secret_value())
     work = Work(db, Store, metadata=metadata, sealer=Sealer.from_file(settings.data_folder / "seal.key"))
-    wake = asyncio.Condition()
     leases = Leases(db, metadata, ttl=PROJECTION_LEASE, metrics=metrics)
     channels = {package: connect(settings.target(package), tls=settings.certificates()) for package in SERVICES}
     edge = Edge(
         routes=Routes(services()),
         channels=channels,
         sessions=Sessions(settings),
-        feed=Feed(work, wake),
+        feed=Feed(work),
         call_seconds=settings.call_seconds,
         most_body_bytes=settings.most_body_bytes,
     )
@@ -80,8 +78,8 @@ async def compose(settings: GatewaySettings) -> Daemon:
         bus=bus,
         workers=[
             http,
-            Projector(SERVICES, work=work, bus=bus, leases=leases, wake=wake),
-            Comparison(own, work=work, leases=leases, wake=wake, pause=settings.compare_seconds),
+            Projector(SERVICES, work=work, bus=bus, leases=leases),
+            Comparison(own, work=work, leases=leases, pause=settings.compare_seconds),
         ],
         checks={"http": http.is_up},
         closing=[partial(channel.close, None) for channel in (*channels.values(), *own.values())],

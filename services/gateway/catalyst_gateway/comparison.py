@@ -41,13 +41,11 @@ class Comparison:
         *,
         work: Work[Store],
         leases: Leases,
-        wake: asyncio.Condition,
         pause: float,
     ) -> None:
         self._stubs = {service: EventServiceStub(channel) for service, channel in channels.items()}
         self._work = work
         self._leases = leases
-        self._wake = wake
         self._pause = pause
         self._settled = timedelta(seconds=pause * SETTLED)
         self._tokens: dict[str, str] = {}
@@ -106,8 +104,6 @@ class Comparison:
 
         added = await self._work.again(step)
         self._log.warning("events were missing", service=service, count=added)
-        async with self._wake:
-            self._wake.notify_all()
 
 
 def to_row(event: Event) -> dict[str, Any] | None:

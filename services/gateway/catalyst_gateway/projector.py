@@ -37,14 +37,11 @@ class Projector:
     there, and waits for no message that its predecessor had in hand.
     """
 
-    def __init__(
-        self, services: Sequence[str], *, work: Work[Store], bus: Bus, leases: Leases, wake: asyncio.Condition
-    ) -> None:
+    def __init__(self, services: Sequence[str], *, work: Work[Store], bus: Bus, leases: Leases) -> None:
         self._services = services
         self._work = work
         self._bus = bus
         self._leases = leases
-        self._wake = wake
         self._log = get_logger("projector")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -112,8 +109,6 @@ class Projector:
             await tx.stand_at(service, life, messages[-1].metadata.sequence.stream)
 
         await self._work.again(step)
-        async with self._wake:
-            self._wake.notify_all()
 
 
 def _from(sequence: int) -> ConsumerConfig:

@@ -9,10 +9,11 @@ Invariant
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from catalyst_mesh import ROW_NUMBER, Json, Transaction, UtcTime, chassis_tables
-from sqlalchemy import BigInteger, Column, MetaData, Table, Text, func, select
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 metadata = MetaData()
@@ -37,6 +38,25 @@ stream_position = Table(
 )  # fmt: skip - reads as a table
 chassis_tables(metadata)
 
+# Statements on the way of each event to the browsers are made once: to make one costs as much as to run it.
+_AFTER = (
+    select(stream_event).where(stream_event.c.number > bindparam("after")).order_by(stream_event.c.number)
+    .limit(bindparam("most", type_=Integer))
+)  # fmt: skip
+
+
+@cache
+def _adding(*, has_row_locks: bool) -> Any:
+    insert = (postgresql if has_row_locks else sqlite).insert(stream_event)
+    return insert.on_conflict_do_nothing(index_elements=["event_id"])
+
+
+@cache
+def _standing(*, has_row_locks: bool) -> Any:
+    insert = (postgresql if has_row_locks else sqlite).insert(stream_position)
+    changed = {name: insert.excluded[name] for name in ("life", "sequence")}
+    return insert.on_conflict_do_update(index_elements=["service"], set_=changed)
+
 
 class Store(Transaction):
     """Reads and writes the model."""
@@ -47,7 +67,8 @@ class Store(Transaction):
 
     async def take_turn(self) -> None:
         """Before the first `add` of a transaction: nobody else adds until its commit."""
-        await self.sql.execute(select(incarnation.c.id).with_for_update())
+        if self.has_row_locks:  # SQLite has one writer anyway
+            await self.sql.execute(select(incarnation.c.id).with_for_update())
 
     async def position(self, service: str, life: str) -> int:
         """Sequence of the last event that was kept of a stream; 0 where there is none of this `life` of it."""
@@ -57,17 +78,15 @@ class Store(Transaction):
 
     async def stand_at(self, service: str, life: str, sequence: int) -> None:
         """Note how far a stream was read."""
-        dialect = postgresql if self.has_row_locks else sqlite
         row = {"service": service, "life": life, "sequence": sequence}
-        statement = dialect.insert(stream_position).values(row)
-        changed = {"life": life, "sequence": sequence}
-        await self.sql.execute(statement.on_conflict_do_update(index_elements=["service"], set_=changed))
+        await self.sql.execute(_standing(has_row_locks=self.has_row_locks), row)
 
     async def add(self, row: Mapping[str, Any]) -> bool:
-        """Keep one event; False where it was there already."""
-        dialect = postgresql if self.has_row_locks else sqlite
-        statement = dialect.insert(stream_event).values(row).on_conflict_do_nothing(index_elements=["event_id"])
-        return (await self.sql.execute(statement)).rowcount == 1
+        """Keep one event; False where it was there already. Whoever feeds browsers hears of it with the commit."""
+        is_new = (await self.sql.execute(_adding(has_row_locks=self.has_row_locks), row)).rowcount == 1
+        if is_new:
+            self.wrote.add(stream_event.name)
+        return is_new
 
     async def known(self, ids: Sequence[str]) -> frozenset[str]:
         """Those of `ids` that are kept."""
@@ -76,11 +95,11 @@ class Store(Transaction):
 
     async def after(self, number: int, prefix: str, limit: int) -> Sequence[Mapping[str, Any]]:
         """Events with a higher number whose subject begins with `prefix`."""
-        t = stream_event
-        query = select(t).where(t.c.number > number).order_by(t.c.number).limit(limit)
+        query = _AFTER
         if prefix:
-            query = query.where(t.c.subject.startswith(prefix, autoescape=True))
-        return [dict(row) for row in (await self.sql.execute(query)).mappings()]
+            query = query.where(stream_event.c.subject.startswith(prefix, autoescape=True))
+        rows = await self.sql.execute(query, {"after": number, "most": limit})
+        return [dict(row) for row in rows.mappings()]
 
     async def last(self) -> int:
         """The highest number; 0 for an empty store."""

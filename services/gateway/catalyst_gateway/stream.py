@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,22 +10,25 @@ import grpc
 from catalyst_mesh import Work
 from catalyst_mesh.errors import explain
 
-from .store import Store
+from .store import Store, stream_event
 from .transcode import to_json
 
 HEARTBEAT = 15.0
 """Seconds without an event after which a comment keeps the connection alive."""
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-_POLL = 0.5
 _BATCH = 500
 
 
 class Feed:
-    """`/v1/stream`: everything that happened in the mesh after a moment, then what happens."""
+    """`/v1/stream`: everything that happened in the mesh after a moment, then what happens.
 
-    def __init__(self, work: Work[Store], wake: asyncio.Condition) -> None:
+    A bell says that something was kept, here or by another replica. As a ring may be lost, each browser's events are looked
+    for now and then without one.
+    """
+
+    def __init__(self, work: Work[Store], *, heartbeat: float = HEARTBEAT) -> None:
         self._work = work
-        self._wake = wake
+        self._heartbeat = heartbeat
 
     async def events(self, last_event_id: str, topics: str) -> AsyncIterator[bytes]:
         """Frames for one browser.
@@ -38,29 +41,34 @@ class Feed:
         number, known = _resume(last_event_id, incarnation, newest)
         if not known:
             yield frame({"incarnation": incarnation, "number": newest}, event="reset", id=f"{incarnation}:{newest}")
-        while True:
-            async with self._work.reading() as tx:
-                newest = await tx.last()
-                rows = await tx.after(number, topics, _BATCH)
-            for row in rows:
-                number = row["number"]
-                yield frame(_body(row), event=row["subject"], id=f"{incarnation}:{number}")
-            if len(rows) < _BATCH:
-                number = max(number, newest)  # what came besides was not asked for
-            if not rows and not await self._woken(number):
-                yield b": still here\n\n"
+        clock = asyncio.get_running_loop().time
+        spoken = clock()
+        with self._work.bell.listening(stream_event.name) as heard:
+            while True:
+                heard.clear()  # before the look: what is kept during it rings again
+                number, rows = await self._next(number, topics)
+                for row in rows:
+                    yield frame(_body(row), event=row["subject"], id=f"{incarnation}:{row['number']}")
+                if rows:
+                    spoken = clock()
+                elif clock() >= spoken + self._heartbeat:
+                    spoken = clock()
+                    yield b": still here\n\n"
+                if len(rows) < _BATCH:
+                    await self._rung(heard)
 
-    async def _woken(self, number: int) -> bool:
-        """Wait until something came after `number`; False once the heartbeat is due."""
-        for _ in range(int(HEARTBEAT / _POLL)):
-            async with self._wake:
-                # Another replica's projector cannot wake this one, so look now and then.
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), _POLL)
-            async with self._work.reading() as tx:
-                if await tx.last() > number:
-                    return True
-        return False
+    async def _next(self, number: int, topics: str) -> tuple[int, Sequence[Mapping[str, Any]]]:
+        """What came after `number`, and from where to look on."""
+        async with self._work.reading() as tx:
+            newest = await tx.last() if topics else 0
+            rows = await tx.after(number, topics, _BATCH)
+        if len(rows) < _BATCH:
+            number = max(number, newest)  # what came besides was not asked for
+        return max([number, *(row["number"] for row in rows)]), rows
+
+    async def _rung(self, heard: asyncio.Event) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(heard.wait(), min(self._work.bell.patience, self._heartbeat))
 
 
 def _resume(last_event_id: str, incarnation: str, newest: int) -> tuple[int, bool]:

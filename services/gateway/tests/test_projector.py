@@ -26,9 +26,7 @@ class Gateway:
     def __init__(self, db: Database, bus: Bus) -> None:
         self.work = Work(db, Store, metadata=metadata)
         self.bus = bus
-        self.projector = Projector(
-            ["provisioner"], work=self.work, bus=bus, leases=Leases(db, metadata, ttl=TTL), wake=asyncio.Condition()
-        )
+        self.projector = Projector(["provisioner"], work=self.work, bus=bus, leases=Leases(db, metadata, ttl=TTL))
         self.stop = asyncio.Event()
         self.task = asyncio.create_task(self.projector.run(self.stop))
 
