@@ -48,6 +48,8 @@ class FilesBench:
         self.secrets = Vault(good=f"fct_{self.canary}", reader=f"fcr_{self.canary}", bad=f"not-a-token-{self.canary}")
         self.credential, self.read_only, self.rejected = SecretRef("good"), SecretRef("reader"), SecretRef("bad")
         self.config: dict[str, Any] = {"folder": str(self.cloud), "tool": tool}
+        with Path(tool).open("rb") as program:
+            self._is_library = program.read(2) == b"#!"
 
     def plugin(self) -> FilesCloud:
         """A fresh object."""
@@ -68,7 +70,7 @@ class FilesBench:
 
     async def arm(self, fault: str) -> bool:
         """Let the next create meet it. Of a tool that is a library called as a program only a worker dies, which it tells."""
-        if fault == "lost_reply" and Path(self.config["tool"]).read_bytes()[:2] == b"#!":
+        if fault == "lost_reply" and self._is_library:
             return False
         (self.cloud / "faults" / fault).touch()
         return fault in FAULTS
