@@ -144,12 +144,13 @@ async def test_scenario_18_names_of_a_deleted_organization_are_released_once_and
         await _tell(daemon, gone, str(uuid4()))  # and once more by another id
         await eventually(lambda: _handled(daemon, 2), within=30)
         rows = await outbox(daemon)
-        told = Counter(
-            (name.rpartition("/")[2], event) for name, event, _ in rows if event.split(".")[1] in ("freed", "withdrawn")
-        )
-        # The one that was being made may be gone by now, and free.
-        assert told.pop(("omantel", "allocation.freed"), 0) <= 1
-        assert sorted(told.items()) == [(("held", "allocation.freed"), 1), (("omantel", "allocation.withdrawn"), 1)]
+        told: dict[str, list[str]] = {}
+        for name, event, _ in rows:
+            if event.split(".")[1] in ("freed", "withdrawn"):
+                told.setdefault(name.rpartition("/")[2], []).append(event)
+        assert (sorted(told), told["held"]) == (["held", "omantel"], ["allocation.freed"])
+        # Whom the world never saw needs no rest: it may be gone, and free, by now.
+        assert told["omantel"] in (["allocation.withdrawn"], ["allocation.withdrawn", "allocation.freed"])
         request = ListAllocationsRequest(parent=POOL, filter="state = RESERVED")
         assert [a.fqdn for a in (await provisioner(daemon).ListAllocations(request)).allocations] == [
             "theirs.omani.works"
