@@ -18,13 +18,12 @@ from catalyst_mesh.errors import Explained
 from catalyst_mesh.identity import AGENT_ISSUER
 from catalyst_mesh.roles import AGENT, ORGANIZATION_ROLES, OWN, SERVICE, WHOLE_SOVEREIGN
 
-from tests.docs.test_roadmap import not_served
-
 from .access_table import DAEMONS, tables
 from .askers import ANONYMOUS, DENIED, NOBODY, Asker, daemon, everybody, person
 from .contracts import rpcs
 from .mesh import Mesh
 from .owned import OWNED, Owned
+from .unserved import not_served
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),

@@ -8,8 +8,8 @@ from catalyst_mesh import PUBLIC, SIGNED_IN, Row, Scope
 from catalyst_mesh.roles import AGENT, ORGANIZATION_ROLES, OWN, SERVICE, WHOLE_SOVEREIGN
 from google.longrunning import operations_pb2
 
-from tests.contract.access_table import DAEMONS, PAGE, page, tables
-from tests.docs.test_roadmap import not_served
+from .access_table import DAEMONS, PAGE, page, tables
+from .unserved import not_served
 
 TABLES = dict(tables())
 DAEMON_NAMES = {"billing", "catalog", "continuum", "environment", "gateway", "pdm", "pool_domain_manager", "pooldomain"}

@@ -261,7 +261,11 @@ def _write_ahead(connection: Any, cursor: Any) -> None:
 def _sqlite(url: str, pool_size: int, begin: str) -> AsyncEngine:
     whole, options = make_url(url), {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 60}
     ours = whole.get_driver_name() == "aiosqlite"
-    engine = errand_engine(whole, **options) if ours else create_async_engine(whole, **options)
+    engine = (
+        errand_engine(whole, writes=begin == "BEGIN IMMEDIATE", **options)
+        if ours
+        else create_async_engine(whole, **options)
+    )
 
     # The driver would begin transactions by its own rules; ours are said aloud.
     @event.listens_for(engine.sync_engine, "connect")

@@ -1,7 +1,9 @@
-"""Connections to SQLite on which each statement is one errand of the connection's thread.
+"""Connections to SQLite on which a statement is one errand of the connection's thread, or none.
 
 The driver's own cursor goes to the thread four times for it: to open, execute, fetch and close. Each way costs more than most
-of our statements do.
+of our statements do. What waits for other processes or for the disk must go there: to begin, to commit. In between, a
+transaction that writes has its lock and waits for nothing; its statements are short, since all other writers wait for them.
+So they are run on the spot.
 """
 
 import sqlite3
@@ -14,6 +16,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 Given = Sequence[Any] | Mapping[str, Any]
+
+FEW = 64
+"""Rows that are written on the spot."""
 
 
 class ErrandCursor:
@@ -33,12 +38,12 @@ class ErrandCursor:
 
     async def execute(self, sql: str, given: Given = ()) -> Self:
         """Run one statement, and fetch all its rows."""
-        await self._connection.send(self._execute, sql, given)
+        await self._connection.send(self._execute, sql, given, at_once=True)
         return self
 
     async def executemany(self, sql: str, given: Sequence[Given]) -> Self:
         """Run one statement with each of `given`."""
-        await self._connection.send(self._executemany, sql, given)
+        await self._connection.send(self._executemany, sql, given, at_once=len(given) <= FEW)
         return self
 
     async def fetchall(self) -> list[Any]:
@@ -63,6 +68,8 @@ class ErrandCursor:
 class ErrandConnection(aiosqlite.Connection):
     """The driver's connection with such cursors."""
 
+    writes = False
+    """Whether its transactions hold the lock of writers from their beginning."""
     _knows = True
     """Whether the last errand was awaited to its end. Who is cancelled leaves one behind that may begin a transaction yet."""
 
@@ -70,8 +77,14 @@ class ErrandConnection(aiosqlite.Connection):
         """Another cursor; nobody is asked for it."""
         return ErrandCursor(self)
 
-    async def send(self, errand: Any, *given: Any) -> None:
-        """Run `errand(connection, …)` in the thread of this connection."""
+    async def send(self, errand: Any, *given: Any, at_once: bool = False) -> None:
+        """Run `errand(connection, …)` in the thread of this connection.
+
+        at_once   on the spot, if it can wait for nothing: in a transaction that writes, and with no errand left behind
+        """
+        if at_once and self.writes and self._knows and self._conn.in_transaction:
+            errand(self._conn, *given)
+            return
         self._knows = False
         try:
             await self._execute(errand, self._conn, *given)  # type: ignore[no-untyped-call]
@@ -90,14 +103,15 @@ class ErrandConnection(aiosqlite.Connection):
             await self.send(sqlite3.Connection.rollback)
 
 
-def errand_engine(url: URL, **options: Any) -> AsyncEngine:
-    """An engine over such connections."""
+def errand_engine(url: URL, *, writes: bool, **options: Any) -> AsyncEngine:
+    """An engine over such connections. `writes`: its transactions begin with the lock of writers."""
     places, named = url.get_dialect()().create_connect_args(url)
     open_file = partial(sqlite3.connect, *places, **named)
 
     async def connect() -> ErrandConnection:
         connection = ErrandConnection(open_file, iter_chunk_size=64)
         connection._thread.daemon = True  # it must not keep a process from ending
+        connection.writes = writes
         return await connection  # type: ignore[return-value]  # it answers itself
 
     return create_async_engine(url, async_creator=connect, **options)

@@ -21,7 +21,7 @@ from .inbox import Inbox, Place
 from .telemetry import span
 from .work import Transaction, Work
 
-MOST = 64
+MOST = 256
 """Events of one run."""
 LONGEST = 0.25
 """Seconds after which no further event joins a run."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import asyncpg
 
+from .emptying import emptied, shape
 from .migrated import migrated
 from .servers import drop, folder, free_port, need
 from .waiting import eventually_sync
@@ -30,7 +31,10 @@ class PostgresServer:
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
-        self._templates: set[str] = set()
+        self._templates: dict[str, str] = {}
+        """The shape of each package's tables; see `emptying`."""
+        self._shelf: dict[str, list[str]] = {}
+        """Databases of each package that are as good as new."""
 
     def start(self) -> None:
         """Start, or start again after a stop or a kill; returns when it answers."""
@@ -65,12 +69,24 @@ class PostgresServer:
         await self.execute(f'CREATE DATABASE "{name}" {template} STRATEGY file_copy')
         return self._url(name)
 
+    async def lend(self, package: str) -> str:
+        """A database as good as new; its URL. Give it back with `take_back`."""
+        shelf = self._shelf.setdefault(package, [])
+        return shelf.pop() if shelf else await self.database(package=package)
+
+    async def take_back(self, url: str, package: str) -> None:
+        """Empty a database that was lent, for the next one; drop it where it was changed in more than its rows."""
+        if package and await emptied(_plain(url), self._templates[package]):
+            self._shelf[package].append(url)
+        else:
+            await self.drop(url)
+
     async def _template(self, package: str) -> str:
         name = f"template_{package}"
         if package not in self._templates:
             await self.execute(f'CREATE DATABASE "{name}"')
             await migrated(self._url(name), package)
-            self._templates.add(package)
+            self._templates[package] = await shape(_plain(self._url(name)))
         return name
 
     def _url(self, name: str) -> str:
@@ -146,6 +162,11 @@ def fresh_database(server: PostgresServer, package: str = "") -> Iterator[str]:
     """A database for the block, for fixtures that are no coroutines; its URL."""
     # A loop of its own that is never set as the thread's: the test that follows has another one.
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        url = runner.run(server.database(package=package))
+        url = runner.run(server.lend(package))
         yield url
-        runner.run(server.drop(url))
+        runner.run(server.take_back(url, package))
+
+
+def _plain(url: str) -> str:
+    """The address as PostgreSQL's own tools read it."""
+    return url.replace("postgresql+asyncpg:", "postgresql:")

@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,12 @@ class LoadedPlugin:
         return f"{self.kind}:{self.name}" if self.kind else self.entry
 
 
+@cache
+def _installed() -> tuple[EntryPoint, ...]:
+    """Those of the installed distributions, of which there are many to look at: once in a process."""
+    return tuple(entry_points(group=GROUP))
+
+
 class PluginHost:
     """The plugins of one daemon. One that fails to load is listed with the reason and stops nothing."""
 
@@ -73,7 +80,7 @@ class PluginHost:
         entries         None: those of the installed distributions
         """
         self._context = context
-        for entry in entry_points(group=GROUP) if entries is None else entries:
+        for entry in _installed() if entries is None else entries:
             plugin = self._load_one(entry, context, configuration)
             if plugin is not None:
                 self._entries.setdefault(plugin.label, entry)

@@ -87,7 +87,7 @@ def twelve(world: World) -> Kind:
     )
 
 
-SAMPLES = {"sqlite": 56, "postgresql": 14}
+SAMPLES = {"sqlite": 28, "postgresql": 8}
 POINTS = {"sqlite": 800, "postgresql": 500}
 """So many there are at least; on PostgreSQL a transition is one statement, and can be cut only before and after it."""
 Scenario = Callable[[Bench, Engine, str], Awaitable[None]]
