@@ -7,16 +7,18 @@ What was read is remembered; of a decided state only what differs from it is wri
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import Select, Table, delete, func, insert, or_, select, update
+from sqlalchemy import Table, delete, func, insert, or_, select, update
 
 from ..domain import findings
 from ..domain.accounts import BillingAccount
 from ..domain.credit import Grant, Hold, HoldState, Wallet
+from ..domain.disputes import Dispute
 from ..domain.findings import Finding
 from ..domain.orders import OPEN, Order, OrderNotFound
 from ..domain.payments import Checkout, Payment, Refund
+from ..domain.providers import Method, Provider, ProviderSecret, Reconciled, Saved
 from ..domain.purchases import Purchase, Rivals
 from ..domain.quotes import Quote, QuoteNotFound
 from ..domain.submissions import Redemption
@@ -24,23 +26,30 @@ from ..domain.subscriptions import State as SubscriptionState
 from ..domain.subscriptions import Subscription
 from ..domain.uses import Tally, Use, UseState
 from ..domain.vouchers import Voucher
+from ..domain.webhooks import ProviderEvent
 from . import tables as t
 from .books import Books
-from .mapping import of_row, to_row
+from .dealings import Dealings
+from .mapping import to_row
 from .reading import Reading
 
-S = TypeVar("S")
 OPERATIONS_KEPT = timedelta(days=30)
 
 TABLES: dict[type, Table] = {
     BillingAccount: t.billing_account,
     Checkout: t.checkout,
+    Dispute: t.dispute,
     Finding: t.finding,
     Grant: t.credit_grant,
     Hold: t.credit_hold,
+    Method: t.payment_method,
     Order: t.order,
     Payment: t.payment,
+    Provider: t.provider,
+    ProviderEvent: t.provider_event,
+    ProviderSecret: t.provider_secret,
     Quote: t.quote,
+    Reconciled: t.reconciled,
     Refund: t.refund,
     Subscription: t.subscription,
     Use: t.voucher_use,
@@ -48,12 +57,8 @@ TABLES: dict[type, Table] = {
 }
 
 
-class Store(Books, Reading):
+class Store(Books, Reading, Dealings):
     """Everything that billing reads under lock and saves."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._seen: dict[str, Any] = {}
 
     async def keep_operation(self, name: str, answer: bytes) -> None:
         """Keep an operation that is done; those of last month go."""
@@ -181,6 +186,8 @@ class Store(Books, Reading):
                 await self.save(part)
         elif isinstance(state, Wallet):
             await self.save_wallet(state)
+        elif isinstance(state, Saved):
+            await self.save_all(state.provider, *state.secrets)
         elif isinstance(state, Redemption):
             await self.save_all(state.voucher, state.use, *state.wallet.grants)
             await self._post_all(state.postings)
@@ -237,17 +244,3 @@ class Store(Books, Reading):
             mine = [column == row[column.name] for column in table.primary_key]
             await self.write(update(table).where(*mine, table.c.version == before.version).values(row))
         self._seen[part.name] = part
-
-    async def _one(self, kind: type[S], query: Select[Any], *, lock: bool = False) -> S | None:
-        row = (await self.sql.execute(query.with_for_update() if lock else query)).mappings().first()
-        return self._remember(of_row(kind, row), fresh=lock) if row else None
-
-    async def _many(self, kind: type[S], query: Select[Any]) -> list[S]:
-        rows = (await self.sql.execute(query)).mappings().all()
-        return [self._remember(of_row(kind, row)) for row in rows]
-
-    def _remember(self, value: Any, *, fresh: bool = False) -> Any:
-        """What was read, once per transaction; only what is read under its lock is newer than what was read before."""
-        if fresh:
-            self._seen[value.name] = value
-        return self._seen.setdefault(value.name, value)
