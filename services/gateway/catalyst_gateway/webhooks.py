@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from google.api import httpbody_pb2
-from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from litestar import Request
 
@@ -25,12 +24,12 @@ def takes(route: Route) -> bool:
 _RAW = httpbody_pb2.HttpBody.DESCRIPTOR.full_name
 
 
-async def to_request(route: Route, variables: Mapping[str, str], request: Request[Any, Any, Any], most: int) -> Message:
+async def to_request(route: Route, variables: Mapping[str, str], request: Request[Any, Any, Any], most: int) -> Any:
     """The request of such a method, with the headers of the call. Raises BodyTooLarge."""
     body = await request.body()
     if len(body) > most:
         raise BodyTooLarge(most=most)
-    message = GetMessageClass(route.method.input_type)()
+    message: Any = GetMessageClass(route.method.input_type)()
     for name, value in variables.items():
         setattr(message, name, value)
     raw = getattr(message, route.body)
