@@ -19,6 +19,7 @@ from catalyst_pool_domain_manager.domain.imports import Completeness, ZoneImport
 from catalyst_pool_domain_manager.domain.record_sets import Wish as Wished
 from catalyst_sdk.dns import RecordSet
 from catalyst_sdk.registrar import Target
+from google.protobuf import field_mask_pb2
 from google.protobuf.message import Message
 
 from .mesh import Mesh
@@ -553,6 +554,13 @@ async def cancelled_order(m: Mesh) -> Any:
     return billing.CancelOrderRequest(name=held.name, etag=held.etag)
 
 
+async def moved_provider(m: Mesh) -> Any:
+    held = await m.call(f"{_BILLING}.ProviderService/GetProvider", billing.GetProviderRequest(name="providers/fake"))
+    wish = billing.UpdateProviderRequest(etag=held.etag, update_mask=field_mask_pb2.FieldMask(paths=["enabled"]))
+    wish.provider.name, wish.provider.enabled = held.name, True
+    return wish
+
+
 WRITES: Mapping[str, Wish] = {
     f"{_BILLING}.AccountService/EnsureAccount": ensured,
     f"{_BILLING}.QuoteService/CreateQuote": a_quote,
@@ -564,6 +572,7 @@ WRITES: Mapping[str, Wish] = {
     f"{_BILLING}.VoucherService/PauseVoucher": _moved(billing.PauseVoucherRequest, active=True),
     f"{_BILLING}.VoucherService/RevokeVoucher": _moved(billing.RevokeVoucherRequest, active=True, reason="leaked"),
     f"{_BILLING}.LedgerService/ProveLedger": proof,
+    f"{_BILLING}.ProviderService/UpdateProvider": moved_provider,
     f"{_CATALOG}.SourceService/SyncSource": sync,
     f"{_PDM}.PoolService/CreatePool": a_pool,
     f"{_PDM}.PoolService/UpdatePool": changed_pool,
