@@ -554,6 +554,43 @@ async def cancelled_order(m: Mesh) -> Any:
     return billing.CancelOrderRequest(name=held.name, etag=held.etag)
 
 
+async def used_voucher(m: Mesh) -> str:
+    """A voucher with several uses and revisions."""
+    held = await voucher(m, active=True)
+    for n in range(3):
+        use = billing.RedeemVoucherRequest(parent=f"billingAccounts/{m.fresh()}", code=held.code)
+        await m.call(f"{_BILLING}.VoucherService/RedeemVoucher", use)
+        now = await m.call(f"{_BILLING}.VoucherService/GetVoucher", billing.GetVoucherRequest(name=held.name))
+        wish = billing.UpdateVoucherRequest(etag=now.etag)
+        wish.voucher.name, wish.voucher.description = held.name, f"Edit {n}"
+        await m.call(f"{_BILLING}.VoucherService/UpdateVoucher", wish)
+    return str(held.name)
+
+
+async def edited_voucher(m: Mesh) -> Any:
+    held = await voucher(m, active=True)
+    wish = billing.UpdateVoucherRequest(etag=held.etag, update_mask=field_mask_pb2.FieldMask(paths=["description"]))
+    wish.voucher.name, wish.voucher.description = held.name, "Welcome"
+    return wish
+
+
+async def a_campaign(_: Mesh) -> Any:
+    wish = billing.CreateCampaignRequest()
+    wish.campaign.display_name = "Spring"
+    return wish
+
+
+async def campaign(m: Mesh) -> Any:
+    return await m.call(f"{_BILLING}.VoucherService/CreateCampaign", await a_campaign(m))
+
+
+async def moved_campaign(m: Mesh) -> Any:
+    held = await campaign(m)
+    wish = billing.UpdateCampaignRequest(etag=held.etag)
+    wish.campaign.name, wish.campaign.display_name = held.name, "May"
+    return wish
+
+
 async def moved_provider(m: Mesh) -> Any:
     held = await m.call(f"{_BILLING}.ProviderService/GetProvider", billing.GetProviderRequest(name="providers/fake"))
     wish = billing.UpdateProviderRequest(etag=held.etag, update_mask=field_mask_pb2.FieldMask(paths=["enabled"]))
@@ -571,6 +608,9 @@ WRITES: Mapping[str, Wish] = {
     f"{_BILLING}.VoucherService/ActivateVoucher": _moved(billing.ActivateVoucherRequest, active=False),
     f"{_BILLING}.VoucherService/PauseVoucher": _moved(billing.PauseVoucherRequest, active=True),
     f"{_BILLING}.VoucherService/RevokeVoucher": _moved(billing.RevokeVoucherRequest, active=True, reason="leaked"),
+    f"{_BILLING}.VoucherService/UpdateVoucher": edited_voucher,
+    f"{_BILLING}.VoucherService/CreateCampaign": a_campaign,
+    f"{_BILLING}.VoucherService/UpdateCampaign": moved_campaign,
     f"{_BILLING}.LedgerService/ProveLedger": proof,
     f"{_BILLING}.ProviderService/UpdateProvider": moved_provider,
     f"{_CATALOG}.SourceService/SyncSource": sync,

@@ -123,7 +123,7 @@ def services(
             grpc_services.add_OrderServiceServicer_to_server, f"{package}.OrderService",
         ),
         Service(
-            VoucherService(work, books=books, limit=PreviewLimit(), currency=currency),
+            VoucherService(work, books=books, limit=PreviewLimit(work), currency=currency),
             grpc_services.add_VoucherServiceServicer_to_server, f"{package}.VoucherService",
         ),
         Service(

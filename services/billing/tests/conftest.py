@@ -210,11 +210,11 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def start(home: Path, catalog: tuple[Catalog, str], clock: ManualClock, nats: NatsServer, database: str) -> Start:
-    """Run the daemon with settings of the test; again on the same home is a restart."""
+    """Run the daemon with settings of the test; again on the same home is a restart, on another one a replica."""
 
     @asynccontextmanager
     async def run(
-        script: str = "pay", scripts: dict[str, str] | None = None, **settings: Any
+        script: str = "pay", scripts: dict[str, str] | None = None, *, home: Path = home, **settings: Any
     ) -> AsyncIterator[Billing]:
         safe = home / "secrets"
         safe.mkdir(exist_ok=True)

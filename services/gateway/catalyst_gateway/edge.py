@@ -197,6 +197,7 @@ class Edge:
         token = self._sessions.token(request)
         return (
             ("traceparent", self._traced(request)),
+            *((("client-address", request.client.host),) if request.client else ()),
             *((("authorization", f"Bearer {token}"),) if token else ()),
         )  # fmt: skip
 

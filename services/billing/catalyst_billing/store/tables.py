@@ -3,6 +3,8 @@
 Amounts are BIGINT minor units beside one CHAR(3) currency per row; documents that nobody searches are JSON.
 """
 
+from typing import Any
+
 from catalyst_mesh import ROW_NUMBER, Json, UtcTime, chassis_tables
 from catalyst_mesh.sealing import SEALED
 from sqlalchemy import (
@@ -53,9 +55,12 @@ def _document(name: str) -> Column[object]:
     return Column(name, Json, nullable=False)
 
 
-def _added(name: str, empty: str = "{}") -> Column[object]:
-    """A document that rows of the release before do not have."""
-    return Column(name, Json, nullable=False, server_default=empty)
+def _added(name: str, kind: Any, default: str) -> Column[Any]:
+    """A column that a later release added: the release before leaves it to its default, a plain value.
+
+    For an expression SQLite would have to make the table anew, and the triggers that defend it would be gone.
+    """
+    return Column(name, kind, nullable=False, server_default=default)
 
 
 def _currency() -> Column[str]:
@@ -69,7 +74,7 @@ def _partial(name: str, *columns: str, where: str) -> Index:
 billing_account = Table(
     "billing_account", metadata,
     _key("org"), _text("uid"), _currency(), _text("state"), _time("created_at"), _time("updated_at"), _number("version"),
-    _added("contact"), _added("tax"), _added("customers"),
+    _added("contact", Json, "{}"), _added("tax", Json, "{}"), _added("customers", Json, "{}"),
 )  # fmt: skip
 
 ledger_account = Table(
@@ -121,7 +126,24 @@ credit_hold = Table(
 voucher = Table(
     "voucher", metadata,
     _key("id"), Column("code", Text, nullable=False, unique=True), _document("terms"), _text("state"),
-    _text("issued_by"), _time("created_at"), _time("updated_at"), _number("version"),
+    _text("issued_by"), _time("created_at"), _time("updated_at"), _number("version"), _added("campaign", Text, ""),
+    _added("revision", BigInteger, "1"), _time("ends_at", nullable=True),
+    Index("voucher_campaign", "campaign"),
+)  # fmt: skip
+voucher_revision = Table(
+    "voucher_revision", metadata,
+    _key("voucher"), Column("revision", BigInteger, primary_key=True, autoincrement=False), _document("terms"),
+    _text("campaign"), _text("changed_by"), _time("created_at"),
+)  # fmt: skip
+campaign = Table(
+    "campaign", metadata,
+    _key("id"), _text("uid"), _text("title"), Column("budget", Json), _time("created_at"), _time("updated_at"),
+    _number("version"),
+)  # fmt: skip
+preview_try = Table(
+    "preview_try", metadata,
+    Column("number", ROW_NUMBER, primary_key=True, autoincrement=True), _text("bucket"), _time("at"),
+    Index("preview_try_bucket", "bucket", "at"), Index("preview_try_at", "at"),
 )  # fmt: skip
 voucher_use = Table(
     "voucher_use", metadata,
