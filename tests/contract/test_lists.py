@@ -54,12 +54,16 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         await wishes.zone(around)
         await wishes.kept_credential(around)
     await _slots(around)
-    zone = await wishes.full_zone(around)
+    zone, voucher = await wishes.full_zone(around), await wishes.used_voucher(around)
+    for _ in range(3):
+        await wishes.campaign(around)
     return {
         f"{_B}.AccountService/ListCreditGrants": {"parent": account},
         f"{_B}.AccountService/GetBalance": {"name": f"{account}/balance"},
         f"{_B}.OrderService/ListOrders": {"parent": account},
         f"{_B}.SubscriptionService/ListSubscriptions": {"parent": account},
+        f"{_B}.VoucherService/ListVoucherUses": {"parent": voucher},
+        f"{_B}.VoucherService/ListVoucherRevisions": {"parent": voucher},
         f"{_C}.CatalogService/ListVersions": {"parent": "blueprints/bp-cilium"},
         f"{_C}.SourceService/ListIssues": {"parent": "sources/-"},
         f"{_P}.PoolService/ListReservedNames": {"parent": wishes.POOL},

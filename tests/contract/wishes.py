@@ -19,6 +19,7 @@ from catalyst_pool_domain_manager.domain.imports import Completeness, ZoneImport
 from catalyst_pool_domain_manager.domain.record_sets import Wish as Wished
 from catalyst_sdk.dns import RecordSet
 from catalyst_sdk.registrar import Target
+from google.protobuf import field_mask_pb2
 from google.protobuf.message import Message
 
 from .mesh import Mesh
@@ -553,6 +554,50 @@ async def cancelled_order(m: Mesh) -> Any:
     return billing.CancelOrderRequest(name=held.name, etag=held.etag)
 
 
+async def used_voucher(m: Mesh) -> str:
+    """A voucher with several uses and revisions."""
+    held = await voucher(m, active=True)
+    for n in range(3):
+        use = billing.RedeemVoucherRequest(parent=f"billingAccounts/{m.fresh()}", code=held.code)
+        await m.call(f"{_BILLING}.VoucherService/RedeemVoucher", use)
+        now = await m.call(f"{_BILLING}.VoucherService/GetVoucher", billing.GetVoucherRequest(name=held.name))
+        wish = billing.UpdateVoucherRequest(etag=now.etag)
+        wish.voucher.name, wish.voucher.description = held.name, f"Edit {n}"
+        await m.call(f"{_BILLING}.VoucherService/UpdateVoucher", wish)
+    return str(held.name)
+
+
+async def edited_voucher(m: Mesh) -> Any:
+    held = await voucher(m, active=True)
+    wish = billing.UpdateVoucherRequest(etag=held.etag, update_mask=field_mask_pb2.FieldMask(paths=["description"]))
+    wish.voucher.name, wish.voucher.description = held.name, "Welcome"
+    return wish
+
+
+async def a_campaign(_: Mesh) -> Any:
+    wish = billing.CreateCampaignRequest()
+    wish.campaign.display_name = "Spring"
+    return wish
+
+
+async def campaign(m: Mesh) -> Any:
+    return await m.call(f"{_BILLING}.VoucherService/CreateCampaign", await a_campaign(m))
+
+
+async def moved_campaign(m: Mesh) -> Any:
+    held = await campaign(m)
+    wish = billing.UpdateCampaignRequest(etag=held.etag)
+    wish.campaign.name, wish.campaign.display_name = held.name, "May"
+    return wish
+
+
+async def moved_provider(m: Mesh) -> Any:
+    held = await m.call(f"{_BILLING}.ProviderService/GetProvider", billing.GetProviderRequest(name="providers/fake"))
+    wish = billing.UpdateProviderRequest(etag=held.etag, update_mask=field_mask_pb2.FieldMask(paths=["enabled"]))
+    wish.provider.name, wish.provider.enabled = held.name, True
+    return wish
+
+
 WRITES: Mapping[str, Wish] = {
     f"{_BILLING}.AccountService/EnsureAccount": ensured,
     f"{_BILLING}.QuoteService/CreateQuote": a_quote,
@@ -563,7 +608,11 @@ WRITES: Mapping[str, Wish] = {
     f"{_BILLING}.VoucherService/ActivateVoucher": _moved(billing.ActivateVoucherRequest, active=False),
     f"{_BILLING}.VoucherService/PauseVoucher": _moved(billing.PauseVoucherRequest, active=True),
     f"{_BILLING}.VoucherService/RevokeVoucher": _moved(billing.RevokeVoucherRequest, active=True, reason="leaked"),
+    f"{_BILLING}.VoucherService/UpdateVoucher": edited_voucher,
+    f"{_BILLING}.VoucherService/CreateCampaign": a_campaign,
+    f"{_BILLING}.VoucherService/UpdateCampaign": moved_campaign,
     f"{_BILLING}.LedgerService/ProveLedger": proof,
+    f"{_BILLING}.ProviderService/UpdateProvider": moved_provider,
     f"{_CATALOG}.SourceService/SyncSource": sync,
     f"{_PDM}.PoolService/CreatePool": a_pool,
     f"{_PDM}.PoolService/UpdatePool": changed_pool,

@@ -18,12 +18,16 @@ from catalyst_billing.app import compose
 from catalyst_billing.settings import BillingSettings
 from catalyst_billing.store import tables
 from catalyst_mesh import ManualClock
+from catalyst_payment_fake.webhooks import Call
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, running
 from catalyst_testkit.servers import NatsServer
+from google.api import httpbody_pb2
 from sqlalchemy import func, select
 
 from .makers import BOOK, NOON
+
+WEBHOOK_SECRET = "whsec of the tests"
 
 
 class Catalog(catalog_grpc.StorefrontServiceServicer):
@@ -120,6 +124,23 @@ class Billing:
         async with self.daemon.daemon.db.read() as sql:
             return {kind: int(amount) for kind, amount in await sql.execute(query) if amount}
 
+    async def hear(self, *calls: Call) -> list[bool]:
+        """Receive webhooks one after the other; which of them were known."""
+        stub = self.daemon.stub(stubs.ProviderServiceStub, token="")
+        answers = [await stub.ReceiveWebhook(heard(call)) for call in calls]
+        return [answer.duplicate for answer in answers]
+
+    async def handled(self, events: int, within: float = 30) -> None:
+        """Wait until so many events are handled."""
+        e = tables.provider_event
+
+        async def check() -> bool:
+            query = select(func.count()).where(e.c.state == "handled")
+            async with self.daemon.daemon.db.read() as sql:
+                return (await sql.execute(query)).scalar_one() >= events
+
+        await eventually(check, within=within, what=f"{events} events are handled")
+
     async def told(self) -> list[str]:
         """Short subjects of everything in the outbox, in order."""
         outbox = tables.metadata.tables["outbox"]
@@ -148,6 +169,12 @@ class Billing:
     def provider(self) -> Any:
         """The fake payment provider behind the host's guard."""
         return self.daemon.daemon.plugins.get("payment_provider", "fake")
+
+
+def heard(call: Call, provider: str = "fake") -> rpc.ReceiveWebhookRequest:
+    """A webhook as the gateway hands it on."""
+    body = httpbody_pb2.HttpBody(content_type="application/json", data=call.body)
+    return rpc.ReceiveWebhookRequest(provider=provider, body=body, headers=call.headers)
 
 
 def state_of(order: pb.Order) -> str:
@@ -183,16 +210,20 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def start(home: Path, catalog: tuple[Catalog, str], clock: ManualClock, nats: NatsServer, database: str) -> Start:
-    """Run the daemon with settings of the test; again on the same home is a restart."""
+    """Run the daemon with settings of the test; again on the same home is a restart, on another one a replica."""
 
     @asynccontextmanager
     async def run(
-        script: str = "pay", scripts: dict[str, str] | None = None, **settings: Any
+        script: str = "pay", scripts: dict[str, str] | None = None, *, home: Path = home, **settings: Any
     ) -> AsyncIterator[Billing]:
+        safe = home / "secrets"
+        safe.mkdir(exist_ok=True)
+        (safe / "webhooks").write_text(WEBHOOK_SECRET)
+        fake = {"script": script, "scripts": scripts or {}, "webhook_secret": "webhooks"}
         values = {
             "nats_url": nats.url, "database_url": database, "catalog_target": catalog[1], "listen": "127.0.0.1:0",
             "worker_pause_seconds": 0.02,
-            "plugins": {"payment_provider:fake": {"script": script, "scripts": scripts or {}}}, **settings,
+            "secrets_folder": safe, "plugins": {"payment_provider:fake": fake}, **settings,
         }  # fmt: skip
         composed: Callable[[Any], Awaitable[Any]] = partial(compose, clock=clock)
         async with running(composed, BillingSettings, home, service="billing", **values) as daemon:

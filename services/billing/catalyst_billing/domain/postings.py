@@ -34,6 +34,11 @@ def clearing_of(provider: str, currency: str) -> Account:
     return Account(OwnerKind.PROVIDER, f"providers/{provider}", Kind.PSP_CLEARING, currency)
 
 
+def receivable_of(org: str, currency: str) -> Account:
+    """What a customer owes."""
+    return Account(OwnerKind.ORG, f"organizations/{org}", Kind.RECEIVABLE, currency)
+
+
 def voucher_confirmed(
     books: Books, *, org: str, amount: Money, use: str, voucher: str, order: str, at: datetime
 ) -> Txn:
@@ -102,6 +107,34 @@ def order_refunded(books: Books, paid: Txn, at: datetime) -> Txn:
         booked_at=at,
         actor=books.actor,
         reason="refund",
+    )
+
+
+def dispute_lost(books: Books, *, org: str, provider: str, key: str, order: str, amount: Money, at: datetime) -> Txn:
+    """A payer got the money back through the bank: the customer owes it again."""
+    return Txn(
+        idem_key=key,
+        kind="dispute_lost",
+        booked_at=at,
+        actor=books.actor,
+        reason="dispute",
+        entries=(
+            Entry(receivable_of(org, amount.currency), amount),
+            Entry(clearing_of(provider, amount.currency), -amount),
+        ),
+        order=order,
+    )
+
+
+def dispute_won(books: Books, lost: Txn, *, at: datetime) -> Txn:
+    """A loss is taken back."""
+    return ledger.reverse(
+        lost,
+        idem_key=f"dispute_won:{lost.idem_key}",
+        kind="dispute_won",
+        booked_at=at,
+        actor=books.actor,
+        reason="dispute",
     )
 
 
