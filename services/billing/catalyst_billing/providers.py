@@ -99,6 +99,10 @@ class Providers:
                 return known.name
         raise PaymentUnavailable(due=due, why=f"{wanted or 'no payment provider'} takes it")
 
+    def able(self, capability: str) -> str:
+        """Name of the first provider that has `capability`; empty: none."""
+        return next((known.name for known in self._on() if capability in known.manifest.capabilities), "")
+
     def _on(self) -> "list[_On]":
         return [
             _On(known.name, known.plugin.manifest)

@@ -93,6 +93,8 @@ ALLOWED: Mapping[State, Mapping[Command, State]] = {
 
 OPEN = frozenset({State.RESERVED, State.AWAITING_PAYMENT})
 """Submitted and not yet paid; of one kind an account has one at a time."""
+FINAL = frozenset({State.REFUNDED, State.FAILED})
+"""Nothing leads out of them."""
 SETTLED = frozenset({State.PAID, State.FULFILLING, State.FULFILLED})
 """Paid, nothing of it given back."""
 
@@ -164,6 +166,10 @@ class Order:
     def scope(self) -> str:
         """What its subscription covers."""
         return self.sovereign or f"organizations/{self.org}"
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL
 
     @property
     def is_open(self) -> bool:

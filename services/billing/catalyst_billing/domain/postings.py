@@ -110,6 +110,40 @@ def order_refunded(books: Books, paid: Txn, at: datetime) -> Txn:
     )
 
 
+def goodwill_granted(books: Books, *, org: str, amount: Money, goodwill: str, at: datetime) -> Txn:
+    """Credit was given: the Sovereign bears its cost."""
+    return Txn(
+        idem_key=f"goodwill:{goodwill}",
+        kind="goodwill_granted",
+        booked_at=at,
+        actor=books.actor,
+        reason="goodwill",
+        entries=(
+            Entry(books.house(Kind.PROMO_COST, amount.currency), amount),
+            Entry(credit_of(org, amount.currency), -amount),
+        ),
+    )
+
+
+def credit_taken_over(
+    books: Books, *, key: str, org: str, source: str, amount: Money, reason: str, order: str, at: datetime
+) -> Txn:
+    """A line of the history that another Sovereign exported: what it owes us for the customer's credit here.
+
+    amount   above zero adds to the customer's credit
+    """
+    owed = Account(OwnerKind.SOVEREIGN, source, Kind.RECEIVABLE, amount.currency)
+    return Txn(
+        idem_key=key,
+        kind="credit_taken_over",
+        booked_at=at,
+        actor=books.actor,
+        reason=reason,
+        entries=(Entry(owed, amount), Entry(credit_of(org, amount.currency), -amount)),
+        order=order,
+    )
+
+
 def dispute_lost(books: Books, *, org: str, provider: str, key: str, order: str, amount: Money, at: datetime) -> Txn:
     """A payer got the money back through the bank: the customer owes it again."""
     return Txn(

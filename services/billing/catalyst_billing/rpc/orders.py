@@ -1,5 +1,6 @@
 """OrderService, as far as orders are submitted, read and cancelled."""
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,6 +18,7 @@ from ..domain.submissions import Desk, Submit
 from ..domain.uses import Tally
 from ..providers import Providers
 from ..store import Store
+from ..streams import Curfew
 from . import convert
 from .accounts import ensured, wallet_of
 from .names import check_etag, id_of, new_id, require_member
@@ -27,9 +29,11 @@ class OrderService(service_pb2_grpc.OrderServiceServicer):
     """Purchases from submission to fulfilment."""
 
     def __init__(
-        self, work: Work[Store], providers: Providers, *, books: Books, sign: Sign, ttl: timedelta, currency: str
-    ) -> None:
+        self, work: Work[Store], providers: Providers, *, books: Books, sign: Sign, ttl: timedelta, currency: str,
+        curfew: Curfew,
+    ) -> None:  # fmt: skip
         self._work = work
+        self._curfew = curfew
         self._providers = providers
         self._books = books
         self._sign = sign
@@ -62,6 +66,30 @@ class OrderService(service_pb2_grpc.OrderServiceServicer):
         org, id = require_member(request.name), id_of(request.name)
         async with self._work.reading() as tx:
             return convert.order(await tx.order(org, id), await tx.checkout(id), await tx.refunds(id))
+
+    async def WatchOrder(
+        self, request: service_pb2.WatchOrderRequest, context: Context
+    ) -> AsyncIterator[service_pb2.WatchOrderResponse]:
+        org, id = require_member(request.name), id_of(request.name)
+        async for order in self._curfew.bounded(self._changes(org, id)):
+            yield service_pb2.WatchOrderResponse(order=order)
+
+    async def _changes(self, org: str, id: str) -> AsyncIterator[resources_pb2.Order]:
+        """The order now and after each change of it or of its checkout, until it is final."""
+        told: tuple[int, int] | None = None
+        with self._work.bell.listening("order", "checkout") as rung:
+            while True:
+                rung.clear()
+                async with self._work.reading() as tx:
+                    order, checkout = await tx.order(org, id), await tx.checkout(id)
+                    refunds = await tx.refunds(id)
+                now = (order.version, checkout.version if checkout else 0)
+                if now != told:
+                    yield convert.order(order, checkout, refunds)
+                    told = now
+                if order.is_final:
+                    return
+                await self._work.bell.wait(self._curfew.over, rung)
 
     async def ListOrders(
         self, request: service_pb2.ListOrdersRequest, context: Context

@@ -237,6 +237,18 @@ reconciled = Table(
     "reconciled", metadata,
     _key("id"), _time("until"), _number("version"),
 )  # fmt: skip
+goodwill = Table(
+    "goodwill", metadata,
+    _key("id"), _text("org"), _currency(), _minor("amount"), _text("why"), Column("ttl", Json), _text("state"),
+    _text("requested_by"), _text("approved_by"), _text("grant"), _time("created_at"), _time("updated_at"),
+    _number("version"),
+    Index("goodwill_org", "org", "created_at"),
+)  # fmt: skip
+imported = Table(
+    "imported", metadata,
+    _key("id"), _text("source"), _text("org"), _text("digest"), _document("uses"), _time("created_at"),
+    _number("version"),
+)  # fmt: skip
 operation = Table(
     "operation", metadata,
     _key("name"), Column("answer", LargeBinary, nullable=False), _time("created_at"),
