@@ -679,6 +679,19 @@ async def cancelled_order(m: Mesh) -> Any:
     return billing.CancelOrderRequest(name=held.name, etag=held.etag)
 
 
+async def a_top_up(m: Mesh) -> Any:
+    wish = billing.CreateTopUpRequest(parent=f"billingAccounts/{m.fresh()}")
+    wish.amount.minor, wish.amount.currency = 5_000, "OMR"
+    return wish
+
+
+async def refunded_order(m: Mesh) -> Any:
+    held = await order(m, await account(m))
+    wish = billing.RefundOrderRequest(name=held.name, reason="wished")
+    wish.amount.minor, wish.amount.currency = 100, "OMR"
+    return wish
+
+
 async def opened(m: Mesh) -> Any:
     """An account in the operator's hands."""
     wish = billing.GetAccountRequest(name=f"billingAccounts/{m.fresh()}")
@@ -774,6 +787,8 @@ WRITES: Mapping[str, Wish] = {
     f"{_BILLING}.QuoteService/CreateQuote": a_quote,
     f"{_BILLING}.OrderService/CreateOrder": an_order,
     f"{_BILLING}.OrderService/CancelOrder": cancelled_order,
+    f"{_BILLING}.OrderService/CreateTopUp": a_top_up,
+    f"{_BILLING}.OrderService/RefundOrder": refunded_order,
     f"{_BILLING}.VoucherService/RedeemVoucher": redeem,
     f"{_BILLING}.VoucherService/CreateVoucher": a_voucher,
     f"{_BILLING}.VoucherService/ActivateVoucher": _moved(billing.ActivateVoucherRequest, active=False),

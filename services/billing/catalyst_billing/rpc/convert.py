@@ -140,7 +140,8 @@ def order(o: Order, checkout: Checkout | None = None, refunds: Sequence[Refund] 
     return pb.Order(
         name=o.name, uid=uid_of(o.id), etag=etag_of(o.version), version=o.version, create_time=stamp(o.created_at),
         update_time=stamp(o.updated_at), state=pb.Order.State.Value(f"STATE_{o.state.upper()}"),
-        kind=pb.Order.KIND_SUBSCRIPTION, org=f"organizations/{o.org}", quote=f"{account_name}/quotes/{o.quote}",
+        kind=pb.Order.Kind.Value(f"KIND_{o.kind.upper()}"), org=f"organizations/{o.org}",
+        quote=f"{account_name}/quotes/{o.quote}" if o.quote else "",
         selection=selection(o.selection), environment=o.environment,
         voucher=f"vouchers/{o.voucher}" if o.voucher else "",
         subscription=f"{account_name}/subscriptions/{o.subscription}" if o.subscription else "",

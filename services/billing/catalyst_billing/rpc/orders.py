@@ -1,4 +1,4 @@
-"""OrderService, as far as orders are submitted, read and cancelled."""
+"""OrderService."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -8,20 +8,22 @@ from catalyst.billing.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import Context, Page, Work, caller
 from catalyst_sdk import Decision
 
-from ..domain import purchases, submissions
+from ..domain import purchases, refunds, submissions
 from ..domain.accounts import BillingAccount
-from ..domain.orders import Command, Order, State
+from ..domain.money import Money
+from ..domain.orders import AmountTooSmall, Command, Order, State
 from ..domain.postings import Books
 from ..domain.purchases import Purchase
 from ..domain.quotes import Sign
-from ..domain.submissions import Desk, Submit
+from ..domain.refunds import Wish
+from ..domain.submissions import Desk, Submit, TopUp
 from ..domain.uses import Tally
 from ..providers import Providers
 from ..store import Store
 from ..streams import Curfew
 from . import convert
 from .accounts import ensured, wallet_of
-from .names import check_etag, id_of, new_id, require_member
+from .names import check_etag, id_of, new_id, org_of, require_member
 from .running import run
 
 
@@ -117,6 +119,46 @@ class OrderService(service_pb2_grpc.OrderServiceServicer):
             return purchases.release(p, Command.CANCEL, "requested", tx.now)
 
         return await self._work.run(step, answer=lambda p: convert.order(p.order, p.checkout, p.refunds))
+
+    async def CreateTopUp(self, request: service_pb2.CreateTopUpRequest, context: Context) -> resources_pb2.Order:
+        org, id = require_member(request.parent), new_id("o")
+        await self._providers.refresh()
+        amount = Money(request.amount.minor, request.amount.currency)
+        wanted = request.provider.removeprefix("providers/")
+        least = Money(self._providers.least(wanted, amount.currency), amount.currency)
+        if amount < least:
+            raise AmountTooSmall(amount=str(amount), least=str(least))
+
+        async def step(tx: Store) -> Decision[tuple[BillingAccount, Purchase]]:
+            account = (await ensured(tx, org, self._currency)).state
+            cmd = TopUp(id, amount, self._providers.choose(wanted, amount), request.return_url, self._ttl)
+            decided = submissions.top_up(account, await wallet_of(tx, account), await tx.rivals(org, ""), cmd, tx.now)
+            return Decision((account, decided.state), decided.events)
+
+        return await run(
+            self._work, step, lambda done: convert.order(done[1].order, done[1].checkout),
+            validate_only=request.validate_only,
+        )  # fmt: skip
+
+    async def RefundOrder(self, request: service_pb2.RefundOrderRequest, context: Context) -> resources_pb2.Order:
+        org = org_of(request.name)
+        await self._providers.refresh()
+        books = replace(self._books, actor=caller(context).subject)
+        amount = Money(request.amount.minor, request.amount.currency) if request.HasField("amount") else None
+        wish = Wish(
+            amount, request.destination == service_pb2.RefundOrderRequest.DESTINATION_CREDIT, request.reason
+        )  # fmt: skip
+
+        async def step(tx: Store) -> Decision[Purchase]:
+            p = await tx.lock_purchase(org, id_of(request.name))
+            check_etag(request.etag, p.order.name, p.order.version)
+            pace = self._providers.step_of(p.order.provider, p.order.total.currency)
+            return refunds.give_back(p, wish, books, pace, tx.now)
+
+        return await run(
+            self._work, step, lambda p: convert.order(p.order, p.checkout, p.refunds),
+            validate_only=request.validate_only,
+        )  # fmt: skip
 
     async def _desk(self, tx: Store, account: BillingAccount, name: str) -> Desk:
         quote = await tx.quote(account.org, id_of(name))

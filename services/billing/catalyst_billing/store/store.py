@@ -149,6 +149,7 @@ class Store(Books, VoucherStore, LedgerStore, Dealings):
             .where(u.voucher == order.voucher, u.order == id)
             .order_by(u.created_at.desc(), u.id.desc())
         )
+        paid = await self._many(Payment, select(t.payment).where(p.order == id).order_by(p.received_at))
         return Purchase(
             order=order,
             wallet=await self.wallet(org, order.total.currency, id),
@@ -158,7 +159,8 @@ class Store(Books, VoucherStore, LedgerStore, Dealings):
             rivals=await self.rivals(org, order.sovereign, but=id),
             checkout=await self.checkout(id),
             subscription=await self._one(Subscription, select(t.subscription).where(s.order == id)),
-            payments=tuple(await self._many(Payment, select(t.payment).where(p.order == id).order_by(p.received_at))),
+            payments=tuple(paid),
+            disputes=tuple(await self.disputes_of(paid)),
             refunds=tuple(await self._many(Refund, select(t.refund).where(r.order == id).order_by(r.id))),
             paid_txn=await self.txn(f"order_paid:{order.name}"),
         )
