@@ -82,6 +82,26 @@ async def _ordered(m: Mesh, account: str) -> Message:
     return billing.GetOrderRequest(name=(await wishes.order(m, account)).name)
 
 
+async def _order_watched(m: Mesh, account: str) -> Message:
+    return billing.WatchOrderRequest(name=(await wishes.order(m, account)).name)
+
+
+async def _topped_up(_: Mesh, account: str) -> Message:
+    wish = billing.CreateTopUpRequest(parent=account)
+    wish.amount.minor, wish.amount.currency = 5_000, "OMR"
+    return wish
+
+
+async def _updated(_: Mesh, account: str) -> Message:
+    wish = billing.UpdateAccountRequest(etag='"1"')
+    wish.account.name, wish.account.contact.email = account, "a@acme.example"
+    return wish
+
+
+async def _portal(_: Mesh, account: str) -> Message:
+    return billing.OpenPortalRequest(name=account, return_url="https://shop.example/")
+
+
 async def _cancelled(m: Mesh) -> Owned:
     request = await wishes.cancelled_order(m)
     org = request.name.split("/")[1]
@@ -407,6 +427,10 @@ OWNED: Mapping[str, Make] = dict(
         (f"{_B}.OrderService/CreateOrder", _account(wishes.an_order)),
         (f"{_B}.OrderService/GetOrder", _account(_ordered)),
         (f"{_B}.OrderService/CancelOrder", _cancelled),
+        (f"{_B}.OrderService/WatchOrder", _account(_order_watched)),
+        (f"{_B}.OrderService/CreateTopUp", _account(_topped_up)),
+        (f"{_B}.AccountService/UpdateAccount", _account(_updated)),
+        (f"{_B}.AccountService/OpenPortal", _account(_portal)),
         (f"{_B}.SubscriptionService/GetSubscription", _account(_subscribed)),
         (f"{_B}.VoucherService/RedeemVoucher", _account(_redeemed)),
         _private("CatalogService/ListBlueprints", parent=f"organizations/{WALLED}"),

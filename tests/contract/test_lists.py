@@ -58,6 +58,7 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
     await _slots(around)
     await _grants(around, sovereign)
     zone, voucher = await wishes.full_zone(around), await wishes.used_voucher(around)
+    goodwills = await wishes.goodwills(around)
     for _ in range(3):
         await wishes.campaign(around)
     return {
@@ -65,6 +66,7 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         f"{_B}.AccountService/GetBalance": {"name": f"{account}/balance"},
         f"{_B}.OrderService/ListOrders": {"parent": account},
         f"{_B}.SubscriptionService/ListSubscriptions": {"parent": account},
+        f"{_B}.AccountService/ListGoodwills": {"parent": goodwills},
         f"{_B}.VoucherService/ListVoucherUses": {"parent": voucher},
         f"{_B}.VoucherService/ListVoucherRevisions": {"parent": voucher},
         f"{_C}.CatalogService/ListVersions": {"parent": "blueprints/bp-cilium"},

@@ -679,6 +679,60 @@ async def cancelled_order(m: Mesh) -> Any:
     return billing.CancelOrderRequest(name=held.name, etag=held.etag)
 
 
+async def a_top_up(m: Mesh) -> Any:
+    wish = billing.CreateTopUpRequest(parent=f"billingAccounts/{m.fresh()}")
+    wish.amount.minor, wish.amount.currency = 5_000, "OMR"
+    return wish
+
+
+async def refunded_order(m: Mesh) -> Any:
+    held = await order(m, await account(m))
+    wish = billing.RefundOrderRequest(name=held.name, reason="wished")
+    wish.amount.minor, wish.amount.currency = 100, "OMR"
+    return wish
+
+
+async def opened(m: Mesh) -> Any:
+    """An account in the operator's hands."""
+    wish = billing.GetAccountRequest(name=f"billingAccounts/{m.fresh()}")
+    return await m.call(f"{_BILLING}.AccountService/GetAccount", wish)
+
+
+async def moved_contact(m: Mesh) -> Any:
+    held = await opened(m)
+    wish = billing.UpdateAccountRequest(etag=held.etag)
+    wish.account.name, wish.account.contact.email = held.name, "a@acme.example"
+    return wish
+
+
+async def frozen(m: Mesh) -> Any:
+    return billing.FreezeAccountRequest(name=(await opened(m)).name, reason="chargebacks")
+
+
+async def unfrozen(m: Mesh) -> Any:
+    wish = await frozen(m)
+    await m.call(f"{_BILLING}.AccountService/FreezeAccount", wish)
+    return billing.UnfreezeAccountRequest(name=wish.name, reason="paid")
+
+
+async def a_goodwill(m: Mesh) -> Any:
+    wish = billing.GrantGoodwillRequest(name=(await opened(m)).name, reason="outage")
+    wish.amount.minor, wish.amount.currency = 1_000, "OMR"
+    return wish
+
+
+async def goodwills(m: Mesh) -> str:
+    """An account with several of them."""
+    wish = await a_goodwill(m)
+    for _ in range(4):
+        await m.call(f"{_BILLING}.AccountService/GrantGoodwill", wish)
+    return str(wish.name)
+
+
+async def an_export(m: Mesh) -> Any:
+    return billing.ExportAccountRequest(name=(await opened(m)).name, target_sovereign="sovereigns/second")
+
+
 async def used_voucher(m: Mesh) -> str:
     """A voucher with several uses and revisions."""
     held = await voucher(m, active=True)
@@ -725,9 +779,16 @@ async def moved_provider(m: Mesh) -> Any:
 
 WRITES: Mapping[str, Wish] = {
     f"{_BILLING}.AccountService/EnsureAccount": ensured,
+    f"{_BILLING}.AccountService/UpdateAccount": moved_contact,
+    f"{_BILLING}.AccountService/FreezeAccount": frozen,
+    f"{_BILLING}.AccountService/UnfreezeAccount": unfrozen,
+    f"{_BILLING}.AccountService/GrantGoodwill": a_goodwill,
+    f"{_BILLING}.AccountService/ExportAccount": an_export,
     f"{_BILLING}.QuoteService/CreateQuote": a_quote,
     f"{_BILLING}.OrderService/CreateOrder": an_order,
     f"{_BILLING}.OrderService/CancelOrder": cancelled_order,
+    f"{_BILLING}.OrderService/CreateTopUp": a_top_up,
+    f"{_BILLING}.OrderService/RefundOrder": refunded_order,
     f"{_BILLING}.VoucherService/RedeemVoucher": redeem,
     f"{_BILLING}.VoucherService/CreateVoucher": a_voucher,
     f"{_BILLING}.VoucherService/ActivateVoucher": _moved(billing.ActivateVoucherRequest, active=False),
@@ -802,6 +863,9 @@ WRITES: Mapping[str, Wish] = {
 """Good requests by method."""
 
 STEPS_OF_RUNS = {
+    f"{_BILLING}.AccountService/ApproveGoodwill": "needs a second person, and the operator is one",
+    f"{_BILLING}.AccountService/ImportAccount": "needs a bundle of a Sovereign that is trusted",
+    f"{_BILLING}.AccountService/OpenPortal": "needs a payment provider that has a portal",
     f"{_PROVISIONER}.RunService/RetryStep": "needs a step that failed, which takes a run that moves",
     f"{_PROVISIONER}.PlanService/PreviewChange": "needs a Sovereign that was active once, which takes a run that moves",
     f"{_PROVISIONER}.InfrastructureService/DetectDrift": "needs a Sovereign that was active once, as above",

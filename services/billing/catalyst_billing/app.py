@@ -42,11 +42,13 @@ from .rpc.orders import OrderService
 from .rpc.providers import ProviderService
 from .rpc.quotes import Desk, QuoteService
 from .rpc.subscriptions import SubscriptionService
+from .rpc.transfers import Transfers
 from .rpc.vouchers import VoucherService
 from .secrets import PluginSecrets
 from .settings import BillingSettings
-from .signing import Signer
+from .signing import Seal, Signer
 from .store import Store, metadata
+from .streams import Curfew
 from .workers.applying import Applying, Pace
 from .workers.checkouts import Checkouts
 from .workers.reconciliation import Reconciliation
@@ -71,7 +73,7 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
     host = plugins(settings, metrics, clock, PluginSecrets(work, sealer, files))
     channel = connect(settings.catalog_target, token=TokenFile(settings.token_file), tls=settings.certificates())
     books, proofs = Books(settings.sovereign, ACTOR), Proofs(work)
-    providers = Providers(host, work, settings.plugins)
+    providers, curfew = Providers(host, work, settings.plugins), Curfew()
     prices = PriceBooks(StorefrontServiceStub(channel))
     return Daemon(
         "billing",
@@ -79,13 +81,13 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
         db,
         metadata,
         work,
-        services=services(settings, work, providers, prices, books, proofs, sealer),
+        services=services(settings, work, providers, prices, books, proofs, sealer, curfew),
         access=ACCESS,
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "billing", settings.nats_token.get_secret_value()),
         handled=handled(books),
-        workers=workers(settings, Leases(db, metadata, metrics=metrics), work, providers, books, proofs),
+        workers=[curfew, *workers(settings, Leases(db, metadata, metrics=metrics), work, providers, books, proofs)],
         closing=[lambda: channel.close(None)],
     )
 
@@ -102,7 +104,7 @@ def plugins(settings: BillingSettings, metrics: ChassisMetrics, clock: Clock | N
 
 def services(
     settings: BillingSettings, work: Work[Store], providers: Providers, prices: PriceBooks, books: Books, proofs: Proofs,
-    sealer: Sealer,
+    sealer: Sealer, curfew: Curfew,
 ) -> list[Service]:  # fmt: skip
     """What is served."""
     sign, currency = Signer.from_file(settings.data_folder / "quote.key"), settings.currency
@@ -111,7 +113,12 @@ def services(
     ledger = LedgerService(work, proofs)
     return [
         Service(
-            AccountService(work, currency), grpc_services.add_AccountServiceServicer_to_server,
+            AccountService(
+                work, currency, books=books, limit=settings.goodwill_limit, customers=Customers(work, providers),
+                transfers=Transfers(
+                    work, books, Seal.from_file(settings.data_folder / "export.key"), settings.trusted_sovereigns, currency
+                ),
+            ), grpc_services.add_AccountServiceServicer_to_server,
             f"{package}.AccountService",
         ),
         Service(
@@ -119,7 +126,8 @@ def services(
             f"{package}.QuoteService",
         ),
         Service(
-            OrderService(work, providers, books=books, sign=sign, ttl=settings.order_ttl, currency=currency),
+            OrderService(work, providers, books=books, sign=sign, ttl=settings.order_ttl, currency=currency,
+                         curfew=curfew),
             grpc_services.add_OrderServiceServicer_to_server, f"{package}.OrderService",
         ),
         Service(

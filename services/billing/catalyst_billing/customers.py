@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from catalyst_mesh import Work
+from catalyst_mesh import PluginUnavailable, Work
+from catalyst_sdk import Code, PluginFailure, Refused
 
 from .domain.accounts import BillingAccount
 from .providers import Providers
@@ -35,6 +36,23 @@ class Customers:
 
         await self._work.again(step)
         return ref
+
+    async def portal(self, org: str, return_url: str) -> str:
+        """A page at a provider where `org` manages its payment methods. Raises PortalUnavailable."""
+        await self._providers.refresh()
+        name = self._providers.able("portal")
+        if not name:
+            raise PortalUnavailable(why="no payment provider has one")
+        try:
+            customer = await self.of(org, name)
+            return await self._providers.get(name).portal_url(customer=customer, return_url=return_url)
+        except (PluginFailure, PluginUnavailable) as failure:
+            raise PortalUnavailable(why=str(failure)) from failure
+
+
+class PortalUnavailable(Refused):
+    code, reason = Code.UNAVAILABLE, "PAYMENT_UNAVAILABLE"
+    message = "there is no page for payment methods: {why}"
 
 
 def _known(account: BillingAccount, provider: str, ref: str) -> BillingAccount:

@@ -23,10 +23,14 @@ def _provider(order: Order) -> str:
     return f"providers/{order.provider}" if order.provider else ""
 
 
+def _kind(order: Order) -> resources_pb2.Order.Kind.ValueType:
+    return resources_pb2.Order.Kind.Value(f"KIND_{order.kind.upper()}")
+
+
 def order_created(fact: orders.Created) -> pb.OrderCreated:
     o = fact.order
     return pb.OrderCreated(
-        order=o.name, version=o.version, org=_org(o.org), kind=resources_pb2.Order.KIND_SUBSCRIPTION,
+        order=o.name, version=o.version, org=_org(o.org), kind=_kind(o),
         plan=o.selection.plan, sovereign=o.sovereign, total=money(o.total), due=money(o.due),
         deadline_time=stamp(o.deadline),
     )  # fmt: skip
@@ -35,11 +39,12 @@ def order_created(fact: orders.Created) -> pb.OrderCreated:
 def order_paid(fact: orders.Paid) -> pb.OrderPaid:
     o, s = fact.order, fact.order.selection
     return pb.OrderPaid(
-        order=o.name, version=o.version, org=_org(o.org), kind=resources_pb2.Order.KIND_SUBSCRIPTION, plan=s.plan,
+        order=o.name, version=o.version, org=_org(o.org), kind=_kind(o), plan=s.plan,
         apps=s.apps, add_ons=s.add_ons, bundle=s.bundle, sovereign=o.sovereign, environment=o.environment,
         total=money(o.total), paid_by_card=money(o.paid_by_card), paid_by_credit=money(o.credit), tax=money(o.tax),
         currency=o.total.currency, price_book_version=o.price_book_version,
-        subscription=f"billingAccounts/{o.org}/subscriptions/{o.subscription}", paid_time=stamp(o.paid_at),
+        subscription=f"billingAccounts/{o.org}/subscriptions/{o.subscription}" if o.subscription else "",
+        paid_time=stamp(o.paid_at),
     )  # fmt: skip
 
 
@@ -66,7 +71,8 @@ def order_refunded(fact: orders.Refunded) -> pb.OrderRefunded:
     o = fact.order
     return pb.OrderRefunded(
         order=o.name, version=o.version, org=_org(o.org), amount=money(fact.to_card + fact.to_credit),
-        to_card=money(fact.to_card), to_credit=money(fact.to_credit), refunded=money(o.refunded), whole=True,
+        to_card=money(fact.to_card), to_credit=money(fact.to_credit), refunded=money(o.refunded),
+        whole=o.state is orders.State.REFUNDED,
         reason=fact.why, sovereign=o.sovereign,
     )  # fmt: skip
 

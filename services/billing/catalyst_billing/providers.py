@@ -99,6 +99,22 @@ class Providers:
                 return known.name
         raise PaymentUnavailable(due=due, why=f"{wanted or 'no payment provider'} takes it")
 
+    def least(self, wanted: str, currency: str) -> int:
+        """The smallest charge in minor units that `wanted`, or any provider, takes."""
+        found = [known.manifest for known in self._on() if wanted in ("", known.name)]
+        return min(
+            (m.min_amounts.get(currency, m.step(currency)) for m in found if currency in m.currencies), default=1
+        )
+
+    def step_of(self, name: str, currency: str) -> int:
+        """The step of one provider, switched on or off; 1 where it is missing."""
+        facts = next((known.facts for known in self.known() if known.name == name), None)
+        return facts.step(currency) if facts else 1
+
+    def able(self, capability: str) -> str:
+        """Name of the first provider that has `capability`; empty: none."""
+        return next((known.name for known in self._on() if capability in known.manifest.capabilities), "")
+
     def _on(self) -> "list[_On]":
         return [
             _On(known.name, known.plugin.manifest)

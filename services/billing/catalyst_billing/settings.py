@@ -52,6 +52,10 @@ class BillingSettings(DaemonSettings):
     """Folder whose files are secrets by name, for settings of plugins that name one; none: only those given by admins."""
     reconcile_seconds: float = Field(86_400, gt=0)
     """Seconds between two comparisons of every provider's payments with ours."""
+    goodwill_limit: str = Field("20", pattern=r"^[0-9]{1,12}(\.[0-9]{1,3})?$")
+    """Goodwill that one person may give an account in a month, in its currency, such as 20.000; beyond it two people do."""
+    trusted_sovereigns: dict[str, str] = Field(default_factory=dict)
+    """Sovereigns whose exported accounts may be taken over: name, `sovereigns/{id}`, and public key in hex, as JSON."""
     worker_pause_seconds: float = Field(0.5, gt=0)
     """Seconds between two looks of a worker at what is due."""
     proof_seconds: float = Field(86_400, gt=0)

@@ -158,4 +158,5 @@ async def test_roles_reach_as_far_as_their_row(billing: Billing) -> None:
     later = rpc.RefundOrderRequest(
         name=f"{ACCOUNT}/orders/o-none", amount=Money(minor=1, currency="OMR"), reason="asked for"
     )
-    assert await reason_of(billing.staff(stubs.OrderServiceStub).RefundOrder(later)) == "METHOD_NOT_SERVED"
+    assert await reason_of(billing.staff(stubs.OrderServiceStub).RefundOrder(later)) == "ORDER_NOT_FOUND"
+    assert await reason_of(billing.member(stubs.OrderServiceStub).RefundOrder(later)) == "CALL_DENIED"

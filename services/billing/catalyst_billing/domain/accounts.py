@@ -1,10 +1,10 @@
 """Billing accounts: exactly one per Organization, opened at its first use."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from catalyst_sdk import Decision, Refused
+from catalyst_sdk import Code, Decision, Refused
 
 from .money import Money
 
@@ -15,6 +15,10 @@ class State(StrEnum):
     OPEN = "open"
     FROZEN = "frozen"
     CLOSED = "closed"
+
+
+class AccountNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "ACCOUNT_NOT_FOUND", "there is no account {account}"
 
 
 class AccountFrozen(Refused):
@@ -87,3 +91,30 @@ def ensure(
     if currency and Money(0, currency).currency != account.currency:
         raise CurrencyMismatch(account=account.name, kept=account.currency, asked=currency)
     return Decision(account)
+
+
+def freeze(account: BillingAccount, now: datetime) -> Decision[BillingAccount]:
+    """Stop all spending; a frozen one stays as it is. Raises AccountClosed."""
+    return _moved(account, State.FROZEN, now)
+
+
+def unfreeze(account: BillingAccount, now: datetime) -> Decision[BillingAccount]:
+    """Let it spend again; an open one stays as it is. Raises AccountClosed."""
+    return _moved(account, State.OPEN, now)
+
+
+def update(account: BillingAccount, contact: Contact, tax: TaxProfile, now: datetime) -> Decision[BillingAccount]:
+    """Another addressee, other tax data. Raises AccountClosed."""
+    if account.state is State.CLOSED:
+        raise AccountClosed(account=account.name)
+    if (contact, tax) == (account.contact, account.tax):
+        return Decision(account)
+    return Decision(replace(account, contact=contact, tax=tax, updated_at=now, version=account.version + 1))
+
+
+def _moved(account: BillingAccount, to: State, now: datetime) -> Decision[BillingAccount]:
+    if account.state is State.CLOSED:
+        raise AccountClosed(account=account.name)
+    if account.state is to:
+        return Decision(account)
+    return Decision(replace(account, state=to, updated_at=now, version=account.version + 1))

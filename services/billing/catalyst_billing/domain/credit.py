@@ -245,6 +245,28 @@ class Wallet:
         spent = replace(hold, draws=(*hold.draws, *last), promised=hold.promised.zero())
         return self._with(_in(spent, HoldState.CAPTURED), _moved((*grants, fulfilled), last, now, remaining=-1))
 
+    def give_back_part(self, order: str, amount: Money, number: int, now: datetime) -> "Wallet":
+        """Return a part of a spend, what was burnt last first; an expired grant's comes back as goodwill for 30 days.
+
+        number   of the refund within the order
+        """
+        hold = self.hold_of(order)
+        assert hold is not None
+        assert hold.state is HoldState.CAPTURED, "only a spend is given back"
+        back, kept = _last_of(hold.draws, amount)
+        over = {grant.id: grant for grant in self.grants if grant.is_over(now)}
+        alive = [draw for draw in back if draw.grant not in over]
+        goodwill = [
+            _goodwill(f"gw-{order}-{number}-{n}", over[d.grant], d.amount, order, now)
+            for n, d in enumerate((d for d in back if d.grant in over), 1)
+        ]
+        left = _in(replace(hold, draws=kept), HoldState.CAPTURED if kept else HoldState.RETURNED)
+        return self._with(left, (*_moved(self.grants, alive, now, remaining=1), *goodwill))
+
+    def take(self, grant: str, amount: Money, now: datetime) -> "Wallet":
+        """Take credit off a grant that nobody holds, because the money for it goes back."""
+        return replace(self, grants=_moved(self.grants, [Draw(grant, amount)], now, remaining=-1))
+
     def give_back(self, order: str, now: datetime) -> "Wallet":
         """Return a spend to its grants; an expired one comes back as goodwill for 30 days."""
         hold = self.hold_of(order)
@@ -266,6 +288,20 @@ class Wallet:
     def _with(self, hold: Hold, grants: Sequence[Grant]) -> "Wallet":
         others = tuple(other for other in self.holds if other.id != hold.id)
         return replace(self, grants=tuple(grants), holds=(*others, hold))
+
+
+def _last_of(draws: Sequence[Draw], amount: Money) -> tuple[list[Draw], tuple[Draw, ...]]:
+    """The last draws that sum to `amount`, and what stays of all."""
+    back: list[Draw] = []
+    kept = list(draws)
+    while amount:
+        last = kept.pop()
+        part = min(amount, last.amount)
+        back.append(Draw(last.grant, part))
+        if part != last.amount:
+            kept.append(Draw(last.grant, last.amount - part))
+        amount -= part
+    return back, tuple(kept)
 
 
 def _moved(

@@ -30,14 +30,21 @@ def activated(p: Purchase, sovereign: str, now: datetime) -> Decision[Purchase]:
     """The order's Sovereign stands."""
     if not _is_paid_for(p, sovereign):
         return Decision(_not_paid(p, sovereign, "a Sovereign became active", now))
-    if p.order.state is State.FULFILLED:
+    if p.order.state in (State.FULFILLED, State.PARTIALLY_REFUNDED):
         return Decision(p)
     return Decision(replace(p, order=orders.moved(p.order, Command.FULFIL, now)))
 
 
 def given_up(p: Purchase, sovereign: str, why: str, books: Books, now: datetime) -> Decision[Purchase]:
     """A run failed or was cancelled for good: what was paid goes back. After fulfilment it changes nothing."""
-    if p.order.state not in (State.PAID, State.FULFILLING) or p.order.sovereign != sovereign:
+    if p.order.sovereign != sovereign:
+        return Decision(p)
+    if p.order.state is State.PARTIALLY_REFUNDED:
+        # Whether it had been fulfilled before a part went back is not known: a person decides about the rest.
+        text = f"{why}: whether the rest of it goes back is to be decided"
+        found = findings.alarm("REFUND_BY_HAND", p.order.name, text, account=f"billingAccounts/{p.order.org}", now=now)
+        return Decision(replace(p, findings=(*p.findings, found)))
+    if p.order.state not in (State.PAID, State.FULFILLING):
         return Decision(p)
     return purchases.refund(p, why, books, now)
 
@@ -53,7 +60,8 @@ def destroyed(p: Purchase, sovereign: str, books: Books, now: datetime) -> Decis
 
 
 def _is_paid_for(p: Purchase, sovereign: str) -> bool:
-    return p.order.state in orders.SETTLED and p.order.sovereign == sovereign
+    paid = p.order.state in orders.SETTLED or p.order.state is State.PARTIALLY_REFUNDED
+    return paid and p.order.sovereign == sovereign
 
 
 def _not_paid(p: Purchase, sovereign: str, what: str, now: datetime) -> Purchase:

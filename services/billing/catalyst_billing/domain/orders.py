@@ -19,7 +19,7 @@ from catalyst_sdk import Code, Refused
 
 from .money import Money
 from .moves import IllegalTransition
-from .pricing import Line, Selection
+from .pricing import Line, LineKind, Selection
 from .quotes import Quote
 
 
@@ -40,6 +40,16 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+class Kind(StrEnum):
+    """Why it was made."""
+
+    SUBSCRIPTION = "subscription"
+    CHANGE = "change"
+    ADD_ON = "add_on"
+    TOP_UP = "top_up"
+    ONE_OFF = "one_off"
+
+
 class Command(StrEnum):
     """What moves an order."""
 
@@ -53,6 +63,7 @@ class Command(StrEnum):
     START = "start"
     FULFIL = "fulfil"
     REFUND = "refund"
+    REFUND_PART = "refund a part"
 
 
 ALLOWED: Mapping[State, Mapping[Command, State]] = {
@@ -83,16 +94,23 @@ ALLOWED: Mapping[State, Mapping[Command, State]] = {
         Command.START: State.FULFILLING,
         Command.FULFIL: State.FULFILLED,
         Command.REFUND: State.REFUNDED,
+        Command.REFUND_PART: State.PARTIALLY_REFUNDED,
     },
-    State.FULFILLING: {Command.FULFIL: State.FULFILLED, Command.REFUND: State.REFUNDED},
-    State.FULFILLED: {Command.REFUND: State.REFUNDED},
-    State.PARTIALLY_REFUNDED: {Command.REFUND: State.REFUNDED},
+    State.FULFILLING: {
+        Command.FULFIL: State.FULFILLED,
+        Command.REFUND: State.REFUNDED,
+        Command.REFUND_PART: State.PARTIALLY_REFUNDED,
+    },
+    State.FULFILLED: {Command.REFUND: State.REFUNDED, Command.REFUND_PART: State.PARTIALLY_REFUNDED},
+    State.PARTIALLY_REFUNDED: {Command.REFUND: State.REFUNDED, Command.REFUND_PART: State.PARTIALLY_REFUNDED},
     State.REFUNDED: {},
     State.FAILED: {},
 }
 
 OPEN = frozenset({State.RESERVED, State.AWAITING_PAYMENT})
 """Submitted and not yet paid; of one kind an account has one at a time."""
+FINAL = frozenset({State.REFUNDED, State.FAILED})
+"""Nothing leads out of them."""
 SETTLED = frozenset({State.PAID, State.FULFILLING, State.FULFILLED})
 """Paid, nothing of it given back."""
 
@@ -103,6 +121,11 @@ class OrderNotFound(Refused):
 
 class OrderOpen(Refused):
     reason, message = "ORDER_OPEN", "{order} is open; pay or cancel it first"
+
+
+class AmountTooSmall(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "AMOUNT_TOO_SMALL", "{amount} is less than can be paid: {least}"
+    field = "amount"
 
 
 class SovereignTaken(Refused):
@@ -150,6 +173,7 @@ class Order:
     """Whether it still stands for the Sovereign that it names."""
     paid_at: datetime | None = None
     failure_reason: str = ""
+    kind: Kind = Kind.SUBSCRIPTION
     version: int = 1
 
     @property
@@ -164,6 +188,15 @@ class Order:
     def scope(self) -> str:
         """What its subscription covers."""
         return self.sovereign or f"organizations/{self.org}"
+
+    @property
+    def paid(self) -> Money:
+        """What was paid, by card and by credit."""
+        return self.paid_by_card + self.credit
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL
 
     @property
     def is_open(self) -> bool:
@@ -235,6 +268,20 @@ def draft(
         voucher=quote.voucher, provider=provider if p.due else "", save_method=save_method, return_url=return_url,
     )  # fmt: skip
     return passed(order, Command.PRICE)
+
+
+def top_up(
+    id: str, org: str, amount: Money, *, provider: str, return_url: str, deadline: datetime, now: datetime
+) -> Order:
+    """An order of credit, paid by card only; AWAITING_PAYMENT."""
+    zero = amount.zero()
+    lines = (Line(LineKind.TOP_UP, "", "Credit", amount), Line(LineKind.DUE, "", "Due", amount))
+    return Order(
+        id=id, org=org, state=State.AWAITING_PAYMENT, quote="", selection=Selection(""), blueprints=(), lines=lines,
+        price_book_version=0, total=amount, tax=zero, credit=zero, rounding=zero, due=amount, paid_by_card=zero,
+        refunded=zero, deadline=deadline, created_at=now, updated_at=now, provider=provider, return_url=return_url,
+        kind=Kind.TOP_UP,
+    )  # fmt: skip
 
 
 def passed(order: Order, command: Command) -> Order:

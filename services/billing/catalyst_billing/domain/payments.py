@@ -101,6 +101,8 @@ class Refund:
     next_at: datetime
     created_at: datetime
     updated_at: datetime
+    from_card: Money
+    """What of it the card had paid; more than `to_card` where credit was asked for."""
     tries: int = 0
     version: int = 1
 

@@ -98,6 +98,68 @@ def order_paid(books: Books, fact: Paid, at: datetime) -> Txn | None:
     )
 
 
+def topped_up(books: Books, *, order: str, org: str, provider: str, amount: Money, at: datetime) -> Txn:
+    """Money was paid in ahead: it is the customer's credit."""
+    return Txn(
+        idem_key=f"order_paid:{order}",
+        kind="topped_up",
+        booked_at=at,
+        actor=books.actor,
+        reason="top up",
+        entries=(
+            Entry(clearing_of(provider, amount.currency), amount),
+            Entry(credit_of(org, amount.currency), -amount),
+        ),
+        order=order,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RefundedPart:
+    """A part of an order that goes back: `net` + `tax` = `to_card` + `to_credit` + `rounding`; of `net`, `earned` was earned.
+
+    number     of the refund within the order
+    top_up     whether it is credit that goes back, instead of what was bought
+    """
+
+    order: str
+    number: int
+    org: str
+    sovereign: str
+    provider: str
+    net: Money
+    earned: Money
+    tax: Money
+    rounding: Money
+    to_card: Money
+    to_credit: Money
+    top_up: bool = False
+
+
+def order_partly_refunded(books: Books, fact: RefundedPart, at: datetime) -> Txn:
+    """A part goes back to where it came from, off what is still to be earned and off what was earned."""
+    currency = fact.net.currency
+    bought = [
+        (books.house(Kind.DEFERRED_REVENUE, currency), fact.net - fact.earned),
+        (books.house(Kind.REVENUE, currency), fact.earned),
+        (books.house(Kind.TAX_PAYABLE, currency), fact.tax),
+        (credit_of(fact.org, currency), -fact.to_credit),
+        (books.house(Kind.ROUNDING, currency), -fact.rounding),
+    ]
+    credit = [(credit_of(fact.org, currency), fact.net)]
+    lines = credit if fact.top_up else bought
+    return Txn(
+        idem_key=f"order_refunded:{fact.order}:{fact.number}",
+        kind="order_refunded",
+        booked_at=at,
+        actor=books.actor,
+        reason="refund",
+        entries=_without_zeros([*lines, (clearing_of(fact.provider, currency), -fact.to_card)]),
+        order=fact.order,
+        sovereign="" if fact.top_up else fact.sovereign or books.sovereign,
+    )
+
+
 def order_refunded(books: Books, paid: Txn, at: datetime) -> Txn:
     """All of what an order paid goes back to where it came from; nothing of it was earned yet."""
     return ledger.reverse(
@@ -107,6 +169,40 @@ def order_refunded(books: Books, paid: Txn, at: datetime) -> Txn:
         booked_at=at,
         actor=books.actor,
         reason="refund",
+    )
+
+
+def goodwill_granted(books: Books, *, org: str, amount: Money, goodwill: str, at: datetime) -> Txn:
+    """Credit was given: the Sovereign bears its cost."""
+    return Txn(
+        idem_key=f"goodwill:{goodwill}",
+        kind="goodwill_granted",
+        booked_at=at,
+        actor=books.actor,
+        reason="goodwill",
+        entries=(
+            Entry(books.house(Kind.PROMO_COST, amount.currency), amount),
+            Entry(credit_of(org, amount.currency), -amount),
+        ),
+    )
+
+
+def credit_taken_over(
+    books: Books, *, key: str, org: str, source: str, amount: Money, reason: str, order: str, at: datetime
+) -> Txn:
+    """A line of the history that another Sovereign exported: what it owes us for the customer's credit here.
+
+    amount   above zero adds to the customer's credit
+    """
+    owed = Account(OwnerKind.SOVEREIGN, source, Kind.RECEIVABLE, amount.currency)
+    return Txn(
+        idem_key=key,
+        kind="credit_taken_over",
+        booked_at=at,
+        actor=books.actor,
+        reason=reason,
+        entries=(Entry(owed, amount), Entry(credit_of(org, amount.currency), -amount)),
+        order=order,
     )
 
 

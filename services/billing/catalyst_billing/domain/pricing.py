@@ -64,6 +64,7 @@ class LineKind(StrEnum):
     CREDIT = "credit"
     ROUNDING = "rounding"
     DUE = "due"
+    TOP_UP = "top_up"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from catalyst_sdk import Decision, Refused
 
 from . import credit, findings, orders, payments, postings, subscriptions, uses
 from .credit import HoldState, Purpose, Wallet
+from .disputes import Dispute
 from .findings import Finding
 from .ledger import Txn
 from .money import Money
-from .orders import Command, Order
+from .orders import Command, Kind, Order
 from .payments import Capture, Checkout, Payment, PaymentState, Refund, RefundState
 from .postings import Books
 from .quotes import Quote
@@ -61,6 +62,8 @@ class Purchase:
     checkout: Checkout | None = None
     subscription: Subscription | None = None
     payments: tuple[Payment, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
+    """About these payments."""
     refunds: tuple[Refund, ...] = ()
     paid_txn: Txn | None = None
     """The posting of the settlement, which a refund takes back."""
@@ -98,7 +101,7 @@ def secure(p: Purchase, now: datetime) -> Decision[Purchase]:
     """Make sure that hold and reservation still stand, or take them anew. Raises what stands against it."""
     order = p.order
     facts: tuple[object, ...] = ()
-    if not order.is_open:
+    if not order.is_open and order.kind is Kind.SUBSCRIPTION:
         p.rivals.check(order)
     purpose = Purpose(order.selection.plan, order.blueprints)
     if p.voucher and p.use:
@@ -119,6 +122,8 @@ def secure(p: Purchase, now: datetime) -> Decision[Purchase]:
 
 def settle(p: Purchase, books: Books, now: datetime) -> Decision[Purchase]:
     """Everything that makes an order PAID. Its hold and reservation stand."""
+    if p.order.kind is Kind.TOP_UP:
+        return _topped_up(p, books, now)
     confirmed = _confirm(p, books, now)
     p, order = confirmed.state, confirmed.state.order
     begun = subscriptions.begin(f"s-{order.id}", order, now)
@@ -135,6 +140,23 @@ def settle(p: Purchase, books: Books, now: datetime) -> Decision[Purchase]:
         checkout=payments.closed(p.checkout, now) if p.checkout else None,
     )  # fmt: skip
     return Decision(done, (*confirmed.events, orders.Paid(order), subscriptions.Activated(begun)))
+
+
+def _topped_up(p: Purchase, books: Books, now: datetime) -> Decision[Purchase]:
+    """Money paid in ahead became credit."""
+    order = orders.moved(p.order, Command.SETTLE, now, paid_at=now)
+    grant = credit.Grant(
+        id=f"cg-{order.id}", org=order.org, amount=order.total, remaining=order.total, held=order.total.zero(),
+        source=credit.Source.TOP_UP, effective_at=now, created_at=now, updated_at=now, order=order.id,
+    )  # fmt: skip
+    paid = postings.topped_up(
+        books, order=order.name, org=order.org, provider=order.provider, amount=order.total, at=now
+    )  # fmt: skip
+    done = replace(
+        p, order=order, wallet=p.wallet.give(grant), paid_txn=paid, postings=(*p.postings, paid),
+        checkout=payments.closed(p.checkout, now) if p.checkout else None,
+    )  # fmt: skip
+    return Decision(done, (orders.Paid(order), credit.Granted(grant)))
 
 
 def release(p: Purchase, command: Command, why: str, now: datetime) -> Decision[Purchase]:
@@ -171,7 +193,7 @@ def refund(p: Purchase, why: str, books: Books, now: datetime) -> Decision[Purch
     known = {grant.id for grant in p.wallet.grants}
     granted = [credit.Granted(grant) for grant in wallet.grants if grant.id not in known]
     settled = next((payment for payment in p.payments if payment.state is PaymentState.SETTLED), None)
-    back = _refund(p, settled, to_card=to_card, to_credit=to_credit, why=why, now=now)
+    back = refund_wish(p, settled, to_card=to_card, to_credit=to_credit, why=why, now=now)
     undone = (postings.order_refunded(books, p.paid_txn, now),) if p.paid_txn else ()
     given = replace(
         p, order=order, wallet=wallet, refunds=(*p.refunds, back), postings=(*p.postings, *undone),
@@ -192,7 +214,7 @@ def end_subscription(p: Purchase, why: str, now: datetime) -> Decision[Purchase]
 def return_money(p: Purchase, got: Capture, now: datetime) -> Decision[Purchase]:
     """Send a capture back that no order could settle. Nothing of it was ever booked."""
     payment = _payment(p, got, PaymentState.RETURNED)
-    back = _refund(p, payment, to_card=got.amount, to_credit=got.amount.zero(), why="unsettled", now=now)
+    back = refund_wish(p, payment, to_card=got.amount, to_credit=got.amount.zero(), why="unsettled", now=now)
     return Decision(replace(p, payments=(*p.payments, payment), refunds=(*p.refunds, back)))
 
 
@@ -246,12 +268,13 @@ def _returned(payment: Payment) -> Payment:
     return replace(payment, state=PaymentState.RETURNED, version=payment.version + 1)
 
 
-def _refund(
+def refund_wish(
     p: Purchase, payment: Payment | None, *, to_card: Money, to_credit: Money, why: str, now: datetime
 ) -> Refund:
+    """A refund whose card part the worker has to have done."""
     state = RefundState.PENDING if to_card else RefundState.SUCCEEDED
     return Refund(
         id=f"rf-{p.order.id}-{len(p.refunds) + 1}", order=p.order.id, org=p.order.org, provider=p.order.provider,
         payment=payment.ref if payment else "", to_card=to_card, to_credit=to_credit, state=state, why=why, next_at=now,
-        created_at=now, updated_at=now,
+        created_at=now, updated_at=now, from_card=to_card,
     )  # fmt: skip

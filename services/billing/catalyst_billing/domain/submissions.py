@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from catalyst_sdk import Decision
 
 from . import credit, orders, payments, postings, purchases, quotes, uses
-from .accounts import BillingAccount
+from .accounts import BillingAccount, CurrencyMismatch
 from .credit import Wallet
 from .ledger import Txn
+from .money import Money
 from .orders import Command
 from .postings import Books
 from .purchases import Purchase, Rivals
@@ -97,6 +98,40 @@ def _await_payment(p: Purchase, order: orders.Order, facts: tuple[object, ...], 
         order.id, order.org, order.provider, order.due, expires_at=order.deadline, now=now
     )  # fmt: skip
     return Decision(replace(p, order=awaiting, checkout=checkout), (orders.Created(awaiting), *facts))
+
+
+@dataclass(frozen=True, slots=True)
+class TopUp:
+    """The wish to buy credit."""
+
+    id: str
+    """Id for the order."""
+    amount: Money
+    provider: str
+    return_url: str
+    ttl: timedelta
+
+
+def top_up(account: BillingAccount, wallet: Wallet, rivals: Rivals, cmd: TopUp, now: datetime) -> Decision[Purchase]:
+    """An order of credit, which awaits its payment. Raises what the account or another open order has against it."""
+    account.require_open()
+    if cmd.amount.currency != account.currency:
+        raise CurrencyMismatch(account=account.name, kept=account.currency, asked=cmd.amount.currency)
+    if rivals.open_order:
+        raise orders.OrderOpen(order=rivals.open_order)
+    order = orders.top_up(
+        cmd.id,
+        account.org,
+        cmd.amount,
+        provider=cmd.provider,
+        return_url=cmd.return_url,
+        deadline=now + cmd.ttl,
+        now=now,
+    )
+    checkout = payments.wanted(
+        order.id, order.org, order.provider, order.due, expires_at=order.deadline, now=now
+    )  # fmt: skip
+    return Decision(Purchase(order, wallet, checkout=checkout), (orders.Created(order),))
 
 
 @dataclass(frozen=True, slots=True)

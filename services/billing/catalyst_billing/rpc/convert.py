@@ -12,6 +12,7 @@ from ..amounts import money
 from ..domain.accounts import BillingAccount
 from ..domain.credit import Grant, Wallet
 from ..domain.findings import Finding
+from ..domain.goodwill import Goodwill
 from ..domain.orders import Order
 from ..domain.payments import Checkout, CheckoutState, Refund
 from ..domain.pricing import Line, Selection
@@ -25,7 +26,50 @@ def account(a: BillingAccount) -> pb.BillingAccount:
     return pb.BillingAccount(
         name=a.name, uid=a.uid, etag=etag_of(a.version), version=a.version, create_time=stamp(a.created_at),
         update_time=stamp(a.updated_at), org=f"organizations/{a.org}", currency=a.currency,
-        state=pb.BillingAccount.State.Value(f"STATE_{a.state.upper()}"),
+        state=pb.BillingAccount.State.Value(f"STATE_{a.state.upper()}"), provider_customers=a.customers,
+        contact=pb.Contact(
+            display_name=a.contact.display_name, email=a.contact.email, address_lines=a.contact.address_lines,
+            region_code=a.contact.region_code,
+        ),
+        tax=pb.TaxProfile(tax_id=a.tax.tax_id, exempt=a.tax.exempt),
+    )  # fmt: skip
+
+
+def goodwill(g: Goodwill, now: datetime) -> pb.Goodwill:
+    """A wish to give credit."""
+    grant = f"billingAccounts/{g.org}/creditGrants/{g.grant}" if g.grant else ""
+    return pb.Goodwill(
+        name=g.name, uid=uid_of(g.id), etag=etag_of(g.version), version=g.version, create_time=stamp(g.created_at),
+        update_time=stamp(g.updated_at), state=pb.Goodwill.State.Value(f"STATE_{g.standing(now).upper()}"),
+        amount=money(g.amount), reason=g.why, requested_by=g.requested_by, approved_by=g.approved_by, grant=grant,
+    )  # fmt: skip
+
+
+def ledger_account(row: Mapping[str, Any]) -> pb.LedgerAccount:
+    """An account of the book."""
+    return pb.LedgerAccount(
+        name=f"ledgerAccounts/{row['id']}", owner=row["owner"], version=row["version"],
+        owner_kind=pb.LedgerAccount.OwnerKind.Value(f"OWNER_KIND_{row['owner_kind'].upper()}"),
+        kind=pb.LedgerAccount.Kind.Value(f"KIND_{row['kind'].upper()}"),
+        balance=mesh.Money(minor=row["amount_minor"], currency=row["currency"]),
+    )  # fmt: skip
+
+
+def ledger_transaction(row: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> pb.LedgerTransaction:
+    """A transaction with its lines."""
+    voucher = row["voucher"]
+    return pb.LedgerTransaction(
+        name=f"ledgerTransactions/{row['id']}", kind=row["kind"], booked_time=stamp(row["booked_at"]),
+        create_time=stamp(row["created_at"]), actor=row["actor"], reason=row["reason"], order=row["order"],
+        voucher=voucher, reverses=f"ledgerTransactions/{row['reverses']}" if row["reverses"] else "",
+        postings=[
+            pb.Posting(
+                account=f"ledgerAccounts/{line['account_id']}",
+                amount=mesh.Money(minor=line["amount_minor"], currency=line["currency"]),
+            )
+            for line in lines
+        ],
+        sovereign=row["sovereign"],
     )  # fmt: skip
 
 
@@ -96,7 +140,8 @@ def order(o: Order, checkout: Checkout | None = None, refunds: Sequence[Refund] 
     return pb.Order(
         name=o.name, uid=uid_of(o.id), etag=etag_of(o.version), version=o.version, create_time=stamp(o.created_at),
         update_time=stamp(o.updated_at), state=pb.Order.State.Value(f"STATE_{o.state.upper()}"),
-        kind=pb.Order.KIND_SUBSCRIPTION, org=f"organizations/{o.org}", quote=f"{account_name}/quotes/{o.quote}",
+        kind=pb.Order.Kind.Value(f"KIND_{o.kind.upper()}"), org=f"organizations/{o.org}",
+        quote=f"{account_name}/quotes/{o.quote}" if o.quote else "",
         selection=selection(o.selection), environment=o.environment,
         voucher=f"vouchers/{o.voucher}" if o.voucher else "",
         subscription=f"{account_name}/subscriptions/{o.subscription}" if o.subscription else "",

@@ -1,9 +1,9 @@
-"""LedgerService, as far as the book is proved and findings are read."""
+"""LedgerService: the book is read and proved, findings are read; it is written by what happens alone."""
 
 from uuid import uuid4
 
 from catalyst.billing.v1 import resources_pb2, service_pb2, service_pb2_grpc
-from catalyst_mesh import Context, OperationNotFound, Page, Work
+from catalyst_mesh import Context, OperationNotFound, Page, Work, moment
 from catalyst_sdk import Code, Decision, Refused
 from google.longrunning import operations_pb2
 
@@ -18,6 +18,10 @@ PREFIX = "operations/billing-prove-"
 
 class FindingNotFound(Refused):
     code, reason, message = Code.NOT_FOUND, "FINDING_NOT_FOUND", "there is no finding {finding}"
+
+
+class TransactionNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "TRANSACTION_NOT_FOUND", "there is no transaction {transaction}"
 
 
 class LedgerService(service_pb2_grpc.LedgerServiceServicer):
@@ -47,6 +51,43 @@ class LedgerService(service_pb2_grpc.LedgerServiceServicer):
         if kept is None:
             raise OperationNotFound(name=name)
         return operations_pb2.Operation.FromString(kept)
+
+    async def ListLedgerAccounts(
+        self, request: service_pb2.ListLedgerAccountsRequest, context: Context
+    ) -> service_pb2.ListLedgerAccountsResponse:
+        kind = resources_pb2.LedgerAccount.Kind.Name(request.kind).removeprefix("KIND_").lower() if request.kind else ""
+        page = Page.of(request.page_size, request.page_token, request.owner, kind)
+        async with self._work.reading() as tx:
+            cut = page.cut(await tx.ledger_accounts(page, owner=request.owner, kind=kind), lambda row: row["id"])
+        return service_pb2.ListLedgerAccountsResponse(
+            ledger_accounts=[convert.ledger_account(row) for row in cut.rows], next_page_token=cut.next_page_token
+        )
+
+    async def GetLedgerTransaction(
+        self, request: service_pb2.GetLedgerTransactionRequest, context: Context
+    ) -> resources_pb2.LedgerTransaction:
+        async with self._work.reading() as tx:
+            found = await tx.ledger_txn(id_of(request.name))
+            if found is None:
+                raise TransactionNotFound(transaction=request.name)
+            return convert.ledger_transaction(found, (await tx.lines_of([found["id"]]))[found["id"]])
+
+    async def ListLedgerTransactions(
+        self, request: service_pb2.ListLedgerTransactionsRequest, context: Context
+    ) -> service_pb2.ListLedgerTransactionsResponse:
+        begin = moment(request.start_time) if request.HasField("start_time") else None
+        end = moment(request.end_time) if request.HasField("end_time") else None
+        page = Page.of(request.page_size, request.page_token, request.account, request.order, begin, end)
+        async with self._work.reading() as tx:
+            found = await tx.ledger_txns(
+                page, account=request.account.removeprefix("ledgerAccounts/"), order=request.order, begin=begin, end=end
+            )
+            cut = page.cut(found, lambda row: [row["booked_at"].isoformat(), row["id"]])
+            lines = await tx.lines_of([row["id"] for row in cut.rows])
+        return service_pb2.ListLedgerTransactionsResponse(
+            ledger_transactions=[convert.ledger_transaction(row, lines[row["id"]]) for row in cut.rows],
+            next_page_token=cut.next_page_token,
+        )
 
     async def ListFindings(
         self, request: service_pb2.ListFindingsRequest, context: Context

@@ -1,5 +1,6 @@
-"""OrderService, as far as orders are submitted, read and cancelled."""
+"""OrderService."""
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,19 +8,22 @@ from catalyst.billing.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import Context, Page, Work, caller
 from catalyst_sdk import Decision
 
-from ..domain import purchases, submissions
+from ..domain import purchases, refunds, submissions
 from ..domain.accounts import BillingAccount
-from ..domain.orders import Command, Order, State
+from ..domain.money import Money
+from ..domain.orders import AmountTooSmall, Command, Order, State
 from ..domain.postings import Books
 from ..domain.purchases import Purchase
 from ..domain.quotes import Sign
-from ..domain.submissions import Desk, Submit
+from ..domain.refunds import Wish
+from ..domain.submissions import Desk, Submit, TopUp
 from ..domain.uses import Tally
 from ..providers import Providers
 from ..store import Store
+from ..streams import Curfew
 from . import convert
 from .accounts import ensured, wallet_of
-from .names import check_etag, id_of, new_id, require_member
+from .names import check_etag, id_of, new_id, org_of, require_member
 from .running import run
 
 
@@ -27,9 +31,11 @@ class OrderService(service_pb2_grpc.OrderServiceServicer):
     """Purchases from submission to fulfilment."""
 
     def __init__(
-        self, work: Work[Store], providers: Providers, *, books: Books, sign: Sign, ttl: timedelta, currency: str
-    ) -> None:
+        self, work: Work[Store], providers: Providers, *, books: Books, sign: Sign, ttl: timedelta, currency: str,
+        curfew: Curfew,
+    ) -> None:  # fmt: skip
         self._work = work
+        self._curfew = curfew
         self._providers = providers
         self._books = books
         self._sign = sign
@@ -63,6 +69,30 @@ class OrderService(service_pb2_grpc.OrderServiceServicer):
         async with self._work.reading() as tx:
             return convert.order(await tx.order(org, id), await tx.checkout(id), await tx.refunds(id))
 
+    async def WatchOrder(
+        self, request: service_pb2.WatchOrderRequest, context: Context
+    ) -> AsyncIterator[service_pb2.WatchOrderResponse]:
+        org, id = require_member(request.name), id_of(request.name)
+        async for order in self._curfew.bounded(self._changes(org, id)):
+            yield service_pb2.WatchOrderResponse(order=order)
+
+    async def _changes(self, org: str, id: str) -> AsyncIterator[resources_pb2.Order]:
+        """The order now and after each change of it or of its checkout, until it is final."""
+        told: tuple[int, int] | None = None
+        with self._work.bell.listening("order", "checkout") as rung:
+            while True:
+                rung.clear()
+                async with self._work.reading() as tx:
+                    order, checkout = await tx.order(org, id), await tx.checkout(id)
+                    refunds = await tx.refunds(id)
+                now = (order.version, checkout.version if checkout else 0)
+                if now != told:
+                    yield convert.order(order, checkout, refunds)
+                    told = now
+                if order.is_final:
+                    return
+                await self._work.bell.wait(self._curfew.over, rung)
+
     async def ListOrders(
         self, request: service_pb2.ListOrdersRequest, context: Context
     ) -> service_pb2.ListOrdersResponse:
@@ -89,6 +119,46 @@ class OrderService(service_pb2_grpc.OrderServiceServicer):
             return purchases.release(p, Command.CANCEL, "requested", tx.now)
 
         return await self._work.run(step, answer=lambda p: convert.order(p.order, p.checkout, p.refunds))
+
+    async def CreateTopUp(self, request: service_pb2.CreateTopUpRequest, context: Context) -> resources_pb2.Order:
+        org, id = require_member(request.parent), new_id("o")
+        await self._providers.refresh()
+        amount = Money(request.amount.minor, request.amount.currency)
+        wanted = request.provider.removeprefix("providers/")
+        least = Money(self._providers.least(wanted, amount.currency), amount.currency)
+        if amount < least:
+            raise AmountTooSmall(amount=str(amount), least=str(least))
+
+        async def step(tx: Store) -> Decision[tuple[BillingAccount, Purchase]]:
+            account = (await ensured(tx, org, self._currency)).state
+            cmd = TopUp(id, amount, self._providers.choose(wanted, amount), request.return_url, self._ttl)
+            decided = submissions.top_up(account, await wallet_of(tx, account), await tx.rivals(org, ""), cmd, tx.now)
+            return Decision((account, decided.state), decided.events)
+
+        return await run(
+            self._work, step, lambda done: convert.order(done[1].order, done[1].checkout),
+            validate_only=request.validate_only,
+        )  # fmt: skip
+
+    async def RefundOrder(self, request: service_pb2.RefundOrderRequest, context: Context) -> resources_pb2.Order:
+        org = org_of(request.name)
+        await self._providers.refresh()
+        books = replace(self._books, actor=caller(context).subject)
+        amount = Money(request.amount.minor, request.amount.currency) if request.HasField("amount") else None
+        wish = Wish(
+            amount, request.destination == service_pb2.RefundOrderRequest.DESTINATION_CREDIT, request.reason
+        )  # fmt: skip
+
+        async def step(tx: Store) -> Decision[Purchase]:
+            p = await tx.lock_purchase(org, id_of(request.name))
+            check_etag(request.etag, p.order.name, p.order.version)
+            pace = self._providers.step_of(p.order.provider, p.order.total.currency)
+            return refunds.give_back(p, wish, books, pace, tx.now)
+
+        return await run(
+            self._work, step, lambda p: convert.order(p.order, p.checkout, p.refunds),
+            validate_only=request.validate_only,
+        )  # fmt: skip
 
     async def _desk(self, tx: Store, account: BillingAccount, name: str) -> Desk:
         quote = await tx.quote(account.org, id_of(name))

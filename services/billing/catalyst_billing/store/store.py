@@ -17,6 +17,8 @@ from ..domain.campaigns import Campaign
 from ..domain.credit import Grant, Hold, HoldState, Wallet
 from ..domain.disputes import Dispute
 from ..domain.findings import Finding
+from ..domain.goodwill import Given, Goodwill
+from ..domain.ledger import Txn
 from ..domain.orders import OPEN, Order, OrderNotFound
 from ..domain.payments import Checkout, Payment, Refund
 from ..domain.providers import Method, Provider, ProviderSecret, Reconciled, Saved
@@ -25,12 +27,14 @@ from ..domain.quotes import Quote, QuoteNotFound
 from ..domain.submissions import Redemption
 from ..domain.subscriptions import State as SubscriptionState
 from ..domain.subscriptions import Subscription
+from ..domain.transfers import Imported
 from ..domain.uses import Tally, Use
 from ..domain.vouchers import Edited, Revision, Voucher
 from ..domain.webhooks import ProviderEvent
 from . import tables as t
 from .books import Books
 from .dealings import Dealings
+from .ledgers import LedgerStore
 from .mapping import to_row
 from .vouchers import VoucherStore
 
@@ -42,8 +46,10 @@ TABLES: dict[type, Table] = {
     Checkout: t.checkout,
     Dispute: t.dispute,
     Finding: t.finding,
+    Goodwill: t.goodwill,
     Grant: t.credit_grant,
     Hold: t.credit_hold,
+    Imported: t.imported,
     Method: t.payment_method,
     Order: t.order,
     Payment: t.payment,
@@ -60,7 +66,7 @@ TABLES: dict[type, Table] = {
 }
 
 
-class Store(Books, VoucherStore, Dealings):
+class Store(Books, VoucherStore, LedgerStore, Dealings):
     """Everything that billing reads under lock and saves."""
 
     async def keep_operation(self, name: str, answer: bytes) -> None:
@@ -143,6 +149,7 @@ class Store(Books, VoucherStore, Dealings):
             .where(u.voucher == order.voucher, u.order == id)
             .order_by(u.created_at.desc(), u.id.desc())
         )
+        paid = await self._many(Payment, select(t.payment).where(p.order == id).order_by(p.received_at))
         return Purchase(
             order=order,
             wallet=await self.wallet(org, order.total.currency, id),
@@ -152,7 +159,8 @@ class Store(Books, VoucherStore, Dealings):
             rivals=await self.rivals(org, order.sovereign, but=id),
             checkout=await self.checkout(id),
             subscription=await self._one(Subscription, select(t.subscription).where(s.order == id)),
-            payments=tuple(await self._many(Payment, select(t.payment).where(p.order == id).order_by(p.received_at))),
+            payments=tuple(paid),
+            disputes=tuple(await self.disputes_of(paid)),
             refunds=tuple(await self._many(Refund, select(t.refund).where(r.order == id).order_by(r.id))),
             paid_txn=await self.txn(f"order_paid:{order.name}"),
         )
@@ -166,6 +174,11 @@ class Store(Books, VoucherStore, Dealings):
                 await self.save(part)
         elif isinstance(state, Wallet):
             await self.save_wallet(state)
+        elif isinstance(state, Txn):
+            await self.post(state)
+        elif isinstance(state, Given):
+            await self.save_all(state.goodwill, state.grant)
+            await self._post_all(state.postings)
         elif isinstance(state, Edited):
             await self.save_edit(state)
         elif isinstance(state, Saved):

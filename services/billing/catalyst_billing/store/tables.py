@@ -168,7 +168,7 @@ order = Table(
     _time("created_at"), _time("updated_at"), _text("environment"), _text("voucher"), _text("subscription"),
     _text("provider"), Column("save_method", Boolean, nullable=False), _text("return_url"), _text("sovereign"),
     Column("claims_sovereign", Boolean, nullable=False), _time("paid_at", nullable=True), _text("failure_reason"),
-    _number("version"),
+    _number("version"), _added("kind", Text, "subscription"),
     CheckConstraint("refunded_minor <= total_minor", name="order_refund_is_no_excess"),
     Index("order_org", "org", "created_at"), Index("order_deadline", "state", "deadline"),
     _partial("order_is_one_open", "org", where="state IN ('reserved', 'awaiting_payment')"),
@@ -201,7 +201,7 @@ refund = Table(
     "refund", metadata,
     _key("id"), _text("order"), _text("org"), _text("provider"), _text("payment"), _currency(), _minor("to_card"),
     _minor("to_credit"), _text("state"), _text("why"), _time("next_at"), _time("created_at"), _time("updated_at"),
-    Column("tries", Integer, nullable=False), _number("version"),
+    Column("tries", Integer, nullable=False), _number("version"), _added("from_card_minor", BigInteger, "0"),
     Index("refund_due", "state", "next_at"), Index("refund_order", "order"),
 )  # fmt: skip
 dispute = Table(
@@ -236,6 +236,18 @@ provider_event = Table(
 reconciled = Table(
     "reconciled", metadata,
     _key("id"), _time("until"), _number("version"),
+)  # fmt: skip
+goodwill = Table(
+    "goodwill", metadata,
+    _key("id"), _text("org"), _currency(), _minor("amount"), _text("why"), Column("ttl", Json), _text("state"),
+    _text("requested_by"), _text("approved_by"), _text("grant"), _time("created_at"), _time("updated_at"),
+    _number("version"),
+    Index("goodwill_org", "org", "created_at"),
+)  # fmt: skip
+imported = Table(
+    "imported", metadata,
+    _key("id"), _text("source"), _text("org"), _text("digest"), _document("uses"), _time("created_at"),
+    _number("version"),
 )  # fmt: skip
 operation = Table(
     "operation", metadata,

@@ -10,16 +10,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from catalyst_billing.domain import fulfilment, orders, postings, purchases, subscriptions, uses
+from catalyst_billing.domain import fulfilment, orders, postings, purchases, refunds, submissions, subscriptions, uses
 from catalyst_billing.domain.credit import HoldState, Wallet
 from catalyst_billing.domain.ledger import Txn, unbalanced
 from catalyst_billing.domain.money import Money, total
-from catalyst_billing.domain.orders import Command, Order, State
+from catalyst_billing.domain.moves import IllegalTransition
+from catalyst_billing.domain.orders import Command, Kind, Order, State
 from catalyst_billing.domain.payments import Capture, CheckoutState, PaymentState
 from catalyst_billing.domain.postings import credit_of
 from catalyst_billing.domain.pricing import Selection
 from catalyst_billing.domain.purchases import Purchase, Rivals
-from catalyst_billing.domain.submissions import Desk, Submit, redeem, submit
+from catalyst_billing.domain.refunds import RefundExceeds
+from catalyst_billing.domain.submissions import Desk, Submit, TopUp, redeem, submit
 from catalyst_billing.domain.uses import Tally, Use, UseState, Wish
 from catalyst_billing.domain.vouchers import Voucher
 from catalyst_sdk import Decision, Refused
@@ -169,6 +171,39 @@ class Orders(RuleBasedStateMachine):
         except Refused:
             assert not p.order.is_open
 
+    @rule(org=ORGS, amount=st.sampled_from(["3", "7.77"]))
+    def top_up(self, org: str, amount: str) -> None:
+        cmd = TopUp(self.new("o"), omr(amount), "fake", "", timedelta(minutes=30))
+        try:
+            self.keep(submissions.top_up(account(org), self.wallets[org], self.rivals(org, ""), cmd, self.now))
+        except Refused:
+            assert self.rivals(org, "").open_order
+
+    @precondition(lambda self: any(p.order.paid_at for p in self.purchases.values()))
+    @rule(
+        pick=PICK,
+        percent=st.sampled_from([0, 7, 33, 50, 100, 101]),
+        to_credit=st.booleans(),
+        step=st.sampled_from([1, 10]),
+    )
+    def refund(self, pick: int, percent: int, to_credit: bool, step: int) -> None:
+        p = self.chosen(pick)
+        left = refunds.left_of(p, self.now).total
+        amount = left.share(percent * 100) if percent else None
+        try:
+            decided = refunds.give_back(p, refunds.Wish(amount, to_credit, "wished"), BOOKS, step, self.now)
+        except IllegalTransition:
+            assert p.order.state not in orders.SETTLED | {State.PARTIALLY_REFUNDED}
+        except RefundExceeds:
+            is_small = p.order.kind is Kind.TOP_UP and (amount or left).floor_to(step).minor == 0
+            assert is_small or not left or not amount or amount > left or not amount.is_positive
+        else:
+            given = decided.state.order.refunded - p.order.refunded
+            assert given.is_positive
+            assert given <= left
+            assert (decided.state.order.state is State.REFUNDED) == (decided.state.order.refunded == p.order.paid)
+            self.keep(decided)
+
     # What the provider tells
 
     @precondition(lambda self: self.purchases)
@@ -252,13 +287,14 @@ class Orders(RuleBasedStateMachine):
     def all_or_nothing(self) -> None:
         for p in self.purchases.values():
             settled, hold = p.order.paid_at is not None, self.wallets[p.order.org].hold_of(p.order.id)
-            assert (p.subscription is not None) == settled
+            assert (p.subscription is not None) == (settled and p.order.kind is Kind.SUBSCRIPTION)
             if p.subscription is not None and p.order.state is State.REFUNDED:
                 assert p.subscription.state is subscriptions.State.CANCELLED
             assert (p.paid_txn is not None) == (settled and bool(p.order.total))
             if hold is not None:
-                spent = HoldState.RETURNED if p.order.state is State.REFUNDED else HoldState.CAPTURED
-                assert (hold.state is spent) == settled
+                spent = {HoldState.RETURNED} if p.order.state is State.REFUNDED else {HoldState.CAPTURED}
+                partly = {HoldState.RETURNED, HoldState.CAPTURED}
+                assert (hold.state in (partly if p.order.state is State.PARTIALLY_REFUNDED else spent)) == settled
             confirmed = [u for u in self.uses.values() if u.order == p.order.id and u.state is UseState.CONFIRMED]
             assert len(confirmed) == (settled and bool(p.order.voucher))
 
@@ -266,15 +302,32 @@ class Orders(RuleBasedStateMachine):
     def equal_money(self) -> None:
         for p in self.purchases.values():
             settled = [payment.amount for payment in p.payments if payment.state is PaymentState.SETTLED]
-            assert settled == ([p.order.due] if p.order.state in orders.SETTLED and p.order.due else [])
+            paid = [p.order.due] if p.order.paid_at and p.order.due else []
+            assert settled == paid or (p.order.state is State.REFUNDED and not settled)
 
     @invariant()
     def nothing_kept(self) -> None:
         for p in self.purchases.values():
             captured = total(self.captured.get(p.order.id, {}).values(), "OMR")
-            returned = total([refund.to_card for refund in p.refunds], "OMR")
-            kept = p.order.due if p.order.state in orders.SETTLED else omr("0")
-            assert captured == returned + kept
+            unsettled = total([refund.to_card for refund in p.refunds if refund.why == "unsettled"], "OMR")
+            wished = [refund for refund in p.refunds if refund.why != "unsettled"]
+            assert captured == unsettled + p.order.paid_by_card
+            assert total([refund.to_card for refund in wished], "OMR") <= p.order.paid_by_card
+            assert total([refund.to_card + refund.to_credit for refund in wished], "OMR") == p.order.refunded
+
+    @invariant()
+    def to_the_unit(self) -> None:
+        """Of an order that went back whole nothing stays in the book but what its voucher cost."""
+        for p in self.purchases.values():
+            if p.order.state is State.REFUNDED and p.order.kind is Kind.SUBSCRIPTION:
+                mine = [
+                    txn for txn in self.txns.values() if txn.order == p.order.name and txn.kind != "voucher_confirmed"
+                ]
+                house = [e for txn in mine for e in txn.entries if e.account.owner == BOOKS.sovereign]
+                by_account: dict[str, Money] = {}
+                for entry in house:
+                    by_account[entry.account.id] = by_account.get(entry.account.id, omr("0")) + entry.amount
+                assert not any(by_account.values())
 
     @invariant()
     def all_released(self) -> None:

@@ -162,7 +162,9 @@ def test_a_decline_for_good_fails_the_order_and_tells_both_in_order() -> None:
 
 
 def test_a_paid_order_cannot_be_cancelled() -> None:
-    with pytest.raises(IllegalTransition, match="PAID; cancel is not possible then, only: fulfil, refund, start"):
+    with pytest.raises(
+        IllegalTransition, match="PAID; cancel is not possible then, only: fulfil, refund, refund a part, start"
+    ):
         purchases.release(paid_by_card(), Command.CANCEL, "requested", NOON)
 
 

@@ -1,0 +1,156 @@
+"""Refunds of a part or of all, as a billing-admin wants them.
+
+Invariants
+  no excess    what goes back of an order never passes what was paid; to its card never what the card paid, less what is
+               disputed; of credit that was bought never what is spent;
+  origin       each part returns to where it came from unless credit was asked for, in the ratio in which they are left;
+  to the unit  the parts of all refunds sum to what was booked: net, tax and rounding, whatever the steps.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from catalyst_sdk import Decision, Refused
+
+from . import credit, orders, postings, purchases
+from .credit import Grant, Source, Wallet
+from .money import Money
+from .orders import Command, Kind, Order
+from .payments import PaymentState, RefundState
+from .postings import Books, RefundedPart
+from .purchases import Purchase
+
+
+class RefundExceeds(Refused):
+    reason, message = "REFUND_EXCEEDS", "{asked} cannot go back: {left} of {order} can"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to go back; `amount` None: everything that is left."""
+
+    amount: Money | None
+    to_credit: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What can still go back of an order, by where it came from."""
+
+    card: Money
+    credit: Money
+
+    @property
+    def total(self) -> Money:
+        return self.card + self.credit
+
+
+def left_of(p: Purchase, now: datetime) -> Left:
+    """What can still go back."""
+    order, gone = p.order, [r for r in p.refunds if r.why != "unsettled"]
+    withheld = sum((d.withholds for d in p.disputes), order.due.zero())
+    by_card = sum((r.from_card for r in gone), order.due.zero())
+    by_credit = sum((r.to_card + r.to_credit - r.from_card for r in gone), order.due.zero())
+    card = max(order.paid_by_card - by_card - withheld, order.due.zero())
+    if order.kind is Kind.TOP_UP:
+        return Left(min(card, _unspent(p)), order.due.zero())
+    return Left(card, order.credit - by_credit)
+
+
+def give_back(p: Purchase, wish: Wish, books: Books, step: int, now: datetime) -> Decision[Purchase]:
+    """Give back a part or all. Raises IllegalTransition, RefundExceeds.
+
+    step   of the provider in minor units: a part of the card's below it goes to credit
+    """
+    order = p.order
+    orders.passed(order, Command.REFUND_PART)
+    left = left_of(p, now)
+    amount = wish.amount or left.total
+    if order.kind is Kind.TOP_UP:
+        amount = amount.floor_to(step)  # it goes to the card or not at all
+    to_credit = wish.to_credit and order.kind is not Kind.TOP_UP
+    if not amount.is_positive or amount.currency != left.total.currency or amount > left.total:
+        raise RefundExceeds(asked=str(amount), left=str(left.total), order=order.name)
+    is_untouched = amount == order.paid and not order.refunded and order.kind is not Kind.TOP_UP
+    if is_untouched and not to_credit:
+        return purchases.refund(p, wish.why, books, now)
+    return _part(p, amount, left, to_credit, wish.why, books, step, now)
+
+
+def _part(
+    p: Purchase, amount: Money, left: Left, to_credit: bool, why: str, books: Books, step: int, now: datetime
+) -> Decision[Purchase]:
+    from_card = _of_card(amount, left)
+    to_card = amount.zero() if to_credit else from_card.floor_to(step)
+    number = len(p.refunds) + 1
+    wallet = _wallet(p, amount, from_card, to_card, number, now)
+    known = {grant.id for grant in p.wallet.grants}
+    granted = [credit.Granted(grant) for grant in wallet.grants if grant.id not in known]
+    settled = next((payment for payment in p.payments if payment.state is PaymentState.SETTLED), None)
+    back = purchases.refund_wish(
+        p, settled if to_card else None, to_card=to_card, to_credit=amount - to_card, why=why, now=now
+    )
+    back = replace(back, from_card=from_card, state=RefundState.PENDING if to_card else RefundState.SUCCEEDED)
+    txn = postings.order_partly_refunded(books, _fact(p, amount, to_card, number), now)
+    refunded = p.order.refunded + amount
+    command = Command.REFUND if refunded == p.order.paid else Command.REFUND_PART
+    claims = p.order.claims_sovereign and command is Command.REFUND_PART
+    order = orders.moved(p.order, command, now, refunded=refunded, claims_sovereign=claims)
+    given = replace(p, order=order, wallet=wallet, refunds=(*p.refunds, back), postings=(*p.postings, txn))
+    told = (orders.Refunded(order, to_card, amount - to_card, why), *granted)
+    if command is Command.REFUND_PART:
+        return Decision(given, told)
+    ended = purchases.end_subscription(given, "refunded", now)
+    return Decision(ended.state, (*told, *ended.events))
+
+
+def _of_card(amount: Money, left: Left) -> Money:
+    """What of a refund the card has paid: in the ratio of what is left of both, all of it where nothing else is."""
+    if not left.card or not left.credit:
+        return amount if left.card else amount.zero()
+    return amount.split([left.card.minor, left.credit.minor])[0]
+
+
+def _wallet(p: Purchase, amount: Money, from_card: Money, to_card: Money, number: int, now: datetime) -> Wallet:
+    order, wallet = p.order, p.wallet
+    if order.kind is Kind.TOP_UP:
+        return wallet.take(_grant_of(order), amount, now)
+    if from_credit := amount - from_card:
+        wallet = wallet.give_back_part(order.id, from_credit, number, now)
+    if more := from_card - to_card:
+        wallet = wallet.give(
+            Grant(
+                id=f"cr-{order.id}-{number}", org=order.org, amount=more, remaining=more, held=more.zero(),
+                source=Source.REFUND, effective_at=now, created_at=now, updated_at=now, order=order.id,
+            )
+        )  # fmt: skip
+    return wallet
+
+
+def _fact(p: Purchase, amount: Money, to_card: Money, number: int) -> RefundedPart:
+    """What the refund takes off net, tax and rounding: the part of all so far, less that of those before."""
+    order, before = p.order, p.order.refunded
+    tax = _share(order.tax, before + amount, order.paid) - _share(order.tax, before, order.paid)
+    rounding = order.rounding if before + amount == order.paid else amount.zero()
+    net = amount + rounding - tax
+    return RefundedPart(
+        order=order.name, number=number, org=order.org, sovereign=order.sovereign, provider=order.provider, net=net,
+        earned=amount.zero(), tax=tax, rounding=rounding, to_card=to_card, to_credit=amount - to_card,
+        top_up=order.kind is Kind.TOP_UP,
+    )  # fmt: skip
+
+
+def _share(whole: Money, part: Money, of: Money) -> Money:
+    return whole.times(Decimal(part.minor) / Decimal(of.minor)) if part != of else whole
+
+
+def _grant_of(order: Order) -> str:
+    return f"cg-{order.id}"
+
+
+def _unspent(p: Purchase) -> Money:
+    """What is free of the credit that a top-up bought."""
+    found = next((grant for grant in p.wallet.grants if grant.id == _grant_of(p.order)), None)
+    return found.free if found else p.order.due.zero()
