@@ -25,6 +25,7 @@ from catalyst_sdk.dns import Capability
 from catalyst_sdk.hooks import GROUP
 from catalyst_sdk.payment import CAPABILITIES as PAYMENT_CAPABILITIES
 from catalyst_sdk.registrar import CAPABILITIES as REGISTRAR_CAPABILITIES
+from catalyst_sdk.source import CAPABILITIES as SOURCE_CAPABILITIES
 
 from .findings import Finding
 
@@ -48,6 +49,7 @@ KINDS = {
     "dns_backend": Kind("catalyst_testkit.dns_backend_suite:DnsBackendSuite", 30, frozenset(map(str, Capability))),
     "cloud_provider": Kind("catalyst_testkit.cloud_suite:CloudSuite", 25, CLOUD_CAPABILITIES),
     "payment_provider": Kind("catalyst_testkit.payment_suite:PaymentSuite", 25, PAYMENT_CAPABILITIES),
+    "blueprint_source": Kind("catalyst_testkit.source_suite:SourceSuite", 9, SOURCE_CAPABILITIES),
 }
 _API_SUITE = "catalyst_testkit.registrar_suite:RegistrarApiSuite"
 """For a registrar that asks for a credential: faults of the line, and that no secret comes out."""

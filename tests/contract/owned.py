@@ -129,6 +129,18 @@ async def _search(_: Mesh) -> Owned:
     return Owned(WALLED, request_of(f"{_C}.CatalogService/SearchCards", q="hidden"), "bp-hidden")
 
 
+async def _happened(m: Mesh) -> Owned:
+    """The change by which it came, and whatever anybody may hear behind it."""
+    work: Any = m.daemons["catalog"].daemon.work
+    async with work.reading() as tx:
+        came = next(one.revision for one in await tx.changes(0, 10_000) if one.blueprint == "bp-hidden")
+    await m.call(
+        f"{_C}.StorefrontService/CreateIndustry", await wishes.WRITES[f"{_C}.StorefrontService/CreateIndustry"](m)
+    )
+    request = request_of(f"{_C}.CatalogService/WatchCatalog", after_revision=came - 1)
+    return Owned(WALLED, request, "bp-hidden")
+
+
 def _source(method: str, field: str = "") -> tuple[str, Make]:
     async def make(m: Mesh) -> Owned:
         every: Any = await m.call(f"{_C}.SourceService/ListSources", request_of(f"{_C}.SourceService/ListSources"))
@@ -440,6 +452,10 @@ OWNED: Mapping[str, Make] = dict(
         _private("CatalogService/Closure", name=_HIDDEN),
         _private("CatalogService/Resolve", roots=[{"name": _HIDDEN}]),
         _private("CatalogService/ValidateConfig", version=f"{_HIDDEN}/versions/1.0.0"),
+        _private("CatalogService/CompareVersions", name=_HIDDEN, from_version="1.0.0", to_version="1.0.0"),
+        _private("CatalogService/PlanInstall", blueprint=_HIDDEN, environment=f"environments/{WALLED}-prod"),
+        _private("CatalogService/AdviseUpgrades", parent=f"environments/{WALLED}-prod"),
+        (f"{_C}.CatalogService/WatchCatalog", _happened),
         (f"{_C}.CatalogService/SearchCards", _search),
         _source("SourceService/GetSource", "name"),
         _source("SourceService/SyncSource", "name"),

@@ -70,6 +70,7 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         f"{_B}.VoucherService/ListVoucherUses": {"parent": voucher},
         f"{_B}.VoucherService/ListVoucherRevisions": {"parent": voucher},
         f"{_C}.CatalogService/ListVersions": {"parent": "blueprints/bp-cilium"},
+        f"{_C}.CatalogService/AdviseUpgrades": {"parent": "environments/acme-prod"},
         f"{_C}.SourceService/ListIssues": {"parent": "sources/-"},
         f"{_P}.PoolService/ListReservedNames": {"parent": wishes.POOL},
         f"{_P}.AllocationService/ListAllocations": {"parent": wishes.POOL},
@@ -181,7 +182,7 @@ async def test_every_list_keeps_the_rules_of_pages(around: Mesh) -> None:
 
 FEW = {"ListRegions", "ListProviders", "ListSources", "ListVersions", "ListSubscriptions", "ListOrders", "ListFindings",
        "ListLogs", "ListLedger", "ListPlugins", "ListZones", "ListAllocationHistory", "ListBundles", "ListBusReports",
-       "ListDeadLetters", "EventService/ListEvents", "RegistrarService/ListRegistrarAccounts"}  # fmt: skip
+       "ListDeadLetters", "AdviseUpgrades", "EventService/ListEvents", "RegistrarService/ListRegistrarAccounts"}  # fmt: skip
 """Lists that have few rows in a mesh that stands still; the tests of their daemons have more."""
 
 

@@ -64,7 +64,7 @@ async def compose(settings: CatalogSettings) -> Daemon:
         work,
         services=[
             Service(
-                CatalogService(pictures, solver_seconds=settings.solver_seconds),
+                CatalogService(work, pictures, solver_seconds=settings.solver_seconds),
                 service_pb2_grpc.add_CatalogServiceServicer_to_server,
                 f"{PACKAGE}.CatalogService",
             ),

@@ -356,12 +356,6 @@ async def test_the_storefront_is_read_by_everybody(daemon: RunningDaemon) -> Non
         assert (await reason_of(call)).endswith("_NOT_FOUND")
 
 
-async def test_what_is_not_served_says_so(daemon: RunningDaemon) -> None:
-    stub = catalog(daemon)
-    request = rpc.PlanInstallRequest(blueprint="blueprints/bp-harbor", environment="environments/acme-prod")
-    assert await reason_of(stub.PlanInstall(request)) == "METHOD_NOT_SERVED"
-
-
 async def test_two_replicas_publish_a_version_once(start: Start, folder: Path, home: Path) -> None:
     for n in range(30):
         write(folder, f"bp-shop{n}")

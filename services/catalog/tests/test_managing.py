@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from catalyst.catalog.v1 import events_pb2
 from catalyst.catalog.v1 import resources_pb2 as pb
 from catalyst.catalog.v1 import service_pb2 as rpc
@@ -12,10 +13,12 @@ from catalyst.catalog.v1 import service_pb2_grpc as stubs
 from catalyst_catalog.store import tables
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of
+from catalyst_testkit.fake_registry import FakeRegistry
 from sqlalchemy import select
 
 from .asking import Start, catalog, outbox, read, sources, storefront, sync
 from .makers import document, needs, write
+from .signing import Signer
 
 pytestmark = pytest.mark.either_database
 SHOP = "blueprints/bp-shop/versions/1.0.0"
@@ -272,3 +275,71 @@ async def test_apps_are_found_by_words_and_counted_by_plans(daemon: RunningDaemo
 
 def catalog_shop(daemon: RunningDaemon) -> "stubs.StorefrontServiceAsyncStub":
     return daemon.stub(stubs.StorefrontServiceStub, subject="dev", groups=["/acme/org-developer"])
+
+
+async def test_unsigned_is_rejected_a_wrong_key_quarantines_and_a_revoked_key_stops_new_installations(
+    start: Start, folder: Path
+) -> None:
+    ours, theirs = Signer(), Signer()
+    with FakeRegistry() as registry:
+        for name in ("good", "bare", "evil"):
+            manifest = yaml.safe_dump(document(f"bp-{name}")).encode()
+            digest = registry.publish(name, "1.0.0", {"blueprint.yaml": manifest})
+            signer = theirs if name == "evil" else ours
+            if name != "bare":
+                registry.sign(name, digest, [signer.sign(digest)], [signer.attest(digest)])
+        async with start() as daemon:
+            wish = rpc.CreateSourceRequest(source_id="signed")
+            wish.source.kind, wish.source.scope = "oci_index", pb.Source.SCOPE_SOVEREIGN
+            wish.source.config.update({"registry": registry.url})
+            wish.source.trust.keys.append(ours.pem)
+            made = await sources(daemon).CreateSource(wish)
+            assert made.trust.signature == made.trust.sbom == pb.TrustPolicy.REQUIREMENT_REQUIRED
+            held = await sync(daemon, "sources/signed")
+            issues = (await sources(daemon).ListIssues(rpc.ListIssuesRequest(parent="sources/signed"))).issues
+            assert {issue.ref: issue.reason for issue in issues} == {
+                "bare/1.0.0": "SIGNATURE_MISSING",
+                "evil/1.0.0": "SIGNATURE_INVALID",
+            }  # fmt: skip - reads as a table
+            stub = catalog(daemon)
+            evil = await stub.GetVersion(rpc.GetVersionRequest(name="blueprints/bp-evil/versions/1.0.0"))
+            assert evil.state == pb.BlueprintVersion.STATE_QUARANTINED
+            release = rpc.ReleaseVersionRequest(name=evil.name, reason="we asked them")
+            released = await officer(daemon).ReleaseVersion(release)
+            assert released.state == pb.BlueprintVersion.STATE_VERIFIED
+            bare = stub.GetBlueprint(rpc.GetBlueprintRequest(name="blueprints/bp-bare"))
+            assert await reason_of(bare) == "BLUEPRINT_NOT_FOUND"
+            good = await stub.GetVersion(rpc.GetVersionRequest(name="blueprints/bp-good/versions/1.0.0"))
+            assert (good.signature, good.sbom) == (
+                pb.BlueprintVersion.SIGNATURE_VERIFIED, pb.BlueprintVersion.ATTESTATION_PRESENT,
+            )  # fmt: skip
+            plan = rpc.PlanInstallRequest(blueprint="blueprints/bp-good", environment="environments/acme-prod")
+            assert (await stub.PlanInstall(plan)).plan_digest
+            revoked = rpc.UpdateSourceRequest(source=held, etag=held.etag, update_mask={"paths": ["trust"]})
+            revoked.source.trust.keys[:] = [theirs.pem]
+            await sources(daemon).UpdateSource(revoked)
+            assert await reason_of(stub.PlanInstall(plan)) == "POLICY_REFUSED"
+            after = await sync(daemon, "sources/signed")
+            again = await stub.GetVersion(rpc.GetVersionRequest(name="blueprints/bp-good/versions/1.0.0"))
+            assert (again.state, again.signature) == (
+                pb.BlueprintVersion.STATE_VERIFIED,
+                pb.BlueprintVersion.SIGNATURE_INVALID,
+            )  # fmt: skip - what was published stays where it is
+            low = rpc.UpdateSourceRequest(source=after, etag=after.etag, update_mask={"paths": ["trust"]})
+            low.source.trust.signature = pb.TrustPolicy.REQUIREMENT_NONE
+            assert await reason_of(sources(daemon).UpdateSource(low)) == "TRUST_TOO_LOW"
+
+
+async def test_an_organization_reads_no_folder_of_this_machine(start: Start, folder: Path) -> None:
+    async with start() as daemon:
+        own = daemon.stub(stubs.SourceServiceStub, subject="ada", groups=["/acme/org-admin"])
+        wish = rpc.CreateSourceRequest(source_id="mine")
+        wish.source.kind, wish.source.scope, wish.source.org = "directory", 3, "organizations/acme"
+        wish.source.config.update({"folder": "/etc"})
+        assert await reason_of(own.CreateSource(wish)) == "TRUST_TOO_LOW"
+        wish.source.kind = "git"
+        wish.source.ClearField("config")
+        wish.source.config.update({"url": "file:///etc"})
+        assert await reason_of(own.CreateSource(wish)) == "CONFIG_INVALID"
+        wish.source.org = "organizations/rival"
+        assert await reason_of(own.CreateSource(wish)) == "SOURCE_NOT_FOUND"

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from .closure import waves
@@ -28,6 +29,8 @@ class Entry:
     """Number of its install wave, from 0."""
     is_installed: bool = False
     """Whether some version of it stands already."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """With defaults and what its parents pass to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def digest(roots: tuple[Root, ...], entries: tuple[Entry, ...]) -> str:
 
 def _entry(one: Chosen, wave: int, policy: Policy) -> Entry:
     is_installed = one.release.name in policy.installed
-    return Entry(one.release, one.parents, one.needs, config_hash(one.config), wave, is_installed)
+    return Entry(one.release, one.parents, one.needs, config_hash(one.config), wave, is_installed, one.config)
 
 
 def _canonical(entry: Entry) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from . import ranges, whens
 from .conflicts import Why
 from .refusals import ValuesConflict
 from .universe import Edge, Release, State, Universe
+from .ways import no_way
 
 NOTHING: Mapping[str, Any] = {}
 
@@ -159,12 +160,7 @@ class Provider(AbstractProvider[Demand, Pick, str]):
     def _no_path(self, release: Release, installed: str) -> Why | None:
         if ranges.version(release.version) < ranges.version(installed):
             return None if self.policy.allow_downgrade else Why("DOWNGRADE", f"is below the installed {installed}")
-        upgrades = release.manifest.spec.upgrades
-        if any(ranges.matches(pattern, installed) for pattern in upgrades.blocks):
-            return Why("UPGRADE_BLOCKED", f"has no upgrade path from {installed}")
-        if upgrades.from_ and not any(ranges.matches(pattern, installed) for pattern in upgrades.from_):
-            return Why("UPGRADE_UNKNOWN", f"says nothing about an upgrade from {installed}")
-        return None
+        return no_way(release, installed)
 
     def _candidates(self, name: str) -> tuple[Release, ...]:
         """What may be chosen at all, best first: the installed version, then the newest."""

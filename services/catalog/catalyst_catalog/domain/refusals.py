@@ -236,3 +236,48 @@ class ValidFromPast(Refused):
 class RateInvalid(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "RATE_INVALID", "the rate of {meter} cannot be used: {why}"
     field = "rates"
+
+
+class FieldRemoved(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "FIELD_REMOVED"
+    message = "the version has no {fields} any more; say drop_unknown to lose what is set there"
+
+
+class FieldImmutable(Refused):
+    code, reason, message = Code.FAILED_PRECONDITION, "FIELD_IMMUTABLE", "{fields} cannot change once it is installed"
+
+
+class PlanStale(Refused):
+    code, reason = Code.ABORTED, "PLAN_STALE"
+    message = "the plan {expected} is not what the catalogue gives now, which is {digest}"
+
+
+class PolicyRefused(Refused):
+    code, reason, message = Code.FAILED_PRECONDITION, "POLICY_REFUSED", "{blueprint} {version} is not trusted: {why}"
+
+
+class SingleInstance(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "SINGLE_INSTANCE"
+    message = "an Organization has one Application of {blueprint}, which is {application}"
+
+
+class ChoiceUnavailable(Refused):
+    code, reason, message = Code.FAILED_PRECONDITION, "CHOICE_UNAVAILABLE", "{alias} cannot be met by {choice}: {why}"
+
+
+class PlacementUnsupported(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "PLACEMENT_UNSUPPORTED"
+    message = "{blueprint} cannot stretch over {regions} region(s) as {mode}, which {parent} needs"
+
+
+class PlacementInvalid(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "PLACEMENT_INVALID", "{blueprint} cannot be placed so: {why}"
+    field = "placement"
+
+
+class CapacityExceeded(Refused):
+    code, reason, message = Code.FAILED_PRECONDITION, "CAPACITY", "{plan} lacks {shortfall}; {suggested} holds it all"
+
+
+class ApplicationExists(Refused):
+    code, reason, message = Code.ALREADY_EXISTS, "APPLICATION_EXISTS", "{environment} has an Application {application}"

@@ -149,6 +149,8 @@ class _Settling:
         if known is not None and version and is_mine:
             return self._checked_again(seen, known, fault)
         if fault is not None and fault[1] is State.QUARANTINED:
+            if (self._owner, checked.name) not in self._blueprints:
+                self._head(checked, version)  # the name is its source's all the same, and the version may be released
             return self._quarantine(seen, inspected, fault[0], known)
         if fault is not None:
             return (fault[0],), fault[1]

@@ -92,7 +92,7 @@ def version_message(
         sbom=ATTESTATIONS[record.verdict.sbom],
         provenance=ATTESTATIONS[record.verdict.provenance],
         publish_time=stamp(record.published_at),
-        depends=_depends(picture, one),
+        depends=depends(picture, one),
         also_selects=[named(picture, name) for name in spec.also_selects],
         config_schema=struct(spec.config_schema),
         placement=_placement(spec.placement_schema),
@@ -149,7 +149,8 @@ def _newest(picture: Picture, head: Release) -> list[pb.BlueprintVersion]:
     return [to_version(picture, one) for one in versions[:MOST_VERSIONS]]
 
 
-def _depends(picture: Picture, one: Release) -> Iterable[pb.Dependency]:
+def depends(picture: Picture, one: Release) -> Iterable[pb.Dependency]:
+    """The needs of a version."""
     for edge in one.edges:
         yield pb.Dependency(
             blueprint=named(picture, edge.blueprint),

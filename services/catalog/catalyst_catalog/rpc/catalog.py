@@ -1,35 +1,66 @@
 """CatalogService: what can be installed, and what it needs. Everything here reads."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 
 from catalyst.catalog.v1 import resources_pb2 as pb
 from catalyst.catalog.v1 import service_pb2 as rpc
 from catalyst.catalog.v1 import service_pb2_grpc
-from catalyst_mesh import Caller, Page, caller
+from catalyst_mesh import Caller, Page, Work, caller
 from catalyst_mesh.calls import ANONYMOUS, RoleDenied, members_of
 from catalyst_mesh.protos import Context
 
-from ..domain import closure, config_schema, locks, ranges, solver
+from ..domain import (
+    capacity,
+    closure,
+    config_schema,
+    install_plans,
+    locks,
+    ranges,
+    schema_changes,
+    solver,
+    trust,
+    upgrades,
+)
 from ..domain.cards import Filter, search
-from ..domain.refusals import CapabilityMissing, ComponentConflict, NoMatch, VersionNotFound
+from ..domain.conflicts import Why
+from ..domain.install_plans import Standing, Wish
+from ..domain.locks import Lock
+from ..domain.provider import Root
+from ..domain.refusals import (
+    OFFERS_NOT_FOUND,
+    ComponentConflict,
+    NoMatch,
+    PlanStale,
+    PolicyRefused,
+    VersionNotFound,
+)
 from ..domain.selection import Components, Selected
-from ..domain.universe import OFFERED, Release, State
-from ..store import Picture, Pictures, Viewer
-from . import blueprints, solving
+from ..domain.storefront import Kind, Offer, blueprint_of
+from ..domain.trust import Policy
+from ..domain.universe import OFFERED, Release
+from ..domain.ways import no_way
+from ..store import Picture, Pictures, Store, Viewer
+from ..workers.signatures import fingerprint
+from . import blueprints, planning, solving, watching
+from .offers import to_capacity
 from .words import LAYERS, STATES, refuse, split
 
 DEVELOPERS = ("org-developer", "org-admin")
 """Who plans with the private Blueprints of an Organization; its viewers look at them."""
+PLAN_LIFE = timedelta(minutes=30)
+"""How long a plan may be carried out."""
 _LAYER_WORDS = {number: layer.value for layer, number in LAYERS.items()}
 
 
 class CatalogService(service_pb2_grpc.CatalogServiceServicer):
     """Answers from pictures of the catalogue; nothing here waits for the outside world."""
 
-    def __init__(self, pictures: Pictures, *, solver_seconds: float) -> None:
+    def __init__(self, work: Work[Store], pictures: Pictures, *, solver_seconds: float) -> None:
+        self._work = work
         self._pictures = pictures
         self._solver_seconds = solver_seconds
 
@@ -115,19 +146,110 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
         solving.check_configs(lock)
         return rpc.ResolveResponse(lock=solving.to_lock(picture, lock), warnings=solving.warnings_of(lock))
 
+    async def CompareVersions(
+        self, request: rpc.CompareVersionsRequest, context: Context
+    ) -> rpc.CompareVersionsResponse:
+        owner, name = split(request.name)
+        picture = await self._picture([owner])
+        picture.head(owner, name)
+        before, after = (_version(picture, name, text) for text in (request.from_version, request.to_version))
+        gone, fresh, changed = planning.dependency_changes(before, after)
+        is_up = ranges.version(after.version) > ranges.version(before.version)
+        why = no_way(after, before.version) if is_up else Why("DOWNGRADE", f"is not above {before.version}")
+        return rpc.CompareVersionsResponse(
+            **{"from": blueprints.to_version(picture, before)},
+            to=blueprints.to_version(picture, after),
+            config_changes=planning.config_changes(
+                schema_changes.between(before.manifest.spec.config_schema, after.manifest.spec.config_schema)
+            ),
+            added_depends=[d for d in blueprints.depends(picture, after) if d.alias in fresh],
+            removed_depends=[d for d in blueprints.depends(picture, before) if d.alias in gone],
+            changed_depends=changed,
+            upgrade_allowed=why is None,
+            upgrade_reason=f"{after.version} {why.sentence}" if why else "",
+        )
+
+    async def PlanInstall(self, request: rpc.PlanInstallRequest, context: Context) -> pb.InstallPlan:
+        wish, org = planning.to_wish(request), planning.organization_of(request.environment)
+        owner, name = split(request.blueprint)
+        _demand_daemon(request)
+        picture = await self._picture([owner, org], *DEVELOPERS)
+        picture.head(owner, name)
+        standing = planning.to_standing(request.installed)
+        application = install_plans.application_name(wish, standing)
+        lock = await self._locked(picture, wish, request.version or "*", application, standing)
+        async with self._work.reading() as tx:
+            _demand_trust(picture, lock, {source.id: source.policy for source in await tx.sources()})
+            offers, book, now = await tx.offers(), await tx.latest_price_book(), tx.now
+        plan = install_plans.plan(picture.universe, wish, lock, standing)
+        if request.expected_digest and request.expected_digest != plan.digest:
+            raise PlanStale(expected=request.expected_digest, digest=plan.digest)
+        apps = [offer for offer in offers if offer.kind is Kind.APP]
+        needs = planning.needs_by_blueprint(
+            apps, {app.slug: blueprint_of(app, picture.universe.names) for app in apps}
+        )  # fmt: skip - one call
+        message = planning.to_plan(picture, wish, plan, lock, needs, book.currency if book else "")
+        if request.plan:
+            used = capacity.total(needs.get(one.blueprint, {}) for one in standing)
+            wanted = capacity.total(needs.get(one.release.name, {}) for one in plan.applications)
+            verdict = capacity.check(_sold_plan(offers, request.plan), capacity.sold(offers), used, wanted)
+            planning.demand_room(verdict)
+            message.capacity.CopyFrom(to_capacity(verdict))
+        message.expire_time.FromDatetime(now + PLAN_LIFE)
+        return message
+
+    async def AdviseUpgrades(self, request: rpc.AdviseUpgradesRequest, context: Context) -> rpc.AdviseUpgradesResponse:
+        _demand_daemon(request)
+        picture = await self._picture([planning.organization_of(request.parent)], *DEVELOPERS)
+        standing = sorted(planning.to_standing(request.installed), key=lambda one: one.application)
+        policy = planning.to_installed(standing, request.parent)
+        page = Page.of(request.page_size, request.page_token, _who(), request.parent, request.application)
+        asked = [
+            one
+            for one in standing
+            if one.application > (page.after or "") and request.application in ("", one.application)
+        ]
+        cut = page.cut(asked[: page.size + 1], key=lambda one: one.application)
+
+        def advise() -> list[pb.UpgradeAdvice]:
+            stands = [upgrades.Standing(one.application, one.blueprint, one.version) for one in cut.rows]
+            return [planning.to_advice(picture, upgrades.advise(picture.universe, one, policy)) for one in stands]
+
+        # Each takes a search of its own, and the loop must go on serving meanwhile.
+        advices = await asyncio.to_thread(advise)
+        return rpc.AdviseUpgradesResponse(
+            advices=advices, next_page_token=cut.next_page_token, catalog_revision=picture.revision
+        )
+
+    async def WatchCatalog(
+        self, request: rpc.WatchCatalogRequest, context: Context
+    ) -> AsyncIterator[rpc.WatchCatalogResponse]:
+        who = caller()
+
+        def count(picture: Picture) -> int:
+            return sum(_is_listed(head) for head in picture.universe.heads.values())
+
+        async for message in watching.changes(self._work, self._pictures, who, request.after_revision, count):
+            yield message
+
     async def ValidateConfig(self, request: rpc.ValidateConfigRequest, context: Context) -> rpc.ValidateConfigResponse:
-        if request.mode == rpc.ValidateConfigRequest.MODE_UPGRADE:
-            raise CapabilityMissing(capability="configurations of upgrades")
         parent, _, wanted = request.version.partition("/versions/")
         owner, name = split(parent)
         picture = await self._picture([owner], *DEVELOPERS)
         picture.head(owner, name)
-        given = solving.plain(request.config)
-        whole = config_schema.normalise(_version(picture, name, wanted).manifest.spec.config_schema, given)
+        given, schema = solving.plain(request.config), _version(picture, name, wanted).manifest.spec.config_schema
+        if request.mode == rpc.ValidateConfigRequest.MODE_UPGRADE:
+            before = _version(picture, name, request.current_version or wanted).manifest.spec.config_schema
+            current = solving.plain(request.current)
+            carried = schema_changes.carry(before, schema, current, given, drop_unknown=request.drop_unknown)
+        else:
+            carried = schema_changes.Carried(config_schema.normalise(schema, given), ())
         return rpc.ValidateConfigResponse(
-            config=blueprints.struct(whole),
-            config_hash=config_schema.config_hash(whole),
-            defaulted_paths=sorted(config_schema.filled_in(given, whole)),
+            config=blueprints.struct(carried.config),
+            config_hash=config_schema.config_hash(carried.config),
+            defaulted_paths=sorted(config_schema.filled_in(given, carried.config)),
+            changes=planning.config_changes(carried.changes),
+            dropped_paths=carried.dropped,
         )
 
     async def SelectComponents(
@@ -148,6 +270,18 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
                 if len(path) > 1 and name in added | removed
             },
         )
+
+    async def _locked(
+        self, picture: Picture, wish: Wish, text: str, application: str, standing: Sequence[Standing]
+    ) -> Lock:
+        """What the wish resolves to beside what stands; that may stay as it is."""
+        policy = planning.to_installed(standing, wish.environment)
+        root = Root(wish.blueprint, text, wish.config, application)
+        end = monotonic() + self._solver_seconds
+        solution = await asyncio.to_thread(
+            solver.solve, picture.universe, [root], policy, out_of_time=lambda: monotonic() > end
+        )
+        return locks.lock(solution, policy, picture.revision)
 
     async def _picture(self, owners: Iterable[str], *roles: str) -> Picture:
         """What the caller sees, with the private Blueprints of `owners`. Raises RoleDenied for a stranger's.
@@ -173,9 +307,32 @@ def _who() -> str:
 
 def _is_listed(head: Release) -> bool:
     """Lists leave unlisted ones out; daemons, which build plans and wizards from them, see all."""
-    may_see_all = caller().is_service() or caller().has_role("sovereign-admin")
-    is_shown = head.manifest.spec.visibility.value == "listed" or bool(head.owner_org) or may_see_all
-    return is_shown and (head.is_offered or head.is_planned)
+    return watching.is_shown(head, caller()) and (head.is_offered or head.is_planned)
+
+
+def _demand_daemon(request: rpc.PlanInstallRequest | rpc.AdviseUpgradesRequest) -> None:
+    """What stands in an Environment is told by those who keep it."""
+    if request.installed and not caller().is_service():
+        raise RoleDenied(subject=caller().subject, resource="what is installed")
+
+
+def _demand_trust(picture: Picture, lock: Lock, policies: Mapping[str, Policy]) -> None:
+    """Whether today's policies admit what was published earlier. Raises PolicyRefused."""
+    for entry in lock.entries:
+        record, _ = picture.record(entry.release)
+        policy = policies.get(record.source)
+        if policy is None:
+            continue  # its source is gone, and nobody asks anything of it any more
+        prints = {pem: fingerprint(pem) for pem in policy.keys}
+        if why := trust.refuses(policy, record.verdict, prints):
+            raise PolicyRefused(blueprint=record.blueprint, version=record.version, why=why)
+
+
+def _sold_plan(offers: Sequence[Offer], name: str) -> Offer:
+    found = next((offer for offer in offers if offer.kind is Kind.PLAN and offer.name == name), None)
+    if found is None:
+        raise OFFERS_NOT_FOUND[Kind.PLAN.name](name=name)
+    return found
 
 
 def _fits(head: Release, request: rpc.ListBlueprintsRequest) -> bool:
@@ -185,8 +342,7 @@ def _fits(head: Release, request: rpc.ListBlueprintsRequest) -> bool:
 
 def _released(picture: Picture, name: str) -> list[Release]:
     """Versions, highest first; broken ones for those only who repair them."""
-    sees_broken = caller().is_service() or caller().has_role("sovereign-admin", "security-officer")
-    hidden = set() if sees_broken else {State.QUARANTINED, State.PENDING}
+    hidden = frozenset() if watching.sees_broken(caller()) else watching.HIDDEN
     return [o for o in picture.universe.releases(name) if o.version and picture.record(o)[0].state not in hidden]
 
 

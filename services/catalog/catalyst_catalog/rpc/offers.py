@@ -7,6 +7,7 @@ from catalyst.catalog.v1 import resources_pb2 as pb
 from catalyst.mesh.v1 import resources_pb2 as mesh
 from catalyst_mesh.protos import stamp
 
+from ..domain import capacity
 from ..domain.storefront import LIMITS, Kind, Offer, PriceBook, Rate, blueprint_of
 from ..domain.universe import Universe, resource
 from .blueprints import struct
@@ -184,6 +185,20 @@ def price_book(book: PriceBook) -> pb.PriceBook:
         ],
         rates=[_rate(name, minor, book.currency) for name, minor in sorted(book.content["rates"].items())],
         digest=book.digest,
+    )
+
+
+def to_capacity(verdict: capacity.Verdict) -> pb.Capacity:
+    """A verdict as a message."""
+    short = {name: verdict.shortfall.get(name, 0) for name in LIMITS}
+    return pb.Capacity(
+        fits=verdict.fits,
+        plan=verdict.plan.name,
+        limits=resources(verdict.plan.body),
+        used=resources(capacity.total([verdict.used])),
+        wanted=resources(verdict.wanted),
+        shortfall=resources(short),
+        suggested_plan=verdict.suggested.name if verdict.suggested else "",
     )
 
 

@@ -71,7 +71,7 @@ def to_lock(picture: Picture, lock: Lock) -> pb.Lock:
         lock_version=LOCK_VERSION,
         catalog_revision=lock.catalog_revision,
         roots=[pb.Demand(name=named(picture, root.name), range=root.range) for root in lock.roots],
-        entries=[_entry(picture, entry, moves.get(entry.release.name)) for entry in lock.entries],
+        entries=[entry_message(picture, entry, moves.get(entry.release.name)) for entry in lock.entries],
         lock_digest=lock.digest,
     )
 
@@ -127,7 +127,8 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _entry(picture: Picture, entry: Entry, is_downgrade: bool | None) -> pb.LockEntry:
+def entry_message(picture: Picture, entry: Entry, is_downgrade: bool | None = None) -> pb.LockEntry:
+    """One entry of a lock."""
     release = entry.release
     parents = [(name, alias) for name, alias in entry.parents if name]
     is_root = len(parents) < len(entry.parents)

@@ -15,7 +15,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.rpc import code_pb2, status_pb2
 
 from ..domain import config_schema
-from ..domain.refusals import ConfigInvalid, IssueNotFound, SourceNotFound
+from ..domain.refusals import ConfigInvalid, IssueNotFound, SourceNotFound, TrustTooLow
 from ..domain.sources import Issue, Removal, Scope, Source, create, delete, update, wish
 from ..store import Store
 from ..workers.signatures import is_key
@@ -24,6 +24,8 @@ from .source_messages import CHANGEABLE, described, merged, to_issue, to_source
 from .words import SCOPES, STAGES
 
 KIND = "blueprint_source"
+FOLDER = "directory"
+"""The kind that reads this machine."""
 PREFIX = "operations/catalog-sync-"
 
 
@@ -58,6 +60,7 @@ class SourceService(service_pb2_grpc.SourceServiceServicer):
         ):
             # As with every source of somebody else: nothing tells whether there is one.
             raise SourceNotFound(source=wanted_one.name)
+        _demand_place(wanted_one)
         self._check_config(wanted_one)
 
         async def step(tx: Store) -> Decision[Source]:
@@ -74,6 +77,8 @@ class SourceService(service_pb2_grpc.SourceServiceServicer):
             known = await _own(tx, request.source.name, lock=True)
             fresh(known.name, known.revision, request.etag)
             after = merged(known, request.source, fields)
+            if after.config != known.config:
+                _demand_place(after)
             self._check_config(after)
             decision = update(known, after)
             if after.policy != known.policy and not request.validate_only:
@@ -185,6 +190,13 @@ def _is_seen(source: Source) -> bool:
         or who.has_role("sovereign-admin")
         or (bool(source.organization) and who.has_role("org-admin", org=source.organization))
     )
+
+
+def _demand_place(source: Source) -> None:
+    """A folder of the daemon's machine is trusted as it is, so who runs the machine says which. Raises TrustTooLow."""
+    who = caller()
+    if source.kind == FOLDER and not (who.is_service() or who.has_role("sovereign-admin")):
+        raise TrustTooLow(source=source.name, scope=source.scope.name)
 
 
 def _fits(source: Source, request: rpc.ListSourcesRequest) -> bool:

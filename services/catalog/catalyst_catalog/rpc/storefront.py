@@ -16,11 +16,11 @@ from ..domain import capacity, stock
 from ..domain.cards import hits
 from ..domain.refusals import OFFERS_NOT_FOUND, AddOnUnknown, AppUnknown, BlueprintUnknown, PriceBookNotFound
 from ..domain.stock import Shop
-from ..domain.storefront import LIMITS, Kind, Offer, Stocked
+from ..domain.storefront import Kind, Offer, Stocked
 from ..store import Pictures, Store, Viewer
 from .masks import fresh, wanted
 from .offer_bodies import FIELDS, amounts, body, rates, whole
-from .offers import Shelf, price_book, resources
+from .offers import Shelf, price_book, to_capacity
 
 
 class StorefrontService(service_pb2_grpc.StorefrontServiceServicer):
@@ -279,17 +279,3 @@ def _demand_blueprint(shelf: Shelf, given: dict[str, Any]) -> None:
     """What is sold is in the public catalogue."""
     if (name := given.get("blueprint")) and not shelf.has_blueprint(name):
         raise BlueprintUnknown(blueprint=name)
-
-
-def to_capacity(verdict: capacity.Verdict) -> pb.Capacity:
-    """A verdict as a message."""
-    short = {name: verdict.shortfall.get(name, 0) for name in LIMITS}
-    return pb.Capacity(
-        fits=verdict.fits,
-        plan=verdict.plan.name,
-        limits=resources(verdict.plan.body),
-        used=resources(capacity.total([verdict.used])),
-        wanted=resources(verdict.wanted),
-        shortfall=resources(short),
-        suggested_plan=verdict.suggested.name if verdict.suggested else "",
-    )

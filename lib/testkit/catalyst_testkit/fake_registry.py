@@ -1,0 +1,171 @@
+"""A fake OCI registry, written from the distribution specification (version 1.1): what a puller asks of one, and no more.
+
+It stands for a registry that costs an account; it listens on loopback, keeps everything in memory, and can be told to ask
+for a token, to refuse and to lie.
+"""
+
+import base64
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+INDEX = "application/vnd.catalyst.blueprint.index.v1+json"
+FOLDER = "application/vnd.catalyst.blueprint.folder.v1.tar+gzip"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+SIMPLE_SIGNING, ENVELOPE = "application/vnd.dev.cosign.simplesigning.v1+json", "application/vnd.dsse.envelope.v1+json"
+TOKEN = "fake-registry-token"  # noqa: S105 - of a fake
+
+
+@dataclass
+class FakeRegistry:
+    """Use as a context manager: inside of it the registry answers at `url`."""
+
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    manifests: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    """By repository and tag, or digest."""
+    index: list[dict[str, str]] = field(default_factory=list)
+    credential: str = ""
+    """`user:password` that the service for tokens wants to see; empty: everybody may read."""
+    status: int = 0
+    """What every question is answered with; 0: the truth."""
+    asked: list[str] = field(default_factory=list)
+    _server: ThreadingHTTPServer | None = None
+
+    def __enter__(self) -> "FakeRegistry":
+        registry = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                status, body, headers = registry._answer(self.path, self.headers.get("authorization", ""))
+                self.send_response(status)
+                for name, value in {**headers, "content-length": str(len(body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                registry.asked.append(format % args)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        assert self._server is not None, "it listens inside of `with`"
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def put(self, repository: str, tag: str, layers: Sequence[tuple[str, bytes, Mapping[str, str]]]) -> str:
+        """Keep a manifest over these layers: type, content, annotations. Its digest."""
+        described = []
+        for kind, content, notes in layers:
+            self.blobs[_digest(content)] = content
+            described.append(_descriptor(kind, content) | ({"annotations": dict(notes)} if notes else {}))
+        config = b"{}"
+        self.blobs[_digest(config)] = config
+        empty = _descriptor("application/vnd.oci.empty.v1+json", config)
+        manifest = json.dumps(
+            {"schemaVersion": 2, "mediaType": MANIFEST, "config": empty, "layers": described}
+        ).encode()
+        digest = _digest(manifest)
+        self.manifests[repository, tag] = self.manifests[repository, digest] = manifest
+        return digest
+
+    def publish(self, name: str, version: str, files: Mapping[str, bytes]) -> str:
+        """Keep a Blueprint and name it in the index. Its digest."""
+        digest = self.put(f"bp-{name}", version, [(FOLDER, archive(files), {})])
+        self.index = [one for one in self.index if (one["name"], one["version"]) != (f"bp-{name}", version)]
+        self.index.append({"name": f"bp-{name}", "version": version, "digest": digest})
+        self.write_index()
+        return digest
+
+    def write_index(self) -> None:
+        """Have the index say what `index` holds."""
+        self.put("blueprint-index", "latest", [(INDEX, json.dumps({"blueprints": self.index}).encode(), {})])
+
+    def sign(self, name: str, digest: str, signatures: Sequence[bytes], attestations: Sequence[bytes] = ()) -> None:
+        """Put signatures, each as the SDK's contract gives them, and attestations beside a Blueprint, as cosign does."""
+        told = [json.loads(raw) for raw in signatures]
+        notes = [{"dev.cosignproject.cosign/signature": one["signature"]} for one in told]
+        for one, note in zip(told, notes, strict=True):
+            if "certificate" in one:
+                note["dev.sigstore.cosign/certificate"] = one["certificate"]
+        payloads = [(SIMPLE_SIGNING, base64.b64decode(one["payload"]), n) for one, n in zip(told, notes, strict=True)]
+        tag = digest.replace(":", "-")
+        if payloads:
+            self.put(f"bp-{name}", f"{tag}.sig", payloads)
+        if attestations:
+            self.put(f"bp-{name}", f"{tag}.att", [(ENVELOPE, raw, {}) for raw in attestations])
+
+    def export(self, folder: Path) -> None:
+        """Write everything as an OCI image layout, as it is carried to a site without a network."""
+        kept = folder / "blobs" / "sha256"
+        kept.mkdir(parents=True, exist_ok=True)
+        for content in (*self.blobs.values(), *self.manifests.values()):
+            (kept / _digest(content).removeprefix("sha256:")).write_bytes(content)
+        named = [
+            _descriptor(MANIFEST, content)
+            | {"annotations": {"org.opencontainers.image.ref.name": f"{repository}:{tag}"}}
+            for (repository, tag), content in self.manifests.items()
+            if not tag.startswith("sha256:")
+        ]
+        (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+        (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": named}))
+
+    def _answer(self, path: str, shown: str) -> tuple[int, bytes, dict[str, str]]:
+        where = urlsplit(path).path
+        if self.status:
+            return self.status, b"{}", {"retry-after": "7"}
+        if where == "/token":
+            good = f"Basic {base64.b64encode(self.credential.encode()).decode()}"
+            return (200, json.dumps({"token": TOKEN}).encode(), {}) if shown == good else (401, b"{}", {})
+        repository, kind, reference = _parts(where)
+        if self.credential and shown != f"Bearer {TOKEN}":
+            challenge = f'Bearer realm="{self.url}/token",service="fake",scope="repository:{repository}:pull"'
+            return 401, b"{}", {"www-authenticate": challenge}
+        found = self.manifests.get((repository, reference)) if kind == "manifests" else self.blobs.get(reference)
+        return (404, b"{}", {}) if found is None else (200, found, {"content-type": MANIFEST})
+
+
+def archive(files: Mapping[str, bytes]) -> bytes:
+    """A folder as `tar` and `gzip`, the same bytes for the same files."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name in sorted(files):
+            member = tarfile.TarInfo(name)
+            member.size = len(files[name])
+            tar.addfile(member, io.BytesIO(files[name]))
+    return gzip.compress(packed.getvalue(), mtime=0)
+
+
+def _parts(path: str) -> tuple[str, str, str]:
+    """Repository, `manifests` or `blobs`, and reference of `/v2/…`."""
+    for kind in ("manifests", "blobs"):
+        before, found, reference = path.removeprefix("/v2/").partition(f"/{kind}/")
+        if found:
+            return before, kind, reference
+    return "", "", ""
+
+
+def _descriptor(kind: str, content: bytes) -> dict[str, Any]:
+    return {"mediaType": kind, "digest": _digest(content), "size": len(content)}
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"

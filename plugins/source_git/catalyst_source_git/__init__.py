@@ -1,0 +1,1 @@
+"""Blueprints from a Git repository."""

@@ -1,0 +1,1 @@
+"""Blueprints from an index in an OCI registry."""
