@@ -112,7 +112,7 @@ async def test_whatever_is_not_served_says_so_with_a_reason(around: Mesh) -> Non
         if why.code not in ("OK", *ALLOWED) or (why.code != "OK" and not why.reason):
             bare[method] = f"{why.code} {why.reason} {why.message}"
     assert bare == {}
-    assert unserved > 100
+    assert unserved > 0
 
 
 ALLOWED = ("INVALID_ARGUMENT", "UNIMPLEMENTED", "PERMISSION_DENIED")

@@ -47,6 +47,7 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         await around.call(f"{_S}.PlanService/CreatePlan", provisioner.CreatePlanRequest(parent=sovereign, intent=1))
     name = (await wishes.committed(around)).name
     for _ in range(3):
+        await wishes.invoice(around)
         await wishes.sovereign(around)
         await around.call(f"{_P}.PoolService/CreatePool", await wishes.a_pool(around))
         await wishes.reserved(around)
@@ -60,6 +61,7 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         f"{_B}.AccountService/GetBalance": {"name": f"{account}/balance"},
         f"{_B}.OrderService/ListOrders": {"parent": account},
         f"{_B}.SubscriptionService/ListSubscriptions": {"parent": account},
+        f"{_B}.InvoiceService/ListInvoices": {"parent": "billingAccounts/-"},
         f"{_C}.CatalogService/ListVersions": {"parent": "blueprints/bp-cilium"},
         f"{_C}.SourceService/ListIssues": {"parent": "sources/-"},
         f"{_P}.PoolService/ListReservedNames": {"parent": wishes.POOL},

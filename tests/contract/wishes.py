@@ -12,6 +12,8 @@ from catalyst.billing.v1 import service_pb2 as billing
 from catalyst.catalog.v1 import service_pb2 as catalog
 from catalyst.pooldomain.v1 import service_pb2 as pdm
 from catalyst.provisioner.v1 import service_pb2 as provisioner
+from catalyst_billing.app import house_of
+from catalyst_billing.domain import renewals
 from catalyst_pool_domain_manager.domain import delegations
 from catalyst_pool_domain_manager.domain.delegations import Snapshot
 from catalyst_pool_domain_manager.domain.drifts import Drift, Kind, Sight, State
@@ -553,7 +555,63 @@ async def cancelled_order(m: Mesh) -> Any:
     return billing.CancelOrderRequest(name=held.name, etag=held.etag)
 
 
+async def subscription(m: Mesh, parent: str = "") -> Any:
+    """A subscription that credit has paid."""
+    parent = (await order(m, parent)).name.partition("/orders/")[0]
+    wish = billing.ListSubscriptionsRequest(parent=parent)
+    listed: Any = await m.call(f"{_BILLING}.SubscriptionService/ListSubscriptions", wish)
+    return listed.subscriptions[0]
+
+
+async def invoice(m: Mesh, parent: str = "") -> str:
+    """Name of the open invoice of a subscription that could not be renewed; who renews stands still here."""
+    held = await subscription(m, parent)
+    _, org, _, id = held.name.split("/")
+    daemon: Any = m.daemons["billing"].daemon
+    house = house_of(daemon.settings)
+
+    async def step(tx: Any) -> str:
+        dues = await tx.lock_dues(org, id, house.books)
+        late = replace(
+            dues, is_frozen=True, subscription=replace(dues.subscription, wake_at=dues.subscription.period_end)
+        )
+        unpaid = renewals.advance(late, house, renewals.Means(lambda s, a: False), dues.subscription.period_end)
+        await tx.save(unpaid.state)
+        return unpaid.state.invoice.name
+
+    return str(await daemon.work.again(step))
+
+
+async def a_change(m: Mesh) -> Any:
+    held = await subscription(m)
+    return billing.ChangeSubscriptionRequest(name=held.name, plan="l", etag=held.etag)
+
+
+async def cancelled_subscription(m: Mesh) -> Any:
+    held = await subscription(m)
+    return billing.CancelSubscriptionRequest(name=held.name, etag=held.etag)
+
+
+async def resumed_subscription(m: Mesh) -> Any:
+    wish = await cancelled_subscription(m)
+    gone: Any = await m.call(f"{_BILLING}.SubscriptionService/CancelSubscription", wish)
+    return billing.ResumeSubscriptionRequest(name=gone.name, etag=gone.etag)
+
+
+async def payment(m: Mesh) -> Any:
+    return billing.PayInvoiceRequest(name=await invoice(m))
+
+
+async def withdrawal(m: Mesh) -> Any:
+    return billing.VoidInvoiceRequest(name=await invoice(m), reason="billed twice")
+
+
 WRITES: Mapping[str, Wish] = {
+    f"{_BILLING}.SubscriptionService/ChangeSubscription": a_change,
+    f"{_BILLING}.SubscriptionService/CancelSubscription": cancelled_subscription,
+    f"{_BILLING}.SubscriptionService/ResumeSubscription": resumed_subscription,
+    f"{_BILLING}.InvoiceService/PayInvoice": payment,
+    f"{_BILLING}.InvoiceService/VoidInvoice": withdrawal,
     f"{_BILLING}.AccountService/EnsureAccount": ensured,
     f"{_BILLING}.QuoteService/CreateQuote": a_quote,
     f"{_BILLING}.OrderService/CreateOrder": an_order,

@@ -86,4 +86,13 @@ ACCESS: Mapping[str, Row] = {
         ResumeSubscription=_CUSTOMER,
     ),
     **rows(f"{_PACKAGE}.SubscriptionService", GetRevenue=_ISSUERS),
+    **rows(
+        f"{_PACKAGE}.InvoiceService",
+        Scope.DENIED,
+        GetInvoice=_CUSTOMER,
+        ListInvoices=_CUSTOMER,
+        RenderInvoice=_CUSTOMER,
+        PayInvoice=_CUSTOMER,
+    ),
+    **rows(f"{_PACKAGE}.InvoiceService", VoidInvoice=_STAFF),
 }

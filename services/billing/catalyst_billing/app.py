@@ -1,6 +1,7 @@
 """The composition root of billing."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from catalyst.billing.v1 import service_pb2_grpc as grpc_services
 from catalyst.catalog.v1.service_pb2_grpc import StorefrontServiceStub
@@ -29,22 +30,27 @@ from prometheus_client import CollectorRegistry
 from .access import ACCESS
 from .catalog import PriceBooks
 from .domain.money import Money
-from .domain.postings import Books
+from .domain.renewals import House
 from .events import EMITTED, handled
 from .proofs import Proofs
 from .providers import KIND, Providers
 from .rpc.accounts import AccountService
+from .rpc.invoices import InvoiceService
 from .rpc.ledger import LedgerService
 from .rpc.limits import PreviewLimit
 from .rpc.orders import OrderService
 from .rpc.quotes import Desk, QuoteService
-from .rpc.subscriptions import SubscriptionService
+from .rpc.subscriptions import SubscriptionService, Till
 from .rpc.vouchers import VoucherService
 from .settings import BillingSettings
 from .signing import Signer
 from .store import Store, metadata
+from .workers.charges import Charges
 from .workers.checkouts import Checkouts, Pace
+from .workers.earnings import Earnings
+from .workers.prices import Prices
 from .workers.refunds import Refunds
+from .workers.renewals import Renewals
 from .workers.rounds import Rounds
 from .workers.sweeper import Sweeper
 
@@ -64,21 +70,22 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
         plugins(settings, metrics, clock),
         connect(settings.catalog_target, token=TokenFile(settings.token_file), tls=settings.certificates()),
     )
-    books, providers, proofs = Books(settings.sovereign, ACTOR), Providers(host), Proofs(work)
-    prices = PriceBooks(StorefrontServiceStub(channel))
+    providers, proofs, prices = Providers(host), Proofs(work), PriceBooks(StorefrontServiceStub(channel))
+    house, leases = house_of(settings), Leases(db, metadata, metrics=metrics)
     return Daemon(
         "billing",
         settings,
         db,
         metadata,
         work,
-        services=services(settings, work, providers, prices, books, proofs),
+        services=services(settings, work, providers, prices, house, proofs),
         access=ACCESS,
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "billing", settings.nats_token.get_secret_value()),
-        handled=handled(books),
-        workers=workers(settings, Leases(db, metadata, metrics=metrics), work, providers, books, proofs),
+        handled=handled(house.books),
+        workers=workers(settings, leases, work, providers, house, proofs)
+        + going_on(settings, leases, work, providers, prices, house),
         closing=[lambda: channel.close(None)],
     )
 
@@ -94,13 +101,15 @@ def plugins(settings: BillingSettings, metrics: ChassisMetrics, clock: Clock | N
 
 
 def services(
-    settings: BillingSettings, work: Work[Store], providers: Providers, prices: PriceBooks, books: Books, proofs: Proofs
+    settings: BillingSettings, work: Work[Store], providers: Providers, prices: PriceBooks, house: House, proofs: Proofs
 ) -> list[Service]:
     """What is served."""
+    books = house.books
     sign, currency = Signer.from_file(settings.data_folder / "quote.key"), settings.currency
     desk = Desk(currency, tuple(tax.rule() for tax in settings.tax_rules), settings.quote_ttl, sign)
     package = "catalyst.billing.v1"
     ledger = LedgerService(work, proofs)
+    till = Till(work, providers, house, ttl=settings.order_ttl, currency=currency)
     return [
         Service(
             AccountService(work, currency), grpc_services.add_AccountServiceServicer_to_server,
@@ -126,16 +135,18 @@ def services(
             "google.longrunning.Operations",
         ),
         Service(
-            SubscriptionService(work), grpc_services.add_SubscriptionServiceServicer_to_server,
+            SubscriptionService(till, prices, sign), grpc_services.add_SubscriptionServiceServicer_to_server,
             f"{package}.SubscriptionService",
         ),
+        Service(InvoiceService(till), grpc_services.add_InvoiceServiceServicer_to_server, f"{package}.InvoiceService"),
     ]  # fmt: skip
 
 
 def workers(
-    settings: BillingSettings, leases: Leases, work: Work[Store], providers: Providers, books: Books, proofs: Proofs
+    settings: BillingSettings, leases: Leases, work: Work[Store], providers: Providers, house: House, proofs: Proofs
 ) -> list[Worker]:
-    """What goes on beside the calls."""
+    """What goes on beside the calls for orders, credit and the book."""
+    books = house.books
     pause = settings.worker_pause_seconds
     pace = Pace(settings.poll_open, settings.poll_later, settings.late_window)
     return [
@@ -144,6 +155,29 @@ def workers(
         Rounds("sweeper", Sweeper(work, books).round, leases=leases, pause=pause),
         Rounds("proof", proofs.prove, leases=leases, pause=settings.proof_seconds),
     ]
+
+
+def going_on(
+    settings: BillingSettings, leases: Leases, work: Work[Store], providers: Providers, prices: PriceBooks, house: House
+) -> list[Worker]:
+    """What goes on beside the calls from period to period."""
+    pause, notice = settings.worker_pause_seconds, timedelta(days=settings.price_change_notice_days)
+    return [
+        Rounds("renewals", Renewals(work, providers, house).round, leases=leases, pause=pause),
+        Rounds("charges", Charges(work, providers, house).round, leases=leases, pause=pause),
+        Rounds("earnings", Earnings(work, house.books).round, leases=leases, pause=pause),
+        Rounds(
+            "prices", Prices(work, prices, house.books, notice).round, leases=leases, pause=settings.price_watch_seconds
+        ),
+    ]
+
+
+def house_of(settings: BillingSettings) -> House:
+    """The rules under which subscriptions run."""
+    return House(
+        settings.books(ACTOR), tuple(tax.rule() for tax in settings.tax_rules), settings.dunning,
+        timedelta(days=settings.invoice_due_days), settings.credit_for_unused_time,
+    )  # fmt: skip
 
 
 def start() -> None:

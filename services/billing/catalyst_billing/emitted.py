@@ -7,6 +7,7 @@ from catalyst_mesh import Emitted, stamp
 from .amounts import money
 from .domain import credit, findings, orders, subscriptions, uses, vouchers
 from .domain.orders import Order
+from .emitted_dues import DUES
 
 _ROOT = "catalyst.v1.billing"
 
@@ -23,10 +24,14 @@ def _provider(order: Order) -> str:
     return f"providers/{order.provider}" if order.provider else ""
 
 
+def _kind(order: Order) -> resources_pb2.Order.Kind.ValueType:
+    return resources_pb2.Order.Kind.Value(f"KIND_{order.kind.upper()}")
+
+
 def order_created(fact: orders.Created) -> pb.OrderCreated:
     o = fact.order
     return pb.OrderCreated(
-        order=o.name, version=o.version, org=_org(o.org), kind=resources_pb2.Order.KIND_SUBSCRIPTION,
+        order=o.name, version=o.version, org=_org(o.org), kind=_kind(o),
         plan=o.selection.plan, sovereign=o.sovereign, total=money(o.total), due=money(o.due),
         deadline_time=stamp(o.deadline),
     )  # fmt: skip
@@ -35,7 +40,7 @@ def order_created(fact: orders.Created) -> pb.OrderCreated:
 def order_paid(fact: orders.Paid) -> pb.OrderPaid:
     o, s = fact.order, fact.order.selection
     return pb.OrderPaid(
-        order=o.name, version=o.version, org=_org(o.org), kind=resources_pb2.Order.KIND_SUBSCRIPTION, plan=s.plan,
+        order=o.name, version=o.version, org=_org(o.org), kind=_kind(o), plan=s.plan,
         apps=s.apps, add_ons=s.add_ons, bundle=s.bundle, sovereign=o.sovereign, environment=o.environment,
         total=money(o.total), paid_by_card=money(o.paid_by_card), paid_by_credit=money(o.credit), tax=money(o.tax),
         currency=o.total.currency, price_book_version=o.price_book_version,
@@ -128,14 +133,15 @@ def subscription_activated(fact: subscriptions.Activated) -> pb.SubscriptionActi
     s = fact.subscription
     return pb.SubscriptionActivated(
         subscription=s.name, version=s.version, org=_org(s.org), scope=s.scope, plan=s.plan, add_ons=s.add_ons,
-        order=_order(s.order, s.org), period_end_time=stamp(s.period_end),
+        order=_order(s.order, s.org), period_end_time=stamp(s.period_end), trial=s.trial_end is not None,
     )  # fmt: skip
 
 
 def subscription_cancelled(fact: subscriptions.Cancelled) -> pb.SubscriptionCancelled:
     s = fact.subscription
     return pb.SubscriptionCancelled(
-        subscription=s.name, version=s.version, org=_org(s.org), scope=s.scope, reason=fact.why
+        subscription=s.name, version=s.version, org=_org(s.org), scope=s.scope, reason=fact.why,
+        erase_not_before_time=stamp(s.erase_not_before),
     )  # fmt: skip
 
 
@@ -179,4 +185,5 @@ EMITTED = (
     Emitted(f"{_ROOT}.credit.granted", credit.Granted, credit_granted),
     Emitted(f"{_ROOT}.credit.expired", credit.Lapsed, credit_expired),
     Emitted(f"{_ROOT}.finding.opened", findings.Opened, finding_opened),
+    *DUES,
 )

@@ -7,6 +7,7 @@ from catalyst_sdk.payment import PaymentManifest, PaymentProvider
 
 from .domain.money import Money
 from .domain.orders import PaymentUnavailable
+from .domain.subscriptions import Subscription
 
 KIND = "payment_provider"
 
@@ -25,6 +26,14 @@ class Providers:
         """The step in minor units to which a card part is rounded down: that of the first provider."""
         names = self._host.names(KIND)
         return self.get(names[0]).manifest.step(currency) if names else 1
+
+    def can_charge(self, subscription: Subscription, amount: Money) -> bool:
+        """Whether the provider of a subscription's saved method can be asked for `amount`."""
+        try:
+            manifest = self._manifest(subscription.provider, amount)
+        except PaymentUnavailable:
+            return False
+        return "unattended_charge" in manifest.capabilities and manifest.takes(amount.minor, amount.currency)
 
     def choose(self, wanted: str, due: Money) -> str:
         """Name of the provider that takes `due`: `wanted`, or the first one. Raises PaymentUnavailable."""

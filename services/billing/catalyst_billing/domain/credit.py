@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from catalyst_sdk import Refused
 
+from .ledger import Part
 from .money import Money, total
 
 DEFAULT_PRIORITY = 100
@@ -266,6 +267,17 @@ class Wallet:
     def _with(self, hold: Hold, grants: Sequence[Grant]) -> "Wallet":
         others = tuple(other for other in self.holds if other.id != hold.id)
         return replace(self, grants=tuple(grants), holds=(*others, hold))
+
+
+def vouchers_of(wallet: Wallet, hold: str) -> tuple[Part, ...]:
+    """What a hold drew from grants that vouchers made, by voucher."""
+    made = {grant.id: grant.voucher for grant in wallet.grants if grant.source is Source.VOUCHER}
+    spent = wallet.hold_of(hold)
+    parts: dict[str, Money] = {}
+    for draw in spent.draws if spent else ():
+        if voucher := made.get(draw.grant):
+            parts[voucher] = parts[voucher] + draw.amount if voucher in parts else draw.amount
+    return tuple(Part(f"vouchers/{voucher}", amount) for voucher, amount in sorted(parts.items()))
 
 
 def _moved(

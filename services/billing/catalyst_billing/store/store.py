@@ -13,8 +13,11 @@ from sqlalchemy import Select, Table, delete, func, insert, or_, select, update
 
 from ..domain import findings
 from ..domain.accounts import BillingAccount
+from ..domain.charges import Charge
 from ..domain.credit import Grant, Hold, HoldState, Wallet
+from ..domain.earnings import Period
 from ..domain.findings import Finding
+from ..domain.invoices import Invoice, Series
 from ..domain.orders import OPEN, Order, OrderNotFound
 from ..domain.payments import Checkout, Payment, Refund
 from ..domain.purchases import Purchase, Rivals
@@ -34,22 +37,26 @@ OPERATIONS_KEPT = timedelta(days=30)
 
 TABLES: dict[type, Table] = {
     BillingAccount: t.billing_account,
+    Charge: t.charge,
     Checkout: t.checkout,
     Finding: t.finding,
     Grant: t.credit_grant,
     Hold: t.credit_hold,
+    Invoice: t.invoice,
     Order: t.order,
     Payment: t.payment,
+    Period: t.period,
     Quote: t.quote,
     Refund: t.refund,
+    Series: t.invoice_series,
     Subscription: t.subscription,
     Use: t.voucher_use,
     Voucher: t.voucher,
 }
 
 
-class Store(Books, Reading):
-    """Everything that billing reads under lock and saves."""
+class PurchaseStore(Books, Reading):
+    """The part of the store that reads under lock and saves what an order touches."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

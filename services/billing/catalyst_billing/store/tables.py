@@ -3,6 +3,8 @@
 Amounts are BIGINT minor units beside one CHAR(3) currency per row; documents that nobody searches are JSON.
 """
 
+from typing import Any
+
 from catalyst_mesh import ROW_NUMBER, Json, UtcTime, chassis_tables
 from sqlalchemy import (
     CHAR,
@@ -52,6 +54,18 @@ def _document(name: str) -> Column[object]:
     return Column(name, Json, nullable=False)
 
 
+def _int(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False)
+
+
+def _added(name: str, kind: Any, default: str) -> Column[Any]:
+    """A column that a later release added: the release before leaves it to its default, a plain value.
+
+    For an expression SQLite would have to make the table anew, and the triggers that defend it would be gone.
+    """
+    return Column(name, kind, nullable=False, server_default=default)
+
+
 def _currency() -> Column[str]:
     return Column("currency", CHAR(3), nullable=False)
 
@@ -75,6 +89,7 @@ ledger_txn = Table(
     _key("id"), Column("idem_key", Text, nullable=False, unique=True), _text("kind"), _time("booked_at"),
     _time("created_at"), _text("actor"), _text("reason"), _text("order"), _text("voucher"),
     Column("reverses", Text, ForeignKey("ledger_txn.id"), unique=True), _text("sovereign"), _text("org"),
+    _added("vouchers", Json, "[]"), _added("items", Json, "[]"),
     Index("ledger_txn_order", "order"),
 )  # fmt: skip
 ledger_entry = Table(
@@ -139,7 +154,8 @@ order = Table(
     _time("created_at"), _time("updated_at"), _text("environment"), _text("voucher"), _text("subscription"),
     _text("provider"), Column("save_method", Boolean, nullable=False), _text("return_url"), _text("sovereign"),
     Column("claims_sovereign", Boolean, nullable=False), _time("paid_at", nullable=True), _text("failure_reason"),
-    _number("version"),
+    _number("version"), _added("kind", Text, "subscription"), _added("invoice", Text, ""),
+    Column("change", Json),
     CheckConstraint("refunded_minor <= total_minor", name="order_refund_is_no_excess"),
     Index("order_org", "org", "created_at"), Index("order_deadline", "state", "deadline"),
     _partial("order_is_one_open", "org", where="state IN ('reserved', 'awaiting_payment')"),
@@ -150,8 +166,48 @@ subscription = Table(
     _key("id"), _text("org"), _text("scope"), _text("order"), _text("state"), _text("plan"), _document("add_ons"),
     _number("price_book_version"), _currency(), _minor("price"), Column("anchor_day", Integer, nullable=False),
     _time("period_start"), _time("period_end"), Column("period_months", Integer, nullable=False), _text("provider"),
-    _time("created_at"), _time("updated_at"), _number("version"),
+    _time("created_at"), _time("updated_at"), _number("version"), _time("anchor_at", nullable=True),
+    _added("items", Json, "[]"), _added("apps", Json, "[]"), _added("percent", Integer, "0"),
+    _added("percent_periods", Integer, "0"), _added("customer", Text, ""), _added("method", Text, ""),
+    _added("method_label", Text, ""), _added("cancel_at_period_end", Boolean, "0"), Column("pending", Json),
+    Column("repricing", Json),
+    _added("compared_book", BigInteger, "0"), _time("trial_end", nullable=True), _added("trial_plan", Text, ""),
+    _added("invoice", Text, ""), _added("charge", Text, ""), _time("past_due_at", nullable=True),
+    _time("next_try_at", nullable=True), _added("tries", Integer, "0"), _time("erase_not_before", nullable=True),
+    _time("wake_at", nullable=True),
     _partial("subscription_is_one_live", "scope", where="state <> 'cancelled'"),
+    _partial("subscription_trial_is_one", "org", "trial_plan", where="trial_plan <> ''"),
+    Index("subscription_due", "wake_at"), Index("subscription_order", "order"),
+)  # fmt: skip
+period = Table(
+    "period", metadata,
+    _key("subscription"), Column("start", UtcTime, primary_key=True), _time("end"), _text("org"), _document("pieces"),
+    _currency(), _minor("charged"), _minor("tax"), _minor("earned"), _time("next_at", nullable=True),
+    _text("sovereign"), _text("order"), _text("invoice"), _number("version"),
+    Index("period_due", "next_at"), Index("period_order", "order"),
+)  # fmt: skip
+
+invoice_series = Table(
+    "invoice_series", metadata,
+    _key("series"), Column("year", Integer, primary_key=True, autoincrement=False), _number("last"), _number("version"),
+)  # fmt: skip
+invoice = Table(
+    "invoice", metadata,
+    _key("id"), _text("org"), _text("kind"), _text("state"), _document("lines"), _currency(), _minor("subtotal"),
+    _minor("tax"), _minor("total"), _minor("credit"), _minor("due"), _time("created_at"), _time("updated_at"),
+    _text("number"), _text("subscription"), _text("order"), _text("corrects"), _time("period_start", nullable=True),
+    _time("period_end", nullable=True), _time("finalized_at", nullable=True), _time("due_at", nullable=True),
+    _time("paid_at", nullable=True), _text("why"), _text("hash"), _number("version"),
+    Index("invoice_org", "org", "created_at"), Index("invoice_order", "order"),
+    _partial("invoice_number_is_one", "number", where="number <> ''"),
+)  # fmt: skip
+charge = Table(
+    "charge", metadata,
+    _key("id"), _text("org"), _text("subscription"), _text("invoice"), _text("provider"), _text("customer"),
+    _text("method"), _currency(), _minor("amount"), _minor("rounding"), _minor("credit"), _text("state"),
+    _time("next_at"), _time("created_at"), _time("updated_at"), _text("payment"), _text("why"), _int("tries"),
+    _number("version"),
+    Index("charge_due", "state", "next_at"),
 )  # fmt: skip
 
 checkout = Table(

@@ -150,9 +150,10 @@ def test_a_metered_plan_is_never_sold_for_nothing() -> None:
         price(Selection("rated"))
 
 
-def test_a_trial_cannot_be_ordered_yet() -> None:
-    with pytest.raises(NotOffered, match="trial"):
-        price(Selection("m", trial=True))
+def test_a_trial_costs_nothing_and_shows_what_it_would_cost() -> None:
+    tried = price(replace(HUB, trial=True), taxes=[TaxRule("VAT", 500)])
+    assert lines(tried)[-3:] == [("discount", "trial", "-10.650"), ("tax", "VAT", "0.000"), ("due", "", "0.000")]
+    assert tried.total == omr("0")
 
 
 def test_credit_is_spent_on_the_blueprints_of_the_apps() -> None:

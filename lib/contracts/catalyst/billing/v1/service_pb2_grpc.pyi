@@ -1238,10 +1238,10 @@ class InvoiceServiceStub:
     PayInvoice: _grpc.UnaryUnaryMultiCallable[_service_pb2.PayInvoiceRequest, _resources_pb2.Order]
     """Pays an open invoice: an order of kind ONE_OFF over what is due, credit first.
     Role: org-admin. Errors: NOT_FOUND `INVOICE_NOT_FOUND`; FAILED_PRECONDITION `ILLEGAL_TRANSITION`, `ORDER_OPEN`,
-    `ACCOUNT_FROZEN`; UNAVAILABLE `PAYMENT_UNAVAILABLE`.
+    `INVOICE_CHARGING` while the saved method is charged, `ACCOUNT_FROZEN`; UNAVAILABLE `PAYMENT_UNAVAILABLE`.
     """
     VoidInvoice: _grpc.UnaryUnaryMultiCallable[_service_pb2.VoidInvoiceRequest, _resources_pb2.Invoice]
-    """Withdraws an unpaid invoice; its number stays taken.
+    """Withdraws an unpaid invoice; its number stays taken. The period that it billed then costs nothing.
     Role: billing-admin. Errors: NOT_FOUND `INVOICE_NOT_FOUND`; FAILED_PRECONDITION `ILLEGAL_TRANSITION` once paid.
     """
 
@@ -1267,10 +1267,10 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     PayInvoice: _aio.UnaryUnaryMultiCallable[_service_pb2.PayInvoiceRequest, _resources_pb2.Order]  # type: ignore[assignment]
     """Pays an open invoice: an order of kind ONE_OFF over what is due, credit first.
     Role: org-admin. Errors: NOT_FOUND `INVOICE_NOT_FOUND`; FAILED_PRECONDITION `ILLEGAL_TRANSITION`, `ORDER_OPEN`,
-    `ACCOUNT_FROZEN`; UNAVAILABLE `PAYMENT_UNAVAILABLE`.
+    `INVOICE_CHARGING` while the saved method is charged, `ACCOUNT_FROZEN`; UNAVAILABLE `PAYMENT_UNAVAILABLE`.
     """
     VoidInvoice: _aio.UnaryUnaryMultiCallable[_service_pb2.VoidInvoiceRequest, _resources_pb2.Invoice]  # type: ignore[assignment]
-    """Withdraws an unpaid invoice; its number stays taken.
+    """Withdraws an unpaid invoice; its number stays taken. The period that it billed then costs nothing.
     Role: billing-admin. Errors: NOT_FOUND `INVOICE_NOT_FOUND`; FAILED_PRECONDITION `ILLEGAL_TRANSITION` once paid.
     """
 
@@ -1317,7 +1317,7 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_resources_pb2.Order, _abc.Awaitable[_resources_pb2.Order]]:
         """Pays an open invoice: an order of kind ONE_OFF over what is due, credit first.
         Role: org-admin. Errors: NOT_FOUND `INVOICE_NOT_FOUND`; FAILED_PRECONDITION `ILLEGAL_TRANSITION`, `ORDER_OPEN`,
-        `ACCOUNT_FROZEN`; UNAVAILABLE `PAYMENT_UNAVAILABLE`.
+        `INVOICE_CHARGING` while the saved method is charged, `ACCOUNT_FROZEN`; UNAVAILABLE `PAYMENT_UNAVAILABLE`.
         """
 
     @_abc_1.abstractmethod
@@ -1326,7 +1326,7 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _service_pb2.VoidInvoiceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Invoice, _abc.Awaitable[_resources_pb2.Invoice]]:
-        """Withdraws an unpaid invoice; its number stays taken.
+        """Withdraws an unpaid invoice; its number stays taken. The period that it billed then costs nothing.
         Role: billing-admin. Errors: NOT_FOUND `INVOICE_NOT_FOUND`; FAILED_PRECONDITION `ILLEGAL_TRANSITION` once paid.
         """
 
