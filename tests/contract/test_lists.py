@@ -46,7 +46,10 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
     for _ in range(3):
         await around.call(f"{_S}.PlanService/CreatePlan", provisioner.CreatePlanRequest(parent=sovereign, intent=1))
     name = (await wishes.committed(around)).name
-    for _ in range(3):
+    for meter in ("egress_gb", "ram_gb_hours", "vcpu_hours"):
+        used = await wishes.usage(around, account)
+        used.events[0].meter = f"meters/{meter}"
+        await around.call(f"{_B}.MeteringService/RecordUsage", used)
         await wishes.invoice(around)
         await wishes.sovereign(around)
         await around.call(f"{_P}.PoolService/CreatePool", await wishes.a_pool(around))
@@ -61,6 +64,7 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         f"{_B}.AccountService/GetBalance": {"name": f"{account}/balance"},
         f"{_B}.OrderService/ListOrders": {"parent": account},
         f"{_B}.SubscriptionService/ListSubscriptions": {"parent": account},
+        f"{_B}.MeteringService/QueryUsage": {"parent": account},
         f"{_B}.InvoiceService/ListInvoices": {"parent": "billingAccounts/-"},
         f"{_C}.CatalogService/ListVersions": {"parent": "blueprints/bp-cilium"},
         f"{_C}.SourceService/ListIssues": {"parent": "sources/-"},

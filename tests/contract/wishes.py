@@ -606,7 +606,38 @@ async def withdrawal(m: Mesh) -> Any:
     return billing.VoidInvoiceRequest(name=await invoice(m), reason="billed twice")
 
 
+async def usage(m: Mesh, account: str = "") -> Any:
+    org = account.partition("/")[2] or m.fresh()
+    wish = billing.RecordUsageRequest()
+    wish.events.add(id=m.fresh(), source="//test", org=f"organizations/{org}", meter="meters/vcpu_hours", value="1")
+    wish.events[0].time.GetCurrentTime()
+    return wish
+
+
+async def a_meter(m: Mesh) -> Any:
+    wish = billing.CreateMeterRequest(meter_id=f"meter_{m.fresh()}")
+    wish.meter.unit, wish.meter.aggregation = "u", 1
+    return wish
+
+
+async def titled_meter(m: Mesh) -> Any:
+    made: Any = await m.call(f"{_BILLING}.MeteringService/CreateMeter", await a_meter(m))
+    wish = billing.UpdateMeterRequest(etag=made.etag)
+    wish.meter.name, wish.meter.display_name = made.name, "Titled"
+    return wish
+
+
+async def entitlement(m: Mesh, parent: str = "") -> Any:
+    wish = billing.UpdateEntitlementRequest(etag='"0"')
+    wish.entitlement.name, wish.entitlement.mode = f"{parent or await account(m)}/entitlement", 2
+    return wish
+
+
 WRITES: Mapping[str, Wish] = {
+    f"{_BILLING}.MeteringService/RecordUsage": usage,
+    f"{_BILLING}.MeteringService/CreateMeter": a_meter,
+    f"{_BILLING}.MeteringService/UpdateMeter": titled_meter,
+    f"{_BILLING}.MeteringService/UpdateEntitlement": entitlement,
     f"{_BILLING}.SubscriptionService/ChangeSubscription": a_change,
     f"{_BILLING}.SubscriptionService/CancelSubscription": cancelled_subscription,
     f"{_BILLING}.SubscriptionService/ResumeSubscription": resumed_subscription,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from catalyst_mesh import PUBLIC, Row, Scope, rows
+from catalyst_mesh import PUBLIC, SIGNED_IN, Row, Scope, rows
 
 _PACKAGE = "catalyst.billing.v1"
 _CUSTOMER = "org-admin billing-admin"
@@ -95,4 +95,19 @@ ACCESS: Mapping[str, Row] = {
         PayInvoice=_CUSTOMER,
     ),
     **rows(f"{_PACKAGE}.InvoiceService", VoidInvoice=_STAFF),
+    **rows(
+        f"{_PACKAGE}.MeteringService",
+        Scope.DENIED,
+        QueryUsage=f"{_CUSTOMER} org-developer",
+        GetEntitlement=f"{_CUSTOMER} org-developer",
+        UpdateEntitlement=_CUSTOMER,
+    ),
+    **rows(
+        f"{_PACKAGE}.MeteringService",
+        RecordUsage=f"{_DAEMONS} sovereign-admin",
+        CreateMeter="sovereign-admin",
+        GetMeter=SIGNED_IN,
+        ListMeters=SIGNED_IN,
+        UpdateMeter="sovereign-admin",
+    ),
 }

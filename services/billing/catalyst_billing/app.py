@@ -38,6 +38,7 @@ from .rpc.accounts import AccountService
 from .rpc.invoices import InvoiceService
 from .rpc.ledger import LedgerService
 from .rpc.limits import PreviewLimit
+from .rpc.metering import MeteringService
 from .rpc.orders import OrderService
 from .rpc.quotes import Desk, QuoteService
 from .rpc.subscriptions import SubscriptionService, Till
@@ -137,6 +138,10 @@ def services(
         Service(
             SubscriptionService(till, prices, sign), grpc_services.add_SubscriptionServiceServicer_to_server,
             f"{package}.SubscriptionService",
+        ),
+        Service(
+            MeteringService(work, books=books, windows=settings.windows, currency=currency),
+            grpc_services.add_MeteringServiceServicer_to_server, f"{package}.MeteringService",
         ),
         Service(InvoiceService(till), grpc_services.add_InvoiceServiceServicer_to_server, f"{package}.InvoiceService"),
     ]  # fmt: skip

@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import grpc
 from catalyst.catalog.v1 import resources_pb2, service_pb2, service_pb2_grpc
+from catalyst_mesh import moment
 from catalyst_sdk import Code, Refused
 
 from .domain.money import Money
 from .domain.prices import AddOn, App, Bundle, Plan, PriceBook
 from .domain.pricing import Selection
+from .domain.rating import Card, Model, Rate, Tier
 
 CURRENT = "priceBooks/current"
 
@@ -84,7 +88,38 @@ def to_book(book: resources_pb2.PriceBook, apps: Iterable[resources_pb2.App]) ->
         },
         bundles={b.slug: Bundle(b.slug, b.slug, b.discount_bps, tuple(b.apps)) for b in book.bundles if not b.retired},
         apps={app.slug: app for app in map(_app, apps)},
+        card=_card(book),
     )
+
+
+def _card(book: resources_pb2.PriceBook) -> Card:
+    return Card(
+        version=book.number,
+        currency=book.currency,
+        valid_from=moment(book.valid_from_time) or datetime.fromtimestamp(0, UTC),
+        rates=tuple(_rate(rate, book) for rate in book.rates if rate.HasField("unit_price") or rate.tiers),
+        metered=tuple(sorted(p.slug for p in book.plans if p.metered)),
+    )
+
+
+def _rate(rate: resources_pb2.Rate, book: resources_pb2.PriceBook) -> Rate:
+    return Rate(
+        meter=rate.meter.removeprefix("meters/"),
+        model=_MODELS[rate.model],
+        price=_money(rate.unit_price, book) if rate.HasField("unit_price") else None,
+        package=Decimal(rate.package_size or 1),
+        included=Decimal(rate.included or 0),
+        tiers=tuple(Tier(Decimal(t.up_to) if t.up_to else None, _money(t.unit_price, book)) for t in rate.tiers),
+    )
+
+
+_MODELS = {
+    resources_pb2.Rate.MODEL_UNSPECIFIED: Model.PER_UNIT,
+    resources_pb2.Rate.MODEL_PER_UNIT: Model.PER_UNIT,
+    resources_pb2.Rate.MODEL_GRADUATED: Model.GRADUATED,
+    resources_pb2.Rate.MODEL_VOLUME: Model.VOLUME,
+    resources_pb2.Rate.MODEL_PACKAGE: Model.PACKAGE,
+}
 
 
 def _app(app: resources_pb2.App) -> App:

@@ -5,7 +5,7 @@ from catalyst.billing.v1 import resources_pb2
 from catalyst_mesh import Emitted, stamp
 
 from .amounts import money
-from .domain import invoices, subscriptions
+from .domain import invoices, quotas, subscriptions
 
 _ROOT = "catalyst.v1.billing"
 
@@ -84,6 +84,17 @@ def invoice_voided(fact: invoices.Voided) -> pb.InvoiceVoided:
     )
 
 
+def quota_reached(fact: quotas.Reached) -> pb.QuotaReached:
+    e = fact.entitlement
+    limit = e.spending_limit if fact.spent is not None else None
+    return pb.QuotaReached(
+        entitlement=e.name, version=e.version, org=f"organizations/{e.org}", percent=fact.percent,
+        dimension=fact.dimension,
+        spent=money(fact.spent) if fact.spent is not None else None, limit=money(limit) if limit is not None else None,
+        value=fact.value, ceiling=fact.ceiling, period_start_time=stamp(fact.period_start),
+    )  # fmt: skip
+
+
 DUES = (
     Emitted(f"{_ROOT}.subscription.renewed", subscriptions.Renewed, subscription_renewed),
     Emitted(f"{_ROOT}.subscription.changed", subscriptions.Changed, subscription_changed),
@@ -94,4 +105,5 @@ DUES = (
     Emitted(f"{_ROOT}.invoice.finalized", invoices.Finalized, invoice_finalized),
     Emitted(f"{_ROOT}.invoice.paid", invoices.Paid, invoice_paid),
     Emitted(f"{_ROOT}.invoice.voided", invoices.Voided, invoice_voided),
+    Emitted(f"{_ROOT}.quota.reached", quotas.Reached, quota_reached),
 )

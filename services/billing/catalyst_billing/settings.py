@@ -10,6 +10,7 @@ from pydantic_settings import SettingsConfigDict
 from .domain.postings import Books
 from .domain.pricing import TaxRule
 from .domain.subscriptions import Dunning
+from .domain.usage import Windows
 
 
 class Tax(BaseModel):
@@ -82,6 +83,11 @@ class BillingSettings(DaemonSettings):
     credit_for_unused_time: bool = True
     """Whether a subscription that is ended at once gives the unused time back as credit."""
 
+    usage_late_window_hours: float = Field(24, gt=0)
+    """How late a measurement still joins its hour, in hours."""
+    usage_adjustment_window_days: int = Field(35, ge=1)
+    """How late a measurement still goes on the next invoice, in days; later ones are refused."""
+
     @model_validator(mode="after")
     def _days_in_order(self) -> "BillingSettings":
         if not self.grace_day < self.suspend_day < self.cancel_day <= self.erase_not_before_day:
@@ -111,6 +117,12 @@ class BillingSettings(DaemonSettings):
         return Dunning(
             self.dunning_retry_days, self.grace_day, self.suspend_day, self.cancel_day, self.erase_not_before_day
         )
+
+    @property
+    def windows(self) -> Windows:
+        return Windows(
+            timedelta(hours=self.usage_late_window_hours), timedelta(days=self.usage_adjustment_window_days)
+        )  # fmt: skip
 
     @property
     def quote_ttl(self) -> timedelta:

@@ -28,6 +28,9 @@ from sqlalchemy import func, select
 
 from .makers import BOOK, NOON
 
+METERED = ("egress_gb", "ram_gb_hours", "storage_gb_hours", "vcpu_hours")
+"""Meters that every Sovereign has."""
+
 
 class Catalog(catalog_grpc.StorefrontServiceServicer):
     """Serves the price book of the makers."""
@@ -57,6 +60,11 @@ class Catalog(catalog_grpc.StorefrontServiceServicer):
     async def GetPriceBook(self, request: Any, context: Any) -> catalog_pb.PriceBook:
         self.asked += 1
         return self.book
+
+    def sell_usage(self, minor: int = 10) -> None:
+        """Set the rate of every meter, so that the metered plan can be sold."""
+        for meter in METERED:
+            self.book.rates.add(meter=f"meters/{meter}", unit_price=_money(minor))
 
     async def CheckCapacity(self, request: Any, context: Any) -> catalog_rpc.CheckCapacityResponse:
         verdict = catalog_pb.Capacity(

@@ -64,7 +64,8 @@ async def test_declined_renewals_go_down_by_days_and_paying_resumes_without_shif
         assert told == [
             f"subscription.{w}" for w in ("activated", "lapsed", "lapsed", "suspended", "renewed", "resumed")
         ]
-        assert await billing.booked() == {"psp_clearing": 18_000, "deferred_revenue": -18_000 + 9000, "revenue": -9000}
+        booked = await billing.booked()  # how much of it is earned by now is the earnings' business
+        assert (booked["psp_clearing"], booked["deferred_revenue"] + booked["revenue"]) == (18_000, -18_000)
         assert (await billing.prove()).proved
 
 
@@ -115,7 +116,11 @@ async def test_an_upgrade_after_half_a_period_and_back_at_its_end(start: Start) 
         billing.clock.advance((end - begun) / 2)
         after = await renewed(billing, end)
         assert (after.plan, after.pending_plan, after.price.minor) == ("s", "", 5000)
-        assert (await billing.booked())["revenue"] == -7000
+
+        async def earned() -> bool:
+            return (await billing.booked()).get("revenue") == -7000
+
+        await eventually(earned, within=30)
         assert (await billing.prove()).proved
 
 
@@ -131,7 +136,7 @@ async def test_a_downgrade_at_once_gives_credit_and_a_credit_note(billing: Billi
     assert (note.kind, note.number, note.total.minor) == (pb.Invoice.KIND_CREDIT_NOTE, "CN-2026-000001", -2000)
     booked = await billing.booked()
     assert (booked["customer_credit"], booked["psp_clearing"]) == (-2000, 9000)
-    assert booked["deferred_revenue"] + booked["revenue"] == -7000
+    assert booked["deferred_revenue"] + booked.get("revenue", 0) == -7000
     assert (await billing.prove()).proved
 
 

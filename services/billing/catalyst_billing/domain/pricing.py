@@ -54,10 +54,6 @@ TRIAL = "trial"
 """Item of the discount that makes a trial cost nothing."""
 
 
-class NotOffered(Refused):
-    code, reason, message = Code.UNIMPLEMENTED, "NOT_OFFERED", "{what} cannot be ordered here yet"
-
-
 class LineKind(StrEnum):
     """What a line of a quote is, in the order of the lines."""
 
@@ -263,9 +259,6 @@ def _unknown(selection: Selection, book: PriceBook) -> list[tuple[type[NotInBook
 def _check_plan(plan: Plan) -> None:
     if plan.is_metered and not plan.has_rates:
         raise RateUnset(plan=plan.slug)
-    if plan.is_metered:
-        # Without metering it would be sold at 0 for ever.
-        raise NotOffered(what="a metered plan")
 
 
 def _is_deployable(app: App | None) -> bool:

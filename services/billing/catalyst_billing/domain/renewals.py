@@ -71,6 +71,10 @@ class Dues:
     refunds: tuple[Refund, ...] = ()
     postings: tuple[Txn, ...] = ()
 
+    def used(self, lines: tuple[InvoiceLine, ...]) -> "Dues":
+        """The same, with what was used."""
+        return replace(self, usage=lines)
+
 
 CanCharge = Callable[[Subscription, Money], bool]
 """Whether the provider of a subscription's method can be asked for an amount."""

@@ -60,6 +60,8 @@ class QuoteService(service_pb2_grpc.QuoteServiceServicer):
             if selection.trial and await tx.had_trial(org, selection.plan):
                 raise TrialUsed(plan=selection.plan)
             voucher = await by_code(tx, request.voucher_code) if request.voucher_code else None
+            if not request.validate_only:
+                await tx.keep_card(book)
             priced = await self._price(tx, account, selection, book, voucher)
             offered = quotes.offer(
                 id, org, selection, purpose=pricing.purpose_of(selection, book), voucher=voucher,

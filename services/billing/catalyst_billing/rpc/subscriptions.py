@@ -201,6 +201,7 @@ class SubscriptionService(service_pb2_grpc.SubscriptionServiceServicer):
             return await self._quoted(s, request)
         add_ons = tuple(request.add_ons) if request.replace_add_ons else s.add_ons
         book = await self._prices.current(Selection(""))
+        await self._work.again(lambda tx: tx.keep_card(book))
         return pricing.offer(Selection(request.plan or s.plan, add_ons, s.bundle, period_months=s.period_months), book)
 
     async def _quoted(self, s: Subscription, request: service_pb2.ChangeSubscriptionRequest) -> Offer:

@@ -26,8 +26,8 @@ PRICED = (State.ACTIVE.value, State.TRIALING.value)
 """States in which new prices are told; an unpaid subscription keeps those of its open invoice."""
 
 
-class Store(PurchaseStore):
-    """Everything that billing reads under lock and saves; here the part that goes from period to period."""
+class DuesStore(PurchaseStore):
+    """The part of the store that goes from period to period."""
 
     async def lock_purchase(self, org: str, id: str) -> Purchase:
         """An order with everything it touches, what it pays for too."""

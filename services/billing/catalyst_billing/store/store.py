@@ -21,10 +21,12 @@ from ..domain.invoices import Invoice, Series
 from ..domain.orders import OPEN, Order, OrderNotFound
 from ..domain.payments import Checkout, Payment, Refund
 from ..domain.purchases import Purchase, Rivals
+from ..domain.quotas import Entitlement, Fired
 from ..domain.quotes import Quote, QuoteNotFound
 from ..domain.submissions import Redemption
 from ..domain.subscriptions import State as SubscriptionState
 from ..domain.subscriptions import Subscription
+from ..domain.usage import Meter
 from ..domain.uses import Tally, Use, UseState
 from ..domain.vouchers import Voucher
 from . import tables as t
@@ -39,10 +41,13 @@ TABLES: dict[type, Table] = {
     BillingAccount: t.billing_account,
     Charge: t.charge,
     Checkout: t.checkout,
+    Entitlement: t.entitlement,
     Finding: t.finding,
+    Fired: t.threshold_fired,
     Grant: t.credit_grant,
     Hold: t.credit_hold,
     Invoice: t.invoice,
+    Meter: t.meter,
     Order: t.order,
     Payment: t.payment,
     Period: t.period,

@@ -242,3 +242,36 @@ finding = Table(
     _time("created_at"), _time("last_seen_at"), _number("version"),
     Index("finding_seen", "last_seen_at"),
 )  # fmt: skip
+
+meter = Table(
+    "meter", metadata,
+    _key("slug"), _text("unit"), _text("aggregation"), _document("dimensions"), _text("title"), _time("created_at"),
+    _time("updated_at"), _number("version"),
+)  # fmt: skip
+usage_event = Table(
+    "usage_event", metadata,
+    _key("org"), _key("source"), _key("id"), _text("environment"), _text("application"), _text("meter"),
+    _number("value"), _time("at"), _document("dimensions"), _time("received_at"),
+    Column("is_adjustment", Boolean, nullable=False), Column("is_rated", Boolean, nullable=False), _text("invoice"),
+    Index("usage_event_open", "org", "is_adjustment", "invoice"), Index("usage_event_time", "org", "at"),
+)  # fmt: skip
+usage_hour = Table(
+    "usage_hour", metadata,
+    _key("org"), _key("meter"), _key("environment"), _key("application"), Column("hour", UtcTime, primary_key=True),
+    _number("value"), _number("rated"), _time("last_at", nullable=True), _text("last_id"),
+    Index("usage_hour_time", "org", "hour"),
+)  # fmt: skip
+entitlement = Table(
+    "entitlement", metadata,
+    _key("org"), _currency(), _text("mode"), Column("max_cpu_milli", BigInteger), Column("max_ram_mb", BigInteger),
+    Column("limit", BigInteger), _number("version"),
+)  # fmt: skip
+threshold_fired = Table(
+    "threshold_fired", metadata,
+    _key("org"), Column("period_start", UtcTime, primary_key=True), _key("dimension"),
+    Column("percent", Integer, primary_key=True, autoincrement=False), _time("fired_at"), _number("version"),
+)  # fmt: skip
+rate_card = Table(
+    "rate_card", metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False), _time("valid_from"), _document("card"),
+)  # fmt: skip

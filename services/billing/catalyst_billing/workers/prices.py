@@ -35,6 +35,7 @@ class Prices:
         except CatalogUnavailable as refusal:
             self._log.warning("prices are not compared", why=refusal.sentence)
             return
+        await self._work.again(lambda tx: tx.keep_card(book))
         async with self._work.reading() as tx:
             older = await tx.priced_before(book.version, book.currency, MOST)
         for s in older:

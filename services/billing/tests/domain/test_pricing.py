@@ -11,7 +11,6 @@ from catalyst_billing.domain.pricing import (
     AppUnknown,
     BundleUnknown,
     LineKind,
-    NotOffered,
     PlanUnknown,
     Priced,
     RateUnset,
@@ -143,11 +142,10 @@ def test_a_bundle_with_an_app_that_left_the_book_cannot_be_ordered() -> None:
         pricing.check(Selection("m", bundle="comms-hub"), book)
 
 
-def test_a_metered_plan_is_never_sold_for_nothing() -> None:
+def test_a_metered_plan_is_sold_only_while_every_rate_is_set() -> None:
     with pytest.raises(RateUnset):
         price(Selection("flexi"))
-    with pytest.raises(NotOffered, match="metered"):
-        price(Selection("rated"))
+    assert price(Selection("rated")).total == omr("0")  # its usage is billed when it was used
 
 
 def test_a_trial_costs_nothing_and_shows_what_it_would_cost() -> None:
