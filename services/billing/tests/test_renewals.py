@@ -160,8 +160,8 @@ async def test_a_change_that_is_paid_in_the_next_period_goes_back(start: Start) 
     async with start("pay", {"acme": "late"}) as billing:
         await billing.issue(minor=9000)
         await billing.order(code="OMANI-26")
-        billing.to_time((await billing.subscription()).period_end_time)
-        billing.clock.advance(-timedelta(minutes=29))
+        end = (await billing.subscription()).period_end_time.ToDatetime(UTC)
+        billing.clock.advance(end - billing.clock.now() - timedelta(minutes=29))
         order = await changed(billing, "l")
         assert order.due.minor > 0
         billing.clock.advance(timedelta(minutes=30))

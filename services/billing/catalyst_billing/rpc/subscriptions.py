@@ -102,7 +102,7 @@ class SubscriptionService(service_pb2_grpc.SubscriptionServiceServicer):
             check_etag(request.etag, seen.name, dues.subscription.version)
             if isinstance(offer, Refused):
                 raise offer
-            if dues.subscription.version != seen.version:
+            if dues.subscription.offer != seen.offer:  # what was priced is not what runs any more
                 raise EtagMismatch(resource=seen.name, etag=etag_of(dues.subscription.version))
             counter = await self._till.counter(tx, dues)
             selection = Selection(

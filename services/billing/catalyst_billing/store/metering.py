@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..domain import rating
 from ..domain.invoices import Invoice, InvoiceLine, LineKind
+from ..domain.meters import BUILT_IN
 from ..domain.money import Money
 from ..domain.periods import Span
 from ..domain.postings import Books as HouseBooks
@@ -33,12 +34,14 @@ class Store(DuesStore):
 
     async def meters(self) -> dict[str, Meter]:
         """Every meter by its slug."""
-        found = await self._many(Meter, select(t.meter).order_by(t.meter.c.slug))
-        return {meter.slug: meter for meter in found}
+        found = await self._many(Meter, select(t.meter))
+        every = {**BUILT_IN, **{meter.slug: meter for meter in found}}
+        return dict(sorted(every.items()))
 
     async def lock_meter(self, slug: str) -> Meter | None:
         """One meter; nobody else changes it until the commit."""
-        return await self._one(Meter, select(t.meter).where(t.meter.c.slug == slug), lock=True)
+        found = await self._one(Meter, select(t.meter).where(t.meter.c.slug == slug), lock=True)
+        return found or BUILT_IN.get(slug)
 
     async def is_split_by(self, meter: str, dimension: str) -> bool:
         """Whether an event of the meter names the dimension."""

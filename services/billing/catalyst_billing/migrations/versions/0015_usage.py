@@ -1,6 +1,4 @@
-"""Usage: events, hours, entitlements, and the meters that every Sovereign has."""
-
-from datetime import UTC, datetime
+"""Usage: meters, events, hours, entitlements, and the rates under which it was sold."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,16 +8,6 @@ revision = "0015"
 down_revision = "0014"
 branch_labels = None
 depends_on = None
-
-
-METERS = (
-    ("vcpu_hours", "vCPU·h", "Processors"),
-    ("ram_gb_hours", "GiB·h", "Memory"),
-    ("storage_gb_hours", "GiB·h", "Storage"),
-    ("egress_gb", "GiB", "Traffic out"),
-)
-SINCE = datetime(2026, 1, 1, tzinfo=UTC)
-_KINDS = {"dimensions": Json(), "created_at": UtcTime(), "updated_at": UtcTime(), "version": sa.BigInteger()}
 
 
 def upgrade() -> None:
@@ -102,12 +90,6 @@ def upgrade() -> None:
         batch_op.create_index("usage_hour_time", ["org", "hour"], unique=False)
 
     # ### end Alembic commands ###
-    columns = ("slug", "unit", "aggregation", "dimensions", "title", "created_at", "updated_at", "version")
-    rows = [(slug, unit, "sum", ["application"], title, SINCE, SINCE, 1) for slug, unit, title in METERS]
-    op.bulk_insert(
-        sa.table("meter", *(sa.column(c, _KINDS.get(c, sa.Text())) for c in columns)),
-        [dict(zip(columns, row, strict=True)) for row in rows],
-    )
 
 
 def downgrade() -> None:
