@@ -51,6 +51,8 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         used.events[0].meter = f"meters/{meter}"
         await around.call(f"{_B}.MeteringService/RecordUsage", used)
         await wishes.invoice(around)
+        await wishes.agreement(around)
+        await around.call(f"{_B}.FranchiseService/IssueStatement", await wishes.a_statement(around))
         await wishes.sovereign(around)
         await around.call(f"{_P}.PoolService/CreatePool", await wishes.a_pool(around))
         await wishes.reserved(around)

@@ -633,7 +633,39 @@ async def entitlement(m: Mesh, parent: str = "") -> Any:
     return wish
 
 
+async def an_agreement(m: Mesh, sovereign: str = "") -> Any:
+    wish = billing.CreateAgreementRequest()
+    made = wish.agreement
+    made.sovereign, made.share_bps, made.basis, made.currency = sovereign or f"sovereigns/{m.fresh()}", 3000, 1, "OMR"
+    made.valid_from_time.FromJsonString("1990-01-01T00:00:00Z")
+    return wish
+
+
+async def agreement(m: Mesh) -> Any:
+    return await m.call(f"{_BILLING}.FranchiseService/CreateAgreement", await an_agreement(m))
+
+
+async def changed_agreement(m: Mesh) -> Any:
+    made = await agreement(m)
+    wish = billing.UpdateAgreementRequest(etag=made.etag)
+    wish.agreement.name, wish.agreement.share_bps = made.name, 2000
+    return wish
+
+
+async def a_statement(m: Mesh) -> Any:
+    """A month after all that were stated, and long ago."""
+    home = billing.ListAgreementsRequest(sovereign="sovereigns/home")
+    found: Any = await m.call(f"{_BILLING}.FranchiseService/ListAgreements", home)
+    if not found.agreements:
+        await m.call(f"{_BILLING}.FranchiseService/CreateAgreement", await an_agreement(m, "sovereigns/home"))
+    year, month = divmod(int(m.fresh().removeprefix("t")), 12)
+    return billing.IssueStatementRequest(month=f"{1990 + year}-{month + 1:02}")
+
+
 WRITES: Mapping[str, Wish] = {
+    f"{_BILLING}.FranchiseService/CreateAgreement": an_agreement,
+    f"{_BILLING}.FranchiseService/UpdateAgreement": changed_agreement,
+    f"{_BILLING}.FranchiseService/IssueStatement": a_statement,
     f"{_BILLING}.MeteringService/RecordUsage": usage,
     f"{_BILLING}.MeteringService/CreateMeter": a_meter,
     f"{_BILLING}.MeteringService/UpdateMeter": titled_meter,

@@ -110,4 +110,14 @@ ACCESS: Mapping[str, Row] = {
         ListMeters=SIGNED_IN,
         UpdateMeter="sovereign-admin",
     ),
+    **rows(
+        f"{_PACKAGE}.FranchiseService",
+        CreateAgreement=_STAFF,
+        GetAgreement=_ISSUERS,
+        ListAgreements=_ISSUERS,
+        UpdateAgreement=_STAFF,
+        IssueStatement=_STAFF,
+        GetStatement=_ISSUERS,
+        ListStatements=_ISSUERS,
+    ),
 }

@@ -35,6 +35,7 @@ from .events import EMITTED, handled
 from .proofs import Proofs
 from .providers import KIND, Providers
 from .rpc.accounts import AccountService
+from .rpc.franchise import FranchiseService
 from .rpc.invoices import InvoiceService
 from .rpc.ledger import LedgerService
 from .rpc.limits import PreviewLimit
@@ -142,6 +143,12 @@ def services(
         Service(
             MeteringService(work, books=books, windows=settings.windows, currency=currency),
             grpc_services.add_MeteringServiceServicer_to_server, f"{package}.MeteringService",
+        ),
+        Service(
+            FranchiseService(
+                work, books=books, proofs=proofs, sign=Signer.from_file(settings.data_folder / "statement.key")
+            ),
+            grpc_services.add_FranchiseServiceServicer_to_server, f"{package}.FranchiseService",
         ),
         Service(InvoiceService(till), grpc_services.add_InvoiceServiceServicer_to_server, f"{package}.InvoiceService"),
     ]  # fmt: skip

@@ -1,11 +1,11 @@
-"""What billing tells of subscriptions and documents."""
+"""What billing tells of subscriptions, documents, quotas and statements."""
 
 from catalyst.billing.v1 import events_pb2 as pb
 from catalyst.billing.v1 import resources_pb2
 from catalyst_mesh import Emitted, stamp
 
 from .amounts import money
-from .domain import invoices, quotas, subscriptions
+from .domain import franchise, invoices, quotas, subscriptions
 
 _ROOT = "catalyst.v1.billing"
 
@@ -95,6 +95,14 @@ def quota_reached(fact: quotas.Reached) -> pb.QuotaReached:
     )  # fmt: skip
 
 
+def statement_issued(fact: franchise.Issued) -> pb.StatementIssued:
+    s = fact.statement
+    return pb.StatementIssued(
+        statement=s.name, version=s.version, sovereign=s.sovereign, number=s.number, gross=money(s.gross),
+        publisher_share=money(s.publisher_share), franchisee_share=money(s.franchisee_share),
+    )  # fmt: skip
+
+
 DUES = (
     Emitted(f"{_ROOT}.subscription.renewed", subscriptions.Renewed, subscription_renewed),
     Emitted(f"{_ROOT}.subscription.changed", subscriptions.Changed, subscription_changed),
@@ -106,4 +114,5 @@ DUES = (
     Emitted(f"{_ROOT}.invoice.paid", invoices.Paid, invoice_paid),
     Emitted(f"{_ROOT}.invoice.voided", invoices.Voided, invoice_voided),
     Emitted(f"{_ROOT}.quota.reached", quotas.Reached, quota_reached),
+    Emitted(f"{_ROOT}.statement.issued", franchise.Issued, statement_issued),
 )

@@ -236,6 +236,25 @@ def revenue_earned(
     )
 
 
+def share_owed(books: Books, *, month: str, sovereign: str, amount: Money, at: datetime) -> Txn | None:
+    """The publisher's share of a month. None: there is none."""
+    entries = _without_zeros([
+        (books.house(Kind.SHARE_COST, amount.currency), amount),
+        (Account(OwnerKind.PUBLISHER, "publisher", Kind.PUBLISHER_PAYABLE, amount.currency), -amount),
+    ])  # fmt: skip
+    if not entries:
+        return None
+    return Txn(
+        idem_key=f"share:{sovereign}:{month}",
+        kind="share_owed",
+        booked_at=at,
+        actor=books.actor,
+        reason="statement",
+        entries=entries,
+        sovereign=sovereign,
+    )
+
+
 def order_refunded(books: Books, paid: Txn, at: datetime) -> Txn:
     """All of what an order paid goes back to where it came from; nothing of it was earned yet."""
     return ledger.reverse(

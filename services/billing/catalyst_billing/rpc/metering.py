@@ -127,7 +127,7 @@ class MeteringService(service_pb2_grpc.MeteringServiceServicer):
 
     async def UpdateMeter(self, request: service_pb2.UpdateMeterRequest, context: Context) -> resources_pb2.Meter:
         wish, slug = request.meter, id_of(request.meter.name)
-        paths = _paths(request.update_mask.paths, wish, ("display_name", "dimensions"), "meter")
+        paths = paths_of(request.update_mask.paths, wish, ("display_name", "dimensions"), "meter")
 
         async def step(tx: Store) -> Decision[Meter]:
             known = await tx.lock_meter(slug)
@@ -160,7 +160,7 @@ class MeteringService(service_pb2_grpc.MeteringServiceServicer):
     ) -> resources_pb2.Entitlement:
         wish, org = request.entitlement, require_member(request.entitlement.name)
         fields = ("mode", "max_cpu_milli", "max_ram_mb", "monthly_spending_limit")
-        paths = _paths(request.update_mask.paths, wish, fields, "entitlement")
+        paths = paths_of(request.update_mask.paths, wish, fields, "entitlement")
         shown: list[resources_pb2.Entitlement] = []
 
         async def step(tx: Store) -> Decision[tuple[object, ...]]:
@@ -349,7 +349,7 @@ def _used(hour: Hour, card: Card) -> Used:
     return Used(hour.meter, card, Decimal(hour.rated) / NANO)
 
 
-def _paths(asked: Sequence[str], wish: object, fields: Sequence[str], prefix: str) -> set[str]:
+def paths_of(asked: Sequence[str], wish: object, fields: Sequence[str], prefix: str) -> set[str]:
     """Fields that are to change: those that are named, else those that are set. Raises InvalidRequest."""
     given = {path.removeprefix(f"{prefix}.") for path in asked}
     if unknown := sorted(given - set(fields)):

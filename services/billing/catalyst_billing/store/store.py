@@ -17,6 +17,7 @@ from ..domain.charges import Charge
 from ..domain.credit import Grant, Hold, HoldState, Wallet
 from ..domain.earnings import Period
 from ..domain.findings import Finding
+from ..domain.franchise import Agreement, Statement
 from ..domain.invoices import Invoice, Series
 from ..domain.orders import OPEN, Order, OrderNotFound
 from ..domain.payments import Checkout, Payment, Refund
@@ -38,6 +39,7 @@ S = TypeVar("S")
 OPERATIONS_KEPT = timedelta(days=30)
 
 TABLES: dict[type, Table] = {
+    Agreement: t.agreement,
     BillingAccount: t.billing_account,
     Charge: t.charge,
     Checkout: t.checkout,
@@ -54,6 +56,7 @@ TABLES: dict[type, Table] = {
     Quote: t.quote,
     Refund: t.refund,
     Series: t.invoice_series,
+    Statement: t.statement,
     Subscription: t.subscription,
     Use: t.voucher_use,
     Voucher: t.voucher,

@@ -275,3 +275,19 @@ rate_card = Table(
     "rate_card", metadata,
     Column("version", BigInteger, primary_key=True, autoincrement=False), _time("valid_from"), _document("card"),
 )  # fmt: skip
+
+agreement = Table(
+    "agreement", metadata,
+    _key("id"), _text("sovereign"), _time("valid_from"), _time("valid_to", nullable=True), _int("share_bps"),
+    _text("basis"), _currency(), Column("floor", BigInteger), Column("cap", BigInteger), _time("created_at"),
+    _time("updated_at"), _number("version"),
+    Index("agreement_sovereign", "sovereign", "valid_from"),
+)  # fmt: skip
+statement = Table(
+    "statement", metadata,
+    _key("month"), Column("number", Text, nullable=False, unique=True), _text("sovereign"), _text("agreement"),
+    _number("agreement_revision"), _time("cutoff"), _number("last_entry"), _currency(), _minor("gross"),
+    _minor("voucher_credit"), _minor("publisher_share"), _minor("franchisee_share"), _document("lines"),
+    Column("document", LargeBinary, nullable=False), Column("signature", LargeBinary, nullable=False),
+    _time("issued_at"), _number("version"),
+)  # fmt: skip

@@ -3288,7 +3288,9 @@ class FranchiseServiceServicer:
 
     def IssueStatement(self, request, context):
         """Issues the statement of a month that has ended. Issued before: the same statement again.
-        Role: billing-admin. Errors: FAILED_PRECONDITION `MONTH_OPEN`, `AGREEMENT_MISSING`, `LEDGER_UNPROVED`.
+        Months are stated in order; what was booked late, or in months that were left out, goes on the next statement.
+        Role: billing-admin. Errors: FAILED_PRECONDITION `MONTH_OPEN`, `AGREEMENT_MISSING`, `LEDGER_UNPROVED`,
+        `STATEMENT_ISSUED` for a month before one that was stated.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1538,7 +1538,9 @@ class FranchiseServiceStub:
     """
     IssueStatement: _grpc.UnaryUnaryMultiCallable[_service_pb2.IssueStatementRequest, _resources_pb2.Statement]
     """Issues the statement of a month that has ended. Issued before: the same statement again.
-    Role: billing-admin. Errors: FAILED_PRECONDITION `MONTH_OPEN`, `AGREEMENT_MISSING`, `LEDGER_UNPROVED`.
+    Months are stated in order; what was booked late, or in months that were left out, goes on the next statement.
+    Role: billing-admin. Errors: FAILED_PRECONDITION `MONTH_OPEN`, `AGREEMENT_MISSING`, `LEDGER_UNPROVED`,
+    `STATEMENT_ISSUED` for a month before one that was stated.
     """
     GetStatement: _grpc.UnaryUnaryMultiCallable[_service_pb2.GetStatementRequest, _resources_pb2.Statement]
     """Reads one statement with its signed bytes.
@@ -1575,7 +1577,9 @@ class FranchiseServiceAsyncStub(FranchiseServiceStub):
     """
     IssueStatement: _aio.UnaryUnaryMultiCallable[_service_pb2.IssueStatementRequest, _resources_pb2.Statement]  # type: ignore[assignment]
     """Issues the statement of a month that has ended. Issued before: the same statement again.
-    Role: billing-admin. Errors: FAILED_PRECONDITION `MONTH_OPEN`, `AGREEMENT_MISSING`, `LEDGER_UNPROVED`.
+    Months are stated in order; what was booked late, or in months that were left out, goes on the next statement.
+    Role: billing-admin. Errors: FAILED_PRECONDITION `MONTH_OPEN`, `AGREEMENT_MISSING`, `LEDGER_UNPROVED`,
+    `STATEMENT_ISSUED` for a month before one that was stated.
     """
     GetStatement: _aio.UnaryUnaryMultiCallable[_service_pb2.GetStatementRequest, _resources_pb2.Statement]  # type: ignore[assignment]
     """Reads one statement with its signed bytes.
@@ -1639,7 +1643,9 @@ class FranchiseServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Statement, _abc.Awaitable[_resources_pb2.Statement]]:
         """Issues the statement of a month that has ended. Issued before: the same statement again.
-        Role: billing-admin. Errors: FAILED_PRECONDITION `MONTH_OPEN`, `AGREEMENT_MISSING`, `LEDGER_UNPROVED`.
+        Months are stated in order; what was booked late, or in months that were left out, goes on the next statement.
+        Role: billing-admin. Errors: FAILED_PRECONDITION `MONTH_OPEN`, `AGREEMENT_MISSING`, `LEDGER_UNPROVED`,
+        `STATEMENT_ISSUED` for a month before one that was stated.
         """
 
     @_abc_1.abstractmethod
