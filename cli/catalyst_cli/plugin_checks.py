@@ -23,6 +23,7 @@ from catalyst_sdk import SDK_VERSION, Manifest, ManifestFault, load_manifest
 from catalyst_sdk.cloud import CAPABILITIES as CLOUD_CAPABILITIES
 from catalyst_sdk.dns import Capability
 from catalyst_sdk.hooks import GROUP
+from catalyst_sdk.payment import CAPABILITIES as PAYMENT_CAPABILITIES
 from catalyst_sdk.registrar import CAPABILITIES as REGISTRAR_CAPABILITIES
 
 from .findings import Finding
@@ -46,6 +47,7 @@ KINDS = {
     "registrar": Kind("catalyst_testkit.registrar_suite:RegistrarSuite", 30, REGISTRAR_CAPABILITIES),
     "dns_backend": Kind("catalyst_testkit.dns_backend_suite:DnsBackendSuite", 30, frozenset(map(str, Capability))),
     "cloud_provider": Kind("catalyst_testkit.cloud_suite:CloudSuite", 25, CLOUD_CAPABILITIES),
+    "payment_provider": Kind("catalyst_testkit.payment_suite:PaymentSuite", 25, PAYMENT_CAPABILITIES),
 }
 _API_SUITE = "catalyst_testkit.registrar_suite:RegistrarApiSuite"
 """For a registrar that asks for a credential: faults of the line, and that no secret comes out."""

@@ -174,8 +174,9 @@ def spoiled(home: Path) -> Path:
 
 
 def secret(home: Path) -> Path:
-    """A folder with the one private Blueprint that there is."""
+    """A folder with the private Blueprints that there are: one to look at, one that is moved about."""
     write(home / WALLED, "bp-hidden")
+    write(home / WALLED, "bp-moved")
     return home / WALLED
 
 

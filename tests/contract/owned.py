@@ -16,6 +16,7 @@ from .mesh import WALLED, Mesh, request_of
 _B, _C, _P, _S = "catalyst.billing.v1", "catalyst.catalog.v1", "catalyst.pooldomain.v1", "catalyst.provisioner.v1"
 _O = "google.longrunning.Operations"
 _HIDDEN = f"organizations/{WALLED}/blueprints/bp-hidden"
+_MOVED = f"organizations/{WALLED}/blueprints/bp-moved/versions/1.0.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,26 @@ def _source(method: str, field: str = "") -> tuple[str, Make]:
         return Owned(WALLED, request_of(f"{_C}.{method}", **({field: name} if field else {})), WALLED)
 
     return f"{_C}.{method}", make
+
+
+async def _new_source(m: Mesh) -> Owned:
+    """A new one of the Organization each time; its mark is whose it is, and the id goes with the request."""
+    request = await wishes.a_source(m, org=WALLED)
+    return Owned(WALLED, request, request.source_id)
+
+
+def _private_source(method: str, made: Callable[..., Awaitable[Any]]) -> tuple[str, Make]:
+    async def make(m: Mesh) -> Owned:
+        request = await made(m, org=WALLED)
+        name = request.source.name if method.startswith("Update") else request.name
+        return Owned(WALLED, request, name.rpartition("/")[2])
+
+    return f"{_C}.SourceService/{method}", make
+
+
+async def _private_issue(m: Mesh) -> Owned:
+    request = await wishes.retried_issue(m)
+    return Owned("acme", request, request.name.rpartition("/")[2])
 
 
 def _name(method: str, made: Callable[[Mesh], Awaitable[Message]]) -> tuple[str, Make]:
@@ -420,6 +441,14 @@ OWNED: Mapping[str, Make] = dict(
         _source("SourceService/SyncSource", "name"),
         _source("SourceService/ListIssues", "parent"),
         _source("SourceService/ListSources"),
+        (f"{_C}.SourceService/CreateSource", _new_source),
+        _private_source("UpdateSource", wishes.changed_source),
+        _private_source("DeleteSource", wishes.gone_source),
+        (f"{_C}.SourceService/RetryIssue", _private_issue),
+        *(
+            _private(f"ModerationService/{m}Version", name=_MOVED, reason="a test")
+            for m in ("Yank", "Unyank", "Deprecate")
+        ),
         _held("GetAllocation", "name"),
         _held("ListAllocationHistory", "parent"),
         _name("WaitAllocation", _waited),

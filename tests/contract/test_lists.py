@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from catalyst.continuum.v1 import service_pb2 as continuum
 from catalyst.provisioner.v1 import service_pb2 as provisioner
 from catalyst_continuum.domain.slots import Phase, Slot
+from catalyst_provisioner.domain.grants import Grant
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
@@ -60,7 +62,10 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         await wishes.zone(around)
         await wishes.kept_credential(around)
     await _slots(around)
-    zone = await wishes.full_zone(around)
+    await _grants(around, sovereign)
+    zone, voucher = await wishes.full_zone(around), await wishes.used_voucher(around)
+    for _ in range(3):
+        await wishes.campaign(around)
     return {
         f"{_B}.AccountService/ListCreditGrants": {"parent": account},
         f"{_B}.AccountService/GetBalance": {"name": f"{account}/balance"},
@@ -68,6 +73,8 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         f"{_B}.SubscriptionService/ListSubscriptions": {"parent": account},
         f"{_B}.MeteringService/QueryUsage": {"parent": account},
         f"{_B}.InvoiceService/ListInvoices": {"parent": "billingAccounts/-"},
+        f"{_B}.VoucherService/ListVoucherUses": {"parent": voucher},
+        f"{_B}.VoucherService/ListVoucherRevisions": {"parent": voucher},
         f"{_C}.CatalogService/ListVersions": {"parent": "blueprints/bp-cilium"},
         f"{_C}.SourceService/ListIssues": {"parent": "sources/-"},
         f"{_P}.PoolService/ListReservedNames": {"parent": wishes.POOL},
@@ -84,6 +91,7 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         f"{_S}.RunService/ListLogs": {"parent": run.name},
         f"{_S}.InfrastructureService/ListLedger": {"parent": sovereign},
         f"{_S}.InfrastructureService/ListComponents": {"parent": f"{sovereign}/clusters/-"},
+        f"{_S}.AccessService/ListGrants": {"parent": sovereign},
         f"{_S}.OfferService/ListRegions": {"parent": "providers/sandbox"},
         f"{_S}.OfferService/ListOffers": {"parent": "providers/sandbox/regions/east"},
         f"{_X}.ContinuumService/ListContinuums": {"parent": "namespaces/-"},
@@ -110,6 +118,20 @@ async def _slots(around: Mesh) -> None:
                 await tx.save(_slot(namespace, name, tx.now))
 
             await work.again(step)
+
+
+async def _grants(around: Mesh, sovereign: str) -> None:
+    """Grants; agents mint them, and none reports here."""
+    work: Any = around.daemons["provisioner"].daemon.work
+    id = sovereign.partition("/")[2]
+
+    async def step(tx: Any) -> None:
+        for n in range(4):
+            made = Grant(f"grant-{n}", id, str(uuid4()), around.fresh(), "sb-east-mgt-dev", "view", "ada", "look",
+                         "active", 3600, tx.now, tx.now, n)  # fmt: skip
+            await tx.keep_grant(made, fresh=True)
+
+    await work.again(step)
 
 
 def _slot(namespace: str, name: str, now: Any) -> Slot:

@@ -34,13 +34,14 @@ def ref() -> str:
     return revisions.before(ROOT)
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+# Not called `package`: that is the fixture by which a database has the newest tables already.
+@pytest.mark.parametrize("daemon", PACKAGES)
 async def test_the_schema_of_the_commit_before_brought_forward_is_what_the_tables_say(
-    db: Database, package: str, ref: str
+    db: Database, daemon: str, ref: str
 ) -> None:
-    old = revisions.committed(ROOT, package, ref) if ref else {}
-    assert revisions.faults(ROOT, package, old) == []
-    assert await revisions.differences(db, package, old) == []
+    old = revisions.committed(ROOT, daemon, ref) if ref else {}
+    assert revisions.faults(ROOT, daemon, old) == []
+    assert await revisions.differences(db, daemon, old) == []
 
 
 def revision(body: str, what: str = "more", after: str = "0001") -> str:

@@ -14,6 +14,13 @@ from catalyst.pooldomain.v1 import service_pb2 as pdm
 from catalyst.provisioner.v1 import service_pb2 as provisioner
 from catalyst_billing.app import house_of
 from catalyst_billing.domain import renewals
+from catalyst_catalog.domain.changes import Change
+from catalyst_catalog.domain.changes import Kind as ChangeKind
+from catalyst_catalog.domain.manifest_parts import Visibility
+from catalyst_catalog.domain.moderation import Moderated
+from catalyst_catalog.domain.sources import Blueprint
+from catalyst_catalog.domain.universe import State as VersionState
+from catalyst_catalog.domain.versions import Version
 from catalyst_pool_domain_manager.domain import delegations
 from catalyst_pool_domain_manager.domain.delegations import Snapshot
 from catalyst_pool_domain_manager.domain.drifts import Drift, Kind, Sight, State
@@ -21,7 +28,10 @@ from catalyst_pool_domain_manager.domain.imports import Completeness, ZoneImport
 from catalyst_pool_domain_manager.domain.record_sets import Wish as Wished
 from catalyst_sdk.dns import RecordSet
 from catalyst_sdk.registrar import Target
+from google.protobuf import field_mask_pb2
 from google.protobuf.message import Message
+
+from services.catalog.tests.makers import document
 
 from .mesh import Mesh
 
@@ -284,6 +294,122 @@ async def proof(_: Mesh) -> Any:
 
 async def sync(_: Mesh) -> Any:
     return catalog.SyncSourceRequest(name="sources/public")
+
+
+async def a_source(m: Mesh, org: str = "acme") -> Any:
+    """One that is switched off: nothing is read behind the back of a test."""
+    wish = catalog.CreateSourceRequest(source_id=f"src-{m.fresh()}")
+    wish.source.kind, wish.source.scope, wish.source.org = "directory", 3, f"organizations/{org}"
+    wish.source.enabled = False
+    wish.source.config.update({"folder": "/nowhere"})
+    return wish
+
+
+async def source(m: Mesh, org: str = "acme") -> Any:
+    return await m.call(f"{_CATALOG}.SourceService/CreateSource", await a_source(m, org))
+
+
+async def changed_source(m: Mesh, org: str = "acme") -> Any:
+    held = await source(m, org)
+    wish = catalog.UpdateSourceRequest(etag=held.etag, update_mask={"paths": ["priority"]})
+    wish.source.name, wish.source.priority = held.name, 30
+    return wish
+
+
+async def gone_source(m: Mesh, org: str = "acme") -> Any:
+    held = await source(m, org)
+    return catalog.DeleteSourceRequest(name=held.name, etag=held.etag)
+
+
+async def retried_issue(m: Mesh) -> Any:
+    listed: Any = await m.call(
+        f"{_CATALOG}.SourceService/ListIssues", catalog.ListIssuesRequest(parent="sources/org-acme")
+    )
+    return catalog.RetryIssueRequest(name=listed.issues[0].name)
+
+
+MOVES = {
+    "Yank": "VERIFIED",
+    "Unyank": "YANKED",
+    "Deprecate": "VERIFIED",
+    "Quarantine": "VERIFIED",
+    "Release": "QUARANTINED",
+}
+"""Moves of versions, each with a state that it leaves."""
+
+
+def _moved_version(move: str) -> Wish:
+    async def wish(m: Mesh) -> Any:
+        """Of a Blueprint of its own, as a sync would leave it."""
+        name, state = f"bp-{m.fresh()}", VersionState[MOVES[move]]
+        checked = document(name)
+
+        async def step(tx: Any) -> None:
+            revision = await tx.revision()
+            made = Version(
+                name, "", "1.0.0", "sha256:1", "public", name, state, "", checked, (), (), tx.now, tx.now, 1
+            )  # fmt: skip - one row
+            named = Blueprint(name, "", "public", 0, "1.0.0", Visibility.LISTED, None, 1)
+            changes = (
+                Change(revision + 1, ChangeKind.VERSION, made.name, row=1, state=state.value),
+                Change(revision + 2, ChangeKind.BLUEPRINT, named.resource, row=1),
+            )
+            await tx.save(Moderated(made, revision, changes, named))
+
+        await m.daemons["catalog"].daemon.work.again(step)
+        kind: Any = getattr(catalog, f"{move}VersionRequest")
+        return kind(name=f"blueprints/{name}/versions/1.0.0", reason="a test")
+
+    return wish
+
+
+_OFFERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "App": ("app", {"blueprint": "blueprints/bp-cilium"}),
+    "Plan": ("plan", {"price": {"minor": 7000, "currency": "OMR"}}),
+    "AddOn": ("add_on", {"price": {"minor": 700, "currency": "OMR"}}),
+    "Bundle": ("bundle", {"apps": ["apps/wordpress"], "discount_bps": 100}),
+    "Industry": ("industry", {}),
+}
+"""Field of each kind of offer in requests, and what a new one must say besides its title."""
+
+
+def _new_offer(kind: str) -> Wish:
+    field, values = _OFFERS[kind]
+
+    async def wish(m: Mesh) -> Any:
+        request: Any = getattr(catalog, f"Create{kind}Request")
+        return request(**{f"{field}_id": m.fresh(), field: {"title": "A test", "sort": 1, **values}})
+
+    return wish
+
+
+def _changed_offer(kind: str) -> Wish:
+    field, _ = _OFFERS[kind]
+
+    async def wish(m: Mesh) -> Any:
+        made: Any = await m.call(f"{_CATALOG}.StorefrontService/Create{kind}", await _new_offer(kind)(m))
+        request: Any = getattr(catalog, f"Update{kind}Request")
+        changed = {"name": made.name, "title": "Another"}
+        return request(**{field: changed, "etag": made.etag, "update_mask": {"paths": ["title"]}})
+
+    return wish
+
+
+def _gone_offer(kind: str) -> Wish:
+    async def wish(m: Mesh) -> Any:
+        made: Any = await m.call(f"{_CATALOG}.StorefrontService/Create{kind}", await _new_offer(kind)(m))
+        request: Any = getattr(catalog, f"Delete{kind}Request")
+        return request(name=made.name, etag=made.etag)
+
+    return wish
+
+
+async def a_price_book(m: Mesh) -> Any:
+    """With a price that no book had before."""
+    wish = catalog.PublishPriceBookRequest()
+    rate = wish.rates.add(meter="meters/egress_gb")
+    rate.unit_price.minor, rate.unit_price.currency = int(m.fresh()[1:]), "OMR"
+    return wish
 
 
 async def selection(_: Mesh) -> Any:
@@ -662,6 +788,50 @@ async def a_statement(m: Mesh) -> Any:
     return billing.IssueStatementRequest(month=f"{1990 + year}-{month + 1:02}")
 
 
+async def used_voucher(m: Mesh) -> str:
+    """A voucher with several uses and revisions."""
+    held = await voucher(m, active=True)
+    for n in range(3):
+        use = billing.RedeemVoucherRequest(parent=f"billingAccounts/{m.fresh()}", code=held.code)
+        await m.call(f"{_BILLING}.VoucherService/RedeemVoucher", use)
+        now = await m.call(f"{_BILLING}.VoucherService/GetVoucher", billing.GetVoucherRequest(name=held.name))
+        wish = billing.UpdateVoucherRequest(etag=now.etag)
+        wish.voucher.name, wish.voucher.description = held.name, f"Edit {n}"
+        await m.call(f"{_BILLING}.VoucherService/UpdateVoucher", wish)
+    return str(held.name)
+
+
+async def edited_voucher(m: Mesh) -> Any:
+    held = await voucher(m, active=True)
+    wish = billing.UpdateVoucherRequest(etag=held.etag, update_mask=field_mask_pb2.FieldMask(paths=["description"]))
+    wish.voucher.name, wish.voucher.description = held.name, "Welcome"
+    return wish
+
+
+async def a_campaign(_: Mesh) -> Any:
+    wish = billing.CreateCampaignRequest()
+    wish.campaign.display_name = "Spring"
+    return wish
+
+
+async def campaign(m: Mesh) -> Any:
+    return await m.call(f"{_BILLING}.VoucherService/CreateCampaign", await a_campaign(m))
+
+
+async def moved_campaign(m: Mesh) -> Any:
+    held = await campaign(m)
+    wish = billing.UpdateCampaignRequest(etag=held.etag)
+    wish.campaign.name, wish.campaign.display_name = held.name, "May"
+    return wish
+
+
+async def moved_provider(m: Mesh) -> Any:
+    held = await m.call(f"{_BILLING}.ProviderService/GetProvider", billing.GetProviderRequest(name="providers/fake"))
+    wish = billing.UpdateProviderRequest(etag=held.etag, update_mask=field_mask_pb2.FieldMask(paths=["enabled"]))
+    wish.provider.name, wish.provider.enabled = held.name, True
+    return wish
+
+
 WRITES: Mapping[str, Wish] = {
     f"{_BILLING}.FranchiseService/CreateAgreement": an_agreement,
     f"{_BILLING}.FranchiseService/UpdateAgreement": changed_agreement,
@@ -684,8 +854,21 @@ WRITES: Mapping[str, Wish] = {
     f"{_BILLING}.VoucherService/ActivateVoucher": _moved(billing.ActivateVoucherRequest, active=False),
     f"{_BILLING}.VoucherService/PauseVoucher": _moved(billing.PauseVoucherRequest, active=True),
     f"{_BILLING}.VoucherService/RevokeVoucher": _moved(billing.RevokeVoucherRequest, active=True, reason="leaked"),
+    f"{_BILLING}.VoucherService/UpdateVoucher": edited_voucher,
+    f"{_BILLING}.VoucherService/CreateCampaign": a_campaign,
+    f"{_BILLING}.VoucherService/UpdateCampaign": moved_campaign,
     f"{_BILLING}.LedgerService/ProveLedger": proof,
+    f"{_BILLING}.ProviderService/UpdateProvider": moved_provider,
     f"{_CATALOG}.SourceService/SyncSource": sync,
+    f"{_CATALOG}.SourceService/CreateSource": a_source,
+    f"{_CATALOG}.SourceService/UpdateSource": changed_source,
+    f"{_CATALOG}.SourceService/DeleteSource": gone_source,
+    f"{_CATALOG}.SourceService/RetryIssue": retried_issue,
+    **{f"{_CATALOG}.ModerationService/{move}Version": _moved_version(move) for move in MOVES},
+    **{f"{_CATALOG}.StorefrontService/Create{kind}": _new_offer(kind) for kind in _OFFERS},
+    **{f"{_CATALOG}.StorefrontService/Update{kind}": _changed_offer(kind) for kind in _OFFERS},
+    **{f"{_CATALOG}.StorefrontService/Delete{kind}": _gone_offer(kind) for kind in _OFFERS},
+    f"{_CATALOG}.StorefrontService/PublishPriceBook": a_price_book,
     f"{_PDM}.PoolService/CreatePool": a_pool,
     f"{_PDM}.PoolService/UpdatePool": changed_pool,
     f"{_PDM}.PoolService/DeletePool": removed_pool,
@@ -746,6 +929,8 @@ STEPS_OF_RUNS = {
     f"{_PROVISIONER}.RunService/ApproveGate": "needs a step that waits, which takes a run that moves",
     f"{_PROVISIONER}.RunService/RejectGate": "needs a step that waits, which takes a run that moves",
     f"{_PROVISIONER}.RunService/SkipStep": "needs a step that may be left out, which only a destroy has",
+    f"{_PROVISIONER}.AccessService/IssueKubeconfig": "needs a cluster that reports, which takes a run that moves",
+    f"{_PROVISIONER}.AccessService/RevokeGrant": "needs a grant, as above",
     f"{_PDM}.ZoneService/RollKey": "asks the zone's DNS server for the key that there is",
 }
 """Writers without a request here, with the reason; the daemons' own tests ask them."""

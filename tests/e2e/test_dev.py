@@ -89,6 +89,6 @@ def test_all_first_party_plugins_are_loaded(shared: Dev) -> None:
         "plugins/payment_provider:fake", "plugins/lease_witness:dns_quorum",
     }  # fmt: skip
     assert {row["name"] for row in rows if row["state"] == "STATE_DISABLED"} == {
-        "plugins/dns_backend:dns_powerdns", "plugins/dns_backend:dns_rfc2136",
+        "plugins/dns_backend:dns_powerdns", "plugins/dns_backend:dns_rfc2136", "plugins/payment_provider:stripe",
     }  # fmt: skip
     assert {row["state"] for row in rows} == {"STATE_ACTIVE", "STATE_DISABLED"}

@@ -117,6 +117,17 @@ class CheckoutState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SavedMethod:
+    """A payment method that may be charged without the customer."""
+
+    ref: str
+    customer: str
+    """The provider's id of the customer whose method it is."""
+    label: str = ""
+    """How the customer recognises it, such as `visa 4242`."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckoutStatus:
     """A checkout as it is now, with everything that was paid on it."""
 
@@ -124,6 +135,10 @@ class CheckoutStatus:
     state: CheckoutState
     payments: tuple[ProviderPayment, ...] = ()
     reason: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What it was made with."""
+    method: SavedMethod | None = None
+    """The method that was saved, once a checkout with `save_method` is paid."""
 
 
 class RefundState(StrEnum):
@@ -142,6 +157,27 @@ class ProviderRefund:
     payment: str
     amount: Amount
     state: RefundState
+    reason: str = ""
+
+
+class DisputeState(StrEnum):
+    """Where a dispute stands."""
+
+    OPENED = "opened"
+    WON = "won"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderDispute:
+    """A payment that its payer wants back through the bank."""
+
+    ref: str
+    payment: str
+    amount: Amount
+    state: DisputeState
+    at: datetime
+    """When it took its state."""
     reason: str = ""
 
 
@@ -180,6 +216,10 @@ class PaymentEvent:
     kind: EventKind
     ref: str
     """The provider's id of the checkout, payment, refund, dispute or method."""
+    checkout: str = ""
+    """For a payment: the provider's id of the checkout on which it was made, where the event names it."""
+    payment: str = ""
+    """For a refund or dispute: the provider's id of the payment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +250,14 @@ class PaymentProvider(Protocol):
         """The checkout as it is now."""
         ...
 
+    async def fetch_payment(self, *, ref: str) -> ProviderPayment:
+        """One payment as it is now, with the metadata of its checkout or charge."""
+        ...
+
+    async def fetch_dispute(self, *, ref: str) -> ProviderDispute:
+        """One dispute as it is now."""
+        ...
+
     async def expire_checkout(self, *, ref: str) -> CheckoutStatus:
         """Close it for payment. One that is paid, failed or closed stays as it is; the answer tells."""
         ...
@@ -233,6 +281,8 @@ class PaymentProvider(Protocol):
 
     async def verify_webhook(self, *, headers: Mapping[str, str], body: bytes) -> RawEvent:
         """Check signature and age of a call from the provider. Header names are lower case.
+
+        Two secrets are good at a time, so that one can be changed while calls signed by the other are on their way.
 
         Raises Permanent: SIGNATURE_INVALID, SIGNATURE_TOO_OLD, BODY_UNREADABLE, WEBHOOK_UNCONFIGURED.
         """

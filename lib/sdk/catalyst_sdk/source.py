@@ -8,6 +8,7 @@ What every source promises:
   contained     nothing outside the location is read, whatever links and paths inside it say.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -34,11 +35,13 @@ class Ref:
     """One item of a source, normally a folder with a manifest."""
 
     path: str
-    """Name of the folder; unique in the source."""
+    """What it is called in its source; unique there."""
     digest: str = ""
     """Digest of its bytes; empty where the source cannot tell without reading them."""
     version: str = ""
     """Version, where the source keeps several of one item."""
+    name: str = ""
+    """Name of the folder, where that is not `path`: of several versions of one item it is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,24 @@ class Artifact:
     digest: str
     media_type: str = ""
     signatures: tuple[bytes, ...] = ()
+    """Each `{"payload": base64, "signature": base64, "certificate": PEM}`: cosign's simple signing of the digest, the
+    certificate for keyless signers only."""
     attestations: tuple[bytes, ...] = ()
+    """Each a DSSE envelope around an in-toto statement about the digest."""
+
+
+def folder_digest(files: Mapping[str, tuple[bytes, bool]]) -> str:
+    """Digest of a folder, for sources that have none of their own: SHA-256 over its sorted paths, modes and SHA-256.
+
+    files   content, and whether it may be executed, by path
+    """
+    total = hashlib.sha256()
+    for name in sorted(files):
+        content, is_executable = files[name]
+        mode = "x" if is_executable else "-"
+        # The length stands before the path: a name with a line break in it must not look like two files.
+        total.update(f"{len(name.encode())} {name} {mode} {hashlib.sha256(content).hexdigest()}\n".encode())
+    return f"sha256:{total.hexdigest()}"
 
 
 class BlueprintSource(Protocol):

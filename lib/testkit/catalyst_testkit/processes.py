@@ -63,6 +63,7 @@ class Nursery:
         for line in self._process.stdout:
             told = json.loads(line)
             if "pid" in told:
+                self._codes.pop(told["pid"], None)  # of a child before, whose number was given away again
                 self._born.put(told["pid"])
             elif "ended" in told:
                 self._codes[told["ended"]] = told["code"]

@@ -119,7 +119,7 @@ class SandboxCloud:
         found = await _call(account.named, wish.kind, wish.name)
         if found is None:
             found = await self._create(account, wish, work)
-        elif not owned(wish.labels, found.labels):
+        elif not wish.owns(found):
             text = f"the simulated {wish.kind} {wish.name} ({found.id}) isn't ours"
             raise Permanent("CONFLICT", text, provider=PROVIDER, provider_code="name.foreign_resource")
         elif row is None or row.id != found.id:
@@ -127,6 +127,10 @@ class SandboxCloud:
             await self._intend(wish, work)
             await work.created(kind=wish.kind, name=wish.name, id=found.id)
             await _tell(work, "resource.adopted", "found again", wish.kind, found)
+        if not owned(wish.labels, found.labels):
+            found = await _call(account.relabel, found.id, wish.labels)
+        if wishes.dials_home(wish) and not found.spec.get("user_data"):
+            found = await _call(account.update, found.id, {"user_data": await self._user_data(wish, work)})
         if differing := wishes.differing(wish, found):
             changed = await _call(account.update, found.id, {key: wish.spec[key] for key in differing})
             await _tell(work, "resource.updated", f"changed ({', '.join(differing)})", wish.kind, changed)
@@ -217,15 +221,17 @@ def _facts(wished: Sequence[Wish], found: Sequence[Resource]) -> ClusterFacts:
     ours = [resource for resource in found if (resource.kind, resource.name) in names]
     return ClusterFacts(
         load_balancers=tuple(
-            LoadBalancer("ingress", r.spec["ipv4"], {"http": r.spec["port"]})
-            for r in ours
-            if r.kind == "load_balancer" and not r.spec.get("private")
+            LoadBalancer("ingress", r.spec["ipv4"], {"http": r.spec["port"]}) for r in ours if _is_ingress(r)
         ),
-        api_endpoint="",  # the simulated cluster serves no Kubernetes API
+        api_endpoint=next((f"https://{r.spec['ipv4']}:6443" for r in ours if _is_ingress(r)), ""),
         servers=tuple(_server(r) for r in ours if r.kind == "server"),
         resources=tuple(_discovered(r) for r in found),
         simulated=True,
     )
+
+
+def _is_ingress(resource: Resource) -> bool:
+    return resource.kind == "load_balancer" and not resource.spec.get("private")
 
 
 def _server(resource: Resource) -> Server:

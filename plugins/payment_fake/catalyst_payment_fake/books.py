@@ -15,7 +15,7 @@ PROVIDER = "fake"
 
 
 class Books:
-    """Checkouts, charges, refunds and customers by id, and which call a key was used for."""
+    """Checkouts, charges, refunds and disputes by id, and which call a key was used for."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "books.json"
@@ -23,6 +23,7 @@ class Books:
         self.checkouts: dict[str, Any] = known.get("checkouts", {})
         self.charges: dict[str, Any] = known.get("charges", {})
         self.refunds: dict[str, Any] = known.get("refunds", {})
+        self.disputes: dict[str, Any] = known.get("disputes", {})
         self._keys: dict[str, Any] = known.get("keys", {})
 
     def used(self, key: str, call: list[Any]) -> bool:
@@ -41,7 +42,10 @@ class Books:
         """Replace the file."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         new = self._path.with_suffix(".new")
-        rows = {"checkouts": self.checkouts, "charges": self.charges, "refunds": self.refunds, "keys": self._keys}
+        rows = {
+            "checkouts": self.checkouts, "charges": self.charges, "refunds": self.refunds, "disputes": self.disputes,
+            "keys": self._keys,
+        }  # fmt: skip
         with new.open("w") as file:
             json.dump(rows, file, indent=1, sort_keys=True)
             file.flush()

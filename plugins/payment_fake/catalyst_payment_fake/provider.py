@@ -5,25 +5,29 @@ Invariants
   no more back   what is refunded of a payment never passes what was captured of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-from catalyst_sdk import NotSupported, Permanent, SecretRef, load_manifest
+from catalyst_sdk import NotSupported, Permanent, Secret, SecretRef, load_manifest
 from catalyst_sdk.context import PluginContext
 from catalyst_sdk.payment import (
     Amount,
     CheckoutLine,
     CheckoutPage,
     CheckoutStatus,
+    DisputeState,
     PaymentEvent,
     PaymentPage,
     PaymentState,
+    ProviderDispute,
     ProviderPayment,
     ProviderRefund,
     RawEvent,
     RefundState,
+    SavedMethod,
     payment_manifest,
 )
 
@@ -31,6 +35,8 @@ from . import scripts, webhooks
 from .books import PROVIDER, Books
 from .scripts import Script
 
+DECLINED = "fm_declined"
+"""A saved method whose charges are declined, whatever the script."""
 PAGE = 100
 """Payments on one page."""
 
@@ -61,13 +67,33 @@ class FakeProvider:
                 "minor": amount.minor, "currency": amount.currency, "metadata": dict(metadata),
                 "script": self._script(metadata), "delay": self._config.get("delay_seconds", 2), "closed_at": None,
                 "created_at": self._clock.now().isoformat(), "expires_at": expires_at.isoformat(),
+                "customer": customer if save_method else "",
             }  # fmt: skip
             self.books.keep(key, call)
         return CheckoutPage(ref, f"https://pay.fake.invalid/{ref}")
 
     async def fetch_checkout(self, *, ref: str) -> CheckoutStatus:
         """What the script made of it until now."""
-        return scripts.status(self.books.checkout(ref), self._clock.now())
+        status = scripts.status(self.books.checkout(ref), self._clock.now())
+        customer = self.books.checkouts[ref].get("customer", "")
+        if not customer or not _captured(status):
+            return status
+        return replace(status, method=SavedMethod(f"fm_{ref.removeprefix('fc_')}", customer, "fake 4242"))
+
+    async def fetch_payment(self, *, ref: str) -> ProviderPayment:
+        """What became of it until now."""
+        found = {payment.ref: payment for payment in self.payments()}.get(ref)
+        if found is None:
+            raise Permanent("NOT_FOUND", f"there is no payment {ref}", provider=PROVIDER)
+        return found
+
+    async def fetch_dispute(self, *, ref: str) -> ProviderDispute:
+        """As the test that made it left it."""
+        row = self.books.disputes.get(ref)
+        if row is None:
+            raise Permanent("NOT_FOUND", f"there is no dispute {ref}", provider=PROVIDER)
+        amount, at = Amount(row["minor"], row["currency"]), datetime.fromisoformat(row["at"])
+        return ProviderDispute(ref, row["payment"], amount, DisputeState(row["state"]), at, "fraudulent")
 
     async def expire_checkout(self, *, ref: str) -> CheckoutStatus:
         """Close it; what is paid stays paid."""
@@ -84,7 +110,7 @@ class FakeProvider:
         ref, call = _id("fp", key), ["charge", customer, method, amount.minor, amount.currency]
         if not self.books.used(key, call):
             self._check(amount)
-            declined = self._script(metadata) == Script.DECLINE
+            declined = method == DECLINED or self._script(metadata) == Script.DECLINE
             self.books.charges[ref] = {
                 "minor": amount.minor, "currency": amount.currency, "metadata": dict(metadata),
                 "state": PaymentState.FAILED if declined else PaymentState.CAPTURED,
@@ -111,8 +137,9 @@ class FakeProvider:
         given = self._config.get("webhook_secret")
         if not given:
             raise Permanent("WEBHOOK_UNCONFIGURED", "no webhook_secret is configured", provider=PROVIDER)
-        ref = given if isinstance(given, SecretRef) else SecretRef(str(given))
-        return webhooks.verify(headers, body, await self._secrets.resolve(ref), self._clock.now())
+        names = [given, *filter(None, [self._config.get("webhook_secret_before")])]
+        secrets = [await self._secret(name) for name in names]
+        return webhooks.verify(headers, body, secrets, self._clock.now())
 
     async def normalise(self, *, event: RawEvent) -> PaymentEvent | None:
         """The event in the contract's words."""
@@ -125,6 +152,38 @@ class FakeProvider:
         page = rest[:PAGE]
         more = f"{page[-1].at.isoformat()} {page[-1].ref}" if len(rest) > PAGE else ""
         return PaymentPage(page, more)
+
+    def play(self, ref: str, script: Script) -> None:
+        """Go on with another script from now: how a test lets a customer pay or be declined."""
+        self.books.checkouts[ref] |= {"script": script.value, "created_at": self._clock.now().isoformat()}
+        self.books.write()
+
+    def dispute(self, payment: str, state: DisputeState, minor: int | None = None) -> str:
+        """Have the payer's bank dispute a payment, or decide a dispute; the dispute's id. For tests."""
+        ref, known = _id("fd", payment), {p.ref: p for p in self.payments()}[payment]
+        self.books.disputes[ref] = {
+            "payment": payment, "minor": minor or known.amount.minor, "currency": known.amount.currency,
+            "state": state.value, "at": self._clock.now().isoformat(),
+        }  # fmt: skip
+        self.books.write()
+        return ref
+
+    async def calls(self) -> list[webhooks.Call]:
+        """Every webhook that the fake would have sent by now, signed now; of `lost_webhook` none."""
+        secret = await self._secret(self._config["webhook_secret"])
+        return [webhooks.signed(event, secret, self._clock.now()) for event in self._events()]
+
+    def _events(self) -> Iterator[Mapping[str, str]]:
+        for ref, row in self.books.checkouts.items():
+            if row["script"] != Script.LOST_WEBHOOK:
+                yield from webhooks.of_checkout(scripts.status(self.books.checkout(ref), self._clock.now()))
+        for ref, row in self.books.refunds.items():
+            yield webhooks.of_refund(ref, row["payment"])
+        for ref, row in self.books.disputes.items():
+            yield webhooks.of_dispute(ref, row["payment"], row["state"])
+
+    async def _secret(self, given: SecretRef | str) -> Secret:
+        return await self._secrets.resolve(given if isinstance(given, SecretRef) else SecretRef(str(given)))
 
     def payments(self) -> list[ProviderPayment]:
         """Every payment in the books, in no order."""

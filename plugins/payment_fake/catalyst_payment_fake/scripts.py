@@ -18,6 +18,7 @@ class Script(StrEnum):
     TWICE = "twice"
     LATE = "late"
     WRONG_AMOUNT = "wrong_amount"
+    LOST_WEBHOOK = "lost_webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def status(checkout: Checkout, now: datetime) -> CheckoutStatus:
     payments = tuple(p for p in _payments(checkout, now))
     reached = _state(checkout, payments, now)
     reason = next((p.reason for p in payments if p.state is PaymentState.FAILED), "")
-    return CheckoutStatus(checkout.ref, reached, payments, reason)
+    return CheckoutStatus(checkout.ref, reached, payments, reason, checkout.metadata)
 
 
 def _state(checkout: Checkout, payments: tuple[ProviderPayment, ...], now: datetime) -> CheckoutState:

@@ -1,10 +1,11 @@
 """The files of one folder, contained and bounded, and the digest that names them."""
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from catalyst_sdk.source import folder_digest
 
 MOST_FILES = 2000
 LARGEST = 16 * 1024 * 1024
@@ -46,13 +47,7 @@ def read(root: Path, name: str) -> dict[str, File]:
 
 def digest(files: Mapping[str, File]) -> str:
     """SHA-256 over the sorted lines of path, mode and SHA-256."""
-    total = hashlib.sha256()
-    for name in sorted(files):
-        file = files[name]
-        mode = "x" if file.is_executable else "-"
-        # The length stands before the path: a name with a line break in it must not look like two files.
-        total.update(f"{len(name.encode())} {name} {mode} {hashlib.sha256(file.content).hexdigest()}\n".encode())
-    return f"sha256:{total.hexdigest()}"
+    return folder_digest({name: (file.content, file.is_executable) for name, file in files.items()})
 
 
 def _paths(root: Path, top: Path) -> Iterator[Path]:

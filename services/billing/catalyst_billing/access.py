@@ -75,6 +75,14 @@ ACCESS: Mapping[str, Row] = {
         ListFindings=_STAFF,
         GetFinding=_STAFF,
     ),
+    **rows(
+        f"{_PACKAGE}.ProviderService",
+        GetProvider="sovereign-admin",
+        ListProviders="sovereign-admin",
+        UpdateProvider="sovereign-admin",
+        # The signature speaks.
+        ReceiveWebhook=PUBLIC,
+    ),
     **rows("google.longrunning.Operations", GetOperation=_ISSUERS, WaitOperation=_ISSUERS),
     **rows(
         f"{_PACKAGE}.SubscriptionService",

@@ -23,12 +23,14 @@ from catalyst_mesh import (
     main,
     migrate,
 )
-from catalyst_mesh.plugins import plugin_context
+from catalyst_mesh.plugins import NoSecrets, SecretFiles, plugin_context
+from catalyst_sdk.context import Secrets
 from google.longrunning import operations_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from .access import ACCESS
 from .catalog import PriceBooks
+from .customers import Customers
 from .domain.money import Money
 from .domain.renewals import House
 from .events import EMITTED, handled
@@ -41,20 +43,25 @@ from .rpc.ledger import LedgerService
 from .rpc.limits import PreviewLimit
 from .rpc.metering import MeteringService
 from .rpc.orders import OrderService
+from .rpc.providers import ProviderService
 from .rpc.quotes import Desk, QuoteService
 from .rpc.subscriptions import SubscriptionService, Till
 from .rpc.vouchers import VoucherService
+from .secrets import PluginSecrets
 from .settings import BillingSettings
 from .signing import Signer
 from .store import Store, metadata
+from .workers.applying import Applying, Pace
 from .workers.charges import Charges
-from .workers.checkouts import Checkouts, Pace
+from .workers.checkouts import Checkouts
 from .workers.earnings import Earnings
 from .workers.prices import Prices
+from .workers.reconciliation import Reconciliation
 from .workers.refunds import Refunds
 from .workers.renewals import Renewals
 from .workers.rounds import Rounds
 from .workers.sweeper import Sweeper
+from .workers.webhooks import Webhooks
 
 ACTOR = "billing"
 """Who books what no caller asked for."""
@@ -68,19 +75,22 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
     metrics = ChassisMetrics(CollectorRegistry())
     sealer = Sealer.from_file(settings.data_folder / "seal.key")
     work = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer)
-    host, channel = (
-        plugins(settings, metrics, clock),
-        connect(settings.catalog_target, token=TokenFile(settings.token_file), tls=settings.certificates()),
+    files = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
+    host = plugins(settings, metrics, clock, PluginSecrets(work, sealer, files))
+    channel = connect(settings.catalog_target, token=TokenFile(settings.token_file), tls=settings.certificates())
+    providers, proofs = Providers(host, work, settings.plugins), Proofs(work)
+    prices, house, leases = (
+        PriceBooks(StorefrontServiceStub(channel)),
+        house_of(settings),
+        Leases(db, metadata, metrics=metrics),
     )
-    providers, proofs, prices = Providers(host), Proofs(work), PriceBooks(StorefrontServiceStub(channel))
-    house, leases = house_of(settings), Leases(db, metadata, metrics=metrics)
     return Daemon(
         "billing",
         settings,
         db,
         metadata,
         work,
-        services=services(settings, work, providers, prices, house, proofs),
+        services=services(settings, work, providers, prices, house, proofs, sealer),
         access=ACCESS,
         metrics=metrics,
         plugins=host,
@@ -92,9 +102,9 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
     )
 
 
-def plugins(settings: BillingSettings, metrics: ChassisMetrics, clock: Clock | None) -> PluginHost:
+def plugins(settings: BillingSettings, metrics: ChassisMetrics, clock: Clock | None, secrets: Secrets) -> PluginHost:
     """The payment providers that are installed."""
-    host, context = PluginHost(kinds=[KIND], metrics=metrics), plugin_context(settings.data_folder)
+    host, context = PluginHost(kinds=[KIND], metrics=metrics), plugin_context(settings.data_folder, secrets)
     host.load(
         context if clock is None else lambda manifest, config: replace(context(manifest, config), clock=clock),
         settings.plugins,
@@ -103,8 +113,9 @@ def plugins(settings: BillingSettings, metrics: ChassisMetrics, clock: Clock | N
 
 
 def services(
-    settings: BillingSettings, work: Work[Store], providers: Providers, prices: PriceBooks, house: House, proofs: Proofs
-) -> list[Service]:
+    settings: BillingSettings, work: Work[Store], providers: Providers, prices: PriceBooks, house: House, proofs: Proofs,
+    sealer: Sealer,
+) -> list[Service]:  # fmt: skip
     """What is served."""
     books = house.books
     sign, currency = Signer.from_file(settings.data_folder / "quote.key"), settings.currency
@@ -126,11 +137,15 @@ def services(
             grpc_services.add_OrderServiceServicer_to_server, f"{package}.OrderService",
         ),
         Service(
-            VoucherService(work, books=books, limit=PreviewLimit(), currency=currency),
+            VoucherService(work, books=books, limit=PreviewLimit(work), currency=currency),
             grpc_services.add_VoucherServiceServicer_to_server, f"{package}.VoucherService",
         ),
         Service(
             ledger, grpc_services.add_LedgerServiceServicer_to_server, f"{package}.LedgerService"
+        ),
+        Service(
+            ProviderService(work, providers, sealer), grpc_services.add_ProviderServiceServicer_to_server,
+            f"{package}.ProviderService",
         ),
         Service(
             OperationService(ledger.operation), operations_pb2_grpc.add_OperationsServicer_to_server,
@@ -161,8 +176,13 @@ def workers(
     books = house.books
     pause = settings.worker_pause_seconds
     pace = Pace(settings.poll_open, settings.poll_later, settings.late_window)
+    applying, customers = Applying(work, books, pace), Customers(work, providers)
+    webhooks = Webhooks(work, providers, applying, books)
+    reconciliation = Reconciliation(work, providers, webhooks)
     return [
-        Rounds("checkouts", Checkouts(work, providers, books, pace).round, leases=leases, pause=pause),
+        Rounds("checkouts", Checkouts(work, providers, applying, customers).round, leases=leases, pause=pause),
+        Rounds("webhooks", webhooks.round, leases=leases, pause=pause),
+        Rounds("reconciliation", reconciliation.round, leases=leases, pause=settings.reconcile_seconds),
         Rounds("refunds", Refunds(work, providers).round, leases=leases, pause=pause),
         Rounds("sweeper", Sweeper(work, books).round, leases=leases, pause=pause),
         Rounds("proof", proofs.prove, leases=leases, pause=settings.proof_seconds),

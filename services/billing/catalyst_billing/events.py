@@ -3,7 +3,6 @@
 Each event has its effect in one transaction with its inbox row, hence once. An event without `order` is nobody's.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -18,10 +17,11 @@ from .domain.orders import OrderNotFound
 from .domain.postings import Books
 from .domain.purchases import Purchase
 from .emitted import EMITTED
+from .names import ORDER
 from .store import Store
 
 _ROOT = "catalyst.v1.provisioner"
-_ORDER = re.compile(r"billingAccounts/([a-z][a-z0-9-]{1,30}[a-z0-9])/orders/([a-z0-9-]{3,63})")
+
 
 Facts = Sequence[object]
 
@@ -60,7 +60,7 @@ async def on_destroyed(books: Books, tx: Store, message: provisioner.SovereignDe
 async def _decide(tx: Store, message: Any, decide: Callable[[Purchase], Decision[Purchase]]) -> Facts:
     if not message.order:
         return ()
-    name = _ORDER.fullmatch(message.order)
+    name = ORDER.fullmatch(message.order)
     if name is None:
         raise ValueError(f"{message.order!r} is no name of an order")
     try:

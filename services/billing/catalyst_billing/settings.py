@@ -1,6 +1,7 @@
 """What billing is told."""
 
 from datetime import timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from catalyst_mesh import DaemonSettings
@@ -51,6 +52,10 @@ class BillingSettings(DaemonSettings):
     """The same after the first ten minutes, and for checkouts that were given up."""
     late_capture_window_seconds: float = Field(86_400, ge=0)
     """How long after its end a checkout is still asked about, in seconds; a capture until then settles or goes back."""
+    secrets_folder: Path | None = None
+    """Folder whose files are secrets by name, for settings of plugins that name one; none: only those given by admins."""
+    reconcile_seconds: float = Field(86_400, gt=0)
+    """Seconds between two comparisons of every provider's payments with ours."""
     worker_pause_seconds: float = Field(0.5, gt=0)
     """Seconds between two looks of a worker at what is due."""
     proof_seconds: float = Field(86_400, gt=0)

@@ -17,17 +17,20 @@ from catalyst.catalog.v1 import service_pb2 as catalog_rpc
 from catalyst.catalog.v1 import service_pb2_grpc as catalog_grpc
 from catalyst.mesh.v1.resources_pb2 import Money
 from catalyst_billing.app import compose
-from catalyst_billing.domain.subscriptions import with_method
+from catalyst_billing.domain.providers import Method
 from catalyst_billing.settings import BillingSettings
 from catalyst_billing.store import tables
 from catalyst_mesh import ManualClock
+from catalyst_payment_fake.webhooks import Call
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, running
 from catalyst_testkit.servers import NatsServer
+from google.api import httpbody_pb2
 from sqlalchemy import func, select
 
 from .makers import BOOK, NOON
 
+WEBHOOK_SECRET = "whsec of the tests"
 METERED = ("egress_gb", "ram_gb_hours", "storage_gb_hours", "vcpu_hours")
 """Meters that every Sovereign has."""
 
@@ -154,13 +157,9 @@ class Billing:
 
     async def save_method(self, method: str = "fm_1", org: str = "acme") -> None:
         """Have a method that may be charged, as a checkout leaves it."""
-        id = (await self.subscription(org)).name.rsplit("/", 1)[1]
 
         async def step(tx: Any) -> None:
-            s = await tx.lock_subscription(org, id)
-            await tx.save(
-                with_method(s, provider="fake", customer="fcu_1", method=method, label="fake 4242", now=tx.now)
-            )
+            await tx.save(Method(org, "fake", method, "fcu_1", "fake 4242", tx.now, tx.now))
 
         await self.daemon.daemon.work.again(step)
 
@@ -178,6 +177,23 @@ class Billing:
         query = select(a.c.kind, func.sum(b.c.amount_minor)).select_from(b.join(a)).group_by(a.c.kind)
         async with self.daemon.daemon.db.read() as sql:
             return {kind: int(amount) for kind, amount in await sql.execute(query) if amount}
+
+    async def hear(self, *calls: Call) -> list[bool]:
+        """Receive webhooks one after the other; which of them were known."""
+        stub = self.daemon.stub(stubs.ProviderServiceStub, token="")
+        answers = [await stub.ReceiveWebhook(heard(call)) for call in calls]
+        return [answer.duplicate for answer in answers]
+
+    async def handled(self, events: int, within: float = 30) -> None:
+        """Wait until so many events are handled."""
+        e = tables.provider_event
+
+        async def check() -> bool:
+            query = select(func.count()).where(e.c.state == "handled")
+            async with self.daemon.daemon.db.read() as sql:
+                return (await sql.execute(query)).scalar_one() >= events
+
+        await eventually(check, within=within, what=f"{events} events are handled")
 
     async def told(self) -> list[str]:
         """Short subjects of everything in the outbox, in order."""
@@ -207,6 +223,12 @@ class Billing:
     def provider(self) -> Any:
         """The fake payment provider behind the host's guard."""
         return self.daemon.daemon.plugins.get("payment_provider", "fake")
+
+
+def heard(call: Call, provider: str = "fake") -> rpc.ReceiveWebhookRequest:
+    """A webhook as the gateway hands it on."""
+    body = httpbody_pb2.HttpBody(content_type="application/json", data=call.body)
+    return rpc.ReceiveWebhookRequest(provider=provider, body=body, headers=call.headers)
 
 
 def state_of(order: pb.Order) -> str:
@@ -242,16 +264,20 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def start(home: Path, catalog: tuple[Catalog, str], clock: ManualClock, nats: NatsServer, database: str) -> Start:
-    """Run the daemon with settings of the test; again on the same home is a restart."""
+    """Run the daemon with settings of the test; again on the same home is a restart, on another one a replica."""
 
     @asynccontextmanager
     async def run(
-        script: str = "pay", scripts: dict[str, str] | None = None, **settings: Any
+        script: str = "pay", scripts: dict[str, str] | None = None, *, home: Path = home, **settings: Any
     ) -> AsyncIterator[Billing]:
+        safe = home / "secrets"
+        safe.mkdir(exist_ok=True)
+        (safe / "webhooks").write_text(WEBHOOK_SECRET)
+        fake = {"script": script, "scripts": scripts or {}, "webhook_secret": "webhooks"}
         values = {
             "nats_url": nats.url, "database_url": database, "catalog_target": catalog[1], "listen": "127.0.0.1:0",
             "worker_pause_seconds": 0.02,
-            "plugins": {"payment_provider:fake": {"script": script, "scripts": scripts or {}}}, **settings,
+            "secrets_folder": safe, "plugins": {"payment_provider:fake": fake}, **settings,
         }  # fmt: skip
         composed: Callable[[Any], Awaitable[Any]] = partial(compose, clock=clock)
         async with running(composed, BillingSettings, home, service="billing", **values) as daemon:

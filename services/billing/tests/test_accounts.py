@@ -15,7 +15,10 @@ from .conftest import Billing
 pytestmark = pytest.mark.either_database
 
 ACCOUNT = "billingAccounts/acme"
-SERVED = ("AccountService", "QuoteService", "OrderService", "VoucherService", "LedgerService", "SubscriptionService")
+SERVED = (
+    "AccountService", "QuoteService", "OrderService", "VoucherService", "LedgerService", "ProviderService",
+    "SubscriptionService",
+)  # fmt: skip
 
 
 async def test_however_many_ensure_an_account_one_is_made(billing: Billing) -> None:

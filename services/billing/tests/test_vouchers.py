@@ -2,6 +2,8 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -11,8 +13,9 @@ from catalyst.billing.v1 import service_pb2_grpc as stubs
 from catalyst.mesh.v1.resources_pb2 import Money
 from catalyst_mesh import ManualClock, stamp
 from catalyst_testkit.daemons import reason_of
+from google.protobuf.field_mask_pb2 import FieldMask
 
-from .conftest import Billing, state_of
+from .conftest import Billing, Start, state_of
 from .makers import NOON
 
 pytestmark = pytest.mark.either_database
@@ -185,3 +188,99 @@ async def test_a_redeemed_voucher_is_previewed_without_any_effect(billing: Billi
     assert answer.balance.available.minor == 50_000
     assert ((await billing.balance()).total.minor, await billing.booked()) == (0, {})
     assert state_of(await billing.order(code="OMANI-26")) == "PAID"
+
+
+async def update(billing: Billing, voucher: pb.Voucher, *paths: str, **fields: Any) -> pb.Voucher:
+    wish = pb.Voucher(name=voucher.name, **fields)
+    call = rpc.UpdateVoucherRequest(voucher=wish, update_mask=FieldMask(paths=paths), etag=voucher.etag)
+    return await billing.staff(stubs.VoucherServiceStub).UpdateVoucher(call)
+
+
+async def test_edits_are_kept_and_a_reservation_holds_its_terms(start: Start) -> None:
+    async with start("never") as billing:
+        issued = await billing.issue(minor=4000, description="Welcome", max_total=1)
+        order = await billing.order(code="OMANI-26")
+        held = await billing.staff(stubs.VoucherServiceStub).GetVoucher(rpc.GetVoucherRequest(name=issued.name))
+        worth = update(billing, held, "amount", amount=Money(minor=9000, currency="OMR"))
+        assert await reason_of(worth) == "VOUCHER_VALUE_FROZEN"
+        assert await reason_of(update(billing, issued, "max_total", max_total=3)) == "ETAG_MISMATCH"
+        edited = await update(billing, held, "max_total", "description", max_total=3)
+        assert (edited.revision, edited.max_total, edited.description) == (2, 3, "")
+        assert (edited.amount.minor, edited.reserved_count) == (4000, 1)
+        parent = rpc.ListVoucherRevisionsRequest(parent=issued.name)
+        kept = (await billing.staff(stubs.VoucherServiceStub).ListVoucherRevisions(parent)).revisions
+        assert [(r.revision, r.max_total, r.description) for r in kept] == [(2, 3, ""), (1, 1, "Welcome")]
+        (use,) = (
+            await billing.staff(stubs.VoucherServiceStub).ListVoucherUses(
+                rpc.ListVoucherUsesRequest(parent=issued.name)
+            )
+        ).uses
+        assert (use.order, use.voucher_revision, use.value.minor) == (order.name, 1, 4000)
+        assert use.state == pb.VoucherUse.STATE_RESERVED
+
+
+async def test_an_exhausted_voucher_goes_on_with_a_raised_cap_and_no_cap_goes_below_its_use(billing: Billing) -> None:
+    issued = await billing.issue(max_total=1)
+    await billing.redeem()
+    staff = billing.staff(stubs.VoucherServiceStub)
+    full = await staff.GetVoucher(rpc.GetVoucherRequest(name=issued.name))
+    assert full.state == pb.Voucher.STATE_EXHAUSTED
+    small = Money(minor=49_999, currency="OMR")
+    assert await reason_of(update(billing, full, "budget", budget=small)) == "CAP_BELOW_USE"
+    assert (await update(billing, full, "max_total", max_total=2)).state == pb.Voucher.STATE_ACTIVE
+    assert await reason_of(billing.redeem(org="bell")) == "OK"
+
+
+async def test_20_organizations_on_two_codes_of_a_campaign_for_five(billing: Billing) -> None:
+    staff = billing.staff(stubs.VoucherServiceStub)
+    budget = Money(minor=25_000, currency="OMR")
+    made = await staff.CreateCampaign(
+        rpc.CreateCampaignRequest(campaign=pb.Campaign(display_name="Spring", budget=budget))
+    )
+    for code in ("SPRING-A", "SPRING-B"):
+        await billing.issue(code, minor=5000, campaign=made.name)
+    calls = (billing.redeem(f"SPRING-{'AB'[n % 2]}", org=f"org-{n}") for n in range(20))
+    reasons = await asyncio.gather(*(reason_of(call) for call in calls))
+    assert sorted(reasons) == ["OK"] * 5 + ["VOUCHER_EXHAUSTED"] * 15
+    seen = await staff.GetCampaign(rpc.GetCampaignRequest(name=made.name))
+    assert (seen.used.minor, seen.budget.minor, seen.display_name) == (25_000, 25_000, "Spring")
+    less = pb.Campaign(name=made.name, budget=Money(minor=24_999, currency="OMR"))
+    call = rpc.UpdateCampaignRequest(campaign=less, update_mask=FieldMask(paths=["budget"]), etag=seen.etag)
+    assert await reason_of(staff.UpdateCampaign(call)) == "CAP_BELOW_USE"
+    call.campaign.budget.minor = 30_000
+    assert (await staff.UpdateCampaign(call)).version == 2
+    assert await reason_of(billing.redeem("SPRING-A", org="late")) == "OK"
+    listed = await staff.ListCampaigns(rpc.ListCampaignsRequest())
+    assert [c.used.minor for c in listed.campaigns] == [30_000]
+    stranger = billing.issue("OTHER", campaign="campaigns/c-none")
+    assert await reason_of(stranger) == "CAMPAIGN_NOT_FOUND"
+
+
+async def test_vouchers_are_listed_by_the_state_that_time_gave_them(billing: Billing, clock: ManualClock) -> None:
+    await billing.issue("SHORT", end_time=stamp(NOON + timedelta(hours=1)))
+    await billing.issue("LONG")
+    staff = billing.staff(stubs.VoucherServiceStub)
+
+    async def codes(state: pb.Voucher.State.ValueType) -> list[str]:
+        listed = await staff.ListVouchers(rpc.ListVouchersRequest(state=state))
+        assert {voucher.state for voucher in listed.vouchers} <= {state}
+        return sorted(voucher.code for voucher in listed.vouchers)
+
+    assert await codes(pb.Voucher.STATE_EXPIRED) == []
+    clock.advance(timedelta(hours=1))
+    assert (await codes(pb.Voucher.STATE_EXPIRED), await codes(pb.Voucher.STATE_ACTIVE)) == (["SHORT"], ["LONG"])
+
+
+async def test_the_limits_of_previews_hold_over_replicas_and_count_each_address(start: Start, home: Path) -> None:
+    (home / "second").mkdir()
+    async with start() as first, start(home=home / "second") as second:
+        places = [one.daemon.stub(stubs.VoucherServiceStub, token="") for one in (first, second)]
+
+        async def ask(n: int, address: str, code: str) -> str:
+            call = places[n % 2].PreviewVoucher(PREVIEW(code=code), metadata=(("client-address", address),))
+            return await reason_of(call)
+
+        of_one = [await ask(n, "192.0.2.1", f"X{n:03}-AB") for n in range(12)]
+        assert of_one == ["VOUCHER_NOT_FOUND"] * 10 + ["PREVIEW_LIMITED"] * 2
+        alike = await asyncio.gather(*(ask(n, f"192.0.2.{n + 10}", "OMAN-X") for n in range(34)))
+        assert sorted(alike) == ["PREVIEW_LIMITED"] * 4 + ["VOUCHER_NOT_FOUND"] * 30

@@ -74,7 +74,7 @@ ACCESS = {
     **rows("google.longrunning.Operations", Scope.ABSENT, GetOperation=_OWNERS, WaitOperation=_OWNERS),
     **rows(
         "catalyst.catalog.v1.ModerationService",
-        Scope.ABSENT,
+        Scope.DENIED,
         YankVersion="org-admin sovereign-admin",
         UnyankVersion="org-admin sovereign-admin",
         DeprecateVersion="org-admin sovereign-admin",

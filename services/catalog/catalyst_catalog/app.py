@@ -19,7 +19,7 @@ from catalyst_mesh import (
     main,
     migrate,
 )
-from catalyst_mesh.plugins import plugin_context
+from catalyst_mesh.plugins import NoSecrets, SecretFiles, plugin_context
 from google.longrunning import operations_pb2_grpc
 from prometheus_client import CollectorRegistry
 
@@ -28,6 +28,7 @@ from .access import ACCESS
 from .domain.sources import Scope, Source, configured
 from .events import EMITTED
 from .rpc.catalog import CatalogService
+from .rpc.moderation import ModerationService
 from .rpc.sources import SourceService, Syncs
 from .rpc.storefront import StorefrontService
 from .settings import CatalogSettings
@@ -48,7 +49,8 @@ async def compose(settings: CatalogSettings) -> Daemon:
     sealer = Sealer.from_file(settings.data_folder / "seal.key")
     work = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer)
     host = PluginHost(kinds=[KIND], metrics=metrics)
-    host.load(plugin_context(settings.data_folder), settings.plugins)
+    secrets = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
+    host.load(plugin_context(settings.data_folder, secrets), settings.plugins)
     await seed.plant(work, seed.storefront_rows())
     for source in sources_of(settings):
         await configure(work, source)
@@ -82,7 +84,7 @@ async def compose(settings: CatalogSettings) -> Daemon:
                 "google.longrunning.Operations",
             ),
             Service(
-                service_pb2_grpc.ModerationServiceServicer(),
+                ModerationService(work, pictures),
                 service_pb2_grpc.add_ModerationServiceServicer_to_server,
                 f"{PACKAGE}.ModerationService",
             ),
@@ -122,7 +124,7 @@ async def configure(work: Work[Store], wanted: Source) -> None:
     """Bring a configured source into the database; one that stands so already is not touched."""
 
     async def step(tx: Store) -> None:
-        changed = configured(await tx.source(wanted.id, lock=True), wanted)
+        changed = configured(await tx.source(wanted.id, lock=True, deleted=True), wanted)
         if changed is not None:
             await tx.save(changed)
 

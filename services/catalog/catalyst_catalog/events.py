@@ -1,5 +1,7 @@
 """Which facts the catalogue tells."""
 
+from typing import Any
+
 from catalyst.catalog.v1 import events_pb2, resources_pb2
 from catalyst_mesh import Emitted
 from catalyst_mesh.protos import stamp
@@ -13,9 +15,17 @@ from .domain.sources import (
     SourceSynced,
 )
 from .domain.storefront import OfferChanged, PriceBookPublished
-from .domain.versions import Version, VersionPublished, VersionQuarantined
+from .domain.versions import (
+    Version,
+    VersionDeprecated,
+    VersionPublished,
+    VersionQuarantined,
+    VersionReleased,
+    VersionUnyanked,
+    VersionYanked,
+)
 from .rpc.offers import price_book
-from .rpc.words import STAGES, VISIBILITIES, organization
+from .rpc.words import STAGES, STATES, VISIBILITIES, organization
 
 
 def published(fact: VersionPublished) -> events_pb2.VersionPublished:
@@ -35,18 +45,39 @@ def published(fact: VersionPublished) -> events_pb2.VersionPublished:
 
 
 def quarantined(fact: VersionQuarantined) -> events_pb2.VersionQuarantined:
-    v = fact.version
-    return events_pb2.VersionQuarantined(
-        version_name=v.name,
-        version=v.revision,
-        blueprint=_blueprint(v),
-        semver=v.version,
-        digest=v.digest,
-        owner_org=organization(v.owner_org),
-        catalog_revision=fact.catalog_revision,
-        reason=v.reason,
-        actor="catalog",
-    )
+    return events_pb2.VersionQuarantined(**_moved(fact))
+
+
+def yanked(fact: VersionYanked) -> events_pb2.VersionYanked:
+    return events_pb2.VersionYanked(**_moved(fact))
+
+
+def unyanked(fact: VersionUnyanked) -> events_pb2.VersionUnyanked:
+    return events_pb2.VersionUnyanked(**_moved(fact), state=STATES[fact.version.state])
+
+
+def deprecated(fact: VersionDeprecated) -> events_pb2.VersionDeprecated:
+    return events_pb2.VersionDeprecated(**_moved(fact), replacement=fact.version.replacement)
+
+
+def released(fact: VersionReleased) -> events_pb2.VersionReleased:
+    return events_pb2.VersionReleased(**_moved(fact))
+
+
+def _moved(fact: Any) -> dict[str, Any]:
+    """What every event of a moved version says."""
+    v: Version = fact.version
+    return {
+        "version_name": v.name,
+        "version": v.revision,
+        "blueprint": _blueprint(v),
+        "semver": v.version,
+        "digest": v.digest,
+        "owner_org": organization(v.owner_org),
+        "catalog_revision": fact.catalog_revision,
+        "reason": v.reason,
+        "actor": fact.actor,
+    }
 
 
 def updated(fact: BlueprintUpdated) -> events_pb2.BlueprintUpdated:
@@ -119,7 +150,13 @@ def issue_closed(fact: IssueClosed) -> events_pb2.IssueClosed:
 def offer_changed(fact: OfferChanged) -> events_pb2.OfferChanged:
     changes = events_pb2.OfferChanged
     change = changes.CHANGE_CREATED if fact.is_new else changes.CHANGE_UPDATED
-    return events_pb2.OfferChanged(offer=fact.offer.name, version=fact.offer.revision, change=change, actor="catalog")
+    return events_pb2.OfferChanged(
+        offer=fact.offer.name,
+        version=fact.offer.revision,
+        change=changes.CHANGE_DELETED if fact.offer.is_deleted else change,
+        changed_paths=fact.changed,
+        actor=fact.actor,
+    )
 
 
 def book_published(fact: PriceBookPublished) -> events_pb2.PricebookPublished:
@@ -140,6 +177,10 @@ _ROOT = "catalyst.v1.catalog"
 EMITTED = (
     Emitted(f"{_ROOT}.version.published", VersionPublished, published),
     Emitted(f"{_ROOT}.version.quarantined", VersionQuarantined, quarantined),
+    Emitted(f"{_ROOT}.version.yanked", VersionYanked, yanked),
+    Emitted(f"{_ROOT}.version.unyanked", VersionUnyanked, unyanked),
+    Emitted(f"{_ROOT}.version.deprecated", VersionDeprecated, deprecated),
+    Emitted(f"{_ROOT}.version.released", VersionReleased, released),
     Emitted(f"{_ROOT}.blueprint.updated", BlueprintUpdated, updated),
     Emitted(f"{_ROOT}.blueprint.orphaned", BlueprintOrphaned, orphaned),
     Emitted(f"{_ROOT}.source.synced", SourceSynced, synced),

@@ -41,7 +41,7 @@ async def plant(work: Work[Store], seed: dict[str, Any]) -> None:
 
     async def step(tx: Store) -> None:
         known = {(offer.kind, offer.slug): offer for offer in await tx.offers(deleted=True)}
-        decision = storefront.import_seed(seed, known, await tx.latest_price_book(), tx.now)
+        decision = storefront.import_seed(seed, known, await tx.latest_price_book(), tx.now, await tx.revision())
         if decision.events:
             await tx.save(decision.state)
             tx.emit(*decision.events)

@@ -20,3 +20,5 @@ class CatalogSettings(DaemonSettings):
     """Seconds from one sync of a source to the next, give or take a tenth; 60 to 86,400 in production."""
     solver_seconds: float = 2.0
     """How long the solver may look for an answer before it says what is contested."""
+    secrets_folder: Path | None = None
+    """Folder with one file a secret, named as sources name it; none: plugins get no secrets."""

@@ -1,5 +1,8 @@
+import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from catalyst_catalog.app import compose
@@ -10,6 +13,7 @@ from catalyst_catalog.settings import CatalogSettings
 from catalyst_testkit.daemons import RunningDaemon, running
 from catalyst_testkit.servers import NatsServer
 
+from .asking import Start, read
 from .makers import BLUEPRINTS, seed_releases
 
 
@@ -36,3 +40,24 @@ async def daemon(home: Path, own_nats: NatsServer, database: str) -> AsyncIterat
         compose, CatalogSettings, home, nats_url=own_nats.url, database_url=database, blueprints=BLUEPRINTS
     ) as client:
         yield client
+
+
+@pytest.fixture
+async def start(home: Path, own_nats: NatsServer, database: str) -> Start:
+    @asynccontextmanager
+    async def run(**values: Any) -> AsyncIterator[RunningDaemon]:
+        fields = {"nats_url": own_nats.url, "database_url": database, "blueprints": home / "blueprints", **values}
+        async with running(compose, CatalogSettings, home, **fields) as client:
+            await read(client)
+            yield client
+
+    return run
+
+
+@pytest.fixture
+def folder(home: Path) -> Path:
+    """An empty folder of public Blueprints."""
+    path = home / "blueprints"
+    path.mkdir()
+    shutil.copy(BLUEPRINTS / "families.yaml", path)
+    return path

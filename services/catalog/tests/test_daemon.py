@@ -1,10 +1,7 @@
 """The catalogue as others meet it: over gRPC, with its events on the bus, through restarts."""
 
 import asyncio
-import json
 import shutil
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,100 +10,20 @@ import httpx
 import pytest
 from catalyst.catalog.v1 import resources_pb2 as pb
 from catalyst.catalog.v1 import service_pb2 as rpc
-from catalyst.catalog.v1 import service_pb2_grpc as stubs
 from catalyst_catalog.app import compose
 from catalyst_catalog.settings import CatalogSettings
-from catalyst_catalog.store import metadata, tables
+from catalyst_catalog.store import metadata
 from catalyst_mesh import Leases, explain
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of, running
 from catalyst_testkit.servers import NatsServer
-from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.longrunning import operations_pb2
 from google.protobuf.json_format import MessageToDict
-from sqlalchemy import func, select
 
-from .makers import BLUEPRINTS, THIRTEEN, document, needs, write
+from .asking import Start, catalog, names, operations, outbox, read, refusal, sources, storefront, sync, written
+from .makers import THIRTEEN, document, needs, write
 
 pytestmark = pytest.mark.either_database
-
-Start = Callable[..., Any]
-
-
-def catalog(daemon: RunningDaemon, **who: Any) -> "stubs.CatalogServiceAsyncStub":
-    claims = who or {"subject": "provisioner", "service": "provisioner"}
-    return daemon.stub(stubs.CatalogServiceStub, **claims)
-
-
-def sources(daemon: RunningDaemon) -> "stubs.SourceServiceAsyncStub":
-    return daemon.admin(stubs.SourceServiceStub)
-
-
-def operations(daemon: RunningDaemon) -> Any:
-    return daemon.admin(operations_pb2_grpc.OperationsStub)
-
-
-def storefront(daemon: RunningDaemon) -> "stubs.StorefrontServiceAsyncStub":
-    return daemon.stub(stubs.StorefrontServiceStub, token="")
-
-
-async def read(daemon: RunningDaemon) -> None:
-    """Wait until every source was read once."""
-
-    async def done() -> bool:
-        found = (await sources(daemon).ListSources(rpc.ListSourcesRequest())).sources
-        return all(source.observed_generation for source in found)
-
-    await eventually(done, within=30, what="the first sync")
-
-
-async def sync(daemon: RunningDaemon, name: str = "sources/public") -> pb.Source:
-    """Ask for a sync and wait for its end."""
-    stub = sources(daemon)
-    operation = await stub.SyncSource(rpc.SyncSourceRequest(name=name))
-    done = await operations(daemon).WaitOperation(operations_pb2.WaitOperationRequest(name=operation.name))
-    assert done.done
-    assert bool(done.error.message) == (not done.HasField("response"))
-    return await stub.GetSource(rpc.GetSourceRequest(name=name))
-
-
-async def outbox(daemon: RunningDaemon) -> list[str]:
-    t = tables.metadata.tables["outbox"]
-    async with daemon.daemon.db.read() as sql:
-        rows = (await sql.execute(select(t.c.subject).order_by(t.c.number))).scalars().all()
-    return [subject.removeprefix("catalyst.v1.catalog.") for subject in rows]
-
-
-async def written(daemon: RunningDaemon) -> dict[str, Any]:
-    """Everything that a sync could have written."""
-    found: dict[str, Any] = {}
-    async with daemon.daemon.db.read() as sql:
-        for name, table in tables.metadata.tables.items():
-            if name != "lease":
-                found[name] = [tuple(row) for row in (await sql.execute(select(table))).all() if name != "outbox"]
-        outbox_rows = select(func.count()).select_from(tables.metadata.tables["outbox"])
-        found["outbox"] = (await sql.execute(outbox_rows)).scalar_one()
-    return found
-
-
-@pytest.fixture
-async def start(home: Path, own_nats: NatsServer, database: str) -> Start:
-    @asynccontextmanager
-    async def run(**values: Any) -> AsyncIterator[RunningDaemon]:
-        fields = {"nats_url": own_nats.url, "database_url": database, "blueprints": home / "blueprints", **values}
-        async with running(compose, CatalogSettings, home, **fields) as client:
-            await read(client)
-            yield client
-
-    return run
-
-
-@pytest.fixture
-def folder(home: Path) -> Path:
-    """An empty folder of public Blueprints."""
-    path = home / "blueprints"
-    path.mkdir()
-    shutil.copy(BLUEPRINTS / "families.yaml", path)
-    return path
 
 
 async def test_the_repository_is_read_and_librechat_resolves_in_waves(daemon: RunningDaemon) -> None:
@@ -274,17 +191,6 @@ async def test_private_blueprints_exist_for_their_owner_only(start: Start, folde
             i.reason for i in (await sources(daemon).ListIssues(rpc.ListIssuesRequest(parent="sources/-"))).issues
         }
         assert reasons == {"NAME_CLASH"}
-
-
-async def names(stub: "stubs.CatalogServiceAsyncStub") -> list[str]:
-    return [card.name for card in (await stub.SearchCards(rpc.SearchCardsRequest())).cards]
-
-
-async def refusal(call: Any) -> str:
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await call
-    told = explain(refused.value)
-    return json.dumps([told.code, told.reason, told.message, dict(told.metadata)])
 
 
 async def test_the_anonymous_meet_listed_ones_only(daemon: RunningDaemon) -> None:

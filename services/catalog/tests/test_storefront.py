@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 from catalyst_catalog.domain.storefront import (
-    Imported,
     Kind,
     Offer,
     OfferChanged,
     PriceBook,
     PriceBookPublished,
+    Stocked,
     blueprint_of,
     import_seed,
     next_book,
@@ -23,7 +23,7 @@ SEED = storefront_rows()
 Rows = dict[tuple[Kind, str], Offer]
 
 
-def planted(seed: dict[str, Any], rows: Rows | None = None, book: PriceBook | None = None) -> tuple[Rows, Imported]:
+def planted(seed: dict[str, Any], rows: Rows | None = None, book: PriceBook | None = None) -> tuple[Rows, Stocked]:
     decision = import_seed(seed, rows or {}, book, NOON)
     return {**(rows or {}), **{(o.kind, o.slug): o for o in decision.state.offers}}, decision.state
 
@@ -32,23 +32,22 @@ def test_the_seed_has_the_rows_of_the_shop() -> None:
     rows, imported = planted(SEED)
     counts = {kind: sum(key[0] is kind for key in rows) for kind in Kind}
     assert counts == {Kind.PLAN: 5, Kind.ADD_ON: 9, Kind.APP: 30, Kind.BUNDLE: 3, Kind.INDUSTRY: 10}
-    assert imported.book is not None
-    assert imported.book.number == 1
+    assert [book.number for book in imported.books] == [1]
 
 
 def test_money_and_limits_are_whole_numbers_and_metered_is_absent() -> None:
     _, imported = planted(SEED)
-    assert imported.book is not None
-    plans = {plan["slug"]: plan for plan in imported.book.content["plans"]}
+    (book,) = imported.books
+    plans = {plan["slug"]: plan for plan in book.content["plans"]}
     assert (plans["s"]["price_minor"], plans["s"]["cpu_milli"], plans["s"]["ram_mb"]) == (5000, 2000, 4096)
     assert plans["flexi"]["cpu_milli"] is None
-    assert set(imported.book.content["rates"].values()) == {None}
+    assert set(book.content["rates"].values()) == {None}
 
 
 def test_a_second_import_changes_nothing() -> None:
     rows, imported = planted(SEED)
-    again = import_seed(SEED, rows, imported.book, NOON + timedelta(days=1))
-    assert again.state == Imported((), None)
+    again = import_seed(SEED, rows, imported.books[0], NOON + timedelta(days=1))
+    assert again.state == Stocked(())
     assert again.events == ()
 
 
@@ -59,8 +58,9 @@ def test_edits_and_deletions_survive_every_import() -> None:
     rows[gone] = replace(rows[gone], is_deleted=True, revision=2)
     rows[Kind.PLAN, "own"] = replace(rows[Kind.PLAN, "s"], slug="own", seed_digest="")
     newer = {**SEED, "add_ons": [{**row, "price_minor": 1} for row in SEED["add_ons"]]}
+    book = imported.books[0]
     for seed in (SEED, newer):
-        after, imported = planted(seed, dict(rows), imported.book)
+        after, imported = planted(seed, dict(rows), book)
         assert [after[key] for key in (price, gone)] == [rows[price], rows[gone]]
         assert after[Kind.PLAN, "own"] == rows[Kind.PLAN, "own"]
     assert after[Kind.ADD_ON, "daily-backup"].body["price_minor"] == 1
@@ -70,18 +70,17 @@ def test_edits_and_deletions_survive_every_import() -> None:
 def test_a_change_of_a_price_publishes_the_next_book_and_of_a_word_none() -> None:
     rows, imported = planted(SEED)
     word = {**SEED, "plans": [{**row, "popular": True} for row in SEED["plans"]]}
-    assert planted(word, dict(rows), imported.book)[1].book is None
+    assert planted(word, dict(rows), imported.books[0])[1].books == ()
     price = {**SEED, "plans": [{**row, "price_minor": row["price_minor"] + 1} for row in SEED["plans"]]}
-    decision = import_seed(price, rows, imported.book, NOON)
-    assert decision.state.book is not None
-    assert decision.state.book.number == 2
+    decision = import_seed(price, rows, imported.books[0], NOON)
+    assert [book.number for book in decision.state.books] == [2]
     assert [type(fact) for fact in decision.events] == [OfferChanged] * 5 + [PriceBookPublished]
 
 
 def test_a_book_depends_on_the_rows_and_not_on_their_order() -> None:
     rows, imported = planted(SEED)
     turned = list(reversed(rows.values()))
-    assert next_book(turned, "OMR", SEED["rates"], imported.book, "catalog", NOON) is None
+    assert next_book(turned, "OMR", SEED["rates"], imported.books[0], "catalog", NOON) is None
 
 
 def test_an_app_stands_before_its_own_blueprint_where_the_plain_name_is_taken() -> None:

@@ -13,6 +13,7 @@ from catalyst_catalog.domain.sightings import Known, Settled, Sighting
 from catalyst_catalog.domain.sources import (
     BlueprintOrphaned,
     BlueprintUpdated,
+    Issue,
     IssueClosed,
     IssueOpened,
     Scope,
@@ -21,9 +22,11 @@ from catalyst_catalog.domain.sources import (
     SourceSynced,
     configured,
     failed,
+    retry_at,
     wish,
 )
 from catalyst_catalog.domain.syncing import settle
+from catalyst_catalog.domain.trust import Attestation, Policy, Requirement, Signature, Verdict
 from catalyst_catalog.domain.universe import State
 from catalyst_catalog.domain.versions import VersionPublished, VersionQuarantined
 
@@ -64,7 +67,7 @@ class World:
             versions=versions,
             blueprints={**self.known.blueprints, **{(b.owner_org, b.name): b for b in rows.blueprints}},
             issues={**issues, **{i.key: i for i in rows.issues}},
-            catalog_revision=rows.catalog_revision,
+            catalog_revision=rows.changes[-1].revision if rows.changes else rows.catalog_revision,
             needs=_needs(versions.values()),
         )
         return rows
@@ -85,7 +88,7 @@ def test_a_new_item_is_published_and_told_once() -> None:
     world.sync(sighting("shop"))
     assert world.state("shop") is State.VERIFIED
     assert world.kinds() == [VersionPublished, BlueprintUpdated, SourceSynced]
-    assert world.known.catalog_revision == 1
+    assert world.known.catalog_revision == 2, "the version, and its Blueprint"
 
 
 def test_a_sync_that_finds_what_it_knows_writes_and_tells_nothing() -> None:
@@ -268,8 +271,81 @@ def test_a_disabled_source_takes_no_wish() -> None:
 
 
 def test_configuration_touches_only_what_it_says() -> None:
-    assert configured(PUBLIC, PUBLIC) is None
-    standing = replace(PUBLIC, observed=1, condition="CONFIG", revision=7)
+    first = configured(None, PUBLIC)
+    assert first is not None
+    assert configured(first, PUBLIC) is None
+    assert configured(replace(first, interval=timedelta(hours=1), enabled=False, revision=2), PUBLIC) is None
+    standing = replace(first, observed=1, condition="CONFIG", revision=7)
     moved = configured(standing, replace(PUBLIC, config={"folder": "/elsewhere"}))
     assert moved is not None
     assert (moved.config, moved.revision, moved.condition, moved.wished) == ({"folder": "/elsewhere"}, 8, "CONFIG", 2)
+
+
+STRICT = replace(PUBLIC, trust=Policy(Requirement.REQUIRED, Requirement.REQUIRED, ("key",)))
+GOOD = Verdict(Signature.VERIFIED, Attestation.PRESENT, signers=("print",))
+
+
+def judged(name: str, verdict: Verdict, digest: str = "sha256:1") -> Sighting:
+    return replace(sighting(name, digest=digest), verdict=verdict)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "outcome", "reason"),
+    [
+        (Verdict(Signature.UNSIGNED, Attestation.ABSENT), State.REJECTED, "SIGNATURE_MISSING"),
+        (Verdict(Signature.INVALID, Attestation.PRESENT), State.QUARANTINED, "SIGNATURE_INVALID"),
+        (Verdict(Signature.UNVERIFIABLE, Attestation.PRESENT), State.PENDING, "SIGNATURE_UNVERIFIABLE"),
+    ],
+)
+def test_what_is_not_trusted_is_an_issue_and_not_for_sale(verdict: Verdict, outcome: State, reason: str) -> None:
+    world = World(STRICT)
+    world.sync(judged("shop", verdict))
+    assert world.known.items["shop"].outcome is outcome
+    assert [issue.finding.reason for issue in world.known.issues.values()] == [reason]
+    assert VersionPublished not in world.kinds()
+    assert (world.known.items["shop"].digest == "") == (outcome is not State.QUARANTINED), "what may come is looked for"
+
+
+def test_a_signature_that_comes_later_publishes_the_same_bytes() -> None:
+    world = World(STRICT)
+    world.sync(judged("shop", Verdict(Signature.UNSIGNED, Attestation.ABSENT)))
+    world.sync(judged("shop", GOOD))
+    assert world.state("shop") is State.VERIFIED
+    assert world.known.issues == {}
+
+
+def test_another_policy_changes_what_is_known_of_a_signature_and_no_state() -> None:
+    world = World(STRICT)
+    world.sync(judged("shop", GOOD))
+    world.sync(judged("shop", Verdict(Signature.INVALID, Attestation.PRESENT)))
+    version = world.known.versions["", "bp-shop", "1.0.0"]
+    assert (version.state, version.verdict.signature) == (State.VERIFIED, Signature.INVALID)
+    assert [issue.finding.reason for issue in world.known.issues.values()] == ["SIGNATURE_INVALID"]
+    assert VersionQuarantined not in world.kinds()
+
+
+def test_a_claim_on_a_foreign_name_never_touches_the_version_of_its_owner() -> None:
+    """A sovereign source shares the public one's names: other bytes in it must not quarantine the public version."""
+    public = World()
+    public.sync(sighting("cnpg"))
+    own = World(replace(PUBLIC, id="own", scope=Scope.SOVEREIGN))
+    own.known = replace(own.known, blueprints=public.known.blueprints, versions=public.known.versions)
+    own.sync(sighting("cnpg", digest="sha256:evil"))
+    assert own.state("cnpg") is State.VERIFIED
+    assert [issue.finding.reason for issue in own.known.issues.values()] == ["NAME_CLASH"]
+    assert own.known.versions["", "bp-cnpg", "1.0.0"].digest == "sha256:1"
+
+
+def test_an_item_that_cannot_be_taken_is_tried_again_after_5_seconds_doubled_up_to_an_hour() -> None:
+    issue = Issue("public", "shop", Finding("fetch", "FETCH_FAILED", "no"), NOON, NOON)
+    waits = [retry_at(replace(issue, attempts=n)) - NOON for n in (1, 2, 3, 11, 50)]
+    assert [wait.total_seconds() for wait in waits] == [5, 10, 20, 3600, 3600]
+
+
+def test_each_change_has_a_revision_of_the_catalogue_to_itself() -> None:
+    world = World()
+    rows = world.sync(sighting("shop"), sighting("mail"))
+    assert [change.revision for change in rows.changes] == [1, 2, 3, 4]
+    assert [change.blueprint for change in rows.changes] == ["bp-mail", "bp-shop", "bp-mail", "bp-shop"]
+    told = [getattr(fact, "catalog_revision", None) for fact in world.told]
+    assert told == [1, 2, 3, 4, None]

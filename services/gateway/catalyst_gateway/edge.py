@@ -17,7 +17,7 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from . import bodies, conditions, events, names, openapi, problems, queries, registrars
+from . import bodies, conditions, events, names, openapi, previews, problems, queries, registrars, webhooks
 from .bodies import BodyTooLarge
 from .names import Names, Told, request_id
 from .plugins import all_plugins
@@ -125,6 +125,10 @@ class Edge:
         if found is None:
             return self._without_route(request, path)
         one, variables = found
+        if webhooks.takes(one):
+            # No token of a caller passes: who calls here has signed the body instead.
+            message = await webhooks.to_request(one, variables, request, self._most_body_bytes)
+            return await self._answered(one, message, (("traceparent", self._traced(request)),))
         body = await bodies.read(request, self._most_body_bytes)
         message = to_request(one, variables, queries.of(request), body)
         if request.method != HttpMethod.GET:
@@ -136,13 +140,15 @@ class Edge:
             _resume(message, request)
             call = self._method(one, unary=False)(message, metadata=self._metadata(request))
             return Stream(frames(call), media_type="text/event-stream", headers=HEADERS, status_code=200)
-        answer = await self._method(one, unary=True)(
-            message, timeout=self._call_seconds, metadata=self._metadata(request)
-        )
+        return await self._answered(one, message, self._metadata(request))
+
+    async def _answered(self, one: Route, message: Any, metadata: tuple[tuple[str, str], ...]) -> Response[bytes]:
+        """The answer of a unary method."""
+        answer = await self._method(one, unary=True)(message, timeout=self._call_seconds, metadata=metadata)
         return Response(
             to_json(answer).encode(),
             media_type="application/json",
-            status_code=200,
+            status_code=previews.status_of(answer),
             headers=conditions.headers_of(answer),
         )  # fmt: skip - one call
 
@@ -189,9 +195,17 @@ class Edge:
     def _metadata(self, request: Req) -> tuple[tuple[str, str], ...]:
         """What passes to the daemons: the caller's own token and trace; identity headers from outside do not."""
         token = self._sessions.token(request)
+        return (
+            ("traceparent", self._traced(request)),
+            *((("client-address", request.client.host),) if request.client else ()),
+            *((("authorization", f"Bearer {token}"),) if token else ()),
+        )  # fmt: skip
+
+    def _traced(self, request: Req) -> str:
+        """The trace of a request, which its problem tells too."""
         trace = new_traceparent(request.headers.get("traceparent", ""))
         request.state.traceparent = trace
-        return (("traceparent", trace), *((("authorization", f"Bearer {token}"),) if token else ()))
+        return trace
 
     async def _signed_in(self, token: str) -> None:
         """Raises AioRpcError where a daemon does not accept the token; the stream is for callers that are known."""

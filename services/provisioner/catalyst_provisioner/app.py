@@ -55,6 +55,7 @@ from .probing import ConsoleProbe, answers
 from .repository import Repositories
 from .rpc.agents import AgentService, Desk
 from .rpc.credentials import CredentialService
+from .rpc.grants import AccessService
 from .rpc.infrastructure import InfrastructureService
 from .rpc.offers import OfferService
 from .rpc.operations import Operations
@@ -192,6 +193,7 @@ def _tools(
         look_again=_look_again(settings),
         reservation_ttl=timedelta(seconds=settings.reservation_ttl),
         enrolment_ttl=timedelta(seconds=settings.enrolment_ttl),
+        blocked_rest=_look_again(settings) * LOOKS_BEFORE_RETRY,
         destroy_pause=timedelta(seconds=settings.destroy_verify_seconds),
     )
 
@@ -221,6 +223,11 @@ def _services(
             CredentialService(work, planner.clouds, vault.sealer, engine),
             contract.add_CredentialServiceServicer_to_server,
             f"{root}.CredentialService",
+        ),
+        Service(
+            AccessService(work, vault.sealer),
+            contract.add_AccessServiceServicer_to_server,
+            f"{root}.AccessService",
         ),
         Service(
             OfferService(planner.clouds, planner.reference),

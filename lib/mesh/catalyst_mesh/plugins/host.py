@@ -116,6 +116,13 @@ class PluginHost:
             why = f"it failed to load: {type(error).__name__}: {error}"
             raise PluginUnavailable(plugin=label, why=why) from error
 
+    def manifest(self, kind: str, name: str) -> Manifest:
+        """What the plugin says about itself. Raises PluginUnavailable where it is not installed or cannot be read."""
+        plugin = self._found.get(f"{kind}:{name}")
+        if plugin is None or plugin.manifest is None:
+            raise PluginUnavailable(plugin=f"{kind}:{name}", why="it is not installed")
+        return plugin.manifest
+
     def names(self, kind: str) -> list[str]:
         """Names of the working plugins of `kind`."""
         return [p.name for p in self.plugins if p.kind == kind and not p.failure]

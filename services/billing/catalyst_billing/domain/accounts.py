@@ -1,6 +1,6 @@
 """Billing accounts: exactly one per Organization, opened at its first use."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -30,6 +30,24 @@ class CurrencyMismatch(Refused):
 
 
 @dataclass(frozen=True, slots=True)
+class Contact:
+    """Whom invoices address."""
+
+    display_name: str = ""
+    email: str = ""
+    address_lines: tuple[str, ...] = ()
+    region_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaxProfile:
+    """What tax offices want to know of a customer."""
+
+    tax_id: str = ""
+    exempt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class BillingAccount:
     """What one Organization owes and owns on this Sovereign."""
 
@@ -39,6 +57,10 @@ class BillingAccount:
     created_at: datetime
     updated_at: datetime
     state: State = State.OPEN
+    contact: Contact = Contact()
+    tax: TaxProfile = TaxProfile()
+    customers: dict[str, str] = field(default_factory=dict)
+    """Its id at each payment provider."""
     version: int = 1
 
     @property

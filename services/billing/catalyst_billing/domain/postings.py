@@ -267,6 +267,34 @@ def order_refunded(books: Books, paid: Txn, at: datetime) -> Txn:
     )
 
 
+def dispute_lost(books: Books, *, org: str, provider: str, key: str, order: str, amount: Money, at: datetime) -> Txn:
+    """A payer got the money back through the bank: the customer owes it again."""
+    return Txn(
+        idem_key=key,
+        kind="dispute_lost",
+        booked_at=at,
+        actor=books.actor,
+        reason="dispute",
+        entries=(
+            Entry(receivable_of(org, amount.currency), amount),
+            Entry(clearing_of(provider, amount.currency), -amount),
+        ),
+        order=order,
+    )
+
+
+def dispute_won(books: Books, lost: Txn, *, at: datetime) -> Txn:
+    """A loss is taken back."""
+    return ledger.reverse(
+        lost,
+        idem_key=f"dispute_won:{lost.idem_key}",
+        kind="dispute_won",
+        booked_at=at,
+        actor=books.actor,
+        reason="dispute",
+    )
+
+
 def grant_expired(books: Books, *, org: str, grant: str, version: int, amount: Money, at: datetime) -> Txn:
     """Credit that nobody used in time.
 

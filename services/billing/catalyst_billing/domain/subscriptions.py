@@ -320,13 +320,6 @@ def announce(s: Subscription, offer: Offer, books: Books, now: datetime, notice:
     return Decision(noted, (Repriced(noted, price, start),))
 
 
-def with_method(
-    s: Subscription, *, provider: str, customer: str, method: str, label: str, now: datetime
-) -> Subscription:
-    """The subscription with the payment method that renewals are charged to."""
-    return changed(s, now, provider=provider, customer=customer, method=method, method_label=label)
-
-
 def at_period_end(s: Subscription, now: datetime, lead: timedelta) -> Subscription:
     """Ends with the period. Raises IllegalTransition for one that is not paid or has ended."""
     if s.state not in (State.ACTIVE, State.TRIALING):

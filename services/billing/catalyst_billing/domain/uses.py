@@ -1,7 +1,7 @@
 """Uses of vouchers, in two steps: reserved for an order, confirmed with its settlement.
 
 Invariants
-  caps        uses that are confirmed or reserved never pass `max_total`, `max_per_org` or `budget`;
+  caps        uses that are confirmed or reserved never pass `max_total`, `max_per_org`, `budget` or the campaign's budget;
   two steps   a reservation counts until it is confirmed, released or lapsed, and keeps the terms it was made under,
               whatever happens to the voucher meanwhile;
   lazy        a reservation past `expires_at` counts no more, swept or not.
@@ -84,6 +84,8 @@ class Tally:
     reserved: int = 0
     of_org: int = 0
     value_minor: int = 0
+    campaign_left: Money | None = None
+    """What its campaign may still give; None: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,11 @@ def check(voucher: Voucher, tally: Tally, wish: Wish, now: datetime) -> None:
         raise VoucherAlreadyUsed(times=tally.of_org)
     if terms.budget is not None and tally.value_minor + wish.value.minor > terms.budget.minor:
         raise VoucherExhausted
+    left = tally.campaign_left
+    if left is not None and left.currency != wish.value.currency:
+        raise VoucherNotEligible(why=f"its campaign is kept in {left.currency}")
+    if left is not None and wish.value > left:
+        raise VoucherExhausted
 
 
 def reserve(voucher: Voucher, tally: Tally, wish: Wish, now: datetime) -> Decision[Pair]:
@@ -144,7 +151,7 @@ def reserve(voucher: Voucher, tally: Tally, wish: Wish, now: datetime) -> Decisi
     check(voucher, tally, wish, now)
     use = Use(
         id=wish.id, voucher=voucher.id, org=wish.org, order=wish.order, value=wish.value, terms=voucher.terms,
-        revision=voucher.version, state=UseState.RESERVED, expires_at=wish.expires_at, created_at=now,
+        revision=voucher.revision, state=UseState.RESERVED, expires_at=wish.expires_at, created_at=now,
     )  # fmt: skip
     kept = moved(voucher, voucher.state, now)
     return Decision(Pair(kept, use), (Reserved(kept, use),))

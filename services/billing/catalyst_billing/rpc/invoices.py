@@ -58,7 +58,7 @@ class InvoiceService(service_pb2_grpc.InvoiceServiceServicer):
         return httpbody_pb2.HttpBody(content_type=PDF, data=pdf(invoice, issuer))
 
     async def PayInvoice(self, request: service_pb2.PayInvoiceRequest, context: Context) -> resources_pb2.Order:
-        org, id, books = require_member(request.name), new_id("o"), self._till.house_of_caller().books
+        org, id, books = require_member(request.name), new_id("o"), (await self._till.house_of_caller()).books
 
         async def step(tx: Store) -> Decision[Ordered]:
             invoice = await tx.invoice(org, id_of(request.name))
@@ -73,7 +73,7 @@ class InvoiceService(service_pb2_grpc.InvoiceServiceServicer):
         )
 
     async def VoidInvoice(self, request: service_pb2.VoidInvoiceRequest, context: Context) -> resources_pb2.Invoice:
-        org, books = require_member(request.name), self._till.house_of_caller().books
+        org, books = require_member(request.name), (await self._till.house_of_caller()).books
 
         async def step(tx: Store) -> Decision[Dues]:
             invoice = await tx.invoice(org, id_of(request.name))

@@ -1,37 +1,47 @@
-"""How often codes may be tried."""
+"""How often codes may be tried: counted in the database, so that it holds however many replicas answer."""
 
-from collections import deque
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import timedelta
+from hashlib import sha256
 
+from catalyst_mesh import Work
 from catalyst_sdk import Code, Refused
 
+from ..store import Store
+
 MINUTE = timedelta(minutes=1)
-MOST = 30
+OF_ADDRESS = 10
+"""Previews of one address in one minute."""
+OF_PREFIX = 30
 """Previews of codes with the same first four signs in one minute."""
-MOST_PREFIXES = 10_000
-"""Prefixes that are remembered; beyond it the eldest are forgotten."""
 
 
 class PreviewLimited(Refused):
     code, reason = Code.RESOURCE_EXHAUSTED, "PREVIEW_LIMITED"
-    message = "too many codes like this were tried; wait a minute"
+    message = "too many codes were tried; wait a minute"
     retry_after = MINUTE
 
 
 class PreviewLimit:
-    """Counts tries by the first four signs of the code, in this process."""
+    """Counts tries by the caller's address and by the first four signs of the code, neither of which is written down."""
 
-    def __init__(self) -> None:
-        self._tries: dict[str, deque[datetime]] = {}
+    def __init__(self, work: Work[Store]) -> None:
+        self._work = work
 
-    def admit(self, typed: str, now: datetime) -> None:
-        """Count one try. Raises PreviewLimited."""
-        prefix = typed.strip().upper()[:4]
-        tries = self._tries.setdefault(prefix, deque())
-        while tries and tries[0] <= now - MINUTE:
-            tries.popleft()
-        if len(tries) >= MOST:
-            raise PreviewLimited
-        tries.append(now)
-        if len(self._tries) > MOST_PREFIXES:
-            del self._tries[next(iter(self._tries))]
+    async def admit(self, typed: str, address: str) -> None:
+        """Count one try. Raises PreviewLimited; what is refused does not count."""
+        limits = [(f"prefix {typed.strip().upper()[:4]}", OF_PREFIX)]
+        if address:
+            limits.append((f"address {address}", OF_ADDRESS))
+
+        async def step(tx: Store) -> None:
+            for bucket, most in _ordered(limits):
+                if not await tx.try_code(bucket, most, MINUTE):
+                    raise PreviewLimited
+
+        await self._work.again(step)
+
+
+def _ordered(limits: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Hashed, and in one order for everybody, so that no two wait for each other."""
+    return sorted((sha256(bucket.encode()).hexdigest()[:32], most) for bucket, most in limits)

@@ -38,6 +38,7 @@ class OrderService(service_pb2_grpc.OrderServiceServicer):
 
     async def CreateOrder(self, request: service_pb2.CreateOrderRequest, context: Context) -> resources_pb2.Order:
         org, id = require_member(request.parent), new_id("o")
+        await self._providers.refresh()
         books = replace(self._books, actor=caller(context).subject)
 
         async def step(tx: Store) -> Decision[tuple[BillingAccount, Purchase]]:

@@ -50,6 +50,7 @@ class QuoteService(service_pb2_grpc.QuoteServiceServicer):
         org, selection = require_member(request.parent), to_selection(request.selection)
         book = await self._books.current(selection)
         pricing.check(selection, book)
+        await self._providers.refresh()
         id = new_id("q")
 
         async def step(tx: Store) -> Decision[tuple[BillingAccount, Quote]]:

@@ -36,8 +36,9 @@ class Till:
         self._providers = providers
         self._ttl = ttl
 
-    def house_of_caller(self) -> House:
-        """The rules, with whoever calls as the actor of what is booked."""
+    async def house_of_caller(self) -> House:
+        """The rules, with whoever calls as the actor of what is booked; what admins changed of providers is seen."""
+        await self._providers.refresh()
         return replace(self.house, books=replace(self.house.books, actor=caller().subject))
 
     async def counter(self, tx: Store, dues: Dues) -> Counter:
@@ -93,7 +94,7 @@ class SubscriptionService(service_pb2_grpc.SubscriptionServiceServicer):
     async def ChangeSubscription(
         self, request: service_pb2.ChangeSubscriptionRequest, context: Context
     ) -> resources_pb2.Order:
-        org, id, house = require_member(request.name), new_id("o"), self._till.house_of_caller()
+        org, id, house = require_member(request.name), new_id("o"), await self._till.house_of_caller()
         seen = await self._read(org, request.name)
         offer = await self._wanted(seen, request, house)
 
@@ -119,7 +120,7 @@ class SubscriptionService(service_pb2_grpc.SubscriptionServiceServicer):
     async def CancelSubscription(
         self, request: service_pb2.CancelSubscriptionRequest, context: Context
     ) -> resources_pb2.Subscription:
-        org, house = require_member(request.name), self._till.house_of_caller()
+        org, house = require_member(request.name), await self._till.house_of_caller()
 
         async def step(tx: Store) -> Decision[Dues]:
             dues = await tx.lock_dues(org, id_of(request.name), house.books)
@@ -137,7 +138,7 @@ class SubscriptionService(service_pb2_grpc.SubscriptionServiceServicer):
     async def ResumeSubscription(
         self, request: service_pb2.ResumeSubscriptionRequest, context: Context
     ) -> resources_pb2.Subscription:
-        org, house = require_member(request.name), self._till.house_of_caller()
+        org, house = require_member(request.name), await self._till.house_of_caller()
 
         async def step(tx: Store) -> Decision[Dues]:
             dues = await tx.lock_dues(org, id_of(request.name), house.books)

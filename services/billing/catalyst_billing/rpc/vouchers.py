@@ -1,32 +1,34 @@
-"""VoucherService, as far as vouchers are issued, used and withdrawn."""
+"""VoucherService."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from uuid import uuid4
 
 from catalyst.billing.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import Context, Page, Work, caller
-from catalyst_sdk import Code, Decision, Refused
+from catalyst_sdk import Decision
 
 from ..amounts import money
-from ..domain import submissions, uses, vouchers
+from ..domain import campaigns, submissions, uses, vouchers
 from ..domain.accounts import BillingAccount
+from ..domain.campaigns import Campaign, CampaignNotFound
 from ..domain.money import Money
 from ..domain.postings import Books
 from ..domain.submissions import Redemption
 from ..domain.uses import Tally, Wish
-from ..domain.vouchers import State, Voucher, VoucherCodeInvalid, VoucherCodeTaken, VoucherNotFound, normalise
+from ..domain.vouchers import Edited, State, Voucher, VoucherCodeInvalid, VoucherCodeTaken, VoucherNotFound, normalise
 from ..store import Store
 from . import convert, voucher_terms
 from .accounts import ensured, wallet_of
 from .limits import PreviewLimit
+from .masks import wanted
 from .names import check_etag, id_of, new_id, require_member
 from .running import run
 
-
-class CampaignNotFound(Refused):
-    code, reason, message = Code.NOT_FOUND, "CAMPAIGN_NOT_FOUND", "there is no campaign {campaign}"
+CLIENT_ADDRESS = "client-address"
+"""Metadata in which the gateway says who has called it."""
 
 
 class VoucherService(service_pb2_grpc.VoucherServiceServicer):
@@ -41,8 +43,8 @@ class VoucherService(service_pb2_grpc.VoucherServiceServicer):
     async def PreviewVoucher(
         self, request: service_pb2.PreviewVoucherRequest, context: Context
     ) -> service_pb2.PreviewVoucherResponse:
+        await self._limit.admit(request.code, client_address(context))
         async with self._work.reading() as tx:
-            self._limit.admit(request.code, tx.now)
             voucher = await by_code(tx, request.code)
             terms = voucher.terms
             return service_pb2.PreviewVoucherResponse(
@@ -77,20 +79,118 @@ class VoucherService(service_pb2_grpc.VoucherServiceServicer):
 
     async def CreateVoucher(self, request: service_pb2.CreateVoucherRequest, context: Context) -> resources_pb2.Voucher:
         terms = voucher_terms.terms_of(request.voucher)
-        if request.voucher.campaign:
-            raise CampaignNotFound(campaign=request.voucher.campaign)
+        campaign = request.voucher.campaign.removeprefix("campaigns/")
         code = normalise(request.voucher.code) if request.voucher.code else generated()
         by, id = caller(context).subject, new_id("v")
 
-        async def step(tx: Store) -> Decision[Voucher]:
+        async def step(tx: Store) -> Decision[Edited]:
+            await require_campaign(tx, campaign)
             if await tx.voucher_of_code(code) is not None:
                 raise VoucherCodeTaken
-            return vouchers.issue(id, code, terms, by=by, now=tx.now, activate=request.activate)
+            issued = vouchers.issue(
+                id, code, terms, by=by, now=tx.now, activate=request.activate, campaign=campaign
+            )  # fmt: skip
+            return Decision(Edited(issued.state, vouchers.revision_of(issued.state, by)), issued.events)
 
         return await run(
-            self._work, step, lambda v: voucher_terms.voucher(v, Tally(), v.created_at),
+            self._work, step, lambda e: voucher_terms.voucher(e.voucher, Tally(), e.voucher.created_at),
             validate_only=request.validate_only,
         )  # fmt: skip
+
+    async def UpdateVoucher(self, request: service_pb2.UpdateVoucherRequest, context: Context) -> resources_pb2.Voucher:
+        id, by, wish = id_of(request.voucher.name), caller(context).subject, request.voucher
+        paths = wanted(request.update_mask, wish, voucher_terms.CHANGEABLE)
+        seen: list[tuple[Tally, datetime]] = []
+
+        async def step(tx: Store) -> Decision[Edited]:
+            voucher = await tx.lock_voucher(id)
+            if voucher is None:
+                raise VoucherNotFound
+            check_etag(request.etag, voucher.name, voucher.version)
+            terms, campaign = voucher_terms.changed(voucher, wish, paths)
+            await require_campaign(tx, campaign)
+            edited = vouchers.edit(voucher, terms, campaign, await tx.used(id), by=by, now=tx.now)
+            seen.append((await tx.tally(id, ""), tx.now))
+            return edited
+
+        return await run(
+            self._work, step, lambda e: voucher_terms.voucher(e.voucher, *seen[-1]), validate_only=request.validate_only
+        )
+
+    async def ListVoucherUses(
+        self, request: service_pb2.ListVoucherUsesRequest, context: Context
+    ) -> service_pb2.ListVoucherUsesResponse:
+        id, states = id_of(request.parent), resources_pb2.VoucherUse.State
+        state = states.Name(request.state).removeprefix("STATE_").lower() if request.state else ""
+        page = Page.of(request.page_size, request.page_token, request.parent, state)
+        async with self._work.reading() as tx:
+            await self._require(tx, id)
+            cut = page.cut(await tx.uses(id, page, state=state), lambda u: [u.created_at.isoformat(), u.id])
+        return service_pb2.ListVoucherUsesResponse(
+            uses=[voucher_terms.use(use) for use in cut.rows], next_page_token=cut.next_page_token
+        )
+
+    async def ListVoucherRevisions(
+        self, request: service_pb2.ListVoucherRevisionsRequest, context: Context
+    ) -> service_pb2.ListVoucherRevisionsResponse:
+        id, page = id_of(request.parent), Page.of(request.page_size, request.page_token, request.parent)
+        async with self._work.reading() as tx:
+            voucher = await self._require(tx, id)
+            cut = page.cut(await tx.revisions(id, page), lambda r: r.revision)
+        return service_pb2.ListVoucherRevisionsResponse(
+            revisions=[voucher_terms.revision(voucher, revision) for revision in cut.rows],
+            next_page_token=cut.next_page_token,
+        )
+
+    async def CreateCampaign(
+        self, request: service_pb2.CreateCampaignRequest, context: Context
+    ) -> resources_pb2.Campaign:
+        title, budget = voucher_terms.campaign_of(request.campaign)
+        id, uid = new_id("c"), str(uuid4())
+
+        async def step(tx: Store) -> Decision[Campaign]:
+            return campaigns.begin(id, uid, title, budget, tx.now)
+
+        return await run(self._work, step, lambda c: voucher_terms.campaign(c, {}), validate_only=request.validate_only)
+
+    async def GetCampaign(self, request: service_pb2.GetCampaignRequest, context: Context) -> resources_pb2.Campaign:
+        async with self._work.reading() as tx:
+            found = await tx.campaign(id_of(request.name))
+            if found is None:
+                raise CampaignNotFound(campaign=request.name)
+            return voucher_terms.campaign(found, await tx.campaign_used(found.id))
+
+    async def ListCampaigns(
+        self, request: service_pb2.ListCampaignsRequest, context: Context
+    ) -> service_pb2.ListCampaignsResponse:
+        page = Page.of(request.page_size, request.page_token)
+        async with self._work.reading() as tx:
+            cut = page.cut(await tx.campaigns(page), lambda c: c.id)
+            shown = [voucher_terms.campaign(c, await tx.campaign_used(c.id)) for c in cut.rows]
+        return service_pb2.ListCampaignsResponse(campaigns=shown, next_page_token=cut.next_page_token)
+
+    async def UpdateCampaign(
+        self, request: service_pb2.UpdateCampaignRequest, context: Context
+    ) -> resources_pb2.Campaign:
+        id, wish = id_of(request.campaign.name), request.campaign
+        paths = wanted(request.update_mask, wish, voucher_terms.CHANGEABLE_OF_CAMPAIGN)
+        title, budget = voucher_terms.campaign_of(wish, paths)
+        seen: list[Mapping[str, int]] = []
+
+        async def step(tx: Store) -> Decision[Campaign]:
+            known = await tx.lock_campaign(id)
+            if known is None:
+                raise CampaignNotFound(campaign=wish.name)
+            check_etag(request.etag, known.name, known.version)
+            seen.append(await tx.campaign_used(id))
+            return campaigns.edit(
+                known, title if "display_name" in paths else known.title,
+                budget if "budget" in paths else known.budget, seen[-1], tx.now,
+            )  # fmt: skip
+
+        return await run(
+            self._work, step, lambda c: voucher_terms.campaign(c, seen[-1]), validate_only=request.validate_only
+        )
 
     async def GetVoucher(self, request: service_pb2.GetVoucherRequest, context: Context) -> resources_pb2.Voucher:
         async with self._work.reading() as tx:
@@ -102,10 +202,15 @@ class VoucherService(service_pb2_grpc.VoucherServiceServicer):
     async def ListVouchers(
         self, request: service_pb2.ListVouchersRequest, context: Context
     ) -> service_pb2.ListVouchersResponse:
-        wanted = resources_pb2.Voucher.State.Name(request.state).removeprefix("STATE_").lower() if request.state else ""
-        page = Page.of(request.page_size, request.page_token, wanted, request.show_revoked, request.campaign)
+        state = resources_pb2.Voucher.State.Name(request.state).removeprefix("STATE_").lower() if request.state else ""
+        page = Page.of(request.page_size, request.page_token, state, request.show_revoked, request.campaign)
         async with self._work.reading() as tx:
-            found = [] if request.campaign else await tx.vouchers(page, state=wanted, show_revoked=request.show_revoked)
+            found = await tx.vouchers(
+                page,
+                state=state,
+                show_revoked=request.show_revoked,
+                campaign=request.campaign.removeprefix("campaigns/"),
+            )
             cut = page.cut(found, lambda v: [v.created_at.isoformat(), v.id])
             rows = [voucher_terms.voucher(v, await tx.tally(v.id, ""), tx.now) for v in cut.rows]
         return service_pb2.ListVouchersResponse(vouchers=rows, next_page_token=cut.next_page_token)
@@ -123,6 +228,12 @@ class VoucherService(service_pb2_grpc.VoucherServiceServicer):
         return await self._move(
             request.name, request.etag, lambda v, now: vouchers.revoke(v, now, by=by, why=request.reason)
         )
+
+    async def _require(self, tx: Store, id: str) -> Voucher:
+        voucher = await tx.voucher(id)
+        if voucher is None:
+            raise VoucherNotFound
+        return voucher
 
     async def _move(
         self, name: str, etag: str, move: Callable[[Voucher, datetime], Decision[Voucher]]
@@ -149,6 +260,18 @@ async def by_code(tx: Store, typed: str) -> Voucher:
     if voucher is None or voucher.state is State.REVOKED:
         raise VoucherNotFound
     return voucher
+
+
+async def require_campaign(tx: Store, id: str) -> None:
+    """Raises CampaignNotFound for a campaign that there is not; none is none."""
+    if id and await tx.campaign(id) is None:
+        raise CampaignNotFound(campaign=f"campaigns/{id}")
+
+
+def client_address(context: Context) -> str:
+    """Where a call came into the mesh from, as the gateway says; empty for a call that came another way."""
+    found = dict(context.invocation_metadata() or ()).get(CLIENT_ADDRESS, "")
+    return found if isinstance(found, str) else ""
 
 
 def generated() -> str:

@@ -16,6 +16,7 @@ from ..domain.further_orders import Ordered
 from ..domain.invoices import SERIES, Invoice, InvoiceNotFound, Kind, Series, year_of
 from ..domain.orders import Kind as OrderKind
 from ..domain.postings import Books as HouseBooks
+from ..domain.providers import Method
 from ..domain.purchases import Purchase
 from ..domain.renewals import Dues
 from ..domain.subscriptions import EARNING, State, Subscription, SubscriptionNotFound
@@ -87,7 +88,7 @@ class DuesStore(PurchaseStore):
             raise SubscriptionNotFound(subscription=f"billingAccounts/{org}/subscriptions/{id}")
         wanted = invoice or found.invoice
         return Dues(
-            subscription=found,
+            subscription=_charged_to(found, await self._method(org)),
             wallet=await self.wallet(org, found.price.currency, found.charge),
             series=await self.lock_series(Kind.INVOICE, books),
             notes=await self.lock_series(Kind.CREDIT_NOTE, books),
@@ -190,6 +191,12 @@ class DuesStore(PurchaseStore):
         found = await self.sql.execute(select(s.id).where(s.org == org, s.trial_plan == plan).limit(1))
         return found.first() is not None
 
+    async def _method(self, org: str) -> Method | None:
+        """The method that an Organization saved last, at whatever provider."""
+        m = t.payment_method.c
+        query = select(t.payment_method).where(m.org == org).order_by(m.updated_at.desc(), m.provider).limit(1)
+        return await self._one(Method, query)
+
     async def _period(self, s: Subscription, books: HouseBooks) -> Period:
         p = t.period.c
         query = select(t.period).where(p.subscription == s.id, p.start == s.period_start)
@@ -199,3 +206,12 @@ class DuesStore(PurchaseStore):
             s.period, [(s.plan, s.price)], subscription=s.id, org=s.org, tax=s.price.zero(), books=books,
             sovereign=s.sovereign,
         )  # fmt: skip
+
+
+def _charged_to(s: Subscription, saved: Method | None) -> Subscription:
+    """The subscription with the method that is charged now; noted in its row with its next change."""
+    if saved is None or (s.provider, s.method) == (saved.provider, saved.ref):
+        return s
+    return replace(
+        s, provider=saved.provider, customer=saved.customer, method=saved.ref, method_label=saved.label
+    )  # fmt: skip

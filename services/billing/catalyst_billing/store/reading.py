@@ -13,7 +13,6 @@ from ..domain.ledger import Account
 from ..domain.orders import OPEN, Order
 from ..domain.payments import Checkout, CheckoutState, Refund, RefundState
 from ..domain.subscriptions import Subscription
-from ..domain.vouchers import State, Voucher
 from . import tables as t
 from .mapping import of_row
 
@@ -41,16 +40,6 @@ class Reading(Transaction):
         query = select(t.operation.c.answer).where(t.operation.c.name == name)
         found: bytes | None = (await self.sql.execute(query)).scalar_one_or_none()
         return found
-
-    async def vouchers(self, page: Page, *, state: str, show_revoked: bool) -> list[Voucher]:
-        """Vouchers, newest first; revoked ones only where asked for."""
-        v = t.voucher.c
-        query = select(t.voucher)
-        if state:
-            query = query.where(v.state == state)
-        elif not show_revoked:
-            query = query.where(v.state != State.REVOKED.value)
-        return await self._newest(Voucher, query, v.created_at, v.id, page)
 
     async def subscriptions(self, org: str, page: Page, *, states: Collection[str]) -> list[Subscription]:
         """Subscriptions by scope; `org` empty: of everybody."""

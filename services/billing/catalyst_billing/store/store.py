@@ -7,20 +7,23 @@ What was read is remembered; of a decided state only what differs from it is wri
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import Select, Table, delete, func, insert, or_, select, update
+from sqlalchemy import Table, delete, insert, or_, select, update
 
 from ..domain import findings
 from ..domain.accounts import BillingAccount
+from ..domain.campaigns import Campaign
 from ..domain.charges import Charge
 from ..domain.credit import Grant, Hold, HoldState, Wallet
+from ..domain.disputes import Dispute
 from ..domain.earnings import Period
 from ..domain.findings import Finding
 from ..domain.franchise import Agreement, Statement
 from ..domain.invoices import Invoice, Series
 from ..domain.orders import OPEN, Order, OrderNotFound
 from ..domain.payments import Checkout, Payment, Refund
+from ..domain.providers import Method, Provider, ProviderSecret, Reconciled, Saved
 from ..domain.purchases import Purchase, Rivals
 from ..domain.quotas import Entitlement, Fired
 from ..domain.quotes import Quote, QuoteNotFound
@@ -28,21 +31,24 @@ from ..domain.submissions import Redemption
 from ..domain.subscriptions import State as SubscriptionState
 from ..domain.subscriptions import Subscription
 from ..domain.usage import Meter
-from ..domain.uses import Tally, Use, UseState
-from ..domain.vouchers import Voucher
+from ..domain.uses import Tally, Use
+from ..domain.vouchers import Edited, Revision, Voucher
+from ..domain.webhooks import ProviderEvent
 from . import tables as t
 from .books import Books
-from .mapping import of_row, to_row
-from .reading import Reading
+from .dealings import Dealings
+from .mapping import to_row
+from .vouchers import VoucherStore
 
-S = TypeVar("S")
 OPERATIONS_KEPT = timedelta(days=30)
 
 TABLES: dict[type, Table] = {
     Agreement: t.agreement,
     BillingAccount: t.billing_account,
+    Campaign: t.campaign,
     Charge: t.charge,
     Checkout: t.checkout,
+    Dispute: t.dispute,
     Entitlement: t.entitlement,
     Finding: t.finding,
     Fired: t.threshold_fired,
@@ -50,10 +56,16 @@ TABLES: dict[type, Table] = {
     Hold: t.credit_hold,
     Invoice: t.invoice,
     Meter: t.meter,
+    Method: t.payment_method,
     Order: t.order,
     Payment: t.payment,
     Period: t.period,
+    Provider: t.provider,
+    ProviderEvent: t.provider_event,
+    ProviderSecret: t.provider_secret,
     Quote: t.quote,
+    Reconciled: t.reconciled,
+    Revision: t.voucher_revision,
     Refund: t.refund,
     Series: t.invoice_series,
     Statement: t.statement,
@@ -63,12 +75,8 @@ TABLES: dict[type, Table] = {
 }
 
 
-class PurchaseStore(Books, Reading):
+class PurchaseStore(Books, VoucherStore, Dealings):
     """The part of the store that reads under lock and saves what an order touches."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._seen: dict[str, Any] = {}
 
     async def keep_operation(self, name: str, answer: bytes) -> None:
         """Keep an operation that is done; those of last month go."""
@@ -119,29 +127,6 @@ class PurchaseStore(Books, Reading):
     async def checkout(self, order: str) -> Checkout | None:
         """The checkout of an order."""
         return await self._one(Checkout, select(t.checkout).where(t.checkout.c.id == order))
-
-    async def lock_voucher(self, id: str) -> Voucher | None:
-        """One voucher; nobody else uses it until the commit."""
-        return await self._one(Voucher, select(t.voucher).where(t.voucher.c.id == id), lock=True)
-
-    async def voucher_of_code(self, code: str) -> Voucher | None:
-        """The voucher with a normalised code, revoked ones too."""
-        return await self._one(Voucher, select(t.voucher).where(t.voucher.c.code == code))
-
-    async def tally(self, voucher: str, org: str) -> Tally:
-        """Uses that count now; true until the commit if the voucher is locked."""
-        u = t.voucher_use.c
-        counts = or_(
-            u.state == UseState.CONFIRMED.value, (u.state == UseState.RESERVED.value) & (u.expires_at > self.now)
-        )
-        query = select(u.state, u.org, func.count(), func.sum(u.value_minor)).where(u.voucher == voucher, counts)
-        rows = (await self.sql.execute(query.group_by(u.state, u.org))).all()
-        return Tally(
-            confirmed=sum(count for state, _, count, _ in rows if state == UseState.CONFIRMED.value),
-            reserved=sum(count for state, _, count, _ in rows if state == UseState.RESERVED.value),
-            of_org=sum(count for _, owner, count, _ in rows if owner == org),
-            value_minor=sum(int(value) for _, _, _, value in rows),
-        )
 
     async def rivals(self, org: str, sovereign: str, but: str = "") -> Rivals:
         """What stands in the way of an order of `org` for `sovereign` (empty: for itself), order `but` left out."""
@@ -196,11 +181,22 @@ class PurchaseStore(Books, Reading):
                 await self.save(part)
         elif isinstance(state, Wallet):
             await self.save_wallet(state)
+        elif isinstance(state, Edited):
+            await self.save_edit(state)
+        elif isinstance(state, Saved):
+            await self.save_all(state.provider, *state.secrets)
         elif isinstance(state, Redemption):
             await self.save_all(state.voucher, state.use, *state.wallet.grants)
             await self._post_all(state.postings)
         else:
             await self._save_part(state)
+
+    async def save_edit(self, edited: Edited) -> None:
+        """Write a voucher and the revision that it is now, unless that stands already."""
+        before = self._seen.get(edited.voucher.name)
+        await self._save_part(edited.voucher)
+        if before is None or before.revision != edited.voucher.revision:
+            await self._save_part(edited.revision)
 
     async def save_all(self, *parts: Any) -> None:
         """Write several values, what is None or unchanged left out."""
@@ -211,10 +207,6 @@ class PurchaseStore(Books, Reading):
     async def save_wallet(self, wallet: Wallet) -> None:
         """Write grants and holds."""
         await self.save_all(*wallet.grants, *wallet.holds)
-
-    async def voucher(self, id: str) -> Voucher | None:
-        """One voucher, only to be read."""
-        return await self._one(Voucher, select(t.voucher).where(t.voucher.c.id == id))
 
     async def refund(self, id: str) -> Refund | None:
         """One refund; nobody else carries it on until the commit."""
@@ -252,17 +244,3 @@ class PurchaseStore(Books, Reading):
             mine = [column == row[column.name] for column in table.primary_key]
             await self.write(update(table).where(*mine, table.c.version == before.version).values(row))
         self._seen[part.name] = part
-
-    async def _one(self, kind: type[S], query: Select[Any], *, lock: bool = False) -> S | None:
-        row = (await self.sql.execute(query.with_for_update() if lock else query)).mappings().first()
-        return self._remember(of_row(kind, row), fresh=lock) if row else None
-
-    async def _many(self, kind: type[S], query: Select[Any]) -> list[S]:
-        rows = (await self.sql.execute(query)).mappings().all()
-        return [self._remember(of_row(kind, row)) for row in rows]
-
-    def _remember(self, value: Any, *, fresh: bool = False) -> Any:
-        """What was read, once per transaction; only what is read under its lock is newer than what was read before."""
-        if fresh:
-            self._seen[value.name] = value
-        return self._seen.setdefault(value.name, value)

@@ -6,6 +6,7 @@ Amounts are BIGINT minor units beside one CHAR(3) currency per row; documents th
 from typing import Any
 
 from catalyst_mesh import ROW_NUMBER, Json, UtcTime, chassis_tables
+from catalyst_mesh.sealing import SEALED
 from sqlalchemy import (
     CHAR,
     BigInteger,
@@ -77,6 +78,7 @@ def _partial(name: str, *columns: str, where: str) -> Index:
 billing_account = Table(
     "billing_account", metadata,
     _key("org"), _text("uid"), _currency(), _text("state"), _time("created_at"), _time("updated_at"), _number("version"),
+    _added("contact", Json, "{}"), _added("tax", Json, "{}"), _added("customers", Json, "{}"),
 )  # fmt: skip
 
 ledger_account = Table(
@@ -129,7 +131,24 @@ credit_hold = Table(
 voucher = Table(
     "voucher", metadata,
     _key("id"), Column("code", Text, nullable=False, unique=True), _document("terms"), _text("state"),
-    _text("issued_by"), _time("created_at"), _time("updated_at"), _number("version"),
+    _text("issued_by"), _time("created_at"), _time("updated_at"), _number("version"), _added("campaign", Text, ""),
+    _added("revision", BigInteger, "1"), _time("ends_at", nullable=True),
+    Index("voucher_campaign", "campaign"),
+)  # fmt: skip
+voucher_revision = Table(
+    "voucher_revision", metadata,
+    _key("voucher"), Column("revision", BigInteger, primary_key=True, autoincrement=False), _document("terms"),
+    _text("campaign"), _text("changed_by"), _time("created_at"),
+)  # fmt: skip
+campaign = Table(
+    "campaign", metadata,
+    _key("id"), _text("uid"), _text("title"), Column("budget", Json), _time("created_at"), _time("updated_at"),
+    _number("version"),
+)  # fmt: skip
+preview_try = Table(
+    "preview_try", metadata,
+    Column("number", ROW_NUMBER, primary_key=True, autoincrement=True), _text("bucket"), _time("at"),
+    Index("preview_try_bucket", "bucket", "at"), Index("preview_try_at", "at"),
 )  # fmt: skip
 voucher_use = Table(
     "voucher_use", metadata,
@@ -230,6 +249,39 @@ refund = Table(
     _minor("to_credit"), _text("state"), _text("why"), _time("next_at"), _time("created_at"), _time("updated_at"),
     Column("tries", Integer, nullable=False), _number("version"),
     Index("refund_due", "state", "next_at"), Index("refund_order", "order"),
+)  # fmt: skip
+dispute = Table(
+    "dispute", metadata,
+    _key("provider"), _key("ref"), _text("payment"), _text("order"), _text("org"), _currency(), _minor("amount"),
+    _minor("booked"), _text("state"), _time("created_at"), _time("updated_at"), _number("version"),
+    Index("dispute_payment", "payment"),
+)  # fmt: skip
+payment_method = Table(
+    "payment_method", metadata,
+    _key("org"), _key("provider"), _text("ref"), _text("customer"), _text("label"), _time("created_at"),
+    _time("updated_at"), _number("version"),
+)  # fmt: skip
+provider = Table(
+    "provider", metadata,
+    _key("id"), _text("uid"), Column("is_enabled", Boolean, nullable=False), _document("config"), _time("created_at"),
+    _time("updated_at"), _number("version"),
+)  # fmt: skip
+provider_secret = Table(
+    "provider_secret", metadata,
+    _key("provider"), _key("field"), _text("secret_ref"), Column("sealed", LargeBinary, info=SEALED),
+    _text("last_four"), _time("updated_at"), _number("version"),
+)  # fmt: skip
+provider_event = Table(
+    "provider_event", metadata,
+    _key("provider"), _key("id"), _text("type"), _text("kind"), _text("ref"), _text("checkout"), _text("payment"),
+    Column("body", LargeBinary, nullable=False, info=SEALED), _text("state"), _time("next_at"),
+    Column("tries", Integer, nullable=False), _text("trouble"), _time("received_at"),
+    _time("handled_at", nullable=True), _number("version"),
+    Index("provider_event_due", "state", "next_at"), Index("provider_event_received", "provider", "received_at"),
+)  # fmt: skip
+reconciled = Table(
+    "reconciled", metadata,
+    _key("id"), _time("until"), _number("version"),
 )  # fmt: skip
 operation = Table(
     "operation", metadata,

@@ -33,6 +33,7 @@ class Charges:
 
     async def round(self) -> None:
         """Ask for every charge that is due."""
+        await self._providers.refresh()
         async with self._work.reading() as tx:
             due = await tx.due_charges(MOST)
         await asyncio.gather(*(self._guarded(charge) for charge in due))

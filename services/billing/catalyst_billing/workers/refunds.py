@@ -35,6 +35,7 @@ class Refunds:
 
     async def round(self) -> None:
         """Ask for every refund that is due."""
+        await self._providers.refresh()
         async with self._work.reading() as tx:
             due = await tx.due_refunds(MOST)
         await asyncio.gather(*(self._guarded(refund) for refund in due))

@@ -24,6 +24,7 @@ class Renewals:
 
     async def round(self) -> None:
         """Carry on every subscription that is due."""
+        await self._providers.refresh()
         async with self._work.reading() as tx:
             due = await tx.due_subscriptions(MOST)
         for org, id in due:

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from catalyst_billing.domain import uses, vouchers
 from catalyst_billing.domain.credit import Purpose
-from catalyst_billing.domain.money import total
+from catalyst_billing.domain.money import Money, total
 from catalyst_billing.domain.moves import IllegalTransition
 from catalyst_billing.domain.uses import Pair, Tally, Use, UseState, Wish
 from catalyst_billing.domain.vouchers import State, Terms, Voucher
@@ -114,10 +114,36 @@ class Vouchers(RuleBasedStateMachine):
         self.take(vouchers.revoke(self.voucher, self.now, by="a", why="enough").state)
         self.was_revoked = True
 
-    @rule(amount=st.sampled_from(["20", "30"]))
-    def change_terms(self, amount: str) -> None:
-        changed = replace(self.voucher, terms=replace(self.voucher.terms, amount=omr(amount)))
-        self.take(vouchers.moved(changed, changed.state, self.now))
+    @rule(
+        amount=st.sampled_from([None, None, "20"]), max_total=st.sampled_from([1, 2, 3, None]),
+        budget=st.sampled_from([None, omr("10"), omr("40")]), max_per_org=st.integers(1, 2),
+    )  # fmt: skip
+    def edit(self, amount: str | None, max_total: int | None, budget: Money | None, max_per_org: int) -> None:
+        before, counting = self.voucher, self.counting()
+        terms = replace(
+            before.terms, amount=omr(amount) if amount else before.terms.amount, max_total=max_total, budget=budget,
+            max_per_org=max_per_org,
+        )  # fmt: skip
+        by_org = Counter(use.org for use in counting)
+        used = vouchers.Used(
+            len(counting), max(by_org.values(), default=0), sum(use.value.minor for use in counting), bool(self.uses)
+        )
+        try:
+            edited = vouchers.edit(before, terms, "", used, by="a", now=self.now).state
+        except IllegalTransition:
+            assert self.was_revoked
+            return
+        except vouchers.VoucherValueFrozen:
+            assert self.uses
+            assert terms.amount != before.terms.amount
+            return
+        except vouchers.CapBelowUse:
+            assert counting
+            return
+        assert not self.uses or edited.voucher.terms.amount == before.terms.amount, "frozen"
+        assert edited.revision.terms == terms
+        assert edited.voucher.revision == before.revision + (terms != before.terms)
+        self.take(edited.voucher)
 
     # Who uses it
 
@@ -185,6 +211,13 @@ class Vouchers(RuleBasedStateMachine):
         assert terms.max_total is None or len(counting) <= terms.max_total
         assert all(n <= terms.max_per_org for n in Counter(use.org for use in counting).values())
         assert terms.budget is None or total([use.value for use in counting], "OMR") <= terms.budget
+
+    @invariant()
+    def exhausted(self) -> None:
+        if self.count and self.voucher.state is State.EXHAUSTED:
+            confirmed = sum(use.state is UseState.CONFIRMED for use in self.uses.values())
+            assert self.voucher.terms.max_total is not None
+            assert confirmed >= self.voucher.terms.max_total
 
     @invariant()
     def two_steps(self) -> None:

@@ -4,8 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from catalyst_billing.domain import uses, vouchers
+from catalyst_billing.domain import campaigns, uses, vouchers
 from catalyst_billing.domain.credit import Purpose
+from catalyst_billing.domain.money import Money
 from catalyst_billing.domain.moves import IllegalTransition
 from catalyst_billing.domain.uses import (
     Pair,
@@ -21,7 +22,7 @@ from catalyst_billing.domain.vouchers import State, Terms, Voucher, VoucherCodeI
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..makers import HALF_HOUR, NOBODY, NOON, omr, voucher, wish
+from ..makers import HALF_HOUR, LATER_NOON, NOBODY, NOON, omr, voucher, wish
 
 
 @pytest.mark.parametrize("typed", [" omani-26 ", "OMANI-26", "ＯＭＡＮＩ－２６", "Omani-26\n"])
@@ -227,3 +228,62 @@ def test_no_order_of_steps_passes_a_cap(max_total: int, max_per_org: int, steps:
         assert len(counting) <= max_total
         assert all(sum(use.org == o for use in counting) <= max_per_org for o in "abc")
         assert (v.state is State.EXHAUSTED) == (sum(u.state is UseState.CONFIRMED for u in taken) == max_total)
+
+
+def test_an_edit_is_a_revision_and_one_that_changes_nothing_is_none() -> None:
+    v = voucher()
+    terms = replace(v.terms, description="Welcome", max_total=3)
+    edited = vouchers.edit(v, terms, "c-1", vouchers.Used(), by="b", now=LATER_NOON).state
+    assert (edited.voucher.terms, edited.voucher.campaign, edited.voucher.revision) == (terms, "c-1", 2)
+    assert (edited.revision.name, edited.revision.changed_by) == ("vouchers/v-1/revisions/2", "b")
+    assert (
+        vouchers.edit(edited.voucher, terms, "c-1", vouchers.Used(), by="c", now=NOON).state.voucher == edited.voucher
+    )
+
+
+@pytest.mark.parametrize(
+    ("terms", "used", "field"),
+    [
+        ({"max_total": 2}, {"count": 3}, "max_total of 2 is below what is used and reserved, 3"),
+        ({"max_per_org": 1}, {"most_of_one": 2}, "max_per_org of 1"),
+        (
+            {"budget": omr("40")},
+            {"value": 50_000},
+            "budget of 40.000 OMR is below what is used and reserved, 50.000 OMR",
+        ),
+    ],
+)
+def test_no_cap_is_set_below_what_is_used(terms: dict[str, object], used: dict[str, int], field: str) -> None:
+    v = voucher()
+    with pytest.raises(vouchers.CapBelowUse, match=field):
+        vouchers.edit(v, replace(v.terms, **terms), "", vouchers.Used(**used), by="b", now=NOON)  # type: ignore[arg-type]
+
+
+def test_what_it_is_worth_is_frozen_once_somebody_reserved_it() -> None:
+    v, used = voucher(amount=None, percent=10, periods=2, budget=omr("9")), vouchers.Used(was_reserved=True)
+    vouchers.edit(v, replace(v.terms, budget=None), "", used, by="b", now=NOON)
+    for change in ({"percent": 20}, {"amount": omr("1"), "percent": 0}, {"budget": Money(9, "EUR")}):
+        with pytest.raises(vouchers.VoucherValueFrozen):
+            vouchers.edit(v, replace(v.terms, **change), "", used, by="b", now=NOON)  # type: ignore[arg-type]
+
+
+def test_a_raised_cap_lets_an_exhausted_voucher_go_on_and_a_revoked_one_is_never_edited() -> None:
+    v, used = voucher(state=State.EXHAUSTED, max_total=1), vouchers.Used(count=1, was_reserved=True)
+    for cap, state in ((2, State.ACTIVE), (1, State.EXHAUSTED)):
+        terms = replace(v.terms, max_total=cap, description="more")
+        assert vouchers.edit(v, terms, "", used, by="b", now=NOON).state.voucher.state is state
+    with pytest.raises(IllegalTransition):
+        vouchers.edit(voucher(state=State.REVOKED), v.terms, "", used, by="b", now=NOON)
+
+
+def test_a_campaign_s_budget_counts_for_all_its_vouchers_and_is_never_below_what_is_used() -> None:
+    uses.check(voucher(), Tally(campaign_left=omr("50")), wish(), NOON)
+    with pytest.raises(uses.VoucherExhausted):
+        uses.check(voucher(), Tally(campaign_left=omr("49.999")), wish(), NOON)
+    with pytest.raises(uses.VoucherNotEligible):
+        uses.check(voucher(), Tally(campaign_left=Money(9, "EUR")), wish(), NOON)
+    begun = campaigns.begin("c-1", "uid", "Spring", omr("100"), NOON).state
+    with pytest.raises(vouchers.CapBelowUse):
+        campaigns.edit(begun, "Spring", omr("49"), {"OMR": 50_000}, NOON)
+    assert campaigns.edit(begun, "Spring", omr("100"), {}, NOON).state is begun
+    assert campaigns.edit(begun, "May", None, {"OMR": 50_000}, NOON).state.version == 2

@@ -51,7 +51,9 @@ def search(heads: Iterable[Release], wanted: Filter, *, order: str = "rank", fal
     scored = [
         ((_ORDERS[order](rank, release), release.name, release.owner_org), release)
         for release in heads
-        if _is_in_grid(release, wanted.q) and _fits(release, wanted) and (rank := _rank(release, words)) is not None
+        if _is_in_grid(release, wanted.q)
+        and _fits(release, wanted)
+        and (rank := _rank(words, _texts(release))) is not None
     ]
     scored.sort(key=lambda entry: entry[0], reverse=falling)
     cards = tuple(release for _, release in scored)
@@ -69,6 +71,20 @@ def fold(text: str) -> str:
     """Lower case without accents."""
     plain = unicodedata.normalize("NFKD", text)
     return "".join(sign for sign in plain if not unicodedata.combining(sign)).casefold()
+
+
+def hits(q: str, texts: Sequence[str]) -> int | None:
+    """The worst place in `texts` in which a word of `q` was found; None if one was found nowhere."""
+    return _rank(fold(q).split(), texts)
+
+
+def _rank(words: Iterable[str], texts: Sequence[str]) -> int | None:
+    places = [_first(texts, word) for word in words]
+    return None if None in places else max((place for place in places if place is not None), default=0)
+
+
+def _first(texts: Sequence[str], word: str) -> int | None:
+    return next((n for n, text in enumerate(texts) if any(part.startswith(word) for part in _parts(text))), None)
 
 
 def notices(release: Release) -> tuple[str, ...]:
@@ -101,19 +117,10 @@ def _admits(wanted: frozenset[str], has: Collection[str]) -> bool:
     return not wanted or not wanted.isdisjoint(has)
 
 
-def _rank(release: Release, words: list[str]) -> int | None:
-    """The worst place in which a word was found; None if one was found nowhere."""
-    places = [_place(release, word) for word in words]
-    return None if None in places else max((place for place in places if place is not None), default=0)
-
-
-def _place(release: Release, word: str) -> int | None:
+def _texts(release: Release) -> Sequence[str]:
     card = release.manifest.spec.card
-    texts = (release.name.removeprefix("bp-") + " " + release.name, card.title, " ".join(card.tags), card.tagline)
-    for place, text in enumerate((*texts, card.summary)):
-        if any(part.startswith(word) for part in _parts(text)):
-            return place
-    return None
+    names = release.name.removeprefix("bp-") + " " + release.name
+    return names, card.title, " ".join(card.tags), card.tagline, card.summary
 
 
 def _parts(text: str) -> list[str]:

@@ -147,3 +147,92 @@ class SourceNotFound(Refused):
 
 class SourceDisabled(Refused):
     code, reason, message = Code.FAILED_PRECONDITION, "SOURCE_DISABLED", "{source} is switched off"
+
+
+class SourceExists(Refused):
+    code, reason, message = Code.ALREADY_EXISTS, "SOURCE_EXISTS", "there is {source} already"
+
+
+class PublicSourceFixed(Refused):
+    code, reason, message = Code.FAILED_PRECONDITION, "PUBLIC_SOURCE_FIXED", "{source} {what}"
+
+
+class TrustTooLow(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "TRUST_TOO_LOW"
+    message = "{source} asks for less than a source of the scope {scope} may"
+
+
+class IssueNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "ISSUE_NOT_FOUND", "there is no issue {issue}"
+
+
+class EtagMismatch(Refused):
+    code, reason, message = Code.ABORTED, "ETAG_MISMATCH", "{name} was changed meanwhile; read it again"
+
+
+class IllegalTransition(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "ILLEGAL_TRANSITION"
+    message = "{version} is {state}, which {command} does not leave; allowed are {allowed}"
+
+
+class ReplacementUnknown(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "REPLACEMENT_UNKNOWN", "there is no {replacement} to use instead"
+    field = "replacement"
+
+
+class SlugTaken(Refused):
+    code, reason, message = Code.ALREADY_EXISTS, "SLUG_TAKEN", "there is {name} already"
+
+
+class OfferInUse(Refused):
+    code, reason, message = Code.FAILED_PRECONDITION, "IN_USE", "{name} is named by {users}"
+
+
+class BlueprintUnknown(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "BLUEPRINT_UNKNOWN", "the catalogue has no public {blueprint}"
+    field = "blueprint"
+
+
+class ServiceUnknown(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "SERVICE_UNKNOWN", "no backing service is called {services}"
+    field = "requires"
+
+
+class AppUnknown(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "APP_UNKNOWN", "no app is called {apps}"
+    field = "apps"
+
+
+class AddOnUnknown(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "ADD_ON_UNKNOWN", "no add-on is called {add_ons}"
+    field = "add_ons"
+
+
+class PlanUnknown(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "PLAN_UNKNOWN", "no plan is called {plan}"
+    field = "plan"
+
+
+class BundleUnknown(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "BUNDLE_UNKNOWN", "no bundle is called {bundle}"
+    field = "bundle"
+
+
+class CurrencyUnsupported(Refused):
+    code, reason = Code.INVALID_ARGUMENT, "CURRENCY_UNSUPPORTED"
+    message = "prices are in {known}, not in {currency}"
+    field = "price"
+
+
+class PriceBookMoved(Refused):
+    code, reason, message = Code.ABORTED, "PRICE_BOOK_MOVED", "the last price book is {number}, not {expected}"
+
+
+class ValidFromPast(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "VALID_FROM_PAST", "{valid_from} is past; it is {now}"
+    field = "valid_from_time"
+
+
+class RateInvalid(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "RATE_INVALID", "the rate of {meter} cannot be used: {why}"
+    field = "rates"

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from .changes import Change
 from .inspection import Finding, Inspected
 from .sources import Blueprint, Issue, Item, Source
+from .trust import UNASKED, Verdict
 from .versions import Version
 
 
@@ -18,6 +20,8 @@ class Sighting:
     findings: tuple[Finding, ...] = ()
     fetched: bool = True
     """False: the bytes could not be had, so the item is tried again."""
+    verdict: Verdict = UNASKED
+    """What the check of its signature and its bill of materials gave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +46,14 @@ class Settled:
 
     source: Source
     catalog_revision: int
+    """Of the catalogue before it; each of `changes` takes the next."""
     items: list[Item] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
     blueprints: list[Blueprint] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     healed: list[Issue] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
         return not (self.items or self.versions or self.blueprints or self.issues or self.healed)
-
-    @property
-    def changes_catalogue(self) -> bool:
-        """Whether answers about Blueprints differ afterwards."""
-        return bool(self.versions or self.blueprints)

@@ -16,7 +16,12 @@ from typing import Any
 
 from catalyst_sdk import Decision
 
+from . import changes
+from .changes import Change
+
 LIMITS = ("cpu_milli", "ram_mb", "disk_gb")
+Rate = int | Mapping[str, Any] | None
+"""Price of a meter: minor units of each unit, a document with model and tiers, or None where nobody set it."""
 
 
 class Kind(Enum):
@@ -63,19 +68,42 @@ class PriceBook:
     def name(self) -> str:
         return f"priceBooks/{self.number}"
 
+    @property
+    def rates(self) -> Mapping[str, Rate]:
+        """Price of each meter."""
+        return self.content["rates"]  # type: ignore[no-any-return]  # a document
+
 
 @dataclass(frozen=True, slots=True)
-class Imported:
-    """What an import writes."""
+class Stocked:
+    """What a change of the storefront writes."""
 
     offers: tuple[Offer, ...]
-    book: PriceBook | None
+    books: tuple[PriceBook, ...] = ()
+    catalog_revision: int = 0
+    """Of the catalogue before it; each of `changes` takes the next."""
+    stands: Offer | None = None
+    """A row that was to be changed and stays as it is."""
+    latest: PriceBook | None = None
+    """A price book that was to be followed and says all of it."""
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """One per offer and price book."""
+        rows = [(changes.Kind.OFFER, o.name, 0 if o.is_deleted else o.revision) for o in self.offers]
+        rows += [(changes.Kind.PRICE_BOOK, book.name, book.number) for book in self.books]
+        return tuple(
+            Change(number, kind, name, row=row)
+            for number, (kind, name, row) in enumerate(rows, start=self.catalog_revision + 1)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class OfferChanged:
     offer: Offer
     is_new: bool
+    actor: str = "catalog"
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +112,16 @@ class PriceBookPublished:
 
 
 def import_seed(
-    seed: Mapping[str, Any], known: Mapping[tuple[Kind, str], Offer], latest: PriceBook | None, now: datetime
-) -> Decision[Imported]:
+    seed: Mapping[str, Any],
+    known: Mapping[tuple[Kind, str], Offer],
+    latest: PriceBook | None,
+    now: datetime,
+    catalog_revision: int = 0,
+) -> Decision[Stocked]:
     """Bring seed data in. Rows that stand as they were seeded follow the seed; edited and deleted ones stay.
 
     known    every row, deleted ones too
-    latest   the newest price book; the next one is published if prices differ from it
+    latest   the newest price book; the next one is published if the import changes a price. Its rates stay
     """
     offers = dict(known)
     changed: list[Offer] = []
@@ -99,15 +131,17 @@ def import_seed(
             offers[fresh.kind, fresh.slug] = merged
             changed.append(merged)
     standing = [offer for offer in offers.values() if not offer.is_deleted]
-    book = next_book(standing, seed["currency"], seed["rates"], latest, "catalog", now)
+    currency, rates = (latest.currency, latest.rates) if latest else (seed["currency"], seed["rates"])
+    book = next_book(standing, currency, rates, latest, "catalog", now) if changed or latest is None else None
     facts: tuple[object, ...] = tuple(OfferChanged(offer, offer.revision == 1) for offer in changed)
-    return Decision(Imported(tuple(changed), book), facts + ((PriceBookPublished(book),) if book else ()))
+    stocked = Stocked(tuple(changed), (book,) if book else (), catalog_revision)
+    return Decision(stocked, facts + ((PriceBookPublished(book),) if book else ()))
 
 
 def next_book(
     offers: Iterable[Offer],
     currency: str,
-    rates: Mapping[str, int | None],
+    rates: Mapping[str, Rate],
     latest: PriceBook | None,
     by: str,
     now: datetime,
@@ -120,7 +154,7 @@ def next_book(
     return PriceBook(latest.number + 1 if latest else 1, currency, now, by, content, digest)
 
 
-def prices(offers: Iterable[Offer], rates: Mapping[str, int | None]) -> dict[str, Any]:
+def prices(offers: Iterable[Offer], rates: Mapping[str, Rate]) -> dict[str, Any]:
     """What a price book holds, by slug."""
     by_kind: dict[Kind, list[Offer]] = {kind: [] for kind in Kind}
     for offer in sorted(offers, key=lambda o: o.slug):
@@ -149,7 +183,9 @@ def seed_offers(seed: Mapping[str, Any], now: datetime) -> list[Offer]:
 
 
 def blueprint_of(app: Offer, known: Iterable[str]) -> str:
-    """Blueprint behind an app: `bp-app-<slug>` where the plain name means something else, else `bp-<slug>`."""
+    """Blueprint behind an app: the one it names, else `bp-<slug>`, or `bp-app-<slug>` where that means something else."""
+    if app.body.get("blueprint"):
+        return str(app.body["blueprint"])
     names = set(known)
     preferred = f"bp-app-{app.slug}"
     return preferred if preferred in names or f"bp-{app.slug}" in names else f"bp-{app.slug}"

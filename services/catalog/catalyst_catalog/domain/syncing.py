@@ -14,8 +14,10 @@ from typing import Any
 
 from catalyst_sdk import Decision
 
+from . import changes, trust
+from .changes import Change
 from .closure import find_cycle
-from .importer import Change
+from .importer import Change as Rewriting
 from .inspection import Finding, Inspected
 from .manifest import Manifest
 from .manifest_parts import Visibility
@@ -29,13 +31,13 @@ from .sources import (
     IssueClosed,
     IssueOpened,
     Item,
-    Scope,
     SourceSynced,
 )
 from .universe import State
 from .versions import Version, VersionPublished, VersionQuarantined, digest_changed, moved
 
 ORPHAN_AFTER_SYNCS = 3
+_MAY_COME_LATER = frozenset({"SIGNATURE_MISSING", "SBOM_MISSING"})
 ORPHAN_AFTER = timedelta(hours=24)
 
 
@@ -62,7 +64,7 @@ class _Settling:
         self._known = known
         self._now = now
         self._answers = answers
-        self._revision = known.catalog_revision + 1
+        self._revision = known.catalog_revision
         self._rows = Settled(known.source, known.catalog_revision)
         self._facts: list[object] = []
         self._touched: dict[tuple[str, str], Blueprint] = {}
@@ -70,18 +72,20 @@ class _Settling:
         self._versions = dict(known.versions)
         self._blueprints = dict(known.blueprints)
         self._needs = {name: set(needs) for name, needs in known.needs.items()}
-        self._owner = known.source.organization if known.source.scope is Scope.ORGANIZATION else ""
+        self._owner = known.source.owner
 
     def take(self, seen: Sighting) -> None:
         """Settle one item whose bytes are new."""
         self._taken += 1
         findings, outcome = seen.findings, State.REJECTED
         if seen.inspected is not None:
-            findings, outcome = self._publish(seen, seen.inspected)
+            findings, outcome = self._admit(seen, seen.inspected)
         if not seen.fetched:
             outcome = State.PENDING
         # A digest is remembered with its result only; an item that is still pending is taken again.
-        digest = "" if outcome is State.PENDING else seen.digest
+        # So is one that lacks a signature: that may come later without any change of the bytes.
+        is_open = outcome is State.PENDING or any(f.reason in _MAY_COME_LATER for f in findings)
+        digest = "" if is_open else seen.digest
         item = Item(self._known.source.id, seen.path, digest, outcome)
         if item != self._known.items.get(seen.path):
             self._rows.items.append(item)
@@ -104,8 +108,7 @@ class _Settling:
         is_answered = source.observed >= self._answers and not source.condition
         if rows.is_empty and is_answered:
             return Decision(rows)
-        if rows.changes_catalogue:
-            rows.catalog_revision = self._revision
+        self._facts += [self._told(key, blueprint) for key, blueprint in sorted(self._touched.items())]
         rows.source = replace(
             source,
             condition="",
@@ -115,7 +118,6 @@ class _Settling:
             observed=max(source.observed, self._answers),
             revision=source.revision + 1,
         )
-        self._facts += [self._told(key, blueprint) for key, blueprint in sorted(self._touched.items())]
         synced = self._synced()
         counts = {name: getattr(synced, name) for name in ("listed", "published", "issues", "orphaned")}
         rows.source = replace(rows.source, last_sync={**counts, "unchanged": max(0, self._listed - self._taken)})
@@ -133,25 +135,58 @@ class _Settling:
             orphaned=count(BlueprintOrphaned),
         )
 
-    def _publish(self, seen: Sighting, inspected: Inspected) -> tuple[tuple[Finding, ...], State]:
+    def _admit(self, seen: Sighting, inspected: Inspected) -> tuple[tuple[Finding, ...], State]:
+        """What becomes of an item that can be read: bytes first, then whose the name is, then trust, then the graph."""
         checked = inspected.manifest
         version = checked.spec.version or ""
         known = self._versions.get((self._owner, checked.name, version))
-        if known is not None and version and known.digest != seen.digest:
-            return self._quarantine_changed(known)
+        is_mine = known is not None and known.source == self._known.source.id
         if clash := self._clash(checked.name):
-            refused = self._version(seen, inspected, State.QUARANTINED, clash.reason, known)
-            self._save(refused)
-            self._facts.append(VersionQuarantined(refused, self._revision))
-            return (clash,), State.QUARANTINED
+            return self._refuse_claim(seen, inspected, clash, known)
+        if known is not None and version and is_mine and known.digest != seen.digest:
+            return self._quarantine_changed(known)
+        fault = trust.fault(self._known.source.policy, seen.verdict)
+        if known is not None and version and is_mine:
+            return self._checked_again(seen, known, fault)
+        if fault is not None and fault[1] is State.QUARANTINED:
+            return self._quarantine(seen, inspected, fault[0], known)
+        if fault is not None:
+            return (fault[0],), fault[1]
         if circle := self._circle(checked):
             return (circle,), State.REJECTED
-        if known is None or not version:
-            fresh = self._version(seen, inspected, State.VERIFIED, "", known)
-            self._save(fresh)
-            self._facts.append(VersionPublished(fresh, self._revision))
-            self._head(checked, version)
-        return (), (self._versions[self._owner, checked.name, version]).state
+        fresh = self._version(seen, inspected, State.VERIFIED, "", known)
+        self._save(fresh)
+        self._facts.append(VersionPublished(fresh, self._revision))
+        self._head(checked, version)
+        return (), fresh.state
+
+    def _checked_again(
+        self, seen: Sighting, known: Version, fault: tuple[Finding, State] | None
+    ) -> tuple[tuple[Finding, ...], State]:
+        """The same bytes under another policy, or with other signatures: what was published stays where it is.
+
+        Whether it may still be installed is asked of the policy by whoever plans.
+        """
+        if seen.verdict != known.verdict:
+            self._save(replace(known, verdict=seen.verdict, revision=known.revision + 1))
+        self._adopt(seen.path)
+        return (fault[0],) if fault else (), known.state
+
+    def _refuse_claim(
+        self, seen: Sighting, inspected: Inspected, clash: Finding, known: Version | None
+    ) -> tuple[tuple[Finding, ...], State]:
+        """A name that is another source's. The version of its owner, and a claim that was refused before, stay as they are."""
+        if known is not None and (known.source != self._known.source.id or known.state is State.QUARANTINED):
+            return (clash,), State.QUARANTINED
+        return self._quarantine(seen, inspected, clash, known)
+
+    def _quarantine(
+        self, seen: Sighting, inspected: Inspected, why: Finding, known: Version | None
+    ) -> tuple[tuple[Finding, ...], State]:
+        refused = self._version(seen, inspected, State.QUARANTINED, why.reason, known)
+        self._save(refused)
+        self._facts.append(VersionQuarantined(refused, self._revision))
+        return (why,), State.QUARANTINED
 
     def _quarantine_changed(self, known: Version) -> tuple[tuple[Finding, ...], State]:
         """Other bytes under a published version: the known bytes stay, and nobody installs them anew."""
@@ -165,7 +200,7 @@ class _Settling:
         """Whether an earlier source owns the name: a private Blueprint never stands in for a public one."""
         mine = self._known.source
         public = self._blueprints.get(("", name))
-        owned = public is not None and public.source != mine.id and public.priority <= mine.scope.value
+        owned = public is not None and public.source != mine.id and public.priority <= mine.priority
         if not owned:
             return None
         return Finding("verify", "NAME_CLASH", f"{name} belongs to another source", "metadata.name")
@@ -197,11 +232,18 @@ class _Settling:
             published_at=known.published_at if known else self._now,
             state_since=self._now,
             revision=known.revision + 1 if known else 1,
+            verdict=seen.verdict,
         )
 
     def _save(self, version: Version) -> None:
+        """Remember a changed version; the catalogue is at the next revision with it."""
         self._versions[version.owner_org, version.blueprint, version.version] = version
         self._rows.versions.append(version)
+        self._change(changes.Kind.VERSION, version.name, version.revision, state=version.state.value)
+
+    def _change(self, kind: changes.Kind, name: str, row: int, **more: str) -> None:
+        self._revision += 1
+        self._rows.changes.append(Change(self._revision, kind, name, self._owner, row, **more))
 
     def _head(self, checked: Manifest, version: str) -> None:
         """The Blueprint's own row follows its newest version."""
@@ -212,7 +254,7 @@ class _Settling:
         visibility = Visibility.PRIVATE if self._owner else checked.spec.visibility
         if known is not None and version != newest:
             visibility = known.visibility
-        priority = source.scope.value
+        priority = source.priority
         self._touch(Blueprint(checked.name, self._owner, source.id, priority, newest, visibility, None, 0))
 
     def _touch(self, changed: Blueprint) -> None:
@@ -224,6 +266,8 @@ class _Settling:
 
     def _told(self, key: tuple[str, str], blueprint: Blueprint) -> BlueprintUpdated | BlueprintOrphaned:
         before = self._known.blueprints.get(key)
+        shown = before.visibility.value if before else ""
+        self._change(changes.Kind.BLUEPRINT, blueprint.resource, blueprint.revision, before=shown)
         is_new_orphan = blueprint.orphaned_at is not None and before is not None and before.orphaned_at is None
         return (BlueprintOrphaned if is_new_orphan else BlueprintUpdated)(blueprint, self._revision)
 
@@ -297,5 +341,5 @@ def _newer(known: str, fresh: str) -> str:
     return newest_first(present)[0] if present else ""
 
 
-def _as_row(change: Change) -> dict[str, Any]:
+def _as_row(change: Rewriting) -> dict[str, Any]:
     return {"path": change.path, "from": change.before, "to": change.after, "rule": change.rule}

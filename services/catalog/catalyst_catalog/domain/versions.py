@@ -11,8 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from catalyst_sdk import Decision
+
 from .inspection import Finding
+from .refusals import IllegalTransition
+from .trust import UNASKED, Verdict
 from .universe import State, resource
+
+CATALOG = "catalog"
+"""Who moved a version that nobody moved."""
 
 MOVES: Mapping[State, frozenset[State]] = {
     State.PENDING: frozenset({State.VERIFIED, State.REJECTED, State.QUARANTINED}),
@@ -43,6 +50,12 @@ class Version:
     published_at: datetime
     state_since: datetime
     revision: int
+    verdict: Verdict = UNASKED
+    """What the check of its signature and its bill of materials gave."""
+    replacement: str = ""
+    """For a deprecated one what to use instead."""
+    came_from: str = ""
+    """State before it was withdrawn, which returns when the withdrawal is taken back."""
 
     @property
     def name(self) -> str:
@@ -60,12 +73,109 @@ class VersionPublished:
 class VersionQuarantined:
     version: Version
     catalog_revision: int
+    actor: str = CATALOG
+
+
+@dataclass(frozen=True, slots=True)
+class VersionYanked:
+    version: Version
+    catalog_revision: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionUnyanked:
+    version: Version
+    catalog_revision: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionDeprecated:
+    version: Version
+    catalog_revision: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionReleased:
+    version: Version
+    catalog_revision: int
+    actor: str
 
 
 def moved(version: Version, to: State, reason: str, now: datetime) -> Version:
     """`version` in state `to`; a move that the table does not have is a bug of ours."""
     assert to in MOVES[version.state], f"{version.state.name} does not go to {to.name}"
-    return replace(version, state=to, reason=reason, state_since=now, revision=version.revision + 1)
+    return replace(
+        version, state=to, reason=reason, state_since=now, replacement="", came_from="", revision=version.revision + 1
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Moderation:
+    """A wish of somebody about a version: who, why, and when."""
+
+    actor: str
+    reason: str
+    now: datetime
+    catalog_revision: int
+    """Revision of the catalogue after it."""
+
+
+def yank(version: Version, by: Moderation) -> Decision[Version]:
+    """Withdraw it: locks keep it, nobody gets it anew. Raises IllegalTransition."""
+    if version.state is State.YANKED:
+        return Decision(version)
+    _demand(version, "yank", State.VERIFIED, State.DEPRECATED)
+    after = replace(moved(version, State.YANKED, by.reason, by.now), came_from=version.state.value)
+    after = replace(after, replacement=version.replacement)
+    return Decision(after, (VersionYanked(after, by.catalog_revision, by.actor),))
+
+
+def unyank(version: Version, by: Moderation) -> Decision[Version]:
+    """Take a withdrawal back. Raises IllegalTransition."""
+    if version.state in (State.VERIFIED, State.DEPRECATED):
+        return Decision(version)
+    _demand(version, "unyank", State.YANKED)
+    to = State(version.came_from) if version.came_from else State.VERIFIED
+    after = replace(moved(version, to, by.reason, by.now), replacement=version.replacement)
+    return Decision(after, (VersionUnyanked(after, by.catalog_revision, by.actor),))
+
+
+def deprecate(version: Version, by: Moderation, *, replacement: str = "") -> Decision[Version]:
+    """Mark it as one to leave. Raises IllegalTransition."""
+    if version.state is State.DEPRECATED:
+        return Decision(version)
+    _demand(version, "deprecate", State.VERIFIED)
+    after = replace(moved(version, State.DEPRECATED, by.reason, by.now), replacement=replacement)
+    return Decision(after, (VersionDeprecated(after, by.catalog_revision, by.actor),))
+
+
+def restore(version: Version, by: Moderation) -> Decision[Version]:
+    """Take a deprecation back; who watches hears of a version that may be installed. Raises IllegalTransition."""
+    if version.state is State.VERIFIED:
+        return Decision(version)
+    _demand(version, "undo the deprecation of", State.DEPRECATED)
+    after = moved(version, State.VERIFIED, by.reason, by.now)
+    return Decision(after, (VersionPublished(after, by.catalog_revision),))
+
+
+def quarantine(version: Version, by: Moderation) -> Decision[Version]:
+    """Declare trust broken: locks that name it are blocked. From any state."""
+    if version.state is State.QUARANTINED:
+        return Decision(version)
+    after = moved(version, State.QUARANTINED, by.reason, by.now)
+    return Decision(after, (VersionQuarantined(after, by.catalog_revision, by.actor),))
+
+
+def release(version: Version, by: Moderation) -> Decision[Version]:
+    """Lift a quarantine. Raises IllegalTransition."""
+    if version.state is State.VERIFIED:
+        return Decision(version)
+    _demand(version, "release", State.QUARANTINED)
+    after = moved(version, State.VERIFIED, by.reason, by.now)
+    return Decision(after, (VersionReleased(after, by.catalog_revision, by.actor),))
 
 
 def digest_changed(version: Version) -> Finding:
@@ -74,3 +184,21 @@ def digest_changed(version: Version) -> Finding:
         f"{version.blueprint} {version.version} was published as {version.digest}, the source now shows other bytes"
     )
     return Finding("verify", "DIGEST_CHANGED", message, "spec.version")
+
+
+_COMMANDS: Mapping[State, str] = {
+    State.PENDING: "quarantine",
+    State.VERIFIED: "yank, deprecate, quarantine",
+    State.DEPRECATED: "yank, undo the deprecation, quarantine",
+    State.YANKED: "unyank, quarantine",
+    State.REJECTED: "quarantine",
+    State.QUARANTINED: "release",
+}
+"""What may be done with a version in each state."""
+
+
+def _demand(version: Version, command: str, *states: State) -> None:
+    if version.state not in states:
+        raise IllegalTransition(
+            version=version.name, state=version.state.name, command=command, allowed=_COMMANDS[version.state]
+        )

@@ -14,7 +14,18 @@ from ..domain.manifest_parts import Placement
 from ..domain.universe import Release, resource
 from ..domain.versions import Version
 from ..store import Picture
-from .words import LAYERS, MODES, STATES, STATUSES, TIERS, VISIBILITIES, etag, organization
+from .words import (
+    ATTESTATIONS,
+    LAYERS,
+    MODES,
+    SIGNATURES,
+    STATES,
+    STATUSES,
+    TIERS,
+    VISIBILITIES,
+    etag,
+    organization,
+)
 
 MOST_VERSIONS = 10
 """Versions that a Blueprint is read with."""
@@ -56,7 +67,13 @@ def to_blueprint(picture: Picture, head: Release, *, whole: bool = False) -> pb.
 
 def to_version(picture: Picture, one: Release, *, whole: bool = False) -> pb.BlueprintVersion:
     """A version; with `whole` its manifest and what the importer changed."""
-    record, uid = picture.record(one)
+    return version_message(picture, one, *picture.record(one), whole=whole)
+
+
+def version_message(
+    picture: Picture, one: Release, record: Version, uid: str, *, whole: bool = False
+) -> pb.BlueprintVersion:
+    """A version from its record, which may be newer than the picture; that knows the names of its needs."""
     spec = one.manifest.spec
     message = pb.BlueprintVersion(
         name=record.name,
@@ -70,10 +87,10 @@ def to_version(picture: Picture, one: Release, *, whole: bool = False) -> pb.Blu
         state_reason=record.reason,
         digest=one.digest,
         source=one.source,
-        # The directory of a release is trusted as it is; signatures come with the sources that carry them.
-        signature=pb.BlueprintVersion.SIGNATURE_NOT_REQUIRED,
-        sbom=pb.BlueprintVersion.ATTESTATION_NOT_REQUIRED,
-        provenance=pb.BlueprintVersion.ATTESTATION_NOT_REQUIRED,
+        replacement=record.replacement,
+        signature=SIGNATURES[record.verdict.signature],
+        sbom=ATTESTATIONS[record.verdict.sbom],
+        provenance=ATTESTATIONS[record.verdict.provenance],
         publish_time=stamp(record.published_at),
         depends=_depends(picture, one),
         also_selects=[named(picture, name) for name in spec.also_selects],

@@ -7,7 +7,7 @@ from catalyst.catalog.v1 import resources_pb2 as pb
 from catalyst.mesh.v1 import resources_pb2 as mesh
 from catalyst_mesh.protos import stamp
 
-from ..domain.storefront import LIMITS, Kind, Offer, PriceBook, blueprint_of
+from ..domain.storefront import LIMITS, Kind, Offer, PriceBook, Rate, blueprint_of
 from ..domain.universe import Universe, resource
 from .blueprints import struct
 from .words import etag
@@ -42,6 +42,10 @@ class Shelf:
         }  # fmt: skip - reads as a table
         return makers[offer.kind](offer)
 
+    def has_blueprint(self, name: str) -> bool:
+        """Whether the catalogue that everybody sees has it."""
+        return name in self._universe
+
     def is_deployable(self, app: Offer) -> bool:
         """Whether a version of the Blueprint behind an app can be installed."""
         head = self._universe.heads.get(blueprint_of(app, self._universe.names))
@@ -57,10 +61,12 @@ class Shelf:
             blueprint=resource(blueprint_of(offer, self._universe.names)),
             deployable=self.is_deployable(offer),
             category=body.get("category", ""),
+            tagline=body.get("tagline", ""),
+            description=body.get("description", ""),
             tags=body.get("tags", ()),
             requires=body.get("requires", ()),
             related=body.get("related", ()),
-            needs=_resources(body.get("needs", body)),
+            needs=resources(body.get("needs", body)),
             min_size=size.get("min", ""),
             recommended_size=size.get("recommended", ""),
             featured=body.get("featured", False),
@@ -73,6 +79,7 @@ class Shelf:
             engine=body.get("engine", ""),
             engine_version=body.get("engine_version", ""),
             shareable=body.get("shareable", False),
+            config_schema=struct(body.get("config_schema")),
         )
 
     def plan(self, offer: Offer) -> pb.Plan:
@@ -80,31 +87,33 @@ class Shelf:
         return pb.Plan(
             **self._common(offer),
             price=_money(body),
-            limits=_resources(body),
+            limits=resources(body),
             metered=body["metered"],
-            popular=body["popular"],
-            features=body["features"],
+            popular=body.get("popular", False),
+            features=body.get("features", ()),
             next_plan=f"plans/{body['next']}" if body.get("next") else "",
             users_hint_max=body.get("users_hint_max", 0),
             retired=body.get("retired", False),
+            description=body.get("description", ""),
         )
 
     def add_on(self, offer: Offer) -> pb.AddOn:
         body = offer.body
         return pb.AddOn(
             **self._common(offer),
-            category=body["category"],
+            category=body.get("category", ""),
             price=_money(body),
-            included=body["included"],
+            included=body.get("included", False),
             blueprint=resource(body["blueprint"]) if body.get("blueprint") else "",
-            attributes=struct({name: body[name] for name in ADD_ON_FACTS if name in body}),
+            attributes=struct(body.get("attributes") or {name: body[name] for name in ADD_ON_FACTS if name in body}),
             retired=body.get("retired", False),
+            description=body.get("description", ""),
         )
 
     def bundle(self, offer: Offer) -> pb.Bundle:
         body = offer.body
         apps = [self.apps[slug] for slug in body["apps"] if slug in self.apps]
-        size = body["recommended_size"]
+        size = body.get("recommended_size", "")
         return pb.Bundle(
             **self._common(offer),
             apps=[f"apps/{slug}" for slug in body["apps"]],
@@ -113,20 +122,23 @@ class Shelf:
             recommended_plan=f"plans/{size}" if size in self._plans else "",
             deployable=bool(apps) and all(self.is_deployable(app) for app in apps),
             retired=body.get("retired", False),
+            description=body.get("description", ""),
         )
 
     def industry(self, offer: Offer) -> pb.Industry:
         body = offer.body
         return pb.Industry(
             **self._common(offer),
-            bundle=f"bundles/{body['bundle']}",
-            suggested_apps=[f"apps/{slug}" for slug in body["suggested"]],
+            bundle=f"bundles/{body['bundle']}" if body.get("bundle") else "",
+            suggested_apps=[f"apps/{slug}" for slug in body.get("suggested", ())],
+            description=body.get("description", ""),
         )
 
     def _common(self, offer: Offer) -> dict[str, Any]:
         return {
             "name": offer.name,
-            "uid": self._uids[offer.kind.value, offer.slug],
+            # One that is being made has none yet: it is the row's.
+            "uid": self._uids.get((offer.kind.value, offer.slug), ""),
             "etag": etag(offer.revision),
             "version": offer.revision,
             "create_time": stamp(offer.created_at),
@@ -149,7 +161,7 @@ def price_book(book: PriceBook) -> pb.PriceBook:
             pb.PlanPrice(
                 slug=row["slug"],
                 price=mesh.Money(minor=row["price_minor"], currency=book.currency),
-                limits=_resources(row),
+                limits=resources(row),
                 metered=row["metered"],
                 retired=row["retired"],
             )
@@ -175,12 +187,26 @@ def price_book(book: PriceBook) -> pb.PriceBook:
     )
 
 
-def _rate(name: str, minor: int | None, currency: str) -> pb.Rate:
-    price = None if minor is None else mesh.Money(minor=minor, currency=currency)
-    return pb.Rate(meter=METERS[name], model=pb.Rate.MODEL_PER_UNIT, unit_price=price)
+def _rate(name: str, rate: Rate, currency: str) -> pb.Rate:
+    meter = METERS.get(name, name)
+    if not isinstance(rate, Mapping):
+        price = None if rate is None else mesh.Money(minor=rate, currency=currency)
+        return pb.Rate(meter=meter, model=pb.Rate.MODEL_PER_UNIT, unit_price=price)
+    minor = rate.get("minor")
+    return pb.Rate(
+        meter=meter,
+        model=pb.Rate.Model.Value(rate["model"]),
+        unit_price=None if minor is None else mesh.Money(minor=minor, currency=currency),
+        package_size=rate.get("package_size", ""),
+        included=rate.get("included", ""),
+        tiers=[
+            pb.RateTier(up_to=tier["up_to"], unit_price=mesh.Money(minor=tier["minor"], currency=currency))
+            for tier in rate.get("tiers", ())
+        ],
+    )
 
 
-def _resources(body: Mapping[str, Any]) -> pb.Resources:
+def resources(body: Mapping[str, Any]) -> pb.Resources:
     return pb.Resources(**{name: body[name] for name in LIMITS if body.get(name) is not None})
 
 

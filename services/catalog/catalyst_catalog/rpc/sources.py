@@ -1,29 +1,34 @@
 """SourceService: where Blueprints come from, and what did not come through."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from catalyst.catalog.v1 import resources_pb2 as pb
 from catalyst.catalog.v1 import service_pb2 as rpc
 from catalyst.catalog.v1 import service_pb2_grpc
-from catalyst.mesh.v1 import resources_pb2 as mesh
 from catalyst_mesh import OperationNotFound, Page, PluginHost, Work, caller
-from catalyst_mesh.protos import Context, span, stamp
-from catalyst_sdk import Decision
+from catalyst_mesh.protos import Context, stamp
+from catalyst_sdk import Decision, Violation
 from google.longrunning import operations_pb2
+from google.protobuf.empty_pb2 import Empty
 from google.rpc import code_pb2, status_pb2
 
-from ..domain.refusals import SourceNotFound
-from ..domain.sources import Issue, Source, wish
+from ..domain import config_schema
+from ..domain.refusals import ConfigInvalid, IssueNotFound, SourceNotFound
+from ..domain.sources import Issue, Removal, Scope, Source, create, delete, update, wish
 from ..store import Store
-from .blueprints import struct
-from .words import SCOPES, STAGES, etag, organization
+from ..workers.signatures import is_key
+from .masks import fresh, wanted
+from .source_messages import CHANGEABLE, described, merged, to_issue, to_source
+from .words import SCOPES, STAGES
 
 KIND = "blueprint_source"
 PREFIX = "operations/catalog-sync-"
 
 
 class SourceService(service_pb2_grpc.SourceServiceServicer):
-    """Reads sources and issues; stores the wish for a sync, which a worker fulfils."""
+    """Sources and their issues; stores the wish for a sync, which a worker fulfils."""
 
     def __init__(self, work: Work[Store], plugins: PluginHost, wake: asyncio.Event) -> None:
         self._work = work
@@ -39,20 +44,117 @@ class SourceService(service_pb2_grpc.SourceServiceServicer):
         async with self._work.reading() as tx:
             sources = [s for s in await tx.sources() if _is_seen(s) and _fits(s, request)]
             after = tuple(page.after or (-1, ""))
-            rows = [s for s in sources if (s.scope.value, s.id) > after]
-            cut = page.cut(rows, key=lambda s: [s.scope.value, s.id])
+            rows = [s for s in sources if (s.priority, s.id) > after]
+            cut = page.cut(rows, key=lambda s: [s.priority, s.id])
             messages = [await _message(tx, source) for source in cut.rows]
         return rpc.ListSourcesResponse(sources=messages, next_page_token=cut.next_page_token)
+
+    async def CreateSource(self, request: rpc.CreateSourceRequest, context: Context) -> pb.Source:
+        wanted_one = described(request.source_id, request.source)
+        who = caller()
+        owner = wanted_one.organization
+        if not (
+            who.is_service() or who.has_role("sovereign-admin") or (owner and who.has_role("org-admin", org=owner))
+        ):
+            # As with every source of somebody else: nothing tells whether there is one.
+            raise SourceNotFound(source=wanted_one.name)
+        self._check_config(wanted_one)
+
+        async def step(tx: Store) -> Decision[Source]:
+            known = await tx.source(wanted_one.id, lock=True, deleted=True)
+            public = next((s for s in await tx.sources() if s.scope is Scope.PUBLIC), None)
+            return create(known, wanted_one, public)
+
+        return await self._changed(step, validate_only=request.validate_only)
+
+    async def UpdateSource(self, request: rpc.UpdateSourceRequest, context: Context) -> pb.Source:
+        fields = wanted(request.update_mask, request.source, CHANGEABLE)
+
+        async def step(tx: Store) -> Decision[Source]:
+            known = await _own(tx, request.source.name, lock=True)
+            fresh(known.name, known.revision, request.etag)
+            after = merged(known, request.source, fields)
+            self._check_config(after)
+            decision = update(known, after)
+            if after.policy != known.policy and not request.validate_only:
+                await tx.forget_digests(known.id)
+            return decision
+
+        return await self._changed(step, validate_only=request.validate_only)
+
+    async def DeleteSource(self, request: rpc.DeleteSourceRequest, context: Context) -> Empty:
+        async def step(tx: Store) -> Decision[Removal]:
+            known = await _own(tx, request.name, lock=True)
+            fresh(known.name, known.revision, request.etag)
+            return delete(known, await tx.owned(known.id), await tx.revision(), tx.now)
+
+        ask = self._work.rehearse if request.validate_only else self._work.run
+        return await ask(step, answer=lambda _: Empty())
 
     async def SyncSource(self, request: rpc.SyncSourceRequest, context: Context) -> operations_pb2.Operation:
         async def step(tx: Store) -> Decision[Source]:
             source = await _own(tx, request.name, lock=True)
             self._plugins.get(KIND, source.kind)
+            if request.full:
+                await tx.forget_digests(source.id)
             return wish(source, tx.now)
 
         operation = await self._work.run(step, answer=_operation)
         self._wake.set()
         return operation
+
+    async def RetryIssue(self, request: rpc.RetryIssueRequest, context: Context) -> pb.Issue:
+        taken: list[Issue] = []
+
+        async def step(tx: Store) -> Decision[Source]:
+            id = request.name.split("/")[1]
+            source = await tx.source(id, lock=True)
+            issues = await tx.issues(id) if source is not None and _is_seen(source) else []
+            issue = next((one for one in issues if one.name == request.name), None)
+            if source is None or issue is None:
+                raise IssueNotFound(issue=request.name)
+            await tx.forget_digests(id, issue.ref)
+            taken[:] = [issue]
+            return wish(source, tx.now)
+
+        answer = await self._work.run(step, answer=lambda _: to_issue(taken[0], is_due=True))
+        self._wake.set()
+        return answer
+
+    async def _changed(self, step: Callable[[Store], Awaitable[Decision[Source]]], *, validate_only: bool) -> pb.Source:
+        """The changed source with what the database says of it besides."""
+        seen: dict[str, Any] = {}
+
+        async def read(tx: Store) -> Decision[Source]:
+            decision = await step(tx)
+            row = await tx.source_row(decision.state.id)
+            seen.update(row or {"uid": "", "created_at": tx.now}, now=tx.now)
+            seen["counts"] = await tx.source_counts(decision.state.id)
+            return decision
+
+        def answer(source: Source) -> pb.Source:
+            return to_source(source, seen | {"updated_at": seen["now"]}, *seen["counts"])
+
+        ask = self._work.rehearse if validate_only else self._work.run
+        made = await ask(read, answer=answer)
+        self._wake.set()
+        return made
+
+    def _check_config(self, source: Source) -> None:
+        """Whether the plugin is there and understands the settings. Raises PluginUnavailable, ConfigInvalid."""
+        self._plugins.get(KIND, source.kind)
+        manifest = self._plugins.manifest(KIND, source.kind)
+        wrong = tuple(
+            Violation(f"trust.keys.{n}", "a public key in PEM is expected", "pem")
+            for n, pem in enumerate(source.policy.keys)
+            if not is_key(pem)
+        )  # fmt: skip - one tuple
+        try:
+            config_schema.normalise(manifest.extra.get("location", {"additionalProperties": True}), source.config)
+        except ConfigInvalid as refusal:
+            wrong += tuple(Violation(f"config{v.field}", v.description, v.rule) for v in refusal.violations)
+        if wrong:
+            raise ConfigInvalid(wrong)
 
     async def ListIssues(self, request: rpc.ListIssuesRequest, context: Context) -> rpc.ListIssuesResponse:
         scope = caller().subject, request.parent, request.stage, request.reason
@@ -65,7 +167,7 @@ class SourceService(service_pb2_grpc.SourceServiceServicer):
             issues = [i for i in await tx.issues() if i.source in seen and _is_wanted(i, request)]
         # One that was solved between two pages must not send the reader back to the start.
         cut = page.cut([i for i in issues if page.after is None or _place(i) < page.after], key=_place)
-        return rpc.ListIssuesResponse(issues=list(map(_issue, cut.rows)), next_page_token=cut.next_page_token)
+        return rpc.ListIssuesResponse(issues=list(map(to_issue, cut.rows)), next_page_token=cut.next_page_token)
 
 
 async def _own(tx: Store, name: str, *, lock: bool = False) -> Source:
@@ -103,70 +205,7 @@ def _is_wanted(issue: Issue, request: rpc.ListIssuesRequest) -> bool:
 async def _message(tx: Store, source: Source) -> pb.Source:
     row = await tx.source_row(source.id)
     assert row is not None, "it was read in this transaction"
-    blueprints, versions, issues = await tx.source_counts(source.id)
-    return pb.Source(
-        name=source.name,
-        uid=row["uid"],
-        etag=etag(source.revision),
-        version=source.revision,
-        create_time=stamp(row["created_at"]),
-        update_time=stamp(row["updated_at"]),
-        generation=source.wished,
-        observed_generation=source.observed,
-        conditions=_conditions(source),
-        state=_state(source),
-        kind=source.kind,
-        config=struct(source.config),
-        scope=SCOPES[source.scope],
-        org=organization(source.organization),
-        interval=span(source.interval),
-        priority=source.scope.value,
-        enabled=source.enabled,
-        last_sync_time=stamp(source.synced_at),
-        blueprint_count=blueprints,
-        version_count=versions,
-        open_issue_count=issues,
-    )
-
-
-def _state(source: Source) -> "pb.Source.State.ValueType":
-    if not source.enabled:
-        return pb.Source.STATE_DISABLED
-    if source.observed < source.wished:
-        return pb.Source.STATE_SYNCING
-    return pb.Source.STATE_FAILED if source.condition else pb.Source.STATE_ACTIVE
-
-
-def _conditions(source: Source) -> list[mesh.Condition]:
-    """`Synced`: whether the last sync could read the source."""
-    status = mesh.Condition.STATUS_FALSE if source.condition else mesh.Condition.STATUS_TRUE
-    reason = "".join(word.capitalize() for word in source.condition.split("_")) or "Read"
-    unknown = source.observed == 0
-    return [
-        mesh.Condition(
-            type="Synced",
-            status=mesh.Condition.STATUS_UNKNOWN if unknown else status,
-            reason="NotYet" if unknown else reason,
-            message=source.message,
-            observed_generation=source.observed,
-            since=stamp(source.since),
-        )
-    ]
-
-
-def _issue(issue: Issue) -> pb.Issue:
-    return pb.Issue(
-        name=issue.name,
-        ref=issue.ref,
-        stage=STAGES[issue.finding.stage],
-        reason=issue.finding.reason,
-        message=issue.finding.message,
-        field=issue.finding.field,
-        first_seen_time=stamp(issue.first_seen),
-        last_seen_time=stamp(issue.last_seen),
-        attempts=issue.attempts,
-        version=issue.attempts,
-    )
+    return to_source(source, row, *await tx.source_counts(source.id))
 
 
 class Syncs:

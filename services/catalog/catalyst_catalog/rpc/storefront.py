@@ -1,4 +1,4 @@
-"""StorefrontService: what is sold, for everybody to read."""
+"""StorefrontService: what is sold, for everybody to read and for the Sovereign's administrator to change."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,18 +6,25 @@ from typing import Any
 from catalyst.catalog.v1 import resources_pb2 as pb
 from catalyst.catalog.v1 import service_pb2 as rpc
 from catalyst.catalog.v1 import service_pb2_grpc
-from catalyst_mesh import Page, Work
+from catalyst_mesh import Page, Work, caller
 from catalyst_mesh.paging import Cut
-from catalyst_mesh.protos import Context
+from catalyst_mesh.protos import Context, moment
+from catalyst_sdk import Decision
+from google.protobuf.empty_pb2 import Empty
 
-from ..domain.refusals import OFFERS_NOT_FOUND, PriceBookNotFound
-from ..domain.storefront import Kind, Offer
+from ..domain import capacity, stock
+from ..domain.cards import hits
+from ..domain.refusals import OFFERS_NOT_FOUND, AddOnUnknown, AppUnknown, BlueprintUnknown, PriceBookNotFound
+from ..domain.stock import Shop
+from ..domain.storefront import LIMITS, Kind, Offer, Stocked
 from ..store import Pictures, Store, Viewer
-from .offers import Shelf, price_book
+from .masks import fresh, wanted
+from .offer_bodies import FIELDS, amounts, body, rates, whole
+from .offers import Shelf, price_book, resources
 
 
 class StorefrontService(service_pb2_grpc.StorefrontServiceServicer):
-    """Reads the storefront's rows and the price books."""
+    """Rows of the storefront and price books."""
 
     def __init__(self, work: Work[Store], pictures: Pictures) -> None:
         self._work = work
@@ -67,6 +74,77 @@ class StorefrontService(service_pb2_grpc.StorefrontServiceServicer):
     async def GetIndustry(self, request: rpc.GetIndustryRequest, context: Context) -> pb.Industry:
         return (await self._shelf()).industry(await self._offer(Kind.INDUSTRY, request.name))
 
+    async def CreateApp(self, request: rpc.CreateAppRequest, context: Context) -> pb.App:
+        made: pb.App = await self._create(Kind.APP, request, request.app_id, request.app)
+        return made
+
+    async def UpdateApp(self, request: rpc.UpdateAppRequest, context: Context) -> pb.App:
+        made: pb.App = await self._update(Kind.APP, request, request.app)
+        return made
+
+    async def DeleteApp(self, request: rpc.DeleteAppRequest, context: Context) -> Empty:
+        return await self._delete(Kind.APP, request)
+
+    async def CreatePlan(self, request: rpc.CreatePlanRequest, context: Context) -> pb.Plan:
+        made: pb.Plan = await self._create(Kind.PLAN, request, request.plan_id, request.plan)
+        return made
+
+    async def UpdatePlan(self, request: rpc.UpdatePlanRequest, context: Context) -> pb.Plan:
+        made: pb.Plan = await self._update(Kind.PLAN, request, request.plan)
+        return made
+
+    async def DeletePlan(self, request: rpc.DeletePlanRequest, context: Context) -> Empty:
+        return await self._delete(Kind.PLAN, request)
+
+    async def CreateAddOn(self, request: rpc.CreateAddOnRequest, context: Context) -> pb.AddOn:
+        made: pb.AddOn = await self._create(Kind.ADD_ON, request, request.add_on_id, request.add_on)
+        return made
+
+    async def UpdateAddOn(self, request: rpc.UpdateAddOnRequest, context: Context) -> pb.AddOn:
+        made: pb.AddOn = await self._update(Kind.ADD_ON, request, request.add_on)
+        return made
+
+    async def DeleteAddOn(self, request: rpc.DeleteAddOnRequest, context: Context) -> Empty:
+        return await self._delete(Kind.ADD_ON, request)
+
+    async def CreateBundle(self, request: rpc.CreateBundleRequest, context: Context) -> pb.Bundle:
+        made: pb.Bundle = await self._create(Kind.BUNDLE, request, request.bundle_id, request.bundle)
+        return made
+
+    async def UpdateBundle(self, request: rpc.UpdateBundleRequest, context: Context) -> pb.Bundle:
+        made: pb.Bundle = await self._update(Kind.BUNDLE, request, request.bundle)
+        return made
+
+    async def DeleteBundle(self, request: rpc.DeleteBundleRequest, context: Context) -> Empty:
+        return await self._delete(Kind.BUNDLE, request)
+
+    async def CreateIndustry(self, request: rpc.CreateIndustryRequest, context: Context) -> pb.Industry:
+        made: pb.Industry = await self._create(Kind.INDUSTRY, request, request.industry_id, request.industry)
+        return made
+
+    async def UpdateIndustry(self, request: rpc.UpdateIndustryRequest, context: Context) -> pb.Industry:
+        made: pb.Industry = await self._update(Kind.INDUSTRY, request, request.industry)
+        return made
+
+    async def DeleteIndustry(self, request: rpc.DeleteIndustryRequest, context: Context) -> Empty:
+        return await self._delete(Kind.INDUSTRY, request)
+
+    async def SearchApps(self, request: rpc.SearchAppsRequest, context: Context) -> rpc.SearchAppsResponse:
+        shelf = await self._shelf()
+        found = []
+        for app in shelf.apps.values():
+            in_category = not request.category or app.body.get("category") == request.category
+            words = (app.body.get("name", app.slug), " ".join(app.body.get("tags", ())), app.body.get("tagline", ""))
+            rank = hits(request.q, (app.slug, *words, app.body.get("category", "")))
+            if app.body["kind"] == "app" and in_category and rank is not None:
+                found.append(([rank, app.slug], app))
+        found.sort(key=lambda entry: entry[0])
+        page = Page.of(request.page_size, request.page_token, caller().subject, request.q, request.category)
+        cut = page.cut([entry for entry in found if entry[0] > (page.after or [-1, ""])], key=lambda entry: entry[0])
+        return rpc.SearchAppsResponse(
+            apps=[shelf.app(app) for _, app in cut.rows], next_page_token=cut.next_page_token, total_size=len(found)
+        )
+
     async def GetPriceBook(self, request: rpc.GetPriceBookRequest, context: Context) -> pb.PriceBook:
         number = request.name.removeprefix("priceBooks/")
         async with self._work.reading() as tx:
@@ -74,6 +152,83 @@ class StorefrontService(service_pb2_grpc.StorefrontServiceServicer):
         if book is None:
             raise PriceBookNotFound(book=request.name)
         return price_book(book)
+
+    async def PublishPriceBook(self, request: rpc.PublishPriceBookRequest, context: Context) -> pb.PriceBook:
+        start = moment(request.valid_from_time) if request.HasField("valid_from_time") else None
+        expected = request.expected_number if request.HasField("expected_number") else None
+
+        async def step(tx: Store) -> Decision[Stocked]:
+            shop = await _shop(tx)
+            given = rates(request.rates, stock.currency_of(shop))
+            return stock.publish(shop, given, expected=expected, valid_from=start)
+
+        def answer(stocked: Stocked) -> pb.PriceBook:
+            book = stocked.books[0] if stocked.books else stocked.latest
+            assert book is not None, "where nothing was published, something stands"
+            return price_book(book)
+
+        ask = self._work.rehearse if request.validate_only else self._work.run
+        return await ask(step, answer=answer)
+
+    async def CheckCapacity(self, request: rpc.CheckCapacityRequest, context: Context) -> rpc.CheckCapacityResponse:
+        if org := request.org.removeprefix("organizations/"):
+            caller().require("org-viewer", "org-developer", "org-admin", "sovereign-admin", org=org)
+        async with self._work.reading() as tx:
+            offers = await tx.offers()
+        plan = next((o for o in offers if o.kind is Kind.PLAN and o.name == request.plan), None)
+        if plan is None:
+            raise OFFERS_NOT_FOUND["PLAN"](name=request.plan)
+        apps = {o.slug: o for o in offers if o.kind is Kind.APP}
+        names = [name.removeprefix("apps/") for name in request.apps]
+        if unknown := sorted(set(names) - set(apps)):
+            raise AppUnknown(apps=", ".join(unknown))
+        if unknown := sorted(set(request.add_ons) - {o.name for o in offers if o.kind is Kind.ADD_ON}):
+            raise AddOnUnknown(add_ons=", ".join(unknown))
+        used = {name: amount for name, amount in amounts(request.used).items() if amount is not None}
+        verdict = capacity.check(plan, capacity.sold(offers), used, capacity.needs(names, apps))
+        return rpc.CheckCapacityResponse(capacity=to_capacity(verdict))
+
+    async def _create(self, kind: Kind, request: Any, slug: str, message: Any) -> Any:
+        given = whole(kind, message)
+        shelf = await self._shelf()
+        _demand_blueprint(shelf, given)
+
+        async def step(tx: Store) -> Decision[Stocked]:
+            return stock.create(await _shop(tx), await tx.offer(kind, slug), kind, slug, message.sort, given)
+
+        return await self._changed(shelf, request, step)
+
+    async def _update(self, kind: Kind, request: Any, message: Any) -> Any:
+        fields = wanted(request.update_mask, message, (*FIELDS[kind], "sort"))
+        given = body(kind, message, fields)
+        shelf = await self._shelf()
+        _demand_blueprint(shelf, given)
+
+        async def step(tx: Store) -> Decision[Stocked]:
+            known = await _known(tx, kind, message.name)
+            fresh(known.name, known.revision, request.etag)
+            sort = message.sort if "sort" in fields else known.sort
+            return stock.change(await _shop(tx), known, sort, given, fields)
+
+        return await self._changed(shelf, request, step)
+
+    async def _delete(self, kind: Kind, request: Any) -> Empty:
+        async def step(tx: Store) -> Decision[Stocked]:
+            known = await _known(tx, kind, request.name)
+            fresh(known.name, known.revision, request.etag)
+            return stock.remove(await _shop(tx), known)
+
+        ask = self._work.rehearse if request.validate_only else self._work.run
+        return await ask(step, answer=lambda _: Empty())
+
+    async def _changed(self, shelf: Shelf, request: Any, step: Any) -> Any:
+        def answer(stocked: Stocked) -> Any:
+            changed = stocked.offers[0] if stocked.offers else stocked.stands
+            assert changed is not None, "a change has the row that it is about"
+            return shelf.message(changed)
+
+        ask = self._work.rehearse if request.validate_only else self._work.run
+        return await ask(step, answer=answer)
 
     async def _sold(self, kind: Kind, request: Any) -> Cut[Offer]:
         """Rows that are sold, or all of them where the request asks for the retired ones too."""
@@ -105,3 +260,36 @@ class StorefrontService(service_pb2_grpc.StorefrontServiceServicer):
         picture = await self._pictures.of(Viewer())
         async with self._work.reading() as tx:
             return Shelf(await tx.offers(), await tx.offer_uids(), picture.universe)
+
+
+async def _shop(tx: Store) -> Shop:
+    """What a change begins with; two that race for one revision of the catalogue decide one after the other."""
+    current, latest = await tx.price_book(), await tx.latest_price_book()
+    return Shop(await tx.offers(), current, latest, await tx.revision(), caller().subject, tx.now)
+
+
+async def _known(tx: Store, kind: Kind, name: str) -> Offer:
+    known = await tx.offer(kind, name.partition("/")[2])
+    if known is None or known.is_deleted:
+        raise OFFERS_NOT_FOUND[kind.name](name=name)
+    return known
+
+
+def _demand_blueprint(shelf: Shelf, given: dict[str, Any]) -> None:
+    """What is sold is in the public catalogue."""
+    if (name := given.get("blueprint")) and not shelf.has_blueprint(name):
+        raise BlueprintUnknown(blueprint=name)
+
+
+def to_capacity(verdict: capacity.Verdict) -> pb.Capacity:
+    """A verdict as a message."""
+    short = {name: verdict.shortfall.get(name, 0) for name in LIMITS}
+    return pb.Capacity(
+        fits=verdict.fits,
+        plan=verdict.plan.name,
+        limits=resources(verdict.plan.body),
+        used=resources(capacity.total([verdict.used])),
+        wanted=resources(verdict.wanted),
+        shortfall=resources(short),
+        suggested_plan=verdict.suggested.name if verdict.suggested else "",
+    )

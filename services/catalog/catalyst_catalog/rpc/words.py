@@ -8,6 +8,7 @@ from catalyst_sdk import Violation
 
 from ..domain.manifest_parts import Layer, Status, Tier
 from ..domain.sources import Scope
+from ..domain.trust import Attestation, Requirement, Signature
 from ..domain.universe import State
 
 VISIBILITIES: Mapping[str, "pb.Visibility.ValueType"] = {
@@ -40,6 +41,15 @@ STATES: Mapping[State, "pb.BlueprintVersion.State.ValueType"] = {
 }
 SCOPES: Mapping[Scope, "pb.Source.Scope.ValueType"] = {
     scope: pb.Source.Scope.Value(f"SCOPE_{scope.name}") for scope in Scope
+}
+SIGNATURES: Mapping[Signature, "pb.BlueprintVersion.Signature.ValueType"] = {
+    word: pb.BlueprintVersion.Signature.Value(f"SIGNATURE_{word.name}") for word in Signature
+}
+ATTESTATIONS: Mapping[Attestation, "pb.BlueprintVersion.Attestation.ValueType"] = {
+    word: pb.BlueprintVersion.Attestation.Value(f"ATTESTATION_{word.name}") for word in Attestation
+}
+REQUIREMENTS: Mapping[Requirement, "pb.TrustPolicy.Requirement.ValueType"] = {
+    word: pb.TrustPolicy.Requirement.Value(f"REQUIREMENT_{word.name}") for word in Requirement
 }
 STAGES: Mapping[str, "pb.Issue.Stage.ValueType"] = {
     stage: pb.Issue.Stage.Value(f"STAGE_{stage.upper()}")

@@ -5,24 +5,35 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
+from ..domain.changes import Change
+from ..domain.changes import Kind as ChangeKind
 from ..domain.inspection import Finding
 from ..domain.manifest_parts import Visibility
 from ..domain.sources import Blueprint, Issue, Item, Scope, Source
 from ..domain.storefront import Kind, Offer
+from ..domain.trust import UNASKED, Attestation, Signature, Verdict, policy_of
 from ..domain.universe import State
 from ..domain.versions import Version
 
 Row = Mapping[Any, Any]
 
 
+_APART = frozenset({"scope", "interval", "trust"})
+"""Fields of a source that are written in another form."""
+
+
 def to_source(row: Row) -> Source:
-    told = {f.name: row[f.name] for f in fields(Source) if f.name not in {"scope", "interval"}}
-    return Source(**told, scope=Scope[row["scope"]], interval=timedelta(seconds=row["interval_seconds"]))
+    told = {f.name: row[f.name] for f in fields(Source) if f.name not in _APART}
+    trust = policy_of(row["trust"]) if row["trust"] else None
+    interval = timedelta(seconds=row["interval_seconds"])
+    return Source(**told, scope=Scope[row["scope"]], interval=interval, trust=trust)
 
 
 def from_source(source: Source) -> dict[str, Any]:
-    told = {f.name: getattr(source, f.name) for f in fields(Source) if f.name not in {"scope", "interval"}}
-    return {**told, "scope": source.scope.name, "interval_seconds": int(source.interval.total_seconds())}
+    told = {f.name: getattr(source, f.name) for f in fields(Source) if f.name not in _APART}
+    trust = source.trust.as_document() if source.trust else {}
+    seconds = int(source.interval.total_seconds())
+    return {**told, "scope": source.scope.name, "interval_seconds": seconds, "trust": trust}
 
 
 def to_item(row: Row) -> Item:
@@ -46,14 +57,35 @@ def from_issue(issue: Issue) -> dict[str, Any]:
 def to_version(row: Row) -> Version:
     told = {f.name: row[f.name] for f in fields(Version)}
     lists = {"changes": tuple(row["changes"]), "warnings": tuple(row["warnings"])}
-    return Version(**{**told, **lists, "state": State(row["state"])})
+    return Version(**{**told, **lists, "state": State(row["state"]), "verdict": _to_verdict(row["verdict"])})
 
 
 def from_version(version: Version) -> dict[str, Any]:
     told = {f.name: getattr(version, f.name) for f in fields(Version)}
     visibility = "private" if version.owner_org else version.document["spec"].get("visibility", "unlisted")
     lists = {"changes": list(version.changes), "warnings": list(version.warnings)}
-    return {**told, **lists, "state": version.state.value, "visibility": visibility}
+    verdict = _from_verdict(version.verdict)
+    return {**told, **lists, "state": version.state.value, "visibility": visibility, "verdict": verdict}
+
+
+def _to_verdict(row: Row) -> Verdict:
+    if not row:
+        return UNASKED
+    states = {name: Attestation(row[name]) for name in ("sbom", "provenance")}
+    return Verdict(Signature(row["signature"]), **states, signers=tuple(row["signers"]))
+
+
+def _from_verdict(verdict: Verdict) -> dict[str, Any]:
+    words = {name: getattr(verdict, name).value for name in ("signature", "sbom", "provenance")}
+    return {**words, "signers": list(verdict.signers)}
+
+
+def to_change(row: Row) -> Change:
+    return Change(**{**row, "kind": ChangeKind(row["kind"])})
+
+
+def from_change(change: Change) -> dict[str, Any]:
+    return {**{f.name: getattr(change, f.name) for f in fields(Change)}, "kind": change.kind.value}
 
 
 def to_blueprint(row: Row) -> Blueprint:

@@ -1,18 +1,21 @@
 """One transaction on the catalogue: what a sync knows, and how decided states are written."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from functools import singledispatchmethod
 from typing import Any
 from uuid import uuid4
 
 from catalyst_mesh import Transaction
-from sqlalchemy import Select, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Select, Table, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.engine import RowMapping
 
+from ..domain import storefront
+from ..domain.changes import KEPT, Change, Kind
+from ..domain.moderation import Moderated
 from ..domain.sightings import Known, Settled
-from ..domain.sources import Issue, Item, Scope, Source
-from ..domain.storefront import Imported, Kind, Offer, PriceBook
+from ..domain.sources import Blueprint, Issue, Item, Removal, Source
+from ..domain.storefront import Offer, PriceBook, Stocked
 from ..domain.versions import Version
 from . import rows as r
 from . import tables as t
@@ -24,16 +27,17 @@ CATALOGUE = 1
 class Store(Transaction):
     """The catalogue's unit of work."""
 
-    async def source(self, id: str, *, lock: bool = False) -> Source | None:
-        """One source; with `lock` nobody else changes it until the commit."""
+    async def source(self, id: str, *, lock: bool = False, deleted: bool = False) -> Source | None:
+        """One source; with `lock` nobody else changes it until the commit, with `deleted` one that is gone too."""
         query = select(t.sources).where(t.sources.c.id == id)
         row = await self._one(query.with_for_update() if lock and self.has_row_locks else query)
-        return r.to_source(row) if row else None
+        found = r.to_source(row) if row else None
+        return None if found is None or (found.is_deleted and not deleted) else found
 
     async def sources(self) -> list[Source]:
         """Every source, by priority and name."""
-        rows = await self._all(select(t.sources))
-        return sorted(map(r.to_source, rows), key=lambda source: (source.scope.value, source.id))
+        rows = await self._all(select(t.sources).where(t.sources.c.is_deleted.is_(False)))
+        return sorted(map(r.to_source, rows), key=lambda source: (source.priority, source.id))
 
     async def items(self, source: str) -> dict[str, Item]:
         """What is remembered of a source's items, by path."""
@@ -51,7 +55,7 @@ class Store(Transaction):
         source = await self.source(id, lock=True)
         if source is None:
             return None
-        owner = source.organization if source.scope is Scope.ORGANIZATION else ""
+        owner = source.owner
         mine = t.versions.c.owner_org == owner
         versions = [r.to_version(row) for row in await self._all(select(t.versions).where(mine))]
         owners = t.blueprints.c.owner_org.in_(sorted({"", owner}))
@@ -71,14 +75,52 @@ class Store(Transaction):
         found = (await self.sql.execute(select(t.catalogue.c.revision))).scalar_one_or_none()
         return int(found or 0)
 
-    async def versions(self, viewer: Viewer) -> list[tuple[Version, str]]:
-        """Every version that exists for `viewer`, with its uid."""
-        rows = await self._all(select(t.versions).where(visible(t.versions, viewer)))
+    async def versions(self, viewer: Viewer, names: Collection[str] | None = None) -> list[tuple[Version, str]]:
+        """Every version that exists for `viewer`, with its uid; with `names` those of these Blueprints."""
+        query = select(t.versions).where(visible(t.versions, viewer))
+        rows = await self._all(query if names is None else query.where(t.versions.c.blueprint.in_(sorted(names))))
         return [(r.to_version(row), row["uid"]) for row in rows]
 
-    async def blueprints(self, viewer: Viewer) -> list[RowMapping]:
-        """The row of every Blueprint that exists for `viewer`."""
-        return await self._all(select(t.blueprints).where(visible(t.blueprints, viewer)))
+    async def blueprints(self, viewer: Viewer, names: Collection[str] | None = None) -> list[RowMapping]:
+        """The row of every Blueprint that exists for `viewer`; with `names` those of these."""
+        query = select(t.blueprints).where(visible(t.blueprints, viewer))
+        return await self._all(query if names is None else query.where(t.blueprints.c.name.in_(sorted(names))))
+
+    async def version(self, owner: str, blueprint: str, version: str) -> tuple[Version, str] | None:
+        """One version with its uid, and nobody else changes it until the commit. Who may see it was asked before."""
+        c = t.versions.c
+        query = select(t.versions).where(c.owner_org == owner, c.blueprint == blueprint, c.version == version)
+        row = await self._one(query.with_for_update() if self.has_row_locks else query)
+        return (r.to_version(row), row["uid"]) if row else None
+
+    async def siblings(self, owner: str, name: str) -> tuple[Blueprint | None, list[Version]]:
+        """A Blueprint and all of its versions."""
+        c, v = t.blueprints.c, t.versions.c
+        row = await self._one(select(t.blueprints).where(c.owner_org == owner, c.name == name))
+        rows = await self._all(select(t.versions).where(v.owner_org == owner, v.blueprint == name))
+        return (r.to_blueprint(row) if row else None), list(map(r.to_version, rows))
+
+    async def owned(self, source: str) -> list[Blueprint]:
+        """The Blueprints whose names belong to a source."""
+        rows = await self._all(select(t.blueprints).where(t.blueprints.c.source == source))
+        return sorted(map(r.to_blueprint, rows), key=lambda blueprint: blueprint.name)
+
+    async def changes(self, after: int, most: int) -> list[Change]:
+        """What changed after revision `after`, in order, for everybody: whoever passes it on asks who may see it."""
+        c = t.changes.c
+        query = select(t.changes).where(c.revision > after).order_by(c.revision).limit(most)
+        return list(map(r.to_change, await self._all(query)))
+
+    async def oldest_change(self) -> int:
+        """Revision of the oldest change that is remembered; 0 where none is."""
+        found = (await self.sql.execute(select(func.min(t.changes.c.revision)))).scalar_one()
+        return int(found or 0)
+
+    async def forget_digests(self, source: str, path: str | None = None) -> None:
+        """Have every item of a source, or the one at `path`, taken anew by its next sync."""
+        c = t.items.c
+        mine = c.source == source if path is None else and_(c.source == source, c.path == path)
+        await self.sql.execute(update(t.items).where(mine).values(digest=""))
 
     async def source_counts(self, id: str) -> tuple[int, int, int]:
         """How many Blueprints a source owns, versions it brought, issues it has open."""
@@ -92,12 +134,18 @@ class Store(Transaction):
         """A source's row, with what the domain does not need."""
         return await self._one(select(t.sources).where(t.sources.c.id == id))
 
-    async def offers(self, kind: Kind | None = None, *, deleted: bool = False) -> list[Offer]:
+    async def offers(self, kind: storefront.Kind | None = None, *, deleted: bool = False) -> list[Offer]:
         """Rows of the storefront in their order."""
         query = select(t.offers).order_by(t.offers.c.sort, t.offers.c.slug)
         query = query if kind is None else query.where(t.offers.c.kind == kind.value)
         rows = await self._all(query if deleted else query.where(t.offers.c.is_deleted.is_(False)))
         return [r.to_offer(row) for row in rows]
+
+    async def offer(self, kind: storefront.Kind, slug: str) -> Offer | None:
+        """One row of the storefront, a deleted one too."""
+        c = t.offers.c
+        row = await self._one(select(t.offers).where(c.kind == kind.value, c.slug == slug))
+        return r.to_offer(row) if row else None
 
     async def offer_uids(self) -> Mapping[tuple[str, str], str]:
         """uid of every offer, by kind and slug."""
@@ -130,24 +178,45 @@ class Store(Transaction):
 
     @save.register
     async def _(self, state: Settled) -> None:
-        if state.changes_catalogue:
-            await self._advance(state.catalog_revision)
+        await self._record(state.catalog_revision, state.changes)
         await self.save(state.source)
         for version in state.versions:
             await self._next(t.versions, r.from_version(version), "owner_org", "blueprint", "version")
         for blueprint in state.blueprints:
-            row = {**r.from_blueprint(blueprint), "updated_at": self.now}
-            await self._next(t.blueprints, row, "owner_org", "name", created=True)
+            await self._save_blueprint(blueprint)
         await self._put(t.items, [r.from_item(item) for item in state.items])
         await self._drop(t.issues, [r.from_issue(issue) for issue in state.healed])
         await self._put(t.issues, [r.from_issue(issue) for issue in state.issues])
 
     @save.register
-    async def _(self, state: Imported) -> None:
+    async def _(self, state: Moderated) -> None:
+        if not state.changes:
+            return
+        await self._record(state.catalog_revision, state.changes)
+        await self._next(t.versions, r.from_version(state.version), "owner_org", "blueprint", "version")
+        if state.blueprint is not None:
+            await self._save_blueprint(state.blueprint)
+
+    @save.register
+    async def _(self, state: Removal) -> None:
+        changes = [
+            Change(number, Kind.BLUEPRINT, b.resource, b.owner_org, b.revision, before=b.visibility.value)
+            for number, b in enumerate(state.orphans, start=state.catalog_revision + 1)
+        ]
+        await self._record(state.catalog_revision, changes)
+        await self.save(state.source)
+        for blueprint in state.orphans:
+            await self._save_blueprint(blueprint)
+        for table in (t.items, t.issues):
+            await self.sql.execute(delete(table).where(table.c.source == state.source.id))
+
+    @save.register
+    async def _(self, state: Stocked) -> None:
+        await self._record(state.catalog_revision, state.changes)
         for offer in state.offers:
             await self._next(t.offers, r.from_offer(offer), "kind", "slug")
-        if state.book is not None:
-            row = {f.name: getattr(state.book, f.name) for f in fields(PriceBook)}
+        for book in state.books:
+            row = {f.name: getattr(book, f.name) for f in fields(PriceBook)}
             await self.write(insert(t.price_books).values({**row, "created_at": self.now}))
 
     async def _next(self, table: Table, row: Mapping[str, Any], *key: str, created: bool = False) -> None:
@@ -161,14 +230,24 @@ class Store(Transaction):
             mine &= table.c[name] == row[name]
         await self.write(update(table).where(mine).values(dict(row)))
 
-    async def _advance(self, revision: int) -> None:
-        """The catalogue's revision; two syncs that race for one number settle one after the other."""
-        if revision == 1:
-            await self.write(insert(t.catalogue).values(id=CATALOGUE, revision=1))
+    async def _save_blueprint(self, blueprint: Blueprint) -> None:
+        row = {**r.from_blueprint(blueprint), "updated_at": self.now}
+        await self._next(t.blueprints, row, "owner_org", "name", created=True)
+
+    async def _record(self, before: int, changes: Sequence[Change]) -> None:
+        """Take the catalogue from revision `before` to the last of `changes`; of two that race one decides anew."""
+        if not changes:
+            return
+        last = changes[-1].revision
+        if before == 0:
+            await self.write(insert(t.catalogue).values(id=CATALOGUE, revision=last))
         else:
             c = t.catalogue.c
-            mine = (c.id == CATALOGUE) & (c.revision == revision - 1)
-            await self.write(update(t.catalogue).where(mine).values(revision=revision))
+            mine = (c.id == CATALOGUE) & (c.revision == before)
+            await self.write(update(t.catalogue).where(mine).values(revision=last))
+        await self.sql.execute(insert(t.changes), [r.from_change(change) for change in changes])
+        if last // KEPT != before // KEPT:
+            await self.sql.execute(delete(t.changes).where(t.changes.c.revision <= last - KEPT))
 
     async def _put(self, table: Table, rows: list[dict[str, Any]]) -> None:
         """Write rows whether they are there or not; whoever writes them holds the lease and the lock of their source."""

@@ -1,7 +1,7 @@
 """The tables of the catalogue."""
 
 from catalyst_mesh import Json, UtcTime, chassis_tables
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, false
 
 metadata = MetaData()
 
@@ -11,6 +11,16 @@ catalogue = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("revision", BigInteger, nullable=False),
 )  # fmt: skip - reads as a table
+changes = Table(
+    "changes", metadata,
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("owner_org", Text, nullable=False),
+    Column("row", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("before", Text, nullable=False),
+)  # fmt: skip
 sources = Table(
     "sources", metadata,
     Column("id", Text, primary_key=True),
@@ -31,6 +41,12 @@ sources = Table(
     Column("updated_at", UtcTime, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("last_sync", Json, nullable=False, server_default="{}"),
+    Column("secret_ref", Text, nullable=False, server_default=""),
+    Column("trust", Json, nullable=False, server_default="{}"),
+    Column("rank", Integer),
+    Column("prereleases", Boolean, nullable=False, server_default=false()),
+    Column("settled_by", Text, nullable=False, server_default=""),
+    Column("is_deleted", Boolean, nullable=False, server_default=false()),
 )  # fmt: skip
 items = Table(
     "items", metadata,
@@ -85,6 +101,9 @@ versions = Table(
     Column("published_at", UtcTime, nullable=False),
     Column("state_since", UtcTime, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Column("verdict", Json, nullable=False, server_default="{}"),
+    Column("replacement", Text, nullable=False, server_default=""),
+    Column("came_from", Text, nullable=False, server_default=""),
     Index("versions_of_item", "source", "path"),
 )  # fmt: skip
 offers = Table(

@@ -7,21 +7,24 @@ the lease meanwhile is old: its fence refuses it.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
 from time import monotonic
 
 from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginHost, PluginUnavailable, Work, get_logger
 from catalyst_mesh.telemetry import DONE, FAILED, Backlog, reconciling
 from catalyst_mesh.waits import rest
-from catalyst_sdk import Permanent, PluginFailure
-from catalyst_sdk.source import BlueprintSource, Location, Ref
+from catalyst_sdk import Permanent, PluginFailure, SecretRef
+from catalyst_sdk.source import Artifact, BlueprintSource, Location, Ref
 
 from ..domain.inspection import Finding, Rejected, inspect
 from ..domain.sightings import Settled, Sighting
-from ..domain.sources import Item, Source, failed
+from ..domain.sources import Issue, Item, Source, failed, retry_at
 from ..domain.syncing import settle
+from ..domain.trust import UNASKED, Policy
 from ..domain.universe import State
 from ..store import Store
+from .signatures import judge
 
 KIND = "blueprint_source"
 AT_ONCE = 8
@@ -29,7 +32,7 @@ AT_ONCE = 8
 LOOK = 0.5
 """Seconds between two looks for a wish that another replica stored."""
 FIRST_RETRY, LONGEST_RETRY = 5.0, 3600.0
-"""Seconds until a sync is repeated because items could not be fetched; doubled each time."""
+"""Seconds until a source that could not be read is asked again; doubled each time."""
 
 
 class Synchroniser:
@@ -40,7 +43,7 @@ class Synchroniser:
         self._plugins = plugins
         self._leases = leases
         self._due: dict[str, float] = {}
-        self._pending: dict[str, int] = {}
+        self._failures: dict[str, int] = {}
         self._log = get_logger("synchroniser")
         self._backlog = Backlog("source")
         self.wake = asyncio.Event()
@@ -65,7 +68,7 @@ class Synchroniser:
         """
         try:
             plugin = self._plugins.get(KIND, source.kind)
-            at = Location(dict(source.config))
+            at = Location(dict(source.config), SecretRef(source.secret_ref) if source.secret_ref else None)
             refs = [ref async for ref in listed(plugin, at)]
         except PluginUnavailable as refusal:
             await self._failed(source, "PLUGIN_UNAVAILABLE", refusal.sentence, lease)
@@ -78,7 +81,7 @@ class Synchroniser:
         if fresh is None:
             return Settled(source, 0)
         turns = asyncio.Semaphore(AT_ONCE)
-        sightings = await asyncio.gather(*(_seen(plugin, at, ref, turns) for ref in fresh))
+        sightings = await asyncio.gather(*(_seen(plugin, at, ref, source.policy, turns) for ref in fresh))
         return await self._settle(source, sightings, [ref.path for ref in refs], lease)
 
     def _is_due(self, source: Source) -> bool:
@@ -90,27 +93,34 @@ class Synchroniser:
             with reconciling("source") as one:
                 settled = await self.sync(source, lease)
                 one.result = FAILED if settled is None else DONE
-            self._due[source.id] = monotonic() + self._until_next(source, settled)
+            self._due[source.id] = monotonic() + await self._until_next(source, settled)
 
         try:
             await self._leases.attempt(f"sync/{source.id}", work)
         except (LostRace, LeaseLost) as lost:
             self._log.debug("source not settled", source=source.name, why=repr(lost))
 
-    def _until_next(self, source: Source, settled: Settled | None) -> float:
-        """The interval give or take a tenth; sooner while items could not be fetched."""
-        usual = source.interval.total_seconds() * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, no secret
-        is_pending = settled is None or any(item.outcome is State.PENDING for item in settled.items)
-        tries = self._pending[source.id] = self._pending.get(source.id, 0) + 1 if is_pending else 0
-        return min(usual, FIRST_RETRY * 2 ** min(tries - 1, 10), LONGEST_RETRY) if tries else usual
+    async def _until_next(self, source: Source, settled: Settled | None) -> float:
+        """The interval give or take a tenth; sooner where the source, or one of its items, is to be tried again."""
+        usual: float = source.interval.total_seconds() * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, no secret
+        if settled is None:
+            tries = self._failures[source.id] = self._failures.get(source.id, 0) + 1
+            return min(usual, float(FIRST_RETRY * 2 ** min(tries - 1, 10)), LONGEST_RETRY)
+        self._failures.pop(source.id, None)
+        async with self._work.reading() as tx:
+            waiting = _waiting(await tx.items(source.id), await tx.issues(source.id))
+            return min([usual, *(max((due - tx.now).total_seconds(), 0.0) for due in waiting.values())])
 
     async def _news(self, source: Source, refs: Sequence[Ref]) -> list[Ref] | None:
-        """Items whose bytes are new; None where nothing at all differs from what is known."""
+        """Items whose bytes are new or whose time has come; None where nothing at all differs from what is known."""
         async with self._work.reading() as tx:
             items, known = await tx.items(source.id), await tx.source(source.id)
-        fresh = [ref for ref in refs if _is_new(ref, items.get(ref.path))]
-        is_whole = items.keys() <= {ref.path for ref in refs} and not any(item.missed for item in items.values())
+            waiting, now = _waiting(items, await tx.issues(source.id)), tx.now
         is_answered = known is not None and not known.condition and known.observed == known.wished
+        # Who wishes a sync wants everything tried; else each item keeps its pauses.
+        early = {path for path, due in waiting.items() if due > now} if is_answered else set()
+        fresh = [ref for ref in refs if _is_new(ref, items.get(ref.path)) and ref.path not in early]
+        is_whole = items.keys() <= {ref.path for ref in refs} and not any(item.missed for item in items.values())
         return None if not fresh and is_whole and is_answered else fresh
 
     async def _settle(
@@ -119,7 +129,7 @@ class Synchroniser:
         async def step(tx: Store) -> Settled | None:
             await lease.guard(tx.sql)
             known = await tx.known(source.id)
-            if known is None or known.source.config != source.config:
+            if known is None or not _is_same(known.source, source):
                 return None
             decision = settle(known, sightings, present, tx.now, answers=source.wished)
             if decision.events:
@@ -166,7 +176,7 @@ async def listed(plugin: BlueprintSource, at: Location) -> AsyncIterator[Ref]:
         cursor = page.next_cursor
 
 
-async def _seen(plugin: BlueprintSource, at: Location, ref: Ref, turns: asyncio.Semaphore) -> Sighting:
+async def _seen(plugin: BlueprintSource, at: Location, ref: Ref, policy: Policy, turns: asyncio.Semaphore) -> Sighting:
     async with turns:
         try:
             artifact = await plugin.fetch(at=at, ref=ref)
@@ -175,12 +185,38 @@ async def _seen(plugin: BlueprintSource, at: Location, ref: Ref, turns: asyncio.
         except PluginFailure as failure:
             finding = Finding("fetch", "FETCH_FAILED", failure.message)
             return Sighting(ref.path, ref.digest, findings=(finding,), fetched=False)
-        try:
-            inspected = await asyncio.to_thread(inspect, ref.path, artifact.files)
-        except Rejected as rejected:
-            return Sighting(ref.path, artifact.digest, findings=rejected.findings)
-        return Sighting(ref.path, artifact.digest, inspected)
+        return await asyncio.to_thread(_inspected, ref, artifact, policy)
+
+
+def _inspected(ref: Ref, artifact: Artifact, policy: Policy) -> Sighting:
+    """What the bytes say, and what is said about them; a source that keeps several versions names folder and version."""
+    verdict = judge(policy, artifact.digest, artifact.signatures, artifact.attestations) if policy.looks else UNASKED
+    try:
+        inspected = inspect(ref.name or ref.path, artifact.files)
+    except Rejected as rejected:
+        return Sighting(ref.path, artifact.digest, findings=rejected.findings, verdict=verdict)
+    if ref.version and ref.version != inspected.manifest.spec.version:
+        message = f"it is kept as {ref.version}, and says {inspected.manifest.spec.version or 'nothing'}"
+        return Sighting(
+            ref.path, artifact.digest, findings=(Finding("validate", "VERSION_MISMATCH", message, "spec.version"),)
+        )
+    return Sighting(ref.path, artifact.digest, inspected, verdict=verdict)
 
 
 def _is_new(ref: Ref, known: Item | None) -> bool:
     return known is None or not ref.digest or known.digest != ref.digest
+
+
+def _is_same(known: Source, read: Source) -> bool:
+    """Whether what was read is still what is wished: same place, same rules."""
+    return (known.config, known.secret_ref, known.policy) == (read.config, read.secret_ref, read.policy)
+
+
+def _waiting(items: Mapping[str, Item], issues: Iterable[Issue]) -> dict[str, datetime]:
+    """When each item that could not be taken is tried again, by path."""
+    waiting: dict[str, datetime] = {}
+    for issue in issues:
+        item = items.get(issue.ref)
+        if item is not None and item.outcome is State.PENDING:
+            waiting[issue.ref] = max(retry_at(issue), waiting.get(issue.ref, retry_at(issue)))
+    return waiting

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .grants import Grant
     from .sovereigns import Sovereign
 
 
@@ -71,6 +72,7 @@ class RunStarted(RunTold):
     steps: int
     order: str
     actor: str
+    supersedes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class RunCancelled(RunTold):
     clean: bool
     actor: str
     leftovers: tuple[Mapping[str, Any], ...] = ()
+    superseded_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +267,18 @@ class DriftDetected:
 class DriftRepaired:
     sovereign: "Sovereign"
     run: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessGranted:
+    sovereign: "Sovereign"
+    grant: "Grant"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRevoked:
+    sovereign: "Sovereign"
+    grant: "Grant"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from alembic import op
 from catalyst_mesh import Json, UtcTime
 
 revision = "0014"
-down_revision = "0003"
+down_revision = "0005pay"
 branch_labels = None
 depends_on = None
 
