@@ -7,6 +7,7 @@ import typer
 
 from .commands import dev, doctor
 from .commands.access import access
+from .commands.billing import franchise, invoices, subscriptions, usage
 from .commands.credential import credentials
 from .commands.domain import flip, import_domain, rollback
 from .commands.domain import plan as plan_domain
@@ -92,6 +93,21 @@ def build() -> typer.Typer:
     _group(happenings, "dead-letters", "Events that a daemon gave up.", {
         "list": dead_letters.list_dead_letters, "get": dead_letters.get, "replay": dead_letters.replay,
         "discard": dead_letters.discard,
+    })  # fmt: skip
+    bills = _group(app, "billing", "Money: subscriptions, invoices, usage, shares.", {
+        "revenue": subscriptions.revenue, "usage": usage.usage,
+    })  # fmt: skip
+    _group(bills, "subscription", "What runs from period to period.", {
+        "list": subscriptions.list_subscriptions, "change": subscriptions.change, "cancel": subscriptions.cancel,
+        "resume": subscriptions.resume,
+    })  # fmt: skip
+    _group(bills, "invoice", "Bills and credit notes.", {
+        "list": invoices.list_invoices, "get": invoices.get, "pay": invoices.pay, "void": invoices.void,
+    })  # fmt: skip
+    _group(bills, "quota", "How far usage may go.", {"get": usage.quota, "set": usage.set_quota})
+    _group(bills, "franchise", "Agreements with the publisher, and monthly statements.", {
+        "agreements": franchise.agreements, "agree": franchise.agree, "statements": franchise.statements,
+        "state": franchise.state,
     })  # fmt: skip
     for name in ("plugins", "plugin"):
         _group(app, name, "Plugins: those of all daemons, and your own.", {

@@ -109,13 +109,23 @@ async def _cancelled(m: Mesh) -> Owned:
 
 
 async def _subscribed(m: Mesh, account: str) -> Message:
-    await wishes.order(m, account)
-    listed: Any = await m.call(
-        f"{_B}.SubscriptionService/ListSubscriptions", billing.ListSubscriptionsRequest(parent=account)
-    )
-    # Its order is paid, but who makes subscriptions stands still: one that is not there is asked for in its account.
-    name = listed.subscriptions[0].name if listed.subscriptions else f"{account}/subscriptions/none"
-    return billing.GetSubscriptionRequest(name=name)
+    return billing.GetSubscriptionRequest(name=(await wishes.subscription(m, account)).name)
+
+
+def _billed(kind: Callable[..., Message]) -> Callable[[Mesh, str], Awaitable[Message]]:
+    async def request(m: Mesh, account: str) -> Message:
+        return kind(name=await wishes.invoice(m, account))
+
+    return request
+
+
+def _subscription(made: Callable[[Mesh], Awaitable[Any]]) -> Make:
+    async def make(m: Mesh) -> Owned:
+        request = await made(m)
+        org = request.name.split("/")[1]
+        return Owned(org, request, org)
+
+    return make
 
 
 def _private(method: str, **fields: Any) -> tuple[str, Make]:
@@ -444,6 +454,16 @@ OWNED: Mapping[str, Make] = dict(
         (f"{_B}.AccountService/UpdateAccount", _account(_updated)),
         (f"{_B}.AccountService/OpenPortal", _account(_portal)),
         (f"{_B}.SubscriptionService/GetSubscription", _account(_subscribed)),
+        (f"{_B}.SubscriptionService/ChangeSubscription", _subscription(wishes.a_change)),
+        (f"{_B}.SubscriptionService/CancelSubscription", _subscription(wishes.cancelled_subscription)),
+        (f"{_B}.SubscriptionService/ResumeSubscription", _subscription(wishes.resumed_subscription)),
+        _of_account("InvoiceService/ListInvoices", "parent"),
+        (f"{_B}.InvoiceService/GetInvoice", _account(_billed(billing.GetInvoiceRequest))),
+        (f"{_B}.InvoiceService/RenderInvoice", _account(_billed(billing.RenderInvoiceRequest))),
+        (f"{_B}.InvoiceService/PayInvoice", _account(_billed(billing.PayInvoiceRequest))),
+        _of_account("MeteringService/QueryUsage", "parent"),
+        _of_account("MeteringService/GetEntitlement", "name", "/entitlement"),
+        (f"{_B}.MeteringService/UpdateEntitlement", _account(wishes.entitlement)),
         (f"{_B}.VoucherService/RedeemVoucher", _account(_redeemed)),
         _private("CatalogService/ListBlueprints", parent=f"organizations/{WALLED}"),
         _private("CatalogService/GetBlueprint", name=_HIDDEN),

@@ -144,7 +144,7 @@ async def test_what_no_row_names_is_nobodys(doors: Doors) -> None:
 
     wrong = await asyncio.gather(*(one(*place, asker) for place in unknown for asker in askers))
     assert list(filter(None, wrong)) == []
-    assert doors.asked == len(unknown) * len(askers) > 500
+    assert doors.asked == len(unknown) * len(askers) > 100
 
 
 @cache

@@ -48,7 +48,13 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
     for _ in range(3):
         await around.call(f"{_S}.PlanService/CreatePlan", provisioner.CreatePlanRequest(parent=sovereign, intent=1))
     name = (await wishes.committed(around)).name
-    for _ in range(3):
+    for meter in ("egress_gb", "ram_gb_hours", "vcpu_hours"):
+        used = await wishes.usage(around, account)
+        used.events[0].meter = f"meters/{meter}"
+        await around.call(f"{_B}.MeteringService/RecordUsage", used)
+        await wishes.invoice(around)
+        await wishes.agreement(around)
+        await around.call(f"{_B}.FranchiseService/IssueStatement", await wishes.a_statement(around))
         await wishes.sovereign(around)
         await around.call(f"{_P}.PoolService/CreatePool", await wishes.a_pool(around))
         await wishes.reserved(around)
@@ -67,6 +73,8 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         f"{_B}.OrderService/ListOrders": {"parent": account},
         f"{_B}.SubscriptionService/ListSubscriptions": {"parent": account},
         f"{_B}.AccountService/ListGoodwills": {"parent": goodwills},
+        f"{_B}.MeteringService/QueryUsage": {"parent": account},
+        f"{_B}.InvoiceService/ListInvoices": {"parent": "billingAccounts/-"},
         f"{_B}.VoucherService/ListVoucherUses": {"parent": voucher},
         f"{_B}.VoucherService/ListVoucherRevisions": {"parent": voucher},
         f"{_C}.CatalogService/ListVersions": {"parent": "blueprints/bp-cilium"},

@@ -12,6 +12,8 @@ from catalyst.billing.v1 import service_pb2 as billing
 from catalyst.catalog.v1 import service_pb2 as catalog
 from catalyst.pooldomain.v1 import service_pb2 as pdm
 from catalyst.provisioner.v1 import service_pb2 as provisioner
+from catalyst_billing.app import house_of
+from catalyst_billing.domain import renewals
 from catalyst_catalog.domain.changes import Change
 from catalyst_catalog.domain.changes import Kind as ChangeKind
 from catalyst_catalog.domain.manifest_parts import Visibility
@@ -733,6 +735,113 @@ async def an_export(m: Mesh) -> Any:
     return billing.ExportAccountRequest(name=(await opened(m)).name, target_sovereign="sovereigns/second")
 
 
+async def subscription(m: Mesh, parent: str = "") -> Any:
+    """A subscription that credit has paid."""
+    parent = (await order(m, parent)).name.partition("/orders/")[0]
+    wish = billing.ListSubscriptionsRequest(parent=parent)
+    listed: Any = await m.call(f"{_BILLING}.SubscriptionService/ListSubscriptions", wish)
+    return listed.subscriptions[0]
+
+
+async def invoice(m: Mesh, parent: str = "") -> str:
+    """Name of the open invoice of a subscription that could not be renewed; who renews stands still here."""
+    held = await subscription(m, parent)
+    _, org, _, id = held.name.split("/")
+    daemon: Any = m.daemons["billing"].daemon
+    house = house_of(daemon.settings)
+
+    async def step(tx: Any) -> str:
+        dues = await tx.lock_dues(org, id, house.books)
+        late = replace(
+            dues, is_frozen=True, subscription=replace(dues.subscription, wake_at=dues.subscription.period_end)
+        )
+        unpaid = renewals.advance(late, house, renewals.Means(lambda s, a: False), dues.subscription.period_end)
+        await tx.save(unpaid.state)
+        return unpaid.state.invoice.name
+
+    return str(await daemon.work.again(step))
+
+
+async def a_change(m: Mesh) -> Any:
+    held = await subscription(m)
+    return billing.ChangeSubscriptionRequest(name=held.name, plan="l", etag=held.etag)
+
+
+async def cancelled_subscription(m: Mesh) -> Any:
+    held = await subscription(m)
+    return billing.CancelSubscriptionRequest(name=held.name, etag=held.etag)
+
+
+async def resumed_subscription(m: Mesh) -> Any:
+    wish = await cancelled_subscription(m)
+    gone: Any = await m.call(f"{_BILLING}.SubscriptionService/CancelSubscription", wish)
+    return billing.ResumeSubscriptionRequest(name=gone.name, etag=gone.etag)
+
+
+async def payment(m: Mesh) -> Any:
+    return billing.PayInvoiceRequest(name=await invoice(m))
+
+
+async def withdrawal(m: Mesh) -> Any:
+    return billing.VoidInvoiceRequest(name=await invoice(m), reason="billed twice")
+
+
+async def usage(m: Mesh, account: str = "") -> Any:
+    org = account.partition("/")[2] or m.fresh()
+    wish = billing.RecordUsageRequest()
+    wish.events.add(id=m.fresh(), source="//test", org=f"organizations/{org}", meter="meters/vcpu_hours", value="1")
+    wish.events[0].time.GetCurrentTime()
+    return wish
+
+
+async def a_meter(m: Mesh) -> Any:
+    wish = billing.CreateMeterRequest(meter_id=f"meter_{m.fresh()}")
+    wish.meter.unit, wish.meter.aggregation = "u", 1
+    return wish
+
+
+async def titled_meter(m: Mesh) -> Any:
+    made: Any = await m.call(f"{_BILLING}.MeteringService/CreateMeter", await a_meter(m))
+    wish = billing.UpdateMeterRequest(etag=made.etag)
+    wish.meter.name, wish.meter.display_name = made.name, "Titled"
+    return wish
+
+
+async def entitlement(m: Mesh, parent: str = "") -> Any:
+    wish = billing.UpdateEntitlementRequest(etag='"0"')
+    wish.entitlement.name, wish.entitlement.mode = f"{parent or await account(m)}/entitlement", 2
+    return wish
+
+
+async def an_agreement(m: Mesh, sovereign: str = "") -> Any:
+    wish = billing.CreateAgreementRequest()
+    made = wish.agreement
+    made.sovereign, made.share_bps, made.basis, made.currency = sovereign or f"sovereigns/{m.fresh()}", 3000, 1, "OMR"
+    made.valid_from_time.FromJsonString("1990-01-01T00:00:00Z")
+    return wish
+
+
+async def agreement(m: Mesh) -> Any:
+    return await m.call(f"{_BILLING}.FranchiseService/CreateAgreement", await an_agreement(m))
+
+
+async def changed_agreement(m: Mesh) -> Any:
+    made = await agreement(m)
+    wish = billing.UpdateAgreementRequest(etag=made.etag)
+    wish.agreement.name, wish.agreement.share_bps = made.name, 2000
+    return wish
+
+
+async def a_statement(m: Mesh) -> Any:
+    """A month after all that were stated, and long ago."""
+    home = billing.ListAgreementsRequest(sovereign="sovereigns/home")
+    found: Any = await m.call(f"{_BILLING}.FranchiseService/ListAgreements", home)
+    if not found.agreements:
+        await m.call(f"{_BILLING}.FranchiseService/CreateAgreement", await an_agreement(m, "sovereigns/home"))
+    year, month = divmod(int(m.fresh().removeprefix("t")), 12)
+    return billing.IssueStatementRequest(month=f"{1990 + year}-{month + 1:02}")
+
+
 async def used_voucher(m: Mesh) -> str:
     """A voucher with several uses and revisions."""
     held = await voucher(m, active=True)
@@ -778,6 +887,18 @@ async def moved_provider(m: Mesh) -> Any:
 
 
 WRITES: Mapping[str, Wish] = {
+    f"{_BILLING}.FranchiseService/CreateAgreement": an_agreement,
+    f"{_BILLING}.FranchiseService/UpdateAgreement": changed_agreement,
+    f"{_BILLING}.FranchiseService/IssueStatement": a_statement,
+    f"{_BILLING}.MeteringService/RecordUsage": usage,
+    f"{_BILLING}.MeteringService/CreateMeter": a_meter,
+    f"{_BILLING}.MeteringService/UpdateMeter": titled_meter,
+    f"{_BILLING}.MeteringService/UpdateEntitlement": entitlement,
+    f"{_BILLING}.SubscriptionService/ChangeSubscription": a_change,
+    f"{_BILLING}.SubscriptionService/CancelSubscription": cancelled_subscription,
+    f"{_BILLING}.SubscriptionService/ResumeSubscription": resumed_subscription,
+    f"{_BILLING}.InvoiceService/PayInvoice": payment,
+    f"{_BILLING}.InvoiceService/VoidInvoice": withdrawal,
     f"{_BILLING}.AccountService/EnsureAccount": ensured,
     f"{_BILLING}.AccountService/UpdateAccount": moved_contact,
     f"{_BILLING}.AccountService/FreezeAccount": frozen,

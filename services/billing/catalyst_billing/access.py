@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from catalyst_mesh import PUBLIC, Row, Scope, rows
+from catalyst_mesh import PUBLIC, SIGNED_IN, Row, Scope, rows
 
 _PACKAGE = "catalyst.billing.v1"
 _CUSTOMER = "org-admin billing-admin"
@@ -94,4 +94,38 @@ ACCESS: Mapping[str, Row] = {
         ResumeSubscription=_CUSTOMER,
     ),
     **rows(f"{_PACKAGE}.SubscriptionService", GetRevenue=_ISSUERS),
+    **rows(
+        f"{_PACKAGE}.InvoiceService",
+        Scope.DENIED,
+        GetInvoice=_CUSTOMER,
+        ListInvoices=_CUSTOMER,
+        RenderInvoice=_CUSTOMER,
+        PayInvoice=_CUSTOMER,
+    ),
+    **rows(f"{_PACKAGE}.InvoiceService", VoidInvoice=_STAFF),
+    **rows(
+        f"{_PACKAGE}.MeteringService",
+        Scope.DENIED,
+        QueryUsage=f"{_CUSTOMER} org-developer",
+        GetEntitlement=f"{_CUSTOMER} org-developer",
+        UpdateEntitlement=_CUSTOMER,
+    ),
+    **rows(
+        f"{_PACKAGE}.MeteringService",
+        RecordUsage=f"{_DAEMONS} sovereign-admin",
+        CreateMeter="sovereign-admin",
+        GetMeter=SIGNED_IN,
+        ListMeters=SIGNED_IN,
+        UpdateMeter="sovereign-admin",
+    ),
+    **rows(
+        f"{_PACKAGE}.FranchiseService",
+        CreateAgreement=_STAFF,
+        GetAgreement=_ISSUERS,
+        ListAgreements=_ISSUERS,
+        UpdateAgreement=_STAFF,
+        IssueStatement=_STAFF,
+        GetStatement=_ISSUERS,
+        ListStatements=_ISSUERS,
+    ),
 }

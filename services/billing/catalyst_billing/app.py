@@ -1,6 +1,7 @@
 """The composition root of billing."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from catalyst.billing.v1 import service_pb2_grpc as grpc_services
 from catalyst.catalog.v1.service_pb2_grpc import StorefrontServiceStub
@@ -31,17 +32,20 @@ from .access import ACCESS
 from .catalog import PriceBooks
 from .customers import Customers
 from .domain.money import Money
-from .domain.postings import Books
+from .domain.renewals import House
 from .events import EMITTED, handled
 from .proofs import Proofs
 from .providers import KIND, Providers
 from .rpc.accounts import AccountService
+from .rpc.franchise import FranchiseService
+from .rpc.invoices import InvoiceService
 from .rpc.ledger import LedgerService
 from .rpc.limits import PreviewLimit
+from .rpc.metering import MeteringService
 from .rpc.orders import OrderService
 from .rpc.providers import ProviderService
 from .rpc.quotes import Desk, QuoteService
-from .rpc.subscriptions import SubscriptionService
+from .rpc.subscriptions import SubscriptionService, Till
 from .rpc.transfers import Transfers
 from .rpc.vouchers import VoucherService
 from .secrets import PluginSecrets
@@ -50,9 +54,13 @@ from .signing import Seal, Signer
 from .store import Store, metadata
 from .streams import Curfew
 from .workers.applying import Applying, Pace
+from .workers.charges import Charges
 from .workers.checkouts import Checkouts
+from .workers.earnings import Earnings
+from .workers.prices import Prices
 from .workers.reconciliation import Reconciliation
 from .workers.refunds import Refunds
+from .workers.renewals import Renewals
 from .workers.rounds import Rounds
 from .workers.sweeper import Sweeper
 from .workers.webhooks import Webhooks
@@ -72,22 +80,26 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
     files = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
     host = plugins(settings, metrics, clock, PluginSecrets(work, sealer, files))
     channel = connect(settings.catalog_target, token=TokenFile(settings.token_file), tls=settings.certificates())
-    books, proofs = Books(settings.sovereign, ACTOR), Proofs(work)
-    providers, curfew = Providers(host, work, settings.plugins), Curfew()
-    prices = PriceBooks(StorefrontServiceStub(channel))
+    providers, proofs, curfew = Providers(host, work, settings.plugins), Proofs(work), Curfew()
+    prices, house = PriceBooks(StorefrontServiceStub(channel)), house_of(settings)
+    leases = Leases(db, metadata, metrics=metrics)
     return Daemon(
         "billing",
         settings,
         db,
         metadata,
         work,
-        services=services(settings, work, providers, prices, books, proofs, sealer, curfew),
+        services=services(settings, work, providers, prices, house, proofs, sealer, curfew),
         access=ACCESS,
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "billing", settings.nats_token.get_secret_value()),
-        handled=handled(books),
-        workers=[curfew, *workers(settings, Leases(db, metadata, metrics=metrics), work, providers, books, proofs)],
+        handled=handled(house.books),
+        workers=[
+            curfew,
+            *workers(settings, leases, work, providers, house, proofs),
+            *going_on(settings, leases, work, providers, prices, house),
+        ],
         closing=[lambda: channel.close(None)],
     )
 
@@ -103,14 +115,16 @@ def plugins(settings: BillingSettings, metrics: ChassisMetrics, clock: Clock | N
 
 
 def services(
-    settings: BillingSettings, work: Work[Store], providers: Providers, prices: PriceBooks, books: Books, proofs: Proofs,
+    settings: BillingSettings, work: Work[Store], providers: Providers, prices: PriceBooks, house: House, proofs: Proofs,
     sealer: Sealer, curfew: Curfew,
 ) -> list[Service]:  # fmt: skip
     """What is served."""
+    books = house.books
     sign, currency = Signer.from_file(settings.data_folder / "quote.key"), settings.currency
     desk = Desk(currency, tuple(tax.rule() for tax in settings.tax_rules), settings.quote_ttl, sign)
     package = "catalyst.billing.v1"
     ledger = LedgerService(work, proofs)
+    till = Till(work, providers, house, ttl=settings.order_ttl, currency=currency)
     return [
         Service(
             AccountService(
@@ -146,16 +160,28 @@ def services(
             "google.longrunning.Operations",
         ),
         Service(
-            SubscriptionService(work), grpc_services.add_SubscriptionServiceServicer_to_server,
+            SubscriptionService(till, prices, sign), grpc_services.add_SubscriptionServiceServicer_to_server,
             f"{package}.SubscriptionService",
         ),
+        Service(
+            MeteringService(work, books=books, windows=settings.windows, currency=currency),
+            grpc_services.add_MeteringServiceServicer_to_server, f"{package}.MeteringService",
+        ),
+        Service(
+            FranchiseService(
+                work, books=books, proofs=proofs, sign=Signer.from_file(settings.data_folder / "statement.key")
+            ),
+            grpc_services.add_FranchiseServiceServicer_to_server, f"{package}.FranchiseService",
+        ),
+        Service(InvoiceService(till), grpc_services.add_InvoiceServiceServicer_to_server, f"{package}.InvoiceService"),
     ]  # fmt: skip
 
 
 def workers(
-    settings: BillingSettings, leases: Leases, work: Work[Store], providers: Providers, books: Books, proofs: Proofs
+    settings: BillingSettings, leases: Leases, work: Work[Store], providers: Providers, house: House, proofs: Proofs
 ) -> list[Worker]:
-    """What goes on beside the calls."""
+    """What goes on beside the calls for orders, credit and the book."""
+    books = house.books
     pause = settings.worker_pause_seconds
     pace = Pace(settings.poll_open, settings.poll_later, settings.late_window)
     applying, customers = Applying(work, books, pace), Customers(work, providers)
@@ -169,6 +195,29 @@ def workers(
         Rounds("sweeper", Sweeper(work, books).round, leases=leases, pause=pause),
         Rounds("proof", proofs.prove, leases=leases, pause=settings.proof_seconds),
     ]
+
+
+def going_on(
+    settings: BillingSettings, leases: Leases, work: Work[Store], providers: Providers, prices: PriceBooks, house: House
+) -> list[Worker]:
+    """What goes on beside the calls from period to period."""
+    pause, notice = settings.worker_pause_seconds, timedelta(days=settings.price_change_notice_days)
+    return [
+        Rounds("renewals", Renewals(work, providers, house).round, leases=leases, pause=pause),
+        Rounds("charges", Charges(work, providers, house).round, leases=leases, pause=pause),
+        Rounds("earnings", Earnings(work, house.books).round, leases=leases, pause=pause),
+        Rounds(
+            "prices", Prices(work, prices, house.books, notice).round, leases=leases, pause=settings.price_watch_seconds
+        ),
+    ]
+
+
+def house_of(settings: BillingSettings) -> House:
+    """The rules under which subscriptions run."""
+    return House(
+        settings.books(ACTOR), tuple(tax.rule() for tax in settings.tax_rules), settings.dunning,
+        timedelta(days=settings.invoice_due_days), settings.credit_for_unused_time,
+    )  # fmt: skip
 
 
 def start() -> None:

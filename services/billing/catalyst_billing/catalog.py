@@ -2,20 +2,31 @@
 
 import asyncio
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import grpc
 from catalyst.catalog.v1 import resources_pb2, service_pb2, service_pb2_grpc
+from catalyst_mesh import moment
 from catalyst_sdk import Code, Refused
 
 from .domain.money import Money
 from .domain.prices import AddOn, App, Bundle, Plan, PriceBook
 from .domain.pricing import Selection
+from .domain.rating import Card, Model, Rate, Tier
 
 CURRENT = "priceBooks/current"
 
 
 class CatalogUnavailable(Refused):
     code, reason, message = Code.UNAVAILABLE, "CATALOG_UNAVAILABLE", "the catalog told no price ({why}); try again"
+
+
+class PlanTooSmall(Refused):
+    reason = "CAPACITY"
+    message = (
+        "plan {plan} is too small for what is installed: {missing} too much; remove some of it, or take {suggested}"
+    )
 
 
 class PriceBooks:
@@ -33,6 +44,20 @@ class PriceBooks:
         except grpc.aio.AioRpcError as error:
             raise CatalogUnavailable(why=error.code().name) from error
         return to_book(book, apps)
+
+    async def require_capacity(self, org: str, plan: str, add_ons: Iterable[str]) -> None:
+        """Raises PlanTooSmall where a plan cannot hold what `org` has installed, CatalogUnavailable where nobody can say."""
+        question = service_pb2.CheckCapacityRequest(
+            plan=f"plans/{plan}", add_ons=[f"addOns/{slug}" for slug in add_ons], org=org
+        )
+        try:
+            verdict = (await self._stub.CheckCapacity(question)).capacity
+        except grpc.aio.AioRpcError as error:
+            raise CatalogUnavailable(why=error.code().name) from error
+        if not verdict.fits:
+            missing = [f"{amount} {field.name}" for field, amount in verdict.shortfall.ListFields() if amount]
+            suggested = verdict.suggested_plan.removeprefix("plans/") or "another plan"
+            raise PlanTooSmall(plan=plan, missing=", ".join(missing) or "some of it", suggested=suggested)
 
     async def _apps(self, slugs: Iterable[str]) -> list[resources_pb2.App]:
         found = await asyncio.gather(*(self._app(slug) for slug in slugs))
@@ -63,7 +88,38 @@ def to_book(book: resources_pb2.PriceBook, apps: Iterable[resources_pb2.App]) ->
         },
         bundles={b.slug: Bundle(b.slug, b.slug, b.discount_bps, tuple(b.apps)) for b in book.bundles if not b.retired},
         apps={app.slug: app for app in map(_app, apps)},
+        card=_card(book),
     )
+
+
+def _card(book: resources_pb2.PriceBook) -> Card:
+    return Card(
+        version=book.number,
+        currency=book.currency,
+        valid_from=moment(book.valid_from_time) or datetime.fromtimestamp(0, UTC),
+        rates=tuple(_rate(rate, book) for rate in book.rates if rate.HasField("unit_price") or rate.tiers),
+        metered=tuple(sorted(p.slug for p in book.plans if p.metered)),
+    )
+
+
+def _rate(rate: resources_pb2.Rate, book: resources_pb2.PriceBook) -> Rate:
+    return Rate(
+        meter=rate.meter.removeprefix("meters/"),
+        model=_MODELS[rate.model],
+        price=_money(rate.unit_price, book) if rate.HasField("unit_price") else None,
+        package=Decimal(rate.package_size or 1),
+        included=Decimal(rate.included or 0),
+        tiers=tuple(Tier(Decimal(t.up_to) if t.up_to else None, _money(t.unit_price, book)) for t in rate.tiers),
+    )
+
+
+_MODELS = {
+    resources_pb2.Rate.MODEL_UNSPECIFIED: Model.PER_UNIT,
+    resources_pb2.Rate.MODEL_PER_UNIT: Model.PER_UNIT,
+    resources_pb2.Rate.MODEL_GRADUATED: Model.GRADUATED,
+    resources_pb2.Rate.MODEL_VOLUME: Model.VOLUME,
+    resources_pb2.Rate.MODEL_PACKAGE: Model.PACKAGE,
+}
 
 
 def _app(app: resources_pb2.App) -> App:

@@ -7,6 +7,7 @@ from catalyst_mesh import Emitted, stamp
 from .amounts import money
 from .domain import credit, findings, orders, subscriptions, uses, vouchers
 from .domain.orders import Order
+from .emitted_dues import DUES
 
 _ROOT = "catalyst.v1.billing"
 
@@ -134,14 +135,15 @@ def subscription_activated(fact: subscriptions.Activated) -> pb.SubscriptionActi
     s = fact.subscription
     return pb.SubscriptionActivated(
         subscription=s.name, version=s.version, org=_org(s.org), scope=s.scope, plan=s.plan, add_ons=s.add_ons,
-        order=_order(s.order, s.org), period_end_time=stamp(s.period_end),
+        order=_order(s.order, s.org), period_end_time=stamp(s.period_end), trial=s.trial_end is not None,
     )  # fmt: skip
 
 
 def subscription_cancelled(fact: subscriptions.Cancelled) -> pb.SubscriptionCancelled:
     s = fact.subscription
     return pb.SubscriptionCancelled(
-        subscription=s.name, version=s.version, org=_org(s.org), scope=s.scope, reason=fact.why
+        subscription=s.name, version=s.version, org=_org(s.org), scope=s.scope, reason=fact.why,
+        erase_not_before_time=stamp(s.erase_not_before),
     )  # fmt: skip
 
 
@@ -185,4 +187,5 @@ EMITTED = (
     Emitted(f"{_ROOT}.credit.granted", credit.Granted, credit_granted),
     Emitted(f"{_ROOT}.credit.expired", credit.Lapsed, credit_expired),
     Emitted(f"{_ROOT}.finding.opened", findings.Opened, finding_opened),
+    *DUES,
 )

@@ -11,6 +11,7 @@ from catalyst_sdk.payment import PaymentManifest, PaymentProvider, payment_manif
 from .domain.money import Money
 from .domain.orders import PaymentUnavailable
 from .domain.providers import Provider
+from .domain.subscriptions import Subscription
 from .store import Store
 
 KIND = "payment_provider"
@@ -89,6 +90,15 @@ class Providers:
             if currency in known.manifest.currencies:
                 return known.manifest.step(currency)
         return 1
+
+    def can_charge(self, subscription: Subscription, amount: Money) -> bool:
+        """Whether the provider of a subscription's saved method can be asked for `amount`."""
+        return any(
+            known.name == subscription.provider
+            and "unattended_charge" in known.manifest.capabilities
+            and known.manifest.takes(amount.minor, amount.currency)
+            for known in self._on()
+        )
 
     def choose(self, wanted: str, due: Money) -> str:
         """Name of the provider that takes `due`: `wanted`, or the first one. Raises PaymentUnavailable."""

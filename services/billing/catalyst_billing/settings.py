@@ -2,12 +2,16 @@
 
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from catalyst_mesh import DaemonSettings
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from .domain.postings import Books
 from .domain.pricing import TaxRule
+from .domain.subscriptions import Dunning
+from .domain.usage import Windows
 
 
 class Tax(BaseModel):
@@ -62,6 +66,72 @@ class BillingSettings(DaemonSettings):
     """Seconds between two proofs of the whole book."""
     tax_rules: tuple[Tax, ...] = ()
     """Taxes of the Sovereign, a JSON list of {name, rate_bps, inclusive, applies_to}. Default none."""
+
+    billing_time_zone: str = "UTC"
+    """Zone in which days, months and periods are counted, such as `Asia/Muscat`."""
+    dunning_retry_days: tuple[int, ...] = (1, 3, 5)
+    """Days after the first failure on which a renewal is tried again."""
+    grace_day: int = Field(3, ge=1)
+    """Day after the first failure from which nothing new is installed."""
+    suspend_day: int = Field(7, ge=1)
+    """Day after the first failure on which a subscription is suspended: workloads go to zero, data stays."""
+    cancel_day: int = Field(30, ge=1)
+    """Day after the first failure on which a subscription ends."""
+    erase_not_before_day: int = Field(60, ge=1)
+    """Day after the first failure, or after the end, before which no data is erased."""
+    renewal_lead_hours: float = Field(24, ge=0)
+    """How long before a period its invoice is drafted, in hours."""
+    invoice_due_days: int = Field(14, ge=0)
+    """Days to pay an invoice for which no method can be charged; one by card is due at once."""
+    trial_days: int = Field(14, ge=1)
+    """How long a plan can be tried, in days."""
+    price_change_notice_days: int = Field(30, ge=0)
+    """How long before the period for which it counts a new price is told, in days."""
+    price_watch_seconds: float = Field(3600, gt=0)
+    """Seconds between two looks at the catalog's price book for new prices."""
+    credit_for_unused_time: bool = True
+    """Whether a subscription that is ended at once gives the unused time back as credit."""
+
+    usage_late_window_hours: float = Field(24, gt=0)
+    """How late a measurement still joins its hour, in hours."""
+    usage_adjustment_window_days: int = Field(35, ge=1)
+    """How late a measurement still goes on the next invoice, in days; later ones are refused."""
+
+    @model_validator(mode="after")
+    def _days_in_order(self) -> "BillingSettings":
+        if not self.grace_day < self.suspend_day < self.cancel_day <= self.erase_not_before_day:
+            raise ValueError("grace_day, suspend_day, cancel_day and erase_not_before_day come in this order")
+        if list(self.dunning_retry_days) != sorted(set(self.dunning_retry_days)):
+            raise ValueError("dunning_retry_days rise")
+        return self
+
+    @field_validator("billing_time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"there is no time zone {value}") from error
+        return value
+
+    def books(self, actor: str) -> Books:
+        """How the book is kept, in the name of `actor`."""
+        return Books(
+            self.sovereign, actor, ZoneInfo(self.billing_time_zone), timedelta(days=self.trial_days),
+            timedelta(hours=self.renewal_lead_hours),
+        )  # fmt: skip
+
+    @property
+    def dunning(self) -> Dunning:
+        return Dunning(
+            self.dunning_retry_days, self.grace_day, self.suspend_day, self.cancel_day, self.erase_not_before_day
+        )
+
+    @property
+    def windows(self) -> Windows:
+        return Windows(
+            timedelta(hours=self.usage_late_window_hours), timedelta(days=self.usage_adjustment_window_days)
+        )  # fmt: skip
 
     @property
     def quote_ttl(self) -> timedelta:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from catalyst.billing.v1 import resources_pb2 as pb
 from catalyst.billing.v1 import service_pb2 as rpc
 from catalyst.billing.v1 import service_pb2_grpc as stubs
 from catalyst.catalog.v1 import resources_pb2 as catalog_pb
+from catalyst.catalog.v1 import service_pb2 as catalog_rpc
 from catalyst.catalog.v1 import service_pb2_grpc as catalog_grpc
 from catalyst.mesh.v1.resources_pb2 import Money
 from catalyst_billing.app import compose
+from catalyst_billing.domain.providers import Method
 from catalyst_billing.settings import BillingSettings
 from catalyst_billing.store import tables
 from catalyst_mesh import ManualClock
@@ -28,6 +31,8 @@ from sqlalchemy import func, select
 from .makers import BOOK, NOON
 
 WEBHOOK_SECRET = "whsec of the tests"
+METERED = ("egress_gb", "ram_gb_hours", "storage_gb_hours", "vcpu_hours")
+"""Meters that every Sovereign has."""
 
 
 class Catalog(catalog_grpc.StorefrontServiceServicer):
@@ -52,10 +57,25 @@ class Catalog(catalog_grpc.StorefrontServiceServicer):
             ],
         )
         self.asked = 0
+        self.too_small: set[str] = set()
+        """Plans that cannot hold what is installed."""
 
     async def GetPriceBook(self, request: Any, context: Any) -> catalog_pb.PriceBook:
         self.asked += 1
         return self.book
+
+    def sell_usage(self, minor: int = 10) -> None:
+        """Set the rate of every meter, so that the metered plan can be sold."""
+        for meter in METERED:
+            self.book.rates.add(meter=f"meters/{meter}", unit_price=_money(minor))
+
+    async def CheckCapacity(self, request: Any, context: Any) -> catalog_rpc.CheckCapacityResponse:
+        verdict = catalog_pb.Capacity(
+            fits=request.plan not in self.too_small, plan=request.plan, suggested_plan="plans/m"
+        )
+        if not verdict.fits:
+            verdict.shortfall.ram_mb = 2048
+        return catalog_rpc.CheckCapacityResponse(capacity=verdict)
 
     async def GetApp(self, request: Any, context: Any) -> catalog_pb.App:
         app = BOOK.apps.get(request.name.removeprefix("apps/"))
@@ -112,6 +132,40 @@ class Billing:
         found: pb.Order | None = await eventually(check, within=within, what=f"{order.name} is {state}")
         assert found is not None
         return found
+
+    async def subscription(self, org: str = "acme") -> pb.Subscription:
+        stub = self.member(stubs.SubscriptionServiceStub, org)
+        call = rpc.ListSubscriptionsRequest(parent=f"billingAccounts/{org}")
+        (found,) = (await stub.ListSubscriptions(call)).subscriptions
+        return found
+
+    async def became(self, state: str, org: str = "acme") -> pb.Subscription:
+        """The only subscription of `org`, once it is in `state`."""
+
+        async def check() -> pb.Subscription | None:
+            now = await self.subscription(org)
+            return now if pb.Subscription.State.Name(now.state) == f"STATE_{state}" else None
+
+        found: pb.Subscription | None = await eventually(check, within=30, what=f"the subscription is {state}")
+        assert found is not None
+        return found
+
+    async def invoices(self, org: str = "acme") -> list[pb.Invoice]:
+        """Documents, newest first."""
+        stub = self.member(stubs.InvoiceServiceStub, org)
+        return list((await stub.ListInvoices(rpc.ListInvoicesRequest(parent=f"billingAccounts/{org}"))).invoices)
+
+    async def save_method(self, method: str = "fm_1", org: str = "acme") -> None:
+        """Have a method that may be charged, as a checkout leaves it."""
+
+        async def step(tx: Any) -> None:
+            await tx.save(Method(org, "fake", method, "fcu_1", "fake 4242", tx.now, tx.now))
+
+        await self.daemon.daemon.work.again(step)
+
+    def to_time(self, moment: Any) -> None:
+        """Move the clock to `moment`."""
+        self.clock.advance(moment.ToDatetime(UTC) - self.clock.now())
 
     async def balance(self, org: str = "acme") -> pb.Balance:
         stub = self.member(stubs.AccountServiceStub, org)

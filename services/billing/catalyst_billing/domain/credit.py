@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from catalyst_sdk import Refused
 
+from .ledger import Part
 from .money import Money, total
 
 DEFAULT_PRIORITY = 100
@@ -302,6 +303,17 @@ def _last_of(draws: Sequence[Draw], amount: Money) -> tuple[list[Draw], tuple[Dr
             kept.append(Draw(last.grant, last.amount - part))
         amount -= part
     return back, tuple(kept)
+
+
+def vouchers_of(wallet: Wallet, hold: str) -> tuple[Part, ...]:
+    """What a hold drew from grants that vouchers made, by voucher."""
+    made = {grant.id: grant.voucher for grant in wallet.grants if grant.source is Source.VOUCHER}
+    spent = wallet.hold_of(hold)
+    parts: dict[str, Money] = {}
+    for draw in spent.draws if spent else ():
+        if voucher := made.get(draw.grant):
+            parts[voucher] = parts[voucher] + draw.amount if voucher in parts else draw.amount
+    return tuple(Part(f"vouchers/{voucher}", amount) for voucher, amount in sorted(parts.items()))
 
 
 def _moved(

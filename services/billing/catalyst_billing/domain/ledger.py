@@ -83,6 +83,14 @@ class Entry:
             raise ValueError(f"{self.amount} cannot be booked on an account kept in {self.account.currency}")
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of a transaction concerns one thing: a voucher, a plan, an add-on or a meter."""
+
+    name: str
+    amount: Money
+
+
 class Unbalanced(ValueError):
     """A bug: entries that do not sum to zero. Nothing of it is written."""
 
@@ -103,6 +111,10 @@ class Txn:
     """Id of the transaction that this one takes back."""
     sovereign: str = ""
     """Sovereign on which revenue arose."""
+    vouchers: tuple[Part, ...] = ()
+    """What of the customer's credit in it came from vouchers."""
+    items: tuple[Part, ...] = ()
+    """What the revenue in it was for."""
 
     def __post_init__(self) -> None:
         if len(self.entries) < 2 or (off := unbalanced(self.entries)):
@@ -137,6 +149,8 @@ def reverse(original: Txn, *, idem_key: str, kind: str, booked_at: datetime, act
         voucher=original.voucher,
         reverses=original.id,
         sovereign=original.sovereign,
+        vouchers=tuple(Part(part.name, -part.amount) for part in original.vouchers),
+        items=tuple(Part(part.name, -part.amount) for part in original.items),
     )
 
 

@@ -99,6 +99,12 @@ class Money:
         exact = _EXACT.multiply(Decimal(self.minor), rate)
         return Money(int(exact.to_integral_value(ROUND_HALF_EVEN)), self.currency)
 
+    def fraction(self, part: int, whole: int) -> "Money":
+        """`part` of `whole` equal parts of it, rounded half to even; exact, however many parts there are."""
+        below, rest = divmod(self.minor * part, whole)
+        odd = below % 2 == 1
+        return Money(below + (2 * rest > whole or (2 * rest == whole and odd)), self.currency)
+
     def share(self, bps: int) -> "Money":
         """So many hundredths of a percent of it, rounded half to even."""
         return self.times(Decimal(bps).scaleb(-4))

@@ -17,9 +17,10 @@ from typing import Any
 
 from catalyst_sdk import Code, Refused
 
+from .ledger import Part
 from .money import Money
 from .moves import IllegalTransition
-from .pricing import Line, LineKind, Selection
+from .pricing import Line, LineKind, Offer, Selection
 from .quotes import Quote
 
 
@@ -141,6 +142,24 @@ class PaymentUnavailable(Refused):
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What an order of kind CHANGE makes of its subscription, and on what its price stands."""
+
+    offer: Offer
+    at: datetime
+    """From when on it counts, where it counts in the current period."""
+    period_start: datetime
+    """The period in which it was priced."""
+    previous: Offer
+    parts: tuple[Part, ...]
+    """What a whole period costs with it, without tax, by item."""
+    tax: Money
+    """Tax of its prorated price, below zero where some comes back."""
+    is_later: bool = False
+    """Whether it counts from the next period on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """A purchase."""
 
@@ -174,6 +193,9 @@ class Order:
     paid_at: datetime | None = None
     failure_reason: str = ""
     kind: Kind = Kind.SUBSCRIPTION
+    invoice: str = ""
+    """Id of the invoice that it pays; empty: none."""
+    change: Change | None = None
     version: int = 1
 
     @property

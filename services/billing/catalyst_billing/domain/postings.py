@@ -5,19 +5,28 @@ An amount of zero is left out, and a fact of which nothing is left books nothing
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from . import ledger
-from .ledger import Account, Entry, Kind, OwnerKind, Txn
+from .ledger import Account, Entry, Kind, OwnerKind, Part, Txn
 from .money import Money
+
+UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Who keeps the book: the Sovereign on which this daemon runs, and the actor of the posting."""
+    """Who keeps the book: the Sovereign on which this daemon runs, how it counts time, and the actor of the posting."""
 
     sovereign: str
     actor: str
+    zone: ZoneInfo = UTC
+    """In which its days and months are counted."""
+    trial: timedelta = timedelta(days=14)
+    """How long a plan can be tried."""
+    lead: timedelta = timedelta(days=1)
+    """How long before a period its invoice is drafted."""
 
     def house(self, kind: Kind, currency: str) -> Account:
         """An account of the Sovereign's own."""
@@ -71,6 +80,10 @@ class Paid:
     credit: Money
     card: Money
     rounding: Money
+    vouchers: tuple[Part, ...] = ()
+    """The part of `credit` that came from vouchers."""
+    items: tuple[Part, ...] = ()
+    """What was bought, without tax."""
 
 
 def order_paid(books: Books, fact: Paid, at: datetime) -> Txn | None:
@@ -95,6 +108,150 @@ def order_paid(books: Books, fact: Paid, at: datetime) -> Txn | None:
         entries=entries,
         order=fact.order,
         sovereign=fact.sovereign or books.sovereign,
+        vouchers=fact.vouchers,
+        items=fact.items,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PaidInvoice:
+    """How an invoice was met: `total` = `credit` + `card` + `rounding`.
+
+    deferred     what is earned in the period that follows, without tax
+    tax          the tax on it
+    receivable   usage with its tax, earned and booked before
+    """
+
+    invoice: str
+    order: str
+    org: str
+    sovereign: str
+    provider: str
+    deferred: Money
+    tax: Money
+    receivable: Money
+    credit: Money
+    card: Money
+    rounding: Money
+    vouchers: tuple[Part, ...] = ()
+    items: tuple[Part, ...] = ()
+
+
+def invoice_paid(books: Books, fact: PaidInvoice, at: datetime) -> Txn | None:
+    """An invoice was paid, by whatever mix. None: it costs nothing."""
+    currency = fact.deferred.currency
+    entries = _without_zeros([
+        (credit_of(fact.org, currency), fact.credit),
+        (clearing_of(fact.provider, currency), fact.card),
+        (books.house(Kind.ROUNDING, currency), fact.rounding),
+        (books.house(Kind.DEFERRED_REVENUE, currency), -fact.deferred),
+        (books.house(Kind.TAX_PAYABLE, currency), -fact.tax),
+        (receivable_of(fact.org, currency), -fact.receivable),
+    ])  # fmt: skip
+    if not entries:
+        return None
+    return Txn(
+        idem_key=f"order_paid:{fact.order}" if fact.order else f"invoice_paid:{fact.invoice}",
+        kind="invoice_paid",
+        booked_at=at,
+        actor=books.actor,
+        reason="invoice",
+        entries=entries,
+        order=fact.order,
+        sovereign=fact.sovereign or books.sovereign,
+        vouchers=fact.vouchers,
+        items=fact.items,
+    )
+
+
+def usage_invoiced(
+    books: Books,
+    *,
+    invoice: str,
+    org: str,
+    sovereign: str,
+    net: Money,
+    tax: Money,
+    items: tuple[Part, ...],
+    at: datetime,
+) -> Txn | None:
+    """Usage of a period that is over was put on an invoice: it is earned, and owed."""
+    currency = net.currency
+    entries = _without_zeros([
+        (receivable_of(org, currency), net + tax),
+        (books.house(Kind.REVENUE, currency), -net),
+        (books.house(Kind.TAX_PAYABLE, currency), -tax),
+    ])  # fmt: skip
+    if not entries:
+        return None
+    return Txn(
+        idem_key=f"usage_invoiced:{invoice}",
+        kind="usage_invoiced",
+        booked_at=at,
+        actor=books.actor,
+        reason="usage",
+        entries=entries,
+        sovereign=sovereign or books.sovereign,
+        items=items,
+    )
+
+
+def unused_time(
+    books: Books, *, key: str, org: str, sovereign: str, net: Money, tax: Money, items: tuple[Part, ...], at: datetime
+) -> Txn:
+    """Time that was paid and will not be used became the customer's credit."""
+    currency = net.currency
+    return Txn(
+        idem_key=f"unused_time:{key}",
+        kind="unused_time",
+        booked_at=at,
+        actor=books.actor,
+        reason="unused time",
+        entries=_without_zeros([
+            (credit_of(org, currency), -(net + tax)),
+            (books.house(Kind.DEFERRED_REVENUE, currency), net),
+            (books.house(Kind.TAX_PAYABLE, currency), tax),
+        ]),
+        sovereign=sovereign or books.sovereign,
+        items=items,
+    )  # fmt: skip
+
+
+def revenue_earned(
+    books: Books, *, period: str, until: datetime, sovereign: str, order: str, amount: Money, at: datetime
+) -> Txn:
+    """Time passed: what was paid for it is earned. Below zero: more was taken as earned than is left after a change."""
+    return Txn(
+        idem_key=f"revenue_earned:{period}:{until:%FT%TZ}",
+        kind="revenue_earned",
+        booked_at=at,
+        actor=books.actor,
+        reason="time",
+        entries=(
+            Entry(books.house(Kind.DEFERRED_REVENUE, amount.currency), amount),
+            Entry(books.house(Kind.REVENUE, amount.currency), -amount),
+        ),
+        order=order,
+        sovereign=sovereign or books.sovereign,
+    )
+
+
+def share_owed(books: Books, *, month: str, sovereign: str, amount: Money, at: datetime) -> Txn | None:
+    """The publisher's share of a month. None: there is none."""
+    entries = _without_zeros([
+        (books.house(Kind.SHARE_COST, amount.currency), amount),
+        (Account(OwnerKind.PUBLISHER, "publisher", Kind.PUBLISHER_PAYABLE, amount.currency), -amount),
+    ])  # fmt: skip
+    if not entries:
+        return None
+    return Txn(
+        idem_key=f"share:{sovereign}:{month}",
+        kind="share_owed",
+        booked_at=at,
+        actor=books.actor,
+        reason="statement",
+        entries=entries,
+        sovereign=sovereign,
     )
 
 

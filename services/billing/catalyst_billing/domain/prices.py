@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .money import Money
+from .rating import Card
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +59,5 @@ class PriceBook:
     add_ons: Mapping[str, AddOn]
     bundles: Mapping[str, Bundle]
     apps: Mapping[str, App]
+    card: Card | None = None
+    """Its rates for usage."""

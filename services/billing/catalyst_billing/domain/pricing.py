@@ -8,6 +8,7 @@ Invariants
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -15,7 +16,7 @@ from catalyst_sdk import Code, Refused, Violation
 
 from .credit import Purpose
 from .money import Money, total
-from .prices import App, Plan, PriceBook
+from .prices import App, Bundle, Plan, PriceBook
 from .vouchers import Terms
 
 
@@ -49,8 +50,8 @@ class RateUnset(Refused):
     reason, message = "RATE_UNSET", "plan {plan} is metered, and a rate of it is not set"
 
 
-class NotOffered(Refused):
-    code, reason, message = Code.UNIMPLEMENTED, "NOT_OFFERED", "{what} cannot be ordered here yet"
+TRIAL = "trial"
+"""Item of the discount that makes a trial cost nothing."""
 
 
 class LineKind(StrEnum):
@@ -80,6 +81,19 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """What a period holds and costs, before tax."""
+
+    plan: str
+    add_ons: tuple[str, ...]
+    items: tuple[Line, ...]
+    """Goods and the bundle's discount, each for one whole period."""
+    price_book_version: int
+    since: datetime | None = None
+    """The first moment at which a period that has it may begin; None: any."""
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """What somebody wants to order. Prices are no part of it."""
 
@@ -94,12 +108,22 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class TaxRule:
-    """A tax of the Sovereign. `applies_to` names kinds of lines (`plan`, `add_on`); empty: both."""
+    """A tax of the Sovereign. `applies_to` names kinds of lines (`plan`, `add_on`, `usage`); empty: all."""
 
     name: str
     rate_bps: int
     is_inclusive: bool = False
     applies_to: tuple[str, ...] = ()
+
+    @property
+    def rate(self) -> Decimal:
+        """The tax as a part of the amount that is taxed."""
+        rate = Decimal(self.rate_bps) / 10_000
+        return rate / (1 + rate) if self.is_inclusive else rate
+
+    def on(self, amount: Money) -> Money:
+        """The tax on one amount, rounded half to even."""
+        return amount.times(self.rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +139,30 @@ class Priced:
     credit: Money
     rounding: Money
     due: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What goods cost for one period, however that is paid."""
+
+    lines: tuple[Line, ...]
+    subtotal: Money
+    tax: Money
+    total: Money
+    discount: Money
+    """What a percent voucher takes off, not negative."""
+
+    @property
+    def net(self) -> Money:
+        """Without tax, inclusive ones left out too."""
+        return self.total - self.tax
+
+    @property
+    def parts(self) -> list[tuple[str, Money]]:
+        """What sums to `net`, by item."""
+        of_goods = [(line.item or line.title, line.amount) for line in self.lines if line.kind is not LineKind.TAX]
+        included = [(line.item, -line.amount) for line in self.lines if line.kind is LineKind.TAX and line.is_inclusive]
+        return [*of_goods, *included]
 
 
 def purpose_of(selection: Selection, book: PriceBook) -> Purpose:
@@ -133,25 +181,50 @@ def price(
     check(selection, book)
     goods = _goods(selection, book)
     reduced = [*goods, *_bundle_discount(selection, book, goods[0])]
-    net, voucher_lines = _with_voucher(goods, reduced, voucher)
-    discount = -total([line.amount for line in voucher_lines], book.currency)
-    subtotal = total([line.amount for line in (*reduced, *voucher_lines)], book.currency)
-    tax_lines = [_tax(rule, goods, net, book.currency) for rule in taxes]
-    whole = subtotal + total([line.amount for line in tax_lines if not line.is_inclusive], book.currency)
-    flat = voucher.amount if voucher and voucher.amount else whole.zero()
-    used = min(whole, credit + flat)
-    due = (whole - used).floor_to(step)
-    rounding = whole - used - due
+    if selection.trial:
+        reduced.append(
+            Line(LineKind.DISCOUNT, TRIAL, "Trial", -total([line.amount for line in reduced], book.currency))
+        )
+    title = voucher.description if voucher else ""
+    b = bill(reduced, taxes, percent=voucher.percent if voucher else 0, title=title, has_voucher=voucher is not None)
+    flat = voucher.amount if voucher and voucher.amount else b.total.zero()
+    used = min(b.total, credit + flat)
+    due = (b.total - used).floor_to(step)
+    rounding = b.total - used - due
     ends = [
         Line(LineKind.CREDIT, "", "Credit", -used),
         Line(LineKind.ROUNDING, "", "Rounding", -rounding),
     ]
-    lines = (
-        *reduced, *voucher_lines, *tax_lines, *(line for line in ends if line.amount),
-        Line(LineKind.DUE, "", "Due", due),
-    )  # fmt: skip
-    taxed = total([line.amount for line in tax_lines], book.currency)
-    return Priced(lines, subtotal, taxed, whole, discount, used, rounding, due)
+    lines = (*b.lines, *(line for line in ends if line.amount), Line(LineKind.DUE, "", "Due", due))
+    return Priced(lines, b.subtotal, b.tax, b.total, b.discount, used, rounding, due)
+
+
+def bill(
+    items: Sequence[Line], taxes: Sequence[TaxRule], *, percent: int = 0, title: str = "", has_voucher: bool = False
+) -> Bill:
+    """What goods with their discounts cost, the plan first, with a percent voucher's part taken off.
+
+    title         the voucher's words
+    has_voucher   whether its line is shown though it takes nothing off
+    """
+    currency = items[0].amount.currency
+    goods = [line for line in items if line.kind in _GOODS]
+    net, voucher_lines = _with_voucher(goods, items, percent, title, is_shown=has_voucher or percent > 0)
+    subtotal = total([line.amount for line in (*items, *voucher_lines)], currency)
+    tax_lines = [_tax(rule, goods, net, currency) for rule in taxes]
+    whole = subtotal + total([line.amount for line in tax_lines if not line.is_inclusive], currency)
+    taxed = total([line.amount for line in tax_lines], currency)
+    discount = -total([line.amount for line in voucher_lines], currency)
+    return Bill((*items, *voucher_lines, *tax_lines), subtotal, taxed, whole, discount)
+
+
+def offer(selection: Selection, book: PriceBook) -> Offer:
+    """What a period holds and costs for somebody in whom the bundle's apps run already. Raises what cannot be sold."""
+    check(Selection(selection.plan, selection.add_ons), book)
+    items = _goods(selection, book)
+    if bundle := book.bundles.get(selection.bundle):
+        items.append(_discount(bundle, items[0]))
+    return Offer(selection.plan, selection.add_ons, tuple(items), book.version)
 
 
 def check(selection: Selection, book: PriceBook) -> None:
@@ -161,8 +234,6 @@ def check(selection: Selection, book: PriceBook) -> None:
         refusal, what, _ = unknown[0]
         slugs = ", ".join(slug for _, w, v in unknown if w == what for slug in [v.description])
         raise refusal(what=what, slugs=slugs, violations=tuple(v for _, _, v in unknown))
-    if selection.trial:
-        raise NotOffered(what="a trial")
     _check_plan(book.plans[selection.plan])
     bundled = book.bundles[selection.bundle].apps if selection.bundle else ()
     missing = [slug for slug in dict.fromkeys((*selection.apps, *bundled)) if not _is_deployable(book.apps.get(slug))]
@@ -189,9 +260,6 @@ def _unknown(selection: Selection, book: PriceBook) -> list[tuple[type[NotInBook
 def _check_plan(plan: Plan) -> None:
     if plan.is_metered and not plan.has_rates:
         raise RateUnset(plan=plan.slug)
-    if plan.is_metered:
-        # Without metering it would be sold at 0 for ever.
-        raise NotOffered(what="a metered plan")
 
 
 def _is_deployable(app: App | None) -> bool:
@@ -212,32 +280,36 @@ def _bundle_discount(selection: Selection, book: PriceBook, plan: Line) -> list[
     bundle = book.bundles.get(selection.bundle)
     if bundle is None or not set(bundle.apps) <= set(selection.apps):
         return []
+    return [_discount(bundle, plan)]
+
+
+def _discount(bundle: Bundle, plan: Line) -> Line:
     off = -plan.amount.share(bundle.discount_bps)
-    return [Line(LineKind.DISCOUNT, bundle.slug, bundle.title, off, rate_bps=bundle.discount_bps)]
+    return Line(LineKind.DISCOUNT, bundle.slug, bundle.title, off, rate_bps=bundle.discount_bps)
 
 
 def _with_voucher(
-    goods: Sequence[Line], reduced: Sequence[Line], voucher: Terms | None
+    goods: Sequence[Line], reduced: Sequence[Line], percent: int, title: str, *, is_shown: bool
 ) -> tuple[list[Money], list[Line]]:
     """What each good costs in the end, and the voucher's line. The bundle's discount belongs to the plan."""
     net = [line.amount for line in goods]
     for discount in reduced[len(goods) :]:
-        net[0] += discount.amount
-    if voucher is None:
+        if discount.item == TRIAL:
+            net = [amount.zero() for amount in net]
+        else:
+            net[0] += discount.amount
+    if not is_shown:
         return net, []
     whole = total(net, net[0].currency)
-    off = -whole.share(voucher.percent * 100)
+    off = -whole.share(percent * 100)
     if off:
         net = [part + cut for part, cut in zip(net, off.split([part.minor for part in net]), strict=True)]
-    return net, [Line(LineKind.VOUCHER, "", voucher.description or "Voucher", off, rate_bps=voucher.percent * 100)]
+    return net, [Line(LineKind.VOUCHER, "", title or "Voucher", off, rate_bps=percent * 100)]
 
 
 def _tax(rule: TaxRule, goods: Sequence[Line], net: Sequence[Money], currency: str) -> Line:
     taxed = [amount for line, amount in zip(goods, net, strict=True) if line.kind in (rule.applies_to or _GOODS)]
-    rate = Decimal(rule.rate_bps) / 10_000
-    if rule.is_inclusive:
-        rate = rate / (1 + rate)
-    amount = total([part.times(rate) for part in taxed], currency)
+    amount = total([rule.on(part) for part in taxed], currency)
     return Line(LineKind.TAX, rule.name, rule.name, amount, rate_bps=rule.rate_bps, is_inclusive=rule.is_inclusive)
 
 

@@ -12,16 +12,19 @@ from datetime import datetime
 
 from catalyst_sdk import Decision, Refused
 
-from . import credit, findings, orders, payments, postings, subscriptions, uses
+from . import changes, credit, earnings, findings, invoices, orders, payments, postings, renewals, subscriptions, uses
 from .credit import HoldState, Purpose, Wallet
 from .disputes import Dispute
+from .earnings import Period
 from .findings import Finding
-from .ledger import Txn
+from .invoices import Invoice
+from .ledger import Part, Txn
 from .money import Money
 from .orders import Command, Kind, Order
 from .payments import Capture, Checkout, Payment, PaymentState, Refund, RefundState
 from .postings import Books
 from .quotes import Quote
+from .renewals import Dues, Met
 from .subscriptions import Subscription
 from .uses import Tally, Use, Wish
 from .vouchers import Voucher
@@ -61,6 +64,13 @@ class Purchase:
     rivals: Rivals = field(default_factory=Rivals)
     checkout: Checkout | None = None
     subscription: Subscription | None = None
+    """What it began or changes."""
+    period: Period | None = None
+    """What it pays for, and how much of that is earned."""
+    open_invoice: Invoice | None = None
+    """The unpaid invoice of the subscription that it began."""
+    dues: Dues | None = None
+    """What the invoice that it pays belongs to."""
     payments: tuple[Payment, ...] = ()
     disputes: tuple[Dispute, ...] = ()
     """About these payments."""
@@ -101,8 +111,7 @@ def secure(p: Purchase, now: datetime) -> Decision[Purchase]:
     """Make sure that hold and reservation still stand, or take them anew. Raises what stands against it."""
     order = p.order
     facts: tuple[object, ...] = ()
-    if not order.is_open and order.kind is Kind.SUBSCRIPTION:
-        p.rivals.check(order)
+    _check_basis(p, now)
     purpose = Purpose(order.selection.plan, order.blueprints)
     if p.voucher and p.use:
         until = now + uses.AT_ONCE
@@ -120,26 +129,93 @@ def secure(p: Purchase, now: datetime) -> Decision[Purchase]:
     return Decision(replace(p, wallet=wallet), facts)
 
 
+def _check_basis(p: Purchase, now: datetime) -> None:
+    """Whether what the order is about is still as it was when it was priced. Raises what stands against it."""
+    order = p.order
+    if order.kind is Kind.CHANGE:
+        changes.check(p.subscription, order)
+    elif order.kind is Kind.ONE_OFF:
+        assert p.dues is not None
+        assert p.dues.invoice is not None
+        invoices.require(p.dues.invoice, "pay")
+    elif not order.is_open and order.kind is Kind.SUBSCRIPTION:
+        p.rivals.check(order)
+
+
 def settle(p: Purchase, books: Books, now: datetime) -> Decision[Purchase]:
     """Everything that makes an order PAID. Its hold and reservation stand."""
     if p.order.kind is Kind.TOP_UP:
         return _topped_up(p, books, now)
     confirmed = _confirm(p, books, now)
-    p, order = confirmed.state, confirmed.state.order
-    begun = subscriptions.begin(f"s-{order.id}", order, now)
+    p = confirmed.state
     order = orders.moved(
-        order, Command.SETTLE, now, paid_at=now, subscription=begun.id, claims_sovereign=bool(order.sovereign)
+        p.order, Command.SETTLE, now, paid_at=now, subscription=p.order.subscription or f"s-{p.order.id}",
+        claims_sovereign=bool(p.order.sovereign) and p.order.kind is Kind.SUBSCRIPTION,
     )  # fmt: skip
+    closed = payments.closed(p.checkout, now) if p.checkout else None
+    done = _AFTER[order.kind](replace(p, order=order, checkout=closed), books, now)
+    return Decision(done.state, (*confirmed.events, orders.Paid(order), *done.events))
+
+
+def _begun(p: Purchase, books: Books, now: datetime) -> Decision[Purchase]:
+    """A subscription begins."""
+    order = p.order
+    terms = p.use.terms if p.use else None
+    begun = subscriptions.begin(
+        order.subscription, order, books, now, percent=terms.percent if terms else 0,
+        periods_off=terms.periods if terms else 0,
+    )  # fmt: skip
+    parts = _parts(order)
+    period = earnings.open_period(
+        begun.period, [] if order.selection.trial else parts, subscription=begun.id, org=order.org, tax=order.tax,
+        books=books, sovereign=order.sovereign, order=order.name,
+    )  # fmt: skip
+    paid = _booked(p, parts, books, now)
+    done = replace(paid, subscription=begun, period=period)
+    return Decision(done, (subscriptions.Activated(begun),))
+
+
+def _changed(p: Purchase, books: Books, now: datetime) -> Decision[Purchase]:
+    """A subscription has another plan or other add-ons."""
+    assert p.subscription is not None
+    decided = changes.apply(p.subscription, p.period, p.order, books, now)
+    paid = _booked(p, _parts(p.order), books, now)
+    return Decision(replace(paid, subscription=decided.state[0], period=decided.state[1]), decided.events)
+
+
+def _invoice_paid(p: Purchase, books: Books, now: datetime) -> Decision[Purchase]:
+    """The open invoice of a subscription is paid."""
+    order, dues = p.order, p.dues
+    assert dues is not None
+    met = Met(
+        order.credit, order.due, order.rounding, order.provider, order=order.name,
+        vouchers=credit.vouchers_of(p.wallet, order.id),
+    )  # fmt: skip
+    decided = renewals.paid(dues, met, books, now)
+    return Decision(replace(p, dues=decided.state), decided.events)
+
+
+_AFTER = {Kind.SUBSCRIPTION: _begun, Kind.CHANGE: _changed, Kind.ONE_OFF: _invoice_paid}
+"""What a settled order of each kind does."""
+
+
+def _booked(p: Purchase, parts: list[tuple[str, Money]], books: Books, now: datetime) -> Purchase:
+    """The posting of the settlement."""
+    order = p.order
     fact = postings.Paid(
         order=order.name, org=order.org, sovereign=order.sovereign, provider=order.provider, total=order.total,
         tax=order.tax, credit=order.credit, card=order.due, rounding=order.rounding,
+        vouchers=credit.vouchers_of(p.wallet, order.id),
+        items=tuple(Part(item, amount) for item, amount in parts if amount),
     )  # fmt: skip
     paid = postings.order_paid(books, fact, now)
-    done = replace(
-        p, order=order, subscription=begun, paid_txn=paid, postings=(*p.postings, *([paid] if paid else [])),
-        checkout=payments.closed(p.checkout, now) if p.checkout else None,
-    )  # fmt: skip
-    return Decision(done, (*confirmed.events, orders.Paid(order), subscriptions.Activated(begun)))
+    return replace(p, paid_txn=paid, postings=(*p.postings, *([paid] if paid else [])))
+
+
+def _parts(order: Order) -> list[tuple[str, Money]]:
+    """What sums to the net price of an order, by item."""
+    lines = [renewals.billed_line(line, None) for line in order.lines if line.kind in renewals.BILLED]
+    return invoices.parts(lines)
 
 
 def _topped_up(p: Purchase, books: Books, now: datetime) -> Decision[Purchase]:
@@ -195,8 +271,10 @@ def refund(p: Purchase, why: str, books: Books, now: datetime) -> Decision[Purch
     settled = next((payment for payment in p.payments if payment.state is PaymentState.SETTLED), None)
     back = refund_wish(p, settled, to_card=to_card, to_credit=to_credit, why=why, now=now)
     undone = (postings.order_refunded(books, p.paid_txn, now),) if p.paid_txn else ()
+    unearned = earnings.taken_back(p.period, books, now) if p.period and undone else None
     given = replace(
-        p, order=order, wallet=wallet, refunds=(*p.refunds, back), postings=(*p.postings, *undone),
+        p, order=order, wallet=wallet, refunds=(*p.refunds, back), period=unearned.period if unearned else p.period,
+        postings=(*p.postings, *(unearned.postings if unearned else ()), *undone),
         payments=tuple(_returned(payment) if payment is settled else payment for payment in p.payments),
     )  # fmt: skip
     ended = end_subscription(given, "refunded", now)
@@ -204,11 +282,17 @@ def refund(p: Purchase, why: str, books: Books, now: datetime) -> Decision[Purch
 
 
 def end_subscription(p: Purchase, why: str, now: datetime) -> Decision[Purchase]:
-    """End the order's subscription; one that has ended stays as it is."""
-    if p.subscription is None or p.subscription.state is subscriptions.State.CANCELLED:
+    """End the subscription that the order began; one that has ended stays as it is."""
+    if p.subscription is None or not p.subscription.is_live or p.order.kind is not Kind.SUBSCRIPTION:
         return Decision(p)
     ended = subscriptions.cancel(p.subscription, now)
-    return Decision(replace(p, subscription=ended), (subscriptions.Cancelled(ended, why),))
+    told: list[object] = [subscriptions.Cancelled(ended, why)]
+    if (unpaid := p.open_invoice) is None:
+        return Decision(replace(p, subscription=ended), tuple(told))
+    voided = invoices.void(unpaid, why, now)
+    if unpaid.number:
+        told.append(invoices.Voided(voided))
+    return Decision(replace(p, subscription=ended, open_invoice=voided), tuple(told))
 
 
 def return_money(p: Purchase, got: Capture, now: datetime) -> Decision[Purchase]:

@@ -17,7 +17,6 @@ from ..domain.orders import Order
 from ..domain.payments import Checkout, CheckoutState, Refund
 from ..domain.pricing import Line, Selection
 from ..domain.quotes import Quote
-from ..domain.subscriptions import Subscription
 from .names import etag_of, uid_of
 
 
@@ -142,6 +141,7 @@ def order(o: Order, checkout: Checkout | None = None, refunds: Sequence[Refund] 
         update_time=stamp(o.updated_at), state=pb.Order.State.Value(f"STATE_{o.state.upper()}"),
         kind=pb.Order.Kind.Value(f"KIND_{o.kind.upper()}"), org=f"organizations/{o.org}",
         quote=f"{account_name}/quotes/{o.quote}" if o.quote else "",
+        invoice=f"{account_name}/invoices/{o.invoice}" if o.invoice else "",
         selection=selection(o.selection), environment=o.environment,
         voucher=f"vouchers/{o.voucher}" if o.voucher else "",
         subscription=f"{account_name}/subscriptions/{o.subscription}" if o.subscription else "",
@@ -159,17 +159,6 @@ def refund(r: Refund) -> pb.Refund:
     return pb.Refund(
         id=r.id, state=pb.Refund.State.Value(f"STATE_{r.state.upper()}"), amount=money(r.to_card + r.to_credit),
         to_card=money(r.to_card), to_credit=money(r.to_credit), reason=r.why, create_time=stamp(r.created_at),
-    )  # fmt: skip
-
-
-def subscription(s: Subscription) -> pb.Subscription:
-    """A subscription."""
-    return pb.Subscription(
-        name=s.name, uid=uid_of(s.id), etag=etag_of(s.version), version=s.version, create_time=stamp(s.created_at),
-        update_time=stamp(s.updated_at), state=pb.Subscription.State.Value(f"STATE_{s.state.upper()}"), scope=s.scope,
-        plan=s.plan, add_ons=s.add_ons, price_book_version=s.price_book_version, anchor_day=s.anchor_day,
-        period_start_time=stamp(s.period_start), period_end_time=stamp(s.period_end), period_months=s.period_months,
-        price=money(s.price), provider=f"providers/{s.provider}" if s.provider else "",
     )  # fmt: skip
 
 

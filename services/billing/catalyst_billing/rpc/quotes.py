@@ -15,6 +15,7 @@ from ..domain.money import Money
 from ..domain.prices import PriceBook
 from ..domain.pricing import Priced, Selection, TaxRule
 from ..domain.quotes import Quote, Sign
+from ..domain.subscriptions import TrialUsed
 from ..domain.uses import Wish
 from ..domain.vouchers import Voucher
 from ..providers import Providers
@@ -57,7 +58,11 @@ class QuoteService(service_pb2_grpc.QuoteServiceServicer):
             account.require_open()
             if book.currency != account.currency:
                 raise CurrencyMismatch(account=account.name, kept=account.currency, asked=book.currency)
+            if selection.trial and await tx.had_trial(org, selection.plan):
+                raise TrialUsed(plan=selection.plan)
             voucher = await by_code(tx, request.voucher_code) if request.voucher_code else None
+            if not request.validate_only:
+                await tx.keep_card(book)
             priced = await self._price(tx, account, selection, book, voucher)
             offered = quotes.offer(
                 id, org, selection, purpose=pricing.purpose_of(selection, book), voucher=voucher,

@@ -9,8 +9,9 @@ from sqlalchemy import BigInteger, bindparam, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..domain.ledger import Account, Difference, Entry, Kind, OwnerKind, Txn, prove
+from ..domain.ledger import Account, Difference, Entry, Kind, OwnerKind, Part, Txn, prove
 from ..domain.money import Money
+from .mapping import of_plain, plain
 from .tables import ledger_account, ledger_balance, ledger_entry, ledger_txn
 
 
@@ -30,10 +31,9 @@ class Books(Transaction):
         """Write a transaction, its entries and the balances that follow. Raises LostRace if its key was used."""
         entries = sorted(txn.entries, key=lambda entry: entry.account.lock_order)
         row = {name: getattr(txn, name) for name in _TXN_COLUMNS}
-        await self.write(
-            _TRANSACTION,
-            row | {"reverses": txn.reverses or None, "created_at": self.now, "org": _org_of(entries)},
-        )
+        row |= {name: plain(getattr(txn, name)) for name in _TXN_PARTS}
+        row |= {"reverses": txn.reverses or None, "created_at": self.now, "org": _org_of(entries)}
+        await self.write(_TRANSACTION, row)
         for entry in entries:
             await self._move(entry)
         lines = [
@@ -52,7 +52,8 @@ class Books(Transaction):
         lines = joined.where(ledger_entry.c.txn_id == row["id"]).order_by(ledger_entry.c.n)
         entries = [_entry(line) for line in (await self.sql.execute(lines)).mappings()]
         kept = {name: row[name] for name in _TXN_COLUMNS if name != "id"}
-        return Txn(**{**kept, "reverses": row["reverses"] or ""}, entries=tuple(entries))
+        parts = {name: of_plain(tuple[Part, ...], row[name]) for name in _TXN_PARTS}
+        return Txn(**{**kept, **parts, "reverses": row["reverses"] or ""}, entries=tuple(entries))
 
     async def balance(self, account: Account) -> tuple[Money, int]:
         """The stored balance of an account and its version; nothing and 0 for one that was never used."""
@@ -118,6 +119,8 @@ _MOVE = (
 _TXN_COLUMNS = (
     "id", "idem_key", "kind", "booked_at", "actor", "reason", "order", "voucher", "reverses", "sovereign"
 )  # fmt: skip
+
+_TXN_PARTS = ("vouchers", "items")
 
 
 def _sums(rows: Sequence[Any]) -> Mapping[str, Money]:

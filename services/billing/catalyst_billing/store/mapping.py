@@ -8,6 +8,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar, Union
@@ -45,6 +46,8 @@ def plain(value: Any) -> Any:
         return value.total_seconds()
     if isinstance(value, StrEnum):
         return value.value
+    if isinstance(value, Decimal):
+        return str(value)
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     if is_dataclass(value):
@@ -60,7 +63,9 @@ def of_plain(hint: Any, value: Any) -> Any:
     if origin in (Union, types.UnionType):
         return of_plain(next(arg for arg in typing.get_args(hint) if arg is not type(None)), value)
     if origin is tuple:
-        return tuple(of_plain(typing.get_args(hint)[0], item) for item in value)
+        of = typing.get_args(hint)
+        each = of[:1] * len(value) if of[-1] is Ellipsis else of
+        return tuple(of_plain(kind, item) for kind, item in zip(each, value, strict=True))
     if isinstance(hint, type) and is_dataclass(hint):
         return hint(**{name: of_plain(h, value[name]) for name, h in _hints(hint).items() if name in value})
     if hint is datetime:

@@ -14,20 +14,26 @@ from sqlalchemy import Table, delete, insert, or_, select, update
 from ..domain import findings
 from ..domain.accounts import BillingAccount
 from ..domain.campaigns import Campaign
+from ..domain.charges import Charge
 from ..domain.credit import Grant, Hold, HoldState, Wallet
 from ..domain.disputes import Dispute
+from ..domain.earnings import Period
 from ..domain.findings import Finding
+from ..domain.franchise import Agreement, Statement
 from ..domain.goodwill import Given, Goodwill
+from ..domain.invoices import Invoice, Series
 from ..domain.ledger import Txn
 from ..domain.orders import OPEN, Order, OrderNotFound
 from ..domain.payments import Checkout, Payment, Refund
 from ..domain.providers import Method, Provider, ProviderSecret, Reconciled, Saved
 from ..domain.purchases import Purchase, Rivals
+from ..domain.quotas import Entitlement, Fired
 from ..domain.quotes import Quote, QuoteNotFound
 from ..domain.submissions import Redemption
 from ..domain.subscriptions import State as SubscriptionState
 from ..domain.subscriptions import Subscription
 from ..domain.transfers import Imported
+from ..domain.usage import Meter
 from ..domain.uses import Tally, Use
 from ..domain.vouchers import Edited, Revision, Voucher
 from ..domain.webhooks import ProviderEvent
@@ -41,18 +47,25 @@ from .vouchers import VoucherStore
 OPERATIONS_KEPT = timedelta(days=30)
 
 TABLES: dict[type, Table] = {
+    Agreement: t.agreement,
     BillingAccount: t.billing_account,
     Campaign: t.campaign,
+    Charge: t.charge,
     Checkout: t.checkout,
     Dispute: t.dispute,
+    Entitlement: t.entitlement,
     Finding: t.finding,
+    Fired: t.threshold_fired,
     Goodwill: t.goodwill,
     Grant: t.credit_grant,
     Hold: t.credit_hold,
     Imported: t.imported,
+    Invoice: t.invoice,
+    Meter: t.meter,
     Method: t.payment_method,
     Order: t.order,
     Payment: t.payment,
+    Period: t.period,
     Provider: t.provider,
     ProviderEvent: t.provider_event,
     ProviderSecret: t.provider_secret,
@@ -60,14 +73,16 @@ TABLES: dict[type, Table] = {
     Reconciled: t.reconciled,
     Revision: t.voucher_revision,
     Refund: t.refund,
+    Series: t.invoice_series,
+    Statement: t.statement,
     Subscription: t.subscription,
     Use: t.voucher_use,
     Voucher: t.voucher,
 }
 
 
-class Store(Books, VoucherStore, LedgerStore, Dealings):
-    """Everything that billing reads under lock and saves."""
+class PurchaseStore(Books, VoucherStore, LedgerStore, Dealings):
+    """The part of the store that reads under lock and saves what an order touches."""
 
     async def keep_operation(self, name: str, answer: bytes) -> None:
         """Keep an operation that is done; those of last month go."""

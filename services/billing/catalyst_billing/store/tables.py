@@ -55,6 +55,10 @@ def _document(name: str) -> Column[object]:
     return Column(name, Json, nullable=False)
 
 
+def _int(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False)
+
+
 def _added(name: str, kind: Any, default: str) -> Column[Any]:
     """A column that a later release added: the release before leaves it to its default, a plain value.
 
@@ -87,6 +91,7 @@ ledger_txn = Table(
     _key("id"), Column("idem_key", Text, nullable=False, unique=True), _text("kind"), _time("booked_at"),
     _time("created_at"), _text("actor"), _text("reason"), _text("order"), _text("voucher"),
     Column("reverses", Text, ForeignKey("ledger_txn.id"), unique=True), _text("sovereign"), _text("org"),
+    _added("vouchers", Json, "[]"), _added("items", Json, "[]"),
     Index("ledger_txn_order", "order"),
 )  # fmt: skip
 ledger_entry = Table(
@@ -168,7 +173,8 @@ order = Table(
     _time("created_at"), _time("updated_at"), _text("environment"), _text("voucher"), _text("subscription"),
     _text("provider"), Column("save_method", Boolean, nullable=False), _text("return_url"), _text("sovereign"),
     Column("claims_sovereign", Boolean, nullable=False), _time("paid_at", nullable=True), _text("failure_reason"),
-    _number("version"), _added("kind", Text, "subscription"),
+    _number("version"), _added("kind", Text, "subscription"), _added("invoice", Text, ""),
+    Column("change", Json),
     CheckConstraint("refunded_minor <= total_minor", name="order_refund_is_no_excess"),
     Index("order_org", "org", "created_at"), Index("order_deadline", "state", "deadline"),
     _partial("order_is_one_open", "org", where="state IN ('reserved', 'awaiting_payment')"),
@@ -179,8 +185,48 @@ subscription = Table(
     _key("id"), _text("org"), _text("scope"), _text("order"), _text("state"), _text("plan"), _document("add_ons"),
     _number("price_book_version"), _currency(), _minor("price"), Column("anchor_day", Integer, nullable=False),
     _time("period_start"), _time("period_end"), Column("period_months", Integer, nullable=False), _text("provider"),
-    _time("created_at"), _time("updated_at"), _number("version"),
+    _time("created_at"), _time("updated_at"), _number("version"), _time("anchor_at", nullable=True),
+    _added("items", Json, "[]"), _added("apps", Json, "[]"), _added("percent", Integer, "0"),
+    _added("percent_periods", Integer, "0"), _added("customer", Text, ""), _added("method", Text, ""),
+    _added("method_label", Text, ""), _added("cancel_at_period_end", Boolean, "0"), Column("pending", Json),
+    Column("repricing", Json),
+    _added("compared_book", BigInteger, "0"), _time("trial_end", nullable=True), _added("trial_plan", Text, ""),
+    _added("invoice", Text, ""), _added("charge", Text, ""), _time("past_due_at", nullable=True),
+    _time("next_try_at", nullable=True), _added("tries", Integer, "0"), _time("erase_not_before", nullable=True),
+    _time("wake_at", nullable=True),
     _partial("subscription_is_one_live", "scope", where="state <> 'cancelled'"),
+    _partial("subscription_trial_is_one", "org", "trial_plan", where="trial_plan <> ''"),
+    Index("subscription_due", "wake_at"), Index("subscription_order", "order"),
+)  # fmt: skip
+period = Table(
+    "period", metadata,
+    _key("subscription"), Column("start", UtcTime, primary_key=True), _time("end"), _text("org"), _document("pieces"),
+    _currency(), _minor("charged"), _minor("tax"), _minor("earned"), _time("next_at", nullable=True),
+    _text("sovereign"), _text("order"), _text("invoice"), _number("version"),
+    Index("period_due", "next_at"), Index("period_order", "order"),
+)  # fmt: skip
+
+invoice_series = Table(
+    "invoice_series", metadata,
+    _key("series"), Column("year", Integer, primary_key=True, autoincrement=False), _number("last"), _number("version"),
+)  # fmt: skip
+invoice = Table(
+    "invoice", metadata,
+    _key("id"), _text("org"), _text("kind"), _text("state"), _document("lines"), _currency(), _minor("subtotal"),
+    _minor("tax"), _minor("total"), _minor("credit"), _minor("due"), _time("created_at"), _time("updated_at"),
+    _text("number"), _text("subscription"), _text("order"), _text("corrects"), _time("period_start", nullable=True),
+    _time("period_end", nullable=True), _time("finalized_at", nullable=True), _time("due_at", nullable=True),
+    _time("paid_at", nullable=True), _text("why"), _text("hash"), _number("version"),
+    Index("invoice_org", "org", "created_at"), Index("invoice_order", "order"),
+    _partial("invoice_number_is_one", "number", where="number <> ''"),
+)  # fmt: skip
+charge = Table(
+    "charge", metadata,
+    _key("id"), _text("org"), _text("subscription"), _text("invoice"), _text("provider"), _text("customer"),
+    _text("method"), _currency(), _minor("amount"), _minor("rounding"), _minor("credit"), _text("state"),
+    _time("next_at"), _time("created_at"), _time("updated_at"), _text("payment"), _text("why"), _int("tries"),
+    _number("version"),
+    Index("charge_due", "state", "next_at"),
 )  # fmt: skip
 
 checkout = Table(
@@ -259,4 +305,53 @@ finding = Table(
     _key("id"), _text("reason"), _text("subject"), _text("message"), _text("severity"), _text("account"),
     _time("created_at"), _time("last_seen_at"), _number("version"),
     Index("finding_seen", "last_seen_at"),
+)  # fmt: skip
+
+meter = Table(
+    "meter", metadata,
+    _key("slug"), _text("unit"), _text("aggregation"), _document("dimensions"), _text("title"), _time("created_at"),
+    _time("updated_at"), _number("version"),
+)  # fmt: skip
+usage_event = Table(
+    "usage_event", metadata,
+    _key("org"), _key("source"), _key("id"), _text("environment"), _text("application"), _text("meter"),
+    _number("value"), _time("at"), _document("dimensions"), _time("received_at"),
+    Column("is_adjustment", Boolean, nullable=False), Column("is_rated", Boolean, nullable=False), _text("invoice"),
+    Index("usage_event_open", "org", "is_adjustment", "invoice"), Index("usage_event_time", "org", "at"),
+)  # fmt: skip
+usage_hour = Table(
+    "usage_hour", metadata,
+    _key("org"), _key("meter"), _key("environment"), _key("application"), Column("hour", UtcTime, primary_key=True),
+    _number("value"), _number("rated"), _time("last_at", nullable=True), _text("last_id"),
+    Index("usage_hour_time", "org", "hour"),
+)  # fmt: skip
+entitlement = Table(
+    "entitlement", metadata,
+    _key("org"), _currency(), _text("mode"), Column("max_cpu_milli", BigInteger), Column("max_ram_mb", BigInteger),
+    Column("limit", BigInteger), _number("version"),
+)  # fmt: skip
+threshold_fired = Table(
+    "threshold_fired", metadata,
+    _key("org"), Column("period_start", UtcTime, primary_key=True), _key("dimension"),
+    Column("percent", Integer, primary_key=True, autoincrement=False), _time("fired_at"), _number("version"),
+)  # fmt: skip
+rate_card = Table(
+    "rate_card", metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False), _time("valid_from"), _document("card"),
+)  # fmt: skip
+
+agreement = Table(
+    "agreement", metadata,
+    _key("id"), _text("sovereign"), _time("valid_from"), _time("valid_to", nullable=True), _int("share_bps"),
+    _text("basis"), _currency(), Column("floor", BigInteger), Column("cap", BigInteger), _time("created_at"),
+    _time("updated_at"), _number("version"),
+    Index("agreement_sovereign", "sovereign", "valid_from"),
+)  # fmt: skip
+statement = Table(
+    "statement", metadata,
+    _key("month"), Column("number", Text, nullable=False, unique=True), _text("sovereign"), _text("agreement"),
+    _number("agreement_revision"), _time("cutoff"), _number("last_entry"), _currency(), _minor("gross"),
+    _minor("voucher_credit"), _minor("publisher_share"), _minor("franchisee_share"), _document("lines"),
+    Column("document", LargeBinary, nullable=False), Column("signature", LargeBinary, nullable=False),
+    _time("issued_at"), _number("version"),
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """The book defends itself, whoever holds a connection: rows are never changed, transactions sum to zero.
 
 PostgreSQL looks at each transaction's sum when it commits; SQLite has no deferred triggers, so there the unit of work
-alone does. The first migration has the same statements, word for word.
+alone does. A document that has a number is sealed likewise. The migrations have the same statements, word for word.
 """
 
 from sqlalchemy import DDL, MetaData, event
@@ -40,9 +40,36 @@ POSTGRESQL = (
 )
 
 
+SEALED = (
+    "org", "kind", "lines", "currency", "subtotal_minor", "tax_minor", "total_minor", "created_at", "number",
+    "subscription", "order", "corrects", "period_start", "period_end", "finalized_at", "due_at", "hash",
+)  # fmt: skip
+"""Columns of a document that its number seals."""
+
+INVOICE_SQLITE = (
+    "CREATE TRIGGER invoice_is_sealed BEFORE UPDATE ON invoice WHEN OLD.state <> 'draft' AND ("
+    + " OR ".join(f'OLD."{column}" IS NOT NEW."{column}"' for column in SEALED)
+    + ") BEGIN SELECT RAISE(ABORT, 'a finalised document never changes'); END",
+    "CREATE TRIGGER invoice_is_kept BEFORE DELETE ON invoice WHEN OLD.state <> 'draft' "
+    "BEGIN SELECT RAISE(ABORT, 'a finalised document never changes'); END",
+)
+
+INVOICE_POSTGRESQL = (
+    """CREATE FUNCTION refuse_change_of_invoice() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION 'a finalised document never changes' USING ERRCODE = 'integrity_constraint_violation'; END $$""",
+    "CREATE TRIGGER invoice_is_sealed BEFORE UPDATE ON invoice FOR EACH ROW WHEN (OLD.state <> 'draft' AND ("
+    + " OR ".join(f'OLD."{column}" IS DISTINCT FROM NEW."{column}"' for column in SEALED)
+    + ")) EXECUTE FUNCTION refuse_change_of_invoice()",
+    "CREATE TRIGGER invoice_is_kept BEFORE DELETE ON invoice FOR EACH ROW WHEN (OLD.state <> 'draft') "
+    "EXECUTE FUNCTION refuse_change_of_invoice()",
+    "CREATE TRIGGER invoice_is_never_emptied BEFORE TRUNCATE ON invoice "
+    "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_invoice()",
+)
+
+
 def defend(metadata: MetaData) -> None:
     """Make the triggers together with the tables."""
-    for dialect, statements in (("sqlite", SQLITE), ("postgresql", POSTGRESQL)):
+    for dialect, statements in (("sqlite", SQLITE + INVOICE_SQLITE), ("postgresql", POSTGRESQL + INVOICE_POSTGRESQL)):
         for statement in statements:
             # A per cent sign would be taken for a place to be filled in.
             ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]  # SQLAlchemy's own

@@ -1,6 +1,7 @@
 """Money is exact."""
 
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from catalyst_billing.domain.currencies import EXPONENTS
@@ -135,3 +136,10 @@ def test_sums_do_not_depend_on_their_order(a: int, b: int, c: int) -> None:
     x, y, z = (Money(n, "OMR") for n in (a, b, c))
     assert (x + y) + z == z + (y + x)
     assert (x + y) - y == x
+
+
+@given(st.integers(-(10**15), 10**15), st.integers(0, 10**13), st.integers(1, 10**13))
+def test_a_fraction_is_the_exact_one_rounded_half_to_even(minor: int, part: int, whole: int) -> None:
+    assert Money(minor, "OMR").fraction(part % (whole + 1), whole).minor == round(
+        Fraction(minor * (part % (whole + 1)), whole)
+    )

@@ -11,7 +11,6 @@ from catalyst_billing.domain.pricing import (
     AppUnknown,
     BundleUnknown,
     LineKind,
-    NotOffered,
     PlanUnknown,
     Priced,
     RateUnset,
@@ -143,16 +142,16 @@ def test_a_bundle_with_an_app_that_left_the_book_cannot_be_ordered() -> None:
         pricing.check(Selection("m", bundle="comms-hub"), book)
 
 
-def test_a_metered_plan_is_never_sold_for_nothing() -> None:
+def test_a_metered_plan_is_sold_only_while_every_rate_is_set() -> None:
     with pytest.raises(RateUnset):
         price(Selection("flexi"))
-    with pytest.raises(NotOffered, match="metered"):
-        price(Selection("rated"))
+    assert price(Selection("rated")).total == omr("0")  # its usage is billed when it was used
 
 
-def test_a_trial_cannot_be_ordered_yet() -> None:
-    with pytest.raises(NotOffered, match="trial"):
-        price(Selection("m", trial=True))
+def test_a_trial_costs_nothing_and_shows_what_it_would_cost() -> None:
+    tried = price(replace(HUB, trial=True), taxes=[TaxRule("VAT", 500)])
+    assert lines(tried)[-3:] == [("discount", "trial", "-10.650"), ("tax", "VAT", "0.000"), ("due", "", "0.000")]
+    assert tried.total == omr("0")
 
 
 def test_credit_is_spent_on_the_blueprints_of_the_apps() -> None:

@@ -889,6 +889,64 @@ class SubscriptionChanged(_message.Message):
 Global___SubscriptionChanged: _TypeAlias = SubscriptionChanged  # noqa: Y015
 
 @_typing.final
+class SubscriptionRepriced(_message.Message):
+    """`catalyst.v1.billing.subscription.repriced`
+    Another price counts from a later period on.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORG_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    PREVIOUS_PRICE_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    PRICE_BOOK_VERSION_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    subscription: _builtins.str
+    """Subscription, `billingAccounts/{org}/subscriptions/{id}`."""
+    version: _builtins.int
+    """Version of the subscription after the change."""
+    org: _builtins.str
+    """Organization."""
+    scope: _builtins.str
+    """`organizations/{org}` or `sovereigns/{id}`."""
+    price_book_version: _builtins.int
+    """Price book that says so."""
+    @_builtins.property
+    def previous_price(self) -> _resources_pb2_1.Money:
+        """Price of a whole period so far, before tax."""
+
+    @_builtins.property
+    def price(self) -> _resources_pb2_1.Money:
+        """Price of a whole period from then on, before tax."""
+
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """Start of the first period that has it."""
+
+    def __init__(
+        self,
+        *,
+        subscription: _builtins.str = ...,
+        version: _builtins.int = ...,
+        org: _builtins.str = ...,
+        scope: _builtins.str = ...,
+        previous_price: _resources_pb2_1.Money | None = ...,
+        price: _resources_pb2_1.Money | None = ...,
+        price_book_version: _builtins.int = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time", "previous_price", b"previous_price", "price", b"price"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time", "org", b"org", "previous_price", b"previous_price", "price", b"price", "price_book_version", b"price_book_version", "scope", b"scope", "subscription", b"subscription", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubscriptionRepriced: _TypeAlias = SubscriptionRepriced  # noqa: Y015
+
+@_typing.final
 class SubscriptionLapsed(_message.Message):
     """`catalyst.v1.billing.subscription.lapsed`
     A renewal was not paid: past due, later in grace.

@@ -2611,14 +2611,14 @@ class InvoiceServiceServicer:
     def PayInvoice(self, request, context):
         """Pays an open invoice: an order of kind ONE_OFF over what is due, credit first.
         Role: org-admin. Errors: NOT_FOUND `INVOICE_NOT_FOUND`; FAILED_PRECONDITION `ILLEGAL_TRANSITION`, `ORDER_OPEN`,
-        `ACCOUNT_FROZEN`; UNAVAILABLE `PAYMENT_UNAVAILABLE`.
+        `INVOICE_CHARGING` while the saved method is charged, `ACCOUNT_FROZEN`; UNAVAILABLE `PAYMENT_UNAVAILABLE`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VoidInvoice(self, request, context):
-        """Withdraws an unpaid invoice; its number stays taken.
+        """Withdraws an unpaid invoice; its number stays taken. The period that it billed then costs nothing.
         Role: billing-admin. Errors: NOT_FOUND `INVOICE_NOT_FOUND`; FAILED_PRECONDITION `ILLEGAL_TRANSITION` once paid.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -3288,7 +3288,9 @@ class FranchiseServiceServicer:
 
     def IssueStatement(self, request, context):
         """Issues the statement of a month that has ended. Issued before: the same statement again.
-        Role: billing-admin. Errors: FAILED_PRECONDITION `MONTH_OPEN`, `AGREEMENT_MISSING`, `LEDGER_UNPROVED`.
+        Months are stated in order; what was booked late, or in months that were left out, goes on the next statement.
+        Role: billing-admin. Errors: FAILED_PRECONDITION `MONTH_OPEN`, `AGREEMENT_MISSING`, `LEDGER_UNPROVED`,
+        `STATEMENT_ISSUED` for a month before one that was stated.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

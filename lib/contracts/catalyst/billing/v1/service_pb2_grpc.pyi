@@ -1238,10 +1238,10 @@ class InvoiceServiceStub:
     PayInvoice: _grpc.UnaryUnaryMultiCallable[_service_pb2.PayInvoiceRequest, _resources_pb2.Order]
     """Pays an open invoice: an order of kind ONE_OFF over what is due, credit first.
     Role: org-admin. Errors: NOT_FOUND `INVOICE_NOT_FOUND`; FAILED_PRECONDITION `ILLEGAL_TRANSITION`, `ORDER_OPEN`,
-    `ACCOUNT_FROZEN`; UNAVAILABLE `PAYMENT_UNAVAILABLE`.
+    `INVOICE_CHARGING` while the saved method is charged, `ACCOUNT_FROZEN`; UNAVAILABLE `PAYMENT_UNAVAILABLE`.
     """
     VoidInvoice: _grpc.UnaryUnaryMultiCallable[_service_pb2.VoidInvoiceRequest, _resources_pb2.Invoice]
-    """Withdraws an unpaid invoice; its number stays taken.
+    """Withdraws an unpaid invoice; its number stays taken. The period that it billed then costs nothing.
     Role: billing-admin. Errors: NOT_FOUND `INVOICE_NOT_FOUND`; FAILED_PRECONDITION `ILLEGAL_TRANSITION` once paid.
     """
 
@@ -1267,10 +1267,10 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     PayInvoice: _aio.UnaryUnaryMultiCallable[_service_pb2.PayInvoiceRequest, _resources_pb2.Order]  # type: ignore[assignment]
     """Pays an open invoice: an order of kind ONE_OFF over what is due, credit first.
     Role: org-admin. Errors: NOT_FOUND `INVOICE_NOT_FOUND`; FAILED_PRECONDITION `ILLEGAL_TRANSITION`, `ORDER_OPEN`,
-    `ACCOUNT_FROZEN`; UNAVAILABLE `PAYMENT_UNAVAILABLE`.
+    `INVOICE_CHARGING` while the saved method is charged, `ACCOUNT_FROZEN`; UNAVAILABLE `PAYMENT_UNAVAILABLE`.
     """
     VoidInvoice: _aio.UnaryUnaryMultiCallable[_service_pb2.VoidInvoiceRequest, _resources_pb2.Invoice]  # type: ignore[assignment]
-    """Withdraws an unpaid invoice; its number stays taken.
+    """Withdraws an unpaid invoice; its number stays taken. The period that it billed then costs nothing.
     Role: billing-admin. Errors: NOT_FOUND `INVOICE_NOT_FOUND`; FAILED_PRECONDITION `ILLEGAL_TRANSITION` once paid.
     """
 
@@ -1317,7 +1317,7 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_resources_pb2.Order, _abc.Awaitable[_resources_pb2.Order]]:
         """Pays an open invoice: an order of kind ONE_OFF over what is due, credit first.
         Role: org-admin. Errors: NOT_FOUND `INVOICE_NOT_FOUND`; FAILED_PRECONDITION `ILLEGAL_TRANSITION`, `ORDER_OPEN`,
-        `ACCOUNT_FROZEN`; UNAVAILABLE `PAYMENT_UNAVAILABLE`.
+        `INVOICE_CHARGING` while the saved method is charged, `ACCOUNT_FROZEN`; UNAVAILABLE `PAYMENT_UNAVAILABLE`.
         """
 
     @_abc_1.abstractmethod
@@ -1326,7 +1326,7 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _service_pb2.VoidInvoiceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Invoice, _abc.Awaitable[_resources_pb2.Invoice]]:
-        """Withdraws an unpaid invoice; its number stays taken.
+        """Withdraws an unpaid invoice; its number stays taken. The period that it billed then costs nothing.
         Role: billing-admin. Errors: NOT_FOUND `INVOICE_NOT_FOUND`; FAILED_PRECONDITION `ILLEGAL_TRANSITION` once paid.
         """
 
@@ -1538,7 +1538,9 @@ class FranchiseServiceStub:
     """
     IssueStatement: _grpc.UnaryUnaryMultiCallable[_service_pb2.IssueStatementRequest, _resources_pb2.Statement]
     """Issues the statement of a month that has ended. Issued before: the same statement again.
-    Role: billing-admin. Errors: FAILED_PRECONDITION `MONTH_OPEN`, `AGREEMENT_MISSING`, `LEDGER_UNPROVED`.
+    Months are stated in order; what was booked late, or in months that were left out, goes on the next statement.
+    Role: billing-admin. Errors: FAILED_PRECONDITION `MONTH_OPEN`, `AGREEMENT_MISSING`, `LEDGER_UNPROVED`,
+    `STATEMENT_ISSUED` for a month before one that was stated.
     """
     GetStatement: _grpc.UnaryUnaryMultiCallable[_service_pb2.GetStatementRequest, _resources_pb2.Statement]
     """Reads one statement with its signed bytes.
@@ -1575,7 +1577,9 @@ class FranchiseServiceAsyncStub(FranchiseServiceStub):
     """
     IssueStatement: _aio.UnaryUnaryMultiCallable[_service_pb2.IssueStatementRequest, _resources_pb2.Statement]  # type: ignore[assignment]
     """Issues the statement of a month that has ended. Issued before: the same statement again.
-    Role: billing-admin. Errors: FAILED_PRECONDITION `MONTH_OPEN`, `AGREEMENT_MISSING`, `LEDGER_UNPROVED`.
+    Months are stated in order; what was booked late, or in months that were left out, goes on the next statement.
+    Role: billing-admin. Errors: FAILED_PRECONDITION `MONTH_OPEN`, `AGREEMENT_MISSING`, `LEDGER_UNPROVED`,
+    `STATEMENT_ISSUED` for a month before one that was stated.
     """
     GetStatement: _aio.UnaryUnaryMultiCallable[_service_pb2.GetStatementRequest, _resources_pb2.Statement]  # type: ignore[assignment]
     """Reads one statement with its signed bytes.
@@ -1639,7 +1643,9 @@ class FranchiseServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Statement, _abc.Awaitable[_resources_pb2.Statement]]:
         """Issues the statement of a month that has ended. Issued before: the same statement again.
-        Role: billing-admin. Errors: FAILED_PRECONDITION `MONTH_OPEN`, `AGREEMENT_MISSING`, `LEDGER_UNPROVED`.
+        Months are stated in order; what was booked late, or in months that were left out, goes on the next statement.
+        Role: billing-admin. Errors: FAILED_PRECONDITION `MONTH_OPEN`, `AGREEMENT_MISSING`, `LEDGER_UNPROVED`,
+        `STATEMENT_ISSUED` for a month before one that was stated.
         """
 
     @_abc_1.abstractmethod

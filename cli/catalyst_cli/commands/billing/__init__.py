@@ -1,0 +1,1 @@
+"""Commands about money: what is paid, billed, used and shared."""

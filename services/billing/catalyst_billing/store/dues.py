@@ -1,0 +1,217 @@
+"""What a renewal is decided on, and what is due: subscriptions, charges, periods, documents."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+from catalyst_mesh import Page
+from sqlalchemy import and_, func, or_, select
+
+from ..domain import earnings
+from ..domain.accounts import State as AccountState
+from ..domain.charges import Charge
+from ..domain.charges import State as ChargeState
+from ..domain.earnings import Earning, Period
+from ..domain.further_orders import Ordered
+from ..domain.invoices import SERIES, Invoice, InvoiceNotFound, Kind, Series, year_of
+from ..domain.orders import Kind as OrderKind
+from ..domain.postings import Books as HouseBooks
+from ..domain.providers import Method
+from ..domain.purchases import Purchase
+from ..domain.renewals import Dues
+from ..domain.subscriptions import EARNING, State, Subscription, SubscriptionNotFound
+from . import tables as t
+from .store import PurchaseStore
+
+PRICED = (State.ACTIVE.value, State.TRIALING.value)
+"""States in which new prices are told; an unpaid subscription keeps those of its open invoice."""
+
+
+class DuesStore(PurchaseStore):
+    """The part of the store that goes from period to period."""
+
+    async def lock_purchase(self, org: str, id: str) -> Purchase:
+        """An order with everything it touches, what it pays for too."""
+        p = await super().lock_purchase(org, id)
+        order = p.order
+        if order.kind is OrderKind.SUBSCRIPTION:
+            query = select(t.period).where(t.period.c.order == order.name).order_by(t.period.c.start).limit(1)
+            unpaid = p.subscription.invoice if p.subscription else ""
+            return replace(
+                p,
+                period=await self._one(Period, query),
+                open_invoice=await self.invoice(org, unpaid) if unpaid else None,
+            )
+        if order.kind not in (OrderKind.CHANGE, OrderKind.ONE_OFF):
+            return p
+        dues = await self.lock_dues(org, order.subscription, HouseBooks(order.sovereign, ""), invoice=order.invoice)
+        if order.kind is OrderKind.ONE_OFF:
+            return replace(p, dues=dues)
+        return replace(p, subscription=dues.subscription, period=dues.period)
+
+    async def save(self, state: Any) -> None:
+        """Write what was decided. Raises LostRace where another writer was faster."""
+        if isinstance(state, Dues):
+            await self._save_dues(state)
+            await self.save_wallet(state.wallet)
+        elif isinstance(state, Ordered):
+            await self.save(state.purchase)
+            if state.given:
+                await self.save_all(state.given.note, state.given.series)
+        elif isinstance(state, Earning):
+            await self.save_all(state.period)
+            await self._post_all(state.postings)
+        else:
+            await super().save(state)
+            if isinstance(state, Purchase):
+                await self.save_all(state.period, state.open_invoice)
+                if state.dues:
+                    await self._save_dues(state.dues)
+
+    async def _save_dues(self, d: Dues) -> None:
+        await self.save_all(
+            d.subscription, d.invoice, d.charge, d.period, d.new_period, *d.documents, *d.payments, *d.refunds
+        )
+        # Locked though nothing was numbered, a series of this year has no row yet and needs none.
+        await self.save_all(*(series for series in (d.series, d.notes) if series.version))
+        await self._post_all(d.postings)
+
+    async def lock_dues(self, org: str, id: str, books: HouseBooks, *, invoice: str = "") -> Dues:
+        """A subscription with everything its renewal touches, its account locked.
+
+        invoice   the document that is meant; empty: the open one
+        Raises SubscriptionNotFound, also for another Organization's.
+        """
+        account = await self.lock_account(org)
+        found = await self._one(Subscription, select(t.subscription).where(t.subscription.c.id == id), lock=True)
+        if found is None or found.org != org:
+            raise SubscriptionNotFound(subscription=f"billingAccounts/{org}/subscriptions/{id}")
+        wanted = invoice or found.invoice
+        return Dues(
+            subscription=_charged_to(found, await self._method(org)),
+            wallet=await self.wallet(org, found.price.currency, found.charge),
+            series=await self.lock_series(Kind.INVOICE, books),
+            notes=await self.lock_series(Kind.CREDIT_NOTE, books),
+            is_frozen=account is not None and account.state is not AccountState.OPEN,
+            invoice=await self.invoice(org, wanted) if wanted else None,
+            charge=await self._one(Charge, select(t.charge).where(t.charge.c.id == found.charge))
+            if found.charge
+            else None,
+            period=await self._period(found, books),
+        )
+
+    async def lock_charge(self, org: str, id: str, books: HouseBooks) -> Dues | None:
+        """What a charge belongs to, as `lock_dues`; None where its answer was applied before."""
+        await self.lock_account(org)
+        charge = await self._one(Charge, select(t.charge).where(t.charge.c.id == id), lock=True)
+        if charge is None or charge.state is not ChargeState.WANTED:
+            return None
+        dues = await self.lock_dues(org, charge.subscription, books, invoice=charge.invoice)
+        return replace(dues, charge=charge, wallet=await self.wallet(org, charge.amount.currency, charge.id))
+
+    async def lock_series(self, kind: Kind, books: HouseBooks) -> Series:
+        """The numbers of a kind of document in this year; nobody else takes one until the commit.
+
+        Of a year that has no row yet, the primary key picks one of two first comers, in `save`.
+        """
+        name, year = SERIES[kind], year_of(self.now, books)
+        c = t.invoice_series.c
+        query = select(t.invoice_series).where(c.series == name, c.year == year)
+        return await self._one(Series, query, lock=True) or Series(name, year, 0)
+
+    async def invoice(self, org: str, id: str) -> Invoice:
+        """One document. Raises InvoiceNotFound; another Organization's is not found either."""
+        i = t.invoice.c
+        found = await self._one(Invoice, select(t.invoice).where(i.id == id, i.org == org))
+        if found is None:
+            raise InvoiceNotFound(invoice=f"billingAccounts/{org}/invoices/{id}")
+        return found
+
+    async def invoices(self, org: str, page: Page, *, states: Collection[str]) -> list[Invoice]:
+        """Documents, newest first; `org` empty: of everybody."""
+        i = t.invoice.c
+        wanted = [*([i.org == org] if org else []), *([i.state.in_(states)] if states else [])]
+        return await self._newest(Invoice, select(t.invoice).where(*wanted), i.created_at, i.id, page)
+
+    async def due_subscriptions(self, most: int) -> list[tuple[str, str]]:
+        """Organization and id of subscriptions that are to be looked at now."""
+        s = t.subscription.c
+        is_old = and_(s.anchor_at.is_(None), s.wake_at.is_(None), s.state != State.CANCELLED.value)
+        query = select(s.org, s.id).where(or_(s.wake_at <= self.now, and_(is_old, s.period_end <= self.now)))
+        return [(row.org, row.id) for row in await self.sql.execute(query.order_by(s.wake_at).limit(most))]
+
+    async def due_charges(self, most: int) -> list[Charge]:
+        """Charges that a provider is to be asked for now."""
+        c = t.charge.c
+        query = select(t.charge).where(c.state == ChargeState.WANTED.value, c.next_at <= self.now)
+        return await self._many(Charge, query.order_by(c.next_at).limit(most))
+
+    async def due_periods(self, most: int) -> list[Period]:
+        """Periods of which more is earned by now."""
+        query = select(t.period).where(t.period.c.next_at <= self.now).order_by(t.period.c.next_at).limit(most)
+        return await self._many(Period, query)
+
+    async def lock_period(self, period: Period) -> Period | None:
+        """The period as it is now, its account locked."""
+        await self.lock_account(period.org)
+        p = t.period.c
+        query = select(t.period).where(p.subscription == period.subscription, p.start == period.start)
+        return await self._one(Period, query, lock=True)
+
+    async def lock_subscription(self, org: str, id: str) -> Subscription | None:
+        """One subscription, its account locked."""
+        await self.lock_account(org)
+        s = t.subscription.c
+        return await self._one(Subscription, select(t.subscription).where(s.id == id, s.org == org), lock=True)
+
+    async def priced_before(self, book: int, currency: str, most: int) -> list[Subscription]:
+        """Live subscriptions whose prices were not compared with price book `book` yet."""
+        s = t.subscription.c
+        query = select(t.subscription).where(
+            s.compared_book < book, s.price_book_version < book, s.currency == currency, s.state.in_(PRICED)
+        )
+        return await self._many(Subscription, query.order_by(s.id).limit(most))
+
+    async def earning(self, currency: str) -> list[Subscription]:
+        """Subscriptions that count as recurring revenue."""
+        s = t.subscription.c
+        query = select(t.subscription).where(s.state.in_(EARNING), s.currency == currency)
+        return await self._many(Subscription, query)
+
+    async def accounts_opened(self, since: Any) -> tuple[int, int]:
+        """How many accounts are not closed, and how many of them were opened at or after `since`."""
+        a = t.billing_account.c
+        query = select(func.count(), func.count().filter(a.created_at >= since))
+        row = (await self.sql.execute(query.where(a.state != AccountState.CLOSED.value))).one()
+        return int(row[0]), int(row[1])
+
+    async def had_trial(self, org: str, plan: str) -> bool:
+        """Whether an Organization tried a plan before."""
+        s = t.subscription.c
+        found = await self.sql.execute(select(s.id).where(s.org == org, s.trial_plan == plan).limit(1))
+        return found.first() is not None
+
+    async def _method(self, org: str) -> Method | None:
+        """The method that an Organization saved last, at whatever provider."""
+        m = t.payment_method.c
+        query = select(t.payment_method).where(m.org == org).order_by(m.updated_at.desc(), m.provider).limit(1)
+        return await self._one(Method, query)
+
+    async def _period(self, s: Subscription, books: HouseBooks) -> Period:
+        p = t.period.c
+        query = select(t.period).where(p.subscription == s.id, p.start == s.period_start)
+        found = await self._one(Period, query)
+        # Of a subscription that is older than this table nothing was earned yet.
+        return found or earnings.open_period(
+            s.period, [(s.plan, s.price)], subscription=s.id, org=s.org, tax=s.price.zero(), books=books,
+            sovereign=s.sovereign,
+        )  # fmt: skip
+
+
+def _charged_to(s: Subscription, saved: Method | None) -> Subscription:
+    """The subscription with the method that is charged now; noted in its row with its next change."""
+    if saved is None or (s.provider, s.method) == (saved.provider, saved.ref):
+        return s
+    return replace(
+        s, provider=saved.provider, customer=saved.customer, method=saved.ref, method_label=saved.label
+    )  # fmt: skip

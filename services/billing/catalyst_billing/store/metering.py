@@ -1,0 +1,213 @@
+"""Usage in the database: events once, hours summed up, and what they come to."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Text, func, insert, select, tuple_, type_coerce, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ..domain import rating
+from ..domain.invoices import Invoice, InvoiceLine, LineKind
+from ..domain.meters import BUILT_IN
+from ..domain.money import Money
+from ..domain.periods import Span
+from ..domain.postings import Books as HouseBooks
+from ..domain.prices import PriceBook
+from ..domain.quotas import Entitlement
+from ..domain.rating import NANO, Card, Used
+from ..domain.renewals import Dues
+from ..domain.subscriptions import State, Subscription
+from ..domain.usage import Event, Hour, Meter, decimal
+from . import tables as t
+from .dues import DuesStore
+from .mapping import of_plain, plain, to_row
+
+
+class Store(DuesStore):
+    """Everything that billing reads under lock and saves; here what is metered."""
+
+    async def lock_dues(self, org: str, id: str, books: HouseBooks, *, invoice: str = "") -> Dues:
+        """As before, with what was used in the current period."""
+        dues = await super().lock_dues(org, id, books, invoice=invoice)
+        return dues.used(await self.usage_lines(dues.subscription))
+
+    async def meters(self) -> dict[str, Meter]:
+        """Every meter by its slug."""
+        found = await self._many(Meter, select(t.meter))
+        every = {**BUILT_IN, **{meter.slug: meter for meter in found}}
+        return dict(sorted(every.items()))
+
+    async def lock_meter(self, slug: str) -> Meter | None:
+        """One meter; nobody else changes it until the commit."""
+        found = await self._one(Meter, select(t.meter).where(t.meter.c.slug == slug), lock=True)
+        return found or BUILT_IN.get(slug)
+
+    async def is_split_by(self, meter: str, dimension: str) -> bool:
+        """Whether an event of the meter names the dimension."""
+        e = t.usage_event.c
+        marked = type_coerce(e.dimensions, Text).contains(f'["{dimension}",', autoescape=True)
+        return (await self.sql.execute(select(e.id).where(e.meter == meter, marked).limit(1))).first() is not None
+
+    async def known_events(self, org: str, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str, str], Event]:
+        """Events of an Organization that are there already, of those with these sources and ids."""
+        e = t.usage_event.c
+        query = select(t.usage_event).where(e.org == org, tuple_(e.source, e.id).in_(list(keys)))
+        found = await self._all(Event, query)
+        return {event.key: event for event in found}
+
+    async def hours_of(self, org: str, events: Iterable[Event]) -> dict[tuple[str, str, str, str, datetime], Hour]:
+        """The hours that events would join, those that are there."""
+        h = t.usage_hour.c
+        keys = {(e.meter, e.environment, e.application, e.hour) for e in events}
+        at = tuple_(h.meter, h.environment, h.application, h.hour)
+        query = select(t.usage_hour).where(h.org == org, at.in_(list(keys)))
+        found = await self._all(Hour, query)
+        return {hour.key: hour for hour in found}
+
+    async def add_usage(self, events: Sequence[Event], hours: Iterable[Hour]) -> None:
+        """Write new events and the hours that they joined. The account is locked."""
+        if events:
+            await self.sql.execute(insert(t.usage_event), [to_row(event, t.usage_event) for event in events])
+        rows = [to_row(hour, t.usage_hour) for hour in hours]
+        if not rows:
+            return
+        put = (postgresql if self.has_row_locks else sqlite).insert(t.usage_hour)
+        put = put.on_conflict_do_update(
+            index_elements=list(t.usage_hour.primary_key.columns),
+            set_={name: put.excluded[name] for name in ("value", "rated", "last_at", "last_id")},
+        )
+        await self.sql.execute(put, rows)
+
+    async def hours(
+        self, org: str, span: Span, *, meters: Sequence[str] = (), environment: str = "", application: str = ""
+    ) -> list[Hour]:
+        """Hours in a span, by time."""
+        h = t.usage_hour.c
+        wanted = [
+            h.org == org, h.hour >= span.start, h.hour < span.end, *([h.meter.in_(meters)] if meters else []),
+            *([h.environment == environment] if environment else []),
+            *([h.application == application] if application else []),
+        ]  # fmt: skip
+        query = select(t.usage_hour).where(*wanted).order_by(h.meter, h.hour, h.environment, h.application)
+        return await self._all(Hour, query)
+
+    async def events_of(self, org: str) -> list[Event]:
+        """Every event of an Organization, in the order of their keys."""
+        e = t.usage_event.c
+        query = select(t.usage_event).where(e.org == org).order_by(e.source, e.id)
+        return await self._all(Event, query)
+
+    async def entitlement(self, org: str, currency: str, *, lock: bool = False) -> Entitlement:
+        """How far usage of an Organization may go; the defaults where nothing was set."""
+        found = await self._one(Entitlement, select(t.entitlement).where(t.entitlement.c.org == org), lock=lock)
+        return found or Entitlement(org, currency)
+
+    async def fired(self, org: str, period_start: datetime) -> frozenset[tuple[str, int]]:
+        """Thresholds that were told in a period."""
+        f = t.threshold_fired.c
+        query = select(f.dimension, f.percent).where(f.org == org, f.period_start == period_start)
+        return frozenset((row.dimension, row.percent) for row in await self.sql.execute(query))
+
+    async def keep_card(self, book: PriceBook) -> None:
+        """Remember the rates of a price book, once: what is used under them is rated by them, catalog or not."""
+        card = book.card
+        if card is None:
+            return
+        put = (postgresql if self.has_row_locks else sqlite).insert(t.rate_card).on_conflict_do_nothing()
+        row = {"version": card.version, "valid_from": card.valid_from, "card": plain(card)}
+        await self.sql.execute(put, row)
+
+    async def cards(self) -> list[Card]:
+        """Every rate card that was ever sold under."""
+        query = select(t.rate_card.c.card).order_by(t.rate_card.c.version)
+        return [of_plain(Card, card) for card in (await self.sql.execute(query)).scalars()]
+
+    async def metered(self, org: str) -> Subscription | None:
+        """The live subscription of an Organization's own plan, if its usage costs something."""
+        s = t.subscription.c
+        query = select(t.subscription).where(
+            s.org == org, s.scope == f"organizations/{org}", s.state != State.CANCELLED.value
+        )
+        found = await self._one(Subscription, query)
+        return found if found and _is_metered(found, await self.cards()) else None
+
+    async def spent(self, org: str, currency: str, span: Span) -> Money:
+        """What usage of an Organization in a span comes to."""
+        if await self.metered(org) is None:
+            return Money(0, currency)
+        sums = await self._quantities(org, span, await self.cards(), currency)
+        return sum(rating.rate(sums, currency).values(), Money(0, currency))
+
+    async def usage_lines(self, s: Subscription) -> tuple[InvoiceLine, ...]:
+        """Lines for what was used in the period that ends, and for what came too late for an earlier one.
+
+        Late usage is priced from where the period of the invoice ends: it counts as if it had been used last.
+        """
+        cards, currency = await self.cards(), s.price.currency
+        if s.sovereign or not _is_metered(s, cards):
+            return ()
+        used = await self._quantities(s.org, s.period, cards, currency)
+        late = await self._late(s.org, cards, currency)
+        starts = {
+            meter: sum((u.quantity for u in used if u.meter == meter), Decimal(0)) for meter in {u.meter for u in late}
+        }
+        lines = _lines(used, rating.rate(used, currency), s.period)
+        return (*lines, *_lines(late, rating.rate(late, currency, starts), None))
+
+    async def bill_late_usage(self, invoice: Invoice) -> None:
+        """Note which invoice late usage is on. What arrives later is on the next one: the account is locked."""
+        e = t.usage_event.c
+        open_ones = (e.org == invoice.org) & e.is_adjustment & (e.invoice == "")
+        await self.sql.execute(update(t.usage_event).where(open_ones).values(invoice=invoice.id))
+
+    async def _save_dues(self, d: Dues) -> None:
+        await super()._save_dues(d)
+        if (
+            d.invoice is not None
+            and d.invoice.finalized_at == self.now
+            and any(n.is_adjustment for n in d.invoice.lines)
+        ):
+            await self.bill_late_usage(d.invoice)
+
+    async def _quantities(self, org: str, span: Span, cards: Sequence[Card], currency: str) -> list[Used]:
+        """Rated quantities of a span, by meter and by the card of their time."""
+        h = t.usage_hour.c
+        found: list[Used] = []
+        for part, card in _by_card(span, [card for card in cards if card.currency == currency]):
+            query = select(h.meter, func.sum(h.rated)).where(h.org == org, h.hour >= part.start, h.hour < part.end)
+            rows = await self.sql.execute(query.group_by(h.meter).order_by(h.meter))
+            found += [Used(meter, card, Decimal(int(value)) / NANO) for meter, value in rows if value]
+        return found
+
+    async def _late(self, org: str, cards: Sequence[Card], currency: str) -> list[Used]:
+        e = t.usage_event.c
+        query = select(e.meter, e.at, e.value).where(e.org == org, e.is_adjustment, e.invoice == "", e.is_rated)
+        ours = [card for card in cards if card.currency == currency]
+        rows = await self.sql.execute(query.order_by(e.meter, e.at, e.source, e.id))
+        dated = [(meter, rating.card_at(ours, at), value) for meter, at, value in rows]
+        return [Used(meter, card, Decimal(int(value)) / NANO) for meter, card, value in dated if card]
+
+
+def _is_metered(s: Subscription, cards: Sequence[Card]) -> bool:
+    return any(s.plan in card.metered for card in cards if card.version == s.price_book_version)
+
+
+def _by_card(span: Span, cards: Sequence[Card]) -> list[tuple[Span, Card]]:
+    """The span in parts, each under one card."""
+    edges = sorted({span.start, *(card.valid_from for card in cards if span.start < card.valid_from < span.end)})
+    parts = [Span(a, b) for a, b in zip(edges, [*edges[1:], span.end], strict=True)]
+    return [(part, card) for part in parts if (card := rating.card_at(cards, part.start))]
+
+
+def _lines(used: Sequence[Used], costs: Mapping[str, Money], span: Span | None) -> list[InvoiceLine]:
+    found = []
+    for meter, amount in sorted(costs.items()):
+        quantity = sum((u.quantity for u in used if u.meter == meter), Decimal(0))
+        found.append(
+            InvoiceLine(
+                LineKind.USAGE, meter, f"Usage: {meter}", amount, quantity=decimal(int(quantity * NANO)),
+                start=span.start if span else None, end=span.end if span else None, is_adjustment=span is None,
+            )
+        )  # fmt: skip
+    return found
