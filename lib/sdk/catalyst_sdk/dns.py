@@ -36,6 +36,8 @@ class Capability(StrEnum):
     METADATA = "metadata"
     """The owner mark is kept beside the zone too, out of the reach of whoever may write records."""
     LUA = "lua"
+    GEO = "geo"
+    """What is evaluated knows where clients are: the server was asked for clients of different places, and told them apart."""
     AXFR = "axfr"
 
 

@@ -43,6 +43,7 @@ class Api:
     """
 
     def __init__(self, url: str, headers: Headers, try_seconds: float, pauses: tuple[float, ...] = PAUSES) -> None:
+        self.url = url
         self._headers = headers
         self._pauses = pauses
         self._wire = Wire(url, try_seconds)  # no proxy and no netrc of the environment gets the key

@@ -24,7 +24,7 @@ _OPTIONS = r"\{(?:(?:selector|backupSelector)='(?:all|hashed)'|(?:timeout|minimu
 _URL = r"'https?://[a-z0-9.-]{1,253}(?::[0-9]{1,5})?(?:[/?][A-Za-z0-9._~!$&+,;=:@%/?-]{0,1024})?'"
 _LINE = re.compile(
     rf"ifurlup\({_URL},{_SETS},{_OPTIONS}\)|ifportup\([0-9]{{1,5}},{_LIST},{_OPTIONS}\)"
-    rf"|pickwhashed\({_WEIGHTS}\)|pickhashed\({_LIST}\)"
+    rf"|pickwhashed\({_WEIGHTS}\)|pickhashed\({_LIST}\)|pickclosest\({_LIST}\)"
 )
 _CONTENT = re.compile(r'(?:A|AAAA)(?: "[^"\\]{1,255}")+')
 

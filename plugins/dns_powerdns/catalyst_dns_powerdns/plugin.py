@@ -18,18 +18,19 @@ from catalyst_sdk.context import PluginContext
 from catalyst_sdk.dns import REVISION_MARK, BackendInfo, Capability, Change, KeyOp, RecordSet, ZoneSpec, ZoneState
 from catalyst_sdk.dns_rules import Faults, Key
 
-from . import keys, lua, zones
+from . import keys, lua, places, zones
 from .api import PROVIDER, Answer, Api, misunderstood
 from .zones import Held, zone_id
 
 SOFTWARE = "PowerDNS Authoritative Server"
 SCRATCH = "catalyst-probe.invalid."
 """A zone that is made and deleted to see what the server can do; nobody else's name ends so (RFC 6761, section 6.4)."""
+PLACE = f"place.{SCRATCH}"
 _MOST = frozenset(
     {Capability.ZONE_LIFECYCLE, Capability.DNSSEC, Capability.KEYS, Capability.CDS, Capability.ATOMIC_BATCH,
      Capability.METADATA}
 )  # fmt: skip
-_ALL = _MOST | {Capability.LUA}
+_ALL = _MOST | {Capability.LUA, Capability.GEO}
 _SIGNING = frozenset({Capability.DNSSEC, Capability.KEYS, Capability.CDS})
 _CDS = {"PUBLISH-CDS": "2", "PUBLISH-CDNSKEY": "1"}
 _RENOUNCED = "0"
@@ -41,8 +42,10 @@ _LOOKS, _LOOK_AGAIN = 20, 0.05
 class PowerDnsBackend:
     """Implements `catalyst_sdk.dns.DnsBackend`."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, served_at: tuple[str, int] | None = None) -> None:
+        """`served_at`: where the server answers DNS, if that is not where its settings say it listens."""
         self._api = api
+        self._served_at = served_at
         self._reader = zones.Reader()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -53,33 +56,49 @@ class PowerDnsBackend:
 
     async def probe(self) -> frozenset[Capability]:
         """What the server did with a scratch zone, and what it says of itself."""
-        return await self._with_scratch_zone() | await self._evaluates()
+        settings = await self._settings()
+        # A server takes LUA records whether or not it evaluates them: it then says NXDOMAIN.
+        if settings.get("enable-lua-records", "no") not in lua.ON:
+            return await self._with_scratch_zone({})
+        return await self._with_scratch_zone(settings) | {Capability.LUA}
 
-    async def _evaluates(self) -> frozenset[Capability]:
-        """A server takes LUA records whether or not it evaluates them (it then says NXDOMAIN), so its settings are read."""
+    async def _settings(self) -> Mapping[str, str]:
+        """What the server says of itself, where it does."""
         answer = await self._api.call("GET", "/config", expected=(200, 403, 404))
         found = answer.body if answer.status == 200 and isinstance(answer.body, list) else []
-        settings = {str(one.get("name")): str(one.get("value")) for one in found if isinstance(one, dict)}
-        return frozenset({Capability.LUA}) if settings.get("enable-lua-records", "no") in lua.ON else frozenset()
+        return {str(one.get("name")): str(one.get("value")) for one in found if isinstance(one, dict)}
 
-    async def _with_scratch_zone(self) -> frozenset[Capability]:
+    async def _with_scratch_zone(self, settings: Mapping[str, str]) -> frozenset[Capability]:
+        """`settings`: of a server that evaluates lines; empty for another one."""
         async with self._turn(SCRATCH):
             spec = ZoneSpec(
                 SCRATCH, (f"ns.{SCRATCH}",), PROVIDER, (RecordSet(f"ns.{SCRATCH}", "A", 60, ("192.0.2.1",)),)
             )
-            body = zones.to_body(spec, dns_rules.new_records(spec, Faults(PROVIDER)))
+            records = dns_rules.new_records(spec, Faults(PROVIDER))
+            if places.may_be_known(settings):
+                records[PLACE, lua.TYPE] = RecordSet(PLACE, lua.TYPE, 1, (places.PROBE,))
+            body = zones.to_body(spec, records)
             # 409: left by a probe that died, or made by another process at this moment; it tells as much.
             made = await self._api.call("POST", "/zones", body, expected=(201, 409, 422))
             try:
-                can = _MOST - _SIGNING
-                if made.status == 422 and not _is_unsigned_server(made):
-                    raise misunderstood(made.text)
-                if made.status == 422 or not await self._keys(SCRATCH):
-                    return can
-                is_shown = [await self._show(SCRATCH, kind, _CDS[kind], expected=(200, 422)) for kind in _CDS]
-                return _MOST if all(is_shown) else _MOST - {Capability.CDS}
+                return await self._signs(made) | await self._knows_places(settings)
             finally:
                 await self._api.call("DELETE", _path(SCRATCH), expected=(204, 404))
+
+    async def _signs(self, made: Answer) -> frozenset[Capability]:
+        """What the scratch zone came to; everything that every server can do is among it."""
+        if made.status == 422 and not _is_unsigned_server(made):
+            raise misunderstood(made.text)
+        if made.status == 422 or not await self._keys(SCRATCH):
+            return _MOST - _SIGNING
+        is_shown = [await self._show(SCRATCH, kind, _CDS[kind], expected=(200, 422)) for kind in _CDS]
+        return _MOST if all(is_shown) else _MOST - {Capability.CDS}
+
+    async def _knows_places(self, settings: Mapping[str, str]) -> frozenset[Capability]:
+        if not places.may_be_known(settings):
+            return frozenset()
+        host, port = self._served_at or places.listens_at(settings, self._api.url)
+        return frozenset({Capability.GEO}) if await places.are_known(PLACE, host, port) else frozenset()
 
     async def get_zone(self, *, zone: str) -> ZoneState | None:
         """The zone, or None."""
@@ -327,7 +346,9 @@ def catalyst_plugin(context: PluginContext) -> PowerDnsBackend:
         named = {"X-API-Key": config["api_key"], "Authorization": config.get("authorization")}
         return {name: await _revealed(context, ref) for name, ref in named.items() if ref}
 
-    return PowerDnsBackend(Api(config["url"], headers, float(config.get("try_seconds", 5))))
+    host, _, port = str(config.get("server", "")).rpartition(":")
+    served_at = (host.strip("[]"), int(port)) if host else None
+    return PowerDnsBackend(Api(config["url"], headers, float(config.get("try_seconds", 5))), served_at)
 
 
 async def _revealed(context: PluginContext, ref: SecretRef) -> str:

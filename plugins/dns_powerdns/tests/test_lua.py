@@ -43,11 +43,22 @@ async def test_a_server_says_itself_whether_it_evaluates(evaluating: PowerDnsSer
 
 
 async def test_hashed_and_weighted_stay_with_one_member_for_one_client(evaluating: PowerDnsServer) -> None:
-    for content in (f"A \"pickhashed({{'{A}','{B}'}})\"", f"A \"pickwhashed({{{{80,'{A}'}},{{20,'{B}'}}}})\""):
+    for content in (
+        f"A \"pickhashed({{'{A}','{B}'}})\"",
+        f"A \"pickwhashed({{{{80,'{A}'}},{{20,'{B}'}}}})\"",
+    ):
         await write(evaluating, content)
         seen = {frozenset(await answers(evaluating)) for _ in range(6)}
         assert len(seen) == 1
         assert seen <= {frozenset({A}), frozenset({B})}
+
+
+async def test_the_nearest_is_a_member_also_where_the_server_does_not_know_places_and_that_is_seen(
+    evaluating: PowerDnsServer,
+) -> None:
+    await write(evaluating, f"A \"pickclosest({{'{A}','{B}'}})\"")
+    assert await answers(evaluating) in ({A}, {B})
+    assert Capability.GEO not in await made(evaluating.url).probe()
 
 
 async def test_scenario_10_sets_are_tried_in_their_order_and_all_are_told_when_none_is_up(

@@ -140,10 +140,10 @@ def _is_probe(url: str) -> bool:
 
 def missing(p: Policy, can: Collection[Capability]) -> str:
     """What the backend lacks for the policy; empty where nothing."""
-    if p.strategy is Strategy.CLOSEST:
-        return "the strategy CLOSEST, which needs a server that knows where clients are"
     if p.strategy in CLIENTS and Capability.LUA not in can:
         return f"the strategy {p.strategy.name}, which goes by the client"
+    if p.strategy is Strategy.CLOSEST and Capability.GEO not in can:
+        return "the strategy CLOSEST, for which the server has to be seen to know where clients are"
     return ""
 
 
@@ -194,6 +194,8 @@ def _line(p: Policy, kind: str, members: tuple[Member, ...]) -> str:
         return _content(kind, f"pickwhashed({table})")
     if p.strategy is Strategy.HASHED:
         return _content(kind, f"pickhashed({_quoted(members)})")
+    if p.strategy is Strategy.CLOSEST:
+        return _content(kind, f"pickclosest({_quoted(members)})")
     probe = p.probe or Probe()
     options = f"timeout={max(1, round(probe.timeout))},minimumFailures={max(1, probe.down_after)},backupSelector='all'"
     if probe.port:

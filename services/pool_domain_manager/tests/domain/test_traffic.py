@@ -100,6 +100,7 @@ def test_what_nobody_can_do_for_a_backend_is_said_and_what_a_prober_can_is_not()
         Strategy.WEIGHTED, Strategy.HASHED, Strategy.CLOSEST,
     ]  # fmt: skip
     assert [s for s in Strategy if traffic.missing(policy(s, probe=URL), CAN)] == [Strategy.CLOSEST]
+    assert not [s for s in Strategy if traffic.missing(policy(s, probe=URL), {*CAN, Capability.GEO})]
     assert traffic.needs_prober(policy(Strategy.ORDERED, probe=URL), PLAIN)
     assert not traffic.needs_prober(policy(Strategy.ORDERED, probe=URL), CAN)
     assert traffic.needs_prober(policy(Strategy.ORDERED, probe=Probe(port=443)), CAN), "ifportup has no sets"
