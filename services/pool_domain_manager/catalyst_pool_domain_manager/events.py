@@ -159,7 +159,7 @@ def zone_deleted(f: ZoneDeleted) -> events_pb2.ZoneDeleted:
 
 
 def pool_made(f: PoolMade) -> events_pb2.PoolCreated:
-    mode = resources_pb2.Pool.ZONE_MODE_DELEGATED
+    mode = resources_pb2.Pool.ZoneMode.Value(f"ZONE_MODE_{f.pool.zone_mode.name}")
     return events_pb2.PoolCreated(
         pool=f.pool.name, version=f.pool.version, kinds=_kinds(f.pool), zone_mode=mode, actor=f.actor
     )

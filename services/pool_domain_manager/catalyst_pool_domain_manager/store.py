@@ -35,7 +35,7 @@ from .domain.allocations import COMMITTED, VISIBLE, Allocation, Offer, State
 from .domain.conditions import Condition
 from .domain.filters import Filter
 from .domain.policy import Policy, Rules
-from .domain.pools import Pool, Ttls
+from .domain.pools import Pool, Ttls, ZoneMode
 from .kept.agenda import Agenda, agenda, ripe_first
 from .kept.store import KeptRows
 from .kept.tables import metadata as metadata  # for whoever wires or tests the whole schema
@@ -65,6 +65,7 @@ pools = Table(
     Column("generation", BigInteger, nullable=False, server_default="1"),
     Column("registrar_account", Text, nullable=False, server_default=""),
     Column("name_server_set", Text, nullable=False, server_default=""),
+    Column("zone_mode", Text, nullable=False, server_default=ZoneMode.DELEGATED),
 )  # fmt: skip - reads as a table
 allocations = Table(
     "allocation", metadata,
@@ -83,6 +84,7 @@ allocations = Table(
     Column("conditions", Json, nullable=False), Column("reason", Text, nullable=False),
     Column("warm", Boolean, nullable=False, server_default=false()), Column("offer", Json),
     Column("looked_at", UtcTime), Column("extended", Boolean, nullable=False, server_default=false()),
+    Column("inside", Boolean, nullable=False, server_default=false()),
     Column("traffic", Json, nullable=False, server_default="[]"),
     Column("epochs", Json, nullable=False, server_default="[]"), Column("down", Json, nullable=False, server_default="[]"),
     Index("allocation_due", "state", "not_before"), Index("allocation_owner", "owner", "state"),
@@ -383,7 +385,7 @@ def _pool_row(p: Pool) -> dict[str, Any]:
     row = {f.name: getattr(p, f.name) for f in fields(p) if f.name != "servers"}
     rules = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(p.rules).items() if v not in (None, ())}
     return {**row, "in_use": sorted(p.in_use), "kinds": list(p.kinds), "rules": rules, "policy": _former_policy(p.policy),
-            "layout": list(p.layout), "ttls": asdict(p.ttls),
+            "layout": list(p.layout), "zone_mode": str(p.zone_mode), "ttls": asdict(p.ttls),
             "reservation_ttl": p.reservation_ttl.total_seconds(), "quarantine": p.quarantine.total_seconds()}  # fmt: skip
 
 
@@ -407,6 +409,7 @@ def _pool(row: Any) -> Pool:
             "kinds": tuple(row["kinds"]),
             "layout": tuple((name, slot) for name, slot in row["layout"]),
             "ttls": Ttls(**row["ttls"]),
+            "zone_mode": ZoneMode(row["zone_mode"]),
             "rules": Rules(**rules),
             "reservation_ttl": timedelta(seconds=row["reservation_ttl"]),
             "quarantine": timedelta(seconds=row["quarantine"]),

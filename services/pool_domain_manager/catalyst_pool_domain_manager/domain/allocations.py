@@ -8,6 +8,7 @@ Invariants, in whatever order commands arrive:
   lazy sweep    a reservation past `expires_at` is free, whether or not a sweeper has been there;
   token stays   the reservation's token proves its holder after the commit too, so that a repeated commit is no error;
   never half    a name whose zone was ever delegated leaves only through RELEASING and QUARANTINED;
+                a name inside of its pool's zone, once the zone may show it;
   unknown       what could not be asked takes no name out of ACTIVE before it was asked `PATIENT` times in a row.
 """
 
@@ -18,7 +19,7 @@ from enum import StrEnum
 from catalyst_sdk import Decision
 
 from . import refusals
-from .conditions import DELEGATED, Condition, settle
+from .conditions import DELEGATED, RECORDS_PUBLISHED, Condition, settle
 from .traffic import Policy, StaleEpoch, raised
 
 MOST_TTL = timedelta(hours=24)
@@ -94,6 +95,8 @@ class Allocation:
     reason: str = ""
     warm: bool = False
     """Its zone is prepared while it is only reserved."""
+    inside: bool = False
+    """It has no zone of its own; its records lie in the pool's."""
     offer: Offer | None = None
     looked_at: datetime | None = None
     """When it was looked whether the resting name still resolves."""
@@ -137,9 +140,11 @@ class Allocation:
         return ends is not None and ends <= now
 
     @property
-    def may_be_delegated(self) -> bool:
-        """Whether the parent may have pointed to its zone: only a zone that was seen signed is ever delegated."""
-        return self.zone_told == "signed" or any(c.type == DELEGATED for c in self.conditions)
+    def may_be_visible(self) -> bool:
+        """Whether the pool's zone may have shown it: only a zone that was seen signed is ever delegated, and of a name inside
+        of the pool's zone it is written down that its records are about to be published before they are."""
+        seen = {DELEGATED, RECORDS_PUBLISHED}
+        return self.zone_told == "signed" or any(c.type in seen for c in self.conditions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,7 @@ class Reserve:
     ttl: timedelta
     token_hash: str
     warm: bool = False
+    inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +237,7 @@ def reserve(held: Allocation | None, cmd: Reserve, now: datetime) -> Decision[Al
     given = Allocation(
         cmd.pool, cmd.label, cmd.uid, cmd.owner, cmd.holder, cmd.created_by, State.RESERVED, cmd.token_hash, now, now,
         now, now + min(cmd.ttl, MOST_TTL), version=held.version + 1 if held else 1,
-        zone_version=held.zone_version if held else 0, warm=cmd.warm,
+        zone_version=held.zone_version if held else 0, warm=cmd.warm and not cmd.inside, inside=cmd.inside,
     )  # fmt: skip
     return Decision(given, (Reserved(given, cmd.created_by),))
 

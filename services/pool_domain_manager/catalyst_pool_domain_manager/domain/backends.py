@@ -11,7 +11,7 @@ from .conditions import BACKEND_READY, Condition, false, settle, true, unknown
 from .hosting import Thresholds
 
 PLUGINS = {"embedded": "dns_embedded", "powerdns": "dns_powerdns", "rfc2136": "dns_rfc2136"}
-"""Backends that the settings of this daemon configure, with the plugin of each."""
+"""Backends that the settings of this daemon configure, with the plugin of each; the first one is the default of a pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,11 @@ class Backend:
     def is_built_in(self) -> bool:
         """Whether settings configure it."""
         return self.id in PLUGINS
+
+
+def built_in(plugin: str) -> str:
+    """Resource name of the backend that settings configure for a plugin."""
+    return next(f"backends/{id}" for id, one in PLUGINS.items() if one == plugin)
 
 
 class BackendExists(Refused):

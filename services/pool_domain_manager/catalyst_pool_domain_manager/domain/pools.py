@@ -2,11 +2,21 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from catalyst_sdk import Code, Decision, Refused
 
 from .policy import Policy, Rules, merged
 from .server_sets import ServerSet
+
+
+class ZoneMode(StrEnum):
+    """How a pool's names come into the world. It never changes: what is there would stay behind."""
+
+    DELEGATED = "delegated"
+    """Each by a zone of its own, below a delegation."""
+    IN_PARENT = "in_parent"
+    """By records in the pool's zone, for a server that makes no zones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,7 @@ class Pool:
     """Servers of its names' zones, by resource name; empty: those of its own zone."""
     servers: ServerSet | None = None
     """That set, as it was read with the pool."""
+    zone_mode: ZoneMode = ZoneMode.DELEGATED
     in_use: frozenset[str] = frozenset()
     """Labels at or below which the zone was last seen to hold records of its own."""
 

@@ -9,7 +9,7 @@ from . import traffic
 from .allocations import Allocation
 from .dnssec import wished_ds
 from .ownership import foreign_keys
-from .pools import Pool
+from .pools import Pool, ZoneMode
 from .targets import addresses, locations
 
 ADDRESSES = ("A", "AAAA", traffic.LUA)
@@ -103,9 +103,14 @@ def no_mail(a: Allocation, pool: Pool) -> tuple[RecordSet, ...]:
 def spec(a: Allocation, pool: Pool, name_servers: tuple[str, ...], can: Can = NOTHING) -> ZoneSpec:
     """The zone to create."""
     return ZoneSpec(
-        a.zone, name_servers, a.mark, (issuers(a, pool), *no_mail(a, pool), *address_sets(a, pool, can)), signed=True,
+        a.zone, name_servers, a.mark, own_sets(a, pool, can), signed=True,
         ttl=pool.ttls.record, negative_ttl=pool.ttls.negative, revision=a.generation,
     )  # fmt: skip
+
+
+def own_sets(a: Allocation, pool: Pool, can: Can = NOTHING) -> tuple[RecordSet, ...]:
+    """Everything that is wished for the name, besides what makes a zone one."""
+    return (issuers(a, pool), *no_mail(a, pool), *address_sets(a, pool, can))
 
 
 def corrections(a: Allocation, pool: Pool, state: ZoneState, can: Can = NOTHING) -> tuple[Change, ...]:
@@ -152,13 +157,12 @@ def foreign(a: Allocation, parent: ZoneState, name_servers: tuple[str, ...]) -> 
 def labels_in_use(pool: Pool, parent: ZoneState, *, held: frozenset[str], servers: frozenset[str]) -> frozenset[str]:
     """Labels at or below which the pool's own zone holds records, and those of name servers.
 
-    held      labels that somebody holds: their delegations are ours
+    held      labels that somebody holds: their delegations are ours, or, inside of the pool's zone, all that is theirs
     servers   every name server's host name, with its final dot
     """
-    theirs = (r.name for r in parent.record_sets if r.type not in ("NS", "DS"))
-    cuts = (r.name for r in parent.record_sets if r.type in ("NS", "DS"))
-    found = {_label(name, pool) for name in (*theirs, *servers)}
-    found |= {label for name in cuts if (label := _label(name, pool)) not in held}
+    may_be_ours = [r for r in parent.record_sets if pool.zone_mode is ZoneMode.IN_PARENT or r.type in ("NS", "DS")]
+    found = {_label(name, pool) for name in (*(r.name for r in parent.record_sets if r not in may_be_ours), *servers)}
+    found |= {label for r in may_be_ours if (label := _label(r.name, pool)) not in held}
     return frozenset(
         label for label in found if label and label[0] not in "_*"
     )  # those are no label that one could have

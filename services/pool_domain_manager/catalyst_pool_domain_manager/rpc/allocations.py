@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 
 from catalyst_pool_domain_manager.domain import allocations, filters, labels, refusals, traffic
 from catalyst_pool_domain_manager.domain.allocations import Allocation, Fact, Reserve, State, Target
-from catalyst_pool_domain_manager.domain.pools import Pool, PoolNotFound
+from catalyst_pool_domain_manager.domain.pools import Pool, PoolNotFound, ZoneMode
 from catalyst_pool_domain_manager.domain.targets import parse
 from catalyst_pool_domain_manager.domain.traffic import Policy
 from catalyst_pool_domain_manager.domain.transfers import accept
@@ -104,7 +104,7 @@ class AllocationService(service_pb2_grpc.AllocationServiceServicer):
             ttl = request.ttl.ToTimedelta() if request.HasField("ttl") else pool.reservation_ttl
             cmd = Reserve(
                 domain, judged.label, uid, owner, request.holder or me.subject, request.created_by or me.subject, ttl,
-                _hash(token), warm=request.warm,
+                _hash(token), warm=request.warm, inside=pool.zone_mode is ZoneMode.IN_PARENT,
             )  # fmt: skip
             if held is not None and not request.validate_only:
                 held = await _retired(tx, held)

@@ -9,10 +9,11 @@ from catalyst_sdk import Decision, Violation
 from catalyst_sdk.dns_rules import check_name
 
 from catalyst_pool_domain_manager.domain import hosting, refusals, zone_refusals
+from catalyst_pool_domain_manager.domain.allocations import COMMITTED
 from catalyst_pool_domain_manager.domain.record_sets import Challenge
 from catalyst_pool_domain_manager.store import Store
 
-from .standing import AGENT, OPERATORS
+from .standing import AGENT, OPERATORS, may_govern
 from .zone_life import ZoneLife
 from .zone_views import View, viewed
 
@@ -62,6 +63,8 @@ async def _zone_of(tx: Store, name: str, me: Caller) -> View:
         domain = ".".join(labels[n:])
         if await tx.zone(domain) is None and await tx.pool(domain) is None and not await _is_child(tx, domain):
             continue
+        if await _is_inside(tx, name, domain, me):
+            return _kept(View(domain, zone=await tx.zone(domain)))
         try:
             view = await viewed(tx, f"zones/{domain}", me)
         except refusals.ZoneNotFound:
@@ -69,12 +72,24 @@ async def _zone_of(tx: Store, name: str, me: Caller) -> View:
         owner = view.zone.owner if view.zone else view.allocation.owner if view.allocation else ""
         org = owner.removeprefix("organizations/")
         if me.is_service(AGENT) or me.has_role(*OPERATORS) or me.has_role("org-admin", org=org):
-            if view.zone is None and view.allocation is None:
-                raise hosting.ZoneNotKept(name=f"zones/{domain}", keeper="whoever made it at its backend")
-            return view
+            return _kept(view)
         raise RoleDenied(subject=me.subject, resource=f"zones/{domain}")
     # The same words whether a stranger's zone is there or none: which one it is, is nobody's business.
     raise refusals.ZoneNotFound(name=f"zones/{name.rstrip('.')}")
+
+
+def _kept(view: View) -> View:
+    """The zone, where somebody here can write a value into it. Raises ZoneNotKept."""
+    if view.zone is None and view.allocation is None:
+        raise hosting.ZoneNotKept(name=f"zones/{view.domain}", keeper="whoever made it at its backend")
+    return view
+
+
+async def _is_inside(tx: Store, name: str, domain: str, me: Caller) -> bool:
+    """Whether the caller holds the name inside of the zone of the pool `domain` that is to be proved."""
+    label = name.removesuffix(f".{domain}.").rpartition(".")[2]
+    a = await tx.lock(domain, label) if label else None
+    return a is not None and a.inside and a.state in COMMITTED and may_govern(a.owner, me)
 
 
 async def _is_child(tx: Store, domain: str) -> bool:

@@ -10,13 +10,12 @@ from catalyst_mesh import span, stamp
 
 from catalyst_pool_domain_manager.domain import idn
 from catalyst_pool_domain_manager.domain.allocations import Allocation, State
+from catalyst_pool_domain_manager.domain.backends import built_in
 from catalyst_pool_domain_manager.domain.conditions import Condition
 from catalyst_pool_domain_manager.domain.policy import BASE_PATTERNS, BASE_RESERVED, Policy, Rules
-from catalyst_pool_domain_manager.domain.pools import Pool, Ttls
+from catalyst_pool_domain_manager.domain.pools import Pool, Ttls, ZoneMode
 from catalyst_pool_domain_manager.events import policies, targets
 
-BACKENDS = {"backends/embedded": "dns_embedded", "backends/powerdns": "dns_powerdns", "backends/rfc2136": "dns_rfc2136"}
-"""Plugin by resource name; backends become resources of their own later."""
 DEFAULT_LAYOUT = ("@", "console", "api", "gitea", "harbor")
 _STATUS = {
     "True": mesh_pb2.Condition.STATUS_TRUE,
@@ -43,7 +42,7 @@ def to_allocation(a: Allocation) -> resources_pb2.Allocation:
         state=to_state(State.RELEASING if a.state is State.FREE else a.state),
         targets=targets(a),
         traffic=policies(a),
-        zone=f"zones/{a.fqdn}" if a.zone_told else "",
+        zone=_zone(a),
         reserve_time=stamp(a.reserved_at),
         expire_time=stamp(a.expires_at if a.state == "reserved" else None),
         commit_time=stamp(a.committed_at),
@@ -58,6 +57,13 @@ def to_allocation(a: Allocation) -> resources_pb2.Allocation:
         observed_generation=a.observed_generation,
         conditions=[to_condition(c) for c in a.conditions],
     )  # fmt: skip - fields in the contract's order
+
+
+def _zone(a: Allocation) -> str:
+    """The zone that serves the name; none before the commit, unless warmed."""
+    if a.inside:
+        return f"zones/{a.pool}" if a.generation else ""
+    return f"zones/{a.fqdn}" if a.zone_told else ""
 
 
 def idn_fqdn(a: Allocation) -> str:
@@ -88,23 +94,19 @@ def to_pool(p: Pool) -> resources_pb2.Pool:
     ready = Condition("ZoneReady", "True" if p.ready else "False", "Observed" if p.ready else "ZoneAbsent", p.message)
     return resources_pb2.Pool(
         name=p.name, kinds=[resources_pb2.Pool.Kind.Value(k) for k in p.kinds], zone=f"zones/{p.domain}",
-        policy=to_rules(p.rules), effective_policy=to_policy(p.policy), zone_mode=resources_pb2.Pool.ZONE_MODE_DELEGATED,
+        policy=to_rules(p.rules), effective_policy=to_policy(p.policy),
+        zone_mode=resources_pb2.Pool.ZoneMode.Value(f"ZONE_MODE_{p.zone_mode.name}"),
         record_layout=[resources_pb2.RecordLayoutEntry(name=name, slot=slot) for name, slot in p.layout],
         ttls=resources_pb2.PoolTtls(
             ns=span(p.ttls.ns), ds=span(p.ttls.ds), record=span(p.ttls.record), negative=span(p.ttls.negative)
         ),
         dnssec=resources_pb2.DnssecPolicy(enabled=True, algorithm=13, publish_cds=True),
-        backend=backend_name(p), registrar_account=p.registrar_account, name_server_set=p.name_server_set,
+        backend=built_in(p.backend), registrar_account=p.registrar_account, name_server_set=p.name_server_set,
         reservation_ttl=span(p.reservation_ttl), quarantine=span(p.quarantine),
         allow_private_targets=p.allow_private_targets, state=state, uid=p.uid, etag=etag(p.version), version=p.version,
         create_time=stamp(p.created_at), update_time=stamp(p.updated_at), generation=p.generation,
         observed_generation=p.generation, conditions=[to_condition(ready)],
     )  # fmt: skip
-
-
-def backend_name(p: Pool) -> str:
-    """Resource name of the pool's backend."""
-    return next(name for name, plugin in BACKENDS.items() if plugin == p.backend)
 
 
 def to_policy(p: Policy) -> resources_pb2.PoolPolicy:
@@ -137,6 +139,7 @@ def from_pool(domain: str, wish: resources_pb2.Pool, plugin: str, now: datetime,
         reservation_ttl=_span(wish, "reservation_ttl", defaults[0]), quarantine=_span(wish, "quarantine", defaults[1]),
         allow_private_targets=wish.allow_private_targets, created_at=now, updated_at=now, uid=str(uuid4()),
         rules=from_rules(wish.policy), registrar_account=wish.registrar_account, name_server_set=wish.name_server_set,
+        zone_mode=ZoneMode.IN_PARENT if wish.zone_mode == resources_pb2.Pool.ZONE_MODE_IN_PARENT else ZoneMode.DELEGATED,
     )  # fmt: skip
 
 

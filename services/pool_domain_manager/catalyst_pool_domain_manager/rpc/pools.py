@@ -11,13 +11,14 @@ from catalyst_sdk.dns import Capability
 from google.protobuf import empty_pb2
 
 from catalyst_pool_domain_manager.domain import labels, policy, pools, refusals
-from catalyst_pool_domain_manager.domain.pools import Pool, PoolNotFound
+from catalyst_pool_domain_manager.domain.backends import PLUGINS, built_in
+from catalyst_pool_domain_manager.domain.pools import Pool, PoolNotFound, ZoneMode
 from catalyst_pool_domain_manager.domain.registrars import AccountNotFound
 from catalyst_pool_domain_manager.domain.server_sets import ServerSetNotFound
 from catalyst_pool_domain_manager.store import Store
 
 from . import changes
-from .messages import BACKENDS, backend_name, etag, from_pool, to_pool
+from .messages import etag, from_pool, to_pool
 
 _ISSUER = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 _ACCOUNT = re.compile(r"[a-z][a-z0-9+.-]*:[!#-:<-\[\]-~]+")
@@ -122,7 +123,7 @@ async def _fresh(tx: Store, name: str, etag_read: str, *, alone: bool = False) -
 
 
 async def _check_able(tx: Store, wish: Pool) -> None:
-    """Each name of a pool is a zone of its own, so its backend must make and delete them; and what it names must be there.
+    """Where each name is a zone of its own, the backend must make and delete them; and what the pool names must be there.
 
     Raises CapabilityMissing, AccountNotFound, ServerSetNotFound.
     """
@@ -132,9 +133,9 @@ async def _check_able(tx: Store, wish: Pool) -> None:
     servers = wish.name_server_set
     if servers and await tx.server_set(servers.removeprefix("nameServerSets/"), lock=True) is None:
         raise ServerSetNotFound(name=servers)
-    known = await tx.backend(backend_name(wish).removeprefix("backends/"))
-    if known is not None and known.lacks(Capability.ZONE_LIFECYCLE):
-        raise refusals.CapabilityMissing(what="zones of their own, which its names are")
+    known = await tx.backend(built_in(wish.backend).removeprefix("backends/"))
+    if wish.zone_mode is ZoneMode.DELEGATED and known is not None and known.lacks(Capability.ZONE_LIFECYCLE):
+        raise refusals.CapabilityMissing(what="zones of their own, which its names are unless the pool is IN_PARENT")
 
 
 def _check(domain: str, wish: resources_pb2.Pool) -> str:
@@ -145,17 +146,26 @@ def _check(domain: str, wish: resources_pb2.Pool) -> str:
     if wish.zone and wish.zone != f"zones/{domain}":
         found.append(Violation("pool.zone", f"the pool's zone is zones/{domain}", "zone"))
     if wish.zone_mode == resources_pb2.Pool.ZONE_MODE_IN_PARENT:
-        found.append(Violation("pool.zone_mode", "names inside of the pool's zone are not served yet", "zone_mode"))
+        found += _inside_faults(wish)
     names = [entry.name for entry in wish.record_layout]
     if len(names) != len(set(names)):
         found.append(Violation("pool.record_layout", "a name stands there twice", "unique"))
     found += [*_dnssec_faults(wish), *_ttl_faults(wish.ttls), *_policy_faults(wish.policy)]
     if found:
         raise InvalidRequest(tuple(found))
-    backend = wish.backend or next(iter(BACKENDS))
-    if backend not in BACKENDS:
+    backend = wish.backend or f"backends/{next(iter(PLUGINS))}"
+    plugin = PLUGINS.get(backend.removeprefix("backends/"))
+    if plugin is None:
         raise refusals.BackendNotFound(backend=backend)
-    return BACKENDS[backend]
+    return plugin
+
+
+def _inside_faults(wish: resources_pb2.Pool) -> Iterator[Violation]:
+    """What names cannot have whose records lie in the pool's zone."""
+    if any(entry.name == "*" for entry in wish.record_layout):
+        yield Violation("pool.record_layout", "the pool's own zone holds no wildcard, ever", "wildcard")
+    if wish.name_server_set:
+        yield Violation("pool.name_server_set", "names inside of the pool's zone have its servers", "zone_mode")
 
 
 def _dnssec_faults(wish: resources_pb2.Pool) -> Iterator[Violation]:

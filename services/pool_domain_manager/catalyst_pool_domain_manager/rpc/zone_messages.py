@@ -13,12 +13,13 @@ from catalyst_sdk.dns import RecordSet
 from catalyst_pool_domain_manager.domain import record_sets
 from catalyst_pool_domain_manager.domain.allocations import Allocation
 from catalyst_pool_domain_manager.domain.allocations import State as NameState
+from catalyst_pool_domain_manager.domain.backends import built_in
 from catalyst_pool_domain_manager.domain.hosting import ChangePolicy, DriftPolicy, Kind, Soa, State, Zone
 from catalyst_pool_domain_manager.domain.pools import Pool
 from catalyst_pool_domain_manager.domain.server_sets import ServerSet
 
 from .backends import thresholds_of, to_thresholds
-from .messages import backend_name, etag, to_condition
+from .messages import etag, to_condition
 
 CHANGEABLE = ("backend", "name_server_set", "soa", "dnssec", "drift_policy", "change_policy", "thresholds")
 _TIMERS = ("refresh", "retry", "expire", "minimum")
@@ -56,7 +57,7 @@ def to_child(a: Allocation, pool: Pool) -> resources_pb2.Zone:
         name=f"zones/{a.fqdn}",
         kind=resources_pb2.Zone.KIND_CHILD,
         owner=a.owner,
-        backend=backend_name(pool),
+        backend=built_in(pool.backend),
         revision=a.observed_generation,
         dnssec=resources_pb2.DnssecPolicy(enabled=True, algorithm=13, publish_cds=True),
         state=_NAME_STATES.get(a.state, resources_pb2.Zone.STATE_UNSPECIFIED),
@@ -74,7 +75,7 @@ def to_child(a: Allocation, pool: Pool) -> resources_pb2.Zone:
 def to_pool_zone(p: Pool) -> resources_pb2.Zone:
     """The zone of a pool that was not made here; PDM changes it and never makes it."""
     return resources_pb2.Zone(
-        name=f"zones/{p.domain}", kind=resources_pb2.Zone.KIND_POOL, owner=p.name, backend=backend_name(p),
+        name=f"zones/{p.domain}", kind=resources_pb2.Zone.KIND_POOL, owner=p.name, backend=built_in(p.backend),
         state=resources_pb2.Zone.STATE_ACTIVE if p.ready else resources_pb2.Zone.STATE_PENDING, uid=p.uid,
         etag=etag(p.version), version=p.version, create_time=stamp(p.created_at), update_time=stamp(p.updated_at),
     )  # fmt: skip

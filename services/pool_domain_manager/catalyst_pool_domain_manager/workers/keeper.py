@@ -40,7 +40,7 @@ from .notices import notify
 from .points import Failpoint, no_failpoint
 from .polled import Poll
 from .reconciler import BUDGET, BUG_PAUSE, LONGEST
-from .servers import Fault
+from .site import not_yet
 
 LEASE = "zones"
 AT_ONCE = 32
@@ -402,12 +402,6 @@ class Keeper:
             if fresh is None or fresh.version != zone.version:
                 raise LostRace
             await tx.save_zone(hosting.fail(fresh, why, tx.now))
-
-
-def not_yet(kind: str, faults: Sequence[Fault]) -> c.Condition:
-    """The condition that some servers keep from being true."""
-    first = faults[0]
-    return c.unknown(kind, first.verdict.capitalize(), f"{first.server}: {first.detail} ({len(faults)} in all)")
 
 
 def _told(zone: Zone, late: Sequence[Wish], written: int, plan: Plan | None) -> hosting.Written:

@@ -11,7 +11,7 @@ Invariants
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -31,13 +31,15 @@ from catalyst_pool_domain_manager.events import SUBJECTS
 from catalyst_pool_domain_manager.store import WARM, Store
 from catalyst_pool_domain_manager.store import allocations as allocation_table
 
+from . import inside
 from .abilities import Abilities
 from .lately import Lately
 from .parents import Parents
 from .points import Failpoint, no_failpoint
 from .polled import Poll
 from .servers import Servers
-from .steps import BEFORE_PARENT, FORGET, PREPARE, PROVISION, RELEASE, Outcome, Site, Step
+from .site import Outcome, Site, Step
+from .steps import BEFORE_PARENT, FORGET, PREPARE, PROVISION, RELEASE
 
 LEASE = "reconcile"
 ACTOR = "service:pooldomain"
@@ -213,7 +215,7 @@ class Reconciler:
     def _ended(self, a: Allocation, pool: Pool, now: datetime) -> Decision[Allocation]:
         if a.state is not State.RELEASING:
             return allocations.activate(a, now, jitter(self.look_every))
-        return allocations.quarantine(a, pool.quarantine, now) if a.may_be_delegated else allocations.free(a, now)
+        return allocations.quarantine(a, pool.quarantine, now) if a.may_be_visible else allocations.free(a, now)
 
     @asynccontextmanager
     async def _writing(self, lease: Lease) -> AsyncIterator[Store]:
@@ -277,12 +279,22 @@ def next_step(refused: Permanent) -> str:
 
 def following(a: Allocation) -> tuple[str, Step | None]:
     """The step after the last one that is done; none when all are."""
-    plan = PREPARE if a.state is State.RESERVED else PROVISION
-    if a.state is State.RELEASING:
-        plan = RELEASE if a.may_be_delegated else FORGET
+    plan = _plan_inside(a) if a.inside else _plan(a)
     names = [name for name, _ in plan]
     at = names.index(a.step) + 1 if a.step in names else 0
     return plan[at] if at < len(plan) else ("", None)
+
+
+def _plan(a: Allocation) -> Sequence[tuple[str, Step]]:
+    if a.state is State.RELEASING:
+        return RELEASE if a.may_be_visible else FORGET
+    return PREPARE if a.state is State.RESERVED else PROVISION
+
+
+def _plan_inside(a: Allocation) -> Sequence[tuple[str, Step]]:
+    if a.state is State.RELEASING:
+        return inside.RELEASE if a.may_be_visible else ()
+    return inside.PROVISION
 
 
 async def tell(tx: Store, facts: tuple[object, ...]) -> None:

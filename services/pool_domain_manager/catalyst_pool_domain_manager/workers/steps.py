@@ -5,77 +5,17 @@ repeated by whoever goes on after a crash. A step answers with what it observed;
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from catalyst_sdk import Permanent
-from catalyst_sdk.dns import DnsBackend, KeyOp, ZoneState
+from catalyst_sdk.dns import KeyOp, ZoneState
 
 from catalyst_pool_domain_manager.domain import conditions as c
 from catalyst_pool_domain_manager.domain import zones
-from catalyst_pool_domain_manager.domain.allocations import Allocation
-from catalyst_pool_domain_manager.domain.conditions import Condition
-from catalyst_pool_domain_manager.domain.pools import Pool
 
 from . import chains
-from .abilities import Abilities
-from .lately import Lately
-from .parents import Parents
-from .polled import Poll
-from .servers import Fault, Servers
 from .serving import asked, name_servers, named
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a step came to.
-
-    finished   it holds: go on with the next
-    facts      what is told about the zone: a class of `zones`, serial, revision
-    rest       seconds before the next step
-    """
-
-    finished: bool
-    conditions: tuple[Condition, ...] = ()
-    facts: tuple[tuple[type[zones.ZoneFact], int, int], ...] = ()
-    rest: float = 0.0
-
-
-Step = Callable[["Site"], Awaitable[Outcome]]
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Everything a step works on."""
-
-    a: Allocation
-    pool: Pool
-    backend: DnsBackend
-    servers: Servers
-    parents: Parents
-    abilities: Abilities
-    lately: Lately
-    poll: Poll
-
-    async def parent(self, *, fresh: bool = False) -> ZoneState:
-        """The pool's zone, some seconds old unless it has to be `fresh`. Raises Permanent("ZONE_ABSENT")."""
-        state = await self.lately.zone(self.backend, self.pool.backend, self.pool.zone, fresh=fresh)
-        if state is None:
-            raise Permanent("ZONE_ABSENT", f"the backend has no zone {self.pool.zone}")
-        return state
-
-    async def child(self) -> ZoneState | None:
-        """The allocation's zone, where it is ours. Raises Permanent("FOREIGN_ZONE") where it is another's."""
-        state, is_foreign = await self.found()
-        if is_foreign:
-            raise Permanent("FOREIGN_ZONE", f"the zone {self.a.zone} carries the mark of somebody else")
-        return state
-
-    async def found(self) -> tuple[ZoneState | None, bool]:
-        """The allocation's zone, None where it is not ours; and whether somebody else's is there."""
-        state = await self.backend.get_zone(zone=self.a.zone)
-        is_foreign = state is not None and state.owner != self.a.mark
-        return (None if is_foreign else state), is_foreign
+from .site import Outcome, Site, Step, not_yet
 
 
 async def parent_clean(site: Site) -> Outcome:
@@ -91,8 +31,7 @@ async def zone_made(site: Site) -> Outcome:
     """C2: the zone is there with mark, records and key, made in one call; a changed wish corrects it."""
     parent = await site.parent()
     before = await site.child()
-    # Only who has policies needs to know what the server can do with them.
-    can = await site.abilities.of(site.pool.backend) if site.a.traffic else zones.NOTHING
+    can = await site.can()
     state = before or await site.backend.create_zone(spec=zones.spec(site.a, site.pool, named(site.pool, parent), can))
     changes = zones.corrections(site.a, site.pool, state, can)
     if changes or state.revision != site.a.generation:
@@ -112,7 +51,7 @@ async def zone_answers(site: Site) -> Outcome:
     polled = await asked(site.pool, await site.parent(), site.poll)
     faults = await polled.servers.zone_faults(polled.names, state)
     if faults:
-        return Outcome(False, (_not_yet(c.ZONE_READY, faults),))
+        return Outcome(False, (not_yet(c.ZONE_READY, faults),))
     found = (c.true(c.ZONE_READY), c.true(c.RECORDS_PUBLISHED), c.true(c.SIGNED))
     return Outcome(
         True, found, () if site.a.zone_told == "signed" else ((zones.ZoneSigned, state.serial, state.revision),)
@@ -136,7 +75,7 @@ async def delegation_seen(site: Site) -> Outcome:
     both = below.servers.joined(site.servers)
     faults = faults or await chains.faults(both, above, site.pool.zone, below.names, site.a.zone)
     if faults:
-        return Outcome(False, (_not_yet(c.DELEGATED, faults),))
+        return Outcome(False, (not_yet(c.DELEGATED, faults),))
     # Whoever asked before heard that the name is not there, and may believe that for so long.
     rest = float(site.pool.ttls.negative)
     return Outcome(True, (c.true(c.DELEGATED), c.true(c.DS_PUBLISHED)), rest=rest)
@@ -162,7 +101,7 @@ async def addresses_gone(site: Site) -> Outcome:
     looks = (polled.servers.absent_faults(polled.names, host, "A", "AAAA") for host in sorted(hosts))
     faults = [fault for found in await asyncio.gather(*looks) for fault in found]
     if faults:
-        return Outcome(False, (_not_yet(c.RECORDS_PUBLISHED, faults),))
+        return Outcome(False, (not_yet(c.RECORDS_PUBLISHED, faults),))
     return Outcome(True, (c.false(c.RECORDS_PUBLISHED, "Withdrawn", "the name is being released"),))
 
 
@@ -173,7 +112,7 @@ async def delegation_gone(site: Site) -> Outcome:
     await site.parents.apply(site.backend, site.pool.zone, site.a.zone, removals)
     faults = await site.servers.cut_faults(name_servers(parent), site.a.zone)
     if faults:
-        return Outcome(False, (_not_yet(c.DELEGATED, faults),))
+        return Outcome(False, (not_yet(c.DELEGATED, faults),))
     # Resolvers may still follow the delegation; the zone is served and signed for them until R3 is over.
     rest = float(site.pool.ttls.horizon)
     return Outcome(True, (c.false(c.DELEGATED, "Withdrawn", "the name is being released"),), rest=rest)
@@ -192,7 +131,7 @@ async def zone_gone(site: Site) -> Outcome:
     polled = await asked(site.pool, await site.parent(), site.poll)
     faults = [] if is_foreign else await polled.servers.deleted_faults(polled.names, site.a.zone)
     if faults:
-        return Outcome(False, (_not_yet(c.ZONE_READY, faults),))
+        return Outcome(False, (not_yet(c.ZONE_READY, faults),))
     return Outcome(True, (), ((zones.ZoneDeleted, 0, 0),) if site.a.zone_told else ())
 
 
@@ -220,8 +159,3 @@ async def _own(site: Site) -> ZoneState:
     if state is None:
         raise Permanent("ZONE_ABSENT", f"the zone {site.a.zone} has vanished; commit the name again")
     return state
-
-
-def _not_yet(kind: str, faults: Sequence[Fault]) -> Condition:
-    first = faults[0]
-    return c.unknown(kind, first.verdict.capitalize(), f"{first.server}: {first.detail} ({len(faults)} in all)")

@@ -20,11 +20,12 @@ from catalyst_sdk.dns import ZoneState
 from catalyst_pool_domain_manager.domain import allocations
 from catalyst_pool_domain_manager.domain import conditions as c
 from catalyst_pool_domain_manager.domain.allocations import Allocation, State
-from catalyst_pool_domain_manager.domain.pools import Pool
+from catalyst_pool_domain_manager.domain.inside import lacking
+from catalyst_pool_domain_manager.domain.pools import Pool, ZoneMode
 from catalyst_pool_domain_manager.store import Store
 from catalyst_pool_domain_manager.store import allocations as allocation_table
 
-from . import chains
+from . import chains, inside
 from .polled import Poll
 from .reconciler import jitter, tell
 from .servers import Fault, Servers
@@ -39,8 +40,17 @@ AGAIN = 10.0
 """Seconds, at most, until a name is looked at again that is not as it should be."""
 AHEAD = timedelta(days=1)
 """So long before the end of its rest it is looked whether a name still resolves."""
-_KINDS = {"missing": c.DELEGATED, "lame": c.ZONE_READY, "bogus": c.SIGNED, "timeout": c.ZONE_READY}
+_KINDS = {
+    "missing": c.DELEGATED,
+    "changed": c.RECORDS_PUBLISHED,
+    "lame": c.ZONE_READY,
+    "bogus": c.SIGNED,
+    "timeout": c.ZONE_READY,
+    "stale": c.ZONE_READY,
+}
 WHOLE = (c.BACKEND_READY, c.ZONE_READY, c.SIGNED, c.DELEGATED, c.DS_PUBLISHED)
+INSIDE = (c.BACKEND_READY, c.ZONE_READY, c.RECORDS_PUBLISHED)
+"""The same of a name that has no zone of its own."""
 
 
 @dataclass
@@ -106,6 +116,8 @@ class Watcher:
     ) -> None:
         if isinstance(parent, c.Condition):
             found: tuple[c.Condition, ...] = (parent,)
+        elif pool.zone_mode is ZoneMode.IN_PARENT:
+            found = await self._inside(key, pool, parent)
         else:
             zone = f"{key[1]}.{key[0]}."
             below = await asked(pool, parent, self.poll)
@@ -118,6 +130,15 @@ class Watcher:
             return allocations.looked(a, found, tx.now, pause) if a.state in allocations.VISIBLE else None
 
         await self._write(key, decide, lease)
+
+    async def _inside(self, key: tuple[str, str], pool: Pool, parent: ZoneState) -> tuple[c.Condition, ...]:
+        """What is seen of a name that lies in the pool's zone."""
+        async with self.work.reading() as tx:
+            a = await tx.lock(*key)
+        if a is None:
+            return ()
+        lost = [Fault(pool.backend, "changed", f"{r.name} {r.type} is not as wished") for r in lacking(a, pool, parent)]
+        return conditions(lost or await inside.faults(self.servers, a, parent), INSIDE)
 
     async def _at_resting(self, key: tuple[str, str], pool: Pool, lease: Lease) -> None:
         resolves = await self.world.resolves(pool, f"{key[1]}.{key[0]}")
@@ -155,14 +176,15 @@ class Watcher:
             yield tx
 
 
-def conditions(faults: Sequence[Fault]) -> tuple[c.Condition, ...]:
-    """What the faults mean; without any, all that was asked about holds."""
+def conditions(faults: Sequence[Fault], whole: Sequence[str] = WHOLE) -> tuple[c.Condition, ...]:
+    """What the faults mean; without any, all that was asked about holds, which is the `whole`."""
     if not faults:
-        return tuple(c.true(kind) for kind in WHOLE)
+        return tuple(c.true(kind) for kind in whole)
+    kinds = {**_KINDS, "missing": c.RECORDS_PUBLISHED} if whole is INSIDE else _KINDS
     found = {}
     for fault in faults:
-        say = c.unknown if fault.verdict == "timeout" else c.false
-        found[_KINDS[fault.verdict]] = say(
-            _KINDS[fault.verdict], fault.verdict.capitalize(), f"{fault.server}: {fault.detail} ({len(faults)} in all)"
+        say = c.unknown if fault.verdict in ("timeout", "stale") else c.false
+        found[kinds[fault.verdict]] = say(
+            kinds[fault.verdict], fault.verdict.capitalize(), f"{fault.server}: {fault.detail} ({len(faults)} in all)"
         )
     return tuple(found.values())

@@ -74,7 +74,7 @@ def test_a_warm_reservation_that_ends_leaves_by_way_of_its_release() -> None:
     with pytest.raises(refusals.ReservationExpired):
         allocations.commit(swept, NAME, TOKEN, (("default", "127.7.0.1"),), late)
     assert allocations.release(warm, "enough", "somebody", NOON).state.state is State.RELEASING
-    assert not swept.may_be_delegated
+    assert not swept.may_be_visible
 
 
 def test_an_offer_is_taken_by_its_code_within_its_time_and_a_repeat_is_no_error() -> None:
