@@ -17,6 +17,7 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    bindparam,
     delete,
     false,
     func,
@@ -99,8 +100,30 @@ history = Table(
     Column("request_id", Text, nullable=False, server_default=""),
     Index("history_of", "pool", "label", "number"),
 )  # fmt: skip
+# Statements on the way of every call are made once: to make one costs as much as to run it.
+_A_NAME = (
+    select(allocations)
+    .where(allocations.c.pool == bindparam("at_pool"), allocations.c.label == bindparam("at_label"))
+    .with_for_update()
+)
+_A_POOL = select(pools).where(pools.c.domain == bindparam("at_domain"))
+_A_POOL_THAT_STAYS = _A_POOL.with_for_update(read=True, key_share=True)
+_A_POOL_ALONE = _A_POOL.with_for_update()
+_HAPPENED = insert(history)
 _NAMED = frozenset(State) - {State.FREE, State.RESERVED, State.QUARANTINED}
 """States of a name that counts as one: said as those that are in, because no index finds those that are not."""
+
+
+def _at_most(which: ColumnElement[bool], limit: str) -> ColumnElement[int]:
+    """How many rows of one owner are so; nobody counts further than `limit`."""
+    mine = select(literal(1)).select_from(allocations).where(allocations.c.owner == bindparam("of"), which)
+    return select(func.count()).select_from(mine.limit(bindparam(limit)).subquery()).scalar_subquery()
+
+
+_HELD_BY = select(
+    _at_most((allocations.c.state == State.RESERVED) & (allocations.c.expires_at > bindparam("at")), "most_reserved"),
+    _at_most(allocations.c.state.in_(sorted(_NAMED)), "most_named"),
+)
 chassis_tables(metadata)
 
 
@@ -122,8 +145,7 @@ class Store(KeptRows):
 
     async def lock(self, pool: str, label: str) -> Allocation | None:
         """Read a name, history included, and keep others off it until the commit."""
-        mine = (allocations.c.pool == pool) & (allocations.c.label == label)
-        row = (await self.sql.execute(select(allocations).where(mine).with_for_update())).mappings().one_or_none()
+        row = (await self.sql.execute(_A_NAME, {"at_pool": pool, "at_label": label})).mappings().one_or_none()
         if row is None:
             return None
         self.seen(allocations, row)
@@ -139,12 +161,8 @@ class Store(KeptRows):
         stays   it cannot be deleted before the commit
         alone   nobody else holds it so, or comes to hold it so, before the commit
         """
-        query = select(pools).where(pools.c.domain == domain)
-        if stays:
-            query = query.with_for_update(read=True, key_share=True)
-        elif alone:
-            query = query.with_for_update()
-        row = (await self.sql.execute(query)).mappings().one_or_none()
+        query = _A_POOL_THAT_STAYS if stays else _A_POOL_ALONE if alone else _A_POOL
+        row = (await self.sql.execute(query, {"at_domain": domain})).mappings().one_or_none()
         if row is None:
             return None
         self.seen(pools, row)
@@ -233,15 +251,8 @@ class Store(KeptRows):
 
     async def held_by(self, owner: str, most: tuple[int, int]) -> tuple[int, int]:
         """How many reservations and how many names `owner` has; nobody counts beyond `most`."""
-        t = allocations
-        reserved = (t.c.state == State.RESERVED) & (t.c.expires_at > self.now)
-        named = t.c.state.in_(sorted(_NAMED))
-        few = (
-            select(literal(1)).select_from(t).where(t.c.owner == owner, which).limit(limit).subquery()
-            for which, limit in zip((reserved, named), most, strict=True)
-        )
-        query = select(*(select(func.count()).select_from(one).scalar_subquery() for one in few))
-        first, second = (await self.sql.execute(query)).one()
+        given = {"of": owner, "at": self.now, "most_reserved": most[0], "most_named": most[1]}
+        first, second = (await self.sql.execute(_HELD_BY, given)).one()
         return int(first), int(second)
 
     async def due(self, limit: int) -> Agenda[tuple[str, str]]:
@@ -328,6 +339,8 @@ class Store(KeptRows):
             await self.take(pools, _pool_row(state))
         elif isinstance(state, Allocation):
             await self.take(allocations, _allocation_row(state))
+            if state.state is State.RESERVED and not state.warm:
+                self.wrote.discard(allocations.name)  # nobody has work with a name that is only held
         else:
             await self.save_kept(state)
 
@@ -342,7 +355,7 @@ class Store(KeptRows):
         row = {"pool": a.pool, "label": a.label, "uid": a.uid, "version": a.version, "event": event,
                "state": str(a.state), "owner": a.owner, "actor": actor, "reason": a.reason, "at": self.now,
                "request_id": request_id}  # fmt: skip
-        await self.sql.execute(insert(history).values(row))
+        await self.sql.execute(_HAPPENED, row)
 
 
 def _column(t: Table, field: str) -> ColumnElement[Any]:

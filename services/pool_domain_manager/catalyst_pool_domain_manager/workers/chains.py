@@ -13,21 +13,43 @@ import dns.flags
 import dns.message
 import dns.rdata
 import dns.rrset
+from catalyst_sdk.dns import ZoneState
 
 from .servers import Fault, Servers, rrset, unsigned
 
 
 async def faults(
-    servers: Servers, parents: Sequence[str], parent: str, children: Sequence[str], child: str
+    servers: Servers,
+    parents: Sequence[str],
+    parent: str,
+    children: Sequence[str],
+    child: str,
+    state: ZoneState | None = None,
 ) -> list[Fault]:
-    """What breaks the chain from `parent`, asked of all its servers, to `child`, asked of all of its own."""
+    """What breaks the chain from `parent`, asked of all its servers, to `child`, asked of all of its own.
+
+    state   the child as its backend has it: each server of the parent has to show the DS of every key that signs, and of
+            no stranger's
+    """
     shown = await asyncio.gather(*(_ds_at(servers, server, parent, child) for server in parents))
     found = [ds for ds in shown if isinstance(ds, Fault)]
+    if state is not None:
+        told = ((server, ds) for server, ds in zip(parents, shown, strict=True) if not isinstance(ds, Fault))
+        found += [fault for server, ds in told if (fault := _unlike(server, ds, state))]
     sets = [ds for ds in shown if not isinstance(ds, Fault)]
     if found or not sets:
         return found or [Fault(parent, "missing", f"no server of {parent} is known")]
     below = await asyncio.gather(*(_zone_at(servers, server, child, sets) for server in children))
     return [fault for fault in below if fault]
+
+
+def _unlike(server: str, shown: dns.rrset.RRset, child: ZoneState) -> Fault | None:
+    """Whether the DS set is another one than the child's keys ask for; while a key is exchanged, that of the other may stand
+    there too."""
+    wanted = {text for key in child.keys if key.active for text in key.ds}
+    possible = {text for key in child.keys for text in key.ds}
+    is_right = wanted <= {str(ds) for ds in shown} <= possible
+    return None if is_right else Fault(server, "missing", f"the DS of {child.name} is not as it should be")
 
 
 async def _ds_at(servers: Servers, server: str, parent: str, child: str) -> dns.rrset.RRset | Fault:

@@ -1,7 +1,8 @@
 """Makes the world match the wish, one step at a time, under a lease.
 
 Invariants
-  progress is kept   after each step its name stands in the row, so that whoever goes on begins there;
+  progress is kept   after each step its name stands in the row, so that whoever goes on begins there; of one that costs
+                     little to do again it stands there with the next;
   wishes win         progress is written only while the wish is the one that was worked on; else it begins anew;
   one bad name       never holds up others: it waits longer after each failure, alone;
   one worker         no step begins unless the lease outlives it; what a former holder of the lease still wants to write
@@ -22,6 +23,7 @@ from catalyst_mesh.journal.bells import Bells
 from catalyst_mesh.telemetry import DONE, WAITING, Backlog, reconciling
 from catalyst_mesh.waits import rest
 from catalyst_sdk import Decision, NotSupported, Permanent, PluginFailure, RateLimited
+from catalyst_sdk.dns import ZoneState
 
 from catalyst_pool_domain_manager.domain import allocations, zones
 from catalyst_pool_domain_manager.domain import conditions as c
@@ -149,64 +151,67 @@ class Reconciler:
             return True
         if a.not_before and a.not_before > now:
             return False
-        while lease.left > BUDGET:
+        walk: _Walk | None = _Walk(a, a, pool, lease)
+        while walk is not None and lease.left > BUDGET:
+            a = walk.a
             if a.step in BEFORE_PARENT and a.state is not State.RESERVED:
                 self.parents.expect(pool.zone, a.zone)
-            after = await self._one(a, pool, lease)
-            if after is None:
-                return following(a)[1] is None
-            a = after
-        return False
+            walk = await self._one(walk)
+        return walk is None and following(a)[1] is None
 
-    async def _one(self, a: Allocation, pool: Pool, lease: Lease) -> Allocation | None:
+    async def _one(self, walk: "_Walk") -> "_Walk | None":
         """Do the next step; the name as it goes on at once, or None where it waits or is at its end."""
+        a, pool = walk.a, walk.pool
         name, step = following(a)
         if step is None and a.state is State.RESERVED:
             return None
         if step is None:
-            await self._end(a, pool, lease)
+            await self._end(walk)
             return None
         flow = "release" if a.state is State.RELEASING else "commit"
         await self.failpoint(f"pdm.{flow}.{name}.before")
         began = time.monotonic()
         try:
             backend = self.host.get("dns_backend", pool.backend)
-            site = Site(a, pool, backend, self.servers, self.parents, self.abilities, self._lately, self.poll)
+            site = Site(
+                a, pool, backend, self.servers, self.parents, self.abilities, self._lately, self.poll, walk.child
+            )  # fmt: skip
             outcome = await step(site)
         except (Permanent, PluginUnavailable) as refused:
-            await self._refused(a, refused, lease)
+            await self._refused(walk, refused)
             return None
         except NotSupported as lacking:
             told = {"provider": lacking.provider, "user_action": lacking.user_action}
-            await self._refused(a, Permanent("BACKEND_CAPABILITY_MISSING", lacking.message, **told), lease)
+            await self._refused(walk, Permanent("BACKEND_CAPABILITY_MISSING", lacking.message, **told))
             return None
         except PluginFailure as failure:
             delay = failure.retry_after if isinstance(failure, RateLimited) else getattr(failure, "delay", None)
             found = (c.unknown(c.BACKEND_READY, type(failure).__name__, failure.message),)
-            await self._wait(a, found, delay, lease)
+            await self._wait(walk, found, delay)
             return None
         finally:
             self.took(flow, name, time.monotonic() - began)
         await self.failpoint(f"pdm.{flow}.{name}.after")
         if not outcome.finished:
-            await self._wait(a, outcome.conditions, None, lease)
+            await self._wait(walk, outcome.conditions, None)
             return None
         if is_last(a, name, outcome):  # nothing to tell and nothing to wait for: it is written with the end
-            await self._end(a, pool, lease, name, outcome)
+            await self._end(walk.went(name, outcome))
             return None
-        after = await self._done(a, name, outcome, lease)
-        return after if outcome.rest == 0 else None
+        if not outcome.lasts:
+            return walk.went(name, outcome)
+        after = await self._done(walk.went(name, outcome), outcome)
+        return _Walk(after, after, pool, walk.lease, child=outcome.child) if outcome.rest == 0 else None
 
-    async def _end(
-        self, a: Allocation, pool: Pool, lease: Lease, step: str = "", outcome: Outcome | None = None
-    ) -> None:
-        """All steps are done; the last one, if it is named, only with this."""
+    async def _end(self, walk: "_Walk") -> None:
+        """All steps are done; what was found and is not written yet is so with this."""
+        a = walk.a
         point = "pdm.release.r5" if a.state is State.RELEASING else "pdm.commit.end"
         await self.failpoint(f"{point}.before")
-        async with self._writing(lease) as tx:
-            last = allocations.done(a, step, outcome.conditions, tx.now, timedelta()) if outcome else a
-            decision = self._ended(last, pool, tx.now)
-            tx.decided_on(a)
+        async with self._writing(walk.lease) as tx:
+            last = allocations.done(a, a.step, walk.found, tx.now, timedelta()) if walk.found else a
+            decision = self._ended(last, walk.pool, tx.now)
+            tx.decided_on(walk.row)
             await tx.save(decision.state)
             await tell(tx, decision.events)
         self.bells.ring(a.name)
@@ -224,36 +229,62 @@ class Reconciler:
             await lease.guard(tx.sql)
             yield tx
 
-    async def _done(self, a: Allocation, step: str, outcome: Outcome, lease: Lease) -> Allocation:
-        async with self._writing(lease) as tx:
-            after = allocations.done(a, step, outcome.conditions, tx.now, timedelta(seconds=outcome.rest))
+    async def _done(self, walk: "_Walk", outcome: Outcome) -> Allocation:
+        a = walk.a
+        async with self._writing(walk.lease) as tx:
+            after = allocations.done(a, a.step, walk.found, tx.now, timedelta(seconds=outcome.rest))
             for fact, serial, revision in outcome.facts:
                 after = replace(after, zone_version=after.zone_version + 1, zone_told=zones.TOLD[fact])
                 tx.emit(fact(a.fqdn, after.zone_version, a.owner, serial, revision))
-            await tx.progress(a, after)
+            await tx.progress(walk.row, after)
         return after
 
-    async def _wait(self, a: Allocation, found: tuple[c.Condition, ...], delay: timedelta | None, lease: Lease) -> None:
+    async def _wait(self, walk: "_Walk", found: tuple[c.Condition, ...], delay: timedelta | None) -> None:
+        a = walk.a
         longest = min(LONGEST, 0.1 * 2 ** min(a.tries, 12))
         pause = delay or timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311 - jitter, no secret
-        async with self._writing(lease) as tx:
-            await tx.progress(a, allocations.waiting(a, found, tx.now, pause))
+        async with self._writing(walk.lease) as tx:
+            await tx.progress(walk.row, allocations.waiting(a, (*walk.found, *found), tx.now, pause))
 
-    async def _refused(self, a: Allocation, refused: Permanent | PluginUnavailable, lease: Lease) -> None:
+    async def _refused(self, walk: "_Walk", refused: Permanent | PluginUnavailable) -> None:
+        a = walk.a
         # A release goes on by itself as soon as it can; and who was overtaken by another writer reads again.
         # What a warm reservation cannot have yet is told by the commit, if it comes.
         goes_on = a.state in (State.RELEASING, State.RESERVED)
         if isinstance(refused, PluginUnavailable) or goes_on or refused.reason == "CONFLICT":
             text = refused.sentence if isinstance(refused, PluginUnavailable) else refused.message
-            await self._wait(a, (c.false(c.BACKEND_READY, refused.reason, text),), None, lease)
+            await self._wait(walk, (c.false(c.BACKEND_READY, refused.reason, text),), None)
             return
         kind = c.PARENT_CLEAN if refused.reason == "PARENT_OCCLUDED" else c.BACKEND_READY
-        async with self._writing(lease) as tx:
+        async with self._writing(walk.lease) as tx:
             decision = allocations.fail(a, c.false(kind, refused.reason, next_step(refused)), tx.now)
-            tx.decided_on(a)
+            tx.decided_on(walk.row)
             await tx.save(decision.state)
             await tell(tx, decision.events)
         self.bells.ring(a.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """A name on its way through steps in one breath.
+
+    row     as it stands in the database
+    a       as it goes on: steps further where these do not have to be written
+    found   what they have found
+    child   its zone as the last step has left it
+    """
+
+    row: Allocation
+    a: Allocation
+    pool: Pool
+    lease: Lease
+    found: tuple[c.Condition, ...] = ()
+    child: ZoneState | None = None
+
+    def went(self, step: str, outcome: Outcome) -> "_Walk":
+        """After one more step."""
+        found = (*self.found, *outcome.conditions)
+        return replace(self, a=replace(self.a, step=step), found=found, child=outcome.child or self.child)
 
 
 def is_work(a: Allocation) -> bool:

@@ -92,16 +92,9 @@ class Servers:
         asked = (self._absent_at(s, zone, k, rcodes=(NXDOMAIN, NOERROR, REFUSED)) for s in servers for k in kinds)
         return [fault for fault in await asyncio.gather(*asked) if fault]
 
-    async def delegation_faults(self, servers: Sequence[str], child: ZoneState) -> list[Fault]:
-        """Servers of the parent that do not show the child's DS; while a key is exchanged, that of the other one too."""
-        wanted = {text for key in child.keys if key.active for text in key.ds}
-        possible = {text for key in child.keys for text in key.ds}
-        found = await asyncio.gather(*(self._ds_at(server, child.name, wanted, possible) for server in servers))
-        return [fault for fault in found if fault]
-
     async def ds_faults(self, servers: Sequence[str], child: str, wanted: set[str]) -> list[Fault]:
         """Servers of the parent that do not show exactly these DS."""
-        found = await asyncio.gather(*(self._ds_at(server, child, wanted, wanted) for server in servers))
+        found = await asyncio.gather(*(self._ds_at(server, child, wanted) for server in servers))
         return [fault for fault in found if fault]
 
     async def ttl_at(self, servers: Sequence[str], name: str, kind: str) -> int:
@@ -182,14 +175,13 @@ class Servers:
             return Fault(server, "bogus", f"the DNSKEY of {zone.name} is not the one that signs it")
         return unsigned(server, answer, found, zone.name, found) or found
 
-    async def _ds_at(self, server: str, child: str, wanted: set[str], possible: set[str]) -> Fault | None:
+    async def _ds_at(self, server: str, child: str, wanted: set[str]) -> Fault | None:
         answer = await self.ask(server, child, "DS")
         if isinstance(answer, Fault):
             return answer
         found = rrset(answer, child, "DS")
         shown = {str(r) for r in found} if found else set()
-        is_right = wanted <= shown <= possible
-        return None if is_right else Fault(server, "missing", f"the DS of {child} is not as it should be")
+        return None if shown == wanted else Fault(server, "missing", f"the DS of {child} is not as it should be")
 
     async def _absent_at(
         self, server: str, name: str, kind: str, *, rcodes: Sequence[dns.rcode.Rcode] = (NXDOMAIN, NOERROR)

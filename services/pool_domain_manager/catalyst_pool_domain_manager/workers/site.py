@@ -26,12 +26,16 @@ class Outcome:
     finished   it holds: go on with the next
     facts      what is told about the zone: a class of `zones`, serial, revision
     rest       seconds before the next step
+    lasts      False: it costs little to do it again, so it is written only together with the step that comes next
+    child      the allocation's zone as the step has left it, for the next step in the same breath
     """
 
     finished: bool
     conditions: tuple[Condition, ...] = ()
     facts: tuple[tuple[type[zones.ZoneFact], int, int], ...] = ()
     rest: float = 0.0
+    lasts: bool = True
+    child: ZoneState | None = None
 
 
 Step = Callable[["Site"], Awaitable[Outcome]]
@@ -49,6 +53,8 @@ class Site:
     abilities: Abilities
     lately: Lately
     poll: Poll
+    known: ZoneState | None = None
+    """The allocation's zone, where the step before has just read it."""
 
     async def parent(self, *, fresh: bool = False) -> ZoneState:
         """The pool's zone, some seconds old unless it has to be `fresh`. Raises Permanent("ZONE_ABSENT")."""
@@ -63,6 +69,8 @@ class Site:
 
     async def child(self) -> ZoneState | None:
         """The allocation's zone, where it is ours. Raises Permanent("FOREIGN_ZONE") where it is another's."""
+        if self.known is not None:
+            return self.known
         state, is_foreign = await self.found()
         if is_foreign:
             raise Permanent("FOREIGN_ZONE", f"the zone {self.a.zone} carries the mark of somebody else")

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 
 from catalyst_sdk import Permanent
-from catalyst_sdk.dns import KeyOp, ZoneState
+from catalyst_sdk.dns import Change, KeyOp, ZoneState
 
 from catalyst_pool_domain_manager.domain import conditions as c
 from catalyst_pool_domain_manager.domain import zones
@@ -24,7 +24,7 @@ async def parent_clean(site: Site) -> Outcome:
     found = zones.foreign(site.a, parent, named(site.pool, parent))
     if found:
         raise Permanent("PARENT_OCCLUDED", f"the pool's zone holds {', '.join(found)}; remove it first")
-    return Outcome(True, (c.true(c.PARENT_CLEAN),))
+    return Outcome(True, (c.true(c.PARENT_CLEAN),), lasts=False)
 
 
 async def zone_made(site: Site) -> Outcome:
@@ -42,7 +42,7 @@ async def zone_made(site: Site) -> Outcome:
         state = await site.backend.dnssec(zone=site.a.zone, op=KeyOp.ENABLE, expect=state.etag)
     # A zone that is there though this step never ended was made by one who died before he could tell.
     facts = () if site.a.zone_told else ((zones.ZoneCreated, state.serial, state.revision),)
-    return Outcome(True, (c.true(c.BACKEND_READY),), facts)
+    return Outcome(True, (c.true(c.BACKEND_READY),), facts, child=state)
 
 
 async def zone_answers(site: Site) -> Outcome:
@@ -53,27 +53,32 @@ async def zone_answers(site: Site) -> Outcome:
     if faults:
         return Outcome(False, (not_yet(c.ZONE_READY, faults),))
     found = (c.true(c.ZONE_READY), c.true(c.RECORDS_PUBLISHED), c.true(c.SIGNED))
-    return Outcome(
-        True, found, () if site.a.zone_told == "signed" else ((zones.ZoneSigned, state.serial, state.revision),)
-    )
+    facts = () if site.a.zone_told == "signed" else ((zones.ZoneSigned, state.serial, state.revision),)
+    return Outcome(True, found, facts, child=state)
 
 
 async def delegated(site: Site) -> Outcome:
     """C4: NS and DS stand in the parent, by one change."""
-    state, parent = await _own(site), await site.parent(fresh=True)
-    wanted = zones.delegation(site.a, site.pool, state, named(site.pool, parent), parent.find(site.a.zone, "DS"))
-    missing = tuple(w for w in wanted if (r := parent.find(w.name, w.type)) is None or set(r.records) != set(w.records))
+    # While keys are exchanged the parent's own word counts, and where nothing is to be done, it has to be the last one.
+    state = await _own(site)
+    parent = await site.parent(fresh=len(state.keys) > 1)
+    missing = _missing(site, state, parent) or _missing(site, state, await site.parent(fresh=True))
     await site.parents.apply(site.backend, site.pool.zone, site.a.zone, missing)
-    return Outcome(True)
+    return Outcome(True, lasts=False, child=state)
+
+
+def _missing(site: Site, state: ZoneState, parent: ZoneState) -> tuple[Change, ...]:
+    """What the parent lacks of the delegation."""
+    wanted = zones.delegation(site.a, site.pool, state, named(site.pool, parent), parent.find(site.a.zone, "DS"))
+    return tuple(w for w in wanted if (r := parent.find(w.name, w.type)) is None or set(r.records) != set(w.records))
 
 
 async def delegation_seen(site: Site) -> Outcome:
     """C5: every server of the parent shows the DS, and from there to the child's records every link holds."""
     parent = await site.parent()
     above, below = name_servers(parent), await asked(site.pool, parent, site.poll)
-    faults = await site.servers.delegation_faults(above, await _own(site))
     both = below.servers.joined(site.servers)
-    faults = faults or await chains.faults(both, above, site.pool.zone, below.names, site.a.zone)
+    faults = await chains.faults(both, above, site.pool.zone, below.names, site.a.zone, await _own(site))
     if faults:
         return Outcome(False, (not_yet(c.DELEGATED, faults),))
     # Whoever asked before heard that the name is not there, and may believe that for so long.
