@@ -29,6 +29,7 @@ from catalyst_mesh.waits import rest
 from catalyst_sdk import PluginFailure, Refused
 from catalyst_sdk.dns import Change, ListsZones, RecordSet, ZoneState
 from catalyst_sdk.dns_rules import Key
+from catalyst_sdk.registrar import Target
 
 from catalyst_pool_domain_manager.domain import allocations, drifts, guards, heights, hosting, ownership, plans, zones
 from catalyst_pool_domain_manager.domain.allocations import Allocation
@@ -309,16 +310,22 @@ class DriftSweep:
         return drifts.compare(s.desired, found, foreign=foreign)
 
     async def _above(self, s: Subject, state: ZoneState) -> tuple[Sight, ...]:
-        """What the parent of a kept zone shows otherwise than its delegation came to."""
-        if s.zone is None or s.cut is None or not heights.is_compared(s.cut, s.zone.uid):
+        """What the parent of a kept zone shows otherwise than its delegation came to, or than a zone of ours should be shown."""
+        if s.zone is None:
+            return ()
+        published = s.desired[f"{s.domain}.", "NS"].records
+        is_unmoved = heights.is_unmoved(s.cut)
+        d = heights.unmoved(s.zone, published) if is_unmoved else s.cut
+        if d is None or not heights.is_compared(d, s.zone.uid):
             return ()
         try:
             cut = await self.cuts.look(s.domain)
         except PluginFailure:
             return heights.still(s.known)
-        shown = [(one.server, one.records) for one in cut.seen]
+        shown: Sequence[tuple[str, Target | None]] = [(one.server, one.records) for one in cut.seen]
+        shown = heights.ours(shown, published) if is_unmoved else shown
         signing = own_ds(replace(state, keys=tuple(key for key in state.keys if key.active)))
-        return heights.differing(s.cut, shown, s.known, signing=signing, present=own_ds(state))
+        return heights.differing(d, shown, s.known, signing=signing, present=own_ds(state))
 
     async def _at_servers(self, s: Subject, state: ZoneState, askers: Mapping[str, Serials]) -> tuple[Sight, ...]:
         """Each server at first sight; the whole zone where that is odd, or where it is the zone's turn."""
