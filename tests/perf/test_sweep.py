@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +20,8 @@ from catalyst_pool_domain_manager.domain import allocations, zones
 from catalyst_pool_domain_manager.domain.allocations import Allocation, State
 from catalyst_pool_domain_manager.settings import PdmSettings
 from catalyst_pool_domain_manager.workers.drift import AT_ONCE, LEASE, DriftSweep
+from catalyst_sdk import Temporary
+from catalyst_sdk.dns import ZoneState
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, running
 from catalyst_testkit.powerdns import API_KEY
@@ -33,6 +37,8 @@ ZONES = int(os.environ.get("CATALYST_PERF_ZONES", "1000"))
 """The specification's goal is for 1,000; 10,000 are asked for by themselves, because making them takes minutes."""
 DOMAIN = "omani.works"
 SECOND = Duration(seconds=1)
+MAKING, TRIES = 4, 20
+"""Zones that are made at once, and how often one is tried."""
 AT_A_TIME = 200
 """Cuts in one change of the parent."""
 
@@ -86,7 +92,7 @@ async def peopled(daemon: RunningDaemon, dns: OnPowerDns) -> list[str]:
         ttls=PoolTtls(ns=SECOND, ds=SECOND, record=SECOND, negative=SECOND),
     )  # fmt: skip
     await daemon.admin(PoolServiceStub).CreatePool(CreatePoolRequest(pool_id=DOMAIN, pool=wish))
-    work, backend, turns = daemon.daemon.work, dns.backend, asyncio.Semaphore(AT_ONCE)
+    work, backend, turns = daemon.daemon.work, dns.backend, asyncio.Semaphore(MAKING)
     async with work.reading() as tx:
         pool, now = await tx.pool(DOMAIN), tx.now
     parent = await backend.get_zone(zone=pool.zone)
@@ -99,18 +105,26 @@ async def peopled(daemon: RunningDaemon, dns: OnPowerDns) -> list[str]:
 
     async def made(a: Allocation) -> tuple[object, ...]:
         async with turns:
-            state = await backend.create_zone(spec=zones.spec(a, pool, ns.records))
+            state = await _patiently(lambda: backend.create_zone(spec=zones.spec(a, pool, ns.records)))
         return zones.delegation(a, pool, state, ns.records)
 
     for start in range(0, ZONES, AT_A_TIME):
         some = held[start : start + AT_A_TIME]
         changes = [change for found in await asyncio.gather(*map(made, some)) for change in found]
-        await backend.apply(zone=pool.zone, changes=tuple(changes))  # type: ignore[arg-type]
+        await _patiently(lambda c=tuple(changes): backend.apply(zone=pool.zone, changes=c))  # type: ignore[misc]
         async with work.transaction() as tx:
             for a in some:
                 await tx.save(a)
     await eventually(lambda: _serves(dns, held[-1].zone), within=60, what="the last zone is served")
     return [a.zone for a in held]
+
+
+async def _patiently(make: Callable[[], Awaitable[ZoneState]]) -> ZoneState:
+    """On a machine that others use a call may be given up before its answer comes; made again, it ends the same."""
+    for _ in range(TRIES):
+        with suppress(Temporary):
+            return await make()
+    return await make()
 
 
 def _active(one: Allocation, label: str) -> Allocation:

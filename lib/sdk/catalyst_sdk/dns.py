@@ -11,6 +11,7 @@ What a host relies on:
 A time-out means unknown: the host reads before it tries again.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -153,6 +154,18 @@ class ZoneState:
     def find(self, name: str, kind: str) -> RecordSet | None:
         """The record set of a name and type."""
         return next((r for r in self.record_sets if r.name == name and r.type == kind), None)
+
+
+class ListsZones(Protocol):
+    """What a backend may offer beside `DnsBackend`, where its server tells it cheaply. Since 0.1."""
+
+    async def versions(self) -> Mapping[str, str]:
+        """Every zone, by name, with a text that is another one after each change of its records; by one call.
+
+        It need not tell of keys, nor of what was changed past the server's own interfaces: whoever goes by it still reads each
+        zone now and then.
+        """
+        ...
 
 
 def text_data(value: str) -> str:

@@ -105,6 +105,14 @@ class PowerDnsBackend:
         held = await self._read(zone)
         return None if held is None or held.is_half_made else held.state()
 
+    async def versions(self) -> Mapping[str, str]:
+        """Serial and account of each zone; without what would have the server look at keys (ten times as slow)."""
+        answer = await self._api.call("GET", "/zones?dnssec=false")
+        try:
+            return {str(zone["name"]): f"{zone['serial']} {zone['account']}" for zone in answer.body}
+        except (KeyError, TypeError) as error:
+            raise misunderstood(f"a list of zones without {error}") from error
+
     async def create_zone(self, *, spec: ZoneSpec) -> ZoneState:
         """Make the zone, signed, in one call."""
         records = lua.new_records(spec, Faults(PROVIDER))

@@ -47,7 +47,6 @@ from .secrets import PluginSecrets
 from .settings import PdmSettings
 from .store import Store, metadata
 from .workers.abilities import Abilities
-from .workers.above import Above
 from .workers.applying import Applying
 from .workers.backends import Backends, Prober
 from .workers.cuts import Cuts
@@ -92,7 +91,6 @@ class _Parts:
     backends: Backends
     doors: Doors
     looks: Cuts
-    above: Above
     parents: Parents
     abilities: Abilities
 
@@ -166,7 +164,6 @@ def _parts(settings: PdmSettings, db: Database, metrics: ChassisMetrics, points:
         backends=Backends(work, host),
         doors=Doors(work, host),
         looks=Cuts(settings.dns_hints, poll),
-        above=Above(settings.dns_hints),
         parents=Parents(settings.batch_window, measures.batch_size.set),
         abilities=Abilities(host),
     )
@@ -177,7 +174,7 @@ def _moves(p: _Parts, db: Database) -> _Moves:
     importing = Importing(p.work, p.host, p.poll, p.secrets, p.doors)
     moving = Moving(p.work, p.backends, p.poll, p.looks, p.doors, _pace(p.settings), p.points, p.measures.step)
     flipping, returning = Flipping(moving), Returning(moving)
-    rolling = Rolling(p.work, p.backends, p.poll, p.host, p.parents, p.above, p.doors, p.points)
+    rolling = Rolling(p.work, p.backends, p.poll, p.host, p.parents, p.looks, p.doors, p.points)
     kinds = (applying.kind, importing.kind, flipping.kind, returning.kind, *rolling.kinds)
     engine = Engine(db, kinds=kinds, replica="pooldomain", bell=p.work.bell)
     rolling.attach(engine)
@@ -221,7 +218,7 @@ def _names(p: _Parts, reconciler: Reconciler) -> list[Service]:
 def _zones(p: _Parts, moves: _Moves) -> list[Service]:
     settings = p.settings
     propagation = Propagation(settings.dns_hints, settings.dns_trust_anchor, settings.resolvers)
-    tools = ZoneTools(p.work, p.backends, p.poll, moves.engine, propagation, p.above)
+    tools = ZoneTools(p.work, p.backends, p.poll, moves.engine, propagation, p.looks)
     return [
         Service(ZoneService(tools), service_pb2_grpc.add_ZoneServiceServicer_to_server, f"{_PACKAGE}.ZoneService"),
         Service(

@@ -59,6 +59,11 @@ class OnUpdates(Dns):
         }  # fmt: skip
 
     @property
+    def served_at(self) -> tuple[str, int]:
+        host, _, port = self.server.address.rpartition(":")
+        return host, int(port)
+
+    @property
     def backend(self) -> DnsBackend:
         manifest = load_manifest(Path(plugin.__file__).with_name("manifest.toml"))
         made: DnsBackend = plugin.catalyst_plugin(

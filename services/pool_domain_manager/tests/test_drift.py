@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from .calls import ELSEWHERE, FQDN, NAME, made_active, outbox, provisioner, until
-from .conftest import Dns, Start, on_both_servers
+from .conftest import Dns, Start
 from .domain.makers import NOON
 from .zone_calls import DOMAIN, ZONE, admin, applied, listed, made_zone, owner, planned, remove, upsert
 
@@ -81,8 +81,10 @@ async def test_in_a_zone_that_somebody_shares_each_set_of_ours_says_whose_it_is_
         await until_kinds(daemon)
 
 
-@on_both_servers
-async def test_a_change_behind_our_back_is_told_once_and_repaired_on_demand(start: Start, dns: Dns) -> None:
+@pytest.mark.parametrize(("dns", "database"), [("powerdns", "sqlite"), ("bind", "postgresql")], indirect=True)
+async def test_scenario_9_a_change_by_api_or_by_update_is_told_once_and_repaired_on_demand(
+    start: Start, dns: Dns
+) -> None:
     async with start(**FAST) as daemon:
         await made_zone(daemon, dns)
         await applied(daemon, await planned(daemon, upsert("www", "A", "192.0.2.1"), upsert("b", "A", "192.0.2.2")))

@@ -189,6 +189,24 @@ async def test_where_the_policy_says_so_a_name_in_another_script_is_held_in_both
 
 
 @on_one_database
+async def test_scenario_14_a_pool_whose_zone_is_missing_waits_for_it_and_no_start_makes_it(
+    start: Start, dns: Dns
+) -> None:
+    wish = CreatePoolRequest(pool_id="omani.trade", pool=Pool(kinds=[Pool.KIND_SOVEREIGN], backend=dns.pool_backend))
+    for _ in range(2):
+        async with start() as daemon:
+            pools = daemon.admin(PoolServiceStub)
+            assert await reason_of(pools.CreatePool(wish)) in ("OK", "POOL_EXISTS")
+
+            async def told(pools: PoolServiceStub = pools) -> bool:
+                found = await pools.GetPool(GetPoolRequest(name="pools/omani.trade"))
+                return found.state == Pool.STATE_PENDING and "PDM never does" in found.conditions[0].message
+
+            await eventually(told, within=30)
+            assert await dns.backend.get_zone(zone="omani.trade.") is None
+
+
+@on_one_database
 async def test_a_wildcard_in_the_zone_keeps_a_pool_pending_until_it_is_gone(start: Start, dns: Dns) -> None:
     wild = Change("*.omani.works.", "A", 60, ("127.7.0.9",))
     await dns.backend.apply(zone="omani.works.", changes=(wild,))

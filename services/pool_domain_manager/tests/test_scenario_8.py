@@ -129,11 +129,11 @@ async def test_scenario_8_the_key_of_a_moved_domain_is_exchanged_by_its_registra
         await prepared(daemon, it, soa=Soa(minimum=second))
         await ended(daemon, await flipped(daemon, await planned(daemon, it)))
         await until(daemon, Delegation.STATE_DELEGATED)
-        await _short_lived(daemon)
+        await short_lived(daemon)
         before, writes = it.fake.domains[DOMAIN].ds, it.fake.writes
         async with watched(it) as samples:
             begun = await admin(daemon).RollKey(RollKeyRequest(name=f"{ZONE}/dnssec"))
-            await _let_an_hour_pass(daemon, "activated")
+            await let_an_hour_pass(daemon, "activated")
             done = await ended(daemon, begun.name)
             assert done.HasField("response"), done.error
         assert samples.wrong == []
@@ -145,7 +145,7 @@ async def test_scenario_8_the_key_of_a_moved_domain_is_exchanged_by_its_registra
         assert (after.secure, after.records) == (True, ("192.0.2.25",)), after.why
 
 
-async def _let_an_hour_pass(daemon: RunningDaemon, step: str) -> None:
+async def let_an_hour_pass(daemon: RunningDaemon, step: str) -> None:
     """What time does for the zone's mark, which lives longer than its records: nobody holds it after that step any more."""
     t = metadata.tables["journal_step"]
 
@@ -158,7 +158,7 @@ async def _let_an_hour_pass(daemon: RunningDaemon, step: str) -> None:
     await eventually(is_done, within=60, what=f"{step} is done")
 
 
-async def _short_lived(daemon: RunningDaemon) -> None:
+async def short_lived(daemon: RunningDaemon) -> None:
     """Nobody keeps anything of the zone for longer than a second."""
 
     async def step(tx: Store) -> None:

@@ -1,4 +1,5 @@
-"""What the servers of a parent show of a zone that is kept, compared with what its delegation came to.
+"""What the servers of a parent show of a zone that is kept, compared with what its delegation came to; where none was planned,
+with the servers that the zone names itself.
 
 Invariants
   rested only    while a run moves a delegation, or moves it back, its parent is that run's affair;
@@ -7,13 +8,15 @@ Invariants
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from catalyst_sdk.dns import RecordSet
 from catalyst_sdk.registrar import DsRecord, Target
 
 from .conditions import DS_PUBLISHED
-from .delegations import Delegation, State
+from .delegations import Delegation, State, none_yet
 from .drifts import Drift, Kind, Sight
+from .hosting import Zone
 
 _KINDS = frozenset({Kind.NS_MISMATCH, Kind.DS_MISMATCH})
 _TTL = 1
@@ -49,6 +52,22 @@ def differing(
         else:
             found += _at(d, server, shown, signing, present)
     return tuple(found)
+
+
+def is_unmoved(d: Delegation | None) -> bool:
+    """Whether nobody has had the zone moved here; what its parent shows was entered by somebody, or by no one yet."""
+    return d is None or (not d.run and d.stood is State.NONE)
+
+
+def unmoved(zone: Zone, published: Collection[str]) -> Delegation:
+    """What the parent of such a zone is to show where it names one of our servers: all of them, and no key but ours."""
+    found = none_yet(zone.domain, zone.uid, zone.owner, zone.updated_at)
+    return replace(found, wished=Target(tuple(sorted(published))), state=State.DELEGATED)
+
+
+def ours(seen: Iterable[tuple[str, Target | None]], published: Collection[str]) -> list[tuple[str, Target | None]]:
+    """What is compared of a zone that nobody has moved: of a parent that names none of our servers, nothing."""
+    return [(server, shown) for server, shown in seen if shown is None or set(shown.ns) & set(published)]
 
 
 def still(known: Sequence[Drift]) -> tuple[Sight, ...]:

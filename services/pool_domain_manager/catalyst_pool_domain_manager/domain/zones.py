@@ -160,9 +160,11 @@ def labels_in_use(pool: Pool, parent: ZoneState, *, held: frozenset[str], server
     held      labels that somebody holds: their delegations are ours, or, inside of the pool's zone, all that is theirs
     servers   every name server's host name, with its final dot
     """
-    may_be_ours = [r for r in parent.record_sets if pool.zone_mode is ZoneMode.IN_PARENT or r.type in ("NS", "DS")]
-    found = {_label(name, pool) for name in (*(r.name for r in parent.record_sets if r not in may_be_ours), *servers)}
-    found |= {label for r in may_be_ours if (label := _label(r.name, pool)) not in held}
+    cuts = ("NS", "DS")
+    ours = [r.name for r in parent.record_sets if r.type in cuts or pool.zone_mode is ZoneMode.IN_PARENT]
+    theirs = [r.name for r in parent.record_sets if r.type not in cuts and pool.zone_mode is ZoneMode.DELEGATED]
+    found = {_label(name, pool) for name in (*theirs, *servers)}
+    found |= {label for name in ours if (label := _label(name, pool)) not in held}
     return frozenset(
         label for label in found if label and label[0] not in "_*"
     )  # those are no label that one could have

@@ -16,7 +16,7 @@ from catalyst_pool_domain_manager.domain import delegations, dnssec, hosting, re
 from catalyst_pool_domain_manager.domain.dnssec import DISABLE, ROLL
 from catalyst_pool_domain_manager.events import ds_record
 from catalyst_pool_domain_manager.store import Store
-from catalyst_pool_domain_manager.workers.above import Vouched
+from catalyst_pool_domain_manager.workers.cuts import Vouched
 
 from .operations import started
 from .standing import READERS
@@ -48,7 +48,7 @@ class ZoneSecurity(ZoneRecords):
         answer = to_dnssec(zone, state, parent)
         if state is None or not state.signed:
             return answer
-        if view.allocation is None and (above := await self._tools.above.ds(view.origin)) is not None:
+        if view.allocation is None and (above := await self._tools.cuts.vouched(view.origin)) is not None:
             answer.ds_observed.extend(_observed(above))
         polled = await self._polled(view)
         ends = await polled.servers.signatures_end(polled.names, view.origin)

@@ -15,8 +15,8 @@ from catalyst_pool_domain_manager.domain.hosting import Kind, State, Zone
 from catalyst_pool_domain_manager.domain.record_sets import Wish, frame, reframe, taken
 from catalyst_pool_domain_manager.domain.server_sets import ServerSet, ServerSetNotFound
 from catalyst_pool_domain_manager.store import Store
-from catalyst_pool_domain_manager.workers.above import Above
 from catalyst_pool_domain_manager.workers.backends import Backends
+from catalyst_pool_domain_manager.workers.cuts import Cuts
 from catalyst_pool_domain_manager.workers.polled import Poll
 from catalyst_pool_domain_manager.workers.propagation import Propagation
 
@@ -35,7 +35,7 @@ class ZoneTools:
     poll: Poll
     engine: Engine
     propagation: Propagation
-    above: Above
+    cuts: Cuts
 
 
 class ZoneLife:

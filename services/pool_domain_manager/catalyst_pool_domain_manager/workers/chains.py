@@ -7,13 +7,11 @@ zone's.
 import asyncio
 from collections.abc import Sequence
 
-import dns.dnssec
-import dns.exception
 import dns.flags
 import dns.message
-import dns.rdata
 import dns.rrset
 from catalyst_sdk.dns import ZoneState
+from catalyst_sdk.resolver import Bogus, trusted_keys
 
 from .servers import Fault, Servers, rrset, unsigned
 
@@ -78,18 +76,9 @@ async def _zone_at(servers: Servers, server: str, child: str, shown: Sequence[dn
         return Fault(server, "lame", f"no authority for {child}")
     if named is None:
         return Fault(server, "bogus", f"{child} has a DS and no key")
-    if not all(_entered(ds, named) for ds in shown):
-        return Fault(server, "bogus", f"the DS of {child} names none of its keys")
-    return unsigned(server, keys, named, child, named) or unsigned(server, soa, found, child, named)
-
-
-def _entered(shown: dns.rrset.RRset, keys: dns.rrset.RRset) -> bool:
-    """Whether a DS is the digest of one of the keys (RFC 4035, section 5.2)."""
-    return any(_made(keys.name, key, ds.digest_type) == ds for ds in shown for key in keys)
-
-
-def _made(name: object, key: dns.rdata.Rdata, digest_type: int) -> object:
     try:
-        return dns.dnssec.make_ds(name, key, digest_type, validating=True)  # type: ignore[arg-type]
-    except (dns.exception.DNSException, ValueError):
-        return None
+        for ds in shown:
+            trusted_keys(keys, named.name, ds)
+    except Bogus as broken:
+        return Fault(server, "bogus", str(broken))
+    return unsigned(server, soa, found, child, named)

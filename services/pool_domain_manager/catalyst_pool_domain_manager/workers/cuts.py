@@ -17,7 +17,7 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
-from catalyst_sdk import Temporary
+from catalyst_sdk import PluginFailure, Temporary
 from catalyst_sdk.registrar import DsRecord, Glue, Target
 
 from catalyst_pool_domain_manager.domain.server_sets import Endpoint
@@ -38,6 +38,16 @@ class Seen:
     error: str = ""
     ns_ttl: int = 0
     ds_ttl: int = 0
+    no_ds_ttl: int = 0
+    """For how long it may be believed that there is none (RFC 2308, section 5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """DS that every server of the parent shows, lower case; `ttl`: seconds for which that may be held."""
+
+    ds: frozenset[str]
+    ttl: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,15 @@ class Cut:
         """How long the keys live in caches."""
         return timedelta(seconds=max((seen.ds_ttl for seen in self.seen), default=0))
 
+    @property
+    def vouched(self) -> Vouched | None:
+        """For which keys the parent vouches; None while its servers differ, or one gives no answer."""
+        said = {frozenset(seen.records.ds) if seen.records else None for seen in self.seen}
+        if len(said) != 1 or (ds := said.pop()) is None:
+            return None
+        held = max(seen.ds_ttl if ds else seen.no_ds_ttl for seen in self.seen)
+        return Vouched(frozenset(str(one) for one in ds), held)
+
     def lacking(self, wanted: Target) -> str:
         """Which servers do not show these name servers and DS, in words; empty where all do."""
         return "; ".join(f"{s.server} {s.error or 'shows others'}" for s in self.seen if not shows(s.records, wanted))
@@ -86,6 +105,13 @@ class Cuts:
             if found := _records(answer, above, "NS"):
                 zone, polled = above, await self._at(answer, found)
         return Cut(zone, polled, tuple(await asyncio.gather(*(_seen(polled, s, str(name)) for s in polled.names))))
+
+    async def vouched(self, domain: str) -> Vouched | None:
+        """For which keys of the zone its parent vouches; None while nobody can say."""
+        try:
+            return (await self.look(domain)).vouched
+        except PluginFailure:
+            return None
 
     async def servers_of(self, hosts: Iterable[str], glue: Iterable[Glue] = ()) -> Polled:
         """The servers of these names: where the hints say, at their glue, or as the system's resolver finds them."""
@@ -151,7 +177,13 @@ async def _seen(polled: Polled, server: str, name: str) -> Seen:
     hosts = sorted(str(one.target).lower() for one in ns or ())
     inside = [glue for glue in _glue(referral, hosts) if glue.host.endswith(f".{name}")]
     records = Target(tuple(hosts), tuple(sorted(_ds(one) for one in ds or ())), tuple(inside))
-    return Seen(server, address, records, "", int(ns.ttl) if ns else 0, int(ds.ttl) if ds else 0)
+    ttls = (int(ns.ttl) if ns else 0, int(ds.ttl) if ds else 0, _negative(shown))
+    return Seen(server, address, records, "", *ttls)
+
+
+def _negative(answer: dns.message.Message) -> int:
+    soas = (r for r in answer.authority if r.rdtype == dns.rdatatype.SOA)
+    return max((min(int(r.ttl), int(r[0].minimum)) for r in soas), default=0)
 
 
 def _records(answer: dns.message.Message, name: str, kind: str) -> dns.rrset.RRset | None:

@@ -1,13 +1,15 @@
 """The look at every zone, backend and servers, against the wish; at regular intervals, under a lease.
 
 Cheap where nothing has changed: zones come from the database by pages with everything that is wished of them, each costs one
-read of its backend and one question to each of its servers, and nothing is written for a zone that is as it was.
+question to each of its servers and one read of its backend, or none where the backend lists what has changed, and nothing is
+written for a zone that is as it was.
 
 Invariants
   settled only   a zone whose wish is on its way is left alone: what is not there yet is no drift;
   once           a difference is told when it is first seen, by one replica;
-  in one pass    every backend is read and every server is asked in each pass; a zone whose servers show nothing odd is looked
-                 at set by set, signatures too, when it is its turn: in each pass where the fleet is small.
+  in one pass    every backend is read, or says itself what was not touched, and every server is asked in each pass; a zone
+                 whose servers show nothing odd is looked at set by set, signatures too, when it is its turn: in each pass where
+                 the fleet is small; and read at its backend in one of `READINGS` passes, whatever that lists.
 """
 
 import asyncio
@@ -17,6 +19,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 from zlib import crc32
 
 from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginUnavailable, Work, get_logger
@@ -24,8 +27,9 @@ from catalyst_mesh.journal import Engine
 from catalyst_mesh.telemetry import reconciling
 from catalyst_mesh.waits import rest
 from catalyst_sdk import PluginFailure, Refused
-from catalyst_sdk.dns import Change, RecordSet, ZoneState
+from catalyst_sdk.dns import Change, ListsZones, RecordSet, ZoneState
 from catalyst_sdk.dns_rules import Key
+from catalyst_sdk.registrar import Target
 
 from catalyst_pool_domain_manager.domain import allocations, drifts, guards, heights, hosting, ownership, plans, zones
 from catalyst_pool_domain_manager.domain.allocations import Allocation
@@ -59,6 +63,8 @@ QUESTIONS = 600
 """Record sets that one pass asks servers for, each with its signature: each costs half as much as the reading of a zone. Of more,
 zones take turns, over as many passes as that needs; the first sight of every zone at every server is in each pass, and the
 watcher checks the signatures of keys and SOA of every visible name as often."""
+READINGS = 12
+"""Passes within which every zone is read at its backend: not all that can be changed there is told by its list."""
 NOWHERE = ("127.0.0.1", 9)
 """Where a server is asked of which nobody knows where it listens: there is no answer."""
 
@@ -79,8 +85,29 @@ class Subject:
     held: frozenset[str] = frozenset()
     allocation: Allocation | None = None
     pool: Pool | None = None
-    parent: ZoneState | None = None
+    above: Mapping[Key, RecordSet] | None = None
+    """What the pool's zone holds."""
     cut: Delegation | None = None
+
+    @property
+    def wish(self) -> int:
+        """Tells one wish from another."""
+        return hash((self.mark, frozenset(self.desired.items()), self._pointed))
+
+    @property
+    def _pointed(self) -> tuple[RecordSet | None, ...]:
+        """How the pool's zone points to the zone."""
+        return tuple((self.above or {}).get((f"{self.domain}.", kind)) for kind in ("NS", "DS"))
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A zone that was whole when it was looked at last: `version` by its backend's list from before, `serial` at its servers."""
+
+    version: str
+    wish: int
+    serial: int
+    signed: bool
 
 
 @dataclass
@@ -95,6 +122,7 @@ class DriftSweep:
     engine: Engine
     interval: float
     metrics: PdmMetrics
+    questions: int = QUESTIONS
     passes: int = 0
 
     def __post_init__(self) -> None:
@@ -102,6 +130,8 @@ class DriftSweep:
         self._log = get_logger("drift")
         self._questions = self._last_questions = 0
         self._stride = 1
+        self._listed: dict[str, Mapping[str, str]] = {}
+        self._whole: dict[str, Whole] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look until `stop`, whenever this replica holds the lease."""
@@ -161,6 +191,9 @@ class DriftSweep:
     async def _children(self, lease: Lease) -> None:
         after = ""
         parents: dict[str, ZoneState | None] = {}
+        above: dict[str, Mapping[Key, RecordSet]] = {}
+        self._listed = {}
+        seen: set[str] = set()
         while True:
             async with self.work.reading() as tx:
                 page = await tx.zoned(after, PAGE, None)
@@ -170,7 +203,11 @@ class DriftSweep:
                 known, challenges = await tx.open_drifts(names), await tx.challenges_of_all(names)
             for domain in {a.pool for a in settled} - set(parents):
                 try:
-                    parents[domain] = await self._state(f"dns_backend:{pools[domain].backend}", pools[domain].zone)
+                    await self._list(f"dns_backend:{pools[domain].backend}")
+                    parents[domain] = state = await self._state(
+                        f"dns_backend:{pools[domain].backend}", pools[domain].zone
+                    )
+                    above[domain] = {(r.name, r.type): r for r in state.record_sets} if state else {}
                 except (PluginFailure, PluginUnavailable):
                     parents[domain] = None  # a backend that is away keeps no other pool from being looked at
             subjects = []
@@ -183,18 +220,27 @@ class DriftSweep:
                     subjects.append(
                         Subject(
                             a.fqdn, a.owner, f"dns_backend:{pool.backend}", a.mark, True, desired, polled,
-                            known[a.fqdn], allocation=a, pool=pool, parent=parent,
+                            known[a.fqdn], allocation=a, pool=pool, above=above[a.pool],
                         )
                     )  # fmt: skip
             await self._look_at(subjects, lease)
+            seen.update(s.domain for s in subjects)
             if len(page) < PAGE:
-                return
+                break
             after = page[-1].fqdn
+        self._whole = {domain: whole for domain, whole in self._whole.items() if domain in seen}
+
+    async def _list(self, backend: str) -> None:
+        """What a backend says of all its zones at once, if it does."""
+        target = self._target(backend)
+        if backend not in self._listed and hasattr(target, "versions"):
+            lists: ListsZones = target
+            self._listed[backend] = await lists.versions()
 
     async def _look_at(self, subjects: Sequence[Subject], lease: Lease) -> None:
         turns = asyncio.Semaphore(AT_ONCE)
         self._questions += sum(len(s.polled.names) * (len(s.desired) + 1) for s in subjects)
-        self._stride = max(1, -(-max(self._questions, self._last_questions) // QUESTIONS))
+        self._stride = max(1, -(-max(self._questions, self._last_questions) // self.questions))
 
         async def one(subject: Subject, askers: Mapping[str, Serials]) -> None:
             async with turns:
@@ -217,6 +263,9 @@ class DriftSweep:
             await asyncio.gather(*(one(subject, askers) for subject in subjects))
 
     async def _one(self, s: Subject, askers: Mapping[str, Serials], lease: Lease) -> None:
+        if await self._is_as_it_was(s, askers):
+            return
+        self._whole.pop(s.domain, None)
         state = await self._state(s.backend, f"{s.domain}.")
         if state is None:
             seen: tuple[Sight, ...] = (Sight(Kind.MISSING, cause="the backend has no such zone"),)
@@ -232,8 +281,28 @@ class DriftSweep:
         conditions = drifts.conditions(seen, signed=s.signed)
         same_state = s.zone is None or hosting.observed(s.zone, conditions, s.zone.updated_at) is s.zone
         if not new and not moved and same_state:
+            if state is not None and not seen and s.allocation is not None:
+                self._remember(s, state)
             return
         await self._note(s, seen, lease)
+
+    def _remember(self, s: Subject, state: ZoneState) -> None:
+        if version := self._listed.get(s.backend, {}).get(state.name):
+            self._whole[s.domain] = Whole(version, s.wish, state.serial, state.signed)
+
+    async def _is_as_it_was(self, s: Subject, askers: Mapping[str, Serials]) -> bool:
+        """Whether a name's zone that was whole was not touched since, by its backend's list and at first sight of each server."""
+        before = self._whole.get(s.domain)
+        is_told = before is not None and self._listed.get(s.backend, {}).get(f"{s.domain}.") == before.version
+        if before is None or not is_told or s.known or self._is_turn(s, self._stride) or self._is_turn(s, READINGS):
+            return False
+        if before.wish != s.wish:
+            return False
+        lights = await asyncio.gather(*(askers[name].ask(f"{s.domain}.") for name in s.polled.names))
+        return all(one and one.serial == before.serial and one.is_signed >= before.signed for one in lights)
+
+    def _is_turn(self, s: Subject, stride: int) -> bool:
+        return (crc32(s.domain.encode()) + self.passes) % stride == 0
 
     def _at_backend(self, s: Subject, state: ZoneState) -> tuple[Sight, ...]:
         foreign = ownership.foreign_keys(state.record_sets, s.owner)
@@ -241,20 +310,26 @@ class DriftSweep:
         return drifts.compare(s.desired, found, foreign=foreign)
 
     async def _above(self, s: Subject, state: ZoneState) -> tuple[Sight, ...]:
-        """What the parent of a kept zone shows otherwise than its delegation came to."""
-        if s.zone is None or s.cut is None or not heights.is_compared(s.cut, s.zone.uid):
+        """What the parent of a kept zone shows otherwise than its delegation came to, or than a zone of ours should be shown."""
+        if s.zone is None:
+            return ()
+        published = s.desired[f"{s.domain}.", "NS"].records
+        is_unmoved = heights.is_unmoved(s.cut)
+        d = heights.unmoved(s.zone, published) if is_unmoved else s.cut
+        if d is None or not heights.is_compared(d, s.zone.uid):
             return ()
         try:
             cut = await self.cuts.look(s.domain)
         except PluginFailure:
             return heights.still(s.known)
-        shown = [(one.server, one.records) for one in cut.seen]
+        shown: Sequence[tuple[str, Target | None]] = [(one.server, one.records) for one in cut.seen]
+        shown = heights.ours(shown, published) if is_unmoved else shown
         signing = own_ds(replace(state, keys=tuple(key for key in state.keys if key.active)))
-        return heights.differing(s.cut, shown, s.known, signing=signing, present=own_ds(state))
+        return heights.differing(d, shown, s.known, signing=signing, present=own_ds(state))
 
     async def _at_servers(self, s: Subject, state: ZoneState, askers: Mapping[str, Serials]) -> tuple[Sight, ...]:
         """Each server at first sight; the whole zone where that is odd, or where it is the zone's turn."""
-        is_turn = (crc32(s.domain.encode()) + self.passes) % self._stride == 0
+        is_turn = self._is_turn(s, self._stride)
 
         async def at(name: str) -> tuple[Sight, ...]:
             light = None if is_turn else await askers[name].ask(state.name)
@@ -269,12 +344,12 @@ class DriftSweep:
         return tuple(sight for sights in found for sight in sights)
 
     async def _state(self, backend: str, origin: str) -> ZoneState | None:
-        if backend.startswith("dns_backend:"):
-            target = self.backends.host.get("dns_backend", backend.removeprefix("dns_backend:"))
-        else:
-            target = await self.backends.get(backend)
+        target = self._target(backend) if backend.startswith("dns_backend:") else await self.backends.get(backend)
         state: ZoneState | None = await target.get_zone(zone=origin)
         return state
+
+    def _target(self, backend: str) -> Any:
+        return self.backends.host.get("dns_backend", backend.removeprefix("dns_backend:"))
 
     async def _note(self, s: Subject, seen: Sequence[Sight], lease: Lease) -> None:
         """Write what is new, told once; where the zone moved meanwhile, nothing."""
@@ -342,13 +417,13 @@ def _place(polled: Polled, name: str) -> tuple[str, int]:
 
 def _at_parent(s: Subject, state: ZoneState) -> tuple[Sight, ...]:
     """Whether the pool's zone points to the child as it should."""
-    if s.allocation is None or s.pool is None or s.parent is None:
+    if s.allocation is None or s.pool is None or s.above is None:
         return ()
     found = []
-    ds = s.parent.find(s.allocation.zone, "DS")
-    for change in zones.delegation(s.allocation, s.pool, state, named(s.pool, s.parent), ds):
+    ns = s.desired[s.allocation.zone, "NS"].records
+    for change in zones.delegation(s.allocation, s.pool, state, ns, s.above.get((s.allocation.zone, "DS"))):
         wish = RecordSet(change.name, change.type, change.ttl, change.records)
-        seen = s.parent.find(change.name, change.type)
+        seen = s.above.get((change.name, change.type))
         if seen is None or set(seen.records) != set(wish.records):
             kind = Kind.DS_MISMATCH if change.type == "DS" else Kind.NS_MISMATCH
             found.append(Sight(kind, drifts.BACKEND, change.name, change.type, wish, seen, f"in {s.pool.zone}"))

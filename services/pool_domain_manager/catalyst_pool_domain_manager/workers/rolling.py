@@ -30,8 +30,8 @@ from catalyst_pool_domain_manager.domain.hosting import State, Zone
 from catalyst_pool_domain_manager.domain.pools import Pool
 from catalyst_pool_domain_manager.store import Store
 
-from .above import Above
 from .backends import Backends
+from .cuts import Cuts
 from .doors import Door, Doors
 from .moving import ds_of, own_keys
 from .parents import Parents
@@ -81,7 +81,7 @@ class Rolling:
     poll: Poll
     host: PluginHost
     parents: Parents
-    above: Above
+    cuts: Cuts
     doors: Doors
     failpoint: Failpoint = no_failpoint
 
@@ -291,7 +291,7 @@ class Rolling:
     async def _entered(self, ctx: Context, s: Subject, wanted: tuple[str, ...]) -> int:
         """Have the registrar enter it, or wait for whoever does. A zone that no parent vouches for needs nobody to vouch for
         its next key; while its parent's servers differ, a change is on its way."""
-        seen = await self.above.ds(s.origin)
+        seen = await self.cuts.vouched(s.origin)
         if seen is not None and (not seen.ds or seen.ds == {text.lower() for text in wanted}):
             return seen.ttl
         if seen is not None:

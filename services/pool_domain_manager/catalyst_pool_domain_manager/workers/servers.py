@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import dns.asyncquery
-import dns.dnssec
 import dns.exception
 import dns.flags
 import dns.message
@@ -18,6 +17,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 from catalyst_sdk.dns import RecordSet, ZoneState
+from catalyst_sdk.resolver import fault
 
 from catalyst_pool_domain_manager.domain import traffic
 
@@ -233,13 +233,5 @@ def unsigned(
     server: str, answer: dns.message.Message, found: dns.rrset.RRset, zone: str, keys: dns.rrset.RRset
 ) -> Fault | None:
     """What is wrong with the signature of a record set that was found in an answer."""
-    signatures = answer.get_rrset(
-        answer.answer, found.name, dns.rdataclass.IN, dns.rdatatype.RRSIG, covers=found.rdtype
-    )
-    if signatures is None:
-        return Fault(server, "bogus", f"{found.name} is not signed")
-    try:
-        dns.dnssec.validate(found, signatures, {dns.name.from_text(zone): keys})
-    except (dns.exception.ValidationFailure, dns.exception.UnsupportedAlgorithm) as error:
-        return Fault(server, "bogus", f"{found.name}: {error}")
-    return None
+    why = fault(answer.answer, found, {dns.name.from_text(zone): keys})
+    return Fault(server, "bogus", why) if why else None

@@ -6,21 +6,19 @@ First the SOA with its serial and signature, then every record set with its own.
 import asyncio
 from collections.abc import Callable, Mapping
 
-import dns.dnssec
-import dns.exception
 import dns.flags
 import dns.message
 import dns.name
 import dns.rdata
-import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 from catalyst_sdk.dns import RecordSet, ZoneState
 from catalyst_sdk.dns_rules import Key
+from catalyst_sdk.resolver import fault, pick
 
 from catalyst_pool_domain_manager.domain.drifts import Kind, Sight
 
-from .servers import Fault, Servers
+from .servers import Fault, Servers, rrset
 
 
 async def seen_at(
@@ -35,14 +33,14 @@ async def seen_at(
     answer = await _twice(servers, name, state.name)
     if isinstance(answer, Fault):
         return (Sight(Kind.LAME, name, cause=answer.detail),)
-    soa = _rrset(answer, state.name, "SOA")
+    soa = rrset(answer, state.name, "SOA")
     if soa is None or not answer.flags & dns.flags.AA:
         return (Sight(Kind.LAME, name, cause=f"no authority for {state.name}"),)
     for signatures in (r for r in answer.answer if r.rdtype == dns.rdatatype.RRSIG):
         signed_until(min(int(one.expiration) for one in signatures))
     keys = _keys(state)
-    if state.signed and (fault := _unsigned(answer, soa, state.name, keys)):
-        return (Sight(fault[0], name, cause=fault[1]),)
+    if state.signed and (wrong := _unsigned(answer, soa, state.name, keys)):
+        return (Sight(wrong[0], name, cause=wrong[1]),)
     serial = int(soa[0].serial)
     if serial < state.serial:
         return (Sight(Kind.STALE_SERVER, name, cause=f"serial {serial}, the backend has {state.serial}"),)
@@ -60,9 +58,9 @@ async def answered(
         return None
     found = {}
     for key, answer in zip(keys, asked, strict=True):
-        rrset = None if isinstance(answer, Fault) else _rrset(answer, *key)
-        if rrset is not None:
-            found[key] = RecordSet(*key, int(rrset.ttl), tuple(str(rdata) for rdata in rrset))
+        seen = None if isinstance(answer, Fault) else rrset(answer, *key)
+        if seen is not None:
+            found[key] = RecordSet(*key, int(seen.ttl), tuple(str(rdata) for rdata in seen))
     return found
 
 
@@ -78,14 +76,14 @@ async def _set_at(
     answer = await servers.ask(name, wished.name, wished.type)
     if isinstance(answer, Fault):
         return None  # it answered a moment ago; if it is away, the next look tells
-    found = _rrset(answer, wished.name, wished.type)
+    found = rrset(answer, wished.name, wished.type)
     if found is None:
         return Sight(Kind.MISSING, name, wished.name, wished.type, wished, None)
     seen = RecordSet(wished.name, wished.type, int(found.ttl), tuple(sorted(str(rdata) for rdata in found)))
     if wished.type != "SOA" and set(seen.records) != set(wished.records):
         return Sight(Kind.CHANGED, name, wished.name, wished.type, wished, seen)
-    if state.signed and (fault := _unsigned(answer, found, state.name, keys)):
-        return Sight(fault[0], name, wished.name, wished.type, cause=fault[1])
+    if state.signed and (wrong := _unsigned(answer, found, state.name, keys)):
+        return Sight(wrong[0], name, wished.name, wished.type, cause=wrong[1])
     return None
 
 
@@ -100,17 +98,7 @@ def _keys(state: ZoneState) -> dns.rrset.RRset | None:
 def _unsigned(
     answer: dns.message.Message, found: dns.rrset.RRset, zone: str, keys: dns.rrset.RRset | None
 ) -> tuple[Kind, str] | None:
-    signatures = answer.get_rrset(
-        answer.answer, found.name, dns.rdataclass.IN, dns.rdatatype.RRSIG, covers=found.rdtype
-    )
-    if signatures is None:
+    if pick(answer.answer, found.name, dns.rdatatype.RRSIG, covers=found.rdtype) is None:
         return Kind.UNSIGNED, f"{found.name} has no signature"
-    try:
-        dns.dnssec.validate(found, signatures, {dns.name.from_text(zone): keys} if keys is not None else {})
-    except (dns.exception.ValidationFailure, dns.exception.UnsupportedAlgorithm) as error:
-        return Kind.BOGUS, f"{found.name}: {error}"
-    return None
-
-
-def _rrset(answer: dns.message.Message, name: str, kind: str) -> dns.rrset.RRset | None:
-    return answer.get_rrset(answer.answer, dns.name.from_text(name), dns.rdataclass.IN, dns.rdatatype.from_text(kind))
+    why = fault(answer.answer, found, {dns.name.from_text(zone): keys} if keys is not None else {})
+    return (Kind.BOGUS, why) if why else None

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from catalyst_pool_domain_manager.domain import conditions, delegations
+from catalyst_pool_domain_manager.domain import conditions, delegations, hosting
 from catalyst_pool_domain_manager.domain.delegations import Delegation, State
 from catalyst_pool_domain_manager.domain.drifts import Drift, Kind, Sight
 from catalyst_pool_domain_manager.domain.drifts import State as DriftState
-from catalyst_pool_domain_manager.domain.heights import differing, is_compared, still
+from catalyst_pool_domain_manager.domain.heights import differing, is_compared, is_unmoved, ours, still, unmoved
 from catalyst_sdk.registrar import DsRecord, Target
 
 from .makers import NOON
@@ -18,6 +18,10 @@ PUBLISHED = (conditions.true(conditions.DS_PUBLISHED),)
 MOVED = replace(
     delegations.none_yet("acme.example", "uid", "organizations/acme", NOON), state=State.DELEGATED,
     wished=Target(NEW, (DS,)), conditions=PUBLISHED,
+)  # fmt: skip
+KEPT = hosting.Zone(
+    "acme.example", "uid", hosting.Kind.BYO, "organizations/acme", "backends/embedded", "nameServerSets/main",
+    hosting.State.ACTIVE, NOON, NOON,
 )  # fmt: skip
 BACK = replace(MOVED, state=State.ROLLED_BACK, wished=Target(OLD, (STRANGE,)))
 
@@ -76,3 +80,33 @@ def test_only_what_rests_where_a_move_has_left_it_is_compared(state: State) -> N
     assert not is_compared(replace(MOVED, state=state, run="r"), "uid")
     assert not is_compared(replace(MOVED, state=state), "another life")
     assert is_compared(replace(MOVED, state=State.PLANNED, rested=state), "uid") == rests
+
+
+@pytest.mark.parametrize(
+    ("shown", "found"),
+    [
+        (Target(NEW, (DS,)), []),
+        (Target(NEW), []),
+        (Target(OLD, (STRANGE,)), []),
+        (Target(()), []),
+        (Target(NEW[:1]), [Kind.NS_MISMATCH]),
+        (Target((NEW[0], OLD[0])), [Kind.NS_MISMATCH]),
+        (Target(NEW, (STRANGE,)), [Kind.DS_MISMATCH]),
+    ],
+)
+def test_a_zone_that_nobody_has_moved_is_compared_where_its_parent_names_one_of_our_servers(
+    shown: Target, found: list[Kind]
+) -> None:
+    d = unmoved(KEPT, NEW)
+    assert is_compared(d, KEPT.uid)
+    seen = differing(d, ours([("a.", shown)], NEW), (), signing=(DS,), present=(DS, NEXT))
+    assert [one.kind for one in seen] == found
+
+
+def test_a_zone_is_unmoved_until_a_run_of_ours_has_it_in_hand() -> None:
+    fresh = delegations.none_yet("acme.example", "uid", "organizations/acme", NOON)
+    assert is_unmoved(None)
+    assert is_unmoved(fresh)
+    assert is_unmoved(replace(fresh, state=State.PLANNED, rested=State.NONE))
+    assert not is_unmoved(replace(fresh, state=State.PLANNED, run="runs/1"))
+    assert not is_unmoved(MOVED)
