@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from .commands import dev, doctor
+from .commands.access import access
 from .commands.credential import credentials
 from .commands.domain import flip, import_domain, rollback
 from .commands.domain import plan as plan_domain
@@ -58,6 +59,9 @@ def build() -> typer.Typer:
     _group(app, "credential", "Credentials of clouds: stored sealed, checked, never shown.", {
         "list": credentials.list_credentials, "get": credentials.get, "create": credentials.create,
         "add-version": credentials.add_version, "check": credentials.check, "delete": credentials.delete,
+    })  # fmt: skip
+    _group(app, "access", "Access of persons to clusters: short, on record, revocable.", {
+        "kubeconfig": access.kubeconfig, "list": access.list_grants, "revoke": access.revoke,
     })  # fmt: skip
     _group(app, "name", "Names under pool domains.", {
         "check": check.check, "reserve": reserve.reserve, "release": release.release,

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from catalyst.continuum.v1 import service_pb2 as continuum
 from catalyst.provisioner.v1 import service_pb2 as provisioner
 from catalyst_continuum.domain.slots import Phase, Slot
+from catalyst_provisioner.domain.grants import Grant
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
@@ -54,6 +56,7 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         await wishes.zone(around)
         await wishes.kept_credential(around)
     await _slots(around)
+    await _grants(around, sovereign)
     zone = await wishes.full_zone(around)
     return {
         f"{_B}.AccountService/ListCreditGrants": {"parent": account},
@@ -76,6 +79,7 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         f"{_S}.RunService/ListLogs": {"parent": run.name},
         f"{_S}.InfrastructureService/ListLedger": {"parent": sovereign},
         f"{_S}.InfrastructureService/ListComponents": {"parent": f"{sovereign}/clusters/-"},
+        f"{_S}.AccessService/ListGrants": {"parent": sovereign},
         f"{_S}.OfferService/ListRegions": {"parent": "providers/sandbox"},
         f"{_S}.OfferService/ListOffers": {"parent": "providers/sandbox/regions/east"},
         f"{_X}.ContinuumService/ListContinuums": {"parent": "namespaces/-"},
@@ -102,6 +106,20 @@ async def _slots(around: Mesh) -> None:
                 await tx.save(_slot(namespace, name, tx.now))
 
             await work.again(step)
+
+
+async def _grants(around: Mesh, sovereign: str) -> None:
+    """Grants; agents mint them, and none reports here."""
+    work: Any = around.daemons["provisioner"].daemon.work
+    id = sovereign.partition("/")[2]
+
+    async def step(tx: Any) -> None:
+        for n in range(4):
+            made = Grant(f"grant-{n}", id, str(uuid4()), around.fresh(), "sb-east-mgt-dev", "view", "ada", "look",
+                         "active", 3600, tx.now, tx.now, n)  # fmt: skip
+            await tx.keep_grant(made, fresh=True)
+
+    await work.again(step)
 
 
 def _slot(namespace: str, name: str, now: Any) -> Slot:

@@ -34,13 +34,14 @@ def ref() -> str:
     return revisions.before(ROOT)
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("owner", PACKAGES)
 async def test_the_schema_of_the_commit_before_brought_forward_is_what_the_tables_say(
-    db: Database, package: str, ref: str
+    db: Database, owner: str, ref: str
 ) -> None:
-    old = revisions.committed(ROOT, package, ref) if ref else {}
-    assert revisions.faults(ROOT, package, old) == []
-    assert await revisions.differences(db, package, old) == []
+    # Not named `package`: that fixture fills the database beforehand, and this one has to begin empty.
+    old = revisions.committed(ROOT, owner, ref) if ref else {}
+    assert revisions.faults(ROOT, owner, old) == []
+    assert await revisions.differences(db, owner, old) == []
 
 
 def revision(body: str, what: str = "more", after: str = "0001") -> str:

@@ -625,6 +625,8 @@ STEPS_OF_RUNS = {
     f"{_PROVISIONER}.RunService/ApproveGate": "needs a step that waits, which takes a run that moves",
     f"{_PROVISIONER}.RunService/RejectGate": "needs a step that waits, which takes a run that moves",
     f"{_PROVISIONER}.RunService/SkipStep": "needs a step that may be left out, which only a destroy has",
+    f"{_PROVISIONER}.AccessService/IssueKubeconfig": "needs a cluster that reports, which takes a run that moves",
+    f"{_PROVISIONER}.AccessService/RevokeGrant": "needs a grant, as above",
     f"{_PDM}.ZoneService/RollKey": "asks the zone's DNS server for the key that there is",
 }
 """Writers without a request here, with the reason; the daemons' own tests ask them."""

@@ -138,6 +138,12 @@ def test_creating_again_changes_nothing_and_destroying_twice_is_no_error(dev: De
     again = dev.command("sovereign", *ALIVE)
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["lastRun"] == json.loads(first.stdout)["lastRun"]
+    given = dev.command("access", "kubeconfig", "omantel", "--reason", "look", "--minutes", "10")
+    assert given.returncode == 0, given.stderr
+    assert json.loads(given.stdout)["clusters"][0]["cluster"]["server"].startswith("https://127.7.")
+    grants = json.loads(dev.command("access", "list", "omantel", "--output", "json").stdout)["grants"]
+    ended = dev.command("access", "revoke", grants[0]["name"], "--yes", "--output", "json")
+    assert json.loads(ended.stdout)["state"] in ("STATE_REVOKING", "STATE_REVOKED")
     for _ in range(2):
         gone = dev.command("sovereign", "destroy", "omantel", "--yes", "--output", "json")
         assert gone.returncode == 0, gone.stderr

@@ -217,15 +217,17 @@ def _facts(wished: Sequence[Wish], found: Sequence[Resource]) -> ClusterFacts:
     ours = [resource for resource in found if (resource.kind, resource.name) in names]
     return ClusterFacts(
         load_balancers=tuple(
-            LoadBalancer("ingress", r.spec["ipv4"], {"http": r.spec["port"]})
-            for r in ours
-            if r.kind == "load_balancer" and not r.spec.get("private")
+            LoadBalancer("ingress", r.spec["ipv4"], {"http": r.spec["port"]}) for r in ours if _is_ingress(r)
         ),
-        api_endpoint="",  # the simulated cluster serves no Kubernetes API
+        api_endpoint=next((f"https://{r.spec['ipv4']}:6443" for r in ours if _is_ingress(r)), ""),
         servers=tuple(_server(r) for r in ours if r.kind == "server"),
         resources=tuple(_discovered(r) for r in found),
         simulated=True,
     )
+
+
+def _is_ingress(resource: Resource) -> bool:
+    return resource.kind == "load_balancer" and not resource.spec.get("private")
 
 
 def _server(resource: Resource) -> Server:

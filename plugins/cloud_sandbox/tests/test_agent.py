@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import os
 import signal
+import ssl
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -150,12 +152,57 @@ async def test_what_was_not_confirmed_is_sent_again_unchanged(cluster, home) -> 
 async def test_a_command_is_done_once_and_its_result_comes_back(cluster, home, git, manifests) -> None:
     await eventually(lambda: home.of("heartbeat"), within=30)
     drain = Command(id=1, drain=Command.Drain(scope=Command.Drain.SCOPE_CLOUD_RESOURCES))
-    for command in (drain, drain, Command(id=2, mint_token=Command.MintToken(grant="g"))):
+    node = Command(id=2, drain=Command.Drain(scope=Command.Drain.SCOPE_NODE))
+    for command in (drain, drain, node):
         home.commands.put_nowait(command)
     await eventually(lambda: len(home.of("command_result")) == 2, within=30)
     first, second = home.of("command_result")
     assert (first.command, first.done, first.code, list(first.remaining)) == (1, True, "", [])
     assert (second.command, second.done, second.code) == (2, True, "not_supported")
+
+
+async def test_a_minted_token_opens_the_api_until_it_is_revoked_and_after_kill_9_too(
+    cluster, home, git, manifests
+) -> None:
+    git.push(manifests(bp_one=[]))
+    await eventually(lambda: home.ready() == {"bp-one"}, within=30)
+    mint = Command.MintToken(grant="sovereigns/acme/grants/g1", role="view")
+    mint.ttl.FromSeconds(3600)
+    home.commands.put_nowait(Command(id=1, mint_token=mint))
+    await eventually(lambda: home.of("command_result"), within=30)
+    given = home.of("command_result")[0]
+    assert (given.code, given.token_expire_time.seconds - time.time() > 3500) == ("", True)
+    trusting = ssl.create_default_context(cadata=given.ca_bundle_pem)
+
+    async def get(path: str, token: str) -> httpx.Response | None:
+        with contextlib.suppress(httpx.TransportError):
+            async with httpx.AsyncClient(verify=trusting) as client:
+                bearer = {"Authorization": f"Bearer {token}"}
+                return await client.get(f"{cluster.facts.api_endpoint}{path}", headers=bearer)
+        return None
+
+    async def status(path: str, token: str = given.token) -> int:
+        answer = await get(path, token)
+        return answer.status_code if answer else 0
+
+    await eventually(lambda: status("/version"), within=30)
+    nodes = await get("/api/v1/nodes", given.token)
+    assert nodes
+    assert len(nodes.json()["items"]) == 3
+    releases = await get("/apis/helm.toolkit.fluxcd.io/v2/namespaces/flux-system/helmreleases", given.token)
+    assert releases
+    assert [item["metadata"]["name"] for item in releases.json()["items"]] == ["bp-one"]
+    assert (await status("/api/v1/secrets"), await status("/version", "sandbox_guessed")) == (404, 401)
+    assert given.token not in (cluster.place / "memory.json").read_text()
+    cluster.kill()
+    await eventually(lambda: cluster.pid is None, within=30)
+    await eventually(lambda: not [p for p in children() if str(cluster.place) in _line(p)], within=30)
+    await asyncio.to_thread(keeper.keep, cluster.sandbox.folder)
+    await eventually(lambda: home.streams == 2, within=30)  # before it, a command would go into the dead stream
+    await eventually(lambda: status("/version"), within=30)
+    home.commands.put_nowait(Command(id=2, mint_token=Command.MintToken(grant=mint.grant, revoke=True)))
+    await eventually(lambda: len(home.of("command_result")) == 2, within=30)
+    assert await status("/version") == 401
 
 
 async def test_the_tree_may_be_moved_and_its_generation_comes_back(cluster, home, git, manifests) -> None:

@@ -75,6 +75,13 @@ ACCESS = {
         ListOffers=SIGNED_IN,
         ListTopologies=SIGNED_IN,
     ),
+    **rows(
+        f"{_ROOT}.AccessService",
+        IssueKubeconfig="sovereign-admin security-officer",
+        ListGrants="sovereign-admin security-officer",
+    ),
+    # Whose grant it is stands in the grant, so everybody who may see the Sovereign may ask.
+    **rows(f"{_ROOT}.AccessService", Scope.SELF, RevokeGrant=_PEOPLE),
     # The token in the request speaks for a server that enrols; afterwards the agent token that it got.
     **rows(f"{_ROOT}.AgentService", Scope.HOLDER, Enroll=PUBLIC),
     **rows(f"{_ROOT}.AgentService", Scope.SELF, Renew="agent", Connect="agent"),

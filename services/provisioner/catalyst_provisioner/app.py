@@ -55,6 +55,7 @@ from .probing import ConsoleProbe, answers
 from .repository import Repositories
 from .rpc.agents import AgentService, Desk
 from .rpc.credentials import CredentialService
+from .rpc.grants import AccessService
 from .rpc.infrastructure import InfrastructureService
 from .rpc.offers import OfferService
 from .rpc.operations import Operations
@@ -221,6 +222,11 @@ def _services(
             CredentialService(work, planner.clouds, vault.sealer, engine),
             contract.add_CredentialServiceServicer_to_server,
             f"{root}.CredentialService",
+        ),
+        Service(
+            AccessService(work, vault.sealer),
+            contract.add_AccessServiceServicer_to_server,
+            f"{root}.AccessService",
         ),
         Service(
             OfferService(planner.clouds, planner.reference),

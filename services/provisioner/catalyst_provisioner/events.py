@@ -221,6 +221,22 @@ def leftover_found(fact: facts.LeftoverFound) -> Message:
     )
 
 
+def access_granted(fact: facts.AccessGranted) -> Message:
+    g = fact.grant
+    return told.AccessGranted(
+        **_head(fact.sovereign), grant=g.name, cluster=g.cluster, role=g.role, grantee=g.grantee, reason=g.reason,
+        expire_time=stamp(g.expires_at),
+    )  # fmt: skip
+
+
+def access_revoked(fact: facts.AccessRevoked) -> Message:
+    g = fact.grant
+    return told.AccessRevoked(
+        **_head(fact.sovereign), grant=g.name, cluster=g.cluster, grantee=g.grantee, actor=g.revoked_by,
+        reason=g.revoke_reason,
+    )  # fmt: skip
+
+
 def _credential(c: Credential) -> dict[str, Any]:
     return {
         "credential": c.name, "version": c.version, "credential_version": c.newest, "kind": c.kind,
@@ -270,6 +286,8 @@ EMITTED = (
     Emitted(f"{_ROOT}.drift.repaired", facts.DriftRepaired, drift_repaired),
     Emitted(f"{_ROOT}.credential.rotated", credentials.Rotated, credential_rotated),
     Emitted(f"{_ROOT}.credential.rejected", credentials.Rejected, credential_rejected),
+    Emitted(f"{_ROOT}.access.granted", facts.AccessGranted, access_granted),
+    Emitted(f"{_ROOT}.access.revoked", facts.AccessRevoked, access_revoked),
     Emitted(f"{_ROOT}.leftover.found", facts.LeftoverFound, leftover_found),
     Emitted(f"{_ROOT}.component.changed", facts.ComponentChanged, component_changed),
     Emitted(f"{_ROOT}.cluster.enrolled", facts.ClusterEnrolled, cluster_enrolled),

@@ -12,9 +12,11 @@ from datetime import datetime
 from typing import Any
 
 from catalyst.provisioner.v1 import resources_pb2
+from catalyst_mesh import Sealer
 from catalyst_sdk import Code, Refused
 from google.protobuf.json_format import MessageToDict
 
+from . import granting
 from .domain import component_states, facts
 from .domain.component_states import ComponentState, Condition, Release, Seen
 from .domain.locks import ancestors
@@ -40,7 +42,7 @@ class ReportInvalid(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "REPORT_INVALID", "report {seq} cannot be used: {why}"
 
 
-async def take(tx: Store, token_sha256: str, reports: Sequence[Report]) -> int:
+async def take(tx: Store, token_sha256: str, reports: Sequence[Report], sealer: Sealer) -> int:
     """Take a batch of one agent; the highest number that is committed with it."""
     enrolment = await tx.enrolment(token_sha256=token_sha256)
     if enrolment is None or not enrolment.public_key_sha256:
@@ -53,14 +55,16 @@ async def take(tx: Store, token_sha256: str, reports: Sequence[Report]) -> int:
         _demand_own(enrolment, report)
     if not fresh:
         return enrolment.last_report
-    held = await _taken(tx, held, enrolment, fresh)
+    held = await _taken(tx, held, enrolment, fresh, sealer)
     await tx.save(held)
     last = fresh[-1].seq
     await tx.change_enrolment(token_sha256, last_report=last)
     return last
 
 
-async def _taken(tx: Store, held: Sovereign, enrolment: EnrolmentRow, reports: Sequence[Report]) -> Sovereign:
+async def _taken(
+    tx: Store, held: Sovereign, enrolment: EnrolmentRow, reports: Sequence[Report], sealer: Sealer
+) -> Sovereign:
     cluster = enrolment.cluster
     values: dict[str, Any] = {"heartbeat_at": tx.now}
     rows = {row.name: row for row in await tx.components(held.id, cluster)}
@@ -79,6 +83,7 @@ async def _taken(tx: Store, held: Sovereign, enrolment: EnrolmentRow, reports: S
                 told = report.command_result
                 if told.done:
                     await tx.command_done(held.id, cluster, told.command, code=told.code, message=told.message)
+                    held = await granting.told(tx, held, cluster, told, sealer)
             case None:
                 raise ReportInvalid(seq=report.seq, why="it tells nothing")
     await tx.change_cluster(held.id, cluster, **values)

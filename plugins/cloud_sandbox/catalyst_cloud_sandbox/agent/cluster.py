@@ -4,10 +4,11 @@ Each change is kept on disk before it is told; what is told are messages for `te
 """
 
 import hashlib
+import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from . import memory, reports
+from . import grants, identity, memory, reports
 from .description import Description
 from .releases import Pace, Release, Releases, Wish, adopt, advance, next_moment, poke
 
@@ -24,7 +25,7 @@ class Cluster:
     """State and rules of one simulated cluster."""
 
     def __init__(self, folder: Path, here: Description, clock: Callable[[], float]) -> None:
-        self._file = folder / "memory.json"
+        self._file = folder / memory.FILE
         self._clock = clock
         self._memory = memory.load(self._file)
         self.here = here
@@ -54,6 +55,11 @@ class Cluster:
     def is_booted(self) -> bool:
         """Whether the first boot is over."""
         return 0 < self._memory.booted_at <= self._clock()
+
+    @property
+    def api_authority(self) -> str:
+        """What a visitor checks the API's certificate by, PEM."""
+        return identity.public_part(self._file.parent / identity.API)
 
     def ready_nodes(self) -> set[str]:
         """Ids of the nodes that joined."""
@@ -101,6 +107,19 @@ class Cluster:
     def expect(self, generation: int) -> None:
         """The tree that comes carries this generation."""
         self._memory.generation = generation
+        self._save()
+
+    def grant(self, name: str, role: str, seconds: float) -> tuple[str, float]:
+        """Mint a token; it and its end. Only its digest is remembered."""
+        token, now = f"sandbox_{secrets.token_urlsafe(24)}", self._clock()
+        until = now + seconds
+        self._memory.grants = grants.given(self._memory.grants, name, token, role, until, now)
+        self._save()
+        return token, until
+
+    def revoke(self, name: str) -> None:
+        """End a token before its time."""
+        self._memory.grants = grants.ended(self._memory.grants, name)
         self._save()
 
     def did(self, command: int) -> None:

@@ -29,6 +29,8 @@ def obey(command: Command, cluster: Cluster) -> reports.Report | None:
         case "probe":
             asked = command.probe
             return reports.probe(asked.component, cluster.releases, slug=asked.probe or "ready", command=command.id)
+        case "mint_token":
+            return _access(command, cluster)
         case "tree":
             cluster.expect(command.tree.generation)
             return reports.result(command.id)
@@ -52,6 +54,15 @@ def _drain(command: Command) -> reports.Report:
         # A simulated cluster makes nothing at its cloud, and scales nothing.
         return reports.result(command.id, message="nothing to drain (simulated)")
     return _cannot(command, "drain of a node")
+
+
+def _access(command: Command, cluster: Cluster) -> reports.Report:
+    asked = command.mint_token
+    if asked.revoke:
+        cluster.revoke(asked.grant)
+        return reports.result(command.id)
+    token, until = cluster.grant(asked.grant, asked.role, asked.ttl.ToTimedelta().total_seconds())
+    return reports.access(command.id, token=token, until=until, ca=cluster.api_authority)
 
 
 def _cannot(command: Command, what: str) -> reports.Report:

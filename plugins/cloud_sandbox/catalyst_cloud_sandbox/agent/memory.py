@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from . import files
+from .grants import Grant
 from .releases import Condition, Phase, Release, Releases, Wish
+
+FILE = "memory.json"
 
 
 @dataclass(slots=True)
@@ -27,6 +30,8 @@ class Memory:
     suspended: bool = False
     last_command: int = 0
     """Highest command done."""
+    grants: dict[str, Grant] = field(default_factory=dict)
+    """Access of persons, by the name of the grant."""
 
 
 def save(path: Path, memory: Memory) -> None:
@@ -39,7 +44,9 @@ def load(path: Path) -> Memory:
     raw = files.read(path)
     if raw is None:
         return Memory()
-    return Memory(**{**raw, "releases": {key: _release(value) for key, value in raw["releases"].items()}})
+    releases = {key: _release(value) for key, value in raw["releases"].items()}
+    grants = {key: Grant(**value) for key, value in raw.get("grants", {}).items()}
+    return Memory(**{**raw, "releases": releases, "grants": grants})
 
 
 def _release(raw: Mapping[str, Any]) -> Release:

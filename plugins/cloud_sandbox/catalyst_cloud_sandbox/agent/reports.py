@@ -89,6 +89,15 @@ def result(command: int, *, code: str = "", message: str = "") -> Report:
     )
 
 
+def access(command: int, *, token: str, until: float, ca: str) -> Report:
+    """A token that was minted."""
+    told = resources_pb2.AgentCommandResult(
+        command=command, done=True, message="minted (simulated)", token=token, token_expire_time=moment(until),
+        ca_bundle_pem=ca,
+    )  # fmt: skip
+    return Report(command_result=told)
+
+
 def line(text: str, now: float) -> Report:
     """A line from the controllers, worth a warning."""
     warning = resources_pb2.RunEvent.LEVEL_WARN

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -20,6 +22,7 @@ SHORTEST_INTERVAL = 0.5
 LOOK_AROUND = 0.5
 """Seconds between two looks at what the cloud says about the server."""
 LONGEST_REST = 5.0
+KUBE = f"{__package__}.kube"
 
 
 class Agent:
@@ -32,10 +35,12 @@ class Agent:
         self._tree_changed = asyncio.Event()
         self._stirred = asyncio.Event()
         self._last_problem = ""
+        self._api: subprocess.Popen[bytes] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Be the cluster until `stop`."""
         self._cluster.begin()
+        self._serve_api()
         works = (self._serve(), self._uplink.run(), self._pull(), self._move(), _until(stop))
         tasks = {asyncio.create_task(work) for work in works}
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -112,7 +117,14 @@ class Agent:
         if command.WhichOneof("command") in ("tree", "reconcile"):
             self._tree_changed.set()
             self._stirred.set()
+        self._serve_api()
         return answer
+
+    def _serve_api(self) -> None:
+        """Have a process serve the Kubernetes API, where somebody has access; it ends with us, however we end."""
+        if self._cluster.memory.grants and (self._api is None or self._api.poll() is not None):
+            command = [sys.executable, "-m", KUBE, str(self._folder)]
+            self._api = subprocess.Popen(command, stdin=subprocess.PIPE)
 
     def _page(self, host: str, path: str) -> Page:
         who, here = self._uplink.identity, self._cluster.here

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .grants import Grant
     from .sovereigns import Sovereign
 
 
@@ -264,6 +265,18 @@ class DriftDetected:
 class DriftRepaired:
     sovereign: "Sovereign"
     run: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessGranted:
+    sovereign: "Sovereign"
+    grant: "Grant"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRevoked:
+    sovereign: "Sovereign"
+    grant: "Grant"
 
 
 @dataclass(frozen=True, slots=True)

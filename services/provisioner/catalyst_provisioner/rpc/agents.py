@@ -138,7 +138,7 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
                 return
             if batch:
                 taken = batch
-                last = await self._work.again(lambda tx: observing.take(tx, row.token_sha256, taken))  # noqa: B023
+                last = await self._work.again(lambda tx: observing.take(tx, row.token_sha256, taken, self._desk.sealer))  # noqa: B023
                 yield Command(ack=last)
 
     async def _commands(self, row: EnrolmentRow) -> list[tuple[int, bytes]]:

@@ -36,6 +36,20 @@ def only_gone(text: str) -> bool:
     return bool(text)
 
 
+def grants(text: str) -> dict[str, str]:
+    """`state = ACTIVE`, `cluster = …` or `grantee = …`."""
+    if not text:
+        return {}
+    for key in ("state", "cluster", "grantee"):
+        value = _value(text, key)
+        if key == "state" and value:
+            value = value.removeprefix("STATE_").lower()
+            value = value if value in ("active", "revoking", "revoked", "expired") else ""
+        if value:
+            return {key: value}
+    raise FilterInvalid(filter=text[:100], fix="take `state = ACTIVE`, `cluster = …`, `grantee = …`, or none")
+
+
 def none(text: str) -> None:
     """This list cannot be filtered yet."""
     if text:

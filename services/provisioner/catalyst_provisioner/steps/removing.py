@@ -9,6 +9,7 @@ from catalyst_mesh.journal import Context
 from catalyst_sdk import SecretRef
 from catalyst_sdk.cloud import Discovered, LedgerRow
 
+from .. import granting
 from ..domain.conditions import is_silent
 from ..domain.naming import CLUSTER_LABEL, sweep_labels
 from ..store import ClusterRow, Store
@@ -69,7 +70,14 @@ class Removing:
         await plugin.destroy(work=self._t.workspace(ctx, row), keep=())
         if await plugin.discover(labels=labels, credential=SecretRef(row.credential)):
             await ctx.again(self._t.look_again)
-        await self._t.work.again(lambda tx: tx.drop_cluster(row.sovereign, cluster))
+
+        async def forget(tx: Store) -> None:
+            held = await tx.lock(row.sovereign)
+            if held is not None:
+                await tx.save(await granting.end_all(tx, held, cluster))
+            await tx.drop_cluster(row.sovereign, cluster)
+
+        await self._t.work.again(forget)
         return {"deleted": before}
 
     async def sweep(self, ctx: Context) -> Any:
@@ -106,6 +114,9 @@ class Removing:
         async def step(tx: Store) -> int:
             for row in await tx.clusters(id):
                 await tx.change_cluster(id, row.name, plugin_state=None, git_password=None)
+            held = await tx.lock(id)
+            if held is not None:
+                await tx.save(await granting.end_all(tx, held))
             await tx.drop_components(id)
             await tx.unobserve(id, "name_held", "dns_ready", "probed", "delegated", "delegation_wanted")
             return await tx.shred_enrolments(id)

@@ -2,6 +2,7 @@
 
 from .clusters import ClusterRow, ClusterRows, ComponentRow
 from .credentials import CredentialRecords
+from .grants import GrantRows
 from .ledger import Entry, LedgerRows
 from .plans import PlanRow, PlanRows
 from .secrets import CredentialRow, EnrolmentRow, Reservation, SecretRows
@@ -9,7 +10,7 @@ from .sovereigns import SovereignRows
 from .tables import metadata
 
 
-class Store(SovereignRows, PlanRows, LedgerRows, ClusterRows, SecretRows, CredentialRecords):
+class Store(SovereignRows, PlanRows, LedgerRows, ClusterRows, SecretRows, CredentialRecords, GrantRows):
     """Everything that the provisioner keeps."""
 
 

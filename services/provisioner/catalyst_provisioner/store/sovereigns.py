@@ -17,6 +17,7 @@ from .tables import (
     credential_records,
     enrolments,
     facts,
+    grants,
     ledger,
     plans,
     reservations,
@@ -86,7 +87,7 @@ class SovereignRows(Transaction):
 
     async def forget(self, id: str) -> None:
         """Remove the record of a Sovereign and all rows about it; its runs stay in the journal."""
-        for table in (facts, plans, ledger, clusters, components, enrolments, commands, reservations):
+        for table in (facts, plans, ledger, clusters, components, enrolments, commands, reservations, grants):
             await self.sql.execute(delete(table).where(table.c.sovereign == id))
         await self.write(delete(t).where(t.c.id == id))
 

@@ -2,7 +2,7 @@
 
 from catalyst_mesh import SEALED, Json, UtcTime, chassis_tables
 from catalyst_mesh.journal import journal_tables
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
 metadata = MetaData()
 
@@ -185,6 +185,29 @@ credential_records = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     Column("last_check", Json),
+)  # fmt: skip
+
+grants = Table(
+    "access_grant", metadata,
+    Column("id", Text, primary_key=True),
+    Column("sovereign", Text, nullable=False, index=True),
+    Column("uid", Text, nullable=False),
+    Column("key", Text, nullable=False, unique=True),
+    Column("cluster", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("grantee", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("ttl", Float, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("command", BigInteger, nullable=False),
+    # Sealed, from the agent's word until it is answered.
+    Column("token", LargeBinary, info=SEALED),
+    Column("ca_bundle", Text, nullable=False),
+    Column("revoked_at", UtcTime),
+    Column("revoked_by", Text, nullable=False),
+    Column("revoke_reason", Text, nullable=False),
 )  # fmt: skip
 
 chassis_tables(metadata)

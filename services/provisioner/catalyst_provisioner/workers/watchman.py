@@ -6,6 +6,7 @@ it once. A Sovereign of which nothing changed is read and never written.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -14,8 +15,9 @@ from catalyst_mesh import Lease, Leases, Work, get_logger
 from catalyst_mesh.journal import CancelMode, Engine, RunInProgress, WrongRunState, WrongStepState
 from catalyst_mesh.waits import rest
 
+from .. import granting
 from ..chronicle import DRIFT, FAILED_RUN
-from ..domain import conditions, facts, graphs, patience, wishes
+from ..domain import conditions, facts, grants, graphs, patience, wishes
 from ..domain.conditions import is_silent
 from ..domain.patience import Deed, Failed
 from ..domain.sovereigns import Sovereign, State
@@ -63,6 +65,7 @@ class Watchman:
         async with self._work.reading() as tx:
             held = await tx.living()
             stale = await tx.overdue_plans()
+            unfetched = await tx.grants_unfetched(tx.now - 2 * grants.HURRY)
         for sovereign in held:
             try:
                 await self._look_at(sovereign)
@@ -70,6 +73,8 @@ class Watchman:
                 self._log.debug("left alone", sovereign=sovereign.name, why=done.reason)
         for plan in stale:
             await self._work.again(partial(_expire, sovereign=plan.sovereign, id=plan.id))
+        for grant in unfetched:
+            await self._work.again(partial(_ended, sovereign=grant.sovereign, id=grant.id))
 
     async def _look_at(self, sovereign: Sovereign) -> None:
         async with self._work.reading() as tx:
@@ -192,6 +197,15 @@ async def _health_told(tx: Store, id: str, health: str, wrong: tuple[conditions.
         await tx.unobserve(id, UNHEALTHY)
         tx.emit(facts.Recovered(after, known[1]))
     await tx.save(after)
+
+
+async def _ended(tx: Store, sovereign: str, id: str) -> None:
+    """Access that its caller did not stay for is nobody's."""
+    held, grant = await tx.lock(sovereign), await tx.grant(sovereign, id)
+    if held is None or grant is None or not grants.is_abandoned(grant, tx.now):
+        return
+    after = grants.revoke(grant, by="", why="nobody fetched it", now=tx.now)
+    await tx.keep_grant(replace(after, command=await granting.ask(tx, after, revoke=True)))
 
 
 async def _expire(tx: Store, sovereign: str, id: str) -> None:
