@@ -193,6 +193,7 @@ def _tools(
         look_again=_look_again(settings),
         reservation_ttl=timedelta(seconds=settings.reservation_ttl),
         enrolment_ttl=timedelta(seconds=settings.enrolment_ttl),
+        blocked_rest=_look_again(settings) * LOOKS_BEFORE_RETRY,
         destroy_pause=timedelta(seconds=settings.destroy_verify_seconds),
     )
 

@@ -20,6 +20,8 @@ FAILED_RUN = "failed_run"
 """Fact of a Sovereign whose last run failed and may go on."""
 DRIFT = "drift"
 """Fact of a Sovereign: the newest report of how the world differs from what was applied."""
+SUPERSEDED = "superseded."
+"""With the id of a run: fact of a Sovereign, the id of the run that goes on from it."""
 STEPS = metadata.tables["journal_step"]
 Size = Callable[[Document], Mapping[str, Any]]
 
@@ -136,7 +138,11 @@ class Chronicle:
         nothing = not left and held.activated_at is None
         state = State.DRAFT if nothing and run.kind == graphs.PROVISION else State.FAILED
         after = held.told(event.at, state=state)
-        fact = facts.RunCancelled(after, *_about(run), _order(held, run), True, not run.leftovers, "", left)
+        heir = superseding(await tx.facts(held.id), run.id)
+        fact = facts.RunCancelled(
+            after, *_about(run), _order(held, run), not heir, not run.leftovers, "", left,
+            superseded_by=f"{run.subject}/runs/{heir}" if heir else "",
+        )  # fmt: skip
         await _keep(tx, after, fact)
 
 
@@ -153,6 +159,12 @@ _FOLLOWED = {
     "leftover.found": Chronicle.leftover_found,
     "run.cancelled": Chronicle.run_cancelled,
 }
+
+
+def superseding(seen: Mapping[str, tuple[Any, datetime]], run: str) -> str:
+    """Id of the run that goes on from `run`; empty for none."""
+    fact = f"{SUPERSEDED}{run}"
+    return str(seen[fact][0]) if fact in seen else ""
 
 
 def name_of(run: RunView) -> str:

@@ -77,7 +77,7 @@ def plan_applied(fact: facts.PlanApplied) -> Message:
 def run_started(fact: facts.RunStarted) -> Message:
     return told.RunStarted(
         **_run(fact), **_planned(fact), order=fact.order, steps=fact.steps, actor=fact.actor,
-        simulated=fact.sovereign.simulated,
+        supersedes=fact.supersedes,        simulated=fact.sovereign.simulated,
     )  # fmt: skip
 
 
@@ -108,7 +108,7 @@ def run_failed(fact: facts.RunFailed) -> Message:
 def run_cancelled(fact: facts.RunCancelled) -> Message:
     return told.RunCancelled(
         **_run(fact), **_planned(fact), order=fact.order, final=fact.final, clean=fact.clean, actor=fact.actor,
-        leftovers=_leftovers(fact.leftovers),
+        leftovers=_leftovers(fact.leftovers), superseded_by=fact.superseded_by,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ def apply(
     plan: Annotated[str, typer.Argument(help="The plan, sovereigns/<s>/plans/<p>.")],
     hash_: Annotated[str, typer.Option("--hash", help="Hash of the plan as it was read.")],
     order: Annotated[str, typer.Option(help="A paid order, where the first creation needs one.")] = "",
+    instead_of: Annotated[str, typer.Option(help="Run that waits, and that this one goes on from.")] = "",
     wait: Annotated[bool, typer.Option(help="Follow the run to its end.")] = True,
     output: Output = Form.TABLE,
 ) -> None:
@@ -23,8 +24,10 @@ def apply(
     Examples:
 
         catalyst sovereign apply sovereigns/omantel/plans/plan-1 --hash 3b0c...
+
+        catalyst sovereign apply sovereigns/omantel/plans/plan-2 --hash 77e1... --instead-of sovereigns/omantel/runs/run-1
     """
     api = Api(context())
-    run = runs.apply(api, {"name": plan, "hash": hash_}, order=order)
+    run = runs.apply(api, {"name": plan, "hash": hash_}, order=order, instead_of=instead_of)
     runs.finish(api, run, wait=wait)
     show(output, api.get(f"/v1/{plan.partition('/plans/')[0]}"), COLUMNS)

@@ -11,9 +11,10 @@ WAITS, CANCELLED = 7, 8
 """Exit codes of a run that waits for a person, and of one that was cancelled."""
 
 
-def apply(api: Api, plan: dict[str, Any], *, order: str = "") -> str:
+def apply(api: Api, plan: dict[str, Any], *, order: str = "", instead_of: str = "") -> str:
     """Apply a plan by its hash; the name of the run."""
-    body = {"hash": plan["hash"], **({"order": order} if order else {})}
+    more = {"order": order, "supersedeRun": instead_of}
+    body = {"hash": plan["hash"], **{key: value for key, value in more.items() if value}}
     operation = api.post(f"/v1/{plan['name']}:apply", body, once=new_request_id())
     return str(operation["metadata"]["run"])
 

@@ -5,8 +5,8 @@ replica. How a run lives is told in `docs/explanation/journal.md`.
 """
 
 from .context import Context
-from .engine import Engine
-from .failures import StepFailed, Wait
+from .engine import Engine, new_id
+from .failures import StepBlocked, StepFailed, Wait
 from .graph import Backoff, Difference, GraphFault, Kind, Limits, Step
 from .reading import RunPage
 from .refusals import (
@@ -46,6 +46,7 @@ __all__ = [
     "RunState",
     "RunView",
     "Step",
+    "StepBlocked",
     "StepFailed",
     "StepNotFound",
     "StepNotSkippable",
@@ -55,4 +56,5 @@ __all__ = [
     "WrongRunState",
     "WrongStepState",
     "journal_tables",
+    "new_id",
 ]

@@ -116,10 +116,16 @@ def resume(flow: Flow, now: datetime, *, by: str) -> Decided:
 
 
 def retry(flow: Flow, now: datetime, *, step: str, by: str) -> Decided:
-    """Run a failed step again, and what was skipped because of it."""
+    """Run a failed step again, and what was skipped because of it; one that rests before its next try tries now."""
     draft = Draft(flow, now)
     failed = draft.step(step)
     _demand(flow.run, _OPEN, "a retry")
+    if failed.state is StepState.WAITING and failed.waits is Waits.RETRY:
+        draft.change(step, wake_at=now)
+        draft.tell("step.hurried", step, data={"by": by})
+        if flow.run.state.going:
+            draft.wake()
+        return draft.decision()
     if failed.state is not StepState.FAILED:
         raise WrongStepState(step=step, state=failed.state, action="a retry", possible=StepState.FAILED)
     # The signals that it took were an answer to the try that failed; a new one needs new ones.

@@ -128,9 +128,12 @@ class Engine:
         return run
 
     async def start_in(
-        self, sql: AsyncConnection, kind: str, *, subject: str, key: str, input: Any, by: str = ""
+        self, sql: AsyncConnection, kind: str, *, subject: str, key: str, input: Any, by: str = "", id: str = ""
     ) -> RunView:
-        """As `start`, inside the caller's transaction: the run exists if and only if that is committed."""
+        """As `start`, inside the caller's transaction: the run exists if and only if that is committed.
+
+        id   the run's, from `new_id`, where something has to name it beforehand
+        """
         known = await self._started_by(sql, kind, subject, key, input)
         if known is not None:
             return view(known)
@@ -140,7 +143,15 @@ class Engine:
         graph = ordered(self._kinds[kind].graph(stored))
         trace = served.traceparent if (served := ongoing()) else ""
         decided = commands.create(
-            _new_id(now), kind, subject=subject, key=key, input=stored, by=by, graph=graph, now=now, traceparent=trace
+            id or new_id(now),
+            kind,
+            subject=subject,
+            key=key,
+            input=stored,
+            by=by,
+            graph=graph,
+            now=now,
+            traceparent=trace,
         )
         flow = await self._store.create(sql, decided, now)
         # Nothing stored: somebody was faster with this key, or with this subject.
@@ -156,8 +167,10 @@ class Engine:
         return await self._command(run, partial(commands.cancel, mode=CancelMode(mode), by=by), sql)
 
     async def retry(self, run: str, step: str, *, by: str = "", sql: Sql = None) -> RunView:
-        """Run a failed step again, and what was skipped because of it. Raises RunInProgress for an ended run whose
-        subject has another one by now."""
+        """Run a failed step again, and what was skipped because of it; have one that rests before its next try do so now.
+
+        Raises RunInProgress for an ended run whose subject has another one by now.
+        """
         return await self._command(run, partial(commands.retry, step=step, by=by), sql)
 
     async def skip(self, run: str, step: str, reason: str, *, by: str = "", sql: Sql = None) -> RunView:
@@ -263,6 +276,6 @@ class Engine:
         return flow
 
 
-def _new_id(now: datetime) -> str:
+def new_id(now: datetime) -> str:
     """An id that sorts by the moment of its making."""
     return f"run-{int(now.timestamp() * 1000):012x}{secrets.token_hex(6)}"

@@ -32,6 +32,19 @@ class StepFailed(Exception):
         self.metadata = metadata
 
 
+class StepBlocked(Exception):
+    """Only somebody outside can help: the step rests, and looks again by itself. Neither a try nor the step's time.
+
+    why     what stands in the way, as the step would otherwise have failed with it
+    after   rest before the next look; a retry of the step looks at once
+    """
+
+    def __init__(self, why: PluginFailure | StepFailed, after: timedelta) -> None:
+        super().__init__(why.message)
+        self.why = why
+        self.after = after
+
+
 class Wait(BaseException):
     """A step has nothing to do until a moment or a signal; it is entered again then, from its beginning.
 
@@ -55,11 +68,13 @@ class Verdict:
 
     delay    rest before the next try; None: the step has failed
     counts   whether it counts as a try
+    blocked  the time until then is not the step's
     """
 
     failure: Mapping[str, Any]
     delay: timedelta | None = None
     counts: bool = True
+    blocked: bool = False
     pause: bool = False
 
 
@@ -76,6 +91,9 @@ def judge(error: Exception, step: Step, tries: int, rng: Random) -> Verdict:
     """What follows from `error` of a step that has failed `tries` times before."""
     if isinstance(error, StepFailed):
         return Verdict(_failure("step_failed", error.reason, error.message, error), pause=error.pause)
+    if isinstance(error, StepBlocked):
+        failure = judge(error.why, step, tries, rng).failure
+        return Verdict(failure, delay=error.after, counts=False, blocked=True)
     if isinstance(error, RateLimited):
         failure = _failure("rate_limited", "RATE_LIMITED", error.message, error)
         return Verdict(failure, delay=error.retry_after, counts=False)

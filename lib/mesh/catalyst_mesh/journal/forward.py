@@ -4,7 +4,7 @@ A decision that comes too late (a cancel or a skip was faster) changes nothing; 
 
 Invariants
   told once     each change of a step's state is told by exactly one event; becoming ready or unblocked follows from others;
-  bounded       no wait and no try goes on past the step's deadline;
+  bounded       no wait and no try goes on past the step's deadline, which a step that is blocked from outside has not;
   doubt first   a step that was interrupted is `in_doubt`, and never simply `ready` again.
 """
 
@@ -110,9 +110,11 @@ def fail(flow: Flow, name: str, now: datetime, *, verdict: Verdict) -> Decided:
     if not _under_way(step):
         return draft.decision()
     draft.change(name, tries=step.tries + verdict.counts, failure=dict(verdict.failure))
+    if verdict.blocked:
+        draft.change(name, deadline=None)
     if verdict.delay is None or flow.run.state is RunState.CANCELLING:
         fail_step(draft, name, verdict)
-    elif _over(step, now):
+    elif not verdict.blocked and _over(step, now):
         fail_step(draft, name, _timed_out(draft.step(name)))
     else:
         _rest(draft, name, verdict.delay, told=verdict)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
-from catalyst_mesh.journal import Backoff, Context, Step, StepFailed
+from catalyst_mesh.journal import Backoff, Context, Step, StepBlocked, StepFailed
 from catalyst_sdk import Code, NotSupported, Permanent, RateLimited, Refused, Secret, Temporary
 
 from .bench import SECOND, Bench, World, begin, carry, codes, events, kind_of
@@ -80,6 +80,30 @@ async def test_rate_limits_end_with_the_timeout(bench: Bench) -> None:
     seen = await carry(bench, engine, await begin(engine))
     assert (seen.failure["reason"], seen.failure["last"]["reason"]) == ("TIMED_OUT", "RATE_LIMITED")
     assert len(called) == 4
+
+
+async def test_what_is_blocked_from_outside_is_looked_at_again_and_none_of_it_is_the_steps_time(bench: Bench) -> None:
+    blocked = [StepBlocked(Permanent("QUOTA"), after=timedelta(seconds=60))] * 40
+    step, called = failing(*blocked, timeout=timedelta(seconds=100), retries=0)
+    engine = bench.engine(kind_of(step))
+    run = await begin(engine)
+    assert (await carry(bench, engine, run)).state == "succeeded"
+    assert len(called) == 41
+    assert [e.data["reason"] for e in await events(engine, run) if e.code == "step.retrying"] == ["QUOTA"] * 40
+
+
+async def test_a_step_that_rests_before_its_next_try_can_be_hurried(bench: Bench) -> None:
+    step, called = failing(StepBlocked(Permanent("QUOTA"), after=timedelta(hours=9)))
+    engine = bench.engine(kind_of(step))
+    run = await begin(engine)
+    began = bench.clock.now()
+    await engine.turn()
+    waiting = await engine.status(run)
+    assert (waiting.state, (await engine.steps(run))[0].failure["reason"]) == ("waiting", "QUOTA")
+    await engine.retry(run, "a", by="ada")
+    assert (await carry(bench, engine, run)).state == "succeeded"
+    assert (called, bench.clock.now() - began) == ([1, 2], timedelta())
+    assert "step.hurried a" in await codes(engine, run)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from catalyst_mesh import Database
-from catalyst_mesh.journal import Context, Engine, Kind, RunView, Step, StepFailed
+from catalyst_mesh.journal import Context, Engine, Kind, RunView, Step, StepBlocked, StepFailed
 from catalyst_sdk import Permanent, RateLimited, Refused, Temporary
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -24,7 +24,7 @@ from .test_crash import Crash, Death, _is_crash
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 STORIES = {"sqlite": 20, "postgresql": 6}
-HAPPENINGS = ["temporary", "lost answer", "rate limit", "permanent", "pause", "bug", "poll", "nap", "signal"]
+HAPPENINGS = ["temporary", "lost answer", "rate limit", "blocked", "permanent", "pause", "bug", "poll", "nap", "signal"]
 
 
 @dataclass
@@ -80,6 +80,8 @@ async def happen(ctx: Context, what: str, effect: Any) -> Any:
         case "lost answer":
             effect()
             raise Temporary("the answer was lost")
+        case "blocked":
+            raise StepBlocked(Permanent("QUOTA"), after=5 * SECOND)
         case "rate limit":
             raise RateLimited("slowly", retry_after=5 * SECOND)
         case "permanent":

@@ -72,6 +72,7 @@ class RunStarted(RunTold):
     steps: int
     order: str
     actor: str
+    supersedes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class RunCancelled(RunTold):
     clean: bool
     actor: str
     leftovers: tuple[Mapping[str, Any], ...] = ()
+    superseded_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

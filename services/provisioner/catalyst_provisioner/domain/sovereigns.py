@@ -162,7 +162,15 @@ def demand_deletable(held: Sovereign) -> None:
 
 
 def apply(
-    held: Sovereign, plan: Mapping[str, Any], *, run: str, steps: int, order: str, actor: str, now: datetime
+    held: Sovereign,
+    plan: Mapping[str, Any],
+    *,
+    run: str,
+    steps: int,
+    order: str,
+    actor: str,
+    now: datetime,
+    supersedes: str = "",
 ) -> Decision[Sovereign]:
     """A run was made of a plan; the plan's spec is the wish from now on."""
     destroying = plan["intent"] == "INTENT_DESTROY"
@@ -179,7 +187,9 @@ def apply(
     second = first.told(now)
     paying = second.order if not second.activated_at and not destroying else ""
     applied = PlanApplied(first, plan["name"], plan["intent"], plan["hash"], run, actor)
-    return Decision(second, (applied, RunStarted(second, run, plan["name"], plan["intent"], steps, paying, actor)))
+    return Decision(
+        second, (applied, RunStarted(second, run, plan["name"], plan["intent"], steps, paying, actor, supersedes))
+    )
 
 
 def running_state(held: Sovereign, intent: str) -> State:

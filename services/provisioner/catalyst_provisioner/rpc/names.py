@@ -21,6 +21,10 @@ class RunNotFound(Refused):
     code, reason, message = Code.NOT_FOUND, "RUN_NOT_FOUND", "there is no run {name}"
 
 
+class RunTerminal(Refused):
+    reason, message = "RUN_TERMINAL", "{run} is {state}"
+
+
 class StepNotFound(Refused):
     code, reason, message = Code.NOT_FOUND, "STEP_NOT_FOUND", "there is no step {name}"
 

@@ -9,11 +9,13 @@ from typing import Any
 from catalyst.billing.v1.resources_pb2 import Order
 from catalyst.provisioner.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import Context, Page, Work, caller
-from catalyst_mesh.journal import Engine, RunInProgress
+from catalyst_mesh.journal import CancelMode, Engine, RunInProgress, RunView, new_id
+from catalyst_mesh.journal import RunNotFound as NoSuchRun
 from catalyst_sdk import Code, Decision, Refused, Violation
 from google.longrunning import operations_pb2
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 
+from ..chronicle import SUPERSEDED, superseding
 from ..domain import facts, graphs, immutables, plans, previews, rules, sovereigns, staleness
 from ..domain.locks import Lock
 from ..domain.plans import Wanted
@@ -29,13 +31,14 @@ from ..store import PlanRow, Store
 from ..store.plans import LIFE
 from . import filters, views
 from .filters import NotServed
-from .names import Name, PlanNotFound, locked, sees_all, visible
+from .names import Name, PlanNotFound, RunNotFound, RunTerminal, locked, sees_all, visible
 from .operations import operation
 from .run_views import length_of
 
 EXPIRY, EXPIRED = "end-of-life", "expired"
 """Who asks where nobody does, and the fact of a Sovereign for which that was done."""
 OFFERS_LIFE = timedelta(minutes=15)
+CANCELLED = ("cancelled_clean", "cancelled_with_leftovers")
 PAID = (Order.STATE_PAID, Order.STATE_FULFILLING)
 
 
@@ -166,8 +169,6 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
 
     async def ApplyPlan(self, request: service_pb2.ApplyPlanRequest, context: Context) -> operations_pb2.Operation:
         name, actor = Name.of(request.name), caller(context).subject
-        if request.supersede_run:
-            raise NotServed(capability="supersede_run")
         async with self._work.reading() as tx:
             row = await _plan(tx, name, request.name)
             held = await visible(tx, name.sovereign, request.name)
@@ -176,10 +177,12 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
         # One that was applied already is left to the transaction: a retry with the same request id gets its answer.
         if row.state != "applied":
             demand_hash(row, request.hash)
-            await self._demand_idle(held)
+            await self._demand_idle(held, but=request.supersede_run)
             demand_applicable(row)
             await self._demand_unmoved(row, held, revision, now)
             await self._demand_paid(held, row, request.order)
+            if request.supersede_run and not request.validate_only:
+                await self._supersede(held, request.supersede_run, actor)
 
         async def step(tx: Store) -> Decision[Any]:
             fresh, plan = await locked(tx, name.sovereign, request.name), await _plan(tx, name, request.name)
@@ -189,7 +192,7 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
             demand_fresh(plan, fresh, await tx.ledger_revision(fresh.id), tx.now)
             if request.validate_only:
                 return Decision(operations_pb2.Operation())
-            return await self._begun(tx, fresh, plan, request.order, actor)
+            return await self._begun(tx, fresh, plan, request.order, actor, supersedes=request.supersede_run)
 
         if request.validate_only:
             return await self._work.rehearse(step, answer=lambda made: made)
@@ -219,13 +222,16 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
         self._engine.wake()
 
     async def _begun(
-        self, tx: Store, held: Sovereign, plan: PlanRow, order: str, actor: str
+        self, tx: Store, held: Sovereign, plan: PlanRow, order: str, actor: str, *, supersedes: str = ""
     ) -> Decision[operations_pb2.Operation]:
         kind = graphs.DESTROY if plan.intent == plans.DESTROY else graphs.PROVISION
-        scope = await self._prepared(tx, held, plan, kind)
+        scope = await self._prepared(tx, held, plan, kind) | {"actor": actor}
+        old = Name.of(supersedes).id if supersedes else ""
+        id = superseding(await tx.facts(held.id), old) if old else ""
+        scope |= {"supersedes": old} if old else {}
         try:
             run = await self._engine.start_in(
-                tx.sql, kind, subject=held.name, key=f"{held.uid}/{plan.id}", input=scope | {"actor": actor}, by=actor
+                tx.sql, kind, subject=held.name, key=f"{held.uid}/{plan.id}", input=scope, by=actor, id=id
             )
         except RunInProgress as busy:
             raise RunInProgress(subject=held.name, run=f"{held.name}/runs/{busy.run}") from busy
@@ -233,7 +239,7 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
         about = plan.body | {"name": plan.name}
         decided = sovereigns.apply(
             closed.state, about, run=f"{held.name}/runs/{run.id}", steps=run.progress.total, order=order, actor=actor,
-            now=tx.now,
+            now=tx.now, supersedes=supersedes,
         )  # fmt: skip
         await tx.save(decided.state)
         await tx.applied(held.id, plan.id, decided.state.last_run)
@@ -286,9 +292,48 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
         _demand_same_identity(held, checked, self._planner.reference)
         return checked
 
-    async def _demand_idle(self, held: Sovereign) -> None:
+    async def _supersede(self, held: Sovereign, name: str, actor: str) -> None:
+        """End a run that another one goes on from, and wait until it has; again and again it finds what it did before.
+
+        From the moment of the cancel the heir's id is on record, so that nobody takes the end for a final one.
+        """
+        old = await self._ours(held, name)
+
+        async def end(tx: Store) -> None:
+            run = await self._engine.status(old.id, sql=tx.sql)
+            known = superseding(await tx.facts(held.id), old.id)
+            if known and await self._is_there(known):
+                raise RunTerminal(run=name, state=f"superseded by {held.name}/runs/{known}")
+            if run.kind != graphs.PROVISION or run.state == "succeeded" or (run.state in CANCELLED and not known):
+                raise RunTerminal(run=name, state=run.state)
+            if not known:
+                await tx.observe(held.id, f"{SUPERSEDED}{old.id}", new_id(tx.now))
+            if not run.state.ended and run.state != "cancelling":
+                await self._engine.cancel(old.id, CancelMode.FINISH_STEP, by=actor, sql=tx.sql)
+
+        await self._work.again(end)
+        self._engine.wake()
+        async for _ in self._engine.events(old.id, follow=True):
+            pass
+
+    async def _is_there(self, run: str) -> bool:
+        try:
+            return bool(await self._engine.status(run))
+        except NoSuchRun:
+            return False
+
+    async def _ours(self, held: Sovereign, name: str) -> RunView:
+        try:
+            run = await self._engine.status(Name.of(name).id)
+        except NoSuchRun as error:
+            raise RunNotFound(name=name) from error
+        if run.subject != held.name:
+            raise RunNotFound(name=name)
+        return run
+
+    async def _demand_idle(self, held: Sovereign, *, but: str) -> None:
         live = await self._engine.list(subject=held.name, live=True, size=1)
-        if live.runs:
+        if live.runs and f"{held.name}/runs/{live.runs[0].id}" != but:
             raise RunInProgress(subject=held.name, run=f"{held.name}/runs/{live.runs[0].id}")
 
     async def _demand_unmoved(self, row: PlanRow, held: Sovereign, revision: int, now: datetime) -> None:

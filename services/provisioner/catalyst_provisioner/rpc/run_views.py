@@ -13,7 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 
-from ..chronicle import FAILED_RUN
+from ..chronicle import FAILED_RUN, superseding
 from ..domain import costs, estimates, gates, graphs, patience
 from ..domain.estimates import Timed
 from ..failures import step_error
@@ -23,6 +23,12 @@ from ..store import Entry, Store
 BUSY = {StepState.RUNNING, StepState.WAITING, StepState.IN_DOUBT, StepState.UNDOING}
 DONE = {StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED, StepState.UNDONE, StepState.UNDO_FAILED}
 
+HELP = {
+    "CAPACITY": "plan with another size or region and apply it in place of this run, or retry the step",
+    "QUOTA": "have the limit raised, or retry the step",
+    "AUTH": "add a version to the credential, or retry the step",
+}
+"""What helps a step that waits for somebody outside, by the class of its failure."""
 
 Usual = Mapping[str, timedelta]
 """Usual length of a step by its key."""
@@ -70,7 +76,7 @@ class RunViews:
         short = run.state.startswith(("failed", "cancelled"))
         entries = await tx.entries(sovereign_of(run)) if short else []
         name = f"{run.subject}/runs/{run.id}"
-        provision = run.kind == graphs.PROVISION
+        provision, heir = run.kind == graphs.PROVISION, superseding(seen, run.id)
         resting = [s for s in steps if s.state is StepState.WAITING]
         # What a person has to do comes before what only takes its time.
         waiting = next((s for s in resting if s.signal or s.name == "delegation"), resting[0] if resting else None)
@@ -97,7 +103,9 @@ class RunViews:
             estimate_time=stamp(_estimate(run, steps, usual, tx.now)),
             paid_expire_time=stamp(_paid_until(seen, run)),
             degraded=run.degraded,
-            final=run.state.startswith("cancelled"),
+            final=run.state.startswith("cancelled") and not heir,
+            supersedes=_named(run, run.input.get("supersedes", "")),
+            superseded_by=_named(run, heir),
             leftovers=[leftover_of(entry) for entry in entries],
         )  # fmt: skip - reads as a table
         if held and held.report and run.kind == graphs.DESTROY and held.last_run == name and run.state == "succeeded":
@@ -205,7 +213,13 @@ def waiting_for(step: StepView) -> str:
         return f"{step.name} waits for a person's word"
     if step.signal:
         return f"{step.name} waits for {step.signal}"
+    if step.waits == "retry" and step.failure and step.failure.get("reason") in HELP:
+        return f"{step.name}: {step.failure['message']}; {HELP[step.failure['reason']]}"
     return f"{step.name} rests before its next try" if step.waits == "retry" else f"{step.name} is not done yet"
+
+
+def _named(run: RunView, id: str) -> str:
+    return f"{run.subject}/runs/{id}" if id else ""
 
 
 def _paid_until(seen: Mapping[str, Any], run: RunView) -> datetime | None:

@@ -17,12 +17,13 @@ from google.protobuf.struct_pb2 import Struct
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..chronicle import superseding
 from ..domain import gates, graphs
 from ..store import Store, metadata
 from ..streams import Curfew
 from . import filters
 from .filters import NotServed
-from .names import READS_LOGS, SEES_OWN, Name, RunNotFound, StepNotFound, sees_all, visible
+from .names import READS_LOGS, SEES_OWN, Name, RunNotFound, RunTerminal, StepNotFound, sees_all, visible
 from .run_views import (
     RunViews,
     by_start,
@@ -51,10 +52,6 @@ LOOK = 0.3
 
 class EtagMismatch(Refused):
     code, reason, message = Code.ABORTED, "ETAG_MISMATCH", "{name} has changed since it was read; its etag is {etag}"
-
-
-class RunTerminal(Refused):
-    reason, message = "RUN_TERMINAL", "{run} is {state}"
 
 
 class FromSeqInvalid(Refused):
@@ -178,6 +175,8 @@ class RunService(service_pb2_grpc.RunServiceServicer):
             held = await self._step(run.id, step_id, request.name, sql=tx.sql)
             if request.etag not in ("", step_etag(held)):
                 raise EtagMismatch(name=request.name, etag=step_etag(held))
+            if heir := superseding(await tx.facts(sovereign_of(run)), run.id):
+                raise RunTerminal(run=parent, state=f"superseded by {run.subject}/runs/{heir}")
             await command(run.id, step=step_id, by=by, sql=tx.sql)
             return Decision(step_of(parent, await self._step(run.id, step_id, request.name, sql=tx.sql), run, {}))
 

@@ -17,7 +17,7 @@ from ..domain.requests import cluster_request
 from ..domain.wishes import Cluster
 from ..store import ClusterRow, ComponentRow, Store
 from ..store.secrets import LOST
-from .tools import Tools, lock_of
+from .tools import Tools, blocked, lock_of, patiently
 
 
 class Making:
@@ -34,6 +34,8 @@ class Making:
             row = await self._t.cluster(ctx, cluster.name)
             found = await self._t.planner.findings(sovereign, wish, cluster, row.number)
             errors += [finding for finding in found if finding.severity is Severity.ERROR]
+        if waits := blocked(self._t, errors):
+            raise waits
         if errors:
             text = "; ".join(f"{finding.code}: {finding.message}" for finding in errors)
             raise StepFailed("PLAN_DIVERGED", text, user_action=errors[0].remedy)
@@ -47,13 +49,16 @@ class Making:
         wanted = next(c for c in wish.clusters if c.name == cluster)
         request = cluster_request(sovereign, wish, wanted, row.number, self._t.planner.reference)
         plugin, work = self._t.planner.clouds.get(row.provider), self._t.workspace(ctx, row)
-        plan = await plugin.plan(request=request, work=work)
+        plan = await patiently(self._t, plugin.plan(request=request, work=work))
         if not plan.is_applicable:
-            first = next(f for f in plan.findings if f.severity is Severity.ERROR)
+            errors = [f for f in plan.findings if f.severity is Severity.ERROR]
+            if waits := blocked(self._t, errors):
+                raise waits
+            first = errors[0]
             raise StepFailed(first.code, first.message, user_action=first.remedy)
         counted = Counter(change.action.value for change in plan.changes)
         await ctx.log(f"{cluster}: {', '.join(f'{n} {action}' for action, n in sorted(counted.items())) or 'nothing'}")
-        made = asdict(await plugin.apply(plan=plan, work=work))
+        made = asdict(await patiently(self._t, plugin.apply(plan=plan, work=work)))
 
         async def keep(tx: Store) -> None:
             known = await tx.cluster(row.sovereign, cluster)

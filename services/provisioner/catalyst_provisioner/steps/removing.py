@@ -13,7 +13,7 @@ from .. import granting
 from ..domain.conditions import is_silent
 from ..domain.naming import CLUSTER_LABEL, sweep_labels
 from ..store import ClusterRow, Store
-from .tools import Tools
+from .tools import Tools, patiently
 
 QUIET_PATIENCE = timedelta(seconds=20)
 """How long an agent that reports is waited for before the destroy goes on without its word."""
@@ -44,9 +44,10 @@ class Removing:
         """Delete what the ledger lists of a cluster, last made first."""
         row = await self._t.cluster(ctx, cluster)
         before = len(await self._rows(ctx, cluster))
-        await self._t.planner.clouds.get(row.provider).destroy(
+        destroying = self._t.planner.clouds.get(row.provider).destroy(
             work=self._t.workspace(ctx, row), keep=tuple(ctx.input["keep"])
         )
+        await patiently(self._t, destroying)
         return {"deleted": before - len(await self._rows(ctx, cluster))}
 
     async def is_removed(self, ctx: Context, cluster: str) -> Any:

@@ -1,12 +1,14 @@
 """What steps work with, and the few questions that all of them ask."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from catalyst_mesh import Work
-from catalyst_mesh.journal import Context, StepFailed
+from catalyst_mesh.journal import Context, StepBlocked, StepFailed
+from catalyst_sdk import Permanent
+from catalyst_sdk.cloud import Finding
 
 from ..domain import wishes
 from ..domain.locks import Component, Lock
@@ -20,6 +22,10 @@ from ..store import ClusterRow, PlanRow, Store
 from ..vault import Vault
 from ..workspaces import LedgerWorkspace, Place
 from ..zones import Zones
+
+T = TypeVar("T")
+BLOCKING = {"CAPACITY", "QUOTA", "AUTH"}
+"""Classes of failures that a step waits out: with an offer that is sold again, a higher limit, a new version."""
 
 
 class ServesTrees(Protocol):
@@ -53,6 +59,8 @@ class Tools:
     """Pause between two looks at what others do."""
     reservation_ttl: timedelta
     enrolment_ttl: timedelta
+    blocked_rest: timedelta
+    """Pause between two looks at what only somebody outside can change: stock, quota, a credential."""
     destroy_pause: timedelta
     """Pause between the two looks of a destroy."""
     registry: str = "registry.catalyst.invalid/blueprints"
@@ -101,6 +109,26 @@ class Tools:
             endpoint=self.endpoint, token_ttl=self.enrolment_ttl, emit=tell, guard=ctx.guard,
             is_cancelled=lambda: ctx.cancelled and not undoing,
         )  # fmt: skip
+
+
+async def patiently(tools: Tools, call: Awaitable[T]) -> T:
+    """What a cloud answers. Raises StepBlocked where stock, quota or credential stand in the way."""
+    try:
+        return await call
+    except Permanent as failure:
+        if failure.reason in BLOCKING:
+            raise StepBlocked(failure, tools.blocked_rest) from failure
+        raise
+
+
+def blocked(tools: Tools, findings: Sequence[Finding]) -> StepBlocked | None:
+    """The same where findings say so, and nothing but such."""
+    reasons = [finding.code.partition(".")[0].upper() for finding in findings]
+    if not findings or not set(reasons) <= BLOCKING:
+        return None
+    text = "; ".join(f"{finding.code}: {finding.message}" for finding in findings)
+    why = Permanent(reasons[0], text, provider_code=findings[0].code, user_action=findings[0].remedy)
+    return StepBlocked(why, tools.blocked_rest)
 
 
 async def targets_of(tools: Tools, ctx: Context, wish: Wish) -> list[tuple[str, str]]:
