@@ -10,7 +10,7 @@ from .manifests import Manifest
 
 CAPABILITIES = frozenset({
     "network", "firewall", "lb_tcp", "private_lb", "volumes", "placement_groups", "object_store", "floating_ip", "arm",
-    "snapshot", "power_off", "fence", "prices", "stock", "multi_zone",
+    "snapshot", "power_off", "fence", "prices", "stock", "multi_zone", "adopt",
 })  # fmt: skip
 """What a cloud may declare; what it lacks is handled when a plan is made."""
 
@@ -165,6 +165,17 @@ class ClusterRequest:
     ssh_allowed_cidrs: tuple[str, ...] = ()
     api_public: bool = False
     allow_deprecated: bool = False
+    adopted: Mapping[str, "Adopted"] = field(default_factory=dict)
+    """By address: resources that were there before, that somebody has given to this cluster and that keep their names.
+    They are ours whatever their labels say, and get ours. Capability `adopt`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A resource that was there before."""
+
+    name: str
+    id: str
 
 
 class Severity(StrEnum):

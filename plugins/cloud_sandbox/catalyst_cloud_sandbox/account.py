@@ -59,9 +59,20 @@ class Account:
         """Change a resource's spec by the given keys."""
         found = self._existing("update", id)
         with self.store.begin() as tx:
-            changed = replace(found, spec={**found.spec, **spec})
+            whole = {**found.spec, **spec}
+            if found.kind == "server" and not whole.get("private_ip"):
+                whole = self._completed(tx, found.kind, whole)  # it comes into a subnet only now
+            changed = replace(found, spec=whole)
             tx.update(id, spec=changed.spec, powered=changed.powered)
         self.settle()
+        return changed
+
+    def relabel(self, id: str, labels: Mapping[str, str]) -> Resource:
+        """Put labels on a resource, beside those that it has."""
+        found = self._existing("update", id)
+        with self.store.begin() as tx:
+            changed = replace(found, labels={**found.labels, **labels})
+            tx.relabel(id, changed.labels)
         return changed
 
     def delete(self, id: str) -> None:

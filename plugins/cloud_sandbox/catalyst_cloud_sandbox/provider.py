@@ -119,7 +119,7 @@ class SandboxCloud:
         found = await _call(account.named, wish.kind, wish.name)
         if found is None:
             found = await self._create(account, wish, work)
-        elif not owned(wish.labels, found.labels):
+        elif not wish.owns(found):
             text = f"the simulated {wish.kind} {wish.name} ({found.id}) isn't ours"
             raise Permanent("CONFLICT", text, provider=PROVIDER, provider_code="name.foreign_resource")
         elif row is None or row.id != found.id:
@@ -127,6 +127,10 @@ class SandboxCloud:
             await self._intend(wish, work)
             await work.created(kind=wish.kind, name=wish.name, id=found.id)
             await _tell(work, "resource.adopted", "found again", wish.kind, found)
+        if not owned(wish.labels, found.labels):
+            found = await _call(account.relabel, found.id, wish.labels)
+        if wishes.dials_home(wish) and not found.spec.get("user_data"):
+            found = await _call(account.update, found.id, {"user_data": await self._user_data(wish, work)})
         if differing := wishes.differing(wish, found):
             changed = await _call(account.update, found.id, {key: wish.spec[key] for key in differing})
             await _tell(work, "resource.updated", f"changed ({', '.join(differing)})", wish.kind, changed)

@@ -119,6 +119,10 @@ class Transaction:
             "UPDATE resources SET spec = ?, powered = ? WHERE id = ?", (json.dumps(dict(spec)), powered, id)
         )
 
+    def relabel(self, id: str, labels: Mapping[str, str]) -> None:
+        """Keep a resource's changed labels."""
+        self.db.execute("UPDATE resources SET labels = ? WHERE id = ?", (json.dumps(dict(labels)), id))
+
     def delete(self, id: str) -> None:
         """Forget a resource."""
         self.db.execute("DELETE FROM resources WHERE id = ?", (id,))

@@ -35,6 +35,12 @@ class Wish:
     region: str
     labels: Mapping[str, str]
     spec: Mapping[str, Any]
+    adopted: str = ""
+    """Id of the resource that was given to us; empty for one that we make."""
+
+    def owns(self, found: Resource) -> bool:
+        """Whether a resource of this name is ours."""
+        return found.id == self.adopted or owned(self.labels, found.labels)
 
     @property
     def size(self) -> str:
@@ -76,8 +82,9 @@ def _wishes(request: ClusterRequest) -> Iterator[Wish]:
     def wish(kind: str, name: str, spec: Mapping[str, Any], address: str = "") -> Wish:
         # Specs come back from the cloud as JSON: tuples and lists would differ for ever.
         plain = json.loads(json.dumps(spec))
-        full = f"{request.cluster}-{name}-{request.suffix}"
-        return Wish(kind, full, address or kind, request.region, request.labels, plain)
+        given = request.adopted.get(address or kind)
+        full = given.name if given else f"{request.cluster}-{name}-{request.suffix}"
+        return Wish(kind, full, address or kind, request.region, request.labels, plain, given.id if given else "")
 
     network = wish("network", "net", {"cidr": request.node_cidr, "subnet": request.subnet_cidr})
     yield network
@@ -110,11 +117,16 @@ def _pools(request: ClusterRequest) -> Iterator[tuple[str, NodePool]]:
 
 
 def _change(wish: Wish, found: Resource | None, ids: set[str]) -> Change:
-    if found is None or not owned(wish.labels, found.labels):
+    if found is None or not wish.owns(found):
         return Change(Action.CREATE, wish.kind, wish.name, wish.address, wish.region, after=_shown(wish.spec))
     paths = differing(wish, found)
     if found.id not in ids:
-        action, reason = Action.IMPORT, "it was made before and is missing in the ledger"
+        text = (
+            "it was there before and is taken over"
+            if wish.adopted
+            else "it was made before and is missing in the ledger"
+        )
+        action, reason = Action.IMPORT, text
     else:
         action, reason = (Action.UPDATE, "") if paths else (Action.NO_OP, "")
     before = {key: found.spec.get(key) for key in wish.spec}
@@ -154,7 +166,7 @@ def _removals(wishes: Sequence[Wish], rows: Sequence[LedgerRow], found: Sequence
 
 def _taken(wish: Wish, by_name: Mapping[tuple[str, str], Resource]) -> bool:
     found = by_name.get((wish.kind, wish.name))
-    return found is not None and not owned(wish.labels, found.labels)
+    return found is not None and not wish.owns(found)
 
 
 def _foreign(wish: Wish, found: Resource | None) -> Finding:

@@ -11,10 +11,10 @@ from typing import Any
 from catalyst.pooldomain.v1 import resources_pb2 as pooldomain
 from catalyst_mesh import Work
 from catalyst_sdk import PluginFailure, SecretRef, Violation
-from catalyst_sdk.cloud import CredentialReport, Finding, InfraPlan, Offer, OfferQuery, Severity
+from catalyst_sdk.cloud import Adopted, CredentialReport, Finding, InfraPlan, Offer, OfferQuery, Severity
 
 from .clouds import CloudPlugins
-from .domain import cidrs, layouts, plans, rules, sizing, wishes
+from .domain import adoptions, cidrs, layouts, plans, rules, sizing, wishes
 from .domain.locks import Lock
 from .domain.plans import Found, Held, Read, Wanted
 from .domain.reference import Reference
@@ -44,6 +44,10 @@ class Known:
     revision: int
     holds_name: bool
     is_delegated: bool
+
+    def adopted(self, cluster: str) -> Mapping[str, Adopted]:
+        """What was given to a cluster."""
+        return self.clusters[cluster].adopted if cluster in self.clusters else {}
 
     @property
     def held(self) -> tuple[Held, ...]:
@@ -100,23 +104,60 @@ class Planner:
             if no.said.reason not in _FOUND:
                 raise SpecInvalid(_component_violations(no, choice)) from no
 
-    async def apply(self, sovereign: Sovereign, document: Document, *, intent: str = plans.APPLY) -> dict[str, Any]:
-        """A plan that makes `document` true."""
+    async def apply(
+        self, sovereign: Sovereign, document: Document, *, intent: str = plans.APPLY,
+        adopted: Mapping[str, Mapping[str, Sequence[str]]] | None = None, found: Sequence[Finding] = (),
+    ) -> dict[str, Any]:  # fmt: skip
+        """A plan that makes `document` true.
+
+        adopted   name and id of what is given to a cluster, by address, by cluster
+        found     what stands against it already
+        """
         wish = self.wish(document)
         known = await self._known(sovereign.id)
-        lock, found = await self._chosen(wish)
+        lock, chosen = await self._chosen(wish)
         offers = await self._offers(wish)
-        infra, of_clouds = await self._infra(sovereign, wish, known)
+        infra, of_clouds = await self._infra(sovereign, wish, known, adopted or {})
         names = {cluster.name for cluster in wish.clusters}
         wanted = Wanted(document, wish, lock, infra, _is_applied(sovereign, document),
                         tuple(name for name in known.clusters if name not in names))  # fmt: skip
         read = self._read(sovereign, known, wish, offers)
         month = int(plans.cost_of(read, infra)["after"]["total"]["month"]["minor"])
-        found += [*of_clouds, *await self._name(wish, known), *_ranges(wish, known, self.reference)]
+        found = [*found, *chosen, *of_clouds, *await self._name(wish, known), *_ranges(wish, known, self.reference)]
         found += sizing.findings(wish, offers, self.reference, self._capabilities(), numbered(wish, known.clusters))
         found += plans.budget_findings(wish, month, CURRENCY, self.reference.warn_at, self.reference.block_at)
         shown = [_found(wish, offers, finding) for finding in _sorted(found)]
-        return plans.apply(read, wanted, shown, intent=intent)
+        return plans.apply(read, wanted, shown, intent=intent, more={"adopted": adopted} if adopted else {})
+
+    async def adopt(
+        self, sovereign: Sovereign, document: Document, labels: Mapping[str, str], ids: Sequence[str]
+    ) -> dict[str, Any]:
+        """A plan that takes over what is there: what its labels and ids find is imported, and nothing is replaced."""
+        wish, known = self.wish(document), await self._known(sovereign.id)
+        numbers = numbered(wish, known.clusters)
+        given: dict[str, Mapping[str, Adopted]] = {}
+        found: list[Finding] = []
+        for cluster in wish.clusters:
+            place = f"spec.clusters[{wish.clusters.index(cluster)}]"
+            if adoptions.CAPABILITY not in self.clouds.clouds[cluster.provider].capabilities:
+                text = f"{cluster.provider} adopts nothing"
+                found.append(Finding("plugin.capability_missing", Severity.ERROR, place, text, "make it anew"))
+                continue
+            before, more = known.adopted(cluster.name), numbers[cluster.name]
+            first, _ = await self._one(sovereign, wish, cluster, more, before)
+            if first is None:  # the plan below says why
+                continue
+            there = await self.clouds.get(cluster.provider).discover(
+                labels=labels, credential=SecretRef(cluster.credential)
+            )
+            wanted = [r for r in there if r.region == cluster.region and (not ids or r.id in ids)]
+            others = adoptions.foreign(wanted, sovereign.uid)
+            fresh = adoptions.assign(first.changes, [r for r in wanted if r not in others])
+            given[cluster.name] = {**before, **fresh.adopted}
+            second, _ = await self._one(sovereign, wish, cluster, more, given[cluster.name])
+            found += [_under(place, f) for f in adoptions.findings(fresh, second or first, others)]
+        rows = {name: {a: [g.name, g.id] for a, g in of.items()} for name, of in given.items()}
+        return await self.apply(sovereign, document, intent=plans.ADOPT, adopted=rows, found=found)
 
     async def destroy(self, sovereign: Sovereign, keep: Sequence[str]) -> dict[str, Any]:
         """A plan that takes everything away."""
@@ -150,7 +191,9 @@ class Planner:
         now = {f"{provider}/{region}": rows for (provider, region), rows in (await self._offers(wish)).items()}
         return offers_moved(body, places, now)
 
-    async def findings(self, sovereign: Sovereign, wish: Wish, cluster: Cluster, number: int) -> Sequence[Finding]:
+    async def findings(
+        self, sovereign: Sovereign, wish: Wish, cluster: Cluster, number: int, adopted: Mapping[str, Adopted]
+    ) -> Sequence[Finding]:
         """What a cloud has against a cluster: its credential, quota, stock, names."""
         plugin, credential = self.clouds.get(cluster.provider), SecretRef(cluster.credential)
         path = f"spec.clusters[{wish.clusters.index(cluster)}]"
@@ -160,7 +203,7 @@ class Planner:
             metadata = {"missing": ", ".join(report.missing)}
             remedy = "give another credential"
             return [Finding(_auth(report), Severity.ERROR, f"{path}.credential", text, remedy, metadata)]
-        request = cluster_request(sovereign, wish, cluster, number, self.reference)
+        request = cluster_request(sovereign, wish, cluster, number, self.reference, adopted)
         found = await plugin.preflight(request=request, credential=credential)
         return [_under(path, one) for one in found]
 
@@ -216,22 +259,28 @@ class Planner:
         )
 
     async def _infra(
-        self, sovereign: Sovereign, wish: Wish, known: Known
+        self, sovereign: Sovereign, wish: Wish, known: Known, given: Mapping[str, Mapping[str, Sequence[str]]]
     ) -> tuple[Mapping[str, InfraPlan], list[Finding]]:
         numbers = numbered(wish, known.clusters)
-        found = await asyncio.gather(*(self._one(sovereign, wish, c, numbers[c.name]) for c in wish.clusters))
+
+        def adopted(name: str) -> Mapping[str, Adopted]:
+            return {a: Adopted(*pair) for a, pair in given[name].items()} if name in given else known.adopted(name)
+
+        found = await asyncio.gather(
+            *(self._one(sovereign, wish, c, numbers[c.name], adopted(c.name)) for c in wish.clusters)
+        )
         infra = {c.name: plan for c, (plan, _) in zip(wish.clusters, found, strict=True) if plan is not None}
         return infra, [finding for _, findings in found for finding in findings]
 
     async def _one(
-        self, sovereign: Sovereign, wish: Wish, cluster: Cluster, number: int
+        self, sovereign: Sovereign, wish: Wish, cluster: Cluster, number: int, adopted: Mapping[str, Adopted]
     ) -> tuple[InfraPlan | None, Sequence[Finding]]:
-        request = cluster_request(sovereign, wish, cluster, number, self.reference)
+        request = cluster_request(sovereign, wish, cluster, number, self.reference, adopted)
         async with self._work.reading() as tx:
             deadline = tx.now + PATIENCE
         place = Place(sovereign.id, cluster.name, cluster.provider, cluster.credential)
         try:
-            findings = await self.findings(sovereign, wish, cluster, number)
+            findings = await self.findings(sovereign, wish, cluster, number, adopted)
             if any(f.code.startswith("auth.") for f in findings):
                 return None, findings
             work = ReadingWorkspace(self._work, self._vault, place, deadline)

@@ -13,6 +13,7 @@ from .reference import Code
 
 LABEL_PREFIX = "openova.io"
 CLUSTER_LABEL = f"{LABEL_PREFIX}/cluster"
+UID_LABEL = f"{LABEL_PREFIX}/sovereign-id"
 _CLUSTER = re.compile(r"^([a-z]{2,5})-([a-z]{2,5})-(rtz|dmz|mgt)-(prod|stg|uat|dev|poc)$")
 
 
@@ -66,4 +67,4 @@ def labels(*, sovereign: str, uid: str, provider: str, region: str, block: str, 
 
 def sweep_labels(uid: str) -> Mapping[str, str]:
     """What everything of one Sovereign carries, whatever the cluster."""
-    return {f"{LABEL_PREFIX}/sovereign-id": uid}
+    return {UID_LABEL: uid}

@@ -20,6 +20,9 @@ from .locks import Component, Lock
 from .wishes import Approval, Document, Wish
 
 APPLY, DESTROY, REPAIR = "INTENT_APPLY", "INTENT_DESTROY", "INTENT_REPAIR"
+ADOPT, UPGRADE, HAND_OFF = "INTENT_ADOPT", "INTENT_UPGRADE", "INTENT_HAND_OFF"
+INNER = ("sovereign", "adopted")
+"""Parts of a body that its hash covers and nobody is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,9 @@ class Wanted:
     """Clusters that are there and are not wished any more."""
 
 
-def apply(read: Read, wanted: Wanted, found: Sequence[Found], *, intent: str = APPLY) -> dict[str, Any]:
-    """A plan that makes the wish so, in the contract's JSON form, hash included."""
+def apply(read: Read, wanted: Wanted, found: Sequence[Found], *, intent: str = APPLY,
+          more: Mapping[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
+    """A plan that makes the wish so, in the contract's JSON form, hash included; with `more` parts of its own."""
     wish, lock = wanted.wish, wanted.lock
     changes = [_change(name, plan, c) for name, plan in wanted.infra.items() for c in plan.changes]
     changes += [_deletion(held, "its cluster is no longer wished") for held in reversed(read.held)
@@ -91,6 +95,7 @@ def apply(read: Read, wanted: Wanted, found: Sequence[Found], *, intent: str = A
         "components": components,
         "cost": cost,
         "risks": dangers,
+        **(more or {}),
     }
     body["inputs"]["lock_digest"] = lock.digest
     return _hashed(body)

@@ -1,8 +1,9 @@
 """What a cloud is asked for: one cluster, with every name, label and range computed here."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from catalyst_sdk.cloud import ClusterRequest, Listener, NodePool
+from catalyst_sdk.cloud import Adopted, ClusterRequest, Listener, NodePool
 
 from . import cidrs
 from .naming import labels
@@ -12,9 +13,14 @@ from .wishes import Cluster, Wish
 
 
 def cluster_request(
-    sovereign: Sovereign, wish: Wish, cluster: Cluster, number: int, reference: Reference
+    sovereign: Sovereign,
+    wish: Wish,
+    cluster: Cluster,
+    number: int,
+    reference: Reference,
+    adopted: Mapping[str, Adopted] | None = None,
 ) -> ClusterRequest:
-    """The request for one cluster; `number` is its index for life."""
+    """The request for one cluster; `number` is its index for life, `adopted` what was given to it."""
     ranges = cidrs.ranges(reference.cidrs, number, wish.cidr_base)
     plane = cluster.control_plane
     listeners = tuple(Listener(port, target) for port, target in cluster.listeners)
@@ -43,6 +49,7 @@ def cluster_request(
         ssh_public_keys=wish.ssh_public_keys,
         ssh_allowed_cidrs=wish.ssh_allowed_cidrs,
         api_public=wish.api_public,
+        adopted=adopted or {},
         allow_deprecated=any(pool.allow_deprecated for pool in (plane, *cluster.pools)),
     )
     return replace(request, listeners=listeners) if listeners else request

@@ -27,7 +27,7 @@ from ..history import History
 from ..peers import Orders, SaidNo
 from ..planning import Planner, numbered
 from ..steps.tools import lock_of
-from ..store import PlanRow, Store
+from ..store import ClusterRow, PlanRow, Store
 from ..store.plans import LIFE
 from . import filters, views
 from .filters import NotServed
@@ -265,7 +265,8 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
         known = {row.name: row for row in await tx.clusters(held.id)}
         numbers = numbered(wish, known)
         for cluster in wish.clusters:
-            await _wished(tx, held.id, cluster, numbers[cluster.name], lock)
+            adopted = plan.body.get("adopted", {}).get(cluster.name) or _adopted(known.get(cluster.name))
+            await _wished(tx, held.id, cluster, numbers[cluster.name], lock, adopted)
         await tx.unobserve(held.id, "probed")
         staying = {cluster.name for cluster in wish.clusters}
         wanted = Wanted(spec, wish, lock, {}, spec_applied=False, removed=tuple(n for n in known if n not in staying))
@@ -282,6 +283,14 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
         elif intent == plans.REPAIR:
             sovereigns.demand_active(held)
             body = await self._planner.apply(held, held.spec, intent=plans.REPAIR)
+        elif intent == plans.ADOPT:
+            given = request.HasField("spec")
+            document = self._changed(held, views.document(request.spec)) if given else held.spec
+            labels, ids = options.get("adopt_labels", {}), options.get("adopt_ids", ())
+            if not labels:
+                text = "are needed to find what is adopted; ids narrow them down"
+                raise rules.SpecInvalid([Violation("options.adopt_labels", text, "required")])
+            body = await self._planner.adopt(held, document, labels, ids)
         else:
             raise NotServed(capability=f"a plan of {intent.removeprefix('INTENT_')}")
         return body | ({"options": options} if options else {})
@@ -403,13 +412,20 @@ def _closed(held: Sovereign, kind: str, now: datetime) -> Decision[Sovereign]:
     return Decision(after, (fact,))
 
 
-async def _wished(tx: Store, sovereign: str, cluster: Cluster, number: int, lock: Lock) -> None:
+def _adopted(known: ClusterRow | None) -> Mapping[str, Any]:
+    return known.spec.get("adopted", {}) if known else {}
+
+
+async def _wished(
+    tx: Store, sovereign: str, cluster: Cluster, number: int, lock: Lock, adopted: Mapping[str, Any]
+) -> None:
     spec = {
         "building_block": cluster.block,
         "hosts": list(cluster.hosts),
         "env_type": cluster.env_type,
         "location_code": cluster.location_code,
         "nodes": cluster.nodes,
+        **({"adopted": adopted} if adopted else {}),
     }
     await tx.wish_cluster(
         sovereign, cluster.name,

@@ -144,7 +144,7 @@ def _value(value: Any) -> Value | None:
 
 def plan_body(body: Mapping[str, Any]) -> contract.Plan:
     """A plan without what storing adds."""
-    return ParseDict({key: value for key, value in body.items() if key != "sovereign"}, contract.Plan())
+    return ParseDict({key: value for key, value in body.items() if key not in plans.INNER}, contract.Plan())
 
 
 def ledger_entry(e: Entry) -> contract.LedgerEntry:

@@ -99,7 +99,9 @@ class Looking:
                 self._t.work, self._t.vault, Place(row.sovereign, row.name, row.provider, row.credential), deadline
             )
             try:
-                request = cluster_request(sovereign, wish, wished[row.name], row.number, self._t.planner.reference)
+                request = cluster_request(
+                    sovereign, wish, wished[row.name], row.number, self._t.planner.reference, row.adopted
+                )
                 plan = await plugin.plan(request=request, work=work)
                 labels = {**sweep_labels(sovereign.uid), CLUSTER_LABEL: row.name}
                 there = await plugin.discover(labels=labels, credential=SecretRef(row.credential))

@@ -32,7 +32,7 @@ class Making:
         errors = []
         for cluster in wish.clusters:
             row = await self._t.cluster(ctx, cluster.name)
-            found = await self._t.planner.findings(sovereign, wish, cluster, row.number)
+            found = await self._t.planner.findings(sovereign, wish, cluster, row.number, row.adopted)
             errors += [finding for finding in found if finding.severity is Severity.ERROR]
         if waits := blocked(self._t, errors):
             raise waits
@@ -47,7 +47,7 @@ class Making:
         sovereign, _, wish = await self._t.wish(ctx)
         row = await self._t.cluster(ctx, cluster)
         wanted = next(c for c in wish.clusters if c.name == cluster)
-        request = cluster_request(sovereign, wish, wanted, row.number, self._t.planner.reference)
+        request = cluster_request(sovereign, wish, wanted, row.number, self._t.planner.reference, row.adopted)
         plugin, work = self._t.planner.clouds.get(row.provider), self._t.workspace(ctx, row)
         plan = await patiently(self._t, plugin.plan(request=request, work=work))
         if not plan.is_applicable:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from catalyst_mesh import Transaction
+from catalyst_sdk.cloud import Adopted
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from ..domain.component_states import ComponentState, Condition, Release
@@ -39,6 +40,11 @@ class ClusterRow:
     def resource(self) -> str:
         """Resource name."""
         return f"sovereigns/{self.sovereign}/clusters/{self.name}"
+
+    @property
+    def adopted(self) -> Mapping[str, Adopted]:
+        """Resources that were given to it, by address."""
+        return {address: Adopted(*pair) for address, pair in self.spec.get("adopted", {}).items()}
 
     @property
     def addresses(self) -> tuple[str, ...]:
