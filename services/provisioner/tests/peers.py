@@ -50,6 +50,8 @@ class Catalog(catalog_grpc.CatalogServiceServicer):
 
     def __init__(self) -> None:
         self.version = "1.0.0"
+        self.blocks = ""
+        """Version from which nothing can be upgraded."""
         self.away = False
 
     async def SelectComponents(self, request: Any, context: Any) -> Any:
@@ -71,14 +73,21 @@ class Catalog(catalog_grpc.CatalogServiceServicer):
     async def Resolve(self, request: Any, context: Any) -> Any:
         await self._answering(context)
         names = sorted(root.name.removeprefix("blueprints/") for root in request.roots)
+        stands = {one.name.removeprefix("blueprints/"): one.version for one in request.installed}
+        asked = {root.name.removeprefix("blueprints/"): root.range.removeprefix("=") for root in request.roots}
+        versions = {name: asked[name] or stands.get(name) or self.version for name in names}
+        if stuck := [n for n in names if stands.get(n) == self.blocks != versions[n] and self.blocks]:
+            text = "{component} has no upgrade path from {version}"
+            why = refuse(Code.FAILED_PRECONDITION, "UNSATISFIABLE", text, component=stuck[0], version=self.blocks)
+            await abort(context, why)
         entries = [
             catalog.LockEntry(
-                name=f"blueprints/{name}", version=self.version, digest=f"sha256:{name.encode().hex():0<64}"[:71],
+                name=f"blueprints/{name}", version=versions[name], digest=f"sha256:{name.encode().hex():0<64}"[:71],
                 parents=[f"blueprints/{parent}" for parent in names if name in NEEDS[parent]],
             )
             for name in names
         ]  # fmt: skip
-        digest = f"sha256:{'+'.join(names).encode().hex()}{self.version}"
+        digest = f"sha256:{'+'.join(names).encode().hex()}{''.join(versions.values())}"
         return catalog_service.ResolveResponse(lock=catalog.Lock(lock_version=1, entries=entries, lock_digest=digest))
 
     async def _answering(self, context: Any) -> None:

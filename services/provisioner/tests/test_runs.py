@@ -1,17 +1,20 @@
 """Runs as their callers see them: events, watching, cancelling, retrying, changing."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import service_pb2 as rpc
+from catalyst_provisioner.store import metadata
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
 from google.longrunning import operations_pb2
 from google.longrunning.operations_grpc_pb2 import OperationsStub
 from google.protobuf.json_format import ParseDict
+from sqlalchemy import delete, update
 
 from .conftest import NAME, Bench, Start, spec
 
@@ -50,6 +53,21 @@ async def test_the_events_of_a_sovereign_have_no_gap(bench: Bench) -> None:
     assert {"cluster.enrolled", "component.changed", "step.succeeded"} <= set(codes)
     assert answer.events[-1].data["run"] == run
     assert answer.events[-1].seq == (await bench.get()).version
+
+    async def swept(tx: Any) -> None:
+        """What the sweeper takes away after a week."""
+        await tx.sql.execute(delete(metadata.tables["outbox"]))
+
+    async def over(tx: Any) -> int:
+        await tx.sql.execute(update(metadata.tables["sovereign"]).values(state="destroyed", destroyed_at=tx.now))
+        kept = await tx.forget_told(tx.now - timedelta(seconds=1))
+        return kept or -(await tx.forget_told(tx.now + timedelta(seconds=1)))
+
+    work: Any = bench.daemon.daemon.work
+    await work.again(swept)
+    later = await bench.runs.ListEvents(rpc.ListEventsRequest(parent=NAME, page_size=1000))
+    assert later.events[: len(answer.events)] == answer.events
+    assert await work.again(over) <= -len(answer.events), "kept until the time after its end is over"
 
 
 async def test_the_operation_ends_with_its_run(bench: Bench) -> None:

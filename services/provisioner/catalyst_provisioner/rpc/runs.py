@@ -38,13 +38,13 @@ from .run_views import (
     step_of,
 )
 
-OUTBOX = metadata.tables["outbox"]
+TOLD = metadata.tables["told"]
 SIGNALS = metadata.tables["journal_signal"]
 LINES = metadata.tables["journal_log"]
 RunRequest: TypeAlias = service_pb2.PauseRunRequest | service_pb2.ResumeRunRequest | service_pb2.CancelRunRequest
 StepRequest: TypeAlias = service_pb2.RetryStepRequest | service_pb2.SkipStepRequest
 GateRequest: TypeAlias = service_pb2.ApproveGateRequest | service_pb2.RejectGateRequest
-SHOWN = (graphs.PROVISION, graphs.DESTROY)
+SHOWN = (graphs.PROVISION, graphs.DESTROY, graphs.HAND_OFF)
 """Kinds that are runs of a Sovereign; others only look, and are operations."""
 LOOK = 0.3
 """Seconds between two looks at a Sovereign's own events."""
@@ -276,9 +276,9 @@ class RunService(service_pb2_grpc.RunServiceServicer):
                 await asyncio.sleep(LOOK)
 
     async def _told(self, sovereign: str, first: int) -> Sequence[Mapping[str, Any]]:
-        query = select(OUTBOX).where((OUTBOX.c.aggregate == sovereign) & (OUTBOX.c.version >= first))
+        query = select(TOLD).where((TOLD.c.aggregate == sovereign) & (TOLD.c.version >= first))
         async with self._work.reading() as tx:
-            rows = await tx.sql.execute(query.order_by(OUTBOX.c.version).limit(500))
+            rows = await tx.sql.execute(query.order_by(TOLD.c.version).limit(500))
             return [dict(row) for row in rows.mappings()]
 
     async def _run(self, name: str) -> RunView:
