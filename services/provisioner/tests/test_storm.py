@@ -1,0 +1,160 @@
+"""Three replicas over one database, one of which dies by kill -9 at random moments while a Sovereign of two regions comes and
+goes: what is there in the end is what a run without a death would have left, each thing once."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+import pytest
+from catalyst.provisioner.v1 import resources_pb2 as pb
+from catalyst.provisioner.v1 import service_pb2 as rpc
+from catalyst_mesh import Database, Issuer, connect
+from catalyst_provisioner.store import metadata
+from catalyst_testkit import eventually
+from sqlalchemy import select
+
+from .conftest import ENDED, NAME, Bench, Start, free_port, spec
+
+pytestmark = [pytest.mark.either_database, pytest.mark.chaos]
+
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+DEATHS = 100 if LONG else 2
+REPLICAS = 3
+RUNS = metadata.tables["journal_run"]
+WEST = {**spec()["clusters"][0], "region": "west"}
+
+
+class Replicas:
+    """Provisioners in processes of their own, over one database and one folder."""
+
+    def __init__(self, start: Any, dice: random.Random) -> None:
+        self.home: Path = start.home
+        self.around = start.around
+        self.dice = dice
+        self.deaths = 0
+        self._issuer = Issuer.open(self.home / "issuer")
+        (self.home / "token").write_text(self._issuer.token("provisioner", service="provisioner"))
+        ports = [free_port() for _ in range(REPLICAS)]
+        given = {k: v for k, v in start.settings.items() if k != "service"} | {
+            "jwks_file": str(self.home / "issuer" / "jwks.json"), "token_file": str(self.home / "token"),
+            "data_folder": str(self.home), "drain_seconds": 0.0, "lease_ttl": 1.0, "shared_ports": True,
+            "public_url": f"127.0.0.1:{ports[0]}",
+        }  # fmt: skip
+        self.settings = [{**given, "listen": f"127.0.0.1:{port}"} for port in ports]
+        self.children: list[Any] = [None] * REPLICAS
+        self.channels: list[grpc.aio.Channel] = []
+
+    async def up(self, number: int) -> None:
+        """Start a replica, and wait until it serves."""
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, str(Path(__file__).with_name("child.py")), "never",
+            json.dumps(self.settings[number], default=str),
+            stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        assert child.stderr is not None
+        assert await asyncio.wait_for(child.stderr.readline(), 90) == b"serving\n"
+        self.children[number] = child
+
+    async def kill(self) -> None:
+        """kill -9 of any one, and its next life."""
+        number = self.dice.randrange(REPLICAS)
+        self.children[number].send_signal(signal.SIGKILL)
+        await self.children[number].wait()
+        self.deaths += 1
+        await self.up(number)
+
+    def bench(self) -> Bench:
+        """Callers of the first replica; a call during its death is asked again by the channel."""
+        token = self._issuer.token("admin", roles=["sovereign-admin"])
+        channel = connect(self.settings[0]["listen"], token=lambda: token)
+        self.channels.append(channel)
+        daemon: Any = SimpleNamespace(admin=lambda stub: stub(channel))
+        return Bench(daemon, self.around, self.home)
+
+    async def down(self) -> None:
+        for channel in self.channels:
+            await channel.close()
+        for child in self.children:
+            if child is not None and child.returncode is None:
+                child.kill()
+                await child.wait()
+
+
+@pytest.fixture
+async def replicas(start: Start) -> AsyncIterator[Replicas]:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    made = Replicas(start, random.Random(seed))
+    await asyncio.gather(*(made.up(n) for n in range(REPLICAS)))
+    yield made
+    await made.down()
+
+
+async def carried(replicas: Replicas, db: Database, bench: Bench, run: str, deaths: int) -> Any:
+    """The end of a run during which replicas died; the moments are numbers of its events, drawn beforehand."""
+    id = run.rpartition("/")[2]
+
+    async def seq() -> tuple[int, str]:
+        async with db.read() as sql:
+            row = (await sql.execute(select(RUNS.c.seq, RUNS.c.state).where(RUNS.c.id == id))).one()
+        return row.seq, row.state
+
+    for moment in sorted(replicas.dice.randint(2, 90) for _ in range(deaths)):
+
+        async def reached(moment: int = moment) -> bool:
+            at, state = await seq()
+            return at >= moment or state in ("succeeded", "failed", "stuck")
+
+        await eventually(reached, within=120)
+        await replicas.kill()
+
+    async def ended() -> Any:
+        try:
+            found = await bench.run_of(run)
+        except grpc.aio.AioRpcError:  # its replica is just coming back
+            return None
+        return found if found.state in ENDED else None
+
+    return await eventually(ended, within=180)
+
+
+async def test_replicas_that_die_at_random_moments_lose_nothing_and_make_nothing_twice(
+    replicas: Replicas, start: Start, database: str
+) -> None:
+    db = await Database.open(database)
+    bench = replicas.bench()
+    await bench.create(clusters=[spec()["clusters"][0], WEST])
+    try:
+        while replicas.deaths < DEATHS:
+            before = (bench.world.names.reserved, bench.world.names.commits)
+            run = await bench.apply(await bench.plan())
+            ended = await carried(replicas, db, bench, run, 1 if not LONG else replicas.dice.randint(2, 4))
+            assert ended.state == pb.Run.STATE_SUCCEEDED, (ended.error, await bench.steps(run))
+            ledger = await bench.infra.ListLedger(rpc.ListLedgerRequest(parent=NAME, page_size=1000))
+            made = Counter((r["kind"], r["name"]) for r in bench.cloud())
+            assert set(made.values()) == {1}
+            assert {e.resource_id for e in ledger.entries} == {r["id"] for r in bench.cloud()}
+            assert len(made) == 12
+            names = bench.world.names
+            assert (names.reserved - before[0], names.commits - before[1]) == (1, 1)
+            seqs = [event.seq for event in await bench.events(run)]
+            assert seqs == list(range(1, len(seqs) + 1))
+            run = await bench.apply(await bench.plan("DESTROY"))
+            ended = await carried(replicas, db, bench, run, 1 if not LONG else replicas.dice.randint(1, 3))
+            assert ended.state == pb.Run.STATE_SUCCEEDED, (ended.error, await bench.steps(run))
+            assert bench.cloud() == []
+            assert not names.held
+            gone = await bench.get()
+            await bench.sovereigns.DeleteSovereign(rpc.DeleteSovereignRequest(name=NAME, etag=gone.etag))
+            await bench.create(clusters=[spec()["clusters"][0], WEST])
+    finally:
+        await db.close()
