@@ -24,12 +24,12 @@ from sqlalchemy import select
 
 from .conftest import ENDED, NAME, Bench, Start, free_port, spec
 
-pytestmark = [pytest.mark.either_database, pytest.mark.chaos]
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 DEATHS = 100 if LONG else 2
 REPLICAS = 3
 RUNS = metadata.tables["journal_run"]
+pytestmark = [pytest.mark.either_database, pytest.mark.chaos, pytest.mark.timeout(3600 if LONG else 300)]
 WEST = {**spec()["clusters"][0], "region": "west"}
 
 
@@ -92,7 +92,7 @@ class Replicas:
 @pytest.fixture
 async def replicas(start: Start) -> AsyncIterator[Replicas]:
     seed = random.randrange(2**32)
-    print(f"seed {seed}")
+    print(f"seed {seed}")  # noqa: T201 - to run it again
     made = Replicas(start, random.Random(seed))
     await asyncio.gather(*(made.up(n) for n in range(REPLICAS)))
     yield made
@@ -158,3 +158,21 @@ async def test_replicas_that_die_at_random_moments_lose_nothing_and_make_nothing
             await bench.create(clusters=[spec()["clusters"][0], WEST])
     finally:
         await db.close()
+
+
+async def test_many_sovereigns_at_once_all_become_active_each_with_its_own_things(bench: Bench) -> None:
+    count = 100 if LONG else 4
+
+    async def one(number: int) -> str:
+        label = f"bank{number:03}"
+        organization = {"slug": label, "admin_email": f"ops@{label}.example"}
+        domain = {"mode": "pool", "pool": "omani.works", "label": label}
+        await bench.create(f"sovereigns/{label}", organization=organization, domain=domain)
+        run = await bench.apply(await bench.plan(name=f"sovereigns/{label}"))
+        ended = await bench.ended(run, within=600)
+        assert ended.state == pb.Run.STATE_SUCCEEDED, (label, ended.error)
+        return label
+
+    labels = await asyncio.gather(*(one(n) for n in range(count)))
+    owners = Counter(r["labels"]["openova.io/sovereign"] for r in bench.cloud())
+    assert owners == dict.fromkeys(labels, 6)
