@@ -83,6 +83,23 @@ async def test_the_events_of_a_sovereign_have_no_gap(bench: Bench) -> None:
     assert await work.again(over) <= -len(answer.events), "kept until the time after its end is over"
 
 
+async def test_what_controllers_say_of_a_component_can_be_read_and_followed(bench: Bench) -> None:
+    await active(bench)
+    parent = f"{NAME}/clusters/sb-east-mgt-dev/components/bp-flux"
+    listed = await bench.runs.ListLogs(rpc.ListLogsRequest(parent=parent))
+    assert [line.seq for line in listed.lines] == list(range(1, len(listed.lines) + 1))
+    assert "InstallSucceeded" in listed.lines[-1].text
+    assert {line.component for line in listed.lines} == {"bp-flux"}
+    rest = await bench.runs.ListLogs(rpc.ListLogsRequest(parent=parent, from_seq=2, page_size=1))
+    assert (rest.lines[0], bool(rest.next_page_token)) == (listed.lines[1], len(listed.lines) > 2)
+    call = bench.runs.WatchLogs(rpc.WatchLogsRequest(parent=parent))
+    followed = [await call.read() for _ in listed.lines]
+    call.cancel()
+    assert followed == list(listed.lines)
+    strange = bench.runs.ListLogs(rpc.ListLogsRequest(parent=parent.replace("flux", "absent")))
+    assert await reason_of(strange) == "COMPONENT_NOT_FOUND"
+
+
 async def test_the_operation_ends_with_its_run(bench: Bench) -> None:
     await bench.create()
     plan, request_id = await bench.plan(), str(uuid4())

@@ -209,6 +209,8 @@ class Cluster:
         removed = [release.wish.name for key, release in before.items() if key not in after]
         self.tell(reports.components(changed, full=not self._told_all, removed=removed))
         self._told_all = True
+        if spoken := [release for release in changed if release.condition("Ready")]:
+            self.tell(reports.controllers(spoken, self._clock()))
         for release in changed:
             self._tell_probe(release)
 

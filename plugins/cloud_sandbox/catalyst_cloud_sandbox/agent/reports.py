@@ -109,6 +109,19 @@ def line(text: str, now: float) -> Report:
     return Report(log_lines=resources_pb2.AgentLogLines(lines=[one]))
 
 
+def controllers(releases: Iterable[Release], now: float) -> Report:
+    """What the controllers wrote of releases that changed."""
+    lines = [_line(release, condition, now) for release in releases if (condition := release.condition("Ready"))]
+    return Report(log_lines=resources_pb2.AgentLogLines(lines=lines))
+
+
+def _line(release: Release, ready: Condition, now: float) -> resources_pb2.AgentLogLines.Line:
+    failed = ready.status == "False" and ready.reason != "DependencyNotReady"
+    level = resources_pb2.RunEvent.LEVEL_ERROR if failed else resources_pb2.RunEvent.LEVEL_INFO
+    text = f"{ready.reason}: {ready.message}"
+    return resources_pb2.AgentLogLines.Line(component=release.wish.name, time=moment(now), level=level, text=text)
+
+
 def _claim(claim: Claim, here: Description) -> resources_pb2.AgentInventory.Claim:
     synced = claim.external_name in here.resources
     return resources_pb2.AgentInventory.Claim(

@@ -13,6 +13,7 @@ from ..domain.sovereigns import FqdnTaken, Sovereign, State
 from .tables import (
     clusters,
     commands,
+    component_lines,
     components,
     credential_records,
     enrolments,
@@ -27,6 +28,10 @@ from .tables import (
 )
 
 t = sovereigns
+ABOUT = (
+    facts, plans, ledger, clusters, components, enrolments, commands, reservations, grants, states, component_lines,
+)  # fmt: skip
+"""Tables with rows about one Sovereign."""
 
 
 class SovereignRows(Transaction):
@@ -90,7 +95,7 @@ class SovereignRows(Transaction):
     async def forget(self, id: str) -> None:
         """Remove the record of a Sovereign and all rows about it; its runs stay in the journal."""
         await self.sql.execute(delete(told).where(told.c.aggregate == f"sovereigns/{id}"))
-        for table in (facts, plans, ledger, clusters, components, enrolments, commands, reservations, grants, states):
+        for table in ABOUT:
             await self.sql.execute(delete(table).where(table.c.sovereign == id))
         await self.write(delete(t).where(t.c.id == id))
 

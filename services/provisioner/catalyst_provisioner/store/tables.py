@@ -212,6 +212,19 @@ grants = Table(
     Column("revoke_reason", Text, nullable=False),
 )  # fmt: skip
 
+component_lines = Table(
+    "component_log", metadata,
+    # What controllers wrote of a component, as its cluster's agent told it; the component is empty for the first boot.
+    Column("sovereign", Text, primary_key=True),
+    Column("cluster", Text, primary_key=True),
+    Column("component", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UtcTime, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("truncated", Boolean, nullable=False),
+)  # fmt: skip
+
 states = Table(
     "plugin_state", metadata,
     # What a plugin kept of a cluster, sealed; the newest also stands with the cluster.
