@@ -1,6 +1,6 @@
 """Small stand-ins of the daemons that the provisioner asks: real gRPC, little memory."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -117,6 +117,9 @@ class Names(pooldomain_grpc.AllocationServiceServicer):
         self.renewed = 0
         self.commits = 0
         self.released = 0
+        self.over = False
+        self.before_answer: Callable[[], Awaitable[None]] | None = None
+        """Done between a reservation and its answer."""
         self.refuses = ""
         """Reason with which reservations are refused."""
 
@@ -146,10 +149,16 @@ class Names(pooldomain_grpc.AllocationServiceServicer):
             allocation=self._shown(name), reservation_token=self.held[name].token
         )
         self.answers[request.request_id] = answer
+        if self.before_answer:
+            await self.before_answer()
         return answer
 
+    def expires(self) -> None:
+        """Whoever renews comes too late."""
+        self.over = True
+
     async def RenewAllocation(self, request: Any, context: Any) -> Any:
-        held = self._live(request.name)
+        held = None if self.over else self._live(request.name)
         if held is None:
             await abort(context, refuse(Code.FAILED_PRECONDITION, "RESERVATION_EXPIRED", "it is over"))
         assert held is not None

@@ -217,3 +217,34 @@ async def test_a_paused_run_keeps_its_name_and_goes_on(start: Start) -> None:
         assert resumed.state in (pb.Run.STATE_RUNNING, pb.Run.STATE_WAITING)
         await bench.runs.CancelRun(rpc.CancelRunRequest(name=run, mode=rpc.CancelRunRequest.MODE_COMPENSATE))
         await bench.ended(run)
+
+
+async def test_a_name_that_was_lost_stops_the_run_before_anything_is_spent(start: Start) -> None:
+    async with start(time_scale=0.2, reservation_ttl=3.0) as bench:
+        await bench.create()
+        plan = await bench.plan()
+
+        async def paused() -> None:
+            """So that nothing is made before the name is somebody else's."""
+            await bench.runs.PauseRun(rpc.PauseRunRequest(name=(await bench.get()).last_run))
+
+        bench.world.names.before_answer = paused
+        run = await bench.apply(plan)
+
+        async def resting() -> bool:
+            return bool((await bench.run_of(run)).state == pb.Run.STATE_PAUSED and bench.world.names.reserved)
+
+        await eventually(resting, within=30)
+        bench.world.names.put("pools/omani.works/allocations/omantel")
+        bench.world.names.expires()
+
+        async def lost() -> bool:
+            async with bench.daemon.daemon.work.reading() as tx:
+                held = await tx.reservation("omantel")
+            return held is not None and held.state == "lost"
+
+        await eventually(lost, within=40)
+        await bench.runs.ResumeRun(rpc.ResumeRunRequest(name=run))
+        ended = await bench.ended(run)
+        assert (ended.state, ended.error.code) == (pb.Run.STATE_FAILED, "NAME_LOST")
+        assert bench.cloud() == []

@@ -54,15 +54,19 @@ class Replicas:
         self.channels: list[grpc.aio.Channel] = []
 
     async def up(self, number: int) -> None:
-        """Start a replica, and wait until it serves."""
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, str(Path(__file__).with_name("child.py")), "never",
-            json.dumps(self.settings[number], default=str),
-            stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        assert child.stderr is not None
-        assert await asyncio.wait_for(child.stderr.readline(), 90) == b"serving\n"
-        self.children[number] = child
+        """Start a replica, and wait until it serves; where somebody sits on its port for a moment it is started again."""
+        for _ in range(20):
+            self.children[number] = child = await asyncio.create_subprocess_exec(
+                sys.executable, str(Path(__file__).with_name("child.py")), "never",
+                json.dumps(self.settings[number], default=str),
+                stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+            assert child.stderr is not None
+            while line := await asyncio.wait_for(child.stderr.readline(), 90):
+                if line == b"serving\n":
+                    return
+            await child.wait()
+        raise AssertionError(f"replica {number} does not come up at {self.settings[number]['listen']}")
 
     async def kill(self) -> None:
         """kill -9 of any one, and its next life."""
