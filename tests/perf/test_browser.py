@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from .serving import serving
 from .table import Table
 
 COUNT = 30
+CROWD = 50
+"""Browsers that look at once."""
 
 
 class Seen:
@@ -74,6 +76,13 @@ async def listens(url: str) -> bool:
         return False
 
 
+def _hearing(ear: Seen) -> Callable[[Msg], Awaitable[None]]:
+    async def hear(message: Msg) -> None:
+        ear.arrived(message.data.decode())
+
+    return hear
+
+
 @measured
 async def test_commit_to_browser(table: Table, home: Path, nats: NatsServer) -> None:
     numbers, port = count(), free_port()
@@ -110,6 +119,32 @@ async def test_commit_to_browser(table: Table, home: Path, nats: NatsServer) -> 
             )  # fmt: skip
             table.add(row)
         await client.close()
+        crowd = [Seen() for _ in range(CROWD)]
+        hearing = [await nats_client.connect(nats.url) for _ in range(CROWD)]
+        ears = [Seen() for _ in hearing]
+        for other, ear in zip(hearing, ears, strict=True):
+            await other.subscribe("perf.bare", cb=_hearing(ear))
+        async with AsyncExitStack() as open_, going(bench.relay(bus)):
+            for one in crowd:
+                await open_.enter_async_context(browser(url, token, one))
+
+            async def to_all() -> None:
+                name = f"pools/p/allocations/n{next(numbers)}"
+                told = asyncio.ensure_future(bench.tell(f"{name}@1"))
+                await asyncio.gather(*(one.until(name, told) for one in crowd))
+
+            async def to_all_bare() -> None:
+                name = f"n{next(numbers)}"
+                told = asyncio.ensure_future(hearing[0].publish("perf.bare", name.encode()))
+                await asyncio.gather(*(ear.until(name, told) for ear in ears))
+
+            row = await compare(
+                f"commit to the last of {CROWD} browsers (SSE), SQLite", Goal("p99", 5, "publish to as many subscribers"),
+                ours=lambda: one_by_one(to_all, COUNT), bare=lambda: one_by_one(to_all_bare, COUNT),
+            )  # fmt: skip
+            table.add(row)
+        for other in hearing:
+            await other.close()
     js = await bus.jetstream()
     await js.delete_stream("CATALYST_POOLDOMAIN")
     await bus.close()

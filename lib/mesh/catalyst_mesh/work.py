@@ -154,13 +154,16 @@ class Work(Generic[T]):
         metadata: MetaData,
         emitted: Sequence[Emitted] = (),
         sealer: Sealer | None = None,
+        kept: Table | None = None,
     ) -> None:
+        """`kept` is a table with columns of the outbox: a copy of what is told stays there for as long as its daemon says."""
         self.db = db
         self._store = store
         self._emitted = {e.fact: e for e in emitted}
         self.sealer = sealer
         """Seals the answers that are kept; None: they are kept as they are."""
         self._tell = insert(metadata.tables[OUTBOX])
+        self._copy = None if kept is None else (insert(kept), [column.name for column in kept.c])
         self._kept = _Kept(metadata.tables["idempotency"], db.moment)
         self.bell = Bell()
         """Rings after each commit for the tables that were written."""
@@ -248,10 +251,13 @@ class Work(Generic[T]):
 
     async def write_outbox(self, sql: AsyncConnection, now: datetime, facts: Sequence[object]) -> None:
         """Put `facts` into the outbox of an open transaction; for code that holds a bare connection."""
-        if len(facts) == 1:
-            await sql.execute(self._tell, self._row(facts[0], now))
-        elif facts:
-            await sql.execute(self._tell, [self._row(fact, now) for fact in facts])
+        if not facts:
+            return
+        rows = [self._row(fact, now) for fact in facts]
+        await sql.execute(self._tell, rows[0] if len(rows) == 1 else rows)
+        if self._copy is not None:
+            statement, columns = self._copy
+            await sql.execute(statement, [{name: row[name] for name in columns} for row in rows])
 
     def _row(self, fact: object, now: datetime) -> dict[str, Any]:
         emitted = self._emitted[type(fact)]

@@ -152,6 +152,10 @@ class Workspace(Protocol):
         """Tell people. `code` is a stable slug such as `resource.created`; nothing secret."""
         ...
 
+    async def log(self, *, text: str, level: str = "INFO") -> None:
+        """Write lines to the step's log, bounded; nothing secret. Since 0.2."""
+        ...
+
     async def stopping(self) -> bool:
         """Whether the plugin is asked to end after the call in flight."""
         ...

@@ -94,6 +94,7 @@ class DyingLedger:
     def __post_init__(self) -> None:
         self.credential = self.bench.credential
         self.secrets = self.bench.secrets
+        self.logged: list[str] = []
         self._rows: dict[tuple[str, str], LedgerRow] = {}
         self._state: bytes | None = None
         self._intents = self._ids = 0
@@ -133,6 +134,9 @@ class DyingLedger:
         self, *, code: str, message: str, level: str = "info", data: Mapping[str, str] | None = None
     ) -> None:
         self.events.append({"code": code, "message": message, "level": level, "data": dict(data or {})})
+
+    async def log(self, *, text: str, level: str = "INFO") -> None:
+        self.logged += text.splitlines()
 
     async def stopping(self) -> bool:
         return bool(self.stop_after) and self._ids >= self.stop_after

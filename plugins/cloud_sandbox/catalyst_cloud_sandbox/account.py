@@ -235,6 +235,7 @@ def _boot(account: str, server: Resource, resources: list[Resource]) -> dict[str
         "load_balancer": way_in.name if way_in else "",
         "user_data": server.spec["user_data"],
         "nodes": nodes,
+        "resources": [r.id for r in resources if owned(server.labels, r.labels)],
     }
 
 

@@ -1,5 +1,6 @@
 """The composition root of the provisioner."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ async def compose(
     await migrate(db, "catalyst_provisioner", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
     sealer = Sealer.from_file(settings.data_folder / "seal.key")
-    work: Work[Store] = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer)
+    work: Work[Store] = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer, kept=metadata.tables["told"])
     vault = Vault(work, sealer)
     host = PluginHost(kinds=[KIND], metrics=metrics)
     host.load(_context(settings, vault), _plugin_config(settings))
@@ -188,13 +189,14 @@ def _tools(
         repositories=repositories,
         trees=git,
         passwords=passwords,
-        probe=probe or ConsoleProbe(settings.dns_hints, settings.dns_trust_anchor),
+        probe=probe or ConsoleProbe(settings.dns_hints, settings.dns_trust_anchor, settings.trust_bundle),
         endpoint=settings.public_url or settings.listen,
         look_again=_look_again(settings),
         reservation_ttl=timedelta(seconds=settings.reservation_ttl),
         enrolment_ttl=timedelta(seconds=settings.enrolment_ttl),
         blocked_rest=_look_again(settings) * LOOKS_BEFORE_RETRY,
         destroy_pause=timedelta(seconds=settings.destroy_verify_seconds),
+        tofu=asyncio.Semaphore(settings.max_tofu),
     )
 
 

@@ -24,6 +24,8 @@ from .domain.sovereigns import Sovereign
 from .store import ComponentRow, EnrolmentRow, Store
 
 Report = resources_pb2.AgentReport
+LONGEST = 64 * 1024
+"""Characters of a line that are kept."""
 
 
 class OtherCluster(Refused):
@@ -84,6 +86,9 @@ async def _taken(
                 if told.done:
                     await tx.command_done(held.id, cluster, told.command, code=told.code, message=told.message)
                     held = await granting.told(tx, held, cluster, told, sealer)
+            case "log_lines":
+                for component, lines in _lines(report.log_lines, rows, tx.now).items():
+                    await tx.add_lines(held.id, cluster, component, lines)
             case None:
                 raise ReportInvalid(seq=report.seq, why="it tells nothing")
     await tx.change_cluster(held.id, cluster, **values)
@@ -119,6 +124,19 @@ def _settled(rows: Mapping[str, ComponentRow], now: datetime) -> Mapping[str, Co
         ready = row.was_ready or verdict.state is ComponentState.READY
         settled[name] = replace(row, state=verdict.state, message=verdict.message, since=since, was_ready=ready)
     return settled
+
+
+def _lines(
+    told: resources_pb2.AgentLogLines, rows: Mapping[str, ComponentRow], now: datetime
+) -> Mapping[str, list[tuple[datetime, str, str, bool]]]:
+    """Lines by component, at our moment; what is about nothing that is wished here is dropped."""
+    found: dict[str, list[tuple[datetime, str, str, bool]]] = {}
+    for line in told.lines:
+        if not line.component or line.component in rows:
+            level = resources_pb2.RunEvent.Level.Name(line.level).removeprefix("LEVEL_")
+            level = "INFO" if level == "UNSPECIFIED" else level
+            found.setdefault(line.component, []).append((now, level, line.text[:LONGEST], line.truncated))
+    return found
 
 
 def _released(

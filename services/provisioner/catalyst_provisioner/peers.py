@@ -3,6 +3,7 @@
 A peer that does not answer is a `Refused` with UNAVAILABLE, which a run tries again; a peer that says no is `SaidNo`.
 """
 
+import re
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,6 +28,7 @@ from google.protobuf.struct_pb2 import Struct
 from .domain.locks import Component, Lock, ordered
 
 T = TypeVar("T")
+VERSION = re.compile(r"^[0-9]+\.[0-9]+\.[0-9]+(-[a-z0-9.-]+)?$")
 PASSING = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "CANCELLED", "INTERNAL", "UNKNOWN"}
 PREFIX = "blueprints/"
 
@@ -92,15 +94,33 @@ class Catalog:
         answer = await asked(self._stub.SelectComponents(request), CatalogUnavailable)
         return Selected(tuple(answer.selected), tuple(answer.removed), tuple(answer.unavailable))
 
-    async def lock(self, choice: Choice) -> tuple[Lock, Selected]:
-        """Exact versions of everything that `choice` leads to, in the order of installation."""
+    async def lock(
+        self, choice: Choice, installed: Mapping[str, str] | None = None, *, newest: bool = False
+    ) -> tuple[Lock, Selected]:
+        """Exact versions of everything that `choice` leads to, in the order of installation.
+
+        installed   what stands: it stays where it can; with `newest` it is raised, as far as `upgrades` of the Blueprints
+                    let it. Raises SaidNo where there is no way from what stands
+        """
         selected = await self.select(choice)
         # Without a default selection only what is mandatory is left; all else may fail and only degrades.
         least = catalog_service.SelectComponentsRequest(from_empty=True)
         mandatory = set((await asked(self._stub.SelectComponents(least), CatalogUnavailable)).selected)
-        roots = [catalog.Demand(name=_resource(name)) for name in selected.ids]
-        answer = await asked(self._stub.Resolve(catalog_service.ResolveRequest(roots=roots)), CatalogUnavailable)
-        return _lock(answer.lock, mandatory, set(choice.include)), selected
+        stands = {name: v for name, v in (installed or {}).items() if name in selected.ids and VERSION.match(v)}
+        if newest and stands:
+            # What would be taken if nothing stood there is demanded exactly; the catalog says whether it can be reached.
+            best = await self._resolved(dict.fromkeys(selected.ids, ""), {})
+            ranges = {e.name.removeprefix("blueprints/"): f"={e.version}" for e in best.entries}
+            lock = await self._resolved({name: ranges.get(name, "") for name in selected.ids}, stands)
+        else:
+            lock = await self._resolved(dict.fromkeys(selected.ids, ""), stands)
+        return _lock(lock, mandatory, set(choice.include)), selected
+
+    async def _resolved(self, ranges: Mapping[str, str], stands: Mapping[str, str]) -> catalog.Lock:
+        roots = [catalog.Demand(name=_resource(name), range=range) for name, range in ranges.items()]
+        held = [catalog.Installed(name=_resource(name), version=version) for name, version in stands.items()]
+        request = catalog_service.ResolveRequest(roots=roots, installed=held)
+        return (await asked(self._stub.Resolve(request), CatalogUnavailable)).lock
 
     async def faults(self, name: str, version: str, values: Mapping[str, Any]) -> tuple[Violation, ...]:
         """What a Blueprint's schema has against values: JSON pointers, and never a secret's value."""

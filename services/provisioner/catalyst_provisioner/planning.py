@@ -11,10 +11,10 @@ from typing import Any
 from catalyst.pooldomain.v1 import resources_pb2 as pooldomain
 from catalyst_mesh import Work
 from catalyst_sdk import PluginFailure, SecretRef, Violation
-from catalyst_sdk.cloud import Adopted, CredentialReport, Finding, InfraPlan, Offer, OfferQuery, Severity
+from catalyst_sdk.cloud import Action, Adopted, CredentialReport, Finding, InfraPlan, Offer, OfferQuery, Severity
 
 from .clouds import CloudPlugins
-from .domain import adoptions, cidrs, layouts, plans, rules, sizing, wishes
+from .domain import adoptions, cidrs, layouts, plans, rules, sizing, upgrades, wishes
 from .domain.locks import Lock
 from .domain.plans import Found, Held, Read, Wanted
 from .domain.reference import Reference
@@ -32,6 +32,7 @@ from .zones import Zones
 
 PATIENCE = timedelta(seconds=60)
 CURRENCY = "EUR"
+CROSSPLANE = "bp-crossplane"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,16 @@ class Known:
     holds_name: bool
     is_delegated: bool
 
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Version by component, as the first cluster has it."""
+        return next(iter(self.installed.values()), {})
+
+    @property
+    def k3s(self) -> Mapping[str, str]:
+        """Version of k3s that each cluster was last heard to run."""
+        return {name: str((row.heartbeat or {}).get("k3s_version", "")) for name, row in self.clusters.items()}
+
     def adopted(self, cluster: str) -> Mapping[str, Adopted]:
         """What was given to a cluster."""
         return self.clusters[cluster].adopted if cluster in self.clusters else {}
@@ -52,7 +63,7 @@ class Known:
     @property
     def held(self) -> tuple[Held, ...]:
         """The ledger as a plan needs it."""
-        return tuple(Held(entry.cluster, entry.row) for entry in self.entries)
+        return tuple(Held(entry.cluster, entry.row, entry.manager) for entry in self.entries)
 
 
 class Planner:
@@ -115,17 +126,27 @@ class Planner:
         """
         wish = self.wish(document)
         known = await self._known(sovereign.id)
-        lock, chosen = await self._chosen(wish)
+        lock, chosen = await self._chosen(wish, known, newest=intent == plans.UPGRADE)
+        rising, stairs = upgrades.of(wish, known.k3s)
         offers = await self._offers(wish)
         infra, of_clouds = await self._infra(sovereign, wish, known, adopted or {})
         names = {cluster.name for cluster in wish.clusters}
         wanted = Wanted(document, wish, lock, infra, _is_applied(sovereign, document),
-                        tuple(name for name in known.clusters if name not in names))  # fmt: skip
+                        tuple(name for name in known.clusters if name not in names), rising)  # fmt: skip
         read = self._read(sovereign, known, wish, offers)
         month = int(plans.cost_of(read, infra)["after"]["total"]["month"]["minor"])
-        found = [*found, *chosen, *of_clouds, *await self._name(wish, known), *_ranges(wish, known, self.reference)]
+        found = [
+            *found,
+            *chosen,
+            *stairs,
+            *of_clouds,
+            *await self._name(wish, known),
+            *_ranges(wish, known, self.reference),
+        ]
         found += sizing.findings(wish, offers, self.reference, self._capabilities(), numbered(wish, known.clusters))
         found += plans.budget_findings(wish, month, CURRENCY, self.reference.warn_at, self.reference.block_at)
+        moving = _moves(infra) | set(wanted.removed)
+        found += [_crossplanes(name, "a plan changes nothing of it") for name in plans.given_away(read, moving)]
         shown = [_found(wish, offers, finding) for finding in _sorted(found)]
         return plans.apply(read, wanted, shown, intent=intent, more={"adopted": adopted} if adopted else {})
 
@@ -167,16 +188,41 @@ class Planner:
             currency=CURRENCY, held=known.held, installed=known.installed,
         )  # fmt: skip
         approvals = wishes.approvals(sovereign.spec)
-        return plans.destroy(read, sovereign.spec, list(known.clusters), keep, approvals=approvals)
+        given = plans.given_away(read, known.clusters)
+        found = [Found(_crossplanes(name, "a destroy deletes nothing of it"), name) for name in given]
+        return plans.destroy(read, sovereign.spec, list(known.clusters), keep, approvals=approvals, found=found)
+
+    async def hand_off(self, sovereign: Sovereign, clusters: Sequence[str], *, roll_back: bool) -> dict[str, Any]:
+        """A plan that gives resources to Crossplane, or takes them back."""
+        known = await self._known(sovereign.id)
+        read = Read(
+            sovereign=sovereign.name, generation=sovereign.generation, ledger_revision=known.revision,
+            currency=CURRENCY, held=known.held, installed=known.installed,
+        )  # fmt: skip
+        found = []
+        if unknown := sorted(set(clusters) - known.clusters.keys()):
+            text = f"there is no cluster {', '.join(unknown)}"
+            found.append(Found(Finding("handoff.cluster", Severity.ERROR, "options.clusters", text, "name others")))
+        if sovereign.applied_generation != sovereign.generation and not roll_back:
+            text = "the wish is newer than what was applied"
+            found.append(Found(Finding("handoff.unapplied", Severity.ERROR, "spec", text, "apply it first")))
+        for name in known.clusters if not roll_back else ():
+            if CROSSPLANE not in known.installed.get(name, {}):
+                text = f"{CROSSPLANE} is not installed in {name}, and nobody would keep its resources"
+                found.append(
+                    Found(Finding("handoff.crossplane", Severity.WARNING, "spec.components", text, "include it"), name)
+                )
+        return plans.hand_off(read, sovereign.spec, list(clusters) or list(known.clusters), found, roll_back=roll_back)
 
     async def present(self, body: Mapping[str, Any], sovereign: Sovereign, revision: int, now: datetime) -> Present:
         """The inputs of a plan as they are now."""
         made = Present(now, sovereign.generation, revision)
-        if body["intent"] == plans.DESTROY:
+        if body["intent"] in (plans.DESTROY, plans.HAND_OFF):
             return made
         wish = self.wish(body["spec"])
         providers = [cluster.provider for cluster in wish.clusters]
-        lock, _ = await self._chosen(wish)
+        known = await self._known(sovereign.id)
+        lock, _ = await self._chosen(wish, known, newest=body["intent"] == plans.UPGRADE)
         return replace(
             made, lock_digest=lock.digest, versions=self.clouds.versions(providers),
             module_digests=self.clouds.module_digests(providers),
@@ -184,7 +230,7 @@ class Planner:
 
     async def offers_moved(self, body: Mapping[str, Any]) -> bool:
         """Whether what is sold now lets a plan down."""
-        if body["intent"] == plans.DESTROY:
+        if body["intent"] in (plans.DESTROY, plans.HAND_OFF):
             return False
         wish = self.wish(body["spec"])
         places = {cluster.name: f"{cluster.provider}/{cluster.region}" for cluster in wish.clusters}
@@ -207,11 +253,11 @@ class Planner:
         found = await plugin.preflight(request=request, credential=credential)
         return [_under(path, one) for one in found]
 
-    async def _chosen(self, wish: Wish) -> tuple[Lock, list[Finding]]:
+    async def _chosen(self, wish: Wish, known: Known, *, newest: bool) -> tuple[Lock, list[Finding]]:
         """The lock, and what the catalog has against it; an empty one where it can make none. Raises SpecInvalid."""
         choice = _choice(wish)
         try:
-            lock, selected = await self.catalog.lock(choice)
+            lock, selected = await self.catalog.lock(choice, known.versions, newest=newest)
             found = [*_selection_findings(wish, selected), *await self._values(wish, lock)]
         except SaidNo as no:
             if no.said.reason not in _FOUND:
@@ -379,6 +425,17 @@ def _digest(offers: Sequence[Offer]) -> str:
 
 def _is_applied(sovereign: Sovereign, document: Document) -> bool:
     return sovereign.applied_generation == sovereign.generation and sovereign.spec == document
+
+
+def _moves(infra: Mapping[str, InfraPlan]) -> set[str]:
+    """Clusters of which something would change at their cloud."""
+    return {name for name, plan in infra.items() if any(c.action is not Action.NO_OP for c in plan.changes)}
+
+
+def _crossplanes(cluster: str, what: str) -> Finding:
+    text = f"{cluster} was handed to Crossplane; {what}"
+    remedy = "take it back first: a plan HAND_OFF with roll_back"
+    return Finding("handoff.crossplane_keeps", Severity.ERROR, "spec.clusters", text, remedy)
 
 
 def _choice(wish: Wish) -> Choice:

@@ -36,6 +36,8 @@ class ProvisionerSettings(DaemonSettings):
     """JSON file, server name to `address:port`, by which authoritative servers are found. Required for the probe."""
     dns_trust_anchor: Path | None = None
     """DNSKEY of the root in presentation form, from which answers are validated. Required for the probe."""
+    trust_bundle: Path | None = None
+    """Certificates by which a console's HTTPS is checked, PEM. Default: those of the system."""
     lease_ttl: float = Field(default=15.0, gt=0)
     """Seconds for which a run stays with a replica that is not heard of."""
     drift_interval: float = Field(default=1800.0, gt=0)
@@ -44,5 +46,7 @@ class ProvisionerSettings(DaemonSettings):
     """Seconds for which a name is held between two renewals, which come at a third of it."""
     enrolment_ttl: float = Field(default=1800.0, gt=0)
     """Seconds for which the one-time token of a server counts from the server's creation."""
+    max_tofu: int = Field(default=4, ge=1)
+    """Clusters for which OpenTofu or Terraform works at a time; each takes some 200 MB and a core while it plans."""
     most_runs: int = Field(default=100, ge=1)
     """Runs that one replica carries at a time."""

@@ -76,6 +76,9 @@ class ReadingWorkspace:
     ) -> None:
         """Tells nobody."""
 
+    async def log(self, *, text: str, level: str = "INFO") -> None:
+        """Written nowhere."""
+
     async def stopping(self) -> bool:
         """Never."""
         return False
@@ -90,12 +93,13 @@ class LedgerWorkspace(ReadingWorkspace):
 
     def __init__(
         self, work: Work[Store], vault: Vault, place: Place, deadline: datetime,
-        *, endpoint: str, token_ttl: timedelta, emit: Emit, guard: Guard, is_cancelled: Callable[[], bool],
+        *, endpoint: str, token_ttl: timedelta, emit: Emit, log: Emit, guard: Guard, is_cancelled: Callable[[], bool],
     ) -> None:  # fmt: skip
         super().__init__(work, vault, place, deadline)
         self._endpoint = endpoint
         self._token_ttl = token_ttl
         self._emit = emit
+        self._log = log
         self._guard = guard
         self._is_cancelled = is_cancelled
 
@@ -136,6 +140,7 @@ class LedgerWorkspace(ReadingWorkspace):
         async def step(tx: Store) -> None:
             await self._guard(tx.sql)
             await tx.change_cluster(self._place.sovereign, self._place.cluster, plugin_state=sealed)
+            await tx.keep_state(self._place.sovereign, self._place.cluster, sealed)
 
         await self._work.again(step)
 
@@ -144,6 +149,10 @@ class LedgerWorkspace(ReadingWorkspace):
     ) -> None:
         """An event of the step."""
         await self._emit(code, message, level=level, data=data)
+
+    async def log(self, *, text: str, level: str = "INFO") -> None:
+        """Lines of the step."""
+        await self._log(text, level=level)
 
     async def stopping(self) -> bool:
         """Whether the run was cancelled."""

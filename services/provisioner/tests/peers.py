@@ -1,6 +1,6 @@
 """Small stand-ins of the daemons that the provisioner asks: real gRPC, little memory."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -50,6 +50,8 @@ class Catalog(catalog_grpc.CatalogServiceServicer):
 
     def __init__(self) -> None:
         self.version = "1.0.0"
+        self.blocks = ""
+        """Version from which nothing can be upgraded."""
         self.away = False
 
     async def SelectComponents(self, request: Any, context: Any) -> Any:
@@ -71,14 +73,21 @@ class Catalog(catalog_grpc.CatalogServiceServicer):
     async def Resolve(self, request: Any, context: Any) -> Any:
         await self._answering(context)
         names = sorted(root.name.removeprefix("blueprints/") for root in request.roots)
+        stands = {one.name.removeprefix("blueprints/"): one.version for one in request.installed}
+        asked = {root.name.removeprefix("blueprints/"): root.range.removeprefix("=") for root in request.roots}
+        versions = {name: asked[name] or stands.get(name) or self.version for name in names}
+        if stuck := [n for n in names if stands.get(n) == self.blocks != versions[n] and self.blocks]:
+            text = "{component} has no upgrade path from {version}"
+            why = refuse(Code.FAILED_PRECONDITION, "UNSATISFIABLE", text, component=stuck[0], version=self.blocks)
+            await abort(context, why)
         entries = [
             catalog.LockEntry(
-                name=f"blueprints/{name}", version=self.version, digest=f"sha256:{name.encode().hex():0<64}"[:71],
+                name=f"blueprints/{name}", version=versions[name], digest=f"sha256:{name.encode().hex():0<64}"[:71],
                 parents=[f"blueprints/{parent}" for parent in names if name in NEEDS[parent]],
             )
             for name in names
         ]  # fmt: skip
-        digest = f"sha256:{'+'.join(names).encode().hex()}{self.version}"
+        digest = f"sha256:{'+'.join(names).encode().hex()}{''.join(versions.values())}"
         return catalog_service.ResolveResponse(lock=catalog.Lock(lock_version=1, entries=entries, lock_digest=digest))
 
     async def _answering(self, context: Any) -> None:
@@ -108,6 +117,9 @@ class Names(pooldomain_grpc.AllocationServiceServicer):
         self.renewed = 0
         self.commits = 0
         self.released = 0
+        self.over = False
+        self.before_answer: Callable[[], Awaitable[None]] | None = None
+        """Done between a reservation and its answer."""
         self.refuses = ""
         """Reason with which reservations are refused."""
 
@@ -137,10 +149,16 @@ class Names(pooldomain_grpc.AllocationServiceServicer):
             allocation=self._shown(name), reservation_token=self.held[name].token
         )
         self.answers[request.request_id] = answer
+        if self.before_answer:
+            await self.before_answer()
         return answer
 
+    def expires(self) -> None:
+        """Whoever renews comes too late."""
+        self.over = True
+
     async def RenewAllocation(self, request: Any, context: Any) -> Any:
-        held = self._live(request.name)
+        held = None if self.over else self._live(request.name)
         if held is None:
             await abort(context, refuse(Code.FAILED_PRECONDITION, "RESERVATION_EXPIRED", "it is over"))
         assert held is not None

@@ -13,6 +13,7 @@ from catalyst.provisioner.v1 import service_pb2 as rpc
 from catalyst.provisioner.v1 import service_pb2_grpc as stubs
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
+from catalyst_testkit.dumps import dump
 
 from .conftest import NAME, Bench
 
@@ -45,7 +46,9 @@ async def opened(kubeconfig: str) -> int:
     return await eventually(check, within=30)
 
 
-async def test_a_person_gets_access_once_under_one_request_id_and_it_ends_with_the_grant(bench: Bench) -> None:
+async def test_a_person_gets_access_once_under_one_request_id_and_it_ends_with_the_grant(
+    bench: Bench, database: str
+) -> None:
     access: Any = bench.daemon.admin(stubs.AccessServiceStub)
     await bench.create()
     assert await reason_of(access.IssueKubeconfig(wish())) == "NOT_ACTIVE"
@@ -80,3 +83,6 @@ async def test_a_person_gets_access_once_under_one_request_id_and_it_ends_with_t
     codes = [event.code for event in told.events if event.code.startswith("access.")]
     assert codes == ["access.granted", "access.revoked"]
     assert token not in str(told)
+    held = await dump(database)
+    assert given.grant.name.rpartition("/")[2].encode() in held
+    assert token.encode() not in held, "what was minted is kept sealed, and only until it is answered"

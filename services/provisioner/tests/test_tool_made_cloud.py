@@ -33,6 +33,7 @@ class Replica:
         self.vault = Vault(work, work.sealer)  # type: ignore[arg-type]  # it was given one
         bench.secrets = self.vault  # type: ignore[assignment]  # the plugin opens what the vault holds
         self.events: list[str] = []
+        self.lines: list[str] = []
         self.lost_after = 0
         """Writes until the run is lost; 0: never."""
         self.request: ClusterRequest = cluster_request(bench)
@@ -43,12 +44,15 @@ class Replica:
     def writing(self) -> LedgerWorkspace:
         return LedgerWorkspace(
             self.work, self.vault, PLACE, datetime.now(UTC) + timedelta(minutes=5),
-            endpoint="127.0.0.1:1", token_ttl=timedelta(minutes=30), emit=self._emit, guard=self._guard,
+            endpoint="127.0.0.1:1", token_ttl=timedelta(minutes=30), emit=self._emit, log=self._log, guard=self._guard,
             is_cancelled=lambda: False,
         )  # fmt: skip
 
     async def _emit(self, code: str, message: str, **_: Any) -> None:
         self.events.append(code)
+
+    async def _log(self, text: str, **_: Any) -> None:
+        self.lines += text.splitlines()
 
     async def _guard(self, sql: Any) -> None:
         if self.lost_after:
@@ -88,11 +92,17 @@ async def test_the_ledger_has_every_id_and_the_database_no_secret(replica: Repli
     world = {(one.kind, one.name): one.id for one in await replica.bench.world()}
     assert await rows(replica) == world
     assert replica.events.count("resource.created") == len(world) == 5
+    done = [line for line in replica.lines if ": create done, id " in line]
+    assert len(done) == len(world), replica.lines
+    assert replica.bench.canary not in "\n".join(replica.lines)
     text = await dump(database)
     assert b"suite-one" in text
     assert replica.bench.canary.encode() not in text
     assert b"terraform_version" not in text, "the state is sealed"
     assert (await plugin.plan(request=replica.request, work=replica.reading())).is_empty
+    async with replica.work.reading() as tx:
+        newest, kept = (await tx.clusters("suite"))[0].plugin_state, await tx.states("suite", "suite-one")
+    assert (kept[0], 1 < len(kept) <= 20) == (newest, True)
     await plugin.destroy(work=replica.writing())
     assert (await rows(replica), await replica.bench.world()) == ({}, [])
 

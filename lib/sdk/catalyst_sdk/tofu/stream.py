@@ -101,6 +101,27 @@ class Log:
 Message = Version | Started | Done | Failed | Drifted | Planned | Diagnostic | Log
 
 
+def said(message: Message) -> str:
+    """The message as a line for people; empty for what tells nothing."""
+    match message:
+        case Version(tool, _):
+            return f"tool {tool}"
+        case Started(address, action):
+            return f"{address}: {action} begins"
+        case Done(address, action, id):
+            return f"{address}: {action} done{f', id {id}' if id else ''}"
+        case Failed(address, action):
+            return f"{address}: {action} failed"
+        case Drifted(address, action):
+            return f"{address}: changed outside ({action})"
+        case Planned(address, action, reason):
+            return f"{address}: {action} is planned{f', {reason}' if reason else ''}"
+        case Diagnostic():
+            return str(message)
+        case Log(text):
+            return text
+
+
 def parse(line: str) -> Message:
     """The message of one line. Raises UnknownDialect; a line that is no JSON object is a line of the log."""
     try:

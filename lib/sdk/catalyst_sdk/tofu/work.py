@@ -27,7 +27,7 @@ from .changes import Planned, Resource, moves_outputs, planned
 from .folders import IDENTITIES, RunFolder
 from .masks import Veil
 from .states import Kept
-from .stream import Diagnostic, Done, Message, Version
+from .stream import Diagnostic, Done, Message, Version, said
 from .tool import Outcome, Tool
 
 if TYPE_CHECKING:
@@ -239,6 +239,7 @@ class TofuWork:
         told = json.loads(self.folder.read(IDENTITIES) or "{}")
 
         async def heard(message: Message) -> None:
+            await self._log(message)
             if isinstance(message, Done):
                 await self._done(message, told.get(message.address))
             elif isinstance(message, Diagnostic):
@@ -326,6 +327,11 @@ class TofuWork:
         if outcome.interrupted:
             raise self.stopped()
         return outcome
+
+    async def _log(self, message: Message) -> None:
+        if text := said(message):
+            level = "ERROR" if isinstance(message, Diagnostic) and message.is_error else "INFO"
+            await self.work.log(text=self._veil.over(text), level=level)
 
     async def _checked(self, message: Message) -> None:
         if isinstance(message, Version):

@@ -10,11 +10,14 @@ from pathlib import Path
 
 from . import grants, identity, memory, reports
 from .description import Description
-from .releases import Pace, Release, Releases, Wish, adopt, advance, next_moment, poke
+from .releases import Pace, Release, Releases, adopt, advance, next_moment, poke
+from .tree import Pulled
 
 BOOT = 3.0
 JOIN = 2.0
 """Simulated seconds until the first server's API answers, and until a further node is ready, before scaling."""
+UPGRADE = 5.0
+"""Simulated seconds for another version of k3s on one node."""
 STAGES = ((7, "enrol"), (10, "api"), (12, "cni"), (13, "flux"), (16, "marker"))
 """Stages of the first boot that are reported, with their numbers there."""
 
@@ -72,10 +75,18 @@ class Cluster:
             self._memory.booted_at = self._clock() + BOOT * self.here.time_scale
             self._save()
 
-    def take_over(self, commit: str, wishes: Iterable[Wish]) -> None:
+    def take_over(self, tree: Pulled) -> None:
         """Reconcile towards a tree."""
-        self._memory.releases = adopt(self._memory.releases, wishes, self._clock(), self.pace)
-        self._memory.tree_commit = commit
+        now, m = self._clock(), self._memory
+        m.releases = adopt(m.releases, tree.releases, now, self.pace)
+        m.tree_commit = tree.commit
+        if tree.k3s not in ("", m.k3s, m.k3s_next):
+            # The first tree says what it was born with; every other version is put in place server by server.
+            rest = UPGRADE * self.here.time_scale * len(self.here.nodes) if m.k3s else 0.0
+            m.k3s_next, m.k3s_at = tree.k3s, now + rest
+        if tree.claims != m.claims:
+            m.claims = tree.claims
+            self.tell(self._inventory(now))
         self._memory.observed_generation = self._memory.generation
         self._save()
         self.move()
@@ -85,13 +96,19 @@ class Cluster:
         """Let happen what is due, and tell what changed. Seconds until the next change; None: none is due."""
         now = self._clock()
         self._admit_nodes(now)
+        self._upgraded(now)
         if self.is_booted and not self._memory.suspended:
             self._memory.releases = advance(self._memory.releases, now, self.pace)
         if self._memory.releases != self._told_releases:
             self._save()
             self._tell_changes()
         self._tell_stages()
-        moments = [self._memory.booted_at, *self._memory.joined.values(), next_moment(self._memory.releases) or 0.0]
+        moments = [
+            self._memory.booted_at,
+            self._memory.k3s_at,
+            *self._memory.joined.values(),
+            next_moment(self._memory.releases) or 0.0,
+        ]
         return min((moment - now for moment in moments if moment > now), default=None)
 
     def poke(self, names: Iterable[str]) -> None:
@@ -132,7 +149,7 @@ class Cluster:
         self._told_stages.clear()
         self._tell_stages()
         self.beat()
-        self.tell(reports.inventory(self.here, self._memory.joined, self.ready_nodes(), self._clock()))
+        self.tell(self._inventory(self._clock()))
         # Without a tree there is nothing to tell: an empty list would mean "there is none".
         self._told_all = bool(self._memory.tree_commit)
         if self._told_all:
@@ -151,6 +168,7 @@ class Cluster:
                 commit=m.tree_commit,
                 applied=m.tree_commit,
                 suspended=m.suspended,
+                k3s=m.k3s or reports.K3S_VERSION,
             )
         )
 
@@ -171,8 +189,18 @@ class Cluster:
         if (ready := self.ready_nodes()) != self._told_nodes:
             self._told_nodes = ready
             self._save()
-            self.tell(reports.inventory(self.here, joined, ready, now))
+            self.tell(self._inventory(now))
             self.beat()
+
+    def _upgraded(self, now: float) -> None:
+        m = self._memory
+        if m.k3s_next and m.k3s_at <= now:
+            m.k3s, m.k3s_next, m.k3s_at = m.k3s_next, "", 0.0
+            self._save()
+            self.beat()
+
+    def _inventory(self, now: float) -> reports.Report:
+        return reports.inventory(self.here, self._memory.joined, self.ready_nodes(), self._memory.claims, now)
 
     def _tell_changes(self) -> None:
         before, after = self._told_releases, self._memory.releases
@@ -181,6 +209,8 @@ class Cluster:
         removed = [release.wish.name for key, release in before.items() if key not in after]
         self.tell(reports.components(changed, full=not self._told_all, removed=removed))
         self._told_all = True
+        if spoken := [release for release in changed if release.condition("Ready")]:
+            self.tell(reports.controllers(spoken, self._clock()))
         for release in changed:
             self._tell_probe(release)
 

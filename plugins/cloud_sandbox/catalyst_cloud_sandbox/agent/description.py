@@ -34,6 +34,8 @@ class Description:
     port: int
     load_balancer: str
     nodes: tuple[Node, ...]
+    resources: tuple[str, ...]
+    """Ids of all that belongs to its cluster."""
     endpoint: str
     """gRPC target of the provisioner."""
     cluster: str
@@ -60,6 +62,7 @@ def read(folder: Path) -> Description | None:
     return Description(
         **{key: raw[key] for key in ("id", "name", "region", "private_ip", "address", "port", "load_balancer")},
         nodes=tuple(Node(**node) for node in raw["nodes"]),
+        resources=tuple(raw.get("resources", ())),
         endpoint=told["endpoint"],
         cluster=told["cluster"],
         token=told["token"],

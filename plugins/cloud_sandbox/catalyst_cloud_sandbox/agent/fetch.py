@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-FOLDERS = ("sources", "kit", "apps")
+FOLDERS = ("sources", "config", "claims", "kit", "apps")
 LARGEST = 1024 * 1024
 """Bytes of one manifest file."""
 
@@ -83,6 +83,28 @@ def releases(found: Iterable[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]
     return answer
 
 
+def k3s(found: Iterable[tuple[str, dict[str, Any]]]) -> str:
+    """The version of k3s that the tree wishes; empty where it says none."""
+    wished = [d for _, d in found if d.get("kind") == "ConfigMap" and _name(d) == "catalyst-k3s"]
+    return str((wished[0].get("data") or {}).get("version", "")) if wished else ""
+
+
+def claims(found: Iterable[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Claims of Crossplane: what each adopts, and whether it only looks."""
+    return [
+        {
+            "kind": str(document.get("kind", "")),
+            "name": _name(document),
+            "external_name": str(
+                ((document.get("metadata") or {}).get("annotations") or {}).get("crossplane.io/external-name", "")
+            ),
+            "observe_only": (document.get("spec") or {}).get("managementPolicies") == ["Observe"],
+        }
+        for _, document in found
+        if str(document.get("apiVersion", "")).startswith("compose.openova.io/")
+    ]
+
+
 def seconds(text: str) -> float:
     """A duration as Flux writes it: `15m`, `1h30m`, `90s`."""
     units = {"h": 3600, "m": 60, "s": 1}
@@ -147,7 +169,10 @@ def main() -> int:
     path = asked.pop("path").strip("/")
     try:
         repo, commit = fetch(**asked)
-        found = {"commit": commit.id.decode(), "releases": releases(manifests(repo, commit, path))}
+        documents = list(manifests(repo, commit, path))
+        found = {
+            "commit": commit.id.decode(), "releases": releases(documents), "k3s": k3s(documents), "claims": claims(documents)
+        }  # fmt: skip
     except Exception as error:  # whatever the far side did: one sentence, and the agent goes on with the old tree
         # Clients quote the URL in their errors, never the login, which is sent in a header.
         sys.stderr.write(f"{type(error).__name__}: {error}"[:500].replace("\n", " "))

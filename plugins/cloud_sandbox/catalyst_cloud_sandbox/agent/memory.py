@@ -12,6 +12,16 @@ from .releases import Condition, Phase, Release, Releases, Wish
 FILE = "memory.json"
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim of Crossplane as the tree has it."""
+
+    kind: str
+    name: str
+    external_name: str
+    observe_only: bool
+
+
 @dataclass(slots=True)
 class Memory:
     """The state of the cluster beside what its cloud and its tree say."""
@@ -32,6 +42,13 @@ class Memory:
     """Highest command done."""
     grants: dict[str, Grant] = field(default_factory=dict)
     """Access of persons, by the name of the grant."""
+    claims: tuple[Claim, ...] = ()
+    k3s: str = ""
+    """Version that runs; empty: the one that the cluster was born with."""
+    k3s_next: str = ""
+    """Version that is being put in its place, servers first."""
+    k3s_at: float = 0.0
+    """When that is done."""
 
 
 def save(path: Path, memory: Memory) -> None:
@@ -46,7 +63,8 @@ def load(path: Path) -> Memory:
         return Memory()
     releases = {key: _release(value) for key, value in raw["releases"].items()}
     grants = {key: Grant(**value) for key, value in raw.get("grants", {}).items()}
-    return Memory(**{**raw, "releases": releases, "grants": grants})
+    claims = tuple(Claim(**claim) for claim in raw.get("claims", ()))
+    return Memory(**{**raw, "releases": releases, "grants": grants, "claims": claims})
 
 
 def _release(raw: Mapping[str, Any]) -> Release:

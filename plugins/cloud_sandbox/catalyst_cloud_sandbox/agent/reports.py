@@ -7,6 +7,7 @@ from catalyst.provisioner.v1 import resources_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from .description import Description, Node
+from .memory import Claim
 from .releases import Condition, Phase, Release, Releases
 
 VERSION = "sandbox-0.1.0"
@@ -28,7 +29,7 @@ def stage(number: int, slug: str) -> Report:
 
 
 def heartbeat(
-    here: Description, ready: set[str], *, booted: bool, commit: str, applied: str, suspended: bool
+    here: Description, ready: set[str], *, booted: bool, commit: str, applied: str, suspended: bool, k3s: str
 ) -> Report:
     """Sign of life. `ready` are the ids of nodes that joined."""
     planes = [node for node in here.nodes if node.role == "control_plane"]
@@ -39,7 +40,7 @@ def heartbeat(
         ready_nodes=sum(node.id in ready for node in here.nodes),
         nodes=len(here.nodes),
         agent_version=VERSION,
-        k3s_version=K3S_VERSION,
+        k3s_version=k3s,
         tree_commit=commit,
         applied_commit=applied,
         suspended=suspended,
@@ -47,7 +48,9 @@ def heartbeat(
     return Report(heartbeat=beat)
 
 
-def inventory(here: Description, joined: dict[str, float], ready: set[str], now: float) -> Report:
+def inventory(
+    here: Description, joined: dict[str, float], ready: set[str], claims: Iterable[Claim], now: float
+) -> Report:
     """What the cluster consists of."""
     status = resources_pb2.Topology.Status
     balancer = resources_pb2.Topology.LoadBalancer(
@@ -61,6 +64,7 @@ def inventory(here: Description, joined: dict[str, float], ready: set[str], now:
         nodes=[_node(node, joined, ready, now) for node in here.nodes],
         load_balancers=[balancer] if here.address else [],
         ingress_addresses=[here.address] if here.address else [],
+        claims=[_claim(claim, here) for claim in claims],
     )
     return Report(inventory=whole)
 
@@ -103,6 +107,27 @@ def line(text: str, now: float) -> Report:
     warning = resources_pb2.RunEvent.LEVEL_WARN
     one = resources_pb2.AgentLogLines.Line(time=moment(now), level=warning, text=f"simulated: {text}")
     return Report(log_lines=resources_pb2.AgentLogLines(lines=[one]))
+
+
+def controllers(releases: Iterable[Release], now: float) -> Report:
+    """What the controllers wrote of releases that changed."""
+    lines = [_line(release, condition, now) for release in releases if (condition := release.condition("Ready"))]
+    return Report(log_lines=resources_pb2.AgentLogLines(lines=lines))
+
+
+def _line(release: Release, ready: Condition, now: float) -> resources_pb2.AgentLogLines.Line:
+    failed = ready.status == "False" and ready.reason != "DependencyNotReady"
+    level = resources_pb2.RunEvent.LEVEL_ERROR if failed else resources_pb2.RunEvent.LEVEL_INFO
+    text = f"{ready.reason}: {ready.message}"
+    return resources_pb2.AgentLogLines.Line(component=release.wish.name, time=moment(now), level=level, text=text)
+
+
+def _claim(claim: Claim, here: Description) -> resources_pb2.AgentInventory.Claim:
+    synced = claim.external_name in here.resources
+    return resources_pb2.AgentInventory.Claim(
+        kind=claim.kind, name=claim.name, external_name=claim.external_name, observe_only=claim.observe_only,
+        synced=synced, message="" if synced else f"there is no {claim.external_name} (simulated)",
+    )  # fmt: skip
 
 
 def _node(node: Node, joined: dict[str, float], ready: set[str], now: float) -> resources_pb2.Topology.Node:

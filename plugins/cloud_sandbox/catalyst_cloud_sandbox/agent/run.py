@@ -101,7 +101,7 @@ class Agent:
         try:
             now = await look(who.tree)
             if now != seen:
-                self._cluster.take_over(*await pull(who.tree, self._folder / "tree"))
+                self._cluster.take_over(await pull(who.tree, self._folder / "tree"))
                 self._stirred.set()
         except NotPulled as problem:
             self._complain(f"the tree is not pulled: {problem}")

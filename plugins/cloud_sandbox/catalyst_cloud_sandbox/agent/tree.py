@@ -8,11 +8,12 @@ import json
 import os
 import signal
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from .identity import Tree
+from .memory import Claim
 from .releases import Wish
 
 LIMIT = 60.0
@@ -52,8 +53,18 @@ async def look(tree: Tree) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-async def pull(tree: Tree, folder: Path) -> tuple[str, list[Wish]]:
-    """The wished commit and its releases. Raises NotPulled."""
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What a commit wishes."""
+
+    commit: str
+    releases: tuple[Wish, ...]
+    k3s: str = ""
+    claims: tuple[Claim, ...] = ()
+
+
+async def pull(tree: Tree, folder: Path) -> Pulled:
+    """The wished commit and what it holds. Raises NotPulled."""
     asked = {**asdict(tree), "folder": str(folder)}
     child = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -75,7 +86,8 @@ async def pull(tree: Tree, folder: Path) -> tuple[str, list[Wish]]:
     if child.returncode != 0:
         raise NotPulled(problem.decode(errors="replace")[-500:] or f"the pull ended with {child.returncode}")
     found = json.loads(out)
-    return found["commit"], [Wish(**{**one, "depends_on": tuple(one["depends_on"])}) for one in found["releases"]]
+    wishes = tuple(Wish(**{**one, "depends_on": tuple(one["depends_on"])}) for one in found["releases"])
+    return Pulled(found["commit"], wishes, found["k3s"], tuple(Claim(**one) for one in found["claims"]))
 
 
 async def _ask(host: str, port: int, request: bytes) -> bytes:

@@ -15,6 +15,10 @@ from .component_states import ComponentState
 
 SILENCE = timedelta(seconds=90)
 """Without a report for so long, nothing is believed of a cluster."""
+LEAST_LIFE = timedelta(days=7)
+"""A certificate that ends sooner counts as none."""
+VALID, REJECTED, UNSURE = "valid", "rejected", "unsure"
+"""What a credential's check came to."""
 TRUE, FALSE, UNKNOWN = "STATUS_TRUE", "STATUS_FALSE", "STATUS_UNKNOWN"
 
 
@@ -64,6 +68,12 @@ class Facts:
     clusters: tuple[ClusterFacts, ...]
     is_current: bool
     """Whether the last successful run made the present generation true."""
+    tls_until: datetime | None = None
+    """End of the certificate that the console showed; None: it was not seen over TLS."""
+    checks: tuple[tuple[str, str, datetime], ...] = ()
+    """Name of each credential that was checked, whether it is valid, and when."""
+    handed_off_at: datetime | None = None
+    """When Crossplane got what is there; None: it was not wished."""
     drifts: tuple[int, datetime] | None = None
     """How many differences the newest look has found, and when; None: nobody has looked since the last run."""
 
@@ -108,6 +118,9 @@ def of_sovereign(facts: Facts, now: datetime) -> tuple[Condition, ...]:
         *(_together(kind, per_cluster) for kind in ("InfraReady", "ControlPlaneReady", "AgentConnected",
                                                     "ComponentsReady")),
         _moment("DNSReady", facts.dns_ready_at, "NotServed"),
+        *_tls(facts, now),
+        *_credentials(facts.checks),
+        *((Condition("HandedOff", TRUE, "Adopted", since=facts.handed_off_at),) if facts.handed_off_at else ()),
         *_drift_free(facts.drifts),
     ]  # fmt: skip
     return (*found, _ready(found, facts))
@@ -137,6 +150,25 @@ def _components(components: tuple[ComponentFact, ...]) -> Condition:
     if missing:
         return Condition(kind, FALSE, "NotReady", f"{len(missing)} of {len(components)} components are not ready")
     return Condition(kind, TRUE, "Ready", since=max(c.since for c in components))
+
+
+def _tls(facts: Facts, now: datetime) -> tuple[Condition, ...]:
+    """No condition where the console does not speak TLS, as on a simulated cloud."""
+    if facts.tls_until is None:
+        return ()
+    text = f"the certificate ends at {facts.tls_until:%FT%TZ}"
+    good = facts.tls_until - now >= LEAST_LIFE
+    return (Condition("TLSReady", TRUE if good else FALSE, "Valid" if good else "Expires", text, facts.probed_at),)
+
+
+def _credentials(checks: tuple[tuple[str, str, datetime], ...]) -> tuple[Condition, ...]:
+    """No condition where nobody was asked: a new version is not in doubt because of that."""
+    kind = "CredentialsValid"
+    for wrong, status, reason in ((REJECTED, FALSE, "Rejected"), (UNSURE, UNKNOWN, "NotAnswered")):
+        if bad := [check for check in checks if check[1] == wrong]:
+            text = f"{', '.join(name for name, _, _ in bad)}: see its last check"
+            return (Condition(kind, status, reason, text, min(at for _, _, at in bad)),)
+    return (Condition(kind, TRUE, "Checked", since=max(at for _, _, at in checks)),) if checks else ()
 
 
 def _drift_free(drifts: tuple[int, datetime] | None) -> tuple[Condition, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-PROVISION, DESTROY = "provision", "destroy"
+PROVISION, DESTROY, HAND_OFF = "provision", "destroy", "hand_off"
 DRIFT, CHECK = "drift", "credential_check"
 """Runs that only look, and are no runs of a Sovereign."""
 
@@ -49,6 +49,28 @@ def destroy(scope: Scope) -> tuple[Shape, ...]:
     return tuple(_destroy(scope))
 
 
+def hand_off(scope: Scope) -> tuple[Shape, ...]:
+    """Steps that give resources to Crossplane, or take them back: nobody manages before the other only looks."""
+    clusters = [cluster["name"] for cluster in scope["clusters"]]
+    first, verb, last = ("claims.observe", "handback", "claims.remove") if scope.get("roll_back") else (
+        "claims.observe", "handoff", "claims.manage")  # fmt: skip
+    given = [_in(Shape(f"{verb}.{name}", "handoff", (first,), timedelta(minutes=30)), name, verb) for name in clusters]
+    ends = tuple(shape.id for shape in given)
+    return (
+        Shape(first, "git", timeout=timedelta(minutes=5)), *given, Shape(last, "git", ends, timedelta(minutes=5)),
+    )  # fmt: skip
+
+
+def of(kind: str, scope: Scope) -> tuple[Shape, ...]:
+    """Steps of a run of that kind."""
+    return {PROVISION: provision, DESTROY: destroy, HAND_OFF: hand_off}[kind](scope)
+
+
+def kind_of(intent: str) -> str:
+    """Kind of the runs of a plan."""
+    return {"INTENT_DESTROY": DESTROY, "INTENT_HAND_OFF": HAND_OFF}.get(intent, PROVISION)
+
+
 def _provision(scope: Scope) -> Iterator[Shape]:
     names = [cluster["name"] for cluster in scope["clusters"]]
     domain = scope.get("domain") or {"mode": "pool"}
@@ -87,6 +109,8 @@ def _cluster(cluster: Mapping[str, Any]) -> Iterator[Shape]:
     yield _in(Shape(f"enrol.{name}", "cluster", ("git.render", f"infra.{name}")), name, "enrol")
     yield _in(Shape(f"quorum.{name}", "cluster", (f"enrol.{name}",)), name, "quorum")
     yield _in(Shape(f"workers.{name}", "cluster", (f"quorum.{name}",), skippable=True), name, "workers")
+    if cluster.get("k3s"):
+        yield _in(Shape(f"k3s.{name}", "cluster", (f"quorum.{name}",), timedelta(hours=2)), name, "k3s")
     yield from _kit(name, cluster["components"])
 
 

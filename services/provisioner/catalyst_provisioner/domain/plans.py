@@ -8,21 +8,23 @@ Invariants
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from catalyst_sdk.cloud import Action, CostLine, Finding, InfraPlan, LedgerRow, Severity
 
-from . import costs, gates, graphs, risks
+from . import claims, costs, gates, graphs, risks
 from .gates import Gate
 from .locks import Component, Lock
 from .wishes import Approval, Document, Wish
 
 APPLY, DESTROY, REPAIR = "INTENT_APPLY", "INTENT_DESTROY", "INTENT_REPAIR"
 ADOPT, UPGRADE, HAND_OFF = "INTENT_ADOPT", "INTENT_UPGRADE", "INTENT_HAND_OFF"
-INNER = ("sovereign", "adopted")
+INNER = ("sovereign", "adopted", "hand_off", "rising")
 """Parts of a body that its hash covers and nobody is shown."""
+
+NATIVE = "native"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Held:
 
     cluster: str
     row: LedgerRow
+    manager: str = ""
+    """Who keeps it; empty: the plugin of its provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,8 @@ class Wanted:
     """Whether the last successful run made this very spec true."""
     removed: tuple[str, ...] = ()
     """Clusters that are there and are not wished any more."""
+    rising: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Versions of k3s before and after, of clusters in which it changes."""
 
 
 def apply(read: Read, wanted: Wanted, found: Sequence[Found], *, intent: str = APPLY,
@@ -78,6 +84,7 @@ def apply(read: Read, wanted: Wanted, found: Sequence[Found], *, intent: str = A
     """A plan that makes the wish so, in the contract's JSON form, hash included; with `more` parts of its own."""
     wish, lock = wanted.wish, wanted.lock
     changes = [_change(name, plan, c) for name, plan in wanted.infra.items() for c in plan.changes]
+    changes += [_rise(name, *versions) for name, versions in wanted.rising.items()]
     changes += [_deletion(held, "its cluster is no longer wished") for held in reversed(read.held)
                 if held.cluster in wanted.removed]  # fmt: skip
     components = [*_components(read, wish, lock), *_removals(read, wanted)]
@@ -95,6 +102,7 @@ def apply(read: Read, wanted: Wanted, found: Sequence[Found], *, intent: str = A
         "components": components,
         "cost": cost,
         "risks": dangers,
+        "rising": {name: list(versions) for name, versions in wanted.rising.items()},
         **(more or {}),
     }
     body["inputs"]["lock_digest"] = lock.digest
@@ -102,7 +110,13 @@ def apply(read: Read, wanted: Wanted, found: Sequence[Found], *, intent: str = A
 
 
 def destroy(
-    read: Read, document: Document, clusters: Sequence[str], keep: Sequence[str], *, approvals: Sequence[Approval] = ()
+    read: Read,
+    document: Document,
+    clusters: Sequence[str],
+    keep: Sequence[str],
+    *,
+    approvals: Sequence[Approval] = (),
+    found: Sequence[Found] = (),
 ) -> dict[str, Any]:
     """A plan that takes everything away which the ledger lists."""
     changes = [_deletion(held) for held in reversed(read.held)]
@@ -120,7 +134,7 @@ def destroy(
     cost = _cost(read, costs.cost((), read.currency))
     saved = {"month": cost["before"]["total"]["month"], "hour_micros": cost["before"]["total"]["hour_micros"]}
     lost = [name for kind in sorted(risks.HOLDS_DATA & kinds.keys()) for name in kinds[kind]]
-    body = _body(read, DESTROY, document, (), shapes, asked, idle=False) | {
+    body = _body(read, DESTROY, document, found, shapes, asked, idle=False) | {
         "changes": changes,
         "components": components,
         "cost": cost,
@@ -128,6 +142,39 @@ def destroy(
         "destroy": {"saved": saved, "kept": list(keep), "data_lost": lost},
     }
     return _hashed(body)
+
+
+def hand_off(
+    read: Read, document: Document, clusters: Sequence[str], found: Sequence[Found], *, roll_back: bool
+) -> dict[str, Any]:
+    """A plan that gives what is there to Crossplane, or takes it back. Nothing is made, changed or deleted at a cloud."""
+    to, said = ("", "taken back from Crossplane") if roll_back else (claims.CROSSPLANE, "given to Crossplane")
+    changes, moving = [], set()
+    for held in read.held:
+        if held.cluster in clusters and claims.claimed(held.row.kind) and held.manager != to:
+            changes.append(_kept(held, "ACTION_IMPORT", to or NATIVE, said))
+            moving.add(held.cluster)
+        else:
+            changes.append(_kept(held, "ACTION_NO_OP", held.manager or NATIVE, ""))
+    scope = {"clusters": [{"name": name} for name in clusters if name in moving], "roll_back": roll_back}
+    shapes = graphs.hand_off(scope) if moving else ()
+    cost = costs.cost(
+        [costs.Line(h.cluster, h.row.kind, h.row.name, h.row.kind, h.row.price) for h in read.held], read.currency
+    )
+    body = _body(read, HAND_OFF, document, found, shapes, (), idle=not moving) | {
+        "changes": changes,
+        "components": [],
+        "cost": _cost(read, cost),
+        "risks": [],
+        "hand_off": scope,
+    }
+    return _hashed(body)
+
+
+def given_away(read: Read, clusters: Iterable[str]) -> list[str]:
+    """Clusters, some of whose resources are Crossplane's."""
+    wanted = set(clusters)
+    return sorted({h.cluster for h in read.held if h.manager == claims.CROSSPLANE and h.cluster in wanted})
 
 
 def cost_of(read: Read, infra: Mapping[str, InfraPlan]) -> dict[str, Any]:
@@ -140,7 +187,10 @@ def scope(wanted: Wanted, asked: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What a run of this plan works on; see `graphs.Scope`."""
     kit = [{"name": c.name, "needs": list(c.needs), "optional": c.optional} for c in wanted.lock.components]
     return {
-        "clusters": [{"name": cluster.name, "components": kit} for cluster in wanted.wish.clusters],
+        "clusters": [
+            {"name": cluster.name, "components": kit, "k3s": wanted.rising.get(cluster.name, ("", ""))[1]}
+            for cluster in wanted.wish.clusters
+        ],
         "removed": list(wanted.removed),
         "gates": [dict(gate) for gate in asked],
         "domain": {"mode": wanted.wish.mode, "delegation_first": wanted.wish.delegation_first},
@@ -284,6 +334,22 @@ def _deletion(held: Held, reason: str = "") -> dict[str, Any]:
         "manager": "native",
         "reason": reason,
     }
+
+
+def _kept(held: Held, action: str, manager: str, reason: str) -> dict[str, Any]:
+    kind, name = held.row.kind, held.row.name
+    return {
+        "cluster": held.cluster, "kind": kind, "name": name, "address": f"{kind}.{name}", "action": action,
+        "manager": manager, "reason": reason,
+    }  # fmt: skip
+
+
+def _rise(cluster: str, before: str, after: str) -> dict[str, Any]:
+    return {
+        "cluster": cluster, "kind": "kubernetes", "name": cluster, "address": "k3s", "action": "ACTION_UPDATE",
+        "manager": NATIVE, "reason": f"{before} to {after}, servers one by one, then workers",
+        "changed_paths": ["k3s_version"],
+    }  # fmt: skip
 
 
 def _components(read: Read, wish: Wish, lock: Lock) -> list[dict[str, Any]]:

@@ -60,6 +60,8 @@ class Reference:
     """Regions of each provider, as in the file."""
     sizes: Mapping[str, tuple[Mapping[str, Any], ...]]
     versions: Mapping[str, Any]
+    claims: Mapping[str, Any]
+    """Group, version and kinds of claims, with their fields."""
     compliance: tuple[str, ...]
     """Regimes that an Organization may be audited under."""
     warn_at: float
@@ -91,6 +93,7 @@ def read(raw: Mapping[str, Any]) -> Reference:
         regions={n: tuple(p.get("regions") or ()) for n, p in raw["providers"].items()},
         sizes={n: tuple(p.get("sizes") or ()) for n, p in raw["providers"].items()},
         versions=raw["versions"],
+        claims=raw["claims"],
         compliance=tuple(raw["organization_profile"]["compliance"]),
         warn_at=raw["budgets"]["warn_at"],
         block_at=raw["budgets"]["block_at"],

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from catalyst_sdk.cloud import Offer
+from catalyst_sdk.cloud import Action, Change, Offer
 
 TOLERANCE = 0.05
 
@@ -42,6 +42,31 @@ def moved(body: Mapping[str, Any], present: Present, *, applied: bool, expires_a
         "versions": then.get("versions", {}) != dict(present.versions),
     }
     return [name for name, has in differs.items() if has]
+
+
+def diverged(accepted: Sequence[Mapping[str, Any]], now: Sequence[Change]) -> list[str]:
+    """What a cloud would do now and nobody agreed to: address and action, each as a sentence. Empty: it is as agreed.
+
+    accepted   changes of the cluster as its plan shows them
+    now        what its plugin would do in this moment; a try before this one may have done some of it already
+    """
+    agreed = {row["address"]: row["action"] for row in accepted}
+    return [
+        f"{change.address}: {change.action.value} (agreed: {agreed.get(change.address, 'nothing')})"
+        for change in now
+        if change.action not in _ALLOWED.get(agreed.get(change.address, "ACTION_NO_OP"), ())
+    ]
+
+
+_ALLOWED = {
+    "ACTION_NO_OP": (Action.NO_OP, Action.IMPORT),
+    "ACTION_CREATE": (Action.CREATE, Action.IMPORT, Action.UPDATE, Action.NO_OP),
+    "ACTION_IMPORT": (Action.IMPORT, Action.UPDATE, Action.NO_OP),
+    "ACTION_UPDATE": (Action.UPDATE, Action.IMPORT, Action.NO_OP),
+    "ACTION_REPLACE": (Action.REPLACE, Action.CREATE, Action.DELETE, Action.IMPORT, Action.UPDATE, Action.NO_OP),
+    "ACTION_DELETE": (Action.DELETE, Action.NO_OP),
+}
+"""What may still be left of an agreed action, or has been done by a try before; an import makes and changes nothing."""
 
 
 def offers_moved(body: Mapping[str, Any], places: Mapping[str, str], offers: Mapping[str, Sequence[Offer]]) -> bool:

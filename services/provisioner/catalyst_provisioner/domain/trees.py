@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .locks import Component, Lock
@@ -22,9 +22,11 @@ class TreeFacts:
     plan_hash: str
     registry: str
     clusters: tuple[Mapping[str, str], ...]
-    """Name, provider, region, block, env_type and location code of each."""
+    """Name, provider, region, block, env_type, location code and version of k3s of each."""
     values: Mapping[str, Any]
     """Values of components as wished, by Blueprint."""
+    claims: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    """Claims of Crossplane by cluster."""
 
 
 def render(facts: TreeFacts, lock: Lock) -> dict[str, bytes]:
@@ -51,11 +53,25 @@ def _cluster(root: str, cluster: Mapping[str, str], facts: TreeFacts, lock: Lock
     for component in lock.components:
         files[f"{root}/sources/{component.name}.yaml"] = _yaml(_source(component, facts.registry))
         files[f"{root}/kit/{component.name}.yaml"] = _yaml(_namespace(component), _release(component, cluster, facts))
+    files[f"{root}/config/k3s.yaml"] = _yaml(_k3s(cluster))
+    for claim in facts.claims.get(cluster["name"], ()):
+        kind, name = claim["kind"].lower(), claim["metadata"]["name"]
+        files[f"{root}/claims/{kind}-{name}.yaml"] = _yaml(claim)
     resources = sorted(path.removeprefix(f"{root}/") for path in files)
     files[f"{root}/kustomization.yaml"] = _yaml(
         {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": resources}
     )
     return files
+
+
+def _k3s(cluster: Mapping[str, str]) -> dict[str, Any]:
+    """What the cluster's agent is to run: it changes servers one after another, the next when etcd is whole, workers last."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "catalyst-k3s", "namespace": "kube-system"},
+        "data": {"version": cluster["k3s_version"], "order": "servers-first"},
+    }
 
 
 def _source(component: Component, registry: str) -> dict[str, Any]:

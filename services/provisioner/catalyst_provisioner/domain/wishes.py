@@ -67,6 +67,8 @@ class Cluster:
     pools: tuple[Pool, ...]
     load_balancer: str
     listeners: tuple[tuple[int, int], ...]
+    k3s: str = ""
+    """Version that is wished."""
 
     @property
     def nodes(self) -> int:
@@ -179,6 +181,7 @@ def _cluster(row: Document, clouds: Clouds, reference: Reference) -> Cluster:
         ),
         load_balancer=balancer.get("type", ""),
         listeners=tuple((x["port"], x["target_port"]) for x in balancer.get("listeners", ())),
+        k3s=row.get("k3s_version") or str(reference.versions["k3s"]),
     )
 
 

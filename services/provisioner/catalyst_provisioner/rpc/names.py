@@ -33,6 +33,10 @@ class ClusterNotFound(Refused):
     code, reason, message = Code.NOT_FOUND, "CLUSTER_NOT_FOUND", "there is no cluster {name}"
 
 
+class ComponentNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "COMPONENT_NOT_FOUND", "there is no component {name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Name:
     """`sovereigns/{sovereign}[/{kind}/{id}[/{kind}/{id}]]`."""

@@ -16,7 +16,7 @@ from google.longrunning import operations_pb2
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 
 from ..chronicle import SUPERSEDED, superseding
-from ..domain import facts, graphs, immutables, plans, previews, rules, sovereigns, staleness
+from ..domain import facts, graphs, immutables, plans, previews, rules, sovereigns, staleness, upgrades
 from ..domain.locks import Lock
 from ..domain.plans import Wanted
 from ..domain.reference import Reference
@@ -141,8 +141,7 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
 
     async def _timed(self, plan: resources_pb2.Plan) -> resources_pb2.Plan:
         """With how long each step usually takes, which is no part of what is agreed to."""
-        destroying = plan.intent == resources_pb2.Plan.INTENT_DESTROY
-        usual = await self._history.usual(graphs.DESTROY if destroying else graphs.PROVISION)
+        usual = await self._history.usual(graphs.kind_of(resources_pb2.Plan.Intent.Name(plan.intent)))
         for step in plan.steps:
             if (length := length_of(usual, step.id, step.cluster)) is not None:
                 step.usual_duration.CopyFrom(length)
@@ -224,7 +223,7 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
     async def _begun(
         self, tx: Store, held: Sovereign, plan: PlanRow, order: str, actor: str, *, supersedes: str = ""
     ) -> Decision[operations_pb2.Operation]:
-        kind = graphs.DESTROY if plan.intent == plans.DESTROY else graphs.PROVISION
+        kind = graphs.kind_of(plan.intent)
         scope = await self._prepared(tx, held, plan, kind) | {"actor": actor}
         old = Name.of(supersedes).id if supersedes else ""
         id = superseding(await tx.facts(held.id), old) if old else ""
@@ -261,6 +260,8 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
         if kind == graphs.DESTROY:
             clusters = [row.name for row in await tx.clusters(held.id)]
             return scope | plans.leaving_scope(spec, clusters, plan.body["gates"])
+        if kind == graphs.HAND_OFF:
+            return {**scope, **plan.body["hand_off"]}
         wish, lock = self._planner.wish(spec), lock_of(plan)
         known = {row.name: row for row in await tx.clusters(held.id)}
         numbers = numbered(wish, known)
@@ -269,7 +270,8 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
             await _wished(tx, held.id, cluster, numbers[cluster.name], lock, adopted)
         await tx.unobserve(held.id, "probed")
         staying = {cluster.name for cluster in wish.clusters}
-        wanted = Wanted(spec, wish, lock, {}, spec_applied=False, removed=tuple(n for n in known if n not in staying))
+        wanted = Wanted(spec, wish, lock, {}, spec_applied=False, removed=tuple(n for n in known if n not in staying),
+                        rising={name: (a, b) for name, (a, b) in plan.body["rising"].items()})  # fmt: skip
         return scope | plans.scope(wanted, plan.body["gates"])
 
     async def _body(self, held: Sovereign, intent: str, request: service_pb2.CreatePlanRequest) -> dict[str, Any]:
@@ -291,6 +293,20 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
                 text = "are needed to find what is adopted; ids narrow them down"
                 raise rules.SpecInvalid([Violation("options.adopt_labels", text, "required")])
             body = await self._planner.adopt(held, document, labels, ids)
+        elif intent == plans.UPGRADE:
+            sovereigns.demand_active(held)
+            given = request.HasField("spec")
+            document = views.document(request.spec) if given else held.spec
+            newest = str(self._planner.reference.versions["k3s"])
+            body = await self._planner.apply(
+                held,
+                self._changed(held, document if given else upgrades.raised(document, newest)),
+                intent=plans.UPGRADE,
+            )
+        elif intent == plans.HAND_OFF:
+            sovereigns.demand_active(held)
+            clusters, back = options.get("clusters", ()), bool(options.get("roll_back"))
+            body = await self._planner.hand_off(held, clusters, roll_back=back)
         else:
             raise NotServed(capability=f"a plan of {intent.removeprefix('INTENT_')}")
         return body | ({"options": options} if options else {})

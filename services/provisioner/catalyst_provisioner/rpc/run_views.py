@@ -18,7 +18,7 @@ from ..domain import costs, estimates, gates, graphs, patience
 from ..domain.estimates import Timed
 from ..failures import step_error
 from ..history import History
-from ..store import Entry, Store
+from ..store import ComponentLine, Entry, Store
 
 BUSY = {StepState.RUNNING, StepState.WAITING, StepState.IN_DOUBT, StepState.UNDOING}
 DONE = {StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED, StepState.UNDONE, StepState.UNDO_FAILED}
@@ -287,6 +287,14 @@ def line_of(line: LogLine, counted: Counter[tuple[str, int]]) -> contract.LogLin
     return contract.LogLine(
         seq=line.number, number=counted[line.step, line.attempt], time=stamp(line.at), level=level_of(line.level),
         text=line.text, step=line.step, attempt=line.attempt,
+    )  # fmt: skip
+
+
+def component_line(line: ComponentLine) -> contract.LogLine:
+    """A line of a component's log."""
+    return contract.LogLine(
+        seq=line.number, number=line.number, time=stamp(line.at), level=level_of(line.level), text=line.text,
+        component=line.component, cluster=line.cluster, truncated=line.truncated,
     )  # fmt: skip
 
 

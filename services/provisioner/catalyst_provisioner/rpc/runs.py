@@ -22,11 +22,21 @@ from ..domain import gates, graphs
 from ..store import Store, metadata
 from ..streams import Curfew
 from . import filters
-from .filters import NotServed
-from .names import READS_LOGS, SEES_OWN, Name, RunNotFound, RunTerminal, StepNotFound, sees_all, visible
+from .names import (
+    READS_LOGS,
+    SEES_OWN,
+    ComponentNotFound,
+    Name,
+    RunNotFound,
+    RunTerminal,
+    StepNotFound,
+    sees_all,
+    visible,
+)
 from .run_views import (
     RunViews,
     by_start,
+    component_line,
     counts_of,
     etag,
     event_of,
@@ -38,13 +48,13 @@ from .run_views import (
     step_of,
 )
 
-OUTBOX = metadata.tables["outbox"]
+TOLD = metadata.tables["told"]
 SIGNALS = metadata.tables["journal_signal"]
 LINES = metadata.tables["journal_log"]
 RunRequest: TypeAlias = service_pb2.PauseRunRequest | service_pb2.ResumeRunRequest | service_pb2.CancelRunRequest
 StepRequest: TypeAlias = service_pb2.RetryStepRequest | service_pb2.SkipStepRequest
 GateRequest: TypeAlias = service_pb2.ApproveGateRequest | service_pb2.RejectGateRequest
-SHOWN = (graphs.PROVISION, graphs.DESTROY)
+SHOWN = (graphs.PROVISION, graphs.DESTROY, graphs.HAND_OFF)
 """Kinds that are runs of a Sovereign; others only look, and are operations."""
 LOOK = 0.3
 """Seconds between two looks at a Sovereign's own events."""
@@ -209,6 +219,8 @@ class RunService(service_pb2_grpc.RunServiceServicer):
             yield contract.RunEvent(seq=0, code="done", run=request.parent, data=data, time=stamp(run.finished_at))
 
     async def ListLogs(self, request: service_pb2.ListLogsRequest, context: Context) -> service_pb2.ListLogsResponse:
+        if "/components/" in request.parent:
+            return await self._component_lines(request)
         run = await self._logged(request.parent)
         scope = request.parent, request.step, request.attempt, request.from_seq
         page = Page.of(request.page_size or 500, request.page_token, *scope, most=5000)
@@ -226,6 +238,10 @@ class RunService(service_pb2_grpc.RunServiceServicer):
     async def WatchLogs(
         self, request: service_pb2.WatchLogsRequest, context: Context
     ) -> AsyncIterator[contract.LogLine]:
+        if "/components/" in request.parent:
+            async for told in self._curfew.bounded(self._component_watch(request)):
+                yield told
+            return
         run = await self._logged(request.parent)
         after = _first(request.from_seq) - 1
         lines = self._engine.watch_logs(run.id, step=request.step, attempt=request.attempt, after=after)
@@ -235,10 +251,45 @@ class RunService(service_pb2_grpc.RunServiceServicer):
                 counted += await self._counted(run.id, [line])
             yield line_of(line, counted)
 
+    async def _component_lines(self, request: service_pb2.ListLogsRequest) -> service_pb2.ListLogsResponse:
+        where = await self._component(request.parent)
+        page = Page.of(
+            request.page_size or 500, request.page_token, request.parent, request.step, request.attempt, request.from_seq,
+            most=5000,
+        )  # fmt: skip
+        after = int(page.after) if page.after is not None else max(0, _first(request.from_seq) - 1)
+        async with self._work.reading() as tx:
+            lines = await tx.component_lines(*where, after=after, limit=page.size + 1)
+        cut = page.cut(lines, lambda line: line.number)
+        return service_pb2.ListLogsResponse(
+            lines=[component_line(line) for line in cut.rows], next_page_token=cut.next_page_token,
+            last_seq=cut.rows[-1].number if cut.rows else after,
+        )  # fmt: skip
+
+    async def _component_watch(self, request: service_pb2.WatchLogsRequest) -> AsyncIterator[contract.LogLine]:
+        where, after = await self._component(request.parent), _first(request.from_seq) - 1
+        while True:
+            async with self._work.reading() as tx:
+                lines = await tx.component_lines(*where, after=after, limit=500)
+            for line in lines:
+                yield component_line(line)
+                after = line.number
+            if not lines:
+                await asyncio.sleep(LOOK)
+
+    async def _component(self, name: str) -> tuple[str, str, str]:
+        """Sovereign, cluster and component, where the caller may read the log. Raises ComponentNotFound."""
+        parts = Name.of(name)
+        async with self._work.reading() as tx:
+            held = await visible(tx, parts.sovereign, name)
+            known = {row.name for row in await tx.components(held.id, parts.id)}
+        if parts.sub not in known:
+            raise ComponentNotFound(name=name)
+        caller().require(*READS_LOGS, org=held.organization, resource=name)
+        return held.id, parts.id, parts.sub
+
     async def _logged(self, parent: str) -> RunView:
         """The run whose log is asked for, where the caller may read it."""
-        if "/components/" in parent:
-            raise NotServed(capability="a log of a component")
         run = await self._run(parent)
         await self._demand_logs(run, parent)
         return run
@@ -276,9 +327,9 @@ class RunService(service_pb2_grpc.RunServiceServicer):
                 await asyncio.sleep(LOOK)
 
     async def _told(self, sovereign: str, first: int) -> Sequence[Mapping[str, Any]]:
-        query = select(OUTBOX).where((OUTBOX.c.aggregate == sovereign) & (OUTBOX.c.version >= first))
+        query = select(TOLD).where((TOLD.c.aggregate == sovereign) & (TOLD.c.version >= first))
         async with self._work.reading() as tx:
-            rows = await tx.sql.execute(query.order_by(OUTBOX.c.version).limit(500))
+            rows = await tx.sql.execute(query.order_by(TOLD.c.version).limit(500))
             return [dict(row) for row in rows.mappings()]
 
     async def _run(self, name: str) -> RunView:

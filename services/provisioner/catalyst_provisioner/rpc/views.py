@@ -1,7 +1,7 @@
 """How Sovereigns, plans and ledger rows look to callers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +13,9 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Value
 
 from ..chronicle import DRIFT
-from ..domain import conditions, costs, plans, wishes
+from ..domain import conditions, costs, credentials, plans, wishes
 from ..domain import plan_diff as plan_differences
+from ..domain.claims import CROSSPLANE
 from ..domain.component_states import ComponentState
 from ..domain.conditions import ClusterFacts, ComponentFact, Condition, Facts
 from ..domain.sovereigns import Sovereign, State
@@ -36,18 +37,22 @@ class Observed:
     seen: Seen
     gitops_url: str
     now: datetime
+    checks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The last check of each of its credentials."""
 
 
 async def observed(tx: Store, held: Sovereign, gitops_url: str) -> Observed:
     """Read all that is known of a Sovereign."""
+    rows = await tx.clusters(held.id)
     return Observed(
         held,
-        await tx.clusters(held.id),
+        rows,
         await tx.components(held.id),
         await tx.entries(held.id),
         await tx.facts(held.id),
         gitops_url,
         tx.now,
+        await tx.credential_checks({row.credential for row in rows}),
     )  # fmt: skip - in the order of the fields
 
 
@@ -116,9 +121,9 @@ def plan(row: PlanRow, now: datetime) -> contract.Plan:
     made = plan_body(row.body)
     made.name, made.uid, made.etag = row.name, row.id, f'"{row.id[-8:]}.{row.state_at(now)}"'
     made.version = 1 if row.state == "active" else 2
-    for field, moment in (("create_time", row.created_at), ("update_time", row.updated_at),
+    for named, moment in (("create_time", row.created_at), ("update_time", row.updated_at),
                           ("expire_time", row.expires_at)):  # fmt: skip
-        getattr(made, field).CopyFrom(stamp(moment))
+        getattr(made, named).CopyFrom(stamp(moment))
     made.state = contract.Plan.State.Value(f"STATE_{row.state_at(now).upper()}")
     made.requester, made.run = row.requester, row.run
     if row.intent != plans.DESTROY:
@@ -159,7 +164,7 @@ def ledger_entry(e: Entry) -> contract.LedgerEntry:
         provider=e.provider,
         region=e.region,
         credential=e.credential,
-        manager="native",
+        manager=e.manager or "native",
         address=f"{e.kind}.{e.name}",
         resource_id=e.resource_id,
         state=contract.LedgerEntry.State.Value(f"STATE_{e.state.upper()}"),
@@ -249,7 +254,7 @@ def _cluster(o: Observed, row: ClusterRow) -> contract.ClusterStatus:
         k3s_version=str(beat.get("k3s_version", "")),
         heartbeat_time=stamp(row.heartbeat_at),
         components=counts(rows, silent=silent),
-        manager="native",
+        manager=CROSSPLANE if row.name in o.seen.get("handed_off", ((),))[0] else "native",
     )  # fmt: skip - reads as a table
 
 
@@ -268,8 +273,22 @@ def facts_of(o: Observed) -> Facts:
         probed_at=at("probed"),
         clusters=tuple(_cluster_facts(r, [c for c in o.components if c.cluster == r.name]) for r in o.clusters),
         is_current=s.applied_generation == s.generation and s.state is State.ACTIVE,
+        tls_until=_tls_until(o.seen),
+        checks=tuple(_check(name, row) for name, row in sorted(o.checks.items())),
+        handed_off_at=at("handed_off"),
         drifts=(len(o.seen[DRIFT][0]["drifts"]), o.seen[DRIFT][1]) if DRIFT in o.seen else None,
     )
+
+
+def _tls_until(seen: Seen) -> datetime | None:
+    until = (seen["probed"][0] or {}).get("tls_until") if "probed" in seen else None
+    return datetime.fromisoformat(until) if until else None
+
+
+def _check(name: str, row: Mapping[str, Any]) -> tuple[str, str, datetime]:
+    words = {credentials.VALID: conditions.VALID, credentials.UNKNOWN: conditions.UNSURE}
+    at = datetime.fromisoformat(row["check_time"].replace("Z", "+00:00"))
+    return name, words.get(row["state"], conditions.REJECTED), at
 
 
 def _cluster_facts(row: ClusterRow, rows: Sequence[ComponentRow]) -> ClusterFacts:

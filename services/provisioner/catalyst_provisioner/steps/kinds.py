@@ -12,6 +12,7 @@ from ..domain import graphs
 from ..domain.graphs import Shape
 from .delegating import Delegating
 from .gating import Gating
+from .handing import Handing
 from .looking import Looking
 from .making import Making
 from .naming import Naming
@@ -39,6 +40,11 @@ def kinds(tools: Tools, transition: OnTransition, backoff: Backoff | None = None
             _step(shape, _removed(shape, removing, naming, gating, owning), rests) for shape in graphs.destroy(scope)
         ]
 
+    handing = Handing(tools, making)
+
+    def hand_off(scope: Mapping[str, Any]) -> Iterable[Step]:
+        return [_step(shape, _handed(shape, handing), rests) for shape in graphs.hand_off(scope)]
+
     looking = Looking(tools)
 
     def drift(_: Mapping[str, Any]) -> Iterable[Step]:
@@ -50,6 +56,7 @@ def kinds(tools: Tools, transition: OnTransition, backoff: Backoff | None = None
     return (
         Kind(graphs.PROVISION, provision, transition),
         Kind(graphs.DESTROY, destroy, transition),
+        Kind(graphs.HAND_OFF, hand_off, transition),
         Kind(graphs.DRIFT, drift),
         Kind(graphs.CHECK, check),
     )
@@ -71,6 +78,7 @@ def _made(shape: Shape, making: Making, naming: Naming, removing: Removing, gati
         "enrol": (partial(making.enrol, cluster=c), None, None),
         "quorum": (partial(making.quorum, cluster=c), None, None),
         "workers": (partial(making.workers, cluster=c), None, None),
+        "k3s": (partial(making.k3s, cluster=c), None, None),
         "leave": (partial(removing.leave, cluster=c), None, None),
         "kit": (partial(making.kit, cluster=c, component=shape.component), None, None),
         "probe": (making.probe, None, None),
@@ -92,6 +100,17 @@ def _removed(shape: Shape, removing: Removing, naming: Naming, gating: Gating, o
         "shred": (removing.shred, None, None),
     }
     return table[shape.action or shape.id]
+
+
+def _handed(shape: Shape, handing: Handing) -> Done:
+    table: Mapping[str, Action] = {
+        "claims.observe": handing.observe,
+        "claims.manage": handing.settle,
+        "claims.remove": handing.settle,
+        "handoff": partial(handing.give, cluster=shape.cluster),
+        "handback": partial(handing.take_back, cluster=shape.cluster),
+    }
+    return (table[shape.action or shape.id], None, None)
 
 
 def _step(shape: Shape, done: Done, backoff: Backoff) -> Step:

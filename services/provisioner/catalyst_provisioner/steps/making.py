@@ -2,20 +2,23 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from catalyst.provisioner.v1.resources_pb2 import AgentCommand
 from catalyst_mesh.journal import Context, StepFailed
-from catalyst_sdk.cloud import Severity
+from catalyst_sdk.cloud import InfraPlan, Severity
 
-from ..domain import trees
+from ..domain import claims, staleness, trees
 from ..domain.component_states import ComponentState
-from ..domain.conditions import is_silent
+from ..domain.conditions import LEAST_LIFE, is_silent
+from ..domain.locks import Component, Lock
 from ..domain.requests import cluster_request
-from ..domain.wishes import Cluster
-from ..store import ClusterRow, ComponentRow, Store
+from ..domain.sovereigns import Sovereign
+from ..domain.wishes import Cluster, Wish
+from ..store import ClusterRow, ComponentRow, PlanRow, Store
 from ..store.secrets import LOST
 from .tools import Tools, blocked, lock_of, patiently
 
@@ -44,21 +47,20 @@ class Making:
     async def infra(self, ctx: Context, cluster: str) -> Any:
         """Make the cluster's resources as planned; again and again it finds what it made before."""
         await self._demand_name(ctx)
-        sovereign, _, wish = await self._t.wish(ctx)
+        sovereign, accepted, wish = await self._t.wish(ctx)
         row = await self._t.cluster(ctx, cluster)
+        if await self._is_given(row):
+            return {"addresses": list(row.addresses), "kept_by": claims.CROSSPLANE}
         wanted = next(c for c in wish.clusters if c.name == cluster)
         request = cluster_request(sovereign, wish, wanted, row.number, self._t.planner.reference, row.adopted)
-        plugin, work = self._t.planner.clouds.get(row.provider), self._t.workspace(ctx, row)
-        plan = await patiently(self._t, plugin.plan(request=request, work=work))
-        if not plan.is_applicable:
-            errors = [f for f in plan.findings if f.severity is Severity.ERROR]
-            if waits := blocked(self._t, errors):
-                raise waits
-            first = errors[0]
-            raise StepFailed(first.code, first.message, user_action=first.remedy)
-        counted = Counter(change.action.value for change in plan.changes)
-        await ctx.log(f"{cluster}: {', '.join(f'{n} {action}' for action, n in sorted(counted.items())) or 'nothing'}")
-        made = asdict(await patiently(self._t, plugin.apply(plan=plan, work=work)))
+        work = self._t.workspace(ctx, row)
+        async with self._t.at_cloud(row.provider) as plugin:
+            plan = await patiently(self._t, plugin.plan(request=request, work=work))
+            self._demand_agreed(plan, accepted, cluster)
+            counted = Counter(change.action.value for change in plan.changes)
+            text = ", ".join(f"{n} {action}" for action, n in sorted(counted.items())) or "nothing"
+            await ctx.log(f"{cluster}: {text}")
+            made = asdict(await patiently(self._t, plugin.apply(plan=plan, work=work)))
 
         async def keep(tx: Store) -> None:
             known = await tx.cluster(row.sovereign, cluster)
@@ -68,10 +70,25 @@ class Making:
         await self._t.work.again(keep)
         return {"addresses": [b["ipv4"] for b in made["load_balancers"]], "servers": len(made["servers"])}
 
+    def _demand_agreed(self, plan: InfraPlan, accepted: PlanRow, cluster: str) -> None:
+        """Whether the cloud would do what was agreed to, and nothing else. Raises StepBlocked, StepFailed."""
+        if not plan.is_applicable:
+            errors = [f for f in plan.findings if f.severity is Severity.ERROR]
+            if waits := blocked(self._t, errors):
+                raise waits
+            raise StepFailed(errors[0].code, errors[0].message, user_action=errors[0].remedy)
+        agreed = [row for row in accepted.body["changes"] if row["cluster"] == cluster]
+        if strange := staleness.diverged(agreed, plan.changes):
+            text = f"{cluster}: the cloud would do what nobody agreed to: {'; '.join(strange[:5])}"
+            raise StepFailed("PLAN_DIVERGED", text, user_action="plan again, and agree to the new plan")
+
     async def unmake(self, ctx: Context, cluster: str) -> Any:
         """Delete everything that the ledger lists of the cluster."""
         row = await self._t.cluster(ctx, cluster)
-        await self._t.planner.clouds.get(row.provider).destroy(work=self._t.workspace(ctx, row, undoing=True), keep=())
+        if await self._is_given(row):
+            return
+        async with self._t.at_cloud(row.provider) as plugin:
+            await plugin.destroy(work=self._t.workspace(ctx, row, undoing=True), keep=())
 
         async def forget(tx: Store) -> None:
             await tx.change_cluster(row.sovereign, cluster, made=None, made_at=None, heartbeat_at=None, heartbeat=None)
@@ -80,8 +97,12 @@ class Making:
 
     async def render(self, ctx: Context) -> Any:
         """Commit the tree of this plan."""
+        return await self.rendered(ctx)
+
+    async def rendered(self, ctx: Context, looking: Collection[str] = ()) -> Any:
+        """Commit the tree; in the clusters `looking` all claims only look, in the others Crossplane's manage."""
         sovereign, plan, wish = await self._t.wish(ctx)
-        lock = lock_of(plan)
+        lock = await self._lock(plan, sovereign)
         facts = trees.TreeFacts(
             sovereign=sovereign.name,
             fqdn=wish.fqdn,
@@ -91,10 +112,11 @@ class Making:
             registry=self._t.registry,
             clusters=tuple(
                 {"name": c.name, "provider": c.provider, "region": c.region, "building_block": c.block,
-                 "env_type": c.env_type, "location_code": c.location_code}
+                 "env_type": c.env_type, "location_code": c.location_code, "k3s_version": c.k3s}
                 for c in wish.clusters
             ),
             values=wish.values,
+            claims=await self._claims(sovereign, wish, looking),
         )  # fmt: skip
         files = trees.render(facts, lock)
         message = f"{plan.name}\n\nhash {plan.hash}\n"
@@ -103,6 +125,33 @@ class Making:
         await self._t.work.again(lambda tx: tx.observe(sovereign.id, "tree", commit))
         await ctx.log(f"{len(files)} files in commit {commit}")
         return {"commit": commit, "files": len(files)}
+
+    async def _lock(self, plan: PlanRow, sovereign: Sovereign) -> Lock:
+        """What the plan installs; a plan without components leaves what is wished as it is."""
+        if plan.body["components"]:
+            return lock_of(plan)
+        async with self._t.work.reading() as tx:
+            rows = await tx.components(sovereign.id)
+        first = [row for row in rows if row.cluster == rows[0].cluster]
+        found = (
+            Component(r.name, r.wished_version, r.wished_digest, tuple(r.needs), r.wave, r.optional) for r in first
+        )
+        return Lock(sovereign.lock_digest, tuple(found))
+
+    async def _claims(self, sovereign: Sovereign, wish: Wish, looking: Collection[str]) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        async with self._t.work.reading() as tx:
+            rows = {row.name: row for row in await tx.clusters(sovereign.id)}
+            entries = await tx.entries(sovereign.id)
+        for cluster in wish.clusters:
+            looks, row = cluster.name in looking, rows[cluster.name]
+            held = [e.row for e in entries if e.cluster == cluster.name and (looks or e.manager == claims.CROSSPLANE)]
+            request = cluster_request(sovereign, wish, cluster, row.number, self._t.planner.reference, row.adopted)
+            servers = (row.made or {}).get("servers", ())
+            made[cluster.name] = claims.render(
+                held, request, servers, cluster.provider, self._t.planner.reference, observe_only=looks
+            )
+        return made
 
     async def unrender(self, ctx: Context) -> Any:
         """Remove the tree."""
@@ -130,6 +179,13 @@ class Making:
             await ctx.again(self._t.look_again)
         return {"nodes": int(beat["ready_nodes"])}
 
+    async def k3s(self, ctx: Context, cluster: str) -> Any:
+        """Wait until the cluster runs the wished version, all of its nodes ready."""
+        beat, wanted = await self._beat(ctx, cluster)
+        if beat.get("k3s_version") != wanted.k3s or int(beat.get("ready_nodes", 0)) < wanted.nodes:
+            await ctx.again(self._t.look_again)
+        return {"k3s": wanted.k3s}
+
     async def kit(self, ctx: Context, cluster: str, component: str) -> Any:
         """Wait until the component is seen to be ready; a repeated try has its controller try anew first."""
         row = await self._component(ctx, cluster, component)
@@ -146,7 +202,7 @@ class Making:
         sovereign, _, wish = await self._t.wish(ctx)
         row = await self._t.cluster(ctx, wish.front.name)
         seen = await self._t.probe.console(wish.fqdn, http_ports(row))
-        if seen["status"] != 200:
+        if seen["status"] != 200 or _ends_soon(seen, ctx.now()):
             await ctx.log(f"{seen}", level="INFO")
             await ctx.again(self._t.look_again)
         await self._t.work.again(lambda tx: tx.observe(sovereign.id, "probed", dict(seen)))
@@ -180,6 +236,10 @@ class Making:
         async with self._t.work.reading() as tx:
             return await tx.is_command_done(sovereign, cluster, number)
 
+    async def _is_given(self, row: ClusterRow) -> bool:
+        async with self._t.work.reading() as tx:
+            return any(e.manager == claims.CROSSPLANE for e in await tx.entries(row.sovereign, row.name))
+
     async def _demand_name(self, ctx: Context) -> None:
         id = ctx.input["sovereign"]
         async with self._t.work.reading() as tx:
@@ -189,6 +249,11 @@ class Making:
             raise StepFailed(
                 "NAME_LOST", "the name was lost before anything was spent", user_action="retry name.reserve"
             )
+
+
+def _ends_soon(seen: Mapping[str, Any], now: datetime) -> bool:
+    """Whether the certificate that was shown has less than a week left."""
+    return "tls_until" in seen and datetime.fromisoformat(seen["tls_until"]) - now < LEAST_LIFE
 
 
 def http_ports(row: ClusterRow) -> Mapping[str, int]:

@@ -44,10 +44,9 @@ class Removing:
         """Delete what the ledger lists of a cluster, last made first."""
         row = await self._t.cluster(ctx, cluster)
         before = len(await self._rows(ctx, cluster))
-        destroying = self._t.planner.clouds.get(row.provider).destroy(
-            work=self._t.workspace(ctx, row), keep=tuple(ctx.input["keep"])
-        )
-        await patiently(self._t, destroying)
+        async with self._t.at_cloud(row.provider) as plugin:
+            destroying = plugin.destroy(work=self._t.workspace(ctx, row), keep=tuple(ctx.input["keep"]))
+            await patiently(self._t, destroying)
         return {"deleted": before - len(await self._rows(ctx, cluster))}
 
     async def is_removed(self, ctx: Context, cluster: str) -> Any:

@@ -1,6 +1,8 @@
 """What steps work with, and the few questions that all of them ask."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
@@ -8,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from catalyst_mesh import Work
 from catalyst_mesh.journal import Context, StepBlocked, StepFailed
 from catalyst_sdk import Permanent
-from catalyst_sdk.cloud import Finding
+from catalyst_sdk.cloud import CloudProvider, Finding
 
 from ..domain import wishes
 from ..domain.locks import Component, Lock
@@ -63,6 +65,8 @@ class Tools:
     """Pause between two looks at what only somebody outside can change: stock, quota, a credential."""
     destroy_pause: timedelta
     """Pause between the two looks of a destroy."""
+    tofu: asyncio.Semaphore
+    """As many of the tool's processes as this machine bears at a time."""
     registry: str = "registry.catalyst.invalid/blueprints"
 
     async def sovereign(self, ctx: Context) -> Sovereign:
@@ -95,6 +99,16 @@ class Tools:
             raise StepFailed("CLUSTER_GONE", f"cluster {name} is not known any more")
         return found
 
+    @asynccontextmanager
+    async def at_cloud(self, provider: str) -> AsyncIterator[CloudProvider]:
+        """The plugin, in its turn where it has a tool work for it."""
+        plugin = self.planner.clouds.get(provider)
+        if self.planner.clouds.module_digests([provider]):
+            async with self.tofu:
+                yield plugin
+        else:
+            yield plugin
+
     def workspace(self, ctx: Context, row: ClusterRow, *, undoing: bool = False) -> LedgerWorkspace:
         """What the cloud plugin is handed for a cluster. An undo is what a cancel asks for, so it is not stopped by one."""
         place = Place(row.sovereign, row.name, row.provider, row.credential, ctx.run_id)
@@ -106,7 +120,7 @@ class Tools:
 
         return LedgerWorkspace(
             self.work, self.vault, place, deadline,
-            endpoint=self.endpoint, token_ttl=self.enrolment_ttl, emit=tell, guard=ctx.guard,
+            endpoint=self.endpoint, token_ttl=self.enrolment_ttl, emit=tell, log=ctx.log, guard=ctx.guard,
             is_cancelled=lambda: ctx.cancelled and not undoing,
         )  # fmt: skip
 

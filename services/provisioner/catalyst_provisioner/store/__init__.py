@@ -1,6 +1,7 @@
 """Tables and SQL of the provisioner; one `Store` is one transaction."""
 
 from .clusters import ClusterRow, ClusterRows, ComponentRow
+from .component_logs import ComponentLine, ComponentLogs
 from .credentials import CredentialRecords
 from .grants import GrantRows
 from .ledger import Entry, LedgerRows
@@ -10,12 +11,13 @@ from .sovereigns import SovereignRows
 from .tables import metadata
 
 
-class Store(SovereignRows, PlanRows, LedgerRows, ClusterRows, SecretRows, CredentialRecords, GrantRows):
+class Store(SovereignRows, PlanRows, LedgerRows, ClusterRows, SecretRows, CredentialRecords, GrantRows, ComponentLogs):
     """Everything that the provisioner keeps."""
 
 
 __all__ = [
     "ClusterRow",
+    "ComponentLine",
     "ComponentRow",
     "CredentialRow",
     "EnrolmentRow",

@@ -12,7 +12,10 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from ..domain.component_states import ComponentState, Condition, Release
 from ..domain.locks import Lock
 from .tables import clusters as t
-from .tables import commands, components, enrolments
+from .tables import commands, component_lines, components, enrolments, states
+
+STATES_KEPT = 20
+"""Versions of a plugin's state that are kept of a cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +106,24 @@ class ClusterRows(Transaction):
         """Give columns new values."""
         await self.write(update(t).where(_mine(sovereign, name)).values(values))
 
+    async def keep_state(self, sovereign: str, cluster: str, sealed: bytes) -> None:
+        """Put a version behind those that are kept; the oldest gives way."""
+        mine = (states.c.sovereign == sovereign) & (states.c.cluster == cluster)
+        number = int((await self.sql.execute(select(func.max(states.c.number)).where(mine))).scalar_one() or 0) + 1
+        row = {"sovereign": sovereign, "cluster": cluster, "number": number, "state": sealed, "created_at": self.now}
+        await self.write(insert(states).values(row))
+        await self.sql.execute(delete(states).where(mine & (states.c.number <= number - STATES_KEPT)))
+
+    async def states(self, sovereign: str, cluster: str) -> list[bytes]:
+        """Versions of a plugin's state, sealed, the newest first."""
+        mine = (states.c.sovereign == sovereign) & (states.c.cluster == cluster)
+        return list(
+            (await self.sql.execute(select(states.c.state).where(mine).order_by(states.c.number.desc()))).scalars()
+        )
+
     async def drop_cluster(self, sovereign: str, name: str) -> None:
         """Forget a cluster that is gone, with its components, its servers' tokens and its commands."""
-        for table in (components, commands, enrolments):
+        for table in (components, commands, enrolments, states, component_lines):
             await self.sql.execute(delete(table).where((table.c.sovereign == sovereign) & (table.c.cluster == name)))
         await self.sql.execute(delete(t).where(_mine(sovereign, name)))
 

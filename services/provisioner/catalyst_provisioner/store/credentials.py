@@ -1,5 +1,8 @@
 """Records of credentials, and who uses them; their values stand in `secrets`."""
 
+from collections.abc import Collection, Mapping
+from typing import Any
+
 from catalyst_mesh import Transaction
 from sqlalchemy import delete, select
 
@@ -29,6 +32,14 @@ class CredentialRecords(Transaction):
         """Versions, the newest first."""
         query = select(credentials).where(credentials.c.id == id).order_by(credentials.c.version.desc())
         return [CredentialRow(**row) for row in (await self.sql.execute(query)).mappings()]
+
+    async def credential_checks(self, names: Collection[str]) -> dict[str, Mapping[str, Any]]:
+        """The last check of each of these credentials that was checked."""
+        ids = [name.partition("/")[2] for name in names]
+        rows = await self.sql.execute(
+            select(t.c.id, t.c.last_check).where(t.c.id.in_(ids) & t.c.last_check.is_not(None))
+        )
+        return {f"credentials/{row.id}": row.last_check for row in rows if row.last_check}
 
     async def forget_credential(self, id: str) -> None:
         """Destroy the record and every value."""

@@ -6,7 +6,7 @@ Invariants
   kept           rows stay when their resource is gone, so that nobody can say it never was.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -42,6 +42,8 @@ class Entry:
     leftover: bool
     created_at: datetime
     updated_at: datetime
+    manager: str = ""
+    """Who keeps it; empty: the plugin of its provider."""
 
     @property
     def row(self) -> LedgerRow:
@@ -83,11 +85,19 @@ class LedgerRows(Transaction):
             "price": asdict(row.price) if row.price else None,
             "run": run,
             "leftover": leftover,
+            "manager": "",
             "created_at": self.now,
             "updated_at": self.now,
         }
         await self.write(insert(t).values(values) if known is None else update(t).where(mine).values(values))
         await self._revised(sovereign)
+
+    async def give(self, sovereign: str, cluster: str, names: Iterable[str], manager: str) -> None:
+        """Make `manager` the one that keeps these resources of a cluster."""
+        mine = (t.c.sovereign == sovereign) & (t.c.cluster == cluster) & t.c.name.in_(list(names)) & (t.c.state != GONE)
+        changed = await self.sql.execute(update(t).where(mine & (t.c.manager != manager)).values(manager=manager))
+        if changed.rowcount:
+            await self._revised(sovereign)
 
     async def created(self, sovereign: str, *, kind: str, name: str, id: str, run: str) -> None:
         """Write the id that the cloud told."""

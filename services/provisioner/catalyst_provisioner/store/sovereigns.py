@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from catalyst_mesh import LostRace, Transaction
-from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy import Select, delete, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ..domain.credentials import Credential
@@ -13,6 +13,7 @@ from ..domain.sovereigns import FqdnTaken, Sovereign, State
 from .tables import (
     clusters,
     commands,
+    component_lines,
     components,
     credential_records,
     enrolments,
@@ -22,9 +23,15 @@ from .tables import (
     plans,
     reservations,
     sovereigns,
+    states,
+    told,
 )
 
 t = sovereigns
+ABOUT = (
+    facts, plans, ledger, clusters, components, enrolments, commands, reservations, grants, states, component_lines,
+)  # fmt: skip
+"""Tables with rows about one Sovereign."""
 
 
 class SovereignRows(Transaction):
@@ -87,9 +94,17 @@ class SovereignRows(Transaction):
 
     async def forget(self, id: str) -> None:
         """Remove the record of a Sovereign and all rows about it; its runs stay in the journal."""
-        for table in (facts, plans, ledger, clusters, components, enrolments, commands, reservations, grants):
+        await self.sql.execute(delete(told).where(told.c.aggregate == f"sovereigns/{id}"))
+        for table in ABOUT:
             await self.sql.execute(delete(table).where(table.c.sovereign == id))
         await self.write(delete(t).where(t.c.id == id))
+
+    async def forget_told(self, before: datetime) -> int:
+        """Take away what was told of Sovereigns that were destroyed before that moment; how many rows."""
+        gone = select(literal("sovereigns/") + t.c.id).where(
+            (t.c.state == State.DESTROYED) & (t.c.destroyed_at < before)
+        )
+        return (await self.sql.execute(delete(told).where(told.c.aggregate.in_(gone)))).rowcount
 
     async def observe(self, id: str, fact: str, value: Any = None, *, at: datetime | None = None) -> None:
         """Write down what was seen; its moment is that of the first time with this value."""

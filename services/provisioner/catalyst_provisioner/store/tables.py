@@ -73,6 +73,8 @@ ledger = Table(
     Column("price", Json),
     Column("run", Text, nullable=False),
     Column("leftover", Boolean, nullable=False),
+    # Who keeps it; empty: the plugin of its provider.
+    Column("manager", Text, nullable=False, server_default=""),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
 )  # fmt: skip
@@ -208,6 +210,41 @@ grants = Table(
     Column("revoked_at", UtcTime),
     Column("revoked_by", Text, nullable=False),
     Column("revoke_reason", Text, nullable=False),
+)  # fmt: skip
+
+component_lines = Table(
+    "component_log", metadata,
+    # What controllers wrote of a component, as its cluster's agent told it; the component is empty for the first boot.
+    Column("sovereign", Text, primary_key=True),
+    Column("cluster", Text, primary_key=True),
+    Column("component", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UtcTime, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("truncated", Boolean, nullable=False),
+)  # fmt: skip
+
+states = Table(
+    "plugin_state", metadata,
+    # What a plugin kept of a cluster, sealed; the newest also stands with the cluster.
+    Column("sovereign", Text, primary_key=True),
+    Column("cluster", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("state", LargeBinary, nullable=False, info=SEALED),
+    Column("created_at", UtcTime, nullable=False),
+)  # fmt: skip
+
+told = Table(
+    "told", metadata,
+    # A copy of what went out of the outbox, which keeps it for days only: for a Sovereign's life, and ninety days more.
+    Column("aggregate", Text, primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("subject", Text, nullable=False),
+    Column("schema", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("traceparent", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
 )  # fmt: skip
 
 chassis_tables(metadata)

@@ -29,6 +29,9 @@ LEASE = "watch"
 BY = "failure-policy"
 UNHEALTHY = "unhealthy"
 SILENT = "silent."
+DAY = timedelta(days=1)
+TOLD_KEPT = timedelta(days=90)
+"""How long what was told of a Sovereign stays after its end."""
 Answers = Callable[[str, int], Awaitable[bool]]
 
 
@@ -48,6 +51,7 @@ class Watchman:
         self._retry_pause = retry_pause
         self._end_life = end_life
         self._drift_interval = drift_interval
+        self._told_until: datetime | None = None
         self._log = get_logger("watchman")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -64,7 +68,7 @@ class Watchman:
         """Look at everything once."""
         async with self._work.reading() as tx:
             held = await tx.living()
-            stale = await tx.overdue_plans()
+            stale, now = await tx.overdue_plans(), tx.now
             unfetched = await tx.grants_unfetched(tx.now - 2 * grants.HURRY)
         for sovereign in held:
             try:
@@ -73,6 +77,9 @@ class Watchman:
                 self._log.debug("left alone", sovereign=sovereign.name, why=done.reason)
         for plan in stale:
             await self._work.again(partial(_expire, sovereign=plan.sovereign, id=plan.id))
+        if self._told_until is None or now - self._told_until > DAY:
+            await self._work.again(lambda tx: tx.forget_told(now - TOLD_KEPT))
+            self._told_until = now
         for grant in unfetched:
             await self._work.again(partial(_ended, sovereign=grant.sovereign, id=grant.id))
 

@@ -72,7 +72,7 @@ def test_a_destroy_gives_the_name_back_last_and_only_after_two_looks() -> None:
 
 
 def tree_facts() -> trees.TreeFacts:
-    cluster = {"name": "sb-east-mgt-dev", "provider": "sandbox", "location_code": "bemp"}
+    cluster = {"name": "sb-east-mgt-dev", "provider": "sandbox", "location_code": "bemp", "k3s_version": "v1.31.4+k3s1"}
     return trees.TreeFacts("sovereigns/a", "a.b", "org", 1, "0" * 64, "registry/x", (cluster,), {"bp-a": {"x": 1}})
 
 

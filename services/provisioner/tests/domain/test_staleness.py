@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from catalyst_provisioner.domain import plan_diff, plans, staleness
 from catalyst_provisioner.domain.staleness import Present
-from catalyst_sdk.cloud import Offer, Price
+from catalyst_sdk.cloud import Action, Change, Offer, Price
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,3 +105,24 @@ def test_the_hash_moves_with_any_input_and_with_nothing_else(revision: int, dige
     assert (changed["hash"] == BODY["hash"]) is (digest == "")
     again = plans.canonical({k: v for k, v in changed.items() if k != "hash"})
     assert again == plans.canonical({k: v for k, v in changed.items() if k != "hash"}), revision
+
+
+@pytest.mark.parametrize(
+    ("agreed", "now", "is_agreed"),
+    [
+        ("CREATE", Action.CREATE, True),
+        ("CREATE", Action.IMPORT, True),  # a try before has made it and died
+        ("CREATE", Action.REPLACE, False),
+        ("NO_OP", Action.CREATE, False),  # somebody has deleted it meanwhile
+        ("UPDATE", Action.REPLACE, False),
+        ("UPDATE", Action.NO_OP, True),
+        ("REPLACE", Action.CREATE, True),  # the first half is done
+        ("DELETE", Action.DELETE, True),
+        ("", Action.CREATE, False),
+        ("", Action.NO_OP, True),
+    ],
+)
+def test_a_cloud_may_do_what_was_agreed_to_and_what_is_left_of_it(agreed: str, now: Action, is_agreed: bool) -> None:
+    accepted = [{"address": "server[1]", "action": f"ACTION_{agreed}"}] if agreed else []
+    change = Change(now, "server", "s", "server[1]", "east")
+    assert (staleness.diverged(accepted, [change]) == []) is is_agreed
