@@ -1,0 +1,1 @@
+"""Commands about money: accounts, vouchers, orders, the book, payment providers."""
