@@ -7,7 +7,8 @@ import typer
 
 from .commands import dev, doctor
 from .commands.access import access
-from .commands.billing import franchise, invoices, subscriptions, usage
+from .commands.billing import accounts as billing_accounts
+from .commands.billing import franchise, invoices, ledger, orders, providers, subscriptions, usage, vouchers
 from .commands.credential import credentials
 from .commands.domain import flip, import_domain, rollback
 from .commands.domain import plan as plan_domain
@@ -88,6 +89,34 @@ def build() -> typer.Typer:
     _group(app, "domain", "Domains of one's own: import, plan, flip to our servers, watch, take back.", {
         "import": import_domain.import_domain, "plan": plan_domain.plan, "flip": flip.flip,
         "watch": watch_domain.watch, "rollback": rollback.rollback, "close": rollback.close,
+    })  # fmt: skip
+    billing = _group(app, "billing", "Money: accounts, vouchers, orders, the book, payment providers.", {
+        "prove": ledger.prove, "findings": ledger.findings,
+    })  # fmt: skip
+    _group(billing, "account", "Accounts: credit, goodwill, freezing, moves between Sovereigns.", {
+        "list": billing_accounts.list_accounts, "get": billing_accounts.get, "balance": billing_accounts.balance,
+        "grants": billing_accounts.grants, "update": billing_accounts.update, "freeze": billing_accounts.freeze,
+        "unfreeze": billing_accounts.unfreeze, "goodwill": billing_accounts.goodwill,
+        "goodwill-approve": billing_accounts.approve, "goodwills": billing_accounts.goodwills,
+        "export": billing_accounts.export, "import": billing_accounts.import_account,
+    })  # fmt: skip
+    _group(billing, "voucher", "Vouchers: issue, edit, withdraw, look at their uses.", {
+        "create": vouchers.create, "list": vouchers.list_vouchers, "get": vouchers.get, "update": vouchers.update,
+        "activate": vouchers.activate, "pause": vouchers.pause, "revoke": vouchers.revoke, "uses": vouchers.uses,
+        "revisions": vouchers.revisions,
+    })  # fmt: skip
+    _group(billing, "campaign", "Campaigns: vouchers with one budget.", {
+        "create": vouchers.create_campaign, "list": vouchers.list_campaigns, "update": vouchers.update_campaign,
+    })  # fmt: skip
+    _group(billing, "order", "Orders: look at, cancel, refund; credit bought ahead.", {
+        "list": orders.list_orders, "get": orders.get, "cancel": orders.cancel, "refund": orders.refund,
+        "top-up": orders.top_up,
+    })  # fmt: skip
+    _group(billing, "ledger", "The book: accounts and transactions.", {
+        "accounts": ledger.accounts, "transactions": ledger.transactions,
+    })  # fmt: skip
+    _group(billing, "provider", "Payment providers: settings and secrets.", {
+        "list": providers.list_providers, "get": providers.get, "set": providers.set_provider,
     })  # fmt: skip
     happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
     _group(happenings, "dead-letters", "Events that a daemon gave up.", {

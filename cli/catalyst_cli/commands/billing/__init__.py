@@ -1,1 +1,1 @@
-"""Commands about money: what is paid, billed, used and shared."""
+"""Commands about money: accounts, vouchers, orders, the book, providers; what is paid, billed, used and shared."""
