@@ -7,6 +7,9 @@ import typer
 
 from .commands import dev, doctor
 from .commands.access import access
+from .commands.blueprint import author
+from .commands.blueprint import looks as blueprint_looks
+from .commands.catalog import issues, sources, versions
 from .commands.credential import credentials
 from .commands.domain import flip, import_domain, rollback
 from .commands.domain import plan as plan_domain
@@ -87,6 +90,19 @@ def build() -> typer.Typer:
     _group(app, "domain", "Domains of one's own: import, plan, flip to our servers, watch, take back.", {
         "import": import_domain.import_domain, "plan": plan_domain.plan, "flip": flip.flip,
         "watch": watch_domain.watch, "rollback": rollback.rollback, "close": rollback.close,
+    })  # fmt: skip
+    _group(app, "blueprint", "Blueprints: find, look at, plan; and for authors lint, new, import.", {
+        "list": blueprint_looks.list_blueprints, "show": blueprint_looks.show_blueprint,
+        "closure": blueprint_looks.closure, "plan": blueprint_looks.plan, "lint": author.lint, "new": author.new,
+        "import": author.import_blueprint, "schema": author.schema,
+    })  # fmt: skip
+    catalogue = _group(app, "catalog", "The catalogue: its sources, their issues, moves of versions.", {
+        "sync": sources.sync, "issues": issues.issues, "retry": issues.retry, "yank": versions.yank,
+        "unyank": versions.unyank, "deprecate": versions.deprecate, "quarantine": versions.quarantine,
+        "release": versions.release,
+    })  # fmt: skip
+    _group(catalogue, "source", "Where Blueprints come from.", {
+        "list": sources.list_sources, "get": sources.get, "create": sources.create, "delete": sources.delete,
     })  # fmt: skip
     happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
     _group(happenings, "dead-letters", "Events that a daemon gave up.", {
