@@ -9,6 +9,9 @@ from .commands import dev, doctor
 from .commands.access import access
 from .commands.billing import accounts as billing_accounts
 from .commands.billing import franchise, invoices, ledger, orders, providers, subscriptions, usage, vouchers
+from .commands.blueprint import author
+from .commands.blueprint import looks as blueprint_looks
+from .commands.catalog import issues, sources, versions
 from .commands.credential import credentials
 from .commands.domain import flip, import_domain, rollback
 from .commands.domain import plan as plan_domain
@@ -90,8 +93,35 @@ def build() -> typer.Typer:
         "import": import_domain.import_domain, "plan": plan_domain.plan, "flip": flip.flip,
         "watch": watch_domain.watch, "rollback": rollback.rollback, "close": rollback.close,
     })  # fmt: skip
-    billing = _group(app, "billing", "Money: accounts, vouchers, orders, the book, payment providers.", {
-        "prove": ledger.prove, "findings": ledger.findings,
+    _billing(app)
+    _group(app, "blueprint", "Blueprints: find, look at, plan; and for authors lint, new, import.", {
+        "list": blueprint_looks.list_blueprints, "show": blueprint_looks.show_blueprint,
+        "closure": blueprint_looks.closure, "plan": blueprint_looks.plan, "lint": author.lint, "new": author.new,
+        "import": author.import_blueprint, "schema": author.schema,
+    })  # fmt: skip
+    catalogue = _group(app, "catalog", "The catalogue: its sources, their issues, moves of versions.", {
+        "sync": sources.sync, "issues": issues.issues, "retry": issues.retry, "yank": versions.yank,
+        "unyank": versions.unyank, "deprecate": versions.deprecate, "quarantine": versions.quarantine,
+        "release": versions.release,
+    })  # fmt: skip
+    _group(catalogue, "source", "Where Blueprints come from.", {
+        "list": sources.list_sources, "get": sources.get, "create": sources.create, "delete": sources.delete,
+    })  # fmt: skip
+    happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
+    _group(happenings, "dead-letters", "Events that a daemon gave up.", {
+        "list": dead_letters.list_dead_letters, "get": dead_letters.get, "replay": dead_letters.replay,
+        "discard": dead_letters.discard,
+    })  # fmt: skip
+    for name in ("plugins", "plugin"):
+        _group(app, name, "Plugins: those of all daemons, and your own.", {
+            "list": list_plugins.list_plugins, "new": new.new, "check": check_plugin.check,
+        }, hidden=name == "plugin")  # fmt: skip
+    return app
+
+
+def _billing(app: typer.Typer) -> None:
+    billing = _group(app, "billing", "Money: accounts, orders, subscriptions, invoices, usage, shares, the book.", {
+        "prove": ledger.prove, "findings": ledger.findings, "revenue": subscriptions.revenue, "usage": usage.usage,
     })  # fmt: skip
     _group(billing, "account", "Accounts: credit, goodwill, freezing, moves between Sovereigns.", {
         "list": billing_accounts.list_accounts, "get": billing_accounts.get, "balance": billing_accounts.balance,
@@ -118,31 +148,18 @@ def build() -> typer.Typer:
     _group(billing, "provider", "Payment providers: settings and secrets.", {
         "list": providers.list_providers, "get": providers.get, "set": providers.set_provider,
     })  # fmt: skip
-    happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
-    _group(happenings, "dead-letters", "Events that a daemon gave up.", {
-        "list": dead_letters.list_dead_letters, "get": dead_letters.get, "replay": dead_letters.replay,
-        "discard": dead_letters.discard,
-    })  # fmt: skip
-    bills = _group(app, "billing", "Money: subscriptions, invoices, usage, shares.", {
-        "revenue": subscriptions.revenue, "usage": usage.usage,
-    })  # fmt: skip
-    _group(bills, "subscription", "What runs from period to period.", {
+    _group(billing, "subscription", "What runs from period to period.", {
         "list": subscriptions.list_subscriptions, "change": subscriptions.change, "cancel": subscriptions.cancel,
         "resume": subscriptions.resume,
     })  # fmt: skip
-    _group(bills, "invoice", "Bills and credit notes.", {
+    _group(billing, "invoice", "Bills and credit notes.", {
         "list": invoices.list_invoices, "get": invoices.get, "pay": invoices.pay, "void": invoices.void,
     })  # fmt: skip
-    _group(bills, "quota", "How far usage may go.", {"get": usage.quota, "set": usage.set_quota})
-    _group(bills, "franchise", "Agreements with the publisher, and monthly statements.", {
+    _group(billing, "quota", "How far usage may go.", {"get": usage.quota, "set": usage.set_quota})
+    _group(billing, "franchise", "Agreements with the publisher, and monthly statements.", {
         "agreements": franchise.agreements, "agree": franchise.agree, "statements": franchise.statements,
         "state": franchise.state,
     })  # fmt: skip
-    for name in ("plugins", "plugin"):
-        _group(app, name, "Plugins: those of all daemons, and your own.", {
-            "list": list_plugins.list_plugins, "new": new.new, "check": check_plugin.check,
-        }, hidden=name == "plugin")  # fmt: skip
-    return app
 
 
 def _group(app: typer.Typer, name: str, text: str, commands: dict[str, object], *, hidden: bool = False) -> typer.Typer:

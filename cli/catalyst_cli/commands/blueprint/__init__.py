@@ -1,0 +1,1 @@
+"""`catalyst blueprint …`: what can be installed, and what it needs."""

@@ -1,0 +1,1 @@
+"""`catalyst catalog …`: where Blueprints come from, and what is decided about them."""

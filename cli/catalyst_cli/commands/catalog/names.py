@@ -1,0 +1,19 @@
+"""Names as people write them, and as the catalogue calls what they mean."""
+
+
+def source(name: str) -> str:
+    """`sources/public` of `public` or of itself."""
+    return name if name.startswith("sources/") else f"sources/{name}"
+
+
+def blueprint(name: str) -> str:
+    """`blueprints/bp-valkey` of `valkey`, `bp-valkey` or itself; one of an Organization is named in full."""
+    if "/" in name:
+        return name
+    return f"blueprints/{name if name.startswith('bp-') else f'bp-{name}'}"
+
+
+def version(name: str) -> str:
+    """`blueprints/bp-valkey/versions/1.2.3` of `valkey@1.2.3`, or of itself."""
+    bare, at, number = name.rpartition("@")
+    return f"{blueprint(bare)}/versions/{number}" if at else name

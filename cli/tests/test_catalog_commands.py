@@ -1,0 +1,113 @@
+"""`catalyst catalog` and `catalyst blueprint`, as their user has them: over the gateway, to a running catalogue."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import catalyst_catalog.app
+import catalyst_gateway.app
+import httpx
+import pytest
+import yaml
+from catalyst_catalog.settings import CatalogSettings
+from catalyst_cli.failures import Failure
+from catalyst_cli.main import build
+from catalyst_gateway.settings import GatewaySettings
+from catalyst_testkit import eventually
+from catalyst_testkit.daemons import running
+from catalyst_testkit.servers import NatsServer, free_port
+from click.testing import Result
+from typer.testing import CliRunner
+
+from services.catalog.tests.makers import needs, write
+
+Run = Callable[..., "asyncio.Future[Result]"]
+
+
+@pytest.fixture
+async def run(home: Path, own_nats: NatsServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
+    """Runs a command as the Sovereign's administrator."""
+    edge, store, port = home / "gateway", home / "catalog", free_port()
+    for folder in (edge, store):
+        folder.mkdir()
+    write(home / "blueprints", "bp-db", visibility="listed")
+    write(home / "blueprints", "bp-shop", visibility="listed", depends=needs(db="^1"))
+    url = f"http://127.0.0.1:{port}"
+    monkeypatch.setenv("CATALYST_CLI_SERVER", url)
+    monkeypatch.setenv("CATALYST_CLI_TOKEN_FILE", str(home / "operator"))
+
+    async def is_up() -> bool:
+        try:
+            async with httpx.AsyncClient(base_url=url) as http:
+                return len((await http.get("/v1/catalog/cards")).json().get("cards", ())) == 2
+        except (httpx.TransportError, ValueError):
+            return False
+
+    def command(*words: str) -> "asyncio.Future[Result]":
+        return asyncio.ensure_future(asyncio.to_thread(CliRunner().invoke, build(), list(words)))
+
+    settings: dict[str, Any] = {"nats_url": own_nats.url, "blueprints": home / "blueprints"}
+    async with running(catalyst_catalog.app.compose, CatalogSettings, store, **settings) as catalog:
+        (edge / "issuer").symlink_to(store / "issuer")
+        roles = ["sovereign-admin", "security-officer"]
+        token = catalog.issuer.token("operator", roles=roles, groups=["/acme/org-admin"])
+        (home / "operator").write_text(token)
+        values = {"http_listen": f"127.0.0.1:{port}", "nats_url": own_nats.url, "catalog_target": catalog.target}
+        async with running(catalyst_gateway.app.compose, GatewaySettings, edge, service="gateway", **values):
+            await eventually(is_up, within=60)
+            yield command
+
+
+def data(result: Result) -> Any:
+    """The JSON of a command; the daemons of this process log to the same output."""
+    assert result.exit_code == 0, (result.output, result.exception)
+    text = result.stdout
+    return json.loads(text[text.index("{\n") : text.rindex("}") + 1])
+
+
+async def test_a_blueprint_is_found_looked_at_and_planned(run: Run) -> None:
+    found = data(await run("blueprint", "list", "shop", "-o", "json"))
+    assert [card["name"] for card in found["cards"]] == ["blueprints/bp-shop"]
+    assert data(await run("blueprint", "show", "shop", "-o", "json"))["latestVersion"].endswith("/1.0.0")
+    nodes = data(await run("blueprint", "closure", "shop", "-o", "json"))["nodes"]
+    assert [node["name"] for node in nodes] == ["blueprints/bp-db", "blueprints/bp-shop"]
+    plan = data(await run("blueprint", "plan", "shop", "--environment", "acme-prod", "-o", "json"))
+    assert [one["name"] for one in plan["applications"]] == ["shop-db", "shop"]
+    wrong = await run("blueprint", "plan", "shop", "--environment", "acme-prod", "--choice", "nothing")
+    assert isinstance(wrong.exception, Failure)
+    assert wrong.exception.exit_code == 2
+
+
+async def test_a_version_is_withdrawn_and_taken_back(run: Run) -> None:
+    yanked = data(await run("catalog", "yank", "shop@1.0.0", "--reason", "it loses mail", "-o", "json"))
+    assert (yanked["state"], yanked["stateReason"]) == ("STATE_YANKED", "it loses mail")
+    assert data(await run("catalog", "unyank", "shop@1.0.0", "--reason", "it does not", "-o", "json"))["state"] == (
+        "STATE_VERIFIED"
+    )  # fmt: skip - one comparison
+    refused = await run("catalog", "release", "db@9.9.9", "--reason", "x")
+    assert isinstance(refused.exception, Failure)
+    assert refused.exception.exit_code == 3
+
+
+async def test_a_source_is_made_synced_and_taken_away(run: Run, home: Path) -> None:
+    write(home / "more", "bp-mail")
+    (home / "more" / "bad").mkdir()
+    (home / "more" / "bad" / "blueprint.yaml").write_text(yaml.safe_dump({"kind": "Blueprint"}))
+    config = json.dumps({"folder": str(home / "more")})
+    made = data(
+        await run("catalog", "source", "create", "more", "--kind", "directory", "--config", config, "-o", "json")
+    )
+    assert made["name"] == "sources/more"
+    assert data(await run("catalog", "sync", "more", "-o", "json"))["listedCount"] == 2
+    (issue,) = data(await run("catalog", "issues", "more", "-o", "json"))["issues"]
+    assert issue["ref"] == "bad"
+    assert data(await run("catalog", "retry", issue["name"], "-o", "json"))["name"] == issue["name"]
+    await run("catalog", "sync", "more")
+    gone = await run("catalog", "source", "delete", "more", "--yes")
+    assert gone.exit_code == 0, gone.exception
+    left = data(await run("catalog", "source", "list", "-o", "json"))["sources"]
+    assert [source["name"] for source in left] == ["sources/public"]
+    wrong = await run("catalog", "source", "create", "x1x", "--kind", "git", "--config", "rubbish")
+    assert isinstance(wrong.exception, Failure)

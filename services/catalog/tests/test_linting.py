@@ -1,0 +1,145 @@
+"""What authors are told: every rule by which the catalogue takes a Blueprint, with its line, and the exit codes of a linter."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from catalyst_catalog import authoring
+from catalyst_catalog.domain.linting import ERROR, WARNING, Found, lint
+from hypothesis import given
+from hypothesis import strategies as st
+
+from .makers import BLUEPRINTS, document, needs, write
+
+SCHEMA = BLUEPRINTS.parent / "docs" / "reference" / "blueprint.schema.json"
+
+
+def linted(**blueprints: dict[str, Any]) -> list[Found]:
+    """Findings about documents, by folder."""
+    return lint({name: {"blueprint.yaml": yaml.safe_dump(one).encode()} for name, one in blueprints.items()})
+
+
+def told(**blueprints: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(one.folder, one.rule, one.level) for one in linted(**blueprints)]
+
+
+def test_our_own_blueprints_have_no_errors() -> None:
+    found = lint(
+        {
+            home.name: {"blueprint.yaml": (home / "blueprint.yaml").read_bytes()}
+            for home in BLUEPRINTS.iterdir()
+            if home.is_dir()
+        }
+    )  # fmt: skip - one call
+    assert [one for one in found if one.level == ERROR] == []
+
+
+def test_what_the_catalogue_would_reject_is_an_error() -> None:
+    assert told(shop=document("bp-other")) == [("shop", "NAME_MISMATCH", ERROR)]
+    assert told(shop=document("bp-shop", placementSchema={"modes": ["round-robin"]}))[0][1:] == (
+        "MANIFEST_INVALID",
+        ERROR,
+    )
+    assert lint({"shop": {"blueprint.yaml": b"a: [\n"}})[0].rule == "MANIFEST_UNREADABLE"
+    assert lint({"shop": {}})[0].rule == "MANIFEST_MISSING"
+
+
+def test_needs_are_known_reachable_and_in_no_circle() -> None:
+    assert told(shop=document("bp-shop", depends=needs(db="*"))) == [("shop", "DEPENDENCY_UNKNOWN", WARNING)]
+    old = {"db": document("bp-db", "1.0.0"), "shop": document("bp-shop", depends=needs(db="^2"))}
+    assert told(**old) == [("shop", "RANGE_UNSATISFIED", ERROR)]
+    circle = {a: document(f"bp-{a}", depends=needs(**{b: "*"})) for a, b in (("aa", "bb"), ("bb", "cc"), ("cc", "aa"))}
+    (found,) = linted(**circle)
+    assert (found.rule, found.message) == ("DEPENDENCY_CYCLE", "bp-aa > bp-bb > bp-cc > bp-aa")
+
+
+def test_conditions_overlays_kinds_and_secrets_fit_what_is_declared() -> None:
+    schema = {"type": "object", "properties": {"size": {"type": "integer"}}}
+    edge = [{**needs(db="*")[0], "when": "config.cache == true"}]
+    manifests = {**document("bp-x")["spec"]["manifests"], "overlays": {"small": {"size": "big", "pdb": True}}}
+    shop = document(
+        "bp-shop", depends=edge, configSchema=schema, manifests=manifests, requiresKinds=["db.example/Cluster"]
+    )
+    db = document("bp-db")
+    assert {rule for _, rule, _ in told(shop=shop, db=db)} == {
+        "WHEN_PATH_UNKNOWN",
+        "OVERLAY_INVALID",
+        "KIND_UNPROVIDED",
+    }
+    provided = document("bp-db", provides=["db.example/Cluster"])
+    assert "KIND_UNPROVIDED" not in {rule for _, rule, _ in told(shop=shop, db=provided)}
+    leaking = document("bp-shop", depends=[{**needs(db="*")[0], "values": {"auth": {"password": "hunter2"}}}])
+    assert ("shop", "SECRET_IN_VALUES", ERROR) in told(shop=leaking, db=db)
+    passed_on = document("bp-shop", depends=[{**needs(db="*")[0], "values": {"password": "{config.password}"}}])
+    assert told(shop=passed_on, db=db) == []
+
+
+def test_a_finding_stands_on_its_line_and_a_loose_boolean_is_one() -> None:
+    text = yaml.safe_dump(
+        document("bp-shop", configSchema={"type": "object", "properties": {"mode": {"enum": ["Off"]}}})
+    )
+    loose = text.replace("'Off'", "Off")
+    (found,) = lint({"shop": {"blueprint.yaml": loose.encode()}})
+    assert (found.rule, found.level) == ("UNQUOTED_BOOLEAN", WARNING)
+    assert "Off" in loose.splitlines()[found.line - 1]
+    assert lint({"shop": {"blueprint.yaml": text.encode()}}) == []
+    broken = yaml.safe_dump(document("bp-shop", depends=[{"blueprint": "bp-db", "version": "^^1"}]))
+    (found,) = lint({"shop": {"blueprint.yaml": broken.encode()}})
+    assert "^^1" in broken.splitlines()[found.line - 1]
+
+
+def test_exit_codes_are_those_of_a_linter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, "bp-good")
+    assert authoring.main(["lint", str(tmp_path)]) == 0
+    write(tmp_path, "bp-shop", depends=needs(elsewhere="*"))
+    assert authoring.main(["lint", str(tmp_path)]) == 0
+    assert authoring.main(["lint", str(tmp_path), "--strict"]) == 1
+    write(tmp_path, "bp-bad", document("bp-other"))
+    capsys.readouterr()
+    assert authoring.main(["lint", str(tmp_path), "--format", "json"]) == 1
+    assert {one["rule"] for one in json.loads(capsys.readouterr().out)["findings"]} == {
+        "NAME_MISMATCH",
+        "DEPENDENCY_UNKNOWN",
+    }
+    assert authoring.main(["lint", str(tmp_path / "bad"), "--format", "sarif"]) == 1
+    (result,) = json.loads(capsys.readouterr().out)["runs"][0]["results"]
+    assert result["ruleId"] == "NAME_MISMATCH"
+    assert authoring.main(["lint", str(tmp_path / "nowhere")]) == 2
+    with pytest.raises(SystemExit) as usage:
+        authoring.main(["lint"])
+    assert usage.value.code == 2
+
+
+def test_a_new_blueprint_lints_clean_and_is_never_written_over_another(tmp_path: Path) -> None:
+    assert authoring.main(["new", "my-shop", "--into", str(tmp_path)]) == 0
+    assert authoring.main(["lint", str(tmp_path), "--strict"]) == 0
+    assert authoring.main(["new", "my-shop", "--into", str(tmp_path)]) == 2
+    assert authoring.main(["new", "../evil", "--into", str(tmp_path)]) == 2
+
+
+def test_an_old_shape_is_rewritten_once_and_then_stands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = document("bp-shop")
+    old["apiVersion"] = "catalyst.openova.io/v1alpha1"
+    old["spec"] |= {"depends": ["bp-db"], "card": {"title": "Shop", "summary": "A shop"}}
+    file = write(tmp_path, "bp-shop", old)
+    before = file.read_text()
+    assert authoring.main(["import", str(tmp_path)]) == 0
+    assert file.read_text() == before, "without --write it only tells"
+    assert "spec.depends" in capsys.readouterr().out
+    assert authoring.main(["import", str(tmp_path), "--write"]) == 0
+    after = file.read_text()
+    assert yaml.safe_load(after)["apiVersion"] == "catalyst.openova.io/v1"
+    capsys.readouterr()
+    assert authoring.main(["import", str(tmp_path), "--write"]) == 0
+    assert (file.read_text(), capsys.readouterr().out) == (after, "")
+
+
+def test_the_schema_that_is_published_is_that_of_the_model() -> None:
+    assert json.loads(SCHEMA.read_text()) == authoring.schema(), "write it anew: catalyst blueprint schema"
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_crash_the_linter(content: bytes) -> None:
+    assert all(one.line >= 1 for one in lint({"shop": {"blueprint.yaml": content}}))
