@@ -6,6 +6,7 @@ before the answer (3.5). The value is one TXT string, handed over quoted: a bare
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,13 @@ import dns.rcode
 import dns.rdatatype
 import dns.tsig
 import dns.update
-from catalyst_sdk import Temporary
+from catalyst_sdk import Permanent, Temporary
 from catalyst_sdk.witness import CellIdentity, Swap
 
 PROVIDER = "dns_quorum"
 TTL = 0
+_KEPT = re.compile(rb"[a-z0-9 =.:,/-]{1,255}")
+"""Values that every server keeps and compares as they are: PowerDNS compares without case, a string has 255 octets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Configured:
     zone: dns.name.Name
     key: dns.tsig.Key
     timeout: float
+    transport: str
 
 
 def configured(config: Mapping[str, Any]) -> Configured:
@@ -46,6 +50,7 @@ def configured(config: Mapping[str, Any]) -> Configured:
         zone=dns.name.from_text(config.get("zone", "witness.test")),
         key=dns.tsig.Key(name, secret, dns.tsig.HMAC_SHA256),
         timeout=float(config.get("op_timeout_seconds", 1.0)),
+        transport=config.get("transport", "tcp"),
     )
 
 
@@ -59,50 +64,90 @@ class DnsCells:
         """Names of the cells."""
         return tuple(self._c.addresses)
 
+    def address(self, cell: str) -> tuple[str, int]:
+        """Where a cell answers."""
+        return self._c.addresses[cell]
+
     async def read(self, *, cell: str, slot: str) -> bytes | None:
-        """The TXT string at the slot's name; None for NXDOMAIN and NODATA."""
-        strings = await self._txt(cell, owner(slot, self._c.zone))
-        if len(strings) > 1:
-            raise Temporary(f"{cell} holds {len(strings)} values for one slot: it is corrupt", provider=PROVIDER)
-        return strings[0] if strings else None
+        """The one TXT string at the slot's name; None for NXDOMAIN and NODATA."""
+        texts = await self._txt(cell, owner(slot, self._c.zone))
+        if len(texts) > 1:
+            raise Temporary(f"{cell} holds {len(texts)} values for one slot: it is corrupt", provider=PROVIDER)
+        if texts and len(texts[0]) != 1:
+            # No swap can name it as the old value: nobody of ours wrote it.
+            raise Temporary(f"{cell} holds a value in {len(texts[0])} strings: it is corrupt", provider=PROVIDER)
+        return texts[0][0] if texts else None
 
     async def swap(self, *, cell: str, slot: str, old: bytes | None, new: bytes) -> Swap:
-        """One UPDATE; whatever is neither a clear yes nor a clear no is UNKNOWN."""
+        """One UPDATE; whatever is neither a clear yes nor a clear no is UNKNOWN. Raises Permanent for what is not kept."""
+        if not _KEPT.fullmatch(new):
+            raise Permanent("a cell keeps 1 to 255 octets of a-z, 0-9, space and =.:,/-", provider=PROVIDER)
+        if old is not None and not _KEPT.fullmatch(old):
+            return Swap.MISMATCH  # it cannot stand there
         name = owner(slot, self._c.zone)
+        try:
+            if self._c.transport == "udp":
+                return await self._twice(cell, slot, self._update(name, old, new), new)
+            return _told(await self._ask(cell, self._update(name, old, new)))
+        except Temporary:
+            return Swap.UNKNOWN
+
+    def _update(self, name: dns.name.Name, old: bytes | None, new: bytes) -> dns.update.UpdateMessage:
         update = dns.update.UpdateMessage(self._c.zone, keyring=self._c.key)
         if old is None:
             update.absent(name, "TXT")
         else:
             update.present(name, "TXT", _quoted(old))
         update.replace(name, TTL, "TXT", _quoted(new))
+        return update
+
+    async def _twice(self, cell: str, slot: str, update: dns.update.UpdateMessage, new: bytes) -> Swap:
+        """By UDP; where no answer comes, by TCP, and then a no may be the echo of our own first yes."""
         try:
-            answer = await self._ask(cell, update)
+            return _told(await self._by_udp(cell, update))
         except Temporary:
-            return Swap.UNKNOWN
-        if answer.rcode() == dns.rcode.NOERROR:
-            return Swap.APPLIED
-        lost = (dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN)
-        return Swap.MISMATCH if answer.rcode() in lost else Swap.UNKNOWN
+            told = _told(await self._ask(cell, update))
+        if told is not Swap.MISMATCH:
+            return told
+        # Another's promise may stand on top of what we wrote, so that not finding it proves nothing.
+        return Swap.APPLIED if await self.read(cell=cell, slot=slot) == new else Swap.UNKNOWN
 
     async def identity(self, *, cell: str) -> CellIdentity:
         """`_cell.<zone> TXT "id=<uuid> inc=<n>"`."""
-        strings = await self._txt(cell, dns.name.from_text("_cell", self._c.zone))
-        fields = dict(
-            part.split("=", 1) for part in b" ".join(strings).decode("ascii", "replace").split() if "=" in part
-        )
+        texts = await self._txt(cell, dns.name.from_text("_cell", self._c.zone))
+        words = b" ".join(string for strings in texts for string in strings).decode("ascii", "replace").split()
+        fields = dict(word.split("=", 1) for word in words if "=" in word)
         if not fields.get("id") or not fields.get("inc", "").isdigit():
             raise Temporary(f"{cell} shows no identity at _cell.{self._c.zone}", provider=PROVIDER)
         return CellIdentity(fields["id"], int(fields["inc"]), fields.get("sw", ""))
 
-    async def _txt(self, cell: str, name: dns.name.Name) -> list[bytes]:
+    async def _txt(self, cell: str, name: dns.name.Name) -> list[tuple[bytes, ...]]:
         query = dns.message.make_query(name, "TXT")
         query.flags &= ~dns.flags.RD
-        answer = await self._ask(cell, query)
+        answer = await self._asked(cell, query)
         if not answer.flags & dns.flags.AA or answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             code = dns.rcode.to_text(answer.rcode())
             raise Temporary(f"{cell} answers without authority ({code})", provider=PROVIDER, provider_code=code)
         found = [rrset for rrset in answer.answer if rrset.rdtype == dns.rdatatype.TXT and rrset.name == name]
-        return [b"".join(rdata.strings) for rrset in found for rdata in rrset]
+        return [rdata.strings for rrset in found for rdata in rrset]
+
+    async def _asked(self, cell: str, query: dns.message.Message) -> dns.message.Message:
+        if self._c.transport == "udp":
+            try:
+                return await self._by_udp(cell, query)
+            except Temporary:
+                pass
+        return await self._ask(cell, query)
+
+    async def _by_udp(self, cell: str, message: dns.message.Message) -> dns.message.Message:
+        """Half of the patience, so that there is time for TCP."""
+        host, port = self._c.addresses[cell]
+        try:
+            return await dns.asyncquery.udp(
+                message, host, timeout=self._c.timeout / 2, port=port, raise_on_truncation=True
+            )
+        except (dns.exception.DNSException, OSError, EOFError) as error:
+            raise Temporary(f"{cell} does not answer by UDP: {type(error).__name__}", provider=PROVIDER) from error
 
     async def _ask(self, cell: str, message: dns.message.Message) -> dns.message.Message:
         host, port = self._c.addresses[cell]
@@ -111,6 +156,13 @@ class DnsCells:
             return await dns.asyncquery.tcp(message, host, timeout=self._c.timeout, port=port)
         except (dns.exception.DNSException, OSError, EOFError) as error:
             raise Temporary(f"{cell} does not answer: {type(error).__name__}", provider=PROVIDER) from error
+
+
+def _told(answer: dns.message.Message) -> Swap:
+    if answer.rcode() == dns.rcode.NOERROR:
+        return Swap.APPLIED
+    lost = (dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN)
+    return Swap.MISMATCH if answer.rcode() in lost else Swap.UNKNOWN
 
 
 def owner(slot: str, zone: dns.name.Name) -> dns.name.Name:

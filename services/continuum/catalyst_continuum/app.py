@@ -75,7 +75,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         bus=Bus(settings.nats_url, "continuum", settings.nats_token.get_secret_value()),
         handled=handled(Sovereigns(provisioner)),
         workers=[keeper],
-        closing=[lambda: provisioner.close(None)],
+        closing=[register.close, lambda: provisioner.close(None)],
     )
 
 

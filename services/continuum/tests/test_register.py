@@ -5,9 +5,10 @@ import secrets
 from dataclasses import replace
 
 import pytest
-from catalyst_continuum.domain.lease import Me, Refusal, acquire, bootstrap, release, renew
+from catalyst_continuum.domain.lease import NO_WRITERS, Me, Refusal, acquire, bootstrap, release, renew
 from catalyst_continuum.domain.record import Lease, State
 from catalyst_continuum.workers.register import Committed, Refused, Register, Unknown
+from catalyst_testkit import eventually
 
 from .witnesses import MemoryWitness
 
@@ -111,7 +112,7 @@ async def test_a_stale_holder_cannot_renew_an_old_epoch() -> None:
     cells = MemoryWitness()
     old, new = Register(cells, "p-1"), Register(cells, "p-2")
     await old.change(SLOT, lambda lease: bootstrap(lease, EAST))
-    await new.change(SLOT, lambda lease: release(lease, EAST, 1))
+    await new.change(SLOT, lambda lease: release(lease, EAST, 1, NO_WRITERS))
     taken = await new.change(SLOT, lambda lease: acquire(lease, WEST))
     assert isinstance(taken, Committed)
     assert taken.lease is not None
@@ -119,3 +120,32 @@ async def test_a_stale_holder_cannot_renew_an_old_epoch() -> None:
     refused = await old.change(SLOT, lambda lease: renew(lease, EAST, 1))
     assert isinstance(refused, Refused)
     assert refused.lease == taken.lease
+
+
+async def test_a_cell_that_lost_its_memory_does_not_count() -> None:
+    cells = MemoryWitness()
+    register = Register(cells, "p-1")
+    await register.change(SLOT, count)
+    await register.look(SLOT)
+    del cells.values["b", SLOT]
+    await register.look(SLOT)
+    assert "lost its memory" in register.views["b"].message
+    cells.down = {"a"}
+    assert isinstance(await register.read(SLOT), Unknown), "one cell that remembers is no majority"
+
+
+async def test_a_change_does_not_wait_for_a_cell_that_is_slow_and_brings_it_up_to_date() -> None:
+    cells, woken = MemoryWitness(), asyncio.Event()
+    at_once = cells.swap
+
+    async def slow(*, cell: str, slot: str, old: bytes | None, new: bytes) -> object:
+        if cell == "b":
+            await woken.wait()
+        return await at_once(cell=cell, slot=slot, old=old, new=new)
+
+    cells.swap = slow  # type: ignore[method-assign, assignment]
+    register = Register(cells, "p-1")
+    assert isinstance(await register.change(SLOT, count), Committed)
+    woken.set()
+    await eventually(lambda: cells.values.get(("b", SLOT)) == cells.values["a", SLOT], within=30)
+    await register.close()

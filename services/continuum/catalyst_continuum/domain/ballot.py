@@ -46,6 +46,10 @@ class Acceptor:
         return self.accepted != ZERO
 
 
+UNWRITTEN = Acceptor()
+"""A cell that never heard of the slot."""
+
+
 def write(acceptor: Acceptor) -> bytes:
     """The bytes of a cell."""
     accepted = str(acceptor.accepted) if acceptor.has_value else "-"
@@ -55,7 +59,7 @@ def write(acceptor: Acceptor) -> bytes:
 def read(raw: bytes | None) -> Acceptor:
     """The state that `raw` holds; None is a cell that never heard of the slot. Raises Corrupt."""
     if raw is None:
-        return Acceptor()
+        return UNWRITTEN
     try:
         promised, accepted, value = raw.decode("ascii").split(" ", 2)
     except ValueError as error:

@@ -3,7 +3,11 @@
 Invariants, under whatever interleaving the register allows
   I2 EpochUnique   an epoch has one holder for ever, and epochs only grow;
   I9 FrozenInert   while frozen, neither holder nor epoch moves;
+  I5 FenceBeforeGive  who gives a slot away has stopped its writers, and can show it;
   seq              every write raises `seq` by one.
+
+`sync`, the regions that have every acknowledged write, is one bit a region. A region is made synchronous before its bit is
+set, and its bit is cleared before it is let go: the record never promises more than the database keeps.
 """
 
 from dataclasses import dataclass, replace
@@ -27,6 +31,31 @@ class Me:
     nonce: str
 
 
+@dataclass(frozen=True, slots=True)
+class FenceProof:
+    """What was stopped: rungs of the ladder, 0 data, 1 database, 2 dead man, 3 traffic, 4 names, 5 power."""
+
+    rungs: frozenset[int]
+    evidence: str = ""
+
+    @property
+    def stops_writers(self) -> bool:
+        """A stopped database, or one that cannot commit alone and gets no traffic."""
+        return bool(self.rungs & {1, 5}) or {0, 3} <= self.rungs
+
+
+NO_WRITERS = FenceProof(frozenset({0, 3}), "nothing here writes for the slot")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a holder says with a renewal: bits of the synchronous regions, flushed log, last commit (wall clock)."""
+
+    sync: str = "0"
+    lsn: str = "0"
+    commit_ms: str = "0"
+
+
 def bootstrap(lease: Lease | None, me: Me) -> Lease | Refusal:
     """The first record of a slot. Only where no cell has ever heard of it."""
     if lease is not None:
@@ -43,17 +72,101 @@ def acquire(lease: Lease | None, me: Me) -> Lease | Refusal:
     return Lease(lease.epoch + 1, lease.seq + 1, State.HELD, me.region, ttl_ms=me.ttl_ms, nonce=me.nonce)
 
 
-def renew(lease: Lease | None, me: Me, epoch: int) -> Lease | Refusal:
-    """Promise again for the time to live, in the same epoch."""
+def renew(lease: Lease | None, me: Me, epoch: int, facts: Facts | None = None) -> Lease | Refusal:
+    """Promise again for the time to live, in the same epoch. Frozen, too: a thaw must not find an expired holder."""
     if lease is None or lease.holder != me.region or lease.epoch != epoch:
         return Refusal("the slot is not held by this region in this epoch")
     if lease.state not in (State.HELD, State.FROZEN):
         return Refusal(f"a slot that is {lease.state} is not renewed")
-    return replace(lease, seq=lease.seq + 1, ttl_ms=me.ttl_ms, nonce=me.nonce)
+    told = facts or Facts(lease.sync, lease.lsn, lease.commit_ms)
+    return replace(
+        lease, seq=lease.seq + 1, ttl_ms=me.ttl_ms, nonce=me.nonce, sync=told.sync, lsn=told.lsn,
+        commit_ms=told.commit_ms,
+    )  # fmt: skip
 
 
-def release(lease: Lease | None, me: Me, epoch: int) -> Lease | Refusal:
-    """Give the slot back. The caller has fenced its writers before it asks."""
+def release(lease: Lease | None, me: Me, epoch: int, proof: FenceProof | None) -> Lease | Refusal:
+    """Give the slot back, after its writers were stopped."""
     if lease is None or lease.holder != me.region or lease.epoch != epoch or lease.state is not State.HELD:
         return Refusal("the slot is not held by this region in this epoch")
+    if proof is None or not proof.stops_writers:
+        return Refusal("nothing shows that the writers are stopped")
     return replace(lease, seq=lease.seq + 1, state=State.FREE, holder="", next="", nonce=me.nonce)
+
+
+def handoff(
+    lease: Lease | None, me: Me, epoch: int, *, to: str, lsn: str, run: str, proof: FenceProof | None
+) -> Lease | Refusal:
+    """Offer the slot to one region, with the log that it must have replayed; the writers are stopped."""
+    if lease is None or lease.holder != me.region or lease.epoch != epoch or lease.state is not State.HELD:
+        return Refusal("the slot is not held by this region in this epoch")
+    if not is_region(to) or to == me.region:
+        return Refusal(f"{to!r} is no other region")
+    if proof is None or not proof.stops_writers:
+        return Refusal("nothing shows that the writers are stopped")
+    return replace(
+        lease, seq=lease.seq + 1, state=State.HANDOFF, next=to, lsn=lsn, run=run, ttl_ms=me.ttl_ms, nonce=me.nonce
+    )
+
+
+def accept(lease: Lease | None, me: Me, *, replayed: str) -> Lease | Refusal:
+    """Take what is offered to us, once everything written before is here; a new epoch begins."""
+    if lease is None or lease.state is not State.HANDOFF or lease.next != me.region:
+        return Refusal("nothing is offered to this region")
+    if _position(replayed) < _position(lease.lsn):
+        return Refusal(f"replayed up to {replayed}, needed is {lease.lsn}")
+    return _taken(lease, me)
+
+
+def recall(lease: Lease | None, me: Me) -> Lease | Refusal:
+    """Take back an offer that was not taken. A new epoch: whoever was to have it may have begun."""
+    if lease is None or lease.state is not State.HANDOFF or lease.holder != me.region:
+        return Refusal("this region offers nothing")
+    return _taken(lease, me)
+
+
+def steal(lease: Lease | None, me: Me, *, epoch: int, seq: int, run: str = "") -> Lease | Refusal:
+    """Take over from a holder that has been silent for its time.
+
+    epoch, seq   the record that did not move; where it has moved, the holder lives
+    """
+    if lease is None or lease.state not in (State.HELD, State.HANDOFF) or lease.holder == me.region:
+        return Refusal("there is nobody to take the slot from")
+    if (lease.epoch, lease.seq) != (epoch, seq):
+        return Refusal("the holder has been heard of")
+    return replace(_taken(lease, me), run=run)
+
+
+def freeze(lease: Lease | None, nonce: str) -> Lease | Refusal:
+    """Keep holder and epoch where they are, until a thaw."""
+    if lease is None or lease.state not in (State.HELD, State.FREE):
+        return Refusal(f"a slot that is {lease.state if lease else 'unwritten'} is not frozen")
+    return replace(lease, seq=lease.seq + 1, state=State.FROZEN, nonce=nonce)
+
+
+def thaw(lease: Lease | None, nonce: str) -> Lease | Refusal:
+    """Held again, or free again."""
+    if lease is None or lease.state is not State.FROZEN:
+        return Refusal("the slot is not frozen")
+    return replace(lease, seq=lease.seq + 1, state=State.HELD if lease.holder else State.FREE, nonce=nonce)
+
+
+def annotate(lease: Lease | None, me: Me, epoch: int, *, run: str, phase: str) -> Lease | Refusal:
+    """Say how far a run is, so that any agent can go on with it."""
+    if lease is None or lease.holder != me.region or lease.epoch != epoch:
+        return Refusal("the slot is not held by this region in this epoch")
+    return replace(lease, seq=lease.seq + 1, run=run, phase=phase, nonce=me.nonce)
+
+
+def _taken(lease: Lease, me: Me) -> Lease:
+    """Held by us in the next epoch. What the old holder said of its log stays, to judge the loss by."""
+    return replace(
+        lease, epoch=lease.epoch + 1, seq=lease.seq + 1, state=State.HELD, holder=me.region, next="", ttl_ms=me.ttl_ms,
+        sync="0", nonce=me.nonce,
+    )  # fmt: skip
+
+
+def _position(lsn: str) -> int:
+    """A log position `high/low` in hex, or one number, as a number."""
+    high, _, low = lsn.rpartition("/")
+    return (int(high or "0", 16) << 32) + int(low, 16)

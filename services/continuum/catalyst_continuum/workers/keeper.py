@@ -117,7 +117,7 @@ class Keeper:
 
     async def _give_back(self, slot: Slot) -> None:
         def wish(lease: Lease | None) -> Lease | operations.Refusal:
-            return operations.release(lease, self._me(slot), lease.epoch if lease else 0)
+            return operations.release(lease, self._me(slot), lease.epoch if lease else 0, operations.NO_WRITERS)
 
         outcome = await self._register.change(slot.key, wish)
         mine = isinstance(outcome, Refused) and outcome.lease is not None and outcome.lease.holder == slot.region

@@ -1,32 +1,30 @@
-"""A register over the cells of a witness: CASPaxos, each acceptor's step being one compare-and-swap.
+"""The register over the cells of a witness: carries what the rounds of `domain.register` send, and brings them what is heard.
 
-Invariants
-  I7 LinearizableRegister  what `change` commits is seen by every later `change` and `read`;
-  one at a time            one change in flight per slot and process;
-  unknown is not no        a change whose outcome is unknown may be committed later, by anybody's write-back.
-
-"Write to all, count the yes" is no lease: two writers can each get a part, and a torn write blocks readers for ever.
+One change is in flight per slot and process. A change returns once a majority of cells has it; what is still under way
+goes on alone, until the next change of the slot.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from catalyst_sdk import PluginFailure
 from catalyst_sdk.witness import LeaseWitness, Swap
 
 from catalyst_continuum.domain import ballot, record
-from catalyst_continuum.domain.ballot import Acceptor, Ballot
+from catalyst_continuum.domain import register as rounds
+from catalyst_continuum.domain.ballot import ZERO, Acceptor, Ballot
 from catalyst_continuum.domain.lease import Refusal
 from catalyst_continuum.domain.record import Corrupt, Lease
+from catalyst_continuum.domain.register import Heard, Operation, Read, Round, Send, Shown, Silent, Told, Verdict
 
-TRIES = 3
-"""How often one prepare reads again after it lost a race at a cell."""
 ROUNDS = 6
 """How often a change starts over with a higher ballot before its outcome is called unknown."""
+GRACE = 0.05
+"""Seconds that a change leaves to the stragglers of the one before, which spare it the asking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,6 @@ class Unknown:
 
 
 Outcome = Committed | Refused | Unknown
-Operation = Callable[[Lease | None], Lease | Refusal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +64,6 @@ class CellView:
     message: str = ""
 
 
-class Taken(Enum):
-    """How far one accept came."""
-
-    MAJORITY = "majority"
-    TORN = "torn"
-    """At some cells, or at some that did not say."""
-    NOWHERE = "nowhere"
-    """Surely at none: each of them had moved on."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Promise:
-    cell: str
-    raw: bytes
-    state: Acceptor
-
-
 class Register:
     """One register per slot, over all cells of the witness."""
 
@@ -93,25 +73,35 @@ class Register:
         self._clock = clock
         self._cells = witness.cells()
         self._turns: dict[str, asyncio.Lock] = {}
-        self._promises: dict[str, tuple[Ballot, dict[str, _Promise]]] = {}
+        self._last: dict[str, Round] = {}
+        self._stragglers: dict[str, asyncio.Task[None]] = {}
         self._highest: dict[str, int] = {}
+        self._floor: dict[str, dict[str, Ballot]] = {}
         self.views: dict[str, CellView] = {name: CellView(name, False) for name in self._cells}
 
     @property
     def quorum(self) -> int:
         """Q: a majority."""
-        return len(self._cells) // 2 + 1
+        return rounds.majority(len(self._cells))
+
+    async def close(self) -> None:
+        """End what is still under way; it counts as unknown."""
+        for slot in list(self._stragglers):
+            await self._settled(slot, within=0)
 
     async def change(self, slot: str, operation: Operation) -> Outcome:
         """Turn the record of `slot` into what `operation` makes of it, once."""
+        if not self._cells:
+            return Unknown("the witness has no cells")
         async with self._turns.setdefault(slot, asyncio.Lock()):
+            await self._settled(slot, within=GRACE)
             for attempt in range(ROUNDS):
                 sent_at = self._clock()
-                outcome = await self._round(slot, operation, sent_at)
-                if outcome is not None:
-                    return outcome
-                self._promises.pop(slot, None)
-                await asyncio.sleep(random.uniform(0.01, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 - no secret
+                ended = await self._round(slot, operation)
+                if ended.verdict is not Verdict.AGAIN:
+                    return await self._outcome(slot, ended, sent_at)
+                if ended.fresh:  # promises that were kept and are old need no rest, but a question
+                    await asyncio.sleep(random.uniform(0.01, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 - no secret
             return Unknown("no majority of cells took the change")
 
     async def read(self, slot: str) -> Outcome:
@@ -119,7 +109,7 @@ class Register:
         sent_at = self._clock()
         seen = await self._seen_by_majority(slot)
         if seen is not None:
-            return Committed(_lease(seen.value) if seen.has_value else None, sent_at)
+            return Committed(record.read(seen.value) if seen.has_value else None, sent_at)
         return await self.change(slot, _write_back)
 
     async def look(self, slot: str) -> None:
@@ -127,121 +117,119 @@ class Register:
         await self._seen_by_majority(slot)
 
     async def _seen_by_majority(self, slot: str) -> Acceptor | None:
-        """What a majority of cells accepted under one ballot; None where they differ or too few answer."""
-        states = [state for state in await asyncio.gather(*(self._look(cell, slot) for cell in self._cells)) if state]
-        by_ballot: dict[Ballot, list[Acceptor]] = {}
-        for state in states:
-            by_ballot.setdefault(state.accepted, []).append(state)
-        return next((same[0] for same in by_ballot.values() if len(same) >= self.quorum), None)
+        heard = await asyncio.gather(*(self._carry(slot, Read(cell)) for cell in self._cells))
+        shown = {one.cell: one.raw for one in heard if isinstance(one, Shown)}
+        return rounds.agreed(shown, len(self._cells), self._floor.get(slot, {}))
 
-    async def _round(self, slot: str, operation: Operation, sent_at: float) -> Outcome | None:
-        """One try; None: start over with a higher ballot."""
-        cached = self._promises.get(slot)
-        number, promises = cached or await self._prepare(slot)
-        if len(promises) < self.quorum:
-            return None
-        newest = max((p.state for p in promises.values()), key=lambda state: state.accepted)
-        try:
-            before = _lease(newest.value) if newest.has_value else None
-        except Corrupt as error:
-            return Unknown(f"the record cannot be read: {error}")
-        after = operation(before)
-        if isinstance(after, Refusal):
-            if cached:
-                self._promises.pop(slot)  # what was cached may be old: ask the cells before refusing
-                return await self._round(slot, operation, self._clock())
-            return await self._refuse(slot, number, promises, newest, after)
-        taken = await self._accept(slot, number, promises, record.write(after))
-        if taken is Taken.MAJORITY:
-            return Committed(after, sent_at)
-        return None if taken is Taken.NOWHERE else await self._settle(slot, after, sent_at)
-
-    async def _settle(self, slot: str, after: Lease, sent_at: float) -> Outcome:
-        """What became of a record that too few cells took: only if it stands is it known; it must not be tried again."""
-        self._promises.pop(slot, None)
+    async def _outcome(self, slot: str, ended: Round, sent_at: float) -> Outcome:
+        if ended.verdict is Verdict.COMMITTED:
+            return Committed(ended.lease, sent_at)
+        if ended.verdict is Verdict.REFUSED:
+            return Refused(ended.lease, ended.why)
+        if ended.verdict is Verdict.UNREADABLE:
+            return Unknown(f"the record cannot be read: {ended.why}")
+        # It must not be tried again. Only if it stands is it known; its nonce makes it nobody else's.
+        await self._settled(slot, within=0)
         seen = await self._seen_by_majority(slot)
-        # Its nonce makes the record nobody else's.
-        if seen is not None and seen.has_value and seen.value == record.write(after):
-            return Committed(after, sent_at)
+        if seen is not None and seen.has_value and seen.value == ended.value:
+            return Committed(ended.lease, sent_at)
         return Unknown("too few cells took the change; it may still be committed by another proposer")
 
-    async def _refuse(
-        self, slot: str, number: Ballot, promises: dict[str, _Promise], newest: Acceptor, why: Refusal
-    ) -> Outcome | None:
-        """Refuse on a record that is surely committed; where it is not yet, commit it first."""
-        same = sum(p.state.accepted == newest.accepted for p in promises.values())
-        if same < self.quorum and newest.has_value:
-            taken = await self._accept(slot, number, promises, newest.value)
-            if taken is not Taken.MAJORITY:
-                return None
-        return Refused(_lease(newest.value) if newest.has_value else None, why.why)
-
-    async def _prepare(self, slot: str) -> tuple[Ballot, dict[str, _Promise]]:
-        number = Ballot(self._highest.get(slot, 0) + 1, self._me)
-        self._highest[slot] = number.counter
-        answers = await asyncio.gather(*(self._promise(cell, slot, number) for cell in self._cells))
-        return number, {promise.cell: promise for promise in answers if promise}
-
-    async def _promise(self, cell: str, slot: str, number: Ballot) -> _Promise | None:
-        for _ in range(TRIES):
-            raw, state = await self._raw(cell, slot)
-            if state is None:
-                return None
-            if state.promised > number:
-                self._highest[slot] = max(self._highest.get(slot, 0), state.promised.counter)
-                return None
-            if state.promised == number and raw is not None:
-                return _Promise(cell, raw, state)
-            promised = Acceptor(number, state.accepted, state.value)
-            written = ballot.write(promised)
-            if await self._swap(cell, slot, raw, written) is Swap.APPLIED:
-                return _Promise(cell, written, promised)
-        return None
-
-    async def _accept(self, slot: str, number: Ballot, promises: dict[str, _Promise], value: str) -> Taken:
-        following = number.next_of(self._me)
-        state = Acceptor(following, number, value)
-        raw = ballot.write(state)
-        answers = await asyncio.gather(*(self._swap(p.cell, slot, p.raw, raw) for p in promises.values()))
-        taken = [cell for cell, answer in zip(promises, answers, strict=True) if answer is Swap.APPLIED]
-        self._highest[slot] = max(self._highest.get(slot, 0), following.counter)
-        if len(taken) >= self.quorum:
-            self._promises[slot] = (following, {cell: _Promise(cell, raw, state) for cell in taken})
-            return Taken.MAJORITY
-        return Taken.NOWHERE if all(answer is Swap.MISMATCH for answer in answers) else Taken.TORN
-
-    async def _swap(self, cell: str, slot: str, old: bytes | None, new: bytes) -> Swap:
-        """Swap at one cell. What is unknown is read back once: a value that stands there is nobody else's."""
+    async def _round(self, slot: str, operation: Operation) -> Round:
+        """Carry one round to its verdict, and leave the rest of it to a task."""
+        before, floor = self._last.pop(slot, None), self._floor.setdefault(slot, {})
+        if before is not None:
+            begun, sends = rounds.go_on(before, dict(floor), operation)
+        else:
+            begun, sends = rounds.ask(self._me, self._cells, self._highest.get(slot, 0), dict(floor))
+        self._highest[slot] = max(self._highest.get(slot, 0), begun.number.counter)
+        under_way = self._sent(slot, sends)
+        round_ = begun
         try:
-            outcome = await self._witness.swap(cell=cell, slot=slot, old=old, new=new)
-            if outcome is Swap.UNKNOWN and await self._witness.read(cell=cell, slot=slot) == new:
-                return Swap.APPLIED
-        except PluginFailure as failure:
-            self._seen(cell, failure)
-            return Swap.UNKNOWN
-        return outcome
+            while round_.verdict is None:
+                done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    round_, sends = rounds.hear(round_, task.result(), operation)
+                    under_way |= self._sent(slot, sends)
+        except BaseException:
+            await _ended(under_way)
+            raise
+        self._highest[slot] = max(self._highest[slot], round_.highest)
+        self._keep(slot, round_)
+        if under_way and round_.verdict in (Verdict.COMMITTED, Verdict.REFUSED):
+            self._stragglers[slot] = asyncio.create_task(self._finish(slot, round_, under_way, operation))
+        else:
+            await _ended(under_way)
+        return round_
 
-    async def _look(self, cell: str, slot: str) -> Acceptor | None:
-        return (await self._raw(cell, slot))[1]
+    async def _finish(
+        self, slot: str, round_: Round, under_way: set[asyncio.Task[Heard]], operation: Operation
+    ) -> None:
+        try:
+            while under_way:
+                done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    round_, sends = rounds.hear(round_, task.result(), operation)
+                    under_way |= self._sent(slot, sends)
+                self._keep(slot, round_)
+        finally:
+            await _ended(under_way)
 
-    async def _raw(self, cell: str, slot: str) -> tuple[bytes | None, Acceptor | None]:
+    async def _settled(self, slot: str, within: float) -> None:
+        """Leave the stragglers a moment, then end them."""
+        task = self._stragglers.pop(slot, None)
+        if task is None:
+            return
+        if within:
+            await asyncio.wait({task}, timeout=within)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    def _keep(self, slot: str, round_: Round) -> None:
+        """A round may be gone on from where a majority has promised the ballot after it."""
+        if round_.verdict is Verdict.COMMITTED and len(round_.kept) >= round_.quorum:
+            self._last[slot] = round_
+
+    def _sent(self, slot: str, sends: Iterable[Send]) -> set[asyncio.Task[Heard]]:
+        return {asyncio.create_task(self._carry(slot, send)) for send in sends}
+
+    async def _carry(self, slot: str, send: Send) -> Heard:
+        """One message to one cell, and its answer."""
         began = self._clock()
         try:
-            raw = await self._witness.read(cell=cell, slot=slot)
+            if isinstance(send, Read):
+                raw = await self._witness.read(cell=send.cell, slot=slot)
+                self._noted(slot, send.cell, raw, self._clock() - began)
+                return Shown(send.cell, raw)
+            swap = await self._witness.swap(cell=send.cell, slot=slot, old=send.old, new=send.new)
+        except PluginFailure as failure:
+            self.views[send.cell] = CellView(send.cell, False, message=str(failure))
+            return Silent(send.cell) if isinstance(send, Read) else Told(send.cell, Swap.UNKNOWN)
+        if swap is Swap.APPLIED:
+            self._noted(slot, send.cell, send.new, self._clock() - began)
+        return Told(send.cell, swap)
+
+    def _noted(self, slot: str, cell: str, raw: bytes | None, rtt: float) -> None:
+        try:
             state = ballot.read(raw)
-        except (PluginFailure, Corrupt) as failure:
-            self._seen(cell, failure)
-            return None, None
-        self.views[cell] = CellView(cell, True, state.promised.counter, self._clock() - began)
-        return raw, state
+        except Corrupt as failure:
+            self.views[cell] = CellView(cell, False, message=str(failure))
+            return
+        floor = self._floor.setdefault(slot, {})
+        if rounds.forgot(state, floor.get(cell, ZERO)):
+            message = "shows less than it once did: it lost its memory, and counts again once it is admitted"
+            self.views[cell] = CellView(cell, False, state.promised.counter, message=message)
+            return
+        floor[cell] = state.promised
+        self.views[cell] = CellView(cell, True, state.promised.counter, rtt)
 
-    def _seen(self, cell: str, failure: Exception) -> None:
-        self.views[cell] = CellView(cell, False, message=str(failure))
 
-
-def _lease(value: str) -> Lease:
-    return record.read(value)
+async def _ended(tasks: Iterable[asyncio.Task[Heard]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _write_back(lease: Lease | None) -> Lease | Refusal:
-    return lease if lease is not None else Refusal("nothing was ever written")
+    return replace(lease) if lease is not None else Refusal("nothing was ever written")
