@@ -22,7 +22,7 @@ class CatalogUnavailable(Refused):
     code, reason, message = Code.UNAVAILABLE, "CATALOG_UNAVAILABLE", "the catalog told no price ({why}); try again"
 
 
-class Capacity(Refused):
+class PlanTooSmall(Refused):
     reason = "CAPACITY"
     message = (
         "plan {plan} is too small for what is installed: {missing} too much; remove some of it, or take {suggested}"
@@ -46,7 +46,7 @@ class PriceBooks:
         return to_book(book, apps)
 
     async def require_capacity(self, org: str, plan: str, add_ons: Iterable[str]) -> None:
-        """Raises Capacity where a plan cannot hold what `org` has installed, CatalogUnavailable where nobody can say."""
+        """Raises PlanTooSmall where a plan cannot hold what `org` has installed, CatalogUnavailable where nobody can say."""
         question = service_pb2.CheckCapacityRequest(
             plan=f"plans/{plan}", add_ons=[f"addOns/{slug}" for slug in add_ons], org=org
         )
@@ -57,7 +57,7 @@ class PriceBooks:
         if not verdict.fits:
             missing = [f"{amount} {field.name}" for field, amount in verdict.shortfall.ListFields() if amount]
             suggested = verdict.suggested_plan.removeprefix("plans/") or "another plan"
-            raise Capacity(plan=plan, missing=", ".join(missing) or "some of it", suggested=suggested)
+            raise PlanTooSmall(plan=plan, missing=", ".join(missing) or "some of it", suggested=suggested)
 
     async def _apps(self, slugs: Iterable[str]) -> list[resources_pb2.App]:
         found = await asyncio.gather(*(self._app(slug) for slug in slugs))
