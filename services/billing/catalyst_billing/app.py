@@ -31,6 +31,7 @@ from prometheus_client import CollectorRegistry
 from .access import ACCESS
 from .catalog import PriceBooks
 from .customers import Customers
+from .departures import departed
 from .domain.money import Money
 from .domain.renewals import House
 from .events import EMITTED, handled
@@ -94,7 +95,7 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "billing", settings.nats_token.get_secret_value()),
-        handled=handled(house.books),
+        handled=(*handled(house.books), departed(house)),
         workers=[
             curfew,
             *workers(settings, leases, work, providers, house, proofs),

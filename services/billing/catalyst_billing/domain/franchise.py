@@ -45,7 +45,7 @@ class LedgerUnproved(Refused):
     reason, message = "LEDGER_UNPROVED", "the book has {differences} difference(s); see the findings"
 
 
-class AlreadyStated(Refused):
+class MonthStated(Refused):
     reason, message = "STATEMENT_ISSUED", "{month} was stated; what it stands on stays"
 
 

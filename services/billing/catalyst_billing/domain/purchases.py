@@ -13,6 +13,7 @@ from datetime import datetime
 from catalyst_sdk import Decision, Refused
 
 from . import changes, credit, earnings, findings, invoices, orders, payments, postings, renewals, subscriptions, uses
+from .accounts import AccountClosed
 from .credit import HoldState, Purpose, Wallet
 from .disputes import Dispute
 from .earnings import Period
@@ -42,9 +43,13 @@ class Rivals:
     """Whether the scope has a live subscription."""
     org_is_new: bool = True
     """Whether the Organization has paid no order yet."""
+    closed: str = ""
+    """Name of the account, if it is closed."""
 
     def check(self, order: Order) -> None:
-        """Raises SovereignTaken, SubscriptionActive."""
+        """Raises AccountClosed, SovereignTaken, SubscriptionActive."""
+        if self.closed:
+            raise AccountClosed(account=self.closed)
         if self.sovereign_taken or (self.scope_taken and order.sovereign):
             raise orders.SovereignTaken(sovereign=order.sovereign)
         if self.scope_taken:

@@ -14,10 +14,10 @@ from ..domain.franchise import (
     AgreementMissing,
     AgreementNotFound,
     AgreementOverlap,
-    AlreadyStated,
     Basis,
     LedgerUnproved,
     MonthOpen,
+    MonthStated,
     Statement,
     StatementNotFound,
 )
@@ -88,7 +88,7 @@ class FranchiseService(service_pb2_grpc.FranchiseServiceServicer):
             new = _changed(known, wish, paths, tx)
             last = await tx.last_statement()
             if last and last.agreement == known.id and new.valid_to is not None and new.valid_to < last.cutoff:
-                raise AlreadyStated(month=last.month)
+                raise MonthStated(month=last.month)
             await _check_overlap(tx, new)
             return Decision(new)
 
@@ -136,7 +136,7 @@ class FranchiseService(service_pb2_grpc.FranchiseServiceServicer):
     async def _state(self, tx: Store, month: str, span: Span) -> Statement:
         before = await tx.last_statement()
         if before is not None and before.month > month:
-            raise AlreadyStated(month=before.month)
+            raise MonthStated(month=before.month)
         sovereign, last_moment = self._books.sovereign, span.end - timedelta(microseconds=1)
         agreed = [a for a in await tx.agreements_of(sovereign) if a.holds_at(last_moment)]
         if not agreed:

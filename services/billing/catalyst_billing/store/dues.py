@@ -14,6 +14,7 @@ from ..domain.charges import State as ChargeState
 from ..domain.earnings import Earning, Period
 from ..domain.further_orders import Ordered
 from ..domain.invoices import SERIES, Invoice, InvoiceNotFound, Kind, Series, year_of
+from ..domain.orders import OPEN
 from ..domain.orders import Kind as OrderKind
 from ..domain.postings import Books as HouseBooks
 from ..domain.providers import Method
@@ -33,6 +34,9 @@ class DuesStore(PurchaseStore):
     async def lock_purchase(self, org: str, id: str) -> Purchase:
         """An order with everything it touches, what it pays for too."""
         p = await super().lock_purchase(org, id)
+        account = await self.account(org)
+        if account is not None and account.state is AccountState.CLOSED:
+            p = replace(p, rivals=replace(p.rivals, closed=account.name))
         order = p.order
         if order.kind is OrderKind.SUBSCRIPTION:
             query = select(t.period).where(t.period.c.order == order.name).order_by(t.period.c.start).limit(1)
@@ -139,6 +143,18 @@ class DuesStore(PurchaseStore):
         is_old = and_(s.anchor_at.is_(None), s.wake_at.is_(None), s.state != State.CANCELLED.value)
         query = select(s.org, s.id).where(or_(s.wake_at <= self.now, and_(is_old, s.period_end <= self.now)))
         return [(row.org, row.id) for row in await self.sql.execute(query.order_by(s.wake_at).limit(most))]
+
+    async def open_orders(self, org: str) -> list[str]:
+        """Ids of the unpaid orders of an Organization."""
+        o = t.order.c
+        query = select(o.id).where(o.org == org, o.state.in_(OPEN)).order_by(o.created_at)
+        return list((await self.sql.execute(query)).scalars())
+
+    async def live_subscriptions(self, org: str) -> list[str]:
+        """Ids of the subscriptions of an Organization that have not ended."""
+        s = t.subscription.c
+        query = select(s.id).where(s.org == org, s.state != State.CANCELLED.value).order_by(s.id)
+        return list((await self.sql.execute(query)).scalars())
 
     async def due_charges(self, most: int) -> list[Charge]:
         """Charges that a provider is to be asked for now."""
