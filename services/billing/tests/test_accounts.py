@@ -17,8 +17,7 @@ pytestmark = pytest.mark.either_database
 ACCOUNT = "billingAccounts/acme"
 SERVED = (
     "AccountService", "QuoteService", "OrderService", "VoucherService", "LedgerService", "ProviderService",
-    "SubscriptionService",
-)  # fmt: skip
+    "SubscriptionService", "InvoiceService", "MeteringService", "FranchiseService")  # fmt: skip
 
 
 async def test_however_many_ensure_an_account_one_is_made(billing: Billing) -> None:
