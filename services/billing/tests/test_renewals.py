@@ -164,6 +164,11 @@ async def test_a_change_that_is_paid_in_the_next_period_goes_back(start: Start) 
         billing.clock.advance(end - billing.clock.now() - timedelta(minutes=29))
         order = await changed(billing, "l")
         assert order.due.minor > 0
+
+        async def page() -> str:
+            return (await billing.get(order)).checkout_url
+
+        await eventually(page, within=30)
         billing.clock.advance(timedelta(minutes=30))
         await billing.reached(order, "EXPIRED")
         billing.clock.advance(timedelta(minutes=10))

@@ -167,6 +167,14 @@ def test_a_capture_for_what_was_paid_meanwhile_goes_back() -> None:
     assert (late.postings, late.wallet.available(MONTH_END)) == ((), omr("4"))
 
 
+def test_an_answer_that_comes_after_the_end_starts_no_dunning() -> None:
+    opened = advance(dues(credit="4"), MONTH_END, CARD).state
+    ended = renewals.end(opened, "requested", HOUSE, MONTH_END).state
+    late = renewals.declined(ended, "no funds", HOUSE, MONTH_END, is_final=False)
+    assert (late.events, late.state.subscription.state) == ((), State.CANCELLED)
+    assert late.state.wallet.available(MONTH_END) == omr("4")
+
+
 def test_a_frozen_account_spends_nothing() -> None:
     decided = advance(dues(credit="20", is_frozen=True), MONTH_END)
     assert decided.state.subscription.state is State.PAST_DUE
