@@ -817,7 +817,7 @@ async def an_agreement(m: Mesh, sovereign: str = "") -> Any:
     wish = billing.CreateAgreementRequest()
     made = wish.agreement
     made.sovereign, made.share_bps, made.basis, made.currency = sovereign or f"sovereigns/{m.fresh()}", 3000, 1, "OMR"
-    made.valid_from_time.FromJsonString("1990-01-01T00:00:00Z")
+    made.valid_from_time.FromJsonString("1700-01-01T00:00:00Z")
     return wish
 
 
@@ -839,7 +839,7 @@ async def a_statement(m: Mesh) -> Any:
     if not found.agreements:
         await m.call(f"{_BILLING}.FranchiseService/CreateAgreement", await an_agreement(m, "sovereigns/home"))
     year, month = divmod(int(m.fresh().removeprefix("t")), 12)
-    return billing.IssueStatementRequest(month=f"{1990 + year}-{month + 1:02}")
+    return billing.IssueStatementRequest(month=f"{1700 + year}-{month + 1:02}")
 
 
 async def used_voucher(m: Mesh) -> str:

@@ -81,7 +81,8 @@ class DnsCells:
     async def swap(self, *, cell: str, slot: str, old: bytes | None, new: bytes) -> Swap:
         """One UPDATE; whatever is neither a clear yes nor a clear no is UNKNOWN. Raises Permanent for what is not kept."""
         if not _KEPT.fullmatch(new):
-            raise Permanent("a cell keeps 1 to 255 octets of a-z, 0-9, space and =.:,/-", provider=PROVIDER)
+            kept = "a cell keeps 1 to 255 octets of a-z, 0-9, space and =.:,/-"
+            raise Permanent("RECORD_INVALID", kept, provider=PROVIDER)
         if old is not None and not _KEPT.fullmatch(old):
             return Swap.MISMATCH  # it cannot stand there
         name = owner(slot, self._c.zone)
