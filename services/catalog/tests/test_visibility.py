@@ -1,0 +1,114 @@
+"""A private Blueprint looked for on every path: whoever may not see it hears the bytes of one that never was."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from catalyst.catalog.v1 import resources_pb2 as pb
+from catalyst.catalog.v1 import service_pb2 as rpc
+from catalyst_mesh import explain
+from catalyst_testkit.daemons import RunningDaemon
+from google.protobuf.message import Message
+
+from .asking import Start, catalog, sync
+from .makers import needs, write
+
+pytestmark = pytest.mark.either_database
+PRIVATE, NEVER = "bp-crm", "bp-crx"
+"""One that Acme has, and one that nobody ever had."""
+Ask = Callable[[Any, str], Awaitable[Any]]
+PATHS: dict[str, Ask] = {
+    "get": lambda stub, name: stub.GetBlueprint(rpc.GetBlueprintRequest(name=f"blueprints/{name}")),
+    "versions": lambda stub, name: stub.ListVersions(rpc.ListVersionsRequest(parent=f"blueprints/{name}")),
+    "version": lambda stub, name: stub.GetVersion(rpc.GetVersionRequest(name=f"blueprints/{name}/versions/1.0.0")),
+    "compare": lambda stub, name: stub.CompareVersions(
+        rpc.CompareVersionsRequest(name=f"blueprints/{name}", from_version="1.0.0", to_version="1.0.0")
+    ),
+    "search": lambda stub, name: stub.SearchCards(rpc.SearchCardsRequest(q=name)),
+    "closure": lambda stub, name: stub.Closure(rpc.ClosureRequest(name=f"blueprints/{name}")),
+    "reverse closure": lambda stub, name: stub.Closure(rpc.ClosureRequest(name=f"blueprints/{name}", reverse=True)),
+    "resolve": lambda stub, name: stub.Resolve(rpc.ResolveRequest(roots=[pb.Demand(name=f"blueprints/{name}")])),
+    "explanation": lambda stub, name: stub.Resolve(
+        rpc.ResolveRequest(roots=[pb.Demand(name=f"blueprints/bp-wants-{name.removeprefix('bp-')}")])
+    ),
+    "plan": lambda stub, name: stub.PlanInstall(
+        rpc.PlanInstallRequest(blueprint=f"blueprints/{name}", environment="environments/rival-prod")
+    ),
+    "another's": lambda stub, name: stub.GetBlueprint(
+        rpc.GetBlueprintRequest(name=f"organizations/acme/blueprints/{name}")
+    ),
+}  # fmt: skip - reads as a table
+"""Ways to ask about one name."""
+
+
+async def heard(ask: Ask, stub: Any, name: str) -> bytes:
+    """What a caller hears, with the name that was asked for struck out."""
+    try:
+        answer: Message = await ask(stub, name)
+    except grpc.aio.AioRpcError as error:
+        told = explain(error)
+        answer_text = repr((told.code, told.reason, told.message, sorted(told.metadata.items()), told.violations))
+    else:
+        answer_text = answer.SerializeToString(deterministic=True).decode("latin-1")
+    return answer_text.replace(name, "bp-xxx").replace(name.removeprefix("bp-"), "xxx").encode()
+
+
+def callers(daemon: RunningDaemon) -> dict[str, Any]:
+    return {
+        "a stranger": catalog(daemon, subject="spy", groups=["/rival/org-admin"]),
+        "the sovereign-admin": catalog(daemon, subject="root", roles=["sovereign-admin"], groups=["/rival/org-admin"]),
+        "nobody": catalog(daemon, token=""),
+    }
+
+
+async def test_a_private_blueprint_and_one_that_never_was_are_the_same_to_strangers_on_every_path(
+    start: Start, folder: Path, home: Path
+) -> None:
+    write(folder, "bp-db", visibility="listed")
+    for name in (PRIVATE, NEVER):
+        bare = name.removeprefix("bp-")
+        write(folder, f"bp-wants-{bare}", visibility="listed", depends=needs(**{bare: "^1"}))
+    write(home / "acme", PRIVATE, visibility="listed", depends=needs(db="*"))
+    async with start(organization_folders={"acme": home / "acme"}) as daemon:
+        own = catalog(daemon, subject="dev", groups=["/acme/org-developer"])
+        assert (await own.SearchCards(rpc.SearchCardsRequest(q=PRIVATE))).total_size == 1
+        for who, stub in callers(daemon).items():
+            for path, ask in PATHS.items():
+                assert await heard(ask, stub, PRIVATE) == await heard(ask, stub, NEVER), f"{path} by {who}"
+            listed = await stub.ListBlueprints(rpc.ListBlueprintsRequest())
+            cards = await stub.SearchCards(rpc.SearchCardsRequest())
+            names = [row.name for row in (*listed.blueprints, *cards.cards)]
+            assert not any(name.endswith(f"/{PRIVATE}") for name in names), (
+                "as a need of public ones it is named by them alone"
+            )
+            assert cards.total_size == 3
+            assert all(value.count <= 3 for facet in cards.facets for value in facet.values)
+        reverse = await callers(daemon)["a stranger"].Closure(
+            rpc.ClosureRequest(name="blueprints/bp-db", reverse=True)
+        )  # fmt: skip - one call
+        assert [node.name for node in reverse.nodes] == ["blueprints/bp-db"]
+
+
+async def test_no_watcher_but_its_owner_hears_of_a_private_blueprint(start: Start, folder: Path, home: Path) -> None:
+    write(folder, "bp-db", visibility="listed")
+    write(home / "acme", PRIVATE)
+    async with start(organization_folders={"acme": home / "acme"}) as daemon:
+        async with daemon.daemon.work.reading() as tx:
+            came = [one for one in await tx.changes(0, 10_000) if one.blueprint == PRIVATE]
+        assert len(came) == 2
+        before = min(one.revision for one in came) - 1
+        own = catalog(daemon, subject="dev", groups=["/acme/org-viewer"])
+        call = own.WatchCatalog(rpc.WatchCatalogRequest(after_revision=before))
+        assert PRIVATE in (await asyncio.wait_for(call.read(), 30)).change.name
+        call.cancel()
+        write(folder, "bp-later", visibility="listed")
+        for who, stub in callers(daemon).items():
+            if who == "nobody":
+                continue  # the stream is for members
+            call = stub.WatchCatalog(rpc.WatchCatalogRequest(after_revision=before))
+            await sync(daemon)
+            assert "bp-later" in (await asyncio.wait_for(call.read(), 30)).change.name, who
+            call.cancel()
