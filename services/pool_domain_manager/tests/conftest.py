@@ -1,7 +1,8 @@
 """The daemon beside its real DNS servers."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+import random
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,7 @@ from catalyst_pool_domain_manager.settings import PdmSettings
 from catalyst_pool_domain_manager.workers.points import Failpoint, no_failpoint
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of, running
+from catalyst_testkit.late import leave_for_long_runs
 from catalyst_testkit.servers import NatsServer
 from google.protobuf.duration_pb2 import Duration
 
@@ -48,7 +50,29 @@ on_all_servers = pytest.mark.parametrize(
 )
 """The same, on BIND and Knot too."""
 KINDS: dict[str, Callable[..., Dns]] = {"powerdns": OnPowerDns, "bind": OnUpdates, "knot": OnUpdates}
+HERE = Path(__file__).parent
+IN_EVERY_RUN = {
+    # Deaths at every step of a move are those of whole processes too, at steps that change from run to run.
+    "test_scenario_8.py": ("test_scenario_8_mail", "test_scenario_8_a_", "test_scenario_8_the_key", "test_a_"),
+    # The account aside, it is the exchange of scenario 8.
+    "test_pool_keys.py": (),
+}
+"""Tests that are run every day, of files with some that are dear and told by others too."""
 Start = Callable[..., AbstractAsyncContextManager[RunningDaemon]]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for name, but in IN_EVERY_RUN.items():
+        leave_for_long_runs(config, items, file=HERE / name, but=but)
+
+
+def some(points: Sequence[str], many: int) -> list[str]:
+    """Some of the points, in their order, others in each run; all in the long profile. A seed brings the same ones again."""
+    if LONG:
+        return list(points)
+    seed = int(os.environ.get("CATALYST_CHAOS_SEED", random.randrange(1_000_000)))
+    print(f"CATALYST_CHAOS_SEED={seed}")  # noqa: T201 - shown when the test fails
+    return [points[n] for n in sorted(random.Random(seed).sample(range(len(points)), many))]
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Real deaths: a process that moves a domain ends by SIGKILL at a point of the move, and another replica goes on with it."""
 
 import os
-import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -21,7 +20,7 @@ from catalyst_testkit.processes import Nursery, Replica, Replicas, nursery
 from catalyst_testkit.servers import NatsServer
 from sqlalchemy import text
 
-from .conftest import Dns
+from .conftest import Dns, some
 from .flip_bench import CUT, DOMAIN, HOSTS, OLD_HOSTS, flipped, planned, prepared, rolled, until, watched, world
 from .test_scenario_8 import BACK, STEPS
 
@@ -111,11 +110,7 @@ def points(flow: str, steps: Sequence[str]) -> list[str]:
     for step in steps:
         within = [f"pdm.{flow}.apply.{side}" for side in ("before", "after")] if step in CHANGES else []
         found += [f"pdm.{flow}.{step}.before", *within, f"pdm.{flow}.{step}.after"]
-    if LONG:
-        return found
-    seed = int(os.environ.get("CATALYST_CHAOS_SEED", random.randrange(1_000_000)))
-    print(f"CATALYST_CHAOS_SEED={seed}")  # noqa: T201 - shown when the test fails
-    return [found[n] for n in sorted(random.Random(seed).sample(range(len(found)), 3))]
+    return some(found, 3)
 
 
 async def lives_through(line: Line, found: Sequence[str], begin: Callable[[Process], Awaitable[Any]]) -> Process:

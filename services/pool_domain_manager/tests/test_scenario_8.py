@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from catalyst.pooldomain.v1.resources_pb2 import Delegation, Drift, Soa
 from catalyst.pooldomain.v1.service_pb2 import RollKeyRequest
 from catalyst_mesh import Database
@@ -36,6 +37,8 @@ from .flip_bench import (
 )
 from .test_drift import until_kinds
 from .zone_calls import ZONE, admin, ended, until_zone
+
+pytestmark = pytest.mark.either_database
 
 
 async def test_scenario_8_mail_is_answered_alike_before_during_and_after_a_flip_and_its_way_back(
