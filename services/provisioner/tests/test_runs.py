@@ -141,34 +141,6 @@ async def test_a_larger_pool_is_two_creates_and_no_replace(bench: Bench) -> None
     assert (held.generation, held.state) == (2, pb.Sovereign.STATE_ACTIVE)
 
 
-async def test_a_cancel_that_compensates_leaves_nothing(start: Start) -> None:
-    async with start(time_scale=0.2) as bench:  # slow enough to be met in the middle
-        await bench.create()
-        run = await bench.apply(await bench.plan())
-        await eventually(lambda: len(bench.cloud()) == 6, within=30)
-        mode = rpc.CancelRunRequest.MODE_COMPENSATE
-        await bench.runs.CancelRun(rpc.CancelRunRequest(name=run, mode=mode))
-        ended = await bench.ended(run)
-        assert ended.state == pb.Run.STATE_CANCELLED_CLEAN, (ended.error, await bench.events(run))
-        assert bench.cloud() == []
-        assert not bench.world.names.held
-        assert (await bench.get()).state == pb.Sovereign.STATE_DRAFT
-
-
-async def test_a_cancelled_run_names_what_it_left_and_a_destroy_takes_it_away(start: Start) -> None:
-    async with start(time_scale=0.2) as bench:
-        await bench.create()
-        run = await bench.apply(await bench.plan())
-        await eventually(lambda: len(bench.cloud()) == 6, within=30)
-        await bench.runs.CancelRun(rpc.CancelRunRequest(name=run))
-        ended = await bench.ended(run)
-        assert ended.state == pb.Run.STATE_CANCELLED_WITH_LEFTOVERS
-        assert len(ended.leftovers) == 6
-        ended = await bench.ended(await bench.apply(await bench.plan("DESTROY")))
-        assert ended.state == pb.Run.STATE_SUCCEEDED, ended.error
-        assert bench.cloud() == []
-
-
 async def test_a_resource_that_nobody_here_made_is_swept(bench: Bench) -> None:
     await active(bench)
     from catalyst_cloud_sandbox.account import Account
