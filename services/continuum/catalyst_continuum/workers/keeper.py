@@ -108,12 +108,7 @@ class Keeper:
         await self._work.again(step)
 
     def _wish(self, slot: Slot, lease: Lease | None) -> Lease | operations.Refusal:
-        me = self._me(slot)
-        if lease is None:
-            return operations.bootstrap(lease, me)
-        if lease.holder == slot.region:
-            return operations.renew(lease, me, lease.epoch)
-        return operations.acquire(lease, me)
+        return operations.keep(lease, self._me(slot), known=slot.epoch)
 
     async def _give_back(self, slot: Slot) -> None:
         def wish(lease: Lease | None) -> Lease | operations.Refusal:
