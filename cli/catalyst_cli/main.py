@@ -12,6 +12,7 @@ from .commands.billing import franchise, invoices, ledger, orders, providers, su
 from .commands.blueprint import author
 from .commands.blueprint import looks as blueprint_looks
 from .commands.catalog import issues, sources, versions
+from .commands.continuum import witness
 from .commands.credential import credentials
 from .commands.domain import flip, import_domain, rollback
 from .commands.domain import plan as plan_domain
@@ -107,6 +108,8 @@ def build() -> typer.Typer:
     _group(catalogue, "source", "Where Blueprints come from.", {
         "list": sources.list_sources, "get": sources.get, "create": sources.create, "delete": sources.delete,
     })  # fmt: skip
+    slots = _group(app, "continuum", "Slots: which region may write.", {})
+    _group(slots, "witness", "The cells that keep the register.", {"verify": witness.verify})
     happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
     _group(happenings, "dead-letters", "Events that a daemon gave up.", {
         "list": dead_letters.list_dead_letters, "get": dead_letters.get, "replay": dead_letters.replay,

@@ -10,6 +10,7 @@ from typing import Any
 
 from catalyst.billing.v1 import service_pb2 as billing
 from catalyst.catalog.v1 import service_pb2 as catalog
+from catalyst.continuum.v1 import service_pb2 as continuum
 from catalyst.pooldomain.v1 import service_pb2 as pdm
 from catalyst.provisioner.v1 import service_pb2 as provisioner
 from catalyst_billing.app import house_of
@@ -21,6 +22,7 @@ from catalyst_catalog.domain.moderation import Moderated
 from catalyst_catalog.domain.sources import Blueprint
 from catalyst_catalog.domain.universe import State as VersionState
 from catalyst_catalog.domain.versions import Version
+from catalyst_continuum.domain.slots import Phase, Slot
 from catalyst_pool_domain_manager.domain import delegations
 from catalyst_pool_domain_manager.domain.delegations import Snapshot
 from catalyst_pool_domain_manager.domain.drifts import Drift, Kind, Sight, State
@@ -37,6 +39,7 @@ from .mesh import Mesh
 
 POOL = "pools/omani.works"
 _BILLING, _CATALOG = "catalyst.billing.v1", "catalyst.catalog.v1"
+_CONTINUUM = "catalyst.continuum.v1"
 _PDM, _PROVISIONER = "catalyst.pooldomain.v1", "catalyst.provisioner.v1"
 Wish = Callable[[Mesh], Awaitable[Any]]
 DAEMON = {"service": "provisioner"}
@@ -290,6 +293,18 @@ async def ensured(m: Mesh) -> Any:
 
 async def proof(_: Mesh) -> Any:
     return billing.ProveLedgerRequest()
+
+
+async def verification(m: Mesh) -> Any:
+    """Of cells that do not answer, which is a report as well."""
+    work: Any = m.daemons["continuum"].daemon.work
+    name = m.fresh()
+
+    async def step(tx: Any) -> None:
+        await tx.save(Slot("other", name, "east", Phase.PENDING, since=tx.now, created_at=tx.now))
+
+    await work.again(step)
+    return continuum.VerifyWitnessRequest(name=f"namespaces/other/continuums/{name}")
 
 
 async def sync(_: Mesh) -> Any:
@@ -930,6 +945,7 @@ WRITES: Mapping[str, Wish] = {
     **{f"{_CATALOG}.StorefrontService/Update{kind}": _changed_offer(kind) for kind in _OFFERS},
     **{f"{_CATALOG}.StorefrontService/Delete{kind}": _gone_offer(kind) for kind in _OFFERS},
     f"{_CATALOG}.StorefrontService/PublishPriceBook": a_price_book,
+    f"{_CONTINUUM}.ContinuumService/VerifyWitness": verification,
     f"{_PDM}.PoolService/CreatePool": a_pool,
     f"{_PDM}.PoolService/UpdatePool": changed_pool,
     f"{_PDM}.PoolService/DeletePool": removed_pool,

@@ -29,4 +29,5 @@ ACCESS = {
         PostHealth=_READ,
     ),
     **rows(_SERVICE, ForceTakeover="sovereign-admin", VerifyWitness="sovereign-admin", AdmitCell="sovereign-admin"),
+    **rows("google.longrunning.Operations", GetOperation="sovereign-admin", WaitOperation="sovereign-admin"),
 }

@@ -12,6 +12,7 @@ from catalyst_mesh import (
     Daemon,
     Database,
     Leases,
+    OperationService,
     PluginHost,
     Sealer,
     Service,
@@ -22,6 +23,7 @@ from catalyst_mesh import (
     migrate,
 )
 from catalyst_mesh.plugins import plugin_context
+from google.longrunning import operations_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from .access import ACCESS
@@ -50,9 +52,10 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     )
     host = PluginHost(kinds=["lease_witness"], metrics=metrics)
     host.load(plugin_context(settings.data_folder), {WITNESS: witness_config(settings), **settings.plugins})
-    register = Register(host.get(*WITNESS.split(":")), proposer())
+    witness = host.get(*WITNESS.split(":"))
+    register = Register(witness, proposer())
     keeper = Keeper(work=work, register=register, leases=Leases(db, metadata, metrics=metrics), profile=profile)
-    service = ContinuumService(work, register, profile)
+    service = ContinuumService(work, register, profile, witness)
     provisioner = connect(
         settings.provisioner_target, token=TokenFile(settings.token_file), tls=settings.certificates()
     )
@@ -67,7 +70,12 @@ async def compose(settings: ContinuumSettings) -> Daemon:
                 service,
                 service_pb2_grpc.add_ContinuumServiceServicer_to_server,
                 "catalyst.continuum.v1.ContinuumService",
-            )
+            ),
+            Service(
+                OperationService(service.operation),
+                operations_pb2_grpc.add_OperationsServicer_to_server,
+                "google.longrunning.Operations",
+            ),
         ],
         access=ACCESS,
         metrics=metrics,

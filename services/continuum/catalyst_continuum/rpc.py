@@ -1,16 +1,22 @@
 """Continuum's contract, method by method."""
 
 from datetime import datetime
+from uuid import uuid4
 
 from catalyst.continuum.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst.mesh.v1 import resources_pb2 as mesh_pb2
-from catalyst_mesh import Context, Page, Work, span, stamp
-from catalyst_sdk import Code, Refused
+from catalyst_mesh import Context, OperationNotFound, Page, Work, span, stamp
+from catalyst_sdk import Code, Decision, Refused
+from catalyst_sdk.witness import LeaseWitness
+from google.longrunning import operations_pb2
 
 from .domain.slots import Phase, Slot
 from .domain.timing import Profile
 from .store import Store
 from .workers.register import Register
+from .workers.verify import CellReport, verify
+
+VERIFICATIONS = "operations/continuum-verify-"
 
 _PHASES = {
     Phase.PENDING: resources_pb2.ContinuumStatus.PHASE_PENDING,
@@ -24,21 +30,26 @@ class ContinuumNotFound(Refused):
     code, reason, message = Code.NOT_FOUND, "CONTINUUM_NOT_FOUND", "there is no {name}"
 
 
+class CellNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "CELL_NOT_FOUND", "the witness has no cell {cells}"
+
+
 class FilterInvalid(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "FILTER_INVALID", "the filter cannot be used: {detail}"
     field = "filter"
 
 
 class ContinuumService(service_pb2_grpc.ContinuumServiceServicer):
-    """Reads of slots; runs, approvals and drills are not served yet.
+    """Reads of slots, and verification of cells; runs, approvals and drills are not served yet.
 
     Answers come from the database and from the cells, so that every replica gives the same, whichever keeps the slots.
     """
 
-    def __init__(self, work: Work[Store], register: Register, profile: Profile) -> None:
+    def __init__(self, work: Work[Store], register: Register, profile: Profile, witness: LeaseWitness) -> None:
         self._work = work
         self._register = register
         self._profile = profile
+        self._witness_of_slots = witness
 
     async def GetContinuum(self, request: service_pb2.GetContinuumRequest, context: Context) -> resources_pb2.Continuum:
         _, namespace, _, name = request.name.split("/")
@@ -64,6 +75,42 @@ class ContinuumService(service_pb2_grpc.ContinuumServiceServicer):
         return service_pb2.ListContinuumsResponse(
             continuums=[self._continuum(slot, now) for slot in cut.rows], next_page_token=cut.next_page_token
         )
+
+    async def VerifyWitness(
+        self, request: service_pb2.VerifyWitnessRequest, context: Context
+    ) -> operations_pb2.Operation:
+        # A few dozen small questions to all cells at once, done within the call: the Operation is finished when told.
+        _, namespace, _, name = request.name.split("/")
+        async with self._work.reading() as tx:
+            slot = await tx.get(namespace, name)
+        if slot is None or slot.gone:
+            raise ContinuumNotFound(name=request.name)
+        known = self._witness_of_slots.cells()
+        if strangers := sorted(set(request.cells) - set(known)):
+            raise CellNotFound(cells=", ".join(strangers))
+        seen = await verify(
+            self._witness_of_slots, [cell for cell in known if not request.cells or cell in request.cells]
+        )
+        report = resources_pb2.WitnessReport(
+            safe=seen.is_safe, cells=map(_cell_report, seen.cells), findings=seen.findings
+        )
+        operation = operations_pb2.Operation(name=f"{VERIFICATIONS}{uuid4().hex}", done=True)
+        operation.metadata.Pack(resources_pb2.WitnessMetadata(continuum=request.name, progress_percent=100))
+        operation.response.Pack(report)
+
+        async def step(tx: Store) -> Decision[None]:
+            await tx.keep_operation(operation.name, operation.SerializeToString())
+            return Decision(None)
+
+        return await self._work.run(step, answer=lambda _: operation)  # a retry gets the report that was told first
+
+    async def operation(self, name: str) -> operations_pb2.Operation:
+        """A verification that was told. Raises OperationNotFound."""
+        async with self._work.reading() as tx:
+            kept = await tx.operation(name)
+        if kept is None:
+            raise OperationNotFound(name=name)
+        return operations_pb2.Operation.FromString(kept)
 
     def _continuum(self, slot: Slot, now: datetime) -> resources_pb2.Continuum:
         answer = resources_pb2.Continuum(
@@ -107,6 +154,13 @@ class ContinuumService(service_pb2_grpc.ContinuumServiceServicer):
             for v in self._register.views.values()
         ]
         return resources_pb2.WitnessStatus(cells=cells, quorum=self._register.quorum, size=len(cells))
+
+
+def _cell_report(report: CellReport) -> resources_pb2.WitnessCellReport:
+    return resources_pb2.WitnessCellReport(
+        name=report.cell, passed=not report.failures, cases=report.cases, failures=report.failures,
+        software=report.software, identity=report.identity,
+    )  # fmt: skip
 
 
 def _conditions(slot: Slot) -> list[mesh_pb2.Condition]:

@@ -1,11 +1,25 @@
 """Tables of continuum."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from catalyst_mesh import Transaction, UtcTime, chassis_tables
-from sqlalchemy import BigInteger, Boolean, Column, MetaData, Table, Text, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 
 from .domain.slots import Phase, Slot
 
@@ -27,11 +41,22 @@ slots = Table(
     Column("seq", BigInteger, nullable=False, server_default="0"),
     Column("held_until", UtcTime),
 )  # fmt: skip - reads as a table
+operations = Table(
+    "operation",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("answer", LargeBinary, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Index("operation_made", "created_at"),
+)  # fmt: skip - reads as a table
 chassis_tables(metadata)
+
+OPERATIONS_KEPT = timedelta(days=30)
+"""How long an operation that is done can be asked for."""
 
 
 class Store(Transaction):
-    """Slots."""
+    """Slots, and operations that are done."""
 
     async def get(self, namespace: str, name: str, *, lock: bool = False) -> Slot | None:
         """The slot, gone ones too."""
@@ -62,6 +87,16 @@ class Store(Transaction):
         """Note how long the lease gives authority. No fact: it changes every few seconds, so it has no version."""
         mine = (slots.c.namespace == slot.namespace) & (slots.c.name == slot.name)
         await self.sql.execute(update(slots).where(mine).values(seq=seq, held_until=until))
+
+    async def keep_operation(self, name: str, answer: bytes) -> None:
+        """Keep an operation that is done; those of last month go."""
+        await self.sql.execute(delete(operations).where(operations.c.created_at < self.now - OPERATIONS_KEPT))
+        await self.write(insert(operations).values(name=name, answer=answer, created_at=self.now))
+
+    async def operation(self, name: str) -> bytes | None:
+        """An operation that was kept."""
+        kept = await self.sql.execute(select(operations.c.answer).where(operations.c.name == name))
+        return kept.scalar_one_or_none()
 
 
 _RENEWED = {"seq", "held_until"}

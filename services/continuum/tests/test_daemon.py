@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import nats as nats_client
 import pytest
-from catalyst.continuum.v1.service_pb2 import GetContinuumRequest, ListContinuumsRequest
+from catalyst.continuum.v1.resources_pb2 import WitnessReport
+from catalyst.continuum.v1.service_pb2 import GetContinuumRequest, ListContinuumsRequest, VerifyWitnessRequest
 from catalyst.continuum.v1.service_pb2_grpc import ContinuumServiceStub
 from catalyst.provisioner.v1 import events_pb2
 from catalyst_continuum.app import compose
@@ -18,6 +19,8 @@ from catalyst_mesh import Bus
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of, running
 from catalyst_testkit.servers import NatsServer, free_port
+from google.longrunning.operations_pb2 import GetOperationRequest
+from google.longrunning.operations_pb2_grpc import OperationsStub
 from google.protobuf.message import Message
 
 SLOT = "namespaces/catalyst-system/continuums/omantel"
@@ -125,6 +128,31 @@ async def test_an_active_sovereign_holds_its_slot_until_it_is_destroyed(
         await eventually(is_gone, within=30)
         await activate(own_nats)
         await eventually(lambda: _is(daemon, (REGION, 2)), within=30, what="a second life has a new epoch")
+
+
+@pytest.mark.either_database
+async def test_the_cells_of_a_slot_are_verified_and_the_report_can_be_read_again(
+    home: Path, own_nats: NatsServer, cells: Cells, settings: dict[str, object]
+) -> None:
+    async with running(compose, ContinuumSettings, home, **settings) as daemon:
+        stub = daemon.admin(ContinuumServiceStub)
+        await activate(own_nats)
+        await eventually(lambda: _is(daemon, (REGION, 1)), within=30)
+        told = await stub.VerifyWitness(VerifyWitnessRequest(name=SLOT))
+        report = WitnessReport()
+        assert told.done
+        assert told.response.Unpack(report)
+        assert report.safe, report
+        assert [cell.name for cell in report.cells] == ["cell-1", "cell-2", "cell-3"]
+        again = await daemon.admin(OperationsStub).GetOperation(GetOperationRequest(name=told.name))
+        assert again.response == told.response
+        stranger = VerifyWitnessRequest(name=SLOT, cells=["cell-9"])
+        assert await reason_of(stub.VerifyWitness(stranger)) == "CELL_NOT_FOUND"
+        cells.kill("cell-2")
+        one = await stub.VerifyWitness(VerifyWitnessRequest(name=SLOT, cells=["cell-2"]))
+        assert one.response.Unpack(report)
+        assert not report.safe
+        assert "does not answer" in report.cells[0].failures[0]
 
 
 async def test_a_restart_keeps_the_epoch_and_one_dead_cell_changes_nothing(

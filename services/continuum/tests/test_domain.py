@@ -86,6 +86,9 @@ def test_a_slot_lives_from_pending_to_given_back() -> None:
     assert gone.state is not None
     assert gone.state.gone
     assert [type(fact) for fact in gone.events] == [Lost]
+    again = slots.want(gone.state, "omantel", "sb-east-mgt-prod", NOON).state
+    assert again is not None
+    assert (again.epoch, again.phase) == (1, Phase.PENDING), "a second life remembers the first one's epoch"
 
 
 def test_every_version_is_told() -> None:

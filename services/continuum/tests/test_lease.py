@@ -16,6 +16,7 @@ from catalyst_continuum.domain.lease import (
     bootstrap,
     freeze,
     handoff,
+    keep,
     recall,
     release,
     renew,
@@ -85,6 +86,15 @@ def test_the_epoch_moves_exactly_when_the_right_to_write_does() -> None:
 def test_what_may_not_be_done_is_refused(after: Lease | Refusal, why: str) -> None:
     assert isinstance(after, Refusal)
     assert why in after.why
+
+
+def test_cells_that_forgot_an_epoch_are_never_begun_anew() -> None:
+    assert done(keep(None, EAST, known=0)) == (1, 1, "held", "east")
+    for forgot in (keep(None, EAST, known=1), keep(FREE, EAST, known=2), keep(HELD, EAST, known=2)):
+        assert isinstance(forgot, Refusal)
+        assert "lost their memory" in forgot.why
+    assert done(keep(HELD, EAST, known=1)) == (1, 2, "held", "east")
+    assert done(keep(FREE, EAST, known=1)) == (2, 2, "held", "east")
 
 
 def test_a_frozen_holder_renews_on_and_says_what_it_knows() -> None:

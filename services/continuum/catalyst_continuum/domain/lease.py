@@ -85,6 +85,19 @@ def renew(lease: Lease | None, me: Me, epoch: int, facts: Facts | None = None) -
     )  # fmt: skip
 
 
+def keep(lease: Lease | None, me: Me, *, known: int) -> Lease | Refusal:
+    """What the only region of a slot wishes: to hold it, whether it is new, given back, or held already.
+
+    known   the newest epoch that anybody remembers. Cells that show less lost their memory; to begin anew on them would
+            give an old epoch a second holder.
+    """
+    if (lease.epoch if lease else 0) < known:
+        return Refusal(f"the cells do not know epoch {known}, which was held here: they lost their memory")
+    if lease is None:
+        return bootstrap(lease, me)
+    return renew(lease, me, lease.epoch) if lease.holder == me.region else acquire(lease, me)
+
+
 def release(lease: Lease | None, me: Me, epoch: int, proof: FenceProof | None) -> Lease | Refusal:
     """Give the slot back, after its writers were stopped."""
     if lease is None or lease.holder != me.region or lease.epoch != epoch or lease.state is not State.HELD:
@@ -113,7 +126,7 @@ def accept(lease: Lease | None, me: Me, *, replayed: str) -> Lease | Refusal:
     """Take what is offered to us, once everything written before is here; a new epoch begins."""
     if lease is None or lease.state is not State.HANDOFF or lease.next != me.region:
         return Refusal("nothing is offered to this region")
-    if _position(replayed) < _position(lease.lsn):
+    if position(replayed) < position(lease.lsn):
         return Refusal(f"replayed up to {replayed}, needed is {lease.lsn}")
     return _taken(lease, me)
 
@@ -166,7 +179,7 @@ def _taken(lease: Lease, me: Me) -> Lease:
     )  # fmt: skip
 
 
-def _position(lsn: str) -> int:
+def position(lsn: str) -> int:
     """A log position `high/low` in hex, or one number, as a number."""
     high, _, low = lsn.rpartition("/")
     return (int(high or "0", 16) << 32) + int(low, 16)

@@ -107,7 +107,9 @@ def want(held: Slot | None, name: str, region: str, now: datetime) -> Decision[S
     if held is not None and not held.gone and held.phase is not Phase.LEAVING:
         return Decision(None)
     version = held.version + 1 if held else 1
-    slot = Slot(NAMESPACE, name, region, Phase.PENDING, now, now, version=version)
+    # The epoch of a life before is remembered: cells that do not know it any more are no new ones.
+    epoch = held.epoch if held else 0
+    slot = Slot(NAMESPACE, name, region, Phase.PENDING, now, now, epoch=epoch, version=version)
     return Decision(slot, (Created(slot),))
 
 

@@ -1,12 +1,11 @@
 """Keeps the slots of this region: bootstraps, renews, gives back.
 
-Authority is counted from the moment at which a committed renewal was sent, on the monotonic clock, and never from an
-answer's arrival. A slot without a standby has no writers to fence here; its lease says which region may act as primary.
+Authority is counted from the moment at which a committed renewal was sent, on a clock that counts suspension, and never from
+an answer's arrival. A slot without a standby has no writers to fence here; its lease says which region may act as primary.
 """
 
 import asyncio
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +17,7 @@ from catalyst_mesh.telemetry import Backlog, reconciling
 from catalyst_mesh.waits import rest
 from catalyst_sdk import Decision
 
+from catalyst_continuum.clock import boottime
 from catalyst_continuum.domain import lease as operations
 from catalyst_continuum.domain import slots
 from catalyst_continuum.domain.lease import Me
@@ -33,7 +33,7 @@ LEASE = "slots"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What this replica knows of a lease: until when it gives authority, and when that was seen (monotonic seconds)."""
+    """What this replica knows of a lease: until when it gives authority, and when that was seen (`boottime`)."""
 
     until: float
     seen_at: float
@@ -48,7 +48,7 @@ class Keeper:
 
     def __init__(
         self, *, work: Work[Store], register: Register, leases: Leases, profile: Profile,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = boottime,
     ) -> None:  # fmt: skip
         self._work = work
         self._register = register
@@ -108,12 +108,7 @@ class Keeper:
         await self._work.again(step)
 
     def _wish(self, slot: Slot, lease: Lease | None) -> Lease | operations.Refusal:
-        me = self._me(slot)
-        if lease is None:
-            return operations.bootstrap(lease, me)
-        if lease.holder == slot.region:
-            return operations.renew(lease, me, lease.epoch)
-        return operations.acquire(lease, me)
+        return operations.keep(lease, self._me(slot), known=slot.epoch)
 
     async def _give_back(self, slot: Slot) -> None:
         def wish(lease: Lease | None) -> Lease | operations.Refusal:

@@ -6,7 +6,6 @@ goes on alone, until the next change of the slot.
 
 import asyncio
 import random
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from dataclasses import dataclass, replace
 from catalyst_sdk import PluginFailure
 from catalyst_sdk.witness import LeaseWitness, Swap
 
+from catalyst_continuum.clock import boottime
 from catalyst_continuum.domain import ballot, record
 from catalyst_continuum.domain import register as rounds
 from catalyst_continuum.domain.ballot import ZERO, Acceptor, Ballot
@@ -29,7 +29,7 @@ GRACE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The record as the register has it; `sent_at` on the monotonic clock, before the first message left."""
+    """The record as the register has it; `sent_at` on the clock that counts suspension, before the first message left."""
 
     lease: Lease | None
     sent_at: float
@@ -67,7 +67,7 @@ class CellView:
 class Register:
     """One register per slot, over all cells of the witness."""
 
-    def __init__(self, witness: LeaseWitness, proposer: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, witness: LeaseWitness, proposer: str, clock: Callable[[], float] = boottime) -> None:
         self._witness = witness
         self._me = proposer
         self._clock = clock

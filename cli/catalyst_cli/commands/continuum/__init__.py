@@ -1,0 +1,1 @@
+"""Commands on what decides which region may write."""

@@ -1,0 +1,45 @@
+"""`catalyst continuum witness verify`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from catalyst_cli.api import Api, new_request_id
+from catalyst_cli.context import context
+from catalyst_cli.output import Form, Output, err, show
+
+COLUMNS = {"CELL": "name", "PASSED": "passed", "CASES": "cases", "IDENTITY": "identity", "FAILURES": "failures"}
+SYSTEM = "catalyst-system"
+"""Namespace of the slots that Sovereigns have for themselves."""
+
+Slot = Annotated[str, typer.Argument(help="Name of a Sovereign, or NAMESPACE/NAME of any slot.", metavar="SLOT")]
+
+
+def verify(
+    slot: Slot,
+    cell: Annotated[list[str] | None, typer.Option(help="Cell to ask; may be given again. Default: all.")] = None,
+    output: Output = Form.TABLE,
+) -> None:
+    """Ask the cells of a slot's witness for one compare-and-swap in all its cases; fails where they are not safe together.
+
+    Examples:
+
+        catalyst continuum witness verify omantel
+
+        catalyst continuum witness verify demo/shop --cell cell-1 --output json
+    """
+    answer = Api(context()).post(f"/v1/{path_of(slot)}:verifyWitness", {"cells": cell or []}, once=new_request_id())
+    report: dict[str, Any] = answer["response"]
+    cells = [{**row, "passed": row.get("passed", False)} for row in report.get("cells", [])]
+    show(output, report, COLUMNS, cells)
+    for finding in report.get("findings", []):
+        err.print(finding, markup=False)
+    if not report.get("safe", False):
+        err.print("these cells must not keep a register", markup=False)
+        raise typer.Exit(1)
+
+
+def path_of(slot: str) -> str:
+    """Resource name of a slot."""
+    namespace, _, name = slot.rpartition("/")
+    return f"namespaces/{namespace or SYSTEM}/continuums/{name}"
