@@ -194,6 +194,7 @@ def test_what_a_paid_invoice_gives_back_is_time_tax_and_usage_and_nothing_of_it_
     base = worth(paid_by_card(), total=11_550, tax=0, rounding=0)
     order = replace(base.order, kind=Kind.ONE_OFF, state=State.FULFILLED)
     p = replace(base, order=order, dues=paid, period=paid.new_period, postings=paid.postings)
+    assert booked(give_back(p, None, MONTH_END).postings) == {}
     p = give_back(p, omr("5"), MONTH_END)
     p = earn(p, MONTH_END + 20 * DAY)
     p = give_back(p, None, MONTH_END + 20 * DAY)
