@@ -103,7 +103,10 @@ def rewritten(period: Period, line: Timeline, tax: Money, now: datetime, books: 
 def unused(period: Period, net: Money, tax: Money, now: datetime) -> tuple[Money, Money]:
     """What comes back (below zero) where a timeline costs `net` and `tax` less: no more than refunds have left."""
     left = period.used(now) - period.worth
-    return (net, tax) if net >= left else (left, tax.fraction(-left.minor, -net.minor))
+    if net >= left:
+        return net, tax
+    # Rounded to what is less: with what the refunds rounded up it would pass what was paid.
+    return left, -Money(-tax.minor * left.minor // net.minor, tax.currency)
 
 
 def earn(period: Period, books: Books, now: datetime) -> Decision[Earning]:

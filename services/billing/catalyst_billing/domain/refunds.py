@@ -2,7 +2,7 @@
 
 Invariants
   no excess    what goes back of an order never passes what was paid; to its card never what the card paid, less what is
-               disputed; of credit that was bought never what is spent;
+               disputed; of credit that was bought never what is spent; of time never what came back as unused;
   origin       each part returns to where it came from unless credit was asked for, in the ratio in which they are left;
   to the unit  the parts of all refunds sum to what was booked: net, tax and rounding, whatever the steps.
 """
@@ -60,7 +60,22 @@ def left_of(p: Purchase, now: datetime) -> Left:
     card = max(order.paid_by_card - by_card - withheld, order.due.zero())
     if order.kind is Kind.TOP_UP:
         return Left(min(card, _unspent(p)), order.due.zero())
-    return Left(card, order.credit - by_credit)
+    return _worth(p, Left(card, order.credit - by_credit))
+
+
+def _worth(p: Purchase, left: Left) -> Left:
+    """What is left, but no more than the period is worth: what came back as unused time does not go back twice."""
+    if p.period is None or p.order.kind not in _REVERSED or not left.total:
+        return left
+    order, worth, tax = p.order, p.period.worth, p.period.tax
+    net = order.total - order.tax - (order.refunded - _share(order.tax, order.refunded, order.paid))
+    if net <= worth:
+        return left
+    # Of the tax as much as the period still has, rounded down: else it would pass what was paid.
+    taxed = tax.minor * worth.minor // p.period.charged.minor if worth else 0
+    total = Money(min(left.total.minor * worth.minor // net.minor, worth.minor + taxed), net.currency)
+    card = _of_card(total, left)
+    return Left(card, total - card)
 
 
 def give_back(p: Purchase, wish: Wish, books: Books, step: int, now: datetime) -> Decision[Purchase]:
