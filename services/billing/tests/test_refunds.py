@@ -1,6 +1,7 @@
 """Refunds and top-ups, over gRPC: each part returns to where it came from, and never more than came."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -77,6 +78,23 @@ async def test_of_many_who_refund_at_once_no_more_goes_back_than_was_paid(billin
     assert first == second
     assert (await billing.get(order)).refunded.minor == 8500
     assert await reason_of(refund(billing, order, 1, etag='"1"')) == "ETAG_MISMATCH"
+
+
+async def test_what_went_back_is_not_earned_and_what_was_earned_comes_out_of_revenue(billing: Billing) -> None:
+    order = await billing.reached(await billing.order(), "PAID")
+    await refund(billing, order, 8000)
+    assert await billing.booked() == {"psp_clearing": 1000, "deferred_revenue": -1000}
+    billing.clock.advance(timedelta(days=10))
+
+    async def earned() -> bool:
+        return (await billing.booked()).get("revenue") == -1000
+
+    await eventually(earned, within=30)
+    await refund(billing, order, 400)
+    assert await billing.booked() == {"psp_clearing": 600, "revenue": -600}
+    await refund(billing, order)
+    assert await billing.booked() == {}
+    assert (await billing.prove()).proved
 
 
 async def test_a_refund_to_credit_sends_nothing_to_the_card(billing: Billing) -> None:

@@ -10,9 +10,10 @@ from catalyst.billing.v1 import resources_pb2 as pb
 from catalyst.billing.v1 import service_pb2 as rpc
 from catalyst.billing.v1 import service_pb2_grpc as stubs
 from catalyst_billing.store import tables
+from catalyst_sdk.payment import DisputeState
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DBAPIError
 
 from .conftest import Billing, Start, state_of
@@ -84,6 +85,34 @@ async def test_a_saved_method_is_charged_for_what_credit_does_not_pay(billing: B
     assert (await billing.prove()).proved
 
 
+async def test_a_charge_is_known_to_the_daily_comparison_and_to_a_dispute(start: Start) -> None:
+    async with start(reconcile_seconds=0.05) as billing:
+        await billing.reached(await billing.order(), "PAID")
+        await billing.save_method()
+        billing.to_time((await billing.subscription()).period_end_time)
+        await renewed(billing, datetime(2026, 2, 1, 12, tzinfo=UTC))
+        ((payment, charge),) = billing.provider.books.charges.items()
+        name = (await billing.subscription()).name
+        assert (charge["metadata"]["subscription"], charge["metadata"]["org"]) == (name, "organizations/acme")
+        until, r = billing.clock.now(), tables.reconciled.c
+
+        async def compared() -> bool:
+            async with billing.daemon.daemon.db.read() as sql:
+                return (await sql.execute(select(r.version).where(r.until >= until))).first() is not None
+
+        await eventually(compared, within=30)
+        assert await billing.findings() == []
+        billing.provider.dispute(payment, DisputeState.LOST)
+        await billing.hear(*await billing.provider.calls())
+
+        async def lost() -> bool:
+            return (await billing.booked()).get("receivable") == 9000
+
+        await eventually(lost, within=30)
+        assert await billing.findings() == ["DISPUTE_LOST"]
+        assert (await billing.prove()).proved
+
+
 async def test_two_daemons_renew_once(start: Start) -> None:
     async with start() as one:
         await one.issue(minor=50_000)
@@ -121,6 +150,10 @@ async def test_an_upgrade_after_half_a_period_and_back_at_its_end(start: Start) 
             return (await billing.booked()).get("revenue") == -7000
 
         await eventually(earned, within=30)
+        back = await billing.staff(stubs.OrderServiceStub).RefundOrder(
+            rpc.RefundOrderRequest(name=order.name, reason="wished")
+        )
+        assert (state_of(back), (await billing.booked())["revenue"]) == ("REFUNDED", -5000)
         assert (await billing.prove()).proved
 
 
@@ -311,5 +344,17 @@ async def test_an_invoice_can_be_paid_once(start: Start) -> None:
         reasons = await asyncio.gather(reason_of(stub.PayInvoice(call)), reason_of(stub.PayInvoice(call)))
         assert sorted(reasons) == ["ILLEGAL_TRANSITION", "OK"]
         assert (await billing.balance()).available.minor == 41_000
+        orders = billing.member(stubs.OrderServiceStub)
+        (paid, _) = (await orders.ListOrders(rpc.ListOrdersRequest(parent="billingAccounts/acme"))).orders
+        back = await billing.staff(stubs.OrderServiceStub).RefundOrder(
+            rpc.RefundOrderRequest(name=paid.name, reason="wished")
+        )
+        assert (back.kind, state_of(back)) == (pb.Order.KIND_ONE_OFF, "REFUNDED")
+        booked = await billing.booked()
+        assert booked["customer_credit"] == -50_000
+        assert booked.get("deferred_revenue", 0) + booked.get("revenue", 0) == -9000
+        async with billing.daemon.daemon.db.read() as sql:
+            query = select(tables.period.c.given_back_minor).where(tables.period.c.order == paid.name)
+            assert (await sql.execute(query)).scalar_one() == 9000
         none = rpc.GetInvoiceRequest(name="billingAccounts/acme/invoices/none")
         assert await reason_of(stub.GetInvoice(none)) == "INVOICE_NOT_FOUND"

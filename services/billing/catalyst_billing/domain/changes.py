@@ -50,7 +50,7 @@ def prorate(s: Subscription, period: Period, offer: Offer, taxes: tuple[TaxRule,
         return Prorated(s.price.zero(), s.price.zero(), parts)
     net = timeline.difference(period.timeline, period.timeline.changed(now, new.parts))
     tax = part(new.tax - old.tax, Span(now, period.end), Span(period.start, period.end))
-    return Prorated(net, tax, parts)
+    return Prorated(*earnings.unused(period, net, tax, now), parts)
 
 
 def check(s: Subscription | None, order: Order) -> None:

@@ -1,8 +1,10 @@
-"""Paid periods: what was charged for each, and how much of it is earned by now.
+"""Paid periods: what was charged for each, what of it went back, and how much of the rest is earned by now.
 
 Invariants
   by the day   what is earned at a midnight is the area under the timeline until then; at the end it is all that was charged;
-  once         a posting moves what is earned now less what was posted before, so a day that was missed is made up for.
+  once         a posting moves what is earned now less what was posted before, so a day that was missed is made up for;
+  given back   a refund takes its end off a period: first what is not earned yet, then what was earned last, so that no
+               more is ever earned than it is worth, and at its end all of that is.
 """
 
 from collections.abc import Iterable
@@ -32,6 +34,8 @@ class Period:
     """Net of tax: the area under its timeline."""
     tax: Money
     earned: Money
+    given_back: Money
+    """Net of tax: what refunds took off what was charged."""
     next_at: datetime | None
     """The midnight at which more of it is earned; None: all of it is."""
     sovereign: str = ""
@@ -48,6 +52,15 @@ class Period:
     @property
     def timeline(self) -> Timeline:
         return Timeline(Span(self.start, self.end), self.charged.currency, self.pieces)
+
+    @property
+    def worth(self) -> Money:
+        """What there is to earn of it, from its start to its end."""
+        return self.charged - self.given_back
+
+    def used(self, now: datetime) -> Money:
+        """What of its worth stands for the time until `now`, posted or not."""
+        return min(self.timeline.ended(now).charge(), self.worth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +80,33 @@ def open_period(
     charged = line.charge()
     return Period(
         subscription=subscription, org=org, start=span.start, end=span.end, pieces=line.pieces, charged=charged, tax=tax,
-        earned=charged.zero(), next_at=_next(span.start, span.end, books) if charged else None, sovereign=sovereign,
-        order=order, invoice=invoice,
+        earned=charged.zero(), given_back=charged.zero(),
+        next_at=_next(span.start, span.end, books) if charged else None, sovereign=sovereign, order=order,
+        invoice=invoice,
     )  # fmt: skip
 
 
 def rewritten(period: Period, line: Timeline, tax: Money, now: datetime, books: Books) -> Period:
-    """The period with another timeline: what was charged for it follows."""
+    """The period with another timeline: what was charged for it follows.
+
+    What falls away of it pays for refunds first, down to what is used: only the rest can come back as `unused` says.
+    """
     charged = line.charge()
-    settled = charged == period.earned
+    given_back = min(period.given_back, max(charged - period.used(now), charged.zero()))
+    settled = charged - given_back == period.earned
     return replace(
-        period, pieces=line.pieces, charged=charged, tax=tax, version=period.version + 1,
+        period, pieces=line.pieces, charged=charged, tax=tax, given_back=given_back, version=period.version + 1,
         next_at=None if settled else _next(now, period.end, books),
     )  # fmt: skip
+
+
+def unused(period: Period, net: Money, tax: Money, now: datetime) -> tuple[Money, Money]:
+    """What comes back (below zero) where a timeline costs `net` and `tax` less: no more than refunds have left."""
+    left = period.used(now) - period.worth
+    if net >= left:
+        return net, tax
+    # Rounded to what is less: with what the refunds rounded up it would pass what was paid.
+    return left, -Money(-tax.minor * left.minor // net.minor, tax.currency)
 
 
 def earn(period: Period, books: Books, now: datetime) -> Decision[Earning]:
@@ -92,16 +119,21 @@ def earn(period: Period, books: Books, now: datetime) -> Decision[Earning]:
     return Decision(Earning(period, tuple(made)))
 
 
-def taken_back(period: Period, books: Books, now: datetime) -> Earning:
-    """What was earned of a period that is given back in full goes back to what is still to be earned."""
-    gone = replace(period, pieces=(), charged=period.charged.zero(), next_at=None, version=period.version + 1)
-    if not period.earned:
-        return Earning(gone)
-    undone = postings.revenue_earned(
-        books, period=f"{period.subscription}:{period.start.isoformat()}:{gone.version}", until=now,
-        sovereign=period.sovereign, order=period.order, amount=-period.earned, at=now,
+def give_back(period: Period, net: Money) -> tuple[Period, Money]:
+    """Take a refund of `net` off a period. Returns what of it was earned: it has to come out of revenue.
+
+    What is more than the period is worth was earned elsewhere: usage, by an invoice of both.
+    """
+    unearned = min(net, max(period.worth - period.earned, net.zero()))
+    taken = min(net, period.worth)
+    earned = period.earned - (taken - unearned)
+    given_back = period.given_back + taken
+    settled = period.charged - given_back == earned
+    left = replace(
+        period, earned=earned, given_back=given_back, next_at=None if settled else period.next_at,
+        version=period.version + 1,
     )  # fmt: skip
-    return Earning(replace(gone, earned=period.earned.zero()), (undone,))
+    return left, net - unearned
 
 
 def _until(first: datetime, end: datetime, books: Books, now: datetime) -> datetime:
@@ -112,7 +144,7 @@ def _until(first: datetime, end: datetime, books: Books, now: datetime) -> datet
 
 
 def _earned(period: Period, until: datetime, books: Books) -> tuple[Period, Txn | None]:
-    reached = period.timeline.ended(until).charge() if until < period.end else period.charged
+    reached = period.used(until)
     more = reached - period.earned
     further = None if until >= period.end else _next(until, period.end, books)
     new = replace(period, earned=reached, next_at=further, version=period.version + 1)

@@ -21,7 +21,7 @@ def end_now(d: Dues, why: str, house: House, now: datetime) -> Decision[Dues]:
     line = period.timeline.ended(now)
     net = timeline.difference(period.timeline, line)
     tax = part(-period.tax, Span(now, period.end), Span(period.start, period.end))
-    price = Prorated(net, tax, ())
+    price = Prorated(*earnings.unused(period, net, tax, now), ())
     if not price.total:
         return ended
     given, booked = further_orders.unused_time(d, price, f"{s.id}-{s.version}", "Unused time", house.books, now)

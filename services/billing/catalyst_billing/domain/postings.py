@@ -236,6 +236,23 @@ def revenue_earned(
     )
 
 
+def unearned(books: Books, order: str, sovereign: str, amount: Money, at: datetime) -> Txn:
+    """What was earned of an order that goes back in full is to be earned again, so that all of it goes back from there."""
+    return Txn(
+        idem_key=f"unearned:{order}",
+        kind="revenue_earned",
+        booked_at=at,
+        actor=books.actor,
+        reason="refund",
+        entries=(
+            Entry(books.house(Kind.DEFERRED_REVENUE, amount.currency), -amount),
+            Entry(books.house(Kind.REVENUE, amount.currency), amount),
+        ),
+        order=order,
+        sovereign=sovereign or books.sovereign,
+    )
+
+
 def share_owed(books: Books, *, month: str, sovereign: str, amount: Money, at: datetime) -> Txn | None:
     """The publisher's share of a month. None: there is none."""
     entries = _without_zeros([

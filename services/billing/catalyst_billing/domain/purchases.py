@@ -276,14 +276,20 @@ def refund(p: Purchase, why: str, books: Books, now: datetime) -> Decision[Purch
     settled = next((payment for payment in p.payments if payment.state is PaymentState.SETTLED), None)
     back = refund_wish(p, settled, to_card=to_card, to_credit=to_credit, why=why, now=now)
     undone = (postings.order_refunded(books, p.paid_txn, now),) if p.paid_txn else ()
-    unearned = earnings.taken_back(p.period, books, now) if p.period and undone else None
+    period, earned = taken_off(p, order.total - order.tax)
+    unearned = (postings.unearned(books, order.name, order.sovereign, earned, now),) if earned else ()
     given = replace(
-        p, order=order, wallet=wallet, refunds=(*p.refunds, back), period=unearned.period if unearned else p.period,
-        postings=(*p.postings, *(unearned.postings if unearned else ()), *undone),
+        p, order=order, wallet=wallet, refunds=(*p.refunds, back), period=period,
+        postings=(*p.postings, *unearned, *undone),
         payments=tuple(_returned(payment) if payment is settled else payment for payment in p.payments),
     )  # fmt: skip
     ended = end_subscription(given, "refunded", now)
     return Decision(ended.state, (orders.Refunded(order, to_card, to_credit, why), *granted, *ended.events))
+
+
+def taken_off(p: Purchase, net: Money) -> tuple[Period | None, Money]:
+    """The period less `net` of what the order paid, and what of that was earned."""
+    return earnings.give_back(p.period, net) if p.period else (None, net.zero())
 
 
 def end_subscription(p: Purchase, why: str, now: datetime) -> Decision[Purchase]:

@@ -2,7 +2,7 @@
 
 Invariants
   no excess    what goes back of an order never passes what was paid; to its card never what the card paid, less what is
-               disputed; of credit that was bought never what is spent;
+               disputed; of credit that was bought never what is spent; of time never what came back as unused;
   origin       each part returns to where it came from unless credit was asked for, in the ratio in which they are left;
   to the unit  the parts of all refunds sum to what was booked: net, tax and rounding, whatever the steps.
 """
@@ -20,6 +20,10 @@ from .orders import Command, Kind, Order
 from .payments import PaymentState, RefundState
 from .postings import Books, RefundedPart
 from .purchases import Purchase
+
+_REVERSED = (Kind.SUBSCRIPTION, Kind.CHANGE)
+"""Kinds of which the posting can be reversed. Credit that was bought goes back unspent only; and of an invoice that was
+paid nothing is owed again, also not for usage."""
 
 
 class RefundExceeds(Refused):
@@ -56,7 +60,22 @@ def left_of(p: Purchase, now: datetime) -> Left:
     card = max(order.paid_by_card - by_card - withheld, order.due.zero())
     if order.kind is Kind.TOP_UP:
         return Left(min(card, _unspent(p)), order.due.zero())
-    return Left(card, order.credit - by_credit)
+    return _worth(p, Left(card, order.credit - by_credit))
+
+
+def _worth(p: Purchase, left: Left) -> Left:
+    """What is left, but no more than the period is worth: what came back as unused time does not go back twice."""
+    if p.period is None or p.order.kind not in _REVERSED or not left.total:
+        return left
+    order, worth, tax = p.order, p.period.worth, p.period.tax
+    net = order.total - order.tax - (order.refunded - _share(order.tax, order.refunded, order.paid))
+    if net <= worth:
+        return left
+    # Of the tax as much as the period still has, rounded down: else it would pass what was paid.
+    taxed = tax.minor * worth.minor // p.period.charged.minor if worth else 0
+    total = Money(min(left.total.minor * worth.minor // net.minor, worth.minor + taxed), net.currency)
+    card = _of_card(total, left)
+    return Left(card, total - card)
 
 
 def give_back(p: Purchase, wish: Wish, books: Books, step: int, now: datetime) -> Decision[Purchase]:
@@ -73,8 +92,8 @@ def give_back(p: Purchase, wish: Wish, books: Books, step: int, now: datetime) -
     to_credit = wish.to_credit and order.kind is not Kind.TOP_UP
     if not amount.is_positive or amount.currency != left.total.currency or amount > left.total:
         raise RefundExceeds(asked=str(amount), left=str(left.total), order=order.name)
-    is_untouched = amount == order.paid and not order.refunded and order.kind is not Kind.TOP_UP
-    if is_untouched and not to_credit:
+    is_whole = amount == order.paid and not order.refunded and order.kind in _REVERSED
+    if is_whole and not to_credit:
         return purchases.refund(p, wish.why, books, now)
     return _part(p, amount, left, to_credit, wish.why, books, step, now)
 
@@ -93,12 +112,16 @@ def _part(
         p, settled if to_card else None, to_card=to_card, to_credit=amount - to_card, why=why, now=now
     )
     back = replace(back, from_card=from_card, state=RefundState.PENDING if to_card else RefundState.SUCCEEDED)
-    txn = postings.order_partly_refunded(books, _fact(p, amount, to_card, number), now)
+    fact = _fact(p, amount, to_card, number)
+    period, earned = purchases.taken_off(p, fact.net)
+    txn = postings.order_partly_refunded(books, replace(fact, earned=earned), now)
     refunded = p.order.refunded + amount
     command = Command.REFUND if refunded == p.order.paid else Command.REFUND_PART
     claims = p.order.claims_sovereign and command is Command.REFUND_PART
     order = orders.moved(p.order, command, now, refunded=refunded, claims_sovereign=claims)
-    given = replace(p, order=order, wallet=wallet, refunds=(*p.refunds, back), postings=(*p.postings, txn))
+    given = replace(
+        p, order=order, wallet=wallet, period=period, refunds=(*p.refunds, back), postings=(*p.postings, txn)
+    )  # fmt: skip
     told = (orders.Refunded(order, to_card, amount - to_card, why), *granted)
     if command is Command.REFUND_PART:
         return Decision(given, told)
@@ -132,7 +155,8 @@ def _wallet(p: Purchase, amount: Money, from_card: Money, to_card: Money, number
 def _fact(p: Purchase, amount: Money, to_card: Money, number: int) -> RefundedPart:
     """What the refund takes off net, tax and rounding: the part of all so far, less that of those before."""
     order, before = p.order, p.order.refunded
-    tax = _share(order.tax, before + amount, order.paid) - _share(order.tax, before, order.paid)
+    whole = _tax(p)
+    tax = _share(whole, before + amount, order.paid) - _share(whole, before, order.paid)
     rounding = order.rounding if before + amount == order.paid else amount.zero()
     net = amount + rounding - tax
     return RefundedPart(
@@ -140,6 +164,11 @@ def _fact(p: Purchase, amount: Money, to_card: Money, number: int) -> RefundedPa
         earned=amount.zero(), tax=tax, rounding=rounding, to_card=to_card, to_credit=amount - to_card,
         top_up=order.kind is Kind.TOP_UP,
     )  # fmt: skip
+
+
+def _tax(p: Purchase) -> Money:
+    """The tax on what was bought; an order that pays an invoice names none, its invoice does."""
+    return p.dues.invoice.tax if p.dues and p.dues.invoice else p.order.tax
 
 
 def _share(whole: Money, part: Money, of: Money) -> Money:

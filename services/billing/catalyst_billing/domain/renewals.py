@@ -183,14 +183,17 @@ def attempt(d: Dues, house: House, means: Means, now: datetime) -> Decision[Dues
     return paid(replace(d, wallet=wallet), met, house.books, now)
 
 
-def captured(d: Dues, payment: str, house: House, now: datetime) -> Decision[Dues]:
-    """The provider took the charge: the invoice is paid; where nothing is left to pay, the money goes back."""
+def captured(d: Dues, payment: str, house: House, now: datetime, *, at: datetime) -> Decision[Dues]:
+    """The provider took the charge: the invoice is paid; where nothing is left to pay, the money goes back.
+
+    at   when it was taken, as the provider says: its list of payments is compared with ours by that
+    """
     s, charge, invoice = d.subscription, d.charge, d.invoice
     assert charge is not None
     done = charges.ended(charge, charges.State.CAPTURED, now, payment=payment)
     is_owed = s.charge == charge.id and invoice is not None and invoice.is_open
     state = PaymentState.SETTLED if is_owed else PaymentState.RETURNED
-    taken = Payment(charge.provider, payment, "", s.org, charge.amount, state, now)
+    taken = Payment(charge.provider, payment, "", s.org, charge.amount, state, at)
     d = replace(d, charge=done, payments=(*d.payments, taken))
     if not is_owed:
         back = Refund(

@@ -14,7 +14,7 @@ from ..domain.charges import State as ChargeState
 from ..domain.earnings import Earning, Period
 from ..domain.further_orders import Ordered
 from ..domain.invoices import SERIES, Invoice, InvoiceNotFound, Kind, Series, year_of
-from ..domain.orders import OPEN
+from ..domain.orders import OPEN, Order
 from ..domain.orders import Kind as OrderKind
 from ..domain.postings import Books as HouseBooks
 from ..domain.providers import Method
@@ -39,19 +39,21 @@ class DuesStore(PurchaseStore):
             p = replace(p, rivals=replace(p.rivals, closed=account.name))
         order = p.order
         if order.kind is OrderKind.SUBSCRIPTION:
-            query = select(t.period).where(t.period.c.order == order.name).order_by(t.period.c.start).limit(1)
             unpaid = p.subscription.invoice if p.subscription else ""
             return replace(
                 p,
-                period=await self._one(Period, query),
+                period=await self._paid_by(order),
                 open_invoice=await self.invoice(org, unpaid) if unpaid else None,
             )
         if order.kind not in (OrderKind.CHANGE, OrderKind.ONE_OFF):
             return p
         dues = await self.lock_dues(org, order.subscription, HouseBooks(order.sovereign, ""), invoice=order.invoice)
-        if order.kind is OrderKind.ONE_OFF:
+        if order.kind is OrderKind.CHANGE:
+            return replace(p, subscription=dues.subscription, period=await self._changed_by(order) or dues.period)
+        if (paid := await self._paid_by(order)) is None:
             return replace(p, dues=dues)
-        return replace(p, subscription=dues.subscription, period=dues.period)
+        # It may be the current one, and is written once.
+        return replace(p, dues=replace(dues, period=None), period=paid)
 
     async def save(self, state: Any) -> None:
         """Write what was decided. Raises LostRace where another writer was faster."""
@@ -212,6 +214,18 @@ class DuesStore(PurchaseStore):
         m = t.payment_method.c
         query = select(t.payment_method).where(m.org == org).order_by(m.updated_at.desc(), m.provider).limit(1)
         return await self._one(Method, query)
+
+    async def _paid_by(self, order: Order) -> Period | None:
+        """The period that an order paid."""
+        query = select(t.period).where(t.period.c.order == order.name).order_by(t.period.c.start).limit(1)
+        return await self._one(Period, query)
+
+    async def _changed_by(self, order: Order) -> Period | None:
+        """The period of which an order changed what it costs."""
+        assert order.change is not None
+        p = t.period.c
+        query = select(t.period).where(p.subscription == order.subscription, p.start == order.change.period_start)
+        return await self._one(Period, query)
 
     async def _period(self, s: Subscription, books: HouseBooks) -> Period:
         p = t.period.c

@@ -202,7 +202,7 @@ period = Table(
     "period", metadata,
     _key("subscription"), Column("start", UtcTime, primary_key=True), _time("end"), _text("org"), _document("pieces"),
     _currency(), _minor("charged"), _minor("tax"), _minor("earned"), _time("next_at", nullable=True),
-    _text("sovereign"), _text("order"), _text("invoice"), _number("version"),
+    _text("sovereign"), _text("order"), _text("invoice"), _number("version"), _added("given_back_minor", BigInteger, "0"),
     Index("period_due", "next_at"), Index("period_order", "order"),
 )  # fmt: skip
 

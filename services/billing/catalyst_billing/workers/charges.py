@@ -57,7 +57,11 @@ class Charges:
             customer=charge.customer,
             method=charge.method,
             amount=Amount(charge.amount.minor, charge.amount.currency),
-            metadata={"org": f"organizations/{charge.org}", "invoice": f"{account}/invoices/{charge.invoice}"},
+            metadata={
+                "org": f"organizations/{charge.org}",
+                "invoice": f"{account}/invoices/{charge.invoice}",
+                "subscription": f"{account}/subscriptions/{charge.subscription}",
+            },
         )
         if payment.state is PaymentState.CAPTURED:
             await self._captured(charge, payment)
@@ -68,7 +72,7 @@ class Charges:
 
     async def _captured(self, charge: Charge, payment: ProviderPayment) -> None:
         def decide(tx: Store, dues: Dues) -> Decision[Dues]:
-            return renewals.captured(dues, payment.ref, self._house, tx.now)
+            return renewals.captured(dues, payment.ref, self._house, tx.now, at=payment.at)
 
         await self._apply(charge, decide)
 

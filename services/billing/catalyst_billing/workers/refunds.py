@@ -9,6 +9,7 @@ from catalyst_sdk.payment import Amount
 from catalyst_sdk.payment import RefundState as ProviderState
 
 from ..domain import findings, payments
+from ..domain.disputes import order_name
 from ..domain.payments import Refund, RefundState
 from ..providers import Providers
 from ..store import Store
@@ -71,4 +72,5 @@ class Refunds:
 def _finding(refund: Refund, why: str, now: datetime) -> findings.Finding:
     account = f"billingAccounts/{refund.org}"
     text = f"{refund.to_card} of payment {refund.payment} could not be given back: {why or 'no reason told'}"
-    return findings.alarm("REFUND_FAILED", f"{account}/orders/{refund.order}", text, account=account, now=now)
+    subject = order_name(refund.org, refund.order) or refund.name
+    return findings.alarm("REFUND_FAILED", subject, text, account=account, now=now)

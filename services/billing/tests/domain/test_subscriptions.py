@@ -13,6 +13,7 @@ from catalyst_billing.domain.invoices import Series
 from catalyst_billing.domain.invoices import State as InvoiceState
 from catalyst_billing.domain.money import Money
 from catalyst_billing.domain.moves import IllegalTransition
+from catalyst_billing.domain.payments import PaymentState
 from catalyst_billing.domain.pricing import Line, LineKind, Offer, TaxRule
 from catalyst_billing.domain.renewals import Dues, House, Means
 from catalyst_billing.domain.subscriptions import Dunning, State, Subscription
@@ -88,9 +89,17 @@ def test_credit_is_used_first_and_only_the_rest_is_charged() -> None:
     assert opened.charge is not None
     assert (opened.charge.amount, opened.charge.credit, opened.postings) == (omr("5"), omr("4"), ())
     assert (opened.subscription.wake_at, opened.wallet.available(MONTH_END)) == (None, omr("0"))
-    paid = renewals.captured(opened, "p-1", HOUSE, MONTH_END)
+    paid = renewals.captured(opened, "p-1", HOUSE, MONTH_END, at=MONTH_END)
     assert booked(paid.state.postings) == {"customer_credit": 4000, "psp_clearing": 5000, "deferred_revenue": -9000}
     assert kinds(paid) == ["Paid", "Renewed"]
+
+
+def test_a_capture_is_noted_for_the_moment_at_which_the_provider_took_it() -> None:
+    opened = advance(dues(), MONTH_END, CARD).state
+    paid = renewals.captured(opened, "p-1", HOUSE, MONTH_END + 3 * DAY, at=MONTH_END)
+    (noted,) = paid.state.payments
+    assert (noted.ref, noted.org, noted.order, noted.amount) == ("p-1", "acme", "", omr("9"))
+    assert (noted.state, noted.received_at) == (PaymentState.SETTLED, MONTH_END)
 
 
 def test_a_step_of_the_provider_is_met_by_rounding_down() -> None:
@@ -98,7 +107,7 @@ def test_a_step_of_the_provider_is_met_by_rounding_down() -> None:
     opened = advance(dues(odd), MONTH_END, Means(lambda s, amount: True, 10)).state
     assert opened.charge is not None
     assert (opened.charge.amount, opened.charge.rounding) == (omr("9"), omr("0.007"))
-    paid = renewals.captured(opened, "p-1", HOUSE, MONTH_END).state
+    paid = renewals.captured(opened, "p-1", HOUSE, MONTH_END, at=MONTH_END).state
     assert booked(paid.postings) == {"psp_clearing": 9000, "rounding": 7, "deferred_revenue": -9007}
 
 
@@ -162,7 +171,7 @@ def test_what_is_paid_after_the_end_is_booked_and_begins_nothing() -> None:
 def test_a_capture_for_what_was_paid_meanwhile_goes_back() -> None:
     opened = advance(dues(credit="4"), MONTH_END, CARD).state
     ended = renewals.end(opened, "requested", HOUSE, MONTH_END).state
-    late = renewals.captured(ended, "p-1", HOUSE, MONTH_END).state
+    late = renewals.captured(ended, "p-1", HOUSE, MONTH_END, at=MONTH_END).state
     assert [refund.to_card for refund in late.refunds] == [omr("5")]
     assert (late.postings, late.wallet.available(MONTH_END)) == ((), omr("4"))
 
@@ -327,7 +336,7 @@ def test_whatever_happens_no_money_is_lost_and_no_state_is_told_twice(acts: list
 
 def _answer(act: str, d: Dues, now: datetime) -> Decision[Dues]:
     answers: dict[str, Callable[[], Decision[Dues]]] = {
-        "pay": lambda: renewals.captured(d, "p", HOUSE, now),
+        "pay": lambda: renewals.captured(d, "p", HOUSE, now, at=now),
         "hard": lambda: renewals.declined(d, "stolen", HOUSE, now, is_final=True),
     }
     return answers.get(act, lambda: renewals.declined(d, "no funds", HOUSE, now, is_final=False))()
