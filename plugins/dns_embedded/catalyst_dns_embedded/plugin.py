@@ -25,7 +25,7 @@ class EmbeddedBackend:
 
     async def info(self) -> BackendInfo:
         """What this backend is."""
-        most = frozenset(Capability) - {Capability.LUA, Capability.AXFR}
+        most = frozenset(Capability) - {Capability.LUA, Capability.GEO, Capability.AXFR}
         return BackendInfo(PROVIDER, SOFTWARE, most, RECORD_TYPES)
 
     async def probe(self) -> frozenset[Capability]:

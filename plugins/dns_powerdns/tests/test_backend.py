@@ -23,5 +23,5 @@ class TestConformance(DnsBackendSuite):
 
 async def test_the_manifest_claims_what_the_server_can_do(backend: PowerDnsBackend) -> None:
     manifest = load_manifest(Path(module.__file__).with_name("manifest.toml"))
-    evaluated = {Capability.LUA}  # only where a setting says so: see test_lua.py
+    evaluated = {Capability.LUA, Capability.GEO}  # only where settings say so: see test_lua.py and test_places.py
     assert set(manifest.capabilities) == await backend.probe() | evaluated == (await backend.info()).capabilities

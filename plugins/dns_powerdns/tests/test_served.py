@@ -261,7 +261,7 @@ async def test_a_probe_leaves_nothing_and_takes_away_what_another_left(
 ) -> None:
     whole = zones.to_body(spec_of(SCRATCH), {})
     powerdns.api("POST", "/zones", {**whole, "nameservers": [*NS]})
-    switched_off = {Capability.LUA}
+    switched_off = {Capability.LUA, Capability.GEO}
     assert await backend.probe() == (await backend.info()).capabilities - switched_off
     assert powerdns.api("GET", f"/zones/{SCRATCH}").status_code == 404
 

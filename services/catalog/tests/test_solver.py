@@ -2,10 +2,8 @@
 
 import itertools
 import random
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from catalyst_catalog.domain import locks, ranges
@@ -24,7 +22,6 @@ from catalyst_catalog.domain.solver import Solution, solve
 from catalyst_catalog.domain.universe import Release, State, Universe
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from resolvelib import AbstractProvider, BaseReporter, Resolver
 
 from .makers import THIRTEEN, needs, one, seed_releases
 
@@ -314,78 +311,3 @@ def test_small_worlds_agree_with_brute_force(graph: Mapping[tuple[str, str], Map
         assert not by_force(universe, roots)
     else:
         assert is_solution({c.release.name: c.release for c in solution.chosen}, roots)
-
-
-class Bare(AbstractProvider[tuple[str, str], Release, str]):
-    """resolvelib with the least that it asks for, and ranges matched once."""
-
-    def __init__(self, universe: Universe) -> None:
-        self._universe = universe
-
-    def identify(self, requirement_or_candidate: tuple[str, str] | Release) -> str:
-        is_release = isinstance(requirement_or_candidate, Release)
-        return requirement_or_candidate.name if is_release else requirement_or_candidate[0]  # type: ignore[union-attr,index]
-
-    def get_preference(self, identifier: str, *_: Any, **__: Any) -> str:
-        return identifier
-
-    def narrow_requirement_selection(  # type: ignore[override]
-        self, identifiers: Any, *_: Any, backtrack_causes: Any, **__: Any
-    ) -> Any:
-        causes = {cause.requirement[0] for cause in backtrack_causes}
-        return [name for name in identifiers if name in causes] or identifiers
-
-    def find_matches(self, identifier: str, requirements: Any, incompatibilities: Any) -> list[Release]:
-        admitted = [self._universe.matching(identifier, text) for _, text in requirements[identifier]]
-        refused = {release.version for release in incompatibilities[identifier]}
-        return [
-            release
-            for release in self._universe.releases(identifier)
-            if all(release.version in versions for versions in admitted) and release.version not in refused
-        ]
-
-    def is_satisfied_by(self, requirement: tuple[str, str], candidate: Release) -> bool:
-        return candidate.version in self._universe.matching(*requirement)
-
-    def get_dependencies(self, candidate: Release) -> list[tuple[str, str]]:
-        return [(edge.blueprint, edge.range) for edge in candidate.edges]
-
-
-def synthetic(names: int = 300, versions: int = 20, depends: int = 3) -> Universe:
-    """A large catalogue in which most wishes can be met."""
-    draw = random.Random(7)
-    releases = []
-    for n in range(names):
-        for v in range(versions):
-            later = range(n + 1, min(names, n + 60))
-            wanted = {
-                f"n{m:03}": f">=1.{draw.randrange(versions // 2)}" for m in draw.sample(later, min(depends, len(later)))
-            }
-            releases.append(one(f"bp-n{n:03}", f"1.{v}.0", depends=needs(**wanted)))
-    return Universe(releases)
-
-
-@pytest.mark.perf
-def test_solving_against_bare_resolvelib(capsys: pytest.CaptureFixture[str], seed: Universe) -> None:
-    everything = [Root(name) for name, head in seed.heads.items() if head.is_offered and not head.is_opt_in]
-    large = synthetic()
-    for title, universe, roots in (
-        ("librechat", seed, list(LIBRECHAT)),
-        ("whole catalogue", seed, everything),
-        ("300 x 20 x 3", large, [Root(f"bp-n{n:03}") for n in range(20)]),
-    ):
-        wish = [(root.name, root.range) for root in roots]
-        solve(universe, roots)
-        theirs = _fastest(lambda u=universe, w=wish: Resolver(Bare(u), BaseReporter()).resolve(w, max_rounds=20_000))  # type: ignore[misc]
-        ours = _fastest(lambda u=universe, r=roots: solve(u, r))  # type: ignore[misc]
-        with capsys.disabled():
-            print(f"\n{title}: {ours * 1000:.1f} ms, bare {theirs * 1000:.1f} ms, ratio {ours / theirs:.2f}")  # noqa: T201
-
-
-def _fastest(call: Callable[[], object]) -> float:
-    spent = []
-    for _ in range(5):
-        began = time.perf_counter()
-        call()
-        spent.append(time.perf_counter() - began)
-    return min(spent)
