@@ -41,6 +41,25 @@ def build() -> typer.Typer:
     app = typer.Typer(help="Make Sovereigns exist, watch them, take them away.", **_GROUP)
     app.command("dev")(dev.dev)
     app.command("doctor")(doctor.doctor)
+    _sovereigns(app)
+    _names(app)
+    _billing(app)
+    _catalogue(app)
+    slots = _group(app, "continuum", "Slots: which region may write.", {})
+    _group(slots, "witness", "The cells that keep the register.", {"verify": witness.verify})
+    happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
+    _group(happenings, "dead-letters", "Events that a daemon gave up.", {
+        "list": dead_letters.list_dead_letters, "get": dead_letters.get, "replay": dead_letters.replay,
+        "discard": dead_letters.discard,
+    })  # fmt: skip
+    for name in ("plugins", "plugin"):
+        _group(app, name, "Plugins: those of all daemons, and your own.", {
+            "list": list_plugins.list_plugins, "new": new.new, "check": check_plugin.check,
+        }, hidden=name == "plugin")  # fmt: skip
+    return app
+
+
+def _sovereigns(app: typer.Typer) -> None:
     _group(
         app,
         "sovereign",
@@ -69,6 +88,9 @@ def build() -> typer.Typer:
     _group(app, "access", "Access of persons to clusters: short, on record, revocable.", {
         "kubeconfig": access.kubeconfig, "list": access.list_grants, "revoke": access.revoke,
     })  # fmt: skip
+
+
+def _names(app: typer.Typer) -> None:
     _group(app, "name", "Names under pool domains.", {
         "check": check.check, "reserve": reserve.reserve, "release": release.release,
     })  # fmt: skip
@@ -94,32 +116,6 @@ def build() -> typer.Typer:
         "import": import_domain.import_domain, "plan": plan_domain.plan, "flip": flip.flip,
         "watch": watch_domain.watch, "rollback": rollback.rollback, "close": rollback.close,
     })  # fmt: skip
-    _billing(app)
-    _group(app, "blueprint", "Blueprints: find, look at, plan; and for authors lint, new, import.", {
-        "list": blueprint_looks.list_blueprints, "show": blueprint_looks.show_blueprint,
-        "closure": blueprint_looks.closure, "plan": blueprint_looks.plan, "lint": author.lint, "new": author.new,
-        "import": author.import_blueprint, "schema": author.schema,
-    })  # fmt: skip
-    catalogue = _group(app, "catalog", "The catalogue: its sources, their issues, moves of versions.", {
-        "sync": sources.sync, "issues": issues.issues, "retry": issues.retry, "yank": versions.yank,
-        "unyank": versions.unyank, "deprecate": versions.deprecate, "quarantine": versions.quarantine,
-        "release": versions.release,
-    })  # fmt: skip
-    _group(catalogue, "source", "Where Blueprints come from.", {
-        "list": sources.list_sources, "get": sources.get, "create": sources.create, "delete": sources.delete,
-    })  # fmt: skip
-    slots = _group(app, "continuum", "Slots: which region may write.", {})
-    _group(slots, "witness", "The cells that keep the register.", {"verify": witness.verify})
-    happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
-    _group(happenings, "dead-letters", "Events that a daemon gave up.", {
-        "list": dead_letters.list_dead_letters, "get": dead_letters.get, "replay": dead_letters.replay,
-        "discard": dead_letters.discard,
-    })  # fmt: skip
-    for name in ("plugins", "plugin"):
-        _group(app, name, "Plugins: those of all daemons, and your own.", {
-            "list": list_plugins.list_plugins, "new": new.new, "check": check_plugin.check,
-        }, hidden=name == "plugin")  # fmt: skip
-    return app
 
 
 def _billing(app: typer.Typer) -> None:
@@ -162,6 +158,22 @@ def _billing(app: typer.Typer) -> None:
     _group(billing, "franchise", "Agreements with the publisher, and monthly statements.", {
         "agreements": franchise.agreements, "agree": franchise.agree, "statements": franchise.statements,
         "state": franchise.state,
+    })  # fmt: skip
+
+
+def _catalogue(app: typer.Typer) -> None:
+    _group(app, "blueprint", "Blueprints: find, look at, plan; and for authors lint, new, import.", {
+        "list": blueprint_looks.list_blueprints, "show": blueprint_looks.show_blueprint,
+        "closure": blueprint_looks.closure, "plan": blueprint_looks.plan, "lint": author.lint, "new": author.new,
+        "import": author.import_blueprint, "schema": author.schema,
+    })  # fmt: skip
+    catalogue = _group(app, "catalog", "The catalogue: its sources, their issues, moves of versions.", {
+        "sync": sources.sync, "issues": issues.issues, "retry": issues.retry, "yank": versions.yank,
+        "unyank": versions.unyank, "deprecate": versions.deprecate, "quarantine": versions.quarantine,
+        "release": versions.release,
+    })  # fmt: skip
+    _group(catalogue, "source", "Where Blueprints come from.", {
+        "list": sources.list_sources, "get": sources.get, "create": sources.create, "delete": sources.delete,
     })  # fmt: skip
 
 
