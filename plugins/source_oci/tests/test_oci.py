@@ -169,6 +169,7 @@ def packed(name: str, *, link: str = "") -> bytes:
         (packed("blueprint.yaml", link="/etc/passwd"), "PATH_ESCAPES"),
         (b"no archive", "UNREADABLE"),
     ],
+    ids=["above", "absolute", "link", "none"],  # the packed bytes tell the second in which they were packed
 )
 async def test_an_archive_that_leads_outside_is_refused(bench: Bench, content: bytes, reason: str) -> None:
     digest = bench.registry.put("bp-evil", "1.0.0", [(FOLDER, content, {})])
