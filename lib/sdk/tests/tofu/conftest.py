@@ -34,7 +34,6 @@ IN_EVERY_RUN = (
     "test_faults_of_the_cloud",
     "test_a_strangers_resource",
     "test_destroy_keeps",
-    "test_asked_to_stop",
     "test_no_secret_is_told",
 )
 """Of the suite of all clouds; the others run in the long profile."""
