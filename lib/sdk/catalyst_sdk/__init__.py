@@ -2,7 +2,7 @@
 
 Decisions and refusals (`Decision`, `Refused`, `Code`), the four errors that may leave a plugin, secrets that cannot be
 printed, and the manifest of a plugin. The contracts of each kind stand in modules of their own: `catalyst_sdk.dns`,
-`catalyst_sdk.cloud`, `catalyst_sdk.registrar`, `catalyst_sdk.witness`, `catalyst_sdk.payment`.
+`catalyst_sdk.cloud`, `catalyst_sdk.registrar`, `catalyst_sdk.witness`, `catalyst_sdk.continuum`, `catalyst_sdk.payment`.
 """
 
 from .decisions import Code, Decision, Refused, Violation
