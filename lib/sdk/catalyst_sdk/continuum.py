@@ -32,6 +32,17 @@ class Effect(StrEnum):
     """It may hold, now or later: observe, then ask again."""
 
 
+class SyncMode(StrEnum):
+    """When a primary acknowledges a write."""
+
+    REQUIRED = "required"
+    """When a standby has it; without one it blocks."""
+    PREFERRED = "preferred"
+    """When a standby has it, if there is one."""
+    ASYNC = "async"
+    """At once."""
+
+
 class Role(StrEnum):
     """What a database takes itself for."""
 

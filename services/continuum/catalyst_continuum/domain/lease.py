@@ -122,13 +122,13 @@ def handoff(
     )
 
 
-def accept(lease: Lease | None, me: Me, *, replayed: str) -> Lease | Refusal:
-    """Take what is offered to us, once everything written before is here; a new epoch begins."""
+def accept(lease: Lease | None, me: Me, *, replayed: str, phase: str = "") -> Lease | Refusal:
+    """Take what is offered to us, once everything written before is here; a new epoch begins, and the run goes on."""
     if lease is None or lease.state is not State.HANDOFF or lease.next != me.region:
         return Refusal("nothing is offered to this region")
     if position(replayed) < position(lease.lsn):
         return Refusal(f"replayed up to {replayed}, needed is {lease.lsn}")
-    return _taken(lease, me)
+    return replace(_taken(lease, me), run=lease.run, phase=phase)
 
 
 def recall(lease: Lease | None, me: Me) -> Lease | Refusal:
@@ -138,7 +138,7 @@ def recall(lease: Lease | None, me: Me) -> Lease | Refusal:
     return _taken(lease, me)
 
 
-def steal(lease: Lease | None, me: Me, *, epoch: int, seq: int, run: str = "") -> Lease | Refusal:
+def steal(lease: Lease | None, me: Me, *, epoch: int, seq: int, run: str = "", phase: str = "") -> Lease | Refusal:
     """Take over from a holder that has been silent for its time.
 
     epoch, seq   the record that did not move; where it has moved, the holder lives
@@ -147,7 +147,7 @@ def steal(lease: Lease | None, me: Me, *, epoch: int, seq: int, run: str = "") -
         return Refusal("there is nobody to take the slot from")
     if (lease.epoch, lease.seq) != (epoch, seq):
         return Refusal("the holder has been heard of")
-    return replace(_taken(lease, me), run=run)
+    return replace(_taken(lease, me), run=run, phase=phase)
 
 
 def freeze(lease: Lease | None, nonce: str) -> Lease | Refusal:
@@ -172,10 +172,10 @@ def annotate(lease: Lease | None, me: Me, epoch: int, *, run: str, phase: str) -
 
 
 def _taken(lease: Lease, me: Me) -> Lease:
-    """Held by us in the next epoch. What the old holder said of its log stays, to judge the loss by."""
+    """Held by us in the next epoch, in no run. What the old holder said of its log stays, to judge the loss by."""
     return replace(
         lease, epoch=lease.epoch + 1, seq=lease.seq + 1, state=State.HELD, holder=me.region, next="", ttl_ms=me.ttl_ms,
-        sync="0", nonce=me.nonce,
+        sync="0", run="", phase="", nonce=me.nonce,
     )  # fmt: skip
 
 
