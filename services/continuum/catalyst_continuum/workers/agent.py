@@ -6,10 +6,10 @@ waits for anything but the next moment at which something is due.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from catalyst_mesh import get_logger
-from catalyst_mesh.waits import rung
 from catalyst_sdk.continuum import DatabaseView, DemotionToken
 
 from catalyst_continuum.domain import failsafe
@@ -89,12 +89,15 @@ class Agent:
             if kept.sent_at is not None and kept.held == kept.led
             else None
         )
+        self._chores.start("stop", stop.wait)  # its end rings the bell, as every one's does
         try:
             await asyncio.gather(self.sight.look(), self.sight.look_at_database())
             while not stop.is_set():
                 self._bell.clear()
                 self._tick()
-                await rung(stop, self._bell, self._pause())
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._pause()):
+                        await self._bell.wait()
         finally:
             await self._chores.end()
 
@@ -146,6 +149,7 @@ class Agent:
 
     def _tick(self) -> None:
         self._look()
+        self.moves.look(self.sight.lease)
         for _ in range(MOST_ROWS):
             now = self._clock()
             view = self.view = self._outlook.view(now)
@@ -167,17 +171,21 @@ class Agent:
             self._every("health", profile.look, self.acts.look_at_health)
 
     def _every(self, name: str, seconds: float, work: Callable[[], object]) -> None:
-        now = self._clock().boot
-        if now - self._looked.get(name, -seconds) >= seconds * 0.99 and self._chores.start(name, work):
-            self._looked[name] = now
+        if self._is_due(name, seconds) and self._chores.start(name, work):
+            self._looked[name] = self._clock().boot
+
+    def _is_due(self, name: str, seconds: float) -> bool:
+        return self._clock().boot - self._looked.get(name, -seconds) >= seconds * 0.99
 
     def _pause(self) -> float:
         """Until the next look, or until the authority or somebody's silence is over, whichever is first."""
-        now, ends = self._clock(), [self.duty.profile.look]
-        if self.standing.authority is not None:
-            ends.append(self.standing.authority.remaining(now))
+        now, standing, ends = self._clock(), self.standing, [self.duty.profile.look]
+        if standing.authority is not None:
+            ends.append(standing.authority.remaining(now))
+        if standing.sent_at is not None and now.boot < standing.sent_at + self.duty.profile.renew:
+            ends.append(standing.sent_at + self.duty.profile.renew - now.boot)
         watch = self.sight.watch
-        if watch is not None and self.standing.state in (State.ELIGIBLE, State.SUSPECTING):
+        if watch is not None and standing.state in (State.ELIGIBLE, State.SUSPECTING):
             left = watch.ttl - watch.silence(now)
             ends += [left] if left > 0 else []
         return max(0.005, min(ends))
@@ -226,7 +234,8 @@ class Agent:
             self.acts.begin_promotion()
         if action is Action.HAND_OFF:
             self.moves.hand_over(self._outlook.target())
-        else:
+        elif action is Action.PROMOTE or self._is_due("run", self.duty.profile.look):
+            self._looked["run"] = self._clock().boot
             self.moves.go_on()
 
     def _follow(self, told: Decision) -> None:

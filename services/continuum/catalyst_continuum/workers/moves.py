@@ -19,6 +19,10 @@ CLAIMED = Mark(Kind.FAILOVER, 4)
 """What a claim without a planned run goes on with."""
 
 
+FENCED = Kind.SWITCHOVER.phases.index("FenceSource") + 1
+"""From here on the region that gives does not write."""
+
+
 class Moves:
     """Carries runs as a task of its own."""
 
@@ -64,6 +68,18 @@ class Moves:
         self.known[run.id] = run
         return run.id
 
+    def look(self, lease: Lease | None) -> None:
+        """A run that was given away ends elsewhere; the record says when, and how."""
+        for run in [run for run in self.known.values() if not run.state.is_over] if lease is not None else []:
+            assert lease is not None
+            if self.is_busy or lease.run == run.id or lease.epoch <= run.start_epoch or run is self.ordered:
+                continue
+            moved = runs.moved(run, lease.epoch, self._acts.clock().wall)
+            went_well = lease.holder == run.target
+            state = RunState.SUCCEEDED if went_well else RunState.FAILED
+            why = "" if went_well else f"the slot is {lease.holder or 'nobody'}'s"
+            self._note(runs.over(moved, state, self._acts.clock().wall, why))
+
     def go_on(self) -> None:
         """Begin the ordered run, or go on with the one that the record names, or with what a claim without one needs."""
         if self.is_busy:
@@ -107,7 +123,8 @@ class Moves:
             promote = mark.kind.phases.index("Promote") + 1
             self._gain(run, mark.phase if self._acts.standing.canary is True else min(mark.phase, promote))
         elif self._acts.standing.promote_began is None:
-            self._give(run, mark.phase)
+            # The token is only known to whoever has demoted: it is asked for again, which changes nothing.
+            self._give(run, min(mark.phase, FENCED))
         else:
             # Its agent was away for longer than the authority lasts, and has taken the slot up anew.
             self._note(runs.over(run, RunState.ABORTED, self._acts.clock().wall, "its agent was away for too long"))

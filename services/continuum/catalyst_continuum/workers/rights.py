@@ -55,8 +55,9 @@ class Rights:
         me = self._me()
         self._standing.offering = False
         self._standing.claim, self._standing.claimed = Claim.UNKNOWN, (me.nonce, self._clock().boot)
-        self._trace("claim", epoch=self._standing.epoch, effect=what)
+        self._trace("claim", epoch=self._standing.epoch, effect=f"{what} before-effect")
         outcome = await self._change(lambda lease: operation(lease, me))
+        self._trace("claim", epoch=self._standing.epoch, effect=f"{what} after-effect")
         if isinstance(outcome, Committed) and outcome.lease is not None:
             self._won(outcome.lease, outcome.sent_at)
         elif isinstance(outcome, Refused):

@@ -7,7 +7,7 @@ Invariants, looked at whenever a record is committed, an effect arrives, and 40 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, TypeVar
 
@@ -51,9 +51,12 @@ class Disk(dict[str, Remembered]):
 
 
 class World:
-    """agents   Agent, or a copy of it with a bug in it"""
+    """agents  Agent, or a copy of it with a bug in it
+    rates   of the regions' clocks; none: drawn"""
 
-    def __init__(self, seed: int, regions: int = 2, agents: type[Agent] = Agent, **duty: Any) -> None:
+    def __init__(
+        self, seed: int, regions: int = 2, agents: type[Agent] = Agent, rates: Sequence[float] = (), **duty: Any
+    ) -> None:
         self.random = Random(seed)
         self.loop = Machines()
         self.regions = REGIONS[:regions]
@@ -77,6 +80,7 @@ class World:
         self._lives = 0
         self._duty = duty
         clocks = {region: (self.random.choice(RATES), self.random.uniform(0, 1e6)) for region in self.regions}
+        clocks |= {region: (rate, 0.0) for region, rate in zip(self.regions, rates, strict=False)}
         self.machines = {region: self.loop.process(f"machine {region}", *clocks[region]) for region in self.regions}
         self.sites = {region: Site(region, self.machines[region]) for region in self.regions}
         self.loop.outside(0.0, self._watch)
