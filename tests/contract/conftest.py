@@ -13,11 +13,12 @@ from . import wishes
 from .mesh import Mesh, mesh
 
 BOTH = ("sqlite", "postgresql")
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 
 
 def mostly_on(kind: str) -> pytest.MarkDecorator:
     """For a suite in which each daemon's own tests, on both databases, are repeated for all of them: one in a short run."""
-    kinds = BOTH if os.environ.get("HYPOTHESIS_PROFILE") == "long" else (kind,)
+    kinds = BOTH if LONG else (kind,)
     return pytest.mark.parametrize("around", kinds, indirect=True)
 
 

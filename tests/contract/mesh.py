@@ -5,6 +5,7 @@ started is still where it was put, and two looks at the tables differ by what th
 """
 
 import base64
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,7 +23,6 @@ from catalyst_testkit.daemons import RunningDaemon, running
 from catalyst_testkit.servers import NatsServer, free_port
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
-from sqlalchemy import select
 
 from services.catalog.tests.makers import write
 from services.pool_domain_manager.tests.dns_servers import Dns
@@ -71,6 +71,11 @@ class Mesh:
     _channels: dict[str, grpc.aio.Channel] = field(default_factory=dict)
     _ports: dict[str, int] = field(default_factory=dict)
     _numbers: Any = field(default_factory=lambda: count(1))
+
+    @property
+    def is_on_postgresql(self) -> bool:
+        """Whether the daemons keep their data there."""
+        return all(url.startswith("postgresql") for url in self.databases.values())
 
     def fresh(self) -> str:
         """A label that nobody had before."""
@@ -124,15 +129,15 @@ class Mesh:
         await self._channels.pop(name).close(None)
         await self._lives.pop(name).__aexit__(None, None, None)
 
-    async def tables(self, name: str, *ignored: str) -> dict[str, list[tuple[Any, ...]]]:
-        """Everything in the tables of a daemon, but `ignored` ones and those that live by the clock."""
+    async def tables(self, name: str) -> dict[str, Counter[tuple[Any, ...]]]:
+        """How often each row stands in each table of a daemon, as the driver reads it, but in those that live by the clock."""
         daemon = self.daemons[name].daemon
         found = {}
         async with daemon.db.read() as sql:
             for table in daemon.metadata.sorted_tables:
-                if table.name not in ("lease", "replica", *ignored):
-                    rows = (await sql.execute(select(table))).all()
-                    found[table.name] = sorted(map(tuple, rows), key=repr)
+                if table.name not in ("lease", "replica"):
+                    rows = await sql.exec_driver_sql(f'SELECT * FROM "{table.name}"')
+                    found[table.name] = Counter(map(tuple, rows))
         return found
 
     def _settings(self, name: str, home: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import re
 import string
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from catalyst_mesh.http_statuses import CASES, OF_REASON
 
@@ -65,12 +65,13 @@ def test_a_reason_with_a_status_of_its_own_is_a_case_of_its_code() -> None:
 
 def test_every_value_of_a_sentence_is_given_where_it_is_made() -> None:
     """A sentence with a `?` in it helps nobody."""
+    kinds = reasons.refusals()
     needed = {
         kind.__name__: {name for _, name, _, _ in string.Formatter().parse(kind.message) if name}
-        for kind in reasons.refusals()
+        for kind in kinds
         if "__init__" not in vars(kind)
     }
-    twice = {k.__name__ for k in reasons.refusals() if sum(o.__name__ == k.__name__ for o in reasons.refusals()) > 1}
+    twice = {name for name, times in Counter(kind.__name__ for kind in kinds).items() if times > 1}
     wrong = [
         (str(file.relative_to(contracts.ROOT)), name, sorted(needed[name] - given))
         for file, name, given in reasons.raised()

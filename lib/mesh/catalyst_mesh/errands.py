@@ -3,7 +3,7 @@
 The driver's own cursor goes to the thread four times for it: to open, execute, fetch and close. Each way costs more than most
 of our statements do. What waits for other processes or for the disk must go there: to begin, to commit. In between, a
 transaction that writes has its lock and waits for nothing; its statements are short, since all other writers wait for them.
-So they are run on the spot.
+So they are run on the spot; of many in a row some go to the thread all the same, so that others have their turn.
 """
 
 import sqlite3
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 Given = Sequence[Any] | Mapping[str, Any]
 
 FEW = 64
-"""Rows that are written on the spot."""
+"""Rows that are written on the spot, and statements that are run there in a row."""
 
 
 class ErrandCursor:
@@ -73,6 +73,9 @@ class ErrandConnection(aiosqlite.Connection):
     _knows = True
     """Whether the last errand was awaited to its end. Who is cancelled leaves one behind that may begin a transaction yet."""
 
+    _in_a_row = 0
+    """Statements that were run on the spot since others had their turn."""
+
     def cursor(self) -> ErrandCursor:  # type: ignore[override]  # the driver's is awaited, which SQLAlchemy leaves to the cursor
         """Another cursor; nobody is asked for it."""
         return ErrandCursor(self)
@@ -82,10 +85,12 @@ class ErrandConnection(aiosqlite.Connection):
 
         at_once   on the spot, if it can wait for nothing: in a transaction that writes, and with no errand left behind
         """
-        if at_once and self.writes and self._knows and self._conn.in_transaction:
+        if at_once and self.writes and self._knows and self._in_a_row < FEW and self._conn.in_transaction:
+            self._in_a_row += 1
             errand(self._conn, *given)
             return
         self._knows = False
+        self._in_a_row = 0
         try:
             await self._execute(errand, self._conn, *given)  # type: ignore[no-untyped-call]
         except Exception:

@@ -61,7 +61,7 @@ async def test_who_is_cancelled_amid_a_statement_leaves_no_transaction_behind(tm
             for n in range(1000, 10_000):
                 await sql.execute(insert(kept).values(n=n))
 
-    for _ in range(10):
+    for _ in range(10):  # a loop of statements that never gave way would write all its rows first
         begun.clear()
         task = asyncio.create_task(write())
         await begun.wait()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -125,13 +126,20 @@ def nats_server(token: str = "") -> Iterator[NatsServer]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+PORTS = range(10_240, 20_000)
+"""From here, below what systems give to whoever connects: a server that is started again finds its port free again."""
+
+
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody uses at this moment."""
+    """A port of 127.0.0.1 that nobody uses at this moment, and no connection will take."""
     import socket
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    chance = random.SystemRandom()  # one that no test's seed makes repeat itself
+    while True:
+        port = chance.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 async def ended(process: subprocess.Popen[bytes]) -> int:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from catalyst.billing.v1 import service_pb2_grpc as grpc_services
 from catalyst.catalog.v1.service_pb2_grpc import StorefrontServiceStub
@@ -188,13 +189,21 @@ def workers(
     applying, customers = Applying(work, books, pace), Customers(work, providers)
     webhooks = Webhooks(work, providers, applying, books)
     reconciliation = Reconciliation(work, providers, webhooks)
+    rounds = partial(Rounds, leases=leases, bell=work.bell)
     return [
-        Rounds("checkouts", Checkouts(work, providers, applying, customers).round, leases=leases, pause=pause),
-        Rounds("webhooks", webhooks.round, leases=leases, pause=pause),
-        Rounds("reconciliation", reconciliation.round, leases=leases, pause=settings.reconcile_seconds),
-        Rounds("refunds", Refunds(work, providers).round, leases=leases, pause=pause),
-        Rounds("sweeper", Sweeper(work, books).round, leases=leases, pause=pause),
-        Rounds("proof", proofs.prove, leases=leases, pause=settings.proof_seconds),
+        rounds(
+            "checkouts",
+            Checkouts(work, providers, applying, customers).round,
+            "order",
+            "checkout",
+            "provider",
+            pause=pause,
+        ),
+        rounds("webhooks", webhooks.round, "provider_event", "provider", pause=pause),
+        rounds("reconciliation", reconciliation.round, pause=settings.reconcile_seconds),
+        rounds("refunds", Refunds(work, providers).round, "refund", "provider", pause=pause),
+        rounds("sweeper", Sweeper(work, books).round, "order", "credit_grant", pause=pause),
+        rounds("proof", proofs.prove, pause=settings.proof_seconds),
     ]
 
 
@@ -203,13 +212,13 @@ def going_on(
 ) -> list[Worker]:
     """What goes on beside the calls from period to period."""
     pause, notice = settings.worker_pause_seconds, timedelta(days=settings.price_change_notice_days)
+    rounds = partial(Rounds, leases=leases, bell=work.bell)
+    changes = ("subscription", "period", "invoice", "charge", "payment_method")
     return [
-        Rounds("renewals", Renewals(work, providers, house).round, leases=leases, pause=pause),
-        Rounds("charges", Charges(work, providers, house).round, leases=leases, pause=pause),
-        Rounds("earnings", Earnings(work, house.books).round, leases=leases, pause=pause),
-        Rounds(
-            "prices", Prices(work, prices, house.books, notice).round, leases=leases, pause=settings.price_watch_seconds
-        ),
+        rounds("renewals", Renewals(work, providers, house).round, *changes, pause=pause),
+        rounds("charges", Charges(work, providers, house).round, "charge", "provider", pause=pause),
+        rounds("earnings", Earnings(work, house.books).round, "period", pause=pause),
+        rounds("prices", Prices(work, prices, house.books, notice).round, pause=settings.price_watch_seconds),
     ]
 
 

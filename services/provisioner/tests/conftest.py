@@ -1,7 +1,6 @@
 """A running provisioner over the real simulated cloud, with stand-ins of its peers."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from catalyst_provisioner.app import compose
 from catalyst_provisioner.settings import ProvisionerSettings
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, running
-from catalyst_testkit.servers import NatsServer
+from catalyst_testkit.servers import NatsServer, free_port
 from google.protobuf.json_format import ParseDict
 
 from .peers import NamesProbe, World, world
@@ -112,12 +111,6 @@ ENDED = {pb.Run.STATE_SUCCEEDED, pb.Run.STATE_FAILED, pb.Run.STATE_CANCELLED_CLE
          pb.Run.STATE_CANCELLED_WITH_LEFTOVERS, pb.Run.STATE_STUCK, pb.Run.STATE_PAUSED}  # fmt: skip
 
 Start = Callable[..., Any]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

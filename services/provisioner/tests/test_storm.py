@@ -20,9 +20,10 @@ from catalyst.provisioner.v1 import service_pb2 as rpc
 from catalyst_mesh import Database, Issuer, connect
 from catalyst_provisioner.store import metadata
 from catalyst_testkit import eventually
+from catalyst_testkit.servers import free_port
 from sqlalchemy import select
 
-from .conftest import ENDED, NAME, Bench, Start, free_port, spec
+from .conftest import ENDED, NAME, Bench, Start, spec
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 ROUNDS, DEATHS = (20, (3, 2)) if LONG else (1, (1, 1))
