@@ -347,6 +347,20 @@ def parse(document: Any, house: House) -> Spec:
     return _built(values, times, house, tuple(_warnings(document)))
 
 
+def kept(document: Any, house: House) -> Spec:
+    """A wish that was accepted once, as it is understood now: rules that came later do not make it unreadable."""
+    values, _ = read(SPEC, document, "spec")
+    return _built(values, spec_rules.times(values, house), house, ())
+
+
+def lone(region: str, profile: Profile, *, suspend: bool = False) -> Spec:
+    """What is wished for a Sovereign's own slot: its region, on the daemon's cells and times, without standby."""
+    return Spec(
+        region, (), (Region(region),), LeaseClient(LeaseKind.DNS_QUORUM), profile, rto=60.0, rpo=5.0, rto_worst=0.0,
+        is_rto_feasible=True, mode=Mode.MANUAL, suspend=suspend,
+    )  # fmt: skip
+
+
 def _built(values: Mapping[str, Any], times: Times, house: House, warnings: tuple[str, ...]) -> Spec:
     database = values.get("database", {})
     return Spec(
