@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from catalyst.billing.v1 import service_pb2 as billing
+from catalyst.continuum.v1 import service_pb2 as continuum
 from catalyst.pooldomain.v1 import service_pb2 as pdm
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
@@ -14,6 +15,7 @@ from . import wishes
 from .mesh import WALLED, Mesh, request_of
 
 _B, _C, _P, _S = "catalyst.billing.v1", "catalyst.catalog.v1", "catalyst.pooldomain.v1", "catalyst.provisioner.v1"
+_X = "catalyst.continuum.v1"
 _O = "google.longrunning.Operations"
 _HIDDEN = f"organizations/{WALLED}/blueprints/bp-hidden"
 _MOVED = f"organizations/{WALLED}/blueprints/bp-moved/versions/1.0.0"
@@ -423,6 +425,36 @@ def _imported(kind: type[Message]) -> Make:
     return make
 
 
+def _slot(method: str, made: Callable[[Mesh], Awaitable[Any]]) -> tuple[str, Make]:
+    """A question about a slot; its mark is the name."""
+
+    async def make(m: Mesh) -> Owned:
+        request = await made(m)
+        named = request.continuum.name if method.startswith("Update") else request.name
+        return Owned("acme", request, named.rpartition("/")[2])
+
+    return f"{_X}.ContinuumService/{method}", make
+
+
+def _of_slot(method: str, kind: Callable[..., Message]) -> tuple[str, Make]:
+    async def made(m: Mesh) -> Message:
+        return kind(name=(await wishes.slot(m)).name)
+
+    return _slot(method, made)
+
+
+async def _slots(m: Mesh) -> Owned:
+    held = await wishes.slot(m)
+    return Owned(
+        "acme", continuum.ListContinuumsRequest(parent="namespaces/-", page_size=500), held.name.rpartition("/")[2]
+    )
+
+
+async def _new_slot(m: Mesh) -> Owned:
+    request = await wishes.a_slot(m)
+    return Owned("acme", request, request.continuum_id)
+
+
 async def _looked_for(m: Mesh) -> Any:
     """A stream that ends at once: nobody is asked whose answer takes longer."""
     request = pdm.CheckPropagationRequest(name=(await wishes.zone(m)).name)
@@ -489,6 +521,15 @@ OWNED: Mapping[str, Make] = dict(
             _private(f"ModerationService/{m}Version", name=_MOVED, reason="a test")
             for m in ("Yank", "Unyank", "Deprecate")
         ),
+        _of_slot("GetContinuum", continuum.GetContinuumRequest),
+        _of_slot("WatchContinuum", continuum.WatchContinuumRequest),
+        _of_slot("Suspend", continuum.SuspendRequest),
+        _of_slot("Resume", continuum.ResumeRequest),
+        _of_slot("AcknowledgeFailover", continuum.AcknowledgeFailoverRequest),
+        _slot("UpdateContinuum", wishes.changed_slot),
+        _slot("DeleteContinuum", wishes.gone_slot),
+        (f"{_X}.ContinuumService/ListContinuums", _slots),
+        (f"{_X}.ContinuumService/CreateContinuum", _new_slot),
         _held("GetAllocation", "name"),
         _held("ListAllocationHistory", "parent"),
         _name("WaitAllocation", _waited),

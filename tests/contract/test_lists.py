@@ -258,7 +258,7 @@ async def test_slots_of_one_name_in_two_namespaces_are_both_listed(around: Mesh)
     listed = await walk(around, f"{_X}.ContinuumService/ListContinuums", {"parent": "namespaces/-"}, 1)
     names = [slot.name for slot in listed]
     assert len(names) == len(set(names)) >= 6
-    assert {name.split("/")[1] for name in names} == {"catalyst-system", "other"}
+    assert {name.split("/")[1] for name in names} >= {"catalyst-system", "other"}
     one: Any = await around.call(
         f"{_X}.ContinuumService/GetContinuum", continuum.GetContinuumRequest(name=names[0])
     )  # fmt: skip - one call

@@ -307,6 +307,45 @@ async def verification(m: Mesh) -> Any:
     return continuum.VerifyWitnessRequest(name=f"namespaces/other/continuums/{name}")
 
 
+async def a_slot(m: Mesh, namespace: str = "acme") -> Any:
+    """A wish for a slot without standby; its cells do not answer here."""
+    wish = continuum.CreateContinuumRequest(parent=f"namespaces/{namespace}", continuum_id=m.fresh())
+    wish.continuum.spec.primary_region, wish.continuum.spec.lease_client.kind = "sb-east-rtz-dev", 1
+    wish.continuum.spec.suspend = True
+    return wish
+
+
+async def slot(m: Mesh) -> Any:
+    return await m.call(f"{_CONTINUUM}.ContinuumService/CreateContinuum", await a_slot(m))
+
+
+async def changed_slot(m: Mesh) -> Any:
+    held = await slot(m)
+    wish = continuum.UpdateContinuumRequest(etag=held.etag)
+    wish.continuum.name, wish.continuum.spec.rto.seconds = held.name, 120
+    return wish
+
+
+async def gone_slot(m: Mesh) -> Any:
+    held = await slot(m)
+    return continuum.DeleteContinuumRequest(name=held.name, etag=held.etag)
+
+
+async def suspended_slot(m: Mesh) -> Any:
+    held = await slot(m)
+    return continuum.SuspendRequest(name=held.name, etag=held.etag)
+
+
+async def resumed_slot(m: Mesh) -> Any:
+    held = await slot(m)
+    return continuum.ResumeRequest(name=held.name, etag=held.etag)
+
+
+async def acknowledged_slot(m: Mesh) -> Any:
+    held = await slot(m)
+    return continuum.AcknowledgeFailoverRequest(name=held.name, etag=held.etag)
+
+
 async def sync(_: Mesh) -> Any:
     return catalog.SyncSourceRequest(name="sources/public")
 
@@ -946,6 +985,12 @@ WRITES: Mapping[str, Wish] = {
     **{f"{_CATALOG}.StorefrontService/Delete{kind}": _gone_offer(kind) for kind in _OFFERS},
     f"{_CATALOG}.StorefrontService/PublishPriceBook": a_price_book,
     f"{_CONTINUUM}.ContinuumService/VerifyWitness": verification,
+    f"{_CONTINUUM}.ContinuumService/CreateContinuum": a_slot,
+    f"{_CONTINUUM}.ContinuumService/UpdateContinuum": changed_slot,
+    f"{_CONTINUUM}.ContinuumService/DeleteContinuum": gone_slot,
+    f"{_CONTINUUM}.ContinuumService/Suspend": suspended_slot,
+    f"{_CONTINUUM}.ContinuumService/Resume": resumed_slot,
+    f"{_CONTINUUM}.ContinuumService/AcknowledgeFailover": acknowledged_slot,
     f"{_PDM}.PoolService/CreatePool": a_pool,
     f"{_PDM}.PoolService/UpdatePool": changed_pool,
     f"{_PDM}.PoolService/DeletePool": removed_pool,

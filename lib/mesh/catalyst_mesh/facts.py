@@ -20,6 +20,8 @@ class Emitted:
     subject: str
     fact: type
     to_message: Callable[[Any], Message]
+    event_id: Callable[[Any], str] | None = None
+    """The event's id, where a fact has one of its own: told again, by anybody, it is the same event. None: one is drawn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -162,7 +163,7 @@ class Work(Generic[T]):
         self._emitted = {e.fact: e for e in emitted}
         self.sealer = sealer
         """Seals the answers that are kept; None: they are kept as they are."""
-        self._tell = insert(metadata.tables[OUTBOX])
+        self._tell = _telling(db, metadata.tables[OUTBOX], emitted)
         self._copy = None if kept is None else (insert(kept), [column.name for column in kept.c])
         self._kept = _Kept(metadata.tables["idempotency"], db.moment)
         self.bell = Bell()
@@ -263,7 +264,7 @@ class Work(Generic[T]):
         emitted = self._emitted[type(fact)]
         message = emitted.to_message(fact)
         return {
-            "event_id": str(uuid4()),
+            "event_id": emitted.event_id(fact) if emitted.event_id else str(uuid4()),
             "subject": emitted.subject,
             "aggregate": aggregate_of(message),
             "version": version_of(message),
@@ -322,6 +323,16 @@ class _Kept:
         row = (await sql.execute(self._find, given)).mappings().one_or_none()
         now = row["now"].astimezone(UTC) if self._has_moment and row is not None else await db.now(sql)
         return now, row if row is not None and row["answer_type"] is not None else None
+
+
+def _telling(db: Database, outbox: Table, emitted: Sequence[Emitted]) -> Insert:
+    """How rows get into the outbox; of facts with ids of their own, one that stands there already is told already."""
+    if not any(one.event_id for one in emitted):
+        return insert(outbox)
+    put: Insert = (
+        (postgresql if db.has_row_locks else sqlite).insert(outbox).on_conflict_do_nothing(index_elements=["event_id"])
+    )
+    return put
 
 
 @cache

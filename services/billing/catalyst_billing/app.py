@@ -25,6 +25,7 @@ from catalyst_mesh import (
     migrate,
 )
 from catalyst_mesh.plugins import NoSecrets, SecretFiles, plugin_context
+from catalyst_mesh.streams import Curfew
 from catalyst_sdk.context import Secrets
 from google.longrunning import operations_pb2_grpc
 from prometheus_client import CollectorRegistry
@@ -54,7 +55,6 @@ from .secrets import PluginSecrets
 from .settings import BillingSettings
 from .signing import Seal, Signer
 from .store import Store, metadata
-from .streams import Curfew
 from .workers.applying import Applying, Pace
 from .workers.charges import Charges
 from .workers.checkouts import Checkouts

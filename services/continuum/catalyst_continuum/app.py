@@ -23,16 +23,20 @@ from catalyst_mesh import (
     migrate,
 )
 from catalyst_mesh.plugins import plugin_context
+from catalyst_mesh.streams import Curfew
 from google.longrunning import operations_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from .access import ACCESS
+from .domain.spec_rules import House
 from .domain.timing import Profile
-from .events import EMITTED, handled
-from .rpc import ContinuumService
+from .events import handled
+from .messages import EMITTED
+from .rpc.service import ContinuumService
 from .settings import ContinuumSettings
 from .sovereigns import Sovereigns
 from .store import Store, metadata
+from .workers.errands import Errands
 from .workers.keeper import Keeper
 from .workers.register import Register
 
@@ -48,14 +52,19 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     await migrate(db, "catalyst_continuum", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
     work = Work(
-        db, Store, metadata=metadata, emitted=EMITTED, sealer=Sealer.from_file(settings.data_folder / "seal.key")
-    )
+        db, Store, metadata=metadata, emitted=EMITTED, sealer=Sealer.from_file(settings.data_folder / "seal.key"),
+        kept=metadata.tables["audit"],
+    )  # fmt: skip
     host = PluginHost(kinds=["lease_witness"], metrics=metrics)
     host.load(plugin_context(settings.data_folder), {WITNESS: witness_config(settings), **settings.plugins})
     witness = host.get(*WITNESS.split(":"))
     register = Register(witness, proposer())
-    keeper = Keeper(work=work, register=register, leases=Leases(db, metadata, metrics=metrics), profile=profile)
-    service = ContinuumService(work, register, profile, witness)
+    leases = Leases(db, metadata, metrics=metrics)
+    keeper = Keeper(work=work, register=register, leases=leases, profile=profile)
+    errands = Errands(work=work, register=register, leases=leases)
+    house = House("", in_memory=settings.allow_in_memory, regulated=settings.regulated)
+    curfew = Curfew()
+    service = ContinuumService(work, register, profile, witness, curfew=curfew, house=house)
     provisioner = connect(
         settings.provisioner_target, token=TokenFile(settings.token_file), tls=settings.certificates()
     )
@@ -82,7 +91,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         plugins=host,
         bus=Bus(settings.nats_url, "continuum", settings.nats_token.get_secret_value()),
         handled=handled(Sovereigns(provisioner)),
-        workers=[keeper],
+        workers=[keeper, errands, curfew],
         closing=[register.close, lambda: provisioner.close(None)],
     )
 

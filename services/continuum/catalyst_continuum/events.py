@@ -1,90 +1,18 @@
-"""What continuum tells, and what it does when others tell."""
+"""What continuum does when others tell; what it tells itself is made into messages in `messages`."""
 
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from catalyst.continuum.v1 import events_pb2, resources_pb2
 from catalyst.provisioner.v1 import events_pb2 as provisioner
 from catalyst.provisioner.v1 import resources_pb2 as resources
-from catalyst_mesh import Emitted, Handled, Told, stamp
+from catalyst_mesh import Handled, Told
 from catalyst_sdk import Decision
 
 from .domain import slots
-from .domain.slots import (
-    NAMESPACE,
-    Acquired,
-    Created,
-    EpochMoved,
-    Lost,
-    Recovered,
-    Slot,
-    Updated,
-    WitnessDegraded,
-)
+from .domain.slots import NAMESPACE, Slot
 from .sovereigns import Sovereigns
 from .store import Store
-
-_ROOT = "catalyst.v1.continuum"
-
-
-def _record(kind: str, slot: Slot, *, seq: int = 0, reason: str = "") -> resources_pb2.AuditRecord:
-    return resources_pb2.AuditRecord(
-        type=kind, application_name=slot.name, to_primary=slot.holder, epoch=slot.epoch, seq=seq, region=slot.region,
-        reason=reason, initiated_by="continuum", event_time=stamp(slot.since),
-    )  # fmt: skip
-
-
-def created(fact: Created) -> events_pb2.ContinuumCreated:
-    s = fact.slot
-    return events_pb2.ContinuumCreated(continuum=s.resource, version=s.version, record=_record("continuum.created", s))
-
-
-def updated(fact: Updated) -> events_pb2.ContinuumUpdated:
-    s = fact.slot
-    return events_pb2.ContinuumUpdated(continuum=s.resource, version=s.version, record=_record("continuum.updated", s))
-
-
-def recovered(fact: Recovered) -> events_pb2.ContinuumReconciled:
-    s = fact.slot
-    record = _record("continuum.reconciled", s)
-    return events_pb2.ContinuumReconciled(continuum=s.resource, version=s.version, record=record)
-
-
-def acquired(fact: Acquired) -> events_pb2.LeaseAcquired:
-    s = fact.slot
-    record = _record("lease.acquired", s, seq=fact.seq)
-    return events_pb2.LeaseAcquired(continuum=s.resource, version=s.version, record=record, holder=s.holder)
-
-
-def epoch_moved(fact: EpochMoved) -> events_pb2.EpochAdvanced:
-    s = fact.slot
-    return events_pb2.EpochAdvanced(
-        continuum=s.resource, version=s.version, record=_record("epoch.advanced", s, seq=fact.seq)
-    )
-
-
-def lost(fact: Lost) -> events_pb2.LeaseLost:
-    s = fact.slot
-    record = _record("lease.lost", s, reason=fact.why)
-    return events_pb2.LeaseLost(continuum=s.resource, version=s.version, record=record, holder=fact.before)
-
-
-def degraded(fact: WitnessDegraded) -> events_pb2.WitnessDegraded:
-    s = fact.slot
-    record = _record("witness.degraded", s, reason=fact.why)
-    return events_pb2.WitnessDegraded(continuum=s.resource, version=s.version, record=record)
-
-
-EMITTED = (
-    Emitted(f"{_ROOT}.continuum.created", Created, created),
-    Emitted(f"{_ROOT}.continuum.updated", Updated, updated),
-    Emitted(f"{_ROOT}.continuum.reconciled", Recovered, recovered),
-    Emitted(f"{_ROOT}.lease.acquired", Acquired, acquired),
-    Emitted(f"{_ROOT}.epoch.advanced", EpochMoved, epoch_moved),
-    Emitted(f"{_ROOT}.lease.lost", Lost, lost),
-    Emitted(f"{_ROOT}.witness.degraded", WitnessDegraded, degraded),
-)
 
 
 def handled(sovereigns: Sovereigns) -> tuple[Handled, ...]:

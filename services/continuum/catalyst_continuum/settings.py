@@ -27,3 +27,7 @@ class ContinuumSettings(DaemonSettings):
     """O, in seconds: patience with one cell."""
     fence_budget: float = 3.0
     """F, in seconds: within which a holder's writers are surely stopped."""
+    allow_in_memory: bool = False
+    """Whether a slot's register may live in one process, which forgets it with its end: for trials only."""
+    regulated: bool = False
+    """Whether two persons must agree to each run that needs approval, neither of them the one who asks for it."""

@@ -1,6 +1,6 @@
 """Tables of continuum."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,13 +15,15 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    false,
     insert,
     select,
     tuple_,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
-from .domain.slots import Phase, Slot
+from .domain.slots import Errand, Phase, Slot
 
 metadata = MetaData()
 slots = Table(
@@ -40,6 +42,18 @@ slots = Table(
     Column("gone", Boolean, nullable=False),
     Column("seq", BigInteger, nullable=False, server_default="0"),
     Column("held_until", UtcTime),
+    Column("uid", Text, nullable=False, server_default=""),
+    Column("document", Text, nullable=False, server_default=""),
+    Column("application", Text, nullable=False, server_default=""),
+    Column("teller", Text, nullable=False, server_default=""),
+    Column("has_standby", Boolean, nullable=False, server_default=false()),
+    Column("generation", BigInteger, nullable=False, server_default="1"),
+    Column("observed_generation", BigInteger, nullable=False, server_default="0"),
+    Column("suspended", Boolean, nullable=False, server_default=false()),
+    Column("frozen", Boolean, nullable=False, server_default=false()),
+    Column("errand", Text, nullable=False, server_default=""),
+    Column("acknowledged_at", UtcTime),
+    Column("chain", Text, nullable=False, server_default=""),
 )  # fmt: skip - reads as a table
 operations = Table(
     "operation",
@@ -48,6 +62,29 @@ operations = Table(
     Column("answer", LargeBinary, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Index("operation_made", "created_at"),
+)  # fmt: skip - reads as a table
+observations = Table(
+    "observation",
+    metadata,
+    # What the agent of a region knows of a slot, for whoever asks another replica.
+    Column("namespace", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("region", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+)  # fmt: skip - reads as a table
+audit = Table(
+    "audit",
+    metadata,
+    # A copy of what was told, which the outbox keeps for days only: the chain of each slot, from its first record on.
+    Column("aggregate", Text, primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("event_id", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("schema", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
 )  # fmt: skip - reads as a table
 chassis_tables(metadata)
 
@@ -79,14 +116,55 @@ class Store(Transaction):
             query = query.where(slots.c.namespace == namespace)
         return [_slot(row) for row in (await self.sql.execute(query)).mappings()]
 
+    async def kept(self) -> Sequence[Slot]:
+        """Live slots without standby: their lease is all there is to look after."""
+        query = select(slots).where(slots.c.gone.is_(False), slots.c.has_standby.is_(False))
+        return [_slot(row) for row in (await self.sql.execute(query)).mappings()]
+
+    async def led(self) -> Sequence[Slot]:
+        """Live slots with standbys, which have an agent in each region."""
+        query = select(slots).where(slots.c.gone.is_(False), slots.c.has_standby.is_(True))
+        return [_slot(row) for row in (await self.sql.execute(query)).mappings()]
+
+    async def errands(self) -> Sequence[Slot]:
+        """Live slots that wait for something to be done in the register."""
+        query = select(slots).where(slots.c.gone.is_(False), slots.c.errand != Errand.NONE)
+        return [_slot(row) for row in (await self.sql.execute(query)).mappings()]
+
     async def save(self, state: Slot) -> None:
         """Take the row from what `lock` read to `state`. Raises LostRace where another wrote meanwhile."""
         await self.take(slots, {c.name: getattr(state, c.name) for c in slots.c if c.name not in _RENEWED})
+
+    async def noted(self, state: Slot) -> None:
+        """Note what is no fact, under the slot's lock: the last number of the register, and what is still to be done."""
+        mine = (slots.c.namespace == state.namespace) & (slots.c.name == state.name)
+        told = {"seq": state.seq, "errand": state.errand, "observed_generation": state.observed_generation}
+        await self.sql.execute(update(slots).where(mine).values(told))
 
     async def renewed(self, slot: Slot, seq: int, until: datetime) -> None:
         """Note how long the lease gives authority. No fact: it changes every few seconds, so it has no version."""
         mine = (slots.c.namespace == slot.namespace) & (slots.c.name == slot.name)
         await self.sql.execute(update(slots).where(mine).values(seq=seq, held_until=until))
+
+    async def observe(self, slot: Slot, region: str, body: str) -> None:
+        """Replace what the agent of `region` knows of a slot; nothing is written where it is the same."""
+        key = {"namespace": slot.namespace, "name": slot.name, "region": region}
+        row = {**key, "body": body, "number": slot.version, "seen_at": self.now}
+        put = (postgresql if self.has_row_locks else sqlite).insert(observations).values(row)
+        changed = {name: put.excluded[name] for name in ("body", "number", "seen_at")}
+        await self.sql.execute(put.on_conflict_do_update(index_elements=list(key), set_=changed))
+        self.wrote.add(observations.name)
+
+    async def observed(self, namespace: str, name: str) -> Mapping[str, tuple[str, datetime]]:
+        """What the agents know, by region, and when that was."""
+        t = observations
+        query = select(t).where((t.c.namespace == namespace) & (t.c.name == name))
+        return {row["region"]: (row["body"], row["seen_at"]) for row in (await self.sql.execute(query)).mappings()}
+
+    async def records(self, resource: str) -> Sequence[tuple[str, bytes]]:
+        """What was told of a slot, in order: schema and body."""
+        query = select(audit.c.schema, audit.c.body).where(audit.c.aggregate == resource).order_by(audit.c.version)
+        return [(row.schema, row.body) for row in await self.sql.execute(query)]
 
     async def keep_operation(self, name: str, answer: bytes) -> None:
         """Keep an operation that is done; those of last month go."""
@@ -103,4 +181,4 @@ _RENEWED = {"seq", "held_until"}
 
 
 def _slot(row: Any) -> Slot:
-    return Slot(**{**row, "phase": Phase(row["phase"])})
+    return Slot(**{**row, "phase": Phase(row["phase"]), "errand": Errand(row["errand"])})

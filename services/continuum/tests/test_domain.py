@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from catalyst_continuum.domain import ballot, record, slots
 from catalyst_continuum.domain.ballot import Acceptor, Ballot
+from catalyst_continuum.domain.facts import ContinuumCreated, EpochAdvanced, LeaseAcquired, LeaseLost
 from catalyst_continuum.domain.record import Corrupt, Lease, State
-from catalyst_continuum.domain.slots import Acquired, Created, EpochMoved, Lost, Phase
+from catalyst_continuum.domain.slots import Phase
 from catalyst_continuum.domain.timing import FAST, Profile
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,7 +65,7 @@ def test_unsafe_times_are_refused_with_their_arithmetic() -> None:
 def test_a_sovereign_gets_one_slot_however_often_it_is_told() -> None:
     first = slots.want(None, "omantel", "sb-east-mgt-prod", NOON)
     assert first.state is not None
-    assert [type(fact) for fact in first.events] == [Created]
+    assert [type(fact) for fact in first.events] == [ContinuumCreated]
     assert slots.want(first.state, "omantel", "sb-east-mgt-prod", NOON).state is None
 
 
@@ -73,8 +74,8 @@ def test_a_slot_lives_from_pending_to_given_back() -> None:
     assert slot is not None
     held = slots.hold(slot, 1, 1, NOON)
     assert held.state is not None
-    assert [type(fact) for fact in held.events] == [EpochMoved, Acquired]
-    versions = [fact.slot.version for fact in held.events]  # type: ignore[attr-defined]
+    assert [type(fact) for fact in held.events] == [EpochAdvanced, LeaseAcquired]
+    versions = [fact.told.version for fact in held.events]  # type: ignore[attr-defined]
     assert versions == [2, 3]
     assert slots.hold(held.state, 1, 2, NOON).state is None
     leaving = slots.leave(held.state, NOON + timedelta(hours=1)).state
@@ -85,7 +86,7 @@ def test_a_slot_lives_from_pending_to_given_back() -> None:
     gone = slots.forget(leaving, NOON)
     assert gone.state is not None
     assert gone.state.gone
-    assert [type(fact) for fact in gone.events] == [Lost]
+    assert [type(fact) for fact in gone.events] == [LeaseLost]
     again = slots.want(gone.state, "omantel", "sb-east-mgt-prod", NOON).state
     assert again is not None
     assert (again.epoch, again.phase) == (1, Phase.PENDING), "a second life remembers the first one's epoch"
@@ -99,7 +100,7 @@ def test_every_version_is_told() -> None:
         lambda s: slots.hold(s, 1, 9, NOON), lambda s: slots.leave(s, NOON), lambda s: slots.forget(s, NOON),
     ):  # fmt: skip
         decision = decide(slot)
-        told += [fact.slot.version for fact in decision.events]  # type: ignore[attr-defined]
+        told += [fact.told.version for fact in decision.events]  # type: ignore[attr-defined]
         slot = decision.state
         assert slot is not None
         assert slot.version == told[-1]
@@ -115,4 +116,4 @@ def test_a_witness_that_is_away_is_said_once() -> None:
     assert slots.falter(first.state, "no majority", NOON).state is None
     other = slots.falter(first.state, "another reason", NOON)
     assert other.state is not None
-    assert [fact.slot.version for fact in (*first.events, *other.events)] == [2, 3]  # type: ignore[attr-defined]
+    assert [fact.told.version for fact in (*first.events, *other.events)] == [2, 3]  # type: ignore[attr-defined]

@@ -34,6 +34,7 @@ from catalyst_mesh.identity import AGENT_ISSUER
 from catalyst_mesh.journal import Engine
 from catalyst_mesh.keyfiles import kept
 from catalyst_mesh.plugins import plugin_context
+from catalyst_mesh.streams import Curfew
 from catalyst_sdk import Manifest
 from catalyst_sdk.context import PluginContext
 from google.longrunning import operations_pb2_grpc
@@ -68,7 +69,6 @@ from .settings import ProvisionerSettings
 from .steps import Tools, kinds
 from .steps.tools import Probes
 from .store import Store, metadata
-from .streams import Curfew
 from .vault import Vault
 from .workers.keeper import NameKeeper
 from .workers.watchman import Watchman

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from catalyst.billing.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import Context, Page, Work, caller
+from catalyst_mesh.streams import Curfew
 from catalyst_sdk import Decision
 
 from ..domain import purchases, refunds, submissions
@@ -20,7 +21,6 @@ from ..domain.submissions import Desk, Submit, TopUp
 from ..domain.uses import Tally
 from ..providers import Providers
 from ..store import Store
-from ..streams import Curfew
 from . import convert
 from .accounts import ensured, wallet_of
 from .names import check_etag, id_of, new_id, org_of, require_member

@@ -48,9 +48,14 @@ class Profile:
                 f"{2 * self.fence} s would do"
             )
         if 2 * self.renew >= self.ttl:
-            found.append(f"C3: twice the renewal interval {self.renew} s must be below the time to live {self.ttl} s")
+            found.append(
+                f"C3: twice the renewal interval {self.renew:g} s must be below the time to live {self.ttl:g} s; an interval "
+                f"below {self.ttl / 2:g} s would do"
+            )
         if self.look > self.renew:
-            found.append(f"C4: a standby looks every {self.look} s, less often than the holder renews ({self.renew} s)")
+            found.append(
+                f"C4: a standby looks every {self.look:g} s, less often than the holder renews; {self.renew:g} s would do"
+            )
         return found
 
     def worst_rto(self, costs: "Costs") -> float:

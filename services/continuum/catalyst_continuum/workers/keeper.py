@@ -68,7 +68,7 @@ class Keeper:
         while not stop.is_set():
             turn.check()
             async with self._work.reading() as tx:
-                due = [slot for slot in await tx.live() if self._is_due(slot)]
+                due = [slot for slot in await tx.kept() if self._is_due(slot)]
             self._backlog.see(slot.key for slot in due)
             await asyncio.gather(*(self._guarded(slot) for slot in due))
             await rest(stop, self._profile.renew / 4)

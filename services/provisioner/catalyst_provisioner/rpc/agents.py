@@ -11,6 +11,7 @@ from catalyst.provisioner.v1 import service_pb2, service_pb2_grpc
 from catalyst.provisioner.v1.resources_pb2 import AgentCommand as Command
 from catalyst.provisioner.v1.resources_pb2 import AgentReport as Report
 from catalyst_mesh import Context, Issuer, Sealer, Work, caller, span, stamp
+from catalyst_mesh.streams import Curfew
 from catalyst_sdk import Code, Decision, Refused
 
 from .. import observing
@@ -21,7 +22,6 @@ from ..gitserver import Passwords
 from ..repository import BRANCH
 from ..steps.tools import ServesTrees
 from ..store import ClusterRow, EnrolmentRow, Store
-from ..streams import Curfew
 
 ROLE = "agent"
 LIFE = timedelta(hours=24)

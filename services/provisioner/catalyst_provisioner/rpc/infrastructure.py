@@ -8,6 +8,7 @@ from uuid import uuid4
 from catalyst.provisioner.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import Context, Page, Work, caller, stamp
 from catalyst_mesh.journal import Engine, RunInProgress
+from catalyst_mesh.streams import Curfew
 from catalyst_sdk import Code, Decision, Refused
 from google.longrunning import operations_pb2
 from google.protobuf.json_format import ParseDict
@@ -19,7 +20,6 @@ from ..domain.topologies import ClusterSeen
 from ..domain.wishes import Cluster
 from ..planning import Planner
 from ..store import ClusterRow, ComponentRow, Store
-from ..streams import Curfew
 from . import filters, views
 from .names import ClusterNotFound, Name, locked, visible
 from .operations import begun

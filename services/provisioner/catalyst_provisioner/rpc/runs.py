@@ -11,6 +11,7 @@ from catalyst.provisioner.v1 import service_pb2, service_pb2_grpc
 from catalyst_mesh import Context, Page, Work, caller, stamp
 from catalyst_mesh.journal import CancelMode, Engine, LogLine, RunView, StepState, StepView
 from catalyst_mesh.journal import RunNotFound as NoSuchRun
+from catalyst_mesh.streams import Curfew
 from catalyst_sdk import Code, Decision, Refused
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
@@ -20,7 +21,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..chronicle import superseding
 from ..domain import gates, graphs
 from ..store import Store, metadata
-from ..streams import Curfew
 from . import filters
 from .names import (
     READS_LOGS,

@@ -659,6 +659,40 @@ class ContinuumUpdated(_message.Message):
 Global___ContinuumUpdated: _TypeAlias = ContinuumUpdated  # noqa: Y015
 
 @_typing.final
+class ContinuumDeleted(_message.Message):
+    """`catalyst.v1.continuum.continuum.deleted`
+    A slot is no more. The register stays frozen, databases and traffic stay as they were.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTINUUM_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    continuum: _builtins.str
+    """Slot, `namespaces/{namespace}/continuums/{name}`."""
+    version: _builtins.int
+    """Version of the slot in the store of the region that tells."""
+    @_builtins.property
+    def record(self) -> _resources_pb2.AuditRecord:
+        """What every event tells."""
+
+    def __init__(
+        self,
+        *,
+        continuum: _builtins.str = ...,
+        version: _builtins.int = ...,
+        record: _resources_pb2.AuditRecord | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["continuum", b"continuum", "record", b"record", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContinuumDeleted: _TypeAlias = ContinuumDeleted  # noqa: Y015
+
+@_typing.final
 class ContinuumReconciled(_message.Message):
     """`catalyst.v1.continuum.continuum.reconciled`
     A change of the wish was carried out.

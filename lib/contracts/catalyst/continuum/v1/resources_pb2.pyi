@@ -934,6 +934,8 @@ class SwitchoverSpec(_message.Message):
         """A Raft store moved by snapshot."""
         MECHANISM_STATELESS: SwitchoverSpec._Mechanism.ValueType  # 5
         """Nothing to promote."""
+        MECHANISM_DEMO: SwitchoverSpec._Mechanism.ValueType  # 6
+        """The demo application of `catalyst dev`; no production service."""
 
     class Mechanism(_Mechanism, metaclass=_MechanismEnumTypeWrapper):
         """How stateful services move."""
@@ -950,6 +952,8 @@ class SwitchoverSpec(_message.Message):
     """A Raft store moved by snapshot."""
     MECHANISM_STATELESS: SwitchoverSpec.Mechanism.ValueType  # 5
     """Nothing to promote."""
+    MECHANISM_DEMO: SwitchoverSpec.Mechanism.ValueType  # 6
+    """The demo application of `catalyst dev`; no production service."""
 
     MECHANISM_FIELD_NUMBER: _builtins.int
     DRAIN_FIELD_NUMBER: _builtins.int

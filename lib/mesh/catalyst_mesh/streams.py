@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TypeVar
 
-from catalyst_mesh.waits import unless
 from catalyst_sdk import Code, Refused
+
+from catalyst_mesh.waits import unless
 
 T = TypeVar("T")
 

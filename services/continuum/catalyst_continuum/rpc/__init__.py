@@ -1,0 +1,1 @@
+"""Continuum's services: proto in, domain call, proto out."""

@@ -1,0 +1,94 @@
+"""What all methods on slots have in common: what they are made of, and whom a slot shows itself to."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from catalyst.continuum.v1 import resources_pb2, service_pb2_grpc
+from catalyst_mesh import Caller, Work, caller
+from catalyst_mesh.streams import Curfew
+from catalyst_sdk import Code, Decision, Refused
+from catalyst_sdk.witness import LeaseWitness
+
+from ..domain.slots import NAMESPACE, ContinuumNotFound, EtagMismatch, Slot
+from ..domain.spec_rules import House
+from ..domain.timing import Profile
+from ..store import Store
+from ..workers.register import Register
+from . import views
+
+SEES_ALL = ("sovereign-admin", "security-officer")
+SEES_OWN = ("org-admin", "org-developer", "org-viewer")
+
+
+class FilterInvalid(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "FILTER_INVALID", "the filter cannot be used: {detail}"
+    field = "filter"
+
+
+class Calls(service_pb2_grpc.ContinuumServiceServicer):
+    """What the methods work with.
+
+    region   whose daemon this is; empty where it is that of a control plane
+    house    what the daemon adds to a wish; its namespace is each slot's own
+    """
+
+    def __init__(
+        self, work: Work[Store], register: Register, profile: Profile, witness: LeaseWitness, *,
+        curfew: Curfew, house: House, region: str = "",
+    ) -> None:  # fmt: skip
+        self._work = work
+        self._register = register
+        self._profile = profile
+        self._witness_of_slots = witness
+        self._region = region
+        self._house = house
+        self._curfew = curfew
+
+    async def _seen(self, tx: Store, resource: str, *, lock: bool = False) -> Slot:
+        """The slot, if it is there and the caller may see it; another's reads as absent. Raises ContinuumNotFound."""
+        _, namespace, _, name = resource.split("/")[:4]
+        slot = await tx.get(namespace, name, lock=lock) if sees(caller(), namespace) else None
+        if slot is None or slot.gone:
+            raise ContinuumNotFound(name=resource)
+        return slot
+
+    async def _locked(self, tx: Store, resource: str, etag: str, *roles: str) -> Slot:
+        """The slot, kept for this transaction, of a caller with one of `roles`. Raises also RoleDenied, EtagMismatch."""
+        slot = await self._seen(tx, resource, lock=True)
+        caller().require("sovereign-admin", *roles, org=organization(slot.namespace), resource=resource)
+        if etag and etag != slot.etag:
+            raise EtagMismatch(name=resource)
+        return slot
+
+    def _shown(self, slot: Slot, observed: views.Observed, now: datetime) -> resources_pb2.Continuum:
+        return views.continuum(slot, observed, self._register, self._profile, self._house, self._region, now)
+
+    async def _written(
+        self, step: Callable[[Store], Awaitable[Decision[Slot]]], *, validate_only: bool = False
+    ) -> resources_pb2.Continuum:
+        """Decide, save, and answer the slot as it is then; what agents see of it comes with the next read."""
+        ask: Any = self._work.rehearse if validate_only else self._work.run
+        answer: resources_pb2.Continuum = await ask(step, answer=lambda slot: self._shown(slot, {}, slot.since))
+        return answer
+
+
+def organization(namespace: str) -> str | None:
+    """Slug of the Organization whose a namespace is: the one of its name. The Sovereigns' own belong to none."""
+    return None if namespace == NAMESPACE else namespace
+
+
+def sees_all(who: Caller) -> bool:
+    """Whether the caller may see every slot."""
+    return who.is_service() or who.has_role(*SEES_ALL)
+
+
+def sees(who: Caller, namespace: str) -> bool:
+    """Whether the caller may see slots of a namespace."""
+    org = organization(namespace)
+    return sees_all(who) or (org is not None and who.has_role(*SEES_OWN, org=org))
+
+
+def namespaces_of(who: Caller) -> Sequence[str] | None:
+    """Namespaces whose slots the caller may see; None: all."""
+    return None if sees_all(who) else sorted(org for org in who.organizations if sees(who, org))

@@ -1,0 +1,109 @@
+"""Slots as resources: made, read, changed, deleted, watched."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import datetime
+from uuid import uuid4
+
+from catalyst.continuum.v1 import resources_pb2, service_pb2
+from catalyst_mesh import Context, Page, caller
+from catalyst_sdk import Decision
+from google.protobuf.empty_pb2 import Empty
+
+from ..domain import slots
+from ..domain.slots import Slot
+from ..store import Store
+from . import filters, specs, views, watching
+from .calls import Calls, namespaces_of, organization
+
+BATCH = 200
+MOST = 500
+
+
+class ContinuumCalls(Calls):
+    """The standard methods, and the watch."""
+
+    async def GetContinuum(self, request: service_pb2.GetContinuumRequest, context: Context) -> resources_pb2.Continuum:
+        async with self._work.reading() as tx:
+            slot = await self._seen(tx, request.name)
+            observed, now = await tx.observed(slot.namespace, slot.name), tx.now
+        if not any(view.reachable for view in self._register.views.values()):
+            await self._register.look(slot.key)  # this replica has not kept a slot yet
+        return self._shown(slot, observed, now)
+
+    async def ListContinuums(
+        self, request: service_pb2.ListContinuumsRequest, context: Context
+    ) -> service_pb2.ListContinuumsResponse:
+        who, wanted = caller(context), filters.terms(request.filter)
+        page = Page.of(
+            request.page_size, request.page_token, "continuums", request.parent, request.filter, who.subject, most=MOST
+        )
+        namespace = request.parent.removeprefix("namespaces/")
+        allowed, found = namespaces_of(who), list[resources_pb2.Continuum]()
+        after = tuple(page.after or ("", ""))
+        async with self._work.reading() as tx:
+            while len(found) <= page.size:
+                rows = await tx.live("" if namespace == "-" else namespace, after, BATCH)
+                for slot in rows:
+                    if allowed is None or slot.namespace in allowed:
+                        shown = self._shown(slot, await tx.observed(slot.namespace, slot.name), tx.now)
+                        found += [shown] if filters.matches(shown, wanted) else []
+                if len(rows) < BATCH:
+                    break
+                after = (rows[-1].namespace, rows[-1].name)
+        cut = page.cut(found[: page.size + 1], lambda one: [one.name.split("/")[1], one.name.split("/")[3]])
+        return service_pb2.ListContinuumsResponse(continuums=cut.rows, next_page_token=cut.next_page_token)
+
+    async def CreateContinuum(
+        self, request: service_pb2.CreateContinuumRequest, context: Context
+    ) -> resources_pb2.Continuum:
+        who, namespace = caller(context), request.parent.removeprefix("namespaces/")
+        who.require("sovereign-admin", "org-admin", org=organization(namespace), resource=request.parent)
+        wish = specs.document(request.continuum.spec)
+        spec = specs.parsed(wish, replace(self._house, namespace=namespace))
+
+        async def step(tx: Store) -> Decision[Slot]:
+            return slots.create(
+                await tx.lock(namespace, request.continuum_id), namespace, request.continuum_id, document=specs.text(wish),
+                spec=spec, uid=str(uuid4()), teller=self._region, by=who.subject, now=tx.now,
+            )  # fmt: skip
+
+        return await self._written(step, validate_only=request.validate_only)
+
+    async def UpdateContinuum(
+        self, request: service_pb2.UpdateContinuumRequest, context: Context
+    ) -> resources_pb2.Continuum:
+        who = caller(context)
+
+        async def step(tx: Store) -> Decision[Slot]:
+            slot = await self._locked(tx, request.continuum.name, request.etag, "org-admin")
+            house, before = replace(self._house, namespace=slot.namespace), specs.wish_of(slot)
+            wish = specs.merged(before, request.continuum.spec, request.update_mask.paths)
+            return slots.update(
+                slot, specs.understood(slot, self._house, self._profile), specs.parsed(wish, house), document=specs.text(wish),
+                changed=specs.changed(before, wish), by=who.subject, now=tx.now,
+            )  # fmt: skip
+
+        return await self._written(step, validate_only=request.validate_only)
+
+    async def DeleteContinuum(self, request: service_pb2.DeleteContinuumRequest, context: Context) -> Empty:
+        who = caller(context)
+
+        async def step(tx: Store) -> Decision[Slot]:
+            slot = await self._locked(tx, request.name, request.etag, "org-admin")
+            return slots.delete(slot, by=who.subject, now=tx.now)
+
+        ask = self._work.rehearse if request.validate_only else self._work.run
+        return await ask(step, answer=lambda _: Empty())
+
+    async def WatchContinuum(
+        self, request: service_pb2.WatchContinuumRequest, context: Context
+    ) -> AsyncIterator[service_pb2.WatchContinuumResponse]:
+        async def look() -> tuple[Slot, views.Observed, datetime]:
+            async with self._work.reading() as tx:
+                slot = await self._seen(tx, request.name)
+                return slot, await tx.observed(slot.namespace, slot.name), tx.now
+
+        changes = watching.states(look, self._shown, request.cursor, self._work.bell, self._curfew.over)
+        async for answer in self._curfew.bounded(changes):
+            yield answer
