@@ -11,7 +11,7 @@ from catalyst_sdk.continuum import Fencer, Follow, Role
 from catalyst_continuum.domain import failsafe, reprotect
 from catalyst_continuum.domain.authority import Authority
 from catalyst_continuum.domain.duty import Duty
-from catalyst_continuum.domain.lease import FenceProof
+from catalyst_continuum.domain.lease import Fence
 from catalyst_continuum.domain.reprotect import Repair
 from catalyst_continuum.domain.runs import Kind, Run, mark_of
 
@@ -66,8 +66,7 @@ class Acts:
         proofs = await asyncio.gather(
             *(self._proof(fencer, epoch, budget) for fencer in self.hands.all_fencers(local=True))
         )
-        rungs = frozenset(fencer.level for fencer in proofs if fencer is not None)
-        proof = FenceProof(rungs, "; ".join(one.evidence for one in proofs if one is not None))
+        proof = Fence(tuple(one for one in proofs if one is not None))
         self.sight.forget_database()
         if proof.stops_writers:
             self.standing.proof = proof

@@ -11,7 +11,7 @@ from dataclasses import replace
 from catalyst_continuum.domain import lease as operations
 from catalyst_continuum.domain.authority import Authority, granted
 from catalyst_continuum.domain.duty import Duty
-from catalyst_continuum.domain.lease import FenceProof, Me, Refusal
+from catalyst_continuum.domain.lease import Fence, Me, Refusal
 from catalyst_continuum.domain.record import Lease
 from catalyst_continuum.domain.view import Claim
 
@@ -79,7 +79,7 @@ class Rights:
         else:
             self._standing.claim = Claim.LOST
 
-    async def hand_off(self, to: str, lsn: str, run: str, proof: FenceProof) -> bool:
+    async def hand_off(self, to: str, lsn: str, run: str, proof: Fence) -> bool:
         """Offer the slot to `to`; whether that is known to stand. Nothing is done in this epoch any more from here on."""
         self._standing.offering = True
         self.drop("the slot is offered")

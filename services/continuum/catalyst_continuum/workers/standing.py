@@ -6,7 +6,7 @@ from typing import Protocol
 
 from catalyst_continuum.domain.authority import Authority, Moment
 from catalyst_continuum.domain.failsafe import Promise
-from catalyst_continuum.domain.lease import FenceProof
+from catalyst_continuum.domain.lease import Fence
 from catalyst_continuum.domain.view import Claim, State
 
 Clock = Callable[[], Moment]
@@ -41,7 +41,7 @@ class Standing:
     claimed: tuple[str, float] | None = None
     promise: Promise | None = None
     offering: bool = False
-    proof: FenceProof | None = None
+    proof: Fence | None = None
     fence_began: float | None = None
     promote_began: float | None = None
     canary: bool | None = None

@@ -10,7 +10,7 @@ from catalyst_sdk.continuum import DemotionToken, Fencer, Promoter, Traffic
 
 from catalyst_continuum.domain.authority import Authority
 from catalyst_continuum.domain.duty import Duty
-from catalyst_continuum.domain.lease import FenceProof
+from catalyst_continuum.domain.lease import Fence
 from catalyst_continuum.domain.runs import Run
 from catalyst_continuum.workers.memory import Memory
 from catalyst_continuum.workers.observe import Peer, Sight
@@ -65,7 +65,7 @@ class Scene:
     precheck: Callable[[Run], Awaitable[Sequence[str]]]
     run: Run
     token: DemotionToken | None = None
-    proof: FenceProof | None = None
+    proof: Fence | None = None
     waited_until: float | None = None
     attempted: frozenset[str] = frozenset()
     flaws: tuple[str, ...] = ()

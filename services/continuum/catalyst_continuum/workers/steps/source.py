@@ -5,9 +5,9 @@ Up to the offer everything is taken back when the run is aborted; what was offer
 
 import asyncio
 
-from catalyst_sdk.continuum import DemotionToken
+from catalyst_sdk.continuum import DemotionToken, FenceProof
 
-from catalyst_continuum.domain.lease import FenceProof, position
+from catalyst_continuum.domain.lease import Fence, position
 
 from .scene import Scene
 from .step import Step, nothing
@@ -90,7 +90,7 @@ async def _fence(scene: Scene) -> None:
     if not isinstance(token, DemotionToken):
         return
     scene.token = token
-    scene.proof = FenceProof(frozenset({1}), f"demoted at {token.lsn}")
+    scene.proof = Fence((FenceProof(1, scene.clock().boot, f"demoted at {token.lsn}"),))
     scene.standing.proof = scene.proof
     scene.trace("fenced", epoch=scene.epoch, effect=scene.proof.evidence)
 
