@@ -1,0 +1,1 @@
+"""Suites and real parts for what a move of a slot acts upon."""
