@@ -50,7 +50,9 @@ def on_knot(stack: ExitStack) -> Server:
 
 
 def on_powerdns(stack: ExitStack) -> Server:
-    server = stack.enter_context(powerdns_server(**witness_zones.UPDATES, enable_lua_records="yes"))
+    server = stack.enter_context(
+        powerdns_server(**witness_zones.UPDATES, enable_lua_records="yes", lua_health_checks_interval="1")
+    )
     witness_zones.on_powerdns(server, witness_zones.new_identity(), ZONE)
     return server
 
