@@ -22,7 +22,8 @@ from catalyst_testkit.servers import free_port
 from . import traffic_benches as benches
 
 AT = {EAST: "127.0.0.2", WEST: "127.0.0.3"}
-NAME = f"shop.{benches.ZONE}"
+PAGE = 4
+"""Rows that a front tells at once."""
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Front:
                 lines = head.decode().lower().split("\r\n")
                 length = next((int(line.split(":")[1]) for line in lines if line.startswith("content-length")), 0)
                 body = await reader.readexactly(length)
-                status, answer = self._answer(head.split()[0], body)
+                status, answer = self._answer(head.split()[0], head.split()[1], body)
                 text = json.dumps(answer).encode()
                 writer.write(f"HTTP/1.1 {status} x\r\nContent-Length: {len(text)}\r\n\r\n".encode() + text)
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -48,11 +49,13 @@ class Front:
         finally:
             writer.close()
 
-    def _answer(self, method: bytes, body: bytes) -> tuple[int, object]:
+    def _answer(self, method: bytes, target: bytes, body: bytes) -> tuple[int, object]:
         if not self.open:
             return 503, {}
         if method == b"GET":
-            return 200, {"rows": [{"n": n} for n in self.rows]}
+            after = int(target.partition(b"?after=")[2] or 0)
+            page = self.rows[after : after + PAGE]
+            return 200, {"canaries": [{"n": n} for n in page], "next": after + len(page)}
         self.rows.append(json.loads(body)["n"])
         return 200, {"n": self.rows[-1], "epoch": self.epoch, "region": self.region}
 
@@ -99,7 +102,7 @@ async def test_a_prober_follows_the_name_and_measures_what_its_clients_lost(
     (name,), (east, west) = traffic.steering.names, (Front(EAST, 1), Front(WEST, 2))
     http = ByName(Names(servers, boottime, patience=5.0), timeout=5.0)
     async with fronts(east, west) as port:
-        prober = Prober(f"http://{name}:{port}/rows", http, clock=boottime, first=1_000, period=0.02)
+        prober = Prober(f"http://{name}:{port}/canaries", http, clock=boottime, first=1_000, period=0.02)
         assert await moved(traffic, EAST, 1) is Effect.DONE
         stop = asyncio.Event()
         running = asyncio.create_task(prober.run(stop))
@@ -130,7 +133,7 @@ async def test_who_does_not_say_what_it_has_is_not_taken_for_one_that_lost_nothi
     (name,), east = traffic.steering.names, Front(EAST, 1, open=False)
     http = ByName(Names(servers, boottime, patience=5.0), timeout=5.0)
     async with fronts(east) as port:
-        prober = Prober(f"http://{name}:{port}/rows", http, clock=boottime, first=1)
+        prober = Prober(f"http://{name}:{port}/canaries", http, clock=boottime, first=1)
         assert await prober.present() is None  # no such name
         assert await moved(traffic, EAST, 1) is Effect.DONE
         assert await prober.present() is None
@@ -169,7 +172,7 @@ async def test_the_name_is_verified_from_elsewhere_by_resolvers_and_by_a_request
     dead = ("127.0.0.1", free_port())
     http = ByName(Names(servers, boottime, patience=5.0), timeout=5.0)
     async with fronts(east) as port:
-        vantage = Resolvers([*servers, *servers, dead], http, [f"http://{name}:{port}/rows"], patience=0.5)
+        vantage = Resolvers([*servers, *servers, dead], http, [f"http://{name}:{port}/canaries"], patience=0.5)
         looking = replace(traffic, vantage=vantage)
         plan = looking.plan(holder=EAST)
         before = {check.name: check.verdict for check in await looking.verify(plan, epoch=1)}

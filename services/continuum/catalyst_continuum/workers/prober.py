@@ -1,8 +1,9 @@
 """Writes a canary by the public name five times a second, from outside: what a client of the name would have seen.
 
 What is sent is `POST <url>` with `{"n", "boottime"}`; who takes it answers 2xx with `{"epoch", "region"}`. `GET <url>` of the
-new primary tells which numbers it has, as `{"rows": [{"n"}, …]}` or a bare list of them. A canary is never sent twice: an
-answer that was lost is no acknowledgement, and no loss either.
+new primary tells which numbers it has, as `{"canaries": [{"n"}, …], "next"}` (or `rows`), and what comes after that with
+`?after=<next>`, until there is nothing. A canary is never sent twice: an answer that was lost is no acknowledgement, and no
+loss either.
 """
 
 import asyncio
@@ -69,12 +70,22 @@ class Prober:
         return measured(tuple(self.canaries), epoch, present=present, fenced_at=fenced_at, drain=drain)
 
     async def present(self) -> frozenset[int] | None:
-        """Numbers that whoever has the name now knows; None: it does not say."""
-        try:
-            answer = await self._http.ask("GET", self._url)
-        except Unanswered:
-            return None
-        return _numbers(answer.body) if answer.is_good else None
+        """Numbers that whoever has the name now knows; None: it does not say all of them."""
+        found: set[int] = set()
+        after = ""
+        while True:
+            try:
+                answer = await self._http.ask("GET", self._url + after)
+            except Unanswered:
+                return None
+            page = _numbers(answer.body) if answer.is_good else None
+            if page is None:
+                return None
+            following = answer.body.get("next") if page else None
+            if page <= found or not isinstance(following, int):
+                return frozenset(found | page)
+            found |= page
+            after = f"?after={following}"
 
     def _begin(self) -> None:
         n, self._next = self._next, self._next + 1
@@ -104,8 +115,7 @@ def _taken(body: Any) -> tuple[int, str] | None:
 
 
 def _numbers(body: Any) -> frozenset[int] | None:
-    rows = body.get("rows") if isinstance(body, dict) else body
+    rows = body.get("canaries", body.get("rows")) if isinstance(body, dict) else None
     if not isinstance(rows, list):
         return None
-    numbers = [row.get("n") if isinstance(row, dict) else row for row in rows]
-    return frozenset(n for n in numbers if isinstance(n, int))
+    return frozenset(row["n"] for row in rows if isinstance(row, dict) and isinstance(row.get("n"), int))
