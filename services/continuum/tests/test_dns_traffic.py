@@ -4,18 +4,40 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 
+import dns.name
 import pytest
 from catalyst_continuum.domain.steering import Place, Probe, Selector
 from catalyst_continuum.workers.traffic.dns_update import DnsUpdate
 from catalyst_sdk.continuum import Effect, Verdict
 from catalyst_testkit import eventually
-from catalyst_testkit.continuum.traffic_suite import EAST, WEST, TrafficBench, TrafficSuite, moved
+from catalyst_testkit.continuum.traffic_suite import EAST, STRANGERS, WEST, TrafficBench, TrafficSuite, moved
+from catalyst_testkit.nameservers import UPDATE_SECRET
 from catalyst_testkit.servers import free_port
 
 from . import traffic_benches as benches
 
 
-class TestBindAndKnot(TrafficSuite):
+class AuthoritySuite(TrafficSuite):
+    async def test_a_server_says_whether_it_takes_updates_and_what_its_clock_shows_and_nothing_changes(
+        self, bench: TrafficBench
+    ) -> None:
+        for which, server in bench.servers.items():
+            ours, strangers = (
+                benches.authority(which, server.address, secret) for secret in (UPDATE_SECRET, STRANGERS)
+            )
+            serial = await ours.serial()
+            ready = await ours.readiness()
+            assert ready.takes
+            assert ready.offset is not None
+            assert abs(ready.offset) < 60
+            assert not (await strangers.readiness()).takes
+            assert not (await replace(ours, zone=dns.name.from_text("elsewhere.test")).readiness()).takes
+            assert await ours.serial() == serial
+        nobody = benches.authority("nobody", f"127.0.0.1:{free_port()}")
+        assert (await nobody.readiness()).takes is None
+
+
+class TestBindAndKnot(AuthoritySuite):
     @pytest.fixture(scope="class")
     @classmethod
     def bench(cls) -> Iterator[TrafficBench]:
@@ -23,7 +45,7 @@ class TestBindAndKnot(TrafficSuite):
             yield bench
 
 
-class TestPowerDnsAndEmbedded(TrafficSuite):
+class TestPowerDnsAndEmbedded(AuthoritySuite):
     @pytest.fixture(scope="class")
     @classmethod
     def bench(cls) -> Iterator[TrafficBench]:

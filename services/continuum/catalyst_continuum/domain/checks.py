@@ -290,6 +290,8 @@ def _lag(f: Facts, planned: bool) -> Found:
 def _loss(f: Facts, planned: bool) -> Found:
     if f.keeps_all is not None and f.target in f.keeps_all:
         return _pass(f"{f.target} has every acknowledged write")
+    if planned and f.lag is not None and f.lag <= f.goals.rpo:
+        return _pass(f"{f.target} is waited for until it has the last write")
     if f.accepts_loss:
         return _warn(
             "loss was accepted by name" if f.loss is None else f"a loss of {f.loss:.1f} s was accepted by name"

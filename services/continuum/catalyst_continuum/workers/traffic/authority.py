@@ -1,6 +1,7 @@
 """One authoritative server of a slot's names: what it has, and one conditional update of it (RFC 2136, RFC 8945)."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -44,6 +45,18 @@ class Written(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Readiness:
+    """What a server says of an update that changes nothing.
+
+    takes    whether it takes updates of the zone by this key; None: it does not say
+    offset   seconds by which its clock is ahead of ours, by the time in its signature
+    """
+
+    takes: bool | None
+    offset: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Authority:
     """One server.
 
@@ -77,6 +90,22 @@ class Authority:
         if not rrset:
             raise Silent(f"{self.name} has no SOA of {self.zone}")
         return int(rrset[0].serial)
+
+    async def readiness(self) -> Readiness:
+        """Whether it would take an update, asked by one that has a prerequisite and no change."""
+        message = dns.update.UpdateMessage(self.zone, keyring=self.key)
+        message.present(self.zone, "SOA")
+        try:
+            answer = await dns.asyncquery.tcp(message, self.host, timeout=self.timeout, port=self.port)
+        except dns.tsig.PeerError:
+            return Readiness(takes=False)  # it does not know the key, or its clock and ours are too far apart
+        except FAULTS:
+            return Readiness(takes=None)
+        offset = answer.tsig[0].time_signed - time.time() if answer.tsig else None
+        if answer.rcode() == dns.rcode.NOERROR:
+            return Readiness(takes=True, offset=offset)
+        refused = answer.rcode() in (dns.rcode.REFUSED, dns.rcode.NOTAUTH, dns.rcode.NOTIMP)
+        return Readiness(takes=False if refused else None, offset=offset)
 
     async def write(self, name: str, update: Update) -> Written:
         """Mark and addresses in one message, all or nothing."""
