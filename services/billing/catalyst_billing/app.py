@@ -19,7 +19,6 @@ from catalyst_mesh import (
     Service,
     TokenFile,
     Work,
-    Worker,
     connect,
     main,
     migrate,
@@ -63,7 +62,7 @@ from .workers.prices import Prices
 from .workers.reconciliation import Reconciliation
 from .workers.refunds import Refunds
 from .workers.renewals import Renewals
-from .workers.rounds import Rounds
+from .workers.rounds import Rounds, Shift
 from .workers.sweeper import Sweeper
 from .workers.webhooks import Webhooks
 
@@ -84,7 +83,6 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
     channel = connect(settings.catalog_target, token=TokenFile(settings.token_file), tls=settings.certificates())
     providers, proofs, curfew = Providers(host, work, settings.plugins), Proofs(work), Curfew()
     prices, house = PriceBooks(StorefrontServiceStub(channel)), house_of(settings)
-    leases = Leases(db, metadata, metrics=metrics)
     return Daemon(
         "billing",
         settings,
@@ -99,8 +97,11 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
         handled=(*handled(house.books), departed(house)),
         workers=[
             curfew,
-            *workers(settings, leases, work, providers, house, proofs),
-            *going_on(settings, leases, work, providers, prices, house),
+            Shift(
+                *workers(settings, work, providers, house, proofs),
+                *going_on(settings, work, providers, prices, house),
+                leases=Leases(db, metadata, metrics=metrics),
+            ),
         ],
         closing=[lambda: channel.close(None)],
     )
@@ -180,8 +181,8 @@ def services(
 
 
 def workers(
-    settings: BillingSettings, leases: Leases, work: Work[Store], providers: Providers, house: House, proofs: Proofs
-) -> list[Worker]:
+    settings: BillingSettings, work: Work[Store], providers: Providers, house: House, proofs: Proofs
+) -> list[Rounds]:
     """What goes on beside the calls for orders, credit and the book."""
     books = house.books
     pause = settings.worker_pause_seconds
@@ -189,7 +190,7 @@ def workers(
     applying, customers = Applying(work, books, pace), Customers(work, providers)
     webhooks = Webhooks(work, providers, applying, books)
     reconciliation = Reconciliation(work, providers, webhooks)
-    rounds = partial(Rounds, leases=leases, bell=work.bell)
+    rounds = partial(Rounds, bell=work.bell)
     return [
         rounds(
             "checkouts",
@@ -208,11 +209,11 @@ def workers(
 
 
 def going_on(
-    settings: BillingSettings, leases: Leases, work: Work[Store], providers: Providers, prices: PriceBooks, house: House
-) -> list[Worker]:
+    settings: BillingSettings, work: Work[Store], providers: Providers, prices: PriceBooks, house: House
+) -> list[Rounds]:
     """What goes on beside the calls from period to period."""
     pause, notice = settings.worker_pause_seconds, timedelta(days=settings.price_change_notice_days)
-    rounds = partial(Rounds, leases=leases, bell=work.bell)
+    rounds = partial(Rounds, bell=work.bell)
     changes = ("subscription", "period", "invoice", "charge", "payment_method")
     return [
         rounds("renewals", Renewals(work, providers, house).round, *changes, pause=pause),
