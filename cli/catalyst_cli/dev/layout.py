@@ -25,6 +25,7 @@ _OFFSETS = {
     "billing": 10,
     "nats": 20,
     "nats-monitor": 21,
+    "control": 22,
     "dns": 30,
     "dns-control": 31,
     "cell-1": 32,
@@ -122,6 +123,11 @@ class Layout:
     def tokens(self) -> Path:
         """Tokens of the daemons and of the operator, renewed while dev runs."""
         return self.folder / "tokens"
+
+    @property
+    def control_token(self) -> Path:
+        """What opens the control port."""
+        return self.tokens / "control"
 
     @property
     def database(self) -> Path:

@@ -12,7 +12,10 @@ from .layout import CELLS, PACKAGES, Layout, Replica
 
 BLUEPRINTS = Path(__file__).parents[3] / "blueprints"
 """The public catalogue of this checkout."""
-
+WITNESS_ZONE = "witness.test"
+"""Zone that every cell serves."""
+WITNESS_KEY = "catalyst-witness"
+"""Name of the key that may update it."""
 _PEERS = {
     "CATALOG": "catalog",
     "PDM": "pdm",
@@ -67,11 +70,16 @@ def dns(layout: Layout) -> list[str]:
 
 def cell(layout: Layout, name: str) -> list[str]:
     """Command of one lease cell."""
-    home = layout.folder / "cells" / name
     return [
-        *_module("catalyst_dns_embedded"), "cell", "--data", str(home), "--listen", layout.address(name),
-        "--zone", "witness.test", "--key-file", str(layout.folder / "cells" / "tsig.key"),
+        *_module("catalyst_dns_embedded"), "cell", "--data", str(cell_home(layout, name)),
+        "--listen", layout.address(name), "--zone", WITNESS_ZONE, "--key-name", WITNESS_KEY,
+        "--key-file", str(tsig_key(layout)),
     ]  # fmt: skip
+
+
+def cell_home(layout: Layout, name: str) -> Path:
+    """Folder of one lease cell."""
+    return layout.folder / "cells" / name
 
 
 def daemon(name: str) -> list[str]:
@@ -136,7 +144,7 @@ def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
             **hints,
             **powerdns.settings(layout),
         },
-        "continuum": {"CELLS": cells, "TSIG_KEY_FILE": str(layout.folder / "cells" / "tsig.key")},
+        "continuum": {"CELLS": cells, "TSIG_KEY_FILE": str(tsig_key(layout))},
         "billing": {},
         "gateway": {
             "DEVELOPMENT": "true",

@@ -23,9 +23,11 @@ from typing import Any, TextIO
 import catalyst_cloud_sandbox
 import httpx
 from catalyst_mesh.identity import Issuer
-from catalyst_mesh.keyfiles import write_private
+from catalyst_mesh.keyfiles import kept, write_private
 
 from . import cluster, ports, powerdns, recipes
+from .cells import Cells
+from .control import ControlServer
 from .databases import Home
 from .layout import CELLS, DAEMONS, Layout, Replica
 from .processes import Children, end_left_over, pss_mib, with_children
@@ -79,17 +81,32 @@ class Supervisor:
             stop = _on_signals()
             zygote = Zygote(self.layout.logs / "zygote.log", recipes.base_environment())
             children = Children(self.layout.children, self.tell, zygote if sys.platform == "linux" else None)
+            self._cells = Cells(self.layout, children)
+            control = self._control(children)
             try:
                 await self._start(children)
+                await control.start("127.0.0.1", self.layout.port("control"))
                 state = self._state(children, time.monotonic() - began)
                 write_private(self.layout.state, json.dumps(state, indent=1))
                 ready(state)
                 await self._watch(children, stop)
             finally:
+                await control.stop()
                 await self._stop(children)
                 await zygote.stop()
                 self.layout.children.unlink(missing_ok=True)
                 self.layout.state.unlink(missing_ok=True)
+
+    def _control(self, children: Children) -> ControlServer:
+        """The port where other commands reach this dev while it runs."""
+
+        async def status() -> dict[str, Any]:
+            known = json.loads(self.layout.state.read_text())
+            return {**known, "pids": children.pids(), "witness": {"cells": self._cells.rows()}}
+
+        self.layout.tokens.mkdir(exist_ok=True, mode=0o700)
+        token = kept(self.layout.control_token, lambda: secrets.token_hex(32))
+        return ControlServer({"status": status, **self._cells.calls()}, token)
 
     async def _start(self, children: Children) -> None:
         layout = self.layout
@@ -106,8 +123,7 @@ class Supervisor:
             command = powerdns.command(layout)
             await children.start("powerdns", command, plain, layout.logs / "powerdns.log")
             await powerdns.hand_over(layout)
-        for name in CELLS:
-            await children.start(name, recipes.cell(layout, name), plain, layout.logs / f"{name}.log")
+        await self._cells.start_all()
         catalyst_cloud_sandbox.power_on(layout.sandbox)
         databases = await self._databases(children)
         for replica in layout.all_replicas():
@@ -191,6 +207,8 @@ class Supervisor:
             "dns": layout.address("dns"),
             **({"powerdns": layout.address("powerdns")} if layout.dns_server == "powerdns" else {}),
             "cells": {name: layout.address(name) for name in CELLS},
+            "control": layout.address("control"),
+            "control_token_file": str(layout.control_token),
             "grpc": {name: layout.target(name) for name in DAEMONS if name != "gateway"},
             "replicas": layout.count,
             "database": _shown(self._home, layout),

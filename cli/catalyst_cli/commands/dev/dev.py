@@ -40,6 +40,7 @@ def default_folder() -> Path:
 
 
 def dev(
+    asked: typer.Context,
     port_base: Annotated[
         int, typer.Option(help="All ports of dev are among the 82 from here on.", min=1024, max=65000)
     ] = 7400,
@@ -71,7 +72,11 @@ def dev(
         catalyst dev --dns powerdns --data-dir ./dev-powerdns
 
         catalyst dev --clean
+
+        catalyst dev status
     """
+    if asked.invoked_subcommand is not None:
+        return
     layout = Layout((data_dir or default_folder()).absolute(), port_base, count=replicas, dns_server=dns.value)
     if clean:
         _clean(layout)
