@@ -76,7 +76,7 @@ async def test_what_is_said_over_a_cut_line_arrives_when_it_is_whole() -> None:
 async def test_cut_in_one_way_the_question_arrives_and_the_answer_does_not() -> None:
     async with relayed() as (relay, echo):
         reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
-        relay.cut(one_way=True)
+        relay.cut(there=False)
         writer.write(b"write this\n")
         await eventually(lambda: echo.heard == [b"write this\n"], within=30)
         with pytest.raises(TimeoutError):

@@ -46,13 +46,13 @@ class Relay:
                 self._server.close()
         return self.port
 
-    def cut(self, *, one_way: bool = False) -> None:
-        """Let nothing through; with `one_way` questions still arrive, and no answer comes back."""
-        self._back.clear()
-        if one_way:
-            self._there.set()
-        else:
-            self._there.clear()
+    def cut(self, *, there: bool = True, back: bool = True) -> None:
+        """Let nothing through in the ways that are named: `there` is that of questions, `back` that of answers."""
+        for way, is_cut in ((self._there, there), (self._back, back)):
+            if is_cut:
+                way.clear()
+            else:
+                way.set()
 
     def heal(self) -> None:
         """Let everything through, also what was held."""
