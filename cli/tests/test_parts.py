@@ -12,10 +12,18 @@ import psutil
 import pytest
 from catalyst_cli.dev.control import ControlServer, NotThere, ask
 from catalyst_cli.dev.processes import Children
+from catalyst_cli.dev.zygote import Zygote
 from catalyst_testkit import eventually
 from catalyst_testkit.servers import free_port
 
 PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
+
+
+def _is_dead(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @asynccontextmanager
@@ -33,7 +41,7 @@ async def test_what_is_killed_dies_with_its_children_and_stays_dead_until_it_is_
         first = psutil.Process(children.pids()["one"])
         below = await eventually(lambda: first.children(), within=30)
         await children.kill(["one"])
-        assert not any(process.is_running() and process.status() != "zombie" for process in (first, *below))
+        await eventually(lambda: all(_is_dead(process) for process in (first, *below)), within=30)
         assert children.pids() == {}
         await children.start_again(["one"])
         assert children.pids()["one"] != first.pid
@@ -79,8 +87,20 @@ async def test_the_control_port_answers_its_owner_and_says_what_it_cannot_do(tmp
     assert absent.value.next_step == "name cell-1"
     with pytest.raises(NotThere, match="token"):
         await asked(wrong, "cell.kill", name="cell-1")
-    with pytest.raises(NotThere, match="no call"):
+    with pytest.raises(NotThere, match="nothing for"):
         await asked(token, "cell.paint", name="cell-1")
     await server.stop()
     with pytest.raises(NotThere, match="does not answer"):
         await asked(token, "cell.kill", name="cell-1")
+
+
+async def test_a_fork_that_ends_at_once_is_started_again(tmp_path: Path) -> None:
+    zygote = Zygote(tmp_path / "zygote.log", os.environ)
+    children = Children(tmp_path / "children.json", lambda line: None, zygote)
+    try:
+        argv = [sys.executable, "-m", "no_such_module"]
+        child = await children.start("one", argv, os.environ, tmp_path / "log", forked=True)
+        await eventually(lambda: child.restarts > 1, within=120)
+    finally:
+        await children.stop(["one"])
+        await zygote.stop()

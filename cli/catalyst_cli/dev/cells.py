@@ -4,11 +4,12 @@ A cell that was killed stays dead until it is started; one that is wiped comes b
 lost, and agents that remember more quarantine it.
 """
 
-import shutil
 import signal
+from collections.abc import Sequence
 from typing import Any
 
-from . import recipes
+from . import cell_servers, recipes
+from .cell_servers import CellServer
 from .control import Calls, NotThere
 from .layout import CELLS, Layout
 from .processes import Children
@@ -17,17 +18,18 @@ from .processes import Children
 class Cells:
     """All cells of one dev."""
 
-    def __init__(self, layout: Layout, children: Children) -> None:
+    def __init__(self, layout: Layout, children: Children, servers: Sequence[CellServer]) -> None:
         self._layout = layout
+        self._servers = {server.name: server for server in servers}
         self._children = children
         self._frozen: set[str] = set()
 
     async def start_all(self) -> None:
         """Start every cell."""
         layout = self._layout
-        for name in CELLS:
-            log = layout.logs / f"{name}.log"
-            await self._children.start(name, recipes.cell(layout, name), recipes.base_environment(), log)
+        for name, server in self._servers.items():
+            log, words = layout.logs / f"{name}.log", cell_servers.command(layout, server)
+            await self._children.start(name, words, recipes.base_environment(), log)
 
     def calls(self) -> Calls:
         """What the control port offers."""
@@ -82,7 +84,9 @@ class Cells:
     async def _wipe(self, name: str) -> dict[str, Any]:
         """Take away all that it has, and start it."""
         await self._kill(name)
-        shutil.rmtree(recipes.cell_home(self._layout, name), ignore_errors=True)
+        server = self._servers[name]
+        cell_servers.wipe(server)
+        cell_servers.command(self._layout, server)  # makes its folder anew
         return await self._start(name)
 
     async def _start(self, name: str) -> dict[str, Any]:

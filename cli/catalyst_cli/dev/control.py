@@ -60,7 +60,8 @@ class ControlServer:
             return {"refused": "the token is another one", "next": "ask as the user who started dev"}
         call = self._calls.get(asked.get("call", ""))
         if call is None:
-            return {"refused": f"this dev knows no call {asked.get('call')!r}", "next": "start it anew"}
+            missing = "catalyst dev --regions" if str(asked.get("call")).startswith("region.") else "start it anew"
+            return {"refused": f"this dev has nothing for {asked.get('call')!r}", "next": missing}
         try:
             return {"answer": await call(**asked.get("args", {}))}
         except NotThere as absent:

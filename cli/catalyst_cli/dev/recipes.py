@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import sysconfig
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,10 @@ BLUEPRINTS = Path(__file__).parents[3] / "blueprints"
 WITNESS_ZONE = "witness.test"
 """Zone that every cell serves."""
 WITNESS_KEY = "catalyst-witness"
+"""Name of the key that may update it."""
+DEMO_ZONE = "demo.catalyst.test"
+"""Zone of the demonstration's names, on authorities of its own."""
+DEMO_KEY = "catalyst-traffic"
 """Name of the key that may update it."""
 _PEERS = {
     "CATALOG": "catalog",
@@ -70,10 +75,19 @@ def dns(layout: Layout) -> list[str]:
 
 def cell(layout: Layout, name: str) -> list[str]:
     """Command of one lease cell."""
+    return _durable(cell_home(layout, name), layout.address(name), WITNESS_ZONE, WITNESS_KEY, tsig_key(layout))
+
+
+def authority(layout: Layout, name: str) -> list[str]:
+    """Command of one authority of the demonstration's names: a server of the same kind as a cell."""
+    home = layout.folder / "authorities" / name
+    return _durable(home, layout.address(name), DEMO_ZONE, DEMO_KEY, traffic_key(layout))
+
+
+def _durable(home: Path, address: str, zone: str, key: str, key_file: Path) -> list[str]:
     return [
-        *_module("catalyst_dns_embedded"), "cell", "--data", str(cell_home(layout, name)),
-        "--listen", layout.address(name), "--zone", WITNESS_ZONE, "--key-name", WITNESS_KEY,
-        "--key-file", str(tsig_key(layout)),
+        *_module("catalyst_dns_embedded"), "cell", "--data", str(home), "--listen", address, "--zone", zone,
+        "--key-name", key, "--key-file", str(key_file),
     ]  # fmt: skip
 
 
@@ -161,3 +175,13 @@ def _module(name: str) -> list[str]:
 def tsig_key(layout: Layout) -> Path:
     """Where the cells' shared TSIG key lies."""
     return layout.folder / "cells" / "tsig.key"
+
+
+def traffic_key(layout: Layout) -> Path:
+    """Where the TSIG key of the demonstration's names lies."""
+    return layout.folder / "authorities" / "tsig.key"
+
+
+def boottime() -> float:
+    """The clock that all regions of this machine share, in seconds since its start."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
