@@ -21,14 +21,14 @@ def line(at: float, event: Event, effect: str = "", epoch: int = 2, deadline: fl
 
 
 TRACE = [
-    line(110.5, Event.BEGUN, "steal", epoch=1),
-    line(110.75, Event.COMMITTED, "steal"),
+    line(110.5, Event.CLAIM, "steal", epoch=1),
+    line(110.75, Event.AUTHORITY, deadline=117),
     line(111.0, Event.BEGUN, "promote"),
     line(112.0, Event.DONE, "promote"),
-    line(112.0, Event.BEGUN, "probe"),
-    line(112.5, Event.DONE, "probe"),
-    line(112.5, Event.BEGUN, "traffic"),
-    line(113.0, Event.DONE, "traffic"),
+    line(112.0, Event.BEGUN, "canary"),
+    line(112.5, Event.DONE, "canary"),
+    line(112.5, Event.BEGUN, "names"),
+    line(113.0, Event.DONE, "names"),
 ]
 
 

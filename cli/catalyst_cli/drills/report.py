@@ -75,34 +75,29 @@ def phases(lines: Sequence[Line], *, epoch: int, fault: float, gap: Gap | None) 
     claim     until the register had the new epoch
     fence     of the side before, while the promotion ran already
     promote, verify, dns   until each was done
-    converge  from the last of these until the client's first write
+    converge  from then until the client's first write
     """
     ours = [line for line in lines if line.epoch == epoch]
-    claimed = _first(ours, Event.COMMITTED, ("steal", "acquire", "accept"))
-    begun = _first(lines, Event.BEGUN, ("steal", "acquire", "accept"), since=fault)
-    spans = {
-        name: _span(ours, effect)
-        for name, effect in (("fence", "fence"), ("promote", "promote"), ("verify", "probe"), ("dns", "traffic"))
-    }
-    end = max((line.boottime for line in ours if line.event is Event.DONE and line.effect == "traffic"), default=None)
-    detected = begun if begun is not None else claimed
+    begun = _first(lines, Event.CLAIM, since=fault)
+    granted = _first(ours, Event.AUTHORITY)
     return {
-        "detect": _less(detected, fault),
-        "claim": _less(claimed, detected),
-        **spans,
-        "converge": _less(gap.first_after if gap else None, end),
+        "detect": _less(begun, fault),
+        "claim": _less(granted, begun),
+        "fence": _less(_first(lines, "remote-fence", since=fault), granted),
+        "promote": _span(ours, "promote"),
+        "verify": _span(ours, "canary"),
+        "dns": _span(ours, "names"),
+        "converge": _less(gap.first_after if gap else None, _first(ours, Event.DONE, "names")),
     }
 
 
-def _first(lines: Sequence[Line], event: Event, effects: Sequence[str], since: float = 0.0) -> float | None:
-    times = (x.boottime for x in lines if x.event is event and x.effect in effects and x.boottime >= since)
+def _first(lines: Sequence[Line], event: str, effect: str = "", since: float = 0.0) -> float | None:
+    times = (x.boottime for x in lines if x.event == event and effect in ("", x.effect) and x.boottime >= since)
     return next(times, None)
 
 
 def _span(lines: Sequence[Line], effect: str) -> float | None:
-    begun = _first(lines, Event.BEGUN, (effect,))
-    done = _first(lines, Event.DONE, (effect,))
-    return _less(done, begun)
+    return _less(_first(lines, Event.DONE, effect), _first(lines, Event.BEGUN, effect))
 
 
 def _less(end: float | None, begin: float | None) -> float | None:

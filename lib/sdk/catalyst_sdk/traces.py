@@ -1,15 +1,15 @@
 """What agents wrote down of their authority and their effects, merged and judged by the names of the invariants.
 
-An agent appends one JSON line for each change of its authority, each write of the register, each effect and each refusal, to the
-file that `CATALYST_CONTINUUM_TRACE` names. All times are those of the machine's own clock since its start (CLOCK_BOOTTIME), also
+An agent appends one JSON line for each change of its authority, each claim, each effect and each refusal, to the file that
+`CATALYST_CONTINUUM_TRACE` names. All times are those of the machine's own clock since its start (CLOCK_BOOTTIME), also
 where a test lets an agent believe another one: the lines of several regions on one machine can be put in one order.
 
 Judged here
   I1  OneAuthority        at no time two regions may act for one slot;
-  I2  EpochUnique         an epoch has one region, and the epochs that are committed only grow;
+  I2  EpochUnique         an epoch has one region, and the epochs that give authority only grow;
   I3  EffectMonotone      after an effect of an epoch none of the same kind is carried out in a lower one;
   I4  GrantBeforePromote  a region promotes only in an epoch that the register has given to it;
-  I5  FenceBeforeGive     a slot is released or handed over only after its writers were shown to be stopped;
+  I5  FenceBeforeGive     a slot is offered to another region only after its writers were shown to be stopped;
   I17 DeadlineRespected   nothing that writers depend on is begun after the authority has ended.
 """
 
@@ -22,20 +22,22 @@ from typing import Self
 
 
 class Event(StrEnum):
-    """What a line tells."""
+    """What a line tells, as far as it is judged; agents write more, for people."""
 
+    CLAIM = "claim"
+    """The region begins to ask the register for the slot; `effect` names the operation."""
     AUTHORITY = "authority"
-    """A grant or a renewal was committed: the region may act in `epoch` until `deadline`."""
+    """A grant or a renewal was committed, or prolonged by all peers: the region may act in `epoch` until `deadline`."""
     ENDED = "ended"
     """The region gave its authority up before the deadline."""
-    COMMITTED = "committed"
-    """The register took a write of this region; `effect` names the operation."""
     BEGUN = "begun"
     DONE = "done"
     REFUSED = "refused"
-    """An effect was not carried out: the authority was over, or the effector knew a newer epoch."""
+    """An effect was not begun, as the authority was over."""
     FENCED = "fenced"
     """The writers of `epoch` were shown to be stopped."""
+    OFFERED = "offered"
+    """The register is asked to give the slot away, or to free it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Line:
     boottime: float
     region: str
     slot: str
-    event: Event
+    event: str
     epoch: int
     seq: int | None = None
     deadline: float | None = None
@@ -59,9 +61,8 @@ class Line:
     def from_json(cls, text: str) -> Self:
         """Read a line. Raises ValueError."""
         try:
-            raw = json.loads(text)
-            return cls(**{**raw, "event": Event(raw["event"])})
-        except (TypeError, KeyError) as error:
+            return cls(**json.loads(text))
+        except TypeError as error:
             raise ValueError(f"no line of a trace: {text[:80]!r}") from error
 
 
@@ -105,14 +106,14 @@ def reigns(lines: Sequence[Line]) -> list[Reign]:
     open_: dict[str, Reign] = {}
     for line in lines:
         known = open_.get(line.region)
-        if line.event is Event.AUTHORITY and line.deadline is not None:
+        if line.event == Event.AUTHORITY and line.deadline is not None:
             if known and known.epoch == line.epoch and line.boottime <= known.until:
                 since = known.since
             else:
                 found += [known] if known else []
                 since = line.boottime
             open_[line.region] = Reign(line.region, line.epoch, since, line.deadline)
-        elif line.event is Event.ENDED and known and known.epoch == line.epoch:
+        elif line.event == Event.ENDED and known and known.epoch == line.epoch:
             del open_[line.region]
             found.append(Reign(known.region, known.epoch, known.since, min(known.until, line.boottime)))
     return sorted([*found, *open_.values()], key=lambda reign: reign.since)
@@ -139,10 +140,12 @@ def check(lines: Sequence[Line], names: Iterable[str] = ()) -> list[Breach]:
 
 
 Found = Iterator[tuple[float, str]]
-_GRANTS = frozenset({"bootstrap", "acquire", "accept", "recall", "steal", "renew"})
-_GIVEN_AWAY = frozenset({"release", "handoff"})
-_LEANED_ON = frozenset({"promote", "unfence", "sync", "traffic"})
-"""What lets somebody write, and must not be begun without authority."""
+_LEANED_ON = frozenset({"promote", "names", "sync", "ttl"})
+"""Effects that writers or their clients depend on; with them goes the lifting of a fence, `unfence-<level>`."""
+
+
+def _needs_authority(effect: str) -> bool:
+    return effect in _LEANED_ON or effect.startswith("unfence")
 
 
 def _one_authority(lines: Sequence[Line]) -> Found:
@@ -158,10 +161,10 @@ def _epoch_unique(lines: Sequence[Line]) -> Found:
     holders: dict[int, str] = {}
     highest = 0
     for line in lines:
-        if line.event is not Event.COMMITTED or line.effect not in _GRANTS:
+        if line.event != Event.AUTHORITY:
             continue
         if line.epoch < highest:
-            yield line.boottime, f"{line.region} committed epoch {line.epoch} after {highest}"
+            yield line.boottime, f"{line.region} was given epoch {line.epoch} after {highest}"
         highest = max(highest, line.epoch)
         if holders.setdefault(line.epoch, line.region) != line.region:
             yield line.boottime, f"epoch {line.epoch} belongs to {holders[line.epoch]} and to {line.region}"
@@ -170,7 +173,7 @@ def _epoch_unique(lines: Sequence[Line]) -> Found:
 def _effect_monotone(lines: Sequence[Line]) -> Found:
     highest: dict[str, int] = {}
     for line in lines:
-        if line.event is not Event.DONE or line.effect not in _LEANED_ON:
+        if line.event != Event.DONE or line.effect not in _LEANED_ON:
             continue
         if line.epoch < highest.get(line.effect, 0):
             yield line.boottime, f"{line.effect} in epoch {line.epoch} after epoch {highest[line.effect]}"
@@ -180,31 +183,31 @@ def _effect_monotone(lines: Sequence[Line]) -> Found:
 def _grant_before_promote(lines: Sequence[Line]) -> Found:
     granted: set[tuple[str, int]] = set()
     for line in lines:
-        if line.event is Event.COMMITTED and line.effect in _GRANTS:
+        if line.event == Event.AUTHORITY:
             granted.add((line.region, line.epoch))
-        if line.event is Event.BEGUN and line.effect == "promote" and (line.region, line.epoch) not in granted:
+        if line.event == Event.BEGUN and line.effect == "promote" and (line.region, line.epoch) not in granted:
             yield line.boottime, f"{line.region} promoted in epoch {line.epoch}, which it was never given"
 
 
 def _fence_before_give(lines: Sequence[Line]) -> Found:
     shown: set[tuple[str, int]] = set()
     for line in lines:
-        if line.event is Event.FENCED:
+        if line.event == Event.FENCED:
             shown.add((line.region, line.epoch))
-        elif line.event is Event.DONE and line.effect == "unfence":
+        elif line.event == Event.BEGUN and (line.effect.startswith("unfence") or line.effect == "promote"):
             shown.discard((line.region, line.epoch))
-        elif line.event is Event.COMMITTED and line.effect in _GIVEN_AWAY and (line.region, line.epoch) not in shown:
-            yield line.boottime, f"{line.region}: {line.effect} of epoch {line.epoch} without a fence"
+        elif line.event == Event.OFFERED and (line.region, line.epoch) not in shown:
+            yield line.boottime, f"{line.region} offered epoch {line.epoch} without a fence"
 
 
 def _deadline_respected(lines: Sequence[Line]) -> Found:
     until: dict[tuple[str, int], float] = {}
     for line in lines:
-        if line.event is Event.AUTHORITY and line.deadline is not None:
+        if line.event == Event.AUTHORITY and line.deadline is not None:
             until[line.region, line.epoch] = line.deadline
-        elif line.event is Event.ENDED:
+        elif line.event == Event.ENDED:
             until.pop((line.region, line.epoch), None)
-        elif line.event is Event.BEGUN and line.effect in _LEANED_ON:
+        elif line.event == Event.BEGUN and _needs_authority(line.effect):
             end = until.get((line.region, line.epoch))
             if end is None or line.boottime >= end:
                 late = "without authority" if end is None else f"{line.boottime - end:.3f} s after its authority"

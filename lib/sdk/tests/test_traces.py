@@ -1,28 +1,28 @@
 """Merged traces are judged by the names of the invariants: what is sound passes, and each breach is found."""
 
 import pytest
-from catalyst_sdk.traces import JUDGES, Event, Line, check, merged, overlaps, reigns
+from catalyst_sdk.traces import JUDGES, Line, check, merged, overlaps, reigns
 
 SLOT = "demo/shop"
 
 
 def line(at: float, region: str, event: str, epoch: int, effect: str = "", deadline: float | None = None) -> Line:
-    return Line(at, region, SLOT, Event(event), epoch, deadline=deadline, effect=effect)
+    return Line(at, region, SLOT, event, epoch, deadline=deadline, effect=effect)
 
 
 SOUND = (
-    line(1, "east", "committed", 1, "bootstrap"),
+    line(0.9, "east", "claim", 0, "bootstrap"),
     line(1, "east", "authority", 1, deadline=8),
     line(2, "east", "begun", 1, "promote"),
     line(2.5, "east", "done", 1, "promote"),
-    line(3, "east", "committed", 1, "renew"),
     line(3, "east", "authority", 1, deadline=10),
-    line(12, "west", "committed", 2, "steal"),
+    line(3, "east", "state", 1, "promoting 26 leading"),
+    line(11.9, "west", "claim", 1, "steal"),
     line(12, "west", "authority", 2, deadline=19),
     line(12.1, "west", "begun", 2, "promote"),
     line(12.2, "west", "done", 2, "promote"),
-    line(13, "west", "begun", 2, "traffic"),
-    line(13.1, "west", "done", 2, "traffic"),
+    line(13, "west", "begun", 2, "names"),
+    line(13.1, "west", "done", 2, "names"),
 )
 """East dies at 3; west takes over when its silence has lasted."""
 
@@ -34,11 +34,11 @@ def test_a_failover_that_waited_long_enough_is_sound() -> None:
 
 BREACHES = {
     "I1": line(9, "west", "authority", 2, deadline=16),
-    "I2": line(14, "east", "committed", 2, "acquire"),
-    "I3": line(14, "east", "done", 1, "traffic"),
+    "I2": line(14, "east", "authority", 2, deadline=14.5),
+    "I3": line(14, "east", "done", 1, "names"),
     "I4": line(11, "west", "begun", 2, "promote"),
-    "I5": line(14, "west", "committed", 2, "handoff"),
-    "I17": line(10.5, "east", "begun", 1, "traffic"),
+    "I5": line(14, "west", "offered", 2),
+    "I17": line(10.5, "east", "begun", 1, "unfence-3"),
 }
 
 
@@ -55,7 +55,7 @@ def test_authority_that_was_given_up_ends_at_once() -> None:
         line(1, "east", "authority", 1, deadline=8),
         line(4, "east", "fenced", 1),
         line(4, "east", "ended", 1),
-        line(4.5, "east", "committed", 1, "handoff"),
+        line(4.5, "east", "offered", 1),
         line(5, "west", "authority", 2, deadline=12),
     )
     assert check(handed, ["I1", "I5"]) == []
@@ -67,14 +67,14 @@ def test_authority_that_was_given_up_ends_at_once() -> None:
 def test_a_fence_that_was_lifted_is_no_fence_for_a_handoff() -> None:
     lines = (
         line(1, "east", "fenced", 1),
-        line(2, "east", "done", 1, "unfence"),
-        line(3, "east", "committed", 1, "handoff"),
+        line(2, "east", "begun", 1, "unfence-1"),
+        line(3, "east", "offered", 1),
     )
     assert [breach.boottime for breach in check(lines, ["I5"])] == [3]
 
 
 def test_two_slots_do_not_disturb_each_other() -> None:
-    other = [Line(one.boottime, "north", "demo/blog", one.event, one.epoch, deadline=one.deadline) for one in SOUND[:2]]
+    other = [Line(one.boottime, "north", "demo/blog", one.event, one.epoch, deadline=one.deadline) for one in SOUND[:4]]
     assert check(sorted((*SOUND, *other), key=lambda one: one.boottime)) == []
 
 
