@@ -21,12 +21,12 @@ from services.continuum.tests.test_daemon import Cells, activate
 
 
 async def test_cells_are_verified_and_one_that_does_not_answer_fails_the_command(
-    home: Path, own_nats: NatsServer, monkeypatch: pytest.MonkeyPatch
+    home: Path, clean_nats: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cells, port = Cells(home), free_port()
     cells.start_all()
     (home / "edge").mkdir()
-    settings = {"nats_url": own_nats.url, "cells": cells.setting, "tsig_key_file": cells.key}
+    settings = {"nats_url": clean_nats.url, "cells": cells.setting, "tsig_key_file": cells.key}
 
     async def run(*words: str) -> Result:
         return await asyncio.to_thread(CliRunner().invoke, build(), ["continuum", "witness", "verify", *words])
@@ -49,12 +49,12 @@ async def test_cells_are_verified_and_one_that_does_not_answer_fails_the_command
             monkeypatch.setenv("CATALYST_CLI_SERVER", f"http://127.0.0.1:{port}")
             monkeypatch.setenv("CATALYST_CLI_TOKEN_FILE", str(home / "operator"))
             values = {
-                "http_listen": f"127.0.0.1:{port}", "nats_url": own_nats.url, "continuum_target": daemon.target,
+                "http_listen": f"127.0.0.1:{port}", "nats_url": clean_nats.url, "continuum_target": daemon.target,
                 "service": "gateway",
             }  # fmt: skip
             async with running(compose_gateway, GatewaySettings, home / "edge", **values):
                 await eventually(is_up, within=30)
-                await activate(own_nats)
+                await activate(clean_nats)
                 told = await eventually(verified, within=30)
                 assert told is not None
                 report = json.loads(told.stdout[told.stdout.index("{\n") : told.stdout.rindex("\n}") + 2])

@@ -42,9 +42,9 @@ pytestmark = pytest.mark.either_database
 
 
 async def test_scenario_8_mail_is_answered_alike_before_during_and_after_a_flip_and_its_way_back(
-    home: Path, dns: Dns, own_nats: NatsServer, database: str
+    home: Path, dns: Dns, clean_nats: NatsServer, database: str
 ) -> None:
-    async with world(home, dns) as it, begin(it, home, own_nats, database) as daemon:
+    async with world(home, dns) as it, begin(it, home, clean_nats, database) as daemon:
         await prepared(daemon, it)
         before = it.fake.domains[DOMAIN].ds
         async with watched(it) as samples:
@@ -69,9 +69,9 @@ async def test_scenario_8_mail_is_answered_alike_before_during_and_after_a_flip_
 
 
 async def test_scenario_8_a_new_name_server_that_dies_takes_everything_back(
-    home: Path, dns: Dns, own_nats: NatsServer
+    home: Path, dns: Dns, clean_nats: NatsServer
 ) -> None:
-    async with world(home, dns) as it, begin(it, home, own_nats, flip_watch=600) as daemon:
+    async with world(home, dns) as it, begin(it, home, clean_nats, flip_watch=600) as daemon:
         await prepared(daemon, it)
         async with watched(it) as samples:
             operation = await flipped(daemon, await planned(daemon, it))
@@ -90,7 +90,7 @@ async def test_scenario_8_a_new_name_server_that_dies_takes_everything_back(
 
 
 async def test_a_change_that_nobody_answered_for_and_that_lands_after_the_way_back_is_taken_back_too(
-    home: Path, dns: Dns, own_nats: NatsServer
+    home: Path, dns: Dns, clean_nats: NatsServer
 ) -> None:
     async with world(home, dns) as it:
         old = list(OLD_HOSTS), it.fake.domains[DOMAIN].ds
@@ -102,7 +102,7 @@ async def test_a_change_that_nobody_answered_for_and_that_lands_after_the_way_ba
                 it.fake.domains[DOMAIN].ns, it.fake.domains[DOMAIN].ds = list(HOSTS), []
                 landed.append(point)
 
-        async with begin(it, home, own_nats, failpoint=late, drift_interval=0.5) as daemon:
+        async with begin(it, home, clean_nats, failpoint=late, drift_interval=0.5) as daemon:
             await prepared(daemon, it)
             await ended(daemon, await flipped(daemon, await planned(daemon, it)))
             await until(daemon, Delegation.STATE_DELEGATED)
@@ -125,10 +125,10 @@ async def test_a_change_that_nobody_answered_for_and_that_lands_after_the_way_ba
 
 
 async def test_scenario_8_the_key_of_a_moved_domain_is_exchanged_by_its_registrar_without_one_bogus_answer(
-    home: Path, dns: Dns, own_nats: NatsServer
+    home: Path, dns: Dns, clean_nats: NatsServer
 ) -> None:
     second = Duration(seconds=1)
-    async with world(home, dns) as it, begin(it, home, own_nats) as daemon:
+    async with world(home, dns) as it, begin(it, home, clean_nats) as daemon:
         await prepared(daemon, it, soa=Soa(minimum=second))
         await ended(daemon, await flipped(daemon, await planned(daemon, it)))
         await until(daemon, Delegation.STATE_DELEGATED)
@@ -202,22 +202,22 @@ BACK = ("let-go", "unsecure", "restore", "caches", "rekey", "returned")
 
 
 async def test_scenario_8_who_dies_after_any_step_leaves_a_move_that_the_next_one_ends(
-    home: Path, dns: Dns, own_nats: NatsServer
+    home: Path, dns: Dns, clean_nats: NatsServer
 ) -> None:
     async with world(home, dns) as it:
-        async with begin(it, home, own_nats) as daemon:
+        async with begin(it, home, clean_nats) as daemon:
             await prepared(daemon, it)
         reaper = Reaper([f"pdm.flip.{name}.after" for name in STEPS])
         async with watched(it) as samples:
-            operation = await live_through(it, home, own_nats, reaper, start=True)
-            async with begin(it, home, own_nats) as daemon:
+            operation = await live_through(it, home, clean_nats, reaper, start=True)
+            async with begin(it, home, clean_nats) as daemon:
                 await until(daemon, Delegation.STATE_DELEGATED)
                 assert (await ended(daemon, operation)).HasField("response")
             writes = it.fake.writes
             assert writes == 3, "DS out, name servers, DS in: each once"
             reaper = Reaper([f"pdm.back.{name}.after" for name in BACK])
-            await live_through(it, home, own_nats, reaper, start=False)
-            async with begin(it, home, own_nats) as daemon:
+            await live_through(it, home, clean_nats, reaper, start=False)
+            async with begin(it, home, clean_nats) as daemon:
                 await until(daemon, Delegation.STATE_ROLLED_BACK)
                 told = [event for name, event, _ in await outbox(daemon) if name == CUT]
             assert it.fake.writes == writes + 3
