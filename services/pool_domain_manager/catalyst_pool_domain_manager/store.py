@@ -42,6 +42,9 @@ from .kept.agenda import Agenda, agenda, ripe_first
 from .kept.store import KeptRows
 from .kept.tables import metadata as metadata  # for whoever wires or tests the whole schema
 
+IN_SIGHT, STEERED = "allocation.in_sight", "allocation.steered"
+"""What rings beside the table: for who looks after names that the world sees or that rest, and for who probes members of
+traffic policies. A name on its way is written a dozen times, and none of them has work with it."""
 WARM = "c2"
 """Step at which the zone of a name that is only reserved is as far as it comes."""
 pools = Table(
@@ -370,6 +373,10 @@ class Store(KeptRows):
             await self.take(allocations, _allocation_row(state))
             if state.state is State.RESERVED and not state.warm:
                 self.wrote.discard(allocations.name)  # nobody has work with a name that is only held
+            if state.state in VISIBLE or state.state is State.QUARANTINED:
+                self.wrote.add(IN_SIGHT)
+            if state.traffic:
+                self.wrote.add(STEERED)
         else:
             await self.save_kept(state)
 
