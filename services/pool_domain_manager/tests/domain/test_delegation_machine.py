@@ -155,6 +155,7 @@ class Moves(RuleBasedStateMachine):
     @rule()
     def take_back_again(self) -> None:
         self.runs += 1
+        may = self.d.state in (State.ROLLED_BACK, State.ROLLING_BACK)
         try:
             self.take(
                 delegations.take_back_again(
@@ -162,15 +163,19 @@ class Moves(RuleBasedStateMachine):
                 )
             )
         except WindowClosed:
-            assert self.d.state not in (State.ROLLED_BACK, State.ROLLING_BACK)
+            assert not may
+        else:
+            assert may, "only what was taken back goes back again"
 
     @rule()
     def keep_after_all(self) -> None:
+        may = self.d.state is State.ROLLED_BACK
         try:
             self.tell(delegations.kept_after_all(self.d, Target(NEW.ns), self.now))
         except WindowClosed:
-            assert self.d.state is not State.ROLLED_BACK
+            assert not may
         else:
+            assert may, "only what was taken back is kept after all"
             assert self.d.can_go_back(self.now), "what was kept can be taken back yet"
 
     @rule()
