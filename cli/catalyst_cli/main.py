@@ -12,9 +12,9 @@ from .commands.billing import franchise, invoices, ledger, orders, providers, su
 from .commands.blueprint import author
 from .commands.blueprint import looks as blueprint_looks
 from .commands.catalog import issues, sources, versions
-from .commands.continuum import trace, witness
+from .commands.continuum import drill, trace, witness
 from .commands.credential import credentials
-from .commands.dev import cell, dev, status
+from .commands.dev import cell, dev, region, status
 from .commands.domain import flip, import_domain, rollback
 from .commands.domain import plan as plan_domain
 from .commands.domain import watch as watch_domain
@@ -46,7 +46,9 @@ def build() -> typer.Typer:
     _names(app)
     _billing(app)
     _catalogue(app)
-    slots = _group(app, "continuum", "Slots: which region may write.", {"trace": trace.trace})
+    slots = _group(app, "continuum", "Slots: which region may write.", {
+        "drill": drill.drill, "trace": trace.trace,
+    })  # fmt: skip
     _group(slots, "witness", "The cells that keep the register.", {"verify": witness.verify})
     happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
     _group(happenings, "dead-letters", "Events that a daemon gave up.", {
@@ -67,6 +69,10 @@ def _development(app: typer.Typer) -> None:
     app.add_typer(whole, name="dev")
     _group(whole, "cell", "The cells of a running dev: kill, freeze, wipe, start.", {
         "kill": cell.kill, "pause": cell.pause, "resume": cell.resume, "wipe": cell.wipe, "start": cell.start,
+    })  # fmt: skip
+    _group(whole, "region", "The regions of a running `dev --regions`: kill, freeze, cut off, start.", {
+        "kill": region.kill, "pause": region.pause, "resume": region.resume, "cut": region.cut, "heal": region.heal,
+        "start": region.start,
     })  # fmt: skip
 
 

@@ -77,6 +77,7 @@ class Regions:
         for region in REGIONS:
             await self._lay(region)
         await asyncio.to_thread(shop.found, layout)
+        shop.wish(layout, self.shops)
         for region in REGIONS:
             lines = self._lines[region.place]
             part = region.part(SHOP)
@@ -114,6 +115,7 @@ class Regions:
         layout = self._layout
         return {
             "slot": f"{shop.NAMESPACE}/{shop.NAME}", "host": shop.HOST, "port": next(iter(self.shops.values())).port,
+            "rto_promised": float(shop.RTO.removesuffix("s")),
             "zone": recipes.DEMO_ZONE, "authorities": {name: layout.address(name) for name in AUTHORITIES},
             "key_name": recipes.DEMO_KEY, "key_file": str(recipes.traffic_key(layout)),
         }  # fmt: skip

@@ -4,6 +4,7 @@ Its rows are written in the region that holds the slot, and acknowledged when th
 """
 
 import json
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -11,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import catalyst_cloud_sandbox
+import yaml
+from catalyst_mesh.keyfiles import kept
 
 from . import recipes
 from .layout import AUTHORITIES, CELLS, DAEMON, REGIONS, SHOP, Layout, Region
 
 GATEWAY = "gateway"
+RTO = "40s"
 ACCOUNT = "dev"
 """Account of the simulated cloud that its clusters lie in."""
 NAMESPACE, NAME = "demo", "shop"
@@ -51,6 +55,7 @@ def places(layout: Layout) -> Mapping[str, Shop]:
 
 def found(layout: Layout) -> None:
     """Make the first copy of the database, in the first region; nothing happens where it is there."""
+    kept(token(layout), lambda: secrets.token_hex(32))
     first = REGIONS[0]
     home = layout.region_home(first, SHOP)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -93,7 +98,7 @@ def trace(layout: Layout, region: Region) -> Path:
 
 def agent(layout: Layout, region: Region, shops: Mapping[str, Shop], address: Address) -> dict[str, str]:
     """Environment of one region's continuum daemon: it has its own store, and finds all others over the region's lines."""
-    home = layout.region_home(region, DAEMON)
+    home, apps = layout.region_home(region, DAEMON), _apps(layout, region, shops, address)
     own = {
         "LISTEN": layout.address(region.place),
         "SIDE_LISTEN": layout.address(f"{region.place}-side"),
@@ -116,12 +121,17 @@ def agent(layout: Layout, region: Region, shops: Mapping[str, Shop], address: Ad
         "TRAFFIC_KEY_FILE": str(recipes.traffic_key(layout)),
         "TRAFFIC_KEY_NAME": recipes.DEMO_KEY,
         "RESOLVERS": ",".join(address("others", name) for name in AUTHORITIES),
-        "PLUGINS": json.dumps({"database_promoter:demo": _promoter(layout, region, shops, address)}),
+        "GATES": ",".join(f"{name}={place['gateway']}" for name, place in apps.items()),
+        "GATE_TOKEN_FILE": str(token(layout)),
+        "MANIFESTS": str(manifests(layout)),
+        "PLUGINS": json.dumps({"database_promoter:demo": {"regions": apps, "token_file": str(token(layout))}}),
     }
     return {**recipes.base_environment(), **{f"CATALYST_CONTINUUM_{key}": value for key, value in own.items()}}
 
 
-def _promoter(layout: Layout, region: Region, shops: Mapping[str, Shop], address: Address) -> Mapping[str, object]:
+def _apps(
+    layout: Layout, region: Region, shops: Mapping[str, Shop], address: Address
+) -> Mapping[str, Mapping[str, str]]:
     """Where an agent finds each region's application: its own directly, the others over lines."""
     own = {"database": layout.address(region.part(SHOP)), "gateway": shops[region.cluster].gateway}
     others = {
@@ -130,8 +140,21 @@ def _promoter(layout: Layout, region: Region, shops: Mapping[str, Shop], address
         }
         for other in REGIONS
         if other != region
-    }  # fmt: skip - one row a region
-    return {"regions": {region.cluster: own, **others}, "token_file": str(token(layout))}
+    }
+    return {region.cluster: own, **others}
+
+
+def manifests(layout: Layout) -> Path:
+    """The folder of wishes that every region reads."""
+    return layout.folder / "regions" / "manifests"
+
+
+def wish(layout: Layout, shops: Mapping[str, Shop]) -> None:
+    """Write down what is wished for the application, unless somebody has changed it."""
+    file = manifests(layout) / f"{NAME}.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not file.exists():
+        file.write_text(yaml.safe_dump(manifest(shops, layout), sort_keys=False))
 
 
 def manifest(shops: Mapping[str, Shop], layout: Layout) -> dict[str, object]:
@@ -156,17 +179,21 @@ def manifest(shops: Mapping[str, Shop], layout: Layout) -> dict[str, object]:
             "leaseClient": {
                 "kind": "dns-quorum",
                 "config": {
-                    "nameservers": [
-                        {"name": cell, "address": layout.address(cell), "zone": recipes.WITNESS_ZONE} for cell in CELLS
-                    ]
+                    "ttlSeconds": 10,
+                    "renewSeconds": 2,
+                    "pollSeconds": 0.5,
+                    "opTimeoutSeconds": 1,
+                    "fenceBudgetSeconds": 3,
                 },
-            },
+            },  # fmt: skip - the profile `fast`
             "luaRecord": {"hostnames": [HOST], "zone": recipes.DEMO_ZONE, "ttl": 5, "selector": "static"},
             "switchover": {"mechanism": "demo"},
             "database": {"syncMode": "required"},
             "mode": "automatic",
             "autoFailover": True,
-            "rto": "40s",
+            # Drills move it as often as they like.
+            "antiFlap": {"minInterval": "1s", "maxAutoFailovers": 100, "window": "1h"},
+            "rto": RTO,
             "rpo": "0s",
         },
     }
