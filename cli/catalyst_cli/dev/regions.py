@@ -77,7 +77,6 @@ class Regions:
         for region in REGIONS:
             await self._lay(region)
         await asyncio.to_thread(shop.found, layout)
-        shop.wish(layout, self.shops)
         for region in REGIONS:
             lines = self._lines[region.place]
             part = region.part(SHOP)
@@ -91,6 +90,13 @@ class Regions:
             await self._children.start(
                 part, recipes.daemon(DAEMON), environment, layout.logs / f"{part}.log", forked=True
             )  # fmt: skip - one child
+
+    async def make_slot(self, token: str) -> None:
+        """Wish for the slot in every region. Raises SlotRefused."""
+        wish = shop.wish(self._layout, self.shops)
+        await asyncio.gather(
+            *(shop.make_slot(self._layout.address(region.place), token, wish) for region in REGIONS)
+        )  # fmt: skip - one call
 
     async def stop(self) -> None:
         """Stop every region, then what stands outside, and take up the lines."""

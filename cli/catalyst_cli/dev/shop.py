@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import catalyst_cloud_sandbox
-import yaml
 from catalyst_mesh.keyfiles import kept
 
 from . import recipes
@@ -25,6 +24,12 @@ ACCOUNT = "dev"
 NAMESPACE, NAME = "demo", "shop"
 HOST = f"shop.{recipes.DEMO_ZONE}"
 PROGRAM = "catalyst_promoter_demo"
+
+
+class SlotRefused(Exception):
+    """A region's daemon does not take part in the slot; the text says why, for the person at the terminal."""
+
+
 Address = Callable[[str, str], str]
 """Where a region finds a part of the kind and name."""
 
@@ -120,10 +125,8 @@ def agent(layout: Layout, region: Region, shops: Mapping[str, Shop], address: Ad
         "TRAFFIC_AUTHORITIES": ",".join(f"{name}={address('others', name)}" for name in AUTHORITIES),
         "TRAFFIC_KEY_FILE": str(recipes.traffic_key(layout)),
         "TRAFFIC_KEY_NAME": recipes.DEMO_KEY,
-        "RESOLVERS": ",".join(address("others", name) for name in AUTHORITIES),
         "GATES": ",".join(f"{name}={place['gateway']}" for name, place in apps.items()),
         "GATE_TOKEN_FILE": str(token(layout)),
-        "MANIFESTS": str(manifests(layout)),
         "PLUGINS": json.dumps({"database_promoter:demo": {"regions": apps, "token_file": str(token(layout))}}),
     }
     return {**recipes.base_environment(), **{f"CATALYST_CONTINUUM_{key}": value for key, value in own.items()}}
@@ -144,56 +147,64 @@ def _apps(
     return {region.cluster: own, **others}
 
 
-def manifests(layout: Layout) -> Path:
-    """The folder of wishes that every region reads."""
-    return layout.folder / "regions" / "manifests"
-
-
-def wish(layout: Layout, shops: Mapping[str, Shop]) -> None:
-    """Write down what is wished for the application, unless somebody has changed it."""
-    file = manifests(layout) / f"{NAME}.yaml"
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not file.exists():
-        file.write_text(yaml.safe_dump(manifest(shops, layout), sort_keys=False))
-
-
-def manifest(shops: Mapping[str, Shop], layout: Layout) -> dict[str, object]:
-    """The slot of the application, as every region is told."""
+def wish(layout: Layout, shops: Mapping[str, Shop]) -> dict[str, object]:
+    """What is wished for the slot, the same in every region: the `spec` of a manifest."""
     first, *standbys = REGIONS
     return {
-        "apiVersion": "dr.openova.io/v1",
-        "kind": "Continuum",
-        "metadata": {"name": NAME, "namespace": NAMESPACE},
-        "spec": {
-            "applicationRef": {"name": NAME},
-            "primaryRegion": first.cluster,
-            "hotStandbyRegions": [region.cluster for region in standbys],
-            "regions": [
-                {
-                    "name": region.cluster,
-                    "lbIPs": [shops[region.cluster].address],
-                    "agentEndpoint": layout.address(region.place),
-                }
-                for region in REGIONS
-            ],
-            "leaseClient": {
-                "kind": "dns-quorum",
-                "config": {
-                    "ttlSeconds": 10,
-                    "renewSeconds": 2,
-                    "pollSeconds": 0.5,
-                    "opTimeoutSeconds": 1,
-                    "fenceBudgetSeconds": 3,
-                },
-            },  # fmt: skip - the profile `fast`
-            "luaRecord": {"hostnames": [HOST], "zone": recipes.DEMO_ZONE, "ttl": 5, "selector": "static"},
-            "switchover": {"mechanism": "demo"},
-            "database": {"syncMode": "required"},
-            "mode": "automatic",
-            "autoFailover": True,
-            # Drills move it as often as they like.
-            "antiFlap": {"minInterval": "1s", "maxAutoFailovers": 100, "window": "1h"},
-            "rto": RTO,
-            "rpo": "0s",
+        "applicationRef": {"name": NAME},
+        "primaryRegion": first.cluster,
+        "hotStandbyRegions": [region.cluster for region in standbys],
+        "regions": [
+            {
+                "name": region.cluster,
+                "lbIPs": [shops[region.cluster].address],
+                "agentEndpoint": layout.address(region.place),
+            }
+            for region in REGIONS
+        ],
+        # The cells are those of the daemons' own settings; the times are the profile `fast`.
+        "leaseClient": {
+            "kind": "dns-quorum",
+            "config": {
+                "ttlSeconds": 10,
+                "renewSeconds": 2,
+                "pollSeconds": 0.5,
+                "opTimeoutSeconds": 1,
+                "fenceBudgetSeconds": 3,
+            },
         },
-    }
+        "luaRecord": {"hostnames": [HOST], "zone": recipes.DEMO_ZONE, "ttl": 5, "selector": "static"},
+        "switchover": {"mechanism": "demo"},
+        "database": {"syncMode": "required"},
+        "mode": "automatic",
+        "autoFailover": True,
+        # Drills move it as often as they like.
+        "antiFlap": {"minInterval": "1s", "maxAutoFailovers": 100, "window": "1h"},
+        "rto": RTO,
+        "rpo": "0s",
+    }  # fmt: skip - reads as a manifest
+
+
+async def make_slot(target: str, token: str, spec: Mapping[str, object]) -> None:
+    """Have the daemon of one region take part in the slot; nothing happens where it does. Raises SlotRefused."""
+    import grpc
+    from catalyst.continuum.v1 import resources_pb2, service_pb2, service_pb2_grpc
+    from catalyst_mesh import CallFailed, connect
+    from catalyst_sdk.continuum_form import SPEC
+    from catalyst_sdk.forms import read
+    from google.protobuf.json_format import ParseDict
+
+    values, faults = read(SPEC, spec, "spec")
+    assert not faults, faults
+    wished = ParseDict(SPEC.to_api(values), resources_pb2.ContinuumSpec())
+    request = service_pb2.CreateContinuumRequest(
+        parent=f"namespaces/{NAMESPACE}", continuum_id=NAME, continuum=resources_pb2.Continuum(spec=wished)
+    )
+    channel = connect(target, token=lambda: token)
+    try:
+        await service_pb2_grpc.ContinuumServiceStub(channel).CreateContinuum(request, wait_for_ready=True, timeout=30)
+    except (CallFailed, grpc.aio.AioRpcError) as failure:
+        if failure.code() is not grpc.StatusCode.ALREADY_EXISTS:
+            raise SlotRefused(f"{target} refuses the slot {NAMESPACE}/{NAME}: {failure}") from failure
+    finally:
+        await channel.close(None)

@@ -22,6 +22,7 @@ from catalyst_cli.dev.layout import REPLICAS, Layout
 from catalyst_cli.dev.ports import PortsTaken
 from catalyst_cli.dev.powerdns import PowerDnsUnusable
 from catalyst_cli.dev.seed import VOUCHER, SeedRefused
+from catalyst_cli.dev.shop import SlotRefused
 from catalyst_cli.dev.supervisor import AlreadyRunning, Supervisor, Unready, running
 
 STOP_WITHIN = 60
@@ -121,7 +122,7 @@ def dev(
     except (CellsUnusable, DatabaseUnusable, PowerDnsUnusable) as error:
         _tell(f"dev did not start: {error}")
         raise typer.Exit(1) from error
-    except (Unready, SeedRefused) as error:
+    except (Unready, SeedRefused, SlotRefused) as error:
         _tell(f"dev did not come up: {error}")
         _tell(f"next: read the logs in {layout.logs}, or begin anew with `catalyst dev --clean`")
         raise typer.Exit(1) from error
