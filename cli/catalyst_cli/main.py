@@ -13,6 +13,7 @@ from .commands.blueprint import author
 from .commands.blueprint import looks as blueprint_looks
 from .commands.catalog import issues, sources, versions
 from .commands.continuum import drill, trace, witness
+from .commands.continuum import plan as plan_run
 from .commands.credential import credentials
 from .commands.dev import cell, dev, region, status
 from .commands.domain import flip, import_domain, rollback
@@ -47,7 +48,7 @@ def build() -> typer.Typer:
     _billing(app)
     _catalogue(app)
     slots = _group(app, "continuum", "Slots: which region may write.", {
-        "drill": drill.drill, "trace": trace.trace,
+        "plan": plan_run.plan, "drill": drill.drill, "trace": trace.trace,
     })  # fmt: skip
     _group(slots, "witness", "The cells that keep the register.", {"verify": witness.verify})
     happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})

@@ -40,6 +40,7 @@ from .sovereigns import Sovereigns
 from .store import Store, metadata
 from .workers.errands import Errands
 from .workers.keeper import Keeper
+from .workers.planner import Planner
 from .workers.register import Register
 from .workers.roster import StoredSlots
 
@@ -67,9 +68,10 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     errands = Errands(work=work, register=register, leases=leases)
     house = House("", in_memory=settings.allow_in_memory, regulated=settings.regulated)
     curfew = Curfew()
-    service = ContinuumService(work, register, profile, witness, curfew=curfew, house=house)
     region = Region(settings, register, host) if settings.region else None
     roster = region.roster(StoredSlots(work, house)) if region else None
+    planner = Planner(register, region.survey) if region else Planner(register)
+    service = ContinuumService(work, register, profile, witness, curfew=curfew, house=house, planner=planner)
     peers = ContinuumPeerService(settings.region, roster.of if roster else _nobody)
     provisioner = connect(
         settings.provisioner_target, token=TokenFile(settings.token_file), tls=settings.certificates()

@@ -16,19 +16,21 @@ from .domain import duties
 from .domain.antiflap import Move
 from .domain.authority import Moment
 from .domain.runs import Kind, Run, RunState
+from .domain.slots import Slot
 from .domain.spec import Spec
-from .domain.steering import Steering
+from .domain.steering import Steering, wished
 from .settings import ContinuumSettings
 from .workers.agent import Agent
 from .workers.fencers.deadman import DeadMan
 from .workers.fencers.gateway import Drain, GatewayFencer
 from .workers.fencers.http_gates import HttpGates
 from .workers.memory import DiskMemory, boot_id
-from .workers.observe import Peer
 from .workers.peers import GrpcPeer
 from .workers.register import Register
 from .workers.roster import Roster, Slots
 from .workers.steps.scene import Hands
+from .workers.survey import Survey
+from .workers.surveys import survey_of, version_of
 from .workers.tracing import TraceFile
 from .workers.traffic.authority import Authority
 from .workers.traffic.dns_update import DnsUpdate
@@ -58,12 +60,33 @@ class Region:
         self._trace = TraceFile(self.settings.trace or Path("/dev/null"))
         self._log = get_logger("slots")
         self.closing.append(self._trace.close)
+        self._roster: Roster | None = None
         self._gates = self._http_gates()
         self._peers = {region: self._peer(address) for region, address in pairs(self.settings.peers).items()}
 
     def roster(self, slots: Slots) -> Roster:
         """The agents of all slots that are wished for."""
-        return Roster(self.settings.region, slots, hire=self._hire, promote=self._promotes_within)
+        self._roster = Roster(self.settings.region, slots, hire=self._hire, promote=self._promotes_within)
+        return self._roster
+
+    def survey(self, slot: Slot, spec: Spec) -> Survey | None:
+        """Whom a plan asks; None: no agent acts for the slot here."""
+        agent = self._roster.of(slot.key) if self._roster else None
+        if agent is None:
+            return None
+        return survey_of(
+            slot.key,
+            spec,
+            register=self.register,
+            sight=agent.sight,
+            hands=agent.acts.hands,
+            memory=self._memory,
+            versions=self._version,
+        )  # fmt: skip - one call
+
+    async def _version(self, region: str) -> str | None:
+        peer = self._peers.get(region)
+        return await version_of(peer.channel, self.settings.region) if peer is not None else None
 
     def _hire(self, slot: str, spec: Spec) -> Agent:
         region = self.settings.region
@@ -107,7 +130,7 @@ class Region:
         return self._promoter(spec).worst_case
 
     def _traffic(self, spec: Spec) -> Traffic:
-        steering = duties.steering(spec) or Steering("", (), {})
+        steering = wished(spec) or Steering("", (), {})
         gate = Drain(self._gates) if self._gates is not None else None
         return DnsUpdate(steering, self._authorities(steering.zone), boottime, gate)
 
@@ -122,7 +145,7 @@ class Region:
             for name, address in addresses(settings.traffic_authorities).items()
         ]
 
-    def _peer(self, address: str) -> Peer:
+    def _peer(self, address: str) -> GrpcPeer:
         settings = self.settings
         channel = connect(address, token=TokenFile(settings.token_file), tls=settings.certificates())
         self.closing.append(lambda: channel.close(None))

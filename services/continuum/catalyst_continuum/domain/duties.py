@@ -1,11 +1,10 @@
-"""From the wish for a slot to one region's part in it, and to the steering of its names."""
+"""From the wish for a slot to one region's part in it."""
 
 from catalyst_sdk.continuum import SyncMode
 
 from . import antiflap
 from .duty import Duty
 from .spec import Spec, WitnessLoss
-from .steering import Place, Selector, Steering
 
 LOW_TTL = 5
 """Lifetime of the names' records while a planned move is prepared."""
@@ -37,13 +36,3 @@ def bounds(spec: Spec) -> antiflap.Bounds:
     """How often it may move by itself."""
     wished = spec.anti_flap
     return antiflap.Bounds(wished.min_interval, wished.max_auto_failovers, wished.window)
-
-
-def steering(spec: Spec) -> Steering | None:
-    """How its names are answered; None: it has none."""
-    if spec.names is None:
-        return None
-    places = {one.name: Place(one.lb_ips, one.weight) for one in spec.regions}
-    return Steering(
-        spec.names.zone, spec.names.hostnames, places, int(spec.names.ttl), Selector(spec.names.selector.value)
-    )  # fmt: skip - one row

@@ -14,6 +14,7 @@ from ..domain.slots import NAMESPACE, ContinuumNotFound, EtagMismatch, Slot
 from ..domain.spec_rules import House
 from ..domain.timing import Profile
 from ..store import Store
+from ..workers.planner import Planner
 from ..workers.register import Register
 from . import views
 
@@ -35,7 +36,7 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
 
     def __init__(
         self, work: Work[Store], register: Register, profile: Profile, witness: LeaseWitness, *,
-        curfew: Curfew, house: House, region: str = "",
+        curfew: Curfew, house: House, planner: Planner, region: str = "",
     ) -> None:  # fmt: skip
         self._work = work
         self._register = register
@@ -44,6 +45,7 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
         self._region = region
         self._house = house
         self._curfew = curfew
+        self._planner = planner
 
     async def _seen(self, tx: Store, resource: str, *, lock: bool = False) -> Slot:
         """The slot, if it is there and the caller may see it; another's reads as absent. Raises ContinuumNotFound."""
