@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from catalyst.continuum.v1 import resources_pb2, service_pb2_grpc
 from catalyst_mesh import Caller, Work, caller
@@ -10,15 +10,33 @@ from catalyst_mesh.streams import Curfew
 from catalyst_sdk import Code, Decision, Refused
 from catalyst_sdk.witness import LeaseWitness
 
+from ..domain.plan import Plan, Purpose
 from ..domain.slots import NAMESPACE, ContinuumNotFound, EtagMismatch, Slot
+from ..domain.spec import Spec
 from ..domain.spec_rules import House
 from ..domain.timing import Profile
 from ..store import Store
+from ..workers.agent import Agent
 from ..workers.register import Register
 from . import views
 
 SEES_ALL = ("sovereign-admin", "security-officer")
 SEES_OWN = ("org-admin", "org-developer", "org-viewer")
+
+
+class Planning(Protocol):
+    """Who makes dry runs."""
+
+    async def plan(
+        self, slot: Slot, spec: Spec, purpose: Purpose, *, to_region: str = "", accepts_loss: bool = False
+    ) -> Plan:
+        """The plan of a run as things are. Raises RegionInvalid."""
+        ...
+
+
+def nobody(slot: str) -> Agent | None:
+    """Where there are no agents."""
+    return None
 
 
 class FilterInvalid(Refused):
@@ -31,11 +49,14 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
 
     region   whose daemon this is; empty where it is that of a control plane
     house    what the daemon adds to a wish; its namespace is each slot's own
+    planner  of runs; None: this daemon begins none
+    agents   of this daemon, by slot
     """
 
     def __init__(
-        self, work: Work[Store], register: Register, profile: Profile, witness: LeaseWitness, *,
-        curfew: Curfew, house: House, region: str = "",
+        self, work: Work[Store], register: Register, profile: Profile, witness: LeaseWitness, *, curfew: Curfew,
+        house: House, region: str = "", planner: Planning | None = None,
+        agents: Callable[[str], Agent | None] = nobody,
     ) -> None:  # fmt: skip
         self._work = work
         self._register = register
@@ -44,6 +65,8 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
         self._region = region
         self._house = house
         self._curfew = curfew
+        self._planner = planner
+        self._agents = agents
 
     async def _seen(self, tx: Store, resource: str, *, lock: bool = False) -> Slot:
         """The slot, if it is there and the caller may see it; another's reads as absent. Raises ContinuumNotFound."""

@@ -1,12 +1,12 @@
 """ContinuumService, put together from the parts that stand in files of their own."""
 
 from .continuums import ContinuumCalls
+from .runs import RunCalls
 from .suspension import SuspensionCalls
-from .witness import WitnessCalls
 
 
-class ContinuumService(ContinuumCalls, SuspensionCalls, WitnessCalls):
-    """Slots: the wish, what is known, suspension, cells. Runs, approvals and drills are not served yet.
+class ContinuumService(ContinuumCalls, SuspensionCalls, RunCalls):
+    """Slots: the wish, what is known, suspension, runs with their approvals, cells.
 
     Answers come from the database and from the cells, so that every replica gives the same, whichever keeps the slots.
     """
