@@ -30,6 +30,7 @@ NEXT_STEPS = {
     "DEAD_LETTER_NOT_HANDLED": "mend what fails, then replay it again; or catalyst events dead-letters discard NAME",
     "DAEMON_NOT_FOUND": "name one of these daemons",
     "CELL_NOT_FOUND": "name one of the cells that `catalyst continuum witness verify SLOT` lists",
+    "REGION_INVALID": "catalyst continuum plan SLOT, or name another region of the slot",
     "BUS_UNAVAILABLE": "catalyst doctor",
     "REGISTRAR_NOT_FOUND": "catalyst registrar list",
     "REGISTRAR_ACCOUNT_NOT_FOUND": "catalyst registrar accounts list",

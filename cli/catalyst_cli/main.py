@@ -12,6 +12,7 @@ from .commands.billing import franchise, invoices, ledger, orders, providers, su
 from .commands.blueprint import author
 from .commands.blueprint import looks as blueprint_looks
 from .commands.catalog import issues, sources, versions
+from .commands.continuum import plan as plan_run
 from .commands.continuum import witness
 from .commands.credential import credentials
 from .commands.domain import flip, import_domain, rollback
@@ -45,7 +46,7 @@ def build() -> typer.Typer:
     _names(app)
     _billing(app)
     _catalogue(app)
-    slots = _group(app, "continuum", "Slots: which region may write.", {})
+    slots = _group(app, "continuum", "Slots: which region may write.", {"plan": plan_run.plan})
     _group(slots, "witness", "The cells that keep the register.", {"verify": witness.verify})
     happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
     _group(happenings, "dead-letters", "Events that a daemon gave up.", {

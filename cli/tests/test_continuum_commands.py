@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from catalyst.continuum.v1.service_pb2_grpc import ContinuumServiceStub
 from catalyst_cli.main import build
 from catalyst_continuum.app import compose as compose_continuum
 from catalyst_continuum.settings import ContinuumSettings
@@ -17,7 +18,9 @@ from catalyst_testkit.servers import NatsServer, free_port
 from click.testing import Result
 from typer.testing import CliRunner
 
+from services.continuum.tests.manifests import EAST, WEST, stateful
 from services.continuum.tests.test_daemon import Cells, activate
+from services.continuum.tests.test_resource import wish
 
 
 async def test_cells_are_verified_and_one_that_does_not_answer_fails_the_command(
@@ -29,10 +32,10 @@ async def test_cells_are_verified_and_one_that_does_not_answer_fails_the_command
     settings = {"nats_url": own_nats.url, "cells": cells.setting, "tsig_key_file": cells.key}
 
     async def run(*words: str) -> Result:
-        return await asyncio.to_thread(CliRunner().invoke, build(), ["continuum", "witness", "verify", *words])
+        return await asyncio.to_thread(CliRunner().invoke, build(), ["continuum", *words])
 
     async def verified() -> Result | None:
-        told = await run("omantel", "-o", "json")
+        told = await run("witness", "verify", "omantel", "-o", "json")
         return told if told.exit_code == 0 else None
 
     async def is_up() -> bool:
@@ -62,8 +65,19 @@ async def test_cells_are_verified_and_one_that_does_not_answer_fails_the_command
                     (f"cell-{n}", True, 11) for n in (1, 2, 3)
                 ]
                 cells.kill("cell-3")
-                lame = await run("omantel", "--cell", "cell-3")
+                lame = await run("witness", "verify", "omantel", "--cell", "cell-3")
                 assert lame.exit_code == 1
                 assert "does not answer" in lame.output
+                alone = await run("plan", "omantel", "--kind", "failover")
+                assert "none may become primary" in str(alone.exception)
+                await daemon.member(ContinuumServiceStub, "demo").CreateContinuum(wish(stateful()))
+                blocked = await run("plan", "demo/shop", "-o", "json")
+                assert blocked.exit_code == 1
+                plan = json.loads(blocked.stdout[blocked.stdout.index("{\n") : blocked.stdout.rindex("\n}") + 2])
+                assert (len(plan["steps"]), plan["kind"]) == (14, "RUN_KIND_SWITCHOVER")
+                table = await run("plan", "demo/shop", "--to", WEST, "--accept-data-loss")
+                assert "FlipTraffic" in table.output
+                assert f"{EAST} -> {WEST}" in table.output
+                assert "blocked: target-ready" in table.output
     finally:
         cells.kill_all()

@@ -38,6 +38,7 @@ from .sovereigns import Sovereigns
 from .store import Store, metadata
 from .workers.errands import Errands
 from .workers.keeper import Keeper
+from .workers.planner import Planner
 from .workers.register import Register
 
 WITNESS = "lease_witness:dns_quorum"
@@ -64,7 +65,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     errands = Errands(work=work, register=register, leases=leases)
     house = House("", in_memory=settings.allow_in_memory, regulated=settings.regulated)
     curfew = Curfew()
-    service = ContinuumService(work, register, profile, witness, curfew=curfew, house=house)
+    service = ContinuumService(work, register, profile, witness, curfew=curfew, house=house, planner=Planner(register))
     provisioner = connect(
         settings.provisioner_target, token=TokenFile(settings.token_file), tls=settings.certificates()
     )

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import dns.name
 import pytest
-from catalyst_continuum.domain.steering import Place, Probe, Selector
+from catalyst_continuum.domain.spec import Selector
+from catalyst_continuum.domain.steering import Place, Probe
 from catalyst_continuum.workers.traffic.dns_update import DnsUpdate
 from catalyst_sdk.continuum import Effect, Verdict
 from catalyst_testkit import eventually

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from catalyst.continuum.v1 import resources_pb2, service_pb2_grpc
 from catalyst_mesh import Caller, Work, caller
@@ -10,28 +10,17 @@ from catalyst_mesh.streams import Curfew
 from catalyst_sdk import Code, Decision, Refused
 from catalyst_sdk.witness import LeaseWitness
 
-from ..domain.plan import Plan, Purpose
 from ..domain.slots import NAMESPACE, ContinuumNotFound, EtagMismatch, Slot
-from ..domain.spec import Spec
 from ..domain.spec_rules import House
 from ..domain.timing import Profile
 from ..store import Store
 from ..workers.agent import Agent
+from ..workers.planner import Planner
 from ..workers.register import Register
 from . import views
 
 SEES_ALL = ("sovereign-admin", "security-officer")
 SEES_OWN = ("org-admin", "org-developer", "org-viewer")
-
-
-class Planning(Protocol):
-    """Who makes dry runs."""
-
-    async def plan(
-        self, slot: Slot, spec: Spec, purpose: Purpose, *, to_region: str = "", accepts_loss: bool = False
-    ) -> Plan:
-        """The plan of a run as things are. Raises RegionInvalid."""
-        ...
 
 
 def nobody(slot: str) -> Agent | None:
@@ -49,13 +38,13 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
 
     region   whose daemon this is; empty where it is that of a control plane
     house    what the daemon adds to a wish; its namespace is each slot's own
-    planner  of runs; None: this daemon begins none
+    planner  of runs
     agents   of this daemon, by slot
     """
 
     def __init__(
         self, work: Work[Store], register: Register, profile: Profile, witness: LeaseWitness, *, curfew: Curfew,
-        house: House, region: str = "", planner: Planning | None = None,
+        house: House, planner: Planner, region: str = "",
         agents: Callable[[str], Agent | None] = nobody,
     ) -> None:  # fmt: skip
         self._work = work

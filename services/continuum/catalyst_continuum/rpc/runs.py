@@ -172,8 +172,6 @@ class RunCalls(WitnessCalls):
             slot = await self._seen(tx, request.name)
         who = caller()
         who.require("sovereign-admin", "org-admin", org=organization(slot.namespace), resource=slot.resource)
-        if self._planner is None:
-            raise AgentUnreachable(region=slot.holder or slot.region)
         spec = specs.understood(slot, self._house, self._profile)
         purpose = Purpose.DRILL_ISOLATED if kind is Kind.DRILL else Purpose(kind.word)
         return slot, spec, await self._planner.plan(slot, spec, purpose, to_region=to, accepts_loss=loss)
