@@ -7,7 +7,7 @@ from catalyst_continuum.domain.authority import Authority, Moment, granted, watc
 from catalyst_continuum.domain.lease import (
     NO_WRITERS,
     Facts,
-    FenceProof,
+    Fence,
     Me,
     Refusal,
     accept,
@@ -26,6 +26,7 @@ from catalyst_continuum.domain.lease import (
 from catalyst_continuum.domain.record import Lease, State
 from catalyst_continuum.domain.timing import FAST
 from catalyst_continuum.domain.traffic import Stale, Update, move
+from catalyst_sdk.continuum import FenceProof
 
 EAST, WEST = (Me(f"sb-{side}-rtz-dev", 10_000, f"{n:08x}") for n, side in enumerate(("east", "west"), start=1))
 HELD = bootstrap(None, EAST)
@@ -33,8 +34,13 @@ assert isinstance(HELD, Lease)
 FREE = replace(HELD, state=State.FREE, holder="")
 FROZEN = replace(HELD, state=State.FROZEN)
 OFFERED = replace(HELD, state=State.HANDOFF, next=WEST.region, lsn="0/3000060", seq=2)
-DATABASE = FenceProof(frozenset({1}))
-NAMES = FenceProof(frozenset({3, 4}))
+
+
+def stopped(*rungs: int) -> Fence:
+    return Fence(tuple(FenceProof(rung, 0.0, "seen") for rung in rungs))
+
+
+DATABASE, NAMES = stopped(1), stopped(3, 4)
 
 
 def done(after: Lease | Refusal) -> tuple[int, int, str, str]:
@@ -116,7 +122,7 @@ def test_whoever_takes_over_has_nobody_in_sync_and_knows_what_the_old_holder_sai
     ("rungs", "stops"), [({1}, True), ({5}, True), ({0, 3}, True), ({0}, False), ({3}, False), ({2, 4}, False)]
 )
 def test_what_stops_writers(rungs: set[int], stops: bool) -> None:
-    assert FenceProof(frozenset(rungs)).stops_writers is stops
+    assert stopped(*rungs).stops_writers is stops
 
 
 def test_a_proof_of_no_writers_stops_them() -> None:

@@ -12,6 +12,8 @@ set, and its bit is cleared before it is let go: the record never promises more 
 
 from dataclasses import dataclass, replace
 
+from catalyst_sdk.continuum import FenceProof
+
 from .record import Lease, State, is_region
 
 
@@ -32,11 +34,15 @@ class Me:
 
 
 @dataclass(frozen=True, slots=True)
-class FenceProof:
-    """What was stopped: rungs of the ladder, 0 data, 1 database, 2 dead man, 3 traffic, 4 names, 5 power."""
+class Fence:
+    """What of a region was stopped: the proofs that its fencers gave, one a rung."""
 
-    rungs: frozenset[int]
-    evidence: str = ""
+    proofs: tuple[FenceProof, ...]
+
+    @property
+    def rungs(self) -> frozenset[int]:
+        """0 data, 1 database, 2 dead man, 3 traffic, 4 names, 5 power."""
+        return frozenset(proof.level for proof in self.proofs)
 
     @property
     def stops_writers(self) -> bool:
@@ -44,7 +50,8 @@ class FenceProof:
         return bool(self.rungs & {1, 5}) or {0, 3} <= self.rungs
 
 
-NO_WRITERS = FenceProof(frozenset({0, 3}), "nothing here writes for the slot")
+_NOBODY = "nothing here writes for the slot"
+NO_WRITERS = Fence((FenceProof(0, 0.0, _NOBODY), FenceProof(3, 0.0, _NOBODY)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,7 @@ def keep(lease: Lease | None, me: Me, *, known: int) -> Lease | Refusal:
     return renew(lease, me, lease.epoch) if lease.holder == me.region else acquire(lease, me)
 
 
-def release(lease: Lease | None, me: Me, epoch: int, proof: FenceProof | None) -> Lease | Refusal:
+def release(lease: Lease | None, me: Me, epoch: int, proof: Fence | None) -> Lease | Refusal:
     """Give the slot back, after its writers were stopped."""
     if lease is None or lease.holder != me.region or lease.epoch != epoch or lease.state is not State.HELD:
         return Refusal("the slot is not held by this region in this epoch")
@@ -108,7 +115,7 @@ def release(lease: Lease | None, me: Me, epoch: int, proof: FenceProof | None) -
 
 
 def handoff(
-    lease: Lease | None, me: Me, epoch: int, *, to: str, lsn: str, run: str, proof: FenceProof | None
+    lease: Lease | None, me: Me, epoch: int, *, to: str, lsn: str, run: str, proof: Fence | None
 ) -> Lease | Refusal:
     """Offer the slot to one region, with the log that it must have replayed; the writers are stopped."""
     if lease is None or lease.holder != me.region or lease.epoch != epoch or lease.state is not State.HELD:

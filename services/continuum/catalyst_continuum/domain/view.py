@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .authority import Authority, Watch
-from .lease import FenceProof
+from .lease import Fence
 from .record import Lease
 from .timing import FAST, Profile
 
@@ -96,7 +96,7 @@ class View:
     run_is_mine: bool = False
     planned_run: bool = False
     sync_observed: str | None = None
-    fence: FenceProof | None = None
+    fence: Fence | None = None
     fence_began: float | None = None
     watch: Watch | None = None
     verified_at: float | None = None
