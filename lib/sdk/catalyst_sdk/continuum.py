@@ -201,7 +201,7 @@ class Fencer(Protocol):
     """Stops the writers of one region, and shows it.
 
     level       rung of the ladder that a proof of it reaches
-    local       whether it is used by the region's own agent, without any other region
+    local       True: by the region's own agent, without any other region; False: by another region's agent, where it can reach it
     worst_case  seconds that `fence` takes at most; an input of safety, measured
     """
 

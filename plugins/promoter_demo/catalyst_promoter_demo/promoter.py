@@ -60,8 +60,8 @@ class DemoPromoter:
         self._line = Line(configured)
 
     def fencers(self) -> Sequence[Fencer]:
-        """The database stops its own writers."""
-        return (DatabaseFencer(self._line),)
+        """The database stops its own writers, asked by its region's agent or, where it can be reached, by another's."""
+        return (DatabaseFencer(self._line, local=True), DatabaseFencer(self._line, local=False))
 
     async def observe(self, *, region: str) -> DatabaseView:
         """What the region's database says of itself."""
@@ -149,11 +149,11 @@ class DatabaseFencer:
     """Stops a region's writers in its database: rung 1. It needs the region's process alone."""
 
     level = 1
-    local = True
     worst_case = 2.0
 
-    def __init__(self, line: "Line") -> None:
+    def __init__(self, line: "Line", *, local: bool) -> None:
         self._line = line
+        self.local = local
 
     async def fence(self, *, region: str, epoch: int, run: str, budget: float) -> FenceProof | None:
         """Stop writers of this epoch and of older ones."""

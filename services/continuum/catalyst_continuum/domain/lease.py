@@ -45,6 +45,11 @@ class Fence:
         return frozenset(proof.level for proof in self.proofs)
 
     @property
+    def evidence(self) -> str:
+        """For people: all of it."""
+        return "; ".join(proof.evidence for proof in self.proofs)
+
+    @property
     def stops_writers(self) -> bool:
         """A stopped database, or one that cannot commit alone and gets no traffic."""
         return bool(self.rungs & {1, 5}) or {0, 3} <= self.rungs
