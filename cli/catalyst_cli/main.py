@@ -12,7 +12,9 @@ from .commands.billing import franchise, invoices, ledger, orders, providers, su
 from .commands.blueprint import author
 from .commands.blueprint import looks as blueprint_looks
 from .commands.catalog import issues, sources, versions
-from .commands.continuum import witness
+from .commands.continuum import apply as apply_slots
+from .commands.continuum import decisions, moves, suspension, witness
+from .commands.continuum import looks as slot_looks
 from .commands.credential import credentials
 from .commands.domain import flip, import_domain, rollback
 from .commands.domain import plan as plan_domain
@@ -45,8 +47,7 @@ def build() -> typer.Typer:
     _names(app)
     _billing(app)
     _catalogue(app)
-    slots = _group(app, "continuum", "Slots: which region may write.", {})
-    _group(slots, "witness", "The cells that keep the register.", {"verify": witness.verify})
+    _slots(app)
     happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
     _group(happenings, "dead-letters", "Events that a daemon gave up.", {
         "list": dead_letters.list_dead_letters, "get": dead_letters.get, "replay": dead_letters.replay,
@@ -57,6 +58,17 @@ def build() -> typer.Typer:
             "list": list_plugins.list_plugins, "new": new.new, "check": check_plugin.check,
         }, hidden=name == "plugin")  # fmt: skip
     return app
+
+
+def _slots(app: typer.Typer) -> None:
+    slots = _group(app, "continuum", "Slots: which region may write, and how that right moves.", {
+        "apply": apply_slots.apply, "list": slot_looks.list_slots, "get": slot_looks.get, "watch": slot_looks.watch,
+        "suspend": suspension.suspend, "resume": suspension.resume, "ack": suspension.ack,
+        "switchover": moves.switchover, "failover": moves.failover, "failback": moves.failback,
+        "force-takeover": moves.force_takeover, "run": decisions.run, "runs": decisions.runs,
+        "approve": decisions.approve, "abort": decisions.abort,
+    })  # fmt: skip
+    _group(slots, "witness", "The cells that keep the register.", {"verify": witness.verify})
 
 
 def _sovereigns(app: typer.Typer) -> None:

@@ -64,6 +64,7 @@ class Facts:
     rejoin          attempts of the repair under way, and `rejoin_bounded` where they ran out
     drill_age       since the last drill that passed
     clock_offset    of our time of day against the cells'
+    latency, usual_latency   of an answer by the public name, now and before
     """
 
     region: str
@@ -95,6 +96,8 @@ class Facts:
     rejoin_bounded: bool = False
     drill_age: float | None = None
     clock_offset: float | None = None
+    latency: float | None = None
+    usual_latency: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
