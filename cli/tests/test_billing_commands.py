@@ -33,7 +33,7 @@ async def billing(home: Path, own_nats: NatsServer) -> AsyncIterator[RunningDaem
         "nats_url": own_nats.url,
         "listen": "127.0.0.1:0",
         "catalog_target": "127.0.0.1:9",
-        "worker_pause_seconds": 0.02,
+        "worker_pause_seconds": 0.1,
     }
     async with running(compose_billing, BillingSettings, folder, service="billing", **values) as daemon:
         yield daemon

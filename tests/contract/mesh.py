@@ -45,7 +45,7 @@ MOVES = {
     "Sweeper",
     "Checkouts",
     "Refunds",
-    "Rounds",
+    "Shift",
     "Keeper",
     "Prober",
     "DriftSweep",

@@ -32,6 +32,17 @@ class Effect(StrEnum):
     """It may hold, now or later: observe, then ask again."""
 
 
+class SyncMode(StrEnum):
+    """When a primary acknowledges a write."""
+
+    REQUIRED = "required"
+    """When a standby has it; without one it blocks."""
+    PREFERRED = "preferred"
+    """When a standby has it, if there is one."""
+    ASYNC = "async"
+    """At once."""
+
+
 class Role(StrEnum):
     """What a database takes itself for."""
 
@@ -201,7 +212,7 @@ class Fencer(Protocol):
     """Stops the writers of one region, and shows it.
 
     level       rung of the ladder that a proof of it reaches
-    local       whether it is used by the region's own agent, without any other region
+    local       True: by the region's own agent, without any other region; False: by another region's agent, where it can reach it
     worst_case  seconds that `fence` takes at most; an input of safety, measured
     """
 

@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,17 @@ class Manifest:
 
 
 def load_manifest(path: Path) -> Manifest:
-    """Read `manifest.toml`. Raises ManifestFault with every fault at once."""
+    """Read `manifest.toml`; one that has not changed since is read once. Raises ManifestFault with every fault at once."""
+    try:
+        stands = path.stat()
+    except OSError as error:
+        raise ManifestFault(path.name, [str(error)]) from error
+    return _loaded(path, stands.st_mtime_ns, stands.st_size)
+
+
+@lru_cache(maxsize=256)
+def _loaded(path: Path, _changed: int, _size: int) -> Manifest:
+    """Tests start many hosts in one process, each of which looks at every manifest."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

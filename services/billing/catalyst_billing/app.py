@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from catalyst.billing.v1 import service_pb2_grpc as grpc_services
 from catalyst.catalog.v1.service_pb2_grpc import StorefrontServiceStub
@@ -18,7 +19,6 @@ from catalyst_mesh import (
     Service,
     TokenFile,
     Work,
-    Worker,
     connect,
     main,
     migrate,
@@ -62,7 +62,7 @@ from .workers.prices import Prices
 from .workers.reconciliation import Reconciliation
 from .workers.refunds import Refunds
 from .workers.renewals import Renewals
-from .workers.rounds import Rounds
+from .workers.rounds import Rounds, Shift
 from .workers.sweeper import Sweeper
 from .workers.webhooks import Webhooks
 
@@ -83,7 +83,6 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
     channel = connect(settings.catalog_target, token=TokenFile(settings.token_file), tls=settings.certificates())
     providers, proofs, curfew = Providers(host, work, settings.plugins), Proofs(work), Curfew()
     prices, house = PriceBooks(StorefrontServiceStub(channel)), house_of(settings)
-    leases = Leases(db, metadata, metrics=metrics)
     return Daemon(
         "billing",
         settings,
@@ -98,8 +97,11 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
         handled=(*handled(house.books), departed(house)),
         workers=[
             curfew,
-            *workers(settings, leases, work, providers, house, proofs),
-            *going_on(settings, leases, work, providers, prices, house),
+            Shift(
+                *workers(settings, work, providers, house, proofs),
+                *going_on(settings, work, providers, prices, house),
+                leases=Leases(db, metadata, metrics=metrics),
+            ),
         ],
         closing=[lambda: channel.close(None)],
     )
@@ -179,8 +181,8 @@ def services(
 
 
 def workers(
-    settings: BillingSettings, leases: Leases, work: Work[Store], providers: Providers, house: House, proofs: Proofs
-) -> list[Worker]:
+    settings: BillingSettings, work: Work[Store], providers: Providers, house: House, proofs: Proofs
+) -> list[Rounds]:
     """What goes on beside the calls for orders, credit and the book."""
     books = house.books
     pause = settings.worker_pause_seconds
@@ -188,28 +190,36 @@ def workers(
     applying, customers = Applying(work, books, pace), Customers(work, providers)
     webhooks = Webhooks(work, providers, applying, books)
     reconciliation = Reconciliation(work, providers, webhooks)
+    rounds = partial(Rounds, bell=work.bell)
     return [
-        Rounds("checkouts", Checkouts(work, providers, applying, customers).round, leases=leases, pause=pause),
-        Rounds("webhooks", webhooks.round, leases=leases, pause=pause),
-        Rounds("reconciliation", reconciliation.round, leases=leases, pause=settings.reconcile_seconds),
-        Rounds("refunds", Refunds(work, providers).round, leases=leases, pause=pause),
-        Rounds("sweeper", Sweeper(work, books).round, leases=leases, pause=pause),
-        Rounds("proof", proofs.prove, leases=leases, pause=settings.proof_seconds),
+        rounds(
+            "checkouts",
+            Checkouts(work, providers, applying, customers).round,
+            "order",
+            "checkout",
+            "provider",
+            pause=pause,
+        ),
+        rounds("webhooks", webhooks.round, "provider_event", "provider", pause=pause),
+        rounds("reconciliation", reconciliation.round, pause=settings.reconcile_seconds),
+        rounds("refunds", Refunds(work, providers).round, "refund", "provider", pause=pause),
+        rounds("sweeper", Sweeper(work, books).round, "order", "credit_grant", pause=pause),
+        rounds("proof", proofs.prove, pause=settings.proof_seconds),
     ]
 
 
 def going_on(
-    settings: BillingSettings, leases: Leases, work: Work[Store], providers: Providers, prices: PriceBooks, house: House
-) -> list[Worker]:
+    settings: BillingSettings, work: Work[Store], providers: Providers, prices: PriceBooks, house: House
+) -> list[Rounds]:
     """What goes on beside the calls from period to period."""
     pause, notice = settings.worker_pause_seconds, timedelta(days=settings.price_change_notice_days)
+    rounds = partial(Rounds, bell=work.bell)
+    changes = ("subscription", "period", "invoice", "charge", "payment_method")
     return [
-        Rounds("renewals", Renewals(work, providers, house).round, leases=leases, pause=pause),
-        Rounds("charges", Charges(work, providers, house).round, leases=leases, pause=pause),
-        Rounds("earnings", Earnings(work, house.books).round, leases=leases, pause=pause),
-        Rounds(
-            "prices", Prices(work, prices, house.books, notice).round, leases=leases, pause=settings.price_watch_seconds
-        ),
+        rounds("renewals", Renewals(work, providers, house).round, *changes, pause=pause),
+        rounds("charges", Charges(work, providers, house).round, "charge", "provider", pause=pause),
+        rounds("earnings", Earnings(work, house.books).round, "period", pause=pause),
+        rounds("prices", Prices(work, prices, house.books, notice).round, pause=settings.price_watch_seconds),
     ]
 
 

@@ -60,8 +60,8 @@ class BillingSettings(DaemonSettings):
     """Goodwill that one person may give an account in a month, in its currency, such as 20.000; beyond it two people do."""
     trusted_sovereigns: dict[str, str] = Field(default_factory=dict)
     """Sovereigns whose exported accounts may be taken over: name, `sovereigns/{id}`, and public key in hex, as JSON."""
-    worker_pause_seconds: float = Field(0.5, gt=0)
-    """Seconds between two looks of a worker at what is due."""
+    worker_pause_seconds: float = Field(2.0, gt=0)
+    """Seconds between two looks of a worker at what time has made due; of what is committed it hears at once."""
     proof_seconds: float = Field(86_400, gt=0)
     """Seconds between two proofs of the whole book."""
     tax_rules: tuple[Tax, ...] = ()

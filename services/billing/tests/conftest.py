@@ -276,7 +276,7 @@ def start(home: Path, catalog: tuple[Catalog, str], clock: ManualClock, nats: Na
         fake = {"script": script, "scripts": scripts or {}, "webhook_secret": "webhooks"}
         values = {
             "nats_url": nats.url, "database_url": database, "catalog_target": catalog[1], "listen": "127.0.0.1:0",
-            "worker_pause_seconds": 0.02,
+            "worker_pause_seconds": 0.1,
             "secrets_folder": safe, "plugins": {"payment_provider:fake": fake}, **settings,
         }  # fmt: skip
         composed: Callable[[Any], Awaitable[Any]] = partial(compose, clock=clock)

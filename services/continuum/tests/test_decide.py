@@ -29,7 +29,7 @@ FENCED = View(State.FENCED, MINE, epoch=5)
 STANDBY = View(State.ELIGIBLE, THEIRS, standby_ready=True, failover_allowed=True, checks_pass=True, replayed="0/30",
                watch=Watch(5, 9, 10, 998), writable=False)  # fmt: skip
 SUSPECT = replace(STANDBY, state=State.SUSPECTING, watch=Watch(5, 9, 10, 990))
-CLAIMING = View(State.CLAIMING, MINE, epoch=5, authority=AUTHORITY, claim=Claim.COMMITTED)
+CLAIMING = View(State.CLAIMING, MINE, epoch=5, authority=AUTHORITY, sent_at=999.5, claim=Claim.COMMITTED)
 PROMOTING = replace(LEADING, state=State.PROMOTING)
 BOOTING = View(State.BOOTING)
 
@@ -51,14 +51,18 @@ ROWS: dict[str, tuple[View, Wish]] = {
     "11": (replace(LEADING, planned_run=True, approved=True), WISH),
     "12": (replace(LEADING, sync_observed="2"), WISH),
     "13": (LEADING, WISH),
-    "14a": (replace(YIELDING, lease=replace(THEIRS, epoch=6)), WISH),
+    "14a": (replace(YIELDING, lease=replace(THEIRS, epoch=6), fence=NO_WRITERS), WISH),
+    "14e": (replace(YIELDING, lease=replace(THEIRS, epoch=6)), WISH),
+    "14c": (replace(YIELDING, lease=MINE), WISH),
+    "14d": (replace(YIELDING, lease=MINE, fence=NO_WRITERS), WISH),
     "14b": (replace(YIELDING, watch=Watch(5, 9, 10, 990)), WISH),
     "15a": (View(State.FENCING, MINE, fence=NO_WRITERS), WISH),
     "15b": (View(State.FENCING, MINE, fence_began=990), WISH),
     "16a": (replace(FENCED, database_sound=True), WISH),
     "16b": (replace(FENCED, lease=FREE, database_sound=True, standby_ready=True, failover_allowed=True), WISH),
     "17": (replace(FENCED, lease=replace(THEIRS, epoch=6), verified_at=950), WISH),
-    "18": (replace(SUSPECT, lease=replace(FROZEN, holder=THEM)), WISH),
+    "18a": (replace(SUSPECT, lease=replace(FROZEN, holder=THEM)), WISH),
+    "18b": (replace(STANDBY, lease=replace(MINE, epoch=6), epoch=6), WISH),
     "19a": (replace(STANDBY, state=State.FOLLOWING), WISH),
     "19b": (replace(STANDBY, state=State.FOLLOWING, standby_ready=None), WISH),
     "20": (replace(SUSPECT, lease=OFFER), WISH),
@@ -69,7 +73,8 @@ ROWS: dict[str, tuple[View, Wish]] = {
     "24b": (SUSPECT, replace(WISH, mode=Mode.SEMI_AUTOMATIC)),
     "24c": (replace(SUSPECT, checks_pass=None), WISH),
     "25a": (CLAIMING, WISH),
-    "25b": (replace(CLAIMING, lease=THEIRS, claim=Claim.LOST), WISH),
+    "25b": (replace(CLAIMING, lease=THEIRS, claim=Claim.LOST, fence=NO_WRITERS), WISH),
+    "25d": (replace(CLAIMING, lease=THEIRS, claim=Claim.LOST), WISH),
     "25c": (replace(CLAIMING, claim=Claim.UNKNOWN), WISH),
     "26a": (replace(PROMOTING, canary=True), WISH),
     "26b": (replace(PROMOTING, promote_began=980, target=THEM), WISH),
@@ -111,7 +116,8 @@ CLAIMS = (Action.ACQUIRE, Action.STEAL, Action.ACCEPT, Action.BOOTSTRAP)
 def test_no_view_leads_to_what_must_not_be(view: View, wish: Wish) -> None:
     told = decide(view, wish, NOW)
     lease, over = view.lease, view.authority is None or not view.authority.allows(NOW)
-    if view.state in (State.LEADING, State.PROMOTING, State.YIELDING) and over and not view.all_hold_off:
+    yielded = view.state is State.YIELDING and view.fence is not None
+    if view.state in (State.LEADING, State.PROMOTING, State.YIELDING) and over and not (view.all_hold_off or yielded):
         assert told.action is Action.SELF_FENCE, "I17"
     if told.action in CLAIMS:
         assert view.readable

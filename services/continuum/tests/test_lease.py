@@ -1,4 +1,4 @@
-"""The lease's operations and deadlines, and the guard of a name, without any server."""
+"""The lease's operations and deadlines, without any server."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from catalyst_continuum.domain.authority import Authority, Moment, granted, watc
 from catalyst_continuum.domain.lease import (
     NO_WRITERS,
     Facts,
-    FenceProof,
+    Fence,
     Me,
     Refusal,
     accept,
@@ -25,7 +25,7 @@ from catalyst_continuum.domain.lease import (
 )
 from catalyst_continuum.domain.record import Lease, State
 from catalyst_continuum.domain.timing import FAST
-from catalyst_continuum.domain.traffic import Stale, Update, move
+from catalyst_sdk.continuum import FenceProof
 
 EAST, WEST = (Me(f"sb-{side}-rtz-dev", 10_000, f"{n:08x}") for n, side in enumerate(("east", "west"), start=1))
 HELD = bootstrap(None, EAST)
@@ -33,8 +33,13 @@ assert isinstance(HELD, Lease)
 FREE = replace(HELD, state=State.FREE, holder="")
 FROZEN = replace(HELD, state=State.FROZEN)
 OFFERED = replace(HELD, state=State.HANDOFF, next=WEST.region, lsn="0/3000060", seq=2)
-DATABASE = FenceProof(frozenset({1}))
-NAMES = FenceProof(frozenset({3, 4}))
+
+
+def stopped(*rungs: int) -> Fence:
+    return Fence(tuple(FenceProof(rung, 0.0, "seen") for rung in rungs))
+
+
+DATABASE, NAMES = stopped(1), stopped(3, 4)
 
 
 def done(after: Lease | Refusal) -> tuple[int, int, str, str]:
@@ -116,7 +121,7 @@ def test_whoever_takes_over_has_nobody_in_sync_and_knows_what_the_old_holder_sai
     ("rungs", "stops"), [({1}, True), ({5}, True), ({0, 3}, True), ({0}, False), ({3}, False), ({2, 4}, False)]
 )
 def test_what_stops_writers(rungs: set[int], stops: bool) -> None:
-    assert FenceProof(frozenset(rungs)).stops_writers is stops
+    assert stopped(*rungs).stops_writers is stops
 
 
 def test_a_proof_of_no_writers_stops_them() -> None:
@@ -140,13 +145,3 @@ def test_a_watch_begins_anew_with_each_move_and_with_each_start() -> None:
     assert first.is_over(Moment(110, 0))
     assert not first.is_over(Moment(110, 0), delay=0.5)
     assert watched(first, replace(HELD, seq=2), Moment(105, 0)).since == 105
-
-
-def test_a_name_moves_only_forward_and_from_the_mark_that_was_read() -> None:
-    assert move(None, 1, EAST.region, ["192.0.2.1"]) == Update((), f"e=1 h={EAST.region}", ("192.0.2.1",))
-    mark = f"e=1 h={EAST.region}"
-    assert move(mark, 1, EAST.region, ["192.0.2.1"]) is None
-    assert move(mark, 2, WEST.region, ["192.0.2.2"]) == Update((mark,), f"e=2 h={WEST.region}", ("192.0.2.2",))
-    for stale in (move(f"e=3 h={EAST.region}", 2, WEST.region, ["192.0.2.2"]), move(mark, 1, WEST.region, ["192.0.2.2"]),
-                  move("v=spf1", 1, EAST.region, ["192.0.2.1"]), move(mark, 2, WEST.region, [])):  # fmt: skip
-        assert isinstance(stale, Stale)

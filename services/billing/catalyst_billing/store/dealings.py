@@ -74,6 +74,7 @@ class Dealings(Remembering):
         r = t.refund.c
         mine = (r.provider == provider) & (r.payment == payment) & (r.state == RefundState.PENDING.value)
         await self.sql.execute(update(t.refund).where(mine).values(next_at=self.now))
+        self.wrote.add(t.refund.name)
 
     async def lock_dispute(self, provider: str, ref: str) -> Dispute | None:
         """A dispute that we know."""

@@ -41,7 +41,7 @@ class Action(StrEnum):
     RECONCILE = "reconcile"
     RECALL = "recall"
     NEXT_RUNG = "take the next rung of the ladder, and page"
-    UNFENCE = "renew, un-fence, and verify a write"
+    UNFENCE = "renew, then un-fence and verify a write"
     ACQUIRE = "acquire"
     FOLLOW = "follow"
     ACCEPT = "accept"
@@ -85,6 +85,15 @@ def decide(view: View, wish: Wish, now: Moment) -> Decision:
 
 def _is_over(view: View, now: Moment) -> bool:
     return not view.clock_usable or view.authority is None or not view.authority.allows(now)
+
+
+def _runs_out(view: View, wish: Wish, now: Moment) -> bool:
+    return view.authority is not None and view.authority.remaining(now) < wish.profile.authority / 2
+
+
+def _has_yielded(view: View) -> bool:
+    """Its writers are stopped, so that there is nothing left to be fenced."""
+    return view.state is State.YIELDING and view.fence is not None and view.fence.stops_writers
 
 
 def _is_ours(view: View, wish: Wish) -> bool:
@@ -163,7 +172,7 @@ TABLE = (
     Row(
         "1",
         _ACTING,
-        lambda v, w, n: _is_over(v, n) and not (v.all_hold_off and v.clock_usable),
+        lambda v, w, n: _is_over(v, n) and not (v.all_hold_off and v.clock_usable) and not _has_yielded(v),
         _A.SELF_FENCE,
         _S.FENCING,
     ),
@@ -176,22 +185,21 @@ TABLE = (
     ),
     Row(
         "3",
-        _ACTING,
+        _ACTING | {State.CLAIMING},
         lambda v, w, n: (
-            v.readable
-            and v.sound
+            v.sound
             and _is_ours(v, w)
             and _is(v, Record.HELD, Record.FROZEN)
+            and (v.state is not State.CLAIMING or v.claim is Claim.COMMITTED)
             and (v.sent_at is None or n.boot - v.sent_at >= w.profile.renew)
+            and (v.readable or not _runs_out(v, w, n))
         ),
         _A.RENEW,
     ),
     Row(
         "4",
         _ACTING,
-        lambda v, w, n: (
-            not v.readable and v.authority is not None and v.authority.remaining(n) < w.profile.authority / 2
-        ),
+        lambda v, w, n: not v.readable and _runs_out(v, w, n),
         _A.SEEK_WITNESSES,
     ),
     Row("5", _ANY - _in(_S.FENCING), lambda v, w, n: not v.sound, _A.SAY),
@@ -207,11 +215,17 @@ TABLE = (
         "7b",
         _in(_S.BOOTING),
         lambda v, w, n: v.lease is not None and v.lease.holder == w.region and _is(v, Record.HELD, Record.FROZEN),
-        _A.RENEW,
-        _S.FENCED,
+        _A.SELF_FENCE,
+        _S.FENCING,
     ),
-    Row("8a", _in(_S.BOOTING), lambda v, w, n: _offers(v, w), _A.STAY, _S.FENCED),
-    Row("8b", _in(_S.BOOTING), lambda v, w, n: v.lease is not None and v.was_primary is not False, _A.STAY, _S.FENCED),
+    Row("8a", _in(_S.BOOTING), lambda v, w, n: _offers(v, w), _A.SELF_FENCE, _S.FENCING),
+    Row(
+        "8b",
+        _in(_S.BOOTING),
+        lambda v, w, n: v.lease is not None and v.was_primary is not False,
+        _A.SELF_FENCE,
+        _S.FENCING,
+    ),
     Row("8c", _in(_S.BOOTING), lambda v, w, n: v.lease is not None, _A.FOLLOW, _S.FOLLOWING),
     Row(
         "8d",
@@ -220,7 +234,7 @@ TABLE = (
         _A.BOOTSTRAP,
         _S.CLAIMING,
     ),
-    Row("9", _ANY - _in(_S.FENCING, _S.CLAIMING), lambda v, w, n: v.run_is_mine and v.readable, _A.RUN_STEP),
+    Row("9", _ACTING, lambda v, w, n: v.run_is_mine and v.readable, _A.RUN_STEP),
     Row(
         "10",
         _in(_S.LEADING),
@@ -230,6 +244,7 @@ TABLE = (
             and bool(v.target)
             and _is(v, Record.HELD)
             and not w.suspended
+            and not v.busy
         ),
         _A.HAND_OFF,
         _S.YIELDING,
@@ -237,24 +252,45 @@ TABLE = (
     Row(
         "11",
         _in(_S.LEADING),
-        lambda v, w, n: v.planned_run and v.approved is True and _is(v, Record.HELD),
+        lambda v, w, n: v.planned_run and v.approved is True and _is(v, Record.HELD) and not v.busy and not w.suspended,
         _A.RUN_STEP,
         _S.YIELDING,
     ),
     Row(
         "12",
         _in(_S.LEADING),
-        lambda v, w, n: v.lease is not None and v.sync_observed not in (None, v.lease.sync),
+        lambda v, w, n: v.lease is not None and v.sync_observed not in (None, v.lease.sync) and not v.busy,
         _A.FOLLOW_ORDER,
     ),
     Row("13", _in(_S.LEADING), lambda v, w, n: True, _A.RECONCILE),
-    Row("14a", _in(_S.YIELDING), lambda v, w, n: _is_others(v, w), _A.STAY, _S.FENCED),
+    Row(
+        "14a",
+        _in(_S.YIELDING),
+        lambda v, w, n: _is_others(v, w) and v.fence is not None and v.fence.stops_writers,
+        _A.STAY,
+        _S.FENCED,
+    ),
+    Row("14e", _in(_S.YIELDING), lambda v, w, n: _is_others(v, w), _A.SELF_FENCE, _S.FENCING),
     Row(
         "14b",
-        _in(_S.YIELDING),
-        lambda v, w, n: v.readable and _offers(v, w) and _silence(v, n) >= w.profile.ttl,
+        _in(_S.YIELDING, _S.FENCED),
+        lambda v, w, n: v.readable and _offers(v, w) and v.clock_usable and _silence(v, n) >= w.profile.ttl,
         _A.RECALL,
         _S.CLAIMING,
+    ),
+    Row(
+        "14c",
+        _in(_S.YIELDING),
+        lambda v, w, n: not v.busy and v.fence is None and v.readable and _is_ours(v, w) and _is(v, Record.HELD),
+        _A.STAY,
+        _S.LEADING,
+    ),
+    Row(
+        "14d",
+        _in(_S.YIELDING),
+        lambda v, w, n: not v.busy and v.fence is not None and v.fence.stops_writers,
+        _A.STAY,
+        _S.FENCED,
     ),
     Row("15a", _in(_S.FENCING), lambda v, w, n: v.fence is not None and v.fence.stops_writers, _A.STAY, _S.FENCED),
     Row("15b", _in(_S.FENCING), lambda v, w, n: _spent(v.fence_began, w.profile.fence, n), _A.NEXT_RUNG),
@@ -269,7 +305,7 @@ TABLE = (
             and _is(v, Record.HELD, Record.FROZEN)
         ),
         _A.UNFENCE,
-        _S.LEADING,
+        _S.CLAIMING,
     ),
     Row(
         "16b",
@@ -287,7 +323,14 @@ TABLE = (
         _A.FOLLOW,
         _S.FOLLOWING,
     ),
-    Row("18", _WAITING, lambda v, w, n: w.suspended or _is(v, Record.FROZEN), _A.STAY),
+    Row("18a", _WAITING, lambda v, w, n: w.suspended or _is(v, Record.FROZEN), _A.STAY),
+    Row(
+        "18b",
+        _WAITING,
+        lambda v, w, n: v.readable and v.sound and v.clock_usable and _is_ours(v, w) and _is(v, Record.HELD),
+        _A.UNFENCE,
+        _S.CLAIMING,
+    ),
     Row(
         "19a",
         _in(_S.FOLLOWING),
@@ -357,7 +400,8 @@ TABLE = (
         _A.PROMOTE,
         _S.PROMOTING,
     ),
-    Row("25b", _in(_S.CLAIMING), lambda v, w, n: v.claim is Claim.LOST, _A.STAY, _S.FOLLOWING),
+    Row("25b", _in(_S.CLAIMING), lambda v, w, n: v.claim is Claim.LOST and v.fence is not None, _A.STAY, _S.FENCED),
+    Row("25d", _in(_S.CLAIMING), lambda v, w, n: v.claim is Claim.LOST, _A.STAY, _S.FOLLOWING),
     Row("25c", _in(_S.CLAIMING), lambda v, w, n: True, _A.READ_AGAIN),
     Row("26a", _in(_S.PROMOTING), lambda v, w, n: v.canary is True, _A.RECONCILE, _S.LEADING),
     Row(

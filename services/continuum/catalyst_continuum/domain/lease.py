@@ -12,6 +12,8 @@ set, and its bit is cleared before it is let go: the record never promises more 
 
 from dataclasses import dataclass, replace
 
+from catalyst_sdk.continuum import FenceProof
+
 from .record import Lease, State, is_region
 
 
@@ -32,11 +34,20 @@ class Me:
 
 
 @dataclass(frozen=True, slots=True)
-class FenceProof:
-    """What was stopped: rungs of the ladder, 0 data, 1 database, 2 dead man, 3 traffic, 4 names, 5 power."""
+class Fence:
+    """What of a region was stopped: the proofs that its fencers gave, one a rung."""
 
-    rungs: frozenset[int]
-    evidence: str = ""
+    proofs: tuple[FenceProof, ...]
+
+    @property
+    def rungs(self) -> frozenset[int]:
+        """0 data, 1 database, 2 dead man, 3 traffic, 4 names, 5 power."""
+        return frozenset(proof.level for proof in self.proofs)
+
+    @property
+    def evidence(self) -> str:
+        """For people: all of it."""
+        return "; ".join(proof.evidence for proof in self.proofs)
 
     @property
     def stops_writers(self) -> bool:
@@ -44,7 +55,8 @@ class FenceProof:
         return bool(self.rungs & {1, 5}) or {0, 3} <= self.rungs
 
 
-NO_WRITERS = FenceProof(frozenset({0, 3}), "nothing here writes for the slot")
+_NOBODY = "nothing here writes for the slot"
+NO_WRITERS = Fence((FenceProof(0, 0.0, _NOBODY), FenceProof(3, 0.0, _NOBODY)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +110,7 @@ def keep(lease: Lease | None, me: Me, *, known: int) -> Lease | Refusal:
     return renew(lease, me, lease.epoch) if lease.holder == me.region else acquire(lease, me)
 
 
-def release(lease: Lease | None, me: Me, epoch: int, proof: FenceProof | None) -> Lease | Refusal:
+def release(lease: Lease | None, me: Me, epoch: int, proof: Fence | None) -> Lease | Refusal:
     """Give the slot back, after its writers were stopped."""
     if lease is None or lease.holder != me.region or lease.epoch != epoch or lease.state is not State.HELD:
         return Refusal("the slot is not held by this region in this epoch")
@@ -108,7 +120,7 @@ def release(lease: Lease | None, me: Me, epoch: int, proof: FenceProof | None) -
 
 
 def handoff(
-    lease: Lease | None, me: Me, epoch: int, *, to: str, lsn: str, run: str, proof: FenceProof | None
+    lease: Lease | None, me: Me, epoch: int, *, to: str, lsn: str, run: str, proof: Fence | None
 ) -> Lease | Refusal:
     """Offer the slot to one region, with the log that it must have replayed; the writers are stopped."""
     if lease is None or lease.holder != me.region or lease.epoch != epoch or lease.state is not State.HELD:
@@ -122,13 +134,13 @@ def handoff(
     )
 
 
-def accept(lease: Lease | None, me: Me, *, replayed: str) -> Lease | Refusal:
-    """Take what is offered to us, once everything written before is here; a new epoch begins."""
+def accept(lease: Lease | None, me: Me, *, replayed: str, phase: str = "") -> Lease | Refusal:
+    """Take what is offered to us, once everything written before is here; a new epoch begins, and the run goes on."""
     if lease is None or lease.state is not State.HANDOFF or lease.next != me.region:
         return Refusal("nothing is offered to this region")
     if position(replayed) < position(lease.lsn):
         return Refusal(f"replayed up to {replayed}, needed is {lease.lsn}")
-    return _taken(lease, me)
+    return replace(_taken(lease, me), run=lease.run, phase=phase)
 
 
 def recall(lease: Lease | None, me: Me) -> Lease | Refusal:
@@ -138,7 +150,7 @@ def recall(lease: Lease | None, me: Me) -> Lease | Refusal:
     return _taken(lease, me)
 
 
-def steal(lease: Lease | None, me: Me, *, epoch: int, seq: int, run: str = "") -> Lease | Refusal:
+def steal(lease: Lease | None, me: Me, *, epoch: int, seq: int, run: str = "", phase: str = "") -> Lease | Refusal:
     """Take over from a holder that has been silent for its time.
 
     epoch, seq   the record that did not move; where it has moved, the holder lives
@@ -147,7 +159,7 @@ def steal(lease: Lease | None, me: Me, *, epoch: int, seq: int, run: str = "") -
         return Refusal("there is nobody to take the slot from")
     if (lease.epoch, lease.seq) != (epoch, seq):
         return Refusal("the holder has been heard of")
-    return replace(_taken(lease, me), run=run)
+    return replace(_taken(lease, me), run=run, phase=phase)
 
 
 def freeze(lease: Lease | None, nonce: str) -> Lease | Refusal:
@@ -172,10 +184,10 @@ def annotate(lease: Lease | None, me: Me, epoch: int, *, run: str, phase: str) -
 
 
 def _taken(lease: Lease, me: Me) -> Lease:
-    """Held by us in the next epoch. What the old holder said of its log stays, to judge the loss by."""
+    """Held by us in the next epoch, in no run. What the old holder said of its log stays, to judge the loss by."""
     return replace(
         lease, epoch=lease.epoch + 1, seq=lease.seq + 1, state=State.HELD, holder=me.region, next="", ttl_ms=me.ttl_ms,
-        sync="0", nonce=me.nonce,
+        sync="0", run="", phase="", nonce=me.nonce,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .authority import Authority, Watch
-from .lease import FenceProof
+from .lease import Fence
 from .record import Lease
 from .timing import FAST, Profile
 
@@ -75,6 +75,8 @@ class View:
     standby_ready   ready, replay known, same system, promotable
     checks_pass     of those that must pass before a failover (marked in section 5.1)
     canary          whether a write went through the real path since the promotion
+    run_is_mine     the record names a run whose phase is this region's, and nobody carries it
+    busy            a run is carried here, by a task of its own
     """
 
     state: State
@@ -94,9 +96,10 @@ class View:
     target: str = ""
     failover_allowed: bool | None = None
     run_is_mine: bool = False
+    busy: bool = False
     planned_run: bool = False
     sync_observed: str | None = None
-    fence: FenceProof | None = None
+    fence: Fence | None = None
     fence_began: float | None = None
     watch: Watch | None = None
     verified_at: float | None = None

@@ -112,6 +112,14 @@ class Register:
             return Committed(record.read(seen.value) if seen.has_value else None, sent_at)
         return await self.change(slot, _write_back)
 
+    async def glance(self, slot: str) -> Outcome:
+        """The committed record, where a majority shows it under one ballot; nothing is written, so that else it is unknown."""
+        sent_at = self._clock()
+        seen = await self._seen_by_majority(slot)
+        if seen is None:
+            return Unknown("no majority of cells shows one record")
+        return Committed(record.read(seen.value) if seen.has_value else None, sent_at)
+
     async def look(self, slot: str) -> None:
         """Ask every cell, so that `views` says how they are; nothing is written."""
         await self._seen_by_majority(slot)

@@ -56,7 +56,8 @@ class State:
     late: tuple[tuple[int, Asked, Any], ...] = ()
     """Operations whose sender does not wait any more, each with the record that it was made from."""
     mark: str | None = None
-    updates: tuple[Any, ...] = ()
+    updates: tuple[tuple[tuple[str, ...] | None, str], ...] = ()
+    """On their way: the mark that each needs, and the one that it makes."""
     holders: tuple[tuple[int, str], ...] = ()
     nonces: int = 0
     renewals: int = 3
@@ -231,18 +232,20 @@ class LeaseWorld:
 
     def _update(self, state: State, n: int) -> State:
         epoch = state.agents[n].authority.epoch
-        update = self._d["traffic"].move(state.mark, epoch, REGIONS[n], (f"192.0.2.{n + 1}",))
-        updates = (*state.updates, update) if hasattr(update, "mark") else state.updates
-        return replace(state, updates=updates, writes=state.writes - 1)
+        traffic = self._d["traffic"]
+        seen = traffic.Seen((state.mark,) if state.mark else ())
+        update = traffic.move(seen, epoch, REGIONS[n], traffic.addressed([f"192.0.2.{n + 1}"], 10))
+        sent = (*state.updates, (update.only_if, str(update.mark))) if hasattr(update, "mark") else state.updates
+        return replace(state, updates=sent, writes=state.writes - 1)
 
     def _named(self, state: State, at: int) -> State:
-        update, rest = state.updates[at], state.updates[:at] + state.updates[at + 1 :]
+        (only_if, mark), rest = state.updates[at], state.updates[:at] + state.updates[at + 1 :]
         stands = () if state.mark is None else (state.mark,)
-        if update.only_if is not None and update.only_if != stands:
+        if only_if is not None and only_if != stands:
             return replace(state, updates=rest)
-        if state.mark is not None and _epoch(update.mark) < _epoch(state.mark):
-            return replace(state, broken=f"I3: the name goes from {state.mark} to {update.mark}")
-        return replace(state, updates=rest, mark=update.mark)
+        if state.mark is not None and _epoch(mark) < _epoch(state.mark):
+            return replace(state, broken=f"I3: the name goes from {state.mark} to {mark}")
+        return replace(state, updates=rest, mark=mark)
 
     def _jump(self, state: State, n: int) -> State:
         return _with(

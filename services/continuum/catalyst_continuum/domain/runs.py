@@ -1,0 +1,249 @@
+"""Runs: moves of a slot, as records. What is true about who may write stands in the register; a run only says how far it is.
+
+Invariants
+  named by the register   its `o` and `k` name the run and the phase in hand, so that any agent can go on with it;
+  no way back             once the epoch has moved, a run only goes forward (I11);
+  one at a time           a slot has at most one run that is not over.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from catalyst_sdk import Code, Refused
+
+
+class Kind(StrEnum):
+    """What a run is for; its letter stands in the record."""
+
+    SWITCHOVER = "s"
+    FAILOVER = "f"
+    FAILBACK = "b"
+    GAME_DAY = "g"
+    TAKEOVER = "t"
+    DRILL = "d"
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the region that gives takes part."""
+        return self in (Kind.SWITCHOVER, Kind.FAILBACK, Kind.GAME_DAY)
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """Its phases in order; the first is number 1."""
+        return PLANNED if self.is_planned else UNPLANNED
+
+
+PLANNED = (
+    "Precheck", "Approve", "Prepare", "Announce", "Drain", "FenceSource", "Handoff",
+    "Accept", "Promote", "VerifyWrite", "FlipTraffic", "VerifyTraffic", "Reprotect", "Complete",
+)  # fmt: skip
+UNPLANNED = (
+    "Suspect", "Confirm", "Claim", "FenceRemote", "Promote", "VerifyWrite", "FlipTraffic", "VerifyTraffic", "Announce",
+    "Reprotect", "Done",
+)  # fmt: skip
+SOURCE_PHASES = 7
+"""Phases of a planned run that the giving region executes."""
+REVERSIBLE = range(3, 8)
+"""Phases of a planned run that are taken back when it is aborted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the record's `k` says: kind, and number of the phase in hand."""
+
+    kind: Kind
+    phase: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}{self.phase}"
+
+    @property
+    def name(self) -> str:
+        """Name of the phase."""
+        return self.kind.phases[self.phase - 1]
+
+    @property
+    def is_sources(self) -> bool:
+        """Whether the giving region executes it."""
+        return self.kind.is_planned and self.phase <= SOURCE_PHASES
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the holder has seen a write of its own come through, in this epoch."""
+        return self.phase > self.kind.phases.index("VerifyWrite") + 1
+
+
+def mark_of(text: str) -> Mark | None:
+    """The mark that a record has; None: no run, or one of a version to come."""
+    try:
+        mark = Mark(Kind(text[:1]), int(text[1:]))
+    except ValueError:
+        return None
+    return mark if 1 <= mark.phase <= len(mark.kind.phases) else None
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    PENDING = "pending"
+    AWAITING_APPROVAL = "awaiting-approval"
+    RUNNING = "running"
+    ABORTING = "aborting"
+    SUCCEEDED = "succeeded"
+    ABORTED = "aborted"
+    FAILED = "failed"
+
+    @property
+    def is_over(self) -> bool:
+        return self in (RunState.SUCCEEDED, RunState.ABORTED, RunState.FAILED)
+
+
+class StepState(StrEnum):
+    """Where a step stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    COMPENSATED = "compensated"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One phase of a run; times are wall clock, to be shown."""
+
+    phase: str
+    state: StepState = StepState.PENDING
+    attempt: int = 0
+    began_at: float | None = None
+    ended_at: float | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A move of `slot` from `source` to `target`; `epoch` is the one it was begun in, then the one it made."""
+
+    id: str
+    slot: str
+    kind: Kind
+    source: str
+    target: str
+    start_epoch: int
+    epoch: int
+    state: RunState = RunState.PENDING
+    reason: str = ""
+    initiated_by: str = "agent"
+    plan_fingerprint: str = ""
+    accept_data_loss: bool = False
+    force: bool = False
+    message: str = ""
+    created_at: float = 0.0
+    updated_at: float = 0.0
+    ended_at: float | None = None
+    version: int = 1
+    steps: tuple[StepRecord, ...] = ()
+    measured: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Resource name."""
+        namespace, _, name = self.slot.partition("/")
+        return f"namespaces/{namespace}/continuums/{name}/runs/{self.id}"
+
+    @property
+    def is_past_no_return(self) -> bool:
+        return self.epoch > self.start_epoch
+
+
+class RunInProgress(Refused):
+    code, reason, message = Code.ALREADY_EXISTS, "RUN_IN_PROGRESS", "the slot has a run that is not over: {run}"
+
+
+class EpochMoved(Refused):
+    code, reason, message = Code.ABORTED, "EPOCH_MOVED", "the slot is in epoch {epoch}, expected was {expected}"
+
+
+class PastNoReturn(Refused):
+    code, reason, message = (
+        Code.FAILED_PRECONDITION,
+        "PAST_NO_RETURN",
+        "{run} has moved the epoch, and only goes forward",
+    )
+
+
+class RunNotWaiting(Refused):
+    code, reason, message = Code.FAILED_PRECONDITION, "RUN_NOT_WAITING", "{run} is {state}"
+
+
+class RegionInvalid(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "REGION_INVALID", "{region} cannot take the slot: {why}"
+    field = "to_region"
+
+
+def opened(run: Run, now: float) -> Run:
+    """A run with all its phases before it."""
+    steps = tuple(StepRecord(phase) for phase in run.kind.phases)
+    return replace(run, steps=steps, created_at=now, updated_at=now)
+
+
+def began(run: Run, phase: int, now: float) -> Run:
+    """A phase is in hand, anew or again; whatever came before it is done."""
+    before = tuple(
+        replace(step, state=StepState.DONE, ended_at=step.ended_at or now) if step.state is not StepState.DONE else step
+        for step in run.steps[: phase - 1]
+    )
+    step = run.steps[phase - 1]
+    now_ = replace(step, state=StepState.RUNNING, attempt=step.attempt + 1, began_at=step.began_at or now, message="")
+    return _changed(run, now, state=RunState.RUNNING, steps=(*before, now_, *run.steps[phase:]))
+
+
+def reached(run: Run, phase: int, now: float, message: str = "") -> Run:
+    """A phase was observed to be done."""
+    return _changed(run, now, steps=_with(run, phase, state=StepState.DONE, ended_at=now, message=message))
+
+
+def waits(run: Run, phase: int, now: float, why: str) -> Run:
+    """A phase goes on, and says what it waits for."""
+    return _changed(run, now, steps=_with(run, phase, message=why))
+
+
+def moved(run: Run, epoch: int, now: float) -> Run:
+    """The run has made a new epoch."""
+    return _changed(run, now, epoch=epoch)
+
+
+def aborting(run: Run, now: float, why: str) -> Run:
+    """Take the run back. Raises PastNoReturn, RunNotWaiting."""
+    if run.is_past_no_return:
+        raise PastNoReturn(run=run.name)
+    if run.state.is_over:
+        raise RunNotWaiting(run=run.name, state=run.state.value)
+    return _changed(run, now, state=RunState.ABORTING, message=why)
+
+
+def compensated(run: Run, phase: int, now: float) -> Run:
+    """The effect of a phase was taken back."""
+    return _changed(run, now, steps=_with(run, phase, state=StepState.COMPENSATED, ended_at=now))
+
+
+def over(run: Run, state: RunState, now: float, why: str = "") -> Run:
+    """The run has ended."""
+    return _changed(run, now, state=state, ended_at=now, message=why or run.message)
+
+
+def must_be_free(runs: Sequence[Run]) -> None:
+    """Raises RunInProgress where one is not over."""
+    for run in runs:
+        if not run.state.is_over:
+            raise RunInProgress(run=run.name)
+
+
+def _with(run: Run, phase: int, **changes: object) -> tuple[StepRecord, ...]:
+    step = replace(run.steps[phase - 1], **changes)  # type: ignore[arg-type]  # the names are those of the record
+    return (*run.steps[: phase - 1], step, *run.steps[phase:])
+
+
+def _changed(run: Run, now: float, **changes: object) -> Run:
+    return replace(run, version=run.version + 1, updated_at=now, **changes)  # type: ignore[arg-type]  # as above

@@ -1,0 +1,172 @@
+"""The run that an agent has in hand: which it is, who begins it, how it goes on after a death."""
+
+import base64
+import secrets
+from dataclasses import replace
+
+from catalyst_continuum.domain import runs
+from catalyst_continuum.domain.record import Lease
+from catalyst_continuum.domain.record import State as Record
+from catalyst_continuum.domain.runs import Kind, Mark, Run, RunState, mark_of
+
+from .act import Acts
+from .chores import Chores
+from .steps import failover, switchover
+from .steps.carry import Book, Carrier
+from .steps.scene import Scene
+
+CLAIMED = Mark(Kind.FAILOVER, 4)
+"""What a claim without a planned run goes on with."""
+
+
+FENCED = Kind.SWITCHOVER.phases.index("FenceSource") + 1
+"""From here on the region that gives does not write."""
+
+
+class Moves:
+    """Carries runs as a task of its own."""
+
+    def __init__(self, acts: Acts, *, book: Book, chores: Chores) -> None:
+        self._acts = acts
+        self._book = book
+        self._chores = chores
+        self.ordered: Run | None = None
+        """A planned run that this region is to begin."""
+        self.known: dict[str, Run] = {}
+        """Runs that this agent has begun or met, by id."""
+        self._scene: Scene | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run is carried now."""
+        return self._chores.is_under_way("run")
+
+    def is_mine(self, lease: Lease | None) -> bool:
+        """Whether the record names a run whose phase is this region's, and nobody carries it."""
+        if lease is None or self.is_busy or lease.holder != self._acts.duty.region or not lease.run:
+            return False
+        return lease.state is Record.HELD and mark_of(lease.phase) is not None
+
+    def meet(self, lease: Lease) -> str:
+        """The offer of another region is taken: its run goes on here; the mark to go on with."""
+        acts, mark = self._acts, mark_of(lease.phase)
+        kind = mark.kind if mark is not None else Kind.FAILOVER
+        self.known[lease.run] = Run(
+            lease.run, acts.duty.slot, kind, lease.holder, acts.duty.region, lease.epoch, lease.epoch
+        )
+        return str(Mark(kind, runs.SOURCE_PHASES + 1) if kind.is_planned else CLAIMED)
+
+    def fail_over(self, lease: Lease) -> str:
+        """A silent holder's slot is claimed: the id of the approved run that waited for that, or a new one."""
+        ordered, acts = self.ordered, self._acts
+        run = Run(
+            new_id(), acts.duty.slot, Kind.FAILOVER, lease.holder, acts.duty.region, lease.epoch, lease.epoch,
+            reason=f"{lease.holder} has been silent for {lease.ttl_ms / 1000:g} s",
+        )  # fmt: skip
+        if ordered is not None and not ordered.kind.is_planned:
+            run, self.ordered = replace(ordered, source=lease.holder), None
+        self.known[run.id] = run
+        return run.id
+
+    def look(self, lease: Lease | None) -> None:
+        """A run that was given away ends elsewhere; the record says when, and how."""
+        for run in [run for run in self.known.values() if not run.state.is_over] if lease is not None else []:
+            assert lease is not None
+            if self.is_busy or lease.run == run.id or lease.epoch <= run.start_epoch or run is self.ordered:
+                continue
+            moved = runs.moved(run, lease.epoch, self._acts.clock().wall)
+            went_well = lease.holder == run.target
+            state = RunState.SUCCEEDED if went_well else RunState.FAILED
+            why = "" if went_well else f"the slot is {lease.holder or 'nobody'}'s"
+            self._note(runs.over(moved, state, self._acts.clock().wall, why))
+
+    def go_on(self) -> None:
+        """Begin the ordered run, or go on with the one that the record names, or with what a claim without one needs."""
+        if self.is_busy:
+            return
+        lease, acts = self._acts.sight.lease, self._acts
+        mark = mark_of(lease.phase) if lease is not None else None
+        ordered = self.ordered
+        if ordered is not None and ordered.kind.is_planned and ordered.source == acts.duty.region:
+            self.ordered = None
+            self._give(ordered, 1)
+        elif lease is not None and mark is not None and lease.run:
+            self._go_on(lease, mark)
+        else:
+            self._gain(self._take_up(), CLAIMED.phase)
+
+    def hand_over(self, to: str) -> None:
+        """Yield to `to`: the database here fails, and nobody need wait for silence."""
+        acts, epoch = self._acts, self._acts.standing.epoch
+        run = Run(new_id(), acts.duty.slot, Kind.FAILOVER, acts.duty.region, to, epoch, epoch,
+                  reason="the database here fails")  # fmt: skip
+        scene = self._begin(run)
+        self._chores.start("run", lambda: Carrier(scene, self._note).give(failover.YIELDING, 1))
+
+    def abort(self, why: str) -> Run:
+        """Take the run in hand back. Raises PastNoReturn, RunNotWaiting."""
+        if self._scene is not None and self.is_busy:
+            self._scene.run = runs.aborting(self._scene.run, self._acts.clock().wall, why)
+            self._note(self._scene.run)
+            return self._scene.run
+        if self.ordered is not None:
+            run = runs.over(self.ordered, RunState.ABORTED, self._acts.clock().wall, why)
+            self.ordered = None
+            self._note(run)
+            return run
+        raise runs.RunNotWaiting(run="the slot", state="without a run")
+
+    def _go_on(self, lease: Lease, mark: Mark) -> None:
+        run = self._run(lease, mark)
+        if not mark.is_sources:
+            # Whoever claimed anew, or was fenced meanwhile, has to promote anew, however far the run was before.
+            promote = mark.kind.phases.index("Promote") + 1
+            self._gain(run, mark.phase if self._acts.standing.canary is True else min(mark.phase, promote))
+        elif self._acts.standing.promote_began is None:
+            # The token is only known to whoever has demoted: it is asked for again, which changes nothing.
+            self._give(run, min(mark.phase, FENCED))
+        else:
+            # Its agent was away for longer than the authority lasts, and has taken the slot up anew.
+            self._note(runs.over(run, RunState.ABORTED, self._acts.clock().wall, "its agent was away for too long"))
+            self._gain(self._take_up(), CLAIMED.phase)
+
+    def _give(self, run: Run, first: int) -> None:
+        scene = self._begin(run)
+        self._chores.start(
+            "run", lambda: Carrier(scene, self._note).give(switchover.STEPS[: runs.SOURCE_PHASES], first)
+        )
+
+    def _gain(self, run: Run, first: int) -> None:
+        scene = self._begin(run)
+        steps = switchover.STEPS if run.kind.is_planned else failover.STEPS
+        self._chores.start("run", lambda: Carrier(scene, self._note).gain(steps, first))
+
+    def _begin(self, run: Run) -> Scene:
+        if not run.steps:
+            run = runs.opened(run, self._acts.clock().wall)
+        self._scene = self._acts.scene(run)
+        return self._scene
+
+    def _run(self, lease: Lease, mark: Mark) -> Run:
+        """The run that the record names; one that was begun in another life, or elsewhere, is known by the record alone."""
+        known = self.known.get(lease.run)
+        if known is not None:
+            return known
+        here, other = self._acts.duty.region, next(iter(self._acts.duty.rivals), "")
+        if mark.is_sources:
+            return Run(lease.run, self._acts.duty.slot, mark.kind, here, other, lease.epoch, lease.epoch)
+        # Who held the slot before is not known any more: nobody is fenced from here for a guess.
+        return Run(lease.run, self._acts.duty.slot, mark.kind, "", here, max(1, lease.epoch - 1), lease.epoch)
+
+    def _take_up(self) -> Run:
+        here, epoch = self._acts.duty.region, self._acts.standing.epoch
+        return Run(new_id(), self._acts.duty.slot, Kind.FAILOVER, here, here, epoch, epoch, reason="taken up again")
+
+    def _note(self, run: Run) -> None:
+        self.known[run.id] = run
+        self._book(run)
+
+
+def new_id() -> str:
+    """Ten characters that a record keeps."""
+    return base64.b32encode(secrets.token_bytes(7)).decode().lower()[:10]

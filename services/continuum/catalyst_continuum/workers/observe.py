@@ -1,0 +1,158 @@
+"""What an agent sees: the record, the database here, what peers tell. Each fact has its age; an old one is no fact.
+
+Looks are tasks of their own, so that a thing that does not answer delays nothing but the knowledge of itself.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from catalyst_sdk import PluginFailure
+from catalyst_sdk.continuum import DatabaseView, DemotionToken, Promoter, Role
+
+from catalyst_continuum.domain.authority import Watch, watched
+from catalyst_continuum.domain.duty import Duty
+from catalyst_continuum.domain.lease import Facts
+from catalyst_continuum.domain.record import Lease
+from catalyst_continuum.domain.record import State as Record
+
+from .register import Committed, Outcome, Refused, Register
+from .standing import Clock
+
+
+class Peer(Protocol):
+    """The agent of another region, as this one can ask it. No answer is None, and never an exception."""
+
+    async def hold_off(self, *, slot: str, region: str, epoch: int, seconds: float) -> bool | None:
+        """Whether it promises not to claim `slot` at `epoch` for so long."""
+        ...
+
+    async def report(self, *, slot: str, view: DatabaseView) -> DatabaseView | None:
+        """Tell it what is seen here, and hear what it sees of its own."""
+        ...
+
+    async def deliver(self, *, slot: str, run: str, token: DemotionToken) -> bool:
+        """Give it the token of a demotion; whether it is kept there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A database as it was seen, and when that answer came."""
+
+    view: DatabaseView
+    at: float
+
+
+class Sight:
+    """The facts of one slot."""
+
+    def __init__(
+        self, duty: Duty, *, register: Register, promoter: Promoter, peers: Mapping[str, Peer], clock: Clock
+    ) -> None:
+        self.duty = duty
+        self._register = register
+        self._promoter = promoter
+        self._peers = peers
+        self._clock = clock
+        self.lease: Lease | None = None
+        self.readable = False
+        self.watch: Watch | None = None
+        self.moved_at: float | None = None
+        """When the record was last seen to move, by this machine's clock."""
+        self.named: str | None = None
+        """What this holder has the record say of `y`; None: what it says already."""
+        self.own: Seen | None = None
+        self.has_looked = False
+        self.reports: dict[str, Seen] = {}
+
+    @property
+    def holder(self) -> str:
+        """Who holds the slot, as far as is known."""
+        return self.lease.holder if self.lease is not None else ""
+
+    def heard(self, outcome: Outcome) -> None:
+        """Take in what the register answered."""
+        if not isinstance(outcome, Committed | Refused):
+            self.readable = False
+            return
+        self.readable = True
+        # A read that was overtaken shows an older record than is known to be committed: no news.
+        if outcome.lease is None or (self.lease is not None and outcome.lease.seq < self.lease.seq):
+            return
+        now = self._clock()
+        if self.lease is not None and outcome.lease.seq > self.lease.seq:
+            self.moved_at = now.boot
+        self.lease = outcome.lease
+        self.watch = watched(self.watch, outcome.lease, now)
+
+    async def look(self) -> None:
+        """Read the record."""
+        self.heard(await self._register.read(self.duty.slot))
+
+    async def look_at_database(self) -> None:
+        """Ask the database here."""
+        self.has_looked, sent = True, self._clock().boot
+        try:
+            async with asyncio.timeout(self.duty.profile.renew):
+                view = await self._promoter.observe(region=self.duty.region)
+        except (PluginFailure, TimeoutError):
+            return
+        # Its age counts from the question: what it says may have been true just then and never after.
+        self.own = Seen(view, sent)
+
+    async def look_at_peers(self) -> None:
+        """Exchange what is seen with the agents of the other regions, all at once."""
+        mine = self.database() or DatabaseView(self.duty.region)
+        await asyncio.gather(*(self._ask(region, peer, mine) for region, peer in self._peers.items()))
+
+    async def _ask(self, region: str, peer: Peer, mine: DatabaseView) -> None:
+        sent = self._clock().boot
+        told = await peer.report(slot=self.duty.slot, view=mine)
+        if told is not None:
+            self.reports[region] = Seen(replace(told, region=region), sent)
+
+    def told(self, view: DatabaseView) -> None:
+        """A peer has told what it sees of its own."""
+        if view.region in self.duty.others:
+            self.reports[view.region] = Seen(view, self._clock().boot - view.age)
+
+    def forget_database(self) -> None:
+        """What was seen of the database here was true before something was done to it."""
+        self.own = None
+
+    def database(self) -> DatabaseView | None:
+        """The database here; None: not known now."""
+        return self._fresh(self.own)
+
+    def report(self, region: str, within: float | None = None) -> DatabaseView | None:
+        """The database of another region, as its agent told it; None: not known now."""
+        return self._fresh(self.reports.get(region), within)
+
+    def offers_to(self, region: str) -> bool:
+        """Whether the record offers the slot of this region to `region`."""
+        lease = self.lease
+        return (
+            lease is not None
+            and lease.state is Record.HANDOFF
+            and (lease.holder, lease.next) == (self.duty.region, region)
+        )
+
+    def facts(self, duty: Duty) -> Facts | None:
+        """What a renewal says of the database here; None: as it stands."""
+        view, lease = self.database(), self.lease
+        if lease is None:
+            return None
+        sync = self.named if self.named is not None else lease.sync
+        if view is None or view.role is not Role.PRIMARY or view.replayed is None:
+            return Facts(sync, lease.lsn, lease.commit_ms)
+        committed = f"{view.committed_ms:x}" if view.committed_ms is not None else lease.commit_ms
+        return Facts(sync, view.replayed.lower(), committed)
+
+    def _fresh(self, seen: Seen | None, within: float | None = None) -> DatabaseView | None:
+        if seen is None:
+            return None
+        age = self._clock().boot - seen.at
+        limit = within if within is not None else max(self.duty.profile.renew, 3 * self.duty.profile.look)
+        return replace(seen.view, age=age) if age <= limit else None

@@ -1,0 +1,185 @@
+"""What this region has in the register, and until when that lets it act.
+
+Authority is given only by a record that this process proposed itself and knows to be committed, and counts from before its
+first message was sent. Whatever else says that this region holds the slot leads to a renewal first.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+
+from catalyst_continuum.domain import lease as operations
+from catalyst_continuum.domain.authority import Authority, granted
+from catalyst_continuum.domain.duty import Duty
+from catalyst_continuum.domain.lease import Fence, Me, Refusal
+from catalyst_continuum.domain.record import Lease
+from catalyst_continuum.domain.view import Claim
+
+from .memory import Memory
+from .observe import Sight
+from .register import Committed, Outcome, Refused, Register
+from .standing import Clock, Standing, Trace
+
+Claiming = Callable[[Lease | None, Me], Lease | Refusal]
+
+
+class Rights:
+    """Renewals, claims, offers, marks: every change of the record that an agent makes."""
+
+    def __init__(
+        self, duty: Duty, *, register: Register, sight: Sight, standing: Standing, memory: Memory, clock: Clock,
+        trace: Trace, told: Callable[[Authority | None], None],
+    ) -> None:  # fmt: skip
+        self.duty = duty
+        self._register = register
+        self._sight = sight
+        self._standing = standing
+        self._memory = memory
+        self._clock = clock
+        self._trace = trace
+        self._told = told
+
+    async def renew(self) -> bool:
+        """Promise again; whether it is known to be committed. A refusal that names another holder ends the authority now."""
+        me, epoch, facts = self._me(), self._standing.epoch, self._sight.facts(self.duty)
+        outcome = await self._change(lambda lease: operations.renew(lease, me, epoch, facts))
+        if isinstance(outcome, Committed) and outcome.lease is not None:
+            self._grant(outcome.lease, outcome.sent_at)
+            return True
+        if isinstance(outcome, Refused):
+            self._refused(outcome.lease)
+        return False
+
+    async def claim(self, operation: Claiming, what: str) -> None:
+        """Ask for the slot, once. What became of it stands in `claim`, UNKNOWN until it is known."""
+        me = self._me()
+        self._standing.offering = False
+        self._standing.claim, self._standing.claimed = Claim.UNKNOWN, (me.nonce, self._clock().boot)
+        self._trace("claim", epoch=self._standing.epoch, effect=f"{what} before-effect")
+        outcome = await self._change(lambda lease: operation(lease, me))
+        self._trace("claim", epoch=self._standing.epoch, effect=f"{what} after-effect")
+        if isinstance(outcome, Committed) and outcome.lease is not None:
+            self._won(outcome.lease, outcome.sent_at)
+        elif isinstance(outcome, Refused):
+            self._standing.claim = Claim.LOST
+
+    async def take_up(self) -> None:
+        """Renew what the register says is ours, as if it were a claim: nothing is done before that is committed."""
+        epoch = self._standing.epoch
+        await self.claim(lambda lease, me: operations.renew(lease, me, epoch), "take up")
+
+    async def settle(self) -> None:
+        """Make a claim of unknown outcome known: once the record is written again under a higher number, it is in it or dead."""
+        outcome = await self._change(_as_it_is)
+        if not isinstance(outcome, Committed | Refused):
+            return
+        lease, claimed = outcome.lease, self._standing.claimed
+        if isinstance(outcome, Committed) and lease is not None and claimed is not None and lease.nonce == claimed[0]:
+            self._won(lease, claimed[1])
+        else:
+            self._standing.claim = Claim.LOST
+
+    async def hand_off(self, to: str, lsn: str, run: str, proof: Fence) -> bool:
+        """Offer the slot to `to`; whether that is known to stand. Nothing is done in this epoch any more from here on."""
+        self._standing.offering = True
+        self.drop("the slot is offered")
+        me, epoch = self._me(), self._standing.epoch
+        outcome = await self._change(
+            lambda lease: operations.handoff(lease, me, epoch, to=to, lsn=lsn, run=run, proof=proof)
+        )
+        return self._sight.offers_to(to) or isinstance(outcome, Committed)
+
+    async def mark(self, run: str, phase: str) -> bool:
+        """Write into the record how far a run is; whether that is known to stand."""
+        me, epoch = self._me(), self._standing.epoch
+        outcome = await self._change(lambda lease: operations.annotate(lease, me, epoch, run=run, phase=phase))
+        if isinstance(outcome, Refused):
+            self._refused(outcome.lease)
+        return isinstance(outcome, Committed)
+
+    async def name_sync(self, sync: frozenset[str]) -> bool:
+        """Have the record name the regions that have every acknowledged write; whether it is known to."""
+        self._sight.named = self.duty.bits(sync)
+        return await self.renew()
+
+    def extend(self, authority: Authority) -> None:
+        """Go on without a majority of cells: all peers promised."""
+        self._standing.authority = authority
+        self._trace("authority", epoch=authority.epoch, deadline=authority.until)
+        self._told(authority)
+
+    def drop(self, why: str) -> None:
+        """There is no authority any more."""
+        if self._standing.authority is not None:
+            self._trace("ended", epoch=self._standing.authority.epoch, effect=why)
+            kept = self._memory.read(self.duty.slot)
+            self._memory.keep(self.duty.slot, replace(kept, sent_at=None))
+        self._standing.authority = self._standing.sent_at = None
+        self._told(None)
+
+    async def _change(self, operation: Callable[[Lease | None], Lease | Refusal]) -> Outcome:
+        outcome = await self._register.change(self.duty.slot, operation)
+        self._sight.heard(outcome)
+        return outcome
+
+    def _grant(self, lease: Lease, sent_at: float) -> None:
+        standing, now = self._standing, self._clock()
+        if standing.offering:
+            standing.sent_at = sent_at
+            return
+        authority = granted(lease, replace(now, boot=sent_at), now, self.duty.profile)
+        # An older renewal that is heard late takes nothing away.
+        if (
+            standing.authority is not None
+            and standing.authority.epoch == authority.epoch
+            and standing.authority.until > authority.until
+        ):
+            authority = standing.authority
+        standing.epoch, standing.authority = lease.epoch, authority
+        standing.sent_at = max(sent_at, standing.sent_at or sent_at)
+        kept = self._memory.read(self.duty.slot)
+        self._memory.keep(
+            self.duty.slot,
+            replace(kept, epoch=max(kept.epoch, lease.epoch), held=lease.epoch, sent_at=standing.sent_at),
+        )
+        self._trace("authority", epoch=lease.epoch, seq=lease.seq, deadline=authority.until)
+        self._told(authority)
+
+    def _won(self, lease: Lease, sent_at: float) -> None:
+        self._standing.sent_at = self._standing.authority = self._sight.named = None
+        self._grant(lease, sent_at)
+        self._standing.claim = Claim.COMMITTED
+
+    def _refused(self, lease: Lease | None) -> None:
+        """What the refusal was made upon is committed: if it names another holder or epoch, ours is over this instant."""
+        standing = self._standing
+        if lease is None or (lease.holder == self.duty.region and lease.epoch == standing.epoch):
+            return
+        self.drop(f"the register says epoch {lease.epoch} of {lease.holder or 'nobody'}")
+        if standing.claim is Claim.COMMITTED:
+            standing.claim = Claim.LOST
+
+    def _me(self) -> Me:
+        return Me(self.duty.region, int(self.duty.profile.ttl * 1000), secrets.token_hex(4))
+
+
+def _as_it_is(lease: Lease | None) -> Lease | Refusal:
+    return lease if lease is not None else Refusal("nothing was ever written")
+
+
+def stealing(epoch: int, seq: int, run: str, phase: str) -> Claiming:
+    """A steal that only a record which did not move allows."""
+
+    def steal(lease: Lease | None, me: Me) -> Lease | Refusal:
+        return operations.steal(lease, me, epoch=epoch, seq=seq, run=run, phase=phase)
+
+    return steal
+
+
+def accepting(replayed: str, phase: str) -> Claiming:
+    """Taking what is offered, with the log replayed so far."""
+
+    def accept(lease: Lease | None, me: Me) -> Lease | Refusal:
+        return operations.accept(lease, me, replayed=replayed, phase=phase)
+
+    return accept

@@ -1,0 +1,183 @@
+"""Names at ordinary authoritative servers, moved by RFC 2136 updates whose prerequisite is the mark of the epoch.
+
+Each authority and each name is moved on its own: one that is down holds up no other, and gets what is wanted when it is
+back, since whoever holds the slot applies its plan again and again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from catalyst_mesh import get_logger
+from catalyst_sdk.continuum import AuthorityView, CheckResult, DrainResult, Effect, TrafficPlan, TrafficView, Verdict
+
+from catalyst_continuum.domain.steering import Steering
+from catalyst_continuum.domain.traffic import Foreign, Seen, Stale, Update, has, move
+
+from .authority import Authority, Silent, Written
+
+GRACE = 0.25
+"""Seconds for which all wait for what each authority has: one that is newer stops the rest. A slower one is not waited for."""
+TRIES = 3
+Decide = Callable[[str, Seen], Update | Stale | Foreign | None]
+"""What is to be done at a name, from what an authority has there."""
+Pair = tuple[Authority, str]
+
+
+class Gate(Protocol):
+    """What leads requests, that still come the old way, away from a region: a gateway."""
+
+    async def drain(self, *, region: str, epoch: int, budget: float) -> DrainResult:
+        """As `Traffic.drain`."""
+        ...
+
+    async def undrain(self, *, region: str, epoch: int) -> Effect:
+        """As `Traffic.undrain`."""
+        ...
+
+
+class Vantage(Protocol):
+    """Places from which the names are looked at as clients do."""
+
+    async def look(self, plan: TrafficPlan) -> Sequence[CheckResult]:
+        """What resolvers answer, and what a request by each name finds."""
+        ...
+
+
+@dataclass(frozen=True)
+class DnsUpdate:
+    """The traffic of one slot. `clock`: seconds since the machine started."""
+
+    steering: Steering
+    authorities: Sequence[Authority]
+    clock: Callable[[], float]
+    gate: Gate | None = None
+    vantage: Vantage | None = None
+
+    def plan(self, *, holder: str) -> TrafficPlan:
+        """See the contract."""
+        return self.steering.plan(holder)
+
+    async def observe(self) -> TrafficView:
+        """Each authority and name, asked directly."""
+        return TrafficView(tuple(await asyncio.gather(*(self._view(*pair) for pair in self._pairs()))))
+
+    async def apply(self, plan: TrafficPlan, *, epoch: int, run: str) -> Effect:
+        """See the contract."""
+
+        def decide(name: str, seen: Seen) -> Update | Stale | Foreign | None:
+            return move(seen, epoch, plan.holder, self.steering.wanted(plan, name))
+
+        return await self._everywhere(decide)
+
+    async def set_ttl(self, *, ttl: int, epoch: int, run: str) -> Effect:
+        """See the contract. A name that is not in the epoch yet stays as it is: UNKNOWN, apply the plan first."""
+
+        def decide(name: str, seen: Seen) -> Update | Stale | Foreign | None:
+            mark = seen.mark
+            if mark is None or mark.epoch < epoch or mark.holder not in self.steering.places:
+                return Foreign(f"it is not in epoch {epoch} yet")
+            plan = replace(self.plan(holder=mark.holder), ttl=ttl)
+            return move(seen, epoch, mark.holder, self.steering.wanted(plan, name))
+
+        return await self._everywhere(decide)
+
+    async def drain(self, *, region: str, epoch: int, budget: float) -> DrainResult:
+        """By the gateway; without one nobody can say what is in flight."""
+        if self.gate is None:
+            return DrainResult(None, 0.0)
+        return await self.gate.drain(region=region, epoch=epoch, budget=budget)
+
+    async def undrain(self, *, region: str, epoch: int) -> Effect:
+        """By the gateway."""
+        return Effect.DONE if self.gate is None else await self.gate.undrain(region=region, epoch=epoch)
+
+    async def verify(self, plan: TrafficPlan, *, epoch: int) -> Sequence[CheckResult]:
+        """One result an authority, then what is seen from elsewhere."""
+        own = await asyncio.gather(*(self._verified(authority, plan, epoch) for authority in self.authorities))
+        return (*own, *(await self.vantage.look(plan) if self.vantage else ()))
+
+    async def _everywhere(self, decide: Decide) -> Effect:
+        """Look everywhere; where nobody is newer, write everywhere."""
+        async with asyncio.TaskGroup() as group:
+            looks = [(*pair, group.create_task(_looked(*pair))) for pair in self._pairs()]
+            await asyncio.wait([look for _, _, look in looks], timeout=GRACE)
+            seen = [(name, found) for _, name, look in looks if look.done() and (found := look.result())]
+            if any(isinstance(decide(name, found), Stale) for name, found in seen):
+                for _, _, look in looks:
+                    look.cancel()
+                return Effect.STALE_EPOCH
+            return _worst(await asyncio.gather(*(_brought(*one, decide) for one in looks)))
+
+    async def _view(self, authority: Authority, name: str) -> AuthorityView:
+        sent = self.clock()
+        seen = await _looked(authority, name)
+        age = self.clock() - sent
+        if seen is None:
+            return AuthorityView(authority.name, name, None, answers=False, age=age)
+        epoch = seen.mark.epoch if seen.mark else None
+        return AuthorityView(authority.name, name, epoch, seen.all_addresses(), seen.ttl, age=age)
+
+    async def _verified(self, authority: Authority, plan: TrafficPlan, epoch: int) -> CheckResult:
+        check = f"authority-{authority.name}"
+        try:
+            serial = await authority.serial()
+            found = {name: await authority.look(name) for name in plan.addresses}
+        except Silent as silent:
+            return CheckResult(check, Verdict.UNKNOWN, str(silent), "it gets what is wanted when it answers again")
+        behind = [name for name, seen in found.items() if not self._leads(seen, plan, name, epoch)]
+        if behind:
+            shown = ", ".join(f"{name} ({_shown(found[name])})" for name in behind)
+            return CheckResult(check, Verdict.BLOCK, f"not in epoch {epoch}: {shown}", "the plan is applied again")
+        return CheckResult(check, Verdict.PASS, f"{len(found)} names in epoch {epoch}, serial {serial}")
+
+    def _leads(self, seen: Seen, plan: TrafficPlan, name: str, epoch: int) -> bool:
+        answers = set(seen.all_addresses())
+        return (
+            bool(answers)
+            and answers <= set(plan.addresses[name])
+            and has(seen, epoch, plan.holder, self.steering.wanted(plan, name))
+        )
+
+    def _pairs(self) -> list[Pair]:
+        return [(authority, name) for authority in self.authorities for name in self.steering.names]
+
+
+async def _looked(authority: Authority, name: str) -> Seen | None:
+    try:
+        return await authority.look(name)
+    except Silent:
+        return None
+
+
+async def _brought(authority: Authority, name: str, look: Awaitable[Seen | None], decide: Decide) -> Effect:
+    """Bring one name at one server to what is decided; what was written by others meanwhile is decided upon anew."""
+    seen, log = await look, get_logger("traffic")
+    for _ in range(TRIES):
+        if seen is None:
+            return Effect.UNKNOWN
+        update = decide(name, seen)
+        if update is None:
+            return Effect.DONE
+        if isinstance(update, Stale):
+            return Effect.STALE_EPOCH
+        if isinstance(update, Foreign):
+            log.warning("name not moved", authority=authority.name, name=name, why=update.why)
+            return Effect.UNKNOWN
+        if await authority.write(name, update) is Written.APPLIED:
+            return Effect.DONE
+        # No and no answer are one here: our own message may have come through, and another's may have.
+        seen = await _looked(authority, name)
+    return Effect.UNKNOWN
+
+
+def _worst(effects: Sequence[Effect]) -> Effect:
+    for effect in (Effect.STALE_EPOCH, Effect.UNKNOWN):
+        if effect in effects:
+            return effect
+    return Effect.DONE
+
+
+def _shown(seen: Seen) -> str:
+    return seen.marks[0] if seen.marks else "no mark"

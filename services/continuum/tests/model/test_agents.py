@@ -1,0 +1,237 @@
+"""Production's agents in worlds where regions die, freeze and are cut off, and in which nothing may ever go wrong.
+
+HYPOTHESIS_PROFILE=long goes through thousands of worlds; a short run takes a sample. A broken one is seen again by its seed.
+"""
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from catalyst_continuum.domain.authority import Authority
+from catalyst_continuum.domain.decide import Action, Decision
+from catalyst_continuum.domain.lease import NO_WRITERS
+from catalyst_continuum.domain.record import Lease
+from catalyst_continuum.domain.runs import Kind, Run, opened
+from catalyst_continuum.workers.agent import Agent
+from catalyst_continuum.workers.rights import Rights
+
+from .faults import Storm
+from .region_world import CELLS, REGIONS, SLOT, Broken, World
+
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+SEEDS = range(2_000 if LONG else 3)
+PACES = (3.0, 8.0, 15.0)
+EAST, WEST = REGIONS[:2]
+
+
+def storm(seed: int, agents: type[Agent] = Agent) -> World:
+    """A world that was in a storm, and that has healed. Raises Broken."""
+    random.seed(seed)
+    world = World(seed, 2 if seed % 4 else 3, agents, fails_after=4.0)
+    try:
+        for region in world.regions:
+            world.start(region)
+        world.until(lambda: bool(world.leader), 60, "a first leader")
+        world.run_for(8)
+        faults = Storm(world, PACES[seed % 3])
+        world.run_for(60)
+        faults.end()
+        world.until(lambda: bool(world.leader), 90, "a leader once all is healed")
+        world.run_for(15)
+        world.until(lambda: bool(world.leader), 60, "a leader that stays")
+        if lost := world.acked - set(world.sites[world.leader].rows):
+            raise Broken(f"I6: {len(lost)} acknowledged writes are lost, the first is {min(lost)}")
+        world.until(
+            lambda: {name.epoch for name in world.names} == {world.committed[-1][1].epoch}, 30, "I12: the names"
+        )
+    except Broken as broken:
+        raise Broken(f"{broken} (seed {seed})\n" + "\n".join(world.trail[-60:])) from None
+    finally:
+        world.end()
+    return world
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_storm_breaks_what_must_hold(seed: int) -> None:
+    assert storm(seed).faults
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    one = two()
+    yield one
+    one.end()
+
+
+def two(agents: type[Agent] = Agent, **told: Any) -> World:
+    """Two regions, east leads, west has every write."""
+    one = World(1, agents=agents, fails_after=4.0, **told)
+    for region in one.regions:
+        one.start(region)
+    one.until(lambda: bool(one.leader) and one.committed[-1][1].sync != "0", 30, "a leader with a standby")
+    return one
+
+
+def test_a_region_that_is_gone_is_replaced_and_stays_a_standby_when_it_returns(world: World) -> None:
+    acked = set(world.acked)
+    world.processes[EAST].kill()
+    world.sites[EAST].is_up, world.sites[EAST].deadline = False, 0.0
+    world.until(lambda: world.leader == WEST, 20, "the standby leads")
+    assert acked <= set(world.sites[WEST].rows)
+    world.sites[EAST].is_up = True
+    world.start(EAST)
+    world.until(lambda: EAST in world.sites[WEST].sync, 40, "who was primary has every write again")
+    world.run_for(60)
+    assert world.leader == WEST, "I13"
+    assert world.committed[-1][1].epoch == 2
+
+
+def test_a_holder_that_slept_too_long_does_nothing_when_it_wakes_up(world: World) -> None:
+    world.processes[EAST].freeze()
+    world.until(lambda: world.leader == WEST, 25, "the standby leads")
+    world.processes[EAST].thaw()
+    world.run_for(1)
+    assert not world.agents[EAST].may_write()
+    assert not world.sites[EAST].is_open
+    world.until(lambda: world.sites[EAST].follows == WEST, 30, "it follows")
+
+
+def test_a_holder_whose_database_fails_yields_before_anybody_would_have_to_wait_for_its_silence(world: World) -> None:
+    at = world.loop.time()
+    world.sites[EAST].is_broken = True
+    world.until(lambda: world.agents[EAST].view is not None and world.agents[EAST].view.failing is True, 10, "it sees")
+    world.sites[EAST].is_broken = False  # it can be fenced, and its log be read; its time to start again is spent
+    world.until(lambda: world.leader == WEST, 15, "the standby leads")
+    assert world.loop.time() - at < 15
+
+
+def test_without_cells_the_holder_goes_on_while_its_peer_promises_and_stops_when_it_does_not(world: World) -> None:
+    world.is_down |= {"cell-1", "cell-2"}
+    world.run_for(60)
+    assert world.leader == EAST
+    world.cut |= {(EAST, WEST), (WEST, EAST)}
+    world.until(lambda: not world.agents[EAST].may_write(), 8, "the authority ends")
+    world.until(lambda: not world.sites[EAST].is_open, 4, "the writers are stopped")
+    world.is_down.clear()
+    world.until(lambda: bool(world.leader), 40, "somebody leads again")
+
+
+def test_a_restart_within_the_authority_goes_on_without_a_break(world: World) -> None:
+    world.processes[EAST].kill()
+    world.start(EAST)
+    world.until(lambda: world.leader == EAST, 5, "it leads")
+    assert world.committed[-1][1].epoch == 1
+
+
+def test_a_suspended_slot_stays_where_it_is_and_its_holder_goes_on(world: World) -> None:
+    for agent in world.agents.values():
+        agent.update(replace(agent.duty, suspended=True))
+    world.processes[EAST].kill()
+    world.run_for(60)
+    assert world.committed[-1][1].epoch == 1, "I9"
+    world.start(EAST)
+    world.until(lambda: world.leader == EAST, 40, "the holder leads again")
+
+
+# Five ways to break it, each of which must be seen.
+
+
+class NeverFences(Agent):
+    """Goes on when its authority is over."""
+
+    def _fence(self, told: Decision) -> None:
+        self.standing.authority = Authority(self.standing.epoch, float("inf"))
+        self.rights._told(self.standing.authority)
+
+
+class Believes(Rights):
+    """Counts authority from when the answer was heard."""
+
+    def _grant(self, lease: Lease, sent_at: float) -> None:
+        super()._grant(lease, self._clock().boot)
+        held = Authority(lease.epoch, self._clock().boot + self.duty.profile.ttl)
+        self._standing.authority = held
+        self._told(held)
+
+
+class CountsFromTheAnswer(Agent):
+    def __init__(self, *args: Any, **told: Any) -> None:
+        super().__init__(*args, **told)
+        self.rights.__class__ = Believes
+
+
+class IsImpatient(Agent):
+    """Takes half of the holder's time for all of it."""
+
+    def _tick(self) -> None:
+        if self.sight.watch is not None:
+            self.sight.watch = replace(self.sight.watch, ttl=self.duty.profile.ttl / 2)
+        super()._tick()
+
+
+class BreaksPromises(Agent):
+    """Says yes, and forgets it."""
+
+    def hold_off(self, *, region: str, epoch: int, seconds: float) -> bool:
+        return True
+
+
+class GivesWithoutFence(Agent):
+    """Offers the slot with a proof of nothing."""
+
+    def _move(self, action: Action) -> None:
+        run = self.moves.ordered
+        if run is None:
+            super()._move(action)
+        else:
+            self._chores.start("run", lambda: self.rights.hand_off(run.target, "0/0", run.id, NO_WRITERS))
+
+
+def cut_off(world: World) -> None:
+    """The holder reaches neither cells nor peers, just after a renewal."""
+
+    def cut(region: str, event: str, effect: str) -> None:
+        if (region, event) == (EAST, "authority"):
+            world.cut |= {(EAST, other) for other in (*CELLS, WEST)} | {(other, EAST) for other in (*CELLS, WEST)}
+
+    world.on_trace = cut
+    world.run_for(25)
+
+
+def promise_and_lose_the_cells(world: World) -> None:
+    """No cells for a while, in which the peer promises; then they are back, for the peer alone."""
+    world.is_down |= {"cell-1", "cell-2"}
+    world.run_for(15)
+    world.cut |= {(EAST, cell) for cell in CELLS}
+    world.is_down.clear()
+    world.run_for(25)
+
+
+def switch_over(world: World) -> None:
+    """A planned move."""
+    world.agents[EAST].order(opened(Run("abcdefghij", SLOT, Kind.SWITCHOVER, EAST, WEST, 1, 1), 0.0))
+    world.run_for(25)
+
+
+@pytest.mark.parametrize(
+    ("bug", "befalls", "seen"),
+    [
+        (NeverFences, cut_off, "I1: "),
+        (CountsFromTheAnswer, cut_off, "I1: "),
+        (IsImpatient, cut_off, "I16: "),
+        (BreaksPromises, promise_and_lose_the_cells, "I1: "),
+        (GivesWithoutFence, switch_over, "I5: "),
+    ],
+)
+def test_a_bug_is_seen(bug: type[Agent], befalls: Callable[[World], None], seen: str) -> None:
+    for agents in (Agent, bug):
+        world = two(agents, rates=(0.9, 1.1))
+        try:
+            with pytest.raises(Broken, match=seen) if agents is bug else nullcontext():
+                befalls(world)
+        finally:
+            world.end()
