@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from catalyst.continuum.v1.resources_pb2 import Check, Continuum, ContinuumSpec, RegisterView
+from catalyst.continuum.v1.resources_pb2 import Check, Continuum, ContinuumSpec, ContinuumStatus, RegisterView
 from catalyst.continuum.v1.service_pb2 import (
     AcknowledgeFailoverRequest,
     CreateContinuumRequest,
@@ -22,7 +22,8 @@ from catalyst.continuum.v1.service_pb2 import (
 )
 from catalyst.continuum.v1.service_pb2_grpc import ContinuumServiceStub
 from catalyst_continuum.app import compose
-from catalyst_continuum.domain import audit
+from catalyst_continuum.domain import audit, status
+from catalyst_continuum.domain.status import Facts
 from catalyst_continuum.messages import record_of
 from catalyst_continuum.rpc import specs
 from catalyst_continuum.settings import ContinuumSettings
@@ -122,6 +123,16 @@ async def test_a_slot_is_frozen_and_thawed_in_the_register_and_all_of_it_is_one_
         return answer if answer.register.state == state and answer.register.holder == EAST else None
 
     await eventually(lambda: seen(RegisterView.STATE_HELD), within=30)
+    work: Any = daemon.daemon.work
+    async with work.transaction() as tx:
+        slot = await tx.lock("demo", "shop")
+        await tx.observe(slot, EAST, status.write(Facts(EAST, run_kind="planned"), ()))
+    assert await reason_of(stub.Suspend(SuspendRequest(name=SHOP))) == "RUN_UNDER_WAY"
+    assert (
+        await stub.GetContinuum(GetContinuumRequest(name=SHOP))
+    ).status.phase == ContinuumStatus.PHASE_SWITCHING_OVER
+    async with work.transaction() as tx:
+        await tx.sql.execute(text("DELETE FROM observation"))
     watched: list[Any] = []
 
     async def watch(cursor: str) -> None:

@@ -60,6 +60,7 @@ class Facts:
     writable        whether each region's database takes writes
     barred          why no automatic failover: AntiFlap, DataLossRisk, NotPromotable, NoApproval; empty: nothing does
     run_kind, run_waits   of the run under way: `planned` or `unplanned`, and whether it waits for approval; empty: none
+    run_phase, run_spent  its phase in hand, and for how many times its budget that lasts already
     last_failed     whether the last run ended badly, and nobody has acknowledged it
     rejoin          attempts of the repair under way, and `rejoin_bounded` where they ran out
     drill_age       since the last drill that passed
@@ -91,6 +92,8 @@ class Facts:
     barred: str | None = None
     run_kind: str = ""
     run_waits: bool = False
+    run_phase: str = ""
+    run_spent: float | None = None
     last_failed: bool | None = None
     rejoin: int | None = None
     rejoin_bounded: bool = False
