@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from catalyst_cli.api import Refused
+from catalyst_cli.api import Api, Refused
 from catalyst_cli.commands.continuum import manifests
+from catalyst_cli.context import context
 from catalyst_cli.failures import Failure
 from catalyst_cli.main import build
 from catalyst_continuum.app import compose as compose_continuum
@@ -123,6 +124,12 @@ async def test_a_slot_is_applied_listed_frozen_and_thawed_by_command(run: Run, h
     assert "demo/shop" in listed
     assert "SUSPENDED" in listed
     assert data(await run("resume", "demo/shop", "-o", "json"))["register"]["state"] == "STATE_HELD"
+    with Api(context()) as api:  # what `watch` shows, line by line
+        stream = api.stream("/v1/namespaces/demo/continuums/shop:watch")
+        _, _, first = await asyncio.to_thread(next, stream)
+        stream.close()
+    assert first["continuum"]["register"]["state"] == "STATE_HELD"
+    assert first["cursor"]
     assert data(await run("ack", "demo/shop", "--epoch", "1", "-o", "json"))["version"]
     for words, reason, code in (
         ("get demo/blog", "CONTINUUM_NOT_FOUND", 3),
