@@ -32,6 +32,7 @@ from .domain.spec_rules import House
 from .domain.timing import Profile
 from .events import handled
 from .messages import EMITTED
+from .metrics import ContinuumMetrics
 from .regional import Region
 from .rpc.peers import ContinuumPeerService
 from .rpc.service import ContinuumService
@@ -42,7 +43,6 @@ from .workers.errands import Errands
 from .workers.keeper import Keeper
 from .workers.planner import Planner
 from .workers.register import Register
-from .workers.roster import StoredSlots
 
 WITNESS = "lease_witness:dns_quorum"
 
@@ -68,11 +68,11 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     errands = Errands(work=work, register=register, leases=leases)
     house = House("", in_memory=settings.allow_in_memory, regulated=settings.regulated)
     curfew = Curfew()
-    region = Region(settings, register, host) if settings.region else None
-    roster = region.roster(StoredSlots(work, house)) if region else None
+    measures = ContinuumMetrics(metrics.registry)
+    region = Region(settings, register, host, work, house, measures) if settings.region else None
     planner = Planner(register, region.survey) if region else Planner(register)
     service = ContinuumService(work, register, profile, witness, curfew=curfew, house=house, planner=planner)
-    peers = ContinuumPeerService(settings.region, roster.of if roster else _nobody)
+    peers = ContinuumPeerService(settings.region, region.roster.of if region else _nobody)
     provisioner = connect(
         settings.provisioner_target, token=TokenFile(settings.token_file), tls=settings.certificates()
     )
@@ -109,7 +109,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
             settings.nats_token.get_secret_value(),
         ),  # fmt: skip - one call
         handled=[] if region else handled(Sovereigns(provisioner)),
-        workers=[roster, errands, curfew] if roster else [keeper, errands, curfew],
+        workers=[*region.workers, errands, curfew] if region else [keeper, errands, curfew],
         closing=[register.close, lambda: provisioner.close(None), *(region.closing if region else ())],
     )
 
