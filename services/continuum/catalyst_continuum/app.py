@@ -68,11 +68,22 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     errands = Errands(work=work, register=register, leases=leases)
     house = House("", in_memory=settings.allow_in_memory, regulated=settings.regulated)
     curfew = Curfew()
-    region = Region(settings, register, host) if settings.region else None
+    region = Region(settings, register, host, work) if settings.region else None
     roster = region.roster(StoredSlots(work, house)) if region else None
     planner = Planner(register, region.survey) if region else Planner(register)
-    service = ContinuumService(work, register, profile, witness, curfew=curfew, house=house, planner=planner)
-    peers = ContinuumPeerService(settings.region, roster.of if roster else _nobody)
+    agents = roster.of if roster else _nobody
+    service = ContinuumService(
+        work,
+        register,
+        profile,
+        witness,
+        curfew=curfew,
+        house=house,
+        planner=planner,
+        region=settings.region,
+        agents=agents,
+    )  # fmt: skip - one call
+    peers = ContinuumPeerService(settings.region, agents)
     provisioner = connect(
         settings.provisioner_target, token=TokenFile(settings.token_file), tls=settings.certificates()
     )
@@ -109,7 +120,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
             settings.nats_token.get_secret_value(),
         ),  # fmt: skip - one call
         handled=[] if region else handled(Sovereigns(provisioner)),
-        workers=[roster, errands, curfew] if roster else [keeper, errands, curfew],
+        workers=[roster, region.logbook, errands, curfew] if region and roster else [keeper, errands, curfew],
         closing=[register.close, lambda: provisioner.close(None), *(region.closing if region else ())],
     )
 

@@ -7,23 +7,23 @@ from time import time
 
 import dns.name
 import dns.tsig
-from catalyst_mesh import PluginHost, TokenFile, connect, get_logger
+from catalyst_mesh import PluginHost, TokenFile, Work, connect
 from catalyst_sdk import Secret
 from catalyst_sdk.continuum import Fencer, Promoter, Traffic
 
 from .clock import boottime
 from .domain import duties
-from .domain.antiflap import Move
 from .domain.authority import Moment
-from .domain.runs import Kind, Run, RunState
 from .domain.slots import Slot
 from .domain.spec import Spec
 from .domain.steering import Steering, wished
 from .settings import ContinuumSettings
+from .store import Store
 from .workers.agent import Agent
 from .workers.fencers.deadman import DeadMan
 from .workers.fencers.gateway import Drain, GatewayFencer
 from .workers.fencers.http_gates import HttpGates
+from .workers.logbook import Logbook
 from .workers.memory import DiskMemory, boot_id
 from .workers.peers import GrpcPeer
 from .workers.register import Register
@@ -50,17 +50,17 @@ class Region:
     settings: ContinuumSettings
     register: Register
     plugins: PluginHost
+    work: Work[Store]
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         folder = self.settings.data_dir or self.settings.data_folder
         self._memory = DiskMemory(folder / "slots", boot_id())
         self._folder = folder
-        self._moves: dict[str, list[Move]] = {}
         self._trace = TraceFile(self.settings.trace or Path("/dev/null"))
-        self._log = get_logger("slots")
         self.closing.append(self._trace.close)
         self._roster: Roster | None = None
+        self.logbook = Logbook(self.work, lambda: self._roster.all() if self._roster else ())
         self._gates = self._http_gates()
         self._peers = {region: self._peer(address) for region, address in pairs(self.settings.peers).items()}
 
@@ -92,12 +92,7 @@ class Region:
         region = self.settings.region
 
         def tell(kind: str, *, why: str = "", evidence: Mapping[str, str] | None = None) -> None:
-            self._log.info(kind, slot=slot, why=why, **(evidence or {}))
-
-        def book(run: Run) -> None:
-            self._log.info("run", slot=slot, run=run.id, kind=run.kind, state=run.state, why=run.message)
-            if run.state is RunState.SUCCEEDED and run.kind is Kind.FAILOVER:
-                self._moves.setdefault(slot, []).append(Move(time(), run.source, run.target))
+            self.logbook.tell(slot, region, kind, why, evidence or {})
 
         return Agent(
             duties.duty(slot, region, spec, promote=self._promotes_within(spec)),
@@ -108,8 +103,8 @@ class Region:
             clock=now,
             trace=self._trace.of(region, slot, now),
             tell=tell,
-            book=book,
-            moves=lambda: (tuple(self._moves.get(slot, ())), 0.0),
+            book=self.logbook.book,
+            moves=lambda: self.logbook.history(slot),
             bounds=duties.bounds(spec),
         )  # fmt: skip - one call
 

@@ -6,7 +6,7 @@ agent, and the slot keeps its holder until its time is over.
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
@@ -91,6 +91,10 @@ class Roster:
         """The agent of a slot; None: there is none here."""
         found = self._at_work.get(slot)
         return found.agent if found else None
+
+    def all(self) -> Iterator[tuple[str, Agent]]:
+        """Every agent that is at work, with its slot."""
+        yield from [(slot, place.agent) for slot, place in self._at_work.items()]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow the wishes until `stop`; the slots are kept then."""
