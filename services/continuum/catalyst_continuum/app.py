@@ -71,8 +71,19 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     measures = ContinuumMetrics(metrics.registry)
     region = Region(settings, register, host, work, house, measures) if settings.region else None
     planner = Planner(register, region.survey) if region else Planner(register)
-    service = ContinuumService(work, register, profile, witness, curfew=curfew, house=house, planner=planner)
-    peers = ContinuumPeerService(settings.region, region.roster.of if region else _nobody)
+    agents = region.roster.of if region else _nobody
+    service = ContinuumService(
+        work,
+        register,
+        profile,
+        witness,
+        curfew=curfew,
+        house=house,
+        planner=planner,
+        region=settings.region,
+        agents=agents,
+    )  # fmt: skip - one call
+    peers = ContinuumPeerService(settings.region, agents)
     provisioner = connect(
         settings.provisioner_target, token=TokenFile(settings.token_file), tls=settings.certificates()
     )
