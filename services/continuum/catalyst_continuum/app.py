@@ -32,6 +32,7 @@ from .domain.spec_rules import House
 from .domain.timing import Profile
 from .events import handled
 from .messages import EMITTED
+from .metrics import ContinuumMetrics
 from .rpc.service import ContinuumService
 from .settings import ContinuumSettings
 from .sovereigns import Sovereigns
@@ -65,7 +66,8 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     errands = Errands(work=work, register=register, leases=leases)
     house = House("", in_memory=settings.allow_in_memory, regulated=settings.regulated)
     curfew = Curfew()
-    service = ContinuumService(work, register, profile, witness, curfew=curfew, house=house, planner=Planner(register))
+    planner = Planner(register, noted=ContinuumMetrics(metrics.registry).planned)
+    service = ContinuumService(work, register, profile, witness, curfew=curfew, house=house, planner=planner)
     provisioner = connect(
         settings.provisioner_target, token=TokenFile(settings.token_file), tls=settings.certificates()
     )

@@ -4,6 +4,7 @@ Slots and regions are labels here, against the rule for all others: there are fe
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from catalyst_sdk.continuum import TrafficView
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -97,3 +98,19 @@ class ContinuumMetrics:
         self.rpo_rows = Gauge(
             "catalyst_continuum_rpo_rows", "Acknowledged canaries that the last move lost", ["slot"], registry=registry
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OfSlot:
+    """The same, of one slot."""
+
+    metrics: ContinuumMetrics
+    slot: str
+
+    def traffic(self, view: TrafficView) -> None:
+        """The slot's names were looked at, or written."""
+        self.metrics.traffic(self.slot, view)
+
+    def stale(self, effector: str) -> None:
+        """An effect of an older epoch was refused."""
+        self.metrics.stale(effector)

@@ -8,12 +8,14 @@ import dns.name
 import pytest
 from catalyst_continuum.domain.spec import Selector
 from catalyst_continuum.domain.steering import Place, Probe
+from catalyst_continuum.metrics import ContinuumMetrics, OfSlot
 from catalyst_continuum.workers.traffic.dns_update import DnsUpdate
 from catalyst_sdk.continuum import Effect, Verdict
 from catalyst_testkit import eventually
 from catalyst_testkit.continuum.traffic_suite import EAST, STRANGERS, WEST, TrafficBench, TrafficSuite, moved
 from catalyst_testkit.nameservers import UPDATE_SECRET
 from catalyst_testkit.servers import free_port
+from prometheus_client import CollectorRegistry
 
 from . import traffic_benches as benches
 
@@ -36,6 +38,24 @@ class AuthoritySuite(TrafficSuite):
             assert await ours.serial() == serial
         nobody = benches.authority("nobody", f"127.0.0.1:{free_port()}")
         assert (await nobody.readiness()).takes is None
+
+    async def test_the_epoch_of_names_and_refused_effects_are_measured(self, bench: TrafficBench, name: str) -> None:
+        registry = CollectorRegistry()
+        traffic = replace(benches.over(bench, name), noted=OfSlot(ContinuumMetrics(registry), "demo/shop"))
+
+        def shown(which: str) -> float | None:
+            return registry.get_sample_value(
+                "catalyst_continuum_traffic_epoch", {"slot": "demo/shop", "authority": which}
+            )
+
+        assert await moved(traffic, EAST, 4) is Effect.DONE
+        assert {shown(which) for which in bench.servers} == {4}
+        assert await moved(traffic, EAST, 3) is Effect.STALE_EPOCH
+        refused = registry.get_sample_value("catalyst_continuum_stale_effect_rejected_total", {"effector": "names"})
+        assert refused == 1
+        await benches.over(bench, name).apply(traffic.plan(holder=WEST), epoch=5, run="r")
+        await traffic.observe()
+        assert {shown(which) for which in bench.servers} == {5}
 
 
 class TestBindAndKnot(AuthoritySuite):
