@@ -66,6 +66,10 @@ def on_embedded(stack: ExitStack) -> Server:
     return stack.enter_context(embedded_server(ZONE))
 
 
+def on_withholding(stack: ExitStack) -> Server:
+    return stack.enter_context(embedded_server(ZONE, "--withhold"))
+
+
 @contextmanager
 def bench(*kinds: Callable[[ExitStack], Server]) -> Iterator[TrafficBench]:
     """Servers of these kinds for the block."""

@@ -147,8 +147,10 @@ class DnsUpdate:
         age = self.clock() - sent
         if seen is None:
             return AuthorityView(authority.name, name, None, answers=False, age=age)
-        epoch = seen.mark.epoch if seen.mark else None
-        return AuthorityView(authority.name, name, epoch, seen.all_addresses(), seen.ttl, age=age)
+        epoch, addresses = seen.mark.epoch if seen.mark else None, seen.all_addresses()
+        # A mark without an address: the name is withheld, or lost.
+        answers = bool(addresses) or epoch is None
+        return AuthorityView(authority.name, name, epoch, addresses, seen.ttl, answers, age)
 
     async def _verified(self, authority: Authority, plan: TrafficPlan, epoch: int) -> CheckResult:
         check = f"authority-{authority.name}"
