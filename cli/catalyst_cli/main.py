@@ -5,16 +5,17 @@ from typing import Any
 
 import typer
 
-from .commands import dev, doctor
+from .commands import doctor
 from .commands.access import access
 from .commands.billing import accounts as billing_accounts
 from .commands.billing import franchise, invoices, ledger, orders, providers, subscriptions, usage, vouchers
 from .commands.blueprint import author
 from .commands.blueprint import looks as blueprint_looks
 from .commands.catalog import issues, sources, versions
+from .commands.continuum import drill, trace, witness
 from .commands.continuum import plan as plan_run
-from .commands.continuum import witness
 from .commands.credential import credentials
+from .commands.dev import cell, dev, region, status
 from .commands.domain import flip, import_domain, rollback
 from .commands.domain import plan as plan_domain
 from .commands.domain import watch as watch_domain
@@ -40,13 +41,15 @@ _GROUP: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": None, "pr
 def build() -> typer.Typer:
     """The whole command line."""
     app = typer.Typer(help="Make Sovereigns exist, watch them, take them away.", **_GROUP)
-    app.command("dev")(dev.dev)
+    _development(app)
     app.command("doctor")(doctor.doctor)
     _sovereigns(app)
     _names(app)
     _billing(app)
     _catalogue(app)
-    slots = _group(app, "continuum", "Slots: which region may write.", {"plan": plan_run.plan})
+    slots = _group(app, "continuum", "Slots: which region may write.", {
+        "plan": plan_run.plan, "drill": drill.drill, "trace": trace.trace,
+    })  # fmt: skip
     _group(slots, "witness", "The cells that keep the register.", {"verify": witness.verify})
     happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
     _group(happenings, "dead-letters", "Events that a daemon gave up.", {
@@ -58,6 +61,20 @@ def build() -> typer.Typer:
             "list": list_plugins.list_plugins, "new": new.new, "check": check_plugin.check,
         }, hidden=name == "plugin")  # fmt: skip
     return app
+
+
+def _development(app: typer.Typer) -> None:
+    whole = typer.Typer(**{**_GROUP, "no_args_is_help": False}, invoke_without_command=True)
+    whole.callback()(dev.dev)
+    whole.command("status")(status.status)
+    app.add_typer(whole, name="dev")
+    _group(whole, "cell", "The cells of a running dev: kill, freeze, wipe, start.", {
+        "kill": cell.kill, "pause": cell.pause, "resume": cell.resume, "wipe": cell.wipe, "start": cell.start,
+    })  # fmt: skip
+    _group(whole, "region", "The regions of a running `dev --regions`: kill, freeze, cut off, start.", {
+        "kill": region.kill, "pause": region.pause, "resume": region.resume, "cut": region.cut, "heal": region.heal,
+        "start": region.start,
+    })  # fmt: skip
 
 
 def _sovereigns(app: typer.Typer) -> None:

@@ -28,11 +28,15 @@ from google.longrunning import operations_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from .access import ACCESS
+from .domain.slots import Slot
+from .domain.spec import Spec
 from .domain.spec_rules import House
 from .domain.timing import Profile
 from .events import handled
 from .messages import EMITTED
 from .metrics import ContinuumMetrics
+from .regional import Region
+from .rpc.peers import ContinuumPeerService
 from .rpc.service import ContinuumService
 from .settings import ContinuumSettings
 from .sovereigns import Sovereigns
@@ -41,6 +45,7 @@ from .workers.errands import Errands
 from .workers.keeper import Keeper
 from .workers.planner import Planner
 from .workers.register import Register
+from .workers.roster import StoredSlots
 
 WITNESS = "lease_witness:dns_quorum"
 
@@ -57,7 +62,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         db, Store, metadata=metadata, emitted=EMITTED, sealer=Sealer.from_file(settings.data_folder / "seal.key"),
         kept=metadata.tables["audit"],
     )  # fmt: skip
-    host = PluginHost(kinds=["lease_witness"], metrics=metrics)
+    host = PluginHost(kinds=["lease_witness", "database_promoter"], metrics=metrics)
     host.load(plugin_context(settings.data_folder), {WITNESS: witness_config(settings), **settings.plugins})
     witness = host.get(*WITNESS.split(":"))
     register = Register(witness, proposer())
@@ -66,8 +71,12 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     errands = Errands(work=work, register=register, leases=leases)
     house = House("", in_memory=settings.allow_in_memory, regulated=settings.regulated)
     curfew = Curfew()
-    planner = Planner(register, noted=ContinuumMetrics(metrics.registry).planned)
+    own = ContinuumMetrics(metrics.registry)
+    region = Region(settings, register, host, own) if settings.region else None
+    roster = region.roster(StoredSlots(work, house)) if region else None
+    planner = Planner(register, region.survey if region else _no_survey, noted=own.planned)
     service = ContinuumService(work, register, profile, witness, curfew=curfew, house=house, planner=planner)
+    peers = ContinuumPeerService(settings.region, roster.of if roster else _nobody)
     provisioner = connect(
         settings.provisioner_target, token=TokenFile(settings.token_file), tls=settings.certificates()
     )
@@ -84,6 +93,11 @@ async def compose(settings: ContinuumSettings) -> Daemon:
                 "catalyst.continuum.v1.ContinuumService",
             ),
             Service(
+                peers,
+                service_pb2_grpc.add_ContinuumPeerServiceServicer_to_server,
+                "catalyst.continuum.v1.ContinuumPeerService",
+            ),
+            Service(
                 OperationService(service.operation),
                 operations_pb2_grpc.add_OperationsServicer_to_server,
                 "google.longrunning.Operations",
@@ -92,11 +106,24 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         access=ACCESS,
         metrics=metrics,
         plugins=host,
-        bus=Bus(settings.nats_url, "continuum", settings.nats_token.get_secret_value()),
-        handled=handled(Sovereigns(provisioner)),
-        workers=[keeper, errands, curfew],
-        closing=[register.close, lambda: provisioner.close(None)],
+        # The daemon of a region has a store of its own: it shares no events with the house's, and keeps no Sovereign's slot.
+        bus=Bus(
+            settings.nats_url,
+            f"continuum-{settings.region}" if region else "continuum",
+            settings.nats_token.get_secret_value(),
+        ),  # fmt: skip - one call
+        handled=[] if region else handled(Sovereigns(provisioner)),
+        workers=[roster, errands, curfew] if roster else [keeper, errands, curfew],
+        closing=[register.close, lambda: provisioner.close(None), *(region.closing if region else ())],
     )
+
+
+def _no_survey(slot: Slot, spec: Spec) -> None:
+    """The house's own daemon has no agent that a plan could ask."""
+
+
+def _nobody(slot: str) -> None:
+    """The house's own daemon is no agent."""
 
 
 def witness_config(settings: ContinuumSettings) -> Mapping[str, Any]:

@@ -14,12 +14,18 @@ from ..domain.slots import NAMESPACE, ContinuumNotFound, EtagMismatch, Slot
 from ..domain.spec_rules import House
 from ..domain.timing import Profile
 from ..store import Store
+from ..workers.agent import Agent
 from ..workers.planner import Planner
 from ..workers.register import Register
 from . import views
 
 SEES_ALL = ("sovereign-admin", "security-officer")
 SEES_OWN = ("org-admin", "org-developer", "org-viewer")
+
+
+def nobody(slot: str) -> Agent | None:
+    """Where there are no agents."""
+    return None
 
 
 class FilterInvalid(Refused):
@@ -32,11 +38,14 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
 
     region   whose daemon this is; empty where it is that of a control plane
     house    what the daemon adds to a wish; its namespace is each slot's own
+    planner  of runs
+    agents   of this daemon, by slot
     """
 
     def __init__(
-        self, work: Work[Store], register: Register, profile: Profile, witness: LeaseWitness, *,
-        curfew: Curfew, house: House, planner: Planner, region: str = "",
+        self, work: Work[Store], register: Register, profile: Profile, witness: LeaseWitness, *, curfew: Curfew,
+        house: House, planner: Planner, region: str = "",
+        agents: Callable[[str], Agent | None] = nobody,
     ) -> None:  # fmt: skip
         self._work = work
         self._register = register
@@ -46,6 +55,7 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
         self._house = house
         self._curfew = curfew
         self._planner = planner
+        self._agents = agents
 
     async def _seen(self, tx: Store, resource: str, *, lock: bool = False) -> Slot:
         """The slot, if it is there and the caller may see it; another's reads as absent. Raises ContinuumNotFound."""

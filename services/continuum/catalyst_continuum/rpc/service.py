@@ -2,12 +2,12 @@
 
 from .continuums import ContinuumCalls
 from .plans import PlanCalls
+from .runs import RunCalls
 from .suspension import SuspensionCalls
-from .witness import WitnessCalls
 
 
-class ContinuumService(ContinuumCalls, SuspensionCalls, PlanCalls, WitnessCalls):
-    """Slots: the wish, what is known, suspension, plans, cells. Runs, approvals and drills are not served yet.
+class ContinuumService(ContinuumCalls, SuspensionCalls, PlanCalls, RunCalls):
+    """Slots: the wish, what is known, suspension, plans, runs with their approvals, cells.
 
     Answers come from the database and from the cells, so that every replica gives the same, whichever keeps the slots.
     """

@@ -36,7 +36,7 @@ class Planner:
     def __init__(
         self,
         register: Register,
-        surveys: Surveys = lambda slot, spec: None,
+        surveys: Surveys,
         cells: Callable[[str], Sequence[CellView]] | None = None,
         noted: Callable[[str, int], None] = lambda slot, blockers: None,
     ) -> None:

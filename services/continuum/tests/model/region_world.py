@@ -93,11 +93,11 @@ class World:
         machine = self.machines[region]
         process = self.loop.process(f"{region} life {self._lives}", machine.rate, machine.offset)
         self.processes[region] = process
-        process.start(self._live(region, process))
+        process.start(self._live(region, process, f"{self._lives:06x}-x"))
 
-    async def _live(self, region: str, process: Process) -> None:
+    async def _live(self, region: str, process: Process, proposer: str) -> None:
         hands = Effectors(self, region, lambda: agent.may_write())
-        register = Register(Cells(self, region), f"{self._lives:06x}-x", lambda: process.clock().boot)
+        register = Register(Cells(self, region), proposer, lambda: process.clock().boot)
 
         def trace(event: str, *, effect: str = "", **told: Any) -> None:
             self._traced(region, event, effect, told)
@@ -274,6 +274,7 @@ class World:
         if not (follows and standby.is_up and self._reaches(primary.region, standby.region)):
             return False
         standby.rows = list(primary.rows)
+        primary.kept.add(standby.region)
         return True
 
     @property
