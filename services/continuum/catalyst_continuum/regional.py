@@ -1,6 +1,6 @@
 """What the daemon of a region has besides: its agents, and what they act with."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
@@ -19,15 +19,17 @@ from .domain.slots import Slot
 from .domain.spec import Spec
 from .domain.spec_rules import House
 from .domain.steering import Steering, wished
-from .metrics import ContinuumMetrics
+from .metrics import ContinuumMetrics, OfSlot
 from .settings import ContinuumSettings
 from .store import Store
 from .workers.agent import Agent
+from .workers.by_name import ByName
 from .workers.fencers.deadman import DeadMan
 from .workers.fencers.gateway import Drain, GatewayFencer
 from .workers.fencers.http_gates import HttpGates
 from .workers.logbook import Logbook
 from .workers.memory import DiskMemory, boot_id
+from .workers.naming import Address, Names
 from .workers.peers import GrpcPeer
 from .workers.register import Register
 from .workers.reporting import Reporter
@@ -38,8 +40,12 @@ from .workers.surveys import survey_of, version_of
 from .workers.tracing import TraceFile
 from .workers.traffic.authority import Authority
 from .workers.traffic.dns_update import DnsUpdate
+from .workers.traffic.vantage import Resolvers
 
 PROMOTER = "database_promoter"
+THE_SLOTS = "slot"
+"""Word of the setting for resolvers: those that each slot's wish names."""
+DNS_PORT = 53
 
 
 def now() -> Moment:
@@ -68,6 +74,8 @@ class Region:
         self._logbook = Logbook(self.work, lambda: self.roster.all(), self.metrics.told)
         self.closing.append(self._trace.close)
         self.roster = Roster(self.settings.region, self._slots, hire=self._hire, promote=self._promotes_within)
+        self._http: dict[tuple[Address, ...], ByName] = {}
+        self.closing.append(self._close_http)
         self._gates = self._http_gates()
         self._peers = {region: self._peer(address) for region, address in pairs(self.settings.peers).items()}
 
@@ -124,7 +132,7 @@ class Region:
         fencers: Sequence[Fencer] = (dead_man,)
         if self._gates is not None:
             fencers = (*fencers, GatewayFencer(self._gates), GatewayFencer(self._gates, local=False))
-        return Hands(promoter, self._traffic(spec), fencers, dead_man.vouch)
+        return Hands(promoter, self._traffic(slot, spec), fencers, dead_man.vouch)
 
     def _promoter(self, spec: Spec) -> Promoter:
         """Raises PluginUnavailable."""
@@ -134,10 +142,26 @@ class Region:
     def _promotes_within(self, spec: Spec) -> float:
         return self._promoter(spec).worst_case
 
-    def _traffic(self, spec: Spec) -> Traffic:
+    def _traffic(self, slot: str, spec: Spec) -> Traffic:
         steering = wished(spec) or Steering("", (), {})
         gate = Drain(self._gates) if self._gates is not None else None
-        return DnsUpdate(steering, self._authorities(steering.zone), boottime, gate)
+        return DnsUpdate(
+            steering, self._authorities(steering.zone), boottime, gate, self._vantage(spec), OfSlot(self.metrics, slot)
+        )
+
+    def _vantage(self, spec: Spec) -> Resolvers | None:
+        """The names as they look from elsewhere; with a health check, by a request of the name too."""
+        said = self.settings.resolvers
+        own = [(address, DNS_PORT) for address in spec.lease.resolvers]
+        places = tuple(own if said == THE_SLOTS else addresses(said).values())
+        if spec.names is None or not places:
+            return None
+        http = self._http.setdefault(places, ByName(Names(places, boottime, recursive=True)))
+        return Resolvers(places, http, [spec.names.health.url] if spec.names.health else [])
+
+    async def _close_http(self) -> None:
+        for http in self._http.values():
+            await http.close()
 
     def _authorities(self, zone: str) -> Sequence[Authority]:
         settings = self.settings
