@@ -32,6 +32,7 @@ from .domain.spec_rules import House
 from .domain.timing import Profile
 from .events import handled
 from .messages import EMITTED
+from .metrics import ContinuumMetrics
 from .regional import Region
 from .rpc.peers import ContinuumPeerService
 from .rpc.service import ContinuumService
@@ -42,7 +43,6 @@ from .workers.errands import Errands
 from .workers.keeper import Keeper
 from .workers.planner import Planner
 from .workers.register import Register
-from .workers.roster import StoredSlots
 
 WITNESS = "lease_witness:dns_quorum"
 
@@ -68,10 +68,10 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     errands = Errands(work=work, register=register, leases=leases)
     house = House("", in_memory=settings.allow_in_memory, regulated=settings.regulated)
     curfew = Curfew()
-    region = Region(settings, register, host, work) if settings.region else None
-    roster = region.roster(StoredSlots(work, house)) if region else None
+    measures = ContinuumMetrics(metrics.registry)
+    region = Region(settings, register, host, work, house, measures) if settings.region else None
     planner = Planner(register, region.survey) if region else Planner(register)
-    agents = roster.of if roster else _nobody
+    agents = region.roster.of if region else _nobody
     service = ContinuumService(
         work,
         register,
@@ -120,7 +120,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
             settings.nats_token.get_secret_value(),
         ),  # fmt: skip - one call
         handled=[] if region else handled(Sovereigns(provisioner)),
-        workers=[roster, region.logbook, errands, curfew] if region and roster else [keeper, errands, curfew],
+        workers=[*region.workers, errands, curfew] if region else [keeper, errands, curfew],
         closing=[register.close, lambda: provisioner.close(None), *(region.closing if region else ())],
     )
 

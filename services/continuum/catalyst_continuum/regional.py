@@ -1,6 +1,6 @@
 """What the daemon of a region has besides: its agents, and what they act with."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
@@ -8,15 +8,19 @@ from time import time
 import dns.name
 import dns.tsig
 from catalyst_mesh import PluginHost, TokenFile, Work, connect
+from catalyst_mesh.daemon import Worker
 from catalyst_sdk import Secret
 from catalyst_sdk.continuum import Fencer, Promoter, Traffic
 
 from .clock import boottime
 from .domain import duties
 from .domain.authority import Moment
+from .domain.runs import Run
 from .domain.slots import Slot
 from .domain.spec import Spec
+from .domain.spec_rules import House
 from .domain.steering import Steering, wished
+from .metrics import ContinuumMetrics
 from .settings import ContinuumSettings
 from .store import Store
 from .workers.agent import Agent
@@ -27,10 +31,12 @@ from .workers.logbook import Logbook
 from .workers.memory import DiskMemory, boot_id
 from .workers.peers import GrpcPeer
 from .workers.register import Register
-from .workers.roster import Roster, Slots
+from .workers.reporting import Reporter
+from .workers.roster import Roster, StoredSlots
 from .workers.steps.scene import Hands
 from .workers.survey import Survey
 from .workers.surveys import survey_of, version_of
+from .workers.telling import Telling
 from .workers.tracing import TraceFile
 from .workers.traffic.authority import Authority
 from .workers.traffic.dns_update import DnsUpdate
@@ -51,6 +57,8 @@ class Region:
     register: Register
     plugins: PluginHost
     work: Work[Store]
+    house: House
+    metrics: ContinuumMetrics
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -58,20 +66,25 @@ class Region:
         self._memory = DiskMemory(folder / "slots", boot_id())
         self._folder = folder
         self._trace = TraceFile(self.settings.trace or Path("/dev/null"))
+        self._slots = StoredSlots(self.work, self.house)
+        self._telling = Telling(work=self.work, region=self.settings.region, metrics=self.metrics)
+        self._logbook = Logbook(self.work, lambda: self.roster.agents())
         self.closing.append(self._trace.close)
-        self._roster: Roster | None = None
-        self.logbook = Logbook(self.work, lambda: self._roster.all() if self._roster else ())
+        self.roster = Roster(self.settings.region, self._slots, hire=self._hire, promote=self._promotes_within)
         self._gates = self._http_gates()
         self._peers = {region: self._peer(address) for region, address in pairs(self.settings.peers).items()}
 
-    def roster(self, slots: Slots) -> Roster:
-        """The agents of all slots that are wished for."""
-        self._roster = Roster(self.settings.region, slots, hire=self._hire, promote=self._promotes_within)
-        return self._roster
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """What runs in the daemon of a region: the agents, and what carries their words to the store."""
+        reporter = Reporter(
+            work=self.work, register=self.register, metrics=self.metrics, at_work=self.roster.at_work, clock=now
+        )  # fmt: skip - one call
+        return (self.roster, self._logbook, self._telling, reporter)
 
     def survey(self, slot: Slot, spec: Spec) -> Survey | None:
         """Whom a plan asks; None: no agent acts for the slot here."""
-        agent = self._roster.of(slot.key) if self._roster else None
+        agent = self.roster.of(slot.key)
         if agent is None:
             return None
         return survey_of(
@@ -89,10 +102,11 @@ class Region:
         return await version_of(peer.channel, self.settings.region) if peer is not None else None
 
     def _hire(self, slot: str, spec: Spec) -> Agent:
-        region = self.settings.region
+        region, told = self.settings.region, self._telling.book(slot)
 
-        def tell(kind: str, *, why: str = "", evidence: Mapping[str, str] | None = None) -> None:
-            self.logbook.tell(slot, region, kind, why, evidence or {})
+        def book(run: Run) -> None:
+            self._logbook.book(run)
+            told(run)
 
         return Agent(
             duties.duty(slot, region, spec, promote=self._promotes_within(spec)),
@@ -102,9 +116,9 @@ class Region:
             memory=self._memory,
             clock=now,
             trace=self._trace.of(region, slot, now),
-            tell=tell,
-            book=self.logbook.book,
-            moves=lambda: self.logbook.history(slot),
+            tell=self._telling.of(slot),
+            book=book,
+            moves=lambda: (self._logbook.history(slot), self._slots.acknowledged.get(slot, 0.0)),
             bounds=duties.bounds(spec),
         )  # fmt: skip - one call
 
