@@ -1,5 +1,7 @@
 """Whom a plan asks in the daemon of a region: the slot's agent, and what that acts with."""
 
+import asyncio
+from contextvars import Context
 from importlib.metadata import version
 from typing import Any
 
@@ -51,6 +53,11 @@ def survey_of(
 
 async def version_of(channel: grpc.aio.Channel, region: str) -> str | None:
     """Version of the daemon behind a channel, told to the agent of `region`; None: it does not answer."""
+    # In a context of its own: within a call the channel would speak for the caller, who is no agent.
+    return await asyncio.create_task(_version_of(channel, region), context=Context())
+
+
+async def _version_of(channel: grpc.aio.Channel, region: str) -> str | None:
     stub: Any = service_pb2_grpc.ContinuumPeerServiceStub(channel)
     hello = service_pb2.HelloRequest(region=region, version=VERSION, boot_id=boot_id(), boottime=span(boottime()))
     try:
