@@ -33,6 +33,7 @@ from .rpc import ContinuumService
 from .settings import ContinuumSettings
 from .sovereigns import Sovereigns
 from .store import Store, metadata
+from .workers.cell_memory import KeptMemory
 from .workers.keeper import Keeper
 from .workers.register import Register
 
@@ -53,7 +54,9 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     host = PluginHost(kinds=["lease_witness"], metrics=metrics)
     host.load(plugin_context(settings.data_folder), {WITNESS: witness_config(settings), **settings.plugins})
     witness = host.get(*WITNESS.split(":"))
-    register = Register(witness, proposer())
+    memory = KeptMemory(settings.data_folder / "cells.seen", work)
+    await memory.load()
+    register = Register(witness, proposer(), memory=memory, behind=3 * profile.renew)
     keeper = Keeper(work=work, register=register, leases=Leases(db, metadata, metrics=metrics), profile=profile)
     service = ContinuumService(work, register, profile, witness)
     provisioner = connect(
@@ -82,7 +85,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         plugins=host,
         bus=Bus(settings.nats_url, "continuum", settings.nats_token.get_secret_value()),
         handled=handled(Sovereigns(provisioner)),
-        workers=[keeper],
+        workers=[keeper, memory],
         closing=[register.close, lambda: provisioner.close(None)],
     )
 

@@ -29,6 +29,9 @@ def register_worlds(domain: Domain) -> dict[str, RegisterWorld]:
         "a writer and a reader, one message fails": RegisterWorld(domain, ("count",), ("look", "look"), faults=1),
         "two changes, a crash": RegisterWorld(domain, ("count", "count"), ("look",), faults=1, crashes=1),
         "a cell forgets": RegisterWorld(domain, ("count", "look"), faults=1, crashes=1, wipes=1),
+        "a cell forgets and is admitted, then another forgets": RegisterWorld(
+            domain, ("count", "admit", "count", "look"), wipes=2
+        ),
         "five cells": RegisterWorld(domain, ("count",), ("look",), faults=1, cells=5),
     }
 
@@ -42,7 +45,13 @@ def busy(domain: Domain) -> RegisterWorld:
 
 def forgetful(domain: Domain) -> RegisterWorld:
     """One proposer over its restarts, and a cell that loses its memory: nobody else remembers."""
-    return RegisterWorld(domain, ("count", "look", "count", "look"), faults=4, crashes=2, wipes=1, tries=1)
+    return RegisterWorld(domain, ("count", "look", "admit", "count", "look"), faults=4, crashes=2, wipes=2, tries=1)
+
+
+def set_back(domain: Domain) -> RegisterWorld:
+    """A cell that shows what it once was: a snapshot of its disk was restored."""
+    todo = ("count", "count", "look", "admit", "count", "look")
+    return RegisterWorld(domain, todo, faults=1, wipes=1, backs=2, tries=1)
 
 
 def lease_worlds(domain: Domain) -> dict[str, LeaseWorld]:
@@ -67,7 +76,7 @@ def test_no_state_of_the_lease_is_broken(name: str) -> None:
 
 def test_no_way_drawn_by_chance_breaks_the_register() -> None:
     for seed in range(WAYS):
-        for world in (busy(PRODUCTION), forgetful(PRODUCTION)):
+        for world in (busy(PRODUCTION), forgetful(PRODUCTION), set_back(PRODUCTION)):
             found: Found[Any] = wander(world, seed, 300)
             assert not found.broken, found
 
@@ -99,13 +108,14 @@ def test_there_are_at_least_the_ten_bugs_of_the_specification() -> None:
 
 def found_in(kind: str, domain: Domain) -> Found[Any]:
     """By ways drawn by chance, which get deep soon."""
-    if kind == "register":
-        worlds: list[Any] = [busy(domain), forgetful(domain)]
-    else:
-        worlds = list(lease_worlds(domain).values())
+    worlds: list[Any] = {
+        "register": [busy(domain), forgetful(domain)],
+        "forgetting": [set_back(domain)],
+        "lease": list(lease_worlds(domain).values()),
+    }[kind]
     found: Found[Any] = Found(0)
     for seed in range(4_000):
-        found = wander(worlds[seed % len(worlds)], seed, 300 if kind == "register" else 60)
+        found = wander(worlds[seed % len(worlds)], seed, 60 if kind == "lease" else 300)
         if found.broken:
             break
     return found
