@@ -30,6 +30,8 @@ NEXT_STEPS = {
     "DEAD_LETTER_NOT_HANDLED": "mend what fails, then replay it again; or catalyst events dead-letters discard NAME",
     "DAEMON_NOT_FOUND": "name one of these daemons",
     "CELL_NOT_FOUND": "name one of the cells that `catalyst continuum witness verify SLOT` lists",
+    "INCARNATION_MISMATCH": "look at the cell again: catalyst continuum witness verify SLOT",
+    "CELL_NOT_QUARANTINED": "see how the cells are: catalyst continuum witness verify SLOT",
     "BUS_UNAVAILABLE": "catalyst doctor",
     "REGISTRAR_NOT_FOUND": "catalyst registrar list",
     "REGISTRAR_ACCOUNT_NOT_FOUND": "catalyst registrar accounts list",

@@ -46,7 +46,9 @@ def build() -> typer.Typer:
     _billing(app)
     _catalogue(app)
     slots = _group(app, "continuum", "Slots: which region may write.", {})
-    _group(slots, "witness", "The cells that keep the register.", {"verify": witness.verify})
+    _group(slots, "witness", "The cells that keep the register.", {
+        "verify": witness.verify, "admit": witness.admit,
+    })  # fmt: skip
     happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
     _group(happenings, "dead-letters", "Events that a daemon gave up.", {
         "list": dead_letters.list_dead_letters, "get": dead_letters.get, "replay": dead_letters.replay,

@@ -13,6 +13,7 @@ from google.longrunning import operations_pb2
 from .domain.slots import Phase, Slot
 from .domain.timing import Profile
 from .store import Store
+from .workers.admission import Admission
 from .workers.register import Register
 from .workers.verify import CellReport, verify
 
@@ -40,7 +41,7 @@ class FilterInvalid(Refused):
 
 
 class ContinuumService(service_pb2_grpc.ContinuumServiceServicer):
-    """Reads of slots, and verification of cells; runs, approvals and drills are not served yet.
+    """Reads of slots, verification and admission of cells; runs, approvals and drills are not served yet.
 
     Answers come from the database and from the cells, so that every replica gives the same, whichever keeps the slots.
     """
@@ -50,6 +51,7 @@ class ContinuumService(service_pb2_grpc.ContinuumServiceServicer):
         self._register = register
         self._profile = profile
         self._witness_of_slots = witness
+        self._admission = Admission(register, witness)
 
     async def GetContinuum(self, request: service_pb2.GetContinuumRequest, context: Context) -> resources_pb2.Continuum:
         _, namespace, _, name = request.name.split("/")
@@ -104,6 +106,26 @@ class ContinuumService(service_pb2_grpc.ContinuumServiceServicer):
 
         return await self._work.run(step, answer=lambda _: operation)  # a retry gets the report that was told first
 
+    async def AdmitCell(self, request: service_pb2.AdmitCellRequest, context: Context) -> resources_pb2.Continuum:
+        _, namespace, _, name = request.name.split("/")
+        async with self._work.reading() as tx:
+            slot = await tx.get(namespace, name)
+        if slot is None or slot.gone:
+            raise ContinuumNotFound(name=request.name)
+        if request.cell not in self._witness_of_slots.cells():
+            raise CellNotFound(cells=request.cell)
+        await self._admission.check(request.cell, request.new_incarnation)
+        refused = await self._admission.admit(slot.key, request.cell, request.reason)
+
+        async def step(tx: Store) -> Decision[None]:
+            if refused:
+                raise refused  # unless it is a repeat, whose answer is kept
+            return Decision(None)
+
+        async with self._work.reading() as tx:
+            answer = self._continuum(slot, tx.now)
+        return await self._work.run(step, answer=lambda _: answer)
+
     async def operation(self, name: str) -> operations_pb2.Operation:
         """A verification that was told. Raises OperationNotFound."""
         async with self._work.reading() as tx:
@@ -145,14 +167,17 @@ class ContinuumService(service_pb2_grpc.ContinuumServiceServicer):
         return resources_pb2.ContinuumStatus(
             phase=_PHASES[slot.phase], primary_region=slot.holder, lease_holder=slot.holder, epoch=slot.epoch,
             self_region=slot.region, self_authority=authority, authority_remaining=span(remaining),
-            witness=self._witness(), application=slot.name,
+            witness=self._witness(slot), application=slot.name,
         )  # fmt: skip
 
-    def _witness(self) -> resources_pb2.WitnessStatus:
+    def _witness(self, slot: Slot) -> resources_pb2.WitnessStatus:
         cells = [
-            resources_pb2.WitnessCellStatus(name=v.name, reachable=v.reachable, rtt=span(v.rtt), message=v.message)
-            for v in self._register.views.values()
-        ]
+            resources_pb2.WitnessCellStatus(
+                name=v.name, reachable=v.reachable, rtt=span(v.rtt), message=v.message, lag_ballots=v.lag,
+                quarantined=v.quarantined, identity=v.identity,
+            )
+            for v in self._register.cells_of(slot.key)
+        ]  # fmt: skip
         return resources_pb2.WitnessStatus(cells=cells, quorum=self._register.quorum, size=len(cells))
 
 

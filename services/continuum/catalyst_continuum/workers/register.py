@@ -22,6 +22,7 @@ from catalyst_continuum.domain.record import Corrupt, Lease
 from catalyst_continuum.domain.register import Heard, Operation, Read, Round, Send, Shown, Silent, Told, Verdict
 
 from .cell_memory import Memory
+from .census import Census
 
 ROUNDS = 6
 """How often a change starts over with a higher ballot before its outcome is called unknown."""
@@ -66,6 +67,7 @@ class CellView:
 
     lag          ballots that it is behind the one that is ahead
     quarantined  whether it counts as down because it shows less than was seen of it
+    identity     id and incarnation; empty where unknown
     """
 
     name: str
@@ -75,23 +77,26 @@ class CellView:
     message: str = ""
     lag: int = 0
     quarantined: bool = False
+    identity: str = ""
 
 
 class Register:
     """One register per slot, over all cells of the witness.
 
     memory   what cells showed at the most; None: it lasts as long as this process
+    census   who the cells are; None: each is taken for one of its own
     behind   seconds for which a cell may lack what a majority has, before a read brings it up to date
     """
 
     def __init__(
         self, witness: LeaseWitness, proposer: str, clock: Callable[[], float] = boottime, *,
-        memory: Memory | None = None, behind: float = 15.0,
+        memory: Memory | None = None, census: Census | None = None, behind: float = 15.0,
     ) -> None:  # fmt: skip
         self._witness = witness
         self._me = proposer
         self._clock = clock
         self._memory = memory or Memory()
+        self._census = census
         self._behind = behind
         self._behind_since: dict[str, dict[str, float]] = {}
         self._cells = witness.cells()
@@ -112,7 +117,13 @@ class Register:
         """How each cell was when it was last asked for `slot`; where it never was, when it was asked at all."""
         seen = {**self.views, **self._of_slot.get(slot, {})}
         ahead = max((view.ballot for view in seen.values()), default=0)
-        return tuple(replace(view, lag=ahead - view.ballot) for view in seen.values())
+        return tuple(
+            replace(view, lag=ahead - view.ballot, identity=self._identity(view.name)) for view in seen.values()
+        )
+
+    def _identity(self, cell: str) -> str:
+        one = self._census.identities.get(cell) if self._census else None
+        return f"{one.id} {one.incarnation}" if one else ""
 
     async def close(self) -> None:
         """End what is still under way; it counts as unknown."""
@@ -285,6 +296,9 @@ class Register:
     async def _carry(self, slot: str, send: Send) -> Heard:
         """One message to one cell, and its answer."""
         began, floor = self._clock(), self._memory.floor(slot).get(send.cell, UNWRITTEN)
+        if why := self._census.fault(send.cell) if self._census else "":
+            self._seen(slot, CellView(send.cell, False, message=why))
+            return _unheard(send)
         try:
             if isinstance(send, Read):
                 raw = await self._witness.read(cell=send.cell, slot=slot)
@@ -293,7 +307,7 @@ class Register:
             swap = await self._witness.swap(cell=send.cell, slot=slot, old=send.old, new=send.new)
         except PluginFailure as failure:
             self._seen(slot, CellView(send.cell, False, message=str(failure)))
-            return Silent(send.cell) if isinstance(send, Read) else Told(send.cell, Swap.UNKNOWN)
+            return _unheard(send)
         if swap is Swap.APPLIED:
             self._noted(slot, send.cell, send.new, self._clock() - began, floor)
         return Told(send.cell, swap)
@@ -320,6 +334,10 @@ async def _ended(tasks: Iterable[asyncio.Task[Heard]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _unheard(send: Send) -> Heard:
+    return Silent(send.cell) if isinstance(send, Read) else Told(send.cell, Swap.UNKNOWN)
 
 
 def _pause(attempt: int) -> float:
