@@ -14,6 +14,7 @@ import pytest
 from . import seeds
 from .explorer import Found, explore, wander
 from .lease_world import RATES, LeaseWorld
+from .reconfigure_world import ReconfigureWorld
 from .register_world import RegisterWorld
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
@@ -59,6 +60,11 @@ def lease_worlds(domain: Domain) -> dict[str, LeaseWorld]:
     return {f"rates {one} and {other}": LeaseWorld(domain, (one, other)) for one, other in RATES}
 
 
+def moving(domain: Domain) -> ReconfigureWorld:
+    """A slot that moves to other cells, by two who want different ones."""
+    return ReconfigureWorld(domain)
+
+
 PRODUCTION = seeds.as_it_is()
 
 
@@ -88,6 +94,23 @@ def test_never_two_authorities_on_any_way_drawn_by_chance() -> None:
         assert not found.broken, found
 
 
+@pytest.mark.parametrize("movers", [1, 2])
+def test_no_state_of_a_slot_that_moves_to_other_cells_is_broken(movers: int) -> None:
+    found = explore(ReconfigureWorld(PRODUCTION, movers, looks=7 if movers == 1 else 5, works=2), STATES * 4)
+    assert not found.broken, found
+    if LONG:
+        assert found.is_all, "the world is small enough to be seen whole"
+
+
+def test_no_way_drawn_by_chance_breaks_a_slot_that_moves() -> None:
+    steps = set()
+    for seed in range(WAYS * 4):
+        found = wander(moving(PRODUCTION), seed, 60)
+        assert not found.broken, found
+        steps |= {word.rpartition("acts: ")[2] for word in found.way if "acts: " in word}
+    assert steps == {"freeze", "copy", "bury", "admit", "thaw"}
+
+
 @pytest.fixture
 def bugged(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Domain]]:
     """The kind of world that must find the bug, and a copy of production that has it."""
@@ -111,11 +134,12 @@ def found_in(kind: str, domain: Domain) -> Found[Any]:
     worlds: list[Any] = {
         "register": [busy(domain), forgetful(domain)],
         "forgetting": [set_back(domain)],
+        "reconfigure": [moving(domain)],
         "lease": list(lease_worlds(domain).values()),
     }[kind]
     found: Found[Any] = Found(0)
     for seed in range(4_000):
-        found = wander(worlds[seed % len(worlds)], seed, 60 if kind == "lease" else 300)
+        found = wander(worlds[seed % len(worlds)], seed, 300 if kind in ("register", "forgetting") else 60)
         if found.broken:
             break
     return found
