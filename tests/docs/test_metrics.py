@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from catalyst_cli.dev.layout import DAEMONS, Layout
+from catalyst_continuum.workers.witness_metrics import WitnessMetrics
 from catalyst_mesh import ChassisMetrics
 from catalyst_pool_domain_manager.metrics import PdmMetrics
 from prometheus_client import CollectorRegistry
@@ -17,7 +18,7 @@ DASHBOARD = json.loads(Path("deploy/observability/grafana-dashboard.json").read_
 PROMETHEUS = yaml.safe_load(Path("deploy/observability/prometheus.yaml").read_text())
 SUFFIXES = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("",), "gauge": ("",)}
 LABELS = {
-    "method", "status", "consumer", "kind", "result", "lease", "plugin", "operation", "error_class", "service", "version",
+    "cell", "method", "status", "consumer", "kind", "result", "lease", "plugin", "operation", "error_class", "service", "version",
     "registrar", "code", "pool", "state", "flow", "step",
 }  # fmt: skip
 """Small closed sets. A new one is added here by somebody who has asked whether it is one."""
@@ -70,6 +71,7 @@ def used(expression: str) -> set[str]:
 def test_every_metric_has_its_row_and_every_row_its_metric() -> None:
     metrics = ChassisMetrics(CollectorRegistry())
     PdmMetrics(metrics.registry)
+    WitnessMetrics(metrics.registry)
     assert rows() == registered(metrics)
 
 

@@ -37,6 +37,7 @@ from .workers.cell_memory import KeptMemory
 from .workers.census import Census
 from .workers.keeper import Keeper
 from .workers.register import Register
+from .workers.witness_metrics import WitnessMetrics
 
 
 async def compose(settings: ContinuumSettings) -> Daemon:
@@ -58,7 +59,8 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     census = Census(witness)
     memory = KeptMemory(settings.data_folder / "cells.seen", work)
     await memory.load()
-    register = Register(witness, proposer(), memory=memory, census=census, behind=3 * profile.renew)
+    measured = WitnessMetrics(metrics.registry)
+    register = Register(witness, proposer(), memory=memory, census=census, metrics=measured, behind=3 * profile.renew)
     keeper = Keeper(work=work, register=register, leases=Leases(db, metadata, metrics=metrics), profile=profile)
     service = ContinuumService(work, register, profile, witness)
     provisioner = connect(

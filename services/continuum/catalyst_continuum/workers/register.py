@@ -23,6 +23,7 @@ from catalyst_continuum.domain.register import Heard, Operation, Read, Round, Se
 
 from .cell_memory import Memory
 from .census import Census
+from .witness_metrics import QUARANTINED, SILENT, SOUND, WitnessMetrics
 
 ROUNDS = 6
 """How often a change starts over with a higher ballot before its outcome is called unknown."""
@@ -85,18 +86,21 @@ class Register:
 
     memory   what cells showed at the most; None: it lasts as long as this process
     census   who the cells are; None: each is taken for one of its own
+    metrics  None: nothing is measured
     behind   seconds for which a cell may lack what a majority has, before a read brings it up to date
     """
 
     def __init__(
         self, witness: LeaseWitness, proposer: str, clock: Callable[[], float] = boottime, *,
-        memory: Memory | None = None, census: Census | None = None, behind: float = 15.0,
+        memory: Memory | None = None, census: Census | None = None, metrics: WitnessMetrics | None = None,
+        behind: float = 15.0,
     ) -> None:  # fmt: skip
         self._witness = witness
         self._me = proposer
         self._clock = clock
         self._memory = memory or Memory()
         self._census = census
+        self._metrics = metrics
         self._behind = behind
         self._behind_since: dict[str, dict[str, float]] = {}
         self._cells = witness.cells()
@@ -255,6 +259,8 @@ class Register:
             raise
         self._highest[slot] = max(self._highest[slot], round_.highest)
         self._keep(slot, round_)
+        if self._metrics:
+            self._metrics.round(asks=round_.fresh, again=round_.verdict is Verdict.AGAIN)
         if under_way and round_.verdict in (Verdict.COMMITTED, Verdict.REFUSED):
             self._stragglers[slot] = asyncio.create_task(self._finish(slot, round_, under_way, operation))
         else:
@@ -307,10 +313,16 @@ class Register:
             swap = await self._witness.swap(cell=send.cell, slot=slot, old=send.old, new=send.new)
         except PluginFailure as failure:
             self._seen(slot, CellView(send.cell, False, message=str(failure)))
+            self._measured(send, Swap.UNKNOWN, self._clock() - began)
             return _unheard(send)
+        self._measured(send, swap, self._clock() - began)
         if swap is Swap.APPLIED:
             self._noted(slot, send.cell, send.new, self._clock() - began, floor)
         return Told(send.cell, swap)
+
+    def _measured(self, send: Send, told: Swap, seconds: float) -> None:
+        if self._metrics and not isinstance(send, Read):
+            self._metrics.swapped(send.cell, told, seconds)
 
     def _noted(self, slot: str, cell: str, raw: bytes | None, rtt: float, floor: Acceptor) -> None:
         """floor: what the cell had shown when it was asked"""
@@ -328,12 +340,18 @@ class Register:
 
     def _seen(self, slot: str, view: CellView) -> None:
         self.views[view.name] = self._of_slot.setdefault(slot, {})[view.name] = view
+        if self._metrics:
+            self._metrics.seen(map(_state, self.views.values()), self.quorum)
 
 
 async def _ended(tasks: Iterable[asyncio.Task[Heard]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _state(view: CellView) -> str:
+    return QUARANTINED if view.quarantined else SOUND if view.reachable else SILENT
 
 
 def _unheard(send: Send) -> Heard:
