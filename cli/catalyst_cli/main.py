@@ -68,7 +68,9 @@ def _slots(app: typer.Typer) -> None:
         "force-takeover": moves.force_takeover, "run": decisions.run, "runs": decisions.runs,
         "approve": decisions.approve, "abort": decisions.abort,
     })  # fmt: skip
-    _group(slots, "witness", "The cells that keep the register.", {"verify": witness.verify})
+    _group(slots, "witness", "The cells that keep the register.", {
+        "verify": witness.verify, "admit": witness.admit,
+    })  # fmt: skip
 
 
 def _sovereigns(app: typer.Typer) -> None:
