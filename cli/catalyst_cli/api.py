@@ -37,6 +37,8 @@ NEXT_STEPS = {
     "PLAN_DRIFTED": "catalyst continuum plan SLOT: read the plan again",
     "ANTI_FLAP": "catalyst continuum ack SLOT says that the last failovers were seen",
     "APPROVER_IS_REQUESTER": "ask somebody else to say: catalyst continuum approve RUN",
+    "INCARNATION_MISMATCH": "look at the cell again: catalyst continuum witness verify SLOT",
+    "CELL_NOT_QUARANTINED": "see how the cells are: catalyst continuum witness verify SLOT",
     "BUS_UNAVAILABLE": "catalyst doctor",
     "REGISTRAR_NOT_FOUND": "catalyst registrar list",
     "REGISTRAR_ACCOUNT_NOT_FOUND": "catalyst registrar accounts list",

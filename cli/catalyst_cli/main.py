@@ -85,7 +85,9 @@ def _slots(app: typer.Typer) -> None:
         "approve": decisions.approve, "abort": decisions.abort, "plan": plan_run.plan, "drill": drill.drill,
         "trace": trace.trace,
     })  # fmt: skip
-    _group(slots, "witness", "The cells that keep the register.", {"verify": witness.verify})
+    _group(slots, "witness", "The cells that keep the register.", {
+        "verify": witness.verify, "admit": witness.admit,
+    })  # fmt: skip
 
 
 def _sovereigns(app: typer.Typer) -> None:

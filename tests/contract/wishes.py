@@ -1058,6 +1058,7 @@ WRITES: Mapping[str, Wish] = {
 """Good requests by method."""
 
 STEPS_OF_RUNS = {
+    f"{_CONTINUUM}.ContinuumService/AdmitCell": "needs a cell that forgot, among others that answer",
     f"{_BILLING}.AccountService/ApproveGoodwill": "needs a second person, and the operator is one",
     f"{_BILLING}.AccountService/ImportAccount": "needs a bundle of a Sovereign that is trusted",
     f"{_BILLING}.AccountService/OpenPortal": "needs a payment provider that has a portal",

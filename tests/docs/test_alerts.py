@@ -58,7 +58,7 @@ def test_an_alert_asks_for_metrics_and_labels_that_exist(rule: dict[str, Any]) -
     names = set(re.findall(r"[a-zA-Z_:][\w:]*", bare)) - WORDS - {"and"}
     assert names
     assert names <= series().keys()
-    known = {label for name in names for label in rows()[series()[name]][1]} | {"service"}
+    known = {label for name in names for label in rows()[series()[name]][1]} | {"service", "instance"}
     for group in re.findall(r"by \(([^)]*)\)", rule["expr"]):
         assert {label.strip() for label in group.split(",")} <= known
     for matcher in re.findall(r"\{([^}]*)\}", rule["expr"]):

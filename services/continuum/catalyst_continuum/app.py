@@ -2,8 +2,6 @@
 
 import hashlib
 import secrets
-from collections.abc import Mapping
-from typing import Any
 
 from catalyst.continuum.v1 import service_pb2_grpc
 from catalyst_mesh import (
@@ -22,7 +20,7 @@ from catalyst_mesh import (
     main,
     migrate,
 )
-from catalyst_mesh.plugins import plugin_context
+from catalyst_mesh.plugins import NoSecrets, SecretFiles, plugin_context
 from catalyst_mesh.streams import Curfew
 from google.longrunning import operations_pb2_grpc
 from prometheus_client import CollectorRegistry
@@ -41,12 +39,15 @@ from .rpc.service import ContinuumService
 from .settings import ContinuumSettings
 from .sovereigns import Sovereigns
 from .store import Store, metadata
+from .witnesses import WITNESS, configuration
+from .witnesses import witness as default_witness
+from .workers.cell_memory import KeptMemory
+from .workers.census import Census
 from .workers.errands import Errands
 from .workers.keeper import Keeper
 from .workers.planner import Planner
 from .workers.register import Register
-
-WITNESS = "lease_witness:dns_quorum"
+from .workers.witness_metrics import WitnessMetrics
 
 
 async def compose(settings: ContinuumSettings) -> Daemon:
@@ -62,9 +63,15 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         kept=metadata.tables["audit"],
     )  # fmt: skip
     host = PluginHost(kinds=["lease_witness", "database_promoter"], metrics=metrics)
-    host.load(plugin_context(settings.data_folder), {WITNESS: witness_config(settings), **settings.plugins})
-    witness = host.get(*WITNESS.split(":"))
-    register = Register(witness, proposer())
+    files = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
+    listed = {} if settings.cells_file else {WITNESS: configuration(settings)}
+    host.load(plugin_context(settings.data_folder, files), {**listed, **settings.plugins})
+    witness = default_witness(host, settings)
+    census = Census(witness)
+    memory = KeptMemory(settings.data_folder / "cells.seen", work)
+    await memory.load()
+    measured = WitnessMetrics(metrics.registry)
+    register = Register(witness, proposer(), memory=memory, census=census, metrics=measured, behind=3 * profile.renew)
     leases = Leases(db, metadata, metrics=metrics)
     keeper = Keeper(work=work, register=register, leases=leases, profile=profile)
     errands = Errands(work=work, register=register, leases=leases)
@@ -122,7 +129,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
             settings.nats_token.get_secret_value(),
         ),  # fmt: skip - one call
         handled=[] if region else handled(Sovereigns(provisioner)),
-        workers=[*region.workers, errands, curfew] if region else [keeper, errands, curfew],
+        workers=[*(region.workers if region else (keeper,)), errands, memory, census, curfew],
         closing=[register.close, lambda: provisioner.close(None), *(region.closing if region else ())],
     )
 
@@ -133,17 +140,6 @@ def _no_survey(slot: Slot, spec: Spec) -> None:
 
 def _nobody(slot: str) -> None:
     """The house's own daemon is no agent."""
-
-
-def witness_config(settings: ContinuumSettings) -> Mapping[str, Any]:
-    """Configuration of the default witness, from the settings."""
-    pairs = [cell.partition("=") for cell in settings.cells.split(",") if cell]
-    return {
-        "cells": [{"name": name, "address": address} for name, _, address in pairs],
-        "zone": settings.witness_zone,
-        "tsig_key_file": str(settings.tsig_key_file),
-        "op_timeout_seconds": settings.op_timeout,
-    }
 
 
 def proposer() -> str:

@@ -35,10 +35,6 @@ class ContinuumMetrics:
         _set(self.lease_epoch, (slot, region), facts.epoch or None)
         _set(self.lease_authority, (slot, region), facts.authority)
         _set(self.lease_span, (slot, region), facts.span)
-        _set(self.cells, (slot, region, "up"), facts.cells_up)
-        down = None if facts.cells is None or facts.cells_up is None else facts.cells - facts.cells_up
-        _set(self.cells, (slot, region, "down"), down)
-        _set(self.quorum, (slot, region), facts.cells_needed)
         for other in spec.members:
             _set(self.lag, (slot, other), facts.lags.get(other))
             _set(self.gap, (slot, other), facts.gaps.get(other))
@@ -161,8 +157,6 @@ class ContinuumMetrics:
         self.lease_epoch = gauge("lease_epoch", "Epoch of the slot as the region read it last", "slot", "region")
         self.lease_authority = gauge("lease_authority_seconds", "How long the region may still write", "slot", "region")
         self.lease_span = gauge("lease_span_seconds", "How long it may after a renewal", "slot", "region")
-        self.cells = gauge("witness_cells", "Cells that answered last, and that did not", "slot", "region", "state")
-        self.quorum = gauge("witness_quorum", "Cells that are a majority", "slot", "region")
         self.lag = gauge(
             "replication_lag_seconds", "What a region has not replayed, by times of commits", "slot", "region"
         )

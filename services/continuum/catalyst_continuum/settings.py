@@ -15,6 +15,11 @@ class ContinuumSettings(DaemonSettings):
     """gRPC address of the provisioner, whose events make and end slots, and which is asked where events are missing."""
     cells: str = ""
     """Cells of the default witness, `name=ip:port` joined by commas; an odd number, all independent."""
+    cells_file: Path | None = None
+    """JSON file with the cells of the default witness instead, of any kind: name, kind (`dns`, `durable-object`, `http-cas`),
+    address, domain; zone, key_name, key_file, transport of a name server; token of a store."""
+    secrets_folder: Path | None = None
+    """Folder with one file a secret, named as the configuration of plugins names it; none: plugins get no secrets."""
     tsig_key_file: Path = Path("tsig.key")
     """File with the TSIG secret of the cells, in base64."""
     witness_zone: str = "witness.test"

@@ -1,6 +1,7 @@
 """Tables of continuum."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,6 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from .domain.ballot import Acceptor, Ballot
+from .domain.register import more
 from .domain.runs import Run, written
 from .domain.runs import read as read_run
 from .domain.slots import Errand, Phase, Slot
@@ -66,6 +69,16 @@ operations = Table(
     Column("created_at", UtcTime, nullable=False),
     Index("operation_made", "created_at"),
 )  # fmt: skip - reads as a table
+cell_memory = Table(
+    "cell_memory",
+    metadata,
+    Column("slot", Text, primary_key=True),
+    Column("cell", Text, primary_key=True),
+    Column("promised", BigInteger, nullable=False),
+    Column("promised_by", Text, nullable=False),
+    Column("accepted", BigInteger, nullable=False),
+    Column("accepted_by", Text, nullable=False),
+)  # fmt: skip - reads as a table
 observations = Table(
     "observation",
     metadata,
@@ -107,8 +120,18 @@ OPERATIONS_KEPT = timedelta(days=30)
 """How long an operation that is done can be asked for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a cell showed at the most for a slot; `admitted`: this is so whatever was known before."""
+
+    slot: str
+    cell: str
+    state: Acceptor
+    admitted: bool = False
+
+
 class Store(Transaction):
-    """Slots, and operations that are done."""
+    """Slots, operations that are done, and what cells showed."""
 
     async def get(self, namespace: str, name: str, *, lock: bool = False) -> Slot | None:
         """The slot, gone ones too."""
@@ -236,9 +259,36 @@ class Store(Transaction):
         kept = await self.sql.execute(select(operations.c.answer).where(operations.c.name == name))
         return kept.scalar_one_or_none()
 
+    async def remembered(self) -> Sequence[Remembered]:
+        """What any replica saw of any cell."""
+        return [_remembered(row) for row in (await self.sql.execute(select(cell_memory))).mappings()]
+
+    async def remember(self, lines: Sequence[Remembered]) -> None:
+        """Raise what is known of cells; no fact, so that it has no version, and nobody is told."""
+        await self.alone("cell_memory")
+        known = {(line.slot, line.cell): line.state for line in await self.remembered()}
+        insert_new = (postgresql if self.has_row_locks else sqlite).insert
+        rows = []
+        for line in lines:
+            before = known.get((line.slot, line.cell))
+            state = line.state if before is None or line.admitted else more(before, line.state)
+            rows.append(
+                {"slot": line.slot, "cell": line.cell, "promised": state.promised.counter,
+                 "promised_by": state.promised.proposer, "accepted": state.accepted.counter,
+                 "accepted_by": state.accepted.proposer}
+            )  # fmt: skip
+        put = insert_new(cell_memory)
+        changed = {name: put.excluded[name] for name in ("promised", "promised_by", "accepted", "accepted_by")}
+        await self.sql.execute(put.on_conflict_do_update(index_elements=["slot", "cell"], set_=changed), rows)
+
 
 _RENEWED = {"seq", "held_until"}
 
 
 def _slot(row: Any) -> Slot:
     return Slot(**{**row, "phase": Phase(row["phase"]), "errand": Errand(row["errand"])})
+
+
+def _remembered(row: Any) -> Remembered:
+    state = Acceptor(Ballot(row["promised"], row["promised_by"]), Ballot(row["accepted"], row["accepted_by"]))
+    return Remembered(row["slot"], row["cell"], state)

@@ -45,3 +45,8 @@ def test_each_look_can_fail_and_what_is_unknown_is_not_healthy(
 def test_of_a_slot_that_nobody_looked_at_nothing_is_healthy() -> None:
     seen = health.looks(None, (), 0, has_standby=True)
     assert [seen[name].result for name in ("replicas_healthy", "dns_probes", "latency_normal")] == [Result.UNKNOWN] * 3
+
+
+def test_where_no_replica_and_no_name_belongs_to_the_slot_they_are_not_missed() -> None:
+    seen = health.looks(FINE, (), 0, has_standby=False)
+    assert [seen[name].result for name in ("replicas_healthy", "dns_probes")] == [Result.PASS] * 2

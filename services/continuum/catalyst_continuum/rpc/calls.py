@@ -15,6 +15,7 @@ from ..domain.slots import NAMESPACE, ContinuumNotFound, EtagMismatch, RunUnderW
 from ..domain.spec_rules import House
 from ..domain.timing import Profile
 from ..store import Store
+from ..workers.admission import Admission
 from ..workers.agent import Agent
 from ..workers.planner import Planner
 from ..workers.register import Register
@@ -59,6 +60,7 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
         self._curfew = curfew
         self._planner = planner
         self._agents = agents
+        self._admission = Admission(register, witness)
 
     async def _seen(self, tx: Store, resource: str, *, lock: bool = False) -> Slot:
         """The slot, if it is there and the caller may see it; another's reads as absent. Raises ContinuumNotFound."""

@@ -89,7 +89,7 @@ def _status(
     answer = _Status(
         phase=_Status.Phase.Value(f"PHASE_{shown.name}"), primary_region=slot.holder, lease_holder=slot.holder,
         epoch=slot.epoch, seq=slot.seq, self_region=facts.region, self_authority=_authority(remaining, facts.span),
-        witness=_witness(register), application=spec.application, hot_standby_absent=_absent(facts),
+        witness=_witness(slot, register), application=spec.application, hot_standby_absent=_absent(facts),
         sync_standby=sorted(facts.sync or ()), rto_worst_case=span(spec.rto_worst if spec.has_standby else None),
         replication_lag={name: length(one) for name, one in facts.lags.items() if one is not None},
         replication_gap_bytes={name: one for name, one in facts.gaps.items() if one is not None},
@@ -112,11 +112,14 @@ def _absent(facts: Facts) -> list[str]:
     return sorted({*facts.gone, *(region for region, there in facts.standbys.items() if there is False)})
 
 
-def _witness(register: Register) -> resources_pb2.WitnessStatus:
+def _witness(slot: Slot, register: Register) -> resources_pb2.WitnessStatus:
     cells = [
-        resources_pb2.WitnessCellStatus(name=v.name, reachable=v.reachable, rtt=span(v.rtt), message=v.message)
-        for v in register.views.values()
-    ]
+        resources_pb2.WitnessCellStatus(
+            name=v.name, reachable=v.reachable, rtt=span(v.rtt), message=v.message, lag_ballots=v.lag,
+            quarantined=v.quarantined, identity=v.identity,
+        )
+        for v in register.cells_of(slot.key)
+    ]  # fmt: skip
     return resources_pb2.WitnessStatus(cells=cells, quorum=register.quorum, size=len(cells))
 
 

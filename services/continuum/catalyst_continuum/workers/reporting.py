@@ -127,7 +127,7 @@ def facts_of(agent: Agent, spec: Spec, register: Register, now: Moment) -> Facts
     lease = sight.lease
     views = {duty.region: sight.database()} | {region: sight.report(region) for region in duty.others}
     primary = views.get(lease.holder) if lease is not None else None
-    cells = list(register.views.values())
+    cells = register.cells_of(duty.slot)
     asked = [cell for cell in cells if cell.reachable or cell.message]
     runs = sorted(agent.moves.known.values(), key=lambda run: run.created_at)
     going = next((run for run in runs if not run.state.is_over), None)
@@ -140,8 +140,9 @@ def facts_of(agent: Agent, spec: Spec, register: Register, now: Moment) -> Facts
         seq=lease.seq if lease is not None else 0,
         silent=None if sight.watch is None else sight.holder != duty.region and sight.watch.is_over(now),
         cells=len(cells) if asked else None,
-        cells_up=sum(cell.reachable for cell in cells) if asked else None,
+        cells_up=sum(cell.reachable and not cell.quarantined for cell in cells) if asked else None,
         cells_needed=register.quorum,
+        witness_fault="AmnesiacCell" if sum(cell.quarantined for cell in cells) * 2 > len(cells) else "",
         authority=standing.authority.remaining(now) if standing.authority is not None else 0.0,
         span=duty.profile.authority,
         standbys={region: _is_there(agent, region) for region in duty.others},

@@ -87,7 +87,6 @@ def test_what_is_not_known_has_no_sample() -> None:
         metrics.slot(SLOT, facts, wish(), found)
         if facts is known:
             assert (sample("lease_held"), sample("lease_epoch"), sample("writable_primaries")) == (1, 3, 1)
-            assert (sample("witness_cells", state="up"), sample("witness_cells", state="down")) == (2, 1)
             assert sample("condition", condition="WitnessReady") == 1
     assert [
         sample(name) for name in ("lease_held", "lease_epoch", "writable_primaries", "replication_lag_seconds")

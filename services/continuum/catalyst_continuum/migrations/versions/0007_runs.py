@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from catalyst_mesh import UtcTime
 
-revision = "0006_runs"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
