@@ -5,13 +5,21 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
+from statistics import median
 
 from catalyst_continuum.domain.lease import Me, bootstrap, renew
+from catalyst_continuum.workers.quorum import Quorum
 from catalyst_continuum.workers.register import Committed, Register
 from catalyst_sdk.witness import Swap
+from catalyst_testkit import witness_zones
+from catalyst_testkit.bind import bind_server
+from catalyst_testkit.knot import knot_server
+from catalyst_testkit.nameservers import UPDATE_KEY, UPDATE_SECRET
+from catalyst_testkit.powerdns import powerdns_server
 from catalyst_testkit.servers import free_port
 from catalyst_testkit.waiting import eventually_sync
 from catalyst_witness_dns_quorum.cells import DnsCells, configured
@@ -52,6 +60,52 @@ def _listens(address: str) -> bool:
     host, _, port = address.rpartition(":")
     with socket.socket() as probe:
         return probe.connect_ex((host, int(port))) == 0
+
+
+@contextmanager
+def servers(home: Path) -> Iterator[dict[str, DnsCells]]:
+    """BIND, Knot and PowerDNS with a lease zone each, on the servers' core."""
+    key = home / "real.key"
+    key.write_text(UPDATE_SECRET)
+    with ExitStack() as ended, machine.on_core(0):
+        found = {}
+        for name, server, plant in (
+            ("bind", ended.enter_context(bind_server()), witness_zones.on_bind),
+            ("knot", ended.enter_context(knot_server()), witness_zones.on_knot),
+            ("powerdns", ended.enter_context(powerdns_server(**witness_zones.UPDATES)), witness_zones.on_powerdns),
+        ):
+            plant(server, witness_zones.new_identity())  # type: ignore[operator]
+            config = {"cells": [{"name": name, "address": server.address}], "zone": witness_zones.ZONE}
+            keys = {"tsig_key_file": str(key), "tsig_key_name": UPDATE_KEY, "op_timeout_seconds": 5.0}
+            found[name] = DnsCells(configured({**config, **keys}))
+        yield found
+
+
+@measured
+async def test_changing_over_real_servers(table: Table, home: Path) -> None:
+    """The register over three kinds of server beside one signed update, at each of them in turns: the median counts."""
+    with servers(home) as real:
+        me, numbers, last = Me("sb-east-mgt-prod", 10_000, "aaaaaaaa"), count(1), dict[str, bytes]()
+        register = Register(Quorum(real), "p-1")
+        assert isinstance(await register.change(SLOT, lambda lease: bootstrap(lease, me)), Committed)
+
+        async def change() -> None:
+            own = Me(me.region, me.ttl_ms, secrets.token_hex(4))
+            assert isinstance(await register.change(SLOT, lambda lease: renew(lease, own, 1)), Committed)
+
+        async def update(name: str) -> None:
+            new = b"0" * 120 + str(next(numbers)).encode()
+            assert await real[name].swap(cell=name, slot="bare", old=last.get(name), new=new) is Swap.APPLIED
+            last[name] = new
+
+        async def bare() -> Round:
+            each = [await one_by_one(partial(update, name), 40) for name in real]
+            return sorted(each, key=lambda one: median(one.each))[1]
+
+        goal = Goal("p50", 1.5, "one signed update at the median of the same servers")
+        row = await compare("continuum: register change", goal, ours=lambda: one_by_one(change, 40), bare=bare)
+        table.add(row)
+        await register.close()
 
 
 @measured

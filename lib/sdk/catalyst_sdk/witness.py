@@ -4,9 +4,13 @@ A witness plugin reaches a set of cells by their names. Which cells there are is
 become a lease is the daemon's, because a function cannot be serialized. Every error that leaves `swap` means UNKNOWN.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+
+LINEARIZABLE = "linearizable"
+"""The only consistency with which a store may be a cell."""
 
 
 class Swap(Enum):
@@ -22,11 +26,12 @@ class Swap(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CellIdentity:
-    """Who a cell is, so that two names for one cell are noticed."""
+    """Who a cell is, so that two names for one cell are noticed; and what it promises of itself."""
 
     id: str
     incarnation: int
     software: str = ""
+    consistency: str = LINEARIZABLE
 
 
 class LeaseWitness(Protocol):
@@ -47,6 +52,7 @@ class LeaseWitness(Protocol):
     async def swap(self, *, cell: str, slot: str, old: bytes | None, new: bytes) -> Swap:
         """Replace the value of `slot` only if it still is `old` (None: only if there is none).
 
+        slot       as for `read`; `<namespace>/<name>@<configuration>` where the cells of a slot were changed
         old, new   lower-case ASCII, at most 255 octets
         source     RFC 2136 §2.4 (prerequisites), §3.5 (stable storage before the answer), §3.7 (serialised updates)
         """
@@ -54,4 +60,24 @@ class LeaseWitness(Protocol):
 
     async def identity(self, *, cell: str) -> CellIdentity:
         """Who the cell is. Raises Temporary where it does not answer."""
+        ...
+
+
+Carry = Callable[[str, bytes], Awaitable[bytes]]
+"""Takes a message to the cell of that name by way of somebody else, and brings the answer back unread. Raises Temporary."""
+
+
+class RelayedWitness(LeaseWitness, Protocol):
+    """A witness whose messages are signed, so that they can go through hands that are not trusted. Capability `relay`."""
+
+    def through(self, carry: Carry) -> LeaseWitness:
+        """The same cells, asked by `carry` alone. Each message is signed by us and each answer by the cell, or does not count."""
+        ...
+
+    async def hand_on(self, *, cell: str, message: bytes) -> bytes:
+        """Take somebody's message to one of our cells, unchanged, and bring its answer back.
+
+        raises   Permanent("MESSAGE_INVALID") for what is no signed message for the cell's own zone, Permanent("CELL_UNKNOWN")
+                 for a cell that is none of ours: nothing is sent; Temporary where the cell does not answer
+        """
         ...

@@ -4,6 +4,7 @@ A value prerequisite compares the whole RRset (RFC 2136 section 3.2.3), an updat
 before the answer (3.5). The value is one TXT string, handed over quoted: a bare space would make several strings.
 """
 
+import asyncio
 import base64
 import hashlib
 import re
@@ -17,12 +18,13 @@ import dns.exception
 import dns.flags
 import dns.message
 import dns.name
+import dns.opcode
 import dns.rcode
 import dns.rdatatype
 import dns.tsig
 import dns.update
 from catalyst_sdk import Permanent, Temporary
-from catalyst_sdk.witness import CellIdentity, Swap
+from catalyst_sdk.witness import Carry, CellIdentity, Swap
 
 PROVIDER = "dns_quorum"
 TTL = 0
@@ -31,25 +33,38 @@ _KEPT = re.compile(rb"[a-z0-9 =.:,/-]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
-class Configured:
-    """What the configuration says, read and checked."""
+class Server:
+    """One cell: where it answers, the zone that it serves, the key that may change it."""
 
-    addresses: Mapping[str, tuple[str, int]]
+    address: tuple[str, int]
     zone: dns.name.Name
     key: dns.tsig.Key
-    timeout: float
     transport: str
 
 
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What the configuration says, read and checked."""
+
+    servers: Mapping[str, Server]
+    timeout: float
+
+
 def configured(config: Mapping[str, Any]) -> Configured:
-    """Read the configuration and the key file. Raises OSError where that cannot be read."""
+    """Read the configuration and the key files. Raises OSError where one cannot be read."""
+    return Configured(
+        servers={cell["name"]: _server({**config, **cell}) for cell in config["cells"]},
+        timeout=float(config.get("op_timeout_seconds", 1.0)),
+    )
+
+
+def _server(config: Mapping[str, Any]) -> Server:
     secret = Path(config["tsig_key_file"]).read_text().strip()
     name = dns.name.from_text(config.get("tsig_key_name", "catalyst-witness"))
-    return Configured(
-        addresses={c["name"]: _address(c["address"]) for c in config["cells"]},
+    return Server(
+        address=_address(config["address"]),
         zone=dns.name.from_text(config.get("zone", "witness.test")),
         key=dns.tsig.Key(name, secret, dns.tsig.HMAC_SHA256),
-        timeout=float(config.get("op_timeout_seconds", 1.0)),
         transport=config.get("transport", "tcp"),
     )
 
@@ -62,15 +77,35 @@ class DnsCells:
 
     def cells(self) -> tuple[str, ...]:
         """Names of the cells."""
-        return tuple(self._c.addresses)
+        return tuple(self._c.servers)
 
     def address(self, cell: str) -> tuple[str, int]:
         """Where a cell answers."""
-        return self._c.addresses[cell]
+        return self._c.servers[cell].address
+
+    def through(self, carry: Carry) -> "DnsCells":
+        """The same cells, by way of somebody who need not be trusted."""
+        from .relayed import RelayedCells
+
+        return RelayedCells(self._c, carry)
+
+    async def hand_on(self, *, cell: str, message: bytes) -> bytes:
+        """Somebody else's message to one of our cells, and its answer, both unchanged."""
+        if cell not in self._c.servers:
+            raise Permanent("CELL_UNKNOWN", f"{cell} is none of our cells", provider=PROVIDER)
+        server = self._c.servers[cell]
+        if not is_for(message, server.zone):
+            what = f"only signed questions and updates of {server.zone} are handed on"
+            raise Permanent("MESSAGE_INVALID", what, provider=PROVIDER)
+        try:
+            async with asyncio.timeout(self._c.timeout):
+                return await _exchanged(*server.address, message)
+        except (OSError, EOFError, TimeoutError) as error:
+            raise Temporary(f"{cell} does not answer: {type(error).__name__}", provider=PROVIDER) from error
 
     async def read(self, *, cell: str, slot: str) -> bytes | None:
         """The one TXT string at the slot's name; None for NXDOMAIN and NODATA."""
-        texts = await self._txt(cell, owner(slot, self._c.zone))
+        texts = await self._txt(cell, owner(slot, self._zone(cell)))
         if len(texts) > 1:
             raise Temporary(f"{cell} holds {len(texts)} values for one slot: it is corrupt", provider=PROVIDER)
         if texts and len(texts[0]) != 1:
@@ -85,16 +120,21 @@ class DnsCells:
             raise Permanent("RECORD_INVALID", kept, provider=PROVIDER)
         if old is not None and not _KEPT.fullmatch(old):
             return Swap.MISMATCH  # it cannot stand there
-        name = owner(slot, self._c.zone)
+        update = self._update(cell, slot, old, new)
         try:
-            if self._c.transport == "udp":
-                return await self._twice(cell, slot, self._update(name, old, new), new)
-            return _told(await self._ask(cell, self._update(name, old, new)))
+            if self._c.servers[cell].transport == "udp":
+                return await self._twice(cell, slot, update, new)
+            return _told(await self._ask(cell, update))
         except Temporary:
             return Swap.UNKNOWN
 
-    def _update(self, name: dns.name.Name, old: bytes | None, new: bytes) -> dns.update.UpdateMessage:
-        update = dns.update.UpdateMessage(self._c.zone, keyring=self._c.key)
+    def _zone(self, cell: str) -> dns.name.Name:
+        return self._c.servers[cell].zone
+
+    def _update(self, cell: str, slot: str, old: bytes | None, new: bytes) -> dns.update.UpdateMessage:
+        server = self._c.servers[cell]
+        name = owner(slot, server.zone)
+        update = dns.update.UpdateMessage(server.zone, keyring=server.key)
         if old is None:
             update.absent(name, "TXT")
         else:
@@ -115,11 +155,12 @@ class DnsCells:
 
     async def identity(self, *, cell: str) -> CellIdentity:
         """`_cell.<zone> TXT "id=<uuid> inc=<n>"`."""
-        texts = await self._txt(cell, dns.name.from_text("_cell", self._c.zone))
+        zone = self._zone(cell)
+        texts = await self._txt(cell, dns.name.from_text("_cell", zone))
         words = b" ".join(string for strings in texts for string in strings).decode("ascii", "replace").split()
         fields = dict(word.split("=", 1) for word in words if "=" in word)
         if not fields.get("id") or not fields.get("inc", "").isdigit():
-            raise Temporary(f"{cell} shows no identity at _cell.{self._c.zone}", provider=PROVIDER)
+            raise Temporary(f"{cell} shows no identity at _cell.{zone}", provider=PROVIDER)
         return CellIdentity(fields["id"], int(fields["inc"]), fields.get("sw", ""))
 
     async def _txt(self, cell: str, name: dns.name.Name) -> list[tuple[bytes, ...]]:
@@ -133,7 +174,7 @@ class DnsCells:
         return [rdata.strings for rrset in found for rdata in rrset]
 
     async def _asked(self, cell: str, query: dns.message.Message) -> dns.message.Message:
-        if self._c.transport == "udp":
+        if self._c.servers[cell].transport == "udp":
             try:
                 return await self._by_udp(cell, query)
             except Temporary:
@@ -142,7 +183,7 @@ class DnsCells:
 
     async def _by_udp(self, cell: str, message: dns.message.Message) -> dns.message.Message:
         """Half of the patience, so that there is time for TCP."""
-        host, port = self._c.addresses[cell]
+        host, port = self.address(cell)
         try:
             return await dns.asyncquery.udp(
                 message, host, timeout=self._c.timeout / 2, port=port, raise_on_truncation=True
@@ -151,7 +192,7 @@ class DnsCells:
             raise Temporary(f"{cell} does not answer by UDP: {type(error).__name__}", provider=PROVIDER) from error
 
     async def _ask(self, cell: str, message: dns.message.Message) -> dns.message.Message:
-        host, port = self._c.addresses[cell]
+        host, port = self.address(cell)
         try:
             # TCP: an answer that is lost costs a whole time-out, and a connection tells at once that a cell is down.
             return await dns.asyncquery.tcp(message, host, timeout=self._c.timeout, port=port)
@@ -160,6 +201,8 @@ class DnsCells:
 
 
 def _told(answer: dns.message.Message) -> Swap:
+    if not answer.had_tsig:
+        return Swap.UNKNOWN  # anybody may have said it
     if answer.rcode() == dns.rcode.NOERROR:
         return Swap.APPLIED
     lost = (dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN)
@@ -167,11 +210,39 @@ def _told(answer: dns.message.Message) -> Swap:
 
 
 def owner(slot: str, zone: dns.name.Name) -> dns.name.Name:
-    """Where a slot's record stands: base32 of its name, or a hash of it where that is too long for a label."""
+    """Where a slot's record stands: base32 of its name, or a hash of it where that is too long for a label.
+
+    Cells that a slot moved to later have it below the name of that configuration, so that old and new never meet.
+    """
+    slot, _, configuration = slot.partition("@")
     label = base64.b32encode(slot.encode()).decode().rstrip("=").lower()
     if len(label) > 63:
         label = hashlib.sha256(slot.encode()).digest()[:20].hex()
-    return dns.name.from_text(label, zone)
+    return dns.name.from_text(f"{label}.{configuration}" if configuration else label, zone)
+
+
+def is_for(message: bytes, zone: dns.name.Name) -> bool:
+    """Whether these bytes are one signed question or update of that zone, and no more."""
+    try:
+        read = dns.message.from_wire(message, keyring=False)  # whether the signature holds is the cell's to say
+    except (dns.exception.DNSException, ValueError):
+        return False
+    if read.flags & dns.flags.QR or not read.had_tsig or len(read.question) != 1:
+        return False
+    name = read.question[0].name
+    if read.opcode() == dns.opcode.UPDATE:
+        return bool(name == zone)
+    return bool(read.opcode() == dns.opcode.QUERY and name.is_subdomain(zone))
+
+
+async def _exchanged(host: str, port: int, message: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(len(message).to_bytes(2) + message)
+        await writer.drain()
+        return await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
+    finally:
+        writer.close()
 
 
 def _quoted(value: bytes) -> str:

@@ -1,7 +1,8 @@
 """Tables of continuum."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from catalyst_mesh import Transaction, UtcTime, chassis_tables
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Text,
     delete,
     false,
+    func,
     insert,
     select,
     tuple_,
@@ -23,6 +25,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from .domain.ballot import Acceptor, Ballot
+from .domain.register import more
+from .domain.runs import Run, written
+from .domain.runs import read as read_run
 from .domain.slots import Errand, Phase, Slot
 
 metadata = MetaData()
@@ -63,6 +69,16 @@ operations = Table(
     Column("created_at", UtcTime, nullable=False),
     Index("operation_made", "created_at"),
 )  # fmt: skip - reads as a table
+cell_memory = Table(
+    "cell_memory",
+    metadata,
+    Column("slot", Text, primary_key=True),
+    Column("cell", Text, primary_key=True),
+    Column("promised", BigInteger, nullable=False),
+    Column("promised_by", Text, nullable=False),
+    Column("accepted", BigInteger, nullable=False),
+    Column("accepted_by", Text, nullable=False),
+)  # fmt: skip - reads as a table
 observations = Table(
     "observation",
     metadata,
@@ -86,14 +102,36 @@ audit = Table(
     Column("body", LargeBinary, nullable=False),
     Column("created_at", UtcTime, nullable=False),
 )  # fmt: skip - reads as a table
+runs = Table(
+    "run",
+    metadata,
+    Column("namespace", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("is_over", Boolean, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Index("run_of_slot", "namespace", "name", "created_at"),
+)  # fmt: skip - reads as a table
 chassis_tables(metadata)
 
 OPERATIONS_KEPT = timedelta(days=30)
 """How long an operation that is done can be asked for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a cell showed at the most for a slot; `admitted`: this is so whatever was known before."""
+
+    slot: str
+    cell: str
+    state: Acceptor
+    admitted: bool = False
+
+
 class Store(Transaction):
-    """Slots, and operations that are done."""
+    """Slots, operations that are done, and what cells showed."""
 
     async def get(self, namespace: str, name: str, *, lock: bool = False) -> Slot | None:
         """The slot, gone ones too."""
@@ -161,10 +199,55 @@ class Store(Transaction):
         query = select(t).where((t.c.namespace == namespace) & (t.c.name == name))
         return {row["region"]: (row["body"], row["seen_at"]) for row in (await self.sql.execute(query)).mappings()}
 
+    async def unsent(self, resource: str) -> int:
+        """How many events of a slot wait in the outbox."""
+        outbox = metadata.tables["outbox"]
+        mine = (outbox.c.aggregate == resource) & outbox.c.published_at.is_(None)
+        return int((await self.sql.execute(select(func.count()).where(mine).select_from(outbox))).scalar_one())
+
     async def records(self, resource: str) -> Sequence[tuple[str, bytes]]:
         """What was told of a slot, in order: schema and body."""
         query = select(audit.c.schema, audit.c.body).where(audit.c.aggregate == resource).order_by(audit.c.version)
         return [(row.schema, row.body) for row in await self.sql.execute(query)]
+
+    async def run(self, slot: str, id: str, *, lock: bool = False) -> Run | None:
+        """A run of a slot, `<namespace>/<name>`."""
+        namespace, _, name = slot.partition("/")
+        query = select(runs).where((runs.c.namespace == namespace) & (runs.c.name == name) & (runs.c.id == id))
+        row = (await self.sql.execute(query.with_for_update() if lock else query)).mappings().one_or_none()
+        if row is None:
+            return None
+        self.seen(runs, row)
+        return read_run(row["body"])
+
+    async def put_run(self, run: Run) -> None:
+        """Take the row of a run from what `run` read, or from nothing, to this. Raises LostRace."""
+        namespace, _, name = run.slot.partition("/")
+        await self.take(runs, {
+            "namespace": namespace, "name": name, "id": run.id, "body": written(run), "is_over": run.state.is_over,
+            "version": run.version, "created_at": datetime.fromtimestamp(run.created_at, UTC),
+        })  # fmt: skip
+
+    async def runs_of(self, slot: str, before: tuple[datetime, str] | None = None, limit: int = 1000) -> Sequence[Run]:
+        """Runs of a slot, the newest first, older than `before`."""
+        namespace, _, name = slot.partition("/")
+        place = (runs.c.created_at, runs.c.id)
+        query = select(runs.c.body).where((runs.c.namespace == namespace) & (runs.c.name == name))
+        if before is not None:
+            query = query.where(tuple_(*place) < before)
+        rows = await self.sql.execute(query.order_by(*(column.desc() for column in place)).limit(limit))
+        return [read_run(row.body) for row in rows]
+
+    async def open_runs(self, slot: str) -> Sequence[Run]:
+        """Runs of a slot that are not over."""
+        namespace, _, name = slot.partition("/")
+        mine = (runs.c.namespace == namespace) & (runs.c.name == name) & runs.c.is_over.is_(False)
+        return [read_run(row.body) for row in await self.sql.execute(select(runs.c.body).where(mine))]
+
+    async def run_by_id(self, id: str) -> Run | None:
+        """A run by its id alone, which is drawn from 50 bits."""
+        row = (await self.sql.execute(select(runs.c.body).where(runs.c.id == id))).first()
+        return read_run(row.body) if row else None
 
     async def keep_operation(self, name: str, answer: bytes) -> None:
         """Keep an operation that is done; those of last month go."""
@@ -176,9 +259,36 @@ class Store(Transaction):
         kept = await self.sql.execute(select(operations.c.answer).where(operations.c.name == name))
         return kept.scalar_one_or_none()
 
+    async def remembered(self) -> Sequence[Remembered]:
+        """What any replica saw of any cell."""
+        return [_remembered(row) for row in (await self.sql.execute(select(cell_memory))).mappings()]
+
+    async def remember(self, lines: Sequence[Remembered]) -> None:
+        """Raise what is known of cells; no fact, so that it has no version, and nobody is told."""
+        await self.alone("cell_memory")
+        known = {(line.slot, line.cell): line.state for line in await self.remembered()}
+        insert_new = (postgresql if self.has_row_locks else sqlite).insert
+        rows = []
+        for line in lines:
+            before = known.get((line.slot, line.cell))
+            state = line.state if before is None or line.admitted else more(before, line.state)
+            rows.append(
+                {"slot": line.slot, "cell": line.cell, "promised": state.promised.counter,
+                 "promised_by": state.promised.proposer, "accepted": state.accepted.counter,
+                 "accepted_by": state.accepted.proposer}
+            )  # fmt: skip
+        put = insert_new(cell_memory)
+        changed = {name: put.excluded[name] for name in ("promised", "promised_by", "accepted", "accepted_by")}
+        await self.sql.execute(put.on_conflict_do_update(index_elements=["slot", "cell"], set_=changed), rows)
+
 
 _RENEWED = {"seq", "held_until"}
 
 
 def _slot(row: Any) -> Slot:
     return Slot(**{**row, "phase": Phase(row["phase"]), "errand": Errand(row["errand"])})
+
+
+def _remembered(row: Any) -> Remembered:
+    state = Acceptor(Ballot(row["promised"], row["promised_by"]), Ballot(row["accepted"], row["accepted_by"]))
+    return Remembered(row["slot"], row["cell"], state)

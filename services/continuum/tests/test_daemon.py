@@ -1,6 +1,7 @@
 """The daemon over real gRPC, NATS and three real cells."""
 
 import base64
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,12 @@ from uuid import uuid4
 import nats as nats_client
 import pytest
 from catalyst.continuum.v1.resources_pb2 import WitnessReport
-from catalyst.continuum.v1.service_pb2 import GetContinuumRequest, ListContinuumsRequest, VerifyWitnessRequest
+from catalyst.continuum.v1.service_pb2 import (
+    AdmitCellRequest,
+    GetContinuumRequest,
+    ListContinuumsRequest,
+    VerifyWitnessRequest,
+)
 from catalyst.continuum.v1.service_pb2_grpc import ContinuumServiceStub
 from catalyst.provisioner.v1 import events_pb2
 from catalyst_continuum.app import compose
@@ -57,6 +63,12 @@ class Cells:
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+    def wipe(self, name: str) -> None:
+        """kill -9, and start again without a disk's worth of memory."""
+        self.kill(name)
+        shutil.rmtree(self._home / name)
+        self.start(name)
 
     def start_all(self) -> None:
         for name in self._addresses:
@@ -155,6 +167,35 @@ async def test_the_cells_of_a_slot_are_verified_and_the_report_can_be_read_again
         assert "does not answer" in report.cells[0].failures[0]
 
 
+@pytest.mark.either_database
+async def test_a_cell_that_was_wiped_is_quarantined_over_a_restart_and_admitted_by_call(
+    home: Path, own_nats: NatsServer, cells: Cells, settings: dict[str, object]
+) -> None:
+    async with running(compose, ContinuumSettings, home, **settings) as daemon:
+        await activate(own_nats)
+        await eventually(lambda: _is(daemon, (REGION, 1)), within=30)
+    cells.wipe("cell-2")
+    async with running(compose, ContinuumSettings, home, **settings) as daemon:
+        stub = daemon.admin(ContinuumServiceStub)
+        await eventually(lambda: _quarantined(daemon, ["cell-2"]), within=30)
+        wish = AdmitCellRequest(name=SLOT, cell="cell-2", new_incarnation="1", request_id=str(uuid4()))
+        wrong = AdmitCellRequest(name=SLOT, cell="cell-2", new_incarnation="7")
+        sound = AdmitCellRequest(name=SLOT, cell="cell-1", new_incarnation="1")
+        stranger = AdmitCellRequest(name=SLOT, cell="cell-9", new_incarnation="1")
+        assert await reason_of(stub.AdmitCell(wrong)) == "INCARNATION_MISMATCH"
+        assert await reason_of(stub.AdmitCell(sound)) == "CELL_NOT_QUARANTINED"
+        assert await reason_of(stub.AdmitCell(stranger)) == "CELL_NOT_FOUND"
+        cells.kill("cell-3")
+        assert await reason_of(stub.AdmitCell(wish)) == "NO_QUORUM"
+        cells.start("cell-3")
+        first = await stub.AdmitCell(wish)
+        assert await stub.AdmitCell(wish) == first, "a retry gets the first answer"
+        assert [cell.quarantined for cell in first.status.witness.cells] == [False] * 3
+        await eventually(lambda: _quarantined(daemon, []), within=30)
+        cells.kill("cell-1")
+        await eventually(lambda: _renews(daemon), within=30, what="the admitted cell makes a majority")
+
+
 async def test_a_restart_keeps_the_epoch_and_one_dead_cell_changes_nothing(
     home: Path, clean_nats: NatsServer, cells: Cells, settings: dict[str, object]
 ) -> None:
@@ -184,14 +225,31 @@ async def test_every_replica_tells_the_same_whichever_keeps_the_slots(
 
 
 async def test_what_is_not_served_says_so(home: Path, settings: dict[str, object]) -> None:
-    from catalyst.continuum.v1.service_pb2 import PostHealthRequest
+    from catalyst.continuum.v1.service_pb2 import GetRunRequest
 
     async with running(compose, ContinuumSettings, home, **settings) as daemon:
         stub = daemon.admin(ContinuumServiceStub)
-        assert await reason_of(stub.PostHealth(PostHealthRequest(name=SLOT))) == "METHOD_NOT_SERVED"
+        assert await reason_of(stub.GetRun(GetRunRequest(name=f"{SLOT}/runs/abc"))) == "METHOD_NOT_SERVED"
 
 
 async def _is(daemon: RunningDaemon, wanted: tuple[str, int]) -> bool:
     if await reason_of(daemon.admin(ContinuumServiceStub).GetContinuum(GetContinuumRequest(name=SLOT))) != "OK":
         return False
     return await holder(daemon) == wanted
+
+
+async def _quarantined(daemon: RunningDaemon, cells: list[str]) -> bool:
+    answer = await daemon.admin(ContinuumServiceStub).GetContinuum(GetContinuumRequest(name=SLOT))
+    return [cell.name for cell in answer.status.witness.cells if cell.quarantined] == cells
+
+
+async def _renews(daemon: RunningDaemon) -> bool:
+    stub = daemon.admin(ContinuumServiceStub)
+    before = (await stub.GetContinuum(GetContinuumRequest(name=SLOT))).register.seq
+    await eventually(lambda: _is_past(daemon, before), within=30)
+    return True
+
+
+async def _is_past(daemon: RunningDaemon, seq: int) -> bool:
+    answer = await daemon.admin(ContinuumServiceStub).GetContinuum(GetContinuumRequest(name=SLOT))
+    return bool(answer.register.seq > seq + 1)

@@ -208,6 +208,18 @@ def test_a_record_that_was_changed_shows(field: str) -> None:
     assert list(audit.breaks(records))
 
 
+def test_a_first_record_that_follows_another_shows() -> None:
+    first = replace(chain()[0], prev_hash="ab")
+    assert list(audit.breaks([replace(first, hash=audit.digest(first))])) == [
+        "version 1: the first record follows another one"
+    ]
+
+
+def test_a_change_that_changes_nothing_tells_nothing() -> None:
+    slot = made()
+    assert slots.update(slot, spec_of(), spec_of(), document="{}", changed=(), by="ann", now=NOON).state is slot
+
+
 @pytest.mark.parametrize("at", range(1, 7))
 def test_a_record_that_is_missing_shows(at: int) -> None:
     records = chain()

@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from catalyst_continuum.domain.spec import Mechanism, Selector, Spec, SpecInvalid, parse
+from catalyst_continuum.domain.spec import Mechanism, Selector, Spec, SpecInvalid, kept, parse
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.domain.timing import COMPAT, DEFAULT, FAST
 from catalyst_continuum.domain.view import Mode
@@ -207,6 +207,9 @@ REJECTED: list[tuple[dict[str, Any], str, str]] = [
     ({"drill": {"schedule": "daily"}}, "spec.drill.schedule", "pattern"),
     ({"suspend": "no"}, "spec.suspend", "type"),
     ({"autofailover": True}, "spec.autofailover", "unknown"),
+    ({"regions__0__weight": 1.5}, "spec.regions[0].weight", "type"),
+    ({"database__clusters": []}, "spec.database.clusters", "type"),
+    ({"database__clusters": {f"hz-r{n}-rtz-prod": {"name": "x"} for n in range(6)}}, "spec.database.clusters", "count"),
 ]  # fmt: skip - a table
 
 
@@ -253,6 +256,61 @@ def test_a_manifest_comes_back_from_the_api_as_it_went_there() -> None:
     assert (carried["rto"], carried["witness_loss"]) == ("120s", "WITNESS_LOSS_FENCE")
     assert carried["switchover"] == {"trigger": {"requested": True, "trigger_id": "one"}, "drain": "0s"}
     assert parse(SPEC.from_api(carried), HOUSE) == parse(document, HOUSE)
+
+
+def rich() -> dict[str, Any]:
+    """A wish that says everything that can be said."""
+    rows = [
+        {
+            "name": "a",
+            "kind": "dns",
+            "domain": "x",
+            "address": "192.0.2.1:53",
+            "zone": "l.example",
+            "secretRef": {"name": "s"},
+        },
+        {"name": "b", "kind": "http-cas", "domain": "y", "baseURL": "https://b.example", "secretRef": {"name": "s"}},
+        {"name": "c", "kind": "etcd", "domain": "z", "address": "192.0.2.3:2379", "region": WEST},
+    ]  # fmt: skip - a table
+    return having(
+        stateful(),
+        leaseClient={"kind": "quorum", "config": {"cells": rows, "maxDriftPpm": 20_000}},
+        rto="90s",
+        luaRecord__healthCheck={"url": "https://shop.example.com/up", "failureThreshold": 5},
+        regions__0__weight=7,
+        switchover={"mechanism": "raft-transition", "raftTransition": {"namespace": "bao", "podSelector": "app=bao"}},
+        safetyRules=[{"name": "night", "expr": "hour < 6", "when": "planned"}],
+        drill={"kind": "isolated", "maxAge": "7d"},
+        antiFlap={"maxAutoFailovers": 3},
+        failback={"policy": "scheduled", "window": "0 3 * * 0"},
+        httpRoute={"name": "shop"},
+        database=...,
+    )  # fmt: skip - one document
+
+
+def test_everything_that_can_be_said_is_understood() -> None:
+    spec = parse(rich(), HOUSE)
+    assert [(one.kind, one.secret.key if one.secret else "") for one in spec.lease.cells] == [
+        ("dns", "tsig"),
+        ("http-cas", "token"),
+        ("etcd", ""),
+    ]  # fmt: skip - a table
+    assert spec.profile.drift == 0.02
+    assert spec.names is not None
+    assert spec.names.health is not None
+    assert (spec.names.health.failures, spec.names.health.interval, spec.region(EAST).weight) == (5, 5, 7)
+    assert spec.switchover.raft is not None
+    assert (spec.switchover.raft.pod_selector, spec.switchover.raft.container) == ("app=bao", "openbao")
+    assert (spec.anti_flap.max_auto_failovers, spec.drill.max_age, spec.failback.window) == (3, 604_800, "0 3 * * 0")
+    assert spec.safety_rules[0].expr == "hour < 6"
+    assert parse(SPEC.from_api(SPEC.to_api(forms.read(SPEC, rich(), "spec")[0])), HOUSE) == spec
+
+
+def test_a_wish_that_was_accepted_once_stays_readable_when_rules_become_stricter() -> None:
+    strict = House("demo", fence_worst=30.0, regulated=True)
+    document = having(stateful(), leaseClient__config__ttlSeconds=24, approval={"quorum": 1})
+    assert wrong(document, strict)
+    assert kept(document, strict).primary == EAST
 
 
 def test_paths_lead_both_ways() -> None:

@@ -104,6 +104,7 @@ REASONS: list[tuple[dict[str, Any], dict[str, Any], str, Truth, str]] = [
     ({"traffic": {"ns1": 3, "ns2": 2}}, {}, "TrafficConverged", F, "StaleServers"),
     ({"traffic": {"ns1": 3, "ns2": -1}}, {}, "TrafficConverged", U, "Unverified"),
     ({"traffic": None}, {}, "TrafficConverged", U, "Unverified"),
+    ({"traffic": None}, {"luaRecord": ...}, "TrafficConverged", T, "AllAuthoritative"),
     ({}, {}, "SinglePrimary", T, "Ok"),
     ({"writable": {EAST: True, WEST: True}}, {}, "SinglePrimary", F, "SplitBrainSuspected"),
     ({"writable": {EAST: True}}, {}, "SinglePrimary", U, "Unknown"),

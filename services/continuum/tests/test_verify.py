@@ -3,6 +3,7 @@
 import asyncio
 
 from catalyst_continuum.workers.verify import CellReport, verify
+from catalyst_sdk import Permanent
 from catalyst_sdk.witness import CellIdentity, Swap
 
 from .witnesses import MemoryWitness
@@ -54,6 +55,17 @@ async def test_a_store_that_compares_and_puts_in_two_steps_is_no_cell() -> None:
 
 async def test_a_store_that_does_not_compare_is_no_cell() -> None:
     assert any("never was there" in one for one in await failures(BlindStore()))
+
+
+class KeyValueStore(MemoryWitness):
+    """Says of itself what it is."""
+
+    async def identity(self, *, cell: str) -> CellIdentity:
+        raise Permanent("UNSAFE_WITNESS", "its writes show late elsewhere")
+
+
+async def test_a_store_that_is_not_linearizable_is_refused_with_the_reason() -> None:
+    assert await failures(KeyValueStore()) == ["it must not be a cell: its writes show late elsewhere"]
 
 
 async def test_one_server_under_three_addresses_is_one_cell() -> None:

@@ -67,8 +67,8 @@ def read(raw: bytes | None) -> Acceptor:
     if not promised.startswith("p=") or not accepted.startswith("a="):
         raise Corrupt("not the state of a cell")
     state = Acceptor(
-        _ballot(promised[2:]),
-        ZERO if accepted == "a=-" else _ballot(accepted[2:]),
+        parsed(promised[2:]),
+        ZERO if accepted == "a=-" else parsed(accepted[2:]),
         "" if value == "-" else value,
     )
     if write(state) != raw:
@@ -76,7 +76,8 @@ def read(raw: bytes | None) -> Acceptor:
     return state
 
 
-def _ballot(text: str) -> Ballot:
+def parsed(text: str) -> Ballot:
+    """The ballot that `text` names. Raises Corrupt."""
     counter, _, proposer = text.partition(".")
     if not counter.isdigit() or not proposer:
         raise Corrupt(f"no ballot: {text!r}")

@@ -90,6 +90,8 @@ def renew(lease: Lease | None, me: Me, epoch: int, facts: Facts | None = None) -
         return Refusal("the slot is not held by this region in this epoch")
     if lease.state not in (State.HELD, State.FROZEN):
         return Refusal(f"a slot that is {lease.state} is not renewed")
+    if lease.state is State.FROZEN and lease.next:
+        return Refusal(f"the record has moved to the configuration {lease.next}")
     told = facts or Facts(lease.sync, lease.lsn, lease.commit_ms)
     return replace(
         lease, seq=lease.seq + 1, ttl_ms=me.ttl_ms, nonce=me.nonce, sync=told.sync, lsn=told.lsn,
@@ -173,6 +175,8 @@ def thaw(lease: Lease | None, nonce: str) -> Lease | Refusal:
     """Held again, or free again."""
     if lease is None or lease.state is not State.FROZEN:
         return Refusal("the slot is not frozen")
+    if lease.next:
+        return Refusal(f"the record has moved to the configuration {lease.next}")
     return replace(lease, seq=lease.seq + 1, state=State.HELD if lease.holder else State.FREE, nonce=nonce)
 
 
@@ -180,6 +184,8 @@ def annotate(lease: Lease | None, me: Me, epoch: int, *, run: str, phase: str) -
     """Say how far a run is, so that any agent can go on with it."""
     if lease is None or lease.holder != me.region or lease.epoch != epoch:
         return Refusal("the slot is not held by this region in this epoch")
+    if lease.state is State.FROZEN and lease.next:
+        return Refusal(f"the record has moved to the configuration {lease.next}")
     return replace(lease, seq=lease.seq + 1, run=run, phase=phase, nonce=me.nonce)
 
 

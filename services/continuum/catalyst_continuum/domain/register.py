@@ -8,7 +8,9 @@ Invariants
   I8 MinorityInert         nothing is decided, and nothing refused, on fewer than `majority` cells;
   one value a ballot       a round writes one value, and whoever goes on without asking anew has a ballot of its own;
   unknown is not no        a round that ends TORN may be committed later, by anybody's write-back;
-  no forgetting            a cell that shows less than it once showed is as good as silent.
+  no forgetting            a cell that shows less than it once showed is as good as silent, until it is admitted: a majority of
+                           all cells, found among the others, has what is copied to it;
+  no second beginning      where a value was once accepted, a register that shows none is not begun anew.
 
 Seats go their way alone: none waits for a slow one. Once a majority has accepted, the round is over; what is still under
 way may arrive and repairs a cell that fell behind.
@@ -21,7 +23,7 @@ from enum import Enum
 from catalyst_sdk.witness import Swap
 
 from . import ballot, record
-from .ballot import UNWRITTEN, ZERO, Acceptor, Ballot
+from .ballot import UNWRITTEN, Acceptor, Ballot
 from .lease import Refusal
 from .record import Corrupt, Lease
 
@@ -29,6 +31,8 @@ TRIES = 3
 """How often a cell is read again, within one round, after a lost race for its promise."""
 
 Operation = Callable[[Lease | None], Lease | Refusal]
+Floor = Mapping[str, Acceptor]
+"""By cell, the highest promise and the highest accepted ballot that it ever showed to us, over restarts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ class Round:
     quorum: int
     seats: Mapping[str, Seat]
     fresh: bool
-    floor: Mapping[str, Ballot]
+    floor: Floor
     highest: int
     value: str | None = None
     lease: Lease | None = None
@@ -165,18 +169,19 @@ def majority(cells: int) -> int:
     return cells // 2 + 1
 
 
-def ask(me: str, cells: Sequence[str], highest: int, floor: Mapping[str, Ballot]) -> tuple[Round, Sequence[Send]]:
+def ask(me: str, cells: Sequence[str], highest: int, floor: Floor, without: str = "") -> tuple[Round, Sequence[Send]]:
     """Begin with nothing known: a ballot above all that were met, to be promised by the cells.
 
-    floor   the highest ballot that each cell ever showed to us, over restarts
+    without   a cell that is not asked, while a majority is still one of all
     """
-    number = Ballot(highest + 1, me)
-    seats = {cell: Seat() for cell in cells}
+    met = max((state.promised.counter for state in floor.values()), default=0)
+    number = Ballot(max(highest, met) + 1, me)
+    seats = {cell: Seat(Stage.OUT) if cell == without else Seat() for cell in cells}
     begun = Round(me, number, majority(len(cells)), seats, True, floor, number.counter)
-    return begun, [Read(cell) for cell in cells]
+    return begun, [Read(cell) for cell in cells if cell != without]
 
 
-def go_on(before: Round, floor: Mapping[str, Ballot], operation: Operation) -> tuple[Round, Sequence[Send]]:
+def go_on(before: Round, floor: Floor, operation: Operation) -> tuple[Round, Sequence[Send]]:
     """Begin from the promises that the last round's accepts carried: one round trip. Cells that fell behind are asked."""
     kept = before.kept
     seats = {cell: kept.get(cell, Seat()) for cell in before.seats}
@@ -199,7 +204,19 @@ def hear(round_: Round, heard: Heard, operation: Operation) -> tuple[Round, Sequ
     return decided, [*sends, *more]
 
 
-def agreed(shown: Mapping[str, bytes | None], cells: int, floor: Mapping[str, Ballot]) -> Acceptor | None:
+def admission(round_: Round, cell: str, raw: bytes | None) -> Write:
+    """What a cell that forgot is given once a majority of all, among the others, has the same: a late accept of that round.
+
+    round_   asked without the cell, and ended COMMITTED, or REFUSED because nothing was ever written
+    raw      what the cell shows now
+    """
+    assert round_.verdict in (Verdict.COMMITTED, Verdict.REFUSED), "nothing is copied that a majority does not have"
+    value = round_.value
+    given = Acceptor(round_.number) if value is None else Acceptor(round_.following, round_.number, value)
+    return Write(cell, raw, ballot.write(given))
+
+
+def agreed(shown: Mapping[str, bytes | None], cells: int, floor: Floor) -> Acceptor | None:
     """What a majority accepted under one ballot, if it did: a committed record that needs no write-back."""
     by_ballot: dict[Ballot, list[Acceptor]] = {}
     for cell, raw in shown.items():
@@ -207,14 +224,19 @@ def agreed(shown: Mapping[str, bytes | None], cells: int, floor: Mapping[str, Ba
             state = ballot.read(raw)
         except Corrupt:
             continue
-        if not forgot(state, floor.get(cell, ZERO)):
+        if not forgot(state, floor.get(cell, UNWRITTEN)):
             by_ballot.setdefault(state.accepted, []).append(state)
     return next((same[0] for same in by_ballot.values() if len(same) >= majority(cells)), None)
 
 
-def forgot(state: Acceptor, remembered: Ballot) -> bool:
+def forgot(state: Acceptor, remembered: Acceptor) -> bool:
     """Whether a cell shows less than it once showed: it was wiped, or set back, and must not count."""
-    return state.promised < remembered
+    return state.promised < remembered.promised or state.accepted < remembered.accepted
+
+
+def more(one: Acceptor, other: Acceptor) -> Acceptor:
+    """What was shown at the most, without the value."""
+    return Acceptor(max(one.promised, other.promised), max(one.accepted, other.accepted))
 
 
 def _shown(round_: Round, seat: Seat, heard: Shown) -> tuple[Round, list[Send]]:
@@ -228,7 +250,7 @@ def _shown(round_: Round, seat: Seat, heard: Shown) -> tuple[Round, list[Send]]:
     except Corrupt:
         return _at(round_, cell, replace(seat, stage=Stage.OUT)), []
     met = replace(round_, highest=max(round_.highest, state.promised.counter))
-    if state.promised > round_.number or forgot(state, round_.floor.get(cell, ZERO)):
+    if state.promised > round_.number or forgot(state, round_.floor.get(cell, UNWRITTEN)):
         return _at(met, cell, replace(seat, stage=Stage.OUT)), []
     if state.promised == round_.number and raw is not None:
         return _at(met, cell, replace(seat, stage=Stage.PROMISED, raw=raw, state=state)), []
@@ -290,7 +312,12 @@ def _choose(round_: Round, operation: Operation) -> Round:
     try:
         before = record.read(newest.value) if newest.has_value else None
     except Corrupt as error:
-        return replace(round_, verdict=Verdict.UNREADABLE, why=str(error))
+        return replace(round_, verdict=Verdict.UNREADABLE, why=f"the record cannot be read: {error}")
+    if before is None and any(state.has_value for state in round_.floor.values()):
+        if round_.waits:
+            return round_  # the one that has it may be slow
+        why = "the cells show no record where one was written: they lost their memory (AmnesiacCell)"
+        return replace(round_, verdict=Verdict.UNREADABLE, why=why)
     after = operation(before)
     if not isinstance(after, Refusal):
         return replace(round_, value=record.write(after), lease=after)

@@ -46,6 +46,23 @@ class WitnessCalls(Calls):
 
         return await self._work.run(step, answer=lambda _: operation)  # a retry gets the report that was told first
 
+    async def AdmitCell(self, request: service_pb2.AdmitCellRequest, context: Context) -> resources_pb2.Continuum:
+        async with self._work.reading() as tx:
+            slot = await self._seen(tx, request.name)
+        if request.cell not in self._witness_of_slots.cells():
+            raise CellNotFound(cells=request.cell)
+        await self._admission.check(request.cell, request.new_incarnation)
+        refused = await self._admission.admit(slot.key, request.cell, request.reason)
+
+        async def step(tx: Store) -> Decision[None]:
+            if refused:
+                raise refused  # unless it is a repeat, whose answer is kept
+            return Decision(None)
+
+        async with self._work.reading() as tx:
+            answer = self._shown(slot, await tx.observed(slot.namespace, slot.name), tx.now)
+        return await self._work.run(step, answer=lambda _: answer)
+
     async def operation(self, name: str) -> operations_pb2.Operation:
         """A verification that was told. Raises OperationNotFound."""
         async with self._work.reading() as tx:

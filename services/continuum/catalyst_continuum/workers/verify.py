@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 
-from catalyst_sdk import PluginFailure
+from catalyst_sdk import Permanent, PluginFailure
 from catalyst_sdk.witness import LeaseWitness, Swap
 
 CLIENTS, WINS = 4, 5
@@ -78,6 +78,8 @@ class _Case:
             await self._is("the same swap again is no match", self._swap(last, LONGEST), Swap.MISMATCH)
             await self._is("the value that is there is replaced again", self._swap(LONGEST, b"0"), Swap.APPLIED)
             await self._contention()
+        except Permanent as failure:
+            self._report.failures.append(f"it must not be a cell: {failure}")
         except PluginFailure as failure:
             self._report.failures.append(f"it does not answer: {failure}")
         return self._report

@@ -86,7 +86,7 @@ def wander(world: World[State], seed: int, steps: int) -> Found[State]:
         way.append(move)
         if broken := world.broken(state):
             return Found(len(way), f"{broken} (seed {seed})", tuple(map(str, way)))
-    return Found(len(way))
+    return Found(len(way), way=tuple(map(str, way)))
 
 
 def _way(seen: dict[Hashable, tuple[Hashable, Move[State]] | None], last: Hashable) -> tuple[str, ...]:

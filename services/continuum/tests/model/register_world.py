@@ -34,6 +34,8 @@ class Asker:
     life: int = 1
     stage: int = 0
     """Changes begun, for their names."""
+    admits: tuple[str, bytes | None] = ("", None)
+    """A cell that is to count again, and what it showed."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,9 @@ class State:
     faults: int = 0
     crashes: int = 0
     wipes: int = 0
+    backs: int = 0
+    past: tuple[tuple[int, bytes | None], ...] = ()
+    """What cells held once, where one may be set back to it."""
     broken: str = ""
 
 
@@ -62,14 +67,14 @@ class RegisterWorld:
 
     def __init__(
         self, domain: Mapping[str, ModuleType], *todo: tuple[str, ...], faults: int = 0, crashes: int = 0,
-        wipes: int = 0, tries: int = 2, cells: int = 3,
+        wipes: int = 0, backs: int = 0, tries: int = 2, cells: int = 3,
     ) -> None:  # fmt: skip
         self._d = domain
         self._names = tuple("xyzuvwt"[:cells])
         self._tries = tries
-        zero = tuple(domain["ballot"].ZERO for _ in self._names)
+        zero = tuple(domain["ballot"].UNWRITTEN for _ in self._names)
         askers = tuple(Asker("abc"[n], one, floor=zero) for n, one in enumerate(todo))
-        self._first = State((None,) * cells, askers, faults=faults, crashes=crashes, wipes=wipes)
+        self._first = State((None,) * cells, askers, faults=faults, crashes=crashes, wipes=wipes, backs=backs)
 
     def first(self) -> State:
         return self._first
@@ -89,10 +94,12 @@ class RegisterWorld:
                 a.least,
                 a.tries,
                 a.stage,
+                a.admits if a.round is not None else None,
             )
             for a in state.askers
         )
-        return state.cells, askers, state.flying, state.acked, state.faults, state.crashes, state.wipes
+        left = state.faults, state.crashes, state.wipes, state.backs
+        return state.cells, askers, state.flying, state.acked, left, state.past
 
     def moves(self, state: State) -> Iterator[Move[State]]:
         for n, asker in enumerate(state.askers):
@@ -115,6 +122,10 @@ class RegisterWorld:
             for at, raw in enumerate(state.cells):
                 if raw is not None:
                     yield Move(f"{self._names[at]} forgets", partial(self._wipe, state, at))
+        if state.backs:
+            for at, raw in state.past:
+                if raw != state.cells[at]:
+                    yield Move(f"{self._names[at]} is set back", partial(self._set_back, state, at, raw))
 
     def _leaves(self, state: State, at: int, how: Any, *is_heard: bool) -> State:
         """A message's way ends; unless it ends well, that is one fault less to come."""
@@ -129,7 +140,12 @@ class RegisterWorld:
     def _wipe(self, state: State, at: int) -> State:
         return replace(state, cells=(*state.cells[:at], None, *state.cells[at + 1 :]), wipes=state.wipes - 1)
 
+    def _set_back(self, state: State, at: int, raw: bytes | None) -> State:
+        return replace(state, cells=(*state.cells[:at], raw, *state.cells[at + 1 :]), backs=state.backs - 1)
+
     def _begin(self, state: State, n: int) -> State:
+        if state.askers[n].todo[0] == "admit":
+            return self._admit(state, n)
         least = max((number for number, _, _ in state.acked), default=0)
         asker = replace(state.askers[n], least=least, tries=self._tries, stage=state.askers[n].stage + 1)
         return self._round(state, n, asker)
@@ -143,13 +159,31 @@ class RegisterWorld:
         asker = replace(asker, round=begun, last=None, highest=max(asker.highest, begun.number.counter))
         return self._after(_with(state, n, asker, sends), n)
 
+    def _admit(self, state: State, n: int) -> State:
+        """A cell that forgot is to count again. What it shows is read at once: if it changes, the copy finds no match."""
+        asker, rounds = state.askers[n], self._d["register"]
+        floor = dict(zip(self._names, asker.floor, strict=True))
+        shown = dict(zip(self._names, map(self._d["ballot"].read, state.cells), strict=True))
+        lost = next((cell for cell in self._names if rounds.forgot(shown[cell], floor[cell])), None)
+        if lost is None:
+            return _with(state, n, replace(asker, todo=asker.todo[1:]), ())
+        least = max((number for number, _, _ in state.acked), default=0)
+        begun, sends = rounds.ask(asker.name + str(asker.life), self._names, asker.highest, floor, lost)
+        asker = replace(
+            asker, round=begun, last=None, highest=max(asker.highest, begun.number.counter), least=least, tries=0,
+            stage=asker.stage + 1, admits=(lost, state.cells[self._names.index(lost)]),
+        )  # fmt: skip
+        return self._after(_with(state, n, asker, sends), n)
+
     def _operation(self, asker: Asker) -> Any:
         lease, record = self._d["lease"], self._d["record"]
         nonce = f"{asker.name}{asker.life}{asker.stage}"
 
         def operation(before: Any) -> Any:
-            if asker.todo[0] == "look":
+            if asker.todo[0] == "look" or (asker.todo[0] == "admit" and before is None):
                 return lease.Refusal("only looking")
+            if asker.todo[0] == "admit":
+                return before
             if before is None:
                 return record.Lease(1, 1, record.State.HELD, REGION, nonce=nonce)
             return replace(before, seq=before.seq + 1, nonce=nonce, run=before.nonce)
@@ -167,7 +201,8 @@ class RegisterWorld:
             heard, shown = rounds.Told(send.cell, Swap.APPLIED if is_same else Swap.MISMATCH), stands
             if is_same:
                 shown = send.new
-                state = replace(state, cells=(*state.cells[:at], send.new, *state.cells[at + 1 :]))
+                past = (*state.past, (at, stands)) if state.backs and (at, stands) not in state.past else state.past
+                state = replace(state, cells=(*state.cells[:at], send.new, *state.cells[at + 1 :]), past=past)
         if flying.asker < 0:
             return state
         if not is_heard:
@@ -190,8 +225,8 @@ class RegisterWorld:
     def _noted(self, floor: tuple[Any, ...], cell: str, shown: bytes | None) -> tuple[Any, ...]:
         if not shown:
             return floor
-        at, seen = self._names.index(cell), self._d["ballot"].read(shown).promised
-        return (*floor[:at], max(floor[at], seen), *floor[at + 1 :])
+        at, seen = self._names.index(cell), self._d["ballot"].read(shown)
+        return (*floor[:at], self._d["register"].more(floor[at], seen), *floor[at + 1 :])
 
     def _after(self, state: State, n: int) -> State:
         """What the driver does once a round has its verdict."""
@@ -209,14 +244,29 @@ class RegisterWorld:
         state = replace(state, flying=_sorted(flying))
         if round_.verdict is verdicts.AGAIN and asker.tries:
             return self._round(state, n, replace(asker, tries=asker.tries - 1))
-        looked = asker.todo[0] == "look"
-        asker = replace(asker, todo=asker.todo[1:])
+        looked = asker.todo[0] in ("look", "admit")
+        if asker.todo[0] == "admit" and round_.verdict in (verdicts.COMMITTED, verdicts.REFUSED):
+            state = self._copied(state, asker, round_)
+        asker = replace(state.askers[n], round=None, highest=asker.highest, todo=asker.todo[1:])
         if round_.verdict is verdicts.COMMITTED:
             kept = round_ if len(round_.kept) >= round_.quorum else None
             return self._ack(_with(state, n, replace(asker, last=kept), ()), asker, round_.lease, looked)
         if round_.verdict is verdicts.REFUSED:
             return self._ack(_with(state, n, asker, ()), asker, round_.lease, looked)
         return _with(state, n, asker, ())
+
+    def _copied(self, state: State, asker: Asker, round_: Any) -> State:
+        """The cell gets its copy at once, or finds that it is not what it was; the proposer remembers what it gave."""
+        cell, raw = asker.admits
+        at, send = self._names.index(cell), self._d["register"].admission(round_, cell, raw)
+        if state.cells[at] != raw:
+            return state
+        given = self._d["ballot"].read(send.new)
+        kept = self._d["ballot"].Acceptor(given.promised, given.accepted)
+        n = state.askers.index(next(a for a in state.askers if a.name == asker.name))
+        floor = (*asker.floor[:at], kept, *asker.floor[at + 1 :])
+        state = replace(state, cells=(*state.cells[:at], send.new, *state.cells[at + 1 :]))
+        return _with(state, n, replace(state.askers[n], floor=floor), ())
 
     def _ack(self, state: State, asker: Asker, lease: Any, looked: bool) -> State:
         number = lease.seq if lease else 0

@@ -14,6 +14,7 @@ import pytest
 from . import seeds
 from .explorer import Found, explore, wander
 from .lease_world import RATES, LeaseWorld
+from .reconfigure_world import ReconfigureWorld
 from .register_world import RegisterWorld
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
@@ -29,6 +30,9 @@ def register_worlds(domain: Domain) -> dict[str, RegisterWorld]:
         "a writer and a reader, one message fails": RegisterWorld(domain, ("count",), ("look", "look"), faults=1),
         "two changes, a crash": RegisterWorld(domain, ("count", "count"), ("look",), faults=1, crashes=1),
         "a cell forgets": RegisterWorld(domain, ("count", "look"), faults=1, crashes=1, wipes=1),
+        "a cell forgets and is admitted, then another forgets": RegisterWorld(
+            domain, ("count", "admit", "count", "look"), wipes=2
+        ),
         "five cells": RegisterWorld(domain, ("count",), ("look",), faults=1, cells=5),
     }
 
@@ -42,12 +46,23 @@ def busy(domain: Domain) -> RegisterWorld:
 
 def forgetful(domain: Domain) -> RegisterWorld:
     """One proposer over its restarts, and a cell that loses its memory: nobody else remembers."""
-    return RegisterWorld(domain, ("count", "look", "count", "look"), faults=4, crashes=2, wipes=1, tries=1)
+    return RegisterWorld(domain, ("count", "look", "admit", "count", "look"), faults=4, crashes=2, wipes=2, tries=1)
+
+
+def set_back(domain: Domain) -> RegisterWorld:
+    """A cell that shows what it once was: a snapshot of its disk was restored."""
+    todo = ("count", "count", "look", "admit", "count", "look")
+    return RegisterWorld(domain, todo, faults=1, wipes=1, backs=2, tries=1)
 
 
 def lease_worlds(domain: Domain) -> dict[str, LeaseWorld]:
     """By the rates of the clocks."""
     return {f"rates {one} and {other}": LeaseWorld(domain, (one, other)) for one, other in RATES}
+
+
+def moving(domain: Domain) -> ReconfigureWorld:
+    """A slot that moves to other cells, by two who want different ones."""
+    return ReconfigureWorld(domain)
 
 
 PRODUCTION = seeds.as_it_is()
@@ -67,7 +82,7 @@ def test_no_state_of_the_lease_is_broken(name: str) -> None:
 
 def test_no_way_drawn_by_chance_breaks_the_register() -> None:
     for seed in range(WAYS):
-        for world in (busy(PRODUCTION), forgetful(PRODUCTION)):
+        for world in (busy(PRODUCTION), forgetful(PRODUCTION), set_back(PRODUCTION)):
             found: Found[Any] = wander(world, seed, 300)
             assert not found.broken, found
 
@@ -77,6 +92,23 @@ def test_never_two_authorities_on_any_way_drawn_by_chance() -> None:
     for seed in range(WAYS * 4):
         found = wander(worlds[seed % len(worlds)], seed, 60)
         assert not found.broken, found
+
+
+@pytest.mark.parametrize("movers", [1, 2])
+def test_no_state_of_a_slot_that_moves_to_other_cells_is_broken(movers: int) -> None:
+    found = explore(ReconfigureWorld(PRODUCTION, movers, looks=7 if movers == 1 else 5, works=2), STATES * 4)
+    assert not found.broken, found
+    if LONG:
+        assert found.is_all, "the world is small enough to be seen whole"
+
+
+def test_no_way_drawn_by_chance_breaks_a_slot_that_moves() -> None:
+    steps = set()
+    for seed in range(WAYS * 4):
+        found = wander(moving(PRODUCTION), seed, 60)
+        assert not found.broken, found
+        steps |= {word.rpartition("acts: ")[2] for word in found.way if "acts: " in word}
+    assert steps == {"freeze", "copy", "bury", "admit", "thaw"}
 
 
 @pytest.fixture
@@ -99,13 +131,15 @@ def test_there_are_at_least_the_ten_bugs_of_the_specification() -> None:
 
 def found_in(kind: str, domain: Domain) -> Found[Any]:
     """By ways drawn by chance, which get deep soon."""
-    if kind == "register":
-        worlds: list[Any] = [busy(domain), forgetful(domain)]
-    else:
-        worlds = list(lease_worlds(domain).values())
+    worlds: list[Any] = {
+        "register": [busy(domain), forgetful(domain)],
+        "forgetting": [set_back(domain)],
+        "reconfigure": [moving(domain)],
+        "lease": list(lease_worlds(domain).values()),
+    }[kind]
     found: Found[Any] = Found(0)
     for seed in range(4_000):
-        found = wander(worlds[seed % len(worlds)], seed, 300 if kind == "register" else 60)
+        found = wander(worlds[seed % len(worlds)], seed, 300 if kind in ("register", "forgetting") else 60)
         if found.broken:
             break
     return found

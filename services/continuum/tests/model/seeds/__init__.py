@@ -15,7 +15,7 @@ import catalyst_continuum.domain as production
 
 HERE = Path(__file__).parent
 SEEDS = sorted(HERE.glob("*.patch"))
-MODULES = ("record", "ballot", "lease", "register", "timing", "authority", "traffic")
+MODULES = ("record", "ballot", "lease", "register", "timing", "authority", "traffic", "reconfigure")
 
 
 def as_it_is() -> Mapping[str, ModuleType]:

@@ -1,0 +1,71 @@
+"""Which cells make one witness, and which of them count.
+
+Invariants
+  apart     two cells share no name, no address, no failure domain;
+  distinct  of cells that show one identity only the first counts: whatever their addresses say, they are one;
+  odd       an even number survives no more failures than one less, and is refused.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+LEAST, MOST = 1, 7
+"""Of one witness. One cell is no quorum, and survives nothing; who tries things out may have it so."""
+
+
+class Kind(StrEnum):
+    """What keeps a cell."""
+
+    DNS = "dns"
+    DURABLE_OBJECT = "durable-object"
+    HTTP_CAS = "http-cas"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell as the configuration has it.
+
+    address    `ip:port` of a name server, URL of an HTTP store
+    domain     what fails as a whole; empty: the cell is one of its own
+    zone, key_name, key_file, transport   of a name server; empty: those of the daemon
+    token      name of the secret that an HTTP store wants to see
+    """
+
+    name: str
+    kind: Kind
+    address: str
+    domain: str = ""
+    zone: str = ""
+    key_name: str = ""
+    key_file: str = ""
+    transport: str = ""
+    token: str = ""
+
+
+def faults(cells: Sequence[Cell]) -> list[str]:
+    """What keeps these cells from being one witness; empty where nothing does."""
+    found = []
+    if not LEAST <= len(cells) <= MOST or len(cells) % 2 == 0:
+        found.append(f"{len(cells)} cells: take an odd number of at most {MOST}")
+    found += [f"{name} is the name of {n} cells" for name, n in _twice(cell.name for cell in cells)]
+    found += [f"{n} cells are at {address}" for address, n in _twice(cell.address.rstrip("/") for cell in cells)]
+    found += [
+        f"{n} cells stand in the failure domain {domain}"
+        for domain, n in _twice(cell.domain for cell in cells if cell.domain)
+    ]
+    found += [
+        f"{cell.name}: an HTTP cell wants a token" for cell in cells if cell.kind is not Kind.DNS and not cell.token
+    ]
+    return found
+
+
+def clashing(shown: Mapping[str, str]) -> Mapping[str, str]:
+    """Cells that do not count, with the cell that they are: `shown` has the identity of each that answered, in order."""
+    first: dict[str, str] = {}
+    return {cell: one for cell, id in shown.items() if (one := first.setdefault(id, cell)) != cell}
+
+
+def _twice(names: Iterable[str]) -> list[tuple[str, int]]:
+    return [(name, n) for name, n in Counter(names).items() if n > 1]
