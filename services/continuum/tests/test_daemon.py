@@ -169,10 +169,10 @@ async def test_the_cells_of_a_slot_are_verified_and_the_report_can_be_read_again
 
 @pytest.mark.either_database
 async def test_a_cell_that_was_wiped_is_quarantined_over_a_restart_and_admitted_by_call(
-    home: Path, own_nats: NatsServer, cells: Cells, settings: dict[str, object]
+    home: Path, clean_nats: NatsServer, cells: Cells, settings: dict[str, object]
 ) -> None:
     async with running(compose, ContinuumSettings, home, **settings) as daemon:
-        await activate(own_nats)
+        await activate(clean_nats)
         await eventually(lambda: _is(daemon, (REGION, 1)), within=30)
     cells.wipe("cell-2")
     async with running(compose, ContinuumSettings, home, **settings) as daemon:
