@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from .commands import dev, doctor
+from .commands import doctor
 from .commands.access import access
 from .commands.billing import accounts as billing_accounts
 from .commands.billing import franchise, invoices, ledger, orders, providers, subscriptions, usage, vouchers
@@ -13,9 +13,10 @@ from .commands.blueprint import author
 from .commands.blueprint import looks as blueprint_looks
 from .commands.catalog import issues, sources, versions
 from .commands.continuum import apply as apply_slots
-from .commands.continuum import decisions, moves, suspension, witness
+from .commands.continuum import decisions, moves, suspension, trace, witness
 from .commands.continuum import looks as slot_looks
 from .commands.credential import credentials
+from .commands.dev import cell, dev, status
 from .commands.domain import flip, import_domain, rollback
 from .commands.domain import plan as plan_domain
 from .commands.domain import watch as watch_domain
@@ -41,7 +42,7 @@ _GROUP: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": None, "pr
 def build() -> typer.Typer:
     """The whole command line."""
     app = typer.Typer(help="Make Sovereigns exist, watch them, take them away.", **_GROUP)
-    app.command("dev")(dev.dev)
+    _development(app)
     app.command("doctor")(doctor.doctor)
     _sovereigns(app)
     _names(app)
@@ -66,10 +67,20 @@ def _slots(app: typer.Typer) -> None:
         "suspend": suspension.suspend, "resume": suspension.resume, "ack": suspension.ack,
         "switchover": moves.switchover, "failover": moves.failover, "failback": moves.failback,
         "force-takeover": moves.force_takeover, "run": decisions.run, "runs": decisions.runs,
-        "approve": decisions.approve, "abort": decisions.abort,
+        "approve": decisions.approve, "abort": decisions.abort, "trace": trace.trace,
     })  # fmt: skip
     _group(slots, "witness", "The cells that keep the register.", {
         "verify": witness.verify, "admit": witness.admit,
+    })  # fmt: skip
+
+
+def _development(app: typer.Typer) -> None:
+    whole = typer.Typer(**{**_GROUP, "no_args_is_help": False}, invoke_without_command=True)
+    whole.callback()(dev.dev)
+    whole.command("status")(status.status)
+    app.add_typer(whole, name="dev")
+    _group(whole, "cell", "The cells of a running dev: kill, freeze, wipe, start.", {
+        "kill": cell.kill, "pause": cell.pause, "resume": cell.resume, "wipe": cell.wipe, "start": cell.start,
     })  # fmt: skip
 
 

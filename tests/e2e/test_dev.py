@@ -4,8 +4,12 @@ import json
 import os
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import dns.message
+import dns.query
 import psutil
 
 from .devs import Dev
@@ -92,3 +96,37 @@ def test_all_first_party_plugins_are_loaded(shared: Dev) -> None:
         "plugins/dns_backend:dns_powerdns", "plugins/dns_backend:dns_rfc2136", "plugins/payment_provider:stripe",
     }  # fmt: skip
     assert {row["state"] for row in rows} == {"STATE_ACTIVE", "STATE_DISABLED"}
+
+
+def test_a_cell_is_killed_frozen_wiped_and_started_by_hand(shared: Dev) -> None:
+    def identity(address: str) -> str:
+        host, port = address.split(":")
+        query = dns.message.make_query("_cell.witness.test", "TXT")
+        return str(dns.query.tcp(query, host, timeout=10, port=int(port)).answer[0][0])
+
+    def done(what: str) -> dict[str, Any]:
+        answer = shared.command("dev", "cell", what, "cell-2", "-o", "json")
+        assert answer.returncode == 0, answer.stderr
+        return dict(json.loads(answer.stdout))
+
+    known = json.loads(shared.command("dev", "status", "-o", "json").stdout)["witness"]["cells"][1]
+    first = identity(known["address"])
+    assert done("kill")["state"] == "dead"
+    assert not psutil.pid_exists(known["pid"])
+    refused = shared.command("dev", "cell", "pause", "cell-2")
+    assert (refused.returncode, "cell start cell-2" in refused.stderr) == (4, True)
+    assert done("start")["state"] == "up"
+    shared.until(lambda: _answered(identity, known["address"]) == first, 30, "it has what it acknowledged")
+    assert done("pause")["state"] == "frozen"
+    assert done("resume")["state"] == "up"
+    assert done("wipe")["pid"] != known["pid"]
+    shared.until(lambda: _answered(identity, known["address"]) not in ("", first), 30, "another identity")
+    unknown = shared.command("dev", "cell", "kill", "cell-9")
+    assert (unknown.returncode, "cell-1, cell-2, cell-3" in unknown.stderr) == (4, True)
+
+
+def _answered(ask: Callable[[str], str], address: str) -> str:
+    try:
+        return ask(address)
+    except OSError:
+        return ""

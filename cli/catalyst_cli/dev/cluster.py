@@ -3,17 +3,15 @@
 import os
 import secrets
 import shutil
-import stat
 import subprocess
-import sys
 from pathlib import Path
 
 from catalyst_mesh.keyfiles import kept
 
+from . import nobody
 from .databases import USER, DatabaseUnusable, Server
 from .layout import Layout
 
-NOBODY = 65534
 OPTIONS = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=32MB", "max_connections=400")
 """Three replicas of six daemons may hold 324 connections; each costs memory only while it is open."""
 
@@ -42,12 +40,15 @@ def environment(layout: Layout) -> dict[str, str]:
 def make(layout: Layout) -> list[str]:
     """The command of the server; its cluster is made where there is none. Raises DatabaseUnusable."""
     where = server(layout)
-    _open_way(layout)
+    try:
+        nobody.open_way(layout.folder, layout.cluster, "PostgreSQL")
+    except nobody.CannotDescend as error:
+        raise DatabaseUnusable(str(error)) from error
     data = layout.cluster / "data"
     if not data.exists():
         _initialise(layout, where.password)
     settings = [word for option in (*OPTIONS, f"port={where.port}") for word in ("-c", option)]
-    return [*_as_nobody(), program("postgres"), "-D", str(data), *settings]
+    return [*_prefix(), program("postgres"), "-D", str(data), *settings]
 
 
 def _initialise(layout: Layout, password: str) -> None:
@@ -57,11 +58,11 @@ def _initialise(layout: Layout, password: str) -> None:
     file.write_text(password)
     file.chmod(0o600)
     if os.geteuid() == 0:
-        os.chown(file, NOBODY, NOBODY)
+        os.chown(file, nobody.NOBODY, nobody.NOBODY)
     command = ["-D", str(fresh), "-U", USER, "-A", "scram-sha-256", "--pwfile", str(file), "-E", "UTF8", "--locale=C"]
     try:
         subprocess.run(
-            [*_as_nobody(), program("initdb"), *command], check=True, cwd=layout.cluster, env=environment(layout),
+            [*_prefix(), program("initdb"), *command], check=True, cwd=layout.cluster, env=environment(layout),
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
     except subprocess.CalledProcessError as error:
@@ -71,27 +72,8 @@ def _initialise(layout: Layout, password: str) -> None:
     fresh.rename(layout.cluster / "data")
 
 
-def _as_nobody() -> list[str]:
-    """Command prefix where dev runs as root, which PostgreSQL refuses."""
-    if os.geteuid() != 0:
-        return []
-    if sys.platform != "linux" or not shutil.which("setpriv"):
-        raise DatabaseUnusable("PostgreSQL does not run as root, and setpriv is not here (package util-linux)")
-    # A change of the user forgets whose death is to end the process.
-    return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--pdeathsig=INT"]
-
-
-def _open_way(layout: Layout) -> None:
-    """As root: let nobody come as far as the cluster, and read nothing on the way. Raises DatabaseUnusable."""
-    if os.geteuid() != 0:
-        return
-    os.chown(layout.cluster, NOBODY, NOBODY)
-    for beside in layout.folder.iterdir():
-        if beside.is_dir() and beside != layout.cluster:
-            beside.chmod(0o700)
-    layout.folder.chmod(0o711)
-    closed = [str(path) for path in layout.folder.parents if not path.stat().st_mode & stat.S_IXOTH]
-    if closed:
-        raise DatabaseUnusable(
-            f"as root, PostgreSQL runs as the user nobody, who cannot enter {closed[0]}; choose a --data-dir elsewhere"
-        )
+def _prefix() -> list[str]:
+    try:
+        return nobody.prefix("PostgreSQL")
+    except nobody.CannotDescend as error:
+        raise DatabaseUnusable(str(error)) from error

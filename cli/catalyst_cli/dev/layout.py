@@ -14,6 +14,8 @@ PACKAGES = {
     "gateway": "catalyst_gateway",
 }
 CELLS = ("cell-1", "cell-2", "cell-3")
+AUTHORITIES = ("authority-1", "authority-2")
+"""DNS servers of the demonstration's names, outside of all regions."""
 REPLICAS = 3
 """The most replicas of each daemon."""
 _OFFSETS = {
@@ -23,8 +25,17 @@ _OFFSETS = {
     "pdm": 6,
     "continuum": 8,
     "billing": 10,
+    "east": 12,
+    "east-side": 13,
+    "west": 14,
+    "west-side": 15,
+    "east-shop": 16,
+    "west-shop": 17,
     "nats": 20,
     "nats-monitor": 21,
+    "control": 22,
+    "authority-1": 24,
+    "authority-2": 25,
     "dns": 30,
     "dns-control": 31,
     "cell-1": 32,
@@ -37,6 +48,7 @@ _OFFSETS = {
 }  # fmt: skip - reads as a table
 """Where each part listens, from the base on. A daemon's second port follows its first. The second replica of a daemon
 listens 50 higher, the third 70, at both ports; HTTP and Git are served by all replicas at the port of the first."""
+_ONLY_WITH_REGIONS = (*AUTHORITIES, "east", "east-side", "east-shop", "west", "west-side", "west-shop")
 _HIGHER = (0, 50, 70)
 SPAN = 82
 """Every port lies so near to the base, however many replicas there are."""
@@ -53,6 +65,25 @@ class Replica:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """One region of `--regions`: a host cluster, and the place in the simulated cloud where it stands."""
+
+    cluster: str
+    place: str
+
+    def part(self, name: str) -> str:
+        """Name of one of its processes, which its log bears too."""
+        return f"{self.place}-{name}"
+
+
+REGIONS = (Region("sb-east-rtz-dev", "east"), Region("sb-west-rtz-dev", "west"))
+DAEMON = "continuum"
+"""The part of a region that decides whether it may write."""
+SHOP = "shop"
+"""The part of a region that writes: an application with its database."""
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """Ports from `base` on, files under `folder`."""
 
@@ -63,6 +94,8 @@ class Layout:
     """Replicas of each daemon."""
     has_cluster: bool = False
     """Whether a PostgreSQL cluster of dev's own runs."""
+    has_regions: bool = False
+    """Whether there are regions with agents and an application of their own."""
     dns_server: str = "embedded"
     """Where the pool's zones lie: embedded or powerdns. Root and top level are always on the embedded server."""
 
@@ -95,13 +128,18 @@ class Layout:
     def ports(self) -> Iterator[tuple[str, int]]:
         """Every port that must be free, with the name of its part."""
         for name in _OFFSETS:
-            if name not in DAEMONS and (name != "postgres" or self.has_cluster):
+            if name not in DAEMONS and self._has(name):
                 yield name, self.port(name)
         yield "gateway", self.port("gateway")
         for replica in self.all_replicas():
             if replica.daemon != "gateway":
                 yield replica.name, self.port(replica.daemon, replica.number)
             yield f"{replica.name} (side)", self.side_port(replica)
+
+    def _has(self, name: str) -> bool:
+        if name == "postgres":
+            return self.has_cluster
+        return self.has_regions or name not in _ONLY_WITH_REGIONS
 
     @property
     def gateway_url(self) -> str:
@@ -124,6 +162,11 @@ class Layout:
         return self.folder / "tokens"
 
     @property
+    def control_token(self) -> Path:
+        """What opens the control port."""
+        return self.tokens / "control"
+
+    @property
     def database(self) -> Path:
         """What the folder's data lies in, where that is PostgreSQL."""
         return self.folder / "database.json"
@@ -132,6 +175,10 @@ class Layout:
     def cluster(self) -> Path:
         """The PostgreSQL cluster of dev's own."""
         return self.folder / "postgres"
+
+    def region_home(self, region: Region, part: str) -> Path:
+        """Folder of one of a region's processes."""
+        return self.folder / "regions" / region.cluster / part
 
     @property
     def sandbox(self) -> Path:

@@ -68,16 +68,48 @@ class Children:
 
     async def stop(self, names: Sequence[str]) -> None:
         """Ask all of `names` at once to end; SIGKILL to those that do not."""
-        chosen = [c for c in self.all if c.name in names]
+        chosen = self._chosen(names)
         for child in chosen:
             child.wanted = False
             _signal(child, child.farewell)
+            _signal(child, signal.SIGCONT)  # one that is frozen hears nothing else
         await asyncio.gather(*(self._end(child) for child in chosen))
         self._write()
 
+    async def kill(self, names: Sequence[str]) -> None:
+        """kill -9 to all of `names` and what they started, at once; they stay dead until `start_again`."""
+        chosen = self._chosen(names)
+        for child in chosen:
+            child.wanted = False
+        self.signal(names, signal.SIGKILL)
+        await asyncio.gather(*(self._end(child) for child in chosen))
+        self._write()
+
+    async def start_again(self, names: Sequence[str]) -> None:
+        """Start those of `names` that were killed, and watch them."""
+        for child in self._chosen(names):
+            if not child.wanted:
+                child.wanted = True
+                await self._spawn(child)
+                child.task = asyncio.create_task(self._watch(child), name=child.name)
+
+    def signal(self, names: Sequence[str], number: int) -> None:
+        """Send a signal to all of `names` and what they started: SIGSTOP freezes them, SIGCONT lets them go on."""
+        pids = [child.process.pid for child in self._chosen(names) if _is_alive(child) and child.process is not None]
+        for pid in with_children(pids):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a child of that name, dead or alive."""
+        return bool(self._chosen([name]))
+
     def pids(self) -> dict[str, int]:
         """Process ids by name."""
-        return {c.name: c.process.pid for c in self.all if c.process and c.process.returncode is None}
+        return {c.name: c.process.pid for c in self.all if c.process and _is_alive(c)}
+
+    def _chosen(self, names: Sequence[str]) -> list[Child]:
+        return [child for child in self.all if child.name in names]
 
     async def _spawn(self, child: Child) -> None:
         child.log.parent.mkdir(parents=True, exist_ok=True)
@@ -149,6 +181,7 @@ def end_left_over(record: Path) -> list[str]:
             process = psutil.Process(row["pid"])
             if abs(process.create_time() - row["started"]) < 0.1:
                 process.terminate()
+                process.resume()
                 found.append((row["name"], process))
     _, alive = psutil.wait_procs([process for _, process in found], timeout=STOP_WITHIN)
     for process in alive:
@@ -176,8 +209,12 @@ def pss_mib(pids: Sequence[int]) -> float:
     return total / 2**20
 
 
+def _is_alive(child: Child) -> bool:
+    return child.process is not None and child.process.returncode is None
+
+
 def _signal(child: Child, number: int) -> None:
-    if child.process is not None and child.process.returncode is None:
+    if child.process is not None and _is_alive(child):
         with suppress(ProcessLookupError):
             os.kill(child.process.pid, number)
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import sysconfig
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +13,14 @@ from .layout import CELLS, PACKAGES, Layout, Replica
 
 BLUEPRINTS = Path(__file__).parents[3] / "blueprints"
 """The public catalogue of this checkout."""
-
+WITNESS_ZONE = "witness.test"
+"""Zone that every cell serves."""
+WITNESS_KEY = "catalyst-witness"
+"""Name of the key that may update it."""
+DEMO_ZONE = "demo.catalyst.test"
+"""Zone of the demonstration's names, on authorities of its own."""
+DEMO_KEY = "catalyst-traffic"
+"""Name of the key that may update it."""
 _PEERS = {
     "CATALOG": "catalog",
     "PDM": "pdm",
@@ -67,11 +75,25 @@ def dns(layout: Layout) -> list[str]:
 
 def cell(layout: Layout, name: str) -> list[str]:
     """Command of one lease cell."""
-    home = layout.folder / "cells" / name
+    return _durable(cell_home(layout, name), layout.address(name), WITNESS_ZONE, WITNESS_KEY, tsig_key(layout))
+
+
+def authority(layout: Layout, name: str) -> list[str]:
+    """Command of one authority of the demonstration's names: a server of the same kind as a cell."""
+    home = layout.folder / "authorities" / name
+    return _durable(home, layout.address(name), DEMO_ZONE, DEMO_KEY, traffic_key(layout))
+
+
+def _durable(home: Path, address: str, zone: str, key: str, key_file: Path) -> list[str]:
     return [
-        *_module("catalyst_dns_embedded"), "cell", "--data", str(home), "--listen", layout.address(name),
-        "--zone", "witness.test", "--key-file", str(layout.folder / "cells" / "tsig.key"),
+        *_module("catalyst_dns_embedded"), "cell", "--data", str(home), "--listen", address, "--zone", zone,
+        "--key-name", key, "--key-file", str(key_file),
     ]  # fmt: skip
+
+
+def cell_home(layout: Layout, name: str) -> Path:
+    """Folder of one lease cell."""
+    return layout.folder / "cells" / name
 
 
 def daemon(name: str) -> list[str]:
@@ -136,7 +158,7 @@ def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
             **hints,
             **powerdns.settings(layout),
         },
-        "continuum": {"CELLS": cells, "TSIG_KEY_FILE": str(layout.folder / "cells" / "tsig.key")},
+        "continuum": {"CELLS": cells, "TSIG_KEY_FILE": str(tsig_key(layout))},
         "billing": {},
         "gateway": {
             "DEVELOPMENT": "true",
@@ -153,3 +175,13 @@ def _module(name: str) -> list[str]:
 def tsig_key(layout: Layout) -> Path:
     """Where the cells' shared TSIG key lies."""
     return layout.folder / "cells" / "tsig.key"
+
+
+def traffic_key(layout: Layout) -> Path:
+    """Where the TSIG key of the demonstration's names lies."""
+    return layout.folder / "authorities" / "tsig.key"
+
+
+def boottime() -> float:
+    """The clock that all regions of this machine share, in seconds since its start."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()

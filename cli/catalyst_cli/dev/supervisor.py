@@ -23,12 +23,15 @@ from typing import Any, TextIO
 import catalyst_cloud_sandbox
 import httpx
 from catalyst_mesh.identity import Issuer
-from catalyst_mesh.keyfiles import write_private
+from catalyst_mesh.keyfiles import kept, write_private
 
-from . import cluster, ports, powerdns, recipes
+from . import cell_servers, cluster, ports, powerdns, recipes
+from .cells import Cells
+from .control import ControlServer
 from .databases import Home
 from .layout import CELLS, DAEMONS, Layout, Replica
 from .processes import Children, end_left_over, pss_mib, with_children
+from .regions import Regions
 from .seed import plugin_names, seed
 from .zygote import Zygote
 
@@ -60,10 +63,13 @@ class Supervisor:
     time_scale: float = 0.05
     database: str = ""
     """As `--database` says it; empty: where the folder's data lies already, or SQLite files."""
+    cells: str = ""
+    """As `--cells` says it; empty: what the folder's cells are already, or our own servers."""
 
     def __post_init__(self) -> None:
         self._plugins: list[str] = []
         self._home: Home | None = None
+        self._regions: Regions | None = None
 
     async def run(self, ready: Callable[[dict[str, Any]], None]) -> None:
         """Start everything, call `ready` with the summary, then watch until SIGINT or SIGTERM."""
@@ -76,20 +82,41 @@ class Supervisor:
             self.layout = replace(self.layout, has_cluster=self._home is not None and self._home.server is None)
             ports.check(self.layout.ports())
             powerdns.settle(self.layout, powerdns.places())
+            servers = cell_servers.settle(self.layout, self.cells, powerdns.places())
             stop = _on_signals()
             zygote = Zygote(self.layout.logs / "zygote.log", recipes.base_environment())
             children = Children(self.layout.children, self.tell, zygote if sys.platform == "linux" else None)
+            self._cells = Cells(self.layout, children, servers)
+            self._regions = Regions(self.layout, children) if self.layout.has_regions else None
+            control = self._control(children)
             try:
                 await self._start(children)
+                await control.start("127.0.0.1", self.layout.port("control"))
                 state = self._state(children, time.monotonic() - began)
                 write_private(self.layout.state, json.dumps(state, indent=1))
                 ready(state)
                 await self._watch(children, stop)
             finally:
+                await control.stop()
                 await self._stop(children)
                 await zygote.stop()
                 self.layout.children.unlink(missing_ok=True)
                 self.layout.state.unlink(missing_ok=True)
+
+    def _control(self, children: Children) -> ControlServer:
+        """The port where other commands reach this dev while it runs."""
+
+        async def status() -> dict[str, Any]:
+            known = json.loads(self.layout.state.read_text())
+            found = {**known, "pids": children.pids(), "witness": {"cells": self._cells.rows()}}
+            if self._regions is not None:
+                found |= {"regions": self._regions.rows(), "demo": self._regions.demo()}
+            return found
+
+        self.layout.tokens.mkdir(exist_ok=True, mode=0o700)
+        token = kept(self.layout.control_token, lambda: secrets.token_hex(32))
+        regions = self._regions.calls() if self._regions else {}
+        return ControlServer({"status": status, **self._cells.calls(), **regions}, token)
 
     async def _start(self, children: Children) -> None:
         layout = self.layout
@@ -99,6 +126,7 @@ class Supervisor:
         issuer = Issuer.open(layout.issuer)
         self._sign(issuer)
         _shared_key(recipes.tsig_key(layout))
+        _shared_key(recipes.traffic_key(layout))
         plain = recipes.base_environment()
         await children.start("nats", recipes.nats(layout, binary), plain, layout.logs / "nats.log")
         await children.start("dns", recipes.dns(layout), plain, layout.logs / "dns.log")
@@ -106,8 +134,7 @@ class Supervisor:
             command = powerdns.command(layout)
             await children.start("powerdns", command, plain, layout.logs / "powerdns.log")
             await powerdns.hand_over(layout)
-        for name in CELLS:
-            await children.start(name, recipes.cell(layout, name), plain, layout.logs / f"{name}.log")
+        await self._cells.start_all()
         catalyst_cloud_sandbox.power_on(layout.sandbox)
         databases = await self._databases(children)
         for replica in layout.all_replicas():
@@ -118,6 +145,8 @@ class Supervisor:
             log = layout.logs / f"{replica.name}.log"
             await children.start(replica.name, recipes.daemon(replica.daemon), environment, log, forked=True)
         await self._all_ready()
+        if self._regions is not None:
+            await self._regions.start_all()
         await seed(layout, operator_token(layout))
         self._plugins = await plugin_names(layout, operator_token(layout))
 
@@ -173,6 +202,8 @@ class Supervisor:
 
     async def _stop(self, children: Children) -> None:
         self.tell("stopping")
+        if self._regions is not None:
+            await self._regions.stop()
         await children.stop([replica.name for replica in self.layout.all_replicas()])
         await asyncio.to_thread(catalyst_cloud_sandbox.power_off, self.layout.sandbox)
         await children.stop([*CELLS, "dns", "powerdns"])
@@ -191,6 +222,8 @@ class Supervisor:
             "dns": layout.address("dns"),
             **({"powerdns": layout.address("powerdns")} if layout.dns_server == "powerdns" else {}),
             "cells": {name: layout.address(name) for name in CELLS},
+            "control": layout.address("control"),
+            "control_token_file": str(layout.control_token),
             "grpc": {name: layout.target(name) for name in DAEMONS if name != "gateway"},
             "replicas": layout.count,
             "database": _shown(self._home, layout),

@@ -63,7 +63,7 @@ class Zygote:
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._born: asyncio.Queue[int] = asyncio.Queue()
+        self._born: asyncio.Queue[Forked] = asyncio.Queue()
         self._children: dict[int, Forked] = {}
         self._turn = asyncio.Lock()
 
@@ -79,8 +79,8 @@ class Zygote:
             assert process.stdin is not None
             process.stdin.write(json.dumps({"module": module, "env": dict(env), "log": str(log)}).encode() + b"\n")
             await process.stdin.drain()
-            pid = await asyncio.wait_for(self._born.get(), 120)
-            return self._children[pid]
+            # The child itself and not its number: it may have ended before we come to look.
+            return await asyncio.wait_for(self._born.get(), 120)
 
     async def stop(self) -> None:
         """End it; its children are stopped before."""
@@ -116,8 +116,8 @@ class Zygote:
         async for line in process.stdout:
             told = json.loads(line)
             if "pid" in told:
-                self._children[told["pid"]] = Forked(told["pid"])
-                self._born.put_nowait(told["pid"])
+                self._children[told["pid"]] = child = Forked(told["pid"])
+                self._born.put_nowait(child)
             else:
                 self._children.pop(told["ended"]).end(told["code"])
         await process.wait()

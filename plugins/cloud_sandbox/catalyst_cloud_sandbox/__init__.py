@@ -29,6 +29,27 @@ def power_on(folder: Path) -> list[str]:
     return keeper.power_on(folder)
 
 
+def way_in(folder: Path, *, account: str, cluster: str, region: str) -> tuple[str, int]:
+    """Address and port of a cluster's load balancer, made with its network where they are not there yet."""
+    from . import keeper
+
+    return keeper.way_in(folder, account=account, cluster=cluster, region=region)
+
+
+def signal_region(folder: Path, region: str, number: int) -> list[str]:
+    """Send a signal to every server process of a region; the ids. What is killed by it is started again by `keep`."""
+    from . import keeper
+
+    return keeper.signal_region(folder, region, number)
+
+
+def power_region(folder: Path, region: str, on: bool) -> list[str]:
+    """Take the power from every server of a region as a fallen line does, or give it back; the ids."""
+    from . import keeper
+
+    return keeper.power_region(folder, region, on)
+
+
 def status(folder: Path) -> dict[str, Any]:
     """Plain values: `servers` that are, or should be, processes, and all `resources` of all accounts."""
     from . import keeper

@@ -1,6 +1,9 @@
 """Power for a whole sandbox: the switch that `catalyst dev` uses, and the look after servers whose process died."""
 
+import os
+import signal
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +53,44 @@ def power_on(folder: Path) -> list[str]:
     for account in accounts(folder):
         account.power_all(True)
     return [server.id for server in status(folder) if server.pid is not None]
+
+
+def way_in(folder: Path, *, account: str, cluster: str, region: str) -> tuple[str, int]:
+    """Address and port of a cluster's load balancer, made with its network where they are not there yet."""
+    cloud = Account(folder, account)
+    labels = {"cluster": cluster}
+    if cloud.named("network", cluster) is None:
+        cloud.create(kind="network", name=cluster, region=region, labels=labels, spec={})
+    found = cloud.named("load_balancer", cluster)
+    if found is None:
+        found = cloud.create(
+            kind="load_balancer", name=cluster, region=region, labels=labels, spec={"network": cluster}
+        )  # fmt: skip
+    return found.spec["ipv4"], found.spec["port"]
+
+
+def signal_region(folder: Path, region: str, number: int) -> list[str]:
+    """Send a signal to every server process of a region; the ids."""
+    reached = [server for server in status(folder) if server.region == region and server.pid]
+    for server in reached:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid or 0, number)
+    return [server.id for server in reached]
+
+
+def power_region(folder: Path, region: str, on: bool) -> list[str]:
+    """Take the power from every server of a region as a fallen line does, or give it back; the ids."""
+    touched = []
+    for account in accounts(folder):
+        with account.store.begin() as tx:
+            servers = [r for r in tx.resources() if r.kind == "server" and r.region == region]
+            for server in servers:
+                tx.update(server.id, spec=server.spec, powered=on)
+        touched += [server.id for server in servers]
+    if not on:
+        signal_region(folder, region, signal.SIGKILL)  # nobody is asked to end
+    keep(folder)
+    return touched
 
 
 def status(folder: Path) -> list[ServerStatus]:

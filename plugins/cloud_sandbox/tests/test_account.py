@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import catalyst_cloud_sandbox
 import pytest
 from catalyst_cloud_sandbox import addresses, faults, keeper, processes
 from catalyst_cloud_sandbox.__main__ import main
@@ -206,3 +207,12 @@ def test_the_name_of_an_account_cannot_leave_the_folder(sandbox, name, capsys) -
         main(["fault", "add", "slow", "--account", name, "--folder", str(sandbox.folder)])
     assert usage.value.code == 2
     assert not list(sandbox.folder.iterdir())
+
+
+def test_a_cluster_has_one_way_in_however_often_it_is_asked_for(sandbox) -> None:
+    first = catalyst_cloud_sandbox.way_in(sandbox.folder, account="demo", cluster="sb-east-rtz-dev", region="east")
+    again = catalyst_cloud_sandbox.way_in(sandbox.folder, account="demo", cluster="sb-east-rtz-dev", region="east")
+    west = catalyst_cloud_sandbox.way_in(sandbox.folder, account="demo", cluster="sb-west-rtz-dev", region="west")
+    assert first == again
+    assert west[0] != first[0]
+    assert [r.kind for r in sandbox.account.all()] == ["network", "load_balancer"] * 2

@@ -280,6 +280,18 @@ async def test_power_off_leaves_no_process_and_power_on_brings_all_back(cluster,
     assert keeper.status(folder)[0].pid
 
 
+async def test_a_region_without_power_has_no_process_until_it_has_it_again(cluster, home) -> None:
+    await eventually(lambda: home.of("heartbeat"), within=30)
+    folder, (server,) = cluster.sandbox.folder, keeper.status(cluster.sandbox.folder)
+    assert await asyncio.to_thread(keeper.power_region, folder, "elsewhere", False) == []
+    assert keeper.status(folder)[0].pid
+    assert await asyncio.to_thread(keeper.power_region, folder, server.region, False) != []
+    assert await asyncio.to_thread(keeper.keep, folder) == []
+    assert keeper.status(folder)[0].pid is None
+    assert await asyncio.to_thread(keeper.power_region, folder, server.region, True) != []
+    assert keeper.status(folder)[0].pid
+
+
 async def test_a_deleted_server_has_no_process_no_address_and_no_folder(cluster, home) -> None:
     await eventually(lambda: home.of("heartbeat"), within=30)
     pid, place = cluster.pid, cluster.place

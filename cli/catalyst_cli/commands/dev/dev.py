@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from catalyst_cli.context import remember
+from catalyst_cli.dev.cell_servers import CellsUnusable
 from catalyst_cli.dev.databases import DatabaseUnusable, Home, Server
 from catalyst_cli.dev.layout import REPLICAS, Layout
 from catalyst_cli.dev.ports import PortsTaken
@@ -24,6 +25,14 @@ from catalyst_cli.dev.supervisor import AlreadyRunning, Supervisor, Unready, run
 
 STOP_WITHIN = 60
 """Seconds that `--clean` gives a running dev to stop."""
+
+
+class CellKind(StrEnum):
+    """Values of `--cells`."""
+
+    EMBEDDED = "embedded"
+    AUTO = "auto"
+    REAL = "real"
 
 
 class DnsServer(StrEnum):
@@ -40,6 +49,7 @@ def default_folder() -> Path:
 
 
 def dev(
+    asked: typer.Context,
     port_base: Annotated[
         int, typer.Option(help="All ports of dev are among the 82 from here on.", min=1024, max=65000)
     ] = 7400,
@@ -53,6 +63,10 @@ def dev(
     dns: Annotated[DnsServer, typer.Option(help="Where the pool's zones lie: embedded, or a PowerDNS of its own.")] = (
         DnsServer.EMBEDDED
     ),
+    cells: Annotated[
+        CellKind | None,
+        typer.Option(help="What keeps the leases. real: BIND, Knot and PowerDNS; auto: where they are."),
+    ] = None,
     clean: Annotated[bool, typer.Option("--clean", help="Stop what runs, delete all data, and end.")] = False,
     output: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
 ) -> None:
@@ -70,8 +84,14 @@ def dev(
 
         catalyst dev --dns powerdns --data-dir ./dev-powerdns
 
+        catalyst dev --cells real --data-dir /var/tmp/catalyst
+
         catalyst dev --clean
+
+        catalyst dev status
     """
+    if asked.invoked_subcommand is not None:
+        return
     layout = Layout((data_dir or default_folder()).absolute(), port_base, count=replicas, dns_server=dns.value)
     if clean:
         _clean(layout)
@@ -82,7 +102,7 @@ def dev(
         _show(state, output)
 
     try:
-        asyncio.run(Supervisor(layout, _tell, time_scale, database).run(ready))
+        asyncio.run(Supervisor(layout, _tell, time_scale, database, cells.value if cells else "").run(ready))
     except AlreadyRunning as other:
         _tell("catalyst dev runs already")
         _show(other.state, output)
@@ -91,7 +111,7 @@ def dev(
             _tell(f"port {port} ({part}) is held by {holder}")
         _tell(f"nothing was started; next: catalyst dev --port-base {port_base + 1000}")
         raise typer.Exit(1) from taken
-    except (DatabaseUnusable, PowerDnsUnusable) as error:
+    except (CellsUnusable, DatabaseUnusable, PowerDnsUnusable) as error:
         _tell(f"dev did not start: {error}")
         raise typer.Exit(1) from error
     except (Unready, SeedRefused) as error:

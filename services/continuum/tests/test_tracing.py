@@ -1,0 +1,29 @@
+"""What agents wrote down can be merged, whatever their own clocks say, and loses one line at most by a death."""
+
+from pathlib import Path
+
+from catalyst_continuum.clock import boottime
+from catalyst_continuum.domain.authority import Moment
+from catalyst_continuum.workers.tracing import TraceFile
+from catalyst_sdk.traces import merged, reigns
+
+
+async def test_a_deadline_is_told_on_the_machine_s_own_clock(tmp_path: Path) -> None:
+    file = TraceFile(tmp_path / "trace.jsonl")
+    skewed = file.of("west", "demo/shop", lambda: Moment(boottime() + 5000, 0))
+    before = boottime()
+    skewed("authority", epoch=2, seq=7, deadline=boottime() + 5006.8)
+    await file.close()
+    (line,) = merged([(tmp_path / "trace.jsonl").read_text()])
+    assert before <= line.boottime <= boottime()
+    assert line.deadline is not None
+    assert 6.7 < line.deadline - line.boottime < 6.9
+    assert (line.region, line.slot, line.epoch, line.seq) == ("west", "demo/shop", 2, 7)
+
+
+async def test_a_process_that_comes_after_appends(tmp_path: Path) -> None:
+    for epoch in (1, 2):
+        file = TraceFile(tmp_path / "trace.jsonl")
+        file.of("east", "demo/shop", lambda: Moment(boottime(), 0))("authority", epoch=epoch, deadline=boottime() + 5)
+        await file.close()
+    assert [reign.epoch for reign in reigns(merged([(tmp_path / "trace.jsonl").read_text()]))] == [1, 2]
