@@ -104,6 +104,7 @@ def trace(layout: Layout, region: Region) -> Path:
 def agent(layout: Layout, region: Region, shops: Mapping[str, Shop], address: Address) -> dict[str, str]:
     """Environment of one region's continuum daemon: it has its own store, and finds all others over the region's lines."""
     home, apps = layout.region_home(region, DAEMON), _apps(layout, region, shops, address)
+    name_servers = ",".join(f"{name}={address('others', name)}" for name in AUTHORITIES)
     own = {
         "LISTEN": layout.address(region.place),
         "SIDE_LISTEN": layout.address(f"{region.place}-side"),
@@ -122,7 +123,9 @@ def agent(layout: Layout, region: Region, shops: Mapping[str, Shop], address: Ad
         "PEERS": ",".join(
             f"{other.cluster}={address('peers', other.part(DAEMON))}" for other in REGIONS if other != region
         ),
-        "TRAFFIC_AUTHORITIES": ",".join(f"{name}={address('others', name)}" for name in AUTHORITIES),
+        "TRAFFIC_AUTHORITIES": name_servers,
+        # There is no resolver for a name that only exists here: those who know it are asked as one.
+        "RESOLVERS": name_servers,
         "TRAFFIC_KEY_FILE": str(recipes.traffic_key(layout)),
         "TRAFFIC_KEY_NAME": recipes.DEMO_KEY,
         "GATES": ",".join(f"{name}={place['gateway']}" for name, place in apps.items()),

@@ -28,6 +28,8 @@ from google.longrunning import operations_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from .access import ACCESS
+from .domain.slots import Slot
+from .domain.spec import Spec
 from .domain.spec_rules import House
 from .domain.timing import Profile
 from .events import handled
@@ -70,7 +72,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     curfew = Curfew()
     measures = ContinuumMetrics(metrics.registry)
     region = Region(settings, register, host, work, house, measures) if settings.region else None
-    planner = Planner(register, region.survey) if region else Planner(register)
+    planner = Planner(register, region.survey if region else _no_survey, noted=measures.planned)
     agents = region.roster.of if region else _nobody
     service = ContinuumService(
         work,
@@ -123,6 +125,10 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         workers=[*region.workers, errands, curfew] if region else [keeper, errands, curfew],
         closing=[register.close, lambda: provisioner.close(None), *(region.closing if region else ())],
     )
+
+
+def _no_survey(slot: Slot, spec: Spec) -> None:
+    """The house's own daemon has no agent that a plan could ask."""
 
 
 def _nobody(slot: str) -> None:

@@ -1,6 +1,6 @@
 """What the daemon of a region has besides: its agents, and what they act with."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
@@ -15,20 +15,21 @@ from catalyst_sdk.continuum import Fencer, Promoter, Traffic
 from .clock import boottime
 from .domain import duties
 from .domain.authority import Moment
-from .domain.runs import Run
 from .domain.slots import Slot
 from .domain.spec import Spec
 from .domain.spec_rules import House
 from .domain.steering import Steering, wished
-from .metrics import ContinuumMetrics
+from .metrics import ContinuumMetrics, OfSlot
 from .settings import ContinuumSettings
 from .store import Store
 from .workers.agent import Agent
+from .workers.by_name import ByName
 from .workers.fencers.deadman import DeadMan
 from .workers.fencers.gateway import Drain, GatewayFencer
 from .workers.fencers.http_gates import HttpGates
 from .workers.logbook import Logbook
 from .workers.memory import DiskMemory, boot_id
+from .workers.naming import Address, Names
 from .workers.peers import GrpcPeer
 from .workers.register import Register
 from .workers.reporting import Reporter
@@ -36,12 +37,15 @@ from .workers.roster import Roster, StoredSlots
 from .workers.steps.scene import Hands
 from .workers.survey import Survey
 from .workers.surveys import survey_of, version_of
-from .workers.telling import Telling
 from .workers.tracing import TraceFile
 from .workers.traffic.authority import Authority
 from .workers.traffic.dns_update import DnsUpdate
+from .workers.traffic.vantage import Resolvers
 
 PROMOTER = "database_promoter"
+THE_SLOTS = "slot"
+"""Word of the setting for resolvers: those that each slot's wish names."""
+DNS_PORT = 53
 
 
 def now() -> Moment:
@@ -67,10 +71,11 @@ class Region:
         self._folder = folder
         self._trace = TraceFile(self.settings.trace or Path("/dev/null"))
         self._slots = StoredSlots(self.work, self.house)
-        self._telling = Telling(work=self.work, region=self.settings.region, metrics=self.metrics)
-        self._logbook = Logbook(self.work, lambda: self.roster.agents())
+        self._logbook = Logbook(self.work, lambda: self.roster.all(), self.metrics.told)
         self.closing.append(self._trace.close)
         self.roster = Roster(self.settings.region, self._slots, hire=self._hire, promote=self._promotes_within)
+        self._http: dict[tuple[Address, ...], ByName] = {}
+        self.closing.append(self._close_http)
         self._gates = self._http_gates()
         self._peers = {region: self._peer(address) for region, address in pairs(self.settings.peers).items()}
 
@@ -80,7 +85,7 @@ class Region:
         reporter = Reporter(
             work=self.work, register=self.register, metrics=self.metrics, at_work=self.roster.at_work, clock=now
         )  # fmt: skip - one call
-        return (self.roster, self._logbook, self._telling, reporter)
+        return (self.roster, self._logbook, reporter)
 
     def survey(self, slot: Slot, spec: Spec) -> Survey | None:
         """Whom a plan asks; None: no agent acts for the slot here."""
@@ -102,11 +107,10 @@ class Region:
         return await version_of(peer.channel, self.settings.region) if peer is not None else None
 
     def _hire(self, slot: str, spec: Spec) -> Agent:
-        region, told = self.settings.region, self._telling.book(slot)
+        region = self.settings.region
 
-        def book(run: Run) -> None:
-            self._logbook.book(run)
-            told(run)
+        def tell(kind: str, *, why: str = "", evidence: Mapping[str, str] | None = None) -> None:
+            self._logbook.tell(slot, region, kind, why, evidence or {})
 
         return Agent(
             duties.duty(slot, region, spec, promote=self._promotes_within(spec)),
@@ -116,9 +120,9 @@ class Region:
             memory=self._memory,
             clock=now,
             trace=self._trace.of(region, slot, now),
-            tell=self._telling.of(slot),
-            book=book,
-            moves=lambda: (self._logbook.history(slot), self._slots.acknowledged.get(slot, 0.0)),
+            tell=tell,
+            book=self._logbook.book,
+            moves=lambda: self._logbook.history(slot),
             bounds=duties.bounds(spec),
         )  # fmt: skip - one call
 
@@ -128,7 +132,7 @@ class Region:
         fencers: Sequence[Fencer] = (dead_man,)
         if self._gates is not None:
             fencers = (*fencers, GatewayFencer(self._gates), GatewayFencer(self._gates, local=False))
-        return Hands(promoter, self._traffic(spec), fencers, dead_man.vouch)
+        return Hands(promoter, self._traffic(slot, spec), fencers, dead_man.vouch)
 
     def _promoter(self, spec: Spec) -> Promoter:
         """Raises PluginUnavailable."""
@@ -138,10 +142,26 @@ class Region:
     def _promotes_within(self, spec: Spec) -> float:
         return self._promoter(spec).worst_case
 
-    def _traffic(self, spec: Spec) -> Traffic:
+    def _traffic(self, slot: str, spec: Spec) -> Traffic:
         steering = wished(spec) or Steering("", (), {})
         gate = Drain(self._gates) if self._gates is not None else None
-        return DnsUpdate(steering, self._authorities(steering.zone), boottime, gate)
+        return DnsUpdate(
+            steering, self._authorities(steering.zone), boottime, gate, self._vantage(spec), OfSlot(self.metrics, slot)
+        )
+
+    def _vantage(self, spec: Spec) -> Resolvers | None:
+        """The names as they look from elsewhere; with a health check, by a request of the name too."""
+        said = self.settings.resolvers
+        own = [(address, DNS_PORT) for address in spec.lease.resolvers]
+        places = tuple(own if said == THE_SLOTS else addresses(said).values())
+        if spec.names is None or not places:
+            return None
+        http = self._http.setdefault(places, ByName(Names(places, boottime, recursive=True)))
+        return Resolvers(places, http, [spec.names.health.url] if spec.names.health else [])
+
+    async def _close_http(self) -> None:
+        for http in self._http.values():
+            await http.close()
 
     def _authorities(self, zone: str) -> Sequence[Authority]:
         settings = self.settings

@@ -45,6 +45,9 @@ class ContinuumSettings(DaemonSettings):
     """File with the TSIG secret that may update those names, in base64."""
     traffic_key_name: str = "catalyst-traffic"
     """Name of that key."""
+    resolvers: str = ""
+    """Vantage points from which a region's agents look at the names after a move, `name=ip:port` joined by commas; `slot`: the
+    resolvers that each slot's wish names. Empty: nobody looks from elsewhere."""
     gates: str = ""
     """Gateways that let writes through or not, `region=ip:port` joined by commas."""
     gate_token_file: Path | None = None

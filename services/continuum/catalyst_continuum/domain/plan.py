@@ -285,7 +285,8 @@ def _fingerprint(
         },
         "keeps_all": None if facts.keeps_all is None else sorted(facts.keeps_all),
         "versions": facts.versions,
-        "fronts": dict(sorted(facts.fronts.items())), "needs": dict(sorted(facts.needs.items())),
+        "fronts": None if facts.fronts is None else dict(sorted(facts.fronts.items())),
+        "needs": dict(sorted(facts.needs.items())),
         "authorities": _authorities(facts),
         "names": names and [names.holder, names.ttl, {name: list(some) for name, some in sorted(names.addresses.items())}],
     }  # fmt: skip

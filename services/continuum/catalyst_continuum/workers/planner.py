@@ -30,17 +30,20 @@ class Planner:
 
     surveys   of the agents of this daemon; a slot that none acts for here is planned by what its register says, and what a
               database or a name would have to tell is unknown
+    noted     is told how many things stood in the way
     """
 
     def __init__(
         self,
         register: Register,
-        surveys: Surveys = lambda slot, spec: None,
+        surveys: Surveys,
         cells: Callable[[str], Sequence[CellView]] | None = None,
+        noted: Callable[[str, int], None] = lambda slot, blockers: None,
     ) -> None:
         self._register = register
         self._surveys = surveys
         self._cells = cells or (lambda slot: tuple(register.views.values()))
+        self._noted = noted
 
     async def plan(
         self, slot: Slot, spec: Spec, purpose: Purpose, *, to_region: str = "", accepts_loss: bool = False
@@ -61,10 +64,12 @@ class Planner:
             facts = await survey.look(replace(known, source=facts.holder or holder, target=target))
         wish = steering.wished(spec)
         need = approvals.need(spec.approval, _KINDS.get(purpose, purpose.value), slot.since)
-        return plan(
+        made = plan(
             purpose, replace(facts, approvals=need.quorum), _times(spec), generation=slot.generation,
             approvals=need.quorum, names=wish.plan(target) if wish else None,
         )  # fmt: skip
+        self._noted(slot.key, len(made.blockers))
+        return made
 
     def _survey(self, slot: Slot, spec: Spec) -> Survey:
         return Survey(

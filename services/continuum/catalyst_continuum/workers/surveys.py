@@ -46,7 +46,7 @@ def survey_of(
         databases=database if spec.has_database else None, traffic=traffic,
         authorities=traffic.authorities if isinstance(traffic, DnsUpdate) else (),
         fronts={region.name: region.lb_ips for region in spec.regions} if wish is not None else {},
-        port=wish.probe.port if wish is not None and wish.probe is not None else 443,
+        port=wish.probe.port if wish is not None and wish.probe is not None else None,
         version=VERSION, versions=versions,
     )  # fmt: skip
 
