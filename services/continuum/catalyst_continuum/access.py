@@ -32,7 +32,6 @@ ACCESS = {
     **rows(_SERVICE, Scope.DENIED, CreateContinuum=_WRITE),
     **rows(_SERVICE, ForceTakeover="sovereign-admin", VerifyWitness="sovereign-admin", AdmitCell="sovereign-admin"),
     # Agents only; what they tell explains, and what they promise binds themselves.
-    **rows(_PEER, Hello=_AGENT, Report=_AGENT, HoldOff=_AGENT, DeliverToken=_AGENT),
-    **rows(_PEER, Scope.ABSENT, RelaySwap=_AGENT),
+    **rows(_PEER, Hello=_AGENT, Report=_AGENT, HoldOff=_AGENT, RelaySwap=_AGENT, DeliverToken=_AGENT),
     **rows("google.longrunning.Operations", GetOperation="sovereign-admin", WaitOperation="sovereign-admin"),
 }

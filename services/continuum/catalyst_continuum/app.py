@@ -92,7 +92,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         region=settings.region,
         agents=agents,
     )  # fmt: skip - one call
-    peers = ContinuumPeerService(settings.region, agents)
+    peers = ContinuumPeerService(settings.region, agents, witness)
     provisioner = connect(
         settings.provisioner_target, token=TokenFile(settings.token_file), tls=settings.certificates()
     )

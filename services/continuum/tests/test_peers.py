@@ -11,11 +11,14 @@ import grpc
 import pytest
 from catalyst.continuum.v1 import service_pb2, service_pb2_grpc
 from catalyst_continuum.domain.runs import EpochMoved
-from catalyst_continuum.rpc.peers import ContinuumPeerService, SlotUnknown
+from catalyst_continuum.rpc.peers import CellUnknown, CellUnreachable, ContinuumPeerService, SlotUnknown
 from catalyst_continuum.workers.peers import GrpcPeer, heard, told
+from catalyst_sdk import Permanent, Temporary
 from catalyst_sdk.continuum import DatabaseView, DemotionToken, Role
 from hypothesis import given
 from hypothesis import strategies as st
+
+from .witnesses import MemoryWitness
 
 EAST, WEST, SLOT = "sb-east-rtz-dev", "sb-west-rtz-dev", "demo/shop"
 TOKEN = DemotionToken(EAST, 3, "0/2D", "opaque")
@@ -50,7 +53,7 @@ class FakeAgent:
 async def peers(agent: FakeAgent | None) -> AsyncIterator[GrpcPeer]:
     """The east's way to the agent of the west, over a real connection."""
     server = grpc.aio.server()
-    service = ContinuumPeerService(WEST, lambda slot: agent if slot == SLOT else None)  # type: ignore[arg-type, return-value]
+    service = ContinuumPeerService(WEST, lambda slot: agent if slot == SLOT else None, MemoryWitness())  # type: ignore[arg-type, return-value]
     service_pb2_grpc.add_ContinuumPeerServiceServicer_to_server(service, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -93,7 +96,7 @@ async def test_a_peer_that_does_not_promise_says_no_and_one_that_is_away_says_no
 async def test_a_token_that_comes_too_late_or_to_a_stranger_is_not_kept(
     agent: FakeAgent | None, refusal: type[Exception]
 ) -> None:
-    service = ContinuumPeerService(WEST, lambda _: agent)  # type: ignore[arg-type, return-value]
+    service = ContinuumPeerService(WEST, lambda _: agent, MemoryWitness())  # type: ignore[arg-type, return-value]
     request = service_pb2.DeliverTokenRequest(
         name="namespaces/demo/continuums/shop",
         run="namespaces/demo/continuums/shop/runs/abcdefghij",
@@ -103,6 +106,36 @@ async def test_a_token_that_comes_too_late_or_to_a_stranger_is_not_kept(
     )  # fmt: skip - one message
     with pytest.raises(refusal):
         await service.DeliverToken(request, None)  # type: ignore[arg-type]
+
+
+class Relay(MemoryWitness):
+    """A witness that hands on; `failure` in place of the cell's answer."""
+
+    failure: Exception | None = None
+
+    async def hand_on(self, *, cell: str, message: bytes) -> bytes:
+        if self.failure is not None:
+            raise self.failure
+        return cell.encode() + message
+
+
+@pytest.mark.parametrize(
+    ("failure", "refusal"),
+    [(Permanent("CELL_UNKNOWN", "none of ours"), CellUnknown), (Temporary("silent"), CellUnreachable)],
+)
+async def test_a_signed_message_is_handed_on_unread_to_a_configured_cell_alone(
+    failure: Exception, refusal: type[Exception]
+) -> None:
+    witness = Relay()
+    service = ContinuumPeerService(WEST, lambda _: None, witness)
+    request = service_pb2.RelaySwapRequest(name="namespaces/demo/continuums/shop", cell="a", message=b"signed message")
+    request.timeout.FromSeconds(5)
+    assert (await service.RelaySwap(request, None)).message == b"asigned message"  # type: ignore[arg-type]
+    witness.failure = failure
+    with pytest.raises(refusal):
+        await service.RelaySwap(request, None)  # type: ignore[arg-type]
+    with pytest.raises(CellUnknown):
+        await ContinuumPeerService(WEST, lambda _: None, MemoryWitness()).RelaySwap(request, None)  # type: ignore[arg-type]
 
 
 _maybe = st.none()
