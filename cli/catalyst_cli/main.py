@@ -12,7 +12,9 @@ from .commands.billing import franchise, invoices, ledger, orders, providers, su
 from .commands.blueprint import author
 from .commands.blueprint import looks as blueprint_looks
 from .commands.catalog import issues, sources, versions
-from .commands.continuum import drill, trace, witness
+from .commands.continuum import apply as apply_slots
+from .commands.continuum import decisions, drill, moves, suspension, trace, witness
+from .commands.continuum import looks as slot_looks
 from .commands.continuum import plan as plan_run
 from .commands.credential import credentials
 from .commands.dev import cell, dev, region, status
@@ -47,10 +49,7 @@ def build() -> typer.Typer:
     _names(app)
     _billing(app)
     _catalogue(app)
-    slots = _group(app, "continuum", "Slots: which region may write.", {
-        "plan": plan_run.plan, "drill": drill.drill, "trace": trace.trace,
-    })  # fmt: skip
-    _group(slots, "witness", "The cells that keep the register.", {"verify": witness.verify})
+    _slots(app)
     happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
     _group(happenings, "dead-letters", "Events that a daemon gave up.", {
         "list": dead_letters.list_dead_letters, "get": dead_letters.get, "replay": dead_letters.replay,
@@ -75,6 +74,18 @@ def _development(app: typer.Typer) -> None:
         "kill": region.kill, "pause": region.pause, "resume": region.resume, "cut": region.cut, "heal": region.heal,
         "start": region.start,
     })  # fmt: skip
+
+
+def _slots(app: typer.Typer) -> None:
+    slots = _group(app, "continuum", "Slots: which region may write, and how that right moves.", {
+        "apply": apply_slots.apply, "list": slot_looks.list_slots, "get": slot_looks.get, "watch": slot_looks.watch,
+        "suspend": suspension.suspend, "resume": suspension.resume, "ack": suspension.ack,
+        "switchover": moves.switchover, "failover": moves.failover, "failback": moves.failback,
+        "force-takeover": moves.force_takeover, "run": decisions.run, "runs": decisions.runs,
+        "approve": decisions.approve, "abort": decisions.abort, "plan": plan_run.plan, "drill": drill.drill,
+        "trace": trace.trace,
+    })  # fmt: skip
+    _group(slots, "witness", "The cells that keep the register.", {"verify": witness.verify})
 
 
 def _sovereigns(app: typer.Typer) -> None:

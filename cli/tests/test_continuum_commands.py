@@ -2,11 +2,17 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from catalyst.continuum.v1.service_pb2_grpc import ContinuumServiceStub
+import yaml
+from catalyst_cli.api import Api, Refused
+from catalyst_cli.commands.continuum import manifests
+from catalyst_cli.context import context
+from catalyst_cli.failures import Failure
 from catalyst_cli.main import build
 from catalyst_continuum.app import compose as compose_continuum
 from catalyst_continuum.settings import ContinuumSettings
@@ -18,25 +24,28 @@ from catalyst_testkit.servers import NatsServer, free_port
 from click.testing import Result
 from typer.testing import CliRunner
 
-from services.continuum.tests.manifests import EAST, WEST, stateful
+from services.continuum.tests.manifests import EAST, WEST, having, lone, stateful
 from services.continuum.tests.test_daemon import Cells, activate
-from services.continuum.tests.test_resource import wish
+
+Run = Callable[..., Awaitable[Result]]
 
 
-async def test_cells_are_verified_and_one_that_does_not_answer_fails_the_command(
-    home: Path, own_nats: NatsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cells, port = Cells(home), free_port()
-    cells.start_all()
+@pytest.fixture
+def cells(home: Path) -> Cells:
+    three = Cells(home)
+    three.start_all()
+    return three
+
+
+@pytest.fixture
+async def run(home: Path, own_nats: NatsServer, cells: Cells, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
+    """Runs a command as the Sovereign's admin."""
+    port = free_port()
     (home / "edge").mkdir()
     settings = {"nats_url": own_nats.url, "cells": cells.setting, "tsig_key_file": cells.key}
 
-    async def run(*words: str) -> Result:
+    async def command(*words: str) -> Result:
         return await asyncio.to_thread(CliRunner().invoke, build(), ["continuum", *words])
-
-    async def verified() -> Result | None:
-        told = await run("witness", "verify", "omantel", "-o", "json")
-        return told if told.exit_code == 0 else None
 
     async def is_up() -> bool:
         try:
@@ -57,27 +66,102 @@ async def test_cells_are_verified_and_one_that_does_not_answer_fails_the_command
             }  # fmt: skip
             async with running(compose_gateway, GatewaySettings, home / "edge", **values):
                 await eventually(is_up, within=30)
-                await activate(own_nats)
-                told = await eventually(verified, within=30)
-                assert told is not None
-                report = json.loads(told.stdout[told.stdout.index("{\n") : told.stdout.rindex("\n}") + 2])
-                assert [(c["name"], c["passed"], c["cases"]) for c in report["cells"]] == [
-                    (f"cell-{n}", True, 11) for n in (1, 2, 3)
-                ]
-                cells.kill("cell-3")
-                lame = await run("witness", "verify", "omantel", "--cell", "cell-3")
-                assert lame.exit_code == 1
-                assert "does not answer" in lame.output
-                alone = await run("plan", "omantel", "--kind", "failover")
-                assert "none may become primary" in str(alone.exception)
-                await daemon.member(ContinuumServiceStub, "demo").CreateContinuum(wish(stateful()))
-                blocked = await run("plan", "demo/shop", "-o", "json")
-                assert blocked.exit_code == 1
-                plan = json.loads(blocked.stdout[blocked.stdout.index("{\n") : blocked.stdout.rindex("\n}") + 2])
-                assert (len(plan["steps"]), plan["kind"]) == (14, "RUN_KIND_SWITCHOVER")
-                table = await run("plan", "demo/shop", "--to", WEST, "--accept-data-loss")
-                assert "FlipTraffic" in table.output
-                assert f"{EAST} -> {WEST}" in table.output
-                assert "blocked: target-ready" in table.output
+                yield command
     finally:
         cells.kill_all()
+
+
+def data(told: Result) -> Any:
+    """The JSON of a command that printed words besides."""
+    assert told.exit_code == 0, (told.output, told.exception)
+    return json.loads(told.stdout[told.stdout.index("{\n") : told.stdout.rindex("\n}") + 2])
+
+
+def file(home: Path, spec: dict[str, Any], **outside: Any) -> Path:
+    document = {
+        "apiVersion": "dr.openova.io/v1", "kind": "Continuum", "metadata": {"name": "shop", "namespace": "demo"},
+        "spec": spec, **outside,
+    }  # fmt: skip
+    path = home / "shop.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+async def test_cells_are_verified_and_one_that_does_not_answer_fails_the_command(
+    run: Run, own_nats: NatsServer, cells: Cells
+) -> None:
+    await activate(own_nats)
+
+    async def verified() -> Result | None:
+        told = await run("witness", "verify", "omantel", "-o", "json")
+        return told if told.exit_code == 0 else None
+
+    told = await eventually(verified, within=30)
+    assert told is not None
+    assert [(c["name"], c["passed"], c["cases"]) for c in data(told)["cells"]] == [
+        (f"cell-{n}", True, 11) for n in (1, 2, 3)
+    ]
+    cells.kill("cell-3")
+    lame = await run("witness", "verify", "omantel", "--cell", "cell-3")
+    assert lame.exit_code == 1
+    assert "does not answer" in lame.output
+
+
+async def test_a_run_is_planned_before_it_is_started(run: Run, home: Path) -> None:
+    assert "created" in (await run("apply", "-f", str(file(home, stateful())))).output
+    blocked = await run("plan", "demo/shop", "-o", "json")
+    assert blocked.exit_code == 1
+    plan = json.loads(blocked.stdout[blocked.stdout.index("{\n") : blocked.stdout.rindex("\n}") + 2])
+    assert (len(plan["steps"]), plan["kind"]) == (14, "RUN_KIND_SWITCHOVER")
+    table = await run("plan", "demo/shop", "--to", WEST, "--accept-data-loss")
+    assert "FlipTraffic" in table.output
+    assert f"{EAST} -> {WEST}" in table.output
+    assert "blocked: target-ready" in table.output
+
+
+async def test_a_slot_is_applied_listed_frozen_and_thawed_by_command(run: Run, home: Path) -> None:
+    lonely = file(home, lone())
+    assert "would be created" in (await run("apply", "-f", str(lonely), "--dry-run")).output
+    assert data(await run("apply", "-f", str(lonely), "-o", "json"))["generation"] == "1"
+    assert "unchanged" in (await run("apply", "-f", str(lonely))).output
+
+    async def held() -> bool:
+        return bool(data(await run("get", "demo/shop", "-o", "json"))["status"]["leaseHolder"] == EAST)
+
+    await eventually(held, within=30)
+    assert data(await run("suspend", "demo/shop", "-o", "json"))["register"]["state"] == "STATE_FROZEN"
+    changed = await run("apply", "-f", str(file(home, lone() | {"rto": "2m"})), "-o", "json")
+    assert data(changed)["spec"]["suspend"], "a file that says nothing of suspension leaves it as it is"
+    listed = (await run("list", "--namespace", "demo")).output
+    assert "demo/shop" in listed
+    assert "SUSPENDED" in listed
+    assert data(await run("resume", "demo/shop", "-o", "json"))["register"]["state"] == "STATE_HELD"
+    with Api(context()) as api:  # what `watch` shows, line by line
+        stream = api.stream("/v1/namespaces/demo/continuums/shop:watch")
+        _, _, first = await asyncio.to_thread(next, stream)
+        stream.close()
+    assert first["continuum"]["register"]["state"] == "STATE_HELD"
+    assert first["cursor"]
+    assert data(await run("ack", "demo/shop", "--epoch", "1", "-o", "json"))["version"]
+    for words, reason, code in (
+        ("get demo/blog", "CONTINUUM_NOT_FOUND", 3),
+        ("ack demo/shop --epoch 9", "EPOCH_MOVED", 4),
+    ):
+        refused = (await run(*words.split())).exception
+        assert isinstance(refused, Refused)
+        assert (refused.reason, refused.exit_code) == (reason, code)
+
+
+def test_all_that_is_wrong_in_a_file_is_said_before_anything_is_sent(home: Path) -> None:
+    bad = having(stateful(), rto="1minute", primaryRegion="fsn", luaRecord__selector="round-robin", colour="red")
+    with pytest.raises(Failure) as refused:
+        manifests.read(file(home, bad, kind="Continuous"))
+    assert refused.value.exit_code == 2
+    told = "\n".join(refused.value.details)
+    for path in ("kind", "spec.rto", "spec.primaryRegion", "spec.luaRecord.selector", "spec.colour"):
+        assert f"document 1: {path}: " in told
+
+
+def test_what_the_server_refuses_is_said_with_the_paths_of_the_file() -> None:
+    refused = Refused("SPEC_INVALID", "no", details=("continuum.spec.lease_client.config.ttl: C1", "other: x"))
+    assert manifests.explained(refused).details == ("spec.leaseClient.config.ttlSeconds: C1", "other: x")

@@ -20,6 +20,7 @@ SUFFIXES = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("",), "gauge
 LABELS = {
     "method", "status", "consumer", "kind", "result", "lease", "plugin", "operation", "error_class", "service", "version",
     "registrar", "code", "pool", "state", "flow", "step", "slot", "authority", "effector", "component",
+    "region", "condition", "level",
 }  # fmt: skip
 """Small closed sets. A new one is added here by somebody who has asked whether it is one."""
 OFF_THE_DASHBOARD: dict[str, str] = {}

@@ -45,7 +45,6 @@ from .workers.errands import Errands
 from .workers.keeper import Keeper
 from .workers.planner import Planner
 from .workers.register import Register
-from .workers.roster import StoredSlots
 
 WITNESS = "lease_witness:dns_quorum"
 
@@ -71,12 +70,22 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     errands = Errands(work=work, register=register, leases=leases)
     house = House("", in_memory=settings.allow_in_memory, regulated=settings.regulated)
     curfew = Curfew()
-    own = ContinuumMetrics(metrics.registry)
-    region = Region(settings, register, host, own) if settings.region else None
-    roster = region.roster(StoredSlots(work, house)) if region else None
-    planner = Planner(register, region.survey if region else _no_survey, noted=own.planned)
-    service = ContinuumService(work, register, profile, witness, curfew=curfew, house=house, planner=planner)
-    peers = ContinuumPeerService(settings.region, roster.of if roster else _nobody)
+    measures = ContinuumMetrics(metrics.registry)
+    region = Region(settings, register, host, work, house, measures) if settings.region else None
+    planner = Planner(register, region.survey if region else _no_survey, noted=measures.planned)
+    agents = region.roster.of if region else _nobody
+    service = ContinuumService(
+        work,
+        register,
+        profile,
+        witness,
+        curfew=curfew,
+        house=house,
+        planner=planner,
+        region=settings.region,
+        agents=agents,
+    )  # fmt: skip - one call
+    peers = ContinuumPeerService(settings.region, agents)
     provisioner = connect(
         settings.provisioner_target, token=TokenFile(settings.token_file), tls=settings.certificates()
     )
@@ -113,7 +122,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
             settings.nats_token.get_secret_value(),
         ),  # fmt: skip - one call
         handled=[] if region else handled(Sovereigns(provisioner)),
-        workers=[roster, errands, curfew] if roster else [keeper, errands, curfew],
+        workers=[*region.workers, errands, curfew] if region else [keeper, errands, curfew],
         closing=[register.close, lambda: provisioner.close(None), *(region.closing if region else ())],
     )
 

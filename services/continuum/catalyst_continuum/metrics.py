@@ -3,13 +3,18 @@
 Slots and regions are labels here, against the rule for all others: there are few of them, and whoever is woken asks which.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from catalyst_sdk.continuum import TrafficView
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from .domain import facts as happenings
+from .domain.facts import Fact
 from .domain.measure import Measured
+from .domain.spec import Spec, SyncMode
+from .domain.status import Condition, Facts, Truth
 
 _MOVE = (0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 180.0, 600.0)
 
@@ -20,6 +25,55 @@ class ContinuumMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._of_traffic(registry)
         self._of_moves(registry)
+        self._of_slots(registry)
+        self._of_agents(registry)
+
+    def slot(self, slot: str, facts: Facts, spec: Spec, found: Sequence[Condition]) -> None:
+        """A region's agent told what it knows. What it does not know has no sample: nothing is drawn as zero."""
+        region = facts.region
+        _set(self.lease_held, (slot, region), None if facts.record is None else facts.holder == region)
+        _set(self.lease_epoch, (slot, region), facts.epoch or None)
+        _set(self.lease_authority, (slot, region), facts.authority)
+        _set(self.lease_span, (slot, region), facts.span)
+        _set(self.cells, (slot, region, "up"), facts.cells_up)
+        down = None if facts.cells is None or facts.cells_up is None else facts.cells - facts.cells_up
+        _set(self.cells, (slot, region, "down"), down)
+        _set(self.quorum, (slot, region), facts.cells_needed)
+        for other in spec.members:
+            _set(self.lag, (slot, other), facts.lags.get(other))
+            _set(self.gap, (slot, other), facts.gaps.get(other))
+        required = spec.has_standby and spec.sync_mode is SyncMode.REQUIRED
+        _set(self.sync_standby, (slot, region), len(facts.sync) if required and facts.sync is not None else None)
+        known = [writes for writes in facts.writable.values() if writes is not None]
+        _set(self.writable, (slot, region), sum(known) if known else None)
+        _set(self.rto_goal, (slot, region), spec.rto if spec.has_standby else None)
+        for kind in ("planned", "unplanned"):
+            _set(self.run_phase, (slot, region, kind), facts.run_spent if facts.run_kind == kind else None)
+        _set(self.drill_age, (slot, region), facts.drill_age)
+        _set(self.clock_offset, (slot, region), facts.clock_offset)
+        for one in found:
+            self.condition.labels(slot, region, one.type).set(
+                {Truth.TRUE: 1, Truth.FALSE: 0, Truth.UNKNOWN: -1}[one.status]
+            )
+
+    def told(self, fact: Fact) -> None:
+        """Something happened to a slot."""
+        slot = "/".join(fact.told.continuum.split("/")[1::2])
+        match fact:
+            case happenings.Moved():
+                self.failovers.labels(slot, fact.kind.lower(), fact.result.lower()).inc()
+            case happenings.RegionFenced():
+                self.fence.labels(str(fact.level)).observe(fact.took)
+            case happenings.FailsafeEntered():
+                self.failsafe.labels(slot, fact.told.region).set(1)
+            case happenings.FailsafeLeft():
+                self.failsafe.labels(slot, fact.told.region).set(0)
+            case _:
+                pass
+
+    def missed(self, slot: str, region: str) -> None:
+        """A fence did not end within its budget."""
+        self.deadline_misses.labels(slot, region).inc()
 
     def traffic(self, slot: str, view: TrafficView) -> None:
         """The names of a slot were looked at. An authority that does not answer keeps what was known of it."""
@@ -98,6 +152,66 @@ class ContinuumMetrics:
         self.rpo_rows = Gauge(
             "catalyst_continuum_rpo_rows", "Acknowledged canaries that the last move lost", ["slot"], registry=registry
         )
+
+    def _of_slots(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"catalyst_continuum_{name}", text, list(labels), registry=registry)
+
+        self.lease_held = gauge("lease_held", "1 while the region holds the slot by the register", "slot", "region")
+        self.lease_epoch = gauge("lease_epoch", "Epoch of the slot as the region read it last", "slot", "region")
+        self.lease_authority = gauge("lease_authority_seconds", "How long the region may still write", "slot", "region")
+        self.lease_span = gauge("lease_span_seconds", "How long it may after a renewal", "slot", "region")
+        self.cells = gauge("witness_cells", "Cells that answered last, and that did not", "slot", "region", "state")
+        self.quorum = gauge("witness_quorum", "Cells that are a majority", "slot", "region")
+        self.lag = gauge(
+            "replication_lag_seconds", "What a region has not replayed, by times of commits", "slot", "region"
+        )
+        self.gap = gauge("replication_gap_bytes", "The same in bytes of log", "slot", "region")
+        self.sync_standby = gauge(
+            "sync_standby", "Standbys that have every acknowledged write, where one is required", "slot", "region"
+        )
+        self.writable = gauge("writable_primaries", "Regions whose database was seen to take writes", "slot", "region")
+        self.condition = gauge("condition", "1 holds, 0 does not, -1 is not known", "slot", "region", "condition")
+
+    def _of_agents(self, registry: CollectorRegistry) -> None:
+        where = ["slot", "region"]
+        self.rto_goal = Gauge(
+            "catalyst_continuum_rto_goal_seconds", "Goal for the time without a writer", where, registry=registry
+        )
+        self.drill_age = Gauge(
+            "catalyst_continuum_drill_age_seconds", "Since the last drill that passed", where, registry=registry
+        )
+        self.clock_offset = Gauge(
+            "catalyst_continuum_clock_offset_seconds", "Of our time of day against the cells'", where, registry=registry
+        )
+        self.run_phase = Gauge(
+            "catalyst_continuum_run_phase_budgets", "For how many times its budget the phase in hand of a run lasts already",
+            [*where, "kind"], registry=registry,
+        )  # fmt: skip
+        self.failsafe = Gauge(
+            "catalyst_continuum_failsafe_active",
+            "1 while a holder lives on promises of its peers",
+            where,
+            registry=registry,
+        )
+        self.deadline_misses = Counter(
+            "catalyst_continuum_deadline_miss", "Fences that did not end within their budget", where, registry=registry
+        )
+        self.failovers = Counter(
+            "catalyst_continuum_failover", "Moves of a slot", ["slot", "kind", "result"], registry=registry
+        )
+        self.fence = Histogram(
+            "catalyst_continuum_fence_seconds", "Fences, by the rung that is proved", ["level"], buckets=_MOVE,
+            registry=registry,
+        )  # fmt: skip
+
+
+def _set(gauge: Gauge, labels: tuple[str, ...], value: float | None) -> None:
+    if value is not None:
+        gauge.labels(*labels).set(value)
+    else:
+        with suppress(KeyError):
+            gauge.remove(*labels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,39 +1,44 @@
 """What the daemon of a region has besides: its agents, and what they act with."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
 
 import dns.name
 import dns.tsig
-from catalyst_mesh import PluginHost, TokenFile, connect, get_logger
+from catalyst_mesh import PluginHost, TokenFile, Work, connect
+from catalyst_mesh.daemon import Worker
 from catalyst_sdk import Secret
 from catalyst_sdk.continuum import Fencer, Promoter, Traffic
 
 from .clock import boottime
 from .domain import duties
-from .domain.antiflap import Move
 from .domain.authority import Moment
-from .domain.runs import Kind, Run, RunState
+from .domain.runs import Run
 from .domain.slots import Slot
 from .domain.spec import Spec
+from .domain.spec_rules import House
 from .domain.steering import Steering, wished
 from .metrics import ContinuumMetrics, OfSlot
 from .settings import ContinuumSettings
+from .store import Store
 from .workers.agent import Agent
 from .workers.by_name import ByName
 from .workers.fencers.deadman import DeadMan
 from .workers.fencers.gateway import Drain, GatewayFencer
 from .workers.fencers.http_gates import HttpGates
+from .workers.logbook import Logbook
 from .workers.memory import DiskMemory, boot_id
 from .workers.naming import Address, Names
 from .workers.peers import GrpcPeer
 from .workers.register import Register
-from .workers.roster import Roster, Slots
+from .workers.reporting import Reporter
+from .workers.roster import Roster, StoredSlots
 from .workers.steps.scene import Hands
 from .workers.survey import Survey
 from .workers.surveys import survey_of, version_of
+from .workers.telling import Telling
 from .workers.tracing import TraceFile
 from .workers.traffic.authority import Authority
 from .workers.traffic.dns_update import DnsUpdate
@@ -57,6 +62,8 @@ class Region:
     settings: ContinuumSettings
     register: Register
     plugins: PluginHost
+    work: Work[Store]
+    house: House
     metrics: ContinuumMetrics
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
@@ -64,24 +71,28 @@ class Region:
         folder = self.settings.data_dir or self.settings.data_folder
         self._memory = DiskMemory(folder / "slots", boot_id())
         self._folder = folder
-        self._moves: dict[str, list[Move]] = {}
         self._trace = TraceFile(self.settings.trace or Path("/dev/null"))
-        self._log = get_logger("slots")
+        self._slots = StoredSlots(self.work, self.house)
+        self._telling = Telling(work=self.work, region=self.settings.region, metrics=self.metrics)
+        self._logbook = Logbook(self.work, lambda: self.roster.agents())
         self.closing.append(self._trace.close)
-        self._roster: Roster | None = None
         self._http: dict[tuple[Address, ...], ByName] = {}
         self.closing.append(self._close_http)
+        self.roster = Roster(self.settings.region, self._slots, hire=self._hire, promote=self._promotes_within)
         self._gates = self._http_gates()
         self._peers = {region: self._peer(address) for region, address in pairs(self.settings.peers).items()}
 
-    def roster(self, slots: Slots) -> Roster:
-        """The agents of all slots that are wished for."""
-        self._roster = Roster(self.settings.region, slots, hire=self._hire, promote=self._promotes_within)
-        return self._roster
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """What runs in the daemon of a region: the agents, and what carries their words to the store."""
+        reporter = Reporter(
+            work=self.work, register=self.register, metrics=self.metrics, at_work=self.roster.at_work, clock=now
+        )  # fmt: skip - one call
+        return (self.roster, self._logbook, self._telling, reporter)
 
     def survey(self, slot: Slot, spec: Spec) -> Survey | None:
         """Whom a plan asks; None: no agent acts for the slot here."""
-        agent = self._roster.of(slot.key) if self._roster else None
+        agent = self.roster.of(slot.key)
         if agent is None:
             return None
         return survey_of(
@@ -99,15 +110,11 @@ class Region:
         return await version_of(peer.channel, self.settings.region) if peer is not None else None
 
     def _hire(self, slot: str, spec: Spec) -> Agent:
-        region = self.settings.region
-
-        def tell(kind: str, *, why: str = "", evidence: Mapping[str, str] | None = None) -> None:
-            self._log.info(kind, slot=slot, why=why, **(evidence or {}))
+        region, told = self.settings.region, self._telling.book(slot)
 
         def book(run: Run) -> None:
-            self._log.info("run", slot=slot, run=run.id, kind=run.kind, state=run.state, why=run.message)
-            if run.state is RunState.SUCCEEDED and run.kind is Kind.FAILOVER:
-                self._moves.setdefault(slot, []).append(Move(time(), run.source, run.target))
+            self._logbook.book(run)
+            told(run)
 
         return Agent(
             duties.duty(slot, region, spec, promote=self._promotes_within(spec)),
@@ -117,9 +124,9 @@ class Region:
             memory=self._memory,
             clock=now,
             trace=self._trace.of(region, slot, now),
-            tell=tell,
+            tell=self._telling.of(slot),
             book=book,
-            moves=lambda: (tuple(self._moves.get(slot, ())), 0.0),
+            moves=lambda: (self._logbook.history(slot), self._slots.acknowledged.get(slot, 0.0)),
             bounds=duties.bounds(spec),
         )  # fmt: skip - one call
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     delete,
     false,
+    func,
     insert,
     select,
     tuple_,
@@ -174,6 +175,12 @@ class Store(Transaction):
         t = observations
         query = select(t).where((t.c.namespace == namespace) & (t.c.name == name))
         return {row["region"]: (row["body"], row["seen_at"]) for row in (await self.sql.execute(query)).mappings()}
+
+    async def unsent(self, resource: str) -> int:
+        """How many events of a slot wait in the outbox."""
+        outbox = metadata.tables["outbox"]
+        mine = (outbox.c.aggregate == resource) & outbox.c.published_at.is_(None)
+        return int((await self.sql.execute(select(func.count()).where(mine).select_from(outbox))).scalar_one())
 
     async def records(self, resource: str) -> Sequence[tuple[str, bytes]]:
         """What was told of a slot, in order: schema and body."""

@@ -184,11 +184,11 @@ async def test_every_replica_tells_the_same_whichever_keeps_the_slots(
 
 
 async def test_what_is_not_served_says_so(home: Path, settings: dict[str, object]) -> None:
-    from catalyst.continuum.v1.service_pb2 import PostHealthRequest
+    from catalyst.continuum.v1.service_pb2 import GetRunRequest
 
     async with running(compose, ContinuumSettings, home, **settings) as daemon:
         stub = daemon.admin(ContinuumServiceStub)
-        assert await reason_of(stub.PostHealth(PostHealthRequest(name=SLOT))) == "METHOD_NOT_SERVED"
+        assert await reason_of(stub.GetRun(GetRunRequest(name=f"{SLOT}/runs/abc"))) == "METHOD_NOT_SERVED"
 
 
 async def _is(daemon: RunningDaemon, wanted: tuple[str, int]) -> bool:

@@ -7,13 +7,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from catalyst.continuum.v1.resources_pb2 import Continuum, ContinuumSpec, RegisterView
+from catalyst.continuum.v1.resources_pb2 import Check, Continuum, ContinuumSpec, ContinuumStatus, RegisterView
 from catalyst.continuum.v1.service_pb2 import (
     AcknowledgeFailoverRequest,
     CreateContinuumRequest,
     DeleteContinuumRequest,
     GetContinuumRequest,
     ListContinuumsRequest,
+    PostHealthRequest,
     ResumeRequest,
     SuspendRequest,
     UpdateContinuumRequest,
@@ -21,7 +22,8 @@ from catalyst.continuum.v1.service_pb2 import (
 )
 from catalyst.continuum.v1.service_pb2_grpc import ContinuumServiceStub
 from catalyst_continuum.app import compose
-from catalyst_continuum.domain import audit
+from catalyst_continuum.domain import audit, status
+from catalyst_continuum.domain.status import Facts
 from catalyst_continuum.messages import record_of
 from catalyst_continuum.rpc import specs
 from catalyst_continuum.settings import ContinuumSettings
@@ -59,13 +61,13 @@ def wish(document: dict[str, Any], id: str = "shop", **more: Any) -> CreateConti
 async def test_a_wish_is_made_read_changed_and_deleted_only_as_it_was_read(daemon: RunningDaemon) -> None:
     stub = daemon.member(ContinuumServiceStub, "demo")
     rehearsed = await stub.CreateContinuum(wish(stateful(), validate_only=True))
-    assert rehearsed.spec.mode == ContinuumSpec.MODE_AUTOMATIC
+    assert rehearsed.spec.auto_failover
     assert await reason_of(stub.GetContinuum(GetContinuumRequest(name=SHOP))) == "CONTINUUM_NOT_FOUND"
     once = str(uuid4())
     made = await stub.CreateContinuum(wish(stateful(), request_id=once))
     assert await stub.CreateContinuum(wish(stateful(), request_id=once)) == made
     assert await reason_of(stub.CreateContinuum(wish(stateful()))) == "CONTINUUM_EXISTS"
-    assert (made.name, made.generation, made.spec.lease_client.config.ttl.seconds) == (SHOP, 1, 20)
+    assert (made.name, made.generation, made.spec.mode) == (SHOP, 1, ContinuumSpec.MODE_UNSPECIFIED), "as it was wished"
     assert made.status.rto_worst_case.seconds == 51
     assert {c.type: c.reason for c in made.conditions}["ReplicationWithinRPO"] == "Unknown"
 
@@ -75,7 +77,7 @@ async def test_a_wish_is_made_read_changed_and_deleted_only_as_it_was_read(daemo
     change.continuum.spec.rto.seconds = 120
     after = await stub.UpdateContinuum(change)
     assert (after.generation, after.spec.rto.seconds, after.spec.application_ref.name) == (2, 120, "shop")
-    assert after.spec.lease_client.config.ttl.seconds == 30, "the calmest profile that keeps the goal"
+    assert after.status.rto_worst_case.seconds == 65, "the calmest profile that keeps the goal"
     assert await reason_of(stub.UpdateContinuum(change)) == "ETAG_MISMATCH"
     change.etag, change.update_mask.paths[:] = after.etag, ["spec.colour"]
     assert await reason_of(stub.UpdateContinuum(change)) == "REQUEST_INVALID"
@@ -121,6 +123,16 @@ async def test_a_slot_is_frozen_and_thawed_in_the_register_and_all_of_it_is_one_
         return answer if answer.register.state == state and answer.register.holder == EAST else None
 
     await eventually(lambda: seen(RegisterView.STATE_HELD), within=30)
+    work: Any = daemon.daemon.work
+    async with work.transaction() as tx:
+        slot = await tx.lock("demo", "shop")
+        await tx.observe(slot, EAST, status.write(Facts(EAST, run_kind="planned"), ()))
+    assert await reason_of(stub.Suspend(SuspendRequest(name=SHOP))) == "RUN_UNDER_WAY"
+    assert (
+        await stub.GetContinuum(GetContinuumRequest(name=SHOP))
+    ).status.phase == ContinuumStatus.PHASE_SWITCHING_OVER
+    async with work.transaction() as tx:
+        await tx.sql.execute(text("DELETE FROM observation"))
     watched: list[Any] = []
 
     async def watch(cursor: str) -> None:
@@ -132,6 +144,9 @@ async def test_a_slot_is_frozen_and_thawed_in_the_register_and_all_of_it_is_one_
     held = await eventually(lambda: seen(RegisterView.STATE_FROZEN), within=30)
     assert held is not None
     assert held.spec.suspend
+    report = await stub.PostHealth(PostHealthRequest(name=SHOP))
+    assert (report.replicas_healthy.result, report.latency_normal.result) == (Check.RESULT_PASS, Check.RESULT_UNKNOWN)
+    assert not report.healthy, "what nobody looked at is not healthy"
     await eventually(
         lambda: any(one.continuum.register.state == RegisterView.STATE_FROZEN for one in watched), within=30
     )

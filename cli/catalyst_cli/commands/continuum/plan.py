@@ -9,7 +9,7 @@ from catalyst_cli.api import Api
 from catalyst_cli.context import context
 from catalyst_cli.output import Form, Output, err, show
 
-from .witness import Slot, path_of
+from .names import Slot, path_of
 
 COLUMNS = {
     "": "number",

@@ -5,14 +5,11 @@ from typing import Annotated, Any
 import typer
 
 from catalyst_cli.api import Api, new_request_id
+from catalyst_cli.commands.continuum.names import Slot, path_of
 from catalyst_cli.context import context
 from catalyst_cli.output import Form, Output, err, show
 
 COLUMNS = {"CELL": "name", "PASSED": "passed", "CASES": "cases", "IDENTITY": "identity", "FAILURES": "failures"}
-SYSTEM = "catalyst-system"
-"""Namespace of the slots that Sovereigns have for themselves."""
-
-Slot = Annotated[str, typer.Argument(help="Name of a Sovereign, or NAMESPACE/NAME of any slot.", metavar="SLOT")]
 
 
 def verify(
@@ -37,9 +34,3 @@ def verify(
     if not report.get("safe", False):
         err.print("these cells must not keep a register", markup=False)
         raise typer.Exit(1)
-
-
-def path_of(slot: str) -> str:
-    """Resource name of a slot."""
-    namespace, _, name = slot.rpartition("/")
-    return f"namespaces/{namespace or SYSTEM}/continuums/{name}"

@@ -127,6 +127,10 @@ class HolderRemoved(Refused):
     message = "{region} holds {name}, and cannot go; move the primary away first"
 
 
+class RunUnderWay(Refused):
+    code, reason, message = Code.FAILED_PRECONDITION, "RUN_UNDER_WAY", "{name} is being moved, as {region} tells"
+
+
 class EpochMoved(Refused):
     code, reason, message = Code.ABORTED, "EPOCH_MOVED", "{name} is in epoch {epoch}, and {seen} was seen"
 

@@ -60,10 +60,12 @@ class Facts:
     writable        whether each region's database takes writes
     barred          why no automatic failover: AntiFlap, DataLossRisk, NotPromotable, NoApproval; empty: nothing does
     run_kind, run_waits   of the run under way: `planned` or `unplanned`, and whether it waits for approval; empty: none
+    run_phase, run_spent  its phase in hand, and for how many times its budget that lasts already
     last_failed     whether the last run ended badly, and nobody has acknowledged it
     rejoin          attempts of the repair under way, and `rejoin_bounded` where they ran out
     drill_age       since the last drill that passed
     clock_offset    of our time of day against the cells'
+    latency, usual_latency   of an answer by the public name, now and before
     """
 
     region: str
@@ -90,11 +92,15 @@ class Facts:
     barred: str | None = None
     run_kind: str = ""
     run_waits: bool = False
+    run_phase: str = ""
+    run_spent: float | None = None
     last_failed: bool | None = None
     rejoin: int | None = None
     rejoin_bounded: bool = False
     drill_age: float | None = None
     clock_offset: float | None = None
+    latency: float | None = None
+    usual_latency: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

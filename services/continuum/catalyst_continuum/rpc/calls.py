@@ -1,7 +1,7 @@
 """What all methods on slots have in common: what they are made of, and whom a slot shows itself to."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from catalyst.continuum.v1 import resources_pb2, service_pb2_grpc
@@ -10,7 +10,8 @@ from catalyst_mesh.streams import Curfew
 from catalyst_sdk import Code, Decision, Refused
 from catalyst_sdk.witness import LeaseWitness
 
-from ..domain.slots import NAMESPACE, ContinuumNotFound, EtagMismatch, Slot
+from ..domain import status
+from ..domain.slots import NAMESPACE, ContinuumNotFound, EtagMismatch, RunUnderWay, Slot
 from ..domain.spec_rules import House
 from ..domain.timing import Profile
 from ..store import Store
@@ -19,6 +20,8 @@ from ..workers.planner import Planner
 from ..workers.register import Register
 from . import views
 
+LATELY = timedelta(seconds=30)
+"""Older words of an agent are of one that is gone."""
 SEES_ALL = ("sovereign-admin", "security-officer")
 SEES_OWN = ("org-admin", "org-developer", "org-viewer")
 
@@ -72,6 +75,12 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
         if etag and etag != slot.etag:
             raise EtagMismatch(name=resource)
         return slot
+
+    async def _must_rest(self, tx: Store, slot: Slot) -> None:
+        """Raises RunUnderWay where an agent told lately that it moves the slot. For order only: safety is the register's."""
+        for region, (body, seen_at) in (await tx.observed(slot.namespace, slot.name)).items():
+            if tx.now - seen_at < LATELY and status.read(body)[0].run_kind:
+                raise RunUnderWay(name=slot.resource, region=region)
 
     def _shown(self, slot: Slot, observed: views.Observed, now: datetime) -> resources_pb2.Continuum:
         return views.continuum(slot, observed, self._register, self._profile, self._house, self._region, now)

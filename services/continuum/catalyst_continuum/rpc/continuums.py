@@ -91,6 +91,7 @@ class ContinuumCalls(Calls):
 
         async def step(tx: Store) -> Decision[Slot]:
             slot = await self._locked(tx, request.name, request.etag, "org-admin")
+            await self._must_rest(tx, slot)
             return slots.delete(slot, by=who.subject, now=tx.now)
 
         ask = self._work.rehearse if request.validate_only else self._work.run

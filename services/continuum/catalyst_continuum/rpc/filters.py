@@ -27,10 +27,16 @@ def matches(slot: resources_pb2.Continuum, wanted: Mapping[str, str]) -> bool:
     has = {
         "phase": resources_pb2.ContinuumStatus.Phase.Name(slot.status.phase).removeprefix("PHASE_"),
         "primary_region": slot.status.primary_region,
-        "mode": resources_pb2.ContinuumSpec.Mode.Name(slot.spec.mode).removeprefix("MODE_"),
+        "mode": _mode(slot.spec),
         "application": slot.status.application,
     }
     return all(
         has[field] == (value.removeprefix(f"{field.upper()}_") if field in ("phase", "mode") else value)
         for field, value in wanted.items()
     )
+
+
+def _mode(spec: resources_pb2.ContinuumSpec) -> str:
+    if spec.mode:
+        return resources_pb2.ContinuumSpec.Mode.Name(spec.mode).removeprefix("MODE_")
+    return "AUTOMATIC" if spec.auto_failover else "MANUAL"

@@ -40,6 +40,8 @@ class SuspensionCalls(Calls):
 
         async def step(tx: Store) -> Decision[Slot]:
             slot = await self._locked(tx, request.name, request.etag, "org-admin")
+            if suspended:
+                await self._must_rest(tx, slot)
             wish = specs.wish_of(slot) | {"suspend": suspended}
             return slots.suspend(
                 slot, wished=suspended, document=specs.text(wish) if slot.document else "", by=who.subject,

@@ -1,6 +1,7 @@
 """A slot as the contract shows it: the wish, and what is known."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from catalyst.continuum.v1 import resources_pb2
@@ -32,7 +33,8 @@ def continuum(
 ) -> resources_pb2.Continuum:
     """Everything about one slot, as `region` knows it."""
     spec = understood(slot, house, profile)
-    facts, found, seen_at = _known(slot, observed, register, profile, spec, region)
+    seen = known(slot, observed, register, profile, spec, region)
+    facts, found = seen.facts, seen.conditions
     shown = status.phase(facts, spec, found, frozen=slot.frozen)
     if slot.phase is Phase.LEAVING:
         shown = Shown.PENDING
@@ -40,25 +42,31 @@ def continuum(
         name=slot.resource, uid=slot.uid, etag=slot.etag, version=slot.version, create_time=stamp(slot.created_at),
         update_time=stamp(slot.since), generation=slot.generation, observed_generation=slot.observed_generation,
         spec=message(wish_of(slot)), status=_status(slot, facts, spec, shown, register, now), conditions=_conditions(found),
-        facts=[resources_pb2.FactAge(fact=name, age=span((now - at).total_seconds())) for name, at in seen_at.items()],
+        facts=[resources_pb2.FactAge(fact="register", age=span((now - seen.at).total_seconds()))] if seen.at else [],
     )  # fmt: skip
-    _fill_times(answer.spec, spec)
+    if not slot.document:
+        _fill_times(answer.spec, spec)  # nobody wished for it, so it says what holds
     if facts.record is not None and slot.seq:
         answer.register.CopyFrom(_record(slot, facts, spec))
     return answer
 
 
-def _known(
-    slot: Slot, observed: Observed, register: Register, profile: Profile, spec: Spec, region: str
-) -> tuple[Facts, Sequence[Condition], Mapping[str, datetime]]:
-    """What the agent of a region tells; for a slot that has none, what its keeper noted."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a region knows of a slot, and since when; `at` None: what its keeper noted, as of now."""
+
+    facts: Facts
+    conditions: Sequence[Condition]
+    at: datetime | None
+
+
+def known(slot: Slot, observed: Observed, register: Register, profile: Profile, spec: Spec, region: str) -> Seen:
+    """What the agent of a region tells; of a slot that has none, what its keeper noted."""
     teller = next((name for name in (region, slot.holder, *spec.members) if name in observed), "")
     if teller:
-        facts, found = status.read(observed[teller][0])
-        return facts, found, {"register": observed[teller][1]}
+        return Seen(*status.read(observed[teller][0]), observed[teller][1])
     facts = _noted(slot, register, profile)
-    since = slot.since
-    return facts, status.carried((), status.conditions(facts, spec), since), {}
+    return Seen(facts, status.carried((), status.conditions(facts, spec), slot.since), None)
 
 
 def _noted(slot: Slot, register: Register, profile: Profile) -> Facts:
@@ -120,7 +128,7 @@ def _record(slot: Slot, facts: Facts, spec: Spec) -> resources_pb2.RegisterView:
 
 
 def _fill_times(told: resources_pb2.ContinuumSpec, spec: Spec) -> None:
-    """The times that hold, and the mode, where the wish leaves them open."""
+    """The times that hold, and the mode."""
     config, times = told.lease_client.config, spec.profile
     for field, seconds in (
         ("ttl", times.ttl),

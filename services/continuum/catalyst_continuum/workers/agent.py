@@ -149,6 +149,7 @@ class Agent:
     def _tick(self) -> None:
         self._look()
         self.moves.look(self.sight.lease)
+        self.acts.note_loss()
         for _ in range(MOST_ROWS):
             now = self._clock()
             view = self.view = self._outlook.view(now)

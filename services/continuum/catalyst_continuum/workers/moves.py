@@ -113,7 +113,7 @@ class Moves:
         elif self.ordered is not None and self.ordered.id == run.id:
             ordered, self.ordered = self.ordered, None
             self._note(runs.over(ordered, RunState.ABORTED, now, run.message))
-        elif self.known.get(run.id, run).state is RunState.ABORTING and not self.is_busy:
+        elif not self.is_busy and not self.known.get(run.id, run).state.is_over:
             lease = self._acts.sight.lease
             if lease is not None and lease.run != run.id and lease.epoch == run.start_epoch:
                 self._note(runs.over(run, RunState.ABORTED, now, run.message))

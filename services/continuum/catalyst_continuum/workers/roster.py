@@ -22,6 +22,7 @@ from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.store import Store
 
 from .agent import Agent
+from .reporting import AtWork
 
 LOOK = 1.0
 """Seconds from one look at the wishes to the next."""
@@ -47,11 +48,14 @@ class StoredSlots:
     def __init__(self, work: Work[Store], house: House) -> None:
         self._work = work
         self._house = house
+        self.acknowledged: dict[str, float] = {}
+        """When a person last said of a slot that its moves were seen (wall clock)."""
 
     async def wishes(self) -> Mapping[str, Spec]:
         """Every live slot with standbys."""
         async with self._work.reading() as tx:
             found = await tx.led()
+        self.acknowledged = {one.key: one.acknowledged_at.timestamp() for one in found if one.acknowledged_at}
         return {one.key: kept(json.loads(one.document), replace(self._house, namespace=one.namespace)) for one in found}
 
     async def note(self, slot: str, lease: Lease) -> None:
@@ -91,6 +95,14 @@ class Roster:
         """The agent of a slot; None: there is none here."""
         found = self._at_work.get(slot)
         return found.agent if found else None
+
+    def at_work(self) -> list[AtWork]:
+        """Every agent, and what is wished for its slot."""
+        return [AtWork(place.agent, place.spec) for place in self._at_work.values()]
+
+    def agents(self) -> list[tuple[str, Agent]]:
+        """Every agent, by its slot."""
+        return [(slot, place.agent) for slot, place in self._at_work.items()]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow the wishes until `stop`; the slots are kept then."""

@@ -1,5 +1,8 @@
 """Whom a plan asks in the daemon of a region: the slot's agent, and what that acts with."""
 
+import asyncio
+import contextvars
+from contextvars import Context
 from importlib.metadata import version
 from typing import Any
 
@@ -39,18 +42,31 @@ def survey_of(
         told, kept = sight.report(region), memory.read(slot).system_id
         return told or (DatabaseView(region, system_id=kept) if kept else None)
 
+    async def known(region: str) -> str | None:
+        return VERSION if region == sight.duty.region else await versions(region)
+
     return Survey(
         lambda: register.glance(slot), lambda: tuple(register.views.values()), spec.members, spec.profile.renew,
         databases=database if spec.has_database else None, traffic=traffic,
         authorities=traffic.authorities if isinstance(traffic, DnsUpdate) else (),
         fronts={region.name: region.lb_ips for region in spec.regions} if wish is not None else {},
         port=wish.probe.port if wish is not None and wish.probe is not None else None,
-        version=VERSION, versions=versions,
+        version=VERSION, versions=known,
     )  # fmt: skip
 
 
 async def version_of(channel: grpc.aio.Channel, region: str) -> str | None:
     """Version of the daemon behind a channel, told to the agent of `region`; None: it does not answer."""
+    # In a context of its own: within a call the channel would speak for the caller, who is no agent.
+    return await asyncio.create_task(_version_of(channel, region), context=Context())
+
+
+async def _version_of(channel: grpc.aio.Channel, region: str) -> str | None:
+    # Agents speak for themselves: whoever asks for the plan is nobody to the peer, and their call is left outside.
+    return await asyncio.create_task(_hello(channel, region), context=contextvars.Context())
+
+
+async def _hello(channel: grpc.aio.Channel, region: str) -> str | None:
     stub: Any = service_pb2_grpc.ContinuumPeerServiceStub(channel)
     hello = service_pb2.HelloRequest(region=region, version=VERSION, boot_id=boot_id(), boottime=span(boottime()))
     try:

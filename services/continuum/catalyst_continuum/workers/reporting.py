@@ -1,0 +1,205 @@
+"""What agents know of their slots, told: to the store for whoever asks a replica, and to the metrics.
+
+Nothing here is waited for by an agent, and nothing is decided by it. A fact that an agent has not is left out, never guessed.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from catalyst_mesh import Work, get_logger
+from catalyst_mesh.waits import rest
+from catalyst_sdk.continuum import DatabaseView, Role
+
+from catalyst_continuum.domain import status
+from catalyst_continuum.domain.authority import Moment
+from catalyst_continuum.domain.lease import position
+from catalyst_continuum.domain.runs import Run, RunState, StepState
+from catalyst_continuum.domain.spec import Spec
+from catalyst_continuum.domain.status import Condition, Facts
+from catalyst_continuum.domain.view import State
+from catalyst_continuum.metrics import ContinuumMetrics
+from catalyst_continuum.store import Store
+
+from .agent import Agent
+from .register import Register
+from .standing import Clock
+
+LOOK = 1.0
+"""Seconds from one look to the next."""
+BUDGET = 30.0
+"""Seconds for a phase that the table below does not name."""
+BUDGETS = {
+    "Precheck": 10.0,
+    "Prepare": 60.0,
+    "Drain": 10.0,
+    "FenceSource": 5.0,
+    "Handoff": 30.0,
+    "Accept": 5.0,
+    "Promote": 10.0,
+    "VerifyWrite": 3.0,
+    "FlipTraffic": 2.0,
+    "VerifyTraffic": 20.0,
+    "Reprotect": 600.0,
+    "Complete": 5.0,
+}  # fmt: skip - a table
+"""Seconds in which a phase should be over (continuum specification, 5.2): an alert looks at twice as much."""
+STALE = 5.0
+"""Seconds after which figures are written anew although nothing has changed but them."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtWork:
+    """One agent, and what is wished for its slot."""
+
+    agent: Agent
+    spec: Spec
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    facts: Facts
+    found: tuple[Condition, ...]
+    at: float
+
+
+class Reporter:
+    """One loop over the agents of a region.
+
+    at_work  the agents that there are now
+    """
+
+    def __init__(
+        self, *, work: Work[Store], register: Register, metrics: ContinuumMetrics, at_work: Callable[[], Iterable[AtWork]],
+        clock: Clock,
+    ) -> None:  # fmt: skip
+        self._work = work
+        self._register = register
+        self._metrics = metrics
+        self._at_work = at_work
+        self._clock = clock
+        self._told: dict[str, _Told] = {}
+        self._log = get_logger("reporter")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Report until `stop`."""
+        while not stop.is_set():
+            for one in self._at_work():
+                try:
+                    await self.report(one)
+                except Exception as error:  # the store is away: it is told later, and agents do not need it
+                    self._log.error("not reported", slot=one.agent.duty.slot, exc_info=error)
+            await rest(stop, LOOK)
+
+    async def report(self, one: AtWork) -> None:
+        """Tell what an agent knows now, where it is news."""
+        now, slot = self._clock(), one.agent.duty.slot
+        facts = facts_of(one.agent, one.spec, self._register, now)
+        fresh = status.conditions(facts, one.spec)
+        self._metrics.slot(slot, facts, one.spec, fresh)
+        told = self._told.get(slot)
+        if told is not None and now.boot - told.at < STALE and _gist(facts, fresh) == _gist(told.facts, told.found):
+            return
+        namespace, _, name = slot.partition("/")
+
+        async def step(tx: Store) -> tuple[Condition, ...] | None:
+            held = await tx.get(namespace, name)
+            if held is None or held.gone:
+                return None
+            before = await tx.observed(namespace, name)
+            kept = status.read(before[facts.region][0])[1] if facts.region in before else ()
+            found = status.carried(kept, fresh, tx.now)
+            await tx.observe(held, facts.region, status.write(facts, found))
+            if held.observed_generation < held.generation and held.document:
+                # The agent has this wish: it is given to it at each look of the roster, before this.
+                await tx.noted(replace(held, observed_generation=held.generation))
+            return found
+
+        found = await self._work.again(step)
+        if found is not None:
+            self._told[slot] = _Told(facts, found, now.boot)
+
+
+def facts_of(agent: Agent, spec: Spec, register: Register, now: Moment) -> Facts:
+    """What an agent knows at this instant."""
+    sight, standing, duty = agent.sight, agent.standing, agent.duty
+    lease = sight.lease
+    views = {duty.region: sight.database()} | {region: sight.report(region) for region in duty.others}
+    primary = views.get(lease.holder) if lease is not None else None
+    cells = list(register.views.values())
+    asked = [cell for cell in cells if cell.reachable or cell.message]
+    runs = sorted(agent.moves.known.values(), key=lambda run: run.created_at)
+    going = next((run for run in runs if not run.state.is_over), None)
+    allowed = agent.view.failover_allowed if agent.view is not None else None
+    return Facts(
+        duty.region,
+        record=lease.state.value if lease is not None and sight.readable else None,
+        holder=lease.holder if lease is not None else "",
+        epoch=lease.epoch if lease is not None else 0,
+        seq=lease.seq if lease is not None else 0,
+        silent=None if sight.watch is None else sight.holder != duty.region and sight.watch.is_over(now),
+        cells=len(cells) if asked else None,
+        cells_up=sum(cell.reachable for cell in cells) if asked else None,
+        cells_needed=register.quorum,
+        authority=standing.authority.remaining(now) if standing.authority is not None else 0.0,
+        span=duty.profile.authority,
+        standbys={region: _is_there(agent, region) for region in duty.others},
+        absent_for={region: now.boot - seen.at for region, seen in sight.reports.items()},
+        lags={region: _lag(primary, view) for region, view in views.items()},
+        gaps={region: _gap(primary, view) for region, view in views.items()},
+        sync=None if primary is None or primary.sync is None else sorted(primary.sync),
+        writable={region: None if view is None else view.writable for region, view in views.items()},
+        fenced=standing.proof is not None if standing.state is not State.BOOTING else None,
+        barred=None if allowed is None else "" if allowed else "AntiFlap",
+        run_kind="" if going is None else "planned" if going.kind.is_planned else "unplanned",
+        run_waits=going is not None and going.state is RunState.AWAITING_APPROVAL,
+        **_in_hand(going, spec, now),
+        last_failed=_last_failed(runs),
+        rejoin=agent.acts.repair.attempts or None,
+    )  # fmt: skip - in the order of the fields
+
+
+def _in_hand(run: Run | None, spec: Spec, now: Moment) -> dict[str, Any]:
+    """The phase of a run that is under way, and how much of its budget is spent."""
+    step = next((one for one in run.steps if one.state is StepState.RUNNING), None) if run is not None else None
+    if step is None or step.began_at is None:
+        return {}
+    budget = spec.approval.timeout if step.phase == "Approve" else BUDGETS.get(step.phase, BUDGET)
+    return {"run_phase": step.phase, "run_spent": (now.wall - step.began_at) / budget}
+
+
+def _is_there(agent: Agent, region: str) -> bool | None:
+    """Whether a peer was heard of lately; None: never yet, which says nothing."""
+    if region not in agent.sight.reports:
+        return None
+    return agent.sight.report(region) is not None
+
+
+def _lag(primary: DatabaseView | None, view: DatabaseView | None) -> float | None:
+    """Seconds that a copy is behind, by the primary's own times of commits; 0 only where it has replayed all of it."""
+    if primary is None or view is None or view.role is not Role.REPLICA:
+        return None
+    if primary.replayed is not None and view.replayed is not None and _gap(primary, view) == 0:
+        return 0.0
+    if primary.committed_ms is None or view.committed_ms is None:
+        return None
+    return max(0.0, (primary.committed_ms - view.committed_ms) / 1000)
+
+
+def _gap(primary: DatabaseView | None, view: DatabaseView | None) -> int | None:
+    if primary is None or view is None or primary.replayed is None or view.replayed is None:
+        return None
+    return max(0, position(primary.replayed) - position(view.replayed)) if view.role is Role.REPLICA else None
+
+
+def _last_failed(runs: list[Run]) -> bool | None:
+    ended = [run for run in runs if run.state in (RunState.SUCCEEDED, RunState.FAILED)]
+    return ended[-1].state is RunState.FAILED if ended else None
+
+
+def _gist(facts: Facts, found: Iterable[Condition]) -> tuple[object, ...]:
+    """What is news at once; figures that move all the time are not."""
+    said: Mapping[str, tuple[str, str]] = {one.type: (one.status, one.reason) for one in found}
+    kept = (facts.record, facts.holder, facts.epoch, facts.fenced, facts.run_kind, facts.run_waits, facts.cells_up)
+    return (*kept, tuple(sorted(said.items())))
