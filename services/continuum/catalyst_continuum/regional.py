@@ -1,6 +1,6 @@
 """What the daemon of a region has besides: its agents, and what they act with."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
@@ -15,7 +15,6 @@ from catalyst_sdk.continuum import Fencer, Promoter, Traffic
 from .clock import boottime
 from .domain import duties
 from .domain.authority import Moment
-from .domain.runs import Run
 from .domain.slots import Slot
 from .domain.spec import Spec
 from .domain.spec_rules import House
@@ -38,7 +37,6 @@ from .workers.roster import Roster, StoredSlots
 from .workers.steps.scene import Hands
 from .workers.survey import Survey
 from .workers.surveys import survey_of, version_of
-from .workers.telling import Telling
 from .workers.tracing import TraceFile
 from .workers.traffic.authority import Authority
 from .workers.traffic.dns_update import DnsUpdate
@@ -73,12 +71,11 @@ class Region:
         self._folder = folder
         self._trace = TraceFile(self.settings.trace or Path("/dev/null"))
         self._slots = StoredSlots(self.work, self.house)
-        self._telling = Telling(work=self.work, region=self.settings.region, metrics=self.metrics)
-        self._logbook = Logbook(self.work, lambda: self.roster.agents())
+        self._logbook = Logbook(self.work, lambda: self.roster.all(), self.metrics.told)
         self.closing.append(self._trace.close)
+        self.roster = Roster(self.settings.region, self._slots, hire=self._hire, promote=self._promotes_within)
         self._http: dict[tuple[Address, ...], ByName] = {}
         self.closing.append(self._close_http)
-        self.roster = Roster(self.settings.region, self._slots, hire=self._hire, promote=self._promotes_within)
         self._gates = self._http_gates()
         self._peers = {region: self._peer(address) for region, address in pairs(self.settings.peers).items()}
 
@@ -88,7 +85,7 @@ class Region:
         reporter = Reporter(
             work=self.work, register=self.register, metrics=self.metrics, at_work=self.roster.at_work, clock=now
         )  # fmt: skip - one call
-        return (self.roster, self._logbook, self._telling, reporter)
+        return (self.roster, self._logbook, reporter)
 
     def survey(self, slot: Slot, spec: Spec) -> Survey | None:
         """Whom a plan asks; None: no agent acts for the slot here."""
@@ -110,11 +107,10 @@ class Region:
         return await version_of(peer.channel, self.settings.region) if peer is not None else None
 
     def _hire(self, slot: str, spec: Spec) -> Agent:
-        region, told = self.settings.region, self._telling.book(slot)
+        region = self.settings.region
 
-        def book(run: Run) -> None:
-            self._logbook.book(run)
-            told(run)
+        def tell(kind: str, *, why: str = "", evidence: Mapping[str, str] | None = None) -> None:
+            self._logbook.tell(slot, region, kind, why, evidence or {})
 
         return Agent(
             duties.duty(slot, region, spec, promote=self._promotes_within(spec)),
@@ -124,9 +120,9 @@ class Region:
             memory=self._memory,
             clock=now,
             trace=self._trace.of(region, slot, now),
-            tell=self._telling.of(slot),
-            book=book,
-            moves=lambda: (self._logbook.history(slot), self._slots.acknowledged.get(slot, 0.0)),
+            tell=tell,
+            book=self._logbook.book,
+            moves=lambda: self._logbook.history(slot),
             bounds=duties.bounds(spec),
         )  # fmt: skip - one call
 

@@ -1,24 +1,28 @@
-"""Between the store and the agents: what was wished and approved is given to an agent, what it does is written down.
+"""Between the store and the agents: what was wished and approved is given to an agent, what it does is written down and told.
 
 Nothing waits for the store: what an agent notes stands here until it is written, and what is lost here by a death the register
 still knows.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from catalyst_mesh import Work, get_logger
 from catalyst_mesh.waits import rest, rung
 from catalyst_sdk import Refused
 
-from catalyst_continuum.domain import approvals, runs
+from catalyst_continuum.domain import approvals, runs, slots, telling
 from catalyst_continuum.domain.antiflap import Move
+from catalyst_continuum.domain.facts import Fact
 from catalyst_continuum.domain.runs import Kind, Run, RunState
 from catalyst_continuum.store import Store
 
 from .agent import Agent
 
+MOST_UNTOLD = 1_000
+"""Facts that wait for the store; of more the oldest go, and the log has them."""
 REMEMBERED = 50
 """Runs of a slot that are looked at for how often it moved."""
 _BEFORE = (RunState.PENDING, RunState.AWAITING_APPROVAL)
@@ -27,13 +31,19 @@ LOOK = 1.0
 
 
 class Logbook:
-    """agents   of this daemon, by slot"""
+    """agents   of this daemon, by slot
+    heard    hears each fact that was told, for the metrics"""
 
-    def __init__(self, work: Work[Store], agents: Callable[[], Iterable[tuple[str, Agent]]]) -> None:
+    def __init__(
+        self, work: Work[Store], agents: Callable[[], Iterable[tuple[str, Agent]]],
+        heard: Callable[[Fact], None] = lambda fact: None,
+    ) -> None:  # fmt: skip
         self._work = work
         self._agents = agents
+        self._heard = heard
         self._noted: dict[str, Run] = {}
-        self._history: dict[str, Sequence[Move]] = {}
+        self._untold: deque[tuple[str, Fact]] = deque(maxlen=MOST_UNTOLD)
+        self._history: dict[str, tuple[Sequence[Move], float]] = {}
         self._bell = asyncio.Event()
         self._log = get_logger("logbook")
 
@@ -42,9 +52,17 @@ class Logbook:
         self._noted[run.id] = run
         self._bell.set()
 
-    def history(self, slot: str) -> Sequence[Move]:
-        """Moves to this region that the daemon made by itself."""
-        return self._history.get(slot, ())
+    def tell(self, slot: str, region: str, kind: str, why: str, evidence: Mapping[str, str]) -> None:
+        """Tell what an agent did, as soon as the store takes it."""
+        self._log.info(kind, slot=slot, region=region, why=why, **evidence)
+        fact = telling.of_agent(kind, region, why, evidence)
+        if fact is not None:
+            self._untold.append((slot, fact))
+            self._bell.set()
+
+    def history(self, slot: str) -> tuple[Sequence[Move], float]:
+        """Moves of a slot that this region knows, and when a person last said that they were seen (wall clock)."""
+        return self._history.get(slot, ((), 0.0))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Write and give out until `stop`."""
@@ -61,22 +79,45 @@ class Logbook:
 
     async def _write(self) -> None:
         for id, run in list(self._noted.items()):
-            await self._work.again(partial(self._put, run))
+            self._count(await self._work.again(partial(self._put, run)))
             if self._noted.get(id) is run:
                 del self._noted[id]
+        while self._untold:
+            slot, fact = self._untold[0]
+            self._count(await self._work.again(partial(self._told, slot, [fact])))
+            self._untold.popleft()
 
-    async def _put(self, told: Run, tx: Store) -> None:
+    def _count(self, what: Sequence[object]) -> None:
+        for fact in what:
+            if isinstance(fact, Fact):
+                self._heard(fact)
+
+    async def _put(self, told: Run, tx: Store) -> Sequence[object]:
         kept = await tx.run(told.slot, told.id, lock=True)
         after = runs.merged(kept, told)
-        if after is not kept:
-            await tx.put_run(after)
+        if after is kept:
+            return ()
+        await tx.put_run(after)
+        return await self._told(told.slot, list(telling.of_run(kept, after, tx.now)), tx)
+
+    async def _told(self, slot: str, what: Sequence[Fact], tx: Store) -> Sequence[object]:
+        namespace, _, name = slot.partition("/")
+        held = await tx.lock(namespace, name) if what else None
+        if held is None or held.gone:
+            return ()
+        decision = slots.told(held, tx.now, *what)
+        await tx.save(decision.state)
+        tx.emit(*decision.events)
+        return decision.events
 
     async def _give_out(self, slot: str, agent: Agent) -> None:
         async with self._work.reading() as tx:
             open_runs, now = await tx.open_runs(slot), tx.now
-            recent = await tx.runs_of(slot, limit=REMEMBERED)
-        own = [run for run in recent if _is_own(run)]
-        self._history[slot] = [Move(run.ended_at or now.timestamp(), run.source, run.target) for run in own]
+            recent, held = await tx.runs_of(slot, limit=REMEMBERED), await tx.get(*slot.split("/", 1))
+        seen_at = held.acknowledged_at.timestamp() if held is not None and held.acknowledged_at is not None else 0.0
+        self._history[slot] = (
+            [Move(run.ended_at or now.timestamp(), run.source, run.target) for run in recent if _is_own(run)], seen_at,
+        )  # fmt: skip
         for run in open_runs:
             known = agent.moves.known.get(run.id)
             if known is None or known.state in _BEFORE:

@@ -6,7 +6,7 @@ agent, and the slot keeps its holder until its time is over.
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
@@ -48,14 +48,11 @@ class StoredSlots:
     def __init__(self, work: Work[Store], house: House) -> None:
         self._work = work
         self._house = house
-        self.acknowledged: dict[str, float] = {}
-        """When a person last said of a slot that its moves were seen (wall clock)."""
 
     async def wishes(self) -> Mapping[str, Spec]:
         """Every live slot with standbys."""
         async with self._work.reading() as tx:
             found = await tx.led()
-        self.acknowledged = {one.key: one.acknowledged_at.timestamp() for one in found if one.acknowledged_at}
         return {one.key: kept(json.loads(one.document), replace(self._house, namespace=one.namespace)) for one in found}
 
     async def note(self, slot: str, lease: Lease) -> None:
@@ -100,9 +97,9 @@ class Roster:
         """Every agent, and what is wished for its slot."""
         return [AtWork(place.agent, place.spec) for place in self._at_work.values()]
 
-    def agents(self) -> list[tuple[str, Agent]]:
-        """Every agent, by its slot."""
-        return [(slot, place.agent) for slot, place in self._at_work.items()]
+    def all(self) -> Iterator[tuple[str, Agent]]:
+        """Every agent that is at work, with its slot."""
+        yield from [(slot, place.agent) for slot, place in self._at_work.items()]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow the wishes until `stop`; the slots are kept then."""

@@ -1,0 +1,51 @@
+"""What is told of a run, from how it was to how it is; and what is told of an agent's own doing."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from . import facts
+from .facts import Fact
+from .runs import SOURCE_PHASES, Kind, Run, RunState, StepState
+
+
+def of_run(before: Run | None, after: Run, now: datetime) -> Iterator[Fact]:
+    """The facts of one change of a run, in order."""
+    said: dict[str, Any] = {
+        "kind": after.kind.name, "plan_fingerprint": after.plan_fingerprint, "run": after.name, "by": after.initiated_by,
+        "reason": after.reason, "message": after.message, "from_primary": after.source, "to_primary": after.target,
+    }  # fmt: skip
+    was = before.state if before is not None else RunState.PENDING
+    if was in (RunState.PENDING, RunState.AWAITING_APPROVAL) and after.state is RunState.RUNNING:
+        yield facts.RunStarted(**said)
+    known = {step.phase for step in before.steps if step.state is StepState.DONE} if before is not None else set()
+    for number, step in enumerate(after.steps, 1):
+        if step.state is StepState.DONE and step.phase not in known and step.attempt:
+            is_sources = after.kind.is_planned and number <= SOURCE_PHASES
+            yield facts.RunProgressed(
+                **said, step=f"{number}/{len(after.steps)}", number=number, phase=step.phase, attempt=step.attempt,
+                executor=after.source if is_sources else after.target,
+            )  # fmt: skip
+    if was.is_over or not after.state.is_over:
+        return
+    if after.state is RunState.ABORTED:
+        yield facts.RunAborted(**said)
+        return
+    yield facts.RunCompleted(**said, state=after.state.name)
+    if after.state is RunState.SUCCEEDED and after.source != after.target:
+        moved = facts.FailbackCompleted if after.kind is Kind.FAILBACK else facts.SwitchoverCompleted
+        yield moved(**said, ended_at=now)
+
+
+def of_agent(kind: str, region: str, why: str, evidence: Mapping[str, str]) -> Fact | None:
+    """The fact that an agent tells by its kind; None: it is told otherwise, by the record or by the run."""
+    if kind == "region.fenced":
+        level = int(evidence.get("level", "1"))
+        return facts.RegionFenced(
+            region=region, level=level, took=float(evidence.get("took", "0")), reason=why, evidence=evidence
+        )
+    if kind == "splitbrain.suspected":
+        return facts.SplitbrainSuspected(writable=(region,), reason=why)
+    if kind == "rejoin.attempted":
+        return facts.RejoinAttempted(target=region, attempts=int(evidence.get("attempt", "1")), reason=why)
+    return None
