@@ -45,6 +45,7 @@ from .workers.errands import Errands
 from .workers.keeper import Keeper
 from .workers.planner import Planner
 from .workers.register import Register
+from .workers.rehearsals import Rehearsals
 
 WITNESS = "lease_witness:dns_quorum"
 
@@ -122,7 +123,9 @@ async def compose(settings: ContinuumSettings) -> Daemon:
             settings.nats_token.get_secret_value(),
         ),  # fmt: skip - one call
         handled=[] if region else handled(Sovereigns(provisioner)),
-        workers=[*region.workers, errands, curfew] if region else [keeper, errands, curfew],
+        workers=[*region.workers, Rehearsals(work, planner, region.held), errands, curfew]
+        if region
+        else [keeper, errands, curfew],
         closing=[register.close, lambda: provisioner.close(None), *(region.closing if region else ())],
     )
 
