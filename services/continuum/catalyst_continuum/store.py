@@ -146,8 +146,11 @@ class Store(Transaction):
         query = select(slots).where(slots.c.gone.is_(False), slots.c.errand != Errand.NONE)
         return [_slot(row) for row in (await self.sql.execute(query)).mappings()]
 
-    async def save(self, state: Slot) -> None:
-        """Take the row from what `lock` read to `state`. Raises LostRace where another wrote meanwhile."""
+    async def save(self, state: Slot | Run) -> None:
+        """Take the row from what was read to `state`. Raises LostRace where another wrote meanwhile."""
+        if isinstance(state, Run):
+            await self.put_run(state)
+            return
         await self.take(slots, {c.name: getattr(state, c.name) for c in slots.c if c.name not in _RENEWED})
 
     async def noted(self, state: Slot) -> None:

@@ -133,7 +133,6 @@ class RunCalls(WitnessCalls):
             )  # fmt: skip
             missing = approvals.missing(run.need, (*run.approvals, given), run.plan_fingerprint)
             after = runs.agreed(run, given, missing=missing, now=tx.now.timestamp())
-            await tx.put_run(after)
             return Decision(after)
 
         return await self._work.run(step, answer=message)
@@ -149,7 +148,6 @@ class RunCalls(WitnessCalls):
             after = runs.aborting(run, tx.now.timestamp(), why)
             if run.state in (RunState.PENDING, RunState.AWAITING_APPROVAL):
                 after = runs.over(after, RunState.ABORTED, tx.now.timestamp(), why)
-            await tx.put_run(after)
             return Decision(after)
 
         answer: resources_pb2.Run = await self._work.run(step, answer=message)
@@ -209,7 +207,6 @@ class RunCalls(WitnessCalls):
             spec = specs.understood(slot, self._house, self._profile)
             need = approvals.need(spec.approval, run.kind.word, tx.now) if run.need is not None else None
             opened = runs.opened(replace(run, need=need), tx.now.timestamp())
-            await tx.put_run(opened)
             return Decision(opened)
 
         ask = self._work.rehearse if validate_only else self._work.run

@@ -245,7 +245,8 @@ class Acts:
 
     async def precheck(self, run: Run) -> list[str]:
         """What stands in the way of a planned run, from what this agent sees itself."""
-        lease, found = self.sight.lease, []
+        await self.sight.look_at_peers()
+        lease, found = self.sight.lease, list[str]()
         if lease is None or lease.holder != self.duty.region or lease.epoch != run.start_epoch:
             return [f"the slot is not this region's in epoch {run.start_epoch} any more"]
         if self.duty.suspended:

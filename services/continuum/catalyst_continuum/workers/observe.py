@@ -128,7 +128,8 @@ class Sight:
 
     def report(self, region: str, within: float | None = None) -> DatabaseView | None:
         """The database of another region, as its agent told it; None: not known now."""
-        return self._fresh(self.reports.get(region), within)
+        # Peers are asked once in a renewal interval; one question that is lost makes nobody unknown.
+        return self._fresh(self.reports.get(region), within if within is not None else 2.5 * self.duty.profile.renew)
 
     def offers_to(self, region: str) -> bool:
         """Whether the record offers the slot of this region to `region`."""

@@ -53,7 +53,7 @@ class GrpcPeer:
             name=resource(slot),
             run=f"{resource(slot)}/runs/{run}",
             epoch=token.epoch,
-            token=json.dumps([token.region, token.opaque]).encode(),
+            token=json.dumps([token.region, token.opaque, token.lsn]).encode(),
             final_lsn=_lsn(token.lsn),
         )  # fmt: skip - one message
         answer = await self._asked(self._stub.DeliverToken, request)
@@ -84,8 +84,9 @@ def slot_of(resource_name: str) -> str:
 
 def token_of(request: service_pb2.DeliverTokenRequest) -> DemotionToken:
     """The token that a peer delivers. Raises ValueError for one that is none of ours."""
-    region, opaque = json.loads(request.token)
-    return DemotionToken(str(region), request.epoch, request.final_lsn, str(opaque))
+    # The position as the database wrote it: on the wire beside it, it has another form.
+    region, opaque, lsn = json.loads(request.token)
+    return DemotionToken(str(region), request.epoch, str(lsn), str(opaque))
 
 
 def told(view: DatabaseView) -> resources_pb2.DatabaseView:
