@@ -47,6 +47,7 @@ from .workers.errands import Errands
 from .workers.keeper import Keeper
 from .workers.planner import Planner
 from .workers.register import Register
+from .workers.rehearsals import Rehearsals
 from .workers.witness_metrics import WitnessMetrics
 
 
@@ -129,7 +130,13 @@ async def compose(settings: ContinuumSettings) -> Daemon:
             settings.nats_token.get_secret_value(),
         ),  # fmt: skip - one call
         handled=[] if region else handled(Sovereigns(provisioner)),
-        workers=[*(region.workers if region else (keeper,)), errands, memory, census, curfew],
+        workers=[
+            *([*region.workers, Rehearsals(work, planner, region.held)] if region else [keeper]),
+            errands,
+            memory,
+            census,
+            curfew,
+        ],
         closing=[register.close, lambda: provisioner.close(None), *(region.closing if region else ())],
     )
 
