@@ -1,8 +1,8 @@
 """The promoter: desired state of Clusters, by what CloudNativePG documents for a distributed topology.
 
-Who is primary stands in `spec.replica.primary` of each Cluster. A demotion yields `status.demotionToken`, and a promotion takes it
-in the same patch that makes the Cluster primary: without a token that is a failover, after which the old side has to be
-made anew. Fencing is the annotation `cnpg.io/fencedInstances`. Epochs are annotations below `dr.openova.io/`.
+Who is primary stands in `spec.replica.primary` of each Cluster. A demotion yields `status.demotionToken`; a promotion takes it in
+the same patch that makes the Cluster primary. Without a token it is a failover, after which the old side has to be made anew.
+Fencing is the annotation `cnpg.io/fencedInstances`. Epochs are annotations below `dr.openova.io/`.
 """
 
 import asyncio
