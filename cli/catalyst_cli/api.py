@@ -30,6 +30,7 @@ NEXT_STEPS = {
     "DEAD_LETTER_NOT_HANDLED": "mend what fails, then replay it again; or catalyst events dead-letters discard NAME",
     "DAEMON_NOT_FOUND": "name one of these daemons",
     "CELL_NOT_FOUND": "name one of the cells that `catalyst continuum witness verify SLOT` lists",
+    "REGION_INVALID": "catalyst continuum plan SLOT, or name another region of the slot",
     "CONTINUUM_NOT_FOUND": "catalyst continuum list",
     "NOT_SUSPENDED": "catalyst continuum suspend SLOT, then repeat the command",
     "EPOCH_MOVED": "catalyst continuum get SLOT: its primary has moved",

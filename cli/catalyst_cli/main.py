@@ -13,10 +13,11 @@ from .commands.blueprint import author
 from .commands.blueprint import looks as blueprint_looks
 from .commands.catalog import issues, sources, versions
 from .commands.continuum import apply as apply_slots
-from .commands.continuum import decisions, moves, suspension, trace, witness
+from .commands.continuum import decisions, drill, moves, suspension, trace, witness
 from .commands.continuum import looks as slot_looks
+from .commands.continuum import plan as plan_run
 from .commands.credential import credentials
-from .commands.dev import cell, dev, status
+from .commands.dev import cell, dev, region, status
 from .commands.domain import flip, import_domain, rollback
 from .commands.domain import plan as plan_domain
 from .commands.domain import watch as watch_domain
@@ -61,19 +62,6 @@ def build() -> typer.Typer:
     return app
 
 
-def _slots(app: typer.Typer) -> None:
-    slots = _group(app, "continuum", "Slots: which region may write, and how that right moves.", {
-        "apply": apply_slots.apply, "list": slot_looks.list_slots, "get": slot_looks.get, "watch": slot_looks.watch,
-        "suspend": suspension.suspend, "resume": suspension.resume, "ack": suspension.ack,
-        "switchover": moves.switchover, "failover": moves.failover, "failback": moves.failback,
-        "force-takeover": moves.force_takeover, "run": decisions.run, "runs": decisions.runs,
-        "approve": decisions.approve, "abort": decisions.abort, "trace": trace.trace,
-    })  # fmt: skip
-    _group(slots, "witness", "The cells that keep the register.", {
-        "verify": witness.verify, "admit": witness.admit,
-    })  # fmt: skip
-
-
 def _development(app: typer.Typer) -> None:
     whole = typer.Typer(**{**_GROUP, "no_args_is_help": False}, invoke_without_command=True)
     whole.callback()(dev.dev)
@@ -81,6 +69,24 @@ def _development(app: typer.Typer) -> None:
     app.add_typer(whole, name="dev")
     _group(whole, "cell", "The cells of a running dev: kill, freeze, wipe, start.", {
         "kill": cell.kill, "pause": cell.pause, "resume": cell.resume, "wipe": cell.wipe, "start": cell.start,
+    })  # fmt: skip
+    _group(whole, "region", "The regions of a running `dev --regions`: kill, freeze, cut off, start.", {
+        "kill": region.kill, "pause": region.pause, "resume": region.resume, "cut": region.cut, "heal": region.heal,
+        "start": region.start,
+    })  # fmt: skip
+
+
+def _slots(app: typer.Typer) -> None:
+    slots = _group(app, "continuum", "Slots: which region may write, and how that right moves.", {
+        "apply": apply_slots.apply, "list": slot_looks.list_slots, "get": slot_looks.get, "watch": slot_looks.watch,
+        "suspend": suspension.suspend, "resume": suspension.resume, "ack": suspension.ack,
+        "switchover": moves.switchover, "failover": moves.failover, "failback": moves.failback,
+        "force-takeover": moves.force_takeover, "run": decisions.run, "runs": decisions.runs,
+        "approve": decisions.approve, "abort": decisions.abort, "plan": plan_run.plan, "drill": drill.drill,
+        "trace": trace.trace,
+    })  # fmt: skip
+    _group(slots, "witness", "The cells that keep the register.", {
+        "verify": witness.verify, "admit": witness.admit,
     })  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import jsonschema
 from catalyst_sdk import SDK_VERSION, Manifest, ManifestFault, load_manifest
 from catalyst_sdk.cloud import CAPABILITIES as CLOUD_CAPABILITIES
+from catalyst_sdk.continuum import CAPABILITIES as PROMOTER_CAPABILITIES
 from catalyst_sdk.dns import Capability
 from catalyst_sdk.hooks import GROUP
 from catalyst_sdk.payment import CAPABILITIES as PAYMENT_CAPABILITIES
@@ -49,6 +50,7 @@ KINDS = {
     "dns_backend": Kind("catalyst_testkit.dns_backend_suite:DnsBackendSuite", 30, frozenset(map(str, Capability))),
     "cloud_provider": Kind("catalyst_testkit.cloud_suite:CloudSuite", 25, CLOUD_CAPABILITIES),
     "payment_provider": Kind("catalyst_testkit.payment_suite:PaymentSuite", 25, PAYMENT_CAPABILITIES),
+    "database_promoter": Kind("catalyst_testkit.continuum.promoter_suite:PromoterSuite", 18, PROMOTER_CAPABILITIES),
     "blueprint_source": Kind("catalyst_testkit.source_suite:SourceSuite", 9, SOURCE_CAPABILITIES),
 }
 _API_SUITE = "catalyst_testkit.registrar_suite:RegistrarApiSuite"

@@ -24,7 +24,7 @@ from catalyst_testkit.servers import NatsServer, free_port
 from click.testing import Result
 from typer.testing import CliRunner
 
-from services.continuum.tests.manifests import EAST, having, lone, stateful
+from services.continuum.tests.manifests import EAST, WEST, having, lone, stateful
 from services.continuum.tests.test_daemon import Cells, activate
 
 Run = Callable[..., Awaitable[Result]]
@@ -105,6 +105,18 @@ async def test_cells_are_verified_and_one_that_does_not_answer_fails_the_command
     lame = await run("witness", "verify", "omantel", "--cell", "cell-3")
     assert lame.exit_code == 1
     assert "does not answer" in lame.output
+
+
+async def test_a_run_is_planned_before_it_is_started(run: Run, home: Path) -> None:
+    assert "created" in (await run("apply", "-f", str(file(home, stateful())))).output
+    blocked = await run("plan", "demo/shop", "-o", "json")
+    assert blocked.exit_code == 1
+    plan = json.loads(blocked.stdout[blocked.stdout.index("{\n") : blocked.stdout.rindex("\n}") + 2])
+    assert (len(plan["steps"]), plan["kind"]) == (14, "RUN_KIND_SWITCHOVER")
+    table = await run("plan", "demo/shop", "--to", WEST, "--accept-data-loss")
+    assert "FlipTraffic" in table.output
+    assert f"{EAST} -> {WEST}" in table.output
+    assert "blocked: target-ready" in table.output
 
 
 async def test_a_slot_is_applied_listed_frozen_and_thawed_by_command(run: Run, home: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from catalyst_cli.drills.figures import Gap, Kept
-from catalyst_cli.drills.report import Report, phases
+from catalyst_cli.drills.report import Report, is_protected, phases
 from catalyst_cli.main import build
 from catalyst_sdk.traces import Event, Line
 from typer.testing import CliRunner
@@ -16,7 +16,7 @@ GAP = Gap(last_before=100.1, first_after=114.0, fault=100.0, region="west", epoc
 SOUND = Report("kill", SLOT, 26.0, GAP, Kept(500, frozenset(), frozenset(), frozenset()), {}, 0)
 
 
-def line(at: float, event: Event, effect: str = "", epoch: int = 2, deadline: float | None = None) -> Line:
+def line(at: float, event: str, effect: str = "", epoch: int = 2, deadline: float | None = None) -> Line:
     return Line(at, "west", SLOT, event, epoch, effect=effect, deadline=deadline)
 
 
@@ -41,6 +41,17 @@ def test_the_phases_of_a_move_follow_each_other_from_the_fault_to_the_first_writ
 
 def test_what_no_line_tells_has_no_figure() -> None:
     assert set(phases([], epoch=2, fault=100.0, gap=None).values()) == {None}
+
+
+def test_a_slot_is_protected_once_its_holder_has_come_through_reprotect_in_this_epoch() -> None:
+    assert not is_protected([line(1, "step", "Reprotect before-effect"), line(1, "step", "Complete", epoch=1)], 2)
+    assert is_protected([line(1, "step", "Complete before-effect")], 2)
+
+
+def test_what_nobody_could_read_is_not_called_lost() -> None:
+    silent = replace(SOUND, gap=None, kept=None)
+    assert silent.faults() == ["no write was acknowledged after the fault"]
+    assert silent.summary()["lost"] is None
 
 
 def test_a_sound_drill_has_no_faults_and_says_its_figures() -> None:

@@ -523,6 +523,7 @@ OWNED: Mapping[str, Make] = dict(
         ),
         _of_slot("GetContinuum", continuum.GetContinuumRequest),
         _of_slot("WatchContinuum", continuum.WatchContinuumRequest),
+        _slot("PlanRun", wishes.planned_run),
         _of_slot("PostHealth", continuum.PostHealthRequest),
         _of_slot("Suspend", continuum.SuspendRequest),
         _of_slot("Resume", continuum.ResumeRequest),

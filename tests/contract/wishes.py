@@ -11,6 +11,7 @@ from typing import Any
 from catalyst.billing.v1 import service_pb2 as billing
 from catalyst.catalog.v1 import service_pb2 as catalog
 from catalyst.continuum.v1 import service_pb2 as continuum
+from catalyst.continuum.v1.resources_pb2 import RUN_KIND_SWITCHOVER
 from catalyst.pooldomain.v1 import service_pb2 as pdm
 from catalyst.provisioner.v1 import service_pb2 as provisioner
 from catalyst_billing.app import house_of
@@ -317,6 +318,18 @@ async def a_slot(m: Mesh, namespace: str = "acme") -> Any:
 
 async def slot(m: Mesh) -> Any:
     return await m.call(f"{_CONTINUUM}.ContinuumService/CreateContinuum", await a_slot(m))
+
+
+async def planned_run(m: Mesh) -> Any:
+    """Of a slot with a standby, without which no run leads anywhere."""
+    wish, (east, west) = await a_slot(m), ("sb-east-rtz-dev", "sb-west-rtz-dev")
+    spec = wish.continuum.spec
+    spec.hot_standby_regions.append(west)
+    for region in (east, west):
+        spec.regions.add(name=region, agent_endpoint="127.0.0.1:1")
+    spec.application_ref.name, spec.switchover.mechanism = "shop", spec.switchover.MECHANISM_STATELESS
+    held = await m.call(f"{_CONTINUUM}.ContinuumService/CreateContinuum", wish)
+    return continuum.PlanRunRequest(name=held.name, kind=RUN_KIND_SWITCHOVER)
 
 
 async def changed_slot(m: Mesh) -> Any:

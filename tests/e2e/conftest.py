@@ -6,8 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from catalyst_testkit.late import leave_for_long_runs
 
 from .devs import Dev
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # What is dear of two regions: the example that loses one of them is run every day.
+    leave_for_long_runs(config, items, file=Path(__file__).with_name("test_regions.py"), but=())
 
 
 @pytest.fixture

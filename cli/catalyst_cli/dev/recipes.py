@@ -79,9 +79,10 @@ def cell(layout: Layout, name: str) -> list[str]:
 
 
 def authority(layout: Layout, name: str) -> list[str]:
-    """Command of one authority of the demonstration's names: a server of the same kind as a cell."""
+    """Command of one authority of the demonstration's names: a server of the same kind as a cell, which after a start waits to
+    be told who leads them."""
     home = layout.folder / "authorities" / name
-    return _durable(home, layout.address(name), DEMO_ZONE, DEMO_KEY, traffic_key(layout))
+    return [*_durable(home, layout.address(name), DEMO_ZONE, DEMO_KEY, traffic_key(layout)), "--withhold"]
 
 
 def _durable(home: Path, address: str, zone: str, key: str, key_file: Path) -> list[str]:

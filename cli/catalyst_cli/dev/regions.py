@@ -91,6 +91,13 @@ class Regions:
                 part, recipes.daemon(DAEMON), environment, layout.logs / f"{part}.log", forked=True
             )  # fmt: skip - one child
 
+    async def make_slot(self, token: str) -> None:
+        """Wish for the slot in every region. Raises SlotRefused."""
+        wish = shop.wish(self._layout, self.shops)
+        await asyncio.gather(
+            *(shop.make_slot(self._layout.address(region.place), token, wish) for region in REGIONS)
+        )  # fmt: skip - one call
+
     async def stop(self) -> None:
         """Stop every region, then what stands outside, and take up the lines."""
         await self._children.stop([region.part(part) for region in REGIONS for part in (DAEMON, SHOP)])
@@ -114,6 +121,7 @@ class Regions:
         layout = self._layout
         return {
             "slot": f"{shop.NAMESPACE}/{shop.NAME}", "host": shop.HOST, "port": next(iter(self.shops.values())).port,
+            "rto_promised": float(shop.RTO.removesuffix("s")),
             "zone": recipes.DEMO_ZONE, "authorities": {name: layout.address(name) for name in AUTHORITIES},
             "key_name": recipes.DEMO_KEY, "key_file": str(recipes.traffic_key(layout)),
         }  # fmt: skip

@@ -4,6 +4,7 @@ Its rows are written in the region that holds the slot, and acknowledged when th
 """
 
 import json
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -11,16 +12,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import catalyst_cloud_sandbox
+from catalyst_mesh.keyfiles import kept
 
 from . import recipes
 from .layout import AUTHORITIES, CELLS, DAEMON, REGIONS, SHOP, Layout, Region
 
 GATEWAY = "gateway"
+RTO = "40s"
 ACCOUNT = "dev"
 """Account of the simulated cloud that its clusters lie in."""
 NAMESPACE, NAME = "demo", "shop"
 HOST = f"shop.{recipes.DEMO_ZONE}"
 PROGRAM = "catalyst_promoter_demo"
+
+
+class SlotRefused(Exception):
+    """A region's daemon does not take part in the slot; the text says why, for the person at the terminal."""
+
+
 Address = Callable[[str, str], str]
 """Where a region finds a part of the kind and name."""
 
@@ -51,6 +60,7 @@ def places(layout: Layout) -> Mapping[str, Shop]:
 
 def found(layout: Layout) -> None:
     """Make the first copy of the database, in the first region; nothing happens where it is there."""
+    kept(token(layout), lambda: secrets.token_hex(32))
     first = REGIONS[0]
     home = layout.region_home(first, SHOP)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -93,7 +103,8 @@ def trace(layout: Layout, region: Region) -> Path:
 
 def agent(layout: Layout, region: Region, shops: Mapping[str, Shop], address: Address) -> dict[str, str]:
     """Environment of one region's continuum daemon: it has its own store, and finds all others over the region's lines."""
-    home = layout.region_home(region, DAEMON)
+    home, apps = layout.region_home(region, DAEMON), _apps(layout, region, shops, address)
+    name_servers = ",".join(f"{name}={address('others', name)}" for name in AUTHORITIES)
     own = {
         "LISTEN": layout.address(region.place),
         "SIDE_LISTEN": layout.address(f"{region.place}-side"),
@@ -112,16 +123,21 @@ def agent(layout: Layout, region: Region, shops: Mapping[str, Shop], address: Ad
         "PEERS": ",".join(
             f"{other.cluster}={address('peers', other.part(DAEMON))}" for other in REGIONS if other != region
         ),
-        "TRAFFIC_AUTHORITIES": ",".join(f"{name}={address('others', name)}" for name in AUTHORITIES),
+        "TRAFFIC_AUTHORITIES": name_servers,
+        # There is no resolver for a name that only exists here: those who know it are asked as one.
+        "RESOLVERS": name_servers,
         "TRAFFIC_KEY_FILE": str(recipes.traffic_key(layout)),
         "TRAFFIC_KEY_NAME": recipes.DEMO_KEY,
-        "RESOLVERS": ",".join(address("others", name) for name in AUTHORITIES),
-        "PLUGINS": json.dumps({"database_promoter:demo": _promoter(layout, region, shops, address)}),
+        "GATES": ",".join(f"{name}={place['gateway']}" for name, place in apps.items()),
+        "GATE_TOKEN_FILE": str(token(layout)),
+        "PLUGINS": json.dumps({"database_promoter:demo": {"regions": apps, "token_file": str(token(layout))}}),
     }
     return {**recipes.base_environment(), **{f"CATALYST_CONTINUUM_{key}": value for key, value in own.items()}}
 
 
-def _promoter(layout: Layout, region: Region, shops: Mapping[str, Shop], address: Address) -> Mapping[str, object]:
+def _apps(
+    layout: Layout, region: Region, shops: Mapping[str, Shop], address: Address
+) -> Mapping[str, Mapping[str, str]]:
     """Where an agent finds each region's application: its own directly, the others over lines."""
     own = {"database": layout.address(region.part(SHOP)), "gateway": shops[region.cluster].gateway}
     others = {
@@ -130,43 +146,68 @@ def _promoter(layout: Layout, region: Region, shops: Mapping[str, Shop], address
         }
         for other in REGIONS
         if other != region
-    }  # fmt: skip - one row a region
-    return {"regions": {region.cluster: own, **others}, "token_file": str(token(layout))}
+    }
+    return {region.cluster: own, **others}
 
 
-def manifest(shops: Mapping[str, Shop], layout: Layout) -> dict[str, object]:
-    """The slot of the application, as every region is told."""
+def wish(layout: Layout, shops: Mapping[str, Shop]) -> dict[str, object]:
+    """What is wished for the slot, the same in every region: the `spec` of a manifest."""
     first, *standbys = REGIONS
     return {
-        "apiVersion": "dr.openova.io/v1",
-        "kind": "Continuum",
-        "metadata": {"name": NAME, "namespace": NAMESPACE},
-        "spec": {
-            "applicationRef": {"name": NAME},
-            "primaryRegion": first.cluster,
-            "hotStandbyRegions": [region.cluster for region in standbys],
-            "regions": [
-                {
-                    "name": region.cluster,
-                    "lbIPs": [shops[region.cluster].address],
-                    "agentEndpoint": layout.address(region.place),
-                }
-                for region in REGIONS
-            ],
-            "leaseClient": {
-                "kind": "dns-quorum",
-                "config": {
-                    "nameservers": [
-                        {"name": cell, "address": layout.address(cell), "zone": recipes.WITNESS_ZONE} for cell in CELLS
-                    ]
-                },
+        "applicationRef": {"name": NAME},
+        "primaryRegion": first.cluster,
+        "hotStandbyRegions": [region.cluster for region in standbys],
+        "regions": [
+            {
+                "name": region.cluster,
+                "lbIPs": [shops[region.cluster].address],
+                "agentEndpoint": layout.address(region.place),
+            }
+            for region in REGIONS
+        ],
+        # The cells are those of the daemons' own settings; the times are the profile `fast`.
+        "leaseClient": {
+            "kind": "dns-quorum",
+            "config": {
+                "ttlSeconds": 10,
+                "renewSeconds": 2,
+                "pollSeconds": 0.5,
+                "opTimeoutSeconds": 1,
+                "fenceBudgetSeconds": 3,
             },
-            "luaRecord": {"hostnames": [HOST], "zone": recipes.DEMO_ZONE, "ttl": 5, "selector": "static"},
-            "switchover": {"mechanism": "demo"},
-            "database": {"syncMode": "required"},
-            "mode": "automatic",
-            "autoFailover": True,
-            "rto": "40s",
-            "rpo": "0s",
         },
-    }
+        "luaRecord": {"hostnames": [HOST], "zone": recipes.DEMO_ZONE, "ttl": 5, "selector": "static"},
+        "switchover": {"mechanism": "demo"},
+        "database": {"syncMode": "required"},
+        "mode": "automatic",
+        "autoFailover": True,
+        # Drills move it as often as they like.
+        "antiFlap": {"minInterval": "1s", "maxAutoFailovers": 100, "window": "1h"},
+        "rto": RTO,
+        "rpo": "0s",
+    }  # fmt: skip - reads as a manifest
+
+
+async def make_slot(target: str, token: str, spec: Mapping[str, object]) -> None:
+    """Have the daemon of one region take part in the slot; nothing happens where it does. Raises SlotRefused."""
+    import grpc
+    from catalyst.continuum.v1 import resources_pb2, service_pb2, service_pb2_grpc
+    from catalyst_mesh import CallFailed, connect
+    from catalyst_sdk.continuum_form import SPEC
+    from catalyst_sdk.forms import read
+    from google.protobuf.json_format import ParseDict
+
+    values, faults = read(SPEC, spec, "spec")
+    assert not faults, faults
+    wished = ParseDict(SPEC.to_api(values), resources_pb2.ContinuumSpec())
+    request = service_pb2.CreateContinuumRequest(
+        parent=f"namespaces/{NAMESPACE}", continuum_id=NAME, continuum=resources_pb2.Continuum(spec=wished)
+    )
+    channel = connect(target, token=lambda: token)
+    try:
+        await service_pb2_grpc.ContinuumServiceStub(channel).CreateContinuum(request, wait_for_ready=True, timeout=30)
+    except (CallFailed, grpc.aio.AioRpcError) as failure:
+        if failure.code() is not grpc.StatusCode.ALREADY_EXISTS:
+            raise SlotRefused(f"{target} refuses the slot {NAMESPACE}/{NAME}: {failure}") from failure
+    finally:
+        await channel.close(None)

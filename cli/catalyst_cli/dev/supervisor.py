@@ -147,6 +147,7 @@ class Supervisor:
         await self._all_ready()
         if self._regions is not None:
             await self._regions.start_all()
+            await self._regions.make_slot(operator_token(layout))
         await seed(layout, operator_token(layout))
         self._plugins = await plugin_names(layout, operator_token(layout))
 

@@ -6,18 +6,19 @@ from contextlib import suppress
 from typing import Any
 
 import httpx
-from catalyst_sdk.traces import check, overlaps
+from catalyst_sdk.traces import Line, check, overlaps
 
 from catalyst_cli.dev.recipes import boottime
 
 from .figures import gap, kept
 from .house import House
 from .names import Names, Unresolved
-from .report import Report, phases
+from .report import Report, is_protected, phases
 from .writer import Writer
 
 WARM = 40
 """Acknowledged writes before the region dies."""
+PROTECTED_WITHIN = 120.0
 MOVED_WITHIN = 180.0
 BACK_WITHIN = 180.0
 AFTER = 20
@@ -41,6 +42,10 @@ async def kill(house: House, *, promised: float, tell: Tell) -> Report:
     try:
         await _until(lambda: _acked(writer, 0) >= WARM, 120, f"{WARM} writes by {demo['host']} are acknowledged")
         before = await writer.whoami()
+        # Until a standby has every write there is nobody who may take over, and nobody does.
+        await _until(
+            lambda: is_protected(_of(house), before["epoch"]), PROTECTED_WITHIN, "a standby has every write"
+        )  # fmt: skip - one wait
         tell(f"{before['region']} holds {demo['slot']} in epoch {before['epoch']}; {_acked(writer, 0)} rows written")
         killed = await house.call("region.kill", name=before["region"])
         tell(f"killed every process of {before['region']}")
@@ -53,19 +58,24 @@ async def kill(house: House, *, promised: float, tell: Tell) -> Report:
         found = gap(writer.attempts, killed["killed_at"], epoch=before["epoch"])
         if found:
             tell(f"{found.region} took over in epoch {found.epoch}; first row after {found.rto:.1f} s")
-        read = await writer.read() if found else set()
+        read = await writer.read() if found else None
         moved = await house.answers()
         back = await _return(house, before["region"], tell) if found else None
     finally:
         stop.set()
         await asyncio.gather(writing, return_exceptions=True)
         await writer.close()
-    lines = [line for line in house.trace() if line.slot == demo["slot"]]
+    lines = _of(house)
     took = phases(lines, epoch=found.epoch, fault=killed["killed_at"], gap=found) if found else {}
-    judged = kept(writer.attempts, read)
+    judged = kept(writer.attempts, read) if read is not None else None
     return Report(
         "kill", demo["slot"], promised, found, judged, took, len(overlaps(lines)), check(lines), moved, back
     )  # fmt: skip - one report
+
+
+def _of(house: House) -> list[Line]:
+    """The trace of the demonstration's slot."""
+    return [line for line in house.trace() if line.slot == house.demo["slot"]]
 
 
 async def _return(house: House, region: str, tell: Tell) -> float:

@@ -16,6 +16,7 @@ class Report:
     """One drill.
 
     gap       None: no write was acknowledged after the fault
+    kept      None: nobody could be asked what is there
     promised  the most seconds from the fault to the first write
     """
 
@@ -23,7 +24,7 @@ class Report:
     slot: str
     promised: float
     gap: Gap | None
-    kept: Kept
+    kept: Kept | None
     phases: Mapping[str, float | None]
     overlaps: int
     breaches: Sequence[Breach] = ()
@@ -34,8 +35,11 @@ class Report:
 
     def faults(self) -> list[str]:
         """What is not as promised; empty where all is."""
-        found = [f"{len(self.kept.lost)} acknowledged writes are lost"] if self.kept.lost else []
-        found += [f"{len(self.kept.unexpected)} rows are there that nobody wrote"] if self.kept.unexpected else []
+        found: list[str] = []
+        if self.kept is not None and self.kept.lost:
+            found.append(f"{len(self.kept.lost)} acknowledged writes are lost")
+        if self.kept is not None and self.kept.unexpected:
+            found.append(f"{len(self.kept.unexpected)} rows are there that nobody wrote")
         found += [f"two regions could write {self.overlaps} times"] if self.overlaps else []
         found += [f"{breach.invariant} at {breach.boottime:.3f}: {breach.what}" for breach in self.breaches]
         if self.gap is None:
@@ -54,9 +58,9 @@ class Report:
             "slot": self.slot,
             "rto_seconds": round(gap.rto, 2) if gap else None,
             "write_disruption_seconds": round(gap.disruption, 2) if gap else None,
-            "acked": self.kept.acked,
-            "lost": len(self.kept.lost),
-            "recovered": len(self.kept.recovered),
+            "acked": self.kept.acked if self.kept else None,
+            "lost": len(self.kept.lost) if self.kept else None,
+            "recovered": len(self.kept.recovered) if self.kept else None,
             "overlaps": self.overlaps,
             "epoch": gap.epoch if gap else None,
             "region": gap.region if gap else None,
@@ -66,6 +70,11 @@ class Report:
             "back_as_standby_seconds": None if self.back_as_standby is None else round(self.back_as_standby, 1),
             "faults": self.faults(),
         }
+
+
+def is_protected(lines: Sequence[Line], epoch: int) -> bool:
+    """Whether the holder of `epoch` has come as far as a standby that has every write, and is named in the register."""
+    return any(line.event == "step" and line.epoch == epoch and line.effect.startswith("Complete") for line in lines)
 
 
 def phases(lines: Sequence[Line], *, epoch: int, fault: float, gap: Gap | None) -> dict[str, float | None]:

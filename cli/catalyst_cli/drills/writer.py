@@ -1,7 +1,7 @@
 """A client that writes numbered rows by a public name, at a steady rate, and remembers what it was told about each.
 
-Every number is sent once: what was not acknowledged stays open, as for a client that gave up. Slow writes do not hold up the
-next ones, so that the first acknowledgement after a fault is seen when it comes.
+Every number is sent once, and never was before: what was not acknowledged stays open, as for a client that gave up. Slow
+writes do not hold up the next ones, so that the first acknowledgement after a fault is seen when it comes.
 """
 
 import asyncio
@@ -37,15 +37,17 @@ class Writer:
         self._http = httpx.AsyncClient(
             timeout=PATIENCE, headers={"host": host}, limits=httpx.Limits(max_connections=MOST_AT_ONCE), trust_env=False
         )
+        self.first = time.time_ns() // 1_000
+        """Its first number; those of clients before are lower."""
         self.attempts: list[Attempt] = []
 
     async def run(self, stop: asyncio.Event) -> None:
         """Write until `stop` is set, then wait for what is under way."""
-        n = 0
+        n = self.first
         while not stop.is_set():
             if len(self._under_way) < MOST_AT_ONCE:
-                n += 1
                 task = asyncio.create_task(self._write(n))
+                n += 1
                 self._under_way.add(task)
                 task.add_done_callback(self._under_way.discard)
             with suppress(TimeoutError):
@@ -62,7 +64,7 @@ class Writer:
         return dict(answer.raise_for_status().json())
 
     async def read(self) -> set[int]:
-        """Every row that is there, page by page. Raises httpx.HTTPError or Unresolved after a while of trying."""
+        """Every row of this client's that is there. Raises httpx.HTTPError or Unresolved after a while of trying."""
         found: set[int] = set()
         after, deadline = 0, self._clock() + READ_WITHIN
         while True:
@@ -76,7 +78,7 @@ class Writer:
                     raise
                 await asyncio.sleep(self._every)
                 continue
-            found |= {row["n"] for row in page["rows"]}
+            found |= {row["n"] for row in page["rows"] if row["n"] >= self.first}
             if not page["rows"]:
                 return found
             after = page["next"]

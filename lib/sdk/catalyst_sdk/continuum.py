@@ -20,6 +20,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+CAPABILITIES = frozenset({"fence", "sync", "rewind", "clone"})
+"""Words of a promoter's manifest: a fencer of rung 1; a primary that waits for standbys; a way back for a copy that parted from
+its primary, without copying everything or with it."""
+
 
 class Effect(StrEnum):
     """What became of an effect."""

@@ -14,13 +14,13 @@ from .servers import folder, free_port
 class EmbeddedServer:
     """One process of `catalyst_dns_embedded`; a restarted one keeps its port and what it was told."""
 
-    def __init__(self, home: Path, zone: str) -> None:
+    def __init__(self, home: Path, zone: str, *flags: str) -> None:
         self.address = f"127.0.0.1:{free_port()}"
         key_file = home / "tsig.key"
         key_file.write_text(UPDATE_SECRET)
         self._command = [
             sys.executable, "-m", "catalyst_dns_embedded", "cell", "--data", str(home / "cell"), "--listen",
-            self.address, "--zone", zone, "--key-file", str(key_file), "--key-name", UPDATE_KEY,
+            self.address, "--zone", zone, "--key-file", str(key_file), "--key-name", UPDATE_KEY, *flags,
         ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -40,10 +40,10 @@ class EmbeddedServer:
 
 
 @contextmanager
-def embedded_server(zone: str) -> Iterator[EmbeddedServer]:
-    """A running server for the block."""
+def embedded_server(zone: str, *flags: str) -> Iterator[EmbeddedServer]:
+    """A running server for the block; `flags` of its command line."""
     home = folder()
-    server = EmbeddedServer(home, zone)
+    server = EmbeddedServer(home, zone, *flags)
     try:
         server.start()
         yield server

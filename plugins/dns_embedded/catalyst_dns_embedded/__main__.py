@@ -29,6 +29,7 @@ from .control import ControlServer, token
 from .server import DnsServer
 from .store import FolderUnusable, ZoneStore
 from .tree import OWNER, plant
+from .withheld import Withheld
 
 _HOUR = 3600.0
 _LEAST_SECRET = 16
@@ -70,7 +71,8 @@ async def cell(args: argparse.Namespace) -> None:
         RecordSet(f"ns.{zone}", "AAAA" if ":" in host else "A", 0, (host,)),
     )
     authority.create(ZoneSpec(zone, (f"ns.{zone}",), OWNER, records, signed=False, ttl=0, negative_ttl=0))
-    server = DnsServer(authority, {key.name: key})
+    withheld = Withheld(authority, dns.name.from_text(zone)) if args.withhold else None
+    server = DnsServer(authority, {key.name: key}, withheld)
     port = await server.start(host, port)
     _say(f"cell {args.zone} on {host}:{port}")
     await _until_stopped(authority)
@@ -136,6 +138,11 @@ def main(argv: list[str] | None = None) -> None:
             )
         else:
             command.add_argument("--zone", type=_domain, default="witness.test.", help="zone of the cell")
+            command.add_argument(
+                "--withhold",
+                action="store_true",
+                help="after a start, answer no name with a mark until that is written anew",
+            )
             command.add_argument("--key-file", type=Path, required=True, help="TSIG secret in base64")
             command.add_argument("--key-name", default="catalyst-witness", help="name of the TSIG key")
     args = parser.parse_args(argv)

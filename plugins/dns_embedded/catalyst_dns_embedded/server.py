@@ -17,6 +17,7 @@ from .answers import PAYLOAD, answer
 from .authority import Authority
 from .tsig import Keyring
 from .update import update
+from .withheld import Withheld
 
 _PLAIN_UDP = 512
 _HEADER = 12
@@ -28,10 +29,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class DnsServer:
-    """Answers for an authority."""
+    """Answers for an authority. `withheld`: names that are not answered yet."""
 
-    def __init__(self, authority: Authority, keyring: Keyring | None = None) -> None:
+    def __init__(self, authority: Authority, keyring: Keyring | None = None, withheld: Withheld | None = None) -> None:
         self._authority = authority
+        self._withheld = withheld
         self._keyring = dict(keyring or {})
         self._udp: asyncio.DatagramTransport | None = None
         self._tcp: asyncio.Server | None = None
@@ -74,6 +76,11 @@ class DnsServer:
             return None
         if isinstance(message, dns.update.UpdateMessage):
             response = update(self._authority, message)
+            if self._withheld is not None:
+                self._withheld.heard(message, response)
+        elif self._withheld is not None and self._withheld.holds(message):
+            response = dns.message.make_response(message)
+            response.set_rcode(dns.rcode.SERVFAIL)
         else:
             response = answer(self._authority, message)
         return _wire(response, _room(message) if datagram else _WHOLE)

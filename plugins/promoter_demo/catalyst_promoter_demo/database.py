@@ -11,7 +11,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ class Database:
         s = self.standing
         return {
             **asdict(s), "sync": sorted(s.sync), "joined": sorted(s.joined), "closed": self.closed, "end": self.end,
-            "whole": s.is_whole(self.end), "turns": list(self._store.turns), "kept": self.kept,
+            "ready": s.is_ready(self.end), "turns": list(self._store.turns), "kept": self.kept,
             "committed_ms": self._store.last.at_ms if self._store.last else None, "discarded": self._store.discarded(),
         }  # fmt: skip
 
@@ -193,9 +193,13 @@ class Database:
         s = self.standing
         if s.following != primary or epoch < s.epoch or (entries and entries[0].position != self.end + 1):
             return False
-        if entries or epoch != s.epoch:
-            self._save(may.heard(s, epoch), entries)
+        self._save(replace(may.heard(s, epoch), parted=""), entries)
         return True
+
+    def part(self, why: str) -> None:
+        """Keep that this copy has what its primary has not."""
+        if not self.standing.led:
+            self._save(replace(self.standing, parted=why))
 
     def cut(self, system_id: str, after: int, theirs: int, run: str) -> None:
         """Go back to `after` in the history of `system_id`, whose primary's log ends at `theirs`."""

@@ -74,7 +74,7 @@ class DemoPromoter:
             region,
             role=Role.PRIMARY if told["led"] else Role.REPLICA,
             writable=not told["closed"],
-            ready=told["whole"],
+            ready=told["ready"],
             system_id=told["system_id"] or None,
             timeline=told["turns"][-1][0] if told["turns"] else None,
             received=f"{told['end']:x}",

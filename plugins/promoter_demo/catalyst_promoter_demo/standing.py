@@ -44,6 +44,7 @@ class Standing:
     fenced        writers of this epoch and of older ones are stopped; 0: none are
     demoted, demoted_at   the epoch in which it gave up for good, and its last position then
     following     the region whose log is pulled
+    parted        what this copy has and its primary has not, as it was found last; empty: nothing that is known
     whole_from    position from which on a copy that was begun anew has what the primary had acknowledged by then
     sync          standbys that must confirm a write before it is acknowledged
     joined        those of them that have had each acknowledged write once, and so have each
@@ -58,6 +59,7 @@ class Standing:
     demoted: int = 0
     demoted_at: int = 0
     following: str = ""
+    parted: str = ""
     whole_from: int = 0
     sync: frozenset[str] = frozenset()
     joined: frozenset[str] = frozenset()
@@ -77,6 +79,10 @@ class Standing:
     def is_whole(self, end: int) -> bool:
         """Whether this is a copy that lacks nothing that was acknowledged when it was begun."""
         return bool(self.system_id) and end >= self.whole_from
+
+    def is_ready(self, end: int) -> bool:
+        """Whether it may stand in for its primary: whole, and a part of the primary's history."""
+        return self.is_whole(end) and not self.parted
 
 
 def heard(s: Standing, epoch: int) -> Standing:
@@ -103,7 +109,7 @@ def promote(s: Standing, epoch: int, *, end: int, wanted: int = 0) -> Standing:
         raise Unfit("NOT_PROMOTABLE", lacks)
     if end < wanted:
         raise Unfit("NOT_CAUGHT_UP", f"this copy ends at {end}, and {wanted} was written")
-    return replace(s, led=epoch, following="", sync=frozenset(), joined=frozenset(), mark=0)
+    return replace(s, led=epoch, following="", parted="", sync=frozenset(), joined=frozenset(), mark=0)
 
 
 def demote(s: Standing, epoch: int, *, end: int) -> Standing:
@@ -152,7 +158,7 @@ def unfence(s: Standing, epoch: int) -> Standing:
 
 def copied(s: Standing, system_id: str, *, theirs: int) -> Standing:
     """Begin a copy anew, or go back to where two histories part: it lacks something until it has all that is there now."""
-    return replace(s, system_id=system_id, whole_from=theirs)
+    return replace(s, system_id=system_id, whole_from=theirs, parted="")
 
 
 def common(ours: Sequence[Turn], our_end: int, theirs: Sequence[Turn], their_end: int) -> int:

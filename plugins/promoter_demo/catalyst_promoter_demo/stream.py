@@ -102,7 +102,8 @@ class Stream:
         # An empty copy of nothing has nothing that could be lost.
         if not destroy and (ours.system_id or end):
             what = f"{end - after} entries after {after} are not in the history of {ours.following}"
-            return "blocked", what if state == "rewound" else f"{what}: it is another database"
+            self._database.part(what if state == "rewound" else f"{what}: it is another database")
+            return "blocked", self._database.standing.parted
         self._database.cut(theirs["system_id"], after, theirs["end"], run)
         return state, f"{end - after} entries were given up; they are kept aside"
 
@@ -124,6 +125,8 @@ class Stream:
         }  # fmt: skip
         answer = await self._http.get(self._url(primary, "log"), params=query, timeout=WAIT + PATIENCE)
         told = answer.json()
+        if told.get("reason") == "DIVERGED" and self._database.standing.following == primary:
+            self._database.part(f"{primary}: {told['why']}")
         if answer.status_code != 200:
             return f"{primary}: {told['why']}"
         entries = [Entry(*raw) for raw in told["entries"]]

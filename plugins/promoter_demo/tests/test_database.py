@@ -84,7 +84,7 @@ async def test_a_region_that_was_started_writes_only_after_somebody_said_so(led:
     assert (await again.write(ROW, 7)).epoch == 1
 
 
-def sign(epoch: int = 1, left: float = 60.0, boot: str = "") -> Sign:
+def sign(epoch: int = 1, left: float = 86_400.0, boot: str = "") -> Sign:
     return Sign(epoch, boot or boot_id(), boottime() + left)
 
 
@@ -160,9 +160,22 @@ def test_what_is_cut_off_is_kept_aside_and_the_copy_lacks_something_until_it_has
     led.follow("west", 2)
     led.pulled("west", 2, [entry(n) for n in (2, 3, 4)])
     led.cut(led.standing.system_id, 2, 5, "run")
-    assert (led.end, store.discarded(), led.view()["whole"]) == (2, 2, False)
+    assert (led.end, store.discarded(), led.view()["ready"]) == (2, 2, False)
     led.pulled("west", 2, [entry(n) for n in (3, 4, 5)])
-    assert led.view()["whole"] is True
+    assert led.view()["ready"] is True
+
+
+def test_a_copy_that_is_not_the_primarys_is_not_ready_until_it_pulls_again_or_leads(led: Database) -> None:
+    led.part("a primary has nobody to differ from")
+    assert led.view()["ready"] is True
+    led.follow("west", 2)
+    led.part("3 entries")
+    assert led.view()["ready"] is False
+    led.pulled("west", 2, [])
+    assert led.view()["ready"] is True
+    led.part("3 entries")
+    led.promote(3, 0)
+    assert led.view()["ready"] is True
 
 
 def test_everything_is_there_again_in_the_next_process(tmp_path: Path) -> None:

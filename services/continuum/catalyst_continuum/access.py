@@ -3,6 +3,8 @@
 from catalyst_mesh import Scope, rows
 
 _SERVICE = "catalyst.continuum.v1.ContinuumService"
+_PEER = "catalyst.continuum.v1.ContinuumPeerService"
+_AGENT = "service:continuum"
 _READ = "org-viewer org-developer org-admin sovereign-admin security-officer service:gateway service:provisioner"
 _WRITE = "org-admin sovereign-admin"
 
@@ -29,5 +31,7 @@ ACCESS = {
     ),
     **rows(_SERVICE, Scope.DENIED, CreateContinuum=_WRITE),
     **rows(_SERVICE, ForceTakeover="sovereign-admin", VerifyWitness="sovereign-admin", AdmitCell="sovereign-admin"),
+    # Agents only; what they tell explains, and what they promise binds themselves.
+    **rows(_PEER, Hello=_AGENT, Report=_AGENT, HoldOff=_AGENT, RelaySwap=_AGENT, DeliverToken=_AGENT),
     **rows("google.longrunning.Operations", GetOperation="sovereign-admin", WaitOperation="sovereign-admin"),
 }

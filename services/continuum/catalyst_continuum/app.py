@@ -26,10 +26,15 @@ from google.longrunning import operations_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from .access import ACCESS
+from .domain.slots import Slot
+from .domain.spec import Spec
 from .domain.spec_rules import House
 from .domain.timing import Profile
 from .events import handled
 from .messages import EMITTED
+from .metrics import ContinuumMetrics
+from .regional import Region
+from .rpc.peers import ContinuumPeerService
 from .rpc.service import ContinuumService
 from .settings import ContinuumSettings
 from .sovereigns import Sovereigns
@@ -40,6 +45,7 @@ from .workers.cell_memory import KeptMemory
 from .workers.census import Census
 from .workers.errands import Errands
 from .workers.keeper import Keeper
+from .workers.planner import Planner
 from .workers.register import Register
 from .workers.witness_metrics import WitnessMetrics
 
@@ -56,7 +62,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         db, Store, metadata=metadata, emitted=EMITTED, sealer=Sealer.from_file(settings.data_folder / "seal.key"),
         kept=metadata.tables["audit"],
     )  # fmt: skip
-    host = PluginHost(kinds=["lease_witness"], metrics=metrics)
+    host = PluginHost(kinds=["lease_witness", "database_promoter"], metrics=metrics)
     files = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
     listed = {} if settings.cells_file else {WITNESS: configuration(settings)}
     host.load(plugin_context(settings.data_folder, files), {**listed, **settings.plugins})
@@ -71,7 +77,22 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     errands = Errands(work=work, register=register, leases=leases)
     house = House("", in_memory=settings.allow_in_memory, regulated=settings.regulated)
     curfew = Curfew()
-    service = ContinuumService(work, register, profile, witness, curfew=curfew, house=house)
+    measures = ContinuumMetrics(metrics.registry)
+    region = Region(settings, register, host, work, house, measures) if settings.region else None
+    planner = Planner(register, region.survey if region else _no_survey, noted=measures.planned)
+    agents = region.roster.of if region else _nobody
+    service = ContinuumService(
+        work,
+        register,
+        profile,
+        witness,
+        curfew=curfew,
+        house=house,
+        planner=planner,
+        region=settings.region,
+        agents=agents,
+    )  # fmt: skip - one call
+    peers = ContinuumPeerService(settings.region, agents, witness)
     provisioner = connect(
         settings.provisioner_target, token=TokenFile(settings.token_file), tls=settings.certificates()
     )
@@ -88,6 +109,11 @@ async def compose(settings: ContinuumSettings) -> Daemon:
                 "catalyst.continuum.v1.ContinuumService",
             ),
             Service(
+                peers,
+                service_pb2_grpc.add_ContinuumPeerServiceServicer_to_server,
+                "catalyst.continuum.v1.ContinuumPeerService",
+            ),
+            Service(
                 OperationService(service.operation),
                 operations_pb2_grpc.add_OperationsServicer_to_server,
                 "google.longrunning.Operations",
@@ -96,11 +122,24 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         access=ACCESS,
         metrics=metrics,
         plugins=host,
-        bus=Bus(settings.nats_url, "continuum", settings.nats_token.get_secret_value()),
-        handled=handled(Sovereigns(provisioner)),
-        workers=[keeper, errands, memory, census, curfew],
-        closing=[register.close, lambda: provisioner.close(None)],
+        # The daemon of a region has a store of its own: it shares no events with the house's, and keeps no Sovereign's slot.
+        bus=Bus(
+            settings.nats_url,
+            f"continuum-{settings.region}" if region else "continuum",
+            settings.nats_token.get_secret_value(),
+        ),  # fmt: skip - one call
+        handled=[] if region else handled(Sovereigns(provisioner)),
+        workers=[*(region.workers if region else (keeper,)), errands, memory, census, curfew],
+        closing=[register.close, lambda: provisioner.close(None), *(region.closing if region else ())],
     )
+
+
+def _no_survey(slot: Slot, spec: Spec) -> None:
+    """The house's own daemon has no agent that a plan could ask."""
+
+
+def _nobody(slot: str) -> None:
+    """The house's own daemon is no agent."""
 
 
 def proposer() -> str:

@@ -5,6 +5,7 @@ Slots and regions are labels here, against the rule for all others: there are fe
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from catalyst_sdk.continuum import TrafficView
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -205,3 +206,19 @@ def _set(gauge: Gauge, labels: tuple[str, ...], value: float | None) -> None:
     else:
         with suppress(KeyError):
             gauge.remove(*labels)
+
+
+@dataclass(frozen=True, slots=True)
+class OfSlot:
+    """The same, of one slot."""
+
+    metrics: ContinuumMetrics
+    slot: str
+
+    def traffic(self, view: TrafficView) -> None:
+        """The slot's names were looked at, or written."""
+        self.metrics.traffic(self.slot, view)
+
+    def stale(self, effector: str) -> None:
+        """An effect of an older epoch was refused."""
+        self.metrics.stale(effector)

@@ -36,3 +36,24 @@ class ContinuumSettings(DaemonSettings):
     """Whether a slot's register may live in one process, which forgets it with its end: for trials only."""
     regulated: bool = False
     """Whether two persons must agree to each run that needs approval, neither of them the one who asks for it."""
+    region: str = ""
+    """Host cluster that this daemon is the agent of; empty: it only keeps the Sovereigns' own slots."""
+    data_dir: Path | None = None
+    """Folder on a local disk for what an agent must not forget; default: `data_folder`."""
+    trace: Path | None = None
+    """File that every change of authority, effect and refusal is appended to; none: it is not written down."""
+    peers: str = ""
+    """gRPC addresses of the agents of other regions, `region=host:port` joined by commas."""
+    traffic_authorities: str = ""
+    """Authoritative servers of the slots' names, `name=ip:port` joined by commas."""
+    traffic_key_file: Path | None = None
+    """File with the TSIG secret that may update those names, in base64."""
+    traffic_key_name: str = "catalyst-traffic"
+    """Name of that key."""
+    resolvers: str = ""
+    """Vantage points from which a region's agents look at the names after a move, `name=ip:port` joined by commas; `slot`: the
+    resolvers that each slot's wish names. Empty: nobody looks from elsewhere."""
+    gates: str = ""
+    """Gateways that let writes through or not, `region=ip:port` joined by commas."""
+    gate_token_file: Path | None = None
+    """File with the token that gateways take orders with."""

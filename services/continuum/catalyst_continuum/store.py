@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from catalyst_mesh import Transaction, UtcTime, chassis_tables
@@ -27,6 +27,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from .domain.ballot import Acceptor, Ballot
 from .domain.register import more
+from .domain.runs import Run, written
+from .domain.runs import read as read_run
 from .domain.slots import Errand, Phase, Slot
 
 metadata = MetaData()
@@ -99,6 +101,18 @@ audit = Table(
     Column("schema", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+)  # fmt: skip - reads as a table
+runs = Table(
+    "run",
+    metadata,
+    Column("namespace", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("is_over", Boolean, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Index("run_of_slot", "namespace", "name", "created_at"),
 )  # fmt: skip - reads as a table
 chassis_tables(metadata)
 
@@ -195,6 +209,45 @@ class Store(Transaction):
         """What was told of a slot, in order: schema and body."""
         query = select(audit.c.schema, audit.c.body).where(audit.c.aggregate == resource).order_by(audit.c.version)
         return [(row.schema, row.body) for row in await self.sql.execute(query)]
+
+    async def run(self, slot: str, id: str, *, lock: bool = False) -> Run | None:
+        """A run of a slot, `<namespace>/<name>`."""
+        namespace, _, name = slot.partition("/")
+        query = select(runs).where((runs.c.namespace == namespace) & (runs.c.name == name) & (runs.c.id == id))
+        row = (await self.sql.execute(query.with_for_update() if lock else query)).mappings().one_or_none()
+        if row is None:
+            return None
+        self.seen(runs, row)
+        return read_run(row["body"])
+
+    async def put_run(self, run: Run) -> None:
+        """Take the row of a run from what `run` read, or from nothing, to this. Raises LostRace."""
+        namespace, _, name = run.slot.partition("/")
+        await self.take(runs, {
+            "namespace": namespace, "name": name, "id": run.id, "body": written(run), "is_over": run.state.is_over,
+            "version": run.version, "created_at": datetime.fromtimestamp(run.created_at, UTC),
+        })  # fmt: skip
+
+    async def runs_of(self, slot: str, before: tuple[datetime, str] | None = None, limit: int = 1000) -> Sequence[Run]:
+        """Runs of a slot, the newest first, older than `before`."""
+        namespace, _, name = slot.partition("/")
+        place = (runs.c.created_at, runs.c.id)
+        query = select(runs.c.body).where((runs.c.namespace == namespace) & (runs.c.name == name))
+        if before is not None:
+            query = query.where(tuple_(*place) < before)
+        rows = await self.sql.execute(query.order_by(*(column.desc() for column in place)).limit(limit))
+        return [read_run(row.body) for row in rows]
+
+    async def open_runs(self, slot: str) -> Sequence[Run]:
+        """Runs of a slot that are not over."""
+        namespace, _, name = slot.partition("/")
+        mine = (runs.c.namespace == namespace) & (runs.c.name == name) & runs.c.is_over.is_(False)
+        return [read_run(row.body) for row in await self.sql.execute(select(runs.c.body).where(mine))]
+
+    async def run_by_id(self, id: str) -> Run | None:
+        """A run by its id alone, which is drawn from 50 bits."""
+        row = (await self.sql.execute(select(runs.c.body).where(runs.c.id == id))).first()
+        return read_run(row.body) if row else None
 
     async def keep_operation(self, name: str, answer: bytes) -> None:
         """Keep an operation that is done; those of last month go."""

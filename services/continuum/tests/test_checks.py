@@ -76,6 +76,7 @@ CASES: list[tuple[str, Verdict, dict[str, Any]]] = [
     ("record-ttl", B, {"traffic": seen(NS1, replace(NS2, ttl=300))}), ("record-ttl", U, {"traffic": None}),
     ("record-ttl", U, {"traffic": seen(replace(NS1, ttl=None))}),
     ("target-addresses", B, {"fronts": {"198.51.100.2": True, "198.51.100.3": False}}),
+    ("target-addresses", W, {"fronts": None}),
     ("target-addresses", U, {"fronts": {}}), ("target-addresses", U, {"fronts": {"198.51.100.2": None}}),
     ("capacity", B, {"capacity": False}), ("capacity", U, {"capacity": None}),
     ("no-other-run", B, {"run": "r1"}), ("anti-flap", B, {"flaps": "twice in a day"}),

@@ -6,13 +6,24 @@ from dataclasses import replace
 
 import dns.name
 import pytest
-from catalyst_continuum.domain.steering import Place, Probe, Selector
+from catalyst_continuum.domain.spec import Selector
+from catalyst_continuum.domain.steering import Place, Probe
+from catalyst_continuum.metrics import ContinuumMetrics, OfSlot
 from catalyst_continuum.workers.traffic.dns_update import DnsUpdate
 from catalyst_sdk.continuum import Effect, Verdict
 from catalyst_testkit import eventually
-from catalyst_testkit.continuum.traffic_suite import EAST, STRANGERS, WEST, TrafficBench, TrafficSuite, moved
+from catalyst_testkit.continuum.traffic_suite import (
+    EAST,
+    IMPATIENCE,
+    STRANGERS,
+    WEST,
+    TrafficBench,
+    TrafficSuite,
+    moved,
+)
 from catalyst_testkit.nameservers import UPDATE_SECRET
 from catalyst_testkit.servers import free_port
+from prometheus_client import CollectorRegistry
 
 from . import traffic_benches as benches
 
@@ -35,6 +46,24 @@ class AuthoritySuite(TrafficSuite):
             assert await ours.serial() == serial
         nobody = benches.authority("nobody", f"127.0.0.1:{free_port()}")
         assert (await nobody.readiness()).takes is None
+
+    async def test_the_epoch_of_names_and_refused_effects_are_measured(self, bench: TrafficBench, name: str) -> None:
+        registry = CollectorRegistry()
+        traffic = replace(benches.over(bench, name), noted=OfSlot(ContinuumMetrics(registry), "demo/shop"))
+
+        def shown(which: str) -> float | None:
+            return registry.get_sample_value(
+                "catalyst_continuum_traffic_epoch", {"slot": "demo/shop", "authority": which}
+            )
+
+        assert await moved(traffic, EAST, 4) is Effect.DONE
+        assert {shown(which) for which in bench.servers} == {4}
+        assert await moved(traffic, EAST, 3) is Effect.STALE_EPOCH
+        refused = registry.get_sample_value("catalyst_continuum_stale_effect_rejected_total", {"effector": "names"})
+        assert refused == 1
+        await benches.over(bench, name).apply(traffic.plan(holder=WEST), epoch=5, run="r")
+        await traffic.observe()
+        assert {shown(which) for which in bench.servers} == {5}
 
 
 class TestBindAndKnot(AuthoritySuite):
@@ -85,6 +114,31 @@ class TestPowerDnsAndEmbedded(AuthoritySuite):
         ruled = DnsUpdate(wish, embedded.authorities, embedded.clock)
         assert await moved(ruled, EAST, 1) is not Effect.STALE_EPOCH
         assert {check.verdict for check in await ruled.verify(ruled.plan(holder=EAST), epoch=1)} == {Verdict.BLOCK}
+
+
+async def test_a_server_that_was_away_answers_no_name_before_it_has_what_is_so_now() -> None:
+    with benches.bench(benches.on_withholding, benches.on_withholding) as bench:
+        name = bench.fresh()
+        traffic, hasty = benches.over(bench, name), bench.driver(name, IMPATIENCE)
+        assert await moved(traffic, EAST, 1) is Effect.DONE
+        assert await bench.ask("ns1", name, "A")
+        bench.servers["ns1"].kill()
+        while not (await bench.mark("ns2", name)).startswith("e=2 "):
+            assert await moved(hasty, WEST, 2) is Effect.UNKNOWN
+        bench.servers["ns1"].start()
+        assert await bench.ask("ns1", name, "A") == await bench.ask("ns1", name, "AAAA") == []
+        assert (await bench.mark("ns1", name)).startswith("e=1 ")
+        view = {one.authority: (one.epoch, one.answers) for one in (await traffic.observe()).authorities}
+        assert view == {"ns1": (1, False), "ns2": (2, True)}
+        assert await moved(traffic, EAST, 1) is Effect.STALE_EPOCH
+        assert await bench.ask("ns1", name, "A") == []
+        assert await moved(traffic, WEST, 2) is Effect.DONE
+        assert await bench.ask("ns1", name, "A") == ["198.51.100.2"]
+        bench.servers["ns2"].kill()
+        bench.servers["ns2"].start()
+        assert await bench.ask("ns2", name, "A") == [], "though nothing has moved: it cannot know"
+        assert await moved(traffic, WEST, 2) is Effect.DONE
+        assert (await traffic.observe()).is_at(2)
 
 
 async def _yes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from catalyst_continuum.domain.steering import Place, Probe, Selector, Steering, faults
+from catalyst_continuum.domain.spec import Selector
+from catalyst_continuum.domain.steering import Place, Probe, Steering, faults
 from catalyst_continuum.domain.traffic import Foreign, Mark, Seen, Stale, Update, Wanted, addressed, has, move
 from hypothesis import given, settings
 from hypothesis import strategies as st

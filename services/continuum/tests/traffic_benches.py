@@ -37,6 +37,11 @@ def make(
     return DnsUpdate(steering(name), servers, boottime)
 
 
+def over(bench: TrafficBench, name: str) -> DnsUpdate:
+    """A driver over all servers of a bench."""
+    return make(name, {which: server.address for which, server in bench.servers.items()})
+
+
 def on_bind(stack: ExitStack) -> Server:
     server = stack.enter_context(bind_server())
     witness_zones.on_bind(server, witness_zones.new_identity(), ZONE)
@@ -59,6 +64,10 @@ def on_powerdns(stack: ExitStack) -> Server:
 
 def on_embedded(stack: ExitStack) -> Server:
     return stack.enter_context(embedded_server(ZONE))
+
+
+def on_withholding(stack: ExitStack) -> Server:
+    return stack.enter_context(embedded_server(ZONE, "--withhold"))
 
 
 @contextmanager

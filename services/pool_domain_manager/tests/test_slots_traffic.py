@@ -7,7 +7,8 @@ from catalyst.pooldomain.v1.resources_pb2 import Allocation, TrafficMember, Traf
 from catalyst.pooldomain.v1.service_pb2 import UpdateAllocationRequest
 from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
 from catalyst_continuum.clock import boottime
-from catalyst_continuum.domain.steering import Place, Probe, Selector, Steering
+from catalyst_continuum.domain.spec import Selector
+from catalyst_continuum.domain.steering import Place, Probe, Steering
 from catalyst_continuum.workers.traffic.pdm import PdmTraffic
 from catalyst_mesh import connect
 from catalyst_sdk.continuum import Effect, Verdict

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ from catalyst_cli.dev.layout import REPLICAS, Layout
 from catalyst_cli.dev.ports import PortsTaken
 from catalyst_cli.dev.powerdns import PowerDnsUnusable
 from catalyst_cli.dev.seed import VOUCHER, SeedRefused
+from catalyst_cli.dev.shop import SlotRefused
 from catalyst_cli.dev.supervisor import AlreadyRunning, Supervisor, Unready, running
 
 STOP_WITHIN = 60
@@ -67,6 +69,9 @@ def dev(
         CellKind | None,
         typer.Option(help="What keeps the leases. real: BIND, Knot and PowerDNS; auto: where they are."),
     ] = None,
+    regions: Annotated[
+        bool, typer.Option("--regions", help="Two regions more, with an application that moves between them.")
+    ] = False,
     clean: Annotated[bool, typer.Option("--clean", help="Stop what runs, delete all data, and end.")] = False,
     output: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
 ) -> None:
@@ -86,6 +91,8 @@ def dev(
 
         catalyst dev --cells real --data-dir /var/tmp/catalyst
 
+        catalyst dev --regions
+
         catalyst dev --clean
 
         catalyst dev status
@@ -93,6 +100,7 @@ def dev(
     if asked.invoked_subcommand is not None:
         return
     layout = Layout((data_dir or default_folder()).absolute(), port_base, count=replicas, dns_server=dns.value)
+    layout = replace(layout, has_regions=regions)
     if clean:
         _clean(layout)
         return
@@ -114,7 +122,7 @@ def dev(
     except (CellsUnusable, DatabaseUnusable, PowerDnsUnusable) as error:
         _tell(f"dev did not start: {error}")
         raise typer.Exit(1) from error
-    except (Unready, SeedRefused) as error:
+    except (Unready, SeedRefused, SlotRefused) as error:
         _tell(f"dev did not come up: {error}")
         _tell(f"next: read the logs in {layout.logs}, or begin anew with `catalyst dev --clean`")
         raise typer.Exit(1) from error

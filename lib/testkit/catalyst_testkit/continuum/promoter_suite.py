@@ -96,13 +96,13 @@ class PromoterBench:
         """Make a region primary, and let it write."""
 
         async def done() -> bool:
-            told = await self.promoter.promote(region=region, epoch=epoch, run=RUN, token=token)
-            assert told is not Effect.STALE_EPOCH
-            return told is Effect.DONE
+            told = [await self.promoter.promote(region=region, epoch=epoch, run=RUN, token=token)]
+            # A database that its fence has stopped is no primary before that is lifted.
+            told += [await fencer.unfence(region=region, epoch=epoch, run=RUN) for fencer in self.promoter.fencers()]
+            assert Effect.STALE_EPOCH not in told
+            return set(told) == {Effect.DONE}
 
         await until(done, what=f"{region} is promoted")
-        for fencer in self.promoter.fencers():
-            assert await fencer.unfence(region=region, epoch=epoch, run=RUN) is Effect.DONE
         await until(lambda: self._probed(region, epoch), what=f"{region} writes")
 
     async def followed(self, region: str, primary: str, epoch: int, *, destroy: bool) -> None:
@@ -167,6 +167,12 @@ class PromoterSuite:
         assert await bench.write(bench.west, bench.number()) is False
         assert (await bench.promoter.probe_write(region=bench.west, epoch=epoch)).acknowledged is not True
 
+    async def test_a_canary_of_another_epoch_is_no_canary(self, bench: PromoterBench) -> None:
+        epoch = await bench.led(bench.east)
+        assert (await bench.promoter.probe_write(region=bench.east, epoch=epoch)).acknowledged is True
+        for other in (epoch - 1, epoch + 1):
+            assert (await bench.promoter.probe_write(region=bench.east, epoch=other)).acknowledged is False
+
     async def test_an_older_epoch_changes_nothing(self, bench: PromoterBench) -> None:
         epoch = await bench.led(bench.east)
         before = [await bench.view(region) for region in (bench.east, bench.west)]
@@ -208,7 +214,7 @@ class PromoterSuite:
         epoch = await bench.led(bench.east, sync=False)
         assert await bench.promoter.set_sync(region=bench.east, standbys=frozenset(), epoch=epoch) is Effect.DONE
         newer = bench.epoch()
-        assert await bench.fencer.fence(region=bench.east, epoch=newer, run=RUN, budget=PATIENCE)
+        assert await bench.fencer.unfence(region=bench.east, epoch=newer, run=RUN) is Effect.DONE
         assert await bench.write(bench.east, bench.number()) is not True
         assert (await bench.promoter.probe_write(region=bench.east, epoch=epoch)).acknowledged is not True
 
@@ -308,12 +314,14 @@ class PromoterSuite:
         bench.crash(bench.west)
         view = await bench.promoter.observe(region=bench.west)
         assert view.age >= 0
-        assert (view.writable, view.system_id, view.replayed, view.epoch) == (None, None, None, None)
-        assert view.role in (None, Role.STOPPED)
+        assert (view.system_id, view.replayed, view.timeline, view.sync) == (None, None, None, None)
+        assert (view.role, view.writable) in ((None, None), (Role.STOPPED, False))
         newer = epoch + 1
-        told = await self.told(bench.promoter.promote(region=bench.west, epoch=newer, run=RUN, token=None))
-        assert told in (Effect.UNKNOWN, None)
         assert (await bench.promoter.probe_write(region=bench.west, epoch=newer)).acknowledged is not True
+        told = await self.told(bench.promoter.promote(region=bench.west, epoch=newer, run=RUN, token=None))
+        # Some start what they promote.
+        done = (await bench.promoter.probe_write(region=bench.west, epoch=newer)).acknowledged is True
+        assert (told, done) in ((Effect.UNKNOWN, False), (None, False), (Effect.DONE, True))
         assert not isinstance(
             await self.told(bench.promoter.demote(region=bench.west, epoch=epoch, run=RUN)), DemotionToken
         )
@@ -342,7 +350,9 @@ class PromoterSuite:
         told = await self.approached(bench, bench.east, newer, destroy=False)
         assert told.state is Follow.BLOCKED
         assert told.why
-        assert (await bench.view(bench.east)).writable is not True
+        view = await bench.view(bench.east)
+        # Whoever took it for a standby would wait for it for ever, or lose what the primary has.
+        assert (view.writable, view.ready) == (False, False)
         told = await self.approached(bench, bench.east, newer, destroy=True)
         assert told.state in (Follow.REWOUND, Follow.CLONED)
         await bench.followed(bench.east, bench.west, newer, destroy=False)

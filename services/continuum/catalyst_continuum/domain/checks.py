@@ -53,7 +53,7 @@ class Facts:
     cluster             of CloudNativePG, where that moves the database
     traffic             what each authority answers; names only
     writable            by authority, whether it takes an update of the zone
-    fronts              of the target's addresses, whether each answers
+    fronts              of the target's addresses, whether each answers; None: nothing is configured by which to ask them
     orchestrated        something places the workloads and owns their desired state: it is asked for
     capacity            room in the target
     run                 one that is not over; empty: none
@@ -87,7 +87,7 @@ class Facts:
     cluster: "ClusterFacts | None" = None
     traffic: TrafficView | None = None
     writable: Mapping[str, bool | None] = field(default_factory=dict)
-    fronts: Mapping[str, bool | None] = field(default_factory=dict)
+    fronts: Mapping[str, bool | None] | None = field(default_factory=dict)
     orchestrated: bool = False
     capacity: bool | None = None
     run: str = ""
@@ -373,6 +373,8 @@ def _ttl(f: Facts, planned: bool) -> Found:
 
 
 def _fronts(f: Facts, planned: bool) -> Found:
+    if f.fronts is None:
+        return _warn(f"nobody can ask the addresses of {f.target}", "say how, in luaRecord.healthCheck")
     dead = sorted(address for address, answers in f.fronts.items() if answers is False)
     silent = sorted(address for address, answers in f.fronts.items() if answers is None)
     if dead:

@@ -18,6 +18,7 @@ from typing import Any
 from catalyst_sdk.continuum import TrafficPlan, Verdict
 
 from .checks import Check, Facts, blockers, judged
+from .runs import RegionInvalid
 from .timing import Costs, Profile
 
 
@@ -108,6 +109,31 @@ class Plan:
     loss_bytes: int | None
     approvals: int
     fingerprint: str
+
+
+def destination(
+    purpose: Purpose, members: Sequence[str], promotable: Sequence[str], holder: str, asked: str = ""
+) -> str:
+    """Region that a run leads to. Raises RegionInvalid.
+
+    members     the preferred region first, then the standbys in order of preference
+    promotable  those of them that may become primary
+    asked       by the caller; empty: the first fit one, for a failback the preferred one
+    """
+    if asked and asked not in members:
+        raise RegionInvalid(region=asked, why="it is none of the slot's regions")
+    if asked and asked == holder:
+        raise RegionInvalid(region=asked, why="it holds the slot")
+    if asked:
+        return asked
+    if purpose is Purpose.FAILBACK:
+        if members[0] == holder:
+            raise RegionInvalid(region=holder, why="it is the preferred region, and holds the slot")
+        return members[0]
+    fit = [region for region in members if region != holder and region in promotable]
+    if not fit:
+        raise RegionInvalid(region="every other region", why="none may become primary")
+    return fit[0]
 
 
 def plan(
@@ -259,7 +285,8 @@ def _fingerprint(
         },
         "keeps_all": None if facts.keeps_all is None else sorted(facts.keeps_all),
         "versions": facts.versions,
-        "fronts": dict(sorted(facts.fronts.items())), "needs": dict(sorted(facts.needs.items())),
+        "fronts": None if facts.fronts is None else dict(sorted(facts.fronts.items())),
+        "needs": dict(sorted(facts.needs.items())),
         "authorities": _authorities(facts),
         "names": names and [names.holder, names.ttl, {name: list(some) for name, some in sorted(names.addresses.items())}],
     }  # fmt: skip

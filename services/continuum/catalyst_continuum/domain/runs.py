@@ -6,11 +6,16 @@ Invariants
   one at a time           a slot has at most one run that is not over.
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from catalyst_sdk import Code, Refused
+
+from .approvals import Approval, Need
 
 
 class Kind(StrEnum):
@@ -27,6 +32,11 @@ class Kind(StrEnum):
     def is_planned(self) -> bool:
         """Whether the region that gives takes part."""
         return self in (Kind.SWITCHOVER, Kind.FAILBACK, Kind.GAME_DAY)
+
+    @property
+    def word(self) -> str:
+        """As approvals and plans call it."""
+        return self.name.lower().replace("_", "-")
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -145,6 +155,18 @@ class Run:
     version: int = 1
     steps: tuple[StepRecord, ...] = ()
     measured: Mapping[str, float] = field(default_factory=dict)
+    need: Need | None = None
+    approvals: tuple[Approval, ...] = ()
+
+    @property
+    def executor(self) -> str:
+        """Region that begins it."""
+        return self.source if self.kind.is_planned else self.target
+
+    @property
+    def etag(self) -> str:
+        """Quoted tag of this state."""
+        return f'"{self.version}"'
 
     @property
     def name(self) -> str:
@@ -180,6 +202,55 @@ class RunNotWaiting(Refused):
 class RegionInvalid(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "REGION_INVALID", "{region} cannot take the slot: {why}"
     field = "to_region"
+
+
+def moment(seconds: float) -> datetime:
+    """A time of a run, as others have times."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def written(run: Run) -> str:
+    """A run as text, for the store."""
+    return json.dumps(asdict(run), default=datetime.isoformat)
+
+
+def read(text: str) -> Run:
+    """What `written` wrote."""
+    row: dict[str, Any] = json.loads(text)
+    need = row.pop("need")
+    return Run(
+        **{
+            **row, "kind": Kind(row["kind"]), "state": RunState(row["state"]),
+            "steps": tuple(StepRecord(**{**step, "state": StepState(step["state"])}) for step in row["steps"]),
+            "approvals": tuple(Approval(**{**one, "at": datetime.fromisoformat(one["at"])}) for one in row["approvals"]),
+        },
+        need=Need(**{**need, "approvers": tuple(need["approvers"]), "until": datetime.fromisoformat(need["until"])})
+        if need
+        else None,
+    )  # fmt: skip
+
+
+def merged(kept: Run | None, told: Run) -> Run:
+    """What an agent tells of a run, over what the store has of it: who asked for it, why, and who agreed stays.
+
+    An agent that knows a run by the record alone tells less of it; nothing that is over is begun again.
+    """
+    if kept is None:
+        return told
+    if kept.state.is_over:
+        return kept
+    steps = told.steps if any(step.state is not StepState.PENDING for step in told.steps) else kept.steps
+    return replace(
+        kept, state=told.state, epoch=max(kept.epoch, told.epoch), message=told.message or kept.message,
+        updated_at=told.updated_at, ended_at=told.ended_at, steps=steps, measured=told.measured or kept.measured,
+        version=max(kept.version + 1, told.version),
+    )  # fmt: skip
+
+
+def agreed(run: Run, approval: Approval, *, missing: int, now: float) -> Run:
+    """One more approval; the last one that was needed lets the run begin."""
+    state = RunState.PENDING if missing == 0 else run.state
+    return _changed(run, now, approvals=(*run.approvals, approval), state=state)
 
 
 def opened(run: Run, now: float) -> Run:

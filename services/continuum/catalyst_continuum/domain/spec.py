@@ -35,11 +35,15 @@ class LeaseKind(StrEnum):
 class Selector(StrEnum):
     """How a name is answered."""
 
+    STATIC = "static"
+    """The holder's addresses."""
     IFURLUP = "ifurlup"
+    """The holder's where they pass a test by URL, else the next region's."""
     IFPORTUP = "ifportup"
+    """All that accept a connection."""
     PICKCLOSEST = "pickclosest"
     PICKWHASHED = "pickwhashed"
-    STATIC = "static"
+    """By weight, the same for the same client."""
 
 
 class Mechanism(StrEnum):

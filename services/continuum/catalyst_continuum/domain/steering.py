@@ -11,28 +11,14 @@ import ipaddress
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from urllib.parse import urlsplit
 
 from catalyst_sdk.continuum import TrafficPlan
 
+from .spec import Selector, Spec
 from .traffic import ADDRESS_KINDS, LUA, Wanted, addressed
 
 _URL = re.compile(r"https?://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~!$&+,;=:@%/?-]{0,512})?")
-
-
-class Selector(StrEnum):
-    """How one of several addresses is chosen."""
-
-    STATIC = "static"
-    """The holder's addresses."""
-    IFURLUP = "ifurlup"
-    """The holder's where they pass a test by URL, else the next region's."""
-    IFPORTUP = "ifportup"
-    """All that accept a connection."""
-    PICKCLOSEST = "pickclosest"
-    PICKWHASHED = "pickwhashed"
-    """By weight, the same for the same client."""
 
 
 TESTED: Mapping[str, frozenset[Selector]] = {
@@ -116,6 +102,17 @@ class Steering:
     def _of(self, region: str, kind: str) -> tuple[str, ...]:
         parsed = sorted(str(ipaddress.ip_address(one)) for one in self.places[region].addresses)
         return tuple(one for one in parsed if (":" in one) == (kind == "AAAA"))
+
+
+def wished(spec: Spec) -> Steering | None:
+    """How a slot's names are answered by its wish; None: it has none."""
+    names = spec.names
+    if names is None:
+        return None
+    places = {region.name: Place(region.lb_ips, region.weight) for region in spec.regions}
+    health = names.health
+    probe = Probe(health.url, int(health.interval), int(health.timeout), health.failures) if health else None
+    return Steering(names.zone, names.hostnames, places, int(names.ttl), names.selector, probe)
 
 
 def faults(wish: Steering, *, stateful: bool, software: Collection[str] | None = None) -> Mapping[str, str]:

@@ -16,6 +16,8 @@ from ..domain.spec_rules import House
 from ..domain.timing import Profile
 from ..store import Store
 from ..workers.admission import Admission
+from ..workers.agent import Agent
+from ..workers.planner import Planner
 from ..workers.register import Register
 from . import views
 
@@ -23,6 +25,11 @@ LATELY = timedelta(seconds=30)
 """Older words of an agent are of one that is gone."""
 SEES_ALL = ("sovereign-admin", "security-officer")
 SEES_OWN = ("org-admin", "org-developer", "org-viewer")
+
+
+def nobody(slot: str) -> Agent | None:
+    """Where there are no agents."""
+    return None
 
 
 class FilterInvalid(Refused):
@@ -35,11 +42,14 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
 
     region   whose daemon this is; empty where it is that of a control plane
     house    what the daemon adds to a wish; its namespace is each slot's own
+    planner  of runs
+    agents   of this daemon, by slot
     """
 
     def __init__(
-        self, work: Work[Store], register: Register, profile: Profile, witness: LeaseWitness, *,
-        curfew: Curfew, house: House, region: str = "",
+        self, work: Work[Store], register: Register, profile: Profile, witness: LeaseWitness, *, curfew: Curfew,
+        house: House, planner: Planner, region: str = "",
+        agents: Callable[[str], Agent | None] = nobody,
     ) -> None:  # fmt: skip
         self._work = work
         self._register = register
@@ -48,6 +58,8 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
         self._region = region
         self._house = house
         self._curfew = curfew
+        self._planner = planner
+        self._agents = agents
         self._admission = Admission(register, witness)
 
     async def _seen(self, tx: Store, resource: str, *, lock: bool = False) -> Slot:

@@ -2,12 +2,13 @@
 
 from .continuums import ContinuumCalls
 from .health import HealthCalls
+from .plans import PlanCalls
+from .runs import RunCalls
 from .suspension import SuspensionCalls
-from .witness import WitnessCalls
 
 
-class ContinuumService(ContinuumCalls, SuspensionCalls, HealthCalls, WitnessCalls):
-    """Slots: the wish, what is known, suspension, cells. Runs, approvals and drills are not served yet.
+class ContinuumService(ContinuumCalls, SuspensionCalls, PlanCalls, RunCalls, HealthCalls):
+    """Slots: the wish, what is known, suspension, plans, runs with their approvals, cells.
 
     Answers come from the database and from the cells, so that every replica gives the same, whichever keeps the slots.
     """

@@ -113,6 +113,16 @@ class Acts:
         if kept.led != self.standing.epoch:
             self.memory.keep(self.duty.slot, replace(kept, led=self.standing.epoch))
 
+    def note_loss(self) -> None:
+        """Another region holds what this one led: unless that was planned, it does not come back by itself for a while."""
+        lease, kept = self.sight.lease, self.memory.read(self.duty.slot)
+        if lease is None or lease.holder not in self.duty.others or not kept.led or kept.lost == kept.led:
+            return
+        mark = mark_of(lease.phase)
+        planned = mark is not None and mark.kind.is_planned
+        lost_at = kept.lost_at if planned else self.clock().wall
+        self.memory.keep(self.duty.slot, replace(kept, lost=kept.led, lost_at=lost_at))
+
     def remember_system(self, system_id: str) -> None:
         """The holder's database is this one: a copy of another must not take over from it."""
         kept = self.memory.read(self.duty.slot)

@@ -106,11 +106,10 @@ class Agent:
         self.moves.ordered = run
         self._bell.set()
 
-    def abort(self, why: str) -> Run:
-        """Take the run in hand back. Raises PastNoReturn, RunNotWaiting."""
-        run = self.moves.abort(why)
+    def abort(self, run: Run) -> None:
+        """Take this run back, which says why. Raises PastNoReturn, RunNotWaiting."""
+        self.moves.abort(run)
         self._bell.set()
-        return run
 
     def hold_off(self, *, region: str, epoch: int, seconds: float) -> bool:
         """What a holder without cells is answered: whether this region promises not to claim its slot for so long."""
@@ -150,6 +149,7 @@ class Agent:
     def _tick(self) -> None:
         self._look()
         self.moves.look(self.sight.lease)
+        self.acts.note_loss()
         for _ in range(MOST_ROWS):
             now = self._clock()
             view = self.view = self._outlook.view(now)

@@ -21,7 +21,7 @@ class Remembered:
     held       the one that the last committed renewal was made in
     sent_at    when that was sent, in this start of the machine
     system_id  of the database, as the holder told it
-    lost_at    wall clock at which this region last lost the slot
+    lost       the epoch in which this region led and then lost the slot otherwise than by plan, and `lost_at` the wall clock
     run, token the demotion token of a run, until it is used: log position and what the database's tools want
     """
 
@@ -30,6 +30,7 @@ class Remembered:
     held: int = 0
     sent_at: float | None = None
     system_id: str = ""
+    lost: int = 0
     lost_at: float = 0.0
     run: str = ""
     token: tuple[str, int, str, str] | None = None

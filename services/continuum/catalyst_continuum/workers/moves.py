@@ -103,18 +103,22 @@ class Moves:
         scene = self._begin(run)
         self._chores.start("run", lambda: Carrier(scene, self._note).give(failover.YIELDING, 1))
 
-    def abort(self, why: str) -> Run:
-        """Take the run in hand back. Raises PastNoReturn, RunNotWaiting."""
-        if self._scene is not None and self.is_busy:
-            self._scene.run = runs.aborting(self._scene.run, self._acts.clock().wall, why)
-            self._note(self._scene.run)
-            return self._scene.run
-        if self.ordered is not None:
-            run = runs.over(self.ordered, RunState.ABORTED, self._acts.clock().wall, why)
-            self.ordered = None
-            self._note(run)
-            return run
-        raise runs.RunNotWaiting(run="the slot", state="without a run")
+    def abort(self, run: Run) -> None:
+        """Take this run back. Raises PastNoReturn, RunNotWaiting."""
+        now, scene = self._acts.clock().wall, self._scene
+        if scene is not None and self.is_busy and scene.run.id == run.id:
+            if scene.run.state is not RunState.ABORTING:
+                scene.run = runs.aborting(scene.run, now, run.message)
+                self._note(scene.run)
+        elif self.ordered is not None and self.ordered.id == run.id:
+            ordered, self.ordered = self.ordered, None
+            self._note(runs.over(ordered, RunState.ABORTED, now, run.message))
+        elif not self.is_busy and not self.known.get(run.id, run).state.is_over:
+            lease = self._acts.sight.lease
+            if lease is not None and lease.run != run.id and lease.epoch == run.start_epoch:
+                self._note(runs.over(run, RunState.ABORTED, now, run.message))
+        else:
+            raise runs.RunNotWaiting(run=run.name, state=self.known.get(run.id, run).state.value)
 
     def _go_on(self, lease: Lease, mark: Mark) -> None:
         run = self._run(lease, mark)

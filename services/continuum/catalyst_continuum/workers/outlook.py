@@ -110,6 +110,9 @@ class Outlook:
         if self._moves.ordered is not None:
             return True
         moves, acknowledged_at = self._history()
+        kept = self._acts.memory.read(self._acts.duty.slot)
+        if kept.lost_at:
+            moves = (*moves, Move(kept.lost_at, self._acts.duty.region, ""))
         why = antiflap.bar(moves, self._acts.duty.region, self._bounds, now.wall, acknowledged_at)
         self._acts.standing.trouble.pop("anti-flap", None)
         if why:

@@ -39,7 +39,7 @@ class Survey:
     renew        R
     databases    what a region's database says of itself; None: no database moves
     authorities  servers that take updates of the names' zone
-    fronts       addresses by region, and the port at which a region serves
+    fronts       addresses by region, and the port at which a region serves; None: it is not known
     version      of this daemon; `versions`: of another region's
     """
 
@@ -51,7 +51,7 @@ class Survey:
     traffic: Traffic | None = None
     authorities: Sequence[Authority] = ()
     fronts: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    port: int = 443
+    port: int | None = None
     version: str = ""
     versions: Versions = _silent
 
@@ -105,9 +105,11 @@ class Survey:
         told = await asyncio.gather(*(_in_time(one.readiness()) for one in self.authorities))
         return {one.name: ready or Readiness(takes=None) for one, ready in zip(self.authorities, told, strict=True)}
 
-    async def _fronts(self, region: str) -> Mapping[str, bool | None]:
-        addresses = self.fronts.get(region, ())
-        answers = await asyncio.gather(*(_connects(address, self.port) for address in addresses))
+    async def _fronts(self, region: str) -> Mapping[str, bool | None] | None:
+        addresses, port = self.fronts.get(region, ()), self.port
+        if port is None:
+            return None
+        answers = await asyncio.gather(*(_connects(address, port) for address in addresses))
         return dict(zip(addresses, answers, strict=True))
 
 

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from catalyst_continuum.domain import ballot, record
+from catalyst_continuum.domain.antiflap import Bounds
 from catalyst_continuum.domain.duty import Duty
 from catalyst_continuum.domain.record import Lease
 from catalyst_continuum.domain.record import State as Record
@@ -33,6 +34,7 @@ REGIONS = ("sb-east-rtz-dev", "sb-west-rtz-dev", "sb-north-rtz-dev")
 SLOT = "demo/shop"
 TIMES = Profile(ttl=10, renew=2, op=1, fence=3, poll=0.5, drift=0.1)
 CELLS = ("cell-1", "cell-2", "cell-3")
+FREE = Bounds(min_interval=0.0, most=1_000_000)
 RATES = (0.9, 0.95, 1.0, 1.05, 1.1)
 
 
@@ -52,10 +54,17 @@ class Disk(dict[str, Remembered]):
 
 class World:
     """agents  Agent, or a copy of it with a bug in it
-    rates   of the regions' clocks; none: drawn"""
+    rates   of the regions' clocks; none: drawn
+    bounds  of anti-flap; usually none, so that much moves"""
 
     def __init__(
-        self, seed: int, regions: int = 2, agents: type[Agent] = Agent, rates: Sequence[float] = (), **duty: Any
+        self,
+        seed: int,
+        regions: int = 2,
+        agents: type[Agent] = Agent,
+        rates: Sequence[float] = (),
+        bounds: Bounds = FREE,
+        **duty: Any,
     ) -> None:
         self.random = Random(seed)
         self.loop = Machines()
@@ -73,12 +82,14 @@ class World:
         self.agents: dict[str, Agent] = {}
         self.processes: dict[str, Process] = {}
         self.on_trace: Callable[[str, str, str], None] | None = None
+        self.acknowledged_at = 0.0
         self._broken = ""
         self._type = agents
         self._ballots: dict[ballot.Ballot, set[str]] = {}
         self._disks = {region: Disk() for region in self.regions}
         self._lives = 0
         self._duty = duty
+        self._bounds = bounds
         clocks = {region: (self.random.choice(RATES), self.random.uniform(0, 1e6)) for region in self.regions}
         clocks |= {region: (rate, 0.0) for region, rate in zip(self.regions, rates, strict=False)}
         self.machines = {region: self.loop.process(f"machine {region}", *clocks[region]) for region in self.regions}
@@ -93,11 +104,11 @@ class World:
         machine = self.machines[region]
         process = self.loop.process(f"{region} life {self._lives}", machine.rate, machine.offset)
         self.processes[region] = process
-        process.start(self._live(region, process))
+        process.start(self._live(region, process, f"{self._lives:06x}-x"))
 
-    async def _live(self, region: str, process: Process) -> None:
+    async def _live(self, region: str, process: Process, proposer: str) -> None:
         hands = Effectors(self, region, lambda: agent.may_write())
-        register = Register(Cells(self, region), f"{self._lives:06x}-x", lambda: process.clock().boot)
+        register = Register(Cells(self, region), proposer, lambda: process.clock().boot)
 
         def trace(event: str, *, effect: str = "", **told: Any) -> None:
             self._traced(region, event, effect, told)
@@ -107,7 +118,8 @@ class World:
             hands=Hands(hands, Names(self, region, hands), [GateFencer(hands)], self._feed(region)),
             peers={other: Line(self, region, other) for other in self.regions if other != region},
             memory=self._disks[region], clock=process.clock, trace=trace, tell=lambda *a, **b: None,
-            book=lambda run: self.runs.update({f"{region} {run.id}": run}), moves=lambda: ((), 0.0),
+            book=lambda run: self.runs.update({f"{region} {run.id}": run}),
+            moves=lambda: ((), self.acknowledged_at), bounds=self._bounds,
         )  # fmt: skip
         self.agents[region] = agent
         await agent.run(asyncio.Event())
@@ -274,6 +286,7 @@ class World:
         if not (follows and standby.is_up and self._reaches(primary.region, standby.region)):
             return False
         standby.rows = list(primary.rows)
+        primary.kept.add(standby.region)
         return True
 
     @property

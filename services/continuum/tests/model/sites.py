@@ -38,7 +38,8 @@ class Site:
     """fenced       highest epoch in which nothing is written here any more
     gate_fenced  the same, of the gateway
     deadline     of the dead man's switch, by this machine's clock; 0: never fed
-    rows         numbered writes"""
+    rows         numbered writes
+    sync, kept   regions that writes wait for, and those of them that had everything once since they do"""
 
     region: str
     machine: Process
@@ -50,6 +51,7 @@ class Site:
     deadline: float = 0.0
     rows: list[int] = field(default_factory=list)
     sync: frozenset[str] = frozenset()
+    kept: set[str] = field(default_factory=set)
     follows: str = ""
     is_up: bool = True
     is_broken: bool = False
@@ -67,7 +69,7 @@ class Site:
         writable = self.role is Role.PRIMARY and self.epoch > self.fenced
         return DatabaseView(
             self.region, self.role, writable, ready=bool(self.follows) or self.role is Role.PRIMARY, timeline=self.timeline,
-            received=lsn, replayed=lsn, sync=self.sync, epoch=self.epoch or None,
+            received=lsn, replayed=lsn, sync=frozenset(self.kept), epoch=self.epoch or None,
         )  # fmt: skip
 
 
@@ -114,7 +116,7 @@ class Effectors:
             if site.role is not Role.PRIMARY:
                 site.timeline += 1
             if epoch > site.epoch:
-                site.sync = frozenset()
+                site.sync, site.kept = frozenset(), set()
             site.epoch, site.role, site.follows = epoch, Role.PRIMARY, ""
             return Effect.DONE
 
@@ -142,7 +144,7 @@ class Effectors:
                 return Effect.STALE_EPOCH
             if not self._site.is_up or self._site.is_broken:
                 return Effect.UNKNOWN
-            self._site.sync = standbys
+            self._site.sync, self._site.kept = standbys, self._site.kept & standbys
             return Effect.DONE
 
         return await self.slow(set_sync)

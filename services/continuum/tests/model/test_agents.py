@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from catalyst_continuum.domain.antiflap import USUAL
 from catalyst_continuum.domain.authority import Authority
 from catalyst_continuum.domain.decide import Action, Decision
 from catalyst_continuum.domain.lease import NO_WRITERS
@@ -125,6 +126,24 @@ def test_a_restart_within_the_authority_goes_on_without_a_break(world: World) ->
     world.start(EAST)
     world.until(lambda: world.leader == EAST, 5, "it leads")
     assert world.committed[-1][1].epoch == 1
+
+
+def test_a_region_that_lost_the_slot_takes_it_back_by_itself_only_once_a_person_has_looked() -> None:
+    world = two(bounds=USUAL)
+    world.sites[EAST].deadline, world.sites[EAST].is_up = 0.0, False
+    world.processes[EAST].kill()
+    world.until(lambda: world.leader == WEST, 20, "the standby leads")
+    world.sites[EAST].is_up = True
+    world.start(EAST)
+    world.until(lambda: EAST in world.sites[WEST].kept and world.committed[-1][1].sync != "0", 40, "it has every write")
+    world.processes[WEST].kill()
+    world.sites[WEST].is_up = False
+    world.run_for(40)
+    assert world.committed[-1][1].epoch == 2, "I13"
+    assert "does not take it back" in world.agents[EAST].standing.trouble["anti-flap"]
+    world.acknowledged_at = world.machines[EAST].clock().wall
+    world.until(lambda: world.leader == EAST, 15, "it may")
+    world.end()
 
 
 def test_a_suspended_slot_stays_where_it_is_and_its_holder_goes_on(world: World) -> None:

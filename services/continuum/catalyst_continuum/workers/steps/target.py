@@ -128,7 +128,8 @@ def wanted_sync(scene: Scene) -> frozenset[str]:
         return named
     for region in sorted(scene.duty.rivals, key=lambda region: region not in named):
         view = scene.sight.report(region)
-        if view is not None and view.role is Role.REPLICA and view.ready is True:
+        follows = view is not None and view.role is Role.REPLICA and view.epoch in (None, scene.epoch)
+        if view is not None and follows and view.ready is True:
             return frozenset({region})
     return frozenset()
 

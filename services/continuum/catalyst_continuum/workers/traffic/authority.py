@@ -33,6 +33,10 @@ class Silent(Exception):
     """The server gave no answer that can be used; the message says what came."""
 
 
+class Withheld(Silent):
+    """The server answers that it cannot answer: it may know that it was away, and wait to be told what is so now."""
+
+
 class Written(StrEnum):
     """What became of an update."""
 
@@ -75,7 +79,7 @@ class Authority:
         """What it has at `name`. Raises Silent."""
         host = dns.name.from_text(name)
         marks, *addresses = await asyncio.gather(
-            self._rrset(mark_name(host), "TXT"), *(self._rrset(host, kind) for kind in ADDRESS_KINDS)
+            self._rrset(mark_name(host), "TXT"), *(self._address(host, kind) for kind in ADDRESS_KINDS)
         )
         found = {kind: rrset for kind, rrset in zip(ADDRESS_KINDS, addresses, strict=True) if rrset}
         return Seen(
@@ -134,10 +138,19 @@ class Authority:
                 message.add(host, update.wanted.ttl, _rdata(kind, line))
         return message
 
+    async def _address(self, name: dns.name.Name, kind: str) -> dns.rrset.RRset | None:
+        """What is withheld is not there for anybody, and is there once the mark is written."""
+        try:
+            return await self._rrset(name, kind)
+        except Withheld:
+            return None
+
     async def _rrset(self, name: dns.name.Name, kind: str) -> dns.rrset.RRset | None:
         query = dns.message.make_query(name, kind)
         query.flags &= ~dns.flags.RD
         answer = await self._asked(query)
+        if answer.rcode() == dns.rcode.SERVFAIL:
+            raise Withheld(f"{self.name} cannot answer for {name}")
         if not answer.flags & dns.flags.AA or answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             raise Silent(f"{self.name} answers without authority ({dns.rcode.to_text(answer.rcode())})")
         wanted = dns.rdatatype.from_text(kind)

@@ -20,6 +20,8 @@ from .authority import Authority, Silent, Written
 GRACE = 0.25
 """Seconds for which all wait for what each authority has: one that is newer stops the rest. A slower one is not waited for."""
 TRIES = 3
+EFFECTOR = "names"
+"""What refuses, in metrics."""
 Decide = Callable[[str, Seen], Update | Stale | Foreign | None]
 """What is to be done at a name, from what an authority has there."""
 Pair = tuple[Authority, str]
@@ -34,6 +36,18 @@ class Gate(Protocol):
 
     async def undrain(self, *, region: str, epoch: int) -> Effect:
         """As `Traffic.undrain`."""
+        ...
+
+
+class Noted(Protocol):
+    """Where it is measured how names are; `ContinuumMetrics` for one slot."""
+
+    def traffic(self, view: TrafficView) -> None:
+        """Names were looked at, or written."""
+        ...
+
+    def stale(self, effector: str) -> None:
+        """An effect of an older epoch was refused."""
         ...
 
 
@@ -54,6 +68,7 @@ class DnsUpdate:
     clock: Callable[[], float]
     gate: Gate | None = None
     vantage: Vantage | None = None
+    noted: Noted | None = None
 
     def plan(self, *, holder: str) -> TrafficPlan:
         """See the contract."""
@@ -61,7 +76,10 @@ class DnsUpdate:
 
     async def observe(self) -> TrafficView:
         """Each authority and name, asked directly."""
-        return TrafficView(tuple(await asyncio.gather(*(self._view(*pair) for pair in self._pairs()))))
+        view = TrafficView(tuple(await asyncio.gather(*(self._view(*pair) for pair in self._pairs()))))
+        if self.noted is not None:
+            self.noted.traffic(view)
+        return view
 
     async def apply(self, plan: TrafficPlan, *, epoch: int, run: str) -> Effect:
         """See the contract."""
@@ -69,7 +87,7 @@ class DnsUpdate:
         def decide(name: str, seen: Seen) -> Update | Stale | Foreign | None:
             return move(seen, epoch, plan.holder, self.steering.wanted(plan, name))
 
-        return await self._everywhere(decide)
+        return await self._everywhere(decide, epoch)
 
     async def set_ttl(self, *, ttl: int, epoch: int, run: str) -> Effect:
         """See the contract. A name that is not in the epoch yet stays as it is: UNKNOWN, apply the plan first."""
@@ -81,7 +99,7 @@ class DnsUpdate:
             plan = replace(self.plan(holder=mark.holder), ttl=ttl)
             return move(seen, epoch, mark.holder, self.steering.wanted(plan, name))
 
-        return await self._everywhere(decide)
+        return await self._everywhere(decide, epoch)
 
     async def drain(self, *, region: str, epoch: int, budget: float) -> DrainResult:
         """By the gateway; without one nobody can say what is in flight."""
@@ -98,7 +116,7 @@ class DnsUpdate:
         own = await asyncio.gather(*(self._verified(authority, plan, epoch) for authority in self.authorities))
         return (*own, *(await self.vantage.look(plan) if self.vantage else ()))
 
-    async def _everywhere(self, decide: Decide) -> Effect:
+    async def _everywhere(self, decide: Decide, epoch: int) -> Effect:
         """Look everywhere; where nobody is newer, write everywhere."""
         async with asyncio.TaskGroup() as group:
             looks = [(*pair, group.create_task(_looked(*pair))) for pair in self._pairs()]
@@ -107,8 +125,21 @@ class DnsUpdate:
             if any(isinstance(decide(name, found), Stale) for name, found in seen):
                 for _, _, look in looks:
                     look.cancel()
-                return Effect.STALE_EPOCH
-            return _worst(await asyncio.gather(*(_brought(*one, decide) for one in looks)))
+                return self._told([], Effect.STALE_EPOCH)
+            effects = await asyncio.gather(*(_brought(*one, decide) for one in looks))
+        # Of one that was not brought there nothing is known: it keeps what was known of it.
+        views = [
+            AuthorityView(authority.name, name, epoch, answers=effect is Effect.DONE)
+            for (authority, name, _), effect in zip(looks, effects, strict=True)
+        ]
+        return self._told(views, _worst(effects))
+
+    def _told(self, views: Sequence[AuthorityView], effect: Effect) -> Effect:
+        if self.noted is not None:
+            self.noted.traffic(TrafficView(tuple(views)))
+            if effect is Effect.STALE_EPOCH:
+                self.noted.stale(EFFECTOR)
+        return effect
 
     async def _view(self, authority: Authority, name: str) -> AuthorityView:
         sent = self.clock()
@@ -116,8 +147,10 @@ class DnsUpdate:
         age = self.clock() - sent
         if seen is None:
             return AuthorityView(authority.name, name, None, answers=False, age=age)
-        epoch = seen.mark.epoch if seen.mark else None
-        return AuthorityView(authority.name, name, epoch, seen.all_addresses(), seen.ttl, age=age)
+        epoch, addresses = seen.mark.epoch if seen.mark else None, seen.all_addresses()
+        # A mark without an address: the name is withheld, or lost.
+        answers = bool(addresses) or epoch is None
+        return AuthorityView(authority.name, name, epoch, addresses, seen.ttl, answers, age)
 
     async def _verified(self, authority: Authority, plan: TrafficPlan, epoch: int) -> CheckResult:
         check = f"authority-{authority.name}"

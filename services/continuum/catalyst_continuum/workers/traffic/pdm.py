@@ -15,7 +15,8 @@ from catalyst_mesh import explain, get_logger, span
 from catalyst_sdk.continuum import AuthorityView, CheckResult, DrainResult, Effect, TrafficPlan, TrafficView, Verdict
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from catalyst_continuum.domain.steering import Selector, Steering
+from catalyst_continuum.domain.spec import Selector
+from catalyst_continuum.domain.steering import Steering
 
 from .dns_update import Gate, Vantage
 

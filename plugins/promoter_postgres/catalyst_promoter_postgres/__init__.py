@@ -1,0 +1,1 @@
+"""A promoter for PostgreSQL servers that stream from one region to others."""

@@ -1,0 +1,207 @@
+"""What the daemon of a region has besides: its agents, and what they act with."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import time
+
+import dns.name
+import dns.tsig
+from catalyst_mesh import PluginHost, TokenFile, Work, connect
+from catalyst_mesh.daemon import Worker
+from catalyst_sdk import Secret
+from catalyst_sdk.continuum import Fencer, Promoter, Traffic
+
+from .clock import boottime
+from .domain import duties
+from .domain.authority import Moment
+from .domain.runs import Run
+from .domain.slots import Slot
+from .domain.spec import Spec
+from .domain.spec_rules import House
+from .domain.steering import Steering, wished
+from .metrics import ContinuumMetrics, OfSlot
+from .settings import ContinuumSettings
+from .store import Store
+from .workers.agent import Agent
+from .workers.by_name import ByName
+from .workers.fencers.deadman import DeadMan
+from .workers.fencers.gateway import Drain, GatewayFencer
+from .workers.fencers.http_gates import HttpGates
+from .workers.logbook import Logbook
+from .workers.memory import DiskMemory, boot_id
+from .workers.naming import Address, Names
+from .workers.peers import GrpcPeer
+from .workers.register import Register
+from .workers.reporting import Reporter
+from .workers.roster import Roster, StoredSlots
+from .workers.steps.scene import Hands
+from .workers.survey import Survey
+from .workers.surveys import survey_of, version_of
+from .workers.telling import Telling
+from .workers.tracing import TraceFile
+from .workers.traffic.authority import Authority
+from .workers.traffic.dns_update import DnsUpdate
+from .workers.traffic.vantage import Resolvers
+
+PROMOTER = "database_promoter"
+THE_SLOTS = "slot"
+"""Word of the setting for resolvers: those that each slot's wish names."""
+DNS_PORT = 53
+
+
+def now() -> Moment:
+    """What the clocks of this machine show."""
+    return Moment(boottime(), time())
+
+
+@dataclass
+class Region:
+    """What all agents of one region share."""
+
+    settings: ContinuumSettings
+    register: Register
+    plugins: PluginHost
+    work: Work[Store]
+    house: House
+    metrics: ContinuumMetrics
+    closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        folder = self.settings.data_dir or self.settings.data_folder
+        self._memory = DiskMemory(folder / "slots", boot_id())
+        self._folder = folder
+        self._trace = TraceFile(self.settings.trace or Path("/dev/null"))
+        self._slots = StoredSlots(self.work, self.house)
+        self._telling = Telling(work=self.work, region=self.settings.region, metrics=self.metrics)
+        self._logbook = Logbook(self.work, lambda: self.roster.agents())
+        self.closing.append(self._trace.close)
+        self.roster = Roster(self.settings.region, self._slots, hire=self._hire, promote=self._promotes_within)
+        self._http: dict[tuple[Address, ...], ByName] = {}
+        self.closing.append(self._close_http)
+        self._gates = self._http_gates()
+        self._peers = {region: self._peer(address) for region, address in pairs(self.settings.peers).items()}
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """What runs in the daemon of a region: the agents, and what carries their words to the store."""
+        reporter = Reporter(
+            work=self.work, register=self.register, metrics=self.metrics, at_work=self.roster.at_work, clock=now
+        )  # fmt: skip - one call
+        return (self.roster, self._logbook, self._telling, reporter)
+
+    def survey(self, slot: Slot, spec: Spec) -> Survey | None:
+        """Whom a plan asks; None: no agent acts for the slot here."""
+        agent = self.roster.of(slot.key)
+        if agent is None:
+            return None
+        return survey_of(
+            slot.key,
+            spec,
+            register=self.register,
+            sight=agent.sight,
+            hands=agent.acts.hands,
+            memory=self._memory,
+            versions=self._version,
+        )  # fmt: skip - one call
+
+    async def _version(self, region: str) -> str | None:
+        peer = self._peers.get(region)
+        return await version_of(peer.channel, self.settings.region) if peer is not None else None
+
+    def _hire(self, slot: str, spec: Spec) -> Agent:
+        region, told = self.settings.region, self._telling.book(slot)
+
+        def book(run: Run) -> None:
+            self._logbook.book(run)
+            told(run)
+
+        return Agent(
+            duties.duty(slot, region, spec, promote=self._promotes_within(spec)),
+            register=self.register,
+            hands=self._hands(slot, spec),
+            peers=self._peers,
+            memory=self._memory,
+            clock=now,
+            trace=self._trace.of(region, slot, now),
+            tell=self._telling.of(slot),
+            book=book,
+            moves=lambda: (self._logbook.history(slot), self._slots.acknowledged.get(slot, 0.0)),
+            bounds=duties.bounds(spec),
+        )  # fmt: skip - one call
+
+    def _hands(self, slot: str, spec: Spec) -> Hands:
+        promoter = self._promoter(spec)
+        dead_man = DeadMan(self._folder / "dead-man.json", region=self.settings.region, clock=now)
+        fencers: Sequence[Fencer] = (dead_man,)
+        if self._gates is not None:
+            fencers = (*fencers, GatewayFencer(self._gates), GatewayFencer(self._gates, local=False))
+        return Hands(promoter, self._traffic(slot, spec), fencers, dead_man.vouch)
+
+    def _promoter(self, spec: Spec) -> Promoter:
+        """Raises PluginUnavailable."""
+        found: Promoter = self.plugins.get(PROMOTER, spec.switchover.mechanism.value.replace("-", "_"))
+        return found
+
+    def _promotes_within(self, spec: Spec) -> float:
+        return self._promoter(spec).worst_case
+
+    def _traffic(self, slot: str, spec: Spec) -> Traffic:
+        steering = wished(spec) or Steering("", (), {})
+        gate = Drain(self._gates) if self._gates is not None else None
+        return DnsUpdate(
+            steering, self._authorities(steering.zone), boottime, gate, self._vantage(spec), OfSlot(self.metrics, slot)
+        )
+
+    def _vantage(self, spec: Spec) -> Resolvers | None:
+        """The names as they look from elsewhere; with a health check, by a request of the name too."""
+        said = self.settings.resolvers
+        own = [(address, DNS_PORT) for address in spec.lease.resolvers]
+        places = tuple(own if said == THE_SLOTS else addresses(said).values())
+        if spec.names is None or not places:
+            return None
+        http = self._http.setdefault(places, ByName(Names(places, boottime, recursive=True)))
+        return Resolvers(places, http, [spec.names.health.url] if spec.names.health else [])
+
+    async def _close_http(self) -> None:
+        for http in self._http.values():
+            await http.close()
+
+    def _authorities(self, zone: str) -> Sequence[Authority]:
+        settings = self.settings
+        if not zone or settings.traffic_key_file is None:
+            return ()
+        secret = settings.traffic_key_file.read_text().strip()
+        key = dns.tsig.Key(dns.name.from_text(settings.traffic_key_name), secret, dns.tsig.HMAC_SHA256)
+        return [
+            Authority(name, *address, dns.name.from_text(zone), key, settings.op_timeout)
+            for name, address in addresses(settings.traffic_authorities).items()
+        ]
+
+    def _peer(self, address: str) -> GrpcPeer:
+        settings = self.settings
+        channel = connect(address, token=TokenFile(settings.token_file), tls=settings.certificates())
+        self.closing.append(lambda: channel.close(None))
+        return GrpcPeer(channel, settings.region, settings.op_timeout)
+
+    def _http_gates(self) -> HttpGates | None:
+        settings = self.settings
+        if not settings.gates or settings.gate_token_file is None:
+            return None
+        gates = HttpGates(pairs(settings.gates), Secret(settings.gate_token_file.read_text().strip()))
+        self.closing.append(gates.close)
+        return gates
+
+
+def pairs(text: str) -> dict[str, str]:
+    """`name=value` joined by commas."""
+    return {name: value for name, _, value in (one.partition("=") for one in text.split(",") if one)}
+
+
+def addresses(text: str) -> dict[str, tuple[str, int]]:
+    """`name=ip:port` joined by commas."""
+    found: dict[str, tuple[str, int]] = {}
+    for name, address in pairs(text).items():
+        host, _, port = address.rpartition(":")
+        found[name] = (host.strip("[]"), int(port))
+    return found

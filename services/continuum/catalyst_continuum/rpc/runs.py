@@ -1,0 +1,261 @@
+"""Runs: started, approved, aborted, watched. What they do is the agents'; here stands who may have them do it, and when.
+
+A run is begun by the agent of the region that executes its first phase: the holder's for a planned move, the gaining one's else.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import datetime
+
+from catalyst.continuum.v1 import resources_pb2, service_pb2
+from catalyst_mesh import Caller, Context, OperationNotFound, Page, caller
+from catalyst_sdk import Code, Decision, Refused, Violation
+from google.longrunning import operations_pb2
+
+from ..domain import approvals, runs
+from ..domain.approvals import OFFICER, Person, PlanDrifted
+from ..domain.plan import Plan, Purpose
+from ..domain.runs import EpochMoved, Kind, Run, RunState
+from ..domain.slots import Slot
+from ..domain.spec import Spec
+from ..store import Store
+from ..workers.moves import new_id
+from . import specs
+from .calls import organization
+from .run_views import KINDS, message, metadata
+from .witness import WitnessCalls
+
+RUNS = "operations/continuum-run-"
+HEARTBEAT = 15.0
+_WITNESS_CHECKS = ("witness-quorum", "witness-sound", "epoch-readable")
+
+
+class PlanBlocked(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "PLAN_BLOCKED"
+    message = "{number} checks stand in the way of the run: {checks}"
+
+
+class SlotSuspended(Refused):
+    code, reason, message = Code.FAILED_PRECONDITION, "SUSPENDED", "{name} is suspended; resume it first"
+
+
+class AgentUnreachable(Refused):
+    code, reason = Code.UNAVAILABLE, "AGENT_UNREACHABLE"
+    message = "the agent of {region} begins this run, and is not here; ask the daemon of that region"
+
+
+class RunNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "RUN_NOT_FOUND", "there is no {name}"
+
+
+class RunEtagMismatch(Refused):
+    code, reason, message = Code.ABORTED, "ETAG_MISMATCH", "{name} has changed since it was read"
+
+
+class ReasonMissing(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "REASON_MISSING", "whoever breaks the glass says why"
+    field = "reason"
+
+
+class Unwitnessed(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "WITNESS_UNSAFE"
+    message = "a takeover without a majority of cells is not made by this version: bring back cells, or admit new ones"
+
+
+class ForceRefused(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "DATA_LOSS_RISK"
+    message = "a holder is not cut short by this version: the run waits for its silence; leave `force` out"
+    field = "force"
+
+
+class RunCalls(WitnessCalls):
+    """StartRun to AbortRun, and ForceTakeover."""
+
+    async def StartRun(self, request: service_pb2.StartRunRequest, context: Context) -> operations_pb2.Operation:
+        if request.force:
+            raise ForceRefused()
+        kind, who = KINDS[request.kind], caller(context)
+        slot, spec, plan = await self._planned(request, kind, request.to_region, request.accept_data_loss)
+        self._must_fit(slot, plan, request.expected_epoch, request.plan_fingerprint)
+        run = self._run(slot, spec, kind, plan, who, request.reason)
+        return await self._open(
+            request.name, replace(run, accept_data_loss=request.accept_data_loss), request.validate_only
+        )
+
+    async def ForceTakeover(
+        self, request: service_pb2.ForceTakeoverRequest, context: Context
+    ) -> operations_pb2.Operation:
+        if not request.reason.strip():
+            raise ReasonMissing()
+        if request.unwitnessed:
+            raise Unwitnessed()
+        who, kind = caller(context), Kind.TAKEOVER
+        slot, spec, plan = await self._planned(request, Kind.FAILOVER, request.to_region, request.accept_data_loss)
+        if slot.suspended:
+            raise SlotSuspended(name=slot.resource)
+        if request.expected_epoch != plan.epoch:
+            raise EpochMoved(epoch=plan.epoch, expected=request.expected_epoch)
+        run = self._run(slot, spec, kind, plan, who, request.reason)
+        return await self._open(
+            request.name, replace(run, accept_data_loss=request.accept_data_loss, force=True), request.validate_only
+        )
+
+    async def GetRun(self, request: service_pb2.GetRunRequest, context: Context) -> resources_pb2.Run:
+        async with self._work.reading() as tx:
+            return message(await self._known(tx, request.name))
+
+    async def ListRuns(self, request: service_pb2.ListRunsRequest, context: Context) -> service_pb2.ListRunsResponse:
+        page = Page.of(request.page_size, request.page_token, "runs", request.parent)
+        before = (datetime.fromisoformat(page.after[0]), page.after[1]) if page.after else None
+        async with self._work.reading() as tx:
+            slot = await self._seen(tx, request.parent)
+            found = await tx.runs_of(slot.key, before, page.size + 1)
+        cut = page.cut(found, lambda run: [runs.moment(run.created_at).isoformat(), run.id])
+        return service_pb2.ListRunsResponse(runs=map(message, cut.rows), next_page_token=cut.next_page_token)
+
+    async def WatchRun(
+        self, request: service_pb2.WatchRunRequest, context: Context
+    ) -> AsyncIterator[service_pb2.WatchRunResponse]:
+        async for answer in self._curfew.bounded(self._changes(request.name, request.cursor)):
+            yield answer
+
+    async def ApproveRun(self, request: service_pb2.ApproveRunRequest, context: Context) -> resources_pb2.Run:
+        who = caller(context)
+
+        async def step(tx: Store) -> Decision[Run]:
+            run = await self._known(tx, request.name, etag=request.etag)
+            if run.state is not RunState.AWAITING_APPROVAL or run.need is None:
+                raise runs.RunNotWaiting(run=run.name, state=run.state.value)
+            given = approvals.approve(
+                run.need, run.approvals, _person(who, run), run.initiated_by, seen=request.plan_fingerprint,
+                plan=run.plan_fingerprint, now=tx.now, comment=request.comment,
+            )  # fmt: skip
+            missing = approvals.missing(run.need, (*run.approvals, given), run.plan_fingerprint)
+            after = runs.agreed(run, given, missing=missing, now=tx.now.timestamp())
+            await tx.put_run(after)
+            return Decision(after)
+
+        return await self._work.run(step, answer=message)
+
+    async def AbortRun(self, request: service_pb2.AbortRunRequest, context: Context) -> resources_pb2.Run:
+        why = request.reason or f"asked for by {caller(context).subject}"
+
+        async def step(tx: Store) -> Decision[Run]:
+            run = await self._known(tx, request.name, etag=request.etag)
+            caller(context).require(
+                "sovereign-admin", "org-admin", org=organization(run.slot.partition("/")[0]), resource=run.name
+            )
+            after = runs.aborting(run, tx.now.timestamp(), why)
+            if run.state in (RunState.PENDING, RunState.AWAITING_APPROVAL):
+                after = runs.over(after, RunState.ABORTED, tx.now.timestamp(), why)
+            await tx.put_run(after)
+            return Decision(after)
+
+        answer: resources_pb2.Run = await self._work.run(step, answer=message)
+        return answer
+
+    async def operation(self, name: str) -> operations_pb2.Operation:
+        """A run or a verification. Raises OperationNotFound."""
+        if not name.startswith(RUNS):
+            return await super().operation(name)
+        async with self._work.reading() as tx:
+            run = await tx.run_by_id(name.removeprefix(RUNS))
+        if run is None:
+            raise OperationNotFound(name=name)
+        return _operation(run)
+
+    async def _planned(
+        self, request: service_pb2.StartRunRequest | service_pb2.ForceTakeoverRequest, kind: Kind, to: str, loss: bool
+    ) -> tuple[Slot, Spec, Plan]:
+        async with self._work.reading() as tx:
+            slot = await self._seen(tx, request.name)
+        who = caller()
+        who.require("sovereign-admin", "org-admin", org=organization(slot.namespace), resource=slot.resource)
+        spec = specs.understood(slot, self._house, self._profile)
+        purpose = Purpose.DRILL_ISOLATED if kind is Kind.DRILL else Purpose(kind.word)
+        return slot, spec, await self._planner.plan(slot, spec, purpose, to_region=to, accepts_loss=loss)
+
+    def _must_fit(self, slot: Slot, plan: Plan, epoch: int, fingerprint: str) -> None:
+        """Whatever the caller saw is still so, and nothing stands in the way."""
+        if slot.suspended:
+            raise SlotSuspended(name=slot.resource)
+        if epoch != plan.epoch:
+            raise EpochMoved(epoch=plan.epoch, expected=epoch)
+        if fingerprint and fingerprint != plan.fingerprint:
+            raise PlanDrifted(now=plan.fingerprint, seen=fingerprint)
+        if plan.blockers:
+            blocking = tuple(Violation(said.partition(":")[0], said, "check") for said in plan.blockers)
+            names = ", ".join(one.field for one in blocking)
+            raise PlanBlocked(violations=blocking, number=len(blocking), checks=names)
+
+    def _run(self, slot: Slot, spec: Spec, kind: Kind, plan: Plan, who: Caller, why: str) -> Run:
+        need = approvals.need(spec.approval, kind.word, slot.since)
+        run = Run(
+            new_id(), slot.key, kind, plan.source, plan.target, plan.epoch, plan.epoch, reason=why, initiated_by=who.subject,
+            plan_fingerprint=plan.fingerprint, need=need if need.is_any else None,
+            state=RunState.AWAITING_APPROVAL if need.is_any else RunState.PENDING,
+        )  # fmt: skip
+        if self._agents(slot.key) is None or run.executor != self._region:
+            raise AgentUnreachable(region=run.executor)
+        return run
+
+    async def _open(self, resource: str, run: Run, validate_only: bool) -> operations_pb2.Operation:
+        """Store the wish for a run; the agent takes it up once it is approved."""
+
+        async def step(tx: Store) -> Decision[Run]:
+            slot = await self._seen(tx, resource, lock=True)
+            runs.must_be_free(await tx.open_runs(slot.key))
+            spec = specs.understood(slot, self._house, self._profile)
+            need = approvals.need(spec.approval, run.kind.word, tx.now) if run.need is not None else None
+            opened = runs.opened(replace(run, need=need), tx.now.timestamp())
+            await tx.put_run(opened)
+            return Decision(opened)
+
+        ask = self._work.rehearse if validate_only else self._work.run
+        return await ask(step, answer=_operation)
+
+    async def _known(self, tx: Store, resource: str, *, etag: str = "") -> Run:
+        """A run that the caller may see. Raises RunNotFound, RunEtagMismatch."""
+        parent, _, id = resource.rpartition("/runs/")
+        slot = await self._seen(tx, parent)
+        run = await tx.run(slot.key, id)
+        if run is None:
+            raise RunNotFound(name=resource)
+        if etag and etag != run.etag:
+            raise RunEtagMismatch(name=resource)
+        return run
+
+    async def _changes(self, resource: str, cursor: str) -> AsyncIterator[service_pb2.WatchRunResponse]:
+        clock, seen = asyncio.get_running_loop().time, cursor
+        said = clock()
+        with self._work.bell.listening("run") as rung:
+            while True:
+                rung.clear()
+                async with self._work.reading() as tx:
+                    run = await self._known(tx, resource)
+                place = str(run.version)
+                if place != seen:
+                    reset = bool(seen) and (not seen.isdigit() or int(seen) > run.version)
+                    yield service_pb2.WatchRunResponse(run=message(run), cursor=place, reset=reset)
+                    seen, said = place, clock()
+                elif clock() - said >= HEARTBEAT:
+                    yield service_pb2.WatchRunResponse(cursor=place)
+                    said = clock()
+                if run.state.is_over:
+                    return
+                await self._work.bell.wait(self._curfew.over, rung, HEARTBEAT)
+
+
+def _person(who: Caller, run: Run) -> Person:
+    org = organization(run.slot.partition("/")[0])
+    roles = ("org-admin", "org-developer", OFFICER, "sovereign-admin")
+    return Person(who.subject, frozenset(role for role in roles if who.has_role(role) or who.has_role(role, org=org)))
+
+
+def _operation(run: Run) -> operations_pb2.Operation:
+    operation = operations_pb2.Operation(name=f"{RUNS}{run.id}", done=run.state.is_over)
+    operation.metadata.Pack(metadata(run))
+    if run.state.is_over:
+        operation.response.Pack(message(run))
+    return operation

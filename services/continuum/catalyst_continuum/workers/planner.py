@@ -1,0 +1,89 @@
+"""Dry runs: what is known of a slot is looked at, and a plan is made of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from catalyst_sdk.continuum import DatabaseView
+
+from catalyst_continuum.domain import approvals, steering
+from catalyst_continuum.domain.checks import Facts, Goals
+from catalyst_continuum.domain.plan import Plan, Purpose, Times, destination, plan
+from catalyst_continuum.domain.slots import Slot
+from catalyst_continuum.domain.spec import Spec
+from catalyst_continuum.domain.timing import Costs
+
+from .register import CellView, Register
+from .survey import Survey
+
+Surveys = Callable[[Slot, Spec], Survey | None]
+"""Whom to ask about a slot; None: nobody here acts for it."""
+_KINDS = {Purpose.DRILL_ISOLATED: "drill"}
+"""Words for approvals where they are others than the plan's."""
+
+
+async def _nobody(region: str) -> DatabaseView | None:
+    return None
+
+
+class Planner:
+    """Plans runs.
+
+    surveys   of the agents of this daemon; a slot that none acts for here is planned by what its register says, and what a
+              database or a name would have to tell is unknown
+    noted     is told how many things stood in the way
+    """
+
+    def __init__(
+        self,
+        register: Register,
+        surveys: Surveys,
+        cells: Callable[[str], Sequence[CellView]] | None = None,
+        noted: Callable[[str, int], None] = lambda slot, blockers: None,
+    ) -> None:
+        self._register = register
+        self._surveys = surveys
+        self._cells = cells or (lambda slot: tuple(register.views.values()))
+        self._noted = noted
+
+    async def plan(
+        self, slot: Slot, spec: Spec, purpose: Purpose, *, to_region: str = "", accepts_loss: bool = False
+    ) -> Plan:
+        """The plan of a run as things are. Raises RegionInvalid."""
+        survey = self._surveys(slot, spec) or self._survey(slot, spec)
+        holder = slot.holder or spec.primary
+        promotable = [region.name for region in spec.regions if region.promotable]
+        target = destination(purpose, spec.members, promotable, holder, to_region)
+        known = Facts(
+            holder, target, promotable=target in promotable, suspended=slot.suspended, accepts_loss=accepts_loss,
+            goals=_goals(spec),
+        )  # fmt: skip
+        facts = await survey.look(known)
+        if facts.holder not in (None, "", holder):
+            # The slot moved, and this daemon's store does not say so yet: the register is right.
+            target = destination(purpose, spec.members, promotable, facts.holder or "", to_region)
+            facts = await survey.look(replace(known, source=facts.holder or holder, target=target))
+        wish = steering.wished(spec)
+        need = approvals.need(spec.approval, _KINDS.get(purpose, purpose.value), slot.since)
+        made = plan(
+            purpose, replace(facts, approvals=need.quorum), _times(spec), generation=slot.generation,
+            approvals=need.quorum, names=wish.plan(target) if wish else None,
+        )  # fmt: skip
+        self._noted(slot.key, len(made.blockers))
+        return made
+
+    def _survey(self, slot: Slot, spec: Spec) -> Survey:
+        return Survey(
+            lambda: self._register.glance(slot.key), lambda: self._cells(slot.key), spec.members, spec.profile.renew,
+            databases=_nobody if spec.has_database else None,
+        )  # fmt: skip
+
+
+def _goals(spec: Spec) -> Goals:
+    ttl = int(spec.names.ttl) if spec.names else None
+    return Goals(spec.rpo, fence=spec.profile.fence, ttl=ttl, drill_age=spec.drill.max_age)
+
+
+def _times(spec: Spec) -> Times:
+    ttl = spec.names.ttl if spec.names else 0.0
+    drain = 10.0 if spec.switchover.drain is None else spec.switchover.drain
+    return Times(spec.profile, Costs(dns_ttl=ttl), drain, spec.approval.timeout, ttl)

@@ -1,0 +1,66 @@
+"""Whom a plan asks in the daemon of a region: the slot's agent, and what that acts with."""
+
+import asyncio
+from contextvars import Context
+from importlib.metadata import version
+from typing import Any
+
+import grpc
+from catalyst.continuum.v1 import service_pb2, service_pb2_grpc
+from catalyst_mesh import span
+from catalyst_sdk.continuum import DatabaseView
+
+from catalyst_continuum.clock import boottime
+from catalyst_continuum.domain import steering
+from catalyst_continuum.domain.spec import Spec
+
+from .memory import Memory, boot_id
+from .observe import Sight
+from .register import Register
+from .steps.scene import Hands
+from .survey import PATIENCE, Survey, Versions
+from .traffic.dns_update import DnsUpdate
+
+VERSION = version("catalyst-continuum")
+
+
+def survey_of(
+    slot: str, spec: Spec, *, register: Register, sight: Sight, hands: Hands, memory: Memory, versions: Versions
+) -> Survey:
+    """What the agent of a slot sees, and its name servers.
+
+    versions   of the daemons of other regions
+    """
+    wish = steering.wished(spec)
+    traffic = hands.traffic if wish is not None else None
+
+    async def database(region: str) -> DatabaseView | None:
+        """Of this region at first hand, of another as its agent told; whose copy it is outlives its region."""
+        if region == sight.duty.region:
+            return await hands.promoter.observe(region=region)
+        told, kept = sight.report(region), memory.read(slot).system_id
+        return told or (DatabaseView(region, system_id=kept) if kept else None)
+
+    return Survey(
+        lambda: register.glance(slot), lambda: tuple(register.views.values()), spec.members, spec.profile.renew,
+        databases=database if spec.has_database else None, traffic=traffic,
+        authorities=traffic.authorities if isinstance(traffic, DnsUpdate) else (),
+        fronts={region.name: region.lb_ips for region in spec.regions} if wish is not None else {},
+        port=wish.probe.port if wish is not None and wish.probe is not None else None,
+        version=VERSION, versions=versions,
+    )  # fmt: skip
+
+
+async def version_of(channel: grpc.aio.Channel, region: str) -> str | None:
+    """Version of the daemon behind a channel, told to the agent of `region`; None: it does not answer."""
+    # In a context of its own: within a call the channel would speak for the caller, who is no agent.
+    return await asyncio.create_task(_version_of(channel, region), context=Context())
+
+
+async def _version_of(channel: grpc.aio.Channel, region: str) -> str | None:
+    stub: Any = service_pb2_grpc.ContinuumPeerServiceStub(channel)
+    hello = service_pb2.HelloRequest(region=region, version=VERSION, boot_id=boot_id(), boottime=span(boottime()))
+    try:
+        return str((await stub.Hello(hello, timeout=PATIENCE)).version)
+    except grpc.aio.AioRpcError:
+        return None

@@ -1,0 +1,122 @@
+"""Runs as records: how they change, how they are kept, and what an agent's word adds to what the store has."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from catalyst_continuum.domain import runs
+from catalyst_continuum.domain.antiflap import Bounds, Move, bar
+from catalyst_continuum.domain.approvals import Approval, Need
+from catalyst_continuum.domain.order import MakeSync, Name, next_step
+from catalyst_continuum.domain.reprotect import MOST, Repair, may_destroy
+from catalyst_continuum.domain.runs import Kind, Mark, PastNoReturn, Run, RunInProgress, RunState, StepState, mark_of
+from catalyst_sdk.continuum import DatabaseView, Role
+
+EAST, WEST = "sb-east-rtz-dev", "sb-west-rtz-dev"
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+AT = NOON.timestamp()
+RUN = runs.opened(Run("abcdefghij", "demo/shop", Kind.SWITCHOVER, EAST, WEST, 4, 4, initiated_by="ann"), AT)
+WEST_ONLY, BOTH, NONE = frozenset({WEST}), frozenset({EAST, WEST}), frozenset[str]()
+
+
+def test_a_run_is_read_back_as_it_was_written() -> None:
+    approval = Approval("bob", "org-admin", "0" * 16, NOON)
+    run = replace(
+        runs.began(RUN, 3, AT), need=Need(1, ("bob",), False, NOON + timedelta(minutes=15)), approvals=(approval,)
+    )
+    assert runs.read(runs.written(run)) == run
+    assert runs.read(runs.written(RUN)) == RUN
+
+
+def test_what_comes_before_the_phase_in_hand_is_done() -> None:
+    run = runs.began(RUN, 6, AT + 1)
+    states = [step.state for step in run.steps]
+    assert states == [StepState.DONE] * 5 + [StepState.RUNNING] + [StepState.PENDING] * 8
+    assert runs.began(run, 6, AT + 2).steps[5].attempt == 2
+
+
+def test_there_is_no_way_back_once_the_epoch_has_moved() -> None:
+    assert runs.aborting(runs.began(RUN, 7, AT), AT, "no").state is RunState.ABORTING
+    with pytest.raises(PastNoReturn):
+        runs.aborting(runs.moved(RUN, 5, AT), AT, "no")
+
+
+def test_a_slot_has_one_run_at_a_time() -> None:
+    runs.must_be_free([runs.over(RUN, RunState.ABORTED, AT)])
+    with pytest.raises(RunInProgress, match="abcdefghij"):
+        runs.must_be_free([runs.over(RUN, RunState.ABORTED, AT), RUN])
+
+
+def test_an_agent_that_knows_a_run_by_its_record_alone_takes_nothing_away_from_it() -> None:
+    known = runs.began(RUN, 5, AT)
+    told = Run(RUN.id, RUN.slot, RUN.kind, EAST, WEST, 4, 5, state=RunState.RUNNING)
+    after = runs.merged(known, told)
+    assert (after.initiated_by, after.epoch, after.steps) == ("ann", 5, known.steps)
+    assert after.version > known.version
+    over = runs.over(after, RunState.SUCCEEDED, AT)
+    assert runs.merged(over, told) == over
+
+
+@pytest.mark.parametrize("text", ["", "s", "s0", "s15", "f12", "x1", "sx"])
+def test_what_is_no_mark_names_no_run(text: str) -> None:
+    assert mark_of(text) is None
+
+
+def test_a_mark_says_whose_phase_it_is_and_whether_a_write_was_seen() -> None:
+    assert [mark for n in range(1, 15) if (mark := Mark(Kind.SWITCHOVER, n)).is_sources][-1].name == "Handoff"
+    assert not Mark(Kind.FAILOVER, 6).is_verified
+    assert Mark(Kind.FAILOVER, 7).is_verified
+    assert mark_of(str(Mark(Kind.FAILBACK, 12))) == Mark(Kind.FAILBACK, 12)
+
+
+def test_a_region_is_synchronous_before_the_record_says_so_and_until_it_does_not_any_more() -> None:
+    assert next_step(NONE, NONE, WEST_ONLY) == MakeSync(WEST_ONLY)
+    assert next_step(NONE, WEST_ONLY, WEST_ONLY) == Name(WEST_ONLY)
+    assert next_step(WEST_ONLY, WEST_ONLY, WEST_ONLY) is None
+    assert next_step(WEST_ONLY, WEST_ONLY, NONE) == Name(NONE)
+    assert next_step(NONE, WEST_ONLY, NONE) == MakeSync(NONE)
+    assert next_step(WEST_ONLY, None, WEST_ONLY) is None
+    assert next_step(BOTH, None, WEST_ONLY) == Name(WEST_ONLY)
+
+
+def test_a_slot_moves_by_itself_only_so_often_and_never_soon_back() -> None:
+    bounds, move = Bounds(min_interval=60, most=2, window=600), Move(100.0, EAST, WEST)
+    assert "does not take it back" in bar([move], EAST, bounds, 130.0)
+    assert not bar([move], EAST, bounds, 160.0)
+    assert "the limit is 2" in bar([move, replace(move, at=200.0, source=WEST, target=EAST)], WEST, bounds, 300.0)
+    assert not bar([move], EAST, bounds, 130.0, acknowledged_at=120.0)
+    assert not bar([replace(move, automatic=False)], EAST, bounds, 130.0)
+
+
+OWN = DatabaseView(EAST, Role.REPLICA, writable=False, ready=False, timeline=3)
+PRIMARY = DatabaseView(WEST, Role.PRIMARY, writable=True, ready=True, timeline=4, epoch=5)
+
+
+def test_a_copy_is_given_up_only_where_every_guard_is_known_to_hold() -> None:
+    def may(own: DatabaseView | None = OWN, primary: DatabaseView | None = PRIMARY, *, fenced: bool = True) -> bool:
+        return may_destroy(Repair(), fenced=fenced, own=own, primary=primary, epoch=5, now=1000.0)
+
+    assert may()
+    assert not may(fenced=False)
+    assert not may(own=None)
+    assert not may(primary=None)
+    assert not may(own=replace(OWN, ready=True))
+    assert not may(own=replace(OWN, timeline=None))
+    assert not may(own=replace(OWN, timeline=4))
+    assert not may(own=replace(OWN, role=Role.PRIMARY, writable=None))
+    assert not may(primary=replace(PRIMARY, epoch=4))
+    assert not may(primary=replace(PRIMARY, writable=None))
+    assert not may(primary=replace(PRIMARY, age=61.0))
+
+
+def test_the_repair_of_a_copy_is_bounded() -> None:
+    repair, at = Repair(), 0.0
+    for attempt in range(1, MOST + 1):
+        assert repair.is_due(5, at)
+        repair = repair.tried(5, at)
+        assert repair.attempts == attempt
+        assert not repair.is_due(5, at + 179.0 * attempt)
+        at += 180.0 * attempt
+    assert repair.is_bounded(5)
+    assert not repair.is_due(5, at + 10_000)
+    assert repair.is_due(6, at)
