@@ -224,14 +224,6 @@ async def test_every_replica_tells_the_same_whichever_keeps_the_slots(
         await eventually(lambda: _is(one, (REGION, 1)), within=30, what="the one that is left keeps the slot")
 
 
-async def test_what_is_not_served_says_so(home: Path, settings: dict[str, object]) -> None:
-    from catalyst.continuum.v1.service_pb2 import GetRunRequest
-
-    async with running(compose, ContinuumSettings, home, **settings) as daemon:
-        stub = daemon.admin(ContinuumServiceStub)
-        assert await reason_of(stub.GetRun(GetRunRequest(name=f"{SLOT}/runs/abc"))) == "METHOD_NOT_SERVED"
-
-
 async def _is(daemon: RunningDaemon, wanted: tuple[str, int]) -> bool:
     if await reason_of(daemon.admin(ContinuumServiceStub).GetContinuum(GetContinuumRequest(name=SLOT))) != "OK":
         return False
