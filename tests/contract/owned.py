@@ -443,6 +443,35 @@ def _of_slot(method: str, kind: Callable[..., Message]) -> tuple[str, Make]:
     return _slot(method, made)
 
 
+def _of_run(method: str, made: Callable[[Mesh], Awaitable[Any]]) -> tuple[str, Make]:
+    """A question about a run; its mark is the slot's name."""
+
+    async def make(m: Mesh) -> Owned:
+        request = await made(m)
+        return Owned("acme", request, request.name.split("/")[3])
+
+    return f"{_X}.ContinuumService/{method}", make
+
+
+async def _looked_at_run(m: Mesh) -> Any:
+    return continuum.GetRunRequest(name=(await wishes.waiting_run(m)).name)
+
+
+async def _watched_run(m: Mesh) -> Any:
+    return continuum.WatchRunRequest(name=(await wishes.waiting_run(m)).name)
+
+
+async def _started_run(m: Mesh) -> Any:
+    """Refused to whoever may ask, as no agent is here."""
+    planned = await wishes.planned_run(m)
+    return continuum.StartRunRequest(name=planned.name, kind=planned.kind, expected_epoch=1)
+
+
+async def _runs(m: Mesh) -> Owned:
+    parent = (await wishes.waiting_run(m)).name.partition("/runs/")[0]
+    return Owned("acme", continuum.ListRunsRequest(parent=parent), parent.rpartition("/")[2])
+
+
 async def _slots(m: Mesh) -> Owned:
     held = await wishes.slot(m)
     return Owned(
@@ -524,6 +553,12 @@ OWNED: Mapping[str, Make] = dict(
         _of_slot("GetContinuum", continuum.GetContinuumRequest),
         _of_slot("WatchContinuum", continuum.WatchContinuumRequest),
         _slot("PlanRun", wishes.planned_run),
+        _of_run("GetRun", _looked_at_run),
+        _of_run("WatchRun", _watched_run),
+        _of_run("ApproveRun", wishes.approved_run),
+        _of_run("AbortRun", wishes.aborted_run),
+        _slot("StartRun", _started_run),
+        (f"{_X}.ContinuumService/ListRuns", _runs),
         _of_slot("PostHealth", continuum.PostHealthRequest),
         _of_slot("Suspend", continuum.SuspendRequest),
         _of_slot("Resume", continuum.ResumeRequest),

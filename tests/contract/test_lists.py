@@ -1,12 +1,14 @@
 """Lists (AIP-158), asked of every one that is served: sizes, tokens, and a walk that meets each row once."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from catalyst.continuum.v1 import service_pb2 as continuum
 from catalyst.provisioner.v1 import service_pb2 as provisioner
+from catalyst_continuum.domain.runs import RunState
 from catalyst_continuum.domain.slots import Phase, Slot
 from catalyst_provisioner.domain.grants import Grant
 from google.protobuf.descriptor import FieldDescriptor
@@ -98,6 +100,7 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         f"{_S}.OfferService/ListRegions": {"parent": "providers/sandbox"},
         f"{_S}.OfferService/ListOffers": {"parent": "providers/sandbox/regions/east"},
         f"{_X}.ContinuumService/ListContinuums": {"parent": "namespaces/-"},
+        f"{_X}.ContinuumService/ListRuns": {"parent": await _runs(around)},
         "catalyst.mesh.v1.EventService/ListEvents": {"service": "catalog"},
     }
 
@@ -121,6 +124,19 @@ async def _slots(around: Mesh) -> None:
                 await tx.save(_slot(namespace, name, tx.now))
 
             await work.again(step)
+
+
+async def _runs(around: Mesh) -> str:
+    """A slot whose run has others beside it that are over."""
+    work: Any = around.daemons["continuum"].daemon.work
+    run = await wishes.waiting_run(around)
+    for n in range(3):
+
+        async def step(tx: Any, n: int = n) -> None:
+            await tx.put_run(replace(run, id=around.fresh(), state=RunState.ABORTED, created_at=float(n)))
+
+        await work.again(step)
+    return run.name.partition("/runs/")[0]
 
 
 async def _grants(around: Mesh, sovereign: str) -> None:

@@ -6,6 +6,7 @@ the table cannot fall behind the contracts.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from catalyst.billing.v1 import service_pb2 as billing
@@ -23,6 +24,9 @@ from catalyst_catalog.domain.moderation import Moderated
 from catalyst_catalog.domain.sources import Blueprint
 from catalyst_catalog.domain.universe import State as VersionState
 from catalyst_catalog.domain.versions import Version
+from catalyst_continuum.domain.approvals import Need
+from catalyst_continuum.domain.runs import Kind as Move
+from catalyst_continuum.domain.runs import Run, RunState
 from catalyst_continuum.domain.slots import Phase, Slot
 from catalyst_pool_domain_manager.domain import delegations
 from catalyst_pool_domain_manager.domain.delegations import Snapshot
@@ -330,6 +334,32 @@ async def planned_run(m: Mesh) -> Any:
     spec.application_ref.name, spec.switchover.mechanism = "shop", spec.switchover.MECHANISM_STATELESS
     held = await m.call(f"{_CONTINUUM}.ContinuumService/CreateContinuum", wish)
     return continuum.PlanRunRequest(name=held.name, kind=RUN_KIND_SWITCHOVER)
+
+
+async def waiting_run(m: Mesh) -> Run:
+    """One that waits for an approval; agents begin runs, and none is here."""
+    work: Any = m.daemons["continuum"].daemon.work
+    key = "/".join((await slot(m)).name.split("/")[1::2])
+    run = Run(
+        m.fresh(), key, Move.SWITCHOVER, "sb-east-rtz-dev", "sb-west-rtz-dev", 1, 1, RunState.AWAITING_APPROVAL,
+        initiated_by="ada", plan_fingerprint="0" * 16, need=Need(1, (), False, datetime(2200, 1, 1, tzinfo=UTC)),
+    )  # fmt: skip
+
+    async def step(tx: Any) -> None:
+        await tx.put_run(run)
+
+    await work.again(step)
+    return run
+
+
+async def approved_run(m: Mesh) -> Any:
+    run = await waiting_run(m)
+    return continuum.ApproveRunRequest(name=run.name, plan_fingerprint=run.plan_fingerprint, etag=run.etag)
+
+
+async def aborted_run(m: Mesh) -> Any:
+    run = await waiting_run(m)
+    return continuum.AbortRunRequest(name=run.name, etag=run.etag)
 
 
 async def changed_slot(m: Mesh) -> Any:
@@ -1004,6 +1034,8 @@ WRITES: Mapping[str, Wish] = {
     f"{_CONTINUUM}.ContinuumService/Suspend": suspended_slot,
     f"{_CONTINUUM}.ContinuumService/Resume": resumed_slot,
     f"{_CONTINUUM}.ContinuumService/AcknowledgeFailover": acknowledged_slot,
+    f"{_CONTINUUM}.ContinuumService/ApproveRun": approved_run,
+    f"{_CONTINUUM}.ContinuumService/AbortRun": aborted_run,
     f"{_PDM}.PoolService/CreatePool": a_pool,
     f"{_PDM}.PoolService/UpdatePool": changed_pool,
     f"{_PDM}.PoolService/DeletePool": removed_pool,
@@ -1059,6 +1091,8 @@ WRITES: Mapping[str, Wish] = {
 
 STEPS_OF_RUNS = {
     f"{_CONTINUUM}.ContinuumService/AdmitCell": "needs a cell that forgot, among others that answer",
+    f"{_CONTINUUM}.ContinuumService/StartRun": "needs an agent of each region, and a plan that nothing stands against",
+    f"{_CONTINUUM}.ContinuumService/ForceTakeover": "needs agents, as above",
     f"{_BILLING}.AccountService/ApproveGoodwill": "needs a second person, and the operator is one",
     f"{_BILLING}.AccountService/ImportAccount": "needs a bundle of a Sovereign that is trusted",
     f"{_BILLING}.AccountService/OpenPortal": "needs a payment provider that has a portal",
