@@ -26,11 +26,11 @@ SECRET = "whsec_canary_0123456789"
 
 
 @pytest.fixture
-async def billing(home: Path, own_nats: NatsServer) -> AsyncIterator[RunningDaemon]:
+async def billing(home: Path, clean_nats: NatsServer) -> AsyncIterator[RunningDaemon]:
     folder = home / "billing"
     folder.mkdir()
     values = {
-        "nats_url": own_nats.url,
+        "nats_url": clean_nats.url,
         "listen": "127.0.0.1:0",
         "catalog_target": "127.0.0.1:9",
         "worker_pause_seconds": 0.1,
@@ -41,7 +41,7 @@ async def billing(home: Path, own_nats: NatsServer) -> AsyncIterator[RunningDaem
 
 @pytest.fixture
 async def run(
-    billing: RunningDaemon, home: Path, own_nats: NatsServer, monkeypatch: pytest.MonkeyPatch
+    billing: RunningDaemon, home: Path, clean_nats: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Run]:
     """Runs a command as an admin of money and of the Sovereign."""
     edge, port = home / "gateway", free_port()
@@ -50,7 +50,7 @@ async def run(
     (home / "operator").write_text(billing.issuer.token("owner", roles=["billing-admin", "sovereign-admin"]))
     monkeypatch.setenv("CATALYST_CLI_SERVER", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("CATALYST_CLI_TOKEN_FILE", str(home / "operator"))
-    values = {"http_listen": f"127.0.0.1:{port}", "nats_url": own_nats.url, "billing_target": billing.target}
+    values = {"http_listen": f"127.0.0.1:{port}", "nats_url": clean_nats.url, "billing_target": billing.target}
 
     async def is_up() -> bool:
         try:

@@ -27,7 +27,7 @@ Run = Callable[..., "asyncio.Future[Result]"]
 
 
 @pytest.fixture
-async def run(home: Path, own_nats: NatsServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
+async def run(home: Path, clean_nats: NatsServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
     """Runs a command as the Sovereign's administrator."""
     edge, store, port = home / "gateway", home / "catalog", free_port()
     for folder in (edge, store):
@@ -48,13 +48,13 @@ async def run(home: Path, own_nats: NatsServer, monkeypatch: pytest.MonkeyPatch)
     def command(*words: str) -> "asyncio.Future[Result]":
         return asyncio.ensure_future(asyncio.to_thread(CliRunner().invoke, build(), list(words)))
 
-    settings: dict[str, Any] = {"nats_url": own_nats.url, "blueprints": home / "blueprints"}
+    settings: dict[str, Any] = {"nats_url": clean_nats.url, "blueprints": home / "blueprints"}
     async with running(catalyst_catalog.app.compose, CatalogSettings, store, **settings) as catalog:
         (edge / "issuer").symlink_to(store / "issuer")
         roles = ["sovereign-admin", "security-officer"]
         token = catalog.issuer.token("operator", roles=roles, groups=["/acme/org-admin"])
         (home / "operator").write_text(token)
-        values = {"http_listen": f"127.0.0.1:{port}", "nats_url": own_nats.url, "catalog_target": catalog.target}
+        values = {"http_listen": f"127.0.0.1:{port}", "nats_url": clean_nats.url, "catalog_target": catalog.target}
         async with running(catalyst_gateway.app.compose, GatewaySettings, edge, service="gateway", **values):
             await eventually(is_up, within=60)
             yield command

@@ -38,11 +38,11 @@ def cells(home: Path) -> Cells:
 
 
 @pytest.fixture
-async def run(home: Path, own_nats: NatsServer, cells: Cells, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
+async def run(home: Path, clean_nats: NatsServer, cells: Cells, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
     """Runs a command as the Sovereign's admin."""
     port = free_port()
     (home / "edge").mkdir()
-    settings = {"nats_url": own_nats.url, "cells": cells.setting, "tsig_key_file": cells.key}
+    settings = {"nats_url": clean_nats.url, "cells": cells.setting, "tsig_key_file": cells.key}
 
     async def command(*words: str) -> Result:
         return await asyncio.to_thread(CliRunner().invoke, build(), ["continuum", *words])
@@ -61,7 +61,7 @@ async def run(home: Path, own_nats: NatsServer, cells: Cells, monkeypatch: pytes
             monkeypatch.setenv("CATALYST_CLI_SERVER", f"http://127.0.0.1:{port}")
             monkeypatch.setenv("CATALYST_CLI_TOKEN_FILE", str(home / "operator"))
             values = {
-                "http_listen": f"127.0.0.1:{port}", "nats_url": own_nats.url, "continuum_target": daemon.target,
+                "http_listen": f"127.0.0.1:{port}", "nats_url": clean_nats.url, "continuum_target": daemon.target,
                 "service": "gateway",
             }  # fmt: skip
             async with running(compose_gateway, GatewaySettings, home / "edge", **values):
@@ -88,9 +88,9 @@ def file(home: Path, spec: dict[str, Any], **outside: Any) -> Path:
 
 
 async def test_cells_are_verified_and_one_that_does_not_answer_fails_the_command(
-    run: Run, own_nats: NatsServer, cells: Cells
+    run: Run, clean_nats: NatsServer, cells: Cells
 ) -> None:
-    await activate(own_nats)
+    await activate(clean_nats)
 
     async def verified() -> Result | None:
         told = await run("witness", "verify", "omantel", "-o", "json")

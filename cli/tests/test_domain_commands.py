@@ -41,8 +41,8 @@ async def it(home: Path) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def daemon(it: World, home: Path, own_nats: NatsServer) -> AsyncIterator[RunningDaemon]:
-    async with begin(it, home, own_nats) as one:
+async def daemon(it: World, home: Path, clean_nats: NatsServer) -> AsyncIterator[RunningDaemon]:
+    async with begin(it, home, clean_nats) as one:
         account = RegistrarAccount(registrar="registrars/ovh", credential=CREDENTIAL)
         wish = CreateRegistrarAccountRequest(registrar_account_id="acme-ovh", registrar_account=account)
         await one.member(RegistrarServiceStub, "acme").CreateRegistrarAccount(wish)
@@ -52,7 +52,7 @@ async def daemon(it: World, home: Path, own_nats: NatsServer) -> AsyncIterator[R
 
 @pytest.fixture
 async def run(
-    daemon: RunningDaemon, home: Path, own_nats: NatsServer, monkeypatch: pytest.MonkeyPatch
+    daemon: RunningDaemon, home: Path, clean_nats: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Run]:
     """Runs a command as an admin of the Organization acme."""
     edge, port = home / "gateway", free_port()
@@ -61,7 +61,7 @@ async def run(
     (home / "operator").write_text(daemon.issuer.token("owner", groups=["/acme/org-admin"]))
     monkeypatch.setenv("CATALYST_CLI_SERVER", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("CATALYST_CLI_TOKEN_FILE", str(home / "operator"))
-    values = {"http_listen": f"127.0.0.1:{port}", "nats_url": own_nats.url, "pdm_target": daemon.target}
+    values = {"http_listen": f"127.0.0.1:{port}", "nats_url": clean_nats.url, "pdm_target": daemon.target}
 
     async def is_up() -> bool:
         try:

@@ -25,13 +25,13 @@ Run = Callable[..., "asyncio.Future[Result]"]
 
 
 @pytest.fixture
-async def at(home: Path, own_nats: NatsServer) -> AsyncIterator[Desk]:
-    async with desk(home, own_nats, f"sqlite+aiosqlite:///{home}/pdm.db") as one:
+async def at(home: Path, clean_nats: NatsServer) -> AsyncIterator[Desk]:
+    async with desk(home, clean_nats, f"sqlite+aiosqlite:///{home}/pdm.db") as one:
         yield one
 
 
 @pytest.fixture
-async def run(at: Desk, home: Path, own_nats: NatsServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
+async def run(at: Desk, home: Path, clean_nats: NatsServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
     """Runs a command as an admin of the Organization acme."""
     edge, port = home / "gateway", free_port()
     edge.mkdir()
@@ -39,7 +39,7 @@ async def run(at: Desk, home: Path, own_nats: NatsServer, monkeypatch: pytest.Mo
     (home / "operator").write_text(at.daemon.issuer.token("owner", groups=["/acme/org-admin"]))
     monkeypatch.setenv("CATALYST_CLI_SERVER", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("CATALYST_CLI_TOKEN_FILE", str(home / "operator"))
-    values = {"http_listen": f"127.0.0.1:{port}", "nats_url": own_nats.url, "pdm_target": at.daemon.target}
+    values = {"http_listen": f"127.0.0.1:{port}", "nats_url": clean_nats.url, "pdm_target": at.daemon.target}
 
     async def is_up() -> bool:
         try:

@@ -22,7 +22,7 @@ def mostly_on(kind: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("around", kinds, indirect=True)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session", params=BOTH)
+@pytest_asyncio.fixture(scope="package", loop_scope="session", params=BOTH)
 async def around(request: pytest.FixtureRequest) -> AsyncIterator[Mesh]:
     """The mesh, on each kind of database, with the pool of the demonstration. Take names of your own from `fresh`."""
     home = folder()

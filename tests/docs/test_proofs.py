@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = {"docs/explanation/journal.md": "lib/mesh/tests/journal", "docs/explanation/provisioner-proofs.md": "."}
+PAGES = {
+    "docs/explanation/journal.md": "lib/mesh/tests/journal",
+    "docs/explanation/pool-domains-proofs.md": ".",
+    "docs/explanation/provisioner-proofs.md": ".",
+}
 """A page, and the folder whose tests it names as `file.py::test_name`."""
 
 

@@ -32,7 +32,18 @@ def dev(folder: Path) -> Iterator[Dev]:
     own.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[Dev]:
+    """A dev of one file: its tests come in their order, and each can also be the first."""
+    path = Path(tempfile.mkdtemp(prefix="catalyst-e2e-"))
+    one = Dev(path)
+    one.start()
+    yield one
+    one.stop()
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="package")
 def shared() -> Iterator[Dev]:
     """One dev for all tests that only ask, or clean up after themselves."""
     path = Path(tempfile.mkdtemp(prefix="catalyst-e2e-"))

@@ -33,37 +33,26 @@ def test_a_taken_port_names_its_holder_and_starts_nothing(folder: Path) -> None:
     assert dev.processes() == []
 
 
-def test_ctrl_c_leaves_no_process_and_the_data_stays(folder: Path) -> None:
-    dev = Dev(folder)
+def test_it_is_killed_started_stopped_started_and_cleaned_and_nothing_is_left_by_any_of_them(folder: Path) -> None:
+    dev = Dev(folder / "data")
     dev.start()
-    started = dev.processes()
-    assert len(started) >= 12
-    dev.stop()
-    assert [p for p in started if p.is_running()] == []
-    dev.start()
-    assert dev.command("name", "check", "free.omani.works").returncode == 0
-    dev.stop()
-
-
-def test_after_kill_9_the_next_start_finds_a_clean_place(folder: Path) -> None:
-    dev = Dev(folder)
-    dev.start()
-    first = {p.pid for p in dev.processes()}
+    killed = {p.pid for p in dev.processes()}
     assert dev.process is not None
     os.kill(dev.state["pid"], signal.SIGKILL)
     dev.process.wait()
-    dev.start()
-    dev.until(lambda: not [pid for pid in first if psutil.pid_exists(pid)], 30, "what the killed dev left is gone")
+
+    dev.start()  # it finds a clean place
+    dev.until(lambda: not [pid for pid in killed if psutil.pid_exists(pid)], 30, "what the killed dev left is gone")
+    stopped = dev.processes()
+    assert len(stopped) >= 12
     dev.stop()
+    assert [p for p in stopped if p.is_running()] == []
 
-
-def test_clean_stops_what_runs_and_deletes_the_data(folder: Path) -> None:
-    dev = Dev(folder / "data")
-    dev.start()
+    dev.start()  # the data is still there
+    assert dev.command("name", "check", "free.omani.works").returncode == 0
     answer = dev.command("dev", "--clean", "--data-dir", str(dev.folder))
     assert answer.returncode == 0, answer.stderr
     assert not dev.folder.exists()
-    assert dev.process is not None
     dev.process.wait(30)  # it let go of its lock and has its interpreter's own end before it
     assert dev.processes() == []
     dev.stop()

@@ -111,7 +111,8 @@ def test_a_run_goes_on_after_kill_9(dev: Dev, deaths: tuple[tuple[str, str], ...
     once_each(dev)
 
 
-async def test_the_page_shows_a_run_while_it_goes_on(dev: Dev) -> None:
+async def test_the_page_shows_a_run_while_it_goes_on(lasting: Dev) -> None:
+    dev = lasting
     code = await asyncio.to_thread(Path(dev.state["login_code_file"]).read_text)
     args = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
             "--disable-component-update", "--disable-sync", "--no-sandbox"]  # fmt: skip
@@ -140,7 +141,8 @@ async def test_the_page_shows_a_run_while_it_goes_on(dev: Dev) -> None:
     await asyncio.to_thread(ended_well, dev, creating)
 
 
-def test_creating_again_changes_nothing_and_destroying_twice_is_no_error(dev: Dev) -> None:
+def test_creating_again_changes_nothing_and_destroying_twice_is_no_error(lasting: Dev) -> None:
+    dev = lasting
     first = dev.command("sovereign", *ALIVE)
     assert first.returncode == 0, first.stderr
     again = dev.command("sovereign", *ALIVE)

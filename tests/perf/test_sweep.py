@@ -68,8 +68,9 @@ async def test_a_sweep_over_all_zones(table: Table, home: Path, nats: NatsServer
             return made
 
         limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=0)
+        patience = httpx.Timeout(60, pool=None)  # the last of 10,000 waits its turn for longer than any answer may take
         async with httpx.AsyncClient(
-            headers={"X-API-Key": API_KEY}, trust_env=False, timeout=60, limits=limits
+            headers={"X-API-Key": API_KEY}, trust_env=False, timeout=patience, limits=limits
         ) as plain:
 
             async def read(name: str) -> None:
@@ -80,7 +81,7 @@ async def test_a_sweep_over_all_zones(table: Table, home: Path, nats: NatsServer
 
             row = await compare(
                 f"PDM: drift sweep over {ZONES:,} zones", Goal("p50", 1.3, "as many zone reads by a plain client"),
-                ours=ours, bare=lambda: batch(all_of_them, len(names)), rounds=3 if ZONES > 1000 else 5,
+                ours=ours, bare=lambda: batch(all_of_them, len(names)), rounds=1 if ZONES > 1000 else 5,
             )  # fmt: skip
             table.add(row)
 

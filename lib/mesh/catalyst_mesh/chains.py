@@ -11,9 +11,10 @@ Invariants
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Select, Table, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 NUMBER, PREVIOUS = "ce-number", "ce-previous"
@@ -24,27 +25,38 @@ async def chains(sql: AsyncConnection, outbox: Table, rows: Sequence[Mapping[str
     """For each outbox row, by its number: the last earlier event of its aggregate, by subject."""
     aggregates = {row["aggregate"] for row in rows}
     low, high = min(row["number"] for row in rows), max(row["number"] for row in rows)
-    of_them = outbox.c.aggregate.in_(aggregates)
-    before = (
-        select(outbox.c.aggregate, outbox.c.subject, func.max(outbox.c.number))
-        .where(of_them & (outbox.c.number < low))
-        .group_by(outbox.c.aggregate, outbox.c.subject)
-    )
+    before, between = _statements(outbox)
+    given = {"aggregates": list(aggregates), "low": low, "high": high}
     last: dict[str, dict[str, int]] = {aggregate: {} for aggregate in aggregates}
-    for aggregate, subject, number in await sql.execute(before):
+    for aggregate, subject, number in await sql.execute(before, given):
         last[aggregate][subject] = number
     if low == high:
         return {low: last[rows[0]["aggregate"]]}
-    between = (
-        select(outbox.c.aggregate, outbox.c.subject, outbox.c.number)
-        .where(of_them & outbox.c.number.between(low, high))
-        .order_by(outbox.c.number)
-    )
     found: dict[int, dict[str, int]] = {}
-    for aggregate, subject, number in await sql.execute(between):
+    for aggregate, subject, number in await sql.execute(between, given):
         found[number] = dict(last[aggregate])
         last[aggregate][subject] = number
     return found
+
+
+@cache
+def _statements(outbox: Table) -> tuple[Select[Any], Select[Any]]:
+    """The last numbers before `low` of some aggregates, by subject, and all theirs from `low` to `high`.
+
+    Made once, as every event waits for it.
+    """
+    of_them = outbox.c.aggregate.in_(bindparam("aggregates", expanding=True))
+    before = (
+        select(outbox.c.aggregate, outbox.c.subject, func.max(outbox.c.number))
+        .where(of_them & (outbox.c.number < bindparam("low")))
+        .group_by(outbox.c.aggregate, outbox.c.subject)
+    )
+    between = (
+        select(outbox.c.aggregate, outbox.c.subject, outbox.c.number)
+        .where(of_them & outbox.c.number.between(bindparam("low"), bindparam("high")))
+        .order_by(outbox.c.number)
+    )
+    return before, between
 
 
 def written(previous: Mapping[str, int]) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 from nats.errors import Error as NatsError
 from nats.js.errors import NoStreamResponseError
-from sqlalchemy import MetaData, Table, case, func, select, update
+from sqlalchemy import MetaData, Table, bindparam, case, func, select, update
 
 from .bus import Bus
 from .chains import NUMBER, PREVIOUS, chains, written
@@ -72,6 +72,9 @@ class Relay:
             .order_by(self._t.c.number)
             .limit(BATCH)
         )
+        # A replay that was asked for meanwhile is not fulfilled by what was sent before it.
+        sent = self._t.c.number.in_(bindparam("numbers", expanding=True)) & (self._t.c.replays == bindparam("sent"))
+        self._marked = update(self._t).where(sent).values(published_at=bindparam("at"))
         self._until = 0.0
         """Until when the lease is surely ours, on the monotonic clock by which leases are counted."""
         self._fence: int | None = None
@@ -166,13 +169,11 @@ class Relay:
     async def _mark(self, rows: Sequence[Mapping[str, Any]]) -> None:
         if not rows:
             return
-        t = self._t
         async with self._db.begin() as sql:
             now = await self._db.now(sql)
             for replays, group in groupby(sorted(rows, key=lambda row: row["replays"]), key=lambda row: row["replays"]):
-                # A replay that was asked for meanwhile is not fulfilled by what was sent before it.
-                mine = t.c.number.in_([row["number"] for row in group]) & (t.c.replays == replays)
-                await sql.execute(update(t).where(mine).values(published_at=now))
+                numbers = [row["number"] for row in group]
+                await sql.execute(self._marked, {"numbers": numbers, "sent": replays, "at": now})
 
     async def _measure(self, rows: Sequence[Mapping[str, Any]], done: Sequence[Mapping[str, Any]]) -> None:
         """Tell how much still waits of what was seen, and since when; a long backlog is not counted at every look."""

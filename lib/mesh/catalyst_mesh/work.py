@@ -50,6 +50,8 @@ from .sealing import Sealer
 TRIES = 12
 """How often a step decides anew before the caller is told that the resource is contended."""
 
+_ALONE = text("SELECT pg_advisory_xact_lock(:number)")
+
 
 class LostRace(Exception):
     """Another writer was faster; decide again."""
@@ -128,7 +130,7 @@ class Transaction:
         """
         if self.has_row_locks:
             number = int.from_bytes(hashlib.blake2b("\0".join(words).encode(), digest_size=8).digest(), signed=True)
-            await self.sql.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+            await self.sql.execute(_ALONE, {"number": number})
 
     def emit(self, *facts: object) -> None:
         """Tell `facts` with the commit of this transaction."""

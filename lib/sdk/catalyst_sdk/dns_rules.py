@@ -20,10 +20,13 @@ Key = tuple[str, str]
 
 RECORD_TYPES = frozenset(
     {"A", "AAAA", "CAA", "CNAME", "DS", "HTTPS", "LOC", "MX", "NAPTR", "NS", "PTR", "SOA", "SRV", "SSHFP", "SVCB"}
-    | {"TLSA", "TXT"}
+    | {"TLSA", "TXT", "CDS", "CDNSKEY"}
 )
 """Types whose meaning for an answer every server knows; a DNAME or an ALIAS would need more than being stored."""
-_GENERATED = frozenset({"RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY"})
+_GENERATED = frozenset({"RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY"})
+_FOR_THE_PARENT = frozenset({"CDS", "CDNSKEY"})
+SIGNAL = "_dsboot."
+"""How a name begins that carries the CDS and CDNSKEY of another zone (RFC 9615, section 2)."""
 _ADDRESSES = ("A", "AAAA")
 _MOST_OWNER = 240
 _MOST_TTL = 2**31 - 1
@@ -224,9 +227,14 @@ def _rdata(kind: str, text: str) -> dns.rdata.Rdata:
     return rdata
 
 
+def is_made_by_signing(name: str, kind: str) -> bool:
+    """Whether who signs a zone makes the record sets of this name and type, and nobody wishes them."""
+    return kind in _GENERATED or (kind in _FOR_THE_PARENT and not name.startswith(SIGNAL))
+
+
 def check_set(name: str, kind: str, ttl: int, *, origin: str, lowest_ttl: int) -> str:
     """Why a record set of this name, type and ttl cannot be taken, whatever its data; empty where it can."""
-    if kind in _GENERATED:
+    if is_made_by_signing(name, kind):
         return f"{kind} records are made by signing"
     if kind not in RECORD_TYPES:
         return f"{kind!r} records are not supported"

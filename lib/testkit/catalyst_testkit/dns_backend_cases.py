@@ -4,6 +4,8 @@ from catalyst_sdk.dns import OWNER_MARK, REVISION_MARK, Change, text_data
 
 ADDRESS = ("192.0.2.1",)
 DS = ("4711 13 2 " + "ab" * 32,)
+_SIGNAL = "_dsboot.elsewhere.example._signal.ns1"
+_DNSKEY = "257 3 13 mdsswUyr3DPW132mOi8V9xESWE8jTo0d xCjjnopKl+GqJxpVXckHAeF+KkxLbxIL fDLUT0rAK9iUzy1L53eKGQ=="
 _LONG = 'v=DKIM1; p="' + "k" * 600 + '\\"'
 
 ACCEPTED: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -20,6 +22,8 @@ ACCEPTED: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "a service": ("_sip._tcp", "SRV", ("10 60 5060 sip.example.",)),
     "an issuer": ("@", "CAA", ('0 issue "ca.example"',)),
     "a challenge at the apex": ("_acme-challenge", "TXT", ('"token-one"', '"token-two"')),
+    "the key of another zone, below its signalling name": (_SIGNAL, "CDS", DS),
+    "that key whole": (_SIGNAL, "CDNSKEY", (_DNSKEY,)),
     "text beyond 255 octets": ("_dkim", "TXT", (text_data(_LONG),)),
     "text with quotes, semicolons and no ASCII": ("odd", "TXT", (text_data('a "b"; c\\d é'),)),
 }
@@ -56,6 +60,8 @@ REFUSED: dict[str, tuple[Change, ...]] = {
     "no name servers": (Change("{zone}", "NS"),),
     "no SOA": (Change("{zone}", "SOA"),),
     "a signature": (Change("a.{zone}", "RRSIG", 60, ("x",)),),
+    "a key for the parent, at the apex": (Change("{zone}", "CDS", 60, DS),),
+    "a key for the parent, elsewhere": (Change("a.{zone}", "CDNSKEY", 60, (_DNSKEY,)),),
     "a type that does not exist": (Change("a.{zone}", "NOSUCH", 60, ("x",)),),
     "one record set twice": (Change("a.{zone}", "A", 60, ADDRESS), Change("a.{zone}", "A", 90, ADDRESS)),
     "another owner's mark": (Change(OWNER_MARK + ".{zone}", "TXT", 60, ('"owner=me"',)),),

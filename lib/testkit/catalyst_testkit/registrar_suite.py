@@ -357,7 +357,7 @@ class RegistrarApiSuite(RegistrarSuite):
             try:
                 answer = await calls[operation](spoiled)
             except ONE_OF_FOUR as failure:
-                assert_useful(failure, how)
+                assert_useful(failure, how, reads=operation != "apply")
             else:  # a credential that the registrar refuses is an answer to `validate`
                 assert isinstance(answer, Access), how
                 assert [one.reason for one in answer.obstacles] == ["CREDENTIALS_REJECTED"], how
@@ -376,6 +376,10 @@ class RegistrarApiSuite(RegistrarSuite):
         bench.proxy.spoil(bench.write, how)
         with pytest.raises(Temporary) as lost:
             await bench.apply(Target(NEW), plugin=plugin)
+            met = any(line.startswith(bench.write) for line in bench.proxy.seen)
+            assert met, (
+                f"no request began with {bench.write!r}, the bench's `write`, but these came: {bench.proxy.seen}"
+            )
         assert lost.value.metadata["outcome"] == "unknown"
         assert sum(line.startswith(bench.write) for line in bench.proxy.seen) == 1
         bench.proxy.heal()
@@ -428,8 +432,10 @@ def asked_of(bench: RegistrarBench) -> int:
     return bench.asked() if isinstance(bench, RegistrarApiBench) else 0
 
 
-def assert_useful(failure: PluginFailure, how: Spoil) -> None:
+def assert_useful(failure: PluginFailure, how: Spoil, *, reads: bool = False) -> None:
     """It names the provider and says something; the pause is the one that was asked for."""
+    told = "a read leaves no outcome to be found out: where it is no GET, call the API with writes=False"
+    assert not reads or failure.metadata.get("outcome") != "unknown", told
     assert type(failure) is MEANING.get(how, type(failure))
     assert failure.provider
     assert failure.message

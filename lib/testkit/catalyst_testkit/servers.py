@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import nats
 import pytest
 
 from .waiting import eventually_sync
@@ -105,6 +106,16 @@ class NatsServer:
         self.kill()
         shutil.rmtree(self.home / "js")
         self.start()
+
+    async def forget(self) -> None:
+        """Delete every stream, and with it its consumers, while it runs on."""
+        client = await nats.connect(self.url, token=self._token) if self._token else await nats.connect(self.url)
+        try:
+            admin = client.jsm()
+            for stream in await admin.streams_info():
+                await admin.delete_stream(str(stream.config.name))
+        finally:
+            await client.close()
 
     def stop(self) -> None:
         """End it in peace."""

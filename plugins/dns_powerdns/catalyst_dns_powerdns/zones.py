@@ -18,7 +18,7 @@ import dns.dnssec
 import dns.exception
 import dns.rdata
 from catalyst_sdk.dns import OWNER_MARK, REVISION_MARK, RecordSet, ZoneKey, ZoneSpec, ZoneState
-from catalyst_sdk.dns_rules import Key, below, with_serial
+from catalyst_sdk.dns_rules import Key, below, is_made_by_signing, with_serial
 
 NSEC3 = "1 0 0 -"
 """SHA-1, no opt-out, no further iterations, no salt (RFC 9276)."""
@@ -29,7 +29,6 @@ _DIGITS = 28  # the server's own schema holds 40 characters
 _DIGEST_TYPE = 2
 _FINE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
 _QUOTED = re.compile(r'="([^"\\\s]*)"')
-_SERVER_MADE = frozenset({"RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +151,7 @@ def from_body(reader: Reader, zone: Mapping[str, Any], keys: Sequence[Mapping[st
     for raw in zone["rrsets"]:
         # A record that is switched off is there and not served.
         data = tuple(reader.data(raw["type"], r["content"]) for r in raw["records"] if not r["disabled"])
-        if data and raw["type"] not in _SERVER_MADE:
+        if data and not is_made_by_signing(raw["name"], raw["type"]):
             records[str(raw["name"]), str(raw["type"])] = RecordSet(raw["name"], raw["type"], int(raw["ttl"]), data)
     return Held(str(zone["name"]), str(zone["account"]), int(zone["edited_serial"]), records, reader.keys(keys))
 
@@ -188,6 +187,9 @@ def _rrset(r: RecordSet) -> dict[str, Any]:
 
 def _spelled(kind: str, text: str) -> str:
     """As the server writes it: another spelling of the same data is refused."""
+    if kind == "CDNSKEY":
+        flags, protocol, algorithm, *key = text.split()
+        return f"{flags} {protocol} {algorithm} {''.join(key)}"
     return _QUOTED.sub(r"=\1", text) if kind in ("SVCB", "HTTPS") else text
 
 

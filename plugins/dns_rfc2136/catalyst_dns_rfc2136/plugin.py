@@ -98,7 +98,8 @@ class UpdateBackend:
 
     async def info(self) -> BackendInfo:
         """What this backend is."""
-        return BackendInfo(PROVIDER, SOFTWARE, _MOST, dns_rules.RECORD_TYPES)
+        # BIND and Knot take the keys of other zones too; PowerDNS 4.7 says yes to them and does nothing.
+        return BackendInfo(PROVIDER, SOFTWARE, _MOST, dns_rules.RECORD_TYPES - {"CDS", "CDNSKEY"})
 
     async def probe(self) -> frozenset[Capability]:
         """What the server did with a scratch zone; without control, what it says to questions about `probe_zone`."""

@@ -20,16 +20,12 @@ import dns.rdatatype
 import dns.update
 import dns.zone
 from catalyst_sdk.dns import OWNER_MARK, REVISION_MARK, RecordSet, ZoneKey, ZoneState, text_data
-from catalyst_sdk.dns_rules import Key, below, with_serial
+from catalyst_sdk.dns_rules import Key, below, is_made_by_signing, with_serial
 from dns.rdatatype import RdataType
 
 TURN_MARK = "_pdm-turn"
 _SIGNING = RdataType.make(65534)
 """BIND's notes about signing that goes on (private type)."""
-_SERVER_MADE = frozenset(
-    {RdataType.RRSIG, RdataType.NSEC, RdataType.NSEC3, RdataType.NSEC3PARAM, RdataType.DNSKEY, RdataType.CDS,
-     RdataType.CDNSKEY, _SIGNING}
-)  # fmt: skip
 _ENTRY_POINT = 1
 
 
@@ -195,10 +191,9 @@ def _rdataset(r: RecordSet, texts: Iterable[str] | None = None) -> dns.rdataset.
 def _record_sets(zone: dns.zone.Zone) -> Iterable[RecordSet]:
     for name, node in zone.nodes.items():
         for rdataset in node.rdatasets:
-            if rdataset.rdtype not in _SERVER_MADE:
-                data = tuple(sorted(map(str, rdataset)))
-                kind = dns.rdatatype.to_text(rdataset.rdtype)
-                yield RecordSet(str(name).lower(), kind, int(rdataset.ttl), data)
+            host, kind = str(name).lower(), dns.rdatatype.to_text(rdataset.rdtype)
+            if rdataset.rdtype != _SIGNING and not is_made_by_signing(host, kind):
+                yield RecordSet(host, kind, int(rdataset.ttl), tuple(sorted(map(str, rdataset))))
 
 
 def _keys(origin: dns.name.Name, apex: Any) -> tuple[ZoneKey, ...]:

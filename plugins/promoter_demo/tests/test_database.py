@@ -1,7 +1,7 @@
 """One database, on a real disk, without its ports."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -91,19 +91,19 @@ def sign(epoch: int = 1, left: float = 86_400.0, boot: str = "") -> Sign:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        (None, "no agent"),
-        (sign(left=-1), "ended"),
-        (sign(boot="another"), "before this machine"),
-        (sign(epoch=2), "epoch 2, not for 1"),
+        (lambda: None, "no agent"),
+        (lambda: sign(left=-1), "ended"),
+        (lambda: sign(boot="another"), "before this machine"),
+        (lambda: sign(epoch=2), "epoch 2, not for 1"),
     ],
 )
 async def test_no_write_is_taken_for_which_no_agent_vouches(
-    led: Database, store: Store, tmp_path: Path, given: Sign | None, why: str
+    led: Database, store: Store, tmp_path: Path, given: Callable[[], Sign | None], why: str
 ) -> None:
     path = tmp_path / "deadman.json"
     guarded = Database(store, path)
-    if given:
-        deadman.write(path, given)
+    if now := given():
+        deadman.write(path, now)
     with pytest.raises(Closed, match=why):
         await guarded.write(ROW, 7)
     deadman.write(path, sign())

@@ -48,12 +48,12 @@ class Provisioner:
 
 
 @pytest.fixture
-async def paid(start: Start, own_nats: NatsServer) -> Any:
+async def paid(start: Start, clean_nats: NatsServer) -> Any:
     """Billing with a Sovereign paid half by voucher, half by card, and the provisioner that tells of it."""
-    async with start(nats_url=own_nats.url) as billing:
+    async with start(nats_url=clean_nats.url) as billing:
         await billing.issue("FOUR", minor=4000)
         order = await billing.order(code="FOUR", sovereign=HOME)
-        yield billing, await billing.reached(order, "PAID"), Provisioner(own_nats)
+        yield billing, await billing.reached(order, "PAID"), Provisioner(clean_nats)
 
 
 Paid = tuple[Billing, pb.Order, Provisioner]

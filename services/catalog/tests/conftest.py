@@ -34,19 +34,19 @@ def components(seed: Universe) -> Components:
 
 
 @pytest.fixture
-async def daemon(home: Path, own_nats: NatsServer, database: str) -> AsyncIterator[RunningDaemon]:
+async def daemon(home: Path, clean_nats: NatsServer, database: str) -> AsyncIterator[RunningDaemon]:
     """The catalogue over this repository's Blueprints."""
     async with running(
-        compose, CatalogSettings, home, nats_url=own_nats.url, database_url=database, blueprints=BLUEPRINTS
+        compose, CatalogSettings, home, nats_url=clean_nats.url, database_url=database, blueprints=BLUEPRINTS
     ) as client:
         yield client
 
 
 @pytest.fixture
-async def start(home: Path, own_nats: NatsServer, database: str) -> Start:
+async def start(home: Path, clean_nats: NatsServer, database: str) -> Start:
     @asynccontextmanager
     async def run(**values: Any) -> AsyncIterator[RunningDaemon]:
-        fields = {"nats_url": own_nats.url, "database_url": database, "blueprints": home / "blueprints", **values}
+        fields = {"nats_url": clean_nats.url, "database_url": database, "blueprints": home / "blueprints", **values}
         async with running(compose, CatalogSettings, home, **fields) as client:
             await read(client)
             yield client

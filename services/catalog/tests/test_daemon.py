@@ -152,8 +152,8 @@ async def test_a_folder_that_is_not_there_is_a_condition_and_what_is_known_stays
         assert (await sync(daemon)).state == pb.Source.STATE_ACTIVE
 
 
-async def test_it_is_not_ready_before_it_has_read(home: Path, own_nats: NatsServer, database: str) -> None:
-    fields = {"nats_url": own_nats.url, "database_url": database, "blueprints": home / "nowhere"}
+async def test_it_is_not_ready_before_it_has_read(home: Path, clean_nats: NatsServer, database: str) -> None:
+    fields = {"nats_url": clean_nats.url, "database_url": database, "blueprints": home / "nowhere"}
     async with running(compose, CatalogSettings, home, **fields) as daemon, httpx.AsyncClient() as http:
 
         async def ready() -> bool:

@@ -88,10 +88,10 @@ def cells(home: Path) -> Iterator[Cells]:
 
 
 @pytest.fixture
-def settings(own_nats: NatsServer, cells: Cells, database: str) -> dict[str, object]:
+def settings(clean_nats: NatsServer, cells: Cells, database: str) -> dict[str, object]:
     """What the daemon is told; the same again after a restart."""
     return {
-        "nats_url": own_nats.url, "database_url": database, "cells": cells.setting, "tsig_key_file": cells.key,
+        "nats_url": clean_nats.url, "database_url": database, "cells": cells.setting, "tsig_key_file": cells.key,
     }  # fmt: skip
 
 
@@ -121,34 +121,34 @@ async def holder(daemon: RunningDaemon) -> tuple[str, int]:
 
 
 async def test_an_active_sovereign_holds_its_slot_until_it_is_destroyed(
-    home: Path, own_nats: NatsServer, settings: dict[str, object]
+    home: Path, clean_nats: NatsServer, settings: dict[str, object]
 ) -> None:
     async with running(compose, ContinuumSettings, home, **settings) as daemon:
         stub = daemon.admin(ContinuumServiceStub)
         assert await reason_of(stub.GetContinuum(GetContinuumRequest(name=SLOT))) == "CONTINUUM_NOT_FOUND"
-        await activate(own_nats)
-        await activate(own_nats)  # told twice: one slot
+        await activate(clean_nats)
+        await activate(clean_nats)  # told twice: one slot
         await eventually(lambda: _is(daemon, (REGION, 1)), within=30)
         listed = await stub.ListContinuums(ListContinuumsRequest(parent="namespaces/-"))
         assert [c.name for c in listed.continuums] == [SLOT]
         gone = events_pb2.SovereignDestroyed(sovereign="sovereigns/omantel", version=9)
-        await tell(own_nats, "catalyst.v1.provisioner.sovereign.destroyed", gone)
+        await tell(clean_nats, "catalyst.v1.provisioner.sovereign.destroyed", gone)
 
         async def is_gone() -> bool:
             return await reason_of(stub.GetContinuum(GetContinuumRequest(name=SLOT))) == "CONTINUUM_NOT_FOUND"
 
         await eventually(is_gone, within=30)
-        await activate(own_nats)
+        await activate(clean_nats)
         await eventually(lambda: _is(daemon, (REGION, 2)), within=30, what="a second life has a new epoch")
 
 
 @pytest.mark.either_database
 async def test_the_cells_of_a_slot_are_verified_and_the_report_can_be_read_again(
-    home: Path, own_nats: NatsServer, cells: Cells, settings: dict[str, object]
+    home: Path, clean_nats: NatsServer, cells: Cells, settings: dict[str, object]
 ) -> None:
     async with running(compose, ContinuumSettings, home, **settings) as daemon:
         stub = daemon.admin(ContinuumServiceStub)
-        await activate(own_nats)
+        await activate(clean_nats)
         await eventually(lambda: _is(daemon, (REGION, 1)), within=30)
         told = await stub.VerifyWitness(VerifyWitnessRequest(name=SLOT))
         report = WitnessReport()
@@ -169,10 +169,10 @@ async def test_the_cells_of_a_slot_are_verified_and_the_report_can_be_read_again
 
 @pytest.mark.either_database
 async def test_a_cell_that_was_wiped_is_quarantined_over_a_restart_and_admitted_by_call(
-    home: Path, own_nats: NatsServer, cells: Cells, settings: dict[str, object]
+    home: Path, clean_nats: NatsServer, cells: Cells, settings: dict[str, object]
 ) -> None:
     async with running(compose, ContinuumSettings, home, **settings) as daemon:
-        await activate(own_nats)
+        await activate(clean_nats)
         await eventually(lambda: _is(daemon, (REGION, 1)), within=30)
     cells.wipe("cell-2")
     async with running(compose, ContinuumSettings, home, **settings) as daemon:
@@ -197,10 +197,10 @@ async def test_a_cell_that_was_wiped_is_quarantined_over_a_restart_and_admitted_
 
 
 async def test_a_restart_keeps_the_epoch_and_one_dead_cell_changes_nothing(
-    home: Path, own_nats: NatsServer, cells: Cells, settings: dict[str, object]
+    home: Path, clean_nats: NatsServer, cells: Cells, settings: dict[str, object]
 ) -> None:
     async with running(compose, ContinuumSettings, home, **settings) as daemon:
-        await activate(own_nats)
+        await activate(clean_nats)
         await eventually(lambda: _is(daemon, (REGION, 1)), within=30)
     cells.kill("cell-2")
     async with running(compose, ContinuumSettings, home, **settings) as daemon:
@@ -210,11 +210,11 @@ async def test_a_restart_keeps_the_epoch_and_one_dead_cell_changes_nothing(
 
 
 async def test_every_replica_tells_the_same_whichever_keeps_the_slots(
-    home: Path, own_nats: NatsServer, settings: dict[str, object]
+    home: Path, clean_nats: NatsServer, settings: dict[str, object]
 ) -> None:
     async with running(compose, ContinuumSettings, home, **settings) as one:
         async with running(compose, ContinuumSettings, home, **settings) as other:
-            await activate(own_nats)
+            await activate(clean_nats)
             await eventually(lambda: _is(one, (REGION, 1)), within=30)
             for daemon in (one, other):
                 answer = await daemon.admin(ContinuumServiceStub).GetContinuum(GetContinuumRequest(name=SLOT))

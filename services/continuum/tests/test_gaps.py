@@ -32,11 +32,11 @@ async def provisioner() -> AsyncIterator[FakeProvisioner]:
 
 @pytest.fixture
 async def continuum(
-    home: Path, own_nats: NatsServer, database: str, provisioner: FakeProvisioner
+    home: Path, clean_nats: NatsServer, database: str, provisioner: FakeProvisioner
 ) -> AsyncIterator[RunningDaemon]:
     (home / "tsig.key").write_text("d2l0bmVzcw==")
     settings = {
-        "nats_url": own_nats.url,
+        "nats_url": clean_nats.url,
         "database_url": database,
         "provisioner_target": provisioner.target,
         "cells": "a=127.0.0.1:1,b=127.0.0.1:2,c=127.0.0.1:3",
@@ -68,14 +68,14 @@ async def region(daemon: RunningDaemon) -> str:
 
 
 async def test_an_event_that_comes_after_its_successors_makes_no_slot_for_what_is_gone(
-    continuum: RunningDaemon, own_nats: NatsServer, provisioner: FakeProvisioner
+    continuum: RunningDaemon, clean_nats: NatsServer, provisioner: FakeProvisioner
 ) -> None:
-    await destroyed(own_nats, 9)
-    await activated(own_nats, 5)
+    await destroyed(clean_nats, 9)
+    await activated(clean_nats, 5)
     await eventually(lambda: bool(provisioner.asked), within=30, what="the provisioner is asked")
     other = events_pb2.SovereignCluster(name=f"sovereigns/other/clusters/{REGION}")
     body = events_pb2.SovereignActivated(sovereign="sovereigns/other", version=1, clusters=[other])
-    await tell(own_nats, f"{ROOT}.activated", body, 10)
+    await tell(clean_nats, f"{ROOT}.activated", body, 10)
     call, wish = (
         continuum.admin(ContinuumServiceStub).GetContinuum,
         GetContinuumRequest(name=SLOT.replace("omantel", "other")),
@@ -89,13 +89,13 @@ async def test_an_event_that_comes_after_its_successors_makes_no_slot_for_what_i
 
 
 async def test_a_gap_is_closed_by_what_the_provisioner_says_as_soon_as_it_answers(
-    continuum: RunningDaemon, own_nats: NatsServer, provisioner: FakeProvisioner
+    continuum: RunningDaemon, clean_nats: NatsServer, provisioner: FakeProvisioner
 ) -> None:
     provisioner.away = 2
     provisioner.known[OMANTEL] = Sovereign(
         name=OMANTEL, state=Sovereign.STATE_UPDATING, clusters=[ClusterStatus(name=CLUSTER)]
     )
-    await activated(own_nats, 7, "sovereign.activated=3 sovereign.destroyed=4")
+    await activated(clean_nats, 7, "sovereign.activated=3 sovereign.destroyed=4")
 
     async def is_made() -> bool:
         return await region(continuum) == REGION

@@ -44,9 +44,9 @@ SHOP = "namespaces/demo/continuums/shop"
 
 
 @pytest.fixture
-async def daemon(home: Path, own_nats: NatsServer, database: str, cells: Cells) -> AsyncIterator[RunningDaemon]:  # noqa: F811
+async def daemon(home: Path, clean_nats: NatsServer, database: str, cells: Cells) -> AsyncIterator[RunningDaemon]:  # noqa: F811
     settings = {
-        "nats_url": own_nats.url, "database_url": database, "cells": cells.setting, "tsig_key_file": cells.key,
+        "nats_url": clean_nats.url, "database_url": database, "cells": cells.setting, "tsig_key_file": cells.key,
     }  # fmt: skip
     async with running(compose, ContinuumSettings, home, **settings) as running_daemon:
         yield running_daemon

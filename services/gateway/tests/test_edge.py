@@ -29,15 +29,15 @@ class Edge:
 
 
 @pytest.fixture
-async def edge(home: Path, own_nats: NatsServer, second_database: str) -> AsyncIterator[Edge]:
+async def edge(home: Path, clean_nats: NatsServer, second_database: str) -> AsyncIterator[Edge]:
     port = free_port()
     (home / "gateway").mkdir()
     (home / "code").write_text("12345678")
-    async with running(backends.compose, backends.BackendSettings, home, nats_url=own_nats.url) as backend:
+    async with running(backends.compose, backends.BackendSettings, home, nats_url=clean_nats.url) as backend:
         token = backend.issuer.token("admin", roles=["sovereign-admin"])
         (home / "operator").write_text(token)
         values = {
-            "database_url": second_database, "nats_url": own_nats.url,
+            "database_url": second_database, "nats_url": clean_nats.url,
             "http_listen": f"127.0.0.1:{port}", "provisioner_target": backend.target, "development": True,
             "login_code_file": home / "code", "operator_token_file": home / "operator",
         }  # fmt: skip

@@ -53,10 +53,10 @@ async def _nothing(_name: str) -> None:
 
 
 @pytest.fixture
-async def replicas(database: str, own_nats: NatsServer) -> AsyncIterator[list[Gateway]]:
+async def replicas(database: str, clean_nats: NatsServer) -> AsyncIterator[list[Gateway]]:
     databases = [await Database.open(database) for _ in range(2)]
     await migrate(databases[0], "catalyst_gateway", metadata)
-    two = [Gateway(db, Bus(own_nats.url, "test")) for db in databases]
+    two = [Gateway(db, Bus(clean_nats.url, "test")) for db in databases]
     yield two
     for one in two:
         await one.end()

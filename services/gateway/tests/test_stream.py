@@ -59,10 +59,10 @@ async def test_what_is_kept_while_a_browser_is_being_told_reaches_it_too(replica
 
 
 async def test_what_one_replica_keeps_is_told_to_the_browsers_of_another(
-    replicas: list[Work[Store]], own_nats: NatsServer
+    replicas: list[Work[Store]], clean_nats: NatsServer
 ) -> None:
     here, there = replicas
-    buses = [Bus(own_nats.url, "test") for _ in replicas]
+    buses = [Bus(clean_nats.url, "test") for _ in replicas]
     async with going(*(Ringer("gateway", work.bell, bus) for work, bus in zip(replicas, buses, strict=True))):
         await _carried(here, there)
         frames = Feed(there, heartbeat=NEVER).events("0", "")

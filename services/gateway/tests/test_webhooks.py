@@ -41,14 +41,14 @@ def ears() -> Ears:
 
 
 @pytest.fixture
-async def http(home: Path, own_nats: NatsServer, database: str, ears: Ears) -> AsyncIterator[httpx.AsyncClient]:
+async def http(home: Path, clean_nats: NatsServer, database: str, ears: Ears) -> AsyncIterator[httpx.AsyncClient]:
     server, port = grpc.aio.server(options=[("grpc.max_receive_message_length", 4 * 1024 * 1024)]), free_port()
     stubs.add_ProviderServiceServicer_to_server(ears, server)
     stubs.add_VoucherServiceServicer_to_server(Window(), server)
     billing = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     dead = {f"{name}_target": "127.0.0.1:9" for name in ("catalog", "pdm", "continuum", "provisioner")}
-    values = {"database_url": database, "nats_url": own_nats.url, "http_listen": f"127.0.0.1:{port}", **dead}
+    values = {"database_url": database, "nats_url": clean_nats.url, "http_listen": f"127.0.0.1:{port}", **dead}
     async with running(compose, GatewaySettings, home, billing_target=billing, **values):
         transport = httpx.AsyncHTTPTransport(retries=10)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=30) as client:

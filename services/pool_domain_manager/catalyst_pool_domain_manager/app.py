@@ -55,6 +55,7 @@ from .workers.drift import DriftSweep
 from .workers.flips import Flipping
 from .workers.importing import Importing
 from .workers.keeper import Keeper
+from .workers.late import Late
 from .workers.members import Members
 from .workers.moving import Moving, Pace
 from .workers.parents import Parents
@@ -102,6 +103,7 @@ class _Moves:
     moving: Moving
     flipping: Flipping
     engine: Engine
+    late: Late
 
 
 async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) -> Daemon:
@@ -179,7 +181,7 @@ def _moves(p: _Parts, db: Database) -> _Moves:
     engine = Engine(db, kinds=kinds, replica="pooldomain", bell=p.work.bell)
     rolling.attach(engine)
     flipping.engine = returning.engine = engine
-    return _Moves(moving, flipping, engine)
+    return _Moves(moving, flipping, engine, Late(p.work, flipping))
 
 
 def _workers(p: _Parts, moves: _Moves) -> list[Any]:
@@ -191,7 +193,7 @@ def _workers(p: _Parts, moves: _Moves) -> list[Any]:
         Members(p.work, p.leases, p.abilities),
         Keeper(p.work, p.leases, p.backends, p.poll, p.host, p.points),
         Prober(p.work, p.leases, p.backends),
-        DriftSweep(p.work, p.leases, p.backends, p.poll, p.looks, moves.engine, every, p.measures),
+        DriftSweep(p.work, p.leases, p.backends, p.poll, p.looks, moves.engine, every, p.measures, moves.late),
         moves.engine,
     ]
 
@@ -218,7 +220,7 @@ def _names(p: _Parts, reconciler: Reconciler) -> list[Service]:
 def _zones(p: _Parts, moves: _Moves) -> list[Service]:
     settings = p.settings
     propagation = Propagation(settings.dns_hints, settings.dns_trust_anchor, settings.resolvers)
-    tools = ZoneTools(p.work, p.backends, p.poll, moves.engine, propagation, p.looks)
+    tools = ZoneTools(p.work, p.backends, p.poll, moves.engine, propagation, p.looks, moves.late)
     return [
         Service(ZoneService(tools), service_pb2_grpc.add_ZoneServiceServicer_to_server, f"{_PACKAGE}.ZoneService"),
         Service(

@@ -23,6 +23,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     or_,
     select,
     text,
@@ -41,6 +42,9 @@ from .kept.agenda import Agenda, agenda, ripe_first
 from .kept.store import KeptRows
 from .kept.tables import metadata as metadata  # for whoever wires or tests the whole schema
 
+IN_SIGHT, STEERED = "allocation.in_sight", "allocation.steered"
+"""What rings beside the table: for who looks after names that the world sees or that rest, and for who probes members of
+traffic policies. A name on its way is written a dozen times, and none of them has work with it."""
 WARM = "c2"
 """Step at which the zone of a name that is only reserved is as far as it comes."""
 pools = Table(
@@ -120,9 +124,20 @@ def _at_most(which: ColumnElement[bool], limit: str) -> ColumnElement[int]:
     return select(func.count()).select_from(mine.limit(bindparam(limit)).subquery()).scalar_subquery()
 
 
+_IS_NAMED = allocations.c.state.in_([literal_column(f"'{state}'") for state in sorted(_NAMED)])
+"""Written out, as a list of parameters would be put into the statement anew each time."""
 _HELD_BY = select(
-    _at_most((allocations.c.state == State.RESERVED) & (allocations.c.expires_at > bindparam("at")), "most_reserved"),
-    _at_most(allocations.c.state.in_(sorted(_NAMED)), "most_named"),
+    _at_most(
+        (allocations.c.state == State.RESERVED) & (allocations.c.expires_at > bindparam("at")), "most_reserved"
+    ).label("reserved"),
+    _at_most(_IS_NAMED, "most_named").label("named"),
+)
+_HELD = _HELD_BY.subquery()
+_STANDING = select(allocations, _HELD).select_from(
+    _HELD.outerjoin(
+        allocations,
+        (allocations.c.pool == bindparam("at_pool")) & (allocations.c.label == bindparam("at_label")),
+    )
 )
 chassis_tables(metadata)
 
@@ -150,6 +165,21 @@ class Store(KeptRows):
             return None
         self.seen(allocations, row)
         return _allocation(row)
+
+    async def standing(
+        self, pool: str, label: str, owner: str, most: tuple[int, int]
+    ) -> tuple[Allocation | None, int, int]:
+        """A name, with how many reservations and how many names `owner` has, of whom nobody counts beyond `most`.
+
+        Others are not kept off it: what is decided on it is saved only if it still stands so.
+        """
+        given = {"at_pool": pool, "at_label": label, **self._held_by(owner, most)}
+        row = dict((await self.sql.execute(_STANDING, given)).mappings().one())
+        reserved, named = row.pop("reserved"), row.pop("named")
+        if row["label"] is None:
+            return None, reserved, named
+        self.seen(allocations, row)
+        return _allocation(row), reserved, named
 
     def decided_on(self, a: Allocation) -> None:
         """Say that what is saved next was decided on `a`, which an earlier transaction read."""
@@ -251,9 +281,11 @@ class Store(KeptRows):
 
     async def held_by(self, owner: str, most: tuple[int, int]) -> tuple[int, int]:
         """How many reservations and how many names `owner` has; nobody counts beyond `most`."""
-        given = {"of": owner, "at": self.now, "most_reserved": most[0], "most_named": most[1]}
-        first, second = (await self.sql.execute(_HELD_BY, given)).one()
+        first, second = (await self.sql.execute(_HELD_BY, self._held_by(owner, most))).one()
         return int(first), int(second)
+
+    def _held_by(self, owner: str, most: tuple[int, int]) -> dict[str, Any]:
+        return {"of": owner, "at": self.now, "most_reserved": most[0], "most_named": most[1]}
 
     async def due(self, limit: int) -> Agenda[tuple[str, str]]:
         """Names that the reconciler is to look at, the longest waiting first."""
@@ -341,6 +373,10 @@ class Store(KeptRows):
             await self.take(allocations, _allocation_row(state))
             if state.state is State.RESERVED and not state.warm:
                 self.wrote.discard(allocations.name)  # nobody has work with a name that is only held
+            if state.state in VISIBLE or state.state is State.QUARANTINED:
+                self.wrote.add(IN_SIGHT)
+            if state.traffic:
+                self.wrote.add(STEERED)
         else:
             await self.save_kept(state)
 

@@ -93,7 +93,7 @@ def dns(home: Path, request: pytest.FixtureRequest) -> Iterator[Dns]:
 
 
 @pytest.fixture
-def start(home: Path, dns: Dns, own_nats: NatsServer, database: str) -> Start:
+def start(home: Path, dns: Dns, clean_nats: NatsServer, database: str) -> Start:
     """Starts the daemon on this test's folder, again and again if need be; the pool of the demonstration is there."""
 
     @asynccontextmanager
@@ -101,7 +101,7 @@ def start(home: Path, dns: Dns, own_nats: NatsServer, database: str) -> Start:
         failpoint: Failpoint = no_failpoint, pool: Pool = DEMO, **settings: object
     ) -> AsyncIterator[RunningDaemon]:
         fields = {
-            "nats_url": own_nats.url, "database_url": database, "sweep_interval": 0.1, **dns.settings(), **settings,
+            "nats_url": clean_nats.url, "database_url": database, "sweep_interval": 0.1, **dns.settings(), **settings,
         }  # fmt: skip
         hosted = Pool()
         hosted.MergeFrom(pool)
@@ -173,8 +173,8 @@ class Pdm:
 
 
 @pytest.fixture
-async def pdm(home: Path, dns: Dns, own_nats: NatsServer, database: str) -> AsyncIterator[Pdm]:
-    settings = values(dns, own_nats) | {"database_url": database}
+async def pdm(home: Path, dns: Dns, clean_nats: NatsServer, database: str) -> AsyncIterator[Pdm]:
+    settings = values(dns, clean_nats) | {"database_url": database}
     async with running(compose, PdmSettings, home / "pdm", **settings) as daemon:
         one = Pdm(daemon)
         await one.make_pool()

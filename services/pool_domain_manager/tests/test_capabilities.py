@@ -22,10 +22,10 @@ ON_BIND = pytest.mark.parametrize(("dns", "database"), [("bind", "sqlite")], ind
 
 @ON_BIND
 async def test_a_pool_on_a_server_that_makes_no_zones_is_refused_and_says_why(
-    dns: OnUpdates, own_nats: NatsServer, database: str, home: Path
+    dns: OnUpdates, clean_nats: NatsServer, database: str, home: Path
 ) -> None:
     dns.is_controlling = False
-    settings = values(dns, own_nats) | {"database_url": database}
+    settings = values(dns, clean_nats) | {"database_url": database}
     async with running(compose, PdmSettings, home / "pdm", **settings) as daemon:
         backends, pools = daemon.admin(BackendServiceStub), daemon.admin(PoolServiceStub)
 

@@ -125,10 +125,10 @@ async def lives_through(line: Line, found: Sequence[str], begin: Callable[[Proce
 
 
 async def test_scenario_8_processes_that_are_killed_in_a_move_and_in_its_way_back_leave_it_to_the_next_one(
-    home: Path, dns: Dns, own_nats: NatsServer, database: str, born: Nursery
+    home: Path, dns: Dns, clean_nats: NatsServer, database: str, born: Nursery
 ) -> None:
     async with world(home, dns) as it:
-        settings = it.settings(nats_url=own_nats.url, database_url=database)
+        settings = it.settings(nats_url=clean_nats.url, database_url=database)
         replicas = Replicas(born, "catalyst_pool_domain_manager", "CATALYST_PDM_", home, settings)
         try:
             await replicas.start(2)

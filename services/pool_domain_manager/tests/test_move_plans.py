@@ -32,9 +32,9 @@ DMARC = f"_dmarc.{ORIGIN}"
 
 
 async def test_a_plan_that_would_break_the_domain_is_refused_and_says_why(
-    home: Path, dns: Dns, own_nats: NatsServer
+    home: Path, dns: Dns, clean_nats: NatsServer
 ) -> None:
-    async with world(home, dns) as it, begin(it, home, own_nats) as daemon:
+    async with world(home, dns) as it, begin(it, home, clean_nats) as daemon:
         await prepared(daemon, it)
         for ns in ([], [HOSTS[0]], ["192.0.2.1", HOSTS[0]], ["ns1.other.test", "ns2.other.test"]):
             assert await reason_of(planned(daemon, it, ns=ns)) == "NAMESERVERS_INVALID", ns
@@ -84,9 +84,9 @@ async def _mail(daemon: RunningDaemon, it: World) -> None:
 
 
 async def test_a_move_whose_ground_has_shifted_does_not_begin_and_nothing_is_written(
-    home: Path, dns: Dns, own_nats: NatsServer
+    home: Path, dns: Dns, clean_nats: NatsServer
 ) -> None:
-    async with world(home, dns) as it, begin(it, home, own_nats) as daemon:
+    async with world(home, dns) as it, begin(it, home, clean_nats) as daemon:
         await prepared(daemon, it)
         plan = await planned(daemon, it)
         await it.old.backend.apply(zone=ORIGIN, changes=(Change(f"www.{ORIGIN}", "A", 1, ("192.0.2.99",)),))

@@ -18,9 +18,9 @@ from .zone_calls import ZONE, admin, ended, made_zone
 
 
 async def test_the_key_of_a_pools_own_zone_is_exchanged_by_the_pools_account_without_one_bogus_answer(
-    home: Path, dns: Dns, own_nats: NatsServer
+    home: Path, dns: Dns, clean_nats: NatsServer
 ) -> None:
-    async with world(home, dns) as it, begin(it, home, own_nats) as daemon:
+    async with world(home, dns) as it, begin(it, home, clean_nats) as daemon:
         wish = RegistrarAccount(registrar="registrars/ovh", credential=CREDENTIAL)
         asked = CreateRegistrarAccountRequest(registrar_account_id="acme-ovh", registrar_account=wish)
         await daemon.member(RegistrarServiceStub, "acme").CreateRegistrarAccount(asked)

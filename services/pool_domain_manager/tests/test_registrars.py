@@ -45,15 +45,15 @@ PLUGINS = ["cloudflare", "dynadot", "godaddy", "manual", "namecheap", "ovh"]
 
 
 @pytest.fixture
-async def at(home: Path, own_nats: NatsServer, database: str) -> AsyncIterator[Desk]:
-    async with desk(home, own_nats, database, egress_ip="192.0.2.99") as one:
+async def at(home: Path, clean_nats: NatsServer, database: str) -> AsyncIterator[Desk]:
+    async with desk(home, clean_nats, database, egress_ip="192.0.2.99") as one:
         yield one
 
 
 @pytest.fixture
-async def on_sqlite(home: Path, own_nats: NatsServer) -> AsyncIterator[Desk]:
+async def on_sqlite(home: Path, clean_nats: NatsServer) -> AsyncIterator[Desk]:
     """For what the database has no part in."""
-    async with desk(home, own_nats, f"sqlite+aiosqlite:///{home}/test.db", egress_ip="192.0.2.99") as one:
+    async with desk(home, clean_nats, f"sqlite+aiosqlite:///{home}/test.db", egress_ip="192.0.2.99") as one:
         yield one
 
 
@@ -213,12 +213,12 @@ async def test_another_organizations_account_is_as_absent_as_one_that_never_was(
 
 
 async def test_a_stored_secret_is_named_by_guards_only_and_read_when_it_is_used(
-    home: Path, own_nats: NatsServer
+    home: Path, clean_nats: NatsServer
 ) -> None:
     folder = home / "secrets"
     folder.mkdir()
     (folder / "godaddy").write_text(json.dumps(GOOD))
-    async with desk(home, own_nats, f"sqlite+aiosqlite:///{home}/test.db", secrets_folder=folder) as at:
+    async with desk(home, clean_nats, f"sqlite+aiosqlite:///{home}/test.db", secrets_folder=folder) as at:
         wish = creation(credential={}, secret_ref="godaddy", owner="organizations/acme")
         assert await reason_of(at.member().CreateRegistrarAccount(wish)) == "ROLE_DENIED"
         made = await at.admin.CreateRegistrarAccount(wish)

@@ -17,19 +17,19 @@ ACCOUNTS = "/v1/registrar-accounts"
 
 
 @pytest.fixture
-async def at(home: Path, own_nats: NatsServer) -> AsyncIterator[Desk]:
-    async with desk(home, own_nats, f"sqlite+aiosqlite:///{home}/pdm.db") as one:
+async def at(home: Path, clean_nats: NatsServer) -> AsyncIterator[Desk]:
+    async with desk(home, clean_nats, f"sqlite+aiosqlite:///{home}/pdm.db") as one:
         yield one
 
 
 @pytest.fixture
-async def http(at: Desk, home: Path, own_nats: NatsServer) -> AsyncIterator[httpx.AsyncClient]:
+async def http(at: Desk, home: Path, clean_nats: NatsServer) -> AsyncIterator[httpx.AsyncClient]:
     """A client who is org-admin of acme."""
     edge, url = home / "gateway", f"http://127.0.0.1:{free_port()}"
     edge.mkdir()
     (edge / "issuer").symlink_to(home / "pdm" / "issuer")
     headers = {"authorization": f"Bearer {at.daemon.issuer.token('owner', groups=['/acme/org-admin'])}"}
-    values = {"http_listen": url.removeprefix("http://"), "nats_url": own_nats.url, "pdm_target": at.daemon.target}
+    values = {"http_listen": url.removeprefix("http://"), "nats_url": clean_nats.url, "pdm_target": at.daemon.target}
 
     async def is_up() -> bool:
         try:

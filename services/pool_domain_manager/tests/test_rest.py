@@ -58,9 +58,9 @@ async def _up(edge: Edge) -> bool:
 
 @on_one_database
 async def test_a_name_is_reserved_renewed_committed_and_released_over_rest(
-    start: Start, dns: Dns, home: Path, own_nats: NatsServer
+    start: Start, dns: Dns, home: Path, clean_nats: NatsServer
 ) -> None:
-    async with start() as daemon, edge_of(daemon, home, own_nats) as edge, edge.client() as http:
+    async with start() as daemon, edge_of(daemon, home, clean_nats) as edge, edge.client() as http:
         key = {"idempotency-key": str(uuid4())}
         wish = {**NAME, "subdomain": " Omantel ", "owner": "omantel", "createdBy": "ali", "ttlSeconds": 600}
         made = await http.post("/v1/reserve", json=wish, headers=key)
@@ -127,9 +127,9 @@ WRONG: list[tuple[str, dict[str, Any], int, str, list[str]]] = [
 
 @on_one_database
 async def test_what_is_wrong_with_a_body_is_told_by_the_names_that_it_has_there(
-    start: Start, home: Path, own_nats: NatsServer
+    start: Start, home: Path, clean_nats: NatsServer
 ) -> None:
-    async with start() as daemon, edge_of(daemon, home, own_nats) as edge, edge.client() as http:
+    async with start() as daemon, edge_of(daemon, home, clean_nats) as edge, edge.client() as http:
         for path, body, status, reason, fields in WRONG:
             answer = await http.post(path, content=json.dumps(body), headers={"content-type": "application/json"})
             problem = answer.json()
@@ -146,9 +146,9 @@ async def test_what_is_wrong_with_a_body_is_told_by_the_names_that_it_has_there(
 
 @on_one_database
 async def test_everything_is_validated_at_once_and_a_finding_is_no_error(
-    start: Start, home: Path, own_nats: NatsServer
+    start: Start, home: Path, clean_nats: NatsServer
 ) -> None:
-    async with start() as daemon, edge_of(daemon, home, own_nats) as edge, edge.client() as http:
+    async with start() as daemon, edge_of(daemon, home, clean_nats) as edge, edge.client() as http:
         good = (await http.post("/v1/validate", json=NAME)).json()
         assert (good["valid"], good["available"], good["fqdn"]) == (True, True, "omantel.omani.works")
         bad = {
@@ -170,13 +170,13 @@ async def test_everything_is_validated_at_once_and_a_finding_is_no_error(
 
 @on_one_database
 async def test_a_check_is_an_answer_and_what_is_not_known_is_not_available(
-    start: Start, home: Path, own_nats: NatsServer
+    start: Start, home: Path, clean_nats: NatsServer
 ) -> None:
     async def check(http: httpx.AsyncClient, label: str, pool: str = "omani.works") -> tuple[int, bool, str]:
         answer = await http.get(f"/v1/pools/{pool}/check", params={"sub": label})
         return answer.status_code, answer.json().get("available", False), answer.json()["reason"]
 
-    async with start() as daemon, edge_of(daemon, home, own_nats) as edge:
+    async with start() as daemon, edge_of(daemon, home, clean_nats) as edge:
         async with edge.client(groups=["/acme/org-viewer"]) as http:
             assert await check(http, " Acme ") == (200, True, "")
             assert await check(http, "ns7") == (200, False, "LABEL_RESERVED")
@@ -188,13 +188,13 @@ async def test_a_check_is_an_answer_and_what_is_not_known_is_not_available(
                 if answer[0] == 429:
                     break
             assert answer[2] == "RATE_LIMITED"
-        async with edge_of(daemon, home, own_nats, pdm="127.0.0.1:9") as alone, alone.client() as http:
+        async with edge_of(daemon, home, clean_nats, pdm="127.0.0.1:9") as alone, alone.client() as http:
             assert await check(http, "acme") == (200, False, "PDM_UNREACHABLE")
 
 
 @on_one_database
 async def test_what_happens_to_names_is_streamed_and_goes_on_after_a_break(
-    start: Start, home: Path, own_nats: NatsServer
+    start: Start, home: Path, clean_nats: NatsServer
 ) -> None:
     async def frames(http: httpx.AsyncClient, after: str, most: int) -> list[dict[str, str]]:
         found: list[dict[str, str]] = []
@@ -211,7 +211,7 @@ async def test_what_happens_to_names_is_streamed_and_goes_on_after_a_break(
                     break
         return found
 
-    async with start(sweep_interval=3600) as daemon, edge_of(daemon, home, own_nats) as edge, edge.client() as http:
+    async with start(sweep_interval=3600) as daemon, edge_of(daemon, home, clean_nats) as edge, edge.client() as http:
         for label in ("one", "two", "three"):
             made = await http.post("/v1/reserve", json={**NAME, "subdomain": label, "owner": "acme"})
             assert made.status_code == 201

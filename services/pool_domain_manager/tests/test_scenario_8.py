@@ -7,8 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from catalyst.pooldomain.v1.resources_pb2 import Delegation, Drift, Soa
-from catalyst.pooldomain.v1.service_pb2 import RollKeyRequest
+from catalyst.pooldomain.v1.resources_pb2 import Delegation, Drift, Soa, Zone
+from catalyst.pooldomain.v1.service_pb2 import (
+    AcceptDriftRequest,
+    GetZoneRequest,
+    RepairDriftRequest,
+    RollKeyRequest,
+    UpdateZoneRequest,
+)
 from catalyst_mesh import Database
 from catalyst_pool_domain_manager.domain import delegations, hosting
 from catalyst_pool_domain_manager.store import Store, metadata
@@ -42,9 +48,9 @@ pytestmark = pytest.mark.either_database
 
 
 async def test_scenario_8_mail_is_answered_alike_before_during_and_after_a_flip_and_its_way_back(
-    home: Path, dns: Dns, own_nats: NatsServer, database: str
+    home: Path, dns: Dns, clean_nats: NatsServer, database: str
 ) -> None:
-    async with world(home, dns) as it, begin(it, home, own_nats, database) as daemon:
+    async with world(home, dns) as it, begin(it, home, clean_nats, database) as daemon:
         await prepared(daemon, it)
         before = it.fake.domains[DOMAIN].ds
         async with watched(it) as samples:
@@ -69,9 +75,9 @@ async def test_scenario_8_mail_is_answered_alike_before_during_and_after_a_flip_
 
 
 async def test_scenario_8_a_new_name_server_that_dies_takes_everything_back(
-    home: Path, dns: Dns, own_nats: NatsServer
+    home: Path, dns: Dns, clean_nats: NatsServer
 ) -> None:
-    async with world(home, dns) as it, begin(it, home, own_nats, flip_watch=600) as daemon:
+    async with world(home, dns) as it, begin(it, home, clean_nats, flip_watch=600) as daemon:
         await prepared(daemon, it)
         async with watched(it) as samples:
             operation = await flipped(daemon, await planned(daemon, it))
@@ -90,7 +96,7 @@ async def test_scenario_8_a_new_name_server_that_dies_takes_everything_back(
 
 
 async def test_a_change_that_nobody_answered_for_and_that_lands_after_the_way_back_is_taken_back_too(
-    home: Path, dns: Dns, own_nats: NatsServer
+    home: Path, dns: Dns, clean_nats: NatsServer
 ) -> None:
     async with world(home, dns) as it:
         old = list(OLD_HOSTS), it.fake.domains[DOMAIN].ds
@@ -102,7 +108,7 @@ async def test_a_change_that_nobody_answered_for_and_that_lands_after_the_way_ba
                 it.fake.domains[DOMAIN].ns, it.fake.domains[DOMAIN].ds = list(HOSTS), []
                 landed.append(point)
 
-        async with begin(it, home, own_nats, failpoint=late, drift_interval=0.5) as daemon:
+        async with begin(it, home, clean_nats, failpoint=late, drift_interval=0.5) as daemon:
             await prepared(daemon, it)
             await ended(daemon, await flipped(daemon, await planned(daemon, it)))
             await until(daemon, Delegation.STATE_DELEGATED)
@@ -117,18 +123,50 @@ async def test_a_change_that_nobody_answered_for_and_that_lands_after_the_way_ba
             assert done.HasField("response"), done.error
             assert (it.fake.domains[DOMAIN].ns, it.fake.domains[DOMAIN].ds) == old
             assert landed
-            it.fake.domains[DOMAIN].ns = list(HOSTS)
-            (found,) = await until_kinds(daemon, Drift.KIND_NS_MISMATCH)
-            assert [host.rstrip(".") for host in found.observed.values] == list(HOSTS)
-            it.fake.domains[DOMAIN].ns = old[0]
-            await until_kinds(daemon)
+            await what_lands_later_still_is_kept_or_taken_back(daemon, it, old)
+
+
+async def what_lands_later_still_is_kept_or_taken_back(
+    daemon: RunningDaemon, it: World, old: tuple[list[str], list[dict[str, object]]]
+) -> None:
+    """As a person says where the zone's policy only tells, and by itself where that repairs."""
+    there, admins = it.fake.domains[DOMAIN], admin(daemon)
+
+    async def is_back() -> bool:
+        return (there.ns, there.ds) == old
+
+    there.ns = list(HOSTS)
+    (found,) = await until_kinds(daemon, Drift.KIND_NS_MISMATCH)
+    assert [host.rstrip(".") for host in found.observed.values] == list(HOSTS)
+    accepted = AcceptDriftRequest(name=found.name)
+    assert await reason_of(admins.AcceptDrift(accepted)) == "PROTECTED_RECORD", "beside the old host's key all is bogus"
+    await admins.RepairDrift(RepairDriftRequest(name=found.name))
+    await eventually(is_back, within=30, what="it is taken back")
+    await until(daemon, Delegation.STATE_ROLLED_BACK)
+    await until_kinds(daemon)
+
+    there.ns, there.ds = list(HOSTS), []
+    kinds = Drift.KIND_NS_MISMATCH, Drift.KIND_DS_MISMATCH
+    (found,) = (d for d in await until_kinds(daemon, *kinds) if d.kind == Drift.KIND_NS_MISMATCH)
+    assert (await admins.AcceptDrift(AcceptDriftRequest(name=found.name))).state == Drift.STATE_ACCEPTED
+    cut = await until(daemon, Delegation.STATE_DELEGATED)
+    assert [host.rstrip(".") for host in cut.wished.ns] == list(HOSTS)
+    await until_kinds(daemon)
+
+    await ended(daemon, await rolled(daemon))
+    etag = (await admins.GetZone(GetZoneRequest(name=ZONE))).etag
+    zone = Zone(name=ZONE, drift_policy=Zone.DRIFT_POLICY_REPAIR)
+    await admins.UpdateZone(UpdateZoneRequest(zone=zone, etag=etag, update_mask={"paths": ["drift_policy"]}))
+    there.ns, there.ds = list(HOSTS), []
+    await eventually(lambda: there.ns == old[0], within=30, what="it is taken back by itself")
+    assert there.ds == [], "the old host's key waits until no cache has our name servers, which live for an hour again"
 
 
 async def test_scenario_8_the_key_of_a_moved_domain_is_exchanged_by_its_registrar_without_one_bogus_answer(
-    home: Path, dns: Dns, own_nats: NatsServer
+    home: Path, dns: Dns, clean_nats: NatsServer
 ) -> None:
     second = Duration(seconds=1)
-    async with world(home, dns) as it, begin(it, home, own_nats) as daemon:
+    async with world(home, dns) as it, begin(it, home, clean_nats) as daemon:
         await prepared(daemon, it, soa=Soa(minimum=second))
         await ended(daemon, await flipped(daemon, await planned(daemon, it)))
         await until(daemon, Delegation.STATE_DELEGATED)
@@ -202,22 +240,22 @@ BACK = ("let-go", "unsecure", "restore", "caches", "rekey", "returned")
 
 
 async def test_scenario_8_who_dies_after_any_step_leaves_a_move_that_the_next_one_ends(
-    home: Path, dns: Dns, own_nats: NatsServer
+    home: Path, dns: Dns, clean_nats: NatsServer
 ) -> None:
     async with world(home, dns) as it:
-        async with begin(it, home, own_nats) as daemon:
+        async with begin(it, home, clean_nats) as daemon:
             await prepared(daemon, it)
         reaper = Reaper([f"pdm.flip.{name}.after" for name in STEPS])
         async with watched(it) as samples:
-            operation = await live_through(it, home, own_nats, reaper, start=True)
-            async with begin(it, home, own_nats) as daemon:
+            operation = await live_through(it, home, clean_nats, reaper, start=True)
+            async with begin(it, home, clean_nats) as daemon:
                 await until(daemon, Delegation.STATE_DELEGATED)
                 assert (await ended(daemon, operation)).HasField("response")
             writes = it.fake.writes
             assert writes == 3, "DS out, name servers, DS in: each once"
             reaper = Reaper([f"pdm.back.{name}.after" for name in BACK])
-            await live_through(it, home, own_nats, reaper, start=False)
-            async with begin(it, home, own_nats) as daemon:
+            await live_through(it, home, clean_nats, reaper, start=False)
+            async with begin(it, home, clean_nats) as daemon:
                 await until(daemon, Delegation.STATE_ROLLED_BACK)
                 told = [event for name, event, _ in await outbox(daemon) if name == CUT]
             assert it.fake.writes == writes + 3

@@ -126,10 +126,10 @@ async def around() -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def start(home: Path, own_nats: NatsServer, around: World, database: str) -> AsyncIterator[Start]:
+async def start(home: Path, clean_nats: NatsServer, around: World, database: str) -> AsyncIterator[Start]:
     """Starts the daemon, again and again on the same home; the simulated cloud's processes end with the test."""
     given: dict[str, Any] = {
-        "nats_url": own_nats.url, "database_url": database,
+        "nats_url": clean_nats.url, "database_url": database,
         "listen": f"127.0.0.1:{free_port()}", "git_listen": f"127.0.0.1:{free_port()}",
         "sandbox_dir": home / "sandbox", "time_scale": 0.02, "destroy_verify_seconds": 0.2,
         "catalog_target": around.target, "pdm_target": around.target, "billing_target": around.target,

@@ -1,9 +1,10 @@
 """Discovery over the entry-point group `catalyst.plugins`; ours come in by the same door as a stranger's."""
 
 import importlib.util
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -225,15 +226,23 @@ def _secrets_named(manifest: Manifest, secret: str) -> dict[str, str]:
 def _unusable(manifest: Manifest, config: Mapping[str, Any]) -> str:
     if not manifest.speaks(SDK_VERSION):
         return f"it speaks contract versions {manifest.sdk}, this host speaks {SDK_VERSION}: install a matching release"
-    try:
-        jsonschema.Draft202012Validator.check_schema(manifest.config)
-    except jsonschema.SchemaError as error:
-        return f"the schema of its configuration is wrong: {error.message}"
+    if fault := _fault_of_schema(json.dumps(manifest.config)):
+        return f"the schema of its configuration is wrong: {fault}"
     faults = [
         f"{'/'.join(map(str, e.absolute_path)) or '(config)'}: {_meaning(e)}"
         for e in jsonschema.Draft202012Validator(manifest.config).iter_errors(dict(config))
     ]
     return f"its configuration is wrong: {'; '.join(faults)}" if faults else ""
+
+
+@lru_cache(maxsize=256)
+def _fault_of_schema(schema: str) -> str:
+    """Asked once for each schema: to check one takes longer than all else that is done for a plugin."""
+    try:
+        jsonschema.Draft202012Validator.check_schema(json.loads(schema))
+    except jsonschema.SchemaError as error:
+        return str(error.message)
+    return ""
 
 
 def _meaning(fault: jsonschema.ValidationError) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 from catalyst_sdk import Code, Decision, Refused
 from catalyst_sdk.registrar import DsRecord, Target
 
-from .conditions import OWNER_PRESENT, Condition, false, settle
+from .conditions import DELEGATED, DS_PUBLISHED, OWNER_PRESENT, Condition, false, settle, true
 from .refusals import EtagMismatch
 
 WINDOW = timedelta(days=7)
@@ -325,6 +325,36 @@ def rolled_back(d: Delegation, observed: tuple[Observed, ...], now: datetime) ->
         observed_generation=d.generation + 1,
     )  # fmt: skip
     return Decision(after, (RolledBack(after),))
+
+
+def take_back_again(
+    d: Delegation, withdrawn: Target, *, reason: str, automatic: bool, run: str, now: datetime
+) -> Delegation:  # fmt: skip
+    """What was taken back stands at the parent again, and goes the same way by `run`. On its way already: nothing changes.
+
+    No window ends this: nobody has wished for it since. Raises WindowClosed where something else was.
+    """
+    if d.state is State.ROLLING_BACK:
+        return d
+    _demand_returned(d)
+    return _next(d, now, state=State.ROLLING_BACK, wished=withdrawn, reason=reason, automatic=automatic, run=run)
+
+
+def kept_after_all(d: Delegation, shown: Target, now: datetime) -> Decision[Delegation]:
+    """What was taken back stands at the parent again, and is the wish from now on. Raises WindowClosed as above."""
+    _demand_returned(d)
+    found = (true(DELEGATED), false(DS_PUBLISHED, "Kept", "plan the delegation anew to have its DS entered"))
+    after = _next(
+        d, now, state=State.DELEGATED, wished=shown, reason="", generation=d.generation + 1,
+        observed_generation=d.generation + 1, rollback_until=now + WINDOW,
+        conditions=settle(d.conditions, found, d.generation + 1, now),
+    )  # fmt: skip
+    return Decision(after, (Confirmed(after),))
+
+
+def _demand_returned(d: Delegation) -> None:
+    if d.state is not State.ROLLED_BACK or d.snapshot is None:
+        raise WindowClosed(name=d.name, why=f"it is {d.state}, and nothing that was taken back")
 
 
 def failed(d: Delegation, why: Condition, now: datetime) -> Delegation:

@@ -18,7 +18,8 @@ from .delegations import Delegation, State, none_yet
 from .drifts import Drift, Kind, Sight
 from .hosting import Zone
 
-_KINDS = frozenset({Kind.NS_MISMATCH, Kind.DS_MISMATCH})
+KINDS = frozenset({Kind.NS_MISMATCH, Kind.DS_MISMATCH})
+"""Differences of the parent."""
 _TTL = 1
 """Stands for the parent's own, which is not ours to wish."""
 
@@ -28,6 +29,11 @@ def is_compared(d: Delegation | None, uid: str) -> bool:
     if d is None or d.uid != uid or d.run or d.wished is None:
         return False
     return d.stood in (State.DELEGATED, State.ROLLED_BACK)
+
+
+def is_in_hand(d: Delegation) -> bool:
+    """Whether what differs at its parent is a run's affair yet, or a person's since a run has failed."""
+    return bool(d.run) or d.state is State.FAILED
 
 
 def differing(
@@ -48,7 +54,7 @@ def differing(
     found: list[Sight] = []
     for server, shown in seen:
         if shown is None:
-            found += [k.sight for k in known if k.sight.kind in _KINDS and k.sight.server == server]
+            found += [k.sight for k in known if k.sight.kind in KINDS and k.sight.server == server]
         else:
             found += _at(d, server, shown, signing, present)
     return tuple(found)
@@ -70,9 +76,23 @@ def ours(seen: Iterable[tuple[str, Target | None]], published: Collection[str]) 
     return [(server, shown) for server, shown in seen if shown is None or set(shown.ns) & set(published)]
 
 
+def is_late(d: Delegation, withdrawn: Target, sight: Sight) -> bool:
+    """Whether a difference is what was taken back: a change that the registrar had never answered for has landed after all.
+
+    Ours beyond doubt are the name servers of that plan, and a DS that came with it. A DS that is merely gone may be its
+    owner's own doing, and to put it back could make every answer bogus.
+    """
+    if d.state is not State.ROLLED_BACK or d.snapshot is None or sight.observed is None:
+        return False
+    before, seen = d.snapshot.records, set(sight.observed.records)
+    if sight.kind is Kind.NS_MISMATCH:
+        return seen == set(withdrawn.ns) != set(before.ns)
+    return sight.kind is Kind.DS_MISMATCH and bool(seen & {str(ds) for ds in withdrawn.ds if ds not in before.ds})
+
+
 def still(known: Sequence[Drift]) -> tuple[Sight, ...]:
     """What stands while nobody above can be asked."""
-    return tuple(k.sight for k in known if k.sight.kind in _KINDS)
+    return tuple(k.sight for k in known if k.sight.kind in KINDS)
 
 
 def _at(

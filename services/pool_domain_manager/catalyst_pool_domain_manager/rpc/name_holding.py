@@ -63,8 +63,7 @@ class NameHolding(NameCalls):
                 raise refusals.LabelRefused(
                     judged.reason, judged.label, judged.rule, judged.detail, policy_version=policy.version
                 )
-            held = await tx.lock(domain, judged.label)
-            await _within_quota(tx, policy, owner)
+            held = await _standing(tx, domain, judged.label, owner, policy)
             ttl = request.ttl.ToTimedelta() if request.HasField("ttl") else pool.reservation_ttl
             cmd = Reserve(
                 domain, judged.label, uid, owner, request.holder or me.subject, request.created_by or me.subject, ttl,
@@ -132,10 +131,13 @@ async def _doubles(tx: Store, pool: Pool, *, alone: bool = False) -> frozenset[s
     return await tx.labels_held(pool.domain)
 
 
-async def _within_quota(tx: Store, policy: Policy, owner: str) -> None:
+async def _standing(tx: Store, domain: str, label: str, owner: str, policy: Policy) -> Allocation | None:
+    """The name as it stands. Raises QuotaExceeded where its new owner can have no more of them."""
     await tx.alone("quota", owner)  # or two names at once would each be the last one allowed
-    reserved, named = await tx.held_by(owner, (policy.most_reservations, policy.most_names))
+    most = (policy.most_reservations, policy.most_names)
+    held, reserved, named = await tx.standing(domain, label, owner, most)
     if reserved >= policy.most_reservations:
         raise refusals.QuotaExceeded(owner=owner, used=reserved, what="reservations", limit=policy.most_reservations)
     if named >= policy.most_names:
         raise refusals.QuotaExceeded(owner=owner, used=named, what="names", limit=policy.most_names)
+    return held

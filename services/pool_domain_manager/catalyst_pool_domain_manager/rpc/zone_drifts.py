@@ -5,8 +5,9 @@ from catalyst_mesh import Caller, Context, Page, caller, stamp
 from catalyst_sdk import Decision
 from catalyst_sdk.dns import RecordSet
 
-from catalyst_pool_domain_manager.domain import drifts, guards, hosting, refusals, zone_refusals
+from catalyst_pool_domain_manager.domain import drifts, guards, heights, hosting, refusals, zone_refusals
 from catalyst_pool_domain_manager.domain.drifts import Drift, DriftNotFound, Kind, State
+from catalyst_pool_domain_manager.domain.hosting import Zone
 from catalyst_pool_domain_manager.domain.record_sets import Wish
 from catalyst_pool_domain_manager.store import Store
 from catalyst_pool_domain_manager.workers.drift import begin_repair
@@ -47,15 +48,8 @@ class ZoneDrifts(ZoneLife):
         async with self._work.reading() as tx:
             view, d = await _found(tx, request.name, me)
         if d.state is State.OPEN:
-            zone = view.kept
             _demand_fresh(d, request.etag)
-            _demand_ours(d)
-            if d.sight.kind not in drifts.REPAIRABLE or d.sight.server != drifts.BACKEND:
-                how = "no write of ours mends it; look at the server that is named"
-                raise zone_refusals.ProtectedRecord(name=zone.name, what=f"the drift {d.sight.kind}", how=how)
-            if not request.validate_only:
-                tools = self._tools
-                await begin_repair(self._work, tools.backends, tools.engine, zone.domain, [d.number], me.subject)
+            await self._repair(view.kept, d, me, rehearsed=request.validate_only)
 
         async def step(tx: Store) -> Decision[Drift]:
             return Decision((await _found(tx, request.name, me))[1])
@@ -63,8 +57,33 @@ class ZoneDrifts(ZoneLife):
         ask = self._work.rehearse if request.validate_only else self._work.run
         return await ask(step, answer=to_drift)
 
+    async def _repair(self, zone: Zone, d: Drift, me: Caller, *, rehearsed: bool) -> None:
+        """Have it put right. Raises ForeignRecord, ProtectedRecord, what a guard refuses, RunInProgress."""
+        _demand_ours(d)
+        tools = self._tools
+        if await self._is_late(zone, d):
+            if not rehearsed:
+                await tools.late.take_back(zone.domain, d.number, automatic=False, by=me.subject)
+            return
+        if d.sight.kind not in drifts.REPAIRABLE or d.sight.server != drifts.BACKEND:
+            how = "no write of ours mends it; look at the server that is named"
+            raise zone_refusals.ProtectedRecord(name=zone.name, what=f"the drift {d.sight.kind}", how=how)
+        if not rehearsed:
+            await begin_repair(self._work, tools.backends, tools.engine, zone.domain, [d.number], me.subject)
+
+    async def _is_late(self, zone: Zone, d: Drift) -> bool:
+        """Whether the parent shows a change of ours again that was taken back."""
+        if d.sight.kind not in heights.KINDS:
+            return False
+        async with self._work.reading() as tx:
+            return await self._tools.late.withdrawn(tx, zone.domain, d.sight) is not None
+
     async def AcceptDrift(self, request: service_pb2.AcceptDriftRequest, context: Context) -> resources_pb2.Drift:
-        me = caller(context)
+        me, late = caller(context), self._tools.late
+        async with self._work.reading() as tx:
+            view, d = await _found(tx, request.name, me)
+        if d.state is State.OPEN and await self._is_late(view.kept, d):
+            await late.demand_own_keys(view.kept)
 
         async def step(tx: Store) -> Decision[Drift]:
             view, d = await _found(tx, request.name, me)
@@ -73,6 +92,8 @@ class ZoneDrifts(ZoneLife):
             _demand_fresh(d, request.etag)
             zone = view.kept
             _demand_ours(d, may_be_unknown=True)
+            if d.sight.kind in heights.KINDS and await late.keep(tx, zone.domain, d.sight):
+                return Decision(drifts.closed(d, State.ACCEPTED, tx.now))
             if (
                 not d.sight.name
                 or d.sight.server != drifts.BACKEND

@@ -17,6 +17,7 @@ from catalyst_pool_domain_manager.domain.server_sets import ServerSet, ServerSet
 from catalyst_pool_domain_manager.store import Store
 from catalyst_pool_domain_manager.workers.backends import Backends
 from catalyst_pool_domain_manager.workers.cuts import Cuts
+from catalyst_pool_domain_manager.workers.late import Late
 from catalyst_pool_domain_manager.workers.polled import Poll
 from catalyst_pool_domain_manager.workers.propagation import Propagation
 
@@ -36,6 +37,7 @@ class ZoneTools:
     engine: Engine
     propagation: Propagation
     cuts: Cuts
+    late: Late
 
 
 class ZoneLife:

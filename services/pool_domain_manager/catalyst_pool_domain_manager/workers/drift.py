@@ -46,6 +46,7 @@ from . import wished
 from .applying import APPLY, new_id
 from .backends import Backends
 from .cuts import Cuts
+from .late import Late
 from .moving import own_ds
 from .polled import Poll, Polled
 from .reconciler import ACTOR
@@ -122,6 +123,7 @@ class DriftSweep:
     engine: Engine
     interval: float
     metrics: PdmMetrics
+    late: Late
     questions: int = QUESTIONS
     passes: int = 0
 
@@ -315,6 +317,8 @@ class DriftSweep:
             return ()
         published = s.desired[f"{s.domain}.", "NS"].records
         is_unmoved = heights.is_unmoved(s.cut)
+        if s.cut is not None and heights.is_in_hand(s.cut):
+            return heights.still(s.known)
         d = heights.unmoved(s.zone, published) if is_unmoved else s.cut
         if d is None or not heights.is_compared(d, s.zone.uid):
             return ()
@@ -364,7 +368,20 @@ class DriftSweep:
             elif s.allocation is not None:
                 await _note_child(tx, s.allocation, opened)
         if s.zone is not None and s.zone.drift_policy is DriftPolicy.REPAIR:
-            await self._repair(s.zone, [d for d in (*known, *opened) if d.state is drifts.State.OPEN])
+            left = [d for d in (*known, *opened) if d.state is drifts.State.OPEN]
+            await self._repair(s.zone, left)
+            await self._take_back(s.zone, left)
+
+    async def _take_back(self, zone: Zone, wanted: Sequence[Drift]) -> None:
+        """A change of ours that has landed at the parent after all was back goes back again; of others' nothing does."""
+        for d in wanted:
+            if d.sight.kind not in heights.KINDS:
+                continue
+            try:
+                if await self.late.take_back(zone.domain, d.number, automatic=True, by=ACTOR):
+                    return
+            except Refused as refused:
+                self._log.warning("change not taken back", zone=zone.domain, reason=refused.reason)
 
     async def _repair(self, zone: Zone, wanted: Sequence[Drift]) -> None:
         """What is ours and can be written is put right by a plan; a guard that speaks leaves it to a person."""

@@ -316,12 +316,28 @@ class Flipping:
 
     async def go_back(self, tx: Store, d: Delegation, reason: str, *, automatic: bool, by: str) -> Delegation:
         """The delegation with the run that takes it back, begun in this transaction; call the engine's `wake` afterwards."""
+        run = await self._way_back(tx, d, by, in_haste=automatic)
+        return delegations.roll_back(d, reason=reason, automatic=automatic, run=run, now=tx.now)
+
+    async def go_back_again(
+        self, tx: Store, d: Delegation, withdrawn: Target, *, automatic: bool, by: str
+    ) -> Delegation:
+        """As `go_back`, for what has landed at the parent after all was back. Raises WindowClosed.
+
+        The servers that it names may still answer, so nothing is hurried.
+        """
+        reason = "a change that nobody had answered for has landed"
+        delegations.take_back_again(d, withdrawn, reason=reason, automatic=automatic, run="", now=tx.now)
+        run = await self._way_back(tx, d, by, in_haste=False)
+        return delegations.take_back_again(d, withdrawn, reason=reason, automatic=automatic, run=run, now=tx.now)
+
+    async def _way_back(self, tx: Store, d: Delegation, by: str, *, in_haste: bool) -> str:
         assert self.engine is not None, "it is set where the daemon is composed"
-        about = {"zone": d.zone, "flip": d.run, "automatic": automatic, "unknown": d.task == delegations.UNKNOWN}
+        about = {"zone": d.zone, "flip": d.run, "automatic": in_haste, "unknown": d.task == delegations.UNKNOWN}
         run = await self.engine.start_in(
             tx.sql, BACK, subject=f"{d.name}/way-back", key=f"{d.uid}/{d.version}", input=about, by=by
         )
-        return delegations.roll_back(d, reason=reason, automatic=automatic, run=run.id, now=tx.now)
+        return run.id
 
 
 def _wished(d: Delegation) -> Target:

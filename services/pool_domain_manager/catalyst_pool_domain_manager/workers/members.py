@@ -21,8 +21,7 @@ from catalyst_sdk import PluginFailure
 from catalyst_pool_domain_manager.domain import allocations, traffic
 from catalyst_pool_domain_manager.domain.allocations import Allocation
 from catalyst_pool_domain_manager.domain.traffic import Policy, Probe
-from catalyst_pool_domain_manager.store import Store
-from catalyst_pool_domain_manager.store import allocations as allocation_table
+from catalyst_pool_domain_manager.store import STEERED, Store
 
 from .abilities import Abilities
 from .reconciler import ACTOR, tell
@@ -64,7 +63,7 @@ class Members:
     async def _work_on(self, stop: asyncio.Event, lease: Lease) -> None:
         log = get_logger("members")
         self._seen = {}
-        with self.work.bell.listening(allocation_table.name) as news:
+        with self.work.bell.listening(STEERED) as news:
             while not stop.is_set():
                 news.clear()
                 try:

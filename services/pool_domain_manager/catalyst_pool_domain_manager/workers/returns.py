@@ -1,7 +1,7 @@
 """The way back of a flip, as a run on the journal: let-go → unsecure → restore → caches → rekey → returned.
 
 Where the registrar never said what became of a change, that may land when all is back already. So it is looked for a while
-before the end, and what has landed is taken back by the same steps once more; what lands later still, drift tells.
+before the end, and what has landed is taken back by the same steps once more; what lands later still is the affair of `late`.
 
 Name servers never stand at the parent beside a DS whose key they do not have: DS of the new servers go first, those of the old
 ones come last. Where the new servers are dead there is nothing to wait for in between.

@@ -22,8 +22,7 @@ from catalyst_pool_domain_manager.domain import conditions as c
 from catalyst_pool_domain_manager.domain.allocations import Allocation, State
 from catalyst_pool_domain_manager.domain.inside import lacking
 from catalyst_pool_domain_manager.domain.pools import Pool, ZoneMode
-from catalyst_pool_domain_manager.store import Store
-from catalyst_pool_domain_manager.store import allocations as allocation_table
+from catalyst_pool_domain_manager.store import IN_SIGHT, Store
 
 from . import chains, inside
 from .polled import Poll
@@ -71,7 +70,7 @@ class Watcher:
 
     async def _work_on(self, stop: asyncio.Event, lease: Lease) -> None:
         log = get_logger("watcher")
-        with self.work.bell.listening(allocation_table.name) as news:
+        with self.work.bell.listening(IN_SIGHT) as news:
             while not stop.is_set():
                 news.clear()
                 seconds = None

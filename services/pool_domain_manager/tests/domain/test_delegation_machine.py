@@ -147,6 +147,38 @@ class Moves(RuleBasedStateMachine):
             self.before = None
 
     @rule()
+    def land(self) -> None:
+        """What the registrar was asked for long ago shows after all was taken back."""
+        if self.d.state is State.ROLLED_BACK:
+            self.shown = Target(NEW.ns, ())
+
+    @rule()
+    def take_back_again(self) -> None:
+        self.runs += 1
+        may = self.d.state in (State.ROLLED_BACK, State.ROLLING_BACK)
+        try:
+            self.take(
+                delegations.take_back_again(
+                    self.d, NEW, reason="late", automatic=True, run=f"back-{self.runs}", now=self.now
+                )
+            )
+        except WindowClosed:
+            assert not may
+        else:
+            assert may, "only what was taken back goes back again"
+
+    @rule()
+    def keep_after_all(self) -> None:
+        may = self.d.state is State.ROLLED_BACK
+        try:
+            self.tell(delegations.kept_after_all(self.d, Target(NEW.ns), self.now))
+        except WindowClosed:
+            assert not may
+        else:
+            assert may, "only what was taken back is kept after all"
+            assert self.d.can_go_back(self.now), "what was kept can be taken back yet"
+
+    @rule()
     def fail(self) -> None:
         if self.d.run and self.d.state not in (State.FLIPPING, State.WATCHING):
             self.take(delegations.failed(self.d, conditions.false("Delegated", "X", "x"), self.now))

@@ -7,7 +7,15 @@ from catalyst_pool_domain_manager.domain import conditions, delegations, hosting
 from catalyst_pool_domain_manager.domain.delegations import Delegation, State
 from catalyst_pool_domain_manager.domain.drifts import Drift, Kind, Sight
 from catalyst_pool_domain_manager.domain.drifts import State as DriftState
-from catalyst_pool_domain_manager.domain.heights import differing, is_compared, is_unmoved, ours, still, unmoved
+from catalyst_pool_domain_manager.domain.heights import (
+    differing,
+    is_compared,
+    is_late,
+    is_unmoved,
+    ours,
+    still,
+    unmoved,
+)
 from catalyst_sdk.registrar import DsRecord, Target
 
 from .makers import NOON
@@ -110,3 +118,24 @@ def test_a_zone_is_unmoved_until_a_run_of_ours_has_it_in_hand() -> None:
     assert is_unmoved(replace(fresh, state=State.PLANNED, rested=State.NONE))
     assert not is_unmoved(replace(fresh, state=State.PLANNED, run="runs/1"))
     assert not is_unmoved(MOVED)
+
+
+SNAPSHOT = delegations.Snapshot("p1", Target(OLD, (STRANGE,)), "etag", NOON)
+RETURNED = replace(BACK, snapshot=SNAPSHOT)
+
+
+@pytest.mark.parametrize(
+    ("shown", "late"),
+    [
+        (Target(NEW[::-1], (STRANGE,)), True),
+        (Target(OLD, (STRANGE, DS)), True),
+        (Target(OLD), False),
+        (Target(("ns1.third.test.",), (STRANGE,)), False),
+        (Target((), (STRANGE,)), False),
+    ],
+)
+def test_only_what_came_with_the_plan_that_was_taken_back_is_a_late_change_of_ours(shown: Target, late: bool) -> None:
+    seen = differing(RETURNED, [("a.", shown)], (), signing=(DS,), present=(DS,))
+    assert any(is_late(RETURNED, Target(NEW, (DS,)), one) for one in seen) == late
+    assert not any(is_late(replace(RETURNED, state=State.PLANNED), Target(NEW, (DS,)), one) for one in seen)
+    assert not any(is_late(MOVED, Target(NEW, (DS,)), one) for one in seen)

@@ -1427,7 +1427,8 @@ class ZoneServiceServicer:
 
     def RepairDrift(self, request, context):
         """Asks for the wish to be restored, by a plan with every guard; the answer is REPAIRING. Foreign record sets are
-        never touched.
+        never touched. Of what the parent shows, only a change of ours that landed after it was taken back is: by a run, as
+        RollbackDelegation does.
         Errors: NOT_FOUND DRIFT_NOT_FOUND; FAILED_PRECONDITION FOREIGN_RECORD, MASS_CHANGE_REFUSED, PROTECTED_RECORD;
         ABORTED ETAG_MISMATCH. Role: sovereign-admin.
         Since 0.1.
@@ -1437,8 +1438,10 @@ class ZoneServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AcceptDrift(self, request, context):
-        """Takes what was observed as the wish. Writes no record.
-        Errors: NOT_FOUND DRIFT_NOT_FOUND; FAILED_PRECONDITION FOREIGN_RECORD, PROTECTED_RECORD; ABORTED ETAG_MISMATCH.
+        """Takes what was observed as the wish. Writes no record. A change of ours that landed at the parent after it was taken
+        back is kept so, unless the parent has a DS whose key the zone does not have.
+        Errors: NOT_FOUND DRIFT_NOT_FOUND; FAILED_PRECONDITION FOREIGN_RECORD, PROTECTED_RECORD; ABORTED ETAG_MISMATCH;
+        UNAVAILABLE BACKEND_UNAVAILABLE where nobody can say what the parent has.
         Role: sovereign-admin.
         Since 0.1.
         """

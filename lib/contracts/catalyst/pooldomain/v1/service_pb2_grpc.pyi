@@ -734,14 +734,17 @@ class ZoneServiceStub:
     """
     RepairDrift: _grpc.UnaryUnaryMultiCallable[_service_pb2.RepairDriftRequest, _resources_pb2.Drift]
     """Asks for the wish to be restored, by a plan with every guard; the answer is REPAIRING. Foreign record sets are
-    never touched.
+    never touched. Of what the parent shows, only a change of ours that landed after it was taken back is: by a run, as
+    RollbackDelegation does.
     Errors: NOT_FOUND DRIFT_NOT_FOUND; FAILED_PRECONDITION FOREIGN_RECORD, MASS_CHANGE_REFUSED, PROTECTED_RECORD;
     ABORTED ETAG_MISMATCH. Role: sovereign-admin.
     Since 0.1.
     """
     AcceptDrift: _grpc.UnaryUnaryMultiCallable[_service_pb2.AcceptDriftRequest, _resources_pb2.Drift]
-    """Takes what was observed as the wish. Writes no record.
-    Errors: NOT_FOUND DRIFT_NOT_FOUND; FAILED_PRECONDITION FOREIGN_RECORD, PROTECTED_RECORD; ABORTED ETAG_MISMATCH.
+    """Takes what was observed as the wish. Writes no record. A change of ours that landed at the parent after it was taken
+    back is kept so, unless the parent has a DS whose key the zone does not have.
+    Errors: NOT_FOUND DRIFT_NOT_FOUND; FAILED_PRECONDITION FOREIGN_RECORD, PROTECTED_RECORD; ABORTED ETAG_MISMATCH;
+    UNAVAILABLE BACKEND_UNAVAILABLE where nobody can say what the parent has.
     Role: sovereign-admin.
     Since 0.1.
     """
@@ -889,14 +892,17 @@ class ZoneServiceAsyncStub(ZoneServiceStub):
     """
     RepairDrift: _aio.UnaryUnaryMultiCallable[_service_pb2.RepairDriftRequest, _resources_pb2.Drift]  # type: ignore[assignment]
     """Asks for the wish to be restored, by a plan with every guard; the answer is REPAIRING. Foreign record sets are
-    never touched.
+    never touched. Of what the parent shows, only a change of ours that landed after it was taken back is: by a run, as
+    RollbackDelegation does.
     Errors: NOT_FOUND DRIFT_NOT_FOUND; FAILED_PRECONDITION FOREIGN_RECORD, MASS_CHANGE_REFUSED, PROTECTED_RECORD;
     ABORTED ETAG_MISMATCH. Role: sovereign-admin.
     Since 0.1.
     """
     AcceptDrift: _aio.UnaryUnaryMultiCallable[_service_pb2.AcceptDriftRequest, _resources_pb2.Drift]  # type: ignore[assignment]
-    """Takes what was observed as the wish. Writes no record.
-    Errors: NOT_FOUND DRIFT_NOT_FOUND; FAILED_PRECONDITION FOREIGN_RECORD, PROTECTED_RECORD; ABORTED ETAG_MISMATCH.
+    """Takes what was observed as the wish. Writes no record. A change of ours that landed at the parent after it was taken
+    back is kept so, unless the parent has a DS whose key the zone does not have.
+    Errors: NOT_FOUND DRIFT_NOT_FOUND; FAILED_PRECONDITION FOREIGN_RECORD, PROTECTED_RECORD; ABORTED ETAG_MISMATCH;
+    UNAVAILABLE BACKEND_UNAVAILABLE where nobody can say what the parent has.
     Role: sovereign-admin.
     Since 0.1.
     """
@@ -1149,7 +1155,8 @@ class ZoneServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Drift, _abc.Awaitable[_resources_pb2.Drift]]:
         """Asks for the wish to be restored, by a plan with every guard; the answer is REPAIRING. Foreign record sets are
-        never touched.
+        never touched. Of what the parent shows, only a change of ours that landed after it was taken back is: by a run, as
+        RollbackDelegation does.
         Errors: NOT_FOUND DRIFT_NOT_FOUND; FAILED_PRECONDITION FOREIGN_RECORD, MASS_CHANGE_REFUSED, PROTECTED_RECORD;
         ABORTED ETAG_MISMATCH. Role: sovereign-admin.
         Since 0.1.
@@ -1161,8 +1168,10 @@ class ZoneServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _service_pb2.AcceptDriftRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Drift, _abc.Awaitable[_resources_pb2.Drift]]:
-        """Takes what was observed as the wish. Writes no record.
-        Errors: NOT_FOUND DRIFT_NOT_FOUND; FAILED_PRECONDITION FOREIGN_RECORD, PROTECTED_RECORD; ABORTED ETAG_MISMATCH.
+        """Takes what was observed as the wish. Writes no record. A change of ours that landed at the parent after it was taken
+        back is kept so, unless the parent has a DS whose key the zone does not have.
+        Errors: NOT_FOUND DRIFT_NOT_FOUND; FAILED_PRECONDITION FOREIGN_RECORD, PROTECTED_RECORD; ABORTED ETAG_MISMATCH;
+        UNAVAILABLE BACKEND_UNAVAILABLE where nobody can say what the parent has.
         Role: sovereign-admin.
         Since 0.1.
         """
