@@ -14,8 +14,9 @@ from pathlib import Path
 from catalyst_cli.demo.mesh import Mesh, free_base
 from catalyst_cli.dev.control import NotThere, ask
 
+from .client import NotReady
 from .house import House
-from .kill import NotReady, kill
+from .kill import kill
 
 
 def main() -> int:

@@ -27,6 +27,10 @@ class House:
         token = Path(self.status["control_token_file"])
         return dict(await asyncio.to_thread(ask, self.status["control"], token, call, **args))
 
+    def token(self) -> str:
+        """The operator's token, as it is now."""
+        return Path(self.status["token_file"]).read_text().strip()
+
     @property
     def regions(self) -> list[dict[str, Any]]:
         """Every region, as it was when the drill began."""

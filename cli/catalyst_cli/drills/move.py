@@ -1,0 +1,122 @@
+"""Drills that move a slot on purpose: `dry-run` only asks what would happen, `game-day` moves it to its standby and back while
+a client writes by the public name."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from catalyst.continuum.v1 import resources_pb2, service_pb2, service_pb2_grpc
+from catalyst_mesh import CallFailed, connect
+from catalyst_sdk.traces import check, overlaps
+from google.protobuf.json_format import MessageToDict
+
+from catalyst_cli.dev.recipes import boottime
+
+from .client import AFTER, Client, NotReady, Tell, until, writing
+from .figures import gap, kept
+from .house import House
+from .report import Report, phases
+
+OVER_WITHIN = 180.0
+MOST = 5.0
+"""Seconds without writes that a planned move may take."""
+_SWITCHOVER = resources_pb2.RUN_KIND_SWITCHOVER
+_OVER = (resources_pb2.Run.STATE_SUCCEEDED, resources_pb2.Run.STATE_FAILED, resources_pb2.Run.STATE_ABORTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """The continuum of one region, asked as the operator about one slot."""
+
+    stub: Any
+    name: str
+
+    async def plan(self, target: str) -> resources_pb2.PlanReport:
+        """What a switchover would do, and what stands in its way."""
+        request = service_pb2.PlanRunRequest(name=self.name, kind=_SWITCHOVER, to_region=target)
+        report: resources_pb2.PlanReport = await self.stub.PlanRun(request)
+        return report
+
+    async def move(self, target: str, why: str) -> None:
+        """Switch over, and wait for the end of the run. Raises NotReady."""
+        plan = await self.plan(target)
+        if plan.blockers:
+            raise NotReady(f"the move to {target} is blocked: {'; '.join(plan.blockers)}")
+        asked = service_pb2.StartRunRequest(
+            name=self.name,
+            kind=_SWITCHOVER,
+            to_region=target,
+            reason=why,
+            expected_epoch=plan.epoch,
+            plan_fingerprint=plan.plan_fingerprint,
+        )  # fmt: skip - one message
+        operation = await self.stub.StartRun(asked)
+        run, deadline = f"{self.name}/runs/{operation.name.rpartition('-')[2]}", boottime() + OVER_WITHIN
+        while True:
+            found = await self.stub.GetRun(service_pb2.GetRunRequest(name=run))
+            if found.state in _OVER:
+                break
+            if boottime() > deadline:
+                raise NotReady(f"{run} is not over after {OVER_WITHIN:.0f} s: {found.message}")
+            await asyncio.sleep(0.2)
+        if found.state != resources_pb2.Run.STATE_SUCCEEDED:
+            raise NotReady(f"{run} did not succeed: {found.message}")
+
+
+async def dry_run(house: House) -> dict[str, Any]:
+    """The plan of a switchover from the holder to its standby, with nothing done. Raises NotReady."""
+    async with writing(house) as client:
+        holder = (await client.holder())["region"]
+    async with _daemon(house, holder) as daemon:
+        return dict(MessageToDict(await daemon.plan(_other(house, holder))))
+
+
+async def game_day(house: House, *, tell: Tell) -> list[Report]:
+    """Move the slot to its standby and back; a report each. Raises NotReady."""
+    reports = []
+    for which in ("there", "back"):
+        async with writing(house) as client:
+            reports.append(await _moved(client, tell, which))
+    return reports
+
+
+async def _moved(client: Client, tell: Tell, which: str) -> Report:
+    house, slot, before = client.house, client.house.demo["slot"], await client.holder()
+    target, began = _other(house, before["region"]), boottime()
+    async with _daemon(house, before["region"]) as daemon:
+        await daemon.move(target, f"game day, {which}")
+    await until(lambda: client.acked(before["epoch"]) >= AFTER, OVER_WITHIN, f"{target} acknowledges writes")
+    await client.finish()
+    found = gap(client.writer.attempts, began, epoch=before["epoch"])
+    assert found is not None, "writes were acknowledged on both sides"
+    # What counts of a planned move is the time without writes, and not what was made ready before.
+    found = replace(found, fault=found.last_before)
+    tell(f"{which}: {found.region} leads in epoch {found.epoch}; {found.disruption:.2f} s without writes")
+    judged, answers, lines = (
+        kept(client.writer.attempts, await client.writer.read()),
+        await house.answers(),
+        client.lines(),
+    )
+    took = phases(lines, epoch=found.epoch, fault=began, gap=found)
+    return Report("game-day", slot, MOST, found, judged, took, len(overlaps(lines)), check(lines), answers)
+
+
+@asynccontextmanager
+async def _daemon(house: House, region: str) -> AsyncIterator[Daemon]:
+    namespace, _, name = house.demo["slot"].partition("/")
+    row = next(row for row in house.regions if row["name"] == region)
+    channel = connect(row["agent"], token=house.token)
+    try:
+        yield Daemon(
+            service_pb2_grpc.ContinuumServiceStub(channel), f"namespaces/{namespace}/continuums/{name}"
+        )  # fmt: skip - one value
+    except CallFailed as failure:
+        raise NotReady(f"the daemon of {region} refuses: {failure}") from failure
+    finally:
+        await channel.close(None)
+
+
+def _other(house: House, region: str) -> str:
+    return str(next(row["name"] for row in house.regions if row["name"] != region))
