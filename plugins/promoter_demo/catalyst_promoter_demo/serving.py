@@ -74,6 +74,22 @@ async def serve(settings: Settings) -> None:
     store.close()
 
 
+async def stand_before(
+    address: str, region: str, at: Address, folder: Path, token_file: Path, dead_man: Path | None
+) -> None:
+    """Serve a gateway alone, before the PostgreSQL at `address`, until SIGTERM or SIGINT. Raises OSError."""
+    from .postgres import Postgres  # needs the extra `postgres`
+
+    gateway = Gateway(Postgres(address, region, dead_man), Admission(folder / "admission.json"))
+    server = Server(gateway.application(token(token_file)), *at)
+    serving = await server.listen()
+    port = server.servers[0].sockets[0].getsockname()[1]
+    print(f"{region} serves: gateway {port}", flush=True)  # noqa: T201 - for its starter
+    await _until_stopped()
+    server.should_exit = True
+    await serving
+
+
 async def _until_stopped() -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

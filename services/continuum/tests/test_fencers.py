@@ -234,13 +234,26 @@ def raising(error: Exception) -> Callable[[], Any]:
 async def climbed(*rungs: Scripted, budget: float = 30.0) -> tuple[frozenset[int], bool]:
     ladder = Ladder(rungs)
     fence = await ladder.fence(region=EAST, epoch=1, run="r", budget=budget)
-    await ladder.close()
     return fence.rungs, fence.stops_writers
 
 
 async def test_a_proof_that_is_enough_is_not_kept_waiting_for_a_rung_that_hangs() -> None:
     hangs = Scripted(3, asyncio.Event)
     assert await climbed(hangs, Scripted(1, lambda: True)) == (frozenset({1}), True)
+
+
+async def test_a_rung_that_is_not_needed_any_more_does_not_go_on_by_itself() -> None:
+    ended = asyncio.Event()
+
+    class Slow(Scripted):
+        async def fence(self, *, region: str, epoch: int, run: str, budget: float) -> FenceProof | None:
+            try:
+                return await super().fence(region=region, epoch=epoch, run=run, budget=budget)
+            finally:
+                ended.set()
+
+    await climbed(Slow(3, asyncio.Event), Scripted(1, lambda: True))
+    assert ended.is_set()
 
 
 async def test_rungs_that_fail_or_break_keep_none_of_the_others_from_fencing() -> None:

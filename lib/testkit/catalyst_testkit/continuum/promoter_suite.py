@@ -361,6 +361,27 @@ class PromoterSuite:
         assert rows == await bench.rows(bench.west)
         assert (kept in rows, lost in rows) == (True, False)
 
+    async def test_two_copies_that_were_promoted_without_knowing_of_each_other_are_never_mixed(
+        self, bench: PromoterBench
+    ) -> None:
+        await bench.led(bench.east)
+        here, there = bench.number(), bench.number()
+        bench.crash(bench.east)
+        await bench.promoted(bench.west, bench.epoch())
+        assert await bench.write(bench.west, there) is True
+        bench.crash(bench.west)
+        # The old primary comes back first, and is made primary again: its history begins where the other's did.
+        bench.restart(bench.east)
+        await bench.promoted(bench.east, epoch := bench.epoch())
+        assert await bench.write(bench.east, here) is True
+        bench.restart(bench.west)
+        assert (await self.approached(bench, bench.west, epoch, destroy=False)).state is Follow.BLOCKED
+        await bench.followed(bench.west, bench.east, epoch, destroy=True)
+        await bench.synchronous(bench.east, bench.west, epoch)
+        rows = await bench.rows(bench.west)
+        assert rows == await bench.rows(bench.east)
+        assert (here in rows, there in rows) == (True, False)
+
     async def test_a_primary_does_not_follow_in_the_epoch_in_which_it_leads(self, bench: PromoterBench) -> None:
         epoch = await bench.led(bench.east)
         told = await bench.promoter.follow(region=bench.east, primary=bench.west, epoch=epoch, run=RUN, destroy=True)

@@ -5,16 +5,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from catalyst_sdk import PluginFailure
-from catalyst_sdk.continuum import FenceProof as Proof
-from catalyst_sdk.continuum import Fencer, Follow, Role
+from catalyst_sdk.continuum import Follow, Role
 
 from catalyst_continuum.domain import failsafe, reprotect
 from catalyst_continuum.domain.authority import Authority
 from catalyst_continuum.domain.duty import Duty
-from catalyst_continuum.domain.lease import Fence
 from catalyst_continuum.domain.reprotect import Repair
 from catalyst_continuum.domain.runs import Kind, Run, mark_of
 
+from .fencers.ladder import Ladder
 from .memory import Memory
 from .observe import Peer, Sight
 from .rights import Rights
@@ -63,10 +62,8 @@ class Acts:
     async def fence(self) -> None:
         """Stop this region's writers by every fencer at once, until a proof reaches far enough."""
         epoch, budget = self._fenced_epoch(), self.duty.profile.fence
-        proofs = await asyncio.gather(
-            *(self._proof(fencer, epoch, budget) for fencer in self.hands.all_fencers(local=True))
-        )
-        proof = Fence(tuple(one for one in proofs if one is not None))
+        ladder = Ladder(self.hands.all_fencers(local=True))
+        proof = await ladder.fence(region=self.duty.region, epoch=epoch, run="", budget=budget)
         self.sight.forget_database()
         if proof.stops_writers:
             self.standing.proof = proof
@@ -75,13 +72,6 @@ class Acts:
             self.tell("region.fenced", evidence={"proof": proof.evidence})
         else:
             await asyncio.sleep(self.duty.profile.look / 2)
-
-    async def _proof(self, fencer: Fencer, epoch: int, budget: float) -> Proof | None:
-        try:
-            async with asyncio.timeout(budget):
-                return await fencer.fence(region=self.duty.region, epoch=epoch, run="", budget=budget)
-        except (PluginFailure, TimeoutError):
-            return None
 
     def _fenced_epoch(self) -> int:
         """Whoever writes here writes in an epoch no newer than that of the record, or of this region's own."""

@@ -1,7 +1,7 @@
 """All fencers of a region at once, within one budget: what they prove together decides whether its writers are stopped.
 
-No rung leans on another one. One that hangs, fails or breaks keeps none of the others from fencing, and when enough is proved
-nobody waits for it; it goes on by itself until its budget is over.
+No rung leans on another one. One that hangs, fails or breaks keeps none of the others from fencing. When enough is proved the
+others get a moment more, and are then given up: a fence that goes on by itself might end after it was lifted.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ from catalyst_sdk.deadman import boottime
 
 from catalyst_continuum.domain.lease import Fence
 
+GRACE = 0.3
+"""Seconds for rungs that are not needed any more."""
 RUNGS = {0: "data", 1: "database", 2: "dead-man", 3: "traffic", 4: "names", 5: "power"}
 """Names of the levels, for people and metrics."""
 
@@ -28,7 +30,6 @@ class Ladder:
         self._fencers = sorted(fencers, key=lambda fencer: fencer.level)
         self._took = took
         self._log = get_logger("fencers")
-        self._running: set[asyncio.Task[FenceProof | None]] = set()
 
     @property
     def worst_case(self) -> float:
@@ -36,17 +37,23 @@ class Ladder:
         return max((fencer.worst_case for fencer in self._fencers), default=0.0)
 
     async def fence(self, *, region: str, epoch: int, run: str, budget: float) -> Fence:
-        """Stop the writers of `region`; what was proved when it was enough, or when the budget was over."""
+        """Stop the writers of `region`; what was proved when it was enough and a moment later, or when the budget was over."""
         waited = {asyncio.create_task(self._proof(fencer, region, epoch, run, budget)) for fencer in self._fencers}
-        self._running |= waited
-        for task in waited:
-            task.add_done_callback(self._running.discard)
-        found = Fence(())
-        while waited and not found.stops_writers:
-            done, waited = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-            proofs = [proof for task in done if (proof := task.result()) is not None]
-            found = Fence((*found.proofs, *sorted(proofs, key=lambda proof: proof.level)))
-        return found
+        proofs: list[FenceProof] = []
+        try:
+            while waited:
+                enough = Fence(tuple(proofs)).stops_writers
+                done, waited = await asyncio.wait(
+                    waited, timeout=GRACE if enough else None, return_when=asyncio.FIRST_COMPLETED
+                )  # fmt: skip - one call
+                proofs += [proof for task in done if (proof := task.result()) is not None]
+                if not done:
+                    break
+        finally:
+            for task in waited:
+                task.cancel()
+            await asyncio.gather(*waited, return_exceptions=True)
+        return Fence(tuple(sorted(proofs, key=lambda proof: proof.level)))
 
     async def unfence(self, *, region: str, epoch: int, run: str) -> Effect:
         """Let the writers of `region` go on; DONE only where every fencer says so."""
@@ -54,12 +61,6 @@ class Ladder:
         if Effect.STALE_EPOCH in told:
             return Effect.STALE_EPOCH
         return Effect.UNKNOWN if Effect.UNKNOWN in told else Effect.DONE
-
-    async def close(self) -> None:
-        """Stop those that nobody waits for any more."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _proof(self, fencer: Fencer, region: str, epoch: int, run: str, budget: float) -> FenceProof | None:
         began, rung = boottime(), RUNGS.get(fencer.level, str(fencer.level))

@@ -1,0 +1,1 @@
+"""A promoter for CloudNativePG clusters in a distributed topology."""

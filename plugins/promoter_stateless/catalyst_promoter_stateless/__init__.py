@@ -1,0 +1,1 @@
+"""A promoter for applications that keep nothing."""
