@@ -196,7 +196,7 @@ def test_what_is_told_of_a_slot_is_one_chain_without_a_gap() -> None:
 @pytest.mark.parametrize("field", ["reason", "epoch", "at", "continuum", "evidence", "lag"])
 def test_a_record_that_was_changed_shows(field: str) -> None:
     records = chain()
-    other = {
+    other: dict[str, Any] = {
         "reason": "other",
         "epoch": 9,
         "at": NOON + timedelta(seconds=1),

@@ -10,6 +10,7 @@ from typing import Any
 
 from catalyst_mesh import Work, get_logger
 from catalyst_mesh.waits import rest
+from catalyst_sdk import PluginFailure
 from catalyst_sdk.continuum import DatabaseView, Role
 
 from catalyst_continuum.domain import status
@@ -45,6 +46,8 @@ BUDGETS = {
     "Complete": 5.0,
 }  # fmt: skip - a table
 """Seconds in which a phase should be over (continuum specification, 5.2): an alert looks at twice as much."""
+PATIENCE = 2.0
+"""Seconds for the authorities of names."""
 STALE = 5.0
 """Seconds after which figures are written anew although nothing has changed but them."""
 
@@ -55,6 +58,14 @@ class AtWork:
 
     agent: Agent
     spec: Spec
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What authorities answered last, -1 for one that did not, and when that was asked."""
+
+    epochs: Mapping[str, int] | None
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,7 @@ class Reporter:
         self._at_work = at_work
         self._clock = clock
         self._told: dict[str, _Told] = {}
+        self._names: dict[str, _Names] = {}
         self._log = get_logger("reporter")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -95,7 +107,7 @@ class Reporter:
     async def report(self, one: AtWork) -> None:
         """Tell what an agent knows now, where it is news."""
         now, slot = self._clock(), one.agent.duty.slot
-        facts = facts_of(one.agent, one.spec, self._register, now)
+        facts = replace(facts_of(one.agent, one.spec, self._register, now), traffic=await self._asked(one, now))
         fresh = status.conditions(facts, one.spec)
         self._metrics.slot(slot, facts, one.spec, fresh)
         told = self._told.get(slot)
@@ -104,7 +116,7 @@ class Reporter:
         namespace, _, name = slot.partition("/")
 
         async def step(tx: Store) -> tuple[Condition, ...] | None:
-            held = await tx.get(namespace, name)
+            held = await tx.lock(namespace, name)  # what is noted below must not be older than what others note
             if held is None or held.gone:
                 return None
             before = await tx.observed(namespace, name)
@@ -119,6 +131,27 @@ class Reporter:
         found = await self._work.again(step)
         if found is not None:
             self._told[slot] = _Told(facts, found, now.boot)
+
+    async def _asked(self, one: AtWork, now: Moment) -> Mapping[str, int] | None:
+        """What the authorities of a slot's names answer, asked now and then; None: nobody was asked, or nobody could ask."""
+        slot, known = one.agent.duty.slot, self._names.get(one.agent.duty.slot)
+        if one.spec.names is None:
+            return None
+        if known is not None and now.boot - known.at < STALE:
+            return known.epochs
+        try:
+            async with asyncio.timeout(PATIENCE):
+                view = await one.agent.acts.hands.traffic.observe()
+        except (PluginFailure, TimeoutError, OSError):
+            self._names[slot] = _Names(None, now.boot)
+            return None
+        self._metrics.traffic(slot, view)
+        found: dict[str, int] = {}
+        for answer in view.authorities:
+            epoch = (answer.epoch or 0) if answer.answers else -1
+            found[answer.authority] = min(found.get(answer.authority, epoch), epoch)
+        self._names[slot] = _Names(found, now.boot)
+        return found
 
 
 def facts_of(agent: Agent, spec: Spec, register: Register, now: Moment) -> Facts:
@@ -145,7 +178,10 @@ def facts_of(agent: Agent, spec: Spec, register: Register, now: Moment) -> Facts
         witness_fault="AmnesiacCell" if sum(cell.quarantined for cell in cells) * 2 > len(cells) else "",
         authority=standing.authority.remaining(now) if standing.authority is not None else 0.0,
         span=duty.profile.authority,
-        standbys={region: _is_there(agent, region) for region in duty.others},
+        standbys={
+            duty.region: views[duty.region] is not None or None,
+            **{region: _is_there(agent, region) for region in duty.others},
+        },
         absent_for={region: now.boot - seen.at for region, seen in sight.reports.items()},
         lags={region: _lag(primary, view) for region, view in views.items()},
         gaps={region: _gap(primary, view) for region, view in views.items()},

@@ -57,13 +57,14 @@ def test_what_agents_tell_is_what_is_so_and_what_they_cannot_see_is_unknown() ->
             "SinglePrimary": "Ok",
         }  # fmt: skip - a table
         assert said(standby)["LeaseHeld"] == "HeldByOther"
+        assert said(standby)["StandbyAvailable"] == "StandbyReachable", "it knows of itself"
         assert shown(holder) is Shown.DEGRADED, "no drill was held, and no clock compared: not everything is known"
         world.processes[EAST].kill()
         world.sites[EAST].is_up, world.sites[EAST].deadline = False, 0.0
         world.until(lambda: world.leader == WEST, 30, "the standby leads")
         world.run_for(40)
         after = told(world, WEST)
-        assert (after.holder, after.epoch, after.standbys) == (WEST, 2, {EAST: False})
+        assert (after.holder, after.epoch, after.standbys) == (WEST, 2, {WEST: True, EAST: False})
         assert said(after)["StandbyAvailable"] == "StandbyUnreachable"
         assert said(after)["ReplicationWithinRPO"] == "Unknown", "the lag of who is gone is not zero"
         assert said(after)["SinglePrimary"] == "Unknown"
