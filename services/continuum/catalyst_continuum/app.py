@@ -49,6 +49,7 @@ from .workers.keeper import Keeper
 from .workers.planner import Planner
 from .workers.quorum import Quorum
 from .workers.register import Register
+from .workers.rehearsals import Rehearsals
 from .workers.witness_metrics import WitnessMetrics
 
 
@@ -135,7 +136,13 @@ async def compose(settings: ContinuumSettings) -> Daemon:
             settings.nats_token.get_secret_value(),
         ),  # fmt: skip - one call
         handled=[] if region else handled(Sovereigns(provisioner)),
-        workers=[*(region.workers if region else (keeper,)), errands, memory, census, curfew],
+        workers=[
+            *((*region.workers, Rehearsals(work, planner, region.held)) if region else (keeper,)),
+            errands,
+            memory,
+            census,
+            curfew,
+        ],  # fmt: skip - one row
         closing=[register.close, lambda: provisioner.close(None), *(region.closing if region else ())],
     )
 

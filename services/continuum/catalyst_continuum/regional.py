@@ -90,6 +90,10 @@ class Region:
         )  # fmt: skip - one call
         return (self.roster, self._logbook, reporter)
 
+    def held(self) -> Sequence[tuple[str, Spec]]:
+        """Slots that this region may write for now, and what is wished for each."""
+        return [(one.agent.duty.slot, one.spec) for one in self.roster.at_work() if one.agent.may_write()]
+
     def survey(self, slot: Slot, spec: Spec) -> Survey | None:
         """Whom a plan asks; None: no agent acts for the slot here."""
         agent = self.roster.of(slot.key)

@@ -38,7 +38,7 @@ STRANGERS = "b3RoZXItc2VjcmV0LXdpdGgtMzItb2N0ZXRzLW9rISE="
 """Secret of a key that may update nothing."""
 PATIENCE, IMPATIENCE = 10.0, 0.3
 """Seconds that a driver waits for a server that says nothing; the second where a test is about just that."""
-PAUSE = 0.01
+PAUSE = 0.03
 """Seconds between two looks of a sampler, so that it does not take the processor from those it looks at."""
 
 

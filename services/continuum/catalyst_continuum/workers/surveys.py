@@ -1,6 +1,7 @@
 """Whom a plan asks in the daemon of a region: the slot's agent, and what that acts with."""
 
 import asyncio
+import contextvars
 from contextvars import Context
 from importlib.metadata import version
 from typing import Any
@@ -41,13 +42,16 @@ def survey_of(
         told, kept = sight.report(region), memory.read(slot).system_id
         return told or (DatabaseView(region, system_id=kept) if kept else None)
 
+    async def known(region: str) -> str | None:
+        return VERSION if region == sight.duty.region else await versions(region)
+
     return Survey(
         lambda: register.glance(slot), lambda: tuple(register.views.values()), spec.members, spec.profile.renew,
         databases=database if spec.has_database else None, traffic=traffic,
         authorities=traffic.authorities if isinstance(traffic, DnsUpdate) else (),
         fronts={region.name: region.lb_ips for region in spec.regions} if wish is not None else {},
         port=wish.probe.port if wish is not None and wish.probe is not None else None,
-        version=VERSION, versions=versions,
+        version=VERSION, versions=known,
     )  # fmt: skip
 
 
@@ -58,6 +62,11 @@ async def version_of(channel: grpc.aio.Channel, region: str) -> str | None:
 
 
 async def _version_of(channel: grpc.aio.Channel, region: str) -> str | None:
+    # Agents speak for themselves: whoever asks for the plan is nobody to the peer, and their call is left outside.
+    return await asyncio.create_task(_hello(channel, region), context=contextvars.Context())
+
+
+async def _hello(channel: grpc.aio.Channel, region: str) -> str | None:
     stub: Any = service_pb2_grpc.ContinuumPeerServiceStub(channel)
     hello = service_pb2.HelloRequest(region=region, version=VERSION, boot_id=boot_id(), boottime=span(boottime()))
     try:
