@@ -19,6 +19,7 @@ from .figures import gap, kept
 from .house import House
 from .report import Report, phases
 
+FREE_WITHIN = 60.0
 OVER_WITHIN = 180.0
 MOST = 5.0
 """Seconds without writes that a planned move may take."""
@@ -39,11 +40,18 @@ class Daemon:
         report: resources_pb2.PlanReport = await self.stub.PlanRun(request)
         return report
 
+    async def _unblocked(self, target: str) -> resources_pb2.PlanReport:
+        """A plan that nothing stands in the way of: what a peer told a moment ago may be old. Raises NotReady."""
+        deadline = boottime() + FREE_WITHIN
+        while (plan := await self.plan(target)).blockers:
+            if boottime() > deadline:
+                raise NotReady(f"the move to {target} is blocked: {'; '.join(plan.blockers)}")
+            await asyncio.sleep(0.5)
+        return plan
+
     async def move(self, target: str, why: str) -> None:
         """Switch over, and wait for the end of the run. Raises NotReady."""
-        plan = await self.plan(target)
-        if plan.blockers:
-            raise NotReady(f"the move to {target} is blocked: {'; '.join(plan.blockers)}")
+        plan = await self._unblocked(target)
         asked = service_pb2.StartRunRequest(
             name=self.name,
             kind=_SWITCHOVER,

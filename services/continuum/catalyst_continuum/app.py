@@ -22,6 +22,7 @@ from catalyst_mesh import (
 )
 from catalyst_mesh.plugins import NoSecrets, SecretFiles, plugin_context
 from catalyst_mesh.streams import Curfew
+from catalyst_sdk.witness import Carry
 from google.longrunning import operations_pb2_grpc
 from prometheus_client import CollectorRegistry
 
@@ -46,6 +47,7 @@ from .workers.census import Census
 from .workers.errands import Errands
 from .workers.keeper import Keeper
 from .workers.planner import Planner
+from .workers.quorum import Quorum
 from .workers.register import Register
 from .workers.rehearsals import Rehearsals
 from .workers.witness_metrics import WitnessMetrics
@@ -79,7 +81,11 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     house = House("", in_memory=settings.allow_in_memory, regulated=settings.regulated)
     curfew = Curfew()
     measures = ContinuumMetrics(metrics.registry)
-    region = Region(settings, register, host, work, house, measures) if settings.region else None
+
+    def through(carry: Carry) -> Register:
+        return Register(Quorum(dict.fromkeys(witness.cells(), witness)).through(carry), proposer(), memory=memory)
+
+    region = Region(settings, register, host, work, house, measures, through) if settings.region else None
     planner = Planner(register, region.survey if region else _no_survey, noted=measures.planned)
     agents = region.roster.of if region else _nobody
     service = ContinuumService(
@@ -131,7 +137,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         ),  # fmt: skip - one call
         handled=[] if region else handled(Sovereigns(provisioner)),
         workers=[
-            *([*region.workers, Rehearsals(work, planner, region.held)] if region else [keeper]),
+            *((*region.workers, Rehearsals(work, planner, region.held)) if region else (keeper,)),
             errands,
             memory,
             census,

@@ -11,6 +11,7 @@ from catalyst_mesh import PluginHost, TokenFile, Work, connect
 from catalyst_mesh.daemon import Worker
 from catalyst_sdk import Secret
 from catalyst_sdk.continuum import Fencer, Promoter, Traffic
+from catalyst_sdk.witness import Carry
 
 from .clock import boottime
 from .domain import duties
@@ -63,6 +64,8 @@ class Region:
     work: Work[Store]
     house: House
     metrics: ContinuumMetrics
+    through: Callable[[Carry], Register]
+    """The same register, by way of a peer."""
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -128,6 +131,7 @@ class Region:
             book=self._logbook.book,
             moves=lambda: self._logbook.history(slot),
             bounds=duties.bounds(spec),
+            relays=[self.through(peer.carrying(slot)) for peer in self._peers.values()],
         )  # fmt: skip - one call
 
     def _hands(self, slot: str, spec: Spec) -> Hands:

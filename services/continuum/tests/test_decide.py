@@ -65,6 +65,7 @@ ROWS: dict[str, tuple[View, Wish]] = {
     "18b": (replace(STANDBY, lease=replace(MINE, epoch=6), epoch=6), WISH),
     "19a": (replace(STANDBY, state=State.FOLLOWING), WISH),
     "19b": (replace(STANDBY, state=State.FOLLOWING, standby_ready=None), WISH),
+    "19c": (replace(STANDBY, standby_ready=False), WISH),
     "20": (replace(SUSPECT, lease=OFFER), WISH),
     "21": (replace(STANDBY, lease=FREE), WISH),
     "22": (replace(STANDBY, watch=Watch(5, 9, 10, 995)), WISH),

@@ -339,6 +339,8 @@ TABLE = (
         _S.ELIGIBLE,
     ),
     Row("19b", _in(_S.FOLLOWING), lambda v, w, n: True, _A.SAY),
+    # What was taken for a copy of the holder's turned out to be none: it follows again, step by step.
+    Row("19c", _in(_S.ELIGIBLE, _S.SUSPECTING), lambda v, w, n: v.standby_ready is False, _A.STAY, _S.FOLLOWING),
     Row(
         "20",
         _in(_S.ELIGIBLE, _S.SUSPECTING),

@@ -43,13 +43,14 @@ class Agent:
 
     register  shared by the agents of a process; everything else is this slot's
     moves     of the slot until now, for anti-flap; and when a person last acknowledged them (wall clock)
+    relays    the register through each peer, under proposers of their own
     precheck  what stands in the way of a planned run
     """
 
     def __init__(
         self, duty: Duty, *, register: Register, hands: Hands, peers: Mapping[str, Peer], memory: Memory, clock: Clock,
         trace: Trace, tell: Tell, book: Book, moves: Callable[[], tuple[Sequence[Move], float]],
-        bounds: Bounds = USUAL,
+        bounds: Bounds = USUAL, relays: Sequence[Register] = (),
     ) -> None:  # fmt: skip
         self._clock = clock
         self._memory = memory
@@ -57,6 +58,7 @@ class Agent:
         self._tell = tell
         self._log = get_logger("agent")
         self._bell = asyncio.Event()
+        self._relays = relays
         self._chores = Chores(self._bell, self._log)
         self.standing = Standing(started_at=clock().boot)
         self.sight = Sight(duty, register=register, promoter=hands.promoter, peers=peers, clock=clock)
@@ -204,6 +206,8 @@ class Agent:
             self._every("right", self.duty.profile.look / 4, self.rights.renew)
         elif action is Action.SEEK_WITNESSES:
             self._every("right", self.duty.profile.look / 4, self.rights.renew)
+            # Both at once: neither may wait for the other, and either is enough.
+            self._every("relay", self.duty.profile.look, self._relay)
             self._every("hold-off", self.duty.profile.look / 4, acts.seek_promises)
         elif action is Action.RESUME:
             acts.resume(self._outlook.proven)
@@ -223,8 +227,13 @@ class Agent:
         if self.standing.state is State.FENCING:
             self._chores.start("fence", acts.fence)
 
+    async def _relay(self) -> None:
+        for relay in self._relays:
+            if await self.rights.renew(relay):
+                return
+
     def _fence(self, told: Decision) -> None:
-        self._chores.cancel("run", "reconcile", "follow", "hold-off")
+        self._chores.cancel("run", "reconcile", "follow", "hold-off", "relay")
         self.acts.begin_fence(f"row {told.row}: {told.action}")
         if told.action is Action.SUSPECT_SPLIT_BRAIN:
             self.acts.page("split-brain", "the register names another holder, and the database here takes writes")

@@ -4,7 +4,7 @@ Looks are tasks of their own, so that a thing that does not answer delays nothin
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -58,6 +58,7 @@ class Sight:
         self._clock = clock
         self.lease: Lease | None = None
         self.readable = False
+        self._asked: dict[object, float] = {}
         self.watch: Watch | None = None
         self.moved_at: float | None = None
         """When the record was last seen to move, by this machine's clock."""
@@ -89,7 +90,24 @@ class Sight:
 
     async def look(self) -> None:
         """Read the record."""
-        self.heard(await self._register.read(self.duty.slot))
+        await self.ask(self._register.read(self.duty.slot))
+
+    async def ask(self, question: Awaitable[Outcome]) -> Outcome:
+        """Ask the register, and take in what it answers. One that is long in answering counts as silent meanwhile."""
+        asked = object()
+        self._asked[asked] = self._clock().boot
+        try:
+            outcome = await question
+        finally:
+            del self._asked[asked]
+        self.heard(outcome)
+        return outcome
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether a majority of cells answers now."""
+        late = self._clock().boot - 2 * self.duty.profile.op
+        return self.readable and not any(at < late for at in self._asked.values())
 
     async def look_at_database(self) -> None:
         """Ask the database here."""

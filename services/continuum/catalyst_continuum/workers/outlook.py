@@ -34,7 +34,7 @@ class Outlook:
         if lease is not None and lease.holder == duty.region and lease.epoch > standing.epoch:
             standing.epoch = lease.epoch  # ours by the record; what may be done in it is another question
         view = View(
-            standing.state, lease, readable=sight.readable, epoch=standing.epoch, authority=self._authority(lease),
+            standing.state, lease, readable=sight.is_readable, epoch=standing.epoch, authority=self._authority(lease),
             sent_at=standing.sent_at, claim=standing.claim, canary=standing.canary, fence=standing.proof,
             fence_began=standing.fence_began, promote_began=standing.promote_began, watch=sight.watch,
             promised_until=self._promised_until(lease), busy=self._moves.is_busy,

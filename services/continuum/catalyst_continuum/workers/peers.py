@@ -11,7 +11,9 @@ from typing import Any
 import grpc
 from catalyst.continuum.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import CallFailed
+from catalyst_sdk import Temporary
 from catalyst_sdk.continuum import DatabaseView, DemotionToken, Role
+from catalyst_sdk.witness import Carry
 
 from catalyst_continuum.domain.lease import position
 
@@ -46,6 +48,19 @@ class GrpcPeer:
         request = service_pb2.ReportRequest(name=resource(slot), region=self.region, database=told(view))
         answer = await self._asked(self._stub.Report, request)
         return heard(answer.database, "") if answer is not None and answer.HasField("database") else None
+
+    def carrying(self, slot: str) -> Carry:
+        """The way of our signed messages to the cells of a slot through this peer."""
+
+        async def carry(cell: str, message: bytes) -> bytes:
+            request = service_pb2.RelaySwapRequest(name=resource(slot), cell=cell, message=message)
+            request.timeout.FromNanoseconds(int(self.patience * 1e9))
+            answer = await self._asked(self._stub.RelaySwap, request)
+            if answer is None:
+                raise Temporary(f"{cell} does not answer by way of a peer")
+            return bytes(answer.message)
+
+        return carry
 
     async def deliver(self, *, slot: str, run: str, token: DemotionToken) -> bool:
         """Give it the token of a demotion; whether it is kept there."""

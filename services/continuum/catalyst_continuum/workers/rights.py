@@ -39,10 +39,13 @@ class Rights:
         self._trace = trace
         self._told = told
 
-    async def renew(self) -> bool:
-        """Promise again; whether it is known to be committed. A refusal that names another holder ends the authority now."""
+    async def renew(self, by: Register | None = None) -> bool:
+        """Promise again; whether it is known to be committed. A refusal that names another holder ends the authority now.
+
+        by   the same register by another way, as through a peer
+        """
         me, epoch, facts = self._me(), self._standing.epoch, self._sight.facts(self.duty)
-        outcome = await self._change(lambda lease: operations.renew(lease, me, epoch, facts))
+        outcome = await self._change(lambda lease: operations.renew(lease, me, epoch, facts), by)
         if isinstance(outcome, Committed) and outcome.lease is not None:
             self._grant(outcome.lease, outcome.sent_at)
             return True
@@ -117,10 +120,10 @@ class Rights:
         self._standing.authority = self._standing.sent_at = None
         self._told(None)
 
-    async def _change(self, operation: Callable[[Lease | None], Lease | Refusal]) -> Outcome:
-        outcome = await self._register.change(self.duty.slot, operation)
-        self._sight.heard(outcome)
-        return outcome
+    async def _change(
+        self, operation: Callable[[Lease | None], Lease | Refusal], by: Register | None = None
+    ) -> Outcome:
+        return await self._sight.ask((by or self._register).change(self.duty.slot, operation))
 
     def _grant(self, lease: Lease, sent_at: float) -> None:
         standing, now = self._standing, self._clock()

@@ -83,6 +83,7 @@ class World:
         self.processes: dict[str, Process] = {}
         self.on_trace: Callable[[str, str, str], None] | None = None
         self.acknowledged_at = 0.0
+        self.has_relays = False
         self._broken = ""
         self._type = agents
         self._ballots: dict[ballot.Ballot, set[str]] = {}
@@ -119,6 +120,10 @@ class World:
             peers={other: Line(self, region, other) for other in self.regions if other != region},
             memory=self._disks[region], clock=process.clock, trace=trace, tell=lambda *a, **b: None,
             book=lambda run: self.runs.update({f"{region} {run.id}": run}),
+            relays=[
+                Register(Cells(self, region, other), f"{proposer}{n}", lambda: process.clock().boot)
+                for n, other in enumerate(self.regions) if other != region and self.has_relays
+            ],
             moves=lambda: ((), self.acknowledged_at), bounds=self._bounds,
         )  # fmt: skip
         self.agents[region] = agent
@@ -300,26 +305,33 @@ class World:
 
 
 class Cells:
-    """The cells as one process reaches them."""
+    """The cells as one process reaches them, itself or through another region."""
 
-    def __init__(self, world: World, region: str) -> None:
+    def __init__(self, world: World, region: str, through: str = "") -> None:
         self._world = world
-        self._region = region
+        self._region = through or region
+        self._asks = region if through else ""
 
     def cells(self) -> tuple[str, ...]:
         return CELLS
 
     async def read(self, *, cell: str, slot: str) -> bytes | None:
         try:
+            await self._reach()
             return await self._world.ask(self._region, cell, lambda: self._world.cells.get(cell), TIMES.op)
         except OSError as error:
             raise Temporary("no answer") from error
 
     async def swap(self, *, cell: str, slot: str, old: bytes | None, new: bytes) -> Swap:
         try:
+            await self._reach()
             return await self._world.ask(self._region, cell, lambda: self._world.swap(cell, old, new), TIMES.op)
         except OSError:
             return Swap.UNKNOWN
+
+    async def _reach(self) -> None:
+        if self._asks:
+            await self._world.ask(self._asks, self._region, lambda: True, TIMES.op)
 
     async def identity(self, *, cell: str) -> CellIdentity:
         return CellIdentity(cell, 1)

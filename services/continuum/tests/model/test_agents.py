@@ -121,6 +121,20 @@ def test_without_cells_the_holder_goes_on_while_its_peer_promises_and_stops_when
     world.until(lambda: bool(world.leader), 40, "somebody leads again")
 
 
+def test_a_holder_that_is_cut_from_the_cells_renews_through_its_peer(world: World) -> None:
+    world.has_relays = True
+    world.processes[EAST].kill()
+    world.start(EAST)
+    world.until(lambda: world.leader == EAST, 5, "it leads")
+    world.run_for(3)
+    world.cut |= {(EAST, cell) for cell in CELLS} | {(cell, EAST) for cell in CELLS}
+    before = world.committed[-1][1].seq
+    world.run_for(40)
+    assert world.leader == EAST
+    assert world.committed[-1][1].epoch == 1
+    assert world.committed[-1][1].seq > before + 3, "what it says goes through the other region"
+
+
 def test_a_restart_within_the_authority_goes_on_without_a_break(world: World) -> None:
     world.processes[EAST].kill()
     world.start(EAST)
