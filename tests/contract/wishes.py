@@ -336,13 +336,16 @@ async def planned_run(m: Mesh) -> Any:
     return continuum.PlanRunRequest(name=held.name, kind=RUN_KIND_SWITCHOVER)
 
 
+APPROVERS = ("role:org-admin", "role:security-officer", "role:sovereign-admin")
+
+
 async def waiting_run(m: Mesh) -> Run:
     """One that waits for an approval; agents begin runs, and none is here."""
     work: Any = m.daemons["continuum"].daemon.work
     key = "/".join((await slot(m)).name.split("/")[1::2])
     run = Run(
         m.fresh(), key, Move.SWITCHOVER, "sb-east-rtz-dev", "sb-west-rtz-dev", 1, 1, RunState.AWAITING_APPROVAL,
-        initiated_by="ada", plan_fingerprint="0" * 16, need=Need(1, (), False, datetime(2200, 1, 1, tzinfo=UTC)),
+        initiated_by="ada", plan_fingerprint="0" * 16, need=Need(1, APPROVERS, False, datetime(2200, 1, 1, tzinfo=UTC)),
     )  # fmt: skip
 
     async def step(tx: Any) -> None:

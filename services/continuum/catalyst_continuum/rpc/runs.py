@@ -69,12 +69,20 @@ class ForceRefused(Refused):
     field = "force"
 
 
+class DrillUnsupported(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "DRILL_UNSUPPORTED"
+    message = "no promoter of this version can clone a standby: rehearse by PlanRun, or by a game day"
+    field = "kind"
+
+
 class RunCalls(WitnessCalls):
     """StartRun to AbortRun, and ForceTakeover."""
 
     async def StartRun(self, request: service_pb2.StartRunRequest, context: Context) -> operations_pb2.Operation:
         if request.force:
             raise ForceRefused()
+        if KINDS[request.kind] is Kind.DRILL:
+            raise DrillUnsupported()
         kind, who = KINDS[request.kind], caller(context)
         slot, spec, plan = await self._planned(request, kind, request.to_region, request.accept_data_loss)
         self._must_fit(slot, plan, request.expected_epoch, request.plan_fingerprint)
