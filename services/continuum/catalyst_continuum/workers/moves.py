@@ -4,6 +4,8 @@ import base64
 import secrets
 from dataclasses import replace
 
+from catalyst_sdk.continuum import Role
+
 from catalyst_continuum.domain import runs
 from catalyst_continuum.domain.record import Lease
 from catalyst_continuum.domain.record import State as Record
@@ -125,7 +127,9 @@ class Moves:
         if not mark.is_sources:
             # Whoever claimed anew, or was fenced meanwhile, has to promote anew, however far the run was before.
             promote = mark.kind.phases.index("Promote") + 1
-            self._gain(run, mark.phase if self._acts.standing.canary is True else min(mark.phase, promote))
+            view = self._acts.sight.database()
+            is_primary = view is not None and view.role is Role.PRIMARY and self._acts.standing.canary is True
+            self._gain(run, mark.phase if is_primary else min(mark.phase, promote))
         elif self._acts.standing.promote_began is None:
             # The token is only known to whoever has demoted: it is asked for again, which changes nothing.
             self._give(run, min(mark.phase, FENCED))

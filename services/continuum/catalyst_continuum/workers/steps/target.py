@@ -8,6 +8,7 @@ import asyncio
 from catalyst_sdk.continuum import DatabaseView, DemotionToken, Effect, Role, SyncMode, Verdict
 
 from catalyst_continuum.domain import order
+from catalyst_continuum.workers.standing import AuthorityOver
 
 from .scene import Scene
 from .step import Step, nothing
@@ -153,6 +154,10 @@ async def bring_in_order(scene: Scene) -> None:
 
 async def _reprotect(scene: Scene) -> None:
     await scene.sight.look_at_peers()
+    view = await observed(scene)
+    if view.role not in (None, Role.PRIMARY):
+        # It was started anew meanwhile, as what comes back is: the run begins again where it promotes.
+        raise AuthorityOver("the database is no primary any more")
     await bring_in_order(scene)
     await asyncio.sleep(scene.duty.profile.look)
 
