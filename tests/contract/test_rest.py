@@ -67,7 +67,7 @@ def strict(document: Mapping[str, Any]) -> dict[str, Any]:
     return copy
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def edge(around: Mesh) -> AsyncIterator[Edge]:
     home, port = folder(), free_port()
     (home / "issuer").symlink_to(around.home / "issuer")
