@@ -97,6 +97,8 @@ def miniflare() -> Path:
         pytest.skip("node and npm are not installed: no runtime for Durable Objects")
     home = Path(os.environ.get("CATALYST_NODE_CACHE") or Path.home() / ".cache" / "catalyst-miniflare")
     if not (home / "node_modules" / "miniflare").is_dir():
+        if os.environ.get("HYPOTHESIS_PROFILE") != "long":
+            pytest.skip(f"miniflare is not in {home}; a long run fetches it (a minute): no runtime for Durable Objects")
         home.mkdir(parents=True, exist_ok=True)
         command = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", str(home), MINIFLARE]
         try:

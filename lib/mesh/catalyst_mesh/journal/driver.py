@@ -45,7 +45,7 @@ class Driver:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._nudge = asyncio.Event()
         self._news = False
-        self._stopping = False
+        self._stopping = self._broken = False
         self._interrupted: set[str] = set()
         self._graph: Mapping[str, Step] = {}
 
@@ -87,7 +87,7 @@ class Driver:
         if self._news:
             self._news = False
             await self.hold.refresh()
-        if not self._stopping:
+        if not (self._stopping or self._broken):
             self._launch(group)
         if not self._tasks and not await self._kept():
             return False
@@ -109,7 +109,9 @@ class Driver:
         # A poll that was asking when the cancel came has no state of its own, and must end before anything is undone.
         return any(self.hold.flow.steps[name].state is not StepState.UNDOING for name in self._tasks)
 
-    def _done(self, name: str, _task: asyncio.Task[None]) -> None:
+    def _done(self, name: str, task: asyncio.Task[None]) -> None:
+        # The group ends by it, which this loop hears of only when it next waits; until then it must begin nothing.
+        self._broken |= not task.cancelled() and task.exception() is not None
         del self._tasks[name]
         self._nudge.set()
 

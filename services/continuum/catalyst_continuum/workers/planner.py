@@ -42,7 +42,7 @@ class Planner:
     ) -> None:
         self._register = register
         self._surveys = surveys
-        self._cells = cells or (lambda slot: tuple(register.views.values()))
+        self._cells = cells or register.cells_of
         self._noted = noted
 
     async def plan(

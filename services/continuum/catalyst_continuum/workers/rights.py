@@ -87,6 +87,7 @@ class Rights:
         self._standing.offering = True
         self.drop("the slot is offered")
         me, epoch = self._me(), self._standing.epoch
+        self._trace("offered", epoch=epoch, effect=to)
         outcome = await self._change(
             lambda lease: operations.handoff(lease, me, epoch, to=to, lsn=lsn, run=run, proof=proof)
         )

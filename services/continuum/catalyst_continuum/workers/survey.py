@@ -67,7 +67,8 @@ class Survey:
         cells = self.cells()
         offsets = sorted((one.offset for one in ready.values() if one.offset is not None), key=abs)
         seen = replace(
-            known, cells={cell.name: cell.reachable for cell in cells}, versions=(self.version, version.result()),
+            known, cells={cell.name: cell.reachable for cell in cells},
+            quarantined=frozenset(cell.name for cell in cells if cell.quarantined), versions=(self.version, version.result()),
             traffic=view.result(), writable={name: one.takes for name, one in ready.items()}, fronts=fronts.result(),
             clocks=len(self.authorities), offset=offsets[0] if offsets else None,
         )  # fmt: skip

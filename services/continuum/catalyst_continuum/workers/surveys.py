@@ -1,7 +1,6 @@
 """Whom a plan asks in the daemon of a region: the slot's agent, and what that acts with."""
 
 import asyncio
-import contextvars
 from contextvars import Context
 from importlib.metadata import version
 from typing import Any
@@ -46,7 +45,7 @@ def survey_of(
         return VERSION if region == sight.duty.region else await versions(region)
 
     return Survey(
-        lambda: register.glance(slot), lambda: tuple(register.views.values()), spec.members, spec.profile.renew,
+        lambda: register.glance(slot), lambda: register.cells_of(slot), spec.members, spec.profile.renew,
         databases=database if spec.has_database else None, traffic=traffic,
         authorities=traffic.authorities if isinstance(traffic, DnsUpdate) else (),
         fronts={region.name: region.lb_ips for region in spec.regions} if wish is not None else {},
@@ -58,12 +57,7 @@ def survey_of(
 async def version_of(channel: grpc.aio.Channel, region: str) -> str | None:
     """Version of the daemon behind a channel, told to the agent of `region`; None: it does not answer."""
     # In a context of its own: within a call the channel would speak for the caller, who is no agent.
-    return await asyncio.create_task(_version_of(channel, region), context=Context())
-
-
-async def _version_of(channel: grpc.aio.Channel, region: str) -> str | None:
-    # Agents speak for themselves: whoever asks for the plan is nobody to the peer, and their call is left outside.
-    return await asyncio.create_task(_hello(channel, region), context=contextvars.Context())
+    return await asyncio.create_task(_hello(channel, region), context=Context())
 
 
 async def _hello(channel: grpc.aio.Channel, region: str) -> str | None:
