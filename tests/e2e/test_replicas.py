@@ -11,7 +11,6 @@ from pathlib import Path
 import httpx
 import pytest
 from catalyst_cli.dev.layout import DAEMONS, Layout
-from catalyst_cli.failures import Failure
 
 from .devs import Dev
 from .test_first_sovereign import ALIVE, ended_well, heard, once_each, reached, run_of
@@ -75,29 +74,3 @@ def test_a_sovereign_comes_and_goes_while_each_daemon_loses_a_replica(two: Dev) 
     assert two.agents() == []
     rows = two.until(lambda: heard(two, "catalyst.v1.continuum.lease.lost"), 30, "the lease's end was told")
     assert [row["subject"] for row in rows].count("catalyst.v1.provisioner.sovereign.destroyed") == 1
-
-
-def test_a_dev_on_postgresql_finds_its_data_again_and_leaves_nothing(folder: Path) -> None:
-    dev = Dev(folder, options=("--database", "postgres"))
-    dev.start()
-    dev.api.post("/v1/pools/omani.works/allocations:reserve", {"label": "kept", "owner": "organizations/kept"})
-    started = dev.processes()
-    dev.stop()
-    assert [process for process in started if process.is_running()] == []
-    dev.options = ()  # the folder knows where its data lies
-    dev.start()
-    assert "postgresql://" in dev.state["database"]
-    kill(dev, "postgres")
-    dev.until(partial(kept, dev), 30, "PostgreSQL came back with all that was in it")
-    assert dev.command("dev", "--clean", "--data-dir", str(dev.folder)).returncode == 0
-    assert not dev.folder.exists()
-    assert dev.processes() == []
-    dev.stop()
-
-
-def kept(dev: Dev) -> bool:
-    """Whether what was reserved can be read."""
-    with suppress(Failure):
-        rows = dev.api.get("/v1/pools/omani.works/allocations")["allocations"]
-        return [row["name"].rsplit("/", 1)[-1] for row in rows] == ["kept"]
-    return False

@@ -29,7 +29,7 @@ PLANNED = {"STEP": "number", "PHASE": "phase", "EXECUTOR": "executor", "SECONDS"
 
 
 def rehearse(slot: str, kind: Kind, status: Any, output: Form) -> None:
-    """Rehearse a move of `slot` in the dev whose `status` is given. Raises Failure; typer.Exit(1) where all is not as promised."""
+    """Rehearse a move of `slot` in a dev. Raises Failure; typer.Exit(1) where all is not as promised."""
     house = House(status)
     if not house.status.get("demo") or house.demo["slot"] != slot:
         raise Failure(

@@ -1,10 +1,12 @@
-"""The main job with the pool on PowerDNS: `catalyst dev --dns powerdns`."""
+"""The main job with the pool on PowerDNS and the data on PostgreSQL: `catalyst dev --dns powerdns --database postgres`."""
 
 import asyncio
 import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import dns.rcode
 import httpx
 import psutil
 import pytest
+from catalyst_cli.failures import Failure
 from catalyst_testkit.servers import need
 
 from .devs import EXAMPLE, VOUCHER, Dev
@@ -26,7 +29,7 @@ HOST = "console.omantel.omani.works"
 @pytest.fixture
 def on_powerdns(folder: Path) -> Iterator[Dev]:
     need("pdns_server", package="pdns-server")
-    dev = Dev(folder, options=("--dns", "powerdns"))
+    dev = Dev(folder, options=("--dns", "powerdns", "--database", "postgres"))
     dev.start()
     yield dev
     dev.stop()
@@ -53,12 +56,13 @@ def is_secure(dev: Dev) -> bool:
     return seen.secure and bool(seen.records) and seen.servers == (f"ns1.omani.works. {dev.state['powerdns']}",)
 
 
-def test_a_sovereign_lives_and_goes_with_its_zone_on_powerdns(on_powerdns: Dev) -> None:
+def test_a_sovereign_lives_and_goes_with_its_zone_on_powerdns_and_its_data_on_postgresql(on_powerdns: Dev) -> None:
     dev = on_powerdns
     born = dev.command("sovereign", "create", "--file", str(EXAMPLE), "--voucher", VOUCHER, "--yes", "--output", "json")
     assert born.returncode == 0, born.stderr[-3000:]
     assert json.loads(born.stdout)["state"] == "STATE_ACTIVE"
     assert is_secure(dev)
+    dev.api.post("/v1/pools/omani.works/allocations:reserve", {"label": "kept", "owner": "organizations/kept"})
     assert {zone["name"] for zone in zones(dev)} == {"omani.works.", "omantel.omani.works."}
     assert asked(dev.state["powerdns"], HOST, "A").flags & dns.flags.AA
     assert not asked(dev.state["dns"], HOST, "A").flags & dns.flags.AA, "the embedded server only points to the pool"
@@ -68,11 +72,16 @@ def test_a_sovereign_lives_and_goes_with_its_zone_on_powerdns(on_powerdns: Dev) 
     os.kill(dev.pid("powerdns"), signal.SIGKILL)
     dev.until(lambda: is_secure(dev), 20, "PowerDNS is back with its zones")
     dev.stop()
+    assert dev.processes() == []
     refused = dev.command("dev", "--port-base", str(dev.base), "--data-dir", str(dev.folder))
     assert refused.returncode == 1
     assert "start with `--dns powerdns`" in refused.stderr
+    dev.options = ("--dns", "powerdns")  # the folder knows where its data lies
     dev.start()
     assert is_secure(dev), "zones and keys survive a restart"
+    assert "postgresql://" in dev.state["database"]
+    os.kill(dev.pid("postgres"), signal.SIGKILL)
+    dev.until(partial(kept, dev), 30, "PostgreSQL came back with all that was in it")
 
     gone = dev.command("sovereign", "destroy", "omantel", "--yes", "--output", "json")
     assert gone.returncode == 0, gone.stderr[-3000:]
@@ -82,5 +91,16 @@ def test_a_sovereign_lives_and_goes_with_its_zone_on_powerdns(on_powerdns: Dev) 
     assert asked(dev.state["powerdns"], HOST, "A").rcode() == dns.rcode.NXDOMAIN
     started = dev.processes()
     assert any(process.name() == "pdns_server" for process in started)
+    assert dev.command("dev", "--clean", "--data-dir", str(dev.folder)).returncode == 0
+    assert not dev.folder.exists()
+    assert dev.processes() == []
     dev.stop()
     assert [process for process in started if process.is_running()] == []
+
+
+def kept(dev: Dev) -> bool:
+    """Whether what was reserved can be read."""
+    with suppress(Failure):
+        rows = dev.api.get("/v1/pools/omani.works/allocations")["allocations"]
+        return "kept" in [row["name"].rsplit("/", 1)[-1] for row in rows]
+    return False
