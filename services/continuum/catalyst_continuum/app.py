@@ -1,5 +1,6 @@
 """The composition root of continuum."""
 
+import base64
 import hashlib
 import secrets
 
@@ -65,16 +66,15 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         db, Store, metadata=metadata, emitted=EMITTED, sealer=Sealer.from_file(settings.data_folder / "seal.key"),
         kept=metadata.tables["audit"],
     )  # fmt: skip
-    host = PluginHost(kinds=["lease_witness", "database_promoter"], metrics=metrics)
-    files = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
-    listed = {} if settings.cells_file else {WITNESS: configuration(settings)}
-    host.load(plugin_context(settings.data_folder, files), {**listed, **settings.plugins})
+    host = plugins(settings, metrics)
     witness = default_witness(host, settings)
     census = Census(witness)
     memory = KeptMemory(settings.data_folder / "cells.seen", work)
     await memory.load()
     measured = WitnessMetrics(metrics.registry)
-    register = Register(witness, proposer(), memory=memory, census=census, metrics=measured, behind=3 * profile.renew)
+    register = Register(
+        witness, proposer(settings.region), memory=memory, census=census, metrics=measured, behind=3 * profile.renew
+    )
     leases = Leases(db, metadata, metrics=metrics)
     keeper = Keeper(work=work, register=register, leases=leases, profile=profile)
     errands = Errands(work=work, register=register, leases=leases)
@@ -83,7 +83,9 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     measures = ContinuumMetrics(metrics.registry)
 
     def through(carry: Carry) -> Register:
-        return Register(Quorum(dict.fromkeys(witness.cells(), witness)).through(carry), proposer(), memory=memory)
+        return Register(
+            Quorum(dict.fromkeys(witness.cells(), witness)).through(carry), proposer(settings.region), memory=memory
+        )
 
     region = Region(settings, register, host, work, house, measures, through) if settings.region else None
     planner = Planner(register, region.survey if region else _no_survey, noted=measures.planned)
@@ -109,32 +111,11 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         db,
         metadata,
         work,
-        services=[
-            Service(
-                service,
-                service_pb2_grpc.add_ContinuumServiceServicer_to_server,
-                "catalyst.continuum.v1.ContinuumService",
-            ),
-            Service(
-                peers,
-                service_pb2_grpc.add_ContinuumPeerServiceServicer_to_server,
-                "catalyst.continuum.v1.ContinuumPeerService",
-            ),
-            Service(
-                OperationService(service.operation),
-                operations_pb2_grpc.add_OperationsServicer_to_server,
-                "google.longrunning.Operations",
-            ),
-        ],
+        services=services(service, peers),
         access=ACCESS,
         metrics=metrics,
         plugins=host,
-        # The daemon of a region has a store of its own: it shares no events with the house's, and keeps no Sovereign's slot.
-        bus=Bus(
-            settings.nats_url,
-            f"continuum-{settings.region}" if region else "continuum",
-            settings.nats_token.get_secret_value(),
-        ),  # fmt: skip - one call
+        bus=bus(settings),
         handled=[] if region else handled(Sovereigns(provisioner)),
         workers=[
             *((*region.workers, Rehearsals(work, planner, region.held)) if region else (keeper,)),
@@ -147,6 +128,35 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     )
 
 
+def plugins(settings: ContinuumSettings, metrics: ChassisMetrics) -> PluginHost:
+    """Lease witnesses and promoters that are installed."""
+    host = PluginHost(kinds=["lease_witness", "database_promoter"], metrics=metrics)
+    files = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
+    listed = {} if settings.cells_file else {WITNESS: configuration(settings)}
+    host.load(plugin_context(settings.data_folder, files), {**listed, **settings.plugins})
+    return host
+
+
+def services(service: ContinuumService, peers: ContinuumPeerService) -> list[Service]:
+    """What is served."""
+    package = "catalyst.continuum.v1"
+    return [
+        Service(service, service_pb2_grpc.add_ContinuumServiceServicer_to_server, f"{package}.ContinuumService"),
+        Service(peers, service_pb2_grpc.add_ContinuumPeerServiceServicer_to_server, f"{package}.ContinuumPeerService"),
+        Service(
+            OperationService(service.operation),
+            operations_pb2_grpc.add_OperationsServicer_to_server,
+            "google.longrunning.Operations",
+        ),
+    ]  # fmt: skip - reads as a table
+
+
+def bus(settings: ContinuumSettings) -> Bus:
+    """Where events go. The daemon of a region has a store of its own: it shares no events with the house's."""
+    name = f"continuum-{settings.region}" if settings.region else "continuum"
+    return Bus(settings.nats_url, name, settings.nats_token.get_secret_value())
+
+
 def _no_survey(slot: Slot, spec: Spec) -> None:
     """The house's own daemon has no agent that a plan could ask."""
 
@@ -155,9 +165,10 @@ def _nobody(slot: str) -> None:
     """The house's own daemon is no agent."""
 
 
-def proposer() -> str:
-    """A name for this start of this process; never drawn twice, or a ballot could carry two values."""
-    return hashlib.sha256(b"continuum").hexdigest()[:6] + "-" + secrets.token_hex(5)[:8]
+def proposer(region: str) -> str:
+    """A name for this start of this process; never drawn twice, or a ballot could carry two values (40 bits a region)."""
+    drawn = base64.b32encode(secrets.token_bytes(5)).decode().lower()
+    return f"{hashlib.sha256((region or 'continuum').encode()).hexdigest()[:6]}-{drawn}"
 
 
 def start() -> None:
