@@ -13,6 +13,7 @@ from pathlib import Path
 
 import catalyst_cloud_sandbox
 from catalyst_mesh.keyfiles import kept
+from catalyst_sdk import deadman
 
 from . import recipes
 from .layout import AUTHORITIES, CELLS, DAEMON, REGIONS, SHOP, Layout, Region
@@ -93,7 +94,7 @@ def token(layout: Layout) -> Path:
 
 def dead_man(layout: Layout, region: Region) -> Path:
     """By which a region's agent vouches for its writers."""
-    return layout.region_home(region, DAEMON) / "dead-man.json"
+    return deadman.place(layout.region_home(region, DAEMON), f"{NAMESPACE}/{NAME}")
 
 
 def trace(layout: Layout, region: Region) -> Path:

@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -49,6 +50,11 @@ def boot_id() -> str:
     with suppress(OSError):
         return _BOOT_ID.read_text().strip()
     return ""
+
+
+def place(folder: Path, slot: str) -> Path:
+    """Where the agent of `slot`, `<namespace>/<name>`, vouches for its writers; no two slots share a file."""
+    return folder / "dead-man" / f"{quote(slot, safe='')}.json"
 
 
 def read(path: Path) -> Sign | None:

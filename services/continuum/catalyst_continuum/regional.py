@@ -9,7 +9,7 @@ import dns.name
 import dns.tsig
 from catalyst_mesh import PluginHost, TokenFile, Work, connect
 from catalyst_mesh.daemon import Worker
-from catalyst_sdk import Secret
+from catalyst_sdk import Secret, deadman
 from catalyst_sdk.continuum import Fencer, Promoter, Traffic
 from catalyst_sdk.witness import Carry
 
@@ -136,7 +136,7 @@ class Region:
 
     def _hands(self, slot: str, spec: Spec) -> Hands:
         promoter = self._promoter(spec)
-        dead_man = DeadMan(self._folder / "dead-man.json", region=self.settings.region, clock=now)
+        dead_man = DeadMan(deadman.place(self._folder, slot), region=self.settings.region, clock=now)
         fencers: Sequence[Fencer] = (dead_man,)
         if self._gates is not None:
             fencers = (*fencers, GatewayFencer(self._gates), GatewayFencer(self._gates, local=False))

@@ -311,3 +311,10 @@ async def test_an_answer_that_is_no_state_of_a_gateway_is_unknown(status: int, t
         with pytest.raises(Temporary):
             await gates.admission(EAST, patience=5)
         await gates.close()
+
+
+def test_no_two_slots_share_a_file_in_which_an_agent_vouches(tmp_path: Path) -> None:
+    slots = ("demo/shop", "demo/shop2", "demo-shop/x", "demo/shop%2Fx")
+    places = {deadman.place(tmp_path, slot) for slot in slots}
+    assert len(places) == len(slots)
+    assert {one.parent for one in places} == {tmp_path / "dead-man"}
