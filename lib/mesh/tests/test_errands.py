@@ -53,15 +53,16 @@ async def test_a_reader_s_view_is_given_up_with_its_block(tmp_path: Path) -> Non
 
 async def test_who_is_cancelled_amid_a_statement_leaves_no_transaction_behind(tmp_path: Path) -> None:
     db, other = await opened(tmp_path), await opened(tmp_path)
-    begun = asyncio.Event()
+    begun, written = asyncio.Event(), 0
 
     async def write() -> None:
+        nonlocal written
         async with db.begin() as sql:
             begun.set()
-            for n in range(1000, 10_000):
-                await sql.execute(insert(kept).values(n=n))
+            for written in range(1, 9_000):
+                await sql.execute(insert(kept).values(n=1000 + written))
 
-    for _ in range(10):  # a loop of statements that never gave way would write all its rows first
+    for _ in range(10):
         begun.clear()
         task = asyncio.create_task(write())
         await begun.wait()
@@ -69,6 +70,7 @@ async def test_who_is_cancelled_amid_a_statement_leaves_no_transaction_behind(tm
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        assert written < 1_000, "a long transaction lets others have their turn"
         async with asyncio.timeout(30), other.begin() as sql:  # the file is free again
             await sql.execute(text("DELETE FROM kept"))
     async with db.begin() as sql:
