@@ -43,6 +43,7 @@ class Dev:
     state: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
     _api: Api | None = None
+    _commands: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -56,11 +57,13 @@ class Dev:
         )  # fmt: skip
 
     def background(self, *words: str) -> subprocess.Popen[str]:
-        """Start one command and let it run."""
-        return subprocess.Popen(
+        """Start one command and let it run, at the longest until this dev stops."""
+        command = subprocess.Popen(
             [sys.executable, "-m", "catalyst_cli", *words], env=self.environment, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+        self._commands.append(command)
+        return command
 
     def arguments(self) -> list[str]:
         return ["dev", "--port-base", str(self.base), "--data-dir", str(self.folder), *self.options, "--output", "json"]
@@ -87,6 +90,11 @@ class Dev:
         self._close()
 
     def _close(self) -> None:
+        while self._commands:  # also those of a test that failed before it read them to their end
+            command = self._commands.pop()
+            command.kill()
+            with command:  # closes its pipes and waits
+                pass
         if self._api is not None:
             self._api.close()
             self._api = None

@@ -135,7 +135,9 @@ async def test_the_page_shows_a_run_while_it_goes_on(lasting: Dev) -> None:
             before = await page.locator("#count").inner_text()
             await expect(page.locator("#count")).not_to_have_text(before, timeout=30_000)
         await page.locator("#graph[data-state=SUCCEEDED]").wait_for(timeout=90_000)
-        assert await page.locator("#graph .step:not([data-state=SUCCEEDED]):not([data-state=SKIPPED])").count() == 0
+        await expect(page.locator("#graph .step:not([data-state=SUCCEEDED]):not([data-state=SKIPPED])")).to_have_count(
+            0
+        )
         assert await page.locator("#log li").count() > 20
         assert broken == []
         await browser.close()

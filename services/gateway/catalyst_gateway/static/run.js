@@ -22,14 +22,16 @@ export async function runPage(page, name) {
 }
 
 async function draw(name, parts) {
-  const [run, steps] = await Promise.all([api(`/v1/${name}`), everyPage(`/v1/${name}/steps`, "steps")]);
+  // One after the other: steps that were read before the run could be older than its state, and a run that ended show one going on.
+  const run = await api(`/v1/${name}`);
+  const steps = await everyPage(`/v1/${name}/steps`, "steps");
   const done = steps.filter((s) => DONE.has(word(s.state))).length;
   replace(parts.state, badge(run.state), " ", run.error?.message ?? "");
   parts.progress.max = Math.max(1, steps.length);
   parts.progress.value = done;
   parts.count.textContent = `${done} of ${steps.length} steps done`;
-  parts.graph.dataset.state = word(run.state);
   drawGraph(parts, steps);
+  parts.graph.dataset.state = word(run.state);
 }
 
 function drawGraph(parts, steps) {
