@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 from catalyst_testkit.servers import folder, nats_server
 
-from . import wishes
 from .mesh import Mesh, mesh
+from .wishes import pooldomain
 
 BOTH = ("sqlite", "postgresql")
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
@@ -36,9 +36,8 @@ async def around(request: pytest.FixtureRequest) -> AsyncIterator[Mesh]:
 
     with nats_server() as nats:
         async with mesh(home, nats, address) as one:
-            await one.call(
-                "catalyst.pooldomain.v1.PoolService/CreatePool", wishes.pool(wishes.POOL.removeprefix("pools/"))
-            )
+            pool = pooldomain.pool(pooldomain.POOL.removeprefix("pools/"))
+            await one.call("catalyst.pooldomain.v1.PoolService/CreatePool", pool)
             yield one
         for url in made:
             postgres: Any = request.getfixturevalue("postgres")

@@ -37,8 +37,8 @@ from catalyst_testkit.servers import NatsServer, free_port, nats_server
 from google.protobuf import empty_pb2
 from google.protobuf.message import Message
 
-from . import wishes
 from .contracts import ROOT
+from .wishes import pooldomain
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SETTINGS = {
@@ -243,11 +243,11 @@ async def sing(aviary: Aviary, born: Nursery) -> None:
 
 async def reserve(aviary: Aviary, admin: str) -> None:
     """A name is held by a token, a wrong one is refused, and its zone goes to a server that takes another key."""
-    pool = wishes.pool("omani.works")
+    pool = pooldomain.pool("omani.works")
     pool.pool.backend = "backends/powerdns"
     await aviary.call("pooldomain", "catalyst.pooldomain.v1.PoolService/CreatePool", pool, admin)
     wish = pdm.ReserveAllocationRequest(
-        parent=wishes.POOL, label=aviary.bird, owner="organizations/acme", request_id=str(uuid4())
+        parent=pooldomain.POOL, label=aviary.bird, owner="organizations/acme", request_id=str(uuid4())
     )
     answers = [await aviary.call("pooldomain", f"{NAMES}/ReserveAllocation", wish, admin) for _ in range(2)]
     held = pdm.ReserveAllocationResponse.FromString(answers[0])

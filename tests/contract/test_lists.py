@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from catalyst.billing.v1 import service_pb2 as billing
 from catalyst.continuum.v1 import service_pb2 as continuum
 from catalyst.provisioner.v1 import service_pb2 as provisioner
 from catalyst_continuum.domain.runs import RunState
@@ -42,33 +43,33 @@ def lists() -> list[str]:
 
 async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
     """Fields with which each list has several rows; the rows are made here."""
-    account = await wishes.account(around)
+    account = await wishes.billing.account(around)
     for _ in range(4):
         await _again(around, account)
-    run = [await wishes.run(around) for _ in range(3)][-1]
+    run = [await wishes.provisioner.run(around) for _ in range(3)][-1]
     sovereign = run.name.partition("/runs/")[0]
     for _ in range(3):
         await around.call(f"{_S}.PlanService/CreatePlan", provisioner.CreatePlanRequest(parent=sovereign, intent=1))
-    name = (await wishes.committed(around)).name
+    name = (await wishes.pooldomain.committed(around)).name
     for meter in ("egress_gb", "ram_gb_hours", "vcpu_hours"):
-        used = await wishes.usage(around, account)
+        used = await wishes.billing.usage(around, account)
         used.events[0].meter = f"meters/{meter}"
         await around.call(f"{_B}.MeteringService/RecordUsage", used)
-        await wishes.invoice(around)
-        await wishes.agreement(around)
-        await around.call(f"{_B}.FranchiseService/IssueStatement", await wishes.a_statement(around))
-        await wishes.sovereign(around)
-        await around.call(f"{_P}.PoolService/CreatePool", await wishes.a_pool(around))
-        await wishes.reserved(around)
-        await wishes.backend(around)
-        await wishes.zone(around)
-        await wishes.kept_credential(around)
+        await wishes.billing.invoice(around)
+        await wishes.billing.agreement(around)
+        await around.call(f"{_B}.FranchiseService/IssueStatement", await wishes.billing.a_statement(around))
+        await wishes.provisioner.sovereign(around)
+        await around.call(f"{_P}.PoolService/CreatePool", await wishes.pooldomain.a_pool(around))
+        await wishes.pooldomain.reserved(around)
+        await wishes.pooldomain.backend(around)
+        await wishes.pooldomain.zone(around)
+        await wishes.provisioner.kept_credential(around)
     await _slots(around)
     await _grants(around, sovereign)
-    zone, voucher = await wishes.full_zone(around), await wishes.used_voucher(around)
-    goodwills = await wishes.goodwills(around)
+    zone, voucher = await wishes.pooldomain.full_zone(around), await wishes.billing.used_voucher(around)
+    goodwills = await wishes.billing.goodwills(around)
     for _ in range(3):
-        await wishes.campaign(around)
+        await wishes.billing.campaign(around)
     return {
         f"{_B}.AccountService/ListCreditGrants": {"parent": account},
         f"{_B}.AccountService/GetBalance": {"name": f"{account}/balance"},
@@ -82,8 +83,8 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         f"{_C}.CatalogService/ListVersions": {"parent": "blueprints/bp-cilium"},
         f"{_C}.CatalogService/AdviseUpgrades": {"parent": "environments/acme-prod"},
         f"{_C}.SourceService/ListIssues": {"parent": "sources/-"},
-        f"{_P}.PoolService/ListReservedNames": {"parent": wishes.POOL},
-        f"{_P}.AllocationService/ListAllocations": {"parent": wishes.POOL},
+        f"{_P}.PoolService/ListReservedNames": {"parent": wishes.pooldomain.POOL},
+        f"{_P}.AllocationService/ListAllocations": {"parent": wishes.pooldomain.POOL},
         f"{_P}.AllocationService/ListAllocationHistory": {"parent": name},
         f"{_P}.ZoneService/ListPlans": {"parent": zone},
         f"{_P}.ZoneService/ListZoneImports": {"parent": zone},
@@ -107,10 +108,10 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
 
 async def _again(around: Mesh, account: str) -> None:
     """One more order that was given up, and one more grant of credit."""
-    made = await wishes.order(around, f"billingAccounts/{around.fresh()}")
-    await around.call(f"{_B}.OrderService/CancelOrder", wishes.billing.CancelOrderRequest(name=made.name))
-    code = (await wishes.voucher(around, active=True)).code
-    wish = wishes.billing.RedeemVoucherRequest(parent=account, code=code)
+    made = await wishes.billing.order(around, f"billingAccounts/{around.fresh()}")
+    await around.call(f"{_B}.OrderService/CancelOrder", billing.CancelOrderRequest(name=made.name))
+    code = (await wishes.billing.voucher(around, active=True)).code
+    wish = billing.RedeemVoucherRequest(parent=account, code=code)
     await around.call(f"{_B}.VoucherService/RedeemVoucher", wish)
 
 
@@ -129,7 +130,7 @@ async def _slots(around: Mesh) -> None:
 async def _runs(around: Mesh) -> str:
     """A slot whose run has others beside it that are over."""
     work: Any = around.daemons["continuum"].daemon.work
-    run = await wishes.waiting_run(around)
+    run = await wishes.continuum.waiting_run(around)
     for n in range(3):
 
         async def step(tx: Any, n: int = n) -> None:
@@ -261,11 +262,11 @@ def another(field: FieldDescriptor) -> Any:
 
 async def test_what_one_caller_was_given_another_cannot_use(around: Mesh) -> None:
     for _ in range(3):
-        await wishes.reserved(around)
+        await wishes.pooldomain.reserved(around)
     method = f"{_P}.AllocationService/ListAllocations"
-    token = token_of(await around.call(method, request_of(method, parent=wishes.POOL, page_size=1)))
+    token = token_of(await around.call(method, request_of(method, parent=wishes.pooldomain.POOL, page_size=1)))
     mine = around.token(groups=["/acme/org-viewer"])
-    why = await around.refusal(method, request_of(method, parent=wishes.POOL, page_token=token), token=mine)
+    why = await around.refusal(method, request_of(method, parent=wishes.pooldomain.POOL, page_token=token), token=mine)
     assert why.reason == "PAGE_TOKEN_INVALID"
 
 

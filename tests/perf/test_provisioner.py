@@ -41,10 +41,10 @@ async def test_a_plan(table: Table, home: Path, nats: NatsServer) -> None:
         return f"sqlite+aiosqlite:///{home}/{name}.db"
 
     async with mesh(home, nats, address) as m:
-        pool = wishes.pool(wishes.POOL.removeprefix("pools/"))
+        pool = wishes.pooldomain.pool(wishes.pooldomain.POOL.removeprefix("pools/"))
         await m.call("catalyst.pooldomain.v1.PoolService/CreatePool", pool)
         for clusters, families, words in ((3, FAMILIES, "three regions, all families"), (6, (), "six clusters")):
-            wish: Any = await wishes.a_sovereign(m)
+            wish: Any = await wishes.provisioner.a_sovereign(m)
             first = wish.sovereign.spec.clusters[0]
             for place in [(r, b) for b in ("mgt", "rtz") for r in ("east", "west", "north")][1:clusters]:
                 other = wish.sovereign.spec.clusters.add()
