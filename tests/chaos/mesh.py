@@ -127,6 +127,7 @@ async def mesh(
     assert "heard" in metadata.tables
     port = free_port()
     (home / "gateway").mkdir()
+    (home / "gateway" / "issuer").symlink_to(home / "issuer")
     async with running(composed, ToySettings, home, nats_url=nats.url) as daemon:
         token = daemon.issuer.token("admin", roles=["sovereign-admin"])
         dead = {f"{name}_target": "127.0.0.1:9" for name in ("catalog", "continuum", "billing")}

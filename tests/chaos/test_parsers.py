@@ -56,7 +56,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "filter of Sovereigns": run_filters.states,
     "filter of the ledger": run_filters.only_gone,
     "target": lambda text: targets.parse((("default", text), (text, "203.0.113.1")), allow_private=False),
-    "Last-Event-ID": lambda text: stream._resume(text, "incarnation", 10),
+    "Last-Event-ID": lambda text: stream._resume(text, "incarnation", 10, 1),
 }
 """What takes text; each may answer or refuse, and nothing else."""
 

@@ -88,6 +88,7 @@ async def test_commit_to_browser(table: Table, home: Path, nats: NatsServer) -> 
     numbers, port = count(), free_port()
     bench, bus = await Bench.open(f"sqlite+aiosqlite:///{home}/test.db"), Bus(nats.url, "perf")
     (home / "gateway").mkdir()
+    (home / "gateway" / "issuer").symlink_to(home / "pdm" / "issuer")
     (home / "pdm").mkdir()
     with (
         serving("pdm", home=str(home / "pdm"), nats_url=nats.url, rows=0) as pdm,

@@ -43,7 +43,7 @@ from .relay import Relay
 from .replays import Replays
 from .reports import PluginService
 from .resealing import KeysInUse, Resealer, remove_free, usage
-from .retention import Sweeper
+from .retention import Rule, Sweeper
 from .ringer import Ringer
 from .sealing import rotate
 from .settings import DaemonSettings
@@ -116,6 +116,8 @@ class Daemon:
     """Further issuers whose tokens are taken: such as are the daemon's own, for example one for agents."""
     memberships: Memberships = field(default_factory=TokenMemberships)
     """Who says which Organizations a person belongs to."""
+    swept: Sequence[Rule] = ()
+    """Rows of its own that grow old, beside the chassis'."""
     armable: Sequence[Armable] = ()
     """Parts with failpoints that are no workers by themselves."""
     emits: bool = True
@@ -256,7 +258,7 @@ class Daemon:
             Ringer(self.name, self.work.bell, self.bus),
             *consuming,
             *self.workers,
-            Sweeper(self.db, self.metadata, leases),
+            Sweeper(self.db, self.metadata, leases, also=self.swept),
             *([Resealer(self.db, self.metadata, sealer, leases)] if (sealer := self.work.sealer) else []),
             _LoopLag(self.metrics),
         ]

@@ -59,11 +59,14 @@ def rules(metadata: MetaData) -> tuple[Rule, ...]:
 
 
 class Sweeper:
-    """Takes away the chassis' old rows of one daemon."""
+    """Takes away the chassis' old rows of one daemon, and what the daemon adds to them."""
 
-    def __init__(self, db: Database, metadata: MetaData, leases: Leases, *, pause: float = PAUSE) -> None:
+    def __init__(
+        self, db: Database, metadata: MetaData, leases: Leases, *, also: Sequence[Rule] = (), pause: float = PAUSE
+    ) -> None:
+        """`also` are rows of the daemon's own that grow old."""
         self._db = db
-        self._rules: Sequence[Rule] = rules(metadata)
+        self._rules: Sequence[Rule] = (*rules(metadata), *also)
         self._leases = leases
         self._pause = pause
         self._log = get_logger("sweeper")

@@ -24,9 +24,12 @@ from catalyst_mesh import (
     main,
     migrate,
 )
+from catalyst_mesh.memberships import TokenMemberships
+from catalyst_mesh.trust import verifier
 from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import CollectorRegistry
 
+from .callers import Callers
 from .comparison import Comparison
 from .edge import Edge
 from .http import HttpServer
@@ -34,7 +37,7 @@ from .projector import SERVICES, Projector
 from .routes import Routes
 from .sessions import Sessions
 from .settings import GatewaySettings
-from .store import Store, metadata
+from .store import Store, metadata, rules
 from .stream import Feed
 
 PROJECTION_LEASE = timedelta(seconds=4)
@@ -51,10 +54,12 @@ async def compose(settings: GatewaySettings) -> Daemon:
     work = Work(db, Store, metadata=metadata, sealer=Sealer.from_file(settings.data_folder / "seal.key"))
     leases = Leases(db, metadata, ttl=PROJECTION_LEASE, metrics=metrics)
     channels = {package: connect(settings.target(package), tls=settings.certificates()) for package in SERVICES}
+    callers = Callers(verifier("gateway", settings), TokenMemberships())
     edge = Edge(
         routes=Routes(services()),
         channels=channels,
         sessions=Sessions(settings),
+        callers=callers,
         feed=Feed(work),
         call_seconds=settings.call_seconds,
         most_body_bytes=settings.most_body_bytes,
@@ -82,7 +87,8 @@ async def compose(settings: GatewaySettings) -> Daemon:
             Comparison(own, work=work, leases=leases, pause=settings.compare_seconds),
         ],
         checks={"http": http.is_up},
-        closing=[partial(channel.close, None) for channel in (*channels.values(), *own.values())],
+        swept=rules(),
+        closing=[callers.close, *(partial(channel.close, None) for channel in (*channels.values(), *own.values()))],
         emits=False,
     )
 

@@ -7,7 +7,6 @@ Invariants
 """
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,8 +18,9 @@ from catalyst.mesh.v1.service_pb2_grpc import EventServiceStub
 from catalyst_mesh import Lease, LeaseLost, Leases, Work, get_logger
 from catalyst_mesh.database import is_outage
 from catalyst_mesh.waits import rest
-from google.protobuf import json_format, symbol_database
+from google.protobuf import symbol_database
 
+from .projector import row_of
 from .store import Store
 
 LEASE = "compare"
@@ -50,6 +50,8 @@ class Comparison:
         self._settled = timedelta(seconds=pause * SETTLED)
         self._tokens: dict[str, str] = {}
         """Where each daemon is asked next."""
+        self._owners: int | None = 0
+        """Up to which event it was found out whose it is; None: all are told of."""
         self._log = get_logger("comparison")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -66,6 +68,8 @@ class Comparison:
                 self._log.debug("database away", error=repr(error))
 
     async def _round(self, stop: asyncio.Event, lease: Lease) -> None:
+        while self._owners is not None and not stop.is_set():
+            await self._find_owners(lease, self._owners)
         for service, stub in self._stubs.items():
             try:
                 for _ in range(PAGES):
@@ -73,6 +77,15 @@ class Comparison:
                         break
             except grpc.aio.AioRpcError as error:
                 self._log.debug("daemon away", service=service, error=error.details())
+
+    async def _find_owners(self, lease: Lease, after: int) -> None:
+        """Of events that a release kept which did not ask whose they are."""
+
+        async def step(tx: Store) -> int | None:
+            await lease.guard(tx.sql)
+            return await tx.find_owners(after, PAGE)
+
+        self._owners = await self._work.again(step)
 
     async def _page(self, service: str, stub: Any, lease: Lease) -> bool:
         """Compare the next page of one daemon; whether there is another one."""
@@ -112,11 +125,4 @@ def to_row(event: Event) -> dict[str, Any] | None:
         body = symbol_database.Default().GetSymbol(event.schema).FromString(event.body)
     except (KeyError, ValueError):
         return None
-    return {
-        "event_id": event.event_id,
-        "subject": event.subject,
-        "aggregate": event.aggregate,
-        "version": event.version,
-        "time": event.event_time.ToDatetime(UTC),
-        "body": json.loads(json_format.MessageToJson(body)),
-    }
+    return row_of(event.event_id, event.subject, body, event.event_time.ToDatetime(UTC))

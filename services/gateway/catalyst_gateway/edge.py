@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import grpc
+from catalyst_mesh import Caller
 from catalyst_mesh.calls import new_traceparent
 from catalyst_mesh.errors import Explained, PeerUnavailable, explain
 from catalyst_mesh.interceptor import DeadlineExceeded, Internal
@@ -19,8 +20,10 @@ from litestar.response import Stream
 
 from . import bodies, conditions, events, names, openapi, previews, problems, queries, registrars, webhooks
 from .bodies import BodyTooLarge
+from .callers import Callers
 from .names import Names, Told, request_id
 from .plugins import all_plugins
+from .readers import Reader
 from .registrars import Registrars
 from .routes import Route, Routes
 from .sessions import Sessions
@@ -58,6 +61,7 @@ class Edge:
         routes: Routes,
         channels: Mapping[str, grpc.aio.Channel],
         sessions: Sessions,
+        callers: Callers,
         feed: Feed,
         call_seconds: float,
         most_body_bytes: int,
@@ -65,6 +69,7 @@ class Edge:
         self._routes = routes
         self._channels = channels
         self._sessions = sessions
+        self._callers = callers
         self._feed = feed
         self._call_seconds = call_seconds
         self._most_body_bytes = most_body_bytes
@@ -84,11 +89,7 @@ class Edge:
 
         @get("/v1/stream")
         async def stream(request: Req) -> Stream:
-            token = self._sessions.token(request)
-            await self._signed_in(token)
-            after = str(request.headers.get("last-event-id") or request.query_params.get("lastEventId", ""))
-            topics = request.query_params.get("topics", "")
-            return Stream(self._feed.events(after, topics), media_type="text/event-stream", headers=HEADERS)
+            return await self.stream(request)
 
         @get("/v1/openapi.json", media_type="application/json")
         async def description() -> bytes:
@@ -114,6 +115,18 @@ class Edge:
             exception_handlers={Exception: self._problem},
             logging_config=None,
         )
+
+    async def stream(self, request: Req) -> Stream:
+        """What happens in the mesh, as far as the caller may hear it. `cursor` is that of a snapshot."""
+
+        async def who() -> Caller:
+            return await self._callers.person(self._sessions.token(request))
+
+        query = request.query_params
+        after = str(request.headers.get("last-event-id") or query.get("lastEventId") or query.get("cursor", ""))
+        topics = query.get("topics", "")
+        Reader.of(await who()).demand(topics)
+        return Stream(self._feed.events(after, topics, who), media_type="text/event-stream", headers=HEADERS)
 
     async def rest(self, request: Req) -> Response[Any] | Stream:
         """One request to one method."""
@@ -206,11 +219,6 @@ class Edge:
         trace = new_traceparent(request.headers.get("traceparent", ""))
         request.state.traceparent = trace
         return trace
-
-    async def _signed_in(self, token: str) -> None:
-        """Raises AioRpcError where a daemon does not accept the token; the stream is for callers that are known."""
-        metadata = (("authorization", f"Bearer {token}"),) if token else ()
-        await all_plugins({"provisioner": self._channels["provisioner"]}, metadata, strict=True)
 
     def _problem(self, request: Req, error: Exception) -> Response[bytes]:
         trace = getattr(request.state, "traceparent", None) or new_traceparent()

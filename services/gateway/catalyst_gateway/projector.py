@@ -18,10 +18,12 @@ from catalyst_mesh import Bus, Lease, Leases, Work, get_logger
 from catalyst_mesh.facts import aggregate_of, version_of
 from catalyst_mesh.waits import rest, unless
 from google.protobuf import json_format, symbol_database
+from google.protobuf.message import Message
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
+from .readers import whose
 from .store import Store
 
 SCHEMAS = (_billing, _catalog, _continuum, _pooldomain, _provisioner)
@@ -124,12 +126,20 @@ def to_row(message: Msg) -> dict[str, Any] | None:
     header = {key.lower(): unquote(value) for key, value in (message.headers or {}).items()}
     with suppress(KeyError, ValueError):
         body = symbol_database.Default().GetSymbol(header["ce-dataschema"]).FromString(message.data)
-        return {
-            "event_id": header["ce-id"],
-            "subject": message.subject,
-            "aggregate": aggregate_of(body),
-            "version": version_of(body),
-            "time": datetime.fromisoformat(header["ce-time"]) if "ce-time" in header else datetime.now(UTC),
-            "body": json.loads(json_format.MessageToJson(body)),
-        }
+        moment = datetime.fromisoformat(header["ce-time"]) if "ce-time" in header else datetime.now(UTC)
+        return row_of(header["ce-id"], message.subject, body, moment)
     return None
+
+
+def row_of(event_id: str, subject: str, body: Message, moment: datetime) -> dict[str, Any]:
+    """The row of an event whose body was read."""
+    shown, aggregate = json.loads(json_format.MessageToJson(body)), aggregate_of(body)
+    return {
+        "event_id": event_id,
+        "subject": subject,
+        "aggregate": aggregate,
+        "version": version_of(body),
+        "time": moment,
+        "body": shown,
+        "organization": whose(subject, aggregate, shown),
+    }

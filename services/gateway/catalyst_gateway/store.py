@@ -9,13 +9,19 @@ Invariant
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
 from catalyst_mesh import ROW_NUMBER, Json, Transaction, UtcTime, chassis_tables
-from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, bindparam, func, select
+from catalyst_mesh.retention import Rule
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from .readers import UNKNOWN, whose
+
+KEPT = timedelta(days=14)
+"""For so long what happened can be read again: longer than any daemon may send it again, or it would be told twice."""
 metadata = MetaData()
 stream_event = Table(
     "stream_event",
@@ -27,6 +33,9 @@ stream_event = Table(
     Column("version", BigInteger, nullable=False),
     Column("time", UtcTime, nullable=False),
     Column("body", Json, nullable=False),
+    # The Organization that it is about; a release that does not know of it writes that it is not known (`readers.UNKNOWN`).
+    Column("organization", Text, nullable=False, server_default=UNKNOWN),
+    Index("stream_event_time", "time"),
 )  # fmt: skip - reads as a table
 incarnation = Table("incarnation", metadata, Column("id", Text, primary_key=True))
 stream_position = Table(
@@ -43,6 +52,9 @@ _AFTER = (
     select(stream_event).where(stream_event.c.number > bindparam("after")).order_by(stream_event.c.number)
     .limit(bindparam("most", type_=Integer))
 )  # fmt: skip
+
+_LAST = select(func.coalesce(func.max(stream_event.c.number), 0))
+_FIRST = select(func.coalesce(func.min(stream_event.c.number), 0))
 
 
 @cache
@@ -93,14 +105,41 @@ class Store(Transaction):
         t = stream_event
         return frozenset((await self.sql.execute(select(t.c.event_id).where(t.c.event_id.in_(ids)))).scalars())
 
-    async def after(self, number: int, prefix: str, limit: int) -> Sequence[Mapping[str, Any]]:
-        """Events with a higher number whose subject begins with `prefix`."""
+    async def after(self, number: int, prefixes: Sequence[str], limit: int) -> Sequence[Mapping[str, Any]]:
+        """Events with a higher number whose subject begins with one of `prefixes`; with none of them, all."""
         query = _AFTER
-        if prefix:
-            query = query.where(stream_event.c.subject.startswith(prefix, autoescape=True))
+        if prefixes:
+            query = query.where(or_(*(stream_event.c.subject.startswith(p, autoescape=True) for p in prefixes)))
         rows = await self.sql.execute(query, {"after": number, "most": limit})
         return [dict(row) for row in rows.mappings()]
 
     async def last(self) -> int:
         """The highest number; 0 for an empty store."""
-        return int((await self.sql.execute(select(func.coalesce(func.max(stream_event.c.number), 0)))).scalar_one())
+        return int((await self.sql.execute(_LAST)).scalar_one())
+
+    async def first(self) -> int:
+        """The lowest number that is kept; 0 for an empty store."""
+        return int((await self.sql.execute(_FIRST)).scalar_one())
+
+    async def find_owners(self, after: int, limit: int) -> int | None:
+        """Write down whose events are that were kept by a release that did not say so, of `limit` with higher numbers.
+
+        The number up to which that is done; None where there is nothing more.
+        """
+        t = stream_event
+        query = (
+            select(t.c.number, t.c.subject, t.c.aggregate, t.c.body)
+            .where(t.c.organization == UNKNOWN, t.c.number > after).order_by(t.c.number).limit(limit)
+        )  # fmt: skip
+        rows = (await self.sql.execute(query)).mappings().all()
+        for row in rows:
+            found = whose(row["subject"], row["aggregate"], row["body"])
+            await self.sql.execute(update(t).where(t.c.number == row["number"]).values(organization=found))
+        return int(rows[-1]["number"]) if rows else None
+
+
+def rules() -> tuple[Rule, ...]:
+    """What is swept of these tables. The newest event stays, or SQLite would give its number again."""
+    t = stream_event
+    newest = select(func.max(t.c.number)).scalar_subquery()
+    return (Rule(t, t.c.time, KEPT, t.c.number < newest),)

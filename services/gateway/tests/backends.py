@@ -80,7 +80,8 @@ class Runs(service_pb2_grpc.RunServiceServicer):
 
 
 def told(sovereign: Any) -> Any:
-    return events_pb2.SovereignCreated(sovereign=sovereign.name, version=1)
+    owner = sovereign.spec.organization.slug
+    return events_pb2.SovereignCreated(sovereign=sovereign.name, version=1, organization=owner)
 
 
 async def compose(settings: BackendSettings) -> Daemon:

@@ -32,6 +32,7 @@ class Edge:
 async def edge(home: Path, clean_nats: NatsServer, second_database: str) -> AsyncIterator[Edge]:
     port = free_port()
     (home / "gateway").mkdir()
+    (home / "gateway" / "issuer").symlink_to(home / "issuer")
     (home / "code").write_text("12345678")
     async with running(backends.compose, backends.BackendSettings, home, nats_url=clean_nats.url) as backend:
         token = backend.issuer.token("admin", roles=["sovereign-admin"])
@@ -170,6 +171,21 @@ async def test_the_stream_tells_what_happens_and_goes_on_after_a_break(edge: Edg
             assert (await frames(answer, 1))[0] == second
         async with http.stream("GET", "/v1/stream", headers={"last-event-id": "ffffffff:1"}) as answer:
             assert (await frames(answer, 1))[0]["event"] == "reset"
+
+
+async def test_a_member_hears_only_of_the_own_organization(edge: Edge) -> None:
+    token = edge.backend.issuer.token("ann", groups=["/acme/org-viewer"])
+    async with edge.client() as admin, edge.client(authorization=f"Bearer {token}") as member:
+        for name, org in (("one", "rival"), ("two", "acme")):
+            sovereign = {"name": f"sovereigns/{name}", "spec": {"organization": {"slug": org}}}
+            assert (await admin.post("/v1/sovereigns", json=sovereign)).status_code == 200
+        async with member.stream("GET", "/v1/stream", headers={"last-event-id": "0"}) as answer:
+            assert json.loads((await frames(answer, 1))[0]["data"])["aggregate"] == "sovereigns/two"
+        foreign = await member.get("/v1/stream", params={"topics": "ws.rival-prod."})
+        daemon = edge.backend.issuer.token("billing", service="billing")
+        unknown = await member.get("/v1/stream", headers={"authorization": f"Bearer {daemon}"})
+    assert (foreign.status_code, foreign.json()["reason"]) == (403, "TOPIC_DENIED")
+    assert (unknown.status_code, unknown.json()["reason"]) == (403, "PEOPLE_ONLY")
 
 
 async def test_a_topic_narrows_the_stream(edge: Edge) -> None:

@@ -123,7 +123,7 @@ async def test_a_lower_number_is_never_seen_after_a_higher_one(replicas: list[Ga
 
 def _row(version: int, tx: Store) -> dict[str, object]:
     told = {"event_id": str(version), "subject": SUBJECT, "aggregate": "a", "version": version}
-    return {**told, "time": tx.now, "body": {}}
+    return {**told, "time": tx.now, "body": {}, "organization": "acme"}
 
 
 async def _has(gateway: Gateway, number: int) -> bool:

@@ -6,16 +6,19 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
-from catalyst_gateway.store import Store, metadata
+from catalyst_gateway.readers import UNKNOWN
+from catalyst_gateway.store import Store, metadata, stream_event
 from catalyst_gateway.stream import Feed
-from catalyst_mesh import Bus, Database, Work, migrate
+from catalyst_mesh import Bus, Caller, Database, Work, migrate
 from catalyst_mesh.ringer import Ringer
 from catalyst_testkit import eventually
 from catalyst_testkit.servers import NatsServer
+from sqlalchemy import delete, update
 
 from lib.mesh.tests.bench import going
 
 NEVER = 3600.0
+OPERATOR = Caller("operator", roles=frozenset({"sovereign-admin", "billing-admin"}))
 POOLS = "catalyst.v1.pooldomain."
 
 
@@ -31,11 +34,15 @@ async def replicas(database: str) -> AsyncIterator[list[Work[Store]]]:
         await db.close()
 
 
-async def keep(work: Work[Store], *names: str, topic: str = POOLS) -> None:
+async def operator() -> Caller:
+    return OPERATOR
+
+
+async def keep(work: Work[Store], *names: str, topic: str = f"{POOLS}zone.", org: str = "acme") -> None:
     async with work.transaction() as tx:
         for name in names:
-            told = {"event_id": name, "subject": f"{topic}thing.done", "aggregate": name, "version": 1}
-            await tx.add({**told, "time": tx.now, "body": {}})
+            told = {"event_id": name, "subject": f"{topic}done", "aggregate": name, "version": 1}
+            await tx.add({**told, "time": tx.now, "body": {}, "organization": org})
 
 
 async def told(frames: AsyncIterator[bytes], count: int = 1) -> list[str]:
@@ -46,7 +53,7 @@ async def told(frames: AsyncIterator[bytes], count: int = 1) -> list[str]:
 
 async def test_what_is_kept_while_a_browser_is_being_told_reaches_it_too(replicas: list[Work[Store]]) -> None:
     work, _ = replicas
-    frames = Feed(work, heartbeat=NEVER).events("0", "")
+    frames = Feed(work, heartbeat=NEVER).events("0", "", operator)
     await keep(work, "one")
     assert await told(frames) == ["one"]
     await keep(work, "two")  # the feed is past its look and does not wait yet
@@ -65,7 +72,7 @@ async def test_what_one_replica_keeps_is_told_to_the_browsers_of_another(
     buses = [Bus(clean_nats.url, "test") for _ in replicas]
     async with going(*(Ringer("gateway", work.bell, bus) for work, bus in zip(replicas, buses, strict=True))):
         await _carried(here, there)
-        frames = Feed(there, heartbeat=NEVER).events("0", "")
+        frames = Feed(there, heartbeat=NEVER).events("0", "", operator)
         await keep(here, "one")
         assert await told(frames) == ["one"]
         waiting = asyncio.create_task(told(frames))
@@ -78,16 +85,16 @@ async def test_what_one_replica_keeps_is_told_to_the_browsers_of_another(
 
 async def test_what_was_not_asked_for_is_passed_over(replicas: list[Work[Store]]) -> None:
     work, _ = replicas
-    frames = Feed(work, heartbeat=NEVER).events("0", POOLS)
+    frames = Feed(work, heartbeat=NEVER).events("0", POOLS, operator)
     waiting = asyncio.create_task(told(frames))
-    await keep(work, "invoice", topic="catalyst.v1.billing.")
+    await keep(work, "invoice", topic="catalyst.v1.billing.invoice.")
     await keep(work, "name")
     assert await waiting == ["name"]
 
 
 async def test_a_quiet_connection_is_kept_alive_and_goes_on(replicas: list[Work[Store]]) -> None:
     work, _ = replicas
-    frames = Feed(work, heartbeat=0.01).events("0", "")
+    frames = Feed(work, heartbeat=0.01).events("0", "", operator)
     for _ in range(2):
         assert await asyncio.wait_for(anext(frames), 30) == b": still here\n\n"
     await keep(work, "one")
@@ -105,3 +112,88 @@ async def _carried(here: Work[Store], there: Work[Store]) -> None:
             here.bell.ring("nothing")
             with suppress(TimeoutError):
                 await asyncio.wait_for(heard.wait(), 0.1)
+
+
+async def test_nobody_hears_what_is_another_organization_s(replicas: list[Work[Store]]) -> None:
+    work, _ = replicas
+
+    async def viewer() -> Caller:
+        return Caller("ann", groups=frozenset({"/acme/org-viewer"}))
+
+    frames = Feed(work, heartbeat=NEVER).events("0", "", viewer)
+    await keep(work, "strange", org="rival")
+    await keep(work, "own")
+    assert await told(frames) == ["own"]  # of what was kept before
+    waiting = asyncio.create_task(told(frames))
+    await asyncio.wait({waiting}, timeout=0.1)
+    await keep(work, "strange too", org="rival")
+    await keep(work, "own too")
+    assert await waiting == ["own too"]  # and of what is kept meanwhile
+
+
+async def test_a_stream_ends_where_its_listener_may_hear_less(replicas: list[Work[Store]]) -> None:
+    work, _ = replicas
+    groups = {"/acme/org-viewer"}
+
+    async def viewer() -> Caller:
+        return Caller("ann", groups=frozenset(groups))
+
+    frames = Feed(work, heartbeat=NEVER, recheck=0.05).events("", "", viewer)
+    waiting = asyncio.create_task(_all(frames))
+    await asyncio.wait({waiting}, timeout=0.2)
+    assert not waiting.done()
+    groups.clear()
+    *_, last = await asyncio.wait_for(waiting, 30)
+    assert last == b'event: ended\ndata: {"reason": "ROLES_CHANGED"}\n\n'
+
+
+async def _all(frames: AsyncIterator[bytes]) -> list[bytes]:
+    return [frame async for frame in frames]
+
+
+async def test_who_stopped_reading_begins_anew_instead_of_filling_the_memory(replicas: list[Work[Store]]) -> None:
+    work, _ = replicas
+    feed = Feed(work, heartbeat=NEVER)
+    frames = feed.events("0", "", operator)
+    await keep(work, "one")
+    assert await told(frames) == ["one"]
+    waiting = asyncio.create_task(told(frames))
+    await eventually(lambda: feed._listeners, within=30, what="it listens")
+    await keep(work, "two")
+    assert await waiting == ["two"]
+    (pending,) = feed._listeners
+    pending.give_up()  # as `put` does where too much waits
+    last = await asyncio.wait_for(anext(frames), 30)
+    assert last.startswith(b"id: ")
+    assert b"event: reset" in last
+    assert await _all(frames) == []
+    assert feed._listeners == {}
+
+
+@pytest.mark.parametrize("place", ["rubbish", "{life}:-1", "{life}:", "{life}:99", "{life}:²", "other:1", "{life}:1"])
+async def test_a_place_that_is_not_known_or_no_longer_kept_is_told_to_begin_anew(
+    replicas: list[Work[Store]], place: str
+) -> None:
+    work, _ = replicas
+    await keep(work, "one", "two", "three")
+    async with work.transaction() as tx:
+        await tx.sql.execute(delete(stream_event).where(stream_event.c.number <= 2))
+        life = await tx.incarnation()
+    frames = Feed(work, heartbeat=NEVER).events(place.format(life=life), "", operator)
+    first = await asyncio.wait_for(anext(frames), 30)
+    assert first.startswith(f"id: {life}:3\nevent: reset\n".encode())
+    await frames.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_events_of_the_release_before_are_told_once_it_is_known_whose_they_are(
+    replicas: list[Work[Store]],
+) -> None:
+    work, _ = replicas
+    await keep(work, "sovereigns/one", topic="catalyst.v1.provisioner.sovereign.", org=UNKNOWN)
+    async with work.transaction() as tx:
+        row = {"organization": "organizations/acme"}
+        await tx.sql.execute(update(stream_event).values(body=row))
+        assert await tx.find_owners(0, 10) == 1
+        assert await tx.find_owners(1, 10) is None
+        (kept,) = await tx.after(0, (), 10)
+    assert kept["organization"] == "acme"
