@@ -57,6 +57,8 @@ from .work import Work
 _EVENT_SERVICE = "catalyst.mesh.v1.EventService"
 KEY_WISHES = ("--keys", "--rotate-key", "--remove-keys")
 """Words on the command line of a daemon about its keyring: tell, add a key, take away the keys that nothing needs."""
+MIGRATE = "--migrate"
+"""Word on the command line of a daemon that is only to bring its schema up to date, as it does at each start."""
 GRACE = 15.0
 """Seconds that calls in flight get to end."""
 LONG_LIFE = 60.0
@@ -356,6 +358,9 @@ def main(name: str, settings: DaemonSettings, compose: Callable[[Any], Awaitable
         if wish := next((word for word in sys.argv[1:] if word in KEY_WISHES), None):
             await _keys(daemon, wish)
             return
+        if MIGRATE in sys.argv[1:]:  # composing it has done that
+            await _put_away(daemon)
+            return
         daemon.arm(failpoints)
         try:
             await daemon.run()
@@ -386,9 +391,14 @@ async def _keys(daemon: Daemon, wish: str) -> None:
     except KeysInUse as error:
         raise SystemExit(str(error)) from None
     finally:
-        for close in daemon.closing:
-            await close()
-        await daemon.db.close()
+        await _put_away(daemon)
+
+
+async def _put_away(daemon: Daemon) -> None:
+    """Close what was opened for a daemon that did not run."""
+    for close in daemon.closing:
+        await close()
+    await daemon.db.close()
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -19,7 +19,8 @@ _LOCK = 0x43_41_54_41
 async def migrate(db: Database, package: str, metadata: MetaData, revision: str = "head") -> None:
     """Bring the schema to `revision`. Additive changes first, so that the release before still runs on it.
 
-    A schema that is up to date costs one question, and Alembic is not imported for it.
+    A schema that is up to date costs one question, and Alembic is not imported for it. One that a later release made is left
+    as it is: whoever goes back one release runs on it.
     """
     folder = Path(str(importlib.resources.files(package))) / "migrations"
     last = max((file.stem.split("_")[0] for file in (folder / "versions").glob("[0-9]*.py")), default="")
@@ -28,7 +29,7 @@ async def migrate(db: Database, package: str, metadata: MetaData, revision: str 
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
         tables = set(inspect(connection).get_table_names())
-        if revision != "head" or _version(connection, tables) != last:
+        if revision != "head" or (_version(connection, tables) or "") < last:
             _run(connection, folder, metadata, revision)
 
     async with db.begin() as sql:

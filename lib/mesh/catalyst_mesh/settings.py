@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from .identity import TokenFile
 from .roles import MEMBER_NAMES, SOVEREIGN_NAMES
 from .tls import CertificateFiles
 
@@ -85,6 +86,9 @@ class DaemonSettings(BaseSettings):
     """JSON: `system:serviceaccount:<namespace>:<name>` to the daemon that it is. Accounts that it does not name are nobody."""
     token_file: Path | None = None
     """This daemon's own token for calls to its peers; somebody else renews it."""
+    token_folder: Path | None = None
+    """Folder with a token for each peer instead, in a file of the peer's name (`catalog`), so that each is bound to one audience
+    and opens no other door. Default: `token_file` for all."""
     data_folder: Path = Path(".")
     """Folder for what is not in the database: the sealing key, plugins' folders."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -129,6 +133,10 @@ class DaemonSettings(BaseSettings):
         return CertificateFiles(
             certificate=self.tls_certificate_file, key=self.tls_key_file, authorities=self.tls_authorities_file
         )
+
+    def token_for(self, peer: str) -> TokenFile:
+        """This daemon's token for `peer`, named as its contract is (`pooldomain`)."""
+        return TokenFile(self.token_folder / peer if self.token_folder else self.token_file)
 
     @classmethod
     def settings_customise_sources(

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -151,3 +153,13 @@ def test_a_daemon_tells_of_its_keyring_on_the_command_line(
     monkeypatch.setattr("sys.argv", ["toy", "--remove-keys"])
     with pytest.raises(SystemExit, match="may still be on its way"):
         main("pooldomain", asked, compose)
+
+
+def test_a_daemon_that_is_to_migrate_makes_its_tables_and_ends(
+    asked: ToySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["toy", "--migrate"])
+    for _ in range(2):
+        main("pooldomain", asked, compose)
+    with closing(sqlite3.connect(asked.data_folder / "toy.db")) as db:
+        assert db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'outbox'").fetchone() == (1,)

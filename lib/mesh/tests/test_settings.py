@@ -145,3 +145,12 @@ def test_a_daemon_with_wrong_settings_ends_without_a_traceback(tmp_path: Path) -
     assert ended.returncode == 1
     assert "CATALYST_NONSENSE: there is no such setting" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_each_peer_gets_the_token_that_is_bound_to_it(tmp_path: Path) -> None:
+    (tmp_path / "catalog").write_text("for the catalog\n")
+    (tmp_path / "all").write_text("for everybody")
+    assert (
+        load(token_folder=str(tmp_path), token_file=str(tmp_path / "all")).token_for("catalog")() == "for the catalog"
+    )
+    assert load(token_file=str(tmp_path / "all")).token_for("catalog")() == "for everybody"

@@ -17,7 +17,6 @@ from catalyst_mesh import (
     PluginHost,
     Sealer,
     Service,
-    TokenFile,
     Work,
     connect,
     main,
@@ -80,7 +79,7 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
     work = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer)
     files = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
     host = plugins(settings, metrics, clock, PluginSecrets(work, sealer, files))
-    channel = connect(settings.catalog_target, token=TokenFile(settings.token_file), tls=settings.certificates())
+    channel = connect(settings.catalog_target, token=settings.token_for("catalog"), tls=settings.certificates())
     providers, proofs, curfew = Providers(host, work, settings.plugins), Proofs(work), Curfew()
     prices, house = PriceBooks(StorefrontServiceStub(channel)), house_of(settings)
     return Daemon(

@@ -15,7 +15,6 @@ from catalyst_mesh import (
     PluginHost,
     Sealer,
     Service,
-    TokenFile,
     Work,
     connect,
     main,
@@ -103,7 +102,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     )  # fmt: skip - one call
     peers = ContinuumPeerService(settings.region, agents, witness)
     provisioner = connect(
-        settings.provisioner_target, token=TokenFile(settings.token_file), tls=settings.certificates()
+        settings.provisioner_target, token=settings.token_for("provisioner"), tls=settings.certificates()
     )
     return Daemon(
         "continuum",

@@ -7,7 +7,7 @@ from time import time
 
 import dns.name
 import dns.tsig
-from catalyst_mesh import PluginHost, TokenFile, Work, connect
+from catalyst_mesh import PluginHost, Work, connect
 from catalyst_mesh.daemon import Worker
 from catalyst_sdk import Secret, deadman
 from catalyst_sdk.continuum import Fencer, Promoter, Traffic
@@ -184,7 +184,7 @@ class Region:
 
     def _peer(self, address: str) -> GrpcPeer:
         settings = self.settings
-        channel = connect(address, token=TokenFile(settings.token_file), tls=settings.certificates())
+        channel = connect(address, token=settings.token_for("continuum"), tls=settings.certificates())
         self.closing.append(lambda: channel.close(None))
         return GrpcPeer(channel, settings.region, settings.op_timeout)
 

@@ -18,7 +18,6 @@ from catalyst_mesh import (
     Leases,
     PluginHost,
     Sealer,
-    TokenFile,
     Work,
     connect,
     main,
@@ -66,7 +65,7 @@ async def compose(settings: GatewaySettings) -> Daemon:
     )
     # Apart from the callers' channels, whose calls carry the callers' tokens.
     own = {
-        package: connect(settings.target(package), token=TokenFile(settings.token_file), tls=settings.certificates())
+        package: connect(settings.target(package), token=settings.token_for(package), tls=settings.certificates())
         for package in SERVICES
     }
     http = HttpServer(edge.app(), settings.http_listen, shared=settings.shared_ports)

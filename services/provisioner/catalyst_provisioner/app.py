@@ -23,7 +23,6 @@ from catalyst_mesh import (
     Sealer,
     Service,
     SystemClock,
-    TokenFile,
     Work,
     connect,
     main,
@@ -108,8 +107,8 @@ async def compose(
     host.load(_context(settings, vault), _plugin_config(settings))
     clouds = await _clouds(host, vault)
     channels: list[grpc.aio.Channel] = [
-        connect(target, token=TokenFile(settings.token_file), tls=settings.certificates())
-        for target in _targets(settings)
+        connect(target, token=settings.token_for(peer), tls=settings.certificates())
+        for peer, target in _targets(settings)
     ]
     peers = Peers(Catalog(channels[0]), Names(channels[1]), Zones(channels[1]), Orders(channels[2]))
     facts = reference()
@@ -244,8 +243,12 @@ def _services(
     ]  # fmt: skip - one service a row
 
 
-def _targets(settings: ProvisionerSettings) -> tuple[str, str, str]:
-    return settings.catalog_target, settings.pdm_target, settings.billing_target
+def _targets(settings: ProvisionerSettings) -> tuple[tuple[str, str], ...]:
+    return (
+        ("catalog", settings.catalog_target),
+        ("pooldomain", settings.pdm_target),
+        ("billing", settings.billing_target),
+    )  # fmt: skip - a table
 
 
 def _context(settings: ProvisionerSettings, vault: Vault) -> Callable[[Manifest, Mapping[str, Any]], PluginContext]:
