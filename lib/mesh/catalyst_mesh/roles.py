@@ -13,7 +13,10 @@ SERVICE = "service:"
 OWN = "own:"
 """Begins the same in its own right, `own:provisioner`: for questions that are the daemon's, whoever it serves meanwhile."""
 
-SOVEREIGN_NAMES: Mapping[str, str] = {"superadmin": "sovereign-admin", **{role: role for role in WHOLE_SOVEREIGN}}
+SOVEREIGN_NAMES: Mapping[str, str] = {
+    "superadmin": "sovereign-admin",
+    **{role: role for role in sorted(WHOLE_SOVEREIGN)},
+}
 """Names of realm roles and what they are here; others, of which providers have many, mean nothing."""
 MEMBER_NAMES: Mapping[str, str] = {
     "owner": "org-admin",
@@ -21,6 +24,6 @@ MEMBER_NAMES: Mapping[str, str] = {
     "member": "org-developer",
     "developer": "org-developer",
     "viewer": "org-viewer",
-    **{role: role for role in ORGANIZATION_ROLES},
+    **{role: role for role in sorted(ORGANIZATION_ROLES)},
 }
 """Last part of a group `/<organization>/<role>` and what it is here."""

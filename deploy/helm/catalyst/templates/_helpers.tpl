@@ -1,0 +1,150 @@
+{{/* Who there is and who calls whom, made by script/chart. */}}
+{{- define "catalyst.mesh" -}}
+{{ .Files.Get "files/mesh.yaml" }}
+{{- end }}
+
+{{/* The daemons that run here, as YAML: {daemons: [...]}. */}}
+{{- define "catalyst.daemons" -}}
+{{- $running := list }}
+{{- range (include "catalyst.mesh" . | fromYaml).daemons }}
+{{- $own := index $.Values .key }}
+{{- if and $own $own.enabled }}{{ $running = append $running . }}{{ end }}
+{{- end }}
+{{- dict "daemons" $running | toYaml }}
+{{- end }}
+
+{{- define "catalyst.fullname" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 40 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{/* Labels of everything. */}}
+{{- define "catalyst.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/part-of: catalyst
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+openova.io/sovereign: {{ .Values.sovereign.name }}
+{{- end }}
+
+{{/* Labels by which one daemon's pods are found: (dict "root" $ "name" …). */}}
+{{- define "catalyst.selector" -}}
+app.kubernetes.io/name: {{ .name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- end }}
+
+{{/* Image of a daemon: (dict "root" $ "name" …). */}}
+{{- define "catalyst.image" -}}
+{{- $image := .root.Values.image }}
+{{- $digest := index $image.digests .name }}
+{{- printf "%s/%s" $image.registry .name }}{{ if $digest }}@{{ $digest }}{{ else }}:{{ $image.tag | default .root.Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{/* The restricted profile, of a pod and of each container. */}}
+{{- define "catalyst.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "catalyst.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities: {drop: [ALL]}
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "catalyst.databaseHost" -}}
+{{- .Values.database.host | default (printf "%s-postgresql" .Release.Name) }}
+{{- end }}
+
+{{- define "catalyst.natsUrl" -}}
+{{- .Values.nats.url | default (printf "nats://%s-nats:4222" .Release.Name) }}
+{{- end }}
+
+{{/* Settings as environment: `logLevel` is CATALYST_CATALOG_LOG_LEVEL; lists and tables are JSON. */}}
+{{- define "catalyst.settings" -}}
+{{- range $name, $value := .settings }}
+- name: {{ printf "%s%s" $.daemon.prefix ($name | snakecase | upper) }}
+  value: {{ kindIs "string" $value | ternary $value ($value | toJson) | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Environment of a daemon: (dict "root" $ "daemon" … "own" …). */}}
+{{- define "catalyst.environment" -}}
+{{- $root := .root }}{{ $daemon := .daemon }}{{ $own := .own }}{{ $values := .root.Values }}{{ $prefix := .daemon.prefix }}
+- name: {{ $prefix }}LISTEN
+  value: "0.0.0.0:7400"
+- name: {{ $prefix }}SIDE_LISTEN
+  value: "0.0.0.0:9090"
+{{- range $daemon.listens }}
+- name: {{ printf "%s%s_LISTEN" $prefix (upper .) }}
+  value: {{ eq . "http" | ternary "0.0.0.0:8080" "0.0.0.0:7440" | quote }}
+{{- end }}
+- name: {{ $prefix }}DATABASE_URL
+  value: {{ printf "postgresql+asyncpg://%s%s@%s:%v/%s%s?ssl=%s" $values.database.userPrefix ($daemon.name | replace "-" "_") (include "catalyst.databaseHost" $root) $values.database.port $values.database.namePrefix ($daemon.name | replace "-" "_") $values.database.tls | quote }}
+- name: {{ $prefix }}DATABASE_PASSWORD_FILE
+  value: /etc/catalyst/database/password
+- name: {{ $prefix }}NATS_URL
+  value: {{ include "catalyst.natsUrl" $root | quote }}
+{{- if $values.nats.tokenSecret.name }}
+- name: {{ $prefix }}NATS_TOKEN_FILE
+  value: /etc/catalyst/nats/token
+{{- end }}
+{{- with $values.nats.monitorUrl | default ($values.nats.bundled | ternary (printf "http://%s-nats:8222" $root.Release.Name) "") }}
+- name: {{ $prefix }}NATS_MONITOR_URL
+  value: {{ . | quote }}
+{{- end }}
+- name: {{ $prefix }}DATA_FOLDER
+  value: /var/lib/catalyst
+- name: {{ $prefix }}DRAIN_SECONDS
+  value: "5"
+- name: {{ $prefix }}SOVEREIGN
+  value: {{ printf "sovereigns/%s" $values.sovereign.name }}
+- name: {{ $prefix }}KUBERNETES_URL
+  value: {{ $values.kubernetes.url | quote }}
+- name: {{ $prefix }}KUBERNETES_ISSUER
+  value: {{ $values.kubernetes.issuer | quote }}
+- name: {{ $prefix }}KUBERNETES_CA_FILE
+  value: /var/run/catalyst/kubernetes/ca.crt
+- name: {{ $prefix }}KUBERNETES_TOKEN_FILE
+  value: /var/run/catalyst/kubernetes/token
+- name: {{ $prefix }}WORKLOADS
+  value: {{ include "catalyst.workloads" $root | quote }}
+{{- if $daemon.calls }}
+- name: {{ $prefix }}TOKEN_FOLDER
+  value: /var/run/catalyst/tokens
+{{- end }}
+{{- range $daemon.calls }}
+- name: {{ .env }}
+  value: {{ printf "%s-%s:%v" (include "catalyst.fullname" $root) .name $values.service.grpc | quote }}
+{{- end }}
+{{- if and $daemon.secrets $own.secrets }}
+- name: {{ $prefix }}SECRETS_FOLDER
+  value: /etc/catalyst/secrets
+{{- end }}
+{{- if $values.tls.secretName }}
+- name: {{ $prefix }}TLS_CERTIFICATE_FILE
+  value: /etc/catalyst/tls/tls.crt
+- name: {{ $prefix }}TLS_KEY_FILE
+  value: /etc/catalyst/tls/tls.key
+- name: {{ $prefix }}TLS_AUTHORITIES_FILE
+  value: /etc/catalyst/tls/ca.crt
+- name: {{ $prefix }}TLS_REQUIRE_CLIENT
+  value: {{ $values.tls.requireClient | quote }}
+{{- end }}
+{{- include "catalyst.settings" (dict "daemon" $daemon "settings" (merge (dict) $own.settings $values.settings)) }}
+{{- end }}
+
+{{/* Which account is which daemon, as JSON. */}}
+{{- define "catalyst.workloads" -}}
+{{- $accounts := dict }}
+{{- range (include "catalyst.daemons" . | fromYaml).daemons }}
+{{- $_ := set $accounts (printf "system:serviceaccount:%s:%s-%s" $.Release.Namespace (include "catalyst.fullname" $) .name) .contract }}
+{{- end }}
+{{- merge $accounts .Values.workloads | toJson }}
+{{- end }}

@@ -1,0 +1,76 @@
+"""Who may reach whom: the edges of the mesh, both ends of each, and nothing else."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from chartmaker.daemons import found
+
+from .charts import Rendered, render
+from .test_rendering import EVERYTHING
+
+GRPC = 7400
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    return render(home=tmp_path_factory.mktemp("helm"), values=EVERYTHING)
+
+
+def peers(rule: dict[str, Any], end: str) -> Iterator[str]:
+    for peer in rule.get(end, ()):
+        if "podSelector" in peer and "namespaceSelector" not in peer:
+            yield peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"]
+
+
+def edges(rendered: Rendered, direction: str, end: str) -> set[tuple[str, str]]:
+    """(caller, callee) of every rule for gRPC between daemons, told from one of its ends."""
+    names = {daemon.name for daemon in found()}
+    told = set()
+    for policy in rendered.of("NetworkPolicy"):
+        own = policy["spec"]["podSelector"]["matchLabels"].get("app.kubernetes.io/name", "")
+        for rule in policy["spec"].get(direction, ()):
+            if own in names and GRPC in [port["port"] for port in rule["ports"]]:
+                told |= {(peer, own) if direction == "ingress" else (own, peer) for peer in peers(rule, end)}
+    return told
+
+
+def test_both_ends_of_every_edge_and_no_other_are_open(rendered: Rendered) -> None:
+    by_folder = {daemon.folder: daemon.name for daemon in found()}
+    real = {(daemon.name, by_folder[peer]) for daemon in found() for peer in daemon.peers.values()}
+    assert real
+    assert edges(rendered, "ingress", "from") == real
+    assert edges(rendered, "egress", "to") == real
+
+
+def test_who_is_named_by_no_rule_is_denied(rendered: Rendered) -> None:
+    deny = rendered.one("NetworkPolicy", "catalyst-default-deny")["spec"]
+    assert sorted(deny["policyTypes"]) == ["Egress", "Ingress"]
+    assert "ingress" not in deny
+    assert "egress" not in deny
+    for name, pod in rendered.pods():
+        assert deny["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items(), name
+
+
+def test_only_the_gateway_and_what_agents_call_are_open_to_everybody(rendered: Rendered) -> None:
+    wide = set()
+    for policy in rendered.of("NetworkPolicy"):
+        for rule in policy["spec"].get("ingress", ()):
+            if not rule.get("from"):
+                own = policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"]
+                wide |= {(own, port["port"]) for port in rule["ports"]}
+    assert wide == {("gateway", 8080), ("provisioner", GRPC), ("provisioner", 7440), ("powerdns", 5300)}
+
+
+def test_nobody_reaches_the_metadata_of_the_cloud(rendered: Rendered) -> None:
+    for policy in rendered.of("NetworkPolicy"):
+        for rule in policy["spec"].get("egress", ()):
+            for peer in rule.get("to", ()):
+                if peer.get("ipBlock", {}).get("cidr") == "0.0.0.0/0":
+                    assert "169.254.0.0/16" in peer["ipBlock"]["except"]
+
+
+def test_a_migration_reaches_its_stores_alone(rendered: Rendered) -> None:
+    own = rendered.one("NetworkPolicy", "catalyst-catalog-migrate")["spec"]
+    assert "ingress" not in own
+    assert GRPC not in [port["port"] for rule in own["egress"] for port in rule["ports"]]

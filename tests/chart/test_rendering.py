@@ -1,0 +1,262 @@
+"""Every example: accepted by Helm and by Kubernetes, restricted everywhere, with probes, and no secret in it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from catalyst_mesh import DaemonSettings
+from chartmaker import made
+from chartmaker.daemons import Found, found
+
+from .charts import CHART, EXAMPLES, OLDEST, Rendered, containers, environment, helm, render, template
+
+OTHERS = {"HTTPRoute", "ServiceMonitor", "PrometheusRule"}
+"""Kinds that are not Kubernetes' own."""
+EVERYTHING: dict[str, Any] = {
+    "sovereign": {"name": "all", "fqdn": "console.all.example"},
+    "image": {
+        "registry": "registry.example/catalyst",
+        "pullSecrets": ["pull"],
+        "digests": {"catalog": "sha256:" + "0" * 64},
+    },
+    "postgresql": {"bundled": True},
+    "powerdns": {"bundled": True},
+    "tls": {"secretName": "grpc"},
+    "metrics": {"serviceMonitor": True, "rules": True, "labels": {"release": "prometheus"}},
+    "gatewayRoute": {"ingress": {"enabled": True}, "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}},
+    "gateway": {"autoscaling": {"enabled": True}},
+    "provisioner": {"replicas": 3, "persistence": {"accessMode": "ReadWriteMany"}},
+    "nodeSelector": {"pool": "system"},
+    "tolerations": [{"key": "system", "operator": "Exists"}],
+    "workloads": {"system:serviceaccount:other:continuum": "continuum"},
+}
+NAMES = [*(path.stem for path in EXAMPLES), "everything"]
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    return render(home=tmp_path_factory.mktemp("helm"), values=EVERYTHING)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def rendered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    if request.param == "everything":
+        whole = request.getfixturevalue("everything")
+        assert isinstance(whole, Rendered)
+        return whole
+    (path,) = [path for path in EXAMPLES if path.stem == request.param]
+    return render(path, home=tmp_path_factory.mktemp("helm"))
+
+
+def test_what_is_made_from_the_daemons_is_up_to_date() -> None:
+    assert [str(path) for path, text in made().items() if path.read_text() != text] == []
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_helm_finds_nothing_to_complain_of(path: Path, tmp_path: Path) -> None:
+    done = helm("lint", "--strict", str(CHART), "--values", str(path), home=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_kubernetes_knows_every_field(rendered: Rendered) -> None:
+    for one in rendered.objects:
+        if one["kind"] not in OTHERS:
+            kubernetes_validate.validate(one, "1.37", strict=True)
+
+
+def test_nothing_is_written_twice(rendered: Rendered) -> None:
+    names = [(one["kind"], one["metadata"]["name"]) for one in rendered.objects]
+    assert len(names) == len(set(names))
+
+
+def test_every_container_has_the_restricted_profile(rendered: Rendered) -> None:
+    """https://kubernetes.io/docs/concepts/security/pod-security-standards/, the profile Restricted."""
+    for name, pod in rendered.pods():
+        spec = pod["spec"]
+        assert spec["securityContext"]["runAsNonRoot"] is True, name
+        assert spec["securityContext"]["runAsUser"] > 0, name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys(), name
+        assert spec["automountServiceAccountToken"] is False, name
+        kinds = {key for volume in spec["volumes"] for key in volume if key != "name"}
+        assert kinds <= {"emptyDir", "secret", "configMap", "projected", "persistentVolumeClaim"}, name
+        for container in containers(pod):
+            context = container["securityContext"]
+            assert context["allowPrivilegeEscalation"] is False, name
+            assert context["readOnlyRootFilesystem"] is True, name
+            assert context["capabilities"] == {"drop": ["ALL"]}, name
+            assert context["seccompProfile"] == {"type": "RuntimeDefault"}, name
+            assert not any("hostPort" in port for port in container.get("ports", ())), name
+            assert not container["image"].endswith(":latest"), name
+            assert ":" in container["image"].rsplit("/", 1)[1], name
+
+
+def test_every_mount_has_its_volume(rendered: Rendered) -> None:
+    for one in rendered.of("Deployment", "StatefulSet", "Job"):
+        spec = one["spec"]["template"]["spec"]
+        claimed = [claim["metadata"]["name"] for claim in one["spec"].get("volumeClaimTemplates", ())]
+        there = [*claimed, *(volume["name"] for volume in spec["volumes"])]
+        assert len(there) == len(set(there)), one["metadata"]["name"]
+        mounted = {
+            mount["name"] for container in containers(one["spec"]["template"]) for mount in container["volumeMounts"]
+        }
+        assert mounted == set(there), one["metadata"]["name"]
+
+
+def test_secrets_are_named_and_never_written(rendered: Rendered) -> None:
+    assert rendered.of("Secret") == []
+
+
+def test_every_daemon_has_its_probes_its_budget_and_time_to_stop(everything: Rendered) -> None:
+    for daemon in found():
+        name = f"catalyst-{daemon.name}"
+        one = running(daemon, everything)
+        (container,) = one["spec"]["template"]["spec"]["containers"]
+        assert container["startupProbe"]["httpGet"]["path"] == "/livez"
+        assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
+        assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"  # over TLS Kubernetes cannot ask gRPC
+        assert one["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 40
+        budget = everything.one("PodDisruptionBudget", name)
+        assert budget["spec"]["maxUnavailable"] == 1
+        assert budget["spec"]["selector"] == one["spec"]["selector"]
+        assert everything.one("Service", name)["spec"]["selector"] == one["spec"]["selector"]["matchLabels"]
+
+
+def test_without_tls_readiness_is_asked_by_grpc(tmp_path: Path) -> None:
+    plain = {**EVERYTHING, "tls": {"secretName": ""}}
+    catalog = render(home=tmp_path, values=plain).one("Deployment", "catalyst-catalog")
+    assert catalog["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["grpc"] == {"port": 7400}
+
+
+def running(daemon: Found, rendered: Rendered) -> dict[str, Any]:
+    """The Deployment or StatefulSet of a daemon."""
+    name = f"catalyst-{daemon.name}"
+    (one,) = [one for one in rendered.of("Deployment", "StatefulSet") if one["metadata"]["name"] == name]
+    return one
+
+
+def settings_of(daemon: Found, rendered: Rendered) -> DaemonSettings:
+    """The daemon's own settings, read from the environment that the chart gives it."""
+    one = running(daemon, rendered)
+    given = environment(one["spec"]["template"]["spec"]["containers"][0])
+    files = {name: text for name, text in given.items() if name.endswith("NATS_TOKEN_FILE")}
+    return daemon.settings.load({name: text for name, text in given.items() if name not in files}, [])
+
+
+@pytest.mark.parametrize("daemon", found(), ids=lambda daemon: daemon.name)
+def test_a_daemon_starts_with_the_environment_that_it_is_given(daemon: Found, everything: Rendered) -> None:
+    settings = settings_of(daemon, everything)
+    assert settings.listen == "0.0.0.0:7400"
+    assert settings.sovereign == "sovereigns/all"
+    assert settings.database_url.startswith("postgresql+asyncpg://catalyst_")
+    assert settings.workloads["system:serviceaccount:catalyst-system:catalyst-catalog"] == "catalog"
+    assert settings.workloads["system:serviceaccount:other:continuum"] == "continuum"
+    for setting, peer in daemon.peers.items():
+        assert getattr(settings, setting) == f"catalyst-{peer.replace('_', '-')}:7400"
+
+
+def test_settings_reach_the_daemon_in_its_own_form(tmp_path: Path) -> None:
+    own = {"logLevel": "DEBUG", "solverSeconds": 2.5, "plugins": {"blueprint_source:git": {"depth": 3}}}
+    values = {**EVERYTHING, "settings": {"traceRatio": 0.25, "logLevel": "ERROR"}, "catalog": {"settings": own}}
+    (catalog,) = [daemon for daemon in found() if daemon.name == "catalog"]
+    settings: Any = settings_of(catalog, render(home=tmp_path, values=values))
+    assert (settings.log_level, settings.solver_seconds, settings.trace_ratio) == ("DEBUG", 2.5, 0.25)
+    assert settings.plugins == {"blueprint_source:git": {"depth": 3}}
+
+
+def test_each_peer_is_shown_a_token_that_opens_no_other_door(everything: Rendered) -> None:
+    for daemon in found():
+        (one,) = [
+            one
+            for one in everything.of("Deployment", "StatefulSet")
+            if one["metadata"]["name"] == f"catalyst-{daemon.name}"
+        ]
+        volumes = {volume["name"]: volume for volume in one["spec"]["template"]["spec"]["volumes"]}
+        sources = volumes.get("tokens", {"projected": {"sources": []}})["projected"]["sources"]
+        tokens = {
+            source["serviceAccountToken"]["path"]: source["serviceAccountToken"]["audience"] for source in sources
+        }
+        contracts = {each.folder: each.contract for each in found()}
+        assert tokens == {contracts[peer]: f"catalyst-{contracts[peer]}" for peer in daemon.peers.values()}
+
+
+@pytest.mark.parametrize("off", [daemon.key for daemon in found()])
+def test_a_daemon_that_is_off_leaves_nothing_behind(off: str, tmp_path: Path) -> None:
+    (daemon,) = [daemon for daemon in found() if daemon.key == off]
+    text = render(home=tmp_path, values={**EVERYTHING, off: {"enabled": False}})
+    names = [one["metadata"]["name"] for one in text.objects]
+    assert not [name for name in names if daemon.name in name]
+    assert f"catalyst-catalyst-{daemon.name}" not in text.text
+
+
+def test_an_old_cluster_gets_what_it_knows(tmp_path: Path) -> None:
+    old = render(home=tmp_path, values={**EVERYTHING, "tls": {"secretName": ""}}, version=OLDEST)
+    assert {one["apiVersion"] for one in old.of("PodDisruptionBudget")} == {"policy/v1beta1"}
+    assert {one["apiVersion"] for one in old.of("HorizontalPodAutoscaler")} == {"autoscaling/v2beta2"}
+    readiness = [
+        each["readinessProbe"] for _, pod in old.pods() for each in containers(pod) if "readinessProbe" in each
+    ]
+    assert [probe for probe in readiness if "grpc" in probe] == []
+
+
+def test_the_migration_runs_before_an_upgrade_as_the_daemon_would(everything: Rendered) -> None:
+    for daemon in found():
+        job = everything.one("Job", f"catalyst-{daemon.name}-migrate")
+        assert job["metadata"]["annotations"]["helm.sh/hook"] == "post-install,pre-upgrade"
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        assert container["args"] == ["--migrate"]
+        assert f"{daemon.prefix}DATABASE_URL" in environment(container)
+
+
+def test_rules_and_scrapes_name_what_is_there(everything: Rendered) -> None:
+    (monitor,) = everything.of("ServiceMonitor")
+    (endpoint,) = monitor["spec"]["endpoints"]
+    daemons = {f"catalyst-{daemon.name}" for daemon in found()}
+    for service in everything.of("Service"):
+        if service["metadata"]["name"] in daemons:
+            assert endpoint["port"] in [port["name"] for port in service["spec"]["ports"]]
+            assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    (rules,) = everything.of("PrometheusRule")
+    assert rules["spec"]["groups"]
+
+
+WRONG = [
+    ({"sovereign": {"name": "Omantel!"}}, "/sovereign/name"),
+    ({"image": {"registry": ""}}, "/image/registry"),
+    ({"image": {"registry": "r", "tag": "latest"}}, "/image/tag"),
+    ({"catalog": {"replica": 3}}, "replica"),
+    ({"catalog": {"settings": {"solverSecond": 3}}}, "solverSecond"),
+    ({"catalog": {"settings": {"solverSeconds": "fast"}}}, "/catalog/settings/solverSeconds"),
+    ({"billing": {"settings": {"currency": "omr"}}}, "/billing/settings/currency"),
+    ({"settings": {"logLevel": "LOUD"}}, "/settings/logLevel"),
+    ({"settings": {"natsToken": "secret"}}, "natsToken"),
+    ({"gateway": {"settings": {"development": True}}}, "development"),
+    ({"nats": {"url": "http://nats"}}, "/nats/url"),
+    ({"probes": {"readiness": "tcp"}}, "/probes/readiness"),
+    ({"dbHost": "x"}, "dbHost"),
+    ({"provisioner": {"replicas": 2}}, "ReadWriteMany"),
+    ({"gatewayRoute": {"ingress": {"enabled": True}}}, "sovereign.fqdn"),
+]  # fmt: skip - a table
+
+
+@pytest.mark.parametrize(
+    ("values", "named"), WRONG, ids=lambda value: value if isinstance(value, str) else json.dumps(value)
+)
+def test_a_wrong_value_is_refused_by_its_name(values: dict[str, Any], named: str, tmp_path: Path) -> None:
+    good = {"sovereign": {"name": "home"}, "image": {"registry": "registry.example"}}
+    done = template(home=tmp_path, values={**good, **values})
+    assert done.returncode != 0
+    assert named in done.stderr
+
+
+def test_every_value_has_its_line_in_the_file(tmp_path: Path) -> None:
+    """What the schema lets through stands in values.yaml with a word about it, and the other way round."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert set(values) == set(schema["properties"]) - {"global"}
+    for name, kind in schema["properties"].items():
+        known = set(kind.get("properties", {}))
+        if name not in ("settings", "nats", "postgresql", "powerdns", "global") and known:
+            assert set(values[name]) == known, name
