@@ -75,7 +75,12 @@ async def edge(around: Mesh) -> AsyncIterator[Edge]:
     targets = {
         f"{'pdm' if name == 'pooldomain' else name}_target": daemon.target for name, daemon in around.daemons.items()
     }
-    values = {"http_listen": f"127.0.0.1:{port}", "nats_url": around.nats.url, **targets}
+    values = {
+        "http_listen": f"127.0.0.1:{port}",
+        "nats_url": around.nats.url,
+        "identity_per_minute": 1_000_000,
+        **targets,
+    }
     address = f"sqlite+aiosqlite:///{home}/gateway.db"
     async with running(compose, GatewaySettings, home, service="gateway", database_url=address, **values):
         headers = {"authorization": f"Bearer {around.token()}"}

@@ -76,6 +76,7 @@ async def gateway(home: str, nats_url: str, pdm: str, port: int) -> None:
     for name in ("code", "operator"):
         (folder / name).write_text("12345678")
     values = {"nats_url": nats_url, "http_listen": f"127.0.0.1:{port}", "development": True, **targets}
+    values |= {"identity_per_minute": 1_000_000, "address_per_minute": 1_000_000}
     values |= {"login_code_file": folder / "code", "operator_token_file": folder / "operator"}
     async with running(compose, GatewaySettings, folder, **values):
         say({"port": port})

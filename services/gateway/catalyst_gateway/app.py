@@ -28,10 +28,14 @@ from catalyst_mesh.trust import verifier
 from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import CollectorRegistry
 
+from .addresses import Proxies
+from .audit import Audit, Trail
 from .callers import Callers
 from .comparison import Comparison
 from .edge import Edge
+from .front import Front
 from .http import HttpServer
+from .limits import Limits, PerMinute
 from .projector import SERVICES, Projector
 from .routes import Routes
 from .sessions import Sessions
@@ -60,6 +64,7 @@ async def compose(settings: GatewaySettings) -> Daemon:
         sessions=Sessions(settings),
         callers=callers,
         feed=Feed(work),
+        trail=Trail(work),
         call_seconds=settings.call_seconds,
         most_body_bytes=settings.most_body_bytes,
     )
@@ -68,7 +73,16 @@ async def compose(settings: GatewaySettings) -> Daemon:
         package: connect(settings.target(package), token=settings.token_for(package), tls=settings.certificates())
         for package in SERVICES
     }
-    http = HttpServer(edge.app(), settings.http_listen, shared=settings.shared_ports)
+    audit = Audit(work)
+    front = Front(
+        edge.app(),
+        Proxies(settings.trusted_proxies),
+        Limits(PerMinute(settings.identity_per_minute, settings.address_per_minute, settings.guesses_per_minute)),
+        audit,
+        edge.recognise,
+        settings.cors_origins,
+    )
+    http = HttpServer(front, settings.http_listen, shared=settings.shared_ports)
     return Daemon(
         "gateway",
         settings,
@@ -82,6 +96,7 @@ async def compose(settings: GatewaySettings) -> Daemon:
         bus=bus,
         workers=[
             http,
+            audit,
             Projector(SERVICES, work=work, bus=bus, leases=leases),
             Comparison(own, work=work, leases=leases, pause=settings.compare_seconds),
         ],

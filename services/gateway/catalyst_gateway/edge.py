@@ -19,6 +19,7 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from . import bodies, conditions, events, names, openapi, previews, problems, queries, registrars, webhooks
+from .audit import Trail
 from .bodies import BodyTooLarge
 from .callers import Callers
 from .names import Names, Told, request_id
@@ -33,11 +34,6 @@ from .transcode import BodyUnreadable, to_json, to_request
 Req = Request[Any, Any, Any]
 VERBS = tuple(HttpMethod)
 """All that a path can be asked with; which of them it takes is the table's to say."""
-_SECURITY = {
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 
 
 class NoSuchPath(Refused):
@@ -63,6 +59,7 @@ class Edge:
         sessions: Sessions,
         callers: Callers,
         feed: Feed,
+        trail: Trail,
         call_seconds: float,
         most_body_bytes: int,
     ) -> None:
@@ -71,6 +68,7 @@ class Edge:
         self._sessions = sessions
         self._callers = callers
         self._feed = feed
+        self._trail = trail
         self._call_seconds = call_seconds
         self._most_body_bytes = most_body_bytes
         # Paths that are written by hand, and who answers them; they go before those of the contracts.
@@ -95,6 +93,11 @@ class Edge:
         async def description() -> bytes:
             return openapi.document(self._routes)
 
+        @get("/v1/audit")
+        async def audited(request: Req) -> Response[bytes]:
+            person = await self._callers.person(self._sessions.token(request))
+            return await self._trail.page(person, request.query_params)
+
         @get("/v1/plugins")
         async def plugins(request: Req) -> dict[str, Any]:
             return {"plugins": await all_plugins(self._channels, self._metadata(request))}
@@ -109,7 +112,7 @@ class Edge:
             return Response(None, status_code=204, headers={"Set-Cookie": self._sessions.sign_in(code)})
 
         return Litestar(
-            [rest, stream, description, plugins, operation_of, login, *_pages()],
+            [rest, stream, description, audited, plugins, operation_of, login, *_pages()],
             openapi_config=None,
             request_max_body_size=self._most_body_bytes,
             exception_handlers={Exception: self._problem},
@@ -127,6 +130,13 @@ class Edge:
         topics = query.get("topics", "")
         Reader.of(await who()).demand(topics)
         return Stream(self._feed.events(after, topics, who), media_type="text/event-stream", headers=HEADERS)
+
+    async def recognise(self, scope: Any) -> str:
+        """The subject of whoever sent a request; empty for nobody that is known."""
+        try:
+            return await self._callers.subject(self._sessions.token(Request(scope)))
+        except Refused:
+            return ""
 
     async def rest(self, request: Req) -> Response[Any] | Stream:
         """One request to one method."""
@@ -216,19 +226,20 @@ class Edge:
 
     def _traced(self, request: Req) -> str:
         """The trace of a request, which its problem tells too."""
-        trace = new_traceparent(request.headers.get("traceparent", ""))
-        request.state.traceparent = trace
-        return trace
+        parent = getattr(request.state, "traceparent", "") or request.headers.get("traceparent", "")
+        request.state.traceparent = new_traceparent(parent)
+        return str(request.state.traceparent)
 
     def _problem(self, request: Req, error: Exception) -> Response[bytes]:
         trace = getattr(request.state, "traceparent", None) or new_traceparent()
         problem = self._explained(request, error, trace)
+        request.state.reason = problem.reason
         allow = _allow(problem.metadata["verbs"].split(", ")) if problem.reason == MethodNotAllowed.reason else {}
         return Response(
             problems.render(problem, trace.split("-")[1]),
             media_type=problems.MEDIA_TYPE,
             status_code=problem.http_status,
-            headers={**_SECURITY, **problems.headers_of(problem), **allow},
+            headers={**problems.headers_of(problem), **allow},
         )
 
     def _explained(self, request: Req, error: Exception, trace: str) -> Explained:
@@ -296,7 +307,7 @@ def _pages() -> list[Any]:
         file = files / name
         if not kind or "/" in name or not file.is_file():
             raise NoSuchPath(verb="GET", path=f"/static/{name}")
-        return Response(file.read_bytes(), media_type=kind, headers=_SECURITY)
+        return Response(file.read_bytes(), media_type=kind)
 
     @get(["/", "/console", "/console/{path:path}"])
     async def console() -> Response[bytes]:

@@ -4,9 +4,9 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
-from litestar import Litestar
 
 
 class HttpServer:
@@ -15,12 +15,13 @@ class HttpServer:
     With `shared`, other processes may listen at the same address; the kernel gives a connection to one that lives.
     """
 
-    def __init__(self, app: Litestar, listen: str, *, shared: bool = False) -> None:
+    def __init__(self, app: Any, listen: str, *, shared: bool = False) -> None:
         host, _, port = listen.rpartition(":")
         self._address = (host, int(port)) if shared else None
         config = uvicorn.Config(
             app, host=host, port=int(port), log_config=None, access_log=False, lifespan="on",
             timeout_graceful_shutdown=3, server_header=False,
+            proxy_headers=False,  # who asks is found out by our own rule (`addresses`)
         )  # fmt: skip
         self._server = _Server(config)
 

@@ -32,6 +32,16 @@ class GatewaySettings(DaemonSettings):
     """Pause between two looks at what the daemons keep and the read model has not, in seconds."""
     most_body_bytes: int = 1024 * 1024
     """Largest body of a request."""
+    identity_per_minute: int = Field(600, gt=0)
+    """Calls in a minute of one identity that are let through by one replica."""
+    address_per_minute: int = Field(120, gt=0)
+    """The same of one address whose callers are not known. Pages and their files are not counted."""
+    guesses_per_minute: int = Field(10, gt=0)
+    """The same of one address where secrets could be tried: signing in, previews of vouchers, checks of slugs."""
+    trusted_proxies: tuple[str, ...] = ("10.42.0.0/16",)
+    """JSON: networks of the proxies in front, whose word about the caller's address and scheme counts. Default: the pods."""
+    cors_origins: tuple[str, ...] = ()
+    """JSON: origins whose pages may call with a token of their own, `https://console.example`. Default: none but our own."""
     development: bool = False
     """Whether the console lets the operator in by a code; refused unless HTTP listens on loopback."""
     login_code_file: Path | None = None

@@ -15,13 +15,28 @@ from typing import Any
 
 from catalyst_mesh import ROW_NUMBER, Json, Transaction, UtcTime, chassis_tables
 from catalyst_mesh.retention import Rule
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, bindparam, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .readers import UNKNOWN, whose
 
 KEPT = timedelta(days=14)
 """For so long what happened can be read again: longer than any daemon may send it again, or it would be told twice."""
+AUDIT_KEPT = timedelta(days=90)
 metadata = MetaData()
 stream_event = Table(
     "stream_event",
@@ -44,6 +59,23 @@ stream_position = Table(
     Column("service", Text, primary_key=True),
     Column("life", Text, nullable=False),
     Column("sequence", BigInteger, nullable=False),
+)  # fmt: skip - reads as a table
+audit_line = Table(
+    "audit_line",
+    metadata,
+    Column("number", ROW_NUMBER, primary_key=True, autoincrement=True),
+    Column("time", UtcTime, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("organization", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("trace_id", Text, nullable=False),
+    Index("audit_line_subject", "subject", "number"),
+    Index("audit_line_organization", "organization", "number"),
+    Index("audit_line_time", "time"),
 )  # fmt: skip - reads as a table
 chassis_tables(metadata)
 
@@ -137,9 +169,29 @@ class Store(Transaction):
             await self.sql.execute(update(t).where(t.c.number == row["number"]).values(organization=found))
         return int(rows[-1]["number"]) if rows else None
 
+    async def audit(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Keep lines of calls."""
+        await self.sql.execute(insert(audit_line), list(lines))
+
+    async def audited(self, before: int | None, given: Mapping[str, str], limit: int) -> Sequence[Mapping[str, Any]]:
+        """Lines with a lower number, the newest first; `given` are columns with the value that they must have."""
+        t = audit_line
+        query = (
+            select(t)
+            .order_by(t.c.number.desc())
+            .limit(limit)
+            .where(*(t.c[name] == value for name, value in given.items()))
+        )
+        rows = await self.sql.execute(query if before is None else query.where(t.c.number < before))
+        return [dict(row) for row in rows.mappings()]
+
 
 def rules() -> tuple[Rule, ...]:
-    """What is swept of these tables. The newest event stays, or SQLite would give its number again."""
+    """What is swept of these tables. The newest row stays, or SQLite would give its number again."""
     t = stream_event
     newest = select(func.max(t.c.number)).scalar_subquery()
-    return (Rule(t, t.c.time, KEPT, t.c.number < newest),)
+    last_line = select(func.max(audit_line.c.number)).scalar_subquery()
+    return (
+        Rule(t, t.c.time, KEPT, t.c.number < newest),
+        Rule(audit_line, audit_line.c.time, AUDIT_KEPT, audit_line.c.number < last_line),
+    )

@@ -1,0 +1,68 @@
+"""How often somebody may ask: by who they are, or, of those whom we do not know, by where they are.
+
+The buckets are one replica's; behind a balancer of several replicas the sum of them is let through. They are memory and
+nothing else, so that there is no limiter that could be down.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from catalyst_mesh.errors import Explained
+from catalyst_mesh.rates import Rate, Rates
+from catalyst_sdk import Code, Refused
+
+from . import problems
+
+_COUNTED = re.compile(r"/v1/.*|/graphql")
+"""What is counted; pages and their files are not, of which one look fetches many."""
+_GUESSED = re.compile(
+    r"/v1/auth/(login|code|callback|refresh)|/v1/billing/vouchers:preview|/v1/organizations:checkSlug"
+)
+"""Where somebody could try secrets or names one after the other."""
+
+
+class TooManyCalls(Refused):
+    code, reason, message = Code.RESOURCE_EXHAUSTED, "CALLS_LIMITED", "{limit} calls in a minute are let through; wait"
+
+
+@dataclass(frozen=True, slots=True)
+class PerMinute:
+    """Calls that are let through in a minute, at once or one after the other."""
+
+    identity: int = 600
+    address: int = 120
+    guesses: int = 10
+
+
+class Limits:
+    """The buckets of this replica."""
+
+    def __init__(self, most: PerMinute, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._rates = Rates()
+        self._monotonic = monotonic
+
+    def refusal(self, path: str, subject: str, address: str) -> Explained | None:
+        """Why a call is not let through, and when to ask again; None where it is.
+
+        subject   of whoever was recognised by a token that holds; empty for all others
+        """
+        if not _COUNTED.fullmatch(path):
+            return None
+        if _GUESSED.fullmatch(path) and (wait := self._wait("guesses", address, self._most.guesses)):
+            return _said(self._most.guesses, wait)
+        kind, key, most = (
+            ("identity", subject, self._most.identity) if subject else ("address", address, self._most.address)
+        )
+        wait = self._wait(kind, key, most)
+        return _said(most, wait) if wait else None
+
+    def _wait(self, kind: str, key: str, most: int) -> timedelta | None:
+        return self._rates.take((kind, key), Rate(most / 60, most), self._monotonic())
+
+
+def _said(limit: int, wait: timedelta) -> Explained:
+    return replace(problems.of_refusal(TooManyCalls(limit=limit)), retry_after=wait)
