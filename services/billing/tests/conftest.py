@@ -155,6 +155,10 @@ class Billing:
         stub = self.member(stubs.InvoiceServiceStub, org)
         return list((await stub.ListInvoices(rpc.ListInvoicesRequest(parent=f"billingAccounts/{org}"))).invoices)
 
+    async def renewals(self, org: str = "acme") -> list[pb.Invoice]:
+        """Those of documents that no order made, newest first."""
+        return [invoice for invoice in await self.invoices(org) if not invoice.order]
+
     async def save_method(self, method: str = "fm_1", org: str = "acme") -> None:
         """Have a method that may be charged, as a checkout leaves it."""
 

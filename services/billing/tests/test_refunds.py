@@ -63,6 +63,11 @@ async def test_each_half_returns_to_its_origin_in_parts_and_to_the_baisa(billing
 
     await eventually(done, within=30)
     assert (await billing.prove()).proved
+    one, second, bill = sorted(await billing.invoices(), key=lambda paper: paper.number)
+    assert [paper.number for paper in (bill, one, second)] == ["INV-2026-000001", "CN-2026-000001", "CN-2026-000002"]
+    assert {one.corrects, second.corrects} == {bill.name} == {order.invoice}
+    assert (one.total.minor, second.total.minor, bill.total.minor) == (-3001, -5999, 9000)
+    assert (one.credit_applied.minor, bill.credit_applied.minor) == (-part.to_credit.minor, 4500)
 
 
 async def test_of_many_who_refund_at_once_no_more_goes_back_than_was_paid(billing: Billing) -> None:

@@ -29,9 +29,9 @@ async def changed(billing: Billing, plan: str, **fields: Any) -> pb.Order:
     return order
 
 
-async def renewed(billing: Billing, start: datetime) -> pb.Subscription:
+async def renewed(billing: Billing, start: datetime, org: str = "acme") -> pb.Subscription:
     async def check() -> pb.Subscription | None:
-        now = await billing.subscription()
+        now = await billing.subscription(org)
         return now if now.period_start_time.ToDatetime(UTC) == start else None
 
     found: pb.Subscription | None = await eventually(check, within=30, what=f"a period begins on {start}")
@@ -79,7 +79,7 @@ async def test_a_saved_method_is_charged_for_what_credit_does_not_pay(billing: B
     await renewed(billing, datetime(2026, 2, 1, 12, tzinfo=UTC))
     (charge,) = billing.provider.books.charges.values()
     assert charge["minor"] == 5000
-    (invoice,) = await billing.invoices()
+    (invoice,) = await billing.renewals()
     assert (invoice.state, invoice.total.minor, invoice.credit_applied.minor) == (pb.Invoice.STATE_PAID, 9000, 4000)
     assert (await billing.balance()).available.minor == 0
     assert (await billing.prove()).proved
@@ -120,7 +120,7 @@ async def test_two_daemons_renew_once(start: Start) -> None:
         async with start() as two:
             one.to_time((await one.subscription()).period_end_time)
             await renewed(two, datetime(2026, 2, 1, 12, tzinfo=UTC))
-            assert [i.number for i in await one.invoices()] == ["INV-2026-000001"]
+            assert [i.number for i in await one.renewals()] == ["INV-2026-000002"]
             assert (await one.told()).count("subscription.renewed") == 1
             assert (await one.balance()).available.minor == 32_000
 
@@ -165,7 +165,8 @@ async def test_a_downgrade_at_once_gives_credit_and_a_credit_note(billing: Billi
     down = await changed(billing, "s", immediate=True)
     assert (state_of(down), down.total.minor) == ("PAID", 0)
     assert ((await billing.subscription()).plan, (await billing.balance()).available.minor) == ("s", 2000)
-    (note,) = await billing.invoices()
+    note, bill = await billing.invoices()
+    assert note.corrects == bill.name
     assert (note.kind, note.number, note.total.minor) == (pb.Invoice.KIND_CREDIT_NOTE, "CN-2026-000001", -2000)
     booked = await billing.booked()
     assert (booked["customer_credit"], booked["psp_clearing"]) == (-2000, 9000)
@@ -300,23 +301,23 @@ async def test_twenty_renewals_at_once_are_numbered_without_a_gap(start: Start) 
             billing.clock.advance(31 * DAY)
 
             async def all_renewed() -> bool:
-                return len(await billing.invoices()) == 20
+                return len(await billing.renewals()) == 20
 
             await eventually(all_renewed, within=60)
         numbers = sorted(i.number for i in await billing.invoices())
-        assert numbers == [f"INV-2026-{n:06}" for n in range(1, 21)]
+        assert numbers == [f"INV-2026-{n:06}" for n in range(1, 41)]
 
 
 async def test_a_finalised_invoice_is_the_same_bytes_and_cannot_be_changed(billing: Billing) -> None:
     await billing.reached(await billing.order(), "PAID")
     billing.to_time((await billing.subscription()).period_end_time)
     await billing.became("PAST_DUE")
-    (invoice,) = await billing.invoices()
+    (invoice,) = await billing.renewals()
     stub = billing.member(stubs.InvoiceServiceStub)
     forms = [rpc.RenderInvoiceRequest.FORMAT_PDF, rpc.RenderInvoiceRequest.FORMAT_HTML]
     before = [await stub.RenderInvoice(rpc.RenderInvoiceRequest(name=invoice.name, format=f)) for f in forms]
     assert before[0].data.startswith(b"%PDF-1.7")
-    assert b"INV-2026-000001" in before[1].data
+    assert b"INV-2026-000002" in before[1].data
     void = rpc.VoidInvoiceRequest(name=invoice.name, reason="goodwill")
     staff = billing.staff(stubs.InvoiceServiceStub)
     assert (await staff.VoidInvoice(void)).state == pb.Invoice.STATE_VOIDED
@@ -336,7 +337,7 @@ async def test_an_invoice_can_be_paid_once(start: Start) -> None:
         await billing.reached(await billing.order(), "PAID")
         billing.to_time((await billing.subscription()).period_end_time)
         await billing.became("PAST_DUE")
-        (invoice,) = await billing.invoices()
+        (invoice,) = await billing.renewals()
         await billing.issue(minor=50_000)
         await billing.redeem()
         stub = billing.member(stubs.InvoiceServiceStub)
@@ -358,3 +359,24 @@ async def test_an_invoice_can_be_paid_once(start: Start) -> None:
             assert (await sql.execute(query)).scalar_one() == 9000
         none = rpc.GetInvoiceRequest(name="billingAccounts/acme/invoices/none")
         assert await reason_of(stub.GetInvoice(none)) == "INVOICE_NOT_FOUND"
+
+
+async def test_a_subscription_that_cannot_be_renewed_is_told_of_and_keeps_no_other_waiting(billing: Billing) -> None:
+    for org in ("acme", "other"):
+        await billing.issue(f"FOR-{org}".upper(), minor=50_000)
+        await billing.order(org, code=f"FOR-{org}")
+    ill = update(tables.subscription).where(tables.subscription.c.org == "acme")
+    async with billing.daemon.daemon.db.begin() as sql:
+        await sql.execute(ill.values(items=["no line of a quote"]))
+    billing.clock.advance(31 * DAY)
+    await renewed(billing, datetime(2026, 2, 1, 12, tzinfo=UTC), "other")
+
+    async def told() -> bool:
+        async with billing.daemon.daemon.work.reading() as tx:
+            return await billing.findings() == ["TURN_FAILED"] and await tx.due_subscriptions(9) == []
+
+    await eventually(told, within=30)
+    async with billing.daemon.daemon.db.begin() as sql:
+        await sql.execute(ill.values(items=[]))
+    billing.clock.advance(timedelta(minutes=5))
+    await renewed(billing, datetime(2026, 2, 1, 12, tzinfo=UTC))

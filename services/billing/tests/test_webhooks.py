@@ -13,7 +13,7 @@ from catalyst_mesh import ManualClock
 from catalyst_payment_fake import webhooks
 from catalyst_payment_fake.scripts import Script
 from catalyst_sdk import Permanent, Secret
-from catalyst_sdk.payment import DisputeState
+from catalyst_sdk.payment import Amount, DisputeState
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
 from sqlalchemy import select, update
@@ -207,3 +207,26 @@ async def test_each_day_s_payments_are_compared_repaired_and_told(start: Start, 
 
         await eventually(differs, within=30)
         assert await billing.booked() == {"psp_clearing": 9000, "deferred_revenue": -9000}
+
+
+async def test_a_charge_that_is_not_noted_yet_holds_up_no_comparison_and_is_told_of_after_a_day(start: Start) -> None:
+    async with start("never", poll_open_checkout_seconds=3600) as billing:
+        order = await billing.order()
+        paid = await opened(billing, order)
+        amount = Amount(5000, "OMR")
+        charge = await billing.provider.charge(
+            key="charge:ch-1", customer="fcu_1", method="fm_1", amount=amount, metadata={"invoice": "in-1"}
+        )
+        billing.clock.advance(timedelta(seconds=1))  # the charge comes first in the provider's list
+        billing.provider.play(paid, Script.LOST_WEBHOOK)
+    async with start("never", poll_open_checkout_seconds=3600, reconcile_seconds=0.05) as billing:
+        await billing.reached(order, "PAID")
+        assert await billing.findings() == []
+        billing.clock.advance(timedelta(days=1, seconds=1))
+
+        async def told() -> bool:
+            return await billing.findings() == ["CHARGE_NOT_NOTED"]
+
+        await eventually(told, within=30)
+        async with billing.daemon.daemon.db.read() as sql:
+            assert (await sql.execute(select(t.reconciled.c.until))).scalar_one() == charge.at

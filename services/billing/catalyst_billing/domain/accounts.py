@@ -52,6 +52,18 @@ class TaxProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class Addressee:
+    """Whom a document is made out to, as of its finalisation."""
+
+    contact: Contact = Contact()
+    tax: TaxProfile = TaxProfile()
+
+
+NOBODY = Addressee()
+"""Of whom nothing but the Organization is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class BillingAccount:
     """What one Organization owes and owns on this Sovereign."""
 
@@ -70,6 +82,11 @@ class BillingAccount:
     @property
     def name(self) -> str:
         return f"billingAccounts/{self.org}"
+
+    @property
+    def addressee(self) -> Addressee:
+        """Whom a document of now is made out to."""
+        return Addressee(self.contact, self.tax)
 
     def require_open(self) -> None:
         """Raises AccountFrozen, AccountClosed."""

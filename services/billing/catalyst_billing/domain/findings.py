@@ -45,6 +45,11 @@ def warn(reason: str, subject: str, message: str, *, account: str, now: datetime
     return Finding(reason, subject, message, Severity.WARNING, account, now, now)
 
 
+def stuck(subject: str, error: BaseException, *, account: str, now: datetime) -> Finding:
+    """Something that is due fails by a fault of ours; it is tried again and again, and holds up nothing else."""
+    return alarm("TURN_FAILED", subject, f"its turn ended with {type(error).__name__}", account=account, now=now)
+
+
 def alarm(reason: str, subject: str, message: str, *, account: str, now: datetime) -> Finding:
     """Money is wrong or at risk."""
     return Finding(reason, subject, message, Severity.CRITICAL, account, now, now)

@@ -74,8 +74,8 @@ def change(
     s, period = c.dues.subscription, c.dues.period
     c.account.require_open()
     assert period is not None
-    is_later = changes.is_downgrade(s, offer, house.taxes) and not immediate
-    price = changes.prorate(s, period, offer, house.taxes, now)
+    is_later = changes.is_downgrade(s, offer, c.dues.taxes(house)) and not immediate
+    price = changes.prorate(s, period, offer, c.dues.taxes(house), now)
     noted = Change(
         offer=offer, at=now, period_start=s.period_start, previous=s.offer, parts=price.parts,
         tax=price.net.zero() if is_later else price.tax, is_later=is_later,
@@ -134,7 +134,7 @@ def unused_time(dues: Dues, price: Prorated, key: str, title: str, books: Books,
         f"cn-{key}", s.org, lines, currency=amount.currency, now=now, kind=Kind.CREDIT_NOTE, subscription=s.id,
         corrects=dues.period.invoice if dues.period else "", period=span, why="unused time",
     )  # fmt: skip
-    sealed, series = invoices.finalise(note, dues.notes, books, now)
+    sealed, series = invoices.finalise(note, dues.notes, dues.addressee, now)
     booked = postings.unused_time(
         books, key=key, org=s.org, sovereign=s.sovereign, net=-price.net, tax=-price.tax,
         items=(Part(s.plan, price.net),), at=now,
@@ -204,4 +204,5 @@ def _purchase(c: Counter, order: Order, wallet: Wallet) -> Purchase:
     return Purchase(
         order=order, wallet=wallet, subscription=c.dues.subscription if order.change else None,
         period=c.dues.period if order.change else None, dues=None if order.change else c.dues,
+        addressee=c.account.addressee,
     )  # fmt: skip

@@ -17,6 +17,7 @@ from typing import Any
 
 from catalyst_sdk import Code, Refused
 
+from .accounts import NOBODY, Addressee
 from .money import Money, total
 from .moves import IllegalTransition
 from .periods import Span
@@ -122,6 +123,7 @@ class Invoice:
     why: str = ""
     """Why it was withdrawn or made."""
     hash: str = ""
+    addressee: Addressee = NOBODY
     version: int = 1
 
     @property
@@ -138,8 +140,9 @@ class Invoice:
         return total([line.amount for line in self.lines if line.kind is LineKind.USAGE], self.total.currency)
 
     def sealed(self) -> dict[str, Any]:
-        """All that never changes once it has a number."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _BESIDE}
+        """All that never changes once it has a number. Documents older than addressees were sealed without."""
+        said = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _BESIDE}
+        return {name: value for name, value in said.items() if name != "addressee" or value != NOBODY}
 
 
 _BESIDE = {"state", "credit", "due", "updated_at", "paid_at", "why", "hash", "version"}
@@ -201,14 +204,14 @@ def rewritten(invoice: Invoice, lines: Iterable[InvoiceLine], now: datetime) -> 
 
 
 def finalise(
-    invoice: Invoice, series: Series, books: Books, now: datetime, *, due_in: timedelta = timedelta(0)
+    invoice: Invoice, series: Series, to: Addressee, now: datetime, *, due_in: timedelta = timedelta(0)
 ) -> tuple[Invoice, Series]:
-    """The document with the next number of `series`, sealed."""
+    """The document with the next number of `series`, made out to `to` and sealed."""
     require(invoice, "finalise")
     taken = replace(series, last=series.last + 1, version=series.version + 1)
     numbered = _changed(
         invoice, now, state=State.FINALIZED, number=f"{series.series}-{series.year}-{taken.last:06}", finalized_at=now,
-        due_at=now + due_in,
+        due_at=now + due_in, addressee=to,
     )  # fmt: skip
     return replace(numbered, hash=digest(numbered)), taken
 

@@ -294,6 +294,8 @@ class RefundedPart:
 
     number     of the refund within the order
     top_up     whether it is credit that goes back, instead of what was bought
+    items      what goes back by what it was for, without tax, below zero
+    vouchers   the part of it that goes back to the credit of vouchers, below zero
     """
 
     order: str
@@ -308,6 +310,8 @@ class RefundedPart:
     to_card: Money
     to_credit: Money
     top_up: bool = False
+    items: tuple[Part, ...] = ()
+    vouchers: tuple[Part, ...] = ()
 
 
 def order_partly_refunded(books: Books, fact: RefundedPart, at: datetime) -> Txn:
@@ -331,6 +335,8 @@ def order_partly_refunded(books: Books, fact: RefundedPart, at: datetime) -> Txn
         entries=_without_zeros([*lines, (clearing_of(fact.provider, currency), -fact.to_card)]),
         order=fact.order,
         sovereign="" if fact.top_up else fact.sovereign or books.sovereign,
+        items=fact.items,
+        vouchers=fact.vouchers,
     )
 
 

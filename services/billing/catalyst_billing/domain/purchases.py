@@ -12,10 +12,24 @@ from datetime import datetime
 
 from catalyst_sdk import Decision, Refused
 
-from . import changes, credit, earnings, findings, invoices, orders, payments, postings, renewals, subscriptions, uses
-from .accounts import AccountClosed
+from . import (
+    changes,
+    credit,
+    documents,
+    earnings,
+    findings,
+    invoices,
+    orders,
+    payments,
+    postings,
+    renewals,
+    subscriptions,
+    uses,
+)
+from .accounts import NOBODY, AccountClosed, Addressee
 from .credit import HoldState, Purpose, Wallet
 from .disputes import Dispute
+from .documents import Paper
 from .earnings import Period
 from .findings import Finding
 from .invoices import Invoice
@@ -23,6 +37,7 @@ from .ledger import Part, Txn
 from .money import Money
 from .orders import Command, Kind, Order
 from .payments import Capture, Checkout, Payment, PaymentState, Refund, RefundState
+from .periods import Span
 from .postings import Books
 from .quotes import Quote
 from .renewals import Dues, Met
@@ -58,7 +73,7 @@ class Rivals:
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """An order and what it touches. What is in `postings` and `findings` is new and not yet written."""
+    """An order and what it touches. What is in `postings`, `papers` and `findings` is new and not yet written."""
 
     order: Order
     wallet: Wallet
@@ -76,6 +91,10 @@ class Purchase:
     """The unpaid invoice of the subscription that it began."""
     dues: Dues | None = None
     """What the invoice that it pays belongs to."""
+    addressee: Addressee = NOBODY
+    """Whom its documents are made out to."""
+    invoice: Invoice | None = None
+    """The one that it pays or made."""
     payments: tuple[Payment, ...] = ()
     disputes: tuple[Dispute, ...] = ()
     """About these payments."""
@@ -83,6 +102,7 @@ class Purchase:
     paid_txn: Txn | None = None
     """The posting of the settlement, which a refund takes back."""
     postings: tuple[Txn, ...] = ()
+    papers: tuple[Paper, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 
@@ -159,7 +179,7 @@ def settle(p: Purchase, books: Books, now: datetime) -> Decision[Purchase]:
     )  # fmt: skip
     closed = payments.closed(p.checkout, now) if p.checkout else None
     done = _AFTER[order.kind](replace(p, order=order, checkout=closed), books, now)
-    return Decision(done.state, (*confirmed.events, orders.Paid(order), *done.events))
+    return Decision(done.state, (*confirmed.events, orders.Paid(done.state.order), *done.events))
 
 
 def _begun(p: Purchase, books: Books, now: datetime) -> Decision[Purchase]:
@@ -171,9 +191,10 @@ def _begun(p: Purchase, books: Books, now: datetime) -> Decision[Purchase]:
         periods_off=terms.periods if terms else 0,
     )  # fmt: skip
     parts = _parts(order)
+    p = _invoiced(p, begun.period, books, now)
     period = earnings.open_period(
         begun.period, [] if order.selection.trial else parts, subscription=begun.id, org=order.org, tax=order.tax,
-        books=books, sovereign=order.sovereign, order=order.name,
+        books=books, sovereign=order.sovereign, order=order.name, invoice=p.order.invoice,
     )  # fmt: skip
     paid = _booked(p, parts, books, now)
     done = replace(paid, subscription=begun, period=period)
@@ -184,7 +205,9 @@ def _changed(p: Purchase, books: Books, now: datetime) -> Decision[Purchase]:
     """A subscription has another plan or other add-ons."""
     assert p.subscription is not None
     decided = changes.apply(p.subscription, p.period, p.order, books, now)
-    paid = _booked(p, _parts(p.order), books, now)
+    assert p.order.change is not None
+    span = Span(p.order.change.at, p.subscription.period_end)
+    paid = _booked(_invoiced(p, span, books, now), _parts(p.order), books, now)
     return Decision(replace(paid, subscription=decided.state[0], period=decided.state[1]), decided.events)
 
 
@@ -202,6 +225,14 @@ def _invoice_paid(p: Purchase, books: Books, now: datetime) -> Decision[Purchase
 
 _AFTER = {Kind.SUBSCRIPTION: _begun, Kind.CHANGE: _changed, Kind.ONE_OFF: _invoice_paid}
 """What a settled order of each kind does."""
+
+
+def _invoiced(p: Purchase, span: Span, books: Books, now: datetime) -> Purchase:
+    """The invoice of the settlement."""
+    paper = documents.bought(p.order, span, p.addressee, books, now)
+    if paper is None:
+        return p
+    return replace(p, order=replace(p.order, invoice=paper.draft.id), papers=(*p.papers, paper))
 
 
 def _booked(p: Purchase, parts: list[tuple[str, Money]], books: Books, now: datetime) -> Purchase:
@@ -277,10 +308,11 @@ def refund(p: Purchase, why: str, books: Books, now: datetime) -> Decision[Purch
     back = refund_wish(p, settled, to_card=to_card, to_credit=to_credit, why=why, now=now)
     undone = (postings.order_refunded(books, p.paid_txn, now),) if p.paid_txn else ()
     period, earned = taken_off(p, order.total - order.tax)
+    notes = (documents.all_back(order, p.invoice, why, p.addressee, books, now),) if p.invoice else ()
     unearned = (postings.unearned(books, order.name, order.sovereign, earned, now),) if earned else ()
     given = replace(
         p, order=order, wallet=wallet, refunds=(*p.refunds, back), period=period,
-        postings=(*p.postings, *unearned, *undone),
+        postings=(*p.postings, *unearned, *undone), papers=(*p.papers, *notes),
         payments=tuple(_returned(payment) if payment is settled else payment for payment in p.payments),
     )  # fmt: skip
     ended = end_subscription(given, "refunded", now)

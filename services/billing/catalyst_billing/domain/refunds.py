@@ -9,12 +9,13 @@ Invariants
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 
 from catalyst_sdk import Decision, Refused
 
-from . import credit, orders, postings, purchases
+from . import credit, documents, invoices, orders, postings, purchases
 from .credit import Grant, Source, Wallet
+from .documents import Back, Paper, share
+from .ledger import Part
 from .money import Money
 from .orders import Command, Kind, Order
 from .payments import PaymentState, RefundState
@@ -68,7 +69,7 @@ def _worth(p: Purchase, left: Left) -> Left:
     if p.period is None or p.order.kind not in _REVERSED or not left.total:
         return left
     order, worth, tax = p.order, p.period.worth, p.period.tax
-    net = order.total - order.tax - (order.refunded - _share(order.tax, order.refunded, order.paid))
+    net = order.total - order.tax - (order.refunded - share(order.tax, order.refunded, order.paid))
     if net <= worth:
         return left
     # Of the tax as much as the period still has, rounded down: else it would pass what was paid.
@@ -113,14 +114,17 @@ def _part(
     )
     back = replace(back, from_card=from_card, state=RefundState.PENDING if to_card else RefundState.SUCCEEDED)
     fact = _fact(p, amount, to_card, number)
+    note = _note(p, fact, why, books, now)
     period, earned = purchases.taken_off(p, fact.net)
-    txn = postings.order_partly_refunded(books, replace(fact, earned=earned), now)
+    fact = replace(fact, earned=earned, items=_items(note), vouchers=_vouchers(p, wallet))
+    txn = postings.order_partly_refunded(books, fact, now)
     refunded = p.order.refunded + amount
     command = Command.REFUND if refunded == p.order.paid else Command.REFUND_PART
     claims = p.order.claims_sovereign and command is Command.REFUND_PART
     order = orders.moved(p.order, command, now, refunded=refunded, claims_sovereign=claims)
     given = replace(
-        p, order=order, wallet=wallet, period=period, refunds=(*p.refunds, back), postings=(*p.postings, txn)
+        p, order=order, wallet=wallet, period=period, refunds=(*p.refunds, back), postings=(*p.postings, txn),
+        papers=(*p.papers, *([note] if note else [])),
     )  # fmt: skip
     told = (orders.Refunded(order, to_card, amount - to_card, why), *granted)
     if command is Command.REFUND_PART:
@@ -156,7 +160,7 @@ def _fact(p: Purchase, amount: Money, to_card: Money, number: int) -> RefundedPa
     """What the refund takes off net, tax and rounding: the part of all so far, less that of those before."""
     order, before = p.order, p.order.refunded
     whole = _tax(p)
-    tax = _share(whole, before + amount, order.paid) - _share(whole, before, order.paid)
+    tax = share(whole, before + amount, order.paid) - share(whole, before, order.paid)
     rounding = order.rounding if before + amount == order.paid else amount.zero()
     net = amount + rounding - tax
     return RefundedPart(
@@ -171,8 +175,25 @@ def _tax(p: Purchase) -> Money:
     return p.dues.invoice.tax if p.dues and p.dues.invoice else p.order.tax
 
 
-def _share(whole: Money, part: Money, of: Money) -> Money:
-    return whole.times(Decimal(part.minor) / Decimal(of.minor)) if part != of else whole
+def _note(p: Purchase, fact: RefundedPart, why: str, books: Books, now: datetime) -> Paper | None:
+    """The credit note. None: what goes back was never billed, as credit that was bought."""
+    if p.invoice is None:
+        return None
+    back = Back(p.order.refunded, fact.to_card + fact.to_credit, p.order.paid, fact.net, fact.tax)
+    return documents.part_back(p.order, p.invoice, fact.number, back, fact.to_credit, why, p.addressee, books, now)
+
+
+def _items(note: Paper | None) -> tuple[Part, ...]:
+    """What goes back, without tax, by what it was for."""
+    return tuple(Part(*part) for part in invoices.parts(note.draft.lines)) if note else ()
+
+
+def _vouchers(p: Purchase, after: Wallet) -> tuple[Part, ...]:
+    """What of the vouchers that the order burnt is not burnt any more, below zero."""
+    kept = {part.name: part.amount for part in credit.vouchers_of(after, p.order.id)}
+    burnt = credit.vouchers_of(p.wallet, p.order.id)
+    gone = [Part(part.name, kept.get(part.name, part.amount.zero()) - part.amount) for part in burnt]
+    return tuple(part for part in gone if part.amount)
 
 
 def _grant_of(order: Order) -> str:

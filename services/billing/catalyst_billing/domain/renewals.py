@@ -16,6 +16,7 @@ from hashlib import sha256
 from catalyst_sdk import Decision
 
 from . import charges, credit, earnings, invoices, periods, postings, subscriptions
+from .accounts import NOBODY, Addressee
 from .charges import Charge
 from .credit import Purpose, Wallet
 from .earnings import Period
@@ -57,6 +58,8 @@ class Dues:
     """The series of credit notes."""
     is_frozen: bool = False
     """Whether the account may spend nothing."""
+    addressee: Addressee = NOBODY
+    """Whom documents are made out to."""
     invoice: Invoice | None = None
     """Of the next period: a draft, or open."""
     charge: Charge | None = None
@@ -70,6 +73,10 @@ class Dues:
     payments: tuple[Payment, ...] = ()
     refunds: tuple[Refund, ...] = ()
     postings: tuple[Txn, ...] = ()
+
+    def taxes(self, house: House) -> tuple[TaxRule, ...]:
+        """The rules that count for this customer."""
+        return () if self.addressee.tax.exempt else house.taxes
 
     def used(self, lines: tuple[InvoiceLine, ...]) -> "Dues":
         """The same, with what was used."""
@@ -131,7 +138,8 @@ def _draft(d: Dues, house: House, now: datetime) -> Invoice:
     """The invoice of the next period as it would be now; the draft that there is, written anew."""
     s = d.subscription
     span = next_period(s, house.books)
-    lines = [*_billed(subscriptions.next_bill(s, house.taxes), span), *_used(d.usage, house.taxes)]
+    taxes = d.taxes(house)
+    lines = [*_billed(subscriptions.next_bill(s, taxes), span), *_used(d.usage, taxes)]
     if d.invoice is not None:
         return invoices.rewritten(d.invoice, lines, now)
     return invoices.draft(
@@ -147,7 +155,7 @@ def next_period(s: Subscription, books: Books) -> Span:
 def _renew(d: Dues, house: House, means: Means, now: datetime) -> Decision[Dues]:
     s = d.subscription
     due_in = timedelta(0) if s.method else house.due_in
-    sealed, taken = invoices.finalise(_draft(d, house, now), d.series, house.books, now, due_in=due_in)
+    sealed, taken = invoices.finalise(_draft(d, house, now), d.series, d.addressee, now, due_in=due_in)
     owed = _usage_posting(d, sealed, house, now)
     opened = replace(
         _woken(d, house, now, invoice=sealed.id), invoice=sealed, series=taken, postings=(*d.postings, *owed)

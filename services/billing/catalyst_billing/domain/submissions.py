@@ -89,7 +89,8 @@ def _reserve(desk: Desk, order: orders.Order, now: datetime) -> Decision[Purchas
             order.id, order.credit, promise=promise, purpose=desk.quote.purpose, until=order.deadline, now=now
         )  # fmt: skip
     quote = quotes.use(desk.quote, order.id)
-    return Decision(Purchase(order, wallet, quote, voucher, use, desk.tally, desk.rivals), facts)
+    addressee = desk.account.addressee
+    return Decision(Purchase(order, wallet, quote, voucher, use, desk.tally, desk.rivals, addressee=addressee), facts)
 
 
 def _await_payment(p: Purchase, order: orders.Order, facts: tuple[object, ...], now: datetime) -> Decision[Purchase]:

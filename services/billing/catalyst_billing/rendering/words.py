@@ -53,7 +53,7 @@ def words(invoice: Invoice, issuer: Issuer) -> Words:
 
 def _facts(i: Invoice, issuer: Issuer) -> Iterator[tuple[str, str]]:
     yield "From", issuer.name
-    yield "To", f"organizations/{i.org}"
+    yield from _addressee(i)
     yield "Date", day(i.finalized_at, issuer.zone)
     if i.period_start and i.period_end:
         yield "Period", f"{day(i.period_start, issuer.zone)} to {day(i.period_end, issuer.zone)} (not included)"
@@ -63,6 +63,21 @@ def _facts(i: Invoice, issuer: Issuer) -> Iterator[tuple[str, str]]:
         yield "Corrects", i.corrects
     if i.order:
         yield "Order", i.order
+
+
+def _addressee(i: Invoice) -> Iterator[tuple[str, str]]:
+    """The addressee of the document's own time, each line of it under the one before."""
+    to, tax = i.addressee.contact, i.addressee.tax
+    lines = [*filter(None, (to.display_name,)), *to.address_lines, *filter(None, (to.region_code,))]
+    yield "To", lines[0] if lines else f"organizations/{i.org}"
+    for line in lines[1:]:
+        yield "", line
+    if lines:
+        yield "Customer", f"organizations/{i.org}"
+    if tax.tax_id:
+        yield "Tax id", tax.tax_id
+    if tax.exempt:
+        yield "Tax", "exempt"
 
 
 def _row(line: InvoiceLine, zone: ZoneInfo) -> Row:

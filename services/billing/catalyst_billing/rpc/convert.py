@@ -9,7 +9,7 @@ from catalyst.mesh.v1 import resources_pb2 as mesh
 from catalyst_mesh import stamp
 
 from ..amounts import money
-from ..domain.accounts import BillingAccount
+from ..domain.accounts import BillingAccount, Contact, TaxProfile
 from ..domain.credit import Grant, Wallet
 from ..domain.findings import Finding
 from ..domain.goodwill import Goodwill
@@ -26,12 +26,20 @@ def account(a: BillingAccount) -> pb.BillingAccount:
         name=a.name, uid=a.uid, etag=etag_of(a.version), version=a.version, create_time=stamp(a.created_at),
         update_time=stamp(a.updated_at), org=f"organizations/{a.org}", currency=a.currency,
         state=pb.BillingAccount.State.Value(f"STATE_{a.state.upper()}"), provider_customers=a.customers,
-        contact=pb.Contact(
-            display_name=a.contact.display_name, email=a.contact.email, address_lines=a.contact.address_lines,
-            region_code=a.contact.region_code,
-        ),
-        tax=pb.TaxProfile(tax_id=a.tax.tax_id, exempt=a.tax.exempt),
+        contact=contact(a.contact), tax=tax_profile(a.tax),
     )  # fmt: skip
+
+
+def contact(c: Contact) -> pb.Contact:
+    """An addressee."""
+    return pb.Contact(
+        display_name=c.display_name, email=c.email, address_lines=c.address_lines, region_code=c.region_code
+    )
+
+
+def tax_profile(t: TaxProfile) -> pb.TaxProfile:
+    """Tax data of a customer."""
+    return pb.TaxProfile(tax_id=t.tax_id, exempt=t.exempt)
 
 
 def goodwill(g: Goodwill, now: datetime) -> pb.Goodwill:

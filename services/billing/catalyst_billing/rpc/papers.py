@@ -7,6 +7,7 @@ from ..amounts import money
 from ..domain.invoices import Invoice, InvoiceLine
 from ..domain.renewals import OF_USAGE
 from ..domain.subscriptions import Subscription
+from . import convert
 from .names import etag_of, uid_of
 
 
@@ -37,6 +38,7 @@ def invoice(i: Invoice) -> pb.Invoice:
         period_end_time=stamp(i.period_end), lines=[line(item) for item in i.lines], subtotal=money(i.subtotal),
         tax=money(i.tax), total=money(i.total), credit_applied=money(i.credit), amount_due=money(i.due),
         finalize_time=stamp(i.finalized_at), due_time=stamp(i.due_at), paid_time=stamp(i.paid_at), hash=i.hash,
+        contact=convert.contact(i.addressee.contact), tax_profile=convert.tax_profile(i.addressee.tax),
     )  # fmt: skip
 
 

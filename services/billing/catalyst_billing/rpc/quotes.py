@@ -86,8 +86,8 @@ class QuoteService(service_pb2_grpc.QuoteServiceServicer):
         purpose = pricing.purpose_of(selection, book)
         credit = (await wallet_of(tx, account)).lapse(tx.now).available(tx.now, purpose)
         priced = pricing.price(
-            selection, book, voucher=voucher.terms if voucher else None, taxes=self._desk.taxes, credit=credit,
-            step=self._providers.step(book.currency),
+            selection, book, voucher=voucher.terms if voucher else None, credit=credit,
+            taxes=() if account.tax.exempt else self._desk.taxes, step=self._providers.step(book.currency),
         )  # fmt: skip
         if voucher is not None:
             await self._check(tx, account, voucher, priced.discount, purpose)

@@ -228,7 +228,7 @@ class SubscriptionService(service_pb2_grpc.SubscriptionServiceServicer):
     def _due(self, dues: Dues, offer: Offer, house: House, tx: Store) -> Money:
         """What a provider would be asked for at most."""
         assert dues.period is not None
-        price = changes.prorate(dues.subscription, dues.period, offer, house.taxes, tx.now)
+        price = changes.prorate(dues.subscription, dues.period, offer, dues.taxes(house), tx.now)
         return max(price.total, price.total.zero())
 
 

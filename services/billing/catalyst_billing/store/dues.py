@@ -2,12 +2,14 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from catalyst_mesh import Page
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, or_, select, update
 
-from ..domain import earnings
+from ..domain import documents, earnings, invoices
+from ..domain.accounts import NOBODY
 from ..domain.accounts import State as AccountState
 from ..domain.charges import Charge
 from ..domain.charges import State as ChargeState
@@ -22,8 +24,10 @@ from ..domain.purchases import Purchase
 from ..domain.renewals import Dues
 from ..domain.subscriptions import EARNING, State, Subscription, SubscriptionNotFound
 from . import tables as t
-from .store import PurchaseStore
+from .store import TABLES, PurchaseStore
 
+ASIDE = timedelta(minutes=5)
+"""When something is looked at again that failed for a reason of its own."""
 PRICED = (State.ACTIVE.value, State.TRIALING.value)
 """States in which new prices are told; an unpaid subscription keeps those of its open invoice."""
 
@@ -38,6 +42,7 @@ class DuesStore(PurchaseStore):
         if account is not None and account.state is AccountState.CLOSED:
             p = replace(p, rivals=replace(p.rivals, closed=account.name))
         order = p.order
+        p = replace(p, invoice=await self.invoice(org, order.invoice) if order.invoice else None)
         if order.kind is OrderKind.SUBSCRIPTION:
             unpaid = p.subscription.invoice if p.subscription else ""
             return replace(
@@ -47,13 +52,14 @@ class DuesStore(PurchaseStore):
             )
         if order.kind not in (OrderKind.CHANGE, OrderKind.ONE_OFF):
             return p
-        dues = await self.lock_dues(org, order.subscription, HouseBooks(order.sovereign, ""), invoice=order.invoice)
+        paid = order.invoice if order.kind is OrderKind.ONE_OFF else ""
+        dues = await self.lock_dues(org, order.subscription, HouseBooks(order.sovereign, ""), invoice=paid)
         if order.kind is OrderKind.CHANGE:
             return replace(p, subscription=dues.subscription, period=await self._changed_by(order) or dues.period)
-        if (paid := await self._paid_by(order)) is None:
+        if (period := await self._paid_by(order)) is None:
             return replace(p, dues=dues)
         # It may be the current one, and is written once.
-        return replace(p, dues=replace(dues, period=None), period=paid)
+        return replace(p, dues=replace(dues, period=None), period=period)
 
     async def save(self, state: Any) -> None:
         """Write what was decided. Raises LostRace where another writer was faster."""
@@ -68,11 +74,21 @@ class DuesStore(PurchaseStore):
             await self.save_all(state.period)
             await self._post_all(state.postings)
         else:
+            if isinstance(state, Purchase):
+                await self._save_papers(state)
             await super().save(state)
             if isinstance(state, Purchase):
                 await self.save_all(state.period, state.open_invoice)
-                if state.dues:
-                    await self._save_dues(state.dues)
+
+    async def _save_papers(self, p: Purchase) -> None:
+        """Write what belongs to an order's documents; series are locked before the book, as a renewal does."""
+        if p.dues:
+            await self._save_dues(p.dues)
+        for paper in p.papers:
+            series = await self._series(paper.draft.kind, paper.year)
+            sealed, paid, taken = documents.numbered(paper, series, self.now)
+            await self.save_all(paid, taken)
+            self.emit(invoices.Finalized(sealed), invoices.Paid(paid))
 
     async def _save_dues(self, d: Dues) -> None:
         await self.save_all(
@@ -99,6 +115,7 @@ class DuesStore(PurchaseStore):
             series=await self.lock_series(Kind.INVOICE, books),
             notes=await self.lock_series(Kind.CREDIT_NOTE, books),
             is_frozen=account is not None and account.state is not AccountState.OPEN,
+            addressee=account.addressee if account else NOBODY,
             invoice=await self.invoice(org, wanted) if wanted else None,
             charge=await self._one(Charge, select(t.charge).where(t.charge.c.id == found.charge))
             if found.charge
@@ -120,8 +137,10 @@ class DuesStore(PurchaseStore):
 
         Of a year that has no row yet, the primary key picks one of two first comers, in `save`.
         """
-        name, year = SERIES[kind], year_of(self.now, books)
-        c = t.invoice_series.c
+        return await self._series(kind, year_of(self.now, books))
+
+    async def _series(self, kind: Kind, year: int) -> Series:
+        name, c = SERIES[kind], t.invoice_series.c
         query = select(t.invoice_series).where(c.series == name, c.year == year)
         return await self._one(Series, query, lock=True) or Series(name, year, 0)
 
@@ -157,6 +176,13 @@ class DuesStore(PurchaseStore):
         s = t.subscription.c
         query = select(s.id).where(s.org == org, s.state != State.CANCELLED.value).order_by(s.id)
         return list((await self.sql.execute(query)).scalars())
+
+    async def set_aside(self, kind: type, id: str) -> None:
+        """Look later at what is due and fails for a reason of its own: else it would keep all behind it waiting."""
+        table = TABLES[kind]
+        due = table.c.wake_at if kind is Subscription else table.c.next_at
+        later = update(table).where(table.c.id == id, due <= self.now).values({due.name: self.now + ASIDE})
+        await self.sql.execute(later)
 
     async def due_charges(self, most: int) -> list[Charge]:
         """Charges that a provider is to be asked for now."""

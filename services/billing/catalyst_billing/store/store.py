@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Table, delete, insert, or_, select, update
 
 from ..domain import findings
-from ..domain.accounts import BillingAccount
+from ..domain.accounts import NOBODY, BillingAccount
 from ..domain.campaigns import Campaign
 from ..domain.charges import Charge
 from ..domain.credit import Grant, Hold, HoldState, Wallet
@@ -155,7 +155,7 @@ class PurchaseStore(Books, VoucherStore, LedgerStore, Dealings):
 
     async def lock_purchase(self, org: str, id: str) -> Purchase:
         """An order with everything it touches, its account and voucher locked. Raises OrderNotFound."""
-        await self.lock_account(org)
+        account = await self.lock_account(org)
         order = await self.order(org, id)
         voucher = await self.lock_voucher(order.voucher) if order.voucher else None
         u, p, r, s = t.voucher_use.c, t.payment.c, t.refund.c, t.subscription.c
@@ -178,6 +178,7 @@ class PurchaseStore(Books, VoucherStore, LedgerStore, Dealings):
             disputes=tuple(await self.disputes_of(paid)),
             refunds=tuple(await self._many(Refund, select(t.refund).where(r.order == id).order_by(r.id))),
             paid_txn=await self.txn(f"order_paid:{order.name}"),
+            addressee=account.addressee if account else NOBODY,
         )
 
     async def save(self, state: Any) -> None:

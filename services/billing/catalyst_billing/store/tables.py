@@ -217,6 +217,7 @@ invoice = Table(
     _text("number"), _text("subscription"), _text("order"), _text("corrects"), _time("period_start", nullable=True),
     _time("period_end", nullable=True), _time("finalized_at", nullable=True), _time("due_at", nullable=True),
     _time("paid_at", nullable=True), _text("why"), _text("hash"), _number("version"),
+    _added("addressee", Json, "{}"),
     Index("invoice_org", "org", "created_at"), Index("invoice_order", "order"),
     _partial("invoice_number_is_one", "number", where="number <> ''"),
 )  # fmt: skip

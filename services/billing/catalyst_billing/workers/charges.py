@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
-from catalyst_mesh import PluginUnavailable, Work, get_logger
+from catalyst_mesh import PluginUnavailable, Work
 from catalyst_sdk import Decision, NotSupported, Permanent, PluginFailure
 from catalyst_sdk.payment import Amount, PaymentState, ProviderPayment
 
@@ -14,6 +15,7 @@ from ..domain.renewals import Dues, House
 from ..providers import Providers
 from ..store import Store
 from .checkouts import delay_of
+from .turns import Turns
 
 Decide = Callable[[Store, Dues], Decision[Dues]]
 MOST = 50
@@ -29,14 +31,14 @@ class Charges:
         self._work = work
         self._providers = providers
         self._house = house
-        self._log = get_logger("charges")
+        self._turns = Turns(work, Charge)
 
     async def round(self) -> None:
         """Ask for every charge that is due."""
         await self._providers.refresh()
         async with self._work.reading() as tx:
             due = await tx.due_charges(MOST)
-        await asyncio.gather(*(self._guarded(charge) for charge in due))
+        await asyncio.gather(*(self._turns.give(c.org, c.id, c.name, partial(self._guarded, c)) for c in due))
 
     async def _guarded(self, charge: Charge) -> None:
         try:
@@ -47,8 +49,6 @@ class Charges:
             await self._declined(charge, failure.message, is_final=is_final)
         except (PluginFailure, PluginUnavailable) as failure:
             await self._put_off(charge, delay_of(failure, charge.tries))
-        except Exception as error:
-            self._log.error("charge failed", charge=charge.id, exc_info=error)
 
     async def _ask(self, charge: Charge) -> None:
         account = f"billingAccounts/{charge.org}"

@@ -7,17 +7,20 @@ provider answers is applied in one transaction with the order that it is about.
 import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
-from catalyst_mesh import PluginUnavailable, Work, get_logger
+from catalyst_mesh import PluginUnavailable, Work
 from catalyst_sdk import NotSupported, Permanent, PluginFailure, RateLimited, Temporary
 from catalyst_sdk.payment import Amount, CheckoutLine
 
 from ..customers import Customers
 from ..domain import payments, purchases
+from ..domain.disputes import order_name
 from ..domain.payments import Checkout, CheckoutState
 from ..providers import Providers
 from ..store import Store
 from .applying import Applying
+from .turns import Turns
 
 MOST = 50
 """Checkouts in one round."""
@@ -32,14 +35,17 @@ class Checkouts:
         self._providers = providers
         self._applying = applying
         self._customers = customers
-        self._log = get_logger("checkouts")
+        self._turns = Turns(work, Checkout)
 
     async def round(self) -> None:
         """Carry every due checkout one step further."""
         await self._providers.refresh()
         async with self._work.reading() as tx:
             due, now = await tx.due_checkouts(MOST), tx.now
-        await asyncio.gather(*(self._guarded(checkout, now) for checkout in due))
+        turns = (
+            self._turns.give(c.org, c.id, order_name(c.org, c.id), partial(self._guarded, c, now)) for c in due
+        )  # fmt: skip
+        await asyncio.gather(*turns)
 
     async def _guarded(self, checkout: Checkout, asked_at: datetime) -> None:
         try:
@@ -48,8 +54,6 @@ class Checkouts:
             await self._refused(checkout, failure)
         except (PluginFailure, PluginUnavailable) as failure:
             await self._put_off(checkout, failure)
-        except Exception as error:
-            self._log.error("checkout failed", order=checkout.id, exc_info=error)
 
     async def _step(self, checkout: Checkout, asked_at: datetime) -> None:
         provider = self._providers.get(checkout.provider)

@@ -1,11 +1,14 @@
 """Revenue: what was paid for time that has passed is earned, by the day."""
 
+from functools import partial
+
 from catalyst_mesh import Work
 
 from ..domain import earnings
 from ..domain.earnings import Period
 from ..domain.postings import Books
 from ..store import Store
+from .turns import Turns
 
 MOST = 200
 """Periods in one round."""
@@ -17,13 +20,14 @@ class Earnings:
     def __init__(self, work: Work[Store], books: Books) -> None:
         self._work = work
         self._books = books
+        self._turns = Turns(work)
 
     async def round(self) -> None:
         """Post for every period of which a midnight has passed."""
         async with self._work.reading() as tx:
             due = await tx.due_periods(MOST)
         for period in due:
-            await self._earn(period)
+            await self._turns.give(period.org, "", period.name, partial(self._earn, period))
 
     async def _earn(self, period: Period) -> None:
         async def step(tx: Store) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from catalyst_mesh import Work, get_logger
 from catalyst_sdk import Refused
@@ -13,6 +14,7 @@ from ..domain.prices import PriceBook
 from ..domain.pricing import Selection
 from ..domain.subscriptions import Subscription
 from ..store import Store
+from .turns import Turns
 
 MOST = 200
 """Subscriptions in one round."""
@@ -26,6 +28,7 @@ class Prices:
         self._prices = prices
         self._books = books
         self._notice = notice
+        self._turns = Turns(work)
         self._log = get_logger("prices")
 
     async def round(self) -> None:
@@ -39,7 +42,7 @@ class Prices:
         async with self._work.reading() as tx:
             older = await tx.priced_before(book.version, book.currency, MOST)
         for s in older:
-            await self._compare(s, book)
+            await self._turns.give(s.org, s.id, s.name, partial(self._compare, s, book))
 
     async def _compare(self, seen: Subscription, book: PriceBook) -> None:
         async def step(tx: Store) -> None:

@@ -1,10 +1,10 @@
 """Each day the payments of every provider are compared with ours, so that no webhook needs to have arrived."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from catalyst_mesh import PluginUnavailable, Work, get_logger
-from catalyst_sdk import PluginFailure
+from catalyst_sdk import PluginFailure, Temporary
 from catalyst_sdk.payment import PaymentState, ProviderPayment
 
 from ..domain import findings
@@ -17,6 +17,8 @@ from .webhooks import Webhooks
 
 OVERLAP = timedelta(days=2)
 """How far back a comparison reaches beyond the one before: a provider may show a payment late."""
+PATIENCE = timedelta(days=1)
+"""How long whoever made a charge may take to note it before a person hears of it."""
 MOST_PAGES = 10_000
 
 
@@ -44,10 +46,20 @@ class Reconciliation:
             since = (before.until if before else now) - OVERLAP
             known = {payment.ref: payment for payment in await tx.payments_since(name, since - OVERLAP)}
         listed = await self._listed(name, since)
-        for ref, payment in listed.items():
-            if ref not in known:
+        waiting = await self._bring(name, [payment for ref, payment in listed.items() if ref not in known], now)
+        # The next comparison begins before the first capture that somebody here still has to note.
+        until = min([now, *(payment.at for payment in waiting)])
+        await self._work.again(lambda tx: _told(tx, name, known, listed, since, until, waiting))
+
+    async def _bring(self, name: str, payments: Iterable[ProviderPayment], now: datetime) -> list[ProviderPayment]:
+        """Bring captures to what they are for. Returns those of charges that are not noted yet: they hold up no other."""
+        waiting = []
+        for payment in payments:
+            try:
                 await self._webhooks.reconcile(name, payment, now, nothing)
-        await self._work.again(lambda tx: _told(tx, name, known, listed, since, now))
+            except Temporary:
+                waiting.append(payment)
+        return waiting
 
     async def _listed(self, name: str, since: datetime) -> Mapping[str, ProviderPayment]:
         """Every capture at the provider since a moment."""
@@ -63,13 +75,17 @@ class Reconciliation:
 
 async def _told(
     tx: Store, name: str, known: Mapping[str, Payment], listed: Mapping[str, ProviderPayment], since: datetime,
-    until: datetime,
+    until: datetime, waiting: Iterable[ProviderPayment],
 ) -> None:  # fmt: skip
-    """Note how far it was compared, and tell of what differs."""
+    """Note how far it was compared, and tell of what differs, and of charges that nobody notes."""
     for ref, payment in known.items():
         if text := _difference(payment, listed.get(ref), since):
             account = f"billingAccounts/{payment.org}"
             await tx.open_finding(findings.alarm("PAYMENT_DIFFERS", payment.name, text, account=account, now=tx.now))
+    for charge in waiting:
+        if charge.at < tx.now - PATIENCE:
+            text = f"{charge.amount.minor} minor units of {charge.amount.currency} were charged and are not noted here"
+            await tx.open_finding(findings.alarm("CHARGE_NOT_NOTED", charge.ref, text, account="", now=tx.now))
     before = await tx.reconciled(name)
     await tx.save(Reconciled(name, until, before.version + 1 if before else 1))
 

@@ -2,8 +2,9 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from functools import partial
 
-from catalyst_mesh import PluginUnavailable, Work, get_logger
+from catalyst_mesh import PluginUnavailable, Work
 from catalyst_sdk import NotSupported, Permanent, PluginFailure
 from catalyst_sdk.payment import Amount
 from catalyst_sdk.payment import RefundState as ProviderState
@@ -14,6 +15,7 @@ from ..domain.payments import Refund, RefundState
 from ..providers import Providers
 from ..store import Store
 from .checkouts import delay_of
+from .turns import Turns
 
 MOST = 50
 """Refunds in one round."""
@@ -32,14 +34,14 @@ class Refunds:
     def __init__(self, work: Work[Store], providers: Providers) -> None:
         self._work = work
         self._providers = providers
-        self._log = get_logger("refunds")
+        self._turns = Turns(work, Refund)
 
     async def round(self) -> None:
         """Ask for every refund that is due."""
         await self._providers.refresh()
         async with self._work.reading() as tx:
             due = await tx.due_refunds(MOST)
-        await asyncio.gather(*(self._guarded(refund) for refund in due))
+        await asyncio.gather(*(self._turns.give(r.org, r.id, r.name, partial(self._guarded, r)) for r in due))
 
     async def _guarded(self, refund: Refund) -> None:
         try:
@@ -48,8 +50,6 @@ class Refunds:
             await self._note(refund, RefundState.FAILED, timedelta(0), failure.message)
         except (PluginFailure, PluginUnavailable) as failure:
             await self._note(refund, RefundState.PENDING, delay_of(failure, refund.tries), "")
-        except Exception as error:
-            self._log.error("refund failed", refund=refund.id, exc_info=error)
 
     async def _ask(self, refund: Refund) -> None:
         amount = Amount(refund.to_card.minor, refund.to_card.currency)

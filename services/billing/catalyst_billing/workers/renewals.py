@@ -1,11 +1,15 @@
 """Renewals: each subscription that is due goes one step at a time until nothing of it is due any more."""
 
-from catalyst_mesh import Work, get_logger
+from functools import partial
+
+from catalyst_mesh import Work
 
 from ..domain import renewals
 from ..domain.renewals import House, Means
+from ..domain.subscriptions import Subscription
 from ..providers import Providers
 from ..store import Store
+from .turns import Turns
 
 MOST = 100
 """Subscriptions in one round."""
@@ -20,7 +24,7 @@ class Renewals:
         self._work = work
         self._providers = providers
         self._house = house
-        self._log = get_logger("renewals")
+        self._turns = Turns(work, Subscription)
 
     async def round(self) -> None:
         """Carry on every subscription that is due."""
@@ -28,10 +32,8 @@ class Renewals:
         async with self._work.reading() as tx:
             due = await tx.due_subscriptions(MOST)
         for org, id in due:
-            try:
-                await self._carry_on(org, id)
-            except Exception as error:
-                self._log.error("renewal failed", subscription=id, exc_info=error)
+            name = f"billingAccounts/{org}/subscriptions/{id}"
+            await self._turns.give(org, id, name, partial(self._carry_on, org, id))
 
     async def _carry_on(self, org: str, id: str) -> None:
         for _ in range(STEPS):

@@ -1,11 +1,15 @@
 """What time alone ends: orders that nobody paid, credit that nobody used."""
 
+from functools import partial
+
 from catalyst_mesh import Work
 
 from ..domain import postings, purchases
+from ..domain.disputes import order_name
 from ..domain.orders import Command
 from ..domain.postings import Books
 from ..store import Store
+from .turns import Turns
 
 MOST = 100
 """Orders, and wallets, in one round."""
@@ -17,15 +21,17 @@ class Sweeper:
     def __init__(self, work: Work[Store], books: Books) -> None:
         self._work = work
         self._books = books
+        self._turns = Turns(work)
 
     async def round(self) -> None:
         """End every overdue order and expire what is left of grants."""
         async with self._work.reading() as tx:
             orders, wallets = await tx.overdue_orders(MOST), await tx.lapsed_wallets(MOST)
         for org, id in orders:
-            await self._expire_order(org, id)
+            await self._turns.give(org, id, order_name(org, id), partial(self._expire_order, org, id))
         for org, currency in wallets:
-            await self._expire_credit(org, currency)
+            wallet = f"billingAccounts/{org}/balance"
+            await self._turns.give(org, "", wallet, partial(self._expire_credit, org, currency))
 
     async def _expire_order(self, org: str, id: str) -> None:
         async def step(tx: Store) -> None:
