@@ -50,7 +50,8 @@ async def test_a_settlement_is_all_or_nothing_at_every_statement(start: Start) -
         after = await _picture(billing)
         assert after["booked"] == {"promo_cost": 4000, "psp_clearing": 5000, "deferred_revenue": -9000}
         assert after["told"][len(before["told"]) :] == [
-            "payment.received", "voucher.confirmed", "credit.granted", "order.paid", "subscription.activated"
+            "invoice.finalized", "invoice.paid", "payment.received", "voucher.confirmed", "credit.granted", "order.paid",
+            "subscription.activated",
         ]  # fmt: skip
         assert await _settles(billing, order.name, lives=10_000)
         assert await _picture(billing) == after
@@ -132,7 +133,10 @@ async def _settles(billing: Billing, order: str, *, lives: int) -> bool:
 
 
 async def _picture(billing: Billing) -> dict[str, Any]:
-    tables = ("order", "credit_grant", "voucher_use", "subscription", "payment", "ledger_txn", "ledger_entry")
+    tables = (
+        "order", "credit_grant", "voucher_use", "subscription", "payment", "ledger_txn", "ledger_entry", "invoice",
+        "invoice_series",
+    )  # fmt: skip
     counts = {table: await billing.count(table) for table in tables}
     return {**counts, "booked": await billing.booked(), "told": await billing.told()}
 

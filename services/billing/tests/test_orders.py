@@ -194,10 +194,14 @@ async def test_a_sovereign_is_ordered_once_for_everybody(billing: Billing) -> No
     assert await reason_of(billing.order("other", sovereign="sovereigns/omantel")) == "SOVEREIGN_TAKEN"
 
 
-async def test_one_order_is_open_at_a_time(start: Start) -> None:
+async def test_one_order_of_each_kind_is_open_at_a_time(start: Start) -> None:
     async with start("never") as billing:
         await billing.order()
         assert await reason_of(billing.order(plan="s")) == "ORDER_OPEN"
+        top_up = rpc.CreateTopUpRequest(parent="billingAccounts/acme", amount=Money(minor=5000, currency="OMR"))
+        stub = billing.member(stubs.OrderServiceStub)
+        assert await reason_of(stub.CreateTopUp(top_up)) == "OK"
+        assert await reason_of(stub.CreateTopUp(top_up)) == "ORDER_OPEN"
         assert state_of(await billing.order("other")) == "AWAITING_PAYMENT"
 
 

@@ -30,7 +30,7 @@ class Counter:
     account: BillingAccount
     dues: Dues
     open_order: str
-    """Name of an open order of the account; empty: there is none."""
+    """Name of an open order of the account and the kind; empty: there is none."""
     step: int
     """The provider's step in minor units."""
 

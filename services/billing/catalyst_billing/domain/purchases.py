@@ -51,7 +51,7 @@ class Rivals:
     """What else stands in the way of an order, read under the account's lock."""
 
     open_order: str = ""
-    """Name of another open order of the account."""
+    """Name of another open order of the account and its kind."""
     sovereign_taken: bool = False
     """Whether another order claims the Sovereign."""
     scope_taken: bool = False

@@ -10,6 +10,7 @@ from google.api import httpbody_pb2
 from ..domain import further_orders, invoices, ledger, renewals
 from ..domain.further_orders import Ordered
 from ..domain.invoices import InvoiceDraft
+from ..domain.orders import Kind
 from ..domain.postings import Books
 from ..domain.renewals import Dues
 from ..rendering import html, pdf
@@ -66,7 +67,7 @@ class InvoiceService(service_pb2_grpc.InvoiceServiceServicer):
             invoices.require(invoice, "pay")
             dues = await tx.lock_dues(org, invoice.subscription, books, invoice=invoice.id)
             wish = self._till.wish(id, invoice.due, request.return_url)
-            return further_orders.pay(await self._till.counter(tx, dues), wish, books, tx.now)
+            return further_orders.pay(await self._till.counter(tx, dues, Kind.ONE_OFF), wish, books, tx.now)
 
         return await self._work.run(
             step, answer=lambda done: convert.order(done.purchase.order, done.purchase.checkout)

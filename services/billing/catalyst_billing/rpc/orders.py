@@ -12,7 +12,7 @@ from catalyst_sdk import Decision
 from ..domain import purchases, refunds, submissions
 from ..domain.accounts import BillingAccount
 from ..domain.money import Money
-from ..domain.orders import AmountTooSmall, Command, Order, State
+from ..domain.orders import AmountTooSmall, Command, Kind, Order, State
 from ..domain.postings import Books
 from ..domain.purchases import Purchase
 from ..domain.quotes import Sign
@@ -132,7 +132,9 @@ class OrderService(service_pb2_grpc.OrderServiceServicer):
         async def step(tx: Store) -> Decision[tuple[BillingAccount, Purchase]]:
             account = (await ensured(tx, org, self._currency)).state
             cmd = TopUp(id, amount, self._providers.choose(wanted, amount), request.return_url, self._ttl)
-            decided = submissions.top_up(account, await wallet_of(tx, account), await tx.rivals(org, ""), cmd, tx.now)
+            decided = submissions.top_up(
+                account, await wallet_of(tx, account), await tx.rivals(org, "", Kind.TOP_UP), cmd, tx.now
+            )
             return Decision((account, decided.state), decided.events)
 
         return await run(
@@ -169,7 +171,7 @@ class OrderService(service_pb2_grpc.OrderServiceServicer):
             quote=quote,
             voucher=voucher,
             tally=await tx.tally(voucher.id, account.org) if voucher else Tally(),
-            rivals=await tx.rivals(account.org, quote.selection.sovereign),
+            rivals=await tx.rivals(account.org, quote.selection.sovereign, Kind.SUBSCRIPTION),
         )
 
 

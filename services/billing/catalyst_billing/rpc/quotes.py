@@ -97,7 +97,7 @@ class QuoteService(service_pb2_grpc.QuoteServiceServicer):
         self, tx: Store, account: BillingAccount, voucher: Voucher, discount: Money, purpose: Purpose
     ) -> None:
         tally = await tx.tally(voucher.id, account.org)
-        is_new = (await tx.rivals(account.org, "")).org_is_new
+        is_new = (await tx.rivals(account.org, "", None)).org_is_new
         wish = Wish("", account.org, "", voucher.terms.amount or discount, purpose, is_new, tx.now)
         uses.check(voucher, tally, wish, tx.now)
 

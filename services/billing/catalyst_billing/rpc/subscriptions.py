@@ -41,11 +41,11 @@ class Till:
         await self._providers.refresh()
         return replace(self.house, books=replace(self.house.books, actor=caller().subject))
 
-    async def counter(self, tx: Store, dues: Dues) -> Counter:
+    async def counter(self, tx: Store, dues: Dues, kind: orders.Kind) -> Counter:
         """What an order about `dues` is decided on."""
         org, currency = dues.subscription.org, dues.subscription.price.currency
         account = (await ensured(tx, org, self.currency)).state
-        opened = (await tx.rivals(org, "")).open_order
+        opened = (await tx.rivals(org, "", kind)).open_order
         return Counter(account, dues, opened, self._providers.step(currency))
 
     def wish(self, id: str, due: Money, return_url: str) -> Wish:
@@ -105,7 +105,7 @@ class SubscriptionService(service_pb2_grpc.SubscriptionServiceServicer):
                 raise offer
             if dues.subscription.offer != seen.offer:  # what was priced is not what runs any more
                 raise EtagMismatch(resource=seen.name, etag=etag_of(dues.subscription.version))
-            counter = await self._till.counter(tx, dues)
+            counter = await self._till.counter(tx, dues, orders.Kind.CHANGE)
             selection = Selection(
                 offer.plan, offer.add_ons, seen.bundle, seen.apps, seen.sovereign, seen.period_months
             )  # fmt: skip

@@ -49,7 +49,7 @@ class Transfers:
             if account is None:
                 raise AccountNotFound(account=f"billingAccounts/{org}")
             check_etag(etag, account.name, account.version)
-            if opened := (await tx.rivals(org, "")).open_order:
+            if opened := (await tx.rivals(org, "", None)).open_order:
                 raise OrdersOpen(account=account.name, order=opened)
             frozen = accounts.freeze(account, tx.now)
             bundle = transfers.seal(await self._body(tx, frozen.state, f"sovereigns/{target}"), self._seal)

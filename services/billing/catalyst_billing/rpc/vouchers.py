@@ -63,7 +63,7 @@ class VoucherService(service_pb2_grpc.VoucherServiceServicer):
             account = (await ensured(tx, org, self._currency)).state
             voucher = await tx.lock_voucher((await by_code(tx, request.code)).id)
             assert voucher is not None
-            wallet, is_new = await wallet_of(tx, account), (await tx.rivals(org, "")).org_is_new
+            wallet, is_new = await wallet_of(tx, account), (await tx.rivals(org, "", None)).org_is_new
             value = voucher.terms.amount or Money(0, account.currency)
             wish = Wish(id, org, "", value, None, is_new, tx.now + uses.AT_ONCE)
             decided = submissions.redeem(account, wallet, voucher, await tx.tally(voucher.id, org), wish, books, tx.now)

@@ -23,7 +23,7 @@ from ..domain.franchise import Agreement, Statement
 from ..domain.goodwill import Given, Goodwill
 from ..domain.invoices import Invoice, Series
 from ..domain.ledger import Txn
-from ..domain.orders import OPEN, Order, OrderNotFound
+from ..domain.orders import OPEN, Kind, Order, OrderNotFound
 from ..domain.payments import Checkout, Payment, Refund
 from ..domain.providers import Method, Provider, ProviderSecret, Reconciled, Saved
 from ..domain.purchases import Purchase, Rivals
@@ -134,11 +134,15 @@ class PurchaseStore(Books, VoucherStore, LedgerStore, Dealings):
         """The checkout of an order."""
         return await self._one(Checkout, select(t.checkout).where(t.checkout.c.id == order))
 
-    async def rivals(self, org: str, sovereign: str, but: str = "") -> Rivals:
-        """What stands in the way of an order of `org` for `sovereign` (empty: for itself), order `but` left out."""
+    async def rivals(self, org: str, sovereign: str, kind: Kind | None, *, but: str = "") -> Rivals:
+        """What stands in the way of an order of `org` for `sovereign` (empty: for itself), order `but` left out.
+
+        kind   of orders of which one may be open; None: of any
+        """
         o, s = t.order.c, t.subscription.c
         others = select(o.id).where(o.org == org, o.id != but).limit(1)
-        opened = (await self.sql.execute(others.where(o.state.in_(OPEN)))).scalar_one_or_none()
+        alike = others.where(o.kind == kind.value) if kind else others
+        opened = (await self.sql.execute(alike.where(o.state.in_(OPEN)))).scalar_one_or_none()
         paid = (await self.sql.execute(others.where(o.paid_at.is_not(None)))).scalar_one_or_none()
         taken = select(o.id).where(o.sovereign == sovereign, o.claims_sovereign, o.id != but).limit(1)
         live = select(s.id).where(
@@ -171,7 +175,7 @@ class PurchaseStore(Books, VoucherStore, LedgerStore, Dealings):
             voucher=voucher,
             use=await self._one(Use, uses.limit(1)) if voucher else None,
             tally=await self.tally(voucher.id, org) if voucher else Tally(),
-            rivals=await self.rivals(org, order.sovereign, but=id),
+            rivals=await self.rivals(org, order.sovereign, order.kind, but=id),
             checkout=await self.checkout(id),
             subscription=await self._one(Subscription, select(t.subscription).where(s.order == id)),
             payments=tuple(paid),

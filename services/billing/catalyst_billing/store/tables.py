@@ -177,7 +177,7 @@ order = Table(
     Column("change", Json),
     CheckConstraint("refunded_minor <= total_minor", name="order_refund_is_no_excess"),
     Index("order_org", "org", "created_at"), Index("order_deadline", "state", "deadline"),
-    _partial("order_is_one_open", "org", where="state IN ('reserved', 'awaiting_payment')"),
+    _partial("order_is_one_open_of_kind", "org", "kind", where="state IN ('reserved', 'awaiting_payment')"),
     _partial("order_is_one_of_sovereign", "sovereign", where="claims_sovereign"),
 )  # fmt: skip
 subscription = Table(
