@@ -1,15 +1,18 @@
 """What a run's transitions mean for its Sovereign: state, facts and events, in the transaction of the transition."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from catalyst_mesh import Database, Work
-from catalyst_mesh.journal import EventView, RunView
+from catalyst_mesh.journal import CancelMode, EventView, RunView
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .domain import costs, facts, gates, graphs, plans, sovereigns, wishes
+from . import granting, wishing
+from .domain import applied, costs, facts, gates, graphs, plans, sovereigns, wishes
+from .domain.applied import Applied, Wished
+from .domain.locks import Lock
 from .domain.patience import Failed
 from .domain.sovereigns import Sovereign, State
 from .domain.wishes import Document
@@ -117,6 +120,8 @@ class Chronicle:
             generation = int(run.input["generation"])
             size = self._size(first.spec)
             decided = sovereigns.activate(first, name_of(run), generation, listed, size, event.at)
+            if run.kind == graphs.PROVISION:
+                await tx.keep_applied(held.id, await _true_now(tx, held, run, rows))
         await _keep(tx, decided.state, *decided.events)
         if run.input["intent"] == plans.REPAIR:
             after = decided.state.told(event.at)
@@ -125,7 +130,7 @@ class Chronicle:
 
     async def run_failed(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
         after = held.told(event.at, state=State.FAILED)
-        left = _leftovers(await tx.entries(held.id))
+        left = _leftovers(left_by(run, await tx.entries(held.id)))
         failed = await _failed_step(tx, run)
         fact = facts.RunFailed(after, *_about(run), _order(held, run), False, failed, dict(event.data), left)
         await _keep(tx, after, fact)
@@ -134,10 +139,8 @@ class Chronicle:
 
     async def run_cancelled(self, tx: Store, held: Sovereign, run: RunView, event: EventView) -> None:
         await tx.unobserve(held.id, FAILED_RUN, "retries")
-        left = _leftovers(await tx.entries(held.id))
-        nothing = not left and held.activated_at is None
-        state = State.DRAFT if nothing and run.kind == graphs.PROVISION else State.FAILED
-        after = held.told(event.at, state=state)
+        left = _leftovers(left_by(run, await tx.entries(held.id)))
+        after = await _back(tx, held, run, event.at) or held.told(event.at, state=_cancelled_state(held, run, left))
         heir = superseding(await tx.facts(held.id), run.id)
         fact = facts.RunCancelled(
             after, *_about(run), _order(held, run), not heir, not run.leftovers, "", left,
@@ -165,6 +168,13 @@ def superseding(seen: Mapping[str, tuple[Any, datetime]], run: str) -> str:
     """Id of the run that goes on from `run`; empty for none."""
     fact = f"{SUPERSEDED}{run}"
     return str(seen[fact][0]) if fact in seen else ""
+
+
+def left_by(run: RunView, entries: Sequence[Entry]) -> list[Entry]:
+    """What a run that did not end well has left: of a creation all that is there, of a change what it has made itself."""
+    if not run.input.get("settled"):
+        return list(entries)
+    return [] if run.state == "cancelled_clean" else [entry for entry in entries if entry.run == run.id]
 
 
 def name_of(run: RunView) -> str:
@@ -201,6 +211,54 @@ def destroy_report(
         "elapsed": f"{seconds:.3f}s",
         "sweep_times": [f"{moment:%FT%T.%fZ}" for moment in moments],
     }
+
+
+def _cancelled_state(held: Sovereign, run: RunView, left: Sequence[Mapping[str, Any]]) -> State:
+    nothing = not left and held.activated_at is None
+    return State.DRAFT if nothing and run.kind == graphs.PROVISION else State.FAILED
+
+
+async def _true_now(tx: Store, held: Sovereign, run: RunView, rows: Sequence[ClusterRow]) -> Applied:
+    """What a run that ended well has made so."""
+    plan = await tx.plan(held.id, run.input["plan"])
+    assert plan is not None, "a run has its plan as long as its Sovereign has a record"
+    by_name = {row.name: row for row in rows}
+    clusters = (by_name[cluster["name"]] for cluster in run.input["clusters"])
+    wished = tuple(Wished(r.name, r.provider, r.region, r.credential, r.spec) for r in clusters)
+    components = await tx.components(held.id, wished[0].name)
+    lock = Lock(held.lock_digest, tuple(c.wished for c in components))
+    return Applied(plan.id, plan.hash, plan.body["spec"], wished, lock)
+
+
+async def _back(tx: Store, held: Sovereign, run: RunView, now: datetime) -> Sovereign | None:
+    """The Sovereign as it was before a change that was cancelled and taken back whole; None where it was not.
+
+    What was between two states before this run is so still, and a cluster that has left does not come back.
+    """
+    before, rows = await tx.applied_state(held.id), {row.name: row for row in await tx.clusters(held.id)}
+    taken_back = run.kind == graphs.PROVISION and run.cancel_mode == CancelMode.COMPENSATE and not run.leftovers
+    if before is None or not taken_back or not run.input.get("settled"):
+        return None
+    if any([await _was_begun(tx, run, f"leave.{name}") for name in run.input["removed"]]):
+        return None
+    if await _was_begun(tx, run, "git.render"):
+        before = applied.risen(before, run.input["clusters"])
+    for name in rows.keys() - set(before.names):
+        if not await tx.entries(held.id, name):
+            held = await granting.end_all(tx, held, name)
+            await tx.drop_cluster(held.id, name)
+    for one in before.clusters:
+        await tx.wish_cluster(
+            held.id, one.name, number=rows[one.name].number, provider=one.provider, region=one.region,
+            credential=one.credential, spec=one.spec,
+        )  # fmt: skip
+        await wishing.components(tx, held.id, one.name, before.lock)
+    return sovereigns.went_back(held, name_of(run), before.spec, before.lock.digest, now)
+
+
+async def _was_begun(tx: Store, run: RunView, step: str) -> bool:
+    query = select(STEPS.c.attempt).where((STEPS.c.run_id == run.id) & (STEPS.c.name == step))
+    return bool((await tx.sql.execute(query)).scalar_one_or_none())
 
 
 async def _remember(tx: Store, held: Sovereign, run: RunView, step: str, now: datetime, *, paid: bool) -> None:

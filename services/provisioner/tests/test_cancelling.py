@@ -15,9 +15,9 @@ MODES = rpc.CancelRunRequest
 PHASES = ("name", "infrastructure", "cluster", "components")
 
 
-async def cancelled_in(bench: Bench, phase: str, mode: int) -> Any:
+async def cancelled_in(bench: Bench, phase: str, mode: int, plan: Any = None) -> Any:
     """A run that was cancelled once a step of the phase had begun; its end."""
-    run = await bench.apply(await bench.plan())
+    run = await bench.apply(plan or await bench.plan())
 
     async def begun() -> bool:
         steps = (await bench.steps(run)).values()

@@ -43,6 +43,8 @@ def _reconcile(command: Command, cluster: Cluster) -> reports.Report:
     kinds = Command.Reconcile
     if action in (kinds.ACTION_RECONCILE, kinds.ACTION_RESET):
         cluster.poke(command.reconcile.components)
+        if action == kinds.ACTION_RECONCILE:
+            cluster.tell_everything()
     elif action in (kinds.ACTION_SUSPEND, kinds.ACTION_RESUME):
         cluster.suspend(action == kinds.ACTION_SUSPEND)
     return reports.result(command.id)

@@ -36,7 +36,8 @@ class Shape:
 
 Scope = Mapping[str, Any]
 """Input of a run, plain JSON: `{"clusters": [{"name", "components": [{"name", "needs", "optional"}]}], "removed": [name],
-"gates": [gate], "domain": {"mode", "delegation_first"}, …}`; all but the clusters may be absent."""
+"gates": [gate], "domain": {"mode", "delegation_first"}, "settled": bool, …}`; all but the clusters may be absent. Settled is a
+Sovereign outside of which nothing differed, as far as runs know, from what was applied before."""
 
 
 def provision(scope: Scope) -> tuple[Shape, ...]:

@@ -209,6 +209,15 @@ def activate(
     return Decision(active, (Activated(active, run, first, clusters, size),))
 
 
+def went_back(held: Sovereign, run: str, spec: Document, lock_digest: str, now: datetime) -> Sovereign:
+    """A change was cancelled and taken back: what was applied before is the wish again, and is true."""
+    further = held.generation + 1
+    return held.told(
+        now, state=State.ACTIVE, spec=spec, generation=further, applied_generation=further, lock_digest=lock_digest,
+        last_run=run,
+    )  # fmt: skip
+
+
 def finish_destroy(
     held: Sovereign, run: str, clusters: tuple[Mapping[str, Any], ...], report: Mapping[str, Any], now: datetime
 ) -> Decision[Sovereign]:

@@ -15,6 +15,7 @@ from catalyst_sdk import Code, Decision, Refused, Violation
 from google.longrunning import operations_pb2
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 
+from .. import wishing
 from ..chronicle import SUPERSEDED, superseding
 from ..domain import facts, graphs, immutables, plans, previews, rules, sovereigns, staleness, upgrades
 from ..domain.locks import Lock
@@ -256,6 +257,7 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
             "hash": plan.hash,
             "generation": held.generation + moved,
             "keep": list(options.get("keep", ())),
+            "settled": held.state is sovereigns.State.ACTIVE,
         }  # fmt: skip - reads as a table
         if kind == graphs.DESTROY:
             clusters = [row.name for row in await tx.clusters(held.id)]
@@ -268,7 +270,6 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
         for cluster in wish.clusters:
             adopted = plan.body.get("adopted", {}).get(cluster.name) or _adopted(known.get(cluster.name))
             await _wished(tx, held.id, cluster, numbers[cluster.name], lock, adopted)
-        await tx.unobserve(held.id, "probed")
         staying = {cluster.name for cluster in wish.clusters}
         wanted = Wanted(spec, wish, lock, {}, spec_applied=False, removed=tuple(n for n in known if n not in staying),
                         rising={name: (a, b) for name, (a, b) in plan.body["rising"].items()})  # fmt: skip
@@ -447,7 +448,7 @@ async def _wished(
         sovereign, cluster.name,
         number=number, provider=cluster.provider, region=cluster.region, credential=cluster.credential, spec=spec,
     )  # fmt: skip
-    await tx.wish_components(sovereign, cluster.name, lock)
+    await wishing.components(tx, sovereign, cluster.name, lock)
 
 
 def _demand_same_identity(held: Sovereign, document: Document, reference: Reference) -> None:

@@ -13,7 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 
-from ..chronicle import FAILED_RUN, superseding
+from ..chronicle import FAILED_RUN, left_by, superseding
 from ..domain import costs, estimates, gates, graphs, patience
 from ..domain.estimates import Timed
 from ..failures import step_error
@@ -74,7 +74,7 @@ class RunViews:
     async def _run(self, run: RunView, steps: Sequence[StepView], tx: Store, usual: Usual) -> contract.Run:
         held, seen = await tx.sovereign(sovereign_of(run)), await tx.facts(sovereign_of(run))
         short = run.state.startswith(("failed", "cancelled"))
-        entries = await tx.entries(sovereign_of(run)) if short else []
+        entries = left_by(run, await tx.entries(sovereign_of(run))) if short else []
         name = f"{run.subject}/runs/{run.id}"
         provision, heir = run.kind == graphs.PROVISION, superseding(seen, run.id)
         resting = [s for s in steps if s.state is StepState.WAITING]

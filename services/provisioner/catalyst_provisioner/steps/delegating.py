@@ -8,9 +8,10 @@ from catalyst.pooldomain.v1 import resources_pb2 as pooldomain
 from catalyst_mesh.journal import Context, StepFailed
 
 from ..domain.names import own_records
+from ..domain.wishes import Wish
 from ..peers import SaidNo
 from ..store import Store
-from .tools import Tools, targets_of
+from .tools import PROBED, Tools, targets_of
 
 ENDED_BADLY = (pooldomain.Delegation.STATE_FAILED, pooldomain.Delegation.STATE_ROLLED_BACK)
 
@@ -24,6 +25,7 @@ class Delegating:
     async def make(self, ctx: Context) -> Any:
         """Have the zone, and see that it is ours; whose domain it is, the parent says later."""
         sovereign, _, wish = await self._t.wish(ctx)
+        await self._t.work.again(lambda tx: tx.unobserve(sovereign.id, PROBED))
         owner = f"organizations/{sovereign.organization}"
         try:
             zone = await self._t.zones.make(wish.fqdn, owner=owner, uid=sovereign.uid)
@@ -57,13 +59,21 @@ class Delegating:
 
     async def write(self, ctx: Context) -> Any:
         """Have the records in the zone, and wait until its servers show them."""
-        sovereign, _, wish = await self._t.wish(ctx)
-        targets = await targets_of(self._t, ctx, wish)
+        _, _, wish = await self._t.wish(ctx)
+        return await self.led(ctx, wish)
+
+    async def led(self, ctx: Context, wish: Wish) -> Any:
+        """Have the records of `wish` in the zone, and no more those of clusters that left."""
+        sovereign, targets = await self._t.sovereign(ctx), await targets_of(self._t, ctx, wish)
         sets = own_records(targets)
-        digest = hashlib.sha256(json.dumps(sets).encode()).hexdigest()[:12]
+        wanted = {(name, kind) for name, kind, _ in sets}
+        gone = [one for one in await self._written(sovereign.id) if one not in wanted]
+        digest = hashlib.sha256(json.dumps([sets, gone]).encode()).hexdigest()[:12]
 
         async def put() -> None:
             await self._t.zones.write(wish.fqdn, sets)
+            if gone:
+                await self._t.zones.erase(wish.fqdn, gone)
 
         await ctx.once(f"write.{digest}", put)
         zone = await self._t.zones.get(wish.fqdn)
@@ -93,10 +103,7 @@ class Delegating:
         return None
 
     async def _emptied(self, ctx: Context, id: str, domain: str) -> Any:
-        async with self._t.work.reading() as tx:
-            seen = await tx.facts(id)
-        targets: list[list[str]] = seen["dns_ready"][0] if "dns_ready" in seen else []
-        names = [(name, kind) for name, kind, _ in own_records([(slot, address) for slot, address in targets])]
+        names = await self._written(id)
 
         async def erase() -> None:
             await self._t.zones.erase(domain, names)
@@ -105,6 +112,13 @@ class Delegating:
             await ctx.once("erase", erase)
         await ctx.emit("zone.kept", f"{domain} is still delegated to us; the empty zone stays", level="warn")
         return {"zone": f"zones/{domain}", "kept": True}
+
+    async def _written(self, id: str) -> list[tuple[str, str]]:
+        """Names and types of the records that are known to be in the zone."""
+        async with self._t.work.reading() as tx:
+            seen = await tx.facts(id)
+        targets: list[list[str]] = seen["dns_ready"][0] if "dns_ready" in seen else []
+        return [(name, kind) for name, kind, _ in own_records([(slot, address) for slot, address in targets])]
 
     async def _flipped(self, ctx: Context, domain: str, account: str) -> None:
         zone = await self._t.zones.get(domain)

@@ -18,6 +18,7 @@ from .making import Making
 from .naming import Naming
 from .removing import Removing
 from .tools import Tools
+from .undoing import Undoing
 
 Done = tuple[Action, Optional[Action], Optional[Action]]  # noqa: UP045 - Action is a forward reference
 """run, check, undo."""
@@ -27,11 +28,12 @@ def kinds(tools: Tools, transition: OnTransition, backoff: Backoff | None = None
     """The kinds of runs that the provisioner has."""
     making, naming, removing, gating = Making(tools), Naming(tools), Removing(tools), Gating()
     owning = Delegating(tools)
+    undoing = Undoing(tools, making, naming, owning)
     rests = backoff or Backoff(first=timedelta(seconds=1))
 
     def provision(scope: Mapping[str, Any]) -> Iterable[Step]:
         return [
-            _step(shape, _made(shape, making, naming, removing, gating, owning), rests)
+            _step(shape, _made(shape, making, naming, removing, gating, owning, undoing), rests)
             for shape in graphs.provision(scope)
         ]
 
@@ -62,19 +64,27 @@ def kinds(tools: Tools, transition: OnTransition, backoff: Backoff | None = None
     )
 
 
-def _made(shape: Shape, making: Making, naming: Naming, removing: Removing, gating: Gating, owning: Delegating) -> Done:
+def _made(
+    shape: Shape,
+    making: Making,
+    naming: Naming,
+    removing: Removing,
+    gating: Gating,
+    owning: Delegating,
+    undoing: Undoing,
+) -> Done:
     """Steps without a check look first and are idempotent, so they may simply run again."""
     c = shape.cluster
     table: Mapping[str, Done] = {
         "validate": (making.validate, None, None),
         "approve": (partial(gating.approve, gate=shape.gate), None, None),
-        "name.reserve": (naming.reserve, None, naming.release),
-        "zone.make": (owning.make, None, owning.drop),
+        "name.reserve": (naming.reserve, None, undoing.name),
+        "zone.make": (owning.make, None, undoing.name),
         "delegation": (owning.delegation, None, None),
         "zone.write": (owning.write, None, None),
-        "git.render": (making.render, None, making.unrender),
-        "infra": (partial(making.infra, cluster=c), None, partial(making.unmake, cluster=c)),
-        "dns.commit": (naming.commit, None, naming.release),
+        "git.render": (making.render, None, undoing.tree),
+        "infra": (partial(making.infra, cluster=c), None, partial(undoing.infra, cluster=c)),
+        "dns.commit": (naming.commit, None, undoing.lead),
         "enrol": (partial(making.enrol, cluster=c), None, None),
         "quorum": (partial(making.quorum, cluster=c), None, None),
         "workers": (partial(making.workers, cluster=c), None, None),

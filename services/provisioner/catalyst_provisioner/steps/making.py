@@ -12,15 +12,16 @@ from catalyst_mesh.journal import Context, StepFailed
 from catalyst_sdk.cloud import InfraPlan, Severity
 
 from ..domain import claims, staleness, trees
+from ..domain.applied import Applied
 from ..domain.component_states import ComponentState
 from ..domain.conditions import LEAST_LIFE, is_silent
-from ..domain.locks import Component, Lock
+from ..domain.locks import Lock
 from ..domain.requests import cluster_request
 from ..domain.sovereigns import Sovereign
 from ..domain.wishes import Cluster, Wish
 from ..store import ClusterRow, ComponentRow, PlanRow, Store
 from ..store.secrets import LOST
-from .tools import Tools, blocked, lock_of, patiently
+from .tools import PROBED, Tools, blocked, lock_of, patiently
 
 
 class Making:
@@ -47,13 +48,17 @@ class Making:
     async def infra(self, ctx: Context, cluster: str) -> Any:
         """Make the cluster's resources as planned; again and again it finds what it made before."""
         await self._demand_name(ctx)
-        sovereign, accepted, wish = await self._t.wish(ctx)
-        row = await self._t.cluster(ctx, cluster)
+        _, accepted, wish = await self._t.wish(ctx)
+        return await self.made(ctx, cluster, wish, accepted)
+
+    async def made(self, ctx: Context, cluster: str, wish: Wish, accepted: PlanRow | None) -> Any:
+        """Make the cluster's resources so. Without a plan that was accepted it is an undo, which nobody has to agree to."""
+        sovereign, row = await self._t.sovereign(ctx), await self._t.cluster(ctx, cluster)
         if await self._is_given(row):
             return {"addresses": list(row.addresses), "kept_by": claims.CROSSPLANE}
         wanted = next(c for c in wish.clusters if c.name == cluster)
         request = cluster_request(sovereign, wish, wanted, row.number, self._t.planner.reference, row.adopted)
-        work = self._t.workspace(ctx, row)
+        work = self._t.workspace(ctx, row, undoing=accepted is None)
         async with self._t.at_cloud(row.provider) as plugin:
             plan = await patiently(self._t, plugin.plan(request=request, work=work))
             self._demand_agreed(plan, accepted, cluster)
@@ -70,13 +75,15 @@ class Making:
         await self._t.work.again(keep)
         return {"addresses": [b["ipv4"] for b in made["load_balancers"]], "servers": len(made["servers"])}
 
-    def _demand_agreed(self, plan: InfraPlan, accepted: PlanRow, cluster: str) -> None:
+    def _demand_agreed(self, plan: InfraPlan, accepted: PlanRow | None, cluster: str) -> None:
         """Whether the cloud would do what was agreed to, and nothing else. Raises StepBlocked, StepFailed."""
         if not plan.is_applicable:
             errors = [f for f in plan.findings if f.severity is Severity.ERROR]
             if waits := blocked(self._t, errors):
                 raise waits
             raise StepFailed(errors[0].code, errors[0].message, user_action=errors[0].remedy)
+        if accepted is None:
+            return
         agreed = [row for row in accepted.body["changes"] if row["cluster"] == cluster]
         if strange := staleness.diverged(agreed, plan.changes):
             text = f"{cluster}: the cloud would do what nobody agreed to: {'; '.join(strange[:5])}"
@@ -103,12 +110,23 @@ class Making:
         """Commit the tree; in the clusters `looking` all claims only look, in the others Crossplane's manage."""
         sovereign, plan, wish = await self._t.wish(ctx)
         lock = await self._lock(plan, sovereign)
+        return await self._committed(ctx, wish, lock, plan.hash, looking, ctx.input["generation"])
+
+    async def rendered_as(self, ctx: Context, before: Applied) -> Any:
+        """Commit the tree of a state before; what is wished then is one generation further."""
+        wish = self._t.planner.wish(before.spec)
+        return await self._committed(ctx, wish, before.lock, before.hash, (), ctx.input["generation"] + 1)
+
+    async def _committed(
+        self, ctx: Context, wish: Wish, lock: Lock, hash: str, looking: Collection[str], generation: int
+    ) -> Any:
+        sovereign, plan = await self._t.sovereign(ctx), await self._t.plan(ctx)
         facts = trees.TreeFacts(
             sovereign=sovereign.name,
             fqdn=wish.fqdn,
             organization=wish.organization,
-            generation=ctx.input["generation"],
-            plan_hash=plan.hash,
+            generation=generation,
+            plan_hash=hash,
             registry=self._t.registry,
             clusters=tuple(
                 {"name": c.name, "provider": c.provider, "region": c.region, "building_block": c.block,
@@ -119,7 +137,7 @@ class Making:
             claims=await self._claims(sovereign, wish, looking),
         )  # fmt: skip
         files = trees.render(facts, lock)
-        message = f"{plan.name}\n\nhash {plan.hash}\n"
+        message = f"{plan.name}\n\nhash {hash}\n"
         at = int(plan.created_at.timestamp())
         commit = await asyncio.to_thread(self._t.repositories.commit, sovereign.id, sovereign.uid, files, message, at)
         await self._t.work.again(lambda tx: tx.observe(sovereign.id, "tree", commit))
@@ -133,10 +151,7 @@ class Making:
         async with self._t.work.reading() as tx:
             rows = await tx.components(sovereign.id)
         first = [row for row in rows if row.cluster == rows[0].cluster]
-        found = (
-            Component(r.name, r.wished_version, r.wished_digest, tuple(r.needs), r.wave, r.optional) for r in first
-        )
-        return Lock(sovereign.lock_digest, tuple(found))
+        return Lock(sovereign.lock_digest, tuple(row.wished for row in first))
 
     async def _claims(self, sovereign: Sovereign, wish: Wish, looking: Collection[str]) -> dict[str, Any]:
         made: dict[str, Any] = {}
@@ -199,14 +214,21 @@ class Making:
 
     async def probe(self, ctx: Context) -> Any:
         """See the console answer, by the name, at the address that every authoritative server gives."""
-        sovereign, _, wish = await self._t.wish(ctx)
+        _, _, wish = await self._t.wish(ctx)
+        seen = await self.answered(ctx, wish)
+        if seen is None:
+            await ctx.again(self._t.look_again)
+        return seen
+
+    async def answered(self, ctx: Context, wish: Wish) -> dict[str, Any] | None:
+        """What the console has answered, written down; None where it does not answer as it should."""
         row = await self._t.cluster(ctx, wish.front.name)
-        seen = await self._t.probe.console(wish.fqdn, http_ports(row))
+        seen = dict(await self._t.probe.console(wish.fqdn, http_ports(row)))
         if seen["status"] != 200 or _ends_soon(seen, ctx.now()):
             await ctx.log(f"{seen}", level="INFO")
-            await ctx.again(self._t.look_again)
-        await self._t.work.again(lambda tx: tx.observe(sovereign.id, "probed", dict(seen)))
-        return dict(seen)
+            return None
+        await self._t.work.again(lambda tx: tx.observe(ctx.input["sovereign"], PROBED, seen))
+        return seen
 
     async def _beat(self, ctx: Context, cluster: str) -> tuple[Mapping[str, Any], Cluster]:
         """The last sign of life, as long as it is one, and what is wished."""

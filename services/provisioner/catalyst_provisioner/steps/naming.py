@@ -13,7 +13,7 @@ from ..domain.wishes import Wish
 from ..peers import Names, SaidNo
 from ..store import Reservation, Store
 from ..store.secrets import COMMITTED, LOST, RELEASED, RESERVED
-from .tools import Tools, targets_of
+from .tools import PROBED, Tools, targets_of
 
 MARGIN = timedelta(seconds=1)
 
@@ -27,6 +27,7 @@ class Naming:
     async def reserve(self, ctx: Context) -> Any:
         """Hold the name, or see that it is held."""
         sovereign, _, wish = await self._t.wish(ctx)
+        await self._t.work.again(lambda tx: tx.unobserve(sovereign.id, PROBED))
         held = await self._held(sovereign.id)
         if held and held.state == COMMITTED:
             return {"allocation": held.allocation, "state": held.state}
@@ -55,7 +56,12 @@ class Naming:
 
     async def commit(self, ctx: Context) -> Any:
         """Take the name for good with the addresses of the load balancers, and wait until the world sees it."""
-        sovereign, _, wish = await self._t.wish(ctx)
+        _, _, wish = await self._t.wish(ctx)
+        return await self.led(ctx, wish)
+
+    async def led(self, ctx: Context, wish: Wish) -> Any:
+        """Have the name lead to the clusters of `wish`."""
+        sovereign = await self._t.sovereign(ctx)
         held = await self._held(sovereign.id)
         if held is None or held.state in (RELEASED, LOST):
             raise StepFailed("NAME_LOST", f"{wish.fqdn} is not held any more", user_action="retry name.reserve")

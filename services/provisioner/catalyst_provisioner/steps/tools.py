@@ -26,6 +26,8 @@ from ..workspaces import LedgerWorkspace, Place
 from ..zones import Zones
 
 T = TypeVar("T")
+PROBED = "probed"
+"""Fact of a Sovereign: its console was seen to answer. It ends with the first step of a change."""
 BLOCKING = {"CAPACITY", "QUOTA", "AUTH"}
 """Classes of failures that a step waits out: with an offer that is sold again, a higher limit, a new version."""
 

@@ -1,5 +1,6 @@
 """Tables and SQL of the provisioner; one `Store` is one transaction."""
 
+from .applied import AppliedRows
 from .clusters import ClusterRow, ClusterRows, ComponentRow
 from .component_logs import ComponentLine, ComponentLogs
 from .credentials import CredentialRecords
@@ -11,7 +12,9 @@ from .sovereigns import SovereignRows
 from .tables import metadata
 
 
-class Store(SovereignRows, PlanRows, LedgerRows, ClusterRows, SecretRows, CredentialRecords, GrantRows, ComponentLogs):
+class Store(
+    SovereignRows, PlanRows, LedgerRows, ClusterRows, SecretRows, CredentialRecords, GrantRows, ComponentLogs, AppliedRows,
+):  # fmt: skip
     """Everything that the provisioner keeps."""
 
 

@@ -10,7 +10,7 @@ from catalyst_sdk.cloud import Adopted
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from ..domain.component_states import ComponentState, Condition, Release
-from ..domain.locks import Lock
+from ..domain.locks import Component, Lock
 from .tables import clusters as t
 from .tables import commands, component_lines, components, enrolments, states
 
@@ -77,6 +77,13 @@ class ComponentRow:
     was_ready: bool
     observed_at: datetime | None
 
+    @property
+    def wished(self) -> Component:
+        """As a lock has it."""
+        return Component(
+            self.name, self.wished_version, self.wished_digest, tuple(self.needs), self.wave, self.optional
+        )
+
 
 class ClusterRows(Transaction):
     """Clusters, components and commands."""
@@ -127,8 +134,8 @@ class ClusterRows(Transaction):
             await self.sql.execute(delete(table).where((table.c.sovereign == sovereign) & (table.c.cluster == name)))
         await self.sql.execute(delete(t).where(_mine(sovereign, name)))
 
-    async def wish_components(self, sovereign: str, cluster: str, lock: Lock) -> None:
-        """Make the wished components those of `lock`; what is known of those that stay is kept."""
+    async def wish_components(self, sovereign: str, cluster: str, lock: Lock) -> bool:
+        """Make the wished components those of `lock`; what is known of those that stay is kept. Whether any is new."""
         known = {row.name: row for row in await self.components(sovereign, cluster)}
         for position, component in enumerate(lock.components):
             row = {
@@ -147,6 +154,7 @@ class ClusterRows(Transaction):
                 await self.write(insert(components).values(key | row | fresh))
         for name in known.keys() - {c.name for c in lock.components}:
             await self.write(delete(components).where(_component(sovereign, cluster, name)))
+        return any(component.name not in known for component in lock.components)
 
     async def components(self, sovereign: str, cluster: str = "") -> list[ComponentRow]:
         """Components by cluster and order; an empty cluster: of all."""

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from ..domain.credentials import Credential
 from ..domain.sovereigns import FqdnTaken, Sovereign, State
 from .tables import (
+    applied,
     clusters,
     commands,
     component_lines,
@@ -30,6 +31,7 @@ from .tables import (
 t = sovereigns
 ABOUT = (
     facts, plans, ledger, clusters, components, enrolments, commands, reservations, grants, states, component_lines,
+    applied,
 )  # fmt: skip
 """Tables with rows about one Sovereign."""
 

@@ -235,6 +235,14 @@ states = Table(
     Column("created_at", UtcTime, nullable=False),
 )  # fmt: skip
 
+applied = Table(
+    "applied", metadata,
+    # What the last successful run made true, whole: to this a cancelled change goes back.
+    Column("sovereign", Text, primary_key=True),
+    Column("body", Json, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+)  # fmt: skip
+
 told = Table(
     "told", metadata,
     # A copy of what went out of the outbox, which keeps it for days only: for a Sovereign's life, and ninety days more.

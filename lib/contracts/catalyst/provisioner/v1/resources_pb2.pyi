@@ -4668,7 +4668,7 @@ class AgentCommand(_message.Message):
             ACTION_UNSPECIFIED: AgentCommand.Reconcile._Action.ValueType  # 0
             """Never sent."""
             ACTION_RECONCILE: AgentCommand.Reconcile._Action.ValueType  # 1
-            """Look again now."""
+            """Look again now, and tell all that is so."""
             ACTION_RESET: AgentCommand.Reconcile._Action.ValueType  # 2
             """Try anew with retries counted from the start."""
             ACTION_SUSPEND: AgentCommand.Reconcile._Action.ValueType  # 3
@@ -4684,7 +4684,7 @@ class AgentCommand(_message.Message):
         ACTION_UNSPECIFIED: AgentCommand.Reconcile.Action.ValueType  # 0
         """Never sent."""
         ACTION_RECONCILE: AgentCommand.Reconcile.Action.ValueType  # 1
-        """Look again now."""
+        """Look again now, and tell all that is so."""
         ACTION_RESET: AgentCommand.Reconcile.Action.ValueType  # 2
         """Try anew with retries counted from the start."""
         ACTION_SUSPEND: AgentCommand.Reconcile.Action.ValueType  # 3

@@ -1,0 +1,97 @@
+"""What a cancel that compensates takes back: of a creation everything, of a change the change alone.
+
+Invariants
+  never more      what stood before a change stands after its undo: what was active once is not taken away by a cancel;
+  known           where nothing says what was before, nothing is taken back, and what stands is named.
+"""
+
+from datetime import timedelta
+
+from catalyst_mesh.journal import Context, StepFailed
+
+from ..domain import applied
+from ..domain.applied import Applied
+from .delegating import Delegating
+from .making import Making
+from .naming import Naming
+from .tools import Tools
+
+LOOK_PATIENCE = timedelta(minutes=1)
+"""How long a console is waited for after an undo; an undo ends without it, and the Sovereign is not Ready then."""
+
+
+class Undoing:
+    """Undoes of the steps of a creation or a change."""
+
+    def __init__(self, tools: Tools, making: Making, naming: Naming, owning: Delegating) -> None:
+        self._t = tools
+        self._making = making
+        self._naming = naming
+        self._owning = owning
+
+    async def infra(self, ctx: Context, cluster: str) -> None:
+        """Take the cluster away, or have its resources as they were."""
+        before = await self._before(ctx)
+        if before is None or cluster not in before.names:
+            await self._making.unmake(ctx, cluster)
+            return
+        await self._making.made(ctx, cluster, self._t.planner.wish(before.spec), None)
+        # A balancer that was made again has another address than the one that names were led back to.
+        await self._led_back(ctx, before)
+
+    async def tree(self, ctx: Context) -> None:
+        """Remove the tree, or commit what it was."""
+        before = await self._before(ctx)
+        if before is None:
+            await self._making.unrender(ctx)
+        else:
+            await self._making.rendered_as(ctx, applied.risen(before, ctx.input["clusters"]))
+
+    async def lead(self, ctx: Context) -> None:
+        """Give the name back, or lead it to where it led."""
+        before = await self._before(ctx)
+        if before is not None:
+            await self._led_back(ctx, before)
+        elif _is_own(ctx):
+            await self._owning.drop(ctx)
+        else:
+            await self._naming.release(ctx)
+
+    async def name(self, ctx: Context) -> None:
+        """Give the name back, or, where it stays, look from outside whether all is as it was."""
+        before = await self._before(ctx)
+        if before is None:
+            await (self._owning.drop(ctx) if _is_own(ctx) else self._naming.release(ctx))
+            return
+        seen = await self._making.answered(ctx, self._t.planner.wish(before.spec))
+        if seen is None and ctx.now().timestamp() - await self._moment(ctx) < LOOK_PATIENCE.total_seconds():
+            await ctx.again(self._t.look_again)
+
+    async def _led_back(self, ctx: Context, before: Applied) -> None:
+        wish = self._t.planner.wish(before.spec)
+        await (self._owning if _is_own(ctx) else self._naming).led(ctx, wish)
+
+    async def _before(self, ctx: Context) -> Applied | None:
+        """What was before this change, as far as its clusters are still there; None for a creation."""
+        sovereign = await self._t.sovereign(ctx)
+        if sovereign.activated_at is None:
+            return None
+        async with self._t.work.reading() as tx:
+            before, rows = await tx.applied_state(sovereign.id), await tx.clusters(sovereign.id)
+        if before is None:
+            text = f"nothing says what {sovereign.name} was before; what this run made stays"
+            raise StepFailed("BEFORE_UNKNOWN", text, user_action="plan what it should be, and apply it")
+        return applied.without(before, [row.name for row in rows])
+
+    async def _moment(self, ctx: Context) -> float:
+        """When this undo began to look."""
+
+        async def now() -> float:
+            return ctx.now().timestamp()
+
+        return float(await ctx.once("undo.began", now))
+
+
+def _is_own(ctx: Context) -> bool:
+    domain = ctx.input.get("domain") or {"mode": "pool"}
+    return str(domain["mode"]) != "pool"
