@@ -38,6 +38,8 @@ async def test_the_repository_is_read_and_librechat_resolves_in_waves(daemon: Ru
     assert (gateway.version, gateway.wave, gateway.alias) == ("1.0.0", 4, "gateway")
     assert (gateway.namespace, gateway.family, gateway.install_timeout.seconds) == ("llm-gateway", "cortex", 900)
     assert gateway.digest.startswith("sha256:")
+    assert list(entries["bp-cnpg"].provides) == ["postgresql.cnpg.io/Cluster"]
+    assert not gateway.HasField("requests"), "its manifest does not tell"
     assert entries["bp-keycloak"].tier == pb.TIER_MANDATORY  # promoted: the control plane cannot be without it
     assert all(entries[n.split("/")[1]].wave < entry.wave for entry in entries.values() for n in entry.needs)
 
@@ -165,7 +167,7 @@ async def test_it_is_not_ready_before_it_has_read(home: Path, clean_nats: NatsSe
 
 
 async def test_private_blueprints_exist_for_their_owner_only(start: Start, folder: Path, home: Path) -> None:
-    write(folder, "bp-db")
+    write(folder, "bp-db", requests={"cpuMilli": 250, "diskGb": 10}, requiresKinds=["db.example/Cluster"])
     write(home / "acme", "bp-crm", visibility="listed", depends=needs(db="*"))
     write(home / "acme", "bp-db", version="9.0.0")
     async with start(organization_folders={"acme": home / "acme"}) as daemon:
@@ -175,6 +177,10 @@ async def test_private_blueprints_exist_for_their_owner_only(start: Start, folde
         name = "organizations/acme/blueprints/bp-crm"
         lock = (await own.Resolve(rpc.ResolveRequest(roots=[pb.Demand(name=name)]))).lock
         assert [(e.name, e.version) for e in lock.entries] == [(name, "1.0.0"), ("blueprints/bp-db", "1.0.0")]
+        told = lock.entries[1]
+        assert (told.requests, list(told.required_kinds)) == (
+            pb.Resources(cpu_milli=250, disk_gb=10), ["db.example/Cluster"]
+        )  # fmt: skip
         assert await names(own) == [name]
         for stranger in (foreign, anonymous):
             assert await names(stranger) == []

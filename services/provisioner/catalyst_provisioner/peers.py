@@ -5,7 +5,7 @@ A peer that does not answer is a `Refused` with UNAVAILABLE, which a run tries a
 
 import re
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from google.protobuf import field_mask_pb2
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 
-from .domain.locks import Component, Lock, ordered
+from .domain.locks import Component, Lock, Traits, ordered
 
 T = TypeVar("T")
 VERSION = re.compile(r"^[0-9]+\.[0-9]+\.[0-9]+(-[a-z0-9.-]+)?$")
@@ -78,6 +78,8 @@ class Selected:
     """What goes, dependents of what is left out among it."""
     planned: tuple[str, ...] = ()
     """What would belong, and is not released."""
+    traits: Mapping[str, Traits] = field(default_factory=dict)
+    """What each component tells of itself, once there is a lock."""
 
 
 class Catalog:
@@ -114,7 +116,8 @@ class Catalog:
             lock = await self._resolved({name: ranges.get(name, "") for name in selected.ids}, stands)
         else:
             lock = await self._resolved(dict.fromkeys(selected.ids, ""), stands)
-        return _lock(lock, mandatory, set(choice.include)), selected
+        traits = {_id(entry.name): _traits(entry) for entry in lock.entries}
+        return _lock(lock, mandatory, set(choice.include)), replace(selected, traits=traits)
 
     async def _resolved(self, ranges: Mapping[str, str], stands: Mapping[str, str]) -> catalog.Lock:
         roots = [catalog.Demand(name=_resource(name), range=range) for name, range in ranges.items()]
@@ -258,6 +261,15 @@ def _lock(lock: catalog.Lock, mandatory: set[str], asked: set[str]) -> Lock:
         for entry in lock.entries
     ]
     return Lock(lock.lock_digest, ordered(components))
+
+
+def _traits(entry: catalog.LockEntry) -> Traits:
+    """Requests in the units of offers; what is unmetered is not told."""
+    asked = entry.requests
+    told = {field.name: int(amount) for field, amount in asked.ListFields()}
+    units = (("cpu", "cpu_milli", 1000), ("memory", "ram_mb", 1024), ("storage", "disk_gb", 1))
+    requests = {name: told[key] / per for name, key, per in units if key in told}
+    return Traits(tuple(entry.provides), tuple(entry.required_kinds), requests)
 
 
 def _id(name: str) -> str:

@@ -1,36 +1,38 @@
-"""Reading what a plan is made from: clouds, catalog, names and the ledger. Changes none of them."""
+"""Reading what a plan is made from: clouds, catalog, names and the ledger. Changes none of them.
 
-import asyncio
+What each of those is asked, and what stands against a plan because of its answer, has a module of its own: `survey`, `choosing`,
+`availability`.
+"""
+
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from catalyst.pooldomain.v1 import resources_pb2 as pooldomain
 from catalyst_mesh import Work
-from catalyst_sdk import PluginFailure, SecretRef, Violation
-from catalyst_sdk.cloud import Action, Adopted, CredentialReport, Finding, InfraPlan, Offer, OfferQuery, Severity
+from catalyst_sdk import SecretRef
+from catalyst_sdk.cloud import Action, Adopted, Finding, InfraPlan, Offer, Severity
 
+from .availability import Availability
+from .choosing import Chooser
 from .clouds import CloudPlugins
 from .domain import adoptions, cidrs, layouts, plans, rules, sizing, upgrades, wishes
-from .domain.locks import Lock
+from .domain.locks import Traits
 from .domain.plans import Found, Held, Read, Wanted
 from .domain.reference import Reference
-from .domain.requests import cluster_request
-from .domain.rules import IsPublicSuffix, SpecInvalid
+from .domain.rules import IsPublicSuffix
 from .domain.sizing import Offers
 from .domain.sovereigns import Sovereign
 from .domain.staleness import Present, offers_moved
-from .domain.wishes import Cluster, Document, Wish
-from .peers import Catalog, Choice, Names, NamesUnavailable, SaidNo, Selected
+from .domain.wishes import Document, Wish
+from .peers import Catalog, Names
 from .store import ClusterRow, Entry, Store
+from .survey import Survey, under
 from .vault import Vault
-from .workspaces import Place, ReadingWorkspace
 from .zones import Zones
 
-PATIENCE = timedelta(seconds=60)
 CURRENCY = "EUR"
 CROSSPLANE = "bp-crossplane"
 
@@ -74,11 +76,10 @@ class Planner:
         zones: Zones, reference: Reference, is_public_suffix: IsPublicSuffix,
     ) -> None:  # fmt: skip
         self._work = work
-        self._vault = vault
         self.clouds = clouds
-        self.catalog = catalog
-        self._names = names
-        self._zones = zones
+        self.survey = Survey(work, vault, clouds, reference)
+        self._chooser = Chooser(catalog)
+        self._names = Availability(names, zones)
         self.reference = reference
         self._is_public_suffix = is_public_suffix
 
@@ -93,27 +94,12 @@ class Planner:
         return wishes.read(document, self.clouds.clouds, self.reference)
 
     async def check_name(self, document: Document) -> None:
-        """Raises SpecInvalid for a pool that is not known, or a name of one's own in a pool.
-
-        Each plan looks again, so that nobody waits here for a pool domain manager that does not answer.
-        """
-        try:
-            pools = await self._names.pools()
-        except NamesUnavailable:
-            return
-        if wrong := rules.under_a_pool(document, pools):
-            raise SpecInvalid(wrong)
+        """Raises SpecInvalid for a pool that is not known, or a name of one's own in a pool."""
+        await self._names.check(document)
 
     async def check_components(self, document: Document) -> None:
         """Raises SpecInvalid for components that the catalog does not know or does not let go."""
-        choice = _choice(self.wish(document))
-        if choice == Choice():
-            return
-        try:
-            await self.catalog.select(choice)
-        except SaidNo as no:
-            if no.said.reason not in _FOUND:
-                raise SpecInvalid(_component_violations(no, choice)) from no
+        await self._chooser.check(self.wish(document))
 
     async def apply(
         self, sovereign: Sovereign, document: Document, *, intent: str = plans.APPLY,
@@ -126,24 +112,26 @@ class Planner:
         """
         wish = self.wish(document)
         known = await self._known(sovereign.id)
-        lock, chosen = await self._chosen(wish, known, newest=intent == plans.UPGRADE)
+        chosen = await self._chooser.chosen(wish, known.versions, newest=intent == plans.UPGRADE)
         rising, stairs = upgrades.of(wish, known.k3s)
-        offers = await self._offers(wish)
-        infra, of_clouds = await self._infra(sovereign, wish, known, adopted or {})
+        offers, numbers = await self.survey.offers(wish), numbered(wish, known.clusters)
+        given = {cluster.name: _given(known, adopted or {}, cluster.name) for cluster in wish.clusters}
+        infra, of_clouds = await self.survey.plans(sovereign, wish, numbers, given)
         names = {cluster.name for cluster in wish.clusters}
-        wanted = Wanted(document, wish, lock, infra, _is_applied(sovereign, document),
+        wanted = Wanted(document, wish, chosen.lock, infra, _is_applied(sovereign, document),
                         tuple(name for name in known.clusters if name not in names), rising)  # fmt: skip
         read = self._read(sovereign, known, wish, offers)
         month = int(plans.cost_of(read, infra)["after"]["total"]["month"]["minor"])
         found = [
             *found,
-            *chosen,
+            *chosen.findings,
             *stairs,
             *of_clouds,
-            *await self._name(wish, known),
+            *await self._names.findings(wish, is_held=known.holds_name, is_delegated=known.is_delegated),
             *_ranges(wish, known, self.reference),
         ]
-        found += sizing.findings(wish, offers, self.reference, self._capabilities(), numbered(wish, known.clusters))
+        traits = [chosen.traits.get(component.name, Traits()) for component in chosen.lock.components]
+        found += sizing.findings(wish, offers, self.reference, self._capabilities(), numbers, traits)
         found += plans.budget_findings(wish, month, CURRENCY, self.reference.warn_at, self.reference.block_at)
         moving = _moves(infra) | set(wanted.removed)
         found += [_crossplanes(name, "a plan changes nothing of it") for name in plans.given_away(read, moving)]
@@ -165,7 +153,7 @@ class Planner:
                 found.append(Finding("plugin.capability_missing", Severity.ERROR, place, text, "make it anew"))
                 continue
             before, more = known.adopted(cluster.name), numbers[cluster.name]
-            first, _ = await self._one(sovereign, wish, cluster, more, before)
+            first, _ = await self.survey.plan(sovereign, wish, cluster, more, before)
             if first is None:  # the plan below says why
                 continue
             there = await self.clouds.get(cluster.provider).discover(
@@ -175,8 +163,8 @@ class Planner:
             others = adoptions.foreign(wanted, sovereign.uid)
             fresh = adoptions.assign(first.changes, [r for r in wanted if r not in others])
             given[cluster.name] = {**before, **fresh.adopted}
-            second, _ = await self._one(sovereign, wish, cluster, more, given[cluster.name])
-            found += [_under(place, f) for f in adoptions.findings(fresh, second or first, others)]
+            second, _ = await self.survey.plan(sovereign, wish, cluster, more, given[cluster.name])
+            found += [under(place, f) for f in adoptions.findings(fresh, second or first, others)]
         rows = {name: {a: [g.name, g.id] for a, g in of.items()} for name, of in given.items()}
         return await self.apply(sovereign, document, intent=plans.ADOPT, adopted=rows, found=found)
 
@@ -222,9 +210,9 @@ class Planner:
         wish = self.wish(body["spec"])
         providers = [cluster.provider for cluster in wish.clusters]
         known = await self._known(sovereign.id)
-        lock, _ = await self._chosen(wish, known, newest=body["intent"] == plans.UPGRADE)
+        chosen = await self._chooser.chosen(wish, known.versions, newest=body["intent"] == plans.UPGRADE)
         return replace(
-            made, lock_digest=lock.digest, versions=self.clouds.versions(providers),
+            made, lock_digest=chosen.lock.digest, versions=self.clouds.versions(providers),
             module_digests=self.clouds.module_digests(providers),
         )  # fmt: skip
 
@@ -234,57 +222,8 @@ class Planner:
             return False
         wish = self.wish(body["spec"])
         places = {cluster.name: f"{cluster.provider}/{cluster.region}" for cluster in wish.clusters}
-        now = {f"{provider}/{region}": rows for (provider, region), rows in (await self._offers(wish)).items()}
+        now = {f"{provider}/{region}": rows for (provider, region), rows in (await self.survey.offers(wish)).items()}
         return offers_moved(body, places, now)
-
-    async def findings(
-        self, sovereign: Sovereign, wish: Wish, cluster: Cluster, number: int, adopted: Mapping[str, Adopted]
-    ) -> Sequence[Finding]:
-        """What a cloud has against a cluster: its credential, quota, stock, names."""
-        plugin, credential = self.clouds.get(cluster.provider), SecretRef(cluster.credential)
-        path = f"spec.clusters[{wish.clusters.index(cluster)}]"
-        report = await plugin.check_credential(needed=("read", "write"), credential=credential)
-        if not report.valid:
-            text = report.message or "the credential is not accepted"
-            metadata = {"missing": ", ".join(report.missing)}
-            remedy = "give another credential"
-            return [Finding(_auth(report), Severity.ERROR, f"{path}.credential", text, remedy, metadata)]
-        request = cluster_request(sovereign, wish, cluster, number, self.reference, adopted)
-        found = await plugin.preflight(request=request, credential=credential)
-        return [_under(path, one) for one in found]
-
-    async def _chosen(self, wish: Wish, known: Known, *, newest: bool) -> tuple[Lock, list[Finding]]:
-        """The lock, and what the catalog has against it; an empty one where it can make none. Raises SpecInvalid."""
-        choice = _choice(wish)
-        try:
-            lock, selected = await self.catalog.lock(choice, known.versions, newest=newest)
-            found = [*_selection_findings(wish, selected), *await self._values(wish, lock)]
-        except SaidNo as no:
-            if no.said.reason not in _FOUND:
-                raise SpecInvalid(_component_violations(no, choice)) from no
-            text, path = no.said.message, _component_violations(no, choice)[0].field
-            return Lock("", ()), [Finding(_FOUND[no.said.reason], Severity.ERROR, path, text, "choose others")]
-        if wish.release_digest and wish.release_digest.removeprefix("sha256:") != lock.digest.removeprefix("sha256:"):
-            text = f"the catalog's lock is {lock.digest}, not the pinned {wish.release_digest}"
-            remedy = "leave the digest out, or wait for that release"
-            found.append(Finding("release.digest", Severity.ERROR, "spec.release.digest", text, remedy))
-        return lock, found
-
-    async def _values(self, wish: Wish, lock: Lock) -> list[Finding]:
-        """What the Blueprints' schemas have against the values of the spec."""
-        versions = {component.name: component.version for component in lock.components}
-        found = []
-        for name, values in wish.values.items():
-            path = f"spec.components.values.{name}"
-            if name not in versions:
-                text = f"{name} is not among the components"
-                found.append(Finding("component.absent", Severity.ERROR, path, text, "include it, or drop its values"))
-                continue
-            for violation in await self.catalog.faults(name, versions[name], values):
-                where = f"{path}{violation.field.replace('/', '.')}" if violation.field.startswith("/") else path
-                text = violation.description
-                found.append(Finding("component.values", Severity.ERROR, where, text, "see the Blueprint's schema"))
-        return found
 
     def _capabilities(self) -> Mapping[str, frozenset[str]]:
         return {provider: cloud.capabilities for provider, cloud in self.clouds.clouds.items()}
@@ -303,93 +242,6 @@ class Planner:
             versions=self.clouds.versions(providers),
             offers_digests=digests,
         )
-
-    async def _infra(
-        self, sovereign: Sovereign, wish: Wish, known: Known, given: Mapping[str, Mapping[str, Sequence[str]]]
-    ) -> tuple[Mapping[str, InfraPlan], list[Finding]]:
-        numbers = numbered(wish, known.clusters)
-
-        def adopted(name: str) -> Mapping[str, Adopted]:
-            return {a: Adopted(*pair) for a, pair in given[name].items()} if name in given else known.adopted(name)
-
-        found = await asyncio.gather(
-            *(self._one(sovereign, wish, c, numbers[c.name], adopted(c.name)) for c in wish.clusters)
-        )
-        infra = {c.name: plan for c, (plan, _) in zip(wish.clusters, found, strict=True) if plan is not None}
-        return infra, [finding for _, findings in found for finding in findings]
-
-    async def _one(
-        self, sovereign: Sovereign, wish: Wish, cluster: Cluster, number: int, adopted: Mapping[str, Adopted]
-    ) -> tuple[InfraPlan | None, Sequence[Finding]]:
-        request = cluster_request(sovereign, wish, cluster, number, self.reference, adopted)
-        async with self._work.reading() as tx:
-            deadline = tx.now + PATIENCE
-        place = Place(sovereign.id, cluster.name, cluster.provider, cluster.credential)
-        try:
-            findings = await self.findings(sovereign, wish, cluster, number, adopted)
-            if any(f.code.startswith("auth.") for f in findings):
-                return None, findings
-            work = ReadingWorkspace(self._work, self._vault, place, deadline)
-            plan = await self.clouds.get(cluster.provider).plan(request=request, work=work)
-            path = f"spec.clusters[{wish.clusters.index(cluster)}]"
-            return plan, [*findings, *(_under(path, one) for one in plan.findings)]
-        except PluginFailure as failure:
-            path = f"spec.clusters[{wish.clusters.index(cluster)}]"
-            path += ".credential" if _code(failure) == "auth.rejected" else ""
-            remedy = failure.user_action or "look at the cloud, plan again"
-            return None, [Finding(_code(failure), Severity.ERROR, path, failure.message, remedy)]
-
-    async def _offers(self, wish: Wish) -> Offers:
-        wanted = {(c.provider, c.region): c.credential for c in wish.clusters}
-
-        async def one(provider: str, region: str, credential: str) -> Sequence[Offer] | None:
-            query = OfferQuery(region=region)
-            try:
-                return await self.clouds.get(provider).offers(query=query, credential=SecretRef(credential))
-            except PluginFailure:  # the same trouble is a finding of the cluster's own plan
-                return None
-
-        answers = await asyncio.gather(*(one(*place, credential) for place, credential in wanted.items()))
-        return {place: rows for place, rows in zip(wanted, answers, strict=True) if rows is not None}
-
-    async def _name(self, wish: Wish, known: Known) -> list[Finding]:
-        if wish.mode != "pool":
-            return await self._own_name(wish, known)
-        if known.holds_name:
-            return []
-        try:
-            answer = await self._names.check(wish.pool, wish.label)
-        except SaidNo as no:
-            text, remedy = no.said.message, "take a pool that there is"
-            return [Finding("name.unknown_pool", Severity.ERROR, "spec.domain.pool", text, remedy)]
-        if answer.available or await self._rests_for_us(wish):
-            return []
-        code = {"NAME_TAKEN": "name.taken", "LABEL_RESERVED": "name.reserved"}.get(answer.reason, "name.taken")
-        text = answer.detail or f"{wish.fqdn} is not available"
-        return [
-            Finding(code, Severity.ERROR, "spec.domain.label", text, "take another label", {"reason": answer.reason})
-        ]
-
-    async def _own_name(self, wish: Wish, known: Known) -> list[Finding]:
-        path = "spec.domain.fqdn"
-        zone = await self._zones.get(wish.fqdn)
-        if zone is not None and zone.owner != f"organizations/{wish.organization}":
-            text = f"{wish.fqdn} is served for another Organization"
-            return [Finding("fqdn.taken", Severity.ERROR, path, text, "take another name")]
-        if known.is_delegated:
-            return []
-        if wish.registrar_account:
-            text = f"{wish.fqdn} will be delegated through {wish.registrar_account}"
-            return [Finding("dns.not_delegated", Severity.INFO, path, text, "")]
-        text = f"{wish.fqdn} is not delegated to us yet; the run shows the name servers and waits"
-        remedy = "enter them at the domain's registrar, or in its parent zone"
-        return [Finding("dns.not_delegated", Severity.WARNING, path, text, remedy)]
-
-    async def _rests_for_us(self, wish: Wish) -> bool:
-        """Whether the name rests after a life with the same Organization, which may take it back at once."""
-        held = await self._names.get(f"pools/{wish.pool}/allocations/{wish.label}")
-        resting = pooldomain.Allocation.STATE_QUARANTINED
-        return held is not None and held.state == resting and held.owner == f"organizations/{wish.organization}"
 
     async def _known(self, id: str) -> Known:
         async with self._work.reading() as tx:
@@ -427,6 +279,13 @@ def _is_applied(sovereign: Sovereign, document: Document) -> bool:
     return sovereign.applied_generation == sovereign.generation and sovereign.spec == document
 
 
+def _given(known: Known, adopted: Mapping[str, Mapping[str, Sequence[str]]], cluster: str) -> Mapping[str, Adopted]:
+    """What is given to a cluster now, else what was."""
+    if cluster not in adopted:
+        return known.adopted(cluster)
+    return {address: Adopted(*pair) for address, pair in adopted[cluster].items()}
+
+
 def _moves(infra: Mapping[str, InfraPlan]) -> set[str]:
     """Clusters of which something would change at their cloud."""
     return {name for name, plan in infra.items() if any(c.action is not Action.NO_OP for c in plan.changes)}
@@ -436,44 +295,6 @@ def _crossplanes(cluster: str, what: str) -> Finding:
     text = f"{cluster} was handed to Crossplane; {what}"
     remedy = "take it back first: a plan HAND_OFF with roll_back"
     return Finding("handoff.crossplane_keeps", Severity.ERROR, "spec.clusters", text, remedy)
-
-
-def _choice(wish: Wish) -> Choice:
-    return Choice(wish.families, wish.include, wish.exclude)
-
-
-def _component_violations(no: SaidNo, choice: Choice) -> list[Violation]:
-    told = " ".join([*no.said.metadata.values(), *(v.description for v in no.said.violations)])
-    words = set(told.replace(",", " ").split())
-    named = [
-        Violation(f"spec.components.{key}[{i}]", no.said.message, no.said.reason)
-        for key in ("families", "include", "exclude")
-        for i, name in enumerate(getattr(choice, key))
-        if name in words
-    ]
-    return named or [Violation("spec.components", no.said.message, no.said.reason)]
-
-
-def _code(failure: PluginFailure) -> str:
-    reason = str(getattr(failure, "reason", "")) or type(failure).__name__
-    known = {
-        "AUTH": "auth.rejected",
-        "SECRET_NOT_FOUND": "auth.rejected",
-        "QUOTA": "quota.servers",
-        "CAPACITY": "capacity.size",
-    }
-    return known.get(reason, f"cloud.{reason.lower()}")
-
-
-def _auth(report: CredentialReport) -> str:
-    if report.missing == ("write",):
-        return "auth.read_only"
-    return "auth.scope" if report.granted else "auth.rejected"
-
-
-def _under(path: str, one: Finding) -> Finding:
-    inner = f"{path}.{one.path}" if one.path else path
-    return Finding(one.code, one.severity, inner, one.message, one.remedy, one.metadata)
 
 
 def _ranges(wish: Wish, known: Known, reference: Reference) -> list[Finding]:
@@ -489,35 +310,6 @@ def _ranges(wish: Wish, known: Known, reference: Reference) -> list[Finding]:
 def _found(wish: Wish, offers: Offers, finding: Finding) -> Found:
     cluster = sizing.cluster_at(wish, finding.path)
     return Found(finding, cluster.name if cluster else "", sizing.alternatives(wish, offers, finding))
-
-
-def _selection_findings(wish: Wish, selected: Selected) -> list[Finding]:
-    """What comes or goes with the choice beside what it names."""
-    found = []
-    path = "spec.components"
-    if more := sorted(set(selected.removed) - set(wish.exclude)):
-        names = ", ".join(more)
-        severity = Severity.INFO if wish.confirm_cascade else Severity.ERROR
-        text = f"{names} would go too, because of what is left out"
-        remedy = "" if wish.confirm_cascade else "set confirm_cascade, or leave less out"
-        found.append(Finding("component.cascade", severity, f"{path}.exclude", text, remedy, {"components": names}))
-    if selected.planned:
-        names = ", ".join(sorted(selected.planned))
-        text = f"{names} would belong, and is only planned"
-        found.append(Finding("component.planned_only", Severity.INFO, path, text, "", {"components": names}))
-    return found
-
-
-_FOUND = {
-    "NOT_RELEASED": "component.planned_only",
-    "UNSATISFIABLE": "component.conflict",
-    "NO_MATCH": "component.conflict",
-    "VALUES_CONFLICT": "component.conflict",
-    "DEPENDENCY_CYCLE": "component.conflict",
-    "VERSION_QUARANTINED": "component.conflict",
-    "SOLVER_BUDGET": "component.conflict",
-}
-"""What of a catalog's refusals is a finding of the plan, by reason; all else is a fault of the spec."""
 
 
 def _sorted(findings: Sequence[Finding]) -> list[Finding]:

@@ -53,6 +53,8 @@ class Catalog(catalog_grpc.CatalogServiceServicer):
         self.blocks = ""
         """Version from which nothing can be upgraded."""
         self.away = False
+        self.tells: dict[str, dict[str, Any]] = {}
+        """What a Blueprint tells of itself, by its id."""
 
     async def SelectComponents(self, request: Any, context: Any) -> Any:
         await self._answering(context)
@@ -84,6 +86,7 @@ class Catalog(catalog_grpc.CatalogServiceServicer):
             catalog.LockEntry(
                 name=f"blueprints/{name}", version=versions[name], digest=f"sha256:{name.encode().hex():0<64}"[:71],
                 parents=[f"blueprints/{parent}" for parent in names if name in NEEDS[parent]],
+                **self.tells.get(name, {}),
             )
             for name in names
         ]  # fmt: skip

@@ -4,6 +4,7 @@ from typing import Any
 
 import grpc
 import pytest
+from catalyst.catalog.v1 import resources_pb2 as catalog
 from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import service_pb2 as rpc
 from catalyst.provisioner.v1 import service_pb2_grpc as stubs
@@ -11,6 +12,7 @@ from catalyst_mesh import explain
 from catalyst_testkit.daemons import reason_of
 
 from .conftest import NAME, Bench, Start, spec, wish
+from .peers import MANDATORY
 
 pytestmark = pytest.mark.either_database
 
@@ -117,11 +119,37 @@ async def test_a_cluster_that_is_too_small_is_an_error_with_its_figures(bench: B
     cluster = {**spec()["clusters"][0], "control_plane": {"size": "sb2", "count": 1}, "worker_pools": []}
     await bench.create(clusters=[cluster])
     plan = await bench.plan()
-    assert [(f.code, f.metadata["there_gb"], f.metadata["needed_gb"]) for f in plan.findings if f.metadata] == [
-        ("sizing.memory", "8.0", "20.1")
-    ]
-    assert [f.code for f in plan.findings] == ["sizing.memory", "control_plane.schedulable"]
+    figures = {f.code: sorted(f.metadata.values(), key=float) for f in plan.findings if f.metadata}
+    assert figures == {
+        "sizing.memory": ["8.0", "20.1"], "sizing.cpu": ["2.0", "4.0"], "sizing.storage": ["40.0", "100.0"]
+    }  # fmt: skip
+    assert [f.code for f in plan.findings][3:] == ["control_plane.schedulable"]
     assert {f.cluster for f in plan.findings} == {"sb-east-mgt-dev"}
+    tells = bench.world.catalog.tells
+    for name in MANDATORY:
+        tells[name] = {"requests": catalog.Resources(cpu_milli=400, ram_mb=1024, disk_gb=5)}
+    tells["bp-grafana"] = {"requests": catalog.Resources(cpu_milli=300, ram_mb=256, disk_gb=0)}
+    warned = await bench.plan()
+    assert [(f.code, f.metadata["there_vcpu"], f.metadata["needed_vcpu"]) for f in warned.findings[:1]] == [
+        ("sizing.cpu", "2.0", "2.1")
+    ], "what components ask for counts, and nothing but that where all of them tell"
+    assert [f.code for f in warned.findings[1:]] == ["control_plane.schedulable"]
+
+
+async def test_a_hidden_dependency_is_found_in_the_plan(bench: Bench) -> None:
+    kind = "postgresql.cnpg.io/Cluster"
+    bench.world.catalog.tells["bp-cert-manager"] = {"required_kinds": [kind]}
+    await bench.create()
+    nobody = next(f for f in (await bench.plan()).findings if f.code == "component.hidden_dependency")
+    assert (nobody.severity, nobody.metadata["kind"]) == (pb.Finding.SEVERITY_ERROR, kind)
+    bench.world.catalog.tells["bp-grafana"] = {"provides": [kind]}
+    later = await bench.plan()
+    assert [(f.code, f.metadata["providers"]) for f in later.findings] == [
+        ("component.hidden_dependency", "bp-grafana")
+    ]
+    assert later.applicable, "it may come up, and somebody was told"
+    bench.world.catalog.tells["bp-cilium"] = {"provides": [kind]}
+    assert not (await bench.plan()).findings, "what it needs provides the kind"
 
 
 async def test_a_size_that_is_not_sold_is_an_error_at_its_path(bench: Bench) -> None:

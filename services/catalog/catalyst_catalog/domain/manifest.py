@@ -28,6 +28,7 @@ from .manifest_parts import (
     Placement,
     Readiness,
     Replication,
+    Requests,
     Rotation,
     Slug,
     Span,
@@ -71,6 +72,7 @@ class Spec(Part):
     multi_instance: MultiInstance = MultiInstance()
     replication: dict[Mode, Replication] = Field(default_factory=dict)
     readiness: Readiness | None = None
+    requests: Requests | None = None
     install_timeout: Span = "15m"
     dynamic_secrets: bool = False
     opt_in: bool = False

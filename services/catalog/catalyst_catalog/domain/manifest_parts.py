@@ -229,6 +229,14 @@ class Replication(Part):
     switchover: Switchover = Switchover()
 
 
+class Requests(Part):
+    """What all of its pods together ask for by default, and the size of their volumes; planners of clusters count it."""
+
+    cpu_milli: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    ram_mb: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
+    disk_gb: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+
+
 class Readiness(Part):
     """How "healthy" is proved."""
 

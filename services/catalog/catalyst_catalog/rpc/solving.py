@@ -13,6 +13,7 @@ from google.protobuf.struct_pb2 import Struct
 from ..domain import config_schema
 from ..domain.closure import Closure
 from ..domain.locks import LOCK_VERSION, Entry, Lock
+from ..domain.manifest_parts import Requests
 from ..domain.provider import Policy, Root
 from ..domain.refusals import CapabilityMissing, ConfigInvalid, LockInvalid
 from ..domain.universe import State
@@ -147,7 +148,16 @@ def entry_message(picture: Picture, entry: Entry, is_downgrade: bool | None = No
         install_timeout=span(release.install_timeout),
         family=release.family,
         tier=TIERS[picture.components.tier(release.name)],
+        provides=release.manifest.spec.provides,
+        required_kinds=release.manifest.spec.requires_kinds,
+        requests=_requests(release.manifest.spec.requests),
     )
+
+
+def _requests(told: Requests | None) -> pb.Resources | None:
+    if told is None:
+        return None
+    return pb.Resources(cpu_milli=told.cpu_milli, ram_mb=told.ram_mb, disk_gb=told.disk_gb)
 
 
 def _change(entry: Entry, is_downgrade: bool | None) -> "pb.LockEntry.Change.ValueType":

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,18 @@ class Component:
     wave: int = 1
     optional: bool = False
     requested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a Blueprint tells of itself, beside what it needs."""
+
+    provides: tuple[str, ...] = ()
+    """Kinds that it brings into a cluster, `{group}/{Kind}`."""
+    uses: tuple[str, ...] = ()
+    """Foreign kinds that its charts render, or look for."""
+    requests: Mapping[str, float] = field(default_factory=dict)
+    """What its pods ask for: `memory` and `storage` in GB, `cpu` in vCPU; what it does not tell is absent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+DIMENSIONS = {"memory": "ram_gb", "cpu": "vcpu", "storage": "disk_gb"}
+"""Name in the data file by name in findings."""
+
 
 @dataclass(frozen=True, slots=True)
 class Code:
@@ -34,8 +37,8 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """How much memory the system itself takes, in GB."""
+class Floor:
+    """How much of one dimension the system takes where its components do not tell."""
 
     control_plane_services: float
     per_cluster: float
@@ -55,7 +58,10 @@ class Reference:
     layouts: Mapping[str, Layout]
     cidrs: Mapping[str, str]
     max_clusters: int
-    memory: Memory
+    floors: Mapping[str, Floor]
+    """By dimension: `memory` in GB, `cpu` in vCPU, `storage` in GB."""
+    system_share: float
+    """What comes on top of the requests of components, as a part of them."""
     regions: Mapping[str, tuple[Mapping[str, Any], ...]]
     """Regions of each provider, as in the file."""
     sizes: Mapping[str, tuple[Mapping[str, Any], ...]]
@@ -78,7 +84,7 @@ class Reference:
 def read(raw: Mapping[str, Any]) -> Reference:
     """Make sense of the data file."""
     dimensions, plan = raw["dimensions"], raw["cidr_plan"]
-    ram = raw["sizing"]["ram_gb"]
+    sizing = raw["sizing"]
     return Reference(
         providers={n: Code(c["code"], c["letter"]) for n, c in dimensions["provider_codes"].items()},
         blocks={n: b["letter"] for n, b in dimensions["building_blocks"].items()},
@@ -89,7 +95,8 @@ def read(raw: Mapping[str, Any]) -> Reference:
         layouts={name: _layout(name, row) for name, row in raw["topologies"].items()},
         cidrs={key: plan[key] for key in ("nodes", "node_subnet", "pods", "services")},
         max_clusters=plan["max_clusters"],
-        memory=Memory(ram["control_plane_services"], ram["per_cluster_infrastructure"], ram["solo_floor"]),
+        floors={kind: _floor(sizing[key]) for kind, key in DIMENSIONS.items()},
+        system_share=sizing["system_share"],
         regions={n: tuple(p.get("regions") or ()) for n, p in raw["providers"].items()},
         sizes={n: tuple(p.get("sizes") or ()) for n, p in raw["providers"].items()},
         versions=raw["versions"],
@@ -98,6 +105,10 @@ def read(raw: Mapping[str, Any]) -> Reference:
         warn_at=raw["budgets"]["warn_at"],
         block_at=raw["budgets"]["block_at"],
     )
+
+
+def _floor(row: Mapping[str, Any]) -> Floor:
+    return Floor(row["control_plane_services"], row["per_cluster_infrastructure"], row["solo_floor"])
 
 
 def _layout(name: str, row: Mapping[str, Any]) -> Layout:

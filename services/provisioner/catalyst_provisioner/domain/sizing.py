@@ -1,19 +1,25 @@
 """Whether what is wished fits into what is bought."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from catalyst_sdk.cloud import Finding, Offer, Severity
 
 from . import cidrs
 from .cidrs import Ranges
+from .locks import Traits
 from .reference import Reference
 from .wishes import Cluster, Pool, Wish
 
 Offers = Mapping[tuple[str, str], Sequence[Offer]]
 """What is sold, by provider and region."""
 
-MIB_PER_GB = 1024
+DIMENSIONS: Mapping[str, tuple[str, Callable[[Offer], float]]] = {
+    "memory": ("GB", lambda offer: offer.memory_mb / 1024),
+    "cpu": ("vCPU", lambda offer: offer.vcpu),
+    "storage": ("GB", lambda offer: offer.disk_gb),
+}
+"""Unit, and how much of it a server has, by dimension."""
 
 
 def findings(
@@ -22,11 +28,13 @@ def findings(
     reference: Reference,
     capabilities: Mapping[str, frozenset[str]],
     numbers: Mapping[str, int],
+    traits: Collection[Traits] = (),
 ) -> list[Finding]:
     """What stands against the sizes of all clusters.
 
     capabilities   of each provider
     numbers        index of each cluster
+    traits         of each component; those of Blueprints that tell nothing are empty
     """
     found: list[Finding] = []
     for i, cluster in enumerate(wish.clusters):
@@ -37,7 +45,7 @@ def findings(
         found += [*sizes, *_capable(wish, cluster, able, path), *_architectures(cluster, known, able, path)]
         found += _room(cluster, cidrs.ranges(reference.cidrs, numbers[cluster.name], wish.cidr_base), path)
         if known and not any(finding.code == "capacity.size" for finding in sizes):
-            found += _memory(wish, cluster, known, reference, path)
+            found += _room_for_all(wish, cluster, known, reference, traits, path)
     return found
 
 
@@ -64,27 +72,49 @@ def cluster_at(wish: Wish, path: str) -> Cluster | None:
     return wish.clusters[int(found[1])] if found and int(found[1]) < len(wish.clusters) else None
 
 
-def memory_needed(wish: Wish, cluster: Cluster, reference: Reference) -> float:
-    """GB of memory that the system takes in this cluster."""
-    needed = reference.memory.per_cluster
-    if cluster is wish.front:
-        needed += reference.memory.control_plane_services
-    return max(needed, reference.memory.solo_floor) if len(wish.clusters) == 1 else needed
+def needed(wish: Wish, cluster: Cluster, reference: Reference, dimension: str, traits: Iterable[Traits] = ()) -> float:
+    """How much of a dimension is taken in this cluster: what its components ask for and the system's share.
+
+    Where some do not tell, never less than the floor.
+    """
+    told = [one.requests.get(dimension) for one in traits]
+    asked = sum(one for one in told if one) * (1 + reference.system_share)
+    if told and None not in told:
+        return asked
+    row = reference.floors[dimension]
+    least = row.per_cluster + (row.control_plane_services if cluster is wish.front else 0.0)
+    return max(asked, least, row.solo_floor if len(wish.clusters) == 1 else 0.0)
 
 
-def _memory(wish: Wish, cluster: Cluster, known: Mapping[str, Offer], reference: Reference, path: str) -> list[Finding]:
+def _room_for_all(
+    wish: Wish,
+    cluster: Cluster,
+    known: Mapping[str, Offer],
+    reference: Reference,
+    traits: Collection[Traits],
+    path: str,
+) -> list[Finding]:
+    """What is too small for the components, by dimension; disks that are sold apart from servers are not counted."""
+    found = []
     pools = (cluster.control_plane, *cluster.pools)
-    nodes = [known[p.size].memory_mb / MIB_PER_GB for p in pools for _ in range(p.count)]
-    # A highly available cluster must bear the loss of its largest node.
-    there = sum(nodes) - (max(nodes) if cluster.control_plane.count > 1 else 0)
-    needed = memory_needed(wish, cluster, reference)
-    if there >= 1.2 * needed:
-        return []
-    short = there < needed
-    text = f"{cluster.name} has {there:.1f} GB for {needed:.1f} GB ({100 * there / needed:.0f} %)"
-    metadata = {"there_gb": f"{there:.1f}", "needed_gb": f"{needed:.1f}"}
-    severity = Severity.ERROR if short else Severity.WARNING
-    return [Finding("sizing.memory", severity, path, text, "take a larger size or more workers", metadata)]
+    for dimension, (unit, size_of) in DIMENSIONS.items():
+        nodes = [size_of(known[pool.size]) for pool in pools for _ in range(pool.count)]
+        if 0 in nodes:
+            continue
+        # A highly available cluster must bear the loss of its largest node.
+        there = sum(nodes) - (max(nodes) if cluster.control_plane.count > 1 else 0)
+        wanted = needed(wish, cluster, reference, dimension, traits)
+        if there < 1.2 * wanted:
+            found.append(_too_small(cluster, dimension, unit, there, wanted, path))
+    return found
+
+
+def _too_small(cluster: Cluster, dimension: str, unit: str, there: float, wanted: float, path: str) -> Finding:
+    severity = Severity.ERROR if there < wanted else Severity.WARNING
+    text = f"{cluster.name} has {there:.1f} {unit} for {wanted:.1f} {unit} ({100 * there / wanted:.0f} %)"
+    key = unit.lower()
+    metadata = {f"there_{key}": f"{there:.1f}", f"needed_{key}": f"{wanted:.1f}"}
+    return Finding(f"sizing.{dimension}", severity, path, text, "take a larger size or more workers", metadata)
 
 
 def _sizes(cluster: Cluster, known: Mapping[str, Offer], path: str) -> list[Finding]:

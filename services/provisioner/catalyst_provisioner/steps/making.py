@@ -36,7 +36,7 @@ class Making:
         errors = []
         for cluster in wish.clusters:
             row = await self._t.cluster(ctx, cluster.name)
-            found = await self._t.planner.findings(sovereign, wish, cluster, row.number, row.adopted)
+            found = await self._t.planner.survey.findings(sovereign, wish, cluster, row.number, row.adopted)
             errors += [finding for finding in found if finding.severity is Severity.ERROR]
         if waits := blocked(self._t, errors):
             raise waits

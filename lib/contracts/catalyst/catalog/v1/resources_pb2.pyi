@@ -1054,6 +1054,9 @@ class LockEntry(_message.Message):
     INSTALL_TIMEOUT_FIELD_NUMBER: _builtins.int
     FAMILY_FIELD_NUMBER: _builtins.int
     TIER_FIELD_NUMBER: _builtins.int
+    PROVIDES_FIELD_NUMBER: _builtins.int
+    REQUIRED_KINDS_FIELD_NUMBER: _builtins.int
+    REQUESTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Blueprint."""
     instance: _builtins.str
@@ -1092,6 +1095,20 @@ class LockEntry(_message.Message):
     def install_timeout(self) -> _duration_pb2.Duration:
         """Longest time its installation may take. No part of the digest."""
 
+    @_builtins.property
+    def provides(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Kinds that it brings into a cluster, `{group}/{Kind}`. No part of the digest."""
+
+    @_builtins.property
+    def required_kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Foreign kinds that its charts render, or look for. No part of the digest."""
+
+    @_builtins.property
+    def requests(self) -> Global___Resources:
+        """What all of its pods ask for by default, and the storage of its volumes; fields that its manifest does not tell are
+        absent. No part of the digest.
+        """
+
     def __init__(
         self,
         *,
@@ -1111,10 +1128,13 @@ class LockEntry(_message.Message):
         install_timeout: _duration_pb2.Duration | None = ...,
         family: _builtins.str = ...,
         tier: Global___Tier.ValueType = ...,
+        provides: _abc.Iterable[_builtins.str] | None = ...,
+        required_kinds: _abc.Iterable[_builtins.str] | None = ...,
+        requests: Global___Resources | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["install_timeout", b"install_timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["install_timeout", b"install_timeout", "requests", b"requests"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "change", b"change", "config_hash", b"config_hash", "digest", b"digest", "family", b"family", "install_timeout", b"install_timeout", "instance", b"instance", "name", b"name", "namespace", b"namespace", "needs", b"needs", "parents", b"parents", "reused_application", b"reused_application", "source", b"source", "tier", b"tier", "version", b"version", "wave", b"wave"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "change", b"change", "config_hash", b"config_hash", "digest", b"digest", "family", b"family", "install_timeout", b"install_timeout", "instance", b"instance", "name", b"name", "namespace", b"namespace", "needs", b"needs", "parents", b"parents", "provides", b"provides", "requests", b"requests", "required_kinds", b"required_kinds", "reused_application", b"reused_application", "source", b"source", "tier", b"tier", "version", b"version", "wave", b"wave"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
