@@ -77,7 +77,8 @@ def command(layout: Layout) -> list[str]:
         "daemon": "no", "guardian": "no", "disable-syslog": "yes", "security-poll-suffix": "", "allow-axfr-ips": "",
         "api": "yes", "api-key": _api_key(layout), "webserver": "yes", "webserver-address": "127.0.0.1",
         "webserver-port": layout.port("powerdns-api"), "webserver-allow-from": "127.0.0.0/8",
-        "default-publish-cds": 2, "default-publish-cdnskey": 1, "distributor-threads": 1, "receiver-threads": 1,
+        "default-publish-cds": 2, "default-publish-cdnskey": 1, "direct-dnskey": "yes",
+        "distributor-threads": 1, "receiver-threads": 1,
         # What was just changed is asked for at once.
         "zone-cache-refresh-interval": 0, "cache-ttl": 0, "query-cache-ttl": 0, "negquery-cache-ttl": 0,
         **({"chroot": str(home), "setuid": NOBODY, "setgid": NOBODY} if is_root else {}),

@@ -31,6 +31,10 @@ class Capability(StrEnum):
     KEYS = "keys"
     """`dnssec` changes keys, one step at a time. Without it they are the server's own affair: only what is so already
     succeeds there."""
+    SHARED_KEYS = "shared_keys"
+    """Keys of others can be shown beside a signed zone's own: a DNSKEY set at its top that is changed like any other one, holds
+    the others' keys alone, and is answered together with the zone's own keys, signed by these. So two servers with a key each can
+    serve one zone (RFC 8901, model 2); where CDS are shown, they are of all these keys."""
     CDS = "cds"
     ATOMIC_BATCH = "atomic_batch"
     COMPARE_AND_SWAP = "compare_and_swap"
@@ -140,7 +144,8 @@ class ZoneKey:
 
 @dataclass(frozen=True, slots=True)
 class ZoneState:
-    """A zone as the backend has it. `etag` changes with each change; DNSSEC records are not among `record_sets`."""
+    """A zone as the backend has it. `etag` changes with each change; DNSSEC records are not among `record_sets`, but for the
+    DNSKEY of others (`SHARED_KEYS`)."""
 
     name: str
     owner: str

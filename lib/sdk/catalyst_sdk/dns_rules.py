@@ -24,6 +24,8 @@ RECORD_TYPES = frozenset(
 )
 """Types whose meaning for an answer every server knows; a DNAME or an ALIAS would need more than being stored."""
 _GENERATED = frozenset({"RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY"})
+KEYS = "DNSKEY"
+"""Of a zone itself they are made by signing; those of others may stand at its top, where a backend shows both."""
 _FOR_THE_PARENT = frozenset({"CDS", "CDNSKEY"})
 SIGNAL = "_dsboot."
 """How a name begins that carries the CDS and CDNSKEY of another zone (RFC 9615, section 2)."""
@@ -59,8 +61,13 @@ class Faults:
         )
 
 
-def new_records(spec: ZoneSpec, faults: Faults, *, lowest_ttl: int = 1) -> dict[Key, RecordSet]:
-    """All record sets of a new zone, marks, SOA (with serial 0) and NS too. Raises Permanent("RECORD_INVALID")."""
+def new_records(
+    spec: ZoneSpec, faults: Faults, *, lowest_ttl: int = 1, shared_keys: bool = False
+) -> dict[Key, RecordSet]:
+    """All record sets of a new zone, marks, SOA (with serial 0) and NS too. Raises Permanent("RECORD_INVALID").
+
+    shared_keys   whether the backend shows DNSKEY of others
+    """
     for what in (check_zone_name(spec.name), _owner_fault(spec.owner), _servers_fault(spec.name_servers)):
         if what:
             faults.add(-1, what)
@@ -74,7 +81,7 @@ def new_records(spec: ZoneSpec, faults: Faults, *, lowest_ttl: int = 1) -> dict[
     given = (Change(r.name, r.type, r.ttl, r.records) for r in spec.record_sets)
     records: dict[Key, RecordSet] = {(mark, "TXT"): RecordSet(mark, "TXT", spec.ttl, (owner_text(spec.owner),))}
     wished = [*((-1, change) for change in made), *enumerate(given)]
-    touched = _take(spec.name, records, wished, faults, lowest_ttl)
+    touched = _take(spec.name, records, wished, faults, lowest_ttl, shared_keys)
     faults.refuse()
     _take_revision(spec.name, records, spec.revision)
     check_whole(records, touched, origin=spec.name, faults=faults)
@@ -90,13 +97,14 @@ def changed_records(
     *,
     revision: int | None = None,
     lowest_ttl: int = 1,
+    shared_keys: bool = False,
 ) -> tuple[dict[Key, RecordSet], frozenset[Key]]:
     """A zone's record sets after all `changes`, and which of them differ. Raises Permanent("RECORD_INVALID").
 
     The serial in the SOA stays what it is, whatever a change says: moving it is the server's affair.
     """
     records = dict(before)
-    touched = _take(origin, records, enumerate(changes), faults, lowest_ttl)
+    touched = _take(origin, records, enumerate(changes), faults, lowest_ttl, shared_keys)
     faults.refuse()
     check_whole(records, touched, origin=origin, faults=faults)
     faults.refuse()
@@ -122,8 +130,9 @@ def owner_text(owner: str) -> str:
 
 
 def _take(
-    origin: str, records: dict[Key, RecordSet], changes: Iterable[tuple[int, Change]], faults: Faults, lowest_ttl: int
-) -> dict[Key, int]:
+    origin: str, records: dict[Key, RecordSet], changes: Iterable[tuple[int, Change]], faults: Faults, lowest_ttl: int,
+    shared_keys: bool,
+) -> dict[Key, int]:  # fmt: skip
     """Put what can be taken into `records`, the rest into `faults`; which keys were named, and at which position."""
     touched: dict[Key, int] = {}
     for position, change in changes:
@@ -135,7 +144,7 @@ def _take(
             faults.add(position, fault)
         elif not change.records:
             records.pop(key, None)
-        elif fault := _put(origin, records, change, lowest_ttl):
+        elif fault := _put(origin, records, change, lowest_ttl, shared_keys):
             faults.add(position, fault)
     return touched
 
@@ -150,10 +159,13 @@ def _protected(origin: str, change: Change) -> str:
     return ""
 
 
-def _put(origin: str, records: dict[Key, RecordSet], change: Change, lowest_ttl: int) -> str:
+def _put(
+    origin: str, records: dict[Key, RecordSet], change: Change, lowest_ttl: int, shared_keys: bool
+) -> str:  # fmt: skip
     """Why the change cannot be taken; else it is, in the form that is served."""
     name, kind = change.name, change.type
-    if fault := check_set(name, kind, change.ttl, origin=origin, lowest_ttl=lowest_ttl):
+    is_shared = shared_keys and is_shared_key(name, kind, origin)
+    if fault := check_set(name, kind, change.ttl, origin=origin, lowest_ttl=lowest_ttl, is_shared=is_shared):
         return fault
     try:
         data = tuple(str(rdata) for rdata in parse(kind, change.records))
@@ -232,11 +244,19 @@ def is_made_by_signing(name: str, kind: str) -> bool:
     return kind in _GENERATED or (kind in _FOR_THE_PARENT and not name.startswith(SIGNAL))
 
 
-def check_set(name: str, kind: str, ttl: int, *, origin: str, lowest_ttl: int) -> str:
-    """Why a record set of this name, type and ttl cannot be taken, whatever its data; empty where it can."""
-    if is_made_by_signing(name, kind):
+def is_shared_key(name: str, kind: str, origin: str) -> bool:
+    """Whether the record sets of this name and type are the keys of others, where a backend shows such."""
+    return kind == KEYS and name == origin
+
+
+def check_set(name: str, kind: str, ttl: int, *, origin: str, lowest_ttl: int, is_shared: bool = False) -> str:
+    """Why a record set of this name, type and ttl cannot be taken, whatever its data; empty where it can.
+
+    is_shared   it holds keys of others, and the backend shows them
+    """
+    if is_made_by_signing(name, kind) and not is_shared:
         return f"{kind} records are made by signing"
-    if kind not in RECORD_TYPES:
+    if kind not in RECORD_TYPES and not is_shared:
         return f"{kind!r} records are not supported"
     if not lowest_ttl <= ttl <= _MOST_TTL:
         return f"ttl {ttl} is not between {lowest_ttl} and {_MOST_TTL}"

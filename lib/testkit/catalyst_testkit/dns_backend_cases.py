@@ -6,6 +6,10 @@ ADDRESS = ("192.0.2.1",)
 DS = ("4711 13 2 " + "ab" * 32,)
 _SIGNAL = "_dsboot.elsewhere.example._signal.ns1"
 _DNSKEY = "257 3 13 mdsswUyr3DPW132mOi8V9xESWE8jTo0d xCjjnopKl+GqJxpVXckHAeF+KkxLbxIL fDLUT0rAK9iUzy1L53eKGQ=="
+OTHERS_KEYS = (
+    "256 3 13 /Iz2YY81opwH41l4zIvQoydLZN3ejwL9 60H8lVgSKkT1TOjw77XLk+3qSj8yeCAV R0eielVyrAXSDVwli/gcNA==",
+    "257 3 13 lfddaXiXUFYnbfbuijsHdztUXqiP9Di3 rAMnh5Sy5MFTz/MdlHA51NME1mpThcnq pAhJXNGwoJtpxnCE1XMa+Q==",
+)
 _LONG = 'v=DKIM1; p="' + "k" * 600 + '\\"'
 
 ACCEPTED: dict[str, tuple[str, str, tuple[str, ...]]] = {

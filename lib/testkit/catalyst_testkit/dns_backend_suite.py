@@ -29,7 +29,7 @@ from catalyst_sdk.dns import (
     ZoneState,
 )
 
-from .dns_backend_cases import ACCEPTED, ADDRESS, DS, REFUSED
+from .dns_backend_cases import ACCEPTED, ADDRESS, DS, OTHERS_KEYS, REFUSED
 
 OWNER = "organizations/suite"
 STRANGER = "organizations/stranger"
@@ -259,6 +259,17 @@ class DnsBackendSuite:
         shown = await self._twice(plugin, zone.name, KeyOp.ENABLE)
         assert shown.keys == zone.keys
         assert shown.serial > renounced.serial > zone.serial
+
+    async def test_keys_of_others_stand_beside_its_own_and_go_again(self, plugin: DnsBackend, zone: ZoneState) -> None:
+        await needed(plugin, Capability.SHARED_KEYS)
+        shared = await plugin.apply(zone=zone.name, changes=(Change(zone.name, "DNSKEY", 60, OTHERS_KEYS),))
+        assert (data(shared, zone.name, "DNSKEY"), shared.keys) == (set(OTHERS_KEYS), zone.keys)
+        assert await plugin.get_zone(zone=zone.name) == shared
+        assert shared.serial > zone.serial
+        below = Change(f"a.{zone.name}", "DNSKEY", 60, OTHERS_KEYS)
+        assert await refusal(plugin.apply(zone=zone.name, changes=(below,))) == "RECORD_INVALID"
+        alone = await plugin.apply(zone=zone.name, changes=(Change(zone.name, "DNSKEY"),))
+        assert (alone.find(zone.name, "DNSKEY"), alone.keys) == (None, zone.keys)
 
     async def test_a_key_that_nobody_has_cannot_sign(self, plugin: DnsBackend, zone: ZoneState) -> None:
         await needed(plugin, Capability.KEYS)

@@ -23,7 +23,7 @@ _SETTINGS = {
     "gsqlite3-pragma-synchronous": "0",  # for tests only: what a power failure would lose
     "daemon": "no", "guardian": "no", "disable-syslog": "yes", "security-poll-suffix": "",
     "api": "yes", "webserver": "yes", "webserver-address": "127.0.0.1", "webserver-allow-from": "127.0.0.0/8",
-    "local-address": "127.0.0.1", "allow-axfr-ips": "",
+    "local-address": "127.0.0.1", "allow-axfr-ips": "", "direct-dnskey": "yes",
     # A test asks right after it wrote.
     "zone-cache-refresh-interval": "0", "cache-ttl": "0", "query-cache-ttl": "0", "negquery-cache-ttl": "0",
 }  # fmt: skip

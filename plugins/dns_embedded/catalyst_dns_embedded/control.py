@@ -27,6 +27,7 @@ CAPABILITIES = frozenset(
         Capability.ZONE_LIFECYCLE,
         Capability.DNSSEC,
         Capability.KEYS,
+        Capability.SHARED_KEYS,
         Capability.CDS,
         Capability.ATOMIC_BATCH,
         Capability.COMPARE_AND_SWAP,

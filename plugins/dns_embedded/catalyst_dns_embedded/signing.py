@@ -19,6 +19,7 @@ from .zones import Csk, Zone
 VALID_FOR = timedelta(days=21)
 RENEWED_AFTER = timedelta(days=7)
 """A signature of this age is made anew at the next change; a zone without changes is changed for that."""
+_ENTRY_POINT = 1
 _EARLIER = timedelta(hours=1)
 """Signatures begin this long ago, for resolvers whose clocks are late."""
 
@@ -60,20 +61,23 @@ class ZoneSigner:
 
 
 def _show_keys(served: Served) -> None:
-    """DNSKEY, and for the parent CDS and CDNSKEY (RFC 7344), of every key that may come to sign."""
+    """DNSKEY, and for the parent CDS and CDNSKEY (RFC 7344), of every key that may come to sign, here or at another host."""
     origin, ttl = served.origin, served.zone.ttl
-    shown = dns.rrset.from_rdata_list(origin, ttl, [keys.dnskey(key) for key in served.zone.keys])
+    texts = [*(key.public for key in served.zone.keys), *served.zone.others_keys]
+    shown = dns.rrset.from_text_list(origin, ttl, "IN", "DNSKEY", texts)
     if served.zone.renounced:  # the sentinels of RFC 8078, section 4
         sentinels = {RdataType.CDS: "0 0 0 00", RdataType.CDNSKEY: "0 3 0 AA=="}
         found = {kind: dns.rrset.from_text(origin, ttl, "IN", kind, text) for kind, text in sentinels.items()}
         served.sets[origin] |= {RdataType.DNSKEY: shown, **found}
         return
-    cds = dns.dnssec.dnskey_rdataset_to_cds_rdataset(origin, shown, "SHA256", origin)
+    # Those that a parent may name: keys of others need not all be entry points.
+    entries = [key for key in shown if key.flags & _ENTRY_POINT]
+    cds = [dns.dnssec.make_cds(origin, key, "SHA256", origin) for key in entries]
     # Not by dnspython's conversion (2.9): what that makes still calls itself a DNSKEY.
-    cdnskey = dns.rrset.from_text_list(origin, ttl, "IN", "CDNSKEY", [key.public for key in served.zone.keys])
+    cdnskey = dns.rrset.from_text_list(origin, ttl, "IN", "CDNSKEY", [str(key) for key in entries])
     served.sets[origin] |= {
         RdataType.DNSKEY: shown,
-        RdataType.CDS: dns.rrset.from_rdata_list(origin, ttl, list(cds)),
+        RdataType.CDS: dns.rrset.from_rdata_list(origin, ttl, cds),
         RdataType.CDNSKEY: cdnskey,
     }
 

@@ -62,6 +62,12 @@ class Zone:
         """Public facts about the keys."""
         return tuple(ZoneKey(k.tag, ALGORITHM, k.active, k.public, (k.ds,)) for k in self.keys)
 
+    @property
+    def others_keys(self) -> tuple[str, ...]:
+        """DNSKEY of others that are shown beside its own, in presentation form."""
+        shared = self.records.get((self.name, dns_rules.KEYS))
+        return tuple(text for text in shared.records if text not in {key.public for key in self.keys}) if shared else ()
+
     def wished(self) -> tuple[RecordSet, ...]:
         """Record sets by name and type."""
         return tuple(self.records[key] for key in sorted(self.records))
@@ -69,7 +75,7 @@ class Zone:
 
 def create(spec: ZoneSpec, *, uid: str, keys: tuple[Csk, ...], lowest_ttl: int = 1) -> Zone:
     """A new zone. Raises Permanent("RECORD_INVALID")."""
-    records = dns_rules.new_records(spec, Faults(PROVIDER), lowest_ttl=lowest_ttl)
+    records = dns_rules.new_records(spec, Faults(PROVIDER), lowest_ttl=lowest_ttl, shared_keys=bool(keys))
     return _next(Zone(spec.name, spec.owner, uid, revision=spec.revision, keys=keys), records)
 
 
@@ -78,8 +84,9 @@ def changed(
 ) -> tuple[Zone, frozenset[Key]]:
     """The zone after all `changes`, and what differs. Raises Permanent("RECORD_INVALID")."""
     records, differs = dns_rules.changed_records(
-        zone.name, zone.records, changes, Faults(PROVIDER), revision=revision, lowest_ttl=lowest_ttl
-    )
+        zone.name, zone.records, changes, Faults(PROVIDER), revision=revision, lowest_ttl=lowest_ttl,
+        shared_keys=bool(zone.keys),
+    )  # fmt: skip
     if not differs:
         return zone, frozenset()
     after = _next(replace(zone, revision=zone.revision if revision is None else revision), records)

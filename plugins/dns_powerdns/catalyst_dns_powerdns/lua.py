@@ -40,7 +40,7 @@ def fault(text: str) -> str:
 def new_records(spec: ZoneSpec, faults: Faults) -> dict[Key, RecordSet]:
     """As `dns_rules.new_records`, with lines to evaluate among them."""
     plain = tuple(r for r in spec.record_sets if r.type != TYPE)
-    records = dns_rules.new_records(replace(spec, record_sets=plain), faults)
+    records = dns_rules.new_records(replace(spec, record_sets=plain), faults, shared_keys=spec.signed)
     lines = [(n, Change(r.name, TYPE, r.ttl, r.records)) for n, r in enumerate(spec.record_sets) if r.type == TYPE]
     _put(spec.name, records, lines, faults)
     return records
@@ -52,7 +52,7 @@ def changed_records(
     """As `dns_rules.changed_records`, with lines to evaluate among them, which come last."""
     plain = tuple(c for c in changes if c.type != TYPE)
     lines = [(n, c) for n, c in enumerate(changes) if c.type == TYPE]
-    records, touched = dns_rules.changed_records(origin, before, plain, faults, revision=revision)
+    records, touched = dns_rules.changed_records(origin, before, plain, faults, revision=revision, shared_keys=True)
     _put(origin, records, lines, faults)
     moved = {(c.name, TYPE) for _, c in lines if records.get((c.name, TYPE)) != before.get((c.name, TYPE))}
     return records, touched | moved

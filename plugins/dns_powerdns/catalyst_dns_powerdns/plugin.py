@@ -30,9 +30,11 @@ _MOST = frozenset(
     {Capability.ZONE_LIFECYCLE, Capability.DNSSEC, Capability.KEYS, Capability.CDS, Capability.ATOMIC_BATCH,
      Capability.METADATA}
 )  # fmt: skip
-_ALL = _MOST | {Capability.LUA, Capability.GEO}
+_ALL = _MOST | {Capability.LUA, Capability.GEO, Capability.SHARED_KEYS}
 _SIGNING = frozenset({Capability.DNSSEC, Capability.KEYS, Capability.CDS})
 _CDS = {"PUBLISH-CDS": "2", "PUBLISH-CDNSKEY": "1"}
+_ON = ("yes", "true", "1", "on")
+"""Values with which a setting of the server's is on."""
 _RENOUNCED = "0"
 """Value of both with which the server shows the sentinels of RFC 8078 that ask for deletion."""
 _LOOKS, _LOOK_AGAIN = 20, 0.05
@@ -58,9 +60,12 @@ class PowerDnsBackend:
         """What the server did with a scratch zone, and what it says of itself."""
         settings = await self._settings()
         # A server takes LUA records whether or not it evaluates them: it then says NXDOMAIN.
-        if settings.get("enable-lua-records", "no") not in lua.ON:
-            return await self._with_scratch_zone({})
-        return await self._with_scratch_zone(settings) | {Capability.LUA}
+        has_lua = settings.get("enable-lua-records", "no") in lua.ON
+        found = await self._with_scratch_zone(settings if has_lua else {})
+        found |= {Capability.LUA} if has_lua else frozenset()
+        # Without it the server takes the keys of others, and does not answer with them.
+        is_shared = settings.get("direct-dnskey", "no") in _ON and Capability.DNSSEC in found
+        return found | {Capability.SHARED_KEYS} if is_shared else found
 
     async def _settings(self) -> Mapping[str, str]:
         """What the server says of itself, where it does."""

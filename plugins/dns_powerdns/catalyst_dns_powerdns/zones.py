@@ -18,7 +18,7 @@ import dns.dnssec
 import dns.exception
 import dns.rdata
 from catalyst_sdk.dns import OWNER_MARK, REVISION_MARK, RecordSet, ZoneKey, ZoneSpec, ZoneState
-from catalyst_sdk.dns_rules import Key, below, is_made_by_signing, with_serial
+from catalyst_sdk.dns_rules import KEYS, Key, below, is_made_by_signing, is_shared_key, with_serial
 
 NSEC3 = "1 0 0 -"
 """SHA-1, no opt-out, no further iterations, no salt (RFC 9276)."""
@@ -27,6 +27,7 @@ _REMEMBERED = 16_384
 """Texts whose meaning is kept, some MiB of them."""
 _DIGITS = 28  # the server's own schema holds 40 characters
 _DIGEST_TYPE = 2
+_ENTRY_POINT = 1
 _FINE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
 _QUOTED = re.compile(r'="([^"\\\s]*)"')
 
@@ -112,20 +113,37 @@ def to_body(spec: ZoneSpec, records: Mapping[Key, RecordSet]) -> dict[str, Any]:
         "soa_edit": "INCEPTION-EPOCH",
         # Of what the API takes here, INCEPTION-EPOCH and its like never move the serial.
         "soa_edit_api": "DEFAULT",
-        "rrsets": [_rrset(record_set) for record_set in records.values()],
+        "rrsets": [_rrset(r) for r in (*records.values(), *for_the_parent(records.get((spec.name, KEYS))))],
         **signing,
     }
 
 
 def to_patch(records: Mapping[Key, RecordSet], touched: Iterable[Key]) -> dict[str, Any]:
     """One change of all that was touched."""
-    rrsets = []
+    rrsets: list[dict[str, Any]] = []
     for key in sorted(touched):
-        if key in records:
-            rrsets.append({**_rrset(records[key]), "changetype": "REPLACE"})
-        else:
-            rrsets.append({"name": key[0], "type": key[1], "changetype": "DELETE"})
+        sets = [records[key]] if key in records else []
+        kinds = {key[1]}
+        if key[1] == KEYS:  # the server makes those of its own keys only, and answers with both
+            kinds |= {"CDS", "CDNSKEY"}
+            sets += for_the_parent(records.get(key))
+        gone = kinds - {r.type for r in sets}
+        rrsets += [{**_rrset(r), "changetype": "REPLACE"} for r in sets]
+        rrsets += [{"name": key[0], "type": kind, "changetype": "DELETE"} for kind in sorted(gone)]
     return {"rrsets": rrsets}
+
+
+def for_the_parent(shared: RecordSet | None) -> list[RecordSet]:
+    """CDS and CDNSKEY of others' keys, of those that a parent may name (RFC 7344, section 3)."""
+    parsed: list[Any] = [dns.rdata.from_text("IN", KEYS, text) for text in shared.records] if shared else []
+    entries = [key for key in parsed if key.flags & _ENTRY_POINT]
+    if shared is None or not entries:
+        return []
+    cds = tuple(str(dns.dnssec.make_cds(shared.name, key, "SHA256")) for key in entries)
+    return [
+        RecordSet(shared.name, "CDS", shared.ttl, cds),
+        RecordSet(shared.name, "CDNSKEY", shared.ttl, tuple(map(str, entries))),
+    ]
 
 
 class Reader:
@@ -151,7 +169,8 @@ def from_body(reader: Reader, zone: Mapping[str, Any], keys: Sequence[Mapping[st
     for raw in zone["rrsets"]:
         # A record that is switched off is there and not served.
         data = tuple(reader.data(raw["type"], r["content"]) for r in raw["records"] if not r["disabled"])
-        if data and not is_made_by_signing(raw["name"], raw["type"]):
+        is_wished = not is_made_by_signing(raw["name"], raw["type"])
+        if data and (is_wished or is_shared_key(raw["name"], raw["type"], zone["name"])):
             records[str(raw["name"]), str(raw["type"])] = RecordSet(raw["name"], raw["type"], int(raw["ttl"]), data)
     return Held(str(zone["name"]), str(zone["account"]), int(zone["edited_serial"]), records, reader.keys(keys))
 
@@ -187,7 +206,7 @@ def _rrset(r: RecordSet) -> dict[str, Any]:
 
 def _spelled(kind: str, text: str) -> str:
     """As the server writes it: another spelling of the same data is refused."""
-    if kind == "CDNSKEY":
+    if kind in (KEYS, "CDNSKEY"):
         flags, protocol, algorithm, *key = text.split()
         return f"{flags} {protocol} {algorithm} {''.join(key)}"
     return _QUOTED.sub(r"=\1", text) if kind in ("SVCB", "HTTPS") else text

@@ -2,6 +2,7 @@
 
 import base64
 import logging
+from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +20,10 @@ from catalyst_dns_powerdns.plugin import SCRATCH, PowerDnsBackend
 from catalyst_sdk import Permanent, SecretRef
 from catalyst_sdk.dns import Capability, Change, KeyOp, RecordSet, ZoneKey, ZoneSpec, ZoneState
 from catalyst_sdk.dns_rules import Faults, new_records
+from catalyst_sdk.resolver import fault
+from catalyst_testkit.dns_backend_cases import OTHERS_KEYS
 from catalyst_testkit.powerdns import API_KEY, PowerDnsServer
+from dns.rdatatype import RdataType
 
 from .conftest import Safe, made
 
@@ -226,6 +230,29 @@ async def test_a_half_made_zone_is_deleted_by_its_owner(backend: PowerDnsBackend
     assert powerdns.api("POST", "/zones", {k: whole[k] for k in ("name", "kind", "account")}).status_code == 201
     await backend.delete_zone(zone=spec.name, owner=OWNER)
     assert powerdns.api("GET", f"/zones/{spec.name}").status_code == 404
+
+
+async def test_keys_of_others_are_answered_beside_its_own_signed_by_these_and_so_are_their_cds(
+    backend: PowerDnsBackend, powerdns: PowerDnsServer
+) -> None:
+    state = await backend.create_zone(spec=spec_of())
+    await backend.apply(zone=state.name, changes=(Change(state.name, "DNSKEY", 60, OTHERS_KEYS),))
+    own = {key.dnskey for key in state.keys}
+    keys = await powerdns.ask(state.name, "DNSKEY", tcp=True)
+    (shown,) = (r for r in keys.answer if r.rdtype == RdataType.DNSKEY)
+    assert {str(key) for key in shown} == own | set(OTHERS_KEYS)
+    assert fault(keys.answer, shown, {shown.name: from_texts(shown.name, own)}) == ""
+    cds = await powerdns.ask(state.name, "CDNSKEY", tcp=True)
+    (entries,) = (r for r in cds.answer if r.rdtype == RdataType.CDNSKEY)
+    assert {str(key) for key in entries} == own | {OTHERS_KEYS[1]}, "one of theirs is no entry point"
+    await backend.apply(zone=state.name, changes=(Change(state.name, "DNSKEY"),))
+    for kind in (RdataType.DNSKEY, RdataType.CDNSKEY):
+        answer = await powerdns.ask(state.name, kind.name, tcp=True)
+        assert [{str(key) for key in r} for r in answer.answer if r.rdtype == kind] == [own], kind
+
+
+def from_texts(name: dns.name.Name, texts: Iterable[str]) -> dns.rrset.RRset:
+    return dns.rrset.from_text_list(name, 60, "IN", "DNSKEY", list(texts))
 
 
 async def test_whoever_may_write_records_cannot_make_a_zone_his_own(

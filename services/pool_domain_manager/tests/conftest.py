@@ -53,7 +53,13 @@ KINDS: dict[str, Callable[..., Dns]] = {"powerdns": OnPowerDns, "bind": OnUpdate
 HERE = Path(__file__).parent
 IN_EVERY_RUN = {
     # Deaths at every step of a move are those of whole processes too, at steps that change from run to run.
-    "test_scenario_8.py": ("test_scenario_8_mail", "test_scenario_8_a_", "test_scenario_8_the_key", "test_a_"),
+    "test_scenario_8.py": (
+        "test_scenario_8_mail",
+        "test_scenario_8_a_",
+        "test_scenario_8_hosts",
+        "test_scenario_8_the_key",
+        "test_a_",
+    ),
     # The account aside, it is the exchange of scenario 8.
     "test_pool_keys.py": (),
 }

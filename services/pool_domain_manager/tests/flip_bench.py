@@ -84,10 +84,12 @@ class Samples:
 
     silent  questions that nobody answered
     wrong   answers that were not the mail's, and answers that did not validate
+    bare    answers that nobody had signed, or that no parent vouched for
     """
 
     taken: int = 0
     silent: int = 0
+    bare: int = 0
     wrong: list[str] = field(default_factory=list)
 
 
@@ -139,6 +141,7 @@ class World:
                 self.samples.silent += 1  # nobody answered: no other answer, and no letter lost
             elif seen.records != wanted or seen.security is Security.BOGUS:
                 self.samples.wrong.append(f"{kind} of {name}: {seen.security} {seen.records} {seen.why}")
+            self.samples.bare += seen.security is Security.INSECURE
             self.samples.taken += 1
             await asyncio.sleep(0.1)
 

@@ -55,9 +55,21 @@ async def test_a_plan_that_would_break_the_domain_is_refused_and_says_why(
         assert (await cuts(daemon).CloseRollbackWindow(CloseRollbackWindowRequest(name=CUT))).state == (
             Delegation.STATE_NONE
         )
+        await _signers(daemon, it)
         await _by_hand(daemon, it)
         await _mail(daemon, it)
         assert it.fake.writes == 0
+
+
+async def _signers(daemon: RunningDaemon, it: World) -> None:
+    """Two signers are of one algorithm, and the old host shows the key by which ours signs; else the DS goes first."""
+    state = await it.ours.backend.get_zone(zone=ORIGIN)
+    assert state is not None
+    own, other = state.keys[0].dnskey, "257 3 15 l02Woi0iS8Aa25FQkUd9RMzZHJpBoRQwAQEX1SxZJA4="
+    for shown, first in (((own,), "stay until"), ((own, other), "taken out first"), ((), "taken out first")):
+        await it.old.backend.apply(zone=ORIGIN, changes=(Change(ORIGIN, "DNSKEY", 1, shown),))
+        (finding,) = (await planned(daemon, it)).safety
+        assert first in finding.detail, shown
 
 
 async def _by_hand(daemon: RunningDaemon, it: World) -> None:

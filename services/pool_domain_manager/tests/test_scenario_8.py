@@ -18,6 +18,7 @@ from catalyst.pooldomain.v1.service_pb2 import (
 from catalyst_mesh import Database
 from catalyst_pool_domain_manager.domain import delegations, hosting
 from catalyst_pool_domain_manager.store import Store, metadata
+from catalyst_sdk.dns import Change
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of
 from catalyst_testkit.servers import NatsServer
@@ -31,6 +32,7 @@ from .flip_bench import (
     DOMAIN,
     HOSTS,
     OLD_HOSTS,
+    ORIGIN,
     World,
     begin,
     flipped,
@@ -72,6 +74,52 @@ async def test_scenario_8_mail_is_answered_alike_before_during_and_after_a_flip_
             assert await reason_of(rolled(daemon)) == "ROLLBACK_WINDOW_CLOSED"
         assert samples.wrong == []
         assert samples.taken > 20
+
+
+async def test_scenario_8_hosts_that_show_each_other_s_keys_keep_a_domain_signed_at_every_moment(
+    home: Path, dns: Dns, clean_nats: NatsServer
+) -> None:
+    async with world(home, dns) as it, begin(it, home, clean_nats) as daemon:
+        await prepared(daemon, it)
+        before = it.fake.domains[DOMAIN].ds
+        (told,) = (await planned(daemon, it)).safety
+        own = await shown_at_the_old_host(it)
+        assert own in told.detail, "which key the present host would have to show"
+        async with watched(it) as samples:
+            plan = await planned(daemon, it)
+            assert "all stays signed" in plan.safety[0].detail
+            done = await ended(daemon, await flipped(daemon, plan))
+            assert done.HasField("response"), done.error
+            await until(daemon, Delegation.STATE_DELEGATED)
+            assert set(it.fake.domains[DOMAIN].ns) == set(HOSTS)
+            assert it.fake.writes == 3, "both DS, name servers, ours alone"
+            state = await it.ours.backend.get_zone(zone=ORIGIN)
+            assert state is not None
+            assert state.find(ORIGIN, "DNSKEY") is None, "the old host's key is not shown any more"
+            assert [key["tag"] for key in it.fake.domains[DOMAIN].ds] == [state.keys[0].tag]
+        assert (samples.wrong, samples.bare) == ([], 0)
+        assert samples.taken > 10
+        async with watched(it) as samples:
+            await ended(daemon, await rolled(daemon))
+            assert (it.fake.domains[DOMAIN].ns, it.fake.domains[DOMAIN].ds) == (list(OLD_HOSTS), before)
+        assert samples.wrong == []
+
+
+async def test_scenario_8_beside_two_signers_a_server_that_dies_is_left_without_one_unsigned_answer(
+    home: Path, dns: Dns, clean_nats: NatsServer
+) -> None:
+    async with world(home, dns) as it, begin(it, home, clean_nats, flip_watch=600) as daemon:
+        await prepared(daemon, it)
+        before = it.fake.domains[DOMAIN].ds
+        await shown_at_the_old_host(it)
+        async with watched(it) as samples:
+            await flipped(daemon, await planned(daemon, it))
+            await until(daemon, Delegation.STATE_WATCHING)
+            assert len(it.fake.domains[DOMAIN].ds) == 2
+            dns.kill()
+            await until(daemon, Delegation.STATE_ROLLED_BACK)
+            assert (it.fake.domains[DOMAIN].ns, it.fake.domains[DOMAIN].ds) == (list(OLD_HOSTS), before)
+        assert (samples.wrong, samples.bare) == ([], 0)
 
 
 async def test_scenario_8_a_new_name_server_that_dies_takes_everything_back(
@@ -235,24 +283,30 @@ class Reaper:
             raise Killed(point)
 
 
-STEPS = ("stage", "replay", "snapshot", "insecure", "flip", "visible", "watch", "secure", "confirm")
+FIRST, LAST = ("stage", "replay", "snapshot"), ("flip", "visible", "watch", "secure")
+STEPS = (*FIRST, "insecure", *LAST, "confirm")
+JOINT = (*FIRST, "joined", *LAST, "parted", "confirm")
 BACK = ("let-go", "unsecure", "restore", "caches", "rekey", "returned")
 
 
+@pytest.mark.parametrize("steps", [STEPS, JOINT], ids=["one signer", "two signers"])
 async def test_scenario_8_who_dies_after_any_step_leaves_a_move_that_the_next_one_ends(
-    home: Path, dns: Dns, clean_nats: NatsServer
+    home: Path, dns: Dns, clean_nats: NatsServer, steps: tuple[str, ...]
 ) -> None:
     async with world(home, dns) as it:
         async with begin(it, home, clean_nats) as daemon:
             await prepared(daemon, it)
-        reaper = Reaper([f"pdm.flip.{name}.after" for name in STEPS])
+        if steps is JOINT:
+            await shown_at_the_old_host(it)
+        reaper = Reaper([f"pdm.flip.{name}.after" for name in steps])
         async with watched(it) as samples:
             operation = await live_through(it, home, clean_nats, reaper, start=True)
             async with begin(it, home, clean_nats) as daemon:
                 await until(daemon, Delegation.STATE_DELEGATED)
                 assert (await ended(daemon, operation)).HasField("response")
             writes = it.fake.writes
-            assert writes == 3, "DS out, name servers, DS in: each once"
+            assert writes == 3, "DS out or both in, name servers, the new DS alone: each once"
+            assert (samples.bare == 0) is (steps is JOINT)
             reaper = Reaper([f"pdm.back.{name}.after" for name in BACK])
             await live_through(it, home, clean_nats, reaper, start=False)
             async with begin(it, home, clean_nats) as daemon:
@@ -261,6 +315,15 @@ async def test_scenario_8_who_dies_after_any_step_leaves_a_move_that_the_next_on
             assert it.fake.writes == writes + 3
         assert samples.wrong == []
         assert told == ["delegation.planned", "delegation.applied", "delegation.confirmed", "delegation.rolled_back"]
+
+
+async def shown_at_the_old_host(it: World) -> str:
+    """Its owner has entered the key of our servers there; the key."""
+    state = await it.ours.backend.get_zone(zone=ORIGIN)
+    assert state is not None
+    (own,) = (key.dnskey for key in state.keys)
+    await it.old.backend.apply(zone=ORIGIN, changes=(Change(ORIGIN, "DNSKEY", 1, (own,)),))
+    return own
 
 
 async def live_through(it: World, home: Path, nats: NatsServer, reaper: Reaper, *, start: bool) -> str:

@@ -5,7 +5,7 @@ has to do something.
 
 Invariants, in whatever order commands arrive:
   snapshot first   nothing is written at the parent before what stood there is stored;
-  no other's key   name servers change only while no DS stands at the parent whose key the new servers do not have;
+  no other's key   name servers change only while no DS stands at the parent whose key the new servers do not show;
   a way back       what was changed can be taken back until the window closes, and never afterwards;
   one at a time    a delegation that is being moved is neither planned nor moved anew;
   versions         `version` grows by one with each change, and a fact carries the one after it.
@@ -65,12 +65,16 @@ WRITING = frozenset({State.FLIPPING, State.WATCHING})
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The parent's side before a plan changed it; `records.keys` are the keys of its DS, as far as its servers told."""
+    """The parent's side before a plan changed it; `records.keys` are the keys of its DS, as far as its servers told.
+
+    joint   the old servers show the new ones' keys and these theirs, so that the domain stays signed while it moves
+    """
 
     plan: str
     records: Target
     etag: str
     at: datetime
+    joint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +237,7 @@ def staged(d: Delegation, now: datetime) -> Delegation:
     return _next(d, now, state=State.STAGED) if d.state is State.PLANNED else d
 
 
-def snapshotted(d: Delegation, records: Target, etag: str, now: datetime) -> Delegation:
+def snapshotted(d: Delegation, records: Target, etag: str, now: datetime, *, joint: bool = False) -> Delegation:
     """What stands at the parent is stored, and may be changed from now on. Again keeps the first one.
 
     Raises DelegationMoving where nothing was staged.
@@ -242,7 +246,7 @@ def snapshotted(d: Delegation, records: Target, etag: str, now: datetime) -> Del
         return d
     if d.state is not State.STAGED:
         raise DelegationMoving(name=d.name, state=str(d.state))
-    kept = Snapshot(d.plan, records, etag, now)
+    kept = Snapshot(d.plan, records, etag, now, joint)
     return _next(d, now, state=State.FLIPPING, snapshot=kept, rollback_until=now + WINDOW, retain_until=None)
 
 

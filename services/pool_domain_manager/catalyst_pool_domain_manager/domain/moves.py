@@ -52,6 +52,8 @@ class Sight:
     proven         whether the domain was shown to be its asker's
     imported       what the newest import found; None: there is none
     wished         what the new servers answer, by name and type
+    others         keys that the old servers show, if they show ours beside them, so that both can sign while the domain moves
+    to_share       keys of ours that they would have to show for that; none where the move could not be made so
     """
 
     shown: Shown
@@ -62,6 +64,8 @@ class Sight:
     nonce: str
     imported: tuple[RecordSet, ...] | None
     wished: Mapping[Key, RecordSet]
+    others: tuple[str, ...] = ()
+    to_share: tuple[str, ...] = ()
 
 
 def judge(zone: Zone, target: Target, sight: Sight) -> tuple[Finding, ...]:
@@ -107,18 +111,29 @@ def made(
     plan = Plan(
         zone.domain, id, "", Base(etag=sight.shown.etag), actor, now, now + LIFE, (), tuple(safety), DELEGATION_PLAN,
         extra={
-            **stored, "parent": parent, "account": account, "says": sentence(zone, target, sight.shown),
+            **stored, "parent": parent, "account": account,
+            "says": sentence(zone, target, sight.shown, joint=bool(sight.others)),
             "replay": [list(key) for key in compared],
             "accepted": sorted([r.name, r.type] for r in conflicts(zone, sight)),
+            **({"others": list(sight.others), "held": longest(sight)} if sight.others else {}),
         },
     )  # fmt: skip
     return replace(plan, hash=hashed(plan, zone.uid))
 
 
-def sentence(zone: Zone, target: Target, shown: Shown) -> str:
-    """The change for people, made from what is executed."""
+def longest(sight: Sight) -> int:
+    """Seconds for which caches may hold what the old servers have signed, as far as the import tells."""
+    return max((r.ttl for r in sight.imported or ()), default=0)
+
+
+def sentence(zone: Zone, target: Target, shown: Shown, *, joint: bool = False) -> str:
+    """The change for people, made from what is executed. `joint`: both hosts sign meanwhile."""
     told = f"{zone.domain} moves from {_hosts(shown.ns)} to {_hosts(target.ns)}"
     leaving = [ds for ds in shown.ds if ds not in target.ds]
+    if joint:
+        return (
+            told + f"; DS {_tags(target.ds)} comes first, beside {_tags(leaving)}, which goes when the move is stable"
+        )
     if leaving:
         told += f"; DS {_tags(leaving)} goes first, and out of every cache"
     return told + (f"; DS {_tags(target.ds)} comes when the move is stable" if target.ds else "; without DS")
@@ -137,13 +152,25 @@ def _findings(zone: Zone, target: Target, sight: Sight, foreign: Sequence[DsReco
             )
         yield from _differences(zone, sight)
     if foreign:
-        text = f"DS {_tags(foreign)} are taken out first, and the move waits until no cache has them"
-        yield Finding(DNSSEC, text, refused=False, forceable=False)
+        yield Finding(DNSSEC, _signed_meanwhile(zone, sight, foreign), refused=False, forceable=False)
     if target.ds and not sight.can_write_ds:
         text = f"{sight.registrar} takes no DS by its API; enter them there after the move: {'; '.join(map(str, target.ds))}"
         yield Finding(DS_BY_HAND, text, refused=False, forceable=False)
     if host := dns_host(sight.shown.ns):
         yield Finding(HOST, f"{zone.domain} is served by {host} today", refused=False, forceable=False)
+
+
+def _signed_meanwhile(zone: Zone, sight: Sight, foreign: Sequence[DsRecord]) -> str:
+    """What becomes of the DS of the old host."""
+    if sight.others:
+        return f"both hosts show each other's keys: DS {_tags(foreign)} stay until the move is stable, and all stays signed"
+    told = f"DS {_tags(foreign)} are taken out first, and the move waits until no cache has them"
+    if sight.to_share:
+        keys = "; ".join(sight.to_share)
+        told += (
+            f"; to stay signed meanwhile, have the present host show DNSKEY {keys} of {zone.domain} too, and plan again"
+        )
+    return told
 
 
 def _differences(zone: Zone, sight: Sight) -> Iterable[Finding]:

@@ -1,12 +1,13 @@
 """DelegationService: from the look at the present delegation to the run that moves it, and the one that takes it back."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from catalyst.pooldomain.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import Caller, Context, InvalidRequest, Work, caller
 from catalyst_mesh.journal import Engine, RunInProgress
-from catalyst_sdk import Decision, Permanent, Temporary, Violation
+from catalyst_sdk import Decision, Permanent, PluginFailure, Temporary, Violation
+from catalyst_sdk.dns import Capability, DnsBackend, ZoneState
 from catalyst_sdk.registrar import Access, RegistrarInfo, Target, delegation_target
 from google.longrunning import operations_pb2
 
@@ -34,6 +35,7 @@ from catalyst_pool_domain_manager.domain.registrars import (
 from catalyst_pool_domain_manager.domain.server_sets import GlueRequired, ServersRefused
 from catalyst_pool_domain_manager.kept.delegations import target_in, target_out
 from catalyst_pool_domain_manager.store import Store
+from catalyst_pool_domain_manager.workers import signers
 from catalyst_pool_domain_manager.workers.applying import new_id
 from catalyst_pool_domain_manager.workers.doors import BY_HAND, Door
 from catalyst_pool_domain_manager.workers.flips import FLIP, Flipping
@@ -194,7 +196,7 @@ class DelegationService(service_pb2_grpc.DelegationServiceServicer):
 
     async def _begun(self, tx: Store, zone: Zone, d: Delegation, plan: Plan, me: Caller) -> Plan:
         """The plan with the run that carries it out, begun in this transaction. Raises RunInProgress."""
-        about = {"zone": zone.domain, "plan": plan.id}
+        about = {"zone": zone.domain, "plan": plan.id, "joint": bool(plan.extra.get("others"))}
         run = await self._t.engine.start_in(
             tx.sql, FLIP, subject=d.name, key=f"{zone.uid}/{plan.id}", input=about, by=me.subject
         )
@@ -238,10 +240,30 @@ class DelegationService(service_pb2_grpc.DelegationServiceServicer):
         await self._demand_unlocked(zone)
         nonce = identity.nonce(self._t.key, zone.uid)
         proven = door.info.name != BY_HAND or not shown.ns or await self._is_proven(zone, shown.ns, nonce)
-        return target, Sight(
+        sight = Sight(
             shown, own_ds(state) if state else (), door.can_write_ds, door.info.display_name, proven, nonce,
             newest[0].record_sets if newest else None, desired,
         )  # fmt: skip
+        return target, await self._with_signers(zone, target, sight, state)
+
+    async def _with_signers(self, zone: Zone, target: Target, sight: Sight, state: ZoneState | None) -> Sight:
+        """With what is known of a move during which both hosts sign; where that cannot be, as it was."""
+        foreign = set(sight.shown.ds) - set(sight.own_ds)
+        is_moving = set(sight.shown.ns) != set(target.ns)
+        if state is None or len(state.keys) != 1 or not (foreign and target.ds and is_moving and sight.can_write_ds):
+            return sight
+        own = [key.dnskey for key in state.keys]
+        if {ds.algorithm for ds in foreign} != {key.algorithm for key in state.keys}:
+            return sight
+        backend: DnsBackend = await self._t.moving.backends.get(zone.backend)
+        try:
+            if Capability.SHARED_KEYS not in await backend.probe():
+                return sight
+            old = await self._t.moving.cuts.servers_of(sight.shown.ns, sight.shown.glue)
+            found = await signers.others(old, zone.origin, sight.shown.ds, own)
+        except PluginFailure:  # the move that needs no answer of the old host is always possible
+            return sight
+        return replace(sight, others=found, to_share=tuple(own))
 
     async def _demand_servers(self, zone: Zone, target: Target, named: Sequence[str]) -> None:
         """The zone itself names these servers, and each can be found. Raises ServersRefused."""

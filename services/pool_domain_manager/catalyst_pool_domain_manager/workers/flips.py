@@ -1,5 +1,8 @@
 """A flip, as a run on the journal: stage → replay → snapshot → insecure → flip → visible → watch → secure → confirm.
 
+Where both hosts show each other's keys no DS has to go before: … snapshot → joined → flip → … → secure → parted → confirm.
+From the one step to the other the parent vouches for both, until no cache has anything that the old host has signed.
+
 Each step may be entered again by whoever takes the run over: it looks before it acts, and what it has to remember is stored.
 Before the snapshot nothing is written at the parent, and a failure leaves everything as it is; after it, a failure takes the
 snapshot back by a run of its own (`returns`).
@@ -15,7 +18,7 @@ import dns.rdata
 import dns.rrset
 from catalyst_mesh.journal import Context, Engine, Kind, RunState, RunView, Step, StepFailed
 from catalyst_sdk import Refused, Temporary
-from catalyst_sdk.dns_rules import Key
+from catalyst_sdk.dns_rules import KEYS, Key
 from catalyst_sdk.registrar import DnsKey, DsRecord, Target
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,9 +31,9 @@ from catalyst_pool_domain_manager.domain.hosting import Zone
 from catalyst_pool_domain_manager.domain.plans import Plan
 from catalyst_pool_domain_manager.store import Store
 
-from . import chains, replay
+from . import chains, replay, signers
 from .cuts import Cut
-from .moving import Moving, key_of, observed, own_ds, own_keys
+from .moving import Moving, key_of, keys_shown, observed, own_ds, own_keys
 from .polled import Polled
 from .servers import Fault, rrset
 from .worlds import state_at
@@ -54,16 +57,18 @@ class Flipping:
         """For the engine."""
         return Kind(FLIP, self._graph, settled=self._settled)
 
-    def _graph(self, _input: Mapping[str, Any]) -> Iterable[Step]:
+    def _graph(self, input: Mapping[str, Any]) -> Iterable[Step]:
+        joint = bool(input.get("joint"))
         steps = (
             ("stage", self._stage),
             ("replay", self._replay),
             ("snapshot", self._snapshot),
-            ("insecure", self._insecure),
+            ("joined", self._joined) if joint else ("insecure", self._insecure),
             ("flip", self._flip),
             ("visible", self._visible),
             ("watch", self._watch),
             ("secure", self._secure),
+            *((("parted", self._parted),) if joint else ()),
             ("confirm", self._confirm),
         )  # fmt: skip - reads as a table
         before: tuple[str, ...] = ()
@@ -76,6 +81,7 @@ class Flipping:
         d = await self.moving.stands(ctx)
         await self._demand_keys_stay(ctx, d)
         await self.moving.live(ctx, self.moving.pace.ttl)
+        await self.moving.share(ctx, (await self._plan(d)).extra.get("others", ()))
         zone, target = await self.moving.zone(d.zone), _wished(d)
         ends = datetime.fromisoformat(await ctx.once("ends", _later(ctx, self.moving.pace.stage)))
         why = f"{zone.name} is {zone.state}"
@@ -116,6 +122,9 @@ class Flipping:
             lifetime = max(lifetime, await own_lifetime(old, zone.origin))
             new = await self.moving.new_servers(zone, target)
             _demand_alike(await replay.differing(new, digests))
+            if _is_joint(ctx):  # the last one who asks the old servers keeps what they have signed for as long
+                signed = [await own_lifetime(old, zone.origin, kind) for kind in (KEYS, "SOA")]
+                lifetime += max(*signed, timedelta(seconds=plan.extra["held"]))
         await self.moving.decide(ctx, delegations.staged)
         return {
             "digests": {_SEPARATOR.join(key): digest for key, digest in digests.items()},
@@ -133,7 +142,11 @@ class Flipping:
             raise StepFailed("PLAN_STALE", f"{d.name} is not what {plan.name} was made from; plan again")
         keys = await self._old_keys(d.zone, shown.ns, shown.ds)
         kept = Target(shown.ns, shown.ds, shown.glue, keys)
-        after = await self.moving.decide(ctx, lambda d, now: delegations.snapshotted(d, kept, shown.etag, now))
+
+        def stored(d: Delegation, now: datetime) -> Delegation:
+            return delegations.snapshotted(d, kept, shown.etag, now, joint=_is_joint(ctx))
+
+        after = await self.moving.decide(ctx, stored)
         await ctx.emit("flip.snapshot", f"{d.name} pointed to {', '.join(shown.ns) or 'nobody'}")
         assert after.snapshot is not None, "it was just stored"
         return {"etag": after.snapshot.etag}
@@ -154,11 +167,43 @@ class Flipping:
         await ctx.sleep("caches", lifetime)
         return {"etag": shown.etag}
 
+    async def _joined(self, ctx: Context) -> Any:
+        """The parent vouches for the keys of both hosts, and no cache knows less."""
+        d = await self.moving.stands(ctx)
+        delegations.demand_writable(d)
+        snapshot, ahead = _snapshot_of(d), await self._meanwhile(d)
+        lifetime = timedelta(seconds=await ctx.once("lifetime", self._key_lifetime(d)))
+        await self._demand_joint(d)
+        both = Target(snapshot.ns, ahead.ds, snapshot.glue, ahead.keys)
+        shown = await self.moving.change(ctx, await self.moving.door(d), both, ctx.output_of("snapshot")["etag"])
+        cut = await self.moving.agreed(ctx, both)
+        for host in (await self._old(d), await self.moving.new_servers(await self.moving.zone(d.zone), _wished(d))):
+            faults = await self._chain(cut, host, f"{d.zone}.")
+            _demand_chain(faults)
+            if faults:
+                await ctx.again(self.moving.pace.probe)
+        await ctx.sleep("caches", lifetime)
+        return {"etag": shown.etag}
+
+    async def _demand_joint(self, d: Delegation) -> None:
+        """The old host still shows our keys. Raises StepFailed."""
+        state = await self.moving.state(await self.moving.zone(d.zone))
+        own = [key.dnskey for key in state.keys]
+        shown = await signers.others(await self._old(d), f"{d.zone}.", _snapshot_of(d).ds, own)
+        if set(shown) != set((await self._plan(d)).extra["others"]):
+            raise StepFailed("PLAN_STALE", f"the present host of {d.zone} shows other keys than before; plan again")
+
+    async def _old(self, d: Delegation) -> Polled:
+        """The servers that the domain comes from."""
+        cut = await self.moving.cuts.look(d.zone)
+        return await self.moving.cuts.servers_of(_snapshot_of(d).ns, _present(cut).glue)
+
     async def _flip(self, ctx: Context) -> Any:
         """The registrar shows the new name servers."""
         d = await self.moving.stands(ctx)
         delegations.demand_writable(d)
-        target, expect = await self._insecurely(d), ctx.output_of("insecure")["etag"]
+        before = "joined" if _is_joint(ctx) else "insecure"
+        target, expect = await self._meanwhile(d), ctx.output_of(before)["etag"]
         door = await self.moving.door(d)
         if d.task == "":  # nothing was asked for yet: the last look before the write
             shown = await door.read()
@@ -169,7 +214,7 @@ class Flipping:
     async def _visible(self, ctx: Context) -> Any:
         """Every server of the parent shows them."""
         d = await self.moving.stands(ctx)
-        target = await self._insecurely(d)
+        target = await self._meanwhile(d)
         cut = await self.moving.agreed(ctx, target)
         lifetime = max(cut.ns_lifetime, timedelta(seconds=ctx.output_of("replay")["lifetime"]))
 
@@ -211,6 +256,16 @@ class Flipping:
             await ctx.again(self.moving.pace.probe)
         return {"ds": "published"}
 
+    async def _parted(self, ctx: Context) -> Any:
+        """No server of ours shows a key of the old host any more; the parent does not vouch for one, nor has a cache its
+        signatures."""
+        d = await self.moving.stands(ctx)
+        await self.moving.share(ctx, ())
+        zone = await self.moving.zone(d.zone)
+        if zone.state is not ZoneState.ACTIVE or zone.written < zone.revision:
+            await ctx.again(self.moving.pace.probe)
+        return {}
+
     async def _confirm(self, ctx: Context) -> Any:
         """It is at its end."""
         how = ctx.output_of("secure")["ds"]
@@ -245,7 +300,7 @@ class Flipping:
             raise StepFailed("SERVER_DEAD", f"{', '.join(dead)} failed {delegations.MOST_MISSES} probes in a row")
         kept = await self._unchanged(zone, ctx.output_of("stage")["revision"], ctx.output_of("replay")["digests"])
         _demand_alike(await replay.differing(polled, kept))
-        if (await self._insecurely(d)).ds:
+        if (await self._meanwhile(d)).ds:
             _demand_chain(await self._chain(await self.moving.cuts.look(d.zone), polled, zone.origin))
 
     async def _unchanged(self, zone: Zone, revision: int, digests: Mapping[str, str]) -> dict[Key, str]:
@@ -255,11 +310,15 @@ class Flipping:
         split = {tuple(key.split(_SEPARATOR)): digest for key, digest in digests.items()}
         return {(name, kind): digest for (name, kind), digest in split.items() if (name, kind) not in changed}
 
-    async def _insecurely(self, d: Delegation) -> Target:
-        """The wish, with those of the DS only that the parent has already: what is new waits for the watch to end."""
+    async def _meanwhile(self, d: Delegation) -> Target:
+        """The wish, with those of the DS only that the parent has already: what is new waits for the watch to end. With two
+        signers those of both."""
         wished, snapshot = _wished(d), _snapshot_of(d)
-        kept = tuple(ds for ds in wished.ds if ds in snapshot.ds)
         state = await self.moving.state(await self.moving.zone(d.zone))
+        if d.snapshot is not None and d.snapshot.joint:
+            both = tuple(dict.fromkeys((*snapshot.ds, *wished.ds)))
+            return Target(wished.ns, both, wished.glue, (*snapshot.keys, *own_keys(state)))
+        kept = tuple(ds for ds in wished.ds if ds in snapshot.ds)
         return Target(wished.ns, kept, wished.glue, own_keys(state))
 
     async def _plan(self, d: Delegation) -> Plan:
@@ -285,9 +344,8 @@ class Flipping:
 
     def _key_lifetime(self, d: Delegation) -> Any:
         async def look() -> float:
-            cut = await self.moving.cuts.look(d.zone)
-            old = await self.moving.cuts.servers_of(_snapshot_of(d).ns, _present(cut).glue)
-            return max(cut.ds_lifetime, await own_lifetime(old, f"{d.zone}.", "DNSKEY")).total_seconds()
+            cut, old = await self.moving.cuts.look(d.zone), await self._old(d)
+            return max(cut.ds_lifetime, await own_lifetime(old, f"{d.zone}.", KEYS)).total_seconds()
 
         return look
 
@@ -307,6 +365,8 @@ class Flipping:
             await tx.save_plan(plans.ended(plan, plans.State.FAILED))
         if d is None or d.run != run.id:
             return
+        if run.input.get("joint") and d.state not in WRITING:
+            await keys_shown(tx, d.zone, (), 0)
         failure = run.failure or {}
         reason, text = str(failure.get("reason", "RUN_FAILED")), str(failure.get("message", run.state))
         if d.state in WRITING and d.can_go_back(tx.now):
@@ -338,6 +398,11 @@ class Flipping:
             tx.sql, BACK, subject=f"{d.name}/way-back", key=f"{d.uid}/{d.version}", input=about, by=by
         )
         return run.id
+
+
+def _is_joint(ctx: Context) -> bool:
+    """Whether both hosts sign while the domain moves."""
+    return bool(ctx.input.get("joint"))
 
 
 def _wished(d: Delegation) -> Target:

@@ -1,7 +1,7 @@
 """What the steps of a flip and of its way back have in common: where the delegation stands, and one change at the parent."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,12 +10,14 @@ from catalyst_mesh import Work
 from catalyst_mesh.journal import Context, Step, StepFailed
 from catalyst_sdk import Permanent, Refused
 from catalyst_sdk.dns import ZoneState
+from catalyst_sdk.dns_rules import KEYS
 from catalyst_sdk.registrar import Delegation as Shown
 from catalyst_sdk.registrar import DnsKey, DsRecord, Target, TaskState
 
 from catalyst_pool_domain_manager.domain import delegations, hosting
 from catalyst_pool_domain_manager.domain.delegations import Delegation, Observed
 from catalyst_pool_domain_manager.domain.hosting import Zone
+from catalyst_pool_domain_manager.domain.record_sets import Wish
 from catalyst_pool_domain_manager.domain.registrars import reason_of
 from catalyst_pool_domain_manager.store import Store
 
@@ -114,6 +116,15 @@ class Moving:
 
         await self.work.again(step)
 
+    async def share(self, ctx: Context, keys: Sequence[str]) -> None:
+        """Have the zone show these keys of others beside its own; the keeper of zones writes it."""
+
+        async def step(tx: Store) -> None:
+            await ctx.guard(tx.sql)
+            await keys_shown(tx, ctx.input["zone"], keys, self.pace.ttl)
+
+        await self.work.again(step)
+
     async def state(self, zone: Zone) -> ZoneState:
         """The zone as our backend has it. Raises StepFailed where it is not ours."""
         state = await state_at(self.backends, zone.backend, zone.origin)
@@ -193,6 +204,17 @@ async def ns_lives(tx: Store, domain: str, ttl: int) -> None:
         return
     after = hosting.wish(zone, tx.now)
     await tx.wish_sets(domain, [replace(known, ttl=ttl, revision=after.revision)])
+    await tx.save_zone(after)
+
+
+async def keys_shown(tx: Store, domain: str, keys: Sequence[str], ttl: int) -> None:
+    """Wish that a zone shows these keys of others, in presentation form; none: its own alone."""
+    zone, origin = await tx.zone(domain, lock=True), f"{domain}."
+    known = next((w for w in await tx.wishes_at(domain, origin) if w.type == KEYS), None)
+    if zone is None or set(keys) == set(known.records if known else ()):
+        return
+    after = hosting.wish(zone, tx.now)
+    await tx.wish_sets(domain, [Wish(origin, KEYS, ttl if keys else 0, tuple(keys), zone.owner, after.revision)])
     await tx.save_zone(after)
 
 

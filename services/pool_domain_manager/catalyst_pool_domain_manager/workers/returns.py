@@ -4,7 +4,8 @@ Where the registrar never said what became of a change, that may land when all i
 before the end, and what has landed is taken back by the same steps once more; what lands later still is the affair of `late`.
 
 Name servers never stand at the parent beside a DS whose key they do not have: DS of the new servers go first, those of the old
-ones come last. Where the new servers are dead there is nothing to wait for in between.
+ones come last. Where the new servers are dead there is nothing to wait for in between. While the parent vouches for both hosts,
+which show each other's keys, only the name servers change, and the DS of the new ones goes last.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -16,7 +17,7 @@ from typing import Any
 from catalyst_mesh.journal import Context, Engine, Kind, RunNotFound, RunState, RunView, Step, StepFailed
 from catalyst_sdk import Permanent
 from catalyst_sdk.registrar import Delegation as Shown
-from catalyst_sdk.registrar import Target, TaskState
+from catalyst_sdk.registrar import DnsKey, Target, TaskState
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalyst_pool_domain_manager.domain import conditions as c
@@ -27,7 +28,7 @@ from catalyst_pool_domain_manager.store import Store
 
 from .doors import Door
 from .flips import BACK, own_lifetime
-from .moving import Moving, observed
+from .moving import Moving, ds_of, observed
 
 FLOW = "back"
 
@@ -88,6 +89,8 @@ class Returning:
         """No DS of the new servers' keys is left at the parent, nor in a cache while they still answer."""
         d, door, shown = await self._look(ctx)
         snapshot = _kept(d)
+        if _is_joint(d, shown):  # the old servers show our keys, and may stand beside our DS
+            return {}
         # Remembered, because once they are out of the parent they still are in caches.
         if not await ctx.once("needed", _value(not set(shown.ds) <= set(snapshot.ds))):
             return {}
@@ -107,7 +110,8 @@ class Returning:
         if not moved:
             return {"moved": False, "lifetime": 0.0}
         lifetime = await ctx.once("lifetime", self._lifetime(d))
-        bare = Target(snapshot.ns, (), snapshot.glue)
+        ds = tuple(await ctx.once("ds", _value(list(map(str, shown.ds)) if _is_joint(d, shown) else [])))
+        bare = Target(snapshot.ns, tuple(map(ds_of, ds)), snapshot.glue, _keys(d) if ds else ())
         await self._change(ctx, door, shown, bare)
         await self.moving.agreed(ctx, bare)
         return {"moved": True, "lifetime": lifetime}
@@ -137,7 +141,7 @@ class Returning:
         ends = datetime.fromisoformat(await ctx.once("ends", _value((ctx.now() + self.moving.pace.watch).isoformat())))
         d, _, shown = await self._look(ctx)
         snapshot = _kept(d)
-        if set(shown.ns) != set(snapshot.ns) or not set(shown.ds) <= set(snapshot.ds):
+        if set(shown.ns) != set(snapshot.ns) or not (set(shown.ds) <= set(snapshot.ds) or _is_joint(d, shown)):
             text = f"a change that nobody had answered for has landed: {d.name} points to {', '.join(shown.ns)}"
             await ctx.emit("back.late", text)
             return {"landed": True}
@@ -147,7 +151,9 @@ class Returning:
 
     async def _returned(self, ctx: Context) -> Any:
         """It is at its end."""
-        await self.moving.stands(ctx)
+        d = await self.moving.stands(ctx)
+        if d.snapshot is not None and d.snapshot.joint:
+            await self.moving.share(ctx, ())
         cut = await self.moving.cuts.look(ctx.input["zone"])
 
         def back(d: Delegation, now: datetime) -> Delegation:
@@ -218,6 +224,16 @@ class Returning:
 def _kept(d: Delegation) -> Target:
     assert d.snapshot is not None, "nothing goes back without a snapshot"
     return d.snapshot.records
+
+
+def _is_joint(d: Delegation, shown: Shown) -> bool:
+    """Whether the parent vouches for the keys of both hosts, each of which shows the other's."""
+    return d.snapshot is not None and d.snapshot.joint and set(d.snapshot.records.ds) <= set(shown.ds)
+
+
+def _keys(d: Delegation) -> tuple[DnsKey, ...]:
+    """Keys of both hosts, for registrars that digest them themselves; nobody need answer for that."""
+    return *_kept(d).keys, *(d.wished.keys if d.wished else ())
 
 
 def _value(found: object) -> Any:

@@ -17,6 +17,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 from catalyst_sdk.dns import RecordSet, ZoneState
+from catalyst_sdk.dns_rules import KEYS
 from catalyst_sdk.resolver import fault
 
 from catalyst_pool_domain_manager.domain import traffic
@@ -131,7 +132,7 @@ class Servers:
         keys = await self._keys(server, zone)
         if isinstance(keys, Fault):
             return [keys]
-        wanted = [r for r in zone.record_sets if r.type not in ("SOA",)]
+        wanted = [r for r in zone.record_sets if r.type not in ("SOA", KEYS)]
         checked = await asyncio.gather(*(self._record_at(server, r, zone, keys) for r in wanted))
         return [fault for fault in checked if fault]
 
@@ -171,7 +172,9 @@ class Servers:
         if isinstance(answer, Fault):
             return answer
         found = rrset(answer, zone.name, "DNSKEY")
-        if found is None or {str(r) for r in found} != {key.dnskey for key in zone.keys}:
+        others = zone.find(zone.name, KEYS)
+        wanted = {key.dnskey for key in zone.keys} | set(others.records if others else ())
+        if found is None or {str(r) for r in found} != wanted:
             return Fault(server, "bogus", f"the DNSKEY of {zone.name} is not the one that signs it")
         return unsigned(server, answer, found, zone.name, found) or found
 

@@ -13,7 +13,7 @@ import dns.rdata
 import dns.rdatatype
 import dns.rrset
 from catalyst_sdk.dns import RecordSet, ZoneState
-from catalyst_sdk.dns_rules import Key
+from catalyst_sdk.dns_rules import KEYS, Key
 from catalyst_sdk.resolver import fault, pick
 
 from catalyst_pool_domain_manager.domain.drifts import Kind, Sight
@@ -80,7 +80,9 @@ async def _set_at(
     if found is None:
         return Sight(Kind.MISSING, name, wished.name, wished.type, wished, None)
     seen = RecordSet(wished.name, wished.type, int(found.ttl), tuple(sorted(str(rdata) for rdata in found)))
-    if wished.type != "SOA" and set(seen.records) != set(wished.records):
+    # Keys of others are answered together with the zone's own.
+    own = {key.dnskey for key in state.keys} if wished.type == KEYS else set()
+    if wished.type != "SOA" and set(seen.records) != set(wished.records) | own:
         return Sight(Kind.CHANGED, name, wished.name, wished.type, wished, seen)
     if state.signed and (wrong := _unsigned(answer, found, state.name, keys)):
         return Sight(wrong[0], name, wished.name, wished.type, cause=wrong[1])

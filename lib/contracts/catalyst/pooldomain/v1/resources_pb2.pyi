@@ -2609,6 +2609,7 @@ class BackendCapabilities(_message.Message):
     PER_ZONE_ACL_FIELD_NUMBER: _builtins.int
     GEO_FIELD_NUMBER: _builtins.int
     RECORD_TYPES_FIELD_NUMBER: _builtins.int
+    SHARED_KEYS_FIELD_NUMBER: _builtins.int
     zone_lifecycle: _builtins.bool
     """Makes and deletes zones."""
     dnssec: _builtins.bool
@@ -2633,6 +2634,8 @@ class BackendCapabilities(_message.Message):
     """Rights per zone."""
     geo: _builtins.bool
     """Answers by distance."""
+    shared_keys: _builtins.bool
+    """Shows keys of others beside those by which it signs, so that a domain can move with two signers (RFC 8901, model 2)."""
     @_builtins.property
     def record_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Record types that it keeps."""
@@ -2653,10 +2656,11 @@ class BackendCapabilities(_message.Message):
         per_zone_acl: _builtins.bool = ...,
         geo: _builtins.bool = ...,
         record_types: _abc.Iterable[_builtins.str] | None = ...,
+        shared_keys: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["atomic_batch", b"atomic_batch", "axfr", b"axfr", "cds", b"cds", "comments", b"comments", "compare_and_swap", b"compare_and_swap", "dnssec", b"dnssec", "geo", b"geo", "lua", b"lua", "lua_per_zone", b"lua_per_zone", "metadata", b"metadata", "per_zone_acl", b"per_zone_acl", "record_types", b"record_types", "zone_lifecycle", b"zone_lifecycle"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atomic_batch", b"atomic_batch", "axfr", b"axfr", "cds", b"cds", "comments", b"comments", "compare_and_swap", b"compare_and_swap", "dnssec", b"dnssec", "geo", b"geo", "lua", b"lua", "lua_per_zone", b"lua_per_zone", "metadata", b"metadata", "per_zone_acl", b"per_zone_acl", "record_types", b"record_types", "shared_keys", b"shared_keys", "zone_lifecycle", b"zone_lifecycle"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
