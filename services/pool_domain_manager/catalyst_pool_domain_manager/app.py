@@ -67,6 +67,7 @@ from .workers.registry import NoRegistry, Rdap
 from .workers.returns import Returning
 from .workers.rolling import Rolling
 from .workers.servers import Servers
+from .workers.signals import Signals
 from .workers.sweeper import Sweeper
 from .workers.watcher import Watcher
 from .workers.world import World
@@ -193,7 +194,18 @@ def _workers(p: _Parts, moves: _Moves) -> list[Any]:
         Members(p.work, p.leases, p.abilities),
         Keeper(p.work, p.leases, p.backends, p.poll, p.host, p.points),
         Prober(p.work, p.leases, p.backends),
-        DriftSweep(p.work, p.leases, p.backends, p.poll, p.looks, moves.engine, every, p.measures, moves.late),
+        DriftSweep(
+            p.work,
+            p.leases,
+            p.backends,
+            p.poll,
+            p.looks,
+            moves.engine,
+            every,
+            p.measures,
+            moves.late,
+            Signals(p.work, p.backends),
+        ),
         moves.engine,
     ]
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from catalyst_mesh import Transaction
+from catalyst_sdk.dns_rules import SIGNAL
 from sqlalchemy import delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
@@ -99,6 +100,16 @@ class ZoneRows(Transaction):
         found: dict[str, list[Wish]] = {domain: [] for domain in domains}
         for row in (await self.sql.execute(select(t).where(t.c.zone.in_(domains)))).mappings():
             found[row["zone"]].append(_wish(row))
+        return found
+
+    async def signals(self, owner: str) -> dict[str, list[Wish]]:
+        """Keys of other zones that `owner` wishes to stand below names of servers, by the zone that they stand in."""
+        t = tables.wishes
+        is_signal = t.c.name.startswith(SIGNAL, autoescape=True) & (t.c.owner == owner)
+        found: dict[str, list[Wish]] = {}
+        for row in (await self.sql.execute(select(t).where(is_signal))).mappings():
+            if row["records"]:
+                found.setdefault(row["zone"], []).append(_wish(row))
         return found
 
     async def wishes_at(self, domain: str, name: str) -> tuple[Wish, ...]:

@@ -53,6 +53,7 @@ from .reconciler import ACTOR
 from .serials import Serials
 from .serving import asked, named
 from .sights import seen_at
+from .signals import Signals
 from .worlds import thresholds_of, world_of
 
 LEASE = "drift"
@@ -124,6 +125,7 @@ class DriftSweep:
     interval: float
     metrics: PdmMetrics
     late: Late
+    signals: Signals
     questions: int = QUESTIONS
     passes: int = 0
 
@@ -158,6 +160,7 @@ class DriftSweep:
         self._last_questions, self._questions = self._questions, 0
         self._ends.clear()
         await self._kept(lease)
+        await self.signals.settle(lease)
         await self._children(lease)
         async with self.work.reading() as tx:
             self.metrics.drifts(await tx.drifts_by_kind())
@@ -327,6 +330,8 @@ class DriftSweep:
         except PluginFailure:
             return heights.still(s.known)
         shown: Sequence[tuple[str, Target | None]] = [(one.server, one.records) for one in cut.seen]
+        if is_unmoved or (d.wished and d.wished.ds):  # else it was wished to have none
+            self.signals.see(s.zone, state, published, [one for _, one in shown])
         shown = heights.ours(shown, published) if is_unmoved else shown
         signing = own_ds(replace(state, keys=tuple(key for key in state.keys if key.active)))
         return heights.differing(d, shown, s.known, signing=signing, present=own_ds(state))
