@@ -335,6 +335,14 @@ def hurry(a: Allocation, actor: str, now: datetime) -> Decision[Allocation]:
     return Decision(replace(a, tries=0, not_before=a.not_before if a.step in TIMED else None))
 
 
+def follow(a: Allocation, actor: str, now: datetime) -> Decision[Allocation]:
+    """Its pool has other servers by now: zone and cut are to name these, by an ordinary wish."""
+    if a.state not in VISIBLE:
+        return Decision(a)
+    after = _rewished(a, now)
+    return Decision(after, (Committed(after, actor),))
+
+
 def release(a: Allocation, reason: str, actor: str, now: datetime, *, forced: bool = False) -> Decision[Allocation]:
     """Wish the name gone. Repeating it changes nothing."""
     if a.state is State.FREE:

@@ -135,8 +135,6 @@ def change(pool: Pool, wish: Pool, used: str | None, actor: str, now: datetime) 
         return Decision(pool)
     if used and "backend" in changed:
         raise PoolNotEmpty(pool=pool.name, name=used, what="their zones would stay behind at the former backend")
-    if used and "name_server_set" in changed:
-        raise PoolNotEmpty(pool=pool.name, name=used, what="their zones and cuts name the former servers")
     rules = pool.rules
     if "rules" in changed:
         rules = replace(wish.rules, version=pool.rules.version + 1)

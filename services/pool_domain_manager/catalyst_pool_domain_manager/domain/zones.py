@@ -126,6 +126,20 @@ def corrections(a: Allocation, pool: Pool, state: ZoneState, can: Can = NOTHING)
     return (*gone, *new)
 
 
+def server_changes(a: Allocation, pool: Pool, state: ZoneState, name_servers: tuple[str, ...]) -> tuple[Change, ...]:
+    """What has the zone name the servers that its pool has by now. Those of before go on serving it: caches know them."""
+    known = state.find(a.zone, "NS")
+    if known is not None and set(known.records) == set(name_servers):
+        return ()
+    return (Change(a.zone, "NS", pool.ttls.record, name_servers),)
+
+
+def is_led_elsewhere(a: Allocation, parent: ZoneState, child: ZoneState, name_servers: tuple[str, ...]) -> bool:
+    """Whether zone and cut both name other servers than the pool has by now. A cut alone was changed by somebody else."""
+    sets = [state.find(a.zone, "NS") for state in (parent, child)]
+    return child.owner == a.mark and all(r is not None and set(r.records) != set(name_servers) for r in sets)
+
+
 def withdrawals(state: ZoneState) -> tuple[Change, ...]:
     """Takes every address out of a zone: a freed address may soon be a stranger's."""
     return tuple(Change(r.name, r.type) for r in state.record_sets if r.type in ADDRESSES)
@@ -144,11 +158,16 @@ def removals(a: Allocation, parent: ZoneState) -> tuple[Change, ...]:
     return tuple(Change(r.name, r.type) for r in parent.record_sets if is_below(r.name, a.zone))
 
 
-def foreign(a: Allocation, parent: ZoneState, name_servers: tuple[str, ...]) -> tuple[str, ...]:
-    """Records of the parent at or below the name that are not the delegation that we would write."""
+def foreign(
+    a: Allocation, parent: ZoneState, name_servers: tuple[str, ...], child: ZoneState | None = None
+) -> tuple[str, ...]:  # fmt: skip
+    """Records of the parent at or below the name that are not the delegation that we would write, or have written when the
+    pool had other servers: that vouches for the key of the `child`."""
     ours = {(a.zone, "NS"), (a.zone, "DS")}
-    ns = parent.find(a.zone, "NS")
-    if ns is not None and set(ns.records) != set(name_servers):
+    ns, ds = parent.find(a.zone, "NS"), parent.find(a.zone, "DS")
+    own = {text.lower() for key in child.keys for text in key.ds} if child else set()
+    is_vouched = ds is not None and {text.lower() for text in ds.records} <= own
+    if ns is not None and set(ns.records) != set(name_servers) and not is_vouched:
         ours = set()
     below = [r for r in parent.record_sets if is_below(r.name, a.zone)]
     return tuple(f"{r.name} {r.type}" for r in below if (r.name, r.type) not in ours)

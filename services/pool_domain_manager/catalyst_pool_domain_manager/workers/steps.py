@@ -21,7 +21,10 @@ from .site import Outcome, Site, Step, not_yet
 async def parent_clean(site: Site) -> Outcome:
     """C1: nothing stands in the parent that a cut would hide."""
     parent = await site.parent(fresh=True)
-    found = zones.foreign(site.a, parent, named(site.pool, parent))
+    servers = named(site.pool, parent)
+    # A cut that names other servers than today's is ours all the same, if it vouches for the name's zone.
+    if found := zones.foreign(site.a, parent, servers):
+        found = zones.foreign(site.a, parent, servers, await site.child())
     if found:
         raise Permanent("PARENT_OCCLUDED", f"the pool's zone holds {', '.join(found)}; remove it first")
     return Outcome(True, (c.true(c.PARENT_CLEAN),), lasts=False)
@@ -33,7 +36,8 @@ async def zone_made(site: Site) -> Outcome:
     before = await site.child()
     can = await site.can()
     state = before or await site.backend.create_zone(spec=zones.spec(site.a, site.pool, named(site.pool, parent), can))
-    changes = zones.corrections(site.a, site.pool, state, can)
+    named_so = zones.server_changes(site.a, site.pool, state, named(site.pool, parent))
+    changes = (*named_so, *zones.corrections(site.a, site.pool, state, can))
     if changes or state.revision != site.a.generation:
         state = await site.backend.apply(
             zone=site.a.zone, changes=changes, revision=site.a.generation, expect=state.etag

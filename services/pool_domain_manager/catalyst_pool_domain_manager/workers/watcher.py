@@ -1,7 +1,8 @@
 """Looks whether what is visible still is, and whether what rests is really gone.
 
 Invariants
-  looks only   nothing in the DNS is changed here; what fell is told, and made anew when somebody asks for it;
+  looks only   nothing in the DNS is changed here; what fell is told, and made anew when somebody asks for it. Whose pool has
+               other servers by now is wished anew;
   bounded      so many names at once, each asked a handful of questions, so that ten thousand cost a share of one processor.
 """
 
@@ -17,7 +18,7 @@ from catalyst_mesh.waits import rest
 from catalyst_sdk import Decision, PluginFailure
 from catalyst_sdk.dns import ZoneState
 
-from catalyst_pool_domain_manager.domain import allocations
+from catalyst_pool_domain_manager.domain import allocations, zones
 from catalyst_pool_domain_manager.domain import conditions as c
 from catalyst_pool_domain_manager.domain.allocations import Allocation, State
 from catalyst_pool_domain_manager.domain.inside import lacking
@@ -26,9 +27,9 @@ from catalyst_pool_domain_manager.store import IN_SIGHT, Store
 
 from . import chains, inside
 from .polled import Poll
-from .reconciler import jitter, tell
+from .reconciler import ACTOR, jitter, tell
 from .servers import Fault, Servers
-from .serving import asked, name_servers
+from .serving import asked, name_servers, named
 from .world import World
 
 LEASE = "look"
@@ -117,6 +118,9 @@ class Watcher:
             found: tuple[c.Condition, ...] = (parent,)
         elif pool.zone_mode is ZoneMode.IN_PARENT:
             found = await self._inside(key, pool, parent)
+        elif await self._is_led_elsewhere(key, pool, parent):
+            await self._write(key, lambda a, tx: allocations.follow(a, ACTOR, tx.now), lease)
+            return
         else:
             zone = f"{key[1]}.{key[0]}."
             below = await asked(pool, parent, self.poll)
@@ -129,6 +133,19 @@ class Watcher:
             return allocations.looked(a, found, tx.now, pause) if a.state in allocations.VISIBLE else None
 
         await self._write(key, decide, lease)
+
+    async def _is_led_elsewhere(self, key: tuple[str, str], pool: Pool, parent: ZoneState) -> bool:
+        """Whether the pool has other servers by now than the name's zone and cut; both are read only where the cut says so."""
+        cut, wanted = parent.find(f"{key[1]}.{key[0]}.", "NS"), named(pool, parent)
+        if cut is None or set(cut.records) == set(wanted):
+            return False
+        async with self.work.reading() as tx:
+            a = await tx.lock(*key)
+        try:
+            child = await self.host.get("dns_backend", pool.backend).get_zone(zone=a.zone) if a else None
+        except (PluginFailure, PluginUnavailable):
+            return False
+        return a is not None and child is not None and zones.is_led_elsewhere(a, parent, child, wanted)
 
     async def _inside(self, key: tuple[str, str], pool: Pool, parent: ZoneState) -> tuple[c.Condition, ...]:
         """What is seen of a name that lies in the pool's zone."""

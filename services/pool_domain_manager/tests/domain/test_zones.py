@@ -99,6 +99,20 @@ def test_a_record_in_the_parent_that_is_not_our_delegation_is_foreign() -> None:
     assert zones.foreign(committed(), parent(ns, ds, hidden), SERVERS) == ("console.acme.omani.works. A",)
     theirs = replace(ns, records=("ns.elsewhere.example.",))
     assert zones.foreign(committed(), parent(theirs), SERVERS) == ("acme.omani.works. NS",)
+    assert zones.foreign(committed(), parent(theirs, ds), SERVERS, CHILD) == (), "written when the pool had others"
+    assert zones.foreign(committed(), parent(theirs), SERVERS, CHILD) == ("acme.omani.works. NS",)
+    assert zones.foreign(committed(), parent(theirs, ds, hidden), SERVERS, CHILD) == ("console.acme.omani.works. A",)
+
+
+def test_a_name_follows_the_servers_of_its_pool_and_not_whoever_changed_its_cut() -> None:
+    a, others = committed(), ("ns1.elsewhere.example.", "ns2.elsewhere.example.")
+    cut = RecordSet("acme.omani.works.", "NS", 5, SERVERS)
+    child = replace(CHILD, owner=a.mark, record_sets=(cut,))
+    assert zones.is_led_elsewhere(a, parent(cut), child, others)
+    assert not zones.is_led_elsewhere(a, parent(replace(cut, records=others)), child, SERVERS), "a cut alone"
+    assert not zones.is_led_elsewhere(a, parent(cut), replace(child, owner="stranger"), others)
+    assert zones.server_changes(a, POOL, child, SERVERS) == ()
+    assert [c.records for c in zones.server_changes(a, POOL, child, others)] == [others]
 
 
 def test_labels_in_use_are_those_of_the_pools_own_records_at_any_depth_and_of_name_servers() -> None:
