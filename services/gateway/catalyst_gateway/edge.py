@@ -34,6 +34,8 @@ from .transcode import BodyUnreadable, to_json, to_request
 Req = Request[Any, Any, Any]
 VERBS = tuple(HttpMethod)
 """All that a path can be asked with; which of them it takes is the table's to say."""
+_STORES = "pooldomain"
+"""Package whose operations are answered as what they are: stored, and not done yet."""
 
 
 class NoSuchPath(Refused):
@@ -168,12 +170,10 @@ class Edge:
     async def _answered(self, one: Route, message: Any, metadata: tuple[tuple[str, str], ...]) -> Response[bytes]:
         """The answer of a unary method."""
         answer = await self._method(one, unary=True)(message, timeout=self._call_seconds, metadata=metadata)
-        return Response(
-            to_json(answer).encode(),
-            media_type="application/json",
-            status_code=previews.status_of(answer),
-            headers=conditions.headers_of(answer),
-        )  # fmt: skip - one call
+        status, headers = previews.status_of(answer), conditions.headers_of(answer)
+        if one.package == _STORES and isinstance(answer, operations_pb2.Operation) and answer.name and not answer.done:
+            status, headers = 202, {**headers, "Location": f"/v1/{answer.name}"}
+        return Response(to_json(answer).encode(), media_type="application/json", status_code=status, headers=headers)
 
     def _without_route(self, request: Req, path: str) -> Response[Any]:
         """OPTIONS is answered from the table; everything else raises MethodNotAllowed or NoSuchPath."""

@@ -13,14 +13,17 @@ import httpx
 import pytest
 from catalyst_gateway.app import compose
 from catalyst_gateway.settings import GatewaySettings
+from catalyst_sdk.dns import Change
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, running
 from catalyst_testkit.servers import NatsServer, free_port
 
 from .conftest import Dns, Start
+from .zone_calls import ZONE, ended, made_zone
 
 on_one_database = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 NAME = {"poolDomain": "omani.works", "subdomain": "omantel"}
+OPEN = "STATE_OPEN"
 PATH = "/v1/pools/omani.works/allocations/omantel"
 
 
@@ -219,3 +222,43 @@ async def test_what_happens_to_names_is_streamed_and_goes_on_after_a_break(
         assert [json.loads(f["data"])["fqdn"].split(".")[0] for f in two] == ["two", "three"]
         assert {f["event"] for f in two} == {"catalyst.v1.pooldomain.allocation.reserved"}
         assert await asyncio.wait_for(frames(http, two[0]["id"], 1), 30) == two[1:]
+
+
+@on_one_database
+async def test_zones_are_read_planned_and_put_right_by_the_paths_that_people_write(
+    start: Start, dns: Dns, home: Path, clean_nats: NatsServer
+) -> None:
+    async with start(drift_interval=0.5) as daemon, edge_of(daemon, home, clean_nats) as edge, edge.client() as http:
+        await made_zone(daemon, dns)
+        zone = f"/v1/{ZONE}"
+        www = {"name": "www", "type": "A", "values": ["192.0.2.1"], "ttl": "300s"}
+        planned = await http.post(f"{zone}/plans", json={"changes": [{"action": "ACTION_UPSERT", "recordSet": www}]})
+        plan = planned.json()
+        begun = await http.post(f"/v1/{plan['name']}/apply", json={"hash": plan["hash"]})
+        assert begun.status_code == 202, begun.text
+        assert begun.headers["location"] == f"/v1/{begun.json()['name']}"
+        operation = await ended(daemon, begun.json()["name"])
+        assert operation.HasField("response"), operation.error
+        assert (await http.get(begun.headers["location"])).json()["done"] is True
+        assert (await http.post(f"/v1/{plan['name']}/revert", json={})).status_code == 200
+        for source in ("SOURCE_DESIRED", "SOURCE_SERVERS"):
+            found = (await http.get(f"{zone}/records", params={"source": source})).json()["recordSets"]
+            assert [r["values"] for r in found if r["name"] == "www.acme.example."] == [["192.0.2.1"]], source
+        assert "192.0.2.1" in (await http.get(f"{zone}/export")).json()["zoneFile"]
+        spoiled = Change("www.acme.example.", "A", 300, ("203.0.113.9",))
+        await dns.backend.apply(zone="acme.example.", changes=(spoiled,))
+
+        async def open_drift() -> Any:
+            return next(
+                (d for d in (await http.get(f"{zone}/drift")).json().get("drifts", ()) if d["state"] == OPEN), None
+            )
+
+        drift = await eventually(open_drift, within=30, what="the difference is told")
+        path = drift["name"].replace("/drifts/", "/drift/")
+        assert (await http.post(f"/v1/{path}/repair", json={})).json()["state"] == "STATE_REPAIRING"
+
+        async def rolled() -> str:  # one run after the other
+            answer = await http.post(f"{zone}/dnssec/roll", json={})
+            return str(answer.headers.get("location", "")) if answer.status_code == 202 else ""
+
+        assert (await eventually(rolled, within=30, what="a roll begins")).startswith("/v1/operations/")

@@ -1875,7 +1875,7 @@ class RepairDriftRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """`zones/{domain}/drifts/{id}`."""
+    """`zones/{domain}/drifts/{id}`; `drift` is taken for `drifts`."""
     etag: _builtins.str
     """Etag that was read; another current one refuses the write. Default: no check."""
     request_id: _builtins.str
@@ -1909,7 +1909,7 @@ class AcceptDriftRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """`zones/{domain}/drifts/{id}`."""
+    """`zones/{domain}/drifts/{id}`; `drift` is taken for `drifts`."""
     etag: _builtins.str
     """Etag that was read; another current one refuses the write. Default: no check."""
     request_id: _builtins.str
