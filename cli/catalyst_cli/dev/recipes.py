@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from . import powerdns
-from .layout import CELLS, PACKAGES, Layout, Replica
+from .layout import CELLS, PACKAGES, REGIONS, Layout, Replica
 
 BLUEPRINTS = Path(__file__).parents[3] / "blueprints"
 """The public catalogue of this checkout."""
@@ -140,6 +140,8 @@ def base_environment() -> dict[str, str]:
 
 def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
     cells = ",".join(f"{c}={layout.address(c)}" for c in CELLS)
+    # Slots of the regions are asked of their own daemons.
+    regions = ",".join(f"{one.cluster}={layout.address(one.place)}" for one in REGIONS) if layout.has_regions else ""
     hints = {"DNS_HINTS": str(layout.hints), "DNS_TRUST_ANCHOR": str(layout.dns / "root.key")}
     return {
         "catalog": {"BLUEPRINTS": str(BLUEPRINTS)},
@@ -159,7 +161,7 @@ def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
             **hints,
             **powerdns.settings(layout),
         },
-        "continuum": {"CELLS": cells, "TSIG_KEY_FILE": str(tsig_key(layout))},
+        "continuum": {"CELLS": cells, "TSIG_KEY_FILE": str(tsig_key(layout)), "PEERS": regions},
         "billing": {},
         "gateway": {
             "DEVELOPMENT": "true",

@@ -12,8 +12,10 @@ import base64
 import hashlib
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from catalyst_sdk import Permanent, SecretRef, Temporary
@@ -95,7 +97,7 @@ class HttpCells:
             told = json.loads(answer.body) if answer.status == 200 else {}
             one = CellIdentity(
                 str(told["cellId"]), int(told["incarnation"]), str(told.get("software", "")),
-                str(told.get("consistency", "unknown")),
+                str(told.get("consistency", "unknown")), _offset(answer.date),
             )  # fmt: skip
         except (ValueError, KeyError, TypeError) as error:
             raise _unusable(f"{cell} shows no identity: {answer.status}", answer) from error
@@ -133,6 +135,14 @@ class HttpCells:
         if answer.status in (401, 403):
             raise _unusable(f"{cell} does not take the token of the secret {store.token.name}", answer)
         return answer
+
+
+def _offset(date: str) -> float | None:
+    """Seconds by which a `Date` is ahead of our clock; None for what is none."""
+    try:
+        return parsedate_to_datetime(date).timestamp() - time.time()
+    except ValueError:
+        return None
 
 
 def _unusable(what: str, answer: Answer) -> Temporary:

@@ -13,12 +13,13 @@ MOST_OCTETS = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; `cell` is the id that it shows, empty where it shows none."""
+    """What came back; `cell` is the id that it shows, empty where it shows none; `date` as it says it, in HTTP's words."""
 
     status: int
     cell: str
     etag: str
     body: bytes = field(repr=False)
+    date: str = ""
 
 
 class Wire:
@@ -64,5 +65,5 @@ async def _read(response: httpx.Response) -> Answer | None:
                 return None
     finally:
         await response.aclose()
-    headers = response.headers
-    return Answer(response.status_code, headers.get("catalyst-cell", ""), headers.get("etag", ""), bytes(found))
+    cell, etag, date = (response.headers.get(name, "") for name in ("catalyst-cell", "etag", "date"))
+    return Answer(response.status_code, cell, etag, bytes(found), date)

@@ -51,7 +51,12 @@ def benched(server: Any) -> CellBench:
 
 
 class DnsCellSuite(CellSuite):
-    """What only DNS can get wrong."""
+    """What only DNS can get wrong.
+
+    tells_who_is_late   whether a server that refuses our time says which it has
+    """
+
+    tells_who_is_late = True
 
     def address(self, bench: CellBench) -> tuple[str, int]:
         assert isinstance(bench.witness, DnsCells)
@@ -69,6 +74,20 @@ class DnsCellSuite(CellSuite):
     async def test_the_ttl_of_a_record_is_no_part_of_its_value(self, bench: CellBench, slot: str) -> None:
         await self.plant(bench, slot, '"v1"', ttl=300)
         assert await bench.swap(slot, b"v1", b"v2") is Swap.APPLIED
+
+    async def test_it_tells_its_time_and_one_that_finds_ours_wrong_tells_its_own(
+        self, bench: CellBench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told = (await bench.witness.identity(cell="one")).offset
+        assert told is not None
+        assert abs(told) < 60
+        for wrong in (400, -4000):
+            true = time.time
+            with monkeypatch.context() as patched:
+                patched.setattr(time, "time", lambda true=true, wrong=wrong: true() + wrong)
+                seen = (await bench.witness.identity(cell="one")).offset
+            assert (seen is not None) is self.tells_who_is_late
+            assert abs((seen or -wrong) + wrong) < 60
 
     async def test_two_values_are_no_value(self, bench: CellBench, slot: str) -> None:
         await self.plant(bench, slot, '"v1"', '"v2"')

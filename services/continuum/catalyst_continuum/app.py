@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import secrets
+from collections.abc import Awaitable, Callable
 
+import grpc
 from catalyst.continuum.v1 import service_pb2_grpc
 from catalyst_mesh import (
     Bus,
@@ -11,7 +13,6 @@ from catalyst_mesh import (
     Daemon,
     Database,
     Leases,
-    OperationService,
     PluginHost,
     Sealer,
     Service,
@@ -34,7 +35,8 @@ from .domain.timing import Profile
 from .events import handled
 from .messages import EMITTED
 from .metrics import ContinuumMetrics
-from .regional import Region
+from .regional import Region, pairs
+from .rpc.elsewhere import Elsewhere, Operations
 from .rpc.peers import ContinuumPeerService
 from .rpc.service import ContinuumService
 from .settings import ContinuumSettings
@@ -86,9 +88,15 @@ async def compose(settings: ContinuumSettings) -> Daemon:
             Quorum(dict.fromkeys(witness.cells(), witness)).through(carry), proposer(settings.region), memory=memory
         )
 
-    region = Region(settings, register, host, work, house, measures, through) if settings.region else None
+    region = Region(settings, register, host, work, house, measures, census, through) if settings.region else None
     planner = Planner(register, region.survey if region else _no_survey, noted=measures.planned)
     agents = region.roster.of if region else _nobody
+    channels = {
+        # No token of the daemon's own: whoever is asked there is asked as the person who asks here.
+        name: connect(address, tls=settings.certificates(), request_ids=True)
+        for name, address in pairs(settings.peers).items()
+    }  # fmt: skip
+    elsewhere = Elsewhere(channels)
     service = ContinuumService(
         work,
         register,
@@ -97,6 +105,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         curfew=curfew,
         house=house,
         planner=planner,
+        elsewhere=elsewhere,
         region=settings.region,
         agents=agents,
     )  # fmt: skip - one call
@@ -110,21 +119,31 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         db,
         metadata,
         work,
-        services=services(service, peers),
+        services=services(service, peers, elsewhere),
         access=ACCESS,
         metrics=metrics,
         plugins=host,
         bus=bus(settings),
         handled=[] if region else handled(Sovereigns(provisioner)),
         workers=[
-            *((*region.workers, Rehearsals(work, planner, region.held)) if region else (keeper,)),
+            *((*region.workers, Rehearsals(work, planner, region.acted)) if region else (keeper,)),
             errands,
             memory,
             census,
             curfew,
         ],
-        closing=[register.close, lambda: provisioner.close(None), *(region.closing if region else ())],
+        closing=[
+            register.close,
+            lambda: provisioner.close(None),
+            *(closed(channel) for channel in channels.values()),
+            *(region.closing if region else ()),
+        ],
     )
+
+
+def closed(channel: grpc.aio.Channel) -> Callable[[], Awaitable[None]]:
+    """What closes a channel."""
+    return lambda: channel.close(None)
 
 
 def plugins(settings: ContinuumSettings, metrics: ChassisMetrics) -> PluginHost:
@@ -136,14 +155,14 @@ def plugins(settings: ContinuumSettings, metrics: ChassisMetrics) -> PluginHost:
     return host
 
 
-def services(service: ContinuumService, peers: ContinuumPeerService) -> list[Service]:
+def services(service: ContinuumService, peers: ContinuumPeerService, elsewhere: Elsewhere) -> list[Service]:
     """What is served."""
     package = "catalyst.continuum.v1"
     return [
         Service(service, service_pb2_grpc.add_ContinuumServiceServicer_to_server, f"{package}.ContinuumService"),
         Service(peers, service_pb2_grpc.add_ContinuumPeerServiceServicer_to_server, f"{package}.ContinuumPeerService"),
         Service(
-            OperationService(service.operation),
+            Operations(service.operation, elsewhere),
             operations_pb2_grpc.add_OperationsServicer_to_server,
             "google.longrunning.Operations",
         ),

@@ -47,6 +47,7 @@ class ContinuumMetrics:
             _set(self.run_phase, (slot, region, kind), facts.run_spent if facts.run_kind == kind else None)
         _set(self.drill_age, (slot, region), facts.drill_age)
         _set(self.clock_offset, (slot, region), facts.clock_offset)
+        _set(self.clock_drift, (slot, region), facts.clock_drift)
         for one in found:
             self.condition.labels(slot, region, one.type).set(
                 {Truth.TRUE: 1, Truth.FALSE: 0, Truth.UNKNOWN: -1}[one.status]
@@ -178,6 +179,10 @@ class ContinuumMetrics:
         self.clock_offset = Gauge(
             "catalyst_continuum_clock_offset_seconds", "Of our time of day against the cells'", where, registry=registry
         )
+        self.clock_drift = Gauge(
+            "catalyst_continuum_clock_drift_ppm", "By which our clock is proven to run otherwise than others', in millionths",
+            where, registry=registry,
+        )  # fmt: skip
         self.run_phase = Gauge(
             "catalyst_continuum_run_phase_budgets", "For how many times its budget the phase in hand of a run lasts already",
             [*where, "kind"], registry=registry,

@@ -25,6 +25,8 @@ from .settings import ContinuumSettings
 from .store import Store
 from .workers.agent import Agent
 from .workers.by_name import ByName
+from .workers.census import Census
+from .workers.clocks import Clocks
 from .workers.fencers.deadman import DeadMan
 from .workers.fencers.gateway import Drain, GatewayFencer
 from .workers.fencers.http_gates import HttpGates
@@ -64,6 +66,7 @@ class Region:
     work: Work[Store]
     house: House
     metrics: ContinuumMetrics
+    census: Census
     through: Callable[[Carry], Register]
     """The same register, by way of a peer."""
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -81,18 +84,25 @@ class Region:
         self.closing.append(self._close_http)
         self._gates = self._http_gates()
         self._peers = {region: self._peer(address) for region, address in pairs(self.settings.peers).items()}
+        channels = {region: peer.channel for region, peer in self._peers.items()}
+        self._clocks = Clocks(self.settings.region, channels, self.census)
 
     @property
     def workers(self) -> Sequence[Worker]:
         """What runs in the daemon of a region: the agents, and what carries their words to the store."""
         reporter = Reporter(
-            work=self.work, register=self.register, metrics=self.metrics, at_work=self.roster.at_work, clock=now
+            work=self.work,
+            register=self.register,
+            metrics=self.metrics,
+            at_work=self.roster.at_work,
+            clock=now,
+            clocks=self._clocks,
         )  # fmt: skip - one call
-        return (self.roster, self._logbook, reporter)
+        return (self.roster, self._logbook, reporter, self._clocks)
 
-    def held(self) -> Sequence[tuple[str, Spec]]:
-        """Slots that this region may write for now, and what is wished for each."""
-        return [(one.agent.duty.slot, one.spec) for one in self.roster.at_work() if one.agent.may_write()]
+    def acted(self) -> Sequence[tuple[str, Spec]]:
+        """Slots that an agent acts for here, once it knows where it stands, and what is wished for each."""
+        return [(one.agent.duty.slot, one.spec) for one in self.roster.at_work() if not one.agent.is_starting]
 
     def survey(self, slot: Slot, spec: Spec) -> Survey | None:
         """Whom a plan asks; None: no agent acts for the slot here."""

@@ -60,6 +60,9 @@ slots = Table(
     Column("errand", Text, nullable=False, server_default=""),
     Column("acknowledged_at", UtcTime),
     Column("chain", Text, nullable=False, server_default=""),
+    Column("drill", Text, nullable=False, server_default=""),
+    Column("drilled_at", UtcTime),
+    Column("left_cells", Text, nullable=False, server_default=""),
 )  # fmt: skip - reads as a table
 operations = Table(
     "operation",
@@ -177,9 +180,12 @@ class Store(Transaction):
         await self.take(slots, {c.name: getattr(state, c.name) for c in slots.c if c.name not in _RENEWED})
 
     async def noted(self, state: Slot) -> None:
-        """Note what is no fact, under the slot's lock: the last number of the register, and what is still to be done."""
+        """Note what is no fact, under the slot's lock: the last number of the register, the last drill, what is to be done."""
         mine = (slots.c.namespace == state.namespace) & (slots.c.name == state.name)
-        told = {"seq": state.seq, "errand": state.errand, "observed_generation": state.observed_generation}
+        told = {
+            "seq": state.seq, "errand": state.errand, "observed_generation": state.observed_generation,
+            "drill": state.drill, "drilled_at": state.drilled_at, "left_cells": state.left_cells,
+        }  # fmt: skip
         await self.sql.execute(update(slots).where(mine).values(told))
 
     async def renewed(self, slot: Slot, seq: int, until: datetime) -> None:

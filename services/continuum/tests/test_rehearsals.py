@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from catalyst_continuum.domain.drills import last
 from catalyst_continuum.domain.plan import Plan, Purpose
 from catalyst_continuum.domain.runs import RegionInvalid
 from catalyst_continuum.domain.slots import Phase, Slot
 from catalyst_continuum.domain.spec import Spec, parse
 from catalyst_continuum.domain.spec_rules import House
+from catalyst_continuum.messages import EMITTED
 from catalyst_continuum.store import Store, metadata
 from catalyst_continuum.workers.rehearsals import Rehearsals
 from catalyst_mesh import Database, Sealer, Work, migrate
@@ -45,7 +47,7 @@ async def test_every_slot_that_is_held_is_rehearsed_whatever_becomes_of_the_othe
         db,
         Store,
         metadata=metadata,
-        emitted=(),
+        emitted=EMITTED,
         sealer=Sealer.from_file(home / "seal.key"),
         kept=metadata.tables["audit"],
     )
@@ -61,9 +63,12 @@ async def test_every_slot_that_is_held_is_rehearsed_whatever_becomes_of_the_othe
     def held() -> Sequence[tuple[str, Spec]]:
         return [(f"demo/{name}", SPEC) for name in (*names, "gone")]
 
-    running = asyncio.create_task(Rehearsals(work, plans, held, every=0.01).run(stop))
+    running = asyncio.create_task(Rehearsals(work, plans, held, every=0.0, again=0.0, look=0.01).run(stop))
     await eventually(lambda: len(plans.asked) >= 6, within=30, what="two rounds")
     stop.set()
     await running
+    async with work.reading() as tx:
+        shop, broken = await tx.get("demo", "shop"), await tx.get("demo", "broken")
+    assert (last(shop).why, shop.drilled_at, last(broken)) == ("lag: too much", None, None)
     assert plans.asked[:6] == [(name, Purpose.SWITCHOVER) for name in names] * 2
     await db.close()

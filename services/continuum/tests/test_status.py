@@ -40,6 +40,7 @@ GOOD = Facts(
     last_failed=False,
     drill_age=60.0,
     clock_offset=0.1,
+    clock_drift=40.0,
 )  # fmt: skip - in the order of the fields
 DAY = 86_400.0
 
@@ -134,6 +135,8 @@ REASONS: list[tuple[dict[str, Any], dict[str, Any], str, Truth, str]] = [
     ({}, {}, "ClockOk", T, "Ok"),
     ({"clock_offset": -61.0}, {}, "ClockOk", F, "Offset"),
     ({"clock_offset": None}, {}, "ClockOk", U, "Unknown"),
+    ({"clock_drift": 5001.0}, {}, "ClockOk", F, "Drift"),
+    ({"clock_drift": None}, {}, "ClockOk", U, "Unknown"),
 ]  # fmt: skip - a table
 
 

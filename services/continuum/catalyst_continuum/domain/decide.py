@@ -244,7 +244,7 @@ TABLE = (
             and bool(v.target)
             and _is(v, Record.HELD)
             and not w.suspended
-            and not v.busy
+            and (not v.busy or v.reprotects)
         ),
         _A.HAND_OFF,
         _S.YIELDING,

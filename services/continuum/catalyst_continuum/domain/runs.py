@@ -57,6 +57,24 @@ SOURCE_PHASES = 7
 REVERSIBLE = range(3, 8)
 """Phases of a planned run that are taken back when it is aborted."""
 
+BUDGET = 30.0
+"""Seconds for a phase that the table below does not name."""
+BUDGETS = {
+    "Precheck": 10.0,
+    "Prepare": 60.0,
+    "Drain": 10.0,
+    "FenceSource": 5.0,
+    "Handoff": 30.0,
+    "Accept": 5.0,
+    "Promote": 10.0,
+    "VerifyWrite": 3.0,
+    "FlipTraffic": 2.0,
+    "VerifyTraffic": 20.0,
+    "Reprotect": 600.0,
+    "Complete": 5.0,
+}  # fmt: skip - a table
+"""Seconds in which a phase should be over (continuum specification, 5.2): an alert looks at twice as much."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:

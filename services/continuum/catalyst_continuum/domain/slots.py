@@ -79,6 +79,12 @@ class Slot:
     """When a person last said that the failovers were seen."""
     chain: str = ""
     """Hash of the last record that was told."""
+    drill: str = ""
+    """The last drill, as `drills` writes it."""
+    drilled_at: datetime | None = None
+    """When a drill last passed."""
+    left_cells: str = ""
+    """The `leaseClient` of the wish before, as JSON, while the record is still to move away from its cells."""
 
     @property
     def key(self) -> str:

@@ -65,6 +65,7 @@ class Facts:
     rejoin          attempts of the repair under way, and `rejoin_bounded` where they ran out
     drill_age       since the last drill that passed
     clock_offset    of our time of day against the cells'
+    clock_drift     of our clock's rate against other regions', in millionths
     latency, usual_latency   of an answer by the public name, now and before
     """
 
@@ -99,6 +100,7 @@ class Facts:
     rejoin_bounded: bool = False
     drill_age: float | None = None
     clock_offset: float | None = None
+    clock_drift: float | None = None
     latency: float | None = None
     usual_latency: float | None = None
 
@@ -323,6 +325,17 @@ def _clock(facts: Facts, spec: Spec) -> tuple[Truth, str, str]:
         return Truth.UNKNOWN, "Unknown", "not compared with the cells yet"
     if abs(facts.clock_offset) > CLOCK_OFFSET:
         return Truth.FALSE, "Offset", f"{facts.clock_offset:.0f} s from the cells' time"
+    if not spec.has_standby:
+        return Truth.TRUE, "Ok", f"{facts.clock_offset:.1f} s from the cells' time"  # no other clock takes part
+    if facts.clock_drift is None:
+        return Truth.UNKNOWN, "Unknown", "its rate was not compared with another region's for long enough yet"
+    limit = spec.profile.drift / 2 * 1_000_000
+    if facts.clock_drift > limit:
+        return (
+            Truth.FALSE,
+            "Drift",
+            f"{facts.clock_drift:.0f} millionths off another region's, {limit:.0f} are tolerated",
+        )
     return Truth.TRUE, "Ok", ""
 
 

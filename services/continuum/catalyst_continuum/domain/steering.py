@@ -70,6 +70,8 @@ class Steering:
 
     def plan(self, holder: str) -> TrafficPlan:
         """The addresses that names may answer with while `holder` holds the slot."""
+        if not self.names:
+            return TrafficPlan(holder, {}, self.ttl)  # nothing leads to the slot, and nothing is to be led
         led = (holder,) if self.selector is Selector.STATIC else tuple(self.places)
         addresses = tuple(sorted({one for region in led for one in self.places[region].addresses}))
         return TrafficPlan(holder, dict.fromkeys(sorted(self.names), addresses), self.ttl)

@@ -77,6 +77,7 @@ class View:
     canary          whether a write went through the real path since the promotion
     run_is_mine     the record names a run whose phase is this region's, and nobody carries it
     busy            a run is carried here, by a task of its own
+    reprotects      all that is left of it is to wait for a standby
     """
 
     state: State
@@ -97,6 +98,7 @@ class View:
     failover_allowed: bool | None = None
     run_is_mine: bool = False
     busy: bool = False
+    reprotects: bool = False
     planned_run: bool = False
     sync_observed: str | None = None
     fence: Fence | None = None

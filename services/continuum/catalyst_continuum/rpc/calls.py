@@ -11,6 +11,7 @@ from catalyst_sdk import Code, Decision, Refused
 from catalyst_sdk.witness import LeaseWitness
 
 from ..domain import status
+from ..domain.runs import Run
 from ..domain.slots import NAMESPACE, ContinuumNotFound, EtagMismatch, RunUnderWay, Slot
 from ..domain.spec_rules import House
 from ..domain.timing import Profile
@@ -20,6 +21,7 @@ from ..workers.agent import Agent
 from ..workers.planner import Planner
 from ..workers.register import Register
 from . import views
+from .elsewhere import Elsewhere
 
 LATELY = timedelta(seconds=30)
 """Older words of an agent are of one that is gone."""
@@ -43,12 +45,13 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
     region   whose daemon this is; empty where it is that of a control plane
     house    what the daemon adds to a wish; its namespace is each slot's own
     planner  of runs
+    elsewhere  the daemons of other regions
     agents   of this daemon, by slot
     """
 
     def __init__(
         self, work: Work[Store], register: Register, profile: Profile, witness: LeaseWitness, *, curfew: Curfew,
-        house: House, planner: Planner, region: str = "",
+        house: House, planner: Planner, elsewhere: Elsewhere, region: str = "",
         agents: Callable[[str], Agent | None] = nobody,
     ) -> None:  # fmt: skip
         self._work = work
@@ -59,6 +62,7 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
         self._house = house
         self._curfew = curfew
         self._planner = planner
+        self._elsewhere = elsewhere
         self._agents = agents
         self._admission = Admission(register, witness)
 
@@ -84,8 +88,10 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
             if tx.now - seen_at < LATELY and status.read(body)[0].run_kind:
                 raise RunUnderWay(name=slot.resource, region=region)
 
-    def _shown(self, slot: Slot, observed: views.Observed, now: datetime) -> resources_pb2.Continuum:
-        return views.continuum(slot, observed, self._register, self._profile, self._house, self._region, now)
+    def _shown(
+        self, slot: Slot, observed: views.Observed, now: datetime, recent: Sequence[Run] = ()
+    ) -> resources_pb2.Continuum:
+        return views.continuum(slot, observed, self._register, self._profile, self._house, self._region, now, recent)
 
     async def _written(
         self, step: Callable[[Store], Awaitable[Decision[Slot]]], *, validate_only: bool = False

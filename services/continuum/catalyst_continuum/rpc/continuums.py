@@ -1,8 +1,7 @@
 """Slots as resources: made, read, changed, deleted, watched."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from uuid import uuid4
 
 from catalyst.continuum.v1 import resources_pb2, service_pb2
@@ -13,8 +12,10 @@ from google.protobuf.empty_pb2 import Empty
 from ..domain import slots
 from ..domain.slots import Slot
 from ..store import Store
-from . import filters, specs, views, watching
+from . import filters, specs, watching
 from .calls import Calls, namespaces_of, organization
+from .elsewhere import anywhere, was_handed_on, watched_anywhere
+from .histories import HISTORY
 
 BATCH = 200
 MOST = 500
@@ -23,13 +24,15 @@ MOST = 500
 class ContinuumCalls(Calls):
     """The standard methods, and the watch."""
 
+    @anywhere
     async def GetContinuum(self, request: service_pb2.GetContinuumRequest, context: Context) -> resources_pb2.Continuum:
         async with self._work.reading() as tx:
             slot = await self._seen(tx, request.name)
             observed, now = await tx.observed(slot.namespace, slot.name), tx.now
+            recent = await tx.runs_of(slot.key, limit=HISTORY)
         if not any(view.reachable for view in self._register.views.values()):
             await self._register.look(slot.key)  # this replica has not kept a slot yet
-        return self._shown(slot, observed, now)
+        return self._shown(slot, observed, now, recent)
 
     async def ListContinuums(
         self, request: service_pb2.ListContinuumsRequest, context: Context
@@ -51,7 +54,9 @@ class ContinuumCalls(Calls):
                 if len(rows) < BATCH:
                     break
                 after = (rows[-1].namespace, rows[-1].name)
-        cut = page.cut(found[: page.size + 1], lambda one: [one.name.split("/")[1], one.name.split("/")[3]])
+        if not self._region and not was_handed_on(context):
+            found = _joined(found, await self._elsewhere.listed(request), tuple(page.after or ("", "")))
+        cut = page.cut(found[: page.size + 1], _place)
         return service_pb2.ListContinuumsResponse(continuums=cut.rows, next_page_token=cut.next_page_token)
 
     async def CreateContinuum(
@@ -97,14 +102,31 @@ class ContinuumCalls(Calls):
         ask = self._work.rehearse if request.validate_only else self._work.run
         return await ask(step, answer=lambda _: Empty())
 
+    @watched_anywhere
     async def WatchContinuum(
         self, request: service_pb2.WatchContinuumRequest, context: Context
     ) -> AsyncIterator[service_pb2.WatchContinuumResponse]:
-        async def look() -> tuple[Slot, views.Observed, datetime]:
+        async def look() -> watching.Looked:
             async with self._work.reading() as tx:
                 slot = await self._seen(tx, request.name)
-                return slot, await tx.observed(slot.namespace, slot.name), tx.now
+                recent = await tx.runs_of(slot.key, limit=HISTORY)
+                return slot, await tx.observed(slot.namespace, slot.name), tx.now, recent
 
         changes = watching.states(look, self._shown, request.cursor, self._work.bell, self._curfew.over)
         async for answer in self._curfew.bounded(changes):
             yield answer
+
+
+def _place(one: resources_pb2.Continuum) -> list[str]:
+    """Namespace and name, by which slots are in order."""
+    _, namespace, _, name = one.name.split("/")
+    return [namespace, name]
+
+
+def _joined(
+    own: Sequence[resources_pb2.Continuum], others: Mapping[str, resources_pb2.Continuum], after: tuple[str, ...]
+) -> list[resources_pb2.Continuum]:
+    """A house's own slots and those that only its regions know, in one order."""
+    known = {one.name for one in own}
+    rest = [one for name, one in others.items() if name not in known and tuple(_place(one)) > after]
+    return sorted((*own, *rest), key=_place)

@@ -6,11 +6,13 @@ from catalyst_mesh import Context, span, stamp
 from ..domain import health
 from . import specs, views
 from .calls import Calls
+from .elsewhere import anywhere
 
 
 class HealthCalls(Calls):
     """PostHealth. Nothing is asked anew: it judges what the agents and the outbox say."""
 
+    @anywhere
     async def PostHealth(self, request: service_pb2.PostHealthRequest, context: Context) -> resources_pb2.HealthReport:
         async with self._work.reading() as tx:
             slot = await self._seen(tx, request.name)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from importlib.metadata import version
+from contextlib import suppress
 
 from catalyst.continuum.v1 import service_pb2, service_pb2_grpc
 from catalyst_mesh import Context
@@ -13,9 +13,11 @@ from ..clock import boottime
 from ..domain.runs import EpochMoved
 from ..workers.agent import Agent
 from ..workers.memory import boot_id
-from ..workers.peers import heard, slot_of, token_of, told
+from ..workers.peers import VERSION, heard, slot_of, token_of, told
 
 _Reason = service_pb2.HoldOffResponse.Reason
+LOOK = 0.5
+"""Seconds that a database has which a peer wants to know of as it is now."""
 
 
 class CellUnknown(Refused):
@@ -44,7 +46,7 @@ class ContinuumPeerService(service_pb2_grpc.ContinuumPeerServiceServicer):
 
     async def Hello(self, request: service_pb2.HelloRequest, context: Context) -> service_pb2.HelloResponse:
         answer = service_pb2.HelloResponse(
-            region=self._region, version=version("catalyst-continuum"), boot_id=boot_id()
+            region=self._region, version=VERSION, boot_id=boot_id()
         )  # fmt: skip
         answer.boottime.FromNanoseconds(int(boottime() * 1e9))
         return answer
@@ -53,6 +55,10 @@ class ContinuumPeerService(service_pb2_grpc.ContinuumPeerServiceServicer):
         agent = self._agent(slot_of(request.name))
         if agent is None:
             return service_pb2.ReportResponse()
+        if request.fresh:
+            with suppress(TimeoutError):  # what was seen last is told then, with its age
+                async with asyncio.timeout(LOOK):
+                    await agent.sight.look_at_database()
         return service_pb2.ReportResponse(database=told(agent.report(heard(request.database, request.region))))
 
     async def HoldOff(self, request: service_pb2.HoldOffRequest, context: Context) -> service_pb2.HoldOffResponse:

@@ -1,5 +1,6 @@
 """Dry runs of moves."""
 
+from contextlib import suppress
 from datetime import datetime
 
 from catalyst.continuum.v1 import resources_pb2, service_pb2
@@ -10,6 +11,7 @@ from ..domain.checks import Check
 from ..domain.plan import Plan, PlannedStep, Purpose
 from . import specs
 from .calls import Calls, organization
+from .elsewhere import EXECUTING, AgentUnreachable, anywhere, was_handed_on
 
 PLANNERS = ("sovereign-admin", "org-developer", "org-admin")
 
@@ -33,15 +35,23 @@ _RESULTS = {
 class PlanCalls(Calls):
     """PlanRun."""
 
+    @anywhere
     async def PlanRun(self, request: service_pb2.PlanRunRequest, context: Context) -> resources_pb2.PlanReport:
         async with self._work.reading() as tx:
             slot, now = await self._seen(tx, request.name), tx.now
         # What is seen by a role here is not planned for by a role elsewhere.
         caller().require(*PLANNERS, org=organization(slot.namespace), resource=request.name)
+        spec, purpose = specs.understood(slot, self._house, self._profile), PURPOSES[request.kind]
+        if not was_handed_on(context, EXECUTING):
+            # Whoever will begin the run knows best what stands in its way, and its plan is the one that is approved.
+            source, target = await self._planner.ends(slot, spec, purpose, request.to_region)
+            region = source if purpose.is_planned else target
+            if region != self._region and self._elsewhere.knows(region):
+                with suppress(AgentUnreachable):
+                    return await self._elsewhere.at(region, "PlanRun", request)  # type: ignore[no-any-return]
         made = await self._planner.plan(
-            slot, specs.understood(slot, self._house, self._profile), PURPOSES[request.kind], to_region=request.to_region,
-            accepts_loss=request.accept_data_loss,
-        )  # fmt: skip
+            slot, spec, purpose, to_region=request.to_region, accepts_loss=request.accept_data_loss
+        )
         return report(made, now)
 
 

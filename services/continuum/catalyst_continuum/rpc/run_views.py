@@ -6,8 +6,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ..domain import runs
 from ..domain.approvals import Approval
+from ..domain.facts import Measured
 from ..domain.runs import Kind, Run, RunState, StepRecord, StepState
+from ..messages import measurement
 
+PART = "part."
+"""Before the name of a component among what was measured of a run."""
 _Run, _Step = resources_pb2.Run, resources_pb2.RunStep
 KINDS = {
     resources_pb2.RUN_KIND_SWITCHOVER: Kind.SWITCHOVER,
@@ -47,7 +51,31 @@ def message(run: Run) -> resources_pb2.Run:
         start_epoch=run.start_epoch, epoch=run.epoch, past_no_return=run.is_past_no_return, message=run.message,
         create_time=stamp(runs.moment(run.created_at)), update_time=stamp(runs.moment(run.updated_at)), etag=run.etag,
         version=run.version, approval_expire_time=stamp(run.need.until) if run.need else None,
-        end_time=_at(run.ended_at),
+        end_time=_at(run.ended_at), measured=measured(run),
+    )  # fmt: skip
+
+
+def measured(run: Run) -> resources_pb2.Measurement | None:
+    """What a run was seen to cost; None: nobody measured it."""
+    if not run.measured:
+        return None
+    known = run.measured
+    components = {name.removeprefix(PART): took for name, took in known.items() if name.startswith(PART)}
+    rows = known.get("rpo_rows")
+    return measurement(
+        Measured(
+            rto=known.get("rto"), rpo=known.get("rpo"), rpo_rows=None if rows is None else int(rows),
+            write_disruption=known.get("write_disruption"), components=components,
+        )
+    )  # fmt: skip
+
+
+def move(run: Run) -> resources_pb2.MoveRecord:
+    """A run that is over, as history."""
+    return resources_pb2.MoveRecord(
+        run=run.name, end_time=_at(run.ended_at), from_region=run.source, to_region=run.target, reason=run.reason,
+        kind=_KINDS[run.kind], measured=measured(run), initiated_by=run.initiated_by, epoch=run.epoch,
+        result=resources_pb2.MoveRecord.Result.Value(f"RESULT_{run.state.name}"),
     )  # fmt: skip
 
 
@@ -57,8 +85,15 @@ def progress(run: Run) -> resources_pb2.RunProgress:
     return resources_pb2.RunProgress(
         run=run.name, kind=_KINDS[run.kind], from_region=run.source, to_region=run.target, phase=step.phase,
         step=f"{number}/{len(run.steps)}", epoch=run.epoch, start_time=stamp(runs.moment(run.created_at)),
-        attempt=step.attempt, waiting_for=step.message,
+        attempt=step.attempt, waiting_for=step.message, deadline_time=_deadline(run, step),
     )  # fmt: skip
+
+
+def _deadline(run: Run, step: StepRecord) -> Timestamp | None:
+    """When the phase in hand should be over."""
+    if run.state is RunState.AWAITING_APPROVAL:
+        return stamp(run.need.until) if run.need else None
+    return None if step.began_at is None else _at(step.began_at + runs.BUDGETS.get(step.phase, runs.BUDGET))
 
 
 def metadata(run: Run) -> resources_pb2.RunMetadata:

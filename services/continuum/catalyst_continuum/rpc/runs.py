@@ -4,9 +4,9 @@ A run is begun by the agent of the region that executes its first phase: the hol
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from catalyst.continuum.v1 import resources_pb2, service_pb2
 from catalyst_mesh import Caller, Context, OperationNotFound, Page, caller
@@ -17,12 +17,13 @@ from ..domain import approvals, runs
 from ..domain.approvals import OFFICER, Person, PlanDrifted
 from ..domain.plan import Plan, Purpose
 from ..domain.runs import EpochMoved, Kind, Run, RunState
-from ..domain.slots import Slot
+from ..domain.slots import ContinuumNotFound, Slot
 from ..domain.spec import Spec
 from ..store import Store
 from ..workers.moves import new_id
 from . import specs
 from .calls import organization
+from .elsewhere import EXECUTING, AgentUnreachable, anywhere, was_handed_on, watched_anywhere
 from .run_views import KINDS, message, metadata
 from .witness import WitnessCalls
 
@@ -38,11 +39,6 @@ class PlanBlocked(Refused):
 
 class SlotSuspended(Refused):
     code, reason, message = Code.FAILED_PRECONDITION, "SUSPENDED", "{name} is suspended; resume it first"
-
-
-class AgentUnreachable(Refused):
-    code, reason = Code.UNAVAILABLE, "AGENT_UNREACHABLE"
-    message = "the agent of {region} begins this run, and is not here; ask the daemon of that region"
 
 
 class RunNotFound(Refused):
@@ -78,19 +74,24 @@ class DrillUnsupported(Refused):
 class RunCalls(WitnessCalls):
     """StartRun to AbortRun, and ForceTakeover."""
 
+    @anywhere
     async def StartRun(self, request: service_pb2.StartRunRequest, context: Context) -> operations_pb2.Operation:
         if request.force:
             raise ForceRefused()
         if KINDS[request.kind] is Kind.DRILL:
             raise DrillUnsupported()
         kind, who = KINDS[request.kind], caller(context)
-        slot, spec, plan = await self._planned(request, kind, request.to_region, request.accept_data_loss)
+        slot, spec = await self._movable(request.name)
+        if (region := await self._begins(slot, spec, kind, request.to_region, context)) is not None:
+            return await self._elsewhere.at(region, "StartRun", request)
+        plan = await self._plan(slot, spec, kind, request.to_region, request.accept_data_loss)
         self._must_fit(slot, plan, request.expected_epoch, request.plan_fingerprint)
         run = self._run(slot, spec, kind, plan, who, request.reason)
         return await self._open(
             request.name, replace(run, accept_data_loss=request.accept_data_loss), request.validate_only
         )
 
+    @anywhere
     async def ForceTakeover(
         self, request: service_pb2.ForceTakeoverRequest, context: Context
     ) -> operations_pb2.Operation:
@@ -99,7 +100,10 @@ class RunCalls(WitnessCalls):
         if request.unwitnessed:
             raise Unwitnessed()
         who, kind = caller(context), Kind.TAKEOVER
-        slot, spec, plan = await self._planned(request, Kind.FAILOVER, request.to_region, request.accept_data_loss)
+        slot, spec = await self._movable(request.name)
+        if (region := await self._begins(slot, spec, kind, request.to_region, context)) is not None:
+            return await self._elsewhere.at(region, "ForceTakeover", request)
+        plan = await self._plan(slot, spec, kind, request.to_region, request.accept_data_loss)
         if slot.suspended:
             raise SlotSuspended(name=slot.resource)
         if request.expected_epoch != plan.epoch:
@@ -109,6 +113,7 @@ class RunCalls(WitnessCalls):
             request.name, replace(run, accept_data_loss=request.accept_data_loss, force=True), request.validate_only
         )
 
+    @anywhere
     async def GetRun(self, request: service_pb2.GetRunRequest, context: Context) -> resources_pb2.Run:
         async with self._work.reading() as tx:
             return message(await self._known(tx, request.name))
@@ -116,18 +121,27 @@ class RunCalls(WitnessCalls):
     async def ListRuns(self, request: service_pb2.ListRunsRequest, context: Context) -> service_pb2.ListRunsResponse:
         page = Page.of(request.page_size, request.page_token, "runs", request.parent)
         before = (datetime.fromisoformat(page.after[0]), page.after[1]) if page.after else None
+        others = None if was_handed_on(context) else await self._elsewhere.runs(request)
         async with self._work.reading() as tx:
-            slot = await self._seen(tx, request.parent)
-            found = await tx.runs_of(slot.key, before, page.size + 1)
-        cut = page.cut(found, lambda run: [runs.moment(run.created_at).isoformat(), run.id])
-        return service_pb2.ListRunsResponse(runs=map(message, cut.rows), next_page_token=cut.next_page_token)
+            try:
+                slot = await self._seen(tx, request.parent)
+            except ContinuumNotFound:
+                if others is None:
+                    raise
+                own: Sequence[Run] = ()
+            else:
+                own = await tx.runs_of(slot.key, before, page.size + 1)
+        cut = page.cut(_joined(map(message, own), others or ())[: page.size + 1], _place)
+        return service_pb2.ListRunsResponse(runs=cut.rows, next_page_token=cut.next_page_token)
 
+    @watched_anywhere
     async def WatchRun(
         self, request: service_pb2.WatchRunRequest, context: Context
     ) -> AsyncIterator[service_pb2.WatchRunResponse]:
         async for answer in self._curfew.bounded(self._changes(request.name, request.cursor)):
             yield answer
 
+    @anywhere
     async def ApproveRun(self, request: service_pb2.ApproveRunRequest, context: Context) -> resources_pb2.Run:
         who = caller(context)
 
@@ -145,6 +159,7 @@ class RunCalls(WitnessCalls):
 
         return await self._work.run(step, answer=message)
 
+    @anywhere
     async def AbortRun(self, request: service_pb2.AbortRunRequest, context: Context) -> resources_pb2.Run:
         why = request.reason or f"asked for by {caller(context).subject}"
 
@@ -171,16 +186,23 @@ class RunCalls(WitnessCalls):
             raise OperationNotFound(name=name)
         return _operation(run)
 
-    async def _planned(
-        self, request: service_pb2.StartRunRequest | service_pb2.ForceTakeoverRequest, kind: Kind, to: str, loss: bool
-    ) -> tuple[Slot, Spec, Plan]:
+    async def _movable(self, name: str) -> tuple[Slot, Spec]:
+        """The slot that a caller may move, and what is wished for it."""
         async with self._work.reading() as tx:
-            slot = await self._seen(tx, request.name)
-        who = caller()
-        who.require("sovereign-admin", "org-admin", org=organization(slot.namespace), resource=slot.resource)
-        spec = specs.understood(slot, self._house, self._profile)
-        purpose = Purpose.DRILL_ISOLATED if kind is Kind.DRILL else Purpose(kind.word)
-        return slot, spec, await self._planner.plan(slot, spec, purpose, to_region=to, accepts_loss=loss)
+            slot = await self._seen(tx, name)
+        caller().require("sovereign-admin", "org-admin", org=organization(slot.namespace), resource=slot.resource)
+        return slot, specs.understood(slot, self._house, self._profile)
+
+    async def _begins(self, slot: Slot, spec: Spec, kind: Kind, to: str, context: Context) -> str | None:
+        """The other region that begins such a run, where it can be asked; None: it is begun here, or nowhere."""
+        if was_handed_on(context, EXECUTING):
+            return None
+        source, target = await self._planner.ends(slot, spec, _purpose(kind), to)
+        region = source if kind.is_planned else target
+        return region if region != self._region and self._elsewhere.knows(region) else None
+
+    async def _plan(self, slot: Slot, spec: Spec, kind: Kind, to: str, loss: bool) -> Plan:
+        return await self._planner.plan(slot, spec, _purpose(kind), to_region=to, accepts_loss=loss)
 
     def _must_fit(self, slot: Slot, plan: Plan, epoch: int, fingerprint: str) -> None:
         """Whatever the caller saw is still so, and nothing stands in the way."""
@@ -250,6 +272,28 @@ class RunCalls(WitnessCalls):
                 if run.state.is_over:
                     return
                 await self._work.bell.wait(self._curfew.over, rung, HEARTBEAT)
+
+
+def _place(run: resources_pb2.Run) -> list[str]:
+    """When it was made and its id, by which runs are in order."""
+    return [run.create_time.ToDatetime(tzinfo=UTC).isoformat(), run.name.rpartition("/")[2]]
+
+
+def _joined(own: Iterable[resources_pb2.Run], others: Iterable[resources_pb2.Run]) -> list[resources_pb2.Run]:
+    """Runs of all regions in one order, the newest first; of one that several know, the word of who knows most of it."""
+    known: dict[str, resources_pb2.Run] = {}
+    for run in (*own, *others):
+        known[run.name] = max(run, known.get(run.name, run), key=_knowledge)
+    return sorted(known.values(), key=_place, reverse=True)
+
+
+def _knowledge(run: resources_pb2.Run) -> tuple[bool, int]:
+    # An agent that met a run in the record does not know who asked for it.
+    return run.initiated_by != "agent", run.version
+
+
+def _purpose(kind: Kind) -> Purpose:
+    return Purpose.FAILOVER if kind is Kind.TAKEOVER else Purpose(kind.word)
 
 
 def _person(who: Caller, run: Run) -> Person:

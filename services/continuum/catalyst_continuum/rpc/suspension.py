@@ -9,17 +9,21 @@ from ..domain.slots import Slot
 from ..store import Store
 from . import specs
 from .calls import Calls
+from .elsewhere import anywhere
 
 
 class SuspensionCalls(Calls):
     """Suspend, Resume, AcknowledgeFailover."""
 
+    @anywhere
     async def Suspend(self, request: service_pb2.SuspendRequest, context: Context) -> resources_pb2.Continuum:
         return await self._wished(request, suspended=True)
 
+    @anywhere
     async def Resume(self, request: service_pb2.ResumeRequest, context: Context) -> resources_pb2.Continuum:
         return await self._wished(request, suspended=False)
 
+    @anywhere
     async def AcknowledgeFailover(
         self, request: service_pb2.AcknowledgeFailoverRequest, context: Context
     ) -> resources_pb2.Continuum:

@@ -10,6 +10,7 @@ from catalyst_mesh import span, stamp
 
 from ..domain import status
 from ..domain.record import State as Written
+from ..domain.runs import Run
 from ..domain.slots import Phase, Slot
 from ..domain.spec import Spec
 from ..domain.spec_rules import House
@@ -17,6 +18,7 @@ from ..domain.status import Condition, Facts, Shown, Truth
 from ..domain.timing import Profile
 from ..messages import length
 from ..workers.register import CellView, Register
+from . import histories
 from .specs import message, understood, wish_of
 
 _TRUTHS = {
@@ -29,9 +31,10 @@ Observed = Mapping[str, tuple[str, datetime]]
 
 
 def continuum(
-    slot: Slot, observed: Observed, register: Register, profile: Profile, house: House, region: str, now: datetime
-) -> resources_pb2.Continuum:
-    """Everything about one slot, as `region` knows it."""
+    slot: Slot, observed: Observed, register: Register, profile: Profile, house: House, region: str, now: datetime,
+    recent: Sequence[Run] = (),
+) -> resources_pb2.Continuum:  # fmt: skip
+    """Everything about one slot, as `region` knows it; `recent` are its last runs, the newest first."""
     spec = understood(slot, house, profile)
     seen = known(slot, observed, register, profile, spec, region)
     facts, found = seen.facts, seen.conditions
@@ -46,6 +49,7 @@ def continuum(
     )  # fmt: skip
     if not slot.document:
         _fill_times(answer.spec, spec)  # nobody wished for it, so it says what holds
+    histories.fill(answer.status, slot, recent)
     if facts.record is not None and slot.seq:
         answer.register.CopyFrom(_record(slot, facts, spec))
     return answer

@@ -2,18 +2,20 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 
 from catalyst.continuum.v1 import resources_pb2, service_pb2
 from catalyst_mesh.bell import Bell
 
+from ..domain.runs import Run
 from ..domain.slots import Slot
 from .views import Observed
 
 HEARTBEAT = 15.0
-Look = Callable[[], Awaitable[tuple[Slot, Observed, datetime]]]
-Show = Callable[[Slot, Observed, datetime], resources_pb2.Continuum]
+Looked = tuple[Slot, Observed, datetime, Sequence[Run]]
+Look = Callable[[], Awaitable[Looked]]
+Show = Callable[[Slot, Observed, datetime, Sequence[Run]], resources_pb2.Continuum]
 
 
 async def states(
@@ -25,11 +27,12 @@ async def states(
     with bell.listening("slot", "observation") as rung:
         while True:
             rung.clear()
-            slot, observed, now = await look()
+            slot, observed, now, recent = await look()
             place = _place(slot, observed)
             if place != seen:
                 reset = bool(seen) and not _follows(seen, place)
-                yield service_pb2.WatchContinuumResponse(continuum=show(slot, observed, now), cursor=place, reset=reset)
+                shown = show(slot, observed, now, recent)
+                yield service_pb2.WatchContinuumResponse(continuum=shown, cursor=place, reset=reset)
                 seen, said = place, clock()
             elif clock() - said >= HEARTBEAT:
                 yield service_pb2.WatchContinuumResponse(cursor=place)

@@ -140,6 +140,11 @@ class Agent:
             self.duty.slot, replace(kept, run=run, token=(token.region, token.epoch, token.lsn, token.opaque))
         )
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether it does not know yet where it stands."""
+        return self.standing.state in (State.BOOTING, State.CLAIMING, State.PROMOTING)
+
     def may_write(self) -> bool:
         """Whether this region has authority at this instant."""
         return self.standing.may(self._clock())

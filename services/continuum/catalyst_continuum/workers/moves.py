@@ -9,7 +9,7 @@ from catalyst_sdk.continuum import Role
 from catalyst_continuum.domain import runs
 from catalyst_continuum.domain.record import Lease
 from catalyst_continuum.domain.record import State as Record
-from catalyst_continuum.domain.runs import Kind, Mark, Run, RunState, mark_of
+from catalyst_continuum.domain.runs import Kind, Mark, Run, RunState, StepState, mark_of
 
 from .act import Acts
 from .chores import Chores
@@ -42,6 +42,12 @@ class Moves:
     def is_busy(self) -> bool:
         """Whether a run is carried now."""
         return self._chores.is_under_way("run")
+
+    @property
+    def reprotects(self) -> bool:
+        """Whether all that is left of the run in hand is to wait for a standby: nothing is broken off with it."""
+        steps = self._scene.run.steps if self._scene is not None and self.is_busy else ()
+        return any(step.phase == "Reprotect" and step.state is StepState.RUNNING for step in steps)
 
     def is_mine(self, lease: Lease | None) -> bool:
         """Whether the record names a run whose phase is this region's, and nobody carries it."""
@@ -100,6 +106,10 @@ class Moves:
     def hand_over(self, to: str) -> None:
         """Yield to `to`: the database here fails, and nobody need wait for silence."""
         acts, epoch = self._acts, self._acts.standing.epoch
+        if self._scene is not None and self.reprotects:
+            self._chores.cancel("run")
+            flaw = "the database here failed before a standby had every write"
+            self._note(runs.over(self._scene.run, RunState.FAILED, acts.clock().wall, flaw))
         run = Run(new_id(), acts.duty.slot, Kind.FAILOVER, acts.duty.region, to, epoch, epoch,
                   reason="the database here fails")  # fmt: skip
         scene = self._begin(run)

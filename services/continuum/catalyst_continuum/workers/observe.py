@@ -28,8 +28,8 @@ class Peer(Protocol):
         """Whether it promises not to claim `slot` at `epoch` for so long."""
         ...
 
-    async def report(self, *, slot: str, view: DatabaseView) -> DatabaseView | None:
-        """Tell it what is seen here, and hear what it sees of its own."""
+    async def report(self, *, slot: str, view: DatabaseView, fresh: bool = False) -> DatabaseView | None:
+        """Tell it what is seen here, and hear what it sees of its own; `fresh`: it looks before it answers."""
         ...
 
     async def deliver(self, *, slot: str, run: str, token: DemotionToken) -> bool:
@@ -125,9 +125,14 @@ class Sight:
         mine = self.database() or DatabaseView(self.duty.region)
         await asyncio.gather(*(self._ask(region, peer, mine) for region, peer in self._peers.items()))
 
-    async def _ask(self, region: str, peer: Peer, mine: DatabaseView) -> None:
+    async def look_at_peer(self, region: str) -> None:
+        """Have the agent of one region look at its database now, and tell."""
+        if (peer := self._peers.get(region)) is not None:
+            await self._ask(region, peer, self.database() or DatabaseView(self.duty.region), fresh=True)
+
+    async def _ask(self, region: str, peer: Peer, mine: DatabaseView, *, fresh: bool = False) -> None:
         sent = self._clock().boot
-        told = await peer.report(slot=self.duty.slot, view=mine)
+        told = await peer.report(slot=self.duty.slot, view=mine, fresh=fresh)
         if told is not None:
             self.reports[region] = Seen(replace(told, region=region), sent)
 

@@ -38,6 +38,7 @@ class Outlook:
             sent_at=standing.sent_at, claim=standing.claim, canary=standing.canary, fence=standing.proof,
             fence_began=standing.fence_began, promote_began=standing.promote_began, watch=sight.watch,
             promised_until=self._promised_until(lease), busy=self._moves.is_busy,
+            reprotects=self._moves.reprotects,
         )  # fmt: skip
         planned, approved = self._of_run()
         return replace(

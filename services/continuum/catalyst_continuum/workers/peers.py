@@ -3,20 +3,30 @@
 What a peer says explains and never triggers; only its promise to hold off counts, and only from when it was asked.
 """
 
+import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context
 from dataclasses import dataclass
-from typing import Any
+from importlib.metadata import version
+from typing import Any, TypeVar
 
 import grpc
 from catalyst.continuum.v1 import resources_pb2, service_pb2, service_pb2_grpc
-from catalyst_mesh import CallFailed
+from catalyst_mesh import CallFailed, span
 from catalyst_sdk import Temporary
 from catalyst_sdk.continuum import DatabaseView, DemotionToken, Role
 from catalyst_sdk.witness import Carry
 
+from catalyst_continuum.clock import boottime
 from catalyst_continuum.domain.lease import position
 
+from .memory import boot_id
+
+VERSION = version("catalyst-continuum")
+PATIENCE = 1.0
+"""Seconds for a greeting."""
+T = TypeVar("T")
 _ROLES = {
     Role.PRIMARY: resources_pb2.DatabaseView.ROLE_PRIMARY,
     Role.REPLICA: resources_pb2.DatabaseView.ROLE_REPLICA,
@@ -43,9 +53,9 @@ class GrpcPeer:
         answer = await self._asked(self._stub.HoldOff, request)
         return None if answer is None else bool(answer.granted)
 
-    async def report(self, *, slot: str, view: DatabaseView) -> DatabaseView | None:
-        """Tell it what is seen here, and hear what it sees of its own."""
-        request = service_pb2.ReportRequest(name=resource(slot), region=self.region, database=told(view))
+    async def report(self, *, slot: str, view: DatabaseView, fresh: bool = False) -> DatabaseView | None:
+        """Tell it what is seen here, and hear what it sees of its own; `fresh`: it looks before it answers."""
+        request = service_pb2.ReportRequest(name=resource(slot), region=self.region, database=told(view), fresh=fresh)
         answer = await self._asked(self._stub.Report, request)
         return heard(answer.database, "") if answer is not None and answer.HasField("database") else None
 
@@ -83,6 +93,22 @@ class GrpcPeer:
             return await call(request, timeout=self.patience)
         except (CallFailed, grpc.aio.AioRpcError):
             return None
+
+
+async def as_agent(question: Coroutine[Any, Any, T]) -> T:
+    """Ask in a context of its own: within a call a channel speaks for the caller, who is no agent."""
+    return await asyncio.create_task(question, context=Context())
+
+
+async def hello(channel: grpc.aio.Channel, region: str) -> service_pb2.HelloResponse | None:
+    """Greet the daemon behind a channel for the agent of `region`; None: it does not answer."""
+    stub: Any = service_pb2_grpc.ContinuumPeerServiceStub(channel)
+    greeting = service_pb2.HelloRequest(region=region, version=VERSION, boot_id=boot_id(), boottime=span(boottime()))
+    try:
+        answer: service_pb2.HelloResponse = await stub.Hello(greeting, timeout=PATIENCE)
+    except (CallFailed, grpc.aio.AioRpcError):
+        return None
+    return answer
 
 
 def resource(slot: str) -> str:

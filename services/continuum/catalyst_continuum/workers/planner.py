@@ -12,7 +12,7 @@ from catalyst_continuum.domain.slots import Slot
 from catalyst_continuum.domain.spec import Spec
 from catalyst_continuum.domain.timing import Costs
 
-from .register import CellView, Register
+from .register import CellView, Committed, Register
 from .survey import Survey
 
 Surveys = Callable[[Slot, Spec], Survey | None]
@@ -44,6 +44,14 @@ class Planner:
         self._surveys = surveys
         self._cells = cells or register.cells_of
         self._noted = noted
+
+    async def ends(self, slot: Slot, spec: Spec, purpose: Purpose, to_region: str = "") -> tuple[str, str]:
+        """From where to where such a run would lead. Raises RegionInvalid."""
+        outcome = await self._register.glance(slot.key)
+        lease = outcome.lease if isinstance(outcome, Committed) else None
+        holder = (lease.holder if lease is not None else "") or slot.holder or spec.primary
+        promotable = [region.name for region in spec.regions if region.promotable]
+        return holder, destination(purpose, spec.members, promotable, holder, to_region)
 
     async def plan(
         self, slot: Slot, spec: Spec, purpose: Purpose, *, to_region: str = "", accepts_loss: bool = False

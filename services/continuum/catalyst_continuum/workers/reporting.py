@@ -6,6 +6,7 @@ Nothing here is waited for by an agent, and nothing is decided by it. A fact tha
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from catalyst_mesh import Work, get_logger
@@ -13,7 +14,7 @@ from catalyst_mesh.waits import rest
 from catalyst_sdk import PluginFailure
 from catalyst_sdk.continuum import DatabaseView, Role
 
-from catalyst_continuum.domain import status
+from catalyst_continuum.domain import runs, status
 from catalyst_continuum.domain.authority import Moment
 from catalyst_continuum.domain.lease import position
 from catalyst_continuum.domain.runs import Run, RunState, StepState
@@ -24,28 +25,12 @@ from catalyst_continuum.metrics import ContinuumMetrics
 from catalyst_continuum.store import Store
 
 from .agent import Agent
+from .clocks import Clocks
 from .register import Register
 from .standing import Clock
 
 LOOK = 1.0
 """Seconds from one look to the next."""
-BUDGET = 30.0
-"""Seconds for a phase that the table below does not name."""
-BUDGETS = {
-    "Precheck": 10.0,
-    "Prepare": 60.0,
-    "Drain": 10.0,
-    "FenceSource": 5.0,
-    "Handoff": 30.0,
-    "Accept": 5.0,
-    "Promote": 10.0,
-    "VerifyWrite": 3.0,
-    "FlipTraffic": 2.0,
-    "VerifyTraffic": 20.0,
-    "Reprotect": 600.0,
-    "Complete": 5.0,
-}  # fmt: skip - a table
-"""Seconds in which a phase should be over (continuum specification, 5.2): an alert looks at twice as much."""
 PATIENCE = 2.0
 """Seconds for the authorities of names."""
 STALE = 5.0
@@ -79,19 +64,23 @@ class Reporter:
     """One loop over the agents of a region.
 
     at_work  the agents that there are now
+    clocks   how this machine's stands against others
     """
 
     def __init__(
         self, *, work: Work[Store], register: Register, metrics: ContinuumMetrics, at_work: Callable[[], Iterable[AtWork]],
-        clock: Clock,
+        clock: Clock, clocks: Clocks,
     ) -> None:  # fmt: skip
         self._work = work
         self._register = register
         self._metrics = metrics
         self._at_work = at_work
         self._clock = clock
+        self._clocks = clocks
         self._told: dict[str, _Told] = {}
         self._names: dict[str, _Names] = {}
+        self._drilled: dict[str, datetime | None] = {}
+        """When a drill of a slot last passed, as the store had it when something was last written there."""
         self._log = get_logger("reporter")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -107,7 +96,10 @@ class Reporter:
     async def report(self, one: AtWork) -> None:
         """Tell what an agent knows now, where it is news."""
         now, slot = self._clock(), one.agent.duty.slot
-        facts = replace(facts_of(one.agent, one.spec, self._register, now), traffic=await self._asked(one, now))
+        facts = replace(
+            facts_of(one.agent, one.spec, self._register, now), traffic=await self._asked(one, now),
+            clock_offset=self._clocks.offset, clock_drift=self._clocks.drift, drill_age=self._since_drill(slot, now),
+        )  # fmt: skip
         fresh = status.conditions(facts, one.spec)
         self._metrics.slot(slot, facts, one.spec, fresh)
         told = self._told.get(slot)
@@ -119,6 +111,7 @@ class Reporter:
             held = await tx.lock(namespace, name)  # what is noted below must not be older than what others note
             if held is None or held.gone:
                 return None
+            self._drilled[slot] = held.drilled_at
             before = await tx.observed(namespace, name)
             kept = status.read(before[facts.region][0])[1] if facts.region in before else ()
             found = status.carried(kept, fresh, tx.now)
@@ -131,6 +124,10 @@ class Reporter:
         found = await self._work.again(step)
         if found is not None:
             self._told[slot] = _Told(facts, found, now.boot)
+
+    def _since_drill(self, slot: str, now: Moment) -> float | None:
+        passed_at = self._drilled.get(slot)
+        return None if passed_at is None else max(0.0, now.wall - passed_at.timestamp())
 
     async def _asked(self, one: AtWork, now: Moment) -> Mapping[str, int] | None:
         """What the authorities of a slot's names answer, asked now and then; None: nobody was asked, or nobody could ask."""
@@ -202,7 +199,7 @@ def _in_hand(run: Run | None, spec: Spec, now: Moment) -> dict[str, Any]:
     step = next((one for one in run.steps if one.state is StepState.RUNNING), None) if run is not None else None
     if step is None or step.began_at is None:
         return {}
-    budget = spec.approval.timeout if step.phase == "Approve" else BUDGETS.get(step.phase, BUDGET)
+    budget = spec.approval.timeout if step.phase == "Approve" else runs.BUDGETS.get(step.phase, runs.BUDGET)
     return {"run_phase": step.phase, "run_spent": (now.wall - step.began_at) / budget}
 
 

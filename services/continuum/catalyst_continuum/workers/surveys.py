@@ -1,27 +1,18 @@
 """Whom a plan asks in the daemon of a region: the slot's agent, and what that acts with."""
 
-import asyncio
-from contextvars import Context
-from importlib.metadata import version
-from typing import Any
-
 import grpc
-from catalyst.continuum.v1 import service_pb2, service_pb2_grpc
-from catalyst_mesh import span
 from catalyst_sdk.continuum import DatabaseView
 
-from catalyst_continuum.clock import boottime
 from catalyst_continuum.domain import steering
 from catalyst_continuum.domain.spec import Spec
 
-from .memory import Memory, boot_id
+from .memory import Memory
 from .observe import Sight
+from .peers import VERSION, as_agent, hello
 from .register import Register
 from .steps.scene import Hands
-from .survey import PATIENCE, Survey, Versions
+from .survey import Survey, Versions
 from .traffic.dns_update import DnsUpdate
-
-VERSION = version("catalyst-continuum")
 
 
 def survey_of(
@@ -35,9 +26,10 @@ def survey_of(
     traffic = hands.traffic if wish is not None else None
 
     async def database(region: str) -> DatabaseView | None:
-        """Of this region at first hand, of another as its agent told; whose copy it is outlives its region."""
+        """Of this region at first hand, of another as its agent tells now; whose copy it is outlives its region."""
         if region == sight.duty.region:
             return await hands.promoter.observe(region=region)
+        await as_agent(sight.look_at_peer(region))
         told, kept = sight.report(region), memory.read(slot).system_id
         return told or (DatabaseView(region, system_id=kept) if kept else None)
 
@@ -56,14 +48,5 @@ def survey_of(
 
 async def version_of(channel: grpc.aio.Channel, region: str) -> str | None:
     """Version of the daemon behind a channel, told to the agent of `region`; None: it does not answer."""
-    # In a context of its own: within a call the channel would speak for the caller, who is no agent.
-    return await asyncio.create_task(_hello(channel, region), context=Context())
-
-
-async def _hello(channel: grpc.aio.Channel, region: str) -> str | None:
-    stub: Any = service_pb2_grpc.ContinuumPeerServiceStub(channel)
-    hello = service_pb2.HelloRequest(region=region, version=VERSION, boot_id=boot_id(), boottime=span(boottime()))
-    try:
-        return str((await stub.Hello(hello, timeout=PATIENCE)).version)
-    except grpc.aio.AioRpcError:
-        return None
+    answer = await as_agent(hello(channel, region))
+    return str(answer.version) if answer is not None else None

@@ -348,7 +348,7 @@ class Line:
     async def hold_off(self, *, slot: str, region: str, epoch: int, seconds: float) -> bool | None:
         return await self._ask(lambda agent: agent.hold_off(region=region, epoch=epoch, seconds=seconds))
 
-    async def report(self, *, slot: str, view: DatabaseView) -> DatabaseView | None:
+    async def report(self, *, slot: str, view: DatabaseView, fresh: bool = False) -> DatabaseView | None:
         return await self._ask(lambda agent: agent.report(view))
 
     async def deliver(self, *, slot: str, run: str, token: DemotionToken) -> bool:

@@ -929,10 +929,15 @@ class ReportRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     REGION_FIELD_NUMBER: _builtins.int
     DATABASE_FIELD_NUMBER: _builtins.int
+    FRESH_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{namespace}/continuums/{name}`."""
     region: _builtins.str
     """Region of the sender."""
+    fresh: _builtins.bool
+    """Look at the receiver's database before answering, half a second at most. Default false: what was seen last.
+    Since 0.2.
+    """
     @_builtins.property
     def database(self) -> _resources_pb2.DatabaseView:
         """What it observes."""
@@ -943,10 +948,11 @@ class ReportRequest(_message.Message):
         name: _builtins.str = ...,
         region: _builtins.str = ...,
         database: _resources_pb2.DatabaseView | None = ...,
+        fresh: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["database", b"database"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["database", b"database", "name", b"name", "region", b"region"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["database", b"database", "fresh", b"fresh", "name", b"name", "region", b"region"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

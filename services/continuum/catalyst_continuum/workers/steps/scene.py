@@ -67,6 +67,7 @@ class Scene:
     token: DemotionToken | None = None
     proof: Fence | None = None
     waited_until: float | None = None
+    reprotecting_since: float | None = None
     attempted: frozenset[str] = frozenset()
     flaws: tuple[str, ...] = ()
 

@@ -13,6 +13,9 @@ from catalyst_continuum.workers.standing import AuthorityOver
 from .scene import Scene
 from .step import Step, nothing
 
+REPROTECT_WITHIN = 600.0
+"""Seconds that a run waits for a standby."""
+
 
 async def observed(scene: Scene) -> DatabaseView:
     """The database here, asked now."""
@@ -152,7 +155,18 @@ async def bring_in_order(scene: Scene) -> None:
         await scene.rights.name_sync(step.regions)
 
 
+async def _has_reprotected(scene: Scene) -> bool:
+    """Whether a standby is there again, or was waited for long enough: from then on whoever reconciles brings it back."""
+    if await is_protected(scene):
+        return True
+    if scene.reprotecting_since is None or scene.clock().boot - scene.reprotecting_since < REPROTECT_WITHIN:
+        return False
+    scene.flaws = (*scene.flaws, f"Reprotect: no standby has every write after {REPROTECT_WITHIN:g} s")
+    return True
+
+
 async def _reprotect(scene: Scene) -> None:
+    scene.reprotecting_since = scene.reprotecting_since or scene.clock().boot
     await scene.sight.look_at_peers()
     view = await observed(scene)
     if view.role not in (None, Role.PRIMARY):
@@ -186,5 +200,5 @@ VERIFY_WRITE = Step("VerifyWrite", _has_canary, _write, lambda s: 3.0 + s.duty.p
 FLIP_TRAFFIC = Step("FlipTraffic", _has_names, _flip, lambda s: 2.0)
 VERIFY_TRAFFIC = Step("VerifyTraffic", _has_converged, _verify, lambda s: s.duty.ttl + 10.0, attempts=10, gives_up=True)
 ANNOUNCE = Step("Announce", _is_announced, _announce, lambda s: 1.0)
-REPROTECT = Step("Reprotect", is_protected, _reprotect, lambda s: 600.0)
+REPROTECT = Step("Reprotect", _has_reprotected, _reprotect, lambda s: REPROTECT_WITHIN)
 COMPLETE = Step("Complete", _is_complete, _complete, lambda s: 5.0, attempts=3, gives_up=True)

@@ -120,6 +120,8 @@ class DnsUpdate:
         """Look everywhere; where nobody is newer, write everywhere."""
         async with asyncio.TaskGroup() as group:
             looks = [(*pair, group.create_task(_looked(*pair))) for pair in self._pairs()]
+            if not looks:
+                return Effect.DONE
             await asyncio.wait([look for _, _, look in looks], timeout=GRACE)
             seen = [(name, found) for _, name, look in looks if look.done() and (found := look.result())]
             if any(isinstance(decide(name, found), Stale) for name, found in seen):

@@ -1,0 +1,212 @@
+"""Two regions and the house of a control plane, each a daemon with its own store: any is asked, the right one does it."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from catalyst.continuum.v1 import resources_pb2
+from catalyst.continuum.v1.resources_pb2 import Continuum, PlanReport, Run
+from catalyst.continuum.v1.service_pb2 import (
+    AbortRunRequest,
+    ApproveRunRequest,
+    CreateContinuumRequest,
+    ForceTakeoverRequest,
+    GetContinuumRequest,
+    GetRunRequest,
+    ListContinuumsRequest,
+    ListRunsRequest,
+    PlanRunRequest,
+    StartRunRequest,
+    WatchRunRequest,
+)
+from catalyst.continuum.v1.service_pb2_grpc import ContinuumServiceStub
+from catalyst_continuum.app import compose
+from catalyst_continuum.rpc import specs
+from catalyst_continuum.settings import ContinuumSettings
+from catalyst_testkit import eventually
+from catalyst_testkit.daemons import RunningDaemon, reason_of, running
+from catalyst_testkit.servers import NatsServer, free_port
+
+from services.continuum.tests.manifests import EAST, WEST, having, stateless
+from services.continuum.tests.test_daemon import Cells, cells  # noqa: F401 - a fixture
+
+SHOP = "namespaces/demo/continuums/shop"
+
+
+@dataclass
+class World:
+    """The daemons: of the house, which has no agents, and of each region."""
+
+    house: RunningDaemon
+    regions: dict[str, RunningDaemon]
+    ends: dict[str, AsyncExitStack]
+
+    def stub(self, where: str, *, roles: tuple[str, ...] = ("sovereign-admin",), who: str = "ann") -> Any:
+        daemon = self.regions.get(where, self.house)
+        return daemon.stub(ContinuumServiceStub, who, roles=roles)
+
+    async def slot(self, where: str) -> Continuum:
+        found: Continuum = await self.stub(where).GetContinuum(GetContinuumRequest(name=SHOP))
+        return found
+
+    async def is_ready(self, where: str, holder: str, epoch: int) -> bool:
+        """Whether a move could begin: `where` sees who holds the slot, and that nothing stands in the way."""
+        if (seen := await self.slot(where)).status.lease_holder != holder or seen.status.epoch != epoch:
+            return False
+        return not (await self.plan(where)).blockers
+
+    async def plan(self, where: str, kind: int = resources_pb2.RUN_KIND_SWITCHOVER) -> PlanReport:
+        made: PlanReport = await self.stub(where).PlanRun(PlanRunRequest(name=SHOP, kind=kind))
+        return made
+
+    async def run(self, where: str, name: str) -> Run:
+        found: Run = await self.stub(where).GetRun(GetRunRequest(name=name))
+        return found
+
+
+def wished() -> dict[str, Any]:
+    """A slot of something stateless, whose planned moves somebody approves."""
+    times = {"ttlSeconds": 8, "renewSeconds": 2, "pollSeconds": 0.5, "opTimeoutSeconds": 1, "fenceBudgetSeconds": 2}
+    return having(
+        stateless(),
+        leaseClient={"kind": "dns-quorum", "config": times},
+        luaRecord=...,
+        autoFailover=False,
+        approval={"required": "switchover"},
+        switchover={"mechanism": "stateless", "drainSeconds": 0},
+    )
+
+
+@pytest.fixture
+async def world(home: Path, clean_nats: NatsServer, cells: Cells) -> AsyncIterator[World]:  # noqa: F811
+    addresses = {region: f"127.0.0.1:{free_port()}" for region in (EAST, WEST)}
+    issuer = home / "issuer"
+    common: dict[str, Any] = {
+        "nats_url": clean_nats.url, "cells": cells.setting, "tsig_key_file": cells.key, "jwks_file": issuer / "jwks.json",
+        "service": "continuum",
+    }  # fmt: skip
+    async with AsyncExitStack() as all_of_them:
+        ends: dict[str, AsyncExitStack] = {}
+
+        async def start(name: str, **more: Any) -> RunningDaemon:
+            folder = home / name
+            folder.mkdir()
+            (folder / "issuer").symlink_to(issuer)
+            peers = ",".join(f"{region}={address}" for region, address in addresses.items() if region != name)
+            ends[name] = await all_of_them.enter_async_context(AsyncExitStack())
+            return await ends[name].enter_async_context(
+                running(compose, ContinuumSettings, folder, peers=peers, **common, **more)
+            )
+
+        issuer.mkdir()
+        config = {"here": "", "regions": {region: {} for region in addresses}}
+        regions = {
+            region: await start(
+                region,
+                region=region,
+                listen=address,
+                plugins={"database_promoter:stateless": {**config, "here": region}},
+            )
+            for region, address in addresses.items()
+        }
+        world = World(await start("house"), regions, ends)
+        for region in regions:
+            await world.stub(region).CreateContinuum(
+                CreateContinuumRequest(
+                    parent="namespaces/demo", continuum_id="shop", continuum=Continuum(spec=specs.message(wished()))
+                )
+            )
+        yield world
+
+
+async def test_a_move_is_asked_for_anywhere_approved_anywhere_and_made_by_the_region_that_executes_it(
+    world: World,
+) -> None:
+    await eventually(lambda: world.is_ready(EAST, EAST, 1), within=60)
+    shown = {one.type: (one.status, one.reason) for one in (await world.slot(EAST)).conditions}
+    listed = await world.stub("house").ListContinuums(ListContinuumsRequest(parent="namespaces/-"))
+    assert [one.name for one in listed.continuums] == [SHOP]
+    plan = await world.plan("house")
+    assert (
+        plan.plan_fingerprint == (await world.plan(WEST)).plan_fingerprint == (await world.plan(EAST)).plan_fingerprint
+    )
+    wish = StartRunRequest(
+        name=SHOP, kind=resources_pb2.RUN_KIND_SWITCHOVER, expected_epoch=1, plan_fingerprint=plan.plan_fingerprint,
+        request_id=str(uuid4()), reason="a test",
+    )  # fmt: skip
+    stale = StartRunRequest(name=SHOP, kind=wish.kind, expected_epoch=7)
+    assert await reason_of(world.stub("house").StartRun(stale)) == "EPOCH_MOVED", "as the region says it"
+    stranger = world.regions[WEST].member(ContinuumServiceStub, "demo", "org-viewer")
+    assert await reason_of(stranger.StartRun(wish)) == "CALL_DENIED"
+    begun = await world.stub(WEST).StartRun(wish)
+    assert (await world.stub("house").StartRun(wish)).name == begun.name, "the same wish, another way"
+    other = StartRunRequest(name=SHOP, kind=wish.kind, expected_epoch=1)
+    assert await reason_of(world.stub("house").StartRun(other)) == "RUN_IN_PROGRESS"
+    name = f"{SHOP}/runs/{begun.name.rpartition('-')[2]}"
+    waiting = await world.run("house", name)
+    assert (waiting.state, waiting.initiated_by, waiting.from_region) == (Run.STATE_AWAITING_APPROVAL, "ann", EAST)
+    yes = ApproveRunRequest(name=name, plan_fingerprint=plan.plan_fingerprint)
+    assert await reason_of(world.stub("house").ApproveRun(yes)) == "APPROVER_IS_REQUESTER"
+    await world.stub(WEST, who="bob").ApproveRun(yes)
+
+    async def is_over() -> bool:
+        return (await world.run(EAST, name)).state == Run.STATE_SUCCEEDED
+
+    await eventually(is_over, within=90, what="the run has ended")
+    assert await reason_of(world.stub(WEST).AbortRun(AbortRunRequest(name=name))) in (
+        "PAST_NO_RETURN",
+        "RUN_NOT_WAITING",
+    )
+    assert [answer.run.state async for answer in world.stub("house").WatchRun(WatchRunRequest(name=name))] == [
+        Run.STATE_SUCCEEDED
+    ]
+    await eventually(lambda: world.is_ready("house", WEST, 2), within=60)
+    seen = await world.slot(WEST)
+    assert (seen.status.last_switchover.to_region, seen.status.history[0].run) == (WEST, name)
+    assert shown["ClockOk"][1] in ("Ok", "Unknown"), json.dumps(shown)
+
+    # Taken back before it began.
+    again = StartRunRequest(name=SHOP, kind=wish.kind, expected_epoch=2)
+    begun = await world.stub("house").StartRun(again)
+    name = f"{SHOP}/runs/{begun.name.rpartition('-')[2]}"
+    taken = await world.stub(EAST).AbortRun(AbortRunRequest(name=name, reason="not today"))
+    assert (taken.state, taken.message) == (Run.STATE_ABORTED, "not today")
+    runs = await world.stub("house").ListRuns(ListRunsRequest(parent=SHOP))
+    assert name in [run.name for run in runs.runs]
+    await eventually(lambda: world.is_ready(WEST, WEST, 2), within=60)
+
+
+async def test_the_glass_is_broken_by_two_others_one_of_them_an_officer_and_the_region_that_gains_takes_over(
+    world: World,
+) -> None:
+    await eventually(lambda: world.is_ready(WEST, EAST, 1), within=60)
+    wish = ForceTakeoverRequest(name=SHOP, to_region=WEST, reason="east burns", expected_epoch=1)
+    begun = await world.stub(EAST).ForceTakeover(wish)
+    name = f"{SHOP}/runs/{begun.name.rpartition('-')[2]}"
+    plan = (await world.run(EAST, name)).plan_fingerprint
+    yes = ApproveRunRequest(name=name, plan_fingerprint=plan)
+    for who in ("bob", "cyd"):
+        await world.stub("house", who=who).ApproveRun(yes)
+    assert (await world.run(WEST, name)).state == Run.STATE_AWAITING_APPROVAL, "nobody of them is an officer"
+    await world.stub("house", who="dan", roles=("security-officer",)).ApproveRun(yes)
+    assert (await world.slot(WEST)).status.lease_holder == EAST, "the holder lives: it is not cut short"
+    await world.ends[EAST].aclose()
+
+    async def is_taken() -> bool:
+        return (await world.run("house", name)).progress.phase == "Reprotect"
+
+    await eventually(is_taken, within=90, what="all is done but what needs the region that is gone")
+    done = await world.run("house", name)
+    assert (done.kind, done.epoch, len(done.approvals)) == (resources_pb2.RUN_KIND_TAKEOVER, 2, 3)
+
+    async def is_noted() -> bool:
+        return (await world.slot(WEST)).status.lease_holder == WEST
+
+    await eventually(is_noted, within=30)
+    gone = StartRunRequest(name=SHOP, kind=resources_pb2.RUN_KIND_FAILOVER, to_region=EAST, expected_epoch=2)
+    assert await reason_of(world.stub(WEST).StartRun(gone)) == "AGENT_UNREACHABLE"
