@@ -11,7 +11,7 @@ from .commands.billing import accounts as billing_accounts
 from .commands.billing import franchise, invoices, ledger, orders, providers, subscriptions, usage, vouchers
 from .commands.blueprint import author
 from .commands.blueprint import looks as blueprint_looks
-from .commands.catalog import issues, sources, versions
+from .commands.catalog import issues, seed, sources, versions
 from .commands.continuum import apply as apply_slots
 from .commands.continuum import decisions, drill, moves, suspension, trace, witness
 from .commands.continuum import looks as slot_looks
@@ -195,13 +195,13 @@ def _billing(app: typer.Typer) -> None:
 def _catalogue(app: typer.Typer) -> None:
     _group(app, "blueprint", "Blueprints: find, look at, plan; and for authors lint, new, import.", {
         "list": blueprint_looks.list_blueprints, "show": blueprint_looks.show_blueprint,
-        "closure": blueprint_looks.closure, "plan": blueprint_looks.plan, "lint": author.lint, "new": author.new,
-        "import": author.import_blueprint, "schema": author.schema,
+        "closure": blueprint_looks.closure, "plan": blueprint_looks.plan, "lint": author.lint, "graph": author.graph,
+        "new": author.new, "import": author.import_blueprint, "schema": author.schema,
     })  # fmt: skip
     catalogue = _group(app, "catalog", "The catalogue: its sources, their issues, moves of versions.", {
         "sync": sources.sync, "issues": issues.issues, "retry": issues.retry, "yank": versions.yank,
         "unyank": versions.unyank, "deprecate": versions.deprecate, "quarantine": versions.quarantine,
-        "release": versions.release,
+        "release": versions.release, "seed": seed.seed,
     })  # fmt: skip
     _group(catalogue, "source", "Where Blueprints come from.", {
         "list": sources.list_sources, "get": sources.get, "create": sources.create, "delete": sources.delete,

@@ -57,6 +57,7 @@ ACCESS = {
             for kind in ("App", "Plan", "AddOn", "Bundle", "Industry")
         },
         PublishPriceBook="sovereign-admin",
+        ImportSeed="sovereign-admin",
         CheckCapacity=f"org-viewer {_DEVELOPERS}",
     ),
     **rows(

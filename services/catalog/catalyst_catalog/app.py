@@ -25,6 +25,7 @@ from prometheus_client import CollectorRegistry
 
 from . import seed
 from .access import ACCESS
+from .departures import HANDLED
 from .domain.sources import Scope, Source, configured
 from .events import EMITTED
 from .rpc.catalog import CatalogService
@@ -33,6 +34,7 @@ from .rpc.sources import SourceService, Syncs
 from .rpc.storefront import StorefrontService
 from .settings import CatalogSettings
 from .store import Pictures, Store, metadata
+from .workers.erasing import Eraser
 from .workers.synchroniser import KIND, Synchroniser
 
 PACKAGE = "catalyst.catalog.v1"
@@ -51,11 +53,12 @@ async def compose(settings: CatalogSettings) -> Daemon:
     host = PluginHost(kinds=[KIND], metrics=metrics)
     secrets = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
     host.load(plugin_context(settings.data_folder, secrets), settings.plugins)
-    await seed.plant(work, seed.storefront_rows())
+    await seed.plant(work)
     for source in sources_of(settings):
         await configure(work, source)
     pictures = Pictures(work, seed.families(settings.blueprints))
     synchroniser = Synchroniser(work=work, plugins=host, leases=Leases(db, metadata, ttl=SYNC_LEASE, metrics=metrics))
+    eraser = Eraser(work, after=timedelta(days=settings.erase_departed_days), pause=settings.erase_look_seconds)
     return Daemon(
         "catalog",
         settings,
@@ -93,7 +96,8 @@ async def compose(settings: CatalogSettings) -> Daemon:
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "catalog", settings.nats_token.get_secret_value()),
-        workers=[synchroniser],
+        handled=HANDLED,
+        workers=[synchroniser, eraser],
         checks={"catalogue": _was_read(work)},
     )
 

@@ -1,4 +1,4 @@
-"""For authors of Blueprints, without a server: `python -m catalyst_catalog.authoring lint|new|import|schema`.
+"""For authors of Blueprints, without a server: `python -m catalyst_catalog.authoring lint|graph|new|import|schema`.
 
 The command line of Catalyst calls it; it says on stdout what was asked for, and exits with 0 clean, 1 findings, 2 usage.
 """
@@ -7,16 +7,20 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from .domain import documents, importer
-from .domain.inspection import FILE
+from .domain.closure import waves
+from .domain.importer import PREFIX
+from .domain.inspection import FILE, Rejected, inspect
 from .domain.linting import WARNING, Found, lint
 from .domain.manifest import Manifest
+from .domain.mending import mended
+from .domain.refusals import DependencyCycle
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,60}[a-z0-9]")
 _SKELETON = """\
@@ -73,7 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("paths", nargs="+", type=Path)
     one.add_argument("--format", choices=("text", "json", "sarif"), default="text")
     one.add_argument("--strict", action="store_true")
+    one.add_argument("--fix", action="store_true")
     one.set_defaults(run=_lint)
+    one = commands.add_parser("graph")
+    one.add_argument("paths", nargs="+", type=Path)
+    one.add_argument("--against", type=Path)
+    one.set_defaults(run=_graph)
     one = commands.add_parser("new")
     one.add_argument("name")
     one.add_argument("--into", type=Path, default=Path())
@@ -89,10 +98,53 @@ def _parser() -> argparse.ArgumentParser:
 
 def _lint(asked: argparse.Namespace) -> int:
     homes = _homes(asked.paths)
-    found = lint({home.name: _files(home) for home in homes})
     places = {home.name: home for home in homes}
+    folders = {home.name: _files(home) for home in homes}
+    found = lint(folders)
+    # What one thing hid is seen when that is mended, so it is mended until nothing is left that can be.
+    while asked.fix and (new := mended(folders, found)):
+        for folder, content in new.items():
+            (places[folder] / FILE).write_bytes(content)
+            folders[folder][FILE] = content
+        found = lint(folders)
     _FORMS[asked.format](found, places)
     return int(any(asked.strict or one.level != WARNING for one in found))
+
+
+def _graph(asked: argparse.Namespace) -> int:
+    """Print the waves of installation; against a declared order, what differs from it."""
+    needs = {}
+    for home in _homes(asked.paths):
+        try:
+            found = inspect(home.name, _files(home)).manifest
+        except Rejected as rejected:
+            _complain(f"{home / FILE}: {rejected}")
+            return 1
+        needs[found.name] = [edge.blueprint for edge in found.spec.depends]
+    try:
+        order = waves(needs)
+    except DependencyCycle as circle:
+        _complain(circle.sentence)
+        return 1
+    for number, wave in enumerate(order, 1):
+        _say(f"{number}: {' '.join(wave)}")
+    drift = list(_drift(needs, asked.against.read_text())) if asked.against else []
+    for sentence in drift:
+        _complain(sentence)
+    return int(bool(drift))
+
+
+def _drift(needs: Mapping[str, Iterable[str]], text: str) -> Iterator[str]:
+    """What differs between these Blueprints and an order that somebody declared: names in their order, `#` for remarks."""
+    words = [word for line in text.splitlines() for word in line.partition("#")[0].split()]
+    named = [word if word.startswith(PREFIX) else f"{PREFIX}{word}" for word in words]
+    places = {name: place for place, name in enumerate(named)}
+    yield from (f"{name} is not in the declared order" for name in sorted(set(needs) - set(places)))
+    yield from (f"{name} is declared and not there" for name in sorted(set(places) - set(needs)))
+    yield from (f"{name} is declared twice" for name in sorted(places) if named.count(name) > 1)
+    for name in sorted(set(needs) & set(places), key=lambda n: places[n]):
+        late = sorted(need for need in needs[name] if places.get(need, -1) > places[name])
+        yield from (f"{name} comes before {need}, which it needs" for need in late)
 
 
 def _new(asked: argparse.Namespace) -> int:
@@ -159,7 +211,8 @@ def _files(home: Path) -> dict[str, bytes]:
 
 def _as_text(found: Sequence[Found], places: dict[str, Path]) -> None:
     for one in found:
-        _say(f"{places[one.folder] / FILE}:{one.line}:{one.column}: {one.level} {one.rule}: {one.message}")
+        fix = f" ({one.fix})" if one.fix else ""
+        _say(f"{places[one.folder] / FILE}:{one.line}:{one.column}: {one.level} {one.rule}: {one.message}{fix}")
 
 
 def _as_json(found: Sequence[Found], places: dict[str, Path]) -> None:
@@ -172,6 +225,7 @@ def _as_json(found: Sequence[Found], places: dict[str, Path]) -> None:
             "column": one.column,
             "field": one.field,
             "message": one.message,
+            "fix": one.fix,
         }
         for one in found
     ]  # fmt: skip - one list
@@ -183,7 +237,7 @@ def _as_sarif(found: Sequence[Found], places: dict[str, Path]) -> None:
         {
             "ruleId": one.rule,
             "level": one.level,
-            "message": {"text": one.message},
+            "message": {"text": f"{one.message} ({one.fix})" if one.fix else one.message},
             "locations": [
                 {
                     "physicalLocation": {

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from catalyst_mesh import Work, get_logger
+from catalyst_sdk import Decision
 
 from .domain import documents, storefront
 from .domain.manifest_parts import Tier
 from .domain.selection import Family
+from .domain.storefront import Stocked
 from .store import Store
 
 
@@ -36,14 +38,20 @@ def storefront_rows() -> dict[str, Any]:
     return documents.read((importlib.resources.files(__package__) / "data" / "marketplace.yaml").read_bytes())
 
 
-async def plant(work: Work[Store], seed: dict[str, Any]) -> None:
-    """Import the storefront's seed; a second time, and after edits, nothing is changed back."""
+async def plant(work: Work[Store]) -> None:
+    """Import the storefront's seed where there is nothing yet. Later somebody has to wish it: a start changes no data."""
 
     async def step(tx: Store) -> None:
-        known = {(offer.kind, offer.slug): offer for offer in await tx.offers(deleted=True)}
-        decision = storefront.import_seed(seed, known, await tx.latest_price_book(), tx.now, await tx.revision())
-        if decision.events:
+        if not await tx.offers(deleted=True):
+            decision = await sown(tx, "catalog")
             await tx.save(decision.state)
             tx.emit(*decision.events)
 
     await work.again(step)
+
+
+async def sown(tx: Store, by: str) -> Decision[Stocked]:
+    """The storefront after an import of this release's seed by `by`."""
+    known = {(offer.kind, offer.slug): offer for offer in await tx.offers(deleted=True)}
+    latest = await tx.latest_price_book()
+    return storefront.import_seed(storefront_rows(), known, latest, tx.now, await tx.revision(), by)

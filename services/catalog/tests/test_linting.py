@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from catalyst_catalog import authoring
+from catalyst_catalog.domain import linting
 from catalyst_catalog.domain.linting import ERROR, WARNING, Found, lint
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,3 +144,57 @@ def test_the_schema_that_is_published_is_that_of_the_model() -> None:
 @given(st.binary(max_size=300))
 def test_no_bytes_crash_the_linter(content: bytes) -> None:
     assert all(one.line >= 1 for one in lint({"shop": {"blueprint.yaml": content}}))
+
+
+def test_what_has_one_right_answer_is_mended_and_nothing_else_is_touched(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"mode": {"enum": ["Off", "On"], "default": "Off"}}}
+    file = write(tmp_path, "bp-shop", document("bp-other", configSchema=schema))
+    text = "# a remark\n" + file.read_text().replace("'Off'", "Off").replace("'On'", "On")
+    file.write_text(text)
+    assert authoring.main(["lint", str(tmp_path), "--fix"]) == 0
+    assert file.read_text() == text.replace("bp-other", "bp-shop", 1).replace(" Off", ' "Off"').replace(" On", ' "On"')
+    assert authoring.main(["lint", str(tmp_path), "--strict"]) == 0
+    before = file.read_text()
+    assert authoring.main(["lint", str(tmp_path), "--fix"]) == 0
+    assert file.read_text() == before
+
+
+def test_what_only_its_author_can_mend_stays_and_is_told_with_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path, "bp-shop", depends=[{"blueprint": "bp-db", "version": "^^1"}])
+    before = file.read_text()
+    assert authoring.main(["lint", str(tmp_path), "--fix", "--format", "json"]) == 1
+    (found,) = json.loads(capsys.readouterr().out)["findings"]
+    assert (found["rule"], found["fix"]) == ("RANGE_INVALID", "write a range such as ^1.4 or >=1 <3")
+    assert file.read_text() == before
+
+
+def test_every_fix_is_about_a_rule_that_is_told() -> None:
+    sources = "".join(path.read_text() for path in Path(linting.__file__).parent.glob("*.py"))
+    assert {rule for rule in linting.FIXES if sources.count(rule) < 2} == set()
+
+
+def test_the_graph_is_compared_with_a_declared_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, edges in (("aa", {}), ("bb", {"aa": "*"}), ("cc", {"bb": "*", "aa": "*"})):
+        write(tmp_path, f"bp-{name}", depends=needs(**edges))
+    order = tmp_path / "order.txt"
+    graph = ["graph", str(tmp_path), "--against", str(order)]
+    order.write_text("# first\naa\nbp-bb  # second\ncc\n")
+    assert authoring.main(graph) == 0
+    assert capsys.readouterr().out == "1: bp-aa\n2: bp-bb\n3: bp-cc\n"
+    order.write_text("bb aa dd")
+    assert authoring.main(graph) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "bp-cc is not in the declared order", "bp-dd is declared and not there", "bp-bb comes before bp-aa, which it needs"
+    ]  # fmt: skip
+    write(tmp_path, "bp-aa", depends=needs(cc="*"))
+    assert authoring.main(["graph", str(tmp_path)]) == 1
+    assert "bp-aa > bp-cc > bp-aa" in capsys.readouterr().err
+    assert authoring.main(["graph", str(tmp_path / "nowhere")]) == 2
+    assert authoring.main(["graph", str(tmp_path), "--against", str(tmp_path / "none")]) in (1, 2)
+
+
+def test_our_own_blueprints_can_be_installed_in_waves(capsys: pytest.CaptureFixture[str]) -> None:
+    assert authoring.main(["graph", str(BLUEPRINTS)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) > 4

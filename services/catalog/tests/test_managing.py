@@ -14,7 +14,7 @@ from catalyst_catalog.store import tables
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of
 from catalyst_testkit.fake_registry import FakeRegistry
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from .asking import Start, catalog, outbox, read, sources, storefront, sync
 from .makers import document, needs, write
@@ -226,6 +226,27 @@ async def test_a_price_is_changed_with_the_next_book_and_restarts_keep_it(start:
             assert [r.unit_price.minor for r in book.rates if r.meter == "meters/egress_gb"] == [12]
             gone = storefront(daemon).GetIndustry(rpc.GetIndustryRequest(name="industries/restaurant"))
             assert await reason_of(gone) == "INDUSTRY_NOT_FOUND"
+            told_by_seed = await shop(daemon).ImportSeed(rpc.ImportSeedRequest())
+            assert told_by_seed == rpc.ImportSeedResponse(kept=["addOns/api-access", "industries/restaurant"])
+
+
+async def test_a_start_brings_no_seed_into_a_storefront_that_was_seeded_before_and_a_wish_does(
+    start: Start, folder: Path
+) -> None:
+    async with start() as daemon:
+        row = tables.offers.c
+        async with daemon.daemon.db.begin() as sql:
+            # As a release left it that had one plan less.
+            await sql.execute(delete(tables.offers).where(row.kind == "plans", row.slug == "xl"))
+    async with start() as daemon:
+        xl = rpc.GetPlanRequest(name="plans/xl")
+        assert await reason_of(shop(daemon).GetPlan(xl)) == "PLAN_NOT_FOUND"
+        look = await shop(daemon).ImportSeed(rpc.ImportSeedRequest(validate_only=True))
+        assert list(look.changed) == ["plans/xl"]
+        assert await reason_of(shop(daemon).GetPlan(xl)) == "PLAN_NOT_FOUND"
+        assert await shop(daemon).ImportSeed(rpc.ImportSeedRequest()) == look
+        assert (await shop(daemon).GetPlan(xl)).name == "plans/xl"
+        assert await shop(daemon).ImportSeed(rpc.ImportSeedRequest()) == rpc.ImportSeedResponse()
 
 
 async def test_rates_of_every_model_come_back_as_they_were_given(daemon: RunningDaemon) -> None:

@@ -140,6 +140,10 @@ async def a_price_book(m: Mesh) -> Any:
     return wish
 
 
+async def the_seed(_: Mesh) -> Any:
+    return catalog.ImportSeedRequest()
+
+
 async def selection(_: Mesh) -> Any:
     return catalog.SelectComponentsRequest(validate_only=True)
 
@@ -155,5 +159,6 @@ WRITES: Mapping[str, Wish] = {
     **{f"{_CATALOG}.StorefrontService/Update{kind}": _changed_offer(kind) for kind in _OFFERS},
     **{f"{_CATALOG}.StorefrontService/Delete{kind}": _gone_offer(kind) for kind in _OFFERS},
     f"{_CATALOG}.StorefrontService/PublishPriceBook": a_price_book,
+    f"{_CATALOG}.StorefrontService/ImportSeed": the_seed,
 }
 """Good requests by method."""

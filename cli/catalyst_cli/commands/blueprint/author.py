@@ -19,6 +19,7 @@ def lint(
     paths: Paths,
     form: Annotated[str, typer.Option("--format", "-o", help="text, json or sarif.")] = "text",
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count too.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what has one right answer; tell the rest.")] = False,
 ) -> None:
     """Check Blueprints by the rules by which the catalogue takes them. Exit 0 clean, 1 findings, 2 usage.
 
@@ -27,8 +28,25 @@ def lint(
         catalyst blueprint lint blueprints
 
         catalyst blueprint lint blueprints/valkey --format sarif --strict
+
+        catalyst blueprint lint blueprints/valkey --fix
     """
-    _run("lint", *map(str, paths), "--format", form, *(["--strict"] if strict else []))
+    _run("lint", *map(str, paths), "--format", form, *(["--strict"] if strict else []), *(["--fix"] if fix else []))
+
+
+def graph(
+    paths: Paths,
+    against: Annotated[Path | None, typer.Option(help="File with a declared order: names, # for remarks.")] = None,
+) -> None:
+    """Print in which waves Blueprints can be installed. Exit 0 as declared, 1 drift or a circle, 2 usage.
+
+    Examples:
+
+        catalyst blueprint graph blueprints
+
+        catalyst blueprint graph blueprints --against order.txt
+    """
+    _run("graph", *map(str, paths), *(["--against", str(against)] if against else []))
 
 
 def new(
@@ -71,7 +89,7 @@ def schema() -> None:
 
 def _run(*words: str) -> None:
     done = subprocess.run([sys.executable, "-m", "catalyst_catalog.authoring", *words], check=False)
-    if done.returncode == 1 and words[0] != "lint":
+    if done.returncode == 1 and words[0] not in ("lint", "graph"):
         raise Failure(f"{words[0]} did not end well")
     if done.returncode:
         raise typer.Exit(done.returncode)

@@ -24,6 +24,26 @@ _SIZES = frozenset({"pdb", "hpa", "backups"})
 """Keys of an overlay that are no part of the configuration."""
 
 
+FIXES: Mapping[str, str] = {
+    "CARD_INCOMPLETE": "say it, or do not list the Blueprint",
+    "DEPENDENCY_CYCLE": "take one of these needs away",
+    "DEPENDENCY_UNKNOWN": "lint it together with the Blueprints that it needs",
+    "ICON_UNSAFE": "draw it anew, or leave it out: then its initials are shown",
+    "KIND_UNPROVIDED": "need a Blueprint that provides it",
+    "MANIFEST_MISSING": "catalyst blueprint new NAME writes one",
+    "NAME_INVALID": "bp- and small letters, digits and hyphens, a letter first",
+    "NAME_MISMATCH": "--fix names it after its folder",
+    "OVERLAY_INVALID": "correct the overlay, or what configSchema allows",
+    "RANGE_INVALID": "write a range such as ^1.4 or >=1 <3",
+    "RANGE_UNSATISFIED": "widen the range",
+    "SECRET_IN_VALUES": "name a configuration field, or a secret by reference",
+    "UNKNOWN_SHAPE": "catalyst blueprint import brings two older shapes into this one",
+    "UNQUOTED_BOOLEAN": "--fix quotes it",
+    "WHEN_PATH_UNKNOWN": "declare it in configSchema",
+}
+"""What to do about a rule that was broken."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Found:
     """One thing that is wrong: where, by which rule, how bad, and the sentence."""
@@ -40,13 +60,18 @@ class Found:
     def file(self) -> str:
         return f"{self.folder}/{FILE}"
 
+    @property
+    def fix(self) -> str:
+        """What to do about it; empty where the message says all of it."""
+        return FIXES.get(self.rule, "")
+
 
 def lint(folders: Mapping[str, Mapping[str, bytes]]) -> list[Found]:
     """Everything wrong in these folders, by name of the folder: files by path."""
     found: list[Found] = []
     passed: dict[str, tuple[str, Inspected]] = {}
     for folder, files in folders.items():
-        node = _composed(files.get(FILE, b""))
+        node = composed(files.get(FILE, b""))
         try:
             inspected = inspect(folder, files)
         except Rejected as rejected:
@@ -55,9 +80,9 @@ def lint(folders: Mapping[str, Mapping[str, bytes]]) -> list[Found]:
         passed[inspected.manifest.name] = folder, inspected
         found += [_found(folder, node, one, WARNING) for one in inspected.warnings]
         found += [_found(folder, node, one, ERROR) for one in _own(inspected.manifest)]
-        found += [_loose(folder, one) for one in _scalars(node) if one.style is None and _LOOSE.fullmatch(one.value)]
+        found += [_loose(folder, one) for one in loose_words(node)]
     for folder, inspected in passed.values():
-        node = _composed(folders[folder][FILE])
+        node = composed(folders[folder][FILE])
         known = {name: one.manifest for name, (_, one) in passed.items()}
         found += [_found(folder, node, one, level) for one, level in _among(inspected.manifest, known)]
     return sorted(found)
@@ -138,13 +163,28 @@ def _secrets(values: Any, at: str = "") -> Iterator[str]:
         yield from _secrets(value, path)
 
 
-def _composed(content: bytes) -> yaml.Node | None:
-    """The nodes of a document, for their lines; None where it cannot be read."""
+def composed(content: bytes) -> yaml.Node | None:
+    """The nodes of a document, for their places in the text; None where it cannot be read."""
     try:
         documents.read(content)
         return yaml.compose(content.decode(), Loader=yaml.SafeLoader)
     except (documents.Unreadable, yaml.YAMLError, ValueError):
         return None
+
+
+def loose_words(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
+    """Values without quotes that other readers take for booleans."""
+    return (one for one in _scalars(node) if one.style is None and _LOOSE.fullmatch(one.value))
+
+
+def at(node: yaml.Node | None, field: str) -> yaml.Node | None:
+    """The node of a path such as `metadata.name`; None where there is none."""
+    for step in field.split("."):
+        inner = _child(node, step)
+        if inner is None:
+            return None
+        node = inner[1]
+    return node
 
 
 def _scalars(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:

@@ -84,6 +84,8 @@ class Stocked:
     """Of the catalogue before it; each of `changes` takes the next."""
     stands: Offer | None = None
     """A row that was to be changed and stays as it is."""
+    kept: tuple[Offer, ...] = ()
+    """Rows that differ from the seed and stay, for somebody has edited or deleted them."""
     latest: PriceBook | None = None
     """A price book that was to be followed and says all of it."""
 
@@ -117,6 +119,7 @@ def import_seed(
     latest: PriceBook | None,
     now: datetime,
     catalog_revision: int = 0,
+    by: str = "catalog",
 ) -> Decision[Stocked]:
     """Bring seed data in. Rows that stand as they were seeded follow the seed; edited and deleted ones stay.
 
@@ -125,16 +128,20 @@ def import_seed(
     """
     offers = dict(known)
     changed: list[Offer] = []
+    kept: list[Offer] = []
     for fresh in seed_offers(seed, now):
-        merged = _merged(known.get((fresh.kind, fresh.slug)), fresh)
+        before = known.get((fresh.kind, fresh.slug))
+        merged = _merged(before, fresh)
+        if before is not None and _is_edited(before):
+            kept.append(before)
         if merged is not None:
             offers[fresh.kind, fresh.slug] = merged
             changed.append(merged)
     standing = [offer for offer in offers.values() if not offer.is_deleted]
     currency, rates = (latest.currency, latest.rates) if latest else (seed["currency"], seed["rates"])
-    book = next_book(standing, currency, rates, latest, "catalog", now) if changed or latest is None else None
-    facts: tuple[object, ...] = tuple(OfferChanged(offer, offer.revision == 1) for offer in changed)
-    stocked = Stocked(tuple(changed), (book,) if book else (), catalog_revision)
+    book = next_book(standing, currency, rates, latest, by, now) if changed or latest is None else None
+    facts: tuple[object, ...] = tuple(OfferChanged(offer, offer.revision == 1, by) for offer in changed)
+    stocked = Stocked(tuple(changed), (book,) if book else (), catalog_revision, kept=tuple(kept))
     return Decision(stocked, facts + ((PriceBookPublished(book),) if book else ()))
 
 
@@ -201,9 +208,13 @@ def _merged(known: Offer | None, fresh: Offer) -> Offer | None:
     """The row after the import; None where it stays as it is."""
     if known is None:
         return fresh
-    if known.is_deleted or known.seed_digest != digest_of(known.body) or known.seed_digest == fresh.seed_digest:
+    if _is_edited(known) or known.seed_digest == fresh.seed_digest:
         return None
     return replace(fresh, created_at=known.created_at, revision=known.revision + 1)
+
+
+def _is_edited(offer: Offer) -> bool:
+    return offer.is_deleted or offer.seed_digest != digest_of(offer.body)
 
 
 def _picked(offer: Offer, *names: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from catalyst_mesh.protos import Context, moment
 from catalyst_sdk import Decision
 from google.protobuf.empty_pb2 import Empty
 
+from .. import seed
 from ..domain import capacity, stock
 from ..domain.cards import hits
 from ..domain.refusals import OFFERS_NOT_FOUND, AddOnUnknown, AppUnknown, BlueprintUnknown, PriceBookNotFound
@@ -166,6 +167,19 @@ class StorefrontService(service_pb2_grpc.StorefrontServiceServicer):
             book = stocked.books[0] if stocked.books else stocked.latest
             assert book is not None, "where nothing was published, something stands"
             return price_book(book)
+
+        ask = self._work.rehearse if request.validate_only else self._work.run
+        return await ask(step, answer=answer)
+
+    async def ImportSeed(self, request: rpc.ImportSeedRequest, context: Context) -> rpc.ImportSeedResponse:
+        async def step(tx: Store) -> Decision[Stocked]:
+            return await seed.sown(tx, caller().subject)
+
+        def answer(stocked: Stocked) -> rpc.ImportSeedResponse:
+            return rpc.ImportSeedResponse(
+                changed=[offer.name for offer in stocked.offers], kept=[offer.name for offer in stocked.kept],
+                price_book=stocked.books[0].name if stocked.books else "",
+            )  # fmt: skip
 
         ask = self._work.rehearse if request.validate_only else self._work.run
         return await ask(step, answer=answer)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
+from datetime import datetime
 from functools import singledispatchmethod
 from typing import Any
 from uuid import uuid4
@@ -12,6 +13,7 @@ from sqlalchemy.engine import RowMapping
 
 from ..domain import storefront
 from ..domain.changes import KEPT, Change, Kind
+from ..domain.departures import Departed, Erasure
 from ..domain.moderation import Moderated
 from ..domain.sightings import Known, Settled
 from ..domain.sources import Blueprint, Issue, Item, Removal, Source
@@ -104,6 +106,36 @@ class Store(Transaction):
         """The Blueprints whose names belong to a source."""
         rows = await self._all(select(t.blueprints).where(t.blueprints.c.source == source))
         return sorted(map(r.to_blueprint, rows), key=lambda blueprint: blueprint.name)
+
+    async def owned_by(self, organization: str) -> list[Blueprint]:
+        """Every Blueprint of an Organization."""
+        rows = await self._all(select(t.blueprints).where(t.blueprints.c.owner_org == organization))
+        return sorted(map(r.to_blueprint, rows), key=lambda blueprint: blueprint.name)
+
+    async def sources_of(self, organization: str) -> list[str]:
+        """Ids of an Organization's sources."""
+        c = t.sources.c
+        mine = select(c.id).where(c.organization == organization, c.is_deleted.is_(False)).order_by(c.id)
+        return list((await self.sql.execute(mine)).scalars())
+
+    async def depart(self, organization: str) -> None:
+        """Note that an Organization has gone, and when."""
+        if await self._one(select(t.departed).where(t.departed.c.organization == organization)) is None:
+            await self.write(insert(t.departed).values(organization=organization, left_at=self.now))
+
+    async def to_erase(self, before: datetime, most: int) -> list[Departed]:
+        """Organizations that had gone by `before` and whose Blueprints are still there."""
+        c = t.departed.c
+        query = select(t.departed).where(c.erased_at.is_(None), c.left_at <= before).order_by(c.left_at).limit(most)
+        return [Departed(**row) for row in await self._all(query)]
+
+    async def is_left(self, organization: str) -> bool:
+        """Whether what a gone Organization left is still there; nobody else erases it until the commit."""
+        await self.alone("departed", organization)
+        c = t.departed.c
+        return (
+            await self._one(select(t.departed).where(c.organization == organization, c.erased_at.is_(None))) is not None
+        )
 
     async def changes(self, after: int, most: int) -> list[Change]:
         """What changed after revision `after`, in order, for everybody: whoever passes it on asks who may see it."""
@@ -209,6 +241,19 @@ class Store(Transaction):
             await self._save_blueprint(blueprint)
         for table in (t.items, t.issues):
             await self.sql.execute(delete(table).where(table.c.source == state.source.id))
+
+    @save.register
+    async def _(self, state: Erasure) -> None:
+        await self._record(state.catalog_revision, state.changes)
+        org = state.departed.organization
+        mine = select(t.sources.c.id).where(t.sources.c.organization == org)
+        for table in (t.items, t.issues):
+            await self.sql.execute(delete(table).where(table.c.source.in_(mine)))
+        for table in (t.versions, t.blueprints):
+            await self.sql.execute(delete(table).where(table.c.owner_org == org))
+        # Rows of sources stay: settings that still name one must not bring it back.
+        erased = update(t.departed).where(t.departed.c.organization == org)
+        await self.write(erased.values(erased_at=state.departed.erased_at))
 
     @save.register
     async def _(self, state: Stocked) -> None:

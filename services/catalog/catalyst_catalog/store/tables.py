@@ -129,4 +129,10 @@ price_books = Table(
     Column("digest", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
 )  # fmt: skip
+departed = Table(
+    "departed", metadata,
+    Column("organization", Text, primary_key=True),
+    Column("left_at", UtcTime, nullable=False),
+    Column("erased_at", UtcTime),
+)  # fmt: skip
 chassis_tables(metadata)

@@ -2350,6 +2350,66 @@ class PublishPriceBookRequest(_message.Message):
 Global___PublishPriceBookRequest: _TypeAlias = PublishPriceBookRequest  # noqa: Y015
 
 @_typing.final
+class ImportSeedRequest(_message.Message):
+    """Request of StorefrontService.ImportSeed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID4 of this wish, made by the caller; a retry with the same one gets the first answer again. Default: none."""
+    validate_only: _builtins.bool
+    """True: every check is made and the answer previewed, nothing is written. Default false."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportSeedRequest: _TypeAlias = ImportSeedRequest  # noqa: Y015
+
+@_typing.final
+class ImportSeedResponse(_message.Message):
+    """Answer of StorefrontService.ImportSeed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGED_FIELD_NUMBER: _builtins.int
+    KEPT_FIELD_NUMBER: _builtins.int
+    PRICE_BOOK_FIELD_NUMBER: _builtins.int
+    price_book: _builtins.str
+    """Price book that was published, `priceBooks/{number}`; empty: no price changed."""
+    @_builtins.property
+    def changed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Rows that were made or follow the seed now, by resource name, such as `plans/m`."""
+
+    @_builtins.property
+    def kept(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Rows that differ from the seed and stay, since somebody edited or deleted them."""
+
+    def __init__(
+        self,
+        *,
+        changed: _abc.Iterable[_builtins.str] | None = ...,
+        kept: _abc.Iterable[_builtins.str] | None = ...,
+        price_book: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "kept", b"kept", "price_book", b"price_book"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportSeedResponse: _TypeAlias = ImportSeedResponse  # noqa: Y015
+
+@_typing.final
 class CheckCapacityRequest(_message.Message):
     """Request of StorefrontService.CheckCapacity."""
 

@@ -837,6 +837,11 @@ class StorefrontServiceStub:
                 request_serializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.PublishPriceBookRequest.SerializeToString,
                 response_deserializer=catalyst_dot_catalog_dot_v1_dot_resources__pb2.PriceBook.FromString,
                 _registered_method=True)
+        self.ImportSeed = channel.unary_unary(
+                '/catalyst.catalog.v1.StorefrontService/ImportSeed',
+                request_serializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.ImportSeedRequest.SerializeToString,
+                response_deserializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.ImportSeedResponse.FromString,
+                _registered_method=True)
         self.CheckCapacity = channel.unary_unary(
                 '/catalyst.catalog.v1.StorefrontService/CheckCapacity',
                 request_serializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.CheckCapacityRequest.SerializeToString,
@@ -1088,6 +1093,16 @@ class StorefrontServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportSeed(self, request, context):
+        """Brings the seed data of this release in. Rows that stand as they were seeded follow it; rows that were edited or
+        deleted since stay as they are; where a price changes the next price book is published. A second time it changes
+        nothing. Only the first start on an empty storefront does so by itself.
+        Role: sovereign-admin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CheckCapacity(self, request, context):
         """Says whether a plan holds what is wanted. A plan too small is an answer, not an error. Reads only.
         Role: any member, service roles. Errors: NOT_FOUND `PLAN_NOT_FOUND`; INVALID_ARGUMENT `APP_UNKNOWN`,
@@ -1239,6 +1254,11 @@ def add_StorefrontServiceServicer_to_server(servicer, server):
                     servicer.PublishPriceBook,
                     request_deserializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.PublishPriceBookRequest.FromString,
                     response_serializer=catalyst_dot_catalog_dot_v1_dot_resources__pb2.PriceBook.SerializeToString,
+            ),
+            'ImportSeed': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportSeed,
+                    request_deserializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.ImportSeedRequest.FromString,
+                    response_serializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.ImportSeedResponse.SerializeToString,
             ),
             'CheckCapacity': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckCapacity,
@@ -2004,6 +2024,33 @@ class StorefrontService:
             '/catalyst.catalog.v1.StorefrontService/PublishPriceBook',
             catalyst_dot_catalog_dot_v1_dot_service__pb2.PublishPriceBookRequest.SerializeToString,
             catalyst_dot_catalog_dot_v1_dot_resources__pb2.PriceBook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportSeed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.catalog.v1.StorefrontService/ImportSeed',
+            catalyst_dot_catalog_dot_v1_dot_service__pb2.ImportSeedRequest.SerializeToString,
+            catalyst_dot_catalog_dot_v1_dot_service__pb2.ImportSeedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -508,6 +508,12 @@ class StorefrontServiceStub:
     Role: sovereign-admin. Errors: ABORTED `PRICE_BOOK_MOVED` where `expected_number` is not the last;
     INVALID_ARGUMENT `CURRENCY_UNSUPPORTED`, `VALID_FROM_PAST`, `RATE_INVALID`.
     """
+    ImportSeed: _grpc.UnaryUnaryMultiCallable[_service_pb2.ImportSeedRequest, _service_pb2.ImportSeedResponse]
+    """Brings the seed data of this release in. Rows that stand as they were seeded follow it; rows that were edited or
+    deleted since stay as they are; where a price changes the next price book is published. A second time it changes
+    nothing. Only the first start on an empty storefront does so by itself.
+    Role: sovereign-admin.
+    """
     CheckCapacity: _grpc.UnaryUnaryMultiCallable[_service_pb2.CheckCapacityRequest, _service_pb2.CheckCapacityResponse]
     """Says whether a plan holds what is wanted. A plan too small is an answer, not an error. Reads only.
     Role: any member, service roles. Errors: NOT_FOUND `PLAN_NOT_FOUND`; INVALID_ARGUMENT `APP_UNKNOWN`,
@@ -647,6 +653,12 @@ class StorefrontServiceAsyncStub(StorefrontServiceStub):
     one is answered again.
     Role: sovereign-admin. Errors: ABORTED `PRICE_BOOK_MOVED` where `expected_number` is not the last;
     INVALID_ARGUMENT `CURRENCY_UNSUPPORTED`, `VALID_FROM_PAST`, `RATE_INVALID`.
+    """
+    ImportSeed: _aio.UnaryUnaryMultiCallable[_service_pb2.ImportSeedRequest, _service_pb2.ImportSeedResponse]  # type: ignore[assignment]
+    """Brings the seed data of this release in. Rows that stand as they were seeded follow it; rows that were edited or
+    deleted since stay as they are; where a price changes the next price book is published. A second time it changes
+    nothing. Only the first start on an empty storefront does so by itself.
+    Role: sovereign-admin.
     """
     CheckCapacity: _aio.UnaryUnaryMultiCallable[_service_pb2.CheckCapacityRequest, _service_pb2.CheckCapacityResponse]  # type: ignore[assignment]
     """Says whether a plan holds what is wanted. A plan too small is an answer, not an error. Reads only.
@@ -952,6 +964,18 @@ class StorefrontServiceServicer(metaclass=_abc_1.ABCMeta):
         one is answered again.
         Role: sovereign-admin. Errors: ABORTED `PRICE_BOOK_MOVED` where `expected_number` is not the last;
         INVALID_ARGUMENT `CURRENCY_UNSUPPORTED`, `VALID_FROM_PAST`, `RATE_INVALID`.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportSeed(
+        self,
+        request: _service_pb2.ImportSeedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.ImportSeedResponse, _abc.Awaitable[_service_pb2.ImportSeedResponse]]:
+        """Brings the seed data of this release in. Rows that stand as they were seeded follow it; rows that were edited or
+        deleted since stay as they are; where a price changes the next price book is published. A second time it changes
+        nothing. Only the first start on an empty storefront does so by itself.
+        Role: sovereign-admin.
         """
 
     @_abc_1.abstractmethod
