@@ -15,6 +15,8 @@ PACKAGES = {
     "registrar": "catalyst_registrar_{name}",
     "dns_backend": "catalyst_dns_{name}",
     "cloud_provider": "catalyst_cloud_{name}",
+    "payment_provider": "catalyst_payment_{name}",
+    "blueprint_source": "catalyst_source_{name}",
 }
 """Kinds that can be made, and the import name of such a plugin."""
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -88,7 +90,7 @@ class Scaffold:
     def _named(self, text: str) -> str:
         title = "".join(part.capitalize() for part in self.name.split("_"))
         dashed = self.name.replace("_", "-")
-        text = text.replace("catalyst-registrar-acme", f"catalyst-registrar-{dashed}")
-        text = text.replace("catalyst-dns-acme", f"catalyst-dns-{dashed}").replace("api.acme.", f"api.{dashed}.")
-        text = text.replace("catalyst-cloud-acme", f"catalyst-cloud-{dashed}")
+        text = text.replace("api.acme.", f"api.{dashed}.").replace("pay.acme.", f"pay.{dashed}.")
+        distribution = PACKAGES[self.kind].format(name="acme").replace("_", "-")
+        text = text.replace(distribution, distribution.replace("acme", dashed))
         return text.replace("acme", self.name).replace("Acme", title)

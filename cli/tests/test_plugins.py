@@ -52,8 +52,9 @@ def test_a_new_plugin_is_eight_files_in_the_form_that_ours_have(kind: str, name:
         assert done.returncode == 0 or name != "acme", done.stdout  # lines of a longer name break elsewhere
 
 
-KINDS = ["dns_backend", "cloud_provider"] if os.environ.get("HYPOTHESIS_PROFILE") == "long" else ["cloud_provider"]
-"""Beside the registrar, which the tutorial makes; all of them in the long profile."""
+SHORT = ["cloud_provider", "payment_provider"]
+"""Beside the registrar, which the tutorial makes."""
+KINDS = [*SHORT, "dns_backend", "blueprint_source"] if os.environ.get("HYPOTHESIS_PROFILE") == "long" else SHORT
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,6 +9,8 @@ from catalyst_sdk.source import folder_digest
 
 MOST_FILES = 2000
 LARGEST = 16 * 1024 * 1024
+SIGNATURES = ".signatures"
+MOST_SAID, LARGEST_SAID = 20, 1024 * 1024
 
 
 class Refused(Exception):
@@ -43,6 +45,20 @@ def read(root: Path, name: str) -> dict[str, File]:
         relative = path.relative_to(top).as_posix()
         files[relative] = File(path.read_bytes(), os.access(path, os.X_OK) and bool(path.stat().st_mode & 0o100))
     return files
+
+
+def said_about(root: Path, name: str, ending: str) -> tuple[bytes, ...]:
+    """What stands in `.signatures` of a folder under an ending, by name: it is about the digest and no part of it.
+
+    Raises Refused, OSError.
+    """
+    place = root / name / SIGNATURES
+    found = sorted(place.glob(f"*{ending}")) if place.is_dir() else []
+    if len(found) > MOST_SAID or any(path.stat().st_size > LARGEST_SAID for path in found):
+        raise Refused("TOO_LARGE", f"{name} has more than {MOST_SAID} signatures, or one above {LARGEST_SAID} bytes")
+    if not all(_inside(root, path) for path in found):
+        raise Refused("PATH_ESCAPES", f"{name}/{SIGNATURES} leads out of the folder")
+    return tuple(path.read_bytes() for path in found)
 
 
 def digest(files: Mapping[str, File]) -> str:

@@ -46,15 +46,18 @@ def _digest(root: Path, name: str) -> str:
 
 
 def _artifact(at: Location, ref: Ref) -> Artifact:
+    root = _root(at)
     try:
-        files = folders.read(_root(at), ref.path)
+        files = folders.read(root, ref.path)
+        signatures, attestations = (folders.said_about(root, ref.path, ending) for ending in (".sig", ".att"))
     except folders.Refused as refused:
         raise Permanent(refused.reason, str(refused), provider=PROVIDER) from refused
     except FileNotFoundError as error:
         raise Permanent("NOT_FOUND", f"{ref.path} is not there", provider=PROVIDER) from error
     except OSError as error:
         raise Temporary(f"{ref.path}: {error.strerror}", provider=PROVIDER) from error
-    return Artifact({name: file.content for name, file in files.items()}, folders.digest(files), MEDIA_TYPE)
+    content = {name: file.content for name, file in files.items()}
+    return Artifact(content, folders.digest(files), MEDIA_TYPE, signatures, attestations)
 
 
 def _names(at: Location) -> list[str]:

@@ -131,3 +131,25 @@ async def test_reading_does_not_hold_the_loop(tmp_path: Path) -> None:
         turns += 1
         await asyncio.sleep(0)
     assert turns > 5
+
+
+async def test_what_is_said_about_a_folder_is_read_beside_its_digest(tmp_path: Path) -> None:
+    put(tmp_path, "cilium")
+    before = (await refs(tmp_path))["cilium"]
+    for file, content in (("b.sig", "second"), ("a.sig", "first"), ("sbom.att", "bill"), ("README", "no more")):
+        put(tmp_path, "cilium", content, f".signatures/{file}")
+    artifact = await DirectorySource().fetch(at=at(tmp_path), ref=Ref("cilium"))
+    assert (artifact.signatures, artifact.attestations) == ((b"first", b"second"), (b"bill",))
+    assert (artifact.digest, list(artifact.files)) == (before, ["blueprint.yaml"])
+
+
+async def test_a_signature_that_lies_elsewhere_or_is_too_large_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("secret")
+    root = tmp_path / "root"
+    put(root, "evil", "", ".signatures/a.sig").unlink()
+    (root / "evil" / ".signatures" / "a.sig").symlink_to(tmp_path / "outside")
+    put(root, "huge", "x" * (folders.LARGEST_SAID + 1), ".signatures/a.sig")
+    for name, reason in (("evil", "PATH_ESCAPES"), ("huge", "TOO_LARGE")):
+        with pytest.raises(Permanent) as refused:
+            await DirectorySource().fetch(at=at(root), ref=Ref(name))
+        assert refused.value.reason == reason
