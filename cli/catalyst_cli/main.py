@@ -25,6 +25,7 @@ from .commands.events import dead_letters, replay, tail
 from .commands.name import check, release, reserve
 from .commands.plugins import check as check_plugin
 from .commands.plugins import list_plugins, new
+from .commands.projector import rebuild
 from .commands.registrar import accounts, list_registrars, validate
 from .commands.run import cancel, events, gates, get_run, logs, pause, retry, skip
 from .commands.sovereign import apply as apply_sovereign
@@ -50,6 +51,7 @@ def build() -> typer.Typer:
     _billing(app)
     _catalogue(app)
     _slots(app)
+    _group(app, "projector", "The read model of browsers.", {"rebuild": rebuild.rebuild})
     happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
     _group(happenings, "dead-letters", "Events that a daemon gave up.", {
         "list": dead_letters.list_dead_letters, "get": dead_letters.get, "replay": dead_letters.replay,

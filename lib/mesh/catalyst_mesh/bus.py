@@ -22,6 +22,7 @@ to a consumer that was made anew, and must meet its inbox row (`retention`)."""
 DEAD_LETTERS_KEPT = timedelta(days=30)
 DUPLICATE_WINDOW = timedelta(seconds=120)
 DEAD_LETTERS = "CATALYST_DLQ"
+WORKSPACES = "CATALYST_WORKSPACES"
 
 
 class Bus:
@@ -99,6 +100,10 @@ class Bus:
     async def ensure_stream(self, service: str) -> str:
         """Make the stream of `service` where it is absent; its name. Any daemon may be the first to ask."""
         return await self._ensure(stream_of(service), [f"{SUBJECT_ROOT}.{service}.>"], KEPT)
+
+    async def ensure_workspaces(self) -> str:
+        """Make the stream of runtime facts of Environments where it is absent; its name."""
+        return await self._ensure(WORKSPACES, ["ws.>"], KEPT)
 
     async def ensure_dead_letters(self) -> str:
         """Make the stream of given-up events where it is absent; its name."""

@@ -1,6 +1,7 @@
 """The composition root of the gateway."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
@@ -19,6 +20,7 @@ from catalyst_mesh import (
     PluginHost,
     Sealer,
     Work,
+    Worker,
     connect,
     main,
     migrate,
@@ -37,11 +39,14 @@ from .front import Front
 from .http import HttpServer
 from .limits import Limits, PerMinute
 from .projector import SERVICES, Projector
+from .rebuild import Rebuild
 from .routes import Routes
 from .sessions import Sessions
 from .settings import GatewaySettings
+from .state import State
 from .store import Store, metadata, rules
 from .stream import Feed
+from .workspaces import Workspaces
 
 PROJECTION_LEASE = timedelta(seconds=4)
 """How long browsers may hear nothing new after the replica died that reads the streams."""
@@ -49,40 +54,14 @@ _CONTRACTS = (catalog, provisioner, pooldomain, continuum, billing, mesh)
 
 
 async def compose(settings: GatewaySettings) -> Daemon:
-    """Wire the gateway."""
+    """Wire the gateway, or as much of it as the settings say."""
     db = await Database.open(settings.database_url, password_file=settings.database_password_file)
     await migrate(db, "catalyst_gateway", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
     bus = Bus(settings.nats_url, "gateway", settings.nats_token.get_secret_value())
     work = Work(db, Store, metadata=metadata, sealer=Sealer.from_file(settings.data_folder / "seal.key"))
-    leases = Leases(db, metadata, ttl=PROJECTION_LEASE, metrics=metrics)
-    channels = {package: connect(settings.target(package), tls=settings.certificates()) for package in SERVICES}
-    callers = Callers(verifier("gateway", settings), TokenMemberships())
-    edge = Edge(
-        routes=Routes(services()),
-        channels=channels,
-        sessions=Sessions(settings),
-        callers=callers,
-        feed=Feed(work),
-        trail=Trail(work),
-        call_seconds=settings.call_seconds,
-        most_body_bytes=settings.most_body_bytes,
-    )
-    # Apart from the callers' channels, whose calls carry the callers' tokens.
-    own = {
-        package: connect(settings.target(package), token=settings.token_for(package), tls=settings.certificates())
-        for package in SERVICES
-    }
-    audit = Audit(work)
-    front = Front(
-        edge.app(),
-        Proxies(settings.trusted_proxies),
-        Limits(PerMinute(settings.identity_per_minute, settings.address_per_minute, settings.guesses_per_minute)),
-        audit,
-        edge.recognise,
-        settings.cors_origins,
-    )
-    http = HttpServer(front, settings.http_listen, shared=settings.shared_ports)
+    serving = _serving(settings, work) if settings.serves_http else _Part()
+    projecting = _projecting(settings, work, bus, metrics) if settings.projects else _Part()
     return Daemon(
         "gateway",
         settings,
@@ -94,16 +73,69 @@ async def compose(settings: GatewaySettings) -> Daemon:
         metrics=metrics,
         plugins=PluginHost(kinds=(), metrics=metrics),
         bus=bus,
-        workers=[
-            http,
-            audit,
-            Projector(SERVICES, work=work, bus=bus, leases=leases),
-            Comparison(own, work=work, leases=leases, pause=settings.compare_seconds),
-        ],
-        checks={"http": http.is_up},
+        workers=[*serving.workers, *projecting.workers],
+        checks=serving.checks,
         swept=rules(),
-        closing=[callers.close, *(partial(channel.close, None) for channel in (*channels.values(), *own.values()))],
+        closing=[*serving.closing, *projecting.closing],
         emits=False,
+    )
+
+
+@dataclass
+class _Part:
+    """What one of the two things that a gateway does adds to the daemon."""
+
+    workers: list[Worker] = field(default_factory=list)
+    checks: dict[str, Callable[[], Awaitable[bool]]] = field(default_factory=dict)
+    closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+
+def _serving(settings: GatewaySettings, work: Work[Store]) -> _Part:
+    """Answering requests."""
+    channels = {package: connect(settings.target(package), tls=settings.certificates()) for package in SERVICES}
+    callers = Callers(verifier("gateway", settings), TokenMemberships())
+    edge = Edge(
+        routes=Routes(services()),
+        channels=channels,
+        sessions=Sessions(settings),
+        callers=callers,
+        feed=Feed(work),
+        trail=Trail(work),
+        state=State(work),
+        call_seconds=settings.call_seconds,
+        most_body_bytes=settings.most_body_bytes,
+    )
+    audit = Audit(work)
+    front = Front(
+        edge.app(),
+        Proxies(settings.trusted_proxies),
+        Limits(PerMinute(settings.identity_per_minute, settings.address_per_minute, settings.guesses_per_minute)),
+        audit,
+        edge.recognise,
+        settings.cors_origins,
+    )
+    http = HttpServer(front, settings.http_listen, shared=settings.shared_ports)
+    part = _Part([http, audit], {"http": http.is_up}, [callers.close])
+    part.closing += [partial(channel.close, None) for channel in channels.values()]
+    return part
+
+
+def _projecting(settings: GatewaySettings, work: Work[Store], bus: Bus, metrics: ChassisMetrics) -> _Part:
+    """Filling the read model."""
+    leases = Leases(work.db, metadata, ttl=PROJECTION_LEASE, metrics=metrics)
+    # Apart from the callers' channels, whose calls carry the callers' tokens.
+    own = {
+        package: connect(settings.target(package), token=settings.token_for(package), tls=settings.certificates())
+        for package in SERVICES
+    }
+    return _Part(
+        [
+            Projector(SERVICES, work=work, bus=bus, leases=leases),
+            Workspaces(work=work, bus=bus, leases=leases),
+            Comparison(own, work=work, leases=leases, pause=settings.compare_seconds),
+            Rebuild(work=work, leases=leases),
+        ],
+        closing=[partial(channel.close, None) for channel in own.values()],
     )
 
 
@@ -116,3 +148,9 @@ def services() -> Iterator[ServiceDescriptor]:
 def start() -> None:
     """Run the daemon with the settings of the environment."""
     main("gateway", GatewaySettings.load(), compose)
+
+
+def start_projector() -> None:
+    """Run the part of the daemon that fills the read model, with the settings of the environment."""
+    settings = GatewaySettings.load()
+    main("gateway", settings.model_copy(update={"serves_http": False, "projects": True}), compose)

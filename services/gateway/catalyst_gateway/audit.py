@@ -9,7 +9,6 @@ Invariants
 
 import asyncio
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -17,11 +16,11 @@ from typing import Any
 
 from catalyst_mesh import Caller, Page, Work, get_logger
 from catalyst_mesh.database import is_outage
-from catalyst_mesh.paging import PageSizeInvalid
 from catalyst_mesh.waits import rung
 from catalyst_sdk import Code, Refused
 from litestar import Response
 
+from .queries import page_size
 from .store import Store
 
 MOST = 5000
@@ -129,9 +128,7 @@ class Trail:
         given = {column: query[name] for name, column in _FILTERS.items() if query.get(name)}
         org = given.get("organization")
         person.require("security-officer", *(["org-admin"] if org else []), org=org, resource="audit")
-        page = Page.of(
-            _number(query.get("pageSize", "")), query.get("pageToken", ""), "audit", sorted(given.items()), most=500
-        )
+        page = Page.of(page_size(query), query.get("pageToken", ""), "audit", sorted(given.items()), most=500)
         async with self._work.reading() as tx:
             cut = page.cut(await tx.audited(page.after, given, page.size + 1), lambda row: row["number"])
         answer = {"lines": [_row(row) for row in cut.rows], "nextPageToken": cut.next_page_token}
@@ -150,17 +147,6 @@ _FILTERS = {
 
 class QueryUnknown(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "QUERY_UNKNOWN", "{names} is nothing to choose by; there are {known}"
-
-
-def _number(text: str) -> int:
-    if not text:
-        return 0
-    if not _SIZE.fullmatch(text):
-        raise PageSizeInvalid(page_size=text[:20])
-    return int(text)
-
-
-_SIZE = re.compile(r"-?[0-9]{1,9}")
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -113,7 +113,7 @@ class Comparison:
         async def step(tx: Store) -> int:
             await lease.guard(tx.sql)
             await tx.take_turn()
-            return sum([await tx.add(row) for row in missing])
+            return await tx.tell(missing)
 
         added = await self._work.again(step)
         self._log.warning("events were missing", service=service, count=added)
@@ -125,4 +125,6 @@ def to_row(event: Event) -> dict[str, Any] | None:
         body = symbol_database.Default().GetSymbol(event.schema).FromString(event.body)
     except (KeyError, ValueError):
         return None
-    return row_of(event.event_id, event.subject, body, event.event_time.ToDatetime(UTC))
+    number = event.name.rpartition("-")[2]
+    moment = event.event_time.ToDatetime(UTC)
+    return row_of(event.event_id, event.subject, body, moment, int(number) if number.isdecimal() else 0)

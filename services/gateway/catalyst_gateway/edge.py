@@ -28,6 +28,7 @@ from .readers import Reader
 from .registrars import Registrars
 from .routes import Route, Routes
 from .sessions import Sessions
+from .state import State
 from .stream import HEADERS, Feed, frames
 from .transcode import BodyUnreadable, to_json, to_request
 
@@ -62,6 +63,7 @@ class Edge:
         callers: Callers,
         feed: Feed,
         trail: Trail,
+        state: State,
         call_seconds: float,
         most_body_bytes: int,
     ) -> None:
@@ -71,6 +73,7 @@ class Edge:
         self._callers = callers
         self._feed = feed
         self._trail = trail
+        self._state = state
         self._call_seconds = call_seconds
         self._most_body_bytes = most_body_bytes
         # Paths that are written by hand, and who answers them; they go before those of the contracts.
@@ -100,6 +103,20 @@ class Edge:
             person = await self._callers.person(self._sessions.token(request))
             return await self._trail.page(person, request.query_params)
 
+        @get("/v1/environments/{environment:str}/state")
+        async def snapshot(request: Req, environment: FromPath[str]) -> Response[bytes]:
+            person = await self._callers.person(self._sessions.token(request))
+            return await self._state.environment(person, environment, request.query_params)
+
+        @get("/v1/search")
+        async def search(request: Req) -> Response[bytes]:
+            person = await self._callers.person(self._sessions.token(request))
+            return await self._state.search(person, request.query_params)
+
+        @post("/v1/projector:rebuild", status_code=202)
+        async def rebuild(request: Req) -> Response[bytes]:
+            return await self._state.rebuild(await self._callers.person(self._sessions.token(request)))
+
         @get("/v1/plugins")
         async def plugins(request: Req) -> dict[str, Any]:
             return {"plugins": await all_plugins(self._channels, self._metadata(request))}
@@ -114,7 +131,7 @@ class Edge:
             return Response(None, status_code=204, headers={"Set-Cookie": self._sessions.sign_in(code)})
 
         return Litestar(
-            [rest, stream, description, audited, plugins, operation_of, login, *_pages()],
+            [rest, stream, description, audited, snapshot, search, rebuild, plugins, operation_of, login, *_pages()],
             openapi_config=None,
             request_max_body_size=self._most_body_bytes,
             exception_handlers={Exception: self._problem},

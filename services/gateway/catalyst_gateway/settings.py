@@ -14,6 +14,10 @@ class GatewaySettings(DaemonSettings):
 
     http_listen: str = "127.0.0.1:7400"
     """Address and port of HTTP: REST, streams, console."""
+    serves_http: bool = True
+    """Whether it answers requests; a projector that runs by itself does not."""
+    projects: bool = True
+    """Whether it fills the read model. Default: yes; no where projectors run by themselves on the same database."""
     shared_ports: bool = False
     """Whether other replicas on this machine serve HTTP at the same address (SO_REUSEPORT). In `catalyst dev` only."""
     catalog_target: str = "127.0.0.1:7402"

@@ -13,72 +13,20 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from catalyst_mesh import ROW_NUMBER, Json, Transaction, UtcTime, chassis_tables
 from catalyst_mesh.retention import Rule
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Index,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    bindparam,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Integer, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .readers import UNKNOWN, whose
+from .shelves import IS_OLD, Shelves, rank_of
+from .tables import audit_line, incarnation, metadata, stream_event, stream_position, thing
+from .things import Fact, of_event
 
+__all__ = ["Store", "metadata", "rules", "stream_event"]
 KEPT = timedelta(days=14)
 """For so long what happened can be read again: longer than any daemon may send it again, or it would be told twice."""
 AUDIT_KEPT = timedelta(days=90)
-metadata = MetaData()
-stream_event = Table(
-    "stream_event",
-    metadata,
-    Column("number", ROW_NUMBER, primary_key=True, autoincrement=True),
-    Column("event_id", Text, nullable=False, unique=True),
-    Column("subject", Text, nullable=False),
-    Column("aggregate", Text, nullable=False),
-    Column("version", BigInteger, nullable=False),
-    Column("time", UtcTime, nullable=False),
-    Column("body", Json, nullable=False),
-    # The Organization that it is about; a release that does not know of it writes that it is not known (`readers.UNKNOWN`).
-    Column("organization", Text, nullable=False, server_default=UNKNOWN),
-    Index("stream_event_time", "time"),
-)  # fmt: skip - reads as a table
-incarnation = Table("incarnation", metadata, Column("id", Text, primary_key=True))
-stream_position = Table(
-    "stream_position",
-    metadata,
-    Column("service", Text, primary_key=True),
-    Column("life", Text, nullable=False),
-    Column("sequence", BigInteger, nullable=False),
-)  # fmt: skip - reads as a table
-audit_line = Table(
-    "audit_line",
-    metadata,
-    Column("number", ROW_NUMBER, primary_key=True, autoincrement=True),
-    Column("time", UtcTime, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("address", Text, nullable=False),
-    Column("verb", Text, nullable=False),
-    Column("path", Text, nullable=False),
-    Column("organization", Text, nullable=False),
-    Column("status", Integer, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("trace_id", Text, nullable=False),
-    Index("audit_line_subject", "subject", "number"),
-    Index("audit_line_organization", "organization", "number"),
-    Index("audit_line_time", "time"),
-)  # fmt: skip - reads as a table
-chassis_tables(metadata)
-
+TOMBSTONES_KEPT = timedelta(hours=24)
 # Statements on the way of each event to the browsers are made once: to make one costs as much as to run it.
 _AFTER = (
     select(stream_event).where(stream_event.c.number > bindparam("after")).order_by(stream_event.c.number)
@@ -102,8 +50,8 @@ def _standing(*, has_row_locks: bool) -> Any:
     return insert.on_conflict_do_update(index_elements=["service"], set_=changed)
 
 
-class Store(Transaction):
-    """Reads and writes the model."""
+class Store(Shelves):
+    """Reads and writes what happened, what stands, and who asked."""
 
     async def incarnation(self) -> str:
         """The name of this store; its first migration has drawn it."""
@@ -131,6 +79,35 @@ class Store(Transaction):
         if is_new:
             self.wrote.add(stream_event.name)
         return is_new
+
+    async def tell(self, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Keep events, and what each says of its thing, unless they are kept already; how many were new."""
+        model, new = (await self.live()).id, 0
+        for row in rows:
+            if await self.add(row):
+                fact = of_event(row["subject"], row["aggregate"], row["body"], rank=rank_of(row), time=row["time"])
+                await self.fold(model, fact)
+                new += 1
+        return new
+
+    async def tell_runtime(self, facts: Sequence[tuple[str, Fact]]) -> list[Fact]:
+        """Keep what was told of objects, each with the id of its message; those that were newer than what was known."""
+        model = (await self.live()).id
+        changed = [(event_id, fact) for event_id, fact in facts if await self.fold(model, fact)]
+        for event_id, fact in changed:
+            row = {
+                "event_id": event_id,
+                "subject": fact.subject,
+                "aggregate": fact.key,
+                "version": fact.version,
+                "time": fact.time,
+                "body": dict(fact.body),
+                "organization": fact.organization,
+                "major": fact.rank[0],
+                "minor": fact.rank[1],
+            }  # fmt: skip - one row
+            await self.add(row)
+        return [fact for _, fact in changed]
 
     async def known(self, ids: Sequence[str]) -> frozenset[str]:
         """Those of `ids` that are kept."""
@@ -194,4 +171,6 @@ def rules() -> tuple[Rule, ...]:
     return (
         Rule(t, t.c.time, KEPT, t.c.number < newest),
         Rule(audit_line, audit_line.c.time, AUDIT_KEPT, audit_line.c.number < last_line),
+        Rule(thing, thing.c.deleted_at, TOMBSTONES_KEPT, thing.c.deleted_at.is_not(None)),
+        Rule(thing, thing.c.time, timedelta(0), IS_OLD),
     )

@@ -294,3 +294,25 @@ async def test_an_etag_is_shown_and_a_condition_is_kept(edge: Edge) -> None:
     assert (stale.status_code, stale.json()["reason"]) == (412, "ETAG_MISMATCH")
     assert [a.json()["reason"] for a in (weak, two, none)] == ["IF_MATCH_INVALID"] * 3
     assert right.status_code == 200
+
+
+async def test_a_snapshot_goes_on_as_a_stream_and_a_search_finds_what_stands(edge: Edge) -> None:
+    token = edge.backend.issuer.token("ann", groups=["/acme/org-viewer"])
+    async with edge.client() as admin, edge.client(authorization=f"Bearer {token}") as member:
+        spec = {"organization": {"slug": "acme"}}
+        await admin.post("/v1/sovereigns", json={"name": "sovereigns/one", "spec": spec})
+
+        async def found() -> bool:
+            return bool((await member.get("/v1/search", params={"q": "sovereigns/"})).json()["items"])
+
+        await eventually(found, within=30)
+        state = await member.get("/v1/environments/acme-prod/state")
+        assert (state.status_code, state.json()["items"]) == (200, [])
+        denied = await admin.get("/v1/environments/acme-prod/state")
+        assert (denied.status_code, denied.json()["reason"]) == (403, "ENVIRONMENT_DENIED")
+        await admin.post("/v1/sovereigns", json={"name": "sovereigns/two", "spec": spec})
+        async with member.stream("GET", "/v1/stream", params={"cursor": state.json()["cursor"]}) as answer:
+            assert json.loads((await frames(answer, 1))[0]["data"])["aggregate"] == "sovereigns/two"
+        assert (await admin.post("/v1/projector:rebuild", json={})).status_code == 202
+        assert (await member.post("/v1/projector:rebuild", json={})).status_code == 403
+        assert (await member.get("/v1/audit")).status_code == 403
