@@ -102,6 +102,7 @@ def _serving(settings: GatewaySettings, work: Work[Store]) -> _Part:
         feed=Feed(work),
         trail=Trail(work),
         state=State(work),
+        work=work,
         call_seconds=settings.call_seconds,
         most_body_bytes=settings.most_body_bytes,
     )

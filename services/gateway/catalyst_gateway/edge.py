@@ -2,10 +2,10 @@
 
 import importlib.resources
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
-from catalyst_mesh import Caller
+from catalyst_mesh import Caller, Work
 from catalyst_mesh.calls import new_traceparent
 from catalyst_mesh.errors import Explained, PeerUnavailable, explain
 from catalyst_mesh.interceptor import DeadlineExceeded, Internal
@@ -29,8 +29,12 @@ from .registrars import Registrars
 from .routes import Route, Routes
 from .sessions import Sessions
 from .state import State
+from .store import Store
 from .stream import HEADERS, Feed, frames
-from .transcode import BodyUnreadable, to_json, to_request
+from .transcode import BodyUnreadable, object_of, to_json, to_request
+
+if TYPE_CHECKING:
+    from .graph.answers import Graph
 
 Req = Request[Any, Any, Any]
 VERBS = tuple(HttpMethod)
@@ -64,6 +68,7 @@ class Edge:
         feed: Feed,
         trail: Trail,
         state: State,
+        work: Work[Store],
         call_seconds: float,
         most_body_bytes: int,
     ) -> None:
@@ -74,6 +79,8 @@ class Edge:
         self._feed = feed
         self._trail = trail
         self._state = state
+        self._work = work
+        self._made_graph: Graph | None = None
         self._call_seconds = call_seconds
         self._most_body_bytes = most_body_bytes
         # Paths that are written by hand, and who answers them; they go before those of the contracts.
@@ -117,6 +124,20 @@ class Edge:
         async def rebuild(request: Req) -> Response[bytes]:
             return await self._state.rebuild(await self._callers.person(self._sessions.token(request)))
 
+        @post("/graphql", status_code=200)
+        async def queried(request: Req) -> Response[bytes]:
+            person = await self._callers.person(self._sessions.token(request))
+            body = await bodies.read(request, self._most_body_bytes)
+            return await self._graph().posted(person, body, _trace_id(self._traced(request)))
+
+        @get("/graphql")
+        async def kept_query(request: Req) -> Response[bytes]:
+            person = await self._callers.person(self._sessions.token(request))
+            query, graph = request.query_params, self._graph()
+            variables = object_of(query.get("variables", "").encode())
+            text = graph.kept(query.get("id", ""))
+            return await graph.answer(person, text, variables, None, _trace_id(self._traced(request)))
+
         @get("/v1/plugins")
         async def plugins(request: Req) -> dict[str, Any]:
             return {"plugins": await all_plugins(self._channels, self._metadata(request))}
@@ -131,7 +152,21 @@ class Edge:
             return Response(None, status_code=204, headers={"Set-Cookie": self._sessions.sign_in(code)})
 
         return Litestar(
-            [rest, stream, description, audited, snapshot, search, rebuild, plugins, operation_of, login, *_pages()],
+            [
+                rest,
+                stream,
+                description,
+                audited,
+                snapshot,
+                search,
+                rebuild,
+                queried,
+                kept_query,
+                plugins,
+                operation_of,
+                login,
+                *_pages(),
+            ],
             openapi_config=None,
             request_max_body_size=self._most_body_bytes,
             exception_handlers={Exception: self._problem},
@@ -202,6 +237,14 @@ class Edge:
             return Response(None, status_code=204, headers=_allow(verbs))
         raise MethodNotAllowed(path=path, verbs=", ".join(verbs))
 
+    def _graph(self) -> "Graph":
+        """The GraphQL read API, made when it is first asked: its library costs an idle gateway some 20 MiB."""
+        if self._made_graph is None:
+            from .graph.answers import Graph
+
+            self._made_graph = Graph(self._work)
+        return self._made_graph
+
     async def operation(self, request: Req, operation: str) -> Response[bytes]:
         """A long-running operation of the daemon that its id names, `<service>-<id>`."""
         channel = self._channels.get(operation.partition("-")[0])
@@ -253,7 +296,7 @@ class Edge:
         request.state.reason = problem.reason
         allow = _allow(problem.metadata["verbs"].split(", ")) if problem.reason == MethodNotAllowed.reason else {}
         return Response(
-            problems.render(problem, trace.split("-")[1]),
+            problems.render(problem, _trace_id(trace)),
             media_type=problems.MEDIA_TYPE,
             status_code=problem.http_status,
             headers={**problems.headers_of(problem), **allow},
@@ -298,6 +341,10 @@ class Edge:
         if error.status_code == 405:
             return MethodNotAllowed(path=path, verbs=_headers(error).get("Allow", "GET"))
         return BodyUnreadable(why=error.detail)
+
+
+def _trace_id(traceparent: str) -> str:
+    return traceparent.split("-")[1]
 
 
 def _allow(verbs: Iterable[str]) -> dict[str, str]:

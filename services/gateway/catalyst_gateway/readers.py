@@ -20,6 +20,8 @@ NOBODY_S = ""
 """What belongs to no Organization."""
 UNKNOWN = "?"
 """Whose it is was not found out; it can be no Organization's slug."""
+WS = "ws"
+"""Kind of what happens in an Environment."""
 _MEMBERS = "org-admin org-developer org-viewer"
 
 
@@ -121,7 +123,7 @@ class Reader:
         """The reader that `person` is."""
         held = _roles(person)
         anywhere = {role for _, role in held}
-        kinds = {**READERS, _WS: _WORKSPACE}
+        kinds = {**READERS, WS: _WORKSPACE}
         open_to_all = {PUBLIC, SIGNED_IN}
         return cls(
             everything=frozenset(k for k, row in kinds.items() if row.roles & person.roles & WHOLE_SOVEREIGN),
@@ -140,16 +142,18 @@ class Reader:
             return True
         return organization == NOBODY_S and kind in self.anybody_s
 
+    def by_organization(self) -> Mapping[str, frozenset[str]]:
+        """Kinds of which is told, by Organization."""
+        orgs = {org for _, org in self.own}
+        return {org: frozenset(kind for kind, of in self.own if of == org) for org in sorted(orgs)}
+
     def demand(self, topics: str) -> None:
         """Let a listener pass who may hear the Environments that it asks for by name. Raises TopicDenied for any other,
         whether there is one or not."""
         for topic in topics.split(","):
             words = topic.strip().split(".")
-            if words[0] == _WS and len(words) > 1 and words[1] and (_WS, organization_of(words[1])) not in self.own:
+            if words[0] == WS and len(words) > 1 and words[1] and (WS, organization_of(words[1])) not in self.own:
                 raise TopicDenied(topic=topic.strip())
-
-
-_WS = "ws"
 
 
 def _roles(person: Caller) -> frozenset[tuple[str, str]]:
@@ -161,8 +165,8 @@ def _roles(person: Caller) -> frozenset[tuple[str, str]]:
 def kind_of(subject: str) -> str:
     """`billing.order` of `catalyst.v1.billing.order.paid`; `ws` of what happens in an Environment."""
     words = subject.split(".")
-    if words[0] == _WS:
-        return _WS
+    if words[0] == WS:
+        return WS
     return ".".join(words[2:4]) if words[:2] == ["catalyst", "v1"] and len(words) >= 5 else ""
 
 
@@ -178,7 +182,7 @@ def whose(subject: str, aggregate: str, body: Mapping[str, Any]) -> str:
 
     What says nothing of an owner is nobody's only where its kind is open to all or shared; of all else it is unknown.
     """
-    if subject.startswith(f"{_WS}."):
+    if subject.startswith(f"{WS}."):
         return organization_of(subject.split(".")[1])
     for name in _FIELDS:
         if slug := _slug(body.get(name)):

@@ -10,9 +10,10 @@ from functools import cache
 from typing import Any
 
 from catalyst_mesh import Transaction
-from sqlalchemy import ColumnElement, Row, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, false, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from .readers import NOBODY_S, WS, Reader
 from .tables import read_model, stream_event, thing
 from .things import SCHEMA, Fact, of_event
 
@@ -138,6 +139,20 @@ def matching(text: str) -> ColumnElement[bool]:
     return or_(
         func.lower(thing.c.key).contains(text.lower(), autoescape=True),
         func.lower(thing.c.body).contains(text.lower(), autoescape=True),
+    )
+
+
+def readable(reader: Reader) -> ColumnElement[bool]:
+    """Things that `reader` may read, as `Reader.may_hear` says it of each."""
+    t = thing
+    of_own = [
+        and_(t.c.organization == org, or_(t.c.kind.in_(kinds), t.c.key.startswith("ws/") if WS in kinds else false()))
+        for org, kinds in reader.by_organization().items()
+    ]
+    return or_(
+        t.c.kind.in_(reader.everything),
+        and_(t.c.organization == NOBODY_S, t.c.kind.in_(reader.anybody_s), t.c.key.not_like("ws/%")),
+        *of_own,
     )
 
 

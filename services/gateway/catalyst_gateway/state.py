@@ -15,15 +15,13 @@ from litestar import Response
 
 from .queries import page_size
 from .readers import Reader, organization_of
-from .shelves import Model, matching
+from .shelves import Model, matching, readable
 from .store import Store
 from .tables import thing
 
 MOST = 2000
 """Things of one page of a snapshot."""
 MOST_FOUND = 100
-LOOKED_AT = 2000
-"""Things that one search looks at, for whoever may read few of them."""
 
 
 class EnvironmentDenied(Refused):
@@ -67,21 +65,11 @@ class State:
             raise SearchTooShort(violations=(Violation("q", "search for at least two characters", "min_len"),))
         reader = Reader.of(person)
         page = Page.of(page_size(query), query.get("pageToken", ""), "search", text, person.subject, most=MOST_FOUND)
-        found: list[Mapping[str, Any]] = []
-        after, looked = page.after or "", 0
         async with self._work.reading() as tx:
-            while len(found) <= page.size and looked < LOOKED_AT:
-                rows = await tx.things(matching(text), after=after, limit=500)
-                found += [row for row in rows if reader.may_hear(row["subject"], row["organization"])]
-                looked, after = looked + len(rows), rows[-1]["key"] if rows else after
-                if len(rows) < 500:
-                    break
+            rows = await tx.things(readable(reader), matching(text), after=page.after or "", limit=page.size + 1)
             now = tx.now
-        cut = page.cut(found[: page.size + 1], lambda row: row["key"])
-        token = cut.next_page_token
-        if not token and looked >= LOOKED_AT:  # there may be more of which little may be read: ask again from there
-            token = Page(1, None, page.scope).cut([after, after], lambda key: key).next_page_token
-        return _json({"items": [shown(row, now) for row in cut.rows], "nextPageToken": token})
+        cut = page.cut(rows, lambda row: row["key"])
+        return _json({"items": [shown(row, now) for row in cut.rows], "nextPageToken": cut.next_page_token})
 
     async def rebuild(self, person: Caller) -> Response[bytes]:
         """Have the model built anew beside the one that is read. Raises RoleDenied."""

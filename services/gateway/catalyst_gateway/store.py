@@ -122,6 +122,15 @@ class Store(Shelves):
         rows = await self.sql.execute(query, {"after": number, "most": limit})
         return [dict(row) for row in rows.mappings()]
 
+    async def before(self, number: int | None, prefix: str, limit: int) -> Sequence[Mapping[str, Any]]:
+        """Events with a lower number whose subject begins with `prefix`, the newest first."""
+        t = stream_event
+        query = select(t).order_by(t.c.number.desc()).limit(limit)
+        if prefix:
+            query = query.where(t.c.subject.startswith(prefix, autoescape=True))
+        rows = await self.sql.execute(query if number is None else query.where(t.c.number < number))
+        return [dict(row) for row in rows.mappings()]
+
     async def last(self) -> int:
         """The highest number; 0 for an empty store."""
         return int((await self.sql.execute(_LAST)).scalar_one())

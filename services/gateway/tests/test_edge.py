@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from catalyst_gateway.app import compose
+from catalyst_gateway.graph.answers import kept_queries
 from catalyst_gateway.settings import GatewaySettings
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, running
@@ -316,3 +317,14 @@ async def test_a_snapshot_goes_on_as_a_stream_and_a_search_finds_what_stands(edg
         assert (await admin.post("/v1/projector:rebuild", json={})).status_code == 202
         assert (await member.post("/v1/projector:rebuild", json={})).status_code == 403
         assert (await member.get("/v1/audit")).status_code == 403
+        query = {"query": '{ things(kind: "provisioner.sovereign") { nodes { key } } }'}
+        told = await member.post("/graphql", json=query)
+        assert [n["key"] for n in told.json()["data"]["things"]["nodes"]] == ["sovereigns/one", "sovereigns/two"]
+        digest = next(digest for digest, text in kept_queries().items() if "query Timeline" in text)
+        kept = await member.get("/graphql", params={"id": digest, "variables": '{"topic": "catalyst.v1.prov"}'})
+        assert len(kept.json()["data"]["events"]["nodes"]) == 2
+        tag = {"if-none-match": kept.headers["etag"], "authorization": ""}
+        unknown = await member.get("/graphql", params={"id": digest}, headers=tag)
+        assert (unknown.status_code, unknown.json()["reason"]) == (401, "TOKEN_REJECTED")
+        large = await member.post("/graphql", json={"query": "{" + "x " * 3000 + "}"})
+        assert (large.status_code, large.json()["reason"]) == (422, "QUERY_TOO_LARGE")

@@ -1,0 +1,59 @@
+"""What queries read: for each kind of question one statement a request, whatever asks it how often (no N+1)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from catalyst_mesh import Caller, Work
+from catalyst_sdk import Code, Refused
+from sqlalchemy import func, select
+from strawberry.dataloader import DataLoader
+
+from ..readers import Reader
+from ..store import Store
+from ..tables import stream_event, thing
+
+MOST_EVENTS = 100
+"""Events of one thing that are read at most."""
+
+
+class ThingNotFound(Refused):
+    code, reason, message = Code.NOT_FOUND, "THING_NOT_FOUND", "there is no {key}"
+
+
+Row = Mapping[str, Any]
+
+
+class Reads:
+    """The reads of one request of one person."""
+
+    def __init__(self, work: Work[Store], person: Caller) -> None:
+        self.work = work
+        self.person = person
+        self.reader = Reader.of(person)
+        self.things: DataLoader[str, Row | None] = DataLoader(load_fn=self._things)
+        self.events: DataLoader[str, Sequence[Row]] = DataLoader(load_fn=self._events)
+
+    def may_read(self, row: Row) -> bool:
+        """Whether a thing or event is the person's to read."""
+        return self.reader.may_hear(row["subject"], row["organization"])
+
+    async def _things(self, keys: list[str]) -> list[Row | None]:
+        """Things by their keys. A foreign one is as absent as one that never was."""
+        async with self.work.reading() as tx:
+            rows = await tx.things(thing.c.key.in_(keys), limit=len(keys))
+        found = {row["key"]: row for row in rows if self.may_read(row)}
+        return [found.get(key) for key in keys]
+
+    async def _events(self, keys: list[str]) -> list[Sequence[Row]]:
+        """The newest events of each of several things."""
+        t = stream_event
+        place = func.row_number().over(partition_by=t.c.aggregate, order_by=t.c.number.desc()).label("place")
+        some = select(t, place).where(t.c.aggregate.in_(keys)).subquery()
+        query = select(some).where(some.c.place <= MOST_EVENTS).order_by(some.c.number.desc())
+        async with self.work.reading() as tx:
+            rows: Sequence[Any] = (await tx.sql.execute(query)).mappings().all()
+        found: dict[str, list[Row]] = {key: [] for key in keys}
+        for row in map(dict, rows):
+            if self.may_read(row):
+                found[row["aggregate"]].append(row)
+        return [found[key] for key in keys]
