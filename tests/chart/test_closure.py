@@ -10,6 +10,9 @@ from chartmaker.closure import ROOT, closure
 from chartmaker.daemons import found
 
 FOLDERS = [daemon.folder for daemon in found()]
+PLUGINS = (
+    "from importlib.metadata import entry_points; [each.load() for each in entry_points(group='catalyst.plugins')]"
+)
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 
 
@@ -47,9 +50,14 @@ def test_a_daemon_that_is_none_is_refused() -> None:
 @pytest.mark.parametrize("daemon", FOLDERS)
 def test_an_image_is_enough_for_its_daemon(daemon: str, tmp_path: Path) -> None:
     subprocess.run(["script/image", daemon, str(tmp_path / "image")], cwd=ROOT, check=True, capture_output=True)
-    done = subprocess.run(
-        [tmp_path / "image" / "bin" / "daemon", "--migrate"],
-        env={"PATH": os.environ["PATH"]}, cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "catalyst.db").exists()
+    for words in (["daemon", "--print-config"], ["python", "-c", PLUGINS]):
+        program = tmp_path / "image" / "bin" / words[0]
+        done = subprocess.run(
+            [program, *words[1:]],
+            env={"PATH": os.environ["PATH"]},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
