@@ -27,6 +27,7 @@ from .commands.plugins import check as check_plugin
 from .commands.plugins import list_plugins, new
 from .commands.projector import rebuild
 from .commands.registrar import accounts, list_registrars, validate
+from .commands.resource import author as resources
 from .commands.run import cancel, events, gates, get_run, logs, pause, retry, skip
 from .commands.sovereign import apply as apply_sovereign
 from .commands.sovereign import create, destroy, get, list_sovereigns, looks, plan, watch
@@ -199,6 +200,9 @@ def _catalogue(app: typer.Typer) -> None:
         "list": blueprint_looks.list_blueprints, "show": blueprint_looks.show_blueprint,
         "closure": blueprint_looks.closure, "plan": blueprint_looks.plan, "lint": author.lint, "graph": author.graph,
         "new": author.new, "import": author.import_blueprint, "schema": author.schema,
+    })  # fmt: skip
+    _group(app, "resource", "Custom resources of Kubernetes, for those who write them: check, list kinds, print schemas.", {
+        "lint": resources.lint_resources, "kinds": resources.kinds, "schema": resources.schema,
     })  # fmt: skip
     catalogue = _group(app, "catalog", "The catalogue: its sources, their issues, moves of versions.", {
         "sync": sources.sync, "issues": issues.issues, "retry": issues.retry, "yank": versions.yank,
