@@ -1,0 +1,53 @@
+"""One API server for all of these tests; a namespace of its own for each."""
+
+import shutil
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from catalyst_testkit.servers import folder
+
+from .server import BUILT, KubeServer
+
+
+@pytest.fixture(scope="session")
+def kube() -> Iterator[KubeServer]:
+    if not (BUILT / "kube-apiserver").exists():
+        pytest.skip("there is no API server: script/kube builds one")
+    home = folder()
+    server = KubeServer(home)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def namespace(kube: KubeServer) -> str:
+    name = f"t-{uuid.uuid4().hex[:10]}"
+    status, answer = kube.ask("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    assert status == 201, answer
+    return name
+
+
+@pytest.fixture(scope="session")
+def definitions(kube: KubeServer) -> KubeServer:
+    """The server, which knows our kinds."""
+    from catalyst_kube import KINDS
+    from catalyst_kube.schemas import definition
+    from catalyst_testkit.waiting import eventually_sync
+
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    for kind in KINDS.values():
+        status, answer = kube.ask("POST", path, definition(kind))
+        assert status == 201, answer
+
+    def served() -> bool:
+        told = [kube.ask("GET", f"{path}/{kind.full_name}")[1] for kind in KINDS.values()]
+        states = [{each["type"]: each["status"] for each in one["status"]["conditions"]} for one in told]
+        return all(state.get("Established") == "True" and "NonStructuralSchema" not in state for state in states)
+
+    eventually_sync(served, within=60, what="every kind is served and structural")
+    return kube

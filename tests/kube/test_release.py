@@ -1,0 +1,109 @@
+"""The chart on a real API server by the real helm: install, upgrade, roll back, uninstall, and what is left then.
+
+No node runs a pod here, so hooks are left out (no Job would end), and what daemons do is tried by running them themselves.
+"""
+
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from catalyst_testkit.servers import need
+
+from .server import KubeServer
+
+CHART = Path("deploy/helm/catalyst")
+VALUES: dict[str, Any] = {
+    "sovereign": {"name": "home"},
+    "image": {"registry": "registry.example/catalyst"},
+    "postgresql": {"bundled": True},
+    "powerdns": {"bundled": True},
+}
+Helm = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def helm(kube: KubeServer, namespace: str, tmp_path: Path) -> Helm:
+    places = {f"HELM_{kind}_HOME": str(tmp_path / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
+
+    def run(*words: str, **values: Any) -> subprocess.CompletedProcess[str]:
+        file = tmp_path / f"{uuid.uuid4().hex}.yaml"
+        file.write_text(yaml.safe_dump({**VALUES, **values}))
+        given = ["--values", str(file), "--no-hooks"] if words[0] in ("install", "upgrade") else []
+        return subprocess.run(
+            [need("helm", package="script/helm"), *words, *given, "--namespace", namespace, "--kubeconfig", str(kube.kubeconfig)],
+            env={**os.environ, **places}, capture_output=True, text=True, timeout=180, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+def there(kube: KubeServer, namespace: str, release: str) -> dict[str, list[str]]:
+    """What of a release is in the cluster, by kind."""
+    words = [
+        "kubectl",
+        "--kubeconfig",
+        str(kube.kubeconfig),
+        "--namespace",
+        namespace,
+        "get",
+        "-o",
+        "json",
+        "-l",
+        f"app.kubernetes.io/instance={release}",
+        "deployments,statefulsets,services,serviceaccounts,networkpolicies,configmaps,poddisruptionbudgets,clusterrolebindings",
+    ]  # fmt: skip - a command
+    done = subprocess.run(
+        [need("kubectl", package="script/helm"), *words[1:]], capture_output=True, text=True, check=True, timeout=60
+    )
+    found: dict[str, list[str]] = {}
+    for one in json.loads(done.stdout)["items"]:
+        found.setdefault(one["kind"], []).append(one["metadata"]["name"])
+    return found
+
+
+def test_a_release_comes_changes_goes_back_and_leaves_nothing(kube: KubeServer, namespace: str, helm: Helm) -> None:
+    release = f"r{uuid.uuid4().hex[:6]}"
+    done = helm("install", release, str(CHART))
+    assert done.returncode == 0, done.stderr
+    first = there(kube, namespace, release)
+    assert {"Deployment", "StatefulSet", "Service", "ServiceAccount", "NetworkPolicy", "ClusterRoleBinding"} <= set(
+        first
+    )
+    assert f"{release}-catalyst-catalog" in first["Deployment"]
+
+    again = helm("upgrade", release, str(CHART), catalog={"replicas": 4}, continuum={"enabled": False})
+    assert again.returncode == 0, again.stderr
+    changed = there(kube, namespace, release)
+    assert f"{release}-catalyst-continuum" not in changed["StatefulSet"]
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{release}-catalyst-catalog"
+    assert kube.ask("GET", path)[1]["spec"]["replicas"] == 4
+
+    back = helm("rollback", release, "1", "--no-hooks")
+    assert back.returncode == 0, back.stderr
+    assert there(kube, namespace, release) == first
+    assert kube.ask("GET", path)[1]["spec"]["replicas"] == 2
+
+    gone = helm("uninstall", release, "--no-hooks")
+    assert gone.returncode == 0, gone.stderr
+    assert there(kube, namespace, release) == {}
+    status, _ = kube.ask(
+        "GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/sovereigns.catalyst.openova.io"
+    )
+    assert status == 200, "definitions stay, and all objects with them"
+
+
+def test_an_upgrade_that_the_schema_refuses_changes_nothing(kube: KubeServer, namespace: str, helm: Helm) -> None:
+    release = f"r{uuid.uuid4().hex[:6]}"
+    assert helm("install", release, str(CHART), crds={"install": False}).returncode == 0
+    before = there(kube, namespace, release)
+    refused = helm("upgrade", release, str(CHART), crds={"install": False}, catalog={"replcas": 1})
+    assert refused.returncode != 0
+    assert "replcas" in refused.stderr
+    assert there(kube, namespace, release) == before
+    assert helm("uninstall", release, "--no-hooks").returncode == 0
