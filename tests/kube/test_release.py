@@ -5,7 +5,9 @@ No node runs a pod here, so hooks are left out (no Job would end), and what daem
 
 import json
 import os
+import re
 import subprocess
+import textwrap
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -107,3 +109,22 @@ def test_an_upgrade_that_the_schema_refuses_changes_nothing(kube: KubeServer, na
     assert "replcas" in refused.stderr
     assert there(kube, namespace, release) == before
     assert helm("uninstall", release, "--no-hooks").returncode == 0
+
+
+def test_the_page_about_installing_says_what_works(kube: KubeServer, tmp_path: Path) -> None:
+    page = Path("docs/how-to/install-on-kubernetes.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", page, re.S)
+    name = f"t-{uuid.uuid4().hex[:10]}"
+    script = "set -euo pipefail\n" + "".join(textwrap.dedent(block) for block in blocks)
+    script = script.replace("catalyst-system", name).replace("helm install", "helm install --no-hooks")
+    places = {f"HELM_{kind}_HOME": str(tmp_path / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
+    programs = os.pathsep.join([str(Path(need("helm", package="script/helm")).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["bash", "-c", script], env={**os.environ, **places, "PATH": programs, "KUBECONFIG": str(kube.kubeconfig)},
+        capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "deployment.apps/catalyst-catalog" in done.stdout
+    away = [need("helm", package="script/helm"), "uninstall", "catalyst", "--no-hooks", "--namespace", name]
+    away += ["--kubeconfig", str(kube.kubeconfig)]
+    subprocess.run(away, env={**os.environ, **places}, capture_output=True, timeout=120, check=True)
