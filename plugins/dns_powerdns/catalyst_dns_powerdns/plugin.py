@@ -10,6 +10,7 @@ What the server does not do itself is done here
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -144,7 +145,7 @@ class PowerDnsBackend:
             records, touched = lua.changed_records(zone, held.records, changes, Faults(PROVIDER), revision=revision)
             if not touched:
                 return held.state()
-            return (await self._write(zone, records, touched, changes)).state()
+            return (await self._write(held, records, touched, changes)).state()
 
     async def delete_zone(self, *, zone: str, owner: str, expect: str | None = None) -> None:
         """Take the zone away."""
@@ -210,7 +211,7 @@ class PowerDnsBackend:
         if held.lacks_key:
             await self._api.call("PUT", _path(spec.name), {"dnssec": True, "nsec3param": zones.NSEC3}, expected=(204,))
         if held.is_half_made:
-            await self._write(spec.name, records, frozenset(records), ())
+            await self._write(held, records, frozenset(records), ())
         if held.keys or held.lacks_key:
             await self._publish(spec.name)
         return (await self._expected(spec.name, None)).state() if held.is_half_made or held.lacks_key else held.state()
@@ -238,19 +239,21 @@ class PowerDnsBackend:
         raise NotSupported("dnssec", provider=PROVIDER, user_action=action)
 
     async def _write(
-        self, zone: str, records: Mapping[Key, RecordSet], touched: frozenset[Key], changes: tuple[Change, ...]
+        self, held: Held, records: Mapping[Key, RecordSet], touched: frozenset[Key], changes: tuple[Change, ...]
     ) -> Held:
-        """One PATCH, and the zone as it is after it: that the server said yes is no proof."""
+        """One PATCH, and the zone as it is after it: that the server said yes is no proof. No change of records touches the
+        keys, so that these are as they were just read."""
         try:
-            await self._api.call("PATCH", _path(zone), zones.to_patch(records, touched), expected=(204,))
+            await self._api.call("PATCH", _path(held.name), zones.to_patch(records, touched), expected=(204,))
         except Permanent as refused:
             refused.metadata["positions"] = ",".join(
                 str(n) for n, change in enumerate(changes) if change.name.rstrip(".") in refused.message
             )
             raise
-        after = await self._read(zone)
-        if after is None:
-            raise Permanent("ZONE_ABSENT", f"there is no zone {zone}", provider=PROVIDER)
+        raw = await self._raw(held.name)
+        if raw is None:
+            raise Permanent("ZONE_ABSENT", f"there is no zone {held.name}", provider=PROVIDER)
+        after = replace(self._held(raw, ()), keys=held.keys)
         missing = sorted(
             f"{n} {t}" for n, t in touched if zones.differs(records.get((n, t)), after.records.get((n, t)))
         )

@@ -155,7 +155,7 @@ def _parts(settings: PdmSettings, db: Database, metrics: ChassisMetrics, points:
     return _Parts(
         settings=settings,
         work=work,
-        leases=Leases(db, metadata, metrics=metrics),
+        leases=Leases(db, metadata, ttl=timedelta(seconds=settings.lease), metrics=metrics),
         host=host,
         secrets=secrets,
         measures=measures,
@@ -213,7 +213,13 @@ def _workers(p: _Parts, moves: _Moves) -> list[Any]:
 def _names(p: _Parts, reconciler: Reconciler) -> list[Service]:
     settings, limits = p.settings, Limits(p.settings.replicas)
     allocations = AllocationService(
-        p.work, p.token_key, limits, p.world.resolves, p.abilities.of, reconciler.bells
+        p.work,
+        p.token_key,
+        limits,
+        p.world.resolves,
+        p.abilities.of,
+        reconciler.bells,
+        timedelta(seconds=settings.force_release_grace),
     )  # fmt: skip - in the order of the fields
     return [
         Service(

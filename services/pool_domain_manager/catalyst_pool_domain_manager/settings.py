@@ -34,6 +34,11 @@ class PdmSettings(DaemonSettings):
     """Seconds between two looks at what time has ended."""
     drift_interval: float = 300.0
     """Seconds between two looks at every zone, backend and servers, against what is wished."""
+    force_release_grace: float = 720 * 3600.0
+    """Seconds after its reservation before an operator may take a name from who holds it."""
+    lease: float = Field(10.0, ge=8.0)
+    """Seconds for which other replicas wait for one that holds a lease and is not heard of: a longer one suits a slow database. A
+    step begins only while 5 of them are left."""
     batch_window: float = 0.1
     """Seconds for which changes of one parent zone are gathered."""
     resolvers: tuple[str, ...] = ()

@@ -359,10 +359,13 @@ def release(a: Allocation, reason: str, actor: str, now: datetime, *, forced: bo
     return Decision(after, (Withdrawn(after, actor, forced),))
 
 
-def force_release(a: Allocation, reason: str, actor: str, now: datetime) -> Decision[Allocation]:
-    """Take the name from an owner who does not release it. Raises GraceNotElapsed; whether it resolves was asked before."""
-    if a.state in COMMITTED | {State.RESERVED} and now < a.reserved_at + FORCE_GRACE:
-        raise refusals.GraceNotElapsed(name=a.name, until=f"{a.reserved_at + FORCE_GRACE:%FT%TZ}")
+def force_release(
+    a: Allocation, reason: str, actor: str, now: datetime, *, grace: timedelta = FORCE_GRACE
+) -> Decision[Allocation]:  # fmt: skip
+    """Take the name from an owner who does not release it, `grace` after its reservation at the earliest. Raises
+    GraceNotElapsed; whether it resolves was asked before."""
+    if a.state in COMMITTED | {State.RESERVED} and now < a.reserved_at + grace:
+        raise refusals.GraceNotElapsed(name=a.name, until=f"{a.reserved_at + grace:%FT%TZ}")
     return release(a, reason, actor, now, forced=True)
 
 

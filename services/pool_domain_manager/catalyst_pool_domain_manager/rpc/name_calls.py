@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import TypeVar
 
 from catalyst.pooldomain.v1 import service_pb2_grpc
@@ -12,7 +13,7 @@ from catalyst_sdk.dns import Capability
 from google.protobuf.message import Message
 
 from catalyst_pool_domain_manager.domain import refusals
-from catalyst_pool_domain_manager.domain.allocations import Allocation, Fact
+from catalyst_pool_domain_manager.domain.allocations import FORCE_GRACE, Allocation, Fact
 from catalyst_pool_domain_manager.domain.pools import Pool, PoolNotFound
 from catalyst_pool_domain_manager.events import SUBJECTS
 from catalyst_pool_domain_manager.store import Store
@@ -38,14 +39,17 @@ class NameCalls(service_pb2_grpc.AllocationServiceServicer):
         resolves: Resolves,
         abilities: AbilitiesOf,
         bells: Bells | None = None,
+        grace: timedelta = FORCE_GRACE,
     ) -> None:
-        """`bells` are rung by the reconciler for each name that comes to where it is to stay."""
+        """`bells` are rung by the reconciler for each name that comes to where it is to stay; `grace` has to be over before
+        a name is taken from who holds it."""
         self._work = work
         self._bells = bells or Bells()
         self._key = token_key
         self._limits = limits
         self._resolves = resolves
         self._abilities = abilities
+        self._grace = grace
 
     async def _wish(
         self,

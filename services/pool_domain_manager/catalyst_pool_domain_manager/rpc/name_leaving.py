@@ -49,13 +49,13 @@ class NameLeaving(NameSteering):
         async def decide(tx: Store) -> Decision[Allocation]:
             a = await governed(tx, request.name, me)
             fresh(a, request.etag)
-            return allocations.force_release(a, request.reason.strip(), me.subject, tx.now)
+            return allocations.force_release(a, request.reason.strip(), me.subject, tx.now, grace=self._grace)
 
         async with self._work.reading() as tx:
             a, pool = await governed(tx, request.name, me), await pool_of(tx, key_of(request.name)[0])
             if a.state not in (State.RELEASING, State.QUARANTINED):  # else it is a repeat
                 fresh(a, request.etag)
-                allocations.force_release(a, request.reason, me.subject, tx.now)
+                allocations.force_release(a, request.reason, me.subject, tx.now, grace=self._grace)
         if a.state in allocations.COMMITTED:
             await self._unheard(pool, a)
         return await self._wish(decide, to_allocation, validate_only=request.validate_only)

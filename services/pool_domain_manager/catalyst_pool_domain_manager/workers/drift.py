@@ -66,7 +66,8 @@ QUESTIONS = 600
 zones take turns, over as many passes as that needs; the first sight of every zone at every server is in each pass, and the
 watcher checks the signatures of keys and SOA of every visible name as often."""
 READINGS = 12
-"""Passes within which every zone is read at its backend: not all that can be changed there is told by its list."""
+"""Passes within which every zone is read at its backend, where a sweep is told no other number: not all that can be changed there
+is told by its list."""
 NOWHERE = ("127.0.0.1", 9)
 """Where a server is asked of which nobody knows where it listens: there is no answer."""
 
@@ -127,6 +128,7 @@ class DriftSweep:
     late: Late
     signals: Signals
     questions: int = QUESTIONS
+    readings: int = READINGS
     passes: int = 0
 
     def __post_init__(self) -> None:
@@ -288,6 +290,7 @@ class DriftSweep:
         if not new and not moved and same_state:
             if state is not None and not seen and s.allocation is not None:
                 self._remember(s, state)
+            await self._put_right(s, s.known)  # what could not be begun when it was seen first
             return
         await self._note(s, seen, lease)
 
@@ -299,7 +302,13 @@ class DriftSweep:
         """Whether a name's zone that was whole was not touched since, by its backend's list and at first sight of each server."""
         before = self._whole.get(s.domain)
         is_told = before is not None and self._listed.get(s.backend, {}).get(f"{s.domain}.") == before.version
-        if before is None or not is_told or s.known or self._is_turn(s, self._stride) or self._is_turn(s, READINGS):
+        if (
+            before is None
+            or not is_told
+            or s.known
+            or self._is_turn(s, self._stride)
+            or self._is_turn(s, self.readings)
+        ):
             return False
         if before.wish != s.wish:
             return False
@@ -372,8 +381,12 @@ class DriftSweep:
                 await _note_kept(tx, s.zone, (*opened, *moved), drifts.conditions(seen, signed=s.signed))
             elif s.allocation is not None:
                 await _note_child(tx, s.allocation, opened)
-        if s.zone is not None and s.zone.drift_policy is DriftPolicy.REPAIR:
-            left = [d for d in (*known, *opened) if d.state is drifts.State.OPEN]
+        await self._put_right(s, (*known, *opened))
+
+    async def _put_right(self, s: Subject, known: Sequence[Drift]) -> None:
+        """Where the zone's policy is to repair, have it done, by as much as can be."""
+        left = [d for d in known if d.state is drifts.State.OPEN]
+        if s.zone is not None and s.zone.drift_policy is DriftPolicy.REPAIR and left:
             await self._repair(s.zone, left)
             await self._take_back(s.zone, left)
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from catalyst_sdk import Permanent, PluginFailure, Temporary
-from catalyst_sdk.dns import Change, DnsBackend
+from catalyst_sdk.dns import Change, DnsBackend, ZoneState
 
 MOST = 200
 """Children in one change."""
@@ -71,6 +71,8 @@ class Parents:
         self._coming: dict[str, set[str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns: dict[str, asyncio.Lock] = {}
+        self._left: dict[str, ZoneState] = {}
+        """Zones as the last change has left them, which need not be read for their number."""
 
     @property
     def gathered(self) -> int:
@@ -137,7 +139,7 @@ class Parents:
     async def _write(self, backend: DnsBackend, zone: str, wishes: Sequence[_Wish]) -> None:
         """All at once; where that is refused, without the guilty ones."""
         try:
-            await _change(backend, zone, tuple(c for w in wishes for c in w.changes))
+            await self._change(backend, zone, tuple(c for w in wishes for c in w.changes))
         except Permanent as refused:
             await self._write_without_guilty(backend, zone, wishes, refused)
         except PluginFailure as failure:
@@ -151,6 +153,23 @@ class Parents:
             self._made(len(wishes))
             for wish in wishes:
                 wish.settle(None)
+
+    async def _change(self, backend: DnsBackend, zone: str, changes: tuple[Change, ...]) -> None:
+        """One change, with its number, by which its arrival is seen at any server."""
+        before = self._left.pop(zone, None)
+        if before is not None:
+            try:
+                self._left[zone] = await backend.apply(
+                    zone=zone, changes=changes, revision=before.revision + 1, expect=before.etag
+                )
+                return
+            except Permanent as refused:
+                if refused.reason != "CONFLICT":  # somebody else has written since
+                    raise
+        state = await backend.get_zone(zone=zone)
+        if state is None:
+            raise Permanent("ZONE_ABSENT", f"the backend has no zone {zone}", user_action="make it, PDM never does")
+        self._left[zone] = await backend.apply(zone=zone, changes=changes, revision=state.revision + 1)
 
     async def _write_without_guilty(
         self, backend: DnsBackend, zone: str, wishes: Sequence[_Wish], refused: Permanent
@@ -166,14 +185,6 @@ class Parents:
         rest = [wish for n, wish in enumerate(wishes) if n not in guilty] if guilty else wishes[half:]
         for part in filter(None, (rest, *parts)):
             await self._write(backend, zone, part)
-
-
-async def _change(backend: DnsBackend, zone: str, changes: tuple[Change, ...]) -> None:
-    """One change, with its number, by which its arrival is seen at any server."""
-    state = await backend.get_zone(zone=zone)
-    if state is None:
-        raise Permanent("ZONE_ABSENT", f"the backend has no zone {zone}", user_action="make it, PDM never does")
-    await backend.apply(zone=zone, changes=changes, revision=state.revision + 1)
 
 
 def _guilty(wishes: Sequence[_Wish], refused: Permanent) -> Collection[int]:

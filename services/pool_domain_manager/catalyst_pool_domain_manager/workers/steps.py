@@ -32,9 +32,9 @@ async def parent_clean(site: Site) -> Outcome:
 
 async def zone_made(site: Site) -> Outcome:
     """C2: the zone is there with mark, records and key, made in one call; a changed wish corrects it."""
-    parent = await site.parent()
-    before = await site.child()
-    can = await site.can()
+    parent, can = await site.parent(), await site.can()
+    # Of a zone that nobody was told of yet the making says whose it is, if it is there.
+    before = await site.child() if site.a.zone_told or site.a.generation > 1 else None
     state = before or await site.backend.create_zone(spec=zones.spec(site.a, site.pool, named(site.pool, parent), can))
     named_so = zones.server_changes(site.a, site.pool, state, named(site.pool, parent))
     changes = (*named_so, *zones.corrections(site.a, site.pool, state, can))
