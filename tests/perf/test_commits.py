@@ -83,7 +83,7 @@ class Bench:
 
 @asynccontextmanager
 async def bench(home: Path, nats: NatsServer, dns: OnPowerDns) -> AsyncIterator[Bench]:
-    fields = {"nats_url": nats.url, "batch_window": WINDOW, "sweep_interval": 60.0, **dns.settings()}
+    fields = {"nats_url": nats.url, "batch_window": WINDOW, "sweep_interval": 60.0, "least_ttl": 1, **dns.settings()}
     policy = PoolPolicy(reservations_per_minute=NO_LIMIT)
     pool = Pool(
         kinds=[Pool.KIND_SOVEREIGN], zone="zones/omani.works", backend=dns.pool_backend, allow_private_targets=True,

@@ -46,7 +46,7 @@ AT_A_TIME = 200
 @measured
 async def test_a_sweep_over_all_zones(table: Table, home: Path, nats: NatsServer, pool_on_powerdns: OnPowerDns) -> None:
     dns = pool_on_powerdns
-    fields = {"nats_url": nats.url, "sweep_interval": 60.0, **dns.settings()}
+    fields = {"nats_url": nats.url, "sweep_interval": 60.0, "least_ttl": 1, **dns.settings()}
     swept: list[DriftSweep] = []
 
     async def composed(settings: PdmSettings) -> Daemon:

@@ -158,6 +158,7 @@ def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
             "DNS_CONTROL": layout.address("dns-control"),
             "DNS_DATA": str(layout.dns),
             "REPLICAS": str(layout.count),
+            "LEAST_TTL": "1",
             **hints,
             **powerdns.settings(layout),
         },

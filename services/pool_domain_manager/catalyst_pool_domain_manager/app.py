@@ -223,7 +223,7 @@ def _names(p: _Parts, reconciler: Reconciler) -> list[Service]:
     )  # fmt: skip - in the order of the fields
     return [
         Service(
-            PoolService(p.work, (settings.reservation_ttl, settings.quarantine)),
+            PoolService(p.work, (settings.reservation_ttl, settings.quarantine), settings.least_ttl),
             service_pb2_grpc.add_PoolServiceServicer_to_server,
             f"{_PACKAGE}.PoolService",
         ),

@@ -34,6 +34,8 @@ class PdmSettings(DaemonSettings):
     """Seconds between two looks at what time has ended."""
     drift_interval: float = 300.0
     """Seconds between two looks at every zone, backend and servers, against what is wished."""
+    least_ttl: int = Field(60, ge=1)
+    """Shortest time to live in seconds that a pool may wish, since resolvers ask the more often, the shorter. Development: 1."""
     force_release_grace: float = 720 * 3600.0
     """Seconds after its reservation before an operator may take a name from who holds it."""
     lease: float = Field(10.0, ge=8.0)

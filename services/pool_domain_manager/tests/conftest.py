@@ -107,7 +107,8 @@ def start(home: Path, dns: Dns, clean_nats: NatsServer, database: str) -> Start:
         failpoint: Failpoint = no_failpoint, pool: Pool = DEMO, **settings: object
     ) -> AsyncIterator[RunningDaemon]:
         fields = {
-            "nats_url": clean_nats.url, "database_url": database, "sweep_interval": 0.1, **dns.settings(), **settings,
+            "nats_url": clean_nats.url, "database_url": database, "sweep_interval": 0.1, "least_ttl": 1, **dns.settings(),
+            **settings,
         }  # fmt: skip
         hosted = Pool()
         hosted.MergeFrom(pool)
@@ -123,7 +124,7 @@ def start(home: Path, dns: Dns, clean_nats: NatsServer, database: str) -> Start:
 def values(dns: Dns, nats: NatsServer) -> dict[str, Any]:
     """Settings of a daemon over these servers."""
     return {
-        "nats_url": nats.url, "sweep_interval": 0.1, "batch_window": 0.02, **dns.settings(),
+        "nats_url": nats.url, "sweep_interval": 0.1, "batch_window": 0.02, "least_ttl": 1, **dns.settings(),
     }  # fmt: skip
 
 

@@ -113,6 +113,18 @@ async def test_a_pool_goes_only_without_names_and_may_come_again(start: Start) -
 
 
 @on_one_database
+async def test_a_pool_whose_records_would_be_asked_for_all_the_time_is_refused_outside_of_development(
+    start: Start,
+) -> None:
+    async with start(pool=Pool(kinds=[Pool.KIND_SOVEREIGN]), least_ttl=60) as daemon:
+        await active_pool(daemon)
+        short = update(daemon, "ttls.record", ttls=PoolTtls(record=Duration(seconds=59)))
+        assert await reason_of(short) == "REQUEST_INVALID"
+        after = await update(daemon, "ttls.record", ttls=PoolTtls(record=Duration(seconds=60)))
+        assert after.ttls.record.seconds == 60
+
+
+@on_one_database
 async def test_an_identity_that_asks_too_often_is_told_when_to_come_again_and_no_other_is(start: Start) -> None:
     async with start(sweep_interval=3600) as daemon:
         await active_pool(daemon)

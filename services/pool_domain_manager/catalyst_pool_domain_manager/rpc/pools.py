@@ -28,12 +28,14 @@ _ACCOUNT = re.compile(r"[a-z][a-z0-9+.-]*:[!#-:<-\[\]-~]+")
 class PoolService(service_pb2_grpc.PoolServiceServicer):
     """Pools: made by an operator over a zone that is there; whether it is, a worker looks."""
 
-    def __init__(self, work: Work[Store], defaults: tuple[float, float]) -> None:
+    def __init__(self, work: Work[Store], defaults: tuple[float, float], least_ttl: int = 1) -> None:
+        """`defaults`: seconds of a reservation and of a rest; `least_ttl`: that a pool may wish."""
         self._work = work
         self._defaults = defaults
+        self._least_ttl = least_ttl
 
     async def CreatePool(self, request: service_pb2.CreatePoolRequest, context: Context) -> resources_pb2.Pool:
-        plugin = _check(request.pool_id, request.pool)
+        plugin = _check(request.pool_id, request.pool, self._least_ttl)
         actor = caller(context).subject
 
         async def step(tx: Store) -> Decision[Pool]:
@@ -52,7 +54,7 @@ class PoolService(service_pb2_grpc.PoolServiceServicer):
         async def step(tx: Store) -> Decision[Pool]:
             known = await _fresh(tx, request.pool.name, request.etag, alone=True)
             whole = changes.merged(to_pool(known), request.pool, paths)
-            plugin = _check(domain, whole)
+            plugin = _check(domain, whole, self._least_ttl)
             wish = from_pool(domain, whole, plugin, tx.now, self._defaults)
             # What the pool says itself keeps its version until it says something else.
             wish = replace(wish, rules=replace(wish.rules, version=known.rules.version))
@@ -138,7 +140,7 @@ async def _check_able(tx: Store, wish: Pool) -> None:
         raise refusals.CapabilityMissing(what="zones of their own, which its names are unless the pool is IN_PARENT")
 
 
-def _check(domain: str, wish: resources_pb2.Pool) -> str:
+def _check(domain: str, wish: resources_pb2.Pool, least_ttl: int) -> str:
     """The plugin of the pool's backend. Raises what is wrong with the wish, all at once."""
     found = []
     if not wish.kinds:
@@ -150,7 +152,7 @@ def _check(domain: str, wish: resources_pb2.Pool) -> str:
     names = [entry.name for entry in wish.record_layout]
     if len(names) != len(set(names)):
         found.append(Violation("pool.record_layout", "a name stands there twice", "unique"))
-    found += [*_dnssec_faults(wish), *_ttl_faults(wish.ttls), *_policy_faults(wish.policy)]
+    found += [*_dnssec_faults(wish), *_ttl_faults(wish.ttls, least_ttl), *_policy_faults(wish.policy)]
     if found:
         raise InvalidRequest(tuple(found))
     backend = wish.backend or f"backends/{next(iter(PLUGINS))}"
@@ -180,10 +182,10 @@ def _dnssec_faults(wish: resources_pb2.Pool) -> Iterator[Violation]:
         yield Violation("pool.dnssec.publish_cds", "CDS and CDNSKEY are always published", "dnssec")
 
 
-def _ttl_faults(wish: resources_pb2.PoolTtls) -> Iterator[Violation]:
+def _ttl_faults(wish: resources_pb2.PoolTtls, least: int) -> Iterator[Violation]:
     for field in ("ns", "ds", "record", "negative"):
-        if wish.HasField(field) and not 1 <= getattr(wish, field).seconds < 2**31:  # RFC 2181, section 8
-            yield Violation(f"pool.ttls.{field}", "a time to live is 1 to 2147483647 seconds", "ttl")
+        if wish.HasField(field) and not least <= getattr(wish, field).seconds < 2**31:  # RFC 2181, section 8
+            yield Violation(f"pool.ttls.{field}", f"a time to live is {least} to 2147483647 seconds here", "ttl")
 
 
 def _policy_faults(wish: resources_pb2.PoolPolicy) -> Iterator[Violation]:
