@@ -49,6 +49,8 @@ MOVES = {
     "Keeper",
     "Prober",
     "DriftSweep",
+    "Errands",
+    "Watchman",
 }
 """Workers that are left out."""
 
