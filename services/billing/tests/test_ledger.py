@@ -11,6 +11,7 @@ from catalyst.billing.v1 import service_pb2 as rpc
 from catalyst.billing.v1 import service_pb2_grpc as stubs
 from catalyst_billing.domain import postings
 from catalyst_billing.domain.ledger import Entry, Kind, Txn
+from catalyst_billing.domain.money import Money
 from catalyst_billing.store import Store
 from catalyst_billing.store import tables as t
 from catalyst_mesh import LostRace
@@ -24,6 +25,11 @@ from .conftest import Billing
 from .makers import BOOKS, NOON, omr
 
 pytestmark = pytest.mark.either_database
+NO_GUARD = {
+    "postgresql": "DROP TRIGGER ledger_entry_no_update ON ledger_entry",
+    "sqlite": "DROP TRIGGER ledger_entry_no_update",
+}
+"""Statements after which somebody can tamper with the book."""
 
 
 async def run(billing: Billing, *statements: str) -> None:
@@ -46,10 +52,9 @@ async def test_a_row_of_the_book_is_neither_changed_nor_deleted(billing: Billing
 async def test_a_proof_names_what_was_tampered_with(billing: Billing) -> None:
     await billing.issue()
     await billing.redeem()
-    table = " ON ledger_entry" if billing.daemon.daemon.db.dialect == "postgresql" else ""
     await run(
         billing,
-        f"DROP TRIGGER ledger_entry_no_update{table}",
+        NO_GUARD[billing.daemon.daemon.db.dialect],
         "UPDATE ledger_entry SET amount_minor = amount_minor + 1 WHERE n = 1",
     )
     proof = await billing.prove()
@@ -62,6 +67,25 @@ async def test_a_proof_names_what_was_tampered_with(billing: Billing) -> None:
     assert await billing.findings() == ["LEDGER_DIFFERENCE"] * 2
     await billing.prove()
     assert (await billing.told()).count("finding.opened") == 2
+
+
+async def test_what_is_off_in_two_currencies_and_zero_over_both_is_named_in_each(billing: Billing) -> None:
+    """Where nobody has anything in the second currency but this transaction; and the third is as it should be."""
+    accounts = {c: [BOOKS.house(kind, c) for kind in (Kind.PROMO_COST, Kind.REVENUE)] for c in ("OMR", "EUR", "USD")}
+    lines = [Entry(a, Money(sign, c)) for c, both in accounts.items() for a, sign in zip(both, (7, -7), strict=True)]
+    await billing.daemon.daemon.work.again(
+        lambda tx: tx.post(Txn("exchange", "test", NOON, "test", "why", tuple(lines)))
+    )
+    assert (await billing.prove()).proved
+    cost = "UPDATE ledger_entry SET amount_minor = amount_minor {} WHERE account_id = '{}'"
+    await run(
+        billing,
+        NO_GUARD[billing.daemon.daemon.db.dialect],
+        cost.format("+ 5", accounts["OMR"][0].id),
+        cost.format("- 5", accounts["EUR"][0].id),
+    )
+    found = {(d.rule, d.found.currency, d.found.minor) for d in (await billing.prove()).differences if d.rule == "L1"}
+    assert found == {("L1", "OMR", 5), ("L1", "EUR", -5)}
 
 
 async def test_a_proof_is_an_operation_that_can_be_read_again_by_who_may_ask_for_one(billing: Billing) -> None:

@@ -1,7 +1,7 @@
 """Where billing keeps its state: one unit of work over its tables."""
 
-from .books import Proof, proof
 from .franchise import Store
+from .proving import Proof, proof
 from .tables import metadata
 
 __all__ = ["Proof", "Store", "metadata", "proof"]

@@ -1,27 +1,16 @@
-"""Writing and proving the book. Only `Books.post` writes entries, and only those of a balanced transaction."""
+"""Writing the book. Only `Books.post` writes entries, and only those of a balanced transaction."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from catalyst_mesh import Transaction
-from sqlalchemy import BigInteger, bindparam, func, insert, select, text, update
+from sqlalchemy import BigInteger, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..domain.ledger import Account, Difference, Entry, Kind, OwnerKind, Part, Txn, prove
+from ..domain.ledger import Account, Entry, Kind, OwnerKind, Part, Txn
 from ..domain.money import Money
 from .mapping import of_plain, plain
 from .tables import ledger_account, ledger_balance, ledger_entry, ledger_txn
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What a proof found, over how many entries, the last of them included."""
-
-    differences: tuple[Difference, ...]
-    entries: int
-    last_entry: int
 
 
 class Books(Transaction):
@@ -81,31 +70,6 @@ class Books(Transaction):
         await self.sql.execute(insert_new(ledger_balance).on_conflict_do_nothing(), balance_row)
 
 
-async def proof(sql: AsyncConnection) -> Proof:
-    """Prove L1, L4 and L5 over everything, in one view of the database."""
-    if sql.dialect.name == "postgresql":
-        await sql.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-    e, a, b = ledger_entry.c, ledger_account.c, ledger_balance.c
-    amount = func.sum(e.amount_minor)
-    joined = ledger_entry.join(ledger_account)
-    by_txn = select(e.txn_id, a.currency, amount).select_from(joined).group_by(e.txn_id, a.currency).having(amount != 0)
-    # Accounts are few: what each of them sums to is joined with them, not each entry; and the same look counts.
-    per = select(e.account_id, amount.label("amount"), func.count().label("entries"), func.max(e.number).label("last"))
-    by = per.group_by(e.account_id).subquery()
-    by_account = select(a.id, a.currency, by.c.amount, by.c.entries, by.c.last).select_from(by.join(ledger_account))
-    kept = select(b.account_id, a.currency, b.amount_minor).select_from(ledger_balance.join(ledger_account))
-    credit = select(a.id).where(a.kind == Kind.CUSTOMER_CREDIT.value)
-    accounts = (await sql.execute(by_account)).all()
-    differences = prove(
-        [(txn, Money(int(total), currency)) for txn, currency, total in await sql.execute(by_txn)],
-        _sums([(account, currency, total) for account, currency, total, _, _ in accounts]),
-        _sums((await sql.execute(kept)).all()),
-        set((await sql.execute(credit)).scalars()),
-    )
-    count, last = sum(row.entries for row in accounts), max((row.last for row in accounts), default=0)
-    return Proof(tuple(differences), count, last)
-
-
 # Made once: to make a statement costs as much as to run it.
 _TRANSACTION, _ENTRY = insert(ledger_txn), insert(ledger_entry)
 _MOVE = (
@@ -121,10 +85,6 @@ _TXN_COLUMNS = (
 )  # fmt: skip
 
 _TXN_PARTS = ("vouchers", "items")
-
-
-def _sums(rows: Sequence[Any]) -> Mapping[str, Money]:
-    return {account: Money(int(total), currency) for account, currency, total in rows}
 
 
 def _entry(row: Any) -> Entry:
