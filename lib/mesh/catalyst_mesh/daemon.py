@@ -1,7 +1,7 @@
 """The life of a daemon: start, serve, drain, stop.
 
-Stopping says NOT_SERVING first, waits until peers have noticed, lets calls in flight end, then stops the workers (which
-give their leases back) and closes what it opened. It ends within 25 s of SIGTERM.
+Stopping says NOT_SERVING first, waits until peers have noticed, sends away who comes nevertheless, lets calls in flight
+end, then stops the workers (which give their leases back) and closes what it opened. It ends within 25 s of SIGTERM.
 """
 
 import asyncio
@@ -61,10 +61,16 @@ MIGRATE = "--migrate"
 """Word on the command line of a daemon that is only to bring its schema up to date, as it does at each start."""
 GRACE = 15.0
 """Seconds that calls in flight get to end."""
+LEAVING = 0.3
+"""Seconds in which new calls are sent away before the server ends: until nothing is left that gRPC has not looked at."""
+STREAMS_GRACE = 3.0
+"""Seconds of the above that streams get: most are watched until somebody ends them."""
 LONG_LIFE = 60.0
 """Seconds after which a worker that ends is started again at once."""
 WORKERS_GRACE = 5.0
-"""Seconds that workers get to put down what they hold."""
+"""Seconds that workers get to put down what they hold, when all calls have ended."""
+WORKERS_END = 22.5
+"""Seconds after SIGTERM at which they must have done so in any case: they have been told at its beginning."""
 CANCEL_GRACE = 1.0
 """Seconds that those get whose time is over and who were cancelled."""
 LAST_GRACE = 3.0
@@ -148,7 +154,10 @@ class Daemon:
         self.work.bell.patience = self.settings.poll_seconds
         trusted = verifier(self.name, self.settings, self.also_trusts)
         consuming = self._consumers()
-        server, peers = self._server(trusted, consuming)
+        door = Interceptor(
+            verifier=trusted, access=self._access(), metrics=self.metrics, memberships=self.memberships
+        )  # fmt: skip - one object
+        server, peers = self._server(door, consuming)
         port = self._add_port(server)
         side = SidePort(
             self.metrics.registry,
@@ -171,26 +180,23 @@ class Daemon:
             drain = self.settings.drain_seconds
         finally:  # who could not start has workers too, which must put down what they hold
             stop.set()
-            await self._stop(server, peers, side, tasks, drain)
+            await self._stop(server, door, peers, side, tasks, drain)
             await trusted.close()
         log.info("stopped")
 
     ports: tuple[int, int] = (0, 0)
     """gRPC and side port, once it runs."""
 
-    def _server(self, trusted: Verifier, consuming: Sequence[Consumer]) -> tuple[grpc.aio.Server, Health]:
+    def _access(self) -> Access:
         own = {
             **rows("catalyst.mesh.v1.PluginService", ListPlugins=SIGNED_IN),
             **rows(_EVENT_SERVICE, ListEvents=READERS, **dict.fromkeys(ADMIN_ONLY, "sovereign-admin")),
         }
-        interceptor = Interceptor(
-            verifier=trusted,
-            access=Access({**own, **self.access}),
-            metrics=self.metrics,
-            memberships=self.memberships,
-        )
+        return Access({**own, **self.access})
+
+    def _server(self, door: Interceptor, consuming: Sequence[Consumer]) -> tuple[grpc.aio.Server, Health]:
         server = grpc.aio.server(
-            interceptors=[interceptor],
+            interceptors=[door],
             options=(
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_receive_message_length", 4 * 1024 * 1024),
@@ -292,17 +298,24 @@ class Daemon:
     async def _stop(
         self,
         server: grpc.aio.Server,
+        door: Interceptor,
         peers: Health,
         side: SidePort,
         tasks: list[asyncio.Task[None]],
         drain: float,
     ) -> None:
+        began = time.monotonic()
         side.draining = True
         peers.drain()
         await asyncio.sleep(drain)
         peers.end()
+        if drain:
+            door.leave()
+            await asyncio.sleep(LEAVING)
+        streams = asyncio.get_running_loop().call_later(STREAMS_GRACE, door.end_streams)
         await server.stop(GRACE)
-        await _ended(tasks)
+        streams.cancel()
+        await _ended(tasks, min(WORKERS_GRACE, max(CANCEL_GRACE, began + WORKERS_END - time.monotonic())))
         await side.stop()
         await self.bus.close()
         for close in self.closing:
@@ -312,9 +325,9 @@ class Daemon:
             await asyncio.to_thread(self.tracer.close)
 
 
-async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Wait for workers. Who does not heed its cancellation either is told of, and left to the end of the process."""
-    _, late = await asyncio.wait(tasks, timeout=WORKERS_GRACE)
+async def _ended(tasks: Iterable[asyncio.Task[None]], grace: float) -> None:
+    """Wait `grace` seconds for workers. Who does not heed its cancellation either is told of, and left to the process' end."""
+    _, late = await asyncio.wait(tasks, timeout=grace)
     for task in late:
         task.cancel()
     stuck = (await asyncio.wait(late, timeout=CANCEL_GRACE))[1] if late else ()

@@ -30,6 +30,7 @@ from .errors import (
 from .logs import get_logger
 from .memberships import Memberships, TokenMemberships
 from .metrics import ChassisMetrics
+from .streams import Stopping
 from .telemetry import Span, here
 from .verifiers import Verifier
 from .work import Contended, LostRace
@@ -38,6 +39,8 @@ DEFAULT_DEADLINE = 10.0
 """Seconds for a unary call from outside that states no deadline of its own."""
 UNGUARDED = "/grpc.health.v1.Health/"
 """Open to everybody, and asked by every peer all the time it lives: no call of anybody that would be told of."""
+ELSEWHERE = (("grpc-retry-pushback-ms", "500"),)
+"""Tells a client of gRPC when to try again: not before the connection on which it asked is closed."""
 FAULTS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 """Statuses that are the server's fault; the others are answers, and their spans are no errors."""
 
@@ -78,6 +81,21 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         self._metrics = metrics
         self._log = get_logger("rpc")
         self._guarded: dict[str, Any] = {}
+        self._leaves = False
+        self._streams: set[asyncio.Task[Any]] = set()
+
+    def leave(self) -> None:
+        """Take no new call from here on. Who asks hears STOPPING, and when to ask again, by then another replica.
+
+        A server that ends cancels what it has not looked at yet, and CANCELLED is tried again by nobody.
+        """
+        self._leaves = True
+
+    def end_streams(self) -> None:
+        """End the streams that are open with STOPPING: who watches goes on elsewhere, and does not hold up the end."""
+        self._leaves = True
+        for task in self._streams:
+            task.cancel()
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], details: grpc.HandlerCallDetails
@@ -116,9 +134,10 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
             metadata = _metadata(context)
             one = _Served(method, metadata, self._metrics)
             try:
-                enter(
-                    Call(method=method.lstrip("/"), traceparent=one.traceparent)
-                )  # a refusal is logged with its trace
+                # A refusal is logged with its trace.
+                enter(Call(method=method.lstrip("/"), traceparent=one.traceparent))
+                if self._leaves:
+                    raise Stopping
                 admitted, patience = await self._admit(method, metadata, context)
                 enter(_call(method, one.traceparent, admitted, request, patience))
                 _check_fields(request)
@@ -143,8 +162,12 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             metadata = _metadata(context)
             one = _Served(method, metadata, self._metrics)
+            task: Any = asyncio.current_task()
+            self._streams.add(task)
             try:
                 enter(Call(method=method.lstrip("/"), traceparent=one.traceparent))  # as above
+                if self._leaves:
+                    raise Stopping
                 admitted, _ = await self._admit(method, metadata, context)
                 single = request if isinstance(request, Message) else None
                 enter(_call(method, one.traceparent, admitted, single, None))
@@ -154,14 +177,18 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
                     yield answer
                 if one.tries:
                     context.set_trailing_metadata(one.tries)
-            except (asyncio.CancelledError, GeneratorExit):
+            except (asyncio.CancelledError, GeneratorExit) as ended:
                 one.status = "CANCELLED"
-                raise
+                if not self._leaves or isinstance(ended, GeneratorExit) or context.cancelled():
+                    raise
+                one.status = "UNAVAILABLE"
+                await _abort(context, Stopping(), one.tries)
             except Exception as error:
                 refusal = self._refusal(error, method)
                 one.status = refusal.code.name
                 await _abort(context, refusal, one.tries)
             finally:
+                self._streams.discard(task)
                 one.end()
 
         return call
@@ -323,7 +350,7 @@ async def _abort(
     context: grpc.aio.ServicerContext[Any, Any], refusal: Refused, tries: tuple[tuple[str, str], ...] = ()
 ) -> NoReturn:
     status = to_status(refusal)
-    await context.abort(
-        grpc.StatusCode[refusal.code.name], status.message, ((DETAILS_KEY, status.SerializeToString()), *tries)
-    )
+    pause = ELSEWHERE if isinstance(refusal, Stopping) else ()
+    trailing = ((DETAILS_KEY, status.SerializeToString()), *tries, *pause)
+    await context.abort(grpc.StatusCode[refusal.code.name], status.message, trailing)
     raise AssertionError("abort raises")

@@ -229,7 +229,7 @@ async def test_the_side_port_answers_or_hangs_up_and_goes_on(daemon: RunningDaem
     with suppress(ConnectionError):
         writer.write(sent)
         writer.write_eof()
-        answer = await asyncio.wait_for(reader.read(), 5)
+        answer = await asyncio.wait_for(reader.read(), 30)
         assert answer[9:12] == status
     writer.close()
     async with httpx.AsyncClient(base_url=daemon.side) as http:

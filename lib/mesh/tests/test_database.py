@@ -49,7 +49,7 @@ async def test_readers_do_not_wait_for_a_writer(database: str) -> None:
     db = await Database.open(database, metadata=metadata)
     async with db.begin() as writing:
         await writing.execute(insert(kept).values(n=1))
-        async with asyncio.timeout(2), db.read() as sql:
+        async with asyncio.timeout(30), db.read() as sql:
             assert (await sql.execute(select(kept))).all() == []
     await db.ping()
     await db.close()

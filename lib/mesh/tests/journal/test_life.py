@@ -64,7 +64,7 @@ async def test_siblings_run_at_the_same_time(bench: Bench) -> None:
     together = asyncio.Barrier(3)
 
     async def meet(_ctx: Context) -> None:
-        await asyncio.wait_for(together.wait(), 5)
+        await asyncio.wait_for(together.wait(), 30)
 
     engine = bench.engine(kind_of(*(Step(name, meet) for name in "abc")))
     assert (await carry(bench, engine, await begin(engine))).state == "succeeded"
@@ -233,7 +233,7 @@ async def test_steps_under_way_are_limited(bench: Bench, limits: Limits, options
         most = max(most, now)
         if now == 3:
             three.set()
-        await asyncio.wait_for(three.wait(), 5)
+        await asyncio.wait_for(three.wait(), 30)
         now -= 1
 
     engine = bench.engine(kind_of(*(Step(f"s{n}", count) for n in range(9)), limits=limits), **options)
