@@ -16,6 +16,7 @@ import psutil
 from catalyst_cli.api import Api
 from catalyst_cli.context import Context
 from catalyst_cli.demo.mesh import free_base
+from catalyst_cli.failures import Failure
 from catalyst_sdk.resolver import Resolver
 
 START_WITHIN = 60.0
@@ -133,13 +134,19 @@ class Dev:
         return list(found.values())
 
     def until(self, check: Callable[[], Any], within: float, what: str) -> Any:
-        """Ask until the answer is true. Raises AssertionError with what was waited for."""
+        """Ask until the answer is true. Raises AssertionError with what was waited for.
+
+        Who was killed a moment ago cannot answer; that he does not is no answer either.
+        """
         deadline = time.monotonic() + within
         while True:
-            answer = check()
-            if answer:
-                return answer
-            assert time.monotonic() < deadline, f"not within {within} s: {what}"
+            failure = ""
+            try:
+                if answer := check():
+                    return answer
+            except Failure as error:
+                failure = " ".join(error.lines())
+            assert time.monotonic() < deadline, f"not within {within} s: {what}; {failure}"
             _pause(0.05)
 
 

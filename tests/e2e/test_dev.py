@@ -31,7 +31,7 @@ def test_it_is_killed_started_stopped_started_and_cleaned_and_nothing_is_left_by
     dev.process.wait()
 
     dev.start()  # it finds a clean place
-    dev.until(lambda: not [pid for pid in killed if psutil.pid_exists(pid)], 30, "what the killed dev left is gone")
+    dev.until(lambda: not [pid for pid in killed if psutil.pid_exists(pid)], 60, "what the killed dev left is gone")
     stopped = dev.processes()
     assert len(stopped) >= 12
     dev.stop()
@@ -42,6 +42,6 @@ def test_it_is_killed_started_stopped_started_and_cleaned_and_nothing_is_left_by
     answer = dev.command("dev", "--clean", "--data-dir", str(dev.folder))
     assert answer.returncode == 0, answer.stderr
     assert not dev.folder.exists()
-    dev.process.wait(30)  # it let go of its lock and has its interpreter's own end before it
+    dev.process.wait(60)  # it let go of its lock and has its interpreter's own end before it
     assert dev.processes() == []
     dev.stop()

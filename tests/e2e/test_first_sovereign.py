@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalyst_cli.api import Refused
 from catalyst_testkit.servers import need
 from playwright.async_api import async_playwright, expect
 
@@ -37,7 +36,7 @@ def test_the_demonstration_proves_all_it_claims() -> None:
 
 
 def run_of(dev: Dev) -> str:
-    return dev.until(lambda: _last_run(dev), 30, "the run began")
+    return dev.until(lambda: _last_run(dev), 60, "the run began")
 
 
 def _last_run(dev: Dev) -> str:
@@ -46,10 +45,7 @@ def _last_run(dev: Dev) -> str:
 
 
 def reached(dev: Dev, run: str, step: str, states: tuple[str, ...] = ("SUCCEEDED",)) -> bool:
-    try:
-        rows = dev.api.pages(f"/v1/{run}/steps", "steps")
-    except Refused:
-        return False  # who would say so was killed a moment ago
+    rows = dev.api.pages(f"/v1/{run}/steps", "steps")
     return any(
         s["name"].rsplit("/", 1)[-1].startswith(step) and s["state"].removeprefix("STATE_") in states for s in rows
     )
@@ -83,7 +79,7 @@ def once_each(dev: Dev) -> None:
     ledger = dev.api.pages("/v1/sovereigns/omantel/ledger", "entries")
     names = [row["resourceName"] for row in ledger]
     assert len(names) == len(set(names))
-    rows = dev.until(lambda: heard(dev, "catalyst.v1.continuum.lease.acquired"), 20, "the lease was told of")
+    rows = dev.until(lambda: heard(dev, "catalyst.v1.continuum.lease.acquired"), 60, "the lease was told of")
     assert gaps(rows) == []
     told = [r["subject"] for r in rows]
     for subject in ("catalyst.v1.billing.order.paid", "catalyst.v1.provisioner.sovereign.activated"):
@@ -105,7 +101,7 @@ def test_a_run_goes_on_after_kill_9(dev: Dev, deaths: tuple[tuple[str, str], ...
     for victim, step in deaths:
         dev.until(partial(reached, dev, run, step, going), 60, f"the run came to {step}")
         if victim == "agent":
-            dev.until(dev.agents, 30, "there is an agent")[0].kill()
+            dev.until(dev.agents, 60, "there is an agent")[0].kill()
         else:
             os.kill(dev.pid(victim), signal.SIGKILL)
     ended_well(dev, creating)
@@ -130,7 +126,7 @@ async def test_the_page_shows_a_run_while_it_goes_on(lasting: Dev) -> None:
         creating = dev.background("sovereign", *ALIVE)
         run = await asyncio.to_thread(run_of, dev)
         await page.goto(f"{dev.state['gateway']}/console/{run}")
-        await page.locator("#graph .step").first.wait_for(timeout=10_000)
+        await page.locator("#graph .step").first.wait_for(timeout=30_000)
         for _ in range(3):  # it moves by itself, without a reload
             before = await page.locator("#count").inner_text()
             await expect(page.locator("#count")).not_to_have_text(before, timeout=30_000)

@@ -63,14 +63,14 @@ def test_a_sovereign_comes_and_goes_while_each_daemon_loses_a_replica(two: Dev) 
     ended_well(two, creating)
     once_each(two)
     for name, pid in killed.items():
-        two.until(partial(lives_again, two, name, pid), 30, f"{name} was started again")
+        two.until(partial(lives_again, two, name, pid), 60, f"{name} was started again")
     gone = two.background("sovereign", "destroy", "omantel", "--yes", "--output", "json")
-    two.until(lambda: two.api.get("/v1/sovereigns/omantel")["lastRun"] not in ("", run), 30, "the destruction began")
+    two.until(lambda: two.api.get("/v1/sovereigns/omantel")["lastRun"] not in ("", run), 60, "the destruction began")
     for daemon in DAEMONS:  # all at once, and those that lived through it all until now
         kill(two, f"{daemon}-2" if f"{daemon}-1" in killed else f"{daemon}-1")
     out, err = gone.communicate(timeout=120)
     assert gone.returncode == 0, err[-3000:]
     assert json.loads(out)["state"] == "STATE_DESTROYED"
     assert two.agents() == []
-    rows = two.until(lambda: heard(two, "catalyst.v1.continuum.lease.lost"), 30, "the lease's end was told")
+    rows = two.until(lambda: heard(two, "catalyst.v1.continuum.lease.lost"), 60, "the lease's end was told")
     assert [row["subject"] for row in rows].count("catalyst.v1.provisioner.sovereign.destroyed") == 1

@@ -184,11 +184,11 @@ def test_a_cell_is_killed_frozen_wiped_and_started_by_hand(shared: Dev) -> None:
     refused = shared.command("dev", "cell", "pause", "cell-2")
     assert (refused.returncode, "cell start cell-2" in refused.stderr) == (4, True)
     assert done("start")["state"] == "up"
-    shared.until(lambda: _answered(identity, known["address"]) == first, 30, "it has what it acknowledged")
+    shared.until(lambda: _answered(identity, known["address"]) == first, 60, "it has what it acknowledged")
     assert done("pause")["state"] == "frozen"
     assert done("resume")["state"] == "up"
     assert done("wipe")["pid"] != known["pid"]
-    shared.until(lambda: _answered(identity, known["address"]) not in ("", first), 30, "another identity")
+    shared.until(lambda: _answered(identity, known["address"]) not in ("", first), 60, "another identity")
     unknown = shared.command("dev", "cell", "kill", "cell-9")
     assert (unknown.returncode, "cell-1, cell-2, cell-3" in unknown.stderr) == (4, True)
 

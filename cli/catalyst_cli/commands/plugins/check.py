@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from catalyst_cli.output import Form, Output, err, show
-from catalyst_cli.plugin_checks import check as checked
 
 COLUMNS = {"CHECK": "check", "STATUS": "status", "MESSAGE": "message", "REMEDY": "remedy"}
 
@@ -24,6 +23,8 @@ def check(
 
         catalyst plugins check . --output json
     """
+    from catalyst_cli.plugin_checks import check as checked  # here, so that no other command carries what it needs
+
     err.print("running the conformance suite; this takes up to a minute", markup=False)
     findings = checked(path.resolve())
     rows = [asdict(finding) for finding in findings]
