@@ -24,6 +24,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator
 
 from .clocks import Clock
+from .doors import Doors
 from .errands import errand_engine
 from .passwords import take_password_from
 from .telemetry import span
@@ -110,6 +111,7 @@ class Database:
         self._reader = reader
         self._clock = clock
         self._turn = _Turn()
+        self._doors = Doors()
 
     @property
     def dialect(self) -> str:
@@ -158,7 +160,7 @@ class Database:
         """
         with span("transaction", "CLIENT", db_system_name=self.dialect):
             if self.dialect != "sqlite":
-                async with self._writer.begin() as sql:
+                async with self._doors, self._writer.begin() as sql:
                     yield sql
                 return
             async with self._turn.held(urgent=urgent), self._writer.begin() as sql:
@@ -167,7 +169,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """One consistent view, thrown away at the end of the block."""
-        async with self._reader.connect() as sql:
+        async with self._doors, self._reader.connect() as sql:
             yield sql
 
     @property
