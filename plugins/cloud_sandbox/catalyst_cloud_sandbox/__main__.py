@@ -34,22 +34,15 @@ def _fault(options: argparse.Namespace, folder: Path) -> int:
         sys.stderr.write(f"there is no simulated account {options.account} in {folder}\n")
         return 3
     account = Account(folder, options.account)
-    with account.store.begin() as tx:
-        if options.action == "add":
-            fault = faults.Fault(
-                options.effect,
-                options.operation,
-                options.kind,
-                options.region,
-                options.name,
-                options.times,
-                options.delay,
-            )
-            _print(options, [asdict(fault) | {"id": faults.add(tx, fault)}])
-        elif options.action == "list":
+    if options.action == "add":
+        given = ("operation", "kind", "region", "name", "times", "delay", "probability", "seed", "nth")
+        fault = faults.Fault(options.effect, **{key: getattr(options, key) for key in given})
+        _print(options, [asdict(fault) | {"id": account.arm(fault)}])
+    elif options.action == "list":
+        with account.store.begin() as tx:
             _print(options, [asdict(fault) for fault in faults.listed(tx)])
-        else:
-            _print(options, [{"cleared": faults.clear(tx)}])
+    else:
+        _print(options, [{"cleared": account.disarm()}])
     return 0
 
 
@@ -73,13 +66,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _fault_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("effect", choices=faults.EFFECTS)
+    parser.add_argument("effect", choices=faults.EFFECTS + faults.COMPONENT_EFFECTS)
     parser.add_argument("--operation", default="create", choices=("create", "update", "delete", "list", "power", ""))
     parser.add_argument("--kind", default="")
     parser.add_argument("--region", default="")
-    parser.add_argument("--name", default="", help="name of the resource, with * and ?")
+    parser.add_argument("--name", default="", help="name of the resource or component, with * and ?")
     parser.add_argument("--times", type=int, default=1, help="how many calls; -1: all")
-    parser.add_argument("--delay", type=float, default=1.0, help="seconds, for slow and rate_limit")
+    parser.add_argument(
+        "--delay", type=float, default=1.0, help="seconds, for slow, slow_install, eventual, rate_limit"
+    )
+    parser.add_argument("--probability", type=float, default=1.0, help="part of the matching calls that it meets")
+    parser.add_argument("--seed", type=int, default=0, help="which part that is")
+    parser.add_argument("--nth", type=int, default=0, help="only this matching call, counted from 1")
 
 
 def _account(name: str) -> str:

@@ -26,6 +26,8 @@ from .store import PREFIXES, Resource, Store, Transaction
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 """What an account may be called."""
+SEEN_FROM = "seen_from"
+"""Key of a spec: the moment from which the resource is shown to callers."""
 MARK = {"simulated": "true"}
 """Label that every resource carries besides those asked for."""
 
@@ -47,7 +49,11 @@ class Account:
         fault = self._meet(call)
         with self.store.begin() as tx:
             self._check_create(tx, call, spec)
-            made = tx.insert(kind, name, region, {**labels, **MARK}, self._completed(tx, kind, spec))
+            whole = self._completed(tx, kind, spec)
+            if fault and fault.effect == "eventual":
+                whole[SEEN_FROM] = time.time() + fault.delay
+            made = tx.insert(kind, name, region, {**labels, **MARK}, whole)
+            _meddle(tx, made, fault.effect if fault else "")
         if fault and fault.effect == "crash_after_create":
             os.kill(os.getpid(), signal.SIGKILL)
         if fault and fault.effect == "lost_reply":
@@ -105,12 +111,13 @@ class Account:
     def named(self, kind: str, name: str) -> Resource | None:
         """The resource of that kind and name."""
         with self.store.begin() as tx:
-            return tx.named(kind, name)
+            found = tx.named(kind, name)
+        return found if found and _is_seen(found) else None
 
     def resources(self, labels: Mapping[str, str] | None = None) -> list[Resource]:
         """Resources of all regions in the order of creation; with `labels` only those that carry all of them."""
         self._meet(faults.Call("list"))
-        return [r for r in self.all() if labels is None or owned(labels, r.labels)]
+        return [r for r in self.all() if _is_seen(r) and (labels is None or owned(labels, r.labels))]
 
     def all(self) -> list[Resource]:
         """Every resource, read by the cloud itself: it meets no fault."""
@@ -127,6 +134,20 @@ class Account:
         with self.store.begin() as tx:
             return self._room(tx.resources(), kind, region)
 
+    def arm(self, fault: faults.Fault) -> int:
+        """Have something go wrong; the fault's id. Clusters hear of theirs at once."""
+        with self.store.begin() as tx:
+            id = faults.add(tx, fault)
+        self.settle()
+        return id
+
+    def disarm(self) -> int:
+        """Have everything go right again; how many faults there were."""
+        with self.store.begin() as tx:
+            count = faults.clear(tx)
+        self.settle()
+        return count
+
     def settle(self) -> list[str]:
         """Make the processes agree with the rows, both ways; answers the ids of servers started or stopped."""
         # One at a time, and the rows are read under the lock: a folder without a row is then one whose server is gone,
@@ -134,9 +155,12 @@ class Account:
         with processes.only_one(self.folder):
             with self.store.begin() as tx:
                 resources, powered = tx.resources(), tx.powered
-            return self._settle(resources, powered)
+                troubles = {region: faults.of_components(tx, region) for region in {r.region for r in resources}}
+            return self._settle(resources, powered, troubles)
 
-    def _settle(self, resources: list[Resource], powered: bool) -> list[str]:
+    def _settle(
+        self, resources: list[Resource], powered: bool, troubles: Mapping[str, list[dict[str, Any]]]
+    ) -> list[str]:
         servers = {r.id: r for r in resources if r.kind == "server" and r.spec.get("user_data")}
         touched = []
         for place in processes.places(self.folder):
@@ -147,7 +171,7 @@ class Account:
                 processes.remove(place)
         for id, server in servers.items():
             place = processes.place(self.folder, id)
-            processes.describe(place, _boot(self.name, server, resources))
+            processes.describe(place, _boot(self.name, server, resources) | {"faults": troubles[server.region]})
             if server.powered and powered and processes.start(place):
                 touched.append(id)
         return touched
@@ -206,7 +230,28 @@ class Account:
         return whole
 
 
+def _meddle(tx: Transaction, made: Resource, effect: str) -> None:
+    """What others do beside a create."""
+    if effect == "orphan":
+        tx.insert("volume", f"pvc-{made.id}", made.region, made.labels, {"size_gb": 10, "simulated": True})
+    if effect == "tamper":
+        tx.update(made.id, spec={**made.spec, **_TAMPERED[made.kind]}, powered=made.powered)
+
+
+def _is_seen(resource: Resource) -> bool:
+    return float(resource.spec.get(SEEN_FROM, 0.0)) <= time.time()
+
+
+_TAMPERED: Mapping[str, Mapping[str, Any]] = {
+    "network": {"cidr": "10.255.0.0/16"},
+    "firewall": {"ssh_from": ["0.0.0.0/0"]},
+    "load_balancer": {"listeners": [1]},
+    "server": {"size": "sb2"},
+    "volume": {"size_gb": 1},
+}
 _REFUSALS = {
+    "auth": "unauthorized",
+    "partition": "unreachable",
     "capacity": "resource_unavailable",
     "quota": "resource_limit_exceeded",
     "rate_limit": "rate_limit_exceeded",

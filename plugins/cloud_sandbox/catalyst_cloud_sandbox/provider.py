@@ -94,7 +94,12 @@ class SandboxCloud:
                 await _stop_if_asked(work)
                 await self._remove(account, row, work)
         await _call(account.settle)
-        return _facts(wishes.wished(plan.request), await _call(account.resources, plan.request.labels))
+        wished = wishes.wished(plan.request)
+        found = await _call(account.resources, plan.request.labels)
+        if unseen := {(w.kind, w.name) for w in wished} - {(r.kind, r.name) for r in found}:
+            text = f"{', '.join(sorted(name for _, name in unseen))} cannot be seen yet"
+            raise Temporary(text, provider=PROVIDER)
+        return _facts(wished, found)
 
     async def destroy(self, *, work: Workspace, keep: Sequence[str] = ()) -> None:
         account = await self._account(work.credential, write=True)
@@ -118,7 +123,13 @@ class SandboxCloud:
     async def _ensure(self, account: Account, wish: Wish, work: Workspace, row: LedgerRow | None) -> None:
         found = await _call(account.named, wish.kind, wish.name)
         if found is None:
-            found = await self._create(account, wish, work)
+            try:
+                found = await self._create(account, wish, work)
+            except Permanent as taken:
+                if taken.provider_code != "uniqueness_error" or row is None:
+                    raise
+                # A try before may have made it, and it cannot be seen yet.
+                raise Temporary(str(taken), provider=PROVIDER, provider_code=taken.provider_code) from taken
         elif not wish.owns(found):
             text = f"the simulated {wish.kind} {wish.name} ({found.id}) isn't ours"
             raise Permanent("CONFLICT", text, provider=PROVIDER, provider_code="name.foreign_resource")

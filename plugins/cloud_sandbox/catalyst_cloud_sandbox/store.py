@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS resources (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, kind TEXT NOT NULL, name TEXT NOT NULL, region TEXT NOT NULL,
@@ -19,6 +19,13 @@ CREATE TABLE IF NOT EXISTS faults (
   name TEXT NOT NULL, effect TEXT NOT NULL, times INTEGER NOT NULL, delay REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS switches (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
+ADDED = (
+    ("probability", "REAL NOT NULL DEFAULT 1"),
+    ("seed", "INTEGER NOT NULL DEFAULT 0"),
+    ("nth", "INTEGER NOT NULL DEFAULT 0"),
+    ("matched", "INTEGER NOT NULL DEFAULT 0"),
+)
+"""Columns of faults that the first version of the store did not have."""
 PREFIXES = {"network": "net", "firewall": "fw", "load_balancer": "lb", "server": "srv", "volume": "vol"}
 """Kinds of resource, and how their ids begin."""
 
@@ -71,6 +78,10 @@ class Store:
             self._file.chmod(0o600)
             db.execute("PRAGMA journal_mode=WAL")
             db.executescript(SCHEMA)
+            known = {row["name"] for row in db.execute("PRAGMA table_info(faults)")}
+            for column, kind in ADDED:
+                if column not in known:
+                    db.execute(f"ALTER TABLE faults ADD COLUMN {column} {kind}")
             db.execute(f"PRAGMA user_version={VERSION}")
 
     @contextmanager

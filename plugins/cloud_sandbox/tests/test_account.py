@@ -4,6 +4,7 @@ import errno
 import json
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -216,3 +217,74 @@ def test_a_cluster_has_one_way_in_however_often_it_is_asked_for(sandbox) -> None
     assert first == again
     assert west[0] != first[0]
     assert [r.kind for r in sandbox.account.all()] == ["network", "load_balancer"] * 2
+
+
+def test_what_is_eventual_is_shown_later_and_holds_its_name_at_once(sandbox) -> None:
+    account = sandbox.account
+    add(sandbox, "eventual", kind="network", delay=3600)
+    made = create(account, "net")
+    assert (account.named("network", "net"), account.resources()) == (None, [])
+    with pytest.raises(Rejected, match="uniqueness_error"):
+        create(account, "net")
+    with account.store.begin() as tx:
+        tx.update(made.id, spec={**made.spec, "seen_from": 0.0}, powered=True)
+    assert [resource.id for resource in account.resources()] == [made.id]
+
+
+def test_others_make_and_change_things_beside_us(sandbox) -> None:
+    account = sandbox.account
+    add(sandbox, "orphan", name="net")
+    add(sandbox, "tamper", name="fw")
+    network = create(account, "net")
+    firewall = create(account, "fw", "firewall", ssh_from=[])
+    assert [(r.kind, r.labels) for r in account.resources() if r.kind == "volume"] == [("volume", network.labels)]
+    changed = account.named("firewall", "fw")
+    assert changed is not None
+    assert (firewall.spec["ssh_from"], changed.spec["ssh_from"]) == ([], ["0.0.0.0/0"])
+
+
+@pytest.mark.parametrize(("effect", "code"), [("auth", "unauthorized"), ("partition", "unreachable")])
+def test_a_call_that_is_refused_or_does_not_arrive_makes_nothing(sandbox, effect: str, code: str) -> None:
+    add(sandbox, effect, operation="", times=2)
+    for call in (lambda: create(sandbox.account, "net"), sandbox.account.resources):
+        with pytest.raises(Rejected, match=code):
+            call()
+    assert sandbox.account.resources() == []
+
+
+def test_the_same_seed_is_the_same_sequence_and_one_call_can_be_meant(sandbox) -> None:
+    def outcomes(**about) -> list[bool]:
+        add(sandbox, "server_error", kind="volume", times=-1, **about)
+        met = []
+        for number in range(24):
+            try:
+                create(sandbox.account, f"v{number}-{len(sandbox.account.all())}", "volume")
+                met.append(False)
+            except Rejected:
+                met.append(True)
+        sandbox.account.disarm()
+        return met
+
+    first = outcomes(probability=0.5, seed=7)
+    assert first == outcomes(probability=0.5, seed=7)
+    assert first != outcomes(probability=0.5, seed=8)
+    assert 4 < sum(first) < 20
+    assert [n for n, met in enumerate(outcomes(nth=3), 1) if met] == [3]
+
+
+def test_a_store_of_the_release_before_goes_on(tmp_path) -> None:
+    """Its faults have no seed."""
+    account = Account(tmp_path, "demo")
+    create(account, "net")
+    file = tmp_path / "accounts" / "demo" / "cloud.sqlite3"
+    with sqlite3.connect(file) as db:
+        for column in ("probability", "seed", "nth", "matched"):
+            db.execute(f"ALTER TABLE faults DROP COLUMN {column}")
+        db.execute("INSERT INTO faults (operation, kind, region, name, effect, times, delay) "
+                   "VALUES ('create', '', '', '', 'quota', 1, 1)")  # fmt: skip
+        db.execute("PRAGMA user_version=1")
+    db.close()
+    after = Account(tmp_path, "demo")
+    with pytest.raises(Rejected, match="resource_limit_exceeded"):
+        create(after, "other")
+    assert [resource.name for resource in after.resources()] == ["net"]

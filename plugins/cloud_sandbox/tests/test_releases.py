@@ -1,5 +1,6 @@
 """How releases move; pure."""
 
+import pytest
 from catalyst_cloud_sandbox.agent.releases import (
     RETRIES,
     UNINSTALL,
@@ -13,6 +14,7 @@ from catalyst_cloud_sandbox.agent.releases import (
     next_moment,
     poke,
 )
+from catalyst_cloud_sandbox.agent.troubles import Trouble
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -97,3 +99,50 @@ def test_nothing_is_ready_before_what_it_needs(names: list[str], data: st.DataOb
         assert all(releases[key].is_ready for r in releases.values() if r.is_ready for key in r.wish.depends_on)
     assert all(release.is_ready for release in releases.values())
     assert steps <= len(names)
+
+
+def meeting(effect: str, **about: object) -> Pace:
+    return Pace("seed", troubles=(Trouble("1", effect, **about),))  # type: ignore[arg-type]  # of several types
+
+
+def to_rest(releases: Releases, pace: Pace) -> Releases:
+    """Once nothing happens by itself any more."""
+    while (moment := next_moment(releases)) is not None:
+        releases = advance(releases, moment, pace)
+    return releases
+
+
+@pytest.mark.parametrize(
+    ("effect", "reason"),
+    [("fail_install", "InstallFailed"), ("stuck", "InstallFailed"), ("chart_pull", "ChartPullError")],
+)
+def test_a_try_that_meets_trouble_fails_and_the_next_one_may_not(effect: str, reason: str) -> None:
+    once = meeting(effect, name="bp-base")
+    begun = at(NOON, BASE, APP, pace=once)
+    (moment,) = [release.until for release in begun.values() if release.until]
+    failed = advance(begun, moment, once)[BASE.key]
+    assert (failed.failures, failed.phase) == (1, Phase.WORKING)
+    assert ready(to_rest(begun, once)[BASE.key]) == ("True", "InstallSucceeded")
+    always = meeting(effect, times=-1, name="bp-b*")
+    given_up = to_rest(at(NOON, BASE, APP, pace=always), always)
+    assert (given_up[BASE.key].phase, ready(given_up[BASE.key])) == (Phase.STALLED, ("False", reason))
+    healed = to_rest(advance(poke(given_up, ["bp-base"], LATER), LATER, PACE), PACE)
+    assert all(release.is_ready for release in healed.values())
+
+
+def test_a_slow_install_takes_longer_and_succeeds() -> None:
+    usual, slow = at(NOON, BASE), at(NOON, BASE, pace=meeting("slow_install", delay=60.0))
+    assert slow[BASE.key].until - usual[BASE.key].until == 60
+    assert advance(slow, NOON + 200, PACE)[BASE.key].is_ready
+
+
+def test_what_flaps_is_installed_once_more_and_what_is_unwell_is_so_until_it_is_cleared() -> None:
+    done = advance(at(NOON, BASE), LATER, PACE)
+    flapping = meeting("flap")
+    again = advance(done, LATER, flapping)
+    assert again[BASE.key].phase is Phase.WORKING
+    assert advance(again, LATER + 1000, flapping)[BASE.key].is_ready
+    unwell = advance(done, LATER, meeting("degrade"))
+    assert ready(unwell[BASE.key]) == ("False", "HealthCheckFailed")
+    assert advance(unwell, LATER + 1000, meeting("degrade")) == unwell
+    assert ready(advance(unwell, LATER, PACE)[BASE.key]) == ("True", "UpgradeSucceeded")

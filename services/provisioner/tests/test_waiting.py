@@ -1,5 +1,7 @@
 """What only somebody outside can change is waited for: stock, quota, a credential; and a run that another one goes on from."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -9,6 +11,8 @@ from catalyst.provisioner.v1 import service_pb2 as rpc
 from catalyst.provisioner.v1 import service_pb2_grpc as stubs
 from catalyst_cloud_sandbox import faults
 from catalyst_cloud_sandbox.account import Account
+from catalyst_provisioner.chronicle import FAILED_RUN
+from catalyst_provisioner.domain import patience
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
 from google.protobuf.json_format import ParseDict
@@ -72,6 +76,47 @@ async def test_a_rejected_credential_is_waited_for_until_it_has_a_version_that_c
     await service.AddCredentialVersion(rpc.AddCredentialVersionRequest(name="credentials/own", values={"token": good}))
     ended = await bench.ended(run)
     assert ended.state == pb.Run.STATE_SUCCEEDED, ended.error
+
+
+async def test_what_waits_for_too_long_is_taken_away_after_two_warnings(bench: Bench) -> None:
+    await bench.create(failure_policy={"paid_ttl": "600s"})
+    plan = await bench.plan()
+    arm(bench, "capacity", kind="server", name="*data-1*", times=-1)
+    run = await bench.apply(plan)
+    await blocked(bench, run, "in place of this run")
+
+    async def counted() -> bool:
+        return (await bench.run_of(run)).HasField("paid_expire_time")
+
+    await eventually(counted, within=30)
+    work: Any = bench.daemon.daemon.work
+
+    async def later(tx: Any) -> None:
+        """The wait began earlier than it did."""
+        kept = patience.read((await tx.facts("omantel"))[FAILED_RUN][0])
+        began = tx.now - gone * timedelta(seconds=600)
+        moved = replace(kept, failed_at=began, paid_until=began + timedelta(seconds=600))
+        await tx.observe("omantel", FAILED_RUN, moved.plain())
+
+    async def warnings() -> list[str]:
+        answer = await bench.runs.ListEvents(rpc.ListEventsRequest(parent=NAME, page_size=1000))
+        return [event.data["reason"].rpartition("(")[2][:3] for event in answer.events if event.code == "run.paused"]
+
+    gone = 0.0
+    for share, told in ((0.6, ["50%"]), (0.95, ["50%", "90%"])):
+        gone = share
+        await work.again(later)
+        await eventually(lambda told=told: _are(warnings(), told), within=30, what=f"{told} were told")
+    assert len(bench.cloud()) == 5
+    gone = 1.0
+    await work.again(later)
+    ended = await bench.ended(run)
+    assert (ended.state, bench.cloud()) == (pb.Run.STATE_CANCELLED_CLEAN, [])
+    assert (await bench.get()).state == pb.Sovereign.STATE_DRAFT
+
+
+async def _are(found: Any, wanted: list[str]) -> bool:
+    return bool(await found == wanted)
 
 
 async def test_another_plan_goes_on_from_a_run_that_waits_for_stock(bench: Bench) -> None:

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from . import grants, identity, memory, reports
+from . import grants, identity, memory, reports, troubles
 from .description import Description
 from .releases import Pace, Release, Releases, adopt, advance, next_moment, poke
 from .tree import Pulled
@@ -37,12 +37,13 @@ class Cluster:
         self._told_releases: Releases = self._memory.releases
         self._told_nodes: set[str] | None = None
         self._told_stages: set[str] = set()
+        self._told_troubles = here.troubles
         self._told_all = False
 
     @property
     def pace(self) -> Pace:
         """How fast simulated time goes here."""
-        return Pace(self.here.cluster, self.here.time_scale)
+        return Pace(self.here.cluster, self.here.time_scale, self.here.troubles)
 
     @property
     def releases(self) -> Releases:
@@ -102,6 +103,10 @@ class Cluster:
         if self._memory.releases != self._told_releases:
             self._save()
             self._tell_changes()
+        if self.here.troubles != self._told_troubles:
+            self._told_troubles = self.here.troubles
+            for release in self._memory.releases.values():
+                self._tell_probe(release)
         self._tell_stages()
         moments = [
             self._memory.booted_at,
@@ -216,7 +221,16 @@ class Cluster:
 
     def _tell_probe(self, release: Release) -> None:
         if release.is_ready:
-            self.tell(reports.probe(release.wish.name, self._memory.releases, slug="ready"))
+            self.tell(self.probe(release.wish.name, "ready"))
+
+    def probe(self, component: str, slug: str, *, command: int = 0) -> reports.Report:
+        """Whether a component serves, as a probe would find; without a name, the whole cluster."""
+        fails = [
+            release.wish.name
+            for release in self._memory.releases.values()
+            if troubles.first(self.here.troubles, ("fail_probe",), release.wish.name, release.met)
+        ]
+        return reports.probe(component, self._memory.releases, slug=slug, command=command, fails=fails)
 
     def _tell_stages(self) -> None:
         for number, slug in STAGES if self.is_booted else STAGES[:1]:

@@ -27,8 +27,7 @@ def obey(command: Command, cluster: Cluster) -> reports.Report | None:
         case "drain":
             return _drain(command)
         case "probe":
-            asked = command.probe
-            return reports.probe(asked.component, cluster.releases, slug=asked.probe or "ready", command=command.id)
+            return cluster.probe(command.probe.component, command.probe.probe or "ready", command=command.id)
         case "mint_token":
             return _access(command, cluster)
         case "tree":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..processes import DESCRIPTION
+from .troubles import Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Description:
     """`sovereigns/{sovereign}/clusters/{cluster}`."""
     token: str
     time_scale: float
+    troubles: tuple[Trouble, ...] = ()
+    """What its components meet."""
 
     @property
     def is_on(self) -> bool:
@@ -67,4 +70,5 @@ def read(folder: Path) -> Description | None:
         cluster=told["cluster"],
         token=told["token"],
         time_scale=float(told.get("time_scale", 1.0)),
+        troubles=tuple(Trouble(**trouble) for trouble in raw.get("faults", ())),
     )

@@ -9,9 +9,13 @@ Invariants, whatever the order of trees, moments and commands:
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from . import troubles
+from .troubles import Trouble
+
+_OF_TRIES = ("fail_install", "chart_pull", "stuck", "slow_install")
 RETRIES = 3
 SHORTEST, LONGEST = 1.0, 20.0
 """Bounds of a simulated install, in seconds before scaling."""
@@ -25,6 +29,7 @@ class Pace:
 
     seed: str
     scale: float = 1.0
+    troubles: tuple[Trouble, ...] = ()
 
     def simulated(self, wish: "Wish", generation: int) -> float:
         """Seconds that an install takes before scaling."""
@@ -38,6 +43,7 @@ class Phase(StrEnum):
     WAITING = "waiting"
     WORKING = "working"
     READY = "ready"
+    UNWELL = "unwell"
     STALLED = "stalled"
     REMOVING = "removing"
 
@@ -92,6 +98,10 @@ class Release:
     """Whether some generation of it has been installed."""
     conditions: tuple[Condition, ...] = ()
     resource_version: int = 1
+    failing: str = ""
+    """Reason with which the try that is under way will fail; empty: it will not."""
+    met: Mapping[str, int] = field(default_factory=dict)
+    """How often it has met each trouble."""
 
     @property
     def is_ready(self) -> bool:
@@ -164,6 +174,24 @@ def _moved(release: Release, all: Releases, now: float, pace: Pace) -> Release |
         return _tried(release, all, now, pace)
     if release.phase is Phase.WORKING and release.until <= now:
         return _finished(release, pace)
+    if release.phase in (Phase.READY, Phase.UNWELL):
+        return _lived(release, now, pace)
+    return release
+
+
+def _lived(release: Release, now: float, pace: Pace) -> Release:
+    """What becomes of one that is installed."""
+    name = release.wish.name
+    if troubles.first(pace.troubles, ("degrade",), name, release.met):
+        if release.phase is Phase.UNWELL:
+            return release
+        text = f"health check failed for release {release.wish.key} (simulated)"
+        return replace(_set(release, now, "Ready", "False", "HealthCheckFailed", text), phase=Phase.UNWELL)
+    if release.phase is Phase.UNWELL:
+        text = f"release {release.wish.key} is healthy again (simulated)"
+        return replace(_set(release, now, "Ready", "True", "UpgradeSucceeded", text), phase=Phase.READY)
+    if flap := troubles.first(pace.troubles, ("flap",), name, release.met):
+        return _touch(release, now, phase=Phase.WAITING, met=_once_more(release, flap))
     return release
 
 
@@ -171,19 +199,41 @@ def _tried(release: Release, all: Releases, now: float, pace: Pace) -> Release:
     blocking = next((key for key in release.wish.depends_on if key not in all or not all[key].is_ready), None)
     if blocking:
         return _set(release, now, "Ready", "False", "DependencyNotReady", f"dependency '{blocking}' is not ready")
-    spent = pace.scale * min(pace.simulated(release.wish, release.generation), release.wish.timeout)
+    met = troubles.first(pace.troubles, _OF_TRIES, release.wish.name, release.met)
+    spent, failing = _way_of(release, pace, met)
     action = "upgrade" if release.installed else "install"
     text = f"Running '{action}' action with timeout of {release.wish.timeout:g}s (simulated)"
     begun = _set(release, now, "Reconciling", "True", "Progressing", text)
     begun = _set(begun, now, "Ready", "Unknown", "Progressing", text)
-    return replace(begun, phase=Phase.WORKING, until=now + spent)
+    seen = _once_more(begun, met) if met else begun.met
+    return replace(begun, phase=Phase.WORKING, until=now + pace.scale * spent, failing=failing, met=seen)
+
+
+def _way_of(release: Release, pace: Pace, met: Trouble | None) -> tuple[float, str]:
+    """Seconds that a try takes before scaling, and the reason with which it fails."""
+    usual, timeout = pace.simulated(release.wish, release.generation), release.wish.timeout
+    failed = "UpgradeFailed" if release.installed else "InstallFailed"
+    match met.effect if met else "":
+        case "stuck":
+            return timeout, failed
+        case "fail_install":
+            return SHORTEST, failed
+        case "chart_pull":
+            return SHORTEST, "ChartPullError"
+        case "slow_install":
+            usual += met.delay if met else 0.0
+    return min(usual, timeout), failed if usual > timeout else ""
+
+
+def _once_more(release: Release, trouble: Trouble) -> Mapping[str, int]:
+    return {**release.met, trouble.id: release.met.get(trouble.id, 0) + 1}
 
 
 def _finished(release: Release, pace: Pace) -> Release:
     # It ended at `until`, not when somebody looked: a restart in between changes no time.
     at = release.until
     action = "Upgrade" if release.installed else "Install"
-    if pace.simulated(release.wish, release.generation) > release.wish.timeout:
+    if release.failing:
         return _failed(release, action, at)
     chart = f"{release.wish.name}@{release.wish.version or 'unversioned'}"
     text = f"Helm {action.lower()} succeeded for release {release.wish.key} with chart {chart} (simulated)"
@@ -196,12 +246,16 @@ def _finished(release: Release, pace: Pace) -> Release:
 
 
 def _failed(release: Release, action: str, at: float) -> Release:
-    text = f"Helm {action.lower()} failed for release {release.wish.key}: context deadline exceeded (simulated)"
     failures = release.failures + 1
     failed = _without(release, "Reconciling")
-    for type in ("Released", "Ready"):
-        failed = _set(failed, at, type, "False", f"{action}Failed", text)
-    failed = replace(failed, failures=failures, observed_generation=release.generation, until=0.0)
+    if release.failing == "ChartPullError":
+        text = f"chart pull error for release {release.wish.key}: failed to fetch (simulated)"
+        failed = _set(failed, at, "Ready", "False", release.failing, text)
+    else:
+        text = f"Helm {action.lower()} failed for release {release.wish.key}: context deadline exceeded (simulated)"
+        for type in ("Released", "Ready"):
+            failed = _set(failed, at, type, "False", release.failing, text)
+    failed = replace(failed, failures=failures, observed_generation=release.generation, until=0.0, failing="")
     if failures <= RETRIES:
         return replace(failed, phase=Phase.WAITING)
     stalled = _set(failed, at, "Stalled", "True", "RetriesExceeded", f"gave up after {RETRIES} retries (simulated)")

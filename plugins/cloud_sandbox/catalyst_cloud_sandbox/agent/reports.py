@@ -1,6 +1,6 @@
 """What the agent tells, as messages of the contract. Every one says that it is simulated."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
 from catalyst.provisioner.v1 import resources_pb2
@@ -75,11 +75,16 @@ def components(releases: Iterable[Release], *, full: bool, removed: Iterable[str
     return Report(components=told)
 
 
-def probe(component: str, releases: Releases, *, slug: str, command: int = 0) -> Report:
-    """Whether a component serves; simulated, so exactly while its release is ready. No component: the whole cluster."""
+def probe(component: str, releases: Releases, *, slug: str, command: int = 0, fails: Collection[str] = ()) -> Report:
+    """Whether a component serves; simulated, so exactly while its release is ready. No component: the whole cluster.
+
+    fails   components that are ready and do not serve
+    """
     asked = [r for r in releases.values() if component in ("", r.wish.name)]
-    passed = bool(asked) and all(release.is_ready for release in asked)
-    text = f"simulated probe: {'the release is ready' if passed else 'the release is not ready'}"
+    ready = bool(asked) and all(release.is_ready for release in asked)
+    passed = ready and not any(release.wish.name in fails for release in asked)
+    text = "the release is ready" if ready else "the release is not ready"
+    text = f"simulated probe: {text}{'' if passed or not ready else ', and does not serve'}"
     told = resources_pb2.AgentProbeResult(component=component, probe=slug, passed=passed, message=text, command=command)
     return Report(probe_result=told)
 

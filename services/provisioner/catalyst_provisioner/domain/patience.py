@@ -4,6 +4,9 @@ Invariants
   people first   a run that somebody retries, resumes or cancels is nobody's business here any more;
   told twice     before paid resources are taken away, their owner is told at half and at nine tenths of the time;
   nothing paid   a failed run that has nothing outside waits for ever.
+
+A run that waits for what only somebody outside can change, stock, a limit, a credential, or that a failed step has paused, costs
+as much as a failed one, and is treated as one.
 """
 
 from collections.abc import Mapping
@@ -14,6 +17,10 @@ from typing import Any
 
 WARNINGS = (0.5, 0.9)
 LONGEST_PAUSE = timedelta(hours=1)
+
+
+BLOCKING = frozenset({"CAPACITY", "QUOTA", "AUTH"})
+"""Reasons of failures that a step waits out: with an offer that is sold again, a higher limit, a new version."""
 
 
 class Deed(StrEnum):
@@ -37,6 +44,8 @@ class Failed:
     """When what it made is taken away; None where it has made nothing."""
     warned: float = 0.0
     retries: int = 0
+    waits: bool = False
+    """Whether it only waits; then nothing but its cost is anybody's business here."""
 
     def plain(self) -> dict[str, Any]:
         """As it is kept."""

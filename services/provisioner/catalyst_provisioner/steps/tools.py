@@ -14,6 +14,7 @@ from catalyst_sdk.cloud import CloudProvider, Finding
 
 from ..domain import wishes
 from ..domain.locks import Component, Lock
+from ..domain.patience import BLOCKING
 from ..domain.sovereigns import Sovereign
 from ..domain.wishes import Wish
 from ..gitserver import Passwords
@@ -28,8 +29,6 @@ from ..zones import Zones
 T = TypeVar("T")
 PROBED = "probed"
 """Fact of a Sovereign: its console was seen to answer. It ends with the first step of a change."""
-BLOCKING = {"CAPACITY", "QUOTA", "AUTH"}
-"""Classes of failures that a step waits out: with an offer that is sold again, a higher limit, a new version."""
 
 
 class ServesTrees(Protocol):

@@ -5,14 +5,23 @@ it once. A Sovereign of which nothing changed is read and never written.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from catalyst_mesh import Lease, Leases, Work, get_logger
-from catalyst_mesh.journal import CancelMode, Engine, RunInProgress, WrongRunState, WrongStepState
+from catalyst_mesh.journal import (
+    CancelMode,
+    Engine,
+    RunInProgress,
+    RunView,
+    StepState,
+    StepView,
+    WrongRunState,
+    WrongStepState,
+)
 from catalyst_mesh.waits import rest
 
 from .. import granting
@@ -33,6 +42,8 @@ DAY = timedelta(days=1)
 TOLD_KEPT = timedelta(days=90)
 """How long what was told of a Sovereign stays after its end."""
 Answers = Callable[[str, int], Awaitable[bool]]
+Seen = Mapping[str, tuple[Any, datetime]]
+"""Facts of a Sovereign, with their moments."""
 
 
 class Watchman:
@@ -101,6 +112,8 @@ class Watchman:
         ends = wishes.ends_at(sovereign.spec, sovereign.created_at)
         if ends and now >= ends and EXPIRED not in seen and not await self._is_busy(sovereign):
             await self._end_life(sovereign)
+        if sovereign.state in (State.PROVISIONING, State.UPDATING):
+            seen = await self._counted_down(sovereign, seen)
         if FAILED_RUN in seen:
             await self._waited(sovereign, patience.read(seen[FAILED_RUN][0]), now)
 
@@ -134,6 +147,18 @@ class Watchman:
 
     async def _is_busy(self, sovereign: Sovereign) -> bool:
         return bool((await self._engine.list(subject=sovereign.name, live=True, size=1)).runs)
+
+    async def _counted_down(self, sovereign: Sovereign, seen: Seen) -> Seen:
+        """Begin to count what a run costs that waits for somebody outside, and end it when it goes on."""
+        runs = (await self._engine.list(subject=sovereign.name, live=True, size=1)).runs
+        kept = patience.read(seen[FAILED_RUN][0]) if FAILED_RUN in seen else None
+        step = _stuck(runs[0], await self._engine.steps(runs[0].id), kept) if runs else ""
+        if bool(step) == (kept is not None and kept.waits):
+            return seen
+        run = runs[0].id if step else ""
+        await self._work.again(partial(_waits, id=sovereign.id, run=run, step=step))
+        async with self._work.reading() as tx:
+            return await tx.facts(sovereign.id)
 
     async def _waited(self, sovereign: Sovereign, failed: Failed, now: datetime) -> None:
         match patience.due(failed, now, self._retry_pause):
@@ -236,6 +261,34 @@ async def _counted(tx: Store, id: str, run: str) -> None:
     if found := await _failure(tx, id, run):
         _, failed = found
         await tx.observe(id, "retries", {"run": run, "count": failed.retries + 1})
+
+
+async def _waits(tx: Store, id: str, run: str, step: str) -> None:
+    """Write down since when a run waits, or that none does."""
+    held, seen = await tx.lock(id), await tx.facts(id)
+    kept = patience.read(seen[FAILED_RUN][0]) if FAILED_RUN in seen else None
+    if held is None or (kept is not None and not kept.waits):
+        return
+    if not run:
+        await tx.unobserve(id, FAILED_RUN)
+    elif kept is None:
+        until = tx.now + wishes.paid_ttl(held.spec) if await tx.entries(id) else None
+        failed = Failed(run, step, "pause", tx.now, until, waits=True)
+        await tx.observe(id, FAILED_RUN, failed.plain())
+
+
+def _stuck(run: RunView, steps: Sequence[StepView], kept: Failed | None) -> str:
+    """The step that keeps a run from going on until somebody outside does something.
+
+    One that waits is tried again and again; it is still the one until it has an end.
+    """
+    known = next((s for s in steps if kept and kept.run == run.id and s.name == kept.step), None)
+    if known and not known.state.settled:
+        return known.name
+    if run.state == "paused":
+        return next((s.name for s in steps if s.state is StepState.FAILED and not s.optional), "")
+    waiting = (s for s in steps if s.state is StepState.WAITING and s.failure)
+    return next((s.name for s in waiting if s.failure.get("reason") in patience.BLOCKING), "")
 
 
 async def _warned(tx: Store, id: str, run: str) -> None:
