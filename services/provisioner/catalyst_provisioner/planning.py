@@ -18,7 +18,7 @@ from catalyst_sdk.cloud import Action, Adopted, Finding, InfraPlan, Offer, Sever
 from .availability import Availability
 from .choosing import Chooser
 from .clouds import CloudPlugins
-from .domain import adoptions, cidrs, layouts, plans, rules, sizing, upgrades, wishes
+from .domain import adoptions, cidrs, claims, layouts, plans, rules, sizing, upgrades, wishes
 from .domain.locks import Traits
 from .domain.plans import Found, Held, Read, Wanted
 from .domain.reference import Reference
@@ -119,7 +119,8 @@ class Planner:
         infra, of_clouds = await self.survey.plans(sovereign, wish, numbers, given)
         names = {cluster.name for cluster in wish.clusters}
         wanted = Wanted(document, wish, chosen.lock, infra, _is_applied(sovereign, document),
-                        tuple(name for name in known.clusters if name not in names), rising)  # fmt: skip
+                        tuple(name for name in known.clusters if name not in names), rising,
+                        _handed_at_the_end(wish, known))  # fmt: skip
         read = self._read(sovereign, known, wish, offers)
         month = int(plans.cost_of(read, infra)["after"]["total"]["month"]["minor"])
         found = [
@@ -129,6 +130,7 @@ class Planner:
             *of_clouds,
             *await self._names.findings(wish, is_held=known.holds_name, is_delegated=known.is_delegated),
             *_ranges(wish, known, self.reference),
+            *_without_crossplane(wanted),
         ]
         traits = [chosen.traits.get(component.name, Traits()) for component in chosen.lock.components]
         found += sizing.findings(wish, offers, self.reference, self._capabilities(), numbers, traits)
@@ -284,6 +286,19 @@ def _given(known: Known, adopted: Mapping[str, Mapping[str, Sequence[str]]], clu
     if cluster not in adopted:
         return known.adopted(cluster)
     return {address: Adopted(*pair) for address, pair in adopted[cluster].items()}
+
+
+def _handed_at_the_end(wish: Wish, known: Known) -> tuple[str, ...]:
+    """Clusters that Crossplane is to get and does not keep yet."""
+    kept = {entry.cluster for entry in known.entries if entry.manager == claims.CROSSPLANE}
+    return tuple(cluster.name for cluster in wish.clusters if cluster.name not in kept) if wish.hand_off else ()
+
+
+def _without_crossplane(wanted: Wanted) -> list[Finding]:
+    if not wanted.handing or any(component.name == CROSSPLANE for component in wanted.lock.components):
+        return []
+    text = f"{CROSSPLANE} is not among the components, and nobody would keep what is handed off"
+    return [Finding("handoff.crossplane", Severity.WARNING, "spec.hand_off", text, f"include {CROSSPLANE}")]
 
 
 def _moves(infra: Mapping[str, InfraPlan]) -> set[str]:

@@ -84,9 +84,9 @@ class Zones:
         return delegated
 
     async def flip(self, domain: str, cut: Cut, account: str) -> None:
-        """Have the registrar's account change the parent by a plan; it goes on by itself."""
+        """Have the registrar's account change the parent by a plan, keys included; it goes on by itself."""
         name = f"zones/{domain}/delegation"
-        target = pooldomain.DelegationRecords(ns=cut.ns)
+        target = pooldomain.DelegationRecords(ns=cut.ns, ds=map(_ds, cut.ds))
         wish = service.PlanDelegationRequest(name=name, target=target, registrar_account=account)
         plan = await asked(self._cuts.PlanDelegation(wish), NamesUnavailable)
         apply = service.ApplyDelegationRequest(name=name, plan=plan.name, hash=plan.hash)
@@ -141,3 +141,8 @@ class Zones:
             sets = (await asked(self._servers.ListNameServerSets(listed), NamesUnavailable)).name_server_sets
             servers = sets[0].name if sets else ""
         return backend, servers
+
+
+def _ds(text: str) -> pooldomain.DsRecord:
+    tag, algorithm, kind, digest = text.split()
+    return pooldomain.DsRecord(key_tag=int(tag), algorithm=int(algorithm), digest_type=int(kind), digest=digest)

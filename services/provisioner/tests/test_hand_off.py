@@ -61,3 +61,17 @@ async def test_crossplane_gets_what_is_there_keeps_it_and_gives_it_back(bench: B
     gone = await bench.ended(await bench.apply(await bench.plan("DESTROY")))
     assert gone.state == pb.Run.STATE_SUCCEEDED, gone.error
     assert bench.cloud() == []
+
+
+async def test_a_spec_that_wishes_it_is_handed_off_at_the_end_of_its_creation_and_once(bench: Bench) -> None:
+    await bench.create(hand_off=True)
+    plan = await bench.plan()
+    assert [(f.code, f.field) for f in plan.findings] == [("handoff.crossplane", "spec.hand_off")]
+    ended = await bench.ended(await bench.apply(plan))
+    assert ended.state == pb.Run.STATE_SUCCEEDED, ended.error
+    steps = await bench.steps(ended.name)
+    assert steps["handoff.sb-east-mgt-dev"].start_time.ToNanoseconds() > steps["probe"].end_time.ToNanoseconds()
+    assert await managers(bench) == {"crossplane"}
+    held = {c.type: c.status for c in (await bench.get()).conditions}
+    assert (held["HandedOff"], held["Ready"]) == (1, 1)
+    assert (await bench.plan()).empty

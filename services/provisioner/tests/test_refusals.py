@@ -212,4 +212,6 @@ async def test_a_filter_that_is_not_served_is_refused_and_never_ignored(bench: B
         assert await reason_of(call) == "FILTER_INVALID"
     active = await bench.sovereigns.ListSovereigns(rpc.ListSovereignsRequest(filter="state = ACTIVE"))
     assert not active.sovereigns
-    await bench.infra.ListLedger(rpc.ListLedgerRequest(parent=NAME, filter="state = GONE"))
+    drafts = await bench.sovereigns.ListSovereigns(rpc.ListSovereignsRequest(filter="state = DRAFT AND fqdn != x"))
+    assert [held.name for held in drafts.sovereigns] == [NAME]
+    await bench.infra.ListLedger(rpc.ListLedgerRequest(parent=NAME, filter="state = GONE AND kind = server"))

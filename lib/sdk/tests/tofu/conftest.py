@@ -35,6 +35,7 @@ IN_EVERY_RUN = (
     "test_a_strangers_resource",
     "test_destroy_keeps",
     "test_no_secret_is_told",
+    "test_asked_to_stop_it_ends_between_two_resources",
 )
 """Of the suite of all clouds; the others run in the long profile."""
 

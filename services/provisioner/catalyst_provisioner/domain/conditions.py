@@ -73,7 +73,8 @@ class Facts:
     checks: tuple[tuple[str, str, datetime], ...] = ()
     """Name of each credential that was checked, whether it is valid, and when."""
     handed_off_at: datetime | None = None
-    """When Crossplane got what is there; None: it was not wished."""
+    """When Crossplane got what is there."""
+    hand_off_wished: bool = False
     drifts: tuple[int, datetime] | None = None
     """How many differences the newest look has found, and when; None: nobody has looked since the last run."""
 
@@ -120,7 +121,7 @@ def of_sovereign(facts: Facts, now: datetime) -> tuple[Condition, ...]:
         _moment("DNSReady", facts.dns_ready_at, "NotServed"),
         *_tls(facts, now),
         *_credentials(facts.checks),
-        *((Condition("HandedOff", TRUE, "Adopted", since=facts.handed_off_at),) if facts.handed_off_at else ()),
+        *_handed_off(facts),
         *_drift_free(facts.drifts),
     ]  # fmt: skip
     return (*found, _ready(found, facts))
@@ -169,6 +170,13 @@ def _credentials(checks: tuple[tuple[str, str, datetime], ...]) -> tuple[Conditi
             text = f"{', '.join(name for name, _, _ in bad)}: see its last check"
             return (Condition(kind, status, reason, text, min(at for _, _, at in bad)),)
     return (Condition(kind, TRUE, "Checked", since=max(at for _, _, at in checks)),) if checks else ()
+
+
+def _handed_off(facts: Facts) -> tuple[Condition, ...]:
+    """No condition where nobody has wished it."""
+    if facts.handed_off_at:
+        return (Condition("HandedOff", TRUE, "Adopted", since=facts.handed_off_at),)
+    return (Condition("HandedOff", FALSE, "NotYet", "Crossplane keeps nothing yet"),) if facts.hand_off_wished else ()
 
 
 def _drift_free(drifts: tuple[int, datetime] | None) -> tuple[Condition, ...]:

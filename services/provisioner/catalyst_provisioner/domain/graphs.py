@@ -36,8 +36,9 @@ class Shape:
 
 Scope = Mapping[str, Any]
 """Input of a run, plain JSON: `{"clusters": [{"name", "components": [{"name", "needs", "optional"}]}], "removed": [name],
-"gates": [gate], "domain": {"mode", "delegation_first"}, "settled": bool, …}`; all but the clusters may be absent. Settled is a
-Sovereign outside of which nothing differed, as far as runs know, from what was applied before."""
+"gates": [gate], "domain": {"mode", "delegation_first"}, "handing": [name], "settled": bool, …}`; all but the clusters may be
+absent. `handing` are clusters that Crossplane gets at the end. Settled is a Sovereign outside of which nothing differed, as far
+as runs know, from what was applied before."""
 
 
 def provision(scope: Scope) -> tuple[Shape, ...]:
@@ -53,13 +54,8 @@ def destroy(scope: Scope) -> tuple[Shape, ...]:
 def hand_off(scope: Scope) -> tuple[Shape, ...]:
     """Steps that give resources to Crossplane, or take them back: nobody manages before the other only looks."""
     clusters = [cluster["name"] for cluster in scope["clusters"]]
-    first, verb, last = ("claims.observe", "handback", "claims.remove") if scope.get("roll_back") else (
-        "claims.observe", "handoff", "claims.manage")  # fmt: skip
-    given = [_in(Shape(f"{verb}.{name}", "handoff", (first,), timedelta(minutes=30)), name, verb) for name in clusters]
-    ends = tuple(shape.id for shape in given)
-    return (
-        Shape(first, "git", timeout=timedelta(minutes=5)), *given, Shape(last, "git", ends, timedelta(minutes=5)),
-    )  # fmt: skip
+    verb, last = ("handback", "claims.remove") if scope.get("roll_back") else ("handoff", "claims.manage")
+    return tuple(_given(clusters, (), "claims.observe", verb, last))
 
 
 def of(kind: str, scope: Scope) -> tuple[Shape, ...]:
@@ -103,6 +99,8 @@ def _provision(scope: Scope) -> Iterator[Shape]:
                   "leave")  # fmt: skip
         last.append(f"leave.{name}")
     yield Shape("probe", "acceptance", tuple(last), timedelta(minutes=10))
+    if handing := scope.get("handing"):
+        yield from _given(handing, ("probe",), "claims.observe", "handoff", "claims.manage")
 
 
 def _cluster(cluster: Mapping[str, Any]) -> Iterator[Shape]:
@@ -113,6 +111,14 @@ def _cluster(cluster: Mapping[str, Any]) -> Iterator[Shape]:
     if cluster.get("k3s"):
         yield _in(Shape(f"k3s.{name}", "cluster", (f"quorum.{name}",), timedelta(hours=2)), name, "k3s")
     yield from _kit(name, cluster["components"])
+
+
+def _given(clusters: Sequence[str], needs: tuple[str, ...], first: str, verb: str, last: str) -> Iterator[Shape]:
+    """Claims that only look, another manager for each cluster, claims as they are from then on."""
+    yield Shape(first, "git", needs, timedelta(minutes=5))
+    given = [_in(Shape(f"{verb}.{name}", "handoff", (first,), timedelta(minutes=30)), name, verb) for name in clusters]
+    yield from given
+    yield Shape(last, "git", tuple(shape.id for shape in given), timedelta(minutes=5))
 
 
 def _gates(scope: Scope, needs: tuple[str, ...]) -> Iterator[Shape]:

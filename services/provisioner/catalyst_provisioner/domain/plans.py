@@ -21,7 +21,7 @@ from .wishes import Approval, Document, Wish
 
 APPLY, DESTROY, REPAIR = "INTENT_APPLY", "INTENT_DESTROY", "INTENT_REPAIR"
 ADOPT, UPGRADE, HAND_OFF = "INTENT_ADOPT", "INTENT_UPGRADE", "INTENT_HAND_OFF"
-INNER = ("sovereign", "adopted", "hand_off", "rising")
+INNER = ("sovereign", "adopted", "hand_off", "handing", "rising")
 """Parts of a body that its hash covers and nobody is shown."""
 
 NATIVE = "native"
@@ -77,6 +77,8 @@ class Wanted:
     """Clusters that are there and are not wished any more."""
     rising: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Versions of k3s before and after, of clusters in which it changes."""
+    handing: tuple[str, ...] = ()
+    """Clusters that Crossplane gets at the end."""
 
 
 def apply(read: Read, wanted: Wanted, found: Sequence[Found], *, intent: str = APPLY,
@@ -92,6 +94,7 @@ def apply(read: Read, wanted: Wanted, found: Sequence[Found], *, intent: str = A
     cost = cost_of(read, wanted.infra)
     idle = (
         wanted.spec_applied
+        and not wanted.handing
         and all(change["action"] == "ACTION_NO_OP" for change in changes)
         and all(component["action"] == "ACTION_KEEP" for component in components)
     )
@@ -103,6 +106,7 @@ def apply(read: Read, wanted: Wanted, found: Sequence[Found], *, intent: str = A
         "cost": cost,
         "risks": dangers,
         "rising": {name: list(versions) for name, versions in wanted.rising.items()},
+        "handing": list(wanted.handing),
         **(more or {}),
     }
     body["inputs"]["lock_digest"] = lock.digest
@@ -194,6 +198,7 @@ def scope(wanted: Wanted, asked: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "removed": list(wanted.removed),
         "gates": [dict(gate) for gate in asked],
         "domain": {"mode": wanted.wish.mode, "delegation_first": wanted.wish.delegation_first},
+        **({"handing": list(wanted.handing)} if wanted.handing else {}),
     }
 
 

@@ -189,8 +189,6 @@ def _not_made(document: Document) -> Iterator[Violation]:
         yield Violation("spec.release.channel", "channels beside stable are not served by this release", "channel")
     if document.get("gitops"):
         yield Violation("spec.gitops", "trees are kept in the embedded repository by this release", "gitops")
-    if document.get("hand_off"):
-        yield Violation("spec.hand_off", "Crossplane is not handed anything by this release", "hand_off")
 
 
 def _fqdn_or_empty(document: Document) -> str:

@@ -103,6 +103,8 @@ class Wish:
     release_digest: str = ""
     confirm_cascade: bool = False
     approvals: tuple[Approval, ...] = ()
+    hand_off: bool = False
+    """Whether Crossplane gets what was made, once it stands."""
 
     @property
     def front(self) -> Cluster:
@@ -152,6 +154,7 @@ def read(document: Document, clouds: Clouds, reference: Reference) -> Wish:
         release_digest=document.get("release", {}).get("digest", ""),
         confirm_cascade=bool(components.get("confirm_cascade")),
         approvals=approvals(document),
+        hand_off=bool(document.get("hand_off")),
     )
 
 

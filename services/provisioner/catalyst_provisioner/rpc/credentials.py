@@ -1,6 +1,7 @@
 """CredentialService: secrets go in and never come out."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -105,12 +106,14 @@ class CredentialService(service_pb2_grpc.CredentialServiceServicer):
     async def ListCredentials(
         self, request: service_pb2.ListCredentialsRequest, context: Context
     ) -> service_pb2.ListCredentialsResponse:
-        filters.none(request.filter)
+        filter = filters.parse(request.filter, resources_pb2.Credential, filters.CREDENTIALS)
         page = Page.of(request.page_size, request.page_token, "credentials", request.filter)
         async with self._work.reading() as tx:
-            cut = page.cut(await tx.credentials_after(page.after or "", page.size + 1), lambda row: row.id)
-            shown = [await self._shown(tx, row) for row in cut.rows]
-        return service_pb2.ListCredentialsResponse(credentials=shown, next_page_token=cut.next_page_token)
+            shown, token = await filters.filled(
+                page, filter, fetch=lambda after: tx.credentials_after(after or "", page.size + 1),
+                show=partial(self._shown, tx), key=lambda row: row.id,
+            )  # fmt: skip
+        return service_pb2.ListCredentialsResponse(credentials=shown, next_page_token=token)
 
     async def DeleteCredential(self, request: service_pb2.DeleteCredentialRequest, context: Context) -> Empty:
         async def step(tx: Store) -> Decision[None]:

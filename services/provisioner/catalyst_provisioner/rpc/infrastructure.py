@@ -149,22 +149,26 @@ class InfrastructureService(service_pb2_grpc.InfrastructureServiceServicer):
     async def ListLedger(
         self, request: service_pb2.ListLedgerRequest, context: Context
     ) -> service_pb2.ListLedgerResponse:
+        filter = filters.parse(request.filter, resources_pb2.LedgerEntry, filters.LEDGER)
         page = Page.of(request.page_size, request.page_token, request.parent, request.filter)
         async with self._work.reading() as tx:
             held = await visible(tx, Name.of(request.parent).sovereign, request.parent)
-            entries = await tx.entries(held.id, gone=filters.only_gone(request.filter))
+            entries = await tx.entries(held.id, gone=filter.asks("state"))
             revision = await tx.ledger_revision(held.id)
-        rows = [e for e in reversed(entries) if page.after is None or e.position < page.after]
-        cut = page.cut(rows[: page.size + 1], lambda entry: entry.position)
-        shown = [views.ledger_entry(entry) for entry in cut.rows]
-        return service_pb2.ListLedgerResponse(entries=shown, next_page_token=cut.next_page_token, revision=revision)
+        later = [(e, views.ledger_entry(e)) for e in reversed(entries) if page.after is None or e.position < page.after]
+        rows = [(entry, shown) for entry, shown in later if filter.takes(shown)]
+        cut = page.cut(rows[: page.size + 1], lambda row: row[0].position)
+        return service_pb2.ListLedgerResponse(
+            entries=[shown for _, shown in cut.rows], next_page_token=cut.next_page_token, revision=revision
+        )
 
     async def ListComponents(
         self, request: service_pb2.ListComponentsRequest, context: Context
     ) -> service_pb2.ListComponentsResponse:
-        filters.none(request.filter)
+        filter = filters.parse(request.filter, resources_pb2.Component, filters.COMPONENTS)
         page = Page.of(request.page_size, request.page_token, request.parent, request.filter)
         shown, silent, rows = await self._components(request.parent)
+        shown = [component for component in shown if filter.takes(component)]
         at = int(page.after or 0)
         cut = page.cut(list(enumerate(shown[at : at + page.size + 1], at + 1)), lambda row: row[0])
         return service_pb2.ListComponentsResponse(

@@ -12,6 +12,7 @@ from google.protobuf.json_format import ParseDict
 from ..clouds import CloudPlugins
 from ..domain import costs
 from ..domain.reference import Reference
+from . import filters
 
 Names = Sequence[str]
 
@@ -54,6 +55,7 @@ class OfferService(service_pb2_grpc.OfferServiceServicer):
     async def ListOffers(
         self, request: service_pb2.ListOffersRequest, context: Context
     ) -> service_pb2.ListOffersResponse:
+        filter = filters.parse(request.filter, resources_pb2.Offer, filters.OFFERS)
         _, provider, _, region = request.parent.split("/")
         rows: list[resources_pb2.Offer] = []
         unreachable = []
@@ -68,8 +70,9 @@ class OfferService(service_pb2_grpc.OfferServiceServicer):
                 rows += [_offer(name, offer) for offer in offers if offer.kind == "server"]
             except PluginFailure:
                 unreachable += [f"providers/{name}/regions/{r}" for r in cloud.regions if region in ("-", r)]
+        rows = [row for row in rows if filter.takes(row)]
         rows.sort(key=lambda row: (not row.HasField("price"), row.price.hour_micros, row.name))
-        shown, token = _page(request, rows, request.parent)
+        shown, token = _page(request, rows, request.parent, request.filter)
         return service_pb2.ListOffersResponse(offers=shown, next_page_token=token, unreachable=unreachable)
 
     async def ListTopologies(

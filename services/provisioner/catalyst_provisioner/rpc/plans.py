@@ -155,7 +155,7 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
         return await self._timed(made)
 
     async def ListPlans(self, request: service_pb2.ListPlansRequest, context: Context) -> service_pb2.ListPlansResponse:
-        filters.none(request.filter)
+        filter = filters.parse(request.filter, resources_pb2.Plan, filters.PLANS)
         page = Page.of(request.page_size, request.page_token, request.parent, request.filter, caller(context).subject)
         name = Name.of(request.parent)
         async with self._work.reading() as tx:
@@ -163,9 +163,15 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
                 await visible(tx, name.sovereign, request.parent)
             everything = "" if sees_all(caller(context)) else "\0"
             wanted = everything if name.sovereign == "-" else name.sovereign
-            cut = page.cut(await tx.plans_before(wanted, page.after, page.size + 1), lambda row: row.id)
-            rows = [views.plan(row, tx.now) for row in cut.rows]
-        return service_pb2.ListPlansResponse(plans=rows, next_page_token=cut.next_page_token)
+
+            async def show(row: PlanRow) -> resources_pb2.Plan:
+                return views.plan(row, tx.now)
+
+            rows, token = await filters.filled(
+                page, filter, fetch=lambda after: tx.plans_before(wanted, after, page.size + 1), show=show,
+                key=lambda row: row.id,
+            )  # fmt: skip
+        return service_pb2.ListPlansResponse(plans=rows, next_page_token=token)
 
     async def ApplyPlan(self, request: service_pb2.ApplyPlanRequest, context: Context) -> operations_pb2.Operation:
         name, actor = Name.of(request.name), caller(context).subject
@@ -272,7 +278,8 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
             await _wished(tx, held.id, cluster, numbers[cluster.name], lock, adopted)
         staying = {cluster.name for cluster in wish.clusters}
         wanted = Wanted(spec, wish, lock, {}, spec_applied=False, removed=tuple(n for n in known if n not in staying),
-                        rising={name: (a, b) for name, (a, b) in plan.body["rising"].items()})  # fmt: skip
+                        rising={name: (a, b) for name, (a, b) in plan.body["rising"].items()},
+                        handing=tuple(plan.body.get("handing", ())))  # fmt: skip
         return scope | plans.scope(wanted, plan.body["gates"])
 
     async def _body(self, held: Sovereign, intent: str, request: service_pb2.CreatePlanRequest) -> dict[str, Any]:

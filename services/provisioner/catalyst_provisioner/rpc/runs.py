@@ -83,28 +83,29 @@ class RunService(service_pb2_grpc.RunServiceServicer):
 
     async def ListRuns(self, request: service_pb2.ListRunsRequest, context: Context) -> service_pb2.ListRunsResponse:
         who = caller(context)
-        filters.none(request.filter)
+        filter = filters.parse(request.filter, contract.Run, filters.RUNS)
         page = Page.of(request.page_size, request.page_token, request.parent, request.filter, who.subject)
         subject = "" if request.parent == "sovereigns/-" else request.parent
         if subject:
             async with self._work.reading() as tx:
                 await visible(tx, Name.of(subject).sovereign, subject)
-        cut = page.cut(await self._seen(subject, page.after or "", page.size + 1), lambda run: run.id)
-        shown = [await self._views.run(run) for run in cut.rows]
-        return service_pb2.ListRunsResponse(runs=shown, next_page_token=cut.next_page_token)
+        shown, token = await filters.filled(
+            page, filter, fetch=lambda after: self._seen(subject, after or "", page.size + 1), show=self._views.run,
+            key=lambda run: run.id,
+        )  # fmt: skip
+        return service_pb2.ListRunsResponse(runs=shown, next_page_token=token)
 
     async def ListSteps(self, request: service_pb2.ListStepsRequest, context: Context) -> service_pb2.ListStepsResponse:
         run = await self._run(request.parent)
-        filters.none(request.filter)
+        filter = filters.parse(request.filter, contract.Step, filters.STEPS)
         page = Page.of(request.page_size, request.page_token, request.parent, request.filter)
         steps = await self._engine.steps(run.id)
-        rows = sorted(steps, key=by_start)
-        rows = rows[int(page.after or 0) :][: page.size + 1]
-        first = int(page.after or 0)
-        cut = page.cut(list(enumerate(rows, first + 1)), lambda row: row[0])
-        usual = await self._views.usual(run)
+        usual, first = await self._views.usual(run), int(page.after or 0)
+        shown = [step_of(request.parent, row, run, usual) for row in sorted(steps, key=by_start)]
+        rows = [step for step in shown if filter.takes(step)]
+        cut = page.cut(list(enumerate(rows[first : first + page.size + 1], first + 1)), lambda row: row[0])
         return service_pb2.ListStepsResponse(
-            steps=[step_of(request.parent, row, run, usual) for _, row in cut.rows], next_page_token=cut.next_page_token,
+            steps=[step for _, step in cut.rows], next_page_token=cut.next_page_token,
             counts=counts_of(steps), groups=groups_of(steps),
         )  # fmt: skip
 

@@ -13,7 +13,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from ..domain import immutables, sovereigns, wishes
 from ..domain.rules import SpecInvalid
-from ..domain.sovereigns import Sovereign
+from ..domain.sovereigns import Sovereign, State
 from ..planning import Planner
 from ..store import Store
 from . import filters, views
@@ -62,16 +62,23 @@ class SovereignService(service_pb2_grpc.SovereignServiceServicer):
     ) -> service_pb2.ListSovereignsResponse:
         who = caller(context)
         page = Page.of(request.page_size, request.page_token, request.filter, who.subject)
-        states = filters.states(request.filter)
+        filter = filters.parse(request.filter, resources_pb2.Sovereign, filters.SOVEREIGNS)
+        states = [s for s in State if filter.asks("state") or s is not State.DESTROYED]
         mine = None if sees_all(who) else [o for o in who.organizations if who.has_role(*SEES_OWN, org=o)]
-        moment, id = page.after or (None, "")
         async with self._work.reading() as tx:
-            rows = await tx.sovereigns_before(
-                datetime.fromisoformat(moment) if moment else None, id, page.size + 1, states=states, organizations=mine
+
+            async def fetch(after: Any) -> list[Sovereign]:
+                moment, id = after or (None, "")
+                before = datetime.fromisoformat(moment) if moment else None
+                return await tx.sovereigns_before(before, id, page.size + 1, states=states, organizations=mine)
+
+            async def show(held: Sovereign) -> resources_pb2.Sovereign:
+                return views.sovereign(await views.observed(tx, held, self._tree_url(held.id)))
+
+            shown, token = await filters.filled(
+                page, filter, fetch=fetch, show=show, key=lambda s: [s.created_at.isoformat(), s.id]
             )
-            cut = page.cut(rows, lambda s: [s.created_at.isoformat(), s.id])
-            shown = [views.sovereign(await views.observed(tx, s, self._tree_url(s.id))) for s in cut.rows]
-        return service_pb2.ListSovereignsResponse(sovereigns=shown, next_page_token=cut.next_page_token)
+        return service_pb2.ListSovereignsResponse(sovereigns=shown, next_page_token=token)
 
     async def UpdateSovereign(
         self, request: service_pb2.UpdateSovereignRequest, context: Context

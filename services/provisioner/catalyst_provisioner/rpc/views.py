@@ -276,6 +276,7 @@ def facts_of(o: Observed) -> Facts:
         tls_until=_tls_until(o.seen),
         checks=tuple(_check(name, row) for name, row in sorted(o.checks.items())),
         handed_off_at=at("handed_off"),
+        hand_off_wished=bool(s.spec.get("hand_off")),
         drifts=(len(o.seen[DRIFT][0]["drifts"]), o.seen[DRIFT][1]) if DRIFT in o.seen else None,
     )
 

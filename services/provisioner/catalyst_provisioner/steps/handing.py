@@ -23,7 +23,8 @@ class Handing:
 
     async def observe(self, ctx: Context) -> Any:
         """Commit the tree with claims that change nothing."""
-        return await self._making.rendered(ctx, looking=[cluster["name"] for cluster in ctx.input["clusters"]])
+        everything = [cluster["name"] for cluster in ctx.input["clusters"]]
+        return await self._making.rendered(ctx, looking=ctx.input.get("handing", everything))
 
     async def settle(self, ctx: Context) -> Any:
         """Commit the tree with the claims of those that Crossplane keeps now."""

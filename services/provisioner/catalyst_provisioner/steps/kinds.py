@@ -22,6 +22,8 @@ from .undoing import Undoing
 
 Done = tuple[Action, Optional[Action], Optional[Action]]  # noqa: UP045 - Action is a forward reference
 """run, check, undo."""
+HANDING = ("claims.observe", "claims.manage", "handoff")
+"""Actions at the end of a creation that wishes a hand-off."""
 
 
 def kinds(tools: Tools, transition: OnTransition, backoff: Backoff | None = None) -> tuple[Kind, ...]:
@@ -31,9 +33,17 @@ def kinds(tools: Tools, transition: OnTransition, backoff: Backoff | None = None
     undoing = Undoing(tools, making, naming, owning)
     rests = backoff or Backoff(first=timedelta(seconds=1))
 
+    handing = Handing(tools, making)
+
     def provision(scope: Mapping[str, Any]) -> Iterable[Step]:
         return [
-            _step(shape, _made(shape, making, naming, removing, gating, owning, undoing), rests)
+            _step(
+                shape,
+                _handed(shape, handing)
+                if (shape.action or shape.id) in HANDING
+                else _made(shape, making, naming, removing, gating, owning, undoing),
+                rests,
+            )
             for shape in graphs.provision(scope)
         ]
 
@@ -41,8 +51,6 @@ def kinds(tools: Tools, transition: OnTransition, backoff: Backoff | None = None
         return [
             _step(shape, _removed(shape, removing, naming, gating, owning), rests) for shape in graphs.destroy(scope)
         ]
-
-    handing = Handing(tools, making)
 
     def hand_off(scope: Mapping[str, Any]) -> Iterable[Step]:
         return [_step(shape, _handed(shape, handing), rests) for shape in graphs.hand_off(scope)]

@@ -37,3 +37,4 @@ def test_credentials_are_valid_while_none_was_rejected(checks: list[str], expect
 
 def test_a_hand_off_shows_only_where_it_was_wished() -> None:
     assert status(replace(BARE, handed_off_at=NOON), "HandedOff") == "TRUE"
+    assert status(replace(BARE, hand_off_wished=True), "HandedOff") == "FALSE"

@@ -119,7 +119,6 @@ def test_two_clusters_of_one_name_are_refused() -> None:
         ({"release": {"channel": "canary"}}, {"spec.release.channel"}),
         ({"air_gap": {"mirrors": [{}]}}, {"spec.air_gap"}),
         ({"gitops": {"remote": "https://git.example/x"}}, {"spec.gitops"}),
-        ({"hand_off": True}, {"spec.hand_off"}),
         ({"components": {"include": ["bp-a"], "exclude": ["bp-a"]}}, {"spec.components.exclude"}),
         ({"components": {"exclude": ["bp-a"], "values": {"bp-a": {}}}}, {"spec.components.values.bp-a"}),
         ({"cluster_defaults": {"env_type": "dev"}}, {"spec.cluster_defaults"}),
@@ -153,12 +152,12 @@ def test_a_name_of_one_s_own_lies_in_no_pool(domain: dict[str, Any], fields: set
 
 @given(
     st.dictionaries(st.sampled_from(["region", "hosts", "control_plane", "worker_pools"]), st.just(None), min_size=1),
-    st.dictionaries(st.sampled_from(["ttl", "air_gap", "hand_off", "placement"]), st.just(True), min_size=1),
+    st.dictionaries(st.sampled_from(["ttl", "air_gap", "placement"]), st.just(True), min_size=1),
 )
 def test_one_fault_hides_no_other(inner: dict[str, Any], outer: dict[str, Any]) -> None:
     bad_cluster = {"region": "nowhere", "hosts": ["dmz"], "control_plane": {"size": "x", "count": 2},
                    "worker_pools": [{"name": "a", "count": 1}]}  # fmt: skip
-    bad_whole = {"ttl": "60s", "air_gap": {"mirrors": []}, "hand_off": True, "placement": "active-active"}
+    bad_whole = {"ttl": "60s", "air_gap": {"mirrors": []}, "placement": "active-active"}
     alone = [wrong(clusters=[cluster(**{key: bad_cluster[key]})]) for key in inner]
     alone += [wrong(**{key: bad_whole[key]}) for key in outer]
     together = wrong(clusters=[cluster(**{k: bad_cluster[k] for k in inner})], **{k: bad_whole[k] for k in outer})

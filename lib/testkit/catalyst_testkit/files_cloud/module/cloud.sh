@@ -5,8 +5,16 @@ set -eu
 refuse() { echo "$2 ($1, 0a1b2c3d)" >&2; exit 1; }
 met() { [ -e "$FOLDER/faults/$1" ] && mv "$FOLDER/faults/$1" "$FOLDER/faults/.$1.met" 2>/dev/null; }
 file="$FOLDER/$KIND.$NAME.json"
-# For what was broken off the tool runs no destroy provisioner: only what is finished refuses a second create.
 finished="$FOLDER/.$KIND.$NAME.finished"
+# What the tool has broken off it marks in its state and replaces. A provider would delete the old one by its id first; here
+# that is a destroy provisioner, which the tool does not run for what is marked. So what its state knows or knew makes room,
+# and what it does not know refuses a second create of its name, once it is finished.
+room() {
+  [ -e "$finished" ] || return 0
+  old=$(cat "$file" 2>/dev/null || :)
+  old=${old#*\"id\":\"}
+  grep -qsF "\"${old%%\"*}\"" "${0%/*}/terraform.tfstate" "${0%/*}/terraform.tfstate.backup"
+}
 case "${FILES_TOKEN-}" in
 fct_*) ;;
 fcr_*) refuse token_readonly "the token may only read" ;;
@@ -18,7 +26,8 @@ create)
   if met quota; then refuse resource_limit_exceeded "no more of these"; fi
   if met rate_limit; then refuse rate_limit_exceeded "too many requests"; fi
   if met server_error; then refuse server_error "something went wrong"; fi
-  [ ! -e "$finished" ] || refuse uniqueness_error "$KIND $NAME exists"
+  room || refuse uniqueness_error "$KIND $NAME exists"
+  rm -f "$finished"
   printf '{"id":"%s","spec":%s}' "$ID" "$SPEC" > "$file.$$"
   mv "$file.$$" "$file"
   while [ -e "$FOLDER/faults/hold" ]; do sleep 0.02; done
