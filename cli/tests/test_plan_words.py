@@ -50,3 +50,25 @@ def test_it_says_what_hurts_who_must_agree_and_what_would_do_instead() -> None:
         "approval   destroy: all goes (security-officer; not its requester)",
         "nothing would change",
     ]
+
+
+def test_it_says_what_is_paid_for_and_what_a_change_saves() -> None:
+    def line(kind: str, item: str, minor: int) -> dict[str, Any]:
+        return {"kind": kind, "item": item, "price": {"month": {"minor": str(minor), "currency": "EUR"}}}
+
+    lines = [
+        line("server", "sb4", 1460),
+        line("network", "", 0),
+        line("server", "sb8", 2920),
+        line("server", "sb4", 1460),
+    ]
+    total = {"month": {"minor": "5840", "currency": "EUR"}, "hourMicros": "80000"}
+    before = {"lines": lines, "total": {"month": {"minor": "7300", "currency": "EUR"}}}
+    cost = {"after": {"total": total, "lines": lines}, "before": before,
+            "difference": {"month": {"minor": "-1460", "currency": "EUR"}}}  # fmt: skip
+    said = plans.lines(plan(cost=cost))
+    assert said[6:9] == [
+        "cost       58.40 EUR a month, 0.0800 EUR an hour; 73.00 EUR now, 14.60 EUR less",
+        "   1 server sb8  29.20 EUR",
+        "   2 server sb4  29.20 EUR",
+    ]

@@ -248,9 +248,12 @@ async def _back(tx: Store, held: Sovereign, run: RunView, now: datetime) -> Sove
             held = await granting.end_all(tx, held, name)
             await tx.drop_cluster(held.id, name)
     for one in before.clusters:
+        now_held = rows[one.name]
+        # What a cluster was given stays its own: a wish without it would delete what somebody else had made.
+        given = {"adopted": now_held.spec["adopted"]} if now_held.spec.get("adopted") else {}
         await tx.wish_cluster(
-            held.id, one.name, number=rows[one.name].number, provider=one.provider, region=one.region,
-            credential=one.credential, spec=one.spec,
+            held.id, one.name, number=now_held.number, provider=one.provider, region=one.region,
+            credential=one.credential, spec={**one.spec, **given},
         )  # fmt: skip
         await wishing.components(tx, held.id, one.name, before.lock)
     return sovereigns.went_back(held, name_of(run), before.spec, before.lock.digest, now)

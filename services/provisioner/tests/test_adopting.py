@@ -2,12 +2,29 @@
 
 import pytest
 from catalyst.provisioner.v1 import resources_pb2 as pb
+from catalyst.provisioner.v1 import service_pb2 as rpc
 from catalyst_cloud_sandbox.account import Account
 from catalyst_testkit.daemons import reason_of
 
 from .conftest import Bench
+from .test_waiting import arm, blocked
 
 pytestmark = pytest.mark.either_database
+
+
+async def test_a_cancel_that_compensates_never_deletes_what_was_there_before_us(bench: Bench) -> None:
+    account, labels = Account(bench.home / "sandbox", "catalyst", {}), {"team": "ops"}
+    network = account.create(kind="network", name="old-net", region="east", labels=labels, spec={"cidr": "10.9.0.0/16"})
+    await bench.create()
+    plan = await bench.plan("ADOPT", options={"adopt_labels": labels})
+    arm(bench, "capacity", kind="server", name="*data-1*", times=-1)
+    run = await bench.apply(plan)
+    await blocked(bench, run, "in place of this run")
+    compensate = rpc.CancelRunRequest.MODE_COMPENSATE
+    await bench.runs.CancelRun(rpc.CancelRunRequest(name=run, mode=compensate))
+    ended = await bench.ended(run)
+    assert [r["id"] for r in bench.cloud()] == [network.id]
+    assert [left.id for left in ended.leftovers] == [network.id], "it stays, and is named"
 
 
 async def test_resources_made_by_hand_are_taken_over_without_a_replacement(bench: Bench) -> None:

@@ -21,9 +21,9 @@ from .conftest import NAME, Bench, Start, spec
 pytestmark = pytest.mark.either_database
 
 
-async def active(bench: Bench) -> str:
+async def active(bench: Bench, **changes: Any) -> str:
     """An active Sovereign; the run that made it."""
-    await bench.create()
+    await bench.create(**changes)
     run = await bench.apply(await bench.plan())
     assert (await bench.ended(run)).state == pb.Run.STATE_SUCCEEDED
     return run

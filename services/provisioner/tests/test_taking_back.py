@@ -7,7 +7,7 @@ from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import service_pb2 as rpc
 from catalyst_provisioner.store import metadata
 from catalyst_testkit import eventually
-from google.protobuf.json_format import ParseDict
+from google.protobuf.json_format import MessageToDict, ParseDict
 from sqlalchemy import delete
 
 from .conftest import NAME, Bench, Start, spec
@@ -18,8 +18,11 @@ from .test_waiting import arm, blocked
 pytestmark = pytest.mark.either_database
 
 
-def changed(change: Any) -> pb.SovereignSpec:
+def changed(change: Any, held: Any = None) -> pb.SovereignSpec:
+    """The spec of the bench, with something changed in it; the domain as `held` has it."""
     wanted = spec()
+    if held is not None:
+        wanted["domain"] = MessageToDict(held.spec.domain, preserving_proto_field_name=True)
     change(wanted)
     return ParseDict(wanted, pb.SovereignSpec())
 
@@ -71,16 +74,24 @@ async def test_a_change_that_is_cancelled_in_any_phase_leaves_what_stood_before(
 
 
 async def test_servers_that_a_cancelled_change_took_away_are_made_again(bench: Bench) -> None:
-    await active(bench)
+    bench.world.zones.delegated = True
+    await active(bench, domain={"mode": "byo-manual", "fqdn": "cloud.omantel.example"})
     held, count = await bench.get(), len(bench.cloud())
     arm(bench, "capacity", kind="server", name="*general-3*", times=-1)
-    run = await bench.apply(await bench.plan(spec=changed(wider)))
+    run = await bench.apply(await bench.plan(spec=changed(wider, held)))
     await blocked(bench, run, "in place of this run")
     await bench.runs.CancelRun(rpc.CancelRunRequest(name=run, mode=MODES.MODE_COMPENSATE))
     ended = await bench.ended(run)
     assert ended.state == pb.Run.STATE_CANCELLED_CLEAN, ended.error
     assert len(bench.cloud()) == count
     await as_before(bench, {r["id"] for r in bench.cloud()}, held)
+    records, resources = dict(bench.world.zones.records), {r["id"] for r in bench.cloud()}
+    ended = await cancelled_in(
+        bench, "components", MODES.MODE_COMPENSATE, await bench.plan(spec=changed(farther, held))
+    )
+    assert ended.state == pb.Run.STATE_CANCELLED_CLEAN, ended.error
+    assert bench.world.zones.records == records, "the zone has no names of the region that did not stay"
+    await as_before(bench, resources, held)
 
     async def forgotten(tx: Any) -> None:
         """As in a database of a release that did not keep what was before."""
@@ -89,7 +100,9 @@ async def test_servers_that_a_cancelled_change_took_away_are_made_again(bench: B
     work: Any = bench.daemon.daemon.work
     await work.again(forgotten)
     resources = {r["id"] for r in bench.cloud()}
-    ended = await cancelled_in(bench, "infrastructure", MODES.MODE_COMPENSATE, await bench.plan(spec=changed(farther)))
+    ended = await cancelled_in(
+        bench, "infrastructure", MODES.MODE_COMPENSATE, await bench.plan(spec=changed(farther, held))
+    )
     assert ended.state == pb.Run.STATE_CANCELLED_WITH_LEFTOVERS
     assert resources <= {r["id"] for r in bench.cloud()}, "where nothing says what was before, nothing is taken back"
     assert (await bench.get()).state == pb.Sovereign.STATE_FAILED

@@ -45,6 +45,7 @@ async def codes(bench: Bench) -> list[str]:
 async def test_a_full_quota_is_waited_for_and_a_retry_looks_at_once(bench: Bench) -> None:
     await bench.create()
     plan = await bench.plan()
+    arm(bench, "rate_limit", operation="", times=25, delay=0.02)  # a storm: it ends, and nothing fails of it
     arm(bench, "quota", kind="server", name="*data-1*", times=1)
     run = await bench.apply(plan)
     waiting = await blocked(bench, run, "have the limit raised")

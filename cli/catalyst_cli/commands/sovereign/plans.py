@@ -125,9 +125,34 @@ def _cost(cost: dict[str, Any]) -> list[str]:
     hour = int(total.get("hourMicros", 0)) / 1_000_000
     currency = (total.get("month") or {}).get("currency", "")
     difference = (cost.get("difference") or {}).get("month")
-    change = f"; {money(was.get('month'))} now, {money(difference)} more" if before.get("lines") else ""
-    found = [f"cost       {money(total.get('month'))} a month, {hour:.4f} {currency} an hour{change}"]
+    change = f"; {money(was.get('month'))} now, {_more(difference)}" if before.get("lines") else ""
+    found = [f"cost       {money(total.get('month'))} a month, {hour:.4f} {currency} an hour{change}", *_bill(after)]
     return found + [f"unpriced   {name}; it is in no sum" for name in after.get("unpriced", ())]
+
+
+def _more(difference: Mapping[str, Any] | None) -> str:
+    """What the month's cost changes by."""
+    minor = int((difference or {}).get("minor", 0))
+    if not minor:
+        return "no more"
+    return f"{money({**(difference or {}), 'minor': str(abs(minor))})} {'more' if minor > 0 else 'less'}"
+
+
+def _bill(after: Mapping[str, Any]) -> list[str]:
+    """What is paid for, alike things in one line, the dearest first; what costs nothing is left out."""
+    counted: Counter[tuple[str, str, str]] = Counter()
+    minor: Counter[tuple[str, str, str]] = Counter()
+    for line in after.get("lines", ()):
+        month = (line.get("price") or {}).get("month") or {}
+        key = (line.get("kind", ""), line.get("item", ""), month.get("currency", ""))
+        counted[key] += 1
+        minor[key] += int(month.get("minor", 0))
+    rows = sorted(((cost, *key) for key, cost in minor.items() if cost), reverse=True)
+    return [
+        f"  {counted[kind, item, currency]:>2} {kind} {item}".rstrip()
+        + f"  {money({'minor': str(cost), 'currency': currency})}"
+        for cost, kind, item, currency in rows
+    ]
 
 
 def _finding(finding: dict[str, Any]) -> str:

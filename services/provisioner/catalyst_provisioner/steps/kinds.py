@@ -89,7 +89,7 @@ def _made(
         "name.reserve": (naming.reserve, None, undoing.name),
         "zone.make": (owning.make, None, undoing.name),
         "delegation": (owning.delegation, None, None),
-        "zone.write": (owning.write, None, None),
+        "zone.write": (owning.write, None, undoing.lead),
         "git.render": (making.render, None, undoing.tree),
         "infra": (partial(making.infra, cluster=c), None, partial(undoing.infra, cluster=c)),
         "dns.commit": (naming.commit, None, undoing.lead),

@@ -90,12 +90,13 @@ class Making:
             raise StepFailed("PLAN_DIVERGED", text, user_action="plan again, and agree to the new plan")
 
     async def unmake(self, ctx: Context, cluster: str) -> Any:
-        """Delete everything that the ledger lists of the cluster."""
+        """Delete everything that the ledger lists of the cluster, but for what was there before us and was adopted."""
         row = await self._t.cluster(ctx, cluster)
         if await self._is_given(row):
             return
+        keep = tuple(adopted.id for adopted in row.adopted.values())
         async with self._t.at_cloud(row.provider) as plugin:
-            await plugin.destroy(work=self._t.workspace(ctx, row, undoing=True), keep=())
+            await plugin.destroy(work=self._t.workspace(ctx, row, undoing=True), keep=keep)
 
         async def forget(tx: Store) -> None:
             await tx.change_cluster(row.sovereign, cluster, made=None, made_at=None, heartbeat_at=None, heartbeat=None)

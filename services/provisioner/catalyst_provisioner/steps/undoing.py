@@ -52,9 +52,7 @@ class Undoing:
         before = await self._before(ctx)
         if before is not None:
             await self._led_back(ctx, before)
-        elif _is_own(ctx):
-            await self._owning.drop(ctx)
-        else:
+        elif not _is_own(ctx):  # a zone of its own goes with the step that made it
             await self._naming.release(ctx)
 
     async def name(self, ctx: Context) -> None:
