@@ -11,18 +11,19 @@ from catalyst_mesh.errors import Explained, PeerUnavailable, explain
 from catalyst_mesh.interceptor import DeadlineExceeded, Internal
 from catalyst_mesh.logs import get_logger
 from catalyst_sdk import Code, Refused
-from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.longrunning import operations_pb2
 from google.protobuf.message_factory import GetMessageClass
 from litestar import HttpMethod, Litestar, Request, Response, get, post, route
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from . import bodies, conditions, events, names, openapi, previews, problems, queries, registrars, webhooks
+from . import bodies, conditions, events, names, openapi, operations, previews, problems, queries, registrars, webhooks
 from .audit import Trail
 from .bodies import BodyTooLarge
 from .callers import Callers
 from .names import Names, Told, request_id
+from .operations import Operations
 from .plugins import all_plugins
 from .readers import Reader
 from .registrars import Registrars
@@ -45,10 +46,6 @@ _STORES = "pooldomain"
 
 class NoSuchPath(Refused):
     code, reason, message = Code.NOT_FOUND, "PATH_NOT_FOUND", "there is no {verb} {path}; see /v1/openapi.json"
-
-
-class OperationNotFound(Refused):
-    code, reason, message = Code.NOT_FOUND, "OPERATION_NOT_FOUND", "there is no {name}"
 
 
 class MethodNotAllowed(Refused):
@@ -83,6 +80,7 @@ class Edge:
         self._made_graph: Graph | None = None
         self._call_seconds = call_seconds
         self._most_body_bytes = most_body_bytes
+        self._operations = Operations(channels, call_seconds)
         # Paths that are written by hand, and who answers them; they go before those of the contracts.
         self._by_hand = (
             (names.PATHS, Names(channels["pooldomain"])),
@@ -142,7 +140,7 @@ class Edge:
         async def plugins(request: Req) -> dict[str, Any]:
             return {"plugins": await all_plugins(self._channels, self._metadata(request))}
 
-        @get("/v1/operations/{operation:str}")
+        @route("/v1/operations/{operation:str}", http_method=[HttpMethod.GET, HttpMethod.POST])
         async def operation_of(request: Req, operation: FromPath[str]) -> Response[bytes]:
             return await self.operation(request, operation)
 
@@ -246,14 +244,14 @@ class Edge:
         return self._made_graph
 
     async def operation(self, request: Req, operation: str) -> Response[bytes]:
-        """A long-running operation of the daemon that its id names, `<service>-<id>`."""
-        channel = self._channels.get(operation.partition("-")[0])
-        if channel is None:
-            raise OperationNotFound(name=f"operations/{operation}")
-        wish = operations_pb2.GetOperationRequest(name=f"operations/{operation}")
-        stub = operations_pb2_grpc.OperationsStub(channel)
-        answer = await stub.GetOperation(wish, timeout=self._call_seconds, metadata=self._metadata(request))
-        return Response(to_json(answer).encode(), media_type="application/json")
+        """A long-running operation, or what is to become of it. Raises OperationNotFound, and as its daemon refuses."""
+        name, _, verb = operation.partition(":")
+        takes = {HttpMethod.GET: ("",), HttpMethod.POST: operations.VERBS}[HttpMethod(request.method)]
+        if verb not in takes:
+            raise NoSuchPath(verb=request.method, path=request.url.path)
+        act = getattr(self._operations, verb or "get")
+        answer = await act(name, self._metadata(request))
+        return Response(to_json(answer).encode(), media_type="application/json", status_code=200)
 
     async def _of_every_daemon(self, one: Route, wish: Any, request: Req) -> Response[bytes]:
         """A method that each daemon serves."""

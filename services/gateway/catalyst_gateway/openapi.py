@@ -6,7 +6,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
-from . import names, registrars
+from . import names, own, registrars
 from .bodies import schema
 from .names import Path
 from .routes import Route, Routes
@@ -41,7 +41,7 @@ def document(routes: Routes) -> bytes:
     for one in routes.all:
         path, variables = _path(one.template)
         paths.setdefault(path, {})[one.verb.lower()] = _operation(one, variables, schemas)
-    for tag, written in (("Names", names.PATHS), ("Registrars", registrars.PATHS)):
+    for tag, written in (("Names", names.PATHS), ("Registrars", registrars.PATHS), ("Gateway", own.PATHS)):
         for by_hand in written:
             paths.setdefault(by_hand.template, {})[by_hand.verb.lower()] = _by_hand(by_hand, tag)
     whole = {
@@ -152,14 +152,15 @@ def _is_deep(field: FieldDescriptor) -> bool:
 
 
 def _json(kind: Descriptor | None, schemas: dict[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": _message(kind, schemas) if kind else {}}}
+    return {"application/json": {"schema": schema_of(kind, schemas) if kind else {}}}
 
 
 def _ref(name: str) -> dict[str, Any]:
     return {"schema": {"$ref": f"#/components/schemas/{name}"}}
 
 
-def _message(kind: Descriptor, schemas: dict[str, Any]) -> dict[str, Any]:
+def schema_of(kind: Descriptor, schemas: dict[str, Any]) -> dict[str, Any]:
+    """A message in its JSON form; it and what it needs is added to `schemas`."""
     if kind.full_name in _WELL_KNOWN:
         return _WELL_KNOWN[kind.full_name]
     if kind.full_name not in schemas:
@@ -177,7 +178,7 @@ def _field(field: FieldDescriptor, schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _one(field: FieldDescriptor, schemas: dict[str, Any]) -> dict[str, Any]:
     if field.message_type is not None:
-        return _message(field.message_type, schemas)
+        return schema_of(field.message_type, schemas)
     if field.enum_type is not None:
         return {"type": "string", "enum": [value.name for value in field.enum_type.values]}
     if field.type == _F.TYPE_BYTES:

@@ -12,6 +12,7 @@ from catalyst_mesh import (
     DaemonSettings,
     Database,
     Emitted,
+    OperationService,
     PluginHost,
     Service,
     Transaction,
@@ -20,6 +21,7 @@ from catalyst_mesh import (
     rows,
 )
 from catalyst_sdk import Code, Refused
+from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf import empty_pb2
 from prometheus_client import CollectorRegistry
 from pydantic_settings import SettingsConfigDict
@@ -29,6 +31,7 @@ metadata = MetaData()
 chassis_tables(metadata)
 SERVICE = "catalyst.provisioner.v1.SovereignService"
 RUNS = "catalyst.provisioner.v1.RunService"
+OPERATIONS = "google.longrunning.Operations"
 
 
 class BackendSettings(DaemonSettings):
@@ -78,6 +81,33 @@ class Runs(service_pb2_grpc.RunServiceServicer):
             yield resources_pb2.RunEvent(seq=seq, code="step.started", message=f"event {seq}")
         yield resources_pb2.RunEvent(seq=0, code="done")
 
+    def __init__(self) -> None:
+        self.steps = {"a": resources_pb2.Step.STATE_SUCCEEDED, "b": resources_pb2.Step.STATE_FAILED}
+        self.cancelled = False
+
+    async def ListSteps(self, request: Any, context: Any) -> Any:
+        steps = [resources_pb2.Step(name=f"{request.parent}/steps/{name}", state=s) for name, s in self.steps.items()]
+        return service_pb2.ListStepsResponse(steps=steps)
+
+    async def RetryStep(self, request: Any, context: Any) -> Any:
+        name = request.name.rpartition("/")[2]
+        self.steps[name] = resources_pb2.Step.STATE_PENDING
+        return resources_pb2.Step(name=request.name)
+
+    async def CancelRun(self, request: Any, context: Any) -> Any:
+        self.cancelled = True
+        return resources_pb2.Run(name=request.name)
+
+    async def operation(self, name: str) -> Any:
+        """The operation that the run is; any other is a look for drift."""
+        made = operations_pb2.Operation(name=name, done=self.cancelled)
+        made.metadata.Pack(
+            resources_pb2.RunMetadata(run="sovereigns/acme/runs/run-1")
+            if name.endswith("-run-1")
+            else resources_pb2.DriftMetadata(sovereign="sovereigns/acme")
+        )
+        return made
+
 
 def told(sovereign: Any) -> Any:
     owner = sovereign.spec.organization.slug
@@ -89,6 +119,7 @@ async def compose(settings: BackendSettings) -> Daemon:
     metrics = ChassisMetrics(CollectorRegistry())
     emitted = [Emitted("catalyst.v1.provisioner.sovereign.created", resources_pb2.Sovereign, told)]
     work = Work(db, Transaction, metadata=metadata, emitted=emitted)
+    runs = Runs()
     return Daemon(
         "provisioner",
         settings,
@@ -97,7 +128,8 @@ async def compose(settings: BackendSettings) -> Daemon:
         work,
         services=[
             Service(Sovereigns(work), service_pb2_grpc.add_SovereignServiceServicer_to_server, SERVICE),
-            Service(Runs(), service_pb2_grpc.add_RunServiceServicer_to_server, RUNS),
+            Service(runs, service_pb2_grpc.add_RunServiceServicer_to_server, RUNS),
+            Service(OperationService(runs.operation), operations_pb2_grpc.add_OperationsServicer_to_server, OPERATIONS),
         ],
         access={
             **rows(
@@ -107,7 +139,8 @@ async def compose(settings: BackendSettings) -> Daemon:
                 GetSovereign=SIGNED_IN,
                 ListSovereigns=SIGNED_IN,
             ),
-            **rows(RUNS, WatchEvents=SIGNED_IN),
+            **rows(RUNS, **dict.fromkeys(("WatchEvents", "ListSteps", "RetryStep", "CancelRun"), SIGNED_IN)),
+            **rows(OPERATIONS, GetOperation=SIGNED_IN),
         },
         metrics=metrics,
         plugins=PluginHost(kinds=[], metrics=metrics),

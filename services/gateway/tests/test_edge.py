@@ -328,3 +328,19 @@ async def test_a_snapshot_goes_on_as_a_stream_and_a_search_finds_what_stands(edg
         assert (unknown.status_code, unknown.json()["reason"]) == (401, "TOKEN_REJECTED")
         large = await member.post("/graphql", json={"query": "{" + "x " * 3000 + "}"})
         assert (large.status_code, large.json()["reason"]) == (422, "QUERY_TOO_LARGE")
+
+
+async def test_an_operation_is_tried_again_and_cancelled_by_its_id(edge: Edge) -> None:
+    async with edge.client() as http:
+        path = "/v1/operations/provisioner-run-1"
+        assert (await http.get(path)).json()["metadata"]["run"] == "sovereigns/acme/runs/run-1"
+        assert (await http.post(f"{path}:retry")).status_code == 200
+        again = await http.post(f"{path}:retry")
+        assert (again.status_code, again.json()["reason"]) == (412, "OPERATION_NOT_RETRYABLE")
+        assert (await http.post(f"{path}:cancel")).json()["done"] is True
+        other = "/v1/operations/provisioner-drift-1"
+        assert (await http.post(f"{other}:retry")).json()["reason"] == "OPERATION_NOT_RETRYABLE"
+        denied = await http.post(f"{other}:cancel")
+        assert (denied.status_code, denied.json()["reason"]) == (501, "METHOD_NOT_SERVED")
+        for verb, wrong in (("GET", f"{path}:cancel"), ("POST", path), ("POST", f"{path}:explode")):
+            assert (await http.request(verb, wrong)).json()["reason"] == "PATH_NOT_FOUND"
