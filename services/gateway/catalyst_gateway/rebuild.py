@@ -75,8 +75,7 @@ class Rebuild:
 
     async def _copy(self, tx: Store, model: Model) -> None:
         facts = await tx.facts_after(model.copied or "", BITE)
-        for fact in facts:
-            await tx.fold(model.id, fact)
+        await tx.fold_all(model.id, facts)
         await tx.reach(model.id, copied=facts[-1].key if len(facts) == BITE else None, replayed=0)
 
     async def _replay(self, tx: Store, model: Model) -> bool:
@@ -85,8 +84,7 @@ class Rebuild:
         if number is None:
             await tx.take_turn()  # no event may come between the last look and the change of places
             number, facts = await tx.facts_told_after(model.replayed, BITE)
-        for fact in facts:
-            await tx.fold(model.id, fact)
+        await tx.fold_all(model.id, facts)
         if number is not None:
             await tx.reach(model.id, copied=None, replayed=number)
             return False

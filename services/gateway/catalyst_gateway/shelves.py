@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from .readers import NOBODY_S, WS, Reader
 from .tables import read_model, stream_event, thing
-from .things import SCHEMA, Fact, of_event
+from .things import SCHEMA, Fact, newer, of_event
 
 LIVE, BUILDING, OLD = "LIVE", "BUILDING", "OLD"
 _live_id = select(read_model.c.id).where(read_model.c.state == LIVE).scalar_subquery()
@@ -82,7 +82,20 @@ class Shelves(Transaction):
 
     async def fold(self, model: int, fact: Fact) -> bool:
         """Tell a model a fact; False where it knows a newer one."""
-        row = {
+        put = _folding(has_row_locks=self.has_row_locks)
+        return bool((await self.sql.execute(put, self._row(model, fact))).rowcount == 1)
+
+    async def fold_all(self, model: int, facts: Sequence[Fact]) -> None:
+        """Tell a model many facts at once."""
+        newest: dict[str, Fact] = {}
+        for fact in facts:
+            newest[fact.key] = newer(newest.get(fact.key), fact)
+        if newest:
+            rows = [self._row(model, fact) for fact in newest.values()]
+            await self.sql.execute(_folding(has_row_locks=self.has_row_locks), rows)
+
+    def _row(self, model: int, fact: Fact) -> dict[str, Any]:
+        return {
             "model": model,
             "key": fact.key,
             "kind": fact.kind,
@@ -97,7 +110,6 @@ class Shelves(Transaction):
             "body": dict(fact.body),
             "deleted_at": self.now if fact.is_gone else None,
         }  # fmt: skip - one row
-        return bool((await self.sql.execute(_folding(has_row_locks=self.has_row_locks), row)).rowcount == 1)
 
     async def facts_after(self, key: str, limit: int) -> list[Fact]:
         """Things of the live model with higher keys, told anew by today's rules."""
