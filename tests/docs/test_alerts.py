@@ -1,4 +1,4 @@
-"""Alerts of continuum: each asks for metrics that exist, and has a page that says what to do."""
+"""Alerts: each asks for metrics that exist, and has a page that says what to do."""
 
 import re
 import shutil
@@ -15,11 +15,14 @@ from catalyst_continuum.domain.status import Facts, conditions
 from services.continuum.tests.manifests import EAST, stateful
 from tests.docs.test_metrics import WORDS, rows, series
 
-FILE = Path("deploy/observability/continuum-alerts.yaml")
-PAGES = Path("docs/runbooks/continuum")
-(GROUP,) = yaml.safe_load(FILE.read_text())["groups"]
-RULES: list[dict[str, Any]] = GROUP["rules"]
-WANTED = {
+FILES = sorted(Path("deploy/observability").glob("*-alerts.yaml"))
+RUNBOOKS = Path("docs/runbooks")
+RULES: dict[str, list[dict[str, Any]]] = {
+    group["name"]: group["rules"] for file in FILES for group in yaml.safe_load(file.read_text())["groups"]
+}
+ALL = [pytest.param(owner, rule, id=rule["alert"]) for owner, rules in RULES.items() for rule in rules]
+"""Owner, whose name begins that of the alert and of its folder, and the rule."""
+OF_CONTINUUM = {
     "SplitBrainSuspected",
     "NoPrimary",
     "WitnessQuorumLost",
@@ -43,17 +46,19 @@ WANTED = {
 }  # fmt: skip - a list
 
 
-def named(rule: dict[str, Any]) -> str:
-    return str(rule["alert"])
+def titles(owner: str) -> set[str]:
+    """Names of the alerts of an owner, without its own."""
+    return {str(rule["alert"]).removeprefix(owner.title()) for rule in RULES[owner]}
 
 
-def test_the_alerts_are_those_of_the_specification() -> None:
-    assert {named(rule).removeprefix("Continuum") for rule in RULES} == WANTED
-    assert len(RULES) == len(WANTED)
+def test_the_alerts_of_continuum_are_those_of_its_specification() -> None:
+    assert titles("continuum") == OF_CONTINUUM
+    assert len(RULES["continuum"]) == len(OF_CONTINUUM)
 
 
-@pytest.mark.parametrize("rule", RULES, ids=named)
-def test_an_alert_asks_for_metrics_and_labels_that_exist(rule: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("owner", "rule"), ALL)
+def test_an_alert_asks_for_metrics_and_labels_that_exist(owner: str, rule: dict[str, Any]) -> None:
+    assert rule["alert"].startswith(owner.title())
     bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(?:by|without)\s*\([^)]*\)", " ", rule["expr"])
     names = set(re.findall(r"[a-zA-Z_:][\w:]*", bare)) - WORDS - {"and", "abs"}
     assert names
@@ -71,25 +76,26 @@ def test_an_alert_asks_for_metrics_and_labels_that_exist(rule: dict[str, Any]) -
     assert rule["labels"]["severity"] in ("page", "warn", "ticket")
 
 
-@pytest.mark.parametrize("rule", RULES, ids=named)
-def test_an_alert_has_a_page_that_says_what_to_look_at_and_what_to_do(rule: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("owner", "rule"), ALL)
+def test_an_alert_has_a_page_that_says_what_to_look_at_and_what_to_do(owner: str, rule: dict[str, Any]) -> None:
     page = Path(rule["annotations"]["runbook"])
     text = page.read_text()
-    assert page.parent == PAGES
-    assert text.startswith(f"# {named(rule)}\n")
+    assert page.parent == RUNBOOKS / owner
+    assert text.startswith(f"# {rule['alert']}\n")
     assert "- **Look**: " in text
     assert "- **Do**: " in text
 
 
-def test_no_page_is_left_without_its_alert() -> None:
-    assert {page.stem for page in PAGES.glob("*.md")} == WANTED
+@pytest.mark.parametrize("owner", RULES)
+def test_no_page_is_left_without_its_alert(owner: str) -> None:
+    assert {page.stem for page in (RUNBOOKS / owner).glob("*.md")} == titles(owner)
 
 
 def test_conditions_that_alerts_ask_for_exist() -> None:
-    asked = set(re.findall(r'condition="(\w+)"', FILE.read_text()))
+    asked = set(re.findall(r'condition="(\w+)"', Path("deploy/observability/continuum-alerts.yaml").read_text()))
     assert asked <= {one.type for one in conditions(Facts(EAST), parse(stateful(), House("demo")))}
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_prometheus_takes_the_rules() -> None:
-    subprocess.run(["promtool", "check", "rules", str(FILE)], check=True, capture_output=True)
+    subprocess.run(["promtool", "check", "rules", *map(str, FILES)], check=True, capture_output=True)

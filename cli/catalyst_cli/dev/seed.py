@@ -23,17 +23,24 @@ class SeedRefused(Exception):
 
 async def seed(layout: Layout, token: str) -> None:
     """Make what is absent. Raises SeedRefused with the answer of the daemon that refused."""
-    headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=layout.gateway_url, headers=headers, timeout=15) as http:
+    async with _gateway(layout, token) as http:
         await _make(http, f"/v1/pools?poolId={layout.pool}", _pool(layout.pool, f"backends/{layout.dns_server}"))
         await _make(http, "/v1/nameServerSets?nameServerSetId=main", _servers(layout))
         await _make(http, "/v1/billing/vouchers?activate=true", _voucher())
 
 
+def _gateway(layout: Layout, token: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=layout.gateway_url,
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=15,
+        verify=False,  # noqa: S501 - it speaks no TLS, and to read all authorities of the world takes 25 ms
+    )  # fmt: skip - one call
+
+
 async def plugin_names(layout: Layout, token: str) -> list[str]:
     """Every plugin that the daemons found, a failed one with a mark; one that is off is not shown."""
-    headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=layout.gateway_url, headers=headers, timeout=15) as http:
+    async with _gateway(layout, token) as http:
         rows = (await http.get("/v1/plugins")).json()["plugins"]
     shown = (row for row in rows if row["state"] != "STATE_DISABLED")
     return [row["name"].removeprefix("plugins/") + (" (FAILED)" * (row["state"] == "STATE_FAILED")) for row in shown]

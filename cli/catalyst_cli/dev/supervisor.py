@@ -184,7 +184,7 @@ class Supervisor:
             write_private(code, f"{secrets.randbelow(10**8):08}")
 
     async def _all_ready(self) -> None:
-        async with httpx.AsyncClient(timeout=2) as http:
+        async with httpx.AsyncClient(timeout=2, verify=False) as http:  # noqa: S501 - without TLS, on loopback
             late = await asyncio.gather(*(_ready(http, self.layout, replica) for replica in self.layout.all_replicas()))
         missing = [line for line in late if line]
         if missing:

@@ -13,7 +13,6 @@ from pathlib import Path
 import asyncpg
 
 from .emptying import emptied, shape
-from .migrated import migrated
 from .servers import drop, folder, free_port, need
 from .waiting import eventually_sync
 
@@ -84,6 +83,8 @@ class PostgresServer:
     async def _template(self, package: str) -> str:
         name = f"template_{package}"
         if package not in self._templates:
+            from .migrated import migrated  # here: most who load this plugin have no daemon's tables
+
             await self.execute(f'CREATE DATABASE "{name}"')
             await migrated(self._url(name), package)
             self._templates[package] = await shape(_plain(self._url(name)))

@@ -87,7 +87,14 @@ class PowerDnsServer:
 
     def api(self, method: str, path: str, body: object = None) -> httpx.Response:
         """One call of the API, as a stranger makes it: to look, to plant, to spoil."""
-        return httpx.request(method, self.url + path, json=body, headers={"X-API-Key": self.api_key}, timeout=10)
+        return httpx.request(
+            method,
+            self.url + path,
+            json=body,
+            headers={"X-API-Key": self.api_key},
+            timeout=30,
+            verify=False,  # noqa: S501 - no TLS here, and to read all authorities of the world takes 25 ms
+        )  # fmt: skip - one call
 
     async def ask(self, name: str, kind: str, *, tcp: bool = False) -> dns.message.Message:
         """One question, with DNSSEC records asked for."""

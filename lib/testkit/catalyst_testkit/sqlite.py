@@ -3,8 +3,6 @@
 import asyncio
 from pathlib import Path
 
-from .migrated import migrated
-
 
 class SqliteTemplates:
     """One file for each daemon's package, made when it is first asked for; nobody has it open."""
@@ -16,6 +14,8 @@ class SqliteTemplates:
         """The file with the tables of `package`."""
         path = self._home / f"{package}.db"
         if not path.exists():
+            from .migrated import migrated  # here: most who load this plugin have no daemon's tables
+
             # A loop of its own that is never set as the thread's: the test that follows has another one.
             with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
                 runner.run(migrated(f"sqlite+aiosqlite:///{path}", package))

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,11 @@ class Peers:
     orders: Orders
 
 
+@cache
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList()
+
+
 async def compose(
     settings: ProvisionerSettings, hook: Hook = lambda point: None, probe: Probes | None = None
 ) -> Daemon:
@@ -112,9 +118,15 @@ async def compose(
     ]
     peers = Peers(Catalog(channels[0]), Names(channels[1]), Zones(channels[1]), Orders(channels[2]))
     facts = reference()
-    suffixes = PublicSuffixList()
     planner = Planner(
-        work, vault, clouds, peers.catalog, peers.names, peers.zones, facts, lambda name: bool(suffixes.is_public(name))
+        work,
+        vault,
+        clouds,
+        peers.catalog,
+        peers.names,
+        peers.zones,
+        facts,
+        lambda name: bool(_suffixes().is_public(name)),
     )
     repositories = Repositories(settings.data_folder / "trees")
     passwords = Passwords(_key(settings.data_folder / "git.key"))

@@ -152,18 +152,17 @@ class PluginHost:
         context: Callable[[Manifest, Mapping[str, Any]], PluginContext],
         configuration: Mapping[str, Mapping[str, Any]],
     ) -> LoadedPlugin | None:
-        version = entry.dist.version if entry.dist else ""
         try:
             manifest = load_manifest(_manifest_path(entry))
         except ManifestFault as fault:
-            return LoadedPlugin(entry.name, version=version, failure=str(fault))
+            return LoadedPlugin(entry.name, version=_version(entry), failure=str(fault))
         except Exception as error:  # the import machinery may run a stranger's code
             return LoadedPlugin(
-                entry.name, version=version, failure=f"it cannot be found: {type(error).__name__}: {error}"
+                entry.name, version=_version(entry), failure=f"it cannot be found: {type(error).__name__}: {error}"
             )
         if manifest.kind not in self._kinds:
             return None
-        plugin = LoadedPlugin(entry.name, manifest.kind, manifest.name, version, manifest)
+        plugin = LoadedPlugin(entry.name, manifest.kind, manifest.name, _version(entry), manifest)
         failure = self._taken(plugin.label) or _unusable(manifest, configuration.get(plugin.label, {}))
         if failure:
             is_off = plugin.label not in configuration and bool(manifest.config.get("required"))
@@ -207,6 +206,11 @@ class PluginHost:
         if not made:
             raise LookupError(f"{entry.module} implements no hook `catalyst_plugin`")
         return made[0]
+
+
+def _version(entry: EntryPoint) -> str:
+    """Of its distribution: read from a file each time, so not for those of other kinds."""
+    return entry.dist.version if entry.dist else ""
 
 
 def _manifest_path(entry: EntryPoint) -> Path:

@@ -1,5 +1,6 @@
 """Facts about clouds and names, as a file."""
 
+from functools import cache
 from importlib.resources import files
 
 import yaml
@@ -7,7 +8,8 @@ import yaml
 from ..domain.reference import Reference, read
 
 
+@cache
 def reference() -> Reference:
-    """The data file, read."""
+    """The data file, read once: it takes a tenth of a second, and a process never has another."""
     text = files(__package__).joinpath("providers.yaml").read_text(encoding="utf-8")
     return read(yaml.safe_load(text))
