@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
+    "docs/explanation/continuum-proofs.md": ".",
     "docs/explanation/journal.md": "lib/mesh/tests/journal",
     "docs/explanation/pool-domains-proofs.md": ".",
     "docs/explanation/provisioner-proofs.md": ".",

@@ -184,6 +184,8 @@ def wish(layout: Layout, shops: Mapping[str, Shop]) -> dict[str, object]:
         "autoFailover": True,
         # Drills move it as often as they like.
         "antiFlap": {"minInterval": "1s", "maxAutoFailovers": 100, "window": "1h"},
+        # A way back may be tried soon after a move.
+        "failback": {"policy": "manual", "stableFor": "20s"},
         "rto": RTO,
         "rpo": "0s",
     }  # fmt: skip - reads as a manifest

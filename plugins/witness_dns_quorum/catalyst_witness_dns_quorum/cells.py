@@ -60,12 +60,13 @@ def configured(config: Mapping[str, Any]) -> Configured:
 
 
 def _server(config: Mapping[str, Any]) -> Server:
-    secret = Path(config["tsig_key_file"]).read_text().strip()
-    name = dns.name.from_text(config.get("tsig_key_name", "catalyst-witness"))
+    # As `nsupdate -y` has it, `name:secret`, or the secret alone; base64 has no colon.
+    said, _, secret = Path(config["tsig_key_file"]).read_text().strip().rpartition(":")
+    name = said.rpartition(":")[2] or config.get("tsig_key_name", "catalyst-witness")
     return Server(
         address=_address(config["address"]),
         zone=dns.name.from_text(config.get("zone", "witness.test")),
-        key=dns.tsig.Key(name, secret, dns.tsig.HMAC_SHA256),
+        key=dns.tsig.Key(dns.name.from_text(name), secret, dns.tsig.HMAC_SHA256),
         transport=config.get("transport", "tcp"),
     )
 

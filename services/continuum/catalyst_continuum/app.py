@@ -23,13 +23,13 @@ from catalyst_mesh import (
 )
 from catalyst_mesh.plugins import NoSecrets, SecretFiles, plugin_context
 from catalyst_mesh.streams import Curfew
-from catalyst_sdk.witness import Carry
+from catalyst_sdk.witness import Carry, LeaseWitness
 from google.longrunning import operations_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from .access import ACCESS
 from .domain.slots import Slot
-from .domain.spec import Spec
+from .domain.spec import LeaseClient, Spec
 from .domain.spec_rules import House
 from .domain.timing import Profile
 from .events import handled
@@ -42,7 +42,7 @@ from .rpc.service import ContinuumService
 from .settings import ContinuumSettings
 from .sovereigns import Sovereigns
 from .store import Store, metadata
-from .witnesses import WITNESS, configuration
+from .witnesses import WITNESS, configuration, of_wish
 from .witnesses import witness as default_witness
 from .workers.cell_memory import KeptMemory
 from .workers.census import Census
@@ -51,7 +51,9 @@ from .workers.keeper import Keeper
 from .workers.planner import Planner
 from .workers.quorum import Quorum
 from .workers.register import Register
+from .workers.registers import Placed, Registers
 from .workers.rehearsals import Rehearsals
+from .workers.relocations import Relocations
 from .workers.witness_metrics import WitnessMetrics
 
 
@@ -73,23 +75,33 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     memory = KeptMemory(settings.data_folder / "cells.seen", work)
     await memory.load()
     measured = WitnessMetrics(metrics.registry)
-    register = Register(
-        witness, proposer(settings.region), memory=memory, census=census, metrics=measured, behind=3 * profile.renew
-    )
+
+    def placed(found: LeaseWitness, name: str, seen: Census, shown: WitnessMetrics | None = None) -> Placed:
+        def through(carry: Carry) -> Register:
+            relayed = Quorum(dict.fromkeys(found.cells(), found)).through(carry)
+            return Register(relayed, proposer(settings.region), memory=memory, configuration=name)
+
+        register = Register(
+            found, proposer(settings.region), memory=memory, census=seen, metrics=shown, behind=3 * profile.renew,
+            configuration=name,
+        )  # fmt: skip
+        return Placed(name, register, found, seen, through)
+
+    def reached(lease: LeaseClient, name: str) -> Placed:
+        found = of_wish(host, settings, lease)
+        return placed(found, name, Census(found))
+
+    registers = Registers(placed(witness, "", census, measured), reached)
     leases = Leases(db, metadata, metrics=metrics)
-    keeper = Keeper(work=work, register=register, leases=leases, profile=profile)
-    errands = Errands(work=work, register=register, leases=leases)
+    keeper = Keeper(work=work, registers=registers, leases=leases, profile=profile)
+    errands = Errands(work=work, registers=registers, leases=leases)
+    relocations = Relocations(settings.region, work=work, registers=registers, leases=leases)
     house = House("", in_memory=settings.allow_in_memory, regulated=settings.regulated)
     curfew = Curfew()
     measures = ContinuumMetrics(metrics.registry)
 
-    def through(carry: Carry) -> Register:
-        return Register(
-            Quorum(dict.fromkeys(witness.cells(), witness)).through(carry), proposer(settings.region), memory=memory
-        )
-
-    region = Region(settings, register, host, work, house, measures, census, through) if settings.region else None
-    planner = Planner(register, region.survey if region else _no_survey, noted=measures.planned)
+    region = Region(settings, registers, host, work, house, measures) if settings.region else None
+    planner = Planner(registers, region.survey if region else _no_survey, noted=measures.planned)
     agents = region.roster.of if region else _nobody
     channels = {
         # No token of the daemon's own: whoever is asked there is asked as the person who asks here.
@@ -99,9 +111,8 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     elsewhere = Elsewhere(channels)
     service = ContinuumService(
         work,
-        register,
+        registers,
         profile,
-        witness,
         curfew=curfew,
         house=house,
         planner=planner,
@@ -109,7 +120,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         region=settings.region,
         agents=agents,
     )  # fmt: skip - one call
-    peers = ContinuumPeerService(settings.region, agents, witness)
+    peers = ContinuumPeerService(settings.region, agents, region.witness_of if region else lambda _: witness)
     provisioner = connect(
         settings.provisioner_target, token=settings.token_for("provisioner"), tls=settings.certificates()
     )
@@ -128,12 +139,14 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         workers=[
             *((*region.workers, Rehearsals(work, planner, region.acted)) if region else (keeper,)),
             errands,
+            relocations,
+            registers,
             memory,
             census,
             curfew,
         ],
         closing=[
-            register.close,
+            registers.close,
             lambda: provisioner.close(None),
             *(closed(channel) for channel in channels.values()),
             *(region.closing if region else ()),

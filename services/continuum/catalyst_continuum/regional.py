@@ -4,14 +4,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
+from typing import Any
 
 import dns.name
 import dns.tsig
+from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
 from catalyst_mesh import PluginHost, Work, connect
 from catalyst_mesh.daemon import Worker
 from catalyst_sdk import Secret, deadman
 from catalyst_sdk.continuum import Fencer, Promoter, Traffic
-from catalyst_sdk.witness import Carry
+from catalyst_sdk.witness import LeaseWitness
 
 from .clock import boottime
 from .domain import duties
@@ -25,7 +27,6 @@ from .settings import ContinuumSettings
 from .store import Store
 from .workers.agent import Agent
 from .workers.by_name import ByName
-from .workers.census import Census
 from .workers.clocks import Clocks
 from .workers.fencers.deadman import DeadMan
 from .workers.fencers.gateway import Drain, GatewayFencer
@@ -34,7 +35,7 @@ from .workers.logbook import Logbook
 from .workers.memory import DiskMemory, boot_id
 from .workers.naming import Address, Names
 from .workers.peers import GrpcPeer
-from .workers.register import Register
+from .workers.registers import Registers
 from .workers.reporting import Reporter
 from .workers.roster import Roster, StoredSlots
 from .workers.steps.scene import Hands
@@ -43,6 +44,7 @@ from .workers.surveys import survey_of, version_of
 from .workers.tracing import TraceFile
 from .workers.traffic.authority import Authority
 from .workers.traffic.dns_update import DnsUpdate
+from .workers.traffic.pdm import PdmTraffic, allocation_of
 from .workers.traffic.vantage import Resolvers
 
 PROMOTER = "database_promoter"
@@ -61,14 +63,11 @@ class Region:
     """What all agents of one region share."""
 
     settings: ContinuumSettings
-    register: Register
+    registers: Registers
     plugins: PluginHost
     work: Work[Store]
     house: House
     metrics: ContinuumMetrics
-    census: Census
-    through: Callable[[Carry], Register]
-    """The same register, by way of a peer."""
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -80,25 +79,36 @@ class Region:
         self._logbook = Logbook(self.work, lambda: self.roster.all(), self.metrics.told)
         self.closing.append(self._trace.close)
         self.roster = Roster(self.settings.region, self._slots, hire=self._hire, promote=self._promotes_within)
+        self._allocations: Any = None
+        if self.settings.pools:
+            channel = connect(
+                self.settings.pdm_target, token=self.settings.token_for("pdm"), tls=self.settings.certificates()
+            )
+            self._allocations = AllocationServiceStub(channel)
+            self.closing.append(lambda: channel.close(None))
         self._http: dict[tuple[Address, ...], ByName] = {}
         self.closing.append(self._close_http)
         self._gates = self._http_gates()
         self._peers = {region: self._peer(address) for region, address in pairs(self.settings.peers).items()}
         channels = {region: peer.channel for region, peer in self._peers.items()}
-        self._clocks = Clocks(self.settings.region, channels, self.census)
+        self._clocks = Clocks(self.settings.region, channels, self.registers.own.census)
 
     @property
     def workers(self) -> Sequence[Worker]:
         """What runs in the daemon of a region: the agents, and what carries their words to the store."""
         reporter = Reporter(
             work=self.work,
-            register=self.register,
             metrics=self.metrics,
             at_work=self.roster.at_work,
             clock=now,
             clocks=self._clocks,
         )  # fmt: skip - one call
         return (self.roster, self._logbook, reporter, self._clocks)
+
+    def witness_of(self, slot: str) -> LeaseWitness:
+        """The cells of a slot, for messages of peers."""
+        spec = self.roster.wish_of(slot)
+        return (self.registers.of(spec.lease) if spec is not None else self.registers.own).witness
 
     def acted(self) -> Sequence[tuple[str, Spec]]:
         """Slots that an agent acts for here, once it knows where it stands, and what is wished for each."""
@@ -112,7 +122,7 @@ class Region:
         return survey_of(
             slot.key,
             spec,
-            register=self.register,
+            register=agent.sight.register,
             sight=agent.sight,
             hands=agent.acts.hands,
             memory=self._memory,
@@ -124,14 +134,14 @@ class Region:
         return await version_of(peer.channel, self.settings.region) if peer is not None else None
 
     def _hire(self, slot: str, spec: Spec) -> Agent:
-        region = self.settings.region
+        region, placed = self.settings.region, self.registers.of(spec.lease)
 
         def tell(kind: str, *, why: str = "", evidence: Mapping[str, str] | None = None) -> None:
             self._logbook.tell(slot, region, kind, why, evidence or {})
 
         return Agent(
             duties.duty(slot, region, spec, promote=self._promotes_within(spec)),
-            register=self.register,
+            register=placed.register,
             hands=self._hands(slot, spec),
             peers=self._peers,
             memory=self._memory,
@@ -141,7 +151,7 @@ class Region:
             book=self._logbook.book,
             moves=lambda: self._logbook.history(slot),
             bounds=duties.bounds(spec),
-            relays=[self.through(peer.carrying(slot)) for peer in self._peers.values()],
+            relays=[placed.through(peer.carrying(slot)) for peer in self._peers.values()],
         )  # fmt: skip - one call
 
     def _hands(self, slot: str, spec: Spec) -> Hands:
@@ -163,6 +173,10 @@ class Region:
     def _traffic(self, slot: str, spec: Spec) -> Traffic:
         steering = wished(spec) or Steering("", (), {})
         gate = Drain(self._gates) if self._gates is not None else None
+        if steering.zone in self.settings.pools.split(",") and steering.zone:
+            return PdmTraffic(
+                steering, allocation_of(steering), self._allocations, boottime, gate=gate, vantage=self._vantage(spec)
+            )
         return DnsUpdate(
             steering, self._authorities(steering.zone), boottime, gate, self._vantage(spec), OfSlot(self.metrics, slot)
         )

@@ -50,6 +50,10 @@ class ContinuumSettings(DaemonSettings):
     """File with the TSIG secret that may update those names, in base64."""
     traffic_key_name: str = "catalyst-traffic"
     """Name of that key."""
+    pools: str = ""
+    """Zones of names that pool-domain-manager alone writes, joined by commas: there names are moved through it."""
+    pdm_target: str = "127.0.0.1:7405"
+    """gRPC address of pool-domain-manager, asked where `pools` names a zone."""
     resolvers: str = ""
     """Vantage points from which a region's agents look at the names after a move, `name=ip:port` joined by commas; `slot`: the
     resolvers that each slot's wish names. Empty: nobody looks from elsewhere."""

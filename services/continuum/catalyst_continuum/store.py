@@ -172,6 +172,11 @@ class Store(Transaction):
         query = select(slots).where(slots.c.gone.is_(False), slots.c.errand != Errand.NONE)
         return [_slot(row) for row in (await self.sql.execute(query)).mappings()]
 
+    async def relocating(self) -> Sequence[Slot]:
+        """Live slots whose record is to move to other cells."""
+        query = select(slots).where(slots.c.gone.is_(False), slots.c.left_cells != "")
+        return [_slot(row) for row in (await self.sql.execute(query)).mappings()]
+
     async def save(self, state: Slot | Run) -> None:
         """Take the row from what was read to `state`. Raises LostRace where another wrote meanwhile."""
         if isinstance(state, Run):

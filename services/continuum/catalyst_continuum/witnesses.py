@@ -1,16 +1,19 @@
 """The daemon's default witness, as its settings have it: name servers by a short list, or cells of any kind by a file."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from catalyst_mesh import PluginHost
 from catalyst_sdk.witness import LeaseWitness
 
-from .domain.cells import Cell, Kind, faults
+from .domain.cells import Cell, Kind, faults, unsupported, wished
+from .domain.spec import LeaseClient
 from .settings import ContinuumSettings
 from .workers.quorum import Quorum
+from .workers.registers import CellsUnusable
 
 DNS, HTTP = ("lease_witness", "dns_quorum"), ("lease_witness", "cloudflare")
 WITNESS = ":".join(DNS)
@@ -24,6 +27,26 @@ def witness(host: PluginHost, settings: ContinuumSettings) -> LeaseWitness:
     cells = read(settings.cells_file)
     if found := faults(cells):
         raise SystemExit(f"{settings.cells_file}: these cells are no witness:\n" + "\n".join(found))
+    return reached(host, settings, cells)
+
+
+def of_wish(host: PluginHost, settings: ContinuumSettings, lease: LeaseClient) -> LeaseWitness:
+    """The cells that a wish names, with keys and tokens from the folder of secrets. Raises CellsUnusable, PluginUnavailable."""
+    if strange := unsupported(lease):
+        raise CellsUnusable(why=f"nothing here reaches cells of the kind {', '.join(strange)}")
+    if settings.secrets_folder is None:
+        raise CellsUnusable(why="this daemon has no folder of secrets (CATALYST_CONTINUUM_SECRETS_FOLDER)")
+    folder, cells = settings.secrets_folder, wished(lease)
+    if missing := sorted({name for cell in cells if not (folder / (name := cell.key_file or cell.token)).is_file()}):
+        raise CellsUnusable(why=f"this daemon's folder of secrets has no {', '.join(missing)}")
+    return reached(
+        host, settings,
+        [replace(cell, key_file=str(folder / cell.key_file) if cell.key_file else "") for cell in cells],
+    )  # fmt: skip
+
+
+def reached(host: PluginHost, settings: ContinuumSettings, cells: Sequence[Cell]) -> LeaseWitness:
+    """These cells, each by the plugin of its kind."""
     kinds = {
         plugin: host.instance(*plugin, {"cells": rows, "op_timeout_seconds": settings.op_timeout, **defaults})
         for plugin, rows, defaults in (

@@ -39,6 +39,11 @@ def stateless() -> dict[str, Any]:
     return document | {"switchover": {"mechanism": "stateless"}}
 
 
+def on_own_cells(document: dict[str, Any]) -> dict[str, Any]:
+    """The document on the cells of the daemon itself."""
+    return document | {"leaseClient": {"kind": "dns-quorum", "config": {}}}
+
+
 def lone() -> dict[str, Any]:
     """`spec` of a slot without standby."""
     return {"primaryRegion": EAST, "leaseClient": {"kind": "dns-quorum"}}

@@ -25,7 +25,7 @@ GOOD = Facts(
     loss_bytes=4096, reverses=True, cluster=ClusterFacts(3.0, True, 3600.0), traffic=TrafficView((NS1, NS2)),
     writable={"ns1": True, "ns2": True}, fronts={"198.51.100.2": True}, orchestrated=True, capacity=True, frozen=False,
     reverted_by="", clocks=1, offset=0.4, drill_age=86_400.0, needs={"demo/db": WEST}, rules={"quiet": True},
-    goals=Goals(ttl=10),
+    stable=1000.0, goals=Goals(ttl=10, stable_for=900.0),
 )  # fmt: skip
 NAMES = TrafficPlan(WEST, {"shop.demo.test": ("198.51.100.2",)}, 10)
 TIMES = Times(DEFAULT)
@@ -63,6 +63,7 @@ CASES: list[tuple[str, Verdict, dict[str, Any]]] = [
     ("data-loss-guard", W, {"keeps_all": None, "lag": None, "loss": 99.0, "accepts_loss": True}),
     ("data-loss-guard", W, {"keeps_all": None, "lag": None, "loss": None, "accepts_loss": True}),
     ("reverse-sync", B, {"reverses": False}), ("reverse-sync", U, {"reverses": None}),
+    ("stable", B, {"stable": 899.0}), ("stable", U, {"stable": None}),
     ("switchover-delay", B, {"cluster": ClusterFacts(3600.0, True, 1.0)}),
     ("switchover-delay", U, {"cluster": ClusterFacts(None, True, 1.0)}),
     ("roles-and-secrets", B, {"cluster": ClusterFacts(3.0, False, 1.0)}),

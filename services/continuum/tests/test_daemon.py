@@ -47,7 +47,12 @@ class Cells:
     def setting(self) -> str:
         return ",".join(f"{name}={address}" for name, address in self._addresses.items())
 
+    def address(self, name: str) -> str:
+        """Where a cell answers; one that was not there yet gets a place."""
+        return self._addresses.setdefault(name, f"127.0.0.1:{free_port()}")
+
     def start(self, name: str) -> None:
+        self.address(name)
         process = subprocess.Popen(
             [sys.executable, "-m", "catalyst_dns_embedded", "cell", "--data", str(self._home / name), "--listen",
              self._addresses[name], "--key-file", str(self.key)],

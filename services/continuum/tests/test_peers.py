@@ -53,7 +53,7 @@ class FakeAgent:
 async def peers(agent: FakeAgent | None) -> AsyncIterator[GrpcPeer]:
     """The east's way to the agent of the west, over a real connection."""
     server = grpc.aio.server()
-    service = ContinuumPeerService(WEST, lambda slot: agent if slot == SLOT else None, MemoryWitness())  # type: ignore[arg-type, return-value]
+    service = ContinuumPeerService(WEST, lambda slot: agent if slot == SLOT else None, lambda _: MemoryWitness())  # type: ignore[arg-type, return-value]
     service_pb2_grpc.add_ContinuumPeerServiceServicer_to_server(service, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -96,7 +96,7 @@ async def test_a_peer_that_does_not_promise_says_no_and_one_that_is_away_says_no
 async def test_a_token_that_comes_too_late_or_to_a_stranger_is_not_kept(
     agent: FakeAgent | None, refusal: type[Exception]
 ) -> None:
-    service = ContinuumPeerService(WEST, lambda _: agent, MemoryWitness())  # type: ignore[arg-type, return-value]
+    service = ContinuumPeerService(WEST, lambda _: agent, lambda _: MemoryWitness())  # type: ignore[arg-type, return-value]
     request = service_pb2.DeliverTokenRequest(
         name="namespaces/demo/continuums/shop",
         run="namespaces/demo/continuums/shop/runs/abcdefghij",
@@ -127,7 +127,7 @@ async def test_a_signed_message_is_handed_on_unread_to_a_configured_cell_alone(
     failure: Exception, refusal: type[Exception]
 ) -> None:
     witness = Relay()
-    service = ContinuumPeerService(WEST, lambda _: None, witness)
+    service = ContinuumPeerService(WEST, lambda _: None, lambda _: witness)
     request = service_pb2.RelaySwapRequest(name="namespaces/demo/continuums/shop", cell="a", message=b"signed message")
     request.timeout.FromSeconds(5)
     assert (await service.RelaySwap(request, None)).message == b"asigned message"  # type: ignore[arg-type]
@@ -135,7 +135,7 @@ async def test_a_signed_message_is_handed_on_unread_to_a_configured_cell_alone(
     with pytest.raises(refusal):
         await service.RelaySwap(request, None)  # type: ignore[arg-type]
     with pytest.raises(CellUnknown):
-        await ContinuumPeerService(WEST, lambda _: None, MemoryWitness()).RelaySwap(request, None)  # type: ignore[arg-type]
+        await ContinuumPeerService(WEST, lambda _: None, lambda _: MemoryWitness()).RelaySwap(request, None)  # type: ignore[arg-type]
 
 
 _maybe = st.none()

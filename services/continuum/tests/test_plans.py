@@ -21,7 +21,7 @@ from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of, running
 from catalyst_testkit.servers import NatsServer
 
-from .manifests import EAST, WEST, having, lone, stateful, stateless
+from .manifests import EAST, WEST, having, lone, on_own_cells, stateful, stateless
 from .test_daemon import Cells, cells  # noqa: F401 - a fixture
 from .test_resource import SHOP, wish
 
@@ -44,7 +44,7 @@ async def test_a_plan_says_all_that_stands_in_the_way_and_is_the_same_each_time_
     daemon: RunningDaemon,
 ) -> None:
     stub = daemon.member(ContinuumServiceStub, "demo")
-    await stub.CreateContinuum(wish(stateful()))
+    await stub.CreateContinuum(wish(on_own_cells(stateful())))
     request = PlanRunRequest(name=SHOP, kind=SWITCHOVER)
     before = await stub.GetContinuum(GetContinuumRequest(name=SHOP))
     first, second = [await stub.PlanRun(request) for _ in range(2)]
@@ -66,7 +66,7 @@ async def test_a_plan_says_all_that_stands_in_the_way_and_is_the_same_each_time_
 
 async def test_a_run_leads_to_another_region_of_the_slot_or_is_refused(daemon: RunningDaemon) -> None:
     stub = daemon.member(ContinuumServiceStub, "demo")
-    await stub.CreateContinuum(wish(stateful()))
+    await stub.CreateContinuum(wish(on_own_cells(stateful())))
     await stub.CreateContinuum(wish(lone(), "alone"))
     for request in (
         PlanRunRequest(name=SHOP, kind=SWITCHOVER, to_region=EAST),
@@ -84,7 +84,7 @@ async def test_cells_that_are_down_are_in_the_plan_of_a_slot_where_nothing_else_
     daemon: RunningDaemon, cells: Cells  # noqa: F811
 ) -> None:  # fmt: skip
     stub = daemon.member(ContinuumServiceStub, "demo")
-    await stub.CreateContinuum(wish(having(stateless(), luaRecord=...)))
+    await stub.CreateContinuum(wish(on_own_cells(having(stateless(), luaRecord=...))))
     request = PlanRunRequest(name=SHOP, kind=SWITCHOVER)
 
     async def planned() -> PlanReport:

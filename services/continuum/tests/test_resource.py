@@ -35,7 +35,7 @@ from catalyst_testkit.servers import NatsServer
 from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import text
 
-from services.continuum.tests.manifests import EAST, having, lone, stateful
+from services.continuum.tests.manifests import EAST, having, lone, on_own_cells, stateful
 from services.continuum.tests.test_daemon import Cells, cells  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.either_database
@@ -60,13 +60,13 @@ def wish(document: dict[str, Any], id: str = "shop", **more: Any) -> CreateConti
 
 async def test_a_wish_is_made_read_changed_and_deleted_only_as_it_was_read(daemon: RunningDaemon) -> None:
     stub = daemon.member(ContinuumServiceStub, "demo")
-    rehearsed = await stub.CreateContinuum(wish(stateful(), validate_only=True))
+    rehearsed = await stub.CreateContinuum(wish(on_own_cells(stateful()), validate_only=True))
     assert rehearsed.spec.auto_failover
     assert await reason_of(stub.GetContinuum(GetContinuumRequest(name=SHOP))) == "CONTINUUM_NOT_FOUND"
     once = str(uuid4())
-    made = await stub.CreateContinuum(wish(stateful(), request_id=once))
-    assert await stub.CreateContinuum(wish(stateful(), request_id=once)) == made
-    assert await reason_of(stub.CreateContinuum(wish(stateful()))) == "CONTINUUM_EXISTS"
+    made = await stub.CreateContinuum(wish(on_own_cells(stateful()), request_id=once))
+    assert await stub.CreateContinuum(wish(on_own_cells(stateful()), request_id=once)) == made
+    assert await reason_of(stub.CreateContinuum(wish(on_own_cells(stateful())))) == "CONTINUUM_EXISTS"
     assert (made.name, made.generation, made.spec.mode) == (SHOP, 1, ContinuumSpec.MODE_UNSPECIFIED), "as it was wished"
     assert made.status.rto_worst_case.seconds == 51
     assert {c.type: c.reason for c in made.conditions}["ReplicationWithinRPO"] == "Unknown"
@@ -97,12 +97,12 @@ async def test_a_wish_is_made_read_changed_and_deleted_only_as_it_was_read(daemo
     stranger = daemon.member(ContinuumServiceStub, "other")
     assert await reason_of(stranger.GetContinuum(GetContinuumRequest(name=SHOP))) == "CONTINUUM_NOT_FOUND"
     assert not (await stranger.ListContinuums(ListContinuumsRequest(parent="namespaces/-"))).continuums
-    assert await reason_of(stranger.CreateContinuum(wish(stateful(), "blog"))) == "ROLE_DENIED"
+    assert await reason_of(stranger.CreateContinuum(wish(on_own_cells(stateful()), "blog"))) == "ROLE_DENIED"
 
 
 async def test_what_is_wrong_with_a_wish_is_said_at_once_with_the_paths_of_the_contract(daemon: RunningDaemon) -> None:
     stub = daemon.admin(ContinuumServiceStub)
-    bad = having(stateful(), mode="manual", leaseClient__config__pollSeconds=9, database=...)
+    bad = having(on_own_cells(stateful()), mode="manual", leaseClient__config__pollSeconds=9, database=...)
     with pytest.raises(Exception) as refused:
         await stub.CreateContinuum(wish(bad))
     why = explain(refused.value)  # type: ignore[arg-type]

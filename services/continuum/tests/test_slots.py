@@ -16,6 +16,7 @@ from catalyst_continuum.domain.slots import (
     Errand,
     HolderRemoved,
     NotSuspended,
+    RunUnderWay,
     Slot,
 )
 from catalyst_continuum.domain.spec import Spec, SpecInvalid, parse
@@ -116,7 +117,16 @@ def test_cells_and_regions_change_only_while_the_register_is_frozen(changes: dic
     asked = slots.suspend(slot, wished=True, document="{}", by="ann", reason="", now=NOON).state
     with pytest.raises(NotSuspended):
         changed(asked, spec_of(**changes))
-    assert changed(frozen(slot), spec_of(**changes)).state.generation == slot.generation + 2
+    after = changed(frozen(slot), spec_of(suspend=True, **changes)).state
+    assert after.generation == slot.generation + 2
+    assert bool(after.left_cells) is (changes is CELLS), "the record is still in the cells of before"
+    if changes is CELLS:
+        with pytest.raises(RunUnderWay):
+            changed(after, spec_of(suspend=True), before=spec_of(suspend=True, **changes))
+        assert slots.settled(after, NOON).state.left_cells == ""
+        stuck = slots.stuck(after, "it is handed over", NOON)
+        assert [type(fact).__name__ for fact in stuck.events] == ["WitnessDegraded"]
+        assert not slots.stuck(stuck.state, "it is handed over", NOON).events
 
 
 def test_the_holders_region_stays() -> None:

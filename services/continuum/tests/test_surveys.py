@@ -11,11 +11,12 @@ from catalyst_continuum.domain.authority import Moment
 from catalyst_continuum.domain.checks import Facts, Goals, blockers, judged
 from catalyst_continuum.domain.duty import Duty
 from catalyst_continuum.domain.lease import Me, bootstrap
+from catalyst_continuum.domain.record import Lease
 from catalyst_continuum.domain.spec import parse
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.workers.memory import Remembered
 from catalyst_continuum.workers.observe import Sight
-from catalyst_continuum.workers.register import Register
+from catalyst_continuum.workers.register import Committed, Register
 from catalyst_continuum.workers.steps.scene import Hands
 from catalyst_continuum.workers.surveys import VERSION, survey_of, version_of
 from catalyst_sdk.continuum import DatabaseView, Role
@@ -121,3 +122,34 @@ async def test_the_version_of_another_region_is_what_its_daemon_says_and_unknown
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         assert await version_of(channel, WEST) == ("9.9" if is_there else None)
     await server.stop(None)
+
+
+def test_for_how_long_a_region_has_had_every_write_counts_from_the_last_break() -> None:
+    at = [100.0]
+    duty = Duty(SLOT, EAST, (EAST, WEST))
+    sight = Sight(duty, register=Register(MemoryWitness(), "aaaaaa-bbbbbbbb"), promoter=FakePromoter(), peers={},
+                  clock=lambda: Moment(at[0], 0.0))  # type: ignore[arg-type]  # fmt: skip
+    lease = bootstrap(None, Me(EAST, 10_000, "00000001"))
+    assert isinstance(lease, Lease)
+
+    def heard(seq: int, sync: str) -> None:
+        sight.heard(Committed(replace(lease, seq=seq, sync=sync), at[0]))
+
+    sight.told(STANDBY)
+    assert sight.stable(WEST) is None, "it follows, and nothing says that it has every write"
+    heard(2, duty.bits([WEST]))
+    for _ in range(10):
+        at[0] += 2.0
+        sight.told(STANDBY)
+    assert sight.stable(WEST) == 20.0
+    at[0] += 60.0
+    assert sight.stable(WEST) is None, "it is silent"
+    sight.told(STANDBY)
+    assert sight.stable(WEST) == 0.0, "and begins anew"
+    at[0] += 2.0
+    heard(3, "0")
+    heard(4, duty.bits([WEST]))
+    sight.told(STANDBY)
+    assert sight.stable(WEST) == 0.0, "the record did not name it for a moment"
+    sight.told(replace(STANDBY, ready=False))
+    assert sight.stable(WEST) is None

@@ -6,6 +6,7 @@ import pytest
 from catalyst_continuum.domain.spec import Selector
 from catalyst_continuum.domain.steering import Place, Probe, Steering, faults
 from catalyst_continuum.domain.traffic import Foreign, Mark, Seen, Stale, Update, Wanted, addressed, has, move
+from catalyst_continuum.workers.traffic.pdm import NamesApart, allocation_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -162,3 +163,12 @@ def test_a_rule_that_would_be_a_second_decider_or_was_never_tried_is_not_admitte
 ) -> None:
     found = faults(replace(SHOP, **change), stateful=stateful, software=software)  # type: ignore[arg-type]
     assert set(found) == ({field} if field else set())
+
+
+def test_names_of_a_pool_belong_to_one_allocation() -> None:
+    assert allocation_of(Steering("omani.works", ("shop.acme.omani.works", "acme.Omani.works."), {})) == (
+        "pools/omani.works/allocations/acme"
+    )
+    for names in ((), ("omani.works",), ("a.acme.omani.works", "a.other.omani.works")):
+        with pytest.raises(NamesApart):
+            allocation_of(Steering("omani.works", names, {}))

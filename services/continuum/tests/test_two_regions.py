@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from catalyst.continuum.v1 import resources_pb2
-from catalyst.continuum.v1.resources_pb2 import Continuum, PlanReport, Run
+from catalyst.continuum.v1.resources_pb2 import Continuum, PlanReport, RegisterView, Run
 from catalyst.continuum.v1.service_pb2 import (
     AbortRunRequest,
     ApproveRunRequest,
@@ -21,7 +21,10 @@ from catalyst.continuum.v1.service_pb2 import (
     ListContinuumsRequest,
     ListRunsRequest,
     PlanRunRequest,
+    ResumeRequest,
     StartRunRequest,
+    SuspendRequest,
+    UpdateContinuumRequest,
     WatchRunRequest,
 )
 from catalyst.continuum.v1.service_pb2_grpc import ContinuumServiceStub
@@ -31,6 +34,7 @@ from catalyst_continuum.settings import ContinuumSettings
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of, running
 from catalyst_testkit.servers import NatsServer, free_port
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from services.continuum.tests.manifests import EAST, WEST, having, stateless
 from services.continuum.tests.test_daemon import Cells, cells  # noqa: F401 - a fixture
@@ -88,7 +92,7 @@ async def world(home: Path, clean_nats: NatsServer, cells: Cells) -> AsyncIterat
     issuer = home / "issuer"
     common: dict[str, Any] = {
         "nats_url": clean_nats.url, "cells": cells.setting, "tsig_key_file": cells.key, "jwks_file": issuer / "jwks.json",
-        "service": "continuum",
+        "service": "continuum", "secrets_folder": home / "secrets",
     }  # fmt: skip
     async with AsyncExitStack() as all_of_them:
         ends: dict[str, AsyncExitStack] = {}
@@ -104,6 +108,8 @@ async def world(home: Path, clean_nats: NatsServer, cells: Cells) -> AsyncIterat
             )
 
         issuer.mkdir()
+        (home / "secrets").mkdir()
+        (home / "secrets" / "witness.tsig").write_text(f"catalyst-witness:{cells.key.read_text()}")
         config = {"here": "", "regions": {region: {} for region in addresses}}
         regions = {
             region: await start(
@@ -118,7 +124,9 @@ async def world(home: Path, clean_nats: NatsServer, cells: Cells) -> AsyncIterat
         for region in regions:
             await world.stub(region).CreateContinuum(
                 CreateContinuumRequest(
-                    parent="namespaces/demo", continuum_id="shop", continuum=Continuum(spec=specs.message(wished()))
+                    parent="namespaces/demo",
+                    continuum_id="shop",
+                    continuum=Continuum(spec=specs.message(wished())),
                 )
             )
         yield world
@@ -210,3 +218,85 @@ async def test_the_glass_is_broken_by_two_others_one_of_them_an_officer_and_the_
     await eventually(is_noted, within=30)
     gone = StartRunRequest(name=SHOP, kind=resources_pb2.RUN_KIND_FAILOVER, to_region=EAST, expected_epoch=2)
     assert await reason_of(world.stub(WEST).StartRun(gone)) == "AGENT_UNREACHABLE"
+
+
+def in_cells(there: Cells, *names: str) -> dict[str, Any]:
+    """A slot like that, in these cells."""
+    rows = [
+        {"name": name, "address": there.address(name), "zone": "witness.test", "tsigSecretRef": {"name": "witness"}}
+        for name in names
+    ]
+    return having(wished(), leaseClient__config__nameservers=rows)
+
+
+async def test_a_slot_moves_to_other_cells_and_its_holder_goes_on_there(world: World, cells: Cells) -> None:  # noqa: F811
+    await eventually(lambda: world.is_ready(EAST, EAST, 1), within=60)
+    cells.start("cell-4")
+
+    async def moved(where: str, *names: str) -> str:
+        """What came of it; who was overtaken reads again."""
+        why = "ETAG_MISMATCH"
+        while why == "ETAG_MISMATCH":
+            told = await world.slot(where)
+            wish = Continuum(name=SHOP, spec=specs.message(in_cells(cells, *names) | {"suspend": told.spec.suspend}))
+            change = UpdateContinuumRequest(
+                continuum=wish, update_mask=FieldMask(paths=["spec.lease_client"]), etag=told.etag
+            )
+            why = await reason_of(world.stub(where).UpdateContinuum(change))
+        return why
+
+    async def is_seen(where: str, *names: str, state: int) -> bool:
+        told = await world.slot(where)
+        seen = [cell.name for cell in told.status.witness.cells if cell.reachable]
+        return (seen, told.register.state, told.status.lease_holder) == (list(names), state, EAST)
+
+    assert await moved(EAST, "cell-1", "cell-2", "cell-4") == "NOT_SUSPENDED"
+    await world.stub("house").Suspend(SuspendRequest(name=SHOP))
+    three = ("cell-1", "cell-2", "cell-3")
+    for where in (EAST, WEST):
+        await world.stub(where).Suspend(SuspendRequest(name=SHOP))
+        await eventually(lambda where=where: is_seen(where, *three, state=RegisterView.STATE_FROZEN), within=60)
+    assert await moved(EAST, "cell-1", "cell-4", "cell-5") == "SPEC_INVALID", "a majority of the old ones stays"
+    for where in (WEST, EAST):  # the holder is told last: nobody else begins
+        assert await moved(where, "cell-1", "cell-2", "cell-4") == "OK"
+    later = ("cell-1", "cell-2", "cell-4")
+    for where in (EAST, WEST):
+        await eventually(lambda where=where: is_seen(where, *later, state=RegisterView.STATE_FROZEN), within=60)
+    cells.kill("cell-3")
+    for where in (EAST, WEST):
+        await world.stub(where).Resume(ResumeRequest(name=SHOP))
+    await eventually(lambda: is_seen(EAST, *later, state=RegisterView.STATE_HELD), within=60)
+    cells.kill("cell-1")  # two of the new ones are a majority; of the old ones only one is left
+    before = (await world.slot(EAST)).status.seq
+
+    async def is_renewed() -> bool:
+        told = await world.slot(EAST)
+        return told.status.seq > before + 2 and told.status.epoch == 1
+
+    await eventually(is_renewed, within=60, what="the holder renews in the new cells, in the epoch that it had")
+
+
+async def test_a_slot_lies_in_the_cells_of_its_wish_from_the_beginning(world: World, cells: Cells) -> None:  # noqa: F811
+    name = "namespaces/demo/continuums/own"
+
+    def made(document: dict[str, Any]) -> CreateContinuumRequest:
+        return CreateContinuumRequest(
+            parent="namespaces/demo", continuum_id="own", continuum=Continuum(spec=specs.message(document))
+        )
+
+    one = in_cells(cells, "cell-3", "cell-2", "cell-1")
+    without = having(
+        in_cells(cells, "cell-1", "cell-2", "cell-3"),
+        leaseClient__config__nameservers__0__tsigSecretRef__name="nothing",
+    )
+    assert await reason_of(world.stub(EAST).CreateContinuum(made(without))) == "WITNESS_UNSAFE"
+    for where in (EAST, WEST):
+        await world.stub(where).CreateContinuum(made(one))
+
+    async def is_held() -> bool:
+        told = await world.stub(WEST).GetContinuum(GetContinuumRequest(name=name))
+        return told.status.lease_holder == EAST and [cell.name for cell in told.status.witness.cells] == [
+            "cell-3", "cell-2", "cell-1",
+        ]  # fmt: skip
+
+    await eventually(is_held, within=60)

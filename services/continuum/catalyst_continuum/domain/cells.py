@@ -6,10 +6,14 @@ Invariants
   odd       an even number survives no more failures than one less, and is refused.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from . import spec
+from .spec import LeaseClient, LeaseKind, SecretKey
 
 LEAST, MOST = 1, 7
 """Of one witness. One cell is no quorum, and survives nothing; who tries things out may have it so."""
@@ -59,6 +63,51 @@ def faults(cells: Sequence[Cell]) -> list[str]:
         f"{cell.name}: an HTTP cell wants a token" for cell in cells if cell.kind is not Kind.DNS and not cell.token
     ]
     return found
+
+
+def wished(lease: LeaseClient) -> list[Cell]:
+    """The cells that a wish names; none: it has those of the daemon."""
+    if lease.kind in (LeaseKind.DURABLE_OBJECT, LeaseKind.CLOUDFLARE_KV):
+        return [Cell(lease.kind.value, Kind.HTTP_CAS, lease.base_url, token=file_of(lease.token))]
+    return [_cell(one) for one in lease.cells]
+
+
+def unsupported(lease: LeaseClient) -> list[str]:
+    """Kinds of cells that nothing here reaches."""
+    if lease.kind is LeaseKind.K8S_LEASE:
+        return [LeaseKind.K8S_LEASE.value]
+    known = {kind.value for kind in Kind}
+    return sorted({one.kind for one in lease.cells} - known)
+
+
+def configuration(lease: LeaseClient) -> str:
+    """Name under which the cells of a wish have its record: of which cells they are, and of nothing else that is said of them.
+    Empty: the daemon's own cells."""
+    rows = [f"{cell.name} {cell.kind} {cell.address} {cell.zone}" for cell in wished_or_unknown(lease)]
+    return f"c{hashlib.sha256(chr(10).join(sorted(rows)).encode()).hexdigest()[:8]}" if rows else ""
+
+
+def wished_or_unknown(lease: LeaseClient) -> Sequence["Cell | spec.Cell"]:
+    """As `wished`, also where nothing here reaches them."""
+    return lease.cells if unsupported(lease) and lease.cells else wished(lease)
+
+
+def key(lease: LeaseClient) -> LeaseClient:
+    """All that is said of the cells themselves; from where somebody looks is not."""
+    return replace(lease, resolvers=())
+
+
+def file_of(secret: SecretKey | None) -> str:
+    """Name of the file that a secret of a wish lies in."""
+    return f"{secret.name}.{secret.key}" if secret is not None else ""
+
+
+def _cell(one: spec.Cell) -> Cell:
+    if one.kind == Kind.DNS:
+        return Cell(
+            one.name, Kind.DNS, one.address, one.domain, one.zone, key_file=file_of(one.secret), transport=one.transport
+        )
+    return Cell(one.name, Kind(one.kind), one.base_url, one.domain, token=file_of(one.secret))
 
 
 def clashing(shown: Mapping[str, str]) -> Mapping[str, str]:

@@ -52,11 +52,12 @@ def key_of(slot: str, configuration: str) -> str:
     return f"{base}@{configuration}" if configuration else base
 
 
-def faults(old: Collection[str], new: Collection[str]) -> list[str]:
-    """What is wrong with taking the cells `new` for `old`, by their identities."""
-    kept, needed = len(set(old) & set(new)), majority(len(old))
+def faults(old: Collection[str], new: Collection[str], *, of: int = 0) -> list[str]:
+    """What is wrong with taking the cells `new` for `old`, by their identities; `of` old cells in all, told or not."""
+    whole = of or len(old)
+    kept, needed = len(set(old) & set(new)), majority(whole)
     if kept < needed:
-        return [f"{kept} of {len(old)} cells are kept; change the others first, so that a majority of {needed} stays"]
+        return [f"{kept} of {whole} cells are seen to stay, a majority of {needed} must; change the others first"]
     return []
 
 

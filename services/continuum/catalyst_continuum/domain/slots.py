@@ -7,18 +7,21 @@ Invariants
   held still  cells and regions of a wish change only while the register is frozen, and the holder's region stays.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from catalyst_sdk import Code, Decision, Refused, Violation
 
-from . import audit, facts
+from . import audit, cells, facts
 from .audit import Record
 from .facts import Fact
 from .record import Lease
 from .record import State as Written
-from .spec import Spec, SpecInvalid
+from .spec import LeaseClient, Spec, SpecInvalid, lease_client
 
 NAMESPACE = "catalyst-system"
 """Namespace of the Sovereigns' own slots."""
@@ -174,6 +177,35 @@ def told(after: Slot, now: datetime, *what: Fact) -> Decision[Slot]:
     return Decision(after, tuple(sealed))
 
 
+def lease_wish(document: str) -> Mapping[str, Any]:
+    """The `leaseClient` of a wish; without one a slot lies in the daemon's own cells."""
+    wish: Mapping[str, Any] = json.loads(document or "{}")
+    kept: Mapping[str, Any] = wish.get("leaseClient", {"kind": "dns-quorum"})
+    return kept
+
+
+def lease_of(slot: Slot) -> LeaseClient:
+    """The cells that have the record of a slot now: while it moves, those that it is to leave."""
+    return lease_client(json.loads(slot.left_cells) if slot.left_cells else lease_wish(slot.document))
+
+
+def settled(slot: Slot, now: datetime) -> Decision[Slot]:
+    """The record is in the cells of the wish."""
+    if not slot.left_cells:
+        return Decision(slot)
+    after = replace(slot, left_cells="", message="", observed_generation=slot.generation, since=now)
+    moved = facts.ContinuumReconciled(generation=slot.generation, reason="the record is in other cells", by="continuum")
+    return told(after, now, moved)
+
+
+def stuck(slot: Slot, why: str, now: datetime) -> Decision[Slot]:
+    """A move to other cells cannot go on by itself: said once, until something else is."""
+    if not slot.left_cells or slot.message == why:
+        return Decision(slot)
+    after = replace(slot, message=why, since=now)
+    return told(after, now, facts.WitnessDegraded(reason=why, by="continuum"))
+
+
 def want(held: Slot | None, name: str, region: str, now: datetime) -> Decision[Slot | None]:
     """A Sovereign is active: it has a slot. A second telling changes nothing."""
     if held is not None and not held.gone and held.phase is not Phase.LEAVING:
@@ -232,10 +264,15 @@ def update(
         raise NotSuspended(name=slot.resource, what="cells and regions change")
     if slot.holder and slot.holder not in spec.members:
         raise HolderRemoved(name=slot.resource, region=slot.holder)
+    is_relocated = cells.configuration(before.lease) != cells.configuration(spec.lease)
+    if is_relocated and slot.left_cells:
+        raise RunUnderWay(name=slot.resource, region="its last change of cells")
     after = replace(
         slot, region=spec.primary, document=document, application=spec.application, has_standby=spec.has_standby,
         generation=slot.generation + 1, since=now,
     )  # fmt: skip
+    if is_relocated:
+        after = replace(after, left_cells=json.dumps(lease_wish(slot.document), sort_keys=True), message="")
     if spec.suspend != slot.suspended:
         after = replace(after, suspended=spec.suspend, errand=_errand(slot, wished=spec.suspend))
     return told(after, now, facts.ContinuumUpdated(generation=after.generation, changed=changed, by=by))

@@ -357,6 +357,11 @@ def kept(document: Any, house: House) -> Spec:
     return _built(values, spec_rules.times(values, house), house, ())
 
 
+def lease_client(row: Mapping[str, Any]) -> LeaseClient:
+    """The `leaseClient` of a manifest that was accepted once."""
+    return _lease(row)
+
+
 def lone(region: str, profile: Profile, *, suspend: bool = False) -> Spec:
     """What is wished for a Sovereign's own slot: its region, on the daemon's cells and times, without standby."""
     return Spec(
@@ -412,7 +417,7 @@ def _lease(row: Mapping[str, Any]) -> LeaseClient:
         _cell(one) for one in config.get("cells", ())
     ]
     return LeaseClient(
-        LeaseKind(row["kind"]), tuple(cells), config.get("resolvers", RESOLVERS), config.get("kvNamespaceId", ""),
+        LeaseKind(row["kind"]), tuple(cells), tuple(config.get("resolvers", RESOLVERS)), config.get("kvNamespaceId", ""),
         config.get("accountId", ""), config.get("baseURL", ""), _secret(config.get("tokenSecretRef"), "token"),
         _secret(config.get("kubeconfigSecretRef"), "kubeconfig"),
     )  # fmt: skip

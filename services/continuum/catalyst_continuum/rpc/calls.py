@@ -8,7 +8,6 @@ from catalyst.continuum.v1 import resources_pb2, service_pb2_grpc
 from catalyst_mesh import Caller, Work, caller
 from catalyst_mesh.streams import Curfew
 from catalyst_sdk import Code, Decision, Refused
-from catalyst_sdk.witness import LeaseWitness
 
 from ..domain import status
 from ..domain.runs import Run
@@ -16,10 +15,9 @@ from ..domain.slots import NAMESPACE, ContinuumNotFound, EtagMismatch, RunUnderW
 from ..domain.spec_rules import House
 from ..domain.timing import Profile
 from ..store import Store
-from ..workers.admission import Admission
 from ..workers.agent import Agent
 from ..workers.planner import Planner
-from ..workers.register import Register
+from ..workers.registers import Registers
 from . import views
 from .elsewhere import Elsewhere
 
@@ -50,21 +48,19 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
     """
 
     def __init__(
-        self, work: Work[Store], register: Register, profile: Profile, witness: LeaseWitness, *, curfew: Curfew,
+        self, work: Work[Store], registers: Registers, profile: Profile, *, curfew: Curfew,
         house: House, planner: Planner, elsewhere: Elsewhere, region: str = "",
         agents: Callable[[str], Agent | None] = nobody,
     ) -> None:  # fmt: skip
         self._work = work
-        self._register = register
+        self._registers = registers
         self._profile = profile
-        self._witness_of_slots = witness
         self._region = region
         self._house = house
         self._curfew = curfew
         self._planner = planner
         self._elsewhere = elsewhere
         self._agents = agents
-        self._admission = Admission(register, witness)
 
     async def _seen(self, tx: Store, resource: str, *, lock: bool = False) -> Slot:
         """The slot, if it is there and the caller may see it; another's reads as absent. Raises ContinuumNotFound."""
@@ -91,7 +87,9 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
     def _shown(
         self, slot: Slot, observed: views.Observed, now: datetime, recent: Sequence[Run] = ()
     ) -> resources_pb2.Continuum:
-        return views.continuum(slot, observed, self._register, self._profile, self._house, self._region, now, recent)
+        return views.continuum(
+            slot, observed, self._registers.shown(slot).register, self._profile, self._house, self._region, now, recent
+        )
 
     async def _written(
         self, step: Callable[[Store], Awaitable[Decision[Slot]]], *, validate_only: bool = False

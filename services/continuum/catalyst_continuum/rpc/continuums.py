@@ -6,11 +6,12 @@ from uuid import uuid4
 
 from catalyst.continuum.v1 import resources_pb2, service_pb2
 from catalyst_mesh import Context, Page, caller
-from catalyst_sdk import Decision
+from catalyst_sdk import Decision, Violation
 from google.protobuf.empty_pb2 import Empty
 
 from ..domain import slots
 from ..domain.slots import Slot
+from ..domain.spec import SpecInvalid
 from ..store import Store
 from . import filters, specs, watching
 from .calls import Calls, namespaces_of, organization
@@ -30,8 +31,9 @@ class ContinuumCalls(Calls):
             slot = await self._seen(tx, request.name)
             observed, now = await tx.observed(slot.namespace, slot.name), tx.now
             recent = await tx.runs_of(slot.key, limit=HISTORY)
-        if not any(view.reachable for view in self._register.views.values()):
-            await self._register.look(slot.key)  # this replica has not kept a slot yet
+        register = self._registers.shown(slot).register
+        if not any(view.reachable for view in register.views.values()):
+            await register.look(slot.key)  # this replica has not kept a slot yet
         return self._shown(slot, observed, now, recent)
 
     async def ListContinuums(
@@ -66,6 +68,7 @@ class ContinuumCalls(Calls):
         who.require("sovereign-admin", "org-admin", org=organization(namespace), resource=request.parent)
         wish = specs.document(request.continuum.spec)
         spec = specs.parsed(wish, replace(self._house, namespace=namespace))
+        self._registers.of(spec.lease)  # cells that cannot be reached as they are configured are refused now
 
         async def step(tx: Store) -> Decision[Slot]:
             return slots.create(
@@ -79,6 +82,7 @@ class ContinuumCalls(Calls):
         self, request: service_pb2.UpdateContinuumRequest, context: Context
     ) -> resources_pb2.Continuum:
         who = caller(context)
+        await self._must_reach(request)
 
         async def step(tx: Store) -> Decision[Slot]:
             slot = await self._locked(tx, request.continuum.name, request.etag, "org-admin")
@@ -90,6 +94,16 @@ class ContinuumCalls(Calls):
             )  # fmt: skip
 
         return await self._written(step, validate_only=request.validate_only)
+
+    async def _must_reach(self, request: service_pb2.UpdateContinuumRequest) -> None:
+        """Ask the cells of a new wish who they are, before anything is locked. Raises SpecInvalid, CellsUnusable."""
+        async with self._work.reading() as tx:
+            slot = await self._seen(tx, request.continuum.name)
+        wish = specs.merged(specs.wish_of(slot), request.continuum.spec, request.update_mask.paths)
+        after = specs.parsed(wish, replace(self._house, namespace=slot.namespace))
+        before = specs.understood(slot, self._house, self._profile)
+        if faults := await self._registers.faults(before.lease, after.lease):
+            raise SpecInvalid([Violation(f"{specs.PREFIX}spec.lease_client", fault, "majority") for fault in faults])
 
     async def DeleteContinuum(self, request: service_pb2.DeleteContinuumRequest, context: Context) -> Empty:
         who = caller(context)

@@ -18,7 +18,8 @@ class HealthCalls(Calls):
             slot = await self._seen(tx, request.name)
             observed, unsent, now = await tx.observed(slot.namespace, slot.name), await tx.unsent(slot.resource), tx.now
         spec = specs.understood(slot, self._house, self._profile)
-        seen = views.known(slot, observed, self._register, self._profile, spec, self._region)
+        register = self._registers.shown(slot).register
+        seen = views.known(slot, observed, register, self._profile, spec, self._region)
         found = health.looks(seen.facts, seen.conditions, unsent, has_standby=spec.has_standby)
         age = None if seen.at is None else (now - seen.at).total_seconds()
         return resources_pb2.HealthReport(

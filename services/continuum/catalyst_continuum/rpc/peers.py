@@ -35,14 +35,14 @@ class SlotUnknown(Refused):
 
 class ContinuumPeerService(service_pb2_grpc.ContinuumPeerServiceServicer):
     """agent   of a slot, in this region; None: it has none here
-    witness  whose cells messages of peers are handed on to, where it can (capability `relay`)"""
+    witness  of a slot, whose cells messages of peers are handed on to, where it can (capability `relay`)"""
 
     def __init__(
-        self, region: str, agent: Callable[[str], Agent | None], witness: LeaseWitness
+        self, region: str, agent: Callable[[str], Agent | None], witness: Callable[[str], LeaseWitness]
     ) -> None:  # fmt: skip
         self._region = region
         self._agent = agent
-        self._hand_on = getattr(witness, "hand_on", None)
+        self._witness = witness
 
     async def Hello(self, request: service_pb2.HelloRequest, context: Context) -> service_pb2.HelloResponse:
         answer = service_pb2.HelloResponse(
@@ -76,11 +76,12 @@ class ContinuumPeerService(service_pb2_grpc.ContinuumPeerServiceServicer):
         )
 
     async def RelaySwap(self, request: service_pb2.RelaySwapRequest, context: Context) -> service_pb2.RelaySwapResponse:
-        if self._hand_on is None:
+        hand_on = getattr(self._witness(slot_of(request.name)), "hand_on", None)
+        if hand_on is None:
             raise CellUnknown(cell=request.cell, why="the cells here take no messages of others")
         try:
             async with asyncio.timeout(request.timeout.ToNanoseconds() / 1e9):
-                answer = await self._hand_on(cell=request.cell, message=request.message)
+                answer = await hand_on(cell=request.cell, message=request.message)
         except (Permanent, NotSupported) as wrong:
             raise CellUnknown(cell=request.cell, why=str(wrong)) from wrong
         except (PluginFailure, TimeoutError) as silent:

@@ -8,6 +8,7 @@ from catalyst_sdk import Code, Decision, Refused
 from google.longrunning import operations_pb2
 
 from ..store import Store
+from ..workers.admission import Admission
 from ..workers.verify import CellReport, verify
 from .calls import Calls
 
@@ -26,13 +27,11 @@ class WitnessCalls(Calls):
     ) -> operations_pb2.Operation:
         # A few dozen small questions to all cells at once, done within the call: the Operation is finished when told.
         async with self._work.reading() as tx:
-            await self._seen(tx, request.name)
-        known = self._witness_of_slots.cells()
+            witness = self._registers.at(await self._seen(tx, request.name)).witness
+        known = witness.cells()
         if strangers := sorted(set(request.cells) - set(known)):
             raise CellNotFound(cells=", ".join(strangers))
-        seen = await verify(
-            self._witness_of_slots, [cell for cell in known if not request.cells or cell in request.cells]
-        )
+        seen = await verify(witness, [cell for cell in known if not request.cells or cell in request.cells])
         report = resources_pb2.WitnessReport(
             safe=seen.is_safe, cells=map(_cell_report, seen.cells), findings=seen.findings
         )
@@ -49,10 +48,12 @@ class WitnessCalls(Calls):
     async def AdmitCell(self, request: service_pb2.AdmitCellRequest, context: Context) -> resources_pb2.Continuum:
         async with self._work.reading() as tx:
             slot = await self._seen(tx, request.name)
-        if request.cell not in self._witness_of_slots.cells():
+        placed = self._registers.at(slot)
+        if request.cell not in placed.witness.cells():
             raise CellNotFound(cells=request.cell)
-        await self._admission.check(request.cell, request.new_incarnation)
-        refused = await self._admission.admit(slot.key, request.cell, request.reason)
+        admission = Admission(placed.register, placed.witness)
+        await admission.check(request.cell, request.new_incarnation)
+        refused = await admission.admit(slot.key, request.cell, request.reason)
 
         async def step(tx: Store) -> Decision[None]:
             if refused:

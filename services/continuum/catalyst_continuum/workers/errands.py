@@ -19,7 +19,8 @@ from catalyst_continuum.domain.record import Lease, State
 from catalyst_continuum.domain.slots import Errand, Slot
 from catalyst_continuum.store import Store
 
-from .register import Committed, Outcome, Refused, Register
+from .register import Committed, Outcome, Refused
+from .registers import Registers
 
 LEASE = "errands"
 PAUSE = 1.0
@@ -29,9 +30,9 @@ PAUSE = 1.0
 class Errands:
     """One loop over the slots that wait."""
 
-    def __init__(self, *, work: Work[Store], register: Register, leases: Leases) -> None:
+    def __init__(self, *, work: Work[Store], registers: Registers, leases: Leases) -> None:
         self._work = work
-        self._register = register
+        self._registers = registers
         self._leases = leases
         self._log = get_logger("errands")
 
@@ -58,7 +59,7 @@ class Errands:
 
     async def do(self, slot: Slot) -> None:
         """Try once what a slot waits for."""
-        outcome = await self._register.change(slot.key, partial(_wish, slot.errand))
+        outcome = await self._registers.at(slot).register.change(slot.key, partial(_wish, slot.errand))
         known = outcome.lease if isinstance(outcome, Committed | Refused) else None
         done = _is_done(slot.errand, outcome)
 

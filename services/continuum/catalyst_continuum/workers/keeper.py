@@ -26,7 +26,8 @@ from catalyst_continuum.domain.slots import Phase, Slot
 from catalyst_continuum.domain.timing import Profile
 from catalyst_continuum.store import Store
 
-from .register import Committed, Outcome, Refused, Register, Unknown
+from .register import Committed, Outcome, Refused, Unknown
+from .registers import Registers
 
 LEASE = "slots"
 
@@ -47,11 +48,11 @@ class Keeper:
     """
 
     def __init__(
-        self, *, work: Work[Store], register: Register, leases: Leases, profile: Profile,
+        self, *, work: Work[Store], registers: Registers, leases: Leases, profile: Profile,
         clock: Callable[[], float] = boottime,
     ) -> None:  # fmt: skip
         self._work = work
-        self._register = register
+        self._registers = registers
         self._leases = leases
         self._profile = profile
         self._clock = clock
@@ -85,7 +86,7 @@ class Keeper:
             self._log.error("slot not kept", slot=slot.key, exc_info=error)
 
     async def _keep(self, slot: Slot) -> None:
-        outcome = await self._register.change(slot.key, partial(self._wish, slot))
+        outcome = await self._registers.at(slot).register.change(slot.key, partial(self._wish, slot))
         if isinstance(outcome, Committed) and outcome.lease is not None:
             held = Held(outcome.sent_at + self._profile.authority, self._clock())
             self._held[slot.key] = held
@@ -114,7 +115,7 @@ class Keeper:
         def wish(lease: Lease | None) -> Lease | operations.Refusal:
             return operations.release(lease, self._me(slot), lease.epoch if lease else 0, operations.NO_WRITERS)
 
-        outcome = await self._register.change(slot.key, wish)
+        outcome = await self._registers.at(slot).register.change(slot.key, wish)
         mine = isinstance(outcome, Refused) and outcome.lease is not None and outcome.lease.holder == slot.region
         if isinstance(outcome, Unknown) or mine:
             return  # asked again at the next turn

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from catalyst_sdk import PluginFailure
-from catalyst_sdk.continuum import DatabaseView, DemotionToken, Promoter, Role
+from catalyst_sdk.continuum import DatabaseView, DemotionToken, Promoter, Role, SyncMode
 
 from catalyst_continuum.domain.authority import Watch, watched
 from catalyst_continuum.domain.duty import Duty
@@ -52,7 +52,7 @@ class Sight:
         self, duty: Duty, *, register: Register, promoter: Promoter, peers: Mapping[str, Peer], clock: Clock
     ) -> None:
         self.duty = duty
-        self._register = register
+        self.register = register
         self._promoter = promoter
         self._peers = peers
         self._clock = clock
@@ -67,6 +67,8 @@ class Sight:
         self.own: Seen | None = None
         self.has_looked = False
         self.reports: dict[str, Seen] = {}
+        self._follows: dict[str, float] = {}
+        self._named: dict[str, float] = {}
 
     @property
     def holder(self) -> str:
@@ -87,10 +89,12 @@ class Sight:
             self.moved_at = now.boot
         self.lease = outcome.lease
         self.watch = watched(self.watch, outcome.lease, now)
+        named = self.duty.of_bits(outcome.lease.sync)
+        self._named = {region: self._named.get(region, now.boot) for region in named}
 
     async def look(self) -> None:
         """Read the record."""
-        await self.ask(self._register.read(self.duty.slot))
+        await self.ask(self.register.read(self.duty.slot))
 
     async def ask(self, question: Awaitable[Outcome]) -> Outcome:
         """Ask the register, and take in what it answers. One that is long in answering counts as silent meanwhile."""
@@ -134,12 +138,31 @@ class Sight:
         sent = self._clock().boot
         told = await peer.report(slot=self.duty.slot, view=mine, fresh=fresh)
         if told is not None:
-            self.reports[region] = Seen(replace(told, region=region), sent)
+            self._heard_of(Seen(replace(told, region=region), sent))
 
     def told(self, view: DatabaseView) -> None:
         """A peer has told what it sees of its own."""
         if view.region in self.duty.others:
-            self.reports[view.region] = Seen(view, self._clock().boot - view.age)
+            self._heard_of(Seen(view, self._clock().boot - view.age))
+
+    def _heard_of(self, seen: Seen) -> None:
+        region, view = seen.view.region, seen.view
+        if view.role is not Role.REPLICA or view.ready is not True:
+            self._follows.pop(region, None)
+        elif region not in self._follows or self.report(region) is None:
+            self._follows[region] = seen.at  # for the first time, or after a silence in which nobody knows what was
+        self.reports[region] = seen
+
+    def stable(self, region: str) -> float | None:
+        """Seconds for which a region was seen to follow without a break, and to have every write where that is asked for;
+        None: it does not now, as far as is known."""
+        since = [self._follows.get(region)] if region in self.duty.others else []
+        if self.duty.sync is not SyncMode.ASYNC:
+            since.append(self._named.get(region))
+        known = [at for at in since if at is not None]
+        if len(known) < len(since) or not known or (region in self.duty.others and self.report(region) is None):
+            return None
+        return max(0.0, self._clock().boot - max(known))
 
     def forget_database(self) -> None:
         """What was seen of the database here was true before something was done to it."""

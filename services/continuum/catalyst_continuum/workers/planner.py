@@ -1,7 +1,8 @@
 """Dry runs: what is known of a slot is looked at, and a plan is made of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
+from time import time
 
 from catalyst_sdk.continuum import DatabaseView
 
@@ -12,7 +13,8 @@ from catalyst_continuum.domain.slots import Slot
 from catalyst_continuum.domain.spec import Spec
 from catalyst_continuum.domain.timing import Costs
 
-from .register import CellView, Committed, Register
+from .register import Committed
+from .registers import Registers
 from .survey import Survey
 
 Surveys = Callable[[Slot, Spec], Survey | None]
@@ -35,19 +37,19 @@ class Planner:
 
     def __init__(
         self,
-        register: Register,
+        registers: Registers,
         surveys: Surveys,
-        cells: Callable[[str], Sequence[CellView]] | None = None,
         noted: Callable[[str, int], None] = lambda slot, blockers: None,
+        wall: Callable[[], float] = time,
     ) -> None:
-        self._register = register
+        self._wall = wall
+        self._registers = registers
         self._surveys = surveys
-        self._cells = cells or register.cells_of
         self._noted = noted
 
     async def ends(self, slot: Slot, spec: Spec, purpose: Purpose, to_region: str = "") -> tuple[str, str]:
         """From where to where such a run would lead. Raises RegionInvalid."""
-        outcome = await self._register.glance(slot.key)
+        outcome = await self._registers.shown(slot).register.glance(slot.key)
         lease = outcome.lease if isinstance(outcome, Committed) else None
         holder = (lease.holder if lease is not None else "") or slot.holder or spec.primary
         promotable = [region.name for region in spec.regions if region.promotable]
@@ -63,7 +65,7 @@ class Planner:
         target = destination(purpose, spec.members, promotable, holder, to_region)
         known = Facts(
             holder, target, promotable=target in promotable, suspended=slot.suspended, accepts_loss=accepts_loss,
-            goals=_goals(spec),
+            goals=_goals(spec, purpose), drill_age=self._since_drill(slot),
         )  # fmt: skip
         facts = await survey.look(known)
         if facts.holder not in (None, "", holder):
@@ -79,16 +81,21 @@ class Planner:
         self._noted(slot.key, len(made.blockers))
         return made
 
+    def _since_drill(self, slot: Slot) -> float | None:
+        return None if slot.drilled_at is None else max(0.0, self._wall() - slot.drilled_at.timestamp())
+
     def _survey(self, slot: Slot, spec: Spec) -> Survey:
+        register = self._registers.shown(slot).register
         return Survey(
-            lambda: self._register.glance(slot.key), lambda: self._cells(slot.key), spec.members, spec.profile.renew,
+            lambda: register.glance(slot.key), lambda: register.cells_of(slot.key), spec.members, spec.profile.renew,
             databases=_nobody if spec.has_database else None,
         )  # fmt: skip
 
 
-def _goals(spec: Spec) -> Goals:
+def _goals(spec: Spec, purpose: Purpose) -> Goals:
     ttl = int(spec.names.ttl) if spec.names else None
-    return Goals(spec.rpo, fence=spec.profile.fence, ttl=ttl, drill_age=spec.drill.max_age)
+    stable = spec.failback.stable_for if purpose is Purpose.FAILBACK else None
+    return Goals(spec.rpo, fence=spec.profile.fence, ttl=ttl, drill_age=spec.drill.max_age, stable_for=stable)
 
 
 def _times(spec: Spec) -> Times:

@@ -18,6 +18,7 @@ from catalyst_continuum.domain import ballot, record
 from catalyst_continuum.domain import register as rounds
 from catalyst_continuum.domain.ballot import UNWRITTEN, Acceptor
 from catalyst_continuum.domain.lease import Refusal
+from catalyst_continuum.domain.reconfigure import key_of
 from catalyst_continuum.domain.record import Corrupt, Lease
 from catalyst_continuum.domain.register import Heard, Operation, Read, Round, Send, Shown, Silent, Told, Verdict
 
@@ -88,13 +89,15 @@ class Register:
     census   who the cells are; None: each is taken for one of its own
     metrics  None: nothing is measured
     behind   seconds for which a cell may lack what a majority has, before a read brings it up to date
+    configuration   under whose name the cells have the records; empty: under the slot's own, or as it is asked for
     """
 
     def __init__(
         self, witness: LeaseWitness, proposer: str, clock: Callable[[], float] = boottime, *,
         memory: Memory | None = None, census: Census | None = None, metrics: WitnessMetrics | None = None,
-        behind: float = 15.0,
+        behind: float = 15.0, configuration: str = "",
     ) -> None:  # fmt: skip
+        self._configuration = configuration
         self._witness = witness
         self._me = proposer
         self._clock = clock
@@ -119,11 +122,14 @@ class Register:
 
     def cells_of(self, slot: str) -> tuple[CellView, ...]:
         """How each cell was when it was last asked for `slot`; where it never was, when it was asked at all."""
-        seen = {**self.views, **self._of_slot.get(slot, {})}
+        seen = {**self.views, **self._of_slot.get(self._key(slot), {})}
         ahead = max((view.ballot for view in seen.values()), default=0)
         return tuple(
             replace(view, lag=ahead - view.ballot, identity=self._identity(view.name)) for view in seen.values()
         )
+
+    def _key(self, slot: str) -> str:
+        return key_of(slot, self._configuration) if self._configuration else slot
 
     def _identity(self, cell: str) -> str:
         one = self._census.identities.get(cell) if self._census else None
@@ -138,6 +144,7 @@ class Register:
         """Turn the record of `slot` into what `operation` makes of it, once."""
         if not self._cells:
             return Unknown("the witness has no cells")
+        slot = self._key(slot)
         async with self._turns.setdefault(slot, asyncio.Lock()):
             await self._settled(slot, within=GRACE)
             for attempt in range(ROUNDS):
@@ -151,6 +158,7 @@ class Register:
 
     async def read(self, slot: str) -> Outcome:
         """The committed record: seen at a majority under one ballot, or written back first."""
+        slot = self._key(slot)
         sent_at = self._clock()
         seen = await self._seen_by_majority(slot)
         if seen is None or self._is_behind(slot, seen):
@@ -159,6 +167,7 @@ class Register:
 
     async def glance(self, slot: str) -> Outcome:
         """The committed record, where a majority shows it under one ballot; nothing is written, so that else it is unknown."""
+        slot = self._key(slot)
         sent_at = self._clock()
         seen = await self._seen_by_majority(slot)
         if seen is None:
@@ -167,11 +176,12 @@ class Register:
 
     async def look(self, slot: str) -> None:
         """Ask every cell, so that `views` says how they are; nothing is written."""
-        await self._seen_by_majority(slot)
+        await self._seen_by_majority(self._key(slot))
 
     async def admit(self, slot: str, cell: str) -> Outcome | NotQuarantined:
         """Let a cell that forgot count again for `slot`: once a majority of all cells among the others has the record, it
         is copied. Committed: the cell has it."""
+        slot = self._key(slot)
         async with self._turns.setdefault(slot, asyncio.Lock()):
             await self._settled(slot, within=0)
             self._last.pop(slot, None)

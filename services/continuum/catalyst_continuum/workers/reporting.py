@@ -68,11 +68,10 @@ class Reporter:
     """
 
     def __init__(
-        self, *, work: Work[Store], register: Register, metrics: ContinuumMetrics, at_work: Callable[[], Iterable[AtWork]],
+        self, *, work: Work[Store], metrics: ContinuumMetrics, at_work: Callable[[], Iterable[AtWork]],
         clock: Clock, clocks: Clocks,
     ) -> None:  # fmt: skip
         self._work = work
-        self._register = register
         self._metrics = metrics
         self._at_work = at_work
         self._clock = clock
@@ -97,7 +96,7 @@ class Reporter:
         """Tell what an agent knows now, where it is news."""
         now, slot = self._clock(), one.agent.duty.slot
         facts = replace(
-            facts_of(one.agent, one.spec, self._register, now), traffic=await self._asked(one, now),
+            facts_of(one.agent, one.spec, one.agent.sight.register, now), traffic=await self._asked(one, now),
             clock_offset=self._clocks.offset, clock_drift=self._clocks.drift, drill_age=self._since_drill(slot, now),
         )  # fmt: skip
         fresh = status.conditions(facts, one.spec)

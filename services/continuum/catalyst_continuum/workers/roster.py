@@ -15,8 +15,9 @@ from catalyst_mesh import Work, get_logger
 from catalyst_mesh.waits import rest
 from catalyst_sdk import Refused
 
-from catalyst_continuum.domain import duties, slots
+from catalyst_continuum.domain import cells, duties, slots
 from catalyst_continuum.domain.record import Lease
+from catalyst_continuum.domain.slots import Slot
 from catalyst_continuum.domain.spec import Spec, kept
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.store import Store
@@ -53,7 +54,12 @@ class StoredSlots:
         """Every live slot with standbys."""
         async with self._work.reading() as tx:
             found = await tx.led()
-        return {one.key: kept(json.loads(one.document), replace(self._house, namespace=one.namespace)) for one in found}
+        return {one.key: self._understood(one) for one in found}
+
+    def _understood(self, one: Slot) -> Spec:
+        """What is wished, from the cells that have the record now."""
+        wish = kept(json.loads(one.document), replace(self._house, namespace=one.namespace))
+        return replace(wish, lease=slots.lease_of(one))
 
     async def note(self, slot: str, lease: Lease) -> None:
         """Tell what is new in the record, keep the rest."""
@@ -93,6 +99,11 @@ class Roster:
         found = self._at_work.get(slot)
         return found.agent if found else None
 
+    def wish_of(self, slot: str) -> Spec | None:
+        """What is wished for a slot that has an agent here."""
+        found = self._at_work.get(slot)
+        return found.spec if found else None
+
     def at_work(self) -> list[AtWork]:
         """Every agent, and what is wished for its slot."""
         return [AtWork(place.agent, place.spec) for place in self._at_work.values()]
@@ -120,6 +131,10 @@ class Roster:
             await self._dismiss(slot)
         for slot, spec in wished.items():
             place = self._at_work.get(slot)
+            if place is not None and cells.key(place.spec.lease) != cells.key(spec.lease):
+                # Another agent, over the register that has the record now: what this one may do, the disk knows.
+                await self._dismiss(slot)
+                place = None
             if place is None or place.task.done():
                 self._start(slot, spec)
             elif place.spec != spec:

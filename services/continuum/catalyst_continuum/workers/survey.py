@@ -41,6 +41,7 @@ class Survey:
     authorities  servers that take updates of the names' zone
     fronts       addresses by region, and the port at which a region serves; None: it is not known
     version      of this daemon; `versions`: of another region's
+    stable       seconds for which a region has had every write without a break
     """
 
     glance: Callable[[], Awaitable[Outcome]]
@@ -53,6 +54,7 @@ class Survey:
     fronts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     port: int | None = None
     version: str = ""
+    stable: Callable[[str], float | None] = lambda region: None
     versions: Versions = _silent
 
     async def look(self, known: Facts) -> Facts:
@@ -69,8 +71,10 @@ class Survey:
         seen = replace(
             known, cells={cell.name: cell.reachable for cell in cells},
             quarantined=frozenset(cell.name for cell in cells if cell.quarantined), versions=(self.version, version.result()),
-            traffic=view.result(), writable={name: one.takes for name, one in ready.items()}, fronts=fronts.result(),
+            traffic=view.result(),
+            writable={name: one.takes for name, one in ready.items()} or _writers(view.result()), fronts=fronts.result(),
             clocks=len(self.authorities), offset=offsets[0] if offsets else None,
+            stable=self.stable(known.target),
         )  # fmt: skip
         seen = self._with_databases(seen, primary.result(), standby.result())
         return self._with_lease(seen, lease, standby.result())
@@ -112,6 +116,11 @@ class Survey:
             return None
         answers = await asyncio.gather(*(_connects(address, port) for address in addresses))
         return dict(zip(addresses, answers, strict=True))
+
+
+def _writers(view: TrafficView | None) -> Mapping[str, bool | None]:
+    """Where somebody else writes the zone: whether it answers."""
+    return {one.authority: True if one.answers else None for one in view.authorities} if view is not None else {}
 
 
 async def _in_time(question: Awaitable[Fact]) -> Fact | None:

@@ -42,7 +42,7 @@ def survey_of(
         authorities=traffic.authorities if isinstance(traffic, DnsUpdate) else (),
         fronts={region.name: region.lb_ips for region in spec.regions} if wish is not None else {},
         port=wish.probe.port if wish is not None and wish.probe is not None else None,
-        version=VERSION, versions=known,
+        version=VERSION, versions=known, stable=sight.stable,
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ def wish() -> Spec:
 
 def told(world: World, region: str) -> Facts:
     agent: Any = world.agents[region]
-    return facts_of(agent, wish(), agent.sight._register, world.processes[region].clock())
+    return facts_of(agent, wish(), agent.sight.register, world.processes[region].clock())
 
 
 def said(facts: Facts) -> dict[str, str]:

@@ -12,6 +12,7 @@ import grpc
 from catalyst.pooldomain.v1 import resources_pb2, service_pb2
 from catalyst.pooldomain.v1.resources_pb2 import Allocation, TrafficMember, TrafficPolicy, TrafficProbe
 from catalyst_mesh import explain, get_logger, span
+from catalyst_sdk import Code, Refused
 from catalyst_sdk.continuum import AuthorityView, CheckResult, DrainResult, Effect, TrafficPlan, TrafficView, Verdict
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -35,6 +36,19 @@ _STRATEGIES = {
 Policies = Mapping[str, TrafficPolicy]
 Wish = Callable[[Allocation], Policies | None]
 """The policies of our names from what PDM has; None: a newer epoch is there."""
+
+
+class NamesApart(Refused):
+    code, reason, message = Code.FAILED_PRECONDITION, "NAMES_APART", "{names} do not lie at or below one name of {zone}"
+
+
+def allocation_of(steering: Steering) -> str:
+    """The allocation of the pool that all names of a slot lie at or below. Raises NamesApart."""
+    zone = steering.zone.rstrip(".").lower()
+    labels = {name.rstrip(".").lower().removesuffix(zone).rstrip(".").rpartition(".")[2] for name in steering.names}
+    if len(labels) != 1 or "" in labels:
+        raise NamesApart(names=", ".join(steering.names), zone=zone)
+    return f"pools/{zone}/allocations/{labels.pop()}"
 
 
 @dataclass(frozen=True)
