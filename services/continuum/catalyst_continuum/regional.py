@@ -35,6 +35,8 @@ from .workers.logbook import Logbook
 from .workers.memory import DiskMemory, boot_id
 from .workers.naming import Address, Names
 from .workers.peers import GrpcPeer
+from .workers.prober import Prober
+from .workers.probes import Probes
 from .workers.registers import Registers
 from .workers.reporting import Reporter
 from .workers.roster import Roster, StoredSlots
@@ -103,7 +105,19 @@ class Region:
             clock=now,
             clocks=self._clocks,
         )  # fmt: skip - one call
-        return (self.roster, self._logbook, reporter, self._clocks)
+        probes = Probes(self.settings.region, self._probers(), self.roster.all, self._logbook.book, now)
+        return (self.roster, self._logbook, reporter, self._clocks, probes)
+
+    def _probers(self) -> dict[str, Prober]:
+        """Each begins with numbers that nobody has used: by the clock, and by the region's place among those that it knows."""
+        places = tuple(addresses(self.settings.resolvers).values()) if self.settings.resolvers != THE_SLOTS else ()
+        order = sorted((self.settings.region, *self._peers))
+        first = int(time() * 1000) * 10 + order.index(self.settings.region)
+        wished = pairs(self.settings.probes)
+        if not wished or not places:
+            return {}
+        http = self._http.setdefault(places, ByName(Names(places, boottime, recursive=True)))
+        return {slot: Prober(url, http, clock=boottime, first=first, step=10) for slot, url in wished.items()}
 
     def witness_of(self, slot: str) -> LeaseWitness:
         """The cells of a slot, for messages of peers."""

@@ -57,6 +57,9 @@ class ContinuumSettings(DaemonSettings):
     resolvers: str = ""
     """Vantage points from which a region's agents look at the names after a move, `name=ip:port` joined by commas; `slot`: the
     resolvers that each slot's wish names. Empty: nobody looks from elsewhere."""
+    probes: str = ""
+    """Where a canary is written five times a second by the public name, `namespace/name=http://…` joined by commas: what it sees
+    of a move is kept with the run. The address answers as `workers.prober` says. Empty: nobody measures."""
     gates: str = ""
     """Gateways that let writes through or not, `region=ip:port` joined by commas."""
     gate_token_file: Path | None = None

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from catalyst.continuum.v1.resources_pb2 import ContinuumStatus, DrillSpec, MoveRecord
 from catalyst_continuum.domain import drills, runs
 from catalyst_continuum.domain.drills import Drill, drilled, last
-from catalyst_continuum.domain.runs import Kind, Run, RunState
+from catalyst_continuum.domain.runs import Kind, Run, RunState, StepState
 from catalyst_continuum.domain.slots import Phase, Slot
 from catalyst_continuum.domain.spec import DrillKind
 from catalyst_continuum.rpc.histories import HISTORY, fill
@@ -47,7 +47,8 @@ def test_the_last_moves_are_shown_the_newest_first_and_one_that_was_taken_back_w
 
     states = [RunState.RUNNING, RunState.ABORTED, *[RunState.SUCCEEDED] * HISTORY]
     known = [run(len(states) - n, state) for n, state in enumerate(states)]
-    known[2] = replace(known[2], measured={"rto": 2.5, "part.dns": 0.5, "rpo_rows": 0})
+    flip = replace(known[2].steps[10], state=StepState.DONE, began_at=100.0, ended_at=100.5)
+    known[2] = replace(known[2], measured={"rto": 2.5, "rpo_rows": 0}, steps=(*known[2].steps[:10], flip))
     shown = ContinuumStatus()
     fill(shown, after((BADLY, NOON))[0], known)
     assert shown.run.run == known[0].name

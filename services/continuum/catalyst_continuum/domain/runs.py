@@ -52,6 +52,15 @@ UNPLANNED = (
     "Suspect", "Confirm", "Claim", "FenceRemote", "Promote", "VerifyWrite", "FlipTraffic", "VerifyTraffic", "Announce",
     "Reprotect", "Done",
 )  # fmt: skip
+PARTS = {
+    "claim": ("Claim", "Accept"),
+    "fence": ("FenceSource", "FenceRemote"),
+    "promote": ("Promote",),
+    "verify": ("VerifyWrite",),
+    "dns": ("FlipTraffic",),
+    "converge": ("VerifyTraffic",),
+}  # fmt: skip - a table
+"""Parts of the time that a move takes, and the phases that they are made of."""
 SOURCE_PHASES = 7
 """Phases of a planned run that the giving region executes."""
 REVERSIBLE = range(3, 8)
@@ -256,7 +265,9 @@ def merged(kept: Run | None, told: Run) -> Run:
     if kept is None:
         return told
     if kept.state.is_over:
-        return kept
+        # What was measured from outside comes after the end.
+        is_measured = told.state is kept.state and told.measured and not kept.measured
+        return replace(kept, measured=told.measured, version=kept.version + 1) if is_measured else kept
     steps = told.steps if any(step.state is not StepState.PENDING for step in told.steps) else kept.steps
     return replace(
         kept, state=told.state, epoch=max(kept.epoch, told.epoch), message=told.message or kept.message,
@@ -310,6 +321,23 @@ def aborting(run: Run, now: float, why: str) -> Run:
     if run.state.is_over:
         raise RunNotWaiting(run=run.name, state=run.state.value)
     return _changed(run, now, state=RunState.ABORTING, message=why)
+
+
+def parts(run: Run) -> Mapping[str, float]:
+    """Seconds that parts of a move took, by its steps; those that were not seen are left out."""
+    took = {
+        step.phase: step.ended_at - step.began_at
+        for step in run.steps
+        if step.state is StepState.DONE and step.began_at is not None and step.ended_at is not None
+    }
+    return {
+        name: sum(took[one] for one in phases if one in took) for name, phases in PARTS.items() if took.keys() & phases
+    }
+
+
+def measured(run: Run, figures: Mapping[str, float], now: float) -> Run:
+    """What somebody outside saw of a run that is over."""
+    return _changed(run, now, measured=dict(figures))
 
 
 def compensated(run: Run, phase: int, now: float) -> Run:

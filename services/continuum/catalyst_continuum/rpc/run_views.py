@@ -10,8 +10,6 @@ from ..domain.facts import Measured
 from ..domain.runs import Kind, Run, RunState, StepRecord, StepState
 from ..messages import measurement
 
-PART = "part."
-"""Before the name of a component among what was measured of a run."""
 _Run, _Step = resources_pb2.Run, resources_pb2.RunStep
 KINDS = {
     resources_pb2.RUN_KIND_SWITCHOVER: Kind.SWITCHOVER,
@@ -56,16 +54,15 @@ def message(run: Run) -> resources_pb2.Run:
 
 
 def measured(run: Run) -> resources_pb2.Measurement | None:
-    """What a run was seen to cost; None: nobody measured it."""
-    if not run.measured:
+    """What a run was seen to cost, from outside, and how long its parts took; None: it is not over, or nobody saw it."""
+    known, parts = run.measured, runs.parts(run) if run.state.is_over else {}
+    if not known and not parts:
         return None
-    known = run.measured
-    components = {name.removeprefix(PART): took for name, took in known.items() if name.startswith(PART)}
     rows = known.get("rpo_rows")
     return measurement(
         Measured(
             rto=known.get("rto"), rpo=known.get("rpo"), rpo_rows=None if rows is None else int(rows),
-            write_disruption=known.get("write_disruption"), components=components,
+            write_disruption=known.get("write_disruption"), components=parts,
         )
     )  # fmt: skip
 

@@ -29,16 +29,18 @@ class Prober:
     """Canaries of one name.
 
     clock  seconds since the machine started
-    first  number of the first canary; above all that were ever sent to this application
+    first  number of the first canary; above all that were ever sent to this application, `step` from each to the next
     """
 
     def __init__(
-        self, url: str, http: ByName, *, clock: Callable[[], float], first: int, period: float = PERIOD
-    ) -> None:
+        self, url: str, http: ByName, *, clock: Callable[[], float], first: int, step: int = 1,
+        period: float = PERIOD,
+    ) -> None:  # fmt: skip
         self._url = url
         self._http = http
         self._clock = clock
         self._next = first
+        self._step = step
         self._period = period
         self._open: set[asyncio.Task[None]] = set()
         self.canaries: deque[Canary] = deque(maxlen=KEPT)
@@ -88,7 +90,7 @@ class Prober:
             after = f"?after={following}"
 
     def _begin(self) -> None:
-        n, self._next = self._next, self._next + 1
+        n, self._next = self._next, self._next + self._step
         task = asyncio.get_running_loop().create_task(self._send(n))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
