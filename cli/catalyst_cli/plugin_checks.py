@@ -27,6 +27,7 @@ from catalyst_sdk.hooks import GROUP
 from catalyst_sdk.payment import CAPABILITIES as PAYMENT_CAPABILITIES
 from catalyst_sdk.registrar import CAPABILITIES as REGISTRAR_CAPABILITIES
 from catalyst_sdk.source import CAPABILITIES as SOURCE_CAPABILITIES
+from catalyst_sdk.witness import CAPABILITIES as WITNESS_CAPABILITIES
 
 from .findings import Finding
 
@@ -51,6 +52,7 @@ KINDS = {
     "cloud_provider": Kind("catalyst_testkit.cloud_suite:CloudSuite", 25, CLOUD_CAPABILITIES),
     "payment_provider": Kind("catalyst_testkit.payment_suite:PaymentSuite", 25, PAYMENT_CAPABILITIES),
     "database_promoter": Kind("catalyst_testkit.continuum.promoter_suite:PromoterSuite", 18, PROMOTER_CAPABILITIES),
+    "lease_witness": Kind("catalyst_testkit.cell_suite:CellSuite", 15, WITNESS_CAPABILITIES),
     "blueprint_source": Kind("catalyst_testkit.source_suite:SourceSuite", 9, SOURCE_CAPABILITIES),
 }
 _API_SUITE = "catalyst_testkit.registrar_suite:RegistrarApiSuite"

@@ -52,7 +52,7 @@ def test_a_new_plugin_is_eight_files_in_the_form_that_ours_have(kind: str, name:
         assert done.returncode == 0 or name != "acme", done.stdout  # lines of a longer name break elsewhere
 
 
-SHORT = ["cloud_provider", "payment_provider"]
+SHORT = ["cloud_provider", "payment_provider", "lease_witness"]
 """Beside the registrar, which the tutorial makes."""
 KINDS = [*SHORT, "dns_backend", "blueprint_source"] if os.environ.get("HYPOTHESIS_PROFILE") == "long" else SHORT
 

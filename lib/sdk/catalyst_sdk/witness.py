@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+CAPABILITIES = frozenset({"compare_and_swap", "identity", "relay"})
+"""What a manifest may say of a witness: the first two every one can, `relay` those whose messages are signed."""
 LINEARIZABLE = "linearizable"
 """The only consistency with which a store may be a cell."""
 

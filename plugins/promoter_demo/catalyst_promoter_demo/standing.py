@@ -14,16 +14,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
+from catalyst_sdk.epochs import Epochs, StaleEpoch
+
+__all__ = [
+    "StaleEpoch",
+    "Standing",
+    "Turn",
+    "Unfit",
+    "common",
+    "copied",
+    "demote",
+    "fence",
+    "follow",
+    "heard",
+    "joined",
+    "promote",
+    "set_sync",
+    "unfence",
+]
+
 Turn = tuple[int, int]
 """An epoch, and the position at which its primary began."""
-
-
-class StaleEpoch(Exception):
-    """A newer epoch is known; nothing was changed."""
-
-    def __init__(self, epoch: int) -> None:
-        super().__init__(f"epoch {epoch} is known here")
-        self.epoch = epoch
 
 
 class Unfit(Exception):
@@ -66,6 +77,18 @@ class Standing:
     mark: int = 0
 
     @property
+    def epochs(self) -> Epochs:
+        """What is known of epochs; which of them may do what is the rule of every effector (`catalyst_sdk.epochs`)."""
+        return Epochs(self.epoch, self.led, self.fenced, self.demoted, str(self.demoted_at))
+
+    def knowing(self, now: Epochs) -> "Standing":
+        """The same with these epochs."""
+        return replace(
+            self, epoch=now.highest, led=now.led, fenced=now.fenced, demoted=now.demoted,
+            demoted_at=int(now.demoted_at or "0"),
+        )  # fmt: skip
+
+    @property
     def closed(self) -> str:
         """Why no write is taken; empty: writes are."""
         if not self.led:
@@ -87,9 +110,7 @@ class Standing:
 
 def heard(s: Standing, epoch: int) -> Standing:
     """Know of an epoch. Raises StaleEpoch where a newer one is known."""
-    if epoch < s.epoch:
-        raise StaleEpoch(s.epoch)
-    return replace(s, epoch=epoch)
+    return s.knowing(s.epochs.heard(epoch))
 
 
 def promote(s: Standing, epoch: int, *, end: int, wanted: int = 0) -> Standing:
@@ -100,8 +121,7 @@ def promote(s: Standing, epoch: int, *, end: int, wanted: int = 0) -> Standing:
     s = heard(s, epoch)
     if s.led == epoch:
         return s
-    if s.demoted == epoch:
-        raise StaleEpoch(s.epoch)
+    now = s.epochs.promoted(epoch)
     if not s.is_whole(end):
         lacks = (
             f"it ends at {end} and is whole from {s.whole_from} on" if s.system_id else "it is a copy of nothing yet"
@@ -109,7 +129,7 @@ def promote(s: Standing, epoch: int, *, end: int, wanted: int = 0) -> Standing:
         raise Unfit("NOT_PROMOTABLE", lacks)
     if end < wanted:
         raise Unfit("NOT_CAUGHT_UP", f"this copy ends at {end}, and {wanted} was written")
-    return replace(s, led=epoch, following="", parted="", sync=frozenset(), joined=frozenset(), mark=0)
+    return replace(s.knowing(now), following="", parted="", sync=frozenset(), joined=frozenset(), mark=0)
 
 
 def demote(s: Standing, epoch: int, *, end: int) -> Standing:
@@ -119,7 +139,7 @@ def demote(s: Standing, epoch: int, *, end: int) -> Standing:
         return s
     if not s.led:
         raise Unfit("NOT_PRIMARY", "a replica has nothing to give up")
-    return replace(s, led=0, demoted=epoch, demoted_at=end, sync=frozenset(), joined=frozenset(), mark=0)
+    return replace(s.knowing(s.epochs.gave_up(epoch, str(end))), sync=frozenset(), joined=frozenset(), mark=0)
 
 
 def follow(s: Standing, primary: str, epoch: int) -> Standing:
@@ -127,7 +147,7 @@ def follow(s: Standing, primary: str, epoch: int) -> Standing:
     s = heard(s, epoch)
     if primary == s.region or s.led == epoch:
         raise Unfit("IS_PRIMARY", f"{s.region} itself is the primary of epoch {epoch}")
-    return replace(s, led=0, following=primary, sync=frozenset(), joined=frozenset(), mark=0)
+    return replace(s.knowing(s.epochs.followed(epoch)), following=primary, sync=frozenset(), joined=frozenset(), mark=0)
 
 
 def set_sync(s: Standing, standbys: frozenset[str], epoch: int, *, end: int) -> Standing:
@@ -148,12 +168,12 @@ def joined(s: Standing, standby: str, *, at: int) -> Standing:
 
 def fence(s: Standing, epoch: int) -> Standing:
     """Stop writers of `epoch` and older ones. Where a newer epoch is known these are stopped already, and nothing changes."""
-    return s if epoch < s.epoch else replace(s, epoch=epoch, fenced=epoch)
+    return s.knowing(s.epochs.fence(epoch))
 
 
 def unfence(s: Standing, epoch: int) -> Standing:
     """Lift the fence."""
-    return replace(heard(s, epoch), fenced=0)
+    return s.knowing(s.epochs.unfence(epoch))
 
 
 def copied(s: Standing, system_id: str, *, theirs: int) -> Standing:
