@@ -84,7 +84,7 @@ class Region:
         self._allocations: Any = None
         if self.settings.pools:
             channel = connect(
-                self.settings.pdm_target, token=self.settings.token_for("pdm"), tls=self.settings.certificates()
+                self.settings.pdm_target, token=self.settings.token_for("pooldomain"), tls=self.settings.certificates()
             )
             self._allocations = AllocationServiceStub(channel)
             self.closing.append(lambda: channel.close(None))
