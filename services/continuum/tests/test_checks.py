@@ -153,7 +153,7 @@ def fingerprint(facts: Facts, **changes: Any) -> str:
 @pytest.mark.parametrize(
     "change",
     [
-        *(change for _, verdict, change in CASES if verdict is not P),
+        *(change for name, verdict, change in CASES if verdict is not P and name != "drill-age"),
         {"epoch": 5}, {"source": WEST, "target": EAST}, {"cells": {"a": True, "b": True}}, {"versions": ("0.2", "0.2")},
         {"databases": {EAST: replace(PRIMARY, timeline=4), WEST: replace(STANDBY, timeline=4)}},
         {"databases": {EAST: replace(PRIMARY, system_id="9"), WEST: replace(STANDBY, system_id="9")}},
@@ -180,7 +180,7 @@ def test_another_wish_has_another_fingerprint(change: dict[str, Any]) -> None:
 
 MOVING = {
     "lag": st.floats(0, 1), "loss": st.floats(0, 4), "loss_bytes": st.integers(0, 10**9), "offset": st.floats(-59, 59),
-    "drill_age": st.floats(0, 86_400 * 29),
+    "drill_age": st.none() | st.floats(0, 86_400 * 60),
 }  # fmt: skip
 """Figures that move from look to look without changing what may be done."""
 

@@ -21,6 +21,9 @@ from .checks import Check, Facts, blockers, judged
 from .runs import RegionInvalid
 from .timing import Costs, Profile
 
+AGING = frozenset({"drill-age"})
+"""Checks that tell how long ago something was, and stop no run: a rehearsal that ends meanwhile changes nothing of a plan."""
+
 
 class Purpose(StrEnum):
     """What a run is for."""
@@ -277,7 +280,7 @@ def _fingerprint(
         "purpose": purpose, "source": facts.source, "target": facts.target, "epoch": facts.epoch,
         "generation": generation, "approvals": approvals, "accepts_loss": facts.accepts_loss,
         "steps": [[step.phase, step.region, step.ready, step.duration, step.budget] for step in steps],
-        "checks": [[check.name, check.critical, check.found.verdict] for check in checks],
+        "checks": [[check.name, check.critical, check.found.verdict] for check in checks if check.name not in AGING],
         "cells": {name: answers and name not in facts.quarantined for name, answers in sorted(facts.cells.items())},
         "databases": {
             region: view and [view.role, view.writable, view.ready, view.system_id, view.timeline]

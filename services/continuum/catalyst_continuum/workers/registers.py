@@ -78,9 +78,10 @@ class Registers:
 
     async def faults(self, before: LeaseClient, after: LeaseClient) -> list[str]:
         """What keeps a slot from moving between these cells: both are asked who they are."""
-        old, new = self.of(before), self.of(after)
-        if old.configuration == new.configuration:
-            return []
+        new = self.of(after)
+        if cells.configuration(before) == new.configuration:
+            return []  # whatever else is said of the same cells now, such as another key
+        old = self.of(before)
         await asyncio.gather(old.census.take(), new.census.take())
         found = reconfigure.faults(_identities(old), _identities(new), of=len(old.witness.cells()))
         return [*found, *(f"{cell}: {why}" for cell in new.witness.cells() if (why := new.census.fault(cell)))]

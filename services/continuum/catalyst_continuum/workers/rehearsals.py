@@ -21,7 +21,8 @@ from catalyst_continuum.store import Store
 EVERY = 1800.0
 """Seconds from one rehearsal of a slot to the next."""
 AGAIN = 30.0
-"""The same after one that did not pass, or could not be made: what was not known a moment ago may be known now."""
+"""The same after one that did not pass, or could not be made: what was not known a moment ago may be known now. Each time
+twice as long, up to `EVERY`."""
 LOOK = 2.0
 """Seconds from one look at the slots to the next."""
 
@@ -52,6 +53,7 @@ class Rehearsals:
         self._look = look
         self._clock = clock
         self._due: dict[str, float] = {}
+        self._pause: dict[str, float] = {}
         self._log = get_logger("rehearsals")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -61,7 +63,12 @@ class Rehearsals:
             for slot, spec in self._acted() if not stop.is_set() else ():
                 if self._clock() >= self._due.get(slot, 0.0):
                     passed = await self._guarded(slot, spec)
-                    self._due[slot] = self._clock() + (self._every if passed else self._again)
+                    self._pause[slot] = self._every if passed else self._longer(slot)
+                    self._due[slot] = self._clock() + self._pause[slot]
+
+    def _longer(self, slot: str) -> float:
+        before = self._pause.get(slot, self._every)
+        return self._again if before >= self._every else min(self._every, 2 * before)
 
     async def _guarded(self, slot: str, spec: Spec) -> bool:
         try:
