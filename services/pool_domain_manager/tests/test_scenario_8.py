@@ -10,7 +10,9 @@ import pytest
 from catalyst.pooldomain.v1.resources_pb2 import Delegation, Drift, Soa, Zone
 from catalyst.pooldomain.v1.service_pb2 import (
     AcceptDriftRequest,
+    DiffZoneRequest,
     GetZoneRequest,
+    ListRecordSetsRequest,
     RepairDriftRequest,
     RollKeyRequest,
     UpdateZoneRequest,
@@ -116,6 +118,9 @@ async def test_scenario_8_beside_two_signers_a_server_that_dies_is_left_without_
             await flipped(daemon, await planned(daemon, it))
             await until(daemon, Delegation.STATE_WATCHING)
             assert len(it.fake.domains[DOMAIN].ds) == 2
+            against = DiffZoneRequest(name=ZONE, against=ListRecordSetsRequest.SOURCE_SERVERS)
+            changed = (await admin(daemon).DiffZone(against)).changes
+            assert [one.sentence for one in changed if "DNSKEY" in one.sentence] == [], "both hosts' keys are as wished"
             dns.kill()
             await until(daemon, Delegation.STATE_ROLLED_BACK)
             assert (it.fake.domains[DOMAIN].ns, it.fake.domains[DOMAIN].ds) == (list(OLD_HOSTS), before)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from catalyst.pooldomain.v1 import service_pb2
 from catalyst_mesh import Context, Page, caller
 from catalyst_sdk.dns import RecordSet, ZoneState
-from catalyst_sdk.dns_rules import Key
+from catalyst_sdk.dns_rules import KEYS, Key
 
 from catalyst_pool_domain_manager.domain import ownership, refusals
 from catalyst_pool_domain_manager.domain.record_sets import Challenge, same
@@ -112,7 +112,10 @@ class ZoneRecords(ZoneLife):
         """What all polled servers answer alike for the wished names; where they differ, the one that differs is shown."""
         desired = await self._desired(view)
         polled = await self._polled(view)
-        asked = await asyncio.gather(*(answered(polled.servers, name, desired) for name in polled.names))
+        own: frozenset[str] = frozenset()
+        if (view.origin, KEYS) in desired:
+            own = frozenset(key.dnskey for key in (await self._state(view)).keys)
+        asked = await asyncio.gather(*(answered(polled.servers, name, desired, own) for name in polled.names))
         answers = [found for found in asked if found is not None]
         unreachable = tuple(name for name, found in zip(polled.names, asked, strict=True) if found is None)
         return _worst(desired, answers), unreachable

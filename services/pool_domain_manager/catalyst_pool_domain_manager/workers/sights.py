@@ -4,7 +4,7 @@ First the SOA with its serial and signature, then every record set with its own.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import dns.flags
 import dns.message
@@ -49,9 +49,10 @@ async def seen_at(
 
 
 async def answered(
-    servers: Servers, name: str, desired: Mapping[Key, RecordSet]
+    servers: Servers, name: str, desired: Mapping[Key, RecordSet], own: Collection[str] = ()
 ) -> dict[Key, RecordSet] | None:  # fmt: skip
-    """What a server answers for the wished names; None where it gives no answer."""
+    """What a server answers for the wished names; None where it gives no answer. `own`: keys of the zone itself, which are
+    answered together with others' that are wished."""
     keys = sorted(desired)
     asked = await asyncio.gather(*(servers.ask(name, *key) for key in keys))
     if any(isinstance(answer, Fault) for answer in asked):
@@ -60,7 +61,10 @@ async def answered(
     for key, answer in zip(keys, asked, strict=True):
         seen = None if isinstance(answer, Fault) else rrset(answer, *key)
         if seen is not None:
-            found[key] = RecordSet(*key, int(seen.ttl), tuple(str(rdata) for rdata in seen))
+            texts = tuple(text for rdata in seen if (text := str(rdata)) not in own)
+            # One set has one time to live, which is that of the zone's own keys.
+            ttl = desired[key].ttl if own and key[1] == KEYS else int(seen.ttl)
+            found[key] = RecordSet(*key, ttl, texts)
     return found
 
 
