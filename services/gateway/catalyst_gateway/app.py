@@ -34,11 +34,13 @@ from .addresses import Proxies
 from .audit import Audit, Trail
 from .callers import Callers
 from .comparison import Comparison
+from .console.frame import Console
 from .edge import Edge
 from .front import Front
 from .http import HttpServer
 from .limits import Limits, PerMinute
 from .projector import SERVICES, Projector
+from .providers import Provider
 from .rebuild import Rebuild
 from .routes import Routes
 from .sessions import Sessions
@@ -59,8 +61,9 @@ async def compose(settings: GatewaySettings) -> Daemon:
     await migrate(db, "catalyst_gateway", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
     bus = Bus(settings.nats_url, "gateway", settings.nats_token.get_secret_value())
-    work = Work(db, Store, metadata=metadata, sealer=Sealer.from_file(settings.data_folder / "seal.key"))
-    serving = _serving(settings, work) if settings.serves_http else _Part()
+    sealer = Sealer.from_file(settings.data_folder / "seal.key")
+    work = Work(db, Store, metadata=metadata, sealer=sealer)
+    serving = _serving(settings, work, sealer) if settings.serves_http else _Part()
     projecting = _projecting(settings, work, bus, metrics) if settings.projects else _Part()
     return Daemon(
         "gateway",
@@ -90,19 +93,29 @@ class _Part:
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
 
-def _serving(settings: GatewaySettings, work: Work[Store]) -> _Part:
+def _serving(settings: GatewaySettings, work: Work[Store], sealer: Sealer) -> _Part:
     """Answering requests."""
     channels = {package: connect(settings.target(package), tls=settings.certificates()) for package in SERVICES}
     callers = Callers(verifier("gateway", settings), TokenMemberships())
+    sessions = Sessions(settings, work=work, sealer=sealer, provider=_provider(settings))
+    routes = Routes(services())
     edge = Edge(
-        routes=Routes(services()),
+        routes=routes,
         channels=channels,
-        sessions=Sessions(settings),
+        sessions=sessions,
         callers=callers,
         feed=Feed(work),
         trail=Trail(work),
         state=State(work),
         work=work,
+        console=Console(
+            routes=routes,
+            channels=channels,
+            sessions=sessions,
+            callers=callers,
+            work=work,
+            call_seconds=settings.call_seconds,
+        ),
         call_seconds=settings.call_seconds,
         most_body_bytes=settings.most_body_bytes,
     )
@@ -119,6 +132,18 @@ def _serving(settings: GatewaySettings, work: Work[Store]) -> _Part:
     part = _Part([http, audit], {"http": http.is_up}, [callers.close])
     part.closing += [partial(channel.close, None) for channel in channels.values()]
     return part
+
+
+def _provider(settings: GatewaySettings) -> Provider | None:
+    """Whom people sign in by; None where the mesh knows no provider."""
+    if not settings.oidc_issuer:
+        return None
+    file = settings.oidc_client_secret_file
+    secret = file.read_text().strip() if file else ""
+    back = f"{settings.origin}/console/sign-in/back"
+    return Provider(
+        settings.oidc_issuer, client=settings.oidc_client_id, secret=secret, back=back, ca=settings.oidc_ca_file
+    )
 
 
 def _projecting(settings: GatewaySettings, work: Work[Store], bus: Bus, metrics: ChassisMetrics) -> _Part:

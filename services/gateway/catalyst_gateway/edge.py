@@ -1,6 +1,5 @@
-"""The HTTP surface: REST by transcoding, streams, sign-in, OpenAPI, the console's files."""
+"""The HTTP surface: REST by transcoding, streams, sign-in, OpenAPI; the console's pages."""
 
-import importlib.resources
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from . import bodies, conditions, events, names, openapi, operations, previews, 
 from .audit import Trail
 from .bodies import BodyTooLarge
 from .callers import Callers
+from .console.frame import Console
 from .names import Names, Told, request_id
 from .operations import Operations
 from .plugins import all_plugins
@@ -66,6 +66,7 @@ class Edge:
         trail: Trail,
         state: State,
         work: Work[Store],
+        console: Console,
         call_seconds: float,
         most_body_bytes: int,
     ) -> None:
@@ -78,6 +79,7 @@ class Edge:
         self._state = state
         self._work = work
         self._made_graph: Graph | None = None
+        self._console = console
         self._call_seconds = call_seconds
         self._most_body_bytes = most_body_bytes
         self._operations = Operations(channels, call_seconds)
@@ -147,7 +149,7 @@ class Edge:
         @post("/v1/auth/login", status_code=204)
         async def login(request: Req) -> Response[None]:
             code = str((await request.json()).get("code", ""))
-            return Response(None, status_code=204, headers={"Set-Cookie": self._sessions.sign_in(code)})
+            return Response(None, status_code=204, headers={"Set-Cookie": await self._sessions.sign_in(code)})
 
         return Litestar(
             [
@@ -163,7 +165,7 @@ class Edge:
                 plugins,
                 operation_of,
                 login,
-                *_pages(),
+                *self._console.handlers(self._explained),
             ],
             openapi_config=None,
             request_max_body_size=self._most_body_bytes,
@@ -186,7 +188,9 @@ class Edge:
     async def recognise(self, scope: Any) -> str:
         """The subject of whoever sent a request; empty for nobody that is known."""
         try:
-            return await self._callers.subject(self._sessions.token(Request(scope)))
+            request: Req = Request(scope)
+            await self._sessions.resolve(request)
+            return await self._callers.subject(self._sessions.shown(request))
         except Refused:
             return ""
 
@@ -358,25 +362,3 @@ def _resume(message: Any, request: Req) -> None:
     last = request.headers.get("last-event-id", "")
     if last.isdigit() and "from_seq" in message.DESCRIPTOR.fields_by_name:
         message.from_seq = int(last) + 1
-
-
-def _pages() -> list[Any]:
-    files = importlib.resources.files("catalyst_gateway") / "static"
-    kinds = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
-
-    def answer(name: str) -> Response[bytes]:
-        kind = kinds.get(name.rpartition(".")[2], "")
-        file = files / name
-        if not kind or "/" in name or not file.is_file():
-            raise NoSuchPath(verb="GET", path=f"/static/{name}")
-        return Response(file.read_bytes(), media_type=kind)
-
-    @get(["/", "/console", "/console/{path:path}"])
-    async def console() -> Response[bytes]:
-        return answer("console.html")
-
-    @get("/static/{name:str}")
-    async def static(name: FromPath[str]) -> Response[bytes]:
-        return answer(name)
-
-    return [console, static]

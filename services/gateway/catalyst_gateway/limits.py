@@ -16,10 +16,10 @@ from catalyst_sdk import Code, Refused
 
 from . import problems
 
-_COUNTED = re.compile(r"/v1/.*|/graphql")
+_COUNTED = re.compile(r"/v1/.*|/graphql|/console/sign-in/code")
 """What is counted; pages and their files are not, of which one look fetches many."""
 _GUESSED = re.compile(
-    r"/v1/auth/(login|code|callback|refresh)|/v1/billing/vouchers:preview|/v1/organizations:checkSlug"
+    r"/v1/auth/(login|code|callback|refresh)|/console/sign-in/code|/v1/billing/vouchers:preview|/v1/organizations:checkSlug"
 )
 """Where somebody could try secrets or names one after the other."""
 

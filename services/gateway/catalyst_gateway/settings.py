@@ -52,8 +52,19 @@ class GatewaySettings(DaemonSettings):
     """File with the code of development; `catalyst dev` prints it."""
     operator_token_file: Path | None = None
     """File with the token that the code of development stands for."""
-    session_seconds: int = 12 * 3600
-    """How long a browser stays signed in."""
+    session_seconds: int = 30 * 24 * 3600
+    """How long a browser stays signed in, if its provider goes on renewing; seconds."""
+    oidc_client_id: str = "catalyst"
+    """What the provider of `oidc_issuer` knows this console as."""
+    oidc_client_secret_file: Path | None = None
+    """File with the client's secret. Default: none, a public client; PKCE is used with either."""
+    public_url: str = ""
+    """Address at which browsers reach the console, for the way back from the provider. Default: `http://` and `http_listen`."""
+
+    @property
+    def origin(self) -> str:
+        """The address of the console, without a slash at its end."""
+        return (self.public_url or f"http://{self.http_listen}").rstrip("/")
 
     def target(self, package: str) -> str:
         """gRPC address of the daemon that serves `catalyst.<package>.v1`."""

@@ -17,6 +17,8 @@ from catalyst_mesh.retention import Rule
 from sqlalchemy import Integer, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from . import kept
+from .kept import Kept
 from .readers import UNKNOWN, whose
 from .shelves import IS_OLD, Shelves, rank_of
 from .tables import audit_line, incarnation, metadata, stream_event, stream_position, thing
@@ -50,7 +52,7 @@ def _standing(*, has_row_locks: bool) -> Any:
     return insert.on_conflict_do_update(index_elements=["service"], set_=changed)
 
 
-class Store(Shelves):
+class Store(Shelves, Kept):
     """Reads and writes what happened, what stands, and who asked."""
 
     async def incarnation(self) -> str:
@@ -182,4 +184,5 @@ def rules() -> tuple[Rule, ...]:
         Rule(audit_line, audit_line.c.time, AUDIT_KEPT, audit_line.c.number < last_line),
         Rule(thing, thing.c.deleted_at, TOMBSTONES_KEPT, thing.c.deleted_at.is_not(None)),
         Rule(thing, thing.c.time, timedelta(0), IS_OLD),
+        *kept.rules(),
     )

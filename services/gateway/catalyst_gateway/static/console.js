@@ -1,86 +1,130 @@
-// The console's router and its pages: sign-in, Sovereigns, one Sovereign, one run live.
-import { api, NotSignedIn, signIn } from "./api.js";
-import { element, replace } from "./elements.js";
-import { runPage } from "./run.js";
-import { badge } from "./states.js";
+// Keys, palette and small comforts; nothing here is needed to use a page.
+const $ = (selector, under = document) => under.querySelector(selector);
+const all = (selector, under = document) => [...under.querySelectorAll(selector)];
+const palette = $("#palette"), input = $("#palette-input"), list = $("#palette-list"), shortcuts = $("#shortcuts");
 
-const page = document.getElementById("page");
-const path = document.getElementById("path");
-let leave = () => {};
+function commands() {
+  const places = all(".places a").map((a) => ({ text: `Go to ${a.firstChild.textContent.trim()}`, key: `g ${a.dataset.key}`, run: () => a.click() }));
+  const here = all("#main [data-command]").filter((e) => !e.disabled).map((e) => ({ text: e.dataset.command, key: "", run: () => e.click() }));
+  const rows = all("#main [data-rows] tbody tr a:first-of-type").map((a) => ({ text: `Open ${a.textContent.trim()}`, key: "", run: () => a.click() }));
+  return [...here, ...places, ...rows, { text: "Change between light and dark", key: "", run: changeTheme }, { text: "Show the keys", key: "?", run: () => shortcuts.showModal() }];
+}
 
-async function show() {
-  leave();
-  leave = () => {};
-  const names = location.pathname.replace(/^\/console\/?/, "").split("/").filter(Boolean);
-  replace(path, ...crumbs(names));
-  try {
-    if (names[2] === "runs" && names[3]) leave = await runPage(page, names.slice(0, 4).join("/"));
-    else if (names[0] === "sovereigns" && names[1]) await sovereign(names.slice(0, 2).join("/"));
-    else await sovereigns();
-  } catch (error) {
-    if (error instanceof NotSignedIn) signInPage();
-    else replace(page, element("p", { class: "error" }, error.message));
+let shown = [], at = 0;
+function draw() {
+  const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+  shown = commands().filter((c) => words.every((w) => c.text.toLowerCase().includes(w))).slice(0, 12);
+  at = Math.min(at, Math.max(0, shown.length - 1));
+  list.replaceChildren(...shown.map((c, i) => {
+    const row = document.createElement("li");
+    row.id = `command-${i}`;
+    row.role = "option";
+    row.ariaSelected = String(i === at);
+    row.append(c.text);
+    if (c.key) row.append(Object.assign(document.createElement("kbd"), { textContent: c.key }));
+    row.addEventListener("click", () => choose(i));
+    return row;
+  }));
+  input.setAttribute("aria-activedescendant", shown.length ? `command-${at}` : "");
+}
+function choose(i) { palette.close(); shown[i]?.run(); }
+function openPalette() { input.value = ""; at = 0; draw(); palette.showModal(); input.focus(); }
+input.addEventListener("input", () => { at = 0; draw(); });
+input.addEventListener("keydown", (event) => {
+  const move = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (move && shown.length) { at = (at + move + shown.length) % shown.length; draw(); event.preventDefault(); }
+  if (event.key === "Enter") { event.preventDefault(); choose(at); }
+});
+$("#open-palette").addEventListener("click", openPalette);
+
+function changeTheme() {
+  const root = document.documentElement;
+  const now = root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+  root.dataset.theme = now === "dark" ? "light" : "dark";
+  localStorage.setItem("theme", root.dataset.theme);
+}
+$("#change-theme").addEventListener("click", changeTheme);
+
+function move(by) {
+  const stops = all("#main [data-rows] tbody tr a:first-of-type, #main [data-stop]");
+  if (!stops.length) return;
+  const now = stops.findIndex((s) => s === document.activeElement || s.closest("tr")?.contains(document.activeElement));
+  stops[now < 0 ? (by > 0 ? 0 : stops.length - 1) : Math.max(0, Math.min(stops.length - 1, now + by))].focus();
+}
+
+let leader = 0;
+addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); openPalette(); return; }
+  const typing = event.target.closest?.("input, select, textarea, dialog[open]");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (Date.now() - leader < 1500) {
+    leader = 0;
+    const place = all(".places a").find((a) => a.dataset.key === event.key);
+    if (place) { event.preventDefault(); place.click(); return; }
   }
+  const does = { g: () => { leader = Date.now(); }, j: () => move(1), k: () => move(-1), "?": () => shortcuts.showModal(), "/": () => $("#main input[type=search]")?.focus() }[event.key];
+  if (does) { event.preventDefault(); does(); }
+});
+
+// A menu closes with Escape and when the person goes on elsewhere.
+for (const menu of all("details.menu")) {
+  menu.addEventListener("keydown", (event) => { if (event.key === "Escape") { menu.open = false; $("summary", menu).focus(); } });
+  menu.addEventListener("focusout", (event) => { if (event.relatedTarget && !menu.contains(event.relatedTarget)) menu.open = false; });
 }
 
-function crumbs(names) {
-  return names.flatMap((name, i) => (i % 2 ? [" / ", link(`/console/${names.slice(0, i + 1).join("/")}`, name)] : []));
-}
+// A form is sent once.
+addEventListener("submit", (event) => {
+  for (const button of all("button:not([type=button])", event.target)) setTimeout(() => { button.disabled = true; }, 0);
+});
+addEventListener("pageshow", (event) => { if (event.persisted) all("form button[disabled]").forEach((b) => { b.disabled = false; }); });
 
-export function link(href, text) {
-  const a = element("a", { href }, text);
-  a.addEventListener("click", (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    history.pushState(null, "", href);
-    show();
-  });
-  return a;
-}
+// Where a form was refused, its sentences are read first.
+$("#main .refused[tabindex]")?.focus();
+// A summary of faults leads to the fields; ids are paths of the contract and have dots.
+addEventListener("click", (event) => {
+  const to = event.target.closest?.(".refused a[href^='#']");
+  if (to) { event.preventDefault(); document.getElementById(decodeURIComponent(to.hash.slice(1)))?.focus(); }
+});
 
-async function sovereigns() {
-  const { sovereigns: rows } = await api("/v1/sovereigns");
-  const body = rows.map((s) => [link(`/console/${s.name}`, s.name), badge(s.state), s.fqdn, s.health?.replace("HEALTH_", "")]);
-  replace(page, element("h1", {}, "Sovereigns"),
-    rows.length ? table(["name", "state", "fqdn", "health"], body) : empty("There is none yet.", "catalyst sovereign create --file sovereign.yaml"));
+// Cards by words and families; what was typed stays when the cards come anew.
+function filter() {
+  const search = $("[data-filter]");
+  if (!search) return;
+  const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const families = all("[data-chip][aria-pressed=true]").map((c) => c.dataset.chip);
+  for (const card of all(search.dataset.filter)) card.hidden = !words.every((w) => card.dataset.words.includes(w)) || (families.length > 0 && !families.includes(card.dataset.family));
 }
+let typed = { text: "", chips: [] };
+addEventListener("input", (event) => { if (event.target.matches?.("[data-filter]")) filter(); });
+addEventListener("click", (event) => {
+  const chip = event.target.closest?.("[data-chip]");
+  if (chip) { chip.ariaPressed = String(chip.ariaPressed !== "true"); filter(); }
+});
+document.addEventListener("htmx:beforeSwap", () => { typed = { text: $("[data-filter]")?.value ?? "", chips: all("[data-chip][aria-pressed=true]").map((c) => c.dataset.chip) }; });
+document.addEventListener("htmx:afterSwap", () => {
+  const search = $("[data-filter]");
+  if (!search) return;
+  search.value = typed.text;
+  for (const chip of all("[data-chip]")) chip.ariaPressed = String(typed.chips.includes(chip.dataset.chip));
+  filter();
+});
 
-async function sovereign(name) {
-  const [one, { runs }] = await Promise.all([api(`/v1/${name}`), api(`/v1/${name}/runs`)]);
-  const rows = runs.map((r) => [link(`/console/${r.name}`, r.name.split("/").pop()), badge(r.state), r.intent?.replace("INTENT_", ""), r.startTime]);
-  const conditions = (one.conditions ?? []).map((c) => [c.type, badge(c.status), c.reason, c.message]);
-  replace(page, element("h1", {}, name), element("p", {}, badge(one.state), " ", one.fqdn, one.simulated ? " (simulated)" : ""),
-    element("h2", {}, "Runs"), table(["run", "state", "intent", "started"], rows),
-    element("h2", {}, "Conditions"), table(["type", "status", "reason", "message"], conditions),
-    element("h2", {}, "The same on a command line"), element("pre", {}, `catalyst sovereign get ${name}\ncurl -H "Authorization: Bearer $TOKEN" ${location.origin}/v1/${name}`));
+// Fields that only count for some values of another.
+function reveal() {
+  const chosen = $("[data-shows]")?.value;
+  for (const part of all("[data-when]")) part.hidden = !part.dataset.when.split(" ").includes(chosen);
 }
+addEventListener("change", (event) => { if (event.target.matches?.("[data-shows]")) reveal(); });
+reveal();
 
-export function table(heads, rows) {
-  return element("table", {}, element("thead", {}, element("tr", {}, ...heads.map((h) => element("th", { scope: "col" }, h)))),
-    element("tbody", {}, ...rows.map((cells) => element("tr", {}, ...cells.map((c) => element("td", {}, c ?? ""))))));
+// The graph of a run moves to what is at work, until a person moves it.
+let moved = false;
+addEventListener("wheel", (event) => { moved ||= Boolean(event.target.closest?.("#graph")); }, { passive: true });
+addEventListener("focusin", (event) => { moved ||= Boolean(event.target.closest?.("#graph")); });
+addEventListener("pointerdown", (event) => { moved ||= Boolean(event.target.closest?.("#graph")); });
+function toWork() {
+  const graph = $("#graph"), step = $("#graph .step:is([data-state=RUNNING], [data-state=WAITING], [data-state=FAILED])");
+  if (!moved && graph && step) graph.scrollLeft = Math.max(0, Number(step.parentElement.getAttribute("x")) - graph.clientWidth / 2);
 }
-
-function empty(what, command) {
-  return element("div", {}, element("p", { class: "quiet" }, what), element("pre", {}, command));
-}
-
-function signInPage() {
-  const code = element("input", { id: "code", autocomplete: "one-time-code", inputmode: "numeric", required: "" });
-  const problem = element("p", { class: "error", role: "alert" });
-  const form = element("form", {}, element("h1", {}, "Sign in"),
-    element("label", { for: "code" }, "Code that `catalyst dev` printed"), code, element("button", {}, "Sign in"), problem);
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    try {
-      await signIn(code.value);
-      show();
-    } catch (error) {
-      problem.textContent = error.message;
-    }
-  });
-  replace(page, form);
-  code.focus();
-}
-
-addEventListener("popstate", show);
-show();
+document.addEventListener("htmx:afterSwap", toWork);
+toWork();

@@ -1,0 +1,104 @@
+"""What pages ask the daemons: REST's own routes, bodies and answers, without the way over HTTP.
+
+So a page knows nothing that `curl` could not know, and the command shown beside an action is the action.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+import grpc
+from google.protobuf.message_factory import GetMessageClass
+
+from .. import conditions
+from ..routes import Route, Routes
+from ..transcode import to_json, to_request
+
+Answer = dict[str, Any]
+_PAGE = 1000
+_MOST = 20
+"""Pages of a list that one page of the console asks for at the most: twenty thousand rows are for a command."""
+
+
+class NoRoute(Exception):
+    """A page asks for a path that no contract has: a bug."""
+
+
+class Api:
+    """Calls as one person.
+
+    metadata   the person's token and the trace of the request
+    seconds    deadline of a call
+    """
+
+    def __init__(
+        self,
+        routes: Routes,
+        channels: Mapping[str, grpc.aio.Channel],
+        *,
+        seconds: float,
+        metadata: Sequence[tuple[str, str]],
+    ) -> None:
+        self._routes = routes
+        self._channels = channels
+        self._seconds = seconds
+        self._metadata = tuple(metadata)
+
+    async def get(self, path: str, **query: object) -> Answer:
+        """One GET. Query names are those of REST; an empty value is left out. Raises AioRpcError."""
+        return await self._call("GET", path, query, None, "")
+
+    async def all(self, path: str, field: str, **query: object) -> list[Answer]:
+        """The rows of every page of a list, `field` of the answers."""
+        rows: list[Answer] = []
+        token = ""
+        for _ in range(_MOST):
+            answer = await self.get(path, pageSize=_PAGE, pageToken=token, **query)
+            rows += answer[field]
+            token = answer.get("nextPageToken", "")
+            if not token:
+                break
+        return rows
+
+    async def send(
+        self, verb: str, path: str, body: Mapping[str, Any] | None = None, *, etag: str = "", **query: object
+    ) -> Answer:
+        """One write, under an id of its own. Raises AioRpcError, or InvalidRequest for a body that fits no contract."""
+        return await self._call(verb, path, query, dict(body or {}), etag)
+
+    async def _call(self, verb: str, path: str, query: Mapping[str, object], body: Answer | None, etag: str) -> Answer:
+        found = self._routes.find(verb, path)
+        if found is None:
+            raise NoRoute(f"{verb} {path}")
+        one, variables = found
+        pairs = [(name, _text(value)) for name, value in query.items() if value not in ("", None)]
+        message = to_request(one, variables, pairs, json.dumps(body).encode() if body and one.body else b"")
+        if verb != "GET":
+            conditions.demand(message, etag)
+            conditions.retry(message, str(uuid4()))
+        method = self._channels[one.package].unary_unary(
+            one.rpc,
+            request_serializer=_serialized,
+            response_deserializer=GetMessageClass(one.method.output_type).FromString,
+        )
+        return _read(one, await method(message, timeout=self._seconds, metadata=self._metadata))
+
+
+def _serialized(message: Any) -> bytes:
+    return bytes(message.SerializeToString())
+
+
+def _read(_one: Route, answer: Any) -> Answer:
+    read: Answer = json.loads(to_json(answer))
+    return read
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+async def together(*calls: Any) -> Any:
+    """Several answers at once; the first failure is that of all."""
+    return await asyncio.gather(*calls)

@@ -1,0 +1,44 @@
+"""Who looks: to choose what is worth showing, and whose wishes are kept. What is allowed the daemons say."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from catalyst_mesh import Caller
+from catalyst_mesh.claims import peek, words
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A subject with roles over the Sovereign and memberships `/<organization>/<role>`."""
+
+    subject: str = ""
+    roles: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+    @classmethod
+    def known(cls, caller: Caller) -> "Person":
+        """Whom a token names that was checked."""
+        return cls(caller.subject, caller.roles, caller.groups)
+
+    @classmethod
+    def of(cls, token: str) -> "Person":
+        """Whom an unchecked token names, only to show the name; nobody where it names none."""
+        claims = peek(token)
+        return cls(
+            str(claims.get("sub", "")), frozenset(words(claims.get("roles"))), frozenset(words(claims.get("groups")))
+        )
+
+    @property
+    def is_known(self) -> bool:
+        """Whether somebody has signed in."""
+        return bool(self.subject)
+
+    @property
+    def organizations(self) -> list[str]:
+        """Slugs of the Organizations that the person belongs to."""
+        return sorted({parts[1] for group in self.groups if len(parts := group.split("/")) == 3})
+
+    def has_any(self, roles: Collection[str]) -> bool:
+        """Whether one of `roles` is held, anywhere; no roles asks for none."""
+        held = self.roles | {group.rpartition("/")[2] for group in self.groups}
+        return not roles or bool(held & set(roles))

@@ -1,0 +1,113 @@
+"""What every page of the console has: who may look, what a failure says, and what a browser is allowed."""
+
+import re
+
+import pytest
+from catalyst_gateway.console import index
+from catalyst_gateway.console.faults import Faults
+from catalyst_gateway.console.rendering import Renderer
+from catalyst_sdk import Code, Refused, Violation
+from jinja2 import UndefinedError
+
+from .looking import Looking
+
+
+class Hidden(Refused):
+    code, reason, message = Code.PERMISSION_DENIED, "ROLE_MISSING", "that takes the role sovereign-admin"
+
+
+class Wrong(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "SPEC_INVALID", "2 fields are wrong"
+
+
+async def test_nobody_is_led_to_the_sign_in_and_back(look: Looking) -> None:
+    away = await look.at("/console/sovereigns?page=2", roles=())
+    assert (away.status, away.headers["location"]) == (303, "/console/sign-in?next=%2Fconsole%2Fsovereigns%3Fpage%3D2")
+    form = await look.at(away.headers["location"], roles=())
+    assert form.fields["next"] == "/console/sovereigns?page=2"
+    region = await look.at("/console/sovereigns", roles=(), headers={"hx-request": "true"})
+    assert region.headers["hx-redirect"].startswith("/console/sign-in")
+
+
+async def test_a_list_without_rows_says_how_to_the_first_one(look: Looking) -> None:
+    seen = await look.at("/console/sovereigns")
+    assert "There is no Sovereign yet." in seen.text
+    assert "/console/new" in seen.links
+
+
+async def test_what_the_daemons_say_is_shown_and_never_run(look: Looking) -> None:
+    spec = {"organization": {"slug": "acme", "displayName": "<script>alert(1)</script>"}}
+    one = {"name": "sovereigns/acme", "state": "STATE_ACTIVE", "fqdn": "acme.omani.works", "spec": spec}
+    look.daemons.answer("ListSovereigns", {"sovereigns": [one]})
+    seen = await look.at("/console/sovereigns")
+    assert "/console/sovereigns/acme" in seen.links
+    assert "active" in seen.text
+    assert "<script>alert" not in seen.html
+    assert "catalyst sovereign list" in seen.text
+
+
+def test_a_name_that_no_page_gave_is_a_fault_and_a_field_that_an_answer_lacks_is_not() -> None:
+    renderer = Renderer(places=(), static=str)
+    with pytest.raises(UndefinedError, match="'phrase' is undefined"):
+        renderer.render(
+            "failed.html", frame="bare.html", title="", known="", said={"message": "so it is"}, trace="", at={}
+        )
+
+
+async def test_a_region_is_answered_without_the_frame(look: Looking) -> None:
+    seen = await look.at("/console/sovereigns", headers={"hx-request": "true"})
+    assert 'id="rows"' in seen.html
+    assert "<html" not in seen.html
+
+
+async def test_a_refusal_is_a_page_with_reason_and_trace(look: Looking) -> None:
+    look.daemons.answer("ListSovereigns", Hidden())
+    seen = await look.at("/console/sovereigns", roles=(), groups=("/acme/org-viewer",))
+    assert seen.status == 403
+    assert "that takes the role sovereign-admin" in seen.text
+    assert re.search(r"Trace [0-9a-f]{32}", seen.text)
+
+
+async def test_a_page_forbids_inline_script_and_is_never_kept(look: Looking) -> None:
+    seen = await look.at("/console/sovereigns")
+    assert "default-src 'self'" in seen.headers["content-security-policy"]
+    assert "unsafe" not in seen.headers["content-security-policy"]
+    assert seen.headers["cache-control"] == "no-store"
+
+
+async def test_files_are_found_by_what_is_in_them_and_nothing_else_is(look: Looking) -> None:
+    seen = await look.at("/console/sovereigns")
+    files = re.findall(r'"(/static/[^"]+)"', seen.html)
+    assert len(files) >= 5
+    script = 0
+    for path in dict.fromkeys(files):
+        file = await look.at(path, roles=())
+        assert (file.status, "immutable" in file.headers["cache-control"]) == (200, True)
+        script += len(file.html.encode()) if ".js" in path else 0
+    assert 0 < script <= 250_000
+    assert (await look.at("/static/nothing.js", roles=())).status == 404
+
+
+@pytest.mark.parametrize(
+    "found", [r"<script(?! src)", r"\son[a-z]+=", r"<style", r"\sstyle=", r"hx-on", r"javascript:"]
+)
+def test_no_template_has_what_the_policy_forbids(found: str) -> None:
+    for name, source in Renderer().names().items():
+        assert not re.search(found, source), name
+
+
+def test_every_page_is_reached_by_one_path_and_every_place_by_one_key() -> None:
+    paths = [(page.verb, page.path) for page in index.PAGES]
+    assert len(paths) == len(set(paths))
+    keys = [place.key for place in index.PLACES]
+    assert len(keys) == len(set(keys))
+
+
+def test_a_fault_stands_at_the_field_of_the_form_that_it_speaks_of() -> None:
+    wrong = Wrong(
+        violations=(Violation("sovereign.spec.domain.label", "is taken", "x"), Violation("", "too much", "y"))
+    )
+    faults = Faults.of(wrong, under=("sovereign.spec.",))
+    assert faults.get("domain.label") == "is taken"
+    assert faults.get("domain.pool") == ""
+    assert list(faults) == ["domain.label", ""]
