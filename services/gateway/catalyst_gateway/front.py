@@ -157,7 +157,7 @@ class _Call:
         """What every answer has, beside what it says itself."""
         named = {name.lower() for name, _ in given}
         more = [*_SECURITY, (b"x-request-id", self.trace_id.encode()), *([_STRICT] if self.is_secure else [])]
-        if self.path.startswith("/v1/"):
+        if self.path.startswith(("/v1/", "/graphql")):
             more.append((b"cache-control", b"private, no-cache"))
         if self.origin:  # without credentials: a page elsewhere sends a token of its own, never our cookie
             more += [
@@ -229,7 +229,7 @@ class _Answer:
 
     def _conditional(self, status: int, headers: Headers, body: bytes) -> tuple[int, Headers, bytes]:
         """An entity tag for what was read, and nothing but it for who has read the same before (RFC 9110, section 13)."""
-        if self.call.verb not in ("GET", "HEAD") or status != 200:
+        if self.call.verb != "GET" or status != 200:
             return status, headers, body
         tag = _value(headers, b"etag")
         if not tag:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from catalyst.provisioner.v1.resources_pb2 import Sovereign
+from catalyst.provisioner.v1.service_pb2 import CreateSovereignRequest
+from catalyst.provisioner.v1.service_pb2_grpc import SovereignServiceStub
 from catalyst_gateway.app import compose
 from catalyst_gateway.graph.answers import kept_queries
 from catalyst_gateway.settings import GatewaySettings
@@ -356,3 +359,36 @@ async def test_an_operation_is_tried_again_and_cancelled_by_its_id(edge: Edge) -
         assert (denied.status_code, denied.json()["reason"]) == (501, "METHOD_NOT_SERVED")
         for verb, wrong in (("GET", f"{path}:cancel"), ("POST", path), ("POST", f"{path}:explode")):
             assert (await http.request(verb, wrong)).json()["reason"] == "PATH_NOT_FOUND"
+
+
+async def test_a_projector_that_runs_by_itself_feeds_the_browsers_of_a_gateway_that_only_answers(
+    home: Path, clean_nats: NatsServer, second_database: str
+) -> None:
+    port = free_port()
+    for name in ("gateway", "projector"):
+        (home / name).mkdir()
+        (home / name / "issuer").symlink_to(home / "issuer")
+    dead = {f"{name}_target": "127.0.0.1:9" for name in ("catalog", "pdm", "continuum", "billing", "provisioner")}
+    shared = {"database_url": second_database, "nats_url": clean_nats.url, **dead}
+    http = {"http_listen": f"127.0.0.1:{port}", "projects": False}
+    async with (
+        running(backends.compose, backends.BackendSettings, home, nats_url=clean_nats.url) as backend,
+        running(compose, GatewaySettings, home / "gateway", **shared, **http) as gateway,
+        running(compose, GatewaySettings, home / "projector", **shared, serves_http=False) as projector,
+    ):
+        assert {type(w).__name__ for w in gateway.daemon.workers} == {"HttpServer", "Audit"}
+        assert {type(w).__name__ for w in projector.daemon.workers} >= {"Projector", "Workspaces", "Rebuild"}
+        edge = Edge(f"http://127.0.0.1:{port}", backend, {"authorization": f"Bearer {_admin(backend)}"})
+        await eventually(lambda: _up(edge), within=30)
+        await backend.admin(SovereignServiceStub).CreateSovereign(
+            CreateSovereignRequest(sovereign=Sovereign(name="sovereigns/acme"))
+        )
+        async with (
+            edge.client() as client,
+            client.stream("GET", "/v1/stream", headers={"last-event-id": "0"}) as answer,
+        ):
+            assert json.loads((await frames(answer, 1))[0]["data"])["aggregate"] == "sovereigns/acme"
+
+
+def _admin(backend: RunningDaemon) -> str:
+    return backend.issuer.token("admin", roles=["sovereign-admin"])
