@@ -8,7 +8,6 @@ and rarely needed: a circle among the newest versions never gets into the catalo
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from .closure import find_cycle
 from .provider import Demand, Pick, Provider
 from .universe import Universe
 
@@ -18,14 +17,7 @@ Picks = Mapping[str, Pick]
 
 def has_circle(universe: Universe, names: Iterable[str]) -> bool:
     """Whether what `names` may need, in any version, leads back to itself."""
-    reached: dict[str, frozenset[str]] = {}
-    open_names = list(names)
-    while open_names:
-        name = open_names.pop()
-        if name not in reached:
-            reached[name] = universe.graph.get(name, frozenset())
-            open_names.extend(reached[name])
-    return find_cycle(reached) is not None
+    return not universe.before_circles.isdisjoint(names)
 
 
 def search(provider: Provider, demands: Sequence[Demand], tick: Callable[[], None]) -> Picks | None:

@@ -43,12 +43,15 @@ class Policy:
     environment: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Neither of the two is ever changed; to freeze them would cost a search a tenth of its time.
+@dataclass(slots=True, eq=False)
 class Demand:
     """`parent` (None: the caller) wants `name` in `range`."""
 
     name: str
     range: str
+    admits: frozenset[str]
+    """The versions in `range`."""
     parent: "Pick | None" = None
     edge: Edge | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -56,7 +59,7 @@ class Demand:
     """Asked for by the caller or by a condition that holds, so that an opt-in Blueprint may come in."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Pick:
     """A release, with the values that its parents pass to it."""
 
@@ -77,7 +80,9 @@ class Provider(AbstractProvider[Demand, Pick, str]):
         self._configs = {root.name: root.config for root in roots}
         self._applications = {root.name: root.application for root in roots}
         self._counts: dict[str, int] = {}
-        self._order: dict[str, tuple[Release, ...]] = {}
+        self._dead: set[str] = set()
+        self._order: dict[str, tuple[Pick, ...]] = {}
+        self._demands: dict[Pick, list[Demand]] = {}
         self.values_conflict: ValuesConflict | None = None
 
     def identify(self, requirement_or_candidate: Demand | Pick) -> str:
@@ -94,8 +99,10 @@ class Provider(AbstractProvider[Demand, Pick, str]):
     ) -> Iterable[str]:
         """A name without candidates at once; else names of the present conflict before all others."""
         open_names = list(identifiers)
-        if dead := [name for name in open_names if self._counts.get(name) == 0]:
+        if self._dead and (dead := [name for name in open_names if name in self._dead]):
             return dead
+        if not backtrack_causes:
+            return open_names
         causes = {cause.requirement.name for cause in backtrack_causes}
         causes |= {cause.parent.name for cause in backtrack_causes if cause.parent is not None}
         return [name for name in open_names if name in causes] or open_names
@@ -104,34 +111,39 @@ class Provider(AbstractProvider[Demand, Pick, str]):
         demands: list[Demand] = list(requirements[identifier])
         values = self._shared_values(identifier, demands)
         if values is None:
-            self._counts[identifier] = 0
+            self._count(identifier, 0)
             return ()
-        admitted = [self._universe.matching(identifier, d.range) for d in demands]
-        refused = {pick.release.version for pick in incompatibilities[identifier]}
-        explicit = any(d.explicit for d in demands)
-        found = [
-            Pick(one, values)
-            for one in self._candidates(identifier)
-            # Without any demand, which is what backtracking may leave behind, every version will do.
-            if all(one.version in versions for versions in admitted)
-            and one.version not in refused
-            and (explicit or not one.is_opt_in)
-        ]
-        self._counts[identifier] = len(found)
+        found = self._admitted(identifier, demands, {pick.release.version for pick in incompatibilities[identifier]})
+        if values is not NOTHING:
+            found = [Pick(pick.release, values) for pick in found]
+        self._count(identifier, len(found))
         return found
 
     def is_satisfied_by(self, requirement: Demand, candidate: Pick) -> bool:
         if requirement.values and requirement.values != candidate.values:
             return False
-        return candidate.release.version in self._universe.matching(requirement.name, requirement.range)
+        return candidate.release.version in requirement.admits
 
     def get_dependencies(self, candidate: Pick) -> Iterable[Demand]:
-        scope = self._scope(candidate)
-        return [
-            Demand(edge.blueprint, edge.range, candidate, edge, self._passed(edge, scope), explicit=bool(edge.when))
-            for edge in candidate.release.edges
-            if not edge.when or whens.parse(edge.when).holds(scope)
-        ]
+        # Asked for again and again: at each try, when a choice is undone, and for the answer.
+        found = self._demands.get(candidate)
+        if found is None:
+            scope = self._scope(candidate)
+            found = self._demands[candidate] = [
+                self.demand(
+                    edge.blueprint, edge.range, candidate, edge, self._passed(edge, scope), explicit=bool(edge.when)
+                )
+                for edge in candidate.release.edges
+                if not edge.when or whens.parse(edge.when).holds(scope)
+            ]
+        return found
+
+    def demand(
+        self, name: str, range: str, parent: Pick | None = None, edge: Edge | None = None,
+        values: Mapping[str, Any] = NOTHING, *, explicit: bool = False,
+    ) -> Demand:  # fmt: skip
+        """A demand on this universe. Raises RangeInvalid."""
+        return Demand(name, range, self._universe.matching(name, range), parent, edge, values, explicit)
 
     def follow(self, release: Release) -> Iterator[Edge]:
         """The edges that hold for a release chosen without values; for explanations."""
@@ -139,9 +151,11 @@ class Provider(AbstractProvider[Demand, Pick, str]):
             assert demand.edge is not None
             yield demand.edge
 
-    def config(self, pick: Pick) -> dict[str, Any]:
-        """Configuration of a node: the root's, or what its parents pass, over the defaults."""
-        return _merged(self._universe.defaults(pick.release), self._configs.get(pick.name) or pick.values)
+    def config(self, pick: Pick) -> Mapping[str, Any]:
+        """Configuration of a node: the root's, or what its parents pass, over the defaults. Shared: not to be changed."""
+        given = self._configs.get(pick.name) or pick.values
+        defaults = self._universe.defaults(pick.release)
+        return _merged(defaults, given) if given else defaults
 
     def why_out(self, release: Release) -> Why | None:
         """Why a release cannot be chosen whatever the ranges say; None if it can."""
@@ -162,14 +176,31 @@ class Provider(AbstractProvider[Demand, Pick, str]):
             return None if self.policy.allow_downgrade else Why("DOWNGRADE", f"is below the installed {installed}")
         return no_way(release, installed)
 
-    def _candidates(self, name: str) -> tuple[Release, ...]:
+    def _count(self, name: str, candidates: int) -> None:
+        self._counts[name] = candidates
+        (self._dead.discard if candidates else self._dead.add)(name)
+
+    def _admitted(self, name: str, demands: Sequence[Demand], refused: set[str]) -> list[Pick]:
+        """Candidates that all demands admit and nothing refused, best first; without any demand, which is what
+        backtracking may leave behind, every version will do."""
+        wanted = frozenset.intersection(*(demand.admits for demand in demands)) if demands else None
+        explicit = any(demand.explicit for demand in demands)
+        return [
+            pick
+            for pick in self._candidates(name)
+            if (wanted is None or pick.release.version in wanted)
+            and pick.release.version not in refused
+            and (explicit or not pick.release.is_opt_in)
+        ]
+
+    def _candidates(self, name: str) -> tuple[Pick, ...]:
         """What may be chosen at all, best first: the installed version, then the newest."""
         order = self._order.get(name)
         if order is None:
             usable = [one for one in self._universe.releases(name) if self.why_out(one) is None]
             kept = None if name in self.policy.update else self.policy.installed.get(name)
             usable.sort(key=lambda one: one.version != kept)
-            order = self._order[name] = tuple(usable)
+            order = self._order[name] = tuple(Pick(one, NOTHING) for one in usable)
         return order
 
     def _shared_values(self, name: str, demands: Sequence[Demand]) -> Mapping[str, Any] | None:

@@ -60,7 +60,7 @@ def solve(
     """
     wished = tuple(sorted(roots, key=lambda root: (root.name, root.range)))
     provider = Provider(universe, wished, policy or Policy())
-    demands = [Demand(root.name, root.range, explicit=True) for root in wished]
+    demands = [provider.demand(root.name, root.range, explicit=True) for root in wished]
     _check_lock(universe, provider.policy)
     for root in wished:
         _check_root(universe, root, provider)

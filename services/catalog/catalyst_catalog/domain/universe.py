@@ -171,6 +171,25 @@ class Universe:
         }
 
     @cached_property
+    def before_circles(self) -> frozenset[str]:
+        """Names from which what any version needs leads into a circle."""
+        left = {name: set(needs) & self.graph.keys() for name, needs in self.graph.items()}
+        parents: dict[str, set[str]] = {name: set() for name in left}
+        for name, needs in left.items():
+            for need in needs:
+                parents[need].add(name)
+        # Whoever needs nothing that is left leads nowhere, and then those who needed nothing but such.
+        ends = [name for name, needs in left.items() if not needs]
+        while ends:
+            end = ends.pop()
+            del left[end]
+            for name in parents[end]:
+                left[name].discard(end)
+                if not left[name]:
+                    ends.append(name)
+        return frozenset(left)
+
+    @cached_property
     def heads(self) -> dict[str, Release]:
         """The release that stands for each Blueprint: the newest offered one, else the newest at all."""
         return {name: self.newest(name) or self.releases(name)[0] for name in self.names}
