@@ -9,6 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = {
     "docs/explanation/continuum-proofs.md": ".",
+    "docs/explanation/billing-proofs.md": ".",
+    "docs/explanation/catalog-proofs.md": ".",
     "docs/explanation/journal.md": "lib/mesh/tests/journal",
     "docs/explanation/pool-domains-proofs.md": ".",
     "docs/explanation/provisioner-proofs.md": ".",

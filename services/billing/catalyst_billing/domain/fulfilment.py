@@ -39,8 +39,10 @@ def given_up(p: Purchase, sovereign: str, why: str, books: Books, now: datetime)
     """A run failed or was cancelled for good: what was paid goes back. After fulfilment it changes nothing."""
     if p.order.sovereign != sovereign:
         return Decision(p)
-    if p.order.state is State.PARTIALLY_REFUNDED:
-        # Whether it had been fulfilled before a part went back is not known: a person decides about the rest.
+    is_disputed = p.order.state in (State.PAID, State.FULFILLING) and any(d.withholds for d in p.disputes)
+    if p.order.state is State.PARTIALLY_REFUNDED or is_disputed:
+        # Whether it had been fulfilled before a part went back is not known, nor how the payer's bank will decide: what
+        # is disputed may have gone back by that. A person decides about the rest.
         text = f"{why}: whether the rest of it goes back is to be decided"
         found = findings.alarm("REFUND_BY_HAND", p.order.name, text, account=f"billingAccounts/{p.order.org}", now=now)
         return Decision(replace(p, findings=(*p.findings, found)))

@@ -8,6 +8,8 @@ from catalyst_billing.domain import fulfilment, orders, payments, purchases, sub
 from catalyst_billing.domain.accounts import AccountFrozen
 from catalyst_billing.domain.accounts import State as AccountState
 from catalyst_billing.domain.credit import CreditInsufficient, Granted, HoldState, Wallet
+from catalyst_billing.domain.disputes import Dispute
+from catalyst_billing.domain.disputes import State as DisputeState
 from catalyst_billing.domain.money import Money
 from catalyst_billing.domain.moves import IllegalTransition
 from catalyst_billing.domain.orders import Command, OrderOpen, PaymentUnavailable, SovereignTaken, SubscriptionActive
@@ -377,3 +379,13 @@ def test_failed_calls_are_counted_until_one_works() -> None:
     (refund,) = purchases.refund(paid_by_card(), "failed", BOOKS, NOON).state.refunds
     assert payments.tried(refund, state=RefundState.PENDING, next_at=LATE, now=NOON).tries == 1
     assert payments.tried(refund, state=RefundState.SUCCEEDED, next_at=LATE, now=NOON).tries == 0
+
+
+def test_a_run_that_failed_while_the_payment_is_disputed_sends_nothing_back_and_asks_for_a_hand() -> None:
+    paid = paid_by_card(Selection("m", sovereign=HOME))
+    opened = Dispute("fake", "d-1", "pay-1", "o-1", "acme", omr("9"), omr("0"), DisputeState.OPENED, NOON, NOON)
+    done = fulfilment.given_up(replace(paid, disputes=(opened,)), HOME, "run failed", BOOKS, NOON).state
+    assert ([found.reason for found in done.findings], done.refunds) == (["REFUND_BY_HAND"], ())
+    won = replace(opened, state=DisputeState.WON)
+    given = fulfilment.given_up(replace(paid, disputes=(won,)), HOME, "run failed", BOOKS, NOON).state
+    assert [refund.to_card for refund in given.refunds] == [omr("9")]

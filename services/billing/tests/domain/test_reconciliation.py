@@ -4,11 +4,15 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
-from catalyst_billing.domain import fulfilment, purchases, submissions
+from catalyst_billing.domain import disputes, documents, fulfilment, purchases, refunds, submissions
 from catalyst_billing.domain.credit import Wallet
+from catalyst_billing.domain.disputes import Dispute, Told
+from catalyst_billing.domain.invoices import Kind as PaperKind
+from catalyst_billing.domain.invoices import Series
 from catalyst_billing.domain.ledger import Kind, Txn
+from catalyst_billing.domain.moves import IllegalTransition
 from catalyst_billing.domain.orders import Command, OrderOpen, State
-from catalyst_billing.domain.payments import Capture
+from catalyst_billing.domain.payments import Capture, PaymentState
 from catalyst_billing.domain.postings import grant_expired
 from catalyst_billing.domain.pricing import Selection
 from catalyst_billing.domain.purchases import Purchase, Rivals
@@ -34,6 +38,9 @@ class Lives(RuleBasedStateMachine):
         self.book: Counter[Kind] = Counter()
         self.keys: set[str] = set()
         self.captured: dict[str, int] = {}
+        self.disputes: dict[str, Dispute] = {}
+        self.losses: dict[str, Txn] = {}
+        self.billed = 0
         self.count = 0
 
     @rule(minor=st.integers(1, 30_000), days=st.none() | st.integers(1, 5))
@@ -101,6 +108,39 @@ class Lives(RuleBasedStateMachine):
             }[what]()
         )
 
+    @rule(n=st.integers(0, 99), share=st.integers(1, 100), to_credit=st.booleans(), step=st.sampled_from([1, 10]))
+    def give_back(self, n: int, share: int, to_credit: bool, step: int) -> None:
+        p = self._pick(n)
+        if p is None:
+            return
+        part = refunds.left_of(p, self.now).total.minor * share // 100
+        wish = refunds.Wish(replace(p.order.total, minor=part), to_credit, "wished")
+        try:
+            self._take(refunds.give_back(p, wish, BOOKS, step, self.now))
+        except (IllegalTransition, refunds.RefundExceeds):
+            assert not part or p.order.state not in (State.PAID, State.FULFILLING, State.FULFILLED)
+
+    @rule(n=st.integers(0, 99), state=st.sampled_from(disputes.State), share=st.integers(1, 100))
+    def dispute(self, n: int, state: disputes.State, share: int) -> None:
+        p = self._pick(n)
+        payment = next((one for one in p.payments if one.state is PaymentState.SETTLED), None) if p else None
+        if p is None or payment is None:
+            return
+        known = self.disputes.get(payment.ref)
+        asked = known.amount if known else replace(payment.amount, minor=max(1, payment.amount.minor * share // 100))
+        gone = sum(refund.to_card.minor for refund in p.refunds if refund.payment == payment.ref)
+        left = replace(payment.amount, minor=payment.amount.minor - gone)
+        told = Told(f"d-{payment.ref}", asked, state)
+        lost = self.losses.get(payment.ref)
+        done = disputes.decide(known, told, payment, left, lost, BOOKS, self.now).state
+        self._book(done.postings)
+        for txn in done.postings:
+            if txn.kind == "dispute_lost":
+                self.losses[payment.ref] = txn
+        if done.dispute.state is not disputes.State.LOST:
+            self.losses.pop(payment.ref, None)
+        self.disputes[payment.ref] = done.dispute
+
     @rule(hours=st.floats(0, 30))
     def wait(self, hours: float) -> None:
         self.now += timedelta(hours=hours)
@@ -127,12 +167,18 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def clearing_is_what_the_provider_keeps(self) -> None:
         refunded = sum(r.to_card.minor for p in self.purchases.values() for r in p.refunds)
-        assert self.book[Kind.PSP_CLEARING] == sum(self.captured.values()) - refunded >= 0
+        lost = sum(d.booked.minor for d in self.disputes.values())
+        assert self.book[Kind.PSP_CLEARING] == sum(self.captured.values()) - refunded - lost >= 0
+        assert self.book[Kind.RECEIVABLE] == lost
 
     @invariant()
     def what_is_owed_is_what_stands_paid(self) -> None:
-        standing = [p.order for p in self.purchases.values() if p.order.paid_at and p.order.state is not State.REFUNDED]
-        assert -self.book[Kind.DEFERRED_REVENUE] == sum(order.total.minor for order in standing)
+        standing = [p.order for p in self.purchases.values() if p.order.paid_at]
+        returned = [
+            order.refunded + (order.rounding if order.state is State.REFUNDED else omr("0")) for order in standing
+        ]
+        owed = sum(order.total.minor for order in standing) - sum(amount.minor for amount in returned)
+        assert -self.book[Kind.DEFERRED_REVENUE] == owed == self.billed
         assert all(order.credit + order.rounding + order.due == order.total for order in standing)
 
     @invariant()
@@ -150,13 +196,19 @@ class Lives(RuleBasedStateMachine):
         return self._with_wallet(known[n % len(known)]) if known else None
 
     def _with_wallet(self, p: Purchase) -> Purchase:
-        return replace(p, wallet=self.wallet)
+        found = (self.disputes.get(payment.ref) for payment in p.payments)
+        return replace(p, wallet=self.wallet, disputes=tuple(filter(None, found)))
 
     def _take(self, decided: Decision[Purchase]) -> None:
         p = decided.state
         self._book(p.postings)
         self.wallet = p.wallet
-        self.purchases[p.order.id] = replace(p, postings=(), findings=())
+        for paper in p.papers:
+            made = documents.numbered(paper, Series("X", 2026, self._next()), self.now)[1]
+            self.billed += made.total.minor
+            p = replace(p, invoice=made) if made.kind is PaperKind.INVOICE else p
+        settled = next((txn for txn in p.postings if txn.kind == "order_paid"), p.paid_txn)
+        self.purchases[p.order.id] = replace(p, postings=(), findings=(), papers=(), paid_txn=settled)
 
     def _book(self, txns: tuple[Txn, ...]) -> None:
         for txn in txns:
