@@ -60,6 +60,30 @@ async def test_of_two_people_who_change_an_account_one_is_told_so(billing: Billi
     assert await reason_of(accounts(billing).UpdateAccount(nobody)) == "ACCOUNT_NOT_FOUND"
 
 
+async def test_a_document_names_who_was_the_customer_then_and_who_is_exempt_pays_no_tax(start: Start) -> None:
+    async with start(tax_rules=[{"name": "VAT", "rate_bps": 500}]) as billing:
+        await billing.issue(minor=50_000)
+        await billing.order(code="OMANI-26")
+        wish = pb.BillingAccount(name=ACME, contact=pb.Contact(display_name="Acme LLC", address_lines=["Muscat"]))
+        wish.tax.tax_id, wish.tax.exempt = "OM1", True
+        call = rpc.UpdateAccountRequest(account=wish, update_mask=FieldMask(paths=["contact", "tax"]))
+        call.etag = (await account(billing)).etag
+        await accounts(billing).UpdateAccount(call)
+        await billing.order(sovereign="sovereigns/one")
+        old, new = sorted(await billing.invoices(), key=lambda paper: paper.number)
+        assert (old.contact, old.tax_profile, old.tax.minor, old.total.minor) == (
+            pb.Contact(),
+            pb.TaxProfile(),
+            450,
+            9450,
+        )
+        assert (new.contact, new.tax_profile, new.tax.minor, new.total.minor) == (wish.contact, wish.tax, 0, 9000)
+        form = rpc.RenderInvoiceRequest.FORMAT_HTML
+        stub = billing.member(stubs.InvoiceServiceStub)
+        page = (await stub.RenderInvoice(rpc.RenderInvoiceRequest(name=new.name, format=form))).data.decode()
+        assert [word for word in ("Acme LLC", "Muscat", "OM1", "exempt") if word not in page] == []
+
+
 async def test_a_frozen_account_spends_nothing_until_it_is_opened_again(billing: Billing) -> None:
     await billing.issue()
     await billing.redeem()

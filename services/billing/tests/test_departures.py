@@ -18,10 +18,10 @@ from .makers import NOON
 pytestmark = pytest.mark.either_database
 
 
-async def deleted(billing: Billing, org: str) -> None:
+async def deleted(billing: Billing, org: str, prefix: str = "organizations/") -> None:
     """Have billing handle the event, as its consumer does."""
     daemon: Any = billing.daemon.daemon
-    message = OrganizationDeleted(organization=f"organizations/{org}", version=1)
+    message = OrganizationDeleted(organization=f"{prefix}{org}", version=1)
     told = Told("id", "catalyst.v1.environment.organization.deleted", message.organization, 1, NOON, "", 1)
 
     async def step(tx: Any) -> None:
@@ -47,6 +47,14 @@ async def test_everything_of_it_ends_once_and_nothing_of_another(start: Start) -
         assert (await billing.balance("other")).available.minor == 41_000
         await deleted(billing, "nobody")
         assert (await billing.prove()).proved
+
+
+async def test_an_event_that_names_no_organization_touches_nothing(billing: Billing) -> None:
+    await billing.issue()
+    await billing.order(code="OMANI-26")
+    with pytest.raises(ValueError, match="no name of an Organization"):  # the consumer tries again, then puts it aside
+        await deleted(billing, "acme", prefix="")
+    assert (await billing.subscription()).state == pb.Subscription.STATE_ACTIVE
 
 
 async def test_what_is_paid_after_it_has_gone_goes_back(start: Start) -> None:
