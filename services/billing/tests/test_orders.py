@@ -1,6 +1,7 @@
 """From a quote to a paid order, over gRPC."""
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from .conftest import Billing, Start, state_of
 pytestmark = pytest.mark.either_database
 
 HALF_HOUR = timedelta(minutes=30)
+ACME = "billingAccounts/acme"
 
 
 async def test_plan_m_by_card_is_booked_once_and_told_once(billing: Billing) -> None:
@@ -304,6 +306,23 @@ async def test_two_orders_at_once_with_credit_for_one(billing: Billing) -> None:
     assert sorted(reasons) == ["CREDIT_INSUFFICIENT", "OK"]
     assert (await billing.balance()).total.minor == 1000
     assert (await billing.prove()).proved
+
+
+async def test_64_orders_at_once_of_one_customer_spend_no_more_than_there_is(start: Start) -> None:
+    async with start("never") as billing:
+        await billing.issue(minor=27_000)
+        await billing.redeem()
+        quotes = [await billing.quote(sovereign=f"sovereigns/s{n}") for n in range(64)]
+        stub = billing.member(stubs.OrderServiceStub)
+        calls = [rpc.CreateOrderRequest(parent=ACME, quote=quote.name, quote_hash=quote.hash) for quote in quotes]
+        told = Counter(await asyncio.gather(*(reason_of(stub.CreateOrder(call)) for call in calls)))
+        assert told == {"OK": 3, "CREDIT_INSUFFICIENT": 61}
+        left = await billing.balance()
+        assert (left.available.minor, left.held.minor) == (0, 0)
+        assert await billing.booked() == {"promo_cost": 27_000, "deferred_revenue": -27_000}
+        numbers = sorted(invoice.number for invoice in await billing.invoices())
+        assert numbers == [f"INV-2026-{n:06}" for n in (1, 2, 3)]
+        assert (await billing.prove()).proved
 
 
 async def test_orders_are_listed_newest_first_in_pages(billing: Billing) -> None:
