@@ -1,5 +1,6 @@
 """The book of billing beside plain SQL on the same tables, with the same constraints and triggers."""
 
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,7 +20,8 @@ from sqlalchemy import insert, text
 from .harness import Goal, Round, compare, crowd, measured
 from .table import Table
 
-ENTRIES = 100_000
+ENTRIES = int(os.environ.get("CATALYST_PERF_LEDGER", "100000"))
+"""How many entries are proved: 1,000,000 is what the specification asks for, and takes minutes to write."""
 CREDIT = credit_of("acme", "OMR")
 REVENUE = Account(OwnerKind.SOVEREIGN, "sovereigns/openova", Kind.REVENUE, "OMR")
 NOW = datetime.now(UTC)
@@ -107,7 +109,7 @@ async def test_posting(table: Table, store: tuple[str, str]) -> None:
 
 @measured
 async def test_proof(table: Table, store: tuple[str, str]) -> None:
-    """Everything that is proved at night, over 100,000 entries."""
+    """Everything that is proved at night."""
     kind, url = store
     work = await opened(url)
     await _fill(work)
