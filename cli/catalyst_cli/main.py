@@ -7,6 +7,7 @@ import typer
 
 from .commands import doctor
 from .commands.access import access
+from .commands.app import applications
 from .commands.billing import accounts as billing_accounts
 from .commands.billing import franchise, invoices, ledger, orders, providers, subscriptions, usage, vouchers
 from .commands.blueprint import author
@@ -21,11 +22,14 @@ from .commands.dev import cell, dev, region, status
 from .commands.domain import flip, import_domain, rollback
 from .commands.domain import plan as plan_domain
 from .commands.domain import watch as watch_domain
+from .commands.env import environments
 from .commands.events import dead_letters, replay, tail
 from .commands.name import check, release, reserve
+from .commands.org import members, organizations
 from .commands.plugins import check as check_plugin
 from .commands.plugins import list_plugins, new
 from .commands.projector import rebuild
+from .commands.promotion import promotions
 from .commands.registrar import accounts, list_registrars, validate
 from .commands.resource import author as resources
 from .commands.run import cancel, events, gates, get_run, logs, pause, retry, skip
@@ -53,6 +57,7 @@ def build() -> typer.Typer:
     _catalogue(app)
     _slots(app)
     _group(app, "projector", "The read model of browsers.", {"rebuild": rebuild.rebuild})
+    _organizations(app)
     happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
     _group(happenings, "dead-letters", "Events that a daemon gave up.", {
         "list": dead_letters.list_dead_letters, "get": dead_letters.get, "replay": dead_letters.replay,
@@ -90,6 +95,29 @@ def _slots(app: typer.Typer) -> None:
     })  # fmt: skip
     _group(slots, "witness", "The cells that keep the register.", {
         "verify": witness.verify, "admit": witness.admit,
+    })  # fmt: skip
+
+
+def _organizations(app: typer.Typer) -> None:
+    _group(app, "org", "Organizations and who belongs to them.", {
+        "list": organizations.list_organizations, "get": organizations.get, "create": organizations.create,
+        "delete": organizations.delete, "undelete": organizations.undelete, "suspend": organizations.suspend,
+        "resume": organizations.resume, "members": members.list_members, "invite": members.invite,
+        "accept": members.accept, "remove": members.remove, "hand-over": members.hand_over,
+    })  # fmt: skip
+    _group(app, "env", "Environments: places for Applications.", {
+        "list": environments.list_environments, "get": environments.get, "create": environments.create,
+        "delete": environments.delete, "policy": environments.policy,
+    })  # fmt: skip
+    _group(app, "app", "Applications: install, change, take away.", {
+        "list": applications.list_applications, "get": applications.get, "install": applications.install,
+        "configure": applications.configure, "upgrade": applications.upgrade, "rollback": applications.rollback,
+        "pause": applications.pause, "resume": applications.resume, "uninstall": applications.uninstall,
+        "operation": applications.operation, "retry": applications.retry, "cancel": applications.cancel,
+    })  # fmt: skip
+    _group(app, "promotion", "Applications on their way from one Environment to another.", {
+        "create": promotions.promote, "list": promotions.list_promotions, "get": promotions.get,
+        "approve": promotions.approve, "override": promotions.override, "cancel": promotions.cancel,
     })  # fmt: skip
 
 

@@ -14,7 +14,7 @@ CONTRACTS = {"pool_domain_manager": "pooldomain"}
 """Names of contracts where they are not the folder's."""
 TARGETS = {"pdm": "pool_domain_manager"}
 """Names in settings where they are not the folder's."""
-KEEPERS = {"provisioner": "1Gi", "continuum": "1Gi"}
+KEEPERS = {"provisioner": "1Gi", "continuum": "1Gi", "environment": "1Gi"}
 """Daemons that keep something on disk which is not in the database, and how much."""
 LISTENERS = {"http_listen": "http", "git_listen": "git"}
 """Further addresses that a daemon may listen on, by their settings."""

@@ -1,4 +1,4 @@
-"""One mesh for all tests of a database: starting five daemons costs seconds, and each test takes names of its own."""
+"""One mesh for all tests of a database: starting daemons costs seconds, and each test takes names of its own."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Five real daemons around one NATS server, called over gRPC by method name, and stood still where a test compares tables.
+"""Six real daemons around one NATS server, called over gRPC by method name, and stood still where a test compares tables.
 
 What moves by itself is left out: the relay, the journal's engine, the reconciler, the sweepers. So a run that a test has
 started is still where it was put, and two looks at the tables differ by what the calls between them did and nothing else.
@@ -35,6 +35,7 @@ PACKAGES = {
     "billing": ("catalyst_billing", "BillingSettings"),
     "continuum": ("catalyst_continuum", "ContinuumSettings"),
     "provisioner": ("catalyst_provisioner", "ProvisionerSettings"),
+    "environment": ("catalyst_environment", "EnvironmentSettings"),
 }
 """Daemons in the order in which they start, with package and settings class."""
 
@@ -145,7 +146,12 @@ class Mesh:
     def _settings(self, name: str, home: Path) -> dict[str, Any]:
         targets = {f"{peer}_target": f"127.0.0.1:{port}" for peer, port in self._ports.items()}
         targets["pdm_target"] = targets.pop("pooldomain_target", "127.0.0.1:9")
-        asks = {"billing": ("catalog",), "provisioner": ("catalog", "pdm", "billing"), "continuum": ()}
+        asks = {
+            "billing": ("catalog",),
+            "provisioner": ("catalog", "pdm", "billing"),
+            "continuum": (),
+            "environment": ("billing", "catalog"),
+        }
         known = {f"{peer}_target": targets[f"{peer}_target"] for peer in asks.get(name, ())}
         if name == "catalog":
             folders = {"acme": spoiled(home), WALLED: secret(home)}
@@ -200,7 +206,7 @@ def request_of(method: str, **fields: Any) -> Message:
 
 @asynccontextmanager
 async def mesh(home: Path, nats: NatsServer, address: Address) -> AsyncIterator[Mesh]:
-    """The five daemons, each with a database from `address`, ready to be called."""
+    """The daemons, each with a database from `address`, ready to be called."""
     (home / "issuer").mkdir()
     (home / "dns").mkdir()
     dns = Dns(home / "dns")

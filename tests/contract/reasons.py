@@ -20,6 +20,7 @@ OWNERS = {
     "pool_domain_manager": "catalyst_pool_domain_manager",
     "continuum": "catalyst_continuum",
     "billing": "catalyst_billing",
+    "environment": "catalyst_environment",
     "gateway": "catalyst_gateway",
 }
 """Package of each chapter of the page."""

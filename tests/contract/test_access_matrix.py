@@ -1,4 +1,4 @@
-"""Every method of the five daemons, asked by everybody: who does not stand in its row is denied, and nobody gets a stranger's.
+"""Every method of the daemons, asked by everybody: who does not stand in its row is denied, and nobody gets a stranger's.
 
 Generated from the tables that `docs/reference/access.md` shows; what is expected is worked out here from the names in a
 row, not by the code under test.

@@ -118,6 +118,7 @@ def served_reads() -> list[str]:
         "catalyst.billing.v1.LedgerService/ListFindings",
         "catalyst.continuum.v1.ContinuumService/ListContinuums",
         "catalyst.provisioner.v1.SovereignService/ListSovereigns",
+        "catalyst.environment.v1.OrganizationService/ListOrganizations",
     ]
 
 

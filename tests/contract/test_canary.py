@@ -1,4 +1,4 @@
-"""Secrets go in by every door, and come out by none: six real daemons as processes, and a search in all that they leave.
+"""Secrets go in by every door, and come out by none: seven real daemons as processes, and a search in all that they leave.
 
 Each place is searched for something known as well, that came in the same way: a canary that cannot sing proves nothing.
 """
@@ -47,6 +47,7 @@ SETTINGS = {
     "billing": ("catalyst_billing", "BillingSettings", "CATALYST_BILLING_"),
     "continuum": ("catalyst_continuum", "ContinuumSettings", "CATALYST_CONTINUUM_"),
     "provisioner": ("catalyst_provisioner", "ProvisionerSettings", "CATALYST_PROVISIONER_"),
+    "environment": ("catalyst_environment", "EnvironmentSettings", "CATALYST_ENVIRONMENT_"),
     "gateway": ("catalyst_gateway", "GatewaySettings", "CATALYST_GATEWAY_"),
 }
 READS = {
@@ -55,6 +56,7 @@ READS = {
     "billing": "catalyst.billing.v1.LedgerService/ListFindings",
     "continuum": "catalyst.continuum.v1.ContinuumService/ListContinuums",
     "provisioner": "catalyst.provisioner.v1.SovereignService/ListSovereigns",
+    "environment": "catalyst.environment.v1.OrganizationService/ListOrganizations",
     "gateway": "catalyst.mesh.v1.EventService/ListBusReports",
 }
 NAMES = "catalyst.pooldomain.v1.AllocationService"
@@ -120,7 +122,8 @@ def environment(aviary: Aviary, name: str, key: str) -> dict[str, Any]:
     wanted = {
         "billing": ("catalog",),
         "provisioner": ("catalog", "pdm", "billing"),
-        "gateway": ("catalog", "pdm", "billing", "continuum", "provisioner"),
+        "environment": ("billing", "catalog"),
+        "gateway": ("catalog", "pdm", "billing", "continuum", "provisioner", "environment"),
     }.get(name, ())  # fmt: skip - a table
     made: dict[str, Any] = {f"{peer}_target": targets[f"{peer}_target"] for peer in wanted}
     made["otlp_endpoint"] = f"http://127.0.0.1:{aviary.collector}"

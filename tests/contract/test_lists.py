@@ -11,6 +11,7 @@ from catalyst.continuum.v1 import service_pb2 as continuum
 from catalyst.provisioner.v1 import service_pb2 as provisioner
 from catalyst_continuum.domain.runs import RunState
 from catalyst_continuum.domain.slots import Phase, Slot
+from catalyst_environment.domain import members
 from catalyst_provisioner.domain.grants import Grant
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -102,6 +103,7 @@ async def rows(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
         f"{_S}.OfferService/ListOffers": {"parent": "providers/sandbox/regions/east"},
         f"{_X}.ContinuumService/ListContinuums": {"parent": "namespaces/-"},
         f"{_X}.ContinuumService/ListRuns": {"parent": await _runs(around)},
+        **await _environments(around),
         "catalyst.mesh.v1.EventService/ListEvents": {"service": "catalog"},
     }
 
@@ -113,6 +115,45 @@ async def _again(around: Mesh, account: str) -> None:
     code = (await wishes.billing.voucher(around, active=True)).code
     wish = billing.RedeemVoucherRequest(parent=account, code=code)
     await around.call(f"{_B}.VoucherService/RedeemVoucher", wish)
+
+
+async def _environments(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
+    """An Organization with members, invitations and Environments, beside others."""
+    parent = [(await wishes.environment.organization(around)).name for _ in range(3)][-1]
+    org, package = parent.partition("/")[2], "catalyst.environment.v1"
+    work: Any = around.daemons["environment"].daemon.work
+    for n, kind in enumerate(("dev", "stg", "prod")):
+
+        async def step(tx: Any, n: int = n) -> None:
+            await tx.save(members.join(None, org, f"member-{n}", members.Role.VIEWER, tx.now).state)
+
+        await work.again(step)
+        invited = {"email": f"p{n}@acme.example", "role": 1}
+        wish = request_of(f"{package}.MemberService/CreateInvitation", parent=parent, invitation=invited)
+        await around.call(f"{package}.MemberService/CreateInvitation", wish)
+        wish = request_of(f"{package}.EnvironmentService/CreateEnvironment", parent=parent, environment={"type": kind})
+        await around.call(f"{package}.EnvironmentService/CreateEnvironment", wish)
+    standing = await wishes.environment.made_environment(around)
+    for _ in range(3):
+        await wishes.environment.application(around, standing.name)
+    asked = await wishes.environment.a_promotion(around)
+    await _promotions(around, asked)
+    return {
+        f"{package}.PolicyService/ListPromotions": {"parent": asked.parent},
+        f"{package}.ApplicationService/ListApplications": {"parent": standing.name},
+        f"{package}.MemberService/ListMembers": {"parent": parent},
+        f"{package}.MemberService/ListInvitations": {"parent": parent},
+        f"{package}.EnvironmentService/ListEnvironments": {"parent": parent},
+    }
+
+
+async def _promotions(around: Mesh, asked: Any) -> None:
+    """Several of one Application: each but the last was withdrawn."""
+    package = "catalyst.environment.v1.PolicyService"
+    for n in range(4):
+        made: Any = await around.call(f"{package}/CreatePromotion", asked)
+        if n < 3:
+            await around.call(f"{package}/CancelPromotion", request_of(f"{package}/CancelPromotion", name=made.name))
 
 
 async def _slots(around: Mesh) -> None:

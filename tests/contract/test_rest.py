@@ -1,4 +1,4 @@
-"""REST keeps to its own description: the OpenAPI document that the gateway serves, over the five daemons behind it."""
+"""REST keeps to its own description: the OpenAPI document that the gateway serves, over the daemons behind it."""
 
 import asyncio
 import json

@@ -9,6 +9,7 @@ DAEMONS = {
     "billing": "catalyst_billing",
     "catalog": "catalyst_catalog",
     "continuum": "catalyst_continuum",
+    "environment": "catalyst_environment",
     "pooldomain": "catalyst_pool_domain_manager",
     "provisioner": "catalyst_provisioner",
 }

@@ -13,7 +13,7 @@ from .databases import USER, DatabaseUnusable, Server
 from .layout import Layout
 
 OPTIONS = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=32MB", "max_connections=400")
-"""Three replicas of six daemons may hold 324 connections; each costs memory only while it is open."""
+"""Three replicas of seven daemons may hold 378 connections; each costs memory only while it is open."""
 
 
 def program(name: str) -> str:

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-DAEMONS = ("catalog", "provisioner", "pdm", "continuum", "billing", "gateway")
+DAEMONS = ("catalog", "provisioner", "pdm", "continuum", "billing", "environment", "gateway")
 PACKAGES = {
     "catalog": "catalyst_catalog",
     "provisioner": "catalyst_provisioner",
     "pdm": "catalyst_pool_domain_manager",
     "continuum": "catalyst_continuum",
     "billing": "catalyst_billing",
+    "environment": "catalyst_environment",
     "gateway": "catalyst_gateway",
 }
 CELLS = ("cell-1", "cell-2", "cell-3")
@@ -31,6 +32,7 @@ _OFFSETS = {
     "west-side": 15,
     "east-shop": 16,
     "west-shop": 17,
+    "environment": 18,
     "nats": 20,
     "nats-monitor": 21,
     "control": 22,
@@ -50,7 +52,7 @@ _OFFSETS = {
 listens 50 higher, the third 70, at both ports; HTTP and Git are served by all replicas at the port of the first."""
 _ONLY_WITH_REGIONS = (*AUTHORITIES, "east", "east-side", "east-shop", "west", "west-side", "west-shop")
 _HIGHER = (0, 50, 70)
-SPAN = 82
+SPAN = 90
 """Every port lies so near to the base, however many replicas there are."""
 
 

@@ -27,12 +27,14 @@ _PEERS = {
     "BILLING": "billing",
     "PROVISIONER": "provisioner",
     "CONTINUUM": "continuum",
+    "ENVIRONMENT": "environment",
 }
 _ASKS = {
     "provisioner": ("CATALOG", "PDM", "BILLING"),
     "billing": ("CATALOG",),
     "continuum": ("PROVISIONER",),
-    "gateway": ("CATALOG", "PDM", "BILLING", "PROVISIONER", "CONTINUUM"),
+    "environment": ("BILLING", "CATALOG"),
+    "gateway": ("CATALOG", "PDM", "BILLING", "PROVISIONER", "CONTINUUM", "ENVIRONMENT"),
 }
 _SHARING = ("gateway", "provisioner")
 """Daemons whose replicas listen together at one address for clients that know only one."""
@@ -164,6 +166,7 @@ def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
         },
         "continuum": {"CELLS": cells, "TSIG_KEY_FILE": str(tsig_key(layout)), "PEERS": regions},
         "billing": {},
+        "environment": {},
         "gateway": {
             "DEVELOPMENT": "true",
             "LOGIN_CODE_FILE": str(layout.tokens / "login-code"),

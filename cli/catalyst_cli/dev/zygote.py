@@ -1,4 +1,4 @@
-"""One process that has imported what all daemons share, and forks them: six daemons, one copy of the libraries.
+"""One process that has imported what all daemons share, and forks them: seven daemons, one copy of the libraries.
 
 Each daemon is a process of its own all the same: it can be killed, and is started again. The zygote makes no channel, no
 thread and no event loop, so a fork finds nothing half-done (gRPC must not have been used before a fork).

@@ -33,6 +33,8 @@ class Caller:
     """Memberships, `/<organization>/<role>`."""
     everywhere: bool = False
     """A daemon that the method's row names, asking for itself: every Organization's resources are its business."""
+    email: str = ""
+    """The person's address in lower case, where its provider says that it has verified it."""
     via: str = ""
     """The daemon that passes on what this person asked of it; it may do no more than the person may, and no more than itself."""
 

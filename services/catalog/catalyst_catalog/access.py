@@ -7,6 +7,8 @@ _SERVICES = (
 )
 # Daemons are named besides: they build plans and wizards, and see what is unlisted or broken.
 _EVERYBODY = f"{PUBLIC} {_SERVICES}"
+# What stands in an Environment is told in that daemon's own right, whomever it serves.
+_PLANNERS = f"org-developer org-admin sovereign-admin {_SERVICES.replace('service:environment', 'own:environment')}"
 _DEVELOPERS = f"org-developer org-admin sovereign-admin {_SERVICES}"
 _OWNERS = f"org-admin sovereign-admin {_SERVICES}"
 
@@ -22,8 +24,8 @@ ACCESS = {
         Closure=_DEVELOPERS,
         Resolve=_DEVELOPERS,
         ValidateConfig=_DEVELOPERS,
-        PlanInstall=_DEVELOPERS,
-        AdviseUpgrades=_DEVELOPERS,
+        PlanInstall=_PLANNERS,
+        AdviseUpgrades=_PLANNERS,
     ),
     **rows(
         "catalyst.catalog.v1.CatalogService",

@@ -8,6 +8,7 @@ from functools import partial
 from catalyst.billing.v1 import service_pb2 as billing
 from catalyst.catalog.v1 import service_pb2 as catalog
 from catalyst.continuum.v1 import service_pb2 as continuum
+from catalyst.environment.v1 import service_pb2 as environment
 from catalyst.mesh.v1 import service_pb2 as mesh
 from catalyst.pooldomain.v1 import service_pb2 as pooldomain
 from catalyst.provisioner.v1 import service_pb2 as provisioner
@@ -52,7 +53,7 @@ from .workspaces import Workspaces
 
 PROJECTION_LEASE = timedelta(seconds=4)
 """How long browsers may hear nothing new after the replica died that reads the streams."""
-_CONTRACTS = (catalog, provisioner, pooldomain, continuum, billing, mesh)
+_CONTRACTS = (catalog, provisioner, pooldomain, continuum, billing, environment, mesh)
 
 
 async def compose(settings: GatewaySettings) -> Daemon:

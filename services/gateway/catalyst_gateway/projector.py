@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from catalyst.billing.v1 import events_pb2 as _billing
 from catalyst.catalog.v1 import events_pb2 as _catalog
 from catalyst.continuum.v1 import events_pb2 as _continuum
+from catalyst.environment.v1 import events_pb2 as _environment
 from catalyst.pooldomain.v1 import events_pb2 as _pooldomain
 from catalyst.provisioner.v1 import events_pb2 as _provisioner
 from catalyst_mesh import Bus, Lease, Leases, Work, get_logger
@@ -28,10 +29,10 @@ from .follower import Follower
 from .readers import whose
 from .store import Store
 
-SCHEMAS = (_billing, _catalog, _continuum, _pooldomain, _provisioner)
+SCHEMAS = (_billing, _catalog, _continuum, _environment, _pooldomain, _provisioner)
 """Contracts whose events can be read here; importing them makes their messages known by name."""
 LEASE = "project"
-SERVICES = ("catalog", "provisioner", "pooldomain", "continuum", "billing")
+SERVICES = ("catalog", "provisioner", "pooldomain", "continuum", "billing", "environment")
 
 
 class Projector:

@@ -48,12 +48,12 @@ _NAMES = f"{_MEMBERS} security-officer sovereign-admin"
 _MONEY = "billing-admin org-admin"
 _CATALOG, _BILLING = "catalyst.catalog.v1", "catalyst.billing.v1"
 _PROVISIONER, _POOLS = "catalyst.provisioner.v1", "catalyst.pooldomain.v1"
+_ENVIRONMENT = "catalyst.environment.v1"
 _CONTINUUM = _of("catalyst.continuum.v1.ContinuumService/GetContinuum", _NAMES)
 _OF_A_SLOT = (
     "approval continuum database drill effect epoch failback failsafe lease region rejoin run splitbrain switchover "
     "takeover witness"
 )
-_OF_AN_ORGANIZATION = "application environment member operation organization policy"
 
 READERS: Mapping[str, Readers] = {
     "billing.credit": _of(f"{_BILLING}.AccountService/ListCreditGrants", _MONEY),
@@ -94,8 +94,13 @@ READERS: Mapping[str, Readers] = {
         _of(f"{_PROVISIONER}.RunService/GetRun", _EVERY_VIEWER),
     ),
     **dict.fromkeys((f"continuum.{kind}" for kind in _OF_A_SLOT.split()), _CONTINUUM),
-    # Of an Organization's own life only its members hear; a sovereign-admin lists Organizations by RPC.
-    **dict.fromkeys((f"environment.{kind}" for kind in _OF_AN_ORGANIZATION.split()), _of("", _MEMBERS)),
+    # Of what is inside an Organization only its members hear.
+    "environment.application": _of(f"{_ENVIRONMENT}.ApplicationService/GetApplication", _MEMBERS),
+    "environment.environment": _of(f"{_ENVIRONMENT}.EnvironmentService/GetEnvironment", _MEMBERS),
+    "environment.member": _of(f"{_ENVIRONMENT}.MemberService/GetMember", _MEMBERS),
+    "environment.operation": _of(f"{_ENVIRONMENT}.EnvironmentService/GetEnvironment", _MEMBERS),
+    "environment.organization": _of(f"{_ENVIRONMENT}.OrganizationService/GetOrganization", _EVERY_VIEWER),
+    "environment.policy": _of(f"{_ENVIRONMENT}.PolicyService/GetPolicy", _MEMBERS),
     "environment.webhook": _of("", "org-admin"),
 }
 """By daemon and kind of thing, the third and fourth word of a subject."""

@@ -30,6 +30,8 @@ class GatewaySettings(DaemonSettings):
     """gRPC address of continuum."""
     billing_target: str = "127.0.0.1:7410"
     """gRPC address of billing."""
+    environment_target: str = "127.0.0.1:7418"
+    """gRPC address of the daemon of Organizations and Environments."""
     call_seconds: float = 30.0
     """Deadline of a call behind a request, in seconds."""
     compare_seconds: float = Field(60.0, gt=0)
@@ -74,4 +76,5 @@ class GatewaySettings(DaemonSettings):
             "pooldomain": self.pdm_target,
             "continuum": self.continuum_target,
             "billing": self.billing_target,
+            "environment": self.environment_target,
         }[package]

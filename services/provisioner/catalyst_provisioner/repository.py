@@ -3,22 +3,19 @@
 Invariants
   same bytes   a tree that did not change makes no commit, so rendering again after a crash is harmless;
   reachable    the branch moves last, after all that it points to is stored;
-  one writer   the operating system's lock, which dies with its process, is held while anything is written. Git's own lock
-               files outlive a `kill -9`: those that are found by the holder belong to the dead, and are removed.
+  one writer   as `catalyst_mesh.gitstore` says.
 """
 
-import fcntl
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dulwich.objects import Blob, Commit, Tree
+from catalyst_mesh import gitstore
 from dulwich.repo import Repo
 
 BRANCH = "main"
-_REF: Any = b"refs/heads/main"
+_REF: Any = gitstore.ref(BRANCH)
 AUTHOR = b"Catalyst provisioner <provisioner@catalyst.invalid>"
 
 
@@ -34,17 +31,17 @@ class Repositories:
 
     def commit(self, sovereign: str, uid: str, files: Mapping[str, bytes], message: str, at: int) -> str:
         """Make the head's tree exactly `files`; the head's id. `at` is seconds since 1970."""
-        with self._writing():
+        with gitstore.writing(self._folder):
             return self._commit(sovereign, uid, files, message, at)
 
     def _commit(self, sovereign: str, uid: str, files: Mapping[str, bytes], message: str, at: int) -> str:
         repo = self._open(sovereign, uid)
         try:
-            tree = _stored(repo, files)
+            tree = gitstore.stored(repo, files)
             head = repo.refs.as_dict().get(_REF)
-            if head is not None and _commit(repo, head).tree == tree:
+            if head is not None and gitstore.commit(repo, head).tree == tree:
                 return str(head.decode())
-            made = _made(tree, head, message, at)
+            made = gitstore.made(tree, [head] if head else [], message, at, AUTHOR)
             repo.object_store.add_object(made)
             repo.refs.set_if_equals(_REF, head, made.id)
             return str(made.id.decode())
@@ -58,7 +55,7 @@ class Repositories:
         repo = Repo(str(self.path(sovereign)))
         try:
             head = repo.refs.as_dict().get(_REF)
-            return (head.decode(), _commit(repo, head).message.decode()) if head else None
+            return (head.decode(), gitstore.commit(repo, head).message.decode()) if head else None
         finally:
             repo.close()
 
@@ -67,7 +64,7 @@ class Repositories:
         repo = Repo(str(self.path(sovereign)))
         try:
             head = repo.refs.as_dict()[_REF]
-            return dict(_walk(repo, _commit(repo, head).tree, ""))
+            return dict(gitstore.walk(repo, gitstore.commit(repo, head).tree))
         finally:
             repo.close()
 
@@ -80,76 +77,11 @@ class Repositories:
         mark = self.path(sovereign) / "catalyst-uid"
         return mark.read_text().strip() if mark.exists() else ""
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (self._folder / ".writing").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
     def _open(self, sovereign: str, uid: str) -> Repo:
         path = self.path(sovereign)
         if self.uid(sovereign) != uid:
             # Of a former Sovereign of this name, or cut off while it was made.
             self.remove(sovereign)
-            path.mkdir(parents=True, mode=0o700)
-            repo = Repo.init_bare(str(path))
-            repo.refs.set_symbolic_ref(_HEAD, _REF)
-            repo.close()
+            gitstore.initialised(path, BRANCH)
             (path / "catalyst-uid").write_text(uid)
-        for orphan in path.rglob("*.lock"):
-            orphan.unlink()
-        return Repo(str(path))
-
-
-_HEAD: Any = b"HEAD"
-
-
-def _stored(repo: Repo, files: Mapping[str, bytes]) -> bytes:
-    """Store blobs and trees; the id of the root."""
-    root: dict[str, Any] = {}
-    for path, content in files.items():
-        *folders, name = path.split("/")
-        at = root
-        for folder in folders:
-            at = at.setdefault(folder, {})
-        at[name] = content
-    return _tree(repo, root)
-
-
-def _tree(repo: Repo, entries: Mapping[str, Any]) -> bytes:
-    tree = Tree()
-    for name, value in sorted(entries.items()):
-        if isinstance(value, dict):
-            tree.add(name.encode(), 0o040000, _tree(repo, value))  # type: ignore[arg-type]  # ids are bytes
-        else:
-            blob = Blob.from_string(value)
-            repo.object_store.add_object(blob)
-            tree.add(name.encode(), 0o100644, blob.id)
-    repo.object_store.add_object(tree)
-    return bytes(tree.id)
-
-
-def _made(tree: bytes, parent: Any, message: str, at: int) -> Commit:
-    made = Commit()
-    made.tree = tree
-    made.parents = [parent] if parent else []
-    made.author = made.committer = AUTHOR
-    made.author_time = made.commit_time = at
-    made.author_timezone = made.commit_timezone = 0
-    made.encoding = b"UTF-8"
-    made.message = message.encode()
-    return made
-
-
-def _commit(repo: Repo, id: Any) -> Any:
-    return repo[id]
-
-
-def _walk(repo: Any, tree: Any, prefix: str) -> Any:
-    for entry in repo[tree].items():
-        path = f"{prefix}{entry.path.decode()}"
-        if entry.mode == 0o040000:
-            yield from _walk(repo, entry.sha, f"{path}/")
-        else:
-            yield path, repo[entry.sha].data
+        return gitstore.opened(path)

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from . import billing, catalog, continuum, pooldomain, provisioner
+from . import billing, catalog, continuum, environment, pooldomain, provisioner
 from .thing import Make, Owned
 
-OWNED: Mapping[str, Make] = billing.OWNED | catalog.OWNED | continuum.OWNED | pooldomain.OWNED | provisioner.OWNED
+_ALL = (billing, catalog, continuum, environment, pooldomain, provisioner)
+OWNED: Mapping[str, Make] = {method: make for one in _ALL for method, make in one.OWNED.items()}
 """What is asked of each method; one that several daemons serve has the daemon before it."""
 
 __all__ = ["OWNED", "Make", "Owned"]

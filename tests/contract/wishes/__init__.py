@@ -6,14 +6,21 @@ the tables cannot fall behind the contracts.
 
 from collections.abc import Mapping
 
-from . import billing, catalog, continuum, pooldomain, provisioner
+from . import billing, catalog, continuum, environment, pooldomain, provisioner
 from .wish import Wish
 
-WRITES: Mapping[str, Wish] = billing.WRITES | catalog.WRITES | continuum.WRITES | pooldomain.WRITES | provisioner.WRITES
+_ALL = (billing, catalog, continuum, environment, pooldomain, provisioner)
+WRITES: Mapping[str, Wish] = {method: wish for one in _ALL for method, wish in one.WRITES.items()}
 """Good requests by method."""
 
-STEPS_OF_RUNS = billing.STEPS_OF_RUNS | continuum.STEPS_OF_RUNS | pooldomain.STEPS_OF_RUNS | provisioner.STEPS_OF_RUNS
+STEPS_OF_RUNS = (
+    billing.STEPS_OF_RUNS
+    | continuum.STEPS_OF_RUNS
+    | environment.STEPS_OF_RUNS
+    | pooldomain.STEPS_OF_RUNS
+    | provisioner.STEPS_OF_RUNS
+)
 """Writers without a request here, with the reason; the daemons' own tests ask them."""
 
-ASKED_BY = billing.ASKED_BY
+ASKED_BY = billing.ASKED_BY | environment.ASKED_BY
 """Claims of the caller where it is not the operator."""

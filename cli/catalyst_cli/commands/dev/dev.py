@@ -75,7 +75,7 @@ def dev(
     clean: Annotated[bool, typer.Option("--clean", help="Stop what runs, delete all data, and end.")] = False,
     output: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
 ) -> None:
-    """Run the whole mesh here: six daemons, NATS, DNS, a simulated cloud, sample data. No root, no containers.
+    """Run the whole mesh here: seven daemons, NATS, DNS, a simulated cloud, sample data. No root, no containers.
 
     Ctrl-C stops everything; data stays. A second start in the same folder shows what runs.
 

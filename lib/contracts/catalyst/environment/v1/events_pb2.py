@@ -22,15 +22,60 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$catalyst/environment/v1/events.proto\x12\x17\x63\x61talyst.environment.v1\"K\n\x13OrganizationDeleted\x12\x14\n\x0corganization\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$catalyst/environment/v1/events.proto\x12\x17\x63\x61talyst.environment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"a\n\x13OrganizationCreated\x12\x14\n\x0corganization\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\r\n\x05owner\x18\x04 \x01(\t\"T\n\x15OrganizationActivated\x12\x14\n\x0corganization\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\"q\n\x13OrganizationUpdated\x12\x14\n\x0corganization\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"]\n\x15OrganizationSuspended\x12\x14\n\x0corganization\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\"K\n\x13OrganizationResumed\x12\x14\n\x0corganization\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\"K\n\x13OrganizationDeleted\x12\x14\n\x0corganization\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\"\x9d\x01\n\rMemberInvited\x12\x12\n\ninvitation\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0corganization\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x12\n\nemail_hash\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"d\n\x0cMemberJoined\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0corganization\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x0c\n\x04role\x18\x05 \x01(\t\"e\n\rMemberChanged\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0corganization\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x0c\n\x04role\x18\x05 \x01(\t\"W\n\rMemberRemoved\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0corganization\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\"P\n\x12\x45nvironmentCreated\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0corganization\x18\x03 \x01(\t\"P\n\x12\x45nvironmentDeleted\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0corganization\x18\x03 \x01(\t\"k\n\x10OperationStarted\x12\x11\n\toperation\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x14\n\x0corganization\x18\x05 \x01(\t\"\x97\x01\n\x13OperationProgressed\x12\x11\n\toperation\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04step\x18\x04 \x01(\t\x12\x12\n\ndone_count\x18\x05 \x01(\x05\x12\x13\n\x0btotal_count\x18\x06 \x01(\x05\x12\x14\n\x0corganization\x18\x07 \x01(\t\"_\n\x12OperationCompleted\x12\x11\n\toperation\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x14\n\x0corganization\x18\x04 \x01(\t\"y\n\x0fOperationFailed\x12\x11\n\toperation\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04step\x18\x04 \x01(\t\x12\r\n\x05\x65rror\x18\x05 \x01(\t\x12\x14\n\x0corganization\x18\x06 \x01(\t\"\xb8\x01\n\x14\x41pplicationRequested\x12\x13\n\x0b\x61pplication\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0corganization\x18\x03 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x04 \x01(\t\x12\x11\n\tblueprint\x18\x05 \x01(\t\x12\x19\n\x11\x62lueprint_version\x18\x06 \x01(\t\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x12\x11\n\toperation\x18\x08 \x01(\t\"\xa5\x01\n\x14\x41pplicationInstalled\x12\x13\n\x0b\x61pplication\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0corganization\x18\x03 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x04 \x01(\t\x12\x11\n\tblueprint\x18\x05 \x01(\t\x12\x19\n\x11\x62lueprint_version\x18\x06 \x01(\t\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\"\x86\x01\n\x11\x41pplicationFailed\x12\x13\n\x0b\x61pplication\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0corganization\x18\x03 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x04 \x01(\t\x12\r\n\x05\x65rror\x18\x05 \x01(\t\x12\x11\n\toperation\x18\x06 \x01(\t\"\xb2\x01\n\x12\x41pplicationUpdated\x12\x13\n\x0b\x61pplication\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0corganization\x18\x03 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x04 \x01(\t\x12\x11\n\tblueprint\x18\x05 \x01(\t\x12\x19\n\x11\x62lueprint_version\x18\x06 \x01(\t\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x12\r\n\x05state\x18\x08 \x01(\t\"x\n\x12\x41pplicationRemoved\x12\x13\n\x0b\x61pplication\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0corganization\x18\x03 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x04 \x01(\t\x12\x11\n\tblueprint\x18\x05 \x01(\t\"F\n\rPolicyUpdated\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0corganization\x18\x03 \x01(\t\"\xc9\x01\n\x0ePolicyPromoted\x12\x11\n\tpromotion\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0corganization\x18\x03 \x01(\t\x12\x13\n\x0b\x61pplication\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x0e\n\x06\x63ommit\x18\x06 \x01(\t\x12\x11\n\trequester\x18\x07 \x01(\t\x12\x11\n\tapprovers\x18\x08 \x03(\t\x12\x12\n\noverriders\x18\t \x03(\t\x12\x0e\n\x06reason\x18\n \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'catalyst.environment.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ORGANIZATIONDELETED']._serialized_start=65
-  _globals['_ORGANIZATIONDELETED']._serialized_end=140
+  _globals['_ORGANIZATIONCREATED']._serialized_start=98
+  _globals['_ORGANIZATIONCREATED']._serialized_end=195
+  _globals['_ORGANIZATIONACTIVATED']._serialized_start=197
+  _globals['_ORGANIZATIONACTIVATED']._serialized_end=281
+  _globals['_ORGANIZATIONUPDATED']._serialized_start=283
+  _globals['_ORGANIZATIONUPDATED']._serialized_end=396
+  _globals['_ORGANIZATIONSUSPENDED']._serialized_start=398
+  _globals['_ORGANIZATIONSUSPENDED']._serialized_end=491
+  _globals['_ORGANIZATIONRESUMED']._serialized_start=493
+  _globals['_ORGANIZATIONRESUMED']._serialized_end=568
+  _globals['_ORGANIZATIONDELETED']._serialized_start=570
+  _globals['_ORGANIZATIONDELETED']._serialized_end=645
+  _globals['_MEMBERINVITED']._serialized_start=648
+  _globals['_MEMBERINVITED']._serialized_end=805
+  _globals['_MEMBERJOINED']._serialized_start=807
+  _globals['_MEMBERJOINED']._serialized_end=907
+  _globals['_MEMBERCHANGED']._serialized_start=909
+  _globals['_MEMBERCHANGED']._serialized_end=1010
+  _globals['_MEMBERREMOVED']._serialized_start=1012
+  _globals['_MEMBERREMOVED']._serialized_end=1099
+  _globals['_ENVIRONMENTCREATED']._serialized_start=1101
+  _globals['_ENVIRONMENTCREATED']._serialized_end=1181
+  _globals['_ENVIRONMENTDELETED']._serialized_start=1183
+  _globals['_ENVIRONMENTDELETED']._serialized_end=1263
+  _globals['_OPERATIONSTARTED']._serialized_start=1265
+  _globals['_OPERATIONSTARTED']._serialized_end=1372
+  _globals['_OPERATIONPROGRESSED']._serialized_start=1375
+  _globals['_OPERATIONPROGRESSED']._serialized_end=1526
+  _globals['_OPERATIONCOMPLETED']._serialized_start=1528
+  _globals['_OPERATIONCOMPLETED']._serialized_end=1623
+  _globals['_OPERATIONFAILED']._serialized_start=1625
+  _globals['_OPERATIONFAILED']._serialized_end=1746
+  _globals['_APPLICATIONREQUESTED']._serialized_start=1749
+  _globals['_APPLICATIONREQUESTED']._serialized_end=1933
+  _globals['_APPLICATIONINSTALLED']._serialized_start=1936
+  _globals['_APPLICATIONINSTALLED']._serialized_end=2101
+  _globals['_APPLICATIONFAILED']._serialized_start=2104
+  _globals['_APPLICATIONFAILED']._serialized_end=2238
+  _globals['_APPLICATIONUPDATED']._serialized_start=2241
+  _globals['_APPLICATIONUPDATED']._serialized_end=2419
+  _globals['_APPLICATIONREMOVED']._serialized_start=2421
+  _globals['_APPLICATIONREMOVED']._serialized_end=2541
+  _globals['_POLICYUPDATED']._serialized_start=2543
+  _globals['_POLICYUPDATED']._serialized_end=2613
+  _globals['_POLICYPROMOTED']._serialized_start=2616
+  _globals['_POLICYPROMOTED']._serialized_end=2817
 # @@protoc_insertion_point(module_scope)

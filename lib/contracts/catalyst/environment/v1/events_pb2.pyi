@@ -3,8 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -15,6 +18,182 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+@_typing.final
+class OrganizationCreated(_message.Message):
+    """`catalyst.v1.environment.organization.created`
+    A name was taken, and its Organization is being made.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    version: _builtins.int
+    """Version of the Organization after the change."""
+    display_name: _builtins.str
+    """Its name for people."""
+    owner: _builtins.str
+    """Subject of its owner."""
+    def __init__(
+        self,
+        *,
+        organization: _builtins.str = ...,
+        version: _builtins.int = ...,
+        display_name: _builtins.str = ...,
+        owner: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "organization", b"organization", "owner", b"owner", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrganizationCreated: _TypeAlias = OrganizationCreated  # noqa: Y015
+
+@_typing.final
+class OrganizationActivated(_message.Message):
+    """`catalyst.v1.environment.organization.activated`
+    Everything that it needs here was made.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    version: _builtins.int
+    """Version of the Organization after the change."""
+    display_name: _builtins.str
+    """Its name for people."""
+    def __init__(
+        self,
+        *,
+        organization: _builtins.str = ...,
+        version: _builtins.int = ...,
+        display_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "organization", b"organization", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrganizationActivated: _TypeAlias = OrganizationActivated  # noqa: Y015
+
+@_typing.final
+class OrganizationUpdated(_message.Message):
+    """`catalyst.v1.environment.organization.updated`
+    Something else of it changed: a display name, a condition, a failure, the beginning or the end of its way out.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    version: _builtins.int
+    """Version of the Organization after the change."""
+    display_name: _builtins.str
+    """Its name for people."""
+    state: _builtins.str
+    """State in which it is now, as in the resource, without `STATE_`."""
+    reason: _builtins.str
+    """Why it is in that state; empty: nobody said."""
+    def __init__(
+        self,
+        *,
+        organization: _builtins.str = ...,
+        version: _builtins.int = ...,
+        display_name: _builtins.str = ...,
+        state: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "organization", b"organization", "reason", b"reason", "state", b"state", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrganizationUpdated: _TypeAlias = OrganizationUpdated  # noqa: Y015
+
+@_typing.final
+class OrganizationSuspended(_message.Message):
+    """`catalyst.v1.environment.organization.suspended`
+    Nothing of it may be changed any more.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    version: _builtins.int
+    """Version of the Organization after the change."""
+    reason: _builtins.str
+    """Why."""
+    actor: _builtins.str
+    """Who did it."""
+    def __init__(
+        self,
+        *,
+        organization: _builtins.str = ...,
+        version: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "organization", b"organization", "reason", b"reason", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrganizationSuspended: _TypeAlias = OrganizationSuspended  # noqa: Y015
+
+@_typing.final
+class OrganizationResumed(_message.Message):
+    """`catalyst.v1.environment.organization.resumed`
+    A suspension is over.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    version: _builtins.int
+    """Version of the Organization after the change."""
+    actor: _builtins.str
+    """Who did it."""
+    def __init__(
+        self,
+        *,
+        organization: _builtins.str = ...,
+        version: _builtins.int = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "organization", b"organization", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrganizationResumed: _TypeAlias = OrganizationResumed  # noqa: Y015
 
 @_typing.final
 class OrganizationDeleted(_message.Message):
@@ -47,3 +226,729 @@ class OrganizationDeleted(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrganizationDeleted: _TypeAlias = OrganizationDeleted  # noqa: Y015
+
+@_typing.final
+class MemberInvited(_message.Message):
+    """`catalyst.v1.environment.member.invited`
+    An address was invited, or invited anew.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVITATION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    EMAIL_HASH_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    invitation: _builtins.str
+    """Invitation, `organizations/{org}/invitations/{id}`."""
+    version: _builtins.int
+    """Version of the invitation after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    role: _builtins.str
+    """Role that is offered, `org-admin` and its like."""
+    email_hash: _builtins.str
+    """SHA-256 of the address in lower case, hexadecimal; the address itself stands in no event."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """First moment at which it no longer counts."""
+
+    def __init__(
+        self,
+        *,
+        invitation: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+        role: _builtins.str = ...,
+        email_hash: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email_hash", b"email_hash", "expire_time", b"expire_time", "invitation", b"invitation", "organization", b"organization", "role", b"role", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MemberInvited: _TypeAlias = MemberInvited  # noqa: Y015
+
+@_typing.final
+class MemberJoined(_message.Message):
+    """`catalyst.v1.environment.member.joined`
+    Somebody became a member.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBER_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    member: _builtins.str
+    """Member, `organizations/{org}/members/{member}`."""
+    version: _builtins.int
+    """Version of the member after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    subject: _builtins.str
+    """Subject of the person's token."""
+    role: _builtins.str
+    """Role, `org-admin` and its like."""
+    def __init__(
+        self,
+        *,
+        member: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        role: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["member", b"member", "organization", b"organization", "role", b"role", "subject", b"subject", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MemberJoined: _TypeAlias = MemberJoined  # noqa: Y015
+
+@_typing.final
+class MemberChanged(_message.Message):
+    """`catalyst.v1.environment.member.changed`
+    A member has another role, or became or ceased to be the owner.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBER_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    member: _builtins.str
+    """Member, `organizations/{org}/members/{member}`."""
+    version: _builtins.int
+    """Version of the member after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    subject: _builtins.str
+    """Subject of the person's token."""
+    role: _builtins.str
+    """Role, `org-admin` and its like."""
+    def __init__(
+        self,
+        *,
+        member: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        role: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["member", b"member", "organization", b"organization", "role", b"role", "subject", b"subject", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MemberChanged: _TypeAlias = MemberChanged  # noqa: Y015
+
+@_typing.final
+class MemberRemoved(_message.Message):
+    """`catalyst.v1.environment.member.removed`
+    Somebody is a member no more; whoever remembers the membership forgets it now.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBER_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    member: _builtins.str
+    """Member, `organizations/{org}/members/{member}`."""
+    version: _builtins.int
+    """Version of the member after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    subject: _builtins.str
+    """Subject of the person's token."""
+    def __init__(
+        self,
+        *,
+        member: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+        subject: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["member", b"member", "organization", b"organization", "subject", b"subject", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MemberRemoved: _TypeAlias = MemberRemoved  # noqa: Y015
+
+@_typing.final
+class EnvironmentCreated(_message.Message):
+    """`catalyst.v1.environment.environment.created`
+    An Environment was made.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    environment: _builtins.str
+    """Environment, `environments/{env}`."""
+    version: _builtins.int
+    """Version of the Environment after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    def __init__(
+        self,
+        *,
+        environment: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "organization", b"organization", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnvironmentCreated: _TypeAlias = EnvironmentCreated  # noqa: Y015
+
+@_typing.final
+class EnvironmentDeleted(_message.Message):
+    """`catalyst.v1.environment.environment.deleted`
+    An Environment has gone.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    environment: _builtins.str
+    """Environment, `environments/{env}`."""
+    version: _builtins.int
+    """Version of the Environment after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    def __init__(
+        self,
+        *,
+        environment: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "organization", b"organization", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnvironmentDeleted: _TypeAlias = EnvironmentDeleted  # noqa: Y015
+
+@_typing.final
+class OperationStarted(_message.Message):
+    """`catalyst.v1.environment.operation.started`
+    Work on the journal has begun.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    operation: _builtins.str
+    """Operation, `operations/environment-run-…`."""
+    version: _builtins.int
+    """Number of the event in the run."""
+    subject: _builtins.str
+    """Resource that it is about."""
+    kind: _builtins.str
+    """What is being done."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    def __init__(
+        self,
+        *,
+        operation: _builtins.str = ...,
+        version: _builtins.int = ...,
+        subject: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        organization: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "operation", b"operation", "organization", b"organization", "subject", b"subject", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperationStarted: _TypeAlias = OperationStarted  # noqa: Y015
+
+@_typing.final
+class OperationProgressed(_message.Message):
+    """`catalyst.v1.environment.operation.progressed`
+    One more step is over.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    DONE_COUNT_FIELD_NUMBER: _builtins.int
+    TOTAL_COUNT_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    operation: _builtins.str
+    """Operation, `operations/environment-run-…`."""
+    version: _builtins.int
+    """Number of the event in the run."""
+    subject: _builtins.str
+    """Resource that it is about."""
+    step: _builtins.str
+    """The step."""
+    done_count: _builtins.int
+    """How many steps are over."""
+    total_count: _builtins.int
+    """How many there are."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    def __init__(
+        self,
+        *,
+        operation: _builtins.str = ...,
+        version: _builtins.int = ...,
+        subject: _builtins.str = ...,
+        step: _builtins.str = ...,
+        done_count: _builtins.int = ...,
+        total_count: _builtins.int = ...,
+        organization: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done_count", b"done_count", "operation", b"operation", "organization", b"organization", "step", b"step", "subject", b"subject", "total_count", b"total_count", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperationProgressed: _TypeAlias = OperationProgressed  # noqa: Y015
+
+@_typing.final
+class OperationCompleted(_message.Message):
+    """`catalyst.v1.environment.operation.completed`
+    It came to a good end.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    operation: _builtins.str
+    """Operation, `operations/environment-run-…`."""
+    version: _builtins.int
+    """Number of the event in the run."""
+    subject: _builtins.str
+    """Resource that it is about."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    def __init__(
+        self,
+        *,
+        operation: _builtins.str = ...,
+        version: _builtins.int = ...,
+        subject: _builtins.str = ...,
+        organization: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "organization", b"organization", "subject", b"subject", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperationCompleted: _TypeAlias = OperationCompleted  # noqa: Y015
+
+@_typing.final
+class OperationFailed(_message.Message):
+    """`catalyst.v1.environment.operation.failed`
+    It failed or was cancelled.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    operation: _builtins.str
+    """Operation, `operations/environment-run-…`."""
+    version: _builtins.int
+    """Number of the event in the run."""
+    subject: _builtins.str
+    """Resource that it is about."""
+    step: _builtins.str
+    """The step that failed; empty: it was cancelled."""
+    error: _builtins.str
+    """What the step failed with."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    def __init__(
+        self,
+        *,
+        operation: _builtins.str = ...,
+        version: _builtins.int = ...,
+        subject: _builtins.str = ...,
+        step: _builtins.str = ...,
+        error: _builtins.str = ...,
+        organization: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "operation", b"operation", "organization", b"organization", "step", b"step", "subject", b"subject", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperationFailed: _TypeAlias = OperationFailed  # noqa: Y015
+
+@_typing.final
+class ApplicationRequested(_message.Message):
+    """`catalyst.v1.environment.application.requested`
+    An Application was asked for; its files are being written.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPLICATION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    BLUEPRINT_FIELD_NUMBER: _builtins.int
+    BLUEPRINT_VERSION_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    OPERATION_FIELD_NUMBER: _builtins.int
+    application: _builtins.str
+    """Application, `environments/{env}/applications/{app}`."""
+    version: _builtins.int
+    """Version of the Application after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    environment: _builtins.str
+    """Environment, `environments/{env}`."""
+    blueprint: _builtins.str
+    """Blueprint, as in the catalog."""
+    blueprint_version: _builtins.str
+    """Exact version of the Blueprint."""
+    digest: _builtins.str
+    """Digest of that version."""
+    operation: _builtins.str
+    """Operation, `operations/environment-run-…`."""
+    def __init__(
+        self,
+        *,
+        application: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+        environment: _builtins.str = ...,
+        blueprint: _builtins.str = ...,
+        blueprint_version: _builtins.str = ...,
+        digest: _builtins.str = ...,
+        operation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "blueprint", b"blueprint", "blueprint_version", b"blueprint_version", "digest", b"digest", "environment", b"environment", "operation", b"operation", "organization", b"organization", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplicationRequested: _TypeAlias = ApplicationRequested  # noqa: Y015
+
+@_typing.final
+class ApplicationInstalled(_message.Message):
+    """`catalyst.v1.environment.application.installed`
+    An Application was seen healthy for the first time.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPLICATION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    BLUEPRINT_FIELD_NUMBER: _builtins.int
+    BLUEPRINT_VERSION_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    application: _builtins.str
+    """Application, `environments/{env}/applications/{app}`."""
+    version: _builtins.int
+    """Version of the Application after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    environment: _builtins.str
+    """Environment, `environments/{env}`."""
+    blueprint: _builtins.str
+    """Blueprint, as in the catalog."""
+    blueprint_version: _builtins.str
+    """Exact version of the Blueprint."""
+    digest: _builtins.str
+    """Digest of that version."""
+    def __init__(
+        self,
+        *,
+        application: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+        environment: _builtins.str = ...,
+        blueprint: _builtins.str = ...,
+        blueprint_version: _builtins.str = ...,
+        digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "blueprint", b"blueprint", "blueprint_version", b"blueprint_version", "digest", b"digest", "environment", b"environment", "organization", b"organization", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplicationInstalled: _TypeAlias = ApplicationInstalled  # noqa: Y015
+
+@_typing.final
+class ApplicationFailed(_message.Message):
+    """`catalyst.v1.environment.application.failed`
+    A step of what was being done with an Application failed.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPLICATION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    OPERATION_FIELD_NUMBER: _builtins.int
+    application: _builtins.str
+    """Application, `environments/{env}/applications/{app}`."""
+    version: _builtins.int
+    """Version of the Application after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    environment: _builtins.str
+    """Environment, `environments/{env}`."""
+    error: _builtins.str
+    """Name of the step."""
+    operation: _builtins.str
+    """Operation, `operations/environment-run-…`."""
+    def __init__(
+        self,
+        *,
+        application: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+        environment: _builtins.str = ...,
+        error: _builtins.str = ...,
+        operation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "environment", b"environment", "error", b"error", "operation", b"operation", "organization", b"organization", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplicationFailed: _TypeAlias = ApplicationFailed  # noqa: Y015
+
+@_typing.final
+class ApplicationUpdated(_message.Message):
+    """`catalyst.v1.environment.application.updated`
+    Something of an Application changed: its pin, its configuration, its state, what is seen of it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPLICATION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    BLUEPRINT_FIELD_NUMBER: _builtins.int
+    BLUEPRINT_VERSION_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    application: _builtins.str
+    """Application, `environments/{env}/applications/{app}`."""
+    version: _builtins.int
+    """Version of the Application after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    environment: _builtins.str
+    """Environment, `environments/{env}`."""
+    blueprint: _builtins.str
+    """Blueprint, as in the catalog."""
+    blueprint_version: _builtins.str
+    """Exact version of the Blueprint."""
+    digest: _builtins.str
+    """Digest of that version."""
+    state: _builtins.str
+    """State in which it is now, as in the resource, without `STATE_`."""
+    def __init__(
+        self,
+        *,
+        application: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+        environment: _builtins.str = ...,
+        blueprint: _builtins.str = ...,
+        blueprint_version: _builtins.str = ...,
+        digest: _builtins.str = ...,
+        state: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "blueprint", b"blueprint", "blueprint_version", b"blueprint_version", "digest", b"digest", "environment", b"environment", "organization", b"organization", "state", b"state", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplicationUpdated: _TypeAlias = ApplicationUpdated  # noqa: Y015
+
+@_typing.final
+class ApplicationRemoved(_message.Message):
+    """`catalyst.v1.environment.application.removed`
+    An Application has gone.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPLICATION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    BLUEPRINT_FIELD_NUMBER: _builtins.int
+    application: _builtins.str
+    """Application, `environments/{env}/applications/{app}`."""
+    version: _builtins.int
+    """Version of the Application after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    environment: _builtins.str
+    """Environment, `environments/{env}`."""
+    blueprint: _builtins.str
+    """Blueprint, as in the catalog."""
+    def __init__(
+        self,
+        *,
+        application: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+        environment: _builtins.str = ...,
+        blueprint: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "blueprint", b"blueprint", "environment", b"environment", "organization", b"organization", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplicationRemoved: _TypeAlias = ApplicationRemoved  # noqa: Y015
+
+@_typing.final
+class PolicyUpdated(_message.Message):
+    """`catalyst.v1.environment.policy.updated`
+    An Environment asks for something else.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    policy: _builtins.str
+    """Policy, `environments/{env}/policy`."""
+    version: _builtins.int
+    """Version of the policy after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    def __init__(
+        self,
+        *,
+        policy: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["organization", b"organization", "policy", b"policy", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyUpdated: _TypeAlias = PolicyUpdated  # noqa: Y015
+
+@_typing.final
+class PolicyPromoted(_message.Message):
+    """`catalyst.v1.environment.policy.promoted`
+    A promotion passed its gates, or was demanded past them, and is being merged.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMOTION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    APPLICATION_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    COMMIT_FIELD_NUMBER: _builtins.int
+    REQUESTER_FIELD_NUMBER: _builtins.int
+    APPROVERS_FIELD_NUMBER: _builtins.int
+    OVERRIDERS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    promotion: _builtins.str
+    """Promotion, `environments/{env}/promotions/{promotion}`."""
+    version: _builtins.int
+    """Version of the promotion after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    application: _builtins.str
+    """Name of the Application."""
+    source: _builtins.str
+    """Environment from which it comes, `environments/{env}`."""
+    commit: _builtins.str
+    """Commit that is merged."""
+    requester: _builtins.str
+    """Who asked for it."""
+    reason: _builtins.str
+    """Why they did."""
+    @_builtins.property
+    def approvers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who approved."""
+
+    @_builtins.property
+    def overriders(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who demanded it past the gates; two or nobody."""
+
+    def __init__(
+        self,
+        *,
+        promotion: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+        application: _builtins.str = ...,
+        source: _builtins.str = ...,
+        commit: _builtins.str = ...,
+        requester: _builtins.str = ...,
+        approvers: _abc.Iterable[_builtins.str] | None = ...,
+        overriders: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "approvers", b"approvers", "commit", b"commit", "organization", b"organization", "overriders", b"overriders", "promotion", b"promotion", "reason", b"reason", "requester", b"requester", "source", b"source", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyPromoted: _TypeAlias = PolicyPromoted  # noqa: Y015

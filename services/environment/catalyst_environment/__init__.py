@@ -1,0 +1,1 @@
+"""Organizations, their members and Environments, and what is installed in them."""

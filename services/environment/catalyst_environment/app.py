@@ -1,0 +1,158 @@
+"""The composition root of the daemon of Organizations, Environments and Applications."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from uuid import uuid4
+
+from catalyst.environment.v1 import service_pb2_grpc
+from catalyst_mesh import (
+    Bus,
+    ChassisMetrics,
+    Clock,
+    Daemon,
+    Database,
+    Leases,
+    OperationService,
+    PluginHost,
+    Sealer,
+    Service,
+    SystemClock,
+    Work,
+    connect,
+    main,
+    migrate,
+)
+from catalyst_mesh.journal import Backoff, Engine, Kind
+from google.longrunning import operations_pb2_grpc
+from prometheus_client import CollectorRegistry
+
+from .access import ACCESS
+from .catalog import Catalog
+from .chronicle import Chronicle
+from .data import reserved
+from .events import EMITTED
+from .ownership import OwnMemberships
+from .parts import EVENT_BUS, IDENTITY, VCLUSTER, BillingAccount, GitHome, Part
+from .promoting import Promoting
+from .repositories import Repositories
+from .rpc.applications import ApplicationService
+from .rpc.environments import EnvironmentService
+from .rpc.members import MemberService
+from .rpc.operations import Operations, OperationsOfRuns
+from .rpc.organizations import OrganizationService
+from .rpc.policies import PolicyService
+from .settings import EnvironmentSettings
+from .steps import CHANGE, CREATE, DELETE, INSTALL, PROMOTE, UNINSTALL, Applications, Organizations
+from .store import Store, metadata
+from .workers.promoter import Promoter
+
+PACKAGE = "catalyst.environment.v1"
+RESTS = Backoff(first=timedelta(seconds=1))
+
+
+async def compose(
+    settings: EnvironmentSettings, *, hook: Callable[[str], None] = lambda point: None, clock: Clock | None = None,
+    also: Sequence[Part] = (IDENTITY, EVENT_BUS, VCLUSTER), rests: Backoff = RESTS,
+) -> Daemon:  # fmt: skip
+    """Wire the daemon.
+
+    hook   the journal's, for tests that crash it
+    clock  is for tests; None: the moment comes from the database, and runs wait by this machine's
+    also   parts of an Organization beside its account and its Git home
+    """
+    db = await Database.open(settings.database_url, clock=clock, password_file=settings.database_password_file)
+    clock = clock or SystemClock()
+    await migrate(db, "catalyst_environment", metadata)
+    metrics = ChassisMetrics(CollectorRegistry())
+    sealer = Sealer.from_file(settings.data_folder / "seal.key")
+    work = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer)
+    billing = connect(settings.billing_target, token=settings.token_for("billing"), tls=settings.certificates())
+    catalog = connect(settings.catalog_target, token=settings.token_for("catalog"), tls=settings.certificates())
+    repositories = Repositories(settings.git_folder or settings.data_folder / "git")
+    parts: tuple[Part, ...] = (BillingAccount(billing), GitHome(repositories, clock), *also)
+    organizations = Organizations(work, parts, rests)
+    applications = Applications(work, repositories, rests)
+    chronicle = Chronicle(db, work)
+    engine = Engine(
+        db,
+        kinds=(
+            Kind(CREATE, organizations.create, chronicle.transition),
+            Kind(DELETE, organizations.delete, chronicle.transition),
+            Kind(INSTALL, applications.write, chronicle.transition),
+            Kind(CHANGE, applications.write, chronicle.transition),
+            Kind(UNINSTALL, applications.remove, chronicle.transition),
+            Kind(PROMOTE, applications.promote, chronicle.transition),
+        ),
+        clock=clock,
+        replica="environment",
+        lease=timedelta(seconds=settings.lease_ttl),
+        hook=hook,
+        bell=work.bell,
+    )
+    promoting = Promoting(engine, clock, lambda: str(uuid4()))
+    promoter = Promoter(
+        work,
+        engine,
+        Leases(db, metadata, metrics=metrics),
+        promoting,
+        repositories,
+        clock,
+        pause=settings.promotion_pause,
+    )  # fmt: skip - one call
+    runs = OperationsOfRuns(work, engine)
+    return Daemon(
+        "environment",
+        settings,
+        db,
+        metadata,
+        work,
+        services=[
+            Service(
+                OrganizationService(work, engine, reserved(), clock, grace=timedelta(seconds=settings.grace_seconds)),
+                service_pb2_grpc.add_OrganizationServiceServicer_to_server,
+                f"{PACKAGE}.OrganizationService",
+            ),
+            Service(
+                MemberService(work),
+                service_pb2_grpc.add_MemberServiceServicer_to_server,
+                f"{PACKAGE}.MemberService",
+            ),
+            Service(
+                EnvironmentService(work),
+                service_pb2_grpc.add_EnvironmentServiceServicer_to_server,
+                f"{PACKAGE}.EnvironmentService",
+            ),
+            Service(
+                ApplicationService(work, engine, Catalog(catalog), clock),
+                service_pb2_grpc.add_ApplicationServiceServicer_to_server,
+                f"{PACKAGE}.ApplicationService",
+            ),
+            Service(
+                PolicyService(work, engine, promoting),
+                service_pb2_grpc.add_PolicyServiceServicer_to_server,
+                f"{PACKAGE}.PolicyService",
+            ),
+            Service(
+                Operations(work, engine, runs),
+                service_pb2_grpc.add_OperationServiceServicer_to_server,
+                f"{PACKAGE}.OperationService",
+            ),
+            Service(
+                OperationService(runs.find),
+                operations_pb2_grpc.add_OperationsServicer_to_server,
+                "google.longrunning.Operations",
+            ),
+        ],  # fmt: skip - one service a row
+        access=ACCESS,
+        metrics=metrics,
+        plugins=PluginHost(kinds=(), metrics=metrics),
+        bus=Bus(settings.nats_url, "environment", settings.nats_token.get_secret_value()),
+        workers=[engine, promoter],
+        closing=[lambda: billing.close(None), lambda: catalog.close(None)],
+        memberships=OwnMemberships(work),
+    )
+
+
+def start() -> None:
+    """Run the daemon with the settings of the environment."""
+    main("environment", EnvironmentSettings.load(), compose)

@@ -1,0 +1,1 @@
+"""What Organizations, Environments and Applications are, and how they may change. Nothing here does anything."""

@@ -1,0 +1,26 @@
+"""What the daemon is told."""
+
+from pathlib import Path
+
+from catalyst_mesh import DaemonSettings
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+
+class EnvironmentSettings(DaemonSettings):
+    """Settings of the daemon of Organizations, Environments and Applications."""
+
+    model_config = SettingsConfigDict(env_prefix="CATALYST_ENVIRONMENT_")
+
+    billing_target: str = "127.0.0.1:7410"
+    """gRPC address of billing, which keeps an account for each Organization."""
+    catalog_target: str = "127.0.0.1:7402"
+    """gRPC address of the catalog, which plans installations."""
+    git_folder: Path | None = None
+    """Folder of the repositories; replicas share it. Default: `git` below `data_folder`."""
+    grace_seconds: float = Field(default=7 * 86400.0, ge=0)
+    """Time in which a deletion of an Organization can be taken back, in seconds; seven days in production."""
+    promotion_pause: float = Field(default=5.0, gt=0)
+    """Seconds between two looks at promotions that wait, and at branches behind gates."""
+    lease_ttl: float = Field(default=15.0, gt=0)
+    """Seconds for which a run stays with a replica that is not heard of."""

@@ -1,0 +1,136 @@
+"""One transaction on Organizations and what they have."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from catalyst_mesh import Page, Transaction
+from sqlalchemy import Select, Table, select
+from sqlalchemy.engine import RowMapping
+
+from ..domain.applications import Application
+from ..domain.environments import Environment
+from ..domain.members import Invitation, Member, Role
+from ..domain.organizations import Organization
+from ..domain.promotions import Policy, Promotion
+from . import tables as t
+from .bodies import from_json, to_json
+
+E = TypeVar("E")
+TABLES: Mapping[type[Any], Table] = {
+    Organization: t.organizations,
+    Member: t.members,
+    Invitation: t.invitations,
+    Environment: t.environments,
+    Application: t.applications,
+    Policy: t.policies,
+    Promotion: t.promotions,
+}
+
+
+class Store(Transaction):
+    """The unit of work of this daemon."""
+
+    async def find(self, kind: type[E], *key: str, lock: bool = False) -> E | None:
+        """One entity by its key; with `lock` nobody else changes it until the commit."""
+        table = TABLES[kind]
+        query = select(table).where(*(column == value for column, value in zip(table.primary_key, key, strict=True)))
+        query = query.with_for_update() if lock and self.has_row_locks else query
+        row = (await self.sql.execute(query)).mappings().one_or_none()
+        return None if row is None else self._entity(kind, row)
+
+    async def members(self, org: str, *, removed: bool = False) -> list[Member]:
+        """Members of an Organization by name."""
+        c = t.members.c
+        query = select(t.members).where(c.org == org).order_by(c.id)
+        return await self._all(Member, query if removed else query.where(c.is_removed.is_(False)))
+
+    async def roles_of(self, subject: str) -> dict[str, Role | None]:
+        """What is known of one person, by Organization; None: removed there."""
+        rows = await self._all(Member, select(t.members).where(t.members.c.subject == subject))
+        return {one.org: None if one.is_removed else one.role for one in rows}
+
+    async def invitations(self, org: str) -> list[Invitation]:
+        """Every invitation of an Organization."""
+        return await self._all(Invitation, select(t.invitations).where(t.invitations.c.org == org))
+
+    async def invitation_page(self, org: str, page: Page) -> list[Invitation]:
+        """One more than a page of them, the newest first."""
+        c = t.invitations.c
+        query = select(t.invitations).where(c.org == org).order_by(c.created_at.desc(), c.id.desc())
+        return [one for one in await self._all(Invitation, query) if page.after is None or place(one) < page.after][
+            : page.size + 1
+        ]
+
+    async def organizations(
+        self, page: Page, *, among: frozenset[str] | None, states: Sequence[str]
+    ) -> list[Organization]:
+        """One more than a page of Organizations by name; `among` None: all there are."""
+        c = t.organizations.c
+        query = select(t.organizations).where(c.state.in_(states), c.slug > (page.after or ""))
+        query = query if among is None else query.where(c.slug.in_(sorted(among)))
+        return await self._all(Organization, query.order_by(c.slug))
+
+    async def environments(self, org: str) -> list[Environment]:
+        """The Environments of an Organization by name."""
+        c = t.environments.c
+        query = select(t.environments).where(c.org == org, c.state != "deleted").order_by(c.id)
+        return await self._all(Environment, query)
+
+    async def applications(self, environment: str) -> list[Application]:
+        """The Applications of an Environment by name."""
+        c = t.applications.c
+        query = select(t.applications).where(c.environment == environment, c.state != "deleted").order_by(c.id)
+        return await self._all(Application, query)
+
+    async def lives(self, org: str, id: str) -> list[Application]:
+        """The Applications that share one repository, over all Environments."""
+        c = t.applications.c
+        query = select(t.applications).where(c.org == org, c.id == id, c.state != "deleted")
+        return await self._all(Application, query)
+
+    async def promotion(self, environment: str, id: str) -> Promotion | None:
+        """One promotion, which nobody else changes until the commit."""
+        return await self.find(Promotion, environment, id, lock=True)
+
+    async def promotions(self, environment: str) -> list[Promotion]:
+        """Promotions into an Environment, the newest first."""
+        c = t.promotions.c
+        query = select(t.promotions).where(c.environment == environment).order_by(c.created_at.desc(), c.id.desc())
+        return await self._all(Promotion, query)
+
+    async def pending_promotions(self) -> list[tuple[str, str]]:
+        """Keys of the promotions that wait, of all Environments."""
+        c = t.promotions.c
+        rows = await self.sql.execute(select(c.environment, c.id).where(c.state == "pending_approval").order_by(c.id))
+        return [(row.environment, row.id) for row in rows]
+
+    async def guarded_applications(self) -> list[Application]:
+        """The Applications of all Environments whose policies ask for anything."""
+        policies = await self._all(Policy, select(t.policies).order_by(t.policies.c.environment))
+        return [one for policy in policies if policy.asks for one in await self.applications(policy.environment)]
+
+    async def save(self, state: Any) -> None:
+        """Write an entity, or several in turn. Raises LostRace where another writer was faster."""
+        if isinstance(state, (tuple, list)):
+            for one in state:
+                await self.save(one)
+            return
+        table = TABLES[type(state)]
+        found = {column.name: to_json(getattr(state, column.name)) for column in table.c if column.name != "body"}
+        moments = {name: getattr(state, name) for name in found if name.endswith("_at")}
+        await self.take(table, {**found, **moments, "body": to_json(state)})
+
+    async def _all(self, kind: type[E], query: Select[Any]) -> list[E]:
+        return [self._entity(kind, row) for row in (await self.sql.execute(query)).mappings()]
+
+    def _entity(self, kind: type[E], row: RowMapping) -> E:
+        self.seen(TABLES[kind], row)
+        return from_json(kind, row["body"])
+
+
+def place(one: Invitation | Promotion) -> list[str]:
+    """Where it stands in its list, the newest first."""
+    return [one.created_at.isoformat(), one.id]
+
+
+__all__ = ["Store", "place"]

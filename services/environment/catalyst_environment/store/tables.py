@@ -1,0 +1,71 @@
+"""The tables. Of each entity the whole stands in `body`; the other columns are those by which it is found."""
+
+from catalyst_mesh import Json, UtcTime, chassis_tables
+from catalyst_mesh.journal import journal_tables
+from sqlalchemy import BigInteger, Boolean, Column, Index, MetaData, Table, Text
+
+metadata = MetaData()
+
+organizations = Table(
+    "organizations",
+    metadata,
+    Column("slug", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("body", Json, nullable=False),
+)  # fmt: skip - reads as a table
+members = Table(
+    "members", metadata,
+    Column("org", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("is_removed", Boolean, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("body", Json, nullable=False),
+    Index("members_by_subject", "subject"),
+)  # fmt: skip
+invitations = Table(
+    "invitations", metadata,
+    Column("org", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("created_at", UtcTime, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("body", Json, nullable=False),
+)  # fmt: skip
+environments = Table(
+    "environments", metadata,
+    Column("id", Text, primary_key=True),
+    Column("org", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("body", Json, nullable=False),
+    Index("environments_by_org", "org"),
+)  # fmt: skip
+applications = Table(
+    "applications", metadata,
+    Column("environment", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("org", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("body", Json, nullable=False),
+    Index("applications_by_repository", "org", "id"),
+)  # fmt: skip
+policies = Table(
+    "policies", metadata,
+    Column("environment", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("body", Json, nullable=False),
+)  # fmt: skip
+promotions = Table(
+    "promotions", metadata,
+    Column("environment", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("body", Json, nullable=False),
+    Index("promotions_by_state", "state"),
+)  # fmt: skip
+chassis_tables(metadata)
+journal_tables(metadata)

@@ -1,0 +1,91 @@
+"""Members and invitations from the outside, and what other daemons hear of them."""
+
+from typing import Any
+
+import pytest
+from catalyst.environment.v1 import resources_pb2 as pb
+from catalyst.environment.v1 import service_pb2 as rpc
+from catalyst.environment.v1 import service_pb2_grpc as stubs
+from catalyst_environment.domain.members import id_of
+from catalyst_testkit.daemons import reason_of
+
+from .house import House
+
+pytestmark = pytest.mark.either_database
+ORG = "organizations/acme"
+Members = stubs.MemberServiceStub
+
+
+async def invited(house: House, email: str = "bo@x.example", role: Any = pb.Member.ROLE_DEVELOPER) -> pb.Invitation:
+    wish = rpc.CreateInvitationRequest(parent=ORG, invitation=pb.Invitation(email=email, role=role))
+    return await house.person(Members).CreateInvitation(wish)
+
+
+async def test_an_invitation_is_accepted_once_by_its_address_alone(house: House) -> None:
+    await house.active()
+    one = await invited(house, "Bo@X.example")
+    accept = rpc.AcceptInvitationRequest(name=one.name, token=one.token)
+    assert await reason_of(house.person(Members, "eve", "eve@x.example").AcceptInvitation(accept)) == (
+        "INVITATION_REFUSED"
+    )
+    assert await reason_of(house.person(Members, "bo").AcceptInvitation(accept)) == "INVITATION_REFUSED"
+    bo: Any = house.person(Members, "bo", "bo@x.example")
+    wrong = rpc.AcceptInvitationRequest(name=one.name, token="guessed")
+    assert await reason_of(bo.AcceptInvitation(wrong)) == "INVITATION_REFUSED"
+    joined = await bo.AcceptInvitation(accept)
+    assert (joined.subject, joined.role) == ("bo", pb.Member.ROLE_DEVELOPER)
+    assert await reason_of(bo.AcceptInvitation(accept)) == "INVITATION_STATE"
+    read = await house.person(Members).GetInvitation(rpc.GetInvitationRequest(name=one.name))
+    assert (read.state, read.token) == (pb.Invitation.STATE_ACCEPTED, "")
+    assert await reason_of(bo.CreateInvitation(rpc.CreateInvitationRequest(
+        parent=ORG, invitation=pb.Invitation(email="cy@x.example", role=pb.Member.ROLE_ADMIN)
+    ))) == "CALL_DENIED"  # fmt: skip
+
+
+async def test_a_token_that_was_sent_anew_or_taken_back_no_longer_counts(house: House) -> None:
+    await house.active()
+    first, admin = await invited(house), house.person(Members)
+    bo: Any = house.person(Members, "bo", "bo@x.example")
+    second = await admin.ResendInvitation(rpc.ResendInvitationRequest(name=first.name))
+    old = rpc.AcceptInvitationRequest(name=first.name, token=first.token)
+    assert await reason_of(bo.AcceptInvitation(old)) == "INVITATION_REFUSED"
+    await admin.RevokeInvitation(rpc.RevokeInvitationRequest(name=first.name))
+    new = rpc.AcceptInvitationRequest(name=first.name, token=second.token)
+    assert await reason_of(bo.AcceptInvitation(new)) == "INVITATION_STATE"
+
+
+async def test_who_was_removed_is_no_member_whatever_the_token_says(house: House) -> None:
+    await house.active()
+    one = await invited(house)
+    bo: Any = house.person(Members, "bo", "bo@x.example")
+    joined = await bo.AcceptInvitation(rpc.AcceptInvitationRequest(name=one.name, token=one.token))
+    admin: Any = house.person(Members)
+    signed = house.daemon.stub(Members, "bo", groups=["/acme/org-admin"])
+    listing = rpc.ListMembersRequest(parent=ORG)
+    assert len((await signed.ListMembers(listing)).members) == 2
+    assert await reason_of(signed.ListInvitations(rpc.ListInvitationsRequest(parent=ORG))) == "CALL_DENIED"
+    await admin.DeleteMember(rpc.DeleteMemberRequest(name=joined.name, etag=joined.etag))
+    assert await reason_of(signed.ListMembers(listing)) == "CALL_DENIED"
+    other: Any = house.daemon.stub(Members, "catalog", service="catalog")
+    known = await other.LookUpMemberships(rpc.LookUpMembershipsRequest(subject="bo"))
+    assert [(m.organization, m.role) for m in known.memberships] == [(ORG, "")]
+    assert (await house.told()).count("member.removed") == 1
+
+
+async def test_the_owner_hands_over_before_it_can_go(house: House) -> None:
+    made = await house.active()
+    one = await invited(house)
+    bo: Any = house.person(Members, "bo", "bo@x.example")
+    heir = await bo.AcceptInvitation(rpc.AcceptInvitationRequest(name=one.name, token=one.token))
+    ada: Any = house.person(Members)
+    owner = await ada.GetMember(rpc.GetMemberRequest(name=made.owner))
+    assert (owner.owner, made.owner) == (True, f"{ORG}/members/{id_of('ada')}")
+    leave = rpc.DeleteMemberRequest(name=owner.name, etag=owner.etag)
+    assert await reason_of(ada.DeleteMember(leave)) == "OWNER_STAYS"
+    new = await ada.TransferOwnership(rpc.TransferOwnershipRequest(name=heir.name))
+    assert (new.owner, new.role) == (True, pb.Member.ROLE_ADMIN)
+    again = rpc.TransferOwnershipRequest(name=owner.name)
+    assert await reason_of(ada.TransferOwnership(again)) == "OWNER_REQUIRED"
+    assert (await house.get()).owner == heir.name
+    now = await bo.GetMember(rpc.GetMemberRequest(name=owner.name))
+    assert await reason_of(bo.DeleteMember(rpc.DeleteMemberRequest(name=now.name, etag=now.etag))) == "OK"

@@ -1,0 +1,186 @@
+"""Organizations from the outside: made by a run, suspended, taken away, taken back."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import pytest
+from catalyst.environment.v1 import resources_pb2 as pb
+from catalyst.environment.v1 import service_pb2 as rpc
+from catalyst.environment.v1 import service_pb2_grpc as stubs
+from catalyst_environment.domain.organizations import Organization
+from catalyst_environment.parts import EVENT_BUS, IDENTITY
+from catalyst_sdk import Permanent
+from catalyst_testkit import eventually
+from catalyst_testkit.daemons import reason_of
+
+from .conftest import Start
+from .house import A_MOMENT, House, conditions, metadata_of
+
+ORG = "organizations/acme"
+
+
+class FailingCluster:
+    """A fake of a cluster: its vcluster cannot be made until somebody mends it."""
+
+    condition = "Vcluster"
+
+    def __init__(self) -> None:
+        self.is_broken = True
+
+    async def ensure(self, organization: Organization) -> str:
+        if self.is_broken:
+            raise Permanent("QUOTA", message="no room", user_action="make room")
+        return "made"
+
+    async def remove(self, organization: Organization) -> None: ...
+
+
+async def test_what_is_made_is_said_and_what_is_not_is_said_too(house: House) -> None:
+    made = await house.create(display_name="Acme & Sons")
+    assert made.state == pb.Organization.STATE_PROVISIONING
+    active = await house.reached("ACTIVE")
+    assert conditions(active) == {
+        "BillingAccount": "TRUE Made",
+        "Git": "TRUE Made",
+        "EventBus": "FALSE NotAvailable",
+        "Identity": "FALSE NotAvailable",
+        "Vcluster": "FALSE NotAvailable",
+    }  # fmt: skip - one table
+    ended = await house.ended(active.operation)
+    steps = metadata_of(ended).steps
+    assert {s.name for s in steps} >= {"billing-account", "git", "vcluster", "environment", "activate"}
+    assert {s.state for s in steps} == {pb.OperationMetadata.Step.STATE_SUCCEEDED}
+    assert sorted(p.name for p in (house.git / "acme").glob("*.git")) == [
+        "iac.git", "runbooks.git", "shared-blueprints.git",
+    ]  # fmt: skip
+    listed = await house.person(stubs.EnvironmentServiceStub).ListEnvironments(rpc.ListEnvironmentsRequest(parent=ORG))
+    assert [e.name for e in listed.environments] == ["environments/acme-prod"]
+    assert conditions(listed.environments[0]) == {"Vcluster": "FALSE NotAvailable"}
+    told = await house.told()
+    assert told.count("organization.created") == told.count("organization.activated") == 1
+    assert told.count("operation.started") == told.count("operation.completed") == 1
+    assert told.count("operation.progressed") == len(steps)
+
+
+@pytest.mark.either_database
+async def test_of_twenty_who_want_one_name_one_gets_it(house: House) -> None:
+    reasons = await asyncio.gather(*(reason_of(house.create(owner=f"p{n}")) for n in range(20)))
+    assert Counter(reasons) == {"OK": 1, "ORGANIZATION_EXISTS": 19}
+    await house.reached("ACTIVE")
+    assert house.billing.asked == [ORG]
+    assert (await house.told()).count("organization.created") == 1
+
+
+@pytest.mark.either_database
+async def test_a_step_that_fails_is_named_and_tried_again_and_nothing_is_made_twice(start: Start) -> None:
+    cluster = FailingCluster()
+    async with start(also=(IDENTITY, EVENT_BUS, cluster)) as house:
+        await house.create()
+        failed = await house.reached("FAILED")
+        assert failed.reason == "vcluster"
+        step = next(s for s in metadata_of(await house.ended(failed.operation)).steps if s.name == "vcluster")
+        assert (step.state, step.message) == (pb.OperationMetadata.Step.STATE_FAILED, "no room")
+        commits = sorted((house.git / "acme").rglob("objects/??/*"))
+        retry = rpc.RetryOperationRequest(name=failed.operation)
+        stranger = house.person(stubs.OperationServiceStub, "eve")
+        assert await reason_of(stranger.RetryOperation(retry)) == "CALL_DENIED"
+        cluster.is_broken = False
+        await house.person(stubs.OperationServiceStub).RetryOperation(retry)
+        active = await house.reached("ACTIVE")
+        assert (active.operation, active.uid) == (failed.operation, failed.uid)
+        assert sorted((house.git / "acme").rglob("objects/??/*")) == commits
+        assert house.billing.asked == [ORG]
+        assert await reason_of(house.person(stubs.OperationServiceStub).RetryOperation(retry)) == "OPERATION_STATE"
+
+
+@pytest.mark.either_database
+async def test_while_it_is_suspended_it_is_read_and_nothing_of_it_is_changed(house: House) -> None:
+    await house.active()
+    admin: Any = house.daemon.admin(stubs.OrganizationServiceStub)
+    owner: Any = house.person(stubs.EnvironmentServiceStub)
+    new = rpc.CreateEnvironmentRequest(parent=ORG, environment=pb.Environment(type="dev"))
+    assert await reason_of(house.person(stubs.OrganizationServiceStub).SuspendOrganization(
+        rpc.SuspendOrganizationRequest(name=ORG, reason="mine")
+    )) == "CALL_DENIED"  # fmt: skip
+    await admin.SuspendOrganization(rpc.SuspendOrganizationRequest(name=ORG, reason="unpaid"))
+    assert (await house.get()).reason == "unpaid"
+    assert await reason_of(owner.CreateEnvironment(new)) == "ORGANIZATION_INACTIVE"
+    assert await reason_of(owner.ListEnvironments(rpc.ListEnvironmentsRequest(parent=ORG))) == "OK"
+    await admin.ResumeOrganization(rpc.ResumeOrganizationRequest(name=ORG))
+    assert await reason_of(owner.CreateEnvironment(new)) == "OK"
+    assert await reason_of(owner.CreateEnvironment(new)) == "ENVIRONMENT_EXISTS"
+
+
+async def test_a_deletion_waits_its_grace_and_can_be_taken_back_until_then(house: House) -> None:
+    await house.active()
+    owner: Any = house.person(stubs.OrganizationServiceStub)
+    for _ in range(2):  # the second time after it was taken back
+        now = await house.get()
+        left = await owner.DeleteOrganization(rpc.DeleteOrganizationRequest(name=ORG, etag=now.etag, confirm="acme"))
+        assert left.state == pb.Organization.STATE_DELETING
+        assert (house.git / "acme").is_dir()
+        back = await owner.UndeleteOrganization(rpc.UndeleteOrganizationRequest(name=ORG))
+        assert back.state == pb.Organization.STATE_ACTIVE
+        await house.ended(left.operation)
+    await owner.DeleteOrganization(rpc.DeleteOrganizationRequest(name=ORG, etag=back.etag, confirm="acme"))
+    house.clock.advance(timedelta(days=7))
+    gone = await house.reached("DELETED")
+    assert not (house.git / "acme").exists()
+    assert [p.name for p in (house.git / ".archive").iterdir()] == [f"acme-{gone.uid}"]
+    told = await house.told()
+    assert told.count("organization.deleted") == told.count("member.removed") == 1
+    assert told.count("environment.deleted") == 1
+    assert await reason_of(owner.GetOrganization(rpc.GetOrganizationRequest(name=ORG))) == "CALL_DENIED"
+    check = rpc.CheckSlugRequest(slug="acme")
+    assert (await owner.CheckSlug(check)).reason == "ORGANIZATION_EXISTS"
+    house.clock.advance(timedelta(days=30))
+    assert (await owner.CheckSlug(check)).available
+    again = await house.active()
+    assert again.uid != gone.uid
+
+
+@pytest.mark.either_database
+async def test_a_stranger_cannot_tell_a_foreign_organization_from_one_that_never_was(house: House) -> None:
+    await house.active()
+    other: Any = house.daemon.member(stubs.OrganizationServiceStub, "other")
+    details = []
+    for slug in ("acme", "acmf"):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await other.GetOrganization(rpc.GetOrganizationRequest(name=f"organizations/{slug}"))
+        details.append(str(refused.value.details()).replace(slug, "…"))
+    assert details[0] == details[1]
+    listed = await other.ListOrganizations(rpc.ListOrganizationsRequest())
+    assert list(listed.organizations) == []
+
+
+@pytest.mark.either_database
+async def test_nobody_sets_plan_state_or_slug(house: House) -> None:
+    made = await house.active()
+    owner: Any = house.person(stubs.OrganizationServiceStub)
+    wish = rpc.UpdateOrganizationRequest(
+        organization=pb.Organization(name=ORG, display_name="New", plan="plans/xl"), etag=made.etag
+    )
+    wish.update_mask.paths[:] = ["plan", "state"]
+    assert await reason_of(owner.UpdateOrganization(wish)) == "FIELD_NOT_SETTABLE"
+    wish.update_mask.paths[:] = ["display_name"]
+    changed = await owner.UpdateOrganization(wish)
+    assert (changed.display_name, changed.plan) == ("New", "")
+    assert await reason_of(owner.UpdateOrganization(wish)) == "ETAG_MISMATCH"
+
+
+@pytest.mark.either_database
+async def test_billing_that_is_away_is_asked_again_until_it_answers(house: House) -> None:
+    house.billing.is_away = True
+    made = await house.create()
+
+    async def missed() -> bool:
+        house.clock.advance(A_MOMENT)
+        return house.billing.missed > 1
+
+    await eventually(missed, within=60, what="billing was asked twice")
+    house.billing.is_away = False
+    await house.reached("ACTIVE")
+    assert metadata_of(await house.ended(made.operation)).done_count == 7
