@@ -1,5 +1,6 @@
 """The HTTP surface: REST by transcoding, streams, sign-in, OpenAPI; the console's pages."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ VERBS = tuple(HttpMethod)
 """All that a path can be asked with; which of them it takes is the table's to say."""
 _STORES = "pooldomain"
 """Package whose operations are answered as what they are: stored, and not done yet."""
+_STATE = re.compile(r"/v1/environments/([^/:]+)/state")
 
 
 class NoSuchPath(Refused):
@@ -95,6 +97,10 @@ class Edge:
 
         @route("/v1/{path:path}", http_method=list(VERBS), name="rest")
         async def rest(request: Req) -> Response[Any] | Stream:
+            # Not a path of its own: Litestar would look for nothing else below /v1/environments/{environment}.
+            if request.method == HttpMethod.GET and (found := _STATE.fullmatch(request.url.path)):
+                person = await self._callers.person(self._sessions.token(request))
+                return await self._state.environment(person, found[1], request.query_params)
             return await self.rest(request)
 
         @get("/v1/stream")
@@ -109,11 +115,6 @@ class Edge:
         async def audited(request: Req) -> Response[bytes]:
             person = await self._callers.person(self._sessions.token(request))
             return await self._trail.page(person, request.query_params)
-
-        @get("/v1/environments/{environment:str}/state")
-        async def snapshot(request: Req, environment: FromPath[str]) -> Response[bytes]:
-            person = await self._callers.person(self._sessions.token(request))
-            return await self._state.environment(person, environment, request.query_params)
 
         @get("/v1/search")
         async def search(request: Req) -> Response[bytes]:
@@ -157,7 +158,6 @@ class Edge:
                 stream,
                 description,
                 audited,
-                snapshot,
                 search,
                 rebuild,
                 queried,
