@@ -1,0 +1,32 @@
+"""A daemon in a process of its own that kills itself at one point of the journal: `python child.py POINT SETTINGS`.
+
+It says so once it serves; SIGKILL leaves nothing of it behind but what it had written.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from catalyst_environment.app import compose
+from catalyst_environment.settings import EnvironmentSettings
+
+
+async def main(point: str, values: dict[str, Any]) -> None:
+    def die(here: str) -> None:
+        if here == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    daemon = await compose(EnvironmentSettings(**values), hook=die)
+    started = asyncio.Event()
+    running = asyncio.create_task(daemon.run(started=started))
+    await started.wait()
+    sys.stderr.write("serving\n")
+    sys.stderr.flush()
+    await running
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], json.loads(sys.argv[2])))
