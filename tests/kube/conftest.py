@@ -3,15 +3,19 @@
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+from catalyst_kube import KINDS
+from catalyst_kube.schemas import definition
 from catalyst_testkit.servers import folder
+from catalyst_testkit.waiting import eventually_sync
 
 from .server import BUILT, KubeServer
 
 
-@pytest.fixture(scope="session")
-def kube() -> Iterator[KubeServer]:
+@contextmanager
+def served() -> Iterator[KubeServer]:
     if not (BUILT / "kube-apiserver").exists():
         pytest.skip("there is no API server: script/kube builds one")
     home = folder()
@@ -22,6 +26,20 @@ def kube() -> Iterator[KubeServer]:
     finally:
         server.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def kube() -> Iterator[KubeServer]:
+    """One for all tests that leave it as it is."""
+    with served() as server:
+        yield server
+
+
+@pytest.fixture
+def own_kube() -> Iterator[KubeServer]:
+    """A fresh one: definitions belong to one release of a cluster, and stay when it goes."""
+    with served() as server:
+        yield server
 
 
 @pytest.fixture
@@ -35,10 +53,11 @@ def namespace(kube: KubeServer) -> str:
 @pytest.fixture(scope="session")
 def definitions(kube: KubeServer) -> KubeServer:
     """The server, which knows our kinds."""
-    from catalyst_kube import KINDS
-    from catalyst_kube.schemas import definition
-    from catalyst_testkit.waiting import eventually_sync
+    return known(kube)
 
+
+def known(kube: KubeServer) -> KubeServer:
+    """Tell a server of our kinds."""
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     for kind in KINDS.values():
         status, answer = kube.ask("POST", path, definition(kind))

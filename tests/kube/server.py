@@ -28,6 +28,7 @@ class KubeServer:
     port: int = field(default_factory=free_port)
     _ports: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
     _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _apiserver: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -90,14 +91,20 @@ class KubeServer:
             "--controllers=namespace,garbagecollector,root-ca-cert-publisher",
             f"--root-ca-file={self.ca}",
         ]  # fmt: skip - a command
+        self._apiserver = apiserver
         self._run("etcd", etcd)
         self._run("apiserver", apiserver)
         eventually_sync(self._ready, within=120, what="the API server is ready")
         self._run("manager", manager)
 
+    def start_api(self) -> None:
+        """Start the API server again after its death."""
+        self._run("apiserver", self._apiserver)
+        eventually_sync(self._ready, within=120, what="the API server is ready again")
+
     def stop(self) -> None:
         """End it in peace, the API server first."""
-        for process in reversed(self._running):
+        for process in (one for one in reversed(self._running) if one.poll() is None):
             process.send_signal(signal.SIGTERM)
             try:
                 process.wait(20)

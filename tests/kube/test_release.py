@@ -30,27 +30,34 @@ Helm = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def helm(kube: KubeServer, namespace: str, tmp_path: Path) -> Helm:
+def namespace(own_kube: KubeServer) -> str:
+    assert own_kube.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "catalyst-test"}})[0] == 201
+    return "catalyst-test"
+
+
+@pytest.fixture
+def helm(own_kube: KubeServer, namespace: str, tmp_path: Path) -> Helm:
     places = {f"HELM_{kind}_HOME": str(tmp_path / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
 
     def run(*words: str, **values: Any) -> subprocess.CompletedProcess[str]:
         file = tmp_path / f"{uuid.uuid4().hex}.yaml"
         file.write_text(yaml.safe_dump({**VALUES, **values}))
         given = ["--values", str(file), "--no-hooks"] if words[0] in ("install", "upgrade") else []
+        where = ["--namespace", namespace, "--kubeconfig", str(own_kube.kubeconfig)]
         return subprocess.run(
-            [need("helm", package="script/helm"), *words, *given, "--namespace", namespace, "--kubeconfig", str(kube.kubeconfig)],
+            [need("helm", package="script/helm"), *words, *given, *where],
             env={**os.environ, **places}, capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
 
     return run
 
 
-def there(kube: KubeServer, namespace: str, release: str) -> dict[str, list[str]]:
+def there(own_kube: KubeServer, namespace: str, release: str) -> dict[str, list[str]]:
     """What of a release is in the cluster, by kind."""
     words = [
         "kubectl",
         "--kubeconfig",
-        str(kube.kubeconfig),
+        str(own_kube.kubeconfig),
         "--namespace",
         namespace,
         "get",
@@ -69,11 +76,11 @@ def there(kube: KubeServer, namespace: str, release: str) -> dict[str, list[str]
     return found
 
 
-def test_a_release_comes_changes_goes_back_and_leaves_nothing(kube: KubeServer, namespace: str, helm: Helm) -> None:
+def test_a_release_comes_changes_goes_back_and_leaves_nothing(own_kube: KubeServer, namespace: str, helm: Helm) -> None:
     release = f"r{uuid.uuid4().hex[:6]}"
     done = helm("install", release, str(CHART))
     assert done.returncode == 0, done.stderr
-    first = there(kube, namespace, release)
+    first = there(own_kube, namespace, release)
     assert {"Deployment", "StatefulSet", "Service", "ServiceAccount", "NetworkPolicy", "ClusterRoleBinding"} <= set(
         first
     )
@@ -81,37 +88,37 @@ def test_a_release_comes_changes_goes_back_and_leaves_nothing(kube: KubeServer, 
 
     again = helm("upgrade", release, str(CHART), catalog={"replicas": 4}, continuum={"enabled": False})
     assert again.returncode == 0, again.stderr
-    changed = there(kube, namespace, release)
+    changed = there(own_kube, namespace, release)
     assert f"{release}-catalyst-continuum" not in changed["StatefulSet"]
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{release}-catalyst-catalog"
-    assert kube.ask("GET", path)[1]["spec"]["replicas"] == 4
+    assert own_kube.ask("GET", path)[1]["spec"]["replicas"] == 4
 
     back = helm("rollback", release, "1", "--no-hooks")
     assert back.returncode == 0, back.stderr
-    assert there(kube, namespace, release) == first
-    assert kube.ask("GET", path)[1]["spec"]["replicas"] == 2
+    assert there(own_kube, namespace, release) == first
+    assert own_kube.ask("GET", path)[1]["spec"]["replicas"] == 2
 
     gone = helm("uninstall", release, "--no-hooks")
     assert gone.returncode == 0, gone.stderr
-    assert there(kube, namespace, release) == {}
-    status, _ = kube.ask(
+    assert there(own_kube, namespace, release) == {}
+    status, _ = own_kube.ask(
         "GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/sovereigns.catalyst.openova.io"
     )
     assert status == 200, "definitions stay, and all objects with them"
 
 
-def test_an_upgrade_that_the_schema_refuses_changes_nothing(kube: KubeServer, namespace: str, helm: Helm) -> None:
+def test_an_upgrade_that_the_schema_refuses_changes_nothing(own_kube: KubeServer, namespace: str, helm: Helm) -> None:
     release = f"r{uuid.uuid4().hex[:6]}"
     assert helm("install", release, str(CHART), crds={"install": False}).returncode == 0
-    before = there(kube, namespace, release)
+    before = there(own_kube, namespace, release)
     refused = helm("upgrade", release, str(CHART), crds={"install": False}, catalog={"replcas": 1})
     assert refused.returncode != 0
     assert "replcas" in refused.stderr
-    assert there(kube, namespace, release) == before
+    assert there(own_kube, namespace, release) == before
     assert helm("uninstall", release, "--no-hooks").returncode == 0
 
 
-def test_the_page_about_installing_says_what_works(kube: KubeServer, tmp_path: Path) -> None:
+def test_the_page_about_installing_says_what_works(own_kube: KubeServer, tmp_path: Path) -> None:
     page = Path("docs/how-to/install-on-kubernetes.md").read_text()
     blocks = re.findall(r"```sh\n(.*?)```", page, re.S)
     name = f"t-{uuid.uuid4().hex[:10]}"
@@ -120,11 +127,11 @@ def test_the_page_about_installing_says_what_works(kube: KubeServer, tmp_path: P
     places = {f"HELM_{kind}_HOME": str(tmp_path / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
     programs = os.pathsep.join([str(Path(need("helm", package="script/helm")).parent), os.environ["PATH"]])
     done = subprocess.run(
-        ["bash", "-c", script], env={**os.environ, **places, "PATH": programs, "KUBECONFIG": str(kube.kubeconfig)},
+        ["bash", "-c", script], env={**os.environ, **places, "PATH": programs, "KUBECONFIG": str(own_kube.kubeconfig)},
         capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "deployment.apps/catalyst-catalog" in done.stdout
     away = [need("helm", package="script/helm"), "uninstall", "catalyst", "--no-hooks", "--namespace", name]
-    away += ["--kubeconfig", str(kube.kubeconfig)]
+    away += ["--kubeconfig", str(own_kube.kubeconfig)]
     subprocess.run(away, env={**os.environ, **places}, capture_output=True, timeout=120, check=True)

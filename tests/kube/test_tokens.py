@@ -27,7 +27,7 @@ def token_of(kube: KubeServer, namespace: str, account: str, audience: str) -> s
 async def asked(address: str, token: str) -> grpc.StatusCode:
     """What comes of asking the catalogue as the owner of a token."""
     async with grpc.aio.insecure_channel(address) as channel:
-        stub = service_pb2_grpc.BlueprintServiceStub(channel)
+        stub = service_pb2_grpc.CatalogServiceStub(channel)
         try:
             await stub.ListBlueprints(
                 service_pb2.ListBlueprintsRequest(page_size=1),

@@ -34,7 +34,7 @@ def _condition(one: Observed, before: Mapping[str, Any], generation: int, now: d
         "type": one.type,
         "status": status,
         "reason": one.reason,
-        "message": one.message,
+        **({"message": one.message} if one.message else {}),  # an empty text comes out of an apply of 1.20 as null
         "lastTransitionTime": since or now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "observedGeneration": generation,
     }  # fmt: skip - a document

@@ -207,6 +207,12 @@ def _plain(schema: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any
             return {**told, "type": "string", "enum": schema.get("enum", [schema.get("const")])}
         return {**told, "x-kubernetes-preserve-unknown-fields": True}
     told = {key: schema[key] for key in _KEPT if key in schema}
+    if told.get("default", True) in (
+        "",
+        [],
+        {},
+    ):  # what nobody wrote stays absent, or `has()` of the rules would find it
+        del told["default"]
     if "const" in schema:
         told["enum"] = [schema["const"]]
     if "pattern" in told and not _is_re2(told["pattern"]):

@@ -129,10 +129,10 @@ spec:
       securityContext: {{- include "catalyst.containerSecurity" .root | nindent 8 }}
       env: {{- include "catalyst.environment" . | nindent 8 }}
       ports:
-        - {name: grpc, containerPort: 7400}
-        - {name: side, containerPort: 9090}
+        - {name: grpc, containerPort: 7400, protocol: TCP}
+        - {name: side, containerPort: 9090, protocol: TCP}
         {{- range .daemon.listens }}
-        - {name: {{ . }}, containerPort: {{ eq . "http" | ternary 8080 7440 }}}
+        - {name: {{ . }}, containerPort: {{ eq . "http" | ternary 8080 7440 }}, protocol: TCP}
         {{- end }}
       startupProbe:
         httpGet: {path: /livez, port: side}
