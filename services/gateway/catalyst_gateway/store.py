@@ -124,12 +124,19 @@ class Store(Shelves, Kept):
         rows = await self.sql.execute(query, {"after": number, "most": limit})
         return [dict(row) for row in rows.mappings()]
 
-    async def before(self, number: int | None, prefix: str, limit: int) -> Sequence[Mapping[str, Any]]:
-        """Events with a lower number whose subject begins with `prefix`, the newest first."""
+    async def before(
+        self, number: int | None, prefix: str, limit: int, *, about: str = ""
+    ) -> Sequence[Mapping[str, Any]]:
+        """Events with a lower number, the newest first, whose subject begins with `prefix`.
+
+        about   only those of this resource and of what lies below it
+        """
         t = stream_event
         query = select(t).order_by(t.c.number.desc()).limit(limit)
         if prefix:
             query = query.where(t.c.subject.startswith(prefix, autoescape=True))
+        if about:
+            query = query.where((t.c.aggregate == about) | t.c.aggregate.startswith(f"{about}/", autoescape=True))
         rows = await self.sql.execute(query if number is None else query.where(t.c.number < number))
         return [dict(row) for row in rows.mappings()]
 

@@ -12,8 +12,9 @@ from uuid import uuid4
 import grpc
 from google.protobuf.message_factory import GetMessageClass
 
-from .. import conditions
-from ..routes import Route, Routes
+from .. import conditions, events
+from ..plugins import all_plugins
+from ..routes import Routes
 from ..transcode import to_json, to_request
 
 Answer = dict[str, Any]
@@ -78,19 +79,44 @@ class Api:
         if verb != "GET":
             conditions.demand(message, etag)
             conditions.retry(message, str(uuid4()))
-        method = self._channels[one.package].unary_unary(
+
+        async def call(channel: grpc.aio.Channel) -> Any:
+            method = channel.unary_unary(
+                one.rpc,
+                request_serializer=_serialized,
+                response_deserializer=GetMessageClass(one.method.output_type).FromString,
+            )
+            return await method(message, timeout=self._seconds, metadata=self._metadata)
+
+        if one.package == events.PACKAGE:  # what every daemon serves is asked of all, or of the one that it names
+            return _read(await events.ask(self._channels, message, call))
+        return _read(await call(self._channels[one.package]))
+
+    async def heard(self, path: str, **query: object) -> list[Answer]:
+        """Every message of a stream that ends by itself. Raises AioRpcError."""
+        found = self._routes.find("GET", path)
+        if found is None:
+            raise NoRoute(f"GET {path}")
+        one, variables = found
+        pairs = [(name, _text(value)) for name, value in query.items() if value not in ("", None)]
+        method = self._channels[one.package].unary_stream(
             one.rpc,
             request_serializer=_serialized,
             response_deserializer=GetMessageClass(one.method.output_type).FromString,
         )
-        return _read(one, await method(message, timeout=self._seconds, metadata=self._metadata))
+        call = method(to_request(one, variables, pairs, b""), timeout=self._seconds, metadata=self._metadata)
+        return [_read(message) async for message in call]
+
+    async def plugins(self) -> list[Answer]:
+        """The plugins of all daemons that answer."""
+        return await all_plugins(self._channels, self._metadata)
 
 
 def _serialized(message: Any) -> bytes:
     return bytes(message.SerializeToString())
 
 
-def _read(_one: Route, answer: Any) -> Answer:
+def _read(answer: Any) -> Answer:
     read: Answer = json.loads(to_json(answer))
     return read
 

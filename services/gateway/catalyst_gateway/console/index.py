@@ -1,8 +1,29 @@
 """All pages, and the places to begin at. A new module of pages is known by its line here."""
 
-from . import home, plans, runs, signing, sovereigns, wizard
+from . import admin, continuity, domains, home, marketplace, money, plans, runs, signing, sovereigns, timeline, wizard
 from .places import Place
 from .visits import Page
 
-PAGES: tuple[Page, ...] = (*home.PAGES, *signing.PAGES, *sovereigns.PAGES, *plans.PAGES, *runs.PAGES, *wizard.PAGES)
-PLACES: tuple[Place, ...] = (Place("/console/sovereigns", "Sovereigns", "s"),)
+PAGES: tuple[Page, ...] = (
+    *home.PAGES,
+    *signing.PAGES,
+    *sovereigns.PAGES,
+    *plans.PAGES,
+    *runs.PAGES,
+    *wizard.PAGES,
+    *marketplace.PAGES,
+    *domains.PAGES,
+    *continuity.PAGES,
+    *money.PAGES,
+    *admin.PAGES,
+    *timeline.PAGES,
+)  # fmt: skip - a list
+PLACES: tuple[Place, ...] = (
+    Place("/console/sovereigns", "Sovereigns", "s"),
+    Place("/console/marketplace", "Marketplace", "m"),
+    Place("/console/domains", "Domains", "d"),
+    Place("/console/continuity", "Continuity", "c"),
+    Place("/console/timeline", "Timeline", "t"),
+    Place("/console/money", "Money", "b", frozenset({"billing-admin", "sovereign-admin"})),
+    Place("/console/admin", "Admin", "a", frozenset({"sovereign-admin", "security-officer"})),
+)

@@ -1,0 +1,30 @@
+"""One line of everything that happened, newest first; by resource, so that a state leads to why it is so."""
+
+from catalyst_mesh import Caller
+
+from ..readers import Reader
+from .visits import Shown, Visit, page
+
+MOST = 100
+"""Events on one page."""
+_LOOK = 400
+"""Events that are read at once, of which some are not this person's to see."""
+
+
+@page("/console/timeline")
+async def timeline(at: Visit) -> Shown:
+    """What happened; with `about` to one resource and what lies below it."""
+    about, kind = at.query.get("about", ""), at.query.get("kind", "")
+    before = int(at.query["before"]) if at.query.get("before", "").isdigit() else None
+    reader = Reader.of(Caller(at.person.subject, roles=at.person.roles, groups=at.person.groups))
+    async with at.work.reading() as tx:
+        read = await tx.before(before, f"catalyst.v1.{kind}." if kind else "", _LOOK, about=about)
+    rows = [one for one in read if reader.may_hear(one["subject"], one["organization"])]
+    shown = rows[:MOST]
+    last = shown[-1] if len(rows) > MOST else read[-1] if len(read) == _LOOK else None
+    return at.show(
+        "timeline.html", title="Timeline", rows=shown, older=last["number"] if last else None, about=about, kind=kind
+    )
+
+
+PAGES = (timeline,)

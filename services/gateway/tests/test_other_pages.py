@@ -1,0 +1,220 @@
+"""Marketplace, domains, continuity, money, admin, timeline: what they show, and what their actions ask of the daemons."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from catalyst_gateway.console.domains import chain
+from catalyst_gateway.console.marketplace import inputs, values
+from catalyst_mesh import InvalidRequest
+from catalyst_sdk import Violation
+
+from .looking import Looking
+
+SLOT = "namespaces/acme/continuums/shop"
+EAST, WEST = "hz-fsn-rtz-prod", "hz-hel-rtz-prod"
+HELD = {
+    "name": SLOT,
+    "etag": '"3"',
+    "spec": {"primaryRegion": EAST, "hotStandbyRegions": [WEST], "rto": "60s", "rpo": "5s"},
+    "status": {
+        "phase": "PHASE_HEALTHY",
+        "primaryRegion": EAST,
+        "leaseHolder": EAST,
+        "epoch": "7",
+        "selfRegion": EAST,
+        "authorityRemaining": "8s",
+        "replicationLag": {WEST: "0.4s"},
+        "witness": {"cells": [{"name": "cell-1", "reachable": True}, {"name": "cell-2"}], "quorum": 2, "size": 3},
+    },
+}  # fmt: skip - a document
+PLAN = {
+    "planFingerprint": "f00d",
+    "kind": "RUN_KIND_SWITCHOVER",
+    "fromRegion": EAST,
+    "toRegion": WEST,
+    "epoch": "7",
+    "checks": [{"name": "standby-current", "result": "RESULT_PASS", "critical": True, "message": "0.4 s behind"}],
+    "steps": [{"number": 1, "phase": "fence", "executor": EAST}],
+}  # fmt: skip - a document
+VOUCHER = {"name": "vouchers/v1", "code": "WELCOME", "state": "STATE_ACTIVE", "etag": '"1"'}
+EMPTY = [
+    "/console/continuity",
+    "/console/domains",
+    "/console/marketplace",
+    "/console/money",
+    "/console/money/vouchers",
+    "/console/money/book",
+    "/console/admin",
+    "/console/admin/sources",
+    "/console/admin/letters",
+    "/console/timeline",
+]  # fmt: skip - a list
+
+
+@pytest.mark.parametrize("path", EMPTY)
+async def test_a_page_of_a_house_without_anything_says_so(look: Looking, path: str) -> None:
+    seen = await look.at(path, roles=("sovereign-admin", "billing-admin"))
+    assert seen.status == 200
+    assert 'class="empty"' in seen.html or "Everything was taken in" in seen.text or "None" not in seen.text
+
+
+async def test_nobody_is_shown_the_way_to_what_is_not_theirs(look: Looking) -> None:
+    seen = await look.at("/console/marketplace", roles=(), groups=("/acme/org-viewer",))
+    assert "/console/domains" in seen.links
+    assert not {"/console/money", "/console/admin"} & set(seen.links)
+
+
+async def test_a_slot_shows_who_holds_it_and_where_it_could_go(look: Looking) -> None:
+    look.daemons.answer("GetContinuum", HELD)
+    seen = await look.at(f"/console/{SLOT}")
+    assert "1 of 3 answer, 2 are needed" in seen.text
+    assert "hz-hel-rtz-prod 0 s" in seen.text
+    assert seen.fields["region"] == WEST or f'value="{WEST}"' in seen.html
+    assert f'value="{EAST}"' not in seen.html, "it is there already"
+
+
+async def test_a_move_begins_with_a_rehearsal_and_only_by_its_fingerprint(look: Looking) -> None:
+    look.daemons.answer("GetContinuum", HELD)
+    look.daemons.answer("PlanRun", PLAN)
+    look.daemons.answer("continuum.StartRun", {"name": "operations/continuum-1"})
+    rehearsed = await look.send(f"/console/{SLOT}/rehearse", {"kind": "SWITCHOVER", "region": WEST})
+    assert "standby-current" in rehearsed.text
+    assert look.daemons.wishes("continuum.StartRun") == []
+    form = {name: rehearsed.fields[name] for name in ("kind", "region", "fingerprint", "epoch")}
+    wrong = await look.send(f"/console/{SLOT}/move", {**form, "reason": "a test", "confirm": EAST})
+    assert (wrong.status, look.daemons.wishes("continuum.StartRun")) == (422, [])
+    assert 'aria-invalid="true"' in wrong.html
+    await look.send(f"/console/{SLOT}/move", {**form, "reason": "a test", "confirm": WEST})
+    (wish,) = look.daemons.wishes("continuum.StartRun")
+    assert (wish.plan_fingerprint, wish.expected_epoch, wish.to_region) == ("f00d", 7, WEST)
+
+
+async def test_what_is_blocked_has_no_button(look: Looking) -> None:
+    look.daemons.answer("GetContinuum", HELD)
+    look.daemons.answer("PlanRun", {**PLAN, "blockers": ["the standby is 9 minutes behind"]})
+    seen = await look.send(f"/console/{SLOT}/rehearse", {"kind": "SWITCHOVER", "region": WEST})
+    assert "the standby is 9 minutes behind" in seen.text
+    assert "Start the move" not in seen.html
+
+
+async def test_a_slot_is_suspended_with_a_reason_under_its_etag(look: Looking) -> None:
+    look.daemons.answer("GetContinuum", HELD)
+    look.daemons.answer("Suspend", HELD)
+    await look.send(f"/console/{SLOT}/suspend", {"says": "maintenance"})
+    (wish,) = look.daemons.wishes("Suspend")
+    assert (wish.reason, wish.etag) == ("maintenance", '"3"')
+
+
+def ds(tag: int, digest: str = "ab") -> dict[str, Any]:
+    return {"keyTag": tag, "algorithm": 13, "digestType": 2, "digest": digest}
+
+
+def test_the_chain_says_which_link_is_missing_and_which_is_strange() -> None:
+    keys = [{"keyTag": 1, "active": True}]
+    whole = {"keys": keys, "ds": [ds(1)], "dsObserved": [ds(1, "AB")]}
+    assert [tone for _, _, tone in chain("acme.example", whole)] == ["good", "good", "good", "good"]
+    early = {"keys": keys, "ds": [ds(1)], "dsObserved": []}
+    assert ("DS", "1 at example", "wait") in chain("acme.example", early)
+    strange = {"keys": keys, "ds": [ds(1)], "dsObserved": [ds(9)]}
+    assert ("DS", "9 at example", "bad") in chain("acme.example", strange)
+    assert chain("acme.example", strange)[-1][2] == "wait", "no link of ours holds"
+    assert chain("acme.example", None) == []
+
+
+@pytest.mark.parametrize("side", ["", "/records", "/drift", "/propagation"])
+async def test_each_side_of_a_zone_is_shown(look: Looking, side: str) -> None:
+    look.daemons.answer("GetZone", {"name": "zones/acme.example", "state": "STATE_ACTIVE"})
+    seen = await look.at(f"/console/zones/acme.example{side}")
+    assert seen.status == 200
+    assert "acme.example" in seen.text
+
+
+SCHEMA = {
+    "type": "object",
+    "required": ["title"],
+    "properties": {
+        "title": {"type": "string", "description": "Shown on top."},
+        "public": {"type": "boolean", "default": True},
+        "size": {"enum": ["s", "m"], "default": "s"},
+        "smtp": {"type": "object", "properties": {"port": {"type": "integer", "default": 25}}},
+        "labels": {"type": "object"},
+    },
+}  # fmt: skip - a schema
+
+
+def test_a_form_is_made_of_a_schema_and_read_back() -> None:
+    form = inputs(SCHEMA)
+    assert [(one.name, one.type) for one in form] == [
+        ("title", "text"),
+        ("public", "checkbox"),
+        ("size", "select"),
+        ("smtp.port", "number"),
+        ("labels", "textarea"),
+    ]  # fmt: skip - a table
+    given = {"title": "Blog", "size": "m", "smtp.port": "587", "labels": '{"a": "b"}'}
+    assert values(form, given) == (
+        {"title": "Blog", "public": False, "size": "m", "smtp": {"port": 587}, "labels": {"a": "b"}},
+        {},
+    )  # fmt: skip - a pair
+    assert values(form, {"smtp.port": "many", "labels": "{"})[1].keys() == {"smtp.port", "labels"}
+
+
+async def test_what_the_catalogue_refuses_stands_at_its_field(look: Looking) -> None:
+    look.daemons.answer("GetBlueprint", {"name": "blueprints/bp-ghost", "title": "Ghost", "latestVersion": "1.0.0"})
+    version = {"semver": "1.0.0", "configSchema": SCHEMA}
+    look.daemons.answer("ListVersions", {"versions": [version]})
+    look.daemons.answer("GetVersion", version)
+    look.daemons.answer(
+        "ValidateConfig", lambda _: InvalidRequest([Violation("/smtp/port", "is above 65535", "maximum")])
+    )
+    seen = await look.send("/console/marketplace/bp-ghost/check", {"title": "Blog", "smtp.port": "99999"})
+    assert seen.status == 422
+    assert 'id="smtp.port-fault"' in seen.html
+    look.daemons.answer("ValidateConfig", {"config": {"title": "Blog"}, "defaultedPaths": ["/size"]})
+    taken = await look.send("/console/marketplace/bp-ghost/check", {"title": "Blog"})
+    assert "It would be taken." in taken.text
+
+
+async def test_a_voucher_is_issued_and_paused_from_its_page(look: Looking) -> None:
+    look.daemons.answer("ListVouchers", {"vouchers": [VOUCHER]})
+    look.daemons.answer("billing.GetVoucher", VOUCHER)
+    roles = ("billing-admin",)
+    form = {"voucher.amount.minor": "25000", "voucher.amount.currency": "OMR", "voucher.max_total": "3"}
+    await look.send("/console/money/vouchers", form, roles=roles)
+    (issued,) = look.daemons.wishes("CreateVoucher")
+    assert (issued.voucher.amount.minor, issued.voucher.max_total, issued.activate) == (25000, 3, True)
+    await look.send("/console/money/vouchers/v1/pause", {}, roles=roles)
+    (paused,) = look.daemons.wishes("PauseVoucher")
+    assert (paused.name, paused.etag) == ("vouchers/v1", '"1"')
+
+
+async def test_a_dead_letter_is_handed_over_again(look: Looking) -> None:
+    letter = {"name": "deadLetters/billing-7", "subject": "catalyst.v1.x.y.done", "error": "poison", "aggregate": "x/1"}
+    look.daemons.answer("ListDeadLetters", {"deadLetters": [letter]})
+    seen = await look.at("/console/admin/letters")
+    assert "/console/timeline?about=x/1" in seen.links
+    await look.send("/console/admin/letters/billing-7/replay", {})
+    assert {wish.name for wish in look.daemons.wishes("ReplayDeadLetter")} == {"deadLetters/billing-7"}
+
+
+async def test_the_timeline_tells_each_person_what_that_person_may_hear(look: Looking) -> None:
+    async with look.work.transaction() as tx:
+        for n, org in enumerate(("acme", "other")):
+            await tx.add(
+                {
+                    "event_id": str(n),
+                    "subject": "catalyst.v1.pooldomain.allocation.reserved",
+                    "body": {},
+                    "version": 1,
+                    "aggregate": f"pools/p/allocations/{org}",
+                    "time": datetime(2026, 1, 1, tzinfo=UTC),
+                    "organization": org,
+                }
+            )  # fmt: skip - one call
+    everything = await look.at("/console/timeline")
+    assert ("allocations/acme" in everything.text, "allocations/other" in everything.text) == (True, True)
+    own = await look.at("/console/timeline", roles=(), groups=("/acme/org-viewer",))
+    assert ("allocations/acme" in own.text, "allocations/other" in own.text) == (True, False)
+    one = await look.at("/console/timeline?about=pools/p/allocations/other")
+    assert ("allocations/acme" in one.text, "allocations/other" in one.text) == (False, True)
