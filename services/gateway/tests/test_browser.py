@@ -2,15 +2,17 @@
 
 from playwright.async_api import expect
 
+from . import filled
 from .looking import NARROW, Looking, broken_rules, chromium, is_too_wide, opened, served
 
-PAGES = ("/console/sovereigns", "/console/sign-in", "/console/nowhere")
+PAGES = ("/console/sovereigns", "/console/sign-in", "/console/nowhere", *filled.PAGES)
 """Pages that are looked at in light, in dark and at 320 pixels. A page that is added is named here."""
 
 
 async def test_every_page_keeps_the_rules_of_wcag_in_light_and_dark_and_fits_a_narrow_window(look: Looking) -> None:
     one = {"name": "sovereigns/acme", "state": "STATE_ACTIVE", "fqdn": "acme.omani.works", "simulated": True}
     look.daemons.answer("ListSovereigns", {"sovereigns": [one]})
+    filled.fill(look.daemons)
     found: dict[str, list[str]] = {}
     async with served(look) as url, chromium() as browser:
         for colors in ("light", "dark"):
