@@ -57,7 +57,7 @@ _MOVE = {
     "epoch": "8",
     "createTime": NOW,
     "approvalsRequired": 1,
-    "steps": [{"number": 1, "phase": "fence", "executor": EAST, "state": "STATE_SUCCEEDED", "startTime": NOW}],
+    "steps": [{"number": 1, "phase": "fence", "executor": EAST, "state": "STATE_DONE", "startTime": NOW}],
 }  # fmt: skip - a document
 _ZONE = {
     "name": ZONE,
@@ -80,7 +80,7 @@ _NAME = {
 }  # fmt: skip - a document
 _VERSION = {
     "semver": "5.94.0",
-    "state": "STATE_PUBLISHED",
+    "state": "STATE_VERIFIED",
     "digest": "sha256:" + "cd" * 32,
     "publishTime": NOW,
     "configSchema": {
@@ -162,8 +162,8 @@ ANSWERS: dict[str, Any] = {
         ]
     },
     "GetRevenue": {"mrr": OMR, "accounts": 1, "activeSubscriptions": 1},
-    "ListAccounts": {"accounts": [{"name": "billingAccounts/acme", "state": "STATE_ACTIVE", "currency": "OMR"}]},
-    "billing.GetAccount": {"name": "billingAccounts/acme", "state": "STATE_ACTIVE"},
+    "ListAccounts": {"accounts": [{"name": "billingAccounts/acme", "state": "STATE_OPEN", "currency": "OMR"}]},
+    "billing.GetAccount": {"name": "billingAccounts/acme", "state": "STATE_OPEN"},
     "ListOrders": {
         "orders": [{"name": "billingAccounts/acme/orders/o1", "state": "STATE_PAID", "total": OMR, "createTime": NOW}]
     },

@@ -21,9 +21,11 @@ PAGES: tuple[Page, ...] = (
 PLACES: tuple[Place, ...] = (
     Place("/console/sovereigns", "Sovereigns", "s"),
     Place("/console/marketplace", "Marketplace", "m"),
-    Place("/console/domains", "Domains", "d"),
-    Place("/console/continuity", "Continuity", "c"),
+    Place("/console/domains", "Domains", "d", also=("/console/zones/", "/console/pools/")),
+    Place("/console/continuity", "Continuity", "c", also=("/console/namespaces/",)),
     Place("/console/timeline", "Timeline", "t"),
-    Place("/console/money", "Money", "b", frozenset({"billing-admin", "sovereign-admin"})),
+    Place(
+        "/console/money", "Money", "b", frozenset({"billing-admin", "sovereign-admin"}), ("/console/billingAccounts/",)
+    ),
     Place("/console/admin", "Admin", "a", frozenset({"sovereign-admin", "security-officer"})),
 )

@@ -92,6 +92,10 @@ def _input(path: str, name: str, one: Mapping[str, Any], required: bool) -> Inpu
     kinds = {"boolean": "checkbox", "integer": "number", "number": "number", "string": "text"}
     type = "select" if options else kinds.get(str(one.get("type")), "textarea")
     default = one.get("default", "")
+    if (
+        type == "number" and isinstance(default, float) and default.is_integer()
+    ):  # what JSON on its way made of a whole number
+        default = int(default)
     text = default if isinstance(default, str) else json.dumps(default)
     return Input(path, str(one.get("title") or name), type, str(one.get("description", "")), text, required, options)
 

@@ -24,6 +24,10 @@ _TONES = {
         "YES",
         "APPLIED",
         "SIGNED",
+        "PASS",
+        "VERIFIED",
+        "DELEGATED",
+        "DONE",
     ),
     "bad": (
         "FAILED",
@@ -38,6 +42,7 @@ _TONES = {
         "CREDENTIALS_REJECTED",
         "INSUFFICIENT",
         "LOST",
+        "BLOCK",
         "NO",
     ),
     "run": (
