@@ -12,6 +12,7 @@ import pytest
 from catalyst.billing.v1 import service_pb2 as billing
 from catalyst.pooldomain.v1 import service_pb2 as pooldomain
 from catalyst.provisioner.v1 import service_pb2 as provisioner
+from catalyst.provisioner.v1.resources_pb2 import Offer, Sovereign
 from catalyst_billing.domain import money
 from catalyst_catalog.domain import documents, manifest, ranges, whens
 from catalyst_catalog.domain.manifest import ManifestInvalid
@@ -53,8 +54,8 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "condition": whens.parse,
     "label": lambda text: labels.judge(text, labels.Policy()),
     "filter of names": filters.parse,
-    "filter of Sovereigns": run_filters.states,
-    "filter of the ledger": run_filters.only_gone,
+    "filter of Sovereigns": lambda text: run_filters.parse(text, Sovereign, run_filters.SOVEREIGNS),
+    "filter of offers": lambda text: run_filters.parse(text, Offer, run_filters.OFFERS),
     "target": lambda text: targets.parse((("default", text), (text, "203.0.113.1")), allow_private=False),
     "Last-Event-ID": lambda text: stream._resume(text, "incarnation", 10, 1),
 }

@@ -142,7 +142,10 @@ async def test_a_failed_call_says_how_in_its_span_and_nothing_of_what_was_said(b
         await bench.back.admin(AllocationServiceStub).GetAllocation(
             GetAllocationRequest(name=f"{POOL}/allocations/{CANARY}")
         )
-    (served,) = bench.spans(name=f"{SERVICE}/GetAllocation", kind="SERVER", service="b")
+    # The caller may hear of the end before the span has its own.
+    (served,) = await eventually(
+        lambda: bench.spans(name=f"{SERVICE}/GetAllocation", kind="SERVER", service="b"), within=30
+    )
     assert served.attributes is not None
     assert (served.attributes["rpc.status_code"], served.attributes["error.type"]) == ("INTERNAL", "INTERNAL")
     everything = " ".join(s.to_json() for s in bench.spans())

@@ -169,6 +169,8 @@ class TestKnot(DnsCellSuite):
 
 
 class TestPowerDns(DnsCellSuite):
+    tells_who_is_late = False
+
     @pytest.fixture(scope="class")
     @classmethod
     def bench(cls) -> Iterator[CellBench]:

@@ -11,7 +11,11 @@ from catalyst_cli.commands.continuum.manifests import Manifest
 from catalyst_cli.commands.continuum.names import short
 from catalyst_cli.commands.continuum.rows import COLUMNS, row
 from catalyst_cli.context import context
+from catalyst_cli.failures import Failure
 from catalyst_cli.output import Form, Output, err, show
+
+TRIES = 10
+"""Readings of a slot that its agents may outrun."""
 
 
 def apply(
@@ -48,10 +52,22 @@ def _applied(api: Api, wish: Manifest, *, dry_run: bool, once: str) -> dict[str,
     if known is None:
         made = api.post_resource(f"/v1/{parent}/continuums", {"spec": wish.spec}, continuumId=name, **rest)
         return _said(made, "created", dry_run=dry_run)
-    body = {"name": wish.name, "spec": wish.spec}
-    query = {"updateMask": wish.mask, "etag": known["etag"], **rest}
-    after = api.patch(f"/v1/{wish.name}", body, query=query)
+    after = _changed(api, wish, known, rest)
     return _said(after, "unchanged" if after["generation"] == known["generation"] else "changed", dry_run=dry_run)
+
+
+def _changed(api: Api, wish: Manifest, known: dict[str, Any], rest: dict[str, str]) -> dict[str, Any]:
+    """The slot with the new wish. Its agents write what they see of it all the time: only another wish is in our way."""
+    body, now = {"name": wish.name, "spec": wish.spec}, known
+    for _ in range(TRIES):
+        try:
+            return api.patch(f"/v1/{wish.name}", body, query={"updateMask": wish.mask, "etag": now["etag"], **rest})
+        except Refused as refused:
+            now = api.get(f"/v1/{wish.name}")
+            if refused.reason != "ETAG_MISMATCH" or now["generation"] != known["generation"]:
+                raise
+            rest = {**rest, "requestId": new_request_id()}  # one that was refused is not asked again with other words
+    raise Failure(f"{wish.name} changes faster than it can be read", next_step="try again")
 
 
 def _known(api: Api, name: str) -> dict[str, Any] | None:
