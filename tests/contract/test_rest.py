@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import httpx
 import jsonschema_rs
@@ -121,6 +123,9 @@ def validator(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
     return jsonschema_rs.Draft202012Validator({**schema, "components": document["components"]})
 
 
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+
+
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 async def test_no_answer_is_outside_the_description(edge: Edge, mode: GenerationMode) -> None:
     """Operations with the first answer of each that is wrong: there are none."""
@@ -128,6 +133,9 @@ async def test_no_answer_is_outside_the_description(edge: Edge, mode: Generation
     if mode is GenerationMode.NEGATIVE:  # a path is text: nothing of it has a wrong type
         asked = {name: one for name, one in asked.items() if one.query or one.body}
     assert len(asked) > 100
+    if not LONG:  # each in one of the two ways, as its name falls; in a long run in both
+        turn = mode is GenerationMode.POSITIVE
+        asked = {name: one for name, one in asked.items() if (crc32(name.encode()) % 2 == 0) is turn}
     with requests.Session() as session:
         found = {name: await first_wrong(edge, operation, mode, session) for name, operation in asked.items()}
     assert {name: why for name, why in found.items() if why} == {}

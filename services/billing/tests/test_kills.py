@@ -26,7 +26,7 @@ from sqlalchemy import func, select, update
 
 from .conftest import Catalog, state_of
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.either_database, pytest.mark.chaos]
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 POINTS = [f"work.{point}=kill@{n}" for n in range(1, 8) for point in ("before_commit", "after_commit")]
 """Before and after each commit of a life, the workers' too: what stands between two of them is a call of a provider."""

@@ -245,5 +245,5 @@ class Vouchers(RuleBasedStateMachine):
 
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-Vouchers.TestCase.settings = settings(max_examples=1500 if LONG else 40, stateful_step_count=40, deadline=None)
+Vouchers.TestCase.settings = settings(max_examples=1500 if LONG else 15, stateful_step_count=40, deadline=None)
 TestVouchers = Vouchers.TestCase
