@@ -149,11 +149,15 @@ def log_as_before() -> Iterator[None]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that takes `database` runs on each kind; one marked `either_database` on one that its name decides."""
+    """A test that takes `database` runs on each kind; one marked `either_database`, or of a daemon, on one that its name decides.
+
+    What the chassis does on both kinds is tried on both every day; what daemons make of it, by turns, in a long run on both.
+    """
     if "database" not in metafunc.fixturenames or _names_its_own(metafunc):
         return
     kinds: tuple[str, ...] = DATABASES
-    if metafunc.definition.get_closest_marker("either_database") and os.environ.get("HYPOTHESIS_PROFILE") != "long":
+    by_turns = metafunc.definition.get_closest_marker("either_database") or "services" in metafunc.definition.path.parts
+    if by_turns and os.environ.get("HYPOTHESIS_PROFILE") != "long":
         # PostgreSQL has a third of them: there a test takes half as long again.
         kinds = (DATABASES[zlib.crc32(metafunc.definition.name.encode()) % 3 == 0],)
     metafunc.parametrize("database", kinds, indirect=True)
