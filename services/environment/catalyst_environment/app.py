@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 from catalyst.environment.v1 import service_pb2_grpc
@@ -70,19 +71,10 @@ async def compose(
     catalog = connect(settings.catalog_target, token=settings.token_for("catalog"), tls=settings.certificates())
     repositories = Repositories(settings.git_folder or settings.data_folder / "git")
     parts: tuple[Part, ...] = (BillingAccount(billing), GitHome(repositories, clock), *also)
-    organizations = Organizations(work, parts, rests)
-    applications = Applications(work, repositories, rests)
     chronicle = Chronicle(db, work)
     engine = Engine(
         db,
-        kinds=(
-            Kind(CREATE, organizations.create, chronicle.transition),
-            Kind(DELETE, organizations.delete, chronicle.transition),
-            Kind(INSTALL, applications.write, chronicle.transition),
-            Kind(CHANGE, applications.write, chronicle.transition),
-            Kind(UNINSTALL, applications.remove, chronicle.transition),
-            Kind(PROMOTE, applications.promote, chronicle.transition),
-        ),
+        kinds=_kinds(Organizations(work, parts, rests), Applications(work, repositories, rests), chronicle),
         clock=clock,
         replica="environment",
         lease=timedelta(seconds=settings.lease_ttl),
@@ -99,50 +91,13 @@ async def compose(
         clock,
         pause=settings.promotion_pause,
     )  # fmt: skip - one call
-    runs = OperationsOfRuns(work, engine)
     return Daemon(
         "environment",
         settings,
         db,
         metadata,
         work,
-        services=[
-            Service(
-                OrganizationService(work, engine, reserved(), clock, grace=timedelta(seconds=settings.grace_seconds)),
-                service_pb2_grpc.add_OrganizationServiceServicer_to_server,
-                f"{PACKAGE}.OrganizationService",
-            ),
-            Service(
-                MemberService(work),
-                service_pb2_grpc.add_MemberServiceServicer_to_server,
-                f"{PACKAGE}.MemberService",
-            ),
-            Service(
-                EnvironmentService(work),
-                service_pb2_grpc.add_EnvironmentServiceServicer_to_server,
-                f"{PACKAGE}.EnvironmentService",
-            ),
-            Service(
-                ApplicationService(work, engine, Catalog(catalog), clock),
-                service_pb2_grpc.add_ApplicationServiceServicer_to_server,
-                f"{PACKAGE}.ApplicationService",
-            ),
-            Service(
-                PolicyService(work, engine, promoting),
-                service_pb2_grpc.add_PolicyServiceServicer_to_server,
-                f"{PACKAGE}.PolicyService",
-            ),
-            Service(
-                Operations(work, engine, runs),
-                service_pb2_grpc.add_OperationServiceServicer_to_server,
-                f"{PACKAGE}.OperationService",
-            ),
-            Service(
-                OperationService(runs.find),
-                operations_pb2_grpc.add_OperationsServicer_to_server,
-                "google.longrunning.Operations",
-            ),
-        ],  # fmt: skip - one service a row
+        services=_services(settings, work, engine, promoting, Catalog(catalog), clock),
         access=ACCESS,
         metrics=metrics,
         plugins=PluginHost(kinds=(), metrics=metrics),
@@ -151,6 +106,52 @@ async def compose(
         closing=[lambda: billing.close(None), lambda: catalog.close(None)],
         memberships=OwnMemberships(work),
     )
+
+
+def _kinds(organizations: Organizations, applications: Applications, chronicle: Chronicle) -> tuple[Kind, ...]:
+    """What runs there are; of each transition the chronicle writes down what people see."""
+    makers = (
+        (CREATE, organizations.create),
+        (DELETE, organizations.delete),
+        (INSTALL, applications.write),
+        (CHANGE, applications.write),
+        (UNINSTALL, applications.remove),
+        (PROMOTE, applications.promote),
+    )
+    return tuple(Kind(name, maker, chronicle.transition) for name, maker in makers)
+
+
+def _services(
+    settings: EnvironmentSettings,
+    work: Work[Store],
+    engine: Engine,
+    promoting: Promoting,
+    catalog: Catalog,
+    clock: Clock,
+) -> list[Service]:
+    """What is served."""
+    grace, runs, add = timedelta(seconds=settings.grace_seconds), OperationsOfRuns(work, engine), service_pb2_grpc
+    own: tuple[tuple[str, Any, Any], ...] = (
+        (
+            "OrganizationService",
+            OrganizationService(work, engine, reserved(), clock, grace=grace),
+            add.add_OrganizationServiceServicer_to_server,
+        ),
+        ("MemberService", MemberService(work), add.add_MemberServiceServicer_to_server),
+        ("EnvironmentService", EnvironmentService(work), add.add_EnvironmentServiceServicer_to_server),
+        (
+            "ApplicationService",
+            ApplicationService(work, engine, catalog, clock),
+            add.add_ApplicationServiceServicer_to_server,
+        ),
+        ("PolicyService", PolicyService(work, engine, promoting), add.add_PolicyServiceServicer_to_server),
+        ("OperationService", Operations(work, engine, runs), add.add_OperationServiceServicer_to_server),
+    )
+    common = "google.longrunning.Operations"
+    return [
+        *(Service(servicer, adder, f"{PACKAGE}.{name}") for name, servicer, adder in own),
+        Service(OperationService(runs.find), operations_pb2_grpc.add_OperationsServicer_to_server, common),
+    ]
 
 
 def start() -> None:
