@@ -43,6 +43,7 @@ def variables(request: ClusterRequest, *, image: str, binaries: Mapping[str, Any
                 {"port": one.port, "protocol": "tcp", "target_port": one.target_port} for one in request.listeners
             ],
         },
+        "adopted": {address: given.name for address, given in request.adopted.items()},
         "protection": request.labels.get(ENV_TYPE) == PROTECTED,
     }
 

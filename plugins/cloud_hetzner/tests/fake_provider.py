@@ -163,6 +163,14 @@ class Firewall(Kind):
         )
     ]  # fmt: skip - reads as a table
 
+    def delete(self, ctx: Any, current: dict[str, Any]) -> Any:
+        """As the provider does: it detaches a firewall from all servers first."""
+        for _, server in self.world.all("server"):
+            left = [id for id in server.get("firewall_ids") or () if id != int(current["id"])]
+            if left != (server.get("firewall_ids") or []):
+                self.world.update("server", server["id"], firewall_ids=left)
+        return super().delete(ctx, current)
+
 
 class Server(Kind):
     kind = "server"

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from catalyst_cloud_hetzner.provider import HetznerCloud
 from catalyst_sdk import Permanent, SecretRef
-from catalyst_sdk.cloud import Action, ClusterRequest, InfraPlan, NodePool
+from catalyst_sdk.cloud import Action, Adopted, ClusterRequest, InfraPlan, NodePool
 from catalyst_sdk.tofu import states
 from catalyst_testkit.cloud_bench import ENROLMENT_CANARY, DyingLedger, cluster_request
 from catalyst_testkit.cloud_suite import applied
@@ -89,6 +89,43 @@ async def test_what_was_changed_or_deleted_by_hand_is_drift_and_healed_by_the_ne
     plan = await applied(hetzner, ledger, wished)
     assert done(plan) == [("create", "load_balancer"), ("create", "server"), ("update", "server")]
     assert (await hetzner.plugin().plan(request=wished, work=ledger)).is_empty
+
+
+async def test_what_was_made_by_hand_is_imported_keeps_its_name_and_is_never_made_again(hetzner) -> None:
+    ledger, wished, by_hand = DyingLedger(hetzner), request(hetzner, workers=0), {"team": "ops"}
+    subnet = {"id": "", "network_id": 0, "type": "cloud", "network_zone": "eu-central", "ip_range": wished.subnet_cidr}
+    network = hetzner.project.create(
+        "network", {"name": "old-net", "labels": by_hand, "ip_range": wished.node_cidr, "subnets": {}}
+    )
+    whole = {**subnet, "network_id": network, "id": f"{network}-{wished.subnet_cidr}"}
+    hetzner.project.put_part("network", network, "subnets", wished.subnet_cidr, whole)
+    server = hetzner.project.create(
+        "server", {"name": "old-server", "labels": by_hand, "location": "fsn1", "server_type": "cx33", "image": "debian-12"}
+    )
+    wished = replace(
+        wished,
+        adopted={
+            "hcloud_network.main": Adopted("old-net", str(network)),
+            'hcloud_server.node["suite-one-cp1-k3x9"]': Adopted("old-server", str(server)),
+        },
+    )
+    plan = await applied(hetzner, ledger, wished)
+    imported = {c.name for c in plan.changes if c.action is Action.IMPORT}
+    assert imported == {"old-net", "old-server"}
+    assert not plan.findings
+    assert {c.kind for c in plan.changes if c.action is Action.CREATE} == {
+        "firewall", "load_balancer", "placement_group", "ssh_key",
+    }  # fmt: skip
+    (kept,), (only,) = hetzner.project.all("server"), hetzner.project.all("network")
+    assert (kept[1]["id"], kept[1]["name"], kept[1]["server_type"]) == (server, "old-server", "cx23")
+    assert wished.labels.items() <= kept[1]["labels"].items()
+    assert (only[1]["id"], only[1]["name"]) == (network, "old-net")
+    assert {row.id for row in await ledger.rows()} >= {str(network), str(server)}
+    assert (await hetzner.plugin().plan(request=wished, work=ledger)).is_empty
+    await hetzner.plugin().destroy(work=ledger, keep=[str(network), str(server)])
+    assert {doc["name"]: doc.get("subnets") for _, doc in hetzner.project.all()} == {
+        "old-net": {wished.subnet_cidr: whole}, "old-server": None,
+    }  # fmt: skip
 
 
 async def test_a_fenced_and_protected_cluster_goes_with_all_that_others_made_in_it(hetzner) -> None:

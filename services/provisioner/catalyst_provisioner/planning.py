@@ -13,7 +13,7 @@ from typing import Any
 
 from catalyst_mesh import Work
 from catalyst_sdk import SecretRef
-from catalyst_sdk.cloud import Action, Adopted, Finding, InfraPlan, Offer, Severity
+from catalyst_sdk.cloud import Action, Adopted, Discovered, Finding, InfraPlan, Offer, Severity
 
 from .availability import Availability
 from .choosing import Chooser
@@ -148,6 +148,7 @@ class Planner:
         numbers = numbered(wish, known.clusters)
         given: dict[str, Mapping[str, Adopted]] = {}
         found: list[Finding] = []
+        taken: list[Discovered] = []
         for cluster in wish.clusters:
             place = f"spec.clusters[{wish.clusters.index(cluster)}]"
             if adoptions.CAPABILITY not in self.clouds.clouds[cluster.provider].capabilities:
@@ -161,12 +162,18 @@ class Planner:
             there = await self.clouds.get(cluster.provider).discover(
                 labels=labels, credential=SecretRef(cluster.credential)
             )
-            wanted = [r for r in there if r.region == cluster.region and (not ids or r.id in ids)]
+            # What lies in no region (a network, a firewall) goes to the first cluster that has a wish for it.
+            here = [r for r in there if r.region in ("", cluster.region) and r not in taken]
+            wanted = [r for r in here if not ids or r.id in ids]
             others = adoptions.foreign(wanted, sovereign.uid)
             fresh = adoptions.assign(first.changes, [r for r in wanted if r not in others])
             given[cluster.name] = {**before, **fresh.adopted}
+            taken += [r for r in wanted if r not in (*others, *fresh.unmatched)]
             second, _ = await self.survey.plan(sovereign, wish, cluster, more, given[cluster.name])
-            found += [under(place, f) for f in adoptions.findings(fresh, second or first, others)]
+            against = adoptions.findings(fresh, second or first, others)
+            if not self.clouds.clouds[cluster.provider].simulated:
+                against += adoptions.unmanned(fresh, first.changes)
+            found += [under(place, f) for f in against]
         rows = {name: {a: [g.name, g.id] for a, g in of.items()} for name, of in given.items()}
         return await self.apply(sovereign, document, intent=plans.ADOPT, adopted=rows, found=found)
 

@@ -385,8 +385,7 @@ class TofuCloud(ABC):
                 await run.carry_out(freed)
         await run.reconcile()
         if keep:
-            held = await run.show_state()
-            await run.forget([address for address, what, id in held if id in keep or what.name in keep])
+            await run.forget(await run.kept_addresses(keep))
         lines = planned(await run.show_plan(commands.plan(destroy=True)), self.resource)
         if lines:
             await run.carry_out(lines)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..cloud_types import ClusterRequest, Listener, NodePool
+from ..cloud_types import Adopted, ClusterRequest, Listener, NodePool
 
 FORMAT = 1
 
@@ -87,5 +87,6 @@ def _request(raw: Mapping[str, Any]) -> ClusterRequest:
     values = {**raw, **{key: tuple(raw[key]) for key in tuples}}
     values["control_plane"] = NodePool(**raw["control_plane"])
     values["worker_pools"] = tuple(NodePool(**pool) for pool in raw["worker_pools"])
+    values["adopted"] = {address: Adopted(**given) for address, given in raw.get("adopted", {}).items()}
     values["listeners"] = tuple(Listener(**listener) for listener in raw["listeners"])
     return ClusterRequest(**values)

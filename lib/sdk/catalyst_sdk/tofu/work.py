@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cloud import LedgerRow, Workspace
-from ..cloud_types import Action, ClusterRequest, Discovered, owned
+from ..cloud_types import Action, Adopted, ClusterRequest, Discovered, owned
 from ..failures import PluginFailure, Temporary
 from ..secrets import Secret
 from . import children, commands, folders, locks, states
 from . import tool as tools
-from .changes import Planned, Resource, moves_outputs, planned
+from .changes import Part, Planned, Resource, moves_outputs, planned
 from .folders import IDENTITIES, RunFolder
 from .masks import Veil
 from .states import Kept
@@ -74,6 +74,8 @@ class TofuWork:
     rows: dict[tuple[str, str], "LedgerRow"] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Of the state that was shown last."""
+    adopted: Mapping[str, Adopted] = field(default_factory=dict)
+    """By address: what was there before and is ours whatever its labels say."""
     is_ready: bool = False
     """Whether the providers are in place in this folder."""
     _sealed_at: float = 0.0
@@ -103,6 +105,7 @@ class TofuWork:
     def lay_out(self, request: ClusterRequest, *, fenced: bool, released: bool = False) -> None:
         """Module, variables and state, ready for a command."""
         variables = {**self.cloud.variables(request), "fenced": fenced}
+        self.adopted = request.adopted
         self.folder.copy_module(self.cloud.module)
         self.folder.write_variables(self.cloud.released(variables) if released else variables)
         self.folder.write_imports({})
@@ -137,16 +140,28 @@ class TofuWork:
 
     async def show_state(self) -> list[tuple[str, Resource, str]]:
         """Address, resource and id of all that the state holds, and nothing of its parts."""
+        held = [(raw, self.cloud.resource(raw["type"], raw["values"])) for raw in await self._held()]
+        return [
+            (str(raw["address"]), what, str(raw["values"].get("id") or ""))
+            for raw, what in held
+            if isinstance(what, Resource)
+        ]
+
+    async def kept_addresses(self, keep: Sequence[str]) -> list[str]:
+        """Of these names and ids what the state holds, with the parts of it: nobody knows which of them were there before."""
+        held = [(raw, self.cloud.resource(raw["type"], raw["values"])) for raw in await self._held()]
+        kept = [raw for raw, what in held if isinstance(what, Resource) and _is_among(raw, what, keep)]
+        owners = {(raw["type"], raw["name"]) for raw in kept}
+        parts = [raw for raw, what in held if isinstance(what, Part) and (what.of, raw["name"]) in owners]
+        return [str(raw["address"]) for raw in (*kept, *parts)]
+
+    async def _held(self) -> list[Mapping[str, Any]]:
+        """What the state holds, in the tool's own words; its outputs are kept beside."""
         # Also after somebody asked to stop: what was made until then is to be in the ledger.
         shown = tools.answer(await self._run(commands.show(), to_its_end=True))
         self.outputs = (shown.get("values") or {}).get("outputs", {})
         root = (shown.get("values") or {}).get("root_module", {})
-        found = []
-        for raw in root.get("resources", ()):
-            what = self.cloud.resource(raw["type"], raw["values"])
-            if raw["mode"] == "managed" and isinstance(what, Resource):
-                found.append((str(raw["address"]), what, str(raw["values"].get("id") or "")))
-        return found
+        return [raw for raw in root.get("resources", ()) if raw["mode"] == "managed"]
 
     # A command that changes the cloud
 
@@ -223,7 +238,8 @@ class TofuWork:
         for one in found:
             if line := named.get((one.kind, one.name)):
                 assert isinstance(line.what, Resource)
-                if owned(line.what.labels, one.labels):
+                given = self.adopted.get(line.address)
+                if owned(line.what.labels, one.labels) or (given and given.id == one.id):
                     ours[line.address] = one.id
                 else:
                     foreign.append((line, one))
@@ -374,6 +390,10 @@ def _identities(lines: Iterable[Planned]) -> dict[str, Any]:
         for line in lines
         if isinstance(line.what, Resource)
     }
+
+
+def _is_among(raw: Mapping[str, Any], what: Resource, keep: Sequence[str]) -> bool:
+    return what.name in keep or str(raw["values"].get("id") or "") in keep
 
 
 def _texts(value: Any) -> Iterable[str]:

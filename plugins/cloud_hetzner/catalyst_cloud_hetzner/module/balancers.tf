@@ -1,5 +1,5 @@
 resource "hcloud_load_balancer" "ingress" {
-  name               = "${var.cluster_name}-lb-${var.suffix}"
+  name               = lookup(var.adopted, "hcloud_load_balancer.ingress", "${var.cluster_name}-lb-${var.suffix}")
   load_balancer_type = var.load_balancer.type
   location           = var.region
   labels             = merge(var.labels, { "openova.io/purpose" = "ingress" })
@@ -47,7 +47,7 @@ resource "hcloud_load_balancer_target" "ingress" {
 resource "hcloud_load_balancer" "api" {
   count = local.is_ha ? 1 : 0
 
-  name               = "${var.cluster_name}-api-${var.suffix}"
+  name               = lookup(var.adopted, "hcloud_load_balancer.api[0]", "${var.cluster_name}-api-${var.suffix}")
   load_balancer_type = "lb11"
   location           = var.region
   labels             = merge(var.labels, { "openova.io/purpose" = "api" })

@@ -1,5 +1,5 @@
 resource "hcloud_network" "main" {
-  name              = "${var.cluster_name}-net-${var.suffix}"
+  name              = lookup(var.adopted, "hcloud_network.main", "${var.cluster_name}-net-${var.suffix}")
   ip_range          = var.node_cidr
   labels            = var.labels
   delete_protection = var.protection
@@ -15,7 +15,7 @@ resource "hcloud_network_subnet" "main" {
 # It filters the public side of servers only: neither the private network nor load balancers. So there is no 80, 443 or
 # 6443 in it: what comes in comes by a load balancer over private addresses.
 resource "hcloud_firewall" "main" {
-  name   = "${var.cluster_name}-fw-${var.suffix}"
+  name   = lookup(var.adopted, "hcloud_firewall.main", "${var.cluster_name}-fw-${var.suffix}")
   labels = var.labels
 
   dynamic "rule" {

@@ -14,7 +14,7 @@ output "catalyst" {
     network      = { id = hcloud_network.main.id, cidr = var.node_cidr }
     # Of what is there: a refresh has to be possible where a server is missing.
     servers = [for name, node in hcloud_server.node : {
-      name       = name
+      name       = node.name
       id         = node.id
       role       = replace(local.servers[name].role, "-", "_")
       pool       = local.servers[name].pool

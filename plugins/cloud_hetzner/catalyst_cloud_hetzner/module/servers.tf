@@ -1,6 +1,6 @@
 resource "hcloud_placement_group" "spread" {
   for_each = local.groups
-  name     = "${var.cluster_name}-pg-${each.key}-${var.suffix}"
+  name     = lookup(var.adopted, "hcloud_placement_group.spread[\"${each.key}\"]", "${var.cluster_name}-pg-${each.key}-${var.suffix}")
   type     = "spread"
   labels   = var.labels
 }
@@ -14,14 +14,15 @@ resource "hcloud_ssh_key" "lock" {
 resource "hcloud_server" "node" {
   for_each = local.servers
 
-  name               = each.key
-  server_type        = each.value.size
-  image              = var.image
-  location           = var.region
-  labels             = merge(var.labels, { "openova.io/role" = each.value.role, "openova.io/pool" = each.value.pool })
-  ssh_keys           = [hcloud_ssh_key.lock.id]
-  firewall_ids       = [hcloud_firewall.main.id]
-  placement_group_id = hcloud_placement_group.spread[each.value.group].id
+  name         = lookup(var.adopted, "hcloud_server.node[\"${each.key}\"]", each.key)
+  server_type  = each.value.size
+  image        = var.image
+  location     = var.region
+  labels       = merge(var.labels, { "openova.io/role" = each.value.role, "openova.io/pool" = each.value.pool })
+  ssh_keys     = [hcloud_ssh_key.lock.id]
+  firewall_ids = [hcloud_firewall.main.id]
+  # One that ran before us stays where it stands: to move it between hosts it would have to be switched off.
+  placement_group_id = contains(keys(var.adopted), "hcloud_server.node[\"${each.key}\"]") ? null : hcloud_placement_group.spread[each.value.group].id
   delete_protection  = var.protection
   rebuild_protection = var.protection
 

@@ -145,6 +145,12 @@ variable "load_balancer" {
   }
 }
 
+variable "adopted" {
+  description = "Names of what was there before and was given to this cluster, by address: it keeps them."
+  type        = map(string)
+  default     = {}
+}
+
 variable "protection" {
   type        = bool
   description = "Whether servers, network and load balancers are protected against deletion."

@@ -14,6 +14,7 @@ from catalyst_sdk.cloud import Action, Adopted, Change, Discovered, Finding, Inf
 from .naming import UID_LABEL
 
 CAPABILITY = "adopt"
+SERVER = "server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,17 @@ def assign(changes: Sequence[Change], found: Sequence[Discovered]) -> Given:
 def foreign(found: Sequence[Discovered], uid: str) -> list[Discovered]:
     """Those that are another Sovereign's."""
     return [r for r in found if r.labels.get(UID_LABEL, uid) != uid]
+
+
+def unmanned(given: Given, changes: Sequence[Change]) -> list[Finding]:
+    """Servers that are taken over: we have not booted them, so none of them dials home by itself."""
+    return [
+        Finding("adopt.unmanned", Severity.WARNING, c.address,
+                f"{given.adopted[c.address].name} was not booted by us: the run waits until it is a node of this cluster",
+                "leave it out by its id, unless it is one already")
+        for c in changes
+        if c.kind == SERVER and c.address in given.adopted
+    ]  # fmt: skip
 
 
 def findings(given: Given, plan: InfraPlan, others: Sequence[Discovered]) -> list[Finding]:

@@ -36,5 +36,11 @@ def test_what_is_another_sovereigns_is_not_taken() -> None:
     assert [f.code for f in adoptions.findings(adoptions.Given(), InfraPlan(REQUEST, ()), [other])] == ["adopt.foreign"]
 
 
+def test_a_server_that_we_did_not_boot_is_named() -> None:
+    given = adoptions.Given({"s1": Adopted("a", "id-a"), "net": Adopted("n", "id-n")})
+    found = adoptions.unmanned(given, [change("s1"), change("s2"), change("net", "network")])
+    assert [(f.code, f.path) for f in found] == [("adopt.unmanned", "s1")]
+
+
 def test_nothing_found_is_said() -> None:
     assert [f.code for f in adoptions.findings(adoptions.Given(), InfraPlan(REQUEST, ()), ())] == ["adopt.nothing"]
