@@ -100,7 +100,8 @@ async def test_what_was_made_by_hand_is_imported_keeps_its_name_and_is_never_mad
     whole = {**subnet, "network_id": network, "id": f"{network}-{wished.subnet_cidr}"}
     hetzner.project.put_part("network", network, "subnets", wished.subnet_cidr, whole)
     server = hetzner.project.create(
-        "server", {"name": "old-server", "labels": by_hand, "location": "fsn1", "server_type": "cx33", "image": "debian-12"}
+        "server",
+        {"name": "old-server", "labels": by_hand, "location": "fsn1", "server_type": "cx33", "image": "debian-12"},
     )
     wished = replace(
         wished,

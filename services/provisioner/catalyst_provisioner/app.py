@@ -70,6 +70,7 @@ from .steps import Tools, kinds
 from .steps.tools import Probes
 from .store import Store, metadata
 from .vault import Vault
+from .workers.custodian import Custodian
 from .workers.keeper import NameKeeper
 from .workers.watchman import Watchman
 from .zones import Zones
@@ -152,6 +153,7 @@ async def compose(
         retry_pause=tools.look_again * LOOKS_BEFORE_RETRY, drift_interval=timedelta(seconds=settings.drift_interval),
         end_life=plans.end_life,
     )  # fmt: skip
+    custodian = Custodian(work, sealer, clouds.made_by_tools())
     agents = Issuer.open(settings.data_folder / "agents", AGENT_ISSUER)
     desk = Desk(
         agents,
@@ -172,7 +174,7 @@ async def compose(
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "provisioner", settings.nats_token.get_secret_value()),
-        workers=[engine, git, NameKeeper(tools, engine, leases), watchman, curfew],
+        workers=[engine, git, NameKeeper(tools, engine, leases), watchman, custodian, curfew],
         closing=[git.close, *(_closing(channel) for channel in channels)],
         also_trusts=[KeyFileVerifier(settings.data_folder / "agents" / "jwks.json", issuer=AGENT_ISSUER, share=AGENTS)],
     )

@@ -6,6 +6,7 @@ from typing import cast
 
 from catalyst_mesh import PluginHost, PluginUnavailable
 from catalyst_sdk.cloud import CloudProvider
+from catalyst_sdk.tofu import TofuCloud
 from catalyst_sdk.tofu.folders import module_digest
 
 from .domain.reference import Code
@@ -32,6 +33,10 @@ class CloudPlugins:
         failed = [p for p in self._host.plugins if p.kind == KIND and p.failure and p.name.endswith(provider)]
         why = failed[0].failure if failed else f"it is not installed (found: {', '.join(self._by_provider) or 'none'})"
         raise PluginUnavailable(plugin=f"{KIND}:{provider}", why=why)
+
+    def made_by_tools(self) -> list[TofuCloud]:
+        """Those whose resources a tool of its own makes."""
+        return [cast(TofuCloud, one) for one in self._by_provider.values() if hasattr(one, "left_behind")]
 
     @property
     def clouds(self) -> Mapping[str, Cloud]:

@@ -1,20 +1,28 @@
 """A cloud made by OpenTofu or Terraform over the real ledger: rows, sealed state, tokens, and a replica that lost the run."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from catalyst_mesh import Database, Sealer, Work, migrate
+from catalyst_provisioner.domain.naming import CLUSTER_LABEL, SOVEREIGN_LABEL
 from catalyst_provisioner.store import CredentialRow, Store, metadata
 from catalyst_provisioner.vault import Vault
+from catalyst_provisioner.workers.custodian import Custodian
 from catalyst_provisioner.workspaces import LedgerWorkspace, Place, ReadingWorkspace
 from catalyst_sdk.cloud import ClusterRequest
+from catalyst_sdk.context import PluginContext
 from catalyst_testkit.cloud_bench import cluster_request
 from catalyst_testkit.dumps import dump
-from catalyst_testkit.files_cloud.bench import FilesBench
+from catalyst_testkit.files_cloud.bench import FilesBench, Silence, SystemClock
+from catalyst_testkit.files_cloud.cloud import FilesCloud, files_manifest
 from catalyst_testkit.servers import need
+from catalyst_testkit.waiting import eventually
 
 pytestmark = pytest.mark.either_database
 
@@ -48,6 +56,16 @@ class Replica:
             is_cancelled=lambda: False,
         )  # fmt: skip
 
+    def on(self, machine: str) -> FilesCloud:
+        """The plugin on another machine: with folders of its own, over the same cloud."""
+        bench = self.bench
+        config = {**bench.config, "machine": machine}
+        context = PluginContext(SystemClock(), Silence(), bench.secrets, bench.home / machine, config)
+        return FilesCloud(files_manifest(), context)
+
+    async def has_begun(self) -> bool:
+        return bool(await self.bench.world())
+
     async def _emit(self, code: str, message: str, **_: Any) -> None:
         self.events.append(code)
 
@@ -59,6 +77,23 @@ class Replica:
             self.lost_after -= 1
             if self.lost_after == 0:
                 raise Lost
+
+
+@asynccontextmanager
+async def cancelled_at_the_end() -> AsyncIterator[Callable[[Any], "asyncio.Task[Any]"]]:
+    """Begins calls, and leaves none of them behind."""
+    begun: list[asyncio.Task[Any]] = []
+
+    def begin(call: Any) -> "asyncio.Task[Any]":
+        begun.append(asyncio.ensure_future(call))
+        return begun[-1]
+
+    try:
+        yield begin
+    finally:
+        for task in begun:
+            task.cancel()
+        await asyncio.gather(*begun, return_exceptions=True)
 
 
 @pytest.fixture
@@ -105,6 +140,38 @@ async def test_the_ledger_has_every_id_and_the_database_no_secret(replica: Repli
     assert (kept[0], 1 < len(kept) <= 20) == (newest, True)
     await plugin.destroy(work=replica.writing())
     assert (await rows(replica), await replica.bench.world()) == ({}, [])
+
+
+async def test_a_replica_on_another_machine_waits_for_the_tool_of_a_daemon_that_died(replica: Replica) -> None:
+    hold, request = replica.bench.cloud / "faults" / "hold", replica.request
+    request = replace(
+        request, labels={**request.labels, SOVEREIGN_LABEL: PLACE.sovereign, CLUSTER_LABEL: PLACE.cluster}
+    )
+    hold.touch()
+    here, elsewhere = replica.on("one"), replica.on("two")
+    custodian = Custodian(replica.work, replica.vault.sealer, [here])
+    plan = await here.plan(request=request, work=replica.reading())
+
+    async def written_down() -> bool:
+        await custodian.look(here)
+        return not list((replica.bench.home / "one" / "runs").iterdir())
+
+    async with cancelled_at_the_end() as begin:
+        try:
+            dying = begin(here.apply(plan=plan, work=replica.writing()))
+            await eventually(replica.has_begun, within=60, what="the tool is at work")
+            dying.cancel()
+            await asyncio.wait([dying])
+            going_on = begin(elsewhere.apply(plan=plan, work=replica.writing()))
+            await eventually(lambda: "tool.elsewhere" in replica.events, within=60, what="the other machine waits")
+            assert not await written_down(), "the tool is at work"
+        finally:
+            hold.unlink()
+        await eventually(written_down, within=60, what="the end of the tool is written down")  # type: ignore[arg-type]
+        await going_on
+    assert "tool.given_up" not in replica.events
+    assert replica.events.count("resource.created") + replica.events.count("resource.adopted") == 5
+    assert await rows(replica) == {(one.kind, one.name): one.id for one in await replica.bench.world()}
 
 
 async def test_a_replica_that_lost_the_run_writes_nothing_more_and_the_next_one_finishes(replica: Replica) -> None:

@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -45,7 +45,7 @@ from ..cloud_types import (
 from ..context import PluginContext
 from ..failures import Permanent, PluginFailure
 from ..secrets import Secret, SecretRef
-from . import children, commands, folders, states, verdicts
+from . import children, commands, folders, holders, states, verdicts
 from . import tool as tools
 from .changes import Part, Planned, Resource, contract_changes, drifted, gone_beyond, planned
 from .folders import RunFolder
@@ -58,6 +58,8 @@ from .work import Draft, TofuWork
 if TYPE_CHECKING:
     from ..cloud import LedgerRow, Workspace
 
+PATIENCE = 900.0
+"""Seconds: longer than a server takes, and shorter than the time of a step."""
 SERVER = "server"
 """The kind whose resources dial home, and so need a token."""
 
@@ -239,7 +241,33 @@ class TofuCloud(ABC):
         pins = json.dumps([astuple(pin) for pin in self.providers])
         return hashlib.sha256(f"{folders.module_digest(self.module)} {pins}".encode()).hexdigest()
 
+    # Of daemons that died
+
+    async def left_behind(self) -> Sequence[Mapping[str, str]]:
+        """Labels of the clusters whose tool has ended on this machine after its daemon had died.
+
+        Since 0.2. A replica elsewhere that goes on with such a cluster waits until somebody writes that down.
+        """
+        return await asyncio.to_thread(lambda: [held["labels"] for _, held in self._orphans()])
+
+    async def written_down(self, *, labels: Mapping[str, str], state: bytes | None) -> bytes | None:
+        """What has to be sealed in place of `state`, if that is still so. None: nobody waits, and nothing is left here.
+
+        To be called again after the sealing. Since 0.2.
+        """
+        return await asyncio.to_thread(self._written_down, labels, states.decoded(state))
+
     # For the work with the tool
+
+    @property
+    def machine(self) -> str:
+        """What this machine is called among those that share the database."""
+        return holders.machine_name(self.context.config.get("machine", ""))
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which a command of another machine is waited for when nobody tells of it."""
+        return float(self.context.config.get("patience", PATIENCE))
 
     def environment_of(
         self, folder: RunFolder, data: Path, credential: Secret, secrets: Mapping[str, Any]
@@ -282,11 +310,12 @@ class TofuCloud(ABC):
         home, root = self._folder(labels), self._folder({}).path
         await asyncio.to_thread(folders.shred_orphans, root)
         run = await self._work(folders.make_passing(root), work, seals=False)
-        if (child := children.recorded(home.path)) and not await tools.ended(child, run.is_over):
-            raise run.stopped()
-        newest = states.newest(folder=home.read(commands.STATE), sealed=run.kept.tool)
-        run.kept = replace(run.kept, tool=newest)
         try:
+            await run.wait_elsewhere()
+            if (child := children.recorded(home.path)) and not await tools.ended(child, run.is_over):
+                raise run.stopped()
+            newest = states.newest(folder=home.read(commands.STATE), sealed=run.kept.tool)
+            run.kept = replace(run.kept, tool=newest)
             yield run
         finally:
             await asyncio.shield(asyncio.to_thread(run.folder.shred))
@@ -295,15 +324,17 @@ class TofuCloud(ABC):
     async def _writing(self, labels: Mapping[str, str], work: "Workspace") -> AsyncIterator[TofuWork]:
         """The cluster's folder. It stays where something was not sealed, and where the call died or was cancelled."""
         run = await self._work(self._folder(labels).make(), work)
+        run.labels = labels
         await run.read_rows()
-        try:
-            yield run
-        except Exception:
+        with run.folder.used():
+            try:
+                yield run
+            except Exception:
+                if run.is_sealed:
+                    await asyncio.to_thread(run.folder.shred)
+                raise
             if run.is_sealed:
                 await asyncio.to_thread(run.folder.shred)
-            raise
-        if run.is_sealed:
-            await asyncio.to_thread(run.folder.shred)
 
     async def _work(self, folder: RunFolder, work: "Workspace", *, seals: bool = True) -> TofuWork:
         credential = await self.context.secrets.resolve(work.credential)
@@ -311,6 +342,26 @@ class TofuCloud(ABC):
         config = self.context.config
         tool = await tools.found(config.get("tool", ""), config.get("tool_sha256", ""))
         return TofuWork(self, tool, folder, work, kept, credential, seals=seals)
+
+    def _orphans(self) -> Iterator[tuple[RunFolder, Mapping[str, Any]]]:
+        """Folders in which nobody is at work any more, and what was held by them."""
+        for path in sorted(self._folder({}).path.glob(f"*/{folders.HOLDER}")):
+            folder, child = RunFolder(path.parent), children.recorded(path.parent)
+            if child is None or child.lives:
+                continue  # without a record nobody can tell whether it lives; then patience has to end it
+            with folder.alone() as is_left:
+                if is_left and (held := json.loads(folder.read(folders.HOLDER) or "{}")):
+                    yield folder, held
+
+    def _written_down(self, labels: Mapping[str, str], kept: Kept) -> bytes | None:
+        for folder, held in self._orphans():
+            if held["labels"] != labels:
+                continue
+            if kept.holder is not None and kept.holder.token == held["token"]:
+                newest = states.newest(folder=folder.read(commands.STATE), sealed=kept.tool)
+                return replace(kept, tool=newest, holder=None).encoded()
+            folder.shred()
+        return None
 
     def _folder(self, labels: Mapping[str, str]) -> RunFolder:
         """By the labels alone: they are all that an order to destroy may know. Without any: where all of them lie."""

@@ -4,13 +4,14 @@ It holds state, plan and variables in clear, so it has mode 0700 and belongs on 
 one. It stays only where a daemon died, or let go of, a command that had not ended.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from .children import RECORD, birth
 
 IDENTITIES = "identities.json"
 """What the planned addresses are, for whoever has to read a stream that somebody else began."""
+HOLDER = "holder.json"
+"""Token and cluster of the command that changes the cloud, for whoever cleans up after a daemon that died."""
 TEMPLATES = (".tf", ".tf.json")
 PASSING = "plan-"
 BASE = "versions.tf"
@@ -81,8 +84,33 @@ class RunFolder:
 
     def forget_command(self) -> None:
         """A command has ended and its outcome is kept: take away what would make others wait for it."""
-        for name in (RECORD, commands.PLAN, IDENTITIES):
+        for name in (RECORD, HOLDER, commands.PLAN, IDENTITIES):
             self.remove(name)
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Keep off whoever would clean up here. Others of the cluster's own calls are let in."""
+        with self._locked(fcntl.LOCK_SH):
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """For cleaning up: False where a call of any process is at work here, or nothing is left."""
+        try:
+            with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
+                yield True
+        except OSError:
+            yield False
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        # The folder itself is what is locked: a file for it would stay, and the kernel lets go when a process dies.
+        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(fd, how)
+            yield
+        finally:
+            os.close(fd)
 
     def shred(self) -> None:
         """Overwrite what may be secret, and remove everything."""

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..cloud_types import Adopted, ClusterRequest, Listener, NodePool
+from .holders import Holder
 
 FORMAT = 1
 
@@ -21,11 +22,14 @@ class Kept:
     tool: str = ""
     request: ClusterRequest | None = None
     fenced: bool = False
+    holder: Holder | None = None
+    """Of the command that changes the cloud, or did when its machine was last heard of."""
 
     def encoded(self) -> bytes:
         """As `Workspace.write_state` takes it; equal values give equal bytes."""
         request = asdict(self.request) if self.request else None
-        body = {"format": FORMAT, "tool": self.tool, "request": request, "fenced": self.fenced}
+        holder = asdict(self.holder) if self.holder else None
+        body = {"format": FORMAT, "tool": self.tool, "request": request, "fenced": self.fenced, "holder": holder}
         return json.dumps(body, sort_keys=True).encode()
 
     @property
@@ -52,7 +56,9 @@ def decoded(raw: bytes | None) -> Kept:
     if not raw:
         return Kept()
     body = json.loads(raw)
-    return Kept(body["tool"], _request(body["request"]) if body["request"] else None, body["fenced"])
+    request = _request(body["request"]) if body["request"] else None
+    held = body.get("holder")  # none in a state of 0.1
+    return Kept(body["tool"], request, body["fenced"], Holder(**held) if held else None)
 
 
 def state_version(tool: str) -> StateVersion:

@@ -5,7 +5,8 @@ What holds, wherever a process dies:
   id at once     each line of the stream that tells an id is written down when it is read, by whoever reads it;
   state kept     the state is sealed while the tool works, and the run folder stays until its last state was sealed;
   no twins       before a create the cloud is asked for the name: what is ours is imported, what isn't is a conflict;
-  one tool       a command that still runs is waited for before anything else is done with the cluster.
+  one tool       a command that still runs is waited for before anything else is done with the cluster, on whatever
+                 machine it runs.
 """
 
 import asyncio
@@ -21,10 +22,10 @@ from ..cloud import LedgerRow, Workspace
 from ..cloud_types import Action, Adopted, ClusterRequest, Discovered, owned
 from ..failures import PluginFailure, Temporary
 from ..secrets import Secret
-from . import children, commands, folders, locks, states
+from . import children, commands, folders, holders, locks, states
 from . import tool as tools
 from .changes import Part, Planned, Resource, moves_outputs, planned
-from .folders import IDENTITIES, RunFolder
+from .folders import HOLDER, IDENTITIES, RunFolder
 from .masks import Veil
 from .states import Kept
 from .stream import Diagnostic, Done, Message, Version, said
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 SEAL_EVERY = 0.5
 """Seconds between two looks at the state of a command that works."""
+LOOK_ELSEWHERE = 1.0
+"""Seconds between two looks at the sealed state for the end of a command of another machine."""
 ROUNDS = 4
 """Plans until everything that exists is imported: first what bears a name, then the parts of it."""
 
@@ -74,6 +77,8 @@ class TofuWork:
     rows: dict[tuple[str, str], "LedgerRow"] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Of the state that was shown last."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Of the cluster, where the folder is its own."""
     adopted: Mapping[str, Adopted] = field(default_factory=dict)
     """By address: what was there before and is ours whatever its labels say."""
     is_ready: bool = False
@@ -88,9 +93,10 @@ class TofuWork:
     # Before a command
 
     async def settle(self) -> None:
-        """Wait for a command that an earlier call left behind, and go on from the newest state."""
+        """Wait for a command that an earlier call left behind, here or elsewhere, and go on from the newest state."""
+        await self.wait_elsewhere()
         child = children.recorded(self.folder.path)
-        if child is not None:
+        if child is not None and not self._is_of_another_life:
             if child.lives:
                 data = {"pid": str(child.pid), "command": child.verb}
                 await self.work.emit(
@@ -99,8 +105,33 @@ class TofuWork:
             outcome = await tools.follow(child, self.folder, heard=self._hearer(), ticked=self._tick)
             if outcome.interrupted:
                 raise self.stopped()
-        await self.keep(replace(self.kept, tool=self._newest()))
+        await self.keep(replace(self.kept, tool=self._newest(), holder=None))
         self.folder.forget_command()
+
+    async def wait_elsewhere(self) -> None:
+        """Wait until the sealed state says that a command of another machine has ended, or until nobody tells for long."""
+        loop = asyncio.get_running_loop()
+        until, told = loop.time() + self.cloud.patience, False
+        while (held := self.kept.holder) and not held.is_at(self.cloud.machine):
+            data = {"machine": held.machine}
+            if loop.time() >= until:
+                # No twins for all that: what it made is found by name and labels.
+                text = f"nobody tells what became of the tool on {held.machine}; going on by what the cloud shows"
+                await self.work.emit(code="tool.given_up", message=text, level="warn", data=data)
+                return
+            if not told:
+                text = f"the tool is at work on {held.machine}; waiting for it"
+                await self.work.emit(code="tool.elsewhere", message=text, data=data)
+                told = True
+            if await self.is_over():
+                raise self.stopped()
+            await asyncio.sleep(LOOK_ELSEWHERE)
+            self.kept = states.decoded(await self.work.read_state())
+
+    @property
+    def _is_of_another_life(self) -> bool:
+        """Whether the command was begun before this machine started: its number may be another process's now."""
+        return self.kept.holder is not None and self.kept.holder.boot != holders.boot()
 
     def lay_out(self, request: ClusterRequest, *, fenced: bool, released: bool = False) -> None:
         """Module, variables and state, ready for a command."""
@@ -174,10 +205,12 @@ class TofuWork:
     async def carry_out(self, lines: Iterable[Planned]) -> None:
         """Let the tool do what was planned last; raises what went wrong, after everything done is written down."""
         self.folder.write(IDENTITIES, json.dumps(_identities(lines)))
+        await self._hold()
         outcome = await self.tool.work(
             self.folder, commands.apply(), self._env(), heard=self._hearer(), ticked=self._tick
         )
-        await self._seal()
+        if self.seals:
+            await self.keep(replace(self.kept, tool=self._newest(), holder=None))
         if outcome.interrupted or outcome.failed:
             await self.reconcile()
         if outcome.interrupted:
@@ -302,6 +335,13 @@ class TofuWork:
             self._sealed_at = now
             await self._seal()
         return await self.is_over()
+
+    async def _hold(self) -> None:
+        """Say that a command begins, to those who cannot see it."""
+        if self.seals:
+            held = holders.holder(self.cloud.machine)
+            self.folder.write(HOLDER, json.dumps({"token": held.token, "labels": dict(self.labels)}))
+            await self.keep(replace(self.kept, holder=held))
 
     async def _seal(self) -> None:
         if self.seals:

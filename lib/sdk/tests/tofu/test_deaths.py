@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -15,6 +16,8 @@ import pytest
 from catalyst_sdk import Permanent, Temporary
 from catalyst_sdk.cloud import Action
 from catalyst_sdk.tofu import Pin, children, states
+from catalyst_sdk.tofu.holders import Holder
+from catalyst_sdk.tofu.states import Kept
 from catalyst_testkit.cloud_bench import DyingLedger, cluster_request
 from catalyst_testkit.cloud_suite import applied, keys
 from catalyst_testkit.files_cloud.bench import FilesBench
@@ -155,6 +158,17 @@ async def test_nothing_in_clear_is_left_behind(files: FilesBench) -> None:
     await applied(files, ledger, cluster_request(files))
     await files.plugin().destroy(work=ledger)
     assert list((files.home / "plugin" / "runs").iterdir()) == []
+
+
+async def test_a_tool_on_a_machine_that_tells_nothing_is_waited_for_only_so_long(files: FilesBench) -> None:
+    ledger, files.config["patience"] = DyingLedger(files), 0
+    await ledger.write_state(Kept(holder=Holder("gone", "its boot", "its token")).encoded())
+    await files.plugin().plan(request=cluster_request(files), work=ledger)
+    assert [event["code"] for event in ledger.events] == ["tool.given_up"]
+    ledger.deadline, files.config["patience"] = datetime.now(UTC), 900
+    with pytest.raises(Temporary, match="asked to stop"):
+        await files.plugin().plan(request=cluster_request(files), work=ledger)
+    assert not list((files.home / "plugin" / "runs").iterdir())
 
 
 async def test_an_older_state_is_never_put_in_place_of_a_newer_one(files: FilesBench) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from .reference import Code
 
 LABEL_PREFIX = "openova.io"
+SOVEREIGN_LABEL = f"{LABEL_PREFIX}/sovereign"
 CLUSTER_LABEL = f"{LABEL_PREFIX}/cluster"
 UID_LABEL = f"{LABEL_PREFIX}/sovereign-id"
 _CLUSTER = re.compile(r"^([a-z]{2,5})-([a-z]{2,5})-(rtz|dmz|mgt)-(prod|stg|uat|dev|poc)$")

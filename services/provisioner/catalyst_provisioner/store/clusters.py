@@ -121,6 +121,14 @@ class ClusterRows(Transaction):
         await self.write(insert(states).values(row))
         await self.sql.execute(delete(states).where(mine & (states.c.number <= number - STATES_KEPT)))
 
+    async def swap_state(self, sovereign: str, cluster: str, *, old: bytes, new: bytes) -> bool:
+        """Put a plugin's state in place of `old`, if it still is that; whether it was."""
+        mine = _mine(sovereign, cluster) & (t.c.plugin_state == old)
+        if not (await self.sql.execute(update(t).where(mine).values(plugin_state=new))).rowcount:
+            return False
+        await self.keep_state(sovereign, cluster, new)
+        return True
+
     async def states(self, sovereign: str, cluster: str) -> list[bytes]:
         """Versions of a plugin's state, sealed, the newest first."""
         mine = (states.c.sovereign == sovereign) & (states.c.cluster == cluster)
