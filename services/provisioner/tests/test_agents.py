@@ -1,7 +1,7 @@
 """Agents: who may enrol, what a stream may tell, which trees can be read."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import service_pb2 as rpc
 from catalyst.provisioner.v1 import service_pb2_grpc as stubs
 from catalyst_provisioner.domain.enrolments import sha256
+from catalyst_provisioner.domain.joins import ROLE_LABEL
 from catalyst_provisioner.domain.locks import Component, Lock
 from catalyst_provisioner.gitserver import Passwords
 from catalyst_provisioner.store import EnrolmentRow, Store
@@ -60,8 +61,23 @@ class Desk:
         await self.bench.create()
         await self.bench.daemon.daemon.work.again(step)
 
-    async def enrol(self, *, token: str = "secret", csr: str = "", server_id: str = "srv-1") -> Any:
-        return await self.stub.Enroll(rpc.EnrollRequest(token=token, csr_pem=csr or self.csr, server_id=server_id))
+    async def expect(self, name: str, role: str) -> None:
+        """One more server, whose token is its name and whose id is `srv-` and its name."""
+
+        async def step(tx: Store) -> None:
+            row = LedgerRow("server", name, "east", {ROLE_LABEL: role}, f"srv-{name}")
+            await tx.intend("omantel", CLUSTER, row, provider="sandbox", credential="credentials/x", run="")
+            ends = tx.now + timedelta(minutes=30)
+            fresh = EnrolmentRow(sha256(name), "omantel", CLUSTER, name, None, ends, "", "", None, 0)
+            await tx.keep_enrolment(fresh)
+
+        await self.bench.daemon.daemon.work.again(step)
+
+    async def enrol(
+        self, *, token: str = "secret", csr: str = "", server_id: str = "srv-1", addresses: Sequence[str] = ()
+    ) -> Any:
+        request = rpc.EnrollRequest(token=token, csr_pem=csr or self.csr, server_id=server_id, addresses=addresses)
+        return await self.stub.Enroll(request)
 
     async def connect(self, token: str, *reports: Any) -> list[Any]:
         """Send reports over a stream; the acknowledgements until the last of them."""
@@ -113,6 +129,29 @@ async def test_a_lost_answer_is_given_again_to_the_same_key_and_to_no_other(desk
     assert (first.cluster, first.role) == (RESOURCE, rpc.EnrollResponse.ROLE_INIT)
     assert (again.cluster, again.role, again.tree) == (first.cluster, first.role, first.tree)
     assert await reason_of(desk.enrol(csr=request_pem())) == "TOKEN_USED"
+
+
+async def test_servers_join_one_after_the_other_and_workers_by_a_token_of_their_own(desk: Desk) -> None:
+    for name, role in (("cp2", "control-plane"), ("cp3", "control-plane"), ("w1", "worker")):
+        await desk.expect(name, role)
+    roles = rpc.EnrollResponse
+    assert await reason_of(desk.enrol(token="w1", server_id="srv-w1")) == "JOIN_NOT_YET"
+    first = await desk.enrol(addresses=["10.0.1.2"])
+    assert (first.role, first.join_endpoint) == (roles.ROLE_INIT, "")
+    assert len({first.join_token, first.worker_token, ""}) == 3
+    assert await reason_of(desk.enrol(token="cp2", server_id="srv-cp2")) == "JOIN_NOT_YET"
+    await desk.connect(first.agent_token, report(1, heartbeat=pb.AgentHeartbeat(api_healthy=True, voting_members=1)))
+    second = await desk.enrol(token="cp2", server_id="srv-cp2")
+    assert (second.role, second.join_endpoint) == (roles.ROLE_JOIN, "10.0.1.2")
+    assert (second.join_token, second.worker_token) == (first.join_token, first.worker_token)
+    assert await reason_of(desk.enrol(token="cp3", server_id="srv-cp3")) == "JOIN_NOT_YET", "cp2 does not vote yet"
+    worker = await desk.enrol(token="w1", server_id="srv-w1")
+    assert (worker.role, worker.join_token, worker.worker_token) == (roles.ROLE_WORKER, first.worker_token, "")
+    await desk.connect(first.agent_token, report(2, heartbeat=pb.AgentHeartbeat(api_healthy=True, voting_members=2)))
+    third = await desk.enrol(token="cp3", server_id="srv-cp3")
+    assert (third.role, third.join_token) == (roles.ROLE_JOIN, first.join_token)
+    again = await desk.enrol(token="cp2", server_id="srv-cp2")
+    assert (again.role, again.join_token) == (second.role, second.join_token)
 
 
 async def test_foreign_tokens_and_servers_are_refused_by_reason(desk: Desk) -> None:

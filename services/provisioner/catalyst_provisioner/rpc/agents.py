@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from catalyst.provisioner.v1 import service_pb2, service_pb2_grpc
 from catalyst.provisioner.v1.resources_pb2 import AgentCommand as Command
@@ -16,24 +17,26 @@ from catalyst_sdk import Code, Decision, Refused
 
 from .. import observing
 from ..certificates import Authority, public_key, read_request
-from ..domain import enrolments, facts, sovereigns, trees
+from ..domain import conditions, enrolments, facts, joins, sovereigns, trees
 from ..domain.enrolments import sha256
+from ..domain.joins import Join, Part
 from ..gitserver import Passwords
 from ..repository import BRANCH
 from ..steps.tools import ServesTrees
-from ..store import ClusterRow, EnrolmentRow, Store
+from ..store import ClusterRow, EnrolmentRow, JoinRow, Store
 
 ROLE = "agent"
 LIFE = timedelta(hours=24)
 MOST_AT_ONCE = 64
 """Reports that one transaction takes."""
 LARGEST = 1024 * 1024
+ROLES = {
+    Part.INIT: service_pb2.EnrollResponse.ROLE_INIT,
+    Part.JOIN: service_pb2.EnrollResponse.ROLE_JOIN,
+    Part.WORKER: service_pb2.EnrollResponse.ROLE_WORKER,
+}
 LOOK = 0.5
 """Seconds between two looks for commands."""
-
-
-class JoinNotYet(Refused):
-    code, reason, message = Code.UNAVAILABLE, "JOIN_NOT_YET", "{why}; try again in a moment"
 
 
 class StreamReplaced(Refused):
@@ -82,7 +85,7 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
                 # The first answer was lost on its way, so the same one is given again; only its times are new.
                 known = service_pb2.EnrollResponse.FromString(self._desk.sealer.open(row.answer))
                 return Decision(self._renewed(known, digest, csr, tx.now))
-            return await self._enrolled(tx, row, csr, digest, key)
+            return await self._enrolled(tx, row, request, csr, digest)
 
         # The answer holds secrets and has no request id; the sealed row is what a repeat is answered from.
         return await self._work.again(lambda tx: _answered(tx, step))
@@ -159,21 +162,21 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
         entries = await tx.entries(row.sovereign, row.cluster)
         known = next((e.resource_id for e in entries if e.kind == "server" and e.name == row.server), "")
         if not known:
-            raise JoinNotYet(why="the cloud's answer about this server is not written down yet")
+            raise joins.JoinNotYet(why="the cloud's answer about this server is not written down yet")
         await tx.change_enrolment(digest, server_id=known)
         return await tx.enrolment(token_sha256=digest)
 
     async def _enrolled(
-        self, tx: Store, row: EnrolmentRow, csr: Any, digest: str, key: bytes
+        self, tx: Store, row: EnrolmentRow, request: service_pb2.EnrollRequest, csr: Any, digest: str
     ) -> Decision[service_pb2.EnrollResponse]:
         held, cluster = await tx.lock(row.sovereign), await tx.cluster(row.sovereign, row.cluster)
         if held is None or cluster is None:
             raise enrolments.TokenUnknown
-        answer = self._answer(held, cluster, row, tx.now)
+        part, join = await self._joining(tx, cluster, row, next(iter(request.addresses), ""))
+        answer = self._answer(held, cluster, row, part, join)
         # The token has done its work; from now on its digest and the key speak.
-        await tx.change_enrolment(
-            digest, public_key_sha256=sha256(key), answer=self._desk.sealer.seal(answer.SerializeToString()), token=None
-        )
+        kept = self._desk.sealer.seal(answer.SerializeToString())
+        await tx.change_enrolment(digest, public_key_sha256=sha256(public_key(csr)), answer=kept, token=None)
         told: tuple[object, ...] = ()
         if cluster.enrolled_at is None:
             await tx.change_cluster(held.id, cluster.name, enrolled_at=tx.now)
@@ -187,10 +190,36 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
             )  # fmt: skip
         return Decision(self._renewed(answer, digest, csr, tx.now), told)
 
+    async def _joining(self, tx: Store, cluster: ClusterRow, row: EnrolmentRow, address: str) -> tuple[Part, Join]:
+        """What the server becomes, and what it needs of the others; recorded before it is given out."""
+        entries = {e.name: e for e in await tx.entries(row.sovereign, row.cluster) if e.kind == "server"}
+        workers = {name for name, e in entries.items() if e.labels.get(joins.ROLE_LABEL) == joins.WORKER}
+        enrolled = {one.server for one in await tx.enrolments(row.sovereign, row.cluster) if one.public_key_sha256}
+        beat = (cluster.heartbeat or {}) if not conditions.is_silent(cluster.heartbeat_at, tx.now) else {}
+        quorum = joins.Quorum(
+            is_begun=cluster.enrolled_at is not None,
+            answers=bool(beat.get("api_healthy")),
+            voting=int(beat.get("voting_members", 0)),
+            admitted=len((enrolled & entries.keys()) - workers - {row.server}),
+        )
+        part = joins.part(quorum, is_worker=row.server in workers)
+        known = await tx.join(row.sovereign, row.cluster)
+        if known is None:
+            join = joins.drawn(address)
+            await tx.keep_join(self._sealed(row, join))
+            return part, join
+        server, worker = self._desk.sealer.open(known.server_token), self._desk.sealer.open(known.worker_token)
+        return part, Join(server.decode(), worker.decode(), known.endpoint)
+
+    def _sealed(self, row: EnrolmentRow, join: Join) -> JoinRow:
+        seal = self._desk.sealer.seal
+        server, worker = seal(join.server_token.encode()), seal(join.worker_token.encode())
+        return JoinRow(row.sovereign, row.cluster, server, worker, join.endpoint)
+
     def _answer(
-        self, held: sovereigns.Sovereign, cluster: ClusterRow, row: EnrolmentRow, now: datetime
+        self, held: sovereigns.Sovereign, cluster: ClusterRow, row: EnrolmentRow, part: Part, join: Join
     ) -> service_pb2.EnrollResponse:
-        roles, desk = service_pb2.EnrollResponse, self._desk
+        is_worker, desk = part is Part.WORKER, self._desk
         tree = service_pb2.TreeAccess(
             url=desk.trees.url(held.id), branch=BRANCH, path=trees.folder(held.fqdn, cluster.name),
             username=desk.passwords.username(held.id, cluster.name),
@@ -198,7 +227,9 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
         )  # fmt: skip
         return service_pb2.EnrollResponse(
             sovereign=held.name, cluster=cluster.resource, server=row.server,
-            role=roles.ROLE_INIT if cluster.enrolled_at is None else roles.ROLE_JOIN, tree=tree,
+            role=ROLES[part], tree=tree, join_endpoint="" if part is Part.INIT else _api(cluster) or join.endpoint,
+            join_token=join.worker_token if is_worker else join.server_token,
+            worker_token="" if is_worker else join.worker_token,
             facts={"fqdn": held.fqdn, "organization": held.organization, "region": cluster.region},
             heartbeat_interval=span(desk.heartbeat),
         )  # fmt: skip
@@ -259,6 +290,11 @@ def _digest_of(subject: str) -> str:
     if kind != ROLE or len(digest) != 64:
         raise observing.OtherCluster
     return digest
+
+
+def _api(cluster: ClusterRow) -> str:
+    """Private host of the cluster's API, as the cloud showed it after its first apply."""
+    return urlsplit((cluster.made or {}).get("api_endpoint", "")).hostname or ""
 
 
 def _resource(row: EnrolmentRow) -> str:

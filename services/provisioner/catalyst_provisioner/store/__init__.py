@@ -7,7 +7,7 @@ from .credentials import CredentialRecords
 from .grants import GrantRows
 from .ledger import Entry, LedgerRows
 from .plans import PlanRow, PlanRows
-from .secrets import CredentialRow, EnrolmentRow, Reservation, SecretRows
+from .secrets import CredentialRow, EnrolmentRow, JoinRow, Reservation, SecretRows
 from .sovereigns import SovereignRows
 from .tables import metadata
 
@@ -25,6 +25,7 @@ __all__ = [
     "CredentialRow",
     "EnrolmentRow",
     "Entry",
+    "JoinRow",
     "PlanRow",
     "Reservation",
     "Store",

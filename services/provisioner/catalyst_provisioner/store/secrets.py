@@ -8,7 +8,7 @@ from catalyst_mesh import Transaction
 from sqlalchemy import delete, insert, select, update
 
 from ..domain.enrolments import Ticket
-from .tables import credentials, enrolments, reservations
+from .tables import credentials, enrolments, joins, reservations
 
 RESERVED, COMMITTED, LOST, RELEASED = "reserved", "committed", "lost", "released"
 
@@ -63,8 +63,29 @@ class CredentialRow:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class JoinRow:
+    """What the servers of a cluster need of one another, sealed."""
+
+    sovereign: str
+    cluster: str
+    server_token: bytes
+    worker_token: bytes
+    endpoint: str
+
+
 class SecretRows(Transaction):
     """Sealed values."""
+
+    async def join(self, sovereign: str, cluster: str) -> JoinRow | None:
+        """What was given out when the cluster was begun."""
+        mine = (joins.c.sovereign == sovereign) & (joins.c.cluster == cluster)
+        row = (await self.sql.execute(select(joins).where(mine))).mappings().one_or_none()
+        return JoinRow(**row) if row else None
+
+    async def keep_join(self, row: JoinRow) -> None:
+        """Once in the life of a cluster."""
+        await self.write(insert(joins).values({c.name: getattr(row, c.name) for c in joins.c}))
 
     async def enrolment(self, *, token_sha256: str = "", sovereign: str = "", cluster: str = "",
                         server: str = "") -> EnrolmentRow | None:  # fmt: skip
@@ -93,7 +114,8 @@ class SecretRows(Transaction):
         await self.write(update(enrolments).where(enrolments.c.token_sha256 == token_sha256).values(values))
 
     async def shred_enrolments(self, sovereign: str) -> int:
-        """Destroy all tokens and answers; how many."""
+        """Destroy all tokens and answers; how many enrolments."""
+        await self.sql.execute(delete(joins).where(joins.c.sovereign == sovereign))
         result = await self.sql.execute(delete(enrolments).where(enrolments.c.sovereign == sovereign))
         return int(result.rowcount)
 

@@ -137,6 +137,16 @@ enrolments = Table(
     Index("enrolment_server", "sovereign", "cluster", "server", unique=True),
 )  # fmt: skip
 
+joins = Table(
+    # Tokens by which the servers of a cluster know one another, and where it was made.
+    "cluster_join", metadata,
+    Column("sovereign", Text, primary_key=True),
+    Column("cluster", Text, primary_key=True),
+    Column("server_token", LargeBinary, nullable=False, info=SEALED),
+    Column("worker_token", LargeBinary, nullable=False, info=SEALED),
+    Column("endpoint", Text, nullable=False),
+)  # fmt: skip
+
 commands = Table(
     "agent_command", metadata,
     Column("sovereign", Text, primary_key=True),

@@ -1411,6 +1411,7 @@ class EnrollResponse(_message.Message):
     K3S_ARGS_FIELD_NUMBER: _builtins.int
     FACTS_FIELD_NUMBER: _builtins.int
     HEARTBEAT_INTERVAL_FIELD_NUMBER: _builtins.int
+    WORKER_TOKEN_FIELD_NUMBER: _builtins.int
     sovereign: _builtins.str
     """`sovereigns/{sovereign}`."""
     cluster: _builtins.str
@@ -1429,6 +1430,8 @@ class EnrollResponse(_message.Message):
     """Token to join with, in the form that carries the CA's hash; for `init` the one to set. Workers get the agent form."""
     join_endpoint: _builtins.str
     """Private address of the Kubernetes API to join; empty for `init`."""
+    worker_token: _builtins.str
+    """Token that workers join with, for the servers that have to know it; empty for a worker. Since 0.2."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When certificate and agent token end."""
@@ -1471,10 +1474,11 @@ class EnrollResponse(_message.Message):
         k3s_args: _abc.Iterable[_builtins.str] | None = ...,
         facts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         heartbeat_interval: _duration_pb2.Duration | None = ...,
+        worker_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "heartbeat_interval", b"heartbeat_interval", "registry", b"registry", "tree", b"tree"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_token", b"agent_token", "ca_bundle_pem", b"ca_bundle_pem", "certificate_pem", b"certificate_pem", "cluster", b"cluster", "expire_time", b"expire_time", "facts", b"facts", "heartbeat_interval", b"heartbeat_interval", "join_endpoint", b"join_endpoint", "join_token", b"join_token", "k3s_args", b"k3s_args", "registry", b"registry", "role", b"role", "server", b"server", "sovereign", b"sovereign", "tree", b"tree"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_token", b"agent_token", "ca_bundle_pem", b"ca_bundle_pem", "certificate_pem", b"certificate_pem", "cluster", b"cluster", "expire_time", b"expire_time", "facts", b"facts", "heartbeat_interval", b"heartbeat_interval", "join_endpoint", b"join_endpoint", "join_token", b"join_token", "k3s_args", b"k3s_args", "registry", b"registry", "role", b"role", "server", b"server", "sovereign", b"sovereign", "tree", b"tree", "worker_token", b"worker_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,71 @@
+"""How servers become one cluster: who makes it, and who may join when.
+
+Invariants
+  init once      in the life of a cluster one server is told to make it; whoever replaces it joins like any other;
+  one at a time  the next member comes when all before it vote: a quorum never waits for two newcomers at once;
+  two tokens     a worker never learns the token that lets a server into the quorum.
+"""
+
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+
+from catalyst_sdk import Code, Refused
+
+ROLE_LABEL = "openova.io/role"
+WORKER = "worker"
+
+
+class Part(StrEnum):
+    """What a server is told to be."""
+
+    INIT = "init"
+    JOIN = "join"
+    WORKER = "worker"
+
+
+class JoinNotYet(Refused):
+    code, reason, message = Code.UNAVAILABLE, "JOIN_NOT_YET", "{why}; try again in a moment"
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """What the servers of a cluster need of one another. The tokens are opened for an answer and kept sealed."""
+
+    server_token: str
+    worker_token: str
+    endpoint: str
+    """Private address of the first server; where a load balancer stands before the API its address is used instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quorum:
+    """What is known of the servers that make a cluster."""
+
+    is_begun: bool
+    """Whether a server was told to make it."""
+    answers: bool = False
+    """Whether its API was healthy when it was heard last, not long ago."""
+    voting: int = 0
+    admitted: int = 0
+    """Other servers of the quorum that were told to make it or to join."""
+
+
+def part(quorum: Quorum, *, is_worker: bool) -> Part:
+    """What a server that asks for the first time becomes. Raises JoinNotYet."""
+    if not quorum.is_begun:
+        if is_worker:
+            raise JoinNotYet(why="no server has made the cluster yet")
+        return Part.INIT
+    if not quorum.answers:
+        raise JoinNotYet(why="the cluster's API does not answer yet")
+    if is_worker:
+        return Part.WORKER
+    if quorum.voting < quorum.admitted:
+        raise JoinNotYet(why=f"{quorum.voting} of {quorum.admitted} members vote")
+    return Part.JOIN
+
+
+def drawn(endpoint: str) -> Join:
+    """For a cluster that begins: 256 bits for each token."""
+    return Join(secrets.token_hex(32), secrets.token_hex(32), endpoint)

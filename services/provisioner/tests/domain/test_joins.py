@@ -1,0 +1,34 @@
+"""Who makes a cluster and who may join it, decided without one."""
+
+import pytest
+from catalyst_provisioner.domain.joins import JoinNotYet, Part, Quorum, drawn, part
+
+
+def test_the_first_control_plane_makes_the_cluster_and_a_worker_waits_for_it() -> None:
+    assert part(Quorum(is_begun=False), is_worker=False) is Part.INIT
+    with pytest.raises(JoinNotYet, match="no server has made"):
+        part(Quorum(is_begun=False), is_worker=True)
+
+
+def test_whoever_replaces_the_first_server_joins() -> None:
+    assert part(Quorum(is_begun=True, answers=True, voting=2, admitted=2), is_worker=False) is Part.JOIN
+
+
+@pytest.mark.parametrize("is_worker", [True, False])
+def test_nobody_joins_a_cluster_that_does_not_answer(is_worker: bool) -> None:
+    with pytest.raises(JoinNotYet, match="does not answer"):
+        part(Quorum(is_begun=True, voting=1, admitted=1), is_worker=is_worker)
+
+
+def test_members_are_added_one_at_a_time_and_workers_need_not_wait_for_them() -> None:
+    growing = Quorum(is_begun=True, answers=True, voting=1, admitted=2)
+    with pytest.raises(JoinNotYet, match="1 of 2 members vote"):
+        part(growing, is_worker=False)
+    assert part(growing, is_worker=True) is Part.WORKER
+
+
+def test_tokens_differ_between_servers_and_workers_and_from_cluster_to_cluster() -> None:
+    one, other = drawn("10.0.1.2"), drawn("10.0.1.2")
+    tokens = {one.server_token, one.worker_token, other.server_token, other.worker_token}
+    assert len(tokens) == 4
+    assert all(len(bytes.fromhex(token)) == 32 for token in tokens)
