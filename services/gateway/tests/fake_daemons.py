@@ -8,6 +8,7 @@ import grpc
 from catalyst_gateway.app import services
 from catalyst_mesh.errors import to_status
 from catalyst_sdk import Refused
+from google.longrunning import operations_pb2
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -23,8 +24,9 @@ class FakeDaemons(grpc.GenericRpcHandler):
     """
 
     def __init__(self) -> None:
+        known = [*services(), *operations_pb2.DESCRIPTOR.services_by_name.values()]
         self._methods = {
-            f"/{service.full_name}/{method.name}": method for service in services() for method in service.methods
+            f"/{service.full_name}/{method.name}": method for service in known for method in service.methods
         }
         self._answers: dict[str, Answer] = {}
         self.asked: list[tuple[str, Any]] = []
@@ -41,7 +43,9 @@ class FakeDaemons(grpc.GenericRpcHandler):
 
     def _paths(self, method: str) -> list[str]:
         package, _, name = method.rpartition(".")
-        return [p for p in self._methods if p.endswith(f"/{name}") and p.startswith(f"/catalyst.{package}")]
+        return [
+            p for p in self._methods if p.endswith(f"/{name}") and (not package or p.startswith(f"/catalyst.{package}"))
+        ]
 
     def wishes(self, method: str) -> list[Any]:
         """The requests of one method."""

@@ -13,6 +13,7 @@ import grpc
 from google.protobuf.message_factory import GetMessageClass
 
 from .. import conditions, events
+from ..operations import Operations
 from ..plugins import all_plugins
 from ..routes import Routes
 from ..transcode import to_json, to_request
@@ -106,6 +107,11 @@ class Api:
         )
         call = method(to_request(one, variables, pairs, b""), timeout=self._seconds, metadata=self._metadata)
         return [_read(message) async for message in call]
+
+    async def operation(self, name: str) -> Answer:
+        """A long-running operation of any daemon as it stands. Raises AioRpcError, OperationNotFound."""
+        asked = Operations(self._channels, self._seconds)
+        return _read(await asked.get(name.removeprefix("operations/"), self._metadata))
 
     async def plugins(self) -> list[Answer]:
         """The plugins of all daemons that answer."""

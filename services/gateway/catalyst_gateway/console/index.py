@@ -1,6 +1,26 @@
 """All pages, and the places to begin at. A new module of pages is known by its line here."""
 
-from . import admin, continuity, domains, home, marketplace, money, plans, runs, signing, sovereigns, timeline, wizard
+from . import (
+    admin,
+    applications,
+    auditing,
+    continuity,
+    domains,
+    environments,
+    home,
+    installing,
+    marketplace,
+    members,
+    money,
+    organizations,
+    plans,
+    runs,
+    shop,
+    signing,
+    sovereigns,
+    timeline,
+    wizard,
+)
 from .places import Place
 from .visits import Page
 
@@ -11,16 +31,25 @@ PAGES: tuple[Page, ...] = (
     *plans.PAGES,
     *runs.PAGES,
     *wizard.PAGES,
+    *organizations.PAGES,
+    *members.PAGES,
+    *environments.PAGES,
+    *applications.PAGES,
     *marketplace.PAGES,
+    *installing.PAGES,
+    *shop.PAGES,
     *domains.PAGES,
     *continuity.PAGES,
     *money.PAGES,
     *admin.PAGES,
+    *auditing.PAGES,
     *timeline.PAGES,
 )  # fmt: skip - a list
 PLACES: tuple[Place, ...] = (
     Place("/console/sovereigns", "Sovereigns", "s"),
+    Place("/console/organizations", "Organizations", "o", also=("/console/environments/",)),
     Place("/console/marketplace", "Marketplace", "m"),
+    Place("/console/shop", "Shop", "h"),
     Place("/console/domains", "Domains", "d", also=("/console/zones/", "/console/pools/")),
     Place("/console/continuity", "Continuity", "c", also=("/console/namespaces/",)),
     Place("/console/timeline", "Timeline", "t"),

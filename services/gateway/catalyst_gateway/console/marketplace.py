@@ -32,10 +32,11 @@ async def _card(
     at: Visit, faults: Faults = NONE, given: Mapping[str, str] | None = None, taken: Answer | None = None
 ) -> Shown:
     name = f"blueprints/{at.names['blueprint']}"
-    one, versions, closure = await together(
+    one, versions, closure, apps = await together(
         at.api.get(f"/v1/catalog/{name}"),
         at.api.get(f"/v1/catalog/{name}/versions", pageSize=50),
         at.api.get(f"/v1/catalog/{name}:closure"),
+        at.api.all("/v1/catalog/apps", "apps"),
     )  # fmt: skip - one call
     rows = versions["versions"]
     latest = next((row for row in rows if row["semver"] == one["latestVersion"]), rows[0] if rows else {})
@@ -45,6 +46,7 @@ async def _card(
         one=one,
         versions=rows,
         latest=latest,
+        app=next((app for app in apps if app["blueprint"] == name and app["deployable"]), None),
         waves=waves(closure["nodes"]),
         inputs=inputs(latest.get("configSchema", {})),
         given=given or {},
@@ -74,6 +76,10 @@ class Input:
     required: bool
     options: tuple[tuple[str, str], ...] = ()
 
+    def text(self, value: Any) -> str:
+        """A value of it as the form shows it."""
+        return _text(value, self.type)
+
 
 def inputs(schema: Mapping[str, Any], prefix: str = "") -> list[Input]:
     """A flat form of a configuration: objects by dots, and what is neither simple nor a choice as JSON."""
@@ -91,13 +97,19 @@ def _input(path: str, name: str, one: Mapping[str, Any], required: bool) -> Inpu
     options = tuple((str(value), str(value)) for value in one.get("enum", ()))
     kinds = {"boolean": "checkbox", "integer": "number", "number": "number", "string": "text"}
     type = "select" if options else kinds.get(str(one.get("type")), "textarea")
-    default = one.get("default", "")
+    default = _text(one.get("default", ""), type)
+    return Input(path, str(one.get("title") or name), type, str(one.get("description", "")), default, required, options)
+
+
+def _text(value: Any, type: str) -> str:
+    """A value as its field shows it."""
     if (
-        type == "number" and isinstance(default, float) and default.is_integer()
+        type == "number" and isinstance(value, float) and value.is_integer()
     ):  # what JSON on its way made of a whole number
-        default = int(default)
-    text = default if isinstance(default, str) else json.dumps(default)
-    return Input(path, str(one.get("title") or name), type, str(one.get("description", "")), text, required, options)
+        value = int(value)
+    if type == "checkbox":
+        return "true" if value else ""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 @action(_CARD + "/check")
@@ -113,11 +125,11 @@ async def check(at: Visit) -> Shown:
     try:
         said = await at.api.send("POST", "/v1/catalog:validate", {"version": version, "config": config})
     except REFUSALS as refused:
-        return await _card(at, _by_field(Faults.of(refused)), at.form)
+        return await _card(at, by_field(Faults.of(refused)), at.form)
     return await _card(at, NONE, at.form, said)
 
 
-def _by_field(faults: Faults) -> Faults:
+def by_field(faults: Faults) -> Faults:
     """The catalogue points into the configuration (`/smtp/host`); the form has its fields by dots."""
     fields = {name.removeprefix("config").strip("/").replace("/", "."): text for name, text in faults.fields.items()}
     return Faults(faults.message, faults.reason, fields)

@@ -38,6 +38,15 @@ class Person:
         """Slugs of the Organizations that the person belongs to."""
         return sorted({parts[1] for group in self.groups if len(parts := group.split("/")) == 3})
 
+    def may_change(self, organization: str, *roles: str) -> bool:
+        """Whether an action on what is an Organization's is worth showing: not to those known to hold none of `roles` there.
+
+        Whom only the daemon of Organizations knows as a member is shown it, and it decides.
+        """
+        slug = organization.rpartition("/")[2]
+        held = {group.rpartition("/")[2] for group in self.groups if group.split("/")[1:2] == [slug]}
+        return not held or bool(held & set(roles)) or bool(self.roles & set(roles))
+
     def has_any(self, roles: Collection[str]) -> bool:
         """Whether one of `roles` is held, anywhere; no roles asks for none."""
         held = self.roles | {group.rpartition("/")[2] for group in self.groups}

@@ -28,6 +28,9 @@ _TONES = {
         "VERIFIED",
         "DELEGATED",
         "DONE",
+        "PASSED",
+        "MERGED",
+        "ACCEPTED",
     ),
     "bad": (
         "FAILED",
@@ -58,8 +61,23 @@ _TONES = {
         "REVOKING",
         "FULFILLING",
         "INSTALLING",
+        "UNINSTALLING",
+        "MERGING",
     ),
-    "wait": ("WAITING", "PAUSED", "OPEN", "WARNING", "WARN", "PENDING_PAYMENT", "READ_ONLY", "RESERVED", "QUARANTINED"),
+    "wait": (
+        "WAITING",
+        "PAUSED",
+        "OPEN",
+        "WARNING",
+        "WARN",
+        "PENDING_PAYMENT",
+        "READ_ONLY",
+        "RESERVED",
+        "QUARANTINED",
+        "SUSPENDED",
+        "PENDING_APPROVAL",
+        "AWAITING_PAYMENT",
+    ),
 }  # fmt: skip - a tone a row
 _SORTS = {word: tone for tone, words in _TONES.items() for word in words}
 

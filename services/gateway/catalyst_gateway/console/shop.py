@@ -1,0 +1,158 @@
+"""The shop: what is put together here is priced by the server as a quote, a quote becomes an order, and a paid order work.
+
+No price is ever sent from here: a quote is named with its hash, and another one is refused.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import orders, words
+from .asking import Answer, together
+from .faults import NONE, REFUSALS, Faults
+from .visits import Shown, Visit, action, page
+
+_ACCOUNT = "/console/billingAccounts/{account:str}"
+_QUOTE = _ACCOUNT + "/quotes/{quote:str}"
+_ORDER = _ACCOUNT + "/orders/{order:str}"
+_PERIODS = (("1", "every month"), ("12", "every year"))
+
+
+@page("/console/shop")
+async def cart(at: Visit) -> Shown:
+    """Plans, apps and what can be had beside them. A cart is its address: it can be kept, sent, and signed in to."""
+    asked = at.request.query_params
+    chosen = {"app": asked.getall("app", []), "add_on": asked.getall("add_on", [])}
+    return await _cart(at, at.query, chosen)
+
+
+async def _cart(
+    at: Visit, given: Mapping[str, str], chosen: Mapping[str, Sequence[str]], faults: Faults = NONE
+) -> Shown:
+    plans, apps, add_ons, organizations = await together(
+        at.api.all("/v1/catalog/plans", "plans"),
+        at.api.all("/v1/catalog/apps", "apps"),
+        at.api.all("/v1/catalog/addOns", "addOns"),
+        at.api.all("/v1/organizations", "organizations"),
+    )  # fmt: skip - one call
+    sold = [plan for plan in plans if not plan["retired"]]
+    popular = next((words.leaf(plan["name"]) for plan in sold if plan["popular"]), "")
+    return at.show(
+        "shop.html",
+        title="Shop",
+        plans=sold,
+        plan=given.get("plan") or popular,
+        apps=[app for app in apps if words.bare(app["kind"]) != "SERVICE"],
+        add_ons=[one for one in add_ons if not one["retired"] and not one["included"]],
+        organizations=[
+            (words.leaf(one["name"]), one["displayName"] or words.leaf(one["name"])) for one in organizations
+        ],
+        periods=_PERIODS,
+        given=given,
+        chosen=chosen,
+        faults=faults,
+        status=422 if faults else 200,
+    )  # fmt: skip - one call
+
+
+@action("/console/shop")
+async def price(at: Visit) -> Shown:
+    """Have the cart priced."""
+    chosen = {"app": at.many.get("app", ()), "add_on": at.many.get("add_on", ())}
+    selection: dict[str, Any] = {
+        "plan": at.form.get("plan", ""),
+        "apps": list(chosen["app"]),
+        "addOns": list(chosen["add_on"]),
+        "periodMonths": int(at.form.get("period", "1") or "1"),
+    }  # fmt: skip - a body
+    body = {"selection": selection, "voucherCode": at.form.get("voucher_code", "").strip()}
+    try:
+        made = await at.api.send("POST", f"/v1/billing/billingAccounts/{at.form.get('org', '')}/quotes", body)
+    except REFUSALS as refused:
+        return await _cart(at, at.form, chosen, Faults.of(refused, under=("selection.",)))
+    return at.go(f"/console/{made['name']}")
+
+
+@page(_QUOTE)
+async def quote(at: Visit) -> Shown:
+    """What it costs, line by line, as the server says."""
+    return await _quote(at)
+
+
+async def _quote(at: Visit, faults: Faults = NONE) -> Shown:
+    one = await at.api.get(f"/v1/billing/{_account(at)}/quotes/{at.names['quote']}")
+    environments = await _environments(at)
+    return at.show(
+        "quote.html",
+        title="Quote",
+        one=one,
+        org=f"organizations/{at.names['account']}",
+        environments=environments,
+        faults=faults,
+        status=409 if faults else 200,
+    )
+
+
+async def _environments(at: Visit) -> list[tuple[str, str]]:
+    """Where what is ordered could be installed; none is said by whoever does not see them."""
+    try:
+        rows = await at.api.all(f"/v1/organizations/{at.names['account']}/environments", "environments")
+    except REFUSALS:
+        return []
+    return [(one["name"], words.leaf(one["name"])) for one in rows]
+
+
+@action(_QUOTE)
+async def order(at: Visit) -> Shown:
+    """Order what was looked at: the quote by its hash, or nothing."""
+    body: Answer = {"quote": f"{_account(at)}/quotes/{at.names['quote']}", "quoteHash": at.form.get("hash", "")}
+    if where := at.form.get("environment", ""):
+        body["environment"] = where
+    try:
+        made = await at.api.send("POST", f"/v1/billing/{_account(at)}/orders", body)
+    except REFUSALS as refused:
+        return await _quote(at, Faults.of(refused))
+    return at.go(f"/console/{made['name']}")
+
+
+@page(_ORDER)
+async def ordered(at: Visit) -> Shown:
+    """One order: whether it is paid, how to pay it, and what it began. It goes on by itself."""
+    return await _ordered(at)
+
+
+async def _ordered(at: Visit, faults: Faults = NONE) -> Shown:
+    one = await at.api.get(f"/v1/billing/{_account(at)}/orders/{at.names['order']}")
+    return at.show(
+        "order.html",
+        title="Order",
+        one=one,
+        org=f"organizations/{at.names['account']}",
+        is_paid=orders.is_paid(one),
+        faults=faults,
+        status=409 if faults else 200,
+    )
+
+
+@action(_ORDER + "/cancel")
+async def cancel(at: Visit) -> Shown:
+    """Give it up before it is paid."""
+    try:
+        await at.api.send("POST", f"/v1/billing/{_account(at)}/orders/{at.names['order']}:cancel")
+    except REFUSALS as refused:
+        return await _ordered(at, Faults.of(refused))
+    return at.go(f"/console/{_account(at)}/orders/{at.names['order']}")
+
+
+@page("/console/organizations/{org:str}/orders")
+async def every(at: Visit) -> Shown:
+    """What an Organization has ordered."""
+    slug = at.names["org"]
+    rows = await at.api.all(f"/v1/billing/billingAccounts/{slug}/orders", "orders")
+    return at.show("orders.html", title=f"Orders of {slug}", tab="orders", rows=rows, org=f"organizations/{slug}")
+
+
+def _account(at: Visit) -> str:
+    return f"billingAccounts/{at.names['account']}"
+
+
+PAGES = (cart, price, quote, order, ordered, cancel, every)
