@@ -35,6 +35,7 @@ from .commands.resource import author as resources
 from .commands.run import cancel, events, gates, get_run, logs, pause, retry, skip
 from .commands.sovereign import apply as apply_sovereign
 from .commands.sovereign import create, destroy, get, list_sovereigns, looks, plan, watch
+from .commands.webhook import webhooks
 from .commands.zone import apply as apply_plan
 from .commands.zone import create as create_zone
 from .commands.zone import diff, dnssec, drifts, export, import_zone, list_zones, propagation
@@ -118,6 +119,12 @@ def _organizations(app: typer.Typer) -> None:
     _group(app, "promotion", "Applications on their way from one Environment to another.", {
         "create": promotions.promote, "list": promotions.list_promotions, "get": promotions.get,
         "approve": promotions.approve, "override": promotions.override, "cancel": promotions.cancel,
+    })  # fmt: skip
+    _group(app, "webhook", "Addresses that are told what happens to an Organization.", {
+        "list": webhooks.list_webhooks, "get": webhooks.get, "create": webhooks.create, "update": webhooks.update,
+        "delete": webhooks.delete, "enable": webhooks.enable, "disable": webhooks.disable,
+        "rotate-secret": webhooks.rotate_secret, "test": webhooks.send_test, "deliveries": webhooks.deliveries,
+        "replay": webhooks.replay,
     })  # fmt: skip
 
 

@@ -105,6 +105,29 @@ async def test_an_organization_installs_promotes_and_uninstalls_from_the_command
     assert (why.reason, why.exit_code) == ("APPLICATION_NOT_FOUND", 3)
     invited = data(await run("org", "invite", "acme", "bo@acme.example", "--role", "viewer", "-o", "json"))
     assert invited["token"]
+    await _webhooks(run)
     left = data(await run("org", "delete", "acme", "--yes", "-o", "json"))
     assert left["state"] == "STATE_DELETING"
     assert data(await run("org", "undelete", "acme", "-o", "json"))["state"] == "STATE_ACTIVE"
+
+
+async def _webhooks(run: Run) -> None:
+    """From one that is made to one that is gone; its address is nobody's, and nothing is sent there."""
+    types = ("catalyst.v1.billing.*", "catalyst.v1.catalog.source.created")
+    hook = data(await run("webhook", "create", "acme", "https://93.184.216.34/x", *types, "-o", "json"))
+    assert hook["drawnSecret"].startswith("whsec_")
+    name = hook["name"]
+    other = data(await run("webhook", "update", name, "--type", types[0], "-o", "json"))
+    assert (other["types"], other["url"]) == ([types[0]], hook["url"])
+    assert data(await run("webhook", "disable", name, "-o", "json"))["state"] == "STATE_DISABLED"
+    off: Any = (await run("webhook", "test", name)).exception
+    assert off.reason == "WEBHOOK_DISABLED"
+    assert data(await run("webhook", "enable", name, "-o", "json"))["state"] == "STATE_ACTIVE"
+    assert data(await run("webhook", "rotate-secret", name, "-o", "json"))["drawnSecret"] != hook["drawnSecret"]
+    sent = data(await run("webhook", "replay", name, "--from", "2026-01-01T00:00:00Z", "-o", "json"))
+    assert sent.get("deliveryCount", 0) == 0
+    assert data(await run("webhook", "deliveries", name, "-o", "json"))["webhookDeliveries"] == []
+    assert [one["name"] for one in data(await run("webhook", "list", "acme", "-o", "json"))["webhooks"]] == [name]
+    assert (await run("webhook", "delete", name, "--yes")).exit_code == 0
+    missing: Any = (await run("webhook", "get", name)).exception
+    assert (missing.reason, missing.exit_code) == ("WEBHOOK_NOT_FOUND", 3)

@@ -51,6 +51,7 @@ DEVELOPMENT = frozenset(
         "sandbox_dir",
         "time_scale",
         "allow_in_memory",
+        "allow_private_webhooks",
     }
 )
 """Settings that only `catalyst dev` gives."""

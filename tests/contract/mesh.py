@@ -40,6 +40,8 @@ PACKAGES = {
 """Daemons in the order in which they start, with package and settings class."""
 
 MOVES = {
+    "Courier",
+    "Herald",
     "Engine",
     "NameKeeper",
     "Reconciler",

@@ -136,15 +136,27 @@ async def _environments(around: Mesh) -> Mapping[str, Mapping[str, Any]]:
     standing = await wishes.environment.made_environment(around)
     for _ in range(3):
         await wishes.environment.application(around, standing.name)
+    hooks: list[Any] = [
+        await around.call(f"{package}.WebhookService/CreateWebhook", _webhook(parent)) for _ in range(3)
+    ]
+    for _ in range(3):
+        await wishes.environment.delivery(around, hooks[0].name)
     asked = await wishes.environment.a_promotion(around)
     await _promotions(around, asked)
     return {
         f"{package}.PolicyService/ListPromotions": {"parent": asked.parent},
+        f"{package}.WebhookService/ListWebhooks": {"parent": parent},
+        f"{package}.WebhookService/ListWebhookDeliveries": {"parent": hooks[0].name},
         f"{package}.ApplicationService/ListApplications": {"parent": standing.name},
         f"{package}.MemberService/ListMembers": {"parent": parent},
         f"{package}.MemberService/ListInvitations": {"parent": parent},
         f"{package}.EnvironmentService/ListEnvironments": {"parent": parent},
     }
+
+
+def _webhook(parent: str) -> Any:
+    webhook = {"url": "https://93.184.216.34/", "types": ["catalyst.v1.unheard.*"]}
+    return request_of("catalyst.environment.v1.WebhookService/CreateWebhook", parent=parent, webhook=webhook)
 
 
 async def _promotions(around: Mesh, asked: Any) -> None:

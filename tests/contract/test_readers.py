@@ -3,8 +3,8 @@
 from importlib import import_module
 from itertools import product
 
-from catalyst_gateway.readers import NOBODY_S, READERS, UNKNOWN, Reader, kind_of
 from catalyst_mesh import PUBLIC, SIGNED_IN, Caller, Scope
+from catalyst_mesh.readers import NOBODY_S, READERS, UNKNOWN, Reader, kind_of
 from catalyst_mesh.roles import ORGANIZATION_ROLES, OWN, SERVICE, WHOLE_SOVEREIGN
 
 from .access_table import DAEMONS, tables

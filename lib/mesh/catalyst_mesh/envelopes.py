@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote, unquote
 
+from google.protobuf import symbol_database
+from google.protobuf.message import DecodeError, Message
 from nats.aio.msg import Msg
 
 from . import chains
@@ -27,6 +29,19 @@ def told_of(message: Msg) -> Told:
         message.subject, decoded(message.headers), otherwise=f"{place.stream}:{place.sequence.stream}",
         attempt=place.num_delivered or 1,
     )  # fmt: skip
+
+
+def body_of(message: Msg) -> Message | None:
+    """The body of a delivered event in the schema that its header names; None where that is unknown here, or it is no such one.
+
+    Known is what this process has imported.
+    """
+    try:
+        kind = symbol_database.Default().GetSymbol(decoded(message.headers).get("ce-dataschema", ""))
+        body: Message = kind.FromString(message.data)
+    except (KeyError, DecodeError):
+        return None
+    return body
 
 
 def told(subject: str, header: Mapping[str, str], *, otherwise: str, attempt: int) -> Told:

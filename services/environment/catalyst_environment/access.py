@@ -85,6 +85,27 @@ ACCESS: Mapping[str, Row] = {
         CancelPromotion="org-developer org-admin",
         OverridePromotion="org-admin",
     ),
+    **rows(
+        f"{_PACKAGE}.WebhookService",
+        Scope.DENIED,
+        **dict.fromkeys(
+            (
+                "CreateWebhook",
+                "GetWebhook",
+                "ListWebhooks",
+                "UpdateWebhook",
+                "DeleteWebhook",
+                "EnableWebhook",
+                "DisableWebhook",
+                "RotateWebhookSecret",
+                "TestWebhook",
+                "ReplayWebhook",
+                "GetWebhookDelivery",
+                "ListWebhookDeliveries",
+            ),
+            "org-admin",
+        ),
+    ),
     **rows(f"{_PACKAGE}.ApplicationService", ReportApplication="own:provisioner"),
     **rows(
         f"{_PACKAGE}.EnvironmentService",

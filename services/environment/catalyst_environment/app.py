@@ -42,9 +42,13 @@ from .rpc.members import MemberService
 from .rpc.operations import Operations, OperationsOfRuns
 from .rpc.organizations import OrganizationService
 from .rpc.policies import PolicyService
+from .rpc.webhooks import WebhookService
+from .sending import Sender
 from .settings import EnvironmentSettings
 from .steps import CHANGE, CREATE, DELETE, INSTALL, PROMOTE, UNINSTALL, Applications, Organizations
-from .store import Store, metadata
+from .store import Store, metadata, rules
+from .workers.courier import Courier
+from .workers.herald import Herald
 from .workers.promoter import Promoter
 
 PACKAGE = "catalyst.environment.v1"
@@ -53,13 +57,14 @@ RESTS = Backoff(first=timedelta(seconds=1))
 
 async def compose(
     settings: EnvironmentSettings, *, hook: Callable[[str], None] = lambda point: None, clock: Clock | None = None,
-    also: Sequence[Part] = (IDENTITY, EVENT_BUS, VCLUSTER), rests: Backoff = RESTS,
+    also: Sequence[Part] = (IDENTITY, EVENT_BUS, VCLUSTER), rests: Backoff = RESTS, sender: Sender | None = None,
 ) -> Daemon:  # fmt: skip
     """Wire the daemon.
 
     hook   the journal's, for tests that crash it
     clock  is for tests; None: the moment comes from the database, and runs wait by this machine's
     also   parts of an Organization beside its account and its Git home
+    sender of webhooks, for tests that resolve names by themselves
     """
     db = await Database.open(settings.database_url, clock=clock, password_file=settings.database_password_file)
     clock = clock or SystemClock()
@@ -81,11 +86,14 @@ async def compose(
         hook=hook,
         bell=work.bell,
     )
+    bus = Bus(settings.nats_url, "environment", settings.nats_token.get_secret_value())
+    sender = sender or Sender(allow_private=settings.allow_private_webhooks, own_networks=settings.own_networks)
+    leases = Leases(db, metadata, metrics=metrics)
     promoting = Promoting(engine, clock, lambda: str(uuid4()))
     promoter = Promoter(
         work,
         engine,
-        Leases(db, metadata, metrics=metrics),
+        leases,
         promoting,
         repositories,
         clock,
@@ -97,13 +105,21 @@ async def compose(
         db,
         metadata,
         work,
-        services=_services(settings, work, engine, promoting, Catalog(catalog), clock),
+        services=[
+            *_services(settings, work, engine, promoting, Catalog(catalog), clock),
+            Service(
+                WebhookService(work, sender, sealer),
+                service_pb2_grpc.add_WebhookServiceServicer_to_server,
+                f"{PACKAGE}.WebhookService",
+            ),
+        ],
         access=ACCESS,
         metrics=metrics,
         plugins=PluginHost(kinds=(), metrics=metrics),
-        bus=Bus(settings.nats_url, "environment", settings.nats_token.get_secret_value()),
-        workers=[engine, promoter],
-        closing=[lambda: billing.close(None), lambda: catalog.close(None)],
+        bus=bus,
+        workers=[engine, promoter, Herald(work, bus, leases), Courier(work, leases, sender, sealer)],
+        swept=rules(),
+        closing=[lambda: billing.close(None), lambda: catalog.close(None), sender.close],
         memberships=OwnMemberships(work),
     )
 

@@ -2,11 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 from catalyst.environment.v1 import events_pb2 as pb
 from catalyst_mesh import Emitted, stamp
 
-from .domain import applications, environments, members, organizations, promotions
+from .domain import applications, environments, members, organizations, promotions, webhooks
 from .operations import name_of
 
 _ROOT = "catalyst.v1.environment"
@@ -168,6 +169,14 @@ def _promoted(f: promotions.Promoted) -> pb.PolicyPromoted:
     )  # fmt: skip - one event
 
 
+def _webhook(
+    f: webhooks.Created | webhooks.Updated | webhooks.Deleted | webhooks.Failed | webhooks.Disabled,
+) -> dict[str, Any]:
+    """What is told of each fact about one; its address stays here, as some addresses are secrets."""
+    w = f.webhook
+    return {"webhook": w.name, "version": w.version, "organization": f"organizations/{w.org}"}
+
+
 def _started(f: Started) -> pb.OperationStarted:
     return pb.OperationStarted(operation=f.operation, version=f.seq, subject=f.subject, kind=f.kind, organization=f.org)
 
@@ -209,6 +218,17 @@ EMITTED = (
     Emitted(f"{_ROOT}.application.removed", applications.Removed, _application_removed),
     Emitted(f"{_ROOT}.policy.updated", promotions.PolicyUpdated, _policy_updated),
     Emitted(f"{_ROOT}.policy.promoted", promotions.Promoted, _promoted),
+    Emitted(f"{_ROOT}.webhook.created", webhooks.Created, lambda f: pb.WebhookCreated(**_webhook(f))),
+    Emitted(f"{_ROOT}.webhook.updated", webhooks.Updated, lambda f: pb.WebhookUpdated(**_webhook(f))),
+    Emitted(f"{_ROOT}.webhook.deleted", webhooks.Deleted, lambda f: pb.WebhookDeleted(**_webhook(f))),
+    Emitted(
+        f"{_ROOT}.webhook.failed", webhooks.Failed, lambda f: pb.WebhookFailed(**_webhook(f), reason=f.webhook.reason)
+    ),
+    Emitted(
+        f"{_ROOT}.webhook.disabled",
+        webhooks.Disabled,
+        lambda f: pb.WebhookDisabled(**_webhook(f), reason=f.webhook.reason),
+    ),
     Emitted(f"{_ROOT}.operation.started", Started, _started),
     Emitted(f"{_ROOT}.operation.progressed", Progressed, _progressed),
     Emitted(f"{_ROOT}.operation.completed", Completed, _completed),

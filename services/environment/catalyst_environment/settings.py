@@ -24,3 +24,8 @@ class EnvironmentSettings(DaemonSettings):
     """Seconds between two looks at promotions that wait, and at branches behind gates."""
     lease_ttl: float = Field(default=15.0, gt=0)
     """Seconds for which a run stays with a replica that is not heard of."""
+    allow_private_webhooks: bool = False
+    """Whether webhooks may go to addresses of this machine and its networks, and over plain HTTP. In development only."""
+    own_networks: tuple[str, ...] = ()
+    """JSON: public networks that are the Sovereign's own, `203.0.113.0/24`; webhooks are not sent there. Default: none are
+    known, private ones are refused anyway."""

@@ -10,6 +10,7 @@ from catalyst_mesh.calls import new_traceparent
 from catalyst_mesh.errors import Explained, PeerUnavailable, explain
 from catalyst_mesh.interceptor import DeadlineExceeded, Internal
 from catalyst_mesh.logs import get_logger
+from catalyst_mesh.readers import Reader
 from catalyst_sdk import Code, Refused
 from google.longrunning import operations_pb2
 from google.protobuf.message_factory import GetMessageClass
@@ -26,7 +27,6 @@ from .console.frame import Console
 from .names import Names, Told, request_id
 from .operations import Operations
 from .plugins import all_plugins
-from .readers import Reader
 from .registrars import Registrars
 from .routes import Route, Routes
 from .sessions import Sessions

@@ -6,11 +6,9 @@ Run as a module, `python -m catalyst_gateway.projector`, it is a daemon that doe
 import asyncio
 import json
 from collections.abc import Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
-from urllib.parse import unquote
 
 from catalyst.billing.v1 import events_pb2 as _billing
 from catalyst.catalog.v1 import events_pb2 as _catalog
@@ -19,14 +17,14 @@ from catalyst.environment.v1 import events_pb2 as _environment
 from catalyst.pooldomain.v1 import events_pb2 as _pooldomain
 from catalyst.provisioner.v1 import events_pb2 as _provisioner
 from catalyst_mesh import Bus, Lease, Leases, Work, get_logger
-from catalyst_mesh.chains import NUMBER
+from catalyst_mesh.envelopes import body_of, told_of
 from catalyst_mesh.facts import aggregate_of, version_of
-from google.protobuf import json_format, symbol_database
+from catalyst_mesh.follower import Follower
+from catalyst_mesh.readers import whose
+from google.protobuf import json_format
 from google.protobuf.message import Message
 from nats.aio.msg import Msg
 
-from .follower import Follower
-from .readers import whose
 from .store import Store
 
 SCHEMAS = (_billing, _catalog, _continuum, _environment, _pooldomain, _provisioner)
@@ -79,13 +77,11 @@ class Projector:
 
 def to_row(message: Msg) -> dict[str, Any] | None:
     """The row of one event; None where its schema is unknown here."""
-    header = {key.lower(): unquote(value) for key, value in (message.headers or {}).items()}
-    with suppress(KeyError, ValueError):
-        body = symbol_database.Default().GetSymbol(header["ce-dataschema"]).FromString(message.data)
-        moment = datetime.fromisoformat(header["ce-time"]) if "ce-time" in header else datetime.now(UTC)
-        number = header.get(NUMBER, "")
-        return row_of(header["ce-id"], message.subject, body, moment, int(number) if number.isdecimal() else 0)
-    return None
+    body = body_of(message)
+    if body is None:
+        return None
+    told = told_of(message)
+    return row_of(told.event_id, told.subject, body, told.time, told.number)
 
 
 def row_of(event_id: str, subject: str, body: Message, moment: datetime, number: int) -> dict[str, Any]:

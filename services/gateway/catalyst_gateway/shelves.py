@@ -10,10 +10,10 @@ from functools import cache
 from typing import Any
 
 from catalyst_mesh import Transaction
+from catalyst_mesh.readers import NOBODY_S, WS, Reader
 from sqlalchemy import ColumnElement, Row, and_, false, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from .readers import NOBODY_S, WS, Reader
 from .tables import read_model, stream_event, thing
 from .things import SCHEMA, Fact, newer, of_event
 

@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from catalyst_mesh import Caller, Page, Work
+from catalyst_mesh.readers import Reader, organization_of
 from catalyst_sdk import Code, Refused, Violation
 from litestar import Response
 
 from .queries import page_size
-from .readers import Reader, organization_of
 from .shelves import Model, matching, readable
 from .store import Store
 from .tables import thing

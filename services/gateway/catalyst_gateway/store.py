@@ -13,13 +13,13 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
+from catalyst_mesh.readers import UNKNOWN, whose
 from catalyst_mesh.retention import Rule
 from sqlalchemy import Integer, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from . import kept
 from .kept import Kept
-from .readers import UNKNOWN, whose
 from .shelves import IS_OLD, Shelves, rank_of
 from .tables import audit_line, incarnation, metadata, stream_event, stream_position, thing
 from .things import Fact, of_event

@@ -11,10 +11,10 @@ from catalyst_mesh import Caller, Work
 from catalyst_mesh.database import is_outage
 from catalyst_mesh.errors import explain
 from catalyst_mesh.logs import get_logger
+from catalyst_mesh.readers import Reader
 from catalyst_sdk import Refused
 
 from .pending import Pending, Word
-from .readers import Reader
 from .store import Store, stream_event
 from .transcode import to_json
 

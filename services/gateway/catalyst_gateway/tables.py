@@ -1,9 +1,8 @@
 """The tables of the gateway: what happened, what stands, and who asked."""
 
 from catalyst_mesh import ROW_NUMBER, Json, UtcTime, chassis_tables
+from catalyst_mesh.readers import UNKNOWN
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text
-
-from .readers import UNKNOWN
 
 metadata = MetaData()
 stream_event = Table(

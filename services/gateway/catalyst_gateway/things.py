@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .readers import UNKNOWN, organization_of, whose
+from catalyst_mesh.readers import UNKNOWN, organization_of, whose
 
 SCHEMA = 1
 """Number of the way in which facts become things. Whoever changes it adds one: the model is then built anew beside the old."""

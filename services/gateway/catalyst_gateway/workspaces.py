@@ -12,12 +12,12 @@ from functools import partial
 
 from catalyst_mesh import Bus, Lease, Leases, Work, get_logger
 from catalyst_mesh.envelopes import decoded, told_of
+from catalyst_mesh.follower import Follower
 from catalyst_mesh.waits import rest
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from .copies import Copies
-from .follower import Follower
 from .store import Store
 from .things import Fact, FactUnreadable, of_runtime
 

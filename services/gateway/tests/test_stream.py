@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
-from catalyst_gateway.readers import UNKNOWN
 from catalyst_gateway.store import Store, metadata, stream_event
 from catalyst_gateway.stream import Feed
 from catalyst_mesh import Bus, Caller, Database, Work, migrate
+from catalyst_mesh.readers import UNKNOWN
 from catalyst_mesh.ringer import Ringer
 from catalyst_testkit import eventually
 from catalyst_testkit.servers import NatsServer

@@ -22,7 +22,7 @@ def _slug(name: str) -> str:
 
 def _named(request: Any) -> str:
     """The name in a request, wherever it stands."""
-    for field in ("organization", "member", "environment", "application", "policy"):
+    for field in ("organization", "member", "environment", "application", "policy", "webhook"):
         if getattr(getattr(request, field, None), "name", ""):
             return str(getattr(request, field).name)
     return str(getattr(request, "parent", "") or request.name)
@@ -65,6 +65,12 @@ async def _policy(m: Mesh) -> Message:
 
 async def _overridden(m: Mesh) -> Message:
     return environment.OverridePromotionRequest(name=(await wishes.promotion(m)).name, reason="a test")
+
+
+async def _disabled(m: Mesh) -> Message:
+    """Its webhook takes no test, so that nothing leaves this machine; whoever may ask hears why."""
+    name = (await wishes.delivery(m)).name
+    return environment.TestWebhookRequest(name=name.partition("/deliveries/")[0])
 
 
 async def _upgraded(m: Mesh) -> Message:
@@ -110,6 +116,21 @@ OWNED: Mapping[str, Make] = dict(
         _asked("PolicyService/ApprovePromotion", _of(environment.ApprovePromotionRequest, wishes.promotion)),
         _asked("PolicyService/OverridePromotion", _overridden),
         _asked("PolicyService/CancelPromotion", _of(environment.CancelPromotionRequest, wishes.promotion)),
+        _asked("WebhookService/CreateWebhook", wishes.a_webhook),
+        _asked("WebhookService/GetWebhook", _of(environment.GetWebhookRequest, wishes.webhook)),
+        _asked("WebhookService/ListWebhooks", _of(environment.ListWebhooksRequest, wishes.organization, "parent")),
+        _asked("WebhookService/UpdateWebhook", wishes.changed_webhook),
+        _asked("WebhookService/DeleteWebhook", wishes.gone_webhook),
+        _asked("WebhookService/EnableWebhook", _of(environment.EnableWebhookRequest, wishes.webhook)),
+        _asked("WebhookService/DisableWebhook", _of(environment.DisableWebhookRequest, wishes.webhook)),
+        _asked("WebhookService/RotateWebhookSecret", _of(environment.RotateWebhookSecretRequest, wishes.webhook)),
+        _asked("WebhookService/TestWebhook", _disabled),
+        _asked("WebhookService/ReplayWebhook", wishes.replayed_webhook),
+        _asked("WebhookService/GetWebhookDelivery", _of(environment.GetWebhookDeliveryRequest, wishes.delivery)),
+        _asked(
+            "WebhookService/ListWebhookDeliveries",
+            _of(environment.ListWebhookDeliveriesRequest, wishes.webhook, "parent"),
+        ),
         _asked("ApplicationService/GetApplication", _of(environment.GetApplicationRequest, wishes.application)),
         _asked(
             "ApplicationService/ListApplications",

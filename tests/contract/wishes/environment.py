@@ -7,10 +7,11 @@ from typing import Any
 import yaml
 from catalyst.environment.v1 import resources_pb2 as resources
 from catalyst.environment.v1 import service_pb2 as environment
-from catalyst_environment.domain import applications, members, organizations
+from catalyst_environment.domain import applications, members, organizations, webhooks
 from catalyst_environment.domain.applications import Pin, Wanted
 from catalyst_environment.domain.members import Member, Role
 from catalyst_environment.domain.organizations import Organization
+from catalyst_environment.domain.webhooks import Webhook
 from sqlalchemy import update
 
 from ..contracts import ROOT
@@ -18,8 +19,9 @@ from ..mesh import Mesh
 from .wish import Wish
 
 _PACKAGE = "catalyst.environment.v1"
-_O, _M, _E, _A, _P = (
-    f"{_PACKAGE}.{name}Service" for name in ("Organization", "Member", "Environment", "Application", "Policy")
+_O, _M, _E, _A, _P, _W = (
+    f"{_PACKAGE}.{name}Service"
+    for name in ("Organization", "Member", "Environment", "Application", "Policy", "Webhook")
 )
 BLUEPRINT = "blueprints/bp-valkey"
 VERSION = str(yaml.safe_load((ROOT / "blueprints" / "valkey" / "blueprint.yaml").read_text())["spec"]["version"])
@@ -220,6 +222,58 @@ def _of_promotion(kind: Callable[..., Any], **fields: Any) -> Wish:
     return wish
 
 
+async def a_webhook(m: Mesh) -> Any:
+    """To an address that nobody needs to look up."""
+    wish = environment.CreateWebhookRequest(parent=(await organization(m)).name)
+    wish.webhook.url = "https://93.184.216.34/hooks"
+    wish.webhook.types.append("catalyst.v1.unheard.*")
+    return wish
+
+
+async def webhook(m: Mesh) -> Any:
+    return await m.call(f"{_W}/CreateWebhook", await a_webhook(m))
+
+
+def _of_webhook(kind: Callable[..., Any], **fields: Any) -> Wish:
+    async def wish(m: Mesh) -> Any:
+        return kind(name=(await webhook(m)).name, **fields)
+
+    return wish
+
+
+async def changed_webhook(m: Mesh) -> Any:
+    held = await webhook(m)
+    wish = environment.UpdateWebhookRequest(etag=held.etag)
+    wish.webhook.name, wish.webhook.url = held.name, "https://93.184.216.34/other"
+    return wish
+
+
+async def gone_webhook(m: Mesh) -> Any:
+    held = await webhook(m)
+    return environment.DeleteWebhookRequest(name=held.name, etag=held.etag)
+
+
+async def delivery(m: Mesh, parent: str = "") -> Any:
+    """A test of a webhook that is then disabled: it waits, and nothing is sent anywhere."""
+    name = parent or (await webhook(m)).name
+    work: Any = m.daemons["environment"].daemon.work
+
+    async def step(tx: Any) -> str:
+        _, org, _, id = name.split("/")
+        held = await tx.find(Webhook, org, id, lock=True)
+        off = webhooks.disable(held, "a test", tx.now).state
+        await tx.save((off, made := webhooks.begin(off, m.fresh(), "catalyst.test", "{}", tx.now, tx.now)))
+        return str(made.name)
+
+    return await m.call(f"{_W}/GetWebhookDelivery", environment.GetWebhookDeliveryRequest(name=await work.again(step)))
+
+
+async def replayed_webhook(m: Mesh) -> Any:
+    wish = environment.ReplayWebhookRequest(name=(await webhook(m)).name)
+    wish.start_time.FromSeconds(1)
+    return wish
+
+
 WRITES: Mapping[str, Wish] = {
     f"{_O}/CreateOrganization": an_organization,
     f"{_O}/UpdateOrganization": changed_organization,
@@ -240,6 +294,13 @@ WRITES: Mapping[str, Wish] = {
     f"{_P}/ApprovePromotion": _of_promotion(environment.ApprovePromotionRequest),
     f"{_P}/OverridePromotion": _of_promotion(environment.OverridePromotionRequest, reason="a test"),
     f"{_P}/CancelPromotion": _of_promotion(environment.CancelPromotionRequest),
+    f"{_W}/CreateWebhook": a_webhook,
+    f"{_W}/UpdateWebhook": changed_webhook,
+    f"{_W}/DeleteWebhook": gone_webhook,
+    f"{_W}/EnableWebhook": _of_webhook(environment.EnableWebhookRequest),
+    f"{_W}/DisableWebhook": _of_webhook(environment.DisableWebhookRequest),
+    f"{_W}/RotateWebhookSecret": _of_webhook(environment.RotateWebhookSecretRequest),
+    f"{_W}/ReplayWebhook": replayed_webhook,
     f"{_A}/CreateApplication": an_application,
     f"{_A}/UpdateApplication": changed_application,
     f"{_A}/RollbackApplication": _of_application(environment.RollbackApplicationRequest),
@@ -255,6 +316,7 @@ STEPS_OF_RUNS = {
     f"{_PACKAGE}.OperationService/RetryOperation": "needs a step that failed, which takes a run that moves",
     f"{_PACKAGE}.OperationService/CancelOperation": "needs a run over an Application, as above",
     f"{_A}/UpgradeApplication": "needs a Blueprint with two versions",
+    f"{_W}/TestWebhook": "would send something to somebody's address",
 }
 """Writers without a request here, with the reason; the daemon's own tests ask them."""
 

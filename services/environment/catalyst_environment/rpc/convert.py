@@ -14,6 +14,7 @@ from ..domain.environments import BRANCHES, Environment
 from ..domain.members import Invitation, Member, Role
 from ..domain.organizations import BillingMode, Kind, Organization, Tier
 from ..domain.promotions import Gate, Policy, Promotion
+from ..domain.webhooks import Delivery, DeliveryState, Webhook
 from ..operations import name_of
 from .names import etag_of
 
@@ -184,6 +185,46 @@ def promotion(p: Promotion, gates: Iterable[Gate]) -> pb.Promotion:
 
 def _pin(pin: Pin) -> pb.Application.Pin:
     return pb.Application.Pin(version=pin.release, digest=pin.digest, commit=pin.commit)
+
+
+def webhook(w: Webhook, drawn: str = "") -> pb.Webhook:
+    """A webhook as it stands; `drawn` only where its secret was just drawn."""
+    return pb.Webhook(
+        name=w.name,
+        etag=etag_of(w.version),
+        version=w.version,
+        create_time=stamp(w.created_at),
+        update_time=stamp(w.updated_at),
+        url=w.url,
+        types=w.types,
+        state=pb.Webhook.State.Value(f"STATE_{w.state.name}"),
+        reason=w.reason,
+        failing_start_time=stamp(w.failing_since),
+        drawn_secret=drawn,
+        secret_change_time=stamp(w.secret_changed_at),
+    )
+
+
+def delivery(d: Delivery) -> pb.WebhookDelivery:
+    return pb.WebhookDelivery(
+        name=d.name,
+        create_time=stamp(d.created_at),
+        type=d.type,
+        event_time=stamp(d.event_at),
+        state=pb.WebhookDelivery.State.Value(f"STATE_{d.state.name}"),
+        next_attempt_time=stamp(d.due_at if d.state is DeliveryState.PENDING else None),
+        attempts=[
+            pb.WebhookDelivery.Attempt(
+                attempt_time=stamp(one.at),
+                status_code=one.status,
+                latency=span(one.latency),
+                answer=one.answer,
+                error=one.error,
+            )
+            for one in d.attempts
+        ],
+        body=d.body,
+    )  # fmt: skip - one message
 
 
 def told(seen: Iterable[conditions.Condition], generation: int) -> list[mesh.Condition]:

@@ -9,7 +9,7 @@ from catalyst_mesh import Work
 from catalyst_mesh.journal import Backoff, Context, Step
 from catalyst_sdk import Decision
 
-from ..domain import applications, environments, members, organizations
+from ..domain import applications, environments, members, organizations, webhooks
 from ..domain.conditions import NOT_AVAILABLE, Condition
 from ..domain.environments import Environment
 from ..domain.organizations import Organization
@@ -128,6 +128,9 @@ class Organizations:
                 decided = members.leave(one, tx.now)
                 await tx.save(decided.state)
                 tx.emit(*decided.events)
+            for webhook in await tx.webhooks(held.slug):
+                await tx.forget_webhook(webhook.org, webhook.id)
+                tx.emit(*webhooks.delete(webhook, tx.now).events)
             for open_one in await tx.invitations(held.slug):
                 if open_one.state is members.InvitationState.PENDING:
                     await tx.save(members.revoke(open_one, tx.now).state)

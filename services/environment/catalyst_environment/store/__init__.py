@@ -2,5 +2,6 @@
 
 from .store import Store
 from .tables import metadata
+from .webhooks import rules
 
-__all__ = ["Store", "metadata"]
+__all__ = ["Store", "metadata", "rules"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from catalyst_mesh import Page, Transaction
+from catalyst_mesh import Page
 from sqlalchemy import Select, Table, select
 from sqlalchemy.engine import RowMapping
 
@@ -12,8 +12,10 @@ from ..domain.environments import Environment
 from ..domain.members import Invitation, Member, Role
 from ..domain.organizations import Organization
 from ..domain.promotions import Policy, Promotion
+from ..domain.webhooks import Delivery, Webhook
 from . import tables as t
 from .bodies import from_json, to_json
+from .webhooks import WebhookRows
 
 E = TypeVar("E")
 TABLES: Mapping[type[Any], Table] = {
@@ -24,10 +26,12 @@ TABLES: Mapping[type[Any], Table] = {
     Application: t.applications,
     Policy: t.policies,
     Promotion: t.promotions,
+    Webhook: t.webhooks,
+    Delivery: t.webhook_deliveries,
 }
 
 
-class Store(Transaction):
+class Store(WebhookRows):
     """The unit of work of this daemon."""
 
     async def find(self, kind: type[E], *key: str, lock: bool = False) -> E | None:
@@ -128,7 +132,7 @@ class Store(Transaction):
         return from_json(kind, row["body"])
 
 
-def place(one: Invitation | Promotion) -> list[str]:
+def place(one: Invitation | Promotion | Delivery) -> list[str]:
     """Where it stands in its list, the newest first."""
     return [one.created_at.isoformat(), one.id]
 

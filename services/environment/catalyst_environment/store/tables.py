@@ -2,7 +2,8 @@
 
 from catalyst_mesh import Json, UtcTime, chassis_tables
 from catalyst_mesh.journal import journal_tables
-from sqlalchemy import BigInteger, Boolean, Column, Index, MetaData, Table, Text
+from catalyst_mesh.sealing import SEALED
+from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, MetaData, Table, Text
 
 metadata = MetaData()
 
@@ -66,6 +67,43 @@ promotions = Table(
     Column("version", BigInteger, nullable=False),
     Column("body", Json, nullable=False),
     Index("promotions_by_state", "state"),
+)  # fmt: skip
+webhooks = Table(
+    "webhooks", metadata,
+    Column("org", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("body", Json, nullable=False),
+)  # fmt: skip
+webhook_secrets = Table(
+    "webhook_secrets", metadata,
+    Column("org", Text, primary_key=True),
+    Column("webhook", Text, primary_key=True),
+    # The webhook's version that began with it.
+    Column("number", BigInteger, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False, info=SEALED),
+    Column("until_at", UtcTime),
+)  # fmt: skip
+webhook_deliveries = Table(
+    "webhook_deliveries", metadata,
+    Column("org", Text, primary_key=True),
+    Column("webhook", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("event_at", UtcTime, nullable=False),
+    Column("due_at", UtcTime, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("body", Json, nullable=False),
+    Index("webhook_deliveries_due", "state", "due_at"),
+    Index("webhook_deliveries_age", "created_at"),
+)  # fmt: skip
+stream_positions = Table(
+    "stream_positions", metadata,
+    Column("service", Text, primary_key=True),
+    Column("life", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
 )  # fmt: skip
 chassis_tables(metadata)
 journal_tables(metadata)

@@ -1,8 +1,8 @@
 """One line of everything that happened, newest first; by resource, so that a state leads to why it is so."""
 
 from catalyst_mesh import Caller
+from catalyst_mesh.readers import Reader
 
-from ..readers import Reader
 from .visits import Shown, Visit, page
 
 MOST = 100

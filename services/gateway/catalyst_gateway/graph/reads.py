@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from catalyst_mesh import Caller, Work
+from catalyst_mesh.readers import Reader
 from catalyst_sdk import Code, Refused
 from sqlalchemy import func, select
 from strawberry.dataloader import DataLoader
 
-from ..readers import Reader
 from ..store import Store
 from ..tables import stream_event, thing
 

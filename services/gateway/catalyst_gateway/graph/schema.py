@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import strawberry
 from catalyst_mesh import Page
+from catalyst_mesh.readers import organization_of
 from graphql import GraphQLError
 from sqlalchemy import ColumnElement
 from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 
-from ..readers import organization_of
 from ..shelves import matching, readable
 from ..state import EnvironmentDenied, SearchTooShort
 from ..tables import thing

@@ -952,3 +952,171 @@ class PolicyPromoted(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PolicyPromoted: _TypeAlias = PolicyPromoted  # noqa: Y015
+
+@_typing.final
+class WebhookCreated(_message.Message):
+    """`catalyst.v1.environment.webhook.created`
+    An Organization has one more address that is told of what happens to it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEBHOOK_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    webhook: _builtins.str
+    """Webhook, `organizations/{org}/webhooks/{id}`."""
+    version: _builtins.int
+    """Version of the webhook after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    def __init__(
+        self,
+        *,
+        webhook: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["organization", b"organization", "version", b"version", "webhook", b"webhook"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhookCreated: _TypeAlias = WebhookCreated  # noqa: Y015
+
+@_typing.final
+class WebhookUpdated(_message.Message):
+    """`catalyst.v1.environment.webhook.updated`
+    Its address, its types or its secret changed, or it takes events again.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEBHOOK_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    webhook: _builtins.str
+    """Webhook, `organizations/{org}/webhooks/{id}`."""
+    version: _builtins.int
+    """Version of the webhook after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    def __init__(
+        self,
+        *,
+        webhook: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["organization", b"organization", "version", b"version", "webhook", b"webhook"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhookUpdated: _TypeAlias = WebhookUpdated  # noqa: Y015
+
+@_typing.final
+class WebhookDeleted(_message.Message):
+    """`catalyst.v1.environment.webhook.deleted`
+    It was taken away; nothing of it is kept.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEBHOOK_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    webhook: _builtins.str
+    """Webhook, `organizations/{org}/webhooks/{id}`."""
+    version: _builtins.int
+    """Version of the webhook after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    def __init__(
+        self,
+        *,
+        webhook: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["organization", b"organization", "version", b"version", "webhook", b"webhook"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhookDeleted: _TypeAlias = WebhookDeleted  # noqa: Y015
+
+@_typing.final
+class WebhookFailed(_message.Message):
+    """`catalyst.v1.environment.webhook.failed`
+    An event was given up on it, the first one since it last took one.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEBHOOK_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    webhook: _builtins.str
+    """Webhook, `organizations/{org}/webhooks/{id}`."""
+    version: _builtins.int
+    """Version of the webhook after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    reason: _builtins.str
+    """What its last answer was."""
+    def __init__(
+        self,
+        *,
+        webhook: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["organization", b"organization", "reason", b"reason", "version", b"version", "webhook", b"webhook"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhookFailed: _TypeAlias = WebhookFailed  # noqa: Y015
+
+@_typing.final
+class WebhookDisabled(_message.Message):
+    """`catalyst.v1.environment.webhook.disabled`
+    It is told nothing more until somebody enables it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEBHOOK_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    webhook: _builtins.str
+    """Webhook, `organizations/{org}/webhooks/{id}`."""
+    version: _builtins.int
+    """Version of the webhook after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    reason: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        webhook: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["organization", b"organization", "reason", b"reason", "version", b"version", "webhook", b"webhook"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhookDisabled: _TypeAlias = WebhookDisabled  # noqa: Y015

@@ -1183,3 +1183,243 @@ class Promotion(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Promotion: _TypeAlias = Promotion  # noqa: Y015
+
+@_typing.final
+class Webhook(_message.Message):
+    """An address that is told of what happens to an Organization: CloudEvents 1.0 in JSON, signed in the form of Standard Webhooks
+    (headers `webhook-id`, `webhook-timestamp`, `webhook-signature`), at least once, in no promised order.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Webhook._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: Webhook._State.ValueType  # 0
+        """Never answered."""
+        STATE_ACTIVE: Webhook._State.ValueType  # 1
+        """It is told."""
+        STATE_FAILING: Webhook._State.ValueType  # 2
+        """The last event that was given up on it was not followed by one that it took. It is told all the same."""
+        STATE_DISABLED: Webhook._State.ValueType  # 3
+        """It is told nothing until it is enabled; what waited for it goes on waiting."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """Where it stands."""
+
+    STATE_UNSPECIFIED: Webhook.State.ValueType  # 0
+    """Never answered."""
+    STATE_ACTIVE: Webhook.State.ValueType  # 1
+    """It is told."""
+    STATE_FAILING: Webhook.State.ValueType  # 2
+    """The last event that was given up on it was not followed by one that it took. It is told all the same."""
+    STATE_DISABLED: Webhook.State.ValueType  # 3
+    """It is told nothing until it is enabled; what waited for it goes on waiting."""
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    TYPES_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    FAILING_START_TIME_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    DRAWN_SECRET_FIELD_NUMBER: _builtins.int
+    SECRET_CHANGE_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`organizations/{org}/webhooks/{id}`; the id is drawn."""
+    etag: _builtins.str
+    """Changes with every change of the resource; quotes included."""
+    version: _builtins.int
+    """Count of changes, 1 at creation; events carry it."""
+    url: _builtins.str
+    """Where events are sent: HTTPS, a host that the world reaches, no user and no fragment. Required. May change."""
+    state: Global___Webhook.State.ValueType
+    """Where it stands."""
+    reason: _builtins.str
+    """Why it is failing or disabled; empty while it is neither."""
+    secret: _builtins.str
+    """By what its events are signed: `whsec_` and the Base64 of 24 to 64 bytes. Read when it is made, and never shown.
+    Default: one is drawn.
+    """
+    drawn_secret: _builtins.str
+    """The secret that was drawn, in the answer to the call that drew it and nowhere else."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made, by the database's clock."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When it last changed."""
+
+    @_builtins.property
+    def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Types of events that it hears, as in AsyncAPI, `catalyst.v1.billing.order.paid`; one with `*` at its end stands for all that
+        begin so. Of these only what the Organization may read is sent. Required. May change.
+        """
+
+    @_builtins.property
+    def failing_start_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when it is failing."""
+
+    @_builtins.property
+    def secret_change_time(self) -> _timestamp_pb2.Timestamp:
+        """When its secret was last changed; for 24 hours from then the one before signs too."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        version: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        url: _builtins.str = ...,
+        types: _abc.Iterable[_builtins.str] | None = ...,
+        state: Global___Webhook.State.ValueType = ...,
+        reason: _builtins.str = ...,
+        failing_start_time: _timestamp_pb2.Timestamp | None = ...,
+        secret: _builtins.str = ...,
+        drawn_secret: _builtins.str = ...,
+        secret_change_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "failing_start_time", b"failing_start_time", "secret_change_time", b"secret_change_time", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "drawn_secret", b"drawn_secret", "etag", b"etag", "failing_start_time", b"failing_start_time", "name", b"name", "reason", b"reason", "secret", b"secret", "secret_change_time", b"secret_change_time", "state", b"state", "types", b"types", "update_time", b"update_time", "url", b"url", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Webhook: _TypeAlias = Webhook  # noqa: Y015
+
+@_typing.final
+class WebhookDelivery(_message.Message):
+    """One event on its way to one webhook; kept for 30 days."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[WebhookDelivery._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: WebhookDelivery._State.ValueType  # 0
+        """Never answered."""
+        STATE_PENDING: WebhookDelivery._State.ValueType  # 1
+        """It is sent, or sent again, when its time comes."""
+        STATE_DELIVERED: WebhookDelivery._State.ValueType  # 2
+        """The receiver took it."""
+        STATE_FAILED: WebhookDelivery._State.ValueType  # 3
+        """It was given up; it can be replayed."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """Where it stands."""
+
+    STATE_UNSPECIFIED: WebhookDelivery.State.ValueType  # 0
+    """Never answered."""
+    STATE_PENDING: WebhookDelivery.State.ValueType  # 1
+    """It is sent, or sent again, when its time comes."""
+    STATE_DELIVERED: WebhookDelivery.State.ValueType  # 2
+    """The receiver took it."""
+    STATE_FAILED: WebhookDelivery.State.ValueType  # 3
+    """It was given up; it can be replayed."""
+
+    @_typing.final
+    class Attempt(_message.Message):
+        """One try."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
+        STATUS_CODE_FIELD_NUMBER: _builtins.int
+        LATENCY_FIELD_NUMBER: _builtins.int
+        ANSWER_FIELD_NUMBER: _builtins.int
+        ERROR_FIELD_NUMBER: _builtins.int
+        status_code: _builtins.int
+        """HTTP status of the answer; 0: there was none."""
+        answer: _builtins.str
+        """The first KiB of the answer."""
+        error: _builtins.str
+        """Why there was no answer; empty: there was one."""
+        @_builtins.property
+        def attempt_time(self) -> _timestamp_pb2.Timestamp:
+            """When it was made."""
+
+        @_builtins.property
+        def latency(self) -> _duration_pb2.Duration:
+            """How long it took."""
+
+        def __init__(
+            self,
+            *,
+            attempt_time: _timestamp_pb2.Timestamp | None = ...,
+            status_code: _builtins.int = ...,
+            latency: _duration_pb2.Duration | None = ...,
+            answer: _builtins.str = ...,
+            error: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["attempt_time", b"attempt_time", "latency", b"latency"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "attempt_time", b"attempt_time", "error", b"error", "latency", b"latency", "status_code", b"status_code"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    NEXT_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`organizations/{org}/webhooks/{id}/deliveries/{event}`; the last part is the event's own id, which receivers get as
+    `webhook-id`.
+    """
+    type: _builtins.str
+    """Type of the event."""
+    state: Global___WebhookDelivery.State.ValueType
+    """Where it stands."""
+    body: _builtins.str
+    """What is sent, byte for byte."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made, by the database's clock."""
+
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp:
+        """When the event happened."""
+
+    @_builtins.property
+    def next_attempt_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is tried next; unset once it is over."""
+
+    @_builtins.property
+    def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___WebhookDelivery.Attempt]:
+        """The last thirty tries, the oldest first."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        type: _builtins.str = ...,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
+        state: Global___WebhookDelivery.State.ValueType = ...,
+        next_attempt_time: _timestamp_pb2.Timestamp | None = ...,
+        attempts: _abc.Iterable[Global___WebhookDelivery.Attempt] | None = ...,
+        body: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "event_time", b"event_time", "next_attempt_time", b"next_attempt_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "body", b"body", "create_time", b"create_time", "event_time", b"event_time", "name", b"name", "next_attempt_time", b"next_attempt_time", "state", b"state", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhookDelivery: _TypeAlias = WebhookDelivery  # noqa: Y015

@@ -2308,3 +2308,571 @@ class PolicyService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class WebhookServiceStub:
+    """Webhooks: what happens to an Organization, told to addresses of its choice. Errors of all: as for OrganizationService; NOT_FOUND
+    `WEBHOOK_NOT_FOUND`, `DELIVERY_NOT_FOUND`. Role of all: org-admin. Since 0.3.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.CreateWebhook = channel.unary_unary(
+                '/catalyst.environment.v1.WebhookService/CreateWebhook',
+                request_serializer=catalyst_dot_environment_dot_v1_dot_service__pb2.CreateWebhookRequest.SerializeToString,
+                response_deserializer=catalyst_dot_environment_dot_v1_dot_resources__pb2.Webhook.FromString,
+                _registered_method=True)
+        self.GetWebhook = channel.unary_unary(
+                '/catalyst.environment.v1.WebhookService/GetWebhook',
+                request_serializer=catalyst_dot_environment_dot_v1_dot_service__pb2.GetWebhookRequest.SerializeToString,
+                response_deserializer=catalyst_dot_environment_dot_v1_dot_resources__pb2.Webhook.FromString,
+                _registered_method=True)
+        self.ListWebhooks = channel.unary_unary(
+                '/catalyst.environment.v1.WebhookService/ListWebhooks',
+                request_serializer=catalyst_dot_environment_dot_v1_dot_service__pb2.ListWebhooksRequest.SerializeToString,
+                response_deserializer=catalyst_dot_environment_dot_v1_dot_service__pb2.ListWebhooksResponse.FromString,
+                _registered_method=True)
+        self.UpdateWebhook = channel.unary_unary(
+                '/catalyst.environment.v1.WebhookService/UpdateWebhook',
+                request_serializer=catalyst_dot_environment_dot_v1_dot_service__pb2.UpdateWebhookRequest.SerializeToString,
+                response_deserializer=catalyst_dot_environment_dot_v1_dot_resources__pb2.Webhook.FromString,
+                _registered_method=True)
+        self.DeleteWebhook = channel.unary_unary(
+                '/catalyst.environment.v1.WebhookService/DeleteWebhook',
+                request_serializer=catalyst_dot_environment_dot_v1_dot_service__pb2.DeleteWebhookRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.EnableWebhook = channel.unary_unary(
+                '/catalyst.environment.v1.WebhookService/EnableWebhook',
+                request_serializer=catalyst_dot_environment_dot_v1_dot_service__pb2.EnableWebhookRequest.SerializeToString,
+                response_deserializer=catalyst_dot_environment_dot_v1_dot_resources__pb2.Webhook.FromString,
+                _registered_method=True)
+        self.DisableWebhook = channel.unary_unary(
+                '/catalyst.environment.v1.WebhookService/DisableWebhook',
+                request_serializer=catalyst_dot_environment_dot_v1_dot_service__pb2.DisableWebhookRequest.SerializeToString,
+                response_deserializer=catalyst_dot_environment_dot_v1_dot_resources__pb2.Webhook.FromString,
+                _registered_method=True)
+        self.RotateWebhookSecret = channel.unary_unary(
+                '/catalyst.environment.v1.WebhookService/RotateWebhookSecret',
+                request_serializer=catalyst_dot_environment_dot_v1_dot_service__pb2.RotateWebhookSecretRequest.SerializeToString,
+                response_deserializer=catalyst_dot_environment_dot_v1_dot_resources__pb2.Webhook.FromString,
+                _registered_method=True)
+        self.TestWebhook = channel.unary_unary(
+                '/catalyst.environment.v1.WebhookService/TestWebhook',
+                request_serializer=catalyst_dot_environment_dot_v1_dot_service__pb2.TestWebhookRequest.SerializeToString,
+                response_deserializer=catalyst_dot_environment_dot_v1_dot_resources__pb2.WebhookDelivery.FromString,
+                _registered_method=True)
+        self.ReplayWebhook = channel.unary_unary(
+                '/catalyst.environment.v1.WebhookService/ReplayWebhook',
+                request_serializer=catalyst_dot_environment_dot_v1_dot_service__pb2.ReplayWebhookRequest.SerializeToString,
+                response_deserializer=catalyst_dot_environment_dot_v1_dot_service__pb2.ReplayWebhookResponse.FromString,
+                _registered_method=True)
+        self.GetWebhookDelivery = channel.unary_unary(
+                '/catalyst.environment.v1.WebhookService/GetWebhookDelivery',
+                request_serializer=catalyst_dot_environment_dot_v1_dot_service__pb2.GetWebhookDeliveryRequest.SerializeToString,
+                response_deserializer=catalyst_dot_environment_dot_v1_dot_resources__pb2.WebhookDelivery.FromString,
+                _registered_method=True)
+        self.ListWebhookDeliveries = channel.unary_unary(
+                '/catalyst.environment.v1.WebhookService/ListWebhookDeliveries',
+                request_serializer=catalyst_dot_environment_dot_v1_dot_service__pb2.ListWebhookDeliveriesRequest.SerializeToString,
+                response_deserializer=catalyst_dot_environment_dot_v1_dot_service__pb2.ListWebhookDeliveriesResponse.FromString,
+                _registered_method=True)
+
+
+class WebhookServiceServicer:
+    """Webhooks: what happens to an Organization, told to addresses of its choice. Errors of all: as for OrganizationService; NOT_FOUND
+    `WEBHOOK_NOT_FOUND`, `DELIVERY_NOT_FOUND`. Role of all: org-admin. Since 0.3.
+    """
+
+    def CreateWebhook(self, request, context):
+        """Adds one; the answer shows the secret where it was drawn. Emits webhook.created. Errors: INVALID_ARGUMENT
+        `WEBHOOK_URL_REFUSED` for an address that is not the world's, `WEBHOOK_TYPES_MISSING`, `WEBHOOK_SECRET_INVALID`;
+        FAILED_PRECONDITION `WEBHOOK_LIMIT`. Since 0.3.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetWebhook(self, request, context):
+        """Reads one, without its secret. Since 0.3.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWebhooks(self, request, context):
+        """Lists those of an Organization by id. Since 0.3.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateWebhook(self, request, context):
+        """Changes address or types; what is on its way goes to the new address. Emits webhook.updated. Errors: INVALID_ARGUMENT
+        `WEBHOOK_URL_REFUSED`, `WEBHOOK_TYPES_MISSING`, `FIELD_NOT_SETTABLE`. Since 0.3.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteWebhook(self, request, context):
+        """Takes it away, with its deliveries and secrets. Emits webhook.deleted. Since 0.3.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EnableWebhook(self, request, context):
+        """Lets a disabled or failing one hear again; what waits is sent. Emits webhook.updated. Since 0.3.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisableWebhook(self, request, context):
+        """Tells it nothing until it is enabled. What happens meanwhile is not kept for it. Emits webhook.disabled. Since 0.3.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateWebhookSecret(self, request, context):
+        """Gives it another secret; for 24 hours the one before signs as well. The answer shows the secret where it was drawn. Emits
+        webhook.updated. Errors: INVALID_ARGUMENT `WEBHOOK_SECRET_INVALID`. Since 0.3.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestWebhook(self, request, context):
+        """Sends it an event of type `catalyst.test`, whatever types it hears. Errors: FAILED_PRECONDITION `WEBHOOK_DISABLED`. Since 0.3.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayWebhook(self, request, context):
+        """Sends again what was sent, or given up, under the same ids: one delivery, or all of a span of time. Errors: INVALID_ARGUMENT
+        `REPLAY_SPAN_INVALID`; FAILED_PRECONDITION `WEBHOOK_DISABLED`. Since 0.3.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetWebhookDelivery(self, request, context):
+        """Reads one delivery with its tries. Since 0.3.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWebhookDeliveries(self, request, context):
+        """Lists the deliveries of a webhook, the newest first. Since 0.3.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_WebhookServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'CreateWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateWebhook,
+                    request_deserializer=catalyst_dot_environment_dot_v1_dot_service__pb2.CreateWebhookRequest.FromString,
+                    response_serializer=catalyst_dot_environment_dot_v1_dot_resources__pb2.Webhook.SerializeToString,
+            ),
+            'GetWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWebhook,
+                    request_deserializer=catalyst_dot_environment_dot_v1_dot_service__pb2.GetWebhookRequest.FromString,
+                    response_serializer=catalyst_dot_environment_dot_v1_dot_resources__pb2.Webhook.SerializeToString,
+            ),
+            'ListWebhooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWebhooks,
+                    request_deserializer=catalyst_dot_environment_dot_v1_dot_service__pb2.ListWebhooksRequest.FromString,
+                    response_serializer=catalyst_dot_environment_dot_v1_dot_service__pb2.ListWebhooksResponse.SerializeToString,
+            ),
+            'UpdateWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateWebhook,
+                    request_deserializer=catalyst_dot_environment_dot_v1_dot_service__pb2.UpdateWebhookRequest.FromString,
+                    response_serializer=catalyst_dot_environment_dot_v1_dot_resources__pb2.Webhook.SerializeToString,
+            ),
+            'DeleteWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteWebhook,
+                    request_deserializer=catalyst_dot_environment_dot_v1_dot_service__pb2.DeleteWebhookRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'EnableWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnableWebhook,
+                    request_deserializer=catalyst_dot_environment_dot_v1_dot_service__pb2.EnableWebhookRequest.FromString,
+                    response_serializer=catalyst_dot_environment_dot_v1_dot_resources__pb2.Webhook.SerializeToString,
+            ),
+            'DisableWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisableWebhook,
+                    request_deserializer=catalyst_dot_environment_dot_v1_dot_service__pb2.DisableWebhookRequest.FromString,
+                    response_serializer=catalyst_dot_environment_dot_v1_dot_resources__pb2.Webhook.SerializeToString,
+            ),
+            'RotateWebhookSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateWebhookSecret,
+                    request_deserializer=catalyst_dot_environment_dot_v1_dot_service__pb2.RotateWebhookSecretRequest.FromString,
+                    response_serializer=catalyst_dot_environment_dot_v1_dot_resources__pb2.Webhook.SerializeToString,
+            ),
+            'TestWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestWebhook,
+                    request_deserializer=catalyst_dot_environment_dot_v1_dot_service__pb2.TestWebhookRequest.FromString,
+                    response_serializer=catalyst_dot_environment_dot_v1_dot_resources__pb2.WebhookDelivery.SerializeToString,
+            ),
+            'ReplayWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayWebhook,
+                    request_deserializer=catalyst_dot_environment_dot_v1_dot_service__pb2.ReplayWebhookRequest.FromString,
+                    response_serializer=catalyst_dot_environment_dot_v1_dot_service__pb2.ReplayWebhookResponse.SerializeToString,
+            ),
+            'GetWebhookDelivery': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWebhookDelivery,
+                    request_deserializer=catalyst_dot_environment_dot_v1_dot_service__pb2.GetWebhookDeliveryRequest.FromString,
+                    response_serializer=catalyst_dot_environment_dot_v1_dot_resources__pb2.WebhookDelivery.SerializeToString,
+            ),
+            'ListWebhookDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWebhookDeliveries,
+                    request_deserializer=catalyst_dot_environment_dot_v1_dot_service__pb2.ListWebhookDeliveriesRequest.FromString,
+                    response_serializer=catalyst_dot_environment_dot_v1_dot_service__pb2.ListWebhookDeliveriesResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'catalyst.environment.v1.WebhookService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('catalyst.environment.v1.WebhookService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class WebhookService:
+    """Webhooks: what happens to an Organization, told to addresses of its choice. Errors of all: as for OrganizationService; NOT_FOUND
+    `WEBHOOK_NOT_FOUND`, `DELIVERY_NOT_FOUND`. Role of all: org-admin. Since 0.3.
+    """
+
+    @staticmethod
+    def CreateWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.environment.v1.WebhookService/CreateWebhook',
+            catalyst_dot_environment_dot_v1_dot_service__pb2.CreateWebhookRequest.SerializeToString,
+            catalyst_dot_environment_dot_v1_dot_resources__pb2.Webhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.environment.v1.WebhookService/GetWebhook',
+            catalyst_dot_environment_dot_v1_dot_service__pb2.GetWebhookRequest.SerializeToString,
+            catalyst_dot_environment_dot_v1_dot_resources__pb2.Webhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWebhooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.environment.v1.WebhookService/ListWebhooks',
+            catalyst_dot_environment_dot_v1_dot_service__pb2.ListWebhooksRequest.SerializeToString,
+            catalyst_dot_environment_dot_v1_dot_service__pb2.ListWebhooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.environment.v1.WebhookService/UpdateWebhook',
+            catalyst_dot_environment_dot_v1_dot_service__pb2.UpdateWebhookRequest.SerializeToString,
+            catalyst_dot_environment_dot_v1_dot_resources__pb2.Webhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.environment.v1.WebhookService/DeleteWebhook',
+            catalyst_dot_environment_dot_v1_dot_service__pb2.DeleteWebhookRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnableWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.environment.v1.WebhookService/EnableWebhook',
+            catalyst_dot_environment_dot_v1_dot_service__pb2.EnableWebhookRequest.SerializeToString,
+            catalyst_dot_environment_dot_v1_dot_resources__pb2.Webhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisableWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.environment.v1.WebhookService/DisableWebhook',
+            catalyst_dot_environment_dot_v1_dot_service__pb2.DisableWebhookRequest.SerializeToString,
+            catalyst_dot_environment_dot_v1_dot_resources__pb2.Webhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateWebhookSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.environment.v1.WebhookService/RotateWebhookSecret',
+            catalyst_dot_environment_dot_v1_dot_service__pb2.RotateWebhookSecretRequest.SerializeToString,
+            catalyst_dot_environment_dot_v1_dot_resources__pb2.Webhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.environment.v1.WebhookService/TestWebhook',
+            catalyst_dot_environment_dot_v1_dot_service__pb2.TestWebhookRequest.SerializeToString,
+            catalyst_dot_environment_dot_v1_dot_resources__pb2.WebhookDelivery.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.environment.v1.WebhookService/ReplayWebhook',
+            catalyst_dot_environment_dot_v1_dot_service__pb2.ReplayWebhookRequest.SerializeToString,
+            catalyst_dot_environment_dot_v1_dot_service__pb2.ReplayWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWebhookDelivery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.environment.v1.WebhookService/GetWebhookDelivery',
+            catalyst_dot_environment_dot_v1_dot_service__pb2.GetWebhookDeliveryRequest.SerializeToString,
+            catalyst_dot_environment_dot_v1_dot_resources__pb2.WebhookDelivery.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWebhookDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.environment.v1.WebhookService/ListWebhookDeliveries',
+            catalyst_dot_environment_dot_v1_dot_service__pb2.ListWebhookDeliveriesRequest.SerializeToString,
+            catalyst_dot_environment_dot_v1_dot_service__pb2.ListWebhookDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

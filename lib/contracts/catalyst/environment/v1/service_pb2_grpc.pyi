@@ -925,3 +925,199 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Withdraws one that is pending. Errors: as for Approve. Role: as for Create. Since 0.2."""
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class WebhookServiceStub:
+    """Webhooks: what happens to an Organization, told to addresses of its choice. Errors of all: as for OrganizationService; NOT_FOUND
+    `WEBHOOK_NOT_FOUND`, `DELIVERY_NOT_FOUND`. Role of all: org-admin. Since 0.3.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> WebhookServiceAsyncStub: ...
+    CreateWebhook: _grpc.UnaryUnaryMultiCallable[_service_pb2.CreateWebhookRequest, _resources_pb2.Webhook]
+    """Adds one; the answer shows the secret where it was drawn. Emits webhook.created. Errors: INVALID_ARGUMENT
+    `WEBHOOK_URL_REFUSED` for an address that is not the world's, `WEBHOOK_TYPES_MISSING`, `WEBHOOK_SECRET_INVALID`;
+    FAILED_PRECONDITION `WEBHOOK_LIMIT`. Since 0.3.
+    """
+    GetWebhook: _grpc.UnaryUnaryMultiCallable[_service_pb2.GetWebhookRequest, _resources_pb2.Webhook]
+    """Reads one, without its secret. Since 0.3."""
+    ListWebhooks: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListWebhooksRequest, _service_pb2.ListWebhooksResponse]
+    """Lists those of an Organization by id. Since 0.3."""
+    UpdateWebhook: _grpc.UnaryUnaryMultiCallable[_service_pb2.UpdateWebhookRequest, _resources_pb2.Webhook]
+    """Changes address or types; what is on its way goes to the new address. Emits webhook.updated. Errors: INVALID_ARGUMENT
+    `WEBHOOK_URL_REFUSED`, `WEBHOOK_TYPES_MISSING`, `FIELD_NOT_SETTABLE`. Since 0.3.
+    """
+    DeleteWebhook: _grpc.UnaryUnaryMultiCallable[_service_pb2.DeleteWebhookRequest, _empty_pb2.Empty]
+    """Takes it away, with its deliveries and secrets. Emits webhook.deleted. Since 0.3."""
+    EnableWebhook: _grpc.UnaryUnaryMultiCallable[_service_pb2.EnableWebhookRequest, _resources_pb2.Webhook]
+    """Lets a disabled or failing one hear again; what waits is sent. Emits webhook.updated. Since 0.3."""
+    DisableWebhook: _grpc.UnaryUnaryMultiCallable[_service_pb2.DisableWebhookRequest, _resources_pb2.Webhook]
+    """Tells it nothing until it is enabled. What happens meanwhile is not kept for it. Emits webhook.disabled. Since 0.3."""
+    RotateWebhookSecret: _grpc.UnaryUnaryMultiCallable[_service_pb2.RotateWebhookSecretRequest, _resources_pb2.Webhook]
+    """Gives it another secret; for 24 hours the one before signs as well. The answer shows the secret where it was drawn. Emits
+    webhook.updated. Errors: INVALID_ARGUMENT `WEBHOOK_SECRET_INVALID`. Since 0.3.
+    """
+    TestWebhook: _grpc.UnaryUnaryMultiCallable[_service_pb2.TestWebhookRequest, _resources_pb2.WebhookDelivery]
+    """Sends it an event of type `catalyst.test`, whatever types it hears. Errors: FAILED_PRECONDITION `WEBHOOK_DISABLED`. Since 0.3."""
+    ReplayWebhook: _grpc.UnaryUnaryMultiCallable[_service_pb2.ReplayWebhookRequest, _service_pb2.ReplayWebhookResponse]
+    """Sends again what was sent, or given up, under the same ids: one delivery, or all of a span of time. Errors: INVALID_ARGUMENT
+    `REPLAY_SPAN_INVALID`; FAILED_PRECONDITION `WEBHOOK_DISABLED`. Since 0.3.
+    """
+    GetWebhookDelivery: _grpc.UnaryUnaryMultiCallable[_service_pb2.GetWebhookDeliveryRequest, _resources_pb2.WebhookDelivery]
+    """Reads one delivery with its tries. Since 0.3."""
+    ListWebhookDeliveries: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListWebhookDeliveriesRequest, _service_pb2.ListWebhookDeliveriesResponse]
+    """Lists the deliveries of a webhook, the newest first. Since 0.3."""
+
+@_typing.type_check_only
+class WebhookServiceAsyncStub(WebhookServiceStub):
+    """Webhooks: what happens to an Organization, told to addresses of its choice. Errors of all: as for OrganizationService; NOT_FOUND
+    `WEBHOOK_NOT_FOUND`, `DELIVERY_NOT_FOUND`. Role of all: org-admin. Since 0.3.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    CreateWebhook: _aio.UnaryUnaryMultiCallable[_service_pb2.CreateWebhookRequest, _resources_pb2.Webhook]  # type: ignore[assignment]
+    """Adds one; the answer shows the secret where it was drawn. Emits webhook.created. Errors: INVALID_ARGUMENT
+    `WEBHOOK_URL_REFUSED` for an address that is not the world's, `WEBHOOK_TYPES_MISSING`, `WEBHOOK_SECRET_INVALID`;
+    FAILED_PRECONDITION `WEBHOOK_LIMIT`. Since 0.3.
+    """
+    GetWebhook: _aio.UnaryUnaryMultiCallable[_service_pb2.GetWebhookRequest, _resources_pb2.Webhook]  # type: ignore[assignment]
+    """Reads one, without its secret. Since 0.3."""
+    ListWebhooks: _aio.UnaryUnaryMultiCallable[_service_pb2.ListWebhooksRequest, _service_pb2.ListWebhooksResponse]  # type: ignore[assignment]
+    """Lists those of an Organization by id. Since 0.3."""
+    UpdateWebhook: _aio.UnaryUnaryMultiCallable[_service_pb2.UpdateWebhookRequest, _resources_pb2.Webhook]  # type: ignore[assignment]
+    """Changes address or types; what is on its way goes to the new address. Emits webhook.updated. Errors: INVALID_ARGUMENT
+    `WEBHOOK_URL_REFUSED`, `WEBHOOK_TYPES_MISSING`, `FIELD_NOT_SETTABLE`. Since 0.3.
+    """
+    DeleteWebhook: _aio.UnaryUnaryMultiCallable[_service_pb2.DeleteWebhookRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Takes it away, with its deliveries and secrets. Emits webhook.deleted. Since 0.3."""
+    EnableWebhook: _aio.UnaryUnaryMultiCallable[_service_pb2.EnableWebhookRequest, _resources_pb2.Webhook]  # type: ignore[assignment]
+    """Lets a disabled or failing one hear again; what waits is sent. Emits webhook.updated. Since 0.3."""
+    DisableWebhook: _aio.UnaryUnaryMultiCallable[_service_pb2.DisableWebhookRequest, _resources_pb2.Webhook]  # type: ignore[assignment]
+    """Tells it nothing until it is enabled. What happens meanwhile is not kept for it. Emits webhook.disabled. Since 0.3."""
+    RotateWebhookSecret: _aio.UnaryUnaryMultiCallable[_service_pb2.RotateWebhookSecretRequest, _resources_pb2.Webhook]  # type: ignore[assignment]
+    """Gives it another secret; for 24 hours the one before signs as well. The answer shows the secret where it was drawn. Emits
+    webhook.updated. Errors: INVALID_ARGUMENT `WEBHOOK_SECRET_INVALID`. Since 0.3.
+    """
+    TestWebhook: _aio.UnaryUnaryMultiCallable[_service_pb2.TestWebhookRequest, _resources_pb2.WebhookDelivery]  # type: ignore[assignment]
+    """Sends it an event of type `catalyst.test`, whatever types it hears. Errors: FAILED_PRECONDITION `WEBHOOK_DISABLED`. Since 0.3."""
+    ReplayWebhook: _aio.UnaryUnaryMultiCallable[_service_pb2.ReplayWebhookRequest, _service_pb2.ReplayWebhookResponse]  # type: ignore[assignment]
+    """Sends again what was sent, or given up, under the same ids: one delivery, or all of a span of time. Errors: INVALID_ARGUMENT
+    `REPLAY_SPAN_INVALID`; FAILED_PRECONDITION `WEBHOOK_DISABLED`. Since 0.3.
+    """
+    GetWebhookDelivery: _aio.UnaryUnaryMultiCallable[_service_pb2.GetWebhookDeliveryRequest, _resources_pb2.WebhookDelivery]  # type: ignore[assignment]
+    """Reads one delivery with its tries. Since 0.3."""
+    ListWebhookDeliveries: _aio.UnaryUnaryMultiCallable[_service_pb2.ListWebhookDeliveriesRequest, _service_pb2.ListWebhookDeliveriesResponse]  # type: ignore[assignment]
+    """Lists the deliveries of a webhook, the newest first. Since 0.3."""
+
+class WebhookServiceServicer(metaclass=_abc_1.ABCMeta):
+    """Webhooks: what happens to an Organization, told to addresses of its choice. Errors of all: as for OrganizationService; NOT_FOUND
+    `WEBHOOK_NOT_FOUND`, `DELIVERY_NOT_FOUND`. Role of all: org-admin. Since 0.3.
+    """
+
+    @_abc_1.abstractmethod
+    def CreateWebhook(
+        self,
+        request: _service_pb2.CreateWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Webhook, _abc.Awaitable[_resources_pb2.Webhook]]:
+        """Adds one; the answer shows the secret where it was drawn. Emits webhook.created. Errors: INVALID_ARGUMENT
+        `WEBHOOK_URL_REFUSED` for an address that is not the world's, `WEBHOOK_TYPES_MISSING`, `WEBHOOK_SECRET_INVALID`;
+        FAILED_PRECONDITION `WEBHOOK_LIMIT`. Since 0.3.
+        """
+
+    @_abc_1.abstractmethod
+    def GetWebhook(
+        self,
+        request: _service_pb2.GetWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Webhook, _abc.Awaitable[_resources_pb2.Webhook]]:
+        """Reads one, without its secret. Since 0.3."""
+
+    @_abc_1.abstractmethod
+    def ListWebhooks(
+        self,
+        request: _service_pb2.ListWebhooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.ListWebhooksResponse, _abc.Awaitable[_service_pb2.ListWebhooksResponse]]:
+        """Lists those of an Organization by id. Since 0.3."""
+
+    @_abc_1.abstractmethod
+    def UpdateWebhook(
+        self,
+        request: _service_pb2.UpdateWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Webhook, _abc.Awaitable[_resources_pb2.Webhook]]:
+        """Changes address or types; what is on its way goes to the new address. Emits webhook.updated. Errors: INVALID_ARGUMENT
+        `WEBHOOK_URL_REFUSED`, `WEBHOOK_TYPES_MISSING`, `FIELD_NOT_SETTABLE`. Since 0.3.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteWebhook(
+        self,
+        request: _service_pb2.DeleteWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Takes it away, with its deliveries and secrets. Emits webhook.deleted. Since 0.3."""
+
+    @_abc_1.abstractmethod
+    def EnableWebhook(
+        self,
+        request: _service_pb2.EnableWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Webhook, _abc.Awaitable[_resources_pb2.Webhook]]:
+        """Lets a disabled or failing one hear again; what waits is sent. Emits webhook.updated. Since 0.3."""
+
+    @_abc_1.abstractmethod
+    def DisableWebhook(
+        self,
+        request: _service_pb2.DisableWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Webhook, _abc.Awaitable[_resources_pb2.Webhook]]:
+        """Tells it nothing until it is enabled. What happens meanwhile is not kept for it. Emits webhook.disabled. Since 0.3."""
+
+    @_abc_1.abstractmethod
+    def RotateWebhookSecret(
+        self,
+        request: _service_pb2.RotateWebhookSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.Webhook, _abc.Awaitable[_resources_pb2.Webhook]]:
+        """Gives it another secret; for 24 hours the one before signs as well. The answer shows the secret where it was drawn. Emits
+        webhook.updated. Errors: INVALID_ARGUMENT `WEBHOOK_SECRET_INVALID`. Since 0.3.
+        """
+
+    @_abc_1.abstractmethod
+    def TestWebhook(
+        self,
+        request: _service_pb2.TestWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.WebhookDelivery, _abc.Awaitable[_resources_pb2.WebhookDelivery]]:
+        """Sends it an event of type `catalyst.test`, whatever types it hears. Errors: FAILED_PRECONDITION `WEBHOOK_DISABLED`. Since 0.3."""
+
+    @_abc_1.abstractmethod
+    def ReplayWebhook(
+        self,
+        request: _service_pb2.ReplayWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.ReplayWebhookResponse, _abc.Awaitable[_service_pb2.ReplayWebhookResponse]]:
+        """Sends again what was sent, or given up, under the same ids: one delivery, or all of a span of time. Errors: INVALID_ARGUMENT
+        `REPLAY_SPAN_INVALID`; FAILED_PRECONDITION `WEBHOOK_DISABLED`. Since 0.3.
+        """
+
+    @_abc_1.abstractmethod
+    def GetWebhookDelivery(
+        self,
+        request: _service_pb2.GetWebhookDeliveryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.WebhookDelivery, _abc.Awaitable[_resources_pb2.WebhookDelivery]]:
+        """Reads one delivery with its tries. Since 0.3."""
+
+    @_abc_1.abstractmethod
+    def ListWebhookDeliveries(
+        self,
+        request: _service_pb2.ListWebhookDeliveriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.ListWebhookDeliveriesResponse, _abc.Awaitable[_service_pb2.ListWebhookDeliveriesResponse]]:
+        """Lists the deliveries of a webhook, the newest first. Since 0.3."""
+
+def add_WebhookServiceServicer_to_server(servicer: WebhookServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

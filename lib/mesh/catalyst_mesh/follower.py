@@ -1,4 +1,4 @@
-"""Follows one stream, or what of it stands under one subject, from where the rows of the read model end.
+"""Follows one stream, or what of it stands under one subject, from where the rows of whoever keeps it end.
 
 Where it stands is kept beside the rows, in their transaction, and not by the server: whoever goes on begins exactly
 there, and waits for no message that its predecessor had in hand.
@@ -7,14 +7,16 @@ there, and waits for no message that its predecessor had in hand.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
-from catalyst_mesh import Bus, Work, get_logger
-from catalyst_mesh.waits import rest, unless
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from .store import Store
+from .bus import Bus
+from .logs import get_logger
+from .waits import rest, unless
+from .work import Work
 
 BATCH = 500
 Keep = Callable[[str, list[Msg]], Awaitable[None]]
@@ -26,6 +28,7 @@ class Follower:
 
     place     its name beside the rows
     stream    makes sure that there is the stream, and answers its name
+    work      its transactions have `position(place, life)`: the sequence of the last message that was kept of that life, or 0
     subject   what of the stream is followed; empty: all
     """
 
@@ -35,7 +38,7 @@ class Follower:
         stream: Callable[[], Awaitable[str]],
         keep: Keep,
         *,
-        work: Work[Store],
+        work: Work[Any],
         bus: Bus,
         subject: str = "",
     ) -> None:

@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from catalyst_mesh import PUBLIC, SIGNED_IN, Caller
-from catalyst_mesh.roles import ORGANIZATION_ROLES, WHOLE_SOVEREIGN
 from catalyst_sdk import Code, Refused
+
+from .access import PUBLIC, SIGNED_IN
+from .calls import Caller
+from .roles import ORGANIZATION_ROLES, WHOLE_SOVEREIGN
 
 NOBODY_S = ""
 """What belongs to no Organization."""
@@ -101,7 +103,7 @@ READERS: Mapping[str, Readers] = {
     "environment.operation": _of(f"{_ENVIRONMENT}.EnvironmentService/GetEnvironment", _MEMBERS),
     "environment.organization": _of(f"{_ENVIRONMENT}.OrganizationService/GetOrganization", _EVERY_VIEWER),
     "environment.policy": _of(f"{_ENVIRONMENT}.PolicyService/GetPolicy", _MEMBERS),
-    "environment.webhook": _of("", "org-admin"),
+    "environment.webhook": _of(f"{_ENVIRONMENT}.WebhookService/GetWebhook", "org-admin"),
 }
 """By daemon and kind of thing, the third and fourth word of a subject."""
 _WORKSPACE = _of("", _MEMBERS)

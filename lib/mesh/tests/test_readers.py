@@ -1,8 +1,8 @@
 """Who is told of which event: never more than the daemon that owns the thing would let them read."""
 
 import pytest
-from catalyst_gateway.readers import NOBODY_S, READERS, UNKNOWN, Reader, TopicDenied, kind_of, whose
 from catalyst_mesh import Caller
+from catalyst_mesh.readers import NOBODY_S, READERS, UNKNOWN, Reader, TopicDenied, kind_of, whose
 
 ORDER = "catalyst.v1.billing.order.paid"
 ZONE = "catalyst.v1.pooldomain.zone.created"

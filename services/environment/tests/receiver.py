@@ -1,0 +1,73 @@
+"""A receiver of webhooks on this machine, which verifies what it gets by code of its own and answers as it is told."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Receiver:
+    """Everything that came, in its order."""
+
+    port: int = 0
+    status: int = 204
+    headers: str = ""
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+    """While it is not set, nothing is answered."""
+    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/hooks"
+
+    @property
+    def ids(self) -> list[str]:
+        return [headers["webhook-id"] for headers, _ in self.got]
+
+    @property
+    def types(self) -> list[str]:
+        return [json.loads(body)["type"].removeprefix("catalyst.v1.environment.") for _, body in self.got]
+
+    def verifies(self, secret: str, *, number: int = -1) -> bool:
+        """Whether what came carries a signature by `secret`, as a receiver would look."""
+        headers, body = self.got[number]
+        key = base64.b64decode(secret.split("_")[1])
+        text = b".".join((headers["webhook-id"].encode(), headers["webhook-timestamp"].encode(), body))
+        mac = base64.b64encode(hmac.digest(key, text, hashlib.sha256)).decode()
+        return f"v1,{mac}" in headers["webhook-signature"].split()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            _, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+            headers: Any = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
+            body = await reader.readexactly(int(headers["content-length"]))
+            self.got.append((headers, body))
+            await self.open.wait()
+            writer.write(
+                f"HTTP/1.1 {self.status} x\r\n{self.headers}content-length: 2\r\nconnection: close\r\n\r\nok".encode()
+            )
+            await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the sender has gone
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def receiving() -> AsyncIterator[Receiver]:
+    """One that takes everything until it is told otherwise."""
+    one = Receiver()
+    one.open.set()
+    server = await asyncio.start_server(one.answer, "127.0.0.1", 0)
+    one.port = server.sockets[0].getsockname()[1]
+    try:
+        yield one
+    finally:
+        one.open.set()
+        server.close()
