@@ -14,7 +14,7 @@ from catalyst_sdk.credentials import packed
 from catalyst_sdk.registrar import Registrar
 
 from .fake_registrar import FakeDomain, FakeRegistrar, serving
-from .registrar_suite import OLD, RegistrarApiBench
+from .registrar_bench import OLD, RegistrarApiBench
 from .spoiling import spoiling
 
 GOOD, REJECTED, BROKEN = SecretRef("good"), SecretRef("rejected"), SecretRef("broken")

@@ -12,21 +12,16 @@ declares, and must then be refused.
 import asyncio
 import json
 import logging
-import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, replace
 
 import pytest
-from catalyst_sdk import NotSupported, Permanent, PluginFailure, RateLimited, SecretRef, Temporary
+from catalyst_sdk import Permanent, Temporary
 from catalyst_sdk.registrar import (
     CAPABILITIES,
-    REASONS,
     Access,
     Delegation,
-    DnsKey,
-    DsRecord,
     Glue,
     RecordsHost,
     Registrar,
@@ -35,14 +30,21 @@ from catalyst_sdk.registrar import (
     TaskState,
 )
 
-from .spoiling import Spoil, SpoilingProxy
+from .registrar_bench import NEW, OLD, RegistrarApiBench, RegistrarBench, done_by
+from .registrar_endings import (
+    ONE_OF_FOUR,
+    all_heard,
+    asked_of,
+    assert_useful,
+    cut_off,
+    reason,
+    unsupported,
+)
+from .spoiling import Spoil
 from .waiting import eventually
 
-OLD = ("ns1.old.example.", "ns2.old.example.")
-NEW = ("ns1.new.example.", "ns2.new.example.")
-KEY = DnsKey(2371, 257, 13, "mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopKl+GqJxpVXckHAeF+KkxLbxILfDLUT0rAK9iUzy1L53eKGQ==")
-"""A key, and below its DS in the domain `acme.example.`; benches of other domains state their own."""
-DS = DsRecord(2371, 13, 2, "3ab117cd96d8405e245daf9cc1d999c708555efe11eb504792390111e8058986")
+__all__ = ["RegistrarApiBench", "RegistrarApiSuite", "RegistrarBench", "RegistrarSuite"]
+
 NO_DOMAINS = (
     "",
     "example",
@@ -56,91 +58,13 @@ NO_DOMAINS = (
 NO_TASKS = ("", "x", "../x", "e30", "W10", "bm90IG91cnM")
 
 
-@dataclass(kw_only=True)
-class RegistrarBench:
-    """A registrar with one domain that it may change.
-
-    make      a plugin as its host makes it, over the registrar; a port stands for a proxy before it
-    show      makes the registrar show a delegation, whatever it shows now
-    finish    brings to its end what the registrar has in hand
-    writes    how many changes it was asked for; None where nobody counts
-    ds        DS records with their keys, for `domain`
-    """
-
-    make: Callable[[int | None], Registrar]
-    show: Callable[[tuple[str, ...]], Any]
-    finish: Callable[[], Any]
-    writes: Callable[[], int | None]
-    domain: str = "acme.example"
-    credential: SecretRef | None = None
-    ds: tuple[tuple[DsRecord, ...], tuple[DnsKey, ...]] = ((DS,), (KEY,))
-
-    @property
-    def plugin(self) -> Registrar:
-        return self.make(None)
-
-    async def read(self, plugin: Registrar | None = None) -> Delegation:
-        return await (plugin or self.plugin).delegation(credential=self.credential, domain=self.domain)
-
-    async def apply(self, target: Target, *, expect: str | None = None, plugin: Registrar | None = None) -> Task:
-        """Read, then write, as a host does."""
-        one = plugin or self.plugin
-        etag = (await self.read(one)).etag if expect is None else expect
-        return await one.apply(credential=self.credential, domain=self.domain, target=target, expect=etag)
-
-    async def done(self, target: Target) -> Task:
-        """Apply, and wait for the end."""
-        task = await self.apply(target)
-        await _of(self.finish())
-        return await self.plugin.task(credential=self.credential, id=task.id)
-
-
-@dataclass(kw_only=True)
-class RegistrarApiBench(RegistrarBench):
-    """A registrar over HTTP with an account.
-
-    strange    a domain that is not in the account
-    rejected   a credential in the right form that the registrar does not take
-    broken     a credential that lacks a field
-    proxy      between `make(proxy.port)` and the registrar
-    write      how the request begins that changes something, as `METHOD path`; empty where reads look alike
-    secrets    values that nothing may show
-    asked      how many requests arrived
-    parrot     makes the registrar answer everything with what it was sent
-    lock       locks the domain; None where the registrar shows no locks
-    """
-
-    strange: str = "stranger.example"
-    rejected: SecretRef
-    broken: SecretRef
-    proxy: SpoilingProxy
-    write: str
-    secrets: tuple[str, ...]
-    asked: Callable[[], int]
-    parrot: Callable[[], Any]
-    lock: Callable[[], Any] | None = None
-
-
-async def records(bench: RegistrarBench) -> dict[tuple[str, str, int], tuple[str, ...]]:
-    """What the registrar's own name servers have, by name, type and lifetime; what it leaves out, by `left out`."""
-    plugin = bench.plugin
-    assert isinstance(plugin, RecordsHost)
-    found = await plugin.host_records(credential=bench.credential, domain=bench.domain)
-    left: dict[tuple[str, str, int], tuple[str, ...]] = {("left out", one, 0): () for one in found.left_out}
-    return {(r.name, r.type, r.ttl): r.records for r in found.record_sets} | left
-
-
-async def _of(given: Any) -> Any:
-    return await given if asyncio.iscoroutine(given) else given
-
-
 class RegistrarSuite:
     """The tests that every registrar passes, ours or a stranger's."""
 
     @pytest.fixture
     async def able(self, bench: RegistrarBench) -> frozenset[str]:
         """What it declares, with the old name servers in place."""
-        await _of(bench.show(OLD))
+        await done_by(bench.show(OLD))
         return (await bench.plugin.info()).capabilities
 
     async def test_it_declares_known_capabilities_and_says_how_long_changes_take(self, bench: RegistrarBench) -> None:
@@ -184,7 +108,7 @@ class RegistrarSuite:
         self, bench: RegistrarBench, able: frozenset[str]
     ) -> None:
         read = await bench.read()
-        await _of(bench.show(("ns1.other.example.", "ns2.other.example.")))
+        await done_by(bench.show(("ns1.other.example.", "ns2.other.example.")))
         before = bench.writes()
         assert await reason(bench.apply(Target(NEW), expect=read.etag)) == "CONFLICT"
         assert bench.writes() == before
@@ -289,15 +213,6 @@ class RegistrarSuite:
         assert set((await bench.read()).ns) == set(NEW)
 
 
-ONE_OF_FOUR = (Temporary, RateLimited, Permanent, NotSupported)
-MEANING: dict[Spoil, type[PluginFailure]] = {
-    Spoil.LOST: Temporary, Spoil.SILENT: Temporary, Spoil.TORN: Temporary, Spoil.REFUSED: Temporary,
-    Spoil.AWAY: Temporary, Spoil.BUSY: RateLimited, Spoil.STRANGER: Permanent, Spoil.PAGE: Permanent,
-    Spoil.GONE: Permanent,
-}  # fmt: skip
-"""What each fault of every answer becomes. A cut or empty answer may still be a good one, so it has no row."""
-
-
 class RegistrarApiSuite(RegistrarSuite):
     """The tests that every registrar with an API passes besides."""
 
@@ -336,9 +251,9 @@ class RegistrarApiSuite(RegistrarSuite):
     ) -> None:
         if bench.lock is None:
             pytest.skip("the registrar shows no locks")
-        await _of(bench.lock())
-        before = bench.writes()
-        assert await reason(bench.apply(Target(NEW))) == "DOMAIN_LOCKED"
+        await done_by(bench.lock())
+        before, told = bench.writes(), "a locked domain; where the registrar shows no locks, its bench says lock=None"
+        assert await reason(bench.apply(Target(NEW))) == "DOMAIN_LOCKED", told
         assert bench.writes() == before
 
     @pytest.mark.parametrize("operation", ["delegation", "validate", "apply"])
@@ -363,10 +278,10 @@ class RegistrarApiSuite(RegistrarSuite):
                 assert [one.reason for one in answer.obstacles] == ["CREDENTIALS_REJECTED"], how
                 assert how is Spoil.STRANGER
             bench.proxy.heal()
-            await _of(bench.finish())
+            await done_by(bench.finish())
             assert await calls[operation](patient), how
-            await _of(bench.finish())
-            await _of(bench.show(OLD))
+            await done_by(bench.finish())
+            await done_by(bench.show(OLD))
 
     @pytest.mark.parametrize("how", [Spoil.LOST, Spoil.SILENT, Spoil.TORN, Spoil.REFUSED, Spoil.AWAY])
     async def test_a_write_whose_answer_was_lost_is_made_once_until_somebody_has_read(
@@ -385,7 +300,7 @@ class RegistrarApiSuite(RegistrarSuite):
         bench.proxy.heal()
 
         async def converged() -> bool:
-            await _of(bench.finish())
+            await done_by(bench.finish())
             with suppress(Temporary):
                 return (await bench.apply(Target(NEW))).state is TaskState.DONE
             return False
@@ -404,7 +319,7 @@ class RegistrarApiSuite(RegistrarSuite):
         )
         lost = [one for one in both if isinstance(one, Permanent)]
         assert [one.reason for one in lost] == ["CONFLICT"]
-        await _of(bench.finish())
+        await done_by(bench.finish())
         winner = wishes[[isinstance(one, Task) for one in both].index(True)]
         assert set((await bench.read()).ns) == set(winner.ns)
 
@@ -420,86 +335,8 @@ class RegistrarApiSuite(RegistrarSuite):
                 bench.proxy.spoil("", how)
             told += await all_heard(bench, etag)
         bench.proxy.heal()
-        await _of(bench.parrot())
+        await done_by(bench.parrot())
         told += await all_heard(bench, etag)
         told += [line.getMessage() + repr(line.args) for line in caplog.records]
         assert any(len(text) > 10 for text in told)
         assert [(secret[:3], text) for secret in bench.secrets for text in told if secret in text] == []
-
-
-def asked_of(bench: RegistrarBench) -> int:
-    """How many requests arrived; 0 where nobody counts."""
-    return bench.asked() if isinstance(bench, RegistrarApiBench) else 0
-
-
-def assert_useful(failure: PluginFailure, how: Spoil, *, reads: bool = False) -> None:
-    """It names the provider and says something; the pause is the one that was asked for."""
-    told = "a read leaves no outcome to be found out: where it is no GET, call the API with writes=False"
-    assert not reads or failure.metadata.get("outcome") != "unknown", told
-    assert type(failure) is MEANING.get(how, type(failure))
-    assert failure.provider
-    assert failure.message
-    if isinstance(failure, Permanent):
-        assert failure.reason in REASONS
-        assert failure.reason == ("CREDENTIALS_REJECTED" if how is Spoil.STRANGER else "PROTOCOL_MISMATCH")
-        assert failure.user_action
-    if isinstance(failure, RateLimited):
-        assert failure.retry_after.total_seconds() == 7
-    if how is Spoil.AWAY:
-        assert isinstance(failure, Temporary)
-        assert failure.delay is not None
-
-
-async def reason(call: Awaitable[Any]) -> str:
-    """The reason with which the call was refused; empty where it was not."""
-    try:
-        await call
-    except Permanent as refused:
-        return refused.reason
-    return ""
-
-
-async def unsupported(call: Awaitable[Any]) -> str:
-    """The capability for whose lack the call was refused; empty where it was not."""
-    try:
-        await call
-    except NotSupported as refused:
-        return refused.capability
-    return ""
-
-
-async def heard(call: Awaitable[Any]) -> str:
-    """All that a careless host could print of a call's end."""
-    try:
-        return repr(await call)
-    except PluginFailure as failure:
-        whole = "".join(traceback.TracebackException.from_exception(failure, capture_locals=False).format())
-        chained: list[BaseException] = []
-        one: BaseException | None = failure
-        while one is not None and one not in chained:
-            chained.append(one)
-            one = one.__cause__ or one.__context__
-        return whole + "".join(repr(vars(link)) + repr(link) for link in chained)
-
-
-async def all_heard(bench: RegistrarApiBench, etag: str) -> list[str]:
-    """What every call tells with every credential, good or not, and what a plugin shows of itself after it."""
-    plugin = bench.make(bench.proxy.port)  # a new one each time, or its pace would keep it from asking at all
-    calls: list[Awaitable[Any]] = []
-    for ref in (bench.credential, bench.rejected, bench.broken):
-        calls += [
-            plugin.validate(credential=ref, domain=bench.domain),
-            plugin.delegation(credential=ref, domain=bench.domain),
-            plugin.apply(credential=ref, domain=bench.domain, target=Target(NEW), expect=etag),
-        ]
-    return [*await asyncio.gather(*map(heard, calls)), repr(vars(plugin))]
-
-
-async def cut_off(call: Awaitable[Any], steps: int) -> None:
-    """Begin a call and die after so many turns of the loop. What was sent by then takes effect, answered or not."""
-    task = asyncio.ensure_future(call)
-    for _ in range(steps):
-        await asyncio.sleep(0)
-    task.cancel()
-    with suppress(asyncio.CancelledError, *ONE_OF_FOUR):
-        await task

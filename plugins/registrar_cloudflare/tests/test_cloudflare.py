@@ -9,8 +9,10 @@ import pytest
 from catalyst_registrar_cloudflare.plugin import catalyst_plugin
 from catalyst_sdk import NotSupported, RateLimited
 from catalyst_sdk.registrar import Target, TaskState
+from catalyst_testkit.registrar_bench import DS, KEY, NEW, OLD, RegistrarApiBench, records
 from catalyst_testkit.registrar_benches import api_bench
-from catalyst_testkit.registrar_suite import DS, KEY, NEW, OLD, RegistrarApiBench, RegistrarApiSuite, reason, records
+from catalyst_testkit.registrar_endings import reason
+from catalyst_testkit.registrar_suite import RegistrarApiSuite
 from cloudflare import Cloudflare, PermissionDeniedError
 
 from .fake_cloudflare import ACCOUNT, OWN, TOKEN, FakeCloudflare, refused

@@ -8,16 +8,10 @@ import pytest
 from catalyst_registrar_dynadot.plugin import catalyst_plugin
 from catalyst_sdk import PluginFailure, RateLimited, Temporary
 from catalyst_sdk.registrar import Glue, Target, TaskState
+from catalyst_testkit.registrar_bench import NEW, OLD, RegistrarApiBench, records
 from catalyst_testkit.registrar_benches import api_bench
-from catalyst_testkit.registrar_suite import (
-    NEW,
-    OLD,
-    RegistrarApiBench,
-    RegistrarApiSuite,
-    reason,
-    records,
-    unsupported,
-)
+from catalyst_testkit.registrar_endings import reason, unsupported
+from catalyst_testkit.registrar_suite import RegistrarApiSuite
 
 from .fake_dynadot import KEY, FakeDynadot, Shape
 

@@ -9,8 +9,9 @@ import requests
 from catalyst_registrar_godaddy.plugin import catalyst_plugin
 from catalyst_sdk import Permanent, RateLimited
 from catalyst_sdk.registrar import Target, TaskState
+from catalyst_testkit.registrar_bench import NEW, OLD, RegistrarApiBench, records
 from catalyst_testkit.registrar_benches import api_bench
-from catalyst_testkit.registrar_suite import NEW, OLD, RegistrarApiBench, RegistrarApiSuite, records
+from catalyst_testkit.registrar_suite import RegistrarApiSuite
 from lexicon._private.providers.godaddy import Provider
 from lexicon.config import ConfigResolver
 

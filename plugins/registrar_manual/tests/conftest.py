@@ -14,7 +14,7 @@ import dns.rrset
 import pytest
 from catalyst_registrar_manual.plugin import ManualRegistrar, catalyst_plugin
 from catalyst_sdk.context import PluginContext
-from catalyst_testkit.registrar_suite import RegistrarBench
+from catalyst_testkit.registrar_bench import RegistrarBench
 
 
 class NameServer(asyncio.DatagramProtocol):

@@ -10,8 +10,10 @@ from catalyst_sdk import Permanent, PluginFailure, RateLimited, Temporary, load_
 from catalyst_sdk.credentials import NoSuchForm, credential_faults, from_line
 from catalyst_sdk.registrar import Target
 from catalyst_testkit.fake_registrar import FakeAnswer, FakeDomain
+from catalyst_testkit.registrar_bench import NEW, OLD, RegistrarApiBench, records
 from catalyst_testkit.registrar_benches import api_bench
-from catalyst_testkit.registrar_suite import NEW, OLD, RegistrarApiBench, RegistrarApiSuite, reason, records
+from catalyst_testkit.registrar_endings import reason
+from catalyst_testkit.registrar_suite import RegistrarApiSuite
 from lexicon._private.providers.namecheap import _Api, _ApiError
 
 from .fake_namecheap import IP, KEY, USER, FakeNamecheap

@@ -10,18 +10,10 @@ import pytest
 from catalyst_registrar_ovh.plugin import catalyst_plugin
 from catalyst_sdk import NotSupported, Permanent, Temporary
 from catalyst_sdk.registrar import Glue, Target, TaskState
+from catalyst_testkit.registrar_bench import DS, KEY, NEW, OLD, RegistrarApiBench, records
 from catalyst_testkit.registrar_benches import api_bench
-from catalyst_testkit.registrar_suite import (
-    DS,
-    KEY,
-    NEW,
-    OLD,
-    RegistrarApiBench,
-    RegistrarApiSuite,
-    reason,
-    records,
-    unsupported,
-)
+from catalyst_testkit.registrar_endings import reason, unsupported
+from catalyst_testkit.registrar_suite import RegistrarApiSuite
 
 from .fake_ovh import APP, CONSUMER, SECRET, FakeOvh
 
