@@ -56,6 +56,7 @@ from .workers.flips import Flipping
 from .workers.importing import Importing
 from .workers.keeper import Keeper
 from .workers.late import Late
+from .workers.lookout import Lookout
 from .workers.members import Members
 from .workers.moving import Moving, Pace
 from .workers.parents import Parents
@@ -176,7 +177,8 @@ def _moves(p: _Parts, db: Database) -> _Moves:
     applying = Applying(p.work, p.backends)
     importing = Importing(p.work, p.host, p.poll, p.secrets, p.doors)
     moving = Moving(p.work, p.backends, p.poll, p.looks, p.doors, _pace(p.settings), p.points, p.measures.step)
-    flipping, returning = Flipping(moving), Returning(moving)
+    lookout = Lookout(p.looks, p.settings.resolvers)
+    flipping, returning = Flipping(moving, lookout), Returning(moving)
     rolling = Rolling(p.work, p.backends, p.poll, p.host, p.parents, p.looks, p.doors, p.points)
     kinds = (applying.kind, importing.kind, flipping.kind, returning.kind, *rolling.kinds)
     engine = Engine(db, kinds=kinds, replica="pooldomain", bell=p.work.bell)

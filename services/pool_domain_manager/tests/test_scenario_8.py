@@ -41,6 +41,7 @@ from .flip_bench import (
     planned,
     prepared,
     rolled,
+    stands,
     until,
     watched,
     world,
@@ -130,11 +131,15 @@ async def test_scenario_8_beside_two_signers_a_server_that_dies_is_left_without_
 async def test_scenario_8_a_new_name_server_that_dies_takes_everything_back(
     home: Path, dns: Dns, clean_nats: NatsServer
 ) -> None:
-    async with world(home, dns) as it, begin(it, home, clean_nats, flip_watch=600) as daemon:
+    async with (
+        world(home, dns) as it,
+        begin(it, home, clean_nats, flip_watch=600, resolvers=(it.old.address,)) as daemon,
+    ):
         await prepared(daemon, it)
         async with watched(it) as samples:
             operation = await flipped(daemon, await planned(daemon, it))
             await until(daemon, Delegation.STATE_WATCHING)
+            await until_told(daemon, "ResolversAgree", "0 of 1 tell the new name servers")
             assert set(it.fake.domains[DOMAIN].ns) == set(HOSTS)
             roll = RollKeyRequest(name=f"{ZONE}/dnssec")
             assert await reason_of(admin(daemon).RollKey(roll)) == "PROTECTED_RECORD", "keys stay while a domain moves"
@@ -146,6 +151,15 @@ async def test_scenario_8_a_new_name_server_that_dies_takes_everything_back(
         assert "failed 3 probes in a row" in failed.error.message
         after = await it.resolver.resolve(f"{DOMAIN}.", "MX")
         assert (after.secure, cut.state) == (True, Delegation.STATE_ROLLED_BACK), after.why
+
+
+async def until_told(daemon: RunningDaemon, kind: str, text: str) -> None:
+    """The delegation has a condition of that type that says so."""
+
+    async def is_told() -> bool:
+        return any(c.type == kind and text in c.message for c in (await stands(daemon)).conditions)
+
+    await eventually(is_told, within=30, what=f"{kind} says {text}")
 
 
 async def test_a_change_that_nobody_answered_for_and_that_lands_after_the_way_back_is_taken_back_too(

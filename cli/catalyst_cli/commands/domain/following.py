@@ -22,7 +22,7 @@ PATIENCE = 60.0
 
 def follow(api: Api, zone: str, operation: dict[str, Any] | None = None) -> dict[str, Any]:
     """The delegation once nothing moves it any more. Raises Failure where the operation has come to nothing."""
-    seen = ""
+    seen, heard = "", set[str]()
     try:
         while True:
             cut = _patiently(api, f"/v1/{zone}/delegation")
@@ -31,6 +31,10 @@ def follow(api: Api, zone: str, operation: dict[str, Any] | None = None) -> dict
             if told != seen:
                 err.print(told, markup=False)
                 seen = told
+            for note in _notes(cut):
+                if note not in heard:
+                    err.print(f"  {note}", markup=False)
+                    heard.add(note)
             if word(cut["state"]) not in MOVING and step.get("done", operation is None):
                 break
             time.sleep(PAUSE)
@@ -49,6 +53,13 @@ def follow(api: Api, zone: str, operation: dict[str, Any] | None = None) -> dict
 def _step(operation: dict[str, Any]) -> str:
     about = operation.get("metadata", {})
     return "" if operation.get("done") else str(about.get("step", ""))
+
+
+def _notes(cut: dict[str, Any]) -> list[str]:
+    """What does not hold while a move is watched, such as old servers that were switched off too early."""
+    if word(cut["state"]) != "WATCHING":
+        return []
+    return [c["message"] for c in cut.get("conditions", ()) if word(c.get("status")) != "TRUE" and c.get("message")]
 
 
 def _patiently(api: Api, path: str) -> dict[str, Any]:

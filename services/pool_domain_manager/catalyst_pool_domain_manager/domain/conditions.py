@@ -12,6 +12,8 @@ DS_PUBLISHED = "DsPublished"
 PROPAGATED = "Propagated"
 BACKEND_READY = "BackendReady"
 OWNER_PRESENT = "OwnerPresent"
+OLD_SERVERS_ANSWER, RESOLVERS_AGREE = "OldServersAnswer", "ResolversAgree"
+"""Of a move, while it is watched."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ Invariants, in whatever order commands arrive:
   versions         `version` grows by one with each change, and a fact carries the one after it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,7 +20,18 @@ from typing import Any
 from catalyst_sdk import Code, Decision, Refused
 from catalyst_sdk.registrar import DsRecord, Target
 
-from .conditions import DELEGATED, DS_PUBLISHED, OWNER_PRESENT, Condition, false, settle, true
+from .conditions import (
+    DELEGATED,
+    DS_PUBLISHED,
+    OLD_SERVERS_ANSWER,
+    OWNER_PRESENT,
+    RESOLVERS_AGREE,
+    Condition,
+    false,
+    settle,
+    true,
+    unknown,
+)
 from .refusals import EtagMismatch
 
 WINDOW = timedelta(days=7)
@@ -86,6 +97,23 @@ class Observed:
     records: Target | None
     error: str
     at: datetime
+
+
+class View(StrEnum):
+    """Which name servers a resolver tells."""
+
+    NEW = "new"
+    OLD = "old"
+    OTHER = "other"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one resolver says while a move is watched. It may be old, and decides nothing."""
+
+    resolver: str
+    view: View
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +324,35 @@ def dead(d: Delegation) -> tuple[str, ...]:
     return tuple(sorted(host for host, count in d.misses.items() if count >= MOST_MISSES))
 
 
+def watched(d: Delegation, found: tuple[Condition, ...], now: datetime) -> Delegation:
+    """What was seen around a move that is watched. As before: nothing changes."""
+    conditions = settle(d.conditions, found, d.generation, now)
+    if d.state is not State.WATCHING or conditions == d.conditions:
+        return d
+    return _next(d, now, conditions=conditions)
+
+
+def condition_of_old(asked: Sequence[str], silent: Sequence[str], until: datetime | None) -> Condition:
+    """Whether those go on answering that the domain comes from: who has their names in a cache asks them yet."""
+    if not silent:
+        return true(OLD_SERVERS_ANSWER)
+    told = f"{', '.join(silent)} of {len(asked)} old name servers give no answer for the domain"
+    end = f"; whoever has them in a cache asks them until {until:%FT%TZ}" if until else ""
+    return false(OLD_SERVERS_ANSWER, "Silent", told + end)
+
+
+def opinions(said: Sequence[Opinion]) -> Condition:
+    """What resolvers of the world tell, together."""
+    counted = {view: [one.resolver for one in said if one.view is view] for view in View}
+    heard = len(said) - len(counted[View.SILENT])
+    if not heard:
+        return unknown(RESOLVERS_AGREE, "Silent", f"none of {len(said)} resolvers tells name servers")
+    if len(counted[View.NEW]) == heard:
+        return true(RESOLVERS_AGREE)
+    rest = "; ".join(f"{view}: {', '.join(who)}" for view, who in counted.items() if who and view is not View.NEW)
+    return false(RESOLVERS_AGREE, "Cached", f"{len(counted[View.NEW])} of {heard} tell the new name servers; {rest}")
+
+
 def confirmed(
     d: Delegation, observed: tuple[Observed, ...], found: tuple[Condition, ...], now: datetime
 ) -> Decision[Delegation]:  # fmt: skip
@@ -304,7 +361,7 @@ def confirmed(
         return Decision(d)
     after = _next(
         d, now, state=State.DELEGATED, run="", observed=observed, observed_generation=d.generation, misses={},
-        conditions=settle(d.conditions, found, d.generation, now),
+        conditions=settle(_unwatched(d), found, d.generation, now),
     )  # fmt: skip
     return Decision(after, (Confirmed(after),))
 
@@ -316,7 +373,9 @@ def roll_back(d: Delegation, *, reason: str, automatic: bool, run: str, now: dat
     if not d.can_go_back(now):
         why = "nothing was changed" if d.snapshot is None or d.rollback_until is None else "its window is closed"
         raise WindowClosed(name=d.name, why=why)
-    return _next(d, now, state=State.ROLLING_BACK, reason=reason, automatic=automatic, run=run)
+    return _next(
+        d, now, state=State.ROLLING_BACK, reason=reason, automatic=automatic, run=run, conditions=_unwatched(d)
+    )  # fmt: skip
 
 
 def rolled_back(d: Delegation, observed: tuple[Observed, ...], now: datetime) -> Decision[Delegation]:
@@ -365,7 +424,7 @@ def failed(d: Delegation, why: Condition, now: datetime) -> Delegation:
     """It goes no further by itself; the condition says what a person can do."""
     return _next(
         d, now, state=State.FAILED, run="", reason=why.message,
-        conditions=settle(d.conditions, (why,), d.generation, now),
+        conditions=settle(_unwatched(d), (why,), d.generation, now),
     )  # fmt: skip
 
 
@@ -389,6 +448,11 @@ def close(d: Delegation, etag: str, now: datetime) -> Delegation:
 
 def _rest(d: Delegation) -> State:
     return d.state if d.state in RESTING else d.rested
+
+
+def _unwatched(d: Delegation) -> tuple[Condition, ...]:
+    """Conditions without those that are looked at only while a move is watched."""
+    return tuple(c for c in d.conditions if c.type not in (OLD_SERVERS_ANSWER, RESOLVERS_AGREE))
 
 
 def _next(d: Delegation, now: datetime, **changes: Any) -> Delegation:

@@ -33,6 +33,7 @@ from catalyst_pool_domain_manager.store import Store
 
 from . import chains, replay, signers
 from .cuts import Cut
+from .lookout import Lookout
 from .moving import Moving, key_of, keys_shown, observed, own_ds, own_keys
 from .polled import Polled
 from .servers import Fault, rrset
@@ -50,6 +51,7 @@ class Flipping:
     """The steps of a run that moves a zone to our servers. `engine` is set once it is made of the kinds."""
 
     moving: Moving
+    lookout: Lookout
     engine: Engine | None = None
 
     @property
@@ -229,6 +231,7 @@ class Flipping:
         length = max(timedelta(seconds=ctx.output_of("visible")["lifetime"]), self.moving.pace.watch)
         ends = datetime.fromisoformat(await ctx.once("ends", _later(ctx, length)))
         await self._probe(ctx)
+        await self._look_around(ctx)
         if ctx.now() < ends:
             await ctx.again(self.moving.pace.probe)
         return {}
@@ -302,6 +305,12 @@ class Flipping:
         _demand_alike(await replay.differing(polled, kept))
         if (await self._meanwhile(d)).ds:
             _demand_chain(await self._chain(await self.moving.cuts.look(d.zone), polled, zone.origin))
+
+    async def _look_around(self, ctx: Context) -> None:
+        """Tell what the parent, the old servers and resolvers say by now; none of it takes anything back."""
+        d = await self.moving.stands(ctx)
+        found = await self.lookout.look(d, await self._meanwhile(d))
+        await self.moving.decide(ctx, lambda d, now: delegations.watched(d, found, now))
 
     async def _unchanged(self, zone: Zone, revision: int, digests: Mapping[str, str]) -> dict[Key, str]:
         """What is compared still: not what was wished otherwise since, which is meant to differ."""

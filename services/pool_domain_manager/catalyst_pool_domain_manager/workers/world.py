@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import dns.asyncquery
-import dns.exception
-import dns.flags
-import dns.message
+import dns.name
 import dns.rcode
 from catalyst_mesh import PluginHost, PluginUnavailable
 from catalyst_sdk import PluginFailure
+from catalyst_sdk.resolver import FAULTS, ask
+from dns.rdatatype import RdataType
 
 from catalyst_pool_domain_manager.domain.pools import Pool
 
@@ -18,7 +17,7 @@ from .servers import Fault, Servers
 from .serving import name_servers
 
 PATIENCE = 5.0
-KINDS = ("A", "AAAA")
+KINDS = (RdataType.A, RdataType.AAAA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +46,21 @@ class World:
         return name_servers(state) if state else ()
 
     async def _at_server(self, server: str, fqdn: str) -> bool | None:
-        answers = await asyncio.gather(*(self.servers.ask(server, f"{fqdn}.", kind) for kind in KINDS))
+        answers = await asyncio.gather(*(self.servers.ask(server, f"{fqdn}.", kind.name) for kind in KINDS))
         heard = [bool(answer.answer) for answer in answers if not isinstance(answer, Fault)]
         return any(heard) if heard else None
 
     async def _at_resolver(self, resolver: str, fqdn: str) -> bool | None:
-        host, _, port = resolver.rpartition(":")
-        heard = []
-        for kind in KINDS:
-            query = dns.message.make_query(f"{fqdn}.", kind)
-            try:
-                answer, _ = await dns.asyncquery.udp_with_fallback(query, host, timeout=PATIENCE, port=int(port))
-            except (dns.exception.DNSException, OSError, EOFError):
-                continue
-            if answer.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-                heard.append(bool(answer.answer))
+        heard = [
+            one for one in await asyncio.gather(*(_heard(resolver, fqdn, kind) for kind in KINDS)) if one is not None
+        ]
         return any(heard) if heard else None
+
+
+async def _heard(resolver: str, fqdn: str, kind: RdataType) -> bool | None:
+    """Whether a resolver has records of that name; None where it gives no answer."""
+    try:
+        answer, _ = await ask(resolver, dns.name.from_text(fqdn), kind, PATIENCE, recursive=True)
+    except FAULTS:
+        return None
+    return bool(answer.answer) if answer.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN) else None
