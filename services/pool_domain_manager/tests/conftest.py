@@ -49,6 +49,8 @@ on_all_servers = pytest.mark.parametrize(
     ("dns", "database"), [*_EMBEDDED, *((kind, "sqlite") for kind in ("powerdns", "bind", "knot"))], indirect=True
 )
 """The same, on BIND and Knot too."""
+on_both_and_in_long_runs_on_all = on_all_servers if LONG else on_both_servers
+"""The same, where a test is dear."""
 KINDS: dict[str, Callable[..., Dns]] = {"powerdns": OnPowerDns, "bind": OnUpdates, "knot": OnUpdates}
 HERE = Path(__file__).parent
 IN_EVERY_RUN = {

@@ -31,34 +31,6 @@ async def test_a_committed_name_is_seen_and_validates_from_the_root(pdm: Pdm, dn
     assert seen.observed_generation == seen.generation == 1
 
 
-async def test_scenario_6_a_released_name_goes_in_order_and_is_lame_or_bogus_at_no_moment(pdm: Pdm, dns: Dns) -> None:
-    await pdm.commit(await pdm.reserve())
-    await pdm.becomes(NAME, "ACTIVE")
-    bogus: list[str] = []
-    done = asyncio.Event()
-
-    async def watch() -> None:
-        """At every moment the name has its secure address, or none at all; never a bogus or a lame answer."""
-        while not done.is_set():
-            answer = await dns.resolver.resolve("console.omantel.omani.works")
-            if answer.records and not answer.secure:
-                bogus.append(answer.why)
-
-    watching = asyncio.create_task(watch())
-    await pdm.release(NAME)
-    await pdm.becomes(NAME, "QUARANTINED")
-    done.set()
-    await watching
-    assert bogus == []
-    assert (await dns.resolver.resolve("omantel.omani.works", "SOA")).rcode == "NXDOMAIN"
-    rival = pdm.reserve(owner="organizations/rival")
-    assert await reason_of(rival) == "NAME_TAKEN"
-    again = await pdm.reserve()
-    await pdm.commit(again, "127.7.0.9")
-    await pdm.becomes(NAME, "ACTIVE")
-    assert (await dns.resolver.resolve("console.omantel.omani.works")).records == ("127.7.0.9",)
-
-
 async def test_of_200_reservations_of_one_name_one_wins(pdm: Pdm) -> None:
     calls = (pdm.reserve("acme", owner=f"organizations/org-{n}") for n in range(200))
     reasons = await asyncio.gather(*(reason_of(call) for call in calls))

@@ -6,6 +6,7 @@ from catalyst.pooldomain.v1.resources_pb2 import Allocation
 from catalyst.pooldomain.v1.service_pb2 import UpdateAllocationRequest
 from catalyst_sdk.dns import Change
 from catalyst_testkit import eventually
+from catalyst_testkit.daemons import reason_of
 
 from .calls import (
     ELSEWHERE,
@@ -83,6 +84,7 @@ async def test_its_former_owner_takes_a_resting_name_back_at_once_and_it_works_a
         await made_active(daemon)
         await release(daemon)
         first = await until(daemon, Allocation.STATE_QUARANTINED)
+        assert await reason_of(reserve(daemon, owner="organizations/rival")) == "NAME_TAKEN"
         await made_active(daemon)
         assert (await get(daemon)).uid != first.uid
         seen = await dns.resolver.resolve(FQDN, "A")
@@ -167,6 +169,4 @@ async def test_records_of_others_that_a_cut_would_hide_stop_a_name_and_survive_i
 
 
 async def _is_absent(daemon: object) -> bool:
-    from catalyst_testkit.daemons import reason_of
-
     return await reason_of(get(daemon)) == "ALLOCATION_NOT_FOUND"  # type: ignore[arg-type]

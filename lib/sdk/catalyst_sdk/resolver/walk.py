@@ -207,6 +207,8 @@ class _Walk:
     asked: dict[str, None] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
     aliases: list[str] = field(default_factory=list)
+    is_absent: bool = False
+    """A zone on the way has proven that nothing is there, nor below: then nobody else is asked (RFC 8020)."""
 
     async def resolve(self, kind: RdataType) -> _Found:
         """The answer at the end of the aliases; as secure as the least secure of them."""
@@ -214,7 +216,10 @@ class _Walk:
         for _ in range(_LONGEST_CHAIN):
             self.zone = zone = await self._descend(root, kind)
             why = why or zone.why
-            found = await self._final(zone, kind)
+            if self.is_absent:
+                found = _Found(Security.SECURE, None, dns.rcode.NXDOMAIN)
+            else:
+                found = await self._final(zone, kind)
             if found.alias is None:
                 return replace(found, security=Security.INSECURE, why=why or found.why) if why else found
             why = why or found.why
@@ -284,6 +289,7 @@ class _Walk:
         if proofs.opted_out(cut) and await self._is_cut(zone, cut):
             return await self._unsigned_child(zone, cut)
         if answer.rcode() == dns.rcode.NXDOMAIN and proofs.name_absent(cut):
+            self.is_absent = not proofs.opted_out(cut)
             return None
         if proofs.type_absent(cut, RdataType.DS) or _is_alias(answer, cut):
             return zone
@@ -344,7 +350,7 @@ class _Walk:
         found: list[Place] = []
         for kind in (RdataType.A, RdataType.AAAA):
             inner = replace(
-                self, wanted=dns.name.from_text(host), depth=self.depth + 1, aliases=[], silent=self.silent,
+                self, wanted=dns.name.from_text(host), depth=self.depth + 1, aliases=[], silent=self.silent, is_absent=False,
             )  # fmt: skip
             try:
                 rrset = (await inner.resolve(kind)).rrset
