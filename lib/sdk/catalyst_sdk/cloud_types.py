@@ -106,6 +106,8 @@ class Offer:
     stock: int | None = None
     """How many can be had; None: not known."""
     deprecated: bool = False
+    is_live: bool = True
+    """False: from a table that came with the plugin, as nobody could be asked. Since 0.2."""
 
 
 @dataclass(frozen=True, slots=True)

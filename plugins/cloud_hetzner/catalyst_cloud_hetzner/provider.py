@@ -126,9 +126,9 @@ class HetznerCloud(TofuCloud):
         return Leftover(f"hcloud_{found.kind}", {**named, **demanded.get(found.kind, {})})
 
     async def offers(self, *, query: OfferQuery, credential: SecretRef) -> Sequence[Offer]:
-        """Live ones; where the API is out of reach for the moment, those of the table, whose stock nobody knows."""
+        """Live ones; without a credential, or where the API is out of reach, those of the table, whose stock nobody knows."""
         try:
-            known = await self._live(await self._secret(credential))
+            known = await self._live(await self._secret(credential)) if credential.name else _from_table()
         except Temporary:
             known = _from_table()
         known += [Offer("load_balancer", size, region) for size in facts().balancers for region in facts().offered]
@@ -207,6 +207,7 @@ def _from_table() -> list[Offer]:
             size.memory_gb * 1024,
             size.disk_gb,
             table.price("server", size.id, region),
+            is_live=False,
         )
         for size in table.sizes.values()
         for region in sorted(table.offered)

@@ -36,6 +36,8 @@ BINARIES = {
         "k3s_sha256": "a" * 64,
         "agent_url": f"https://binaries.example/agent-{arch}",
         "agent_sha256": "b" * 64,
+        "manifests_url": "https://binaries.example/manifests",
+        "manifests_sha256": "c" * 64,
     }
     for arch in ("amd64", "arm64")
 }  # fmt: skip - one table

@@ -168,7 +168,8 @@ async def test_live_offers_win_and_the_table_stands_in_for_an_api_that_is_away(
     api.page = "<html>Bad Gateway</html>"
     (table,) = await cloud.offers(query=query, credential=SecretRef("good"))
     assert table.price is not None
-    assert table.price.month_minor == 399
+    assert (table.price.month_minor, live.is_live, table.is_live) == (399, True, False)
+    assert await cloud.offers(query=query, credential=SecretRef("")) == [table], "nobody has a credential yet"
 
 
 @pytest.mark.parametrize(

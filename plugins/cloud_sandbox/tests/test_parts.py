@@ -1,9 +1,8 @@
-"""Small parts: the tree's manifests, the outbox, the pages, plans."""
+"""Small parts: the tree's manifests, the pages, plans."""
 
 import pytest
 from catalyst_cloud_sandbox import catalogue, wishes
 from catalyst_cloud_sandbox.agent import fetch, pages
-from catalyst_cloud_sandbox.agent.outbox import Outbox
 from catalyst_cloud_sandbox.store import Resource
 from catalyst_sdk.cloud import Action, OfferQuery
 from catalyst_testkit.cloud_bench import cluster_request
@@ -43,37 +42,6 @@ def test_another_digest_is_another_fingerprint() -> None:
     assert with_digest("sha256:1")["digest"] == "sha256:1"
     assert with_digest("sha256:1") == with_digest("sha256:1")
     assert with_digest("sha256:1")["fingerprint"] != with_digest("sha256:2")["fingerprint"]
-
-
-def test_the_outbox_keeps_numbers_over_deaths_and_cut_off_lines(tmp_path) -> None:
-    box = Outbox(tmp_path / "outbox")
-    for number in (1, 2, 3):
-        box.add(number, f"report {number}".encode())
-    box.confirm(1)
-    box.close()
-    with (tmp_path / "outbox").open("a") as file:
-        file.write('{"seq": 4, "rep')
-    again = Outbox(tmp_path / "outbox")
-    assert again.next == 4
-    assert [n for n, _ in again.after(1)] == [2, 3]
-    again.confirm(3)
-    again.add(4, b"four")
-    again.close()
-    third = Outbox(tmp_path / "outbox")
-    assert third.after(3) == [(4, b"four")]
-    third.close()
-
-
-def test_a_confirmed_outbox_does_not_grow(tmp_path) -> None:
-    box = Outbox(tmp_path / "outbox")
-    for number in range(1, 400):
-        box.add(number, b"x" * 2000)
-        box.confirm(number)
-    box.close()
-    assert (tmp_path / "outbox").stat().st_size < 300 * 1024
-    again = Outbox(tmp_path / "outbox")
-    assert again.next == 400
-    again.close()
 
 
 def test_pages_escape_what_comes_from_outside() -> None:

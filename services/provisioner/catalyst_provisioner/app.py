@@ -42,7 +42,7 @@ from prometheus_client import CollectorRegistry
 from publicsuffixlist import PublicSuffixList
 
 from .access import ACCESS
-from .certificates import Authority
+from .certificates import Authority, pin
 from .chronicle import Chronicle
 from .clouds import KIND, CloudPlugins
 from .data import reference
@@ -204,6 +204,7 @@ def _tools(
         passwords=passwords,
         probe=probe or ConsoleProbe(settings.dns_hints, settings.dns_trust_anchor, settings.trust_bundle),
         endpoint=settings.public_url or settings.listen,
+        ca_pin=pin(settings.tls_certificate_file),
         look_again=_look_again(settings),
         reservation_ttl=timedelta(seconds=settings.reservation_ttl),
         enrolment_ttl=timedelta(seconds=settings.enrolment_ttl),

@@ -58,6 +58,16 @@ class Authority:
         return made.public_bytes(PEM).decode() + self.bundle
 
 
+def pin(shown: Path | None) -> str:
+    """SHA-256 of the authority in the file of what this daemon shows to callers, its last certificate; empty without TLS.
+
+    Servers are born with it: by it they know this daemon before they know anything else.
+    """
+    if shown is None:
+        return ""
+    return x509.load_pem_x509_certificates(shown.read_bytes())[-1].fingerprint(hashes.SHA256()).hex()
+
+
 def read_request(pem: str) -> x509.CertificateSigningRequest:
     """A request that is signed by its own key. Raises CsrInvalid."""
     try:

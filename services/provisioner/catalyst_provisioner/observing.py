@@ -24,6 +24,8 @@ from .domain.sovereigns import Sovereign
 from .store import ComponentRow, EnrolmentRow, Store
 
 Report = resources_pb2.AgentReport
+BOOT = ""
+"""Stands for the first boot where lines are kept by component."""
 LONGEST = 64 * 1024
 """Characters of a line that are kept."""
 
@@ -89,6 +91,8 @@ async def _taken(
             case "log_lines":
                 for component, lines in _lines(report.log_lines, rows, tx.now).items():
                     await tx.add_lines(held.id, cluster, component, lines)
+            case "stage":
+                await tx.add_lines(held.id, cluster, BOOT, _of_stage(report.stage, report.server_id, tx.now))
             case None:
                 raise ReportInvalid(seq=report.seq, why="it tells nothing")
     await tx.change_cluster(held.id, cluster, **values)
@@ -137,6 +141,14 @@ def _lines(
             level = "INFO" if level == "UNSPECIFIED" else level
             found.setdefault(line.component, []).append((now, level, line.text[:LONGEST], line.truncated))
     return found
+
+
+def _of_stage(told: resources_pb2.AgentStage, server: str, now: datetime) -> list[tuple[datetime, str, str, bool]]:
+    """A stage of a server's first boot, with what it said last if it failed."""
+    state = resources_pb2.AgentStage.State.Name(told.state).removeprefix("STATE_")
+    level = "ERROR" if told.state == resources_pb2.AgentStage.STATE_FAILED else "INFO"
+    said = [f"server {server}: stage {told.number} {told.stage} {state.lower()}", *told.last_lines]
+    return [(now, level, line[:LONGEST], False) for line in said]
 
 
 def _released(

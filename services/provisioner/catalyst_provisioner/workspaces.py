@@ -93,10 +93,12 @@ class LedgerWorkspace(ReadingWorkspace):
 
     def __init__(
         self, work: Work[Store], vault: Vault, place: Place, deadline: datetime,
-        *, endpoint: str, token_ttl: timedelta, emit: Emit, log: Emit, guard: Guard, is_cancelled: Callable[[], bool],
+        *, endpoint: str, ca_pin: str, token_ttl: timedelta,
+        emit: Emit, log: Emit, guard: Guard, is_cancelled: Callable[[], bool],
     ) -> None:  # fmt: skip
         super().__init__(work, vault, place, deadline)
         self._endpoint = endpoint
+        self._ca_pin = ca_pin
         self._token_ttl = token_ttl
         self._emit = emit
         self._log = log
@@ -176,4 +178,4 @@ class LedgerWorkspace(ReadingWorkspace):
 
         digest = await self._work.again(step)
         resource = f"sovereigns/{p.sovereign}/clusters/{p.cluster}"
-        return Enrolment(self._endpoint, resource, SecretRef(f"{ENROLMENT}{digest}"))
+        return Enrolment(self._endpoint, resource, SecretRef(f"{ENROLMENT}{digest}"), self._ca_pin)

@@ -38,6 +38,15 @@ async def checked(service: Any, newest: int = 1) -> Any:
 
 async def test_a_credential_is_judged_checked_turned_and_kept_while_it_is_used(bench: Bench, database: str) -> None:
     service: Any = bench.daemon.admin(stubs.CredentialServiceStub)
+    offers: Any = bench.daemon.admin(stubs.OfferServiceStub)
+    clouds = {c.name: c for c in (await offers.ListProviders(rpc.ListProvidersRequest())).providers}
+    for name in ("providers/sandbox", "providers/hetzner"):
+        assert list(clouds[name].credential_schema["properties"]) == ["token"], (
+            "what it asks for is told before there is one"
+        )
+    at = rpc.ListOffersRequest(parent="providers/hetzner/regions/fsn1", page_size=1000)
+    priced = [o for o in (await offers.ListOffers(at)).offers if o.HasField("price")]
+    assert {offer.source for offer in priced} == {"table"}, "nobody has a credential for it"
     assert await wrong_fields(service.CreateCredential(wish({"token": f"wrong {CANARY}", "more": "x"}))) == {
         "values.token", "values.more"
     }  # fmt: skip

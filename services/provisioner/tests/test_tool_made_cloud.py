@@ -52,7 +52,7 @@ class Replica:
     def writing(self) -> LedgerWorkspace:
         return LedgerWorkspace(
             self.work, self.vault, PLACE, datetime.now(UTC) + timedelta(minutes=5),
-            endpoint="127.0.0.1:1", token_ttl=timedelta(minutes=30), emit=self._emit, log=self._log, guard=self._guard,
+            endpoint="127.0.0.1:1", ca_pin="", token_ttl=timedelta(minutes=30), emit=self._emit, log=self._log, guard=self._guard,
             is_cancelled=lambda: False,
         )  # fmt: skip
 

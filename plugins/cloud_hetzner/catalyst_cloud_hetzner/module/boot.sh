@@ -18,10 +18,19 @@ kubectl() { /usr/local/bin/k3s kubectl "$@"; }
 begin binaries
 fetch "$AGENT_URL" "$AGENT_SHA256" "$agent"
 fetch "$K3S_URL_AT" "$K3S_SHA256" /usr/local/bin/k3s
+# Rendered manifests of the CNI and of Flux, below `cni/` and `flux/`.
+fetch "$MANIFESTS_URL" "$MANIFESTS_SHA256" /etc/catalyst/manifests.tar.gz
+install -d -m 0700 /etc/catalyst/manifests
+tar -xzf /etc/catalyst/manifests.tar.gz -C /etc/catalyst/manifests --no-same-owner
 
-# Certificate, role, join token, registry credential, address of the tree, and the manifests with their checksums.
+# Role, join tokens, registry credential and address of the tree. What this server is called only its cloud can say.
 begin enrol
-timeout 700 "$agent" enrol --enrolment /etc/catalyst/enrolment.json --facts "$facts" --into /etc/catalyst
+metadata=http://169.254.169.254/hetzner/v1/metadata
+server_id=$(curl -fsS --retry 5 --max-time 30 "$metadata/instance-id")
+EXTERNAL_IP=$(curl -fsS --retry 5 --max-time 30 "$metadata/public-ipv4")
+wait_for 120 ip -4 route get "$(fact .api)"
+NODE_IP=$(ip -j -4 route get "$(fact .api)" | jq -r '.[0].prefsrc')
+timeout 700 "$agent" enrol --enrolment /etc/catalyst/enrolment.json --server-id "$server_id" --address "$NODE_IP" --into /etc/catalyst
 rm -f /etc/catalyst/enrolment.json
 . /etc/catalyst/enrolled.env
 
@@ -74,6 +83,8 @@ if [ "$ROLE" = init ]; then
 fi
 
 begin done
-systemctl enable -q --now catalyst-agent || "$agent" install
+"$agent" install
+systemctl daemon-reload
+systemctl enable -q --now catalyst-agent
 touch /etc/catalyst/booted
 tell succeeded

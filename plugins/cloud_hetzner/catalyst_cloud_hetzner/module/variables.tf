@@ -79,18 +79,20 @@ variable "image" {
 variable "binaries" {
   description = "Of each architecture (amd64, arm64) what a server fetches at its first boot."
   type = map(object({
-    k3s_version  = string
-    k3s_url      = string
-    k3s_sha256   = string
-    agent_url    = string
-    agent_sha256 = string
+    k3s_version      = string
+    k3s_url          = string
+    k3s_sha256       = string
+    agent_url        = string
+    agent_sha256     = string
+    manifests_url    = string
+    manifests_sha256 = string
   }))
   validation {
     condition     = alltrue([for one in var.binaries : can(regex("^v\\d+\\.\\d+\\.\\d+\\+k3s\\d+$", one.k3s_version))])
     error_message = "A version of k3s reads v1.2.3+k3s1."
   }
   validation {
-    condition     = alltrue([for one in var.binaries : can(regex("^[0-9a-f]{64}$", one.k3s_sha256)) && can(regex("^[0-9a-f]{64}$", one.agent_sha256))])
+    condition     = alltrue([for one in var.binaries : can(regex("^[0-9a-f]{64}$", one.k3s_sha256)) && can(regex("^[0-9a-f]{64}$", one.agent_sha256)) && can(regex("^[0-9a-f]{64}$", one.manifests_sha256))])
     error_message = "Every binary is pinned by its SHA-256."
   }
 }

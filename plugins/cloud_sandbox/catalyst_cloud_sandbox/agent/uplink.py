@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 import grpc
 from catalyst.provisioner.v1 import resources_pb2, service_pb2, service_pb2_grpc
+from catalyst_agent.outbox import Outbox
 
 from . import identity as identities
 from . import reports
 from .cluster import Cluster, silence
 from .identity import Identity, Tree
-from .outbox import Outbox
 
 ENROL_LIMIT = 10.0
 STREAM_LIMIT = 3600.0

@@ -8,9 +8,10 @@ from catalyst_mesh import Context, Page
 from catalyst_sdk import Code, PluginFailure, Refused, SecretRef
 from catalyst_sdk.cloud import Offer, OfferQuery
 from google.protobuf.json_format import ParseDict
+from google.protobuf.struct_pb2 import Struct
 
 from ..clouds import CloudPlugins
-from ..domain import costs
+from ..domain import costs, credentials
 from ..domain.reference import Reference
 from . import filters
 
@@ -38,7 +39,7 @@ class OfferService(service_pb2_grpc.OfferServiceServicer):
         rows = [
             resources_pb2.Provider(
                 name=f"providers/{provider}", display_name=provider, code=cloud.code.long, letter=cloud.code.letter,
-                simulated=cloud.simulated,
+                simulated=cloud.simulated, credential_schema=self._asked_for(provider),
             )
             for provider, cloud in sorted(self._clouds.clouds.items())
         ]  # fmt: skip
@@ -95,6 +96,10 @@ class OfferService(service_pb2_grpc.OfferServiceServicer):
         shown, token = _page(request, rows, request.show_hidden)
         return service_pb2.ListTopologiesResponse(topologies=shown, next_page_token=token)
 
+    def _asked_for(self, provider: str) -> Struct:
+        """What a credential of it has to hold: a form can be shown before there is any."""
+        return ParseDict(dict(credentials.schema_of(self._clouds.get(provider).manifest.credential_schema)), Struct())
+
     def _providers(self, parent: str) -> Names:
         name = parent.split("/")[1]
         if name == "-":
@@ -120,7 +125,8 @@ def _offer(provider: str, offer: Offer) -> resources_pb2.Offer:
     made = resources_pb2.Offer(
         name=f"providers/{provider}/regions/{offer.region}/offers/{offer.size}", size=offer.size,
         architecture=offer.arch, vcpu=offer.vcpu, memory_mib=offer.memory_mb, disk_gib=offer.disk_gb or None,
-        in_stock=None if offer.stock is None else offer.stock > 0, deprecated=offer.deprecated, source="live",
+        in_stock=None if offer.stock is None else offer.stock > 0, deprecated=offer.deprecated,
+        source="live" if offer.is_live else "table",
     )  # fmt: skip
     if offer.price:
         made.price.CopyFrom(ParseDict(costs.price(offer.price), resources_pb2.Price()))

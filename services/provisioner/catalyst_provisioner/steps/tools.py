@@ -57,6 +57,7 @@ class Tools:
     passwords: Passwords
     probe: Probes
     endpoint: str
+    ca_pin: str
     """gRPC target under which agents reach us."""
     look_again: timedelta
     """Pause between two looks at what others do."""
@@ -121,7 +122,7 @@ class Tools:
 
         return LedgerWorkspace(
             self.work, self.vault, place, deadline,
-            endpoint=self.endpoint, token_ttl=self.enrolment_ttl, emit=tell, log=ctx.log, guard=ctx.guard,
+            endpoint=self.endpoint, ca_pin=self.ca_pin, token_ttl=self.enrolment_ttl, emit=tell, log=ctx.log, guard=ctx.guard,
             is_cancelled=lambda: ctx.cancelled and not undoing,
         )  # fmt: skip
 

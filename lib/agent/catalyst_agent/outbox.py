@@ -3,7 +3,7 @@
 Invariants:
   no gap      numbers rise by one for the life of the agent, over any number of deaths;
   no change   a number that may have been sent always means the same report;
-  bounded     what is confirmed is forgotten; nobody adds reports while there is no line (`Uplink`).
+  bounded     what is confirmed is forgotten; nobody adds much while there is no line (`Line`, the sandbox's `Uplink`).
 """
 
 import base64

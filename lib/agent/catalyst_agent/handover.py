@@ -1,0 +1,68 @@
+"""What the first boot takes over from enrolment: environment, tokens and manifests, as files. Pure.
+
+Manifests are JSON, which is YAML too.
+"""
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from catalyst.provisioner.v1 import service_pb2
+
+ENVIRONMENT = "enrolled.env"
+NAMESPACE = "flux-system"
+LOGIN, PULL = "catalyst-tree", "catalyst-pull"
+SOURCE_INTERVAL, APPLY_INTERVAL, APPLY_TIMEOUT = "1m", "5m", "30m"
+ROLES = {
+    service_pb2.EnrollResponse.ROLE_INIT: "init",
+    service_pb2.EnrollResponse.ROLE_JOIN: "join",
+    service_pb2.EnrollResponse.ROLE_WORKER: "worker",
+}
+
+
+def written(answer: service_pb2.EnrollResponse) -> dict[str, str]:
+    """Text of each file, by its name below the agent's folder."""
+    role = ROLES[answer.role]
+    workers = answer.join_token if role == "worker" else answer.worker_token
+    found = {
+        ENVIRONMENT: f"ROLE={shlex.quote(role)}\nJOIN_AT={shlex.quote(answer.join_endpoint)}\n",
+        "agent-token": workers,
+        "manifests/pull-secret.yaml": _listed(pull_secret(answer.registry)),
+        "manifests/tree.yaml": _listed(*tree(answer.tree)),
+    }
+    return found if role == "worker" else found | {"server-token": answer.join_token}
+
+
+def tree(given: service_pb2.TreeAccess) -> list[dict[str, Any]]:
+    """Source and root of what Flux pulls, and the login for it."""
+    data = {"username": given.username, "password": given.password}
+    if given.ca_bundle_pem:
+        data["ca.crt"] = given.ca_bundle_pem
+    ref = {"commit": given.commit} if given.commit else {"branch": given.branch or "main"}
+    source = {"interval": SOURCE_INTERVAL, "url": given.url, "ref": ref, "secretRef": {"name": LOGIN}}
+    root = {
+        "interval": APPLY_INTERVAL, "timeout": APPLY_TIMEOUT, "prune": True, "wait": False, "path": f"./{given.path}",
+        "sourceRef": {"kind": "GitRepository", "name": LOGIN},
+    }  # fmt: skip
+    return [
+        _object("v1", "Secret", LOGIN, type="Opaque", stringData=data),
+        _object("source.toolkit.fluxcd.io/v1", "GitRepository", LOGIN, spec=source),
+        _object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", LOGIN, spec=root),
+    ]
+
+
+def pull_secret(given: service_pb2.RegistryCredential) -> dict[str, Any]:
+    """Login to the registry; an empty one where none is needed, so that what names it finds it."""
+    known = {given.server: {"username": given.username, "password": given.password}} if given.server else {}
+    text = json.dumps({"auths": known})
+    kind = "kubernetes.io/dockerconfigjson"
+    return _object("v1", "Secret", PULL, type=kind, stringData={".dockerconfigjson": text})
+
+
+def _object(version: str, kind: str, name: str, **more: Any) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE}, **more}
+
+
+def _listed(*objects: Mapping[str, Any]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}, indent=2, sort_keys=True)
