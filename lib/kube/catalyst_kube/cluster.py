@@ -4,8 +4,11 @@ Source: https://kubernetes.io/docs/reference/using-api/api-concepts/ and …/ser
 """
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +18,8 @@ from .kind import Kind, Scope
 Object = Mapping[str, Any]
 PAGE = 500
 """Objects in one answer of a list."""
+CONNECTIONS = 20
+"""At most, to one API server: as many as all controllers of a daemon have in hand, and a watch each."""
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _MERGE = "application/merge-patch+json"
 
@@ -54,6 +59,14 @@ class Event:
 def key_of(one: Object) -> tuple[str, str]:
     """Namespace and name; the namespace is empty where the kind has none."""
     return one["metadata"].get("namespace", ""), one["metadata"]["name"]
+
+
+def served_at(url: str, ca: Path | None) -> httpx.AsyncClient:
+    """A client for the API server at `url`, whose certificate those in `ca` vouch for; None: those of the system."""
+    secure = ssl.create_default_context(cafile=str(ca) if ca else None)
+    return httpx.AsyncClient(
+        base_url=url, verify=secure, trust_env=False, limits=httpx.Limits(max_connections=CONNECTIONS)
+    )
 
 
 class Cluster:
@@ -110,6 +123,17 @@ class Cluster:
     async def apply(self, kind: Kind, namespace: str, name: str, fields: Mapping[str, Any]) -> Object:
         """Make these fields ours and what they say; those of others stay. Raises Conflict where others own them, ClusterError."""
         return await self._apply(place(kind, namespace, name), kind, name, fields)
+
+    async def remove(self, kind: Kind, namespace: str, name: str) -> None:
+        """Take an object away; one that has gone is well. Raises ClusterError."""
+        with suppress(Absent):
+            await self._ask("DELETE", place(kind, namespace, name))
+
+    async def note(self, event: Mapping[str, Any]) -> None:
+        """Keep an event (events.k8s.io/v1); one of its name that is there already says the same. Raises ClusterError."""
+        with suppress(Conflict):
+            path = f"/apis/events.k8s.io/v1/namespaces/{event['metadata']['namespace']}/events"
+            await self._ask("POST", path, content=json.dumps(event), media="application/json")
 
     async def apply_status(self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any]) -> Object:
         """The same of `status`, which nobody else writes. Raises Absent, ClusterError."""

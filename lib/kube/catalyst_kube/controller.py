@@ -4,7 +4,8 @@ Invariants:
 - It acts on what an object is now, never on what an event said had changed: events only say where to look.
 - One object is in one pair of hands at a time, and a change that comes meanwhile is looked at afterwards.
 - A status is written only when it says something new, so that a settled world costs no writes.
-- An object that goes is let go as soon as its end is noted durably: nothing outside can hold up a finalizer.
+- An object that goes is let go as soon as its end is noted durably: nothing outside can hold up a finalizer, and an end that
+  cannot be had is told in an event.
 - What breaks (watch, API server, reconciler) is tried again later, and later each time, without a loss.
 """
 
@@ -15,14 +16,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from .cluster import Absent, Cluster, Conflict, Expired, Object, Refused, Unreachable, key_of
+from .cluster import Absent, Cluster, ClusterError, Conflict, Expired, Object, Refused, Unreachable, key_of
 from .conditions import Observed, conditions
 from .kind import Kind
 from .linting import lint
+from .occurrences import occurrence, turns
 
 Key = tuple[str, str]
 RESYNC = timedelta(minutes=10)
 """After which every object is looked at again, whatever a watch told."""
+RESTLESS = 60.0
+"""Seconds between two writes of a status for the sake of what never stands still; sentences of conditions count as such."""
 WATCH_SECONDS = 240.0
 PAUSES = (0.2, 1.0, 5.0, 15.0, 60.0)
 """Seconds until the next try, by how many failed."""
@@ -35,11 +39,14 @@ class Seen:
     observed  conditions, beside Accepted, which the controller says itself
     status    further fields of the status
     again     when to look again though nothing changes; None: at the next resync
+    restless  fields of the status that never stand still, such as a lag: written along with others, and for their own sake
+              not more than once in `RESTLESS`, or each write would be the cause of the next
     """
 
     observed: Sequence[Observed] = ()
     status: Mapping[str, Any] = field(default_factory=dict)
     again: timedelta | None = None
+    restless: frozenset[str] = frozenset()
 
 
 class Reconciler(Protocol):
@@ -49,7 +56,10 @@ class Reconciler(Protocol):
         """Make the world match the object, which is right as far as the linter can tell. Raises Unacceptable."""
 
     async def release(self, one: Object) -> None:
-        """Note durably that the object goes; after that its finalizer is taken away."""
+        """Note durably that the object goes; after that its finalizer is taken away.
+
+        Raises Unacceptable where what it stands for stays: the object goes nevertheless, and an event says so.
+        """
 
 
 class Unacceptable(Exception):
@@ -91,6 +101,7 @@ class Controller:
         self._resync = resync.total_seconds()
         self._pauses = pauses
         self._queue: _Queue = _Queue()
+        self._written: dict[Key, float] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. The caller holds the lease that makes it the only one."""
@@ -136,24 +147,33 @@ class Controller:
                 self._queue.settled(key)
             except (Absent, Conflict):  # it changed in our hands: what it is now is another question
                 again = self._pauses[0]
+            except Unacceptable:  # told in its status; what it names may come to be
+                again = self._pause_of(key)
             except Exception as error:
                 if not isinstance(error, Unreachable):
                     self._wrong(f"{self._kind.name} {'/'.join(filter(None, key))}", error)
-                again = self._pauses[min(self._queue.failed(key), len(self._pauses) - 1)]
+                again = self._pause_of(key)
             self._queue.done(key)
             if again is not None:
                 self._queue.add_later(key, again)
 
+    def _pause_of(self, key: Key) -> float:
+        return self._pauses[min(self._queue.failed(key), len(self._pauses) - 1)]
+
     async def _one(self, key: Key) -> float | None:
-        """One look at one object; seconds until the next, None where nothing is planned."""
+        """One look at one object; seconds until the next, None: none is planned. Raises Unacceptable once that is told."""
         try:
             one = await self._cluster.get(self._kind, *key)
         except Absent:
+            self._written.pop(key, None)
             return None
         held = list(one["metadata"].get("finalizers", ()))
         if one["metadata"].get("deletionTimestamp"):
             if self._finalizer in held:
-                await self._reconciler.release(one)
+                try:
+                    await self._reconciler.release(one)
+                except Unacceptable as error:
+                    await self._occurred(one, Observed("Released", False, error.reason, str(error)), "Release")
                 held.remove(self._finalizer)
                 with suppress(Absent):
                     await self._cluster.set_finalizers(self._kind, one, held)
@@ -167,7 +187,7 @@ class Controller:
             seen = await self._reconciler.reconcile(one)
         except Unacceptable as error:
             await self._tell(one, Seen(), error)
-            return self._pauses[-1]  # what it names may come to be
+            raise
         await self._tell(one, seen, None)
         return None if seen.again is None else seen.again.total_seconds()
 
@@ -178,12 +198,47 @@ class Controller:
             else Observed("Accepted", False, refused.reason, str(refused))
         )  # fmt: skip
         before: Mapping[str, Any] = one.get("status", {})
-        generation = one["metadata"]["generation"]
-        told = conditions((accepted, *seen.observed), before.get("conditions", ()), generation, self._now())
-        status = {**seen.status, "observedGeneration": generation, "conditions": told}
-        if any(before.get(name) != value for name, value in status.items()):
+        generation, known = one["metadata"]["generation"], before.get("conditions", ())
+        observed = (accepted, *seen.observed)
+        told, status = conditions(observed, known, generation, self._now()), dict(seen.status)
+        if refused:  # the world is as it was: what was told of it stays, with the generation of which it was told
+            told += [one for one in known if one["type"] != accepted.type]
+            status = {name: value for name, value in before.items() if value is not None}
+        status |= {"observedGeneration": generation, "conditions": told}
+        if self._is_news(key_of(one), before, status, seen.restless):
+            self._written[key_of(one)] = asyncio.get_running_loop().time()
             with suppress(Absent, Refused) if refused else suppress(Absent):
                 await self._cluster.apply_status(self._kind, *key_of(one), status)
+            for turn in turns(known, observed):
+                await self._occurred(one, turn, "Reconcile")
+
+    def _is_news(
+        self, key: Key, before: Mapping[str, Any], status: Mapping[str, Any], restless: frozenset[str]
+    ) -> bool:
+        if _said(before) == _said(status):
+            return False
+        lately = asyncio.get_running_loop().time() - self._written.get(key, -RESTLESS) < RESTLESS
+        return not lately or _still(before, restless) != _still(status, restless)
+
+    async def _occurred(self, one: Object, told: Observed, action: str) -> None:
+        """Tell an event; it is for people to read, and nothing waits for it."""
+        controller = f"catalyst.openova.io/{self._kind.name.lower()}"
+        with suppress(ClusterError):
+            await self._cluster.note(occurrence(one, told, action, controller, self._now()))
+
+
+def _said(value: Any) -> Any:
+    """What a status says: the same whether nothing is said, or a default of the schema says so."""
+    if isinstance(value, Mapping):
+        said = {key: _said(each) for key, each in value.items()}
+        return {key: each for key, each in said.items() if each not in (None, "", 0, [], {})}
+    return [_said(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _still(status: Mapping[str, Any], restless: frozenset[str]) -> Any:
+    """What of a status stands still while nothing happens."""
+    told = [{key: value for key, value in one.items() if key != "message"} for one in status.get("conditions", ())]
+    return _said({key: value for key, value in status.items() if key not in restless} | {"conditions": told})
 
 
 class _Queue:

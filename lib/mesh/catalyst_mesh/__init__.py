@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .plugins import PluginHost
     from .protos import Context, moment, span, stamp
     from .sealing import SEALED, Sealer
-    from .settings import DaemonSettings
+    from .settings import ControllerSettings, DaemonSettings
     from .tables import ROW_NUMBER, chassis_tables
     from .tls import CertificateFiles
     from .verifiers import KeyFileVerifier, Verifier
@@ -57,7 +57,7 @@ _HOMES = {
     "plugins": "PluginHost",
     "protos": "Context moment span stamp",
     "sealing": "SEALED Sealer",
-    "settings": "DaemonSettings",
+    "settings": "ControllerSettings DaemonSettings",
     "tables": "ROW_NUMBER chassis_tables",
     "tls": "CertificateFiles",
     "verifiers": "KeyFileVerifier Verifier",
@@ -88,6 +88,7 @@ __all__ = [
     "Clock",
     "Contended",
     "Context",
+    "ControllerSettings",
     "Cut",
     "Daemon",
     "DaemonSettings",

@@ -140,7 +140,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
                     raise Stopping
                 admitted, patience = await self._admit(method, metadata, context)
                 enter(_call(method, one.traceparent, admitted, request, patience))
-                _check_fields(request)
+                check_fields(request)
                 async with asyncio.timeout(patience):
                     answer = await serve(request, context)
                 if one.tries:
@@ -172,7 +172,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
                 single = request if isinstance(request, Message) else None
                 enter(_call(method, one.traceparent, admitted, single, None))
                 if single is not None:
-                    _check_fields(single)
+                    check_fields(single)
                 async for answer in serve(request, context):
                     yield answer
                 if one.tries:
@@ -328,7 +328,8 @@ class _Served:
             self._span.end(error=self.status if self.status in FAULTS else "")
 
 
-def _check_fields(request: Message) -> None:
+def check_fields(request: Message) -> None:
+    """Whether a request keeps the rules of its contract. Raises InvalidRequest with all that it breaks."""
     found = protovalidate.collect_violations(request)
     if found:
         raise InvalidRequest(tuple(_violation(v) for v in found))

@@ -179,6 +179,20 @@ class DaemonSettings(BaseSettings):
         return "\n".join(lines)
 
 
+class ControllerSettings(DaemonSettings):
+    """What a daemon is told besides that owns kinds of objects in a cluster."""
+
+    controllers: bool = False
+    """Whether objects of this daemon's kinds are reconciled, in the cluster of `kubernetes_url` and with the token of
+    `kubernetes_token_file`. Off: they are checked by the API server and otherwise ignored."""
+
+    @model_validator(mode="after")
+    def _cluster_is_named(self) -> Self:
+        if self.controllers and not (self.kubernetes_url and self.kubernetes_token_file):
+            raise ValueError("controllers needs kubernetes_url and kubernetes_token_file")
+        return self
+
+
 def _veiled(value: Any) -> Any:
     return _PASSWORD.sub(r"\1:**********@", value) if isinstance(value, str) else value
 

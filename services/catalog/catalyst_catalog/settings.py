@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from catalyst_mesh import DaemonSettings
+from catalyst_mesh import ControllerSettings
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 
-class CatalogSettings(DaemonSettings):
+class CatalogSettings(ControllerSettings):
     """Settings of the catalogue."""
 
     model_config = SettingsConfigDict(env_prefix="CATALYST_CATALOG_")

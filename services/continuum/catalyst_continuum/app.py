@@ -17,6 +17,7 @@ from catalyst_mesh import (
     Sealer,
     Service,
     Work,
+    Worker,
     connect,
     main,
     migrate,
@@ -144,6 +145,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
             memory,
             census,
             curfew,
+            *_controllers(settings, service, leases),
         ],
         closing=[
             registers.close,
@@ -152,6 +154,17 @@ async def compose(settings: ContinuumSettings) -> Daemon:
             *(region.closing if region else ()),
         ],
     )
+
+
+def _controllers(settings: ContinuumSettings, service: ContinuumService, leases: Leases) -> list[Worker]:
+    """What reconciles objects of a cluster, where one is named."""
+    if not settings.controllers:
+        return []
+    from catalyst_kube.daemons import Controllers  # here, as schemas and CEL are 20 MiB that others need not carry
+
+    from .controllers import SERVICE, owned
+
+    return [Controllers(SERVICE, settings, leases, owned(service))]
 
 
 def closed(channel: grpc.aio.Channel) -> Callable[[], Awaitable[None]]:

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from catalyst_mesh import DaemonSettings
+from catalyst_mesh import ControllerSettings
 from pydantic_settings import SettingsConfigDict
 
 
-class ContinuumSettings(DaemonSettings):
+class ContinuumSettings(ControllerSettings):
     """Settings of continuum."""
 
     model_config = SettingsConfigDict(env_prefix="CATALYST_CONTINUUM_")

@@ -19,6 +19,7 @@ from catalyst_mesh import (
     Service,
     SystemClock,
     Work,
+    Worker,
     connect,
     main,
     migrate,
@@ -99,25 +100,32 @@ async def compose(
         clock,
         pause=settings.promotion_pause,
     )  # fmt: skip - one call
+    services = [
+        *_services(settings, work, engine, promoting, Catalog(catalog), clock),
+        Service(
+            WebhookService(work, sender, sealer),
+            service_pb2_grpc.add_WebhookServiceServicer_to_server,
+            f"{PACKAGE}.WebhookService",
+        ),
+    ]
     return Daemon(
         "environment",
         settings,
         db,
         metadata,
         work,
-        services=[
-            *_services(settings, work, engine, promoting, Catalog(catalog), clock),
-            Service(
-                WebhookService(work, sender, sealer),
-                service_pb2_grpc.add_WebhookServiceServicer_to_server,
-                f"{PACKAGE}.WebhookService",
-            ),
-        ],
+        services=services,
         access=ACCESS,
         metrics=metrics,
         plugins=PluginHost(kinds=(), metrics=metrics),
         bus=bus,
-        workers=[engine, promoter, Herald(work, bus, leases), Courier(work, leases, sender, sealer)],
+        workers=[
+            engine,
+            promoter,
+            Herald(work, bus, leases),
+            Courier(work, leases, sender, sealer),
+            *_controllers(settings, services, leases),
+        ],
         swept=rules(),
         closing=[lambda: billing.close(None), lambda: catalog.close(None), sender.close],
         memberships=OwnMemberships(work),
@@ -168,6 +176,18 @@ def _services(
         *(Service(servicer, adder, f"{PACKAGE}.{name}") for name, servicer, adder in own),
         Service(OperationService(runs.find), operations_pb2_grpc.add_OperationsServicer_to_server, common),
     ]
+
+
+def _controllers(settings: EnvironmentSettings, services: Sequence[Service], leases: Leases) -> list[Worker]:
+    """What reconciles objects of a cluster, where one is named."""
+    if not settings.controllers:
+        return []
+    from catalyst_kube.daemons import Controllers  # here, as schemas and CEL are 20 MiB that others need not carry
+
+    from .controllers import SERVICE, owned
+
+    servicers = {service.name.rpartition(".")[2]: service.servicer for service in services}
+    return [Controllers(SERVICE, settings, leases, owned(servicers))]
 
 
 def start() -> None:

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from catalyst_mesh import DaemonSettings
+from catalyst_mesh import ControllerSettings
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 
-class EnvironmentSettings(DaemonSettings):
+class EnvironmentSettings(ControllerSettings):
     """Settings of the daemon of Organizations, Environments and Applications."""
 
     model_config = SettingsConfigDict(env_prefix="CATALYST_ENVIRONMENT_")

@@ -25,6 +25,7 @@ from catalyst_mesh import (
     Service,
     SystemClock,
     Work,
+    Worker,
     connect,
     main,
     migrate,
@@ -163,18 +164,27 @@ async def compose(
         git,
         _scaled(HEARTBEAT, settings),
     )  # fmt: skip - in the order of the fields
+    services = _services(work, vault, planner, engine, plans, views, desk, git, curfew)
     return Daemon(
         "provisioner",
         settings,
         db,
         metadata,
         work,
-        services=_services(work, vault, planner, engine, plans, views, desk, git, curfew),
+        services=services,
         access=ACCESS,
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "provisioner", settings.nats_token.get_secret_value()),
-        workers=[engine, git, NameKeeper(tools, engine, leases), watchman, custodian, curfew],
+        workers=[
+            engine,
+            git,
+            NameKeeper(tools, engine, leases),
+            watchman,
+            custodian,
+            curfew,
+            *_controllers(settings, services, leases),
+        ],
         closing=[git.close, *(_closing(channel) for channel in channels)],
         also_trusts=[KeyFileVerifier(settings.data_folder / "agents" / "jwks.json", issuer=AGENT_ISSUER, share=AGENTS)],
     )
@@ -256,6 +266,26 @@ def _services(
             "google.longrunning.Operations",
         ),
     ]  # fmt: skip - one service a row
+
+
+def _controllers(settings: ProvisionerSettings, services: list[Service], leases: Leases) -> list[Worker]:
+    """What reconciles objects of a cluster, where one is named."""
+    if not settings.controllers:
+        return []
+    from catalyst_kube.daemons import Controllers  # here, as schemas and CEL are 20 MiB that others need not carry
+
+    from .controllers import SERVICE, owned, states
+
+    servicers = {service.name.rpartition(".")[2]: service.servicer for service in services}
+    return [
+        Controllers(
+            SERVICE,
+            settings,
+            leases,
+            owned(servicers, settings.sovereign_defaults),
+            also=lambda cluster: {"provisioningstates": states(servicers, cluster, settings.states_namespace)},
+        )
+    ]  # fmt: skip - one call
 
 
 def _targets(settings: ProvisionerSettings) -> tuple[tuple[str, str], ...]:

@@ -1,13 +1,14 @@
 """What the provisioner is told."""
 
 from pathlib import Path
+from typing import Any
 
-from catalyst_mesh import DaemonSettings
+from catalyst_mesh import ControllerSettings
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 
-class ProvisionerSettings(DaemonSettings):
+class ProvisionerSettings(ControllerSettings):
     """Settings of the provisioner."""
 
     model_config = SettingsConfigDict(env_prefix="CATALYST_PROVISIONER_")
@@ -50,3 +51,7 @@ class ProvisionerSettings(DaemonSettings):
     """Clusters for which OpenTofu or Terraform works at a time; each takes some 200 MB and a core while it plans."""
     most_runs: int = Field(default=100, ge=1)
     """Runs that one replica carries at a time."""
+    sovereign_defaults: dict[str, Any] = Field(default_factory=dict)
+    """JSON: what objects of kind Sovereign leave open, as a SovereignSpec has it: owner, sizes, credentials."""
+    states_namespace: str = "catalyst-system"
+    """Namespace in which each Sovereign's provisioning is shown as a ProvisioningState, where `controllers` is on."""

@@ -136,6 +136,21 @@ def id_of(subject: str) -> str:
     return f"m-{hashlib.sha256(subject.encode()).hexdigest()[:20]}"
 
 
+def by_mail(email: str) -> str:
+    """The subject of somebody who is known by an address alone, until a token shows who that is."""
+    return f"mailto:{email.lower()}"
+
+
+def subjects(subject: str, email: str) -> tuple[str, ...]:
+    """As whom a person may stand in rows: by the token's subject, and by the address that its provider has verified."""
+    return (subject, by_mail(email)) if email else (subject,)
+
+
+def is_owner(owner: str, subject: str, email: str) -> bool:
+    """Whether a person is the member `owner`."""
+    return owner in map(id_of, subjects(subject, email))
+
+
 def join(
     known: Member | None, org: str, subject: str, role: Role, now: datetime, *, email: str = "", is_owner: bool = False
 ) -> Decision[Member]:

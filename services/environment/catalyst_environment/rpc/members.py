@@ -71,7 +71,7 @@ class MemberService(service_pb2_grpc.MemberServiceServicer):
         async def step(tx: Store) -> Decision[tuple[object, ...]]:
             held = await changeable(tx, org)
             heir = await _member(tx, request.name)
-            if members.id_of(who.subject) != held.owner:
+            if not members.is_owner(held.owner, who.subject, who.email):
                 raise OwnerRequired(organization=held.name, subject=who.subject)
             if heir.is_owner:
                 return Decision((heir,))

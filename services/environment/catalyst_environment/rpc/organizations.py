@@ -175,7 +175,7 @@ class OrganizationService(service_pb2_grpc.OrganizationServiceServicer):
 def _demand_owner(held: Organization) -> bool:
     """Whether the caller is the owner; the sovereign-admin need not be. Raises OwnerRequired."""
     who = caller()
-    is_owner = members.id_of(who.subject) == held.owner
+    is_owner = members.is_owner(held.owner, who.subject, who.email)
     if not (is_owner or who.everywhere or who.has_role("sovereign-admin")):
         raise OwnerRequired(organization=held.name, subject=who.subject)
     return is_owner

@@ -1,0 +1,198 @@
+"""Objects of a cluster, over the daemon's own services: what they wish is made, what they may not is told."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from catalyst.environment.v1 import resources_pb2 as pb
+from catalyst.environment.v1 import service_pb2 as rpc
+from catalyst.environment.v1 import service_pb2_grpc as stubs
+from catalyst_environment.controllers import owned
+from catalyst_kube.controller import Unacceptable
+from catalyst_testkit import eventually
+
+from lib.kube.tests.memory import ClusterInMemory, reconciling
+
+from .house import A_MOMENT, House
+from .shop import ENV, Shop
+
+pytestmark = pytest.mark.either_database
+State = pb.Organization
+
+
+@asynccontextmanager
+async def controlling(house: House, cluster: ClusterInMemory) -> AsyncIterator[None]:
+    servicers = {each.name.rpartition(".")[2]: each.servicer for each in house.daemon.daemon.services}
+    (ours,) = [each for each in owned(servicers) if each.kind is cluster.kind]
+    async with reconciling(cluster, ours) as wrong:
+        yield
+        assert wrong == []
+
+
+async def ready(house: House, cluster: ClusterInMemory, name: str, told: str) -> None:
+    """Once its condition Ready says so; the house's time goes on meanwhile."""
+
+    async def check() -> bool:
+        house.clock.advance(A_MOMENT)
+        return cluster.condition(name, "Ready") == told
+
+    await eventually(check, within=60, what=f"{name} is {told}")
+
+
+async def test_an_organization_is_made_changed_suspended_and_begins_to_end_with_its_object(house: House) -> None:
+    cluster = ClusterInMemory("Organization")
+    cluster.put("acme")
+    async with controlling(house, cluster):
+        await ready(house, cluster, "acme", "True Active")
+        made = await house.get()
+        assert (made.display_name, made.tier) == ("Acme LLC", State.TIER_SME)
+        assert cluster.condition("acme", "PlanAsWished") == "False PaidOrderNeeded"
+        assert cluster.condition("acme", "AllServed") == "False NotServed"
+        cluster.put("acme", displayName="Acme again", suspended=True, suspendReason="spring cleaning")
+        await ready(house, cluster, "acme", "False Suspended")
+        assert (await house.get()).display_name == "Acme again"
+        cluster.put("acme", suspended=None, suspendReason=None)
+        await ready(house, cluster, "acme", "True Active")
+        cluster.delete("acme")
+        await eventually(lambda: not cluster.has("acme"), within=30)
+        assert (await house.get()).state == State.STATE_DELETING
+
+
+async def test_what_others_suspended_an_object_does_not_resume(house: House) -> None:
+    await house.active()
+    await house.daemon.admin(stubs.OrganizationServiceStub).SuspendOrganization(
+        rpc.SuspendOrganizationRequest(name="organizations/acme", reason="not paid")
+    )
+    cluster = ClusterInMemory("Organization")
+    cluster.put("acme")
+    async with controlling(house, cluster):
+        await eventually(lambda: cluster.condition("acme", "Suspended") == "True ByOthers", within=30)
+        cluster.put("acme", displayName="Acme again")
+        await eventually(lambda: cluster.status("acme").get("observedGeneration") == 2, within=30)
+    now = await house.get()
+    assert (now.state, now.display_name) == (State.STATE_SUSPENDED, "Acme again")
+
+
+async def test_a_field_that_never_changes_is_refused_and_a_change_made_elsewhere_stays(house: House) -> None:
+    await house.active()
+    cluster = ClusterInMemory("Organization")
+    cluster.put("acme", tier="corporate")
+    async with controlling(house, cluster):
+        await eventually(lambda: cluster.condition("acme", "Accepted") == "False Immutable", within=30)
+        cluster.put("acme", tier="sme")
+        await eventually(lambda: cluster.condition("acme", "InSync") == "True AsWished", within=30)
+        held = await house.get()
+        change = rpc.UpdateOrganizationRequest(
+            organization=pb.Organization(name=held.name, display_name="By console"), etag=held.etag
+        )
+        await house.person(stubs.OrganizationServiceStub, "ada").UpdateOrganization(change)
+        cluster.annotate("acme", looked="at")
+        await eventually(lambda: cluster.condition("acme", "InSync") == "False Differs", within=30)
+    assert (await house.get()).display_name == "By console"
+
+
+async def test_the_owner_of_an_object_is_who_shows_a_token_of_that_address(house: House) -> None:
+    cluster = ClusterInMemory("Organization")
+    cluster.put("acme")
+    async with controlling(house, cluster):
+        await ready(house, cluster, "acme", "True Active")
+    token = house.daemon.issuer.token("sub-of-a-provider", email="owner@acme.example")
+    stub: Any = house.daemon.stub(stubs.MemberServiceStub, token=token)
+    (member,) = (await stub.ListMembers(rpc.ListMembersRequest(parent="organizations/acme"))).members
+    assert (member.owner, member.email) == (True, "owner@acme.example")
+    orgs: Any = house.daemon.stub(stubs.OrganizationServiceStub, token=token)
+    held = await house.get()
+    gone = await orgs.DeleteOrganization(
+        rpc.DeleteOrganizationRequest(name=held.name, etag=held.etag, confirm="acme", validate_only=True)
+    )
+    assert gone.state == State.STATE_DELETING
+
+
+async def test_environments_and_policies_are_made_and_a_full_environment_is_told_of(shop: Shop) -> None:
+    house, environments = shop.house, ClusterInMemory("Environment")
+    environments.put("acme-stg", envType="stg")
+    environments.put("acme-prod")
+    async with controlling(house, environments):
+        await eventually(lambda: environments.accepted("acme-stg") == "True", within=30)
+        assert environments.status("acme-stg")["regionCount"] == 2
+        assert environments.condition("acme-stg", "Ready") == "False NotAvailable"
+        await eventually(lambda: environments.condition("acme-prod", "InSync") == "False Differs", within=30)
+        await shop.settled(shop.install("blog"))
+        environments.delete("acme-stg")
+        environments.delete("acme-prod")
+        await eventually(lambda: not environments.has("acme-stg") and not environments.has("acme-prod"), within=30)
+    assert [note["reason"] for note in environments.notes.values()] == ["EnvironmentNotEmpty"]
+    stub: Any = house.daemon.member(stubs.EnvironmentServiceStub, "acme", "org-admin")
+    left = await stub.ListEnvironments(rpc.ListEnvironmentsRequest(parent="organizations/acme"))
+    assert [each.name for each in left.environments] == [ENV]
+
+    policies = ClusterInMemory("EnvironmentPolicy")
+    policies.put("strict")
+    async with controlling(house, policies):
+        await eventually(lambda: policies.condition("strict", "InSync") == "True AsWished", within=30)
+        policies.put("strict", rules=[{"type": "change-window", "cron": "*/5 * * * *", "duration": "1h"}])
+        await eventually(lambda: policies.condition("strict", "Accepted") == "False CronNotServed", within=30)
+    service: Any = house.daemon.member(stubs.PolicyServiceStub, "acme", "org-admin")
+    policy = await service.GetPolicy(rpc.GetPolicyRequest(name=f"{ENV}/policy"))
+    assert (policy.required_approvals, policy.soak.ToTimedelta().days, policy.required_score) == (2, 3, 80)
+    (window,) = policy.change_windows
+    assert (list(window.weekdays), window.start) == ([1, 2, 3, 4], "08:00")
+
+
+async def standing(shop: Shop) -> list[str]:
+    answer = await shop.dev.ListApplications(rpc.ListApplicationsRequest(parent=ENV))
+    return [each.name for each in answer.applications]
+
+
+APPLICATION = {
+    "blueprintRef": {"name": "bp-blog", "version": "1.0.0"},
+    "placement": None,
+    "parameters": {},
+    "healthCheck": None,
+    "topology": None,
+    "dependsOn": None,
+    "owners": None,
+}  # fmt: skip - a table
+
+
+async def test_an_application_is_installed_and_removed_with_its_object(shop: Shop) -> None:
+    cluster = ClusterInMemory("Application")
+    cluster.put("blog", **APPLICATION)
+    async with controlling(shop.house, cluster):
+        await ready(shop.house, cluster, "blog", "False Installing")
+        await shop.house.ended((await shop.get("blog")).operation)
+        await shop.seen(await shop.get("blog"))
+        await ready(shop.house, cluster, "blog", "True Active")
+        assert cluster.status("blog")["installedBlueprint"]["version"] == "1.0.0"
+        cluster.put("blog", blueprintRef={"name": "bp-wiki", "version": "1.0.0"})
+        await eventually(lambda: cluster.condition("blog", "Accepted") == "False Immutable", within=30)
+        cluster.delete("blog")
+        await eventually(lambda: not cluster.has("blog"), within=30)
+        await shop.house.ended((await shop.get("blog")).operation)
+    assert await standing(shop) == []
+
+
+async def test_an_application_reaches_no_organization_but_that_of_its_namespace(shop: Shop) -> None:
+    cluster = ClusterInMemory("Application", namespace="rival")
+    cluster.put("blog", **APPLICATION)
+    async with controlling(shop.house, cluster):
+        await eventually(lambda: cluster.condition("blog", "Accepted") == "False NamespaceForeign", within=30)
+        cluster.delete("blog")
+        await eventually(lambda: not cluster.has("blog"), within=30)
+    assert await standing(shop) == []
+
+
+def test_a_window_of_cron_is_a_window_of_days() -> None:
+    from catalyst_environment.controllers.policies import asked_for
+
+    def days(cron: str) -> list[int]:
+        rule = {"type": "change-window", "cron": cron, "duration": "8h"}
+        return list(asked_for({"rules": [rule]}).change_windows[0].weekdays)
+
+    assert days("0 8 * * 1-4") == [1, 2, 3, 4]
+    assert days("30 22 * * 0,6") == [6, 7]
+    assert days("0 8 * * *") == [1, 2, 3, 4, 5, 6, 7]
+    for wrong in ("0 8 1 * *", "*/5 * * * *", "0 24 * * *", "0 8 * * mon"):
+        with pytest.raises(Unacceptable):
+            days(wrong)
