@@ -1,12 +1,14 @@
 """The daemons as the chart needs them: found by their folders, told by their settings."""
 
 import importlib
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from catalyst_kube import KINDS, Kind
 from catalyst_mesh import DaemonSettings
 
 SERVICES = Path(__file__).parents[2] / "services"
@@ -59,6 +61,18 @@ class Found:
         fields = [name.removesuffix("_target") for name in self.settings.model_fields if name.endswith("_target")]
         return {f"{name}_target": TARGETS.get(name, name) for name in fields}
 
+    def kinds(self, role: str) -> Sequence[Kind]:
+        """Kinds of custom resources that it RECONCILES, or SHOWS: its controllers say so."""
+        package = f"catalyst_{self.folder}"
+        if importlib.util.find_spec(f"{package}.controllers") is None:
+            return []
+        module = importlib.import_module(f"{package}.controllers")
+        return [KINDS[name] for name in getattr(module, role, ())]
+
+
+def _resources(kinds: Sequence[Kind]) -> Sequence[Mapping[str, str]]:
+    return [{"group": kind.group, "plural": kind.plural} for kind in kinds]
+
 
 def camel(name: str) -> str:
     """`drain_seconds` as `drainSeconds`."""
@@ -110,4 +124,6 @@ def _row(daemon: Found, by_folder: Mapping[str, Found]) -> dict[str, Any]:
         "secrets": "secrets_folder" in fields,
         "keeps": KEEPERS.get(daemon.folder, ""),
         "outside": ["https", *OUTSIDE.get(daemon.folder, ())],
+        "reconciles": _resources(daemon.kinds("RECONCILES")),
+        "shows": _resources(daemon.kinds("SHOWS")),
     }

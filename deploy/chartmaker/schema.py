@@ -30,6 +30,7 @@ GIVEN = frozenset(
         "token_file",
         "token_folder",
         "data_folder",
+        "keyring_file",
         "sovereign",
         "tls_certificate_file",
         "tls_key_file",
@@ -37,6 +38,8 @@ GIVEN = frozenset(
         "tls_require_client",
         "secrets_folder",
         "drain_seconds",
+        "controllers",
+        "states_namespace",
         "replicas",
         *LISTENERS,
     }

@@ -1,10 +1,11 @@
 """Who may reach whom: the edges of the mesh, both ends of each, and nothing else."""
 
+import ast
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chartmaker.daemons import found
+from chartmaker.daemons import SERVICES, Found, found
 
 from .charts import Rendered, render
 from .test_rendering import EVERYTHING
@@ -74,3 +75,15 @@ def test_a_migration_reaches_its_stores_alone(rendered: Rendered) -> None:
     own = rendered.one("NetworkPolicy", "catalyst-catalog-migrate")["spec"]
     assert "ingress" not in own
     assert GRPC not in [port["port"] for rule in own["egress"] for port in rule["ports"]]
+
+
+@pytest.mark.parametrize("daemon", found(), ids=lambda daemon: daemon.name)
+def test_each_edge_of_the_mesh_is_a_target_that_the_code_connects_to(daemon: Found) -> None:
+    """What the policies let through is what the settings name; here, that the code reaches by these names and no others."""
+    used = {
+        node.attr
+        for path in (SERVICES / daemon.folder).rglob("catalyst_*/**/*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr.endswith("_target")
+    }
+    assert used == set(daemon.peers)

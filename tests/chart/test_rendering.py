@@ -7,6 +7,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from catalyst_kube import KINDS
 from catalyst_mesh import DaemonSettings
 from chartmaker import made
 from chartmaker.daemons import Found, found
@@ -260,3 +261,48 @@ def test_every_value_has_its_line_in_the_file(tmp_path: Path) -> None:
         known = set(kind.get("properties", {}))
         if name not in ("settings", "nats", "postgresql", "powerdns", "global") and known:
             assert set(values[name]) == known, name
+
+
+def test_a_daemon_may_do_with_objects_what_its_controllers_do_and_no_more(everything: Rendered) -> None:
+    for daemon in found():
+        rules = [
+            rule
+            for role in everything.of("ClusterRole", "Role")
+            if f"catalyst-{daemon.name}-" in role["metadata"]["name"]
+            for rule in role["rules"]
+        ]
+        may = {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
+        reads, shows = ([kind.plural for kind in daemon.kinds(role)] for role in ("RECONCILES", "SHOWS"))
+        assert may == {
+            *((plural, verb) for plural in reads for verb in ("get", "list", "watch", "patch")),
+            *((plural, verb) for plural in shows for verb in ("get", "list", "create", "patch", "delete")),
+            *((f"{plural}/status", "patch") for plural in (*reads, *shows)),
+            *((("events", "create"),) if reads else ()),
+        }
+        assert not any("*" in (*rule["apiGroups"], *rule["resources"], *rule["verbs"]) for rule in rules)
+        told = {
+            name for pod, spec in everything.pods() if pod.endswith(f"-{daemon.name}") for name in environment(spec)
+        }
+        assert (f"{daemon.prefix}CONTROLLERS" in told) == bool(reads)
+
+
+def test_where_controllers_are_off_nobody_may_touch_an_object(tmp_path: Path) -> None:
+    off = render(home=tmp_path, values={**EVERYTHING, "controllers": {"enabled": False}})
+    assert not off.of("ClusterRole", "Role")
+    assert "CONTROLLERS" not in off.text
+
+
+def test_every_kind_has_one_daemon() -> None:
+    kinds = [kind.name for daemon in found() for role in ("RECONCILES", "SHOWS") for kind in daemon.kinds(role)]
+    assert sorted(kinds) == sorted(KINDS)
+
+
+def test_what_changes_without_a_restart_is_mounted_as_a_folder(everything: Rendered) -> None:
+    for name, pod in everything.pods():
+        for container in containers(pod):
+            assert not [mount for mount in container.get("volumeMounts", ()) if "subPath" in mount], name
+    for daemon in found():
+        pods = [pod for name, pod in everything.pods() if name.endswith(f"-{daemon.name}")]
+        for container in (each for pod in pods for each in containers(pod)):
+            keyring = environment(container)[f"{daemon.prefix}KEYRING_FILE"]
+            assert any(keyring.startswith(f"{mount['mountPath']}/") for mount in container["volumeMounts"])

@@ -82,12 +82,12 @@ class Cluster:
         self._token = token
         self._manager = manager
 
-    async def list(self, kind: Kind) -> tuple[Sequence[Object], str]:
-        """All objects of a kind, and the version from which a watch goes on. Raises ClusterError."""
+    async def list(self, kind: Kind, namespace: str = "") -> tuple[Sequence[Object], str]:
+        """All objects of a kind, or those of one namespace, and the version from which a watch goes on. Raises ClusterError."""
         found: list[Object] = []
         query = {"limit": str(PAGE)}
         while True:
-            answer = await self._ask("GET", place(kind), params=query)
+            answer = await self._ask("GET", place(kind, namespace), params=query)
             found += answer["items"]
             if not (more := answer["metadata"].get("continue")):
                 return found, str(answer["metadata"]["resourceVersion"])

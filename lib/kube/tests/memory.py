@@ -81,10 +81,11 @@ class ClusterInMemory:
     def accepted(self, name: str) -> str:
         return self.condition(name, "Accepted").partition(" ")[0]
 
-    async def list(self, kind: Kind) -> tuple[Sequence[Object], str]:
+    async def list(self, kind: Kind, namespace: str = "") -> tuple[Sequence[Object], str]:
         await asyncio.sleep(0)
         self._maybe_break()
-        return deepcopy([one for (name, _), one in self.objects.items() if name == kind.name]), str(self._version)
+        found = [one for (name, key), one in self.objects.items() if name == kind.name and namespace in ("", key[0])]
+        return deepcopy(found), str(self._version)
 
     async def watch(self, kind: Kind, since: str, *, seconds: float) -> AsyncIterator[Event]:
         self.watches += 1

@@ -5,6 +5,7 @@ end, then stops the workers (which give their leases back) and closes what it op
 """
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -403,6 +404,10 @@ async def _keys(daemon: Daemon, wish: str) -> None:
         print(await usage(daemon.db, daemon.metadata, sealer))  # noqa: T201 - this is what was asked for
     except KeysInUse as error:
         raise SystemExit(str(error)) from None
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES):  # as a Secret is mounted
+            raise
+        raise SystemExit(f"{error.filename} cannot be written: change the keyring where it is kept") from None
     finally:
         await _put_away(daemon)
 

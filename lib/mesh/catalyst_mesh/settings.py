@@ -91,6 +91,9 @@ class DaemonSettings(BaseSettings):
     and opens no other door. Default: `token_file` for all."""
     data_folder: Path = Path(".")
     """Folder for what is not in the database: the sealing key, plugins' folders."""
+    keyring_file: Path | None = None
+    """Keyring by which values are sealed at rest, read again when it changes. Default: `seal.key` in `data_folder`, which is made
+    where it is absent; in Kubernetes a file of a Secret that is mounted as a folder, for one by `subPath` would never change."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """DEBUG, INFO, WARNING or ERROR. Refused authorisation is a WARNING and is written at ERROR too."""
     sovereign: str = ""
@@ -125,6 +128,11 @@ class DaemonSettings(BaseSettings):
         if self.tls_require_client and not (self.tls_certificate_file and self.tls_authorities_file):
             raise ValueError("tls_require_client needs tls_certificate_file, tls_key_file and tls_authorities_file")
         return self
+
+    @property
+    def keyring(self) -> Path:
+        """Where the keyring is."""
+        return self.keyring_file or self.data_folder / "seal.key"
 
     def certificates(self) -> CertificateFiles | None:
         """The certificates of this daemon; None where TLS is not asked for. Raises CertificatesUnusable, OSError."""

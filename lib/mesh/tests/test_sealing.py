@@ -74,6 +74,27 @@ def test_after_a_rotation_the_new_key_seals_and_the_old_one_still_opens(tmp_path
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_keyring_that_a_kubelet_swaps_is_taken_up_without_a_restart(tmp_path: Path) -> None:
+    def mount(version: str, *keys: str) -> None:
+        """As a kubelet does: a new folder, and a link that is moved to it in one step."""
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "seal.key").write_text("\n".join(keys))
+        (tmp_path / "..new").symlink_to(version)
+        (tmp_path / "..new").rename(tmp_path / "..data")
+
+    old, new = (os.urandom(32).hex() for _ in range(2))
+    mount("..1", old)
+    (tmp_path / "seal.key").symlink_to("..data/seal.key")
+    one, another = (Sealer.from_file(tmp_path / "seal.key") for _ in range(2))
+    before = one.seal(CANARY)
+    mount("..2", new, old)
+    assert one.seal(CANARY)[:12] == before[:12], "a key before the last one opens, and does not seal yet"
+    mount("..3", old, new)
+    after = one.seal(CANARY)
+    assert after[:12] != before[:12]
+    assert [another.open(value) for value in (before, after)] == [CANARY, CANARY]
+
+
 def test_a_rotation_under_load_loses_no_value(tmp_path: Path) -> None:
     path = tmp_path / "seal.key"
     replicas, done, sealed = [Sealer.from_file(path) for _ in range(3)], threading.Event(), list[bytes]()

@@ -75,7 +75,7 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
     db = await Database.open(settings.database_url, clock=clock, password_file=settings.database_password_file)
     await migrate(db, "catalyst_billing", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
-    sealer = Sealer.from_file(settings.data_folder / "seal.key")
+    sealer = Sealer.from_file(settings.keyring)
     work = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer)
     files = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
     host = plugins(settings, metrics, clock, PluginSecrets(work, sealer, files))

@@ -1,6 +1,6 @@
 """The composition root of the catalogue."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from catalyst_mesh import (
     Sealer,
     Service,
     Work,
+    Worker,
     main,
     migrate,
 )
@@ -27,6 +28,7 @@ from . import seed
 from .access import ACCESS
 from .departures import HANDLED
 from .domain.sources import Scope, Source, configured
+from .domain.trust import Policy, Requirement
 from .events import EMITTED
 from .rpc.catalog import CatalogService
 from .rpc.moderation import ModerationService
@@ -39,6 +41,8 @@ from .workers.synchroniser import KIND, Synchroniser
 
 PACKAGE = "catalyst.catalog.v1"
 PUBLIC = "public"
+CLUSTER = "cluster"
+"""Source of the Blueprints that are objects."""
 SYNC_LEASE = timedelta(seconds=3)
 """How long others wait for a replica that died while it synced."""
 
@@ -48,58 +52,84 @@ async def compose(settings: CatalogSettings) -> Daemon:
     db = await Database.open(settings.database_url, password_file=settings.database_password_file)
     await migrate(db, "catalyst_catalog", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
-    sealer = Sealer.from_file(settings.data_folder / "seal.key")
+    sealer = Sealer.from_file(settings.keyring)
     work = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer)
     host = PluginHost(kinds=[KIND], metrics=metrics)
     secrets = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
-    host.load(plugin_context(settings.data_folder, secrets), settings.plugins)
+    host.load(plugin_context(settings.data_folder, secrets), {**_cluster(settings), **settings.plugins})
     await seed.plant(work)
     for source in sources_of(settings):
         await configure(work, source)
     pictures = Pictures(work, seed.families(settings.blueprints))
     synchroniser = Synchroniser(work=work, plugins=host, leases=Leases(db, metadata, ttl=SYNC_LEASE, metrics=metrics))
+    leases = Leases(db, metadata, metrics=metrics)
     eraser = Eraser(work, after=timedelta(days=settings.erase_departed_days), pause=settings.erase_look_seconds)
+    services = [
+        Service(
+            CatalogService(work, pictures, solver_seconds=settings.solver_seconds),
+            service_pb2_grpc.add_CatalogServiceServicer_to_server,
+            f"{PACKAGE}.CatalogService",
+        ),
+        Service(
+            StorefrontService(work, pictures),
+            service_pb2_grpc.add_StorefrontServiceServicer_to_server,
+            f"{PACKAGE}.StorefrontService",
+        ),
+        Service(
+            SourceService(work, host, synchroniser.wake),
+            service_pb2_grpc.add_SourceServiceServicer_to_server,
+            f"{PACKAGE}.SourceService",
+        ),
+        Service(
+            OperationService(Syncs(work).find),
+            operations_pb2_grpc.add_OperationsServicer_to_server,
+            "google.longrunning.Operations",
+        ),
+        Service(
+            ModerationService(work, pictures),
+            service_pb2_grpc.add_ModerationServiceServicer_to_server,
+            f"{PACKAGE}.ModerationService",
+        ),
+    ]
     return Daemon(
         "catalog",
         settings,
         db,
         metadata,
         work,
-        services=[
-            Service(
-                CatalogService(work, pictures, solver_seconds=settings.solver_seconds),
-                service_pb2_grpc.add_CatalogServiceServicer_to_server,
-                f"{PACKAGE}.CatalogService",
-            ),
-            Service(
-                StorefrontService(work, pictures),
-                service_pb2_grpc.add_StorefrontServiceServicer_to_server,
-                f"{PACKAGE}.StorefrontService",
-            ),
-            Service(
-                SourceService(work, host, synchroniser.wake),
-                service_pb2_grpc.add_SourceServiceServicer_to_server,
-                f"{PACKAGE}.SourceService",
-            ),
-            Service(
-                OperationService(Syncs(work).find),
-                operations_pb2_grpc.add_OperationsServicer_to_server,
-                "google.longrunning.Operations",
-            ),
-            Service(
-                ModerationService(work, pictures),
-                service_pb2_grpc.add_ModerationServiceServicer_to_server,
-                f"{PACKAGE}.ModerationService",
-            ),
-        ],
+        services=services,
         access=ACCESS,
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "catalog", settings.nats_token.get_secret_value()),
         handled=HANDLED,
-        workers=[synchroniser, eraser],
+        workers=[synchroniser, eraser, *_controllers(settings, services, leases)],
         checks={"catalogue": _was_read(work)},
     )
+
+
+def _controllers(settings: CatalogSettings, services: Sequence[Service], leases: Leases) -> list[Worker]:
+    """What tells Blueprint objects of a cluster what became of them, where one is named."""
+    if not settings.controllers:
+        return []
+    from catalyst_kube.daemons import Controllers  # here, as schemas and CEL are 20 MiB that others need not carry
+
+    from .controllers import SERVICE, owned
+
+    servicers = {service.name.rpartition(".")[2]: service.servicer for service in services}
+    return [Controllers(SERVICE, settings, leases, owned(servicers, f"sources/{CLUSTER}"))]
+
+
+def _cluster(settings: CatalogSettings) -> Mapping[str, Mapping[str, str]]:
+    """What the plugin is told that reads Blueprints from a cluster: the API server is the daemon's own."""
+    if not settings.controllers:
+        return {}
+    told = {
+        "url": settings.kubernetes_url.rstrip("/"),
+        "ca_file": settings.kubernetes_ca_file,
+        "token_file": settings.kubernetes_token_file,
+    }  # fmt: skip - a table
+    return {f"{KIND}:kubernetes": {key: str(value) for key, value in told.items() if value}}
 
 
 def _was_read(work: Work[Store]) -> Callable[[], Awaitable[bool]]:
@@ -121,7 +151,10 @@ def sources_of(settings: CatalogSettings) -> list[Source]:
         Source(f"org-{org}", "directory", Scope.ORGANIZATION, _folder(folder), organization=org, interval=interval)
         for org, folder in sorted(settings.organization_folders.items())
     ]
-    return [public, *private]
+    # Objects have no signature: who may write Blueprints into the cluster is asked by its API server.
+    trusted = Policy(Requirement.OPTIONAL, Requirement.OPTIONAL)
+    cluster = Source(CLUSTER, "kubernetes", Scope.SOVEREIGN, {}, interval=interval, trust=trusted)
+    return [public, *private, *([cluster] if settings.controllers else [])]
 
 
 async def configure(work: Work[Store], wanted: Source) -> None:

@@ -67,7 +67,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     await migrate(db, "catalyst_continuum", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
     work = Work(
-        db, Store, metadata=metadata, emitted=EMITTED, sealer=Sealer.from_file(settings.data_folder / "seal.key"),
+        db, Store, metadata=metadata, emitted=EMITTED, sealer=Sealer.from_file(settings.keyring),
         kept=metadata.tables["audit"],
     )  # fmt: skip
     host = plugins(settings, metrics)

@@ -71,7 +71,7 @@ async def compose(
     clock = clock or SystemClock()
     await migrate(db, "catalyst_environment", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
-    sealer = Sealer.from_file(settings.data_folder / "seal.key")
+    sealer = Sealer.from_file(settings.keyring)
     work = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer)
     billing = connect(settings.billing_target, token=settings.token_for("billing"), tls=settings.certificates())
     catalog = connect(settings.catalog_target, token=settings.token_for("catalog"), tls=settings.certificates())

@@ -62,7 +62,7 @@ async def compose(settings: GatewaySettings) -> Daemon:
     await migrate(db, "catalyst_gateway", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
     bus = Bus(settings.nats_url, "gateway", settings.nats_token.get_secret_value())
-    sealer = Sealer.from_file(settings.data_folder / "seal.key")
+    sealer = Sealer.from_file(settings.keyring)
     work = Work(db, Store, metadata=metadata, sealer=sealer)
     serving = _serving(settings, work, sealer) if settings.serves_http else _Part()
     projecting = _projecting(settings, work, bus, metrics) if settings.projects else _Part()

@@ -145,7 +145,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
 
 
 def _parts(settings: PdmSettings, db: Database, metrics: ChassisMetrics, points: Points) -> _Parts:
-    key_file = settings.data_folder / "seal.key"
+    key_file = settings.keyring
     sealer = Sealer.from_file(key_file)
     work = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer)
     host = PluginHost(kinds=["dns_backend", "registrar"], metrics=metrics)

@@ -108,7 +108,7 @@ async def compose(
     db = await Database.open(settings.database_url, password_file=settings.database_password_file)
     await migrate(db, "catalyst_provisioner", metadata)
     metrics = ChassisMetrics(CollectorRegistry())
-    sealer = Sealer.from_file(settings.data_folder / "seal.key")
+    sealer = Sealer.from_file(settings.keyring)
     work: Work[Store] = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer, kept=metadata.tables["told"])
     vault = Vault(work, sealer)
     host = PluginHost(kinds=[KIND], metrics=metrics)

@@ -101,6 +101,8 @@ seccompProfile: {type: RuntimeDefault}
 {{- end }}
 - name: {{ $prefix }}DATA_FOLDER
   value: /var/lib/catalyst
+- name: {{ $prefix }}KEYRING_FILE
+  value: /etc/catalyst/sealing/seal.key
 - name: {{ $prefix }}DRAIN_SECONDS
   value: "5"
 - name: {{ $prefix }}SOVEREIGN
@@ -113,6 +115,14 @@ seccompProfile: {type: RuntimeDefault}
   value: /var/run/catalyst/kubernetes/ca.crt
 - name: {{ $prefix }}KUBERNETES_TOKEN_FILE
   value: /var/run/catalyst/kubernetes/token
+{{- if and $values.controllers.enabled $daemon.reconciles }}
+- name: {{ $prefix }}CONTROLLERS
+  value: "true"
+{{- if $daemon.shows }}
+- name: {{ $prefix }}STATES_NAMESPACE
+  value: {{ $root.Release.Namespace }}
+{{- end }}
+{{- end }}
 - name: {{ $prefix }}WORKLOADS
   value: {{ include "catalyst.workloads" $root | quote }}
 {{- if $daemon.calls }}

@@ -2,7 +2,8 @@
 {{- define "catalyst.mounts" -}}
 - {name: tmp, mountPath: /tmp}
 - {name: data, mountPath: /var/lib/catalyst}
-- {name: sealing, mountPath: /var/lib/catalyst/seal.key, subPath: seal.key, readOnly: true}
+{{- /* A folder: a file that is mounted by subPath would stay as it was until the pod goes. */}}
+- {name: sealing, mountPath: /etc/catalyst/sealing, readOnly: true}
 - {name: database, mountPath: /etc/catalyst/database, readOnly: true}
 {{- if .root.Values.nats.tokenSecret.name }}
 - {name: nats, mountPath: /etc/catalyst/nats, readOnly: true}

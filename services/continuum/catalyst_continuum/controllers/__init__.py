@@ -10,6 +10,8 @@ from ..rpc.elsewhere import HANDED_ON, LOOKING
 from .continuums import Continuums
 
 SERVICE = "continuum"
+RECONCILES = ("Continuum",)
+"""Kinds whose objects this daemon reads, and whose status it writes."""
 
 
 def owned(service: Any) -> Sequence[Owned]:

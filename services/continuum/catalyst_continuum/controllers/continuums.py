@@ -13,7 +13,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from catalyst.continuum.v1 import resources_pb2 as pb
 from catalyst.continuum.v1 import service_pb2 as rpc
-from catalyst_kube.cluster import Object
+from catalyst_kube.cluster import Object, Unreachable
 from catalyst_kube.conditions import Observed
 from catalyst_kube.controller import Seen, Unacceptable
 from catalyst_kube.daemons import Own, differing, is_new, is_suspended_by, moment, passed_on, suspension
@@ -112,6 +112,10 @@ class Continuums:
             await self._ask(self._service.StartRun, request)
         except Unacceptable as error:
             return id, (Observed("SwitchoverTaken", False, error.reason, str(error)),)
+        except (
+            Unreachable
+        ) as error:  # who would begin it is not here: tried at each look, and what is seen is told meanwhile
+            return taken, (Observed("SwitchoverTaken", False, "NotYet", str(error)),)
         return id, (Observed("SwitchoverTaken", True, "Begun"),)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from catalyst_kube import KINDS
+from catalyst_kube.controller import Reconciler
 from catalyst_kube.daemons import Own, Owned
 
 from .applications import Applications
@@ -13,17 +14,21 @@ from .organizations import Organizations
 from .policies import Policies
 
 SERVICE = "environment"
+RECONCILES = ("Organization", "Environment", "Application", "EnvironmentPolicy", "SecretPolicy", "Runbook")
+"""Kinds whose objects this daemon reads, and whose status it writes."""
+NOT_NOTED = ("EnvironmentPolicy", "SecretPolicy", "Runbook")
+"""Kinds whose end changes nothing: nobody loosens a gate by taking a file away."""
 
 
 def owned(servicers: Mapping[str, Any]) -> Sequence[Owned]:
     """What this daemon reconciles, over its own servicers by their short names."""
     ask = Own(SERVICE)
-    return (
-        Owned(KINDS["Organization"], Organizations(ask, servicers["OrganizationService"])),
-        Owned(KINDS["Environment"], Environments(ask, servicers["EnvironmentService"])),
-        Owned(KINDS["Application"], Applications(ask, servicers["ApplicationService"])),
-        # A policy whose object goes stays as it is: nobody loosens a gate by taking a file away.
-        Owned(KINDS["EnvironmentPolicy"], Policies(ask, servicers["PolicyService"]), is_noted=False),
-        Owned(KINDS["SecretPolicy"], Judged("Rotating"), is_noted=False),
-        Owned(KINDS["Runbook"], Judged("Watching"), is_noted=False),
-    )  # fmt: skip - a table
+    reconcilers: Mapping[str, Reconciler] = {
+        "Organization": Organizations(ask, servicers["OrganizationService"]),
+        "Environment": Environments(ask, servicers["EnvironmentService"]),
+        "Application": Applications(ask, servicers["ApplicationService"]),
+        "EnvironmentPolicy": Policies(ask, servicers["PolicyService"]),
+        "SecretPolicy": Judged("Rotating"),
+        "Runbook": Judged("Watching"),
+    }  # fmt: skip - a table
+    return [Owned(KINDS[name], reconcilers[name], is_noted=name not in NOT_NOTED) for name in RECONCILES]

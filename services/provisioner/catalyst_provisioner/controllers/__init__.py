@@ -11,6 +11,10 @@ from .sovereigns import Sovereigns
 from .states import States
 
 SERVICE = "provisioner"
+RECONCILES = ("Sovereign",)
+"""Kinds whose objects this daemon reads, and whose status it writes."""
+SHOWS = ("ProvisioningState",)
+"""Kinds whose objects are this daemon's own, in its own namespace."""
 
 
 def owned(servicers: Mapping[str, Any], defaults: Mapping[str, Any]) -> Sequence[Owned]:

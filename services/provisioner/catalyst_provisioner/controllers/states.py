@@ -79,7 +79,11 @@ class States:
 
     async def look(self) -> None:
         """Show every Sovereign as it is now, and take away what is shown of none. Raises ClusterError, Unacceptable."""
-        there = {one["metadata"]["name"]: one for one in (await self._cluster.list(KIND))[0] if _is_ours(one)}
+        there = {
+            one["metadata"]["name"]: one
+            for one in (await self._cluster.list(KIND, self._namespace))[0]
+            if _is_ours(one)
+        }
         held = {deployment_of(each): each for each in await self._all()}
         for name, one in held.items():
             if name not in there or self._shown.get(name) != one.version or one.state in _MOVES:

@@ -1,0 +1,1 @@
+"""Blueprints that are objects of a cluster."""
