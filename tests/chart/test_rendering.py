@@ -280,9 +280,8 @@ def test_a_daemon_may_do_with_objects_what_its_controllers_do_and_no_more(everyt
             *((("events", "create"),) if reads else ()),
         }
         assert not any("*" in (*rule["apiGroups"], *rule["resources"], *rule["verbs"]) for rule in rules)
-        told = {
-            name for pod, spec in everything.pods() if pod.endswith(f"-{daemon.name}") for name in environment(spec)
-        }
+        pods = [pod for name, pod in everything.pods() if name.endswith(f"-{daemon.name}")]
+        told = {name for pod in pods for container in containers(pod) for name in environment(container)}
         assert (f"{daemon.prefix}CONTROLLERS" in told) == bool(reads)
 
 

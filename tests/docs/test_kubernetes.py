@@ -7,12 +7,17 @@ import yaml
 
 from .test_readme import commands
 
-PAGES = [Path("docs/how-to/install-on-kubernetes.md"), *sorted(Path("docs/runbooks/kubernetes").glob("*.md"))]
+PAGES = [
+    Path("docs/how-to/install-on-kubernetes.md"),
+    Path("docs/how-to/wish-by-objects.md"),
+    *sorted(Path("docs/runbooks/kubernetes").glob("*.md")),
+]
 
 
 def test_every_task_has_its_page() -> None:
     assert {path.stem for path in PAGES} == {
         "install-on-kubernetes",
+        "wish-by-objects",
         "upgrade",
         "backup-and-restore",
         "rotate",

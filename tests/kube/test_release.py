@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import textwrap
+import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -105,6 +106,38 @@ def test_a_release_comes_changes_goes_back_and_leaves_nothing(own_kube: KubeServ
         "GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/sovereigns.catalyst.openova.io"
     )
     assert status == 200, "definitions stay, and all objects with them"
+
+
+def test_objects_that_come_during_an_upgrade_and_a_way_back_are_all_kept(
+    own_kube: KubeServer, namespace: str, helm: Helm
+) -> None:
+    release, done, made = f"r{uuid.uuid4().hex[:6]}", threading.Event(), list[str]()
+    assert helm("install", release, str(CHART)).returncode == 0
+    path = "/apis/catalyst.openova.io/v1/secretpolicies"
+    sample = yaml.safe_load(Path("deploy/samples/secretpolicy.yaml").read_text())
+
+    def apply() -> None:
+        while not done.is_set():
+            name = f"p{len(made)}"
+            status, answer = own_kube.ask("POST", path, sample | {"metadata": {"name": name}})
+            assert status == 201, answer
+            made.append(name)
+
+    applying = threading.Thread(target=apply)
+    applying.start()
+    try:
+        for words in (("upgrade", release, str(CHART)), ("rollback", release, "1", "--no-hooks")):
+            before = len(made)
+            changed = helm(*words, catalog={"replicas": 3}) if words[0] == "upgrade" else helm(*words)
+            assert changed.returncode == 0, changed.stderr
+            assert len(made) > before, "objects come all the while"
+    finally:
+        done.set()
+        applying.join()
+    kept = {one["metadata"]["name"]: one["spec"] for one in own_kube.ask("GET", path)[1]["items"]}
+    assert sorted(kept) == sorted(made)
+    assert all(spec == kept[made[0]] for spec in kept.values())
+    assert helm("uninstall", release, "--no-hooks").returncode == 0
 
 
 def test_an_upgrade_that_the_schema_refuses_changes_nothing(own_kube: KubeServer, namespace: str, helm: Helm) -> None:

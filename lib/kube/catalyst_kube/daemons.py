@@ -13,12 +13,13 @@ from typing import Any, Protocol, TypeVar
 from catalyst_mesh import Caller, DaemonSettings, Lease, LeaseLost, Leases, LostRace, TokenFile, get_logger
 from catalyst_mesh.database import is_outage
 from catalyst_mesh.inward import Inward
+from catalyst_mesh.telemetry import reconciling
 from catalyst_sdk import Code, Refused
 from google.protobuf.message import Message
 
 from .cluster import Cluster, Object, Unreachable, served_at
 from .conditions import Observed
-from .controller import Controller, Reconciler, Unacceptable
+from .controller import Controller, Reconciler, Seen, Unacceptable
 from .kind import Kind
 
 A = TypeVar("A")
@@ -81,10 +82,27 @@ class Controllers:
 
     def _controller(self, owned: Owned, cluster: Cluster) -> Controller:
         finalizer = f"{WHERE}{self._service}" if owned.is_noted else ""
-        return Controller(owned.kind, owned.reconciler, cluster, finalizer=finalizer, wrong=self._wrong)
+        measured = _Measured(owned.reconciler, owned.kind.name.lower())
+        return Controller(owned.kind, measured, cluster, finalizer=finalizer, wrong=self._wrong)
 
     def _wrong(self, where: str, error: Exception) -> None:
         self._log.error("controller failed", where=where, exc_info=error)
+
+
+class _Measured:
+    """A reconciler whose passes are counted and timed, as those of all background work are."""
+
+    def __init__(self, reconciler: Reconciler, kind: str) -> None:
+        self._reconciler = reconciler
+        self._kind = kind
+
+    async def reconcile(self, one: Object) -> Seen:
+        with reconciling(self._kind):
+            return await self._reconciler.reconcile(one)
+
+    async def release(self, one: Object) -> None:
+        with reconciling(self._kind):
+            await self._reconciler.release(one)
 
 
 def _working(part: Runs, stop: asyncio.Event) -> Callable[[Lease], Awaitable[None]]:
