@@ -104,7 +104,8 @@ class Controller:
         self._written: dict[Key, float] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`. The caller holds the lease that makes it the only one."""
+        """Until `stop`. The caller holds the lease that makes it the only one; whoever lost it and has it again runs it again."""
+        self._queue = _Queue()  # what was in hand when the lease went is in nobody's hand now
         tasks = [asyncio.create_task(self._look())]
         tasks += [asyncio.create_task(self._work()) for _ in range(self._workers)]
         try:
@@ -113,6 +114,7 @@ class Controller:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._queue.forget()
 
     async def _look(self) -> None:
         """Where to look: everything at first and from time to time, then what changes."""
@@ -279,6 +281,11 @@ class _Queue:
         """How often it failed before; counts this time."""
         self._failures[key] = before = self._failures.get(key, 0) + 1
         return before - 1
+
+    def forget(self) -> None:
+        """Nothing that is planned comes any more."""
+        for timer in self._timers.values():
+            timer.cancel()
 
     def settled(self, key: Key) -> None:
         """It did not fail: the next failure is a first one."""

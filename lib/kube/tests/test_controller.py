@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from catalyst_kube.cluster import Object
 from catalyst_kube.conditions import Observed
-from catalyst_kube.controller import Seen, Unacceptable
+from catalyst_kube.controller import Controller, Seen, Unacceptable
 from catalyst_kube.daemons import Owned
 from catalyst_testkit import eventually
 
@@ -23,6 +23,7 @@ class World:
         self.looks: list[str] = []
         self.bug: Exception | None = None
         self.stays: Exception | None = None
+        self.restless = False
         self.again: timedelta | None = None
         self.slow: asyncio.Event | None = None
 
@@ -41,6 +42,9 @@ class World:
                     self.bug = None
                 raise bug
             self.made[name] = one["spec"]["cooldown"]
+            if self.restless:
+                count, soon = len(self.looks), timedelta(milliseconds=1)
+                return Seen((Observed("Ready", True, "Made"),), {"fireCount": count}, soon, frozenset({"fireCount"}))
             return Seen((Observed("Ready", True, "Made"),), {"fireCount": 0}, self.again)
         finally:
             self.hands.discard(name)
@@ -180,6 +184,27 @@ async def test_a_change_that_comes_while_it_is_in_hand_is_looked_at_afterwards(c
         await eventually(lambda: world.made.get("one") == "2m", within=20)
 
 
+async def test_who_lost_the_lease_with_an_object_in_hand_has_it_in_hand_again_with_the_next_one(
+    cluster: ClusterInMemory,
+) -> None:
+    world = World()
+    world.slow = asyncio.Event()
+    cluster.put("one")
+    controller = Controller(cluster.kind, world, cluster, pauses=(0.0, 0.01))  # type: ignore[arg-type]
+    losing = asyncio.create_task(controller.run(asyncio.Event()))
+    await eventually(lambda: world.hands == {"one"}, within=20)
+    losing.cancel()
+    await asyncio.gather(losing, return_exceptions=True)
+    world.slow = None
+    stop = asyncio.Event()
+    again = asyncio.create_task(controller.run(stop))
+    try:
+        await eventually(lambda: cluster.accepted("one") == "True", within=20)
+    finally:
+        stop.set()
+        await again
+
+
 async def test_the_time_of_a_condition_moves_with_its_status_alone(cluster: ClusterInMemory) -> None:
     world = World()
     cluster.put("one")
@@ -226,3 +251,15 @@ async def test_who_is_refused_later_keeps_what_was_told_of_the_world(cluster: Cl
         assert cluster.condition("one", "Ready") == "True Made"
         told = {each["type"]: each["observedGeneration"] for each in cluster.status("one")["conditions"]}
         assert told == {"Accepted": 2, "Ready": 1}
+
+
+async def test_what_never_stands_still_is_no_reason_to_write(cluster: ClusterInMemory) -> None:
+    world = World()
+    world.restless = True
+    cluster.put("one")
+    async with controlling(cluster, world):
+        await eventually(lambda: len(world.looks) > 5, within=20)
+        assert len(cluster.writes) == 2, "a finalizer, and the first status"
+        cluster.put("one", cooldown="1m")
+        await eventually(lambda: cluster.status("one").get("observedGeneration") == 2, within=20)
+        assert cluster.status("one")["fireCount"] > 5, "it is written along with what is news"

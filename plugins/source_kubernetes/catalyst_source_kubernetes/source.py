@@ -14,6 +14,8 @@ from catalyst_sdk.source import Artifact, Location, Ref, RefPage, folder_digest
 MEDIA_TYPE = "application/vnd.catalyst.blueprint.folder.v1"
 PLACE = "/apis/catalyst.openova.io/v1/blueprints"
 PAGE = 500
+OURS = "catalyst.openova.io/"
+"""Annotations that belong to the Blueprint; others are of whoever keeps the object."""
 LARGEST = 1536 * 1024
 """Bytes of one object: more than etcd keeps."""
 PROVIDER = "kubernetes"
@@ -102,10 +104,11 @@ async def _asked(server: httpx.AsyncClient, path: str, query: Mapping[str, str] 
 def _text(one: Mapping[str, Any]) -> bytes:
     """Its file: what somebody wishes, without what the cluster keeps beside it. JSON is YAML."""
     spec = {key: value for key, value in one["spec"].items() if key not in ONLY_THERE}
+    marks = {k: v for k, v in one["metadata"].get("annotations", {}).items() if k.startswith(OURS)}
     document = {
         "apiVersion": "catalyst.openova.io/v1",
         "kind": "Blueprint",
-        "metadata": {"name": one["metadata"]["name"]},
+        "metadata": {"name": one["metadata"]["name"], **({"annotations": marks} if marks else {})},
         "spec": spec,
     }  # fmt: skip - a document
     return json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False).encode()

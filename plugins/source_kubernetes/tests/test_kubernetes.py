@@ -15,7 +15,8 @@ HERE = Location()
 
 
 def blueprint(name: str, **spec: Any) -> dict[str, Any]:
-    metadata = {"name": name, "resourceVersion": "7", "managedFields": []}
+    marks = {"catalyst.openova.io/no-upstream": "true", "kubectl.kubernetes.io/last-applied-configuration": "{}"}
+    metadata = {"name": name, "resourceVersion": "7", "managedFields": [], "annotations": marks}
     return {"metadata": metadata, "spec": {"version": "1.0.0", **spec}, "status": {"phase": "Draft"}}
 
 
@@ -40,7 +41,9 @@ async def test_each_object_is_a_folder_whose_digest_was_listed() -> None:
     artifact = await source(one).fetch(at=HERE, ref=ref)
     assert artifact.digest == ref.digest == folder_digest({"blueprint.yaml": (artifact.files["blueprint.yaml"], False)})
     document = yaml.safe_load(artifact.files["blueprint.yaml"])
-    assert (document["metadata"], document["spec"]) == ({"name": "bp-valkey"}, {"version": "1.0.0"})
+    marks = {"catalyst.openova.io/no-upstream": "true"}
+    assert document["metadata"] == {"name": "bp-valkey", "annotations": marks}
+    assert document["spec"] == {"version": "1.0.0"}
 
 
 async def test_what_the_cluster_keeps_beside_it_changes_no_digest_and_a_wish_does() -> None:

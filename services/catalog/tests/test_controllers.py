@@ -58,6 +58,7 @@ async def test_an_object_is_published_or_told_what_stands_against_it(start: Star
     def put(name: str, **spec: Any) -> None:
         sample = dict.fromkeys(SAMPLES["blueprint"]["spec"])
         cluster.put(name, **{**sample, **document["spec"], **spec})
+        cluster.annotate(name, no_upstream="true")
         objects[name] = cluster.one(name)
 
     with serving(objects) as url:
