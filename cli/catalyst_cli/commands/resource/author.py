@@ -1,4 +1,7 @@
-"""`catalyst resource lint`, `kinds` and `schema`: for those who write custom resources, without any server."""
+"""`catalyst resource lint`, `kinds` and `schema`: for those who write custom resources, without any server.
+
+The models of the kinds are imported where they are used: they take longer than all the rest of this program.
+"""
 
 import json
 from collections.abc import Iterator
@@ -7,8 +10,6 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from catalyst_kube import KINDS, lint
-from catalyst_kube.schemas import definition, strict
 
 from catalyst_cli.failures import Failure
 
@@ -31,6 +32,8 @@ def lint_resources(
 
         catalyst resource lint application.yaml --output json
     """
+    from catalyst_kube import lint
+
     found = [(place, each) for place, manifest in _manifests(paths) for each in lint(manifest)]
     if output == "json":
         rows = [{"object": place, "field": each.field, "message": each.message} for place, each in found]
@@ -49,6 +52,8 @@ def kinds() -> None:
 
         catalyst resource kinds
     """
+    from catalyst_kube import KINDS
+
     for kind in KINDS.values():
         typer.echo(f"{kind.name:<20} {kind.api_version:<32} {kind.scope.value:<11} {', '.join(kind.short)}")
 
@@ -65,6 +70,9 @@ def schema(
 
         catalyst resource schema Continuum --crd
     """
+    from catalyst_kube import KINDS
+    from catalyst_kube.schemas import definition, strict
+
     found = KINDS.get(kind)
     if found is None:
         raise Failure(f"there is no kind {kind}; there are {', '.join(KINDS)}", exit_code=3)
@@ -72,6 +80,8 @@ def schema(
 
 
 def _manifests(paths: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
+    from catalyst_kube import KINDS
+
     for path in _files(paths):
         try:
             objects = list(yaml.safe_load_all(path.read_text()))
