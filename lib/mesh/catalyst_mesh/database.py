@@ -27,6 +27,7 @@ from .clocks import Clock
 from .doors import Doors
 from .errands import errand_engine
 from .passwords import take_password_from
+from .statements import sharing
 from .telemetry import span
 
 
@@ -142,7 +143,7 @@ class Database:
         if make_url(url).get_backend_name() == "sqlite":
             writer, reader = _sqlite(url, 1, "BEGIN IMMEDIATE"), _sqlite(url, pool_size, "BEGIN")
         else:
-            writer = reader = create_async_engine(url, pool_size=pool_size)
+            writer = reader = create_async_engine(url, pool_size=pool_size, execution_options=sharing(url))
             _ask_after_a_rest(writer)
             if password_file is not None:
                 take_password_from(password_file, writer)
@@ -261,7 +262,8 @@ def _write_ahead(connection: Any, cursor: Any) -> None:
 
 
 def _sqlite(url: str, pool_size: int, begin: str) -> AsyncEngine:
-    whole, options = make_url(url), {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 60}
+    whole = make_url(url)
+    options = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 60, "execution_options": sharing(url)}
     ours = whole.get_driver_name() == "aiosqlite"
     engine = (
         errand_engine(whole, writes=begin == "BEGIN IMMEDIATE", **options)
