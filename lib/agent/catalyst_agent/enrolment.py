@@ -27,6 +27,8 @@ FINAL = {
     grpc.StatusCode.UNIMPLEMENTED,
 }
 """Answers that another try would only get again."""
+LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
+"""Where the provisioner is asked without TLS: in development."""
 DEFAULT_HEARTBEAT = 15.0
 
 
@@ -60,6 +62,10 @@ async def enrol(
         token=here.token, csr_pem=identity.request_pem(folder), server_id=server_id, agent_version=VERSION,
         addresses=addresses,
     )  # fmt: skip
+    if not here.ca_pin and here.endpoint.rpartition(":")[0] not in LOOPBACK:
+        raise NotEnrolled(
+            f"no authority is pinned, and {here.endpoint} is not on this machine: the token would go in clear"
+        )
     why = ""
     for number in range(tries):
         if number:

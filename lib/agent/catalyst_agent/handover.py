@@ -12,7 +12,8 @@ from catalyst.provisioner.v1 import service_pb2
 
 ENVIRONMENT = "enrolled.env"
 NAMESPACE = "flux-system"
-LOGIN, PULL = "catalyst-tree", "catalyst-pull"
+LOGIN, PULL = "catalyst-tree", "registry"
+"""Names of secrets; by the second one the tree's sources log in, so it has to be there before them."""
 SOURCE_INTERVAL, APPLY_INTERVAL, APPLY_TIMEOUT = "1m", "5m", "30m"
 ROLES = {
     service_pb2.EnrollResponse.ROLE_INIT: "init",

@@ -36,6 +36,8 @@ LOOK = 5.0
 """Seconds between two looks at the cluster."""
 WHOLE = 300.0
 """Seconds after which the inventory is told though it has not changed."""
+UNSEEN = (NotAnswered, KeyError, TypeError, ValueError, AttributeError)
+"""An answer that did not come, or an object of a shape that nobody announced: it is not seen, and the next look may see it."""
 MEMORY, OUTBOX = "memory.json", "outbox.jsonl"
 
 
@@ -88,6 +90,10 @@ class Line:
         try:
             async for command in call:
                 await self._receive(command)
+        except asyncio.CancelledError:
+            if (me := asyncio.current_task()) and me.cancelling():
+                raise
+            # Not we: a renewal that was refused has ended the stream.
         finally:
             call.cancel()
             for task in beside:
@@ -121,22 +127,24 @@ class Line:
                 try:
                     await self._inventory()
                     await self._components()
-                except NotAnswered as error:
-                    _say(f"not seen: {error}")  # told is what was seen, and nothing was
+                except UNSEEN as error:
+                    _say(f"not seen: {error!r}")  # told is what was seen, and nothing was
             await asyncio.sleep(self._look)
 
     async def _beat(self) -> None:
         """A sign of life; that the API does not answer is one too."""
         healthy = await self._kube.is_healthy()
-        nodes: list[dict[str, Any]] = []
-        roots: list[dict[str, Any]] = []
-        try:
-            if healthy:
-                nodes = await self._kube.all("nodes")
-                roots = await self._kube.all(commands.ROOT)
-        except NotAnswered as error:
-            _say(f"not seen: {error}")  # before Flux is there, nobody knows its kinds
+        nodes = await self._shown("nodes") if healthy else []
+        roots = await self._shown(commands.ROOT) if healthy else []
         self._tell(heartbeat=seen.heartbeat(nodes, roots, healthy=healthy, version=VERSION))
+
+    async def _shown(self, kind: str) -> list[dict[str, Any]]:
+        """What is shown of a kind; nothing where it is not known, as Flux's are not before Flux is there."""
+        try:
+            return await self._kube.all(kind)
+        except NotAnswered as error:
+            _say(f"not seen: {error}")
+            return []
 
     async def _inventory(self) -> None:
         nodes, services = await self._kube.all("nodes"), await self._kube.all("services")

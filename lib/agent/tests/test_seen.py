@@ -1,5 +1,6 @@
 """What is told of objects, and what is not."""
 
+import json
 from typing import Any
 
 import pytest
@@ -69,6 +70,14 @@ def test_a_worker_gets_no_token_that_lets_it_into_the_quorum() -> None:
     files = handover.written(answer)
     assert (files["agent-token"], "server-token" in files) == ("w", False)
     assert files["enrolled.env"] == "ROLE=worker\nJOIN_AT=10.0.1.2\n"
+
+
+def test_the_pull_secret_is_there_whether_it_holds_a_login_or_not() -> None:
+    known = rpc.RegistryCredential(server="ghcr.io", username="u", password="p")
+    for given, auths in ((known, {"ghcr.io": {"username": "u", "password": "p"}}), (rpc.RegistryCredential(), {})):
+        made = handover.pull_secret(given)
+        assert (made["metadata"]["name"], made["type"]) == ("registry", "kubernetes.io/dockerconfigjson")
+        assert json.loads(made["stringData"][".dockerconfigjson"]) == {"auths": auths}
 
 
 def test_what_was_cut_off_of_a_stage_is_thrown_away_and_the_others_come_in_order(tmp_path: Any) -> None:

@@ -147,6 +147,9 @@ async def test_a_server_whose_token_is_not_known_ends_its_boot_with_a_sentence(s
     assert "this enrolment token is not known" in said
     assert "another" not in said
     assert not (server.home / "identity.json").exists()
+    server.born.write_text(server.born.read_text().replace("127.0.0.1", "192.0.2.1"))
+    code, said = await server.enrol()
+    assert (code, "no authority is pinned" in said) == (1, True)
 
 
 async def test_what_kubectl_shows_is_told_and_commands_are_done_once_over_a_death(server: Server) -> None:
