@@ -96,6 +96,28 @@ class Peers:
     orders: Orders
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What everything else stands on."""
+
+    db: Database
+    work: Work[Store]
+    sealer: Sealer
+    vault: Vault
+    metrics: ChassisMetrics
+    host: PluginHost
+    clouds: CloudPlugins
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """What clusters pull from."""
+
+    repositories: Repositories
+    passwords: Passwords
+    git: GitServer
+
+
 @cache
 def _suffixes() -> PublicSuffixList:
     return PublicSuffixList()
@@ -105,89 +127,108 @@ async def compose(
     settings: ProvisionerSettings, hook: Hook = lambda point: None, probe: Probes | None = None
 ) -> Daemon:
     """Wire the provisioner. `hook` is the journal's, for tests that crash it; `probe` looks at consoles."""
+    g = await _ground(settings)
+    channels = _channels(settings)
+    peers = Peers(Catalog(channels[0]), Names(channels[1]), Zones(channels[1]), Orders(channels[2]))
+    trees, planner = _trees(settings), _planner(g, peers)
+    tools = _tools(settings, g, planner, peers, trees, probe)
+    engine = _engine(settings, g, tools, hook)
+    leases, curfew, history = Leases(g.db, metadata, metrics=g.metrics), Curfew(), History(g.work)
+    views = RunViews(g.work, engine, history)
+    plans = PlanService(g.work, planner, engine, peers.orders, history, require_paid_order=settings.require_paid_order)
+    watchman = _watchman(settings, g, engine, leases, tools, plans)
+    custodian = Custodian(g.work, g.sealer, g.clouds.made_by_tools())
+    services = _services(g, planner, engine, plans, views, _desk(settings, g, trees), trees.git, curfew)
+    loops: list[Worker] = [engine, trees.git, NameKeeper(tools, engine, leases), watchman, custodian, curfew]
+    return Daemon(
+        "provisioner",
+        settings,
+        g.db,
+        metadata,
+        g.work,
+        services=services,
+        access=ACCESS,
+        metrics=g.metrics,
+        plugins=g.host,
+        bus=Bus(settings.nats_url, "provisioner", settings.nats_token.get_secret_value()),
+        workers=[*loops, *_controllers(settings, services, leases)],
+        closing=[trees.git.close, *(_closing(channel) for channel in channels)],
+        also_trusts=[KeyFileVerifier(settings.data_folder / "agents" / "jwks.json", issuer=AGENT_ISSUER, share=AGENTS)],
+    )
+
+
+async def _ground(settings: ProvisionerSettings) -> Ground:
     db = await Database.open(settings.database_url, password_file=settings.database_password_file)
     await migrate(db, "catalyst_provisioner", metadata)
-    metrics = ChassisMetrics(CollectorRegistry())
-    sealer = Sealer.from_file(settings.keyring)
+    metrics, sealer = ChassisMetrics(CollectorRegistry()), Sealer.from_file(settings.keyring)
     work: Work[Store] = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer, kept=metadata.tables["told"])
     vault = Vault(work, sealer)
     host = PluginHost(kinds=[KIND], metrics=metrics)
     host.load(_context(settings, vault), _plugin_config(settings))
-    clouds = await _clouds(host, vault)
-    channels: list[grpc.aio.Channel] = [
+    return Ground(db, work, sealer, vault, metrics, host, await _clouds(host, vault))
+
+
+def _channels(settings: ProvisionerSettings) -> list[grpc.aio.Channel]:
+    return [
         connect(target, token=settings.token_for(peer), tls=settings.certificates())
         for peer, target in _targets(settings)
     ]
-    peers = Peers(Catalog(channels[0]), Names(channels[1]), Zones(channels[1]), Orders(channels[2]))
-    facts = reference()
-    planner = Planner(
-        work,
-        vault,
-        clouds,
-        peers.catalog,
-        peers.names,
-        peers.zones,
-        facts,
-        lambda name: bool(_suffixes().is_public(name)),
-    )
+
+
+def _trees(settings: ProvisionerSettings) -> Trees:
     repositories = Repositories(settings.data_folder / "trees")
     passwords = Passwords(_key(settings.data_folder / "git.key"))
     git = GitServer(settings.git_listen, repositories, passwords, shared=settings.shared_ports)
-    tools = _tools(settings, work, vault, planner, peers, repositories, git, passwords, probe)
-    chronicle = Chronicle(db, work, lambda spec: _size(spec, planner, facts))
-    engine = Engine(
-        db,
+    return Trees(repositories, passwords, git)
+
+
+def _planner(g: Ground, peers: Peers) -> Planner:
+    return Planner(
+        g.work,
+        g.vault,
+        g.clouds,
+        peers.catalog,
+        peers.names,
+        peers.zones,
+        reference(),
+        lambda name: bool(_suffixes().is_public(name)),
+    )
+
+
+def _engine(settings: ProvisionerSettings, g: Ground, tools: Tools, hook: Hook) -> Engine:
+    planner = tools.planner
+    chronicle = Chronicle(g.db, g.work, lambda spec: _size(spec, planner, planner.reference))
+    return Engine(
+        g.db,
         kinds=kinds(tools, chronicle.transition),
         replica="provisioner",
         lease=timedelta(seconds=settings.lease_ttl),
         runs=settings.most_runs,
         hook=hook,
-        bell=work.bell,
+        bell=g.work.bell,
     )
-    curfew = Curfew()
-    leases = Leases(db, metadata, metrics=metrics)
-    history = History(work)
-    views = RunViews(work, engine, history)
-    plans = PlanService(work, planner, engine, peers.orders, history, require_paid_order=settings.require_paid_order)
-    watchman = Watchman(
-        work, engine, leases, answers=answers, pause=max(tools.look_again, QUICKEST_WATCH),
+
+
+def _watchman(
+    settings: ProvisionerSettings, g: Ground, engine: Engine, leases: Leases, tools: Tools, plans: PlanService
+) -> Watchman:
+    return Watchman(
+        g.work, engine, leases, answers=answers, pause=max(tools.look_again, QUICKEST_WATCH),
         retry_pause=tools.look_again * LOOKS_BEFORE_RETRY, drift_interval=timedelta(seconds=settings.drift_interval),
         end_life=plans.end_life,
     )  # fmt: skip
-    custodian = Custodian(work, sealer, clouds.made_by_tools())
-    agents = Issuer.open(settings.data_folder / "agents", AGENT_ISSUER)
-    desk = Desk(
-        agents,
-        Authority.open(settings.data_folder / "agents", SystemClock().now()),
-        sealer,
-        passwords,
-        git,
+
+
+def _desk(settings: ProvisionerSettings, g: Ground, trees: Trees) -> Desk:
+    folder = settings.data_folder / "agents"
+    return Desk(
+        Issuer.open(folder, AGENT_ISSUER),
+        Authority.open(folder, SystemClock().now()),
+        g.sealer,
+        trees.passwords,
+        trees.git,
         _scaled(HEARTBEAT, settings),
     )  # fmt: skip - in the order of the fields
-    services = _services(work, vault, planner, engine, plans, views, desk, git, curfew)
-    return Daemon(
-        "provisioner",
-        settings,
-        db,
-        metadata,
-        work,
-        services=services,
-        access=ACCESS,
-        metrics=metrics,
-        plugins=host,
-        bus=Bus(settings.nats_url, "provisioner", settings.nats_token.get_secret_value()),
-        workers=[
-            engine,
-            git,
-            NameKeeper(tools, engine, leases),
-            watchman,
-            custodian,
-            curfew,
-            *_controllers(settings, services, leases),
-        ],
-        closing=[git.close, *(_closing(channel) for channel in channels)],
-        also_trusts=[KeyFileVerifier(settings.data_folder / "agents" / "jwks.json", issuer=AGENT_ISSUER, share=AGENTS)],
-    )
 
 
 async def _clouds(host: PluginHost, vault: Vault) -> CloudPlugins:
@@ -200,18 +241,17 @@ async def _clouds(host: PluginHost, vault: Vault) -> CloudPlugins:
 
 
 def _tools(
-    settings: ProvisionerSettings, work: Work[Store], vault: Vault, planner: Planner, peers: Peers,
-    repositories: Repositories, git: GitServer, passwords: Passwords, probe: Probes | None,
-) -> Tools:  # fmt: skip
+    settings: ProvisionerSettings, g: Ground, planner: Planner, peers: Peers, trees: Trees, probe: Probes | None
+) -> Tools:
     return Tools(
-        work=work,
-        vault=vault,
+        work=g.work,
+        vault=g.vault,
         planner=planner,
         names=peers.names,
         zones=peers.zones,
-        repositories=repositories,
-        trees=git,
-        passwords=passwords,
+        repositories=trees.repositories,
+        trees=trees.git,
+        passwords=trees.passwords,
         probe=probe or ConsoleProbe(settings.dns_hints, settings.dns_trust_anchor, settings.trust_bundle),
         endpoint=settings.public_url or settings.listen,
         ca_pin=pin(settings.tls_certificate_file),
@@ -225,9 +265,10 @@ def _tools(
 
 
 def _services(
-    work: Work[Store], vault: Vault, planner: Planner, engine: Engine, plans: PlanService, views: RunViews, desk: Desk,
-    git: GitServer, curfew: Curfew,
+    g: Ground, planner: Planner, engine: Engine, plans: PlanService, views: RunViews, desk: Desk, git: GitServer,
+    curfew: Curfew,
 ) -> list[Service]:  # fmt: skip
+    work, vault = g.work, g.vault
     contract, root = service_pb2_grpc, "catalyst.provisioner.v1"
     return [
         Service(
