@@ -85,14 +85,14 @@ class Bench:
     async def get(self, name: str = NAME) -> Any:
         return await self.sovereigns.GetSovereign(rpc.GetSovereignRequest(name=name))
 
-    async def ended(self, run: str, within: float = 90, every: float = 0.02) -> Any:
-        """The run once it has ended; asked every so many seconds at first."""
+    async def ended(self, run: str, within: float = 90) -> Any:
+        """The run once it has ended."""
 
         async def check() -> Any:
             found = await self.run_of(run)
             return found if found.state in ENDED else None
 
-        return await eventually(check, within=within, every=every)
+        return await eventually(check, within=within)
 
     async def steps(self, run: str) -> dict[str, Any]:
         answer = await self.runs.ListSteps(rpc.ListStepsRequest(parent=run, page_size=1000))

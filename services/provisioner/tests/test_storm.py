@@ -122,14 +122,20 @@ async def carried(replicas: Replicas, db: Database, bench: Bench, run: str, deat
         await eventually(reached, within=120)
         await replicas.kill()
 
+    return await over(bench, run, within=180)
+
+
+async def over(bench: Bench, run: str, within: float, every: float = 0.02) -> Any:
+    """The run once it has ended, whatever becomes of a call that asks for it."""
+
     async def ended() -> Any:
         try:
             found = await bench.run_of(run)
-        except grpc.aio.AioRpcError:  # its replica is just coming back
+        except grpc.aio.AioRpcError:  # its replica is just coming back, or has its hands full
             return None
         return found if found.state in ENDED else None
 
-    return await eventually(ended, within=180)
+    return await eventually(ended, within=within, every=every, what=f"{run} ends")
 
 
 @pytest.mark.parametrize("life", range(ROUNDS))
@@ -170,7 +176,7 @@ async def test_many_sovereigns_at_once_all_become_active_each_with_its_own_thing
         async with door:  # runs are many at once, callers are few: one process here plays all of them
             await bench.create(f"sovereigns/{label}", organization=organization, domain=domain)
             run = await bench.apply(await bench.plan(name=f"sovereigns/{label}"))
-        ended = await bench.ended(run, within=900, every=0.02 * count)
+        ended = await over(bench, run, within=900, every=0.02 * count)
         assert ended.state == pb.Run.STATE_SUCCEEDED, (label, ended.error)
         return label
 
