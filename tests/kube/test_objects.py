@@ -13,10 +13,19 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from copy import deepcopy
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from catalyst.provisioner.v1 import resources_pb2 as pb
+from catalyst.provisioner.v1 import service_pb2 as rpc
+from catalyst_kube.cluster import Cluster, served_at
+from catalyst_kube.conditions import Observed
+from catalyst_kube.daemons import Own
+from catalyst_kube.occurrences import occurrence
 from catalyst_mesh import Issuer
+from catalyst_provisioner.controllers.sovereigns import deployment_of
+from catalyst_provisioner.controllers.states import States
 from catalyst_testkit import eventually
 from catalyst_testkit.servers import NatsServer
 
@@ -25,7 +34,7 @@ from services.environment.tests.house import FakeBilling, serving_billing
 from tests.chart.charts import Rendered, render
 
 from .conftest import known
-from .server import ISSUER, KubeServer
+from .server import ADMIN, ISSUER, KubeServer
 from .test_release import VALUES
 
 ORGANIZATIONS = "/apis/orgs.openova.io/v1/organizations"
@@ -36,22 +45,23 @@ RBAC = {
     "RoleBinding": "rolebindings",
 }
 MANY = 24
-NAMESPACE = "default"
 CHILD = Path("services/environment/tests/child.py").resolve()
 
 
 def granted(kube: KubeServer, rendered: Rendered, daemon: str) -> str:
     """Give one daemon's account what the chart gives it; the account's token for the API server."""
-    account = f"release-name-catalyst-{daemon}"
-    for one in rendered.of(*RBAC):
-        if daemon in one["metadata"]["name"] or "token-review" in one["metadata"]["name"]:
-            where = f"/namespaces/{NAMESPACE}" if one["kind"].startswith("Role") else ""
-            path = f"/apis/rbac.authorization.k8s.io/v1{where}/{RBAC[one['kind']]}"
-            assert kube.ask("POST", path, one)[0] == 201
-    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
-    assert kube.ask("POST", path, {"metadata": {"name": account}})[0] == 201
+    ours = [one for one in rendered.of(*RBAC) if f"-{daemon}-" in one["metadata"]["name"]]
+    account = next(one["subjects"][0] for one in ours if "subjects" in one)
+    for one in ours:
+        where = f"/namespaces/{one['metadata']['namespace']}" if one["kind"].startswith("Role") else ""
+        path = f"/apis/rbac.authorization.k8s.io/v1{where}/{RBAC[one['kind']]}"
+        status, answer = kube.ask("POST", path, one)
+        assert status == 201, answer
+    kube.ask("POST", "/api/v1/namespaces", {"metadata": {"name": account["namespace"]}})
+    path = f"/api/v1/namespaces/{account['namespace']}/serviceaccounts"
+    assert kube.ask("POST", path, {"metadata": {"name": account["name"]}})[0] == 201
     wish = {"spec": {"audiences": [ISSUER], "expirationSeconds": 3600}}
-    status, answer = kube.ask("POST", f"{path}/{account}/token", wish)
+    status, answer = kube.ask("POST", f"{path}/{account['name']}/token", wish)
     assert status == 201, answer
     return str(answer["status"]["token"])
 
@@ -190,3 +200,67 @@ def demand_no_more_rights(kube: KubeServer, token: Path) -> None:
     for verb, path in (("POST", ORGANIZATIONS), ("GET", "/api/v1/secrets"), ("GET", others)):
         body = organization("more") if verb == "POST" else None
         assert kube.ask(verb, path, body, token=token.read_text())[0] == 403, (verb, path)
+
+
+class Told:
+    """What the provisioner's own services would answer about one Sovereign."""
+
+    def __init__(self, sovereign: pb.Sovereign) -> None:
+        self.sovereigns = [sovereign]
+
+    async def ListSovereigns(self, request: Any, context: Any) -> rpc.ListSovereignsResponse:
+        return rpc.ListSovereignsResponse(sovereigns=self.sovereigns)
+
+    async def GetRun(self, request: Any, context: Any) -> pb.Run:
+        return pb.Run(name=request.name, state=pb.Run.STATE_RUNNING)
+
+    async def ListComponents(self, request: Any, context: Any) -> rpc.ListComponentsResponse:
+        made = pb.Component(name="sovereigns/home/clusters/c/components/cilium", state=pb.Component.STATE_READY)
+        return rpc.ListComponentsResponse(components=[made])
+
+
+async def test_what_is_shown_of_provisioning_is_taken_and_goes_with_its_sovereign(
+    definitions: KubeServer, namespace: str
+) -> None:
+    kube = definitions
+    sovereign = pb.Sovereign(
+        name="sovereigns/home",
+        uid=str(uuid.uuid4()),
+        version=3,
+        state=pb.Sovereign.STATE_PROVISIONING,
+        fqdn="home.example",
+        last_run="sovereigns/home/runs/run-1",
+    )  # fmt: skip - one call
+    sovereign.spec.organization.slug, sovereign.spec.domain.mode = "acme", "byo-manual"
+    told, path = Told(sovereign), f"/apis/catalyst.openova.io/v1alpha1/namespaces/{namespace}/provisioningstates"
+    async with served_at(kube.url, kube.ca) as http:
+        cluster = Cluster(http, lambda: ADMIN, "catalyst-provisioner")
+        states = States(Own("provisioner"), told, told, told, cluster, namespace)
+        await states.look()
+        (shown,) = (await asyncio.to_thread(kube.ask, "GET", path))[1]["items"]
+        assert shown["metadata"]["name"] == deployment_of(sovereign)
+        assert (shown["status"]["phase"], shown["spec"]["orgName"]) == ("bootstrapping", "acme")
+        assert shown["status"]["componentStates"] == {"cilium": "installed"}
+        version = shown["metadata"]["resourceVersion"]
+        await states.look()
+        (again,) = (await asyncio.to_thread(kube.ask, "GET", path))[1]["items"]
+        assert again["metadata"]["resourceVersion"] == version, "what stands still is not written"
+        told.sovereigns.clear()
+        await states.look()
+        assert (await asyncio.to_thread(kube.ask, "GET", path))[1]["items"] == []
+
+
+async def test_an_event_of_ours_is_kept_once(definitions: KubeServer, namespace: str) -> None:
+    kube, one = definitions, deepcopy(SAMPLES["runbook"])
+    one["metadata"] = {"name": "once"}
+    place = f"/apis/{one['apiVersion']}/namespaces/{namespace}/runbooks"
+    made = (await asyncio.to_thread(kube.ask, "POST", place, one))[1]
+    async with served_at(kube.url, kube.ca) as http:
+        cluster = Cluster(http, lambda: ADMIN, "catalyst-test")
+        for _ in range(2):
+            told = Observed("Accepted", False, "Invalid", "it is wrong")
+            await cluster.note(occurrence(made, told, "Reconcile", "catalyst.openova.io/runbook", datetime.now(UTC)))
+    events = (await asyncio.to_thread(kube.ask, "GET", f"/api/v1/namespaces/{namespace}/events"))[1]["items"]
+    assert [(each["reason"], each["type"], each["involvedObject"]["name"]) for each in events] == [
+        ("Invalid", "Warning", "once")
+    ]

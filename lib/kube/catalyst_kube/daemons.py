@@ -7,13 +7,16 @@ what is changed elsewhere afterwards is told in the object's conditions and left
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from catalyst_mesh import Caller, DaemonSettings, Lease, LeaseLost, Leases, LostRace, TokenFile, get_logger
 from catalyst_mesh.database import is_outage
 from catalyst_mesh.inward import Inward
 from catalyst_mesh.telemetry import reconciling
+from catalyst_mesh.waits import rest
 from catalyst_sdk import Code, Refused
 from google.protobuf.message import Message
 
@@ -38,6 +41,10 @@ class Owned:
     kind: Kind
     reconciler: Reconciler
     is_noted: bool = True
+
+
+LOOK = 30.0
+"""Seconds between two looks at whether the API server has other certificates."""
 
 
 class Runs(Protocol):
@@ -69,7 +76,14 @@ class Controllers:
         self._log = get_logger("controllers")
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`."""
+        """Until `stop`; anew with other certificates of the API server."""
+        while not stop.is_set():
+            over = asyncio.Event()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(renewed(self._settings.kubernetes_ca_file, stop, over))
+                group.create_task(self._run(over))
+
+    async def _run(self, stop: asyncio.Event) -> None:
         settings = self._settings
         async with served_at(settings.kubernetes_url, settings.kubernetes_ca_file) as http:
             cluster = Cluster(http, TokenFile(settings.kubernetes_token_file), f"catalyst-{self._service}")
@@ -87,6 +101,23 @@ class Controllers:
 
     def _wrong(self, where: str, error: Exception) -> None:
         self._log.error("controller failed", where=where, exc_info=error)
+
+
+async def renewed(file: Path | None, stop: asyncio.Event, over: asyncio.Event, *, every: float = LOOK) -> None:
+    """Set `over` when `file` is another one, or at `stop`."""
+    began = _moment_of(file)
+    try:
+        while not stop.is_set() and _moment_of(file) == began:
+            await rest(stop, every)
+    finally:
+        over.set()
+
+
+def _moment_of(file: Path | None) -> int | None:
+    """When it was written; None where there is none, as in the moment of a swap."""
+    with suppress(OSError):
+        return file.stat().st_mtime_ns if file else None
+    return None
 
 
 class _Measured:

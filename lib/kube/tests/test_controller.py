@@ -1,14 +1,16 @@
 """A controller over an API server in memory: what it does, what it tells, and what it does when things break."""
 
 import asyncio
+import os
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from catalyst_kube.cluster import Object
+from catalyst_kube.cluster import Object, spoken
 from catalyst_kube.conditions import Observed
 from catalyst_kube.controller import Controller, Seen, Unacceptable
-from catalyst_kube.daemons import Owned
+from catalyst_kube.daemons import Owned, renewed
 from catalyst_testkit import eventually
 
 from .memory import ClusterInMemory, reconciling
@@ -263,3 +265,20 @@ async def test_what_never_stands_still_is_no_reason_to_write(cluster: ClusterInM
         cluster.put("one", cooldown="1m")
         await eventually(lambda: cluster.status("one").get("observedGeneration") == 2, within=20)
         assert cluster.status("one")["fireCount"] > 5, "it is written along with what is news"
+
+
+def test_what_is_not_said_is_not_sent_and_zero_is_said() -> None:
+    told = {"phase": "", "count": 0, "ready": False, "regions": [{"code": "fsn", "role": None}], "marks": {}}
+    assert spoken(told) == {"count": 0, "ready": False, "regions": [{"code": "fsn"}], "marks": {}}
+
+
+async def test_other_certificates_of_the_api_server_are_a_reason_to_begin_anew(tmp_path: Path) -> None:
+    file, over = tmp_path / "ca.crt", asyncio.Event()
+    file.write_text("old")
+    os.utime(file, ns=(1, 1))
+    looking = asyncio.create_task(renewed(file, asyncio.Event(), over, every=0.01))
+    await asyncio.sleep(0)
+    assert not over.is_set()
+    os.utime(file, ns=(2, 2))
+    await asyncio.wait_for(looking, 20)
+    assert over.is_set()

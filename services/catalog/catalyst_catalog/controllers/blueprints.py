@@ -46,7 +46,7 @@ class Blueprints:
                 "Published", False, camel(issue.reason), f"{issue.field}: {issue.message}".removeprefix(": ")
             )
         elif held is None:
-            told = Observed("Published", None, "Syncing", "the source has not been read since")
+            told = Observed("Published", None, *await self._waits_for())
         elif held.source != self._source:
             told = Observed("Published", False, "NameTaken", f"{held.source} has this name, and goes before")
         else:
@@ -55,6 +55,14 @@ class Blueprints:
 
     async def release(self, one: Object) -> None:
         """Nothing is held for it."""
+
+    async def _waits_for(self) -> tuple[str, str]:
+        """Why nothing is known yet: the source was not read since, or cannot be."""
+        source: pb.Source = await self._ask(self._sources.GetSource, rpc.GetSourceRequest(name=self._source))
+        failed = next((each for each in source.conditions if each.status == 2), None)
+        if failed is None:
+            return "Syncing", "the source has not been read since"
+        return camel(failed.reason), failed.message
 
     async def _issue(self, ref: str) -> pb.Issue | None:
         """What stands against the object, if anything does."""
