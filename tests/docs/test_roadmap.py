@@ -15,6 +15,13 @@ def test_every_row_says_how_far_it_is() -> None:
     assert [row[1] for row in rows if not row[3].strip().startswith(("works", "partly", "not yet"))] == []
 
 
+def test_no_page_has_the_marks_of_a_merge() -> None:
+    root = ROADMAP.parents[1]
+    pages = [*root.glob("*.md"), *(root / "docs").rglob("*.md")]
+    assert len(pages) > 50
+    assert [str(page) for page in pages if re.search(r"^(<{7} |>{7} |={7}$)", page.read_text(), re.M)] == []
+
+
 def test_every_blueprint_that_the_roadmap_names_is_there() -> None:
     cells = re.findall(r"Blueprints? ((?:`[a-z-]+`(?:, )?)+)", ROADMAP.read_text())
     names = [name for cell in cells for name in re.findall(r"`([a-z-]+)`", cell)]
