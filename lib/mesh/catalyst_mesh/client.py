@@ -53,6 +53,9 @@ TRIES_KEY = "catalyst-previous-tries"
 
 gRPC tells the server and not the client (measured, grpcio 1.85)."""
 
+PING_MS = 60_000
+"""A call that waits in silence, such as a watch without news, asks that often whether the other side still lives."""
+
 _OPTIONS = (
     ("grpc.service_config", SERVICE_CONFIG),
     ("grpc.enable_retries", 1),
@@ -60,7 +63,7 @@ _OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
-    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_time_ms", PING_MS),
     ("grpc.keepalive_permit_without_calls", 0),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
 )

@@ -28,6 +28,7 @@ from sqlalchemy import MetaData
 from .access import SIGNED_IN, Access, Row, rows
 from .bus import Bus
 from .bus_reports import BusReports
+from .client import PING_MS
 from .consumer import BACK_OFF, Consumer, consumers
 from .database import Database
 from .event_service import ADMIN_ONLY, READERS, EventService
@@ -203,6 +204,8 @@ class Daemon:
                 ("grpc.max_receive_message_length", 4 * 1024 * 1024),
                 ("grpc.max_connection_age_ms", 30 * 60 * 1000),
                 ("grpc.max_connection_age_grace_ms", 30 * 1000),
+                # gRPC's own limit is five minutes; a client that asks as often as ours was once cut off (ENHANCE_YOUR_CALM).
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", PING_MS // 2),
             ),
         )
         plugin_service = "catalyst.mesh.v1.PluginService"
