@@ -34,7 +34,7 @@ from .harness import Goal, Round, batch, compare, measured
 from .table import Table
 
 FLEETS = (1_000, 10_000)
-"""The specification's goal is for the first. To make the second takes minutes, so it is looked at in one round."""
+"""The specification's goal is for the first. To make the second takes minutes, so one round looks at it, and not in whole."""
 DOMAIN = "omani.works"
 SECOND = Duration(seconds=1)
 MAKING, TRIES = 4, 20
@@ -44,6 +44,7 @@ AT_A_TIME = 200
 
 
 @measured
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("count", FLEETS)
 async def test_a_sweep_over_all_zones(
     table: Table, home: Path, nats: NatsServer, pool_on_powerdns: OnPowerDns, count: int
@@ -82,11 +83,12 @@ async def test_a_sweep_over_all_zones(
             async def all_of_them() -> None:
                 await asyncio.gather(*(read(name) for name in names))
 
-            for readings, which in ((sweep.readings, "zones"), (1, "zones, each read in whole")):
+            looks = ((sweep.readings, "zones"), (1, "zones, each read in whole"))
+            for readings, which in looks if count == FLEETS[0] else looks[:1]:
                 sweep.readings = readings
                 row = await compare(
                     f"PDM: drift sweep over {count:,} {which}", Goal("p50", 1.3, "as many zone reads by a plain client"),
-                    ours=ours, bare=lambda: batch(all_of_them, len(names)), rounds=1 if count > FLEETS[0] else 5,
+                    ours=ours, bare=lambda: batch(all_of_them, len(names)), rounds=5 if count == FLEETS[0] else 1,
                 )  # fmt: skip
                 table.add(row)
 

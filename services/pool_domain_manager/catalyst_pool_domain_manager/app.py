@@ -52,12 +52,14 @@ from .workers.backends import Backends, Prober
 from .workers.cuts import Cuts
 from .workers.doors import Doors
 from .workers.drift import DriftSweep
+from .workers.fleet import Fleet
 from .workers.flips import Flipping
 from .workers.importing import Importing
 from .workers.keeper import Keeper
 from .workers.late import Late
 from .workers.lookout import Lookout
 from .workers.members import Members
+from .workers.mending import Mending
 from .workers.moving import Moving, Pace
 from .workers.parents import Parents
 from .workers.points import Failpoint, Points, no_failpoint
@@ -199,13 +201,11 @@ def _workers(p: _Parts, moves: _Moves) -> list[Any]:
         DriftSweep(
             p.work,
             p.leases,
-            p.backends,
-            p.poll,
+            Fleet(p.work, p.backends, p.poll),
+            Mending(p.work, p.backends, moves.engine, moves.late),
             p.looks,
-            moves.engine,
             every,
             p.measures,
-            moves.late,
             Signals(p.work, p.backends),
         ),
         moves.engine,

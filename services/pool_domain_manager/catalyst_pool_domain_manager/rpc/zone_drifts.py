@@ -10,7 +10,7 @@ from catalyst_pool_domain_manager.domain.drifts import Drift, DriftNotFound, Kin
 from catalyst_pool_domain_manager.domain.hosting import Zone
 from catalyst_pool_domain_manager.domain.record_sets import Wish
 from catalyst_pool_domain_manager.store import Store
-from catalyst_pool_domain_manager.workers.drift import begin_repair
+from catalyst_pool_domain_manager.workers.mending import begin_repair
 
 from .messages import etag
 from .standing import owners_seen

@@ -1,0 +1,188 @@
+"""The zones that a sweep looks at: page by page, each with all that is wished of it and where it is served.
+
+Only what is settled is among them: a zone whose wish is on its way is left alone, what is not there yet is no drift.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from catalyst_mesh import PluginUnavailable, Work
+from catalyst_sdk import PluginFailure
+from catalyst_sdk.dns import ListsZones, RecordSet, ZoneState
+from catalyst_sdk.dns_rules import Key
+
+from catalyst_pool_domain_manager.domain import allocations, drifts, hosting, zones
+from catalyst_pool_domain_manager.domain.allocations import Allocation
+from catalyst_pool_domain_manager.domain.delegations import Delegation
+from catalyst_pool_domain_manager.domain.drifts import Drift, Kind, Sight
+from catalyst_pool_domain_manager.domain.hosting import State, Zone
+from catalyst_pool_domain_manager.domain.pools import Pool
+from catalyst_pool_domain_manager.domain.record_sets import Challenge, Wish
+from catalyst_pool_domain_manager.store import Store
+
+from . import wished
+from .backends import Backends
+from .polled import Poll, Polled
+from .serving import asked, named
+
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A zone, with what it should hold."""
+
+    domain: str
+    owner: str
+    backend: str
+    mark: str
+    signed: bool
+    desired: Mapping[Key, RecordSet]
+    polled: Polled
+    known: Sequence[Drift]
+    zone: Zone | None = None
+    held: frozenset[str] = frozenset()
+    allocation: Allocation | None = None
+    pool: Pool | None = None
+    above: Mapping[Key, RecordSet] | None = None
+    """What the pool's zone holds."""
+    cut: Delegation | None = None
+
+    @property
+    def wish(self) -> int:
+        """Tells one wish from another."""
+        return hash((self.mark, frozenset(self.desired.items()), self._pointed))
+
+    @property
+    def _pointed(self) -> tuple[RecordSet | None, ...]:
+        """How the pool's zone points to the zone."""
+        return tuple((self.above or {}).get((f"{self.domain}.", kind)) for kind in ("NS", "DS"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Parent:
+    """A pool's own zone, read once in a pass: its name servers, and its sets by name and type."""
+
+    state: ZoneState
+    ns: tuple[str, ...]
+    sets: Mapping[Key, RecordSet]
+
+
+@dataclass
+class Fleet:
+    """Reads the zones, and what their backends say of all of them at once."""
+
+    work: Work[Store]
+    backends: Backends
+    poll: Poll
+    listed: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """Versions of zones by backend, from before any of them was looked at in this pass."""
+
+    async def kept(self) -> AsyncIterator[Sequence[Subject]]:
+        """Zones whose wish stands here."""
+        after = ""
+        sets: dict[str, Polled] = {}
+        while True:
+            async with self.work.reading() as tx:
+                page = await tx.zones_after(after, PAGE, None)
+                settled = [z for z in page if z.state in (State.ACTIVE, State.DEGRADED) and z.written == z.revision]
+                names = [z.domain for z in settled]
+                wishes, known = await tx.wishes_of_all(names), await tx.open_drifts(names)
+                challenges = await tx.challenges_of_all(names)
+                held = {z.domain: await tx.labels_held(z.domain) for z in settled if z.kind is hosting.Kind.POOL}
+                servers = {s.name: s for s in await tx.server_sets()}
+                cuts = await tx.delegations_of_all(names)
+            for name in {z.name_server_set for z in settled} - set(sets):
+                sets[name] = await self.poll.of(servers[name])
+            subjects = [
+                _kept_subject(z, wishes[z.domain], challenges[z.domain], sets[z.name_server_set], known[z.domain], held)
+                for z in settled
+                if not any(not one.carried for one in challenges[z.domain])
+            ]
+            yield [replace(s, cut=cuts.get(s.domain)) for s in subjects]
+            if len(page) < PAGE:
+                return
+            after = page[-1].domain
+
+    async def children(self) -> AsyncIterator[Sequence[Subject]]:
+        """Zones of names."""
+        after: str | None = ""
+        parents: dict[str, _Parent | None] = {}
+        self.listed = {}
+        while after is not None:
+            async with self.work.reading() as tx:
+                page = await tx.zoned(after, PAGE, None)
+                pools = {pool.domain: pool for pool in await tx.all_pools()}
+                settled = [a for a in page if a.state in (allocations.State.ACTIVE, allocations.State.DEGRADED)]
+                names = [a.fqdn for a in settled]
+                known, challenges = await tx.open_drifts(names), await tx.challenges_of_all(names)
+            for domain in {a.pool for a in settled} - set(parents):
+                parents[domain] = await self._parent(pools[domain])
+            yield [
+                await self._child(a, pools[a.pool], parent, known[a.fqdn], challenges[a.fqdn])
+                for a in settled
+                if (parent := parents[a.pool]) is not None and all(one.carried for one in challenges[a.fqdn])
+            ]
+            after = page[-1].fqdn if len(page) == PAGE else None
+
+    async def _parent(self, pool: Pool) -> "_Parent | None":
+        """The pool's own zone; None where it cannot be had, which keeps no other pool from being looked at."""
+        backend = f"dns_backend:{pool.backend}"
+        try:
+            await self._list(backend)
+            state = await self.state(backend, pool.zone)
+        except (PluginFailure, PluginUnavailable):
+            return None
+        ns = named(pool, state) if state else ()
+        return _Parent(state, ns, {(r.name, r.type): r for r in state.record_sets}) if state and ns else None
+
+    async def _child(
+        self, a: Allocation, pool: Pool, parent: "_Parent", known: Sequence[Drift], challenges: Sequence[Challenge]
+    ) -> Subject:
+        polled = await asked(pool, parent.state, self.poll)
+        return Subject(
+            a.fqdn, a.owner, f"dns_backend:{pool.backend}", a.mark, True, wished.of_child(a, pool, parent.ns, challenges),
+            polled, known, allocation=a, pool=pool, above=parent.sets,
+        )  # fmt: skip
+
+    async def _list(self, backend: str) -> None:
+        """What a backend says of all its zones at once, if it does."""
+        target = self._target(backend)
+        if backend not in self.listed and hasattr(target, "versions"):
+            lists: ListsZones = target
+            self.listed[backend] = await lists.versions()
+
+    async def state(self, backend: str, origin: str) -> ZoneState | None:
+        """A zone as its backend has it."""
+        target = self._target(backend) if backend.startswith("dns_backend:") else await self.backends.get(backend)
+        state: ZoneState | None = await target.get_zone(zone=origin)
+        return state
+
+    def _target(self, backend: str) -> Any:
+        return self.backends.host.get("dns_backend", backend.removeprefix("dns_backend:"))
+
+
+def at_parent(s: Subject, state: ZoneState) -> tuple[Sight, ...]:
+    """Whether the pool's zone points to the child as it should."""
+    if s.allocation is None or s.pool is None or s.above is None:
+        return ()
+    found = []
+    ns = s.desired[s.allocation.zone, "NS"].records
+    for change in zones.delegation(s.allocation, s.pool, state, ns, s.above.get((s.allocation.zone, "DS"))):
+        wish = RecordSet(change.name, change.type, change.ttl, change.records)
+        seen = s.above.get((change.name, change.type))
+        if seen is None or set(seen.records) != set(wish.records):
+            kind = Kind.DS_MISMATCH if change.type == "DS" else Kind.NS_MISMATCH
+            found.append(Sight(kind, drifts.BACKEND, change.name, change.type, wish, seen, f"in {s.pool.zone}"))
+    return tuple(found)
+
+
+def _kept_subject(
+    zone: Zone, wishes: Sequence[Wish], challenges: Sequence[Challenge], polled: Polled, known: Sequence[Drift],
+    held: Mapping[str, frozenset[str]],
+) -> Subject:  # fmt: skip
+    return Subject(
+        zone.domain, zone.owner, zone.backend, zone.mark, zone.signed, wished.of_kept(wishes, challenges), polled, known,
+        zone=zone, held=held.get(zone.domain, frozenset()),
+    )  # fmt: skip
