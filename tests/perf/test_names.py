@@ -1,9 +1,11 @@
 """Names: checking and reserving one over the wire, beside an empty call and one row of raw SQL."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from catalyst_mesh import Issuer, connect
 from catalyst_testkit.daemons import reason_of
 from catalyst_testkit.servers import NatsServer
 
-from .harness import Goal, Round, batch, compare, measured, one_by_one
+from .harness import Goal, Round, batch, compare, crowd, measured, one_by_one
 from .serving import serving
 from .table import Table
 
@@ -96,16 +98,42 @@ async def test_names(table: Table, home: Path, nats: NatsServer) -> None:
                 ours=lambda: _race(names, f"x{next(numbers)}"), bare=lambda: one_by_one(reserve, RIVALS),
             )  # fmt: skip
             table.add(row)
+            row = await compare(
+                f"PDM: one of {RIVALS} who want one name at once, p99, SQLite",
+                Goal("p99", 4.0, "as many empty calls + tries to insert one row"),
+                ours=lambda: crowd(_rivals(names, f"y{next(numbers)}"), RIVALS),
+                bare=lambda: crowd(_insertions(empty, sql, f"z{next(numbers)}"), RIVALS),
+            )  # fmt: skip
+            table.add(row)
         for channel in (theirs, bare):
             await channel.close(None)
+
+
+def _rivals(names: Stub, label: str) -> list[Callable[[], Awaitable[object]]]:
+    """A wish of each of them."""
+    return [partial(_wish, names, label, n) for n in range(RIVALS)]
+
+
+async def _wish(names: Stub, label: str, number: int) -> str:
+    return await reason_of(names.ReserveAllocation(reservation(label, f"organizations/o{number}")))
+
+
+def _insertions(empty: Stub, sql: aiosqlite.Connection, label: str) -> list[Callable[[], Awaitable[object]]]:
+    """A call and a try to insert of each of them; the primary key lets one."""
+
+    async def one(number: int) -> None:
+        await empty.CheckName(service_pb2.CheckNameRequest(parent=POOL, label=label))
+        with suppress(sqlite3.IntegrityError):
+            await sql.execute("INSERT INTO name VALUES (?, ?, '')", (label, f"organizations/o{number}"))
+
+    return [partial(one, n) for n in range(RIVALS)]
 
 
 async def _race(names: Stub, label: str) -> Round:
     """All want it at once; one gets it."""
 
     async def work() -> None:
-        wishes = (names.ReserveAllocation(reservation(label, f"organizations/o{n}")) for n in range(RIVALS))
-        outcomes = await asyncio.gather(*(reason_of(wish) for wish in wishes))
+        outcomes = await asyncio.gather(*(_wish(names, label, n) for n in range(RIVALS)))
         assert sorted(outcomes) == ["NAME_TAKEN"] * (RIVALS - 1) + ["OK"], outcomes
 
     return await batch(work, RIVALS)

@@ -51,7 +51,7 @@ class Process:
         """One message, one answer."""
         host, _, port = self.address.rpartition(":")
         call = dns.asyncquery.tcp if tcp else dns.asyncquery.udp
-        return await call(message, host, timeout=5, port=int(port))
+        return await call(message, host, timeout=30, port=int(port))
 
 
 class Server(Process):

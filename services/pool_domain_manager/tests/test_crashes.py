@@ -52,7 +52,7 @@ async def live_through(start: Start, database: str, reaper: Reaper, state: "Allo
     while reaper.left:
         reaper.died.clear()
         async with start(failpoint=reaper):
-            await asyncio.wait_for(reaper.died.wait(), 10)
+            await asyncio.wait_for(reaper.died.wait(), 60)
         await let_leases_end(database)
         deaths += 1
     async with start() as daemon:
@@ -103,7 +103,7 @@ async def test_a_zone_without_a_key_gets_one_before_anybody_is_sent_there(
     async with start(failpoint=reaper) as daemon:
         token = (await reserve(daemon)).reservation_token
         await provisioner(daemon).CommitAllocation(commitment(token))
-        await asyncio.wait_for(reaper.died.wait(), 10)
+        await asyncio.wait_for(reaper.died.wait(), 60)
         assert not (await dns.backend.dnssec(zone=ZONE, op=KeyOp.DISABLE)).signed
     await let_leases_end(database)
     async with start() as daemon:
@@ -120,7 +120,7 @@ async def test_a_release_that_overtakes_a_half_made_name_leaves_no_zone_and_no_d
         async with start(failpoint=reaper) as daemon:
             token = (await reserve(daemon)).reservation_token
             await provisioner(daemon).CommitAllocation(commitment(token))
-            await asyncio.wait_for(reaper.died.wait(), 10)
+            await asyncio.wait_for(reaper.died.wait(), 60)
             assert await dns.backend.get_zone(zone=ZONE) is not None, "it died with the zone made"
             await release(daemon)
         await let_leases_end(database)
@@ -154,7 +154,7 @@ async def test_a_release_clears_away_a_zone_whose_making_the_server_did_not_surv
     async with start(failpoint=reaper) as daemon:
         token = (await reserve(daemon)).reservation_token
         await provisioner(daemon).CommitAllocation(commitment(token))
-        await asyncio.wait_for(reaper.died.wait(), 10)
+        await asyncio.wait_for(reaper.died.wait(), 60)
         mark = f"{NAME}/{(await get(daemon)).uid}"
         bare = {"name": ZONE, "kind": "Native", "account": account(mark, signed=True)}
         assert dns.powerdns.api("POST", "/zones", bare).status_code == 201

@@ -77,7 +77,7 @@ class Flipped(asyncio.DatagramProtocol):
 
     async def _answer(self, data: bytes, addr: tuple[str, int]) -> None:
         host, port = self._behind
-        answer = await dns.asyncquery.udp(dns.message.from_wire(data), host, timeout=5, port=port)
+        answer = await dns.asyncquery.udp(dns.message.from_wire(data), host, timeout=30, port=port)
         for rrset in answer.answer:
             if rrset.rdtype == RdataType.RRSIG:
                 signature = rrset[0]

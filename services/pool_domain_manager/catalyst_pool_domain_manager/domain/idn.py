@@ -20,7 +20,11 @@ _SAME = str.maketrans(
         **dict(zip("авекмнорстухіѕјһԁԛԝӏгпьв", "abekmhopctyxisjhdqwlrnbb", strict=True)),  # Cyrillic
         **dict(zip("αβγικνορτυχωϲϳ", "abyiknoptuxwcj", strict=True)),  # Greek
         **dict(zip("օսոհցզԁ", "ounhgqd", strict=True)),  # Armenian
+        **dict(zip("ⲁⲃⲅⲉⲏⲓⲕⲙⲛⲟⲡⲣⲥⲧⲩⲭⲱ", "abrehikmhonpctyxw", strict=True)),  # Coptic
+        **dict(zip("ꓮꓐꓚꓓꓰꓝꓖꓧꓲꓙꓗꓡꓟꓠꓳꓑꓣꓢꓔꓴꓦꓪꓫꓬꓜ", "abcdefghijklmnoprstuvwxyz", strict=True)),  # Lisu
+        **dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz", strict=True)),  # small capitals
         **dict(zip("ıɩɑɡłđøħŧƅɓ", "iiagldohtbb", strict=True)),
+        **dict(zip("ɛꞓȼƒɠɦȷƙƚɱŋɲɍʂƫʋɣƴƶʐ", "eccfghjklmnnrstvyyzz", strict=True)),
         "ß": "ss",
         "æ": "ae",
         "œ": "oe",

@@ -59,6 +59,7 @@ def test_where_other_scripts_are_taken_a_label_comes_back_encoded(typed: str, la
         ("acme\u00a0", "LABEL_INVALID", "idn"), ("-ü", "LABEL_INVALID", "idn"), ("ab--cü", "LABEL_INVALID", "idn"),
         ("ü" * 60, "LABEL_INVALID", "idn"), ("ab--cd", "LABEL_INVALID", "idn"), ("ádmin", "LABEL_RESERVED", "reserved"),
         ("арр", "LABEL_RESERVED", "reserved"), ("асме", "LABEL_INVALID", "confusable"), ("ácme", "LABEL_INVALID", "confusable"),
+        ("ᴀᴄᴍᴇ", "LABEL_INVALID", "confusable"), ("ꓮꓚꓟꓰ", "LABEL_INVALID", "confusable"), ("ⲁⲥⲙⲉ", "LABEL_INVALID", "confusable"),
     ],
 )  # fmt: skip
 def test_a_label_that_passes_for_another_or_mixes_scripts_is_refused(typed: str, reason: str, rule: str) -> None:
