@@ -173,6 +173,17 @@ class DnsBackendSuite:
         assert found is not None
         assert found.ttl == 90
 
+    @pytest.mark.parametrize("left", [1, 2])
+    async def test_name_servers_at_the_top_live_as_long_as_wished(
+        self, plugin: DnsBackend, zone: ZoneState, left: int
+    ) -> None:
+        hosts = self.name_servers[:left]
+        for ttl in (300, 60):  # the first change may be one of hosts too, the second is of their time alone
+            changed = await plugin.apply(zone=zone.name, changes=(Change(zone.name, "NS", ttl, hosts),), revision=ttl)
+            found = changed.find(zone.name, "NS")
+            assert found is not None
+            assert (found.ttl, set(found.records), changed.revision) == (ttl, set(hosts), ttl)
+
     async def test_an_alias_takes_the_place_of_data_in_one_change(self, plugin: DnsBackend, zone: ZoneState) -> None:
         name = f"console.{zone.name}"
         to_alias = (Change(name, "A"), Change(name, "CNAME", 60, ("other.example.",)))

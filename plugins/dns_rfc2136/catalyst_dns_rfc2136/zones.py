@@ -27,6 +27,8 @@ TURN_MARK = "_pdm-turn"
 _SIGNING = RdataType.make(65534)
 """BIND's notes about signing that goes on (private type)."""
 _ENTRY_POINT = 1
+NOBODY = "invalid."
+"""A host that there never is (RFC 6761, section 6.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,8 @@ def update(
     for key in keys:
         if key != top:
             _take_away(message, before.get(key), after.get(key))
+    if top in keys:
+        _come_and_go(message, before.get(top), after.get(top))
     for key in keys:
         _add(message, held, before.get(key), after.get(key))
     if top in keys:
@@ -150,6 +154,16 @@ def differs(wished: RecordSet | None, found: RecordSet | None) -> bool:
     if wished.type == "SOA":
         return with_serial(wished.records[0], 0) != with_serial(found.records[0], 0)
     return wished.ttl != found.ttl or set(wished.records) != set(found.records)
+
+
+def _come_and_go(message: dns.update.UpdateMessage, before: RecordSet | None, after: RecordSet | None) -> None:
+    """Knot gives a set the time to live of a record that is new to it, and of no other; at the top, where the set cannot go as a
+    whole, one comes for that and goes again."""
+    if before is None or after is None or before.ttl == after.ttl or set(after.records) - set(before.records):
+        return
+    passing = _rdataset(after, (NOBODY,))
+    message.add(after.name, passing)
+    message.delete(after.name, passing)
 
 
 def _take_away(

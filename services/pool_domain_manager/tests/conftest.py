@@ -45,12 +45,15 @@ LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 _EMBEDDED = [("embedded", "postgresql"), *([("embedded", "sqlite")] if LONG else [])]  # the others test that one
 on_both_servers = pytest.mark.parametrize(("dns", "database"), [*_EMBEDDED, ("powerdns", "sqlite")], indirect=True)
 """For a test that takes `dns`: it runs with the pool's zone on either server, and on both databases."""
+SERVERS = ("powerdns", "bind", "knot")
 on_all_servers = pytest.mark.parametrize(
-    ("dns", "database"), [*_EMBEDDED, *((kind, "sqlite") for kind in ("powerdns", "bind", "knot"))], indirect=True
+    ("dns", "database"), [*_EMBEDDED, *((kind, "sqlite") for kind in SERVERS)], indirect=True
 )
 """The same, on BIND and Knot too."""
 on_both_and_in_long_runs_on_all = on_all_servers if LONG else on_both_servers
 """The same, where a test is dear."""
+on_every_server_in_long_runs = pytest.mark.parametrize("dns", ["embedded", *(SERVERS if LONG else ())], indirect=True)
+"""For a test that takes `dns`: on the embedded server, and now and then on the real ones."""
 KINDS: dict[str, Callable[..., Dns]] = {"powerdns": OnPowerDns, "bind": OnUpdates, "knot": OnUpdates}
 HERE = Path(__file__).parent
 IN_EVERY_RUN = {

@@ -146,10 +146,13 @@ class World:
             await asyncio.sleep(0.1)
 
     def settings(self, **more: object) -> dict[str, Any]:
+        own = self.ours.settings()
         values = {
-            **self.ours.settings(), "dns_hints": self.hints, "sweep_interval": 5.0, "flip_probe": 0.1,
-            "flip_watch": 0.5, "registrar_poll": 0.1, "flip_ttl": 1,
-            "plugins": {"registrar:ovh": {"url": f"{self.fake.url}/1.0", "try_seconds": 5}},
+            **own, "dns_hints": self.hints, "sweep_interval": 5.0, "flip_probe": 0.1, "flip_watch": 0.5,
+            "registrar_poll": 0.1, "flip_ttl": 1,
+            "plugins": {
+                **own.get("plugins", {}), "registrar:ovh": {"url": f"{self.fake.url}/1.0", "try_seconds": 5},
+            },
         }  # fmt: skip
         return {**values, **more}
 
@@ -182,7 +185,9 @@ async def world(home: Path, dns: Dns, *, signed: bool = True) -> AsyncIterator[W
 async def _settled(home: Path, top: Server, old: Server, dns: Dns, *, signed: bool) -> AsyncIterator[World]:
     hints = home / "hints.json"
     known = json.loads(top.hints.read_text())
-    known |= {f"{host}.": old.address for host in OLD_HOSTS} | {f"{host}.": dns.address for host in HOSTS}
+    known |= {f"{host}.": old.address for host in OLD_HOSTS} | {
+        f"{host}.": "{}:{}".format(*dns.served_at) for host in HOSTS
+    }
     hints.write_text(json.dumps(known))
     records = tuple(RecordSet(name, kind, 1, data) for (name, kind), data in MAIL.items())
     spec = ZoneSpec(ORIGIN, tuple(f"{h}." for h in OLD_HOSTS), "old", records, signed=signed, ttl=1, negative_ttl=1)

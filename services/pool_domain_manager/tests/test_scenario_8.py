@@ -28,7 +28,7 @@ from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import update
 
 from .calls import outbox
-from .conftest import Dns
+from .conftest import Dns, on_every_server_in_long_runs
 from .flip_bench import (
     CUT,
     DOMAIN,
@@ -52,6 +52,7 @@ from .zone_calls import ZONE, admin, ended, until_zone
 pytestmark = pytest.mark.either_database
 
 
+@on_every_server_in_long_runs
 async def test_scenario_8_mail_is_answered_alike_before_during_and_after_a_flip_and_its_way_back(
     home: Path, dns: Dns, clean_nats: NatsServer, database: str
 ) -> None:

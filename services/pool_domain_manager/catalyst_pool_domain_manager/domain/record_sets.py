@@ -2,8 +2,8 @@
 
 Invariants
   ours alone    what is changed at a backend are sets that stand in the wish, or did until it took them out;
-  numbered      a set is written when the zone shows a lower revision than the set's, so that what somebody else has changed
-                meanwhile is drift, and no write of ours hides it in passing;
+  numbered      a set is written until it was read back once, or where the zone shows a lower revision than the set's; what
+                somebody else has changed since is drift, and no write of ours hides it in passing;
   by value      a challenge is one value of a TXT set: the values of others at its name stay.
 """
 
@@ -107,9 +107,10 @@ def spec(zone: Zone, wishes: Sequence[Wish]) -> ZoneSpec:
     )  # fmt: skip
 
 
-def due(wishes: Iterable[Wish], state: ZoneState) -> tuple[Change, ...]:
-    """What is wished later than what the zone shows."""
-    late = (w for w in wishes if w.revision > state.revision)
+def due(wishes: Iterable[Wish], state: ZoneState, written: int) -> tuple[Change, ...]:
+    """What is wished later than what the zone shows, or than what was read back (`written`): a server may take the number of
+    a change and leave out a part of it."""
+    late = (w for w in wishes if w.revision > min(state.revision, written))
     return tuple(Change(w.name, w.type, w.ttl, w.records) for w in late if not _is_there(w, state))
 
 

@@ -1,7 +1,8 @@
 """Keeps zones as they are wished: the only writer of a kept zone at its backend.
 
 Order of effects: read → compare mark and revision → write → read back → look at the servers. Each pass begins with reading,
-so whoever goes on after a crash needs no memory; what the zone shows of its revision says what has been written.
+so whoever goes on after a crash needs no memory; what the zone shows of its revision says what has arrived, and its row here what
+was read back.
 
 Invariants
   one writer    at most one replica keeps zones, and what a former one still wants to write is refused by its fence;
@@ -171,7 +172,7 @@ class Keeper:
         await self.failpoint("pdm.zone.write.before")
         state, changes = await self._written(task, backend, lease)
         await self.failpoint("pdm.zone.write.after")
-        if missing := record_sets.due(task.wishes, state):
+        if missing := record_sets.due(task.wishes, state, zone.written):
             text = ", ".join(f"{change.name} {change.type}" for change in missing[:5])
             await self._wait(zone, (c.unknown(c.RECORDS_PUBLISHED, "Unwritten", f"not read back: {text}"),), lease)
             return False
@@ -197,7 +198,8 @@ class Keeper:
         if zone.signed and (not state.signed or was_unsigned):
             lease.check()
             state = await backend.dnssec(zone=zone.origin, op=KeyOp.ENABLE, expect=state.etag)
-        changes = record_sets.lacking(task.wishes, state) if is_new else record_sets.due(task.wishes, state)
+        due = record_sets.due(task.wishes, state, zone.written)
+        changes = record_sets.lacking(task.wishes, state) if is_new else due
         wished = [wish.key for wish in task.wishes if wish.records]
         changes = (*changes, *ownership.mark_changes(wished, state.record_sets, zone.owner, zone.origin, MARK_TTL))
         asked = record_sets.challenge_changes(task.challenges, {w.key: w for w in task.wishes}, state)
