@@ -5,7 +5,7 @@ import asyncio
 import fcntl
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -34,9 +34,9 @@ PATIENCE = 10.0
 """Seconds for which a stage of the boot waits to be confirmed, before the boot goes on."""
 
 
-def main() -> int:
-    """One command; 0 where it is done."""
-    asked = _parser().parse_args()
+def main(words: Sequence[str] | None = None) -> int:
+    """One command; 0 where it is done. Without `words`, those of the command line."""
+    asked = _parser().parse_args(words)
     try:
         return int(asked.do(asked))
     except KeyboardInterrupt:

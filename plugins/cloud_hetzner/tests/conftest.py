@@ -181,6 +181,17 @@ IN_EVERY_RUN = (
 """Of the suite of all clouds; the others run in the long profile."""
 
 
+LIFE_IN_EVERY_RUN = (
+    "test_one_control_plane",
+    "test_what_was_changed",
+    "test_a_fenced",
+    "test_the_tool_takes",
+    "test_the_module_is",
+)
+"""What every run lives through here; how the tool imports what was given is tried on a cheaper cloud in every run."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Each test of the suite costs several commands of the real tool."""
     leave_for_long_runs(config, items, file=HERE / "test_conformance.py", but=IN_EVERY_RUN)
+    leave_for_long_runs(config, items, file=HERE / "test_life.py", but=LIFE_IN_EVERY_RUN)

@@ -14,7 +14,7 @@ from random import Random
 
 import pytest
 from catalyst_sdk import Permanent, Temporary
-from catalyst_sdk.cloud import Action
+from catalyst_sdk.cloud import Action, Adopted
 from catalyst_sdk.tofu import Pin, children, states
 from catalyst_sdk.tofu.holders import Holder
 from catalyst_sdk.tofu.states import Kept
@@ -193,6 +193,19 @@ async def test_more_than_what_was_accepted_is_not_done(files: FilesBench) -> Non
         await plugin.apply(plan=wider, work=ledger)
     assert failure.value.provider_code == "PLAN_DIVERGED"
     assert await files.world() == []
+
+
+async def test_what_was_given_to_a_cluster_is_imported_and_the_same_ungiven_is_a_strangers(files: FilesBench) -> None:
+    ledger, request = DyingLedger(files), cluster_request(files)
+    wished = next(c for c in (await files.plugin().plan(request=request, work=ledger)).changes if c.kind == "network")
+    id = await files.plant(kind="network", name=wished.name, region="here", labels={"team": "ops"})
+    given = replace(request, adopted={wished.address: Adopted(wished.name, id)})
+    plan = await files.plugin().plan(request=given, work=ledger)
+    assert [(c.name, c.address) for c in plan.changes if c.action is Action.IMPORT] == [(wished.name, wished.address)]
+    assert plan.is_applicable
+    other = replace(request, adopted={wished.address: Adopted(wished.name, "another")})
+    strange = await files.plugin().plan(request=other, work=ledger)
+    assert [finding.code for finding in strange.findings] == ["name.foreign_resource"]
 
 
 async def test_what_only_the_sweep_finds_is_imported_and_deleted(files: FilesBench) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from catalyst_sdk import Permanent, RateLimited, Temporary
-from catalyst_sdk.cloud import Action, Change, ClusterRequest, NodePool
+from catalyst_sdk.cloud import Action, Adopted, Change, ClusterRequest, NodePool
 from catalyst_sdk.tofu import commands, locks, states, verdicts
 from catalyst_sdk.tofu.changes import (
     Part,
@@ -20,6 +20,7 @@ from catalyst_sdk.tofu.changes import (
     moves_outputs,
     planned,
 )
+from catalyst_sdk.tofu.holders import Holder
 from catalyst_sdk.tofu.masks import HIDDEN, Veil, masked
 from catalyst_sdk.tofu.states import Kept
 from catalyst_sdk.tofu.stream import Diagnostic
@@ -171,10 +172,12 @@ def test_the_newer_state_of_the_same_series_counts(folder: str, sealed: str, new
 def test_what_is_kept_comes_back_as_it_was() -> None:
     request = ClusterRequest(
         "sovereigns/acme", "acme.example", "fc-here-mgt-prod", "k3x9", "here", {"a": "b"}, NodePool("cp", "f2", 3),
-        (NodePool("general", "f4", 2),), ssh_allowed_cidrs=("10.0.0.0/8",),
+        (NodePool("general", "f4", 2),), ssh_allowed_cidrs=("10.0.0.0/8",), adopted={"network.main": Adopted("old-net", "7")},
     )  # fmt: skip
-    kept = Kept(state(3), request, fenced=True)
+    kept = Kept(state(3), request, fenced=True, holder=Holder("here", "its boot", "its token"))
     assert states.decoded(kept.encoded()) == kept
+    before = {key: value for key, value in json.loads(kept.encoded()).items() if key != "holder"}
+    assert states.decoded(json.dumps(before).encode()) == replace(kept, holder=None), "a state of the release before"
     assert kept.encoded() == replace(kept).encoded()
     assert states.decoded(None) == states.decoded(b"") == Kept()
 
