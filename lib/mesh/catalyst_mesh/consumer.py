@@ -17,7 +17,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -34,7 +34,7 @@ from .bus import Bus
 from .calls import Call, enter, new_traceparent
 from .database import is_outage
 from .envelopes import told_of
-from .facts import Handled, Told, aggregate_of, service_of, stream_of, version_of
+from .facts import Handled, Told, service_of, stream_of
 from .failpoints import Failpoints
 from .inbox import Inbox, Place
 from .letters import headers, subject_of
@@ -184,8 +184,7 @@ class Consumer:
                 body = handled.message.FromString(message.data)
             except DecodeError:
                 break
-            told = replace(told, aggregate=aggregate_of(body), version=version_of(body))
-            events.append(Event(message, handled, body, told))
+            events.append(Event(message, handled, body, handled.known(told, message.data, body)))
             if self._failpoints:
                 self._failpoints.hit("consumer.received")
         return events
@@ -263,7 +262,7 @@ class Consumer:
 
     async def _effect(self, handled: Handled, data: bytes, told: Told, *, lost: bool) -> bool:
         body = handled.message.FromString(data)
-        told = replace(told, aggregate=aggregate_of(body), version=version_of(body))
+        told = handled.known(told, data, body)
 
         async def step(tx: Transaction) -> Place | None:
             if not await self._inbox.first_time(tx, told):
@@ -340,7 +339,7 @@ class Consumer:
         handled = self._handled.get(told.subject)
         with suppress(Exception):  # a body that is no message has no successors
             body = handled.message.FromString(message.data) if handled else None
-            passed = replace(told, aggregate=aggregate_of(body), version=version_of(body)) if body else told
+            passed = handled.known(told, message.data, body) if handled and body else told
             await self._work.again(lambda tx: self._inbox.moved(tx, passed))
 
 

@@ -3,8 +3,9 @@
 Field 1 of every event message is the name of its aggregate, field 2 the aggregate's version after the change.
 """
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -59,6 +60,13 @@ class Handled:
     handler: Handler
     refresh: Refresh | None = None
     """What is done where events before this one are missing; None: the gap is counted and told in the log."""
+    from_strangers: bool = False
+    """Whether those who tell it are no daemons, whose ids may be another's too: then an event is known by its bytes."""
+
+    def known(self, told: Told, data: bytes, body: Message) -> Told:
+        """What is told around an event, once its body is read."""
+        whole = replace(told, aggregate=aggregate_of(body), version=version_of(body))
+        return replace(whole, event_id=hashlib.sha256(data).hexdigest()) if self.from_strangers else whole
 
 
 def aggregate_of(message: Message) -> str:

@@ -35,8 +35,10 @@ from .departures import departed
 from .domain.money import Money
 from .domain.renewals import House
 from .events import EMITTED, handled
+from .opening import arrived
 from .proofs import Proofs
 from .providers import KIND, Providers
+from .recording import Recording
 from .rpc.accounts import AccountService
 from .rpc.franchise import FranchiseService
 from .rpc.invoices import InvoiceService
@@ -82,18 +84,19 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
     channel = connect(settings.catalog_target, token=settings.token_for("catalog"), tls=settings.certificates())
     providers, proofs, curfew = Providers(host, work, settings.plugins), Proofs(work), Curfew()
     prices, house = PriceBooks(StorefrontServiceStub(channel)), house_of(settings)
+    recording = Recording(books=house.books, windows=settings.windows, currency=settings.currency)
     return Daemon(
         "billing",
         settings,
         db,
         metadata,
         work,
-        services=services(settings, work, providers, prices, house, proofs, sealer, curfew),
+        services=services(settings, work, providers, prices, house, proofs, sealer, curfew, recording),
         access=ACCESS,
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "billing", settings.nats_token.get_secret_value()),
-        handled=(*handled(house.books), departed(house)),
+        handled=(*handled(house.books), arrived(settings.currency), departed(house), recording.handled),
         workers=[
             curfew,
             Shift(
@@ -118,7 +121,7 @@ def plugins(settings: BillingSettings, metrics: ChassisMetrics, clock: Clock | N
 
 def services(
     settings: BillingSettings, work: Work[Store], providers: Providers, prices: PriceBooks, house: House, proofs: Proofs,
-    sealer: Sealer, curfew: Curfew,
+    sealer: Sealer, curfew: Curfew, recording: Recording,
 ) -> list[Service]:  # fmt: skip
     """What is served."""
     books = house.books
@@ -166,7 +169,7 @@ def services(
             f"{package}.SubscriptionService",
         ),
         Service(
-            MeteringService(work, books=books, windows=settings.windows, currency=currency),
+            MeteringService(work, recording, books=books, currency=currency),
             grpc_services.add_MeteringServiceServicer_to_server, f"{package}.MeteringService",
         ),
         Service(

@@ -14,11 +14,11 @@ from .domain import purchases, renewals
 from .domain.accounts import State
 from .domain.orders import Command
 from .domain.renewals import House
+from .names import org_in
 from .store import Store
 
 _GONE = "catalyst.v1.environment.organization.deleted"
 WHY = "organization_deleted"
-_ORG = "organizations/"
 
 
 def departed(house: House) -> Handled:
@@ -30,9 +30,7 @@ async def on_organization_deleted(
     house: House, tx: Store, message: environment.OrganizationDeleted, told: Told
 ) -> Sequence[object]:
     """Give up open orders, end subscriptions, close the account. A capture that comes later goes back."""
-    if not message.organization.startswith(_ORG):
-        raise ValueError(f"{message.organization!r} is no name of an Organization")
-    org = message.organization.removeprefix(_ORG)
+    org = org_in(message.organization)
     account = await tx.lock_account(org)
     if account is None or account.state is State.CLOSED:
         return ()

@@ -1,16 +1,21 @@
 """Accounts, and who may look into them."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from catalyst.billing.v1 import resources_pb2 as pb
 from catalyst.billing.v1 import service_pb2 as rpc
 from catalyst.billing.v1 import service_pb2_grpc as stubs
+from catalyst.environment.v1.events_pb2 import OrganizationCreated
 from catalyst.mesh.v1.resources_pb2 import Money
 from catalyst_billing.access import ACCESS
+from catalyst_billing.opening import on_organization_created
+from catalyst_mesh import Told
 from catalyst_testkit.daemons import reason_of
 
 from .conftest import Billing
+from .makers import NOON
 
 pytestmark = pytest.mark.either_database
 
@@ -156,3 +161,18 @@ async def test_roles_reach_as_far_as_their_row(billing: Billing) -> None:
     )
     assert await reason_of(billing.staff(stubs.OrderServiceStub).RefundOrder(later)) == "ORDER_NOT_FOUND"
     assert await reason_of(billing.member(stubs.OrderServiceStub).RefundOrder(later)) == "CALL_DENIED"
+
+
+async def test_a_new_organization_has_its_account_ahead_of_its_first_use_and_once(billing: Billing) -> None:
+    made = OrganizationCreated(organization="organizations/fresh", version=1)
+    told = Told("id", "catalyst.v1.environment.organization.created", made.organization, 1, NOON, "", 1)
+
+    async def step(tx: Any) -> None:
+        tx.emit(*await on_organization_created("OMR", tx, made, told))
+
+    for _ in range(2):
+        await billing.daemon.daemon.work.again(step)
+    assert await billing.count("billing_account") == 1
+    with pytest.raises(ValueError, match="no name of an Organization"):
+        made.organization = "fresh"
+        await billing.daemon.daemon.work.again(step)

@@ -2,9 +2,11 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import nats as nats_client
 import pytest
 from catalyst.billing.v1 import events_pb2
 from catalyst.billing.v1 import resources_pb2 as pb
@@ -12,10 +14,15 @@ from catalyst.billing.v1 import service_pb2 as rpc
 from catalyst.billing.v1 import service_pb2_grpc as stubs
 from catalyst.mesh.v1.resources_pb2 import Money
 from catalyst_billing.domain import usage
+from catalyst_billing.domain.accounts import State
 from catalyst_billing.domain.periods import Span
+from catalyst_billing.domain.usage import MeterUnknown
+from catalyst_billing.recording import Recording
 from catalyst_billing.store import tables
+from catalyst_mesh import Told
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
+from catalyst_testkit.servers import NatsServer
 from sqlalchemy import select
 
 from .conftest import Billing, Start
@@ -178,3 +185,77 @@ async def test_meters_are_data(billing: Billing) -> None:
     assert (titled.display_name, list(titled.dimensions)) == ("GPU", ["model"])
     assert await reason_of(admin.GetMeter(rpc.GetMeterRequest(name="meters/nothing"))) == "METER_NOT_FOUND"
     assert await reason_of(queried(billing, meters=["meters/nothing"])) == "METER_UNKNOWN"
+
+
+class Meters:
+    """Tell what was used as any meter does: on the stream that billing makes for them."""
+
+    def __init__(self, server: NatsServer) -> None:
+        self._server = server
+
+    async def tell(self, *measurements: events_pb2.UsageRecorded, event_id: str = "1") -> None:
+        client = await nats_client.connect(self._server.url)
+        try:
+            for measurement in measurements:
+                body = measurement.SerializeToString()
+                subject = "catalyst.v1.metering.usage.recorded"
+                await client.jetstream().publish(subject, body, headers={"ce-id": event_id, "ce-source": "//meter"})
+        finally:
+            await client.close()
+
+
+def told_usage(id: str, value: str = "1", *, org: str = "acme", at: datetime = NOON, **rest: Any) -> Any:
+    fields = {"source": "//meter", "meter": "meters/vcpu_hours", **rest}
+    made = events_pb2.UsageRecorded(id=id, org=f"organizations/{org}", value=value, **fields)
+    made.time.FromDatetime(at)
+    return made
+
+
+async def test_what_meters_put_on_their_stream_counts_once_and_what_cannot_count_is_a_finding(
+    start: Start, clean_nats: NatsServer
+) -> None:
+    async with start(nats_url=clean_nats.url) as billing:
+        await billing.daemon.daemon.bus.ensure_stream("metering")
+        meters = Meters(clean_nats)
+        a, b = told_usage("a"), told_usage("b", "0.5", dimensions={"application": "x"})
+        # Each meter numbers its events from 1: the number alone makes no two of them the same.
+        await meters.tell(a, b, a, told_usage("a", "2", org="rival"), told_usage("late", at=NOON - timedelta(days=3)))
+        await meters.tell(
+            told_usage("a", "7"), told_usage("old", at=NOON - timedelta(days=40)), told_usage("bad", "-1")
+        )
+
+        async def all_seen() -> bool:
+            return await billing.count("usage_event") == 4 and len(await billing.findings()) == 3
+
+        await eventually(all_seen, within=30, what="four measurements and three findings")
+        assert await queried(billing) == [("vcpu_hours", "1.5", 0)]
+        assert sorted(await billing.findings()) == ["USAGE_ID_REUSED", "USAGE_TOO_LATE", "USAGE_VALUE_INVALID"]
+        await billing.daemon.daemon.work.again(lambda tx: nothing_new(billing, tx, a))
+
+
+async def nothing_new(billing: Billing, tx: Any, again: Any) -> None:
+    """A meter that tells the same again, long after the stream and its inbox have forgotten it."""
+    settings: Any = billing.daemon.daemon.settings
+    recording = Recording(books=settings.books("billing"), windows=settings.windows, currency="OMR")
+    told = Told("1", "catalyst.v1.metering.usage.recorded", again.org, 0, NOON, "", 1)
+    assert await recording.on_usage_recorded(tx, again, told) == ()
+    assert len(await tx.events_of("acme")) == 3
+    with pytest.raises(
+        MeterUnknown
+    ):  # it may be made yet: tried again, then put aside as a letter that can be replayed
+        await recording.on_usage_recorded(tx, told_usage("m", meter="meters/no"), told)
+
+
+async def test_usage_of_a_closed_account_is_refused_and_no_other_of_its_batch(billing: Billing) -> None:
+    await record(billing, measured("a"))
+    shut = await billing.daemon.daemon.work.again(lambda tx: tx.lock_account("acme"))
+
+    async def close(tx: Any) -> None:
+        account = await tx.lock_account("acme")
+        await tx.save(replace(account, state=State.CLOSED, version=shut.version + 1))
+
+    await billing.daemon.daemon.work.again(close)
+    rival = measured("b")
+    rival.org = "organizations/rival"
+    answer = await record(billing, measured("c"), rival)
+    assert (answer.accepted_count, [(r.index, r.reason) for r in answer.refused]) == (1, [(0, "ACCOUNT_CLOSED")])

@@ -56,6 +56,12 @@ def month_start(moment: datetime, zone: ZoneInfo) -> datetime:
     return midnight(moment.astimezone(zone).replace(day=1), zone)
 
 
+def month_of(moment: datetime, zone: ZoneInfo) -> Span:
+    """The month of `moment` in `zone`."""
+    start = month_start(moment, zone)
+    return Span(start, boundary(start, 1, zone))
+
+
 def month_span(month: str, zone: ZoneInfo) -> Span:
     """The month `YYYY-MM` in `zone`."""
     year, number = map(int, month.split("-"))

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from uuid import uuid4
 
 from catalyst.billing.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import Context, Page, Work, caller
@@ -18,6 +17,7 @@ from ..domain.goodwill import Given, Goodwill, GoodwillNotFound
 from ..domain.goodwill import State as GoodwillState
 from ..domain.money import Money, parse
 from ..domain.postings import Books, credit_of
+from ..opening import ensured
 from ..store import Store
 from . import account_changes as changes
 from . import convert
@@ -225,12 +225,6 @@ class AccountService(service_pb2_grpc.AccountServiceServicer):
         return service_pb2.ListCreditGrantsResponse(
             credit_grants=[convert.grant(grant) for _, grant in cut.rows], next_page_token=cut.next_page_token
         )
-
-
-async def ensured(tx: Store, org: str, default: str, currency: str = "") -> Decision[BillingAccount]:
-    """The account of `org`, locked; opened in `currency` or `default` where there is none yet."""
-    known = await tx.lock_account(org)
-    return accounts.ensure(known, org=org, uid=str(uuid4()), currency=currency, default=default, now=tx.now)
 
 
 async def wallet_of(tx: Store, account: BillingAccount) -> Wallet:

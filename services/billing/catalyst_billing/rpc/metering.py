@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -11,17 +11,17 @@ from catalyst_mesh import Context, InvalidRequest, Page, Work, moment, stamp
 from catalyst_sdk import Code, Decision, Refused, Violation
 
 from ..amounts import money
-from ..domain import periods, quotas, rating, usage
-from ..domain.accounts import BillingAccount
+from ..domain import periods, rating, usage
 from ..domain.money import Money
 from ..domain.periods import Span
 from ..domain.postings import Books
-from ..domain.quotas import Entitlement, Mode, Standing
+from ..domain.quotas import Entitlement, Mode
 from ..domain.rating import NANO, Card, Used
-from ..domain.subscriptions import State, Subscription
-from ..domain.usage import Aggregation, Event, Hour, Meter, MeterUnknown, UsageIdReused, ValueInvalid, Windows
+from ..domain.subscriptions import Subscription
+from ..domain.usage import Aggregation, Hour, Meter, MeterUnknown
+from ..opening import ensured
+from ..recording import Judged, Recording
 from ..store import Store
-from .accounts import ensured
 from .names import check_etag, etag_of, id_of, require_member
 from .running import run
 
@@ -41,23 +41,22 @@ class DimensionInUse(Refused):
 class MeteringService(service_pb2_grpc.MeteringServiceServicer):
     """Usage, meters, and how far usage may go."""
 
-    def __init__(self, work: Work[Store], *, books: Books, windows: Windows, currency: str) -> None:
+    def __init__(self, work: Work[Store], recording: Recording, *, books: Books, currency: str) -> None:
         self._work = work
+        self._recording = recording
         self._books = books
-        self._windows = windows
         self._currency = currency
 
     async def RecordUsage(
         self, request: service_pb2.RecordUsageRequest, context: Context
     ) -> service_pb2.RecordUsageResponse:
-        answers: list[service_pb2.RecordUsageResponse] = []
+        judged: list[Judged] = []
 
-        async def step(tx: Store) -> Decision[tuple[BillingAccount, ...]]:
-            recorded = await self._record(tx, request.events)
-            answers[:] = [recorded.answer]
-            return Decision(recorded.accounts)
+        async def step(tx: Store) -> Decision[None]:
+            judged[:] = [await self._recording.record(tx, request.events)]
+            return Decision(None)  # it is written already
 
-        return await self._work.run(step, answer=lambda _: answers[0])
+        return await self._work.run(step, answer=lambda _: judged[0].answer)
 
     async def QueryUsage(
         self, request: service_pb2.QueryUsageRequest, context: Context
@@ -174,62 +173,8 @@ class MeteringService(service_pb2_grpc.MeteringServiceServicer):
 
         return await run(self._work, step, lambda _: shown[0], validate_only=request.validate_only)
 
-    async def _record(self, tx: Store, given: Sequence[resources_pb2.UsageEvent]) -> "Recorded":
-        meters, judged = await tx.meters(), Judged()
-        for index, raw in enumerate(given):
-            try:
-                judged.take(index, usage.check(to_event(raw, tx.now), meters, self._windows, tx.now))
-            except Refused as refusal:
-                judged.refuse(index, raw.id, refusal)
-        accounts = []
-        for org in sorted(judged.by_org):
-            # Each customer's usage is written one batch after the other, so an hour is never summed up by two at once.
-            accounts.append((await ensured(tx, org, self._currency)).state)
-            # Of two first comers to an account that has no row to lock, one loses here, before any usage is written.
-            await tx.save(accounts[-1])
-            await self._record_of(tx, org, judged, meters)
-        return Recorded(tuple(accounts), judged.answer)
-
-    async def _record_of(self, tx: Store, org: str, judged: "Judged", meters: dict[str, Meter]) -> None:
-        running = await tx.metered(org)
-        known = await tx.known_events(org, {(e.source, e.id) for _, e in judged.by_org[org]})
-        new: list[Event] = []
-        for index, seen in judged.by_org[org]:
-            event = _placed(seen, running)
-            before = known.setdefault(event.key, event)
-            if before is event:
-                new.append(event)
-            elif before.says_the_same(event):
-                judged.answer.duplicate_count += 1
-            else:
-                judged.refuse(index, event.id, UsageIdReused(id=event.id, source=event.source))
-        hours = await tx.hours_of(org, new)
-        for event in new:
-            if not event.is_adjustment:
-                empty = Hour(org, event.meter, event.environment, event.application, event.hour)
-                before_hour = hours.get(empty.key, empty)
-                hours[empty.key] = usage.joined(before_hour, event, meters[event.meter].aggregation)
-        await tx.add_usage(new, hours.values())
-        judged.answer.accepted_count += len(new)
-        await self._tell_thresholds(tx, org, list(hours.values()))
-
-    async def _tell_thresholds(self, tx: Store, org: str, touched: Sequence[Hour]) -> None:
-        account = await tx.account(org)
-        e = await tx.entitlement(org, account.currency if account else self._currency, lock=True)
-        if e.limit is None and e.max_cpu_milli is None and e.max_ram_mb is None:
-            return
-        month = self._month(tx.now)
-        spent = await tx.spent(org, e.currency, month) if e.limit else Money(0, e.currency)
-        largest: dict[str, int] = {}
-        for hour in await tx.hours(org, Span(min((h.hour for h in touched), default=tx.now), tx.now + periods.DAY)):
-            largest[hour.meter] = max(largest.get(hour.meter, 0), hour.value)
-        standing = Standing(month.start, spent, tuple(largest.items()))
-        e, fired, facts = quotas.passed(e, standing, await tx.fired(org, month.start), tx.now)
-        await tx.save_all(*([e] if fired else []), *fired)
-        tx.emit(*facts)
-
     async def _shown(self, tx: Store, e: Entitlement) -> resources_pb2.Entitlement:
-        month = self._month(tx.now)
+        month = periods.month_of(tx.now, self._books.zone)
         told = await tx.fired(e.org, month.start)
         limit = e.spending_limit
         return resources_pb2.Entitlement(
@@ -240,12 +185,8 @@ class MeteringService(service_pb2_grpc.MeteringServiceServicer):
             reached_percent=max((percent for _, percent in told), default=0),
         )  # fmt: skip
 
-    def _month(self, now: datetime) -> Span:
-        start = periods.month_start(now, self._books.zone)
-        return Span(start, periods.boundary(start, 1, self._books.zone))
-
     def _span(self, request: service_pb2.QueryUsageRequest, metered: Subscription | None, now: datetime) -> Span:
-        current = metered.period_start if metered else self._month(now).start
+        current = metered.period_start if metered else periods.month_of(now, self._books.zone).start
         first = moment(request.start_time) if request.HasField("start_time") else current
         last = moment(request.end_time) if request.HasField("end_time") else now + timedelta(microseconds=1)
         return Span(first, last)
@@ -281,67 +222,12 @@ class MeteringService(service_pb2_grpc.MeteringServiceServicer):
         return Span(start, (start.astimezone(zone) + timedelta(days=1)).astimezone(UTC))
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A batch that was taken: accounts to save, and the answer."""
-
-    accounts: tuple[BillingAccount, ...]
-    answer: service_pb2.RecordUsageResponse
-
-
-class Judged:
-    """What became of the events of a batch."""
-
-    def __init__(self) -> None:
-        self.by_org: defaultdict[str, list[tuple[int, Event]]] = defaultdict(list)
-        self.answer = service_pb2.RecordUsageResponse()
-
-    def take(self, index: int, event: Event) -> None:
-        self.by_org[event.org].append((index, event))
-
-    def refuse(self, index: int, id: str, why: Refused) -> None:
-        self.answer.refused.add(index=index, id=id, reason=why.reason, message=why.sentence)
-        self.answer.refused.sort(key=lambda refused: refused.index)
-
-
-def to_event(raw: resources_pb2.UsageEvent, now: datetime) -> Event:
-    """A measurement as it was sent. Raises ValueInvalid."""
-    org = raw.org.removeprefix("organizations/")
-    for field, text, most in (("id", raw.id, 128), ("source", raw.source, 256), ("org", org, 32)):
-        if not 0 < len(text) <= most:
-            raise ValueInvalid(field=field, why=f"1 to {most} characters are expected")
-    if raw.org != f"organizations/{org}" or not usage.ORG.fullmatch(org):
-        raise ValueInvalid(field="org", why="organizations/{org} is expected")
-    for field, text in (("environment", raw.environment), ("application", raw.application)):
-        if len(text) > 128:
-            raise ValueInvalid(field=field, why="at most 128 characters are expected")
-    if not raw.HasField("time"):
-        raise ValueInvalid(field="time", why="it is missing")
-    return Event(
-        org=org, source=raw.source, id=raw.id, environment=raw.environment, application=raw.application,
-        meter=raw.meter.removeprefix("meters/"), value=usage.quantity(raw.value), at=moment(raw.time),
-        dimensions=tuple(sorted(raw.dimensions.items())), received_at=now,
-    )  # fmt: skip
-
-
 def to_meter(m: Meter) -> resources_pb2.Meter:
     """A meter as the contract shows it."""
     return resources_pb2.Meter(
         name=m.name, etag=etag_of(m.version), version=m.version, create_time=stamp(m.created_at),
         update_time=stamp(m.updated_at), unit=m.unit, dimensions=m.dimensions, display_name=m.title,
         aggregation=resources_pb2.Meter.Aggregation.Value(f"AGGREGATION_{m.aggregation.upper()}"),
-    )  # fmt: skip
-
-
-def _placed(event: Event, running: Subscription | None) -> Event:
-    """The event, late where its hour was billed already, and free while its Organization is suspended."""
-    if running is None:
-        return event
-    is_billed = running.past_due_at is not None or bool(running.charge)
-    billed_until = running.period_end if is_billed else running.period_start
-    return replace(
-        event, is_adjustment=event.is_adjustment or event.hour < billed_until,
-        is_rated=running.state is not State.SUSPENDED,
     )  # fmt: skip
 
 

@@ -19,10 +19,11 @@ from ..domain.quotes import Sign
 from ..domain.refunds import Wish
 from ..domain.submissions import Desk, Submit, TopUp
 from ..domain.uses import Tally
+from ..opening import ensured
 from ..providers import Providers
 from ..store import Store
 from . import convert
-from .accounts import ensured, wallet_of
+from .accounts import wallet_of
 from .names import check_etag, id_of, new_id, org_of, require_member
 from .running import run
 

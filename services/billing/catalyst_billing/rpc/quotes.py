@@ -18,10 +18,11 @@ from ..domain.quotes import Quote, Sign
 from ..domain.subscriptions import TrialUsed
 from ..domain.uses import Wish
 from ..domain.vouchers import Voucher
+from ..opening import ensured
 from ..providers import Providers
 from ..store import Store
 from . import convert
-from .accounts import ensured, wallet_of
+from .accounts import wallet_of
 from .names import id_of, new_id, require_member
 from .running import run
 from .vouchers import by_code

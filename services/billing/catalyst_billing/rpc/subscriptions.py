@@ -18,10 +18,10 @@ from ..domain.pricing import Offer, Selection
 from ..domain.quotes import Sign
 from ..domain.renewals import Dues, House
 from ..domain.subscriptions import UNPAID, Subscription, SubscriptionNotFound
+from ..opening import ensured
 from ..providers import Providers
 from ..store import Store
 from . import convert, papers
-from .accounts import ensured
 from .names import EtagMismatch, check_etag, etag_of, id_of, new_id, require_member
 from .running import run
 

@@ -19,9 +19,10 @@ from ..domain.postings import Books
 from ..domain.submissions import Redemption
 from ..domain.uses import Tally, Wish
 from ..domain.vouchers import Edited, State, Voucher, VoucherCodeInvalid, VoucherCodeTaken, VoucherNotFound, normalise
+from ..opening import ensured
 from ..store import Store
 from . import convert, voucher_terms
-from .accounts import ensured, wallet_of
+from .accounts import wallet_of
 from .limits import PreviewLimit
 from .masks import wanted
 from .names import check_etag, id_of, new_id, require_member

@@ -1565,3 +1565,88 @@ class FindingOpened(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FindingOpened: _TypeAlias = FindingOpened  # noqa: Y015
+
+@_typing.final
+class UsageRecorded(_message.Message):
+    """`catalyst.v1.metering.usage.recorded`
+    Something was used. Meters tell it, on a stream that billing makes for them; an Organization, a source and an id are one
+    measurement, however often it is told. Fields as in UsageEvent.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class DimensionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ORG_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    APPLICATION_FIELD_NUMBER: _builtins.int
+    METER_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    org: _builtins.str
+    """Organization, `organizations/{org}`."""
+    version: _builtins.int
+    """0: measurements have no versions."""
+    id: _builtins.str
+    """Id, unique with `org` and `source`; at most 128 characters."""
+    source: _builtins.str
+    """Who measured, a URI reference; at most 256 characters."""
+    environment: _builtins.str
+    """Environment, `environments/{env}`; empty: none."""
+    application: _builtins.str
+    """Application's name in its Environment; empty: none."""
+    meter: _builtins.str
+    """Meter, `meters/{meter}`."""
+    value: _builtins.str
+    """Decimal number as text, 0 or above, without exponent."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it was used. Up to 24 h late it joins its hour, up to 35 days the next invoice."""
+
+    @_builtins.property
+    def dimensions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Values of the meter's dimensions."""
+
+    def __init__(
+        self,
+        *,
+        org: _builtins.str = ...,
+        version: _builtins.int = ...,
+        id: _builtins.str = ...,
+        source: _builtins.str = ...,
+        environment: _builtins.str = ...,
+        application: _builtins.str = ...,
+        meter: _builtins.str = ...,
+        value: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        dimensions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "dimensions", b"dimensions", "environment", b"environment", "id", b"id", "meter", b"meter", "org", b"org", "source", b"source", "time", b"time", "value", b"value", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageRecorded: _TypeAlias = UsageRecorded  # noqa: Y015
