@@ -96,7 +96,12 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "billing", settings.nats_token.get_secret_value()),
-        handled=(*handled(house.books), arrived(settings.currency), departed(house), recording.handled),
+        handled=(
+            *handled(house.books, providers.step_of),
+            arrived(settings.currency),
+            departed(house),
+            recording.handled,
+        ),
         workers=[
             curfew,
             Shift(

@@ -26,14 +26,20 @@ _ROOT = "catalyst.v1.provisioner"
 Facts = Sequence[object]
 
 
-def handled(books: Books) -> tuple[Handled, ...]:
+Step = Callable[[str, str], int]
+"""`(provider, currency)`: the step in minor units of what goes back to a card."""
+
+
+def handled(books: Books, step: Step) -> tuple[Handled, ...]:
     """The handlers; `books` says on which Sovereign refunds are booked."""
     return (
         Handled(f"{_ROOT}.run.started", provisioner.RunStarted, on_run_started),
-        Handled(f"{_ROOT}.run.failed", provisioner.RunFailed, partial(on_run_ended, books, "run failed")),
-        Handled(f"{_ROOT}.run.cancelled", provisioner.RunCancelled, partial(on_run_ended, books, "run cancelled")),
+        Handled(f"{_ROOT}.run.failed", provisioner.RunFailed, partial(on_run_ended, books, step, "run failed")),
+        Handled(
+            f"{_ROOT}.run.cancelled", provisioner.RunCancelled, partial(on_run_ended, books, step, "run cancelled")
+        ),
         Handled(f"{_ROOT}.sovereign.activated", provisioner.SovereignActivated, on_activated),
-        Handled(f"{_ROOT}.sovereign.destroyed", provisioner.SovereignDestroyed, partial(on_destroyed, books)),
+        Handled(f"{_ROOT}.sovereign.destroyed", provisioner.SovereignDestroyed, partial(on_destroyed, books, step)),
     )
 
 
@@ -47,14 +53,27 @@ async def on_activated(tx: Store, message: provisioner.SovereignActivated, told:
     return await _decide(tx, message, lambda p: fulfilment.activated(p, message.sovereign, tx.now))
 
 
-async def on_run_ended(books: Books, why: str, tx: Store, message: Any, told: Told) -> Facts:
+async def on_run_ended(books: Books, step: Step, why: str, tx: Store, message: Any, told: Told) -> Facts:
     if not message.final or message.intent == resources.Plan.INTENT_DESTROY:
         return ()
-    return await _decide(tx, message, lambda p: fulfilment.given_up(p, message.sovereign, why, books, tx.now))
+
+    def decide(p: Purchase) -> Decision[Purchase]:
+        return fulfilment.given_up(p, message.sovereign, why, books, _step(p, step), tx.now)
+
+    return await _decide(tx, message, decide)
 
 
-async def on_destroyed(books: Books, tx: Store, message: provisioner.SovereignDestroyed, told: Told) -> Facts:
-    return await _decide(tx, message, lambda p: fulfilment.destroyed(p, message.sovereign, books, tx.now))
+async def on_destroyed(
+    books: Books, step: Step, tx: Store, message: provisioner.SovereignDestroyed, told: Told
+) -> Facts:
+    def decide(p: Purchase) -> Decision[Purchase]:
+        return fulfilment.destroyed(p, message.sovereign, books, _step(p, step), tx.now)
+
+    return await _decide(tx, message, decide)
+
+
+def _step(p: Purchase, step: Step) -> int:
+    return step(p.order.provider, p.order.total.currency)
 
 
 async def _decide(tx: Store, message: Any, decide: Callable[[Purchase], Decision[Purchase]]) -> Facts:

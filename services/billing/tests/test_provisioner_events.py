@@ -8,6 +8,7 @@ import pytest
 from catalyst.billing.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import events_pb2 as told
 from catalyst.provisioner.v1 import resources_pb2 as provisioner
+from catalyst_sdk.payment import DisputeState
 from catalyst_testkit import eventually
 from catalyst_testkit.servers import NatsServer
 
@@ -113,6 +114,27 @@ async def test_a_failure_for_good_is_refunded_once_to_where_it_came_from(paid: P
 
     await eventually(returned, within=30)
     assert [row["minor"] for row in billing.provider.books.refunds.values()] == [5000]
+    assert (await billing.prove()).proved
+
+
+async def test_what_a_dispute_withholds_when_a_run_fails_goes_back_when_it_is_won(paid: Paid) -> None:
+    billing, order, provisioner = paid
+    (payment,) = [p.ref for p in billing.provider.payments()]
+    billing.provider.dispute(payment, DisputeState.OPENED)
+    await billing.hear(*await billing.provider.calls())
+
+    async def disputed() -> bool:
+        return "DISPUTE_OPENED" in await billing.findings()
+
+    await eventually(disputed, within=30)
+    await provisioner.failed(order.name, final=True)
+    await billing.reached(order, "PARTIALLY_REFUNDED")
+    assert (await billing.balance()).available.minor == 4000  # credit goes back at once: nobody disputes it
+    billing.provider.dispute(payment, DisputeState.WON)
+    await billing.hear(*await billing.provider.calls())
+    back = await billing.reached(order, "REFUNDED")
+    assert [(r.to_card.minor, r.to_credit.minor) for r in back.refunds] == [(0, 4000), (5000, 0)]
+    assert (await billing.told()).count("subscription.cancelled") == 1
     assert (await billing.prove()).proved
 
 

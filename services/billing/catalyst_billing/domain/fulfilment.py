@@ -2,7 +2,8 @@
 
 Invariants
   any order   `activated` before or after `run.started`, once or three times: FULFILLED once;
-  one refund  an order is given back once, and only after an end that is final;
+  one refund  an order is given back once, and only after an end that is final: what is left of it then, and what a dispute
+              withholds when that is won;
   no silence  work on an order that isn't paid becomes a finding.
 """
 
@@ -11,10 +12,11 @@ from datetime import datetime
 
 from catalyst_sdk import Decision
 
-from . import findings, orders, purchases
+from . import findings, orders, purchases, refunds
 from .orders import Command, State
 from .postings import Books
 from .purchases import Purchase
+from .refunds import Wish
 
 
 def started(p: Purchase, sovereign: str, now: datetime) -> Decision[Purchase]:
@@ -30,35 +32,53 @@ def activated(p: Purchase, sovereign: str, now: datetime) -> Decision[Purchase]:
     """The order's Sovereign stands."""
     if not _is_paid_for(p, sovereign):
         return Decision(_not_paid(p, sovereign, "a Sovereign became active", now))
-    if p.order.state in (State.FULFILLED, State.PARTIALLY_REFUNDED):
+    if p.order.fulfilled_at is not None:
         return Decision(p)
-    return Decision(replace(p, order=orders.moved(p.order, Command.FULFIL, now)))
+    if p.order.state is State.PARTIALLY_REFUNDED:
+        return Decision(replace(p, order=orders.changed(p.order, now, fulfilled_at=now)))
+    return Decision(replace(p, order=orders.moved(p.order, Command.FULFIL, now, fulfilled_at=now)))
 
 
-def given_up(p: Purchase, sovereign: str, why: str, books: Books, now: datetime) -> Decision[Purchase]:
-    """A run failed or was cancelled for good: what was paid goes back. After fulfilment it changes nothing."""
-    if p.order.sovereign != sovereign:
+def given_up(p: Purchase, sovereign: str, why: str, books: Books, step: int, now: datetime) -> Decision[Purchase]:
+    """A run failed or was cancelled for good: what is left of what was paid goes back. After fulfilment it changes nothing.
+
+    step   of the provider in minor units, as in `refunds.give_back`
+    """
+    order = p.order
+    if order.sovereign != sovereign or order.state not in orders.UNDER_WAY or order.fulfilled_at or order.given_up_at:
         return Decision(p)
-    is_disputed = p.order.state in (State.PAID, State.FULFILLING) and any(d.withholds for d in p.disputes)
-    if p.order.state is State.PARTIALLY_REFUNDED or is_disputed:
-        # Whether it had been fulfilled before a part went back is not known, nor how the payer's bank will decide: what
-        # is disputed may have gone back by that. A person decides about the rest.
-        text = f"{why}: whether the rest of it goes back is to be decided"
-        found = findings.alarm("REFUND_BY_HAND", p.order.name, text, account=f"billingAccounts/{p.order.org}", now=now)
-        return Decision(replace(p, findings=(*p.findings, found)))
-    if p.order.state not in (State.PAID, State.FULFILLING):
+    if not (p.refunds or any(d.withholds for d in p.disputes)):
+        return purchases.refund(p, why, books, now)
+    marked = replace(p, order=replace(order, given_up_at=now, claims_sovereign=False))
+    given = _the_rest(marked, why, books, step, now)
+    ended = purchases.end_subscription(given.state, why, now)
+    return Decision(ended.state, (*given.events, *ended.events))
+
+
+def released(p: Purchase, books: Books, step: int, now: datetime) -> Decision[Purchase]:
+    """A dispute withholds nothing any more: of an order whose work failed for good that goes back too."""
+    if p.order.given_up_at is None or p.order.state not in orders.UNDER_WAY:
         return Decision(p)
-    return purchases.refund(p, why, books, now)
+    if not refunds.left_of(p, now).total.is_positive:
+        return Decision(p)
+    return _the_rest(p, "dispute won", books, step, now)
 
 
-def destroyed(p: Purchase, sovereign: str, books: Books, now: datetime) -> Decision[Purchase]:
+def destroyed(p: Purchase, sovereign: str, books: Books, step: int, now: datetime) -> Decision[Purchase]:
     """The Sovereign is gone: its subscription ends, and an order that was not yet fulfilled is given back."""
-    if p.order.state is not State.FULFILLED or p.order.sovereign != sovereign:
-        return given_up(p, sovereign, "destroyed", books, now)
+    if p.order.fulfilled_at is None or p.order.sovereign != sovereign:
+        return given_up(p, sovereign, "destroyed", books, step, now)
     if not p.order.claims_sovereign:
         return Decision(p)
     freed = replace(p, order=orders.changed(p.order, now, claims_sovereign=False))
     return purchases.end_subscription(freed, "destroyed", now)
+
+
+def _the_rest(p: Purchase, why: str, books: Books, step: int, now: datetime) -> Decision[Purchase]:
+    """Everything that can go back now; what is withheld by a dispute goes when it is won, and is gone when it is lost."""
+    if not refunds.left_of(p, now).total.is_positive:
+        return Decision(replace(p, order=orders.changed(p.order, now)))
+    return refunds.give_back(p, Wish(None, False, why), books, step, now)
 
 
 def _is_paid_for(p: Purchase, sovereign: str) -> bool:

@@ -112,6 +112,8 @@ OPEN = frozenset({State.RESERVED, State.AWAITING_PAYMENT})
 """Submitted and not yet paid; of one kind an account has one at a time."""
 FINAL = frozenset({State.REFUNDED, State.FAILED})
 """Nothing leads out of them."""
+UNDER_WAY = frozenset({State.PAID, State.FULFILLING, State.PARTIALLY_REFUNDED})
+"""Paid, and perhaps not fulfilled yet."""
 SETTLED = frozenset({State.PAID, State.FULFILLING, State.FULFILLED})
 """Paid, nothing of it given back."""
 
@@ -196,6 +198,10 @@ class Order:
     invoice: str = ""
     """Id of the invoice that it pays; empty: none."""
     change: Change | None = None
+    fulfilled_at: datetime | None = None
+    """When what it pays for stood, whatever went back of it meanwhile."""
+    given_up_at: datetime | None = None
+    """When the work that it pays for failed for good, before it was fulfilled: everything goes back."""
     version: int = 1
 
     @property

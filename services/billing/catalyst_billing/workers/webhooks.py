@@ -7,7 +7,7 @@ from catalyst_mesh import PluginUnavailable, Work, get_logger
 from catalyst_sdk import PluginFailure, Temporary
 from catalyst_sdk.payment import CheckoutState, CheckoutStatus, EventKind, PaymentProvider, ProviderPayment
 
-from ..domain import disputes, findings, webhooks
+from ..domain import disputes, findings, fulfilment, webhooks
 from ..domain.disputes import State, Told
 from ..domain.money import CurrencyUnsupported, Money
 from ..domain.orders import OrderNotFound
@@ -146,6 +146,16 @@ class Webhooks:
             await tx.post(txn)
         for finding in decided.state.findings:
             await tx.open_finding(finding)
+        if payment.order and told.state is State.WON:
+            await self._release(tx, payment)
+
+    async def _release(self, tx: Store, payment: Payment) -> None:
+        """Give back what the dispute withheld of an order whose work failed for good."""
+        purchase = await tx.lock_purchase(payment.org, payment.order)
+        step = self._providers.step_of(payment.provider, payment.amount.currency)
+        given = fulfilment.released(purchase, self._books, step, tx.now)
+        await tx.save(given.state)
+        tx.emit(*given.events)
 
     async def _failed(self, event: ProviderEvent, why: str) -> None:
         async def step(tx: Store) -> None:

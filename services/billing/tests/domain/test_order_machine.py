@@ -236,8 +236,8 @@ class Orders(RuleBasedStateMachine):
         decide: dict[str, Any] = {
             "started": lambda: fulfilment.started(p, HOME, self.now),
             "activated": lambda: fulfilment.activated(p, HOME, self.now),
-            "given_up": lambda: fulfilment.given_up(p, HOME, "failed", BOOKS, self.now),
-            "destroyed": lambda: fulfilment.destroyed(p, HOME, BOOKS, self.now),
+            "given_up": lambda: fulfilment.given_up(p, HOME, "failed", BOOKS, 1, self.now),
+            "destroyed": lambda: fulfilment.destroyed(p, HOME, BOOKS, 1, self.now),
         }
         self.keep(decide[event]())
 

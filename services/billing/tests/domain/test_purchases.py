@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from catalyst_billing.domain import fulfilment, orders, payments, purchases, submissions, subscriptions, uses
+from catalyst_billing.domain import fulfilment, orders, payments, purchases, refunds, submissions, subscriptions, uses
 from catalyst_billing.domain.accounts import AccountFrozen
 from catalyst_billing.domain.accounts import State as AccountState
 from catalyst_billing.domain.credit import CreditInsufficient, Granted, HoldState, Wallet
@@ -304,28 +304,28 @@ def test_activated_before_or_after_started_and_three_times_fulfils_once() -> Non
 @pytest.mark.parametrize("reach", [lambda p: p, lambda p: fulfilment.started(p, HOME, NOON).state])
 def test_a_run_that_failed_for_good_is_refunded_once(reach: object) -> None:
     p: Purchase = reach(for_home())  # type: ignore[operator]
-    refunded = fulfilment.given_up(p, HOME, "run failed", BOOKS, NOON).state
+    refunded = fulfilment.given_up(p, HOME, "run failed", BOOKS, 1, NOON).state
     assert (refunded.order.state, refunded.order.claims_sovereign) == (OrderState.REFUNDED, False)
-    assert fulfilment.given_up(refunded, HOME, "run failed", BOOKS, NOON).state is refunded
+    assert fulfilment.given_up(refunded, HOME, "run failed", BOOKS, 1, NOON).state is refunded
 
 
 def test_a_failure_after_fulfilment_or_of_another_sovereign_changes_nothing() -> None:
     done = fulfilment.activated(for_home(), HOME, NOON).state
-    assert fulfilment.given_up(done, HOME, "run failed", BOOKS, NOON).state is done
+    assert fulfilment.given_up(done, HOME, "run failed", BOOKS, 1, NOON).state is done
     paid = for_home()
-    assert fulfilment.given_up(paid, "sovereigns/other", "run failed", BOOKS, NOON).state is paid
+    assert fulfilment.given_up(paid, "sovereigns/other", "run failed", BOOKS, 1, NOON).state is paid
 
 
 def test_a_destroyed_sovereign_ends_its_subscription() -> None:
     done = fulfilment.activated(for_home(), HOME, NOON).state
-    decided = fulfilment.destroyed(done, HOME, BOOKS, NOON)
+    decided = fulfilment.destroyed(done, HOME, BOOKS, 1, NOON)
     assert (decided.state.order.state, decided.state.order.claims_sovereign) == (OrderState.FULFILLED, False)
     assert facts(decided) == ["subscriptions.Cancelled"]
-    assert fulfilment.destroyed(decided.state, HOME, BOOKS, NOON) == Decision(decided.state)
+    assert fulfilment.destroyed(decided.state, HOME, BOOKS, 1, NOON) == Decision(decided.state)
 
 
 def test_a_sovereign_destroyed_before_it_stood_is_refunded() -> None:
-    p = fulfilment.destroyed(for_home(), HOME, BOOKS, NOON).state
+    p = fulfilment.destroyed(for_home(), HOME, BOOKS, 1, NOON).state
     assert (p.order.state, p.refunds[0].why) == (OrderState.REFUNDED, "destroyed")
 
 
@@ -381,11 +381,32 @@ def test_failed_calls_are_counted_until_one_works() -> None:
     assert payments.tried(refund, state=RefundState.SUCCEEDED, next_at=LATE, now=NOON).tries == 0
 
 
-def test_a_run_that_failed_while_the_payment_is_disputed_sends_nothing_back_and_asks_for_a_hand() -> None:
+def test_what_is_disputed_when_a_run_fails_goes_back_once_the_dispute_is_won() -> None:
     paid = paid_by_card(Selection("m", sovereign=HOME))
     opened = Dispute("fake", "d-1", "pay-1", "o-1", "acme", omr("9"), omr("0"), DisputeState.OPENED, NOON, NOON)
-    done = fulfilment.given_up(replace(paid, disputes=(opened,)), HOME, "run failed", BOOKS, NOON).state
-    assert ([found.reason for found in done.findings], done.refunds) == (["REFUND_BY_HAND"], ())
-    won = replace(opened, state=DisputeState.WON)
-    given = fulfilment.given_up(replace(paid, disputes=(won,)), HOME, "run failed", BOOKS, NOON).state
-    assert [refund.to_card for refund in given.refunds] == [omr("9")]
+    decided = fulfilment.given_up(replace(paid, disputes=(opened,)), HOME, "run failed", BOOKS, 1, NOON)
+    done = decided.state
+    assert (done.refunds, done.order.claims_sovereign, facts(decided)) == ((), False, ["subscriptions.Cancelled"])
+    assert fulfilment.given_up(done, HOME, "run failed", BOOKS, 1, NOON).state is done
+    assert fulfilment.released(done, BOOKS, 1, NOON).state is done
+    won = replace(done, disputes=(replace(opened, state=DisputeState.WON),))
+    given = fulfilment.released(won, BOOKS, 1, NOON).state
+    assert ([refund.to_card for refund in given.refunds], given.order.state) == ([omr("9")], OrderState.REFUNDED)
+    assert fulfilment.released(given, BOOKS, 1, NOON).state is given
+    assert fulfilment.released(paid, BOOKS, 1, NOON).state is paid
+
+
+def test_of_an_order_refunded_in_part_the_rest_goes_back_unless_it_was_fulfilled() -> None:
+    part = refunds.give_back(for_home(), refunds.Wish(omr("4"), False, "wished"), BOOKS, 1, NOON).state
+    assert part.order.state is OrderState.PARTIALLY_REFUNDED
+    rest = fulfilment.given_up(part, HOME, "run failed", BOOKS, 1, NOON)
+    assert ([r.to_card for r in rest.state.refunds], rest.state.order.state) == (
+        [omr("4"), omr("5")], OrderState.REFUNDED
+    )  # fmt: skip
+    assert facts(rest) == ["orders.Refunded", "subscriptions.Cancelled"]
+    stood = fulfilment.activated(part, HOME, NOON).state
+    assert (stood.order.state, stood.order.fulfilled_at) == (OrderState.PARTIALLY_REFUNDED, NOON)
+    assert fulfilment.activated(stood, HOME, LATE).state is stood
+    assert fulfilment.given_up(stood, HOME, "run failed", BOOKS, 1, NOON).state is stood
+    gone = fulfilment.destroyed(stood, HOME, BOOKS, 1, NOON)
+    assert (gone.state.order.refunded, facts(gone)) == (omr("4"), ["subscriptions.Cancelled"])

@@ -103,8 +103,8 @@ class Lives(RuleBasedStateMachine):
             {
                 "started": lambda: fulfilment.started(p, sovereign, self.now),
                 "activated": lambda: fulfilment.activated(p, sovereign, self.now),
-                "given up": lambda: fulfilment.given_up(p, sovereign, "failed", BOOKS, self.now),
-                "destroyed": lambda: fulfilment.destroyed(p, sovereign, BOOKS, self.now),
+                "given up": lambda: fulfilment.given_up(p, sovereign, "failed", BOOKS, 1, self.now),
+                "destroyed": lambda: fulfilment.destroyed(p, sovereign, BOOKS, 1, self.now),
             }[what]()
         )
 
@@ -140,6 +140,8 @@ class Lives(RuleBasedStateMachine):
         if done.dispute.state is not disputes.State.LOST:
             self.losses.pop(payment.ref, None)
         self.disputes[payment.ref] = done.dispute
+        if done.dispute.state is disputes.State.WON:
+            self._take(fulfilment.released(self._with_wallet(self.purchases[p.order.id]), BOOKS, 1, self.now))
 
     @rule(hours=st.floats(0, 30))
     def wait(self, hours: float) -> None:
