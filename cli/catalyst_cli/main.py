@@ -12,7 +12,7 @@ from .commands.billing import accounts as billing_accounts
 from .commands.billing import franchise, invoices, ledger, orders, providers, subscriptions, usage, vouchers
 from .commands.blueprint import author
 from .commands.blueprint import looks as blueprint_looks
-from .commands.catalog import issues, seed, sources, versions
+from .commands.catalog import issues, mirror, seed, sources, versions
 from .commands.continuum import apply as apply_slots
 from .commands.continuum import decisions, drill, moves, suspension, trace, witness
 from .commands.continuum import looks as slot_looks
@@ -242,7 +242,7 @@ def _catalogue(app: typer.Typer) -> None:
     catalogue = _group(app, "catalog", "The catalogue: its sources, their issues, moves of versions.", {
         "sync": sources.sync, "issues": issues.issues, "retry": issues.retry, "yank": versions.yank,
         "unyank": versions.unyank, "deprecate": versions.deprecate, "quarantine": versions.quarantine,
-        "release": versions.release, "seed": seed.seed,
+        "release": versions.release, "seed": seed.seed, "mirror": mirror.mirror,
     })  # fmt: skip
     _group(catalogue, "source", "Where Blueprints come from.", {
         "list": sources.list_sources, "get": sources.get, "create": sources.create, "delete": sources.delete,

@@ -15,6 +15,9 @@ from catalyst_catalog.settings import CatalogSettings
 from catalyst_cli.failures import Failure
 from catalyst_cli.main import build
 from catalyst_gateway.settings import GatewaySettings
+from catalyst_mesh.plugins import NoSecrets
+from catalyst_sdk.source import Location
+from catalyst_source_oci.source import OciSource
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import running
 from catalyst_testkit.servers import NatsServer, free_port
@@ -111,3 +114,29 @@ async def test_a_source_is_made_synced_and_taken_away(run: Run, home: Path) -> N
     assert [source["name"] for source in left] == ["sources/public"]
     wrong = await run("catalog", "source", "create", "x1x", "--kind", "git", "--config", "rubbish")
     assert isinstance(wrong.exception, Failure)
+
+
+async def test_what_is_mirrored_is_read_elsewhere_under_the_same_digests_and_only_once_copied(
+    run: Run, home: Path
+) -> None:
+    layout = home / "layout"
+    first = data(await run("catalog", "mirror", str(layout), "shop", "-o", "json"))["versions"]
+    assert [(row["name"], row["now"]) for row in first] == [
+        ("blueprints/bp-db/versions/1.0.0", "copied"), ("blueprints/bp-shop/versions/1.0.0", "copied"),
+    ]  # fmt: skip
+    again = data(await run("catalog", "mirror", str(layout), "-o", "json"))["versions"]
+    assert [row["now"] for row in again] == ["was there"] * 2
+    lock = home / "lock.json"
+    entries = [{"name": "blueprints/bp-db", "version": "1.0.0", "digest": first[0]["digest"]}]
+    lock.write_text(json.dumps({"lock": {"entries": entries}}))
+    assert len(data(await run("catalog", "mirror", str(layout), "--lock", str(lock), "-o", "json"))["versions"]) == 1
+    lock.write_text("{}")
+    wrong = await run("catalog", "mirror", str(layout), "--lock", str(lock))
+    assert isinstance(wrong.exception, Failure)
+    carried = layout.rename(home / "carried")
+    at = Location({"registry": f"file://{carried}"})
+    source = OciSource(NoSecrets())
+    found = [await source.fetch(at=at, ref=ref) for ref in (await source.list(at=at)).refs]
+    assert [one.digest for one in found] == [row["digest"] for row in first]
+    for one, folder in zip(found, ("db", "shop"), strict=True):
+        assert one.files["blueprint.yaml"] == (home / "blueprints" / folder / "blueprint.yaml").read_bytes()

@@ -66,6 +66,7 @@ OTHER_MOMENTS = {
     "catalyst.mesh.v1.Condition.since": "a word of architecture, section 4",
     "catalyst.provisioner.v1.Component.since": "as Condition.since",
     "catalyst.billing.v1.UsageEvent.time": "CloudEvents' own attribute, which meters send",
+    "catalyst.billing.v1.UsageRecorded.time": "the same, as the stream tells it",
     "catalyst.provisioner.v1.RunEvent.time": "an entry of a log: its moment, as in CloudEvents",
     "catalyst.provisioner.v1.LogLine.time": "as RunEvent.time",
     "catalyst.provisioner.v1.AgentReport.time": "as RunEvent.time",

@@ -64,6 +64,12 @@ class Artifact:
     certificate for keyless signers only."""
     attestations: tuple[bytes, ...] = ()
     """Each a DSSE envelope around an in-toto statement about the digest."""
+    executables: frozenset[str] = frozenset()
+    """Paths of files that may be executed, as the digest of a folder counts them."""
+    manifest: bytes = b""
+    """The manifest that has the digest, where it is no folder's, and below the one archive that it names: so they can be
+    kept, and shown to whoever asks for the digest."""
+    archive: bytes = b""
 
 
 def folder_digest(files: Mapping[str, tuple[bytes, bool]]) -> str:

@@ -57,7 +57,8 @@ def _artifact(at: Location, ref: Ref) -> Artifact:
     except OSError as error:
         raise Temporary(f"{ref.path}: {error.strerror}", provider=PROVIDER) from error
     content = {name: file.content for name, file in files.items()}
-    return Artifact(content, folders.digest(files), MEDIA_TYPE, signatures, attestations)
+    executables = frozenset(name for name, file in files.items() if file.is_executable)
+    return Artifact(content, folders.digest(files), MEDIA_TYPE, signatures, attestations, executables)
 
 
 def _names(at: Location) -> list[str]:

@@ -122,6 +122,7 @@ def _read(repository: Repository, tree: str) -> Artifact:
         MEDIA_TYPE,
         tuple(said[SIGNATURES]),
         tuple(said[ATTESTATIONS]),
+        frozenset(path for path, (_, is_executable) in files.items() if is_executable),
     )  # fmt: skip - one artifact
 
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlparse
 import httpx
 from catalyst_sdk import Permanent
 from catalyst_sdk.context import Secrets
-from catalyst_sdk.source import Artifact, Location, Ref, RefPage
+from catalyst_sdk.source import Artifact, Location, Ref, RefPage, folder_digest
 
 from .shelves import PROVIDER, Layout, Registry, Shelf
 
@@ -47,19 +47,18 @@ class OciSource:
         """The bytes of one version, by the digest that the index names, with what is said about that digest."""
         async with self._shelf(at) as shelf:
             repository = _beside(at, f"bp-{ref.name}")
-            found = await shelf.manifest(repository, ref.digest or ref.version)
-            if found is None:
-                raise Permanent("NOT_FOUND", f"{ref.path} is not there", provider=PROVIDER)
-            content, digest = found
-            layers = _layers(content)
-            layer = next((one for one in layers if one.get("mediaType") == FOLDER), None)
+            content, digest = await _manifest(shelf, repository, ref)
+            layer = next((one for one in _layers(content) if one.get("mediaType") == FOLDER), None)
             if layer is None:
                 raise Permanent("UNREADABLE", f"{ref.path} is no folder of a Blueprint", provider=PROVIDER)
             packed = await shelf.blob(repository, str(layer.get("digest")))
-            files = await asyncio.to_thread(_unpacked, packed)
+            files, executables = await asyncio.to_thread(_unpacked, packed)
+            if ref.digest not in ("", digest):  # carried here from a source whose digests are those of folders
+                digest, content, packed = _of_folder(ref, files, executables), b"", b""
             signatures = await _signatures(shelf, repository, digest)
             attestations = await _said(shelf, repository, digest, "att", ATTESTATION)
-        return Artifact(files, digest, FOLDER, signatures, tuple(raw for _, raw in attestations))
+        said = tuple(raw for _, raw in attestations)
+        return Artifact(files, digest, FOLDER, signatures, said, executables, content, packed)
 
     async def probe(self, *, at: Location) -> None:
         """Whether the index is there and can be read."""
@@ -93,11 +92,33 @@ async def _entries(shelf: Shelf, at: Location) -> list[Ref]:
         raise Permanent("UNREADABLE", f"{repository}:{tag} is no index of Blueprints", provider=PROVIDER)
     document = _document(await shelf.blob(repository, str(layer.get("digest"))))
     return [
-        Ref(f"{name.removeprefix('bp-')}/{version}", str(one.get("digest", "")), version, name.removeprefix("bp-"))
+        Ref(f"{name.removeprefix('bp-')}/{version}", _digest(one), version, name.removeprefix("bp-"))
         for one in document.get("blueprints", ())
         # What is no name or no version of ours is somebody else's, and passed over quietly.
         if _NAME.fullmatch(name := str(one.get("name"))) and _VERSION.fullmatch(version := str(one.get("version")))
     ]
+
+
+def _digest(entry: Mapping[str, Any]) -> str:
+    """By what a version is known: the digest that its own source gave it, where it was carried here, else its manifest's."""
+    return str(entry.get("folder") or entry.get("digest", ""))
+
+
+async def _manifest(shelf: Shelf, repository: str, ref: Ref) -> tuple[bytes, str]:
+    """The manifest of that digest; where there is none that of the version, whose files then must have it."""
+    found = await shelf.manifest(repository, ref.digest) if ref.digest else None
+    found = found or await shelf.manifest(repository, ref.version)
+    if found is None:
+        raise Permanent("NOT_FOUND", f"{ref.path} is not there", provider=PROVIDER)
+    return found
+
+
+def _of_folder(ref: Ref, files: Mapping[str, bytes], executables: frozenset[str]) -> str:
+    """The digest of the files, which is the one that was asked for. Raises Permanent."""
+    digest = folder_digest({path: (content, path in executables) for path, content in files.items()})
+    if digest != ref.digest:
+        raise Permanent("UNREADABLE", f"{ref.path} has other bytes than {ref.digest[:80]}", provider=PROVIDER)
+    return digest
 
 
 async def _signatures(shelf: Shelf, repository: str, digest: str) -> tuple[bytes, ...]:
@@ -146,9 +167,13 @@ def _document(content: bytes) -> Mapping[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _unpacked(content: bytes) -> dict[str, bytes]:
-    """The files of an archive. Raises Permanent where one leads outside, is a link, or there is too much."""
+def _unpacked(content: bytes) -> tuple[dict[str, bytes], frozenset[str]]:
+    """The files of an archive, and which of them may be executed.
+
+    Raises Permanent where one leads outside, is a link, or there is too much.
+    """
     files: dict[str, bytes] = {}
+    executables: set[str] = set()
     size = 0
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
@@ -164,6 +189,8 @@ def _unpacked(content: bytes) -> dict[str, bytes]:
                     raise Permanent("TOO_LARGE", why, provider=PROVIDER)
                 held = archive.extractfile(member)
                 files[path.as_posix()] = held.read() if held else b""
+                if member.mode & 0o100:
+                    executables.add(path.as_posix())
     except (tarfile.TarError, OSError, EOFError) as error:
         raise Permanent("UNREADABLE", "the archive cannot be read", provider=PROVIDER) from error
-    return files
+    return files, frozenset(executables)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from catalyst_sdk import Permanent, RateLimited, Secret, SecretRef, Temporary
-from catalyst_sdk.source import BlueprintSource, Location, Ref
+from catalyst_sdk.source import BlueprintSource, Location, Ref, folder_digest
 from catalyst_source_oci.source import OciSource
 from catalyst_testkit.fake_registry import FOLDER, FakeRegistry
 from catalyst_testkit.source_suite import FILES, SourceSuite, listed
@@ -176,3 +176,17 @@ async def test_an_archive_that_leads_outside_is_refused(bench: Bench, content: b
     with pytest.raises(Permanent) as refused:
         await bench.source().fetch(at=bench.at, ref=Ref("evil/1.0.0", digest, "1.0.0", "evil"))
     assert refused.value.reason == reason
+
+
+async def test_what_was_carried_here_keeps_the_digest_of_its_folder_and_the_signatures_of_it(bench: Bench) -> None:
+    folder = folder_digest({path: (content, False) for path, content in FILES.items()})
+    bench.registry.publish("shop", "1.0.0", FILES)
+    bench.registry.index[0]["folder"] = folder
+    bench.registry.write_index()
+    bench.registry.sign("shop", folder, [SIGNATURE])
+    (ref,) = await listed(bench.source(), bench.at)
+    artifact = await bench.source().fetch(at=bench.at, ref=ref)
+    assert (ref.digest, artifact.digest, artifact.manifest, artifact.signatures) == (folder, folder, b"", (SIGNATURE,))
+    bench.registry.publish("shop", "1.0.0", {**FILES, "more": b"x"})  # the tag moves, the digest was asked for
+    with pytest.raises(Permanent, match="other bytes"):
+        await bench.source().fetch(at=bench.at, ref=ref)

@@ -23,6 +23,7 @@ ACCESS = {
         CompareVersions=_EVERYBODY,
         Closure=_DEVELOPERS,
         Resolve=_DEVELOPERS,
+        ReadArtifact=_DEVELOPERS,
         ValidateConfig=_DEVELOPERS,
         PlanInstall=_PLANNERS,
         AdviseUpgrades=_PLANNERS,

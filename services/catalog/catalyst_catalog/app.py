@@ -43,8 +43,6 @@ PACKAGE = "catalyst.catalog.v1"
 PUBLIC = "public"
 CLUSTER = "cluster"
 """Source of the Blueprints that are objects."""
-SYNC_LEASE = timedelta(seconds=3)
-"""How long others wait for a replica that died while it synced."""
 
 
 async def compose(settings: CatalogSettings) -> Daemon:
@@ -61,8 +59,8 @@ async def compose(settings: CatalogSettings) -> Daemon:
     for source in sources_of(settings):
         await configure(work, source)
     pictures = Pictures(work, seed.families(settings.blueprints))
-    synchroniser = Synchroniser(work=work, plugins=host, leases=Leases(db, metadata, ttl=SYNC_LEASE, metrics=metrics))
     leases = Leases(db, metadata, metrics=metrics)
+    synchroniser = Synchroniser(work=work, plugins=host, leases=leases)
     eraser = Eraser(work, after=timedelta(days=settings.erase_departed_days), pause=settings.erase_look_seconds)
     services = [
         Service(

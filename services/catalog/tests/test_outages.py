@@ -15,6 +15,7 @@ from catalyst.catalog.v1 import resources_pb2 as pb
 from catalyst.catalog.v1 import service_pb2 as rpc
 from catalyst.catalog.v1 import service_pb2_grpc as stubs
 from catalyst_catalog.store import metadata, tables
+from catalyst_cli.layouts import Bundle
 from catalyst_mesh import Database
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
@@ -62,6 +63,50 @@ async def test_what_is_known_is_browsed_solved_and_planned_while_its_source_is_a
         await sync(daemon)
         assert "blueprints/bp-later" in await names(catalog(daemon))
     assert answers == [answers[0]] * 3
+
+
+@pytest.mark.either_database
+async def test_the_bytes_of_what_was_taken_in_outlive_their_source_and_private_ones_are_their_owner_s(
+    start: Start, folder: Path, home: Path
+) -> None:
+    write(folder, "bp-shop")
+    (folder / "shop" / "install.sh").write_text("exit 0")
+    (folder / "shop" / "install.sh").chmod(0o755)
+    (folder / "shop" / "big.bin").write_bytes(random.Random(1).randbytes(1_500_000))
+    private = home / "private"
+    write(private, "bp-crm")
+    async with start(organization_folders={"acme": private}) as daemon:
+        shutil.rmtree(folder / "shop")
+        version = "blueprints/bp-shop/versions/1.0.0"
+        found = await artifact(catalog(daemon), version)
+        found.check()  # what came has the digest: the mode of the script counts, and the parts fit together
+        assert len(found.archive) > 1_500_000
+        held = await catalog(daemon).GetVersion(rpc.GetVersionRequest(name=version))
+        assert held.digest == found.digest
+        crm = rpc.ReadArtifactRequest(name="organizations/acme/blueprints/bp-crm/versions/1.0.0")
+        developer = catalog(daemon, subject="dev", groups=["/acme/org-developer"])
+        assert (await developer.ReadArtifact(crm)).data
+        for stranger in (
+            {"subject": "x", "groups": ["/rival/org-admin"]},
+            {"subject": "r", "roles": ["sovereign-admin"]},
+        ):
+            assert await reason_of(catalog(daemon, **stranger).ReadArtifact(crm)) in (
+                "ROLE_DENIED",
+                "BLUEPRINT_NOT_FOUND",
+            )
+        none = rpc.ReadArtifactRequest(name="blueprints/bp-shop/versions/9.9.9")
+        assert await reason_of(catalog(daemon).ReadArtifact(none)) == "VERSION_NOT_FOUND"
+
+
+async def artifact(stub: Any, version: str) -> Bundle:
+    """All parts of it."""
+    first = part = await stub.ReadArtifact(rpc.ReadArtifactRequest(name=version))
+    archive = part.data
+    while part.next_offset:
+        part = await stub.ReadArtifact(rpc.ReadArtifactRequest(name=version, offset=part.next_offset))
+        archive += part.data
+    assert first.size_bytes == len(archive)
+    return Bundle("bp-shop", "1.0.0", first.digest, archive, first.manifest)
 
 
 @pytest.fixture(scope="module")

@@ -81,6 +81,7 @@ OWNED: Mapping[str, Make] = dict(
         _private("CatalogService/GetBlueprint", name=_HIDDEN),
         _private("CatalogService/ListVersions", parent=_HIDDEN),
         _private("CatalogService/GetVersion", name=f"{_HIDDEN}/versions/1.0.0"),
+        _private("CatalogService/ReadArtifact", name=f"{_HIDDEN}/versions/1.0.0"),
         _private("CatalogService/Closure", name=_HIDDEN),
         _private("CatalogService/Resolve", roots=[{"name": _HIDDEN}]),
         _private("CatalogService/ValidateConfig", version=f"{_HIDDEN}/versions/1.0.0"),

@@ -46,6 +46,7 @@ KEYWORDS = frozenset(
 )
 HINTS = frozenset({"x-catalyst-ui-hint", "x-catalyst-ui-filter", "x-catalyst-advanced", "x-catalyst-immutable"})
 HINT_WORDS = frozenset({"password", "domain-picker", "application-ref"})
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 LARGEST, MOST_PROPERTIES, DEEPEST, LONGEST_PATTERN = 128 * 1024, 500, 12, 200
 _SECRET = {
     "type": "object",
@@ -114,8 +115,7 @@ def filled_in(given: Any, whole: Any, at: str = "") -> Iterator[str]:
 
 def config_hash(config: Mapping[str, Any]) -> str:
     """SHA-256 of a normalised configuration, hexadecimal."""
-    text = json.dumps(config, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(config).encode()).hexdigest()
 
 
 def _nodes(schema: Any, depth: int, path: str = "") -> Iterator[tuple[Mapping[str, Any], str]]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .closure import waves
-from .config_schema import config_hash
 from .provider import Policy, Root
 from .ranges import version
 from .solver import Chosen, Solution
 from .universe import Release
 
 LOCK_VERSION = 1
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +71,12 @@ def digest(roots: tuple[Root, ...], entries: tuple[Entry, ...]) -> str:
         "roots": [{"name": root.name, "range": root.range} for root in roots],
         "entries": [_canonical(entry) for entry in entries],
     }
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(document).encode()).hexdigest()
 
 
 def _entry(one: Chosen, wave: int, policy: Policy) -> Entry:
     is_installed = one.release.name in policy.installed
-    return Entry(one.release, one.parents, one.needs, config_hash(one.config), wave, is_installed, one.config)
+    return Entry(one.release, one.parents, one.needs, one.config_hash, wave, is_installed, one.config)
 
 
 def _canonical(entry: Entry) -> dict[str, Any]:
@@ -86,7 +85,7 @@ def _canonical(entry: Entry) -> dict[str, Any]:
         "version": entry.release.version,
         "digest": entry.release.digest,
         "source": entry.release.source,
-        "parents": [list(parent) for parent in entry.parents],
+        "parents": entry.parents,
         "config_hash": entry.config_hash,
     }
 

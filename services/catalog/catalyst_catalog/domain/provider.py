@@ -7,6 +7,7 @@ from typing import Any
 from resolvelib import AbstractProvider
 
 from . import ranges, whens
+from .config_schema import config_hash
 from .conflicts import Why
 from .refusals import ValuesConflict
 from .universe import Edge, Release, State, Universe
@@ -65,10 +66,10 @@ class Pick:
 
     release: Release
     values: Mapping[str, Any]
+    name: str = field(init=False)
 
-    @property
-    def name(self) -> str:
-        return self.release.name
+    def __post_init__(self) -> None:
+        self.name = self.release.name  # asked for all the time
 
 
 class Provider(AbstractProvider[Demand, Pick, str]):
@@ -157,6 +158,13 @@ class Provider(AbstractProvider[Demand, Pick, str]):
         defaults = self._universe.defaults(pick.release)
         return _merged(defaults, given) if given else defaults
 
+    def configured(self, pick: Pick) -> tuple[Mapping[str, Any], str]:
+        """Configuration of a node, and its hash."""
+        config = self.config(pick)
+        defaults = self._universe.defaults(pick.release)
+        is_default = config is defaults
+        return config, self._universe.default_hash(pick.release) if is_default else config_hash(config)
+
     def why_out(self, release: Release) -> Why | None:
         """Why a release cannot be chosen whatever the ranges say; None if it can."""
         installed = self.policy.installed.get(release.name)
@@ -183,25 +191,30 @@ class Provider(AbstractProvider[Demand, Pick, str]):
     def _admitted(self, name: str, demands: Sequence[Demand], refused: set[str]) -> list[Pick]:
         """Candidates that all demands admit and nothing refused, best first; without any demand, which is what
         backtracking may leave behind, every version will do."""
-        wanted = frozenset.intersection(*(demand.admits for demand in demands)) if demands else None
-        explicit = any(demand.explicit for demand in demands)
-        return [
-            pick
-            for pick in self._candidates(name)
-            if (wanted is None or pick.release.version in wanted)
-            and pick.release.version not in refused
-            and (explicit or not pick.release.is_opt_in)
-        ]
+        candidates: Iterable[Pick] = self._candidates(name)
+        if demands:
+            admits = [demand.admits for demand in demands]
+            wanted = admits[0] if len(admits) == 1 else frozenset.intersection(*admits)
+            candidates = [pick for pick in candidates if pick.release.version in wanted]
+        if refused:
+            candidates = [pick for pick in candidates if pick.release.version not in refused]
+        if any(demand.explicit for demand in demands):
+            return list(candidates)
+        return [pick for pick in candidates if not pick.release.is_opt_in]
 
     def _candidates(self, name: str) -> tuple[Pick, ...]:
         """What may be chosen at all, best first: the installed version, then the newest."""
         order = self._order.get(name)
         if order is None:
-            usable = [one for one in self._universe.releases(name) if self.why_out(one) is None]
-            kept = None if name in self.policy.update else self.policy.installed.get(name)
-            usable.sort(key=lambda one: one.version != kept)
-            order = self._order[name] = tuple(Pick(one, NOTHING) for one in usable)
+            order = self._order[name] = tuple(Pick(one, NOTHING) for one in self._usable(name))
         return order
+
+    def _usable(self, name: str) -> Sequence[Release]:
+        if name not in self.policy.installed:
+            return self._universe.offered(name)
+        usable = [one for one in self._universe.releases(name) if self.why_out(one) is None]
+        kept = None if name in self.policy.update else self.policy.installed[name]
+        return sorted(usable, key=lambda one: one.version != kept)
 
     def _shared_values(self, name: str, demands: Sequence[Demand]) -> Mapping[str, Any] | None:
         """The values that all parents agree on; None if two do not."""

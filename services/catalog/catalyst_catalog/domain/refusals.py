@@ -198,6 +198,11 @@ class ServiceUnknown(Refused):
     field = "requires"
 
 
+class ArtifactNotKept(Refused):
+    code, reason = Code.NOT_FOUND, "ARTIFACT_NOT_KEPT"
+    message = "the bytes of {blueprint} {version} are not kept; sync its source"
+
+
 class AppUnknown(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "APP_UNKNOWN", "no app is called {apps}"
     field = "apps"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from .artifacts import Kept
 from .changes import Change
 from .inspection import Finding, Inspected
 from .sources import Blueprint, Issue, Item, Source
@@ -22,6 +23,8 @@ class Sighting:
     """False: the bytes could not be had, so the item is tried again."""
     verdict: Verdict = UNASKED
     """What the check of its signature and its bill of materials gave."""
+    artifact: Kept | None = None
+    """Its bytes, where they hold a manifest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class Chosen:
     parents: tuple[tuple[str, str], ...]
     """Who needs it, each with the alias by which the parent knows it; the caller is ''."""
     needs: tuple[str, ...]
+    config_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +122,12 @@ def _solution(roots: tuple[Root, ...], provider: Provider, picks: Mapping[str, P
             needs[name].add(demand.name)
             parents.setdefault(demand.name, set()).add((name, demand.edge.alias))
         open_names.extend(needs[name])
-    chosen = (
-        Chosen(picks[n].release, provider.config(picks[n]), tuple(sorted(parents[n])), tuple(sorted(needs[n])))
-        for n in sorted(needs)
-    )
-    return Solution(roots, tuple(chosen))
+    return Solution(roots, tuple(_chosen(provider, picks[n], parents[n], needs[n]) for n in sorted(needs)))
+
+
+def _chosen(provider: Provider, pick: Pick, parents: set[tuple[str, str]], needs: set[str]) -> Chosen:
+    config, config_hash = provider.configured(pick)
+    return Chosen(pick.release, config, tuple(sorted(parents)), tuple(sorted(needs)), config_hash)
 
 
 class _OutOfTime(Exception):

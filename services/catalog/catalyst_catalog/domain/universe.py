@@ -123,7 +123,8 @@ class Universe:
             grouped.setdefault(one.name, []).append(one)
         self._releases = {name: tuple(_newest_first(grouped[name])) for name in sorted(grouped)}
         self._matching: dict[tuple[str, str], frozenset[str]] = {}
-        self._defaults: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self._defaults: dict[tuple[str, str], tuple[Mapping[str, Any], str]] = {}
+        self._offered: dict[str, tuple[Release, ...]] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._releases
@@ -148,10 +149,17 @@ class Universe:
 
     def defaults(self, release: Release) -> Mapping[str, Any]:
         """The configuration that a release has where nothing was said. Shared: not to be changed."""
-        key = release.name, release.version
-        found = self._defaults.get(key)
+        return self._settled(release)[0]
+
+    def default_hash(self, release: Release) -> str:
+        """Hash of that configuration."""
+        return self._settled(release)[1]
+
+    def offered(self, name: str) -> tuple[Release, ...]:
+        """The versions of `name` that a new install may choose, newest first."""
+        found = self._offered.get(name)
         if found is None:
-            found = self._defaults[key] = config_schema.defaults(release.manifest.spec.config_schema)
+            found = self._offered[name] = tuple(one for one in self.releases(name) if one.is_offered)
         return found
 
     def newest(self, name: str, text: str = "*") -> Release | None:
@@ -161,6 +169,14 @@ class Universe:
             return next((r for r in self.releases(name) if r.is_planned), None)
         wanted = self.matching(name, text)
         return next((r for r in offered if text == "*" or r.version in wanted), None)
+
+    def _settled(self, release: Release) -> tuple[Mapping[str, Any], str]:
+        key = release.name, release.version
+        found = self._defaults.get(key)
+        if found is None:
+            defaults = config_schema.defaults(release.manifest.spec.config_schema)
+            found = self._defaults[key] = defaults, config_schema.config_hash(defaults)
+        return found
 
     @cached_property
     def graph(self) -> dict[str, frozenset[str]]:

@@ -32,6 +32,7 @@ from ..domain.locks import Lock
 from ..domain.provider import Root
 from ..domain.refusals import (
     OFFERS_NOT_FOUND,
+    ArtifactNotKept,
     ComponentConflict,
     NoMatch,
     PlanStale,
@@ -45,7 +46,7 @@ from ..domain.universe import OFFERED, Release
 from ..domain.ways import no_way
 from ..store import Picture, Pictures, Store, Viewer
 from ..workers.signatures import fingerprint
-from . import blueprints, planning, solving, watching
+from . import artifacts, blueprints, planning, solving, watching
 from .offers import to_capacity
 from .words import LAYERS, STATES, refuse, split
 
@@ -102,6 +103,18 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
         picture = await self._picture([owner])
         picture.head(owner, name)
         return blueprints.to_version(picture, _version(picture, name, wanted), whole=True)
+
+    async def ReadArtifact(self, request: rpc.ReadArtifactRequest, context: Context) -> rpc.ReadArtifactResponse:
+        parent, _, wanted = request.name.partition("/versions/")
+        owner, name = split(parent)
+        picture = await self._picture([owner], *DEVELOPERS)
+        picture.head(owner, name)
+        version = _version(picture, name, wanted)
+        async with self._work.reading() as tx:
+            kept = await tx.artifact(version.digest)
+        if kept is None:
+            raise ArtifactNotKept(blueprint=name, version=version.version)
+        return artifacts.part(kept, request.offset)
 
     async def SearchCards(self, request: rpc.SearchCardsRequest, context: Context) -> rpc.SearchCardsResponse:
         picture = await self._picture(sorted(caller().organizations))

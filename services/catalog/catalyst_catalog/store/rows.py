@@ -1,10 +1,12 @@
 """Between rows and the domain's records."""
 
+import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
+from ..domain.artifacts import Kept
 from ..domain.changes import Change
 from ..domain.changes import Kind as ChangeKind
 from ..domain.inspection import Finding
@@ -78,6 +80,19 @@ def _to_verdict(row: Row) -> Verdict:
 def _from_verdict(verdict: Verdict) -> dict[str, Any]:
     words = {name: getattr(verdict, name).value for name in ("signature", "sbom", "provenance")}
     return {**words, "signers": list(verdict.signers)}
+
+
+def to_artifact(row: Row) -> Kept:
+    said = {name: tuple(map(base64.b64decode, row["said"][name])) for name in ("signatures", "attestations")}
+    return Kept(row["digest"], row["media_type"], row["archive"], row["manifest"], **said)
+
+
+def from_artifact(kept: Kept) -> dict[str, Any]:
+    said = {
+        name: [base64.b64encode(raw).decode() for raw in getattr(kept, name)] for name in ("signatures", "attestations")
+    }
+    plain = {name: getattr(kept, name) for name in ("digest", "media_type", "archive", "manifest")}
+    return {**plain, "said": said}
 
 
 def to_change(row: Row) -> Change:

@@ -12,6 +12,7 @@ from sqlalchemy import Select, Table, and_, bindparam, delete, func, insert, sel
 from sqlalchemy.engine import RowMapping
 
 from ..domain import storefront
+from ..domain.artifacts import Kept
 from ..domain.changes import KEPT, Change, Kind
 from ..domain.departures import Departed, Erasure
 from ..domain.moderation import Moderated
@@ -148,6 +149,15 @@ class Store(Transaction):
         found = (await self.sql.execute(select(func.min(t.changes.c.revision)))).scalar_one()
         return int(found or 0)
 
+    async def keep(self, artifacts: Sequence[Kept]) -> None:
+        """Keep bytes; of those that are there already, what is said about them now."""
+        await self._put(t.artifacts, [r.from_artifact(one) | {"kept_at": self.now} for one in artifacts])
+
+    async def artifact(self, digest: str) -> Kept | None:
+        """The bytes of a digest. Who may have them was asked before."""
+        row = await self._one(select(t.artifacts).where(t.artifacts.c.digest == digest))
+        return r.to_artifact(row) if row else None
+
     async def forget_digests(self, source: str, path: str | None = None) -> None:
         """Have every item of a source, or the one at `path`, taken anew by its next sync."""
         c = t.items.c
@@ -251,6 +261,8 @@ class Store(Transaction):
             await self.sql.execute(delete(table).where(table.c.source.in_(mine)))
         for table in (t.versions, t.blueprints):
             await self.sql.execute(delete(table).where(table.c.owner_org == org))
+        named = select(t.versions.c.digest)
+        await self.sql.execute(delete(t.artifacts).where(t.artifacts.c.digest.not_in(named)))
         # Rows of sources stay: settings that still name one must not bring it back.
         erased = update(t.departed).where(t.departed.c.organization == org)
         await self.write(erased.values(erased_at=state.departed.erased_at))

@@ -1,7 +1,7 @@
 """The tables of the catalogue."""
 
 from catalyst_mesh import Json, UtcTime, chassis_tables
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, false
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, false
 
 metadata = MetaData()
 
@@ -128,6 +128,15 @@ price_books = Table(
     Column("content", Json, nullable=False),
     Column("digest", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+)  # fmt: skip
+artifacts = Table(
+    "artifacts", metadata,
+    Column("digest", Text, primary_key=True),
+    Column("media_type", Text, nullable=False),
+    Column("archive", LargeBinary, nullable=False),
+    Column("manifest", LargeBinary, nullable=False),
+    Column("said", Json, nullable=False),
+    Column("kept_at", UtcTime, nullable=False),
 )  # fmt: skip
 departed = Table(
     "departed", metadata,

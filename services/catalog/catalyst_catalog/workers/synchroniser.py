@@ -17,8 +17,9 @@ from catalyst_mesh.waits import rest
 from catalyst_sdk import Permanent, PluginFailure, SecretRef
 from catalyst_sdk.source import Artifact, BlueprintSource, Location, Ref
 
+from ..domain.artifacts import Kept, kept
 from ..domain.inspection import Finding, Rejected, inspect
-from ..domain.sightings import Settled, Sighting
+from ..domain.sightings import Known, Settled, Sighting
 from ..domain.sources import Issue, Item, Source, failed, retry_at
 from ..domain.syncing import settle
 from ..domain.trust import UNASKED, Policy
@@ -134,6 +135,7 @@ class Synchroniser:
             decision = settle(known, sightings, present, tx.now, answers=source.wished)
             if decision.events:
                 await tx.save(decision.state)
+                await tx.keep(_of_versions(known, decision.state, sightings))
                 tx.emit(*decision.events)
             return decision.state
 
@@ -200,7 +202,14 @@ def _inspected(ref: Ref, artifact: Artifact, policy: Policy) -> Sighting:
         return Sighting(
             ref.path, artifact.digest, findings=(Finding("validate", "VERSION_MISMATCH", message, "spec.version"),)
         )
-    return Sighting(ref.path, artifact.digest, inspected, verdict=verdict)
+    return Sighting(ref.path, artifact.digest, inspected, verdict=verdict, artifact=kept(artifact))
+
+
+def _of_versions(known: Known, settled: Settled, sightings: Iterable[Sighting]) -> list[Kept]:
+    """The bytes of versions that there are now; those of what was refused are nobody's."""
+    digests = {version.digest for version in (*known.versions.values(), *settled.versions)}
+    found = {one.artifact.digest: one.artifact for one in sightings if one.artifact and one.artifact.digest in digests}
+    return list(found.values())
 
 
 def _is_new(ref: Ref, known: Item | None) -> bool:

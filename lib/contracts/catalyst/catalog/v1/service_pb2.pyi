@@ -198,6 +198,88 @@ class GetVersionRequest(_message.Message):
 Global___GetVersionRequest: _TypeAlias = GetVersionRequest  # noqa: Y015
 
 @_typing.final
+class ReadArtifactRequest(_message.Message):
+    """Request of CatalogService.ReadArtifact."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Version, `blueprints/{bp}/versions/{v}`; `{v}` is exact or a range, percent-encoded in a path."""
+    offset: _builtins.int
+    """Where in the archive to begin: `next_offset` of the answer before. Default: its start."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        offset: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "offset", b"offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadArtifactRequest: _TypeAlias = ReadArtifactRequest  # noqa: Y015
+
+@_typing.final
+class ReadArtifactResponse(_message.Message):
+    """Answer of CatalogService.ReadArtifact."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIGEST_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    NEXT_OFFSET_FIELD_NUMBER: _builtins.int
+    MANIFEST_FIELD_NUMBER: _builtins.int
+    SIGNATURES_FIELD_NUMBER: _builtins.int
+    ATTESTATIONS_FIELD_NUMBER: _builtins.int
+    digest: _builtins.str
+    """Digest of the version, `sha256:…`: that of the manifest where there is one, else that of the folder, made of paths,
+    modes and SHA-256 of its files.
+    """
+    media_type: _builtins.str
+    """Media type that its source gave."""
+    size_bytes: _builtins.int
+    """Bytes of the whole archive."""
+    data: _builtins.bytes
+    """A part of the archive, `tar` and `gzip` of the folder."""
+    next_offset: _builtins.int
+    """Where the next part begins; 0: this was the last."""
+    manifest: _builtins.bytes
+    """OCI manifest that names the archive, with the first part; empty: there is none."""
+    @_builtins.property
+    def signatures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """What is said about the digest, with the first part: signatures as JSON `{payload, signature, certificate}`."""
+
+    @_builtins.property
+    def attestations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """DSSE envelopes around in-toto statements about the digest, with the first part."""
+
+    def __init__(
+        self,
+        *,
+        digest: _builtins.str = ...,
+        media_type: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+        data: _builtins.bytes = ...,
+        next_offset: _builtins.int = ...,
+        manifest: _builtins.bytes = ...,
+        signatures: _abc.Iterable[_builtins.bytes] | None = ...,
+        attestations: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attestations", b"attestations", "data", b"data", "digest", b"digest", "manifest", b"manifest", "media_type", b"media_type", "next_offset", b"next_offset", "signatures", b"signatures", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadArtifactResponse: _TypeAlias = ReadArtifactResponse  # noqa: Y015
+
+@_typing.final
 class SearchCardsRequest(_message.Message):
     """Request of CatalogService.SearchCards."""
 

@@ -64,6 +64,11 @@ class CatalogServiceStub:
                 request_serializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.GetVersionRequest.SerializeToString,
                 response_deserializer=catalyst_dot_catalog_dot_v1_dot_resources__pb2.BlueprintVersion.FromString,
                 _registered_method=True)
+        self.ReadArtifact = channel.unary_unary(
+                '/catalyst.catalog.v1.CatalogService/ReadArtifact',
+                request_serializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.ReadArtifactRequest.SerializeToString,
+                response_deserializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.ReadArtifactResponse.FromString,
+                _registered_method=True)
         self.SearchCards = channel.unary_unary(
                 '/catalyst.catalog.v1.CatalogService/SearchCards',
                 request_serializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.SearchCardsRequest.SerializeToString,
@@ -151,6 +156,16 @@ class CatalogServiceServicer:
         version in it is answered under its own name.
         Role: any member; anonymous sees listed ones. Errors: NOT_FOUND `BLUEPRINT_NOT_FOUND`, `VERSION_NOT_FOUND`;
         INVALID_ARGUMENT `RANGE_INVALID`; FAILED_PRECONDITION `NO_MATCH` for a range that takes none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadArtifact(self, request, context):
+        """Reads the bytes of one version as they were taken in, whatever has become of its source; enough to make their digest
+        anew elsewhere. Longer ones come in parts.
+        Role: org-developer and above, service roles. Errors: NOT_FOUND `BLUEPRINT_NOT_FOUND`, `VERSION_NOT_FOUND`,
+        `ARTIFACT_NOT_KEPT`; INVALID_ARGUMENT `RANGE_INVALID`; FAILED_PRECONDITION `NO_MATCH` for a range that takes none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -270,6 +285,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.GetVersion,
                     request_deserializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.GetVersionRequest.FromString,
                     response_serializer=catalyst_dot_catalog_dot_v1_dot_resources__pb2.BlueprintVersion.SerializeToString,
+            ),
+            'ReadArtifact': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadArtifact,
+                    request_deserializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.ReadArtifactRequest.FromString,
+                    response_serializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.ReadArtifactResponse.SerializeToString,
             ),
             'SearchCards': grpc.unary_unary_rpc_method_handler(
                     servicer.SearchCards,
@@ -432,6 +452,33 @@ class CatalogService:
             '/catalyst.catalog.v1.CatalogService/GetVersion',
             catalyst_dot_catalog_dot_v1_dot_service__pb2.GetVersionRequest.SerializeToString,
             catalyst_dot_catalog_dot_v1_dot_resources__pb2.BlueprintVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadArtifact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.catalog.v1.CatalogService/ReadArtifact',
+            catalyst_dot_catalog_dot_v1_dot_service__pb2.ReadArtifactRequest.SerializeToString,
+            catalyst_dot_catalog_dot_v1_dot_service__pb2.ReadArtifactResponse.FromString,
             options,
             channel_credentials,
             insecure,

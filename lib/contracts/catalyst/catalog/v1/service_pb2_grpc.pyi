@@ -62,6 +62,12 @@ class CatalogServiceStub:
     Role: any member; anonymous sees listed ones. Errors: NOT_FOUND `BLUEPRINT_NOT_FOUND`, `VERSION_NOT_FOUND`;
     INVALID_ARGUMENT `RANGE_INVALID`; FAILED_PRECONDITION `NO_MATCH` for a range that takes none.
     """
+    ReadArtifact: _grpc.UnaryUnaryMultiCallable[_service_pb2.ReadArtifactRequest, _service_pb2.ReadArtifactResponse]
+    """Reads the bytes of one version as they were taken in, whatever has become of its source; enough to make their digest
+    anew elsewhere. Longer ones come in parts.
+    Role: org-developer and above, service roles. Errors: NOT_FOUND `BLUEPRINT_NOT_FOUND`, `VERSION_NOT_FOUND`,
+    `ARTIFACT_NOT_KEPT`; INVALID_ARGUMENT `RANGE_INVALID`; FAILED_PRECONDITION `NO_MATCH` for a range that takes none.
+    """
     SearchCards: _grpc.UnaryUnaryMultiCallable[_service_pb2.SearchCardsRequest, _service_pb2.SearchCardsResponse]
     """Finds cards: every word must hit, by prefix, accents and case set aside. Answers page, facet counts and total
     over the same filter.
@@ -149,6 +155,12 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     version in it is answered under its own name.
     Role: any member; anonymous sees listed ones. Errors: NOT_FOUND `BLUEPRINT_NOT_FOUND`, `VERSION_NOT_FOUND`;
     INVALID_ARGUMENT `RANGE_INVALID`; FAILED_PRECONDITION `NO_MATCH` for a range that takes none.
+    """
+    ReadArtifact: _aio.UnaryUnaryMultiCallable[_service_pb2.ReadArtifactRequest, _service_pb2.ReadArtifactResponse]  # type: ignore[assignment]
+    """Reads the bytes of one version as they were taken in, whatever has become of its source; enough to make their digest
+    anew elsewhere. Longer ones come in parts.
+    Role: org-developer and above, service roles. Errors: NOT_FOUND `BLUEPRINT_NOT_FOUND`, `VERSION_NOT_FOUND`,
+    `ARTIFACT_NOT_KEPT`; INVALID_ARGUMENT `RANGE_INVALID`; FAILED_PRECONDITION `NO_MATCH` for a range that takes none.
     """
     SearchCards: _aio.UnaryUnaryMultiCallable[_service_pb2.SearchCardsRequest, _service_pb2.SearchCardsResponse]  # type: ignore[assignment]
     """Finds cards: every word must hit, by prefix, accents and case set aside. Answers page, facet counts and total
@@ -258,6 +270,18 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         version in it is answered under its own name.
         Role: any member; anonymous sees listed ones. Errors: NOT_FOUND `BLUEPRINT_NOT_FOUND`, `VERSION_NOT_FOUND`;
         INVALID_ARGUMENT `RANGE_INVALID`; FAILED_PRECONDITION `NO_MATCH` for a range that takes none.
+        """
+
+    @_abc_1.abstractmethod
+    def ReadArtifact(
+        self,
+        request: _service_pb2.ReadArtifactRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.ReadArtifactResponse, _abc.Awaitable[_service_pb2.ReadArtifactResponse]]:
+        """Reads the bytes of one version as they were taken in, whatever has become of its source; enough to make their digest
+        anew elsewhere. Longer ones come in parts.
+        Role: org-developer and above, service roles. Errors: NOT_FOUND `BLUEPRINT_NOT_FOUND`, `VERSION_NOT_FOUND`,
+        `ARTIFACT_NOT_KEPT`; INVALID_ARGUMENT `RANGE_INVALID`; FAILED_PRECONDITION `NO_MATCH` for a range that takes none.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,181 @@
+"""Blueprints in an OCI image layout: a folder that is carried to a site without a network, and read there as a source.
+
+Invariants
+  by digest   a version has there the digest that it has here, and what was signed here is signed there;
+  only more   what the layout holds stays; the index is written last, so a copy that is cut off names nothing that is absent.
+"""
+
+import base64
+import gzip
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from catalyst_sdk.source import folder_digest
+
+INDEX = "application/vnd.catalyst.blueprint.index.v1+json"
+FOLDER = "application/vnd.catalyst.blueprint.folder.v1.tar+gzip"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+EMPTY = "application/vnd.oci.empty.v1+json"
+SIMPLE_SIGNING, ENVELOPE = "application/vnd.dev.cosign.simplesigning.v1+json", "application/vnd.dsse.envelope.v1+json"
+SIGNED_BY, CERTIFICATE = "dev.cosignproject.cosign/signature", "dev.sigstore.cosign/certificate"
+NAMED = "org.opencontainers.image.ref.name"
+REPOSITORY, TAG = "blueprint-index", "latest"
+
+
+class OtherBytes(ValueError):
+    """What came is not what has the digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One version as the catalogue keeps it."""
+
+    name: str
+    version: str
+    digest: str
+    archive: bytes
+    manifest: bytes = b""
+    signatures: tuple[bytes, ...] = ()
+    attestations: tuple[bytes, ...] = ()
+
+    def check(self) -> None:
+        """Raises OtherBytes unless these bytes have the digest."""
+        if self.manifest:
+            layers = [layer.get("digest") for layer in json.loads(self.manifest).get("layers", ())]
+            good = _digest(self.manifest) == self.digest and _digest(self.archive) in layers
+        else:
+            good = _of_folder(self.archive) == self.digest
+        if not good:
+            raise OtherBytes(f"{self.name} {self.version} has other bytes than {self.digest}")
+
+
+@dataclass(slots=True)
+class Layout:
+    """A layout that grows; `save` makes it whole."""
+
+    root: Path
+    _index: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    _named: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def at(cls, root: Path) -> "Layout":
+        """The layout in a folder, with what it holds already."""
+        layout = cls(root)
+        if (root / "index.json").is_file():
+            held = json.loads((root / "index.json").read_bytes())
+            layout._named = {one["annotations"][NAMED]: one for one in held["manifests"]}
+            index = layout._read(layout._named[f"{REPOSITORY}:{TAG}"]["digest"])
+            entries = json.loads(layout._read(json.loads(index)["layers"][0]["digest"]))["blueprints"]
+            layout._index = {(one["name"], one["version"]): one for one in entries}
+        return layout
+
+    def digest_of(self, name: str, version: str) -> str:
+        """By what a version is known here; empty: it is not here."""
+        held = self._index.get((name, version), {})
+        return held.get("folder") or held.get("digest", "")
+
+    def add(self, bundle: Bundle) -> None:
+        """Take one version in, with what is said about its digest. Raises OtherBytes."""
+        bundle.check()
+        if bundle.manifest:
+            self._keep(bundle.archive)
+            config = json.loads(bundle.manifest).get("config", {}).get("digest")
+            if config == _digest(b"{}"):
+                self._keep(b"{}")
+            digest = self._name(bundle.name, bundle.version, bundle.manifest)
+            entry = {"name": bundle.name, "version": bundle.version, "digest": digest}
+        else:
+            digest = self._put(bundle.name, bundle.version, [(FOLDER, bundle.archive, {})])
+            entry = {"name": bundle.name, "version": bundle.version, "digest": digest, "folder": bundle.digest}
+        self._say(bundle)
+        self._index[bundle.name, bundle.version] = entry
+
+    def save(self) -> None:
+        """Write what names it all."""
+        entries = [self._index[key] for key in sorted(self._index)]
+        self._put(REPOSITORY, TAG, [(INDEX, _json({"blueprints": entries}), {})])
+        (self.root / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+        named = [self._named[name] for name in sorted(self._named)]
+        self._write(self.root / "index.json", _json({"schemaVersion": 2, "manifests": named}))
+
+    def _say(self, bundle: Bundle) -> None:
+        """Put signatures and attestations where cosign looks for them."""
+        tag = bundle.digest.replace(":", "-")
+        told = [json.loads(raw) for raw in bundle.signatures]
+        if told:
+            layers = [(SIMPLE_SIGNING, base64.b64decode(one["payload"]), _notes(one)) for one in told]
+            self._put(bundle.name, f"{tag}.sig", layers)
+        if bundle.attestations:
+            self._put(bundle.name, f"{tag}.att", [(ENVELOPE, raw, {}) for raw in bundle.attestations])
+
+    def _put(self, repository: str, tag: str, layers: Sequence[tuple[str, bytes, Mapping[str, str]]]) -> str:
+        described = []
+        for kind, content, notes in layers:
+            self._keep(content)
+            described.append(_descriptor(kind, content) | ({"annotations": dict(notes)} if notes else {}))
+        self._keep(b"{}")
+        document = {
+            "schemaVersion": 2, "mediaType": MANIFEST, "config": _descriptor(EMPTY, b"{}"), "layers": described
+        }  # fmt: skip
+        return self._name(repository, tag, _json(document))
+
+    def _name(self, repository: str, tag: str, manifest: bytes) -> str:
+        name = f"{repository}:{tag}"
+        self._keep(manifest)
+        self._named[name] = _descriptor(MANIFEST, manifest) | {"annotations": {NAMED: name}}
+        return _digest(manifest)
+
+    def _keep(self, content: bytes) -> None:
+        place = self._place(_digest(content))
+        if not place.is_file():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self._write(place, content)
+
+    def _read(self, digest: str) -> bytes:
+        return self._place(digest).read_bytes()
+
+    def _place(self, digest: str) -> Path:
+        return self.root / "blobs" / "sha256" / digest.removeprefix("sha256:")
+
+    @staticmethod
+    def _write(place: Path, content: bytes) -> None:
+        """All of it or nothing, whenever the copy is cut off."""
+        fresh = place.with_name(f".{place.name}.part")
+        with fresh.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(place)
+
+
+def _notes(signature: Mapping[str, str]) -> dict[str, str]:
+    certificate = {CERTIFICATE: signature["certificate"]} if "certificate" in signature else {}
+    return {SIGNED_BY: signature["signature"], **certificate}
+
+
+def _of_folder(archive: bytes) -> str:
+    files: dict[str, tuple[bytes, bool]] = {}
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(archive))) as packed:
+        for member in packed:
+            held = packed.extractfile(member)
+            files[member.name] = (held.read() if held else b"", bool(member.mode & 0o100))
+    return folder_digest(files)
+
+
+def _descriptor(kind: str, content: bytes) -> dict[str, Any]:
+    return {"mediaType": kind, "digest": _digest(content), "size": len(content)}
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _json(document: Any) -> bytes:
+    return json.dumps(document, sort_keys=True).encode()
