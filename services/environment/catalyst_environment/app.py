@@ -35,6 +35,7 @@ from .data import reserved
 from .events import EMITTED
 from .ownership import OwnMemberships
 from .parts import EVENT_BUS, IDENTITY, VCLUSTER, BillingAccount, GitHome, Part
+from .plans import HANDLED
 from .promoting import Promoting
 from .repositories import Repositories
 from .rpc.applications import ApplicationService
@@ -119,6 +120,7 @@ async def compose(
         metrics=metrics,
         plugins=PluginHost(kinds=(), metrics=metrics),
         bus=bus,
+        handled=HANDLED,
         workers=[
             engine,
             promoter,

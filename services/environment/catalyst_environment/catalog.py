@@ -47,9 +47,12 @@ class Catalog:
 
     async def plan(
         self, environment: str, id: str, blueprint: str, version: str, config: Mapping[str, Any],
-        choices: Mapping[str, str], standing: Iterable[Application], digest: str = "",
+        choices: Mapping[str, str], standing: Iterable[Application], *, limits: str, digest: str = "",
     ) -> list[Wanted]:  # fmt: skip
-        """What is to be made, the root last. Raises CatalogRefused, CatalogUnavailable."""
+        """What is to be made, the root last. Raises CatalogRefused, CatalogUnavailable.
+
+        limits   plan of the Organization, `plans/{slug}`, whose limits count; empty: none do
+        """
         request = rpc.PlanInstallRequest(
             blueprint=blueprint,
             version=version,
@@ -59,6 +62,7 @@ class Catalog:
             config=ParseDict(dict(config), Struct()),
             installed=map(_installed, standing),
             expected_digest=digest,
+            plan=limits,
         )  # fmt: skip - one request
         return _wanted(await _asked(self._stub.PlanInstall(request)))
 

@@ -7,17 +7,20 @@ from typing import Any
 
 import grpc
 import pytest
+from catalyst.billing.v1 import events_pb2 as billing
 from catalyst.environment.v1 import resources_pb2 as pb
 from catalyst.environment.v1 import service_pb2 as rpc
 from catalyst.environment.v1 import service_pb2_grpc as stubs
 from catalyst_environment.domain.organizations import Organization
 from catalyst_environment.parts import EVENT_BUS, IDENTITY
+from catalyst_environment.plans import HANDLED
+from catalyst_mesh import Told
 from catalyst_sdk import Permanent
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
 
 from .conftest import Start
-from .house import A_MOMENT, House, conditions, metadata_of
+from .house import A_MOMENT, NOON, House, conditions, metadata_of
 
 ORG = "organizations/acme"
 
@@ -184,3 +187,44 @@ async def test_billing_that_is_away_is_asked_again_until_it_answers(house: House
     house.billing.is_away = False
     await house.reached("ACTIVE")
     assert metadata_of(await house.ended(made.operation)).done_count == 7
+
+
+async def told(house: House, kind: str, **fields: Any) -> None:
+    """Have the daemon handle what billing tells of a subscription, as its consumer does."""
+    names = {"activated": "SubscriptionActivated", "changed": "SubscriptionChanged", "suspended": "SubscriptionSuspended",
+             "resumed": "SubscriptionResumed", "cancelled": "SubscriptionCancelled"}  # fmt: skip - a table
+    message = getattr(billing, names[kind])(**{"scope": ORG, **fields})
+    (handled,) = [one for one in HANDLED if one.subject.endswith(f".{kind}")]
+    daemon: Any = house.daemon.daemon
+
+    async def step(tx: Any) -> None:
+        tx.emit(*await handled.handler(tx, message, Told("id", handled.subject, "", 1, NOON, "", 1)))
+
+    await daemon.work.again(step)
+
+
+async def test_a_plan_is_set_by_what_was_paid_and_what_is_unpaid_is_suspended_until_it_is(house: House) -> None:
+    await house.create()
+    await house.reached("ACTIVE")
+    await told(house, "activated", plan="m")
+    await told(house, "activated", plan="xl", scope="sovereigns/omantel")  # pays for a Sovereign, not for Acme
+    await told(house, "activated", plan="l", scope="organizations/nobody")
+    bought = await house.get()
+    assert bought.plan == "plans/m"
+    await told(house, "changed", plan="m")
+    assert (await house.get()).version == bought.version
+    await told(house, "changed", plan="l")
+    await told(house, "suspended")
+    lapsed = await house.get()
+    assert (lapsed.plan, lapsed.state, lapsed.reason) == (
+        "plans/l", pb.Organization.STATE_SUSPENDED, "its plan is not paid"
+    )  # fmt: skip
+    await told(house, "suspended")
+    await told(house, "resumed")
+    assert (await house.get()).state == pb.Organization.STATE_ACTIVE
+    admin = house.daemon.admin(stubs.OrganizationServiceStub)
+    await admin.SuspendOrganization(rpc.SuspendOrganizationRequest(name=ORG, reason="fraud"))
+    await told(house, "resumed")
+    assert (await house.get()).state == pb.Organization.STATE_SUSPENDED
+    await told(house, "cancelled")
+    assert (await house.get()).plan == ""

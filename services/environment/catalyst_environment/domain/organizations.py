@@ -38,6 +38,12 @@ class Kind(StrEnum):
     INTERNAL = "internal"
 
 
+UNPAID = "its plan is not paid"
+"""Reason of a suspension that a payment ends."""
+BILLING = "billing"
+"""Who suspends and resumes for it."""
+
+
 class Tier(StrEnum):
     SME = "sme"
     CORPORATE = "corporate"
@@ -288,6 +294,27 @@ def resume(held: Organization, actor: str, now: datetime) -> Decision[Organizati
     demand(held, State.SUSPENDED)
     after = _moved(held, now, state=State.ACTIVE, reason="")
     return Decision(after, (Resumed(after, actor),))
+
+
+def subscribe(held: Organization, plan: str, now: datetime) -> Decision[Organization]:
+    """A paid order says by which plan it is limited; empty: by none any more."""
+    name = f"plans/{plan}" if plan else ""
+    if held.plan == name or held.state is State.DELETED:
+        return Decision(held)
+    after = _moved(held, now, plan=name)
+    return Decision(after, (Updated(after),))
+
+
+def lapse(held: Organization, now: datetime) -> Decision[Organization]:
+    """Its plan stays unpaid: nothing may be changed any more, and nothing of it is taken away."""
+    return suspend(held, UNPAID, BILLING, now) if held.state is State.ACTIVE else Decision(held)
+
+
+def settle(held: Organization, now: datetime) -> Decision[Organization]:
+    """Its debt is paid. What people suspended for another reason stays so."""
+    if held.state is not State.SUSPENDED or held.reason != UNPAID:
+        return Decision(held)
+    return resume(held, BILLING, now)
 
 
 def delete(

@@ -20,7 +20,7 @@ from ..steps import CHANGE, INSTALL, UNINSTALL
 from ..store import Store
 from . import convert
 from .masks import run, wanted
-from .names import DEVELOPERS, READERS, changeable, check_etag, environment, id_of, require
+from .names import DEVELOPERS, READERS, changeable, check_etag, environment, id_of, org_of, organization, require
 
 Standing = Mapping[str, tuple[str, str]]
 """Blueprint and version of each Application that stands."""
@@ -262,8 +262,12 @@ class ApplicationService(service_pb2_grpc.ApplicationServiceServicer):
         choices: Mapping[str, str], standing: Sequence[Application], digest: str = "",
     ) -> list[Wanted] | Refused:  # fmt: skip
         """The catalog's plan; a refusal is kept for the transaction, which knows whether this was answered before."""
+        async with self._work.reading() as tx:
+            limits = (await organization(tx, org_of(parent))).plan
         try:
-            parts = await self._catalog.plan(parent, id, blueprint, version, config, choices, standing, digest)
+            parts = await self._catalog.plan(
+                parent, id, blueprint, version, config, choices, standing, limits=limits, digest=digest
+            )
             for one in parts:
                 trees.demand_no_secret(one.pin.config)
         except Refused as refusal:
