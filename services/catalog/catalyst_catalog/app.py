@@ -24,9 +24,8 @@ from catalyst_mesh.plugins import NoSecrets, SecretFiles, plugin_context
 from google.longrunning import operations_pb2_grpc
 from prometheus_client import CollectorRegistry
 
-from . import seed
+from . import departures, installing, seed
 from .access import ACCESS
-from .departures import HANDLED
 from .domain.sources import Scope, Source, configured
 from .domain.trust import Policy, Requirement
 from .events import EMITTED
@@ -100,7 +99,7 @@ async def compose(settings: CatalogSettings) -> Daemon:
         metrics=metrics,
         plugins=host,
         bus=Bus(settings.nats_url, "catalog", settings.nats_token.get_secret_value()),
-        handled=HANDLED,
+        handled=(*departures.HANDLED, *installing.HANDLED),
         workers=[synchroniser, eraser, *_controllers(settings, services, leases)],
         checks={"catalogue": _was_read(work)},
     )

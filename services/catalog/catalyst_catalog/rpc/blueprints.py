@@ -1,7 +1,7 @@
 """Blueprints, versions and cards as messages."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from catalyst.catalog.v1 import resources_pb2 as pb
@@ -10,6 +10,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from ..domain import closure
 from ..domain.cards import notices
+from ..domain.installations import Installation
 from ..domain.manifest_parts import Placement
 from ..domain.universe import Release, resource
 from ..domain.versions import Version
@@ -31,8 +32,14 @@ MOST_VERSIONS = 10
 """Versions that a Blueprint is read with."""
 
 
-def to_blueprint(picture: Picture, head: Release, *, whole: bool = False) -> pb.Blueprint:
-    """A Blueprint; with `whole` its newest versions too."""
+def to_blueprint(
+    picture: Picture, head: Release, standing: Sequence[Installation] = (), *, whole: bool = False
+) -> pb.Blueprint:
+    """A Blueprint; with `whole` its newest versions too, and the caller's Applications by name.
+
+    standing   Applications of the caller's Organizations
+    """
+    made = [one.application for one in standing if one.blueprint == head.resource]
     row = picture.rows[head.owner_org, head.name]
     spec = head.manifest.spec
     return pb.Blueprint(
@@ -54,6 +61,8 @@ def to_blueprint(picture: Picture, head: Release, *, whole: bool = False) -> pb.
         owner_org=organization(head.owner_org),
         owner_team=spec.owner.team or "",
         owner_contact=spec.owner.contact or "",
+        installed_count=len(made),
+        applications=made if whole else (),
         licence=spec.card.licence or "",
         documentation=spec.card.documentation or "",
         latest_version=f"{head.resource}/versions/{head.version}" if head.is_offered else "",
@@ -110,8 +119,8 @@ def version_message(
     return message
 
 
-def to_card(picture: Picture, head: Release) -> pb.Card:
-    """A card."""
+def to_card(picture: Picture, head: Release, standing: Sequence[Installation] = ()) -> pb.Card:
+    """A card; `standing` as above."""
     spec = head.manifest.spec
     return pb.Card(
         name=head.resource,
@@ -126,6 +135,7 @@ def to_card(picture: Picture, head: Release) -> pb.Card:
         tier=TIERS[picture.components.tier(head.name)],
         state_notices=notices(head),
         depends=[named(picture, edge.blueprint) for edge in head.edges],
+        installed_count=sum(one.blueprint == head.resource for one in standing),
     )
 
 

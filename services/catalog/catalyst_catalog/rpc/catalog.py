@@ -28,6 +28,7 @@ from ..domain import (
 from ..domain.cards import Filter, search
 from ..domain.conflicts import Why
 from ..domain.install_plans import Standing, Wish
+from ..domain.installations import Installation
 from ..domain.locks import Lock
 from ..domain.provider import Root
 from ..domain.refusals import (
@@ -75,15 +76,16 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
             if head.owner_org == org and _is_listed(head) and _fits(head, request) and head.name > (page.after or "")
         ]
         cut = page.cut(rows, key=lambda head: head.name)
+        standing = await self._standing()
         return rpc.ListBlueprintsResponse(
-            blueprints=[blueprints.to_blueprint(picture, head) for head in cut.rows],
+            blueprints=[blueprints.to_blueprint(picture, head, standing) for head in cut.rows],
             next_page_token=cut.next_page_token,
         )
 
     async def GetBlueprint(self, request: rpc.GetBlueprintRequest, context: Context) -> pb.Blueprint:
         owner, name = split(request.name)
         picture = await self._picture([owner])
-        return blueprints.to_blueprint(picture, picture.head(owner, name), whole=True)
+        return blueprints.to_blueprint(picture, picture.head(owner, name), await self._standing(), whole=True)
 
     async def ListVersions(self, request: rpc.ListVersionsRequest, context: Context) -> rpc.ListVersionsResponse:
         owner, name = split(request.parent)
@@ -124,8 +126,9 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
         page = Page.of(request.page_size, request.page_token, _who(), wanted, request.order_by)
         start = found.after(page.after, falling=bool(falling))
         cut = page.cut(list(zip(found.cards, found.keys, strict=True))[start:], key=lambda entry: entry[1])
+        standing = await self._standing()
         return rpc.SearchCardsResponse(
-            cards=[blueprints.to_card(picture, head) for head, _ in cut.rows],
+            cards=[blueprints.to_card(picture, head, standing) for head, _ in cut.rows],
             next_page_token=cut.next_page_token,
             facets=[
                 rpc.Facet(name=name, values=[rpc.FacetValue(value=v, count=n) for v, n in counts.items()])
@@ -188,7 +191,7 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
         _demand_daemon(request)
         picture = await self._picture([owner, org], *DEVELOPERS)
         picture.head(owner, name)
-        standing = planning.to_standing(request.installed)
+        standing = await self._installed(request.installed, request.environment)
         application = install_plans.application_name(wish, standing)
         lock = await self._locked(picture, wish, request.version or "*", application, standing)
         async with self._work.reading() as tx:
@@ -214,7 +217,9 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
     async def AdviseUpgrades(self, request: rpc.AdviseUpgradesRequest, context: Context) -> rpc.AdviseUpgradesResponse:
         _demand_daemon(request)
         picture = await self._picture([planning.organization_of(request.parent)], *DEVELOPERS)
-        standing = sorted(planning.to_standing(request.installed), key=lambda one: one.application)
+        standing = sorted(
+            await self._installed(request.installed, request.parent), key=lambda one: one.application
+        )
         policy = planning.to_installed(standing, request.parent)
         page = Page.of(request.page_size, request.page_token, _who(), request.parent, request.application)
         asked = [
@@ -283,6 +288,22 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
                 if len(path) > 1 and name in added | removed
             },
         )
+
+    async def _standing(self) -> list[Installation]:
+        """Applications of the caller's Organizations."""
+        organizations = caller().organizations
+        if not organizations:
+            return []
+        async with self._work.reading() as tx:
+            return await tx.installations(organizations)
+
+    async def _installed(self, told: Iterable[pb.Installed], environment: str) -> list[Standing]:
+        """What stands in an Environment: as the daemon says that keeps it, to others as is known from events."""
+        if caller().is_service():
+            return planning.to_standing(told)
+        async with self._work.reading() as tx:
+            known = await tx.installations([planning.organization_of(environment)], environment)
+        return planning.known_standing(known)
 
     async def _locked(
         self, picture: Picture, wish: Wish, text: str, application: str, standing: Sequence[Standing]

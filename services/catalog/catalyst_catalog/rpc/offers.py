@@ -47,6 +47,11 @@ class Shelf:
         """Whether the catalogue that everybody sees has it."""
         return name in self._universe
 
+    @property
+    def blueprints(self) -> dict[str, str]:
+        """Name of the Blueprint behind each app, by slug."""
+        return {slug: blueprint_of(app, self._universe.names) for slug, app in self.apps.items()}
+
     def is_deployable(self, app: Offer) -> bool:
         """Whether a version of the Blueprint behind an app can be installed."""
         head = self._universe.heads.get(blueprint_of(app, self._universe.names))

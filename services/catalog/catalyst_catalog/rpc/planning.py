@@ -10,6 +10,7 @@ from catalyst.mesh.v1 import resources_pb2 as mesh
 from ..domain import capacity, upgrades
 from ..domain.capacity import Amounts
 from ..domain.install_plans import InstallPlan, Placed, Planned, Standing, Wish
+from ..domain.installations import Installation
 from ..domain.locks import Lock
 from ..domain.provider import Policy
 from ..domain.refusals import CapacityExceeded
@@ -58,6 +59,13 @@ def to_standing(installed: Iterable[pb.Installed]) -> list[Standing]:
         Standing(one.application or split(one.name)[1].removeprefix("bp-"), split(one.name)[1], one.version)
         for one in installed
     ]
+
+
+def known_standing(known: Iterable[Installation]) -> list[Standing]:
+    """What stands, as is known from events."""
+    return [
+        Standing(one.application.rpartition("/")[2], split(one.blueprint)[1], one.version) for one in known
+    ]  # fmt: skip
 
 
 def to_installed(standing: Iterable[Standing], environment: str) -> Policy:

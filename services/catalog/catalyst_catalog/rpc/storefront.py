@@ -14,6 +14,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from .. import seed
 from ..domain import capacity, stock
+from ..domain.capacity import Amounts
 from ..domain.cards import hits
 from ..domain.refusals import OFFERS_NOT_FOUND, AddOnUnknown, AppUnknown, BlueprintUnknown, PriceBookNotFound
 from ..domain.stock import Shop
@@ -22,6 +23,8 @@ from ..store import Pictures, Store, Viewer
 from .masks import fresh, wanted
 from .offer_bodies import FIELDS, amounts, body, rates, whole
 from .offers import Shelf, price_book, to_capacity
+from .planning import needs_by_blueprint
+from .words import split
 
 
 class StorefrontService(service_pb2_grpc.StorefrontServiceServicer):
@@ -198,9 +201,19 @@ class StorefrontService(service_pb2_grpc.StorefrontServiceServicer):
             raise AppUnknown(apps=", ".join(unknown))
         if unknown := sorted(set(request.add_ons) - {o.name for o in offers if o.kind is Kind.ADD_ON}):
             raise AddOnUnknown(add_ons=", ".join(unknown))
-        used = {name: amount for name, amount in amounts(request.used).items() if amount is not None}
+        used: Amounts = {name: amount for name, amount in amounts(request.used).items() if amount is not None}
+        if org and not request.HasField("used"):
+            used = await self._used(org)
         verdict = capacity.check(plan, capacity.sold(offers), used, capacity.needs(names, apps))
         return rpc.CheckCapacityResponse(capacity=to_capacity(verdict))
+
+    async def _used(self, org: str) -> Amounts:
+        """What the Applications of an Organization take, as known from events."""
+        shelf = await self._shelf()
+        needs = needs_by_blueprint(shelf.apps.values(), shelf.blueprints)
+        async with self._work.reading() as tx:
+            standing = await tx.installations([org])
+        return capacity.total(needs.get(split(one.blueprint)[1], {}) for one in standing)
 
     async def _create(self, kind: Kind, request: Any, slug: str, message: Any) -> Any:
         given = whole(kind, message)

@@ -1,7 +1,7 @@
 """One transaction on the catalogue: what a sync knows, and how decided states are written."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from functools import singledispatchmethod
 from typing import Any
@@ -15,6 +15,7 @@ from ..domain import storefront
 from ..domain.artifacts import Kept
 from ..domain.changes import KEPT, Change, Kind
 from ..domain.departures import Departed, Erasure
+from ..domain.installations import Installation
 from ..domain.moderation import Moderated
 from ..domain.sightings import Known, Settled
 from ..domain.sources import Blueprint, Issue, Item, Removal, Source
@@ -158,6 +159,23 @@ class Store(Transaction):
         row = await self._one(select(t.artifacts).where(t.artifacts.c.digest == digest))
         return r.to_artifact(row) if row else None
 
+    async def installation(self, application: str) -> Installation | None:
+        """What is known of an Application, one that has gone too; nobody else changes it until the commit."""
+        query = select(t.installations).where(t.installations.c.application == application)
+        row = await self._one(query.with_for_update() if self.has_row_locks else query)
+        return Installation(**row) if row else None
+
+    async def installations(self, organizations: Collection[str], environment: str = "") -> list[Installation]:
+        """What stands of some Organizations, by name; with `environment` only there."""
+        c = t.installations.c
+        query = select(t.installations).where(c.organization.in_(sorted(organizations)), c.is_removed.is_(False))
+        query = query.where(c.environment == environment) if environment else query
+        return [Installation(**row) for row in await self._all(query.order_by(c.application))]
+
+    async def note(self, installation: Installation) -> None:
+        """Write what is known of an Application."""
+        await self._put(t.installations, [asdict(installation)])
+
     async def forget_digests(self, source: str, path: str | None = None) -> None:
         """Have every item of a source, or the one at `path`, taken anew by its next sync."""
         c = t.items.c
@@ -261,6 +279,7 @@ class Store(Transaction):
             await self.sql.execute(delete(table).where(table.c.source.in_(mine)))
         for table in (t.versions, t.blueprints):
             await self.sql.execute(delete(table).where(table.c.owner_org == org))
+        await self.sql.execute(delete(t.installations).where(t.installations.c.organization == org))
         named = select(t.versions.c.digest)
         await self.sql.execute(delete(t.artifacts).where(t.artifacts.c.digest.not_in(named)))
         # Rows of sources stay: settings that still name one must not bring it back.

@@ -138,6 +138,18 @@ artifacts = Table(
     Column("said", Json, nullable=False),
     Column("kept_at", UtcTime, nullable=False),
 )  # fmt: skip
+installations = Table(
+    "installations", metadata,
+    Column("application", Text, primary_key=True),
+    Column("organization", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("blueprint", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("is_removed", Boolean, nullable=False),
+    Index("installations_of_organization", "organization"),
+)  # fmt: skip
 departed = Table(
     "departed", metadata,
     Column("organization", Text, primary_key=True),
