@@ -211,7 +211,7 @@ def _billing(app: typer.Typer) -> None:
         "top-up": orders.top_up,
     })  # fmt: skip
     _group(billing, "ledger", "The book: accounts and transactions.", {
-        "accounts": ledger.accounts, "transactions": ledger.transactions,
+        "accounts": ledger.accounts, "transactions": ledger.transactions, "payout": ledger.payout,
     })  # fmt: skip
     _group(billing, "provider", "Payment providers: settings and secrets.", {
         "list": providers.list_providers, "get": providers.get, "set": providers.set_provider,

@@ -19,6 +19,7 @@ import grpc
 import httpx
 import pytest
 import pytest_asyncio
+from catalyst.billing.v1 import resources_pb2 as money
 from catalyst.billing.v1 import service_pb2 as billing
 from catalyst.pooldomain.v1 import resources_pb2 as resources
 from catalyst.pooldomain.v1 import service_pb2 as pdm
@@ -239,6 +240,7 @@ async def sing(aviary: Aviary, born: Nursery) -> None:
     assert await aviary.call("billing", "catalyst.billing.v1.AccountService/EnsureAccount", account, daemon)
     await reserve(aviary, admin)
     await register(aviary, admin)
+    await trade(aviary, admin)
     await by_http(aviary, admin, word, forged)
     await fall(aviary, born)
     await open_the_safe(aviary)
@@ -309,6 +311,31 @@ async def register(aviary: Aviary, admin: str) -> None:
         gone = pdm.DeleteRegistrarAccountRequest(name=account, etag=resources.RegistrarAccount.FromString(raw).etag)
         if registrar == "godaddy":  # the second one stays in the database
             await aviary.call("pooldomain", f"{service}/DeleteRegistrarAccount", gone, admin)
+
+
+async def trade(aviary: Aviary, admin: str) -> None:
+    """Secrets of a payment provider: stored, exchanged, in an unknown field, in a call that claims to be the provider's."""
+    secret, former, odd, shown = (drawn() for _ in range(4))
+    aviary.secrets |= {
+        "provider's secret": secret,
+        "its predecessor": former,
+        "an odd secret": odd,
+        "a signature": shown,
+    }
+    service = "catalyst.billing.v1.ProviderService"
+    read = billing.GetProviderRequest(name="providers/fake")
+    for name, value in (("webhook_secret", former), ("webhook_secret", secret), ("colour", odd)):
+        held = money.Provider.FromString(await aviary.call("billing", f"{service}/GetProvider", read, admin))
+        wish = billing.UpdateProviderRequest(etag=held.etag, update_mask={"paths": [f"secrets.{name}"]})
+        wish.provider.name = held.name
+        wish.provider.secrets[name].value = value
+        wish.provider.secrets[name].previous_value = former
+        aviary.heard.append(repr(await aviary.call("billing", f"{service}/UpdateProvider", wish, admin)))
+    kept = money.Provider.FromString(await aviary.call("billing", f"{service}/GetProvider", read, admin))
+    assert kept.secrets["webhook_secret"].last_four == secret[-4:], "it is there, and only its end is shown"
+    event = billing.ReceiveWebhookRequest(provider="fake", headers={"fake-signature": shown})
+    event.body.data, event.body.content_type = f'{{"id": "{aviary.bird}"}}'.encode(), "application/json"
+    assert not await aviary.call("billing", f"{service}/ReceiveWebhook", event, admin)
 
 
 async def by_http(aviary: Aviary, admin: str, word: str, forged: str) -> None:

@@ -72,6 +72,7 @@ ACCESS: Mapping[str, Row] = {
         GetLedgerTransaction=_STAFF,
         ListLedgerTransactions=_STAFF,
         ProveLedger=_ISSUERS,
+        RecordPayout=_STAFF,
         ListFindings=_STAFF,
         GetFinding=_STAFF,
     ),

@@ -59,6 +59,7 @@ from .workers.applying import Applying, Pace
 from .workers.charges import Charges
 from .workers.checkouts import Checkouts
 from .workers.earnings import Earnings
+from .workers.prepaid import Prepaid
 from .workers.prices import Prices
 from .workers.reconciliation import Reconciliation
 from .workers.refunds import Refunds
@@ -133,7 +134,7 @@ def services(
     sign, currency = Signer.from_file(settings.data_folder / "quote.key"), settings.currency
     desk = Desk(currency, tuple(tax.rule() for tax in settings.tax_rules), settings.quote_ttl, sign)
     package = "catalyst.billing.v1"
-    ledger = LedgerService(work, proofs)
+    ledger = LedgerService(work, proofs, books=books)
     till = Till(work, providers, house, ttl=settings.order_ttl, currency=currency)
     return [
         Service(
@@ -226,6 +227,7 @@ def going_on(
         rounds("renewals", Renewals(work, providers, house).round, *changes, pause=pause),
         rounds("charges", Charges(work, providers, house).round, "charge", "provider", pause=pause),
         rounds("earnings", Earnings(work, house.books).round, "period", pause=pause),
+        rounds("prepaid", Prepaid(work, house).round, "entitlement", pause=pause),
         rounds("prices", Prices(work, prices, house.books, notice).round, pause=settings.price_watch_seconds),
     ]
 

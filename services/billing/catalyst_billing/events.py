@@ -1,4 +1,4 @@
-"""What billing does when the provisioner tells of a Sovereign that an order pays for.
+"""What billing does when it is told of what an order pays for: of a Sovereign by the provisioner, of apps by environment.
 
 Each event has its effect in one transaction with its inbox row, hence once. An event without `order` is nobody's.
 """
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from catalyst.environment.v1 import events_pb2 as environment
 from catalyst.provisioner.v1 import events_pb2 as provisioner
 from catalyst.provisioner.v1 import resources_pb2 as resources
 from catalyst_mesh import Handled, Told
@@ -17,10 +18,11 @@ from .domain.orders import OrderNotFound
 from .domain.postings import Books
 from .domain.purchases import Purchase
 from .emitted import EMITTED
-from .names import ORDER
+from .names import ORDER, org_in
 from .store import Store
 
 _ROOT = "catalyst.v1.provisioner"
+_INSTALLED = "catalyst.v1.environment.application.installed"
 
 
 Facts = Sequence[object]
@@ -39,6 +41,7 @@ def handled(books: Books, step: Step) -> tuple[Handled, ...]:
             f"{_ROOT}.run.cancelled", provisioner.RunCancelled, partial(on_run_ended, books, step, "run cancelled")
         ),
         Handled(f"{_ROOT}.sovereign.activated", provisioner.SovereignActivated, on_activated),
+        Handled(_INSTALLED, environment.ApplicationInstalled, on_installed),
         Handled(f"{_ROOT}.sovereign.destroyed", provisioner.SovereignDestroyed, partial(on_destroyed, books, step)),
     )
 
@@ -51,6 +54,19 @@ async def on_run_started(tx: Store, message: provisioner.RunStarted, told: Told)
 
 async def on_activated(tx: Store, message: provisioner.SovereignActivated, told: Told) -> Facts:
     return await _decide(tx, message, lambda p: fulfilment.activated(p, message.sovereign, tx.now))
+
+
+async def on_installed(tx: Store, message: environment.ApplicationInstalled, told: Told) -> Facts:
+    """An Application stands: the oldest order that waits for one of its Blueprint has it."""
+    org = org_in(message.organization)
+    await tx.lock_account(org)
+    for id in await tx.awaited_orders(org, message.environment):
+        purchase = await tx.lock_purchase(org, id)
+        decided = fulfilment.installed(purchase, message.blueprint, tx.now)
+        if decided.state is not purchase:
+            await tx.save(decided.state)
+            return decided.events
+    return ()
 
 
 async def on_run_ended(books: Books, step: Step, why: str, tx: Store, message: Any, told: Told) -> Facts:

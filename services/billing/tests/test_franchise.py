@@ -8,6 +8,7 @@ import pytest
 from catalyst.billing.v1 import resources_pb2 as pb
 from catalyst.billing.v1 import service_pb2 as rpc
 from catalyst.billing.v1 import service_pb2_grpc as stubs
+from catalyst.mesh.v1.resources_pb2 import Money
 from catalyst_billing.store import tables
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
@@ -122,3 +123,37 @@ def _without_guard(billing: Billing) -> list[str]:
     if billing.daemon.daemon.db.dialect == "sqlite":
         return ["DROP TRIGGER ledger_txn_no_update"]
     return ["ALTER TABLE ledger_txn DISABLE TRIGGER ledger_txn_no_update"]
+
+
+async def test_what_providers_pay_out_and_the_share_of_a_month_are_booked_once_and_as_stated(start: Start) -> None:
+    async with start() as billing:
+        await agreed(billing)
+        await billing.reached(await billing.order(), "PAID")
+        billing.clock.advance(FEBRUARY - billing.clock.now())
+        stated = await issued(billing)
+        book = billing.staff(stubs.LedgerServiceStub)
+
+        def payout(parent: str, minor: int, *, reference: str = "r-1", fee: int = 0) -> Any:
+            amount, kept = (Money(minor=part, currency="OMR") for part in (minor, fee))
+            wish = rpc.RecordPayoutRequest(parent=parent, reference=reference, amount=amount, fee=kept if fee else None)
+            return book.RecordPayout(wish)
+
+        first = await payout("providers/fake", 8700, fee=300)
+        assert await payout("providers/fake", 8700, fee=300) == first
+        assert await reason_of(payout("providers/fake", 8600, fee=300)) == "PAYOUT_RECORDED"
+        assert await reason_of(payout("providers/fake", -1, reference="r-2")) == "REQUEST_INVALID"
+        assert (
+            await reason_of(payout("providers/fake", 1, reference="r-2")) == "PAYOUT_EXCEEDS"
+        )  # it holds nothing more
+        assert await reason_of(payout(stated.name, 2699)) == "PAYOUT_DIFFERS"
+        assert await reason_of(payout("statements/2020-01", 1)) == "STATEMENT_NOT_FOUND"
+        share = await payout(stated.name, stated.publisher_share.minor, reference="bank-7")
+        assert await payout(stated.name, stated.publisher_share.minor, reference="bank-7") == share
+        assert await reason_of(payout(stated.name, stated.publisher_share.minor, reference="bank-8")) == (
+            "PAYOUT_RECORDED"
+        )  # fmt: skip
+        booked = await billing.booked()
+        assert (booked["cash"], booked["psp_fee"]) == (8700 - stated.publisher_share.minor, 300)
+        assert not {"psp_clearing", "publisher_payable"} & booked.keys()
+        assert (await billing.prove()).proved
+        assert await issued(billing) == stated

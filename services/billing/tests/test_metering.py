@@ -259,3 +259,42 @@ async def test_usage_of_a_closed_account_is_refused_and_no_other_of_its_batch(bi
     rival.org = "organizations/rival"
     answer = await record(billing, measured("c"), rival)
     assert (answer.accepted_count, [(r.index, r.reason) for r in answer.refused]) == (1, [(0, "ACCOUNT_CLOSED")])
+
+
+async def test_prepaid_usage_is_set_aside_each_hour_and_pays_its_invoice(start: Start) -> None:
+    async with start() as billing:
+        billing.catalog.sell_usage()
+        await billing.issue(minor=3000)
+        await billing.redeem()
+        await billing.order(plan="rated")
+        await record(billing, measured("a", "100", at=NOON))
+        stub = billing.member(stubs.MeteringServiceStub)
+        wish = pb.Entitlement(name="billingAccounts/acme/entitlement", prepaid=True)
+        assert (await stub.UpdateEntitlement(rpc.UpdateEntitlementRequest(entitlement=wish, etag='"0"'))).prepaid
+
+        async def held(minor: int) -> None:
+            async def check() -> bool:
+                return (await billing.balance()).held.minor == minor
+
+            await eventually(check, within=30, what=f"{minor} are set aside")
+
+        await held(1000)
+        await record(billing, measured("b", "50", at=NOON))
+        billing.clock.advance(HOUR)
+        await held(1500)
+        assert (await billing.balance()).available.minor == 1500
+        await record(billing, measured("c", "200", at=NOON + HOUR))
+        billing.clock.advance(HOUR)
+        await held(3000)  # it costs 3,500 by now
+        assert (await billing.told()).count("quota.reached") == 1
+        await billing.issue("MORE", minor=1000)
+        await billing.redeem("MORE")
+        billing.to_time((await billing.subscription()).period_end_time)
+
+        async def renewed() -> bool:
+            return (await billing.balance()).total.minor == 500
+
+        await eventually(renewed, within=30, what="the invoice is met with what was set aside")
+        assert [i.amount_due.minor for i in await billing.renewals()] == [0]
+        assert (await billing.balance()).held.minor == 0
+        assert (await billing.prove()).proved

@@ -6,6 +6,7 @@ from uuid import uuid4
 import nats as nats_client
 import pytest
 from catalyst.billing.v1 import resources_pb2 as pb
+from catalyst.environment.v1 import events_pb2 as environment
 from catalyst.provisioner.v1 import events_pb2 as told
 from catalyst.provisioner.v1 import resources_pb2 as provisioner
 from catalyst_sdk.payment import DisputeState
@@ -181,3 +182,26 @@ async def test_all_events_replayed_twice_change_nothing_the_second_time(paid: Pa
     # After the destruction the first three are history: a second start is no work on an order that is not paid.
     assert (state_of(now), now.version) == ("FULFILLED", order.version + 3)
     assert await billing.findings() == []
+
+
+async def test_apps_that_stand_fulfil_the_oldest_order_that_waits_for_them(
+    start: Start, clean_nats: NatsServer
+) -> None:
+    async with start(nats_url=clean_nats.url) as billing:
+        await billing.issue("FOUR", minor=90_000)
+        order = await billing.order(code="FOUR", apps=["chat"])
+        client = await nats_client.connect(clean_nats.url)
+        await billing.daemon.daemon.bus.ensure_stream("environment")
+        for number, (org, blueprint) in enumerate((("rival", "chat"), ("acme", "mail"), ("acme", "chat"))):
+            stands = environment.ApplicationInstalled(
+                application=f"environments/{org}-prod/applications/{blueprint}",
+                version=number,
+                organization=f"organizations/{org}",
+                environment=f"environments/{org}-prod",
+                blueprint=f"blueprints/bp-{blueprint}",
+            )  # fmt: skip - one event
+            subject = "catalyst.v1.environment.application.installed"
+            headers = {"ce-id": str(uuid4())}
+            await client.jetstream().publish(subject, stands.SerializeToString(), headers=headers)
+        await client.close()
+        await billing.reached(order, "FULFILLED")

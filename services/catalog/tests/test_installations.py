@@ -20,14 +20,19 @@ pytestmark = pytest.mark.either_database
 NAMES = {"installed": "ApplicationInstalled", "updated": "ApplicationUpdated", "removed": "ApplicationRemoved"}
 
 
-async def tell(daemon: RunningDaemon, kind: str, app: str, number: int, version: str = "1.0.0", org: str = "acme") -> None:
+async def tell(
+    daemon: RunningDaemon, kind: str, app: str, number: int, version: str = "1.0.0", org: str = "acme"
+) -> None:
     """Have the catalogue handle an event, as its consumer does."""
-    fields: dict[str, Any] = {"blueprint": "blueprints/bp-ghost"}
+    fields: dict[str, Any] = {"blueprint": "blueprints/bp-app-ghost"}
     if kind != "removed":
         fields["blueprint_version"] = version
     message = getattr(environment, NAMES[kind])(
-        application=f"environments/{org}-prod/applications/{app}", version=number, organization=f"organizations/{org}",
-        environment=f"environments/{org}-prod", **fields,
+        application=f"environments/{org}-prod/applications/{app}",
+        version=number,
+        organization=f"organizations/{org}",
+        environment=f"environments/{org}-prod",
+        **fields,
     )  # fmt: skip - one event
     (handled,) = [one for one in HANDLED if one.subject.endswith(f".{kind}")]
 
@@ -39,11 +44,11 @@ async def tell(daemon: RunningDaemon, kind: str, app: str, number: int, version:
 
 async def test_what_stands_is_counted_for_its_members_planned_beside_and_measured(start: Start, folder: Path) -> None:
     write(folder, "bp-db", visibility="listed")
-    write(folder, "bp-ghost", visibility="listed", depends=needs(db="^1"))
+    write(folder, "bp-app-ghost", visibility="listed", depends=needs(db="^1"))
     async with start() as daemon:
         member = catalog(daemon, subject="dev", groups=["/acme/org-developer"])
         stranger = catalog(daemon, subject="x", groups=["/rival/org-developer"])
-        ghost = rpc.GetBlueprintRequest(name="blueprints/bp-ghost")
+        ghost = rpc.GetBlueprintRequest(name="blueprints/bp-app-ghost")
         await tell(daemon, "updated", "early", 1)  # not yet seen healthy
         for number, app in enumerate(("blog", "news"), 3):
             await tell(daemon, "installed", app, number)
@@ -58,10 +63,11 @@ async def test_what_stands_is_counted_for_its_members_planned_beside_and_measure
         assert [one.application for one in advice.advices] == ["blog", "news"]
         shop = daemon.stub(stubs.StorefrontServiceStub, subject="dev", groups=["/acme/org-developer"])
         small = rpc.CheckCapacityRequest(plan="plans/s", apps=["apps/ghost"])
-        alone = (await shop.CheckCapacity(small)).capacity
+        app = await shop.GetApp(rpc.GetAppRequest(name="apps/ghost"))
+        assert (await shop.CheckCapacity(small)).capacity.used.ram_mb == 0
         small.org = "organizations/acme"
         beside = (await shop.CheckCapacity(small)).capacity
-        assert beside.used.ram_mb == 2 * alone.wanted.ram_mb > alone.used.ram_mb == 0
+        assert beside.used.ram_mb == 2 * app.needs.ram_mb > 0
         small.used.CopyFrom(pb.Resources())
         assert (await shop.CheckCapacity(small)).capacity.used.ram_mb == 0  # whoever knows better says so
         await tell(daemon, "updated", "blog", 9, version="1.1.0")

@@ -191,8 +191,13 @@ async def test_billing_that_is_away_is_asked_again_until_it_answers(house: House
 
 async def told(house: House, kind: str, **fields: Any) -> None:
     """Have the daemon handle what billing tells of a subscription, as its consumer does."""
-    names = {"activated": "SubscriptionActivated", "changed": "SubscriptionChanged", "suspended": "SubscriptionSuspended",
-             "resumed": "SubscriptionResumed", "cancelled": "SubscriptionCancelled"}  # fmt: skip - a table
+    names = {
+        "activated": "SubscriptionActivated",
+        "changed": "SubscriptionChanged",
+        "suspended": "SubscriptionSuspended",
+        "resumed": "SubscriptionResumed",
+        "cancelled": "SubscriptionCancelled",
+    }  # fmt: skip - a table
     message = getattr(billing, names[kind])(**{"scope": ORG, **fields})
     (handled,) = [one for one in HANDLED if one.subject.endswith(f".{kind}")]
     daemon: Any = house.daemon.daemon

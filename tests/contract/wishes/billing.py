@@ -6,7 +6,9 @@ from typing import Any
 
 from catalyst.billing.v1 import service_pb2 as billing
 from catalyst_billing.app import house_of
-from catalyst_billing.domain import renewals
+from catalyst_billing.domain import postings, renewals
+from catalyst_billing.domain.ledger import Entry, Kind, Txn
+from catalyst_billing.domain.money import Money
 from google.protobuf import field_mask_pb2
 from google.protobuf.message import Message
 
@@ -251,6 +253,22 @@ async def a_statement(m: Mesh) -> Any:
     return billing.IssueStatementRequest(month=f"{1700 + year}-{month + 1:02}")
 
 
+async def a_payout(m: Mesh) -> Any:
+    """Of what a card has paid, as the book has it."""
+    work: Any = m.daemons["billing"].daemon.work
+    paid, key = Money(900, "OMR"), m.fresh()
+
+    async def step(tx: Any) -> None:
+        revenue = postings.Books("sovereigns/home", "a test").house(Kind.REVENUE, paid.currency)
+        entries = Entry(postings.clearing_of("fake", paid.currency), paid), Entry(revenue, -paid)
+        await tx.post(Txn(f"wish:{key}", "order_paid", tx.now, "a test", "order", entries))
+
+    await work.again(step)
+    wish = billing.RecordPayoutRequest(parent="providers/fake", reference=key)
+    wish.amount.minor, wish.amount.currency = paid.minor, paid.currency
+    return wish
+
+
 async def used_voucher(m: Mesh) -> str:
     """A voucher with several uses and revisions."""
     held = await voucher(m, active=True)
@@ -299,6 +317,7 @@ WRITES: Mapping[str, Wish] = {
     f"{_BILLING}.FranchiseService/CreateAgreement": an_agreement,
     f"{_BILLING}.FranchiseService/UpdateAgreement": changed_agreement,
     f"{_BILLING}.FranchiseService/IssueStatement": a_statement,
+    f"{_BILLING}.LedgerService/RecordPayout": a_payout,
     f"{_BILLING}.MeteringService/RecordUsage": usage,
     f"{_BILLING}.MeteringService/CreateMeter": a_meter,
     f"{_BILLING}.MeteringService/UpdateMeter": titled_meter,

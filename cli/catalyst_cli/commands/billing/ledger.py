@@ -34,6 +34,33 @@ def accounts(
     show(output, {"ledgerAccounts": rows}, ACCOUNTS, plain)
 
 
+def payout(
+    parent: Annotated[str, typer.Argument(help="Who paid, providers/NAME, or what was paid, statements/YYYY-MM.")],
+    reference: Annotated[str, typer.Argument(help="The bank's or the provider's word for it.")],
+    minor: Annotated[int, typer.Option(help="What reached the bank, in minor units.")],
+    fee: Annotated[int, typer.Option(help="What the provider kept, in minor units.")] = 0,
+    currency: Annotated[str, typer.Option(help="ISO 4217 code.")] = "OMR",
+    paid: Annotated[str, typer.Option(help="Day or moment of the payment; now, where it is not said.")] = "",
+    output: Output = Form.TABLE,
+) -> None:
+    """Book what a payment provider paid out, or the publisher's share of a stated month. The same again is booked once.
+
+    Examples:
+
+        catalyst billing ledger payout providers/stripe po_1 --minor 90000 --fee 2500
+
+        catalyst billing ledger payout statements/2026-01 bank-77 --minor 8400
+    """
+    body: dict[str, Any] = {
+        "parent": parent, "reference": reference, "amount": {"minor": str(minor), "currency": currency}
+    }  # fmt: skip
+    body |= {"fee": {"minor": str(fee), "currency": currency}} if fee else {}
+    body |= {"paidTime": words.moment(paid)} if paid else {}
+    with Api(context()) as api:
+        booked = api.post("/v1/billing/ledger:recordPayout", body, once=new_request_id())
+    show(output, booked, TRANSACTIONS)
+
+
 def transactions(
     account: Annotated[str, typer.Option(help="Account of the book, ledgerAccounts/<id>.")] = "",
     order: Annotated[str, typer.Option(help="Order, billingAccounts/<org>/orders/<id>.")] = "",

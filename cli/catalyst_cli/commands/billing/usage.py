@@ -18,6 +18,7 @@ QUOTA = {
     "REACHED %": "reachedPercent",
     "CPU MILLI": "maxCpuMilli",
     "RAM MIB": "maxRamMb",
+    "PREPAID": "prepaid",
 }  # fmt: skip - a table
 
 
@@ -56,6 +57,9 @@ def set_quota(
     limit: Annotated[int | None, typer.Option(help="Monthly spending limit, in minor units.")] = None,
     currency: Annotated[str, typer.Option(help="ISO 4217 code of the limit.")] = "OMR",
     grow: Annotated[bool | None, typer.Option("--grow/--capped", help="Whether usage may pass the plan.")] = None,
+    prepaid: Annotated[
+        bool | None, typer.Option("--prepaid/--postpaid", help="Whether usage is drawn from credit each hour.")
+    ] = None,
     output: Output = Form.TABLE,
 ) -> None:
     """Change how far usage may go; what is not named stays.
@@ -63,6 +67,8 @@ def set_quota(
     Examples:
 
         catalyst billing quota set acme --limit 20000 --grow
+
+        catalyst billing quota set acme --prepaid
     """
     path = f"/v1/billing/billingAccounts/{org}/entitlement"
     wish: dict[str, Any] = {}
@@ -70,6 +76,8 @@ def set_quota(
         wish["monthlySpendingLimit"] = {"minor": str(limit), "currency": currency}
     if grow is not None:
         wish["mode"] = "MODE_GROW" if grow else "MODE_CAPPED"
+    if prepaid is not None:
+        wish["prepaid"] = prepaid
     with Api(context()) as api:
         query = {"etag": api.get(path)["etag"], "updateMask": ",".join(wish), "requestId": new_request_id()}
         changed = api.patch(path, wish, query=query)

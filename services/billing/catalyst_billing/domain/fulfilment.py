@@ -39,6 +39,22 @@ def activated(p: Purchase, sovereign: str, now: datetime) -> Decision[Purchase]:
     return Decision(replace(p, order=orders.moved(p.order, Command.FULFIL, now, fulfilled_at=now)))
 
 
+def installed(p: Purchase, blueprint: str, now: datetime) -> Decision[Purchase]:
+    """An Application of what the order names stands; with the last of them the order is fulfilled."""
+    order = p.order
+    is_awaited = order.state in orders.UNDER_WAY and order.fulfilled_at is None and not order.sovereign
+    if not is_awaited or blueprint not in order.blueprints or blueprint in order.installed:
+        return Decision(p)
+    there = tuple(sorted({*order.installed, blueprint}))
+    is_whole = set(order.blueprints) <= set(there)
+    changes = {"installed": there, **({"fulfilled_at": now} if is_whole else {})}
+    if order.state is State.PARTIALLY_REFUNDED or (order.state is State.FULFILLING and not is_whole):
+        return Decision(replace(p, order=orders.changed(order, now, **changes)))
+    return Decision(
+        replace(p, order=orders.moved(order, Command.FULFIL if is_whole else Command.START, now, **changes))
+    )
+
+
 def given_up(p: Purchase, sovereign: str, why: str, books: Books, step: int, now: datetime) -> Decision[Purchase]:
     """A run failed or was cancelled for good: what is left of what was paid goes back. After fulfilment it changes nothing.
 

@@ -200,6 +200,8 @@ class Order:
     change: Change | None = None
     fulfilled_at: datetime | None = None
     """When what it pays for stood, whatever went back of it meanwhile."""
+    installed: tuple[str, ...] = ()
+    """Which of its Blueprints were seen to stand."""
     given_up_at: datetime | None = None
     """When the work that it pays for failed for good, before it was fulfilled: everything goes back."""
     version: int = 1

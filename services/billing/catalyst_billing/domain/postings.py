@@ -272,6 +272,38 @@ def share_owed(books: Books, *, month: str, sovereign: str, amount: Money, at: d
     )
 
 
+def share_paid(books: Books, *, month: str, sovereign: str, amount: Money, reference: str, at: datetime) -> Txn:
+    """The publisher's share of a month went over; below zero: it came back."""
+    return Txn(
+        idem_key=f"share_paid:{sovereign}:{month}",
+        kind="share_paid",
+        booked_at=at,
+        actor=books.actor,
+        reason=reference,
+        entries=(
+            Entry(Account(OwnerKind.PUBLISHER, "publisher", Kind.PUBLISHER_PAYABLE, amount.currency), amount),
+            Entry(books.house(Kind.CASH, amount.currency), -amount),
+        ),
+        sovereign=sovereign,
+    )
+
+
+def paid_out(books: Books, *, provider: str, amount: Money, fee: Money, reference: str, at: datetime) -> Txn:
+    """A payment provider sent what it held for us, less its fee."""
+    return Txn(
+        idem_key=f"payout:{provider}:{reference}",
+        kind="paid_out",
+        booked_at=at,
+        actor=books.actor,
+        reason=reference,
+        entries=_without_zeros([
+            (books.house(Kind.CASH, amount.currency), amount),
+            (books.house(Kind.PSP_FEE, amount.currency), fee),
+            (clearing_of(provider, amount.currency), -(amount + fee)),
+        ]),
+    )  # fmt: skip
+
+
 def topped_up(books: Books, *, order: str, org: str, provider: str, amount: Money, at: datetime) -> Txn:
     """Money was paid in ahead: it is the customer's credit."""
     return Txn(

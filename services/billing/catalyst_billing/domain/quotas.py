@@ -34,6 +34,10 @@ class Entitlement:
     max_ram_mb: int | None = None
     limit: int | None = None
     """Ceiling of metered spending in a month, in minor units; None: there is none."""
+    prepaid: bool = False
+    """Whether usage is set aside from credit hour by hour."""
+    drawn_until: datetime | None = None
+    """The hour until which it was."""
     version: int = 0
 
     @property

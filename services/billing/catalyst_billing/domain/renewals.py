@@ -147,6 +147,11 @@ def _draft(d: Dues, house: House, now: datetime) -> Invoice:
     )  # fmt: skip
 
 
+def usage_so_far(d: Dues, house: House) -> Money:
+    """What usage that was not billed yet comes to, with tax."""
+    return total([line.amount for line in _used(d.usage, d.taxes(house))], d.subscription.price.currency)
+
+
 def next_period(s: Subscription, books: Books) -> Span:
     """The period after the one that is paid."""
     return periods.following(s.anchor, s.period_end, s.period_months, books.zone, day=s.anchor_day)
@@ -170,7 +175,8 @@ def attempt(d: Dues, house: House, means: Means, now: datetime) -> Decision[Dues
     assert invoice is not None
     if d.is_frozen:
         return failed(d, "ACCOUNT_FROZEN", house, now)
-    wallet, purpose = d.wallet.lapse(now), Purpose(s.plan)
+    # What was set aside for this usage hour by hour pays for it now.
+    wallet, purpose = d.wallet.lapse(now).release(subscriptions.prepaid_hold(s), now), Purpose(s.plan)
     used = min(wallet.available(now, purpose), invoice.due)
     rest = (invoice.due - used).floor_to(means.step)
     rounding = invoice.due - used - rest
@@ -292,6 +298,7 @@ def failed(d: Dues, why: str, house: House, now: datetime, *, is_final: bool = F
 
 def end(d: Dues, why: str, house: House, now: datetime) -> Decision[Dues]:
     """The subscription is over for good; what was not paid is withdrawn, or given up where the service was had."""
+    d = replace(d, wallet=d.wallet.release(subscriptions.prepaid_hold(d.subscription), now))
     ended = subscriptions.cancel(d.subscription, now, house.dunning)
     facts: list[object] = [subscriptions.Cancelled(ended, why)]
     invoice, owed = d.invoice, d.postings

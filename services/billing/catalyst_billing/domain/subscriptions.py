@@ -223,6 +223,11 @@ class Cancelled:
     """`requested`, `unpaid`, `refunded`, `destroyed`, `trial_ended` or `organization_deleted`."""
 
 
+def prepaid_hold(s: "Subscription") -> str:
+    """Id of the credit that is set aside for the usage of the current period."""
+    return f"pp-{s.id}-{s.period_start:%Y%m%dT%H%M}"
+
+
 def begin(
     id: str, order: Order, books: Books, now: datetime, *, percent: int = 0, periods_off: int = 0
 ) -> Subscription:

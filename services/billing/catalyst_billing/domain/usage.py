@@ -108,7 +108,7 @@ class Event:
 
     @property
     def hour(self) -> datetime:
-        return self.at.replace(minute=0, second=0, microsecond=0)
+        return hour_of(self.at)
 
     def says_the_same(self, other: "Event") -> bool:
         """Whether it is the same measurement, whenever it arrived."""
@@ -138,6 +138,11 @@ class Hour:
     @property
     def key(self) -> tuple[str, str, str, str, datetime]:
         return (self.org, self.meter, self.environment, self.application, self.hour)
+
+
+def hour_of(moment: datetime) -> datetime:
+    """The hour that holds a moment."""
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def check(event: Event, meters: Mapping[str, Meter], windows: Windows, now: datetime) -> Event:

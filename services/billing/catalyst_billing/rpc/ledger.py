@@ -1,13 +1,20 @@
-"""LedgerService: the book is read and proved, findings are read; it is written by what happens alone."""
+"""LedgerService: the book is read and proved, findings are read; it is written by what happens, and by what the bank says."""
 
+from dataclasses import replace
+from datetime import datetime
 from uuid import uuid4
 
 from catalyst.billing.v1 import resources_pb2, service_pb2, service_pb2_grpc
-from catalyst_mesh import Context, OperationNotFound, Page, Work, moment
-from catalyst_sdk import Code, Decision, Refused
+from catalyst_mesh import Context, InvalidRequest, OperationNotFound, Page, Work, caller, moment
+from catalyst_sdk import Code, Decision, Refused, Violation
 from google.longrunning import operations_pb2
 
 from ..amounts import money
+from ..domain import payouts
+from ..domain.franchise import StatementNotFound
+from ..domain.ledger import Txn
+from ..domain.money import Money
+from ..domain.postings import Books, clearing_of
 from ..proofs import Proofs
 from ..store import Proof, Store
 from . import convert
@@ -27,9 +34,10 @@ class TransactionNotFound(Refused):
 class LedgerService(service_pb2_grpc.LedgerServiceServicer):
     """The double-entry book."""
 
-    def __init__(self, work: Work[Store], proofs: Proofs) -> None:
+    def __init__(self, work: Work[Store], proofs: Proofs, *, books: Books) -> None:
         self._work = work
         self._proofs = proofs
+        self._books = books
 
     async def ProveLedger(self, request: service_pb2.ProveLedgerRequest, context: Context) -> operations_pb2.Operation:
         # The proof is a handful of sums in the database, done within the call: the Operation is finished when told.
@@ -89,6 +97,31 @@ class LedgerService(service_pb2_grpc.LedgerServiceServicer):
             next_page_token=cut.next_page_token,
         )
 
+    async def RecordPayout(
+        self, request: service_pb2.RecordPayoutRequest, context: Context
+    ) -> resources_pb2.LedgerTransaction:
+        amount = Money(request.amount.minor, request.amount.currency)
+        fee = Money(request.fee.minor, request.fee.currency) if request.HasField("fee") else amount.zero()
+        if fee.currency != amount.currency:
+            raise InvalidRequest((Violation("fee", f"the amount is in {amount.currency}", "CURRENCY"),))
+        books = replace(self._books, actor=caller().subject)
+        shown: list[resources_pb2.LedgerTransaction] = []
+
+        async def step(tx: Store) -> Decision[None]:
+            at = moment(request.paid_time) if request.HasField("paid_time") else tx.now
+            new = await _payout(tx, request, amount, fee, books, at)
+            fresh = payouts.once(await tx.txn(new.idem_key), new, request.parent)
+            if fresh is not None:
+                if request.parent.startswith("providers/"):
+                    held, _ = await tx.balance(clearing_of(id_of(request.parent), amount.currency))
+                    payouts.demand_held(fresh, held, request.parent)
+                await tx.post(fresh)
+            row = await tx.ledger_txn(new.id)
+            shown[:] = [convert.ledger_transaction(row, (await tx.lines_of([new.id]))[new.id])]
+            return Decision(None)
+
+        return await self._work.run(step, answer=lambda _: shown[0])
+
     async def ListFindings(
         self, request: service_pb2.ListFindingsRequest, context: Context
     ) -> service_pb2.ListFindingsResponse:
@@ -106,6 +139,21 @@ class LedgerService(service_pb2_grpc.LedgerServiceServicer):
         if found is None:
             raise FindingNotFound(finding=request.name)
         return convert.finding(found)
+
+
+async def _payout(
+    tx: Store, request: service_pb2.RecordPayoutRequest, amount: Money, fee: Money, books: Books, at: datetime
+) -> Txn:
+    """What is to be booked. Raises PayoutDiffers, StatementNotFound."""
+    collection, _, id = request.parent.partition("/")
+    if collection == "statements":
+        statement = await tx.statement(id)
+        if statement is None:
+            raise StatementNotFound(month=id)
+        return payouts.of_statement(statement, amount, fee, request.reference, books, at)
+    if not amount.is_positive or fee < fee.zero():
+        raise InvalidRequest((Violation("amount", "it is above zero, and a fee is not below", "AMOUNT"),))
+    return payouts.of_provider(id, amount, fee, request.reference, books, at)
 
 
 def to_response(proof: Proof) -> service_pb2.ProveLedgerResponse:

@@ -158,7 +158,7 @@ class MeteringService(service_pb2_grpc.MeteringServiceServicer):
         self, request: service_pb2.UpdateEntitlementRequest, context: Context
     ) -> resources_pb2.Entitlement:
         wish, org = request.entitlement, require_member(request.entitlement.name)
-        fields = ("mode", "max_cpu_milli", "max_ram_mb", "monthly_spending_limit")
+        fields = ("mode", "max_cpu_milli", "max_ram_mb", "monthly_spending_limit", "prepaid")
         paths = paths_of(request.update_mask.paths, wish, fields, "entitlement")
         shown: list[resources_pb2.Entitlement] = []
 
@@ -182,7 +182,7 @@ class MeteringService(service_pb2_grpc.MeteringServiceServicer):
             mode=resources_pb2.Entitlement.Mode.Value(f"MODE_{e.mode.upper()}"), max_cpu_milli=e.max_cpu_milli,
             max_ram_mb=e.max_ram_mb, monthly_spending_limit=money(limit) if limit is not None else None,
             spent=money(await tx.spent(e.org, e.currency, month)),
-            reached_percent=max((percent for _, percent in told), default=0),
+            reached_percent=max((percent for _, percent in told), default=0), prepaid=e.prepaid,
         )  # fmt: skip
 
     def _span(self, request: service_pb2.QueryUsageRequest, metered: Subscription | None, now: datetime) -> Span:
@@ -249,6 +249,8 @@ def _changed(e: Entitlement, wish: resources_pb2.Entitlement, paths: set[str]) -
     if "mode" in paths:
         grows = wish.mode == resources_pb2.Entitlement.MODE_GROW
         new = replace(new, mode=Mode.GROW if grows else Mode.CAPPED)
+    if "prepaid" in paths:
+        new = replace(new, prepaid=wish.prepaid, drawn_until=None)
     if "max_cpu_milli" in paths:
         new = replace(new, max_cpu_milli=wish.max_cpu_milli if wish.HasField("max_cpu_milli") else None)
     if "max_ram_mb" in paths:

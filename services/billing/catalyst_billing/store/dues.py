@@ -16,7 +16,7 @@ from ..domain.charges import State as ChargeState
 from ..domain.earnings import Earning, Period
 from ..domain.further_orders import Ordered
 from ..domain.invoices import SERIES, Invoice, InvoiceNotFound, Kind, Series, year_of
-from ..domain.orders import OPEN, Order
+from ..domain.orders import OPEN, UNDER_WAY, Order
 from ..domain.orders import Kind as OrderKind
 from ..domain.postings import Books as HouseBooks
 from ..domain.providers import Method
@@ -170,6 +170,15 @@ class DuesStore(PurchaseStore):
         o = t.order.c
         query = select(o.id).where(o.org == org, o.state.in_(OPEN)).order_by(o.created_at)
         return list((await self.sql.execute(query)).scalars())
+
+    async def awaited_orders(self, org: str, environment: str) -> list[str]:
+        """Ids of paid orders whose apps are to stand in an Environment, or in whichever."""
+        o = t.order.c
+        query = select(o.id).where(
+            o.org == org, o.state.in_(UNDER_WAY), o.fulfilled_at.is_(None), o.sovereign == "",
+            o.environment.in_(("", environment)),
+        )  # fmt: skip
+        return list((await self.sql.execute(query.order_by(o.created_at))).scalars())
 
     async def live_subscriptions(self, org: str) -> list[str]:
         """Ids of the subscriptions of an Organization that have not ended."""

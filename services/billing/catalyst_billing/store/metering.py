@@ -1,10 +1,11 @@
 """Usage in the database: events once, hours summed up, and what they come to."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Text, func, insert, select, tuple_, type_coerce, update
+from sqlalchemy import Text, func, insert, or_, select, tuple_, type_coerce, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..domain import rating
@@ -17,8 +18,8 @@ from ..domain.prices import PriceBook
 from ..domain.quotas import Entitlement
 from ..domain.rating import NANO, Card, Used
 from ..domain.renewals import Dues
-from ..domain.subscriptions import State, Subscription
-from ..domain.usage import Event, Hour, Meter, decimal
+from ..domain.subscriptions import State, Subscription, prepaid_hold
+from ..domain.usage import Event, Hour, Meter, decimal, hour_of
 from . import tables as t
 from .dues import DuesStore
 from .mapping import of_plain, plain, to_row
@@ -102,6 +103,23 @@ class Store(DuesStore):
         """How far usage of an Organization may go; the defaults where nothing was set."""
         found = await self._one(Entitlement, select(t.entitlement).where(t.entitlement.c.org == org), lock=lock)
         return found or Entitlement(org, currency)
+
+    async def due_draws(self, most: int) -> list[str]:
+        """Organizations with prepaid usage whose last hour was not drawn yet."""
+        e = t.entitlement.c
+        over = or_(e.drawn_until.is_(None), e.drawn_until < hour_of(self.now))
+        query = select(e.org).where(e.prepaid, over).order_by(e.drawn_until, e.org).limit(most)
+        return list((await self.sql.execute(query)).scalars())
+
+    async def drawn(self, org: str) -> None:
+        """There is nothing to draw for in this hour."""
+        e = t.entitlement
+        await self.sql.execute(update(e).where(e.c.org == org).values(drawn_until=hour_of(self.now)))
+
+    async def with_prepaid(self, dues: Dues) -> Dues:
+        """The same, with what was set aside for its usage, also where that was freed since."""
+        s = dues.subscription
+        return replace(dues, wallet=await self.wallet(s.org, s.price.currency, prepaid_hold(s)))
 
     async def fired(self, org: str, period_start: datetime) -> frozenset[tuple[str, int]]:
         """Thresholds that were told in a period."""

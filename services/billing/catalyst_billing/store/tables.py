@@ -174,7 +174,8 @@ order = Table(
     _text("provider"), Column("save_method", Boolean, nullable=False), _text("return_url"), _text("sovereign"),
     Column("claims_sovereign", Boolean, nullable=False), _time("paid_at", nullable=True), _text("failure_reason"),
     _number("version"), _added("kind", Text, "subscription"), _added("invoice", Text, ""),
-    Column("change", Json), _time("fulfilled_at", nullable=True), _time("given_up_at", nullable=True),
+    Column("change", Json), _added("installed", Json, "[]"),
+    _time("fulfilled_at", nullable=True), _time("given_up_at", nullable=True),
     CheckConstraint("refunded_minor <= total_minor", name="order_refund_is_no_excess"),
     Index("order_org", "org", "created_at"), Index("order_deadline", "state", "deadline"),
     _partial("order_is_one_open_of_kind", "org", "kind", where="state IN ('reserved', 'awaiting_payment')"),
@@ -329,7 +330,8 @@ usage_hour = Table(
 entitlement = Table(
     "entitlement", metadata,
     _key("org"), _currency(), _text("mode"), Column("max_cpu_milli", BigInteger), Column("max_ram_mb", BigInteger),
-    Column("limit", BigInteger), _number("version"),
+    Column("limit", BigInteger), _number("version"), _added("prepaid", Boolean, "0"),
+    _time("drawn_until", nullable=True),
 )  # fmt: skip
 threshold_fired = Table(
     "threshold_fired", metadata,

@@ -410,3 +410,18 @@ def test_of_an_order_refunded_in_part_the_rest_goes_back_unless_it_was_fulfilled
     assert fulfilment.given_up(stood, HOME, "run failed", BOOKS, 1, NOON).state is stood
     gone = fulfilment.destroyed(stood, HOME, BOOKS, 1, NOON)
     assert (gone.state.order.refunded, facts(gone)) == (omr("4"), ["subscriptions.Cancelled"])
+
+
+def test_an_order_of_apps_is_fulfilled_once_all_of_them_stand() -> None:
+    p = paid_by_card(Selection("m", apps=("chat", "mail")))
+    chat, mail = "blueprints/bp-chat", "blueprints/bp-mail"
+    assert set(p.order.blueprints) == {chat, mail}
+    first = fulfilment.installed(p, chat, NOON).state
+    assert (first.order.state, first.order.installed) == (OrderState.FULFILLING, (chat,))
+    for told in (chat, "blueprints/bp-other"):
+        assert fulfilment.installed(first, told, NOON).state is first
+    done = fulfilment.installed(first, mail, LATE).state
+    assert (done.order.state, done.order.fulfilled_at) == (OrderState.FULFILLED, LATE)
+    assert fulfilment.installed(done, mail, LATE).state is done
+    sovereign = for_home()
+    assert fulfilment.installed(sovereign, chat, NOON).state is sovereign

@@ -217,9 +217,7 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
     async def AdviseUpgrades(self, request: rpc.AdviseUpgradesRequest, context: Context) -> rpc.AdviseUpgradesResponse:
         _demand_daemon(request)
         picture = await self._picture([planning.organization_of(request.parent)], *DEVELOPERS)
-        standing = sorted(
-            await self._installed(request.installed, request.parent), key=lambda one: one.application
-        )
+        standing = sorted(await self._installed(request.installed, request.parent), key=lambda one: one.application)
         policy = planning.to_installed(standing, request.parent)
         page = Page.of(request.page_size, request.page_token, _who(), request.parent, request.application)
         asked = [

@@ -2660,6 +2660,7 @@ class Entitlement(_message.Message):
     MONTHLY_SPENDING_LIMIT_FIELD_NUMBER: _builtins.int
     SPENT_FIELD_NUMBER: _builtins.int
     REACHED_PERCENT_FIELD_NUMBER: _builtins.int
+    PREPAID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`billingAccounts/{org}/entitlement`."""
     etag: _builtins.str
@@ -2674,6 +2675,10 @@ class Entitlement(_message.Message):
     """Ceiling of memory in MiB; absent: the plan's."""
     reached_percent: _builtins.int
     """Highest threshold passed in this period: 0, 50, 80 or 100."""
+    prepaid: _builtins.bool
+    """True: usage is set aside from credit hour by hour, and the invoice is met with it; once credit does not hold it,
+    `quota.reached` tells of the dimension `prepaid`. False: it is paid with the invoice.
+    """
     @_builtins.property
     def monthly_spending_limit(self) -> _resources_pb2.Money:
         """Ceiling of metered spending per month; absent: none."""
@@ -2694,19 +2699,24 @@ class Entitlement(_message.Message):
         monthly_spending_limit: _resources_pb2.Money | None = ...,
         spent: _resources_pb2.Money | None = ...,
         reached_percent: _builtins.int = ...,
+        prepaid: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_cpu_milli", b"_max_cpu_milli", "_max_ram_mb", b"_max_ram_mb", "max_cpu_milli", b"max_cpu_milli", "max_ram_mb", b"max_ram_mb", "monthly_spending_limit", b"monthly_spending_limit", "spent", b"spent"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_cpu_milli", b"_max_cpu_milli", "_max_ram_mb", b"_max_ram_mb", "_prepaid", b"_prepaid", "max_cpu_milli", b"max_cpu_milli", "max_ram_mb", b"max_ram_mb", "monthly_spending_limit", b"monthly_spending_limit", "prepaid", b"prepaid", "spent", b"spent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_cpu_milli", b"_max_cpu_milli", "_max_ram_mb", b"_max_ram_mb", "etag", b"etag", "max_cpu_milli", b"max_cpu_milli", "max_ram_mb", b"max_ram_mb", "mode", b"mode", "monthly_spending_limit", b"monthly_spending_limit", "name", b"name", "reached_percent", b"reached_percent", "spent", b"spent", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_cpu_milli", b"_max_cpu_milli", "_max_ram_mb", b"_max_ram_mb", "_prepaid", b"_prepaid", "etag", b"etag", "max_cpu_milli", b"max_cpu_milli", "max_ram_mb", b"max_ram_mb", "mode", b"mode", "monthly_spending_limit", b"monthly_spending_limit", "name", b"name", "prepaid", b"prepaid", "reached_percent", b"reached_percent", "spent", b"spent", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_cpu_milli: _TypeAlias = _typing.Literal["max_cpu_milli"]  # noqa: Y015
     _WhichOneofArgType__max_cpu_milli: _TypeAlias = _typing.Literal["_max_cpu_milli", b"_max_cpu_milli"]  # noqa: Y015
     _WhichOneofReturnType__max_ram_mb: _TypeAlias = _typing.Literal["max_ram_mb"]  # noqa: Y015
     _WhichOneofArgType__max_ram_mb: _TypeAlias = _typing.Literal["_max_ram_mb", b"_max_ram_mb"]  # noqa: Y015
+    _WhichOneofReturnType__prepaid: _TypeAlias = _typing.Literal["prepaid"]  # noqa: Y015
+    _WhichOneofArgType__prepaid: _TypeAlias = _typing.Literal["_prepaid", b"_prepaid"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_cpu_milli) -> _WhichOneofReturnType__max_cpu_milli | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_ram_mb) -> _WhichOneofReturnType__max_ram_mb | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__prepaid) -> _WhichOneofReturnType__prepaid | None: ...
 
 Global___Entitlement: _TypeAlias = Entitlement  # noqa: Y015
 

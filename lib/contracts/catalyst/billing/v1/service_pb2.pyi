@@ -1807,6 +1807,54 @@ class GetLedgerTransactionRequest(_message.Message):
 Global___GetLedgerTransactionRequest: _TypeAlias = GetLedgerTransactionRequest  # noqa: Y015
 
 @_typing.final
+class RecordPayoutRequest(_message.Message):
+    """Request of LedgerService.RecordPayout."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    FEE_FIELD_NUMBER: _builtins.int
+    PAID_TIME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Who paid, `providers/{provider}`, or what was paid, `statements/{month}`."""
+    reference: _builtins.str
+    """The bank's or the provider's word for it; one of a provider is booked once."""
+    request_id: _builtins.str
+    """UUID4 of this wish, made by the caller; a retry with the same one gets the first answer again. Default: none."""
+    @_builtins.property
+    def amount(self) -> _resources_pb2_1.Money:
+        """What reached the bank; of a statement what its publisher's share says, below zero where it came back."""
+
+    @_builtins.property
+    def fee(self) -> _resources_pb2_1.Money:
+        """What the provider kept. Default: nothing."""
+
+    @_builtins.property
+    def paid_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was paid. Default: now."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        reference: _builtins.str = ...,
+        amount: _resources_pb2_1.Money | None = ...,
+        fee: _resources_pb2_1.Money | None = ...,
+        paid_time: _timestamp_pb2.Timestamp | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "fee", b"fee", "paid_time", b"paid_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "fee", b"fee", "paid_time", b"paid_time", "parent", b"parent", "reference", b"reference", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordPayoutRequest: _TypeAlias = RecordPayoutRequest  # noqa: Y015
+
+@_typing.final
 class ListLedgerTransactionsRequest(_message.Message):
     """Request of LedgerService.ListLedgerTransactions."""
 

@@ -1954,6 +1954,11 @@ class LedgerServiceStub:
                 request_serializer=catalyst_dot_billing_dot_v1_dot_service__pb2.ProveLedgerRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.RecordPayout = channel.unary_unary(
+                '/catalyst.billing.v1.LedgerService/RecordPayout',
+                request_serializer=catalyst_dot_billing_dot_v1_dot_service__pb2.RecordPayoutRequest.SerializeToString,
+                response_deserializer=catalyst_dot_billing_dot_v1_dot_resources__pb2.LedgerTransaction.FromString,
+                _registered_method=True)
         self.ListFindings = channel.unary_unary(
                 '/catalyst.billing.v1.LedgerService/ListFindings',
                 request_serializer=catalyst_dot_billing_dot_v1_dot_service__pb2.ListFindingsRequest.SerializeToString,
@@ -2004,6 +2009,17 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordPayout(self, request, context):
+        """Books money that reached the bank or left it: what a payment provider paid out, less its fee, or the publisher's share
+        of a stated month. Recorded again, the same, it answers the same transaction.
+        Role: billing-admin. Errors: NOT_FOUND `STATEMENT_NOT_FOUND`; ALREADY_EXISTS `PAYOUT_RECORDED`; FAILED_PRECONDITION
+        `PAYOUT_EXCEEDS`; INVALID_ARGUMENT `PAYOUT_DIFFERS` for a share that is not what its statement says,
+        `CURRENCY_UNSUPPORTED`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListFindings(self, request, context):
         """Lists findings, latest first.
         Role: billing-admin. Errors: INVALID_ARGUMENT `PAGE_TOKEN_INVALID`.
@@ -2042,6 +2058,11 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.ProveLedger,
                     request_deserializer=catalyst_dot_billing_dot_v1_dot_service__pb2.ProveLedgerRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'RecordPayout': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordPayout,
+                    request_deserializer=catalyst_dot_billing_dot_v1_dot_service__pb2.RecordPayoutRequest.FromString,
+                    response_serializer=catalyst_dot_billing_dot_v1_dot_resources__pb2.LedgerTransaction.SerializeToString,
             ),
             'ListFindings': grpc.unary_unary_rpc_method_handler(
                     servicer.ListFindings,
@@ -2164,6 +2185,33 @@ class LedgerService:
             '/catalyst.billing.v1.LedgerService/ProveLedger',
             catalyst_dot_billing_dot_v1_dot_service__pb2.ProveLedgerRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordPayout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.billing.v1.LedgerService/RecordPayout',
+            catalyst_dot_billing_dot_v1_dot_service__pb2.RecordPayoutRequest.SerializeToString,
+            catalyst_dot_billing_dot_v1_dot_resources__pb2.LedgerTransaction.FromString,
             options,
             channel_credentials,
             insecure,

@@ -950,6 +950,13 @@ class LedgerServiceStub:
     replay. A difference opens a finding; the ledger is never changed.
     Role: sovereign-admin, billing-admin. Errors: ALREADY_EXISTS `RUN_IN_PROGRESS` with the operation's name.
     """
+    RecordPayout: _grpc.UnaryUnaryMultiCallable[_service_pb2.RecordPayoutRequest, _resources_pb2.LedgerTransaction]
+    """Books money that reached the bank or left it: what a payment provider paid out, less its fee, or the publisher's share
+    of a stated month. Recorded again, the same, it answers the same transaction.
+    Role: billing-admin. Errors: NOT_FOUND `STATEMENT_NOT_FOUND`; ALREADY_EXISTS `PAYOUT_RECORDED`; FAILED_PRECONDITION
+    `PAYOUT_EXCEEDS`; INVALID_ARGUMENT `PAYOUT_DIFFERS` for a share that is not what its statement says,
+    `CURRENCY_UNSUPPORTED`.
+    """
     ListFindings: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListFindingsRequest, _service_pb2.ListFindingsResponse]
     """Lists findings, latest first.
     Role: billing-admin. Errors: INVALID_ARGUMENT `PAGE_TOKEN_INVALID`.
@@ -982,6 +989,13 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
     """Proves over everything that transactions balance, that no customer credit is negative and that balances equal a
     replay. A difference opens a finding; the ledger is never changed.
     Role: sovereign-admin, billing-admin. Errors: ALREADY_EXISTS `RUN_IN_PROGRESS` with the operation's name.
+    """
+    RecordPayout: _aio.UnaryUnaryMultiCallable[_service_pb2.RecordPayoutRequest, _resources_pb2.LedgerTransaction]  # type: ignore[assignment]
+    """Books money that reached the bank or left it: what a payment provider paid out, less its fee, or the publisher's share
+    of a stated month. Recorded again, the same, it answers the same transaction.
+    Role: billing-admin. Errors: NOT_FOUND `STATEMENT_NOT_FOUND`; ALREADY_EXISTS `PAYOUT_RECORDED`; FAILED_PRECONDITION
+    `PAYOUT_EXCEEDS`; INVALID_ARGUMENT `PAYOUT_DIFFERS` for a share that is not what its statement says,
+    `CURRENCY_UNSUPPORTED`.
     """
     ListFindings: _aio.UnaryUnaryMultiCallable[_service_pb2.ListFindingsRequest, _service_pb2.ListFindingsResponse]  # type: ignore[assignment]
     """Lists findings, latest first.
@@ -1036,6 +1050,19 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         """Proves over everything that transactions balance, that no customer credit is negative and that balances equal a
         replay. A difference opens a finding; the ledger is never changed.
         Role: sovereign-admin, billing-admin. Errors: ALREADY_EXISTS `RUN_IN_PROGRESS` with the operation's name.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordPayout(
+        self,
+        request: _service_pb2.RecordPayoutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resources_pb2.LedgerTransaction, _abc.Awaitable[_resources_pb2.LedgerTransaction]]:
+        """Books money that reached the bank or left it: what a payment provider paid out, less its fee, or the publisher's share
+        of a stated month. Recorded again, the same, it answers the same transaction.
+        Role: billing-admin. Errors: NOT_FOUND `STATEMENT_NOT_FOUND`; ALREADY_EXISTS `PAYOUT_RECORDED`; FAILED_PRECONDITION
+        `PAYOUT_EXCEEDS`; INVALID_ARGUMENT `PAYOUT_DIFFERS` for a share that is not what its statement says,
+        `CURRENCY_UNSUPPORTED`.
         """
 
     @_abc_1.abstractmethod
