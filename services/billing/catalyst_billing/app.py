@@ -152,7 +152,7 @@ def services(
         ),
         Service(
             OrderService(work, providers, books=books, sign=sign, ttl=settings.order_ttl, currency=currency,
-                         curfew=curfew),
+                         curfew=curfew, prices=prices),
             grpc_services.add_OrderServiceServicer_to_server, f"{package}.OrderService",
         ),
         Service(

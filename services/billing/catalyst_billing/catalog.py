@@ -25,7 +25,7 @@ class CatalogUnavailable(Refused):
 class PlanTooSmall(Refused):
     reason = "CAPACITY"
     message = (
-        "plan {plan} is too small for what is installed: {missing} too much; remove some of it, or take {suggested}"
+        "plan {plan} is too small for what is or would be installed: {missing} too much; remove some, or take {suggested}"
     )
 
 
@@ -45,11 +45,13 @@ class PriceBooks:
             raise CatalogUnavailable(why=error.code().name) from error
         return to_book(book, apps)
 
-    async def require_capacity(self, org: str, plan: str, add_ons: Iterable[str]) -> None:
-        """Raises PlanTooSmall where a plan cannot hold what `org` has installed, CatalogUnavailable where nobody can say."""
+    async def require_capacity(self, org: str, plan: str, add_ons: Iterable[str], apps: Iterable[str] = ()) -> None:
+        """Raises PlanTooSmall where a plan cannot hold what `org` has installed and `apps` too, CatalogUnavailable where
+        nobody can say."""
         question = service_pb2.CheckCapacityRequest(
-            plan=f"plans/{plan}", add_ons=[f"addOns/{slug}" for slug in add_ons], org=org
-        )
+            plan=f"plans/{plan}", add_ons=[f"addOns/{slug}" for slug in add_ons], org=org,
+            apps=[f"apps/{slug}" for slug in apps],
+        )  # fmt: skip
         try:
             verdict = (await self._stub.CheckCapacity(question)).capacity
         except grpc.aio.AioRpcError as error:

@@ -259,6 +259,18 @@ async def test_what_the_catalog_does_not_sell_is_refused_by_name(billing: Billin
     assert await reason_of(billing.quote(plan="s")) == "PLAN_UNKNOWN"
 
 
+async def test_a_plan_that_cannot_hold_what_is_ordered_is_not_sold(billing: Billing) -> None:
+    quote = await billing.quote(plan="s", apps=["chat"])
+    billing.catalog.too_small.add("plans/s")
+    assert await reason_of(billing.submit(quote)) == "CAPACITY"
+    await billing.reached(await billing.order(plan="s", sovereign="sovereigns/omantel"), "PAID")  # its apps stand elsewhere
+    billing.catalog.too_small.clear()
+    wish = str(uuid4())
+    first = await billing.submit(quote, request_id=wish)
+    billing.catalog.too_small.add("plans/s")
+    assert (await billing.submit(quote, request_id=wish)).name == first.name  # answered before: nothing is asked anew
+
+
 async def test_without_the_catalog_nothing_is_priced(start: Start) -> None:
     async with start(catalog_target="127.0.0.1:1") as billing:
         assert await reason_of(billing.quote()) == "CATALOG_UNAVAILABLE"

@@ -61,7 +61,7 @@ ACCESS = {
         },
         PublishPriceBook="sovereign-admin",
         ImportSeed="sovereign-admin",
-        CheckCapacity=f"org-viewer {_DEVELOPERS}",
+        CheckCapacity=f"org-viewer billing-admin {_DEVELOPERS}",
     ),
     **rows(
         "catalyst.catalog.v1.SourceService",

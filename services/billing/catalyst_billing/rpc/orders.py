@@ -7,15 +7,16 @@ from datetime import timedelta
 from catalyst.billing.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import Context, Page, Work, caller
 from catalyst_mesh.streams import Curfew
-from catalyst_sdk import Decision
+from catalyst_sdk import Decision, Refused
 
+from ..catalog import PriceBooks
 from ..domain import purchases, refunds, submissions
 from ..domain.accounts import BillingAccount
 from ..domain.money import Money
 from ..domain.orders import AmountTooSmall, Command, Kind, Order, State
 from ..domain.postings import Books
 from ..domain.purchases import Purchase
-from ..domain.quotes import Sign
+from ..domain.quotes import QuoteNotFound, Sign
 from ..domain.refunds import Wish
 from ..domain.submissions import Desk, Submit, TopUp
 from ..domain.uses import Tally
@@ -33,9 +34,10 @@ class OrderService(service_pb2_grpc.OrderServiceServicer):
 
     def __init__(
         self, work: Work[Store], providers: Providers, *, books: Books, sign: Sign, ttl: timedelta, currency: str,
-        curfew: Curfew,
+        curfew: Curfew, prices: PriceBooks,
     ) -> None:  # fmt: skip
         self._work = work
+        self._prices = prices
         self._curfew = curfew
         self._providers = providers
         self._books = books
@@ -47,10 +49,13 @@ class OrderService(service_pb2_grpc.OrderServiceServicer):
         org, id = require_member(request.parent), new_id("o")
         await self._providers.refresh()
         books = replace(self._books, actor=caller(context).subject)
+        cramped = await self._cramped(org, request.quote)
 
         async def step(tx: Store) -> Decision[tuple[BillingAccount, Purchase]]:
             account = (await ensured(tx, org, self._currency)).state
             desk = await self._desk(tx, account, request.quote)
+            if cramped is not None:
+                raise cramped
             provider = self._providers.choose(request.provider.removeprefix("providers/"), desk.quote.priced.due)
             cmd = Submit(
                 id, request.quote_hash, provider, environment=request.environment, save_method=request.save_method,
@@ -64,6 +69,20 @@ class OrderService(service_pb2_grpc.OrderServiceServicer):
             return convert.order(order, done[1].checkout)
 
         return await run(self._work, step, answer, validate_only=request.validate_only)
+
+    async def _cramped(self, org: str, quote: str) -> Refused | None:
+        """Why the plan of a quote cannot hold what it is to hold; raised in the transaction, which knows whether the wish
+        was answered before."""
+        try:
+            async with self._work.reading() as tx:
+                wanted = (await tx.quote(org, id_of(quote))).selection
+            if wanted.plan and not wanted.sovereign:
+                await self._prices.require_capacity(f"organizations/{org}", wanted.plan, wanted.add_ons, wanted.apps)
+        except QuoteNotFound:
+            return None  # it is said below, after what comes before it
+        except Refused as refusal:
+            return refusal
+        return None
 
     async def GetOrder(self, request: service_pb2.GetOrderRequest, context: Context) -> resources_pb2.Order:
         org, id = require_member(request.name), id_of(request.name)

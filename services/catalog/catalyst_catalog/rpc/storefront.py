@@ -189,7 +189,7 @@ class StorefrontService(service_pb2_grpc.StorefrontServiceServicer):
 
     async def CheckCapacity(self, request: rpc.CheckCapacityRequest, context: Context) -> rpc.CheckCapacityResponse:
         if org := request.org.removeprefix("organizations/"):
-            caller().require("org-viewer", "org-developer", "org-admin", "sovereign-admin", org=org)
+            caller().require("org-viewer", "org-developer", "org-admin", "sovereign-admin", "billing-admin", org=org)
         async with self._work.reading() as tx:
             offers = await tx.offers()
         plan = next((o for o in offers if o.kind is Kind.PLAN and o.name == request.plan), None)
