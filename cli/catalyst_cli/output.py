@@ -1,5 +1,6 @@
 """What commands print: data on stdout in the form that was asked for, progress and words on stderr."""
 
+import csv
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,9 +20,10 @@ class Form(StrEnum):
     JSON = "json"
     YAML = "yaml"
     NAME = "name"
+    CSV = "csv"
 
 
-Output = Annotated[Form, typer.Option("--output", "-o", help="How to print: table, json, yaml or name.")]
+Output = Annotated[Form, typer.Option("--output", "-o", help="How to print: table, json, yaml, name or csv.")]
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -38,6 +40,8 @@ def show(form: Form, answer: Any, columns: Mapping[str, str], rows: Sequence[Map
         print(yaml.safe_dump(answer, sort_keys=False, allow_unicode=True), end="")
     elif form is Form.NAME:
         print("\n".join(str(row.get("name", "")) for row in listed))
+    elif form is Form.CSV:
+        _csv(columns, listed)
     else:
         _table(columns, listed)
 
@@ -50,6 +54,19 @@ def _table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Non
         table.add_row(*(_text(_at(row, path)) for path in columns.values()))
     # Not a terminal: no cutting to a width that nobody has.
     Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _csv(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """RFC 4180, for a spreadsheet."""
+    written = csv.writer(sys.stdout)
+    written.writerow(columns)
+    for row in rows:
+        written.writerow(_inert(_text(_at(row, path))) for path in columns.values())
+
+
+def _inert(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula: people name Organizations and give reasons."""
+    return f"'{text}" if text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and not text[1:2].isdigit()) else text
 
 
 def word(state: object) -> str:
