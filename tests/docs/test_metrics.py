@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
+from catalyst_billing.metrics import BillingMetrics
+from catalyst_catalog.metrics import CatalogMetrics
 from catalyst_cli.dev.layout import DAEMONS, Layout
 from catalyst_continuum.metrics import ContinuumMetrics
 from catalyst_continuum.workers.witness_metrics import WitnessMetrics
@@ -75,6 +77,8 @@ def test_every_metric_has_its_row_and_every_row_its_metric() -> None:
     PdmMetrics(metrics.registry)
     ContinuumMetrics(metrics.registry)
     WitnessMetrics(metrics.registry)
+    BillingMetrics(metrics.registry)
+    CatalogMetrics(metrics.registry)
     assert rows() == registered(metrics)
 
 

@@ -35,6 +35,7 @@ from .departures import departed
 from .domain.money import Money
 from .domain.renewals import House
 from .events import EMITTED, handled
+from .metrics import BillingMetrics
 from .opening import arrived
 from .proofs import Proofs
 from .providers import KIND, Providers
@@ -83,7 +84,7 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
     files = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
     host = plugins(settings, metrics, clock, PluginSecrets(work, sealer, files))
     channel = connect(settings.catalog_target, token=settings.token_for("catalog"), tls=settings.certificates())
-    providers, proofs, curfew = Providers(host, work, settings.plugins), Proofs(work), Curfew()
+    providers, proofs, curfew = Providers(host, work, settings.plugins), Proofs(work, BillingMetrics(metrics.registry)), Curfew()
     prices, house = PriceBooks(StorefrontServiceStub(channel)), house_of(settings)
     recording = Recording(books=house.books, windows=settings.windows, currency=settings.currency)
     return Daemon(

@@ -3,20 +3,23 @@
 from catalyst_mesh import Work, get_logger
 
 from .domain import findings
+from .metrics import BillingMetrics
 from .store import Proof, Store, proof
 
 
 class Proofs:
     """Proves and alerts."""
 
-    def __init__(self, work: Work[Store]) -> None:
+    def __init__(self, work: Work[Store], metrics: BillingMetrics) -> None:
         self._work = work
+        self._metrics = metrics
         self._log = get_logger("proofs")
 
     async def prove(self) -> Proof:
         """Prove now."""
         async with self._work.db.read() as sql:
             result = await proof(sql)
+        self._metrics.ledger_differences.set(len(result.differences))
         if result.differences:
             self._log.error("ledger differs", differences=len(result.differences))
             await self._work.again(lambda tx: _open(tx, result))

@@ -65,6 +65,8 @@ async def test_a_proof_names_what_was_tampered_with(billing: Billing) -> None:
     ]
     assert {d.found.minor - d.expected.minor for d in proof.differences} == {1, -1}
     assert await billing.findings() == ["LEDGER_DIFFERENCE"] * 2
+    registry = billing.daemon.daemon.metrics.registry
+    assert registry.get_sample_value("catalyst_billing_ledger_differences") == 2  # what the alert asks for
     await billing.prove()
     assert (await billing.told()).count("finding.opened") == 2
 

@@ -29,6 +29,7 @@ from .access import ACCESS
 from .domain.sources import Scope, Source, configured
 from .domain.trust import Policy, Requirement
 from .events import EMITTED
+from .metrics import CatalogMetrics
 from .rpc.catalog import CatalogService
 from .rpc.moderation import ModerationService
 from .rpc.sources import SourceService, Syncs
@@ -59,7 +60,9 @@ async def compose(settings: CatalogSettings) -> Daemon:
         await configure(work, source)
     pictures = Pictures(work, seed.families(settings.blueprints))
     leases = Leases(db, metadata, metrics=metrics)
-    synchroniser = Synchroniser(work=work, plugins=host, leases=leases)
+    synchroniser = Synchroniser(
+        work=work, plugins=host, leases=leases, metrics=CatalogMetrics(metrics.registry)
+    )
     eraser = Eraser(work, after=timedelta(days=settings.erase_departed_days), pause=settings.erase_look_seconds)
     services = [
         Service(

@@ -119,6 +119,12 @@ async def test_other_bytes_at_the_source_quarantine_a_version(start: Start, fold
         assert await reason_of(member.Resolve(wish)) == "VERSION_QUARANTINED"
         told = await outbox(daemon)
         assert (told.count("version.quarantined"), told.count("issue.opened")) == (1, 1)
+        registry = daemon.daemon.metrics.registry
+
+        async def alarmed() -> bool:
+            return registry.get_sample_value("catalyst_catalog_quarantined_versions") == 1
+
+        await eventually(alarmed, within=30, what="the alert has what it asks for")
 
 
 async def test_a_failing_item_is_an_issue_until_it_is_healed(start: Start, folder: Path) -> None:

@@ -20,6 +20,7 @@ from ..domain.moderation import Moderated
 from ..domain.sightings import Known, Settled
 from ..domain.sources import Blueprint, Issue, Item, Removal, Source
 from ..domain.storefront import Offer, PriceBook, Stocked
+from ..domain.universe import State
 from ..domain.versions import Version
 from . import rows as r
 from . import tables as t
@@ -181,6 +182,11 @@ class Store(Transaction):
         c = t.items.c
         mine = c.source == source if path is None else and_(c.source == source, c.path == path)
         await self.sql.execute(update(t.items).where(mine).values(digest=""))
+
+    async def count(self, state: State) -> int:
+        """How many versions are in a state, of everybody."""
+        query = select(func.count()).select_from(t.versions).where(t.versions.c.state == state.value)
+        return int((await self.sql.execute(query)).scalar_one())
 
     async def source_counts(self, id: str) -> tuple[int, int, int]:
         """How many Blueprints a source owns, versions it brought, issues it has open."""

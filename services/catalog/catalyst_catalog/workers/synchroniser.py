@@ -24,6 +24,7 @@ from ..domain.sources import Issue, Item, Source, failed, retry_at
 from ..domain.syncing import settle
 from ..domain.trust import UNASKED, Policy
 from ..domain.universe import State
+from ..metrics import CatalogMetrics
 from ..store import Store
 from .signatures import judge
 
@@ -39,8 +40,11 @@ FIRST_RETRY, LONGEST_RETRY = 5.0, 3600.0
 class Synchroniser:
     """Syncs every source when its time has come."""
 
-    def __init__(self, *, work: Work[Store], plugins: PluginHost, leases: Leases) -> None:
+    def __init__(
+        self, *, work: Work[Store], plugins: PluginHost, leases: Leases, metrics: CatalogMetrics
+    ) -> None:
         self._work = work
+        self._metrics = metrics
         self._plugins = plugins
         self._leases = leases
         self._due: dict[str, float] = {}
@@ -94,6 +98,8 @@ class Synchroniser:
             with reconciling("source") as one:
                 settled = await self.sync(source, lease)
                 one.result = FAILED if settled is None else DONE
+            async with self._work.reading() as tx:
+                self._metrics.quarantined.set(await tx.count(State.QUARANTINED))
             self._due[source.id] = monotonic() + await self._until_next(source, settled)
 
         try:
