@@ -20,7 +20,7 @@ from catalyst_billing.domain.submissions import Desk, Submit
 from catalyst_sdk import Decision
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from ..makers import BOOKS, HALF_HOUR, NOBODY, NOON, account, omr, quote, sign, voucher, wallet, wish
 
@@ -143,6 +143,20 @@ class Lives(RuleBasedStateMachine):
         if done.dispute.state is disputes.State.WON:
             self._take(fulfilment.released(self._with_wallet(self.purchases[p.order.id]), BOOKS, 1, self.now))
 
+    @precondition(lambda self: any(p.order.paid_by_card and not p.refunds for p in self.purchases.values()))
+    @rule(
+        share=st.integers(1, 100), back=st.integers(1, 100), state=st.sampled_from(disputes.State), gives_up=st.booleans()
+    )
+    def dispute_and_give_back(self, share: int, back: int, state: disputes.State, *, gives_up: bool) -> None:
+        """Drawn together: apart they seldom meet on one order."""
+        paid = [n for n, p in enumerate(self.purchases.values()) if p.order.paid_by_card and not p.refunds]
+        self.dispute(paid[0], disputes.State.OPENED, share)
+        if gives_up:
+            self.tell(paid[0], "given up")
+        else:
+            self.give_back(paid[0], back, False, 1)
+        self.dispute(paid[0], state, share)
+
     @rule(hours=st.floats(0, 30))
     def wait(self, hours: float) -> None:
         self.now += timedelta(hours=hours)
@@ -203,6 +217,7 @@ class Lives(RuleBasedStateMachine):
 
     def _take(self, decided: Decision[Purchase]) -> None:
         p = decided.state
+        self._check_refunds(p)
         self._book(p.postings)
         self.wallet = p.wallet
         for paper in p.papers:
@@ -211,6 +226,15 @@ class Lives(RuleBasedStateMachine):
             p = replace(p, invoice=made) if made.kind is PaperKind.INVOICE else p
         settled = next((txn for txn in p.postings if txn.kind == "order_paid"), p.paid_txn)
         self.purchases[p.order.id] = replace(p, postings=(), findings=(), papers=(), paid_txn=settled)
+
+    def _check_refunds(self, p: Purchase) -> None:
+        """What a payer's bank may take back does not go back to the card besides."""
+        before = self.purchases.get(p.order.id)
+        fresh = [refund for refund in p.refunds if before is None or refund not in before.refunds]
+        if any(refund.to_card and refund.why != "unsettled" for refund in fresh):
+            withheld = sum(dispute.withholds.minor for dispute in p.disputes)
+            gone = sum(refund.to_card.minor for refund in p.refunds if refund.why != "unsettled")
+            assert gone + withheld <= p.order.paid_by_card.minor, "disputed money is not refunded"
 
     def _book(self, txns: tuple[Txn, ...]) -> None:
         for txn in txns:
