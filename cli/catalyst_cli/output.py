@@ -66,7 +66,9 @@ def _csv(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _inert(text: str) -> str:
     """A cell that no spreadsheet takes for a formula: people name Organizations and give reasons."""
-    return f"'{text}" if text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and not text[1:2].isdigit()) else text
+    return (
+        f"'{text}" if text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and not text[1:2].isdigit()) else text
+    )
 
 
 def word(state: object) -> str:

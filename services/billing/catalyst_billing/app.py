@@ -84,7 +84,11 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
     files = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
     host = plugins(settings, metrics, clock, PluginSecrets(work, sealer, files))
     channel = connect(settings.catalog_target, token=settings.token_for("catalog"), tls=settings.certificates())
-    providers, proofs, curfew = Providers(host, work, settings.plugins), Proofs(work, BillingMetrics(metrics.registry)), Curfew()
+    providers, proofs, curfew = (
+        Providers(host, work, settings.plugins),
+        Proofs(work, BillingMetrics(metrics.registry)),
+        Curfew(),
+    )
     prices, house = PriceBooks(StorefrontServiceStub(channel)), house_of(settings)
     recording = Recording(books=house.books, windows=settings.windows, currency=settings.currency)
     return Daemon(

@@ -24,9 +24,7 @@ class CatalogUnavailable(Refused):
 
 class PlanTooSmall(Refused):
     reason = "CAPACITY"
-    message = (
-        "plan {plan} is too small for what is or would be installed: {missing} too much; remove some, or take {suggested}"
-    )
+    message = "plan {plan} is too small for what is or would be installed: {missing} too much; remove some, or take {suggested}"
 
 
 class PriceBooks:

@@ -1,6 +1,7 @@
 """A running billing daemon with a catalog that the test writes itself, and a clock that it moves."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC
 from functools import partial
@@ -266,8 +267,15 @@ def clock() -> ManualClock:
     return ManualClock(NOON)
 
 
+@pytest.fixture(scope="module")
+def left_clean(nats: NatsServer) -> Iterator[NatsServer]:
+    """The server of the test run, without our streams once a module is over: others would hear what was told here."""
+    yield nats
+    asyncio.run(nats.forget())
+
+
 @pytest.fixture
-def start(home: Path, catalog: tuple[Catalog, str], clock: ManualClock, nats: NatsServer, database: str) -> Start:
+def start(home: Path, catalog: tuple[Catalog, str], clock: ManualClock, left_clean: NatsServer, database: str) -> Start:
     """Run the daemon with settings of the test; again on the same home is a restart, on another one a replica."""
 
     @asynccontextmanager
@@ -279,7 +287,7 @@ def start(home: Path, catalog: tuple[Catalog, str], clock: ManualClock, nats: Na
         (safe / "webhooks").write_text(WEBHOOK_SECRET)
         fake = {"script": script, "scripts": scripts or {}, "webhook_secret": "webhooks"}
         values = {
-            "nats_url": nats.url, "database_url": database, "catalog_target": catalog[1], "listen": "127.0.0.1:0",
+            "nats_url": left_clean.url, "database_url": database, "catalog_target": catalog[1], "listen": "127.0.0.1:0",
             "worker_pause_seconds": 0.1,
             "secrets_folder": safe, "plugins": {"payment_provider:fake": fake}, **settings,
         }  # fmt: skip

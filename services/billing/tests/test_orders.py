@@ -263,7 +263,9 @@ async def test_a_plan_that_cannot_hold_what_is_ordered_is_not_sold(billing: Bill
     quote = await billing.quote(plan="s", apps=["chat"])
     billing.catalog.too_small.add("plans/s")
     assert await reason_of(billing.submit(quote)) == "CAPACITY"
-    await billing.reached(await billing.order(plan="s", sovereign="sovereigns/omantel"), "PAID")  # its apps stand elsewhere
+    await billing.reached(
+        await billing.order(plan="s", sovereign="sovereigns/omantel"), "PAID"
+    )  # its apps stand elsewhere
     billing.catalog.too_small.clear()
     wish = str(uuid4())
     first = await billing.submit(quote, request_id=wish)

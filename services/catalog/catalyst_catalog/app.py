@@ -60,9 +60,7 @@ async def compose(settings: CatalogSettings) -> Daemon:
         await configure(work, source)
     pictures = Pictures(work, seed.families(settings.blueprints))
     leases = Leases(db, metadata, metrics=metrics)
-    synchroniser = Synchroniser(
-        work=work, plugins=host, leases=leases, metrics=CatalogMetrics(metrics.registry)
-    )
+    synchroniser = Synchroniser(work=work, plugins=host, leases=leases, metrics=CatalogMetrics(metrics.registry))
     eraser = Eraser(work, after=timedelta(days=settings.erase_departed_days), pause=settings.erase_look_seconds)
     services = [
         Service(

@@ -145,7 +145,10 @@ class Lives(RuleBasedStateMachine):
 
     @precondition(lambda self: any(p.order.paid_by_card and not p.refunds for p in self.purchases.values()))
     @rule(
-        share=st.integers(1, 100), back=st.integers(1, 100), state=st.sampled_from(disputes.State), gives_up=st.booleans()
+        share=st.integers(1, 100),
+        back=st.integers(1, 100),
+        state=st.sampled_from(disputes.State),
+        gives_up=st.booleans(),
     )
     def dispute_and_give_back(self, share: int, back: int, state: disputes.State, *, gives_up: bool) -> None:
         """Drawn together: apart they seldom meet on one order."""

@@ -41,7 +41,7 @@ from ..domain.refusals import (
     VersionNotFound,
 )
 from ..domain.selection import Components, Selected
-from ..domain.storefront import Kind, Offer, blueprint_of
+from ..domain.storefront import Kind, blueprint_of
 from ..domain.trust import Policy
 from ..domain.universe import OFFERED, Release
 from ..domain.ways import no_way
@@ -197,6 +197,8 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
         async with self._work.reading() as tx:
             _demand_trust(picture, lock, {source.id: source.policy for source in await tx.sources()})
             offers, book, now = await tx.offers(), await tx.latest_price_book(), tx.now
+            # One that is sold no more still limits those who have it.
+            limits = await tx.offer(Kind.PLAN, request.plan.removeprefix("plans/")) if request.plan else None
         plan = install_plans.plan(picture.universe, wish, lock, standing)
         if request.expected_digest and request.expected_digest != plan.digest:
             raise PlanStale(expected=request.expected_digest, digest=plan.digest)
@@ -206,9 +208,11 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
         )  # fmt: skip - one call
         message = planning.to_plan(picture, wish, plan, lock, needs, book.currency if book else "")
         if request.plan:
+            if limits is None:
+                raise OFFERS_NOT_FOUND[Kind.PLAN.name](name=request.plan)
             used = capacity.total(needs.get(one.blueprint, {}) for one in standing)
             wanted = capacity.total(needs.get(one.release.name, {}) for one in plan.applications)
-            verdict = capacity.check(_sold_plan(offers, request.plan), capacity.sold(offers), used, wanted)
+            verdict = capacity.check(limits, capacity.sold(offers), used, wanted)
             planning.demand_room(verdict)
             message.capacity.CopyFrom(to_capacity(verdict))
         message.expire_time.FromDatetime(now + PLAN_LIFE)
@@ -358,13 +362,6 @@ def _demand_trust(picture: Picture, lock: Lock, policies: Mapping[str, Policy]) 
         prints = {pem: fingerprint(pem) for pem in policy.keys}
         if why := trust.refuses(policy, record.verdict, prints):
             raise PolicyRefused(blueprint=record.blueprint, version=record.version, why=why)
-
-
-def _sold_plan(offers: Sequence[Offer], name: str) -> Offer:
-    found = next((offer for offer in offers if offer.kind is Kind.PLAN and offer.name == name), None)
-    if found is None:
-        raise OFFERS_NOT_FOUND[Kind.PLAN.name](name=name)
-    return found
 
 
 def _fits(head: Release, request: rpc.ListBlueprintsRequest) -> bool:

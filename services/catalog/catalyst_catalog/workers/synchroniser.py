@@ -40,9 +40,7 @@ FIRST_RETRY, LONGEST_RETRY = 5.0, 3600.0
 class Synchroniser:
     """Syncs every source when its time has come."""
 
-    def __init__(
-        self, *, work: Work[Store], plugins: PluginHost, leases: Leases, metrics: CatalogMetrics
-    ) -> None:
+    def __init__(self, *, work: Work[Store], plugins: PluginHost, leases: Leases, metrics: CatalogMetrics) -> None:
         self._work = work
         self._metrics = metrics
         self._plugins = plugins

@@ -2505,7 +2505,7 @@ class CheckCapacityRequest(_message.Message):
     plan: _builtins.str
     """Plan to check, `plans/{slug}`."""
     org: _builtins.str
-    """Organization whose installed Applications count too. Members of it and service roles only. Default: none."""
+    """Organization whose installed Applications count too. Members of it, billing-admin and service roles only. Default: none."""
     @_builtins.property
     def apps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Apps to hold, `apps/{slug}`, backing services that they need counted along. Default: none."""

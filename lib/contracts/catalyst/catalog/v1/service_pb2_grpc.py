@@ -1152,7 +1152,7 @@ class StorefrontServiceServicer:
 
     def CheckCapacity(self, request, context):
         """Says whether a plan holds what is wanted. A plan too small is an answer, not an error. Reads only.
-        Role: any member, service roles. Errors: NOT_FOUND `PLAN_NOT_FOUND`; INVALID_ARGUMENT `APP_UNKNOWN`,
+        Role: any member, billing-admin, service roles. Errors: NOT_FOUND `PLAN_NOT_FOUND`; INVALID_ARGUMENT `APP_UNKNOWN`,
         `ADD_ON_UNKNOWN`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -540,7 +540,7 @@ class StorefrontServiceStub:
     """
     CheckCapacity: _grpc.UnaryUnaryMultiCallable[_service_pb2.CheckCapacityRequest, _service_pb2.CheckCapacityResponse]
     """Says whether a plan holds what is wanted. A plan too small is an answer, not an error. Reads only.
-    Role: any member, service roles. Errors: NOT_FOUND `PLAN_NOT_FOUND`; INVALID_ARGUMENT `APP_UNKNOWN`,
+    Role: any member, billing-admin, service roles. Errors: NOT_FOUND `PLAN_NOT_FOUND`; INVALID_ARGUMENT `APP_UNKNOWN`,
     `ADD_ON_UNKNOWN`.
     """
 
@@ -686,7 +686,7 @@ class StorefrontServiceAsyncStub(StorefrontServiceStub):
     """
     CheckCapacity: _aio.UnaryUnaryMultiCallable[_service_pb2.CheckCapacityRequest, _service_pb2.CheckCapacityResponse]  # type: ignore[assignment]
     """Says whether a plan holds what is wanted. A plan too small is an answer, not an error. Reads only.
-    Role: any member, service roles. Errors: NOT_FOUND `PLAN_NOT_FOUND`; INVALID_ARGUMENT `APP_UNKNOWN`,
+    Role: any member, billing-admin, service roles. Errors: NOT_FOUND `PLAN_NOT_FOUND`; INVALID_ARGUMENT `APP_UNKNOWN`,
     `ADD_ON_UNKNOWN`.
     """
 
@@ -1009,7 +1009,7 @@ class StorefrontServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_service_pb2.CheckCapacityResponse, _abc.Awaitable[_service_pb2.CheckCapacityResponse]]:
         """Says whether a plan holds what is wanted. A plan too small is an answer, not an error. Reads only.
-        Role: any member, service roles. Errors: NOT_FOUND `PLAN_NOT_FOUND`; INVALID_ARGUMENT `APP_UNKNOWN`,
+        Role: any member, billing-admin, service roles. Errors: NOT_FOUND `PLAN_NOT_FOUND`; INVALID_ARGUMENT `APP_UNKNOWN`,
         `ADD_ON_UNKNOWN`.
         """
 
