@@ -14,7 +14,7 @@ from catalyst_mesh import DaemonSettings
 SERVICES = Path(__file__).parents[2] / "services"
 CONTRACTS = {"pool_domain_manager": "pooldomain"}
 """Names of contracts where they are not the folder's."""
-TARGETS = {"pdm": "pool_domain_manager"}
+TARGETS = {"pdm": "pool_domain_manager", "memberships": "environment"}
 """Names in settings where they are not the folder's."""
 KEEPERS = {"provisioner": "1Gi", "continuum": "1Gi", "environment": "1Gi"}
 """Daemons that keep something on disk which is not in the database, and how much."""
@@ -59,7 +59,8 @@ class Found:
     def peers(self) -> Mapping[str, str]:
         """The folders of the daemons that it calls, by the settings that say where they are."""
         fields = [name.removesuffix("_target") for name in self.settings.model_fields if name.endswith("_target")]
-        return {f"{name}_target": TARGETS.get(name, name) for name in fields}
+        peers = {f"{name}_target": TARGETS.get(name, name) for name in fields}
+        return {setting: peer for setting, peer in peers.items() if peer != self.folder}
 
     def kinds(self, role: str) -> Sequence[Kind]:
         """Kinds of custom resources that it RECONCILES, or SHOWS: its controllers say so."""
@@ -108,9 +109,12 @@ def mesh(daemons: Sequence[Found]) -> str:
 
 def _row(daemon: Found, by_folder: Mapping[str, Found]) -> dict[str, Any]:
     fields = daemon.settings.model_fields
+    settings: dict[str, list[str]] = {}
+    for setting, folder in daemon.peers.items():
+        settings.setdefault(folder, []).append((daemon.prefix + setting).upper())
     calls = [
-        {"name": peer.name, "key": peer.key, "contract": peer.contract, "env": (daemon.prefix + setting).upper()}
-        for setting, folder in daemon.peers.items()
+        {"name": peer.name, "key": peer.key, "contract": peer.contract, "env": envs}
+        for folder, envs in settings.items()
         if (peer := by_folder[folder])
     ]
     return {

@@ -125,6 +125,7 @@ def environment(layout: Layout, replica: Replica, time_scale: float, database: s
         **({"LISTEN": address} if name != "gateway" else {"HTTP_LISTEN": layout.address(name)}),
         **({"SHARED_PORTS": "true"} if name in _SHARING and layout.count > 1 else {}),
         **{f"{peer}_TARGET": layout.target(_PEERS[peer]) for peer in _ASKS.get(name, ())},
+        **({"MEMBERSHIPS_TARGET": layout.target("environment")} if name != "environment" else {}),
         **_special(layout, name, time_scale),
     }
     return {**base_environment(), **{prefix + key: value for key, value in own.items()}}

@@ -26,6 +26,7 @@ from grpc_reflection.v1alpha import reflection
 from sqlalchemy import MetaData
 
 from .access import SIGNED_IN, Access, Row, rows
+from .asked_memberships import AskedMemberships, memberships_of
 from .bus import Bus
 from .bus_reports import BusReports
 from .client import PING_MS
@@ -38,7 +39,7 @@ from .health import Health
 from .interceptor import Interceptor
 from .leases import Leases
 from .logs import configure, get_logger
-from .memberships import Memberships, TokenMemberships
+from .memberships import Memberships
 from .metrics import ChassisMetrics
 from .plugins import PluginHost
 from .relay import Relay
@@ -124,8 +125,8 @@ class Daemon:
     """Awaited last: channels, engines, HTTP clients."""
     also_trusts: Sequence[Verifier] = ()
     """Further issuers whose tokens are taken: such as are the daemon's own, for example one for agents."""
-    memberships: Memberships = field(default_factory=TokenMemberships)
-    """Who says which Organizations a person belongs to."""
+    memberships: Memberships | None = None
+    """Who says which Organizations a person belongs to; None: as the settings say."""
     swept: Sequence[Rule] = ()
     """Rows of its own that grow old, beside the chassis'."""
     armable: Sequence[Armable] = ()
@@ -156,9 +157,9 @@ class Daemon:
         self.work.bell.patience = self.settings.poll_seconds
         trusted = verifier(self.name, self.settings, self.also_trusts)
         consuming = self._consumers()
-        door = Interceptor(
-            verifier=trusted, access=self._access(), metrics=self.metrics, memberships=self.memberships
-        )  # fmt: skip - one object
+        memberships = self.memberships or memberships_of(self.settings, self.bus)
+        asking = [memberships] if isinstance(memberships, AskedMemberships) else []
+        door = Interceptor(verifier=trusted, access=self._access(), metrics=self.metrics, memberships=memberships)
         server, peers = self._server(door, consuming)
         port = self._add_port(server)
         side = SidePort(
@@ -168,7 +169,7 @@ class Daemon:
         )
         tasks = [
             asyncio.create_task(self._supervise(worker, stop), name=type(worker).__name__)
-            for worker in (*self._all_workers(consuming), peers)
+            for worker in (*self._all_workers(consuming), *asking, peers)
         ]
         drain = 0.0
         try:
@@ -184,6 +185,8 @@ class Daemon:
             stop.set()
             await self._stop(server, door, peers, side, tasks, drain)
             await trusted.close()
+            for one in asking:
+                await one.close()
         log.info("stopped")
 
     ports: tuple[int, int] = (0, 0)

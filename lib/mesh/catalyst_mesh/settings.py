@@ -89,6 +89,9 @@ class DaemonSettings(BaseSettings):
     token_folder: Path | None = None
     """Folder with a token for each peer instead, in a file of the peer's name (`catalog`), so that each is bound to one audience
     and opens no other door. Default: `token_file` for all."""
+    memberships_target: str = ""
+    """gRPC address of the daemon of Organizations, which is asked who is a member of which; half a minute old at most, and closed
+    while it does not answer. Empty: people's tokens say it."""
     data_folder: Path = Path(".")
     """Folder for what is not in the database: the sealing key, plugins' folders."""
     keyring_file: Path | None = None

@@ -1,5 +1,6 @@
 """Members and invitations from the outside, and what other daemons hear of them."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,7 +8,11 @@ from catalyst.environment.v1 import resources_pb2 as pb
 from catalyst.environment.v1 import service_pb2 as rpc
 from catalyst.environment.v1 import service_pb2_grpc as stubs
 from catalyst_environment.domain.members import id_of
+from catalyst_mesh import Bus, Caller, connect
+from catalyst_mesh.asked_memberships import AskedMemberships
+from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
+from catalyst_testkit.servers import NatsServer
 
 from .house import House
 
@@ -89,3 +94,28 @@ async def test_the_owner_hands_over_before_it_can_go(house: House) -> None:
     assert (await house.get()).owner == heir.name
     now = await bo.GetMember(rpc.GetMemberRequest(name=owner.name))
     assert await reason_of(bo.DeleteMember(rpc.DeleteMemberRequest(name=now.name, etag=now.etag))) == "OK"
+
+
+async def test_other_daemons_hear_at_once_that_a_member_was_removed(house: House, clean_nats: NatsServer) -> None:
+    await house.active()
+    one = await invited(house)
+    bo: Any = house.person(Members, "bo", "bo@x.example")
+    joined = await bo.AcceptInvitation(rpc.AcceptInvitationRequest(name=one.name, token=one.token))
+    token = house.daemon.issuer.token("service:catalog", service="catalog")
+    bus, stop, person = Bus(clean_nats.url, "catalog"), asyncio.Event(), Caller("bo")
+    elsewhere = AskedMemberships(connect(house.daemon.target, token=lambda: token), bus, remembered=3600)
+    listening = asyncio.create_task(elsewhere.run(stop))
+    try:
+        await eventually(lambda: bus.is_connected, within=30, what="it listens")
+        assert await elsewhere.of(person) == {"/acme/org-developer"}
+        await house.person(Members).DeleteMember(rpc.DeleteMemberRequest(name=joined.name, etag=joined.etag))
+
+        async def is_out() -> bool:
+            return not await elsewhere.of(person)
+
+        await eventually(is_out, within=30, what="the removed member is nobody's")
+    finally:
+        stop.set()
+        await listening
+        await elsewhere.close()
+        await bus.close()

@@ -18,6 +18,7 @@ from catalyst_mesh import (
     Daemon,
     Database,
     Leases,
+    Memberships,
     PluginHost,
     Sealer,
     Work,
@@ -26,7 +27,7 @@ from catalyst_mesh import (
     main,
     migrate,
 )
-from catalyst_mesh.memberships import TokenMemberships
+from catalyst_mesh.asked_memberships import memberships_of
 from catalyst_mesh.trust import verifier
 from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import CollectorRegistry
@@ -64,7 +65,8 @@ async def compose(settings: GatewaySettings) -> Daemon:
     bus = Bus(settings.nats_url, "gateway", settings.nats_token.get_secret_value())
     sealer = Sealer.from_file(settings.keyring)
     work = Work(db, Store, metadata=metadata, sealer=sealer)
-    serving = _serving(settings, work, sealer) if settings.serves_http else _Part()
+    memberships = memberships_of(settings, bus)
+    serving = _serving(settings, work, sealer, memberships) if settings.serves_http else _Part()
     projecting = _projecting(settings, work, bus, metrics) if settings.projects else _Part()
     return Daemon(
         "gateway",
@@ -77,6 +79,7 @@ async def compose(settings: GatewaySettings) -> Daemon:
         metrics=metrics,
         plugins=PluginHost(kinds=(), metrics=metrics),
         bus=bus,
+        memberships=memberships,
         workers=[*serving.workers, *projecting.workers],
         checks=serving.checks,
         swept=rules(),
@@ -94,10 +97,10 @@ class _Part:
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
 
-def _serving(settings: GatewaySettings, work: Work[Store], sealer: Sealer) -> _Part:
+def _serving(settings: GatewaySettings, work: Work[Store], sealer: Sealer, memberships: Memberships) -> _Part:
     """Answering requests."""
     channels = {package: connect(settings.target(package), tls=settings.certificates()) for package in SERVICES}
-    callers = Callers(verifier("gateway", settings), TokenMemberships())
+    callers = Callers(verifier("gateway", settings), memberships)
     sessions = Sessions(settings, work=work, sealer=sealer, provider=_provider(settings))
     routes = Routes(services())
     edge = Edge(

@@ -130,8 +130,14 @@ seccompProfile: {type: RuntimeDefault}
   value: /var/run/catalyst/tokens
 {{- end }}
 {{- range $daemon.calls }}
-- name: {{ .env }}
-  value: {{ printf "%s-%s:%v" (include "catalyst.fullname" $root) .name $values.service.grpc | quote }}
+{{- $peer := .name }}
+{{- range .env }}
+{{- /* Without the daemon of Organizations tokens say who is a member; asking nobody would let nobody in. */}}
+{{- if or $values.environment.enabled (not (hasSuffix "_MEMBERSHIPS_TARGET" .)) }}
+- name: {{ . }}
+  value: {{ printf "%s-%s:%v" (include "catalyst.fullname" $root) $peer $values.service.grpc | quote }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if and $daemon.secrets $own.secrets }}
 - name: {{ $prefix }}SECRETS_FOLDER

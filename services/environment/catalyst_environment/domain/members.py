@@ -8,7 +8,7 @@ Invariants
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -241,16 +241,6 @@ def accept(
         raise InvitationStateWrong(invitation=held.name, state=state)
     joined = join(known, held.org, subject, held.role, now, email=email)
     return Decision((_moved_invitation(held, now, state=InvitationState.ACCEPTED), joined.state), joined.events)
-
-
-def memberships(groups: Iterable[str], rows: Mapping[str, Role | None]) -> frozenset[str]:
-    """What somebody is a member of.
-
-    groups   what the token says, `/<organization>/<role>`
-    rows     what is known here, by Organization; None: removed. It counts before the token
-    """
-    by_token = {group for group in groups if group.count("/") == 2 and group.split("/")[1] not in rows}
-    return frozenset(by_token | {f"/{org}/{role}" for org, role in rows.items() if role is not None})
 
 
 _RANK = {Role.VIEWER: 0, Role.DEVELOPER: 1, Role.ADMIN: 2}

@@ -13,6 +13,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from ..domain import members
 from ..domain.members import Invitation, InvitationNotFound, Member, MemberNotFound
+from ..ownership import known
 from ..store import Store
 from ..store.store import place
 from . import convert
@@ -154,10 +155,10 @@ class MemberService(service_pb2_grpc.MemberServiceServicer):
         self, request: rpc.LookUpMembershipsRequest, context: Context
     ) -> rpc.LookUpMembershipsResponse:
         async with self._work.reading() as tx:
-            known = await tx.roles_of(request.subject)
+            rows = await known(tx, request.subject, request.email)
         kind = rpc.LookUpMembershipsResponse.Membership
         return rpc.LookUpMembershipsResponse(
-            memberships=[kind(organization=f"organizations/{org}", role=role or "") for org, role in known.items()]
+            memberships=[kind(organization=f"organizations/{org}", role=role or "") for org, role in rows.items()]
         )
 
 

@@ -11,7 +11,6 @@ from catalyst_environment.domain.members import (
     LastAdmin,
     OwnerStays,
     Role,
-    memberships,
 )
 from catalyst_environment.domain.organizations import (
     BLOCKED,
@@ -103,10 +102,3 @@ def test_an_invitation_counts_once_for_its_address_within_its_time() -> None:
     assert joined.role is Role.DEVELOPER
     with pytest.raises(InvitationStateWrong):
         members.accept(used, joined, **right)  # type: ignore[arg-type]
-
-
-def test_what_is_known_here_counts_before_what_a_token_says() -> None:
-    groups = ["/acme/org-admin", "/other/org-viewer", "/odd"]
-    assert memberships(groups, {}) == {"/acme/org-admin", "/other/org-viewer"}
-    assert memberships(groups, {"acme": Role.VIEWER}) == {"/acme/org-viewer", "/other/org-viewer"}
-    assert memberships(groups, {"acme": None, "new": Role.ADMIN}) == {"/other/org-viewer", "/new/org-admin"}
