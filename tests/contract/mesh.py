@@ -41,6 +41,7 @@ PACKAGES = {
 
 MOVES = {
     "Courier",
+    "Gazette",
     "Herald",
     "Engine",
     "NameKeeper",

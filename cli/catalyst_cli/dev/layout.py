@@ -47,6 +47,7 @@ _OFFSETS = {
     "powerdns-api": 36,
     "git": 40,
     "postgres": 41,
+    "applications-git": 42,
 }  # fmt: skip - reads as a table
 """Where each part listens, from the base on. A daemon's second port follows its first. The second replica of a daemon
 listens 50 higher, the third 70, at both ports; HTTP and Git are served by all replicas at the port of the first."""

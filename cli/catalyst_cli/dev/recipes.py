@@ -36,7 +36,7 @@ _ASKS = {
     "environment": ("BILLING", "CATALOG"),
     "gateway": ("CATALOG", "PDM", "BILLING", "PROVISIONER", "CONTINUUM", "ENVIRONMENT"),
 }
-_SHARING = ("gateway", "provisioner")
+_SHARING = ("gateway", "provisioner", "environment")
 """Daemons whose replicas listen together at one address for clients that know only one."""
 
 
@@ -168,7 +168,7 @@ def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
         "continuum": {"CELLS": cells, "TSIG_KEY_FILE": str(tsig_key(layout)), "PEERS": regions},
         "billing": {},
         # Who tries webhooks here has the receiver on this machine.
-        "environment": {"ALLOW_PRIVATE_WEBHOOKS": "true"},
+        "environment": {"ALLOW_PRIVATE_WEBHOOKS": "true", "REPOSITORIES_LISTEN": layout.address("applications-git")},
         "gateway": {
             "DEVELOPMENT": "true",
             "LOGIN_CODE_FILE": str(layout.tokens / "login-code"),

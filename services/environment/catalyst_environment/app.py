@@ -25,14 +25,17 @@ from catalyst_mesh import (
     migrate,
 )
 from catalyst_mesh.journal import Backoff, Engine, Kind
+from catalyst_mesh.trust import verifier
 from google.longrunning import operations_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from .access import ACCESS
+from .adopting import Adopting
 from .catalog import Catalog
 from .chronicle import Chronicle
 from .data import reserved
 from .events import EMITTED
+from .githttp import Door, GitServer
 from .ownership import OwnMemberships
 from .parts import EVENT_BUS, IDENTITY, VCLUSTER, BillingAccount, GitHome, Part
 from .plans import HANDLED
@@ -50,6 +53,7 @@ from .settings import EnvironmentSettings
 from .steps import CHANGE, CREATE, DELETE, INSTALL, PROMOTE, UNINSTALL, Applications, Organizations
 from .store import Store, metadata, rules
 from .workers.courier import Courier
+from .workers.gazette import Gazette
 from .workers.herald import Herald
 from .workers.promoter import Promoter
 
@@ -92,17 +96,21 @@ async def compose(
     sender = sender or Sender(allow_private=settings.allow_private_webhooks, own_networks=settings.own_networks)
     leases = Leases(db, metadata, metrics=metrics)
     promoting = Promoting(engine, clock, lambda: str(uuid4()))
+    planner = Catalog(catalog)
     promoter = Promoter(
         work,
         engine,
         leases,
         promoting,
         repositories,
+        Adopting(work, engine, planner, repositories, clock),
         clock,
         pause=settings.promotion_pause,
     )  # fmt: skip - one call
+    memberships = OwnMemberships(work)
+    git = _git(settings, repositories, memberships, work)
     services = [
-        *_services(settings, work, engine, promoting, Catalog(catalog), clock),
+        *_services(settings, work, engine, promoting, planner, clock),
         Service(
             WebhookService(work, sender, sealer),
             service_pb2_grpc.add_WebhookServiceServicer_to_server,
@@ -126,12 +134,24 @@ async def compose(
             promoter,
             Herald(work, bus, leases),
             Courier(work, leases, sender, sealer),
+            Gazette(work, bus, leases),
+            *git,
             *_controllers(settings, services, leases),
         ],
         swept=rules(),
-        closing=[lambda: billing.close(None), lambda: catalog.close(None), sender.close],
-        memberships=OwnMemberships(work),
+        closing=[lambda: billing.close(None), lambda: catalog.close(None), sender.close, *(one.close for one in git)],
+        memberships=memberships,
     )
+
+
+def _git(
+    settings: EnvironmentSettings, repositories: Repositories, memberships: OwnMemberships, work: Work[Store]
+) -> list[GitServer]:
+    """Who serves the repositories, where anybody is to."""
+    if not settings.repositories_listen:
+        return []
+    door = Door(verifier("environment", settings), memberships, work)
+    return [GitServer(settings.repositories_listen, repositories, door, shared=settings.shared_ports)]
 
 
 def _kinds(organizations: Organizations, applications: Applications, chronicle: Chronicle) -> tuple[Kind, ...]:

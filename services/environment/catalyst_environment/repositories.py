@@ -45,6 +45,12 @@ class Repositories:
         """Folder of a repository."""
         return self._folder / org / f"{repository}.git"
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Nobody else writes into any repository for the block."""
+        with gitstore.writing(self._folder):
+            yield
+
     def settle(self, org: str, uid: str, at: int) -> None:
         """Make an Organization's home, or make it whole."""
         mark = self._folder / org / "uid"

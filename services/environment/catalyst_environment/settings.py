@@ -18,6 +18,10 @@ class EnvironmentSettings(ControllerSettings):
     """gRPC address of the catalog, which plans installations."""
     git_folder: Path | None = None
     """Folder of the repositories; replicas share it. Default: `git` below `data_folder`."""
+    repositories_listen: str = ""
+    """Address and port at which repositories are served over HTTP, to whoever shows a token. Empty: they are not."""
+    shared_ports: bool = False
+    """Whether other replicas on this machine serve repositories at the same address (SO_REUSEPORT). In `catalyst dev` only."""
     grace_seconds: float = Field(default=7 * 86400.0, ge=0)
     """Time in which a deletion of an Organization can be taken back, in seconds; seven days in production."""
     promotion_pause: float = Field(default=5.0, gt=0)

@@ -74,8 +74,9 @@ async def house(start: Start) -> AsyncIterator[House]:
 async def catalog(home: Path, clean_nats: NatsServer) -> AsyncIterator[RunningDaemon]:
     """The real one over a few Blueprints; on SQLite, since it is no part of what is tested."""
     folder = home / "catalog"
+    replicas = {"type": "object", "properties": {"replicas": {"type": "integer"}}}
     for name in ("blog", "wiki"):
-        write(folder / "blueprints", f"bp-{name}", depends=needs(database="^1"), **MULTI)
+        write(folder / "blueprints", f"bp-{name}", depends=needs(database="^1"), configSchema=replicas, **MULTI)
     write(folder / "blueprints", "bp-database", **MULTI)
     (home / "issuer").mkdir(exist_ok=True)
     (folder / "issuer").symlink_to(home / "issuer")
@@ -87,6 +88,6 @@ async def catalog(home: Path, clean_nats: NatsServer) -> AsyncIterator[RunningDa
 
 @pytest.fixture
 async def shop(start: Start, catalog: RunningDaemon) -> AsyncIterator[Shop]:
-    async with start(catalog_target=catalog.target) as house:
+    async with start(catalog_target=catalog.target, repositories_listen="127.0.0.1:0") as house:
         await house.active()
         yield Shop(house, catalog)

@@ -61,6 +61,11 @@ class HasDependents(Refused):
     message = "{application} is needed by {dependents}"
 
 
+class DirectChangeRefused(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "DIRECT_CHANGE_REFUSED"
+    message = "what was written into the repository of {application} cannot be taken over: {why}"
+
+
 class UpgradeNotAdvised(Refused):
     code, reason = Code.FAILED_PRECONDITION, "UPGRADE_NOT_ADVISED"
     message = "the catalog knows no way of {application} from {current} to {wanted}; it knows: {known}"
@@ -126,6 +131,10 @@ class Application:
     @property
     def is_paused(self) -> bool:
         return self.state is State.PAUSED
+
+    def has_refused(self, commit: str) -> bool:
+        """Whether it was said already that what stands in `commit` cannot be taken over."""
+        return any(one.type == DIRECT and not one.holds and commit in one.message for one in self.conditions)
 
     def before_change(self) -> "Application | None":
         """The same as it stood before the change; None where it is new."""
@@ -258,6 +267,21 @@ def put_back(held: Application, commit: str, other: str, author: str, now: datet
     message = f"commit {other} of {author} came past the policy and was taken back"
     conditions = _seen(held, DIRECT, True, "Reverted", message, now)
     after = _moved(held, now, pin=replace(held.pin, commit=commit), conditions=conditions)
+    return Decision(after, (Updated(after),))
+
+
+def notice(held: Application, commit: str, author: str, now: datetime) -> Decision[Application]:
+    """Somebody wrote beside our files: the same is installed, from another commit, whose health nobody has seen yet."""
+    conditions = _seen(held, DIRECT, True, "Kept", f"commit {commit} of {author} is kept", now)
+    unseen = Condition(HEALTHY, None, "NotObserved", "nobody has looked at it since its files were written", now)
+    after = _moved(held, now, pin=replace(held.pin, commit=commit), conditions=noted(conditions, unseen))
+    return Decision(after, (Updated(after),))
+
+
+def refuse_direct(held: Application, commit: str, author: str, why: str, now: datetime) -> Decision[Application]:
+    """Somebody wrote what cannot be installed; what is installed stays."""
+    conditions = _seen(held, DIRECT, False, "Refused", f"commit {commit} of {author}: {why}", now)
+    after = _moved(held, now, conditions=conditions)
     return Decision(after, (Updated(after),))
 
 

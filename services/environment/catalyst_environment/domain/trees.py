@@ -66,6 +66,23 @@ def _entropy(text: str) -> float:
     return -sum(n / len(text) * math.log2(n / len(text)) for n in Counter(text).values())
 
 
+_LINE = re.compile(r"""\s*(?:-\s+)?["']?([\w./-]+)["']?\s*[:=]\s*["']?([^\s"',#]+)["']?,?\s*(?:#.*)?""")
+"""A key and its value on one line, as YAML, JSON and settings have them."""
+_EMPTY = frozenset({"{}", "[]", "{", "[", "|", ">", "|-", ">-", "true", "false", "null", "~"})
+_CONFIGURING = (".yaml", ".yml", ".json", ".env", ".toml", ".properties")
+
+
+def secrets_in(files: Mapping[str, bytes], before: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Where in `files`, as far as they are not as `before`, something looks like a secret: `values.yaml:3`."""
+    return tuple(
+        f"{path}:{number}"
+        for path, content in sorted(files.items())
+        if path.endswith(_CONFIGURING) and before.get(path) != content
+        for number, line in enumerate(content.decode(errors="replace").splitlines(), 1)
+        if (found := _LINE.fullmatch(line)) and found[2] not in _EMPTY and _is_secret(found[1], found[2])
+    )
+
+
 def scaffold(org: str, id: str) -> Mapping[str, bytes]:
     """With which a repository begins, on every branch."""
     readme = f"# {id} of {org}\n\nA branch is an Environment: develop is dev, staging is stg, main is prod.\n"

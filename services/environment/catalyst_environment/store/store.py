@@ -1,6 +1,7 @@
 """One transaction on Organizations and what they have."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from catalyst_mesh import Page
@@ -8,6 +9,7 @@ from sqlalchemy import Select, Table, select
 from sqlalchemy.engine import RowMapping
 
 from ..domain.applications import Application
+from ..domain.applications import State as ApplicationState
 from ..domain.environments import Environment
 from ..domain.members import Invitation, Member, Role
 from ..domain.organizations import Organization
@@ -85,6 +87,16 @@ class Store(WebhookRows):
         c = t.applications.c
         query = select(t.applications).where(c.environment == environment, c.state != "deleted").order_by(c.id)
         return await self._all(Application, query)
+
+    async def written_applications(self, *, since: datetime) -> list[Application]:
+        """Those of all Environments whose files were written, and those that have gone since a moment."""
+        c = t.applications.c
+        all = await self._all(Application, select(t.applications).order_by(c.environment, c.id))
+        return [
+            one
+            for one in all
+            if one.pin.commit and (one.state is not ApplicationState.DELETED or one.updated_at >= since)
+        ]
 
     async def lives(self, org: str, id: str) -> list[Application]:
         """The Applications that share one repository, over all Environments."""

@@ -7,8 +7,9 @@ from catalyst_mesh import Clock, Lease, Leases, Work, get_logger
 from catalyst_mesh.journal import Engine
 from catalyst_mesh.waits import rest
 
+from ..adopting import Adopting
 from ..domain import applications
-from ..domain.applications import Application
+from ..domain.applications import Application, State
 from ..promoting import Promoting
 from ..repositories import Moved, Repositories
 from ..steps.applications import branch_of
@@ -24,13 +25,14 @@ class Promoter:
 
     def __init__(
         self, work: Work[Store], engine: Engine, leases: Leases, promoting: Promoting, repositories: Repositories,
-        clock: Clock, *, pause: float = PAUSE,
+        adopting: Adopting, clock: Clock, *, pause: float = PAUSE,
     ) -> None:  # fmt: skip
         self._work = work
         self._engine = engine
         self._leases = leases
         self._promoting = promoting
         self._repositories = repositories
+        self._adopting = adopting
         self._clock = clock
         self._pause = pause
         self._log = get_logger("promoter")
@@ -45,15 +47,20 @@ class Promoter:
             await rest(stop, self._pause)
 
     async def round(self, lease: Lease) -> None:
-        """Judge what is pending, and put back what went past the gates."""
+        """Judge what is pending, put back what went past the gates, and take over what no gate guards."""
         async with self._work.reading() as tx:
             pending, guarded = await tx.pending_promotions(), await tx.guarded_applications()
+            written = await tx.written_applications(since=tx.now)
         for name in pending:
             await self._work.again(partial(self._advance, lease, name))
         if pending:
             self._engine.wake()
         for one in guarded:
             await self._compare(lease, one)
+        behind_gates = {one.name for one in guarded}
+        for one in written:
+            if one.name not in behind_gates and not one.busy and one.state not in (State.UNINSTALLING, State.DELETED):
+                await self._adopting.look(lease, one)
 
     async def _advance(self, lease: Lease, key: tuple[str, str], tx: Store) -> None:
         await lease.guard(tx.sql)
