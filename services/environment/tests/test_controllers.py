@@ -9,6 +9,8 @@ from catalyst.environment.v1 import resources_pb2 as pb
 from catalyst.environment.v1 import service_pb2 as rpc
 from catalyst.environment.v1 import service_pb2_grpc as stubs
 from catalyst_environment.controllers import owned
+from catalyst_environment.controllers.applications import demand_home
+from catalyst_environment.controllers.policies import asked_for
 from catalyst_kube.controller import Unacceptable
 from catalyst_testkit import eventually
 
@@ -49,6 +51,7 @@ async def test_an_organization_is_made_changed_suspended_and_begins_to_end_with_
         assert (made.display_name, made.tier) == ("Acme LLC", State.TIER_SME)
         assert cluster.condition("acme", "PlanAsWished") == "False PaidOrderNeeded"
         assert cluster.condition("acme", "AllServed") == "False NotServed"
+        await demand_owned_by_address(house)
         cluster.put("acme", displayName="Acme again", suspended=True, suspendReason="spring cleaning")
         await ready(house, cluster, "acme", "False Suspended")
         assert (await house.get()).display_name == "Acme again"
@@ -59,30 +62,32 @@ async def test_an_organization_is_made_changed_suspended_and_begins_to_end_with_
         assert (await house.get()).state == State.STATE_DELETING
 
 
-async def test_what_others_suspended_an_object_does_not_resume(house: House) -> None:
-    await house.active()
-    await house.daemon.admin(stubs.OrganizationServiceStub).SuspendOrganization(
-        rpc.SuspendOrganizationRequest(name="organizations/acme", reason="not paid")
-    )
-    cluster = ClusterInMemory("Organization")
-    cluster.put("acme")
-    async with controlling(house, cluster):
-        await eventually(lambda: cluster.condition("acme", "Suspended") == "True ByOthers", within=30)
-        cluster.put("acme", displayName="Acme again")
-        await eventually(lambda: cluster.status("acme").get("observedGeneration") == 2, within=30)
-    now = await house.get()
-    assert (now.state, now.display_name) == (State.STATE_SUSPENDED, "Acme again")
+async def demand_owned_by_address(house: House) -> None:
+    """The owner is whoever shows a token with the address that the object names."""
+    token = house.daemon.issuer.token("sub-of-a-provider", email="owner@acme.example")
+    members: Any = house.daemon.stub(stubs.MemberServiceStub, token=token)
+    (member,) = (await members.ListMembers(rpc.ListMembersRequest(parent="organizations/acme"))).members
+    assert (member.owner, member.email) == (True, "owner@acme.example")
+    orgs: Any = house.daemon.stub(stubs.OrganizationServiceStub, token=token)
+    wish = rpc.DeleteOrganizationRequest(name="organizations/acme", confirm="acme", validate_only=True)
+    wish.etag = (await house.get()).etag
+    assert (await orgs.DeleteOrganization(wish)).state == State.STATE_DELETING
 
 
-async def test_a_field_that_never_changes_is_refused_and_a_change_made_elsewhere_stays(house: House) -> None:
+async def test_what_was_decided_elsewhere_an_object_does_not_take_back(house: House) -> None:
     await house.active()
+    admin: Any = house.daemon.admin(stubs.OrganizationServiceStub)
+    await admin.SuspendOrganization(rpc.SuspendOrganizationRequest(name="organizations/acme", reason="not paid"))
     cluster = ClusterInMemory("Organization")
     cluster.put("acme", tier="corporate")
     async with controlling(house, cluster):
         await eventually(lambda: cluster.condition("acme", "Accepted") == "False Immutable", within=30)
         cluster.put("acme", tier="sme")
-        await eventually(lambda: cluster.condition("acme", "InSync") == "True AsWished", within=30)
+        await eventually(lambda: cluster.condition("acme", "Suspended") == "True ByOthers", within=30)
+        cluster.put("acme", displayName="Acme again")
+        await eventually(lambda: cluster.status("acme").get("observedGeneration") == 3, within=30)
         held = await house.get()
+        assert (held.state, held.display_name) == (State.STATE_SUSPENDED, "Acme again")
         change = rpc.UpdateOrganizationRequest(
             organization=pb.Organization(name=held.name, display_name="By console"), etag=held.etag
         )
@@ -90,23 +95,6 @@ async def test_a_field_that_never_changes_is_refused_and_a_change_made_elsewhere
         cluster.annotate("acme", looked="at")
         await eventually(lambda: cluster.condition("acme", "InSync") == "False Differs", within=30)
     assert (await house.get()).display_name == "By console"
-
-
-async def test_the_owner_of_an_object_is_who_shows_a_token_of_that_address(house: House) -> None:
-    cluster = ClusterInMemory("Organization")
-    cluster.put("acme")
-    async with controlling(house, cluster):
-        await ready(house, cluster, "acme", "True Active")
-    token = house.daemon.issuer.token("sub-of-a-provider", email="owner@acme.example")
-    stub: Any = house.daemon.stub(stubs.MemberServiceStub, token=token)
-    (member,) = (await stub.ListMembers(rpc.ListMembersRequest(parent="organizations/acme"))).members
-    assert (member.owner, member.email) == (True, "owner@acme.example")
-    orgs: Any = house.daemon.stub(stubs.OrganizationServiceStub, token=token)
-    held = await house.get()
-    gone = await orgs.DeleteOrganization(
-        rpc.DeleteOrganizationRequest(name=held.name, etag=held.etag, confirm="acme", validate_only=True)
-    )
-    assert gone.state == State.STATE_DELETING
 
 
 async def test_environments_and_policies_are_made_and_a_full_environment_is_told_of(shop: Shop) -> None:
@@ -173,19 +161,18 @@ async def test_an_application_is_installed_and_removed_with_its_object(shop: Sho
     assert await standing(shop) == []
 
 
-async def test_an_application_reaches_no_organization_but_that_of_its_namespace(shop: Shop) -> None:
-    cluster = ClusterInMemory("Application", namespace="rival")
-    cluster.put("blog", **APPLICATION)
-    async with controlling(shop.house, cluster):
-        await eventually(lambda: cluster.condition("blog", "Accepted") == "False NamespaceForeign", within=30)
-        cluster.delete("blog")
-        await eventually(lambda: not cluster.has("blog"), within=30)
-    assert await standing(shop) == []
+def test_an_application_reaches_no_organization_but_that_of_its_namespace() -> None:
+    def home(namespace: str) -> str:
+        metadata = {"name": "blog", "namespace": namespace}
+        return demand_home({"metadata": metadata, "spec": {"environmentRef": "acme-prod"}})
+
+    assert home("acme") == home("acme-prod") == f"{ENV}/applications/blog"
+    for foreign in ("rival", "acme-stg", "acme-prod-x", "default"):
+        with pytest.raises(Unacceptable):
+            home(foreign)
 
 
 def test_a_window_of_cron_is_a_window_of_days() -> None:
-    from catalyst_environment.controllers.policies import asked_for
-
     def days(cron: str) -> list[int]:
         rule = {"type": "change-window", "cron": cron, "duration": "8h"}
         return list(asked_for({"rules": [rule]}).change_windows[0].weekdays)
