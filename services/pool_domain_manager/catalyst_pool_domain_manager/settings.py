@@ -44,7 +44,8 @@ class PdmSettings(DaemonSettings):
     batch_window: float = 0.1
     """Seconds for which changes of one parent zone are gathered."""
     resolvers: tuple[str, ...] = ()
-    """Resolvers, `address:port` each, that are asked whether a name still resolves before it is given away; a JSON list."""
+    """Resolvers, `address:port` each, that are asked whether a name still resolves before it is given away, and while a domain
+    moves which name servers they tell; a JSON list."""
     flip_probe: float = 10.0
     """Seconds between two looks at new name servers and at the parent while a domain moves."""
     flip_watch: float = 600.0

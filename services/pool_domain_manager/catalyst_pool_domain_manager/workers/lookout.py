@@ -56,8 +56,9 @@ class Lookout:
             return ()
         polled = await self.cuts.servers_of(left, before.glue)
         answers = await asyncio.gather(*(_answers(polled, server, f"{d.zone}.") for server in polled.names))
-        silent = [server for server, does in zip(polled.names, answers, strict=True) if not does]
-        return (condition_of_old(polled.names, silent, d.retain_until),)
+        # One address is enough: there may be no way from here to another one.
+        heard = {server.partition("/")[0] for server, does in zip(polled.names, answers, strict=True) if does}
+        return (condition_of_old(left, [host for host in left if host not in heard], d.retain_until),)
 
     async def _opinions(self, domain: str, before: Target, wanted: Target) -> tuple[Condition, ...]:
         """Which name servers resolvers tell by now."""
