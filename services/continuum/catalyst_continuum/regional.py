@@ -11,8 +11,8 @@ import dns.tsig
 from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
 from catalyst_mesh import PluginHost, Work, connect
 from catalyst_mesh.daemon import Worker
-from catalyst_sdk import Secret, deadman
-from catalyst_sdk.continuum import Fencer, Promoter, Traffic
+from catalyst_sdk import deadman
+from catalyst_sdk.continuum import Fencer, Traffic
 from catalyst_sdk.witness import LeaseWitness
 
 from .clock import boottime
@@ -23,6 +23,7 @@ from .domain.spec import Spec
 from .domain.spec_rules import House
 from .domain.steering import Steering, wished
 from .metrics import ContinuumMetrics, OfSlot
+from .outfits import Outfits
 from .settings import ContinuumSettings
 from .store import Store
 from .workers.agent import Agent
@@ -30,7 +31,6 @@ from .workers.by_name import ByName
 from .workers.clocks import Clocks
 from .workers.fencers.deadman import DeadMan
 from .workers.fencers.gateway import Drain, GatewayFencer
-from .workers.fencers.http_gates import HttpGates
 from .workers.logbook import Logbook
 from .workers.memory import DiskMemory, boot_id
 from .workers.naming import Address, Names
@@ -49,7 +49,6 @@ from .workers.traffic.dns_update import DnsUpdate
 from .workers.traffic.pdm import PdmTraffic, allocation_of
 from .workers.traffic.vantage import Resolvers
 
-PROMOTER = "database_promoter"
 THE_SLOTS = "slot"
 """Word of the setting for resolvers: those that each slot's wish names."""
 DNS_PORT = 53
@@ -90,7 +89,9 @@ class Region:
             self.closing.append(lambda: channel.close(None))
         self._http: dict[tuple[Address, ...], ByName] = {}
         self.closing.append(self._close_http)
-        self._gates = self._http_gates()
+        at_work = lambda slot: self.roster.of(slot) is not None  # noqa: E731 - the roster comes and goes
+        self._outfits = Outfits(self.settings, self.plugins, pairs(self.settings.gates), at_work)
+        self.closing.append(self._close_gates)
         self._peers = {region: self._peer(address) for region, address in pairs(self.settings.peers).items()}
         channels = {region: peer.channel for region, peer in self._peers.items()}
         self._clocks = Clocks(self.settings.region, channels, self.registers.own.census)
@@ -154,7 +155,7 @@ class Region:
             self._logbook.tell(slot, region, kind, why, evidence or {})
 
         return Agent(
-            duties.duty(slot, region, spec, promote=self._promotes_within(spec)),
+            duties.duty(slot, region, spec, promote=self._promotes_within(slot, spec)),
             register=placed.register,
             hands=self._hands(slot, spec),
             peers=self._peers,
@@ -169,24 +170,20 @@ class Region:
         )  # fmt: skip - one call
 
     def _hands(self, slot: str, spec: Spec) -> Hands:
-        promoter = self._promoter(spec)
+        promoter, gates = self._outfits.promoter(slot, spec), self._outfits.gates(slot)
         dead_man = DeadMan(deadman.place(self._folder, slot), region=self.settings.region, clock=now)
         fencers: Sequence[Fencer] = (dead_man,)
-        if self._gates is not None:
-            fencers = (*fencers, GatewayFencer(self._gates), GatewayFencer(self._gates, local=False))
+        if gates is not None:
+            fencers = (*fencers, GatewayFencer(gates), GatewayFencer(gates, local=False))
         return Hands(promoter, self._traffic(slot, spec), fencers, dead_man.vouch)
 
-    def _promoter(self, spec: Spec) -> Promoter:
-        """Raises PluginUnavailable."""
-        found: Promoter = self.plugins.get(PROMOTER, spec.switchover.mechanism.value.replace("-", "_"))
-        return found
-
-    def _promotes_within(self, spec: Spec) -> float:
-        return self._promoter(spec).worst_case
+    def _promotes_within(self, slot: str, spec: Spec) -> float:
+        return self._outfits.promoter(slot, spec).worst_case
 
     def _traffic(self, slot: str, spec: Spec) -> Traffic:
         steering = wished(spec) or Steering("", (), {})
-        gate = Drain(self._gates) if self._gates is not None else None
+        gates = self._outfits.gates(slot)
+        gate = Drain(gates) if gates is not None else None
         if steering.zone in self.settings.pools.split(",") and steering.zone:
             return PdmTraffic(
                 steering, allocation_of(steering), self._allocations, boottime, gate=gate, vantage=self._vantage(spec)
@@ -226,13 +223,9 @@ class Region:
         self.closing.append(lambda: channel.close(None))
         return GrpcPeer(channel, settings.region, settings.op_timeout)
 
-    def _http_gates(self) -> HttpGates | None:
-        settings = self.settings
-        if not settings.gates or settings.gate_token_file is None:
-            return None
-        gates = HttpGates(pairs(settings.gates), Secret(settings.gate_token_file.read_text().strip()))
-        self.closing.append(gates.close)
-        return gates
+    async def _close_gates(self) -> None:
+        for close in self._outfits.closing:
+            await close()
 
 
 def pairs(text: str) -> dict[str, str]:

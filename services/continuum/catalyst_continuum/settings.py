@@ -60,6 +60,10 @@ class ContinuumSettings(ControllerSettings):
     probes: str = ""
     """Where a canary is written five times a second by the public name, `namespace/name=http://…` joined by commas: what it sees
     of a move is kept with the run. The address answers as `workers.prober` says. Empty: nobody measures."""
+    slots_folder: Path | None = None
+    """Folder with a JSON file for each slot that has a promoter and gateways of its own, `<namespace>.<name>.json`: `promoter`
+    (configuration of the plugin that its mechanism names), `gates` (`ip:port` by region), `gateTokenFile`. It is read when the
+    slot's agent starts. What the settings here name serves one slot."""
     gates: str = ""
     """Gateways that let writes through or not, `region=ip:port` joined by commas."""
     gate_token_file: Path | None = None

@@ -163,8 +163,8 @@ class Store(Transaction):
         return [_slot(row) for row in (await self.sql.execute(query)).mappings()]
 
     async def led(self) -> Sequence[Slot]:
-        """Live slots with standbys, which have an agent in each region."""
-        query = select(slots).where(slots.c.gone.is_(False), slots.c.has_standby.is_(True))
+        """Live slots with standbys, which have an agent in each region; the eldest first."""
+        query = select(slots).where(slots.c.gone.is_(False), slots.c.has_standby.is_(True)).order_by(slots.c.created_at)
         return [_slot(row) for row in (await self.sql.execute(query)).mappings()]
 
     async def errands(self) -> Sequence[Slot]:

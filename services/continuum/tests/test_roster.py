@@ -78,7 +78,7 @@ async def working(slots: FakeSlots, region: str = REGION, refusals: int = 0) -> 
         hired.append(FakeAgent(duties.duty(slot, region, spec, promote=3.0)))
         return hired[-1]
 
-    roster, stop = Roster(region, slots, hire=hire, promote=lambda _: 3.0), asyncio.Event()
+    roster, stop = Roster(region, slots, hire=hire, promote=lambda slot, spec: 3.0), asyncio.Event()
     task = asyncio.create_task(roster.run(stop))
     try:
         yield roster, hired

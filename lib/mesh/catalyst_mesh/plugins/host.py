@@ -99,9 +99,10 @@ class PluginHost:
             raise PluginUnavailable(plugin=label, why=plugin.failure)
         return plugin.target
 
-    def instance(self, kind: str, name: str, config: Mapping[str, Any], *, secret: str = "") -> Any:
+    def instance(self, kind: str, name: str, config: Mapping[str, Any], *, secret: str = "", part: str = "") -> Any:
         """The plugin once more, guarded, with a configuration of its own. Raises PluginUnavailable with the reason.
 
+        part     name of a folder below the plugin's that is this instance's alone; empty: the plugin's own
         secret   name of the secret for the property that the manifest requires and marks with `x-secret`
         """
         label = f"{kind}:{name}"
@@ -112,7 +113,11 @@ class PluginHost:
         if failure := _unusable(plugin.manifest, whole):
             raise PluginUnavailable(plugin=label, why=failure)
         try:
-            return self._guarded(label, plugin.manifest, self._make(entry, self._context(plugin.manifest, whole)))
+            context = self._context(plugin.manifest, whole)
+            if part:
+                context = replace(context, folder=context.folder / part)
+                context.folder.mkdir(exist_ok=True, mode=0o700)
+            return self._guarded(label, plugin.manifest, self._make(entry, context))
         except Exception as error:  # a stranger's code, as in `load`
             why = f"it failed to load: {type(error).__name__}: {error}"
             raise PluginUnavailable(plugin=label, why=why) from error

@@ -19,12 +19,15 @@ from catalyst_continuum.domain.record import Lease, State
 from catalyst_continuum.domain.slots import Errand, Slot
 from catalyst_continuum.store import Store
 
+from .pauses import Pauses
 from .register import Committed, Outcome, Refused
 from .registers import Registers
 
 LEASE = "errands"
-PAUSE = 1.0
-"""Seconds before an errand that was not done is tried again."""
+FIRST, MOST = 1.0, 8.0
+"""Seconds before an errand that was not done is tried again: the first time, and at most."""
+LEAST = 0.05
+"""Seconds between two looks at what waits."""
 
 
 class Errands:
@@ -34,6 +37,7 @@ class Errands:
         self._work = work
         self._registers = registers
         self._leases = leases
+        self._pauses = Pauses(first=FIRST, most=MOST)
         self._log = get_logger("errands")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -47,18 +51,22 @@ class Errands:
                 bell.clear()
                 async with self._work.reading() as tx:
                     waiting = await tx.errands()
-                await asyncio.gather(*(self._guarded(slot) for slot in waiting))
-                await self._work.bell.wait(stop, bell, PAUSE if waiting else None)
+                self._pauses.only(map(_key, waiting))
+                await asyncio.gather(*(self._guarded(slot) for slot in waiting if self._pauses.is_due(_key(slot))))
+                soonest = self._pauses.soonest(map(_key, waiting))
+                await self._work.bell.wait(stop, bell, None if soonest is None else max(LEAST, soonest))
 
     async def _guarded(self, slot: Slot) -> None:
+        is_done = False
         try:
             with reconciling("errand"):
-                await self.do(slot)
+                is_done = await self.do(slot)
         except Exception as error:
             self._log.error("errand not done", slot=slot.key, exc_info=error)
+        (self._pauses.succeeded if is_done else self._pauses.failed)(_key(slot))
 
-    async def do(self, slot: Slot) -> None:
-        """Try once what a slot waits for."""
+    async def do(self, slot: Slot) -> bool:
+        """Try once what a slot waits for; whether the register is as wished."""
         outcome = await self._registers.at(slot).register.change(slot.key, partial(_wish, slot.errand))
         known = outcome.lease if isinstance(outcome, Committed | Refused) else None
         done = _is_done(slot.errand, outcome)
@@ -75,6 +83,12 @@ class Errands:
             tx.emit(*decision.events)
 
         await self._work.again(step)
+        return done
+
+
+def _key(slot: Slot) -> tuple[str, Errand]:
+    """Who wishes the opposite of what was not done does not wait for it."""
+    return slot.key, slot.errand
 
 
 def _wish(errand: Errand, lease: Lease | None) -> Lease | Refusal:

@@ -26,6 +26,7 @@ from catalyst_continuum.domain.slots import Phase, Slot
 from catalyst_continuum.domain.timing import Profile
 from catalyst_continuum.store import Store
 
+from .pauses import Pauses
 from .register import Committed, Outcome, Refused, Unknown
 from .registers import Registers
 
@@ -59,6 +60,8 @@ class Keeper:
         self._log = get_logger("keeper")
         self._backlog = Backlog("slot")
         self._held: dict[str, Held] = {}
+        # Never rarer than renewals are due: a holder whose cells come back must be in time.
+        self._pauses = Pauses(first=profile.renew / 4, most=profile.renew, clock=clock)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look after every slot once in each renewal interval, new ones sooner."""
@@ -69,30 +72,36 @@ class Keeper:
         while not stop.is_set():
             turn.check()
             async with self._work.reading() as tx:
-                due = [slot for slot in await tx.kept() if self._is_due(slot)]
+                kept = await tx.kept()
+            self._pauses.only(slot.key for slot in kept)
+            due = [slot for slot in kept if self._is_due(slot)]
             self._backlog.see(slot.key for slot in due)
             await asyncio.gather(*(self._guarded(slot) for slot in due))
             await rest(stop, self._profile.renew / 4)
 
     def _is_due(self, slot: Slot) -> bool:
         held = self._held.get(slot.key)
-        return held is None or slot.phase is Phase.LEAVING or self._clock() - held.seen_at >= self._profile.renew
+        wants = held is None or slot.phase is Phase.LEAVING or self._clock() - held.seen_at >= self._profile.renew
+        return wants and self._pauses.is_due(slot.key)
 
     async def _guarded(self, slot: Slot) -> None:
+        is_done = False
         try:
             with reconciling("slot"):
-                await (self._give_back(slot) if slot.phase is Phase.LEAVING else self._keep(slot))
+                is_done = await (self._give_back(slot) if slot.phase is Phase.LEAVING else self._keep(slot))
         except Exception as error:
             self._log.error("slot not kept", slot=slot.key, exc_info=error)
+        (self._pauses.succeeded if is_done else self._pauses.failed)(slot.key)
 
-    async def _keep(self, slot: Slot) -> None:
+    async def _keep(self, slot: Slot) -> bool:
         outcome = await self._registers.at(slot).register.change(slot.key, partial(self._wish, slot))
         if isinstance(outcome, Committed) and outcome.lease is not None:
             held = Held(outcome.sent_at + self._profile.authority, self._clock())
             self._held[slot.key] = held
             await self._hold(slot, outcome.lease, held)
-        else:
-            await self._decide(slot, lambda s, tx: slots.falter(s, _why(outcome), tx.now))
+            return True
+        await self._decide(slot, lambda s, tx: slots.falter(s, _why(outcome), tx.now))
+        return False
 
     async def _hold(self, slot: Slot, lease: Lease, held: Held) -> None:
         async def step(tx: Store) -> None:
@@ -111,16 +120,17 @@ class Keeper:
     def _wish(self, slot: Slot, lease: Lease | None) -> Lease | operations.Refusal:
         return operations.keep(lease, self._me(slot), known=slot.epoch)
 
-    async def _give_back(self, slot: Slot) -> None:
+    async def _give_back(self, slot: Slot) -> bool:
         def wish(lease: Lease | None) -> Lease | operations.Refusal:
             return operations.release(lease, self._me(slot), lease.epoch if lease else 0, operations.NO_WRITERS)
 
         outcome = await self._registers.at(slot).register.change(slot.key, wish)
         mine = isinstance(outcome, Refused) and outcome.lease is not None and outcome.lease.holder == slot.region
         if isinstance(outcome, Unknown) or mine:
-            return  # asked again at the next turn
+            return False  # asked again at a later turn
         self._held.pop(slot.key, None)
         await self._decide(slot, lambda s, tx: slots.forget(s, tx.now))
+        return True
 
     async def _decide(self, slot: Slot, decide: Callable[[Slot, Store], Decision[Slot | None]]) -> None:
         async def step(tx: Store) -> None:

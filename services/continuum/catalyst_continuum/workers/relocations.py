@@ -21,13 +21,17 @@ from catalyst_continuum.domain.reconfigure import Step
 from catalyst_continuum.domain.slots import Slot
 from catalyst_continuum.store import Store
 
+from .pauses import Pauses
 from .reconfigure import Configuration, Reconfiguration
 from .register import Committed
 from .registers import Placed, Registers
 
 LEASE = "relocations"
-PAUSE = 1.0
-"""Seconds from one look at a move to the next."""
+FIRST, MOST = 1.0, 2.0
+"""Seconds from one look at a move to the next: the first time, and at most. A holder has to have followed its record well within
+its authority."""
+LEAST = 0.05
+"""Seconds between two looks at what waits."""
 
 
 class Relocations:
@@ -41,6 +45,7 @@ class Relocations:
         self._work = work
         self._registers = registers
         self._leases = leases
+        self._pauses = Pauses(first=FIRST, most=MOST)
         self._log = get_logger("relocations")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -53,8 +58,11 @@ class Relocations:
                 turn.check()
                 async with self._work.reading() as tx:
                     waiting = await tx.relocating()
-                await asyncio.gather(*(self._guarded(slot) for slot in waiting))
-                await self._work.bell.wait(stop, bell, PAUSE if waiting else None)
+                keys = [slot.key for slot in waiting]
+                self._pauses.only(keys)
+                await asyncio.gather(*(self._guarded(slot) for slot in waiting if self._pauses.is_due(slot.key)))
+                soonest = self._pauses.soonest(keys)
+                await self._work.bell.wait(stop, bell, None if soonest is None else max(LEAST, soonest))
 
     async def _guarded(self, slot: Slot) -> None:
         try:
@@ -64,6 +72,8 @@ class Relocations:
             self._log.warning("slot not moved", slot=slot.key, why=str(refused))
         except Exception as error:
             self._log.error("slot not moved", slot=slot.key, exc_info=error)
+        # One that has moved is not among those that wait any more.
+        self._pauses.failed(slot.key)
 
     async def do(self, slot: Slot) -> None:
         """Bring one slot as far as it goes now."""

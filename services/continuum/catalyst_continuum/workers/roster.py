@@ -23,12 +23,15 @@ from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.store import Store
 
 from .agent import Agent
+from .pauses import Pauses
 from .reporting import AtWork
 
 LOOK = 1.0
 """Seconds from one look at the wishes to the next."""
+MOST = 30.0
+"""Seconds, at most, before an agent that could not be made is tried again."""
 Hire = Callable[[str, Spec], Agent]
-Within = Callable[[Spec], float]
+Within = Callable[[str, Spec], float]
 
 
 class Slots(Protocol):
@@ -93,6 +96,7 @@ class Roster:
         self._log = get_logger("roster")
         self._at_work: dict[str, _Place] = {}
         self._noted: dict[str, Lease] = {}
+        self._pauses = Pauses(first=LOOK, most=MOST)
 
     def of(self, slot: str) -> Agent | None:
         """The agent of a slot; None: there is none here."""
@@ -127,6 +131,7 @@ class Roster:
 
     async def _follow(self, wishes: Mapping[str, Spec]) -> None:
         wished = {slot: spec for slot, spec in wishes.items() if self._region in spec.members}
+        self._pauses.only(wished)
         for slot in [slot for slot in self._at_work if slot not in wished]:
             await self._dismiss(slot)
         for slot, spec in wished.items():
@@ -136,10 +141,10 @@ class Roster:
                 await self._dismiss(slot)
                 place = None
             if place is None or place.task.done():
-                self._start(slot, spec)
+                if self._pauses.is_due(slot):
+                    self._start(slot, spec)
             elif place.spec != spec:
-                place.agent.update(duties.duty(slot, self._region, spec, promote=self._promote(spec)))
-                place.spec = spec
+                self._update(slot, place, spec)
 
     async def _note(self) -> None:
         for slot, place in self._at_work.items():
@@ -153,8 +158,19 @@ class Roster:
             agent = self._hire(slot, spec)
         except Refused as refused:
             self._log.error("no agent", slot=slot, error=str(refused))
+            self._pauses.failed(slot)
             return
+        self._pauses.succeeded(slot)
         self._at_work[slot] = _Place(agent, spec, self._log)
+
+    def _update(self, slot: str, place: "_Place", spec: Spec) -> None:
+        try:
+            promote = self._promote(slot, spec)
+        except Refused as refused:  # the agent goes on with what it acts with
+            self._log.error("wish not taken over", slot=slot, error=str(refused))
+            return
+        place.agent.update(duties.duty(slot, self._region, spec, promote=promote))
+        place.spec = spec
 
     async def _dismiss(self, slot: str) -> None:
         self._noted.pop(slot, None)
