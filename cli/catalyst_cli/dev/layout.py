@@ -84,6 +84,8 @@ DAEMON = "continuum"
 """The part of a region that decides whether it may write."""
 SHOP = "shop"
 """The part of a region that writes: an application with its database."""
+DEMO, POSTGRES = "demo", "postgres"
+"""What the regions' application keeps its rows in: a store of its own, or a PostgreSQL server in each region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class Layout:
     """Whether a PostgreSQL cluster of dev's own runs."""
     has_regions: bool = False
     """Whether there are regions with agents and an application of their own."""
+    rows_in: str = DEMO
+    """What that application keeps its rows in."""
     dns_server: str = "embedded"
     """Where the pool's zones lie: embedded or powerdns. Root and top level are always on the embedded server."""
 
@@ -182,6 +186,11 @@ class Layout:
     def region_home(self, region: Region, part: str) -> Path:
         """Folder of one of a region's processes."""
         return self.folder / "regions" / region.cluster / part
+
+    @property
+    def pair(self) -> Path:
+        """The PostgreSQL servers of the regions, a folder each."""
+        return self.folder / "pair"
 
     @property
     def sandbox(self) -> Path:

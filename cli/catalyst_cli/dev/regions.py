@@ -10,15 +10,15 @@ same way.
 
 import asyncio
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import catalyst_cloud_sandbox
 
-from . import recipes, shop
+from . import pair, recipes, shop
 from .control import Calls, NotThere
-from .layout import AUTHORITIES, CELLS, DAEMON, REGIONS, SHOP, Layout, Region
+from .layout import AUTHORITIES, CELLS, DAEMON, POSTGRES, REGIONS, SHOP, Layout, Region
 from .processes import Children
 from .relay import Relay
 
@@ -76,10 +76,11 @@ class Regions:
             )  # fmt: skip - one child
         for region in REGIONS:
             await self._lay(region)
-        await asyncio.to_thread(shop.found, layout)
+        await asyncio.to_thread(shop.found, layout, lambda region: self._lines[region.place].address)
         for region in REGIONS:
             lines = self._lines[region.place]
             part = region.part(SHOP)
+            await self._with_server(region, pair.start)
             await self._children.start(
                 part, shop.command(layout, region, self.shops, lines.address), plain, layout.logs / f"{part}.log"
             )
@@ -101,6 +102,7 @@ class Regions:
     async def stop(self) -> None:
         """Stop every region, then what stands outside, and take up the lines."""
         await self._children.stop([region.part(part) for region in REGIONS for part in (DAEMON, SHOP)])
+        await asyncio.gather(*(self._with_server(region, pair.stop) for region in REGIONS))
         await self._children.stop(AUTHORITIES)
         for lines in self._lines.values():
             await asyncio.gather(*(relay.close() for relay in lines.relays.values()))
@@ -121,7 +123,7 @@ class Regions:
         layout = self._layout
         return {
             "slot": f"{shop.NAMESPACE}/{shop.NAME}", "host": shop.HOST, "port": next(iter(self.shops.values())).port,
-            "rto_promised": float(shop.RTO.removesuffix("s")),
+            "rto_promised": float(shop.RTO[layout.rows_in].removesuffix("s")),
             "zone": recipes.DEMO_ZONE, "authorities": {name: layout.address(name) for name in AUTHORITIES},
             "key_name": recipes.DEMO_KEY, "key_file": str(recipes.traffic_key(layout)),
         }  # fmt: skip
@@ -143,13 +145,16 @@ class Regions:
         """kill -9 to every process of the region at once; they stay dead."""
         region = _region(name)
         killed = recipes.boottime()
-        await self._children.kill(_parts(region))
+        await asyncio.gather(
+            self._children.kill(_parts(region)), self._with_server(region, pair.send, signal.SIGKILL)
+        )  # fmt: skip
         self._frozen.discard(region.place)
         await asyncio.to_thread(catalyst_cloud_sandbox.power_region, self._layout.sandbox, region.place, False)
         return {**self._row(region), "killed_at": killed}
 
     async def _start(self, name: str) -> dict[str, Any]:
         region = _region(name)
+        await self._with_server(region, pair.start)
         await self._children.start_again(_parts(region))
         await asyncio.to_thread(catalyst_cloud_sandbox.power_region, self._layout.sandbox, region.place, True)
         return self._row(region)
@@ -165,6 +170,7 @@ class Regions:
         if not set(_parts(region)) & set(self._children.pids()):
             raise NotThere(f"{region.cluster} is dead", f"catalyst dev region start {region.place}")
         self._children.signal(_parts(region), number)
+        await self._with_server(region, pair.send, number)
         await asyncio.to_thread(catalyst_cloud_sandbox.signal_region, self._layout.sandbox, region.place, number)
         if number == signal.SIGSTOP:
             self._frozen.add(region.place)
@@ -193,6 +199,11 @@ class Regions:
         self._cut.pop(region.place, None)
         return self._row(region)
 
+    async def _with_server(self, region: Region, doing: Callable[..., None], *more: int) -> None:
+        """Do something with the PostgreSQL server of a region, where it has one."""
+        if self._layout.rows_in == POSTGRES:
+            await asyncio.to_thread(doing, self._layout, region, *more)
+
     def _towards(self, region: Region) -> Iterator[Relay]:
         for other in REGIONS:
             if other != region:
@@ -212,6 +223,7 @@ class Regions:
             "metrics": layout.address(f"{region.place}-side"),
             "gateway": self.shops[region.cluster].gateway,
             "database": layout.address(region.part(SHOP)),
+            "rows_in": layout.rows_in,
             "trace": str(shop.trace(layout, region)),
             "folder": str(layout.folder / "regions" / region.cluster),
         }  # fmt: skip - one region

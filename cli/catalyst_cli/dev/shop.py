@@ -15,11 +15,28 @@ import catalyst_cloud_sandbox
 from catalyst_mesh.keyfiles import kept
 from catalyst_sdk import deadman
 
-from . import recipes
-from .layout import AUTHORITIES, CELLS, DAEMON, REGIONS, SHOP, Layout, Region
+from . import pair, recipes
+from .layout import AUTHORITIES, CELLS, DAEMON, DEMO, POSTGRES, REGIONS, SHOP, Layout, Region
 
 GATEWAY = "gateway"
-RTO = "40s"
+RTO = {DEMO: "40s", POSTGRES: "60s"}
+TIMES = {
+    DEMO: {
+        "ttlSeconds": 10,
+        "renewSeconds": 2,
+        "pollSeconds": 0.5,
+        "opTimeoutSeconds": 1,
+        "fenceBudgetSeconds": 3,
+    },
+    POSTGRES: {
+        "ttlSeconds": 20,
+        "renewSeconds": 5,
+        "pollSeconds": 1,
+        "opTimeoutSeconds": 2,
+        "fenceBudgetSeconds": 5,
+    },
+}  # fmt: skip - a table
+"""The profile `fast`; a server of PostgreSQL takes longer to stop, and has `default`."""
 ACCOUNT = "dev"
 """Account of the simulated cloud that its clusters lie in."""
 NAMESPACE, NAME = "demo", "shop"
@@ -59,9 +76,12 @@ def places(layout: Layout) -> Mapping[str, Shop]:
     return {region.cluster: place(region) for region in REGIONS}
 
 
-def found(layout: Layout) -> None:
-    """Make the first copy of the database, in the first region; nothing happens where it is there."""
+def found(layout: Layout, address: Callable[[Region], Address]) -> None:
+    """Make the first copy of the database, in the first region; nothing happens where it is there. Raises DatabaseUnusable."""
     kept(token(layout), lambda: secrets.token_hex(32))
+    if layout.rows_in == POSTGRES:
+        pair.found(layout, address)
+        return
     first = REGIONS[0]
     home = layout.region_home(first, SHOP)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -72,7 +92,14 @@ def found(layout: Layout) -> None:
 
 
 def command(layout: Layout, region: Region, shops: Mapping[str, Shop], address: Address) -> list[str]:
-    """Command of one region's application and database."""
+    """Command of one region's application, and of its database where that is its own."""
+    shared = [
+        "--folder", str(layout.region_home(region, SHOP)), "--region", region.cluster,
+        "--gateway", shops[region.cluster].gateway, "--token-file", str(token(layout)),
+        "--dead-man", str(dead_man(layout, region)),
+    ]  # fmt: skip
+    if layout.rows_in == POSTGRES:
+        return [sys.executable, "-m", PROGRAM, "gateway", *shared, "--postgres", pair.url(layout, region)]
     peers = [
         word
         for other in REGIONS
@@ -80,10 +107,7 @@ def command(layout: Layout, region: Region, shops: Mapping[str, Shop], address: 
         for word in ("--peer", f"{other.cluster}={address('peers', other.part(SHOP))}")
     ]
     return [
-        sys.executable, "-m", PROGRAM, "serve", "--folder", str(layout.region_home(region, SHOP)),
-        "--region", region.cluster, "--database", layout.address(region.part(SHOP)),
-        "--gateway", shops[region.cluster].gateway, *peers, "--token-file", str(token(layout)),
-        "--dead-man", str(dead_man(layout, region)),
+        sys.executable, "-m", PROGRAM, "serve", *shared, "--database", layout.address(region.part(SHOP)), *peers
     ]  # fmt: skip
 
 
@@ -105,6 +129,9 @@ def trace(layout: Layout, region: Region) -> Path:
 def agent(layout: Layout, region: Region, shops: Mapping[str, Shop], address: Address) -> dict[str, str]:
     """Environment of one region's continuum daemon: it has its own store, and finds all others over the region's lines."""
     home, apps = layout.region_home(region, DAEMON), _apps(layout, region, shops, address)
+    promoters = {"database_promoter:demo": {"regions": apps, "token_file": str(token(layout))}}
+    if layout.rows_in == POSTGRES:
+        promoters = {"database_promoter:postgres": pair.config(layout, region, address)}
     name_servers = ",".join(f"{name}={address('others', name)}" for name in AUTHORITIES)
     own = {
         "LISTEN": layout.address(region.place),
@@ -131,7 +158,7 @@ def agent(layout: Layout, region: Region, shops: Mapping[str, Shop], address: Ad
         "TRAFFIC_KEY_NAME": recipes.DEMO_KEY,
         "GATES": ",".join(f"{name}={place['gateway']}" for name, place in apps.items()),
         "GATE_TOKEN_FILE": str(token(layout)),
-        "PLUGINS": json.dumps({"database_promoter:demo": {"regions": apps, "token_file": str(token(layout))}}),
+        "PLUGINS": json.dumps(promoters),
     }
     return {**recipes.base_environment(), **{f"CATALYST_CONTINUUM_{key}": value for key, value in own.items()}}
 
@@ -166,29 +193,27 @@ def wish(layout: Layout, shops: Mapping[str, Shop]) -> dict[str, object]:
             }
             for region in REGIONS
         ],
-        # The cells are those of the daemons' own settings; the times are the profile `fast`.
-        "leaseClient": {
-            "kind": "dns-quorum",
-            "config": {
-                "ttlSeconds": 10,
-                "renewSeconds": 2,
-                "pollSeconds": 0.5,
-                "opTimeoutSeconds": 1,
-                "fenceBudgetSeconds": 3,
-            },
-        },
+        # The cells are those of the daemons' own settings.
+        "leaseClient": {"kind": "dns-quorum", "config": TIMES[layout.rows_in]},
         "luaRecord": {"hostnames": [HOST], "zone": recipes.DEMO_ZONE, "ttl": 5, "selector": "static"},
-        "switchover": {"mechanism": "demo"},
-        "database": {"syncMode": "required"},
+        "switchover": {"mechanism": layout.rows_in},
+        "database": {"syncMode": "required", **_servers(layout)},
         "mode": "automatic",
         "autoFailover": True,
         # Drills move it as often as they like.
         "antiFlap": {"minInterval": "1s", "maxAutoFailovers": 100, "window": "1h"},
         # A way back may be tried soon after a move.
         "failback": {"policy": "manual", "stableFor": "20s"},
-        "rto": RTO,
+        "rto": RTO[layout.rows_in],
         "rpo": "0s",
     }  # fmt: skip - reads as a manifest
+
+
+def _servers(layout: Layout) -> Mapping[str, object]:
+    """The names of the servers, where they have any."""
+    if layout.rows_in == DEMO:
+        return {}
+    return {"clusters": {region.cluster: {"name": NAME} for region in REGIONS}}
 
 
 async def make_slot(target: str, token: str, spec: Mapping[str, object]) -> None:

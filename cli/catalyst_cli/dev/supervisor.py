@@ -24,7 +24,7 @@ import catalyst_cloud_sandbox
 import httpx
 from catalyst_mesh.keyfiles import kept, write_private
 
-from . import cell_servers, cluster, ports, powerdns, recipes
+from . import cell_servers, cluster, pair, ports, powerdns, recipes
 from .cells import Cells
 from .control import ControlServer
 from .databases import Home
@@ -64,6 +64,8 @@ class Supervisor:
     """As `--database` says it; empty: where the folder's data lies already, or SQLite files."""
     cells: str = ""
     """As `--cells` says it; empty: what the folder's cells are already, or our own servers."""
+    rows_in: str = ""
+    """As `--pair` says it; empty: what the folder's regions keep their rows in already, or the application's own store."""
 
     def __post_init__(self) -> None:
         self._plugins: list[str] = []
@@ -86,7 +88,10 @@ class Supervisor:
             zygote = Zygote(self.layout.logs / "zygote.log", recipes.base_environment())
             children = Children(self.layout.children, self.tell, zygote if sys.platform == "linux" else None)
             self._cells = Cells(self.layout, children, servers)
-            self._regions = Regions(self.layout, children) if self.layout.has_regions else None
+            self._regions = None
+            if self.layout.has_regions:
+                self.layout = replace(self.layout, rows_in=pair.settle(self.layout, self.rows_in))
+                self._regions = Regions(self.layout, children)
             control = self._control(children)
             try:
                 await self._start(children)

@@ -107,7 +107,10 @@ class PostgresPromoter:
                 raise Permanent("NOT_PRIMARY", f"{region} has nothing to give up", provider=PROVIDER)
             server.epochs.keep(now)
             with suppress(Temporary):
-                await server.stop()
+                # Whoever ran out of time comes again, and must not begin with what is done.
+                if not server.gave_up(epoch):
+                    await server.stop()
+                    server.give_up(epoch)
                 self._standbys.forget(server)
                 await server.start({})
                 facts = await self._line.facts(self._c.place(region))
@@ -216,6 +219,7 @@ class PostgresPromoter:
     async def _promoted(self, server: Server, place: Place, now: Epochs, wanted: int) -> Effect:
         # Who leads is kept at the end: a promotion that was refused, or not ended, must not look as if it had been.
         server.epochs.keep(server.epochs.read().heard(now.highest))
+        server.give_up(0)  # a demotion of this epoch that comes later stops it again
         await server.start()
         facts = await self._line.facts(place)
         if facts.standby:

@@ -104,6 +104,16 @@ class Server:
             return (raw["epoch"], raw["at"]) if timeline > raw["timeline"] else None
         return None
 
+    def give_up(self, epoch: int) -> None:
+        """Keep that the primary of an epoch was stopped: what is left of its demotion is to start it as a standby."""
+        durable(self._folder / "given-up", str(epoch))
+
+    def gave_up(self, epoch: int) -> bool:
+        """Whether that was kept, for this epoch."""
+        with suppress(FileNotFoundError):
+            return (self._folder / "given-up").read_text() == str(epoch)
+        return False
+
     async def found(self) -> None:
         """Make the first copy of a database that never was; nothing changes where there is one."""
         if self.has_data:

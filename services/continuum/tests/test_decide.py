@@ -72,6 +72,7 @@ ROWS: dict[str, tuple[View, Wish]] = {
     "23": (replace(SUSPECT, lease=replace(THEIRS, seq=10)), WISH),
     "24a": (SUSPECT, WISH),
     "24b": (SUSPECT, replace(WISH, mode=Mode.SEMI_AUTOMATIC)),
+    "24f": (replace(STANDBY, forced=True), WISH),
     "24c": (replace(SUSPECT, checks_pass=None), WISH),
     "25a": (CLAIMING, WISH),
     "25b": (replace(CLAIMING, lease=THEIRS, claim=Claim.LOST, fence=NO_WRITERS), WISH),
@@ -105,11 +106,11 @@ VIEWS = st.builds(
     planned_run=st.booleans(), sync_observed=maybe("0", "2"), fence=maybe(NO_WRITERS), fence_began=maybe(990.0, 999.9),
     watch=maybe(Watch(5, 9, 10, 989), Watch(5, 9, 10, 995), Watch(5, 8, 10, 900)), verified_at=maybe(900.0, 990.0),
     standby_ready=BOOLEAN, replayed=maybe("0/30", "0/2F"), checks_pass=BOOLEAN, approved=BOOLEAN,
-    claim=maybe(*Claim), canary=BOOLEAN, promote_began=maybe(980.0, 999.0), database_sound=BOOLEAN,
+    claim=maybe(*Claim), forced=st.booleans(), canary=BOOLEAN, promote_began=maybe(980.0, 999.0), database_sound=BOOLEAN,
 )  # fmt: skip
 WISHES = st.builds(Wish, region=st.just(US), mode=st.sampled_from(Mode), place=st.integers(0, 2),
                    suspended=st.booleans(), is_primary=st.booleans())  # fmt: skip
-CLAIMS = (Action.ACQUIRE, Action.STEAL, Action.ACCEPT, Action.BOOTSTRAP)
+CLAIMS = (Action.ACQUIRE, Action.STEAL, Action.FORCE, Action.ACCEPT, Action.BOOTSTRAP)
 
 
 @settings(max_examples=400)
@@ -135,6 +136,10 @@ def test_no_view_leads_to_what_must_not_be(view: View, wish: Wish) -> None:
         assert view.standby_ready is True, "I18"
         assert NOW.boot >= view.promised_until
         assert wish.mode is Mode.AUTOMATIC or view.approved is True
+    if told.action is Action.FORCE:
+        assert view.forced, "I16"
+        assert (view.checks_pass, view.standby_ready) == (True, True), "I18"
+        assert NOW.boot >= view.promised_until
     if told.action is Action.BOOTSTRAP:
         assert view.remembered is False, "I18"
         assert lease is None

@@ -13,7 +13,9 @@ from catalyst_continuum.domain.lease import (
     accept,
     acquire,
     annotate,
+    begin_anew,
     bootstrap,
+    force,
     freeze,
     handoff,
     keep,
@@ -55,6 +57,8 @@ def test_the_epoch_moves_exactly_when_the_right_to_write_does() -> None:
     assert done(accept(OFFERED, WEST, replayed="0/3000060")) == (2, 3, "held", "west")
     assert done(recall(OFFERED, EAST)) == (2, 3, "held", "east")
     assert done(steal(HELD, WEST, epoch=1, seq=1)) == (2, 2, "held", "west")
+    assert done(force(HELD, WEST, epoch=1)) == (2, 2, "held", "west")
+    assert done(begin_anew(HELD, EAST, 1)) == (2, 2, "held", "east")
     assert done(freeze(HELD, "a")) == (1, 2, "frozen", "east")
     assert done(thaw(FROZEN, "a")) == (1, 2, "held", "east")
     assert done(thaw(replace(FROZEN, holder=""), "a")) == (1, 2, "free", "")
@@ -81,6 +85,11 @@ def test_the_epoch_moves_exactly_when_the_right_to_write_does() -> None:
         (recall(OFFERED, WEST), "offers nothing"),
         (steal(HELD, WEST, epoch=1, seq=0), "heard of"),
         (steal(HELD, EAST, epoch=1, seq=1), "nobody to take"),
+        (force(HELD, WEST, epoch=2), "epoch 1 by now"),
+        (force(HELD, EAST, epoch=1), "nobody to take"),
+        (force(FROZEN, WEST, epoch=1), "nobody to take"),
+        (begin_anew(HELD, WEST, 1), "not held"),
+        (begin_anew(FROZEN, EAST, 1), "not held"),
         (steal(FROZEN, WEST, epoch=1, seq=1), "nobody to take"),
         (steal(FREE, WEST, epoch=1, seq=1), "nobody to take"),
         (freeze(OFFERED, "a"), "handoff is not frozen"),

@@ -18,7 +18,7 @@ import typer
 from catalyst_cli.context import remember
 from catalyst_cli.dev.cell_servers import CellsUnusable
 from catalyst_cli.dev.databases import DatabaseUnusable, Home, Server
-from catalyst_cli.dev.layout import REPLICAS, Layout
+from catalyst_cli.dev.layout import REGIONS, REPLICAS, Layout
 from catalyst_cli.dev.ports import PortsTaken
 from catalyst_cli.dev.powerdns import PowerDnsUnusable
 from catalyst_cli.dev.seed import VOUCHER, SeedRefused
@@ -35,6 +35,13 @@ class CellKind(StrEnum):
     EMBEDDED = "embedded"
     AUTO = "auto"
     REAL = "real"
+
+
+class Rows(StrEnum):
+    """Values of `--pair`."""
+
+    DEMO = "demo"
+    POSTGRES = "postgres"
 
 
 class DnsServer(StrEnum):
@@ -72,6 +79,10 @@ def dev(
     regions: Annotated[
         bool, typer.Option("--regions", help="Two regions more, with an application that moves between them.")
     ] = False,
+    pair: Annotated[
+        Rows | None,
+        typer.Option(help="What that application keeps its rows in: its own store, or PostgreSQL. With --regions."),
+    ] = None,
     clean: Annotated[bool, typer.Option("--clean", help="Stop what runs, delete all data, and end.")] = False,
     output: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
 ) -> None:
@@ -93,6 +104,8 @@ def dev(
 
         catalyst dev --regions
 
+        catalyst dev --regions --pair postgres --data-dir /var/tmp/catalyst
+
         catalyst dev --clean
 
         catalyst dev status
@@ -100,7 +113,7 @@ def dev(
     if asked.invoked_subcommand is not None:
         return
     layout = Layout((data_dir or default_folder()).absolute(), port_base, count=replicas, dns_server=dns.value)
-    layout = replace(layout, has_regions=regions)
+    layout = replace(layout, has_regions=regions or pair is not None)
     if clean:
         _clean(layout)
         return
@@ -110,7 +123,10 @@ def dev(
         _show(state, output)
 
     try:
-        asyncio.run(Supervisor(layout, _tell, time_scale, database, cells.value if cells else "").run(ready))
+        supervisor = Supervisor(
+            layout, _tell, time_scale, database, cells.value if cells else "", pair.value if pair else ""
+        )  # fmt: skip - one call
+        asyncio.run(supervisor.run(ready))
     except AlreadyRunning as other:
         _tell("catalyst dev runs already")
         _show(other.state, output)
@@ -140,6 +156,11 @@ def _clean(layout: Layout) -> None:
     elif not layout.lock.exists() and layout.folder.exists() and any(layout.folder.iterdir()):
         _tell(f"{layout.folder} holds no data of catalyst dev; nothing was deleted")
         raise typer.Exit(1)
+    if layout.pair.exists():
+        from catalyst_cli.dev.pair import stop
+
+        for region in REGIONS:
+            stop(layout, region)
     if layout.sandbox.exists():
         import catalyst_cloud_sandbox
 

@@ -3,7 +3,8 @@
 Invariants
   I9  FrozenInert           nobody claims a slot that is frozen or suspended;
   I13 NoAutoFailback        no row moves a slot because a region is preferred;
-  I16 StandbyNeverTriggers  a claim from a living holder is made by its silence alone, never by what a standby sees of it;
+  I16 StandbyNeverTriggers  a claim from a living holder is made by its silence alone, never by what a standby sees of it; but
+                            for a claim that people force, and that acts no sooner than the holder's promise is over;
   I17 DeadlineRespected     where authority is over, the first thing is the fence;
   I18 UnknownIsNotZero      no claim is made upon a fact that is missing.
 
@@ -47,6 +48,7 @@ class Action(StrEnum):
     ACCEPT = "accept"
     PRE_STAGE = "pre-stage"
     STEAL = "steal"
+    FORCE = "take from a holder that renews"
     AWAIT_APPROVAL = "await approval"
     PROMOTE = "promote"
     READ_AGAIN = "read until known"
@@ -353,6 +355,19 @@ TABLE = (
         _in(_S.ELIGIBLE),
         lambda v, w, n: _is(v, Record.FREE) and _may_claim(v, w) and _silence(v, n) >= w.place * w.poll,
         _A.ACQUIRE,
+        _S.CLAIMING,
+    ),
+    Row(
+        "24f",
+        _in(_S.ELIGIBLE, _S.SUSPECTING),
+        lambda v, w, n: (
+            v.forced
+            and _is_takeable(v, w)
+            and v.checks_pass is True
+            and _may_claim(v, w)
+            and n.boot >= v.promised_until
+        ),
+        _A.FORCE,
         _S.CLAIMING,
     ),
     Row(

@@ -132,7 +132,14 @@ def handoff(
     if proof is None or not proof.stops_writers:
         return Refusal("nothing shows that the writers are stopped")
     return replace(
-        lease, seq=lease.seq + 1, state=State.HANDOFF, next=to, lsn=lsn, run=run, ttl_ms=me.ttl_ms, nonce=me.nonce
+        lease,
+        seq=lease.seq + 1,
+        state=State.HANDOFF,
+        next=to,
+        lsn=lsn.lower(),
+        run=run,
+        ttl_ms=me.ttl_ms,
+        nonce=me.nonce,
     )
 
 
@@ -152,6 +159,13 @@ def recall(lease: Lease | None, me: Me) -> Lease | Refusal:
     return _taken(lease, me)
 
 
+def begin_anew(lease: Lease | None, me: Me, epoch: int) -> Lease | Refusal:
+    """Hold on to what is held, in a new epoch: a database that gave up in one leads in it no more."""
+    if lease is None or lease.holder != me.region or lease.epoch != epoch or lease.state is not State.HELD:
+        return Refusal("the slot is not held by this region in this epoch")
+    return _taken(lease, me)
+
+
 def steal(lease: Lease | None, me: Me, *, epoch: int, seq: int, run: str = "", phase: str = "") -> Lease | Refusal:
     """Take over from a holder that has been silent for its time.
 
@@ -161,6 +175,17 @@ def steal(lease: Lease | None, me: Me, *, epoch: int, seq: int, run: str = "", p
         return Refusal("there is nobody to take the slot from")
     if (lease.epoch, lease.seq) != (epoch, seq):
         return Refusal("the holder has been heard of")
+    return replace(_taken(lease, me), run=run, phase=phase)
+
+
+def force(lease: Lease | None, me: Me, *, epoch: int, run: str = "", phase: str = "") -> Lease | Refusal:
+    """Take over from a holder that may still renew, as people decided. It learns so from its next renewal; whoever takes waits
+    for the end of what it was promised before, as after a silence, and only then acts.
+    """
+    if lease is None or lease.state not in (State.HELD, State.HANDOFF) or lease.holder == me.region:
+        return Refusal("there is nobody to take the slot from")
+    if lease.epoch != epoch:
+        return Refusal(f"the slot is in epoch {lease.epoch} by now")
     return replace(_taken(lease, me), run=run, phase=phase)
 
 

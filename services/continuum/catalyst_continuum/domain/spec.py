@@ -357,6 +357,12 @@ def kept(document: Any, house: House) -> Spec:
     return _built(values, spec_rules.times(values, house), house, ())
 
 
+def safety_rules(document: Any) -> tuple[SafetyRule, ...]:
+    """The rules of the user's own that can be read, however the rest is."""
+    values, _ = read(SPEC, document, "spec")
+    return _safety_rules(values)
+
+
 def lease_client(row: Mapping[str, Any]) -> LeaseClient:
     """The `leaseClient` of a manifest that was accepted once."""
     return _lease(row)
@@ -385,7 +391,7 @@ def _built(values: Mapping[str, Any], times: Times, house: House, warnings: tupl
         approval=_approval(values.get("approval", {}), house), anti_flap=_anti_flap(values.get("antiFlap", {})),
         failback=_failback(values.get("failback", {})),
         witness_loss=WitnessLoss(values.get("witnessLoss", "failsafe-peers")),
-        safety_rules=tuple(SafetyRule(**row) for row in values.get("safetyRules", ())),
+        safety_rules=_safety_rules(values),
         drill=_drill(values.get("drill", {})), suspend=values.get("suspend", False), warnings=warnings,
     )  # fmt: skip
 
@@ -480,6 +486,11 @@ def _anti_flap(row: Mapping[str, Any]) -> AntiFlap:
 
 def _failback(row: Mapping[str, Any]) -> Failback:
     return Failback(Policy(row.get("policy", "manual")), row.get("stableFor", 900.0), row.get("window", ""))
+
+
+def _safety_rules(values: Mapping[str, Any]) -> tuple[SafetyRule, ...]:
+    rows = [row for row in values.get("safetyRules", ()) if row and row.get("name")]
+    return tuple(SafetyRule(**row) for row in rows)
 
 
 def _drill(row: Mapping[str, Any]) -> Drill:

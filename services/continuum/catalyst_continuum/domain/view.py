@@ -109,6 +109,8 @@ class View:
     replayed: str | None = None
     checks_pass: bool | None = None
     approved: bool | None = None
+    forced: bool = False
+    """Two persons agreed that the slot is taken although its holder renews."""
     claim: Claim | None = None
     canary: bool | None = None
     promote_began: float | None = None

@@ -60,8 +60,8 @@ class Unwitnessed(Refused):
 
 
 class ForceRefused(Refused):
-    code, reason = Code.FAILED_PRECONDITION, "DATA_LOSS_RISK"
-    message = "a holder is not cut short by this version: the run waits for its silence; leave `force` out"
+    code, reason = Code.INVALID_ARGUMENT, "FORCE_NOT_PLANNED"
+    message = "a {kind} has its holder's help: only a failover is forced"
     field = "force"
 
 
@@ -76,8 +76,8 @@ class RunCalls(WitnessCalls):
 
     @anywhere
     async def StartRun(self, request: service_pb2.StartRunRequest, context: Context) -> operations_pb2.Operation:
-        if request.force:
-            raise ForceRefused()
+        if request.force and KINDS[request.kind] is not Kind.FAILOVER:
+            raise ForceRefused(kind=KINDS[request.kind].word)
         if KINDS[request.kind] is Kind.DRILL:
             raise DrillUnsupported()
         kind, who = KINDS[request.kind], caller(context)
@@ -86,7 +86,8 @@ class RunCalls(WitnessCalls):
             return await self._elsewhere.at(region, "StartRun", request)
         plan = await self._plan(slot, spec, kind, request.to_region, request.accept_data_loss)
         self._must_fit(slot, plan, request.expected_epoch, request.plan_fingerprint)
-        run = self._run(slot, spec, kind, plan, who, request.reason)
+        # Whoever cuts a living holder short is approved as one who breaks the glass.
+        run = self._run(slot, spec, kind, plan, who, request.reason, forced=request.force)
         return await self._open(
             request.name, replace(run, accept_data_loss=request.accept_data_loss), request.validate_only
         )
@@ -108,9 +109,9 @@ class RunCalls(WitnessCalls):
             raise SlotSuspended(name=slot.resource)
         if request.expected_epoch != plan.epoch:
             raise EpochMoved(epoch=plan.epoch, expected=request.expected_epoch)
-        run = self._run(slot, spec, kind, plan, who, request.reason)
+        run = self._run(slot, spec, kind, plan, who, request.reason, forced=True)
         return await self._open(
-            request.name, replace(run, accept_data_loss=request.accept_data_loss, force=True), request.validate_only
+            request.name, replace(run, accept_data_loss=request.accept_data_loss), request.validate_only
         )
 
     @anywhere
@@ -217,11 +218,13 @@ class RunCalls(WitnessCalls):
             names = ", ".join(one.field for one in blocking)
             raise PlanBlocked(violations=blocking, number=len(blocking), checks=names)
 
-    def _run(self, slot: Slot, spec: Spec, kind: Kind, plan: Plan, who: Caller, why: str) -> Run:
-        need = approvals.need(spec.approval, kind.word, slot.since)
+    def _run(
+        self, slot: Slot, spec: Spec, kind: Kind, plan: Plan, who: Caller, why: str, *, forced: bool = False
+    ) -> Run:
+        need = approvals.need(spec.approval, _approved_as(kind, forced=forced), slot.since)
         run = Run(
             new_id(), slot.key, kind, plan.source, plan.target, plan.epoch, plan.epoch, reason=why, initiated_by=who.subject,
-            plan_fingerprint=plan.fingerprint, need=need if need.is_any else None,
+            plan_fingerprint=plan.fingerprint, force=forced, need=need if need.is_any else None,
             state=RunState.AWAITING_APPROVAL if need.is_any else RunState.PENDING,
         )  # fmt: skip
         if self._agents(slot.key) is None or run.executor != self._region:
@@ -235,7 +238,8 @@ class RunCalls(WitnessCalls):
             slot = await self._seen(tx, resource, lock=True)
             runs.must_be_free(await tx.open_runs(slot.key))
             spec = specs.understood(slot, self._house, self._profile)
-            need = approvals.need(spec.approval, run.kind.word, tx.now) if run.need is not None else None
+            kind = _approved_as(run.kind, forced=run.force)
+            need = approvals.need(spec.approval, kind, tx.now) if run.need is not None else None
             opened = runs.opened(replace(run, need=need), tx.now.timestamp())
             return Decision(opened)
 
@@ -290,6 +294,10 @@ def _joined(own: Iterable[resources_pb2.Run], others: Iterable[resources_pb2.Run
 def _knowledge(run: resources_pb2.Run) -> tuple[bool, int]:
     # An agent that met a run in the record does not know who asked for it.
     return run.initiated_by != "agent", run.version
+
+
+def _approved_as(kind: Kind, *, forced: bool) -> str:
+    return Kind.TAKEOVER.word if forced else kind.word
 
 
 def _purpose(kind: Kind) -> Purpose:

@@ -17,6 +17,7 @@ from ..domain.slots import Slot
 from ..domain.spec import Spec, SpecInvalid
 from ..domain.spec_rules import House
 from ..domain.timing import Profile
+from ..workers import own_rules
 
 _FIELDS = resources_pb2.ContinuumSpec.DESCRIPTOR
 PREFIX = "continuum."
@@ -31,10 +32,14 @@ def document(spec: resources_pb2.ContinuumSpec) -> dict[str, Any]:
 
 def parsed(wish: dict[str, Any], house: House) -> Spec:
     """The wish, understood. Raises SpecInvalid with the paths of the contract."""
+    found = list(own_rules.faults(specs.safety_rules(wish)))
     try:
-        return specs.parse(wish, house)
+        spec = specs.parse(wish, house)
     except SpecInvalid as refused:
-        raise SpecInvalid([_placed(violation) for violation in refused.violations]) from refused
+        found += refused.violations
+    if found:
+        raise SpecInvalid([_placed(violation) for violation in found])
+    return spec
 
 
 def wish_of(slot: Slot) -> dict[str, Any]:

@@ -28,12 +28,12 @@ from .moves import CLAIMED, Moves
 from .observe import Peer, Sight
 from .outlook import Outlook
 from .register import Register
-from .rights import Rights, accepting, stealing
+from .rights import Rights, accepting, forcing, stealing
 from .standing import Clock, Standing, Trace
 from .steps.carry import Book
 from .steps.scene import Hands, Tell
 
-_CLAIMS = (Action.BOOTSTRAP, Action.ACQUIRE, Action.RECALL, Action.UNFENCE, Action.ACCEPT, Action.STEAL)
+_CLAIMS = (Action.BOOTSTRAP, Action.ACQUIRE, Action.RECALL, Action.UNFENCE, Action.ACCEPT, Action.STEAL, Action.FORCE)
 MOST_ROWS = 6
 """Rows in one look, where one leads to a state in which another matches at once."""
 
@@ -166,6 +166,7 @@ class Agent:
             if self.standing.state is before:
                 break
             self._trace("state", epoch=self.standing.epoch, effect=f"{before} {told.row} {self.standing.state}")
+        self._follow_anew()
 
     def _look(self) -> None:
         """Begin the looks that are due. A holder reads the record by renewing it."""
@@ -252,6 +253,12 @@ class Agent:
             self._looked["run"] = self._clock().boot
             self.moves.go_on()
 
+    def _follow_anew(self) -> None:
+        """A standby that is fit follows anew where its holder has gone on in a new epoch."""
+        lease = self.sight.lease
+        if self.standing.state is State.ELIGIBLE and lease is not None and self.acts.followed != lease.epoch:
+            self._every("follow", self.duty.profile.look, self.acts.follow)
+
     def _follow(self, told: Decision) -> None:
         if self.standing.state in (State.FOLLOWING, State.FENCED):
             self._every("follow", self.duty.profile.look, self.acts.follow)
@@ -261,6 +268,7 @@ class Agent:
         if action in _CLAIMS:
             # What became of an older claim says nothing about this one, which may not even begin now.
             self.standing.claim = self.standing.claimed = None
+            self._chores.cancel("follow")
         if action is Action.BOOTSTRAP:
             self._chores.start("right", lambda: rights.claim(operations.bootstrap, "bootstrap"))
         elif action is Action.ACQUIRE:
@@ -275,6 +283,9 @@ class Agent:
         elif action is Action.STEAL and lease is not None and watch is not None:
             steal = stealing(watch.epoch, watch.seq, self.moves.fail_over(lease), str(CLAIMED))
             self._chores.start("right", lambda: rights.claim(steal, "steal"))
+        elif action is Action.FORCE and lease is not None:
+            force = forcing(lease.epoch, self.moves.fail_over(lease), str(CLAIMED))
+            self._chores.start("right", lambda: rights.force(lease, force))
         elif action is Action.READ_AGAIN and self.standing.claim is not Claim.COMMITTED:
             self._every("right", self.duty.profile.look / 4, rights.settle)
 

@@ -20,8 +20,10 @@ class Remembered:
     led        the last one in which this region was primary, with a write of its own that came through
     held       the one that the last committed renewal was made in
     sent_at    when that was sent, in this start of the machine
+    gave       the epoch in which the database here was asked to give up for good
     system_id  of the database, as the holder told it
     lost       the epoch in which this region led and then lost the slot otherwise than by plan, and `lost_at` the wall clock
+    forced     the epoch that is made by force, and seconds from its commit until this region may act in it
     run, token the demotion token of a run, until it is used: log position and what the database's tools want
     """
 
@@ -29,9 +31,11 @@ class Remembered:
     led: int = 0
     held: int = 0
     sent_at: float | None = None
+    gave: int = 0
     system_id: str = ""
     lost: int = 0
     lost_at: float = 0.0
+    forced: tuple[int, float] = (0, 0.0)
     run: str = ""
     token: tuple[str, int, str, str] | None = None
 
@@ -57,8 +61,8 @@ class DiskMemory:
         try:
             kept = json.loads(self._file(slot).read_text())
             boot_id = kept.pop("boot_id")
-            token = kept.pop("token")
-            what = Remembered(**kept, token=tuple(token) if token else None)
+            token, (epoch, wait) = kept.pop("token"), kept.pop("forced", (0, 0.0))
+            what = Remembered(**kept, forced=(epoch, wait), token=tuple(token) if token else None)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return Remembered()
         return what if boot_id == self._boot_id else replace(what, sent_at=None)

@@ -40,9 +40,10 @@ class Outlook:
             promised_until=self._promised_until(lease), busy=self._moves.is_busy,
             reprotects=self._moves.reprotects,
         )  # fmt: skip
-        planned, approved = self._of_run()
+        planned, approved, forced = self._of_run()
         return replace(
-            view, remembered=self._is_remembered(), run_is_mine=self._is_run_mine(lease), planned_run=planned, approved=approved,
+            view, remembered=self._is_remembered(), run_is_mine=self._is_run_mine(lease), planned_run=planned,
+            approved=approved, forced=forced,
             writable=database.writable if database is not None else None,
             was_primary=self._was_primary(database), failing=self._is_failing(now), target=self.target(),
             failover_allowed=self._is_allowed(now), sync_observed=self._sync(database), verified_at=acts.verified_at(),
@@ -89,13 +90,14 @@ class Outlook:
             return True
         return self._moves.is_mine(lease)
 
-    def _of_run(self) -> tuple[bool, bool | None]:
-        """Whether a planned run waits to be begun here, and whether what waits is approved: else it would not wait here."""
+    def _of_run(self) -> tuple[bool, bool | None, bool]:
+        """Whether a planned run waits to be begun here; whether what waits is approved: else it would not wait here; by force."""
         ordered, region = self._moves.ordered, self._acts.duty.region
         if ordered is None:
-            return False, None
+            return False, None, False
         planned = ordered.kind.is_planned and ordered.source == region
-        return planned, planned or ordered.target == region
+        takes = not ordered.kind.is_planned and ordered.target == region
+        return planned, planned or ordered.target == region, takes and ordered.force
 
     def _was_primary(self, database: DatabaseView | None) -> bool | None:
         if database is None or database.role is None:

@@ -13,6 +13,7 @@ from catalyst_continuum.domain.slots import Slot
 from catalyst_continuum.domain.spec import Spec
 from catalyst_continuum.domain.timing import Costs
 
+from . import own_rules
 from .register import Committed
 from .registers import Registers
 from .survey import Survey
@@ -72,10 +73,14 @@ class Planner:
             # The slot moved, and this daemon's store does not say so yet: the register is right.
             target = destination(purpose, spec.members, promotable, facts.holder or "", to_region)
             facts = await survey.look(replace(known, source=facts.holder or holder, target=target))
+        planned = purpose.is_planned
+        rules = own_rules.judged(
+            spec.safety_rules, facts, planned=planned, kind=purpose.value, now=self._wall()
+        )  # fmt: skip
         wish = steering.wished(spec)
         need = approvals.need(spec.approval, _KINDS.get(purpose, purpose.value), slot.since)
         made = plan(
-            purpose, replace(facts, approvals=need.quorum), _times(spec), generation=slot.generation,
+            purpose, replace(facts, approvals=need.quorum, rules=rules), _times(spec), generation=slot.generation,
             approvals=need.quorum, names=wish.plan(target) if wish else None,
         )  # fmt: skip
         self._noted(slot.key, len(made.blockers))

@@ -66,10 +66,23 @@ class Rights:
         elif isinstance(outcome, Refused):
             self._standing.claim = Claim.LOST
 
+    async def force(self, lease: Lease, operation: Claiming) -> None:
+        """Ask for the slot of a holder that renews. Nothing is done in the new epoch before its longest promise is over.
+
+        That this is so is on disk before it is asked for: a life to come waits as well.
+        """
+        wait = max(self.duty.profile.ttl, lease.ttl_ms / 1000)
+        kept = self._memory.read(self.duty.slot)
+        self._memory.keep(self.duty.slot, replace(kept, forced=(lease.epoch + 1, wait)))
+        await self.claim(operation, "force")
+
     async def take_up(self) -> None:
         """Renew what the register says is ours, as if it were a claim: nothing is done before that is committed."""
         epoch = self._standing.epoch
-        await self.claim(lambda lease, me: operations.renew(lease, me, epoch), "take up")
+        if self._memory.read(self.duty.slot).gave == epoch:
+            await self.claim(lambda lease, me: operations.begin_anew(lease, me, epoch), "begin anew")
+        else:
+            await self.claim(lambda lease, me: operations.renew(lease, me, epoch), "take up")
 
     async def settle(self) -> None:
         """Make a claim of unknown outcome known: once the record is written again under a higher number, it is in it or dead."""
@@ -131,6 +144,9 @@ class Rights:
         if standing.offering:
             standing.sent_at = sent_at
             return
+        if standing.succeeds[0] == lease.epoch and now.boot < standing.succeeds[1]:
+            standing.epoch, standing.sent_at = lease.epoch, max(sent_at, standing.sent_at or sent_at)
+            return  # the holder before may still act: this region's authority begins with the first renewal after that
         authority = granted(lease, replace(now, boot=sent_at), now, self.duty.profile)
         # An older renewal that is heard late takes nothing away.
         if (
@@ -151,6 +167,10 @@ class Rights:
 
     def _won(self, lease: Lease, sent_at: float) -> None:
         self._standing.sent_at = self._standing.authority = self._sight.named = None
+        epoch, wait = self._memory.read(self.duty.slot).forced
+        if epoch == lease.epoch != self._standing.succeeds[0]:
+            # It is committed by now: whatever the holder before was promised, it was promised earlier.
+            self._standing.succeeds = epoch, self._clock().boot + wait
         self._grant(lease, sent_at)
         self._standing.claim = Claim.COMMITTED
 
@@ -178,6 +198,15 @@ def stealing(epoch: int, seq: int, run: str, phase: str) -> Claiming:
         return operations.steal(lease, me, epoch=epoch, seq=seq, run=run, phase=phase)
 
     return steal
+
+
+def forcing(epoch: int, run: str, phase: str) -> Claiming:
+    """A claim that a living holder does not defeat, as long as the epoch is the one that people saw."""
+
+    def force(lease: Lease | None, me: Me) -> Lease | Refusal:
+        return operations.force(lease, me, epoch=epoch, run=run, phase=phase)
+
+    return force
 
 
 def accepting(replayed: str, phase: str) -> Claiming:

@@ -29,6 +29,7 @@ class Standing:
     """claimed     nonce of the claim under way, and when it was begun
     promised    what this region promised to a holder that has no cells
     proof       of a fence, since the last time it was lifted
+    succeeds    an epoch that was made by force, and from when this region may act in it: until then the holder before may
     offering    the slot is being given away: no renewal gives authority any more, until a new claim
     """
 
@@ -41,6 +42,7 @@ class Standing:
     claimed: tuple[str, float] | None = None
     promise: Promise | None = None
     offering: bool = False
+    succeeds: tuple[int, float] = (0, 0.0)
     proof: Fence | None = None
     fence_began: float | None = None
     promote_began: float | None = None

@@ -36,6 +36,7 @@ T = TypeVar("T")
 @dataclass(eq=False)
 class Site:
     """fenced       highest epoch in which nothing is written here any more
+    demoted      the one in which it gave up for good
     gate_fenced  the same, of the gateway
     deadline     of the dead man's switch, by this machine's clock; 0: never fed
     rows         numbered writes
@@ -47,6 +48,7 @@ class Site:
     epoch: int = 0
     timeline: int = 1
     fenced: int = 0
+    demoted: int = 0
     gate_fenced: int = 0
     deadline: float = 0.0
     rows: list[int] = field(default_factory=list)
@@ -99,6 +101,7 @@ class Effectors:
             if epoch < site.epoch:
                 return Effect.STALE_EPOCH
             site.epoch, site.fenced, site.role = epoch, max(site.fenced, epoch), Role.REPLICA
+            site.demoted = epoch
             return DemotionToken(region, epoch, f"0/{len(site.rows):x}")
 
         return await self.slow(demote)
@@ -108,7 +111,7 @@ class Effectors:
 
         def promote() -> Effect:
             site = self._site
-            if epoch < site.epoch:
+            if epoch < site.epoch or epoch == site.demoted:
                 return Effect.STALE_EPOCH
             if not site.is_up or site.is_broken:
                 return Effect.UNKNOWN

@@ -170,7 +170,65 @@ def test_a_suspended_slot_stays_where_it_is_and_its_holder_goes_on(world: World)
     world.until(lambda: world.leader == EAST, 40, "the holder leads again")
 
 
-# Five ways to break it, each of which must be seen.
+def ordered(kind: Kind, **more: Any) -> Run:
+    return opened(Run("abcdefghij", SLOT, kind, EAST, WEST, 1, 1, **more), 0.0)
+
+
+def test_a_planned_move_that_is_taken_back_after_the_fence_leaves_a_holder_that_writes(world: World) -> None:
+    def part(region: str, event: str, effect: str) -> None:
+        if (region, event) == (EAST, "fenced"):
+            world.cut |= {(EAST, WEST), (WEST, EAST)}
+
+    world.on_trace = part
+    world.agents[EAST].order(ordered(Kind.SWITCHOVER))
+    world.until(lambda: not world.sites[EAST].is_open, 15, "its writers are stopped")
+    world.until(lambda: world.leader == EAST, 60, "it leads again, as the other region cannot be asked")
+    assert world.committed[-1][1].epoch == 2, "a database that gave up in an epoch leads in it no more"
+    world.on_trace = None
+    world.cut.clear()
+    world.until(lambda: world.committed[-1][1].sync != "0", 60, "the standby has every write again")
+
+
+def test_a_holder_that_renews_is_taken_from_by_force_and_nobody_acts_before_its_promise_is_over(world: World) -> None:
+    world.run_for(12)  # whoever started just now may have promised something in the life before
+    acked, at = set(world.acked), world.loop.time()
+    world.forced.add(2)
+    world.agents[WEST].order(ordered(Kind.TAKEOVER, force=True))
+    world.until(lambda: world.committed[-1][1].holder == WEST, 5, "the record is the other region's at once")
+    world.until(lambda: world.leader == WEST, 25, "it leads")
+    assert world.loop.time() - at >= 10 / 1.1, "the promise is over first"
+    assert acked <= set(world.sites[WEST].rows)
+    world.until(lambda: EAST in world.sites[WEST].sync, 60, "who was cut short follows")
+
+
+def test_who_took_by_force_and_starts_anew_waits_all_the_same(world: World) -> None:
+    world.run_for(12)
+    world.forced.add(2)
+    world.cut |= {(EAST, cell) for cell in CELLS} | {(cell, EAST) for cell in CELLS} | {(EAST, WEST), (WEST, EAST)}
+    world.agents[WEST].order(ordered(Kind.TAKEOVER, force=True))
+    world.until(lambda: world.committed[-1][1].holder == WEST, 5, "the record is the other region's")
+    world.processes[WEST].kill()
+    world.start(WEST)
+    world.until(lambda: world.leader == WEST, 60, "it leads, and never was there authority in both")
+
+
+class ForcesAtOnce(Agent):
+    """Acts as soon as the record names it."""
+
+    def _tick(self) -> None:
+        self.standing.succeeds = (2, 0.0)
+        super()._tick()
+
+
+def force(world: World) -> None:
+    """People take the slot from a holder that lives, and hears nothing of it."""
+    world.forced.add(2)
+    world.cut |= {(EAST, cell) for cell in CELLS} | {(cell, EAST) for cell in CELLS} | {(EAST, WEST), (WEST, EAST)}
+    world.agents[WEST].order(ordered(Kind.TAKEOVER, force=True))
+    world.run_for(30)
+
+
+# Six ways to break it, each of which must be seen.
 
 
 class NeverFences(Agent):
@@ -258,6 +316,7 @@ def switch_over(world: World) -> None:
         (IsImpatient, cut_off, "I16: "),
         (BreaksPromises, promise_and_lose_the_cells, "I1: "),
         (GivesWithoutFence, switch_over, "I5: "),
+        (ForcesAtOnce, force, "I1: "),
     ],
 )
 def test_a_bug_is_seen(bug: type[Agent], befalls: Callable[[World], None], seen: str) -> None:

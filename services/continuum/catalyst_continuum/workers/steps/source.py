@@ -4,6 +4,7 @@ Up to the offer everything is taken back when the run is aborted; what was offer
 """
 
 import asyncio
+from dataclasses import replace
 
 from catalyst_sdk.continuum import DemotionToken, FenceProof
 
@@ -85,6 +86,9 @@ async def _is_fenced(scene: Scene) -> bool:
 async def _fence(scene: Scene) -> None:
     """Stop the writers and learn how far the log goes. What would open them again is a promotion, after a renewal."""
     scene.sight.forget_database()
+    # Known before it is so: whoever takes the slot up again, in whichever life, needs a new epoch for it.
+    kept = scene.memory.read(scene.duty.slot)
+    scene.memory.keep(scene.duty.slot, replace(kept, gave=scene.epoch))
     token = await scene.hands.promoter.demote(region=scene.region, epoch=scene.epoch, run=scene.run.id)
     scene.sight.forget_database()
     if not isinstance(token, DemotionToken):
