@@ -40,6 +40,7 @@ from .workers.probes import Probes
 from .workers.registers import Registers
 from .workers.reporting import Reporter
 from .workers.roster import Roster, StoredSlots
+from .workers.spool import Spool
 from .workers.steps.scene import Hands
 from .workers.survey import Survey
 from .workers.surveys import survey_of, version_of
@@ -77,7 +78,8 @@ class Region:
         self._folder = folder
         self._trace = TraceFile(self.settings.trace or Path("/dev/null"))
         self._slots = StoredSlots(self.work, self.house)
-        self._logbook = Logbook(self.work, lambda: self.roster.all(), self.metrics.told)
+        spool = Spool(folder / "spool")
+        self._logbook = Logbook(self.work, lambda: self.roster.all(), self.metrics.told, spool)
         self.closing.append(self._trace.close)
         self.roster = Roster(self.settings.region, self._slots, hire=self._hire, promote=self._promotes_within)
         self._allocations: Any = None

@@ -1,11 +1,10 @@
 """Between the store and the agents: what was wished and approved is given to an agent, what it does is written down and told.
 
-Nothing waits for the store: what an agent notes stands here until it is written, and what is lost here by a death the register
-still knows.
+Nothing waits for the store: what an agent tells stands on disk until it is written; what is noted of a run stands here, and what
+is lost of that by a death the register still knows.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
@@ -20,9 +19,8 @@ from catalyst_continuum.domain.runs import Kind, Run, RunState
 from catalyst_continuum.store import Store
 
 from .agent import Agent
+from .spool import Spool, Told
 
-MOST_UNTOLD = 1_000
-"""Facts that wait for the store; of more the oldest go, and the log has them."""
 REMEMBERED = 50
 """Runs of a slot that are looked at for how often it moved."""
 _BEFORE = (RunState.PENDING, RunState.AWAITING_APPROVAL)
@@ -32,17 +30,18 @@ LOOK = 1.0
 
 class Logbook:
     """agents   of this daemon, by slot
-    heard    hears each fact that was told, for the metrics"""
+    heard    hears each fact that was told, for the metrics
+    spool    where what is to be told waits for the store"""
 
     def __init__(
         self, work: Work[Store], agents: Callable[[], Iterable[tuple[str, Agent]]],
-        heard: Callable[[Fact], None] = lambda fact: None,
+        heard: Callable[[Fact], None] = lambda fact: None, spool: Spool | None = None,
     ) -> None:  # fmt: skip
         self._work = work
         self._agents = agents
         self._heard = heard
         self._noted: dict[str, Run] = {}
-        self._untold: deque[tuple[str, Fact]] = deque(maxlen=MOST_UNTOLD)
+        self._spool = spool or Spool(None)
         self._history: dict[str, tuple[Sequence[Move], float]] = {}
         self._bell = asyncio.Event()
         self._log = get_logger("logbook")
@@ -55,9 +54,8 @@ class Logbook:
     def tell(self, slot: str, region: str, kind: str, why: str, evidence: Mapping[str, str]) -> None:
         """Tell what an agent did, as soon as the store takes it."""
         self._log.info(kind, slot=slot, region=region, why=why, **evidence)
-        fact = telling.of_agent(kind, region, why, evidence)
-        if fact is not None:
-            self._untold.append((slot, fact))
+        if telling.of_agent(kind, region, why, evidence) is not None:
+            self._spool.put(Told(slot, region, kind, why, dict(evidence)))
             self._bell.set()
 
     def history(self, slot: str) -> tuple[Sequence[Move], float]:
@@ -82,10 +80,12 @@ class Logbook:
             self._count(await self._work.again(partial(self._put, run)))
             if self._noted.get(id) is run:
                 del self._noted[id]
-        while self._untold:
-            slot, fact = self._untold[0]
-            self._count(await self._work.again(partial(self._told, slot, [fact])))
-            self._untold.popleft()
+        while (waiting := self._spool.first()) is not None:
+            number, told = waiting
+            fact = telling.of_agent(told.kind, told.region, told.why, told.evidence)
+            if fact is not None:  # else it is of another version, which had more to tell
+                self._count(await self._work.again(partial(self._told, told.slot, [fact])))
+            self._spool.taken(number)
 
     def _count(self, what: Sequence[object]) -> None:
         for fact in what:
