@@ -22,6 +22,7 @@ from catalyst_mesh import (
     main,
     migrate,
 )
+from catalyst_mesh.daemon import Worker
 from catalyst_mesh.plugins import NoSecrets, SecretFiles, plugin_context
 from catalyst_mesh.streams import Curfew
 from catalyst_sdk.witness import Carry, LeaseWitness
@@ -48,6 +49,7 @@ from .witnesses import witness as default_witness
 from .workers.cell_memory import KeptMemory
 from .workers.census import Census
 from .workers.errands import Errands
+from .workers.game_days import GameDays
 from .workers.keeper import Keeper
 from .workers.planner import Planner
 from .workers.quorum import Quorum
@@ -138,7 +140,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         bus=bus(settings),
         handled=[] if region else handled(Sovereigns(provisioner)),
         workers=[
-            *((*region.workers, Rehearsals(work, planner, region.acted)) if region else (keeper,)),
+            *(_of_region(region, settings.region, work, planner) if region else (keeper,)),
             errands,
             relocations,
             registers,
@@ -165,6 +167,13 @@ def _controllers(settings: ContinuumSettings, service: ContinuumService, leases:
     from .controllers import SERVICE, owned
 
     return [Controllers(SERVICE, settings, leases, owned(service))]
+
+
+def _of_region(region: Region, name: str, work: Work[Store], planner: Planner) -> list[Worker]:
+    """What runs where agents are."""
+    return [
+        *region.workers, Rehearsals(work, planner, region.acted), GameDays(name, work, planner, region.acted)
+    ]  # fmt: skip
 
 
 def closed(channel: grpc.aio.Channel) -> Callable[[], Awaitable[None]]:

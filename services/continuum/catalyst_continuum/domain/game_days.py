@@ -1,0 +1,63 @@
+"""Game days: a slot is moved as if it had to be, and comes back by itself.
+
+Invariants
+  back once       the way back is a switchover, and is followed by nothing;
+  by who holds    the region that gained begins it, as soon as nothing stands in its way;
+  not for ever    what stands in the way for longer than `PATIENCE` ends the game day, and people bring the slot back.
+
+Whoever agreed to the game day agreed to its way back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from .drills import Drill
+from .plan import Plan
+from .runs import Kind, Run, RunState, moment, opened
+from .spec import DrillKind
+
+PATIENCE = 3600.0
+"""Seconds for which the way back is waited for."""
+BACK = "game day, back from "
+
+
+def due(runs: Sequence[Run], region: str) -> Run | None:
+    """The game day that `region` has to end by a way back; None: there is none. `runs` of the slot, the newest first."""
+    latest = runs[0] if runs else None
+    if latest is None or latest.kind is not Kind.GAME_DAY or latest.state is not RunState.SUCCEEDED:
+        return None
+    return latest if latest.target == region != latest.source else None
+
+
+def way_back(there: Run, plan: Plan, id: str, now: datetime) -> Run:
+    """The run that brings the slot back."""
+    back = Run(
+        id, there.slot, Kind.SWITCHOVER, plan.source, plan.target, plan.epoch, plan.epoch, reason=f"{BACK}{there.id}",
+        initiated_by=there.initiated_by, plan_fingerprint=plan.fingerprint,
+    )  # fmt: skip
+    return opened(back, now.timestamp())
+
+
+def ended(runs: Sequence[Run], region: str, last: Drill | None) -> Drill | None:
+    """What is to be kept of a game day that is over; None: nothing, or it is kept already. `last` drill that is kept."""
+    latest = runs[0] if runs else None
+    if latest is None or latest.source != region or not latest.reason.startswith(BACK) or not latest.state.is_over:
+        return None
+    at = moment(latest.ended_at or latest.updated_at)
+    if last is not None and last.kind is DrillKind.GAME_DAY and last.ended_at >= at:
+        return None
+    passed = latest.state is RunState.SUCCEEDED
+    return Drill(
+        DrillKind.GAME_DAY, at, passed, latest.measured.get("write_disruption"),
+        "" if passed else latest.message or latest.state.value,
+    )  # fmt: skip
+
+
+def given_up(there: Run, blockers: Sequence[str], now: datetime, last: Drill | None) -> Drill | None:
+    """A game day whose way back was blocked for too long; None: it is not, or that is kept already."""
+    if now.timestamp() - (there.ended_at or there.updated_at) < PATIENCE:
+        return None
+    if last is not None and last.kind is DrillKind.GAME_DAY and last.ended_at >= moment(there.ended_at or 0.0):
+        return None
+    return replace(Drill(DrillKind.GAME_DAY, now, passed=False), why=f"the way back is blocked: {'; '.join(blockers)}")
