@@ -96,25 +96,26 @@ def _says(expression: str, view: Mapping[str, Any], now: float) -> bool | None:
     """What an expression says; None where there is none, where it breaks, and where it says neither yes nor no."""
     if not expression:
         return None
-    import celpy
     from celpy import celtypes
     from celpy.adapter import json_to_cel
+    from celpy.celparser import CELParseError
+    from celpy.evaluation import CELEvalError
 
     given: Any = json_to_cel(json.loads(json.dumps(view)))
     given[celtypes.StringType("now")] = celtypes.TimestampType(datetime.fromtimestamp(now, UTC))
     try:
         found = _program(expression).evaluate({"view": given})
-    except (celpy.CELEvalError, celpy.CELParseError, ValueError, TypeError, KeyError, RecursionError):
+    except (CELEvalError, CELParseError, ValueError, TypeError, KeyError, RecursionError):
         return None
     return bool(found) if isinstance(found, celtypes.BoolType) else None
 
 
 def _misread(expression: str) -> str:
-    import celpy
+    from celpy.celparser import CELParseError
 
     try:
         _program(expression)
-    except celpy.CELParseError as error:
+    except CELParseError as error:
         line = str(error.args[0]).strip().splitlines()[0] if error.args else ""
         return f"is no expression of CEL: {line}".rstrip(": ")
     except RecursionError:
