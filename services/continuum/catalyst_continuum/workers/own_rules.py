@@ -47,7 +47,7 @@ def judged(
 
 def described(f: Facts) -> dict[str, Any]:
     """What an expression sees as `view`, beside `planned`, `kind` and `now`; seconds where no unit stands."""
-    return _known(
+    found: dict[str, Any] = _known(
         {
             "source": f.source,
             "target": f.target,
@@ -79,6 +79,7 @@ def described(f: Facts) -> dict[str, Any]:
             "stable": f.stable,
         }
     )  # fmt: skip - reads as a table
+    return found
 
 
 def _known(value: Any) -> Any:
