@@ -22,7 +22,6 @@ from catalyst_mesh import (
     main,
     migrate,
 )
-from catalyst_mesh.daemon import Worker
 from catalyst_mesh.plugins import NoSecrets, SecretFiles, plugin_context
 from catalyst_mesh.streams import Curfew
 from catalyst_sdk.witness import Carry, LeaseWitness
@@ -57,6 +56,7 @@ from .workers.register import Register
 from .workers.registers import Placed, Registers
 from .workers.rehearsals import Rehearsals
 from .workers.relocations import Relocations
+from .workers.triggers import Triggers
 from .workers.witness_metrics import WitnessMetrics
 
 
@@ -172,8 +172,11 @@ def _controllers(settings: ContinuumSettings, service: ContinuumService, leases:
 def _of_region(region: Region, name: str, work: Work[Store], planner: Planner) -> list[Worker]:
     """What runs where agents are."""
     return [
-        *region.workers, Rehearsals(work, planner, region.acted), GameDays(name, work, planner, region.acted)
-    ]  # fmt: skip
+        *region.workers,
+        Rehearsals(work, planner, region.acted),
+        GameDays(name, work, planner, region.acted),
+        Triggers(name, work, planner, region.acted),
+    ]
 
 
 def closed(channel: grpc.aio.Channel) -> Callable[[], Awaitable[None]]:
