@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-CAPABILITIES = frozenset({"fence", "sync", "rewind", "clone"})
+CAPABILITIES = frozenset({"fence", "sync", "rewind", "clone", "rehearse"})
 """Words of a promoter's manifest: a fencer of rung 1; a primary that waits for standbys; a way back for a copy that parted from
-its primary, without copying everything or with it."""
+its primary, without copying everything or with it; a promotion that is tried on a copy (`Rehearser`)."""
 
 
 class Effect(StrEnum):
@@ -277,6 +277,30 @@ class Promoter(Protocol):
 
     async def set_sync(self, *, region: str, standbys: frozenset[str], epoch: int) -> Effect:
         """Make the primary in `region` wait for `standbys` (all of them) before it acknowledges a write."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What a promotion came to that was tried on a copy.
+
+    took   seconds, by `clone`, `promote`, `verify` and `clean`; of what was not reached, nothing
+    why    it did not pass
+    """
+
+    passed: bool
+    took: Mapping[str, float]
+    why: str = ""
+
+
+class Rehearser(Protocol):
+    """What a promoter with the capability `rehearse` has besides."""
+
+    async def rehearse(self, *, region: str, run: str) -> Rehearsed:
+        """Copy the region's own standby aside, promote the copy, write to it, read that back, and give the copy up.
+
+        Nothing else is touched, and nothing of it stays; what an earlier try left is given up first.
+        """
         ...
 
 

@@ -20,6 +20,7 @@ from catalyst_sdk.continuum import (
     FenceView,
     Follow,
     FollowState,
+    Rehearsed,
     Role,
     WriteProbe,
 )
@@ -29,6 +30,7 @@ from catalyst_sdk.epochs import Epochs, StaleEpoch
 from .following import Following
 from .place import PROVIDER, Configured, Place
 from .questions import TABLES, Facts, Line, lsn, number
+from .rehearsal import Rehearsal
 from .server import Server
 from .standbys import Standbys
 
@@ -47,6 +49,7 @@ class PostgresPromoter:
         self._servers = {p.region: Server(configured, p) for p in configured.places.values() if p.folder is not None}
         self._standbys = Standbys(self._line)
         self._following = Following(configured, self._line)
+        self._rehearsing = asyncio.Lock()
 
     def server(self, region: str) -> Server:
         """The server of a region that is on this machine. Raises Permanent."""
@@ -180,6 +183,11 @@ class PostgresPromoter:
             except Temporary:
                 return Effect.UNKNOWN
             return Effect.DONE
+
+    async def rehearse(self, *, region: str, run: str) -> Rehearsed:
+        """A promotion, tried on a copy of the region's standby; moves of the standby itself go on beside it."""
+        async with self._rehearsing:
+            return await Rehearsal(self._c, self._line, self._c.place(region)).run()
 
     async def fence(self, region: str, epoch: int, budget: float) -> str:
         """Stop the server where it writes in this epoch or an older one; what was seen. Raises PluginFailure."""

@@ -9,6 +9,8 @@ import pytest
 from catalyst_promoter_postgres.place import configured
 from catalyst_promoter_postgres.promoter import PostgresPromoter
 from catalyst_promoter_postgres.server import Server
+from catalyst_sdk.continuum import Follow
+from catalyst_testkit import eventually
 from catalyst_testkit.continuum.postgres_pair import EAST, WEST, PostgresPair, postgres_pair
 from catalyst_testkit.continuum.promoter_suite import PromoterBench, PromoterSuite
 
@@ -45,3 +47,30 @@ class TestPostgres(PromoterSuite):
     @classmethod
     def bench(cls, pair: PostgresPair) -> PromoterBench:
         return bench_of(pair)
+
+
+async def test_a_promotion_is_tried_on_a_copy_and_the_pair_does_not_notice() -> None:
+    with postgres_pair() as pair:
+        told = configured(pair.config())
+        promoter = PostgresPromoter(told)
+        await promoter.server(EAST).found()
+        await promoter.promote(region=EAST, epoch=1, run="a", token=None)
+
+        async def follows() -> bool:
+            return (await promoter.follow(region=WEST, primary=EAST, epoch=1, run="a")).state is Follow.FOLLOWING
+
+        await eventually(follows, within=60, every=0.1, what="the standby follows")
+        assert await pair.write(EAST, 1)
+        before = await promoter.observe(region=WEST)
+        done = await promoter.rehearse(region=WEST, run="b")
+        assert (done.passed, list(done.took)) == (True, ["clone", "promote", "verify", "clean"]), done.why
+        after = await promoter.observe(region=WEST)
+        assert (after.role, after.timeline, after.ready) == (before.role, before.timeline, True)
+        assert await pair.write(EAST, 2)
+        assert not (pair.folder(WEST) / "rehearsal").exists()
+        (pair.folder(WEST) / "rehearsal").mkdir()  # of a life that died in it
+        assert (await promoter.rehearse(region=WEST, run="c")).passed
+        pair.kill(WEST)
+        gone = await promoter.rehearse(region=WEST, run="d")
+        assert (gone.passed, list(gone.took)) == (False, [])
+        assert not (pair.folder(WEST) / "rehearsal").exists()

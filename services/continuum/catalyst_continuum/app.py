@@ -122,6 +122,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         elsewhere=elsewhere,
         region=settings.region,
         agents=agents,
+        rehearses=region.rehearses if region else lambda spec: False,
     )  # fmt: skip - one call
     peers = ContinuumPeerService(settings.region, agents, region.witness_of if region else lambda _: witness)
     provisioner = connect(
@@ -176,6 +177,7 @@ def _of_region(region: Region, name: str, work: Work[Store], planner: Planner) -
         Rehearsals(work, planner, region.acted),
         GameDays(name, work, planner, region.acted),
         Triggers(name, work, planner, region.acted),
+        region.drills,
     ]
 
 

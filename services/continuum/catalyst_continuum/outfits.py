@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from catalyst_mesh import PluginHost
+from catalyst_mesh import PluginHost, PluginUnavailable
 from catalyst_sdk import Code, Refused, Secret
 from catalyst_sdk.continuum import Promoter
 
@@ -76,6 +76,13 @@ class Outfits:
         if made is None or made[0] != key:
             made = self._made[slot] = key, self._plugins.instance(PROMOTER, kind, config, part=slot.replace("/", "."))
         return made[1]
+
+    def rehearses(self, spec: Spec) -> bool:
+        """Whether the promoter of such a wish can try a promotion on a copy."""
+        try:
+            return "rehearse" in self._plugins.manifest(PROMOTER, plugin_of(spec)).capabilities
+        except PluginUnavailable:
+            return False
 
     def gates(self, slot: str) -> HttpGates | None:
         """The gateways of a slot; None: there are none. Raises OutfitTaken, OutfitUnreadable."""

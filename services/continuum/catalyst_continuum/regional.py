@@ -31,6 +31,7 @@ from .workers.by_name import ByName
 from .workers.clocks import Clocks
 from .workers.fencers.deadman import DeadMan
 from .workers.fencers.gateway import Drain, GatewayFencer
+from .workers.isolated import IsolatedDrills
 from .workers.logbook import Logbook
 from .workers.memory import DiskMemory, boot_id
 from .workers.naming import Address, Names
@@ -126,6 +127,17 @@ class Region:
         """The cells of a slot, for messages of peers."""
         spec = self.roster.wish_of(slot)
         return (self.registers.of(spec.lease) if spec is not None else self.registers.own).witness
+
+    @property
+    def drills(self) -> IsolatedDrills:
+        """What tries promotions on copies."""
+        return IsolatedDrills(
+            self.settings.region, self.work, self.acted, self._outfits.promoter, self._logbook.book, time
+        )  # fmt: skip - one call
+
+    def rehearses(self, spec: Spec) -> bool:
+        """Whether a promotion of such a slot can be tried on a copy."""
+        return self._outfits.rehearses(spec)
 
     def acted(self) -> Sequence[tuple[str, Spec]]:
         """Slots that an agent acts for here, once it knows where it stands, and what is wished for each."""

@@ -41,6 +41,8 @@ class Kind(StrEnum):
     @property
     def phases(self) -> tuple[str, ...]:
         """Its phases in order; the first is number 1."""
+        if self is Kind.DRILL:
+            return ISOLATED
         return PLANNED if self.is_planned else UNPLANNED
 
 
@@ -52,6 +54,8 @@ UNPLANNED = (
     "Suspect", "Confirm", "Claim", "FenceRemote", "Promote", "VerifyWrite", "FlipTraffic", "VerifyTraffic", "Announce",
     "Reprotect", "Done",
 )  # fmt: skip
+ISOLATED = ("Precheck", "Clone", "Promote", "VerifyWrite", "CleanUp")
+"""Those of a drill on a copy: nothing moves."""
 PARTS = {
     "claim": ("Claim", "Accept"),
     "fence": ("FenceSource", "FenceRemote"),

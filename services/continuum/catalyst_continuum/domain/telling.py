@@ -32,7 +32,7 @@ def of_run(before: Run | None, after: Run, now: datetime) -> Iterator[Fact]:
         yield facts.RunAborted(**said)
         return
     yield facts.RunCompleted(**said, state=after.state.name)
-    if after.state is RunState.SUCCEEDED and after.source != after.target:
+    if after.state is RunState.SUCCEEDED and after.source != after.target and after.kind is not Kind.DRILL:
         moved = facts.FailbackCompleted if after.kind is Kind.FAILBACK else facts.SwitchoverCompleted
         yield moved(**said, ended_at=now)
 

@@ -12,6 +12,7 @@ from catalyst_sdk import Code, Decision, Refused
 from ..domain import status
 from ..domain.runs import Run
 from ..domain.slots import NAMESPACE, ContinuumNotFound, EtagMismatch, RunUnderWay, Slot
+from ..domain.spec import Spec
 from ..domain.spec_rules import House
 from ..domain.timing import Profile
 from ..store import Store
@@ -50,7 +51,7 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
     def __init__(
         self, work: Work[Store], registers: Registers, profile: Profile, *, curfew: Curfew,
         house: House, planner: Planner, elsewhere: Elsewhere, region: str = "",
-        agents: Callable[[str], Agent | None] = nobody,
+        agents: Callable[[str], Agent | None] = nobody, rehearses: Callable[[Spec], bool] = lambda spec: False,
     ) -> None:  # fmt: skip
         self._work = work
         self._registers = registers
@@ -61,6 +62,7 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
         self._planner = planner
         self._elsewhere = elsewhere
         self._agents = agents
+        self._rehearses = rehearses
 
     async def _seen(self, tx: Store, resource: str, *, lock: bool = False) -> Slot:
         """The slot, if it is there and the caller may see it; another's reads as absent. Raises ContinuumNotFound."""

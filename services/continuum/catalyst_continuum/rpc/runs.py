@@ -67,7 +67,7 @@ class ForceRefused(Refused):
 
 class DrillUnsupported(Refused):
     code, reason = Code.FAILED_PRECONDITION, "DRILL_UNSUPPORTED"
-    message = "no promoter of this version can clone a standby: rehearse by PlanRun, or by a game day"
+    message = "the promoter {promoter} cannot try a promotion on a copy: rehearse by PlanRun, or by a game day"
     field = "kind"
 
 
@@ -78,10 +78,10 @@ class RunCalls(WitnessCalls):
     async def StartRun(self, request: service_pb2.StartRunRequest, context: Context) -> operations_pb2.Operation:
         if request.force and KINDS[request.kind] is not Kind.FAILOVER:
             raise ForceRefused(kind=KINDS[request.kind].word)
-        if KINDS[request.kind] is Kind.DRILL:
-            raise DrillUnsupported()
         kind, who = KINDS[request.kind], caller(context)
         slot, spec = await self._movable(request.name)
+        if kind is Kind.DRILL and not self._rehearses(spec):
+            raise DrillUnsupported(promoter=spec.switchover.mechanism.value)
         if (region := await self._begins(slot, spec, kind, request.to_region, context)) is not None:
             return await self._elsewhere.at(region, "StartRun", request)
         plan = await self._plan(slot, spec, kind, request.to_region, request.accept_data_loss)
@@ -301,6 +301,8 @@ def _approved_as(kind: Kind, *, forced: bool) -> str:
 
 
 def _purpose(kind: Kind) -> Purpose:
+    if kind is Kind.DRILL:
+        return Purpose.DRILL_ISOLATED
     return Purpose.FAILOVER if kind is Kind.TAKEOVER else Purpose(kind.word)
 
 

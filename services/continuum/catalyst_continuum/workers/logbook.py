@@ -119,6 +119,8 @@ class Logbook:
             [Move(run.ended_at or now.timestamp(), run.source, run.target) for run in recent if _is_own(run)], seen_at,
         )  # fmt: skip
         for run in open_runs:
+            if run.kind is Kind.DRILL and run.state is not RunState.AWAITING_APPROVAL:
+                continue  # it moves nothing: `workers.isolated` does it
             known = agent.moves.known.get(run.id)
             if known is None or known.state in _BEFORE:
                 agent.moves.known[run.id] = known = run
