@@ -73,7 +73,10 @@ class Mesh:
             # Forked daemons carry no command line of their own; dev keeps a list.
             for row in json.loads(self.layout.children.read_text()):
                 with suppress(psutil.NoSuchProcess):
-                    found[row["pid"]] = psutil.Process(row["pid"])
+                    process = psutil.Process(row["pid"])
+                    # The number of one that was killed may be somebody else's by now.
+                    if abs(process.create_time() - row["started"]) < 0.1:
+                        found[row["pid"]] = process
         for pid in with_children(list(found)):
             with suppress(psutil.NoSuchProcess):
                 found.setdefault(pid, psutil.Process(pid))

@@ -66,7 +66,7 @@ class Rehearsal:
             await sql.execute("CREATE TABLE catalyst.rehearsal (n bigint PRIMARY KEY)")
             await sql.execute("INSERT INTO catalyst.rehearsal VALUES (7)")
             if await sql.fetchval("SELECT n FROM catalyst.rehearsal") != 7:
-                raise Permanent("CANARY_LOST", "what was written to the copy is not there", provider=PROVIDER)
+                raise Temporary("what was written to the copy is not there", provider=PROVIDER)
 
     async def _cleared(self) -> None:
         if self._home.exists():
