@@ -18,6 +18,7 @@ from catalyst_sdk import Code, Refused
 from .catalog import Catalog
 from .domain import applications, trees
 from .domain.applications import Application, Pin
+from .domain.organizations import Organization
 from .repositories import Head, Repositories
 from .steps import CHANGE
 from .steps.applications import branch_of
@@ -59,8 +60,18 @@ class Adopting:
             parent = f"environments/{one.environment}"
             async with self._work.reading() as tx:
                 others = [other for other in await tx.applications(one.environment) if other.id != one.id]
+                owner = await tx.find(Organization, one.org)
             reused = {alias: f"reuse:{id}" for alias, id in one.aliases.items()}
-            parts = await self._catalog.plan(parent, one.id, one.blueprint, one.pin.release, config, reused, others)
+            parts = await self._catalog.plan(
+                parent,
+                one.id,
+                one.blueprint,
+                one.pin.release,
+                config,
+                reused,
+                others,
+                limits=owner.plan if owner else "",
+            )
         except Refused as refusal:
             return refusal
         if len(parts) > 1:
