@@ -99,7 +99,7 @@ async def test_a_fork_that_ends_at_once_is_started_again(tmp_path: Path) -> None
     children = Children(tmp_path / "children.json", lambda line: None, zygote)
     try:
         argv = [sys.executable, "-m", "no_such_module"]
-        child = await children.start("one", argv, os.environ, tmp_path / "log", forked=True)
+        child = await children.start("one", argv, os.environ, tmp_path / "log")
         await eventually(lambda: child.restarts > 1, within=120)
     finally:
         await children.stop(["one"])

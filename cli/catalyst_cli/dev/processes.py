@@ -32,7 +32,6 @@ class Child:
     process: asyncio.subprocess.Process | Forked | None = None
     restarts: int = 0
     wanted: bool = True
-    forked: bool = False
     cwd: Path | None = None
     farewell: int = signal.SIGTERM
     """What asks it to end."""
@@ -55,12 +54,11 @@ class Children:
         env: Mapping[str, str],
         log: Path,
         *,
-        forked: bool = False,
         cwd: Path | None = None,
         farewell: int = signal.SIGTERM,
     ) -> Child:
-        """Start one child and watch it; with `forked`, as a fork of the zygote where there is one."""
-        child = Child(name, argv, env, log, forked=forked, cwd=cwd, farewell=farewell)
+        """Start one child and watch it; a program of Python as a fork of the zygote, where there is one."""
+        child = Child(name, argv, env, log, cwd=cwd, farewell=farewell)
         self.all.append(child)
         await self._spawn(child)
         child.task = asyncio.create_task(self._watch(child), name=name)
@@ -113,8 +111,9 @@ class Children:
 
     async def _spawn(self, child: Child) -> None:
         child.log.parent.mkdir(parents=True, exist_ok=True)
-        if self._zygote is not None and child.forked:
-            child.process = await self._zygote.fork(child.argv[-1], child.env, child.log)
+        if self._zygote is not None and tuple(child.argv[:2]) == (sys.executable, "-m"):
+            _, _, module, *words = child.argv
+            child.process = await self._zygote.fork(module, words, child.env, child.log)
         else:
             await self._exec(child)
         self._write()

@@ -88,9 +88,7 @@ class Regions:
             part = region.part(DAEMON)
             environment = shop.agent(layout, region, self.shops, self._lines[region.place].address)
             layout.region_home(region, DAEMON).mkdir(parents=True, exist_ok=True, mode=0o700)
-            await self._children.start(
-                part, recipes.daemon(DAEMON), environment, layout.logs / f"{part}.log", forked=True
-            )  # fmt: skip - one child
+            await self._children.start(part, recipes.daemon(DAEMON), environment, layout.logs / f"{part}.log")
 
     async def make_slot(self, token: str) -> None:
         """Wish for the slot in every region. Raises SlotRefused."""

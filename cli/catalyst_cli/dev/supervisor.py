@@ -94,6 +94,7 @@ class Supervisor:
                 self._regions = Regions(self.layout, children)
             control = self._control(children)
             try:
+                await zygote.warm()
                 await self._start(children)
                 await control.start("127.0.0.1", self.layout.port("control"))
                 state = self._state(children, time.monotonic() - began)
@@ -146,7 +147,7 @@ class Supervisor:
                 layout, replica, self.time_scale, database=databases.get(replica.daemon, "")
             )
             log = layout.logs / f"{replica.name}.log"
-            await children.start(replica.name, recipes.daemon(replica.daemon), environment, log, forked=True)
+            await children.start(replica.name, recipes.daemon(replica.daemon), environment, log)
         await self._all_ready()
         if self._regions is not None:
             await self._regions.start_all()

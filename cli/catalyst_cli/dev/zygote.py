@@ -1,9 +1,10 @@
-"""One process that has imported what all daemons share, and forks them: seven daemons, one copy of the libraries.
+"""One process that has imported what all of dev's programs share, and forks them: seven daemons, one copy of the libraries.
 
-Each daemon is a process of its own all the same: it can be killed, and is started again. The zygote makes no channel, no
-thread and no event loop, so a fork finds nothing half-done (gRPC must not have been used before a fork).
+Each daemon and each cell is a process of its own all the same: it can be killed, and is started again. The zygote makes no
+channel, no thread and no event loop, so a fork finds nothing half-done (gRPC must not have been used before a fork).
 
-Wire: JSON lines. In: `{"module", "env", "log"}`. Out: `{"pid"}` for each, and `{"ended", "code"}` when a child has ended.
+Wire: JSON lines. In: `{"module", "words", "env", "log"}`. Out: `{"pid"}` for each, and `{"ended", "code"}` when a child has
+ended.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import runpy
 import select
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,6 +32,7 @@ PRELOADED = (
     "alembic.config",
     "uvloop",
     "dns.asyncquery",
+    *(f"catalyst_dns_embedded.{part}" for part in ("control", "server", "signing", "tree", "withheld")),
 )  # fmt: skip - modules, not wiring
 """Importing a composition root wires nothing; that is a rule of the house."""
 
@@ -72,12 +74,18 @@ class Zygote:
         """The zygote's own process id."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
-    async def fork(self, module: str, env: Mapping[str, str], log: Path) -> Forked:
-        """Start `python -m module` as a fork. A zygote that died is started again."""
+    async def warm(self) -> None:
+        """Start it, so that it imports while others are made ready."""
+        async with self._turn:
+            await self._running()
+
+    async def fork(self, module: str, words: Sequence[str], env: Mapping[str, str], log: Path) -> Forked:
+        """Start `python -m module words…` as a fork. A zygote that died is started again."""
         async with self._turn:
             process = await self._running()
             assert process.stdin is not None
-            process.stdin.write(json.dumps({"module": module, "env": dict(env), "log": str(log)}).encode() + b"\n")
+            told = {"module": module, "words": list(words), "env": dict(env), "log": str(log)}
+            process.stdin.write(json.dumps(told).encode() + b"\n")
             await process.stdin.drain()
             # The child itself and not its number: it may have ended before we come to look.
             return await asyncio.wait_for(self._born.get(), 120)
@@ -128,12 +136,14 @@ class Zygote:
 
 def main() -> None:
     """The zygote's own loop: import, then fork as told until the input ends."""
+    gc.disable()  # it would look at all modules again and again, which takes as long as half the imports
     for module in PRELOADED:
         # A daemon that cannot be imported says so itself, in its own log, and keeps none of the others from starting.
         with suppress(Exception):
             importlib.import_module(module)
-    gc.collect()
-    gc.freeze()  # what is shared stays shared: the collector writes into what it looks at
+    # What is shared stays shared: the collector writes into what it looks at. What is garbage by now stays as well, since
+    # children would put what is theirs into the holes that it left, and copy the pages around them.
+    gc.freeze()
     wake, woken = os.pipe()
     os.set_blocking(woken, False)
     signal.set_wakeup_fd(woken)
@@ -162,10 +172,11 @@ def _fork(told: Mapping[str, object], ours: tuple[int, int]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for fd in ours:
         os.close(fd)
-    _become(str(told["module"]), dict(told["env"]), str(told["log"]))  # type: ignore[call-overload]
+    gc.enable()
+    _become(str(told["module"]), list(told["words"]), dict(told["env"]), str(told["log"]))  # type: ignore[call-overload]
 
 
-def _become(module: str, env: dict[str, str], log: str) -> None:
+def _become(module: str, words: list[str], env: dict[str, str], log: str) -> None:
     """The rest of a child's life."""
     from .processes import die_with_parent, rename
 
@@ -179,7 +190,7 @@ def _become(module: str, env: dict[str, str], log: str) -> None:
             os.dup2(fd, target)
         os.environ.clear()
         os.environ.update(env)
-        sys.argv = [module]
+        sys.argv = [module, *words]
         runpy.run_module(module, run_name="__main__", alter_sys=True)
         code = 0
     except SystemExit as end:
