@@ -53,11 +53,37 @@ async def written(db: Database) -> list[Any]:
     """What the database itself tells of its tables, and the number of the revision."""
 
     def look(connection: Connection) -> list[Any]:
-        found = [connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()]
-        return found + [table_of(connection, name) for name in sorted(inspect(connection).get_table_names())]
+        names = sorted(inspect(connection).get_table_names())
+        return [
+            connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one(),
+            *(table_of(connection, name) for name in names),
+            *(rows_of(connection, name) for name in names if name != "alembic_version"),
+            *(sorted(map(tuple, connection.execute(text(query)))) for query in DEFINED[connection.dialect.name]),
+        ]
 
     async with db.begin() as sql:
         return await sql.run_sync(look)
+
+
+DEFINED = {
+    "sqlite": ["SELECT type, name, sql FROM sqlite_master WHERE type IN ('index', 'trigger', 'view') AND sql <> ''"],
+    "postgresql": [
+        "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+        "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+        "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace",
+    ],
+}
+"""What tells of indexes with their conditions, triggers and what they call."""
+
+DRAWN = {"incarnation"}
+"""Tables whose one row is another one in each database."""
+
+
+def rows_of(connection: Connection, name: str) -> tuple[Any, ...]:
+    """What stands in a table from the start."""
+    asked = "count(*)" if name in DRAWN else "*"
+    return name, sorted(map(tuple, connection.execute(text(f'SELECT {asked} FROM "{name}"'))))
 
 
 def table_of(connection: Connection, name: str) -> tuple[Any, ...]:
@@ -74,19 +100,31 @@ def test_the_daemons_with_tables_are_found() -> None:
     assert {"catalyst_billing", "catalyst_catalog", "catalyst_pool_domain_manager"} <= set(DAEMONS)
 
 
-@pytest.mark.parametrize("package", DAEMONS)
-async def test_the_revisions_of_a_daemon_make_its_tables(database: str, package: str) -> None:
+@pytest.mark.parametrize("daemon", DAEMONS)  # not "package": the database would have its tables already
+async def test_the_revisions_of_a_daemon_make_its_tables(database: str, daemon: str) -> None:
     async with opened(database) as (db,):
-        await by_revisions(db, package)
-        assert await differences(db, metadata_of(package)) == []
+        await by_revisions(db, daemon)
+        assert await differences(db, metadata_of(daemon)) == []
 
 
-@pytest.mark.parametrize("package", DAEMONS)
-async def test_a_fresh_start_makes_the_same_and_says_so(database: str, second_database: str, package: str) -> None:
+@pytest.mark.parametrize("daemon", DAEMONS)  # not "package": the database would have its tables already
+async def test_a_fresh_start_makes_the_same_and_says_so(database: str, second_database: str, daemon: str) -> None:
     async with opened(database, second_database) as (fresh, revised):
-        await migrate(fresh, package, metadata_of(package))
-        await by_revisions(revised, package)
+        await migrate(fresh, daemon, metadata_of(daemon))
+        await by_revisions(revised, daemon)
         assert await written(fresh) == await written(revised)
+
+
+async def test_a_database_that_is_not_empty_is_brought_forward_by_revisions(database: str) -> None:
+    metadata = metadata_of("catalyst_gateway")
+    async with opened(database) as (db,):
+        await migrate(db, "catalyst_gateway", metadata, "0003")
+        async with db.begin() as sql:
+            drawn = (await sql.execute(text("SELECT id FROM incarnation"))).scalar_one()
+        await migrate(db, "catalyst_gateway", metadata)
+        async with db.begin() as sql:
+            assert (await sql.execute(text("SELECT id FROM incarnation"))).scalar_one() == drawn
+        assert await differences(db, metadata) == []
 
 
 async def test_replicas_that_start_at_once_migrate_once(database: str) -> None:

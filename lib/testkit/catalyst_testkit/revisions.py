@@ -85,13 +85,19 @@ async def differences(db: Database, package: str, old: dict[str, bytes]) -> list
         if old:
             async with db.begin() as sql:
                 await sql.run_sync(lambda connection: _run(connection, Path(folder), metadata, "head"))
-    await migrate(db, package, metadata)
+    # By revisions in any case: where there were none before, the database is empty, and would get the tables as they are.
+    await migrate(db, package, metadata, max(_numbers(package)))
 
     def compare(connection: Connection) -> list[Any]:
         return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))
 
     async with db.begin() as sql:
         return [f"{package}: {difference}" for difference in await sql.run_sync(compare)]
+
+
+def _numbers(package: str) -> Iterator[str]:
+    versions = Path(str(importlib.import_module(package).__file__)).parent / "migrations" / "versions"
+    return (file.stem.split("_")[0] for file in versions.glob("[0-9]*.py"))
 
 
 def _folder(root: Path, package: str) -> Path:

@@ -37,7 +37,7 @@ def families(folder: Path) -> tuple[Family, ...]:
 
 @cache
 def storefront_rows() -> Mapping[str, Any]:
-    """The storefront's seed, as it ships with this release; read once, which takes a sixth of a second."""
+    """The storefront's seed, as it ships with this release; read once."""
     return documents.read((importlib.resources.files(__package__) / "data" / "marketplace.yaml").read_bytes())
 
 

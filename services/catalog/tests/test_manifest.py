@@ -78,6 +78,7 @@ def test_a_folder_with_another_name_is_an_issue() -> None:
         (b"a: &a [*a]\n", 1),
         (b"#" * 300 * 1024, 0),
         (b"a: !!python/object:os.system x\n", 1),
+        (b"a:\n" + b"[" * 200_000, 2),
     ],
 )  # fmt: skip
 def test_unreadable_bytes_are_refused_with_their_line(content: bytes, line: int) -> None:

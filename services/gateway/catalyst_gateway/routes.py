@@ -16,12 +16,19 @@ class Route:
 
     verb: str
     template: str
-    pattern: re.Pattern[str]
+    start: str
+    """What each of its paths begins with."""
+    expression: str
+    """What its paths match. Compiled when a path begins so: all of them together would take a gateway's start a fifth longer."""
     variables: tuple[str, ...]
     body: str
     """`*`: the whole request; a field's name: that field; empty: no body."""
     method: MethodDescriptor
     package: str
+
+    def match(self, path: str) -> re.Match[str] | None:
+        """The values of its variables in `path`, one a group; None: it is not one of its paths."""
+        return re.fullmatch(self.expression, path) if path.startswith(self.start) else None
 
     @property
     def rpc(self) -> str:
@@ -38,13 +45,13 @@ class Routes:
     def find(self, verb: str, path: str) -> tuple[Route, Mapping[str, str]] | None:
         """The route of `verb` and `path`, with the variables of its path."""
         for route in self.all:
-            if route.verb == verb and (match := route.pattern.fullmatch(path)):
+            if route.verb == verb and (match := route.match(path)):
                 return route, dict(zip(route.variables, match.groups(), strict=True))
         return None
 
     def verbs(self, path: str) -> list[str]:
         """The verbs with which `path` can be asked."""
-        return sorted({route.verb for route in self.all if route.pattern.fullmatch(path)})
+        return sorted({route.verb for route in self.all if route.match(path)})
 
 
 def _routes(service: ServiceDescriptor) -> Iterator[Route]:
@@ -65,7 +72,8 @@ def _route(rule: http_pb2.HttpRule, method: MethodDescriptor, package: str) -> R
         pattern += re.escape(template[at : found.start()]) + f"({_segments(found[2] or '*')})"
         at = found.end()
     pattern += re.escape(template[at:])
-    return Route(verb.upper(), template, re.compile(pattern), tuple(names), rule.body, method, package)
+    start = _VARIABLE.sub(lambda found: found[2] or "*", template).partition("*")[0]
+    return Route(verb.upper(), template, start, pattern, tuple(names), rule.body, method, package)
 
 
 def _segments(value: str) -> str:

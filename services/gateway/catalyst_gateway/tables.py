@@ -1,8 +1,11 @@
 """The tables of the gateway: what happened, what stands, and who asked."""
 
+from typing import Any
+from uuid import uuid4
+
 from catalyst_mesh import ROW_NUMBER, Json, UtcTime, chassis_tables
 from catalyst_mesh.readers import UNKNOWN
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Connection, Index, Integer, MetaData, Table, Text, event, insert
 
 metadata = MetaData()
 stream_event = Table(
@@ -76,3 +79,15 @@ audit_line = Table(
     Index("audit_line_time", "time"),
 )  # fmt: skip - reads as a table
 chassis_tables(metadata)
+
+
+@event.listens_for(incarnation, "after_create")
+def _draw(_table: Table, connection: Connection, **_: Any) -> None:
+    """The name of this store, drawn once, as revision 0003 does it."""
+    connection.execute(insert(incarnation).values(id=uuid4().hex[:8]))
+
+
+@event.listens_for(read_model, "after_create")
+def _begin(_table: Table, connection: Connection, **_: Any) -> None:
+    """A model of an older schema than any, as revision 0006 makes it: whoever starts first builds another one beside it."""
+    connection.execute(insert(read_model).values(schema=0, state="LIVE", replayed=0))
