@@ -1,45 +1,11 @@
 """The command tree. Each command stands in a file of its own."""
 
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import typer
 
-from .commands import doctor
-from .commands.access import access
-from .commands.app import applications
-from .commands.billing import accounts as billing_accounts
-from .commands.billing import franchise, invoices, ledger, orders, providers, subscriptions, usage, vouchers
-from .commands.blueprint import author
-from .commands.blueprint import looks as blueprint_looks
-from .commands.catalog import issues, mirror, seed, sources, versions
-from .commands.continuum import apply as apply_slots
-from .commands.continuum import decisions, drill, moves, suspension, trace, witness
-from .commands.continuum import looks as slot_looks
-from .commands.continuum import plan as plan_run
-from .commands.credential import credentials
-from .commands.dev import cell, dev, region, status
-from .commands.domain import flip, import_domain, rollback
-from .commands.domain import plan as plan_domain
-from .commands.domain import watch as watch_domain
-from .commands.env import environments
-from .commands.events import dead_letters, replay, tail
-from .commands.name import check, release, reserve
-from .commands.org import members, organizations
-from .commands.plugins import check as check_plugin
-from .commands.plugins import list_plugins, new
-from .commands.projector import rebuild
-from .commands.promotion import promotions
-from .commands.registrar import accounts, list_registrars, validate
-from .commands.resource import author as resources
-from .commands.run import cancel, events, gates, get_run, logs, pause, retry, skip
-from .commands.sovereign import apply as apply_sovereign
-from .commands.sovereign import create, destroy, get, list_sovereigns, looks, plan, watch
-from .commands.webhook import webhooks
-from .commands.zone import apply as apply_plan
-from .commands.zone import create as create_zone
-from .commands.zone import diff, dnssec, drifts, export, import_zone, list_zones, propagation
-from .commands.zone import plan as plan_zone
 from .failures import Failure
 from .output import err
 from .progress import Detached
@@ -47,31 +13,23 @@ from .progress import Detached
 _GROUP: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": None, "pretty_exceptions_enable": False}
 
 
-def build() -> typer.Typer:
-    """The whole command line."""
+def build(asked: str = "") -> typer.Typer:
+    """The whole command line; where `asked` is a first word of it, no more than what that word needs.
+
+    The commands of a part are imported when the part is built: all of them together take as long as most commands run.
+    """
     app = typer.Typer(help="Make Sovereigns exist, watch them, take them away.", **_GROUP)
-    _development(app)
-    app.command("doctor")(doctor.doctor)
-    _sovereigns(app)
-    _names(app)
-    _billing(app)
-    _catalogue(app)
-    _slots(app)
-    _group(app, "projector", "The read model of browsers.", {"rebuild": rebuild.rebuild})
-    _organizations(app)
-    happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
-    _group(happenings, "dead-letters", "Events that a daemon gave up.", {
-        "list": dead_letters.list_dead_letters, "get": dead_letters.get, "replay": dead_letters.replay,
-        "discard": dead_letters.discard,
-    })  # fmt: skip
-    for name in ("plugins", "plugin"):
-        _group(app, name, "Plugins: those of all daemons, and your own.", {
-            "list": list_plugins.list_plugins, "new": new.new, "check": check_plugin.check,
-        }, hidden=name == "plugin")  # fmt: skip
+    known = {word for words in _PARTS for word in words}
+    for words, add in _PARTS.items():
+        if asked in words or asked not in known:
+            add(app)
     return app
 
 
 def _development(app: typer.Typer) -> None:
+    from .commands import doctor
+    from .commands.dev import cell, dev, region, status
+
     whole = typer.Typer(**{**_GROUP, "no_args_is_help": False}, invoke_without_command=True)
     whole.callback()(dev.dev)
     whole.command("status")(status.status)
@@ -83,9 +41,41 @@ def _development(app: typer.Typer) -> None:
         "kill": region.kill, "pause": region.pause, "resume": region.resume, "cut": region.cut, "heal": region.heal,
         "start": region.start,
     })  # fmt: skip
+    app.command("doctor")(doctor.doctor)
+
+
+def _events(app: typer.Typer) -> None:
+    from .commands.events import dead_letters, replay, tail
+
+    happenings = _group(app, "events", "What happens in the mesh.", {"tail": tail.tail, "replay": replay.replay})
+    _group(happenings, "dead-letters", "Events that a daemon gave up.", {
+        "list": dead_letters.list_dead_letters, "get": dead_letters.get, "replay": dead_letters.replay,
+        "discard": dead_letters.discard,
+    })  # fmt: skip
+
+
+def _projector(app: typer.Typer) -> None:
+    from .commands.projector import rebuild
+
+    _group(app, "projector", "The read model of browsers.", {"rebuild": rebuild.rebuild})
+
+
+def _plugins(app: typer.Typer) -> None:
+    from .commands.plugins import check as check_plugin
+    from .commands.plugins import list_plugins, new
+
+    for name in ("plugins", "plugin"):
+        _group(app, name, "Plugins: those of all daemons, and your own.", {
+            "list": list_plugins.list_plugins, "new": new.new, "check": check_plugin.check,
+        }, hidden=name == "plugin")  # fmt: skip
 
 
 def _slots(app: typer.Typer) -> None:
+    from .commands.continuum import apply as apply_slots
+    from .commands.continuum import decisions, drill, moves, suspension, trace, witness
+    from .commands.continuum import looks as slot_looks
+    from .commands.continuum import plan as plan_run
+
     slots = _group(app, "continuum", "Slots: which region may write, and how that right moves.", {
         "apply": apply_slots.apply, "list": slot_looks.list_slots, "get": slot_looks.get, "watch": slot_looks.watch,
         "suspend": suspension.suspend, "resume": suspension.resume, "ack": suspension.ack,
@@ -100,6 +90,12 @@ def _slots(app: typer.Typer) -> None:
 
 
 def _organizations(app: typer.Typer) -> None:
+    from .commands.app import applications
+    from .commands.env import environments
+    from .commands.org import members, organizations
+    from .commands.promotion import promotions
+    from .commands.webhook import webhooks
+
     _group(app, "org", "Organizations and who belongs to them.", {
         "list": organizations.list_organizations, "get": organizations.get, "create": organizations.create,
         "delete": organizations.delete, "undelete": organizations.undelete, "suspend": organizations.suspend,
@@ -129,6 +125,12 @@ def _organizations(app: typer.Typer) -> None:
 
 
 def _sovereigns(app: typer.Typer) -> None:
+    from .commands.access import access
+    from .commands.credential import credentials
+    from .commands.run import cancel, events, gates, get_run, logs, pause, retry, skip
+    from .commands.sovereign import apply as apply_sovereign
+    from .commands.sovereign import create, destroy, get, list_sovereigns, looks, plan, watch
+
     _group(
         app,
         "sovereign",
@@ -160,6 +162,16 @@ def _sovereigns(app: typer.Typer) -> None:
 
 
 def _names(app: typer.Typer) -> None:
+    from .commands.domain import flip, import_domain, rollback
+    from .commands.domain import plan as plan_domain
+    from .commands.domain import watch as watch_domain
+    from .commands.name import check, release, reserve
+    from .commands.registrar import accounts, list_registrars, validate
+    from .commands.zone import apply as apply_plan
+    from .commands.zone import create as create_zone
+    from .commands.zone import diff, dnssec, drifts, export, import_zone, list_zones, propagation
+    from .commands.zone import plan as plan_zone
+
     _group(app, "name", "Names under pool domains.", {
         "check": check.check, "reserve": reserve.reserve, "release": release.release,
     })  # fmt: skip
@@ -188,6 +200,9 @@ def _names(app: typer.Typer) -> None:
 
 
 def _billing(app: typer.Typer) -> None:
+    from .commands.billing import accounts as billing_accounts
+    from .commands.billing import franchise, invoices, ledger, orders, providers, subscriptions, usage, vouchers
+
     billing = _group(app, "billing", "Money: accounts, orders, subscriptions, invoices, usage, shares, the book.", {
         "prove": ledger.prove, "findings": ledger.findings, "revenue": subscriptions.revenue, "usage": usage.usage,
     })  # fmt: skip
@@ -231,6 +246,11 @@ def _billing(app: typer.Typer) -> None:
 
 
 def _catalogue(app: typer.Typer) -> None:
+    from .commands.blueprint import author
+    from .commands.blueprint import looks as blueprint_looks
+    from .commands.catalog import issues, mirror, seed, sources, versions
+    from .commands.resource import author as resources
+
     _group(app, "blueprint", "Blueprints: find, look at, plan; and for authors lint, new, import.", {
         "list": blueprint_looks.list_blueprints, "show": blueprint_looks.show_blueprint,
         "closure": blueprint_looks.closure, "plan": blueprint_looks.plan, "lint": author.lint, "graph": author.graph,
@@ -257,10 +277,25 @@ def _group(app: typer.Typer, name: str, text: str, commands: dict[str, object], 
     return group
 
 
+_PARTS: Mapping[tuple[str, ...], Callable[[typer.Typer], None]] = {
+    ("dev", "doctor"): _development,
+    ("sovereign", "run", "credential", "access"): _sovereigns,
+    ("name", "registrar", "zone", "domain"): _names,
+    ("billing",): _billing,
+    ("blueprint", "resource", "catalog"): _catalogue,
+    ("continuum",): _slots,
+    ("projector",): _projector,
+    ("org", "env", "app", "promotion", "webhook"): _organizations,
+    ("events",): _events,
+    ("plugins", "plugin"): _plugins,
+}
+"""Which first words each part of the command line has, in the order in which help shows them."""
+
+
 def run() -> None:
     """Run a command; a mistake ends in a few lines, never in a traceback."""
     try:
-        build()()
+        build(sys.argv[1] if len(sys.argv) > 1 else "")()
     except Failure as failure:
         for line in failure.lines():
             err.print(line, markup=False)

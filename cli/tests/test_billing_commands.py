@@ -60,7 +60,9 @@ async def run(
             return False
 
     def command(*given: str, entered: str = "") -> "asyncio.Future[Result]":
-        return asyncio.ensure_future(asyncio.to_thread(CliRunner().invoke, build(), ["billing", *given], entered))
+        return asyncio.ensure_future(
+            asyncio.to_thread(CliRunner().invoke, build("billing"), ["billing", *given], entered)
+        )
 
     async with running(compose, GatewaySettings, edge, service="gateway", **values):
         await eventually(is_up, within=30)

@@ -49,7 +49,7 @@ async def run(home: Path, clean_nats: NatsServer, monkeypatch: pytest.MonkeyPatc
             return False
 
     def command(*words: str) -> "asyncio.Future[Result]":
-        return asyncio.ensure_future(asyncio.to_thread(CliRunner().invoke, build(), list(words)))
+        return asyncio.ensure_future(asyncio.to_thread(CliRunner().invoke, build(words[0]), list(words)))
 
     settings: dict[str, Any] = {"nats_url": clean_nats.url, "blueprints": home / "blueprints"}
     async with running(catalyst_catalog.app.compose, CatalogSettings, store, **settings) as catalog:

@@ -45,7 +45,7 @@ async def run(home: Path, clean_nats: NatsServer, cells: Cells, monkeypatch: pyt
     settings = {"nats_url": clean_nats.url, "cells": cells.setting, "tsig_key_file": cells.key}
 
     async def command(*words: str) -> Result:
-        return await asyncio.to_thread(CliRunner().invoke, build(), ["continuum", *words])
+        return await asyncio.to_thread(CliRunner().invoke, build("continuum"), ["continuum", *words])
 
     async def is_up() -> bool:
         try:

@@ -71,7 +71,7 @@ async def run(
             return False
 
     def command(*words: str) -> "asyncio.Future[Result]":
-        return asyncio.ensure_future(asyncio.to_thread(CliRunner().invoke, build(), list(words)))
+        return asyncio.ensure_future(asyncio.to_thread(CliRunner().invoke, build(words[0]), list(words)))
 
     async with running(compose, GatewaySettings, edge, service="gateway", **values):
         await eventually(is_up, within=30)

@@ -79,7 +79,9 @@ def test_traces_are_judged_from_the_command_line(tmp_path: Path) -> None:
     east, west = tmp_path / "east", tmp_path / "west"
     east.write_text(f"{Line(100, 'east', SLOT, Event.AUTHORITY, 1, deadline=107).to_json()}\n")
     west.write_text(f"{line(105, Event.AUTHORITY, deadline=112).to_json()}\n")
-    told = CliRunner().invoke(build(), ["continuum", "trace", str(east), str(west), "--check", "I1", "-o", "json"])
+    told = CliRunner().invoke(
+        build("continuum"), ["continuum", "trace", str(east), str(west), "--check", "I1", "-o", "json"]
+    )
     assert told.exit_code == 1
     assert "could both act for 2.000 s" in told.stdout
-    assert CliRunner().invoke(build(), ["continuum", "trace", str(east), "--check", "I1"]).exit_code == 0
+    assert CliRunner().invoke(build("continuum"), ["continuum", "trace", str(east), "--check", "I1"]).exit_code == 0

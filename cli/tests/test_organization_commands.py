@@ -51,7 +51,7 @@ async def run(
             return False
 
     def command(*given: str) -> "asyncio.Future[Result]":
-        return asyncio.ensure_future(asyncio.to_thread(CliRunner().invoke, build(), list(given)))
+        return asyncio.ensure_future(asyncio.to_thread(CliRunner().invoke, build(given[0]), list(given)))
 
     async with running(
         compose_catalog, CatalogSettings, home / "catalog", service="catalog", **catalog_values

@@ -49,7 +49,9 @@ async def run(at: Desk, home: Path, clean_nats: NatsServer, monkeypatch: pytest.
             return False
 
     def command(*words: str, entered: str = "") -> "asyncio.Future[Result]":
-        return asyncio.ensure_future(asyncio.to_thread(CliRunner().invoke, build(), ["registrar", *words], entered))
+        return asyncio.ensure_future(
+            asyncio.to_thread(CliRunner().invoke, build("registrar"), ["registrar", *words], entered)
+        )
 
     async with running(compose, GatewaySettings, edge, service="gateway", **values):
         await eventually(is_up, within=30)

@@ -12,7 +12,7 @@ SAMPLES = Path("deploy/samples")
 
 
 def test_the_samples_are_clean() -> None:
-    done = CliRunner().invoke(build(), ["resource", "lint", str(SAMPLES), "deploy/helm/examples"])
+    done = CliRunner().invoke(build("resource"), ["resource", "lint", str(SAMPLES), "deploy/helm/examples"])
     assert (done.exit_code, done.output) == (0, "")
 
 
@@ -20,7 +20,7 @@ def test_a_wrong_manifest_is_told_by_file_object_and_field(tmp_path: Path) -> No
     one = yaml.safe_load((SAMPLES / "environment.yaml").read_text())
     one["spec"]["envTipe"] = one["spec"].pop("envType")
     (tmp_path / "env.yaml").write_text(yaml.safe_dump_all([{"kind": "Pod"}, one]))
-    done = CliRunner().invoke(build(), ["resource", "lint", str(tmp_path), "--output", "json"])
+    done = CliRunner().invoke(build("resource"), ["resource", "lint", str(tmp_path), "--output", "json"])
     assert done.exit_code == 1
     found = json.loads(done.output)["findings"]
     assert {each["object"] for each in found} == {f"{tmp_path}/env.yaml: Environment/acme-prod"}
@@ -30,6 +30,6 @@ def test_a_wrong_manifest_is_told_by_file_object_and_field(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("words", [["schema", "Application"], ["schema", "Application", "--crd"], ["kinds"]])
 def test_schemas_and_kinds_are_printed(words: list[str]) -> None:
-    done = CliRunner().invoke(build(), ["resource", *words])
+    done = CliRunner().invoke(build("resource"), ["resource", *words])
     assert done.exit_code == 0
     assert "Application" in done.output

@@ -104,7 +104,8 @@ def _fathom(text: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > DEEPEST:
-                raise Unreadable(f"nested more than {DEEPEST} deep", event.start_mark.line + 1)
+                mark = event.start_mark
+                raise Unreadable(f"nested more than {DEEPEST} deep", mark.line + 1 if mark else 0)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
