@@ -79,7 +79,7 @@ async def test_consumer(table: Table, store: tuple[str, str], nats: NatsServer) 
     js, sent = await bus.jetstream(), 0
     await bench.tell(*(f"pools/p/allocations/n{n}@1" for n in range(EVENTS)))
     rows = [{**row, "previous": {}} for row in await bench.rows("outbox")]
-    pull = await js.pull_subscribe("", durable="bare", stream=STREAM, config=ConsumerConfig())
+    await js.pull_subscribe("", durable="bare", stream=STREAM, config=ConsumerConfig())
     heard = 0
 
     async def hear(_tx: Any, _message: Any, _told: Any) -> None:
@@ -104,11 +104,14 @@ async def test_consumer(table: Table, store: tuple[str, str], nats: NatsServer) 
 
     async def fetched() -> Round:
         async def drain() -> None:
+            # Ours asks the server for its stream and its consumer as well before it fetches.
+            pull = await js.pull_subscribe("", durable="bare", stream=STREAM, config=ConsumerConfig())
             got = 0
             while got < EVENTS:
                 for message in await pull.fetch(500, timeout=10):
                     await message.ack()
                     got += 1
+            await pull.unsubscribe()
 
         return await batch(drain, EVENTS)
 

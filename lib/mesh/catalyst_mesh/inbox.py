@@ -4,8 +4,9 @@ from collections.abc import Collection, Sequence
 from enum import Enum, auto
 from typing import Any
 
-from sqlalchemy import MetaData, Table, insert, select
+from sqlalchemy import Column, ColumnElement, MetaData, Table, Text, any_, insert, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 
 from . import chains
@@ -55,12 +56,12 @@ class Inbox:
         """What is known about all of these events, asked at once."""
         inbox, seen = self._inbox, self._seen
         ids = {told.event_id for told in all_told}
-        mine = (inbox.c.consumer == self._consumer) & inbox.c.event_id.in_(ids)
+        mine = (inbox.c.consumer == self._consumer) & _is_one_of(tx, inbox.c.event_id, ids)
         known = set((await tx.sql.execute(select(inbox.c.event_id).where(mine))).scalars())
         aggregates = {told.aggregate for told in all_told if told.number}
         if not aggregates:
             return Ahead(self, known, {})
-        theirs = (seen.c.consumer == self._consumer) & seen.c.aggregate.in_(aggregates)
+        theirs = (seen.c.consumer == self._consumer) & _is_one_of(tx, seen.c.aggregate, aggregates)
         numbers = (await tx.sql.execute(select(seen.c.aggregate, seen.c.number).where(theirs))).all()
         return Ahead(self, known, {row.aggregate: row.number for row in numbers})
 
@@ -130,6 +131,13 @@ def _place(told: Told, seen: int, subjects: Collection[str]) -> Place:
     if told.number < seen:
         return Place.LATE
     return Place.BEHIND_A_GAP if chains.wanted(told.previous, subjects) > seen else Place.NEXT
+
+
+def _is_one_of(tx: Transaction, column: Column[str], values: Collection[str]) -> ColumnElement[bool]:
+    """On PostgreSQL as one list: a place for each value would be written into the statement each time anew."""
+    if tx.has_row_locks:
+        return column == any_(literal(list(values), ARRAY(Text)))
+    return column.in_(values)
 
 
 def _insert(tx: Transaction, table: Table) -> Any:
