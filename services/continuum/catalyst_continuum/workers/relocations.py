@@ -56,6 +56,7 @@ class Relocations:
         with self._work.bell.listening("slot") as bell:
             while not stop.is_set():
                 turn.check()
+                bell.clear()
                 async with self._work.reading() as tx:
                     waiting = await tx.relocating()
                 keys = [slot.key for slot in waiting]
