@@ -88,7 +88,11 @@ def rows_of(connection: Connection, name: str) -> tuple[Any, ...]:
 
 def table_of(connection: Connection, name: str) -> tuple[Any, ...]:
     told = inspect(connection)
-    columns = sorted((c["name"], str(c["type"]), c["nullable"], c["default"]) for c in told.get_columns(name))
+    # SQLite keeps the words of a default; '0' and 0 are the same for a column of numbers.
+    columns = sorted(
+        (c["name"], str(c["type"]), c["nullable"], c["default"] and c["default"].strip("'"))
+        for c in told.get_columns(name)
+    )
     indexes = sorted((i["name"], i["column_names"], i["unique"]) for i in told.get_indexes(name))
     unique = sorted(u["column_names"] for u in told.get_unique_constraints(name))
     foreign = sorted((f["constrained_columns"], f["referred_table"]) for f in told.get_foreign_keys(name))
