@@ -32,6 +32,8 @@ def wrong_command(words: list[str]) -> str:
     command: object = get_command(build())
     rest = words[1:]
     while isinstance(command, typer.core.TyperGroup):
+        if command.invoke_without_command and (not rest or rest[0].startswith("-")):
+            break
         if not rest or rest[0] not in command.commands:
             return f"no such command: {' '.join(words)}"
         command = command.commands[rest.pop(0)]

@@ -18,6 +18,7 @@ import pytest
 from catalyst_sdk.traces import check, merged
 
 from .devs import Dev
+from .tutorials import done, steps
 
 EVERY = 0.05
 """Seconds from one sample to the next: 20 Hz."""
@@ -204,4 +205,11 @@ def test_a_slot_is_moved_there_and_back_by_a_planned_run_with_hardly_a_pause(led
     there, back = json.loads(done.stdout)  # how long it took is for a quiet machine to say
     assert (there["epoch"], back["epoch"], there["lost"], back["lost"]) == (before + 1, before + 2, 0, 0)
     assert world.leads(holder) == before + 2
+    assert world.breaches() == []
+
+
+def test_the_tutorial_of_the_drill_comes_out_as_it_says(led: tuple[Watched, str, str]) -> None:
+    world, _, _ = led
+    for step in steps("run-a-dr-drill"):
+        done(world.dev, step, within=400)
     assert world.breaches() == []

@@ -13,6 +13,8 @@ from .layout import CELLS, PACKAGES, REGIONS, Layout, Replica
 
 BLUEPRINTS = Path(__file__).parents[3] / "blueprints"
 """The public catalogue of this checkout."""
+DOCS = Path(__file__).parents[3] / "docs"
+"""Its documentation."""
 WITNESS_ZONE = "witness.test"
 """Zone that every cell serves."""
 WITNESS_KEY = "catalyst-witness"
@@ -171,6 +173,7 @@ def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
         "environment": {"ALLOW_PRIVATE_WEBHOOKS": "true", "REPOSITORIES_LISTEN": layout.address("applications-git")},
         "gateway": {
             "DEVELOPMENT": "true",
+            "DOCS": str(DOCS),
             "LOGIN_CODE_FILE": str(layout.tokens / "login-code"),
             "OPERATOR_TOKEN_FILE": str(layout.tokens / "operator"),
             # Everybody on this machine is one operator behind one address.

@@ -37,6 +37,7 @@ from .audit import Audit, Trail
 from .callers import Callers
 from .comparison import Comparison
 from .console.frame import Console
+from .console.library import Library
 from .edge import Edge
 from .front import Front
 from .http import HttpServer
@@ -119,6 +120,7 @@ def _serving(settings: GatewaySettings, work: Work[Store], sealer: Sealer, membe
             callers=callers,
             work=work,
             call_seconds=settings.call_seconds,
+            library=Library(settings.docs),
         ),
         call_seconds=settings.call_seconds,
         most_body_bytes=settings.most_body_bytes,

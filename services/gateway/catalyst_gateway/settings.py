@@ -60,6 +60,8 @@ class GatewaySettings(DaemonSettings):
     """What the provider of `oidc_issuer` knows this console as."""
     oidc_client_secret_file: Path | None = None
     """File with the client's secret. Default: none, a public client; PKCE is used with either."""
+    docs: Path = Path("docs")
+    """Folder with the documentation that is served at /docs. Where there is none, nothing is served there."""
     public_url: str = ""
     """Address at which browsers reach the console, for the way back from the provider. Default: `http://` and `http_listen`."""
 

@@ -17,6 +17,7 @@ from catalyst_gateway import problems
 from catalyst_gateway.app import services
 from catalyst_gateway.callers import Callers
 from catalyst_gateway.console.frame import Console
+from catalyst_gateway.console.library import Library
 from catalyst_gateway.http import HttpServer
 from catalyst_gateway.projector import SERVICES
 from catalyst_gateway.providers import Provider
@@ -130,6 +131,7 @@ async def looking(
         callers=Callers(checks or KeyFileVerifier(keys), TokenMemberships()),
         work=work,
         call_seconds=30,
+        library=Library(Path("docs")),
     )
     app = Litestar(console.handlers(_explained), openapi_config=None, logging_config=None)
     try:

@@ -18,6 +18,7 @@ from ..store import Store
 from . import files
 from .asking import Api
 from .index import PAGES, PLACES
+from .library import Library
 from .people import Person
 from .rendering import Renderer
 from .visits import Page, Req, Shown, Visit
@@ -41,6 +42,7 @@ class Console:
         callers: Callers,
         work: Work[Store],
         call_seconds: float,
+        library: Library,
     ) -> None:
         self._routes = routes
         self._channels = channels
@@ -48,6 +50,7 @@ class Console:
         self._callers = callers
         self._work = work
         self._call_seconds = call_seconds
+        self._library = library
         self._renderer = Renderer(places=PLACES, static=files.address)
 
     def handlers(self, explain: Explain) -> list[Any]:
@@ -94,6 +97,7 @@ class Console:
             api=Api(self._routes, self._channels, seconds=self._call_seconds, metadata=metadata),
             work=self._work,
             callers=self._callers,
+            library=self._library,
             person=Person.of(token) if page.is_open or not token else Person.known(await self._callers.person(token)),
             csrf=self._sessions.csrf(request),
             names={name: str(value) for name, value in request.path_params.items()},
@@ -134,6 +138,7 @@ class Console:
             api,
             self._work,
             self._callers,
+            self._library,
             person,
             self._sessions.csrf(request),
             {},

@@ -5,6 +5,7 @@ from . import (
     applications,
     auditing,
     continuity,
+    docs,
     domains,
     environments,
     home,
@@ -44,6 +45,7 @@ PAGES: tuple[Page, ...] = (
     *admin.PAGES,
     *auditing.PAGES,
     *timeline.PAGES,
+    *docs.PAGES,
 )  # fmt: skip - a list
 PLACES: tuple[Place, ...] = (
     Place("/console/sovereigns", "Sovereigns", "s"),
@@ -57,4 +59,5 @@ PLACES: tuple[Place, ...] = (
         "/console/money", "Money", "b", frozenset({"billing-admin", "sovereign-admin"}), ("/console/billingAccounts/",)
     ),
     Place("/console/admin", "Admin", "a", frozenset({"sovereign-admin", "security-officer"})),
+    Place("/docs", "Documentation", "r"),
 )

@@ -12,6 +12,7 @@ from ..callers import Callers
 from ..sessions import Sessions
 from ..store import Store
 from .asking import Api
+from .library import Library
 from .people import Person
 from .rendering import Renderer
 
@@ -33,6 +34,7 @@ class Visit:
     api: Api
     work: Work[Store]
     callers: Callers
+    library: Library
     person: Person
     csrf: str
     names: Mapping[str, str]
