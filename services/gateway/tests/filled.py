@@ -98,6 +98,7 @@ ORG, ENV = "organizations/acme", "environments/acme-prod"
 APP, OPERATION = f"{ENV}/applications/blog", "operations/environment-run-1"
 PROMOTION = f"{ENV}/promotions/pro-0123456789abcdef0123"
 QUOTE, ORDER = "billingAccounts/acme/quotes/q1", "billingAccounts/acme/orders/o1"
+WEBHOOK = f"{ORG}/webhooks/wh-0123456789abcdef0123"
 INVITATION = f"{ORG}/invitations/inv-0123456789abcdef0123"
 _ORG = {
     "name": ORG,
@@ -183,6 +184,17 @@ _ORDER = {
     "checkoutUrl": "https://pay.example/c1",
     "deadlineTime": NOW,
     "environment": ENV,
+}  # fmt: skip - a document
+_WEBHOOK = {
+    "name": WEBHOOK,
+    "url": "https://hooks.acme.example/catalyst",
+    "types": ["catalyst.v1.environment.*"],
+    "state": "STATE_FAILING",
+    "reason": "it answered 503",
+    "etag": '"1"',
+    "failingStartTime": NOW,
+    "secretChangeTime": NOW,
+    "createTime": NOW,
 }  # fmt: skip - a document
 ANSWERS: dict[str, Any] = {
     "ListOrganizations": {"organizations": [_ORG]},
@@ -273,6 +285,20 @@ ANSWERS: dict[str, Any] = {
         "expireTime": NOW,
     },
     "billing.GetOrder": _ORDER,
+    "ListWebhooks": {"webhooks": [_WEBHOOK]},
+    "GetWebhook": _WEBHOOK,
+    "ListWebhookDeliveries": {
+        "webhookDeliveries": [
+            {
+                "name": f"{WEBHOOK}/deliveries/0197",
+                "type": "catalyst.v1.environment.application.installed",
+                "state": "STATE_PENDING",
+                "eventTime": NOW,
+                "nextAttemptTime": NOW,
+                "attempts": [{"attemptTime": NOW, "statusCode": 503, "answer": "not now"}],
+            }
+        ]
+    },
     "ListContinuums": {"continuums": [_SLOT]},
     "GetContinuum": _SLOT,
     "continuum.ListRuns": {"runs": [_MOVE]},
@@ -384,6 +410,8 @@ PAGES = (
     f"/console/{ORG}",
     f"/console/{ORG}/people",
     f"/console/{ORG}/orders",
+    f"/console/{ORG}/webhooks",
+    f"/console/{WEBHOOK}",
     f"/console/{INVITATION}",
     f"/console/{ENV}",
     f"/console/{ENV}/policy",
@@ -414,6 +442,9 @@ PAGES = (
     "/console/admin/sources",
     "/console/admin/letters",
     "/console/timeline",
+    "/docs",
+    "/docs/tutorials/first-sovereign.md",
+    "/docs/reference/cli/org.md",
 )  # fmt: skip - a list
 """Pages beside those of Sovereigns, runs and the wizard."""
 

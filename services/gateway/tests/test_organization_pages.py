@@ -11,7 +11,7 @@ from catalyst_mesh.calls import RoleDenied
 from catalyst_sdk import Code, Refused, Violation
 
 from . import filled
-from .filled import APP, ENV, INVITATION, ORDER, ORG, PROMOTION, QUOTE
+from .filled import APP, ENV, INVITATION, ORDER, ORG, PROMOTION, QUOTE, WEBHOOK
 from .looking import Looking
 
 VIEWER, DEVELOPER, ADMIN = "/acme/org-viewer", "/acme/org-developer", "/acme/org-admin"
@@ -90,6 +90,18 @@ async def test_a_members_role_is_set_under_the_etag_that_was_read(house: Looking
     await house.send(f"/console/{ORG}/people/m-00000000000000000002/role", {"role": "ADMIN"})
     (wish,) = house.daemons.wishes("UpdateMember")
     assert (wish.etag, list(wish.update_mask.paths), wish.member.role) == ('"7"', ["role"], 1)
+
+
+async def test_a_webhooks_secret_is_shown_this_once_and_what_it_was_sent_can_be_sent_again(house: Looking) -> None:
+    house.daemons.answer("CreateWebhook", {"name": WEBHOOK, "url": "https://h.example", "drawnSecret": "whsec_x"})
+    form = {"webhook.url": "https://h.example", "webhook.types": "catalyst.v1.billing.* catalyst.v1.environment.*"}
+    made = await house.send(f"/console/{ORG}/webhooks", form)
+    (wish,) = house.daemons.wishes("CreateWebhook")
+    assert (len(wish.webhook.types), "whsec_x" in made.text) == (2, True)
+    seen = await house.at(f"/console/{WEBHOOK}")
+    assert ("503" in seen.text, "whsec_x" in seen.text) == (True, False)
+    await house.send(f"/console/{WEBHOOK}/replay", {"delivery": seen.fields["delivery"]})
+    assert [wish.delivery for wish in house.daemons.wishes("ReplayWebhook")] == [f"{WEBHOOK}/deliveries/0197"]
 
 
 def test_a_policy_is_its_form_and_the_form_the_policy() -> None:

@@ -147,10 +147,10 @@ def test_a_form_is_made_of_a_schema_and_read_back() -> None:
     form = inputs(SCHEMA)
     assert [(one.name, one.type) for one in form] == [
         ("title", "text"),
+        ("labels", "textarea"),
         ("public", "checkbox"),
         ("size", "select"),
         ("smtp.port", "number"),
-        ("labels", "textarea"),
     ]  # fmt: skip - a table
     given = {"title": "Blog", "size": "m", "smtp.port": "587", "labels": '{"a": "b"}'}
     assert values(form, given) == (

@@ -20,6 +20,7 @@ from . import (
     signing,
     sovereigns,
     timeline,
+    webhooks,
     wizard,
 )
 from .places import Place
@@ -34,6 +35,7 @@ PAGES: tuple[Page, ...] = (
     *wizard.PAGES,
     *organizations.PAGES,
     *members.PAGES,
+    *webhooks.PAGES,
     *environments.PAGES,
     *applications.PAGES,
     *marketplace.PAGES,

@@ -82,14 +82,18 @@ class Input:
 
 
 def inputs(schema: Mapping[str, Any], prefix: str = "") -> list[Input]:
-    """A flat form of a configuration: objects by dots, and what is neither simple nor a choice as JSON."""
+    """A flat form of a configuration: objects by dots, and what is neither simple nor a choice as JSON.
+
+    Required fields come first, then by name: a schema that came as a protobuf Struct has lost its order.
+    """
     found: list[Input] = []
-    for name, one in schema.get("properties", {}).items():
+    required = schema.get("required", ())
+    for name, one in sorted(schema.get("properties", {}).items(), key=lambda pair: (pair[0] not in required, pair[0])):
         path = f"{prefix}{name}"
         if one.get("type") == "object" and one.get("properties"):
             found += inputs(one, f"{path}.")
         else:
-            found.append(_input(path, name, one, name in schema.get("required", ())))
+            found.append(_input(path, name, one, name in required))
     return found
 
 

@@ -31,6 +31,7 @@ _TONES = {
         "PASSED",
         "MERGED",
         "ACCEPTED",
+        "DELIVERED",
     ),
     "bad": (
         "FAILED",
@@ -45,6 +46,7 @@ _TONES = {
         "CREDENTIALS_REJECTED",
         "INSUFFICIENT",
         "LOST",
+        "FAILING",
         "BLOCK",
         "NO",
     ),
