@@ -79,6 +79,7 @@ _NAME = {
     "conditions": CONDITIONS,
 }  # fmt: skip - a document
 _VERSION = {
+    "name": "blueprints/bp-ghost/versions/5.94.0",
     "semver": "5.94.0",
     "state": "STATE_VERIFIED",
     "digest": "sha256:" + "cd" * 32,
@@ -354,7 +355,7 @@ ANSWERS: dict[str, Any] = {
         "name": "blueprints/bp-ghost",
         "title": "Ghost",
         "summary": "A blog that its owner controls.",
-        "latestVersion": "5.94.0",
+        "latestVersion": "blueprints/bp-ghost/versions/5.94.0",
         "family": "cortex",
     },
     "ListVersions": {"versions": [_VERSION]},

@@ -103,6 +103,17 @@ def test_every_page_is_reached_by_one_path_and_every_place_by_one_key() -> None:
     assert len(keys) == len(set(keys))
 
 
+async def test_nobody_is_shown_a_page_or_does_anything_without_signing_in(look: Looking) -> None:
+    ways = [page for page in index.PAGES if not page.is_open]
+    assert len(ways) > 100
+    for way in ways:
+        path = re.sub(r"{\w+:\w+}", "x", way.path)
+        seen = await (look.at(path, roles=()) if way.verb == "GET" else look.send(path, {"confirm": "x"}, roles=()))
+        assert (way.path, seen.status) == (way.path, 303)
+        assert seen.headers["location"].startswith("/console/sign-in")
+    assert look.daemons.asked == []
+
+
 def test_a_fault_stands_at_the_field_of_the_form_that_it_speaks_of() -> None:
     wrong = Wrong(
         violations=(Violation("sovereign.spec.domain.label", "is taken", "x"), Violation("", "too much", "y"))

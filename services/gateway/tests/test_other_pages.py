@@ -161,7 +161,8 @@ def test_a_form_is_made_of_a_schema_and_read_back() -> None:
 
 
 async def test_what_the_catalogue_refuses_stands_at_its_field(look: Looking) -> None:
-    look.daemons.answer("GetBlueprint", {"name": "blueprints/bp-ghost", "title": "Ghost", "latestVersion": "1.0.0"})
+    latest = "blueprints/bp-ghost/versions/1.0.0"
+    look.daemons.answer("GetBlueprint", {"name": "blueprints/bp-ghost", "title": "Ghost", "latestVersion": latest})
     version = {"semver": "1.0.0", "configSchema": SCHEMA}
     look.daemons.answer("ListVersions", {"versions": [version]})
     look.daemons.answer("GetVersion", version)

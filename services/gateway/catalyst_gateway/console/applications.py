@@ -113,7 +113,7 @@ async def remove(at: Visit) -> Shown:
         await at.api.send("DELETE", f"/v1/{_name(at)}", etag=at.form.get("etag", ""), cascade=cascade or "")
     except REFUSALS as refused:
         return await _uninstall(at, Faults.of(refused))
-    return at.go(f"/console/{_name(at)}")
+    return at.go(f"/console/environments/{at.names['env']}")  # its own page goes with it
 
 
 @action(_APP + "/{verb:str}")

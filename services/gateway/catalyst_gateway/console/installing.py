@@ -27,14 +27,13 @@ async def wish(at: Visit) -> Shown:
 
 async def _wish(at: Visit, faults: Faults = NONE, plan: Answer | None = None) -> Shown:
     one = await at.api.get(f"/v1/catalog/blueprints/{at.names['blueprint']}")
-    latest, environments = await together(
-        at.api.get(f"/v1/catalog/{one['name']}/versions/{one['latestVersion']}"), _environments(at)
-    )  # fmt: skip - one call
+    latest, environments = await together(_latest(at, one), _environments(at))
     form = inputs(latest.get("configSchema", {}))
     return at.show(
         "install.html",
         title=f"Install {one['title']}",
         one=one,
+        version=latest.get("semver", ""),
         environments=environments,
         inputs=form,
         given=at.form or {ENVIRONMENT: at.query.get("environment", ""), APPLICATION: _called(at)},
@@ -45,6 +44,11 @@ async def _wish(at: Visit, faults: Faults = NONE, plan: Answer | None = None) ->
         faults=faults,
         status=422 if faults else 200,
     )  # fmt: skip - one call
+
+
+async def _latest(at: Visit, one: Answer) -> Answer:
+    """The newest version that can be installed; nothing where there is none."""
+    return await at.api.get(f"/v1/catalog/{one['latestVersion']}") if one["latestVersion"] else {}
 
 
 def _called(at: Visit) -> str:

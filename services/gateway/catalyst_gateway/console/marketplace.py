@@ -39,7 +39,7 @@ async def _card(
         at.api.all("/v1/catalog/apps", "apps"),
     )  # fmt: skip - one call
     rows = versions["versions"]
-    latest = next((row for row in rows if row["semver"] == one["latestVersion"]), rows[0] if rows else {})
+    latest = next((row for row in rows if row["name"] == one["latestVersion"]), rows[0] if rows else {})
     return at.show(
         "card.html",
         title=one["title"],
@@ -93,16 +93,16 @@ def inputs(schema: Mapping[str, Any], prefix: str = "") -> list[Input]:
         if one.get("type") == "object" and one.get("properties"):
             found += inputs(one, f"{path}.")
         else:
-            found.append(_input(path, name, one, name in required))
+            found.append(_input(path, one, name in required))
     return found
 
 
-def _input(path: str, name: str, one: Mapping[str, Any], required: bool) -> Input:
+def _input(path: str, one: Mapping[str, Any], required: bool) -> Input:
     options = tuple((str(value), str(value)) for value in one.get("enum", ()))
     kinds = {"boolean": "checkbox", "integer": "number", "number": "number", "string": "text"}
     type = "select" if options else kinds.get(str(one.get("type")), "textarea")
     default = _text(one.get("default", ""), type)
-    return Input(path, str(one.get("title") or name), type, str(one.get("description", "")), default, required, options)
+    return Input(path, str(one.get("title") or path), type, str(one.get("description", "")), default, required, options)
 
 
 def _text(value: Any, type: str) -> str:
@@ -121,7 +121,7 @@ async def check(at: Visit) -> Shown:
     """Whether the catalogue takes a configuration, and what it becomes with its defaults."""
     name = f"blueprints/{at.names['blueprint']}"
     one = await at.api.get(f"/v1/catalog/{name}")
-    version = f"{name}/versions/{one['latestVersion']}"
+    version = one["latestVersion"]
     schema = (await at.api.get(f"/v1/catalog/{version}")).get("configSchema", {})
     config, wrong = values(inputs(schema), at.form)
     if wrong:
