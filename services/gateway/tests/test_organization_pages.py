@@ -158,7 +158,7 @@ def test_a_choice_that_was_made_stays_when_it_is_no_longer_open() -> None:
 
 def test_a_switch_that_is_off_by_default_is_shown_off() -> None:
     schema = {"properties": {"on": {"type": "boolean", "default": True}, "off": {"type": "boolean", "default": False}}}
-    assert [one.default for one in inputs(schema)] == ["true", ""]
+    assert {one.name: one.default for one in inputs(schema)} == {"on": "true", "off": ""}
 
 
 async def test_what_would_go_is_shown_before_it_goes_and_only_under_its_etag(house: Looking) -> None:
