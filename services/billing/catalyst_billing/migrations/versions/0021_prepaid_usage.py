@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from catalyst_mesh import UtcTime
 
-revision = "0021six"
-down_revision = "0020six"
+revision = "0021"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 

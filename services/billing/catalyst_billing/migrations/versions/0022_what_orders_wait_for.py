@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from catalyst_mesh import Json
 
-revision = "0022six"
-down_revision = "0021six"
+revision = "0022"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
