@@ -21,7 +21,7 @@ from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
 from catalyst_testkit.processes import Nursery, Replicas, nursery
 from catalyst_testkit.servers import NatsServer
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from .asking import Start, catalog, names, sync
 from .makers import needs, write
@@ -96,6 +96,18 @@ async def test_the_bytes_of_what_was_taken_in_outlive_their_source_and_private_o
             )
         none = rpc.ReadArtifactRequest(name="blueprints/bp-shop/versions/9.9.9")
         assert await reason_of(catalog(daemon).ReadArtifact(none)) == "VERSION_NOT_FOUND"
+
+
+async def test_what_a_release_settled_that_kept_no_bytes_is_read_once_more(start: Start, folder: Path) -> None:
+    write(folder, "bp-shop")
+    async with start() as daemon:
+        async with daemon.daemon.db.begin() as sql:
+            await sql.execute(delete(tables.artifacts))
+            await sql.execute(update(tables.items).values(has_bytes=False))
+        await sync(daemon)
+        (await artifact(catalog(daemon), "blueprints/bp-shop/versions/1.0.0")).check()
+        async with daemon.daemon.db.read() as sql:
+            assert (await sql.execute(select(tables.items.c.has_bytes))).scalars().all() == [True]
 
 
 async def artifact(stub: Any, version: str) -> Bundle:

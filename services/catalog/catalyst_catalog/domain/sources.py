@@ -94,6 +94,8 @@ class Item:
     outcome: State
     missed: int = 0
     missing_since: datetime | None = None
+    has_bytes: bool = True
+    """False: a release settled it that kept no bytes of versions; the next sync reads it once more."""
 
 
 @dataclass(frozen=True, slots=True)

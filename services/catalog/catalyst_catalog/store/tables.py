@@ -56,6 +56,7 @@ items = Table(
     Column("outcome", Text, nullable=False),
     Column("missed", Integer, nullable=False),
     Column("missing_since", UtcTime),
+    Column("has_bytes", Boolean, nullable=False, server_default=false()),
 )  # fmt: skip
 issues = Table(
     "issues", metadata,

@@ -217,7 +217,7 @@ def _of_versions(known: Known, settled: Settled, sightings: Iterable[Sighting]) 
 
 
 def _is_new(ref: Ref, known: Item | None) -> bool:
-    return known is None or not ref.digest or known.digest != ref.digest
+    return known is None or not ref.digest or known.digest != ref.digest or not known.has_bytes
 
 
 def _is_same(known: Source, read: Source) -> bool:

@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest"),
     )
     # Of what was taken in before no bytes were kept: the next sync reads each item once more.
-    op.execute(sa.text("UPDATE items SET digest = ''"))
+    op.add_column("items", sa.Column("has_bytes", sa.Boolean(), nullable=False, server_default=sa.false()))
 
 
 def downgrade() -> None:
