@@ -82,7 +82,10 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         self._log = get_logger("rpc")
         self._guarded: dict[str, Any] = {}
         self._leaves = False
+        self._ends = False
         self._streams: set[asyncio.Task[Any]] = set()
+        """Those that wait for something to show. One that is being sent must not be cancelled: gRPC would end it without a
+        status, and who watches would wait for his deadline."""
 
     def leave(self) -> None:
         """Take no new call from here on. Who asks hears STOPPING, and when to ask again, by then another replica.
@@ -93,7 +96,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
 
     def end_streams(self) -> None:
         """End the streams that are open with STOPPING: who watches goes on elsewhere, and does not hold up the end."""
-        self._leaves = True
+        self._leaves = self._ends = True
         for task in self._streams:
             task.cancel()
 
@@ -163,7 +166,6 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
             metadata = _metadata(context)
             one = _Served(method, metadata, self._metrics)
             task: Any = asyncio.current_task()
-            self._streams.add(task)
             try:
                 enter(Call(method=method.lstrip("/"), traceparent=one.traceparent))  # as above
                 if self._leaves:
@@ -173,8 +175,11 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
                 enter(_call(method, one.traceparent, admitted, single, None))
                 if single is not None:
                     check_fields(single)
+                self._waits(task)
                 async for answer in serve(request, context):
+                    self._streams.discard(task)
                     yield answer
+                    self._waits(task)
                 if one.tries:
                     context.set_trailing_metadata(one.tries)
             except (asyncio.CancelledError, GeneratorExit) as ended:
@@ -192,6 +197,12 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
                 one.end()
 
         return call
+
+    def _waits(self, task: "asyncio.Task[Any]") -> None:
+        """A stream is about to wait for what it will show next. Raises Stopping."""
+        if self._ends:
+            raise Stopping
+        self._streams.add(task)
 
     def _not_served(self, method: str) -> Callable[..., Any]:
         """Answers for a method that is not here, of whatever shape it is elsewhere, and reads no request.

@@ -64,17 +64,23 @@ async def assert_ended_as_if_undisturbed(world: World, engine: Engine, run: str)
 
 
 class Saboteur:
-    """Ends the server at some of the points that the journal passes, and starts it again before the next statement."""
+    """Ends the server at some of the points that the journal passes, and starts it again before the next statement.
+
+    Chance says at which, of `every` one; where it has kept away from twice as many, the next one is it.
+    """
 
     def __init__(self, server: PostgresServer, chosen: random.Random, every: int) -> None:
         self._server = server
         self._chosen = chosen
         self._every = every
+        self._passed = 0
         self.ended: list[str] = []
 
     def __call__(self, point: str) -> None:
-        if self._chosen.randrange(self._every):
+        self._passed += 1
+        if self._chosen.randrange(self._every) and self._passed <= 2 * self._every:
             return
+        self._passed = 0
         self.ended.append(point)
         (self._server.kill if len(self.ended) % 2 else self._server.stop)()
         self._server.start()

@@ -99,7 +99,10 @@ class Making:
             await plugin.destroy(work=self._t.workspace(ctx, row, undoing=True), keep=keep)
 
         async def forget(tx: Store) -> None:
-            await tx.change_cluster(row.sovereign, cluster, made=None, made_at=None, heartbeat_at=None, heartbeat=None)
+            await tx.change_cluster(
+                row.sovereign, cluster, made=None, made_at=None, enrolled_at=None, heartbeat_at=None, heartbeat=None
+            )
+            await tx.drop_join(row.sovereign, cluster)  # whoever is made next makes a cluster, and joins none
 
         await self._t.work.again(forget)
 
