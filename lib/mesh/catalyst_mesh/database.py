@@ -143,7 +143,10 @@ class Database:
         if make_url(url).get_backend_name() == "sqlite":
             writer, reader = _sqlite(url, 1, "BEGIN IMMEDIATE"), _sqlite(url, pool_size, "BEGIN")
         else:
-            writer = reader = create_async_engine(url, pool_size=pool_size, execution_options=sharing(url))
+            writer = reader = create_async_engine(
+                url, pool_size=pool_size, execution_options=sharing(url),
+                connect_args={"server_settings": {"idle_in_transaction_session_timeout": f"{SILENCE}s"}},
+            )  # fmt: skip
             _ask_after_a_rest(writer)
             if password_file is not None:
                 take_password_from(password_file, writer)
@@ -212,9 +215,13 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, OSError | TimeoutError)
 
 
-_AWAY = ("08", "57P", "53300", "28")
+SILENCE = 15
+"""Seconds after which PostgreSQL ends a transaction in which nobody says anything: a replica that was frozen in the middle of
+one would keep its rows locked, and no other could take over what it held."""
+
+_AWAY = ("08", "57P", "53300", "28", "25P03")
 """SQLSTATEs of PostgreSQL: connection lost, shutting down or starting up, too many connections, a password that is not
-right yet or not any more. SQLAlchemy wraps the
+right yet or not any more, a transaction that was silent for too long. SQLAlchemy wraps the
 driver's errors, so the classes below are met only where it could not."""
 _OUTAGES = {"ConnectionDoesNotExistError", "CannotConnectNowError", "AdminShutdownError", "InterfaceError"}
 

@@ -134,6 +134,26 @@ async def test_a_new_password_counts_for_new_connections_and_ends_no_old_one(
     await db.close()
 
 
+async def test_a_transaction_that_falls_silent_is_ended_and_its_rows_are_free(postgres: PostgresServer) -> None:
+    """As that of a replica that was frozen in the middle of one."""
+    db = await Database.open(await postgres.database())
+    async with db.begin() as sql:
+        await sql.execute(text("CREATE TABLE held (n int)"))
+        await sql.execute(text("INSERT INTO held VALUES (1)"))
+        assert (await sql.execute(text("SHOW idle_in_transaction_session_timeout"))).scalar_one() == "15s"
+    with pytest.raises(DBAPIError) as ended:
+        async with db.begin() as silent:
+            await silent.execute(text("SET LOCAL idle_in_transaction_session_timeout = '50ms'"))
+            await silent.execute(text("UPDATE held SET n = 2"))
+            async with db.begin() as other:
+                await other.execute(text("UPDATE held SET n = 3"))  # waits until the rows are free
+            await silent.execute(text("UPDATE held SET n = 4"))
+    assert is_outage(ended.value)
+    async with db.read() as sql:
+        assert (await sql.execute(text("SELECT n FROM held"))).scalar_one() == 3
+    await db.close()
+
+
 async def test_a_wrong_password_is_an_outage_and_not_a_bug(own_postgres: PostgresServer) -> None:
     await own_postgres.execute("CREATE ROLE daemon LOGIN PASSWORD 'right'")
     await own_postgres.demand_password("daemon")
