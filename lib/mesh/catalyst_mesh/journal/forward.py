@@ -14,7 +14,7 @@ from typing import Any
 
 from .draft import Decided, Draft
 from .failures import TIMED_OUT, Verdict, Wait
-from .settling import due, fail_step, next_wake, settle
+from .settling import awaits_end, due, fail_step, next_wake, settle
 from .states import Flow, RunState, StepState, StepView, Waits
 
 _UNDER_WAY = {StepState.RUNNING, StepState.IN_DOUBT}
@@ -141,7 +141,7 @@ def let_go(flow: Flow, now: datetime, *, interrupted: Iterable[str] = ()) -> Dec
     draft = Draft(flow, now)
     _doubt(draft, interrupted, "its replica stopped")
     after = draft.decision().flow
-    draft.change_run(owner=None, wake_at=now if due(after, now) else next_wake(after))
+    draft.change_run(owner=None, wake_at=now if due(after, now) or awaits_end(after) else next_wake(after))
     return draft.decision()
 
 

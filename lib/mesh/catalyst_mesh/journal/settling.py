@@ -153,6 +153,12 @@ def quiet(flow: Flow) -> bool:
     return not any(step.state in busy for step in flow.steps.values())
 
 
+def awaits_end(flow: Flow) -> bool:
+    """Whether nothing is left to do but to end the run. A cancel or a skip leaves that to whoever holds the run, who may
+    have looked for the last time just before; no step would wake anybody for it."""
+    return (flow.run.state.going or flow.run.state is RunState.CANCELLING) and quiet(flow)
+
+
 def _forward_due(step: StepView, now: datetime) -> bool:
     if step.state is StepState.WAITING:
         return step.wake_at is not None and step.wake_at <= now

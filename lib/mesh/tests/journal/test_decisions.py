@@ -6,11 +6,11 @@ from random import Random
 from typing import Any
 
 import pytest
-from catalyst_mesh.journal import Context, Step
+from catalyst_mesh.journal import Context, Step, backward, commands, forward
 from catalyst_mesh.journal.commands import create
 from catalyst_mesh.journal.graph import GraphFault, ordered
 from catalyst_mesh.journal.settling import due, next_wake, to_undo
-from catalyst_mesh.journal.states import Flow, RunState, StepState
+from catalyst_mesh.journal.states import CancelMode, Flow, RunState, StepState
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,6 +41,21 @@ def test_nothing_is_due_to_be_undone_while_a_step_is_on_its_way(busy: StepState)
     aside = changed(changed(cancelled, "b", attempt=0), "c", needs=(), wake_at=NOON + SECOND)
     assert due(aside, NOON) == ()
     assert due(changed(aside, "c", state=StepState.UNDONE), NOON) == ("a",)
+
+
+@pytest.mark.parametrize("command", [
+    lambda held: commands.cancel(held, NOON, mode=CancelMode.FINISH_STEP, by="ada"),
+    lambda held: commands.skip(held, NOON, step="b", reason="enough", by="ada"),
+])  # fmt: skip
+def test_a_run_that_a_command_ends_while_its_holder_lets_it_go_is_ended_by_the_next(command: Any) -> None:
+    waiting = changed(flow(RunState.WAITING, a=StepState.SUCCEEDED, b=StepState.WAITING), "b", skippable=True)
+    held = replace(waiting, run=replace(waiting.run, owner="one"))
+    looked = forward.conclude(held, NOON).flow
+    let_go = forward.let_go(command(looked).flow, NOON).flow
+    assert (let_go.run.owner, let_go.run.wake_at, let_go.run.state.ended) == (None, NOON, False)
+    taken = forward.take_up(let_go, NOON, owner="two", most=3).flow
+    ended = forward.conclude(taken, NOON) if taken.run.state.going else backward.finish_cancel(taken, NOON)
+    assert ended.flow.run.state.ended
 
 
 def test_undoing_begins_at_the_end_of_the_chain() -> None:
