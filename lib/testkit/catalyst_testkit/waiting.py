@@ -13,7 +13,9 @@ GROWTH, LONGEST = 1.25, 10
 
 
 async def eventually(check: Callable[[], T | Awaitable[T]], within: float, every: float = 0.02, what: str = "") -> T:
-    """Ask `check` until it answers something true, or doesn't raise an AssertionError; its answer is returned.
+    """Ask `check` until it answers something true; its answer is returned. Whatever it raises means "not yet".
+
+    What is waited for may come in pieces: to ask for a row, a key or a file that is missing still is no failure before the end.
 
     within   seconds until the wait fails
     every    seconds between the first two questions; the pauses grow, up to ten times as long
@@ -22,6 +24,7 @@ async def eventually(check: Callable[[], T | Awaitable[T]], within: float, every
     deadline = time.monotonic() + within
     pause = every
     while True:
+        error: Exception | None = None
         failure: object = "false"
         try:
             answer = check()
@@ -30,11 +33,11 @@ async def eventually(check: Callable[[], T | Awaitable[T]], within: float, every
             if answer:
                 return answer
             failure = answer
-        except AssertionError as error:
-            failure = error
+        except Exception as raised:
+            failure = error = raised
         if time.monotonic() > deadline:
             name = what or getattr(check, "__qualname__", repr(check))
-            raise AssertionError(f"not within {within} s: {name}; last answer: {failure!r}")
+            raise AssertionError(f"not within {within} s: {name}; last answer: {failure!r}") from error
         await asyncio.sleep(pause)
         # A question may be a call with its statements: who asks all the time takes the processor from whom it waits for.
         pause = min(pause * GROWTH, every * LONGEST)
