@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 import idna
 
+from .lookalikes import drawn_like
+
 PREFIX = "xn--"
 MOST_OCTETS = 63
 MIXED = (frozenset({"CJK", "HIRAGANA", "KATAKANA"}), frozenset({"CJK", "BOPOMOFO"}), frozenset({"CJK", "HANGUL"}))
@@ -35,8 +37,8 @@ _SAME = str.maketrans(
         "ь": "b",
     }
 )  # fmt: skip - what looks alike stands above each other
-"""Letters of other scripts, and of Latin's own, by what they pass for. These are the pairs that a name is likely to be forged
-with, and not the whole of Unicode's list."""
+"""Letters by what people read them as, where Unicode's list keeps them apart: small forms of what is like a capital of ours, and
+letters with a stroke or a hook. Names have no capitals, so that either form passes for the other."""
 
 
 class Unfit(ValueError):
@@ -83,19 +85,36 @@ def scripts(label: str) -> frozenset[str]:
     return frozenset(unicodedata.name(c, "UNKNOWN").split()[0].split("-")[0] for c in label if c.isalpha())
 
 
-def skeleton(label: str) -> str:
-    """What a label is taken for at a glance: equal for those that pass for each other."""
+def skeletons(label: str) -> frozenset[str]:
+    """What a label is taken for at a glance, by its letters' shapes and by how they are read: labels that have one of these in
+    common pass for each other."""
+    if not is_idn(label):  # as most of ten thousand held ones are
+        read = label.lower().translate(_SAME)
+        return frozenset({read.replace("i", "l"), read})
+    # Twice: some pass for a letter that passes for others itself. Capitals stay until then, since some have a shape of their own.
+    drawn = _drawn(_drawn(_drawn(decoded(label)).lower()))
     plain = unicodedata.normalize("NFKD", decoded(label))
     digits = (str(unicodedata.digit(c, -1)) if unicodedata.digit(c, -1) >= 0 else c for c in plain)
-    # Twice: some pass for a letter that passes for others itself.
-    return "".join(c for c in digits if not unicodedata.combining(c)).translate(_SAME).translate(_SAME)
+    read = _bare("".join(digits)).translate(_SAME).translate(_SAME)
+    # A capital of `i` is drawn like `l`; and who reads accents over does so whatever a letter with one is drawn like.
+    return frozenset({_bare(drawn).replace("i", "l"), _bare(_drawn(read)).replace("i", "l"), read})
 
 
 def double(label: str, held: Iterable[str]) -> str:
     """A held label that `label` passes for, one of the two being an IDN; empty where there is none."""
-    own, is_one = skeleton(label), is_idn(label)
-    others = (one for one in held if one != label and (is_one or is_idn(one)))
-    return next((one for one in others if skeleton(one) == own), "")
+    is_one = is_idn(label)
+    others = [one for one in held if one != label and (is_one or is_idn(one))]
+    own = skeletons(label) if others else frozenset()
+    return next((one for one in others if own & skeletons(one)), "")
+
+
+def _drawn(text: str) -> str:
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFC", text).translate(drawn_like()))
+
+
+def _bare(text: str) -> str:
+    """In lower case, and without accents."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).lower()
 
 
 def _composed(label: str) -> str:

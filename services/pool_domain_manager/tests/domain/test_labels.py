@@ -2,9 +2,11 @@
 
 import re
 
+import idna
 import pytest
 from catalyst_pool_domain_manager.domain import idn
 from catalyst_pool_domain_manager.domain.labels import judge
+from catalyst_pool_domain_manager.domain.lookalikes import drawn_like
 from catalyst_pool_domain_manager.domain.policy import BASE_RESERVED, Policy
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,11 +62,37 @@ def test_where_other_scripts_are_taken_a_label_comes_back_encoded(typed: str, la
         ("ü" * 60, "LABEL_INVALID", "idn"), ("ab--cd", "LABEL_INVALID", "idn"), ("ádmin", "LABEL_RESERVED", "reserved"),
         ("арр", "LABEL_RESERVED", "reserved"), ("асме", "LABEL_INVALID", "confusable"), ("ácme", "LABEL_INVALID", "confusable"),
         ("ᴀᴄᴍᴇ", "LABEL_INVALID", "confusable"), ("ꓮꓚꓟꓰ", "LABEL_INVALID", "confusable"), ("ⲁⲥⲙⲉ", "LABEL_INVALID", "confusable"),
+        ("ⲟⲧⲏⲉⲅ", "LABEL_INVALID", "confusable"), ("ꓳꓔꓧꓰꓣ", "LABEL_INVALID", "confusable"),
     ],
 )  # fmt: skip
 def test_a_label_that_passes_for_another_or_mixes_scripts_is_refused(typed: str, reason: str, rule: str) -> None:
     judged = judge(typed, IDN, held=["acme", "other"])
     assert (judged.reason, judged.rule) == (reason, rule), judged
+
+
+def may_have(character: str) -> bool:
+    """Whether a label may consist of it."""
+    try:
+        idna.check_label(character)
+    except (idna.IDNAError, ValueError):
+        return False
+    return True
+
+
+def test_every_character_that_a_label_may_have_passes_for_what_unicode_says_it_is_drawn_like() -> None:
+    known = {chr(one): other for one, other in drawn_like().items() if may_have(chr(one))}
+    apart = [f"{one} {other}" for one, other in known.items() if not idn.skeletons(one) & idn.skeletons(other)]
+    assert (len(drawn_like()), apart) == (6565, [])
+    assert len(known) > 1_000
+
+
+@pytest.mark.parametrize(
+    ("typed", "held"),
+    [("ဝ၀", "oo"), ("ꓮꓲ", "ai"), ("ꓮꓲ", "al"), ("ɑlpha", "alpha"), ("ᏦᎥ", "ki"), ("οοο", "ооо"), ("ไอ", "ไอ")],
+)
+def test_labels_that_are_drawn_alike_pass_for_each_other(typed: str, held: str) -> None:
+    assert idn.skeletons(typed) & idn.skeletons(held)
+    assert not idn.skeletons(typed) & idn.skeletons(held + "z")
 
 
 def test_a_plain_label_that_a_held_one_passes_for_is_refused_and_plain_ones_never_pass_for_each_other() -> None:
