@@ -19,7 +19,7 @@ from catalyst_sdk.context import PluginContext
 from catalyst_sdk.dns import REVISION_MARK, BackendInfo, Capability, Change, KeyOp, RecordSet, ZoneSpec, ZoneState
 from catalyst_sdk.dns_rules import Faults, Key
 
-from . import keys, lua, places, zones
+from . import keys, lua, places, told, zones
 from .api import PROVIDER, Answer, Api, misunderstood
 from .zones import Held, zone_id
 
@@ -49,6 +49,8 @@ class PowerDnsBackend:
         """`served_at`: where the server answers DNS, if that is not where its settings say it listens."""
         self._api = api
         self._served_at = served_at
+        self._told_by: told.NameServer | None = None
+        self._has_looked = False
         self._reader = zones.Reader()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -60,6 +62,7 @@ class PowerDnsBackend:
     async def probe(self) -> frozenset[Capability]:
         """What the server did with a scratch zone, and what it says of itself."""
         settings = await self._settings()
+        self._told_by, self._has_looked = told.found(settings, self._served_at, self._api.url), True
         # A server takes LUA records whether or not it evaluates them: it then says NXDOMAIN.
         has_lua = settings.get("enable-lua-records", "no") in lua.ON
         found = await self._with_scratch_zone(settings if has_lua else {})
@@ -130,7 +133,7 @@ class PowerDnsBackend:
                 await self._refuse_new(spec, answer)
             if answer.status == 409:
                 return await self._already(spec, records)
-            found = await self._keys(spec.name)
+            found = await self._new_keys(spec)
             # A key shows its CDS where the server's own default publishes it already: two calls less for each zone.
             if spec.signed and not all("cds" in key for key in found):
                 await self._publish(spec.name)
@@ -304,6 +307,16 @@ class PowerDnsBackend:
 
     async def _keys(self, zone: str) -> Any:
         return (await self._api.call("GET", f"{_path(zone)}/cryptokeys")).body
+
+    async def _new_keys(self, spec: ZoneSpec) -> Any:
+        """Keys of a zone that was made this moment."""
+        if not self._has_looked:
+            self._told_by, self._has_looked = told.found(await self._settings(), self._served_at, self._api.url), True
+        try:
+            heard = await self._told_by.keys(spec.name) if self._told_by and spec.signed else None
+        except OSError:  # a time-out too
+            heard = self._told_by = None  # until the next probe: nobody there, or nobody who lets us
+        return await self._keys(spec.name) if heard is None else heard
 
     async def _ds_tags(self, zone: str) -> frozenset[int]:
         """Tags of the DS records that the parent has for this zone, as far as this server has the parent."""

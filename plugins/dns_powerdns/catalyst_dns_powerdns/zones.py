@@ -88,7 +88,7 @@ class Held:
 
     def _etag(self) -> str:
         """The server keeps none, so one is made of all that a change could touch."""
-        facts = (self.account, sorted(self.records.items()), self.keys)
+        facts = (self.account, sorted(self.records.items()), [held.key for held in self.keys])
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:20]
 
 
