@@ -16,7 +16,7 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from zlib import crc32
@@ -83,13 +83,14 @@ class DriftSweep:
     questions: int = QUESTIONS
     readings: int = READINGS
     passes: int = 0
+    whole: dict[str, Whole] = field(default_factory=dict)
+    """Names' zones in which the last pass found nothing."""
 
     def __post_init__(self) -> None:
         self._ends: list[int] = []
         self._log = get_logger("drift")
         self._questions = self._last_questions = 0
         self._stride = 1
-        self._whole: dict[str, Whole] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look until `stop`, whenever this replica holds the lease."""
@@ -120,7 +121,7 @@ class DriftSweep:
         async for subjects in self.fleet.children():
             await self._look_at(subjects, lease)
             seen.update(s.domain for s in subjects)
-        self._whole = {domain: whole for domain, whole in self._whole.items() if domain in seen}
+        self.whole = {domain: whole for domain, whole in self.whole.items() if domain in seen}
         async with self.work.reading() as tx:
             self.metrics.drifts(await tx.drifts_by_kind())
             self.metrics.moves(await tx.delegations_by_state())
@@ -155,7 +156,7 @@ class DriftSweep:
     async def _one(self, s: Subject, askers: Mapping[str, Serials], lease: Lease) -> None:
         if await self._is_as_it_was(s, askers):
             return
-        self._whole.pop(s.domain, None)
+        self.whole.pop(s.domain, None)
         state = await self.fleet.state(s.backend, f"{s.domain}.")
         if state is None:
             seen: tuple[Sight, ...] = (Sight(Kind.MISSING, cause="the backend has no such zone"),)
@@ -172,18 +173,19 @@ class DriftSweep:
         same_state = s.zone is None or hosting.observed(s.zone, conditions, s.zone.updated_at) is s.zone
         if not new and not moved and same_state:
             if state is not None and not seen and s.allocation is not None:
-                self._remember(s, state)
+                self.remember(s, state)
             await self.mending.put_right(s, s.known)  # what could not be begun when it was seen first
             return
         await self.mending.note(s, seen, lease)
 
-    def _remember(self, s: Subject, state: ZoneState) -> None:
+    def remember(self, s: Subject, state: ZoneState) -> None:
+        """Take the zone as whole as it is, until its backend lists another version of it."""
         if version := self.fleet.listed.get(s.backend, {}).get(state.name):
-            self._whole[s.domain] = Whole(version, s.wish, state.serial, state.signed)
+            self.whole[s.domain] = Whole(version, s.wish, state.serial, state.signed)
 
     async def _is_as_it_was(self, s: Subject, askers: Mapping[str, Serials]) -> bool:
         """Whether a name's zone that was whole was not touched since, by its backend's list and at first sight of each server."""
-        before = self._whole.get(s.domain)
+        before = self.whole.get(s.domain)
         is_told = before is not None and self.fleet.listed.get(s.backend, {}).get(f"{s.domain}.") == before.version
         if (
             before is None
