@@ -41,6 +41,13 @@ class FakeDaemons(grpc.GenericRpcHandler):
         (path,) = self._paths(method)
         self._answers[path] = answer
 
+    def refuse_changes(self, why: Refused) -> None:
+        """Let everything refuse that is more than a look."""
+        looks = ("Get", "List", "Plan", "Preview", "Check", "Advise", "Watch")
+        self._answers |= {
+            path: why for path, method in self._methods.items() if not method.name.startswith(looks)
+        }  # fmt: skip - one rule
+
     def _paths(self, method: str) -> list[str]:
         package, _, name = method.rpartition(".")
         return [

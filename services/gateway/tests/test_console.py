@@ -9,6 +9,7 @@ from catalyst_gateway.console.rendering import Renderer
 from catalyst_sdk import Code, Refused, Violation
 from jinja2 import UndefinedError
 
+from . import filled
 from .looking import Looking
 
 
@@ -112,6 +113,33 @@ async def test_nobody_is_shown_a_page_or_does_anything_without_signing_in(look: 
         assert (way.path, seen.status) == (way.path, 303)
         assert seen.headers["location"].startswith("/console/sign-in")
     assert look.daemons.asked == []
+
+
+def ways_of(verb: str) -> list[re.Pattern[str]]:
+    paths = [page.path for page in index.PAGES if page.verb == verb and "{path:path}" not in page.path]
+    return [re.compile(re.sub(r"{\w+:str}", "[^/]+", path)) for path in paths]
+
+
+async def test_a_page_that_an_action_shows_again_leads_nowhere_that_is_not_there(look: Looking) -> None:
+    filled.fill(look.daemons)
+    look.daemons.refuse_changes(Wrong())
+    total = {"month": {"minor": "1", "currency": "OMR"}, "hourMicros": "1"}
+    look.daemons.answer("GetSovereign", {"name": "sovereigns/x"})
+    look.daemons.answer("provisioner.GetRun", {"name": "sovereigns/x/runs/x"})
+    look.daemons.answer("provisioner.GetPlan", {"name": "sovereigns/x/plans/x", "cost": {"after": {"total": total}}})
+    shown = 0
+    for way in index.PAGES:
+        if way.verb != "POST" or way.is_open or "/console/new/" in way.path:  # the wizard keeps a wish first
+            continue
+        path = re.sub(r"{\w+:str}", "x", way.path.replace("{env:str}", "acme-prod"))
+        seen = await look.send(path, {"confirm": path.split("/")[-2]})
+        if seen.status == 303:
+            continue
+        shown += 1
+        for kind, verb in ((r"hx-get", "GET"), (r"(?:form)?action", "POST")):
+            for there in re.findall(rf'\s{kind}="([^"?]+)', seen.html):
+                assert any(one.fullmatch(there) for one in ways_of(verb)), (way.path, kind, there)
+    assert shown > 20
 
 
 def test_a_fault_stands_at_the_field_of_the_form_that_it_speaks_of() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import grpc
+from catalyst_sdk import Code, Refused
 from google.protobuf.message_factory import GetMessageClass
 
 from .. import conditions, events
@@ -24,8 +25,10 @@ _MOST = 20
 """Pages of a list that one page of the console asks for at the most: twenty thousand rows are for a command."""
 
 
-class NoRoute(Exception):
-    """A page asks for a path that no contract has: a bug."""
+class NoRoute(Refused):
+    """A page asks for a path that no contract has: somebody made up the last word of an action's path."""
+
+    code, reason, message = Code.NOT_FOUND, "PATH_NOT_FOUND", "nothing can be done by {verb} {path}"
 
 
 class Api:
@@ -73,7 +76,7 @@ class Api:
     async def _call(self, verb: str, path: str, query: Mapping[str, object], body: Answer | None, etag: str) -> Answer:
         found = self._routes.find(verb, path)
         if found is None:
-            raise NoRoute(f"{verb} {path}")
+            raise NoRoute(verb=verb, path=path)
         one, variables = found
         pairs = [(name, _text(value)) for name, value in query.items() if value not in ("", None)]
         message = to_request(one, variables, pairs, json.dumps(body).encode() if body and one.body else b"")
@@ -97,7 +100,7 @@ class Api:
         """Every message of a stream that ends by itself. Raises AioRpcError."""
         found = self._routes.find("GET", path)
         if found is None:
-            raise NoRoute(f"GET {path}")
+            raise NoRoute(verb="GET", path=path)
         one, variables = found
         pairs = [(name, _text(value)) for name, value in query.items() if value not in ("", None)]
         method = self._channels[one.package].unary_stream(

@@ -105,7 +105,7 @@ async def move(at: Visit) -> Shown:
     except REFUSALS as refused:
         return await _rehearsed(at, wish, Faults.of(refused), typed)
     run = started.get("metadata", {}).get("run", "")
-    return at.go(f"/console/{run}" if run else at.path.removesuffix("/move"))
+    return at.go(f"/console/{run}" if run else at.path)
 
 
 @action(_SLOT + "/{verb:str}")

@@ -21,7 +21,7 @@ from .index import PAGES, PLACES
 from .library import Library
 from .people import Person
 from .rendering import Renderer
-from .visits import Page, Req, Shown, Visit
+from .visits import Page, Req, Shown, Visit, depth_of
 
 Explain = Callable[[Req, Exception, str], Explained]
 """Tells what an error means to a caller; of a bug it also writes the log."""
@@ -63,8 +63,11 @@ class Console:
         return [Router("/", route_handlers=[*pages, files.static], exception_handlers={Exception: failed})]
 
     def _handler(self, page: Page) -> Any:
+        depth = depth_of(page, PAGES)
+
         @route(page.path, http_method=[page.verb], name=f"{page.verb} {page.path}", status_code=200)
         async def shown(request: Req) -> Shown:
+            request.state.depth = depth
             answer = await self._shown(page, request)
             answer.headers.update(files.SECURITY | {"Cache-Control": "no-store"})
             return answer
@@ -104,6 +107,7 @@ class Console:
             query=dict(request.query_params.items()),
             form={name: values[-1] for name, values in many.items()},
             many=many,
+            depth=request.state.depth,
         )
 
     def _failed(self, explain: Explain, request: Req, error: Exception) -> Shown:
@@ -143,6 +147,7 @@ class Console:
             self._sessions.csrf(request),
             {},
             {},
+            depth=getattr(request.state, "depth", 0),
         )
 
 
@@ -157,5 +162,5 @@ async def _form(request: Req) -> dict[str, tuple[str, ...]]:
 
 
 def _to_sign_in(visit: Visit) -> Shown:
-    back = visit.here if visit.request.method == "GET" and not visit.is_partial else "/console"
+    back = "/console" if visit.is_partial else visit.here
     return visit.go(f"{SIGN_IN}?next={quote(back, safe='')}")

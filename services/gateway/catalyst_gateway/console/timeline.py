@@ -1,8 +1,12 @@
 """One line of everything that happened, newest first; by resource, so that a state leads to why it is so."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from catalyst_mesh import Caller
 from catalyst_mesh.readers import Reader
 
+from . import words
 from .visits import Shown, Visit, page
 
 MOST = 100
@@ -22,9 +26,18 @@ async def timeline(at: Visit) -> Shown:
     rows = [one for one in read if reader.may_hear(one["subject"], one["organization"])]
     shown = rows[:MOST]
     last = shown[-1] if len(rows) > MOST else read[-1] if len(read) == _LOOK else None
-    return at.show(
-        "timeline.html", title="Timeline", rows=shown, older=last["number"] if last else None, about=about, kind=kind
-    )
+    older = last["number"] if last else None
+    told = [{**one, "says": says(one)} for one in shown]
+    return at.show("timeline.html", title="Timeline", rows=told, older=older, about=about, kind=kind)
+
+
+def says(event: Mapping[str, Any]) -> str:
+    """What an event tells beside its name: of which part of the thing it speaks, the state that it came to, and its sentence."""
+    body, kind = event["body"], event["subject"].split(".")[3:4]
+    parts = [body.get(name, "") for name in dict.fromkeys([*kind, "step"])]
+    named = [words.leaf(part) for part in parts if isinstance(part, str) and part != event["aggregate"]]
+    told = body.get("message") or body.get("reason") or words.word(body.get("state"))
+    return ": ".join(filter(None, [*named, str(told)]))
 
 
 PAGES = (timeline,)

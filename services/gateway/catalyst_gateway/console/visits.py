@@ -1,6 +1,6 @@
 """One look of one person at one page."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ class Visit:
 
     names   parts of its path, by their names
     query   what stands behind the `?`
+    depth   as `depth_of` says it
     form    what was sent, for an action; of a name that was sent several times `many` has all values
     """
 
@@ -41,6 +42,7 @@ class Visit:
     query: Mapping[str, str]
     form: Mapping[str, str] = field(default_factory=dict)
     many: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    depth: int = 0
 
     def show(self, template: str, *, title: str, status: int = 200, **values: Any) -> Response[str]:
         """The page; for htmx, which takes regions out of it, without what stands around it.
@@ -60,14 +62,15 @@ class Visit:
 
     @property
     def path(self) -> str:
-        """Where the person looks."""
-        return self.request.url.path
+        """Where the person looks; after an action, the page that it belongs to, which it shows again where it was refused."""
+        path = self.request.url.path
+        return "/".join(path.split("/")[: self.depth]) if self.depth else path
 
     @property
     def here(self) -> str:
         """The path with its query: what a region of this page is fetched from again."""
         query = self.request.url.query
-        return f"{self.path}?{query}" if query else self.path
+        return f"{self.path}?{query}" if query and not self.depth else self.path
 
     @property
     def origin(self) -> str:
@@ -96,6 +99,15 @@ class Page:
     verb: HttpMethod
     show: Show
     is_open: bool = False
+
+
+def depth_of(action: Page, pages: Iterable[Page]) -> int:
+    """How many parts of an action's path are that of the page that it belongs to, the nearest at it or above; 0 for a page."""
+    if action.verb is HttpMethod.GET:
+        return 0
+    shown = {page.path for page in pages if page.verb is HttpMethod.GET}
+    parts = action.path.split("/")
+    return next((n for n in range(len(parts), 0, -1) if "/".join(parts[:n]) in shown), 0)
 
 
 def page(path: str, *, is_open: bool = False) -> Callable[[Show], Page]:

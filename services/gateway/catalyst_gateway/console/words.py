@@ -107,6 +107,17 @@ def leaf(name: object) -> str:
     return str(name or "").rpartition("/")[2]
 
 
+def brief(name: object) -> str:
+    """The last part of a name for a narrow column: of an id that a machine drew, its beginning."""
+    text = leaf(name)
+    return text if len(text) <= 16 else f"{text[:12]}…"
+
+
+def standing(value: object) -> str:
+    """The state of an account, for its colour: what is open there is as it should be, elsewhere it waits for somebody."""
+    return "ACTIVE" if bare(value) == "OPEN" else str(value)
+
+
 def moment(value: object) -> str:
     """An RFC 3339 time for people, in UTC."""
     found = when(value)
@@ -168,6 +179,6 @@ def money(value: Mapping[str, Any] | None) -> str:
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
-    "word": word, "bare": bare, "tone": tone, "leaf": leaf, "moment": moment, "ago": ago, "span": span, "seconds": seconds,
-    "money": money,
+    "word": word, "bare": bare, "tone": tone, "leaf": leaf, "brief": brief, "standing": standing, "moment": moment,
+    "ago": ago, "span": span, "seconds": seconds, "money": money,
 }  # fmt: skip

@@ -72,6 +72,17 @@ for (const menu of all("details.menu")) {
   menu.addEventListener("focusout", (event) => { if (event.relatedTarget && !menu.contains(event.relatedTarget)) menu.open = false; });
 }
 
+// What scrolls sideways is a stop of the keyboard; what fits is none.
+function reach() {
+  for (const box of all(".wide")) {
+    const scrolls = box.scrollWidth > box.clientWidth;
+    if (scrolls) { box.tabIndex = 0; box.role = "group"; box.ariaLabel = $("caption", box)?.textContent ?? "Table"; } else if (box.tabIndex === 0) { box.removeAttribute("tabindex"); box.role = box.ariaLabel = null; }
+  }
+}
+addEventListener("resize", reach);
+document.addEventListener("htmx:afterSwap", reach);
+reach();
+
 // A form is sent once.
 addEventListener("submit", (event) => {
   for (const button of all("button:not([type=button])", event.target)) setTimeout(() => { button.disabled = true; }, 0);
