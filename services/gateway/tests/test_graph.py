@@ -17,7 +17,7 @@ from graphql import build_schema, get_introspection_query, parse, validate
 from graphql.utilities import find_breaking_changes
 from sqlalchemy import event as sqlalchemy_event
 
-from .test_model import ADMIN, MEMBER, event, pod
+from .test_model import ADMIN, MEMBER, NOON, event, pod
 
 TRACE = "0" * 32
 SCHEMA_PAGE = Path("docs/reference/schema.graphql")
@@ -141,6 +141,83 @@ async def test_many_things_with_their_events_are_two_reads(work: Work[Store]) ->
     assert (
         sum("FROM" in s and ("thing" in s or "stream_event" in s) for s in statements) == 3
     )  # and the things of the events
+
+
+OWNED = {"provisioner": "organization", "environment": "organization", "pooldomain": "owner", "billing": "org"}
+"""The field in which the events of a daemon say whose a thing is."""
+
+
+def told(number: int, subject: str, aggregate: str, owner: str = "acme", **body: Any) -> dict[str, Any]:
+    field = OWNED.get(subject.partition(".")[0], "owner")
+    return {
+        "event_id": f"told-{number}",
+        "subject": f"catalyst.v1.{subject}",
+        "aggregate": aggregate,
+        "version": number,
+        "time": NOON,
+        "body": {field: f"organizations/{owner}", **body},
+        "organization": owner,
+        "major": number,
+        "minor": 1,
+    }
+
+
+async def test_a_sovereign_is_what_was_told_of_it_whatever_of_it_was_told_last(work: Work[Store]) -> None:
+    one, run = "sovereigns/acme", {"run": "sovereigns/acme/runs/run-1"}
+    async with work.transaction() as tx:
+        await tx.tell(
+            [
+                told(11, "provisioner.sovereign.created", one, sovereign=one, generation="1"),
+                told(12, "provisioner.run.started", one, intent="INTENT_APPLY", actor="ada", **run),
+                told(13, "provisioner.sovereign.activated", one, fqdn="acme.example", simulated=True),
+                told(14, "provisioner.run.succeeded", one, intent="INTENT_APPLY", **run),
+                told(15, "provisioner.access.granted", one),  # whose readers are fewer
+                told(16, "provisioner.sovereign.created", "sovereigns/rival", "rival"),
+            ]
+        )  # fmt: skip - an event a row
+    query = "{ sovereigns { nodes { name state fqdn generation runs { nodes { name state actor } } } } }"
+    (seen,) = (await asked(Graph(work), query))["data"]["sovereigns"]["nodes"]
+    assert seen == {
+        "name": one,
+        "state": "ACTIVATED",
+        "fqdn": "acme.example",
+        "generation": "1",
+        "runs": {"nodes": [{"name": run["run"], "state": "SUCCEEDED", "actor": "ada"}]},
+    }  # fmt: skip - one answer
+    everyone = await asked(Graph(work), query, ADMIN)
+    assert [x["name"] for x in everyone["data"]["sovereigns"]["nodes"]] == [one, "sovereigns/rival"]
+    foreign = await asked(Graph(work), '{ sovereign(name: "sovereigns/rival") { name } }')
+    assert (foreign["data"]["sovereign"], foreign["errors"][0]["extensions"]["reason"]) == (None, "THING_NOT_FOUND")
+
+
+TYPES = {
+    "pools/omani.works/allocations/acme": (
+        "allocation",
+        "pooldomain.allocation.reserved",
+        {"fqdn": "acme.omani.works"},
+    ),
+    "zones/acme.example": ("zone", "pooldomain.zone.signed", {"serial": "7"}),
+    "billingAccounts/acme/orders/o-1": ("order", "billing.order.paid", {"plan": "m"}),
+    "namespaces/acme/continuums/shop": ("slot", "continuum.lease.acquired", {"holder": "east"}),
+    "organizations/acme": ("organization", "environment.organization.updated", {"displayName": "Acme"}),
+    "environments/acme-prod/applications/blog": ("application", "environment.application.updated", {"digest": "d1"}),
+}
+
+
+@pytest.mark.either_database
+async def test_each_type_is_found_by_its_name_and_in_its_list_by_one_read_of_each(work: Work[Store]) -> None:
+    async with work.transaction() as tx:
+        await tx.tell([told(20 + n, type[1], key, **type[2]) for n, (key, type) in enumerate(TYPES.items())])
+    graph, admin = Graph(work), Caller("olga", groups=frozenset({"/acme/org-admin"}))
+    for key, (type, _, body) in TYPES.items():
+        ((field, value),) = body.items()
+        query = f'{{ {type}(name: "{key}") {{ name {field} }} {type}s(first: 5) {{ nodes {{ name {field} }} }} }}'
+        said = await asked(graph, query, admin)
+        assert said["data"][type] == {"name": key, field: value}
+        assert said["data"][type] in said["data"][f"{type}s"]["nodes"]
+        assert (await asked(graph, query, Caller("sam")))["data"] == {type: None, f"{type}s": {"nodes": []}}
+    inside = '{ environment(name: "acme-prod") { applications { nodes { name } } } }'
+    assert len((await asked(graph, inside, admin))["data"]["environment"]["applications"]["nodes"]) == 1
 
 
 @pytest.mark.either_database

@@ -18,20 +18,33 @@ from strawberry.schema.config import StrawberryConfig
 from ..shelves import matching, readable
 from ..state import EnvironmentDenied, SearchTooShort
 from ..tables import thing
+from . import kinds
+from .folding import Row
+from .kinds import (
+    Allocation,
+    AllocationConnection,
+    Application,
+    ApplicationConnection,
+    Order,
+    OrderConnection,
+    Organization,
+    OrganizationConnection,
+    Slot,
+    SlotConnection,
+    Sovereign,
+    SovereignConnection,
+    Zone,
+    ZoneConnection,
+    one_of,
+    page_of,
+)
 from .measure import MOST_PAGE, PAGE
-from .reads import Reads, Row, ThingNotFound
+from .paging import After, First, Info, PageInfo, page_info
+from .reads import Reads, ThingNotFound
 
 LOOKED_AT = 2000
 """Events that one list looks at, for whoever may read few of them."""
-Info = strawberry.Info[Reads, None]
-First = Annotated[int, strawberry.argument(description="Rows of the page; 0: 20, above 100: 100, negative: refused.")]
-After = Annotated[str, strawberry.argument(description="Token of an earlier page, as in REST. Empty: from the start.")]
-
-
-@strawberry.type(description="Where a list goes on.")
-class PageInfo:
-    has_next_page: bool = strawberry.field(description="Whether there is more.")
-    end_cursor: str = strawberry.field(description="Token of the next page; empty at the end.")
+Whose = Annotated[str, strawberry.argument(description="Slug of an Organization; empty: of all that the caller reads.")]
 
 
 @strawberry.type(description="Something that happened.")
@@ -93,6 +106,12 @@ class Environment:
         where = [thing.c.environment == self.name, *([thing.c.kind.in_(kinds)] if kinds else [])]
         return await _things(info.context, where, first, after, "environment", self.name, *(kinds or ()))
 
+    @strawberry.field(description="What is installed in it.")
+    async def applications(self, info: Info, first: First = PAGE, after: After = "") -> ApplicationConnection:
+        here = thing.c.environment == self.name
+        found, where = await page_of(info.context, kinds.APPLICATION, first, after, here, scope=(self.name,))
+        return ApplicationConnection(nodes=[kinds.to_application(*one) for one in found], page_info=where)
+
 
 @strawberry.type(description="Reads; nothing is changed by GraphQL.")
 class Query:
@@ -141,7 +160,92 @@ class Query:
         if not token and len(rows) == LOOKED_AT:  # there may be more behind much that is others'
             last = rows[-1]["number"]
             token = Page(1, None, page.scope).cut([last, last], lambda number: number).next_page_token
-        return EventConnection(nodes=[to_event(row) for row in cut.rows], page_info=_page_info(token))
+        return EventConnection(nodes=[to_event(row) for row in cut.rows], page_info=page_info(token))
+
+    @strawberry.field(description="A Sovereign. THING_NOT_FOUND also where the caller may not read it.")
+    async def sovereign(self, info: Info, name: str) -> Sovereign | None:
+        return kinds.to_sovereign(*await one_of(info.context, kinds.SOVEREIGN, name))
+
+    @strawberry.field(description="Sovereigns that the caller reads.")
+    async def sovereigns(
+        self, info: Info, organization: Whose = "", first: First = PAGE, after: After = ""
+    ) -> SovereignConnection | None:
+        found, where = await page_of(
+            info.context, kinds.SOVEREIGN, first, after, *_of(organization), scope=(organization,)
+        )
+        return SovereignConnection(nodes=[kinds.to_sovereign(*one) for one in found], page_info=where)
+
+    @strawberry.field(description="A name under a pool domain. THING_NOT_FOUND also where the caller may not read it.")
+    async def allocation(self, info: Info, name: str) -> Allocation | None:
+        return kinds.to_allocation(*await one_of(info.context, kinds.ALLOCATION, name))
+
+    @strawberry.field(description="Names under pool domains that the caller reads.")
+    async def allocations(
+        self, info: Info, organization: Whose = "", first: First = PAGE, after: After = ""
+    ) -> AllocationConnection | None:
+        found, where = await page_of(
+            info.context, kinds.ALLOCATION, first, after, *_of(organization), scope=(organization,)
+        )
+        return AllocationConnection(nodes=[kinds.to_allocation(*one) for one in found], page_info=where)
+
+    @strawberry.field(description="A zone. THING_NOT_FOUND also where the caller may not read it.")
+    async def zone(self, info: Info, name: str) -> Zone | None:
+        return kinds.to_zone(*await one_of(info.context, kinds.ZONE, name))
+
+    @strawberry.field(description="Zones that the caller reads.")
+    async def zones(
+        self, info: Info, organization: Whose = "", first: First = PAGE, after: After = ""
+    ) -> ZoneConnection | None:
+        found, where = await page_of(info.context, kinds.ZONE, first, after, *_of(organization), scope=(organization,))
+        return ZoneConnection(nodes=[kinds.to_zone(*one) for one in found], page_info=where)
+
+    @strawberry.field(description="An order. THING_NOT_FOUND also where the caller may not read it.")
+    async def order(self, info: Info, name: str) -> Order | None:
+        return kinds.to_order(*await one_of(info.context, kinds.ORDER, name))
+
+    @strawberry.field(description="Orders that the caller reads.")
+    async def orders(
+        self, info: Info, organization: Whose = "", first: First = PAGE, after: After = ""
+    ) -> OrderConnection | None:
+        found, where = await page_of(info.context, kinds.ORDER, first, after, *_of(organization), scope=(organization,))
+        return OrderConnection(nodes=[kinds.to_order(*one) for one in found], page_info=where)
+
+    @strawberry.field(description="A slot. THING_NOT_FOUND also where the caller may not read it.")
+    async def slot(self, info: Info, name: str) -> Slot | None:
+        return kinds.to_slot(*await one_of(info.context, kinds.SLOT, name))
+
+    @strawberry.field(description="Slots that the caller reads.")
+    async def slots(
+        self, info: Info, organization: Whose = "", first: First = PAGE, after: After = ""
+    ) -> SlotConnection | None:
+        found, where = await page_of(info.context, kinds.SLOT, first, after, *_of(organization), scope=(organization,))
+        return SlotConnection(nodes=[kinds.to_slot(*one) for one in found], page_info=where)
+
+    @strawberry.field(description="An Organization. THING_NOT_FOUND also where the caller may not read it.")
+    async def organization(self, info: Info, name: str) -> Organization | None:
+        return kinds.to_organization(*await one_of(info.context, kinds.ORGANIZATION, name))
+
+    @strawberry.field(description="Organizations that the caller reads.")
+    async def organizations(self, info: Info, first: First = PAGE, after: After = "") -> OrganizationConnection | None:
+        found, where = await page_of(info.context, kinds.ORGANIZATION, first, after)
+        return OrganizationConnection(nodes=[kinds.to_organization(*one) for one in found], page_info=where)
+
+    @strawberry.field(description="An Application. THING_NOT_FOUND also where the caller may not read it.")
+    async def application(self, info: Info, name: str) -> Application | None:
+        return kinds.to_application(*await one_of(info.context, kinds.APPLICATION, name))
+
+    @strawberry.field(description="Applications that the caller reads.")
+    async def applications(
+        self, info: Info, organization: Whose = "", first: First = PAGE, after: After = ""
+    ) -> ApplicationConnection | None:
+        found, where = await page_of(
+            info.context, kinds.APPLICATION, first, after, *_of(organization), scope=(organization,)
+        )
+        return ApplicationConnection(nodes=[kinds.to_application(*one) for one in found], page_info=where)
+
+
+def _of(organization: str) -> list[ColumnElement[bool]]:
+    return [thing.c.organization == organization] if organization else []
 
 
 async def _things(
@@ -152,11 +256,7 @@ async def _things(
         rows = await tx.things(readable(reads.reader), *where, after=page.after or "", limit=page.size + 1)
     cut = page.cut(rows, lambda row: row["key"])
     nodes = [to_thing(row) for row in cut.rows]
-    return ThingConnection(nodes=nodes, page_info=_page_info(cut.next_page_token))
-
-
-def _page_info(token: str) -> PageInfo:
-    return PageInfo(has_next_page=bool(token), end_cursor=token)
+    return ThingConnection(nodes=nodes, page_info=page_info(cut.next_page_token))
 
 
 def to_thing(row: Row) -> Thing:
