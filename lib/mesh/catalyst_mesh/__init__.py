@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .paging import Cut, Page
     from .plugins import PluginHost
     from .protos import Context, moment, span, stamp
+    from .ready import Ready
     from .sealing import SEALED, Sealer
     from .settings import ControllerSettings, DaemonSettings
     from .tables import ROW_NUMBER, chassis_tables
@@ -56,6 +57,7 @@ _HOMES = {
     "paging": "Cut Page",
     "plugins": "PluginHost",
     "protos": "Context moment span stamp",
+    "ready": "Ready",
     "sealing": "SEALED Sealer",
     "settings": "ControllerSettings DaemonSettings",
     "tables": "ROW_NUMBER chassis_tables",
@@ -114,6 +116,7 @@ __all__ = [
     "PeerUnavailable",
     "PluginHost",
     "PluginUnavailable",
+    "Ready",
     "Row",
     "Scope",
     "Sealer",

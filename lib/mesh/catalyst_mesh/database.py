@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, MetaData, Text, event, func, text
+from sqlalchemy import ColumnElement, DateTime, MetaData, Text, event, func, select, text
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -27,6 +27,7 @@ from .clocks import Clock
 from .doors import Doors
 from .errands import errand_engine
 from .passwords import take_password_from
+from .ready import Ready
 from .statements import sharing
 from .telemetry import span
 
@@ -64,7 +65,7 @@ class Json(TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
-_NOW = text("SELECT clock_timestamp()")
+_NOW = Ready(select(func.clock_timestamp().label("now")))
 _ASKED = text("SELECT 1")
 
 
@@ -187,7 +188,7 @@ class Database:
             return self._clock.now()
         if self.dialect == "sqlite":
             return datetime.now(UTC)
-        moment: datetime = (await sql.execute(_NOW)).scalar_one()
+        moment: datetime = (await _NOW.rows(sql))[0]["now"]
         return moment.astimezone(UTC)
 
     def in_use(self) -> int:

@@ -21,21 +21,20 @@ from catalyst_sdk import Code, Decision, Refused
 from google.protobuf import symbol_database
 from google.protobuf.message import Message
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Insert,
     MetaData,
     Table,
-    Update,
     and_,
     bindparam,
+    func,
     insert,
     literal,
     select,
-    text,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import UpdateBase
@@ -45,12 +44,13 @@ from .calls import Call, current
 from .database import Database
 from .facts import Emitted, aggregate_of, version_of
 from .failpoints import Failpoints
+from .ready import Found, Ready
 from .sealing import Sealer
 
 TRIES = 12
 """How often a step decides anew before the caller is told that the resource is contended."""
 
-_ALONE = text("SELECT pg_advisory_xact_lock(:number)")
+_ALONE = Ready(select(func.pg_advisory_xact_lock(bindparam("number", type_=BigInteger))))
 
 
 class LostRace(Exception):
@@ -81,24 +81,28 @@ class Transaction:
         """Tables with rows that somebody works on, for whom the bell rings after the commit; see `bell`."""
         self._read: dict[tuple[Any, ...], int] = {}
 
-    async def write(self, statement: UpdateBase, given: Mapping[str, Any] | None = None) -> None:
+    async def write(self, statement: UpdateBase | Ready, given: Mapping[str, Any] | None = None) -> None:
         """Run a statement that must change exactly one row. Raises LostRace where it does not.
 
         given   values of its parameters, where it was made before
         """
         await self.write_quietly(statement, given)
-        if isinstance(statement.table, Table):
-            self.wrote.add(statement.table.name)
+        written = statement.statement if isinstance(statement, Ready) else statement
+        if isinstance(written, UpdateBase) and isinstance(written.table, Table):
+            self.wrote.add(written.table.name)
 
-    async def write_quietly(self, statement: UpdateBase, given: Mapping[str, Any] | None = None) -> None:
+    async def write_quietly(self, statement: UpdateBase | Ready, given: Mapping[str, Any] | None = None) -> None:
         """As `write`, for rows that nobody works on: no bell rings."""
         try:
-            result = await self.sql.execute(statement, given)
+            if isinstance(statement, Ready):
+                changed = await statement.count(self.sql, given)
+            else:
+                changed = (await self.sql.execute(statement, given)).rowcount
         except IntegrityError as error:
             if _broken_rule(error):
                 raise
             raise LostRace from error
-        if result.rowcount != 1:
+        if changed != 1:
             raise LostRace
 
     def seen(self, table: Table, row: Mapping[Any, Any]) -> None:
@@ -130,7 +134,7 @@ class Transaction:
         """
         if self.has_row_locks:
             number = int.from_bytes(hashlib.blake2b("\0".join(words).encode(), digest_size=8).digest(), signed=True)
-            await self.sql.execute(_ALONE, {"number": number})
+            await _ALONE.rows(self.sql, {"number": number})
 
     def emit(self, *facts: object) -> None:
         """Tell `facts` with the commit of this transaction."""
@@ -165,8 +169,8 @@ class Work(Generic[T]):
         self._emitted = {e.fact: e for e in emitted}
         self.sealer = sealer
         """Seals the answers that are kept; None: they are kept as they are."""
-        self._tell = _telling(db, metadata.tables[OUTBOX], emitted)
-        self._copy = None if kept is None else (insert(kept), [column.name for column in kept.c])
+        self._tell = Ready(_telling(db, metadata.tables[OUTBOX], emitted))
+        self._copy = None if kept is None else (Ready(insert(kept)), [column.name for column in kept.c])
         self._kept = _Kept(metadata.tables["idempotency"], db.moment)
         self.bell = Bell()
         """Rings after each commit for the tables that were written."""
@@ -213,7 +217,7 @@ class Work(Generic[T]):
             yield tx
 
     @asynccontextmanager
-    async def _transaction(self, call: Call | None) -> AsyncIterator[tuple[T, RowMapping | None]]:
+    async def _transaction(self, call: Call | None) -> AsyncIterator[tuple[T, Found | None]]:
         """A transaction, and the answer that is kept for `call`."""
         async with self.db.begin() as sql:
             try:
@@ -257,10 +261,10 @@ class Work(Generic[T]):
         if not facts:
             return
         rows = [self._row(fact, now) for fact in facts]
-        await sql.execute(self._tell, rows[0] if len(rows) == 1 else rows)
+        await self._tell.each(sql, rows)
         if self._copy is not None:
             statement, columns = self._copy
-            await sql.execute(statement, [{name: row[name] for name in columns} for row in rows])
+            await statement.each(sql, [{name: row[name] for name in columns} for row in rows])
 
     def _row(self, fact: object, now: datetime) -> dict[str, Any]:
         emitted = self._emitted[type(fact)]
@@ -276,7 +280,7 @@ class Work(Generic[T]):
             "created_at": now,
         }
 
-    def _opened(self, known: RowMapping, call: Call) -> Message:
+    def _opened(self, known: Found, call: Call) -> Message:
         """The answer of a row. Raises RequestIdReused where it was given to another request."""
         if known["request_hash"] != call.request_hash:
             raise RequestIdReused(request_id=call.request_id, method=call.method)
@@ -307,22 +311,22 @@ class _Kept:
     """
 
     def __init__(self, t: Table, moment: ColumnElement[datetime] | None) -> None:
-        self.keep = insert(t)
+        self.keep = Ready(insert(t))
         wanted = [t.c.request_hash, t.c.answer_type, t.c.answer]
         mine = [t.c[name] == bindparam(name) for name in ("principal", "method", "request_id")]
         if moment is None:
-            self._find = select(*wanted).where(*mine)
+            self._find = Ready(select(*wanted).where(*mine))
         else:
             one = select(literal(1).label("one")).subquery()
-            self._find = select(moment.label("now"), *wanted).select_from(one.outerjoin(t, and_(*mine)))
+            self._find = Ready(select(moment.label("now"), *wanted).select_from(one.outerjoin(t, and_(*mine))))
         self._has_moment = moment is not None
 
-    async def ask(self, sql: AsyncConnection, call: Call | None, db: Database) -> tuple[datetime, RowMapping | None]:
+    async def ask(self, sql: AsyncConnection, call: Call | None, db: Database) -> tuple[datetime, Found | None]:
         """The present moment, and the answer that is kept for `call`."""
         if call is None or not call.request_id:
             return await db.now(sql), None
         given = {"principal": call.caller.subject, "method": call.method, "request_id": call.request_id}
-        row = (await sql.execute(self._find, given)).mappings().one_or_none()
+        row = await self._find.row(sql, given)
         now = row["now"].astimezone(UTC) if self._has_moment and row is not None else await db.now(sql)
         return now, row if row is not None and row["answer_type"] is not None else None
 
@@ -338,10 +342,10 @@ def _telling(db: Database, outbox: Table, emitted: Sequence[Emitted]) -> Insert:
 
 
 @cache
-def _taking(table: Table) -> tuple[Insert, Update]:
+def _taking(table: Table) -> tuple[Ready, Ready]:
     """How a row of `table` is made, and how it is taken from one version to the next; made once, as above."""
     mine = [column == bindparam(_at(column.name)) for column in (*table.primary_key.columns, table.c.version)]
-    return insert(table), update(table).where(*mine)
+    return Ready(insert(table)), Ready(update(table).where(*mine))
 
 
 def _at(column: str) -> str:

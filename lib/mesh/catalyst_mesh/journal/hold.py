@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..clocks import Clock
 from ..database import Database, is_outage
+from ..ready import Found
 from .bells import Bells
 from .draft import Decided
 from .failures import Fenced
@@ -119,7 +119,7 @@ class Hold:
         t = self._store.tables.once
         row = {"run_id": self.run_id, "step": step, "name": name, "done": False, "result": None}
 
-        async def write(sql: AsyncConnection, _run: RowMapping) -> None:
+        async def write(sql: AsyncConnection, _run: Found) -> None:
             await self._store.run(sql, "once", insert(t).values(**row, at=self.clock.now()))
 
         await self.fenced(write)
@@ -133,13 +133,13 @@ class Hold:
             run_id=self.run_id, step=step, name=name, **values
         )  # fmt: skip
 
-        async def write(sql: AsyncConnection, _run: RowMapping) -> None:
+        async def write(sql: AsyncConnection, _run: Found) -> None:
             await self._store.run(sql, "once", statement)
 
         await self.fenced(write)
         return result
 
-    async def fenced(self, write: Callable[[AsyncConnection, RowMapping], Awaitable[None]], **values: Any) -> None:
+    async def fenced(self, write: Callable[[AsyncConnection, Found], Awaitable[None]], **values: Any) -> None:
         """Write something beside the flow, under the fence, without an event. Raises Fenced."""
         async with self._turn:
             stamp = uuid4().hex
@@ -170,7 +170,7 @@ class Hold:
     async def _write_lines(self, lines: list[Line]) -> None:
         run, log = self._store.tables.run, self._store.tables.log
 
-        async def write(sql: AsyncConnection, row: RowMapping) -> None:
+        async def write(sql: AsyncConnection, row: Found) -> None:
             kept, size = within(lines, RUN_MOST - row["log_bytes"])
             if not kept:
                 return

@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import (
     CTE,
     BindParameter,
-    Select,
     Table,
     TableValuedAlias,
     Text,
@@ -22,9 +21,10 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.sql.dml import ReturningUpdate, Update
+from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.types import TypeDecorator
 
+from ..ready import Ready
 from .leasing import LeaseTerms
 from .tables import Tables
 
@@ -39,60 +39,55 @@ class Statements:
     def __init__(self, tables: Tables, terms: LeaseTerms) -> None:
         self._t = tables
         self._terms = terms
-        self._made: dict[Key, Any] = {}
-        self.tell = insert(tables.event)
+        self._made: dict[Key, Ready] = {}
+        self.tell = Ready(insert(tables.event))
         """Add an event."""
 
-    def move_run(self, columns: Collection[str], *, guarded: bool, leased: bool) -> ReturningUpdate[tuple[str]]:
+    def move_run(self, columns: Collection[str], *, guarded: bool, leased: bool) -> Ready:
         """Change a run that is still where it was read: `at_id`, `at_seq`, and its seq by `notes`.
 
         guarded  only if owner and fence are `at_owner` and `at_fence` (None: nobody's)
         leased   and renew the lease
         """
+        key = ("run", *sorted(columns), guarded, leased)
+        return self._once(key, lambda: Ready(self._moved_run(columns, guarded=guarded, leased=leased)))
+
+    def _moved_run(self, columns: Collection[str], *, guarded: bool, leased: bool) -> ReturningUpdate[tuple[str]]:
         t = self._t.run
+        where = (t.c.id == bindparam("at_id")) & (t.c.seq == bindparam("at_seq"))
+        if guarded:
+            where &= t.c.owner.is_not_distinct_from(bindparam("at_owner")) & (t.c.fence == bindparam("at_fence"))
+        values = _values(t, columns) | {"seq": t.c.seq + bindparam("notes")}
+        if leased:
+            values["lease_until"] = self._terms.until
+        return update(t).where(where).values(values).returning(t.c.id)
 
-        def make() -> ReturningUpdate[tuple[str]]:
-            where = (t.c.id == bindparam("at_id")) & (t.c.seq == bindparam("at_seq"))
-            if guarded:
-                where &= t.c.owner.is_not_distinct_from(bindparam("at_owner")) & (t.c.fence == bindparam("at_fence"))
-            values = _values(t, columns) | {"seq": t.c.seq + bindparam("notes")}
-            if leased:
-                values["lease_until"] = self._terms.until
-            return update(t).where(where).values(values).returning(t.c.id)
-
-        made: ReturningUpdate[tuple[str]] = self._once(("run", *sorted(columns), guarded, leased), make)
-        return made
-
-    def move_steps(self, columns: Collection[str]) -> Update:
+    def move_steps(self, columns: Collection[str]) -> Ready:
         """Change the step `at_name` of the run `at_run`."""
         t = self._t.step
 
-        def make() -> Update:
+        def make() -> Ready:
             mine = (t.c.run_id == bindparam("at_run")) & (t.c.name == bindparam("at_name"))
-            return update(t).where(mine).values(_values(t, columns))
+            return Ready(update(t).where(mine).values(_values(t, columns)))
 
-        made: Update = self._once(("step", *sorted(columns)), make)
-        return made
+        return self._once(("step", *sorted(columns)), make)
 
-    def transition(
-        self, columns: Collection[str], of_steps: Collection[str], *, guarded: bool, leased: bool
-    ) -> Select[tuple[str]]:
+    def transition(self, columns: Collection[str], of_steps: Collection[str], *, guarded: bool, leased: bool) -> Ready:
         """`move_run`, and beside it, only if that did, the `steps` and the `events`: all in one statement, for PostgreSQL.
 
         of_steps         columns that change in steps; none: no step does
         steps, events    as `document` writes them
         """
 
-        def make() -> Select[tuple[str]]:
-            fenced = self.move_run(columns, guarded=guarded, leased=leased).cte("fenced")
+        def make() -> Ready:
+            fenced = self._moved_run(columns, guarded=guarded, leased=leased).cte("fenced")
             beside = [self._told(fenced)]
             if of_steps:
                 beside.append(self._moved(fenced, sorted(of_steps)))
-            return select(fenced.c.id).add_cte(*beside)
+            return Ready(select(fenced.c.id).add_cte(*beside))
 
         key = ("transition", *sorted(columns), "of steps", *sorted(of_steps), guarded, leased)
-        made: Select[tuple[str]] = self._once(key, make)
-        return made
+        return self._once(key, make)
 
     def _moved(self, fenced: CTE, columns: Sequence[str]) -> CTE:
         t, rows = self._t.step, _rows_of(self._t.step, "steps", ("name", *columns))
@@ -105,18 +100,17 @@ class Statements:
         found = select(fenced.c.id, *rows.c).select_from(fenced.join(rows, true()))
         return insert(t).from_select(["run_id", *EVENT_COLUMNS], found).returning(t.c.seq).cte("told")
 
-    def touch_run(self, columns: Collection[str]) -> ReturningUpdate[Any]:
+    def touch_run(self, columns: Collection[str]) -> Ready:
         """Renew the lease of the run `at_id` for `at_owner` and `at_fence`, unless the transaction marked `to_stamp` did."""
         t = self._t.run
 
-        def make() -> ReturningUpdate[Any]:
+        def make() -> Ready:
             mine = (t.c.id == bindparam("at_id")) & (t.c.owner == bindparam("at_owner"))
             mine &= (t.c.fence == bindparam("at_fence")) & (t.c.stamp != bindparam("to_stamp"))
             values = _values(t, {"stamp", *columns}) | {"lease_until": self._terms.until}
-            return update(t).where(mine).values(values).returning(t.c.log_lines, t.c.log_bytes)
+            return Ready(update(t).where(mine).values(values).returning(t.c.log_lines, t.c.log_bytes))
 
-        made: ReturningUpdate[Any] = self._once(("touch", *sorted(columns)), make)
-        return made
+        return self._once(("touch", *sorted(columns)), make)
 
     def document(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> str:
         """Rows of `table` as one value, however many there are."""
@@ -124,7 +118,7 @@ class Statements:
             [{n: _bound(table, n, v) for n, v in row.items()} for row in rows], default=datetime.isoformat
         )
 
-    def _once(self, key: Key, make: Callable[[], Any]) -> Any:
+    def _once(self, key: Key, make: Callable[[], Ready]) -> Ready:
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]

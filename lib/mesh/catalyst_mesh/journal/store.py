@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult, RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..ready import Found, Ready
 from . import views
 from .draft import Decided
 from .graph import Kind
@@ -75,6 +76,19 @@ class Store:
         result = await sql.execute(statement, given)
         self.hook(f"{point}.after")
         return result
+
+    async def ready(self, sql: AsyncConnection, point: str, statement: Ready, given: Mapping[str, Any]) -> Found | None:
+        """Execute one that is ready, likewise; the row that it answers."""
+        self.hook(f"{point}.before")
+        found = await statement.row(sql, given)
+        self.hook(f"{point}.after")
+        return found
+
+    async def each(self, sql: AsyncConnection, point: str, statement: Ready, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Execute one that is ready with each of `rows`, likewise."""
+        self.hook(f"{point}.before")
+        await statement.each(sql, rows)
+        self.hook(f"{point}.after")
 
     async def load(self, sql: AsyncConnection, run_id: str, *, lock: bool = False) -> Flow:
         """The run with its steps and signals; with `lock`, nobody else writes it until the commit. Raises RunNotFound."""
@@ -135,12 +149,11 @@ class Store:
         dialect = postgresql if sql.dialect.name == "postgresql" else sqlite
         return dialect.insert(self.tables.run).values(**row).on_conflict_do_nothing()
 
-    async def touch(self, sql: AsyncConnection, run_id: str, guard: Guard, **values: Any) -> RowMapping | None:
+    async def touch(self, sql: AsyncConnection, run_id: str, guard: Guard, **values: Any) -> Found | None:
         """Fence and renew the lease without an event. None: fenced, or this very transaction was committed before."""
         given = {"at_id": run_id, "at_owner": guard.owner, "at_fence": guard.fence}
         values |= {"stamp": guard.stamp}
-        result = await self.run(sql, "fence", self._statements.touch_run(values.keys()), given | to(values))
-        return result.mappings().one_or_none()
+        return await self.ready(sql, "fence", self._statements.touch_run(values.keys()), given | to(values))
 
     async def _transition(
         self,
@@ -180,7 +193,7 @@ class Store:
         if steps:
             rows = [{"name": step.name} | {n: _plain(getattr(step, n)) for n in columns} for step, _ in steps]
             given["steps"] = self._statements.document(t.step, rows)
-        return (await self.run(sql, "fence", statement, given)).one_or_none() is not None
+        return await self.ready(sql, "fence", statement, given) is not None
 
     async def _one_by_one(
         self,
@@ -192,7 +205,7 @@ class Store:
         events: Sequence[views.EventView],
     ) -> bool:
         fence = self._statements.move_run(values.keys(), **how)
-        if (await self.run(sql, "fence", fence, given | to(values))).one_or_none() is None:
+        if await self.ready(sql, "fence", fence, given | to(values)) is None:
             return False
         if steps:
             columns, run = _columns_of(steps), given["at_id"]
@@ -200,7 +213,7 @@ class Store:
                 {"at_run": run, "at_name": step.name} | to({n: _plain(getattr(step, n)) for n in columns})
                 for step, _ in steps
             ]
-            await self.run(sql, "steps", self._statements.move_steps(columns), _alone(rows))
+            await self.each(sql, "steps", self._statements.move_steps(columns), rows)
         await self._tell(sql, given["at_id"], events)
         return True
 
@@ -229,7 +242,7 @@ class Store:
     async def _tell(self, sql: AsyncConnection, run_id: str, events: Sequence[views.EventView]) -> None:
         if events:
             rows = [_event_row(event) | {"run_id": run_id} for event in events]
-            await self.run(sql, "events", self._statements.tell, _alone(rows))
+            await self.each(sql, "events", self._statements.tell, rows)
 
     async def _call_back(self, sql: AsyncConnection, new: Flow, events: Sequence[views.EventView]) -> None:
         kind = self.kinds.get(new.run.kind)
@@ -283,11 +296,6 @@ def _events(new: Flow, decided: Decided, now: datetime) -> list[views.EventView]
 
 def _event_row(event: views.EventView) -> dict[str, Any]:
     return {name: getattr(event, name) for name in EVENT_COLUMNS} | {"data": dict(event.data)}
-
-
-def _alone(rows: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
-    """A statement with one row of values costs less than a list of them."""
-    return rows if len(rows) > 1 else rows[0]
 
 
 def _plain(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from catalyst_mesh import Transaction
+from catalyst_mesh import Ready, Transaction
 from sqlalchemy import BigInteger, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -29,7 +29,7 @@ class Books(Transaction):
             {"txn_id": txn.id, "n": n, "account_id": entry.account.id, "amount_minor": entry.amount.minor}
             for n, entry in enumerate(txn.entries, 1)
         ]
-        await self.sql.execute(_ENTRY, lines)
+        await _ENTRY.each(self.sql, lines)
 
     async def txn(self, idem_key: str) -> Txn | None:
         """The transaction that was written under a key."""
@@ -56,7 +56,7 @@ class Books(Transaction):
         """Add an entry to its account's balance, which is locked from here to the commit."""
         given = {"at_account": entry.account.id, "amount": entry.amount.minor}
         # Nearly all accounts were used before, so whether one is there is asked only where the answer was no.
-        if (await self.sql.execute(_MOVE, given)).rowcount == 0:
+        if await _MOVE.count(self.sql, given) == 0:
             await self._open(entry.account)
             await self.write(_MOVE, given)
 
@@ -70,9 +70,8 @@ class Books(Transaction):
         await self.sql.execute(insert_new(ledger_balance).on_conflict_do_nothing(), balance_row)
 
 
-# Made once: to make a statement costs as much as to run it.
-_TRANSACTION, _ENTRY = insert(ledger_txn), insert(ledger_entry)
-_MOVE = (
+_TRANSACTION, _ENTRY = Ready(insert(ledger_txn)), Ready(insert(ledger_entry))
+_MOVE = Ready(
     update(ledger_balance)
     .where(ledger_balance.c.account_id == bindparam("at_account"))
     .values(
