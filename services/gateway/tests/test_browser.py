@@ -1,13 +1,15 @@
 """What people do with the console, in Chromium: keys, narrow windows, and the rules of WCAG. One browser for all of it."""
 
 import os
+from typing import Literal
 
 from playwright.async_api import expect
 
 from . import filled
-from .looking import NARROW, Looking, broken_rules, chromium, is_too_wide, opened, served
+from .looking import NARROW, WIDE, Looking, broken_rules, chromium, is_too_wide, opened, served
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+COLORS: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 PAGES = ("/console/sovereigns", "/console/sign-in", "/console/nowhere", *filled.PAGES)
 """Pages that are looked at in light, in dark and at 320 pixels. A page that is added is named here."""
 
@@ -18,15 +20,15 @@ async def test_every_page_keeps_the_rules_of_wcag_in_light_and_dark_and_fits_a_n
     filled.fill(look.daemons)
     found: dict[str, list[str]] = {}
     async with served(look) as url, chromium() as browser:
-        for n, colors in enumerate(("light", "dark")):
-            page = await opened(browser, look, url, color_scheme=colors)
-            for path in PAGES if LONG else PAGES[n::2]:  # each in one of them by turns, in a long run in both
-                await page.goto(url + path)
-                found[f"{path} {colors}"] = await broken_rules(page)
-        await page.set_viewport_size(NARROW)
-        for path in PAGES:
+        page = await opened(browser, look, "about:blank")
+        for n, path in enumerate(PAGES):
             await page.goto(url + path)
+            for colors in COLORS if LONG else (COLORS[n % 2],):  # each in one of them by turns, in a long run in both
+                await page.emulate_media(color_scheme=colors)
+                found[f"{path} {colors}"] = await broken_rules(page)
+            await page.set_viewport_size(NARROW)
             found[f"{path} narrow"] = ["it scrolls sideways"] if await is_too_wide(page) else []
+            await page.set_viewport_size(WIDE)
     assert {where: broken for where, broken in found.items() if broken} == {}
 
 

@@ -73,15 +73,14 @@ for (const menu of all("details.menu")) {
 }
 
 // What scrolls sideways is a stop of the keyboard; what fits is none.
-function reach() {
-  for (const box of all(".wide")) {
-    const scrolls = box.scrollWidth > box.clientWidth;
-    if (scrolls) { box.tabIndex = 0; box.role = "group"; box.ariaLabel = $("caption", box)?.textContent ?? "Table"; } else if (box.tabIndex === 0) { box.removeAttribute("tabindex"); box.role = box.ariaLabel = null; }
-  }
+const widths = new ResizeObserver((seen) => { for (const box of new Set(seen.map((one) => one.target.closest(".wide")))) if (box) reach(box); });
+function reach(box) {
+  if (box.scrollWidth > box.clientWidth) { box.tabIndex = 0; box.setAttribute("role", "group"); box.setAttribute("aria-label", $("caption", box)?.textContent ?? "Table"); }
+  else for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
 }
-addEventListener("resize", reach);
-document.addEventListener("htmx:afterSwap", reach);
-reach();
+function measure() { widths.disconnect(); for (const one of all(".wide, .wide > table")) widths.observe(one); }
+document.addEventListener("htmx:afterSwap", measure);
+measure();
 
 // A form is sent once.
 addEventListener("submit", (event) => {
