@@ -10,7 +10,7 @@ from functools import partial
 from catalyst.environment.v1 import events_pb2 as environment
 from catalyst_mesh import Handled, Told
 
-from .domain import purchases, renewals
+from .domain import last_bills, purchases, renewals
 from .domain.accounts import State
 from .domain.orders import Command
 from .domain.renewals import House
@@ -39,8 +39,10 @@ async def on_organization_deleted(
         released = purchases.release(await tx.lock_purchase(org, id), Command.CANCEL, WHY, tx.now)
         await tx.save(released.state)
         facts += released.events
-    for id in await tx.live_subscriptions(org):
-        ended = renewals.end(await tx.lock_dues(org, id, house.books), WHY, house, tx.now)
+    for id in await tx.unfinished_subscriptions(org):
+        dues = await tx.lock_dues(org, id, house.books)
+        end = renewals.end if dues.subscription.is_live else last_bills.drop
+        ended = end(dues, WHY, house, tx.now)
         await tx.save(ended.state)
         facts += ended.events
     closed = replace(account, state=State.CLOSED, updated_at=tx.now, version=account.version + 1)

@@ -15,7 +15,7 @@ from catalyst.billing.v1 import events_pb2, resources_pb2, service_pb2
 from catalyst_mesh import Handled, Told, moment
 from catalyst_sdk import Refused
 
-from .domain import findings, periods, quotas, usage
+from .domain import findings, metered, periods, quotas, usage
 from .domain.accounts import AccountClosed
 from .domain.money import Money
 from .domain.periods import Span
@@ -91,11 +91,11 @@ class Recording:
         return judged
 
     async def _record_of(self, tx: Store, org: str, judged: Judged, meters: dict[str, Meter]) -> None:
-        running = await tx.metered(org)
+        payers = await tx.payers(org)
         known = await tx.known_events(org, {(e.source, e.id) for _, e in judged.by_org[org]})
         new: list[Event] = []
         for index, seen in judged.by_org[org]:
-            event = _placed(seen, running)
+            event = _placed(seen, payers.get(metered.payer_of(seen.environment)))
             before = known.setdefault(event.key, event)
             if before is event:
                 new.append(event)
@@ -155,16 +155,20 @@ def to_usage(message: events_pb2.UsageRecorded) -> resources_pb2.UsageEvent:
     return resources_pb2.UsageEvent(**given)
 
 
-def _placed(event: Event, running: Subscription | None) -> Event:
-    """The event, late where its hour was billed already, and free while its Organization is suspended."""
-    if running is None:
+def _placed(event: Event, payer: Subscription | None) -> Event:
+    """The event, late where its hour was billed already, and free while its payer is suspended."""
+    if payer is None:
         return event
-    is_billed = running.past_due_at is not None or bool(running.charge)
-    billed_until = running.period_end if is_billed else running.period_start
     return replace(
-        event, is_adjustment=event.is_adjustment or event.hour < billed_until,
-        is_rated=running.state is not State.SUSPENDED,
+        event, is_adjustment=event.is_adjustment or event.hour < _billed_until(payer),
+        is_rated=payer.state is not State.SUSPENDED,
     )  # fmt: skip
+
+
+def _billed_until(s: Subscription) -> datetime:
+    if s.last is not None:
+        return s.last.start if s.wake_at and not s.invoice else s.last.end
+    return s.period_end if s.past_due_at is not None or s.charge else s.period_start
 
 
 def _lost(message: events_pb2.UsageRecorded, why: Refused, now: datetime) -> findings.Finding:

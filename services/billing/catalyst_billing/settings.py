@@ -118,7 +118,7 @@ class BillingSettings(DaemonSettings):
         """How the book is kept, in the name of `actor`."""
         return Books(
             self.sovereign, actor, ZoneInfo(self.billing_time_zone), timedelta(days=self.trial_days),
-            timedelta(hours=self.renewal_lead_hours),
+            timedelta(hours=self.renewal_lead_hours), self.windows.late,
         )  # fmt: skip
 
     @property

@@ -129,6 +129,42 @@ async def test_usage_is_on_the_invoice_and_late_usage_on_the_next_one(start: Sta
         assert (await billing.prove()).proved
 
 
+async def test_what_was_used_until_the_end_is_billed_a_day_later_and_a_sovereign_s_usage_by_its_own_plan(
+    start: Start,
+) -> None:
+    async with start() as billing:
+        billing.catalog.sell_usage()
+        await billing.issue(minor=3000)
+        await billing.redeem()
+        await billing.order(plan="rated")
+        await billing.order(plan="rated", sovereign="sovereigns/one")
+        stub = billing.member(stubs.SubscriptionServiceStub)
+        held = rpc.ListSubscriptionsRequest(parent="billingAccounts/acme")
+        own, sovereign_s = (await stub.ListSubscriptions(held)).subscriptions
+        await record(billing, measured("a", "100"), measured("b", "40", environment="sovereigns/one"))
+        assert await queried(billing) == [("vcpu_hours", "100", 1000), ("vcpu_hours", "40", 400)]
+        billing.clock.advance(3 * HOUR)
+        await record(billing, measured("c", "5", at=NOON + HOUR))
+        await stub.CancelSubscription(rpc.CancelSubscriptionRequest(name=own.name, immediate=True))
+        await record(billing, measured("late", "20", at=NOON + 2 * HOUR), measured("after", "7", at=NOON + 3 * HOUR))
+        assert [i for i in await billing.invoices() if i.number] == []
+        billing.clock.advance(24 * HOUR)
+
+        async def billed(count: int) -> list[pb.Invoice]:
+            found = [i for i in await billing.invoices() if i.state == pb.Invoice.STATE_PAID]
+            return found if len(found) == count else []
+
+        (last,) = await eventually(lambda: billed(1), within=30, what="the last bill is paid")
+        assert (last.subscription, [(n.quantity, n.amount.minor) for n in last.lines]) == (own.name, [("125", 1250)])
+        assert (await billing.balance()).available.minor == 1750
+        await record(billing, measured("too late", "3", at=NOON + 2 * HOUR))  # of an hour that is billed
+        billing.to_time(sovereign_s.period_end_time)
+        renewed, _ = await eventually(lambda: billed(2), within=30, what="the Sovereign's renewal is paid")
+        assert (renewed.subscription, renewed.total.minor) == (sovereign_s.name, 400)
+        assert await billing.booked() == {"promo_cost": 3000, "customer_credit": -1350, "revenue": -1650}
+        assert (await billing.prove()).proved
+
+
 async def test_thresholds_are_told_once_and_usage_of_a_suspended_customer_costs_nothing(start: Start) -> None:
     async with start() as billing:
         billing.catalog.sell_usage()

@@ -132,6 +132,7 @@ def issue_opened(fact: IssueOpened) -> events_pb2.IssueOpened:
         issue=i.name,
         version=i.attempts,
         source=f"sources/{i.source}",
+        owner_org=organization(fact.owner),
         ref=i.ref,
         stage=STAGES[i.finding.stage],
         reason=i.finding.reason,
@@ -143,7 +144,12 @@ def issue_opened(fact: IssueOpened) -> events_pb2.IssueOpened:
 def issue_closed(fact: IssueClosed) -> events_pb2.IssueClosed:
     i = fact.issue
     return events_pb2.IssueClosed(
-        issue=i.name, version=i.attempts + 1, source=f"sources/{i.source}", ref=i.ref, reason=i.finding.reason
+        issue=i.name,
+        version=i.attempts + 1,
+        source=f"sources/{i.source}",
+        owner_org=organization(fact.owner),
+        ref=i.ref,
+        reason=i.finding.reason,
     )
 
 

@@ -28,6 +28,11 @@ def test_unlisted_ones_are_found_by_their_exact_name_only(seed: Universe) -> Non
     assert names(seed, Filter(q="ciliu")) == []
 
 
+def test_what_is_an_organization_s_own_is_in_its_grid_whatever_its_manifest_says() -> None:
+    own = Universe([one("bp-crm", owner="acme", visibility="unlisted"), one("bp-quiet", visibility="unlisted")])
+    assert [head.name for head in search(own.heads.values(), Filter()).cards] == ["bp-crm"]
+
+
 def test_all_words_must_hit_by_prefix(seed: Universe) -> None:
     assert "librechat" in names(seed, Filter(q="chat llm"))
     assert names(seed, Filter(q="chat nothing")) == []

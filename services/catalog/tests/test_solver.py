@@ -15,6 +15,7 @@ from catalyst_catalog.domain.refusals import (
     LockedVersionQuarantined,
     NoMatch,
     NotReleased,
+    PublicNeedsPrivate,
     SolverBudget,
     ValuesConflict,
 )
@@ -43,6 +44,15 @@ def digest(universe: Universe, roots: Iterable[Root], policy: Policy | None = No
 
 def test_librechat_needs_thirteen_and_no_spire(seed: Universe) -> None:
     assert " ".join(chosen(solve(seed, LIBRECHAT))) == THIRTEEN
+
+
+def test_a_public_blueprint_never_gets_what_is_an_organization_s_own() -> None:
+    mine = one("bp-crm", owner="acme", depends=needs(db="*"))
+    universe = world(mine, one("bp-db"), one("bp-shop", depends=needs(crm="*")))
+    assert chosen(solve(universe, [Root("bp-crm")])) == {"bp-crm": "1.0.0", "bp-db": "1.0.0"}
+    for roots in ([Root("bp-shop")], [Root("bp-crm"), Root("bp-shop")]):
+        with pytest.raises(PublicNeedsPrivate, match="bp-shop is public and may not depend on bp-crm"):
+            solve(universe, roots)
 
 
 def test_every_released_blueprint_can_be_had_at_once(seed: Universe) -> None:

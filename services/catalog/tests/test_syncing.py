@@ -29,6 +29,7 @@ from catalyst_catalog.domain.syncing import settle
 from catalyst_catalog.domain.trust import Attestation, Policy, Requirement, Signature, Verdict
 from catalyst_catalog.domain.universe import State
 from catalyst_catalog.domain.versions import VersionPublished, VersionQuarantined
+from catalyst_catalog.events import issue_closed, issue_opened
 
 from .makers import NOON, document, needs
 
@@ -104,12 +105,22 @@ def test_a_failing_item_beside_47_good_ones_is_one_issue_and_stops_nobody() -> N
     world = World()
     world.sync(broken("bad"), *(sighting(f"good{n}") for n in range(47)))
     assert world.kinds().count(VersionPublished) == 47
-    assert world.kinds().count(IssueOpened) == 1
+    assert [fact.owner for fact in world.told if isinstance(fact, IssueOpened)] == [""]
     assert world.known.items["bad"].outcome is State.REJECTED
     world.sync(sighting("bad", digest="sha256:2"))
     assert world.known.issues == {}
     assert world.kinds().count(IssueClosed) == 1
     assert world.state("bad") is State.VERIFIED
+
+
+def test_an_issue_of_an_organization_s_source_is_told_as_that_organization_s() -> None:
+    world = World(PRIVATE)
+    world.sync(broken("bad"))
+    (opened,) = [fact for fact in world.told if isinstance(fact, IssueOpened)]
+    assert issue_opened(opened).owner_org == "organizations/acme"
+    world.sync(sighting("bad", digest="sha256:2"))
+    (closed,) = [fact for fact in world.told if isinstance(fact, IssueClosed)]
+    assert issue_closed(closed).owner_org == "organizations/acme"
 
 
 def test_a_second_failure_of_the_same_reason_is_the_same_issue() -> None:

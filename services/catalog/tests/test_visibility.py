@@ -10,7 +10,7 @@ import pytest
 from catalyst.catalog.v1 import resources_pb2 as pb
 from catalyst.catalog.v1 import service_pb2 as rpc
 from catalyst_mesh import explain
-from catalyst_testkit.daemons import RunningDaemon
+from catalyst_testkit.daemons import RunningDaemon, reason_of
 from google.protobuf.message import Message
 
 from .asking import Start, catalog, sync
@@ -36,6 +36,20 @@ PATHS: dict[str, Ask] = {
     ),
     "plan": lambda stub, name: stub.PlanInstall(
         rpc.PlanInstallRequest(blueprint=f"blueprints/{name}", environment="environments/rival-prod")
+    ),
+    "bytes": lambda stub, name: stub.ReadArtifact(rpc.ReadArtifactRequest(name=f"blueprints/{name}/versions/1.0.0")),
+    "configuration": lambda stub, name: stub.ValidateConfig(
+        rpc.ValidateConfigRequest(version=f"blueprints/{name}/versions/1.0.0")
+    ),
+    "wizard": lambda stub, name: stub.SelectComponents(rpc.SelectComponentsRequest(add=[name])),
+    "installed": lambda stub, name: stub.Resolve(
+        rpc.ResolveRequest(
+            roots=[pb.Demand(name="blueprints/bp-db")],
+            installed=[pb.Installed(name=f"blueprints/{name}", version="1.0.0")],
+        )
+    ),
+    "another's bytes": lambda stub, name: stub.ReadArtifact(
+        rpc.ReadArtifactRequest(name=f"organizations/acme/blueprints/{name}/versions/1.0.0")
     ),
     "another's": lambda stub, name: stub.GetBlueprint(
         rpc.GetBlueprintRequest(name=f"organizations/acme/blueprints/{name}")
@@ -72,12 +86,23 @@ async def test_a_private_blueprint_and_one_that_never_was_are_the_same_to_strang
         bare = name.removeprefix("bp-")
         write(folder, f"bp-wants-{bare}", visibility="listed", depends=needs(**{bare: "^1"}))
     write(home / "acme", PRIVATE, visibility="listed", depends=needs(db="*"))
-    async with start(organization_folders={"acme": home / "acme"}) as daemon:
+    write(home / "twin", PRIVATE, version="2.0.0")
+    async with start(organization_folders={"acme": home / "acme", "twin": home / "twin"}) as daemon:
         own = catalog(daemon, subject="dev", groups=["/acme/org-developer"])
+        own_page = await own.SearchCards(rpc.SearchCardsRequest(page_size=1))
         assert (await own.SearchCards(rpc.SearchCardsRequest(q=PRIVATE))).total_size == 1
+        both = catalog(daemon, subject="two hats", groups=["/acme/org-developer", "/twin/org-viewer"])
+        hers = (await both.SearchCards(rpc.SearchCardsRequest(q=PRIVATE))).cards
+        assert [(card.name.split("/")[1], card.version) for card in hers] == [("acme", "1.0.0"), ("twin", "2.0.0")]
+        confused = rpc.ResolveRequest(roots=[pb.Demand(name="blueprints/bp-wants-crm")], installed=[
+            pb.Installed(name=f"organizations/acme/blueprints/{PRIVATE}", version="1.0.0")
+        ])  # fmt: skip
+        assert await reason_of(own.Resolve(confused)) == "PUBLIC_NEEDS_PRIVATE"
         for who, stub in callers(daemon).items():
             for path, ask in PATHS.items():
                 assert await heard(ask, stub, PRIVATE) == await heard(ask, stub, NEVER), f"{path} by {who}"
+            stolen = rpc.SearchCardsRequest(page_size=1, page_token=own_page.next_page_token)
+            assert await reason_of(stub.SearchCards(stolen)) == "PAGE_TOKEN_INVALID"
             listed = await stub.ListBlueprints(rpc.ListBlueprintsRequest())
             cards = await stub.SearchCards(rpc.SearchCardsRequest())
             names = [row.name for row in (*listed.blueprints, *cards.cards)]

@@ -67,7 +67,7 @@ def given_up(p: Purchase, sovereign: str, why: str, books: Books, step: int, now
         return purchases.refund(p, why, books, now)
     marked = replace(p, order=replace(order, given_up_at=now, claims_sovereign=False))
     given = _the_rest(marked, why, books, step, now)
-    ended = purchases.end_subscription(given.state, why, now)
+    ended = purchases.end_subscription(given.state, why, books, now)
     return Decision(ended.state, (*given.events, *ended.events))
 
 
@@ -87,7 +87,7 @@ def destroyed(p: Purchase, sovereign: str, books: Books, step: int, now: datetim
     if not p.order.claims_sovereign:
         return Decision(p)
     freed = replace(p, order=orders.changed(p.order, now, claims_sovereign=False))
-    return purchases.end_subscription(freed, "destroyed", now)
+    return purchases.end_subscription(freed, "destroyed", books, now)
 
 
 def _the_rest(p: Purchase, why: str, books: Books, step: int, now: datetime) -> Decision[Purchase]:

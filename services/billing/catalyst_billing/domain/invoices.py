@@ -139,6 +139,10 @@ class Invoice:
         """What of it is for time that has passed, without tax."""
         return total([line.amount for line in self.lines if line.kind is LineKind.USAGE], self.total.currency)
 
+    def voided_at(self, moment: datetime) -> bool:
+        """Whether it was withdrawn at this moment."""
+        return self.state is State.VOIDED and self.updated_at == moment
+
     def sealed(self) -> dict[str, Any]:
         """All that never changes once it has a number. Documents older than addressees were sealed without."""
         said = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _BESIDE}

@@ -27,6 +27,8 @@ class Books:
     """How long a plan can be tried."""
     lead: timedelta = timedelta(days=1)
     """How long before a period its invoice is drafted."""
+    usage_late: timedelta = timedelta(hours=24)
+    """How long after the end of a subscription its last usage may still arrive before it is billed."""
 
     def house(self, kind: Kind, currency: str) -> Account:
         """An account of the Sovereign's own."""

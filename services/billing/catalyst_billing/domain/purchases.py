@@ -89,6 +89,8 @@ class Purchase:
     """What it pays for, and how much of that is earned."""
     open_invoice: Invoice | None = None
     """The unpaid invoice of the subscription that it began."""
+    is_metered: bool = False
+    """Whether usage under that subscription costs something."""
     dues: Dues | None = None
     """What the invoice that it pays belongs to."""
     addressee: Addressee = NOBODY
@@ -315,7 +317,7 @@ def refund(p: Purchase, why: str, books: Books, now: datetime) -> Decision[Purch
         postings=(*p.postings, *unearned, *undone), papers=(*p.papers, *notes),
         payments=tuple(_returned(payment) if payment is settled else payment for payment in p.payments),
     )  # fmt: skip
-    ended = end_subscription(given, "refunded", now)
+    ended = end_subscription(given, "refunded", books, now)
     return Decision(ended.state, (orders.Refunded(order, to_card, to_credit, why), *granted, *ended.events))
 
 
@@ -324,17 +326,19 @@ def taken_off(p: Purchase, net: Money) -> tuple[Period | None, Money]:
     return earnings.give_back(p.period, net) if p.period else (None, net.zero())
 
 
-def end_subscription(p: Purchase, why: str, now: datetime) -> Decision[Purchase]:
+def end_subscription(p: Purchase, why: str, books: Books, now: datetime) -> Decision[Purchase]:
     """End the subscription that the order began; one that has ended stays as it is."""
     if p.subscription is None or not p.subscription.is_live or p.order.kind is not Kind.SUBSCRIPTION:
         return Decision(p)
-    ended = subscriptions.cancel(p.subscription, now)
+    last = subscriptions.unbilled(p.subscription, why, now) if p.is_metered else None
+    ended = subscriptions.cancel(p.subscription, now, last=last, late=books.usage_late)
     told: list[object] = [subscriptions.Cancelled(ended, why)]
     if (unpaid := p.open_invoice) is None:
         return Decision(replace(p, subscription=ended), tuple(told))
     voided = invoices.void(unpaid, why, now)
     if unpaid.number:
         told.append(invoices.Voided(voided))
+        p = replace(p, postings=(*p.postings, *renewals.withdrawn(unpaid, p.subscription, books, now)))
     return Decision(replace(p, subscription=ended, open_invoice=voided), tuple(told))
 
 

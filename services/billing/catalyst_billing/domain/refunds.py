@@ -129,7 +129,7 @@ def _part(
     told = (orders.Refunded(order, to_card, amount - to_card, why), *granted)
     if command is Command.REFUND_PART:
         return Decision(given, told)
-    ended = purchases.end_subscription(given, "refunded", now)
+    ended = purchases.end_subscription(given, "refunded", books, now)
     return Decision(ended.state, (*told, *ended.events))
 
 

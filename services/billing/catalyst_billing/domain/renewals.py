@@ -15,7 +15,7 @@ from hashlib import sha256
 
 from catalyst_sdk import Decision
 
-from . import charges, credit, earnings, invoices, periods, postings, subscriptions
+from . import charges, credit, earnings, invoices, ledger, periods, postings, subscriptions
 from .accounts import NOBODY, Addressee
 from .charges import Charge
 from .credit import Purpose, Wallet
@@ -67,6 +67,8 @@ class Dues:
     """The current one."""
     usage: tuple[InvoiceLine, ...] = ()
     """What was used in the current period, and late usage of earlier ones."""
+    is_metered: bool = False
+    """Whether usage of the current period, or of a part of it, costs something."""
     documents: tuple[Invoice, ...] = ()
     """Other documents that were made."""
     new_period: Period | None = None
@@ -78,9 +80,9 @@ class Dues:
         """The rules that count for this customer."""
         return () if self.addressee.tax.exempt else house.taxes
 
-    def used(self, lines: tuple[InvoiceLine, ...]) -> "Dues":
+    def used(self, lines: tuple[InvoiceLine, ...], *, is_metered: bool = False) -> "Dues":
         """The same, with what was used."""
-        return replace(self, usage=lines)
+        return replace(self, usage=lines, is_metered=is_metered)
 
 
 CanCharge = Callable[[Subscription, Money], bool]
@@ -139,7 +141,7 @@ def _draft(d: Dues, house: House, now: datetime) -> Invoice:
     s = d.subscription
     span = next_period(s, house.books)
     taxes = d.taxes(house)
-    lines = [*_billed(subscriptions.next_bill(s, taxes), span), *_used(d.usage, taxes)]
+    lines = [*_billed(subscriptions.next_bill(s, taxes), span), *used(d.usage, taxes)]
     if d.invoice is not None:
         return invoices.rewritten(d.invoice, lines, now)
     return invoices.draft(
@@ -149,7 +151,7 @@ def _draft(d: Dues, house: House, now: datetime) -> Invoice:
 
 def usage_so_far(d: Dues, house: House) -> Money:
     """What usage that was not billed yet comes to, with tax."""
-    return total([line.amount for line in _used(d.usage, d.taxes(house))], d.subscription.price.currency)
+    return total([line.amount for line in used(d.usage, d.taxes(house))], d.subscription.price.currency)
 
 
 def next_period(s: Subscription, books: Books) -> Span:
@@ -161,7 +163,7 @@ def _renew(d: Dues, house: House, means: Means, now: datetime) -> Decision[Dues]
     s = d.subscription
     due_in = timedelta(0) if s.method else house.due_in
     sealed, taken = invoices.finalise(_draft(d, house, now), d.series, d.addressee, now, due_in=due_in)
-    owed = _usage_posting(d, sealed, house, now)
+    owed = usage_posting(sealed, s, house.books, now)
     opened = replace(
         _woken(d, house, now, invoice=sealed.id), invoice=sealed, series=taken, postings=(*d.postings, *owed)
     )  # fmt: skip
@@ -245,16 +247,24 @@ def paid(d: Dues, met: Met, books: Books, now: datetime) -> Decision[Dues]:
     span = Span(invoice.period_start, invoice.period_end)
     net = total([amount for _, amount in invoices.parts(goods)], currency)
     tax = total([line.amount for line in goods if line.kind is invoices.LineKind.TAX], currency)
+    # A last bill is of usage alone, and begins no period.
     new = earnings.open_period(
         span, invoices.parts(goods), subscription=s.id, org=s.org, tax=tax, books=books, sovereign=s.sovereign,
         order=met.order, invoice=invoice.id,
-    )  # fmt: skip
+    ) if goods else None  # fmt: skip
     booked = postings.invoice_paid(books, _fact(d, invoice, met, net, tax), now)
-    moved, facts = _moved(s, span, net, invoice, books, now) if s.is_live else (s, ())
+    moved, facts = _moved(s, span, net, invoice, books, now) if s.is_live else (_settled(s, invoice, now), ())
     kept = replace(
         d, subscription=moved, invoice=done, new_period=new, postings=(*d.postings, *([booked] if booked else []))
     )
     return Decision(kept, (invoices.Paid(done), *facts))
+
+
+def _settled(s: Subscription, invoice: Invoice, now: datetime) -> Subscription:
+    """An ended subscription whose last bill is paid or withdrawn; one that another document is about stays as it is."""
+    if s.invoice != invoice.id:
+        return s
+    return subscriptions.changed(s, now, invoice="", charge="", wake_at=None, next_try_at=None)
 
 
 def _moved(
@@ -283,6 +293,8 @@ def failed(d: Dues, why: str, house: House, now: datetime, *, is_final: bool = F
     assert invoice is not None
     if s.state is State.TRIALING:
         return end(d, "trial_ended", house, now)
+    if not s.is_live:
+        return Decision(_put_off(d, house, now, is_final=is_final))
     since = s.past_due_at or now
     retry = None if is_final else house.dunning.retry_after(since, now)
     is_first = s.state is State.ACTIVE
@@ -296,16 +308,31 @@ def failed(d: Dues, why: str, house: House, now: datetime, *, is_final: bool = F
     return Decision(replace(d, subscription=lapsed), told)
 
 
+def _put_off(d: Dues, house: House, now: datetime, *, is_final: bool) -> Dues:
+    """A last bill that was not paid: tried again as a renewal is, but nothing is left that could be suspended."""
+    s, invoice = d.subscription, d.invoice
+    assert invoice is not None
+    assert invoice.finalized_at is not None
+    retry = None if is_final else house.dunning.retry_after(invoice.finalized_at, now)
+    return replace(d, subscription=subscriptions.changed(s, now, charge="", wake_at=retry, tries=s.tries + 1))
+
+
 def end(d: Dues, why: str, house: House, now: datetime) -> Decision[Dues]:
-    """The subscription is over for good; what was not paid is withdrawn, or given up where the service was had."""
-    d = replace(d, wallet=d.wallet.release(subscriptions.prepaid_hold(d.subscription), now))
-    ended = subscriptions.cancel(d.subscription, now, house.dunning)
+    """The subscription is over for good; what was not paid is withdrawn, or given up where the service was had.
+
+    What was used is not withdrawn: the last bill has it, also what stood on an invoice that goes.
+    """
+    last = subscriptions.unbilled(d.subscription, why, now, house.dunning) if d.is_metered else None
+    if last is None:
+        d = replace(d, wallet=d.wallet.release(subscriptions.prepaid_hold(d.subscription), now))
+    ended = subscriptions.cancel(d.subscription, now, house.dunning, last=last, late=house.books.usage_late)
     facts: list[object] = [subscriptions.Cancelled(ended, why)]
     invoice, owed = d.invoice, d.postings
     if invoice is not None and why == "unpaid":
         invoice = invoices.give_up(invoice, now)
     elif invoice is not None:
         was_sealed = invoice.state is invoices.State.FINALIZED
+        owed = (*owed, *withdrawn(invoice, d.subscription, house.books, now)) if was_sealed else owed
         invoice = invoices.void(invoice, why, now)
         facts += [invoices.Voided(invoice)] if was_sealed else []
     return Decision(replace(d, subscription=ended, invoice=invoice, postings=owed), tuple(facts))
@@ -315,10 +342,12 @@ def forgiven(d: Dues, why: str, books: Books, now: datetime) -> Decision[Dues]:
     """The open invoice is withdrawn: the period that it billed begins and costs nothing."""
     s, invoice = d.subscription, d.invoice
     assert invoice is not None
+    if invoice.is_open:
+        d = replace(d, postings=(*d.postings, *withdrawn(invoice, s, books, now)))
     gone = invoices.void(invoice, why, now)
     told: tuple[object, ...] = (invoices.Voided(gone),)
     if not s.is_live or s.invoice != invoice.id:
-        return Decision(replace(d, invoice=gone), told)
+        return Decision(replace(d, invoice=gone, subscription=s if s.is_live else _settled(s, invoice, now)), told)
     span = next_period(s, books)
     free = earnings.open_period(
         span, (), subscription=s.id, org=s.org, tax=s.price.zero(), books=books, sovereign=s.sovereign, invoice=gone.id
@@ -377,15 +406,27 @@ def _goods(invoice: Invoice) -> list[InvoiceLine]:
     return [line for line in invoice.lines if not _is_usage(line)]
 
 
-def _usage_posting(d: Dues, invoice: Invoice, house: House, now: datetime) -> list[Txn]:
-    s, used = d.subscription, [line for line in invoice.lines if _is_usage(line)]
-    tax = total([line.amount for line in used if line.kind is invoices.LineKind.TAX], invoice.total.currency)
-    net = total([amount for _, amount in invoices.parts(used)], invoice.total.currency)
+def usage_posting(invoice: Invoice, s: Subscription, books: Books, now: datetime) -> list[Txn]:
+    """What is owed for the usage on a document from the moment it has a number."""
+    lines = [line for line in invoice.lines if _is_usage(line)]
+    tax = total([line.amount for line in lines if line.kind is invoices.LineKind.TAX], invoice.total.currency)
+    net = total([amount for _, amount in invoices.parts(lines)], invoice.total.currency)
     txn = postings.usage_invoiced(
-        house.books, invoice=invoice.id, org=s.org, sovereign=s.sovereign, net=net, tax=tax,
-        items=tuple(Part(*part) for part in _summed(invoices.parts(used))), at=now,
+        books, invoice=invoice.id, org=s.org, sovereign=s.sovereign, net=net, tax=tax,
+        items=tuple(Part(*part) for part in _summed(invoices.parts(lines))), at=now,
     )  # fmt: skip
     return [txn] if txn else []
+
+
+def withdrawn(invoice: Invoice, s: Subscription, books: Books, now: datetime) -> list[Txn]:
+    """What was booked as owed for usage is taken back with its invoice; its posting follows from the document alone."""
+    return [
+        ledger.reverse(
+            owed, idem_key=f"usage_withdrawn:{invoice.id}", kind="usage_withdrawn", booked_at=now, actor=books.actor,
+            reason="void",
+        )
+        for owed in usage_posting(invoice, s, books, now)
+    ]  # fmt: skip
 
 
 def _is_usage(line: InvoiceLine) -> bool:
@@ -408,7 +449,7 @@ def billed_line(line: Line, span: Span | None) -> InvoiceLine:
     )  # fmt: skip
 
 
-def _used(usage: Sequence[InvoiceLine], taxes: Sequence[TaxRule]) -> list[InvoiceLine]:
+def used(usage: Sequence[InvoiceLine], taxes: Sequence[TaxRule]) -> list[InvoiceLine]:
     """Lines of usage with their taxes: a rule that names no kind of line, or `usage`, counts for them."""
     if not usage:
         return []

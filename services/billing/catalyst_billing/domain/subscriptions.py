@@ -5,6 +5,7 @@ Invariants
   paid        `period_start` to `period_end` is the last period that was paid, or the trial; an unpaid one never shifts it;
   one debt    of an unpaid subscription at most one invoice is open, that of the period after the paid one;
   by orders   plan and add-ons change with a paid order, or at the end of the period for which such an order noted them;
+  last bill   usage of a metered plan that no renewal bills any more is billed once after the end, see `last_bills`;
   announced   a price that is not an order's counts from the first period that begins long enough after it was told.
 """
 
@@ -45,6 +46,9 @@ class State(StrEnum):
 
 
 UNPAID = frozenset({State.PAST_DUE, State.GRACE, State.SUSPENDED})
+BILLED_AT_END = frozenset({"requested", "destroyed", "unpaid"})
+"""Why a subscription may end and what was used until then is still owed. Who was given everything back, or has gone, owes
+nothing; nor does a trial that nobody goes on with."""
 EARNING = frozenset({State.ACTIVE, State.PAST_DUE, State.GRACE})
 """States that count as monthly recurring revenue."""
 
@@ -120,6 +124,8 @@ class Subscription:
     erase_not_before: datetime | None = None
     wake_at: datetime | None = None
     """When it is looked at next; None: something else moves it."""
+    last: Span | None = None
+    """Of an ended one: the time whose usage its last bill is about; None: there is nothing to bill."""
     version: int = 1
 
     @property
@@ -345,13 +351,33 @@ def taken_back(s: Subscription, now: datetime, lead: timedelta) -> Subscription:
     return replace(kept, wake_at=wake(kept, lead))
 
 
-def cancel(subscription: Subscription, now: datetime, dunning: Dunning | None = None) -> Subscription:
-    """The subscription, ended; an ended one stays as it is."""
+def cancel(
+    subscription: Subscription, now: datetime, dunning: Dunning | None = None, *, last: Span | None = None,
+    late: timedelta = timedelta(0),
+) -> Subscription:  # fmt: skip
+    """The subscription, ended; an ended one stays as it is.
+
+    last   the time whose usage is billed when `late` has passed, in which it may still arrive
+    """
     if not subscription.is_live:
         return subscription
     days = dunning or Dunning()
     since = subscription.past_due_at or now
     return changed(
-        subscription, now, state=State.CANCELLED, wake_at=None, next_try_at=None, invoice="", charge="",
-        erase_not_before=max(now, since + days.erase_day * periods.DAY),
+        subscription, now, state=State.CANCELLED, wake_at=now + late if last else None, next_try_at=None, invoice="",
+        charge="", last=last, erase_not_before=max(now, since + days.erase_day * periods.DAY),
     )  # fmt: skip
+
+
+def unbilled(s: Subscription, why: str, now: datetime, dunning: Dunning | None = None) -> Span | None:
+    """The time of which nothing is billed yet where a metered subscription ends now; None: usage of it is owed to nobody.
+
+    Of one that ends unpaid the open invoice stays, and has the usage of the period before on it. While it was suspended
+    nothing was to be had.
+    """
+    if why not in BILLED_AT_END or s.state is State.TRIALING:
+        return None
+    end = now
+    if s.state is State.SUSPENDED and s.past_due_at is not None:
+        end = min(now, s.past_due_at + (dunning or Dunning()).suspend_day * periods.DAY)
+    return Span(s.period_end if why == "unpaid" else s.period_start, end)

@@ -1,17 +1,14 @@
 """InvoiceService."""
 
-from dataclasses import replace
-
 from catalyst.billing.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import Context, Page
 from catalyst_sdk import Decision
 from google.api import httpbody_pb2
 
-from ..domain import further_orders, invoices, ledger, renewals
+from ..domain import further_orders, invoices, renewals
 from ..domain.further_orders import Ordered
 from ..domain.invoices import InvoiceDraft
 from ..domain.orders import Kind
-from ..domain.postings import Books
 from ..domain.renewals import Dues
 from ..rendering import html, pdf
 from ..rendering.words import Issuer
@@ -83,23 +80,9 @@ class InvoiceService(service_pb2_grpc.InvoiceServiceServicer):
             dues = await tx.lock_dues(org, invoice.subscription, books, invoice=invoice.id)
             if dues.subscription.charge:
                 raise invoices.InvoiceCharging(invoice=invoice.name)
-            decided = renewals.forgiven(dues, request.reason, books, tx.now)
-            return Decision(await _without_usage(tx, decided.state, books), decided.events)
+            return renewals.forgiven(dues, request.reason, books, tx.now)
 
         return await self._work.run(step, answer=_voided)
-
-
-async def _without_usage(tx: Store, dues: Dues, books: Books) -> Dues:
-    """What was booked as owed for usage is taken back with its invoice."""
-    assert dues.invoice is not None
-    owed = await tx.txn(f"usage_invoiced:{dues.invoice.id}")
-    if owed is None:
-        return dues
-    undone = ledger.reverse(
-        owed, idem_key=f"usage_withdrawn:{dues.invoice.id}", kind="usage_withdrawn", booked_at=tx.now,
-        actor=books.actor, reason="void",
-    )  # fmt: skip
-    return replace(dues, postings=(*dues.postings, undone))
 
 
 def _voided(done: Dues) -> resources_pb2.Invoice:

@@ -1,7 +1,7 @@
 """MeteringService."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,7 +11,7 @@ from catalyst_mesh import Context, InvalidRequest, Page, Work, moment, stamp
 from catalyst_sdk import Code, Decision, Refused, Violation
 
 from ..amounts import money
-from ..domain import periods, rating, usage
+from ..domain import metered, periods, rating, usage
 from ..domain.money import Money
 from ..domain.periods import Span
 from ..domain.postings import Books
@@ -72,13 +72,13 @@ class MeteringService(service_pb2_grpc.MeteringServiceServicer):
             known = await tx.meters()
             if unknown := [meter for meter in meters if meter not in known]:
                 raise MeterUnknown(meter=f"meters/{unknown[0]}")
-            metered = await tx.metered(org)
-            span = self._span(request, metered, tx.now)
+            running = await tx.metered(org)
+            span = self._span(request, running.get(""), tx.now)
             hours = await tx.hours(
                 org, span, meters=meters, environment=request.environment, application=request.application
             )
-            cards = await tx.cards() if metered else []
-        points = list(self._points(request, hours, cards, span))
+            cards = await tx.cards() if running else []
+        points = list(self._points(request, hours, dict.fromkeys(running, cards)))
         first = int(page.after or 0)
         cut = page.cut(list(enumerate(points, 1))[first : first + page.size + 1], lambda row: row[0])
         return service_pb2.QueryUsageResponse(
@@ -185,24 +185,28 @@ class MeteringService(service_pb2_grpc.MeteringServiceServicer):
             reached_percent=max((percent for _, percent in told), default=0), prepaid=e.prepaid,
         )  # fmt: skip
 
-    def _span(self, request: service_pb2.QueryUsageRequest, metered: Subscription | None, now: datetime) -> Span:
-        current = metered.period_start if metered else periods.month_of(now, self._books.zone).start
+    def _span(self, request: service_pb2.QueryUsageRequest, running: Subscription | None, now: datetime) -> Span:
+        current = running.period_start if running else periods.month_of(now, self._books.zone).start
         first = moment(request.start_time) if request.HasField("start_time") else current
         last = moment(request.end_time) if request.HasField("end_time") else now + timedelta(microseconds=1)
         return Span(first, last)
 
     def _points(
-        self, request: service_pb2.QueryUsageRequest, hours: Sequence[Hour], cards: Sequence[Card], span: Span
+        self, request: service_pb2.QueryUsageRequest, hours: Sequence[Hour], cards: Mapping[str, Sequence[Card]]
     ) -> Iterator[resources_pb2.UsagePoint]:
-        """Hours in the steps that were asked for, and what each costs beyond those before it."""
+        """Hours in the steps that were asked for, and what each costs beyond those before it; Sovereigns always apart.
+
+        cards   under which usage costs something, by whose plan pays for it
+        """
         grouped: defaultdict[tuple[str, str, str], dict[Span, list[Hour]]] = defaultdict(dict)
         for hour in hours:
-            split = (hour.environment, hour.application) if request.by_application else ("", "")
+            payer = metered.payer_of(hour.environment)
+            split = (hour.environment, hour.application) if request.by_application else (payer, "")
             grouped[hour.meter, *split].setdefault(self._step(request, hour.hour), []).append(hour)
         for (meter, environment, application), steps in sorted(grouped.items()):
-            at = {meter: Decimal(0)}
+            at, of_payer = {meter: Decimal(0)}, cards.get(metered.payer_of(environment), ())
             for step, members in sorted(steps.items(), key=lambda item: item[0].start):
-                used = [_used(h, card) for h in members if (card := rating.card_at(cards, h.hour))]
+                used = [_used(h, card) for h in members if (card := rating.card_at(of_payer, h.hour))]
                 cost = rating.rate(used, used[0].card.currency, at).get(meter) if used else None
                 at[meter] += sum((u.quantity for u in used), Decimal(0))
                 yield resources_pb2.UsagePoint(

@@ -180,10 +180,11 @@ class DuesStore(PurchaseStore):
         )  # fmt: skip
         return list((await self.sql.execute(query.order_by(o.created_at))).scalars())
 
-    async def live_subscriptions(self, org: str) -> list[str]:
-        """Ids of the subscriptions of an Organization that have not ended."""
+    async def unfinished_subscriptions(self, org: str) -> list[str]:
+        """Ids of the subscriptions of an Organization of which something is still to come: a last bill may be."""
         s = t.subscription.c
-        query = select(s.id).where(s.org == org, s.state != State.CANCELLED.value).order_by(s.id)
+        is_running = or_(s.state != State.CANCELLED.value, s.wake_at.is_not(None), s.charge != "")
+        query = select(s.id).where(s.org == org, is_running).order_by(s.id)
         return list((await self.sql.execute(query)).scalars())
 
     async def set_aside(self, kind: type, id: str) -> None:

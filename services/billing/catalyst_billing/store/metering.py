@@ -4,17 +4,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import Text, func, insert, or_, select, tuple_, type_coerce, update
+from sqlalchemy import ColumnElement, Text, func, insert, or_, select, tuple_, type_coerce, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ..domain import rating
+from ..domain import metered, rating
 from ..domain.invoices import Invoice, InvoiceLine, LineKind
 from ..domain.meters import BUILT_IN
 from ..domain.money import Money
+from ..domain.orders import Kind as OrderKind
 from ..domain.periods import Span
 from ..domain.postings import Books as HouseBooks
 from ..domain.prices import PriceBook
+from ..domain.purchases import Purchase
 from ..domain.quotas import Entitlement
 from ..domain.rating import NANO, Card, Used
 from ..domain.renewals import Dues
@@ -31,7 +34,26 @@ class Store(DuesStore):
     async def lock_dues(self, org: str, id: str, books: HouseBooks, *, invoice: str = "") -> Dues:
         """As before, with what was used in the current period."""
         dues = await super().lock_dues(org, id, books, invoice=invoice)
-        return dues.used(await self.usage_lines(dues.subscription))
+        cards = await self.cards()
+        ran = metered.spans(dues.subscription, dues.period, cards)
+        return dues.used(await self._usage_lines(dues.subscription, ran, cards), is_metered=bool(ran))
+
+    async def lock_purchase(self, org: str, id: str) -> Purchase:
+        """As before; of the subscription that the order began, whether usage under it costs something."""
+        p = await super().lock_purchase(org, id)
+        s = p.subscription
+        if s is None or not s.is_live or p.order.kind is not OrderKind.SUBSCRIPTION:
+            return p
+        current = await self._period(s, HouseBooks(p.order.sovereign, ""))
+        return replace(p, is_metered=bool(metered.spans(s, current, await self.cards())))
+
+    async def save(self, state: Any) -> None:
+        """As before; late usage on an invoice that goes with its subscription waits for the last bill."""
+        await super().save(state)
+        gone = state.invoice if isinstance(state, Dues) else state.open_invoice if isinstance(state, Purchase) else None
+        if gone is not None and gone.voided_at(self.now) and state.subscription.last is not None:
+            e = t.usage_event
+            await self.sql.execute(update(e).where(e.c.org == gone.org, e.c.invoice == gone.id).values(invoice=""))
 
     async def meters(self) -> dict[str, Meter]:
         """Every meter by its slug."""
@@ -141,42 +163,52 @@ class Store(DuesStore):
         query = select(t.rate_card.c.card).order_by(t.rate_card.c.version)
         return [of_plain(Card, card) for card in (await self.sql.execute(query)).scalars()]
 
-    async def metered(self, org: str) -> Subscription | None:
-        """The live subscription of an Organization's own plan, if its usage costs something."""
+    async def metered(self, org: str) -> dict[str, Subscription]:
+        """The live subscriptions of an Organization under which usage costs something, by what they pay for."""
+        return {payer: s for payer, s in (await self.payers(org)).items() if s.is_live}
+
+    async def payers(self, org: str) -> dict[str, Subscription]:
+        """The same; where none lives, the one that ended last and has usage to bill, or had.
+
+        The key is the Sovereign; empty: the Organization itself.
+        """
         s = t.subscription.c
-        query = select(t.subscription).where(
-            s.org == org, s.scope == f"organizations/{org}", s.state != State.CANCELLED.value
-        )
-        found = await self._one(Subscription, query)
-        return found if found and _is_metered(found, await self.cards()) else None
+        is_live = s.state != State.CANCELLED.value
+        query = select(t.subscription).where(s.org == org, or_(is_live, s.last.is_not(None)))
+        found = await self._many(Subscription, query.order_by(is_live, s.updated_at, s.id))
+        cards = await self.cards() if found else []
+        return {one.sovereign: one for one in found if one.last or (one.is_live and metered.is_metered(one, cards))}
 
     async def spent(self, org: str, currency: str, span: Span) -> Money:
-        """What usage of an Organization in a span comes to."""
-        if await self.metered(org) is None:
-            return Money(0, currency)
-        sums = await self._quantities(org, span, await self.cards(), currency)
-        return sum(rating.rate(sums, currency).values(), Money(0, currency))
+        """What usage of an Organization in a span comes to, that of its Sovereigns too."""
+        spent = Money(0, currency)
+        for payer in await self.metered(org):
+            sums = await self._quantities(org, payer, [span], await self.cards(), currency)
+            spent = sum(rating.rate(sums, currency).values(), spent)
+        return spent
 
-    async def usage_lines(self, s: Subscription) -> tuple[InvoiceLine, ...]:
-        """Lines for what was used in the period that ends, and for what came too late for an earlier one.
+    async def _usage_lines(
+        self, s: Subscription, ran: Sequence[Span], cards: Sequence[Card]
+    ) -> tuple[InvoiceLine, ...]:
+        """Lines for what was used while a metered plan ran, and for what came too late for an earlier period.
 
         Late usage is priced from where the period of the invoice ends: it counts as if it had been used last.
         """
-        cards, currency = await self.cards(), s.price.currency
-        if s.sovereign or not _is_metered(s, cards):
+        if not ran:
             return ()
-        used = await self._quantities(s.org, s.period, cards, currency)
-        late = await self._late(s.org, cards, currency)
+        currency = s.price.currency
+        used = await self._quantities(s.org, s.sovereign, ran, cards, currency)
+        late = await self._late(s.org, s.sovereign, cards, currency)
         starts = {
             meter: sum((u.quantity for u in used if u.meter == meter), Decimal(0)) for meter in {u.meter for u in late}
         }
-        lines = _lines(used, rating.rate(used, currency), s.period)
+        lines = _lines(used, rating.rate(used, currency), Span(ran[0].start, ran[-1].end))
         return (*lines, *_lines(late, rating.rate(late, currency, starts), None))
 
-    async def bill_late_usage(self, invoice: Invoice) -> None:
+    async def bill_late_usage(self, invoice: Invoice, payer: str) -> None:
         """Note which invoice late usage is on. What arrives later is on the next one: the account is locked."""
         e = t.usage_event.c
-        open_ones = (e.org == invoice.org) & e.is_adjustment & (e.invoice == "")
+        open_ones = (e.org == invoice.org) & e.is_adjustment & (e.invoice == "") & _paid_by(e.environment, payer)
         await self.sql.execute(update(t.usage_event).where(open_ones).values(invoice=invoice.id))
 
     async def _save_dues(self, d: Dues) -> None:
@@ -186,29 +218,37 @@ class Store(DuesStore):
             and d.invoice.finalized_at == self.now
             and any(n.is_adjustment for n in d.invoice.lines)
         ):
-            await self.bill_late_usage(d.invoice)
+            await self.bill_late_usage(d.invoice, d.subscription.sovereign)
 
-    async def _quantities(self, org: str, span: Span, cards: Sequence[Card], currency: str) -> list[Used]:
-        """Rated quantities of a span, by meter and by the card of their time."""
+    async def _quantities(
+        self, org: str, payer: str, spans: Sequence[Span], cards: Sequence[Card], currency: str
+    ) -> list[Used]:
+        """Rated quantities of some spans, by meter and by the card of their time."""
         h = t.usage_hour.c
+        ours = [card for card in cards if card.currency == currency]
         found: list[Used] = []
-        for part, card in _by_card(span, [card for card in cards if card.currency == currency]):
-            query = select(h.meter, func.sum(h.rated)).where(h.org == org, h.hour >= part.start, h.hour < part.end)
+        for part, card in (row for span in spans for row in _by_card(span, ours)):
+            query = select(h.meter, func.sum(h.rated)).where(
+                h.org == org, h.hour >= part.start, h.hour < part.end, _paid_by(h.environment, payer)
+            )
             rows = await self.sql.execute(query.group_by(h.meter).order_by(h.meter))
             found += [Used(meter, card, Decimal(int(value)) / NANO) for meter, value in rows if value]
         return found
 
-    async def _late(self, org: str, cards: Sequence[Card], currency: str) -> list[Used]:
+    async def _late(self, org: str, payer: str, cards: Sequence[Card], currency: str) -> list[Used]:
         e = t.usage_event.c
-        query = select(e.meter, e.at, e.value).where(e.org == org, e.is_adjustment, e.invoice == "", e.is_rated)
+        query = select(e.meter, e.at, e.value).where(
+            e.org == org, e.is_adjustment, e.invoice == "", e.is_rated, _paid_by(e.environment, payer)
+        )
         ours = [card for card in cards if card.currency == currency]
         rows = await self.sql.execute(query.order_by(e.meter, e.at, e.source, e.id))
         dated = [(meter, rating.card_at(ours, at), value) for meter, at, value in rows]
         return [Used(meter, card, Decimal(int(value)) / NANO) for meter, card, value in dated if card]
 
 
-def _is_metered(s: Subscription, cards: Sequence[Card]) -> bool:
-    return any(s.plan in card.metered for card in cards if card.version == s.price_book_version)
+def _paid_by(place: ColumnElement[str], payer: str) -> ColumnElement[bool]:
+    """What was used in places for which the plan of `payer` pays."""
+    return place == payer if payer else place.not_like(f"{metered.SOVEREIGNS}%")
 
 
 def _by_card(span: Span, cards: Sequence[Card]) -> list[tuple[Span, Card]]:

@@ -194,7 +194,7 @@ subscription = Table(
     _added("compared_book", BigInteger, "0"), _time("trial_end", nullable=True), _added("trial_plan", Text, ""),
     _added("invoice", Text, ""), _added("charge", Text, ""), _time("past_due_at", nullable=True),
     _time("next_try_at", nullable=True), _added("tries", Integer, "0"), _time("erase_not_before", nullable=True),
-    _time("wake_at", nullable=True),
+    _time("wake_at", nullable=True), Column("last", Json),
     _partial("subscription_is_one_live", "scope", where="state <> 'cancelled'"),
     _partial("subscription_trial_is_one", "org", "trial_plan", where="trial_plan <> ''"),
     Index("subscription_due", "wake_at"), Index("subscription_order", "order"),

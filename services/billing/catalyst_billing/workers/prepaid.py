@@ -33,18 +33,21 @@ class Prepaid:
         async def step(tx: Store) -> None:
             await tx.lock_account(org)
             running = await tx.metered(org)
-            if running is None:
+            if not running:
                 await tx.drawn(org)
-                return
-            dues = await tx.lock_dues(org, running.id, self._house.books)
-            s = dues.subscription
-            dues = await tx.with_prepaid(dues)
-            e = await tx.entitlement(org, s.price.currency, lock=True)
-            is_told = (PREPAID, 100) in await tx.fired(org, s.period_start)
-            cost = renewals.usage_so_far(dues, self._house)
-            done = prepaid.draw(dues, e, cost, is_told=is_told, now=tx.now)
-            await tx.save_wallet(done.wallet)
-            await tx.save_all(done.entitlement, *done.fired)
-            tx.emit(*done.facts)
+            for _, s in sorted(running.items()):
+                await self._draw_for(tx, org, s.id)
 
         await self._work.again(step)
+
+    async def _draw_for(self, tx: Store, org: str, subscription: str) -> None:
+        """Draw for one subscription; several of an Organization share its credit, its own plan first."""
+        dues = await tx.with_prepaid(await tx.lock_dues(org, subscription, self._house.books))
+        s = dues.subscription
+        e = await tx.entitlement(org, s.price.currency, lock=True)
+        is_told = (PREPAID, 100) in await tx.fired(org, s.period_start)
+        cost = renewals.usage_so_far(dues, self._house)
+        done = prepaid.draw(dues, e, cost, is_told=is_told, now=tx.now)
+        await tx.save_wallet(done.wallet)
+        await tx.save_all(done.entitlement, *done.fired)
+        tx.emit(*done.facts)

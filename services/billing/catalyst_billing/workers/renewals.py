@@ -1,10 +1,10 @@
-"""Renewals: each subscription that is due goes one step at a time until nothing of it is due any more."""
+"""Renewals: each subscription that is due goes one step at a time until nothing of it is due any more, an ended one too."""
 
 from functools import partial
 
 from catalyst_mesh import Work
 
-from ..domain import renewals
+from ..domain import last_bills, renewals
 from ..domain.renewals import House, Means
 from ..domain.subscriptions import Subscription
 from ..providers import Providers
@@ -46,7 +46,8 @@ class Renewals:
         async def step(tx: Store) -> bool:
             dues = await tx.lock_dues(org, id, self._house.books)
             means = Means(self._providers.can_charge, self._providers.step(dues.subscription.price.currency))
-            decided = renewals.advance(dues, self._house, means, tx.now)
+            advance = renewals.advance if dues.subscription.is_live else last_bills.advance
+            decided = advance(dues, self._house, means, tx.now)
             if decided.state is dues:
                 return False
             await tx.save(decided.state)

@@ -4,17 +4,30 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from catalyst_billing.domain import fulfilment, orders, payments, purchases, refunds, submissions, subscriptions, uses
+from catalyst_billing.domain import (
+    fulfilment,
+    invoices,
+    orders,
+    payments,
+    purchases,
+    refunds,
+    submissions,
+    subscriptions,
+    uses,
+)
+from catalyst_billing.domain.accounts import NOBODY as NOBODY_S
 from catalyst_billing.domain.accounts import AccountFrozen
 from catalyst_billing.domain.accounts import State as AccountState
 from catalyst_billing.domain.credit import CreditInsufficient, Granted, HoldState, Wallet
 from catalyst_billing.domain.disputes import Dispute
 from catalyst_billing.domain.disputes import State as DisputeState
+from catalyst_billing.domain.invoices import InvoiceLine, LineKind, Series
 from catalyst_billing.domain.money import Money
 from catalyst_billing.domain.moves import IllegalTransition
 from catalyst_billing.domain.orders import Command, OrderOpen, PaymentUnavailable, SovereignTaken, SubscriptionActive
 from catalyst_billing.domain.orders import State as OrderState
 from catalyst_billing.domain.payments import Capture, CheckoutState, PaymentState, RefundState
+from catalyst_billing.domain.periods import Span
 from catalyst_billing.domain.pricing import Selection
 from catalyst_billing.domain.purchases import Purchase, Rivals
 from catalyst_billing.domain.submissions import Desk, Submit
@@ -278,11 +291,26 @@ def test_a_refund_of_nothing_books_nothing() -> None:
 
 
 def test_a_subscription_ends_once() -> None:
-    ended = purchases.end_subscription(paid_by_card(), "destroyed", NOON).state
-    assert purchases.end_subscription(ended, "destroyed", NOON) == Decision(ended)
-    assert purchases.end_subscription(submit().state, "destroyed", NOON).events == ()
+    ended = purchases.end_subscription(paid_by_card(), "destroyed", BOOKS, NOON).state
+    assert purchases.end_subscription(ended, "destroyed", BOOKS, NOON) == Decision(ended)
+    assert purchases.end_subscription(submit().state, "destroyed", BOOKS, NOON).events == ()
     assert ended.subscription is not None
     assert subscriptions.cancel(ended.subscription, NOON) is ended.subscription
+
+
+def test_a_metered_subscription_that_ends_with_its_order_still_owes_what_was_used() -> None:
+    p = paid_by_card()
+    assert p.subscription is not None
+    used = InvoiceLine(LineKind.USAGE, "vcpu_hours", "Usage", omr("4"))
+    bill = invoices.draft("in-1", "acme", [used], currency="OMR", now=NOON, subscription=p.subscription.id)
+    unpaid, _ = invoices.finalise(bill, Series("INV", 2026, 0), NOBODY_S, NOON)
+    held = replace(p, is_metered=True, open_invoice=unpaid, postings=())
+    gone = purchases.end_subscription(held, "destroyed", BOOKS, LATE).state
+    assert gone.subscription is not None
+    assert (gone.subscription.last, booked(gone.postings)) == (Span(NOON, LATE), {"receivable": -4000, "revenue": 4000})
+    given_back = purchases.end_subscription(held, "refunded", BOOKS, LATE).state.subscription
+    assert given_back is not None
+    assert (given_back.last, given_back.wake_at) == (None, None)
 
 
 def for_home() -> Purchase:

@@ -97,10 +97,11 @@ def notices(release: Release) -> tuple[str, ...]:
 def _is_in_grid(release: Release, q: str) -> bool:
     if not (release.is_offered or release.is_planned):
         return False
-    visibility = release.manifest.spec.visibility
-    if visibility is Visibility.UNLISTED:
+    if release.owner_org:
+        return True  # private ones are in the universe of their owner only, whatever their manifests say
+    if release.manifest.spec.visibility is Visibility.UNLISTED:
         return fold(q.strip()) in {release.name, release.name.removeprefix("bp-")}
-    return True  # private ones are in the universe of their owner only
+    return True
 
 
 def _fits(release: Release, wanted: Filter) -> bool:

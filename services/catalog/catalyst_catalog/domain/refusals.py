@@ -66,6 +66,12 @@ class LockedVersionQuarantined(Refused):
     message = "{blueprint} {version} is locked, but trust in it is broken: {why}"
 
 
+class PublicNeedsPrivate(Refused):
+    # Else whoever takes a name that a public Blueprint needs and nobody publishes would be installed with it.
+    code, reason = Code.FAILED_PRECONDITION, "PUBLIC_NEEDS_PRIVATE"
+    message = "{public} is public and may not depend on {private}, which is an Organization's own"
+
+
 class LockInvalid(Refused):
     code, reason, message = Code.INVALID_ARGUMENT, "LOCK_INVALID", "the lock cannot be read: {why}"
 

@@ -20,7 +20,14 @@ from resolvelib.resolvers import Resolution
 from . import circles
 from .conflicts import explain
 from .provider import Demand, Pick, Policy, Provider, Root
-from .refusals import BlueprintNotFound, LockedVersionQuarantined, NoMatch, NotReleased, SolverBudget
+from .refusals import (
+    BlueprintNotFound,
+    LockedVersionQuarantined,
+    NoMatch,
+    NotReleased,
+    PublicNeedsPrivate,
+    SolverBudget,
+)
 from .universe import Release, State, Universe
 
 MOST_ROUNDS = 20_000
@@ -75,7 +82,7 @@ def solve(
         raise explain(universe, wished, names, provider.follow, provider.why_out) from error
     except (ResolutionTooDeep, _OutOfTime) as error:
         raise _budget(watch, universe, wished, provider) from error
-    return _solution(wished, provider, picks)
+    return _solution(universe, wished, provider, picks)
 
 
 def _search(universe: Universe, provider: Provider, demands: list[Demand], watch: "_Watch") -> Mapping[str, Pick]:
@@ -107,8 +114,11 @@ def _check_lock(universe: Universe, policy: Policy) -> None:
                 raise LockedVersionQuarantined(blueprint=name, version=one.version, why=one.state_reason or "unknown")
 
 
-def _solution(roots: tuple[Root, ...], provider: Provider, picks: Mapping[str, Pick]) -> Solution:
-    """What can be reached from the roots; picks that the search left behind on its way are dropped."""
+def _solution(universe: Universe, roots: tuple[Root, ...], provider: Provider, picks: Mapping[str, Pick]) -> Solution:
+    """What can be reached from the roots; picks that the search left behind on its way are dropped.
+
+    Raises PublicNeedsPrivate.
+    """
     parents: dict[str, set[tuple[str, str]]] = {root.name: {("", "")} for root in roots}
     needs: dict[str, set[str]] = {}
     open_names = list(parents)
@@ -120,6 +130,8 @@ def _solution(roots: tuple[Root, ...], provider: Provider, picks: Mapping[str, P
         for demand in provider.get_dependencies(picks[name]):
             assert demand.edge is not None
             needs[name].add(demand.name)
+            if demand.name in universe.private and name not in universe.private:
+                raise PublicNeedsPrivate(public=name, private=demand.name)
             parents.setdefault(demand.name, set()).add((name, demand.edge.alias))
         open_names.extend(needs[name])
     return Solution(roots, tuple(_chosen(provider, picks[n], parents[n], needs[n]) for n in sorted(needs)))

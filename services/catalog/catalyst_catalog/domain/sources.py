@@ -179,11 +179,14 @@ class BlueprintOrphaned:
 @dataclass(frozen=True, slots=True)
 class IssueOpened:
     issue: Issue
+    owner: str = ""
+    """Organization whose source it is; empty: public or the Sovereign's."""
 
 
 @dataclass(frozen=True, slots=True)
 class IssueClosed:
     issue: Issue
+    owner: str = ""
 
 
 def default_policy(scope: Scope, kind: str) -> Policy:

@@ -279,7 +279,7 @@ class _Settling:
             known = standing.pop((ref, finding.stage, finding.reason), None)
             if known is None:
                 issue = Issue(self._known.source.id, ref, finding, self._now, self._now)
-                self._facts.append(IssueOpened(issue))
+                self._facts.append(IssueOpened(issue, self._owner))
             else:
                 issue = replace(known, finding=finding, last_seen=self._now, attempts=known.attempts + 1)
             self._rows.issues.append(issue)
@@ -288,7 +288,7 @@ class _Settling:
     def _heal(self, issues: Iterable[Issue]) -> None:
         for issue in issues:
             self._rows.healed.append(issue)
-            self._facts.append(IssueClosed(issue))
+            self._facts.append(IssueClosed(issue, self._owner))
 
     def _missed(self, item: Item) -> None:
         since = item.missing_since or self._now

@@ -206,6 +206,11 @@ class Universe:
         return frozenset(left)
 
     @cached_property
+    def private(self) -> frozenset[str]:
+        """Names that are an Organization's own."""
+        return frozenset(name for name, releases in self._releases.items() if releases[0].owner_org)
+
+    @cached_property
     def heads(self) -> dict[str, Release]:
         """The release that stands for each Blueprint: the newest offered one, else the newest at all."""
         return {name: self.newest(name) or self.releases(name)[0] for name in self.names}

@@ -119,16 +119,16 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
         return artifacts.part(kept, request.offset)
 
     async def SearchCards(self, request: rpc.SearchCardsRequest, context: Context) -> rpc.SearchCardsResponse:
-        picture = await self._picture(sorted(caller().organizations))
+        pictures = await self._own_pictures()
         order, _, falling = (request.order_by or "rank").partition(" ")
         wanted = _filter(request)
-        found = search(picture.universe.heads.values(), wanted, order=order, falling=bool(falling))
+        found = search(_own_heads(pictures), wanted, order=order, falling=bool(falling))
         page = Page.of(request.page_size, request.page_token, _who(), wanted, request.order_by)
         start = found.after(page.after, falling=bool(falling))
         cut = page.cut(list(zip(found.cards, found.keys, strict=True))[start:], key=lambda entry: entry[1])
         standing = await self._standing()
         return rpc.SearchCardsResponse(
-            cards=[blueprints.to_card(picture, head, standing) for head, _ in cut.rows],
+            cards=[blueprints.to_card(pictures[head.owner_org], head, standing) for head, _ in cut.rows],
             next_page_token=cut.next_page_token,
             facets=[
                 rpc.Facet(name=name, values=[rpc.FacetValue(value=v, count=n) for v, n in counts.items()])
@@ -291,6 +291,13 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
             },
         )
 
+    async def _own_pictures(self) -> Mapping[str, Picture]:
+        """What the caller sees, by owner: two Organizations may use one name, and somebody may be a member of both."""
+        owners = sorted(caller().organizations)
+        if len(owners) < 2:
+            return dict.fromkeys(["", *owners], await self._picture(owners))
+        return {owner: await self._picture([owner]) for owner in ["", *owners]}
+
     async def _standing(self) -> list[Installation]:
         """Applications of the caller's Organizations."""
         organizations = caller().organizations
@@ -335,6 +342,16 @@ def _belongs(who: Caller, org: str, roles: tuple[str, ...]) -> bool:
     """Whether the caller is a member in one of `roles`, if any are named. Roles over the Sovereign give no content."""
     held = members_of(who.groups, org)
     return any(role in held for role in roles) if roles else org in who.organizations
+
+
+def _own_heads(pictures: Mapping[str, Picture]) -> list[Release]:
+    """One release for each Blueprint of each owner."""
+    return [
+        head
+        for owner, picture in pictures.items()
+        for head in picture.universe.heads.values()
+        if head.owner_org == owner
+    ]
 
 
 def _who() -> str:

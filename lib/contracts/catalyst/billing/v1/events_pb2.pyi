@@ -1614,7 +1614,9 @@ class UsageRecorded(_message.Message):
     source: _builtins.str
     """Who measured, a URI reference; at most 256 characters."""
     environment: _builtins.str
-    """Environment, `environments/{env}`; empty: none."""
+    """Where it was used: Environment, `environments/{env}`; or `sovereigns/{id}`, where the plan that pays for this
+    Sovereign is billed instead of the Organization's own; empty: none.
+    """
     application: _builtins.str
     """Application's name in its Environment; empty: none."""
     meter: _builtins.str

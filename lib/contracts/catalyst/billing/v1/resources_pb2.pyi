@@ -2534,7 +2534,9 @@ class UsageEvent(_message.Message):
     org: _builtins.str
     """Organization, `organizations/{org}`."""
     environment: _builtins.str
-    """Environment, `environments/{env}`. Default none."""
+    """Where it was used: Environment, `environments/{env}`; or `sovereigns/{id}`, where the plan that pays for this
+    Sovereign is billed instead of the Organization's own. Default none.
+    """
     application: _builtins.str
     """Application's name in its Environment. Default none."""
     meter: _builtins.str
@@ -2586,7 +2588,7 @@ class UsagePoint(_message.Message):
     meter: _builtins.str
     """Meter, `meters/{meter}`."""
     environment: _builtins.str
-    """Environment, empty where not asked for."""
+    """Environment, empty where not asked for. What is paid for by a Sovereign's plan stands apart, under `sovereigns/{id}`."""
     application: _builtins.str
     """Application, empty where not asked for."""
     value: _builtins.str

@@ -2355,7 +2355,8 @@ class SubscriptionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelSubscription(self, request, context):
-        """Ends it with the period, or at once with credit for unused time after the Sovereign's policy.
+        """Ends it with the period, or at once with credit for unused time after the Sovereign's policy. What was used until then
+        under a metered plan is on a last invoice, when measurements of it may be late no more.
         Role: org-admin, billing-admin. Errors: NOT_FOUND `SUBSCRIPTION_NOT_FOUND`; FAILED_PRECONDITION
         `ILLEGAL_TRANSITION`.
         """

@@ -1114,7 +1114,8 @@ class SubscriptionServiceStub:
     `CATALOG_UNAVAILABLE`.
     """
     CancelSubscription: _grpc.UnaryUnaryMultiCallable[_service_pb2.CancelSubscriptionRequest, _resources_pb2.Subscription]
-    """Ends it with the period, or at once with credit for unused time after the Sovereign's policy.
+    """Ends it with the period, or at once with credit for unused time after the Sovereign's policy. What was used until then
+    under a metered plan is on a last invoice, when measurements of it may be late no more.
     Role: org-admin, billing-admin. Errors: NOT_FOUND `SUBSCRIPTION_NOT_FOUND`; FAILED_PRECONDITION
     `ILLEGAL_TRANSITION`.
     """
@@ -1153,7 +1154,8 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     `CATALOG_UNAVAILABLE`.
     """
     CancelSubscription: _aio.UnaryUnaryMultiCallable[_service_pb2.CancelSubscriptionRequest, _resources_pb2.Subscription]  # type: ignore[assignment]
-    """Ends it with the period, or at once with credit for unused time after the Sovereign's policy.
+    """Ends it with the period, or at once with credit for unused time after the Sovereign's policy. What was used until then
+    under a metered plan is on a last invoice, when measurements of it may be late no more.
     Role: org-admin, billing-admin. Errors: NOT_FOUND `SUBSCRIPTION_NOT_FOUND`; FAILED_PRECONDITION
     `ILLEGAL_TRANSITION`.
     """
@@ -1213,7 +1215,8 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _service_pb2.CancelSubscriptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Subscription, _abc.Awaitable[_resources_pb2.Subscription]]:
-        """Ends it with the period, or at once with credit for unused time after the Sovereign's policy.
+        """Ends it with the period, or at once with credit for unused time after the Sovereign's policy. What was used until then
+        under a metered plan is on a last invoice, when measurements of it may be late no more.
         Role: org-admin, billing-admin. Errors: NOT_FOUND `SUBSCRIPTION_NOT_FOUND`; FAILED_PRECONDITION
         `ILLEGAL_TRANSITION`.
         """

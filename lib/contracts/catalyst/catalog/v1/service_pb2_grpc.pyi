@@ -87,7 +87,7 @@ class CatalogServiceStub:
     """Finds one version per Blueprint that suits all demands, preferring what is installed, else the highest.
     Role: org-developer and above, service roles.
     Errors: FAILED_PRECONDITION `UNSATISFIABLE` with a Conflict as detail, `NO_MATCH`, `VALUES_CONFLICT` with both,
-    `DEPENDENCY_CYCLE` with the path, `VERSION_QUARANTINED` for a lock that names one; NOT_FOUND
+    `DEPENDENCY_CYCLE` with the path, `PUBLIC_NEEDS_PRIVATE`, `VERSION_QUARANTINED` for a lock that names one; NOT_FOUND
     `BLUEPRINT_NOT_FOUND`; INVALID_ARGUMENT `RANGE_INVALID`, `WHEN_INVALID`, `WHEN_TYPE_MISMATCH`, `CONFIG_INVALID`,
     `LOCK_INVALID`; RESOURCE_EXHAUSTED `SOLVER_BUDGET` with a Conflict of the most contested name.
     """
@@ -181,7 +181,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Finds one version per Blueprint that suits all demands, preferring what is installed, else the highest.
     Role: org-developer and above, service roles.
     Errors: FAILED_PRECONDITION `UNSATISFIABLE` with a Conflict as detail, `NO_MATCH`, `VALUES_CONFLICT` with both,
-    `DEPENDENCY_CYCLE` with the path, `VERSION_QUARANTINED` for a lock that names one; NOT_FOUND
+    `DEPENDENCY_CYCLE` with the path, `PUBLIC_NEEDS_PRIVATE`, `VERSION_QUARANTINED` for a lock that names one; NOT_FOUND
     `BLUEPRINT_NOT_FOUND`; INVALID_ARGUMENT `RANGE_INVALID`, `WHEN_INVALID`, `WHEN_TYPE_MISMATCH`, `CONFIG_INVALID`,
     `LOCK_INVALID`; RESOURCE_EXHAUSTED `SOLVER_BUDGET` with a Conflict of the most contested name.
     """
@@ -326,7 +326,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """Finds one version per Blueprint that suits all demands, preferring what is installed, else the highest.
         Role: org-developer and above, service roles.
         Errors: FAILED_PRECONDITION `UNSATISFIABLE` with a Conflict as detail, `NO_MATCH`, `VALUES_CONFLICT` with both,
-        `DEPENDENCY_CYCLE` with the path, `VERSION_QUARANTINED` for a lock that names one; NOT_FOUND
+        `DEPENDENCY_CYCLE` with the path, `PUBLIC_NEEDS_PRIVATE`, `VERSION_QUARANTINED` for a lock that names one; NOT_FOUND
         `BLUEPRINT_NOT_FOUND`; INVALID_ARGUMENT `RANGE_INVALID`, `WHEN_INVALID`, `WHEN_TYPE_MISMATCH`, `CONFIG_INVALID`,
         `LOCK_INVALID`; RESOURCE_EXHAUSTED `SOLVER_BUDGET` with a Conflict of the most contested name.
         """
