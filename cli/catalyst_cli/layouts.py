@@ -24,7 +24,10 @@ FOLDER = "application/vnd.catalyst.blueprint.folder.v1.tar+gzip"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 EMPTY = "application/vnd.oci.empty.v1+json"
 SIMPLE_SIGNING, ENVELOPE = "application/vnd.dev.cosign.simplesigning.v1+json", "application/vnd.dsse.envelope.v1+json"
-SIGNED_BY, CERTIFICATE = "dev.cosignproject.cosign/signature", "dev.sigstore.cosign/certificate"
+SIGSTORE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+SIGNED_BY = "dev.cosignproject.cosign/signature"
+KEYLESS = ("certificate", "chain", "bundle")
+"""What stands as `dev.sigstore.cosign/…` beside the signature of a signer without a key."""
 NAMED = "org.opencontainers.image.ref.name"
 REPOSITORY, TAG = "blueprint-index", "latest"
 
@@ -108,10 +111,8 @@ class Layout:
     def _say(self, bundle: Bundle) -> None:
         """Put signatures and attestations where cosign looks for them."""
         tag = bundle.digest.replace(":", "-")
-        told = [json.loads(raw) for raw in bundle.signatures]
-        if told:
-            layers = [(SIMPLE_SIGNING, base64.b64decode(one["payload"]), _notes(one)) for one in told]
-            self._put(bundle.name, f"{tag}.sig", layers)
+        if bundle.signatures:
+            self._put(bundle.name, f"{tag}.sig", [_signed(raw) for raw in bundle.signatures])
         if bundle.attestations:
             self._put(bundle.name, f"{tag}.att", [(ENVELOPE, raw, {}) for raw in bundle.attestations])
 
@@ -155,9 +156,15 @@ class Layout:
         fresh.rename(place)
 
 
-def _notes(signature: Mapping[str, str]) -> dict[str, str]:
-    certificate = {CERTIFICATE: signature["certificate"]} if "certificate" in signature else {}
-    return {SIGNED_BY: signature["signature"], **certificate}
+def _signed(raw: bytes) -> tuple[str, bytes, dict[str, str]]:
+    """A signature as a layer with its annotations; Sigstore's bundle holds all by itself."""
+    told = json.loads(raw)
+    if "verificationMaterial" in told:
+        return SIGSTORE, raw, {}
+    kept = {name: told[name] for name in KEYLESS if told.get(name)}
+    texts = {name: one if isinstance(one, str) else json.dumps(one) for name, one in kept.items()}
+    notes = {f"dev.sigstore.cosign/{name}": text for name, text in texts.items()}
+    return SIMPLE_SIGNING, base64.b64decode(told["payload"]), {SIGNED_BY: told["signature"], **notes}
 
 
 def _of_folder(archive: bytes) -> str:

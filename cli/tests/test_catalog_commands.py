@@ -25,6 +25,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from services.catalog.tests.makers import needs, write
+from services.catalog.tests.sigstore import House, pem, public
 
 Run = Callable[..., "asyncio.Future[Result]"]
 
@@ -94,6 +95,19 @@ async def test_a_version_is_withdrawn_and_taken_back(run: Run) -> None:
     assert refused.exception.exit_code == 3
 
 
+def trusted_root() -> dict[str, Any]:
+    """Sigstore's form of what stands for keyless signers."""
+    house = House()
+
+    def raw(pem: str) -> str:
+        return "".join(pem.split("-----")[2].split())
+
+    log = {"publicKey": {"rawBytes": raw(public(house.log_key)), "keyDetails": "PKIX_ECDSA_P256_SHA_256"}}
+    old = {"publicKey": {"rawBytes": "AAAA", "keyDetails": "PKCS1_RSA_PKCS1V5"}}
+    chain = {"certificates": [{"rawBytes": raw(pem(house.root))}]}
+    return {"tlogs": [log], "ctlogs": [old], "certificateAuthorities": [{"certChain": chain}]}
+
+
 async def test_a_source_is_made_synced_and_taken_away(run: Run, home: Path) -> None:
     write(home / "more", "bp-mail")
     (home / "more" / "bad").mkdir()
@@ -112,6 +126,15 @@ async def test_a_source_is_made_synced_and_taken_away(run: Run, home: Path) -> N
     assert gone.exit_code == 0, gone.exception
     left = data(await run("catalog", "source", "list", "-o", "json"))["sources"]
     assert [source["name"] for source in left] == ["sources/public"]
+    root = home / "trusted_root.json"
+    root.write_text(json.dumps(trusted_root()))
+    less = ("catalog", "source", "create", "less", "--kind", "directory", "--config", config, "--dry-run")
+    signer = ("--signer", "https://token.example ci@example", "--trusted-root", str(root))
+    asked = data(await run(*less, *signer, "-o", "json"))["trust"]
+    assert asked["identities"] == [{"issuer": "https://token.example", "subjectPattern": "ci@example"}]
+    assert [len(asked.get(field, ())) for field in ("authorities", "logKeys", "certificateLogKeys")] == [1, 1, 0]
+    for faulty in (("--signer", "nobody"), ("--trusted-root", str(home / "nowhere"))):
+        assert isinstance((await run(*less, *faulty)).exception, Failure)
     wrong = await run("catalog", "source", "create", "x1x", "--kind", "git", "--config", "rubbish")
     assert isinstance(wrong.exception, Failure)
 

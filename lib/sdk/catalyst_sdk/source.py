@@ -60,8 +60,8 @@ class Artifact:
     digest: str
     media_type: str = ""
     signatures: tuple[bytes, ...] = ()
-    """Each `{"payload": base64, "signature": base64, "certificate": PEM}`: cosign's simple signing of the digest, the
-    certificate for keyless signers only."""
+    """Each `{"payload": base64, "signature": base64}`: cosign's simple signing of the digest; of keyless signers with
+    `certificate` (PEM), `chain` (PEM) and `bundle` (JSON) as cosign notes them. Or Sigstore's bundle as it is."""
     attestations: tuple[bytes, ...] = ()
     """Each a DSSE envelope around an in-toto statement about the digest."""
     executables: frozenset[str] = frozenset()

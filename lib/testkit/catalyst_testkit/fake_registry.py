@@ -22,6 +22,7 @@ INDEX = "application/vnd.catalyst.blueprint.index.v1+json"
 FOLDER = "application/vnd.catalyst.blueprint.folder.v1.tar+gzip"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 SIMPLE_SIGNING, ENVELOPE = "application/vnd.dev.cosign.simplesigning.v1+json", "application/vnd.dsse.envelope.v1+json"
+SIGSTORE, SIGNED_BY = "application/vnd.dev.sigstore.bundle.v0.3+json", "dev.cosignproject.cosign/signature"
 TOKEN = "fake-registry-token"  # noqa: S105 - of a fake
 
 
@@ -101,12 +102,7 @@ class FakeRegistry:
 
     def sign(self, name: str, digest: str, signatures: Sequence[bytes], attestations: Sequence[bytes] = ()) -> None:
         """Put signatures, each as the SDK's contract gives them, and attestations beside a Blueprint, as cosign does."""
-        told = [json.loads(raw) for raw in signatures]
-        notes = [{"dev.cosignproject.cosign/signature": one["signature"]} for one in told]
-        for one, note in zip(told, notes, strict=True):
-            if "certificate" in one:
-                note["dev.sigstore.cosign/certificate"] = one["certificate"]
-        payloads = [(SIMPLE_SIGNING, base64.b64decode(one["payload"]), n) for one, n in zip(told, notes, strict=True)]
+        payloads = [_signed(raw) for raw in signatures]
         tag = digest.replace(":", "-")
         if payloads:
             self.put(f"bp-{name}", f"{tag}.sig", payloads)
@@ -152,6 +148,14 @@ def archive(files: Mapping[str, bytes]) -> bytes:
             member.size = len(files[name])
             tar.addfile(member, io.BytesIO(files[name]))
     return gzip.compress(packed.getvalue(), mtime=0)
+
+
+def _signed(raw: bytes) -> tuple[str, bytes, dict[str, str]]:
+    told = json.loads(raw)
+    if "verificationMaterial" in told:
+        return SIGSTORE, raw, {}
+    noted = {f"dev.sigstore.cosign/{name}": told[name] for name in ("certificate", "chain", "bundle") if name in told}
+    return SIMPLE_SIGNING, base64.b64decode(told["payload"]), {SIGNED_BY: told["signature"], **noted}
 
 
 def _parts(path: str) -> tuple[str, str, str]:

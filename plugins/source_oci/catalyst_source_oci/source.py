@@ -22,7 +22,10 @@ from .shelves import PROVIDER, Layout, Registry, Shelf
 INDEX = "application/vnd.catalyst.blueprint.index.v1+json"
 FOLDER = "application/vnd.catalyst.blueprint.folder.v1.tar+gzip"
 SIGNATURE, ATTESTATION = "application/vnd.dev.cosign.simplesigning.v1+json", "application/vnd.dsse.envelope.v1+json"
-SIGNED_BY, CERTIFICATE = "dev.cosignproject.cosign/signature", "dev.sigstore.cosign/certificate"
+BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+SIGNED_BY = "dev.cosignproject.cosign/signature"
+KEYLESS = ("certificate", "chain", "bundle")
+"""What cosign notes as `dev.sigstore.cosign/…` beside the signature of a signer without a key."""
 PAGE = 500
 MOST_FILES, LARGEST = 2000, 16 * 1024 * 1024
 _NAME = re.compile(r"bp-[a-z][a-z0-9-]{0,61}[a-z0-9]")
@@ -122,13 +125,12 @@ def _of_folder(ref: Ref, files: Mapping[str, bytes], executables: frozenset[str]
 
 
 async def _signatures(shelf: Shelf, repository: str, digest: str) -> tuple[bytes, ...]:
-    """Cosign's signatures of a manifest, in the form of the contract."""
-    found = []
+    """Cosign's signatures of a manifest in the form of the contract, and bundles as they are."""
+    found = [content for _, content in await _said(shelf, repository, digest, "sig", BUNDLE)]
     for layer, payload in await _said(shelf, repository, digest, "sig", SIGNATURE):
         notes = layer.get("annotations", {})
         told = {"payload": base64.b64encode(payload).decode(), "signature": str(notes.get(SIGNED_BY, ""))}
-        if notes.get(CERTIFICATE):
-            told["certificate"] = str(notes[CERTIFICATE])
+        told |= {part: str(notes[name]) for part in KEYLESS if notes.get(name := f"dev.sigstore.cosign/{part}")}
         found.append(json.dumps(told).encode())
     return tuple(found)
 

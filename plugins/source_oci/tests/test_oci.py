@@ -124,10 +124,14 @@ async def test_bytes_that_are_not_those_of_the_digest_are_refused(bench: Bench) 
 
 async def test_signatures_and_attestations_are_found_where_cosign_puts_them(bench: Bench) -> None:
     digest = bench.registry.publish("shop", "1.0.0", FILES)
-    bench.registry.sign("shop", digest, [SIGNATURE], [b'{"payload": ""}'])
+    keyless = SIGNATURE[:-1] + b', "certificate": "PEM", "chain": "PEMs", "bundle": "{}"}'
+    bundle = b'{"mediaType": "x", "verificationMaterial": {}}'
+    bench.registry.sign("shop", digest, [bundle, SIGNATURE, keyless], [b'{"payload": ""}'])
     (ref,) = await listed(bench.source(), bench.at)
     artifact = await bench.source().fetch(at=bench.at, ref=ref)
-    assert (artifact.signatures, artifact.attestations) == ((SIGNATURE,), (b'{"payload": ""}',))
+    assert (artifact.signatures, artifact.attestations) == (
+        (bundle, SIGNATURE, keyless), (b'{"payload": ""}',)
+    )  # fmt: skip
 
 
 async def test_a_token_is_asked_for_with_the_credential_and_shown(bench: Bench) -> None:

@@ -66,6 +66,13 @@ def create(
     org: Annotated[str, typer.Option(help="Whose Blueprints they are; none: the Sovereign's.")] = "",
     secret_ref: Annotated[str, typer.Option(help="Name of the secret with its credential.")] = "",
     key: Annotated[list[Path] | None, typer.Option(help="File with a public key that may sign; repeat it.")] = None,
+    signer: Annotated[
+        list[str] | None, typer.Option(help="Who may sign without a key, `ISSUER SUBJECT`; repeat it.")
+    ] = None,
+    trusted_root: Annotated[
+        Path | None,
+        typer.Option(help="Sigstore's trusted_root.json: authorities and logs that stand for such signers."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Make every check, store nothing.")] = False,
     request_id: Annotated[str, typer.Option(help="UUID4; repeating it makes the source once.")] = "",
     output: Output = Form.TABLE,
@@ -77,11 +84,18 @@ def create(
         catalyst catalog source create acme-git --kind git --org acme --config '{"url": "https://git.example/acme"}'
 
         catalyst catalog source create site --kind oci_index --config '{"registry": "file:///srv/layout"}' --key cosign.pub
+
+        catalyst catalog source create acme --kind git --config '{}' --signer 'https://oidc.example ci@x' --trusted-root root.json
     """
     body: dict[str, Any] = {"kind": kind, "config": _settings(config), "secretRef": secret_ref}
     body |= {"scope": "SCOPE_ORGANIZATION", "org": f"organizations/{org}"} if org else {"scope": "SCOPE_SOVEREIGN"}
-    if key:
-        body["trust"] = {"keys": [path.read_text() for path in key]}
+    trust: dict[str, Any] = {"keys": [path.read_text() for path in key]} if key else {}
+    if signer:
+        trust["identities"] = [_signer(one) for one in signer]
+    if trusted_root:
+        trust |= _anchors(trusted_root)
+    if trust:
+        body["trust"] = trust
     query = {"sourceId": id, "requestId": request_id or new_request_id(), "validateOnly": str(dry_run).lower()}
     with Api(context()) as api:
         show(output, api.post_resource("/v1/catalog/sources", body, **query), COLUMNS)
@@ -122,6 +136,37 @@ def sync(
     with Api(context()) as api:
         begun = api.post(f"/v1/catalog/{source(name)}:sync", {"full": full}, once=new_request_id())
         show(output, finish(api, begun, wait=wait), SYNCED)
+
+
+def _signer(text: str) -> dict[str, str]:
+    issuer, _, subject = text.partition(" ")
+    if not subject:
+        raise Failure(f"--signer {text} names no subject", exit_code=EXIT_CODES["INVALID_ARGUMENT"])
+    return {"issuer": issuer, "subjectPattern": subject.strip()}
+
+
+def _anchors(path: Path) -> dict[str, list[str]]:
+    """What a source is told of Sigstore's trusted root. Keys in the old form of RSA are left out: no log uses them now."""
+    try:
+        told = json.loads(path.read_text())
+        certificates = [c for one in told["certificateAuthorities"] for c in one["certChain"]["certificates"]]
+        logs = {"logKeys": told["tlogs"], "certificateLogKeys": told.get("ctlogs", [])}
+        keys = {field: [one["publicKey"] for one in held] for field, held in logs.items()}
+        return {
+            "authorities": _pems("CERTIFICATE", certificates),
+            **{
+                field: _pems("PUBLIC KEY", [k for k in held if not k.get("keyDetails", "").startswith("PKCS1")])
+                for field, held in keys.items()
+            },
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        code = EXIT_CODES["INVALID_ARGUMENT"]
+        raise Failure(f"{path} is no trusted root of Sigstore", why=repr(error), exit_code=code) from error
+
+
+def _pems(kind: str, held: list[dict[str, str]]) -> list[str]:
+    texts = [f"-----BEGIN {kind}-----\n{one['rawBytes']}\n-----END {kind}-----\n" for one in held]
+    return list(dict.fromkeys(texts))
 
 
 def _settings(text: str) -> dict[str, Any]:

@@ -53,6 +53,12 @@ class Policy:
     keys: tuple[str, ...] = ()
     """Public keys in PEM."""
     identities: tuple[Identity, ...] = ()
+    authorities: tuple[str, ...] = ()
+    """Certificates in PEM of who certifies signers without a key."""
+    log_keys: tuple[str, ...] = ()
+    """Public keys in PEM of the logs in which such signatures stand."""
+    certificate_log_keys: tuple[str, ...] = ()
+    """The same of the logs in which such certificates stand; none: that is not looked at."""
 
     @property
     def looks(self) -> bool:
@@ -65,6 +71,9 @@ class Policy:
             "sbom": self.sbom.value,
             "keys": list(self.keys),
             "identities": [asdict(one) for one in self.identities],
+            "authorities": list(self.authorities),
+            "log_keys": list(self.log_keys),
+            "certificate_log_keys": list(self.certificate_log_keys),
         }
 
 
@@ -88,6 +97,9 @@ def policy_of(document: Mapping[str, Any]) -> Policy:
         Requirement(document.get("sbom", "none")),
         tuple(document.get("keys", ())),
         tuple(Identity(**one) for one in document.get("identities", ())),
+        tuple(document.get("authorities", ())),
+        tuple(document.get("log_keys", ())),
+        tuple(document.get("certificate_log_keys", ())),
     )
 
 

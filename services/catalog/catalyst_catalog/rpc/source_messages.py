@@ -62,6 +62,9 @@ def to_policy(message: pb.TrustPolicy, scope: Scope, kind: str) -> Policy:
         words.get(message.sbom, usual.sbom),
         tuple(message.keys),
         tuple(Identity(one.issuer, one.subject_pattern) for one in message.identities),
+        tuple(message.authorities),
+        tuple(message.log_keys),
+        tuple(message.certificate_log_keys),
     )
 
 
@@ -127,6 +130,9 @@ def _trust(policy: Policy) -> pb.TrustPolicy:
         identities=[
             pb.TrustedIdentity(issuer=one.issuer, subject_pattern=one.subject_pattern) for one in policy.identities
         ],
+        authorities=policy.authorities,
+        log_keys=policy.log_keys,
+        certificate_log_keys=policy.certificate_log_keys,
     )
 
 

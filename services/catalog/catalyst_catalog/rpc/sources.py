@@ -1,7 +1,7 @@
 """SourceService: where Blueprints come from, and what did not come through."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from catalyst.catalog.v1 import resources_pb2 as pb
@@ -17,7 +17,9 @@ from google.rpc import code_pb2, status_pb2
 from ..domain import config_schema
 from ..domain.refusals import ConfigInvalid, IssueNotFound, SourceNotFound, TrustTooLow
 from ..domain.sources import Issue, Removal, Scope, Source, create, delete, update, wish
+from ..domain.trust import Policy
 from ..store import Store
+from ..workers.keyless import is_certificate
 from ..workers.signatures import is_key
 from .masks import fresh, wanted
 from .source_messages import CHANGEABLE, described, merged, to_issue, to_source
@@ -149,11 +151,7 @@ class SourceService(service_pb2_grpc.SourceServiceServicer):
         """Whether the plugin is there and understands the settings. Raises PluginUnavailable, ConfigInvalid."""
         self._plugins.get(KIND, source.kind)
         manifest = self._plugins.manifest(KIND, source.kind)
-        wrong = tuple(
-            Violation(f"trust.keys.{n}", "a public key in PEM is expected", "pem")
-            for n, pem in enumerate(source.policy.keys)
-            if not is_key(pem)
-        )  # fmt: skip - one tuple
+        wrong = tuple(_wrong_pem(source.policy))
         try:
             config_schema.normalise(manifest.extra.get("location", {"additionalProperties": True}), source.config)
         except ConfigInvalid as refusal:
@@ -197,6 +195,17 @@ def _demand_place(source: Source) -> None:
     who = caller()
     if source.kind == FOLDER and not (who.is_service() or who.has_role("sovereign-admin")):
         raise TrustTooLow(source=source.name, scope=source.scope.name)
+
+
+def _wrong_pem(policy: Policy) -> Iterator[Violation]:
+    keys = {"keys": policy.keys, "log_keys": policy.log_keys, "certificate_log_keys": policy.certificate_log_keys}
+    for field, pems in keys.items():
+        for n, pem in enumerate(pems):
+            if not is_key(pem):
+                yield Violation(f"trust.{field}.{n}", "a public key in PEM is expected", "pem")
+    for n, pem in enumerate(policy.authorities):
+        if not is_certificate(pem):
+            yield Violation(f"trust.authorities.{n}", "a certificate in PEM is expected", "pem")
 
 
 def _fits(source: Source, request: rpc.ListSourcesRequest) -> bool:

@@ -1,11 +1,12 @@
 """Checks what is said about an artifact: signatures of its digest, its bill of materials, where it was built.
 
-What is understood, offline and with nothing but the policy's keys:
+What is understood, offline and with nothing but what the policy names:
   a signature      cosign's "simple signing": a JSON payload that names the digest, and a signature over its bytes, given
-                   as `{"payload": base64, "signature": base64, "certificate": PEM}`, the last one for keyless signers
-  an attestation   a DSSE envelope around an in-toto statement whose subject is the digest
-A keyless signature can be found bad here, or by a stranger; that it is good takes the log in which its certificate stands,
-so it is UNVERIFIABLE.
+                   as `{"payload": base64, "signature": base64}`, by keyless signers with `certificate`, `chain` and
+                   `bundle` as cosign notes them; or Sigstore's bundle, around a signature of the bytes with that digest
+                   or around a statement about it
+  an attestation   a DSSE envelope around an in-toto statement whose subject is the digest, alone or in such a bundle
+Which signatures without a key are good, `keyless` says.
 """
 
 import base64
@@ -18,16 +19,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
 
 from ..domain.trust import Attestation, Identity, Policy, Requirement, Signature, Verdict
+from . import keyless
+from .keyless import Anchors, Signed, is_good
 
 SBOM_TYPES = ("https://spdx.dev/Document", "https://cyclonedx.org/bom")
 PROVENANCE_TYPES = ("https://slsa.dev/provenance/",)
 _ISSUERS = (x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.8"), x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1"))
 """Extensions of Sigstore's certificates that name the issuer of the identity, the newer first."""
+_BUNDLE = "application/vnd.dev.sigstore.bundle"
 _BROKEN = (ValueError, TypeError, KeyError, AttributeError, UnsupportedAlgorithm, RecursionError)
 """What parsing a stranger's bytes raises."""
 
@@ -38,15 +41,25 @@ class _Key:
     public: Any
 
 
+@dataclass(frozen=True, slots=True)
+class _Trusted:
+    """Whom a policy trusts."""
+
+    keys: Sequence[_Key]
+    identities: Sequence[Identity]
+    anchors: Anchors
+
+
 def judge(policy: Policy, digest: str, signatures: Sequence[bytes], attestations: Sequence[bytes]) -> Verdict:
     """What the signatures and attestations of the artifact `digest` are worth under `policy`."""
     keys = [_Key(fingerprint(pem), _public(pem)) for pem in policy.keys]
+    trusted = _Trusted(keys, policy.identities, Anchors.of(policy))
     signed, signers = Signature.NOT_REQUIRED, frozenset[str]()
     if policy.signature is not Requirement.NONE:
-        signed, signers = _signature(keys, policy.identities, digest, signatures)
+        signed, signers = _signature(trusted, digest, signatures)
     if policy.sbom is Requirement.NONE:
         return Verdict(signed, signers=tuple(sorted(signers)))
-    statements = [_statement(keys, digest, raw) for raw in attestations]
+    statements = [_statement(trusted, digest, raw) for raw in attestations]
     return Verdict(
         signed,
         _attested(statements, SBOM_TYPES),
@@ -78,44 +91,80 @@ def _public(pem: str) -> Any:
     return serialization.load_pem_public_key(pem.encode())
 
 
-def _signature(
-    keys: Sequence[_Key], identities: Iterable[Identity], digest: str, signatures: Sequence[bytes]
-) -> tuple[Signature, frozenset[str]]:
+def _signature(trusted: _Trusted, digest: str, signatures: Sequence[bytes]) -> tuple[Signature, frozenset[str]]:
     """The best of all signatures: one good one by a trusted signer is enough, whatever strangers have put beside it."""
     if not signatures:
         return Signature.UNSIGNED, frozenset()
     signers: set[str] = set()
-    found = [_one(keys, list(identities), digest, raw, signers) for raw in signatures]
+    found = [_one(trusted, digest, raw, signers) for raw in signatures]
     if signers:
         return Signature.VERIFIED, frozenset(signers)
     return (Signature.UNVERIFIABLE if Signature.UNVERIFIABLE in found else Signature.INVALID), frozenset()
 
 
-def _one(keys: Sequence[_Key], identities: Sequence[Identity], digest: str, raw: bytes, signers: set[str]) -> Signature:
-    """What one signature is worth; a trusted key that made it goes into `signers`."""
+def _one(trusted: _Trusted, digest: str, raw: bytes, signers: set[str]) -> Signature:
+    """What one signature is worth; a trusted key or identity that made it goes into `signers`."""
     try:
         given = json.loads(raw)
+        if "verificationMaterial" in given:
+            return _bundled(trusted, digest, given, signers)
         payload, made = base64.b64decode(given["payload"]), base64.b64decode(given["signature"])
         if json.loads(payload)["critical"]["image"]["docker-manifest-digest"] != digest:
             return Signature.INVALID
         if given.get("certificate"):
-            return _keyless(identities, given["certificate"], payload, made)
+            signed = keyless.of_cosign(given, payload, made)
+            is_made = is_good(signed.certificate.public_key(), payload, made)
+            return _keyless(trusted, signed, signers) if is_made else Signature.INVALID
     except (*_BROKEN, binascii.Error):
         return Signature.INVALID
-    good = {key.fingerprint for key in keys if _is_good(key.public, payload, made)}
+    good = {key.fingerprint for key in trusted.keys if is_good(key.public, payload, made)}
     signers.update(good)
     return Signature.VERIFIED if good else Signature.INVALID
 
 
-def _keyless(identities: Sequence[Identity], pem: str, payload: bytes, made: bytes) -> Signature:
-    certificate = x509.load_pem_x509_certificate(pem.encode())
-    if not _is_good(certificate.public_key(), payload, made):
-        return Signature.INVALID
-    issuer, subjects = _issuer(certificate), list(_subjects(certificate))
-    known = any(
-        one.issuer == issuer and any(_fits(one.subject_pattern, subject) for subject in subjects) for one in identities
-    )
-    return Signature.UNVERIFIABLE if known else Signature.INVALID
+def _bundled(trusted: _Trusted, digest: str, bundle: Mapping[str, Any], signers: set[str]) -> Signature:
+    """What a bundle is worth: around a signature of the very bytes, or around a statement about them."""
+    _require_bundle(bundle)
+    if "dsseEnvelope" in bundle:
+        statement, signed, is_made = _enveloped(bundle)
+        if not is_made or digest not in _subjects_of(statement):
+            return Signature.INVALID
+        return _keyless(trusted, signed, signers)
+    told = bundle["messageSignature"]
+    content, made = bytes.fromhex(digest.removeprefix("sha256:")), base64.b64decode(told["signature"])
+    signed = keyless.of_bundle(bundle["verificationMaterial"], content, made)
+    is_made = is_good(signed.certificate.public_key(), content, made, is_hashed=True)
+    return _keyless(trusted, signed, signers) if is_made else Signature.INVALID
+
+
+def _require_bundle(bundle: Mapping[str, Any]) -> None:
+    """Raises ValueError for what calls itself something else."""
+    if not str(bundle["mediaType"]).startswith(_BUNDLE):
+        raise ValueError("no bundle of Sigstore")
+
+
+def _enveloped(bundle: Mapping[str, Any]) -> tuple[Mapping[str, Any], Signed, bool]:
+    """The statement of a bundle, its signature, and whether the certificate's key made that."""
+    envelope = bundle["dsseEnvelope"]
+    payload, (one,) = base64.b64decode(envelope["payload"]), envelope["signatures"]
+    made = base64.b64decode(one["sig"])
+    signed = keyless.of_bundle(bundle["verificationMaterial"], hashlib.sha256(payload).digest(), made)
+    said = _envelope_bytes(str(envelope["payloadType"]), payload)
+    return json.loads(payload), signed, is_good(signed.certificate.public_key(), said, made)
+
+
+def _keyless(trusted: _Trusted, signed: Signed, signers: set[str]) -> Signature:
+    """What the signature of a certificate's key is worth."""
+    issuer, subjects = _issuer(signed.certificate), list(_subjects(signed.certificate))
+    known = [
+        f"{one.issuer} {one.subject_pattern}"
+        for one in trusted.identities
+        if one.issuer == issuer and any(_fits(one.subject_pattern, subject) for subject in subjects)
+    ]
+    found = keyless.check(signed, trusted.anchors) if known else Signature.INVALID
+    if found is Signature.VERIFIED:
+        signers.update(known)
+    return found
 
 
 def _issuer(certificate: x509.Certificate) -> str:
@@ -142,39 +191,36 @@ def _fits(pattern: str, subject: str) -> bool:
     return re.fullmatch("[^/]*".join(parts), subject) is not None
 
 
-def _is_good(key: Any, message: bytes, made: bytes) -> bool:
-    try:
-        if isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(made, message, ec.ECDSA(hashes.SHA256()))
-        elif isinstance(key, ed25519.Ed25519PublicKey):
-            key.verify(made, message)
-        elif isinstance(key, rsa.RSAPublicKey):
-            key.verify(made, message, padding.PKCS1v15(), hashes.SHA256())
-        else:
-            return False
-    except InvalidSignature:
-        return False
-    return True
+def _statement(trusted: _Trusted, digest: str, raw: bytes) -> tuple[str, bool]:
+    """Type of an attestation's predicate, and whether it is about these bytes and signed by somebody trusted.
 
-
-def _statement(keys: Sequence[_Key], digest: str, raw: bytes) -> tuple[str, bool]:
-    """Type of an attestation's predicate, and whether it is about these bytes and signed by a trusted key.
-
-    Where the policy has no keys, nobody can be asked for a signature: what it says is then worth what its source is.
+    Where the policy names nobody, nobody can be asked for a signature: what it says is then worth what its source is.
     """
     kind = ""
     try:
-        envelope = json.loads(raw)
-        payload = base64.b64decode(envelope["payload"])
-        statement: Mapping[str, Any] = json.loads(payload)
+        given = json.loads(raw)
+        if "verificationMaterial" in given:
+            _require_bundle(given)
+            statement, signed, is_made = _enveloped(given)
+            is_signed = is_made and _keyless(trusted, signed, set()) is Signature.VERIFIED
+        else:
+            payload = base64.b64decode(given["payload"])
+            statement = json.loads(payload)
+            said = _envelope_bytes(str(given["payloadType"]), payload)
+            made = [base64.b64decode(one["sig"]) for one in given["signatures"]]
+            is_signed = not (trusted.keys or trusted.identities) or any(
+                is_good(key.public, said, one) for key in trusted.keys for one in made
+            )
         kind = str(statement["predicateType"])
-        named = {f"sha256:{subject['digest']['sha256']}" for subject in statement["subject"]}
-        signed = _envelope_bytes(str(envelope["payloadType"]), payload)
-        made = [base64.b64decode(one["sig"]) for one in envelope["signatures"]]
-        is_signed = not keys or any(_is_good(key.public, signed, one) for key in keys for one in made)
-        return kind, digest in named and is_signed and isinstance(statement.get("predicate"), Mapping)
+        is_whole = isinstance(statement.get("predicate"), Mapping)
+        return kind, digest in _subjects_of(statement) and is_signed and is_whole
     except (*_BROKEN, binascii.Error):
         return kind, False
+
+
+def _subjects_of(statement: Mapping[str, Any]) -> set[str]:
+    """The digests that a statement is about."""
+    return {f"sha256:{subject['digest']['sha256']}" for subject in statement["subject"]}
 
 
 def _envelope_bytes(kind: str, payload: bytes) -> bytes:

@@ -2932,6 +2932,9 @@ class TrustPolicy(_message.Message):
     SBOM_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
     IDENTITIES_FIELD_NUMBER: _builtins.int
+    AUTHORITIES_FIELD_NUMBER: _builtins.int
+    LOG_KEYS_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_LOG_KEYS_FIELD_NUMBER: _builtins.int
     signature: Global___TrustPolicy.Requirement.ValueType
     """Signature. Default: required for public and sovereign, optional for organization."""
     sbom: Global___TrustPolicy.Requirement.ValueType
@@ -2944,6 +2947,22 @@ class TrustPolicy(_message.Message):
     def identities(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrustedIdentity]:
         """Keyless signers."""
 
+    @_builtins.property
+    def authorities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Certificates in PEM of the authorities that certify keyless signers, such as Fulcio's. Without them, or without
+        `log_keys`, a keyless signature is UNVERIFIABLE.
+        """
+
+    @_builtins.property
+    def log_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Public keys in PEM of the logs whose promise to hold a keyless signature counts, such as Rekor's."""
+
+    @_builtins.property
+    def certificate_log_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Public keys in PEM of the logs of certificates, one of which must have promised to hold the signer's. Default: that is
+        not looked at.
+        """
+
     def __init__(
         self,
         *,
@@ -2951,10 +2970,13 @@ class TrustPolicy(_message.Message):
         sbom: Global___TrustPolicy.Requirement.ValueType = ...,
         keys: _abc.Iterable[_builtins.str] | None = ...,
         identities: _abc.Iterable[Global___TrustedIdentity] | None = ...,
+        authorities: _abc.Iterable[_builtins.str] | None = ...,
+        log_keys: _abc.Iterable[_builtins.str] | None = ...,
+        certificate_log_keys: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["identities", b"identities", "keys", b"keys", "sbom", b"sbom", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorities", b"authorities", "certificate_log_keys", b"certificate_log_keys", "identities", b"identities", "keys", b"keys", "log_keys", b"log_keys", "sbom", b"sbom", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
