@@ -12,6 +12,7 @@ from pathlib import Path
 from . import VERSION, enrolment, files, identity, stages
 from .kube import Kube
 from .line import LOOK, Line
+from .machine import Machine
 
 HOME = Path("/etc/catalyst")
 KUBECTL = "/usr/local/bin/k3s kubectl"
@@ -79,7 +80,8 @@ def run(asked: argparse.Namespace) -> int:
         if not is_alone:
             print("another agent is at work here", file=sys.stderr)  # noqa: T201 - a command line
             return 1
-        asyncio.run(Line(asked.home, Kube(shlex.split(asked.kubectl)), me, look=asked.look).run())
+        machine = Machine(k3s=asked.k3s, token=asked.token, service=tuple(shlex.split(asked.restart)))
+        asyncio.run(Line(asked.home, Kube(shlex.split(asked.kubectl)), me, machine=machine, look=asked.look).run())
     return 0
 
 
@@ -130,6 +132,11 @@ def _parser() -> argparse.ArgumentParser:
     one = words.add_parser("run", help="the service")
     one.add_argument("--home", type=Path, default=HOME)
     one.add_argument("--kubectl", default=KUBECTL, help="program that asks the cluster")
+    one.add_argument(
+        "--k3s", type=Path, default=Machine().k3s, help="program that an upgrade puts another one in place of"
+    )
+    one.add_argument("--token", type=Path, default=Machine().token, help="where k3s keeps its servers' token")
+    one.add_argument("--restart", default=shlex.join(Machine().service), help="how the service of k3s is started anew")
     one.add_argument("--look", type=float, default=LOOK, help="seconds between two looks at the cluster")
     one.set_defaults(do=run)
     one = words.add_parser("install", help="write the unit of the service")

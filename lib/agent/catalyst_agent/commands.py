@@ -1,19 +1,25 @@
 """What the provisioner may ask of a cluster. What is not in here is answered with `not_supported`, never with silence."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import service_pb2
+from google.protobuf.json_format import MessageToDict
 
-from . import handover, seen
+from . import draining, handover, probing, seen
 from .kube import Kube, NotAnswered
+from .machine import Machine, NotUpgraded
 
 Command = pb.AgentCommand
 Result = pb.AgentCommandResult
-RELEASE, ROOT = "helmreleases.helm.toolkit.fluxcd.io", "kustomizations.kustomize.toolkit.fluxcd.io"
+RELEASE, ROOT = probing.RELEASE, "kustomizations.kustomize.toolkit.fluxcd.io"
+LONGEST = 4_000
+"""Characters of a sentence that is told."""
+MOST_LEFT = 2_000
+"""Names of what is left that are told."""
 REQUESTED = "reconcile.fluxcd.io/requestedAt"
 FORCED, ANEW = "reconcile.fluxcd.io/forceAt", "reconcile.fluxcd.io/resetAt"
 GRANTS = "kube-system"
@@ -27,18 +33,27 @@ ROLES = {
 }
 
 
-async def obey(command: Command, kube: Kube) -> Result | None:
-    """Do it, and say what became of it. None: there is nothing to do."""
+async def obey(command: Command, kube: Kube, machine: Machine) -> Mapping[str, Any]:
+    """Do it, and say what became of it: the field of a report. Empty: there is nothing to do."""
     asked = command.WhichOneof("command")
     if asked is None:
-        return None
-    doing = DOING.get(asked)
-    if doing is None:
-        return _cannot(command, asked)
+        return {}
     try:
-        return await doing(command, kube)
+        if asked == "probe":
+            return {"probe_result": await _probe(command, kube)}
+        return {"command_result": await _done_by(asked, command, kube, machine)}
     except NotAnswered as error:
-        return Result(command=command.id, done=True, code="not_answered", message=str(error))
+        return {"command_result": _failed(command, "not_answered", str(error))}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        # A word or an object of a shape that nobody announced: it ends this command, not the line.
+        return {"command_result": _failed(command, "not_understood", repr(error))}
+
+
+async def _done_by(asked: str, command: Command, kube: Kube, machine: Machine) -> Result:
+    if asked == "upgrade":
+        return await _upgraded(command, machine)
+    doing = DOING.get(asked)
+    return _cannot(command, asked) if doing is None else await doing(command, kube)
 
 
 async def _reconcile(command: Command, kube: Kube) -> Result:
@@ -55,28 +70,62 @@ async def _reconcile(command: Command, kube: Kube) -> Result:
         for release in _chosen(await kube.all(RELEASE), asked.components):
             await kube.patch(RELEASE, release["metadata"]["namespace"], release["metadata"]["name"], change)
     else:
-        return _cannot(command, "removal of finalizers")
+        return await _ended(command, kube)
+    return _done(command)
+
+
+async def _ended(command: Command, kube: Kube) -> Result:
+    """Take the finalizers off what was named, by somebody's consent; what is not ending is left alone."""
+    refused = []
+    for named in command.reconcile.objects:
+        kind, namespace, name = named.split("/", 2)
+        known = await kube.one(kind, name, namespace=namespace)
+        if known is None:
+            continue
+        if not known["metadata"].get("deletionTimestamp"):
+            refused.append(named)
+        elif known["metadata"].get("finalizers"):
+            await kube.patch(kind, namespace, name, {"metadata": {"finalizers": None}})
+    if refused:
+        return _failed(command, "not_ending", f"nobody has asked these to go: {', '.join(refused)}", refused)
     return _done(command)
 
 
 async def _drain(command: Command, kube: Kube) -> Result:
-    """What the cluster made at its cloud: load balancers of services. Volumes follow their claims, which are named."""
-    if command.drain.scope != Command.Drain.SCOPE_CLOUD_RESOURCES:
-        return _cannot(command, f"drain of {Command.Drain.Scope.Name(command.drain.scope)}")
-    found = {
-        f"Service/{one['metadata']['namespace']}/{one['metadata']['name']}": one
-        for one in await kube.all("services")
-        if one["spec"].get("type") == "LoadBalancer"
-    }
-    for name, one in found.items():
-        if name not in command.drain.keep and not one["metadata"].get("deletionTimestamp"):
-            await kube.delete("service", one["metadata"]["name"], namespace=one["metadata"]["namespace"])
-    claims = [
-        f"PersistentVolumeClaim/{one['metadata']['namespace']}/{one['metadata']['name']}"
-        for one in await kube.all("persistentvolumeclaims")
-    ]
-    left = [name for name in (*found, *claims) if name not in command.drain.keep]
-    return Result(command=command.id, done=True, message=f"{len(found)} load balancers asked to go", remaining=left)
+    asked, kinds = command.drain, Command.Drain
+    if asked.scope == kinds.SCOPE_CLOUD_RESOURCES:
+        return _left(command, await draining.cloud_resources(kube, keep=asked.keep))
+    if asked.scope == kinds.SCOPE_AUTOSCALERS:
+        return _left(command, [], f"stopped: {', '.join(await draining.autoscalers(kube)) or 'none'}")
+    if asked.scope in (kinds.SCOPE_CORDON, kinds.SCOPE_UNCORDON):
+        await draining.cordon(kube, asked.node, is_closed=asked.scope == kinds.SCOPE_CORDON)
+        return _done(command)
+    if asked.scope == kinds.SCOPE_FORGET:
+        await kube.delete("node", asked.node)
+        return _done(command)
+    if asked.scope != kinds.SCOPE_NODE:
+        return _cannot(command, f"drain of {kinds.Scope.Name(asked.scope)}")
+    grace = asked.grace_period.ToTimedelta().total_seconds() if asked.HasField("grace_period") else draining.GRACE
+    await draining.cordon(kube, asked.node, is_closed=True)
+    return _left(command, await draining.node(kube, asked.node, grace=grace, keep=asked.keep))
+
+
+async def _probe(command: Command, kube: Kube) -> pb.AgentProbeResult:
+    """Of one component; its answer ends the command."""
+    asked = command.probe
+    limit = asked.timeout.ToTimedelta().total_seconds() if asked.HasField("timeout") else probing.LIMIT
+    spec = MessageToDict(asked.spec)
+    found = await probing.asked(kube, asked.component, spec, limit=limit)
+    found.command, found.probe = command.id, asked.probe or "ready"
+    return found
+
+
+async def _upgraded(command: Command, machine: Machine) -> Result:
+    try:
+        await machine.upgrade(command.upgrade.version, command.upgrade.binaries)
+    except NotUpgraded as error:
+        return _failed(command, "not_upgraded", str(error))
+    return _done(command)
 
 
 async def _access(command: Command, kube: Kube) -> Result:
@@ -88,7 +137,7 @@ async def _access(command: Command, kube: Kube) -> Result:
         return _done(command)
     role = ROLES.get(asked.role)
     if role is None:
-        return Result(command=command.id, done=True, code="role_unknown", message=f"there is no role {asked.role}")
+        return _failed(command, "role_unknown", f"there is no role {asked.role}")
     await kube.apply(*_account(name, role))
     seconds = int(asked.ttl.ToTimedelta().total_seconds())
     until, token = time.time() + seconds, await kube.token(name, GRANTS, seconds)
@@ -152,5 +201,13 @@ def _done(command: Command) -> Result:
     return Result(command=command.id, done=True, message="done")
 
 
+def _left(command: Command, left: Sequence[str], message: str = "done") -> Result:
+    return Result(command=command.id, done=True, message=message[:LONGEST], remaining=left[:MOST_LEFT])
+
+
+def _failed(command: Command, code: str, message: str, left: Sequence[str] = ()) -> Result:
+    return Result(command=command.id, done=True, code=code, message=message[:LONGEST], remaining=left)
+
+
 def _cannot(command: Command, what: str) -> Result:
-    return Result(command=command.id, done=True, code="not_supported", message=f"this agent knows no {what}")
+    return _failed(command, "not_supported", f"this agent knows no {what}")

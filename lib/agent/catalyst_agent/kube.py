@@ -2,14 +2,23 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 LIMIT = 30.0
+REFUSED = re.compile(r"Error from server \((\w+)\)")
+"""How kubectl names the reason that the API gave."""
 
 
 class NotAnswered(Exception):
     """The API did not answer, or refused; the sentence is kubectl's."""
+
+    @property
+    def reason(self) -> str:
+        """Why the API refused, in its own word (`NotFound`, `TooManyRequests`); empty where it did not answer."""
+        found = REFUSED.search(str(self))
+        return found[1] if found else ""
 
 
 class Kube:
@@ -25,12 +34,30 @@ class Kube:
         except NotAnswered:
             return False
 
-    async def all(self, kind: str, *, selector: str = "", namespace: str = "") -> list[dict[str, Any]]:
+    async def all(
+        self, kind: str, *, selector: str = "", fields: str = "", namespace: str = ""
+    ) -> list[dict[str, Any]]:
         """Objects of a kind, of all namespaces or of one. Raises NotAnswered."""
         where = ["-n", namespace] if namespace else ["-A"]
-        chosen = ["-l", selector] if selector else []
+        chosen = [*(("-l", selector) if selector else ()), *(("--field-selector", fields) if fields else ())]
         answer = await self._run("get", kind, *where, *chosen, "-o", "json")
         return list(_document(answer).get("items") or [])
+
+    async def one(self, kind: str, name: str, *, namespace: str = "") -> dict[str, Any] | None:
+        """One object; None: there is none. Raises NotAnswered."""
+        where = ["-n", namespace] if namespace else []
+        answer = await self._run("get", kind, name, *where, "--ignore-not-found", "-o", "json")
+        return _document(answer) if answer.strip() else None
+
+    async def raw(self, path: str) -> str:
+        """What the API answers under a path, as it is. Raises NotAnswered."""
+        return await self._run("get", "--raw", path)
+
+    async def evict(self, namespace: str, name: str) -> None:
+        """Ask for the end of a pod, which budgets of disruption may forbid. Raises NotAnswered."""
+        asked = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": namespace}}
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}/eviction"
+        await self._run("create", "--raw", path, "-f", "-", given=json.dumps(asked))
 
     async def apply(self, *objects: Mapping[str, Any]) -> None:
         """Make objects so. Raises NotAnswered."""
@@ -38,8 +65,9 @@ class Kube:
         await self._run("apply", "--server-side", "--force-conflicts", "-f", "-", given=text)
 
     async def patch(self, kind: str, namespace: str, name: str, change: Mapping[str, Any]) -> None:
-        """Merge a change into an object. Raises NotAnswered."""
-        await self._run("patch", kind, name, "-n", namespace, "--type=merge", "-p", json.dumps(change))
+        """Merge a change into an object; of what lies in no namespace that is empty. Raises NotAnswered."""
+        where = ["-n", namespace] if namespace else []
+        await self._run("patch", kind, name, *where, "--type=merge", "-p", json.dumps(change))
 
     async def delete(self, kind: str, name: str, *, namespace: str = "") -> None:
         """Take an object away; what is not there is gone already. Raises NotAnswered."""

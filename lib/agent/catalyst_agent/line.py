@@ -17,10 +17,11 @@ import grpc
 from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import service_pb2, service_pb2_grpc
 
-from . import VERSION, commands, files, identity, seen, stages
+from . import VERSION, commands, files, identity, probing, seen, stages
 from .enrolment import channel, two_thirds
 from .identity import Identity
 from .kube import Kube, NotAnswered
+from .machine import Machine
 from .outbox import Outbox
 
 STREAM_LIMIT = 3600.0
@@ -44,9 +45,12 @@ MEMORY, OUTBOX = "memory.json", "outbox.jsonl"
 class Line:
     """The agent's side of `AgentService`, once it has enrolled."""
 
-    def __init__(self, folder: Path, kube: Kube, me: Identity, *, look: float = LOOK) -> None:
+    def __init__(
+        self, folder: Path, kube: Kube, me: Identity, *, machine: Machine | None = None, look: float = LOOK
+    ) -> None:
         self._folder = folder
         self._kube = kube
+        self._machine = machine or Machine()
         self._me = me
         self._look = look
         self._outbox = Outbox(folder / OUTBOX)
@@ -56,7 +60,13 @@ class Line:
         """What was told on this stream, by subject; a new stream knows nothing."""
 
     async def run(self) -> None:
-        """Keep the line up for ever."""
+        """Keep the line up until it is cancelled."""
+        try:
+            await self._kept_up()
+        finally:
+            self._outbox.close()
+
+    async def _kept_up(self) -> None:
         pause = 1.0
         while True:
             began = time.monotonic()
@@ -86,10 +96,12 @@ class Line:
     async def _talk(self, stub: Any) -> None:
         self._told.clear()
         call = stub.Connect(self._reports(), metadata=self._bearer, timeout=STREAM_LIMIT)
-        beside = [asyncio.create_task(work) for work in (self._watch(), self._renew(stub, call))]
+        orders: asyncio.Queue[pb.AgentCommand] = asyncio.Queue()
+        beside = [asyncio.create_task(work) for work in (self._watch(), self._renew(stub, call), self._obey(orders))]
         try:
             async for command in call:
-                await self._receive(command)
+                self._outbox.confirm(command.ack)
+                orders.put_nowait(command)
         except asyncio.CancelledError:
             if (me := asyncio.current_task()) and me.cancelling():
                 raise
@@ -136,7 +148,8 @@ class Line:
         healthy = await self._kube.is_healthy()
         nodes = await self._shown("nodes") if healthy else []
         roots = await self._shown(commands.ROOT) if healthy else []
-        self._tell(heartbeat=seen.heartbeat(nodes, roots, healthy=healthy, version=VERSION))
+        authority = self._machine.authority()
+        self._tell(heartbeat=seen.heartbeat(nodes, roots, healthy=healthy, version=VERSION, authority=authority))
 
     async def _shown(self, kind: str) -> list[dict[str, Any]]:
         """What is shown of a kind; nothing where it is not known, as Flux's are not before Flux is there."""
@@ -164,17 +177,14 @@ class Line:
             releases = [known[key] for key in changed]
             self._tell(components=pb.AgentComponents(releases=releases, full=before is None, removed=gone))
             self._told["releases"] = plain
+        if before is None or changed:
+            self._told["probes"] = await probing.known(self._kube)
         for key, one in found.items():
             if seen.is_ready(one):
                 await self._probe(key, one)
 
     async def _probe(self, key: str, release: Mapping[str, Any]) -> None:
-        meta, spec = release["metadata"], release.get("spec") or {}
-        namespace = spec.get("targetNamespace") or meta["namespace"]
-        instance = spec.get("releaseName") or meta["name"]
-        mine = f"app.kubernetes.io/instance={instance}"
-        run = await self._kube.all("deployments,statefulsets,daemonsets", namespace=namespace, selector=mine)
-        result = seen.served(meta["name"], run)
+        result = await probing.once(self._kube, release, self._told["probes"].get(release["metadata"]["name"], {}))
         if self._told.get(f"probe {key}") != result.SerializeToString():
             self._tell(probe_result=result)
             self._told[f"probe {key}"] = result.SerializeToString()
@@ -193,13 +203,17 @@ class Line:
             self._me = replace(self._me, agent_token=answer.agent_token, renew_at=two_thirds(ends))
             identity.save(self._folder, self._me)
 
+    async def _obey(self, orders: asyncio.Queue[pb.AgentCommand]) -> None:
+        """One after the other, beside the stream: some take long, and confirmations have to be heard meanwhile."""
+        while True:
+            command = await orders.get()
+            if command.id > self._memory["command"]:
+                await self._receive(command)
+
     async def _receive(self, command: pb.AgentCommand) -> None:
-        self._outbox.confirm(command.ack)
-        if command.id <= self._memory["command"]:
-            return
-        result = await commands.obey(command, self._kube)
-        if result is not None:
-            self._tell(command_result=result)
+        told = await commands.obey(command, self._kube, self._machine)
+        if told:
+            self._tell(**told)
         generation = command.tree.generation if command.WhichOneof("command") == "tree" else 0
         self._remember(command=command.id, generation=generation or self._memory["generation"])
         if command.reconcile.action == pb.AgentCommand.Reconcile.ACTION_RECONCILE:

@@ -18,9 +18,12 @@ Object = Mapping[str, Any]
 
 
 def heartbeat(
-    nodes: Sequence[Object], kustomizations: Sequence[Object], *, healthy: bool, version: str
+    nodes: Sequence[Object], kustomizations: Sequence[Object], *, healthy: bool, version: str, authority: str = ""
 ) -> pb.AgentHeartbeat:
-    """Sign of life. `kustomizations` are the roots that Flux applies; the first tells of the tree."""
+    """Sign of life. `kustomizations` are the roots that Flux applies; the first tells of the tree.
+
+    authority   by what k3s's join tokens know it
+    """
     members = [node for node in nodes if ETCD in _labels(node)]
     root = kustomizations[0] if kustomizations else {}
     return pb.AgentHeartbeat(
@@ -34,6 +37,7 @@ def heartbeat(
         tree_commit=_commit(_status(root).get("lastAttemptedRevision")),
         applied_commit=_commit(_status(root).get("lastAppliedRevision")),
         suspended=bool((root.get("spec") or {}).get("suspend")),
+        authority_sha256=authority,
     )
 
 
@@ -104,6 +108,8 @@ def _node(raw: Object, now: float) -> pb.Topology.Node:
         # `hcloud://4711`: what the cloud calls it stands after its provider's name.
         server_id=str((raw.get("spec") or {}).get("providerID") or "").rpartition("://")[2],
         create_time=_stamp(meta.get("creationTimestamp")),
+        cordoned=bool((raw.get("spec") or {}).get("unschedulable")),
+        version=str((_status(raw).get("nodeInfo") or {}).get("kubeletVersion") or ""),
     )
 
 

@@ -21,6 +21,7 @@ from .cloud_types import (
     REASONS,
     Action,
     Adopted,
+    Binary,
     Change,
     CloudManifest,
     ClusterFacts,
@@ -50,6 +51,8 @@ __all__ = [
     "REASONS",
     "Action",
     "Adopted",
+    "Binary",
+    "Boots",
     "Change",
     "CloudManifest",
     "CloudProvider",
@@ -162,6 +165,14 @@ class Workspace(Protocol):
 
     async def enrolment(self, *, server: str) -> Enrolment:
         """What the server of this name needs to dial home; until it has enrolled, the same token again."""
+        ...
+
+
+class Boots(Protocol):
+    """A cloud whose servers fetch what they run; a plugin without it makes none that boot. Since 0.2."""
+
+    def binaries(self, *, version: str) -> Sequence[Binary]:
+        """k3s of this version for each architecture that is known; empty: nobody has said where it lies."""
         ...
 
 

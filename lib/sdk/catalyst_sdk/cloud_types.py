@@ -47,6 +47,16 @@ class CloudManifest:
         return next((region for region in self.regions if region.id == id), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """A program that servers fetch and whose digest they demand."""
+
+    arch: str
+    """As programs are named: `amd64`, `arm64`."""
+    url: str
+    sha256: str
+
+
 def cloud_manifest(manifest: Manifest) -> CloudManifest:
     """The facts that a cloud's `manifest.toml` adds: tables `naming`, `regions` and `credential`. Its name is the provider's."""
     extra = manifest.extra

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from catalyst_sdk import Permanent, Secret, SecretRef, Temporary
 from catalyst_sdk.cloud import (
+    Binary,
     CloudManifest,
     ClusterRequest,
     CredentialReport,
@@ -155,6 +156,14 @@ class HetznerCloud(TofuCloud):
         offers = await self.offers(query=OfferQuery(region=request.region), credential=credential)
         titles = {region.id: region.title for region in self.manifest.regions}
         return list(preflight.findings(request, offers=offers, names=titles, binaries=self._binaries))
+
+    def binaries(self, *, version: str) -> Sequence[Binary]:
+        """k3s of this version, as it is configured. Since 0.2."""
+        return [
+            Binary(arch, row["k3s_url"], row["k3s_sha256"])
+            for arch, row in sorted(self._binaries.items())
+            if row["k3s_version"] == version
+        ]
 
     async def discover(self, *, labels: Mapping[str, str], credential: SecretRef) -> Sequence[Discovered]:
         if not labels:

@@ -126,6 +126,14 @@ def cloud(tmp_path: Path, api: FakeHetznerApi) -> HetznerCloud:
     return catalyst_plugin(PluginContext(SystemClock(), Silence(), vault, tmp_path, {"endpoint": api.endpoint}))
 
 
+def test_servers_fetch_the_version_that_is_configured_and_no_other(tmp_path: Path) -> None:
+    row = {"k3s_version": "v1.31.4+k3s1", "k3s_url": "https://binaries.example/k3s", "k3s_sha256": "a" * 64}
+    config = {"binaries": {"amd64": row, "arm64": row | {"k3s_version": "v1.32.1+k3s1"}}}
+    made = catalyst_plugin(PluginContext(SystemClock(), Silence(), Vault(), tmp_path, config))
+    assert [(one.arch, one.url) for one in made.binaries(version="v1.31.4+k3s1")] == [("amd64", row["k3s_url"])]
+    assert made.binaries(version="v1.33.0+k3s1") == []
+
+
 @pytest.mark.parametrize(
     ("said", "code"),
     [

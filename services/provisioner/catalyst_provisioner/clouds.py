@@ -1,11 +1,11 @@
 """The loaded cloud plugins, by the provider's name."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 from catalyst_mesh import PluginHost, PluginUnavailable
-from catalyst_sdk.cloud import CloudProvider
+from catalyst_sdk.cloud import Binary, Boots, CloudProvider
 from catalyst_sdk.tofu import TofuCloud
 from catalyst_sdk.tofu.folders import module_digest
 
@@ -52,6 +52,11 @@ class CloudPlugins:
         """Digest of the infrastructure module by provider, read anew, of those that have one; a native plugin has none."""
         modules = {p: getattr(self._by_provider.get(p), "module", None) for p in sorted(set(providers))}
         return {p: f"sha256:{module_digest(module)}" for p, module in modules.items() if isinstance(module, Path)}
+
+    def binaries(self, provider: str, version: str) -> Sequence[Binary] | None:
+        """What servers fetch to run this version of k3s; None: this cloud's servers fetch nothing, they are simulated."""
+        told = getattr(self.get(provider), "binaries", None)
+        return None if told is None else cast(Boots, self.get(provider)).binaries(version=version)
 
 
 def _cloud(plugin: CloudProvider) -> Cloud:

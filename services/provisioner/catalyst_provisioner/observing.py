@@ -82,11 +82,17 @@ async def _taken(
             case "components":
                 rows = _released(rows, report.components, tx.now)
             case "probe_result":
-                rows = _probed(rows, report.probe_result, tx.now)
+                probed = report.probe_result
+                rows = _probed(rows, probed, tx.now)
+                if probed.command:
+                    code = "" if probed.passed else "not_passed"
+                    await tx.command_done(held.id, cluster, probed.command, code=code, message=probed.message)
             case "command_result":
                 told = report.command_result
                 if told.done:
-                    await tx.command_done(held.id, cluster, told.command, code=told.code, message=told.message)
+                    await tx.command_done(
+                        held.id, cluster, told.command, code=told.code, message=told.message, remaining=told.remaining
+                    )
                     held = await granting.told(tx, held, cluster, told, sealer)
             case "log_lines":
                 for component, lines in _lines(report.log_lines, rows, tx.now).items():

@@ -128,6 +128,7 @@ class Planner:
             *chosen.findings,
             *stairs,
             *of_clouds,
+            *upgrades.unfetched(wish, infra, rising, self.clouds.binaries),
             *await self._names.findings(wish, is_held=known.holds_name, is_delegated=known.is_delegated),
             *_ranges(wish, known, self.reference),
             *_without_crossplane(wanted),

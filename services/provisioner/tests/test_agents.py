@@ -30,6 +30,13 @@ RESOURCE = f"sovereigns/omantel/clusters/{CLUSTER}"
 LOCK = Lock("sha256:1", (Component("bp-a", "1", "sha256:a"), Component("bp-b", "1", "sha256:b", ("bp-a",), wave=2)))
 
 
+AUTHORITY = "ab" * 32
+
+
+def voting(members: int) -> pb.AgentHeartbeat:
+    return pb.AgentHeartbeat(api_healthy=True, voting_members=members, authority_sha256=AUTHORITY)
+
+
 def request_pem() -> str:
     key = ec.generate_private_key(ec.SECP256R1())
     made = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
@@ -141,15 +148,21 @@ async def test_servers_join_one_after_the_other_and_workers_by_a_token_of_their_
     assert len({first.join_token, first.worker_token, ""}) == 3
     assert await reason_of(desk.enrol(token="cp2", server_id="srv-cp2")) == "JOIN_NOT_YET"
     await desk.connect(first.agent_token, report(1, heartbeat=pb.AgentHeartbeat(api_healthy=True, voting_members=1)))
+    assert await reason_of(desk.enrol(token="cp2", server_id="srv-cp2")) == "JOIN_NOT_YET", (
+        "nobody knows it by anything"
+    )
+    await desk.connect(first.agent_token, report(2, heartbeat=voting(1)))
     second = await desk.enrol(token="cp2", server_id="srv-cp2")
     assert (second.role, second.join_endpoint) == (roles.ROLE_JOIN, "10.0.1.2")
-    assert (second.join_token, second.worker_token) == (first.join_token, first.worker_token)
+    known = f"K10{AUTHORITY}::"
+    assert (second.join_token, second.worker_token) == (f"{known}server:{first.join_token}", first.worker_token)
     assert await reason_of(desk.enrol(token="cp3", server_id="srv-cp3")) == "JOIN_NOT_YET", "cp2 does not vote yet"
     worker = await desk.enrol(token="w1", server_id="srv-w1")
-    assert (worker.role, worker.join_token, worker.worker_token) == (roles.ROLE_WORKER, first.worker_token, "")
-    await desk.connect(first.agent_token, report(2, heartbeat=pb.AgentHeartbeat(api_healthy=True, voting_members=2)))
+    assert (worker.role, worker.worker_token) == (roles.ROLE_WORKER, "")
+    assert worker.join_token == f"{known}node:{first.worker_token}"
+    await desk.connect(first.agent_token, report(3, heartbeat=voting(2)))
     third = await desk.enrol(token="cp3", server_id="srv-cp3")
-    assert (third.role, third.join_token) == (roles.ROLE_JOIN, first.join_token)
+    assert (third.role, third.join_token) == (roles.ROLE_JOIN, second.join_token)
     again = await desk.enrol(token="cp2", server_id="srv-cp2")
     assert (again.role, again.join_token) == (second.role, second.join_token)
 
@@ -199,6 +212,31 @@ async def test_a_report_about_another_cluster_or_server_ends_the_stream(desk: De
     assert await reason_of(desk.connect(token, other)) == "OTHER_CLUSTER"
     assert await reason_of(desk.connect(token, report(1, heartbeat=beat, server_id="srv-9"))) == "OTHER_CLUSTER"
     assert await reason_of(desk.connect("nonsense", report(1, heartbeat=beat))) == "TOKEN_REJECTED"
+
+
+async def test_a_command_for_one_server_reaches_that_one_and_others_the_control_plane_alone(desk: Desk) -> None:
+    await desk.expect("w1", "worker")
+    first = await desk.enrol(addresses=["10.0.1.2"])
+    await desk.connect(first.agent_token, report(1, heartbeat=voting(1)))
+    worker = await desk.enrol(token="w1", server_id="srv-w1")
+
+    async def order(tx: Store) -> tuple[int, int]:
+        common, own = pb.AgentCommand(probe={}), pb.AgentCommand(upgrade={})
+        return (
+            await tx.command("omantel", CLUSTER, common.SerializeToString()),
+            await tx.command("omantel", CLUSTER, own.SerializeToString(), server="w1"),
+        )
+
+    common, own = await desk.bench.daemon.daemon.work.again(order)
+    of_worker = report(1, log_lines=pb.AgentLogLines(), server_id="srv-w1")
+    assert {command.id for command in await desk.connect(worker.agent_token, of_worker)} == {own, 0}
+    probed = pb.AgentProbeResult(component="bp-a", probe="ready", command=common, message="it does not answer")
+    assert {c.id for c in await desk.connect(first.agent_token, report(2, probe_result=probed))} == {common, 0}
+    async with desk.bench.daemon.daemon.work.reading() as tx:
+        end = await tx.command_end("omantel", CLUSTER, common)
+        assert end is not None
+        assert (end.code, end.message, end.remaining) == ("not_passed", "it does not answer", ())
+        assert await tx.command_end("omantel", CLUSTER, own) is None
 
 
 async def test_an_agent_may_call_nothing_else(desk: Desk) -> None:

@@ -194,7 +194,8 @@ def _rest(draft: Draft, name: str, delay: timedelta, told: Verdict) -> None:
     step = draft.steps[name]
     wake_at = draft.now + delay
     draft.change(name, wake_at=min(wake_at, step.deadline) if step.deadline else wake_at)
-    if step.state is StepState.RUNNING:
+    # A poll that something outside stands in the way of waits for that from now on, and whoever retries it is obeyed.
+    if step.state is StepState.RUNNING or told.blocked:
         draft.change(name, state=StepState.WAITING, waits=Waits.RETRY)
     data = {**told.failure, "delay_seconds": round(delay.total_seconds(), 3), "tries": step.tries}
     draft.tell("step.retrying", name, level="warn", message=told.failure["message"], data=data)

@@ -82,6 +82,28 @@ async def test_rate_limits_end_with_the_timeout(bench: Bench) -> None:
     assert len(called) == 4
 
 
+async def test_a_question_that_is_blocked_from_outside_waits_for_that_and_a_retry_asks_it_at_once(bench: Bench) -> None:
+    asked: list[int] = []
+
+    async def ask(ctx: Context) -> str:
+        asked.append(ctx.attempt)
+        if len(asked) == 1:
+            await ctx.again(SECOND)
+        if len(asked) == 2:
+            raise StepBlocked(Permanent("QUOTA"), after=timedelta(hours=9))
+        return "done"
+
+    engine = bench.engine(kind_of(Step("a", ask)))
+    run = await begin(engine)
+    await engine.turn()
+    bench.clock.advance(SECOND)
+    await engine.turn()
+    assert [(s.state, s.waits) for s in await engine.steps(run)] == [("waiting", "retry")]
+    await engine.retry(run, "a", by="ada")
+    assert (await carry(bench, engine, run)).state == "succeeded"
+    assert asked == [1, 1, 2]
+
+
 async def test_what_is_blocked_from_outside_is_looked_at_again_and_none_of_it_is_the_steps_time(bench: Bench) -> None:
     blocked = [StepBlocked(Permanent("QUOTA"), after=timedelta(seconds=60))] * 40
     step, called = failing(*blocked, timeout=timedelta(seconds=100), retries=0)
@@ -146,7 +168,7 @@ async def test_a_failure_that_wants_a_person_pauses_the_run_until_the_retry(benc
     seen = await carry(bench, engine, run)
     assert (seen.state, "WRONG_TOKEN" in seen.paused_because) == ("paused", True)
     assert await engine.turn() == 0
-    await engine.retry(run, "a")
+    await engine.retry(run, "a", by="ada")
     assert (await carry(bench, engine, run)).state == "succeeded"
     assert called == [1, 2]
 

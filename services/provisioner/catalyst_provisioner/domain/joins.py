@@ -3,7 +3,8 @@
 Invariants
   init once      in the life of a cluster one server is told to make it; whoever replaces it joins like any other;
   one at a time  the next member comes when all before it vote: a quorum never waits for two newcomers at once;
-  two tokens     a worker never learns the token that lets a server into the quorum.
+  two tokens     a worker never learns the token that lets a server into the quorum;
+  known cluster  whoever joins is told by what it knows the cluster's authority, before it shows its token to anybody.
 """
 
 import secrets
@@ -36,6 +37,21 @@ class Join:
     worker_token: str
     endpoint: str
     """Private address of the first server; where a load balancer stands before the API its address is used instead."""
+    authority: str = ""
+    """By what k3s's tokens know the cluster's authority; empty for the server that makes it."""
+
+    @property
+    def as_server(self) -> str:
+        """What a server joins with. The one that makes the cluster sets it, and so needs it bare.
+
+        source    docs.k3s.io, "k3s token": prefix K10, digest of the authority, `::`, user and password
+        """
+        return f"K10{self.authority}::server:{self.server_token}" if self.authority else self.server_token
+
+    @property
+    def as_worker(self) -> str:
+        """What a worker joins with."""
+        return f"K10{self.authority}::node:{self.worker_token}" if self.authority else self.worker_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +62,8 @@ class Quorum:
     """Whether a server was told to make it."""
     answers: bool = False
     """Whether its API was healthy when it was heard last, not long ago."""
+    authority: str = ""
+    """By what its authority can be known."""
     voting: int = 0
     admitted: int = 0
     """Other servers of the quorum that were told to make it or to join."""
@@ -59,6 +77,8 @@ def part(quorum: Quorum, *, is_worker: bool) -> Part:
         return Part.INIT
     if not quorum.answers:
         raise JoinNotYet(why="the cluster's API does not answer yet")
+    if not quorum.authority:
+        raise JoinNotYet(why="the cluster has not told its authority yet")
     if is_worker:
         return Part.WORKER
     if quorum.voting < quorum.admitted:

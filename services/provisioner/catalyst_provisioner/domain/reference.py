@@ -72,6 +72,8 @@ class Reference:
     """Regimes that an Organization may be audited under."""
     warn_at: float
     block_at: float
+    probes: Mapping[str, Mapping[str, Any]]
+    """What shows that a component does what it is there for, by Blueprint, until Blueprints bring that themselves."""
 
     @property
     def dimension_codes(self) -> frozenset[str]:
@@ -104,6 +106,7 @@ def read(raw: Mapping[str, Any]) -> Reference:
         compliance=tuple(raw["organization_profile"]["compliance"]),
         warn_at=raw["budgets"]["warn_at"],
         block_at=raw["budgets"]["block_at"],
+        probes={f"bp-{name}": spec for name, spec in raw["readiness_probes"].items()},
     )
 
 

@@ -27,6 +27,8 @@ class TreeFacts:
     """Values of components as wished, by Blueprint."""
     claims: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """Claims of Crossplane by cluster."""
+    probes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What a cluster's agent asks of a component that runs, by Blueprint."""
 
 
 def render(facts: TreeFacts, lock: Lock) -> dict[str, bytes]:
@@ -54,6 +56,8 @@ def _cluster(root: str, cluster: Mapping[str, str], facts: TreeFacts, lock: Lock
         files[f"{root}/sources/{component.name}.yaml"] = _yaml(_source(component, facts.registry))
         files[f"{root}/kit/{component.name}.yaml"] = _yaml(_namespace(component), _release(component, cluster, facts))
     files[f"{root}/config/k3s.yaml"] = _yaml(_k3s(cluster))
+    if probes := {c.name: facts.probes[c.name] for c in lock.components if c.name in facts.probes}:
+        files[f"{root}/config/probes.yaml"] = _yaml(_probes(probes))
     for claim in facts.claims.get(cluster["name"], ()):
         kind, name = claim["kind"].lower(), claim["metadata"]["name"]
         files[f"{root}/claims/{kind}-{name}.yaml"] = _yaml(claim)
@@ -65,12 +69,22 @@ def _cluster(root: str, cluster: Mapping[str, str], facts: TreeFacts, lock: Lock
 
 
 def _k3s(cluster: Mapping[str, str]) -> dict[str, Any]:
-    """What the cluster's agent is to run: it changes servers one after another, the next when etcd is whole, workers last."""
+    """What the cluster is to run. Servers that fetch it are told so one after another; a simulated cluster reads it here."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "catalyst-k3s", "namespace": "kube-system"},
         "data": {"version": cluster["k3s_version"], "order": "servers-first"},
+    }
+
+
+def _probes(probes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What shows that a component does what it is there for, for the agent of the cluster."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "catalyst-probes", "namespace": "kube-system"},
+        "data": {name: json.dumps(spec, sort_keys=True) for name, spec in probes.items()},
     }
 
 

@@ -1,13 +1,16 @@
 """Versions of k3s: one minor at a time, from what a cluster runs to what is wished."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
-from catalyst_sdk.cloud import Finding, Severity
+from catalyst_sdk.cloud import Action, Binary, Finding, InfraPlan, Severity
 
 from .wishes import Document, Wish
 
 VERSION = re.compile(r"^v(\d+)\.(\d+)\.(\d+)\+k3s(\d+)$")
+MADE = (Action.CREATE, Action.REPLACE)
+Binaries: TypeAlias = Callable[[str, str], Sequence[Binary] | None]
 
 
 def of(wish: Wish, runs: Mapping[str, str]) -> tuple[dict[str, tuple[str, str]], list[Finding]]:
@@ -29,6 +32,25 @@ def of(wish: Wish, runs: Mapping[str, str]) -> tuple[dict[str, tuple[str, str]],
             path = f"spec.clusters[{i}].k3s_version"
             found.append(Finding("upgrade.minor", Severity.ERROR, path, text, remedy))
     return rising, found
+
+
+def unfetched(
+    wish: Wish, infra: Mapping[str, InfraPlan], rising: Collection[str], binaries: Binaries
+) -> Iterator[Finding]:
+    """Clusters whose servers would have to fetch a version of k3s of which nobody has said where it lies.
+
+    infra      what each cloud would do, by cluster
+    rising     clusters that take another version
+    binaries   what servers of a provider fetch for a version; None where they fetch nothing
+    """
+    for i, cluster in enumerate(wish.clusters):
+        changes = infra[cluster.name].changes if cluster.name in infra else ()
+        fetches = cluster.name in rising or any(one.kind == "server" and one.action in MADE for one in changes)
+        known = binaries(cluster.provider, cluster.k3s) if fetches else None
+        if known is not None and not known:
+            text = f"nobody has said where servers of {cluster.provider} fetch k3s {cluster.k3s}"
+            remedy = f"configure the binaries of cloud_provider:{cluster.provider}, or wish the version that it has"
+            yield Finding("boot.version", Severity.ERROR, f"spec.clusters[{i}].k3s_version", text, remedy)
 
 
 def raised(document: Document, newest: str) -> Document:

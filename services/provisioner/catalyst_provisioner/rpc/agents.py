@@ -1,7 +1,7 @@
 """AgentService: the line between a cluster and this daemon."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ from ..domain.joins import Join, Part
 from ..gitserver import Passwords
 from ..repository import BRANCH
 from ..steps.tools import ServesTrees
-from ..store import ClusterRow, EnrolmentRow, JoinRow, Store
+from ..store import ClusterRow, EnrolmentRow, Entry, JoinRow, Store
 
 ROLE = "agent"
 LIFE = timedelta(hours=24)
@@ -109,13 +109,14 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
         digest = _digest_of(caller(context).subject)
         async with self._work.reading() as tx:
             row = await tx.enrolment(token_sha256=digest)
+            is_worker = row is not None and row.server in _workers(await tx.entries(row.sovereign, row.cluster))
         if row is None:
             raise observing.ServerGone
         replaced = self._take_over(digest)
         queue: asyncio.Queue[Report | None] = asyncio.Queue(maxsize=4 * MOST_AT_ONCE)
         reading = asyncio.create_task(_into(queue, request_iterator))
         try:
-            async for command in self._curfew.bounded(self._line(row, queue, replaced)):
+            async for command in self._curfew.bounded(self._line(row, queue, replaced, is_worker=is_worker)):
                 yield command
         finally:
             reading.cancel()
@@ -125,11 +126,11 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
                 del self._streams[digest]
 
     async def _line(
-        self, row: EnrolmentRow, queue: asyncio.Queue[Report | None], replaced: asyncio.Event
+        self, row: EnrolmentRow, queue: asyncio.Queue[Report | None], replaced: asyncio.Event, *, is_worker: bool
     ) -> AsyncIterator[Command]:
         sent = 0
         while True:
-            for number, body in await self._commands(row):
+            for number, body in await self._commands(row, is_worker=is_worker):
                 if number > sent:
                     command = Command.FromString(body)
                     command.id, sent = number, number
@@ -144,9 +145,9 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
                 last = await self._work.again(lambda tx: observing.take(tx, row.token_sha256, taken, self._desk.sealer))  # noqa: B023
                 yield Command(ack=last)
 
-    async def _commands(self, row: EnrolmentRow) -> list[tuple[int, bytes]]:
+    async def _commands(self, row: EnrolmentRow, *, is_worker: bool) -> list[tuple[int, bytes]]:
         async with self._work.reading() as tx:
-            return await tx.open_commands(row.sovereign, row.cluster)
+            return await tx.open_commands(row.sovereign, row.cluster, server=row.server, is_worker=is_worker)
 
     def _take_over(self, digest: str) -> asyncio.Event:
         if before := self._streams.get(digest):
@@ -192,15 +193,16 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
 
     async def _joining(self, tx: Store, cluster: ClusterRow, row: EnrolmentRow, address: str) -> tuple[Part, Join]:
         """What the server becomes, and what it needs of the others; recorded before it is given out."""
-        entries = {e.name: e for e in await tx.entries(row.sovereign, row.cluster) if e.kind == "server"}
-        workers = {name for name, e in entries.items() if e.labels.get(joins.ROLE_LABEL) == joins.WORKER}
+        known_entries = await tx.entries(row.sovereign, row.cluster)
+        entries, workers = {e.name for e in known_entries if e.kind == "server"}, _workers(known_entries)
         enrolled = {one.server for one in await tx.enrolments(row.sovereign, row.cluster) if one.public_key_sha256}
         beat = (cluster.heartbeat or {}) if not conditions.is_silent(cluster.heartbeat_at, tx.now) else {}
         quorum = joins.Quorum(
             is_begun=cluster.enrolled_at is not None,
             answers=bool(beat.get("api_healthy")),
+            authority=str(beat.get("authority_sha256", "")),
             voting=int(beat.get("voting_members", 0)),
-            admitted=len((enrolled & entries.keys()) - workers - {row.server}),
+            admitted=len((enrolled & entries) - workers - {row.server}),
         )
         part = joins.part(quorum, is_worker=row.server in workers)
         known = await tx.join(row.sovereign, row.cluster)
@@ -209,7 +211,8 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
             await tx.keep_join(self._sealed(row, join))
             return part, join
         server, worker = self._desk.sealer.open(known.server_token), self._desk.sealer.open(known.worker_token)
-        return part, Join(server.decode(), worker.decode(), known.endpoint)
+        authority = "" if part is Part.INIT else quorum.authority
+        return part, Join(server.decode(), worker.decode(), known.endpoint, authority)
 
     def _sealed(self, row: EnrolmentRow, join: Join) -> JoinRow:
         seal = self._desk.sealer.seal
@@ -228,7 +231,7 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
         return service_pb2.EnrollResponse(
             sovereign=held.name, cluster=cluster.resource, server=row.server,
             role=ROLES[part], tree=tree, join_endpoint="" if part is Part.INIT else _api(cluster) or join.endpoint,
-            join_token=join.worker_token if is_worker else join.server_token,
+            join_token=join.as_worker if is_worker else join.as_server,
             worker_token="" if is_worker else join.worker_token,
             facts={"fqdn": held.fqdn, "organization": held.organization, "region": cluster.region},
             heartbeat_interval=span(desk.heartbeat),
@@ -295,6 +298,11 @@ def _digest_of(subject: str) -> str:
 def _api(cluster: ClusterRow) -> str:
     """Private host of the cluster's API, as the cloud showed it after its first apply."""
     return urlsplit((cluster.made or {}).get("api_endpoint", "")).hostname or ""
+
+
+def _workers(entries: Iterable[Entry]) -> set[str]:
+    """Names of the servers that are none of the control plane."""
+    return {e.name for e in entries if e.kind == "server" and e.labels.get(joins.ROLE_LABEL) == joins.WORKER}
 
 
 def _resource(row: EnrolmentRow) -> str:

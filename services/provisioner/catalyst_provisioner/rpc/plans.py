@@ -263,6 +263,7 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
             "hash": plan.hash,
             "generation": held.generation + moved,
             "keep": list(options.get("keep", ())),
+            "remove_finalizers": bool(options.get("remove_finalizers")),
             "settled": held.state is sovereigns.State.ACTIVE,
         }  # fmt: skip - reads as a table
         if kind == graphs.DESTROY:

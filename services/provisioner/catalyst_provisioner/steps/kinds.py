@@ -17,6 +17,7 @@ from .looking import Looking
 from .making import Making
 from .naming import Naming
 from .removing import Removing
+from .rolling import Rolling
 from .tools import Tools
 from .undoing import Undoing
 
@@ -29,6 +30,7 @@ HANDING = ("claims.observe", "claims.manage", "handoff")
 def kinds(tools: Tools, transition: OnTransition, backoff: Backoff | None = None) -> tuple[Kind, ...]:
     """The kinds of runs that the provisioner has."""
     making, naming, removing, gating = Making(tools), Naming(tools), Removing(tools), Gating()
+    rolling = Rolling(tools)
     owning = Delegating(tools)
     undoing = Undoing(tools, making, naming, owning)
     rests = backoff or Backoff(first=timedelta(seconds=1))
@@ -41,7 +43,7 @@ def kinds(tools: Tools, transition: OnTransition, backoff: Backoff | None = None
                 shape,
                 _handed(shape, handing)
                 if (shape.action or shape.id) in HANDING
-                else _made(shape, making, naming, removing, gating, owning, undoing),
+                else _made(shape, making, rolling, naming, removing, gating, owning, undoing),
                 rests,
             )
             for shape in graphs.provision(scope)
@@ -75,6 +77,7 @@ def kinds(tools: Tools, transition: OnTransition, backoff: Backoff | None = None
 def _made(
     shape: Shape,
     making: Making,
+    rolling: Rolling,
     naming: Naming,
     removing: Removing,
     gating: Gating,
@@ -96,7 +99,7 @@ def _made(
         "enrol": (partial(making.enrol, cluster=c), None, None),
         "quorum": (partial(making.quorum, cluster=c), None, None),
         "workers": (partial(making.workers, cluster=c), None, None),
-        "k3s": (partial(making.k3s, cluster=c), None, None),
+        "k3s": (partial(rolling.k3s, cluster=c), None, None),
         "leave": (partial(removing.leave, cluster=c), None, None),
         "kit": (partial(making.kit, cluster=c, component=shape.component), None, None),
         "probe": (making.probe, None, None),

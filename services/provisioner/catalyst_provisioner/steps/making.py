@@ -21,6 +21,8 @@ from ..domain.sovereigns import Sovereign
 from ..domain.wishes import Cluster, Wish
 from ..store import ClusterRow, ComponentRow, PlanRow, Store
 from ..store.secrets import LOST
+from .ordering import Ordering
+from .rolling import Rolling
 from .tools import PROBED, Tools, blocked, lock_of, patiently
 
 
@@ -29,6 +31,8 @@ class Making:
 
     def __init__(self, tools: Tools) -> None:
         self._t = tools
+        self._orders = Ordering(tools)
+        self._rolling = Rolling(tools)
 
     async def validate(self, ctx: Context) -> Any:
         """What the plan found is still so: credential, quota, stock."""
@@ -59,6 +63,8 @@ class Making:
         wanted = next(c for c in wish.clusters if c.name == cluster)
         request = cluster_request(sovereign, wish, wanted, row.number, self._t.planner.reference, row.adopted)
         work = self._t.workspace(ctx, row, undoing=accepted is None)
+        if accepted is not None:
+            await self._rolling.emptied(ctx, row, accepted)
         async with self._t.at_cloud(row.provider) as plugin:
             plan = await patiently(self._t, plugin.plan(request=request, work=work))
             self._demand_agreed(plan, accepted, cluster)
@@ -73,6 +79,8 @@ class Making:
             await tx.change_cluster(row.sovereign, cluster, **values)
 
         await self._t.work.again(keep)
+        if accepted is not None:
+            await self._rolling.forgotten(ctx, row, accepted)
         return {"addresses": [b["ipv4"] for b in made["load_balancers"]], "servers": len(made["servers"])}
 
     def _demand_agreed(self, plan: InfraPlan, accepted: PlanRow | None, cluster: str) -> None:
@@ -139,6 +147,7 @@ class Making:
             ),
             values=wish.values,
             claims=await self._claims(sovereign, wish, looking),
+            probes=self._t.planner.reference.probes,
         )  # fmt: skip
         files = trees.render(facts, lock)
         message = f"{plan.name}\n\nhash {hash}\n"
@@ -198,13 +207,6 @@ class Making:
             await ctx.again(self._t.look_again)
         return {"nodes": int(beat["ready_nodes"])}
 
-    async def k3s(self, ctx: Context, cluster: str) -> Any:
-        """Wait until the cluster runs the wished version, all of its nodes ready."""
-        beat, wanted = await self._beat(ctx, cluster)
-        if beat.get("k3s_version") != wanted.k3s or int(beat.get("ready_nodes", 0)) < wanted.nodes:
-            await ctx.again(self._t.look_again)
-        return {"k3s": wanted.k3s}
-
     async def kit(self, ctx: Context, cluster: str, component: str) -> Any:
         """Wait until the component is seen to be ready; a repeated try has its controller try anew first."""
         row = await self._component(ctx, cluster, component)
@@ -250,17 +252,9 @@ class Making:
 
     async def _poked(self, ctx: Context, cluster: str, component: str) -> bool:
         """Whether the agent has done what this try asked it for: to begin anew with all retries."""
-        sovereign = ctx.input["sovereign"]
-        body = AgentCommand(
-            reconcile=AgentCommand.Reconcile(action=AgentCommand.Reconcile.ACTION_RESET, components=[component])
-        )
-
-        async def ask() -> int:
-            return await self._t.work.again(lambda tx: tx.command(sovereign, cluster, body.SerializeToString()))
-
-        number = await ctx.once(f"reset.{ctx.attempt}", ask)
-        async with self._t.work.reading() as tx:
-            return await tx.is_command_done(sovereign, cluster, number)
+        reset = AgentCommand.Reconcile(action=AgentCommand.Reconcile.ACTION_RESET, components=[component])
+        key = f"reset.{ctx.attempt}"
+        return await self._orders.end(ctx, cluster, key, AgentCommand(reconcile=reset)) is not None
 
     async def _is_given(self, row: ClusterRow) -> bool:
         async with self._t.work.reading() as tx:

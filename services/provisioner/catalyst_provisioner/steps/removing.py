@@ -1,22 +1,17 @@
 """Steps that take a Sovereign away: quiet it, delete by the ledger, sweep, look twice, and give the name back last."""
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
-from catalyst.provisioner.v1.resources_pb2 import AgentCommand
 from catalyst_mesh.journal import Context
 from catalyst_sdk import SecretRef
 from catalyst_sdk.cloud import Discovered, LedgerRow
 
 from .. import granting
-from ..domain.conditions import is_silent
 from ..domain.naming import CLUSTER_LABEL, sweep_labels
 from ..store import ClusterRow, Store
+from .quieting import Quieting
 from .tools import Tools, patiently
-
-QUIET_PATIENCE = timedelta(seconds=20)
-"""How long an agent that reports is waited for before the destroy goes on without its word."""
 
 
 class Removing:
@@ -24,21 +19,11 @@ class Removing:
 
     def __init__(self, tools: Tools) -> None:
         self._t = tools
+        self._quieting = Quieting(tools)
 
     async def quiesce(self, ctx: Context) -> Any:
-        """Stop reconciliation in every cluster that can be reached."""
-        rows = await self._clusters(ctx)
-        reachable = [r for r in rows if r.heartbeat_at and not is_silent(r.heartbeat_at, ctx.now())]
-        asked = {row.name: await self._suspended(ctx, row) for row in reachable}
-        started = await self._moment(ctx, "quiesce")
-        async with self._t.work.reading() as tx:
-            waiting = [n for n, k in asked.items() if not await tx.is_command_done(ctx.input["sovereign"], n, k)]
-        if waiting and ctx.now().timestamp() - started < QUIET_PATIENCE.total_seconds():
-            await ctx.again(self._t.look_again)
-        unreachable = sorted({row.name for row in rows} - asked.keys() | set(waiting))
-        if unreachable:
-            await ctx.emit("agent.unreachable", f"not stopped: {', '.join(unreachable)}", level="warn")
-        return {"stopped": sorted(asked.keys() - set(waiting)), "unreachable": unreachable}
+        """Stop reconciliation in every cluster that can be reached, and have what it made at its cloud go."""
+        return await self._quieting.quiet(ctx, await self._clusters(ctx))
 
     async def remove(self, ctx: Context, cluster: str) -> Any:
         """Delete what the ledger lists of a cluster, last made first."""
@@ -60,6 +45,7 @@ class Removing:
             row = await tx.cluster(ctx.input["sovereign"], cluster)
         if row is None:
             return {"deleted": 0}
+        await self._quieting.quiet(ctx, [row])
         before = len(await self._rows(ctx, cluster))
         plugin, sovereign = self._t.planner.clouds.get(row.provider), await self._t.sovereign(ctx)
         labels = {**sweep_labels(sovereign.uid), CLUSTER_LABEL: cluster}
@@ -152,20 +138,6 @@ class Removing:
             "resource_name": found.name, "reason": "found by its labels, and listed nowhere",
         }  # fmt: skip
         await ctx.emit("leftover.found", f"{found.kind} {found.name} was still there", level="warn", data=data)
-
-    async def _suspended(self, ctx: Context, row: ClusterRow) -> int:
-        body = AgentCommand(reconcile=AgentCommand.Reconcile(action=AgentCommand.Reconcile.ACTION_SUSPEND))
-
-        async def ask() -> int:
-            return await self._t.work.again(lambda tx: tx.command(row.sovereign, row.name, body.SerializeToString()))
-
-        return int(await ctx.once(f"suspend.{row.name}", ask))
-
-    async def _moment(self, ctx: Context, name: str) -> float:
-        async def now() -> float:
-            return ctx.now().timestamp()
-
-        return float(await ctx.once(f"moment.{name}", now))
 
     async def _seen(self, ctx: Context, fact: str) -> Any:
         async def step(tx: Store) -> Any:

@@ -1,7 +1,7 @@
 """Tables and SQL of the provisioner; one `Store` is one transaction."""
 
 from .applied import AppliedRows
-from .clusters import ClusterRow, ClusterRows, ComponentRow
+from .clusters import ClusterRow, ClusterRows, CommandEnd, ComponentRow
 from .component_logs import ComponentLine, ComponentLogs
 from .credentials import CredentialRecords
 from .grants import GrantRows
@@ -20,6 +20,7 @@ class Store(
 
 __all__ = [
     "ClusterRow",
+    "CommandEnd",
     "ComponentLine",
     "ComponentRow",
     "CredentialRow",

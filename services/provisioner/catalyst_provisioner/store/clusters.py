@@ -85,6 +85,17 @@ class ComponentRow:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class CommandEnd:
+    """What became of a command."""
+
+    code: str
+    """Why it failed, empty where it did not."""
+    message: str
+    remaining: Sequence[str]
+    """Names of what it left."""
+
+
 class ClusterRows(Transaction):
     """Clusters, components and commands."""
 
@@ -188,33 +199,45 @@ class ClusterRows(Transaction):
         """Nothing is wished any more."""
         await self.sql.execute(delete(components).where(components.c.sovereign == sovereign))
 
-    async def command(self, sovereign: str, cluster: str, body: bytes) -> int:
-        """Put a command down for the cluster's agent; its number."""
+    async def command(self, sovereign: str, cluster: str, body: bytes, *, server: str = "") -> int:
+        """Put a command down for an agent, of the server of that name or of any in the control plane; its number."""
         known = await self.cluster(sovereign, cluster)
         number = (known.last_command if known else 0) + 1
         await self.change_cluster(sovereign, cluster, last_command=number)
         row = {"sovereign": sovereign, "cluster": cluster, "number": number, "body": body, "message": ""}
-        await self.write(insert(commands).values(row | {"created_at": self.now}))
+        await self.write(insert(commands).values(row | {"server": server or None, "created_at": self.now}))
         return number
 
-    async def open_commands(self, sovereign: str, cluster: str) -> list[tuple[int, bytes]]:
-        """Commands without a result, in order."""
-        mine = (commands.c.sovereign == sovereign) & (commands.c.cluster == cluster) & commands.c.done_at.is_(None)
-        rows = await self.sql.execute(
-            select(commands.c.number, commands.c.body).where(mine).order_by(commands.c.number)
-        )
+    async def open_commands(
+        self, sovereign: str, cluster: str, *, server: str, is_worker: bool = False
+    ) -> list[tuple[int, bytes]]:
+        """Commands without a result that a server is to do, in order. A worker has no access to the API of its cluster."""
+        c = commands.c
+        mine = (c.sovereign == sovereign) & (c.cluster == cluster) & c.done_at.is_(None)
+        its = c.server == server if is_worker else (c.server == server) | c.server.is_(None)
+        rows = await self.sql.execute(select(c.number, c.body).where(mine & its).order_by(c.number))
         return [(row.number, row.body) for row in rows]
 
-    async def command_done(self, sovereign: str, cluster: str, number: int, *, code: str, message: str) -> None:
-        """The agent told what became of a command."""
+    async def command_done(
+        self, sovereign: str, cluster: str, number: int, *, code: str, message: str, remaining: Sequence[str] = ()
+    ) -> None:
+        """An agent told what became of a command."""
         mine = _command(sovereign, cluster, number) & commands.c.done_at.is_(None)
-        values = {"code": code, "message": message, "done_at": self.now}
+        values = {"code": code, "message": message, "remaining": list(remaining), "done_at": self.now}
         await self.sql.execute(update(commands).where(mine).values(values))
 
     async def is_command_done(self, sovereign: str, cluster: str, number: int) -> bool:
         """Whether its result has come."""
-        query = select(func.count()).where(_command(sovereign, cluster, number) & commands.c.done_at.is_not(None))
-        return bool((await self.sql.execute(query)).scalar_one())
+        return await self.command_end(sovereign, cluster, number) is not None
+
+    async def command_end(self, sovereign: str, cluster: str, number: int) -> CommandEnd | None:
+        """What became of a command; None: its result has not come."""
+        c = commands.c
+        query = select(c.code, c.message, c.remaining).where(
+            _command(sovereign, cluster, number) & c.done_at.is_not(None)
+        )
+        row = (await self.sql.execute(query)).one_or_none()
+        return CommandEnd(row.code or "", row.message, tuple(row.remaining or ())) if row else None
 
 
 def _mine(sovereign: str, name: str) -> ColumnElement[bool]:

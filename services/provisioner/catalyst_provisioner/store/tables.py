@@ -153,10 +153,14 @@ commands = Table(
     Column("cluster", Text, primary_key=True),
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("body", LargeBinary, nullable=False),
+    # Who is to do it; null: any server of the control plane.
+    Column("server", Text),
     Column("code", Text),
     Column("message", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("done_at", UtcTime),
+    # Names of what the command left.
+    Column("remaining", Json),
 )  # fmt: skip
 
 reservations = Table(

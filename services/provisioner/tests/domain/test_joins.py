@@ -1,7 +1,11 @@
 """Who makes a cluster and who may join it, decided without one."""
 
+from dataclasses import replace
+
 import pytest
-from catalyst_provisioner.domain.joins import JoinNotYet, Part, Quorum, drawn, part
+from catalyst_provisioner.domain.joins import Join, JoinNotYet, Part, Quorum, drawn, part
+
+KNOWN = "ab" * 32
 
 
 def test_the_first_control_plane_makes_the_cluster_and_a_worker_waits_for_it() -> None:
@@ -11,7 +15,9 @@ def test_the_first_control_plane_makes_the_cluster_and_a_worker_waits_for_it() -
 
 
 def test_whoever_replaces_the_first_server_joins() -> None:
-    assert part(Quorum(is_begun=True, answers=True, voting=2, admitted=2), is_worker=False) is Part.JOIN
+    assert (
+        part(Quorum(is_begun=True, answers=True, authority=KNOWN, voting=2, admitted=2), is_worker=False) is Part.JOIN
+    )
 
 
 @pytest.mark.parametrize("is_worker", [True, False])
@@ -20,8 +26,21 @@ def test_nobody_joins_a_cluster_that_does_not_answer(is_worker: bool) -> None:
         part(Quorum(is_begun=True, voting=1, admitted=1), is_worker=is_worker)
 
 
+@pytest.mark.parametrize("is_worker", [True, False])
+def test_nobody_joins_a_cluster_whose_authority_is_not_known(is_worker: bool) -> None:
+    with pytest.raises(JoinNotYet, match="has not told its authority"):
+        part(Quorum(is_begun=True, answers=True, voting=1, admitted=1), is_worker=is_worker)
+
+
+def test_a_joiner_knows_the_authority_by_its_token_and_whoever_makes_the_cluster_sets_it_bare() -> None:
+    join = Join("secret", "other", "10.0.1.2")
+    assert (join.as_server, join.as_worker) == ("secret", "other")
+    known = replace(join, authority=KNOWN)
+    assert (known.as_server, known.as_worker) == (f"K10{KNOWN}::server:secret", f"K10{KNOWN}::node:other")
+
+
 def test_members_are_added_one_at_a_time_and_workers_need_not_wait_for_them() -> None:
-    growing = Quorum(is_begun=True, answers=True, voting=1, admitted=2)
+    growing = Quorum(is_begun=True, answers=True, authority=KNOWN, voting=1, admitted=2)
     with pytest.raises(JoinNotYet, match="1 of 2 members vote"):
         part(growing, is_worker=False)
     assert part(growing, is_worker=True) is Part.WORKER

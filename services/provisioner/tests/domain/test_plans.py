@@ -88,6 +88,14 @@ def test_the_same_inputs_render_the_same_bytes_and_no_secret(kit: list[Component
         assert {one["name"] for one in wished} == set(component.needs)
 
 
+def test_the_tree_brings_the_probes_of_what_it_installs_and_of_nothing_else() -> None:
+    facts = replace(tree_facts(), probes={"bp-a": {"http": "/ready"}, "bp-other": {"check": "rollout complete"}})
+    path = "clusters/a.b/sb-east-mgt-dev/config/probes.yaml"
+    told = json.loads(trees.render(facts, Lock("sha256:1", (Component("bp-a", "1", "sha256:a"),)))[path][4:])
+    assert told["data"] == {"bp-a": '{"http": "/ready"}'}
+    assert path not in trees.render(tree_facts(), Lock("sha256:1", ()))
+
+
 def test_what_has_no_price_is_listed_and_never_counted_as_nothing() -> None:
     price = Price("EUR", 10_000, 730)
     found = costs.cost([Line("c", "server", "s1", "sb2", price), Line("c", "volume", "v1", "", None)], "EUR")

@@ -4165,6 +4165,7 @@ class AgentHeartbeat(_message.Message):
     TREE_COMMIT_FIELD_NUMBER: _builtins.int
     APPLIED_COMMIT_FIELD_NUMBER: _builtins.int
     SUSPENDED_FIELD_NUMBER: _builtins.int
+    AUTHORITY_SHA256_FIELD_NUMBER: _builtins.int
     api_healthy: _builtins.bool
     """Whether the Kubernetes API answers."""
     voting_members: _builtins.int
@@ -4185,6 +4186,10 @@ class AgentHeartbeat(_message.Message):
     """Commit that it has applied; empty before the first."""
     suspended: _builtins.bool
     """Whether reconciliation is suspended."""
+    authority_sha256: _builtins.str
+    """By what k3s's join tokens know the authority of the cluster: hexadecimal SHA-256. Empty until the server has read it.
+    Since 0.2.
+    """
     def __init__(
         self,
         *,
@@ -4198,10 +4203,11 @@ class AgentHeartbeat(_message.Message):
         tree_commit: _builtins.str = ...,
         applied_commit: _builtins.str = ...,
         suspended: _builtins.bool = ...,
+        authority_sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "api_healthy", b"api_healthy", "applied_commit", b"applied_commit", "k3s_version", b"k3s_version", "members", b"members", "nodes", b"nodes", "ready_nodes", b"ready_nodes", "suspended", b"suspended", "tree_commit", b"tree_commit", "voting_members", b"voting_members"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "api_healthy", b"api_healthy", "applied_commit", b"applied_commit", "authority_sha256", b"authority_sha256", "k3s_version", b"k3s_version", "members", b"members", "nodes", b"nodes", "ready_nodes", b"ready_nodes", "suspended", b"suspended", "tree_commit", b"tree_commit", "voting_members", b"voting_members"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -4744,6 +4750,8 @@ class AgentCommand(_message.Message):
             """All that the cluster made at its cloud: load balancers, volumes, scaled nodes."""
             SCOPE_AUTOSCALERS: AgentCommand.Drain._Scope.ValueType  # 5
             """Autoscalers, which shall make nothing more."""
+            SCOPE_FORGET: AgentCommand.Drain._Scope.ValueType  # 6
+            """The node itself, once its server is gone. Since 0.2."""
 
         class Scope(_Scope, metaclass=_ScopeEnumTypeWrapper):
             """What is drained."""
@@ -4760,6 +4768,8 @@ class AgentCommand(_message.Message):
         """All that the cluster made at its cloud: load balancers, volumes, scaled nodes."""
         SCOPE_AUTOSCALERS: AgentCommand.Drain.Scope.ValueType  # 5
         """Autoscalers, which shall make nothing more."""
+        SCOPE_FORGET: AgentCommand.Drain.Scope.ValueType  # 6
+        """The node itself, once its server is gone. Since 0.2."""
 
         SCOPE_FIELD_NUMBER: _builtins.int
         NODE_FIELD_NUMBER: _builtins.int
@@ -4905,6 +4915,60 @@ class AgentCommand(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class Upgrade(_message.Message):
+        """Another version of k3s, for the server that the command is sent to. Its pods go on while it restarts."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        @_typing.final
+        class Binary(_message.Message):
+            """The program for one architecture."""
+
+            DESCRIPTOR: _descriptor.Descriptor
+
+            ARCH_FIELD_NUMBER: _builtins.int
+            URL_FIELD_NUMBER: _builtins.int
+            SHA256_FIELD_NUMBER: _builtins.int
+            arch: _builtins.str
+            """Architecture, `amd64` or `arm64`."""
+            url: _builtins.str
+            """Where it lies, HTTP(S)."""
+            sha256: _builtins.str
+            """Its SHA-256, hexadecimal; anything else is not put in place."""
+            def __init__(
+                self,
+                *,
+                arch: _builtins.str = ...,
+                url: _builtins.str = ...,
+                sha256: _builtins.str = ...,
+            ) -> None: ...
+            _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+            def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+            _ClearFieldArgType: _TypeAlias = _typing.Literal["arch", b"arch", "sha256", b"sha256", "url", b"url"]  # noqa: Y015
+            def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+            def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+        VERSION_FIELD_NUMBER: _builtins.int
+        BINARIES_FIELD_NUMBER: _builtins.int
+        version: _builtins.str
+        """Version that shall run, e.g. `v1.32.1+k3s1`."""
+        @_builtins.property
+        def binaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentCommand.Upgrade.Binary]:
+            """The program, one of which is for the server's architecture."""
+
+        def __init__(
+            self,
+            *,
+            version: _builtins.str = ...,
+            binaries: _abc.Iterable[Global___AgentCommand.Upgrade.Binary] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["binaries", b"binaries", "version", b"version"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     ACK_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
@@ -4913,6 +4977,7 @@ class AgentCommand(_message.Message):
     MINT_TOKEN_FIELD_NUMBER: _builtins.int
     PROBE_FIELD_NUMBER: _builtins.int
     TREE_FIELD_NUMBER: _builtins.int
+    UPGRADE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Number in the life of the cluster, from 1; 0 for a bare acknowledgement. Sent again until its result has come, so
     the agent does each number once.
@@ -4943,6 +5008,10 @@ class AgentCommand(_message.Message):
     def tree(self) -> Global___AgentCommand.Tree:
         """Pull another tree, commit or credential."""
 
+    @_builtins.property
+    def upgrade(self) -> Global___AgentCommand.Upgrade:
+        """Run another version of k3s on this server. Since 0.2."""
+
     def __init__(
         self,
         *,
@@ -4954,12 +5023,13 @@ class AgentCommand(_message.Message):
         mint_token: Global___AgentCommand.MintToken | None = ...,
         probe: Global___AgentCommand.Probe | None = ...,
         tree: Global___AgentCommand.Tree | None = ...,
+        upgrade: Global___AgentCommand.Upgrade | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "drain", b"drain", "expire_time", b"expire_time", "mint_token", b"mint_token", "probe", b"probe", "reconcile", b"reconcile", "tree", b"tree"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "drain", b"drain", "expire_time", b"expire_time", "mint_token", b"mint_token", "probe", b"probe", "reconcile", b"reconcile", "tree", b"tree", "upgrade", b"upgrade"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "command", b"command", "drain", b"drain", "expire_time", b"expire_time", "id", b"id", "mint_token", b"mint_token", "probe", b"probe", "reconcile", b"reconcile", "tree", b"tree"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "command", b"command", "drain", b"drain", "expire_time", b"expire_time", "id", b"id", "mint_token", b"mint_token", "probe", b"probe", "reconcile", b"reconcile", "tree", b"tree", "upgrade", b"upgrade"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["reconcile", "drain", "mint_token", "probe", "tree"]  # noqa: Y015
+    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["reconcile", "drain", "mint_token", "probe", "tree", "upgrade"]  # noqa: Y015
     _WhichOneofArgType_command: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_command) -> _WhichOneofReturnType_command | None: ...
 
@@ -5357,6 +5427,7 @@ class Topology(_message.Message):
         CPU_PERCENT_FIELD_NUMBER: _builtins.int
         MEMORY_PERCENT_FIELD_NUMBER: _builtins.int
         CREATE_TIME_FIELD_NUMBER: _builtins.int
+        VERSION_FIELD_NUMBER: _builtins.int
         id: _builtins.str
         """Name."""
         size: _builtins.str
@@ -5377,6 +5448,8 @@ class Topology(_message.Message):
         """Processor in use in percent; absent: not observed."""
         memory_percent: _builtins.int
         """Memory in use in percent; absent: not observed."""
+        version: _builtins.str
+        """Version of k3s that it runs. Since 0.2."""
         @_builtins.property
         def observe_time(self) -> _timestamp_pb2.Timestamp:
             """When it was observed; absent: never."""
@@ -5400,10 +5473,11 @@ class Topology(_message.Message):
             cpu_percent: _builtins.int | None = ...,
             memory_percent: _builtins.int | None = ...,
             create_time: _timestamp_pb2.Timestamp | None = ...,
+            version: _builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_memory_percent", b"_memory_percent", "cpu_percent", b"cpu_percent", "create_time", b"create_time", "memory_percent", b"memory_percent", "observe_time", b"observe_time"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_memory_percent", b"_memory_percent", "cordoned", b"cordoned", "cpu_percent", b"cpu_percent", "create_time", b"create_time", "id", b"id", "ip", b"ip", "memory_percent", b"memory_percent", "observe_time", b"observe_time", "pool", b"pool", "role", b"role", "server_id", b"server_id", "size", b"size", "status", b"status"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_memory_percent", b"_memory_percent", "cordoned", b"cordoned", "cpu_percent", b"cpu_percent", "create_time", b"create_time", "id", b"id", "ip", b"ip", "memory_percent", b"memory_percent", "observe_time", b"observe_time", "pool", b"pool", "role", b"role", "server_id", b"server_id", "size", b"size", "status", b"status", "version", b"version"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         _WhichOneofReturnType__cpu_percent: _TypeAlias = _typing.Literal["cpu_percent"]  # noqa: Y015
         _WhichOneofArgType__cpu_percent: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent"]  # noqa: Y015

@@ -1,0 +1,147 @@
+"""Steps that change nodes of a cluster which goes on: another version of k3s, and servers that are to go."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from catalyst.provisioner.v1.resources_pb2 import AgentCommand
+from catalyst_mesh.journal import Context, StepFailed
+from catalyst_sdk.cloud import Binary
+
+from ..domain import rolling
+from ..domain.conditions import is_silent
+from ..domain.rolling import Node
+from ..store import ClusterRow, CommandEnd, PlanRow
+from .ordering import Drain, Ordering, of_node
+from .tools import Tools
+
+GRACE = timedelta(minutes=5)
+"""How long budgets of disruption are obeyed before pods are deleted."""
+PATIENCE = GRACE + timedelta(minutes=3)
+"""How long an agent is waited for that was told to empty a node, before its server goes all the same."""
+GOING = ("ACTION_DELETE", "ACTION_REPLACE")
+
+
+class Rolling:
+    """Changes of single nodes."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._t = tools
+        self._orders = Ordering(tools)
+
+    async def k3s(self, ctx: Context, cluster: str) -> Any:
+        """Have every node run the wished version, one after the other, and see that it does."""
+        _, _, wish = await self._t.wish(ctx)
+        wanted = next(c for c in wish.clusters if c.name == cluster)
+        row = await self._t.cluster(ctx, cluster)
+        binaries = self._t.planner.clouds.binaries(row.provider, wanted.k3s)
+        if binaries is not None:
+            await self.advance(ctx, row, wanted.k3s, binaries)
+        beat = _beat(ctx, row)
+        # What no cloud's servers fetch, the cluster raises by itself: its version stands in its tree.
+        if beat.get("k3s_version") != wanted.k3s or int(beat.get("ready_nodes", 0)) < wanted.nodes:
+            await ctx.again(self._t.look_again)
+        return {"k3s": wanted.k3s}
+
+    async def emptied(self, ctx: Context, row: ClusterRow, accepted: PlanRow) -> None:
+        """Move pods off the servers that this plan takes away, as far as their cluster can be reached."""
+        if is_silent(row.heartbeat_at, ctx.now()):
+            return
+        for node in _going(row, accepted):
+            end = await self._orders.end(ctx, row.name, f"empty.{node['id']}", of_node(node, Drain.SCOPE_NODE, GRACE))
+            if end is None:
+                if await self._orders.since(ctx, f"empty.{node['id']}") < PATIENCE:
+                    await ctx.again(self._t.look_again)
+                await ctx.emit("agent.unreachable", f"{node['id']} was not emptied in time", level="warn")
+            else:
+                await _tell_left(ctx, node, end)
+
+    async def forgotten(self, ctx: Context, row: ClusterRow, accepted: PlanRow) -> None:
+        """Have the cluster forget the nodes whose servers are gone: what is no node is no member of its quorum either."""
+        if is_silent(row.heartbeat_at, ctx.now()):
+            return
+        for node in _going(row, accepted):
+            await self._orders.end(ctx, row.name, f"forget.{node['id']}", of_node(node, Drain.SCOPE_FORGET))
+
+    async def advance(self, ctx: Context, row: ClusterRow, version: str, binaries: Sequence[Binary]) -> None:
+        """Bring the next node further, and ask again later. Returns when all of them run the version and take pods."""
+        nodes = rolling.ordered((row.inventory or {}).get("nodes", ()))
+        for node in nodes:
+            if rolling.runs(node, version):
+                await self._opened(ctx, row, node)
+                continue
+            if not rolling.may_begin(node, nodes, _beat(ctx, row), version):
+                await ctx.again(self._t.look_again)
+            await self._closed(ctx, row, node, nodes)
+            await self._raised(ctx, row, node, version, binaries)
+            await ctx.again(self._t.look_again)  # until the inventory shows it
+
+    async def _closed(self, ctx: Context, row: ClusterRow, node: Node, nodes: Sequence[Node]) -> None:
+        if not rolling.emptied(node, nodes):
+            return
+
+        async def was() -> bool:
+            return bool(node.get("cordoned"))
+
+        await ctx.once(f"cordoned.{node['id']}", was)
+        end = await self._orders.end(ctx, row.name, f"drain.{node['id']}", of_node(node, Drain.SCOPE_NODE, GRACE))
+        if end is None:
+            await ctx.again(self._t.look_again)
+        else:
+            await _tell_left(ctx, node, end)
+
+    async def _raised(
+        self, ctx: Context, row: ClusterRow, node: Node, version: str, binaries: Sequence[Binary]
+    ) -> None:
+        kinds = AgentCommand.Upgrade
+        given = [kinds.Binary(arch=one.arch, url=one.url, sha256=one.sha256) for one in binaries]
+        command = AgentCommand(upgrade=kinds(version=version, binaries=given))
+        server = await self._server(row, node)
+        end = await self._orders.end(ctx, row.name, f"raise.{ctx.attempt}.{node['id']}", command, server=server)
+        if end is not None and end.code:
+            text = f"{node['id']} does not run {version}, and takes no new pods: {end.message}"
+            raise StepFailed("UPGRADE_FAILED", text, user_action="see to it that it can, and retry the step")
+
+    async def _opened(self, ctx: Context, row: ClusterRow, node: Node) -> None:
+        """Let pods onto a node again that was closed by us, and was not closed before."""
+
+        async def never() -> bool:
+            return True
+
+        if not node.get("cordoned") or await ctx.once(f"cordoned.{node['id']}", never):
+            return
+        await self._orders.end(ctx, row.name, f"open.{node['id']}", of_node(node, Drain.SCOPE_UNCORDON))
+        await ctx.again(self._t.look_again)
+
+    async def _server(self, row: ClusterRow, node: Node) -> str:
+        """The server that the node is: of its name, or of what its cloud calls it."""
+        async with self._t.work.reading() as tx:
+            known = await tx.enrolments(row.sovereign, row.name)
+        for one in known:
+            if one.server == node["id"] or (one.server_id and one.server_id == node.get("server_id")):
+                return one.server
+        raise StepFailed("SERVER_UNKNOWN", f"no server has enrolled that is node {node['id']}")
+
+
+def _beat(ctx: Context, row: ClusterRow) -> Mapping[str, Any]:
+    """The last sign of life, as long as it is one."""
+    return {} if is_silent(row.heartbeat_at, ctx.now()) else row.heartbeat or {}
+
+
+def _going(row: ClusterRow, accepted: PlanRow) -> list[Node]:
+    """Nodes whose servers a plan deletes or replaces."""
+    names = {
+        change["name"]
+        for change in accepted.body["changes"]
+        if change["cluster"] == row.name and change["kind"] == "server" and change["action"] in GOING
+    }
+    ids = {one["id"] for one in (row.made or {}).get("servers", ()) if one["name"] in names}
+    nodes = (row.inventory or {}).get("nodes", ())
+    return [node for node in nodes if node["id"] in names or node.get("server_id") in ids]
+
+
+async def _tell_left(ctx: Context, node: Node, end: CommandEnd) -> None:
+    if end.code:
+        await ctx.emit("drain.refused", f"{node['id']}: {end.message}", level="warn")
+    if end.remaining:
+        await ctx.log(f"{node['id']}: still there: {', '.join(end.remaining[:20])}", level="WARN")
