@@ -233,13 +233,13 @@ async def _true_now(tx: Store, held: Sovereign, run: RunView, rows: Sequence[Clu
 async def _back(tx: Store, held: Sovereign, run: RunView, now: datetime) -> Sovereign | None:
     """The Sovereign as it was before a change that was cancelled and taken back whole; None where it was not.
 
-    What was between two states before this run is so still, and a cluster that has left does not come back.
+    What was between two states before this run is so still, and so is what lacks a cluster that could not be made again.
     """
     before, rows = await tx.applied_state(held.id), {row.name: row for row in await tx.clusters(held.id)}
     taken_back = run.kind == graphs.PROVISION and run.cancel_mode == CancelMode.COMPENSATE and not run.leftovers
     if before is None or not taken_back or not run.input.get("settled"):
         return None
-    if any([await _was_begun(tx, run, f"leave.{name}") for name in run.input["removed"]]):
+    if not set(before.names) <= rows.keys():
         return None
     if await _was_begun(tx, run, "git.render"):
         before = applied.risen(before, run.input["clusters"])

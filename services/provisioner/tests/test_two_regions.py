@@ -1,5 +1,6 @@
 """`examples/03-two-regions`, played: an own domain, two regions, three control planes in each, and what changes later."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ import yaml
 from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import service_pb2 as rpc
 from catalyst.provisioner.v1 import service_pb2_grpc as stubs
+from catalyst_cloud_sandbox.account import Account
 from catalyst_testkit import eventually
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from .conftest import Bench
 from .test_day_two import actions
+from .test_waiting import arm
 
 pytestmark = pytest.mark.either_database
 
@@ -107,7 +110,7 @@ async def test_one_control_plane_becomes_three_and_a_region_comes_and_goes(bench
     defaults = {"env_type": "dev", "control_plane": plane, "worker_pools": [{"name": "w", "size": "sb8", "count": 1}]}
     domain = {"mode": "pool", "pool": "omani.works", "label": "bank"}
     await made(bench, topology="solo", regions=["sandbox/east"], cluster_defaults=defaults, domain=domain,
-               placement="single-region", approvals=[])  # fmt: skip
+               placement="single-region", approvals=[], components={"exclude": ["bp-grafana"]})  # fmt: skip
     await succeeded(bench, await bench.plan(name=BANK))
     before = servers(bench)
 
@@ -131,6 +134,8 @@ async def test_one_control_plane_becomes_three_and_a_region_comes_and_goes(bench
     targets = {slot for slot, _ in bench.world.names.held["pools/omani.works/allocations/bank"].targets}
     assert targets == {"default", "bemd", "bwmd"}
 
+    await comes_back_empty(bench, held)
+
     request = rpc.PreviewChangeRequest(parent=BANK, verb=2, kind=1, target="sandbox/west")
     left = await bench.plans.PreviewChange(request)
     assert {r.code for r in left.risks} == {"cluster.removed", "cluster.data"}
@@ -138,3 +143,35 @@ async def test_one_control_plane_becomes_three_and_a_region_comes_and_goes(bench
     assert {r["region"] for r in bench.cloud()} == {"east"}
     assert [c.name.rpartition("/")[2] for c in (await bench.get(BANK)).clusters] == ["sb-east-mgt-dev"]
     assert (await bench.plan(name=BANK)).empty
+
+
+async def comes_back_empty(bench: Bench, held: Any) -> None:
+    """A change that has taken the second region away is cancelled: it stands again, made anew under its name and number."""
+    west = {name: id for name, id in servers(bench).items() if name.startswith("sb-west")}
+    arm(bench, "stuck", name="bp-grafana", times=-1)
+
+    def without(spec: Any) -> None:
+        spec["clusters"], spec["components"] = spec["clusters"][:1], {"include": ["bp-grafana"]}
+
+    run = await bench.apply(await changed(bench, without))
+
+    async def is_away() -> bool:
+        return (await bench.steps(run))["leave.sb-west-mgt-dev"].state == pb.Step.STATE_SUCCEEDED
+
+    await eventually(is_away, within=60, what="the region is away, and a component holds the run up")
+    assert {r["region"] for r in bench.cloud()} == {"east"}
+    await bench.runs.CancelRun(rpc.CancelRunRequest(name=run, mode=rpc.CancelRunRequest.MODE_COMPENSATE))
+    ended = await bench.ended(run)
+    assert ended.state == pb.Run.STATE_CANCELLED_CLEAN, (ended.error, await bench.events(run))
+    again = {name: id for name, id in servers(bench).items() if name.startswith("sb-west")}
+    assert (again.keys(), again == west) == (west.keys(), False)
+
+    async def as_before() -> bool:
+        now = await bench.get(BANK)
+        conditions = {c.type: c.status for c in now.conditions}
+        return (now.spec, [c.index for c in now.clusters], conditions["Ready"]) == (held.spec, [0, 1], 1)
+
+    await eventually(as_before, within=60, what="all is ready as it was")
+    targets = dict(bench.world.names.held["pools/omani.works/allocations/bank"].targets)
+    assert targets.keys() == {"default", "bemd", "bwmd"}
+    await asyncio.to_thread(Account(bench.home / "sandbox", "catalyst").disarm)

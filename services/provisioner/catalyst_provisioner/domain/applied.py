@@ -67,7 +67,7 @@ def risen(before: Applied, clusters: Sequence[Mapping[str, Any]]) -> Applied:
 
 
 def without(before: Applied, clusters: Sequence[str]) -> Applied:
-    """The same as far as its clusters are among `clusters`: what has left for good does not come back by a cancel."""
+    """The same as far as its clusters are among `clusters`, which are there."""
     there = [name in clusters for name in before.names]
     rows = [row for row, stays in zip(before.spec["clusters"], there, strict=True) if stays]
     kept = tuple(cluster for cluster, stays in zip(before.clusters, there, strict=True) if stays)

@@ -95,8 +95,10 @@ def _provision(scope: Scope) -> Iterator[Shape]:
         last += [shape.id for shape in steps if not shape.optional and not shape.id.startswith(("enrol.", "quorum."))]
     for name in scope.get("removed", ()):
         # Names point elsewhere and trees are rendered without it before a cluster goes.
-        yield _in(Shape(f"leave.{name}", "infrastructure", ("dns.commit", "git.render"), timedelta(minutes=60)), name,
-                  "leave")  # fmt: skip
+        leave = Shape(
+            f"leave.{name}", "infrastructure", ("dns.commit", "git.render"), timedelta(minutes=60), undoable=True
+        )
+        yield _in(leave, name, "leave")
         last.append(f"leave.{name}")
     yield Shape("probe", "acceptance", tuple(last), timedelta(minutes=10))
     if handing := scope.get("handing"):

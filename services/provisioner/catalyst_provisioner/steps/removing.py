@@ -13,6 +13,9 @@ from ..store import ClusterRow, Store
 from .quieting import Quieting
 from .tools import Tools, patiently
 
+NUMBER = "number"
+"""Note of the step that takes a cluster away: which one it was."""
+
 
 class Removing:
     """Steps of a destruction."""
@@ -45,6 +48,11 @@ class Removing:
             row = await tx.cluster(ctx.input["sovereign"], cluster)
         if row is None:
             return {"deleted": 0}
+
+        async def number() -> int:
+            return row.number
+
+        await ctx.once(NUMBER, number)  # its ranges are its own for life, also if this is taken back
         await self._quieting.quiet(ctx, [row])
         before = len(await self._rows(ctx, cluster))
         plugin, sovereign = self._t.planner.clouds.get(row.provider), await self._t.sovereign(ctx)

@@ -2,18 +2,22 @@
 
 Invariants
   never more      what stood before a change stands after its undo: what was active once is not taken away by a cancel;
-  known           where nothing says what was before, nothing is taken back, and what stands is named.
+  known           where nothing says what was before, nothing is taken back, and what stands is named;
+  again, empty    a cluster that a change had taken away is made anew under its name and number; what it held is lost, which
+                  the plan of the change had said.
 """
 
 from datetime import timedelta
 
 from catalyst_mesh.journal import Context, StepFailed
 
-from ..domain import applied
+from ..domain import applied, cidrs
 from ..domain.applied import Applied
+from ..store import Store
 from .delegating import Delegating
 from .making import Making
 from .naming import Naming
+from .removing import NUMBER
 from .tools import Tools
 
 LOOK_PATIENCE = timedelta(minutes=1)
@@ -38,6 +42,31 @@ class Undoing:
         await self._making.made(ctx, cluster, self._t.planner.wish(before.spec), None)
         # A balancer that was made again has another address than the one that names were led back to.
         await self._led_back(ctx, before)
+
+    async def left(self, ctx: Context, cluster: str) -> None:
+        """Make a cluster anew that had been taken away."""
+        before = await self._applied(ctx)
+        if before is None or cluster not in before.names:
+            return
+        one = next(one for one in before.clusters if one.name == cluster)
+
+        async def lowest() -> int:
+            async with self._t.work.reading() as tx:
+                return cidrs.next_index([row.number for row in await tx.clusters(ctx.input["sovereign"])])
+
+        number = int(await ctx.once(NUMBER, lowest))
+
+        async def wish(tx: Store) -> None:
+            if await tx.cluster(ctx.input["sovereign"], cluster) is None:
+                await tx.wish_cluster(
+                    ctx.input["sovereign"], cluster, number=number, provider=one.provider, region=one.region,
+                    credential=one.credential, spec=one.spec,
+                )  # fmt: skip
+            await tx.wish_components(ctx.input["sovereign"], cluster, before.lock)
+
+        await self._t.work.again(wish)
+        await self._making.made(ctx, cluster, self._t.planner.wish(before.spec), None)
+        await ctx.emit("cluster.made_again", f"{cluster} is there again, without what it held", level="warn")
 
     async def tree(self, ctx: Context) -> None:
         """Remove the tree, or commit what it was."""
@@ -71,15 +100,24 @@ class Undoing:
 
     async def _before(self, ctx: Context) -> Applied | None:
         """What was before this change, as far as its clusters are still there; None for a creation."""
+        before = await self._applied(ctx)
+        if before is None:
+            return None
+        async with self._t.work.reading() as tx:
+            rows = await tx.clusters(ctx.input["sovereign"])
+        return applied.without(before, [row.name for row in rows])
+
+    async def _applied(self, ctx: Context) -> Applied | None:
+        """What was before this change; None for a creation."""
         sovereign = await self._t.sovereign(ctx)
         if sovereign.activated_at is None:
             return None
         async with self._t.work.reading() as tx:
-            before, rows = await tx.applied_state(sovereign.id), await tx.clusters(sovereign.id)
+            before = await tx.applied_state(sovereign.id)
         if before is None:
             text = f"nothing says what {sovereign.name} was before; what this run made stays"
             raise StepFailed("BEFORE_UNKNOWN", text, user_action="plan what it should be, and apply it")
-        return applied.without(before, [row.name for row in rows])
+        return before
 
     async def _moment(self, ctx: Context) -> float:
         """When this undo began to look."""
