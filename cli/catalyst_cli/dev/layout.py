@@ -36,6 +36,7 @@ _OFFSETS = {
     "nats": 20,
     "nats-monitor": 21,
     "control": 22,
+    "sign-in": 23,
     "authority-1": 24,
     "authority-2": 25,
     "dns": 30,
@@ -162,6 +163,16 @@ class Layout:
     def issuer(self) -> Path:
         """The development issuer's keys."""
         return self.folder / "issuer"
+
+    @property
+    def sign_in(self) -> Path:
+        """Keys and refresh tokens of the sign-in provider."""
+        return self.folder / "sign-in"
+
+    @property
+    def sign_in_url(self) -> str:
+        """The sign-in provider, as its tokens call it."""
+        return f"http://{self.address('sign-in')}"
 
     @property
     def tokens(self) -> Path:

@@ -121,6 +121,7 @@ def environment(layout: Layout, replica: Replica, time_scale: float, database: s
         "NATS_MONITOR_URL": f"http://{layout.address('nats-monitor')}",
         "SIDE_LISTEN": f"127.0.0.1:{layout.side_port(replica)}",
         "JWKS_FILE": str(layout.issuer / "jwks.json"),
+        "OIDC_ISSUER": layout.sign_in_url,
         "TOKEN_FILE": str(layout.tokens / name),
         "DATA_FOLDER": str(folder),
         "DRAIN_SECONDS": "0.2",

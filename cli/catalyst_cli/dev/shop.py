@@ -140,6 +140,7 @@ def agent(layout: Layout, region: Region, shops: Mapping[str, Shop], address: Ad
         "DATA_FOLDER": str(home),
         "NATS_URL": f"nats://{address('others', 'nats')}",
         "JWKS_FILE": str(layout.issuer / "jwks.json"),
+        "OIDC_ISSUER": layout.sign_in_url,
         "TOKEN_FILE": str(layout.tokens / "continuum"),
         "PROVISIONER_TARGET": layout.target("provisioner"),
         "DRAIN_SECONDS": "0.2",

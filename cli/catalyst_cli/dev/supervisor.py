@@ -32,6 +32,8 @@ from .layout import CELLS, DAEMONS, Layout, Replica
 from .processes import Children, end_left_over, pss_mib, with_children
 from .regions import Regions
 from .seed import plugin_names, seed
+from .sign_in import Desk
+from .sign_in_pages import SignIn
 from .zygote import Zygote
 
 READY_WITHIN = 30.0
@@ -93,7 +95,9 @@ class Supervisor:
                 self.layout = replace(self.layout, rows_in=pair.settle(self.layout, self.rows_in))
                 self._regions = Regions(self.layout, children)
             control = self._control(children)
+            people = self._people()
             try:
+                people.start()
                 await zygote.warm()
                 await self._start(children)
                 await control.start("127.0.0.1", self.layout.port("control"))
@@ -104,6 +108,7 @@ class Supervisor:
             finally:
                 await control.stop()
                 await self._stop(children)
+                people.stop()
                 await zygote.stop()
                 self.layout.children.unlink(missing_ok=True)
                 self.layout.state.unlink(missing_ok=True)
@@ -122,6 +127,13 @@ class Supervisor:
         token = kept(self.layout.control_token, lambda: secrets.token_hex(32))
         regions = self._regions.calls() if self._regions else {}
         return ControlServer({"status": status, **self._cells.calls(), **regions}, token)
+
+    def _people(self) -> SignIn:
+        """The provider that people sign in by."""
+        layout, code = self.layout, self.layout.tokens / "login-code"
+        back = f"{layout.gateway_url}/console/sign-in/back"
+        desk = Desk(layout.sign_in_url, back, layout.sign_in, code.read_text, OPERATOR_ROLES)
+        return SignIn(desk, layout.port("sign-in"))
 
     async def _start(self, children: Children) -> None:
         layout = self.layout
@@ -238,6 +250,7 @@ class Supervisor:
             "pids": pids,
             "token_file": str(layout.tokens / "operator"),
             "login_code_file": str(layout.tokens / "login-code"),
+            "sign_in": layout.sign_in_url,
             "dns_hints": str(layout.hints),
             "dns_server": layout.dns_server,
             "dns_trust_anchor": str(layout.dns / "root.key"),

@@ -1,12 +1,14 @@
 """Organizations, people, Environments, Applications, the shop, the audit line: what they show, and what their actions ask for."""
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from catalyst_gateway.console.environments import asked_for, wished
 from catalyst_gateway.console.installing import choices_of
 from catalyst_gateway.console.marketplace import inputs
 from catalyst_mesh import InvalidRequest
+from catalyst_mesh.access import CallDenied
 from catalyst_mesh.calls import RoleDenied
 from catalyst_sdk import Code, Refused, Violation
 
@@ -203,6 +205,52 @@ async def test_a_cart_is_its_address_and_its_price_the_servers(house: Looking) -
     await house.send(f"/console/{QUOTE}", {"hash": quote.fields["hash"], "environment": ENV})
     (ordered,) = house.daemons.wishes("CreateOrder")
     assert (ordered.quote, ordered.quote_hash, ordered.environment) == (QUOTE, "f" * 64, ENV)
+
+
+async def test_whoever_belongs_to_no_organization_comes_into_the_shop_and_keeps_the_cart(house: Looking) -> None:
+    cart = "app=ghost&plan=m"
+    nobody = await house.at(f"/console/shop?{cart}", roles=())
+    assert (nobody.status, 'value="ghost" checked' in nobody.html) == (200, True)
+    away = await house.at(f"/console/shop/order?{cart}", roles=())
+    there = parse_qs(urlsplit(away.headers["location"]).query)["next"][0]
+    back = await house.at(there, roles=(), groups=("/other/org-viewer",))
+    assert back.headers["location"] == f"/console/shop?{cart}"
+    house.daemons.answer("ListOrganizations", {})
+    house.daemons.answer("CreateOrganization", {"name": ORG})
+    form = {"plan": "m", "app": ["ghost"], "organization_id": "acme", "organization.display_name": "Acme"}
+    made = await house.send("/console/shop/organization", form)
+    assert made.headers["location"] == "/console/shop?plan=m&app=ghost&org=acme"
+    assert [wish.organization.display_name for wish in house.daemons.wishes("CreateOrganization")] == ["Acme"]
+
+
+async def test_an_industry_puts_its_bundle_and_apps_first(house: Looking) -> None:
+    plain = {"kind": "KIND_APP", "deployable": True}
+    apps = [{"name": "apps/crm", "title": "CRM", **plain}, {"name": "apps/till", "title": "Till", **plain}]
+    shop = {"name": "industries/shops", "title": "Shops", "bundle": "bundles/shop", "suggestedApps": ["apps/till"]}
+    house.daemons.answer("ListApps", {"apps": apps})
+    house.daemons.answer("ListIndustries", {"industries": [shop]})
+    house.daemons.answer(
+        "ListBundles",
+        {"bundles": [{"name": "bundles/shop", "title": "A shop", "discountBps": 1000, "deployable": True}]},
+    )
+    seen = await house.at("/console/shop?industry=shops")
+    assert seen.html.index('value="till"') < seen.html.index('value="crm"')
+    assert ('name="bundle" value="shop" checked' in seen.html, "10 % less" in seen.text) == (True, True)
+    house.daemons.answer("CreateQuote", {"name": QUOTE})
+    await house.send("/console/shop", {"org": "acme", "plan": "m", "bundle": "shop"})
+    assert [wish.selection.bundle for wish in house.daemons.wishes("CreateQuote")] == ["shop"]
+
+
+async def test_a_card_is_shown_to_whoever_may_not_ask_what_comes_with_it(house: Looking) -> None:
+    house.daemons.answer("Closure", CallDenied(subject="vera", method="Closure"))
+    seen = await house.at("/console/marketplace/bp-ghost", roles=(), groups=(VIEWER,))
+    assert (seen.status, "Those see it who install" in seen.text, "/install" in " ".join(seen.links)) == (
+        200,
+        True,
+        False,
+    )
+    nowhere = await house.at("/console/marketplace/bp-ghost/install", roles=(), groups=(VIEWER,))
+    assert "There is nowhere to install it." in nowhere.text
 
 
 async def test_the_audit_line_is_a_security_officers_and_an_admins_for_the_own_organization(house: Looking) -> None:

@@ -56,9 +56,13 @@ def _called(at: Visit) -> str:
 
 
 async def _environments(at: Visit) -> list[tuple[str, str]]:
-    """Where the person could install: Environments of all Organizations that are told, and are not closed to them."""
+    """Where the person could install: Environments of the Organizations in which they are more than a viewer."""
     rows = await at.api.all("/v1/organizations", "organizations")
-    active = [row["name"] for row in rows if words.bare(row["state"]) == "ACTIVE"]
+    active = [
+        row["name"]
+        for row in rows
+        if words.bare(row["state"]) == "ACTIVE" and at.person.may_change(row["name"], "org-admin", "org-developer")
+    ]
     found = await together(*(_of(at, org) for org in active))
     return [(words.leaf(one["name"]), words.leaf(one["name"])) for some in found for one in some]
 

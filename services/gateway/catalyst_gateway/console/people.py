@@ -47,6 +47,15 @@ class Person:
         held = {group.rpartition("/")[2] for group in self.groups if group.split("/")[1:2] == [slug]}
         return not held or bool(held & set(roles)) or bool(self.roles & set(roles))
 
+    def sees_of(self, organization: str, side: str) -> bool:
+        """Whether a side of an Organization's page is worth showing, as `may_change` of an action."""
+        inside = ("org-admin", "org-developer", "org-viewer")
+        slug = organization.rpartition("/")[2]
+        if self.roles and slug not in self.organizations and side in ("people", "webhooks"):
+            return False  # whoever keeps the Sovereign and is no member there does not see inside
+        of = {"people": inside, "orders": ("org-admin", "billing-admin"), "webhooks": ("org-admin",)}
+        return side not in of or self.may_change(organization, *of[side])
+
     def has_any(self, roles: Collection[str]) -> bool:
         """Whether one of `roles` is held, anywhere; no roles asks for none."""
         held = self.roles | {group.rpartition("/")[2] for group in self.groups}

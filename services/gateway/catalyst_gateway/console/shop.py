@@ -5,6 +5,7 @@ No price is ever sent from here: a quote is named with its hash, and another one
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from . import orders, words
 from .asking import Answer, together
@@ -17,7 +18,7 @@ _ORDER = _ACCOUNT + "/orders/{order:str}"
 _PERIODS = (("1", "every month"), ("12", "every year"))
 
 
-@page("/console/shop")
+@page("/console/shop", is_open=True)
 async def cart(at: Visit) -> Shown:
     """Plans, apps and what can be had beside them. A cart is its address: it can be kept, sent, and signed in to."""
     asked = at.request.query_params
@@ -25,15 +26,24 @@ async def cart(at: Visit) -> Shown:
     return await _cart(at, at.query, chosen)
 
 
+@page("/console/shop/order")
+async def begin(at: Visit) -> Shown:
+    """The cart again, by somebody who had to sign in on the way: what was put together is the address."""
+    return at.go(f"/console/shop?{at.request.url.query}")
+
+
 async def _cart(
     at: Visit, given: Mapping[str, str], chosen: Mapping[str, Sequence[str]], faults: Faults = NONE
 ) -> Shown:
-    plans, apps, add_ons, organizations = await together(
+    plans, apps, add_ons, bundles, industries, organizations = await together(
         at.api.all("/v1/catalog/plans", "plans"),
         at.api.all("/v1/catalog/apps", "apps"),
         at.api.all("/v1/catalog/addOns", "addOns"),
-        at.api.all("/v1/organizations", "organizations"),
+        at.api.all("/v1/catalog/bundles", "bundles"),
+        at.api.all("/v1/catalog/industries", "industries"),
+        _organizations(at),
     )  # fmt: skip - one call
+    industry = next((one for one in industries if words.leaf(one["name"]) == given.get("industry")), None)
     sold = [plan for plan in plans if not plan["retired"]]
     popular = next((words.leaf(plan["name"]) for plan in sold if plan["popular"]), "")
     return at.show(
@@ -41,17 +51,45 @@ async def _cart(
         title="Shop",
         plans=sold,
         plan=given.get("plan") or popular,
-        apps=[app for app in apps if words.bare(app["kind"]) != "SERVICE"],
+        apps=offered([app for app in apps if words.bare(app["kind"]) != "SERVICE"], industry),
+        bundles=[one for one in bundles if not one.get("retired")],
+        bundle=given.get("bundle", words.leaf(industry["bundle"]) if industry else ""),
+        industries=[one for one in industries if not one.get("retired")],
+        industry=industry,
         add_ons=[one for one in add_ons if not one["retired"] and not one["included"]],
-        organizations=[
-            (words.leaf(one["name"]), one["displayName"] or words.leaf(one["name"])) for one in organizations
-        ],
+        organizations=organizations,
         periods=_PERIODS,
         given=given,
         chosen=chosen,
         faults=faults,
         status=422 if faults else 200,
     )  # fmt: skip - one call
+
+
+async def _organizations(at: Visit) -> list[tuple[str, str]]:
+    """Those of the person, with their names; none of somebody who has not signed in."""
+    rows = await at.api.all("/v1/organizations", "organizations") if at.person.is_known else []
+    return [(words.leaf(one["name"]), one["displayName"] or words.leaf(one["name"])) for one in rows]
+
+
+def offered(apps: list[Answer], industry: Answer | None) -> list[Answer]:
+    """Apps in the order in which they are shown: first what can be had, and of that what an industry suggests."""
+    suggested = industry["suggestedApps"] if industry else []
+    return sorted(apps, key=lambda app: (not app["deployable"], app["name"] not in suggested))
+
+
+@action("/console/shop/organization")
+async def join(at: Visit) -> Shown:
+    """An Organization for somebody who belongs to none; the cart stays as it was."""
+    named = {"displayName": at.form.get("organization.display_name", ""), "kind": "KIND_CUSTOMER"}
+    id = at.form.get("organization_id", "").strip()
+    chosen = {"app": at.many.get("app", ()), "add_on": at.many.get("add_on", ())}
+    try:
+        await at.api.send("POST", "/v1/organizations", named, organizationId=id)
+    except REFUSALS as refused:
+        return await _cart(at, at.form, chosen, Faults.of(refused))
+    kept = [(name, value) for name in ("plan", "bundle", "app", "add_on") for value in at.many.get(name, ()) if value]
+    return at.go(f"/console/shop?{urlencode([*kept, ('org', id)])}")
 
 
 @action("/console/shop")
@@ -62,6 +100,7 @@ async def price(at: Visit) -> Shown:
         "plan": at.form.get("plan", ""),
         "apps": list(chosen["app"]),
         "addOns": list(chosen["add_on"]),
+        "bundle": at.form.get("bundle", ""),
         "periodMonths": int(at.form.get("period", "1") or "1"),
     }  # fmt: skip - a body
     body = {"selection": selection, "voucherCode": at.form.get("voucher_code", "").strip()}
@@ -155,4 +194,4 @@ def _account(at: Visit) -> str:
     return f"billingAccounts/{at.names['account']}"
 
 
-PAGES = (cart, price, quote, order, ordered, cancel, every)
+PAGES = (cart, begin, join, price, quote, order, ordered, cancel, every)
