@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import grpc
+from catalyst_mesh.access import CallDenied
 from catalyst_mesh.errors import Explained, explain
 from catalyst_sdk import Refused
 
@@ -57,6 +58,11 @@ class Faults:
 
 
 NONE = Faults()
+
+
+def is_of_no_role(error: Exception) -> bool:
+    """Whether a call was refused because the person holds no role that may make it, whatever it is about."""
+    return _said(error).reason == CallDenied.reason
 
 
 def _said(error: Exception) -> Explained:

@@ -12,13 +12,14 @@ class NoSuchPage(Refused):
 @page("/")
 async def root(at: Visit) -> Shown:
     """The address without a path."""
-    return at.go("/console/sovereigns")
+    return await home.show(at)
 
 
 @page("/console")
 async def home(at: Visit) -> Shown:
-    """The console without a page."""
-    return at.go("/console/sovereigns")
+    """The console without a page: whoever belongs nowhere yet begins where one can be made or joined."""
+    belongs = at.person.roles or at.person.groups
+    return at.go("/console/sovereigns" if belongs else "/console/organizations")
 
 
 @page("/console/{path:path}", is_open=True)

@@ -8,6 +8,7 @@ from . import words
 from .asking import Answer, together
 from .faults import NONE, REFUSALS, Faults
 from .marketplace import by_field, inputs, values
+from .organizations import mine
 from .visits import Shown, Visit, action, page
 
 _INSTALL = "/console/marketplace/{blueprint:str}/install"
@@ -57,7 +58,7 @@ def _called(at: Visit) -> str:
 
 async def _environments(at: Visit) -> list[tuple[str, str]]:
     """Where the person could install: Environments of the Organizations in which they are more than a viewer."""
-    rows = await at.api.all("/v1/organizations", "organizations")
+    rows = await mine(at)
     active = [
         row["name"]
         for row in rows

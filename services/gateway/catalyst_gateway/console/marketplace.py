@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .asking import Answer, together
-from .faults import NONE, REFUSALS, Faults
+from .faults import NONE, REFUSALS, Faults, is_of_no_role
 from .visits import Shown, Visit, action, page
 
 _CARD = "/console/marketplace/{blueprint:str}"
@@ -61,7 +61,7 @@ async def _closure(at: Visit, name: str) -> Answer | None:
     try:
         return await at.api.get(f"/v1/catalog/{name}:closure")
     except REFUSALS as refused:
-        if Faults.of(refused).reason != "CALL_DENIED":
+        if not is_of_no_role(refused):
             raise
         return None
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from . import operations
 from .asking import Answer, together
-from .faults import NONE, REFUSALS, Faults
+from .faults import NONE, REFUSALS, Faults, is_of_no_role
 from .visits import Shown, Visit, action, page
 
 _ORG = "/console/organizations/{org:str}"
@@ -19,8 +19,18 @@ async def every(at: Visit) -> Shown:
     return await _every(at)
 
 
+async def mine(at: Visit, **query: str) -> list[Answer]:
+    """Organizations that the person is told; none of whoever belongs to none."""
+    try:
+        return await at.api.all("/v1/organizations", "organizations", **query)
+    except REFUSALS as refused:
+        if not is_of_no_role(refused):
+            raise
+        return []
+
+
 async def _every(at: Visit, faults: Faults = NONE) -> Shown:
-    rows = await at.api.all("/v1/organizations", "organizations", q=at.query.get("q", ""))
+    rows = await mine(at, q=at.query.get("q", ""))
     return at.show(
         "organizations.html",
         title="Organizations",

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from . import orders, words
 from .asking import Answer, together
 from .faults import NONE, REFUSALS, Faults
+from .organizations import mine
 from .visits import Shown, Visit, action, page
 
 _ACCOUNT = "/console/billingAccounts/{account:str}"
@@ -68,7 +69,7 @@ async def _cart(
 
 async def _organizations(at: Visit) -> list[tuple[str, str]]:
     """Those of the person, with their names; none of somebody who has not signed in."""
-    rows = await at.api.all("/v1/organizations", "organizations") if at.person.is_known else []
+    rows = await mine(at) if at.person.is_known else []
     return [(words.leaf(one["name"]), one["displayName"] or words.leaf(one["name"])) for one in rows]
 
 
