@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 from catalyst_cli.dev import recipes, shop
 from catalyst_cli.dev.layout import AUTHORITIES, CELLS, DAEMON, REGIONS, SHOP, Layout, Region
+from catalyst_cli.dev.recipes import boottime
 from catalyst_cli.dev.supervisor import OPERATOR_ROLES, _shared_key
 from catalyst_cli.drills.client import Client, writing
 from catalyst_cli.drills.figures import kept
@@ -161,23 +162,35 @@ def _status(layout: Layout, shops: Any) -> dict[str, Any]:
     return {"regions": rows, "demo": demo, "token_file": str(layout.tokens / "operator")}
 
 
-async def run(net: Machines, layout: Layout, minutes: float, seed: int) -> dict[str, Any]:
-    """Faults for so long; the report."""
+def drawn(net: Machines, minutes: float, seed: int) -> list[Fault]:
+    """Faults for so long, as chance has them."""
+    chance, every = random.Random(seed), faults(net)
+    return [chance.choice(every) for _ in range(max(1, int(minutes * 60 / (2 * LASTS))))]
+
+
+def named(net: Machines, names: str) -> list[Fault]:
+    """These, one after the other: a piece of a run that is looked at again."""
+    every = {fault.name: fault for fault in faults(net)}
+    return [every[name.strip()] for name in names.split(";")]
+
+
+async def run(net: Machines, layout: Layout, args: argparse.Namespace) -> dict[str, Any]:
+    """One fault after the other; the report."""
     house = settle(net, layout)
     wish = shop.wish(layout, {row["name"]: shop.Shop(*row["gateway"].split(":")) for row in house.regions})
     await asyncio.gather(*(_made(row["agent"], house.token(), wish) for row in house.regions))
-    drawn, met = random.Random(seed), list[dict[str, Any]]()
+    met = list[dict[str, Any]]()
     async with writing(house) as client:
         await client.holder()
-        for _ in range(max(1, int(minutes * 60 / (2 * LASTS)))):
-            met.append(await _befall(client, drawn.choice(faults(net))))
+        for fault in named(net, args.faults) if args.faults else drawn(net, args.minutes, args.seed):
+            met.append(await _befall(client, fault))
         await _whole(client)
         await client.finish()
         read = await client.writer.read()
     lines = client.lines()
     told, gaps = kept(client.writer.attempts, read), [one["no_writes_seconds"] for one in met]
     return {
-        "seed": seed, "faults": len(met), "acked": told.acked, "lost": len(told.lost), "unexpected": len(told.unexpected),
+        "seed": args.seed, "faults": len(met), "acked": told.acked, "lost": len(told.lost), "unexpected": len(told.unexpected),
         "recovered": len(told.recovered), "overlaps": len(overlaps(lines)),
         "breaches": [f"{one.invariant}: {one.what}" for one in check(lines)],
         "longest_without_writes_seconds": max(gaps), "false_failovers": sum(one["false_failover"] for one in met),
@@ -199,7 +212,7 @@ async def _made(agent: str, token: str, wish: dict[str, Any]) -> None:
 async def _befall(client: Client, fault: Fault) -> dict[str, Any]:
     acked = [one for one in client.writer.attempts if one.is_acked]
     before = max(acked, key=lambda one: one.ended)
-    since = len(client.writer.attempts)
+    since, began = len(client.writer.attempts), boottime()
     fault.begin()
     await _passes(LASTS)
     fault.mend()
@@ -211,7 +224,7 @@ async def _befall(client: Client, fault: Fault) -> dict[str, Any]:
     holder = {EAST.cluster: "ra", WEST.cluster: "rb"}[before.region]
     untouched = holder not in fault.on and len(fault.on) == 1
     return {
-        "fault": fault.name, "no_writes_seconds": round(longest, 2), "epoch": max(epoch, before.epoch),
+        "fault": fault.name, "began": round(began, 2), "no_writes_seconds": round(longest, 2), "epoch": max(epoch, before.epoch),
         "false_failover": untouched and epoch > before.epoch,
     }  # fmt: skip
 
@@ -236,13 +249,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.continuum.namespaces")
     parser.add_argument("--minutes", type=float, default=5.0, help="for how long faults are made")
     parser.add_argument("--seed", type=int, default=1, help="brings the same faults again")
+    parser.add_argument("--faults", default="", help="these instead, by their names in the report, separated by semicolons")
+    parser.add_argument("--keep", type=Path, help="a folder that is left with what all parts wrote down")
     args = parser.parse_args(argv)
-    folder, net = Path(tempfile.mkdtemp(prefix="catalyst-netns-")), Machines()
+    folder, net = args.keep or Path(tempfile.mkdtemp(prefix="catalyst-netns-")), Machines()
     try:
-        report = asyncio.run(run(net, Spread(folder / "dev", has_regions=True), args.minutes, args.seed))
+        report = asyncio.run(run(net, Spread(folder / "dev", has_regions=True), args))
     finally:
         net.end()
-        shutil.rmtree(folder, ignore_errors=True)
+        if args.keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
     sys.stdout.write(json.dumps(report) + "\n")
     sys.exit(1 if report["lost"] or report["unexpected"] or report["overlaps"] or report["breaches"] else 0)
 

@@ -6,8 +6,9 @@ from . import antiflap
 from .duty import Duty
 from .spec import Spec, WitnessLoss
 
-LOW_TTL = 5
-"""Lifetime of the names' records while a planned move is prepared."""
+LOW_TTL = 1
+"""Seconds that the names' records live while a planned move is prepared. A move may take five without writes in all, and a client
+that asked just before the names moved goes on with its answer for as long as this."""
 DRAIN = 10.0
 
 

@@ -58,7 +58,7 @@ class ContinuumPeerService(service_pb2_grpc.ContinuumPeerServiceServicer):
         if request.fresh:
             with suppress(TimeoutError):  # what was seen last is told then, with its age
                 async with asyncio.timeout(LOOK):
-                    await agent.sight.look_at_database()
+                    await agent.look_again()
         return service_pb2.ReportResponse(database=told(agent.report(heard(request.database, request.region))))
 
     async def HoldOff(self, request: service_pb2.HoldOffRequest, context: Context) -> service_pb2.HoldOffResponse:

@@ -93,6 +93,8 @@ class Acts:
         """The claim stands: what was known of the database is of the time before."""
         standing = self.standing
         standing.promote_began, standing.canary, standing.fence_began = self.clock().boot, None, None
+        kept = self.memory.read(self.duty.slot)
+        self.memory.keep(self.duty.slot, replace(kept, waited=standing.epoch))
         self.sight.forget_database()
         self.followed = 0
         self.tell("lease.acquired")

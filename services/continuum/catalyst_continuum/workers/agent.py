@@ -126,6 +126,16 @@ class Agent:
         self._trace("promised", epoch=epoch, deadline=promised.promise.until if promised.promise else None)
         return True
 
+    async def look_again(self) -> None:
+        """Look now, as a peer asks for what is so at this moment, and take what is there to be taken."""
+        looks = [self.sight.look_at_database()]
+        if self._reads:
+            looks.append(self.sight.look())
+        try:
+            await asyncio.gather(*looks)
+        finally:
+            self._bell.set()
+
     def report(self, view: DatabaseView) -> DatabaseView:
         """Take what a peer sees of its own database, and tell what is seen here."""
         self.sight.told(view)
@@ -171,12 +181,17 @@ class Agent:
     def _look(self) -> None:
         """Begin the looks that are due. A holder reads the record by renewing it."""
         profile = self.duty.profile
-        if self.standing.state not in (State.LEADING, State.PROMOTING):
+        if self._reads:
             self._every("look", profile.look, self.sight.look)
         self._every("database", profile.look, self.sight.look_at_database)
         self._every("peers", profile.renew, self.sight.look_at_peers)
         if self.standing.state is State.LEADING:
             self._every("health", profile.look, self.acts.look_at_health)
+
+    @property
+    def _reads(self) -> bool:
+        """Whether it reads the record; whoever renews it hears it by that."""
+        return self.standing.state not in (State.LEADING, State.PROMOTING)
 
     def _every(self, name: str, seconds: float, work: Callable[[], object]) -> None:
         if self._is_due(name, seconds) and self._chores.start(name, work):

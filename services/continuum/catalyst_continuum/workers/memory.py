@@ -18,6 +18,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 class Remembered:
     """epoch      highest that was ever seen of the slot
     led        the last one in which this region was primary, with a write of its own that came through
+    waited     the last one in which a promotion was begun here, after the end of what this region had promised to others
     held       the one that the last committed renewal was made in
     sent_at    when that was sent, in this start of the machine
     gave       the epoch in which the database here was asked to give up for good
@@ -29,6 +30,7 @@ class Remembered:
 
     epoch: int = 0
     led: int = 0
+    waited: int = 0
     held: int = 0
     sent_at: float | None = None
     gave: int = 0

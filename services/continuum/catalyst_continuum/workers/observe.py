@@ -59,6 +59,8 @@ class Sight:
         self.lease: Lease | None = None
         self.readable = False
         self._asked: dict[object, float] = {}
+        self._answered = -1.0
+        """When that question was sent which was sent last of those that have been answered."""
         self.watch: Watch | None = None
         self.moved_at: float | None = None
         """When the record was last seen to move, by this machine's clock."""
@@ -96,22 +98,28 @@ class Sight:
         """Read the record."""
         await self.ask(self.register.read(self.duty.slot))
 
-    async def ask(self, question: Awaitable[Outcome]) -> Outcome:
-        """Ask the register, and take in what it answers. One that is long in answering counts as silent meanwhile."""
-        asked = object()
-        self._asked[asked] = self._clock().boot
+    async def ask(self, question: Awaitable[Outcome], *, directly: bool = True) -> Outcome:
+        """Ask the register, and take in what it answers. One that is long in answering counts as silent meanwhile.
+
+        directly   and not through a peer, which says nothing of the way from here
+        """
+        asked, sent = object(), self._clock().boot
+        self._asked[asked] = sent
         try:
             outcome = await question
         finally:
             del self._asked[asked]
         self.heard(outcome)
+        if directly:
+            self._answered = max(self._answered, sent)
         return outcome
 
     @property
     def is_readable(self) -> bool:
         """Whether a majority of cells answers now."""
         late = self._clock().boot - 2 * self.duty.profile.op
-        return self.readable and not any(at < late for at in self._asked.values())
+        # One that was asked before the last that was answered says nothing new by its silence.
+        return self.readable and not any(self._answered < at < late for at in self._asked.values())
 
     async def look_at_database(self) -> None:
         """Ask the database here."""

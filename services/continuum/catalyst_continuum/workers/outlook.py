@@ -70,9 +70,9 @@ class Outlook:
 
     def _promised_until(self, lease: Lease | None) -> float:
         standing, duty = self._acts.standing, self._acts.duty
-        led = self._acts.memory.read(duty.slot).led
-        # Whoever has led in this epoch has waited for its promises before; and nobody held the slot before the first epoch.
-        waited = lease is not None and lease.holder == duty.region and lease.epoch in (led, 1)
+        kept = self._acts.memory.read(duty.slot)
+        # Whoever was promoted in this epoch has waited for its promises before; and nobody held the slot before the first one.
+        waited = lease is not None and lease.holder == duty.region and lease.epoch in (kept.led, kept.waited, 1)
         peer = failsafe.Peer(lease.epoch if lease else 0, False, standing.started_at, standing.promise)
         return 0.0 if waited else failsafe.may_claim_from(peer, longest=duty.profile.ttl)
 

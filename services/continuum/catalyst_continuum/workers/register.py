@@ -110,6 +110,8 @@ class Register:
         self._turns: dict[str, asyncio.Lock] = {}
         self._last: dict[str, Round] = {}
         self._stragglers: dict[str, asyncio.Task[None]] = {}
+        self._late: set[asyncio.Task[Heard]] = set()
+        """Reads that nobody waits for any more; what they show is noted all the same."""
         self._highest: dict[str, int] = {}
         self._of_slot: dict[str, dict[str, CellView]] = {}
         self.views: dict[str, CellView] = {name: CellView(name, False) for name in self._cells}
@@ -139,6 +141,7 @@ class Register:
         """End what is still under way; it counts as unknown."""
         for slot in list(self._stragglers):
             await self._settled(slot, within=0)
+        await _ended(list(self._late))
 
     async def change(self, slot: str, operation: Operation) -> Outcome:
         """Turn the record of `slot` into what `operation` makes of it, once."""
@@ -161,6 +164,9 @@ class Register:
         slot = self._key(slot)
         sent_at = self._clock()
         seen = await self._seen_by_majority(slot)
+        if seen is None:
+            # Mostly another's change that is under way: to write it back would only compete with whoever makes it.
+            seen = await self._seen_by_majority(slot)
         if seen is None or self._is_behind(slot, seen):
             return await self.change(slot, _write_back)
         return Committed(record.read(seen.value) if seen.has_value else None, sent_at)
@@ -176,7 +182,7 @@ class Register:
 
     async def look(self, slot: str) -> None:
         """Ask every cell, so that `views` says how they are; nothing is written."""
-        await self._seen_by_majority(self._key(slot))
+        await self._seen_by_majority(self._key(slot), patience=None)
 
     async def admit(self, slot: str, cell: str) -> Outcome | NotQuarantined:
         """Let a cell that forgot count again for `slot`: once a majority of all cells among the others has the record, it
@@ -236,11 +242,25 @@ class Register:
         since = self._behind_since[slot] = {cell: before.get(cell, now) for cell in late}
         return any(now - at > self._behind for at in since.values())
 
-    async def _seen_by_majority(self, slot: str) -> Acceptor | None:
+    async def _seen_by_majority(self, slot: str, *, patience: float | None = GRACE) -> Acceptor | None:
+        """What a majority shows. Once that is known, the others have so long to show what they have; None: all of their time."""
         floor = self._memory.floor(slot)  # as it is before anybody is asked: an answer may be overtaken by a later one
-        heard = await asyncio.gather(*(self._carry(slot, Read(cell)) for cell in self._cells))
-        shown = {one.cell: one.raw for one in heard if isinstance(one, Shown)}
-        return rounds.agreed(shown, len(self._cells), floor)
+        asked = self._sent(slot, (Read(cell) for cell in self._cells))
+        under_way, shown, agreed = asked, dict[str, bytes | None](), None
+        try:
+            while under_way and agreed is None:
+                done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                shown |= {one.cell: one.raw for one in (task.result() for task in done) if isinstance(one, Shown)}
+                agreed = rounds.agreed(shown, len(self._cells), floor)
+            if under_way:
+                _, under_way = await asyncio.wait(under_way, timeout=patience)
+        except BaseException:
+            await _ended(asked)
+            raise
+        self._late |= under_way
+        for task in under_way:
+            task.add_done_callback(self._late.discard)
+        return agreed
 
     async def _outcome(self, slot: str, ended: Round, sent_at: float) -> Outcome:
         if ended.verdict is Verdict.COMMITTED:

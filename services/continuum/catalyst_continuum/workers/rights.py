@@ -137,7 +137,7 @@ class Rights:
     async def _change(
         self, operation: Callable[[Lease | None], Lease | Refusal], by: Register | None = None
     ) -> Outcome:
-        return await self._sight.ask((by or self._register).change(self.duty.slot, operation))
+        return await self._sight.ask((by or self._register).change(self.duty.slot, operation), directly=by is None)
 
     def _grant(self, lease: Lease, sent_at: float) -> None:
         standing, now = self._standing, self._clock()

@@ -351,7 +351,12 @@ class Line:
         return await self._ask(lambda agent: agent.hold_off(region=region, epoch=epoch, seconds=seconds))
 
     async def report(self, *, slot: str, view: DatabaseView, fresh: bool = False) -> DatabaseView | None:
-        return await self._ask(lambda agent: agent.report(view))
+        def tell(agent: Agent) -> DatabaseView:
+            if fresh:  # here the answer does not wait for it
+                self._world.processes[self._other].start(agent.look_again())
+            return agent.report(view)
+
+        return await self._ask(tell)
 
     async def deliver(self, *, slot: str, run: str, token: DemotionToken) -> bool:
         def take(agent: Agent) -> bool:

@@ -4,8 +4,8 @@ Invariants
   I10 CrashEquivalence  a run whose agent dies at any point goes on to an end that it could have had without the death;
   I11 NoRollbackPastEpoch  what is taken back is taken back while the epoch stands, and never after.
 
-The register names the phase in hand before its effect begins. The record of the run in the store is for people: nothing
-waits for it, and nothing is decided by it.
+The register names the phase in hand before its effect begins, or beside it where nobody writes meanwhile. The record of the run
+in the store is for people: nothing waits for it, and nothing is decided by it.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from catalyst_continuum.domain import runs
 from catalyst_continuum.domain.runs import Mark, Run, RunState
 from catalyst_continuum.workers.standing import AuthorityOver
 
+from .marks import Marks
 from .scene import Scene
 from .source import Blocked
 from .step import Step
@@ -36,16 +37,19 @@ class Carrier:
     def __init__(self, scene: Scene, book: Book) -> None:
         self._scene = scene
         self._book = book
+        self._marks = Marks(scene)
 
     async def gain(self, steps: Sequence[Step], first: int) -> None:
         """Carry the phases after the claim to the end. Raises AuthorityOver where the right to it has ended."""
         scene = self._scene
         self._note(runs.moved(scene.run, scene.epoch, self._now()))
-        for number, step in enumerate(steps, 1):
-            if number < first:
-                continue
-            await self._carry(number, step)
-        await self._unmark()
+        try:
+            for number, step in enumerate(steps, 1):
+                if number >= first:
+                    await self._carry(number, step)
+            await self._unmark()
+        finally:
+            await self._end()
         self._note(runs.over(scene.run, RunState.SUCCEEDED, self._now(), "; ".join(scene.flaws)))
         scene.tell("run.completed")
 
@@ -61,6 +65,8 @@ class Carrier:
                 return True
             await self._take_back(steps, number, str(why))
             return False
+        finally:
+            await self._end()
         return True
 
     async def _stands(self) -> bool:
@@ -77,8 +83,8 @@ class Carrier:
     async def _carry(self, number: int, step: Step) -> None:
         scene, attempt = self._scene, 0
         self._note(runs.began(scene.run, number, self._now()))
-        if not scene.standing.offering and scene.standing.may(scene.clock()):
-            await scene.rights.mark(scene.run.id, str(Mark(scene.run.kind, number)))
+        if step.names:
+            await self._marks.name(Mark(scene.run.kind, number), waits=not step.in_haste)
         while not await step.done(scene):
             self._must_not_be_aborted(number, step)
             if attempt >= step.attempts:
@@ -128,9 +134,14 @@ class Carrier:
         scene.tell("run.aborted", why=why)
 
     async def _unmark(self) -> None:
+        await self._marks.end()
         for _ in range(3):
             if await self._scene.rights.mark("", ""):
                 return
+
+    async def _end(self) -> None:
+        await self._marks.end()
+        await self._scene.end()
 
     def _note(self, run: Run) -> None:
         self._scene.run = run

@@ -1,8 +1,8 @@
 """What the steps of a run act upon, and with; and the one way in which an effect is made."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from catalyst_sdk import PluginFailure
@@ -67,9 +67,11 @@ class Scene:
     token: DemotionToken | None = None
     proof: Fence | None = None
     waited_until: float | None = None
+    offering_since: float | None = None
     reprotecting_since: float | None = None
     attempted: frozenset[str] = frozenset()
     flaws: tuple[str, ...] = ()
+    _beside: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def epoch(self) -> int:
@@ -96,6 +98,19 @@ class Scene:
             raise AuthorityOver(what)
         self.trace("done", epoch=epoch, effect=what)
         return answer
+
+    def beside(self, work: Coroutine[None, None, None]) -> None:
+        """Begin what no step waits for; it ends with the run at the latest."""
+        task = asyncio.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    async def end(self) -> None:
+        """Leave off what was begun beside the steps."""
+        under_way = list(self._beside)
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
 
     async def unfence(self) -> None:
         """Let this region's writers go on, in the epoch that it holds; the lowest rung first."""

@@ -13,6 +13,9 @@ from catalyst_continuum.domain.lease import Fence, position
 from .scene import Scene
 from .step import Step, nothing
 
+HANDOFF_WITHIN = 30.0
+"""Seconds in which the region that gains has to have the whole log. They are looked at by the clock: a try may be short."""
+
 
 class Blocked(Exception):
     """The run cannot go on; it is taken back."""
@@ -104,20 +107,24 @@ async def _is_offered(scene: Scene) -> bool:
 
 
 async def _offer(scene: Scene) -> None:
-    target, token, proof = scene.run.target, scene.token, scene.proof
+    target, token, proof, now = scene.run.target, scene.token, scene.proof, scene.clock().boot
     assert token is not None
     assert proof is not None
     peer = scene.peers.get(target)
     if peer is None:
         raise Blocked(f"the agent of {target} is not known here")
-    await scene.sight.look_at_peers()
+    scene.offering_since = scene.offering_since or now
+    if now - scene.offering_since > HANDOFF_WITHIN:
+        raise Blocked(f"{target} has not said within {HANDOFF_WITHIN:g} s that it has the whole log")
+    await scene.sight.look_at_peer(target)
     view = scene.sight.report(target)
     if view is None or view.replayed is None or position(view.replayed) < position(token.lsn):
-        await asyncio.sleep(scene.duty.profile.look / 2)
         return
     if not await peer.deliver(slot=scene.duty.slot, run=scene.run.id, token=token):
         return
-    if not await scene.rights.hand_off(target, token.lsn, scene.run.id, proof):
+    if await scene.rights.hand_off(target, token.lsn, scene.run.id, proof):
+        await scene.sight.look_at_peer(target)  # which has it see the offer now, and not at its next look
+    else:
         await scene.sight.look()
 
 
@@ -126,5 +133,5 @@ APPROVE = Step("Approve", _is_approved, nothing, lambda s: 900.0, attempts=1)
 PREPARE = Step("Prepare", _has_short_answers, _shorten, lambda s: 60.0, _lengthen, attempts=2)
 ANNOUNCE = Step("Announce", _is_announced, _announce, lambda s: 1.0, attempts=1)
 DRAIN = Step("Drain", _is_drained, _drain, lambda s: s.duty.drain + 2.0, _undrain, attempts=1)
-FENCE_SOURCE = Step("FenceSource", _is_fenced, _fence, lambda s: s.duty.profile.fence, attempts=2)
-HANDOFF = Step("Handoff", _is_offered, _offer, lambda s: 30.0, attempts=30)
+FENCE_SOURCE = Step("FenceSource", _is_fenced, _fence, lambda s: s.duty.profile.fence, attempts=2, in_haste=True)
+HANDOFF = Step("Handoff", _is_offered, _offer, lambda s: HANDOFF_WITHIN, attempts=1_000, names=False)

@@ -16,6 +16,8 @@ class Step:
     budget      seconds of one attempt
     attempts    after so many the step fails; for ever where there is no way back
     gives_up    a step that fails is noted and left behind; what it was to do is done again by whoever reconciles
+    names       whether the register is to name it; an offer names itself, and waits for no other change
+    in_haste    nobody writes meanwhile: its effect does not wait until the register names it
     """
 
     name: str
@@ -25,6 +27,8 @@ class Step:
     compensate: Callable[[Scene], Awaitable[None]] | None = None
     attempts: float = inf
     gives_up: bool = False
+    names: bool = True
+    in_haste: bool = False
 
 
 async def nothing(scene: Scene) -> None:

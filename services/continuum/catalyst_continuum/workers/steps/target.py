@@ -13,6 +13,8 @@ from catalyst_continuum.workers.standing import AuthorityOver
 from .scene import Scene
 from .step import Step, nothing
 
+FENCE_WITHIN = 5.0
+"""Seconds for which the old holder's writers are tried to be stopped from here."""
 REPROTECT_WITHIN = 600.0
 """Seconds that a run waits for a standby."""
 
@@ -28,8 +30,9 @@ async def _has_fenced(scene: Scene) -> bool:
 
 
 async def _fence(scene: Scene) -> None:
+    """Beside the promotion, which does not wait for a region that may not even answer."""
     scene.attempted |= {"fence"}
-    await scene.fence_remote(scene.duty.profile.fence)
+    scene.beside(scene.fence_remote(min(scene.duty.profile.fence, FENCE_WITHIN)))
 
 
 async def _is_primary(scene: Scene) -> bool:
@@ -191,13 +194,11 @@ async def _is_accepted(scene: Scene) -> bool:
     return True  # the table accepts; a run is carried here only after that
 
 
-ACCEPT = Step("Accept", _is_accepted, nothing, lambda s: 2 * s.duty.profile.op)
-FENCE_REMOTE = Step(
-    "FenceRemote", _has_fenced, _fence, lambda s: min(s.duty.profile.fence, 5.0), attempts=1, gives_up=True
-)
-PROMOTE = Step("Promote", _is_primary, _promote, lambda s: s.duty.promote)
-VERIFY_WRITE = Step("VerifyWrite", _has_canary, _write, lambda s: 3.0 + s.duty.promote)
-FLIP_TRAFFIC = Step("FlipTraffic", _has_names, _flip, lambda s: 2.0)
+ACCEPT = Step("Accept", _is_accepted, nothing, lambda s: 2 * s.duty.profile.op, in_haste=True)
+FENCE_REMOTE = Step("FenceRemote", _has_fenced, _fence, lambda s: FENCE_WITHIN, in_haste=True)
+PROMOTE = Step("Promote", _is_primary, _promote, lambda s: s.duty.promote, in_haste=True)
+VERIFY_WRITE = Step("VerifyWrite", _has_canary, _write, lambda s: 3.0 + s.duty.promote, in_haste=True)
+FLIP_TRAFFIC = Step("FlipTraffic", _has_names, _flip, lambda s: 2.0, in_haste=True)
 VERIFY_TRAFFIC = Step("VerifyTraffic", _has_converged, _verify, lambda s: s.duty.ttl + 10.0, attempts=10, gives_up=True)
 ANNOUNCE = Step("Announce", _is_announced, _announce, lambda s: 1.0)
 REPROTECT = Step("Reprotect", _has_reprotected, _reprotect, lambda s: REPROTECT_WITHIN)
