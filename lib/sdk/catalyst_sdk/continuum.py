@@ -257,7 +257,10 @@ class Promoter(Protocol):
         ...
 
     async def demote(self, *, region: str, epoch: int, run: str) -> DemotionToken | Effect:
-        """Stop writes for good in this epoch, and answer the final log position. Never DONE without a token."""
+        """Stop writes for good in this epoch, and answer the final log position. Never DONE without a token.
+
+        The same token at each call. One that comes again has the database give its log to standbys that have not all of it.
+        """
         ...
 
     async def promote(self, *, region: str, epoch: int, run: str, token: DemotionToken | None) -> Effect:
@@ -301,6 +304,14 @@ class Rehearser(Protocol):
 
         Nothing else is touched, and nothing of it stays; what an earlier try left is given up first.
         """
+        ...
+
+
+class Preparer(Protocol):
+    """What a promoter with the capability `prepare` has besides."""
+
+    async def prepare(self, *, region: str, epoch: int) -> None:
+        """Do before a planned move, while writes go on, what would make `demote` take long; nothing that has to be taken back."""
         ...
 
 

@@ -94,10 +94,16 @@ class PostgresPromoter:
             age=boottime() - began,
         )
 
-    async def demote(self, *, region: str, epoch: int, run: str) -> DemotionToken | Effect:
-        """Stop the primary in peace, and start it as a standby: where it stands then is the last position.
+    async def prepare(self, *, region: str, epoch: int) -> None:
+        """Write out now what a stop would have to write out while nobody is served."""
+        with suppress(Temporary):  # the stop takes longer then
+            async with self._line.to(self._c.place(region)) as sql:
+                await sql.execute("CHECKPOINT", timeout=60)
 
-        In peace it has sent all of it to whoever streamed, and as a standby it gives it to those who did not.
+    async def demote(self, *, region: str, epoch: int, run: str) -> DemotionToken | Effect:
+        """Stop the primary in peace. It has sent all of its log to whoever streamed then.
+
+        Asked once more, it starts as a standby, and gives the log to whoever did not.
         """
         async with self._moving(region) as (server, epochs):
             try:
@@ -105,6 +111,9 @@ class PostgresPromoter:
             except StaleEpoch:
                 return Effect.STALE_EPOCH
             if now.demoted == epoch:
+                with suppress(Temporary):
+                    if not server.is_running:
+                        await server.start({})
                 return DemotionToken(region, epoch, now.demoted_at)
             if not now.led:
                 raise Permanent("NOT_PRIMARY", f"{region} has nothing to give up", provider=PROVIDER)
@@ -115,11 +124,10 @@ class PostgresPromoter:
                     await server.stop()
                     server.give_up(epoch)
                 self._standbys.forget(server)
-                await server.start({})
-                facts = await self._line.facts(self._c.place(region))
-                if facts.standby:
-                    server.epochs.keep(now.gave_up(epoch, lsn(facts.replayed)))
-                    return DemotionToken(region, epoch, lsn(facts.replayed))
+                end = await self._end(server, self._c.place(region))
+                if end is not None:
+                    server.epochs.keep(now.gave_up(epoch, lsn(end)))
+                    return DemotionToken(region, epoch, lsn(end))
             return Effect.UNKNOWN
 
     async def promote(self, *, region: str, epoch: int, run: str, token: DemotionToken | None) -> Effect:
@@ -209,6 +217,8 @@ class PostgresPromoter:
                 return Effect.STALE_EPOCH
             server.epochs.keep(now)
             try:
+                if now == epochs and now.led == epoch and server.is_running and await self._writes(server, region):
+                    return Effect.DONE  # no fence was up
                 if now.led == epoch:
                     return await self._promoted(server, self._c.place(region), now, 0)
                 if await self._writes(server, region):
@@ -216,6 +226,14 @@ class PostgresPromoter:
             except Temporary:
                 return Effect.UNKNOWN
             return Effect.DONE
+
+    async def _end(self, server: Server, place: Place) -> int | None:
+        """Where the log of a server that was stopped ends; one that had to be broken off tells once it runs as a standby."""
+        if not server.is_running and (end := await server.ended_at()) is not None:
+            return end
+        await server.start({})
+        facts = await self._line.facts(place)
+        return facts.replayed if facts.standby else None
 
     @asynccontextmanager
     async def _moving(self, region: str) -> AsyncIterator[tuple[Server, Epochs]]:

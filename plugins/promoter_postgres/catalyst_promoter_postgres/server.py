@@ -23,6 +23,7 @@ from catalyst_sdk.epochs import EpochFile, durable
 
 from .place import PROVIDER, Configured, Place
 from .programs import run
+from .questions import number
 
 START, STOP, COPY = 60.0, 10.0, 3600.0
 """Seconds for a start; for a stop in peace; for a copy of everything."""
@@ -164,6 +165,21 @@ class Server:
             if await self._gone(max(0.2, budget * share)):
                 return
         raise Temporary(f"the server of {self._place.region} does not end", provider=PROVIDER)
+
+    async def ended_at(self) -> int | None:
+        """A log position that only a copy with the whole log has; None: it was not stopped in peace, and a start has to tell.
+
+        The last record is then a checkpoint. Its own beginning is what the control file has; whoever is past that has it all.
+        """
+        said = await run(
+            self._c.programs.command("pg_controldata", "-D", str(self.data)), within=STOP, cwd=self._folder
+        )
+        told = {
+            name.strip(): value.strip() for name, _, value in (line.partition(":") for line in said.text.splitlines())
+        }
+        if said.code or told.get("Database cluster state") != "shut down":
+            return None
+        return number(told.get("Latest checkpoint location")) + 1
 
     def guard(self) -> None:
         """Have the next start be one of a standby."""

@@ -41,12 +41,14 @@ async def _has_short_answers(scene: Scene) -> bool:
 
 
 async def _shorten(scene: Scene) -> None:
-    """Shorten the answers' lifetime, and wait until none of the old ones is kept anywhere."""
+    """Shorten the answers' lifetime, and wait until none of the old ones is kept anywhere. The database makes ready meanwhile."""
     duty = scene.duty
     await scene.effect(
         "ttl", lambda: scene.hands.traffic.set_ttl(ttl=duty.low_ttl, epoch=scene.epoch, run=scene.run.id)
     )
     until = scene.clock().boot + (duty.ttl if duty.ttl > duty.low_ttl else 0)
+    if (prepare := getattr(scene.hands.promoter, "prepare", None)) is not None:
+        await prepare(region=scene.region, epoch=scene.epoch)
     await asyncio.sleep(max(0.0, until - scene.clock().boot))
     scene.waited_until = scene.clock().boot
 
@@ -119,6 +121,9 @@ async def _offer(scene: Scene) -> None:
     await scene.sight.look_at_peer(target)
     view = scene.sight.report(target)
     if view is None or view.replayed is None or position(view.replayed) < position(token.lsn):
+        if now - scene.offering_since > scene.duty.profile.look:
+            # Whoever has not all of the log gets it from the database that gave up, which is asked once more for that.
+            await scene.hands.promoter.demote(region=scene.region, epoch=scene.epoch, run=scene.run.id)
         return
     if not await peer.deliver(slot=scene.duty.slot, run=scene.run.id, token=token):
         return
