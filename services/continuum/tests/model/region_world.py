@@ -55,7 +55,8 @@ class Disk(dict[str, Remembered]):
 class World:
     """agents  Agent, or a copy of it with a bug in it
     rates   of the regions' clocks; none: drawn
-    bounds  of anti-flap; usually none, so that much moves"""
+    bounds  of anti-flap; usually none, so that much moves
+    busy    seconds that each message takes at least and at most; none: hardly any, and now and then long"""
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class World:
         agents: type[Agent] = Agent,
         rates: Sequence[float] = (),
         bounds: Bounds = FREE,
+        busy: tuple[float, float] | None = None,
         **duty: Any,
     ) -> None:
         self.random = Random(seed)
@@ -93,6 +95,7 @@ class World:
         self._lives = 0
         self._duty = duty
         self._bounds = bounds
+        self._busy = busy
         clocks = {region: (self.random.choice(RATES), self.random.uniform(0, 1e6)) for region in self.regions}
         clocks |= {region: (rate, 0.0) for region, rate in zip(self.regions, rates, strict=False)}
         self.machines = {region: self.loop.process(f"machine {region}", *clocks[region]) for region in self.regions}
@@ -189,6 +192,8 @@ class World:
         return await answer
 
     def _latency(self) -> float:
+        if self._busy is not None:
+            return self.random.uniform(*self._busy)
         return self.random.uniform(0.001, 0.03) if self.random.random() > 0.01 else self.random.uniform(0.1, 3)
 
     def _is_lost(self, one: str, other: str) -> bool:

@@ -189,6 +189,35 @@ def test_a_planned_move_that_is_taken_back_after_the_fence_leaves_a_holder_that_
     world.until(lambda: world.committed[-1][1].sync != "0", 60, "the standby has every write again")
 
 
+@pytest.mark.parametrize(("begin", "within"), [("planned", 7.0), ("gone", 3.0)])
+def test_cells_that_take_their_time_hold_up_a_move_once_and_not_at_each_of_its_steps(begin: str, within: float) -> None:
+    random.seed(1)
+    world = two(busy=(0.1, 0.4), ttl=2, low_ttl=1, drain=1.0)
+    if begin == "planned":
+        world.run_for(3)
+        world.agents[EAST].order(ordered(Kind.SWITCHOVER))
+        world.until(lambda: not world.sites[EAST].is_open, 30, "its writers are stopped")
+    else:
+        world.processes[EAST].kill()
+        world.sites[EAST].is_up, world.sites[EAST].deadline = False, 0.0
+        world.until(lambda: world.committed[-1][1].holder == WEST, 20, "the slot is the standby's")
+    closed = world.loop.time()
+    at_west = lambda: world.sites[WEST].is_open and {name.holder for name in world.names} == {WEST}  # noqa: E731
+    world.until(at_west, 30, "the names lead to who takes writes")
+    assert world.loop.time() - closed < within
+    world.end()
+
+
+def test_who_dies_while_it_is_promoted_does_not_wait_for_its_promises_a_second_time(world: World) -> None:
+    world.processes[EAST].kill()
+    world.sites[EAST].is_up, world.sites[EAST].deadline = False, 0.0
+    world.until(lambda: world.sites[WEST].role.value == "primary", 25, "the standby is promoted")
+    assert world.leader == "", "and has not led yet"
+    world.processes[WEST].kill()
+    world.start(WEST)
+    world.until(lambda: world.leader == WEST, 8, "it goes on at once")
+
+
 def test_a_holder_that_renews_is_taken_from_by_force_and_nobody_acts_before_its_promise_is_over(world: World) -> None:
     world.run_for(12)  # whoever started just now may have promised something in the life before
     acked, at = set(world.acked), world.loop.time()
