@@ -1,5 +1,5 @@
-"""Drills that move a slot on purpose: `dry-run` only asks what would happen, `game-day` moves it to its standby and back while
-a client writes by the public name."""
+"""Drills of a move that is made on purpose: `dry-run` only asks what would happen, `isolated` tries the promotion on a copy of
+the standby, `game-day` moves the slot to its standby and back; the last two while a client writes by the public name."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -60,10 +60,20 @@ class Daemon:
             expected_epoch=plan.epoch,
             plan_fingerprint=plan.plan_fingerprint,
         )  # fmt: skip - one message
+        await self._ended(asked)
+
+    async def rehearse(self, target: str, why: str) -> resources_pb2.Run:
+        """Have the promotion of `target` be tried on a copy; the run, once it is over. Raises NotReady."""
+        asked = service_pb2.StartRunRequest(
+            name=self.name, kind=resources_pb2.RUN_KIND_DRILL_ISOLATED, to_region=target, reason=why
+        )  # fmt: skip - one message
+        return await self._ended(asked)
+
+    async def _ended(self, asked: service_pb2.StartRunRequest) -> resources_pb2.Run:
         operation = await self.stub.StartRun(asked)
         run, deadline = f"{self.name}/runs/{operation.name.rpartition('-')[2]}", boottime() + OVER_WITHIN
         while True:
-            found = await self.stub.GetRun(service_pb2.GetRunRequest(name=run))
+            found: resources_pb2.Run = await self.stub.GetRun(service_pb2.GetRunRequest(name=run))
             if found.state in _OVER:
                 break
             if boottime() > deadline:
@@ -71,6 +81,7 @@ class Daemon:
             await asyncio.sleep(0.2)
         if found.state != resources_pb2.Run.STATE_SUCCEEDED:
             raise NotReady(f"{run} did not succeed: {found.message}")
+        return found
 
 
 async def dry_run(house: House) -> dict[str, Any]:
@@ -79,6 +90,37 @@ async def dry_run(house: House) -> dict[str, Any]:
         holder = (await client.holder())["region"]
     async with _daemon(house, holder) as daemon:
         return dict(MessageToDict(await daemon.plan(_other(house, holder))))
+
+
+async def isolated(house: House) -> dict[str, Any]:
+    """The run of a promotion that is tried on a copy of the standby, and what became of writes meanwhile. Raises NotReady."""
+    async with writing(house) as client:
+        before, began = await client.holder(), boottime()
+        target = _other(house, before["region"])
+        async with _daemon(house, target) as daemon:
+            run = await daemon.rehearse(target, "isolated drill")
+        ended, acked = boottime(), client.acked(0)
+        await until(lambda: client.acked(0) >= acked + AFTER, OVER_WITHIN, "writes go on")
+        await client.finish()
+        told = kept(client.writer.attempts, await client.writer.read())
+        during = [one for one in client.writer.attempts if one.is_acked and began <= one.ended <= ended]
+        moved = {one.epoch for one in client.writer.attempts if one.is_acked} != {before["epoch"]}
+    took = {step.phase: _seconds(step) for step in run.steps}
+    return {
+        "kind": "isolated",
+        "slot": house.demo["slot"],
+        "region": target,
+        "epoch": before["epoch"],
+        "phases": took,
+        "acked_meanwhile": len(during),
+        "acked": told.acked,
+        "lost": len(told.lost),
+        "moved": moved,
+    }  # fmt: skip - one row
+
+
+def _seconds(step: resources_pb2.RunStep) -> float:
+    return round((step.end_time.ToNanoseconds() - step.start_time.ToNanoseconds()) / 1e9, 2)
 
 
 async def game_day(house: House, *, tell: Tell) -> list[Report]:

@@ -12,7 +12,7 @@ from catalyst_cli.output import Form, err, show
 from .client import NotReady
 from .house import House
 from .kill import kill
-from .move import dry_run, game_day
+from .move import dry_run, game_day, isolated
 from .report import Report
 
 COLUMNS = {
@@ -25,6 +25,7 @@ COLUMNS = {
     "LOST": "lost",
     "OVERLAPS": "overlaps",
 }  # fmt: skip - one table
+TRIED = {"REGION": "region", "EPOCH": "epoch", "ACKED MEANWHILE": "acked_meanwhile", "LOST": "lost"}
 PLANNED = {"STEP": "number", "PHASE": "phase", "EXECUTOR": "executor", "SECONDS": "estimatedDuration"}
 
 
@@ -41,6 +42,9 @@ def rehearse(slot: str, kind: Kind, status: Any, output: Form) -> None:
     try:
         if kind is Kind.DRY_RUN:
             _planned(asyncio.run(dry_run(house)), output)
+            return
+        if kind is Kind.ISOLATED:
+            _tried(asyncio.run(isolated(house)), output)
             return
         reports = asyncio.run(_rehearsed(house, kind))
     except NotReady as error:
@@ -65,6 +69,14 @@ async def _rehearsed(house: House, kind: Kind) -> list[Report]:
 def _shown(summary: dict[str, Any]) -> dict[str, Any]:
     # A table leaves an empty place for what is nothing, and a zero is what is hoped for here.
     return {name: value if value is None else str(value) for name, value in summary.items()}
+
+
+def _tried(found: dict[str, Any], output: Form) -> None:
+    show(output, found, TRIED, [_shown(found)])
+    err.print("  ".join(f"{phase} {took}" for phase, took in found["phases"].items()), markup=False)
+    if found["lost"] or found["moved"]:
+        err.print(f"not as promised: {found['lost']} acknowledged writes are lost, or the slot moved", markup=False)
+        raise typer.Exit(1)
 
 
 def _planned(plan: dict[str, Any], output: Form) -> None:

@@ -13,13 +13,19 @@ class Kind(StrEnum):
     """Values of `--kind`."""
 
     DRY_RUN = "dry-run"
+    ISOLATED = "isolated"
     GAME_DAY = "game-day"
     KILL = "kill"
 
 
 def drill(
     slot: Annotated[str, typer.Argument(help="NAMESPACE/NAME of the slot.", metavar="SLOT")],
-    kind: Annotated[Kind, typer.Option(help="dry-run: the plan alone; game-day: there and back; kill: a region dies.")],
+    kind: Annotated[
+        Kind,
+        typer.Option(
+            help="dry-run: the plan; isolated: on a copy; game-day: there and back; kill: a region dies."
+        ),
+    ],
     data_dir: Folder = None,
     output: Output = Form.TABLE,
 ) -> None:
@@ -28,6 +34,8 @@ def drill(
     Examples:
 
         catalyst continuum drill demo/shop --kind dry-run
+
+        catalyst continuum drill demo/shop --kind isolated
 
         catalyst continuum drill demo/shop --kind game-day
 
