@@ -249,7 +249,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.continuum.namespaces")
     parser.add_argument("--minutes", type=float, default=5.0, help="for how long faults are made")
     parser.add_argument("--seed", type=int, default=1, help="brings the same faults again")
-    parser.add_argument("--faults", default="", help="these instead, by their names in the report, separated by semicolons")
+    parser.add_argument(
+        "--faults", default="", help="these instead, by their names in the report, separated by semicolons"
+    )
     parser.add_argument("--keep", type=Path, help="a folder that is left with what all parts wrote down")
     args = parser.parse_args(argv)
     folder, net = args.keep or Path(tempfile.mkdtemp(prefix="catalyst-netns-")), Machines()

@@ -22,9 +22,7 @@ def drill(
     slot: Annotated[str, typer.Argument(help="NAMESPACE/NAME of the slot.", metavar="SLOT")],
     kind: Annotated[
         Kind,
-        typer.Option(
-            help="dry-run: the plan; isolated: on a copy; game-day: there and back; kill: a region dies."
-        ),
+        typer.Option(help="dry-run: the plan; isolated: on a copy; game-day: there and back; kill: a region dies."),
     ],
     data_dir: Folder = None,
     output: Output = Form.TABLE,
