@@ -54,7 +54,8 @@ def test_a_new_plugin_is_eight_files_in_the_form_that_ours_have(kind: str, name:
 
 SHORT = ["cloud_provider", "payment_provider", "lease_witness"]
 """Beside the registrar, which the tutorial makes."""
-KINDS = [*SHORT, "dns_backend", "blueprint_source"] if os.environ.get("HYPOTHESIS_PROFILE") == "long" else SHORT
+LATE = ["dns_backend", "blueprint_source", "database_promoter"]
+KINDS = [*SHORT, *LATE] if os.environ.get("HYPOTHESIS_PROFILE") == "long" else SHORT
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-CAPABILITIES = frozenset({"fence", "sync", "rewind", "clone", "rehearse"})
+CAPABILITIES = frozenset({"fence", "sync", "rewind", "clone", "rehearse", "prepare"})
 """Words of a promoter's manifest: a fencer of rung 1; a primary that waits for standbys; a way back for a copy that parted from
-its primary, without copying everything or with it; a promotion that is tried on a copy (`Rehearser`)."""
+its primary, without copying everything or with it; a promotion that is tried on a copy (`Rehearser`);
+what a planned move does beforehand (`Preparer`)."""
 
 
 class Effect(StrEnum):
