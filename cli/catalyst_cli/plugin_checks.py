@@ -52,6 +52,7 @@ KINDS = {
     "cloud_provider": Kind("catalyst_testkit.cloud_suite:CloudSuite", 25, CLOUD_CAPABILITIES),
     "payment_provider": Kind("catalyst_testkit.payment_suite:PaymentSuite", 25, PAYMENT_CAPABILITIES),
     "database_promoter": Kind("catalyst_testkit.continuum.promoter_suite:PromoterSuite", 18, PROMOTER_CAPABILITIES),
+    "safety_check": Kind("catalyst_testkit.continuum.check_suite:SafetyCheckSuite", 6, frozenset()),
     "lease_witness": Kind("catalyst_testkit.cell_suite:CellSuite", 15, WITNESS_CAPABILITIES),
     "blueprint_source": Kind("catalyst_testkit.source_suite:SourceSuite", 9, SOURCE_CAPABILITIES),
 }

@@ -19,6 +19,7 @@ PACKAGES = {
     "blueprint_source": "catalyst_source_{name}",
     "lease_witness": "catalyst_witness_{name}",
     "database_promoter": "catalyst_promoter_{name}",
+    "safety_check": "catalyst_check_{name}",
 }
 """Kinds that can be made, and the import name of such a plugin."""
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")

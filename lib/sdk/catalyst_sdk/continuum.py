@@ -18,7 +18,7 @@ effector's own journal; it decides nothing. Times are seconds.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 CAPABILITIES = frozenset({"fence", "sync", "rewind", "clone", "rehearse", "prepare"})
 """Words of a promoter's manifest: a fencer of rung 1; a primary that waits for standbys; a way back for a copy that parted from
@@ -313,6 +313,18 @@ class Preparer(Protocol):
 
     async def prepare(self, *, region: str, epoch: int) -> None:
         """Do before a planned move, while writes go on, what would make `demote` take long; nothing that has to be taken back."""
+        ...
+
+
+class SafetyCheck(Protocol):
+    """A rule of the user's own, which a slot's wish names in `safetyRules[].plugin`."""
+
+    async def judge(self, *, rule: str, view: Mapping[str, Any]) -> CheckResult:
+        """Whether a move may begin: PASS or WARN let it, BLOCK does not, UNKNOWN says that nobody can tell. It changes nothing.
+
+        rule   its name in the wish; the answer is shown under that, with `found` and `next_step` for people
+        view   what is known of the slot, as expressions see it: what nobody knows is not there, and is never taken for good
+        """
         ...
 
 

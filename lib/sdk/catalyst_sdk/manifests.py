@@ -15,6 +15,7 @@ KINDS = (
     "lease_witness",
     "payment_provider",
     "database_promoter",
+    "safety_check",
     "blueprint_source",
 )
 _NAME = re.compile(r"^[a-z][a-z0-9_]{1,40}$")

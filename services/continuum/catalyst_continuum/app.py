@@ -51,6 +51,7 @@ from .workers.errands import Errands
 from .workers.game_days import GameDays
 from .workers.keeper import Keeper
 from .workers.planner import Planner
+from .workers.plugin_rules import SAFETY_CHECK
 from .workers.quorum import Quorum
 from .workers.register import Register
 from .workers.registers import Placed, Registers
@@ -104,7 +105,12 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     measures = ContinuumMetrics(metrics.registry)
 
     region = Region(settings, registers, host, work, house, measures) if settings.region else None
-    planner = Planner(registers, region.survey if region else _no_survey, noted=measures.planned)
+    planner = Planner(
+        registers,
+        region.survey if region else _no_survey,
+        noted=measures.planned,
+        judges=lambda name: host.get(SAFETY_CHECK, name),
+    )  # fmt: skip - one call
     agents = region.roster.of if region else _nobody
     channels = {
         # No token of the daemon's own: whoever is asked there is asked as the person who asks here.
@@ -188,7 +194,7 @@ def closed(channel: grpc.aio.Channel) -> Callable[[], Awaitable[None]]:
 
 def plugins(settings: ContinuumSettings, metrics: ChassisMetrics) -> PluginHost:
     """Lease witnesses and promoters that are installed."""
-    host = PluginHost(kinds=["lease_witness", "database_promoter"], metrics=metrics)
+    host = PluginHost(kinds=["lease_witness", "database_promoter", SAFETY_CHECK], metrics=metrics)
     files = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
     listed = {} if settings.cells_file else {WITNESS: configuration(settings)}
     host.load(plugin_context(settings.data_folder, files), {**listed, **settings.plugins})

@@ -1,14 +1,20 @@
 """Rules of the user's own, over what is known before a move."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from catalyst_continuum.domain import checks
 from catalyst_continuum.domain.check_facts import Facts
 from catalyst_continuum.domain.spec import SafetyRule, SpecInvalid
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.rpc.specs import parsed
-from catalyst_continuum.workers.own_rules import faults, judged
-from catalyst_sdk.continuum import DatabaseView, Role
+from catalyst_continuum.workers import plugin_rules
+from catalyst_continuum.workers.own_rules import faults, judged, seen
+from catalyst_mesh import PluginUnavailable
+from catalyst_sdk import Temporary
+from catalyst_sdk.continuum import CheckResult, DatabaseView, Role, SafetyCheck, Verdict
 
 from .manifests import having, stateful
 
@@ -73,3 +79,58 @@ def test_what_is_no_expression_is_refused_with_all_else_that_is_wrong() -> None:
     assert {"continuum.spec.safety_rules[1].expr", "continuum.spec.safety_rules[1].when"} <= fields
     assert "continuum.spec.primary_region" in fields
     assert not list(faults([SafetyRule("good", "view.lag < 1.0")]))
+
+
+class Calendar:
+    """A check that says what it was made with, and remembers what it was asked."""
+
+    def __init__(self, verdict: Verdict, found: str = "", failure: Exception | None = None) -> None:
+        self.answer = CheckResult("mine", verdict, found, "wait")
+        self.failure = failure
+        self.asked: list[Mapping[str, Any]] = []
+
+    async def judge(self, *, rule: str, view: Mapping[str, Any]) -> CheckResult:
+        self.asked.append(view)
+        if self.failure is not None:
+            raise self.failure
+        return self.answer
+
+
+async def of_plugin(check: Calendar | None, when: str = "") -> tuple[Mapping[str, bool | None], Mapping[str, str]]:
+    def judges(name: str) -> SafetyCheck:
+        if check is None:
+            raise PluginUnavailable(plugin=f"safety_check:{name}", why="it is not installed")
+        return check
+
+    rules = [SafetyRule("mine", plugin="calendar", when=when), SafetyRule("theirs", "true")]
+    view = seen(FACTS, planned=True, kind="switchover")
+    return await plugin_rules.judged(rules, view, judges, now=MIDNIGHT)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "passes"),
+    [(Verdict.PASS, True), (Verdict.WARN, True), (Verdict.BLOCK, False), (Verdict.UNKNOWN, None)],
+)
+async def test_a_plugin_judges_and_says_why(verdict: Verdict, passes: bool | None) -> None:
+    check = Calendar(verdict, "the quarter closes")
+    assert await of_plugin(check) == ({"mine": passes}, {"mine": "the quarter closes; wait"})
+    assert (check.asked[0]["target"], "loss" in check.asked[0]) == (WEST, False)
+
+
+@pytest.mark.parametrize("failure", [None, Temporary("away", provider="calendar"), TimeoutError()])
+async def test_a_plugin_that_is_missing_or_fails_leaves_its_rule_unknown(failure: Exception | None) -> None:
+    passes, said = await of_plugin(Calendar(Verdict.PASS, failure=failure) if failure else None)
+    assert passes == {"mine": None}
+    assert said["mine"]
+
+
+async def test_a_plugin_whose_rule_does_not_count_is_not_asked() -> None:
+    check = Calendar(Verdict.BLOCK)
+    assert await of_plugin(check, when="view.planned == false") == ({}, {})
+    assert check.asked == []
+
+
+def test_what_a_plugin_says_stands_where_the_plan_shows_it() -> None:
+    facts = replace(FACTS, rules={"mine": False, "late": None}, said={"mine": "the quarter closes; wait"})
+    row = next(check for check in checks.judged(facts, planned=True) if check.name == "own-rules")
+    assert row.found.message == "the rule mine (the quarter closes; wait) does not let it pass"

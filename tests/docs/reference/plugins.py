@@ -7,7 +7,7 @@ from pathlib import Path
 
 from catalyst_sdk import load_manifest
 from catalyst_sdk.cloud import CloudProvider
-from catalyst_sdk.continuum import Fencer, Promoter, Traffic
+from catalyst_sdk.continuum import Fencer, Preparer, Promoter, Rehearser, SafetyCheck, Traffic
 from catalyst_sdk.dns import DnsBackend, ListsZones
 from catalyst_sdk.hooks import GROUP
 from catalyst_sdk.manifests import KINDS
@@ -25,7 +25,8 @@ CONTRACTS: dict[str, tuple[type, ...]] = {
     "cloud_provider": (CloudProvider,),
     "lease_witness": (LeaseWitness, RelayedWitness),
     "payment_provider": (PaymentProvider,),
-    "database_promoter": (Promoter, Fencer, Traffic),
+    "database_promoter": (Promoter, Rehearser, Preparer, Fencer, Traffic),
+    "safety_check": (SafetyCheck,),
     "blueprint_source": (BlueprintSource,),
 }
 HOSTS = {
@@ -34,6 +35,7 @@ HOSTS = {
     "cloud_provider": "provisioner",
     "lease_witness": "continuum",
     "database_promoter": "continuum",
+    "safety_check": "continuum",
     "payment_provider": "billing",
     "blueprint_source": "catalog",
 }  # fmt: skip - a table

@@ -49,8 +49,9 @@ def needs(f: Facts, planned: bool) -> Found:
 
 
 def rules(f: Facts, planned: bool) -> Found:
-    no = sorted(name for name, passes in f.rules.items() if passes is False)
-    silent = sorted(name for name, passes in f.rules.items() if passes is None)
+    told = {name: f"{name} ({f.said[name]})" if f.said.get(name) else name for name in f.rules}
+    no = sorted(told[name] for name, passes in f.rules.items() if passes is False)
+    silent = sorted(told[name] for name, passes in f.rules.items() if passes is None)
     if no:
         return blocked(f"the rule {', '.join(no)} does not let it pass")
     return (

@@ -64,6 +64,7 @@ class Facts:
     blackout            window in which nothing planned is begun; empty: none is open
     needs               slots that must be at the target before, with their holders
     rules               the user's own rules: whether each lets the run pass
+    said                of some of them, why
     """
 
     source: str
@@ -101,6 +102,7 @@ class Facts:
     blackout: str = ""
     needs: Mapping[str, str | None] = field(default_factory=dict)
     rules: Mapping[str, bool | None] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict)
     goals: Goals = Goals()
 
     @property

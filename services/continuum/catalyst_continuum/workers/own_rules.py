@@ -38,11 +38,21 @@ def faults(rules: Sequence[SafetyRule]) -> Iterator[Violation]:
 def judged(
     rules: Sequence[SafetyRule], facts: Facts, *, planned: bool, kind: str, now: float
 ) -> Mapping[str, bool | None]:
-    """By name, whether each rule that counts lets a run pass; None: nobody can say."""
+    """By name, whether each rule that counts lets a run pass; None: nobody can say, as of a plugin that was not asked."""
     if not rules:
         return {}
-    view = {**described(facts), PLANNED: planned, KIND: kind}
-    return {rule.name: _passes(rule, view, now) for rule in rules if _says(rule.when, view, now) is not False}
+    view = seen(facts, planned=planned, kind=kind)
+    return {rule.name: _says(rule.expr, view, now) for rule in counting(rules, view, now)}
+
+
+def seen(facts: Facts, *, planned: bool, kind: str) -> dict[str, Any]:
+    """What rules see of a run."""
+    return {**described(facts), PLANNED: planned, KIND: kind}
+
+
+def counting(rules: Sequence[SafetyRule], view: Mapping[str, Any], now: float) -> Sequence[SafetyRule]:
+    """Those whose condition holds, or cannot be judged."""
+    return [rule for rule in rules if _says(rule.when, view, now) is not False]
 
 
 def described(f: Facts) -> dict[str, Any]:
@@ -86,11 +96,6 @@ def _known(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {name: _known(one) for name, one in value.items() if one is not None}
-
-
-def _passes(rule: SafetyRule, view: Mapping[str, Any], now: float) -> bool | None:
-    # A plugin that judges is not asked by this version: nobody knows what it would say.
-    return _says(rule.expr, view, now) if rule.expr else None
 
 
 def _says(expression: str, view: Mapping[str, Any], now: float) -> bool | None:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import time
 
-from catalyst_sdk.continuum import DatabaseView
+from catalyst_mesh import PluginUnavailable
+from catalyst_sdk.continuum import DatabaseView, SafetyCheck
 
 from catalyst_continuum.domain import approvals, steering
 from catalyst_continuum.domain.checks import Facts, Goals
@@ -13,7 +14,8 @@ from catalyst_continuum.domain.slots import Slot
 from catalyst_continuum.domain.spec import Spec
 from catalyst_continuum.domain.timing import Costs
 
-from . import own_rules
+from . import own_rules, plugin_rules
+from .plugin_rules import Judges
 from .register import Committed
 from .registers import Registers
 from .survey import Survey
@@ -22,6 +24,10 @@ Surveys = Callable[[Slot, Spec], Survey | None]
 """Whom to ask about a slot; None: nobody here acts for it."""
 _KINDS = {Purpose.DRILL_ISOLATED: "drill"}
 """Words for approvals where they are others than the plan's."""
+
+
+def _uninstalled(name: str) -> SafetyCheck:
+    raise PluginUnavailable(plugin=f"{plugin_rules.SAFETY_CHECK}:{name}", why="it is not installed")
 
 
 async def _nobody(region: str) -> DatabaseView | None:
@@ -34,6 +40,7 @@ class Planner:
     surveys   of the agents of this daemon; a slot that none acts for here is planned by what its register says, and what a
               database or a name would have to tell is unknown
     noted     is told how many things stood in the way
+    judges    plugins that judge rules of the user's own
     """
 
     def __init__(
@@ -42,7 +49,9 @@ class Planner:
         surveys: Surveys,
         noted: Callable[[str, int], None] = lambda slot, blockers: None,
         wall: Callable[[], float] = time,
+        judges: Judges = _uninstalled,
     ) -> None:
+        self._judges = judges
         self._wall = wall
         self._registers = registers
         self._surveys = surveys
@@ -73,18 +82,25 @@ class Planner:
             # The slot moved, and this daemon's store does not say so yet: the register is right.
             target = destination(purpose, spec.members, promotable, facts.holder or "", to_region)
             facts = await survey.look(replace(known, source=facts.holder or holder, target=target))
-        planned = purpose.is_planned
-        rules = own_rules.judged(
-            spec.safety_rules, facts, planned=planned, kind=purpose.value, now=self._wall()
-        )  # fmt: skip
+        facts = await self._ruled(spec, facts, purpose)
         wish = steering.wished(spec)
         need = approvals.need(spec.approval, _KINDS.get(purpose, purpose.value), slot.since)
         made = plan(
-            purpose, replace(facts, approvals=need.quorum, rules=rules), _times(spec), generation=slot.generation,
+            purpose, replace(facts, approvals=need.quorum), _times(spec), generation=slot.generation,
             approvals=need.quorum, names=wish.plan(target) if wish else None,
         )  # fmt: skip
         self._noted(slot.key, len(made.blockers))
         return made
+
+    async def _ruled(self, spec: Spec, facts: Facts, purpose: Purpose) -> Facts:
+        """With what the user's own rules say of it."""
+        if not spec.safety_rules:
+            return facts
+        now, planned, kind = self._wall(), purpose.is_planned, purpose.value
+        rules = own_rules.judged(spec.safety_rules, facts, planned=planned, kind=kind, now=now)
+        view = own_rules.seen(facts, planned=planned, kind=kind)
+        asked, said = await plugin_rules.judged(spec.safety_rules, view, self._judges, now=now)
+        return replace(facts, rules={**rules, **asked}, said=said)
 
     def _since_drill(self, slot: Slot) -> float | None:
         return None if slot.drilled_at is None else max(0.0, self._wall() - slot.drilled_at.timestamp())
