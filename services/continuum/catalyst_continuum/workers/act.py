@@ -53,6 +53,8 @@ class Acts:
             None,
         )
         standing.failing_since = None
+        kept = self.memory.read(self.duty.slot)
+        self.memory.keep(self.duty.slot, replace(kept, open=0))
         self.sight.named = None
         self.rights.drop(why)
         self.sight.forget_database()
@@ -102,8 +104,8 @@ class Acts:
     def leads(self) -> None:
         """A write of this region has come through in its epoch: a restart may go on from there."""
         kept = self.memory.read(self.duty.slot)
-        if kept.led != self.standing.epoch:
-            self.memory.keep(self.duty.slot, replace(kept, led=self.standing.epoch))
+        if (kept.led, kept.open) != (self.standing.epoch, self.standing.epoch):
+            self.memory.keep(self.duty.slot, replace(kept, led=self.standing.epoch, open=self.standing.epoch))
 
     def note_loss(self) -> None:
         """Another region holds what this one led: unless that was planned, it does not come back by itself for a while."""

@@ -87,8 +87,8 @@ class Agent:
         """Do this region's part until `stop`. The slot is kept then: a daemon that is replaced is no failover."""
         kept = self._memory.read(self.duty.slot)
         self._outlook.proven = (
-            Authority(kept.led, kept.sent_at + self.duty.profile.authority)
-            if kept.sent_at is not None and kept.held == kept.led
+            Authority(kept.open, kept.sent_at + self.duty.profile.authority)
+            if kept.sent_at is not None and kept.held == kept.open
             else None
         )
         self._chores.start("stop", stop.wait)  # its end rings the bell, as every one's does

@@ -18,6 +18,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 class Remembered:
     """epoch      highest that was ever seen of the slot
     led        the last one in which this region was primary, with a write of its own that came through
+    open       the same, as long as no fence was begun here since; 0: one was
     waited     the last one in which a promotion was begun here, after the end of what this region had promised to others
     held       the one that the last committed renewal was made in
     sent_at    when that was sent, in this start of the machine
@@ -30,6 +31,7 @@ class Remembered:
 
     epoch: int = 0
     led: int = 0
+    open: int = 0
     waited: int = 0
     held: int = 0
     sent_at: float | None = None
@@ -63,6 +65,7 @@ class DiskMemory:
         try:
             kept = json.loads(self._file(slot).read_text())
             boot_id = kept.pop("boot_id")
+            kept.setdefault("open", kept["led"])  # a file of before that was known
             token, (epoch, wait) = kept.pop("token"), kept.pop("forced", (0, 0.0))
             what = Remembered(**kept, forced=(epoch, wait), token=tuple(token) if token else None)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):

@@ -9,6 +9,7 @@ from catalyst_continuum.domain import antiflap, failsafe, guard
 from catalyst_continuum.domain.antiflap import Bounds, Move
 from catalyst_continuum.domain.authority import Authority, Moment
 from catalyst_continuum.domain.record import Lease
+from catalyst_continuum.domain.runs import mark_of
 from catalyst_continuum.domain.view import State, View
 
 from .act import Acts
@@ -66,6 +67,9 @@ class Outlook:
         standing = self._acts.standing
         if standing.state is not State.BOOTING or lease is None or self.proven is None:
             return standing.authority
+        mark, gave = mark_of(lease.phase), self._acts.memory.read(self._acts.duty.slot).gave
+        if gave == lease.epoch and (mark is None or not mark.is_sources):
+            return None  # the database here leads in this epoch no more, and no planned run goes on from that
         return self.proven if self.proven.epoch == lease.epoch else None
 
     def _promised_until(self, lease: Lease | None) -> float:

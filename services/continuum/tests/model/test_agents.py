@@ -3,6 +3,7 @@
 HYPOTHESIS_PROFILE=long goes through thousands of worlds; a short run takes a sample. A broken one is seen again by its seed.
 """
 
+import asyncio
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -216,6 +217,38 @@ def test_who_dies_while_it_is_promoted_does_not_wait_for_its_promises_a_second_t
     world.processes[WEST].kill()
     world.start(WEST)
     world.until(lambda: world.leader == WEST, 8, "it goes on at once")
+
+
+def test_who_dies_between_two_fences_that_it_lifts_does_not_take_itself_for_open(world: World) -> None:
+    world.processes[EAST].freeze()
+    world.cut |= {(WEST, cell) for cell in CELLS}  # nobody takes over
+    world.run_for(12)
+    world.processes[EAST].thaw()
+    world.until(lambda: world.agents[EAST].standing.proof is not None, 10, "its writers are stopped, gateway and all")
+
+    def die(region: str, event: str, effect: str) -> None:
+        if (region, event, effect) == (EAST, "done", "unfence-1"):
+            world.on_trace = None
+            world.processes[EAST].kill()
+            world.loop.outside(0.5, world.start, EAST)
+            raise asyncio.CancelledError
+
+    world.on_trace = die
+    world.until(lambda: world.on_trace is None, 20, "it dies with its database open and its gateway shut")
+    world.until(lambda: world.leader == EAST and world.sites[EAST].is_open, 30, "it takes writes again")
+
+
+def test_a_holder_that_gave_up_and_found_nobody_to_take_over_begins_anew_in_its_next_life(world: World) -> None:
+    world.sites[EAST].is_broken = True
+    world.until(lambda: world.agents[EAST].view is not None and world.agents[EAST].view.failing is True, 10, "it sees")
+    world.processes[WEST].freeze()
+    world.sites[EAST].is_broken = False
+    world.until(lambda: world.sites[EAST].demoted == 1, 10, "it gave up")
+    world.processes[EAST].kill()
+    world.start(EAST)
+    world.run_for(2)
+    world.processes[WEST].thaw()
+    world.until(lambda: bool(world.leader), 60, "somebody leads")
 
 
 def test_a_holder_that_renews_is_taken_from_by_force_and_nobody_acts_before_its_promise_is_over(world: World) -> None:
