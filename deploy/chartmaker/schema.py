@@ -5,11 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from catalyst_mesh import DaemonSettings
 from pydantic import SecretStr
 
 from .daemons import LISTENERS, Found, camel
 
+CHARTS = Path(__file__).parents[1] / "helm" / "catalyst" / "charts"
+BUNDLED = ("nats", "postgresql", "powerdns")
+"""Charts inside of ours, by the values that reach them."""
 HAND = Path(__file__).with_name("values.schema.json")
 """What is written by hand; `$defs.daemon` is what each daemon has."""
 GIVEN = frozenset(
@@ -70,6 +74,8 @@ def schema(daemons: Sequence[Found]) -> str:
     shared = {camel(name): {"$ref": f"#/$defs/settings/properties/{camel(name)}"} for name in house}
     whole["properties"]["settings"] = _strict("Settings of every daemon", shared)
     each = {name: {"$ref": f"#/$defs/daemon/properties/{name}"} for name in definitions["daemon"]["properties"]}
+    for name in BUNDLED:
+        _close(whole["properties"][name], yaml.safe_load((CHARTS / name / "values.yaml").read_text()))
     for daemon in daemons:
         own = [name for name in _free(daemon.settings) if name not in DaemonSettings.model_fields]
         settings = {**shared, **_settings(daemon.settings, own, definitions)}
@@ -77,6 +83,24 @@ def schema(daemons: Sequence[Found]) -> str:
             f"The daemon {daemon.name}", {**each, "settings": _strict(f"Settings of {daemon.name} alone", settings)}
         )
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+
+
+def _close(told: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Let the values of a bundled chart through, which its file names, and none besides."""
+    told["additionalProperties"] = False
+    known = told["properties"]
+    known |= {name: _of(value) for name, value in values.items() if name not in known}
+    known["global"] = {"type": "object"}  # Helm hands it to every subchart
+
+
+def _of(value: Any) -> Mapping[str, Any]:
+    """What a value may be, told by the one that it is by default; `resources` are Kubernetes' own."""
+    if isinstance(value, Mapping):
+        known = {name: _of(each) for name, each in value.items() if not isinstance(each, Mapping)}
+        is_closed = known and len(known) == len(value)
+        return {"type": "object", **({"additionalProperties": False, "properties": known} if is_closed else {})}
+    kinds = {bool: "boolean", int: "integer", str: "string", list: "array"}
+    return {"type": kinds[type(value)]}
 
 
 def _strict(title: str, properties: Mapping[str, Any]) -> Mapping[str, Any]:

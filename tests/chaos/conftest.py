@@ -17,7 +17,7 @@ LONG = os.environ.get("CATALYST_CHAOS") == "long" or os.environ.get("HYPOTHESIS_
 IMPORTED = (
     "catalyst_pool_domain_manager.app", "catalyst_billing.app", "catalyst_mesh.migrations", "alembic.runtime.environment",
     "alembic.script", "alembic.config", "sqlalchemy.dialects.sqlite.aiosqlite", "sqlalchemy.dialects.postgresql.asyncpg",
-    "asyncpg", "uvloop",
+    "asyncpg", "uvloop", "catalyst_payment_fake.plugin",
 )  # fmt: skip
 
 
@@ -73,10 +73,15 @@ async def toy(home: Path, own_nats: NatsServer, database: str, born: Nursery) ->
 
 @pytest.fixture
 async def billing(home: Path, nats: NatsServer, database: str, born: Nursery) -> AsyncIterator[Replicas]:
-    settings = {
-        "nats_url": nats.url, "database_url": database, "catalog_target": "127.0.0.1:9",
-        "plugins": {"payment_provider:fake": {"script": "pay"}},
-    }  # fmt: skip
-    replicas = Replicas(born, "catalyst_billing", "CATALYST_BILLING_", home, settings)
+    replicas = ledgers(home, nats, database, born)
     yield replicas
     await replicas.close()
+
+
+def ledgers(home: Path, nats: NatsServer, database: str, born: Nursery, script: str = "pay") -> Replicas:
+    """Replicas of billing with a fake provider, which follows its script; start as many as the test needs."""
+    settings = {
+        "nats_url": nats.url, "database_url": database, "catalog_target": "127.0.0.1:9",
+        "plugins": {"payment_provider:fake": {"script": script}},
+    }  # fmt: skip
+    return Replicas(born, "catalyst_billing", "CATALYST_BILLING_", home, settings)

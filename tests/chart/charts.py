@@ -65,16 +65,26 @@ def environment(container: Mapping[str, Any]) -> dict[str, str]:
 
 
 def render(
-    *files: Path, home: Path, values: Mapping[str, Any] | None = None, version: str = LATEST, apis: Iterable[str] = ()
+    *files: Path,
+    home: Path,
+    values: Mapping[str, Any] | None = None,
+    version: str = LATEST,
+    apis: Iterable[str] = (),
+    chart: Path = CHART,
 ) -> Rendered:
     """The chart with these files and values. Raises AssertionError with what Helm says where it refuses."""
-    done = template(*files, home=home, values=values, version=version, apis=apis)
+    done = template(*files, home=home, values=values, version=version, apis=apis, chart=chart)
     assert done.returncode == 0, done.stderr
     return Rendered(done.stdout)
 
 
 def template(
-    *files: Path, home: Path, values: Mapping[str, Any] | None = None, version: str = LATEST, apis: Iterable[str] = ()
+    *files: Path,
+    home: Path,
+    values: Mapping[str, Any] | None = None,
+    version: str = LATEST,
+    apis: Iterable[str] = (),
+    chart: Path = CHART,
 ) -> subprocess.CompletedProcess[str]:
     """`helm template`."""
     given = list(files)
@@ -86,7 +96,7 @@ def template(
     return helm(
         "template",
         "catalyst",
-        str(CHART),
+        str(chart),
         "--namespace",
         "catalyst-system",
         "--kube-version",

@@ -3,10 +3,11 @@
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
-from chartmaker.closure import ROOT, closure
+from chartmaker.closure import ROOT, Closure, closure
 from chartmaker.daemons import found
 
 FOLDERS = [daemon.folder for daemon in found()]
@@ -16,13 +17,18 @@ PLUGINS = (
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 
 
+@cache
+def image(daemon: str) -> Closure:
+    return closure(daemon)
+
+
 def names(daemon: str) -> set[str]:
-    return {entry.split("==")[0] for entry in closure(daemon).locked}
+    return {entry.split("==")[0] for entry in image(daemon).locked}
 
 
 @pytest.mark.parametrize("daemon", FOLDERS)
 def test_an_image_holds_its_daemon_and_no_other(daemon: str) -> None:
-    own = [path.relative_to(ROOT).parts for path in closure(daemon).own]
+    own = [path.relative_to(ROOT).parts for path in image(daemon).own]
     assert [parts[1] for parts in own if parts[0] == "services"] == [daemon]
     assert ("lib", "mesh") in own
     assert ("lib", "testkit") not in own

@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 import yaml
+from catalyst_testkit import releases
 from catalyst_testkit.servers import need
 
 from .server import KubeServer
 
+ROOT = Path(__file__).parents[2]
 CHART = Path("deploy/helm/catalyst")
 VALUES: dict[str, Any] = {
     "sovereign": {"name": "home"},
@@ -108,11 +110,14 @@ def test_a_release_comes_changes_goes_back_and_leaves_nothing(own_kube: KubeServ
     assert status == 200, "definitions stay, and all objects with them"
 
 
-def test_objects_that_come_during_an_upgrade_and_a_way_back_are_all_kept(
-    own_kube: KubeServer, namespace: str, helm: Helm
+def test_from_the_release_before_and_back_all_objects_that_come_meanwhile_are_kept(
+    own_kube: KubeServer, namespace: str, helm: Helm, tmp_path: Path
 ) -> None:
     release, done, made = f"r{uuid.uuid4().hex[:6]}", threading.Event(), list[str]()
-    assert helm("install", release, str(CHART)).returncode == 0
+    before = releases.unpack(ROOT, releases.earlier(ROOT), tmp_path / "before", str(CHART)) / CHART
+    installed = helm("install", release, str(before))
+    assert installed.returncode == 0, installed.stderr
+    first = there(own_kube, namespace, release)
     path = "/apis/catalyst.openova.io/v1/secretpolicies"
     sample = yaml.safe_load(Path("deploy/samples/secretpolicy.yaml").read_text())
 
@@ -127,13 +132,14 @@ def test_objects_that_come_during_an_upgrade_and_a_way_back_are_all_kept(
     applying.start()
     try:
         for words in (("upgrade", release, str(CHART)), ("rollback", release, "1", "--no-hooks")):
-            before = len(made)
+            count = len(made)
             changed = helm(*words, catalog={"replicas": 3}) if words[0] == "upgrade" else helm(*words)
             assert changed.returncode == 0, changed.stderr
-            assert len(made) > before, "objects come all the while"
+            assert len(made) > count, "objects come all the while"
     finally:
         done.set()
         applying.join()
+    assert there(own_kube, namespace, release) == first
     kept = {one["metadata"]["name"]: one["spec"] for one in own_kube.ask("GET", path)[1]["items"]}
     assert sorted(kept) == sorted(made)
     assert all(spec == kept[made[0]] for spec in kept.values())

@@ -72,10 +72,11 @@ class Nursery:
 
 
 @contextmanager
-def nursery(*modules: str) -> Iterator[Nursery]:
-    """A nursery that has imported `modules`, for the block."""
+def nursery(*modules: str, path: Sequence[Path] = ()) -> Iterator[Nursery]:
+    """A nursery that has imported `modules`, from `path` before anywhere else, for the block."""
     command = [sys.executable, "-m", "catalyst_testkit.nursery", *modules]
-    opened = Nursery(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+    env = {**os.environ, **({"PYTHONPATH": os.pathsep.join(map(str, path))} if path else {})}
+    opened = Nursery(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env))
     try:
         yield opened
     finally:

@@ -37,6 +37,7 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- define "catalyst.image" -}}
 {{- $image := .root.Values.image }}
 {{- $digest := index $image.digests .name }}
+{{- if eq $image.tag "latest" }}{{ fail "image.tag: latest is no version, and nobody could go back to it: name one" }}{{ end }}
 {{- printf "%s/%s" $image.registry .name }}{{ if $digest }}@{{ $digest }}{{ else }}:{{ $image.tag | default .root.Chart.AppVersion }}{{ end }}
 {{- end }}
 
