@@ -18,7 +18,9 @@ TARGETS = {"pdm": "pool_domain_manager", "memberships": "environment"}
 """Names in settings where they are not the folder's."""
 KEEPERS = {"provisioner": "1Gi", "continuum": "1Gi", "environment": "1Gi"}
 """Daemons that keep something on disk which is not in the database, and how much."""
-LISTENERS = {"http_listen": "http", "git_listen": "git"}
+SHARERS = ("environment", "provisioner")
+"""Those of them whose replicas need one disk together, for their Git repositories."""
+LISTENERS = {"http_listen": "http", "git_listen": "git", "repositories_listen": "repositories"}
 """Further addresses that a daemon may listen on, by their settings."""
 OUTSIDE: Mapping[str, Sequence[str]] = {
     "pool_domain_manager": ("dns", "dnsApi"),
@@ -127,6 +129,7 @@ def _row(daemon: Found, by_folder: Mapping[str, Found]) -> dict[str, Any]:
         "listens": [name for setting, name in LISTENERS.items() if setting in fields],
         "secrets": "secrets_folder" in fields,
         "keeps": KEEPERS.get(daemon.folder, ""),
+        "shares": daemon.folder in SHARERS,
         "outside": ["https", *OUTSIDE.get(daemon.folder, ())],
         "reconciles": _resources(daemon.kinds("RECONCILES")),
         "shows": _resources(daemon.kinds("SHOWS")),

@@ -59,7 +59,6 @@ DEVELOPMENT = frozenset(
         "time_scale",
         "allow_in_memory",
         "allow_private_webhooks",
-        "repositories_listen",
     }
 )
 """Settings that only `catalyst dev` gives."""

@@ -53,14 +53,20 @@ def test_who_is_named_by_no_rule_is_denied(rendered: Rendered) -> None:
         assert deny["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items(), name
 
 
-def test_only_the_gateway_and_what_agents_call_are_open_to_everybody(rendered: Rendered) -> None:
+def test_only_what_people_and_agents_call_is_open_to_everybody(rendered: Rendered) -> None:
     wide = set()
     for policy in rendered.of("NetworkPolicy"):
         for rule in policy["spec"].get("ingress", ()):
             if not rule.get("from"):
                 own = policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"]
                 wide |= {(own, port["port"]) for port in rule["ports"]}
-    assert wide == {("gateway", 8080), ("provisioner", GRPC), ("provisioner", 7440), ("powerdns", 5300)}
+    assert wide == {
+        ("gateway", 8080),
+        ("provisioner", GRPC),
+        ("provisioner", 7440),
+        ("environment", 7450),
+        ("powerdns", 5300),
+    }
 
 
 def test_nobody_reaches_the_metadata_of_the_cloud(rendered: Rendered) -> None:

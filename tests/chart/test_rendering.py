@@ -18,7 +18,7 @@ from .charts import CHART, EXAMPLES, OLDEST, Rendered, containers, environment, 
 OTHERS = {"HTTPRoute", "ServiceMonitor", "PrometheusRule"}
 """Kinds that are not Kubernetes' own."""
 EVERYTHING: dict[str, Any] = {
-    "sovereign": {"name": "all", "fqdn": "console.all.example"},
+    "sovereign": {"name": "all", "fqdn": "console.all.example", "gitFqdn": "git.all.example"},
     "image": {
         "registry": "registry.example/catalyst",
         "pullSecrets": ["pull"],
@@ -130,6 +130,21 @@ def test_every_daemon_has_its_probes_its_budget_and_time_to_stop(everything: Ren
         assert budget["spec"]["maxUnavailable"] == 1
         assert budget["spec"]["selector"] == one["spec"]["selector"]
         assert everything.one("Service", name)["spec"]["selector"] == one["spec"]["selector"]["matchLabels"]
+
+
+def test_people_reach_console_and_repositories_each_under_its_name(everything: Rendered) -> None:
+    named = {"gateway": ("console.all.example", "http", 80), "environment": ("git.all.example", "repositories", 7450)}
+    for daemon, (host, port, number) in named.items():
+        name = f"catalyst-{daemon}"
+        (rule,) = everything.one("Ingress", name)["spec"]["rules"]
+        assert rule["host"] == host
+        assert rule["http"]["paths"][0]["backend"]["service"] == {"name": name, "port": {"name": port}}
+        route = everything.one("HTTPRoute", name)["spec"]
+        assert route["hostnames"] == [host]
+        assert route["rules"][0]["backendRefs"] == [{"name": name, "port": number}]
+        assert (port, number) in [
+            (each["name"], each["port"]) for each in everything.one("Service", name)["spec"]["ports"]
+        ]
 
 
 def test_without_tls_readiness_is_asked_by_grpc(tmp_path: Path) -> None:
@@ -261,6 +276,8 @@ NAMED = (
 UNFIT = [
     ({"image": {"registry": "registry.example", "tag": "latest"}}, "image.tag"),
     ({"provisioner": {"replicas": 2}}, "ReadWriteMany"),
+    ({"environment": {"replicas": 2}}, "environment.persistence"),
+    ({"provisioner": {"autoscaling": {"enabled": True}}}, "ReadWriteMany"),
     ({"gatewayRoute": {"ingress": {"enabled": True}}}, "sovereign.fqdn"),
 ]
 
@@ -273,7 +290,7 @@ def test_all_wrong_values_are_refused_together_by_their_names(tmp_path: Path) ->
         assert [line for line in told if re.search(rf"{name}\b", line)], name
 
 
-@pytest.mark.parametrize(("values", "named"), UNFIT, ids=["tag", "trees", "route"])
+@pytest.mark.parametrize(("values", "named"), UNFIT, ids=["tag", "trees", "homes", "growth", "route"])
 def test_values_that_do_not_fit_each_other_are_refused_by_their_names(
     values: dict[str, Any], named: str, tmp_path: Path
 ) -> None:

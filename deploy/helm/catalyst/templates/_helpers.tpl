@@ -41,6 +41,11 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- printf "%s/%s" $image.registry .name }}{{ if $digest }}@{{ $digest }}{{ else }}:{{ $image.tag | default .root.Chart.AppVersion }}{{ end }}
 {{- end }}
 
+{{/* Port on which a daemon listens beside gRPC, by its name. */}}
+{{- define "catalyst.port" -}}
+{{- get (dict "http" "8080" "git" "7440" "repositories" "7450") . }}
+{{- end }}
+
 {{/* The restricted profile, of a pod and of each container. */}}
 {{- define "catalyst.podSecurity" -}}
 runAsNonRoot: true
@@ -84,7 +89,7 @@ seccompProfile: {type: RuntimeDefault}
   value: "0.0.0.0:9090"
 {{- range $daemon.listens }}
 - name: {{ printf "%s%s_LISTEN" $prefix (upper .) }}
-  value: {{ eq . "http" | ternary "0.0.0.0:8080" "0.0.0.0:7440" | quote }}
+  value: {{ printf "0.0.0.0:%s" (include "catalyst.port" .) | quote }}
 {{- end }}
 - name: {{ $prefix }}DATABASE_URL
   value: {{ printf "postgresql+asyncpg://%s%s@%s:%v/%s%s?ssl=%s" $values.database.userPrefix ($daemon.name | replace "-" "_") (include "catalyst.databaseHost" $root) $values.database.port $values.database.namePrefix ($daemon.name | replace "-" "_") $values.database.tls | quote }}

@@ -133,7 +133,7 @@ spec:
         - {name: grpc, containerPort: 7400, protocol: TCP}
         - {name: side, containerPort: 9090, protocol: TCP}
         {{- range .daemon.listens }}
-        - {name: {{ . }}, containerPort: {{ eq . "http" | ternary 8080 7440 }}, protocol: TCP}
+        - {name: {{ . }}, containerPort: {{ include "catalyst.port" . }}, protocol: TCP}
         {{- end }}
       startupProbe:
         httpGet: {path: /livez, port: side}
