@@ -2,8 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import suppress
+import os
+import random
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
+from typing import cast
 
 import pytest
 from catalyst_gateway.store import Store, metadata, stream_event
@@ -18,6 +21,7 @@ from sqlalchemy import delete, update
 from lib.mesh.tests.bench import going
 
 NEVER = 3600.0
+BROWSERS = 100 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 20
 OPERATOR = Caller("operator", roles=frozenset({"sovereign-admin", "billing-admin"}))
 POOLS = "catalyst.v1.pooldomain."
 
@@ -63,6 +67,39 @@ async def test_what_is_kept_while_a_browser_is_being_told_reaches_it_too(replica
     await asyncio.wait({waiting}, timeout=0.1)
     await keep(work, "three", "four")  # it waits
     assert await waiting == ["three", "four"]
+
+
+@pytest.mark.either_database
+async def test_row_13_after_random_disconnects_no_browser_has_a_gap_or_a_double(replicas: list[Work[Store]]) -> None:
+    work, seed = replicas[0], random.randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201 - by it the run can be had again
+    names, feed = [f"event-{n:03}" for n in range(60)], Feed(work, heartbeat=NEVER)
+
+    async def browser(chance: random.Random) -> list[str]:
+        seen: list[str] = []
+        last = "0"
+        while len(seen) < len(names):
+            async with aclosing(cast(AsyncGenerator[bytes], feed.events(last, "", operator))) as frames:
+                async for frame in frames:
+                    if frame.startswith(b":"):
+                        continue
+                    if chance.random() < 0.05:
+                        break  # it was sent and did not arrive
+                    fields = dict(line.partition(": ")[::2] for line in frame.decode().splitlines())
+                    last = fields["id"]
+                    seen.append(json.loads(fields["data"])["aggregate"])
+                    if len(seen) == len(names) or chance.random() < 0.1:
+                        break
+        return seen
+
+    async def writes() -> None:
+        for n in range(0, len(names), 4):
+            await keep(work, *names[n : n + 4])
+
+    async with asyncio.timeout(120), asyncio.TaskGroup() as all_at_once:
+        all_at_once.create_task(writes())
+        browsers = [all_at_once.create_task(browser(random.Random(seed + n))) for n in range(BROWSERS)]
+    assert [one.result() for one in browsers] == [names] * BROWSERS
 
 
 async def test_what_one_replica_keeps_is_told_to_the_browsers_of_another(
