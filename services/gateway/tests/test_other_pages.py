@@ -219,3 +219,25 @@ async def test_the_timeline_tells_each_person_what_that_person_may_hear(look: Lo
     assert ("allocations/acme" in own.text, "allocations/other" in own.text) == (True, False)
     one = await look.at("/console/timeline?about=pools/p/allocations/other")
     assert ("allocations/acme" in one.text, "allocations/other" in one.text) == (False, True)
+
+
+async def test_a_source_is_added_by_its_plugin_s_configuration_and_what_is_wrong_with_it_stands_there(
+    look: Looking,
+) -> None:
+    form = {"source_id": " mine ", "source.kind": "git", "source.config": '{"url": "https://git.example/b.git"}'}
+    made = await look.send("/console/admin/sources", form)
+    (wish,) = look.daemons.wishes("CreateSource")
+    assert (wish.source_id, wish.source.kind, dict(wish.source.config)) == (
+        "mine",
+        "git",
+        {"url": "https://git.example/b.git"},
+    )
+    assert made.headers["location"] == "/console/admin/sources"
+    for text, says in (("{", "This is no JSON"), ("[]", "An object is expected")):
+        seen = await look.send("/console/admin/sources", {**form, "source.config": text})
+        assert says in seen.text
+    wrong = InvalidRequest((Violation("config.url", "it is no address", "format"),))
+    look.daemons.answer("CreateSource", wrong)
+    seen = await look.send("/console/admin/sources", form)
+    assert 'id="source.config-fault">config.url: it is no address' in seen.html
+    assert len(look.daemons.wishes("CreateSource")) == 2

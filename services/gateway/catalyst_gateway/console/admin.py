@@ -1,8 +1,18 @@
 """What keeps the house: plugins, sources of the catalogue, events that nobody could handle, the bus."""
 
+import json
+
 from .asking import together
 from .faults import NONE, REFUSALS, Faults
 from .visits import Shown, Visit, action, page
+
+_KINDS = (
+    ("git", "a Git repository"),
+    ("oci_index", "a registry"),
+    ("directory", "a folder of the daemon"),
+    ("kubernetes", "objects of a cluster"),
+)
+"""Plugins that read sources, with words for them. Another plugin's kind is named by `catalyst catalog source create`."""
 
 
 @page("/console/admin")
@@ -28,9 +38,41 @@ async def _sources(at: Visit, faults: Faults = NONE) -> Shown:
         tab="sources",
         rows=rows,
         issues=issues,
+        kinds=_KINDS,
+        given=at.form,
         faults=faults,
         status=409 if faults else 200,
     )
+
+
+@action("/console/admin/sources")
+async def add(at: Visit) -> Shown:
+    """One more source of the whole Sovereign; what its plugin is told is JSON, by the plugin's own schema."""
+    try:
+        config = json.loads(at.form.get("source.config") or "{}")
+    except ValueError as error:
+        return await _sources(at, Faults.at(source__config=f"This is no JSON: {error}."))
+    if not isinstance(config, dict):
+        return await _sources(at, Faults.at(source__config="An object is expected, between { and }."))
+    wish = {"kind": at.form.get("source.kind", ""), "scope": "SCOPE_SOVEREIGN", "config": config}
+    if reference := at.form.get("source.secret_ref", "").strip():
+        wish["secretRef"] = reference
+    try:
+        await at.api.send("POST", "/v1/catalog/sources", wish, sourceId=at.form.get("source_id", "").strip())
+    except REFUSALS as refused:
+        return await _sources(at, _by_field(refused))
+    return at.go("/console/admin/sources")
+
+
+def _by_field(refused: Exception) -> Faults:
+    """What was refused, at the fields of this form: what a plugin has against its configuration stands at that."""
+    faults = Faults.of(refused)
+    found: dict[str, str] = {}
+    for name in faults:
+        field = "source.config" if name.startswith(("config", "source.config")) else name
+        said = f"{name.removeprefix('source.')}: {faults.get(name)}" if field == "source.config" else faults.get(name)
+        found[field] = "; ".join(filter(None, (found.get(field, ""), said)))
+    return Faults(faults.message, faults.reason, found)
 
 
 @action("/console/admin/sources/{source:str}/sync")
@@ -76,4 +118,4 @@ async def decide(at: Visit) -> Shown:
     return at.go("/console/admin/letters")
 
 
-PAGES = (overview, sources, sync, retry, letters, decide)
+PAGES = (overview, sources, add, sync, retry, letters, decide)
