@@ -117,9 +117,15 @@ class Providers:
         )
 
     def step_of(self, name: str, currency: str) -> int:
-        """The step of one provider, switched on or off; 1 where it is missing."""
-        facts = next((known.facts for known in self.known() if known.name == name), None)
-        return facts.step(currency) if facts else 1
+        """The step of one provider, switched on or off; 1 where it is missing. No setting changes it: its plugin tells."""
+        return next(
+            (
+                payment_manifest(plugin.manifest).step(currency)
+                for plugin in self._host.plugins
+                if (plugin.kind, plugin.name) == (KIND, name) and plugin.manifest is not None
+            ),
+            1,
+        )
 
     def able(self, capability: str) -> str:
         """Name of the first provider that has `capability`; empty: none."""

@@ -6,6 +6,7 @@ import pytest
 from catalyst.billing.v1 import resources_pb2 as pb
 from catalyst.billing.v1 import service_pb2 as rpc
 from catalyst.billing.v1 import service_pb2_grpc as stubs
+from catalyst_billing.providers import Providers
 from catalyst_billing.store import tables as t
 from catalyst_payment_fake import webhooks
 from catalyst_sdk import Secret
@@ -33,6 +34,16 @@ async def update(billing: Billing, *paths: str, etag: str = "", **fields: Any) -
     return await admin(billing).UpdateProvider(
         rpc.UpdateProviderRequest(provider=wish, update_mask=FieldMask(paths=paths), etag=etag or known.etag)
     )
+
+
+async def test_the_step_of_what_goes_back_is_known_to_a_replica_that_nobody_asked_for_a_provider_yet(
+    billing: Billing,
+) -> None:
+    daemon: Any = billing.daemon.daemon
+    fresh = Providers(daemon.plugins, daemon.work, {})
+    assert fresh.known() == []
+    steps = {"stripe": 10, "fake": 1, "gone": 1}
+    assert {name: fresh.step_of(name, "OMR") for name in steps} == steps
 
 
 async def test_a_provider_tells_what_it_can_do_and_no_secret(billing: Billing) -> None:

@@ -35,9 +35,11 @@ class Charges:
 
     async def round(self) -> None:
         """Ask for every charge that is due."""
-        await self._providers.refresh()
         async with self._work.reading() as tx:
             due = await tx.due_charges(MOST)
+        if not due:
+            return
+        await self._providers.refresh()
         await asyncio.gather(*(self._turns.give(c.org, c.id, c.name, partial(self._guarded, c)) for c in due))
 
     async def _guarded(self, charge: Charge) -> None:

@@ -39,9 +39,11 @@ class Checkouts:
 
     async def round(self) -> None:
         """Carry every due checkout one step further."""
-        await self._providers.refresh()
         async with self._work.reading() as tx:
             due, now = await tx.due_checkouts(MOST), tx.now
+        if not due:
+            return
+        await self._providers.refresh()
         turns = (
             self._turns.give(c.org, c.id, order_name(c.org, c.id), partial(self._guarded, c, now)) for c in due
         )  # fmt: skip

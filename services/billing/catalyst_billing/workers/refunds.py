@@ -38,9 +38,11 @@ class Refunds:
 
     async def round(self) -> None:
         """Ask for every refund that is due."""
-        await self._providers.refresh()
         async with self._work.reading() as tx:
             due = await tx.due_refunds(MOST)
+        if not due:
+            return
+        await self._providers.refresh()
         await asyncio.gather(*(self._turns.give(r.org, r.id, r.name, partial(self._guarded, r)) for r in due))
 
     async def _guarded(self, refund: Refund) -> None:

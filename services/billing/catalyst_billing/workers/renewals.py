@@ -28,9 +28,11 @@ class Renewals:
 
     async def round(self) -> None:
         """Carry on every subscription that is due."""
-        await self._providers.refresh()
         async with self._work.reading() as tx:
             due = await tx.due_subscriptions(MOST)
+        if not due:
+            return
+        await self._providers.refresh()
         for org, id in due:
             name = f"billingAccounts/{org}/subscriptions/{id}"
             await self._turns.give(org, id, name, partial(self._carry_on, org, id))

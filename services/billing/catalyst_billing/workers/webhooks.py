@@ -40,9 +40,11 @@ class Webhooks:
 
     async def round(self) -> None:
         """Work on every event that is due."""
-        await self._providers.refresh()
         async with self._work.reading() as tx:
             due, now = await tx.due_events(MOST), tx.now
+        if not due:
+            return
+        await self._providers.refresh()
         await asyncio.gather(*(self._guarded(event, now) for event in due))
 
     async def _guarded(self, event: ProviderEvent, now: datetime) -> None:

@@ -66,6 +66,8 @@ class Pick:
 
     release: Release
     values: Mapping[str, Any]
+    is_shared: bool = False
+    """Whether all searches over the universe choose this very one."""
     name: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -84,6 +86,7 @@ class Provider(AbstractProvider[Demand, Pick, str]):
         self._dead: set[str] = set()
         self._order: dict[str, tuple[Pick, ...]] = {}
         self._demands: dict[Pick, list[Demand]] = {}
+        self._memory = universe.memory
         self.values_conflict: ValuesConflict | None = None
 
     def identify(self, requirement_or_candidate: Demand | Pick) -> str:
@@ -127,16 +130,21 @@ class Provider(AbstractProvider[Demand, Pick, str]):
 
     def get_dependencies(self, candidate: Pick) -> Iterable[Demand]:
         # Asked for again and again: at each try, when a choice is undone, and for the answer.
-        found = self._demands.get(candidate)
+        found: list[Demand] | None = (self._memory if candidate.is_shared else self._demands).get(candidate)
+        if found is None:
+            found = self._demands.get(candidate)
         if found is None:
             scope = self._scope(candidate)
-            found = self._demands[candidate] = [
+            found = [
                 self.demand(
                     edge.blueprint, edge.range, candidate, edge, self._passed(edge, scope), explicit=bool(edge.when)
                 )
                 for edge in candidate.release.edges
                 if not edge.when or whens.parse(edge.when).holds(scope)
             ]
+            # What depends on no configuration is the same for every search that may choose this pick.
+            kept = self._memory if scope is NOTHING and candidate.is_shared else self._demands
+            kept[candidate] = found
         return found
 
     def demand(
@@ -204,14 +212,18 @@ class Provider(AbstractProvider[Demand, Pick, str]):
 
     def _candidates(self, name: str) -> tuple[Pick, ...]:
         """What may be chosen at all, best first: the installed version, then the newest."""
+        if name not in self.policy.installed:
+            shared: tuple[Pick, ...] | None = self._memory.get(name)
+            if shared is None:
+                offered = self._universe.offered(name)
+                shared = self._memory.setdefault(name, tuple(Pick(one, NOTHING, is_shared=True) for one in offered))
+            return shared
         order = self._order.get(name)
         if order is None:
             order = self._order[name] = tuple(Pick(one, NOTHING) for one in self._usable(name))
         return order
 
     def _usable(self, name: str) -> Sequence[Release]:
-        if name not in self.policy.installed:
-            return self._universe.offered(name)
         usable = [one for one in self._universe.releases(name) if self.why_out(one) is None]
         kept = None if name in self.policy.update else self.policy.installed[name]
         return sorted(usable, key=lambda one: one.version != kept)

@@ -125,6 +125,8 @@ class Universe:
         self._matching: dict[tuple[str, str], frozenset[str]] = {}
         self._defaults: dict[tuple[str, str], tuple[Mapping[str, Any], str]] = {}
         self._offered: dict[str, tuple[Release, ...]] = {}
+        self.memory: dict[Any, Any] = {}
+        """What searches over this universe keep for each other, as neither it nor what they keep ever changes."""
 
     def __contains__(self, name: str) -> bool:
         return name in self._releases
