@@ -144,8 +144,8 @@ class ZoneKey:
 
 @dataclass(frozen=True, slots=True)
 class ZoneState:
-    """A zone as the backend has it. `etag` changes with each change; DNSSEC records are not among `record_sets`, but for the
-    DNSKEY of others (`SHARED_KEYS`)."""
+    """A zone as the backend has it. `etag` changes with each change, and is another one where a zone was deleted and made anew;
+    DNSSEC records are not among `record_sets`, but for the DNSKEY of others (`SHARED_KEYS`)."""
 
     name: str
     owner: str

@@ -234,7 +234,7 @@ class DnsBackendSuite:
             await plugin.delete_zone(zone=zone.name, owner=OWNER)
         assert await plugin.get_zone(zone=zone.name) is None
         again = await plugin.create_zone(spec=spec)
-        assert again.etag != zone.etag
+        assert again.etag != zone.etag, "a zone that was made anew has the etag of the one that was deleted"
         await needed(plugin, Capability.ZONE_LIFECYCLE)  # what was only emptied keeps its keys
         assert {key.dnskey for key in again.keys}.isdisjoint(key.dnskey for key in zone.keys)
 

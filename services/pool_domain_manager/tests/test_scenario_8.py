@@ -18,14 +18,15 @@ from catalyst.pooldomain.v1.service_pb2 import (
     UpdateZoneRequest,
 )
 from catalyst_mesh import Database
-from catalyst_pool_domain_manager.domain import delegations, hosting
+from catalyst_mesh.journal import Engine
+from catalyst_pool_domain_manager.domain import delegations, dnssec, hosting
 from catalyst_pool_domain_manager.store import Store, metadata
 from catalyst_sdk.dns import Change
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of
 from catalyst_testkit.servers import NatsServer
 from google.protobuf.duration_pb2 import Duration
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from .calls import outbox
 from .conftest import Dns, on_every_server_in_long_runs
@@ -259,15 +260,25 @@ async def test_scenario_8_the_key_of_a_moved_domain_is_exchanged_by_its_registra
 
 async def let_an_hour_pass(daemon: RunningDaemon, step: str) -> None:
     """What time does for the zone's mark, which lives longer than its records: nobody holds it after that step any more."""
-    t = metadata.tables["journal_step"]
+    t, runs = metadata.tables["journal_step"], metadata.tables["journal_run"]
+    resting = f"{step}{dnssec.REST}"
 
-    async def is_done() -> bool:
+    async def has_passed() -> bool:
+        """The run may have begun to rest before; then it is woken."""
         async with daemon.daemon.db.begin() as sql:
-            done = update(t).where(t.c.name == step, t.c.state == "succeeded")
-            changed = await sql.execute(done.values(output={"not_before": LONG_AGO.isoformat()}))
-        return changed.rowcount == 1
+            output = {"not_before": LONG_AGO.isoformat()}
+            await sql.execute(update(t).where(t.c.name == step, t.c.state == "succeeded").values(output=output))
+            rests = t.c.name == resting, t.c.state == "waiting"
+            await sql.execute(
+                update(runs).where(runs.c.id.in_(select(t.c.run_id).where(*rests))).values(wake_at=LONG_AGO)
+            )
+            await sql.execute(update(t).where(*rests).values(wake_at=LONG_AGO))
+            state = await sql.scalar(select(t.c.state).where(t.c.name == resting))
+        for engine in (one for one in daemon.daemon.workers if isinstance(one, Engine)):
+            engine.wake()
+        return bool(state == "succeeded")
 
-    await eventually(is_done, within=60, what=f"{step} is done")
+    await eventually(has_passed, within=60, what=f"nobody holds what was there before {step}")
 
 
 async def short_lived(daemon: RunningDaemon) -> None:

@@ -8,8 +8,9 @@ Before the snapshot nothing is written at the parent, and a failure leaves every
 snapshot back by a run of its own (`returns`).
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -294,13 +295,14 @@ class Flipping:
         d = await self.moving.stands(ctx)
         zone, target = await self.moving.zone(d.zone), _wished(d)
         polled = await self.moving.new_servers(zone, target)
-        answers = [(server, await polled.servers.ask(server, zone.origin, "SOA")) for server in polled.names]
-        failed = frozenset(
-            s for s, answer in answers if isinstance(answer, Fault) or not rrset(answer, zone.origin, "SOA")
-        )
+        # At once, and of those that give no answer nothing more is asked: a way back must not wait for the dead.
+        answers = await asyncio.gather(*(polled.servers.ask(server, zone.origin, "SOA") for server in polled.names))
+        told = {s: a for s, a in zip(polled.names, answers, strict=True) if not isinstance(a, Fault)}
+        failed = frozenset(s for s in polled.names if s not in told or not rrset(told[s], zone.origin, "SOA"))
         d = await self.moving.decide(ctx, lambda d, now: delegations.probed(d, failed, polled.names, now))
         if dead := delegations.dead(d):
             raise StepFailed("SERVER_DEAD", f"{', '.join(dead)} failed {delegations.MOST_MISSES} probes in a row")
+        polled = replace(polled, names=tuple(told))
         kept = await self._unchanged(zone, ctx.output_of("stage")["revision"], ctx.output_of("replay")["digests"])
         _demand_alike(await replay.differing(polled, kept))
         if (await self._meanwhile(d)).ds:
@@ -481,7 +483,7 @@ def _demand_chain(faults: Sequence[Fault]) -> None:
 
 async def own_lifetime(polled: Polled, origin: str, kind: str = "NS") -> timedelta:
     """How long caches keep what the zone itself says."""
-    answers = [await polled.servers.ask(server, origin, kind) for server in polled.names]
+    answers = await asyncio.gather(*(polled.servers.ask(server, origin, kind) for server in polled.names))
     found = [one for a in answers if not isinstance(a, Fault) and (one := rrset(a, origin, kind)) is not None]
     return timedelta(seconds=max((int(one.ttl) for one in found), default=0))
 
