@@ -37,7 +37,7 @@ from .domain.allocations import COMMITTED, VISIBLE, Allocation, Offer, State
 from .domain.conditions import Condition
 from .domain.filters import Filter
 from .domain.policy import Policy, Rules
-from .domain.pools import Pool, Ttls, ZoneMode
+from .domain.pools import Left, Pool, Ttls, ZoneMode
 from .kept.agenda import Agenda, agenda, ripe_first
 from .kept.store import KeptRows
 from .kept.tables import metadata as metadata  # for whoever wires or tests the whole schema
@@ -71,6 +71,7 @@ pools = Table(
     Column("registrar_account", Text, nullable=False, server_default=""),
     Column("name_server_set", Text, nullable=False, server_default=""),
     Column("zone_mode", Text, nullable=False, server_default=ZoneMode.DELEGATED),
+    Column("left_servers", Json, nullable=False, server_default="[]"),
 )  # fmt: skip - reads as a table
 allocations = Table(
     "allocation", metadata,
@@ -234,6 +235,13 @@ class Store(KeptRows):
             await self.sql.execute(select(pools.c.domain).where(pools.c.name_server_set == name).limit(1))
         ).scalar()
         return f"pools/{found}" if found else ""
+
+    async def left_by(self, name: str) -> tuple[str, Left] | None:
+        """A pool that has left these servers, whom somebody may still ask for its names; None where there is none."""
+        pairs = (
+            (pool.name, one) for pool in await self.all_pools() for one in pool.left_servers if one.servers == name
+        )
+        return next(pairs, None)
 
     async def live(
         self, pool: str | None, after: Sequence[str] | None, limit: int, owners: Sequence[str] | None, wanted: Filter
@@ -435,7 +443,16 @@ def _pool_row(p: Pool) -> dict[str, Any]:
     rules = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(p.rules).items() if v not in (None, ())}
     return {**row, "in_use": sorted(p.in_use), "kinds": list(p.kinds), "rules": rules, "policy": _former_policy(p.policy),
             "layout": list(p.layout), "zone_mode": str(p.zone_mode), "ttls": asdict(p.ttls),
+            "left_servers": list(map(_left_row, p.left_servers)),
             "reservation_ttl": p.reservation_ttl.total_seconds(), "quarantine": p.quarantine.total_seconds()}  # fmt: skip
+
+
+def _left_row(one: Left) -> list[Any]:
+    return [one.servers, list(one.hosts), one.until.isoformat() if one.until else ""]
+
+
+def _left(servers: str, hosts: Sequence[str], until: str) -> Left:
+    return Left(servers, tuple(hosts), datetime.fromisoformat(until) if until else None)
 
 
 def _former_policy(p: Policy) -> dict[str, Any]:
@@ -458,6 +475,7 @@ def _pool(row: Any) -> Pool:
             "kinds": tuple(row["kinds"]),
             "layout": tuple((name, slot) for name, slot in row["layout"]),
             "ttls": Ttls(**row["ttls"]),
+            "left_servers": tuple(_left(*one) for one in row["left_servers"]),
             "zone_mode": ZoneMode(row["zone_mode"]),
             "rules": Rules(**rules),
             "reservation_ttl": timedelta(seconds=row["reservation_ttl"]),

@@ -35,6 +35,27 @@ class Ttls:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """Servers that a pool has left, and who is still led to them.
+
+    servers   resource name of their set
+    hosts     what it published
+    until     when no cache leads there any more; None while a delegation does
+    """
+
+    servers: str
+    hosts: tuple[str, ...]
+    until: datetime | None = None
+
+    @property
+    def sentence(self) -> str:
+        """Why they must go on answering."""
+        if self.until is None:
+            return "it has left them, and a delegation still leads there"
+        return f"it has left them, and a cache may lead there until {self.until:%FT%TZ}"
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """One pool. `layout` are the names that every allocation's zone has, each with the slot of its address."""
 
@@ -61,6 +82,8 @@ class Pool:
     """Servers of its names' zones, by resource name; empty: those of its own zone."""
     servers: ServerSet | None = None
     """That set, as it was read with the pool."""
+    left_servers: tuple[Left, ...] = ()
+    """Sets that it had before, while somebody may still ask their servers for its names."""
     zone_mode: ZoneMode = ZoneMode.DELEGATED
     in_use: frozenset[str] = frozenset()
     """Labels at or below which the zone was last seen to hold records of its own."""
@@ -139,6 +162,8 @@ def change(pool: Pool, wish: Pool, used: str | None, actor: str, now: datetime) 
     if "rules" in changed:
         rules = replace(wish.rules, version=pool.rules.version + 1)
     kept = {f: getattr(wish, f) for f in changed if f != "rules"}
+    if used and "name_server_set" in changed:
+        kept["left_servers"] = _left(pool, wish.name_server_set)
     after = replace(pool, **kept, rules=rules, generation=pool.generation + 1, version=pool.version + 1, updated_at=now)
     return Decision(after, (PoolChanged(after, changed, actor),))
 
@@ -155,9 +180,35 @@ def remove(pool: Pool, used: str | None, actor: str) -> Decision[None]:
     return Decision(None, (PoolGone(replace(pool, version=pool.version + 1), actor),))
 
 
-def observe(pool: Pool, *, ready: bool, message: str, in_use: frozenset[str], now: datetime) -> Decision[Pool | None]:
-    """Whether the pool's zone is there, and what it holds, as it was just seen."""
-    if (pool.ready, pool.message, pool.in_use) == (ready, message, in_use):
+def observe(
+    pool: Pool, *, ready: bool, message: str, in_use: frozenset[str], now: datetime, led: frozenset[str] | None = None
+) -> Decision[Pool | None]:
+    """Whether the pool's zone is there, and what it holds, as it was just seen.
+
+    led   hosts that its delegations name; None where nobody knows
+    """
+    left = pool.left_servers if led is None else _still_asked(pool, led, now)
+    if (pool.ready, pool.message, pool.in_use, pool.left_servers) == (ready, message, in_use, left):
         return Decision(None)
-    after = replace(pool, ready=ready, message=message, in_use=in_use, updated_at=now, version=pool.version + 1)
+    after = replace(
+        pool, ready=ready, message=message, in_use=in_use, left_servers=left, updated_at=now, version=pool.version + 1
+    )
     return Decision(after, (PoolMoved(after),))
+
+
+def _left(pool: Pool, wished: str) -> tuple[Left, ...]:
+    """What is left when the pool takes the `wished` set; one that it comes back to is not left any more."""
+    before = tuple(one for one in pool.left_servers if one.servers not in (wished, pool.name_server_set))
+    return (*before, Left(pool.name_server_set, pool.servers.published)) if pool.servers else before
+
+
+def _still_asked(pool: Pool, led: frozenset[str], now: datetime) -> tuple[Left, ...]:
+    """Of the sets that were left, those that somebody may ask: a delegation names their hosts, or did so in a cache."""
+    present = set(pool.servers.published if pool.servers else ())
+    found = []
+    for one in pool.left_servers:
+        gone = set(one.hosts) - present
+        until = None if gone & led else one.until or now + timedelta(seconds=max(pool.ttls.ns, pool.ttls.record))
+        if gone and (until is None or until > now):
+            found.append(replace(one, until=until))
+    return tuple(found)

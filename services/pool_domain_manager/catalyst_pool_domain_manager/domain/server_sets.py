@@ -77,7 +77,10 @@ class ServerSetNotFound(Refused):
 
 class ServerSetInUse(Refused):
     code, reason = Code.FAILED_PRECONDITION, "NAME_SERVER_SET_IN_USE"
-    message = "{name} serves {user}; give that other servers first"
+    message = "{name} serves {user}; {what}"
+
+    def __init__(self, *, name: str, user: str, what: str = "give that other servers first") -> None:
+        super().__init__(name=name, user=user, what=what)
 
 
 def host(text: str) -> str:

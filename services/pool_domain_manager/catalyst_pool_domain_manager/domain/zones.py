@@ -189,6 +189,12 @@ def labels_in_use(pool: Pool, parent: ZoneState, *, held: frozenset[str], server
     )  # those are no label that one could have
 
 
+def led_to(parent: ZoneState) -> frozenset[str]:
+    """Hosts that delegations name."""
+    cuts = (r for r in parent.record_sets if r.type == "NS" and r.name != parent.name)
+    return frozenset(host for r in cuts for host in r.records)
+
+
 def has_wildcard(parent: ZoneState) -> bool:
     """Whether the pool's zone answers for every released or mistyped name."""
     return any(r.name == f"*.{parent.name}" for r in parent.record_sets)

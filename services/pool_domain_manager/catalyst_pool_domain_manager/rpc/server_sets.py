@@ -77,6 +77,8 @@ class NameServerSetService(service_pb2_grpc.NameServerSetServiceServicer):
             _fresh(known, request.etag)
             if user := await tx.user_of_set(known.name) or await tx.pool_of_set(known.name):
                 raise server_sets.ServerSetInUse(name=known.name, user=user)
+            if left := await tx.left_by(known.name):
+                raise server_sets.ServerSetInUse(name=known.name, user=left[0], what=left[1].sentence)
             if not request.validate_only:
                 await tx.forget_server_set(known)
             return Decision(None)

@@ -92,7 +92,7 @@ class Sweeper:
         servers |= {f"{host.rstrip('.')}." for one in sets for host in one.published}
         for pool in known:
             seen = looks[pool.domain].seen(pool, frozenset(servers))
-            if seen == _Seen(pool.ready, pool.message, pool.in_use):
+            if not pool.left_servers and seen.is_of(pool):
                 continue  # no transaction that writes nothing
             await self.work.again(lambda tx, p=pool, s=seen: _observed(tx, p, s, lease))  # type: ignore[misc]
         self._looked_at = frozenset(pool.uid for pool in known)
@@ -129,7 +129,8 @@ class _Look:
         if zones.has_wildcard(self.zone):
             fault = f"{pool.zone} has a wildcard, which answers for every released or mistyped name; remove it"
             return _Seen(False, fault, pool.in_use)
-        return _Seen(True, "", zones.labels_in_use(pool, self.zone, held=self.held, servers=servers))
+        in_use = zones.labels_in_use(pool, self.zone, held=self.held, servers=servers)
+        return _Seen(True, "", in_use, zones.led_to(self.zone))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,11 @@ class _Seen:
     ready: bool
     message: str
     in_use: frozenset[str]
+    led: frozenset[str] | None = None
+
+    def is_of(self, pool: Pool) -> bool:
+        """Whether the pool says so already."""
+        return (self.ready, self.message, self.in_use) == (pool.ready, pool.message, pool.in_use)
 
 
 async def _end(tx: Store, pool: str, label: str) -> None:
@@ -155,7 +161,9 @@ async def _observed(tx: Store, pool: Pool, s: _Seen, lease: Lease) -> None:
     current = await tx.pool(pool.domain)
     decision: Decision[Pool | None] = Decision(None)
     if current is not None:
-        decision = pools.observe(current, ready=s.ready, message=s.message, in_use=s.in_use, now=tx.now)
+        decision = pools.observe(
+            current, ready=s.ready, message=s.message, in_use=s.in_use, now=tx.now, led=s.led
+        )  # fmt: skip
     if decision.state is not None:
         await tx.save(decision.state)
         tx.emit(*decision.events)

@@ -3,11 +3,13 @@
 import re
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from catalyst_pool_domain_manager.domain import pools
 from catalyst_pool_domain_manager.domain.policy import BASE_RESERVED, Rules, merged, pattern_fault
-from catalyst_pool_domain_manager.domain.pools import PoolNotEmpty
+from catalyst_pool_domain_manager.domain.pools import Pool, PoolNotEmpty, Ttls
+from catalyst_pool_domain_manager.domain.server_sets import Endpoint, ServerSet
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,3 +90,33 @@ def test_a_pool_with_names_neither_goes_nor_moves_to_another_backend() -> None:
     with pytest.raises(PoolNotEmpty):
         pools.remove(POOL, "pools/omani.works/allocations/acme", "admin")
     assert pools.change(POOL, elsewhere, None, "admin", NOON).state.backend == "backends/other"
+
+
+def test_servers_that_a_pool_leaves_are_asked_until_no_delegation_and_no_cache_leads_there() -> None:
+    held = "pools/omani.works/allocations/acme"
+    old, new = (server_set(name) for name in ("old", "new"))
+    pool = replace(POOL, name_server_set=old.name, servers=old, ttls=Ttls(ns=3600, record=60))
+    assert pools.change(pool, replace(pool, name_server_set=new.name), None, "admin", NOON).state.left_servers == ()
+    pool = pools.change(pool, replace(pool, name_server_set=new.name), held, "admin", NOON).state
+    pool = replace(pool, servers=new)
+
+    def seen(known: Pool, seconds: int, *hosts: str) -> Pool:
+        now, led = NOON + timedelta(seconds=seconds), frozenset(hosts)
+        return pools.observe(known, ready=True, message="", in_use=known.in_use, now=now, led=led).state or known
+
+    led = seen(pool, 1, "ns1.old.test.", "ns1.new.test.")
+    assert [(one.servers, one.until) for one in led.left_servers] == [(old.name, None)]
+    cached = seen(led, 10, "ns1.new.test.")
+    assert [one.until for one in cached.left_servers] == [NOON + timedelta(seconds=3610)]
+    assert seen(cached, 3609, "ns1.new.test.") is cached
+    assert [one.until for one in seen(cached, 3000, "ns2.old.test.").left_servers] == [None], "a cut leads there again"
+    assert seen(cached, 3610, "ns1.new.test.").left_servers == ()
+    unknown = pools.observe(cached, ready=True, message="", in_use=cached.in_use, now=NOON + timedelta(days=1))
+    assert unknown.state is None, "who cannot look lets nobody go"
+    back = pools.change(cached, replace(cached, name_server_set=old.name), held, "admin", NOON).state
+    assert [one.servers for one in back.left_servers] == [new.name]
+
+
+def server_set(name: str) -> ServerSet:
+    hosts = tuple(f"ns{n}.{name}.test." for n in (1, 2))
+    return ServerSet(name, "uid", hosts, tuple(map(Endpoint, hosts)), NOON, NOON)
