@@ -7,7 +7,7 @@ docstring begins with `contract:`, and then it adds nothing: the release before 
 import ast
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def row_of(table: Table, mark: int = 1) -> dict[str, Any]:
 
 def _value(column: Column[Any], mark: int) -> Any:
     if isinstance(column.type, kinds.DateTime | postgresql.TIMESTAMP):
-        moment = datetime(2026, 1, mark, 12, tzinfo=UTC)
+        moment = datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(days=mark)
         return moment if getattr(column.type, "timezone", False) else moment.replace(tzinfo=None)
     if isinstance(column.type, kinds.Boolean):
         return False
