@@ -63,7 +63,7 @@ def test_an_alert_asks_for_metrics_and_labels_that_exist(owner: str, rule: dict[
     names = set(re.findall(r"[a-zA-Z_:][\w:]*", bare)) - WORDS - {"and", "abs"}
     assert names
     assert names <= series().keys()
-    known = {label for name in names for label in rows()[series()[name]][1]} | {"service", "instance"}
+    known = {label for name in names for label in rows()[series()[name]][1]} | {"le", "service", "instance"}
     for group in re.findall(r"by \(([^)]*)\)", rule["expr"]):
         assert {label.strip() for label in group.split(",")} <= known
     for matcher in re.findall(r"\{([^}]*)\}", rule["expr"]):
