@@ -11,8 +11,9 @@ from .contracts import ROOT
 
 HETZNER = re.compile(r"hetzner|\bhcloud|hzcloud", re.IGNORECASE)
 """What the one real cloud is called in code; the simulated one has switches in `catalyst dev`."""
-PLACES = ("lib/sdk", "lib/mesh", "lib/testkit", "services", "cli", "plugins")
+PLACES = ("lib/agent", "lib/kube", "lib/sdk", "lib/mesh", "lib/testkit", "services", "cli", "plugins")
 NOT_CLOUDS = {
+    "lib/kube/catalyst_kube/kinds/provisioning_state.py": "fields of an object whose schema is not ours to change",
     "services/pool_domain_manager/catalyst_pool_domain_manager/domain/identity.py": "whose name servers a domain has",
 }
 

@@ -8,7 +8,7 @@ Invariants
 
 import asyncio
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from .kube import Kube, NotAnswered
@@ -22,7 +22,8 @@ PAUSE = 2.0
 """Seconds between two looks."""
 MIRROR = "kubernetes.io/config.mirror"
 ENDED = ("Succeeded", "Failed")
-SCALERS = "app.kubernetes.io/name in (cluster-autoscaler, hcloud-cluster-autoscaler, hetzner-cluster-autoscaler)"
+SCALER = "cluster-autoscaler"
+"""End of the name that its chart gives it, after that of a cloud."""
 FORBIDDEN, GONE = "TooManyRequests", "NotFound"
 
 
@@ -79,14 +80,15 @@ async def cloud_resources(kube: Kube, *, keep: Collection[str] = ()) -> list[str
 
 async def autoscalers(kube: Kube) -> Sequence[str]:
     """Stop what adds nodes, as long as nobody reconciles it; the names of what was stopped."""
-    found = list(_scaled(await kube.all("deployments", selector=SCALERS)))
+    found = [one for one in await kube.all("deployments") if _scales(one)]
     for one in found:
         await kube.patch("deployment", one["metadata"]["namespace"], one["metadata"]["name"], {"spec": {"replicas": 0}})
     return [named(one, "Deployment") for one in found]
 
 
-def _scaled(deployments: Sequence[Object]) -> Iterator[Object]:
-    return (one for one in deployments if (one.get("spec") or {}).get("replicas", 1))
+def _scales(deployment: Object) -> bool:
+    name = str((deployment["metadata"].get("labels") or {}).get("app.kubernetes.io/name") or "")
+    return name.endswith(SCALER) and bool((deployment.get("spec") or {}).get("replicas", 1))
 
 
 def _stays(pod: Object) -> bool:

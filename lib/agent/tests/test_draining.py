@@ -100,7 +100,7 @@ async def test_balancers_and_claims_are_asked_to_go_once_and_named_while_they_ar
 
 
 async def test_autoscalers_are_scaled_to_none_and_a_node_whose_server_is_gone_is_forgotten() -> None:
-    labels = {"app.kubernetes.io/name": "cluster-autoscaler"}
+    labels = {"app.kubernetes.io/name": "cloudy-cluster-autoscaler"}
     meta = {"name": "scaler", "namespace": "kube-system", "labels": labels}
     cluster = FakeKubectl({"kind": "Deployment", "metadata": meta, "spec": {"replicas": 2}}, node("w1"))
     done = await told(cluster, drain=Drain(scope=Drain.SCOPE_AUTOSCALERS))

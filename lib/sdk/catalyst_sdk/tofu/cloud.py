@@ -15,11 +15,10 @@ import asyncio
 import hashlib
 import json
 import os
-import shutil
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,39 +39,27 @@ from ..cloud_types import (
     Price,
     Server,
     Severity,
-    owned,
 )
 from ..context import PluginContext
 from ..failures import Permanent, PluginFailure
 from ..secrets import Secret, SecretRef
-from . import children, commands, folders, holders, states, verdicts
+from . import children, commands, folders, holders, orphans, states, sweeping, verdicts
 from . import tool as tools
 from .changes import Part, Planned, Resource, contract_changes, drifted, gone_beyond, planned
 from .folders import RunFolder
 from .locks import Pin
-from .states import Kept
 from .stream import Diagnostic
+from .sweeping import Leftover
 from .tool import Tool
 from .work import Draft, TofuWork
 
 if TYPE_CHECKING:
-    from ..cloud import LedgerRow, Workspace
+    from ..cloud import Workspace
 
 PATIENCE = 900.0
 """Seconds: longer than a server takes, and shorter than the time of a step."""
 SERVER = "server"
 """The kind whose resources dial home, and so need a token."""
-
-
-@dataclass(frozen=True, slots=True)
-class Leftover:
-    """How something that was found is written in a root that only takes it away: type and arguments that it must have.
-
-    Other differences are ignored, unless the body has a `lifecycle` of its own.
-    """
-
-    type: str
-    body: Mapping[str, Any]
 
 
 class TofuCloud(ABC):
@@ -202,7 +189,7 @@ class TofuCloud(ABC):
             await run.settle()
             if run.kept.version.addresses and run.kept.request:
                 await self._unmake(run, run.kept.request, keep)
-            await self._sweep(run, keep)
+            await sweeping.sweep(self, run, keep)
             if not run.rows:
                 await run.close()
 
@@ -248,14 +235,14 @@ class TofuCloud(ABC):
 
         Since 0.2. A replica elsewhere that goes on with such a cluster waits until somebody writes that down.
         """
-        return await asyncio.to_thread(lambda: [held["labels"] for _, held in self._orphans()])
+        return await asyncio.to_thread(lambda: [held["labels"] for _, held in orphans.left(self._folder({}))])
 
     async def written_down(self, *, labels: Mapping[str, str], state: bytes | None) -> bytes | None:
         """What has to be sealed in place of `state`, if that is still so. None: nobody waits, and nothing is left here.
 
         To be called again after the sealing. Since 0.2.
         """
-        return await asyncio.to_thread(self._written_down, labels, states.decoded(state))
+        return await asyncio.to_thread(orphans.written_down, self._folder({}), labels, states.decoded(state))
 
     # For the work with the tool
 
@@ -343,26 +330,6 @@ class TofuCloud(ABC):
         tool = await tools.found(config.get("tool", ""), config.get("tool_sha256", ""))
         return TofuWork(self, tool, folder, work, kept, credential, seals=seals)
 
-    def _orphans(self) -> Iterator[tuple[RunFolder, Mapping[str, Any]]]:
-        """Folders in which nobody is at work any more, and what was held by them."""
-        for path in sorted(self._folder({}).path.glob(f"*/{folders.HOLDER}")):
-            folder, child = RunFolder(path.parent), children.recorded(path.parent)
-            if child is None or child.lives:
-                continue  # without a record nobody can tell whether it lives; then patience has to end it
-            with folder.alone() as is_left:
-                if is_left and (held := json.loads(folder.read(folders.HOLDER) or "{}")):
-                    yield folder, held
-
-    def _written_down(self, labels: Mapping[str, str], kept: Kept) -> bytes | None:
-        for folder, held in self._orphans():
-            if held["labels"] != labels:
-                continue
-            if kept.holder is not None and kept.holder.token == held["token"]:
-                newest = states.newest(folder=folder.read(commands.STATE), sealed=kept.tool)
-                return replace(kept, tool=newest, holder=None).encoded()
-            folder.shred()
-        return None
-
     def _folder(self, labels: Mapping[str, str]) -> RunFolder:
         """By the labels alone: they are all that an order to destroy may know. Without any: where all of them lie."""
         root = Path(self.context.config.get("run_dir") or self.context.folder / "runs")
@@ -441,64 +408,6 @@ class TofuCloud(ABC):
         if lines:
             await run.carry_out(lines)
 
-    async def _sweep(self, run: TofuWork, keep: Sequence[str]) -> None:
-        """Rows that no state holds: gone if the cloud shows nothing, else imported into a root made for them."""
-        left = [row for row in run.rows.values() if row.id not in keep and row.name not in keep]
-        if not left:
-            return
-        found = await self._seen(run, left)
-        if found:
-            await self._take_away(run, found)
-        for row in left:
-            await run.drop(row.kind, row.name)
-
-    async def _seen(self, run: TofuWork, rows: Sequence["LedgerRow"]) -> list[Discovered]:
-        """Of these rows what exists and is ours, by id, or by name and labels where no id is known."""
-        seen = {(one.kind, one.id): one for one in await self._look(run, rows)}
-        ours = {}
-        for row in rows:
-            for key, one in seen.items():
-                same = one.id == row.id if row.id else one.name == row.name
-                if same and one.kind == row.kind and owned(row.labels, one.labels):
-                    ours[key] = one
-        return list(ours.values())
-
-    async def _look(self, run: TofuWork, rows: Sequence["LedgerRow"]) -> list[Discovered]:
-        found = list(await self.find(names=[(row.kind, row.name) for row in rows], credential=run.credential))
-        for labels in {json.dumps(dict(row.labels), sort_keys=True) for row in rows}:
-            found += await self.discover(labels=json.loads(labels), credential=run.work.credential)
-        return found
-
-    async def _take_away(self, run: TofuWork, found: Sequence[Discovered]) -> None:
-        """Import, then delete. The state of it is worth nothing: after a death everything is found and imported again."""
-        folder = RunFolder(run.folder.path.with_name(f"{run.folder.path.name}-leftovers"))
-        if (child := children.recorded(folder.path)) is not None:
-            await tools.follow(child, folder, heard=tools.quiet, ticked=run.is_over)
-            found = await self._seen(run, [row for row in run.rows.values() if _is_among(row, found)])
-        await asyncio.to_thread(shutil.rmtree, folder.path, ignore_errors=True)
-        if not found:
-            return
-        sweep = replace(run, folder=folder.make(), kept=Kept(), seals=False, is_ready=False)
-        await asyncio.to_thread(sweep.lay_out_root, self._leftover_root(found))
-        await sweep.carry_out(planned(await sweep.show_plan(commands.plan()), self.resource))
-        await sweep.carry_out(planned(await sweep.show_plan(commands.plan(destroy=True)), self.resource))
-        await asyncio.to_thread(folder.shred)
-
-    def _leftover_root(self, found: Sequence[Discovered]) -> Mapping[str, Any]:
-        rank = {kind: number for number, kind in enumerate(self.standing)}
-        resources: dict[str, dict[str, Any]] = {}
-        imports: list[dict[str, str]] = []
-        below: list[tuple[str, str]] = []
-        for number, one in enumerate(sorted(found, key=lambda one: rank.get(one.kind, len(rank)))):
-            given = self.leftover(one)
-            address = f"{given.type}.left_{number}"
-            under = [other for other, kind in below if rank.get(kind, len(rank)) < rank.get(one.kind, len(rank))]
-            body = {"lifecycle": {"ignore_changes": "all"}, **given.body, "depends_on": under}
-            resources.setdefault(given.type, {})[f"left_{number}"] = body
-            imports.append({"to": address, "id": one.id})
-            below.append((address, one.kind))
-        return {"resource": resources, "import": imports}
-
     def _cost(self, address: str, what: Resource) -> CostLine:
         return CostLine(address, what.kind, what.size, self.price(what))
 
@@ -507,10 +416,6 @@ def _ports(balancer: Mapping[str, Any], ingress: Mapping[str, int]) -> dict[str,
     """Those that the module names, else those of the request; a balancer that only servers can reach names none."""
     named = balancer.get("ports")
     return dict(ingress if named is None else named)
-
-
-def _is_among(row: "LedgerRow", found: Sequence[Discovered]) -> bool:
-    return any((row.kind, row.name) == (one.kind, one.name) or row.id == one.id for one in found)
 
 
 def _foreign(line: Planned, found: Discovered) -> Finding:
