@@ -88,7 +88,7 @@ async def dry_run(house: House) -> dict[str, Any]:
     """The plan of a switchover from the holder to its standby, with nothing done. Raises NotReady."""
     async with writing(house) as client:
         holder = (await client.holder())["region"]
-    async with _daemon(house, holder) as daemon:
+    async with at(house, holder) as daemon:
         return dict(MessageToDict(await daemon.plan(_other(house, holder))))
 
 
@@ -97,7 +97,7 @@ async def isolated(house: House) -> dict[str, Any]:
     async with writing(house) as client:
         before, began = await client.holder(), boottime()
         target = _other(house, before["region"])
-        async with _daemon(house, target) as daemon:
+        async with at(house, target) as daemon:
             run = await daemon.rehearse(target, "isolated drill")
         ended, acked = boottime(), client.acked(0)
         await until(lambda: client.acked(0) >= acked + AFTER, OVER_WITHIN, "writes go on")
@@ -135,7 +135,7 @@ async def game_day(house: House, *, tell: Tell) -> list[Report]:
 async def _moved(client: Client, tell: Tell, which: str) -> Report:
     house, slot, before = client.house, client.house.demo["slot"], await client.holder()
     target, began = _other(house, before["region"]), boottime()
-    async with _daemon(house, before["region"]) as daemon:
+    async with at(house, before["region"]) as daemon:
         await daemon.move(target, f"game day, {which}")
     await until(lambda: client.acked(before["epoch"]) >= AFTER, OVER_WITHIN, f"{target} acknowledges writes")
     await client.finish()
@@ -154,7 +154,8 @@ async def _moved(client: Client, tell: Tell, which: str) -> Report:
 
 
 @asynccontextmanager
-async def _daemon(house: House, region: str) -> AsyncIterator[Daemon]:
+async def at(house: House, region: str) -> AsyncIterator[Daemon]:
+    """The continuum of a region. Raises NotReady where it refuses, or goes away."""
     namespace, _, name = house.demo["slot"].partition("/")
     row = next(row for row in house.regions if row["name"] == region)
     channel = connect(row["agent"], token=house.token)

@@ -38,6 +38,8 @@ STEPS = re.compile(
 )
 """Points of PDM's workers: each step of a name's way into the DNS and out of it, of a zone, of an exchange of keys, of a move
 and of its way back, before its effect and after it, unwritten. `apply` is the call of the registrar, in whichever step it is."""
+PHASES = re.compile(r"continuum\.[A-Z][A-Za-z]+\.(before|after)-(effect|record)")
+"""Points of continuum's agents: each phase of a move, before its effect and after it, and before and after that is noted."""
 DELAY = 1.0
 """Seconds of a delay."""
 
@@ -115,4 +117,5 @@ class Failpoints:
 
 def _is_known(point: str, action: str) -> bool:
     is_step = STEPS.fullmatch(point) is not None
-    return (point in POINTS or is_step) and (action in _ACTIONS or (is_step and action in _OF_STEPS))
+    is_known = point in POINTS or is_step or PHASES.fullmatch(point) is not None
+    return is_known and (action in _ACTIONS or (is_step and action in _OF_STEPS))

@@ -156,6 +156,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
             curfew,
             *_controllers(settings, service, leases),
         ],
+        armable=[region] if region else [],
         closing=[
             registers.close,
             lambda: provisioner.close(None),

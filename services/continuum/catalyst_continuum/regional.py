@@ -11,6 +11,7 @@ import dns.tsig
 from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
 from catalyst_mesh import PluginHost, Work, connect
 from catalyst_mesh.daemon import Worker
+from catalyst_mesh.failpoints import Failpoints
 from catalyst_sdk import deadman
 from catalyst_sdk.continuum import Fencer, Traffic
 from catalyst_sdk.witness import LeaseWitness
@@ -74,6 +75,7 @@ class Region:
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._failpoints: Failpoints | None = None
         folder = self.settings.data_dir or self.settings.data_folder
         self._memory = DiskMemory(folder / "slots", boot_id())
         self._folder = folder
@@ -98,6 +100,10 @@ class Region:
         self._peers = {region: self._peer(address) for region, address in pairs(self.settings.peers).items()}
         channels = {region: peer.channel for region, peer in self._peers.items()}
         self._clocks = Clocks(self.settings.region, channels, self.registers.own.census)
+
+    def arm(self, failpoints: Failpoints) -> None:
+        """Where tests have this process end; before the first agent is hired."""
+        self._failpoints = failpoints
 
     @property
     def workers(self) -> Sequence[Worker]:
@@ -175,7 +181,7 @@ class Region:
             peers=self._peers,
             memory=self._memory,
             clock=now,
-            trace=self._trace.of(region, slot, now),
+            trace=self._trace.of(region, slot, now, self._failpoints),
             tell=tell,
             book=self._logbook.book,
             moves=lambda: self._logbook.history(slot),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from catalyst_mesh import get_logger
+from catalyst_mesh.failpoints import Failpoints
 from catalyst_sdk.traces import Line
 
 from catalyst_continuum.clock import boottime
@@ -22,9 +23,11 @@ class TraceFile:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._failed = False
 
-    def of(self, region: str, slot: str, clock: Callable[[], Moment]) -> "SlotTrace":
-        """Where the agent of a slot writes; `clock` is the one that it believes."""
-        return SlotTrace(self, region, slot, clock)
+    def of(
+        self, region: str, slot: str, clock: Callable[[], Moment], failpoints: Failpoints | None = None
+    ) -> "SlotTrace":
+        """Where the agent of a slot writes; `clock` is the one that it believes. Each phase is a place where it may be killed."""
+        return SlotTrace(self, region, slot, clock, failpoints)
 
     def write(self, line: Line) -> None:
         """Append a line."""
@@ -43,7 +46,10 @@ class TraceFile:
 class SlotTrace:
     """Follows `workers.standing.Trace`."""
 
-    def __init__(self, file: TraceFile, region: str, slot: str, clock: Callable[[], Moment]) -> None:
+    def __init__(
+        self, file: TraceFile, region: str, slot: str, clock: Callable[[], Moment], failpoints: Failpoints | None
+    ) -> None:
+        self._failpoints = failpoints
         self._file = file
         self._region = region
         self._slot = slot
@@ -56,3 +62,5 @@ class SlotTrace:
         now = boottime()
         true = None if deadline is None else now + deadline - self._clock().boot
         self._file.write(Line(now, self._region, self._slot, event, epoch, seq or None, true, effect))
+        if self._failpoints is not None and event == "step":
+            self._failpoints.hit(f"continuum.{effect.replace(' ', '.')}")
