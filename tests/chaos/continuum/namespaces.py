@@ -145,6 +145,7 @@ def _region(net: Machines, layout: Layout, region: Region, shops: Any, address: 
     logs = layout.logs
     net.start(machine, SHOP, shop.command(layout, region, shops, address), plain, logs / f"{region.part(SHOP)}.log")
     told = shop.agent(layout, region, shops, address)
+    told.pop("CATALYST_CONTINUUM_OIDC_ISSUER")  # no provider of people is a machine here
     net.start(machine, DAEMON, recipes.daemon(DAEMON), told, logs / f"{region.part(DAEMON)}.log")
 
 
