@@ -19,6 +19,8 @@ UNAVAILABLE = 6
 T = TypeVar("T")
 DONE = {"SUCCEEDED", "SKIPPED", "UNDONE"}
 ENDED = {"SUCCEEDED", "FAILED", "CANCELLED_CLEAN", "CANCELLED_WITH_LEFTOVERS", "STUCK"}
+_TOLD = {"step.started": "RUNNING", "step.succeeded": "SUCCEEDED"}
+"""Codes of events that say what has become of their step."""
 _SIGNS = {
     "SUCCEEDED": ("✓", "green"),
     "FAILED": ("✗", "red"),
@@ -47,22 +49,38 @@ def follow(api: Api, run: str) -> dict[str, Any]:
 
 
 def _follow(api: Api, run: str, draw: Any) -> dict[str, Any]:
-    began, last = time.monotonic(), ""
+    began = time.monotonic()
     while True:
-        draw(_steps(api, run), began)
         answer = _patiently(lambda: api.get(f"/v1/{run}"))
+        steps = _steps(api, run)
+        draw(steps, began)
         if word(answer["state"]) in ENDED or open_gates(answer):
-            draw(_steps(api, run), began)
             return answer
-        for number, event, data in api.stream(f"/v1/{run}/events:stream", last=last):
-            last = number or last
+        # The steps show what was told up to the run's version, and perhaps more.
+        for _number, event, data in api.stream(f"/v1/{run}/events:stream", last=str(answer.get("version", ""))):
             if event == "done":
                 break
             if data.get("code", "").startswith(("step.", "run.")):
-                draw(_steps(api, run), began)
+                steps = moved(steps, data) or _steps(api, run)
+                draw(steps, began)
             if data.get("code") == "step.waiting" and (data.get("data") or {}).get("for") == "signal":
                 break
         time.sleep(PAUSE)  # a stream that ended without `done` was cut; the next one goes on after `last`
+
+
+def moved(steps: list[dict[str, Any]], event: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """The steps after an event that tells all that is shown of it: a step has begun, or is done. None: they have to be asked for.
+
+    Nearly all events of a run are such, and to ask for all steps at each costs the provisioner more than the run itself.
+    """
+    state = _TOLD.get(str(event.get("code")))
+    found = next((n for n, step in enumerate(steps) if _short(step) == event.get("step")), None)
+    if state is None or found is None:
+        return None
+    if word(steps[found]["state"]) in DONE:
+        return steps  # they were asked for after this was told
+    now = {**steps[found], "state": state, "error": None, "waitingFor": ""}
+    return [*steps[:found], now, *steps[found + 1 :]]
 
 
 def open_gates(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -1,10 +1,12 @@
 """Renewing a lease over three cells beside one compare-and-swap at one of them."""
 
+import asyncio
 import base64
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import count
@@ -108,6 +110,51 @@ async def test_changing_over_real_servers(table: Table, home: Path) -> None:
         await register.close()
 
 
+async def spaced(operation: Callable[[], Awaitable[object]], count: int) -> Round:
+    """As renewals come: long after the one before, whose third answer is here by then."""
+    each: list[float] = []
+    for _ in range(count):
+        began = time.perf_counter()
+        await operation()
+        each.append(time.perf_counter() - began)
+        await asyncio.sleep(0.05)
+    return Round(each, sum(each), count)
+
+
+@measured
+async def test_renewing_beside_the_median_cell(table: Table, home: Path) -> None:
+    """All three cells share one core, so the bare side asks all of them as well, and waits for the second answer."""
+    with cells(home) as witness:
+        me, last = Me("sb-east-mgt-prod", 10_000, "aaaaaaaa"), dict[str, bytes]()
+        register, numbers = Register(witness, "p-1"), count(1)
+        assert isinstance(await register.change(SLOT, lambda lease: bootstrap(lease, me)), Committed)
+
+        async def renewal() -> None:
+            own = Me(me.region, me.ttl_ms, secrets.token_hex(4))
+            assert isinstance(await register.change(SLOT, lambda lease: renew(lease, own, 1)), Committed)
+
+        async def swap(cell: str) -> None:
+            new = b"0" * 120 + str(next(numbers)).encode()
+            assert await witness.swap(cell=cell, slot="bare", old=last.get(cell), new=new) is Swap.APPLIED
+            last[cell] = new
+
+        async def median_cell() -> None:
+            under_way = {asyncio.create_task(swap(cell)) for cell in witness.cells()}
+            for _ in range(register.quorum):
+                done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                assert all(task.exception() is None for task in done)
+                if len(witness.cells()) - len(under_way) >= register.quorum:
+                    break
+
+        goal = Goal("p50", 1.5, "one compare-and-swap at the median of the same three cells")
+        table.add(
+            await compare(
+                "continuum: renew", goal, ours=lambda: spaced(renewal, 60), bare=lambda: spaced(median_cell, 60)
+            )
+        )
+        await register.close()
+
+
 @measured
 async def test_renewing(table: Table, home: Path) -> None:
     with cells(home) as witness:
@@ -130,5 +177,9 @@ async def test_renewing(table: Table, home: Path) -> None:
         async def one(operation: object) -> Round:
             return await one_by_one(operation, 60)  # type: ignore[arg-type]
 
-        goal = Goal("p50", 1.5, "one compare-and-swap at one cell")
-        table.add(await compare("continuum: renew", goal, ours=lambda: one(renewal), bare=lambda: one(swap)))
+        goal = Goal("p50", 1.5, "one compare-and-swap at one cell, the other two idle")
+        table.add(
+            await compare(
+                "continuum: renewals without a pause", goal, ours=lambda: one(renewal), bare=lambda: one(swap)
+            )
+        )

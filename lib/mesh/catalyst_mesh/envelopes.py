@@ -19,7 +19,7 @@ def encoded(attributes: Mapping[str, str]) -> dict[str, str]:
 
 def decoded(headers: Mapping[str, str] | None) -> dict[str, str]:
     """Values of headers, by their names in lower case."""
-    return {key.lower(): unquote(value) for key, value in (headers or {}).items()}
+    return {key.lower(): unquote(value) if "%" in value else value for key, value in (headers or {}).items()}
 
 
 def told_of(message: Msg) -> Told:

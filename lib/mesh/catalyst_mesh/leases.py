@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from .database import Database, is_outage
 from .logs import get_logger
 from .metrics import ChassisMetrics
+from .ready import Ready
 from .waits import rest
 
 TTL = timedelta(seconds=10)
@@ -106,6 +107,14 @@ class Leases:
         self.replica = replica or uuid4().hex[:12]
         self.ttl = ttl
         self.monotonic = monotonic
+        t = self._t.c
+        mine = (
+            (t.name == bindparam("at_name")) & (t.holder == bindparam("at_holder")) & (t.fence == bindparam("at_fence"))
+        )
+        # FOR KEY SHARE keeps off a takeover's FOR UPDATE, but neither other guards nor a renewal's plain UPDATE.
+        held = select(t.fence).where(mine)
+        self._guard = Ready(held.with_for_update(read=True, key_share=True) if db.has_row_locks else held)
+        self._move = Ready(update(self._t).where(mine).values(until=bindparam("to_until", type_=t.until.type)))
 
     async def keep(self, name: str, stop: asyncio.Event, work: Callable[[Lease], Awaitable[None]]) -> None:
         """Do `work` whenever this replica holds the lease, until `stop`; then give the lease back.
@@ -164,11 +173,7 @@ class Leases:
 
     async def guard(self, sql: AsyncConnection, lease: Lease) -> None:
         """Raises LeaseLost where another has taken `lease` over; who wants to waits for the end of this transaction."""
-        query = select(self._t.c.fence).where(self._is(lease))
-        if self._db.has_row_locks:
-            # FOR KEY SHARE keeps off a takeover's FOR UPDATE, but neither other guards nor a renewal's plain UPDATE.
-            query = query.with_for_update(read=True, key_share=True)
-        if (await sql.execute(query)).first() is None:
+        if await self._guard.row(sql, self._at(lease)) is None:
             raise LeaseLost(lease.name)
 
     def is_ours(self, name: str) -> ColumnElement[bool]:
@@ -181,7 +186,7 @@ class Leases:
         asked = self.monotonic()
         async with self._db.begin(urgent=True) as sql:
             until = await self._db.now(sql) + self.ttl
-            changed = (await sql.execute(update(self._t).where(self._is(lease)).values(until=until))).rowcount
+            changed = await self._move.count(sql, {**self._at(lease), "to_until": until})
         if changed:
             lease.renewed(asked)
         return bool(changed)
@@ -247,8 +252,8 @@ class Leases:
                     self._log.warning("lease not renewed", lease=lease.name, exc_info=error)
                 pause = third / 10
 
-    def _is(self, lease: Lease) -> ColumnElement[bool]:
-        return (self._t.c.name == lease.name) & (self._t.c.holder == self.replica) & (self._t.c.fence == lease.fence)
+    def _at(self, lease: Lease) -> dict[str, object]:
+        return {"at_name": lease.name, "at_holder": self.replica, "at_fence": lease.fence}
 
     def _tell(self, lease: Lease, *, held: bool) -> None:
         if self._metrics is not None:

@@ -49,20 +49,21 @@ class Ready:
         """Do it with each of these; all of them give the same parameters."""
         if len(rows) == 1:
             await self._done(sql, rows[0])
-        elif rows and _is_heard(sql):
-            await sql.execute(self.statement, list(rows))
         elif rows:
-            await _begun(sql)
-            written = self._for(sql.dialect, rows[0])
-            await _sent(sql, written, [written.values(given) for given in rows], many=True)
+            connection = await _begun(sql)
+            if _is_heard(connection):
+                await sql.execute(self.statement, list(rows))
+                return
+            written = self._for(connection.dialect, rows[0])
+            await _sent(sql, connection, written, [written.values(given) for given in rows], many=True)
 
     async def _done(self, sql: AsyncConnection, given: Given) -> tuple[list[Found], int]:
-        if _is_heard(sql):
+        connection = await _begun(sql)
+        if _is_heard(connection):
             return await self._done_aloud(sql, given)
-        await _begun(sql)
-        written = self._for(sql.dialect, given)
-        found, count = await _sent(sql, written, written.values(given))
-        return written.rows(found), count
+        written = self._for(connection.dialect, given)
+        found, count = await _sent(sql, connection, written, written.values(given))
+        return written.rows(found) if found else [], count
 
     async def _done_aloud(self, sql: AsyncConnection, given: Given) -> tuple[list[Found], int]:
         result = await sql.execute(self.statement, dict(given))
@@ -135,26 +136,29 @@ def _back(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
-def _is_heard(sql: AsyncConnection) -> bool:
+async def _begun(sql: AsyncConnection) -> Connection:
+    """The connection, in the transaction that SQLAlchemy begins with the first statement."""
+    connection = sql.sync_connection
+    assert connection is not None
+    if not connection.in_transaction():
+        await sql.begin()
+    return connection
+
+
+def _is_heard(connection: Any) -> bool:
     """Whether somebody listens to the statements of this connection, or its driver is none of ours."""
-    connection: Any = sql.sync_connection
-    return bool(
-        connection._has_events or connection.engine._has_events or sql.dialect.driver not in {"aiosqlite", "asyncpg"}
+    return (
+        connection._has_events
+        or connection.engine._has_events
+        or connection.dialect.driver not in {"aiosqlite", "asyncpg"}
     )
 
 
-async def _begun(sql: AsyncConnection) -> None:
-    """Begin the transaction that SQLAlchemy begins with the first statement."""
-    if not sql.in_transaction():
-        await sql.begin()
-
-
 async def _sent(
-    sql: AsyncConnection, it: _Written, values: list[Any], *, many: bool = False
+    sql: AsyncConnection, connection: Connection, it: _Written, values: list[Any], *, many: bool = False
 ) -> tuple[Sequence[Any], int]:
     """Rows that the driver answers, and how many rows were changed."""
-    assert sql.sync_connection is not None
-    adapted: Any = sql.sync_connection.connection.dbapi_connection
+    adapted: Any = connection.connection.dbapi_connection
     try:
         if isinstance(adapted.driver_connection, ErrandConnection):
             return await _by_errand(adapted.driver_connection, it, values, many)

@@ -28,6 +28,7 @@ from .failpoints import Failpoints
 from .leases import Leases
 from .logs import get_logger
 from .metrics import ChassisMetrics
+from .ready import Ready
 from .telemetry import span
 from .waits import rung
 
@@ -66,7 +67,7 @@ class Relay:
         self._poll = poll
         self._log = get_logger("relay")
         waits = self._t.c.published_at.is_(None)
-        self._next = (  # made once, as every event waits for it
+        self._next = Ready(
             select(self._t, leases.is_ours("relay").label("is_ours"))
             .where(waits)
             .order_by(self._t.c.number)
@@ -141,7 +142,7 @@ class Relay:
         """The first events that wait, and whether the lease was ours without a break until they were read."""
         async with self._db.read() as sql:
             # The lease is only looked at: to renew it would be one more commit on each event's way.
-            rows = [dict(row) for row in (await sql.execute(self._next, {"fence": self._fence})).mappings()]
+            rows = await self._next.rows(sql, {"fence": self._fence})
             earlier = await chains(sql, self._t, rows) if rows else {}
         is_ours = all(row["is_ours"] for row in rows)
         return [{**row, "previous": earlier[row["number"]]} for row in rows], is_ours

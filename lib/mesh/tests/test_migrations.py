@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from catalyst_mesh import Database, migrate
 from catalyst_mesh.migrations import _run
+from catalyst_testkit.revisions import compared
 from sqlalchemy import Connection, MetaData, inspect, text
 
 ROOT = Path(__file__).parents[3]
@@ -42,11 +41,8 @@ async def by_revisions(db: Database, package: str) -> None:
 
 
 async def differences(db: Database, metadata: MetaData) -> list[Any]:
-    def compare(connection: Connection) -> list[Any]:
-        return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))
-
     async with db.begin() as sql:
-        return await sql.run_sync(compare)
+        return await sql.run_sync(compared, metadata)
 
 
 async def written(db: Database) -> list[Any]:

@@ -88,11 +88,19 @@ async def differences(db: Database, package: str, old: dict[str, bytes]) -> list
     # By revisions in any case: where there were none before, the database is empty, and would get the tables as they are.
     await migrate(db, package, metadata, max(_numbers(package)))
 
-    def compare(connection: Connection) -> list[Any]:
-        return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))
-
     async with db.begin() as sql:
-        return [f"{package}: {difference}" for difference in await sql.run_sync(compare)]
+        return [f"{package}: {difference}" for difference in await sql.run_sync(compared, metadata)]
+
+
+def compared(connection: Connection, metadata: MetaData) -> list[Any]:
+    """What the database has more or less than `metadata` makes there; what is for another kind of database is left out."""
+
+    def is_for_it(thing: Any, _name: str | None, _kind: str, _is_there: bool, _other: Any) -> bool:
+        only = getattr(thing, "_ddl_if", None)
+        return only is None or only.dialect == connection.dialect.name
+
+    opts = {"compare_type": True, "include_object": is_for_it}
+    return list(compare_metadata(MigrationContext.configure(connection, opts=opts), metadata))
 
 
 def _numbers(package: str) -> Iterator[str]:

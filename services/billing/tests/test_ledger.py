@@ -90,6 +90,28 @@ async def test_what_is_off_in_two_currencies_and_zero_over_both_is_named_in_each
     assert found == {("L1", "OMR", 5), ("L1", "EUR", -5)}
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)  # each has its own way to prove
+async def test_what_wandered_from_one_transaction_to_another_is_found_though_each_account_is_as_it_was(
+    billing: Billing,
+) -> None:
+    """Also where it is more than PostgreSQL multiplies by a weight."""
+    accounts = [BOOKS.house(kind, "OMR") for kind in (Kind.PROMO_COST, Kind.REVENUE)]
+    work = billing.daemon.daemon.work
+    for key in ("one", "two"):
+        lines = tuple(Entry(a, Money(sign * 1000, "OMR")) for a, sign in zip(accounts, (1, -1), strict=True))
+        await work.again(lambda tx, k=key, e=lines: tx.post(Txn(k, "test", NOON, "test", "why", e)))
+    ids = [Txn(key, "test", NOON, "test", "why", lines).id for key in ("one", "two")]
+    move = "UPDATE ledger_entry SET amount_minor = amount_minor {} WHERE n = 1 AND txn_id = '{}'"
+    await run(billing, NO_GUARD[billing.daemon.daemon.db.dialect])
+    for amount in (1, 10**15):
+        await run(billing, move.format(f"+ {amount}", ids[0]), move.format(f"- {amount}", ids[1]))
+        found = [(d.rule, d.transaction, d.found.minor) for d in (await billing.prove()).differences]
+        off = 1 if amount == 1 else 1 + amount
+        assert sorted(found, key=lambda one: one[2]) == [
+            ("L1", f"ledgerTransactions/{ids[1]}", -off), ("L1", f"ledgerTransactions/{ids[0]}", off),
+        ]  # fmt: skip
+
+
 async def test_a_proof_is_an_operation_that_can_be_read_again_by_who_may_ask_for_one(billing: Billing) -> None:
     operation = await billing.staff(stubs.LedgerServiceStub).ProveLedger(rpc.ProveLedgerRequest())
     asked = operations_pb2.GetOperationRequest(name=operation.name)

@@ -2,11 +2,8 @@
 
 import importlib
 from pathlib import Path
-from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from catalyst.billing.v1 import events_pb2
 from catalyst.catalog.v1 import resources_pb2 as catalog_pb
 from catalyst.mesh.v1.resources_pb2 import Money
@@ -18,7 +15,8 @@ from catalyst_billing.store import metadata, triggers
 from catalyst_mesh import Database, migrate
 from catalyst_mesh.facts import aggregate_of, version_of
 from catalyst_mesh.settings import SettingsFault
-from sqlalchemy import Connection, select, text
+from catalyst_testkit.revisions import compared
+from sqlalchemy import select, text
 
 from .conftest import Billing
 
@@ -33,13 +31,9 @@ async def test_the_migrations_make_the_schema_of_the_code(database: str, second_
     for url, revision in ((database, "0001"), (second_database, "head")):
         db = await Database.open(url)
         await migrate(db, "catalyst_billing", metadata, revision)
-
-        def differences(connection: Connection) -> list[Any]:
-            return compare_metadata(MigrationContext.configure(connection), metadata)
-
         async with db.begin() as sql:
             if revision == "head":  # what came after the first revision is not in it
-                assert await sql.run_sync(differences) == []
+                assert await sql.run_sync(compared, metadata) == []
             shapes.append([tuple(row) for row in await sql.execute(text(TRIGGERS[db.dialect]))])
         await db.close()
     of_book = [[row for row in rows if not row[0].startswith("invoice_")] for rows in shapes]

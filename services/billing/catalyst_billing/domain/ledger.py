@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 
 from .money import Money
@@ -190,5 +191,6 @@ def prove(
     return found
 
 
+@lru_cache(maxsize=4096)
 def _id(prefix: str, *parts: str) -> str:
     return f"{prefix}-{sha256(chr(0).join(parts).encode()).hexdigest()[:24]}"

@@ -1,11 +1,13 @@
 """Proving the book: L1, L4 and L5 over every entry, in one view of the database."""
 
+import secrets
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, text, union
+from sqlalchemy import BigInteger, Select, bindparam, func, null, select, text, union
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..domain.ledger import Difference, Kind, prove
@@ -26,19 +28,48 @@ class Proof:
 
 
 async def proof(sql: AsyncConnection) -> Proof:
-    """Prove everything: two passes over the entries, by account and by transaction."""
+    """Prove everything: by account and by transaction; on PostgreSQL in one pass over the entries where nothing is off."""
     if sql.dialect.name == "postgresql":
         await sql.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
         await sql.execute(text("SET LOCAL work_mem = '64MB'"))  # else groups of 50,000 transactions go to the disk
-    rows = (await sql.execute(_BY_ACCOUNT)).all()
+        rows = await _weighed(sql) or (await sql.execute(_BY_ACCOUNT)).all()
+    else:
+        rows = (await sql.execute(_BY_ACCOUNT)).all()
     differences = prove(
-        await _unbalanced(sql, rows),
+        [] if _is_level(rows) else await _unbalanced(sql, rows),
         {row.id: Money(int(row.amount), row.currency) for row in rows if row.entries},
         {row.id: Money(int(row.kept), row.currency) for row in rows if row.kept is not None},
         {row.id for row in rows if row.kind == Kind.CUSTOMER_CREDIT.value},
     )
     last = max((row.last for row in rows if row.entries), default=0)
     return Proof(tuple(differences), sum(row.entries or 0 for row in rows), last)
+
+
+async def _weighed(sql: AsyncConnection) -> Sequence[Any]:
+    """What stands on each account, each entry also times a weight that is drawn for its transaction; nothing where that
+    exceeds what PostgreSQL counts with."""
+    try:
+        async with sql.begin_nested():
+            found: Sequence[Any] = (await sql.execute(_BY_WEIGHT, {"seed": secrets.randbits(62)})).all()
+            return found
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != _OUT_OF_RANGE:
+            raise
+        return ()
+
+
+def _is_level(rows: Sequence[Any]) -> bool:
+    """Whether the weighed entries are zero in each currency.
+
+    Where all transactions are zero they always are. Where some are not, they are by chance only, once in 16 million proofs,
+    and the next proof draws other weights. To group entries by transaction instead takes PostgreSQL twice as long as all else.
+    """
+    off: Counter[str] = Counter()
+    for row in rows:
+        if row.weighed is None and row.entries:
+            return False
+        off[row.currency] += int(row.weighed or 0)
+    return not any(off.values())
 
 
 async def _unbalanced(sql: AsyncConnection, rows: Sequence[Any]) -> list[tuple[str, Money]]:
@@ -69,17 +100,32 @@ _BY_CURRENCY = (
     .group_by(_e.txn_id, _a.currency)
     .having(_sum != 0)
 )
+_OUT_OF_RANGE = "22003"
+_WEIGHT = func.hashtextextended(_e.txn_id, bindparam("seed", type_=BigInteger)).op("&")(0xFFFFFF)
+
+
 # Accounts are few: what each of them sums to is joined with them, not each entry; and the same look counts.
-_by = (
-    select(_e.account_id, _sum.label("amount"), func.count().label("entries"), func.max(_e.number).label("last"))
-    .group_by(_e.account_id)
-    .subquery()
-)
-_BY_ACCOUNT = select(
-    _a.id, _a.kind, _a.currency, _by.c.amount, _by.c.entries, _by.c.last, _b.amount_minor.label("kept")
-).select_from(
-    ledger_account.outerjoin(_by, _by.c.account_id == _a.id).outerjoin(ledger_balance, _b.account_id == _a.id)
-)
+def _by_account(weighed: Any) -> Select[Any]:
+    by = (
+        select(
+            _e.account_id,
+            _sum.label("amount"),
+            func.count().label("entries"),
+            func.max(_e.number).label("last"),
+            weighed.label("weighed"),
+        )
+        .group_by(_e.account_id)
+        .subquery()
+    )  # fmt: skip - a list
+    return select(
+        _a.id, _a.kind, _a.currency, by.c.amount, by.c.entries, by.c.last, by.c.weighed, _b.amount_minor.label("kept")
+    ).select_from(
+        ledger_account.outerjoin(by, by.c.account_id == _a.id).outerjoin(ledger_balance, _b.account_id == _a.id)
+    )
+
+
+_BY_ACCOUNT = _by_account(null())
+_BY_WEIGHT = _by_account(func.sum(_e.amount_minor * _WEIGHT))
 
 
 def _off_in(currency: str) -> Any:
