@@ -77,10 +77,15 @@ class Moves:
         return run.id
 
     def look(self, lease: Lease | None) -> None:
-        """A run that was given away ends elsewhere; the record says when, and how."""
+        """A run that was given away ends elsewhere; the record says when, and how. So does one whose agent died at its end."""
         for run in [run for run in self.known.values() if not run.state.is_over] if lease is not None else []:
             assert lease is not None
-            if self.is_busy or lease.run == run.id or lease.epoch <= run.start_epoch or run is self.ordered:
+            if self.is_busy or lease.run == run.id or run is self.ordered:
+                continue
+            if lease.epoch == run.start_epoch and run.source == run.target == self._acts.duty.region:
+                why = "its agent died before its end, and has taken the slot up once more"
+                self._note(runs.over(run, RunState.FAILED, self._acts.clock().wall, why))
+            if lease.epoch <= run.start_epoch:
                 continue
             moved = runs.moved(run, lease.epoch, self._acts.clock().wall)
             went_well = lease.holder == run.target

@@ -251,6 +251,14 @@ def test_a_holder_that_gave_up_and_found_nobody_to_take_over_begins_anew_in_its_
     world.until(lambda: bool(world.leader), 60, "somebody leads")
 
 
+def test_a_run_whose_agent_died_at_its_end_is_over_and_stands_in_no_other_s_way(world: World) -> None:
+    left = opened(Run("klmnopqrst", SLOT, Kind.FAILOVER, EAST, EAST, 1, 1, reason="taken up again"), 0.0)
+    world.agents[EAST].moves.known[left.id] = left  # as its logbook brings it from the store
+    world.run_for(3)
+    assert world.runs[f"{EAST} {left.id}"].state.is_over
+    assert world.leader == EAST
+
+
 def test_a_holder_that_renews_is_taken_from_by_force_and_nobody_acts_before_its_promise_is_over(world: World) -> None:
     world.run_for(12)  # whoever started just now may have promised something in the life before
     acked, at = set(world.acked), world.loop.time()
