@@ -37,7 +37,8 @@ SOURCE = ("Precheck", "Approve", "Prepare", "Announce", "Drain", "FenceSource", 
 TARGET = ("Accept", "Promote", "VerifyWrite", "FlipTraffic", "VerifyTraffic", "Reprotect", "Complete")
 POINTS = ("before-effect", "after-effect", "before-record", "after-record")
 WITHIN = 180.0
-ORDERED_WITHIN = 90.0
+ORDERED_WITHIN = 300.0
+"""Seconds until the agent dies: a standby that was started anew has to be fit for the move first."""
 SETTLED = 20
 
 
@@ -96,10 +97,12 @@ async def _die(net: Machines, house: House, client: Client, phase: str, point: s
 
 
 async def _ordered(house: House, source: str, target: str) -> None:
-    """Order the move, and look at it; whoever is asked may die meanwhile."""
-    with suppress(NotReady, httpx.HTTPError):
-        async with at(house, source) as daemon:
-            await daemon.move(target, "an agent dies in this move")
+    """Order the move, as soon as nothing stands in its way, and look at it; whoever is asked may die meanwhile."""
+    while True:
+        with suppress(NotReady, httpx.HTTPError):
+            async with at(house, source) as daemon:
+                await daemon.move(target, "an agent dies in this move")
+                return
 
 
 def _sides(holder: dict[str, Any]) -> tuple[Region, Region]:
