@@ -35,7 +35,7 @@ _ASKS = {
     "provisioner": ("CATALOG", "PDM", "BILLING"),
     "billing": ("CATALOG",),
     "continuum": ("PROVISIONER",),
-    "environment": ("BILLING", "CATALOG"),
+    "environment": ("BILLING", "CATALOG", "PROVISIONER"),
     "gateway": ("CATALOG", "PDM", "BILLING", "PROVISIONER", "CONTINUUM", "ENVIRONMENT"),
 }
 _SHARING = ("gateway", "provisioner", "environment")

@@ -1,8 +1,8 @@
 """The composition root of the daemon of Organizations, Environments and Applications."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from catalyst.environment.v1 import service_pb2_grpc
@@ -33,9 +33,11 @@ from .access import ACCESS
 from .adopting import Adopting
 from .catalog import Catalog
 from .chronicle import Chronicle
+from .clusters import Clusters
 from .data import reserved
 from .events import EMITTED
 from .githttp import Door, GitServer
+from .logins import Logins
 from .ownership import OwnMemberships
 from .parts import EVENT_BUS, IDENTITY, VCLUSTER, BillingAccount, GitHome, Part
 from .plans import HANDLED
@@ -53,12 +55,20 @@ from .settings import EnvironmentSettings
 from .steps import CHANGE, CREATE, DELETE, INSTALL, PROMOTE, UNINSTALL, Applications, Organizations
 from .store import Store, metadata, rules
 from .workers.courier import Courier
+from .workers.deliverer import Deliverer
 from .workers.gazette import Gazette
 from .workers.herald import Herald
 from .workers.promoter import Promoter
 
 PACKAGE = "catalyst.environment.v1"
 RESTS = Backoff(first=timedelta(seconds=1))
+
+
+class Delivering(NamedTuple):
+    """The worker, and what is closed behind it."""
+
+    workers: Sequence[Worker]
+    closing: Sequence[Callable[[], Awaitable[None]]]
 
 
 async def compose(
@@ -80,7 +90,8 @@ async def compose(
     work = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer)
     billing = connect(settings.billing_target, token=settings.token_for("billing"), tls=settings.certificates())
     catalog = connect(settings.catalog_target, token=settings.token_for("catalog"), tls=settings.certificates())
-    repositories = Repositories(settings.git_folder or settings.data_folder / "git")
+    git_folder = settings.git_folder or settings.data_folder / "git"
+    repositories = Repositories(git_folder)
     parts: tuple[Part, ...] = (BillingAccount(billing), GitHome(repositories, clock), *also)
     chronicle = Chronicle(db, work)
     engine = Engine(
@@ -108,7 +119,9 @@ async def compose(
         pause=settings.promotion_pause,
     )  # fmt: skip - one call
     memberships = OwnMemberships(work)
-    git = _git(settings, repositories, memberships, work)
+    logins = Logins.of(git_folder)
+    git = _git(settings, repositories, memberships, work, logins)
+    delivering = _delivering(settings, work, leases, logins, git)
     services = [
         *_services(settings, work, engine, promoting, planner, clock),
         Service(
@@ -136,22 +149,44 @@ async def compose(
             Courier(work, leases, sender, sealer),
             Gazette(work, bus, leases),
             *git,
+            *delivering.workers,
             *_controllers(settings, services, leases),
         ],
         swept=rules(),
-        closing=[lambda: billing.close(None), lambda: catalog.close(None), sender.close, *(one.close for one in git)],
+        closing=[
+            lambda: billing.close(None),
+            lambda: catalog.close(None),
+            sender.close,
+            *(one.close for one in git),
+            *delivering.closing,
+        ],
         memberships=memberships,
     )
 
 
 def _git(
-    settings: EnvironmentSettings, repositories: Repositories, memberships: OwnMemberships, work: Work[Store]
-) -> list[GitServer]:
+    settings: EnvironmentSettings, repositories: Repositories, memberships: OwnMemberships, work: Work[Store],
+    logins: Logins,
+) -> list[GitServer]:  # fmt: skip
     """Who serves the repositories, where anybody is to."""
     if not settings.repositories_listen:
         return []
-    door = Door(verifier("environment", settings), memberships, work)
+    door = Door(verifier("environment", settings), memberships, work, logins)
     return [GitServer(settings.repositories_listen, repositories, door, shared=settings.shared_ports)]
+
+
+def _delivering(
+    settings: EnvironmentSettings, work: Work[Store], leases: Leases, logins: Logins, git: Sequence[GitServer]
+) -> Delivering:
+    """Who brings Applications to clusters, where there are any and somebody serves what they pull."""
+    base = settings.repositories_url or next((f"http://{one.address}" for one in git), "")
+    if not settings.provisioner_target or not base:
+        return Delivering((), ())
+    channel = connect(settings.provisioner_target, token=settings.token_for("provisioner"), tls=settings.certificates())
+    deliverer = Deliverer(
+        work, leases, Clusters(channel), logins, lambda path: f"{base}/{path}", pause=settings.delivery_pause
+    )
+    return Delivering((deliverer,), (lambda: channel.close(None),))
 
 
 def _kinds(organizations: Organizations, applications: Applications, chronicle: Chronicle) -> tuple[Kind, ...]:

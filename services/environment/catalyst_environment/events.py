@@ -105,6 +105,16 @@ def _environment_created(f: environments.Created) -> pb.EnvironmentCreated:
     return pb.EnvironmentCreated(environment=e.name, version=e.version, organization=f"organizations/{e.org}")
 
 
+def _environment_updated(f: environments.Updated) -> pb.EnvironmentUpdated:
+    e = f.environment
+    return pb.EnvironmentUpdated(
+        environment=e.name,
+        version=e.version,
+        organization=f"organizations/{e.org}",
+        host_clusters=[one.cluster for one in e.hosts],
+    )
+
+
 def _environment_deleted(f: environments.Deleted) -> pb.EnvironmentDeleted:
     e = f.environment
     return pb.EnvironmentDeleted(environment=e.name, version=e.version, organization=f"organizations/{e.org}")
@@ -210,6 +220,7 @@ EMITTED = (
     Emitted(f"{_ROOT}.member.changed", members.Changed, _changed),
     Emitted(f"{_ROOT}.member.removed", members.Removed, _removed),
     Emitted(f"{_ROOT}.environment.created", environments.Created, _environment_created),
+    Emitted(f"{_ROOT}.environment.updated", environments.Updated, _environment_updated),
     Emitted(f"{_ROOT}.environment.deleted", environments.Deleted, _environment_deleted),
     Emitted(f"{_ROOT}.application.requested", applications.Requested, _requested),
     Emitted(f"{_ROOT}.application.installed", applications.Installed, _installed),

@@ -2,6 +2,7 @@
 
 Invariants
   our identity  the password of a Basic login, whatever its user, is the token by which everything else is asked; so is Bearer;
+  own only      a cluster has a login of its own and reads what stands in Environments that run on it, and nothing else;
   onward        a branch moves to a child of what stands there and never elsewhere; none is taken away, and nothing else is made;
   one writer    a push is read whole before anything is locked: a slow sender holds nobody up;
   no secret     a file that looks like a secret is refused, as the same value in a configuration is.
@@ -9,6 +10,7 @@ Invariants
 
 import asyncio
 import base64
+import hmac
 import io
 import socketserver
 import threading
@@ -32,6 +34,7 @@ from dulwich.web import ChunkReader, make_wsgi_chain
 
 from .domain import trees
 from .domain.organizations import Organization, demand_changeable
+from .logins import Logins, is_cluster
 from .repositories import Repositories
 from .store import Store
 
@@ -51,17 +54,25 @@ Environ = dict[str, Any]
 Respond = Callable[..., Any]
 
 
+class ClusterDenied(Refused):
+    code, reason = Code.PERMISSION_DENIED, "CLUSTER_DENIED"
+    message = "{cluster} reads the repositories of what runs on it, with the login that it was given"
+
+
 class Door:
     """Who may come in; the same questions as before an RPC."""
 
-    def __init__(self, verifier: Verifier, memberships: Memberships, work: Work[Store]) -> None:
+    def __init__(self, verifier: Verifier, memberships: Memberships, work: Work[Store], logins: Logins) -> None:
+        self._logins = logins
         self._verifier = verifier
         self._memberships = memberships
         self._work = work
 
-    async def admit(self, org: str, authorization: str, *, writes: bool) -> str:
-        """The subject of whoever may read, or write, the repositories of `org`. Raises Refused."""
-        token = _token(authorization)
+    async def admit(self, org: str, repository: str, authorization: str, *, writes: bool) -> str:
+        """The subject of whoever may read, or write, a repository of `org`. Raises Refused."""
+        user, token = _login(authorization)
+        if is_cluster(user):
+            return await self._admit_cluster(user, token, org, repository, writes=writes)
         if not token:
             raise Unauthenticated(why="there is none: give a token as the password")
         caller = await self._verifier.check(token)
@@ -74,6 +85,19 @@ class Door:
             if held is not None:
                 demand_changeable(held)
         return caller.subject
+
+    async def _admit_cluster(self, cluster: str, password: str, org: str, repository: str, *, writes: bool) -> str:
+        async with self._work.reading() as tx:
+            hosts = [(one.id, host) for one in await tx.environments(org) for host in one.hosts]
+            lives = {one.environment for one in await tx.lives(org, repository)}
+        known = {
+            id
+            for id, host in hosts
+            if host.cluster == cluster and hmac.compare_digest(self._logins.password(host).encode(), password.encode())
+        }
+        if writes or not lives & known:
+            raise ClusterDenied(cluster=cluster)
+        return cluster
 
     async def close(self) -> None:
         """Give back what is held."""
@@ -115,7 +139,7 @@ class GitServer:
         if asked is None:
             return _said(respond, "404 Not Found", "clone ORGANIZATION/APPLICATION.git")
         org, repository, writes = asked
-        admitting = self._door.admit(org, environ.get("HTTP_AUTHORIZATION", ""), writes=writes)
+        admitting = self._door.admit(org, repository, environ.get("HTTP_AUTHORIZATION", ""), writes=writes)
         try:
             subject = asyncio.run_coroutine_threadsafe(admitting, loop).result(PATIENCE)
         except Refused as refusal:
@@ -261,14 +285,15 @@ def _said(respond: Respond, status: str, text: str) -> Iterable[bytes]:
     return [body]
 
 
-def _token(authorization: str) -> str:
-    """What somebody shows (RFC 7617, RFC 6750); empty where it is neither."""
+def _login(authorization: str) -> tuple[str, str]:
+    """User and what he shows (RFC 7617, RFC 6750); empty where it is neither."""
     kind, _, shown = authorization.partition(" ")
     if kind.lower() == "bearer":
-        return shown.strip()
+        return "", shown.strip()
     if kind.lower() != "basic":
-        return ""
+        return "", ""
     try:
-        return base64.b64decode(shown, validate=True).decode().partition(":")[2]
+        user, _, password = base64.b64decode(shown, validate=True).decode().partition(":")
     except ValueError:
-        return ""
+        return "", ""
+    return user, password

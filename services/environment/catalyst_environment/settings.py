@@ -16,10 +16,16 @@ class EnvironmentSettings(ControllerSettings):
     """gRPC address of billing, which keeps an account for each Organization."""
     catalog_target: str = "127.0.0.1:7402"
     """gRPC address of the catalog, which plans installations."""
+    provisioner_target: str = ""
+    """gRPC address of the provisioner, whose clusters run Applications. Empty: Applications are files in Git and run nowhere."""
     git_folder: Path | None = None
     """Folder of the repositories; replicas share it. Default: `git` below `data_folder`."""
     repositories_listen: str = ""
     """Address and port at which repositories are served over HTTP, to whoever shows a token. Empty: they are not."""
+    repositories_url: str = ""
+    """URL under which clusters reach the repositories, without an Organization. Default: HTTP at `repositories_listen`."""
+    delivery_pause: float = Field(default=1.0, gt=0)
+    """Seconds between two rounds of telling clusters what is to run, while something is on its way; ten times that otherwise."""
     shared_ports: bool = False
     """Whether other replicas on this machine serve repositories at the same address (SO_REUSEPORT). In `catalyst dev` only."""
     grace_seconds: float = Field(default=7 * 86400.0, ge=0)

@@ -17,8 +17,10 @@ ACCESS = {
         UpdateSovereign="sovereign-admin",
         DeleteSovereign="sovereign-admin",
     ),
-    **rows(f"{_ROOT}.SovereignService", Scope.ABSENT, GetSovereign=_READERS),
-    **rows(f"{_ROOT}.SovereignService", Scope.LEFT_OUT, ListSovereigns=_READERS),
+    # The daemon of Environments looks for clusters in its own right, whomever it serves.
+    **rows(f"{_ROOT}.SovereignService", Scope.ABSENT, GetSovereign=f"{_READERS} own:environment"),
+    **rows(f"{_ROOT}.SovereignService", Scope.LEFT_OUT, ListSovereigns=f"{_READERS} own:environment"),
+    **rows(f"{_ROOT}.WorkloadService", SyncWorkloads="own:environment"),
     **rows(
         f"{_ROOT}.PlanService",
         CreatePlan="sovereign-admin",

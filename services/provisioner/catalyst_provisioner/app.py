@@ -66,6 +66,7 @@ from .rpc.plans import PlanService
 from .rpc.run_views import RunViews
 from .rpc.runs import RunService
 from .rpc.sovereigns import SovereignService
+from .rpc.workloads import WorkloadService
 from .settings import ProvisionerSettings
 from .steps import Tools, kinds
 from .steps.tools import Probes
@@ -295,6 +296,11 @@ def _services(
             AccessService(work, vault.sealer),
             contract.add_AccessServiceServicer_to_server,
             f"{root}.AccessService",
+        ),
+        Service(
+            WorkloadService(work, vault.sealer),
+            contract.add_WorkloadServiceServicer_to_server,
+            f"{root}.WorkloadService",
         ),
         Service(
             OfferService(planner.clouds, planner.reference),

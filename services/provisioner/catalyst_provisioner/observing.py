@@ -17,11 +17,12 @@ from catalyst_sdk import Code, Refused
 from google.protobuf.json_format import MessageToDict
 
 from . import granting
-from .domain import component_states, facts
+from .domain import component_states, facts, workloads
 from .domain.component_states import ComponentState, Condition, Release, Seen
 from .domain.locks import ancestors
 from .domain.sovereigns import Sovereign
-from .store import ComponentRow, EnrolmentRow, Store
+from .domain.workloads import Hosted
+from .store import ComponentRow, EnrolmentRow, Store, WorkloadRow
 
 Report = resources_pb2.AgentReport
 BOOT = ""
@@ -94,6 +95,8 @@ async def _taken(
                         held.id, cluster, told.command, code=told.code, message=told.message, remaining=told.remaining
                     )
                     held = await granting.told(tx, held, cluster, told, sealer)
+            case "workloads":
+                await _hosted(tx, held.id, cluster, report.workloads)
             case "log_lines":
                 for component, lines in _lines(report.log_lines, rows, tx.now).items():
                     await tx.add_lines(held.id, cluster, component, lines)
@@ -103,6 +106,19 @@ async def _taken(
                 raise ReportInvalid(seq=report.seq, why="it tells nothing")
     await tx.change_cluster(held.id, cluster, **values)
     return await _judged(tx, held, before, rows)
+
+
+async def _hosted(tx: Store, sovereign: str, cluster: str, told: resources_pb2.AgentWorkloads) -> None:
+    """Applications of Organizations are their own daemon's to judge; here stands what was seen of them."""
+    known = {row.application: row for row in await tx.workloads(sovereign, cluster)}
+    rows = []
+    for one in told.workloads:
+        release = _release(one.release) if one.HasField("release") else None
+        seen = Hosted(one.uid, one.commit, release, one.serves, one.problem)
+        before = known.get(one.application)
+        was_ready = before is not None and before.was_ready and before.seen.uid == one.uid
+        rows.append(WorkloadRow(one.application, seen, was_ready or workloads.is_ready(seen), tx.now))
+    await tx.keep_workloads(sovereign, cluster, rows, told=told.command)
 
 
 async def _judged(

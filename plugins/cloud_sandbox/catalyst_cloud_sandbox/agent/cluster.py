@@ -10,8 +10,9 @@ from pathlib import Path
 
 from . import grants, identity, memory, reports, troubles
 from .description import Description
-from .releases import Pace, Release, Releases, adopt, advance, next_moment, poke
+from .releases import Pace, Release, Releases, Wish, adopt, advance, next_moment, poke
 from .tree import Pulled
+from .workloads import Wished
 
 BOOT = 3.0
 JOIN = 2.0
@@ -39,6 +40,7 @@ class Cluster:
         self._told_stages: set[str] = set()
         self._told_troubles = here.troubles
         self._told_all = False
+        self._told_workloads = b""
 
     @property
     def pace(self) -> Pace:
@@ -93,6 +95,22 @@ class Cluster:
         self.move()
         self.beat()
 
+    def host(self, number: int, wished: Iterable[Wished], username: str, password: str) -> None:
+        """Applications of Organizations that are to stand here from now on."""
+        self._memory.workloads.take(number, wished, username, password)
+        self._hosted()
+
+    def pulled(self, one: Wished, wishes: Iterable[Wish], problem: str = "") -> None:
+        """What a commit of an Application holds, or why it is not here."""
+        self._memory.workloads.pulled(one, tuple(wishes), problem)
+        self._hosted()
+
+    def _hosted(self) -> None:
+        hosted = self._memory.workloads
+        hosted.releases = adopt(hosted.releases, hosted.wishes(), self._clock(), self.pace)
+        self._save()
+        self.move()
+
     def move(self) -> float | None:
         """Let happen what is due, and tell what changed. Seconds until the next change; None: none is due."""
         now = self._clock()
@@ -100,6 +118,7 @@ class Cluster:
         self._upgraded(now)
         if self.is_booted and not self._memory.suspended:
             self._memory.releases = advance(self._memory.releases, now, self.pace)
+            self._advance_workloads(now)
         if self._memory.releases != self._told_releases:
             self._save()
             self._tell_changes()
@@ -108,17 +127,21 @@ class Cluster:
             for release in self._memory.releases.values():
                 self._tell_probe(release)
         self._tell_stages()
+        self._tell_workloads()
         moments = [
             self._memory.booted_at,
             self._memory.k3s_at,
             *self._memory.joined.values(),
             next_moment(self._memory.releases) or 0.0,
+            next_moment(self._memory.workloads.releases) or 0.0,
         ]
         return min((moment - now for moment in moments if moment > now), default=None)
 
     def poke(self, names: Iterable[str]) -> None:
         """Try stalled releases anew."""
+        names, hosted = tuple(names), self._memory.workloads
         self._memory.releases = poke(self._memory.releases, names, self._clock())
+        hosted.releases = poke(hosted.releases, names, self._clock())
         self.move()
 
     def suspend(self, suspended: bool) -> None:
@@ -155,6 +178,8 @@ class Cluster:
         self._tell_stages()
         self.beat()
         self.tell(self._inventory(self._clock()))
+        self._told_workloads = b""
+        self._tell_workloads()
         # Without a tree there is nothing to tell: an empty list would mean "there is none".
         self._told_all = bool(self._memory.tree_commit)
         if self._told_all:
@@ -206,6 +231,23 @@ class Cluster:
 
     def _inventory(self, now: float) -> reports.Report:
         return reports.inventory(self.here, self._memory.joined, self.ready_nodes(), self._memory.claims, now)
+
+    def _advance_workloads(self, now: float) -> None:
+        hosted = self._memory.workloads
+        after = advance(hosted.releases, now, self.pace)
+        if after != hosted.releases:
+            hosted.settle(after)
+            self._save()
+
+    def _tell_workloads(self) -> None:
+        """All of them, where anything is new; who was never told of any is silent."""
+        hosted = self._memory.workloads
+        if not hosted.command:
+            return
+        told = hosted.seen(self.here.troubles)
+        if (plain := told.SerializeToString(deterministic=True)) != self._told_workloads:
+            self._told_workloads = plain
+            self.tell(reports.workloads(told))
 
     def _tell_changes(self) -> None:
         before, after = self._told_releases, self._memory.releases

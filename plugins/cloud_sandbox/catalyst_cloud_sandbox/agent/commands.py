@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from catalyst.provisioner.v1 import resources_pb2
 
-from . import reports
+from . import reports, workloads
 from .cluster import Cluster
 from .identity import Tree
 
@@ -32,6 +32,10 @@ def obey(command: Command, cluster: Cluster) -> reports.Report | None:
             return _access(command, cluster)
         case "tree":
             cluster.expect(command.tree.generation)
+            return reports.result(command.id)
+        case "workloads":
+            asked = command.workloads
+            cluster.host(command.id, workloads.wished(asked.workloads), asked.username, asked.password)
             return reports.result(command.id)
         case other:
             return _cannot(command, other)

@@ -66,8 +66,11 @@ def parse(file: str, text: bytes) -> list[dict[str, Any]]:
     return [document for document in documents if isinstance(document, dict)]
 
 
-def releases(found: Iterable[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """The HelmReleases among the manifests, with version and digest of the charts that they refer to."""
+def releases(found: Iterable[tuple[str, dict[str, Any]]], namespace: str = "") -> list[dict[str, Any]]:
+    """The HelmReleases among the manifests, with version and digest of the charts that they refer to.
+
+    namespace   where all of them are, whatever they say; empty: where each says
+    """
     documents = list(found)
     charts = {}
     for _, document in documents:
@@ -77,7 +80,7 @@ def releases(found: Iterable[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]
     for file, document in documents:
         if document.get("kind") == "HelmRelease":
             try:
-                answer.append(_release(document, charts))
+                answer.append(_release(document, charts, namespace))
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise Unusable(f"{file} holds a HelmRelease without usable {error}") from error
     return answer
@@ -124,13 +127,13 @@ def _name(document: Mapping[str, Any]) -> str:
     return str((document.get("metadata") or {}).get("name", ""))
 
 
-def _release(document: Mapping[str, Any], charts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _release(document: Mapping[str, Any], charts: Mapping[str, Mapping[str, Any]], forced: str) -> dict[str, Any]:
     meta, spec = document["metadata"], document["spec"]
-    namespace = str(meta.get("namespace", "flux-system"))
+    namespace = forced or str(meta.get("namespace", "flux-system"))
     inline = (spec.get("chart") or {}).get("spec") or {}
     chart = charts.get(str((spec.get("chartRef") or {}).get("name", "")), inline)
     digest = str(chart.get("digest", ""))
-    needs = [f"{one.get('namespace', namespace)}/{one['name']}" for one in spec.get("dependsOn") or ()]
+    needs = [f"{forced or one.get('namespace', namespace)}/{one['name']}" for one in spec.get("dependsOn") or ()]
     # Another chart is another generation too, though the object itself stays the same.
     plain = json.dumps([spec, digest], sort_keys=True, default=str).encode()
     return {

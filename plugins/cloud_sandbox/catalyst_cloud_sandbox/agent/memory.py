@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import files
+from . import files, workloads
 from .grants import Grant
 from .releases import Condition, Phase, Release, Releases, Wish
+from .workloads import Workloads
 
 FILE = "memory.json"
 
@@ -49,6 +50,8 @@ class Memory:
     """Version that is being put in its place, servers first."""
     k3s_at: float = 0.0
     """When that is done."""
+    workloads: Workloads = field(default_factory=Workloads)
+    """Applications of Organizations."""
 
 
 def save(path: Path, memory: Memory) -> None:
@@ -64,7 +67,10 @@ def load(path: Path) -> Memory:
     releases = {key: _release(value) for key, value in raw["releases"].items()}
     grants = {key: Grant(**value) for key, value in raw.get("grants", {}).items()}
     claims = tuple(Claim(**claim) for claim in raw.get("claims", ()))
-    return Memory(**{**raw, "releases": releases, "grants": grants, "claims": claims})
+    hosted = Workloads()
+    if kept := raw.get("workloads"):
+        hosted = workloads.restored(kept, {key: _release(value) for key, value in kept["releases"].items()})
+    return Memory(**{**raw, "releases": releases, "grants": grants, "claims": claims, "workloads": hosted})
 
 
 def _release(raw: Mapping[str, Any]) -> Release:

@@ -62,6 +62,8 @@ class Wish:
     version: str = ""
     digest: str = ""
     suspended: bool = False
+    stopped: bool = False
+    """To be there with nothing running."""
     fingerprint: str = ""
     """Changes with the manifest."""
 
@@ -170,6 +172,8 @@ def _moved(release: Release, all: Releases, now: float, pace: Pace) -> Release |
         return None if release.until <= now else release
     if release.wish.suspended:
         return release
+    if release.wish.stopped:
+        return _stopped(release, now)
     if release.phase is Phase.WAITING:
         return _tried(release, all, now, pace)
     if release.phase is Phase.WORKING and release.until <= now:
@@ -177,6 +181,13 @@ def _moved(release: Release, all: Releases, now: float, pace: Pace) -> Release |
     if release.phase in (Phase.READY, Phase.UNWELL):
         return _lived(release, now, pace)
     return release
+
+
+def _stopped(release: Release, now: float) -> Release:
+    """Nothing of it runs; it is tried anew when it is no longer to be so."""
+    text = f"release {release.wish.key} is scaled to zero (simulated)"
+    done = _set(_without(release, "Reconciling", "Stalled"), now, "Ready", "False", "Stopped", text)
+    return replace(done, phase=Phase.WAITING, until=0.0, observed_generation=release.generation)
 
 
 def _lived(release: Release, now: float, pace: Pace) -> Release:

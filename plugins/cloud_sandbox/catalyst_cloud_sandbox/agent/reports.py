@@ -71,8 +71,13 @@ def inventory(
 
 def components(releases: Iterable[Release], *, full: bool, removed: Iterable[str] = ()) -> Report:
     """Releases: all of them, or those that changed."""
-    told = resources_pb2.AgentComponents(releases=[_release(r) for r in releases], full=full, removed=removed)
+    told = resources_pb2.AgentComponents(releases=[release(r) for r in releases], full=full, removed=removed)
     return Report(components=told)
+
+
+def workloads(told: resources_pb2.AgentWorkloads) -> Report:
+    """Applications of Organizations: all of them."""
+    return Report(workloads=told)
 
 
 def probe(component: str, releases: Releases, *, slug: str, command: int = 0, fails: Collection[str] = ()) -> Report:
@@ -150,23 +155,24 @@ def _node(node: Node, joined: dict[str, float], ready: set[str], now: float) -> 
     )
 
 
-def _release(release: Release) -> resources_pb2.AgentComponents.Release:
-    wish = release.wish
+def release(one: Release) -> resources_pb2.AgentComponents.Release:
+    """A release as its object shows it."""
+    wish = one.wish
     return resources_pb2.AgentComponents.Release(
         name=wish.name,
         namespace=wish.namespace,
         target_namespace=wish.target_namespace,
-        generation=release.generation,
-        observed_generation=release.observed_generation,
-        conditions=[_condition(c) for c in release.conditions],
+        generation=one.generation,
+        observed_generation=one.observed_generation,
+        conditions=[_condition(c) for c in one.conditions],
         suspended=wish.suspended,
         version=wish.version,
         digest=wish.digest,
-        install_failures=0 if release.installed else release.failures,
-        upgrade_failures=release.failures if release.installed else 0,
-        retries_remain=release.phase is not Phase.STALLED,
+        install_failures=0 if one.installed else one.failures,
+        upgrade_failures=one.failures if one.installed else 0,
+        retries_remain=one.phase is not Phase.STALLED,
         depends_on=wish.depends_on,
-        resource_version=str(release.resource_version),
+        resource_version=str(one.resource_version),
     )
 
 

@@ -13,7 +13,7 @@ from .cluster import Cluster
 from .description import Description
 from .listener import listen
 from .pages import Page, Site, answer
-from .tree import NotPulled, look, pull
+from .tree import NotPulled, look, pull, pull_workloads
 from .uplink import Uplink
 
 TREE_INTERVAL = 15.0
@@ -22,6 +22,8 @@ SHORTEST_INTERVAL = 0.5
 LOOK_AROUND = 0.5
 """Seconds between two looks at what the cloud says about the server."""
 LONGEST_REST = 5.0
+SLOWEST_PULL = 30.0
+"""Longest pause between two tries to have the files of Applications, in seconds."""
 KUBE = f"{__package__}.kube"
 
 
@@ -33,6 +35,7 @@ class Agent:
         self._cluster = Cluster(folder, here, time.time)
         self._uplink = Uplink(folder, self._cluster, self._obey, making)
         self._tree_changed = asyncio.Event()
+        self._workloads_changed = asyncio.Event()
         self._stirred = asyncio.Event()
         self._last_problem = ""
         self._api: subprocess.Popen[bytes] | None = None
@@ -41,7 +44,7 @@ class Agent:
         """Be the cluster until `stop`."""
         self._cluster.begin()
         self._serve_api()
-        works = (self._serve(), self._uplink.run(), self._pull(), self._move(), _until(stop))
+        works = (self._serve(), self._uplink.run(), self._pull(), self._pull_workloads(), self._move(), _until(stop))
         tasks = {asyncio.create_task(work) for work in works}
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
@@ -109,6 +112,24 @@ class Agent:
         self._last_problem = ""
         return now
 
+    async def _pull_workloads(self) -> None:
+        """Bring the commits here that are wished; what could not be had is tried again, later each time."""
+        shortest = max(SHORTEST_INTERVAL, TREE_INTERVAL * self._cluster.here.time_scale)
+        pause = shortest
+        while True:
+            self._workloads_changed.clear()
+            hosted = self._cluster.memory.workloads
+            if hosted.to_pull() and self._cluster.is_booted and not self._cluster.memory.suspended:
+                with contextlib.suppress(NotPulled):
+                    for one, wishes, problem in await pull_workloads(hosted, self._folder / "applications"):
+                        self._cluster.pulled(one, wishes, problem)
+                    self._stirred.set()
+                pause = min(SLOWEST_PULL, pause * 2)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause if hosted.to_pull() else None):
+                    await self._workloads_changed.wait()
+                pause = shortest
+
     def _obey(self, command: commands.Command) -> reports.Report | None:
         who = self._uplink.identity
         if who and command.HasField("tree"):
@@ -116,6 +137,9 @@ class Agent:
         answer = commands.obey(command, self._cluster)
         if command.WhichOneof("command") in ("tree", "reconcile"):
             self._tree_changed.set()
+            self._stirred.set()
+        if command.HasField("workloads"):
+            self._workloads_changed.set()
             self._stirred.set()
         self._serve_api()
         return answer

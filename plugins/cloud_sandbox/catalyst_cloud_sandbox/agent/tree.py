@@ -8,13 +8,16 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from .identity import Tree
 from .memory import Claim
 from .releases import Wish
+from .workloads import Wished, Workloads
 
 LIMIT = 60.0
 """Seconds for a pull."""
@@ -65,11 +68,22 @@ class Pulled:
 
 async def pull(tree: Tree, folder: Path) -> Pulled:
     """The wished commit and what it holds. Raises NotPulled."""
-    asked = {**asdict(tree), "folder": str(folder)}
+    found = await _child("fetch", {**asdict(tree), "folder": str(folder)})
+    return Pulled(
+        found["commit"], _wishes(found["releases"]), found["k3s"], tuple(Claim(**one) for one in found["claims"])
+    )
+
+
+def _wishes(told: Iterable[Mapping[str, Any]]) -> tuple[Wish, ...]:
+    return tuple(Wish(**{**one, "depends_on": tuple(one["depends_on"])}) for one in told)
+
+
+async def _child(module: str, asked: Mapping[str, Any]) -> Any:
+    """What a process of its own answers, which has Git and YAML. Raises NotPulled."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        f"{__package__}.fetch",
+        f"{__package__}.{module}",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -85,9 +99,19 @@ async def pull(tree: Tree, folder: Path) -> Pulled:
                 child.send_signal(signal.SIGKILL)
     if child.returncode != 0:
         raise NotPulled(problem.decode(errors="replace")[-500:] or f"the pull ended with {child.returncode}")
-    found = json.loads(out)
-    wishes = tuple(Wish(**{**one, "depends_on": tuple(one["depends_on"])}) for one in found["releases"])
-    return Pulled(found["commit"], wishes, found["k3s"], tuple(Claim(**one) for one in found["claims"]))
+    return json.loads(out)
+
+
+async def pull_workloads(hosted: Workloads, folder: Path) -> list[tuple[Wished, tuple[Wish, ...], str]]:
+    """What the commits hold that are wished and not here, or why that could not be had. Raises NotPulled."""
+    missing = hosted.to_pull()
+    asked = {"username": hosted.username, "password": hosted.password, "folder": str(folder)}
+    wanted = [
+        {"application": w.application, "uid": w.uid, "url": w.url, "branch": w.branch, "commit": w.commit}
+        for w in missing
+    ]
+    found = await _child("fetch_workloads", {**asked, "wanted": wanted})
+    return [(one, _wishes(told["releases"]), told["problem"]) for one, told in zip(missing, found, strict=True)]
 
 
 async def _ask(host: str, port: int, request: bytes) -> bytes:

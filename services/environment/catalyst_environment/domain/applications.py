@@ -3,7 +3,7 @@
 Invariants
   exact          a pin names one version by its digest, and its files hold exactly that;
   one at a time  while a run works on an Application (`busy`) nobody else changes it;
-  seen           INSTALLING and UPDATING end when the commit that is wished for was seen healthy, and by nothing else;
+  seen           INSTALLING and UPDATING end well when the commit that is wished for was seen healthy, and by nothing else;
   one way back   the pin before the last change is kept, so that a rollback writes what stood there.
 """
 
@@ -17,6 +17,7 @@ from catalyst_sdk import Code, Decision, Refused
 
 from .conditions import NOT_AVAILABLE, Condition, noted
 from .environments import NO_CLUSTER
+from .sights import Sight
 
 COMMITTED, DELIVERED, HEALTHY, DIRECT = "Committed", "Delivered", "Healthy", "DirectChange"
 
@@ -123,6 +124,8 @@ class Application:
     """Share of its checks that pass at the present pin, 0 to 100, as its cluster reports; None: nobody has."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Application that meets each need, by its alias."""
+    sights: tuple[Sight, ...] = ()
+    """How it stands on each cluster that was, or is about to be, given its files."""
 
     @property
     def name(self) -> str:
@@ -226,7 +229,7 @@ def change(
     demand(held, State.INSTALLING, State.ACTIVE, State.UPDATING, State.DEGRADED, State.FAILED, State.PAUSED)
     state = State.PAUSED if paused or (paused is None and held.is_paused) else State.UPDATING
     moves = pin != held.pin
-    after = _moved(
+    after = moved(
         held,
         now,
         state=state,
@@ -256,9 +259,11 @@ def committed(held: Application, commit: str, now: datetime) -> Decision[Applica
         return Decision(held)
     conditions = _seen(held, COMMITTED, True, "Written", f"commit {commit}", now)
     missing = Condition(DELIVERED, False, NOT_AVAILABLE, NO_CLUSTER, now)
+    if held.sights:
+        missing = Condition(DELIVERED, False, "Delivering", f"commit {commit} is on its way", now)
     unseen = Condition(HEALTHY, None, "NotObserved", "nobody has looked at it since its files were written", now)
     conditions = noted(noted(conditions, missing), unseen)
-    after = _moved(held, now, pin=replace(held.pin, commit=commit), conditions=conditions)
+    after = moved(held, now, pin=replace(held.pin, commit=commit), conditions=conditions)
     return Decision(after, (Updated(after),))
 
 
@@ -266,7 +271,7 @@ def put_back(held: Application, commit: str, other: str, author: str, now: datet
     """Somebody went past the policy with commit `other`; `commit` takes that back and holds what is pinned again."""
     message = f"commit {other} of {author} came past the policy and was taken back"
     conditions = _seen(held, DIRECT, True, "Reverted", message, now)
-    after = _moved(held, now, pin=replace(held.pin, commit=commit), conditions=conditions)
+    after = moved(held, now, pin=replace(held.pin, commit=commit), conditions=conditions)
     return Decision(after, (Updated(after),))
 
 
@@ -274,14 +279,14 @@ def notice(held: Application, commit: str, author: str, now: datetime) -> Decisi
     """Somebody wrote beside our files: the same is installed, from another commit, whose health nobody has seen yet."""
     conditions = _seen(held, DIRECT, True, "Kept", f"commit {commit} of {author} is kept", now)
     unseen = Condition(HEALTHY, None, "NotObserved", "nobody has looked at it since its files were written", now)
-    after = _moved(held, now, pin=replace(held.pin, commit=commit), conditions=noted(conditions, unseen))
+    after = moved(held, now, pin=replace(held.pin, commit=commit), conditions=noted(conditions, unseen))
     return Decision(after, (Updated(after),))
 
 
 def refuse_direct(held: Application, commit: str, author: str, why: str, now: datetime) -> Decision[Application]:
     """Somebody wrote what cannot be installed; what is installed stays."""
     conditions = _seen(held, DIRECT, False, "Refused", f"commit {commit} of {author}: {why}", now)
-    after = _moved(held, now, conditions=conditions)
+    after = moved(held, now, conditions=conditions)
     return Decision(after, (Updated(after),))
 
 
@@ -289,13 +294,13 @@ def settle(held: Application, now: datetime) -> Decision[Application]:
     """The run that worked on it is over."""
     if not held.busy:
         return Decision(held)
-    return Decision(_moved(held, now, busy=False, kept=None))
+    return Decision(moved(held, now, busy=False, kept=None))
 
 
 def fail(held: Application, step: str, now: datetime) -> Decision[Application]:
     """A step failed for good. On its way out it stays there, and says which step holds it."""
     state = held.state if held.state is State.UNINSTALLING else State.FAILED
-    after = _moved(held, now, state=state, reason=step, busy=False)
+    after = moved(held, now, state=state, reason=step, busy=False)
     return Decision(after, (Failed(after),))
 
 
@@ -303,7 +308,7 @@ def retry(held: Application, now: datetime) -> Decision[Application]:
     """Its run goes on."""
     going = State.UPDATING if held.kept else State.INSTALLING
     state = going if held.state is State.FAILED else held.state
-    return Decision(_moved(held, now, state=state, reason="", busy=True))
+    return Decision(moved(held, now, state=state, reason="", busy=True))
 
 
 def take_back(held: Application, commit: str, now: datetime) -> Decision[Application]:
@@ -312,7 +317,7 @@ def take_back(held: Application, commit: str, now: datetime) -> Decision[Applica
         return remove(held, now)
     pin = replace(held.kept.pin, commit=commit or held.kept.pin.commit)
     state, previous = held.kept.state, held.kept.previous
-    after = _moved(held, now, state=state, pin=pin, previous=previous, kept=None, busy=False, reason="")
+    after = moved(held, now, state=state, pin=pin, previous=previous, kept=None, busy=False, reason="")
     return Decision(after, (Updated(after),))
 
 
@@ -333,7 +338,7 @@ def observe(
     score = held.score if score is None else score
     if (conditions, state, score) == (held.conditions, held.state, held.score):
         return Decision(held)
-    after = _moved(held, now, conditions=conditions, state=state, active_since=since, score=score, reason="")
+    after = moved(held, now, conditions=conditions, state=state, active_since=since, score=score, reason="")
     first = held.state is State.INSTALLING and state is State.ACTIVE
     return Decision(after, (Installed(after) if first else Updated(after),))
 
@@ -351,7 +356,8 @@ def uninstall(held: Application, run: str, now: datetime) -> Decision[Applicatio
     demand_idle(held)
     if held.state in (State.UNINSTALLING, State.DELETED):
         raise ApplicationState(application=held.name, state=held.state, possible="installed")
-    after = _moved(held, now, state=State.UNINSTALLING, run=run, busy=True, reason="")
+    kept = Kept(held.state, held.pin, held.previous)
+    after = moved(held, now, state=State.UNINSTALLING, run=run, busy=True, reason="", kept=kept)
     return Decision(after, (Updated(after),))
 
 
@@ -359,7 +365,7 @@ def remove(held: Application, now: datetime) -> Decision[Application]:
     """It is gone."""
     if held.state is State.DELETED:
         return Decision(held)
-    after = _moved(held, now, state=State.DELETED, busy=False, active_since=None)
+    after = moved(held, now, state=State.DELETED, busy=False, active_since=None, kept=None, sights=())
     return Decision(after, (Removed(after),))
 
 
@@ -448,5 +454,6 @@ def _seen(
     return noted(held.conditions, Condition(type, holds, reason, message, now))
 
 
-def _moved(held: Application, now: datetime, **changes: Any) -> Application:
+def moved(held: Application, now: datetime, **changes: Any) -> Application:
+    """The same after one more change."""
     return replace(held, **changes, updated_at=now, version=held.version + 1)

@@ -6,11 +6,13 @@ from enum import StrEnum
 
 from catalyst_sdk import Code, Decision, Refused
 
-from .conditions import NOT_AVAILABLE, Condition
+from .conditions import NOT_AVAILABLE, Condition, noted
 
 BRANCHES = {"prod": "main", "stg": "staging", "dev": "develop", "uat": "release/uat", "poc": "poc/{app}"}
 """Branch of each Application's repository that is an Environment's, by its type."""
 NO_CLUSTER = "no host cluster is given to this Organization, so nothing runs here"
+NO_VCLUSTER = "no vcluster is made: Applications run in namespaces of the host cluster"
+PLACED, VCLUSTER = "Placed", "Vcluster"
 
 
 class State(StrEnum):
@@ -38,6 +40,18 @@ class Region:
     provider: str
     region: str
     building_block: str = "rtz"
+    host_cluster: str = ""
+    """`sovereigns/{sovereign}/clusters/{cluster}` where somebody chose; empty: the one that matches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A cluster on which Applications run."""
+
+    cluster: str
+    """`sovereigns/{sovereign}/clusters/{cluster}`."""
+    sovereign_uid: str
+    """Life of its Sovereign: another one of the same name is another host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +67,7 @@ class Environment:
     created_at: datetime
     updated_at: datetime
     version: int
+    hosts: tuple[Host, ...] = ()
 
     @property
     def name(self) -> str:
@@ -70,6 +85,11 @@ class Created:
 
 
 @dataclass(frozen=True, slots=True)
+class Updated:
+    environment: Environment
+
+
+@dataclass(frozen=True, slots=True)
 class Deleted:
     environment: Environment
 
@@ -81,10 +101,33 @@ def create(
     id = f"{org}-{type}"
     if known is not None and known.state is not State.DELETED:
         raise EnvironmentExists(environment=known.name)
-    missing = Condition("Vcluster", False, NOT_AVAILABLE, NO_CLUSTER, now)
+    missing = Condition(VCLUSTER, False, NOT_AVAILABLE, NO_CLUSTER, now)
     version = known.version + 1 if known else 1
     made = Environment(id, org, type, regions, State.ACTIVE, (missing,), now, now, version)
     return Decision(made, (Created(made),))
+
+
+def place(held: Environment, hosts: tuple[Host, ...], now: datetime) -> Decision[Environment]:
+    """Its Applications run there from now on."""
+    told = ", ".join(one.cluster for one in hosts)
+    seen = Condition(PLACED, True, "Found", f"its Applications run on {told}", now)
+    return _placed(held, hosts, seen, Condition(VCLUSTER, False, NOT_AVAILABLE, NO_VCLUSTER, now), now)
+
+
+def unplaced(held: Environment, why: str, now: datetime) -> Decision[Environment]:
+    """There is no cluster for it, or none any more."""
+    seen = Condition(PLACED, False, NOT_AVAILABLE, why, now)
+    return _placed(held, (), seen, Condition(VCLUSTER, False, NOT_AVAILABLE, NO_CLUSTER, now), now)
+
+
+def _placed(
+    held: Environment, hosts: tuple[Host, ...], placed: Condition, vcluster: Condition, now: datetime
+) -> Decision[Environment]:
+    conditions = noted(noted(held.conditions, placed), vcluster)
+    if held.state is State.DELETED or (hosts, conditions) == (held.hosts, held.conditions):
+        return Decision(held)
+    after = replace(held, hosts=hosts, conditions=conditions, updated_at=now, version=held.version + 1)
+    return Decision(after, (Updated(after),))
 
 
 def delete(held: Environment, now: datetime) -> Decision[Environment]:

@@ -146,6 +146,11 @@ class Organization:
         return _moved(self, now, owner=member)
 
 
+def is_stopped(held: Organization) -> bool:
+    """Whether nothing of it runs: it is suspended, also while it is being taken away from there."""
+    return State.SUSPENDED in (held.state, held.before if held.state is State.DELETING else None)
+
+
 @dataclass(frozen=True, slots=True)
 class Created:
     organization: Organization

@@ -14,6 +14,7 @@ from ..domain.environments import BRANCHES, Environment
 from ..domain.members import Invitation, Member, Role
 from ..domain.organizations import BillingMode, Kind, Organization, Tier
 from ..domain.promotions import Gate, Policy, Promotion
+from ..domain.sights import Sight
 from ..domain.webhooks import Delivery, DeliveryState, Webhook
 from ..operations import name_of
 from .names import etag_of
@@ -97,9 +98,12 @@ def environment(e: Environment) -> pb.Environment:
         organization=f"organizations/{e.org}",
         type=e.type,
         regions=[
-            pb.Environment.Region(provider=r.provider, region=r.region, building_block=r.building_block)
+            pb.Environment.Region(
+                provider=r.provider, region=r.region, building_block=r.building_block, host_cluster=r.host_cluster
+            )
             for r in e.regions
         ],
+        host_clusters=[one.cluster for one in e.hosts],
         state=pb.Environment.State.Value(f"STATE_{e.state.name}"),
         branch=e.branch,
         secrets_path=f"org/{e.org}/env/{e.type}/",
@@ -134,10 +138,23 @@ def application(a: Application, beside: Iterable[Application]) -> pb.Application
         operation=name_of(a.run),
         active_time=stamp(a.active_since),
         score=a.score,
+        placements=map(_placement, a.sights),
     )
     if a.previous is not None:
         made.previous.CopyFrom(_pin(a.previous))
     return made
+
+
+def _placement(s: Sight) -> pb.Application.Placement:
+    return pb.Application.Placement(
+        cluster=s.cluster,
+        state=pb.Application.Placement.State.Value(f"STATE_{s.state.name}"),
+        message=s.message,
+        commit=s.commit,
+        chart_version=s.chart,
+        change_time=stamp(s.since),
+        simulated=s.simulated,
+    )
 
 
 def policy(p: Policy) -> pb.Policy:

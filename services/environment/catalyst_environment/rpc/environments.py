@@ -41,7 +41,7 @@ class EnvironmentService(service_pb2_grpc.EnvironmentServiceServicer):
 
     async def CreateEnvironment(self, request: rpc.CreateEnvironmentRequest, context: Context) -> pb.Environment:
         org, wish = require(request.parent, *ADMINS), request.environment
-        regions = tuple(Region(r.provider, r.region, r.building_block or "rtz") for r in wish.regions)
+        regions = tuple(Region(r.provider, r.region, r.building_block or "rtz", r.host_cluster) for r in wish.regions)
 
         async def step(tx: Store) -> Decision[Environment]:
             await changeable(tx, org)

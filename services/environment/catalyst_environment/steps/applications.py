@@ -19,6 +19,8 @@ from ..store import Store
 INSTALL, CHANGE, UNINSTALL = "install-application", "change-application", "uninstall-application"
 PROMOTE = "promote-application"
 PATIENCE = timedelta(minutes=2)
+LOOK = timedelta(seconds=1)
+"""Between two looks at whether clusters have let go."""
 
 
 class Applications:
@@ -35,7 +37,9 @@ class Applications:
 
     def remove(self, input: Mapping[str, Any]) -> Iterable[Step]:
         """Whoever needs others goes before them."""
-        return self._graph(input, "remove", self._remove, None)
+        # Its own step and without an end: while a cluster has it, it is not gone here; the condition `Left` names which.
+        yield Step("leave", self._leave, backoff=self._backoff)
+        yield from self._graph(input, "remove", self._remove, None, after=("leave",))
 
     def promote(self, input: Mapping[str, Any]) -> Iterable[Step]:
         """A merge of the candidate into the branch of the Environment."""
@@ -43,9 +47,9 @@ class Applications:
 
     def _graph(
         self, input: Mapping[str, Any], verb: str, run: Callable[..., Awaitable[Any]],
-        undo: Callable[..., Awaitable[Any]] | None,
+        undo: Callable[..., Awaitable[Any]] | None, after: tuple[str, ...] = (),
     ) -> Iterable[Step]:  # fmt: skip
-        last: tuple[str, ...] = ()
+        last = after
         for id in input["applications"]:
             name = f"{verb}.{id}"
             back = partial(undo, id=id) if undo else None
@@ -83,6 +87,12 @@ class Applications:
         commit = await asyncio.to_thread(self._written, held, tree, message, ctx.now(), candidate)
         await self._change(ctx, id, lambda held, now: applications.committed(held, commit, now))
         return commit
+
+    async def _leave(self, ctx: Context) -> None:
+        """Wait until no cluster has any of them any more."""
+        for id in ctx.input["applications"]:
+            if (await self._held(ctx, id)).sights:
+                await ctx.again(LOOK)
 
     async def _remove(self, ctx: Context, id: str) -> None:
         held = await self._held(ctx, id)

@@ -101,11 +101,20 @@ class Organizations:
 
         async def step(tx: Store) -> list[str] | None:
             await ctx.guard(tx.sql)
-            gone = []
+            gone, waits = [], False
             for one in await tx.environments(held.slug):
+                standing = await tx.applications(one.id)
+                for application in standing:
+                    if application.busy and application.run != ctx.run_id:
+                        return None  # nothing new begins by now, and what was begun ends soon
+                    if application.state is not applications.State.UNINSTALLING:
+                        left = applications.uninstall(application, ctx.run_id, tx.now)
+                        await tx.save(left.state)
+                        tx.emit(*left.events)
+                if any(application.sights for application in standing):
+                    waits = True  # until its clusters have let go of it
+                    continue
                 for application in await tx.applications(one.id):
-                    if application.busy:  # nothing new begins by now, and what was begun ends soon
-                        return None
                     removed = applications.remove(application, tx.now)
                     await tx.save(removed.state)
                     tx.emit(*removed.events)
@@ -113,7 +122,7 @@ class Organizations:
                 await tx.save(decided.state)
                 tx.emit(*decided.events)
                 gone.append(one.name)
-            return gone
+            return None if waits else gone
 
         gone = await self._work.again(step)
         return await ctx.again(LOOK) if gone is None else gone

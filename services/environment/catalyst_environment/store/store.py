@@ -82,6 +82,17 @@ class Store(WebhookRows):
         query = select(t.environments).where(c.org == org, c.state != "deleted").order_by(c.id)
         return await self._all(Environment, query)
 
+    async def standing_environments(self) -> list[Environment]:
+        """The Environments of all Organizations by name."""
+        c = t.environments.c
+        return await self._all(Environment, select(t.environments).where(c.state != "deleted").order_by(c.id))
+
+    async def standing_applications(self) -> list[Application]:
+        """The Applications of all Environments by name."""
+        c = t.applications.c
+        query = select(t.applications).where(c.state != "deleted").order_by(c.environment, c.id)
+        return await self._all(Application, query)
+
     async def applications(self, environment: str) -> list[Application]:
         """The Applications of an Environment by name."""
         c = t.applications.c

@@ -134,6 +134,8 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
                 if number > sent:
                     command = Command.FromString(body)
                     command.id, sent = number, number
+                    if command.HasField("workloads"):
+                        command.workloads.password = await self._login(row)
                     yield command
             batch = await _batch(queue)
             if replaced.is_set():
@@ -148,6 +150,13 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
     async def _commands(self, row: EnrolmentRow, *, is_worker: bool) -> list[tuple[int, bytes]]:
         async with self._work.reading() as tx:
             return await tx.open_commands(row.sovereign, row.cluster, server=row.server, is_worker=is_worker)
+
+    async def _login(self, row: EnrolmentRow) -> str:
+        """Password of the cluster at the repositories of Applications, which stands in no command."""
+        async with self._work.reading() as tx:
+            cluster = await tx.cluster(row.sovereign, row.cluster)
+        sealed = cluster.git_password if cluster else None
+        return self._desk.sealer.open(sealed).decode() if sealed else ""
 
     def _take_over(self, digest: str) -> asyncio.Event:
         if before := self._streams.get(digest):

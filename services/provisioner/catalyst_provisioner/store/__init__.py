@@ -10,10 +10,12 @@ from .plans import PlanRow, PlanRows
 from .secrets import CredentialRow, EnrolmentRow, JoinRow, Reservation, SecretRows
 from .sovereigns import SovereignRows
 from .tables import metadata
+from .workloads import WorkloadList, WorkloadRow, WorkloadRows
 
 
 class Store(
     SovereignRows, PlanRows, LedgerRows, ClusterRows, SecretRows, CredentialRecords, GrantRows, ComponentLogs, AppliedRows,
+    WorkloadRows,
 ):  # fmt: skip
     """Everything that the provisioner keeps."""
 
@@ -30,5 +32,7 @@ __all__ = [
     "PlanRow",
     "Reservation",
     "Store",
+    "WorkloadList",
+    "WorkloadRow",
     "metadata",
 ]

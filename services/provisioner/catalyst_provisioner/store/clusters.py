@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from ..domain.component_states import ComponentState, Condition, Release
 from ..domain.locks import Component, Lock
 from .tables import clusters as t
-from .tables import commands, component_lines, components, enrolments, joins, states
+from .tables import commands, component_lines, components, enrolments, joins, states, workload_lists, workloads
 
 STATES_KEPT = 20
 """Versions of a plugin's state that are kept of a cluster."""
@@ -149,7 +149,7 @@ class ClusterRows(Transaction):
 
     async def drop_cluster(self, sovereign: str, name: str) -> None:
         """Forget a cluster that is gone, with its components, its servers' tokens and its commands."""
-        for table in (components, commands, enrolments, joins, states, component_lines):
+        for table in (components, commands, enrolments, joins, states, component_lines, workload_lists, workloads):
             await self.sql.execute(delete(table).where((table.c.sovereign == sovereign) & (table.c.cluster == name)))
         await self.sql.execute(delete(t).where(_mine(sovereign, name)))
 

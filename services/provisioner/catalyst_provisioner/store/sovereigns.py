@@ -26,12 +26,14 @@ from .tables import (
     sovereigns,
     states,
     told,
+    workload_lists,
+    workloads,
 )
 
 t = sovereigns
 ABOUT = (
     facts, plans, ledger, clusters, components, enrolments, commands, reservations, grants, states, component_lines,
-    applied,
+    applied, workload_lists, workloads,
 )  # fmt: skip
 """Tables with rows about one Sovereign."""
 

@@ -269,5 +269,28 @@ told = Table(
     Column("created_at", UtcTime, nullable=False),
 )  # fmt: skip
 
+workload_lists = Table(
+    # What an Environment's daemon wished last of a cluster.
+    "workload_list", metadata,
+    Column("sovereign", Text, primary_key=True),
+    Column("cluster", Text, primary_key=True),
+    Column("fence", BigInteger, nullable=False),
+    # Number of the command that carries the list, and the highest of such that the agent has told of.
+    Column("command", BigInteger, nullable=False),
+    Column("told", BigInteger, nullable=False),
+    Column("wished", Json, nullable=False),
+)  # fmt: skip
+
+workloads = Table(
+    # What the agent told last; of what is wished and not there yet there is no row.
+    "workload", metadata,
+    Column("sovereign", Text, primary_key=True),
+    Column("cluster", Text, primary_key=True),
+    Column("application", Text, primary_key=True),
+    Column("seen", Json, nullable=False),
+    Column("was_ready", Boolean, nullable=False),
+    Column("observed_at", UtcTime, nullable=False),
+)  # fmt: skip
+
 chassis_tables(metadata)
 journal_tables(metadata)

@@ -422,6 +422,44 @@ class EnvironmentCreated(_message.Message):
 Global___EnvironmentCreated: _TypeAlias = EnvironmentCreated  # noqa: Y015
 
 @_typing.final
+class EnvironmentUpdated(_message.Message):
+    """`catalyst.v1.environment.environment.updated`
+    Clusters were found for it, or it has them no more.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_FIELD_NUMBER: _builtins.int
+    HOST_CLUSTERS_FIELD_NUMBER: _builtins.int
+    environment: _builtins.str
+    """Environment, `environments/{env}`."""
+    version: _builtins.int
+    """Version of the Environment after the change."""
+    organization: _builtins.str
+    """Organization, `organizations/{org}`."""
+    @_builtins.property
+    def host_clusters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Clusters on which its Applications run."""
+
+    def __init__(
+        self,
+        *,
+        environment: _builtins.str = ...,
+        version: _builtins.int = ...,
+        organization: _builtins.str = ...,
+        host_clusters: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "host_clusters", b"host_clusters", "organization", b"organization", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnvironmentUpdated: _TypeAlias = EnvironmentUpdated  # noqa: Y015
+
+@_typing.final
 class EnvironmentDeleted(_message.Message):
     """`catalyst.v1.environment.environment.deleted`
     An Environment has gone.

@@ -586,22 +586,28 @@ class Environment(_message.Message):
         PROVIDER_FIELD_NUMBER: _builtins.int
         REGION_FIELD_NUMBER: _builtins.int
         BUILDING_BLOCK_FIELD_NUMBER: _builtins.int
+        HOST_CLUSTER_FIELD_NUMBER: _builtins.int
         provider: _builtins.str
         """Cloud provider's code, such as `hz`. Required."""
         region: _builtins.str
         """Region's code, such as `fsn`. Required."""
         building_block: _builtins.str
         """Building block: rtz, dmz or mgt. Default rtz."""
+        host_cluster: _builtins.str
+        """Host cluster, `sovereigns/{sovereign}/clusters/{cluster}`, of a Sovereign of the same Organization. Default: the one that
+        matches, once there is one.
+        """
         def __init__(
             self,
             *,
             provider: _builtins.str = ...,
             region: _builtins.str = ...,
             building_block: _builtins.str = ...,
+            host_cluster: _builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["building_block", b"building_block", "provider", b"provider", "region", b"region"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["building_block", b"building_block", "host_cluster", b"host_cluster", "provider", b"provider", "region", b"region"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -618,6 +624,7 @@ class Environment(_message.Message):
     SECRETS_PATH_FIELD_NUMBER: _builtins.int
     SUBJECT_PREFIX_FIELD_NUMBER: _builtins.int
     CONDITIONS_FIELD_NUMBER: _builtins.int
+    HOST_CLUSTERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`environments/{org}-{type}`."""
     etag: _builtins.str
@@ -650,7 +657,11 @@ class Environment(_message.Message):
 
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Condition]:
-        """What it has and what it has not: `Vcluster`."""
+        """What it has and what it has not: `Placed`, `Vcluster`."""
+
+    @_builtins.property
+    def host_clusters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Clusters on which its Applications run, one for each region; empty: none was found yet."""
 
     def __init__(
         self,
@@ -668,10 +679,11 @@ class Environment(_message.Message):
         secrets_path: _builtins.str = ...,
         subject_prefix: _builtins.str = ...,
         conditions: _abc.Iterable[_resources_pb2.Condition] | None = ...,
+        host_clusters: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "conditions", b"conditions", "create_time", b"create_time", "etag", b"etag", "name", b"name", "organization", b"organization", "regions", b"regions", "secrets_path", b"secrets_path", "state", b"state", "subject_prefix", b"subject_prefix", "type", b"type", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "conditions", b"conditions", "create_time", b"create_time", "etag", b"etag", "host_clusters", b"host_clusters", "name", b"name", "organization", b"organization", "regions", b"regions", "secrets_path", b"secrets_path", "state", b"state", "subject_prefix", b"subject_prefix", "type", b"type", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -698,7 +710,7 @@ class Application(_message.Message):
         STATE_UPDATING: Application._State.ValueType  # 3
         """It is being changed, or was changed and nobody has seen it healthy since."""
         STATE_DEGRADED: Application._State.ValueType  # 4
-        """It was seen unhealthy."""
+        """It is not healthy where it should be: it was seen so, its cluster has given up, or nobody can see it any more."""
         STATE_FAILED: Application._State.ValueType  # 5
         """A step failed; `reason` names it, and the operation can be retried or cancelled."""
         STATE_PAUSED: Application._State.ValueType  # 6
@@ -720,7 +732,7 @@ class Application(_message.Message):
     STATE_UPDATING: Application.State.ValueType  # 3
     """It is being changed, or was changed and nobody has seen it healthy since."""
     STATE_DEGRADED: Application.State.ValueType  # 4
-    """It was seen unhealthy."""
+    """It is not healthy where it should be: it was seen so, its cluster has given up, or nobody can see it any more."""
     STATE_FAILED: Application.State.ValueType  # 5
     """A step failed; `reason` names it, and the operation can be retried or cancelled."""
     STATE_PAUSED: Application.State.ValueType  # 6
@@ -778,6 +790,91 @@ class Application(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class Placement(_message.Message):
+        """An Application on one cluster, as that shows it."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        class _State:
+            ValueType = _typing.NewType("ValueType", _builtins.int)
+            V: _TypeAlias = ValueType  # noqa: Y015
+
+        class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Application.Placement._State.ValueType], _builtins.type):
+            DESCRIPTOR: _descriptor.EnumDescriptor
+            STATE_UNSPECIFIED: Application.Placement._State.ValueType  # 0
+            """Never answered."""
+            STATE_UNKNOWN: Application.Placement._State.ValueType  # 1
+            """The cluster is not heard of."""
+            STATE_PENDING: Application.Placement._State.ValueType  # 2
+            """Not begun, or it waits for something."""
+            STATE_INSTALLING: Application.Placement._State.ValueType  # 3
+            """At work."""
+            STATE_READY: Application.Placement._State.ValueType  # 4
+            """It runs and serves."""
+            STATE_DEGRADED: Application.Placement._State.ValueType  # 5
+            """It does not run as it should."""
+            STATE_FAILED: Application.Placement._State.ValueType  # 6
+            """The cluster has given up."""
+
+        class State(_State, metaclass=_StateEnumTypeWrapper):
+            """Where it stands there."""
+
+        STATE_UNSPECIFIED: Application.Placement.State.ValueType  # 0
+        """Never answered."""
+        STATE_UNKNOWN: Application.Placement.State.ValueType  # 1
+        """The cluster is not heard of."""
+        STATE_PENDING: Application.Placement.State.ValueType  # 2
+        """Not begun, or it waits for something."""
+        STATE_INSTALLING: Application.Placement.State.ValueType  # 3
+        """At work."""
+        STATE_READY: Application.Placement.State.ValueType  # 4
+        """It runs and serves."""
+        STATE_DEGRADED: Application.Placement.State.ValueType  # 5
+        """It does not run as it should."""
+        STATE_FAILED: Application.Placement.State.ValueType  # 6
+        """The cluster has given up."""
+
+        CLUSTER_FIELD_NUMBER: _builtins.int
+        STATE_FIELD_NUMBER: _builtins.int
+        MESSAGE_FIELD_NUMBER: _builtins.int
+        COMMIT_FIELD_NUMBER: _builtins.int
+        CHART_VERSION_FIELD_NUMBER: _builtins.int
+        CHANGE_TIME_FIELD_NUMBER: _builtins.int
+        SIMULATED_FIELD_NUMBER: _builtins.int
+        cluster: _builtins.str
+        """`sovereigns/{sovereign}/clusters/{cluster}`."""
+        state: Global___Application.Placement.State.ValueType
+        """Where it stands there."""
+        message: _builtins.str
+        """Why; empty: nothing is to be said."""
+        commit: _builtins.str
+        """Commit that the cluster has taken over; empty: none."""
+        chart_version: _builtins.str
+        """Version of the chart that it was told to run last; empty: not observed."""
+        simulated: _builtins.bool
+        """True where the cluster is a simulated one."""
+        @_builtins.property
+        def change_time(self) -> _timestamp_pb2.Timestamp:
+            """When this became so."""
+
+        def __init__(
+            self,
+            *,
+            cluster: _builtins.str = ...,
+            state: Global___Application.Placement.State.ValueType = ...,
+            message: _builtins.str = ...,
+            commit: _builtins.str = ...,
+            chart_version: _builtins.str = ...,
+            change_time: _timestamp_pb2.Timestamp | None = ...,
+            simulated: _builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time", "chart_version", b"chart_version", "cluster", b"cluster", "commit", b"commit", "message", b"message", "simulated", b"simulated", "state", b"state"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     UID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
@@ -801,6 +898,7 @@ class Application(_message.Message):
     OPERATION_FIELD_NUMBER: _builtins.int
     ACTIVE_TIME_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
+    PLACEMENTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`environments/{env}/applications/{app}`."""
     uid: _builtins.str
@@ -867,6 +965,10 @@ class Application(_message.Message):
     def active_time(self) -> _timestamp_pb2.Timestamp:
         """Since when it is seen healthy at its present pin; absent: it is not."""
 
+    @_builtins.property
+    def placements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Application.Placement]:
+        """What runs where, one for each cluster; empty: no cluster was given its files."""
+
     def __init__(
         self,
         *,
@@ -893,10 +995,11 @@ class Application(_message.Message):
         operation: _builtins.str = ...,
         active_time: _timestamp_pb2.Timestamp | None = ...,
         score: _builtins.int | None = ...,
+        placements: _abc.Iterable[Global___Application.Placement] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "active_time", b"active_time", "config", b"config", "create_time", b"create_time", "pin", b"pin", "previous", b"previous", "score", b"score", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "active_time", b"active_time", "backing", b"backing", "blueprint", b"blueprint", "blueprint_version", b"blueprint_version", "branch", b"branch", "choices", b"choices", "conditions", b"conditions", "config", b"config", "create_time", b"create_time", "etag", b"etag", "name", b"name", "operation", b"operation", "pin", b"pin", "previous", b"previous", "reason", b"reason", "repository", b"repository", "score", b"score", "state", b"state", "uid", b"uid", "update_time", b"update_time", "used_by", b"used_by", "uses", b"uses", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "active_time", b"active_time", "backing", b"backing", "blueprint", b"blueprint", "blueprint_version", b"blueprint_version", "branch", b"branch", "choices", b"choices", "conditions", b"conditions", "config", b"config", "create_time", b"create_time", "etag", b"etag", "name", b"name", "operation", b"operation", "pin", b"pin", "placements", b"placements", "previous", b"previous", "reason", b"reason", "repository", b"repository", "score", b"score", "state", b"state", "uid", b"uid", "update_time", b"update_time", "used_by", b"used_by", "uses", b"uses", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015

@@ -4013,6 +4013,7 @@ class AgentReport(_message.Message):
     PROBE_RESULT_FIELD_NUMBER: _builtins.int
     LOG_LINES_FIELD_NUMBER: _builtins.int
     COMMAND_RESULT_FIELD_NUMBER: _builtins.int
+    WORKLOADS_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Number in the life of this agent, from 1 without gaps; by it repeats are dropped."""
     cluster: _builtins.str
@@ -4055,6 +4056,10 @@ class AgentReport(_message.Message):
     def command_result(self) -> Global___AgentCommandResult:
         """What became of a command."""
 
+    @_builtins.property
+    def workloads(self) -> Global___AgentWorkloads:
+        """Applications of Organizations; whole after (re)connecting and after each change."""
+
     def __init__(
         self,
         *,
@@ -4071,12 +4076,13 @@ class AgentReport(_message.Message):
         probe_result: Global___AgentProbeResult | None = ...,
         log_lines: Global___AgentLogLines | None = ...,
         command_result: Global___AgentCommandResult | None = ...,
+        workloads: Global___AgentWorkloads | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["command_result", b"command_result", "components", b"components", "heartbeat", b"heartbeat", "inventory", b"inventory", "log_lines", b"log_lines", "probe_result", b"probe_result", "report", b"report", "stage", b"stage", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["command_result", b"command_result", "components", b"components", "heartbeat", b"heartbeat", "inventory", b"inventory", "log_lines", b"log_lines", "probe_result", b"probe_result", "report", b"report", "stage", b"stage", "time", b"time", "workloads", b"workloads"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "command_result", b"command_result", "components", b"components", "heartbeat", b"heartbeat", "inventory", b"inventory", "log_lines", b"log_lines", "observed_generation", b"observed_generation", "probe_result", b"probe_result", "report", b"report", "seq", b"seq", "server_id", b"server_id", "simulated", b"simulated", "stage", b"stage", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "command_result", b"command_result", "components", b"components", "heartbeat", b"heartbeat", "inventory", b"inventory", "log_lines", b"log_lines", "observed_generation", b"observed_generation", "probe_result", b"probe_result", "report", b"report", "seq", b"seq", "server_id", b"server_id", "simulated", b"simulated", "stage", b"stage", "time", b"time", "workloads", b"workloads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_report: _TypeAlias = _typing.Literal["stage", "heartbeat", "inventory", "components", "probe_result", "log_lines", "command_result"]  # noqa: Y015
+    _WhichOneofReturnType_report: _TypeAlias = _typing.Literal["stage", "heartbeat", "inventory", "components", "probe_result", "log_lines", "command_result", "workloads"]  # noqa: Y015
     _WhichOneofArgType_report: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_report) -> _WhichOneofReturnType_report | None: ...
 
@@ -4654,6 +4660,195 @@ class AgentCommandResult(_message.Message):
 Global___AgentCommandResult: _TypeAlias = AgentCommandResult  # noqa: Y015
 
 @_typing.final
+class Workload(_message.Message):
+    """An Application of an Organization that is to stand on a cluster: a commit of its repository, written by the daemon of
+    Environments.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Mode:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Workload._Mode.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        MODE_UNSPECIFIED: Workload._Mode.ValueType  # 0
+        """As MODE_RUN."""
+        MODE_RUN: Workload._Mode.ValueType  # 1
+        """Bring it to its commit, and keep it there."""
+        MODE_LEAVE: Workload._Mode.ValueType  # 2
+        """Leave it as it is and report it."""
+        MODE_STOP: Workload._Mode.ValueType  # 3
+        """Bring it to its commit with nothing running; data stays."""
+
+    class Mode(_Mode, metaclass=_ModeEnumTypeWrapper):
+        """What the cluster does with it."""
+
+    MODE_UNSPECIFIED: Workload.Mode.ValueType  # 0
+    """As MODE_RUN."""
+    MODE_RUN: Workload.Mode.ValueType  # 1
+    """Bring it to its commit, and keep it there."""
+    MODE_LEAVE: Workload.Mode.ValueType  # 2
+    """Leave it as it is and report it."""
+    MODE_STOP: Workload.Mode.ValueType  # 3
+    """Bring it to its commit with nothing running; data stays."""
+
+    APPLICATION_FIELD_NUMBER: _builtins.int
+    UID_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
+    COMMIT_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    application: _builtins.str
+    """`environments/{env}/applications/{app}`. Required."""
+    uid: _builtins.str
+    """UUID4 of this life of the Application. Required."""
+    url: _builtins.str
+    """Git URL of its repository, without a credential. Required."""
+    branch: _builtins.str
+    """Branch that is its Environment's. Required."""
+    commit: _builtins.str
+    """Commit of that branch which is to run: what came through the gates, whatever stands above it. Required."""
+    mode: Global___Workload.Mode.ValueType
+    """What the cluster does with it. Default MODE_RUN."""
+    def __init__(
+        self,
+        *,
+        application: _builtins.str = ...,
+        uid: _builtins.str = ...,
+        url: _builtins.str = ...,
+        branch: _builtins.str = ...,
+        commit: _builtins.str = ...,
+        mode: Global___Workload.Mode.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "branch", b"branch", "commit", b"commit", "mode", b"mode", "uid", b"uid", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Workload: _TypeAlias = Workload  # noqa: Y015
+
+@_typing.final
+class WorkloadStatus(_message.Message):
+    """A workload as its cluster shows it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPLICATION_FIELD_NUMBER: _builtins.int
+    UID_FIELD_NUMBER: _builtins.int
+    COMMIT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+    application: _builtins.str
+    """`environments/{env}/applications/{app}`."""
+    uid: _builtins.str
+    """Life of the Application that stands there."""
+    commit: _builtins.str
+    """Commit that the cluster has taken over; empty: none yet."""
+    state: Global___Component.State.ValueType
+    """Where it stands, read as that of a component; UNKNOWN while the cluster is silent."""
+    message: _builtins.str
+    """Cause of the state."""
+    version: _builtins.str
+    """Version of the chart that was last tried; empty: not observed."""
+    @_builtins.property
+    def observe_time(self) -> _timestamp_pb2.Timestamp:
+        """When the agent told it last."""
+
+    def __init__(
+        self,
+        *,
+        application: _builtins.str = ...,
+        uid: _builtins.str = ...,
+        commit: _builtins.str = ...,
+        state: Global___Component.State.ValueType = ...,
+        message: _builtins.str = ...,
+        version: _builtins.str = ...,
+        observe_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["observe_time", b"observe_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "commit", b"commit", "message", b"message", "observe_time", b"observe_time", "state", b"state", "uid", b"uid", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkloadStatus: _TypeAlias = WorkloadStatus  # noqa: Y015
+
+@_typing.final
+class AgentWorkloads(_message.Message):
+    """Applications as their cluster shows them: all that stand there, those that are going too."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Seen(_message.Message):
+        """One of them."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        APPLICATION_FIELD_NUMBER: _builtins.int
+        UID_FIELD_NUMBER: _builtins.int
+        COMMIT_FIELD_NUMBER: _builtins.int
+        RELEASE_FIELD_NUMBER: _builtins.int
+        SERVES_FIELD_NUMBER: _builtins.int
+        PROBLEM_FIELD_NUMBER: _builtins.int
+        application: _builtins.str
+        """`environments/{env}/applications/{app}`."""
+        uid: _builtins.str
+        """Life of the Application."""
+        commit: _builtins.str
+        """Commit that was pulled and taken over; empty: none."""
+        serves: _builtins.bool
+        """Whether it serves, as a probe finds."""
+        problem: _builtins.str
+        """Why it could not be pulled or taken over; empty: it could."""
+        @_builtins.property
+        def release(self) -> Global___AgentComponents.Release:
+            """Its release as the cluster shows it; absent: there is none."""
+
+        def __init__(
+            self,
+            *,
+            application: _builtins.str = ...,
+            uid: _builtins.str = ...,
+            commit: _builtins.str = ...,
+            release: Global___AgentComponents.Release | None = ...,
+            serves: _builtins.bool = ...,
+            problem: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "commit", b"commit", "problem", b"problem", "release", b"release", "serves", b"serves", "uid", b"uid"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    COMMAND_FIELD_NUMBER: _builtins.int
+    WORKLOADS_FIELD_NUMBER: _builtins.int
+    command: _builtins.int
+    """Highest number of a command `workloads` that was taken over; 0: none."""
+    @_builtins.property
+    def workloads(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentWorkloads.Seen]:
+        """What stands there."""
+
+    def __init__(
+        self,
+        *,
+        command: _builtins.int = ...,
+        workloads: _abc.Iterable[Global___AgentWorkloads.Seen] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "workloads", b"workloads"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentWorkloads: _TypeAlias = AgentWorkloads  # noqa: Y015
+
+@_typing.final
 class AgentCommand(_message.Message):
     """What an agent is told to do."""
 
@@ -4969,6 +5164,36 @@ class AgentCommand(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class Workloads(_message.Message):
+        """Applications that the cluster is to hold: all of them; what is not named here goes."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        WORKLOADS_FIELD_NUMBER: _builtins.int
+        USERNAME_FIELD_NUMBER: _builtins.int
+        PASSWORD_FIELD_NUMBER: _builtins.int
+        username: _builtins.str
+        """User of this cluster at the repositories."""
+        password: _builtins.str
+        """Its password there. Reads only. Sealed where it is kept, never in the command as it is stored."""
+        @_builtins.property
+        def workloads(self) -> _containers.RepeatedCompositeFieldContainer[Global___Workload]:
+            """What is to stand there."""
+
+        def __init__(
+            self,
+            *,
+            workloads: _abc.Iterable[Global___Workload] | None = ...,
+            username: _builtins.str = ...,
+            password: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["password", b"password", "username", b"username", "workloads", b"workloads"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     ACK_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
@@ -4978,6 +5203,7 @@ class AgentCommand(_message.Message):
     PROBE_FIELD_NUMBER: _builtins.int
     TREE_FIELD_NUMBER: _builtins.int
     UPGRADE_FIELD_NUMBER: _builtins.int
+    WORKLOADS_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Number in the life of the cluster, from 1; 0 for a bare acknowledgement. Sent again until its result has come, so
     the agent does each number once.
@@ -5012,6 +5238,10 @@ class AgentCommand(_message.Message):
     def upgrade(self) -> Global___AgentCommand.Upgrade:
         """Run another version of k3s on this server. Since 0.2."""
 
+    @_builtins.property
+    def workloads(self) -> Global___AgentCommand.Workloads:
+        """Have exactly these Applications of Organizations on the cluster, beside what its own tree holds."""
+
     def __init__(
         self,
         *,
@@ -5024,12 +5254,13 @@ class AgentCommand(_message.Message):
         probe: Global___AgentCommand.Probe | None = ...,
         tree: Global___AgentCommand.Tree | None = ...,
         upgrade: Global___AgentCommand.Upgrade | None = ...,
+        workloads: Global___AgentCommand.Workloads | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "drain", b"drain", "expire_time", b"expire_time", "mint_token", b"mint_token", "probe", b"probe", "reconcile", b"reconcile", "tree", b"tree", "upgrade", b"upgrade"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "drain", b"drain", "expire_time", b"expire_time", "mint_token", b"mint_token", "probe", b"probe", "reconcile", b"reconcile", "tree", b"tree", "upgrade", b"upgrade", "workloads", b"workloads"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "command", b"command", "drain", b"drain", "expire_time", b"expire_time", "id", b"id", "mint_token", b"mint_token", "probe", b"probe", "reconcile", b"reconcile", "tree", b"tree", "upgrade", b"upgrade"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "command", b"command", "drain", b"drain", "expire_time", b"expire_time", "id", b"id", "mint_token", b"mint_token", "probe", b"probe", "reconcile", b"reconcile", "tree", b"tree", "upgrade", b"upgrade", "workloads", b"workloads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["reconcile", "drain", "mint_token", "probe", "tree", "upgrade"]  # noqa: Y015
+    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["reconcile", "drain", "mint_token", "probe", "tree", "upgrade", "workloads"]  # noqa: Y015
     _WhichOneofArgType_command: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_command) -> _WhichOneofReturnType_command | None: ...
 

@@ -2660,3 +2660,89 @@ class RevokeGrantRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RevokeGrantRequest: _TypeAlias = RevokeGrantRequest  # noqa: Y015
+
+@_typing.final
+class SyncWorkloadsRequest(_message.Message):
+    """Request of WorkloadService.SyncWorkloads."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    SOVEREIGN_UID_FIELD_NUMBER: _builtins.int
+    FENCE_FIELD_NUMBER: _builtins.int
+    WORKLOADS_FIELD_NUMBER: _builtins.int
+    USERNAME_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    cluster: _builtins.str
+    """`sovereigns/{sovereign}/clusters/{cluster}`. Required."""
+    sovereign_uid: _builtins.str
+    """`uid` of the Sovereign that is meant. Required."""
+    fence: _builtins.int
+    """Grows with each holder of the caller's lease. Required."""
+    username: _builtins.str
+    """Login of this cluster at the repositories. Required."""
+    password: _builtins.str
+    """Its password. Sealed at once, never logged. Required."""
+    @_builtins.property
+    def workloads(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Workload]:
+        """All that is to stand there; empty: nothing."""
+
+    def __init__(
+        self,
+        *,
+        cluster: _builtins.str = ...,
+        sovereign_uid: _builtins.str = ...,
+        fence: _builtins.int = ...,
+        workloads: _abc.Iterable[_resources_pb2.Workload] | None = ...,
+        username: _builtins.str = ...,
+        password: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "fence", b"fence", "password", b"password", "sovereign_uid", b"sovereign_uid", "username", b"username", "workloads", b"workloads"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SyncWorkloadsRequest: _TypeAlias = SyncWorkloadsRequest  # noqa: Y015
+
+@_typing.final
+class SyncWorkloadsResponse(_message.Message):
+    """Answer of WorkloadService.SyncWorkloads."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKLOADS_FIELD_NUMBER: _builtins.int
+    CURRENT_FIELD_NUMBER: _builtins.int
+    SILENT_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_TIME_FIELD_NUMBER: _builtins.int
+    SIMULATED_FIELD_NUMBER: _builtins.int
+    current: _builtins.bool
+    """Whether the agent has told of the cluster since it took over this very list: only then is gone what is not shown."""
+    silent: _builtins.bool
+    """True while nothing is believed of the cluster, because nobody has heard of it."""
+    simulated: _builtins.bool
+    """True where the cluster is a simulated one."""
+    @_builtins.property
+    def workloads(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.WorkloadStatus]:
+        """Every workload that is wished or still there."""
+
+    @_builtins.property
+    def heartbeat_time(self) -> _timestamp_pb2.Timestamp:
+        """When its agent was heard last; absent: never."""
+
+    def __init__(
+        self,
+        *,
+        workloads: _abc.Iterable[_resources_pb2.WorkloadStatus] | None = ...,
+        current: _builtins.bool = ...,
+        silent: _builtins.bool = ...,
+        heartbeat_time: _timestamp_pb2.Timestamp | None = ...,
+        simulated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat_time", b"heartbeat_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current", b"current", "heartbeat_time", b"heartbeat_time", "silent", b"silent", "simulated", b"simulated", "workloads", b"workloads"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SyncWorkloadsResponse: _TypeAlias = SyncWorkloadsResponse  # noqa: Y015

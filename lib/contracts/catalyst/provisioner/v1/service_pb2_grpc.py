@@ -2626,3 +2626,85 @@ class AccessService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class WorkloadServiceStub:
+    """What Organizations run on the clusters of Sovereigns. The daemon of Environments says what is to stand on a cluster and
+    reads in the same call what was seen of it, again and again: whatever was lost on the way comes with the next call.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.SyncWorkloads = channel.unary_unary(
+                '/catalyst.provisioner.v1.WorkloadService/SyncWorkloads',
+                request_serializer=catalyst_dot_provisioner_dot_v1_dot_service__pb2.SyncWorkloadsRequest.SerializeToString,
+                response_deserializer=catalyst_dot_provisioner_dot_v1_dot_service__pb2.SyncWorkloadsResponse.FromString,
+                _registered_method=True)
+
+
+class WorkloadServiceServicer:
+    """What Organizations run on the clusters of Sovereigns. The daemon of Environments says what is to stand on a cluster and
+    reads in the same call what was seen of it, again and again: whatever was lost on the way comes with the next call.
+    """
+
+    def SyncWorkloads(self, request, context):
+        """Makes the Applications of a cluster exactly those that are given, and answers what its agent has told of them. The same
+        list again writes nothing. An older caller's list is refused by its fence, so that who was frozen changes nothing.
+        Errors: NOT_FOUND CLUSTER_NOT_FOUND where the cluster, or this life of its Sovereign, is no more; ABORTED FENCED.
+        Role: the daemon of Environments. Since 0.2.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_WorkloadServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'SyncWorkloads': grpc.unary_unary_rpc_method_handler(
+                    servicer.SyncWorkloads,
+                    request_deserializer=catalyst_dot_provisioner_dot_v1_dot_service__pb2.SyncWorkloadsRequest.FromString,
+                    response_serializer=catalyst_dot_provisioner_dot_v1_dot_service__pb2.SyncWorkloadsResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'catalyst.provisioner.v1.WorkloadService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('catalyst.provisioner.v1.WorkloadService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class WorkloadService:
+    """What Organizations run on the clusters of Sovereigns. The daemon of Environments says what is to stand on a cluster and
+    reads in the same call what was seen of it, again and again: whatever was lost on the way comes with the next call.
+    """
+
+    @staticmethod
+    def SyncWorkloads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.provisioner.v1.WorkloadService/SyncWorkloads',
+            catalyst_dot_provisioner_dot_v1_dot_service__pb2.SyncWorkloadsRequest.SerializeToString,
+            catalyst_dot_provisioner_dot_v1_dot_service__pb2.SyncWorkloadsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

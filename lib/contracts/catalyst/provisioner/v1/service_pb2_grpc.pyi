@@ -1431,3 +1431,52 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
 def add_AccessServiceServicer_to_server(servicer: AccessServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class WorkloadServiceStub:
+    """What Organizations run on the clusters of Sovereigns. The daemon of Environments says what is to stand on a cluster and
+    reads in the same call what was seen of it, again and again: whatever was lost on the way comes with the next call.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> WorkloadServiceAsyncStub: ...
+    SyncWorkloads: _grpc.UnaryUnaryMultiCallable[_service_pb2.SyncWorkloadsRequest, _service_pb2.SyncWorkloadsResponse]
+    """Makes the Applications of a cluster exactly those that are given, and answers what its agent has told of them. The same
+    list again writes nothing. An older caller's list is refused by its fence, so that who was frozen changes nothing.
+    Errors: NOT_FOUND CLUSTER_NOT_FOUND where the cluster, or this life of its Sovereign, is no more; ABORTED FENCED.
+    Role: the daemon of Environments. Since 0.2.
+    """
+
+@_typing.type_check_only
+class WorkloadServiceAsyncStub(WorkloadServiceStub):
+    """What Organizations run on the clusters of Sovereigns. The daemon of Environments says what is to stand on a cluster and
+    reads in the same call what was seen of it, again and again: whatever was lost on the way comes with the next call.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    SyncWorkloads: _aio.UnaryUnaryMultiCallable[_service_pb2.SyncWorkloadsRequest, _service_pb2.SyncWorkloadsResponse]  # type: ignore[assignment]
+    """Makes the Applications of a cluster exactly those that are given, and answers what its agent has told of them. The same
+    list again writes nothing. An older caller's list is refused by its fence, so that who was frozen changes nothing.
+    Errors: NOT_FOUND CLUSTER_NOT_FOUND where the cluster, or this life of its Sovereign, is no more; ABORTED FENCED.
+    Role: the daemon of Environments. Since 0.2.
+    """
+
+class WorkloadServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What Organizations run on the clusters of Sovereigns. The daemon of Environments says what is to stand on a cluster and
+    reads in the same call what was seen of it, again and again: whatever was lost on the way comes with the next call.
+    """
+
+    @_abc_1.abstractmethod
+    def SyncWorkloads(
+        self,
+        request: _service_pb2.SyncWorkloadsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.SyncWorkloadsResponse, _abc.Awaitable[_service_pb2.SyncWorkloadsResponse]]:
+        """Makes the Applications of a cluster exactly those that are given, and answers what its agent has told of them. The same
+        list again writes nothing. An older caller's list is refused by its fence, so that who was frozen changes nothing.
+        Errors: NOT_FOUND CLUSTER_NOT_FOUND where the cluster, or this life of its Sovereign, is no more; ABORTED FENCED.
+        Role: the daemon of Environments. Since 0.2.
+        """
+
+def add_WorkloadServiceServicer_to_server(servicer: WorkloadServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
