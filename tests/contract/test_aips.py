@@ -78,12 +78,14 @@ OTHER_MOMENTS = {
 NO_ROUTE = {
     "AgentService": "agents speak gRPC over a bidirectional stream",
     "ContinuumPeerService": "continuum speaks to itself in another cluster",
+    "WorkloadService": "the daemon of Environments tells whole lists; people see what became of them at each Application",
 }
 """Services without REST."""
 
 SAME_SHAPE = {
     "AgentService": "enrolment and reports carry keys and numbers of their own, which drop what comes twice",
     "ContinuumPeerService": "epoch and sequence number each message; a repeat has no second effect",
+    "WorkloadService": "each call carries the whole list and a fence; the same list again writes nothing",
 }
 """Services whose writes take no `request_id`."""
 

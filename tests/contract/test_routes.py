@@ -5,6 +5,7 @@ from google.api import annotations_pb2
 
 WITHOUT = {
     "catalyst.provisioner.v1.AgentService": "agents of clusters speak gRPC: they enroll, renew and hold one stream both ways",
+    "catalyst.provisioner.v1.WorkloadService": "one daemon tells another what is to run; people ask for their Applications",
     "catalyst.continuum.v1.ContinuumPeerService": "agents of regions speak gRPC to each other; no person relays a swap",
 }
 """Services that have no route, and the reason."""

@@ -40,6 +40,9 @@ class Cluster:
         async with httpx.AsyncClient() as client:
             return await client.get(f"http://{way_in.ipv4}:{way_in.ports['http']}{path}", headers={"Host": host})
 
+    def revive(self) -> None:
+        keeper.keep(self.sandbox.folder)
+
     def kill(self) -> int:
         pid = self.pid
         assert pid

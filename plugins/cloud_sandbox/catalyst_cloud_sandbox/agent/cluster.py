@@ -244,10 +244,10 @@ class Cluster:
         hosted = self._memory.workloads
         if not hosted.command:
             return
-        told = hosted.seen(self.here.troubles)
+        told = reports.workloads(hosted, self.here.troubles)
         if (plain := told.SerializeToString(deterministic=True)) != self._told_workloads:
             self._told_workloads = plain
-            self.tell(reports.workloads(told))
+            self.tell(told)
 
     def _tell_changes(self) -> None:
         before, after = self._told_releases, self._memory.releases

@@ -1,14 +1,17 @@
 """What the agent tells, as messages of the contract. Every one says that it is simulated."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 from catalyst.provisioner.v1 import resources_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from . import troubles
 from .description import Description, Node
 from .memory import Claim
 from .releases import Condition, Phase, Release, Releases
+from .troubles import Trouble
+from .workloads import Held, Workloads, key
 
 VERSION = "sandbox-0.1.0"
 K3S_VERSION = "simulated"
@@ -75,9 +78,19 @@ def components(releases: Iterable[Release], *, full: bool, removed: Iterable[str
     return Report(components=told)
 
 
-def workloads(told: resources_pb2.AgentWorkloads) -> Report:
-    """Applications of Organizations: all of them."""
-    return Report(workloads=told)
+def workloads(hosted: Workloads, met: Sequence[Trouble]) -> Report:
+    """Applications of Organizations: all of them, those that are going too."""
+    told = [_hosted(hosted, name, uid, met) for name, uid in sorted(hosted.here().items())]
+    return Report(workloads=resources_pb2.AgentWorkloads(command=hosted.command, workloads=told))
+
+
+def _hosted(hosted: Workloads, name: str, uid: str, met: Sequence[Trouble]) -> resources_pb2.AgentWorkloads.Seen:
+    held, one = hosted.held.get(name, Held(uid)), hosted.releases.get(key(name))
+    fails = one is not None and troubles.first(met, ("fail_probe",), one.wish.name, one.met) is not None
+    return resources_pb2.AgentWorkloads.Seen(
+        application=name, uid=uid, commit=held.commit, problem=held.problem,
+        serves=one is not None and one.is_ready and not fails, release=release(one) if one else None,
+    )  # fmt: skip
 
 
 def probe(component: str, releases: Releases, *, slug: str, command: int = 0, fails: Collection[str] = ()) -> Report:

@@ -11,11 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from catalyst.provisioner.v1 import resources_pb2
 
-from . import reports, troubles
 from .releases import Releases, Wish
-from .troubles import Trouble
-
-Seen = resources_pb2.AgentWorkloads.Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +82,7 @@ class Workloads:
     def settle(self, releases: Releases) -> None:
         """What has become of them; whoever is not there any more has gone."""
         self.releases = releases
-        self.gone = {name: uid for name, uid in self.gone.items() if _key(name) in releases}
+        self.gone = {name: uid for name, uid in self.gone.items() if key(name) in releases}
 
     def wishes(self) -> list[Wish]:
         """Every release that is to be here."""
@@ -94,35 +90,17 @@ class Workloads:
             replace(wish, stopped=one.is_stopped) for one in self.wished for wish in self._held(one).wishes
         ]  # fmt: skip - one comprehension
 
-    def seen(self, met: Sequence[Trouble]) -> resources_pb2.AgentWorkloads:
-        """What is told of them all."""
-        lives = {one.application: one.uid for one in self.wished} | self.gone
-        return resources_pb2.AgentWorkloads(
-            command=self.command,
-            workloads=[
-                self._seen(name, uid, met)
-                for name, uid in sorted(lives.items())
-                if name not in self.gone or _key(name) in self.releases
-            ],
-        )  # fmt: skip - one message
-
-    def _seen(self, name: str, uid: str, met: Sequence[Trouble]) -> Seen:
-        held = self.held.get(name, Held(uid))
-        release = self.releases.get(_key(name))
-        serves = release is not None and release.is_ready
-        if release is not None and troubles.first(met, ("fail_probe",), release.wish.name, release.met):
-            serves = False
-        return Seen(
-            application=name, uid=uid, commit=held.commit, serves=serves, problem=held.problem,
-            release=reports.release(release) if release else None,
-        )  # fmt: skip
+    def here(self) -> dict[str, str]:
+        """Life of each that is wished or not gone yet, by application."""
+        going = {name: uid for name, uid in self.gone.items() if key(name) in self.releases}
+        return {one.application: one.uid for one in self.wished} | going
 
     def _held(self, one: Wished) -> Held:
         held = self.held.get(one.application)
         return held if held is not None and held.uid == one.uid else Held(one.uid)
 
 
-def _key(application: str) -> str:
+def key(application: str) -> str:
     """Of its release."""
     _, environment, _, id = application.split("/")
     return f"{environment}/{id}"
