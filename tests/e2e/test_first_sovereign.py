@@ -108,6 +108,48 @@ def test_a_run_goes_on_after_kill_9(dev: Dev, deaths: tuple[tuple[str, str], ...
             os.kill(dev.pid(victim), signal.SIGKILL)
     ended_well(dev, creating)
     once_each(dev)
+    an_application_runs(dev)
+
+
+APP, IN_SANDBOX = "/v1/environments/omantel-prod/applications/cache", "accounts/*/servers/*/memory.json"
+
+
+def an_application_runs(dev: Dev) -> None:
+    """It is installed, runs on the Sovereign, goes on after `kill -9` of all who bring it there, and leaves no trace."""
+    dev.api.post("/v1/organizations?organizationId=omantel", {"displayName": "Omantel"})
+    dev.until(
+        lambda: dev.api.get("/v1/organizations/omantel")["state"] == "STATE_ACTIVE", 60, "there is an Organization"
+    )
+    version = dev.api.get("/v1/catalog/blueprints/bp-valkey")["latestVersion"]
+    wish = {"blueprint": "blueprints/bp-valkey", "blueprintVersion": version}
+    dev.api.post("/v1/environments/omantel-prod/applications?applicationId=cache", wish)
+    first = dev.until(partial(running, dev), 90, "it runs")
+    assert [one["cluster"] for one in first["placements"]] == ["sovereigns/omantel/clusters/sb-east-mgt-dev"]
+    assert first["placements"][0]["simulated"] is True
+    dev.api.patch(
+        APP, {"config": {"architecture": "standalone"}}, query={"updateMask": "config", "etag": first["etag"]}
+    )
+    for victim in ("environment", "provisioner"):
+        os.kill(dev.pid(victim), signal.SIGKILL)
+    dev.agents()[0].kill()
+    second = dev.until(partial(running, dev, first["pin"]["commit"]), 120, "another commit of it runs")
+    assert second["placements"][0]["commit"] == second["pin"]["commit"]
+    assert (first["uid"], hosted(dev)) == (second["uid"], ["omantel-prod/cache"])
+    dev.api.delete(APP, etag=second["etag"])
+    dev.until(lambda: not dev.api.get("/v1/environments/omantel-prod/applications")["applications"], 120, "it is gone")
+    assert hosted(dev) == [], "it was gone there before it is gone here"
+
+
+def running(dev: Dev, but: str = "") -> dict[str, Any]:
+    """The Application once it is active, at another commit than `but`."""
+    one = dict(dev.api.get(APP))
+    return one if one["state"] == "STATE_ACTIVE" and one["pin"]["commit"] != but else {}
+
+
+def hosted(dev: Dev) -> list[str]:
+    """What the simulated clusters hold beside the house."""
+    found = [json.loads(file.read_text())["workloads"]["releases"] for file in dev.folder.rglob(IN_SANDBOX)]
+    return sorted(key for releases in found for key in releases)
 
 
 async def test_the_console_leads_from_the_sign_in_to_a_destroyed_sovereign_by_keys_alone(dev: Dev) -> None:

@@ -37,6 +37,7 @@ from .clusters import Clusters
 from .data import reserved
 from .events import EMITTED
 from .githttp import Door, GitServer
+from .installing import Installing
 from .logins import Logins
 from .ownership import OwnMemberships
 from .parts import EVENT_BUS, IDENTITY, VCLUSTER, BillingAccount, GitHome, Part
@@ -56,6 +57,7 @@ from .steps import CHANGE, CREATE, DELETE, INSTALL, PROMOTE, UNINSTALL, Applicat
 from .store import Store, metadata, rules
 from .workers.courier import Courier
 from .workers.deliverer import Deliverer
+from .workers.fitter import Fitter
 from .workers.gazette import Gazette
 from .workers.herald import Herald
 from .workers.promoter import Promoter
@@ -107,7 +109,7 @@ async def compose(
     sender = sender or Sender(allow_private=settings.allow_private_webhooks, own_networks=settings.own_networks)
     leases = Leases(db, metadata, metrics=metrics)
     promoting = Promoting(engine, clock, lambda: str(uuid4()))
-    planner = Catalog(catalog)
+    planner, installing = Catalog(catalog), Installing(engine, clock)
     promoter = Promoter(
         work,
         engine,
@@ -123,7 +125,7 @@ async def compose(
     git = _git(settings, repositories, memberships, work, logins)
     delivering = _delivering(settings, work, leases, logins, git)
     services = [
-        *_services(settings, work, engine, promoting, planner, clock),
+        *_services(settings, work, engine, promoting, planner, installing, clock),
         Service(
             WebhookService(work, sender, sealer),
             service_pb2_grpc.add_WebhookServiceServicer_to_server,
@@ -150,6 +152,7 @@ async def compose(
             Gazette(work, bus, leases),
             *git,
             *delivering.workers,
+            Fitter(work, leases, planner, installing),
             *_controllers(settings, services, leases),
         ],
         swept=rules(),
@@ -208,6 +211,7 @@ def _services(
     engine: Engine,
     promoting: Promoting,
     catalog: Catalog,
+    installing: Installing,
     clock: Clock,
 ) -> list[Service]:
     """What is served."""
@@ -222,7 +226,7 @@ def _services(
         ("EnvironmentService", EnvironmentService(work), add.add_EnvironmentServiceServicer_to_server),
         (
             "ApplicationService",
-            ApplicationService(work, engine, catalog, clock),
+            ApplicationService(work, engine, catalog, installing, clock),
             add.add_ApplicationServiceServicer_to_server,
         ),
         ("PolicyService", PolicyService(work, engine, promoting), add.add_PolicyServiceServicer_to_server),

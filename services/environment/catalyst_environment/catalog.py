@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import grpc
 from catalyst.catalog.v1 import resources_pb2 as pb
 from catalyst.catalog.v1 import service_pb2 as rpc
-from catalyst.catalog.v1.service_pb2_grpc import CatalogServiceStub
+from catalyst.catalog.v1.service_pb2_grpc import CatalogServiceStub, StorefrontServiceStub
 from catalyst_mesh import Explained, explain
 from catalyst_sdk import Code, Refused
 from google.protobuf.json_format import MessageToDict, ParseDict
@@ -44,6 +44,13 @@ class Catalog:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = CatalogServiceStub(channel)
+        self._store = StorefrontServiceStub(channel)
+
+    async def app(self, slug: str) -> tuple[str, str]:
+        """Blueprint behind an app of the storefront, and its newest version. Raises CatalogRefused, CatalogUnavailable."""
+        blueprint = (await _asked(self._store.GetApp(rpc.GetAppRequest(name=f"apps/{slug}")))).blueprint
+        found = await _asked(self._stub.GetBlueprint(rpc.GetBlueprintRequest(name=blueprint)))
+        return blueprint, found.latest_version
 
     async def plan(
         self, environment: str, id: str, blueprint: str, version: str, config: Mapping[str, Any],

@@ -35,10 +35,9 @@ def pages() -> Iterator[tuple[str, str]]:
 
 
 def _settings(package: str) -> type[DaemonSettings]:
-    found = vars(importlib.import_module(f"{package}.settings")).values()
-    return next(
-        one for one in found if isinstance(one, type) and issubclass(one, DaemonSettings) and one is not DaemonSettings
-    )
+    module = importlib.import_module(f"{package}.settings")
+    found = (one for one in vars(module).values() if isinstance(one, type) and issubclass(one, DaemonSettings))
+    return next(one for one in found if one.__module__ == module.__name__)
 
 
 def _table(settings: type[DaemonSettings], prefix: str, names: set[str]) -> str:

@@ -23,6 +23,14 @@ COLUMNS = {
     "COMMIT": "pin.commit",
     "USES": "uses",
 }  # fmt: skip - one table
+PLACEMENTS = {
+    "RUNS ON": "cluster",
+    "STATE": "state",
+    "COMMIT": "commit",
+    "CHART": "chartVersion",
+    "SIMULATED": "simulated",
+    "MESSAGE": "message",
+}  # fmt: skip - one table
 OPERATION = {"NAME": "name", "DONE": "done", "KIND": "metadata.kind", "SUBJECT": "metadata.subject"}
 Name = Annotated[str, typer.Argument(help="The Application with its Environment, such as acme-prod/blog.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Whether to wait until its files are written.")]
@@ -44,7 +52,7 @@ def list_applications(
 
 
 def get(name: Name, output: Output = Form.TABLE) -> None:
-    """Show an Application and how far it is.
+    """Show an Application, how far it is, and what runs where.
 
     Examples:
 
@@ -56,6 +64,7 @@ def get(name: Name, output: Output = Form.TABLE) -> None:
     if output is Form.TABLE:
         columns = {"TYPE": "type", "STATUS": "status", "REASON": "reason", "MESSAGE": "message"}
         show(output, found, columns, found.get("conditions", []))
+        show(output, found, PLACEMENTS, found.get("placements", []))
 
 
 def install(

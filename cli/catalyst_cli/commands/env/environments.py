@@ -10,7 +10,7 @@ from catalyst_cli.confirm import confirm
 from catalyst_cli.context import context
 from catalyst_cli.output import Form, Output, show
 
-COLUMNS = {"NAME": "name", "TYPE": "type", "BRANCH": "branch", "STATE": "state"}
+COLUMNS = {"NAME": "name", "TYPE": "type", "BRANCH": "branch", "STATE": "state", "RUNS ON": "hostClusters"}
 POLICY = {
     "NAME": "name",
     "APPROVALS": "requiredApprovals",

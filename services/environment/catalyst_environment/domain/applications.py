@@ -124,6 +124,8 @@ class Application:
     """Share of its checks that pass at the present pin, 0 to 100, as its cluster reports; None: nobody has."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Application that meets each need, by its alias."""
+    was_active: bool = False
+    """Whether this life of it has ever been."""
     sights: tuple[Sight, ...] = ()
     """How it stands on each cluster that was, or is about to be, given its files."""
 
@@ -338,9 +340,16 @@ def observe(
     score = held.score if score is None else score
     if (conditions, state, score) == (held.conditions, held.state, held.score):
         return Decision(held)
-    after = moved(held, now, conditions=conditions, state=state, active_since=since, score=score, reason="")
-    first = held.state is State.INSTALLING and state is State.ACTIVE
-    return Decision(after, (Installed(after) if first else Updated(after),))
+    after = moved(
+        held, now, conditions=conditions, state=state, active_since=since, score=score, reason="",
+        was_active=held.was_active or state is State.ACTIVE,
+    )  # fmt: skip
+    return Decision(after, (seen_first(held, after),))
+
+
+def seen_first(before: Application, after: Application) -> Installed | Updated:
+    """What is told of an observation: it is installed when it is active for the first time."""
+    return Installed(after) if after.was_active and not before.was_active else Updated(after)
 
 
 def _observed(held: Application, healthy: bool) -> State:

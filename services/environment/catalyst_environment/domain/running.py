@@ -14,7 +14,7 @@ from enum import StrEnum
 from catalyst_sdk import Decision
 
 from . import applications
-from .applications import DELIVERED, HEALTHY, Application, Installed, State, Updated
+from .applications import DELIVERED, HEALTHY, Application, State
 from .conditions import NOT_AVAILABLE, Condition, noted
 from .environments import NO_CLUSTER
 from .sights import Sight, Stand
@@ -83,10 +83,10 @@ def _judged(held: Application, sights: tuple[Sight, ...], now: datetime) -> Deci
     since = (held.active_since or now) if state is State.ACTIVE else None
     reason = "" if state is State.ACTIVE else held.reason
     after = applications.moved(
-        held, now, sights=sights, conditions=conditions, state=state, active_since=since, reason=reason
-    )
-    first = held.state is State.INSTALLING and state is State.ACTIVE
-    return Decision(after, (Installed(after) if first else Updated(after),))
+        held, now, sights=sights, conditions=conditions, state=state, active_since=since, reason=reason,
+        was_active=held.was_active or state is State.ACTIVE,
+    )  # fmt: skip
+    return Decision(after, (applications.seen_first(held, after),))
 
 
 def _conditions(held: Application, now: datetime) -> tuple[Condition, ...]:

@@ -16,7 +16,8 @@ from google.protobuf.json_format import MessageToDict
 from ..catalog import Catalog
 from ..domain import applications, trees
 from ..domain.applications import Application, ApplicationNotFound, State, Wanted
-from ..steps import CHANGE, INSTALL, UNINSTALL
+from ..installing import Installing
+from ..steps import CHANGE, UNINSTALL
 from ..store import Store
 from . import convert
 from .masks import run, wanted
@@ -40,7 +41,10 @@ class BlueprintForeign(Refused):
 class ApplicationService(service_pb2_grpc.ApplicationServiceServicer):
     """Applications: what is decided here is written by runs."""
 
-    def __init__(self, work: Work[Store], engine: Engine, catalog: Catalog, clock: Clock) -> None:
+    def __init__(
+        self, work: Work[Store], engine: Engine, catalog: Catalog, installing: Installing, clock: Clock
+    ) -> None:
+        self._installing = installing
         self._work = work
         self._engine = engine
         self._catalog = catalog
@@ -83,19 +87,12 @@ class ApplicationService(service_pb2_grpc.ApplicationServiceServicer):
         async def step(tx: Store) -> Decision[tuple[Application, ...]]:
             await changeable(tx, org)
             held = await environment(tx, request.parent, lock=True)
-            parts, now = _read(planned), tx.now
+            parts = _read(planned)
             _demand_unmoved(request.parent, standing, await tx.applications(held.id))
-            run_id = new_id(self._clock.now())
-            made: list[Application] = []
-            facts: list[object] = []
-            for one in parts:
-                known = await tx.find(Application, held.id, one.id, lock=True)
-                choices = dict(wish.choices) if one is parts[-1] else {}
-                decided = applications.install(known, one, held.id, org, choices, uid=str(uuid4()), run=run_id, now=now)
-                made.append(decided.state)
-                facts += decided.events
-            await self._begin(tx, INSTALL, made, made[-1], validate_only=request.validate_only)
-            return Decision(tuple(made), tuple(facts))
+            made, facts = await self._installing.begin(
+                tx, held, parts, dict(wish.choices), by=caller().subject, validate_only=request.validate_only
+            )
+            return Decision(made, facts)
 
         return await self._done(step, validate_only=request.validate_only)
 

@@ -12,6 +12,7 @@ from ..domain.applications import Application
 from ..domain.applications import State as ApplicationState
 from ..domain.environments import Environment
 from ..domain.members import Invitation, Member, Role
+from ..domain.ordered import OrderedApp
 from ..domain.organizations import Organization
 from ..domain.promotions import Policy, Promotion
 from ..domain.webhooks import Delivery, Webhook
@@ -30,6 +31,7 @@ TABLES: Mapping[type[Any], Table] = {
     Promotion: t.promotions,
     Webhook: t.webhooks,
     Delivery: t.webhook_deliveries,
+    OrderedApp: t.ordered_apps,
 }
 
 
@@ -108,6 +110,17 @@ class Store(WebhookRows):
             for one in all
             if one.pin.commit and (one.state is not ApplicationState.DELETED or one.updated_at >= since)
         ]
+
+    async def open_ordered(self) -> list[OrderedApp]:
+        """Apps of paid orders whose installation has not begun."""
+        c = t.ordered_apps.c
+        query = select(t.ordered_apps).where(c.state != "begun").order_by(c.order, c.app)
+        return await self._all(OrderedApp, query)
+
+    async def ordered_of(self, org: str) -> list[OrderedApp]:
+        """Every app that orders of an Organization name."""
+        c = t.ordered_apps.c
+        return await self._all(OrderedApp, select(t.ordered_apps).where(c.org == org).order_by(c.order, c.app))
 
     async def lives(self, org: str, id: str) -> list[Application]:
         """The Applications that share one repository, over all Environments."""

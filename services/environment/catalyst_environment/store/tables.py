@@ -99,6 +99,17 @@ webhook_deliveries = Table(
     Index("webhook_deliveries_due", "state", "due_at"),
     Index("webhook_deliveries_age", "created_at"),
 )  # fmt: skip
+ordered_apps = Table(
+    "ordered_apps", metadata,
+    Column("order", Text, primary_key=True),
+    Column("app", Text, primary_key=True),
+    Column("org", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("body", Json, nullable=False),
+    Index("ordered_apps_by_org", "org"),
+    Index("ordered_apps_by_state", "state"),
+)  # fmt: skip
 stream_positions = Table(
     "stream_positions", metadata,
     Column("service", Text, primary_key=True),
