@@ -116,13 +116,13 @@ APP, IN_SANDBOX = "/v1/environments/omantel-prod/applications/cache", "accounts/
 
 def an_application_runs(dev: Dev) -> None:
     """It is installed, runs on the Sovereign, goes on after `kill -9` of all who bring it there, and leaves no trace."""
-    dev.api.post("/v1/organizations?organizationId=omantel", {"displayName": "Omantel"})
+    dev.api.post_resource("/v1/organizations", {"displayName": "Omantel"}, organizationId="omantel")
     dev.until(
         lambda: dev.api.get("/v1/organizations/omantel")["state"] == "STATE_ACTIVE", 60, "there is an Organization"
     )
-    version = dev.api.get("/v1/catalog/blueprints/bp-valkey")["latestVersion"]
+    version = dev.api.get("/v1/catalog/blueprints/bp-valkey")["latestVersion"].rpartition("/")[2]
     wish = {"blueprint": "blueprints/bp-valkey", "blueprintVersion": version}
-    dev.api.post("/v1/environments/omantel-prod/applications?applicationId=cache", wish)
+    dev.api.post_resource("/v1/environments/omantel-prod/applications", wish, applicationId="cache")
     first = dev.until(partial(running, dev), 90, "it runs")
     assert [one["cluster"] for one in first["placements"]] == ["sovereigns/omantel/clusters/sb-east-mgt-dev"]
     assert first["placements"][0]["simulated"] is True

@@ -50,7 +50,7 @@ class Catalog:
         """Blueprint behind an app of the storefront, and its newest version. Raises CatalogRefused, CatalogUnavailable."""
         blueprint = (await _asked(self._store.GetApp(rpc.GetAppRequest(name=f"apps/{slug}")))).blueprint
         found = await _asked(self._stub.GetBlueprint(rpc.GetBlueprintRequest(name=blueprint)))
-        return blueprint, found.latest_version
+        return blueprint, found.latest_version.rpartition("/")[2]
 
     async def plan(
         self, environment: str, id: str, blueprint: str, version: str, config: Mapping[str, Any],
