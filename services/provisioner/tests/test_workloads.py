@@ -99,6 +99,16 @@ async def test_who_was_frozen_or_speaks_of_another_life_changes_nothing(desk: De
     )
 
 
+async def test_an_agent_that_knows_no_such_list_holds_nobody_up(desk: Desk) -> None:
+    wishes, token = Wishes(desk), (await desk.enrol()).agent_token
+    await wishes.sync(blog())
+    result = pb.AgentCommandResult(command=1, done=True, code="not_supported")
+    await desk.connect(token, report(1, command_result=result))
+    told = await wishes.sync(blog())
+    assert (shown(told), told.current) == ({BLOG: "PENDING"}, True)
+    assert "runs no Applications" in told.workloads[0].message
+
+
 def test_an_application_is_judged_as_a_component_is() -> None:
     def state(hosted: Hosted | None, **more: Any) -> str:
         return workloads.stands(hosted, UID, **{"was_ready": False, "is_silent": False, **more}).state

@@ -16,7 +16,7 @@ from ..domain.sovereigns import State
 from ..store import ClusterRow, Store, WorkloadList, WorkloadRow
 from .names import ClusterNotFound, Name
 
-SUPERSEDED = "superseded"
+SUPERSEDED, NOT_SUPPORTED = "superseded", "not_supported"
 
 
 class WorkloadService(service_pb2_grpc.WorkloadServiceServicer):
@@ -43,12 +43,14 @@ class WorkloadService(service_pb2_grpc.WorkloadServiceServicer):
             cluster, simulated = await _meant(tx, request)
             kept = await tx.workload_list(cluster.sovereign, cluster.name)
             rows, now = await tx.workloads(cluster.sovereign, cluster.name), tx.now
+            code = await tx.command_code(cluster.sovereign, cluster.name, kept.command) if kept else ""
         if kept is None or self._differs(request, cluster, kept):
             return None
+        is_able = code != NOT_SUPPORTED  # else nothing is there, and nothing will be
         silent = cluster.heartbeat_at is None or is_silent(cluster.heartbeat_at, now)
         return service_pb2.SyncWorkloadsResponse(
-            workloads=_shown(request.workloads, rows, silent=silent),
-            current=kept.told >= kept.command,
+            workloads=_shown(request.workloads, rows, silent=silent) if is_able else _unable(request.workloads),
+            current=kept.told >= kept.command or not is_able,
             silent=silent,
             heartbeat_time=stamp(cluster.heartbeat_at),
             simulated=simulated,
@@ -103,6 +105,12 @@ async def _meant(tx: Store, request: service_pb2.SyncWorkloadsRequest) -> tuple[
 def _shown(wished: Sequence[pb.Workload], rows: Sequence[WorkloadRow], *, silent: bool) -> list[pb.WorkloadStatus]:
     lives, seen = {one.application: one.uid for one in wished}, {row.application: row for row in rows}
     return [_status(name, lives.get(name, ""), seen.get(name), silent=silent) for name in sorted(lives | seen)]
+
+
+def _unable(wished: Sequence[pb.Workload]) -> list[pb.WorkloadStatus]:
+    """Of a cluster whose agent knows no such list."""
+    pending, why = pb.Component.STATE_PENDING, "the agent of this cluster runs no Applications of Organizations"
+    return [pb.WorkloadStatus(application=one.application, state=pending, message=why) for one in wished]
 
 
 def _status(application: str, uid: str, row: WorkloadRow | None, *, silent: bool) -> pb.WorkloadStatus:

@@ -226,6 +226,11 @@ class ClusterRows(Transaction):
         values = {"code": code, "message": message, "remaining": list(remaining), "done_at": self.now}
         await self.sql.execute(update(commands).where(mine).values(values))
 
+    async def command_code(self, sovereign: str, cluster: str, number: int) -> str:
+        """Why a command failed, as its agent told; empty while it has not."""
+        query = select(commands.c.code).where(_command(sovereign, cluster, number))
+        return str((await self.sql.execute(query)).scalar_one_or_none() or "")
+
     async def is_command_done(self, sovereign: str, cluster: str, number: int) -> bool:
         """Whether its result has come."""
         return await self.command_end(sovereign, cluster, number) is not None

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from catalyst_mesh import Json
 
-revision = "0004_ordered_apps"
+revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from catalyst_mesh import Json, UtcTime
 
-revision = "0011_workloads"
+revision = "0012"
 down_revision = "0011"
 branch_labels = None
 depends_on = None
