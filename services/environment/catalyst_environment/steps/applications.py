@@ -19,8 +19,6 @@ from ..store import Store
 INSTALL, CHANGE, UNINSTALL = "install-application", "change-application", "uninstall-application"
 PROMOTE = "promote-application"
 PATIENCE = timedelta(minutes=2)
-LOOK = timedelta(seconds=1)
-"""Between two looks at whether clusters have let go."""
 
 
 class Applications:
@@ -92,7 +90,7 @@ class Applications:
         """Wait until no cluster has any of them any more."""
         for id in ctx.input["applications"]:
             if (await self._held(ctx, id)).sights:
-                await ctx.again(LOOK)
+                await ctx.again(self._backoff.first)
 
     async def _remove(self, ctx: Context, id: str) -> None:
         held = await self._held(ctx, id)

@@ -18,8 +18,6 @@ from ..store import Store
 
 CREATE, DELETE = "create-organization", "delete-organization"
 PATIENCE = timedelta(minutes=10)
-LOOK = timedelta(seconds=1)
-"""Between two looks at whether what was begun has ended."""
 
 
 class Organizations:
@@ -125,7 +123,7 @@ class Organizations:
             return None if waits else gone
 
         gone = await self._work.again(step)
-        return await ctx.again(LOOK) if gone is None else gone
+        return await ctx.again(self._backoff.first) if gone is None else gone
 
     async def _leave(self, ctx: Context) -> int:
         held = await self._held(ctx)
