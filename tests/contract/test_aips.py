@@ -262,6 +262,7 @@ AT_ONCE = {
     "StorefrontService.ImportSeed": "compares some sixty rows with those that ship with the release",
     "ApplicationService.RollbackApplication": "stores the wish; the Application names the operation, as all its methods do",
     "WebhookService.DisableWebhook": "turns one row; what waits goes on waiting",
+    "WorkloadService.SyncWorkloads": "stores the list and answers what was seen; agents act on it by themselves",
     "AllocationService.ForceReleaseAllocation": "stores the wish; the name's own conditions say how far it is",
 }
 """Methods whose verb sounds slow, but which answer at once."""
