@@ -65,7 +65,7 @@ async def run(
         )
 
     async with running(compose, GatewaySettings, edge, service="gateway", **values):
-        await eventually(is_up, within=30)
+        await eventually(is_up, within=60)
         yield command
 
 
@@ -142,7 +142,7 @@ async def test_providers_and_top_ups_from_the_command_line_show_no_secret(run: R
     async def paid() -> bool:
         return bool(data(await run("order", "get", bought["name"], "-o", "json"))["state"] == "STATE_PAID")
 
-    await eventually(paid, within=30)
+    await eventually(paid, within=60)
     refund = ("order", "refund", bought["name"], "--amount", "4.5 OMR", "--reason", "wished", "-o", "json")
     assert data(await run(*refund, "--dry-run"))["state"] == data(await run(*refund))["state"]
     assert "15.500 OMR" in (await run("account", "balance", "acme")).stdout

@@ -65,7 +65,7 @@ async def run(home: Path, clean_nats: NatsServer, cells: Cells, monkeypatch: pyt
                 "service": "gateway",
             }  # fmt: skip
             async with running(compose_gateway, GatewaySettings, home / "edge", **values):
-                await eventually(is_up, within=30)
+                await eventually(is_up, within=60)
                 yield command
     finally:
         cells.kill_all()
@@ -96,7 +96,7 @@ async def test_cells_are_verified_and_one_that_does_not_answer_fails_the_command
         told = await run("witness", "verify", "omantel", "-o", "json")
         return told if told.exit_code == 0 else None
 
-    told = await eventually(verified, within=30)
+    told = await eventually(verified, within=60)
     assert told is not None
     assert [(c["name"], c["passed"], c["cases"]) for c in data(told)["cells"]] == [
         (f"cell-{n}", True, 11) for n in (1, 2, 3)
@@ -129,7 +129,7 @@ async def test_a_slot_is_applied_listed_frozen_and_thawed_by_command(run: Run, h
     async def held() -> bool:
         return bool(data(await run("get", "demo/shop", "-o", "json"))["status"]["leaseHolder"] == EAST)
 
-    await eventually(held, within=30)
+    await eventually(held, within=60)
     assert data(await run("suspend", "demo/shop", "-o", "json"))["register"]["state"] == "STATE_FROZEN"
     changed = await run("apply", "-f", str(file(home, lone() | {"rto": "2m"})), "-o", "json")
     assert data(changed)["spec"]["suspend"], "a file that says nothing of suspension leaves it as it is"

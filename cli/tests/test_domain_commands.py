@@ -74,7 +74,7 @@ async def run(
         return asyncio.ensure_future(asyncio.to_thread(CliRunner().invoke, build(words[0]), list(words)))
 
     async with running(compose, GatewaySettings, edge, service="gateway", **values):
-        await eventually(is_up, within=30)
+        await eventually(is_up, within=60)
         yield command
 
 

@@ -69,7 +69,7 @@ async def run(
                 "catalog_target": catalog.target,
             }  # fmt: skip - one table
             async with running(compose, GatewaySettings, home / "gateway", service="gateway", **edge):
-                await eventually(is_up, within=30)
+                await eventually(is_up, within=60)
                 yield command
 
 

@@ -39,9 +39,9 @@ async def one_child(home: Path) -> AsyncIterator[Children]:
 async def test_what_is_killed_dies_with_its_children_and_stays_dead_until_it_is_started(tmp_path: Path) -> None:
     async with one_child(tmp_path) as children:
         first = psutil.Process(children.pids()["one"])
-        below = await eventually(lambda: first.children(), within=30)
+        below = await eventually(lambda: first.children(), within=60)
         await children.kill(["one"])
-        await eventually(lambda: all(_is_dead(process) for process in (first, *below)), within=30)
+        await eventually(lambda: all(_is_dead(process) for process in (first, *below)), within=60)
         assert children.pids() == {}
         await children.start_again(["one"])
         assert children.pids()["one"] != first.pid
@@ -53,7 +53,7 @@ async def test_what_ends_by_itself_is_started_again_but_not_what_was_killed(tmp_
     async with one_child(tmp_path) as children:
         first = children.pids()["one"]
         os.kill(first, 9)
-        await eventually(lambda: children.pids().get("one", first) != first, within=30)
+        await eventually(lambda: children.pids().get("one", first) != first, within=60)
         assert children.all[0].restarts == 1
 
 
@@ -61,7 +61,7 @@ async def test_what_is_frozen_ends_all_the_same_when_it_is_asked_to(tmp_path: Pa
     async with one_child(tmp_path) as children:
         process = psutil.Process(children.pids()["one"])
         children.signal(["one"], 19)
-        await eventually(lambda: process.status() == "stopped", within=30)
+        await eventually(lambda: process.status() == "stopped", within=60)
         await asyncio.wait_for(children.stop(["one"]), 20)
         assert children.pids() == {}
 

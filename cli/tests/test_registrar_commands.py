@@ -54,7 +54,7 @@ async def run(at: Desk, home: Path, clean_nats: NatsServer, monkeypatch: pytest.
         )
 
     async with running(compose, GatewaySettings, edge, service="gateway", **values):
-        await eventually(is_up, within=30)
+        await eventually(is_up, within=60)
         yield command
 
 

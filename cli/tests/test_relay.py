@@ -78,7 +78,7 @@ async def test_cut_in_one_way_the_question_arrives_and_the_answer_does_not() -> 
         reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
         relay.cut(there=False)
         writer.write(b"write this\n")
-        await eventually(lambda: echo.heard == [b"write this\n"], within=30)
+        await eventually(lambda: echo.heard == [b"write this\n"], within=60)
         with pytest.raises(TimeoutError):
             await said(reader, 0.1)
         assert not relay.is_whole
@@ -117,7 +117,7 @@ async def test_datagrams_find_their_way_back_and_are_lost_while_the_line_is_cut(
     ]  # fmt: skip
     for asker, word in zip(askers, (b"one", b"two"), strict=True):
         asker.sendto(word)
-    await eventually(lambda: heard == [[b"one"], [b"two"]], within=30)
+    await eventually(lambda: heard == [[b"one"], [b"two"]], within=60)
     relay.cut()
     askers[0].sendto(b"lost")
     relay_saw = asyncio.Event()
@@ -125,7 +125,7 @@ async def test_datagrams_find_their_way_back_and_are_lost_while_the_line_is_cut(
     await relay_saw.wait()
     relay.heal()
     askers[0].sendto(b"three")
-    await eventually(lambda: heard[0] == [b"one", b"three"], within=30)
+    await eventually(lambda: heard[0] == [b"one", b"three"], within=60)
     assert b"lost" not in echo.heard
     for transport in (*askers, server):
         transport.close()

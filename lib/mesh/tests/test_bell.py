@@ -61,7 +61,7 @@ async def test_a_ring_is_heard_by_the_other_replica_and_carried_once(own_nats: N
             here.ring("name")  # again and again: a ring that nobody hears is lost
             return heard.is_set()
 
-        await eventually(is_heard, within=30, what="the other replica hears")
+        await eventually(is_heard, within=60, what="the other replica hears")
         assert not outbox.is_set()
         assert not there.to_carry.is_set()
     for bus in buses:
@@ -79,7 +79,7 @@ async def test_a_daemon_of_another_name_hears_nothing(own_nats: NatsServer) -> N
             bells["toy"].ring("name")
             return listeners["twin"].is_set()
 
-        await eventually(is_heard, within=30, what="the twin hears")
+        await eventually(is_heard, within=60, what="the twin hears")
         assert not listeners["other"].is_set()
     for bus in buses.values():
         await bus.close()
@@ -98,6 +98,6 @@ async def test_rings_are_carried_again_when_the_server_is_back(own_nats: NatsSer
             here.ring("name")
             return heard.is_set()
 
-        await eventually(is_heard, within=30, what="the other replica hears")
+        await eventually(is_heard, within=60, what="the other replica hears")
     for bus in buses:
         await bus.close()

@@ -59,7 +59,7 @@ async def heard(bench: Bench, *wanted: str) -> None:
         assert await bench.heard() == list(wanted)
         return True
 
-    await eventually(check, within=30)
+    await eventually(check, within=60)
 
 
 async def settled(bus: Bus) -> None:
@@ -70,7 +70,7 @@ async def settled(bus: Bus) -> None:
         assert (info.num_pending, info.num_ack_pending) == (0, 0)
         return True
 
-    await eventually(check, within=30)
+    await eventually(check, within=60)
 
 
 def counted(bench: Bench, metric: str) -> float | None:
@@ -120,7 +120,7 @@ async def test_after_eight_tries_a_copy_lies_in_the_dead_letters_and_the_next_on
     await publish(bus, "b@1")
     async with going(bench.consumer(bus, refuses_a)):
         await heard(bench, "b@1")
-        await eventually(lambda: counted(bench, "catalyst_dlq_messages_total"), within=30)
+        await eventually(lambda: counted(bench, "catalyst_dlq_messages_total"), within=60)
         await settled(bus)
     assert tries == TRIES == 8
     copy = await (await bus.jetstream()).get_msg(DEAD_LETTERS, 1)
@@ -139,7 +139,7 @@ async def test_a_body_that_is_no_message_is_given_up_and_stops_nothing(bench: Be
     await publish(bus, "b@1")
     async with going(bench.consumer(bus)):
         await heard(bench, "b@1")
-        await eventually(lambda: counted(bench, "catalyst_dlq_messages_total"), within=30)
+        await eventually(lambda: counted(bench, "catalyst_dlq_messages_total"), within=60)
     assert (await (await bus.jetstream()).get_msg(DEAD_LETTERS, 1)).data == b"\xff\xff\xff"
 
 
@@ -217,7 +217,7 @@ async def test_a_server_that_is_killed_and_comes_back_is_listened_to_again(
         await heard(bench, "a@1")
         own_nats.kill()
         own_nats.start()
-        await eventually(lambda: published(bus, "a@2"), within=30)
+        await eventually(lambda: published(bus, "a@2"), within=60)
         await heard(bench, "a@1", "a@2")
 
 
@@ -325,9 +325,9 @@ async def test_waiting_for_a_predecessor_uses_up_no_try(quick: Bench, bus: Bus) 
     await tell(bus, "a@2", 2, previous=1)
     consumer = quick.consumer(bus, both_fail, **PATIENT)
     async with going(consumer):
-        await eventually(lambda: sum(w.times for w in consumer._waiting.values()) >= 4, within=30)
+        await eventually(lambda: sum(w.times for w in consumer._waiting.values()) >= 4, within=60)
         may_pass.set()
-        await eventually(lambda: counted(quick, "catalyst_dlq_messages_total"), within=30)
+        await eventually(lambda: counted(quick, "catalyst_dlq_messages_total"), within=60)
     assert tries.count(2) == TRIES
 
 
@@ -417,8 +417,8 @@ async def test_two_consumers_that_give_up_one_event_leave_two_letters(quick: Ben
         async def two() -> bool:
             return (await (await bus.jetstream()).stream_info(DEAD_LETTERS)).state.messages == 2
 
-        await eventually(lambda: counted(quick, "catalyst_dlq_messages_total"), within=30)
-        await eventually(two, within=30)
+        await eventually(lambda: counted(quick, "catalyst_dlq_messages_total"), within=60)
+        await eventually(two, within=60)
 
 
 async def test_long_work_is_not_given_to_another_replica_meanwhile(quick: Bench, bus: Bus) -> None:
@@ -427,7 +427,7 @@ async def test_long_work_is_not_given_to_another_replica_meanwhile(quick: Bench,
     async def slow(tx: Store, message: Any, told: Any) -> Sequence[object] | None:
         attempts.append(told.attempt)
         began = time.monotonic()
-        await eventually(lambda: time.monotonic() > began + 1.5, within=30)
+        await eventually(lambda: time.monotonic() > began + 1.5, within=60)
         return await hear(tx, message, told)
 
     await publish(bus, "a@1")

@@ -74,12 +74,12 @@ async def test_a_daemon_that_has_stopped_leaves_no_socket_open(home: Path, own_n
     async def lives() -> None:
         async with running(compose, ToySettings, home, nats_url=own_nats.url, database_url=database) as daemon:
             await daemon.stub(AllocationServiceStub).ReserveAllocation(wish(f"n{uuid4().hex[:8]}"))
-            await eventually(lambda: told(daemon), within=30)
+            await eventually(lambda: told(daemon), within=60)
 
     await lives()  # what gRPC and the loop keep for a process is open from here on
     before = sockets()
     await lives()
-    await eventually(lambda: sockets() <= before, within=30, what="all sockets are closed")
+    await eventually(lambda: sockets() <= before, within=60, what="all sockets are closed")
 
 
 async def test_a_request_id_with_another_body_is_refused(daemon: RunningDaemon) -> None:
@@ -143,7 +143,7 @@ async def test_each_commit_is_told_once_and_in_order(daemon: RunningDaemon) -> N
     for _ in range(5):
         await stub.ReserveAllocation(wish())
     wanted = [f"{POOL}/allocations/acme@{n}" for n in range(1, 6)]
-    await eventually(lambda: _equal(told(daemon), wanted), within=30)
+    await eventually(lambda: _equal(told(daemon), wanted), within=60)
 
 
 async def test_commands_work_while_nats_is_away_and_are_told_later(daemon: RunningDaemon, own_nats: NatsServer) -> None:
@@ -154,7 +154,7 @@ async def test_commands_work_while_nats_is_away_and_are_told_later(daemon: Runni
         await stub.ReserveAllocation(wish())
     own_nats.start()
     wanted = [f"{POOL}/allocations/acme@{n}" for n in range(1, 5)]
-    await eventually(lambda: _equal(told(daemon), wanted), within=30)
+    await eventually(lambda: _equal(told(daemon), wanted), within=60)
 
 
 async def test_a_restart_tells_what_was_not_told_before(home: Path, own_nats: NatsServer) -> None:
@@ -162,7 +162,7 @@ async def test_a_restart_tells_what_was_not_told_before(home: Path, own_nats: Na
         await first.stub(AllocationServiceStub).ReserveAllocation(wish())
         assert await told(first) == []
     async with running(compose, ToySettings, home, nats_url=own_nats.url) as second:
-        await eventually(lambda: _equal(told(second), [f"{POOL}/allocations/acme@1"]), within=30)
+        await eventually(lambda: _equal(told(second), [f"{POOL}/allocations/acme@1"]), within=60)
 
 
 async def test_health_metrics_and_readiness_answer(daemon: RunningDaemon) -> None:
@@ -270,14 +270,14 @@ async def test_readiness_says_whether_the_database_or_nats_is_away(
         async def ready(status: int, text: str) -> bool:
             return await _readiness(daemon) == (status, text)
 
-        await eventually(lambda: ready(200, "ok\n"), within=30)
+        await eventually(lambda: ready(200, "ok\n"), within=60)
         own_nats.kill()
-        await eventually(lambda: ready(200, "degraded: nats\n"), within=30)
+        await eventually(lambda: ready(200, "degraded: nats\n"), within=60)
         own_postgres.stop()
-        await eventually(lambda: ready(503, "missing: database\ndegraded: nats\n"), within=30)
+        await eventually(lambda: ready(503, "missing: database\ndegraded: nats\n"), within=60)
         own_postgres.start()
         own_nats.start()
-        await eventually(lambda: ready(200, "ok\n"), within=30)
+        await eventually(lambda: ready(200, "ok\n"), within=60)
 
 
 async def test_a_plugin_that_failed_to_load_makes_a_daemon_degraded_and_no_more(
@@ -289,7 +289,7 @@ async def test_a_plugin_that_failed_to_load_makes_a_daemon_degraded_and_no_more(
         return daemon
 
     async with running(composed, ToySettings, home, nats_url=own_nats.url) as daemon:
-        await eventually(lambda: _is(_readiness(daemon), (200, "degraded: plugins\n")), within=30)
+        await eventually(lambda: _is(_readiness(daemon), (200, "degraded: plugins\n")), within=60)
 
 
 async def _is(answer: Any, wanted: object) -> bool:
@@ -326,7 +326,7 @@ async def test_a_worker_with_a_bug_is_started_again_and_takes_nothing_along(home
         return daemon
 
     async with running(composed, ToySettings, home, nats_url=own_nats.url) as daemon:
-        await eventually(lambda: clumsy.runs >= 2, within=30)
+        await eventually(lambda: clumsy.runs >= 2, within=60)
         assert (await daemon.stub(AllocationServiceStub).ReserveAllocation(wish())).allocation.version == 1
 
 

@@ -84,7 +84,7 @@ async def hears(daemon: RunningDaemon, *wanted: str) -> None:
         assert sorted(await told(daemon), key=of_one) == sorted(wanted, key=of_one)
         return True
 
-    await eventually(check, within=30)
+    await eventually(check, within=60)
 
 
 async def stored(bus: Bus) -> int:
@@ -99,7 +99,7 @@ async def holds(daemon: RunningDaemon, count: int) -> None:
         assert await stored(daemon.daemon.bus) == count
         return True
 
-    await eventually(check, within=30)
+    await eventually(check, within=60)
 
 
 async def marked(daemon: RunningDaemon, count: int) -> None:
@@ -111,7 +111,7 @@ async def marked(daemon: RunningDaemon, count: int) -> None:
         assert [row.events for row in counted.replays] == [count]
         return True
 
-    await eventually(check, within=30)
+    await eventually(check, within=60)
 
 
 async def test_what_is_replayed_arrives_within_the_window_of_duplicates_and_has_no_second_effect(
@@ -205,7 +205,7 @@ async def letters(daemon: RunningDaemon, count: int) -> list[resources_pb2.DeadL
         assert len(found) == count
         return found or [resources_pb2.DeadLetter()]
 
-    found = await eventually(check, within=40)
+    found = await eventually(check, within=60)
     return found if count else []
 
 
@@ -302,7 +302,7 @@ async def test_a_server_that_is_away_is_part_of_the_report_and_letters_are_unava
         no_answer = resources_pb2.BusReport.TRUTH_UNSPECIFIED
         return not report.connected and report.jetstream == report.sync_always == no_answer
 
-    await eventually(unknown, within=30)
+    await eventually(unknown, within=60)
     assert await reason_of(events.ListDeadLetters(service_pb2.ListDeadLettersRequest())) == "BUS_UNAVAILABLE"
     own_nats.start()
 
@@ -321,7 +321,7 @@ async def test_a_row_keeps_its_age_through_replays(daemon: RunningDaemon) -> Non
             async with daemon.daemon.db.read() as sql:
                 return (await sql.execute(select(outbox.c.published_at))).scalar_one() is not None
 
-        await eventually(sent, within=30)
+        await eventually(sent, within=60)
     async with daemon.daemon.db.read() as sql:
         row = (await sql.execute(select(outbox))).mappings().one()
     assert (row["first_published_at"], row["replays"]) == (old, 2)

@@ -129,12 +129,12 @@ async def test_our_clients_send_nothing_new_to_a_daemon_that_drains_and_come_bac
         database.answers = False
         for _ in range(FAILURES):
             await health.look()
-        await eventually(lambda: _not(is_let_through()), within=30)
+        await eventually(lambda: _not(is_let_through()), within=60)
         database.answers = True
         await health.look()
-        await eventually(is_let_through, within=30)
+        await eventually(is_let_through, within=60)
         health.drain()
-        await eventually(lambda: _not(is_let_through()), within=30)
+        await eventually(lambda: _not(is_let_through()), within=60)
 
 
 async def _not(answer: Awaitable[bool]) -> bool:

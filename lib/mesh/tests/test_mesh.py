@@ -189,7 +189,7 @@ async def test_an_operation_is_waited_for_with_progress(bench: Bench) -> None:
     told: list[bool] = []
     async with bench.mesh() as mesh:
         answer = await mesh.finished(
-            operation("good"), ReserveAllocationResponse, within=30, told=lambda seen: told.append(seen.done)
+            operation("good"), ReserveAllocationResponse, within=60, told=lambda seen: told.append(seen.done)
         )
     assert answer.reservation_token == "t"
     assert told == [False, False, False, True]
@@ -198,7 +198,7 @@ async def test_an_operation_is_waited_for_with_progress(bench: Bench) -> None:
 async def test_an_operation_that_failed_says_why(bench: Bench) -> None:
     async with bench.mesh() as mesh:
         with pytest.raises(OperationFailed, match="another was faster") as caught:
-            await mesh.finished(operation("bad"), ReserveAllocationResponse, within=30)
+            await mesh.finished(operation("bad"), ReserveAllocationResponse, within=60)
     assert caught.value.why.code == "ABORTED"
 
 

@@ -73,7 +73,7 @@ async def test_after_a_rotation_everything_is_sealed_by_the_new_key_and_the_old_
         async def all_new() -> bool:
             return not any(map(sealer.is_stale, await kept(bench)))
 
-        await eventually(all_new, within=30)
+        await eventually(all_new, within=60)
     assert [sealer.open(value) for value in await kept(bench)] == [b"value 0", b"value 1", b"value 2"]
     aged(path)
     left = await remove_free(bench.db, metadata, sealer)

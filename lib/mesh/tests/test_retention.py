@@ -39,7 +39,7 @@ async def left(bench: Bench, table: str, column: str, *wanted: Any) -> None:
         assert sorted(row[column] for row in await bench.rows(table)) == sorted(wanted)
         return True
 
-    await eventually(check, within=30)
+    await eventually(check, within=60)
 
 
 async def test_published_events_stay_seven_days_and_waiting_ones_for_ever(bench: Bench) -> None:

@@ -115,7 +115,7 @@ async def test_one_trace_goes_through_both_daemons_the_event_and_its_consumer(be
     await bench.front.stub(AllocationServiceStub).ReserveAllocation(wish())
     method = f"{SERVICE}/ReserveAllocation"
     handled = f"handle {(subject := 'catalyst.v1.pooldomain.allocation.reserved')}"
-    await eventually(lambda: bench.spans(name=handled), within=30, what="the consumer's span")
+    await eventually(lambda: bench.spans(name=handled), within=60, what="the consumer's span")
     (served_a,) = bench.spans(name=method, kind="SERVER", service="a")
     (called,) = bench.spans(name=method, kind="CLIENT", service="a")
     (served_b,) = bench.spans(name=method, kind="SERVER", service="b")
@@ -144,7 +144,7 @@ async def test_a_failed_call_says_how_in_its_span_and_nothing_of_what_was_said(b
         )
     # The caller may hear of the end before the span has its own.
     (served,) = await eventually(
-        lambda: bench.spans(name=f"{SERVICE}/GetAllocation", kind="SERVER", service="b"), within=30
+        lambda: bench.spans(name=f"{SERVICE}/GetAllocation", kind="SERVER", service="b"), within=60
     )
     assert served.attributes is not None
     assert (served.attributes["rpc.status_code"], served.attributes["error.type"]) == ("INTERNAL", "INTERNAL")
@@ -186,7 +186,7 @@ async def test_what_happened_stands_in_the_metrics_of_a_real_daemon(bench: Bench
         back = await scraped(bench.back)
         return back if back.get("catalyst_inbox_handled_total") else None
 
-    back = await eventually(seen, within=30, what="the event is handled")
+    back = await eventually(seen, within=60, what="the event is handled")
     front = await scraped(bench.front)
     served = back["rpc_server_call_duration_seconds_count"]
     assert (served[method, "OK"], served[method, "UNAUTHENTICATED"]) == (1, 1)

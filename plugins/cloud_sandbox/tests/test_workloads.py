@@ -72,7 +72,7 @@ async def test_an_agent_pulls_the_commit_that_is_wished_with_its_login_and_goes_
     commit = git.push({"release.yaml": release("blog")})
     git.push({"release.yaml": "nothing that was asked for"})
     one = resources_pb2.Workload(application=BLOG, uid="u-1", url=git.url, branch="main", commit=commit)
-    await eventually(lambda: home.streams, within=30)
+    await eventually(lambda: home.streams, within=60)
 
     def command(number: int, *workloads: resources_pb2.Workload) -> None:
         asked = Command.Workloads(workloads=workloads, username="user", password="secret")
@@ -88,7 +88,7 @@ async def test_an_agent_pulls_the_commit_that_is_wished_with_its_login_and_goes_
     assert (seen.release.namespace, seen.release.name) == ("acme-prod", "blog"), "in the namespace of its Environment"
     assert home.releases() == {}, "it is no component of the house"
     cluster.kill()
-    await eventually(lambda: cluster.pid is None, within=30)
+    await eventually(lambda: cluster.pid is None, within=60)
     cluster.revive()
     await eventually(lambda: home.streams == 2, within=60)
     command(2)

@@ -196,4 +196,4 @@ async def test_the_tree_is_the_same_after_a_restart(server: Server) -> None:
     async def validates() -> bool:
         return (await server.validated(POOL, "SOA")).secure
 
-    await eventually(validates, within=30)
+    await eventually(validates, within=60)

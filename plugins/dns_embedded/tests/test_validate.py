@@ -158,7 +158,7 @@ async def test_a_key_is_rolled_without_a_bogus_moment(server: Server) -> None:
     async def caches_over() -> None:
         """What was asked before this step has been answered: the host's wait for a time to live."""
         before = len(seen)
-        await eventually(lambda: len(seen) > before + 1, within=30, what="two more walks")
+        await eventually(lambda: len(seen) > before + 1, within=60, what="two more walks")
 
     watching = asyncio.create_task(watch())
     backend = server.backend

@@ -133,7 +133,7 @@ async def signed(served: tuple[NameServer | PowerDnsServer, str]) -> AsyncIterat
         found[:] = [str(dns.dnssec.make_ds(origin, key, "SHA256")) for key in keys]
         return True
 
-    await eventually(is_signed, within=30, what=f"{zone} is signed")
+    await eventually(is_signed, within=60, what=f"{zone} is signed")
     one = Signed(zone, server.address)
     await one.begin(tuple(found))
     yield one

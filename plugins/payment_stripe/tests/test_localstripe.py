@@ -64,7 +64,7 @@ async def provider(tmp_path: Path) -> AsyncIterator[StripeProvider]:
     config = {"secret_key": "sk_test_12345", "url": f"http://127.0.0.1:{port}"}
     one = catalyst_plugin(PluginContext(Now(), Silent(), Vault(), tmp_path, config))
     try:
-        await eventually(lambda: _listens(port), within=30)
+        await eventually(lambda: _listens(port), within=60)
         yield one
     finally:
         if one._http is not None:

@@ -42,7 +42,7 @@ class Application:
     def found(self) -> None:
         """Make the first copy, in the east."""
         pid = self._fork("init", "--folder", str(self.home / EAST), "--region", EAST)
-        assert eventually_sync(lambda: self._ended(pid), within=30, what="the first copy is made") == "ended with 0"
+        assert eventually_sync(lambda: self._ended(pid), within=60, what="the first copy is made") == "ended with 0"
 
     def start(self, region: str, *more: str) -> None:
         """Start, and wait until both ports answer."""
@@ -67,7 +67,7 @@ class Application:
         pid = self._pids[region]
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        eventually_sync(lambda: self._ended(pid), within=30, what=f"{region} is gone")
+        eventually_sync(lambda: self._ended(pid), within=60, what=f"{region} is gone")
 
     def bench(self) -> PromoterBench:
         """Both regions, for the suite."""

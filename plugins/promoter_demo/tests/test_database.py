@@ -57,7 +57,7 @@ async def test_a_fence_between_the_write_and_its_confirmation_leaves_it_unknown(
     database.promote(1, 0)
     database.set_sync(WEST, 1)
     writing = asyncio.create_task(database.write(ROW, 7))
-    await eventually(lambda: database.end == 2, within=30, what="the write is on disk here")
+    await eventually(lambda: database.end == 2, within=60, what="the write is on disk here")
     database.fence(1)
     database.confirm("west", 2)
     with pytest.raises(Unsure, match="fenced"):
@@ -126,7 +126,7 @@ async def test_a_sign_of_life_that_ends_while_a_standby_is_waited_for_leaves_the
     guarded = Database(store, path, patience=30)
     guarded.set_sync(WEST, 1)
     writing = asyncio.create_task(guarded.write(ROW, 7))
-    await eventually(lambda: guarded.end == 2, within=30, what="the write is on disk here")
+    await eventually(lambda: guarded.end == 2, within=60, what="the write is on disk here")
     deadman.write(path, sign(left=-1))
     guarded.confirm("west", 2)
     with pytest.raises(Unsure, match="ended"):

@@ -147,7 +147,7 @@ class Billing:
             now = await self.subscription(org)
             return now if pb.Subscription.State.Name(now.state) == f"STATE_{state}" else None
 
-        found: pb.Subscription | None = await eventually(check, within=30, what=f"the subscription is {state}")
+        found: pb.Subscription | None = await eventually(check, within=60, what=f"the subscription is {state}")
         assert found is not None
         return found
 

@@ -71,7 +71,7 @@ async def test_a_checkout_made_before_a_crash_is_found_and_not_made_again(start:
         async def found() -> str:
             return (await billing.get(order)).checkout_url
 
-        await eventually(found, within=30)
+        await eventually(found, within=60)
         assert len(billing.provider.books.checkouts) == 1
 
 
@@ -104,7 +104,7 @@ async def test_a_provider_that_fails_for_a_while_is_asked_again(start: Start, cl
             clock.advance(timedelta(seconds=1))
             return (await billing.get(order)).paid_by_card.minor == 9000
 
-        await eventually(paid, within=30, every=0.05)
+        await eventually(paid, within=60, every=0.05)
         assert await billing.booked() == {"psp_clearing": 9000, "deferred_revenue": -9000}
 
 
@@ -145,4 +145,4 @@ async def _asked(billing: Billing) -> None:
     async def check() -> bool:
         return bool(billing.provider.books.checkouts)
 
-    await eventually(check, within=30)
+    await eventually(check, within=60)

@@ -64,20 +64,20 @@ async def test_what_is_paid_after_it_has_gone_goes_back(start: Start) -> None:
         async def page() -> str:
             return (await billing.get(order)).checkout_url
 
-        await eventually(page, within=30)
+        await eventually(page, within=60)
         billing.clock.advance(timedelta(minutes=1))
         await deleted(billing, "acme")
 
         def closed() -> bool:
             return any(row["closed_at"] for row in billing.provider.books.checkouts.values())
 
-        await eventually(closed, within=30)
+        await eventually(closed, within=60)
         billing.clock.advance(timedelta(minutes=10))
 
         def returned() -> bool:
             return [row["minor"] for row in billing.provider.books.refunds.values()] == [9000]
 
-        await eventually(returned, within=30)
+        await eventually(returned, within=60)
         assert state_of(await billing.get(order)) == "CANCELLED"
         assert await billing.booked() == {}
 
@@ -94,6 +94,6 @@ async def test_a_method_that_was_saved_at_the_checkout_pays_the_next_period(star
                 2026, 2, 1, 12, tzinfo=UTC
             )
 
-        await eventually(renewed, within=30)
+        await eventually(renewed, within=60)
         assert (await billing.subscription()).payment_method == "fake 4242"
         assert [charge["minor"] for charge in billing.provider.books.charges.values()] == [9000]

@@ -48,7 +48,7 @@ async def test_a_statement_is_the_same_bytes_again_and_after_later_postings(star
         async def earned() -> bool:
             return "revenue" in await billing.booked()
 
-        await eventually(earned, within=30)
+        await eventually(earned, within=60)
         assert await reason_of(issued(billing)) == "AGREEMENT_MISSING"
         agreement = await agreed(billing)
         first = await issued(billing)

@@ -86,7 +86,7 @@ async def test_the_checkout_url_appears_on_the_order(start: Start) -> None:
         async def url() -> str:
             return (await billing.get(order)).checkout_url
 
-        assert (await eventually(url, within=30)).startswith("https://")
+        assert (await eventually(url, within=60)).startswith("https://")
         (condition,) = (await billing.get(order)).conditions
         assert (condition.type, condition.reason) == ("CheckoutReady", "Open")
 
@@ -107,7 +107,7 @@ async def test_a_cancelled_order_leaves_nothing_held_and_closes_its_page(start: 
         def closed() -> bool:
             return any(row["closed_at"] for row in billing.provider.books.checkouts.values())
 
-        await eventually(closed, within=30)
+        await eventually(closed, within=60)
 
 
 async def test_a_page_is_closed_at_once_though_the_provider_was_just_asked(start: Start) -> None:
@@ -127,7 +127,7 @@ async def test_a_page_is_closed_at_once_though_the_provider_was_just_asked(start
         def closed() -> bool:
             return any(row["closed_at"] for row in billing.provider.books.checkouts.values())
 
-        await eventually(closed, within=30)
+        await eventually(closed, within=60)
 
 
 async def test_a_decline_fails_the_order_and_frees_its_credit(start: Start) -> None:
@@ -386,7 +386,7 @@ async def _refunded(billing: Billing, minor: int) -> None:
     def check() -> bool:
         return [row["minor"] for row in billing.provider.books.refunds.values()] == [minor]
 
-    await eventually(check, within=30)
+    await eventually(check, within=60)
 
 
 async def _asked(billing: Billing, order: pb.Order) -> None:
@@ -397,4 +397,4 @@ async def _asked(billing: Billing, order: pb.Order) -> None:
             query = select(tables.checkout.c.next_at).where(tables.checkout.c.id == order.name.rsplit("/", 1)[1])
             return (await sql.execute(query)).scalar_one() > billing.clock.now()
 
-    await eventually(check, within=30)
+    await eventually(check, within=60)

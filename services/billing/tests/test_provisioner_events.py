@@ -65,15 +65,15 @@ async def handled(billing: Billing, count: int) -> None:
     async def check() -> bool:
         return await billing.count("inbox") == count
 
-    await eventually(check, within=30, what=f"{count} events are handled")
+    await eventually(check, within=60, what=f"{count} events are handled")
 
 
 async def test_started_then_activated(paid: Paid) -> None:
     billing, order, provisioner = paid
     await provisioner.started(order.name)
-    await billing.reached(order, "FULFILLING", within=30)
+    await billing.reached(order, "FULFILLING", within=60)
     await provisioner.activated(order.name)
-    await billing.reached(order, "FULFILLED", within=30)
+    await billing.reached(order, "FULFILLED", within=60)
 
 
 async def test_activated_three_times_and_started_afterwards_fulfils_once(paid: Paid) -> None:
@@ -113,7 +113,7 @@ async def test_a_failure_for_good_is_refunded_once_to_where_it_came_from(paid: P
     async def returned() -> bool:
         return [pb.Refund.State.Name(r.state) for r in (await billing.get(order)).refunds] == ["STATE_SUCCEEDED"]
 
-    await eventually(returned, within=30)
+    await eventually(returned, within=60)
     assert [row["minor"] for row in billing.provider.books.refunds.values()] == [5000]
     assert (await billing.prove()).proved
 
@@ -127,7 +127,7 @@ async def test_what_a_dispute_withholds_when_a_run_fails_goes_back_when_it_is_wo
     async def disputed() -> bool:
         return "DISPUTE_OPENED" in await billing.findings()
 
-    await eventually(disputed, within=30)
+    await eventually(disputed, within=60)
     await provisioner.failed(order.name, final=True)
     await billing.reached(order, "PARTIALLY_REFUNDED")
     assert (await billing.balance()).available.minor == 4000  # credit goes back at once: nobody disputes it

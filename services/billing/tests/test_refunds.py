@@ -37,7 +37,7 @@ async def found(billing: Billing, reason: str) -> None:
     async def check() -> bool:
         return reason in await billing.findings()
 
-    await eventually(check, within=30)
+    await eventually(check, within=60)
 
 
 def refunded(billing: Billing) -> int:
@@ -61,7 +61,7 @@ async def test_each_half_returns_to_its_origin_in_parts_and_to_the_baisa(billing
     async def done() -> bool:
         return refunded(billing) == 4500
 
-    await eventually(done, within=30)
+    await eventually(done, within=60)
     assert (await billing.prove()).proved
     one, second, bill = sorted(await billing.invoices(), key=lambda paper: paper.number)
     assert [paper.number for paper in (bill, one, second)] == ["INV-2026-000001", "CN-2026-000001", "CN-2026-000002"]
@@ -94,7 +94,7 @@ async def test_what_went_back_is_not_earned_and_what_was_earned_comes_out_of_rev
     async def earned() -> bool:
         return (await billing.booked()).get("revenue") == -1000
 
-    await eventually(earned, within=30)
+    await eventually(earned, within=60)
     await refund(billing, order, 400)
     assert await billing.booked() == {"psp_clearing": 600, "revenue": -600}
     await refund(billing, order)

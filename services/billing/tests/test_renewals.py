@@ -34,7 +34,7 @@ async def renewed(billing: Billing, start: datetime, org: str = "acme") -> pb.Su
         now = await billing.subscription(org)
         return now if now.period_start_time.ToDatetime(UTC) == start else None
 
-    found: pb.Subscription | None = await eventually(check, within=30, what=f"a period begins on {start}")
+    found: pb.Subscription | None = await eventually(check, within=60, what=f"a period begins on {start}")
     assert found is not None
     return found
 
@@ -100,7 +100,7 @@ async def test_a_charge_is_known_to_the_daily_comparison_and_to_a_dispute(start:
             async with billing.daemon.daemon.db.read() as sql:
                 return (await sql.execute(select(r.version).where(r.until >= until))).first() is not None
 
-        await eventually(compared, within=30)
+        await eventually(compared, within=60)
         assert await billing.findings() == []
         billing.provider.dispute(payment, DisputeState.LOST)
         await billing.hear(*await billing.provider.calls())
@@ -108,7 +108,7 @@ async def test_a_charge_is_known_to_the_daily_comparison_and_to_a_dispute(start:
         async def lost() -> bool:
             return (await billing.booked()).get("receivable") == 9000
 
-        await eventually(lost, within=30)
+        await eventually(lost, within=60)
         assert await billing.findings() == ["DISPUTE_LOST"]
         assert (await billing.prove()).proved
 
@@ -149,7 +149,7 @@ async def test_an_upgrade_after_half_a_period_and_back_at_its_end(start: Start) 
         async def earned() -> bool:
             return (await billing.booked()).get("revenue") == -7000
 
-        await eventually(earned, within=30)
+        await eventually(earned, within=60)
         back = await billing.staff(stubs.OrderServiceStub).RefundOrder(
             rpc.RefundOrderRequest(name=order.name, reason="wished")
         )
@@ -202,7 +202,7 @@ async def test_a_change_that_is_paid_in_the_next_period_goes_back(start: Start) 
         async def page() -> str:
             return (await billing.get(order)).checkout_url
 
-        await eventually(page, within=30)
+        await eventually(page, within=60)
         billing.clock.advance(timedelta(minutes=30))
         await billing.reached(order, "EXPIRED")
         billing.clock.advance(timedelta(minutes=10))
@@ -210,7 +210,7 @@ async def test_a_change_that_is_paid_in_the_next_period_goes_back(start: Start) 
         def returned() -> bool:
             return [row["minor"] for row in billing.provider.books.refunds.values()] == [order.due.minor]
 
-        await eventually(returned, within=30)
+        await eventually(returned, within=60)
         assert (await billing.subscription()).plan == "m"
 
 
@@ -268,7 +268,7 @@ async def test_revenue_is_counted_from_what_runs_and_earned_by_the_day(billing: 
         month, year = 9000 * 9.5 / 31, 192_000 * 9.5 / 365
         return (await billing.booked()).get("revenue", 0) == -(round(month) + round(year))
 
-    await eventually(earned, within=30)
+    await eventually(earned, within=60)
     assert (await billing.prove()).proved
 
 
@@ -283,7 +283,7 @@ async def test_a_new_price_is_told_and_counts_when_its_notice_is_over(start: Sta
         async def told() -> bool:
             return "subscription.repriced" in await billing.told()
 
-        await eventually(told, within=30)
+        await eventually(told, within=60)
         for month, price in ((2, 10_000), (3, 10_000)):
             billing.to_time((await billing.subscription()).period_end_time)
             after = await renewed(billing, datetime(2026, month, 1, 12, tzinfo=UTC))
@@ -375,7 +375,7 @@ async def test_a_subscription_that_cannot_be_renewed_is_told_of_and_keeps_no_oth
         async with billing.daemon.daemon.work.reading() as tx:
             return await billing.findings() == ["TURN_FAILED"] and await tx.due_subscriptions(9) == []
 
-    await eventually(told, within=30)
+    await eventually(told, within=60)
     async with billing.daemon.daemon.db.begin() as sql:
         await sql.execute(ill.values(items=[]))
     billing.clock.advance(timedelta(minutes=5))

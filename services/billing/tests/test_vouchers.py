@@ -147,7 +147,7 @@ async def test_credit_of_a_voucher_expires(billing: Billing, clock: ManualClock)
 
     from catalyst_testkit import eventually
 
-    await eventually(swept, within=30)
+    await eventually(swept, within=60)
     assert await billing.booked() == {"promo_cost": 50_000, "breakage": -50_000}
     assert (await billing.told())[-1] == "credit.expired"
     assert [(e.amount.minor, e.reason) for e in (await billing.balance()).entries] == [

@@ -31,7 +31,7 @@ async def opened(billing: Billing, order: pb.Order) -> str:
         async with billing.daemon.daemon.db.read() as sql:
             return str((await sql.execute(query)).scalar_one())
 
-    return await eventually(check, within=30)
+    return await eventually(check, within=60)
 
 
 def call(billing: Billing, secret: str = WEBHOOK_SECRET, **event: str) -> webhooks.Call:
@@ -143,7 +143,7 @@ async def test_an_event_that_cannot_be_worked_on_is_tried_twenty_times_and_put_a
             billing.clock.advance(timedelta(hours=1))
             return "WEBHOOK_DEAD" in await billing.findings()
 
-        await eventually(dead, within=30, every=0.02)
+        await eventually(dead, within=60, every=0.02)
         e = t.provider_event.c
         async with billing.daemon.daemon.db.read() as sql:
             assert tuple((await sql.execute(select(e.state, e.tries))).one()) == ("dead", 20)
@@ -166,7 +166,7 @@ async def test_a_death_before_the_effect_leaves_the_event_to_the_next_process(st
             async with billing.daemon.daemon.db.read() as sql:
                 return int((await sql.execute(select(t.provider_event.c.tries))).scalar_one())
 
-        await eventually(tried, within=30)
+        await eventually(tried, within=60)
         assert await billing.booked() == {}
     clock.advance(timedelta(seconds=6))
     async with start("never") as billing:
@@ -205,7 +205,7 @@ async def test_each_day_s_payments_are_compared_repaired_and_told(start: Start, 
         async def differs() -> bool:
             return await billing.findings() == ["PAYMENT_DIFFERS"]
 
-        await eventually(differs, within=30)
+        await eventually(differs, within=60)
         assert await billing.booked() == {"psp_clearing": 9000, "deferred_revenue": -9000}
 
 
@@ -227,6 +227,6 @@ async def test_a_charge_that_is_not_noted_yet_holds_up_no_comparison_and_is_told
         async def told() -> bool:
             return await billing.findings() == ["CHARGE_NOT_NOTED"]
 
-        await eventually(told, within=30)
+        await eventually(told, within=60)
         async with billing.daemon.daemon.db.read() as sql:
             assert (await sql.execute(select(t.reconciled.c.until))).scalar_one() == charge.at

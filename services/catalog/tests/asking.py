@@ -43,7 +43,7 @@ async def read(daemon: RunningDaemon) -> None:
         found = (await sources(daemon).ListSources(rpc.ListSourcesRequest())).sources
         return all(source.observed_generation for source in found)
 
-    await eventually(done, within=30, what="the first sync")
+    await eventually(done, within=60, what="the first sync")
 
 
 async def sync(daemon: RunningDaemon, name: str = "sources/public") -> pb.Source:

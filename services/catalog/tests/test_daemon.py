@@ -65,7 +65,7 @@ async def test_every_version_is_told_once(daemon: RunningDaemon) -> None:
         js = await daemon.daemon.bus.jetstream()
         return (await js.stream_info("CATALYST_CATALOG")).state.messages == len(told)
 
-    await eventually(published, within=30)
+    await eventually(published, within=60)
 
 
 async def test_an_unchanged_sync_writes_nothing(daemon: RunningDaemon) -> None:
@@ -124,7 +124,7 @@ async def test_other_bytes_at_the_source_quarantine_a_version(start: Start, fold
         async def alarmed() -> bool:
             return registry.get_sample_value("catalyst_catalog_quarantined_versions") == 1
 
-        await eventually(alarmed, within=30, what="the alert has what it asks for")
+        await eventually(alarmed, within=60, what="the alert has what it asks for")
 
 
 async def test_a_failing_item_is_an_issue_until_it_is_healed(start: Start, folder: Path) -> None:
@@ -167,7 +167,7 @@ async def test_it_is_not_ready_before_it_has_read(home: Path, clean_nats: NatsSe
         async def ready() -> bool:
             return (await http.get(f"{daemon.side}/readyz")).status_code == 200
 
-        await eventually(ready, within=30)
+        await eventually(ready, within=60)
         source = await sources(daemon).GetSource(rpc.GetSourceRequest(name="sources/public"))
         assert source.state == pb.Source.STATE_FAILED
 

@@ -167,7 +167,7 @@ async def test_a_restart_takes_back_nothing_that_was_changed_of_a_configured_sou
             reason = await reason_of(sources(daemon).UpdateSource(elsewhere))
             return reason if reason != "ETAG_MISMATCH" else None  # a sync came in between
 
-        assert await eventually(moved, within=30) == "PUBLIC_SOURCE_FIXED"
+        assert await eventually(moved, within=60) == "PUBLIC_SOURCE_FIXED"
     async with start() as daemon:
         after = await sources(daemon).GetSource(rpc.GetSourceRequest(name="sources/public"))
         assert after.interval.seconds == 7200

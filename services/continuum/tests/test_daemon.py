@@ -133,7 +133,7 @@ async def test_an_active_sovereign_holds_its_slot_until_it_is_destroyed(
         assert await reason_of(stub.GetContinuum(GetContinuumRequest(name=SLOT))) == "CONTINUUM_NOT_FOUND"
         await activate(clean_nats)
         await activate(clean_nats)  # told twice: one slot
-        await eventually(lambda: _is(daemon, (REGION, 1)), within=30)
+        await eventually(lambda: _is(daemon, (REGION, 1)), within=60)
         listed = await stub.ListContinuums(ListContinuumsRequest(parent="namespaces/-"))
         assert [c.name for c in listed.continuums] == [SLOT]
         gone = events_pb2.SovereignDestroyed(sovereign="sovereigns/omantel", version=9)
@@ -142,9 +142,9 @@ async def test_an_active_sovereign_holds_its_slot_until_it_is_destroyed(
         async def is_gone() -> bool:
             return await reason_of(stub.GetContinuum(GetContinuumRequest(name=SLOT))) == "CONTINUUM_NOT_FOUND"
 
-        await eventually(is_gone, within=30)
+        await eventually(is_gone, within=60)
         await activate(clean_nats)
-        await eventually(lambda: _is(daemon, (REGION, 2)), within=30, what="a second life has a new epoch")
+        await eventually(lambda: _is(daemon, (REGION, 2)), within=60, what="a second life has a new epoch")
 
 
 @pytest.mark.either_database
@@ -154,7 +154,7 @@ async def test_the_cells_of_a_slot_are_verified_and_the_report_can_be_read_again
     async with running(compose, ContinuumSettings, home, **settings) as daemon:
         stub = daemon.admin(ContinuumServiceStub)
         await activate(clean_nats)
-        await eventually(lambda: _is(daemon, (REGION, 1)), within=30)
+        await eventually(lambda: _is(daemon, (REGION, 1)), within=60)
         told = await stub.VerifyWitness(VerifyWitnessRequest(name=SLOT))
         report = WitnessReport()
         assert told.done
@@ -178,11 +178,11 @@ async def test_a_cell_that_was_wiped_is_quarantined_over_a_restart_and_admitted_
 ) -> None:
     async with running(compose, ContinuumSettings, home, **settings) as daemon:
         await activate(clean_nats)
-        await eventually(lambda: _is(daemon, (REGION, 1)), within=30)
+        await eventually(lambda: _is(daemon, (REGION, 1)), within=60)
     cells.wipe("cell-2")
     async with running(compose, ContinuumSettings, home, **settings) as daemon:
         stub = daemon.admin(ContinuumServiceStub)
-        await eventually(lambda: _quarantined(daemon, ["cell-2"]), within=30)
+        await eventually(lambda: _quarantined(daemon, ["cell-2"]), within=60)
         wish = AdmitCellRequest(name=SLOT, cell="cell-2", new_incarnation="1", request_id=str(uuid4()))
         wrong = AdmitCellRequest(name=SLOT, cell="cell-2", new_incarnation="7")
         sound = AdmitCellRequest(name=SLOT, cell="cell-1", new_incarnation="1")
@@ -196,9 +196,9 @@ async def test_a_cell_that_was_wiped_is_quarantined_over_a_restart_and_admitted_
         first = await stub.AdmitCell(wish)
         assert await stub.AdmitCell(wish) == first, "a retry gets the first answer"
         assert [cell.quarantined for cell in first.status.witness.cells] == [False] * 3
-        await eventually(lambda: _quarantined(daemon, []), within=30)
+        await eventually(lambda: _quarantined(daemon, []), within=60)
         cells.kill("cell-1")
-        await eventually(lambda: _renews(daemon), within=30, what="the admitted cell makes a majority")
+        await eventually(lambda: _renews(daemon), within=60, what="the admitted cell makes a majority")
 
 
 async def test_a_restart_keeps_the_epoch_and_one_dead_cell_changes_nothing(
@@ -206,10 +206,10 @@ async def test_a_restart_keeps_the_epoch_and_one_dead_cell_changes_nothing(
 ) -> None:
     async with running(compose, ContinuumSettings, home, **settings) as daemon:
         await activate(clean_nats)
-        await eventually(lambda: _is(daemon, (REGION, 1)), within=30)
+        await eventually(lambda: _is(daemon, (REGION, 1)), within=60)
     cells.kill("cell-2")
     async with running(compose, ContinuumSettings, home, **settings) as daemon:
-        await eventually(lambda: _is(daemon, (REGION, 1)), within=30)
+        await eventually(lambda: _is(daemon, (REGION, 1)), within=60)
         answer = await daemon.admin(ContinuumServiceStub).GetContinuum(GetContinuumRequest(name=SLOT))
         assert {c.name: c.reachable for c in answer.status.witness.cells}["cell-2"] is False
 
@@ -220,13 +220,13 @@ async def test_every_replica_tells_the_same_whichever_keeps_the_slots(
     async with running(compose, ContinuumSettings, home, **settings) as one:
         async with running(compose, ContinuumSettings, home, **settings) as other:
             await activate(clean_nats)
-            await eventually(lambda: _is(one, (REGION, 1)), within=30)
+            await eventually(lambda: _is(one, (REGION, 1)), within=60)
             for daemon in (one, other):
                 answer = await daemon.admin(ContinuumServiceStub).GetContinuum(GetContinuumRequest(name=SLOT))
                 assert await holder(daemon) == (REGION, 1)
                 assert (answer.register.holder, answer.register.epoch, answer.register.seq > 0) == (REGION, 1, True)
                 assert [cell.reachable for cell in answer.status.witness.cells] == [True] * 3
-        await eventually(lambda: _is(one, (REGION, 1)), within=30, what="the one that is left keeps the slot")
+        await eventually(lambda: _is(one, (REGION, 1)), within=60, what="the one that is left keeps the slot")
 
 
 async def _is(daemon: RunningDaemon, wanted: tuple[str, int]) -> bool:
@@ -243,7 +243,7 @@ async def _quarantined(daemon: RunningDaemon, cells: list[str]) -> bool:
 async def _renews(daemon: RunningDaemon) -> bool:
     stub = daemon.admin(ContinuumServiceStub)
     before = (await stub.GetContinuum(GetContinuumRequest(name=SLOT))).register.seq
-    await eventually(lambda: _is_past(daemon, before), within=30)
+    await eventually(lambda: _is_past(daemon, before), within=60)
     return True
 
 

@@ -169,7 +169,7 @@ def test_a_file_that_cannot_be_written_vouches_for_nobody(tmp_path: Path) -> Non
 async def test_nothing_is_proved_while_a_write_is_inside(served: Served) -> None:
     served.memory.go.clear()
     writing = asyncio.create_task(served.write())
-    await eventually(lambda: served.memory.inside == 1, within=30, what="a write is inside")
+    await eventually(lambda: served.memory.inside == 1, within=60, what="a write is inside")
     fencer = GatewayFencer(served.gates())
     assert await fencer.fence(region=EAST, epoch=1, run="r", budget=0.2) is None
     assert await served.write() is False
@@ -183,7 +183,7 @@ async def test_a_drain_says_how_many_are_left_inside(served: Served) -> None:
     drain = Drain(served.gates())
     served.memory.go.clear()
     writing = asyncio.create_task(served.write())
-    await eventually(lambda: served.memory.inside == 1, within=30, what="a write is inside")
+    await eventually(lambda: served.memory.inside == 1, within=60, what="a write is inside")
     assert (await drain.drain(region=EAST, epoch=1, budget=0.2)).in_flight == 1
     served.memory.go.set()
     assert await writing is True

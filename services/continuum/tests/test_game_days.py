@@ -96,7 +96,7 @@ async def test_the_way_back_is_begun_as_soon_as_nothing_stands_in_it_and_once(ho
         async with work.reading() as tx:
             return list(await tx.open_runs(SLOT))
 
-    (back,) = await eventually(is_open, within=30, what="the way back is opened")
+    (back,) = await eventually(is_open, within=60, what="the way back is opened")
     assert (back.kind, back.source, back.target, plans.asked) == (Kind.SWITCHOVER, WEST, EAST, [EAST] * 3)
 
     async def end(tx: Store) -> None:
@@ -111,7 +111,7 @@ async def test_the_way_back_is_begun_as_soon_as_nothing_stands_in_it_and_once(ho
             drill = last(await tx.get("demo", "shop"))
         return drill is not None and drill.passed and drill.kind is DrillKind.GAME_DAY
 
-    await eventually(is_kept, within=30, what="people hear of it")
+    await eventually(is_kept, within=60, what="people hear of it")
     assert not await is_open()
     stop.set()
     await running

@@ -72,7 +72,7 @@ async def test_an_event_that_comes_after_its_successors_makes_no_slot_for_what_i
 ) -> None:
     await destroyed(clean_nats, 9)
     await activated(clean_nats, 5)
-    await eventually(lambda: bool(provisioner.asked), within=30, what="the provisioner is asked")
+    await eventually(lambda: bool(provisioner.asked), within=60, what="the provisioner is asked")
     other = events_pb2.SovereignCluster(name=f"sovereigns/other/clusters/{REGION}")
     body = events_pb2.SovereignActivated(sovereign="sovereigns/other", version=1, clusters=[other])
     await tell(clean_nats, f"{ROOT}.activated", body, 10)
@@ -84,7 +84,7 @@ async def test_an_event_that_comes_after_its_successors_makes_no_slot_for_what_i
     async def is_there() -> bool:
         return await reason_of(call(wish)) == "OK"
 
-    await eventually(is_there, within=30, what="what came behind them has its slot")
+    await eventually(is_there, within=60, what="what came behind them has its slot")
     assert await region(continuum) == ""
 
 

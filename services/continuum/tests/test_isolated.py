@@ -81,7 +81,7 @@ async def test_a_drill_is_carried_out_by_the_region_that_would_gain_and_kept(hom
             drill = last(await tx.get("demo", "shop"))
         return len(booked) == 4 and drill is not None and drill.kind is DrillKind.ISOLATED
 
-    await eventually(is_kept, within=30, what="both are over, and kept")
+    await eventually(is_kept, within=60, what="both are over, and kept")
     stop.set()
     await asyncio.gather(*running)
     assert sorted(promoter.asked) == [f"{WEST} aaaaaaaaaa", f"{WEST} bbbbbbbbbb"]

@@ -69,10 +69,10 @@ async def test_a_run_is_given_to_its_agent_once_it_is_approved_and_what_becomes_
     need = Need(1, ("bob",), False, datetime.now(UTC) + timedelta(hours=1))
     await put(work, replace(RUN, need=need, state=RunState.AWAITING_APPROVAL))
     running = asyncio.create_task(book.run(stop))
-    await eventually(lambda: RUN.id in agent.moves.known, within=30, what="the agent hears of it")
+    await eventually(lambda: RUN.id in agent.moves.known, within=60, what="the agent hears of it")
     assert agent.moves.ordered is None
     await put(work, replace(RUN, need=need, state=RunState.PENDING, version=2))
-    await eventually(lambda: agent.moves.ordered is not None, within=30, what="it is approved")
+    await eventually(lambda: agent.moves.ordered is not None, within=60, what="it is approved")
     book.book(runs.began(agent.moves.ordered, 3, AT + 1))
     agent.moves.ordered = None
 
@@ -80,12 +80,12 @@ async def test_a_run_is_given_to_its_agent_once_it_is_approved_and_what_becomes_
         run = await kept(work)
         return run is not None and run.state is RunState.RUNNING and run.steps[2].attempt == 1
 
-    await eventually(has_begun, within=30, what="what it does is kept")
+    await eventually(has_begun, within=60, what="what it does is kept")
     run = await kept(work)
     assert run is not None
     assert (run.initiated_by, run.need) == ("ann", need)
     await put(work, runs.aborting(run, AT + 2, "no"))
-    await eventually(lambda: bool(agent.aborted), within=30, what="it is asked to take it back")
+    await eventually(lambda: bool(agent.aborted), within=60, what="it is asked to take it back")
     stop.set()
     await running
 
@@ -101,7 +101,7 @@ async def test_what_nobody_approves_in_time_is_given_up_and_runs_are_listed_from
         run = await kept(work)
         return run is not None and run.state is RunState.ABORTED
 
-    await eventually(is_over, within=30, what="nobody approved it")
+    await eventually(is_over, within=60, what="nobody approved it")
     stop.set()
     await running
     await put(work, replace(RUN, id="bbbbbbbbbb", created_at=AT + 60))

@@ -99,7 +99,7 @@ async def test_cells_that_are_down_are_in_the_plan_of_a_slot_where_nothing_else_
     async def is_seen() -> bool:
         return any(line.startswith("witness-quorum: 1 of 3") for line in (await planned()).blockers)
 
-    await eventually(is_seen, within=30, what="the plan knows that the cells are down")
+    await eventually(is_seen, within=60, what="the plan knows that the cells are down")
 
 
 def test_without_a_wish_for_a_region_the_first_fit_one_is_taken_and_a_failback_goes_home() -> None:

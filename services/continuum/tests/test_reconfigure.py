@@ -136,7 +136,7 @@ async def test_a_slot_moves_while_its_holder_renews_and_the_holder_goes_on_in_th
     try:
         assert await bench.reconfiguration(1).run() is Step.DONE
         before = len(renewed)
-        await eventually(lambda: len(renewed) > before + 2 or holding.done(), within=30)
+        await eventually(lambda: len(renewed) > before + 2 or holding.done(), within=60)
     finally:
         stop.set()
         await holding

@@ -147,5 +147,5 @@ async def test_a_change_does_not_wait_for_a_cell_that_is_slow_and_brings_it_up_t
     register = Register(cells, "p-1")
     assert isinstance(await register.change(SLOT, count), Committed)
     woken.set()
-    await eventually(lambda: cells.values.get(("b", SLOT)) == cells.values["a", SLOT], within=30)
+    await eventually(lambda: cells.values.get(("b", SLOT)) == cells.values["a", SLOT], within=60)
     await register.close()

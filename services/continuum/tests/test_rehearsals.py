@@ -64,7 +64,7 @@ async def test_every_slot_that_is_held_is_rehearsed_whatever_becomes_of_the_othe
         return [(f"demo/{name}", SPEC) for name in (*names, "gone")]
 
     running = asyncio.create_task(Rehearsals(work, plans, held, every=0.0, again=0.0, look=0.01).run(stop))
-    await eventually(lambda: len(plans.asked) >= 6, within=30, what="two rounds")
+    await eventually(lambda: len(plans.asked) >= 6, within=60, what="two rounds")
     stop.set()
     await running
     async with work.reading() as tx:

@@ -33,9 +33,9 @@ async def test_a_ring_is_answered_by_one_look_and_then_it_rests(database: str) -
     stop = asyncio.Event()
     task = asyncio.create_task(loop.run(stop))
     try:
-        await eventually(lambda: work.looks == 1, within=30)
+        await eventually(lambda: work.looks == 1, within=60)
         work.bell.ring_here("slot")
-        await eventually(lambda: work.looks > 1, within=30)
+        await eventually(lambda: work.looks > 1, within=60)
         for _ in range(20):  # as many looks of our own: whoever does not rest looks as often meanwhile
             await db.ping()
         assert work.looks == 2

@@ -122,7 +122,7 @@ async def test_a_slot_is_frozen_and_thawed_in_the_register_and_all_of_it_is_one_
         answer = await stub.GetContinuum(GetContinuumRequest(name=SHOP))
         return answer if answer.register.state == state and answer.register.holder == EAST else None
 
-    await eventually(lambda: seen(RegisterView.STATE_HELD), within=30)
+    await eventually(lambda: seen(RegisterView.STATE_HELD), within=60)
     work: Any = daemon.daemon.work
     async with work.transaction() as tx:
         slot = await tx.lock("demo", "shop")
@@ -141,28 +141,28 @@ async def test_a_slot_is_frozen_and_thawed_in_the_register_and_all_of_it_is_one_
 
     watching = asyncio.create_task(watch("another.1.life"))
     await stub.Suspend(SuspendRequest(name=SHOP, reason="maintenance"))
-    held = await eventually(lambda: seen(RegisterView.STATE_FROZEN), within=30)
+    held = await eventually(lambda: seen(RegisterView.STATE_FROZEN), within=60)
     assert held is not None
     assert held.spec.suspend
     report = await stub.PostHealth(PostHealthRequest(name=SHOP))
     assert (report.replicas_healthy.result, report.latency_normal.result) == (Check.RESULT_PASS, Check.RESULT_UNKNOWN)
     assert not report.healthy, "what nobody looked at is not healthy"
     await eventually(
-        lambda: any(one.continuum.register.state == RegisterView.STATE_FROZEN for one in watched), within=30
+        lambda: any(one.continuum.register.state == RegisterView.STATE_FROZEN for one in watched), within=60
     )
     watching.cancel()
     assert watched[0].reset, "a cursor of another life"
     await stub.Resume(ResumeRequest(name=SHOP))
-    await eventually(lambda: seen(RegisterView.STATE_HELD), within=30)
+    await eventually(lambda: seen(RegisterView.STATE_HELD), within=60)
     await stub.Suspend(SuspendRequest(name=SHOP))
-    await eventually(lambda: seen(RegisterView.STATE_FROZEN), within=30)
+    await eventually(lambda: seen(RegisterView.STATE_FROZEN), within=60)
     last = await stub.GetContinuum(GetContinuumRequest(name=SHOP))
     await stub.DeleteContinuum(DeleteContinuumRequest(name=SHOP, etag=last.etag))
     assert await reason_of(stub.GetContinuum(GetContinuumRequest(name=SHOP))) == "CONTINUUM_NOT_FOUND"
     again = await stub.CreateContinuum(wish(lone()))
     assert again.uid != first.uid
     await eventually(
-        lambda: seen(RegisterView.STATE_HELD), within=30, what="a second life thaws what the first one froze"
+        lambda: seen(RegisterView.STATE_HELD), within=60, what="a second life thaws what the first one froze"
     )
 
     db = await Database.open(database)

@@ -90,12 +90,12 @@ async def working(slots: FakeSlots, region: str = REGION, refusals: int = 0) -> 
 async def test_an_agent_comes_with_a_wish_hears_of_its_change_and_goes_with_it() -> None:
     slots = FakeSlots({SLOT: SPEC})
     async with working(slots) as (roster, hired):
-        await eventually(lambda: hired and hired[0].is_running, within=30)
+        await eventually(lambda: hired and hired[0].is_running, within=60)
         assert roster.of(SLOT) is hired[0]
         slots.wished[SLOT] = replace(SPEC, suspend=True)
-        await eventually(lambda: [duty.suspended for duty in hired[0].duties] == [False, True], within=30)
+        await eventually(lambda: [duty.suspended for duty in hired[0].duties] == [False, True], within=60)
         slots.wished.clear()
-        await eventually(lambda: not hired[0].is_running, within=30)
+        await eventually(lambda: not hired[0].is_running, within=60)
         assert roster.of(SLOT) is None
         assert len(hired) == 1
 
@@ -103,33 +103,33 @@ async def test_an_agent_comes_with_a_wish_hears_of_its_change_and_goes_with_it()
 async def test_a_region_that_takes_no_part_has_no_agent() -> None:
     slots = FakeSlots({SLOT: SPEC})
     async with working(slots, region="sb-north-rtz-dev") as (_, hired):
-        await eventually(lambda: slots.asked > 1, within=30)
+        await eventually(lambda: slots.asked > 1, within=60)
         assert hired == []
 
 
 async def test_agents_go_on_while_the_store_is_away() -> None:
     slots = FakeSlots({SLOT: SPEC})
     async with working(slots) as (_, hired):
-        await eventually(lambda: hired and hired[0].is_running, within=30)
+        await eventually(lambda: hired and hired[0].is_running, within=60)
         slots.is_away, before = True, slots.asked
-        await eventually(lambda: slots.asked > before + 1, within=30)
+        await eventually(lambda: slots.asked > before + 1, within=60)
         assert hired[0].is_running
 
 
 async def test_an_agent_that_broke_is_followed_by_another_one_and_one_without_a_promoter_is_tried_again() -> None:
     slots = FakeSlots({SLOT: SPEC})
     async with working(slots, refusals=1) as (_, hired):
-        await eventually(lambda: hired and hired[0].is_running, within=30)
+        await eventually(lambda: hired and hired[0].is_running, within=60)
         hired[0].breaks.set()
-        await eventually(lambda: len(hired) == 2 and hired[1].is_running, within=30)
+        await eventually(lambda: len(hired) == 2 and hired[1].is_running, within=60)
 
 
 async def test_what_the_register_says_is_noted_once() -> None:
     slots, lease = FakeSlots({SLOT: SPEC}), Lease(1, 1, State.HELD, REGION)
     async with working(slots) as (_, hired):
-        await eventually(lambda: bool(hired), within=30)
+        await eventually(lambda: bool(hired), within=60)
         hired[0].sight.lease = lease
-        await eventually(lambda: bool(slots.noted), within=30)
+        await eventually(lambda: bool(slots.noted), within=60)
         before = slots.asked
-        await eventually(lambda: slots.asked > before + 1, within=30)
+        await eventually(lambda: slots.asked > before + 1, within=60)
         assert slots.noted == [(SLOT, lease)]

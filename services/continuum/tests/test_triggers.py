@@ -65,7 +65,7 @@ async def test_a_manifest_moves_a_slot_once_for_each_request(home: Path, databas
         async with work.reading() as tx:
             return await tx.run(SLOT, run_id(SLOT, request))
 
-    run = await eventually(lambda: known("one"), within=30, what="it is begun")
+    run = await eventually(lambda: known("one"), within=60, what="it is begun")
     assert (run.source, run.target, run.initiated_by, run.reason) == (EAST, WEST, "ann", "rain")
     assert run.state is RunState.PENDING
 
@@ -77,12 +77,12 @@ async def test_a_manifest_moves_a_slot_once_for_each_request(home: Path, databas
     await work.again(end)
     wished.append(wish("two"))
     plans.blockers = ("lag: too much",)
-    blocked = await eventually(lambda: known("two"), within=30, what="it is tried")
+    blocked = await eventually(lambda: known("two"), within=60, what="it is tried")
     assert (blocked.state, blocked.message) == (RunState.ABORTED, "lag: too much")
     plans.blockers, plans.holder = (), WEST
     wished.append(wish("three"))
     asked = plans.asked
-    await eventually(lambda: plans.asked > asked + 2, within=30, what="it is where it is asked to be")
+    await eventually(lambda: plans.asked > asked + 2, within=60, what="it is where it is asked to be")
     assert await known("three") is None
     stop.set()
     await asyncio.gather(east, west)

@@ -221,7 +221,7 @@ async def test_the_glass_is_broken_by_two_others_one_of_them_an_officer_and_the_
     async def is_noted() -> bool:
         return (await world.slot(WEST)).status.lease_holder == WEST
 
-    await eventually(is_noted, within=30)
+    await eventually(is_noted, within=60)
     gone = StartRunRequest(name=SHOP, kind=resources_pb2.RUN_KIND_FAILOVER, to_region=EAST, expected_epoch=2)
     assert await reason_of(world.stub(WEST).StartRun(gone)) == "AGENT_UNREACHABLE"
 

@@ -58,7 +58,7 @@ async def test_an_organization_is_made_changed_suspended_and_begins_to_end_with_
         cluster.put("acme", suspended=None, suspendReason=None)
         await ready(house, cluster, "acme", "True Active")
         cluster.delete("acme")
-        await eventually(lambda: not cluster.has("acme"), within=30)
+        await eventually(lambda: not cluster.has("acme"), within=60)
         assert (await house.get()).state == State.STATE_DELETING
 
 
@@ -81,11 +81,11 @@ async def test_what_was_decided_elsewhere_an_object_does_not_take_back(house: Ho
     cluster = ClusterInMemory("Organization")
     cluster.put("acme", tier="corporate")
     async with controlling(house, cluster):
-        await eventually(lambda: cluster.condition("acme", "Accepted") == "False Immutable", within=30)
+        await eventually(lambda: cluster.condition("acme", "Accepted") == "False Immutable", within=60)
         cluster.put("acme", tier="sme")
-        await eventually(lambda: cluster.condition("acme", "Suspended") == "True ByOthers", within=30)
+        await eventually(lambda: cluster.condition("acme", "Suspended") == "True ByOthers", within=60)
         cluster.put("acme", displayName="Acme again")
-        await eventually(lambda: cluster.status("acme").get("observedGeneration") == 3, within=30)
+        await eventually(lambda: cluster.status("acme").get("observedGeneration") == 3, within=60)
         held = await house.get()
         assert (held.state, held.display_name) == (State.STATE_SUSPENDED, "Acme again")
         change = rpc.UpdateOrganizationRequest(
@@ -93,7 +93,7 @@ async def test_what_was_decided_elsewhere_an_object_does_not_take_back(house: Ho
         )
         await house.person(stubs.OrganizationServiceStub, "ada").UpdateOrganization(change)
         cluster.annotate("acme", looked="at")
-        await eventually(lambda: cluster.condition("acme", "InSync") == "False Differs", within=30)
+        await eventually(lambda: cluster.condition("acme", "InSync") == "False Differs", within=60)
     assert (await house.get()).display_name == "By console"
 
 
@@ -102,14 +102,14 @@ async def test_environments_and_policies_are_made_and_a_full_environment_is_told
     environments.put("acme-stg", envType="stg")
     environments.put("acme-prod")
     async with controlling(house, environments):
-        await eventually(lambda: environments.accepted("acme-stg") == "True", within=30)
+        await eventually(lambda: environments.accepted("acme-stg") == "True", within=60)
         assert environments.status("acme-stg")["regionCount"] == 2
         assert environments.condition("acme-stg", "Ready") == "False NotAvailable"
-        await eventually(lambda: environments.condition("acme-prod", "InSync") == "False Differs", within=30)
+        await eventually(lambda: environments.condition("acme-prod", "InSync") == "False Differs", within=60)
         await shop.settled(shop.install("blog"))
         environments.delete("acme-stg")
         environments.delete("acme-prod")
-        await eventually(lambda: not environments.has("acme-stg") and not environments.has("acme-prod"), within=30)
+        await eventually(lambda: not environments.has("acme-stg") and not environments.has("acme-prod"), within=60)
     assert [note["reason"] for note in environments.notes.values()] == ["EnvironmentNotEmpty"]
     stub: Any = house.daemon.member(stubs.EnvironmentServiceStub, "acme", "org-admin")
     left = await stub.ListEnvironments(rpc.ListEnvironmentsRequest(parent="organizations/acme"))
@@ -118,9 +118,9 @@ async def test_environments_and_policies_are_made_and_a_full_environment_is_told
     policies = ClusterInMemory("EnvironmentPolicy")
     policies.put("strict")
     async with controlling(house, policies):
-        await eventually(lambda: policies.condition("strict", "InSync") == "True AsWished", within=30)
+        await eventually(lambda: policies.condition("strict", "InSync") == "True AsWished", within=60)
         policies.put("strict", rules=[{"type": "change-window", "cron": "*/5 * * * *", "duration": "1h"}])
-        await eventually(lambda: policies.condition("strict", "Accepted") == "False CronNotServed", within=30)
+        await eventually(lambda: policies.condition("strict", "Accepted") == "False CronNotServed", within=60)
     service: Any = house.daemon.member(stubs.PolicyServiceStub, "acme", "org-admin")
     policy = await service.GetPolicy(rpc.GetPolicyRequest(name=f"{ENV}/policy"))
     assert (policy.required_approvals, policy.soak.ToTimedelta().days, policy.required_score) == (2, 3, 80)
@@ -154,9 +154,9 @@ async def test_an_application_is_installed_and_removed_with_its_object(shop: Sho
         await ready(shop.house, cluster, "blog", "True Active")
         assert cluster.status("blog")["installedBlueprint"]["version"] == "1.0.0"
         cluster.put("blog", blueprintRef={"name": "bp-wiki", "version": "1.0.0"})
-        await eventually(lambda: cluster.condition("blog", "Accepted") == "False Immutable", within=30)
+        await eventually(lambda: cluster.condition("blog", "Accepted") == "False Immutable", within=60)
         cluster.delete("blog")
-        await eventually(lambda: not cluster.has("blog"), within=30)
+        await eventually(lambda: not cluster.has("blog"), within=60)
         await shop.house.ended((await shop.get("blog")).operation)
     assert await standing(shop) == []
 

@@ -29,7 +29,7 @@ async def test_each_commit_is_told_as_a_thing_of_its_environment_and_so_is_its_e
         return found if (found.headers or {})["ce-type"] == type else None
 
     subject = f"ws.acme-prod.git.{one.pin.commit}"
-    told = await eventually(lambda: last(subject, "ws.git.commit"), within=30, what="the commit is told")
+    told = await eventually(lambda: last(subject, "ws.git.commit"), within=60, what="the commit is told")
     body = json.loads(told.data)
     assert (body["application"], body["branch"], body["version"]) == (one.name, "main", "1.0.0")
     fact = of_runtime(subject, told.data, time=NOON, is_gone=False, sequence=1)
@@ -37,5 +37,5 @@ async def test_each_commit_is_told_as_a_thing_of_its_environment_and_so_is_its_e
     assert (fact.kind, fact.name, fact.organization) == ("git.commit", "blog", "acme")
     leave = rpc.DeleteApplicationRequest(name=f"{ENV}/applications/blog", etag=(await shop.get("blog")).etag)
     await shop.settled(shop.dev.DeleteApplication(leave))
-    await eventually(lambda: last(subject, "ws.deleted"), within=30, what="its end is told")
+    await eventually(lambda: last(subject, "ws.deleted"), within=60, what="its end is told")
     await bus.close()

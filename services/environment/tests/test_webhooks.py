@@ -51,7 +51,7 @@ async def invite(house: House, email: str, owner: str = "ada") -> None:
 
 
 async def arrived(receiver: Receiver, count: int) -> None:
-    await eventually(lambda: len(receiver.got) >= count, within=30, what=f"{count} events arrived")
+    await eventually(lambda: len(receiver.got) >= count, within=60, what=f"{count} events arrived")
 
 
 async def first(house: House, one: pb.Webhook, state: int) -> pb.WebhookDelivery:
@@ -62,7 +62,7 @@ async def first(house: House, one: pb.Webhook, state: int) -> pb.WebhookDelivery
         found = (await house.person(Hooks).ListWebhookDeliveries(asked)).webhook_deliveries
         return found[0] if found and found[0].state == state else None
 
-    delivery: pb.WebhookDelivery = await eventually(check, within=30, what="its delivery")
+    delivery: pb.WebhookDelivery = await eventually(check, within=60, what="its delivery")
     return delivery
 
 
@@ -76,7 +76,7 @@ async def test_what_happens_to_an_organization_is_told_to_its_own_addresses_alon
         await invite(house, "bo@x.example")
         await invite(house, "cy@x.example", owner="eve")
         await arrived(receiver, 1)
-        await eventually(lambda: "member.invited" in other.types, within=30, what="the rival hears")
+        await eventually(lambda: "member.invited" in other.types, within=60, what="the rival hears")
         assert all(b"organizations/acme" not in body for _, body in other.got)
     assert receiver.types == ["member.invited"]
     headers, body = receiver.got[0]
@@ -165,7 +165,7 @@ async def test_what_a_replica_had_in_hand_is_brought_by_another(start: Start, re
         receiver.open.set()
         await arrived(receiver, 2)
         await invite(other, "cy@x.example")
-        await eventually(lambda: len(set(receiver.ids)) == 2, within=30, what="the next event")
+        await eventually(lambda: len(set(receiver.ids)) == 2, within=60, what="the next event")
     assert receiver.ids[0] == receiver.ids[1]
 
 

@@ -155,7 +155,7 @@ async def served(look: Looking) -> AsyncIterator[str]:
     server, stop = HttpServer(look.app, "127.0.0.1:0"), asyncio.Event()
     serving = asyncio.create_task(server.run(stop))
     try:
-        await eventually(server.is_up, within=30)
+        await eventually(server.is_up, within=60)
         yield f"http://127.0.0.1:{server.port}"
     finally:
         stop.set()

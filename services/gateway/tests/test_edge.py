@@ -50,7 +50,7 @@ async def edge(home: Path, clean_nats: NatsServer, second_database: str) -> Asyn
         dead = {f"{name}_target": "127.0.0.1:9" for name in ("catalog", "pdm", "continuum", "billing")}
         async with running(compose, GatewaySettings, home / "gateway", **values, **dead):
             edge = Edge(f"http://127.0.0.1:{port}", backend, {"authorization": f"Bearer {token}"})
-            await eventually(lambda: _up(edge), within=30)
+            await eventually(lambda: _up(edge), within=60)
             yield edge
 
 
@@ -321,7 +321,7 @@ async def test_a_snapshot_goes_on_as_a_stream_and_a_search_finds_what_stands(edg
         async def found() -> bool:
             return bool((await member.get("/v1/search", params={"q": "sovereigns/"})).json()["items"])
 
-        await eventually(found, within=30)
+        await eventually(found, within=60)
         state = await member.get("/v1/environments/acme-prod/state")
         assert (state.status_code, state.json()["items"]) == (200, [])
         denied = await admin.get("/v1/environments/acme-prod/state")
@@ -379,7 +379,7 @@ async def test_a_projector_that_runs_by_itself_feeds_the_browsers_of_a_gateway_t
         assert {type(w).__name__ for w in gateway.daemon.workers} == {"HttpServer", "Audit"}
         assert {type(w).__name__ for w in projector.daemon.workers} >= {"Projector", "Workspaces", "Rebuild"}
         edge = Edge(f"http://127.0.0.1:{port}", backend, {"authorization": f"Bearer {_admin(backend)}"})
-        await eventually(lambda: _up(edge), within=30)
+        await eventually(lambda: _up(edge), within=60)
         await backend.admin(SovereignServiceStub).CreateSovereign(
             CreateSovereignRequest(sovereign=Sovereign(name="sovereigns/acme"))
         )

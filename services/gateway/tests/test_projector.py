@@ -78,26 +78,26 @@ async def tell(bus: Bus, first: int, last: int) -> None:
 async def test_whoever_takes_over_goes_on_where_the_rows_end(replicas: list[Gateway]) -> None:
     one, other = replicas
     await tell(one.bus, 1, 100)
-    await eventually(one.versions, within=30, what="somebody reads")
+    await eventually(one.versions, within=60, what="somebody reads")
     telling = asyncio.create_task(tell(other.bus, 101, 400))
     held = one if one.projector._leases.replica == await _holder(one) else other
     left = other if held is one else one
     await held.die()
     await telling
-    await eventually(lambda: _has(left, 400), within=30, what="all was read")
+    await eventually(lambda: _has(left, 400), within=60, what="all was read")
     assert await left.versions() == list(range(1, 401))
 
 
 async def test_a_stream_that_was_wiped_is_read_from_its_start(replicas: list[Gateway]) -> None:
     one, _ = replicas
     await tell(one.bus, 1, 20)
-    await eventually(lambda: _has(one, 20), within=30, what="all was read")
+    await eventually(lambda: _has(one, 20), within=60, what="all was read")
     js = await one.bus.jetstream()
     await js.delete_stream("CATALYST_PROVISIONER")
     for gateway in replicas:
         gateway.bus.forget_streams()
     await tell(one.bus, 21, 25)
-    await eventually(lambda: _has(one, 25), within=30, what="what came after was read too")
+    await eventually(lambda: _has(one, 25), within=60, what="what came after was read too")
     assert await one.versions() == list(range(1, 26))
 
 

@@ -135,7 +135,7 @@ async def test_a_quiet_connection_is_kept_alive_and_goes_on(replicas: list[Work[
     for _ in range(2):
         assert await asyncio.wait_for(anext(frames), 30) == b": still here\n\n"
     await keep(work, "one")
-    assert await eventually(lambda: _is_told(frames, "one"), within=30)
+    assert await eventually(lambda: _is_told(frames, "one"), within=60)
 
 
 async def _is_told(frames: AsyncIterator[bytes], name: str) -> bool:
@@ -195,7 +195,7 @@ async def test_who_stopped_reading_begins_anew_instead_of_filling_the_memory(rep
     await keep(work, "one")
     assert await told(frames) == ["one"]
     waiting = asyncio.create_task(told(frames))
-    await eventually(lambda: feed._listeners, within=30, what="it listens")
+    await eventually(lambda: feed._listeners, within=60, what="it listens")
     await keep(work, "two")
     assert await waiting == ["two"]
     (pending,) = feed._listeners

@@ -40,7 +40,7 @@ async def proved(daemon: RunningDaemon, name: str) -> Backend:
         seen.CopyFrom(await backends.GetBackend(GetBackendRequest(name=name)))
         return seen.observed_generation == seen.generation and seen.HasField("capabilities")
 
-    await eventually(is_so, within=30, what=f"{name} was probed")
+    await eventually(is_so, within=60, what=f"{name} was probed")
     return seen
 
 
@@ -96,7 +96,7 @@ async def test_a_probe_tells_what_fails_and_keeps_what_was_proved(start: Start, 
             (ready,) = now.conditions
             return bool(ready.status == Condition.STATUS_UNKNOWN and ready.message and now.capabilities.dnssec)
 
-        await eventually(told, within=30, what="the condition says that it does not answer")
+        await eventually(told, within=60, what="the condition says that it does not answer")
         dns.start()
         await proved(daemon, "backends/embedded")
         stale = UpdateBackendRequest(backend=Backend(name=seen.name, secret_ref="x"), etag=seen.etag)
@@ -161,4 +161,4 @@ async def test_hosts_of_a_set_can_never_be_allocated(start: Start, dns: Dns) -> 
             asked = CheckNameRequest(parent="pools/omani.works", label="dns-one")
             return (await names.CheckName(asked)).reason == "LABEL_RESERVED"
 
-        await eventually(reserved, within=30, what="the host's label is reserved")
+        await eventually(reserved, within=60, what="the host's label is reserved")

@@ -77,7 +77,7 @@ async def test_a_repeat_with_another_body_is_told_apart(daemon: RunningDaemon) -
 async def test_an_expired_reservation_is_told_as_expired_when_the_next_one_comes_first(start: Start) -> None:
     async with start(sweep_interval=3600) as daemon:
         await reserve(daemon, ttl=Duration(nanos=1_000_000))
-        await eventually(lambda: _reservable(daemon), within=30)
+        await eventually(lambda: _reservable(daemon), within=60)
         parent = ListAllocationHistoryRequest(parent=NAME)
         entries = (await daemon.admin(AllocationServiceStub).ListAllocationHistory(parent)).entries
     events = [entry.event.rsplit(".", 1)[1] for entry in entries]

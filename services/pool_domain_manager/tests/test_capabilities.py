@@ -35,7 +35,7 @@ async def test_a_pool_on_a_server_that_makes_no_zones_is_refused_and_says_why(
                 return False
             return (await backends.GetBackend(known)).HasField("probe_time")
 
-        await eventually(is_probed, within=30, what="the backend is probed")  # type: ignore[arg-type]  # T is bool
+        await eventually(is_probed, within=60, what="the backend is probed")  # type: ignore[arg-type]  # T is bool
         wish = CreatePoolRequest(pool_id="omani.works", pool=DEMO)
         wish.pool.backend = dns.pool_backend
         assert await reason_of(pools.CreatePool(wish)) == "BACKEND_CAPABILITY_MISSING"
@@ -50,7 +50,7 @@ async def test_a_name_whose_server_makes_zones_no_more_fails_and_says_who_can_he
     dns.is_controlling = False
     async with start() as daemon:
         await provisioner(daemon).CommitAllocation(commitment(token))
-        failed = await until(daemon, Allocation.STATE_FAILED, within=30)
+        failed = await until(daemon, Allocation.STATE_FAILED, within=60)
         (told,) = [c for c in failed.conditions if c.reason == "BACKEND_CAPABILITY_MISSING"]
         assert (told.type, told.status) == ("BackendReady", Condition.STATUS_FALSE)
         assert "operator" in told.message

@@ -38,7 +38,7 @@ async def becomes(dns: Dns, zone: str, name: str, *values: str) -> None:
     async def is_so() -> bool:
         return await held(dns, zone, name) == wanted
 
-    await eventually(is_so, within=30, what=f"{name} has {len(wanted)} values")
+    await eventually(is_so, within=60, what=f"{name} has {len(wanted)} values")
 
 
 @on_both_servers
@@ -79,7 +79,7 @@ async def _seen(daemon: RunningDaemon, revision: int) -> None:
     async def is_so() -> bool:
         return bool((await admin(daemon).GetZone(GetZoneRequest(name=ZONE))).revision >= revision)
 
-    await eventually(is_so, within=30, what=f"the zone shows revision {revision}")
+    await eventually(is_so, within=60, what=f"the zone shows revision {revision}")
 
 
 async def test_the_zone_of_a_name_takes_challenges_by_its_longest_suffix(start: Start, dns: Dns) -> None:

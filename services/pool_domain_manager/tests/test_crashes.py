@@ -143,7 +143,7 @@ async def _gone(daemon: object, *, delegated: bool) -> None:
     async def absent() -> bool:
         return await reason_of(get(daemon)) == "ALLOCATION_NOT_FOUND"  # type: ignore[arg-type]
 
-    await eventually(absent, within=30)
+    await eventually(absent, within=60)
 
 
 @pytest.mark.parametrize(("dns", "database"), [("powerdns", "sqlite")], indirect=True)

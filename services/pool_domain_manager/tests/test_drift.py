@@ -43,7 +43,7 @@ async def until_kinds(daemon: RunningDaemon, *kinds: "Drift.Kind.ValueType", nam
         assert sorted(d.kind for d in found) == sorted(kinds), found
         return True
 
-    await eventually(is_so, within=30, what=f"open drifts of {name} are {kinds}")
+    await eventually(is_so, within=60, what=f"open drifts of {name} are {kinds}")
     return found
 
 
@@ -117,7 +117,7 @@ async def _repaired(daemon: RunningDaemon, d: Drift) -> None:
     async def asked() -> bool:
         return await reason_of(admin(daemon).RepairDrift(RepairDriftRequest(name=d.name))) == "OK"
 
-    await eventually(asked, within=30, what=f"a repair of {d.name} begins")
+    await eventually(asked, within=60, what=f"a repair of {d.name} begins")
     await _ended(daemon, d)
 
 
@@ -125,7 +125,7 @@ async def _ended(daemon: RunningDaemon, d: Drift) -> None:
     async def is_so() -> bool:
         return any(x.name == d.name and x.state == Drift.STATE_REPAIRED for x in await seen(daemon, closed=True))
 
-    await eventually(is_so, within=30, what=f"{d.name} is repaired")
+    await eventually(is_so, within=60, what=f"{d.name} is repaired")
 
 
 async def test_a_zone_that_repairs_itself_does_so_by_a_plan_and_leaves_foreign_records(start: Start, dns: Dns) -> None:
@@ -139,7 +139,7 @@ async def test_a_zone_that_repairs_itself_does_so_by_a_plan_and_leaves_foreign_r
         async def mended() -> bool:
             return (await listed(daemon, 2))[WWW, "A"] == ["192.0.2.1"]
 
-        await eventually(mended, within=30, what="the address is ours again")
+        await eventually(mended, within=60, what="the address is ours again")
         await until_kinds(daemon, Drift.KIND_FOREIGN)
         state = await dns.backend.get_zone(zone=f"{DOMAIN}.")
         assert state is not None
@@ -211,7 +211,7 @@ async def test_records_of_external_dns_in_the_zone_of_a_name_are_foreign_and_our
         assert await reason_of(admin(daemon).RepairDrift(RepairDriftRequest(name=changed.name))) == "PROTECTED_RECORD"
         moved = UpdateAllocationRequest(allocation=Allocation(name=NAME, targets=[ELSEWHERE]))
         await provisioner(daemon).UpdateAllocation(moved)
-        await until(daemon, Allocation.STATE_ACTIVE, generation=2, within=30)
+        await until(daemon, Allocation.STATE_ACTIVE, generation=2, within=60)
         state = await dns.backend.get_zone(zone=f"{FQDN}.")
         assert state is not None
         assert [state.find(c.name, c.type) is not None for c in theirs] == [True, True], "they survive our own changes"
@@ -234,7 +234,7 @@ async def test_a_plan_of_a_repair_names_what_it_was_for(start: Start, dns: Dns) 
             plan = await admin(daemon).GetPlan(GetPlanRequest(name=kept.plan))
             return plan if plan.state != Plan.STATE_APPLYING else None
 
-        plan = await eventually(done, within=30, what="the plan ends")
+        plan = await eventually(done, within=60, what="the plan ends")
         assert (plan.state, [c.sentence for c in plan.changes]) == (
             Plan.STATE_APPLIED, [f"A of {WWW} changes from 203.0.113.9 to 192.0.2.1"],
         )  # fmt: skip

@@ -72,7 +72,7 @@ async def test_records_of_others_at_the_name_stop_it_and_stay(start: Start, dns:
         failed = await until(daemon, Allocation.STATE_FAILED)
         assert any(c.type == "ParentClean" and f"shop.{ZONE} A" in c.message for c in failed.conditions)
         await release(daemon)
-        await eventually(lambda: _is_free(daemon), within=30, what="the name is free at once")
+        await eventually(lambda: _is_free(daemon), within=60, what="the name is free at once")
         assert await below(dns) == {(f"shop.{ZONE}", "A")}
 
 
@@ -84,13 +84,13 @@ async def test_a_name_inside_is_taken_away_whole_where_its_daemon_died_between_t
     async with start(failpoint=reaper, pool=SHARED) as daemon:
         token = (await reserve(daemon)).reservation_token
         await provisioner(daemon).CommitAllocation(commitment(token))
-        await eventually(lambda: _died(reaper), within=30, what="the daemon died")
+        await eventually(lambda: _died(reaper), within=60, what="the daemon died")
         await release(daemon)
     assert await below(dns) != set()
     await let_leases_end(database)
     reaper = Reaper(["pdm.release.r2.after"])
     async with start(failpoint=reaper, pool=SHARED):
-        await eventually(lambda: _died(reaper), within=30, what="the daemon died again")
+        await eventually(lambda: _died(reaper), within=60, what="the daemon died again")
     await let_leases_end(database)
     async with start(pool=SHARED) as daemon:
         await until(daemon, Allocation.STATE_QUARANTINED)

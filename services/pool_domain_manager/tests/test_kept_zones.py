@@ -129,7 +129,7 @@ async def test_a_server_that_is_written_to_and_does_not_have_the_zone_keeps_it_f
             found = await admin(daemon).GetZone(GetZoneRequest(name=ZONE))
             return any("hidden.dns.example" in one.message for one in found.conditions)
 
-        await eventually(waits, within=30, what="the zone waits for the hidden server")
+        await eventually(waits, within=60, what="the zone waits for the hidden server")
         address, port = dns.served_at
         made.targets[0].CopyFrom(NameServerEndpoint(host="hidden.dns.example", addresses=[address], port=port))
         await sets.UpdateNameServerSet(UpdateNameServerSetRequest(name_server_set=made, etag=made.etag))
@@ -170,7 +170,7 @@ async def test_other_timers_and_other_servers_reach_the_zone(start: Start, dns: 
                 fields[3:] == ["7200", "3600", "604800", "60"]
             )  # fmt: skip
 
-        await eventually(moved, within=30, what="NS and SOA are the new ones")
+        await eventually(moved, within=60, what="NS and SOA are the new ones")
         await until_zone(daemon)
 
 
@@ -184,7 +184,7 @@ async def test_a_deleted_zone_is_gone_from_the_servers_and_from_the_list(start: 
         async def absent() -> bool:
             return await reason_of(admin(daemon).GetZone(GetZoneRequest(name=ZONE))) == "ZONE_NOT_FOUND"
 
-        await eventually(absent, within=30, what="the zone is gone")
+        await eventually(absent, within=60, what="the zone is gone")
         assert await dns.backend.get_zone(zone=f"{DOMAIN}.") is None
         assert [event for name, event, _ in await outbox(daemon) if name == ZONE][-1] == "zone.deleted"
 
@@ -234,7 +234,7 @@ async def test_a_killed_keeper_leaves_a_zone_that_the_next_one_finishes(start: S
         async def hit() -> bool:
             return "pdm.zone.write.after" in points
 
-        await eventually(hit, within=40, what="it died after the write")
+        await eventually(hit, within=60, what="it died after the write")
     async with start() as daemon:
         assert (await until_zone(daemon)).revision == 1
         assert [event for name, event, _ in await outbox(daemon) if name == ZONE] == ["zone.created", "zone.signed"]

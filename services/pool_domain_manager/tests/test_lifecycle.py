@@ -61,7 +61,7 @@ async def test_a_reservation_that_nobody_renews_is_free_again(pdm: Pdm) -> None:
     async def is_free() -> bool:
         return await reason_of(pdm.reserve("short", owner="organizations/rival")) == "OK"
 
-    await eventually(is_free, within=30)
+    await eventually(is_free, within=60)
     assert await reason_of(pdm.commit(reserved)) in ("RESERVATION_EXPIRED", "TOKEN_MISMATCH")
 
 
@@ -74,7 +74,7 @@ async def test_a_backend_that_is_away_delays_and_loses_nothing(pdm: Pdm, dns: Dn
         seen = await pdm.names.GetAllocation(GetAllocationRequest(name=NAME))
         return any(c.type == "BackendReady" and c.status == 3 for c in seen.conditions)
 
-    await eventually(says_why, within=30)
+    await eventually(says_why, within=60)
     dns.start()
     await pdm.becomes(NAME, "ACTIVE")
 
@@ -123,5 +123,5 @@ async def test_a_pool_is_active_once_its_zone_was_seen(pdm: Pdm) -> None:
     async def active() -> bool:
         return (await pdm.pools.GetPool(GetPoolRequest(name=POOL))).state == 2
 
-    await eventually(active, within=30)
+    await eventually(active, within=60)
     assert await reason_of(pdm.make_pool()) == "POOL_EXISTS"

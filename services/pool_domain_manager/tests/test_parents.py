@@ -153,7 +153,7 @@ async def test_names_that_are_ready_at_one_moment_are_delegated_by_one_change(st
         for n, one in enumerate(held):
             await stub.CommitAllocation(commitment(one.reservation_token, label=f"name-{n}"))
         for n in range(many):
-            await until(daemon, Allocation.STATE_ACTIVE, name=f"{POOL}/allocations/name-{n}", within=30)
+            await until(daemon, Allocation.STATE_ACTIVE, name=f"{POOL}/allocations/name-{n}", within=60)
         after = await dns.backend.get_zone(zone=ZONE)
     assert before is not None
     assert after is not None

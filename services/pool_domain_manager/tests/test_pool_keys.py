@@ -30,7 +30,7 @@ async def test_the_key_of_a_pools_own_zone_is_exchanged_by_the_pools_account_wit
         assert state is not None
         before = as_key(state)
         it.fake.domains[DOMAIN].ns, it.fake.domains[DOMAIN].ds = list(HOSTS), [before]
-        await eventually(lambda: _is_ours(it), within=30, what="the top level points here")
+        await eventually(lambda: _is_ours(it), within=60, what="the top level points here")
         pool = Pool(kinds=[Pool.KIND_SOVEREIGN], registrar_account=ACCOUNT)
         await daemon.admin(PoolServiceStub).CreatePool(CreatePoolRequest(pool_id=DOMAIN, pool=pool))
         stop = asyncio.Event()

@@ -43,7 +43,7 @@ async def active_pool(daemon: RunningDaemon) -> Pool:
         found = await pool(daemon)
         return found if found.state == Pool.STATE_ACTIVE else None
 
-    found = await eventually(seen, within=30)
+    found = await eventually(seen, within=60)
     assert found is not None
     return found
 
@@ -170,7 +170,7 @@ async def test_names_of_a_pool_lie_on_its_set_of_servers_once_every_one_of_them_
         async def waits() -> bool:
             return any("ns2.dns.example" in one.message for one in (await get(daemon)).conditions)
 
-        await eventually(waits, within=30, what="the name waits for the second server")
+        await eventually(waits, within=60, what="the name waits for the second server")
         made.polled[1].port = dns.served_at[1]
         await sets.UpdateNameServerSet(UpdateNameServerSetRequest(name_server_set=made, etag=made.etag))
         await until(daemon, Allocation.STATE_ACTIVE)
@@ -206,7 +206,7 @@ async def _held_names_follow(daemon: RunningDaemon, dns: Dns) -> None:
             sets = [await dns.backend.get_zone(zone=zone) for zone in (ZONE, "omani.works.")]
             return all(state and set(state.find(ZONE, "NS").records) == wanted for state in sets)  # type: ignore[union-attr]
 
-        await eventually(followed, within=30, what=f"the name has the servers {wanted}")
+        await eventually(followed, within=60, what=f"the name has the servers {wanted}")
         await until(daemon, Allocation.STATE_ACTIVE)
         if not name:  # of the others' hosts no hint tells
             answer = await dns.resolver.resolve(ZONE, "A")
@@ -244,7 +244,7 @@ async def test_scenario_14_a_pool_whose_zone_is_missing_waits_for_it_and_no_star
                 found = await pools.GetPool(GetPoolRequest(name="pools/omani.trade"))
                 return found.state == Pool.STATE_PENDING and "PDM never does" in found.conditions[0].message
 
-            await eventually(told, within=30)
+            await eventually(told, within=60)
             assert await dns.backend.get_zone(zone="omani.trade.") is None
 
 
@@ -258,7 +258,7 @@ async def test_a_wildcard_in_the_zone_keeps_a_pool_pending_until_it_is_gone(star
             found = await pool(daemon)
             return found.state == Pool.STATE_PENDING and "wildcard" in found.conditions[0].message
 
-        await eventually(told, within=30)
+        await eventually(told, within=60)
         await dns.backend.apply(zone="omani.works.", changes=(Change("*.omani.works.", "A"),))
 
         await active_pool(daemon)

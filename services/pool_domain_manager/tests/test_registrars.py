@@ -161,7 +161,7 @@ async def test_an_account_that_a_move_still_needs_is_not_deleted(at: Desk) -> No
             assert reason == "OK"
         return not (await pools.GetPool(GetPoolRequest(name=stored.name))).registrar_account
 
-    assert await eventually(taken_off, within=30)
+    assert await eventually(taken_off, within=60)
     await at.member().DeleteRegistrarAccount(wish)
 
 

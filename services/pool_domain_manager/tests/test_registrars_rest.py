@@ -41,7 +41,7 @@ async def http(at: Desk, home: Path, clean_nats: NatsServer) -> AsyncIterator[ht
         running(compose, GatewaySettings, edge, service="gateway", **values),
         httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client,
     ):
-        await eventually(is_up, within=30)
+        await eventually(is_up, within=60)
         yield client
 
 

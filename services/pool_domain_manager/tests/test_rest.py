@@ -47,7 +47,7 @@ async def edge_of(daemon: RunningDaemon, home: Path, nats: NatsServer, pdm: str 
     values = {"http_listen": f"127.0.0.1:{port}", "nats_url": nats.url, "pdm_target": pdm or daemon.target, **dead}
     async with running(compose, GatewaySettings, folder, service="gateway", **values):
         edge = Edge(f"http://127.0.0.1:{port}", daemon)
-        await eventually(lambda: _up(edge), within=30)
+        await eventually(lambda: _up(edge), within=60)
         yield edge
 
 
@@ -253,7 +253,7 @@ async def test_zones_are_read_planned_and_put_right_by_the_paths_that_people_wri
                 (d for d in (await http.get(f"{zone}/drift")).json().get("drifts", ()) if d["state"] == OPEN), None
             )
 
-        drift = await eventually(open_drift, within=30, what="the difference is told")
+        drift = await eventually(open_drift, within=60, what="the difference is told")
         path = drift["name"].replace("/drifts/", "/drift/")
         assert (await http.post(f"/v1/{path}/repair", json={})).json()["state"] == "STATE_REPAIRING"
 
@@ -261,4 +261,4 @@ async def test_zones_are_read_planned_and_put_right_by_the_paths_that_people_wri
             answer = await http.post(f"{zone}/dnssec/roll", json={})
             return str(answer.headers.get("location", "")) if answer.status_code == 202 else ""
 
-        assert (await eventually(rolled, within=30, what="a roll begins")).startswith("/v1/operations/")
+        assert (await eventually(rolled, within=60, what="a roll begins")).startswith("/v1/operations/")

@@ -161,7 +161,7 @@ async def until_told(daemon: RunningDaemon, kind: str, text: str) -> None:
     async def is_told() -> bool:
         return any(c.type == kind and text in c.message for c in (await stands(daemon)).conditions)
 
-    await eventually(is_told, within=30, what=f"{kind} says {text}")
+    await eventually(is_told, within=60, what=f"{kind} says {text}")
 
 
 async def test_a_change_that_nobody_answered_for_and_that_lands_after_the_way_back_is_taken_back_too(
@@ -210,7 +210,7 @@ async def what_lands_later_still_is_kept_or_taken_back(
     accepted = AcceptDriftRequest(name=found.name)
     assert await reason_of(admins.AcceptDrift(accepted)) == "PROTECTED_RECORD", "beside the old host's key all is bogus"
     await admins.RepairDrift(RepairDriftRequest(name=found.name))
-    await eventually(is_back, within=30, what="it is taken back")
+    await eventually(is_back, within=60, what="it is taken back")
     await until(daemon, Delegation.STATE_ROLLED_BACK)
     await until_kinds(daemon)
 
@@ -229,7 +229,7 @@ async def what_lands_later_still_is_kept_or_taken_back(
     zone = Zone(name=ZONE, drift_policy=Zone.DRIFT_POLICY_REPAIR)
     await admins.UpdateZone(UpdateZoneRequest(zone=zone, etag=etag, update_mask={"paths": ["drift_policy"]}))
     await eventually(
-        lambda: there.ns == old[0], within=30, what="it is taken back by itself, though it was told before"
+        lambda: there.ns == old[0], within=60, what="it is taken back by itself, though it was told before"
     )
     assert there.ds == [], "the old host's key waits until no cache has our name servers, which live for an hour again"
 

@@ -75,7 +75,7 @@ async def test_scenario_4_a_commit_is_answered_by_what_became_of_its_reservation
         assert (await stub.CommitAllocation(commitment(token))).state == Allocation.STATE_ACTIVE
         assert await reason_of(stub.CommitAllocation(commitment(token, ELSEWHERE))) == "ALREADY_COMMITTED"
         brief = (await reserve(daemon, "brief", ttl=Duration(nanos=1_000_000))).reservation_token
-        await eventually(lambda: _is_free(daemon, "brief"), within=30)
+        await eventually(lambda: _is_free(daemon, "brief"), within=60)
         assert await reason_of(stub.CommitAllocation(commitment(brief, label="brief"))) == "RESERVATION_EXPIRED"
 
 
@@ -142,7 +142,7 @@ async def test_scenario_18_names_of_a_deleted_organization_are_released_once_and
         for _ in range(2):  # the same event twice, as after a lost acknowledgement
             await _tell(daemon, gone, event_id)
         await _tell(daemon, gone, str(uuid4()))  # and once more by another id
-        await eventually(lambda: _handled(daemon, 2), within=30)
+        await eventually(lambda: _handled(daemon, 2), within=60)
         rows = await outbox(daemon)
         told: dict[str, list[str]] = {}
         for name, event, _ in rows:
@@ -177,7 +177,7 @@ async def test_scenario_18_a_deleted_organization_leaves_its_domains_as_they_are
         gone = OrganizationDeleted(organization="organizations/acme", version=9, actor="admin")
         for _ in range(2):
             await _tell(daemon, gone, str(uuid4()))
-        await eventually(lambda: _handled(daemon, 2), within=30)
+        await eventually(lambda: _handled(daemon, 2), within=60)
         service = daemon.admin(DelegationServiceStub)
         seen = {z.name: await service.GetDelegation(GetDelegationRequest(name=f"{z.name}/delegation")) for z in zones}
         shown = {name: [(c.type, c.status, c.reason) for c in d.conditions] for name, d in seen.items()}

@@ -38,9 +38,9 @@ async def test_a_zone_that_waits_for_its_first_ds_shows_its_key_below_its_server
         assert state is not None
         for kind in ("CDS", "CDNSKEY"):
             (top,) = await shown(it, kind, ORIGIN)
-            await eventually(lambda k=kind, t=top: _is_at(it, k, [{*t}] * 2), within=30, what=f"{kind} at both hosts")  # type: ignore[misc]
+            await eventually(lambda k=kind, t=top: _is_at(it, k, [{*t}] * 2), within=60, what=f"{kind} at both hosts")  # type: ignore[misc]
         it.fake.domains[DOMAIN].ds = [as_key(state)]
-        await eventually(lambda: _is_at(it, "CDNSKEY", [set(), set()]), within=30, what="they go when the DS is there")
+        await eventually(lambda: _is_at(it, "CDNSKEY", [set(), set()]), within=60, what="they go when the DS is there")
         assert await shown(it, "CDS", theirs.record_set.name), "what people wished at such a name stays"
 
 

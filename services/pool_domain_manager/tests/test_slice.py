@@ -113,9 +113,9 @@ async def test_a_dns_server_that_is_away_delays_a_name_and_fails_none(start: Sta
         dns.kill()
         answered = await provisioner(daemon).CommitAllocation(commitment(token))
         assert answered.state == Allocation.STATE_PROVISIONING
-        await eventually(lambda: _tells_of_backend(daemon), within=30, what="the condition says what is missing")
+        await eventually(lambda: _tells_of_backend(daemon), within=60, what="the condition says what is missing")
         dns.start()
-        await until(daemon, Allocation.STATE_ACTIVE, within=30)
+        await until(daemon, Allocation.STATE_ACTIVE, within=60)
 
 
 async def _tells_of_backend(daemon: object) -> bool:
@@ -146,7 +146,7 @@ async def test_a_foreign_zone_of_that_name_is_neither_adopted_nor_changed_nor_de
         failed = await until(daemon, Allocation.STATE_FAILED)
         assert any(c.reason == "FOREIGN_ZONE" and c.message for c in failed.conditions)
         await release(daemon)
-        await eventually(lambda: _is_absent(daemon), within=30)
+        await eventually(lambda: _is_absent(daemon), within=60)
         assert await dns.backend.get_zone(zone=ZONE) == theirs
 
 
@@ -162,7 +162,7 @@ async def test_records_of_others_that_a_cut_would_hide_stop_a_name_and_survive_i
         assert any(c.type == "ParentClean" and f"shop.{ZONE} A" in c.message for c in failed.conditions)
         assert await dns.backend.get_zone(zone=ZONE) is None
         await release(daemon)
-        await eventually(lambda: _is_absent(daemon), within=30)
+        await eventually(lambda: _is_absent(daemon), within=60)
         parent = await dns.backend.get_zone(zone="omani.works.")
         assert parent is not None
         assert parent.find(planted.name, "A") is not None

@@ -125,4 +125,4 @@ async def test_what_a_backend_cannot_do_is_refused_when_it_is_wished(start: Star
 
 async def steered(daemon: RunningDaemon, wish: TrafficPolicy) -> None:
     a = await provisioner(daemon).UpdateAllocation(steering(wish))
-    await until(daemon, Allocation.STATE_ACTIVE, generation=a.generation, within=30)
+    await until(daemon, Allocation.STATE_ACTIVE, generation=a.generation, within=60)

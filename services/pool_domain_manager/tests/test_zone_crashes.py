@@ -58,7 +58,7 @@ async def test_a_zone_is_made_changed_and_deleted_once_under_many_deaths(start: 
         async def gone() -> bool:
             return await reason_of(admin(daemon).GetZone(GetZoneRequest(name=ZONE))) == "ZONE_NOT_FOUND"
 
-        await eventually(gone, within=30, what="the zone is gone")
+        await eventually(gone, within=60, what="the zone is gone")
         assert await dns.backend.get_zone(zone=f"{DOMAIN}.") is None
         told = [event for name, event, _ in await outbox(daemon) if name == ZONE]
         assert told == ["zone.created", "zone.signed", "zone.changed", "zone.deleted"]

@@ -65,7 +65,7 @@ async def until_zone(
         seen.CopyFrom(await admin(daemon).GetZone(GetZoneRequest(name=name)))
         return seen.state == state
 
-    await eventually(is_so, within=30, what=f"{name} is {Zone.State.Name(state)}, last {seen}")
+    await eventually(is_so, within=60, what=f"{name} is {Zone.State.Name(state)}, last {seen}")
     return seen
 
 
@@ -117,5 +117,5 @@ async def ended(daemon: RunningDaemon, name: str) -> Operation:
         seen.CopyFrom(await operations.GetOperation(GetOperationRequest(name=name)))
         return bool(seen.done)
 
-    await eventually(done, within=40, what=f"{name} is done")
+    await eventually(done, within=60, what=f"{name} is done")
     return seen

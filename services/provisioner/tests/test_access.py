@@ -43,7 +43,7 @@ async def opened(kubeconfig: str) -> int:
         except httpx.TransportError:
             return 0
 
-    return await eventually(check, within=30)
+    return await eventually(check, within=60)
 
 
 async def test_a_person_gets_access_once_under_one_request_id_and_it_ends_with_the_grant(
@@ -77,7 +77,7 @@ async def test_a_person_gets_access_once_under_one_request_id_and_it_ends_with_t
         rows = await access.ListGrants(rpc.ListGrantsRequest(parent=NAME, filter="state = REVOKED"))
         return [g.name for g in rows.grants] == [given.grant.name]
 
-    await eventually(over, within=30)
+    await eventually(over, within=60)
     assert await nodes(given.kubeconfig) == -401
     told = await bench.runs.ListEvents(rpc.ListEventsRequest(parent=NAME, page_size=1000))
     codes = [event.code for event in told.events if event.code.startswith("access.")]

@@ -23,7 +23,7 @@ async def cancelled_in(bench: Bench, phase: str, mode: int, plan: Any = None) ->
         steps = (await bench.steps(run)).values()
         return any(step.phase == phase and step.attempt for step in steps)
 
-    await eventually(begun, within=40)
+    await eventually(begun, within=60)
     await bench.runs.CancelRun(rpc.CancelRunRequest(name=run, mode=mode))
     return await bench.ended(run)
 

@@ -52,12 +52,12 @@ async def test_a_component_that_fails_holds_back_what_needs_it_and_a_retry_heals
     assert (attempts[f"infra.{EAST}"], attempts[f"kit.{EAST}.bp-cilium"], attempts[f"kit.{EAST}.bp-flux"]) == (1, 1, 2)
 
     healthy, degraded = pb.Sovereign.HEALTH_HEALTHY, pb.Sovereign.HEALTH_DEGRADED
-    await eventually(lambda: _is(health(bench), healthy), within=40, what="it is healthy, the optional one apart")
+    await eventually(lambda: _is(health(bench), healthy), within=60, what="it is healthy, the optional one apart")
     await asyncio.to_thread(account(bench).arm, Fault("fail_probe", name="bp-cert-manager"))
-    await eventually(lambda: _is(health(bench), degraded), within=40, what="a probe that fails degrades it")
+    await eventually(lambda: _is(health(bench), degraded), within=60, what="a probe that fails degrades it")
     assert (await states(bench))["bp-cert-manager"] == "DEGRADED"
     await asyncio.to_thread(account(bench).disarm)
-    await eventually(lambda: _is(health(bench), healthy), within=40, what="it is healthy again")
+    await eventually(lambda: _is(health(bench), healthy), within=60, what="it is healthy again")
 
 
 async def _is(found: Any, wanted: int) -> bool:

@@ -53,7 +53,7 @@ async def test_a_sovereign_is_made_by_its_object_shown_on_its_way_and_stays_when
                 found = [one for (kind, _), one in cluster.objects.items() if kind == "ProvisioningState"]
                 return found[0] if found else {}
 
-            await eventually(lambda: state().get("status", {}).get("phase") == "ready", within=30)
+            await eventually(lambda: state().get("status", {}).get("phase") == "ready", within=60)
             assert lint({key: value for key, value in state().items() if key != "status"}) == []
             assert state()["spec"]["sovereignFQDN"] == "omantel.omani.works"
             assert set(state()["status"]["componentStates"].values()) == {"installed"}
@@ -62,7 +62,7 @@ async def test_a_sovereign_is_made_by_its_object_shown_on_its_way_and_stays_when
             await shown.look()
             assert len(cluster.writes) == writes, "what stands still is not written"
             cluster.delete("omantel")
-            await eventually(lambda: not cluster.has("omantel"), within=30)
+            await eventually(lambda: not cluster.has("omantel"), within=60)
             assert wrong == []
     finally:
         stop.set()
@@ -89,11 +89,11 @@ async def test_an_object_that_means_another_sovereign_is_refused_and_a_draft_goe
             ("nobody", "DeploymentUnknown"),
             ("outside", "FqdnOutsidePool"),
         ):  # fmt: skip - a table
-            await eventually(lambda n=name, r=reason: cluster.condition(n, "Accepted") == f"False {r}", within=30)
+            await eventually(lambda n=name, r=reason: cluster.condition(n, "Accepted") == f"False {r}", within=60)
         cluster.put("nobody", deploymentId=None)
         bench.world.names.away = True
         cluster.delete("omantel")
-        await eventually(lambda: not cluster.has("omantel"), within=30)
+        await eventually(lambda: not cluster.has("omantel"), within=60)
 
 
 PHASE = st.sampled_from(PHASES)

@@ -33,7 +33,7 @@ async def checked(service: Any, newest: int = 1) -> Any:
         found = await service.GetCredential(rpc.GetCredentialRequest(name=CREDENTIAL))
         return found if found.last_check.credential_version == newest else None
 
-    return await eventually(check, within=40)
+    return await eventually(check, within=60)
 
 
 async def test_a_credential_is_judged_checked_turned_and_kept_while_it_is_used(bench: Bench, database: str) -> None:

@@ -24,7 +24,7 @@ async def waiting(bench: Bench, run: str) -> str:
         open_ = [gate for gate in found.gates if gate.state == pb.Gate.STATE_OPEN]
         return f"{run}/steps/{open_[0].step}" if found.state == pb.Run.STATE_WAITING and open_ else None
 
-    return str(await eventually(check, within=40))
+    return str(await eventually(check, within=60))
 
 
 async def codes(bench: Bench) -> list[str]:

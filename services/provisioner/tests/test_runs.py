@@ -179,9 +179,9 @@ async def test_a_paused_run_keeps_its_name_and_goes_on(start: Start) -> None:
     async with start(time_scale=0.2, reservation_ttl=3.0) as bench:
         await bench.create()
         run = await bench.apply(await bench.plan())
-        await eventually(lambda: bench.world.names.reserved == 1, within=30)
+        await eventually(lambda: bench.world.names.reserved == 1, within=60)
         await bench.runs.PauseRun(rpc.PauseRunRequest(name=run, reason="lunch"))
-        await eventually(lambda: bench.world.names.renewed >= 3, within=30)
+        await eventually(lambda: bench.world.names.renewed >= 3, within=60)
         assert bench.world.names.reserved == 1
         paused = await bench.run_of(run)
         assert paused.state == pb.Run.STATE_PAUSED
@@ -206,7 +206,7 @@ async def test_a_name_that_was_lost_stops_the_run_before_anything_is_spent(start
         async def resting() -> bool:
             return bool((await bench.run_of(run)).state == pb.Run.STATE_PAUSED and bench.world.names.reserved)
 
-        await eventually(resting, within=30)
+        await eventually(resting, within=60)
         bench.world.names.put("pools/omani.works/allocations/omantel")
         bench.world.names.expires()
 
@@ -215,7 +215,7 @@ async def test_a_name_that_was_lost_stops_the_run_before_anything_is_spent(start
                 held = await tx.reservation("omantel")
             return held is not None and held.state == "lost"
 
-        await eventually(lost, within=40)
+        await eventually(lost, within=60)
         await bench.runs.ResumeRun(rpc.ResumeRunRequest(name=run))
         ended = await bench.ended(run)
         assert (ended.state, ended.error.code) == (pb.Run.STATE_FAILED, "NAME_LOST")

@@ -53,7 +53,7 @@ async def as_before(bench: Bench, resources: set[str], held: Any) -> None:
         conditions = {c.type: c.status for c in (await bench.get()).conditions}
         return states == [pb.Component.STATE_READY] * 5 and conditions["Ready"] == 1
 
-    await eventually(ready, within=40)
+    await eventually(ready, within=60)
     assert (await bench.plan()).empty
 
 

@@ -69,7 +69,7 @@ async def test_a_bank_with_its_own_domain_in_two_regions(bench: Bench) -> None:
     await eventually(only_the_parent_is_missing, within=90)
     assert (await bench.get(BANK)).state == pb.Sovereign.STATE_PROVISIONING
     bench.world.zones.delegated = True
-    ended = await bench.ended(run, within=40)
+    ended = await bench.ended(run, within=60)
     assert ended.state == pb.Run.STATE_SUCCEEDED, (ended.error, await bench.steps(run))
     active = await bench.get(BANK)
     assert {c.type: c.status for c in active.conditions}["Ready"] == 1, active.conditions
@@ -95,7 +95,7 @@ async def test_a_bank_with_its_own_domain_in_two_regions(bench: Bench) -> None:
     async def gated() -> bool:
         return any(gate.state == pb.Gate.STATE_OPEN for gate in (await bench.run_of(run)).gates)
 
-    await eventually(gated, within=30)
+    await eventually(gated, within=60)
     officer: Any = bench.daemon.stub(stubs.RunServiceStub, "olga", roles=["security-officer"])
     await officer.ApproveGate(rpc.ApproveGateRequest(name=f"{run}/steps/approve.destroy"))
     bench.world.zones.delegated = False

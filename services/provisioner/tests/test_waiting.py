@@ -34,7 +34,7 @@ async def blocked(bench: Bench, run: str, what: str) -> Any:
         found = await bench.run_of(run)
         return found if found.state == pb.Run.STATE_WAITING and what in found.waiting_for else None
 
-    return await eventually(check, within=40)
+    return await eventually(check, within=60)
 
 
 async def codes(bench: Bench) -> list[str]:
@@ -89,7 +89,7 @@ async def test_what_waits_for_too_long_is_taken_away_after_two_warnings(bench: B
     async def counted() -> bool:
         return (await bench.run_of(run)).HasField("paid_expire_time")
 
-    await eventually(counted, within=30)
+    await eventually(counted, within=60)
     work: Any = bench.daemon.daemon.work
 
     async def later(tx: Any) -> None:
@@ -107,7 +107,7 @@ async def test_what_waits_for_too_long_is_taken_away_after_two_warnings(bench: B
     for share, told in ((0.6, ["50%"]), (0.95, ["50%", "90%"])):
         gone = share
         await work.again(later)
-        await eventually(lambda told=told: _are(warnings(), told), within=30, what=f"{told} were told")
+        await eventually(lambda told=told: _are(warnings(), told), within=60, what=f"{told} were told")
     assert len(bench.cloud()) == 5
     gone = 1.0
     await work.again(later)

@@ -36,7 +36,7 @@ async def test_a_silent_cluster_that_answers_nobody_is_lost_and_comes_back(bench
         await work.again(age)  # a report that was on its way may have made it young again
         return "cluster.lost" in await told(bench)
 
-    await eventually(lost, within=40)
+    await eventually(lost, within=60)
     held = await bench.get()
     assert {c.type: c.status for c in held.conditions}["Ready"] == 3, "unknown, and not what it was"
     assert held.health == pb.Sovereign.HEALTH_UNKNOWN
@@ -65,7 +65,7 @@ async def test_a_plan_whose_time_is_over_is_told_once(bench: Bench) -> None:
     async def expired() -> bool:
         return (await told(bench)).count("plan.expired") == 1
 
-    await eventually(expired, within=40)
+    await eventually(expired, within=60)
     shown = await bench.plans.GetPlan(rpc.GetPlanRequest(name=plan.name))
     assert shown.state == pb.Plan.STATE_EXPIRED
 
@@ -79,7 +79,7 @@ async def test_a_phase_that_shall_be_compensated_is_and_one_that_shall_be_retrie
     async def cancelled() -> bool:
         return (await bench.run_of(run)).state == pb.Run.STATE_CANCELLED_CLEAN
 
-    await eventually(cancelled, within=40)
+    await eventually(cancelled, within=60)
     held = await bench.get()
     assert held.state == pb.Sovereign.STATE_DRAFT
     change = pb.Sovereign(name=NAME, spec=pb.SovereignSpec(failure_policy=pb.FailurePolicy(phases={"name": "retry"})))
@@ -89,7 +89,7 @@ async def test_a_phase_that_shall_be_compensated_is_and_one_that_shall_be_retrie
     async def failed() -> bool:
         return "step.failed" in [event.code for event in await bench.events(run)]
 
-    await eventually(failed, within=40)
+    await eventually(failed, within=60)
     bench.world.names.refuses = ""
 
     async def succeeded() -> bool:

@@ -319,7 +319,7 @@ async def test_two_engines_in_one_process_share_the_work_and_do_nothing_twice(be
     runs = [await begin(engine, subject=f"s/{n}", key=str(n)) for n, engine in enumerate((here, there, here, there))]
     async with working(here, there):
         for run in runs:
-            await reaches(here, run, "succeeded", within=30)
+            await reaches(here, run, "succeeded", within=60)
     assert set(world.made.values()) == {4}, "four runs made each thing once"
     for run in runs:
         assert len(await events(here, run)) == 3 + 2 * 49

@@ -192,7 +192,7 @@ async def test_an_outage_longer_than_the_lease_ends_what_is_under_way_and_the_ru
         async def succeeded() -> bool:
             return (await engine.status(run)).state == "succeeded"
 
-        await holds(succeeded, within=30)
+        await holds(succeeded, within=60)
     assert world.made == {"a": 1, "b": 1}
     told = await codes(engine, run)
     assert "run.taken_over" in told

@@ -69,12 +69,12 @@ async def test_kill_9_in_mid_run_loses_and_doubles_nothing(bench: Bench, replica
         replicas.start()
     for _ in range(KILLS):
         enough = len(effects.all()) + random.randint(1, 8)
-        await eventually(lambda n=enough: len(effects.all()) >= n, within=30, every=0.001, what="effects")  # type: ignore[misc]
+        await eventually(lambda n=enough: len(effects.all()) >= n, within=60, every=0.001, what="effects")  # type: ignore[misc]
         holder = await process_of(bench, replicas)
         replicas.start()
         if holder:
             replicas.kill(holder)
-    await reaches(engine, run, "succeeded", within=30)
+    await reaches(engine, run, "succeeded", within=60)
     assert Counter(effects.all()) == Counter({f"s{n}": 1 for n in range(child.STEPS)})
     told = await codes(engine, run)
     assert told.count("run.taken_over") >= 1
@@ -96,18 +96,18 @@ async def test_a_frozen_replica_that_wakes_up_writes_nothing(bench: Bench, repli
     effects, engine = child.Effects(tmp_path), onlooker(bench, tmp_path)
     run = (await engine.start("freezer", subject="s", key="k", input={})).id
     frozen = replicas.start()
-    await eventually(lambda: effects.all() == ["entered-1"], within=30, what="the step is entered")
+    await eventually(lambda: effects.all() == ["entered-1"], within=60, what="the step is entered")
     os.kill(frozen.pid, signal.SIGSTOP)
 
     async def taken_over() -> bool:
         await engine.turn()
         return (await engine.status(run)).state == "succeeded"
 
-    await holds(taken_over, within=30)
+    await holds(taken_over, within=60)
     before = await events(engine, run)
     (tmp_path / "go").touch()
     os.kill(frozen.pid, signal.SIGCONT)
-    await eventually(lambda: len(effects.all()) == 3, within=30, what="the frozen one has noticed")
+    await eventually(lambda: len(effects.all()) == 3, within=60, what="the frozen one has noticed")
     assert effects.all()[:2] == ["entered-1", "entered-2"]
     assert effects.all()[2] in {"Fenced", "CancelledError"}
     assert await events(engine, run) == before
@@ -122,12 +122,12 @@ async def test_a_replica_that_is_told_to_stop_leaves_its_run_to_another_at_once(
     effects, engine = child.Effects(tmp_path), onlooker(bench, tmp_path)
     run = (await engine.start("forty-eight", subject="s", key="k", input={})).id
     told = replicas.start(lease=600)  # nobody could wait for its end
-    await eventually(lambda: len(effects.all()) >= 4, within=30, what="effects")
+    await eventually(lambda: len(effects.all()) >= 4, within=60, what="effects")
     told.terminate()
     assert await asyncio.wait_for(ended(told), 30) == 0
     assert len(effects.all()) < child.STEPS, "it has stopped in the middle"
     assert (await engine.status(run)).state == "running"
     replicas.start(lease=600)
-    await reaches(engine, run, "succeeded", within=30)
+    await reaches(engine, run, "succeeded", within=60)
     assert Counter(effects.all()) == Counter({f"s{n}": 1 for n in range(child.STEPS)})
     assert not {"run.taken_over", "step.in_doubt"} & {event.code for event in await events(engine, run)}

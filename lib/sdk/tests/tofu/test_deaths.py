@@ -92,11 +92,11 @@ async def test_a_tool_that_nobody_has_written_down_is_waited_for_by_its_own_lock
 async def test_tool_and_daemon_killed_after_a_create_it_is_imported_and_not_made_again(held: FilesBench) -> None:
     tool = await killed_in_mid_apply(held)
     os.kill(tool.pid, signal.SIGKILL)
-    await eventually(lambda: not tool.lives, within=30, what="the tool is dead")
+    await eventually(lambda: not tool.lives, within=60, what="the tool is dead")
     (held.cloud / "faults" / "hold").unlink()
     before = keys(await held.world())
     finished = lambda: len(list(held.cloud.glob(".*.finished"))) == len(before)  # noqa: E731
-    await eventually(finished, within=30, what="the cloud has finished what it was asked for")
+    await eventually(finished, within=60, what="the cloud has finished what it was asked for")
     ledger, request = DyingLedger(held), cluster_request(held)
     plan = await applied(held, ledger, request)
     taken = {(c.kind, c.name, c.id) for c in plan.changes if c.action is Action.IMPORT}

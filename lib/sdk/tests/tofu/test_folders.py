@@ -91,7 +91,7 @@ def test_a_command_is_found_again_by_its_record_and_known_to_have_ended(tmp_path
     found = children.recorded(tmp_path)
     assert found is not None
     assert (found.pid, found.verb, found.is_own) == (child.pid, "apply", False)
-    eventually_sync(lambda: not child.lives and not found.lives, within=30, what="the command has ended")
+    eventually_sync(lambda: not child.lives and not found.lives, within=60, what="the command has ended")
     assert child.code == 3
     assert (tmp_path / "apply.out").read_text() == "said\n"
     assert (tmp_path / "apply.err").read_text() == "complained\n"
@@ -107,10 +107,10 @@ def test_a_command_leads_a_session_of_its_own_and_is_interrupted_once_told(tmp_p
         time.sleep(60)
     """
     child = started(tmp_path, waits)
-    eventually_sync(lambda: (tmp_path / "apply.out").read_text() == "up\n", within=30, what="it is up")
+    eventually_sync(lambda: (tmp_path / "apply.out").read_text() == "up\n", within=60, what="it is up")
     assert os.getsid(child.pid) == child.pid != os.getsid(0)
     child.interrupt()
-    eventually_sync(lambda: not child.lives, within=30, what="it has ended")
+    eventually_sync(lambda: not child.lives, within=60, what="it has ended")
     assert child.code == 7
     child.interrupt()
 
