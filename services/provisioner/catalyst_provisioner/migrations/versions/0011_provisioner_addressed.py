@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from catalyst_mesh import Json
 
 revision = "0011"
 down_revision = "0010"
@@ -11,7 +12,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("agent_command", sa.Column("server", sa.Text()))
-    op.add_column("agent_command", sa.Column("remaining", sa.JSON()))
+    op.add_column("agent_command", sa.Column("remaining", Json()))
 
 
 def downgrade() -> None:
