@@ -15,7 +15,7 @@ from catalyst_mesh.database import is_outage
 from .shelves import Model
 from .store import Store
 from .tables import read_model
-from .things import SCHEMA
+from .things import SCHEMA, retold
 
 LEASE = "rebuild"
 BITE = 500
@@ -75,7 +75,7 @@ class Rebuild:
 
     async def _copy(self, tx: Store, model: Model) -> None:
         facts = await tx.facts_after(model.copied or "", BITE)
-        await tx.fold_all(model.id, facts)
+        await tx.fold_all(model.id, [told for fact in facts for told in retold(fact)])
         await tx.reach(model.id, copied=facts[-1].key if len(facts) == BITE else None, replayed=0)
 
     async def _replay(self, tx: Store, model: Model) -> bool:

@@ -1,7 +1,8 @@
 """Things in the store: the model that is read, one that is built beside it, and what was read of old ones.
 
-Invariant
-  newest wins   a row is written by one statement that compares the ranks, so that writers of two replicas cannot take it back.
+Invariants
+  newest wins   a row is written by one statement that compares the ranks, so that writers of two replicas cannot take it back;
+  ends with it  what stands beside a thing is ended by whichever of the two is told last.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from sqlalchemy import ColumnElement, Row, and_, false, func, insert, or_, selec
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .tables import read_model, stream_event, thing
-from .things import SCHEMA, Fact, newer, of_event
+from .things import SCHEMA, Fact, all_beside, newer, of_event
 
 LIVE, BUILDING, OLD = "LIVE", "BUILDING", "OLD"
 _live_id = select(read_model.c.id).where(read_model.c.state == LIVE).scalar_subquery()
@@ -43,9 +44,14 @@ class Model:
 def _folding(*, has_row_locks: bool) -> Any:
     put = (postgresql if has_row_locks else sqlite).insert(thing)
     new = put.excluded
-    is_newer = or_(thing.c.major < new.major, and_(thing.c.major == new.major, thing.c.minor < new.minor))
+    is_newer = _is_older_than(new.major, new.minor)
     changed = {c.name: new[c.name] for c in thing.c if c.name not in ("model", "key")}
     return put.on_conflict_do_update(index_elements=["model", "key"], set_=changed, where=is_newer)
+
+
+def _is_older_than(major: Any, minor: Any) -> ColumnElement[bool]:
+    """Whether what stands in a row was told before the word of that rank."""
+    return or_(thing.c.major < major, and_(thing.c.major == major, thing.c.minor < minor))
 
 
 class Shelves(Transaction):
@@ -83,7 +89,10 @@ class Shelves(Transaction):
     async def fold(self, model: int, fact: Fact) -> bool:
         """Tell a model a fact; False where it knows a newer one."""
         put = _folding(has_row_locks=self.has_row_locks)
-        return bool((await self.sql.execute(put, self._row(model, fact))).rowcount == 1)
+        is_news = bool((await self.sql.execute(put, self._row(model, fact))).rowcount == 1)
+        if is_news:
+            await self._end_beside(model, [fact])
+        return is_news
 
     async def fold_all(self, model: int, facts: Sequence[Fact]) -> None:
         """Tell a model many facts at once."""
@@ -93,6 +102,25 @@ class Shelves(Transaction):
         if newest:
             rows = [self._row(model, fact) for fact in newest.values()]
             await self.sql.execute(_folding(has_row_locks=self.has_row_locks), rows)
+            await self._end_beside(model, list(newest.values()))
+
+    async def _end_beside(self, model: int, told: Sequence[Fact]) -> None:
+        """End what stands beside things that are no more, as far as it is older than their end."""
+        t = thing
+        about = sorted({fact.aggregate for fact in told if fact.is_beside or (fact.is_gone and fact.aggregate)})
+        if not about:
+            return
+        gone = select(t.c.key, t.c.major, t.c.minor).where(
+            t.c.model == model, t.c.key.in_(about), t.c.deleted_at.is_not(None)
+        )
+        for key, major, minor in (await self.sql.execute(gone)).all():
+            over = (
+                t.c.model == model,
+                t.c.key.in_(all_beside(key)),
+                t.c.deleted_at.is_(None),
+                _is_older_than(major, minor),
+            )
+            await self.sql.execute(update(t).where(*over).values(deleted_at=self.now))
 
     def _row(self, model: int, fact: Fact) -> dict[str, Any]:
         return {
@@ -112,9 +140,9 @@ class Shelves(Transaction):
         }  # fmt: skip - one row
 
     async def facts_after(self, key: str, limit: int) -> list[Fact]:
-        """Things of the live model with higher keys, told anew by today's rules."""
+        """Things of the live model with higher keys, those that are no more included."""
         query = select(thing).where(thing.c.model == _live_id, thing.c.key > key).order_by(thing.c.key).limit(limit)
-        return [_retold(row) for row in (await self.sql.execute(query)).mappings()]
+        return [_fact(row) for row in (await self.sql.execute(query)).mappings()]
 
     async def facts_of(self, environment: str) -> list[Fact]:
         """What is known of the objects of an Environment, those that are no more included."""
@@ -178,12 +206,6 @@ def _fact(row: Mapping[Any, Any]) -> Fact:
         subject=row["subject"], rank=(row["major"], row["minor"]), version=row["version"], time=row["time"],
         body=row["body"], is_gone=row["deleted_at"] is not None,
     )  # fmt: skip
-
-
-def _retold(row: Mapping[Any, Any]) -> Fact:
-    if row["subject"].startswith("ws."):
-        return _fact(row)  # of an object nothing is kept but what stands here
-    return of_event(row["subject"], row["key"], row["body"], rank=(row["major"], row["minor"]), time=row["time"])
 
 
 def _of_event(row: Mapping[Any, Any]) -> Fact:

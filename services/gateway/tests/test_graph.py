@@ -188,6 +188,17 @@ async def test_a_sovereign_is_what_was_told_of_it_whatever_of_it_was_told_last(w
     assert [x["name"] for x in everyone["data"]["sovereigns"]["nodes"]] == [one, "sovereigns/rival"]
     foreign = await asked(Graph(work), '{ sovereign(name: "sovereigns/rival") { name } }')
     assert (foreign["data"]["sovereign"], foreign["errors"][0]["extensions"]["reason"]) == (None, "THING_NOT_FOUND")
+    query = '{ things(kind: "provisioner.sovereign") { nodes { key events(first: 1) { nodes { number } } } } }'
+    last = {"nodes": [{"number": "12"}]}  # not that of the grant
+    assert (await asked(Graph(work), query))["data"]["things"]["nodes"] == [{"key": one, "events": last}]
+    beside = (
+        '{{ thing(key: "sovereigns/acme#provisioner.{}") {{ kind name events {{ nodes {{ thing {{ key }} }} }} }} }}'
+    )
+    hidden = await asked(Graph(work), beside.format("access"))
+    assert (hidden["data"]["thing"], hidden["errors"][0]["extensions"]["reason"]) == (None, "THING_NOT_FOUND")
+    run_ = (await asked(Graph(work), beside.format("run")))["data"]["thing"]
+    assert (run_["kind"], run_["name"]) == ("provisioner.run", "acme")
+    assert run_["events"]["nodes"] == [{"thing": {"key": one}}] * 4
 
 
 TYPES = {
@@ -198,7 +209,7 @@ TYPES = {
     ),
     "zones/acme.example": ("zone", "pooldomain.zone.signed", {"serial": "7"}),
     "billingAccounts/acme/orders/o-1": ("order", "billing.order.paid", {"plan": "m"}),
-    "namespaces/acme/continuums/shop": ("slot", "continuum.lease.acquired", {"holder": "east"}),
+    "namespaces/acme/continuums/shop": ("slot", "continuum.continuum.created", {"primaryRegion": "east"}),
     "organizations/acme": ("organization", "environment.organization.updated", {"displayName": "Acme"}),
     "environments/acme-prod/applications/blog": ("application", "environment.application.updated", {"digest": "d1"}),
 }

@@ -11,13 +11,13 @@ import pytest
 from catalyst_gateway.rebuild import Rebuild
 from catalyst_gateway.state import EnvironmentDenied, SearchTooShort, State
 from catalyst_gateway.store import Store, metadata, rules
-from catalyst_gateway.tables import read_model, thing
+from catalyst_gateway.tables import read_model, stream_event, thing
 from catalyst_gateway.things import SCHEMA, Fact, newer, of_event
 from catalyst_mesh import Caller, Database, Leases, Work, migrate
 from catalyst_mesh.calls import RoleDenied
 from catalyst_mesh.retention import Sweeper
 from catalyst_testkit import eventually
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from lib.mesh.tests.bench import going
 
@@ -61,7 +61,10 @@ async def stands(work: Work[Store]) -> dict[str, Fact]:
         return {fact.key: fact for fact in await tx.facts_after("", 10_000)}
 
 
-async def rebuilt(work: Work[Store]) -> None:
+async def rebuilt(work: Work[Store], *, again: bool = False) -> None:
+    if again:
+        async with work.transaction() as tx:
+            await tx.wish_rebuild()
     rebuild = Rebuild(work=work, leases=Leases(work.db, metadata))
     async with going(rebuild):
         await eventually(lambda: _is_built(work), within=60, what="the model is built")
@@ -122,6 +125,73 @@ async def test_a_model_of_older_rules_is_built_anew_and_the_old_one_swept(work: 
         await sweeper.bite(rule)
     async with work.reading() as tx:
         assert len((await tx.sql.execute(select(thing))).all()) == 1
+
+
+ONE = "sovereigns/acme"
+
+
+def of_sovereign(number: int, what: str) -> dict[str, Any]:
+    body = {"sovereign": ONE, "organization": "acme", "number": number}
+    return {
+        "event_id": str(number), "subject": f"catalyst.v1.provisioner.{what}", "aggregate": ONE, "version": number,
+        "time": NOON, "body": body, "organization": "acme", "major": number, "minor": 1,
+    }  # fmt: skip
+
+
+TOLD = [of_sovereign(n, what) for n, what in enumerate(("sovereign.activated", "access.granted", "step.failed"), 1)]
+
+
+@pytest.mark.parametrize("order", [TOLD, TOLD[::-1]], ids=["as told", "the other way round"])
+@pytest.mark.either_database
+async def test_no_word_of_another_kind_hides_a_thing_or_shows_itself_to_whoever_may_not_hear_it(
+    work: Work[Store], order: list[dict[str, Any]]
+) -> None:
+    for row in order:
+        async with work.transaction() as tx:
+            await tx.tell([row])
+    state = State(work)
+    for _ in range(2):
+        found = json.loads((await state.search(MEMBER, {"q": ONE})).content)["items"]
+        assert [(one["kind"], one["key"], one["body"]["number"]) for one in found] == [
+            ("provisioner.sovereign", ONE, 1),
+            ("provisioner.step", f"{ONE}#provisioner.step", 3),
+        ]
+        everything = json.loads((await state.search(ADMIN, {"q": ONE})).content)["items"]
+        assert [one["subject"] for one in everything if one["kind"] == "provisioner.access"] == [order[1]["subject"]]
+        await rebuilt(work)
+
+
+@pytest.mark.either_database
+async def test_what_stands_beside_a_thing_ends_with_it_in_any_order_unless_it_was_told_later(work: Work[Store]) -> None:
+    rows = [*TOLD, of_sovereign(4, "sovereign.destroyed"), of_sovereign(5, "leftover.found")]
+    for order in (rows, rows[::-1], [rows[3], rows[4], *TOLD]):
+        async with work.transaction() as tx:
+            await tx.sql.execute(delete(thing))
+            await tx.sql.execute(delete(stream_event))
+        for row in order:
+            async with work.transaction() as tx:
+                await tx.tell([row])
+        live = await stands(work)
+        assert [fact.kind for fact in live.values() if not fact.is_gone] == ["provisioner.leftover"]
+        await rebuilt(work, again=True)
+        assert await stands(work) == live
+
+
+@pytest.mark.either_database
+async def test_a_thing_that_the_first_rules_called_by_its_last_word_is_called_by_its_own_again(
+    work: Work[Store],
+) -> None:
+    async with work.transaction() as tx:
+        await tx.tell(TOLD[1:])  # its own word is not kept any more
+        await tx.sql.execute(delete(thing).where(thing.c.key == f"{ONE}#provisioner.step"))
+        await tx.sql.execute(update(thing).values(key=ONE))
+        await tx.sql.execute(update(read_model).values(schema=1))
+    await rebuilt(work)
+    (seen, *_) = json.loads((await State(work).search(MEMBER, {"q": ONE})).content)["items"]
+    assert (seen["kind"], seen["key"], seen["body"]) == ("provisioner.sovereign", ONE, {})
+    async with work.transaction() as tx:
+        await tx.tell([of_sovereign(9, "sovereign.updated")])
+    assert (await stands(work))[ONE].body["number"] == 9
 
 
 async def test_a_tombstone_stands_for_a_day_and_keeps_late_words_out(work: Work[Store]) -> None:

@@ -1,12 +1,23 @@
 """What is kept of a thing: the newest word about it, in whatever order and how often the words came."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import reduce
 from typing import Any
 
 import pytest
-from catalyst_gateway.things import MOST_BODY, Fact, FactUnreadable, newer, of_event, of_runtime, token
+from catalyst_gateway.things import (
+    MOST_BODY,
+    Fact,
+    FactUnreadable,
+    newer,
+    of_event,
+    of_runtime,
+    own_kind,
+    retold,
+    token,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,6 +106,60 @@ def test_an_event_is_about_its_aggregate_which_a_last_word_ends() -> None:
         "catalyst.v1.billing.order.paid", "o/1", {"environment": "environments/acme-uat"}, rank=(1, 1), time=NOON
     )
     assert (placed.environment, placed.is_gone) == ("acme-uat", False)
+
+
+OWN_KINDS = {
+    ("provisioner", "sovereigns/acme"): "provisioner.sovereign",
+    ("pooldomain", "pools/omani.works/allocations/acme"): "pooldomain.allocation",
+    ("pooldomain", "registrarAccounts/r-1"): "pooldomain.registrar_account",
+    ("pooldomain", "zones/a.example/delegation"): "pooldomain.delegation",
+    ("environment", "environments/acme-prod/policy"): "environment.policy",
+    ("catalog", "organizations/acme/blueprints/bp-a/versions/1.0.0"): "catalog.version",
+    ("catalog", "priceBooks/1"): "",  # its readers stand under `catalog.pricebook`
+    ("billing", "organizations/acme"): "",  # another daemon's
+    ("environment", "organizations/acme/invitations/i-1"): "",
+    ("environment", "acme"): "",
+    ("environment", ""): "",
+}
+
+
+@pytest.mark.parametrize(("daemon", "aggregate"), OWN_KINDS)
+def test_a_things_own_kind_is_its_daemon_and_the_singular_of_its_last_collection(daemon: str, aggregate: str) -> None:
+    assert own_kind(daemon, aggregate) == OWN_KINDS[daemon, aggregate]
+
+
+def told(kind: str, aggregate: str, rank: int = 1) -> Fact:
+    return of_event(f"catalyst.v1.{kind}.done", aggregate, {"organization": "acme"}, rank=(rank, 1), time=NOON)
+
+
+def test_what_another_kind_says_of_a_thing_is_a_thing_beside_it() -> None:
+    own, access = told("provisioner.sovereign", "sovereigns/acme"), told("provisioner.access", "sovereigns/acme")
+    assert (own.key, own.kind, own.is_beside) == ("sovereigns/acme", "provisioner.sovereign", False)
+    assert (access.key, access.kind, access.is_beside) == (
+        "sovereigns/acme#provisioner.access",
+        "provisioner.access",
+        True,
+    )
+    assert own.aggregate == access.aggregate == "sovereigns/acme"
+    assert (own.name, access.name) == ("acme", "acme")
+    whole = told("catalog.pricebook", "priceBooks/1")  # where no kind is the thing's own, it stays whole
+    assert (whole.key, whole.is_beside) == ("priceBooks/1", False)
+
+
+def test_of_a_thing_whose_last_word_was_another_kinds_older_rules_knew_only_that_it_is_there() -> None:
+    access = told("provisioner.access", "sovereigns/acme", 7)
+    beside, there = retold(replace(access, key="sovereigns/acme"))
+    assert beside == access
+    assert (there.key, there.kind, there.organization, there.body) == (
+        "sovereigns/acme",
+        "provisioner.sovereign",
+        "acme",
+        {},
+    )
+    assert newer(told("provisioner.sovereign", "sovereigns/acme", 0), there).kind == "provisioner.sovereign"
+    assert newer(there, own := told("provisioner.sovereign", "sovereigns/acme", 1)) == own
+    ended = replace(access, is_gone=True)
+    assert (retold(access), retold(own), retold(ended)) == ([access], [own], [ended])
 
 
 def test_a_token_of_a_subject_holds_no_sign_that_nats_understands() -> None:

@@ -12,6 +12,7 @@ from catalyst_mesh import Page
 from sqlalchemy import ColumnElement
 from strawberry.scalars import JSON
 
+from ..shelves import readable
 from ..tables import thing
 from .folding import Kind, Row, by_run, folded
 from .measure import MOST_PAGE, PAGE
@@ -21,14 +22,14 @@ from .reads import Reads, ThingNotFound
 Body = Mapping[str, Any]
 
 
-SOVEREIGN = Kind("provisioner.sovereign", "sovereigns/%")
-RUN = Kind("provisioner.run", "sovereigns/%")
-ALLOCATION = Kind("pooldomain.allocation", "pools/%/allocations/%")
-ZONE = Kind("pooldomain.zone", "zones/%")
-ORDER = Kind("billing.order", "billingAccounts/%/orders/%")
-SLOT = Kind("continuum.continuum", "namespaces/%/continuums/%", ("catalyst.v1.continuum.",))
-ORGANIZATION = Kind("environment.organization", "organizations/%")
-APPLICATION = Kind("environment.application", "environments/%/applications/%")
+SOVEREIGN = Kind("provisioner.sovereign")
+RUN = Kind("provisioner.run")
+ALLOCATION = Kind("pooldomain.allocation")
+ZONE = Kind("pooldomain.zone")
+ORDER = Kind("billing.order")
+SLOT = Kind("continuum.continuum", ("catalyst.v1.continuum.",))
+ORGANIZATION = Kind("environment.organization")
+APPLICATION = Kind("environment.application")
 
 
 @strawberry.type(description="An amount.")
@@ -194,11 +195,11 @@ async def page_of(
     page = Page.of(first or PAGE, after, kind.name, *scope, reads.person.subject, most=MOST_PAGE)
     async with reads.work.reading() as tx:
         rows = await tx.things(
-            kind.is_mine(), kind.is_readable(reads.reader), *where, after=page.after or "", limit=page.size + 1
+            thing.c.kind == kind.name, readable(reads.reader), *where, after=page.after or "", limit=page.size + 1
         )
     cut = page.cut(rows, lambda row: row["key"])
     told = await reads.told.load_many([(kind, row["key"]) for row in cut.rows])
-    return [(row, _body(kind, row, events)) for row, events in zip(cut.rows, told, strict=True)], page_info(
+    return [(row, _body(row, events)) for row, events in zip(cut.rows, told, strict=True)], page_info(
         cut.next_page_token
     )
 
@@ -211,10 +212,9 @@ async def one_of(reads: Reads, kind: Kind, key: str) -> tuple[Row, Body]:
     return found[0]
 
 
-def _body(kind: Kind, row: Row, events: Sequence[Row]) -> Body:
+def _body(row: Row, events: Sequence[Row]) -> Body:
     """What was told of a thing; of one whose events are swept by now the last word alone."""
-    own = [row] if ".".join(str(row["subject"]).split(".")[2:4]) == kind.name else []
-    return folded(events or own)
+    return folded(events or [row])
 
 
 def _run(name: str, events: Sequence[Row]) -> Run:

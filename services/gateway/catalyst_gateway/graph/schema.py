@@ -18,6 +18,7 @@ from strawberry.schema.config import StrawberryConfig
 from ..shelves import matching, readable
 from ..state import EnvironmentDenied, SearchTooShort
 from ..tables import thing
+from ..things import aggregate_of
 from . import kinds
 from .folding import Row
 from .kinds import (
@@ -70,7 +71,9 @@ class EventConnection:
 
 @strawberry.type(description="The newest word about something: a resource of a daemon, or an object of an Environment.")
 class Thing:
-    key: str = strawberry.field(description="Resource name, or `ws/<environment>/<uid>`.")
+    key: str = strawberry.field(
+        description="Resource name, with `#<kind>` for what another kind says of it; or `ws/<environment>/<uid>`."
+    )
     kind: str = strawberry.field(description="`pooldomain.zone`, `k8s.deployment`")
     name: str = strawberry.field(description="Its name among its kind.")
     environment: str = strawberry.field(description="Environment, empty: none.")
@@ -82,7 +85,7 @@ class Thing:
 
     @strawberry.field(description="What happened to it, the newest first; at most its last 100 events.")
     async def events(self, info: Info, first: First = PAGE) -> EventConnection:
-        rows = await info.context.events.load(self.key)
+        rows = await info.context.events.load(aggregate_of(self.key))
         page = Page.of(first or PAGE, "", "events", self.key, most=MOST_PAGE)
         nodes = [to_event(row) for row in rows[: page.size]]
         return EventConnection(nodes=nodes, page_info=PageInfo(has_next_page=len(rows) > page.size, end_cursor=""))
