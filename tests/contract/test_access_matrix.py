@@ -181,7 +181,9 @@ def outsiders(method: str, row: Row) -> Iterator[Asker]:
     yield from (person(elsewhere=(role,)) for role in members)
     yield from (daemon(name, person(elsewhere=(members[0],))) for name in sorted(services(row, SERVICE)))
     if PUBLIC in row.roles:
-        yield from (ANONYMOUS, NOBODY)
+        yield ANONYMOUS
+    if row.roles & {PUBLIC, SIGNED_IN}:
+        yield NOBODY
     if method.startswith(CONTENT_IS_THE_OWNERS):
         yield from (person(roles=(role,)) for role in sorted(row.roles & WHOLE_SOVEREIGN))
 

@@ -31,7 +31,10 @@ ACCESS: Mapping[str, Row] = {
         DeleteOrganization=_KEEPERS,
         UndeleteOrganization=_KEEPERS,
     ),
-    **rows(f"{_PACKAGE}.OrganizationService", Scope.LEFT_OUT, ListOrganizations=f"{_MEMBERS} sovereign-admin"),
+    # Whoever belongs nowhere yet is told so by an empty list; members hear of their own.
+    **rows(
+        f"{_PACKAGE}.OrganizationService", Scope.LEFT_OUT, ListOrganizations=f"{SIGNED_IN} {_MEMBERS} sovereign-admin"
+    ),
     **rows(f"{_PACKAGE}.OperationService", Scope.ABSENT, RetryOperation=_KEEPERS, CancelOperation="org-admin"),
     **rows(
         "google.longrunning.Operations",

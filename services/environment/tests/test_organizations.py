@@ -155,8 +155,10 @@ async def test_a_stranger_cannot_tell_a_foreign_organization_from_one_that_never
             await other.GetOrganization(rpc.GetOrganizationRequest(name=f"organizations/{slug}"))
         details.append(str(refused.value.details()).replace(slug, "…"))
     assert details[0] == details[1]
-    listed = await other.ListOrganizations(rpc.ListOrganizationsRequest())
-    assert list(listed.organizations) == []
+    nobody: Any = house.person(stubs.OrganizationServiceStub, "olga")
+    other_group: Any = house.daemon.member(stubs.OrganizationServiceStub, "acme", "friend")
+    for stranger in (other, nobody, other_group):
+        assert not (await stranger.ListOrganizations(rpc.ListOrganizationsRequest())).organizations
 
 
 @pytest.mark.either_database

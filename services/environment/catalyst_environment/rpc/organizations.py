@@ -7,7 +7,7 @@ from uuid import uuid4
 from catalyst.environment.v1 import resources_pb2 as pb
 from catalyst.environment.v1 import service_pb2 as rpc
 from catalyst.environment.v1 import service_pb2_grpc
-from catalyst_mesh import Clock, Context, Page, Work, caller
+from catalyst_mesh import Caller, Clock, Context, Page, Work, caller
 from catalyst_mesh.journal import CancelMode, Engine, new_id
 from catalyst_sdk import Code, Decision, Refused
 
@@ -85,7 +85,7 @@ class OrganizationService(service_pb2_grpc.OrganizationServiceServicer):
         self, request: rpc.ListOrganizationsRequest, context: Context
     ) -> rpc.ListOrganizationsResponse:
         who = caller()
-        among = None if who.everywhere or who.has_role("sovereign-admin") else who.organizations
+        among = None if who.everywhere or who.has_role("sovereign-admin") else _of_member(who)
         wanted_state = pb.Organization.State.Name(request.state).removeprefix("STATE_").lower() if request.state else ""
         states = [wanted_state] if wanted_state else [state for state in State if state is not State.DELETED]
         scope = who.subject, sorted(among or ()), request.q, wanted_state
@@ -179,6 +179,11 @@ def _demand_owner(held: Organization) -> bool:
     if not (is_owner or who.everywhere or who.has_role("sovereign-admin")):
         raise OwnerRequired(organization=held.name, subject=who.subject)
     return is_owner
+
+
+def _of_member(who: Caller) -> frozenset[str]:
+    """Organizations in which the caller holds a role; a group of another name gives none."""
+    return frozenset(org for org in who.organizations if any(f"/{org}/{role}" in who.groups for role in READERS))
 
 
 def _wish(given: pb.Organization) -> Wish:

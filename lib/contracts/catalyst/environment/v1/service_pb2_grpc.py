@@ -123,7 +123,8 @@ class OrganizationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListOrganizations(self, request, context):
-        """Lists those of which the caller is a member; all for the sovereign-admin. Since 0.2.
+        """Lists those of which the caller is a member, none for whoever belongs to none; all for the sovereign-admin. Role: any
+        person. Since 0.2.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -52,7 +52,9 @@ class OrganizationServiceStub:
     GetOrganization: _grpc.UnaryUnaryMultiCallable[_service_pb2.GetOrganizationRequest, _resources_pb2.Organization]
     """Reads one. Role: its members, sovereign-admin, billing-admin, security-officer. Since 0.2."""
     ListOrganizations: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListOrganizationsRequest, _service_pb2.ListOrganizationsResponse]
-    """Lists those of which the caller is a member; all for the sovereign-admin. Since 0.2."""
+    """Lists those of which the caller is a member, none for whoever belongs to none; all for the sovereign-admin. Role: any
+    person. Since 0.2.
+    """
     UpdateOrganization: _grpc.UnaryUnaryMultiCallable[_service_pb2.UpdateOrganizationRequest, _resources_pb2.Organization]
     """Changes the display name or the industry. Emits organization.updated. Errors: INVALID_ARGUMENT `FIELD_NOT_SETTABLE`
     for any other field. Role: org-admin, sovereign-admin. Since 0.2.
@@ -95,7 +97,9 @@ class OrganizationServiceAsyncStub(OrganizationServiceStub):
     GetOrganization: _aio.UnaryUnaryMultiCallable[_service_pb2.GetOrganizationRequest, _resources_pb2.Organization]  # type: ignore[assignment]
     """Reads one. Role: its members, sovereign-admin, billing-admin, security-officer. Since 0.2."""
     ListOrganizations: _aio.UnaryUnaryMultiCallable[_service_pb2.ListOrganizationsRequest, _service_pb2.ListOrganizationsResponse]  # type: ignore[assignment]
-    """Lists those of which the caller is a member; all for the sovereign-admin. Since 0.2."""
+    """Lists those of which the caller is a member, none for whoever belongs to none; all for the sovereign-admin. Role: any
+    person. Since 0.2.
+    """
     UpdateOrganization: _aio.UnaryUnaryMultiCallable[_service_pb2.UpdateOrganizationRequest, _resources_pb2.Organization]  # type: ignore[assignment]
     """Changes the display name or the industry. Emits organization.updated. Errors: INVALID_ARGUMENT `FIELD_NOT_SETTABLE`
     for any other field. Role: org-admin, sovereign-admin. Since 0.2.
@@ -159,7 +163,9 @@ class OrganizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _service_pb2.ListOrganizationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_service_pb2.ListOrganizationsResponse, _abc.Awaitable[_service_pb2.ListOrganizationsResponse]]:
-        """Lists those of which the caller is a member; all for the sovereign-admin. Since 0.2."""
+        """Lists those of which the caller is a member, none for whoever belongs to none; all for the sovereign-admin. Role: any
+        person. Since 0.2.
+        """
 
     @_abc_1.abstractmethod
     def UpdateOrganization(
