@@ -14,6 +14,7 @@ import pytest
 from catalyst_testkit.servers import need
 from playwright.async_api import async_playwright, expect
 
+from .calls import allowed, called
 from .devs import EXAMPLE, VOUCHER, Dev, gaps
 from .keys import CHROMIUM, Keys
 from .tutorials import done, steps
@@ -88,6 +89,7 @@ def once_each(dev: Dev) -> None:
         assert told.count(subject) == 1
 
 
+NEEDED = {("gateway", "provisioner"), ("provisioner", "catalog"), ("provisioner", "pool_domain_manager")}
 GOING = ("RUNNING", "WAITING", "SUCCEEDED")
 DEATHS = (("provisioner", "infra"), ("pdm", "dns.commit"), ("nats", "enrol"), ("agent", "enrol"))
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
@@ -229,6 +231,9 @@ def test_the_first_tutorial_comes_out_as_it_says_and_doing_its_steps_twice_chang
         done(dev, last)
         assert dev.api.get("/v1/sovereigns/omantel")["state"] == "STATE_DESTROYED"
     assert dev.agents() == []
+    made = called(dev)
+    assert made <= allowed(), "a network policy of the chart would have cut this off"
+    assert made >= NEEDED
     if LONG:
         born = dev.command("sovereign", *ALIVE)
         assert born.returncode == 0, born.stderr
