@@ -84,6 +84,8 @@ class Driver:
     async def _turn(self, group: asyncio.TaskGroup) -> bool:
         """Start what is due, rest until something happens; False: the run is out of our hands."""
         self._nudge.clear()
+        if self._broken:
+            return False  # to the group, which says by what
         if self._news:
             self._news = False
             await self.hold.refresh()
@@ -110,7 +112,8 @@ class Driver:
         return any(self.hold.flow.steps[name].state is not StepState.UNDOING for name in self._tasks)
 
     def _done(self, name: str, task: asyncio.Task[None]) -> None:
-        # The group ends by it, which this loop hears of only when it next waits; until then it must begin nothing.
+        # The group ends by it and cancels this loop, whose wait swallows that where it was nudged at the same moment: so the
+        # loop looks for itself, begins nothing more, and does not wait for news that nobody will bring.
         self._broken |= not task.cancelled() and task.exception() is not None
         del self._tasks[name]
         self._nudge.set()
