@@ -95,7 +95,7 @@ class Mesh:
         if self._process.stdout is not None:
             self._process.stdout.close()
         left = [p for p in {*known, *self.processes()} if p.is_running()]
-        names = [f"process {p.pid} {' '.join(p.cmdline()[:4])}" for p in left if p.is_running()]
+        names = [f"process {p.pid} {' '.join(words(p)[:4])}" for p in left if p.is_running()]
         for process in left:
             process.kill()
         return names
@@ -115,3 +115,11 @@ def free_base() -> int:
             continue
         return base
     raise SystemExit("no free range of ports was found")
+
+
+def words(process: psutil.Process) -> list[str]:
+    """Its command line; none of one that has just died, and of which its parent has not taken note yet."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []

@@ -14,7 +14,7 @@ from catalyst_cli.api import Api
 from catalyst_cli.dev.processes import pss_mib
 from catalyst_cli.output import word
 
-from .mesh import Mesh
+from .mesh import Mesh, words
 
 HEARD_WITHIN = 20.0
 """Seconds in which an event must reach the gateway's stream."""
@@ -79,7 +79,7 @@ def prove_gone(mesh: Mesh, proof: Proof) -> None:
     if _http(proof.dns["address"], f"http://{proof.dns['address']}", proof.dns["name"]):
         left.append(f"{proof.dns['address']} still answers HTTP")
     left += [f"{r['kind']} {r['name']}" for r in catalyst_cloud_sandbox.status(mesh.layout.sandbox)["resources"]]
-    left += [f"agent {p.pid}" for p in mesh.processes() if "catalyst_cloud_sandbox.agent" in " ".join(p.cmdline())]
+    left += [f"agent {p.pid}" for p in mesh.processes() if "catalyst_cloud_sandbox.agent" in " ".join(words(p))]
     proof.events, proof.gaps = _events(api, "catalyst.v1.continuum.lease.lost")
     proof.ledger_balanced = proof.ledger_balanced and _balanced(api)
 
