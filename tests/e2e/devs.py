@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 from catalyst_cli.api import Api
 from catalyst_cli.context import Context
-from catalyst_cli.demo.mesh import free_base
+from catalyst_cli.demo.mesh import free_base, words
 from catalyst_cli.failures import Failure
 from catalyst_sdk.resolver import Resolver
 
@@ -119,7 +119,7 @@ class Dev:
 
     def agents(self) -> list[psutil.Process]:
         """The simulated cloud's agents of this dev."""
-        return [p for p in self.processes() if "catalyst_cloud_sandbox.agent" in " ".join(_words(p))]
+        return [p for p in self.processes() if "catalyst_cloud_sandbox.agent" in " ".join(words(p))]
 
     def processes(self) -> list[psutil.Process]:
         """Every process of this dev that is alive: by command line, or, for forked daemons, by dev's own list."""
@@ -161,11 +161,3 @@ def gaps(rows: list[dict[str, Any]]) -> list[str]:
     for row in rows:
         seen.setdefault(row["aggregate"], []).append(int(row["version"]))
     return [f"{name}: {v}" for name, v in seen.items() if v != list(range(v[0], v[0] + len(v)))]
-
-
-def _words(process: psutil.Process) -> list[str]:
-    """Its command line; none of one that has just died, and of which its parent has not taken note yet."""
-    try:
-        return process.cmdline()
-    except psutil.NoSuchProcess:
-        return []
