@@ -76,4 +76,7 @@ async def test_an_object_is_published_or_told_what_stands_against_it(start: Star
                 await eventually(lambda: cluster.condition("bp-public", "Published") == "False NameTaken", within=60)
                 await eventually(lambda: cluster.condition("bp-wrong", "Published").startswith("False"), within=60)
                 assert cluster.status("bp-wrong")["phase"] == "Draft"
+                put("bp-public", version="9.9.9")  # now that a sync has found it out, and not only whose the name is
+                await eventually(lambda: cluster.status("bp-public")["observedGeneration"] == 2, within=60)
+                assert cluster.condition("bp-public", "Published") == "False NameTaken"
                 assert wrong == []

@@ -22,6 +22,7 @@ _PHASES = {
     _State.STATE_YANKED: "Withdrawn",
     _State.STATE_QUARANTINED: "Withdrawn",
 }  # fmt: skip - a table
+_TAKEN = "NameTaken"
 
 
 class Blueprints:
@@ -42,13 +43,13 @@ class Blueprints:
         held: pb.BlueprintVersion | None = await self._ask.find(self._catalog.GetVersion, request)
         issue = await self._issue(name)
         if issue is not None:
-            told = Observed(
-                "Published", False, camel(issue.reason), f"{issue.field}: {issue.message}".removeprefix(": ")
-            )
+            # Whether the sync found it or the name was looked up before the sync: it is told in one word.
+            reason = _TAKEN if issue.reason == "NAME_CLASH" else camel(issue.reason)
+            told = Observed("Published", False, reason, f"{issue.field}: {issue.message}".removeprefix(": "))
         elif held is None:
             told = Observed("Published", None, *await self._waits_for())
         elif held.source != self._source:
-            told = Observed("Published", False, "NameTaken", f"{held.source} has this name, and goes before")
+            told = Observed("Published", False, _TAKEN, f"{held.source} has this name, and goes before")
         else:
             told = Observed("Published", held.state == _State.STATE_VERIFIED, _PHASES.get(held.state, "Draft"))
         return Seen((told,), status_of(held, self._source), MOVING if told.status is None else RESTING)
