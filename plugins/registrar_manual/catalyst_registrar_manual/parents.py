@@ -25,16 +25,17 @@ PROVIDER = "dns"
 class Parents:
     """Asks the servers above a domain.
 
-    hints   where the root's servers listen; None: the machine's resolver is asked for them, and for them only
+    hints   where the root's servers listen, read at each question, as whoever writes the file may start later; None: the
+            machine's resolver is asked for them, and for them only
     """
 
     def __init__(self, hints: Path | None, patience: float) -> None:
-        self._hints = read_hints(hints) if hints else None
+        self._hints = hints
         self._patience = patience
 
     async def delegation(self, domain: str) -> Delegation:
         """The delegation of `domain`. Raises Temporary while a server of the parent gives no answer."""
-        hints = self._hints or await self._roots()
+        hints = _told(self._hints) if self._hints else await self._roots()
         name = dns.name.from_text(domain)
         try:
             # What a parent shows is compared with what was wished; the chain of trust is looked at elsewhere.
@@ -75,6 +76,13 @@ class Parents:
             code = dns.rcode.to_text(answer.rcode())
             raise Temporary(f"{place.address} answers {code} for {name}", provider=PROVIDER, provider_code=code)
         return answer
+
+
+def _told(hints: Path) -> dict[str, str]:
+    try:
+        return read_hints(hints)
+    except (OSError, ValueError) as error:
+        raise Temporary(f"the hints in {hints} cannot be read: {error}", provider=PROVIDER) from error
 
 
 def _records(answer: dns.message.Message, name: dns.name.Name, kind: RdataType) -> dns.rrset.RRset | None:

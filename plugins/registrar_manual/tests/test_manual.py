@@ -148,7 +148,10 @@ async def test_it_needs_no_credential_and_takes_up_to_two_days(internet) -> None
     assert info.capabilities == {"set_ns", "set_ds", "glue", "async_tasks"}
 
 
-async def test_it_reads_the_embedded_tree_by_its_hints(tmp_path) -> None:
+async def test_it_reads_the_embedded_tree_by_its_hints_as_soon_as_they_are_there(tmp_path) -> None:
+    parents = Parents(tmp_path / "hints.json", 2)
+    with pytest.raises(Temporary, match="hints"):
+        await parents.delegation("omani.works.")
     server = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "catalyst_dns_embedded", "serve", "--data", str(tmp_path), "--listen",
         f"127.0.0.1:{free_port()}", "--control", f"127.0.0.1:{free_port()}", "--tree", "omani.works",
@@ -157,9 +160,9 @@ async def test_it_reads_the_embedded_tree_by_its_hints(tmp_path) -> None:
     try:
         assert server.stdout
         assert b"serving" in await server.stdout.readline()
-        found = await Parents(tmp_path / "hints.json", 2).delegation("omani.works.")
+        found = await parents.delegation("omani.works.")
         assert (found.ns, len(found.ds), found.consistent) == (("ns1.omani.works.",), 1, True)
-        assert (await Parents(tmp_path / "hints.json", 2).delegation("nothing.works.")).ns == ()
+        assert (await parents.delegation("nothing.works.")).ns == ()
     finally:
         server.kill()
         await server.wait()
