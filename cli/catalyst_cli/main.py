@@ -165,15 +165,23 @@ def _names(app: typer.Typer) -> None:
     from .commands.domain import flip, import_domain, rollback
     from .commands.domain import plan as plan_domain
     from .commands.domain import watch as watch_domain
-    from .commands.name import check, release, reserve
+    from .commands.name import check, holding, looks, owners, release, reserve
+    from .commands.pool import pools
     from .commands.registrar import accounts, list_registrars, validate
     from .commands.zone import apply as apply_plan
     from .commands.zone import create as create_zone
     from .commands.zone import diff, dnssec, drifts, export, import_zone, list_zones, propagation
     from .commands.zone import plan as plan_zone
 
+    _group(app, "pool", "Pools: domains under which names are handed out, and their rules.", {
+        "list": pools.list_pools, "get": pools.get, "never": pools.never, "create": pools.create,
+        "update": pools.update, "delete": pools.delete,
+    })  # fmt: skip
     _group(app, "name", "Names under pool domains.", {
-        "check": check.check, "reserve": reserve.reserve, "release": release.release,
+        "list": looks.list_names, "get": looks.get, "history": looks.history, "wait": looks.wait,
+        "check": check.check, "reserve": reserve.reserve, "renew": holding.renew, "commit": holding.commit,
+        "retarget": holding.retarget, "retry": holding.retry, "offer": owners.offer, "accept": owners.accept,
+        "release": release.release, "force-release": owners.force_release,
     })  # fmt: skip
     registrars = _group(app, "registrar", "Registrars: what they can do, and what an account may do there.", {
         "list": list_registrars.list_registrars, "get": list_registrars.get, "validate": validate.validate,
@@ -280,7 +288,7 @@ def _group(app: typer.Typer, name: str, text: str, commands: dict[str, object], 
 _PARTS: Mapping[tuple[str, ...], Callable[[typer.Typer], None]] = {
     ("dev", "doctor"): _development,
     ("sovereign", "run", "credential", "access"): _sovereigns,
-    ("name", "registrar", "zone", "domain"): _names,
+    ("pool", "name", "registrar", "zone", "domain"): _names,
     ("billing",): _billing,
     ("blueprint", "resource", "catalog"): _catalogue,
     ("continuum",): _slots,

@@ -74,7 +74,7 @@ def _inert(text: str) -> str:
 def word(state: object) -> str:
     """`STATE_ACTIVE` as `ACTIVE`."""
     text = str(state or "")
-    for prefix in ("STATE_", "INTENT_", "HEALTH_", "SEVERITY_", "LEVEL_", "STATUS_"):
+    for prefix in ("STATE_", "INTENT_", "HEALTH_", "SEVERITY_", "LEVEL_", "STATUS_", "KIND_"):
         text = text.removeprefix(prefix)
     return text
 
@@ -99,5 +99,5 @@ def _at(row: Mapping[str, Any], path: str) -> Any:
 
 def _text(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(map(str, value))
+        return ", ".join(map(word, value))
     return word(value) if value is not None else ""

@@ -13,7 +13,10 @@ import httpx
 import psutil
 import pytest
 import yaml
+from catalyst_cli.failures import Failure
+from catalyst_cli.main import build
 from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner
 
 from .devs import EXAMPLE, Dev
 
@@ -238,3 +241,69 @@ def test_every_server_of_a_zone_and_its_keys_are_looked_at_from_the_command_line
     assert (found["summary"]["delegated"], found["summary"]["consistent"]) == (True, True)
     keys = json.loads(shared.command("zone", "dnssec", "show", "omani.works", "--output", "json").stdout)
     assert (keys["state"], keys["ds"]) == ("STATE_ACTIVE", keys["dsObserved"])
+
+
+def test_a_name_is_held_taken_moved_handed_over_and_given_back_from_the_command_line(
+    shared: Dev, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATALYST_CLI_CONFIG", shared.environment["CATALYST_CLI_CONFIG"])
+
+    def told(*words: str) -> Any:
+        done = CliRunner().invoke(build(words[0]), [*words, "-o", "json"], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    name = "handed.omani.works"
+    held = told("name", "reserve", name, "--owner", "organizations/giver")
+    token = ("--token", held["reservationToken"])
+    assert told("name", "renew", name, *token, "--ttl", "3600")["expireTime"] > held["allocation"]["expireTime"]
+    with pytest.raises(Failure, match="SLOT=ADDRESS"):
+        told("name", "commit", name, *token, "--target", "127.7.0.9")
+    with pytest.raises(Failure, match="is no address"):
+        told("name", "commit", name, *token, "--target", "default=127.7.0")
+    told("name", "commit", name, *token, "--target", "default=127.7.0.9")
+    assert told("name", "wait", name, "--state", "active")["state"] == "STATE_ACTIVE"
+    assert told("name", "retarget", name, "--target", "default=127.7.0.10")["targets"][0]["address"] == "127.7.0.10"
+    offer = told("name", "offer", name, "--to", "organizations/taker")
+    assert told("name", "accept", name, "--code", offer["code"])["owner"] == "organizations/taker"
+    assert name in {
+        one["fqdn"] for one in told("name", "list", "--filter", "owner = organizations/taker")["allocations"]
+    }
+    told("name", "release", name)
+    assert told("name", "wait", name)["state"] == "STATE_QUARANTINED"
+    events = [one["event"].rpartition(".")[2] for one in told("name", "history", name)["entries"]]
+    assert (events[0], events[-3:]) == ("quarantined", ["committed", "renewed", "reserved"])
+
+
+def test_rules_of_a_pool_are_read_changed_and_read_again_from_the_command_line(
+    shared: Dev, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATALYST_CLI_CONFIG", shared.environment["CATALYST_CLI_CONFIG"])
+
+    def told(*words: str) -> str:
+        done = CliRunner().invoke(build(words[0]), list(words), catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    file = folder / "pool.yaml"
+    told(
+        "pool",
+        "create",
+        "rules.example",
+        "--kind",
+        "mail",
+        "--backend",
+        "backends/embedded",
+        "--servers",
+        "nameServerSets/main",
+    )
+    file.write_text(told("pool", "get", "rules.example", "-o", "yaml").replace("2592000s", "86400s"))
+    for _ in range(2):  # what is so already is no change
+        assert "86400s" in told("pool", "update", "rules.example", "--file", str(file))
+    file.write_text("quarantin: 1s")
+    with pytest.raises(Failure) as wrong:
+        told("pool", "update", "rules.example", "--file", str(file))
+    assert wrong.value.details == ("pool.quarantin: there is no such field",)
+    assert "catalyst" in told("pool", "never", "omani.works")
+    told("pool", "delete", "rules.example", "--yes")
+    assert "rules.example" not in told("pool", "list")

@@ -33,10 +33,4 @@ def reserve(
     pool, label = split(fqdn)
     body = {"label": label, "owner": owner, "ttl": f"{ttl}s"}
     answer = Api(context()).post(f"/v1/{pool}/allocations:reserve", body, once=request_id or new_request_id())
-    columns = {
-        "NAME": "allocation.name",
-        "STATE": "allocation.state",
-        "EXPIRES": "allocation.expireTime",
-        "TOKEN": "reservationToken",
-    }
-    show(output, answer, columns)
+    show(output, answer, COLUMNS)
