@@ -15,6 +15,8 @@ class Decided:
 
     flow: Flow
     notes: tuple[Note, ...] = ()
+    is_stored: bool = True
+    """False: whoever holds the run remembers it until the next write, and what the tables say meanwhile does no harm."""
 
 
 class Draft:
@@ -64,6 +66,6 @@ class Draft:
         if self.run.owner is None:
             self.change_run(wake_at=self.now)
 
-    def decision(self) -> Decided:
+    def decision(self, *, is_stored: bool = True) -> Decided:
         """What was drafted."""
-        return Decided(Flow(self.run, self.steps, self.signals), tuple(self._notes))
+        return Decided(Flow(self.run, self.steps, self.signals), tuple(self._notes), is_stored)

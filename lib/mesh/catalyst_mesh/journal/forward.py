@@ -97,8 +97,11 @@ def wait(flow: Flow, name: str, now: datetime, *, wish: Wait) -> Decided:
     # It was asked and has answered: failures before this count no more.
     draft.change(name, state=StepState.WAITING, waits=wish.waits, signal=wish.signal, tries=0, failure=None)
     draft.change(name, wake_at=_wake_at(flow, step, wish, now))
-    if not (step.polling and wish.waits is Waits.POLL):  # asking the same question again is not news
-        draft.tell("step.waiting", name, data=_what(wish))
+    if step.polling and wish.waits is Waits.POLL:
+        # Asking the same question again is not news, and nothing is written for it: whoever takes over finds the moment of
+        # an earlier question, and asks at once.
+        return draft.decision(is_stored=step.failure is not None)
+    draft.tell("step.waiting", name, data=_what(wish))
     settle(draft)
     return draft.decision()
 

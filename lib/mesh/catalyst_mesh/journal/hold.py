@@ -47,6 +47,7 @@ class Hold:
     def __init__(self, db: Database, store: Store, flow: Flow, *, clock: Clock, bells: Bells, asked: float) -> None:
         assert flow.run.owner is not None
         self.flow = flow
+        self._stored = flow
         self.run_id = flow.run.id
         self.owner = flow.run.owner
         self.fence = flow.run.fence
@@ -86,11 +87,15 @@ class Hold:
                 decided = decide(self.flow, now)
                 if not decided.notes and decided.flow == self.flow:
                     return self.flow
+                if not decided.is_stored:
+                    self._must_trust()
+                    self.flow = decided.flow
+                    return self.flow
 
                 async def write(
                     sql: AsyncConnection, guard: Guard, d: Decided = decided, at: datetime = now
                 ) -> Flow | None:
-                    return await self._store.write(sql, self.flow, d, at, guard=guard)
+                    return await self._store.write(sql, self._stored, d, at, guard=guard)
 
                 new = await self._attempt(write, stamp)
                 if new is not None:
@@ -236,6 +241,6 @@ class Hold:
             raise Fenced(f"the lease of {self.run_id} may be over")
 
     def _take_note(self, flow: Flow, *, rang: bool) -> None:
-        self.flow = flow
+        self.flow = self._stored = flow
         if rang:
             self._bells.ring(self.run_id)

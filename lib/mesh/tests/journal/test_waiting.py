@@ -151,6 +151,32 @@ async def test_asking_again_makes_one_event_and_counts_no_try(bench: Bench) -> N
     assert len(await events(engine, run)) == 6
 
 
+async def test_asking_again_writes_nothing_and_the_moment_of_the_next_question_is_kept_when_the_run_is_let_go(
+    bench: Bench,
+) -> None:
+    asked: list[object] = []
+    points: list[str] = []
+
+    async def run_it(ctx: Context) -> None:
+        asked.append(ctx.now())
+        await ctx.again(after=timedelta() if len(asked) < 50 else timedelta(minutes=1))
+
+    async def other(ctx: Context) -> None:
+        if ctx.now() < began + SECOND:
+            await ctx.again(after=SECOND)
+
+    engine = bench.engine(kind_of(Step("poll", run_it), Step("other", other)), hook=points.append)
+    began = bench.clock.now()
+    run = await begin(engine)
+    await engine.turn()
+    assert len(asked) == 50
+    assert points.count("commit.after") < 10
+    bench.clock.advance(SECOND)
+    await engine.turn()
+    assert {step.name: step.state for step in await engine.steps(run)} == {"poll": "waiting", "other": "succeeded"}
+    assert len(asked) == 50, "its minute is not over, though the run was at hand"
+
+
 async def test_an_answer_forgives_the_failures_of_the_questions_before(bench: Bench) -> None:
     asked = 0
 
