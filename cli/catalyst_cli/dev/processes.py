@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from catalyst_mesh.waits import ended
 
 from .zygote import Forked, Zygote
 
@@ -147,15 +148,14 @@ class Children:
     async def _end(self, child: Child) -> None:
         if child.process is not None:
             try:
-                await asyncio.wait_for(child.process.wait(), STOP_WITHIN)
+                async with asyncio.timeout(STOP_WITHIN):
+                    await child.process.wait()
             except TimeoutError:
                 self._tell(f"{child.name} does not end, killing it")
                 _signal(child, signal.SIGKILL)
                 await child.process.wait()
         if child.task is not None:
-            child.task.cancel()
-            with suppress(asyncio.CancelledError):
-                await child.task
+            await ended(child.task)
 
     def _write(self) -> None:
         rows = []

@@ -23,6 +23,7 @@ from typing import Any, TextIO
 import catalyst_cloud_sandbox
 import httpx
 from catalyst_mesh.keyfiles import kept, write_private
+from catalyst_mesh.waits import heard
 
 from . import cell_servers, cluster, pair, ports, powerdns, recipes
 from .cells import Cells
@@ -210,10 +211,7 @@ class Supervisor:
 
     async def _watch(self, children: Children, stop: asyncio.Event) -> None:
         signed = time.monotonic()
-        while not stop.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), 1.0)
-                return
+        while not await heard(stop, 1.0):
             # The simulated cloud's hypervisor: a server that is powered on runs.
             await asyncio.to_thread(catalyst_cloud_sandbox.keep, self.layout.sandbox)
             if time.monotonic() - signed > RENEW_EVERY:

@@ -85,7 +85,8 @@ class Zygote:
             process.stdin.write(json.dumps(told).encode() + b"\n")
             await process.stdin.drain()
             # The child itself and not its number: it may have ended before we come to look.
-            return await asyncio.wait_for(self._born.get(), 120)
+            async with asyncio.timeout(120):
+                return await self._born.get()
 
     async def stop(self) -> None:
         """End it; its children are stopped before."""

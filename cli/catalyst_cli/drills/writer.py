@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 import httpx
+from catalyst_mesh.waits import rest
 
 from .figures import Attempt
 from .names import Names, Unresolved
@@ -50,8 +51,7 @@ class Writer:
                 n += 1
                 self._under_way.add(task)
                 task.add_done_callback(self._under_way.discard)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), self._every)
+            await rest(stop, self._every)
         await asyncio.gather(*self._under_way)
 
     async def close(self) -> None:

@@ -85,7 +85,8 @@ class Kube:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         try:
-            out, told = await asyncio.wait_for(process.communicate(given.encode()), LIMIT)
+            async with asyncio.timeout(LIMIT):
+                out, told = await process.communicate(given.encode())
         except TimeoutError as error:
             raise NotAnswered(f"{words[0]} {words[1]} did not end within {LIMIT:g} s") from error
         finally:

@@ -109,7 +109,8 @@ async def _run(words: Sequence[str], limit: float) -> tuple[int, str]:
     except OSError as error:
         raise NotUpgraded(f"{words[0]} cannot be started: {error}") from error
     try:
-        out, _ = await asyncio.wait_for(process.communicate(), limit)
+        async with asyncio.timeout(limit):
+            out, _ = await process.communicate()
     except TimeoutError as error:
         raise NotUpgraded(f"{words[0]} did not end within {limit:g} s") from error
     finally:

@@ -77,20 +77,20 @@ class Bus:
     async def _connect(self) -> Client:
         self._known.clear()
         client = Client()
-        connecting = client.connect(
-            self._url,
-            name=self._name,
-            token=self._token or None,
-            allow_reconnect=True,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.2,  # type: ignore[arg-type]  # it sleeps so long; any number will do
-            connect_timeout=1,
-            error_cb=self._error,
-            disconnected_cb=self._lost,
-        )
         try:
             # Once connected the client comes back by itself; the first connection must not wait for ever.
-            await asyncio.wait_for(connecting, PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                await client.connect(
+                    self._url,
+                    name=self._name,
+                    token=self._token or None,
+                    allow_reconnect=True,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=0.2,  # type: ignore[arg-type]  # it sleeps so long; any number will do
+                    connect_timeout=1,
+                    error_cb=self._error,
+                    disconnected_cb=self._lost,
+                )
         except BaseException:
             await client.close()  # what was opened already
             raise

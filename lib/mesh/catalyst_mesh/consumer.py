@@ -42,7 +42,7 @@ from .logs import get_logger
 from .metrics import ChassisMetrics
 from .runs import MOST, Event, Runs, Spoilt
 from .telemetry import span
-from .waits import rest, unless
+from .waits import ended, rest, unless
 from .work import LostRace, Transaction, Work
 
 ACK_WAIT = 30.0
@@ -213,9 +213,7 @@ class Consumer:
         try:
             yield left
         finally:
-            telling.cancel()
-            with suppress(asyncio.CancelledError):
-                await telling
+            await ended(telling)
 
     async def _take(self, message: Msg, failure: Exception | None = None) -> None:
         """Handle an event alone; with `failure`, its handler has raised that already."""

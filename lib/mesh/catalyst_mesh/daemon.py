@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Protocol, runtime_checkable
@@ -55,6 +54,7 @@ from .telemetry import Telemetry, Tracer, belong
 from .tls import server_credentials
 from .trust import verifier
 from .verifiers import Verifier
+from .waits import rest
 from .work import Work
 
 _EVENT_SERVICE = "catalyst.mesh.v1.EventService"
@@ -290,8 +290,7 @@ class Daemon:
                 await worker.run(stop)
             except Exception as error:
                 get_logger("daemon").error("worker failed", worker=type(worker).__name__, exc_info=error)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause)
+            await rest(stop, pause)
             # What ended after a long life did not end of what ended it the last time.
             pause = min(pause * 2, 30) if time.monotonic() - began < LONG_LIFE else 0.2
 
@@ -354,9 +353,7 @@ class _LoopLag:
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             began = time.monotonic()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), 1.0)
-                return
+            await rest(stop, 1.0)
             self._metrics.loop_lag.set(max(0.0, time.monotonic() - began - 1.0))
 
 

@@ -11,14 +11,13 @@ Invariants
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import suppress
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from .sideport import Check, failing
-from .waits import unless
+from .waits import rest, unless
 
 LOOK = 2.0
 """Seconds between two looks at the checks."""
@@ -60,8 +59,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # its distr
         """Look at the checks until `stop`."""
         while not stop.is_set():
             await unless(stop, self.look())
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), LOOK_AGAIN if self._failures else LOOK)
+            await rest(stop, LOOK_AGAIN if self._failures else LOOK)
 
     async def look(self) -> None:
         """Ask the checks once."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, MetaData, Table, bindparam, insert, select, update
@@ -24,7 +24,7 @@ from .database import Database, is_outage
 from .logs import get_logger
 from .metrics import ChassisMetrics
 from .ready import Ready
-from .waits import rest
+from .waits import ended, rest
 
 TTL = timedelta(seconds=10)
 TRUSTED = 0.8
@@ -214,8 +214,7 @@ class Leases:
                     raise
             if lease is not None:
                 return lease
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), self.ttl.total_seconds() / 3)
+            await rest(stop, self.ttl.total_seconds() / 3)
         return None
 
     async def _under(self, lease: Lease, work: Callable[[Lease], Awaitable[T]]) -> T:
@@ -227,12 +226,12 @@ class Leases:
             await asyncio.wait({doing, renewing, doubting}, return_when=asyncio.FIRST_COMPLETED)
             if not doing.done():
                 self._log.warning("lease lost", lease=lease.name, fence=lease.fence)
-                await _cancelled(doing)
+                await ended(doing)
                 raise LeaseLost(lease.name)
             return doing.result()
         finally:
             for task in (doing, doubting, renewing):
-                await _cancelled(task)
+                await ended(task)
             self._tell(lease, held=False)
             if lease.trusted:
                 await self.release(lease.name)
@@ -266,12 +265,3 @@ async def _doubt(lease: Lease) -> None:
     """Return when the lease can be trusted no longer. Apart from renewing, which may hang with the database."""
     while (seconds := lease.doubt_in) > 0:  # noqa: ASYNC110 - each renewal moves the moment
         await asyncio.sleep(seconds)
-
-
-async def _cancelled(task: "asyncio.Future[Any]") -> None:
-    """Cancel a task that goes on, and wait until it has ended, in whatever way."""
-    if not task.done():
-        task.cancel()
-        await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()  # asked for, or the loop would complain about it

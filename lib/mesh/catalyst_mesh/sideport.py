@@ -39,12 +39,13 @@ class SidePort:
         if self._server is not None:
             self._server.close()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._server.wait_closed(), 1)
+                async with asyncio.timeout(1):
+                    await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            line = await asyncio.wait_for(reader.readline(), 5)
-            while (await asyncio.wait_for(reader.readline(), 5)).strip():
+            line = await _line(reader)
+            while (await _line(reader)).strip():
                 pass
             parts = line.decode("latin-1").split()
             status, kind, body = await self._answer(parts[0], parts[1].split("?")[0]) if len(parts) == 3 else _BAD
@@ -79,6 +80,11 @@ class SidePort:
         return status, "text/plain", ("\n".join(lines or ["ok"]) + "\n").encode()
 
 
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(5):
+        return await reader.readline()
+
+
 async def failing(checks: Mapping[str, Check]) -> list[str]:
     """The names of the checks that fail; all are asked at once, so that two that hang cost no more than one."""
     answers = await asyncio.gather(*(_is_fine(check) for check in checks.values()))
@@ -87,7 +93,8 @@ async def failing(checks: Mapping[str, Check]) -> list[str]:
 
 async def _is_fine(check: Check) -> bool:
     try:
-        return await asyncio.wait_for(check(), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            return await check()
     except Exception:
         return False
 

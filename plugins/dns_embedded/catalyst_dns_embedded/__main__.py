@@ -87,7 +87,8 @@ async def _until_stopped(authority: Authority) -> None:
     gc.freeze()
     while not stop.is_set():
         try:
-            await asyncio.wait_for(stop.wait(), _HOUR)
+            async with asyncio.timeout(_HOUR):
+                await stop.wait()
         except TimeoutError:
             authority.sign_again()
 

@@ -82,9 +82,10 @@ class ControlServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while line := await asyncio.wait_for(reader.readline(), _IDLE):
+            while line := await _line(reader):
                 writer.write(json.dumps(self.call(line)).encode() + b"\n")
-                await asyncio.wait_for(writer.drain(), _IDLE)
+                async with asyncio.timeout(_IDLE):
+                    await writer.drain()
         except (TimeoutError, ConnectionError, ValueError):  # ValueError: a line beyond all measure
             pass
         finally:
@@ -127,3 +128,8 @@ class ControlServer:
         return wire.from_state(
             self._authority.dnssec(zone, KeyOp(op), tag=tag, revision=revision, expect=expect)
         )  # fmt: skip
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(_IDLE):
+        return await reader.readline()

@@ -55,7 +55,8 @@ class DnsServer:
         if self._tcp is not None:
             self._tcp.close()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._tcp.wait_closed(), 1)
+                async with asyncio.timeout(1):
+                    await self._tcp.wait_closed()
 
     def respond(self, wire: bytes, *, datagram: bool) -> bytes | None:
         """The answer to one message; None where nothing can be said."""
@@ -90,18 +91,24 @@ class DnsServer:
         try:
             # Somebody who holds connections open must not keep out the others.
             while self._connections <= _MOST_CONNECTIONS:
-                head = await asyncio.wait_for(reader.readexactly(2), _TCP_IDLE)
-                wire = await asyncio.wait_for(reader.readexactly(struct.unpack("!H", head)[0]), _TCP_IDLE)
+                (length,) = struct.unpack("!H", await _exactly(reader, 2))
+                wire = await _exactly(reader, length)
                 response = self.respond(wire, datagram=False)
                 if response is None:
                     break
                 writer.write(struct.pack("!H", len(response)) + response)
-                await asyncio.wait_for(writer.drain(), _TCP_IDLE)
+                async with asyncio.timeout(_TCP_IDLE):
+                    await writer.drain()
         except (asyncio.IncompleteReadError, TimeoutError, ConnectionError):
             pass
         finally:
             self._connections -= 1
             writer.close()
+
+
+async def _exactly(reader: asyncio.StreamReader, octets: int) -> bytes:
+    async with asyncio.timeout(_TCP_IDLE):
+        return await reader.readexactly(octets)
 
 
 class _Udp(asyncio.DatagramProtocol):

@@ -258,7 +258,8 @@ class Database:
     async def _stirring(self, deadline: float) -> bool:
         """Wait for the next change; False at the deadline."""
         try:
-            await asyncio.wait_for(self._stirred.wait(), max(0.0, deadline - time.monotonic()))
+            async with asyncio.timeout(deadline - time.monotonic()):
+                await self._stirred.wait()
         except TimeoutError:
             return False
         return True

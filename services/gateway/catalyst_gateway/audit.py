@@ -78,9 +78,8 @@ class Audit:
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((line, kept))
         self._filled.set()
-        try:
-            await asyncio.wait_for(asyncio.shield(kept), PATIENCE)
-        except TimeoutError:
+        await asyncio.wait({kept}, timeout=PATIENCE)
+        if not kept.done():
             self._log.warning("audit line late", **_shown(line))
 
     async def run(self, stop: asyncio.Event) -> None:

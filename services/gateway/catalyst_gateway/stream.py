@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -12,6 +12,7 @@ from catalyst_mesh.database import is_outage
 from catalyst_mesh.errors import explain
 from catalyst_mesh.logs import get_logger
 from catalyst_mesh.readers import Reader
+from catalyst_mesh.waits import heard
 from catalyst_sdk import Refused
 
 from .pending import Pending, Word
@@ -156,9 +157,9 @@ class Feed:
         """
         head: int | None = None
         try:
-            with self._work.bell.listening(stream_event.name) as heard:
+            with self._work.bell.listening(stream_event.name) as bell:
                 while True:
-                    heard.clear()  # before the look: what is kept during it rings again
+                    bell.clear()  # before the look: what is kept during it rings again
                     try:
                         head, is_all = await self._look(head)
                     except Exception as error:
@@ -169,8 +170,7 @@ class Feed:
                         continue
                     reads.set()
                     if is_all:
-                        with suppress(TimeoutError):
-                            await asyncio.wait_for(heard.wait(), self._work.bell.patience)
+                        await heard(bell, self._work.bell.patience)
         except Exception as error:
             self._log.error("bug", exc_info=error)
         finally:

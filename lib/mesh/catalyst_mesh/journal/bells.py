@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from ..bell import OUTBOX, Bell
 
@@ -32,9 +32,3 @@ class Bells:
             self._listeners[run_id].discard(bell)
             if not self._listeners[run_id]:
                 del self._listeners[run_id]
-
-
-async def rung(bell: asyncio.Event, within: float) -> None:
-    """Wait for `bell`, at most `within` seconds."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(bell.wait(), within)

@@ -8,12 +8,13 @@ Invariants
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from random import Random
 
+from ..waits import heard
 from . import backward, forward, performing
 from .failures import Fenced
 from .graph import Kind, Step, difference, ordered
@@ -45,7 +46,7 @@ class Driver:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._nudge = asyncio.Event()
         self._news = False
-        self._stopping = self._broken = False
+        self._stopping = False
         self._interrupted: set[str] = set()
         self._graph: Mapping[str, Step] = {}
 
@@ -84,12 +85,10 @@ class Driver:
     async def _turn(self, group: asyncio.TaskGroup) -> bool:
         """Start what is due, rest until something happens; False: the run is out of our hands."""
         self._nudge.clear()
-        if self._broken:
-            return False  # to the group, which says by what
         if self._news:
             self._news = False
             await self.hold.refresh()
-        if not (self._stopping or self._broken):
+        if not self._stopping:
             self._launch(group)
         if not self._tasks and not await self._kept():
             return False
@@ -112,9 +111,6 @@ class Driver:
         return any(self.hold.flow.steps[name].state is not StepState.UNDOING for name in self._tasks)
 
     def _done(self, name: str, task: asyncio.Task[None]) -> None:
-        # The group ends by it and cancels this loop, whose wait swallows that where it was nudged at the same moment: so the
-        # loop looks for itself, begins nothing more, and does not wait for news that nobody will bring.
-        self._broken |= not task.cancelled() and task.exception() is not None
         del self._tasks[name]
         self._nudge.set()
 
@@ -153,7 +149,6 @@ class Driver:
         wake = next_wake(self.hold.flow, but=self._tasks)
         if wake is not None and not self._stopping:
             limits.append(max((wake - self.hold.clock.now()).total_seconds(), 0))
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._nudge.wait(), min(limits, default=None))
+        await heard(self._nudge, min(limits, default=None))
         if self.hold.logbook.is_due:
             await self.hold.logbook.flush()

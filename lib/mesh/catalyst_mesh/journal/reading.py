@@ -7,7 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..database import Database
-from .bells import Bells, rung
+from ..waits import heard
+from .bells import Bells
 from .refusals import BadPosition, RunNotFound
 from .states import RunState
 from .store import Store
@@ -64,7 +65,7 @@ class Reading:
                 if len(page) < PAGE:
                     if ended or not follow:
                         return
-                    await rung(bell, self._poll)
+                    await heard(bell, self._poll)
 
     async def lines(
         self, run_id: str, *, step: str = "", attempt: int = 0, after: int = 0, size: int = PAGE
@@ -95,7 +96,7 @@ class Reading:
                 if len(page) < PAGE:
                     if ended:
                         return
-                    await rung(bell, self._poll)
+                    await heard(bell, self._poll)
 
     async def _page(self, run_id: str, from_seq: int) -> tuple[bool, Sequence[EventView]]:
         t = self._store.tables.event

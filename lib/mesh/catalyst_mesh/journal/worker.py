@@ -17,8 +17,9 @@ from typing import Any
 from ..clocks import Clock
 from ..database import Database, is_outage
 from ..telemetry import DONE, WAITING, reconciling
+from ..waits import heard
 from . import forward
-from .bells import Bells, rung
+from .bells import Bells
 from .claims import Claims
 from .driver import Driver, Slots
 from .failures import Fenced
@@ -76,7 +77,7 @@ class Worker:
             while not stop.is_set():
                 self.nudge.clear()
                 await self._look_around(group)
-                await rung(self.nudge, self._poll if self._drivers else self._idle())
+                await heard(self.nudge, self._poll if self._drivers else self._idle())
             watch.cancel()
             await self._drain(grace)
             for keeper in keepers:

@@ -30,7 +30,7 @@ class Breaking(Driver):
 
 @pytest.mark.either_database
 async def test_a_run_that_broke_begins_nothing_more_even_where_news_come_at_the_same_moment(bench: Bench) -> None:
-    """The end of the first step wakes the driver's loop, whose wait then swallows that the group is about to end."""
+    """The end of the first step wakes the driver's loop at the moment when the group is about to end."""
     kind = kind_of(*(World().step(name) for name in ("first", "second")))
     engine = bench.engine(kind)
     await begin(engine)

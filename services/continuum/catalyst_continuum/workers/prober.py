@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from catalyst_mesh import get_logger
+from catalyst_mesh.waits import rest
 
 from catalyst_continuum.domain.measure import Canary, Measured, measured
 
@@ -55,10 +56,7 @@ class Prober:
                 if len(self._open) < IN_FLIGHT:
                     self._begin()
                 due = max(due + self._period, loop.time())
-                try:
-                    await asyncio.wait_for(stop.wait(), due - loop.time())
-                except TimeoutError:
-                    continue
+                await rest(stop, due - loop.time())
         finally:
             for task in self._open:
                 task.cancel()

@@ -7,9 +7,9 @@ goes on alone, until the next change of the slot.
 import asyncio
 import random
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from catalyst_mesh.waits import ended
 from catalyst_sdk import PluginFailure
 from catalyst_sdk.witness import LeaseWitness, Swap
 
@@ -325,9 +325,7 @@ class Register:
             return
         if within:
             await asyncio.wait({task}, timeout=within)
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await ended(task)
 
     def _keep(self, slot: str, round_: Round) -> None:
         """A round may be gone on from where a majority has promised the ballot after it."""

@@ -7,12 +7,11 @@ agent, and the slot keeps its holder until its time is over.
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
 from catalyst_mesh import Work, get_logger
-from catalyst_mesh.waits import rest
+from catalyst_mesh.waits import ended, rest
 from catalyst_sdk import Refused
 
 from catalyst_continuum.domain import cells, duties, slots
@@ -189,8 +188,10 @@ class _Place:
 
     async def leave(self) -> None:
         self._stop.set()
-        with suppress(asyncio.CancelledError):
-            await self.task
+        try:
+            await asyncio.wait({self.task})
+        finally:
+            await ended(self.task)  # where nobody has the time to wait for it
 
     async def _work(self) -> None:
         try:

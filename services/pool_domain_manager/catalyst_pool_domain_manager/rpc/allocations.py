@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from catalyst.pooldomain.v1 import resources_pb2, service_pb2
 from catalyst_mesh import Context, Page, caller
-from catalyst_mesh.journal.bells import rung
+from catalyst_mesh.waits import heard
 
 from catalyst_pool_domain_manager.domain import allocations, filters, refusals
 from catalyst_pool_domain_manager.domain.allocations import Allocation
@@ -107,5 +107,5 @@ async def _until(
         a = await look()
         if reached(a) or (left := deadline - loop.time()) <= 0:
             return a
-        await rung(bell, min(pause, left))
+        await heard(bell, min(pause, left))
         pause = min(2 * pause, _LONGEST)

@@ -9,9 +9,9 @@ Invariants
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
+from catalyst_mesh.waits import heard
 from catalyst_sdk import Permanent, PluginFailure, Temporary
 from catalyst_sdk.dns import Change, DnsBackend, ZoneState
 
@@ -133,8 +133,7 @@ class Parents:
         loop = asyncio.get_running_loop()
         while (left := gathering.ends(self._window) - loop.time()) > 0:
             gathering.stirred.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(gathering.stirred.wait(), left)
+            await heard(gathering.stirred, left)
 
     async def _write(self, backend: DnsBackend, zone: str, wishes: Sequence[_Wish]) -> None:
         """All at once; where that is refused, without the guilty ones."""

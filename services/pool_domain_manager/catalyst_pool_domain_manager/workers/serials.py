@@ -62,7 +62,8 @@ class Serials(asyncio.DatagramProtocol):
         async with self._turns:
             for _ in range(TRIES):
                 with suppress(TimeoutError):
-                    return await asyncio.wait_for(self._sent(self._transport, name), PATIENCE)
+                    async with asyncio.timeout(PATIENCE):
+                        return await self._sent(self._transport, name)
         return None
 
     def datagram_received(self, data: bytes, addr: object) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +12,7 @@ from catalyst.provisioner.v1.resources_pb2 import AgentCommand as Command
 from catalyst.provisioner.v1.resources_pb2 import AgentReport as Report
 from catalyst_mesh import Context, Issuer, Sealer, Work, caller, span, stamp
 from catalyst_mesh.streams import Curfew
+from catalyst_mesh.waits import ended
 from catalyst_sdk import Code, Decision, Refused
 
 from .. import observing
@@ -119,9 +119,7 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
             async for command in self._curfew.bounded(self._line(row, queue, replaced, is_worker=is_worker)):
                 yield command
         finally:
-            reading.cancel()
-            with suppress(asyncio.CancelledError):
-                await reading
+            await ended(reading)
             if self._streams.get(digest) is replaced:
                 del self._streams[digest]
 
@@ -279,7 +277,8 @@ async def _into(queue: asyncio.Queue[Report | None], reports: AsyncIterator[Repo
 async def _batch(queue: asyncio.Queue[Report | None]) -> list[Report] | None:
     """What has come, at most so many; [] when nothing came for a while, None at the end."""
     try:
-        first = await asyncio.wait_for(queue.get(), LOOK)
+        async with asyncio.timeout(LOOK):
+            first = await queue.get()
     except TimeoutError:
         return []
     if first is None:
