@@ -12,7 +12,7 @@ Keys are the server's own affair, and are read from the zone.
 import asyncio
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ import dns.rcode
 import dns.rdatatype
 import dns.tsig
 import dns.update
-import dns.zone
 from catalyst_sdk import NotSupported, Permanent, Temporary, dns_rules, hookimpl
 from catalyst_sdk.context import Clock, PluginContext
 from catalyst_sdk.dns import BackendInfo, Capability, Change, KeyOp, RecordSet, ZoneSpec, ZoneState
@@ -34,6 +33,7 @@ from catalyst_sdk.dns_rules import Faults, Key
 from . import zones
 from .bind import Bind
 from .control import Control, Folders
+from .copies import Copy
 from .knot import Knot
 from .wire import PROVIDER, Line, Refusal, Stale, Unsigned
 from .zones import TURN_MARK, Held
@@ -78,11 +78,10 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Copy:
-    """A zone as it was read, which is brought up to date in place."""
+class _Known:
+    """A zone that was read as a whole at that moment, and is brought up to date since."""
 
-    zone: dns.zone.Zone
-    held: Held
+    copy: Copy
     read_at: datetime
 
 
@@ -93,7 +92,7 @@ class UpdateBackend:
         self._line = line
         self._settings = settings
         self._clock = clock
-        self._known: dict[str, _Copy] = {}
+        self._known: dict[str, _Known] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def info(self) -> BackendInfo:
@@ -326,9 +325,13 @@ class UpdateBackend:
 
     def _remembered(self, zone: str) -> Held | None:
         known = self._known.get(zone)
-        return known.held if known is not None and self._is_young(known) and not self._is_vacant(known.held) else None
+        return (
+            known.copy.held
+            if known is not None and self._is_young(known) and not self._is_vacant(known.copy.held)
+            else None
+        )
 
-    def _is_young(self, known: _Copy) -> bool:
+    def _is_young(self, known: _Known) -> bool:
         return self._clock.now() - known.read_at < _REMEMBERED
 
     async def _transferred(self, zone: str) -> Held:
@@ -338,21 +341,18 @@ class UpdateBackend:
                 return await self._refreshed(zone, known)
             except Stale:
                 pass  # another zone under the same name, or one whose journal does not reach back so far
-        copy = dns.zone.Zone(zone, relativize=False)
+        copy = Copy(zone)
         try:
             await self._line.transfer(copy, None)
-            known = _Copy(copy, zones.to_held(copy), self._clock.now())
         except (Stale, KeyError) as error:
             raise Temporary(f"the transfer of {zone} cannot be understood: {error}", provider=PROVIDER) from error
-        self._known[zone] = known
-        return known.held
+        self._known[zone] = _Known(copy, self._clock.now())
+        return copy.held
 
-    async def _refreshed(self, zone: str, known: _Copy) -> Held:
-        await self._line.transfer(known.zone, known.held.serial)
-        if known.zone.get_soa().serial != known.held.serial:
-            known = replace(known, held=zones.to_held(known.zone))
+    async def _refreshed(self, zone: str, known: _Known) -> Held:
+        await self._line.transfer(known.copy, known.copy.held.serial)
         self._known[zone] = known
-        return known.held
+        return known.copy.held
 
     async def _probe(self, zone: str) -> frozenset[Capability]:
         """Ask for what is so, and for what is not: both with nothing to change."""

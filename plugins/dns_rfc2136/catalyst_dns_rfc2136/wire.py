@@ -18,9 +18,9 @@ import dns.rcode
 import dns.rdatatype
 import dns.tsig
 import dns.xfr
-import dns.zone
 from catalyst_sdk import Permanent, Temporary
 from dns.rcode import Rcode
+from dns.transaction import TransactionManager
 
 PROVIDER = "dns_rfc2136"
 MOST_BY_UDP = 1232
@@ -93,7 +93,7 @@ class Line:
             raise Temporary(f"the server cannot answer for {zone} at present (SERVFAIL)", provider=PROVIDER)
         return is_soa and bool(answer.flags & dns.flags.AA)
 
-    async def transfer(self, zone: dns.zone.Zone, serial: int | None) -> None:
+    async def transfer(self, zone: TransactionManager, serial: int | None) -> None:
         """Bring `zone` to the state of the server: what changed since `serial` (IXFR), or all (None: AXFR).
 
         raises   Refusal, Unsigned, Temporary, Permanent("CREDENTIALS_REJECTED"); Stale where the serial is unknown there
@@ -110,7 +110,9 @@ class Line:
         except (dns.exception.DNSException, KeyError, ValueError) as error:
             raise Stale(str(error) or type(error).__name__) from error
 
-    async def _transferred(self, zone: dns.zone.Zone, query: dns.message.Message, serial: int | None) -> None:
+    async def _transferred(
+        self, zone: dns.transaction.TransactionManager, query: dns.message.Message, serial: int | None
+    ) -> None:
         reader, writer = await asyncio.open_connection(self._host, self._port)
         try:
             writer.write(_framed(query.to_wire()))

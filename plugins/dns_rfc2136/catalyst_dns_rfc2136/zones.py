@@ -20,13 +20,9 @@ import dns.rdatatype
 import dns.update
 import dns.zone
 from catalyst_sdk.dns import OWNER_MARK, REVISION_MARK, RecordSet, ZoneKey, ZoneState, text_data
-from catalyst_sdk.dns_rules import Key, below, is_made_by_signing, with_serial
-from dns.rdatatype import RdataType
+from catalyst_sdk.dns_rules import Key, below, with_serial
 
 TURN_MARK = "_pdm-turn"
-_SIGNING = RdataType.make(65534)
-"""BIND's notes about signing that goes on (private type)."""
-_ENTRY_POINT = 1
 NOBODY = "invalid."
 """A host that there never is (RFC 6761, section 6.4)."""
 
@@ -69,23 +65,6 @@ class Held:
         facts: list[object] = [self.turn, self.keys]
         facts += [with_serial(r.records[0], 0) if r.type == "SOA" else r for _, r in sorted(self.records.items())]
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:20]
-
-
-def to_held(zone: dns.zone.Zone) -> Held:
-    """What a transferred zone holds. Raises KeyError where it lacks its SOA."""
-    assert zone.origin is not None
-    name, apex = str(zone.origin).lower(), zone.nodes[zone.origin]
-    records = {(r.name, r.type): r for r in _record_sets(zone)}
-    turn = records.pop((below(TURN_MARK, name), "TXT"), None)
-    return Held(
-        name=name,
-        serial=int(records[name, "SOA"].records[0].split()[2]),
-        records=records,
-        keys=_keys(zone.origin, apex),
-        turn=_text(turn.records[0]) if turn else "",
-        is_settled=_is_settled(zone),
-        shows_cds=_find(apex, RdataType.CDS) is not None,
-    )
 
 
 def update(
@@ -202,65 +181,12 @@ def _rdataset(r: RecordSet, texts: Iterable[str] | None = None) -> dns.rdataset.
     return dns.rdataset.from_rdata_list(r.ttl, rdatas)
 
 
-def _record_sets(zone: dns.zone.Zone) -> Iterable[RecordSet]:
-    for name, node in zone.nodes.items():
-        for rdataset in node.rdatasets:
-            host, kind = str(name).lower(), dns.rdatatype.to_text(rdataset.rdtype)
-            if rdataset.rdtype != _SIGNING and not is_made_by_signing(host, kind):
-                yield RecordSet(host, kind, int(rdataset.ttl), tuple(sorted(map(str, rdataset))))
-
-
-def _keys(origin: dns.name.Name, apex: Any) -> tuple[ZoneKey, ...]:
-    shown = _find(apex, RdataType.DNSKEY) or ()
-    signers = {sig.key_tag for node in apex.rdatasets if node.rdtype == RdataType.RRSIG for sig in node}
-    keys = [_key(origin, dnskey, signers) for dnskey in shown]
-    return tuple(sorted(keys, key=lambda key: (not key.active, key.tag)))
-
-
-def _key(origin: dns.name.Name, dnskey: Any, signers: set[int]) -> ZoneKey:
-    tag = dns.dnssec.key_id(dnskey)
-    # Only a key that signs the keys may be named by the parent (RFC 4034, section 2.1.1).
-    ds = (str(dns.dnssec.make_ds(origin, dnskey, "SHA256")),) if dnskey.flags & _ENTRY_POINT else ()
-    return ZoneKey(tag, int(dnskey.algorithm), tag in signers, str(dnskey), ds)
-
-
-def _is_settled(zone: dns.zone.Zone) -> bool:
-    assert zone.origin is not None
-    apex = zone.nodes[zone.origin]
-    notes = [note.to_wire() or b"" for note in _find(apex, _SIGNING) or ()]
-    if any(note[0] == 0 or not note[-1] for note in notes):  # a chain or signatures still to be made
-        return False
-    if _find(apex, RdataType.DNSKEY) is None:
-        return True
-    cuts = {name for name, node in zone.nodes.items() if name != zone.origin and _find(node, RdataType.NS) is not None}
-    return all(_is_signed(node, is_cut=name in cuts) for name, node in zone.nodes.items() if not _is_glue(name, cuts))
-
-
-def _is_signed(node: Any, *, is_cut: bool) -> bool:
-    signed = {rdataset.covers for rdataset in node.rdatasets if rdataset.rdtype == RdataType.RRSIG}
-    kinds = {r.rdtype for r in node.rdatasets} - {RdataType.RRSIG}
-    return (kinds & {RdataType.DS, RdataType.NSEC} if is_cut else kinds) <= signed
-
-
-def _is_glue(name: dns.name.Name, cuts: set[dns.name.Name]) -> bool:
-    above = name
-    while cuts and len(above.labels) > 1:
-        above = above.parent()
-        if above in cuts:
-            return True
-    return False
-
-
-def _find(node: Any, kind: RdataType) -> dns.rdataset.Rdataset | None:
-    found: dns.rdataset.Rdataset | None = node.get_rdataset(dns.rdataclass.IN, kind)
-    return found
-
-
 def _mark(records: Mapping[Key, RecordSet], label: str, zone: str) -> str:
     mark = records.get((below(label, zone), "TXT"))
-    return _text(mark.records[0]) if mark else ""
+    return text_of(mark.records[0]) if mark else ""
 
 
-def _text(data: str) -> str:
+def text_of(data: str) -> str:
+    """What a TXT record says."""
     rdata: Any = dns.rdata.from_text("IN", "TXT", data)
     return b"".join(rdata.strings).decode(errors="replace")
