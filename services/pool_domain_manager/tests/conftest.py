@@ -67,6 +67,8 @@ IN_EVERY_RUN = {
     ),
     # The account aside, it is the exchange of scenario 8.
     "test_pool_keys.py": (),
+    # Deaths at every step of a name are those of `test_crashes`, and whole processes die in `test_flip_deaths`.
+    "test_process_deaths.py": (),
 }
 """Tests that are run every day, of files with some that are dear and told by others too."""
 Start = Callable[..., AbstractAsyncContextManager[RunningDaemon]]

@@ -1,26 +1,21 @@
 """Real deaths: a process that moves a domain ends by SIGKILL at a point of the move, and another replica goes on with it."""
 
 import os
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from catalyst.pooldomain.v1.resources_pb2 import Delegation
-from catalyst_mesh import Database, Issuer
 from catalyst_mesh.failpoints import VARIABLE, Failpoints
 from catalyst_pool_domain_manager.workers.flips import Flipping
 from catalyst_pool_domain_manager.workers.moving import Moving
 from catalyst_pool_domain_manager.workers.returns import Returning
-from catalyst_testkit import eventually
-from catalyst_testkit.daemons import RunningDaemon
-from catalyst_testkit.processes import Nursery, Replica, Replicas, nursery
+from catalyst_testkit.processes import Nursery, Replicas, nursery
 from catalyst_testkit.servers import NatsServer
-from sqlalchemy import text
 
 from .conftest import Dns, some
+from .deaths import Line, Process
 from .flip_bench import CUT, DOMAIN, HOSTS, OLD_HOSTS, flipped, planned, prepared, rolled, until, watched, world
 from .test_scenario_8 import BACK, STEPS
 
@@ -28,62 +23,6 @@ pytestmark = pytest.mark.either_database
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 CHANGES = {"insecure", "flip", "secure", "unsecure", "restore", "rekey"}
 """Steps that ask the registrar for something."""
-
-
-class Process(RunningDaemon):
-    """A daemon that is a process of its own."""
-
-    def __init__(self, replica: Replica, issuer: Issuer) -> None:
-        super().__init__(None, issuer)  # type: ignore[arg-type]  # nothing of it is in this process
-        self._replica = replica
-
-    @property
-    def target(self) -> str:
-        return f"127.0.0.1:{self._replica.port}"
-
-
-class Line:
-    """Two replicas of which one lives at a time: the one that comes next goes on with what the dead one left."""
-
-    def __init__(self, replicas: Replicas, database: str) -> None:
-        self._replicas = replicas
-        self._database = database
-        self.deaths = 0
-
-    async def next(self, failpoints: str = "") -> Process:
-        """The next one serves; it dies at `failpoints`."""
-        await self._let_leases_end()
-        replica = self._replicas.all[self.deaths % 2]
-        replica.start(failpoints)
-        await replica.serves()
-        return Process(replica, self._replicas.issuer)
-
-    async def died(self, point: str) -> None:
-        """The one that lives ends by the signal that its point sends."""
-        replica = self._replicas.all[self.deaths % 2]
-        await eventually(lambda: replica.code is not None, within=60, what=f"it dies at {point}")
-        assert replica.code == -signal.SIGKILL, self._replicas.logs()[-3000:]
-        self.deaths += 1
-
-    async def told(self) -> list[str]:
-        """What was told of the delegation."""
-        async with self._db() as db, db.read() as sql:
-            query = text("SELECT subject FROM outbox WHERE aggregate = :cut ORDER BY number")
-            return [subject.rpartition(".")[2] for (subject,) in await sql.execute(query, {"cut": CUT})]
-
-    async def _let_leases_end(self) -> None:
-        """What time does after a death."""
-        async with self._db() as db, db.begin() as sql:
-            await sql.execute(text("UPDATE journal_run SET lease_until = 0"))
-            await sql.execute(text("UPDATE lease SET until = '2000-01-01 00:00:00.000000+00:00'"))
-
-    @asynccontextmanager
-    async def _db(self) -> AsyncIterator[Database]:
-        db = await Database.open(self._database)
-        try:
-            yield db
-        finally:
-            await db.close()
 
 
 @pytest.fixture(scope="module")
@@ -114,17 +53,6 @@ def points(flow: str, steps: Sequence[str]) -> list[str]:
     return some(found, 3)
 
 
-async def lives_through(line: Line, found: Sequence[str], begin: Callable[[Process], Awaitable[Any]]) -> Process:
-    """Begin, and die at each point; the replica that is there at the end."""
-    for n, point in enumerate(found):
-        alive = await line.next(f"{point}=kill")
-        if n == 0:
-            await begin(alive)
-        await alive.close()
-        await line.died(point)
-    return await line.next()
-
-
 async def test_scenario_8_processes_that_are_killed_in_a_move_and_in_its_way_back_leave_it_to_the_next_one(
     home: Path, dns: Dns, clean_nats: NatsServer, database: str, born: Nursery
 ) -> None:
@@ -143,18 +71,17 @@ async def test_scenario_8_processes_that_are_killed_in_a_move_and_in_its_way_bac
                 async def move(daemon: Process) -> None:
                     await flipped(daemon, await planned(daemon, it))
 
-                alive = await lives_through(line, there, move)
+                alive = await line.lives_through(there, move)
                 await until(alive, Delegation.STATE_DELEGATED)
                 assert (it.fake.writes, set(it.fake.domains[DOMAIN].ns)) == (3, set(HOSTS))
-                await alive.close()
-                await replicas.all[line.deaths % 2].kill()
+                await line.rest(alive)
                 back = points("back", BACK)
-                alive = await lives_through(line, back, rolled)
+                alive = await line.lives_through(back, rolled)
                 await until(alive, Delegation.STATE_ROLLED_BACK)
                 await alive.close()
                 assert (it.fake.domains[DOMAIN].ns, it.fake.domains[DOMAIN].ds) == (list(OLD_HOSTS), before)
             assert line.deaths == len(there) + len(back)
             assert samples.wrong == [], "no letter was told a wrong place"
-            assert await line.told() == ["planned", "applied", "confirmed", "rolled_back"]
+            assert await line.told(CUT) == ["planned", "applied", "confirmed", "rolled_back"]
         finally:
             await replicas.close()

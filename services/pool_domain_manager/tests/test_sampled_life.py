@@ -25,17 +25,20 @@ class Samples:
     taken   how many
     seen    addresses that were answered
     wrong   lame and bogus answers, unsigned ones, and those with addresses that were never wished
+    odd     such that came of a change between two questions of one walk
     """
 
     taken: int = 0
     seen: set[tuple[str, ...]] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
+    odd: list[str] = field(default_factory=list)
 
     async def take(self, resolver: Resolver) -> None:
         why = await self._fault(resolver)
         # A walk is many questions, and the world may change between two of them; one that begins after that is whole.
-        if why and (again := await self._fault(resolver)):
-            self.wrong.append(again)
+        if why:
+            again = await self._fault(resolver)
+            (self.wrong if again else self.odd).append(again or why)
 
     async def _fault(self, resolver: Resolver) -> str:
         """What is wrong with the answer. That nobody answered in time says nothing: a machine may be busy."""
