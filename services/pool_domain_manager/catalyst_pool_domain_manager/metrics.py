@@ -23,6 +23,10 @@ class PdmMetrics:
         self.drift_open = Gauge(
             "catalyst_pdm_drift_open", "Differences between wish and world that are open", ["kind"], registry=registry
         )
+        self.zones_unswept = Gauge(
+            "catalyst_pdm_zones_unswept", "Zones that the last sweep could not look at, by pool; of kept zones without one",
+            ["pool"], registry=registry,
+        )  # fmt: skip
         self.rrsig_remaining = Gauge(
             "catalyst_pdm_rrsig_min_remaining_seconds",
             "Time until the first signature over a SOA ends that the last sweep saw at any server",
@@ -54,6 +58,12 @@ class PdmMetrics:
         self.allocations.clear()
         for (pool, state), count in counts.items():
             self.allocations.labels(pool, state).set(count)
+
+    def unswept(self, counts: Mapping[str, int]) -> None:
+        """How many zones were left out, by pool; of a pool that is not named, none."""
+        self.zones_unswept.clear()
+        for pool, count in counts.items():
+            self.zones_unswept.labels(pool).set(count)
 
     def moves(self, counts: Mapping[str, int]) -> None:
         """How many delegations there are by state; of one that is not named, none."""

@@ -1,6 +1,6 @@
 """Tables of PDM."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -72,6 +72,7 @@ pools = Table(
     Column("name_server_set", Text, nullable=False, server_default=""),
     Column("zone_mode", Text, nullable=False, server_default=ZoneMode.DELEGATED),
     Column("left_servers", Json, nullable=False, server_default="[]"),
+    Column("unswept", Text, nullable=False, server_default=""),
 )  # fmt: skip - reads as a table
 allocations = Table(
     "allocation", metadata,
@@ -266,13 +267,17 @@ class Store(KeptRows):
             query = query.where(_column(t, field) == (value.lower() if field == "state" else value))
         return [_allocation(row) for row in (await self.sql.execute(query)).mappings()]
 
-    async def zoned(self, after: str, limit: int, owners: Sequence[str] | None) -> Sequence[Allocation]:
-        """Names that have a zone, by their full name."""
+    async def zoned(
+        self, after: str, limit: int, owners: Sequence[str] | None, pools: Collection[str] | None = None
+    ) -> Sequence[Allocation]:
+        """Names that have a zone, by their full name; of some owners, or in some pools, where these are said."""
         t = allocations
         fqdn = _column(t, "fqdn")
         query = select(t).where(t.c.zone_told != "", fqdn > after).order_by(fqdn).limit(limit)
         if owners is not None:
             query = query.where(t.c.owner.in_(owners))
+        if pools is not None:
+            query = query.where(t.c.pool.in_(pools))
         return [_allocation(row) for row in (await self.sql.execute(query)).mappings()]
 
     async def names_by_state(self) -> dict[tuple[str, str], int]:

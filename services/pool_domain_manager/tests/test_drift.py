@@ -1,16 +1,19 @@
 """Drift on real servers: seen within one pass, told once, repaired or reported; what others keep is never touched."""
 
+import httpx
 import pytest
 from catalyst.mesh.v1.resources_pb2 import Condition
-from catalyst.pooldomain.v1.resources_pb2 import Allocation, Drift, Plan, Zone
+from catalyst.pooldomain.v1.resources_pb2 import Allocation, Drift, Plan, Pool, Zone
 from catalyst.pooldomain.v1.service_pb2 import (
     AcceptDriftRequest,
     GetPlanRequest,
+    GetPoolRequest,
     GetZoneRequest,
     ListDriftsRequest,
     RepairDriftRequest,
     UpdateAllocationRequest,
 )
+from catalyst.pooldomain.v1.service_pb2_grpc import PoolServiceStub
 from catalyst_pool_domain_manager.domain import drifts
 from catalyst_pool_domain_manager.domain.drifts import Kind, Sight, State
 from catalyst_sdk.dns import Change, RecordSet
@@ -19,7 +22,7 @@ from catalyst_testkit.daemons import RunningDaemon, reason_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .calls import ELSEWHERE, FQDN, NAME, made_active, outbox, provisioner, until
+from .calls import ELSEWHERE, FQDN, NAME, POOL, made_active, outbox, provisioner, until
 from .conftest import Dns, Start
 from .domain.makers import NOON
 from .zone_calls import DOMAIN, ZONE, admin, applied, listed, made_zone, owner, planned, remove, upsert
@@ -179,6 +182,38 @@ async def test_a_server_that_is_away_is_lame_and_no_longer_when_it_is_back(start
         await _spoil_servers(daemon, back=True, dns=dns)
         await until_kinds(daemon)
         assert [d.state for d in await seen(daemon, closed=True)] == [Drift.STATE_CLOSED]
+
+
+async def test_a_pool_whose_zone_does_not_answer_is_told_to_be_unwatched_and_is_tried_again(
+    start: Start, dns: Dns
+) -> None:
+    async with start(drift_interval=2.0) as daemon:
+        await made_active(daemon)
+        pools = daemon.admin(PoolServiceStub)
+
+        async def watched() -> Condition | None:
+            found = await pools.GetPool(GetPoolRequest(name=POOL))
+            left_out = [c for c in found.conditions if c.type == "NamesWatched"]
+            assert (found.state == Pool.STATE_DEGRADED) == bool(left_out)
+            return left_out[0] if left_out else None
+
+        async def unswept() -> str:
+            async with httpx.AsyncClient() as http:
+                text = (await http.get(f"{daemon.side}/metrics")).text
+            return next((line for line in text.splitlines() if line.startswith("catalyst_pdm_zones_unswept{")), "")
+
+        dns.kill()
+        told = await eventually(watched, within=60, what="the pool says that nobody looks at its names")
+        assert told is not None
+        assert (told.status, told.reason, POOL in told.message) == (Condition.STATUS_FALSE, "BackendUnavailable", True)
+        assert await unswept() == 'catalyst_pdm_zones_unswept{pool="omani.works"} 1.0'
+        dns.start()
+
+        async def is_back() -> bool:
+            return await watched() is None
+
+        await eventually(is_back, within=60, what="its names are looked at again")
+        assert await unswept() == ""
 
 
 async def _spoil_servers(daemon: RunningDaemon, *, back: bool = False, dns: Dns | None = None) -> None:

@@ -85,6 +85,8 @@ class Pool:
     left_servers: tuple[Left, ...] = ()
     """Sets that it had before, while somebody may still ask their servers for its names."""
     zone_mode: ZoneMode = ZoneMode.DELEGATED
+    unswept: str = ""
+    """Why the last sweep for drift had to leave its names out; empty: it looked at them."""
     in_use: frozenset[str] = frozenset()
     """Labels at or below which the zone was last seen to hold records of its own."""
 
@@ -193,6 +195,14 @@ def observe(
     after = replace(
         pool, ready=ready, message=message, in_use=in_use, left_servers=left, updated_at=now, version=pool.version + 1
     )
+    return Decision(after, (PoolMoved(after),))
+
+
+def swept(pool: Pool, unswept: str, now: datetime) -> Decision[Pool | None]:
+    """Whether the last sweep looked at the pool's names, else why not."""
+    if pool.unswept == unswept:
+        return Decision(None)
+    after = replace(pool, unswept=unswept, updated_at=now, version=pool.version + 1)
     return Decision(after, (PoolMoved(after),))
 
 

@@ -90,10 +90,12 @@ def to_condition(c: Condition) -> mesh_pb2.Condition:
 
 def to_pool(p: Pool) -> resources_pb2.Pool:
     """A pool, with the policy that is in force."""
-    state = resources_pb2.Pool.STATE_ACTIVE if p.ready else resources_pb2.Pool.STATE_PENDING
+    active = resources_pb2.Pool.STATE_DEGRADED if p.unswept else resources_pb2.Pool.STATE_ACTIVE
+    state = active if p.ready else resources_pb2.Pool.STATE_PENDING
     ready = Condition("ZoneReady", "True" if p.ready else "False", "Observed" if p.ready else "ZoneAbsent", p.message)
     told = [f"{one.servers}: {one.sentence}" for one in p.left_servers]
     left = [Condition("FormerServersQuiet", "False", "StillAsked", "; ".join(told))] if told else []
+    swept = [Condition("NamesWatched", "False", "BackendUnavailable", _unswept(p))] if p.unswept else []
     return resources_pb2.Pool(
         name=p.name, kinds=[resources_pb2.Pool.Kind.Value(k) for k in p.kinds], zone=f"zones/{p.domain}",
         policy=to_rules(p.rules), effective_policy=to_policy(p.policy),
@@ -107,8 +109,12 @@ def to_pool(p: Pool) -> resources_pb2.Pool:
         reservation_ttl=span(p.reservation_ttl), quarantine=span(p.quarantine),
         allow_private_targets=p.allow_private_targets, state=state, uid=p.uid, etag=etag(p.version), version=p.version,
         create_time=stamp(p.created_at), update_time=stamp(p.updated_at), generation=p.generation,
-        observed_generation=p.generation, conditions=list(map(to_condition, (ready, *left))),
+        observed_generation=p.generation, conditions=list(map(to_condition, (ready, *swept, *left))),
     )  # fmt: skip
+
+
+def _unswept(p: Pool) -> str:
+    return f"the last sweep for drift left the names of {p.name} out, and tries again: {p.unswept}"
 
 
 def to_policy(p: Policy) -> resources_pb2.PoolPolicy:

@@ -7,6 +7,7 @@ written for a zone that is as it was.
 Invariants
   settled only   a zone whose wish is on its way is left alone: what is not there yet is no drift;
   once           a difference is told when it is first seen, by one replica;
+  no silence     of a pool whose names could not be looked at its condition says so, and they are tried again soon;
   in one pass    every backend is read, or says itself what was not touched, and every server is asked in each pass; a zone
                  whose servers show nothing odd is looked at set by set, signatures too, when it is its turn: in each pass where
                  the fleet is small; and read at its backend in one of `READINGS` passes, whatever that lists.
@@ -14,7 +15,8 @@ Invariants
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,12 +26,13 @@ from zlib import crc32
 from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginUnavailable, Work, get_logger
 from catalyst_mesh.telemetry import reconciling
 from catalyst_mesh.waits import rest
-from catalyst_sdk import PluginFailure
+from catalyst_sdk import Decision, PluginFailure
 from catalyst_sdk.dns import ZoneState
 from catalyst_sdk.registrar import Target
 
-from catalyst_pool_domain_manager.domain import drifts, heights, hosting, ownership
+from catalyst_pool_domain_manager.domain import drifts, heights, hosting, ownership, pools
 from catalyst_pool_domain_manager.domain.drifts import Kind, Sight
+from catalyst_pool_domain_manager.domain.pools import Pool
 from catalyst_pool_domain_manager.metrics import PdmMetrics
 from catalyst_pool_domain_manager.store import Store
 
@@ -54,6 +57,8 @@ watcher checks the signatures of keys and SOA of every visible name as often."""
 READINGS = 12
 """Passes within which every zone is read at its backend, where a sweep is told no other number: not all that can be changed there
 is told by its list."""
+SOON = 0.1
+"""Part of the time between two sweeps after which the names are looked at that the last one had to leave out."""
 NOWHERE = ("127.0.0.1", 9)
 """Where a server is asked of which nobody knows where it listens: there is no answer."""
 
@@ -91,27 +96,37 @@ class DriftSweep:
         self._log = get_logger("drift")
         self._questions = self._last_questions = 0
         self._stride = 1
+        self._unseen: Counter[str] = Counter()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look until `stop`, whenever this replica holds the lease."""
         await self.leases.keep(LEASE, stop, partial(self._work_on, stop))
 
     async def _work_on(self, stop: asyncio.Event, lease: Lease) -> None:
+        clock, pause = asyncio.get_running_loop().time, self._pause()
+        ends = clock() + pause
         while not stop.is_set():
-            await rest(stop, self.interval * random.uniform(0.9, 1.0))  # noqa: S311 - jitter, no secret
+            await rest(stop, min(pause, SOON * self.interval) if self.fleet.left_out else pause)
             if stop.is_set():
                 return
+            only = frozenset(self.fleet.left_out) if clock() < ends else frozenset()
             try:
                 with reconciling("drift"):
-                    await self.sweep(lease)
+                    await (self.sweep_again(lease, only) if only else self.sweep(lease))
             except LeaseLost:
                 raise
             except Exception as error:
                 self._log.error("sweep failed", exc_info=error)
+            ends = ends if only else clock() + self._pause()
+            pause = max(ends - clock(), 0.0)
+
+    def _pause(self) -> float:
+        return self.interval * random.uniform(0.9, 1.0)  # noqa: S311 - jitter, no secret
 
     async def sweep(self, lease: Lease) -> None:
         """One pass over everything."""
         self.passes += 1
+        self._unseen.clear()
         self._last_questions, self._questions = self._questions, 0
         self._ends.clear()
         async for subjects in self.fleet.kept():
@@ -122,11 +137,33 @@ class DriftSweep:
             await self._look_at(subjects, lease)
             seen.update(s.domain for s in subjects)
         self.whole = {domain: whole for domain, whole in self.whole.items() if domain in seen}
+        for domain, left in self.fleet.left_out.items():
+            self._log.warning("pool left out of a sweep", pool=domain, names=left.names, why=left.why)
+        await self._note_unseen(lease)
         async with self.work.reading() as tx:
             self.metrics.drifts(await tx.drifts_by_kind())
             self.metrics.moves(await tx.delegations_by_state())
             if self._ends:
                 self.metrics.rrsig_remaining.set(min(self._ends) - tx.now.timestamp())
+
+    async def sweep_again(self, lease: Lease, left_out: Collection[str]) -> None:
+        """One more try with the names of pools that were left out."""
+        for domain in left_out:
+            del self._unseen[domain]
+        async for subjects in self.fleet.children(left_out):
+            await self._look_at(subjects, lease)
+        await self._note_unseen(lease)
+
+    async def _note_unseen(self, lease: Lease) -> None:
+        """Say of each pool whether its names were looked at."""
+        left_out = self.fleet.left_out
+        self.metrics.unswept({**self._unseen, **{domain: left.names for domain, left in left_out.items()}})
+        async with self.work.reading() as tx:
+            known = await tx.all_pools()
+        for pool in known:
+            why = left_out[pool.domain].why if pool.domain in left_out else ""
+            if pool.unswept != why:
+                await self.work.again(lambda tx, domain=pool.domain, why=why: _swept(tx, domain, why, lease))  # type: ignore[misc]
 
     async def _look_at(self, subjects: Sequence[Subject], lease: Lease) -> None:
         turns = asyncio.Semaphore(AT_ONCE)
@@ -138,11 +175,14 @@ class DriftSweep:
                 lease.check()
                 try:
                     await self._one(subject, askers, lease)
-                except (LostRace, PluginFailure, PluginUnavailable):
-                    pass  # it moved while it was looked at, or cannot be looked at: nothing is known, so nothing is told
+                except LostRace:
+                    pass  # it moved while it was looked at: the next pass sees it as it is then
+                except (PluginFailure, PluginUnavailable):
+                    self._unseen[subject.pool.domain if subject.pool else ""] += 1  # nothing is known of it
                 except LeaseLost:
                     raise
                 except Exception as error:
+                    self._unseen[subject.pool.domain if subject.pool else ""] += 1
                     self._log.error("zone not looked at", zone=subject.domain, exc_info=error)
 
         async with AsyncExitStack() as stack:
@@ -245,6 +285,15 @@ class DriftSweep:
 
         found = await asyncio.gather(*(at(name) for name in s.polled.names))
         return tuple(sight for sights in found for sight in sights)
+
+
+async def _swept(tx: Store, domain: str, why: str, lease: Lease) -> None:
+    await lease.guard(tx.sql)
+    pool = await tx.pool(domain)
+    decision: Decision[Pool | None] = pools.swept(pool, why, tx.now) if pool else Decision(None)
+    if decision.state is not None:
+        await tx.save(decision.state)
+        tx.emit(*decision.events)
 
 
 def _place(polled: Polled, name: str) -> tuple[str, int]:

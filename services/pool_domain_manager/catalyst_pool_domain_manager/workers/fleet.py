@@ -3,7 +3,7 @@
 Only what is settled is among them: a zone whose wish is on its way is left alone, what is not there yet is no drift.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -69,6 +69,14 @@ class _Parent:
     sets: Mapping[Key, RecordSet]
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Why the names of a pool are not looked at, and how many those are."""
+
+    why: str
+    names: int = 0
+
+
 @dataclass
 class Fleet:
     """Reads the zones, and what their backends say of all of them at once."""
@@ -78,6 +86,8 @@ class Fleet:
     poll: Poll
     listed: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """Versions of zones by backend, from before any of them was looked at in this pass."""
+    left_out: dict[str, LeftOut] = field(default_factory=dict)
+    """Pools whose own zone could not be had when their names were last to be looked at."""
 
     async def kept(self) -> AsyncIterator[Sequence[Subject]]:
         """Zones whose wish stands here."""
@@ -105,37 +115,47 @@ class Fleet:
                 return
             after = page[-1].domain
 
-    async def children(self) -> AsyncIterator[Sequence[Subject]]:
-        """Zones of names."""
+    async def children(self, only: Collection[str] | None = None) -> AsyncIterator[Sequence[Subject]]:
+        """Zones of names; in some pools, where these are said. Afterwards `left_out` has those of which none came."""
         after: str | None = ""
-        parents: dict[str, _Parent | None] = {}
+        parents: dict[str, _Parent | LeftOut] = {}
         self.listed = {}
         while after is not None:
             async with self.work.reading() as tx:
-                page = await tx.zoned(after, PAGE, None)
+                page = await tx.zoned(after, PAGE, None, only)
                 pools = {pool.domain: pool for pool in await tx.all_pools()}
                 settled = [a for a in page if a.state in (allocations.State.ACTIVE, allocations.State.DEGRADED)]
                 names = [a.fqdn for a in settled]
                 known, challenges = await tx.open_drifts(names), await tx.challenges_of_all(names)
             for domain in {a.pool for a in settled} - set(parents):
                 parents[domain] = await self._parent(pools[domain])
-            yield [
-                await self._child(a, pools[a.pool], parent, known[a.fqdn], challenges[a.fqdn])
-                for a in settled
-                if (parent := parents[a.pool]) is not None and all(one.carried for one in challenges[a.fqdn])
-            ]
+            subjects = []
+            for a in settled:
+                match parents[a.pool]:
+                    case LeftOut() as left:
+                        parents[a.pool] = replace(left, names=left.names + 1)
+                    case parent if all(one.carried for one in challenges[a.fqdn]):
+                        subjects.append(await self._child(a, pools[a.pool], parent, known[a.fqdn], challenges[a.fqdn]))
+            yield subjects
             after = page[-1].fqdn if len(page) == PAGE else None
+        self.left_out = {domain: parent for domain, parent in parents.items() if isinstance(parent, LeftOut)}
 
-    async def _parent(self, pool: Pool) -> "_Parent | None":
-        """The pool's own zone; None where it cannot be had, which keeps no other pool from being looked at."""
+    async def _parent(self, pool: Pool) -> "_Parent | LeftOut":
+        """The pool's own zone, or why it cannot be had, which keeps no other pool from being looked at."""
         backend = f"dns_backend:{pool.backend}"
         try:
             await self._list(backend)
             state = await self.state(backend, pool.zone)
-        except (PluginFailure, PluginUnavailable):
-            return None
-        ns = named(pool, state) if state else ()
-        return _Parent(state, ns, {(r.name, r.type): r for r in state.record_sets}) if state and ns else None
+        except PluginFailure as failure:
+            return LeftOut(failure.message)
+        except PluginUnavailable as unavailable:
+            return LeftOut(unavailable.sentence)
+        if state is None:
+            return LeftOut(f"the backend has no zone {pool.zone}")
+        ns = named(pool, state)
+        if not ns:
+            return LeftOut(f"{pool.zone} names no servers")
+        return _Parent(state, ns, {(r.name, r.type): r for r in state.record_sets})
 
     async def _child(
         self, a: Allocation, pool: Pool, parent: "_Parent", known: Sequence[Drift], challenges: Sequence[Challenge]
