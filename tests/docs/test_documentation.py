@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from catalyst_cli.main import build
 from catalyst_gateway.console.library import INDEX, Library
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from .reference import gone, made
 from .test_console import wrong_command
@@ -65,3 +68,17 @@ def test_a_tutorial_names_commands_and_options_that_are_there(page: Path) -> Non
             words = shlex.split(line)
             if words[0] == "catalyst" and "$(" not in line:
                 assert wrong_command(words) == ""
+
+
+def test_a_command_within_a_sentence_is_there() -> None:
+    """Runbooks and references name them; what follows a command there may be left out, or stand for something."""
+    root, wrong = get_command(build()), []
+    for page in [*DOCS.rglob("*.md"), *Path("plugins").glob("*/README.md")]:
+        for span in re.findall(r"`(catalyst [a-z][^`\n]*)`", page.read_text()):
+            command: object = root
+            for word in span.split()[1:]:
+                if not isinstance(command, TyperGroup) or not re.fullmatch("[a-z][a-z-]*", word):
+                    break
+                command = command.commands.get(word)
+            wrong += [] if command else [f"{page}: {span}"]
+    assert wrong == []
