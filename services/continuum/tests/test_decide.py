@@ -9,7 +9,7 @@ from catalyst_continuum.domain.decide import TABLE, Action, decide
 from catalyst_continuum.domain.lease import NO_WRITERS
 from catalyst_continuum.domain.record import Lease
 from catalyst_continuum.domain.record import State as Record
-from catalyst_continuum.domain.view import Claim, Mode, State, View, Wish
+from catalyst_continuum.domain.view import Claim, Mode, State, Unconfirmed, View, Wish
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,12 +33,21 @@ CLAIMING = View(State.CLAIMING, MINE, epoch=5, authority=AUTHORITY, sent_at=999.
 PROMOTING = replace(LEADING, state=State.PROMOTING)
 BOOTING = View(State.BOOTING)
 
+GIVEN = View(
+    State.LEADING, THEIRS, epoch=6, authority=replace(AUTHORITY, epoch=6), sent_at=999.5, readable=False,
+    unconfirmed=Unconfirmed(6, 9, 10),
+)  # fmt: skip
+
 ROWS: dict[str, tuple[View, Wish]] = {
     "1": (replace(LEADING, authority=Authority(5, 1000.0)), WISH),
+    "2u": (replace(GIVEN, readable=True), WISH),
+    "2v": (replace(GIVEN, readable=True, lease=replace(THEIRS, seq=11)), WISH),
     "2": (replace(FENCED, lease=THEIRS, writable=True), WISH),
     "3": (replace(LEADING, sent_at=998.0), WISH),
     "4": (replace(LEADING, readable=False, lease=None, authority=Authority(5, 1003.0)), WISH),
     "5": (replace(STANDBY, sound=False), WISH),
+    "6r": (replace(GIVEN, state=State.BOOTING, lease=None), WISH),
+    "6f": (replace(GIVEN, state=State.BOOTING, lease=None, authority=None), WISH),
     "6": (replace(BOOTING, readable=False), WISH),
     "7a": (replace(BOOTING, lease=MINE, epoch=5, authority=AUTHORITY), WISH),
     "7b": (replace(BOOTING, lease=MINE), WISH),
@@ -73,6 +82,7 @@ ROWS: dict[str, tuple[View, Wish]] = {
     "24a": (SUSPECT, WISH),
     "24b": (SUSPECT, replace(WISH, mode=Mode.SEMI_AUTOMATIC)),
     "24f": (replace(STANDBY, forced=True), WISH),
+    "24u": (replace(SUSPECT, unwitnessed=True, readable=False), WISH),
     "24c": (replace(SUSPECT, checks_pass=None), WISH),
     "25a": (CLAIMING, WISH),
     "25b": (replace(CLAIMING, lease=THEIRS, claim=Claim.LOST, fence=NO_WRITERS), WISH),
@@ -106,6 +116,8 @@ VIEWS = st.builds(
     planned_run=st.booleans(), sync_observed=maybe("0", "2"), fence=maybe(NO_WRITERS), fence_began=maybe(990.0, 999.9),
     watch=maybe(Watch(5, 9, 10, 989), Watch(5, 9, 10, 995), Watch(5, 8, 10, 900)), verified_at=maybe(900.0, 990.0),
     standby_ready=BOOLEAN, replayed=maybe("0/30", "0/2F"), checks_pass=BOOLEAN, approved=BOOLEAN,
+    unwitnessed=st.booleans(), holder_writes=BOOLEAN,
+    unconfirmed=maybe(Unconfirmed(6, 9), Unconfirmed(6, 8, 9), Unconfirmed(5, 8)),
     claim=maybe(*Claim), forced=st.booleans(), canary=BOOLEAN, promote_began=maybe(980.0, 999.0), database_sound=BOOLEAN,
 )  # fmt: skip
 WISHES = st.builds(Wish, region=st.just(US), mode=st.sampled_from(Mode), place=st.integers(0, 2),
@@ -140,6 +152,25 @@ def test_no_view_leads_to_what_must_not_be(view: View, wish: Wish) -> None:
         assert view.forced, "I16"
         assert (view.checks_pass, view.standby_ready) == (True, True), "I18"
         assert NOW.boot >= view.promised_until
+    if told.action is Action.TAKE_UNWITNESSED:
+        assert view.unwitnessed, "I16"
+        assert not view.readable, "whoever can ask the cells asks them"
+        assert view.holder_writes is not True
+        assert view.watch is not None
+        assert lease is not None
+        assert (lease.state, lease.holder) == (Record.HELD, THEM), "I9"
+        assert (view.watch.epoch, view.watch.seq) == (lease.epoch, lease.seq), "I16"
+        assert view.watch.silence(NOW) >= 10 + wish.place * wish.poll, "I16"
+        assert (view.checks_pass, view.standby_ready) == (True, True), "I18"
+        assert NOW.boot >= view.promised_until
+        assert not wish.suspended, "I9"
+        assert view.clock_usable
+    if told.action is Action.CONFIRM:
+        assert view.unconfirmed is not None
+        assert lease is not None
+        assert lease.epoch == view.unconfirmed.epoch - 1, "I16"
+        silent = view.watch is not None and view.watch.silence(NOW) >= 10
+        assert lease.seq == view.unconfirmed.seq or silent, "I16"
     if told.action is Action.BOOTSTRAP:
         assert view.remembered is False, "I18"
         assert lease is None

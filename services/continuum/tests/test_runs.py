@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from catalyst_continuum.domain import runs
+from catalyst_continuum.domain import facts, runs, telling
 from catalyst_continuum.domain.antiflap import Bounds, Move, bar
 from catalyst_continuum.domain.approvals import Approval, Need
 from catalyst_continuum.domain.order import MakeSync, Name, next_step
@@ -39,6 +39,18 @@ def test_there_is_no_way_back_once_the_epoch_has_moved() -> None:
     assert runs.aborting(runs.began(RUN, 7, AT), AT, "no").state is RunState.ABORTING
     with pytest.raises(PastNoReturn):
         runs.aborting(runs.moved(RUN, 5, AT), AT, "no")
+
+
+def test_of_a_takeover_it_is_told_who_agreed_and_whether_the_cells_were_asked() -> None:
+    agreed = Approval("bob", "role:org-admin", "f" * 16, NOON)
+    forced = runs.opened(replace(RUN, kind=Kind.TAKEOVER, force=True, unwitnessed=True, approvals=(agreed,)), 0.0)
+    told = list(telling.of_run(forced, runs.began(forced, 5, 1.0), NOON))
+    (taken,) = [fact for fact in told if isinstance(fact, facts.TakeoverForced)]
+    assert (taken.approvals, taken.unwitnessed) == ((("bob", "role:org-admin", "f" * 16),), True)
+    again = runs.began(runs.began(forced, 5, 1.0), 6, 2.0)
+    assert not any(
+        isinstance(one, facts.TakeoverForced) for one in telling.of_run(runs.began(forced, 5, 1.0), again, NOON)
+    )
 
 
 def test_a_slot_has_one_run_at_a_time() -> None:

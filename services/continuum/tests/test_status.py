@@ -108,6 +108,7 @@ REASONS: list[tuple[dict[str, Any], dict[str, Any], str, Truth, str]] = [
     ({"traffic": None}, {"luaRecord": ...}, "TrafficConverged", T, "AllAuthoritative"),
     ({}, {}, "SinglePrimary", T, "Ok"),
     ({"writable": {EAST: True, WEST: True}}, {}, "SinglePrimary", F, "SplitBrainSuspected"),
+    ({"unconfirmed": True}, {}, "SinglePrimary", F, "SplitBrainSuspected"),
     ({"writable": {EAST: True}}, {}, "SinglePrimary", U, "Unknown"),
     ({}, {}, "Fenced", F, "NotFenced"),
     ({"fenced": True}, {}, "Fenced", T, "Fenced"),

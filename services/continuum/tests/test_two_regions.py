@@ -157,6 +157,8 @@ async def test_a_move_is_asked_for_anywhere_approved_anywhere_and_made_by_the_re
     asked, begun = await world.begun(WEST, epoch=1)
     stale = StartRunRequest(name=SHOP, kind=asked.kind, expected_epoch=7)
     assert await reason_of(world.stub("house").StartRun(stale)) == "EPOCH_MOVED", "as the region says it"
+    blind = ForceTakeoverRequest(name=SHOP, to_region=WEST, reason="east burns", unwitnessed=True)
+    assert await reason_of(world.stub(EAST).ForceTakeover(blind)) == "WITNESS_ANSWERS", "whoever can ask the cells asks"
     stranger = world.regions[WEST].member(ContinuumServiceStub, "demo", "org-viewer")
     assert await reason_of(stranger.StartRun(asked)) == "CALL_DENIED"
     assert (await world.stub("house").StartRun(asked)).name == begun, "the same wish, another way"
@@ -224,6 +226,45 @@ async def test_the_glass_is_broken_by_two_others_one_of_them_an_officer_and_the_
     await eventually(is_noted, within=60)
     gone = StartRunRequest(name=SHOP, kind=resources_pb2.RUN_KIND_FAILOVER, to_region=EAST, expected_epoch=2)
     assert await reason_of(world.stub(WEST).StartRun(gone)) == "AGENT_UNREACHABLE"
+
+
+@pytest.mark.skipif(not LONG, reason="half a minute: HYPOTHESIS_PROFILE=long")
+async def test_a_region_and_a_majority_of_the_cells_are_gone_and_people_give_the_slot_to_the_other_one(
+    world: World,
+    cells: Cells,  # noqa: F811
+) -> None:
+    await eventually(lambda: world.is_ready(WEST, EAST, 1), within=60)
+    blind = ForceTakeoverRequest(name=SHOP, to_region=WEST, reason="east burns", unwitnessed=True)
+    for cell in ("cell-1", "cell-2"):
+        cells.kill(cell)
+    assert await reason_of(world.stub(WEST).ForceTakeover(blind)) == "HOLDER_WRITES", "it goes on by its peer's promise"
+    await world.ends[EAST].aclose()
+
+    async def is_begun() -> bool:
+        return await reason_of(world.stub(WEST).ForceTakeover(blind)) in ("OK", "RUN_IN_PROGRESS")
+
+    await eventually(is_begun, within=60, what="the holder's agent is silent")
+    (begun,) = (await world.stub(WEST).ListRuns(ListRunsRequest(parent=SHOP))).runs
+    yes = ApproveRunRequest(name=begun.name, plan_fingerprint=begun.plan_fingerprint)
+    await world.stub(WEST, who="bob").ApproveRun(yes)
+    await world.stub(WEST, who="dan", roles=("security-officer",)).ApproveRun(yes)
+
+    async def single() -> str:
+        told = {one.type: one.reason for one in (await world.slot(WEST)).conditions}
+        return told.get("SinglePrimary", "")
+
+    async def is_suspected() -> bool:
+        return await single() == "SplitBrainSuspected"
+
+    await eventually(is_suspected, within=90, what="it is taken")
+    assert (await world.slot(WEST)).status.epoch == 1, "which the record does not say"
+    cells.start("cell-1")
+
+    async def is_confirmed() -> bool:
+        told = await world.slot(WEST)
+        return (told.status.lease_holder, told.status.epoch) == (WEST, 2) and await single() != "SplitBrainSuspected"
+
+    await eventually(is_confirmed, within=90, what="the cells confirm it")
 
 
 def in_cells(there: Cells, *names: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ kernel has no netem, nothing is delayed, lost or doubled, and the report says so
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -16,6 +17,14 @@ LONG = os.environ.get("CATALYST_CHAOS") == "long" or os.environ.get("HYPOTHESIS_
 MINUTES = os.environ.get("CATALYST_CHAOS_MINUTES", "5")
 WITHIN = 600.0
 """Seconds beside the faults: start, heal, the last read."""
+A_MACHINE = "from catalyst_testkit.continuum.netns import Machines; net = Machines(); net.add('one'); net.end()"
+
+
+@pytest.mark.chaos
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="util-linux is not installed")
+def test_namespaces_are_missing_only_where_no_machine_can_be_made() -> None:
+    made = subprocess.run([*netns.command(), sys.executable, "-c", A_MACHINE], capture_output=True, check=False)
+    assert (netns.missing() == "") is (made.returncode == 0), netns.missing()
 
 
 @pytest.mark.chaos

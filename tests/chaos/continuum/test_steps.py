@@ -22,7 +22,7 @@ def test_wherever_its_agent_is_killed_a_planned_move_loses_nothing_and_somebody_
     if why := netns.missing():
         pytest.skip(why)
     words = [sys.executable, "-m", "tests.chaos.continuum.steps", "--every", str(EVERY)]
-    within = A_PLACE * (56 // EVERY + 1) + BESIDE
+    within = A_PLACE * (52 // EVERY + 1) + BESIDE
     done = subprocess.run([*netns.command(), *words], capture_output=True, text=True, check=False, timeout=within)
     assert done.stdout, done.stderr[-3000:]
     report = json.loads(done.stdout.splitlines()[-1])

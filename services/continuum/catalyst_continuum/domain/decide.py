@@ -5,6 +5,8 @@ Invariants
   I13 NoAutoFailback        no row moves a slot because a region is preferred;
   I16 StandbyNeverTriggers  a claim from a living holder is made by its silence alone, never by what a standby sees of it; but
                             for a claim that people force, and that acts no sooner than the holder's promise is over;
+  (no name)                 what people give without a majority of cells is the silent holder's alone, ends as soon as it is not
+                            prolonged, and goes to the cells as soon as they answer: one that moved meanwhile is right;
   I17 DeadlineRespected     where authority is over, the first thing is the fence;
   I18 UnknownIsNotZero      no claim is made upon a fact that is missing.
 
@@ -49,6 +51,8 @@ class Action(StrEnum):
     PRE_STAGE = "pre-stage"
     STEAL = "steal"
     FORCE = "take from a holder that renews"
+    TAKE_UNWITNESSED = "take without a majority of cells, and say that there may be two primaries"
+    CONFIRM = "have the cells confirm what was taken without them"
     AWAIT_APPROVAL = "await approval"
     PROMOTE = "promote"
     READ_AGAIN = "read until known"
@@ -146,6 +150,29 @@ def _has_moved(view: View) -> bool:
     return lease is not None and watch is not None and (watch.epoch, watch.seq) != (lease.epoch, lease.seq)
 
 
+def _may_take_unwitnessed(view: View, wish: Wish) -> bool:
+    """People have decided so, no cells can be asked, and everything else that a claim is made upon is known."""
+    known = view.standby_ready is True and view.failover_allowed is True and view.checks_pass is True
+    silent = view.holder_writes is not True and not view.readable and view.sound
+    return view.unwitnessed and known and silent and view.clock_usable and not wish.suspended
+
+
+def _is_confirmable(view: View, wish: Wish, now: Moment) -> bool:
+    """The record is the one that was seen before the cells were silent, or its holder has been silent since they answer again."""
+    taken, lease = view.unconfirmed, view.lease
+    if taken is None or lease is None or not (view.readable and view.sound and taken.is_still(lease)):
+        return False
+    return lease.state is Record.HELD and (lease.seq == taken.seq or _silence(view, now) >= lease.ttl_ms / 1000)
+
+
+def _is_contested(view: View, wish: Wish) -> bool:
+    """The cells say that another region is right."""
+    taken, lease = view.unconfirmed, view.lease
+    if taken is None or lease is None or not (view.readable and view.sound):
+        return False
+    return not _is_ours(view, wish) and not (taken.is_still(lease) and lease.state is Record.HELD)
+
+
 def _is_takeable(view: View, wish: Wish) -> bool:
     held: Lease | None = view.lease
     return held is not None and held.state in (Record.HELD, Record.HANDOFF) and held.holder != wish.region
@@ -178,10 +205,12 @@ TABLE = (
         _A.SELF_FENCE,
         _S.FENCING,
     ),
+    Row("2u", _ANY - _in(_S.FENCING), _is_confirmable, _A.CONFIRM),
+    Row("2v", _ANY - _in(_S.FENCING), lambda v, w, n: _is_contested(v, w), _A.SUSPECT_SPLIT_BRAIN, _S.FENCING),
     Row(
         "2",
         _ANY - _in(_S.FENCING),
-        lambda v, w, n: v.writable is True and v.readable and v.sound and _is_others(v, w),
+        lambda v, w, n: v.writable is True and v.readable and v.sound and v.unconfirmed is None and _is_others(v, w),
         _A.SUSPECT_SPLIT_BRAIN,
         _S.FENCING,
     ),
@@ -205,6 +234,8 @@ TABLE = (
         _A.SEEK_WITNESSES,
     ),
     Row("5", _ANY - _in(_S.FENCING), lambda v, w, n: not v.sound, _A.SAY),
+    Row("6r", _in(_S.BOOTING), lambda v, w, n: v.unconfirmed is not None and not _is_over(v, n), _A.RESUME, _S.LEADING),
+    Row("6f", _in(_S.BOOTING), lambda v, w, n: v.unconfirmed is not None, _A.SELF_FENCE, _S.FENCING),
     Row("6", _in(_S.BOOTING), lambda v, w, n: not v.readable, _A.STAY),
     Row(
         "7a",
@@ -236,12 +267,13 @@ TABLE = (
         _A.BOOTSTRAP,
         _S.CLAIMING,
     ),
-    Row("9", _ACTING, lambda v, w, n: v.run_is_mine and v.readable, _A.RUN_STEP),
+    Row("9", _ACTING, lambda v, w, n: v.run_is_mine and (v.readable or v.unconfirmed is not None), _A.RUN_STEP),
     Row(
         "10",
         _in(_S.LEADING),
         lambda v, w, n: (
             v.failing is True
+            and v.unconfirmed is None
             and v.failover_allowed is True
             and bool(v.target)
             and _is(v, Record.HELD)
@@ -254,14 +286,23 @@ TABLE = (
     Row(
         "11",
         _in(_S.LEADING),
-        lambda v, w, n: v.planned_run and v.approved is True and _is(v, Record.HELD) and not v.busy and not w.suspended,
+        lambda v, w, n: (
+            v.planned_run
+            and v.approved is True
+            and v.unconfirmed is None
+            and _is(v, Record.HELD)
+            and not v.busy
+            and not w.suspended
+        ),
         _A.RUN_STEP,
         _S.YIELDING,
     ),
     Row(
         "12",
         _in(_S.LEADING),
-        lambda v, w, n: v.lease is not None and v.sync_observed not in (None, v.lease.sync) and not v.busy,
+        lambda v, w, n: (
+            v.lease is not None and v.unconfirmed is None and v.sync_observed not in (None, v.lease.sync) and not v.busy
+        ),
         _A.FOLLOW_ORDER,
     ),
     Row("13", _in(_S.LEADING), lambda v, w, n: True, _A.RECONCILE),
@@ -371,6 +412,15 @@ TABLE = (
         _S.CLAIMING,
     ),
     Row(
+        "24u",
+        _in(_S.ELIGIBLE, _S.SUSPECTING),
+        lambda v, w, n: (
+            _may_take_unwitnessed(v, w) and _is(v, Record.HELD) and _is_takeable(v, w) and _is_silent(v, w, n)
+        ),
+        _A.TAKE_UNWITNESSED,
+        _S.CLAIMING,
+    ),
+    Row(
         "22",
         _in(_S.ELIGIBLE),
         lambda v, w, n: (
@@ -424,7 +474,9 @@ TABLE = (
     Row(
         "26b",
         _in(_S.PROMOTING),
-        lambda v, w, n: _spent(v.promote_began, w.promote, n) and bool(v.target) and _is(v, Record.HELD),
+        lambda v, w, n: (
+            _spent(v.promote_began, w.promote, n) and v.unconfirmed is None and bool(v.target) and _is(v, Record.HELD)
+        ),
         _A.HAND_OFF,
         _S.YIELDING,
     ),

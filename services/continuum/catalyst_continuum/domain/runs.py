@@ -179,6 +179,8 @@ class Run:
     plan_fingerprint: str = ""
     accept_data_loss: bool = False
     force: bool = False
+    unwitnessed: bool = False
+    """Whether it may go on without a majority of cells, as people decided."""
     message: str = ""
     created_at: float = 0.0
     updated_at: float = 0.0

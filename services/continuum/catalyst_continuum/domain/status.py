@@ -58,6 +58,7 @@ class Facts:
     sync            standbys that have every acknowledged write
     traffic         epoch that each authority answers with; -1: it does not answer
     writable        whether each region's database takes writes
+    unconfirmed     whether this region took the slot without a majority of cells, and these have not confirmed it yet
     barred          why no automatic failover: AntiFlap, DataLossRisk, NotPromotable, NoApproval; empty: nothing does
     run_kind, run_waits   of the run under way: `planned` or `unplanned`, and whether it waits for approval; empty: none
     run_phase, run_spent  its phase in hand, and for how many times its budget that lasts already
@@ -89,6 +90,7 @@ class Facts:
     sync: Sequence[str] | None = None
     traffic: Mapping[str, int] | None = None
     writable: Mapping[str, bool | None] = field(default_factory=dict)
+    unconfirmed: bool = False
     fenced: bool | None = None
     barred: str | None = None
     run_kind: str = ""
@@ -270,6 +272,8 @@ def _traffic(facts: Facts, spec: Spec) -> tuple[Truth, str, str]:
 
 def _single(facts: Facts, spec: Spec) -> tuple[Truth, str, str]:
     writable = sorted(region for region, writes in facts.writable.items() if writes)
+    if facts.unconfirmed:
+        return Truth.FALSE, "SplitBrainSuspected", "taken without a majority of cells, which have not confirmed it"
     if len(writable) > 1:
         return Truth.FALSE, "SplitBrainSuspected", f"take writes: {', '.join(writable)}"
     if any(facts.writable.get(region) is None for region in spec.members):

@@ -11,13 +11,19 @@ from .runs import SOURCE_PHASES, Kind, Run, RunState, StepState
 
 def of_run(before: Run | None, after: Run, now: datetime) -> Iterator[Fact]:
     """The facts of one change of a run, in order."""
-    said: dict[str, Any] = {
-        "kind": after.kind.name, "plan_fingerprint": after.plan_fingerprint, "run": after.name, "by": after.initiated_by,
-        "reason": after.reason, "message": after.message, "from_primary": after.source, "to_primary": after.target,
+    common: dict[str, Any] = {
+        "run": after.name, "by": after.initiated_by, "reason": after.reason, "message": after.message,
+        "from_primary": after.source, "to_primary": after.target,
     }  # fmt: skip
+    said = {"kind": after.kind.name, "plan_fingerprint": after.plan_fingerprint, **common}
     was = before.state if before is not None else RunState.PENDING
     if was in (RunState.PENDING, RunState.AWAITING_APPROVAL) and after.state is RunState.RUNNING:
         yield facts.RunStarted(**said)
+        if after.force:
+            given = tuple((one.approver, one.role, one.plan_fingerprint) for one in after.approvals)
+            yield facts.TakeoverForced(
+                **common, approvals=given, unwitnessed=after.unwitnessed, accept_data_loss=after.accept_data_loss
+            )
     known = {step.phase for step in before.steps if step.state is StepState.DONE} if before is not None else set()
     for number, step in enumerate(after.steps, 1):
         if step.state is StepState.DONE and step.phase not in known and step.attempt:

@@ -32,6 +32,23 @@ class Mode(StrEnum):
     MANUAL = "manual"
 
 
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """An epoch that people gave a region without a majority of cells.
+
+    seq   number of the record that it saw last
+    met   of the one that the cells show since they answer again; a holder that lives moves it. None: they do not yet
+    """
+
+    epoch: int
+    seq: int
+    met: int | None = None
+
+    def is_still(self, lease: Lease) -> bool:
+        """Whether nothing shows that the holder of the epoch before lives."""
+        return lease.epoch + 1 == self.epoch and (self.met is None or lease.seq in (self.seq, self.met))
+
+
 class Claim(StrEnum):
     """What became of an acquire, an accept, a steal, a bootstrap."""
 
@@ -111,6 +128,12 @@ class View:
     approved: bool | None = None
     forced: bool = False
     """Two persons agreed that the slot is taken although its holder renews."""
+    unwitnessed: bool = False
+    """They agreed, too, that it is taken without a majority of cells."""
+    holder_writes: bool | None = None
+    """Whether the holder's agent says that its database takes writes."""
+    unconfirmed: Unconfirmed | None = None
+    """What was taken so, until the cells confirm it."""
     claim: Claim | None = None
     canary: bool | None = None
     promote_began: float | None = None

@@ -16,11 +16,13 @@ from google.longrunning import operations_pb2
 from ..domain import approvals, runs
 from ..domain.approvals import OFFICER, Person, PlanDrifted
 from ..domain.plan import Plan, Purpose
+from ..domain.record import State
 from ..domain.runs import EpochMoved, Kind, Run, RunState
 from ..domain.slots import ContinuumNotFound, Slot
 from ..domain.spec import Spec
 from ..store import Store
 from ..workers.moves import new_id
+from ..workers.register import Committed
 from . import specs
 from .calls import organization
 from .elsewhere import EXECUTING, AgentUnreachable, anywhere, was_handed_on, watched_anywhere
@@ -54,9 +56,22 @@ class ReasonMissing(Refused):
     field = "reason"
 
 
-class Unwitnessed(Refused):
+class WitnessAnswers(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "WITNESS_ANSWERS"
+    message = "a majority of the cells answers: leave `unwitnessed` out, and the takeover is the register's"
+
+
+class RecordUnseen(Refused):
     code, reason = Code.FAILED_PRECONDITION, "WITNESS_UNSAFE"
-    message = "a takeover without a majority of cells is not made by this version: bring back cells, or admit new ones"
+    message = (
+        "the agent of {region} saw {seen} before the cells were silent: without them only a slot that another region holds is "
+        "taken; bring a majority of the cells back, or admit new ones"
+    )
+
+
+class HolderWrites(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "HOLDER_WRITES"
+    message = "the agent of {holder} answers, and its database takes writes: move the slot by a switchover"
 
 
 class ForceRefused(Refused):
@@ -98,8 +113,6 @@ class RunCalls(WitnessCalls):
     ) -> operations_pb2.Operation:
         if not request.reason.strip():
             raise ReasonMissing()
-        if request.unwitnessed:
-            raise Unwitnessed()
         who, kind = caller(context), Kind.TAKEOVER
         slot, spec = await self._movable(request.name)
         if (region := await self._begins(slot, spec, kind, request.to_region, context)) is not None:
@@ -107,9 +120,12 @@ class RunCalls(WitnessCalls):
         plan = await self._plan(slot, spec, kind, request.to_region, request.accept_data_loss)
         if slot.suspended:
             raise SlotSuspended(name=slot.resource)
-        if request.expected_epoch != plan.epoch:
+        if request.unwitnessed:
+            plan = await self._without_cells(slot, plan)
+        if request.expected_epoch != plan.epoch and not (request.unwitnessed and request.expected_epoch == 0):
             raise EpochMoved(epoch=plan.epoch, expected=request.expected_epoch)
         run = self._run(slot, spec, kind, plan, who, request.reason, forced=True)
+        run = replace(run, unwitnessed=request.unwitnessed)
         return await self._open(
             request.name, replace(run, accept_data_loss=request.accept_data_loss), request.validate_only
         )
@@ -201,6 +217,23 @@ class RunCalls(WitnessCalls):
         source, target = await self._planner.ends(slot, spec, _purpose(kind), to)
         region = source if kind.is_planned else target
         return region if region != self._region and self._elsewhere.knows(region) else None
+
+    async def _without_cells(self, slot: Slot, plan: Plan) -> Plan:
+        """The plan from the record that the agent here saw last. Raises WitnessAnswers, RecordUnseen, HolderWrites."""
+        agent = self._agents(slot.key)
+        if agent is None:
+            raise AgentUnreachable(region=plan.target)
+        if isinstance(await agent.sight.register.glance(slot.key), Committed):
+            raise WitnessAnswers()
+        lease = agent.sight.lease
+        if lease is None or lease.state is not State.HELD or lease.holder == self._region:
+            seen = f"it {lease.state} by {lease.holder or 'nobody'}" if lease is not None else "no record"
+            raise RecordUnseen(region=self._region, seen=seen)
+        await agent.sight.look_at_peer(lease.holder)
+        view = agent.sight.report(lease.holder)
+        if view is not None and view.writable is True:
+            raise HolderWrites(holder=lease.holder)
+        return replace(plan, source=lease.holder, target=self._region, epoch=lease.epoch)
 
     async def _plan(self, slot: Slot, spec: Spec, kind: Kind, to: str, loss: bool) -> Plan:
         return await self._planner.plan(slot, spec, _purpose(kind), to_region=to, accepts_loss=loss)

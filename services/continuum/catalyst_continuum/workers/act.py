@@ -110,6 +110,8 @@ class Acts:
     def note_loss(self) -> None:
         """Another region holds what this one led: unless that was planned, it does not come back by itself for a while."""
         lease, kept = self.sight.lease, self.memory.read(self.duty.slot)
+        if self.standing.unconfirmed is not None:
+            return  # the record is older than what is so
         if lease is None or lease.holder not in self.duty.others or not kept.led or kept.lost == kept.led:
             return
         mark = mark_of(lease.phase)

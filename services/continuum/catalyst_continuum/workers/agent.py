@@ -19,7 +19,7 @@ from catalyst_continuum.domain.authority import Authority
 from catalyst_continuum.domain.decide import Action, Decision, decide
 from catalyst_continuum.domain.duty import Duty
 from catalyst_continuum.domain.runs import Run
-from catalyst_continuum.domain.view import Claim, State, View
+from catalyst_continuum.domain.view import Claim, State, Unconfirmed, View
 
 from .act import Acts
 from .chores import Chores
@@ -86,6 +86,8 @@ class Agent:
     async def run(self, stop: asyncio.Event) -> None:
         """Do this region's part until `stop`. The slot is kept then: a daemon that is replaced is no failover."""
         kept = self._memory.read(self.duty.slot)
+        if kept.unconfirmed != (0, 0):
+            self.standing.unconfirmed = Unconfirmed(*kept.unconfirmed)
         self._outlook.proven = (
             Authority(kept.open, kept.sent_at + self.duty.profile.authority)
             if kept.sent_at is not None and kept.held == kept.open
@@ -93,7 +95,7 @@ class Agent:
         )
         self._chores.start("stop", stop.wait)  # its end rings the bell, as every one's does
         try:
-            await asyncio.gather(self.sight.look(), self.sight.look_at_database())
+            await self.sight.look_at_database()  # the record is looked for meanwhile, and may take long to be silent
             while not stop.is_set():
                 self._bell.clear()
                 self._tick()
@@ -117,6 +119,8 @@ class Agent:
         """What a holder without cells is answered: whether this region promises not to claim its slot for so long."""
         lease, standing, now = self.sight.lease, self.standing, self._clock()
         if lease is None or lease.holder != region or lease.epoch != epoch or self._is_claiming():
+            return False
+        if self.moves.takes_unwitnessed or standing.unconfirmed is not None:
             return False
         peer = failsafe.Peer(lease.epoch, self._is_claiming(), standing.started_at, standing.promise)
         promised = failsafe.hold_off(peer, epoch=epoch, seconds=seconds, now=now)
@@ -165,6 +169,7 @@ class Agent:
 
     def _tick(self) -> None:
         self._look()
+        self.rights.prolong()
         self.moves.look(self.sight.lease)
         self.acts.note_loss()
         for _ in range(MOST_ROWS):
@@ -191,7 +196,7 @@ class Agent:
     @property
     def _reads(self) -> bool:
         """Whether it reads the record; whoever renews it hears it by that."""
-        return self.standing.state not in (State.LEADING, State.PROMOTING)
+        return self.standing.unconfirmed is not None or self.standing.state not in (State.LEADING, State.PROMOTING)
 
     def _every(self, name: str, seconds: float, work: Callable[[], object]) -> None:
         if self._is_due(name, seconds) and self._chores.start(name, work):
@@ -230,6 +235,10 @@ class Agent:
             # Both at once: neither may wait for the other, and either is enough.
             self._every("relay", self.duty.profile.look, self._relay)
             self._every("hold-off", self.duty.profile.look / 4, acts.seek_promises)
+        elif action is Action.CONFIRM:
+            self._every("right", self.duty.profile.look / 4, self.rights.confirm)
+        elif action is Action.TAKE_UNWITNESSED:
+            self._take_unwitnessed()
         elif action is Action.RESUME:
             acts.resume(self._outlook.proven)
         elif action in (Action.HAND_OFF, Action.RUN_STEP, Action.PROMOTE):
@@ -255,9 +264,21 @@ class Agent:
 
     def _fence(self, told: Decision) -> None:
         self._chores.cancel("run", "reconcile", "follow", "hold-off", "relay")
+        if told.action is Action.SUSPECT_SPLIT_BRAIN:
+            self.rights.void()
         self.acts.begin_fence(f"row {told.row}: {told.action}")
         if told.action is Action.SUSPECT_SPLIT_BRAIN:
             self.acts.page("split-brain", "the register names another holder, and the database here takes writes")
+
+    def _take_unwitnessed(self) -> None:
+        lease = self.sight.lease
+        assert lease is not None, "nobody takes over from a holder that was never seen"
+        self._chores.cancel("follow")
+        self.moves.take_unwitnessed(lease)
+        self.rights.assume(lease)
+        self.acts.page(
+            "split-brain", "taken without a majority of cells: until they confirm it there may be two primaries"
+        )
 
     def _move(self, action: Action) -> None:
         if action is Action.PROMOTE:

@@ -25,6 +25,7 @@ class Remembered:
     gave       the epoch in which the database here was asked to give up for good
     system_id  of the database, as the holder told it
     lost       the epoch in which this region led and then lost the slot otherwise than by plan, and `lost_at` the wall clock
+    unconfirmed  the epoch that people gave without a majority of cells, and the number of the record before; 0: none
     forced     the epoch that is made by force, and seconds from its commit until this region may act in it
     run, token the demotion token of a run, until it is used: log position and what the database's tools want
     """
@@ -39,6 +40,7 @@ class Remembered:
     system_id: str = ""
     lost: int = 0
     lost_at: float = 0.0
+    unconfirmed: tuple[int, int] = (0, 0)
     forced: tuple[int, float] = (0, 0.0)
     run: str = ""
     token: tuple[str, int, str, str] | None = None
@@ -67,7 +69,10 @@ class DiskMemory:
             boot_id = kept.pop("boot_id")
             kept.setdefault("open", kept["led"])  # a file of before that was known
             token, (epoch, wait) = kept.pop("token"), kept.pop("forced", (0, 0.0))
-            what = Remembered(**kept, forced=(epoch, wait), token=tuple(token) if token else None)
+            taken, seq = kept.pop("unconfirmed", (0, 0))
+            what = Remembered(
+                **kept, unconfirmed=(taken, seq), forced=(epoch, wait), token=tuple(token) if token else None
+            )
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return Remembered()
         return what if boot_id == self._boot_id else replace(what, sent_at=None)

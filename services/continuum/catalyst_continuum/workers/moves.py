@@ -34,6 +34,8 @@ class Moves:
         self._chores = chores
         self.ordered: Run | None = None
         """A planned run that this region is to begin."""
+        self._taken = ""
+        """The run that people have this region make without a majority of cells."""
         self.known: dict[str, Run] = {}
         """Runs that this agent has begun or met, by id."""
         self._scene: Scene | None = None
@@ -48,6 +50,16 @@ class Moves:
         """Whether all that is left of the run in hand is to wait for a standby: nothing is broken off with it."""
         steps = self._scene.run.steps if self._scene is not None and self.is_busy else ()
         return any(step.phase == "Reprotect" and step.state is StepState.RUNNING for step in steps)
+
+    @property
+    def takes_unwitnessed(self) -> bool:
+        """Whether people have this region take the slot without a majority of cells."""
+        run = self.ordered
+        return run is not None and run.unwitnessed and run.target == self._acts.duty.region
+
+    def take_unwitnessed(self, lease: Lease) -> None:
+        """The order is carried out from here on."""
+        self._taken = self.fail_over(lease)
 
     def is_mine(self, lease: Lease | None) -> bool:
         """Whether the record names a run whose phase is this region's, and nobody carries it."""
@@ -82,6 +94,9 @@ class Moves:
             assert lease is not None
             if self.is_busy or lease.run == run.id or run is self.ordered:
                 continue
+            if run.unwitnessed and run.state is RunState.RUNNING and self._acts.standing.proof is not None:
+                why = "this region's writers were stopped before the cells confirmed what was taken without them"
+                self._note(runs.over(run, RunState.FAILED, self._acts.clock().wall, why))
             if lease.epoch == run.start_epoch and run.source == run.target == self._acts.duty.region:
                 why = "its agent died before its end, and has taken the slot up once more"
                 self._note(runs.over(run, RunState.FAILED, self._acts.clock().wall, why))
@@ -100,7 +115,11 @@ class Moves:
         lease, acts = self._acts.sight.lease, self._acts
         mark = mark_of(lease.phase) if lease is not None else None
         ordered = self.ordered
-        if ordered is not None and ordered.kind.is_planned and ordered.source == acts.duty.region:
+        if acts.standing.unconfirmed is not None:
+            # What the record says of a run is the old holder's.
+            run = self.known.get(self._taken)
+            self._gain(run if run is not None and not run.state.is_over else self._take_up(), CLAIMED.phase)
+        elif ordered is not None and ordered.kind.is_planned and ordered.source == acts.duty.region:
             self.ordered = None
             self._give(ordered, 1)
         elif lease is not None and mark is not None and lease.run:

@@ -44,7 +44,8 @@ class Outlook:
         planned, approved, forced = self._of_run()
         return replace(
             view, remembered=self._is_remembered(), run_is_mine=self._is_run_mine(lease), planned_run=planned,
-            approved=approved, forced=forced,
+            approved=approved, forced=forced, unwitnessed=self._moves.takes_unwitnessed, unconfirmed=standing.unconfirmed,
+            holder_writes=self._holder_writes(lease),
             writable=database.writable if database is not None else None,
             was_primary=self._was_primary(database), failing=self._is_failing(now), target=self.target(),
             failover_allowed=self._is_allowed(now), sync_observed=self._sync(database), verified_at=acts.verified_at(),
@@ -65,12 +66,20 @@ class Outlook:
 
     def _authority(self, lease: Lease | None) -> Authority | None:
         standing = self._acts.standing
-        if standing.state is not State.BOOTING or lease is None or self.proven is None:
+        if standing.state is not State.BOOTING or self.proven is None:
+            return standing.authority
+        if standing.unconfirmed is not None:
+            return self.proven if self.proven.epoch == standing.unconfirmed.epoch else None
+        if lease is None:
             return standing.authority
         mark, gave = mark_of(lease.phase), self._acts.memory.read(self._acts.duty.slot).gave
         if gave == lease.epoch and (mark is None or not mark.is_sources):
             return None  # the database here leads in this epoch no more, and no planned run goes on from that
         return self.proven if self.proven.epoch == lease.epoch else None
+
+    def _holder_writes(self, lease: Lease | None) -> bool | None:
+        view = self._acts.sight.report(lease.holder) if lease is not None else None
+        return view.writable if view is not None else None
 
     def _promised_until(self, lease: Lease | None) -> float:
         standing, duty = self._acts.standing, self._acts.duty

@@ -183,6 +183,7 @@ def facts_of(agent: Agent, spec: Spec, register: Register, now: Moment) -> Facts
         gaps={region: _gap(primary, view) for region, view in views.items()},
         sync=None if primary is None or primary.sync is None else sorted(primary.sync),
         writable={region: None if view is None else view.writable for region, view in views.items()},
+        unconfirmed=standing.unconfirmed is not None,
         fenced=standing.proof is not None if standing.state is not State.BOOTING else None,
         barred=None if allowed is None else "" if allowed else "AntiFlap",
         run_kind="" if going is None else "planned" if going.kind.is_planned else "unplanned",

@@ -13,7 +13,7 @@ from catalyst_continuum.domain.authority import Authority, granted
 from catalyst_continuum.domain.duty import Duty
 from catalyst_continuum.domain.lease import Fence, Me, Refusal
 from catalyst_continuum.domain.record import Lease
-from catalyst_continuum.domain.view import Claim
+from catalyst_continuum.domain.view import Claim, Unconfirmed
 
 from .memory import Memory
 from .observe import Sight
@@ -75,6 +75,51 @@ class Rights:
         kept = self._memory.read(self.duty.slot)
         self._memory.keep(self.duty.slot, replace(kept, forced=(lease.epoch + 1, wait)))
         await self.claim(operation, "force")
+
+    def assume(self, lease: Lease) -> None:
+        """Act in the epoch after the record's without a majority of cells, as people decided. That it is so is on disk first."""
+        self._standing.unconfirmed = taken = Unconfirmed(lease.epoch + 1, lease.seq)
+        self._standing.epoch, self._standing.claim = taken.epoch, Claim.COMMITTED
+        kept = self._memory.read(self.duty.slot)
+        self._memory.keep(self.duty.slot, replace(kept, unconfirmed=(taken.epoch, taken.seq)))
+        self._prolong(taken)
+
+    def prolong(self) -> None:
+        """Go on without a majority of cells, until these say who is right; what has ended meanwhile stays ended."""
+        standing, now, lease = self._standing, self._clock(), self._sight.lease
+        taken = standing.unconfirmed
+        if taken is None:
+            return
+        if self._sight.is_readable and lease is not None:
+            taken = standing.unconfirmed = replace(taken, met=lease.seq if taken.met is None else taken.met)
+            if not taken.is_still(lease):
+                return
+        if standing.may(now) and (standing.sent_at is None or now.boot - standing.sent_at >= self.duty.profile.renew):
+            self._prolong(taken)
+
+    async def confirm(self) -> None:
+        """Have the cells say that it is ours: they do where the record has not moved."""
+        me, seen = self._me(), self._sight.lease
+        if seen is None:
+            return
+        outcome = await self._change(lambda lease: operations.steal(lease, me, epoch=seen.epoch, seq=seen.seq))
+        if isinstance(outcome, Committed) and outcome.lease is not None:
+            self._grant(outcome.lease, outcome.sent_at)
+
+    def void(self) -> None:
+        """What people gave without a majority of cells needs no confirmation: it has it, or another holder was right."""
+        self._standing.unconfirmed = None
+        kept = self._memory.read(self.duty.slot)
+        if kept.unconfirmed != (0, 0):
+            self._memory.keep(self.duty.slot, replace(kept, unconfirmed=(0, 0)))
+
+    def _prolong(self, taken: Unconfirmed) -> None:
+        sent = self._standing.sent_at = self._clock().boot
+        kept = self._memory.read(self.duty.slot)
+        self._memory.keep(
+            self.duty.slot, replace(kept, epoch=max(kept.epoch, taken.epoch), held=taken.epoch, sent_at=sent)
+        )
+        self.extend(Authority(taken.epoch, sent + self.duty.profile.authority))
 
     async def take_up(self) -> None:
         """Renew what the register says is ours, as if it were a claim: nothing is done before that is committed."""
@@ -147,6 +192,9 @@ class Rights:
         if standing.succeeds[0] == lease.epoch and now.boot < standing.succeeds[1]:
             standing.epoch, standing.sent_at = lease.epoch, max(sent_at, standing.sent_at or sent_at)
             return  # the holder before may still act: this region's authority begins with the first renewal after that
+        if standing.unconfirmed is not None and lease.epoch >= standing.unconfirmed.epoch:
+            self.void()
+            standing.trouble.pop("split-brain", None)
         authority = granted(lease, replace(now, boot=sent_at), now, self.duty.profile)
         # An older renewal that is heard late takes nothing away.
         if (

@@ -7,7 +7,7 @@ from typing import Protocol
 from catalyst_continuum.domain.authority import Authority, Moment
 from catalyst_continuum.domain.failsafe import Promise
 from catalyst_continuum.domain.lease import Fence
-from catalyst_continuum.domain.view import Claim, State
+from catalyst_continuum.domain.view import Claim, State, Unconfirmed
 
 Clock = Callable[[], Moment]
 
@@ -30,6 +30,7 @@ class Standing:
     promised    what this region promised to a holder that has no cells
     proof       of a fence, since the last time it was lifted
     succeeds    an epoch that was made by force, and from when this region may act in it: until then the holder before may
+    unconfirmed  what people gave this region without a majority of cells, until these confirm it
     offering    the slot is being given away: no renewal gives authority any more, until a new claim
     """
 
@@ -41,6 +42,7 @@ class Standing:
     claim: Claim | None = None
     claimed: tuple[str, float] | None = None
     promise: Promise | None = None
+    unconfirmed: Unconfirmed | None = None
     offering: bool = False
     succeeds: tuple[int, float] = (0, 0.0)
     proof: Fence | None = None

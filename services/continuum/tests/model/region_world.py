@@ -88,6 +88,10 @@ class World:
         self.has_relays = False
         self.forced: set[int] = set()
         """Epochs that people have made by force."""
+        self.may_split = False
+        """Whether people took the risk that two regions write."""
+        self.given: dict[int, str] = {}
+        """Regions that people gave an epoch without a majority of cells."""
         self._broken = ""
         self._type = agents
         self._ballots: dict[ballot.Ballot, set[str]] = {}
@@ -240,7 +244,8 @@ class World:
                 self.hit(f"I16: stolen {still:.2f} s after the record moved")
 
     def holder_of(self, epoch: int) -> str:
-        return next((lease.holder for _, lease in self.committed if lease.epoch == epoch and lease.holder), "")
+        found = (lease.holder for _, lease in self.committed if lease.epoch == epoch and lease.holder)
+        return next(found, self.given.get(epoch, ""))
 
     def promoted(self, region: str, epoch: int) -> None:
         if self.holder_of(epoch) != region:
@@ -257,10 +262,10 @@ class World:
             region for region, agent in self.agents.items()
             if not self.processes[region].is_dead and agent.standing.may(self.processes[region].clock())
         ]  # fmt: skip
-        if len(able) > 1:
+        if len(able) > 1 and not self.may_split:
             self.hit(f"I1: authority in {' and '.join(able)}")
         taking = [region for region, site in self.sites.items() if site.is_open]
-        if len(taking) > 1:
+        if len(taking) > 1 and not self.may_split:
             self.hit(f"I1: writes are taken in {' and '.join(taking)}")
         self.loop.outside(0.025, self._watch)
 

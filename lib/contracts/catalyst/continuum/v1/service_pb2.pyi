@@ -717,7 +717,7 @@ class ForceTakeoverRequest(_message.Message):
     expected_epoch: _builtins.int
     """Epoch that the caller saw; another one now refuses. 0 only together with `unwitnessed`."""
     unwitnessed: _builtins.bool
-    """Go on without a majority of cells. Default false."""
+    """Go on without a majority of cells, of which none may answer. Default false."""
     accept_data_loss: _builtins.bool
     """The caller, by name, accepts loss beyond `rpo`. Default false."""
     request_id: _builtins.str

@@ -309,11 +309,13 @@ class ContinuumServiceServicer:
 
     def ForceTakeover(self, request, context):
         """Breaks the glass: makes a region primary although checks forbid it. The run waits for two approvals, one by a
-        security-officer, neither by the caller. Without witness SinglePrimary stays False until the register confirms. The
-        operation ends with the Run.
+        security-officer, neither by the caller. Without witness SinglePrimary stays False until the register confirms: the
+        region goes on by its own clock, and gives way where the register says that another holder lives. The operation ends
+        with the Run.
         Errors: INVALID_ARGUMENT REGION_INVALID, REASON_MISSING; ABORTED EPOCH_MOVED; ALREADY_EXISTS RUN_IN_PROGRESS;
-        FAILED_PRECONDITION DATA_LOSS_RISK, SUSPENDED; UNAVAILABLE NO_QUORUM (unless `unwitnessed`), OUTCOME_UNKNOWN. Role:
-        sovereign-admin.
+        FAILED_PRECONDITION DATA_LOSS_RISK, SUSPENDED, with `unwitnessed` WITNESS_ANSWERS, HOLDER_WRITES, WITNESS_UNSAFE (the
+        region saw no record that could be taken over from); UNAVAILABLE NO_QUORUM (unless `unwitnessed`), OUTCOME_UNKNOWN.
+        Role: sovereign-admin.
         Since 0.1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -133,11 +133,13 @@ class ContinuumServiceStub:
     """
     ForceTakeover: _grpc.UnaryUnaryMultiCallable[_service_pb2.ForceTakeoverRequest, _operations_pb2.Operation]
     """Breaks the glass: makes a region primary although checks forbid it. The run waits for two approvals, one by a
-    security-officer, neither by the caller. Without witness SinglePrimary stays False until the register confirms. The
-    operation ends with the Run.
+    security-officer, neither by the caller. Without witness SinglePrimary stays False until the register confirms: the
+    region goes on by its own clock, and gives way where the register says that another holder lives. The operation ends
+    with the Run.
     Errors: INVALID_ARGUMENT REGION_INVALID, REASON_MISSING; ABORTED EPOCH_MOVED; ALREADY_EXISTS RUN_IN_PROGRESS;
-    FAILED_PRECONDITION DATA_LOSS_RISK, SUSPENDED; UNAVAILABLE NO_QUORUM (unless `unwitnessed`), OUTCOME_UNKNOWN. Role:
-    sovereign-admin.
+    FAILED_PRECONDITION DATA_LOSS_RISK, SUSPENDED, with `unwitnessed` WITNESS_ANSWERS, HOLDER_WRITES, WITNESS_UNSAFE (the
+    region saw no record that could be taken over from); UNAVAILABLE NO_QUORUM (unless `unwitnessed`), OUTCOME_UNKNOWN.
+    Role: sovereign-admin.
     Since 0.1.
     """
     PostHealth: _grpc.UnaryUnaryMultiCallable[_service_pb2.PostHealthRequest, _resources_pb2.HealthReport]
@@ -260,11 +262,13 @@ class ContinuumServiceAsyncStub(ContinuumServiceStub):
     """
     ForceTakeover: _aio.UnaryUnaryMultiCallable[_service_pb2.ForceTakeoverRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Breaks the glass: makes a region primary although checks forbid it. The run waits for two approvals, one by a
-    security-officer, neither by the caller. Without witness SinglePrimary stays False until the register confirms. The
-    operation ends with the Run.
+    security-officer, neither by the caller. Without witness SinglePrimary stays False until the register confirms: the
+    region goes on by its own clock, and gives way where the register says that another holder lives. The operation ends
+    with the Run.
     Errors: INVALID_ARGUMENT REGION_INVALID, REASON_MISSING; ABORTED EPOCH_MOVED; ALREADY_EXISTS RUN_IN_PROGRESS;
-    FAILED_PRECONDITION DATA_LOSS_RISK, SUSPENDED; UNAVAILABLE NO_QUORUM (unless `unwitnessed`), OUTCOME_UNKNOWN. Role:
-    sovereign-admin.
+    FAILED_PRECONDITION DATA_LOSS_RISK, SUSPENDED, with `unwitnessed` WITNESS_ANSWERS, HOLDER_WRITES, WITNESS_UNSAFE (the
+    region saw no record that could be taken over from); UNAVAILABLE NO_QUORUM (unless `unwitnessed`), OUTCOME_UNKNOWN.
+    Role: sovereign-admin.
     Since 0.1.
     """
     PostHealth: _aio.UnaryUnaryMultiCallable[_service_pb2.PostHealthRequest, _resources_pb2.HealthReport]  # type: ignore[assignment]
@@ -486,11 +490,13 @@ class ContinuumServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Breaks the glass: makes a region primary although checks forbid it. The run waits for two approvals, one by a
-        security-officer, neither by the caller. Without witness SinglePrimary stays False until the register confirms. The
-        operation ends with the Run.
+        security-officer, neither by the caller. Without witness SinglePrimary stays False until the register confirms: the
+        region goes on by its own clock, and gives way where the register says that another holder lives. The operation ends
+        with the Run.
         Errors: INVALID_ARGUMENT REGION_INVALID, REASON_MISSING; ABORTED EPOCH_MOVED; ALREADY_EXISTS RUN_IN_PROGRESS;
-        FAILED_PRECONDITION DATA_LOSS_RISK, SUSPENDED; UNAVAILABLE NO_QUORUM (unless `unwitnessed`), OUTCOME_UNKNOWN. Role:
-        sovereign-admin.
+        FAILED_PRECONDITION DATA_LOSS_RISK, SUSPENDED, with `unwitnessed` WITNESS_ANSWERS, HOLDER_WRITES, WITNESS_UNSAFE (the
+        region saw no record that could be taken over from); UNAVAILABLE NO_QUORUM (unless `unwitnessed`), OUTCOME_UNKNOWN.
+        Role: sovereign-admin.
         Since 0.1.
         """
 

@@ -135,6 +135,8 @@ class Carrier:
 
     async def _unmark(self) -> None:
         await self._marks.end()
+        if self._scene.standing.unconfirmed is not None:
+            return
         for _ in range(3):
             if await self._scene.rights.mark("", ""):
                 return

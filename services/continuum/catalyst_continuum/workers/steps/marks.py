@@ -38,6 +38,8 @@ class Marks:
         scene = self._scene
         while (mark := self._next) is not None:
             self._next = None
+            if scene.standing.unconfirmed is not None:
+                continue  # there is no register to say it to
             # Where the slot is being given away, or is not this region's any more, others say how far it is.
             if not self._stands(mark) and not scene.standing.offering and scene.standing.may(scene.clock()):
                 await scene.rights.mark(scene.run.id, str(mark))

@@ -144,7 +144,7 @@ def wanted_sync(scene: Scene) -> frozenset[str]:
 async def bring_in_order(scene: Scene) -> None:
     """One step nearer to a standby that has every write."""
     view, lease = await observed(scene), scene.sight.lease
-    if lease is None or view.role is not Role.PRIMARY:
+    if lease is None or lease.holder != scene.region or view.role is not Role.PRIMARY:
         return
     named = scene.duty.of_bits(lease.sync)
     step = order.next_step(named, view.sync, wanted_sync(scene))
