@@ -22,6 +22,7 @@ import jsonschema
 from catalyst_sdk import SDK_VERSION, Manifest, ManifestFault, load_manifest
 from catalyst_sdk.cloud import CAPABILITIES as CLOUD_CAPABILITIES
 from catalyst_sdk.continuum import CAPABILITIES as PROMOTER_CAPABILITIES
+from catalyst_sdk.continuum import FENCER_CAPABILITIES
 from catalyst_sdk.dns import Capability
 from catalyst_sdk.hooks import GROUP
 from catalyst_sdk.payment import CAPABILITIES as PAYMENT_CAPABILITIES
@@ -53,6 +54,7 @@ KINDS = {
     "payment_provider": Kind("catalyst_testkit.payment_suite:PaymentSuite", 25, PAYMENT_CAPABILITIES),
     "database_promoter": Kind("catalyst_testkit.continuum.promoter_suite:PromoterSuite", 18, PROMOTER_CAPABILITIES),
     "safety_check": Kind("catalyst_testkit.continuum.check_suite:SafetyCheckSuite", 6, frozenset()),
+    "fencer": Kind("catalyst_testkit.continuum.fencer_suite:DistantFencerSuite", 8, FENCER_CAPABILITIES),
     "lease_witness": Kind("catalyst_testkit.cell_suite:CellSuite", 15, WITNESS_CAPABILITIES),
     "blueprint_source": Kind("catalyst_testkit.source_suite:SourceSuite", 9, SOURCE_CAPABILITIES),
 }

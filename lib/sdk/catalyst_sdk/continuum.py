@@ -1,7 +1,7 @@
 """Contracts of what a move of a slot acts upon: databases, writers that must stop, names and other traffic.
 
-A plugin of the kind `database_promoter` answers an object that is a `Promoter` and names its `Fencer`s; traffic is steered
-by a `Traffic`, which the daemon has for DNS and gateways and other plugins may add by a hook.
+A plugin of the kind `database_promoter` answers an object that is a `Promoter` and names its `Fencer`s; one of the kind `fencer`
+answers one more, as of a firewall or of power. Traffic is steered by a `Traffic`, which the daemon has for DNS.
 
 What every one of them owes:
   epoch first       an effector keeps, durably and before it acts, the highest epoch that it was given, and acts upon no lower
@@ -24,6 +24,10 @@ CAPABILITIES = frozenset({"fence", "sync", "rewind", "clone", "rehearse", "prepa
 """Words of a promoter's manifest: a fencer of rung 1; a primary that waits for standbys; a way back for a copy that parted from
 its primary, without copying everything or with it; a promotion that is tried on a copy (`Rehearser`);
 what a planned move does beforehand (`Preparer`)."""
+
+
+FENCER_CAPABILITIES = frozenset({"remote"})
+"""Words of a fencer's manifest: the agent of another region can ask it as well."""
 
 
 class Effect(StrEnum):
@@ -214,7 +218,7 @@ class DrainResult:
 
 
 class Fencer(Protocol):
-    """Stops the writers of one region, and shows it.
+    """Stops the writers of one region, and shows it. A promoter has its own (`fencers`); a plugin of the kind `fencer` is one.
 
     level       rung of the ladder that a proof of it reaches
     local       True: by the region's own agent, without any other region; False: by another region's agent, where it can reach it

@@ -16,6 +16,7 @@ KINDS = (
     "payment_provider",
     "database_promoter",
     "safety_check",
+    "fencer",
     "blueprint_source",
 )
 _NAME = re.compile(r"^[a-z][a-z0-9_]{1,40}$")

@@ -7,23 +7,23 @@ Invariants
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from catalyst_mesh import PluginHost, PluginUnavailable
 from catalyst_sdk import Code, Refused, Secret
-from catalyst_sdk.continuum import Promoter
+from catalyst_sdk.continuum import Fencer, Promoter
 
 from .domain.spec import Mechanism, Spec
 from .settings import ContinuumSettings
 from .workers.fencers.http_gates import HttpGates
 
-PROMOTER = "database_promoter"
+PROMOTER, FENCER = "database_promoter", "fencer"
 _PLUGINS = {Mechanism.CNPG_TOPOLOGY: "cnpg", Mechanism.CNPG_PAIR: "cnpg"}
 """Plugins that are not called as the mechanism is."""
-_FIELDS = frozenset({"promoter", "gates", "gateTokenFile"})
+_FIELDS = frozenset({"promoter", "gates", "gateTokenFile", "fencers"})
 
 
 class OutfitTaken(Refused):
@@ -42,11 +42,13 @@ class Outfit:
     promoter    configuration of the plugin that its mechanism names; None: the daemon's own
     gates       `ip:port` by region
     token_file  with what opens them; None: the daemon's own
+    fencers     configurations of further fencers, by plugin; None: the daemon's own
     """
 
     promoter: Mapping[str, Any] | None = None
     gates: Mapping[str, str] = field(default_factory=dict)
     token_file: Path | None = None
+    fencers: Mapping[str, Mapping[str, Any]] | None = None
 
 
 class Outfits:
@@ -62,6 +64,7 @@ class Outfits:
         self._at_work = at_work
         self._owners: dict[str, str] = {}
         self._made: dict[str, tuple[str, Promoter]] = {}
+        self._fencers: dict[str, tuple[str, tuple[Fencer, ...]]] = {}
         self._gates: dict[tuple[Path, tuple[tuple[str, str], ...]], HttpGates] = {}
 
     def promoter(self, slot: str, spec: Spec) -> Promoter:
@@ -76,6 +79,33 @@ class Outfits:
         if made is None or made[0] != key:
             made = self._made[slot] = key, self._plugins.instance(PROMOTER, kind, config, part=slot.replace("/", "."))
         return made[1]
+
+    def fencers(self, slot: str) -> Sequence[Fencer]:
+        """What else stops writers of a slot: plugins. Raises PluginUnavailable, OutfitTaken, OutfitUnreadable."""
+        own, configs = self._of(slot), dict[str, Mapping[str, Any]]()
+        if own is not None and own.fencers is not None:
+            configs = dict(own.fencers)
+        else:
+            for label, config in self._settings.plugins.items():
+                kind, _, name = label.partition(":")
+                if kind == FENCER:
+                    self._own(label, slot)
+                    configs[name] = config
+        key = json.dumps(configs, sort_keys=True)
+        if slot not in self._fencers or self._fencers[slot][0] != key:
+            part = slot.replace("/", ".")
+            made = tuple(
+                fencer for name, one in sorted(configs.items()) for fencer in self._fencers_of(name, one, part)
+            )
+            self._fencers[slot] = key, made
+        return self._fencers[slot][1]
+
+    def _fencers_of(self, name: str, config: Mapping[str, Any], part: str) -> Iterator[Fencer]:
+        """A plugin as its own region asks it, and as another one does where it can."""
+        fencer: Fencer = self._plugins.instance(FENCER, name, config, part=part)
+        yield fencer
+        if fencer.local and "remote" in self._plugins.manifest(FENCER, name).capabilities:
+            yield FromElsewhere(fencer)
 
     def rehearses(self, spec: Spec) -> bool:
         """Whether the promoter of such a wish can try a promotion on a copy."""
@@ -125,6 +155,16 @@ class Outfits:
             raise OutfitUnreadable(file=str(file), why=str(error)) from error
 
 
+class FromElsewhere:
+    """A fencer as the agent of another region asks it."""
+
+    local = False
+
+    def __init__(self, fencer: Fencer) -> None:
+        self.level, self.worst_case = fencer.level, fencer.worst_case
+        self.fence, self.unfence, self.observe = fencer.fence, fencer.unfence, fencer.observe
+
+
 def plugin_of(spec: Spec) -> str:
     """The promoter that a wish names."""
     mechanism = spec.switchover.mechanism
@@ -132,18 +172,26 @@ def plugin_of(spec: Spec) -> str:
 
 
 def read(text: str) -> Outfit:
-    """The file of a slot: `{"promoter": {…}, "gates": {"region": "ip:port"}, "gateTokenFile": "…"}`. Raises ValueError."""
+    """The file of a slot: `{"promoter": {…}, "gates": {"region": "ip:port"}, "gateTokenFile": "…", "fencers": {"name": {…}}}`.
+
+    Raises ValueError.
+    """
     found = json.loads(text)
     if not isinstance(found, dict) or (strange := sorted(found.keys() - _FIELDS)):
         raise ValueError(f"it is an object with {', '.join(sorted(_FIELDS))}" + (f"; not {strange}" if found else ""))
     promoter, gates, token = found.get("promoter"), found.get("gates", {}), found.get("gateTokenFile")
+    fencers = found.get("fencers")
     if not isinstance(promoter, dict | None):
         raise ValueError("promoter is an object")
     if not isinstance(gates, dict) or not all(isinstance(one, str) and ":" in one for one in gates.values()):
         raise ValueError("gates names an ip:port for each region")
     if not isinstance(token, str | None):
         raise ValueError("gateTokenFile is a path")
-    return Outfit(promoter, gates, Path(token) if token else None)
+    if fencers is not None and not (
+        isinstance(fencers, dict) and all(isinstance(one, dict) for one in fencers.values())
+    ):
+        raise ValueError("fencers names an object, a plugin's configuration, for each fencer")
+    return Outfit(promoter, gates, Path(token) if token else None, fencers)
 
 
 def _placed(shared: Mapping[str, Any], spec: Spec) -> dict[str, Any]:

@@ -192,7 +192,7 @@ class Region:
     def _hands(self, slot: str, spec: Spec) -> Hands:
         promoter, gates = self._outfits.promoter(slot, spec), self._outfits.gates(slot)
         dead_man = DeadMan(deadman.place(self._folder, slot), region=self.settings.region, clock=now)
-        fencers: Sequence[Fencer] = (dead_man,)
+        fencers: Sequence[Fencer] = (dead_man, *self._outfits.fencers(slot))
         if gates is not None:
             fencers = (*fencers, GatewayFencer(gates), GatewayFencer(gates, local=False))
         return Hands(promoter, self._traffic(slot, spec), fencers, dead_man.vouch)

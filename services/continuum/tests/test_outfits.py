@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from catalyst_continuum.outfits import Outfit, Outfits, OutfitTaken, OutfitUnrea
 from catalyst_continuum.settings import ContinuumSettings
 from catalyst_mesh import ChassisMetrics, PluginHost
 from catalyst_mesh.plugins import NoSecrets, plugin_context
+from catalyst_sdk import Manifest
+from catalyst_sdk.continuum import Fencer
 from prometheus_client import CollectorRegistry
 
 from .manifests import EAST, WEST, having, stateful, stateless
@@ -105,10 +108,17 @@ async def test_a_file_that_cannot_be_read_is_said_and_nothing_else_is_taken(outf
 
 
 def test_what_a_file_may_say() -> None:
-    whole = '{"promoter": {"a": 1}, "gates": {"east": "192.0.2.1:80"}, "gateTokenFile": "/t"}'
-    assert read(whole) == Outfit({"a": 1}, {"east": "192.0.2.1:80"}, Path("/t"))
+    whole = '{"promoter": {"a": 1}, "gates": {"east": "192.0.2.1:80"}, "gateTokenFile": "/t", "fencers": {"acme": {}}}'
+    assert read(whole) == Outfit({"a": 1}, {"east": "192.0.2.1:80"}, Path("/t"), {"acme": {}})
     assert read("{}") == Outfit()
-    for wrong in ("[]", '{"gate": {}}', '{"promoter": []}', '{"gates": {"east": "192.0.2.1"}}', '{"gateTokenFile": 7}'):
+    for wrong in (
+        "[]",
+        '{"gate": {}}',
+        '{"promoter": []}',
+        '{"gates": {"east": "192.0.2.1"}}',
+        '{"gateTokenFile": 7}',
+        '{"fencers": []}',
+    ):
         with pytest.raises(ValueError, match=r"is an object|names an|is a path"):
             read(wrong)
 
@@ -125,3 +135,50 @@ def test_a_wish_for_clusters_is_asked_of_the_plugin_for_clusters_and_of_those_th
     placed = _placed(shared, wish)["regions"]
     assert placed[EAST] == {"api": f"https://{EAST}", "namespace": "shop", "cluster": "orders"}
     assert placed[WEST] == shared["regions"][WEST]
+
+
+class Installed:
+    """A host with one fencer, which other regions can ask as well."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, dict[str, Any], str]] = []
+
+    def manifest(self, kind: str, name: str) -> Manifest:
+        return Manifest(kind, name, ">=1,<2", ("remote",))
+
+    def instance(self, kind: str, name: str, config: dict[str, Any], *, part: str) -> Fencer:
+        self.asked.append((kind, name, config, part))
+        fencer: Any = SimpleNamespace(level=3, local=True, worst_case=2.0, fence=None, unfence=None, observe=None)
+        return fencer
+
+
+@pytest.fixture
+def installed() -> Installed:
+    return Installed()
+
+
+@pytest.fixture
+def walled(tmp_path: Path, installed: Any, at_work: set[str]) -> Outfits:
+    (tmp_path / "slots").mkdir()
+    settings = ContinuumSettings(
+        data_folder=tmp_path, slots_folder=tmp_path / "slots", plugins={"fencer:acme": {"url": "https://one"}}
+    )
+    return Outfits(settings, installed, {}, at_work.__contains__)
+
+
+def test_a_fencer_of_the_settings_serves_one_slot_and_others_have_their_own(
+    tmp_path: Path, walled: Outfits, installed: Installed, at_work: set[str]
+) -> None:
+    file(tmp_path, "shop/b", fencers={"acme": {"url": "https://two"}})
+    file(tmp_path, "shop/c", fencers={})
+    found = walled.fencers("shop/a")
+    assert [(one.local, one.level) for one in found] == [(True, 3), (False, 3)], "of its region, and from elsewhere"
+    assert walled.fencers("shop/a") is found, "made once"
+    at_work.add("shop/a")
+    walled.fencers("shop/b")
+    assert walled.fencers("shop/c") == ()
+    assert installed.asked == [
+        ("fencer", "acme", {"url": "https://one"}, "shop.a"), ("fencer", "acme", {"url": "https://two"}, "shop.b")
+    ]  # fmt: skip
+    with pytest.raises(OutfitTaken, match=r"shop\.d\.json"):
+        walled.fencers("shop/d")

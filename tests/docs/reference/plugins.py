@@ -27,6 +27,7 @@ CONTRACTS: dict[str, tuple[type, ...]] = {
     "payment_provider": (PaymentProvider,),
     "database_promoter": (Promoter, Rehearser, Preparer, Fencer, Traffic),
     "safety_check": (SafetyCheck,),
+    "fencer": (Fencer,),
     "blueprint_source": (BlueprintSource,),
 }
 HOSTS = {
@@ -36,6 +37,7 @@ HOSTS = {
     "lease_witness": "continuum",
     "database_promoter": "continuum",
     "safety_check": "continuum",
+    "fencer": "continuum",
     "payment_provider": "billing",
     "blueprint_source": "catalog",
 }  # fmt: skip - a table
