@@ -24,7 +24,10 @@ def missing() -> str:
     """Why there can be no namespaces here; empty: there can."""
     if absent := [program for program in _PROGRAMS if shutil.which(program) is None]:
         return f"not installed: {', '.join(absent)} (packages iproute2, util-linux)"
-    words = f"ip link add a type veth peer name b && ip link add c type bridge && echo 1 > {_LEADS}"
+    # Whole names: `a` alone is read as the beginning of `address`.
+    words = (
+        f"ip link add name cable type veth peer name plug && ip link add name world type bridge && echo 1 > {_LEADS}"
+    )
     tried = subprocess.run([*command(), "sh", "-c", words], capture_output=True, text=True, check=False)
     return f"no network namespaces: {tried.stderr.strip()[-200:]}" if tried.returncode else ""
 
@@ -55,7 +58,7 @@ class Machines:
 
     def __init__(self) -> None:
         self.all: dict[str, Machine] = {}
-        _ip("link add world type bridge")
+        _ip("link add name world type bridge")
         _led("world", 1)
         _ip("link set world up")
         self.can_shape = self._shapes()
@@ -67,7 +70,7 @@ class Machines:
         machine = self.all[name] = Machine(name, number, anchor)
         while os.readlink(f"/proc/{anchor.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
             pass  # until it has its own: a moment
-        _ip(f"link add v{number} type veth peer name e{number}")
+        _ip(f"link add name v{number} type veth peer name e{number}")
         _ip(f"link set e{number} netns {anchor.pid} name eth0")
         _ip(f"link set v{number} master world up")
         inside = (
