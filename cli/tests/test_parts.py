@@ -62,7 +62,7 @@ async def test_what_is_frozen_ends_all_the_same_when_it_is_asked_to(tmp_path: Pa
         process = psutil.Process(children.pids()["one"])
         children.signal(["one"], 19)
         await eventually(lambda: process.status() == "stopped", within=60)
-        await asyncio.wait_for(children.stop(["one"]), 20)
+        await asyncio.wait_for(children.stop(["one"]), 60)
         assert children.pids() == {}
 
 

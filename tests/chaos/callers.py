@@ -84,7 +84,7 @@ class Names:
             try:
                 # The next one each time, as where an endpoint that does not serve is taken off the list.
                 stub = self.at(self.replicas.all[(first + attempt) % len(self.replicas.all)])
-                self.told.acknowledged[label] = await stub.ReserveAllocation(call, timeout=5)
+                self.told.acknowledged[label] = await stub.ReserveAllocation(call, timeout=10)
                 self.told.seen["OK"] += 1
                 return
             except grpc.aio.AioRpcError as error:
@@ -133,7 +133,7 @@ class Names:
 
         async def answers() -> bool:
             try:
-                await self.at(replica).CheckName(CheckNameRequest(parent=POOL, label="acme"), timeout=5)
+                await self.at(replica).CheckName(CheckNameRequest(parent=POOL, label="acme"), timeout=10)
             except grpc.aio.AioRpcError:
                 return False
             return True

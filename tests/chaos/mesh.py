@@ -141,7 +141,7 @@ async def mesh(
         }  # fmt: skip
         async with running(compose_gateway, GatewaySettings, home / "gateway", **values) as gateway:
             made = Mesh(daemon, gateway, f"http://127.0.0.1:{port}", token)
-            await eventually(lambda: _up(made.url), within=30)
+            await eventually(lambda: _up(made.url), within=60)
             yield made
 
 

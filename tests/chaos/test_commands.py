@@ -55,7 +55,7 @@ async def test_row_5_while_postgresql_restarts_callers_are_told_unavailable_and_
 
     async with pdm.load(8, chosen):
         for number in range(20 if long else 2):
-            await more("OK", 8, within=30)
+            await more("OK", 8, within=60)
             await asyncio.to_thread(own_postgres.kill if number % 2 else own_postgres.stop)
             await more("UNAVAILABLE", 1, within=30)
             await asyncio.to_thread(own_postgres.start)
@@ -71,10 +71,10 @@ async def test_row_6_one_request_id_has_one_effect_and_one_answer(pdm: Names, lo
     stubs = [pdm.at(replica) for replica in pdm.replicas.all]
     same = wish("acme", key := str(uuid4()))
     count = 1000 if long else 100
-    answers = await asyncio.gather(*(stubs[n % 2].ReserveAllocation(same, timeout=30) for n in range(count)))
+    answers = await asyncio.gather(*(stubs[n % 2].ReserveAllocation(same, timeout=60) for n in range(count)))
     assert len({answer.SerializeToString(deterministic=True) for answer in answers}) == 1
     assert await pdm.events() == {"acme": 1}
-    others = (stubs[n % 2].ReserveAllocation(wish(f"other-{n}", key), timeout=30) for n in range(20))
+    others = (stubs[n % 2].ReserveAllocation(wish(f"other-{n}", key), timeout=60) for n in range(20))
     assert set(await asyncio.gather(*map(reason_of, others))) == {"REQUEST_ID_REUSED"}
     assert await pdm.events() == {"acme": 1}
 
@@ -83,7 +83,7 @@ async def test_row_6_of_two_bodies_under_one_request_id_one_happens_whoever_is_f
     await pdm.start(2)
     stubs, key = [pdm.at(replica) for replica in pdm.replicas.all], str(uuid4())
     bodies = [wish("left", key), wish("right", key)]
-    calls = (reason_of(stubs[n % 2].ReserveAllocation(bodies[n // 2 % 2], timeout=30)) for n in range(100))
+    calls = (reason_of(stubs[n % 2].ReserveAllocation(bodies[n // 2 % 2], timeout=60)) for n in range(100))
     reasons = await asyncio.gather(*calls)
     assert Counter(reasons) == {"OK": 50, "REQUEST_ID_REUSED": 50}
     assert sum((await pdm.events()).values()) == 1
@@ -96,7 +96,7 @@ async def test_row_8_of_200_callers_on_three_replicas_one_gets_the_name(pdm: Nam
     async def ask(number: int) -> str:
         call = wish("acme", owner=f"organizations/o{number}")
         try:
-            await stubs[number % 3].ReserveAllocation(call, timeout=30)
+            await stubs[number % 3].ReserveAllocation(call, timeout=60)
         except grpc.aio.AioRpcError as error:
             return explain(error).reason
         return "OK"
@@ -110,7 +110,7 @@ async def test_row_20_a_drain_under_load_fails_no_call(pdm: Names, chosen: rando
     async with pdm.load(8, chosen, tries=4):  # as many as the retry policy has
         for number in range(20 if long else 2):
             before, replica = len(pdm.told.acknowledged), pdm.replicas.all[number % 2]
-            await eventually(lambda n=before: len(pdm.told.acknowledged) > n + 8, within=30)  # type: ignore[misc]
+            await eventually(lambda n=before: len(pdm.told.acknowledged) > n + 8, within=60)  # type: ignore[misc]
             code = await pdm.drained(replica)
             assert code == 0, pdm.replicas.logs()[-2000:]
             await pdm.reached(replica)  # or with the other one drained next, there would be nobody to go to
@@ -125,7 +125,7 @@ async def test_row_20_a_drained_replica_leaves_its_leases_to_the_other_at_once(p
     async def held() -> dict[str, str]:
         return dict(await pdm.rows("SELECT name, holder FROM lease"))
 
-    await eventually(held, within=30)  # type: ignore[arg-type]  # T is what the awaitable gives
+    await eventually(held, within=60)  # type: ignore[arg-type]  # T is what the awaitable gives
     first, _ = pdm.replicas.all
     await pdm.drained(first, again=False)
     with suppress(grpc.aio.AioRpcError):
@@ -134,7 +134,7 @@ async def test_row_20_a_drained_replica_leaves_its_leases_to_the_other_at_once(p
     async def published() -> bool:
         return not await pdm.rows("SELECT 1 FROM outbox WHERE published_at IS NULL")
 
-    await eventually(published, within=30, what="the other one relays before a lease of 10 s could have ended")
+    await eventually(published, within=60, what="the other one relays before a lease of 10 s could have ended")
 
 
 def _bugs(pdm: Names) -> list[str]:

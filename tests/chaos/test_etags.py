@@ -24,14 +24,14 @@ async def test_row_7_of_the_writers_of_one_version_one_wins_and_no_update_is_los
     writers, rounds, won, lost = (64 if long else 16), 6, Counter[int](), Counter[str]()
 
     async def write(stub: VoucherServiceStub) -> None:
-        read = await stub.GetVoucher(rpc.GetVoucherRequest(name=made.name), timeout=30)
+        read = await stub.GetVoucher(rpc.GetVoucherRequest(name=made.name), timeout=60)
         moves = {
             pb.Voucher.STATE_ACTIVE: (stub.PauseVoucher, rpc.PauseVoucherRequest),
             pb.Voucher.STATE_PAUSED: (stub.ActivateVoucher, rpc.ActivateVoucherRequest),
         }
         method, request = moves[read.state]
         try:
-            after = await method(request(name=made.name, etag=read.etag), timeout=30)
+            after = await method(request(name=made.name, etag=read.etag), timeout=60)
         except grpc.aio.AioRpcError as error:
             lost[error.code().name] += 1
             return
@@ -42,6 +42,6 @@ async def test_row_7_of_the_writers_of_one_version_one_wins_and_no_update_is_los
         await asyncio.gather(*(write(stubs[n % 2]) for n in range(writers)))
     assert set(won.values()) == {1}, "one winner a version"
     assert set(lost) == {"ABORTED"}, lost
-    end = await stubs[1].GetVoucher(rpc.GetVoucherRequest(name=made.name), timeout=30)
+    end = await stubs[1].GetVoucher(rpc.GetVoucherRequest(name=made.name), timeout=60)
     assert end.version == made.version + len(won), "no update is lost"
     assert sum(won.values()) + sum(lost.values()) == writers * rounds

@@ -56,7 +56,7 @@ async def test_a_wiped_nats_is_refilled_and_read_models_differ_from_the_source_b
                 await sql.execute(m.gateway.daemon.metadata.tables[table].delete())
         own_nats.wipe()
         await all_in_turn([m.reserve(f"name-{n % 10}") for n in range(10)])
-        await eventually(lambda: no_backlog(m), within=30, every=0.2)
+        await eventually(lambda: no_backlog(m), within=60, every=0.2)
         assert await m.replay() == 50
         await arrived(m, 50)
         source = set(await m.told())
@@ -80,7 +80,7 @@ async def test_a_read_model_that_lost_events_gets_them_from_their_source_without
             assert sorted(await m.projected()) == sorted(await m.told())
             return True
 
-        await eventually(mended, within=30)
+        await eventually(mended, within=60)
 
 
 @pytest.mark.parametrize("seed", [12])

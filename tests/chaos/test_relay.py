@@ -57,7 +57,7 @@ async def ask(stub: AllocationServiceStub, wish: ReserveAllocationRequest, repli
         await replica.serves()
         await marked(url)
         # The channel met a dead replica before, and would not look again at once.
-        await stub.ReserveAllocation(wish, timeout=30, wait_for_ready=True)
+        await stub.ReserveAllocation(wish, timeout=60, wait_for_ready=True)
 
 
 async def _are(heard: object, wanted: Counter[str]) -> bool:
@@ -68,4 +68,4 @@ async def marked(url: str) -> None:
     async def all_are() -> bool:
         return not await rows(url, UNMARKED)
 
-    await eventually(all_are, within=30, what="what was published before is marked")
+    await eventually(all_are, within=60, what="what was published before is marked")

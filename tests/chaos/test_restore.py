@@ -77,7 +77,7 @@ async def test_row_27_a_lost_database_comes_back_and_nothing_happens_twice(toy: 
             wish = ReserveAllocationRequest(
                 parent=POOL, label=f"n{number}", owner="organizations/o", request_id=str(uuid4())
             )  # fmt: skip - one wish
-            await stub.ReserveAllocation(wish, timeout=30, wait_for_ready=True)
+            await stub.ReserveAllocation(wish, timeout=60, wait_for_ready=True)
 
     async def told(count: int) -> bool:
         heard = [name for (name,) in await rows(url, "SELECT name FROM heard")]

@@ -64,7 +64,7 @@ class Load:
     async def goes_on(self) -> None:
         """Many more calls have been made."""
         wanted = self.made + ENOUGH
-        await eventually(lambda: self.made >= wanted, within=30, what="calls go on")
+        await eventually(lambda: self.made >= wanted, within=60, what="calls go on")
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ async def test_certificates_of_both_sides_change_under_load_and_no_call_fails(
             number = authority.issue("server", home / "server")
             authority.issue("client", home / "client")
             await load.goes_on()
-            await eventually(lambda turn=turn: tls.version >= turn, within=30, what="the client's are taken up")  # type: ignore[misc]
+            await eventually(lambda turn=turn: tls.version >= turn, within=60, what="the client's are taken up")  # type: ignore[misc]
             assert await shown(daemon, home) == number
         await load.goes_on()
     assert load.failed == []
@@ -129,7 +129,7 @@ async def test_the_authority_itself_changes_under_load_and_no_call_fails(
                 signer.issue(name, home / name, authorities=believed)
                 before = tls.version
                 await load.goes_on()
-            await eventually(lambda before=before: tls.version > before, within=30, what="it is taken up")  # type: ignore[misc]
+            await eventually(lambda before=before: tls.version > before, within=60, what="it is taken up")  # type: ignore[misc]
             await load.goes_on()
         context = home / "client"
         assert await shown(daemon, home)

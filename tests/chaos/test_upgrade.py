@@ -116,7 +116,7 @@ class Customers:
         said, first = "", self._chosen.randrange(len(methods))
         for attempt in range(TRIES):
             try:  # at the next one each time, as where an endpoint that does not serve is taken off the list
-                return await methods[(first + attempt) % len(methods)](wish, timeout=20)
+                return await methods[(first + attempt) % len(methods)](wish, timeout=60)
             except grpc.aio.AioRpcError as error:
                 said = f"{name}: {error.code().name} {explain(error).reason} {error.details()}"
                 if error.code() not in AGAIN:
@@ -144,7 +144,7 @@ async def test_row_19_there_and_back_between_two_releases_while_customers_come_f
     assert first == newest(tree), "it is the release before that made the schema"
     voucher = pb.Voucher(code=CODE, amount=Money(minor=PRICE, currency="OMR"))
     issue = rpc.CreateVoucherRequest(voucher=voucher, activate=True)
-    await billing.stub(VoucherServiceStub, billing.all[0], **STAFF).CreateVoucher(issue, timeout=30)
+    await billing.stub(VoucherServiceStub, billing.all[0], **STAFF).CreateVoucher(issue, timeout=60)
     customers = Customers(billing, chosen)
     async with customers.coming(2):
         await customers.more()
@@ -169,7 +169,7 @@ async def demand_that_all_happened_once(customers: Customers, billing: Replicas)
     assert sorted(order for (order,) in told) == sorted(customers.orders.values())
     accounts = billing.stub(AccountServiceStub, billing.all[1], **STAFF)
     for name in customers.orders:
-        balance = await accounts.GetBalance(rpc.GetBalanceRequest(name=f"billingAccounts/{name}/balance"), timeout=30)
+        balance = await accounts.GetBalance(rpc.GetBalanceRequest(name=f"billingAccounts/{name}/balance"), timeout=60)
         assert balance.available.minor == PRICE, name
     proof = rpc.ProveLedgerResponse()
     ledger = billing.stub(LedgerServiceStub, billing.all[0], **STAFF)

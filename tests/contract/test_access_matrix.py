@@ -79,7 +79,7 @@ class Doors:
         self._shown[asker, org] = metadata
         async with self._few:
             self.asked += 1
-            call = self._channels[name].unary_stream(f"/{method}")(request, metadata=metadata, timeout=30)
+            call = self._channels[name].unary_stream(f"/{method}")(request, metadata=metadata, timeout=60)
             try:
                 body = await call.read()
                 call.cancel()

@@ -168,7 +168,7 @@ class Stranger:
         answer = message_factory.GetMessageClass(method.output_type)
         path = f"/{method.containing_service.full_name}/{method.name}"
         call: Any = self._channel.unary_unary(path, request.SerializeToString, answer.FromString)
-        return await call(request(), metadata=(("authorization", f"Bearer {token}"),), timeout=20)
+        return await call(request(), metadata=(("authorization", f"Bearer {token}"),), timeout=60)
 
     async def _add(self, file: descriptor_pb2.FileDescriptorProto) -> None:
         if file.name in self._known:

@@ -274,7 +274,7 @@ async def reserve(aviary: Aviary, admin: str) -> None:
         told = await aviary.call("pooldomain", f"{NAMES}/GetAllocation", read, admin)
         return b"CREDENTIALS_REJECTED" in told
 
-    await eventually(is_refused, within=30, what="the reconciler has shown the key and was refused")  # type: ignore[arg-type]  # T is bool
+    await eventually(is_refused, within=60, what="the reconciler has shown the key and was refused")  # type: ignore[arg-type]  # T is bool
     aviary.heard.append(repr(await aviary.call("pooldomain", f"{NAMES}/GetAllocation", read, admin)))
 
 
@@ -343,7 +343,7 @@ async def by_http(aviary: Aviary, admin: str, word: str, forged: str) -> None:
     code, rsv = aviary.secrets["login code"], f"rsv_{aviary.secrets['a wrong reservation']}"
     name = f"/v1/pools/omani.works/allocations/{aviary.bird}"
     url = f"http://{aviary.replicas['gateway'].settings['http_listen']}"
-    async with httpx.AsyncClient(base_url=url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as http:
         for token in (word, forged, admin):
             headers = {"authorization": f"Bearer {token}"}
             for body in (
@@ -437,7 +437,7 @@ def forms(secret: str) -> Iterator[bytes]:
 async def test_no_secret_is_found_where_what_is_known_is(aviary: Aviary) -> None:
     assert len(aviary.secrets) >= 12
     traced = [method.encode() for method in READS.values()]
-    await eventually(lambda: all(m in b"".join(aviary.spans) for m in traced), within=30, what="all daemons sent spans")
+    await eventually(lambda: all(m in b"".join(aviary.spans) for m in traced), within=60, what="all daemons sent spans")
     found, looked, silent = [], 0, []
     async for place, content, known in places(aviary):
         looked += 1

@@ -94,7 +94,7 @@ async def edge(around: Mesh) -> AsyncIterator[Edge]:
             except httpx.TransportError:
                 return None
 
-        document = strict(await eventually(described, within=30))
+        document = strict(await eventually(described, within=60))
         problem = validator(document, {"$ref": "#/components/schemas/Problem"})
         yield Edge(url, headers, document, problem)
     shutil.rmtree(home, ignore_errors=True)
@@ -144,7 +144,7 @@ async def test_no_answer_is_outside_the_description(edge: Edge, mode: Generation
 async def first_wrong(edge: Edge, operation: Any, mode: GenerationMode, session: requests.Session) -> str:
     """The first wrong answer of an operation; what is not served is asked once."""
     path = edge.url + re.sub(r"\{\w+\}", "0", operation.path)
-    plain = await asyncio.to_thread(session.request, operation.method, path, headers=dict(edge.headers), timeout=30)
+    plain = await asyncio.to_thread(session.request, operation.method, path, headers=dict(edge.headers), timeout=60)
     if plain.status_code == 501:
         return broken(edge, plain)
     good = next(answer for status, answer in operation.definition.raw["responses"].items() if status.startswith("2"))
@@ -204,7 +204,7 @@ TRAPS = [
 
 async def test_what_no_client_of_good_will_sends_is_refused_with_a_reason(edge: Edge) -> None:
     wrong = {}
-    async with httpx.AsyncClient(base_url=edge.url, headers=edge.headers, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=edge.url, headers=edge.headers, timeout=60) as http:
         for verb, path, body, status in TRAPS:
             answer = await http.request(verb, path, content=body)
             why = broken(edge, answer)

@@ -188,10 +188,10 @@ async def test_a_batch_that_is_not_begun_goes_back_when_the_daemon_stops(bench: 
         await publish(bus, f"a@{version}")
     stop = asyncio.Event()
     running = asyncio.create_task(bench.consumer(bus, slow).run(stop))
-    await asyncio.wait_for(began.wait(), 30)
+    await asyncio.wait_for(began.wait(), 60)
     stop.set()
     may_end.set()
-    await asyncio.wait_for(running, 30)
+    await asyncio.wait_for(running, 60)
     assert await bench.heard() == ["a@1"]
     async with going(bench.consumer(bus)):
         await heard(bench, *(f"a@{v}" for v in range(1, 21)))

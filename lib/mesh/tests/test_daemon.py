@@ -229,7 +229,7 @@ async def test_the_side_port_answers_or_hangs_up_and_goes_on(daemon: RunningDaem
     with suppress(ConnectionError):
         writer.write(sent)
         writer.write_eof()
-        answer = await asyncio.wait_for(reader.read(), 30)
+        answer = await asyncio.wait_for(reader.read(), 60)
         assert answer[9:12] == status
     writer.close()
     async with httpx.AsyncClient(base_url=daemon.side) as http:
@@ -255,7 +255,7 @@ async def test_readiness_names_what_is_missing(home: Path, own_nats: NatsServer)
 
 
 async def _readiness(daemon: RunningDaemon) -> tuple[int, str]:
-    async with httpx.AsyncClient(base_url=daemon.side, timeout=20) as http:
+    async with httpx.AsyncClient(base_url=daemon.side, timeout=60) as http:
         answer = await http.get("/readyz")
         assert (await http.get("/livez")).text == "ok\n"  # whatever is away, the process lives
     return answer.status_code, answer.text

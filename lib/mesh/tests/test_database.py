@@ -49,7 +49,7 @@ async def test_readers_do_not_wait_for_a_writer(database: str) -> None:
     db = await Database.open(database, metadata=metadata)
     async with db.begin() as writing:
         await writing.execute(insert(kept).values(n=1))
-        async with asyncio.timeout(30), db.read() as sql:
+        async with asyncio.timeout(60), db.read() as sql:
             assert (await sql.execute(select(kept))).all() == []
     await db.ping()
     await db.close()
@@ -72,7 +72,7 @@ async def test_on_sqlite_who_is_urgent_writes_before_all_who_wait(home: Path) ->
         crowd[0].cancel()
     await asyncio.gather(*crowd, renewal, return_exceptions=True)
     assert order == ["renewal", "caller 1", "caller 2"]
-    await asyncio.wait_for(write("the next"), 30)  # nobody took the turn away with him
+    await asyncio.wait_for(write("the next"), 60)  # nobody took the turn away with him
     await db.close()
 
 

@@ -33,13 +33,13 @@ async def test_a_crowd_goes_through_few_doors_one_after_another() -> None:
 async def test_who_waits_too_long_comes_in_and_from_then_on_there_is_one_door_more() -> None:
     doors = Doors(first=1, patience=0.01)
     inside, tasks = await came_in(doors, 2)
-    await asyncio.wait_for(asyncio.gather(*tasks), 30)
+    await asyncio.wait_for(asyncio.gather(*tasks), 60)
     await inside.aclose()
     doors._patience = 60.0
     inside, tasks = await came_in(doors, 3)
     assert [task.done() for task in tasks] == [True, True, False]
     await inside.aclose()
-    await asyncio.wait_for(tasks[2], 30)
+    await asyncio.wait_for(tasks[2], 60)
 
 
 async def test_who_gives_up_takes_no_door_along() -> None:
@@ -49,5 +49,5 @@ async def test_who_gives_up_takes_no_door_along() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     await inside.aclose()
-    async with asyncio.timeout(30), doors:
+    async with asyncio.timeout(60), doors:
         pass

@@ -98,7 +98,7 @@ async def test_a_step_fails_hangs_or_is_late_at_its_hit_and_at_no_other() -> Non
     await points.reach("pdm.commit.c4.before")
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(points.reach("pdm.release.r2.after"), 0.05)
-    await asyncio.wait_for(points.reach("pdm.commit.end.before"), 30)
+    await asyncio.wait_for(points.reach("pdm.commit.end.before"), 60)
 
 
 @pytest.mark.parametrize("text", ["pdm.commit.c7.before=kill", "pdm.commit.c4=kill", "relay.published=hang"])

@@ -114,11 +114,11 @@ async def test_waiting_ends_when_it_is_held_or_when_the_daemon_stops(house: Hous
     quick = Leases(house.databases[1], metadata, replica="b", ttl=timedelta(milliseconds=30))
     waiting = asyncio.create_task(quick.held("relay", stop))
     house.clock.advance(TTL)
-    assert await asyncio.wait_for(waiting, 30) == 2
+    assert await asyncio.wait_for(waiting, 60) == 2
     waiting = asyncio.create_task(house.a.held("relay", stop))
     house.a.ttl = TTL
     stop.set()
-    assert await asyncio.wait_for(waiting, 30) is None
+    assert await asyncio.wait_for(waiting, 60) is None
 
 
 async def test_a_frozen_holder_whose_lease_was_taken_over_writes_nothing(house: House) -> None:
@@ -173,7 +173,7 @@ async def test_whoever_takes_over_waits_for_the_transaction_of_the_holder(house:
         await sql.execute(insert(heard).values(number=1, name="mine"))
         _, waiting = await asyncio.wait({taking}, timeout=0.1)
         assert waiting
-    assert await asyncio.wait_for(taking, 30) == 2
+    assert await asyncio.wait_for(taking, 60) == 2
     assert await house.words() == ["mine"]
 
 
@@ -186,7 +186,7 @@ async def test_a_renewal_need_not_wait_for_transactions_under_the_lease(postgres
     async with db.begin() as sql, db.begin() as beside:
         await lease.guard(sql)
         await lease.guard(beside)
-        assert await asyncio.wait_for(leases.renew(lease), 30)
+        assert await asyncio.wait_for(leases.renew(lease), 60)
     await db.close()
 
 
@@ -204,9 +204,9 @@ async def test_work_goes_on_under_a_lease_that_is_renewed_beside_it(house: House
         await stop.wait()
 
     keeping = asyncio.create_task(leases.keep("reconcile", stop, work))
-    await asyncio.wait_for(ends.wait(), 20)
+    await asyncio.wait_for(ends.wait(), 60)
     stop.set()
-    await asyncio.wait_for(keeping, 20)
+    await asyncio.wait_for(keeping, 60)
     assert set(fences) == {1}, "on a busy machine the work may begin anew, but nobody else had the lease"
     assert await house.b.acquire("reconcile") == 2, "it was given back"
 
@@ -230,7 +230,7 @@ async def test_work_is_cancelled_when_another_has_the_lease_and_begins_anew_with
     await house.b.release("reconcile")
     await eventually(lambda: began == [1, 3], within=60, what="it began anew")
     stop.set()
-    await asyncio.wait_for(keeping, 20)
+    await asyncio.wait_for(keeping, 60)
     assert cancelled == [1]
 
 
@@ -247,12 +247,12 @@ async def test_work_is_cancelled_when_the_lease_cannot_be_renewed_in_time(house:
             raise
 
     keeping = asyncio.create_task(house.brief("a").keep("reconcile", stop, work))
-    await asyncio.wait_for(began.wait(), 20)
+    await asyncio.wait_for(began.wait(), 60)
     async with house.databases[1].begin() as sql:  # somebody sits on the row, or on all of SQLite
         await sql.execute(select(metadata.tables["lease"]).with_for_update())
-        await asyncio.wait_for(lost.wait(), 20)
+        await asyncio.wait_for(lost.wait(), 60)
         stop.set()
-    await asyncio.wait_for(keeping, 20)
+    await asyncio.wait_for(keeping, 60)
 
 
 async def test_work_that_was_refused_by_the_fence_waits_for_the_lease_again(house: House) -> None:
@@ -275,7 +275,7 @@ async def test_work_that_was_refused_by_the_fence_waits_for_the_lease_again(hous
     keeping = asyncio.create_task(house.brief("a", monotonic=Steady()).keep("reconcile", stop, work))
     await eventually(lambda: tries == [1, 3], within=60, what="a second try")
     stop.set()
-    await asyncio.wait_for(keeping, 20)
+    await asyncio.wait_for(keeping, 60)
     assert await house.words() == []
 
 

@@ -74,11 +74,11 @@ async def refused(call: Any) -> grpc.aio.AioRpcError:
 
 async def test_who_comes_late_is_sent_elsewhere_and_told_when_to_ask(home: Path) -> None:
     async with serving(home, Names()) as (door, stub, mine):
-        await stub.GetAllocation(WISH, metadata=mine, timeout=30)
+        await stub.GetAllocation(WISH, metadata=mine, timeout=60)
         door.leave()
         for call in (
-            stub.GetAllocation(WISH, metadata=mine, timeout=30),
-            stub.WatchAllocations(WATCH, metadata=mine, timeout=30).read(),
+            stub.GetAllocation(WISH, metadata=mine, timeout=60),
+            stub.WatchAllocations(WATCH, metadata=mine, timeout=60).read(),
         ):
             error = await refused(call)
             assert (error.code(), explain(error).reason) == (grpc.StatusCode.UNAVAILABLE, "STOPPING")

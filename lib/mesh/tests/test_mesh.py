@@ -148,11 +148,11 @@ async def test_who_is_cancelled_takes_its_call_along(bench: Bench) -> None:
     bench.heard.go.wait = watched  # type: ignore[method-assign]  # the event is this test's own
     async with bench.mesh() as mesh:
         asking = asyncio.ensure_future(_ask(mesh, "slow"))
-        await asyncio.wait_for(bench.heard.entered.wait(), 30)
+        await asyncio.wait_for(bench.heard.entered.wait(), 60)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
-        await asyncio.wait_for(ended.wait(), 30)
+        await asyncio.wait_for(ended.wait(), 60)
 
 
 async def _ask(mesh: Mesh, label: str) -> Any:

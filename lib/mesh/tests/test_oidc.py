@@ -241,7 +241,7 @@ async def test_a_provider_that_others_made_is_understood(tmp_path: Path) -> None
     try:
         assert process.stdout is not None
         found = None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not found:
                 found = re.search(rb"http://(?:localhost|127\.0\.0\.1):(\d+)", await process.stdout.readline())
         issuer = f"http://localhost:{found[1].decode()}"

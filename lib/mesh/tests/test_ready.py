@@ -126,7 +126,7 @@ async def test_who_is_cancelled_in_the_middle_of_it_leaves_no_connection_behind_
     sleeping.cancel()
     await asyncio.wait({sleeping})
     assert sleeping.cancelled()
-    async with asyncio.timeout(30), db.begin() as sql:
+    async with asyncio.timeout(60), db.begin() as sql:
         assert await sleep.row(sql, {"seconds": 0.0}) is not None
         assert await FIND.rows(sql, {"least": 0}) == []
     await db.close()

@@ -138,7 +138,7 @@ async def test_a_row_is_marked_only_after_the_acknowledgement(bench: Bench, bus:
     bus.before = hold
     await bench.tell("a@1")
     async with going(bench.relay(bus)):
-        await asyncio.wait_for(asked.wait(), 30)
+        await asyncio.wait_for(asked.wait(), 60)
         assert await bench.waiting() == ["a@1"]
         may_answer.set()
         await waiting(bench)
@@ -156,7 +156,7 @@ async def test_killed_between_publish_and_mark_the_stream_and_the_consumer_have_
     bus.after = die
     await bench.tell("a@1")
     dying = asyncio.create_task(bench.relay(bus).run(asyncio.Event()))
-    await asyncio.wait_for(acknowledged.wait(), 30)
+    await asyncio.wait_for(acknowledged.wait(), 60)
     dying.cancel()
     await asyncio.gather(dying, return_exceptions=True)
     assert await bench.waiting() == ["a@1"]
@@ -312,7 +312,7 @@ async def test_what_is_asked_for_again_while_it_is_being_published_is_published_
     bus.after = ask  # it is in the stream, and not marked yet
     await bench.tell("a@1")
     async with going(bench.relay(bus)):
-        await asyncio.wait_for(asked.wait(), 30)
+        await asyncio.wait_for(asked.wait(), 60)
         await waiting(bench)
     assert bus.published == ["a@1", "a@1"]
     assert await in_stream(bus) == 2  # inside the window, and still not dropped

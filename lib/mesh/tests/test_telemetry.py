@@ -318,7 +318,7 @@ async def test_a_share_of_no_traces_keeps_none_and_still_hands_them_on() -> None
 async def test_a_collector_that_is_away_does_not_hold_up_the_end() -> None:
     tracer = to_collector("toy", "http://127.0.0.1:9", 1.0)
     tracer.start("lost", kind="SERVER", parent="", links=(), attributes={}).end()
-    await asyncio.wait_for(asyncio.to_thread(tracer.close), 30)
+    await asyncio.wait_for(asyncio.to_thread(tracer.close), 60)
 
 
 async def test_the_span_of_a_block_is_the_current_one_and_gives_way_again() -> None:

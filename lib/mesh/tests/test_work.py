@@ -222,6 +222,6 @@ async def test_an_interrupted_transaction_does_not_hold_up_the_next(bench: Bench
     await inside.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert await asyncio.wait_for(take(bench), 30) == 1
+    assert await asyncio.wait_for(take(bench), 60) == 1
     async with bench.db.read() as sql:
         assert len((await sql.execute(select(t))).all()) == 1

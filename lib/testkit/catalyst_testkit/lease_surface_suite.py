@@ -22,7 +22,7 @@ class Surface:
     async def call(self, method: str, *, token: str | None = None, body: Any = None, **headers: str) -> httpx.Response:
         shown = {} if token == "" else {"Authorization": f"Bearer {token or self.token}"}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             return await client.request(method, f"{self.url}/lease/{self.slot}", headers={**shown, **named}, json=body)
 
     async def take(self, op: str, holder: str, generation: int, ttl: float = 60) -> httpx.Response:

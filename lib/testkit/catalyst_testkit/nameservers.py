@@ -52,7 +52,7 @@ class NameServer:
             command = self.prepare()
             with (self.home / "log").open("ab") as log:
                 self._process = subprocess.Popen([*drop(), *command], cwd=self.home, stdout=log, stderr=log)
-            if eventually_sync(self._answers_or_ended, within=30, what=f"{command[0]} answers") == "up":
+            if eventually_sync(self._answers_or_ended, within=60, what=f"{command[0]} answers") == "up":
                 return
             self.port = 0
         raise AssertionError(f"{type(self).__name__} does not start:\n{self.log()[-2000:]}")

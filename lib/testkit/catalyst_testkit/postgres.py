@@ -40,7 +40,7 @@ class PostgresServer:
         for _ in range(3):  # somebody may take the port between our look and the server's
             self.port = self.port or free_port()
             self._launch()
-            if eventually_sync(self._answers_or_ended, within=30, what="PostgreSQL answers") == "up":
+            if eventually_sync(self._answers_or_ended, within=60, what="PostgreSQL answers") == "up":
                 return
             self.port = 0
         raise AssertionError(f"PostgreSQL does not start:\n{(self.home / 'log').read_text()[-2000:]}")

@@ -59,7 +59,7 @@ class PowerDnsServer:
         for _ in range(3):  # somebody may take a port between our look and the server's
             self.port, self.api_port = self.port or free_port(), self.api_port or free_port()
             self._launch()
-            if eventually_sync(self._answers_or_ended, within=30, what="PowerDNS answers") == "up":
+            if eventually_sync(self._answers_or_ended, within=60, what="PowerDNS answers") == "up":
                 return
             self.port = self.api_port = 0
         raise AssertionError(f"PowerDNS does not start:\n{self.log()[-2000:]}")

@@ -18,6 +18,7 @@ import httpx
 from catalyst_mesh import Issuer, connect
 from catalyst_mesh.failpoints import VARIABLE
 
+from .daemons import PATIENCE
 from .servers import free_port
 from .waiting import eventually
 
@@ -175,7 +176,7 @@ class Replicas:
     ) -> Stub:
         """A generated stub on one replica, with the deadline and the retries that every client of ours has."""
         token = self.issuer.token(subject, roles=roles, groups=groups, service=service)
-        channel = connect(f"127.0.0.1:{replica.port}", token=lambda: token)
+        channel = connect(f"127.0.0.1:{replica.port}", token=lambda: token, deadline=PATIENCE)
         self._channels.append(channel)
         return stub(channel)
 

@@ -209,7 +209,7 @@ class RegistrarSuite:
                 return (await bench.done(Target(NEW))).state is TaskState.DONE
             return False
 
-        await eventually(converged, within=30)  # type: ignore[arg-type]  # mypy takes T | Awaitable[T] for Never
+        await eventually(converged, within=60)  # type: ignore[arg-type]  # mypy takes T | Awaitable[T] for Never
         assert set((await bench.read()).ns) == set(NEW)
 
 
@@ -305,7 +305,7 @@ class RegistrarApiSuite(RegistrarSuite):
                 return (await bench.apply(Target(NEW))).state is TaskState.DONE
             return False
 
-        await eventually(converged, within=30)  # type: ignore[arg-type]  # mypy takes T | Awaitable[T] for Never
+        await eventually(converged, within=60)  # type: ignore[arg-type]  # mypy takes T | Awaitable[T] for Never
         assert set((await bench.read()).ns) == set(NEW)
 
     async def test_of_two_who_change_at_once_one_does_and_the_other_hears_of_it(

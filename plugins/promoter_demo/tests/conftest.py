@@ -29,7 +29,7 @@ class Application:
         self.ports: Mapping[str, tuple[int, int]] = {region: (free_port(), free_port()) for region in (EAST, WEST)}
         self._pids: dict[str, int] = {}
         single = httpx.Limits(max_keepalive_connections=0)
-        self._http = httpx.AsyncClient(timeout=10, trust_env=False, limits=single)
+        self._http = httpx.AsyncClient(timeout=60, trust_env=False, limits=single)
 
     def promoter(self) -> DemoPromoter:
         """The plugin, configured for these two."""

@@ -31,7 +31,7 @@ async def watching(stub: Any, after: int = 0) -> AsyncIterator[Any]:
     call = stub.WatchCatalog(rpc.WatchCatalogRequest(after_revision=after))
 
     async def heard() -> rpc.WatchCatalogResponse:
-        return await asyncio.wait_for(call.read(), 30)
+        return await asyncio.wait_for(call.read(), 60)
 
     yield heard
     call.cancel()

@@ -127,7 +127,7 @@ async def test_no_watcher_but_its_owner_hears_of_a_private_blueprint(start: Star
         before = min(one.revision for one in came) - 1
         own = catalog(daemon, subject="dev", groups=["/acme/org-viewer"])
         call = own.WatchCatalog(rpc.WatchCatalogRequest(after_revision=before))
-        assert PRIVATE in (await asyncio.wait_for(call.read(), 30)).change.name
+        assert PRIVATE in (await asyncio.wait_for(call.read(), 60)).change.name
         call.cancel()
         write(folder, "bp-later", visibility="listed")
         for who, stub in callers(daemon).items():
@@ -135,5 +135,5 @@ async def test_no_watcher_but_its_owner_hears_of_a_private_blueprint(start: Star
                 continue  # the stream is for members
             call = stub.WatchCatalog(rpc.WatchCatalogRequest(after_revision=before))
             await sync(daemon)
-            assert "bp-later" in (await asyncio.wait_for(call.read(), 30)).change.name, who
+            assert "bp-later" in (await asyncio.wait_for(call.read(), 60)).change.name, who
             call.cancel()

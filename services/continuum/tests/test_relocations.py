@@ -41,5 +41,5 @@ async def test_a_ring_is_answered_by_one_look_and_then_it_rests(database: str) -
         assert work.looks == 2
     finally:
         stop.set()
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, 60)
         await db.close()

@@ -30,7 +30,7 @@ class Edge:
     admin: dict[str, str]
 
     def client(self, **headers: str) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.url, headers=headers or self.admin, timeout=30)
+        return httpx.AsyncClient(base_url=self.url, headers=headers or self.admin, timeout=60)
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ class Gateway:
     async def end(self) -> None:
         self.stop.set()
         if not self.task.cancelled():
-            await asyncio.wait_for(self.task, 30)
+            await asyncio.wait_for(self.task, 60)
 
     async def versions(self) -> list[int]:
         async with self.work.reading() as tx:
@@ -117,7 +117,7 @@ async def test_a_lower_number_is_never_seen_after_a_higher_one(replicas: list[Ga
         adding = asyncio.create_task(add(second, 2))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(seen.wait(), 0.2)
-    await asyncio.wait_for(adding, 30)
+    await asyncio.wait_for(adding, 60)
     assert await first.versions() == [1, 2]
 
 

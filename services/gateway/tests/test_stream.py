@@ -51,7 +51,7 @@ async def keep(work: Work[Store], *names: str, topic: str = f"{POOLS}zone.", org
 
 async def told(frames: AsyncIterator[bytes], count: int = 1) -> list[str]:
     """Aggregates of the next frames."""
-    seen = [await asyncio.wait_for(anext(frames), 30) for _ in range(count)]
+    seen = [await asyncio.wait_for(anext(frames), 60) for _ in range(count)]
     return [json.loads(frame.decode().partition("data: ")[2])["aggregate"] for frame in seen]
 
 
@@ -133,7 +133,7 @@ async def test_a_quiet_connection_is_kept_alive_and_goes_on(replicas: list[Work[
     work, _ = replicas
     frames = Feed(work, heartbeat=0.01).events("0", "", operator)
     for _ in range(2):
-        assert await asyncio.wait_for(anext(frames), 30) == b": still here\n\n"
+        assert await asyncio.wait_for(anext(frames), 60) == b": still here\n\n"
     await keep(work, "one")
     assert await eventually(lambda: _is_told(frames, "one"), within=60)
 
@@ -180,7 +180,7 @@ async def test_a_stream_ends_where_its_listener_may_hear_less(replicas: list[Wor
     await asyncio.wait({waiting}, timeout=0.2)
     assert not waiting.done()
     groups.clear()
-    *_, last = await asyncio.wait_for(waiting, 30)
+    *_, last = await asyncio.wait_for(waiting, 60)
     assert last == b'event: ended\ndata: {"reason": "ROLES_CHANGED"}\n\n'
 
 
@@ -200,7 +200,7 @@ async def test_who_stopped_reading_begins_anew_instead_of_filling_the_memory(rep
     assert await waiting == ["two"]
     (pending,) = feed._listeners
     pending.give_up()  # as `put` does where too much waits
-    last = await asyncio.wait_for(anext(frames), 30)
+    last = await asyncio.wait_for(anext(frames), 60)
     assert last.startswith(b"id: ")
     assert b"event: reset" in last
     assert await _all(frames) == []
@@ -217,7 +217,7 @@ async def test_a_place_that_is_not_known_or_no_longer_kept_is_told_to_begin_anew
         await tx.sql.execute(delete(stream_event).where(stream_event.c.number <= 2))
         life = await tx.incarnation()
     frames = Feed(work, heartbeat=NEVER).events(place.format(life=life), "", operator)
-    first = await asyncio.wait_for(anext(frames), 30)
+    first = await asyncio.wait_for(anext(frames), 60)
     assert first.startswith(f"id: {life}:3\nevent: reset\n".encode())
     await frames.aclose()  # type: ignore[attr-defined]  # it is a generator
 

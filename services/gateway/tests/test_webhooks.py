@@ -51,7 +51,7 @@ async def http(home: Path, clean_nats: NatsServer, database: str, ears: Ears) ->
     values = {"database_url": database, "nats_url": clean_nats.url, "http_listen": f"127.0.0.1:{port}", **dead}
     async with running(compose, GatewaySettings, home, billing_target=billing, **values):
         transport = httpx.AsyncHTTPTransport(retries=10)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=30) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=60) as client:
             yield client
     await server.stop(None)
 

@@ -33,7 +33,7 @@ class Replica:
     async def end(self) -> None:
         self.stop.set()
         with suppress(asyncio.CancelledError):
-            await asyncio.wait_for(self.task, 30)
+            await asyncio.wait_for(self.task, 60)
 
 
 @pytest.fixture

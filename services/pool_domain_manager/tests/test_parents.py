@@ -92,7 +92,7 @@ async def test_a_change_waits_for_those_on_their_way_as_long_as_they_move_and_no
     await asyncio.sleep(0)
     parents.expect(ZONE, "late.")
     second = asyncio.create_task(parents.apply(ledger, ZONE, "b.", of("b.")))  # type: ignore[arg-type]
-    await asyncio.wait_for(asyncio.gather(first, second), 30)
+    await asyncio.wait_for(asyncio.gather(first, second), 60)
     assert ledger.taken == [["a.", "b."]]
     parents.excuse(ZONE, "stuck.")
     parents.excuse(ZONE, "late.")
@@ -129,7 +129,7 @@ async def test_who_stopped_waiting_holds_up_nobody() -> None:
     gone.cancel()
     with pytest.raises(asyncio.CancelledError):
         await gone
-    await asyncio.wait_for(stays, 30)
+    await asyncio.wait_for(stays, 60)
     assert ["n."] in ledger.taken
 
 
@@ -174,6 +174,6 @@ async def test_one_name_that_hangs_delays_no_other(start: Start) -> None:
         held = [await reserve(daemon, label) for label in ("slow", "quick")]
         stub = provisioner(daemon)
         await stub.CommitAllocation(commitment(held[0].reservation_token, label="slow"))
-        await asyncio.wait_for(hung.wait(), 30)
+        await asyncio.wait_for(hung.wait(), 60)
         await stub.CommitAllocation(commitment(held[1].reservation_token, label="quick"))
         await until(daemon, Allocation.STATE_ACTIVE, name=f"{POOL}/allocations/quick")

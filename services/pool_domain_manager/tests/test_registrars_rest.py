@@ -39,7 +39,7 @@ async def http(at: Desk, home: Path, clean_nats: NatsServer) -> AsyncIterator[ht
 
     async with (
         running(compose, GatewaySettings, edge, service="gateway", **values),
-        httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client,
+        httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client,
     ):
         await eventually(is_up, within=60)
         yield client

@@ -218,10 +218,10 @@ async def test_what_happens_to_names_is_streamed_and_goes_on_after_a_break(
         for label in ("one", "two", "three"):
             made = await http.post("/v1/reserve", json={**NAME, "subdomain": label, "owner": "acme"})
             assert made.status_code == 201
-        two = await asyncio.wait_for(frames(http, "1", 2), 30)
+        two = await asyncio.wait_for(frames(http, "1", 2), 60)
         assert [json.loads(f["data"])["fqdn"].split(".")[0] for f in two] == ["two", "three"]
         assert {f["event"] for f in two} == {"catalyst.v1.pooldomain.allocation.reserved"}
-        assert await asyncio.wait_for(frames(http, two[0]["id"], 1), 30) == two[1:]
+        assert await asyncio.wait_for(frames(http, two[0]["id"], 1), 60) == two[1:]
 
 
 @on_one_database

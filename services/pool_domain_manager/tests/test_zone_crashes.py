@@ -22,7 +22,7 @@ async def _dies(start: Start, database: str, reaper: Reaper) -> None:
     while reaper.left:
         reaper.died.clear()
         async with start(failpoint=reaper):
-            await asyncio.wait_for(reaper.died.wait(), 30)
+            await asyncio.wait_for(reaper.died.wait(), 60)
         await let_leases_end(database)
 
 

@@ -173,7 +173,7 @@ async def test_a_call_under_way_is_awaited_and_then_undone(bench: Bench, world: 
     engine = bench.engine(kind_of(world.step("a", run=slow), world.step("b", "a")), poll=0.02)
     run = await begin(engine)
     async with working(engine):
-        await asyncio.wait_for(entered.wait(), 30)
+        await asyncio.wait_for(entered.wait(), 60)
         assert (await engine.cancel(run, "compensate")).state == "cancelling"
         let_end.set()
         await reaches(engine, run, "cancelled_clean")
@@ -279,7 +279,7 @@ async def test_a_cancelled_run_does_not_try_again(bench: Bench, world: World) ->
     engine = bench.engine(kind_of(Step("a", slow)), poll=0.02)
     run = await begin(engine)
     async with working(engine):
-        await asyncio.wait_for(entered.wait(), 30)
+        await asyncio.wait_for(entered.wait(), 60)
         await engine.cancel(run)
         let_end.set()
         await reaches(engine, run, "cancelled_clean")

@@ -139,7 +139,7 @@ async def test_a_step_that_waits_may_be_left_out_and_one_that_runs_may_not(bench
         return (await states(engine, run))["gate"] == "waiting"
 
     async with working(engine):
-        await asyncio.wait_for(entered.wait(), 30)
+        await asyncio.wait_for(entered.wait(), 60)
         await holds(waits)
         with pytest.raises(WrongStepState, match="slow is running"):
             await engine.skip(run, "slow", "no patience")
@@ -164,7 +164,7 @@ async def test_leaving_out_the_only_open_step_of_a_held_run_lets_its_holder_end_
         return (await states(engine, run))["poll"] == "waiting"
 
     async with working(engine):
-        await asyncio.wait_for(asking.wait(), 30)
+        await asyncio.wait_for(asking.wait(), 60)
         await holds(asked)
         assert not (await engine.skip(run, "poll", "enough")).state.ended, "the question is still being asked"
         let_end.set()
@@ -185,7 +185,7 @@ async def test_a_pause_starts_nothing_more_and_lets_end_what_runs(bench: Bench, 
         return (await engine.status(run)).wake_at is None
 
     async with working(engine):
-        await asyncio.wait_for(entered.wait(), 30)
+        await asyncio.wait_for(entered.wait(), 60)
         assert (await engine.pause(run, reason="lunch", by="users/ada")).state == "paused"
         let_end.set()
         await holds(rests)

@@ -37,13 +37,13 @@ async def test_a_holder_that_slept_through_its_lease_is_fenced(bench: Bench, wor
     first, second = bench.engine(kind), bench.engine(kind, db=await bench.another_database())
     run = await begin(first)
     sleeping = asyncio.create_task(first.turn())
-    await asyncio.wait_for(zombie.entered.wait(), 30)
+    await asyncio.wait_for(zombie.entered.wait(), 60)
     assert await second.turn() == 0, "the lease holds"
     bench.pass_lease()
     assert (await carry(bench, second, run)).state == "succeeded"
     before = await events(second, run)
     zombie.awake.set()
-    await asyncio.wait_for(sleeping, 30)
+    await asyncio.wait_for(sleeping, 60)
     assert await events(second, run) == before, "the zombie has written nothing"
     assert world.made == {"a": 1, "b": 1}, "nor has it gone on"
     assert zombie.fences[0] < zombie.fences[1], "an outside system could tell them apart"
@@ -66,11 +66,11 @@ async def test_what_a_zombie_writes_beside_the_journal_is_refused_by_the_fence(b
     first, second = bench.engine(kind), bench.engine(kind, db=db)
     run = await begin(first)
     sleeping = asyncio.create_task(first.turn())
-    await asyncio.wait_for(entered.wait(), 30)
+    await asyncio.wait_for(entered.wait(), 60)
     bench.pass_lease()
     assert (await carry(bench, second, run)).state == "succeeded"
     awake.set()
-    await asyncio.wait_for(sleeping, 30)
+    await asyncio.wait_for(sleeping, 60)
     assert world.made == {"by fence 2": 1}
 
 
@@ -102,11 +102,11 @@ async def test_a_replica_gives_up_before_its_lease_ends(bench: Bench) -> None:
     engine = bench.engine(kind_of(Step("a", hang)), db=db, lease=ttl, poll=0.02, monotonic=lambda: steady)
     run = await begin(engine)
     async with working(engine):
-        await asyncio.wait_for(entered.wait(), 30)
+        await asyncio.wait_for(entered.wait(), 60)
         db.cut = True
         seq = (await engine.status(run)).seq
         steady = ttl.total_seconds() * 0.81
-        await asyncio.wait_for(cancelled.wait(), 30)
+        await asyncio.wait_for(cancelled.wait(), 60)
     assert (await engine.status(run)).seq == seq
 
 
@@ -338,7 +338,7 @@ async def test_a_drain_lets_runs_go_so_that_another_goes_on_at_once(bench: Bench
     engine = bench.engine(kind, poll=0.02)
     run = await begin(engine)
     async with working(engine) as stop:
-        await asyncio.wait_for(entered.wait(), 30)
+        await asyncio.wait_for(entered.wait(), 60)
         stop.set()
         let_end.set()
     assert (await states(engine, run))["a"] == "succeeded"
@@ -360,9 +360,9 @@ async def test_a_drain_interrupts_what_does_not_end_and_leaves_it_in_doubt(bench
     engine, stop = bench.engine(kind, poll=0.02), asyncio.Event()
     run = await begin(engine)
     working = asyncio.create_task(engine.run(stop, grace=0.05))
-    await asyncio.wait_for(entered.wait(), 30)
+    await asyncio.wait_for(entered.wait(), 60)
     stop.set()
-    await asyncio.wait_for(working, 30)
+    await asyncio.wait_for(working, 60)
     assert await states(engine, run) == {"a": "in_doubt"}
     other = bench.engine(kind)
     assert (await carry(bench, other, run)).state == "succeeded"
@@ -409,9 +409,9 @@ async def test_leases_go_by_the_database_s_clock(bench: Bench, world: World) -> 
     first = bench.engine(kind, lease_now=None)
     run = await begin(first)
     sleeping = asyncio.create_task(first.turn())
-    await asyncio.wait_for(zombie.entered.wait(), 30)
+    await asyncio.wait_for(zombie.entered.wait(), 60)
     bench.clock.advance(timedelta(hours=1))
     assert await bench.engine(kind, lease_now=None).turn() == 0
     zombie.awake.set()
-    await asyncio.wait_for(sleeping, 30)
+    await asyncio.wait_for(sleeping, 60)
     assert (await first.status(run)).state == "succeeded"

@@ -64,7 +64,7 @@ async def test_siblings_run_at_the_same_time(bench: Bench) -> None:
     together = asyncio.Barrier(3)
 
     async def meet(_ctx: Context) -> None:
-        await asyncio.wait_for(together.wait(), 30)
+        await asyncio.wait_for(together.wait(), 60)
 
     engine = bench.engine(kind_of(*(Step(name, meet) for name in "abc")))
     assert (await carry(bench, engine, await begin(engine))).state == "succeeded"
@@ -233,7 +233,7 @@ async def test_steps_under_way_are_limited(bench: Bench, limits: Limits, options
         most = max(most, now)
         if now == 3:
             three.set()
-        await asyncio.wait_for(three.wait(), 30)
+        await asyncio.wait_for(three.wait(), 60)
         now -= 1
 
     engine = bench.engine(kind_of(*(Step(f"s{n}", count) for n in range(9)), limits=limits), **options)
@@ -253,7 +253,7 @@ async def test_runs_at_hand_are_limited_and_the_rest_is_left_to_other_replicas(
         nonlocal now, most
         now += 1
         most = max(most, now)
-        await asyncio.wait_for(go_on.wait(), 20)
+        await asyncio.wait_for(go_on.wait(), 60)
         now -= 1
 
     kind = kind_of(Step("a", count), limits=limits)
@@ -277,7 +277,7 @@ async def test_a_kind_at_its_limit_holds_up_no_other_kind(bench: Bench, world: W
     let_end = asyncio.Event()
 
     async def slow(_ctx: Context) -> None:
-        await asyncio.wait_for(let_end.wait(), 20)
+        await asyncio.wait_for(let_end.wait(), 60)
 
     slowly = kind_of(Step("a", slow), name="slow", limits=Limits(runs=1))
     engine = bench.engine(slowly, kind_of(world.step("z")), poll=0.02)
@@ -300,7 +300,7 @@ async def test_a_run_that_another_replica_is_just_claiming_is_passed_over_withou
     second = await begin(engine, subject="s/2", key="2")
     async with remote.db.begin() as sql:  # as a claim does, before its commit
         await sql.execute(text("SELECT id FROM journal_run WHERE id = :id FOR UPDATE"), {"id": first})
-        assert await asyncio.wait_for(engine.turn(), 20) == 1
+        assert await asyncio.wait_for(engine.turn(), 60) == 1
         assert [str((await engine.status(run)).state) for run in (first, second)] == ["pending", "succeeded"]
     assert await engine.turn() == 1
 

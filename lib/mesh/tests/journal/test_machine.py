@@ -131,7 +131,7 @@ class Journal(RuleBasedStateMachine):
         self.turn(dies_at)  # the rules are drawn, and a draw may have no death at all; here each story has its own
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return self.runner.run(asyncio.wait_for(work, 30))
+        return self.runner.run(asyncio.wait_for(work, 60))
 
     def ask(self, work: Coroutine[Any, Any, RunView]) -> None:
         with suppress(Refused):

@@ -184,9 +184,9 @@ async def test_an_outage_longer_than_the_lease_ends_what_is_under_way_and_the_ru
     engine = far.engine(kind_of(world.step("a", run=hang), world.step("b", "a")), **options)
     run = await begin(engine)
     async with working(engine):
-        await asyncio.wait_for(entered.wait(), 20)
+        await asyncio.wait_for(entered.wait(), 60)
         own_postgres.kill()
-        await asyncio.wait_for(cancelled.wait(), 20)
+        await asyncio.wait_for(cancelled.wait(), 60)
         await asyncio.to_thread(own_postgres.start)
 
         async def succeeded() -> bool:

@@ -124,7 +124,7 @@ async def test_a_replica_that_is_told_to_stop_leaves_its_run_to_another_at_once(
     told = replicas.start(lease=600)  # nobody could wait for its end
     await eventually(lambda: len(effects.all()) >= 4, within=60, what="effects")
     told.terminate()
-    assert await asyncio.wait_for(ended(told), 30) == 0
+    assert await asyncio.wait_for(ended(told), 60) == 0
     assert len(effects.all()) < child.STEPS, "it has stopped in the middle"
     assert (await engine.status(run)).state == "running"
     replicas.start(lease=600)

@@ -39,7 +39,7 @@ async def test_followers_get_the_same_events_each_once_and_end_with_the_run(benc
     readers = [asyncio.create_task(follow(engine, seq)) for engine in (here, there) for seq in (1, 4, 12)]
     await carry(bench, here, run, signals={"approve": None})
     last = (await here.status(run)).seq
-    found = await asyncio.wait_for(asyncio.gather(*readers), 30)
+    found = await asyncio.wait_for(asyncio.gather(*readers), 60)
     assert found == [list(range(seq, last + 1)) for _ in (here, there) for seq in (1, 4, 12)]
 
 
@@ -53,7 +53,7 @@ async def test_a_follower_in_the_same_process_waits_for_no_poll(bench: Bench, wo
     reader = asyncio.create_task(follow())
     await asyncio.sleep(0)
     await carry(bench, engine, run)
-    assert await asyncio.wait_for(reader, 30) == 5
+    assert await asyncio.wait_for(reader, 60) == 5
 
 
 class Counting(Database):
@@ -88,7 +88,7 @@ async def test_a_follower_rests_between_two_events(bench: Bench) -> None:
     await asyncio.wait([reader], timeout=0.2)
     assert db.reads - before < 8
     await carry(bench, engine, run, signals={"approve": 1})
-    await asyncio.wait_for(reader, 30)
+    await asyncio.wait_for(reader, 60)
 
 
 async def test_more_events_than_a_page_come_in_order(bench: Bench) -> None:

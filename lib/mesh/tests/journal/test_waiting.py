@@ -59,17 +59,17 @@ async def test_a_signal_that_comes_while_the_step_turns_to_wait_is_not_missed(be
             return await ctx.signal("approve")
         except Wait:
             turning.set()
-            await asyncio.wait_for(sent.wait(), 30)
+            await asyncio.wait_for(sent.wait(), 60)
             raise
 
     kind = kind_of(Step("gate", run_it))
     engine, other = bench.engine(kind), bench.engine(kind, db=await bench.another_database())
     run = await begin(engine)
     carrying = asyncio.create_task(engine.turn())
-    await asyncio.wait_for(turning.wait(), 30)
+    await asyncio.wait_for(turning.wait(), 60)
     await other.signal(run, "approve", "just in time")
     sent.set()
-    await asyncio.wait_for(carrying, 30)
+    await asyncio.wait_for(carrying, 60)
     assert (await engine.status(run)).state == "succeeded"
 
 

@@ -56,7 +56,7 @@ class PostgresPair:
                 os.kill(pid, signal.SIGKILL)
         # Until somebody has taken note of its end, a dead server's number looks to the next one like a running server.
         gone = lambda: not any(Path(f"/proc/{pid}").exists() for pid in killed)  # noqa: E731
-        eventually_sync(gone, within=30, what=f"the server of {region} is gone")
+        eventually_sync(gone, within=60, what=f"the server of {region} is gone")
 
     async def write(self, region: str, n: int) -> bool | None:
         """Commit a row; None where nobody knows what became of it."""
