@@ -47,9 +47,9 @@ def lasting() -> Iterator[Dev]:
     shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # a folder without __init__.py is no package to pytest: such a dev would idle until the run ends
 def shared() -> Iterator[Dev]:
-    """One dev for all tests that only ask, or clean up after themselves."""
+    """One dev for the tests of a file that only ask, or clean up after themselves."""
     path = Path(tempfile.mkdtemp(prefix="catalyst-e2e-"))
     one = Dev(path)
     one.start()
