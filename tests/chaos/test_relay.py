@@ -9,6 +9,7 @@ import grpc
 import pytest
 from catalyst.pooldomain.v1.service_pb2 import ReserveAllocationRequest
 from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
+from catalyst_mesh import connect
 from catalyst_testkit import eventually
 from catalyst_testkit.processes import Replica, Replicas
 
@@ -26,8 +27,8 @@ async def test_row_2_a_relay_killed_between_publish_and_mark_has_its_effect_at_t
     kills = 500 if long else 20 if "sqlite" in url else 4  # the cheaper database has the short count
     await toy.start(1)
     (replica,) = toy.all
-    stub = toy.stub(AllocationServiceStub, replica)
     await replica.kill()
+    token = toy.issuer.token("somebody")
     for number in range(kills):
         wish = ReserveAllocationRequest(
             parent=POOL, label=f"n{number}", owner="organizations/o", request_id=str(uuid4())
@@ -36,7 +37,7 @@ async def test_row_2_a_relay_killed_between_publish_and_mark_has_its_effect_at_t
             await let_leases_end(url)
             unmarked = await rows(url, UNMARKED)
             replica.start(f"relay.published=kill@{2 if unmarked else 1}")
-            await ask(stub, wish, replica, url)
+            await ask(token, wish, replica, url)
             assert await replica.ended(within=60) == -signal.SIGKILL
     await let_leases_end(url)
     replica.start()
@@ -47,25 +48,28 @@ async def test_row_2_a_relay_killed_between_publish_and_mark_has_its_effect_at_t
 
     wanted = Counter({f"{POOL}/allocations/n{number}@1": 1 for number in range(kills)})
     await eventually(lambda: _are(heard, wanted), within=60, what="all is heard")
-    await marked(url)
+    await marked(url, replica)
     assert await heard() == wanted, "once each"
 
 
-async def ask(stub: AllocationServiceStub, wish: ReserveAllocationRequest, replica: Replica, url: str) -> None:
+async def ask(token: str, wish: ReserveAllocationRequest, replica: Replica, url: str) -> None:
     """Ask, if it lives so long: a replica that publishes in two parts what it found dies before, or before it answers."""
     with suppress(grpc.aio.AioRpcError, AssertionError):
         await replica.serves()
-        await marked(url)
-        # The channel met a dead replica before, and would not look again at once.
-        await stub.ReserveAllocation(wish, timeout=60, wait_for_ready=True)
+        await marked(url, replica)
+        # A channel that met the replica dead would not look again at once.
+        async with connect(f"127.0.0.1:{replica.port}", token=lambda: token) as channel:
+            await AllocationServiceStub(channel).ReserveAllocation(wish, timeout=60)
 
 
 async def _are(heard: object, wanted: Counter[str]) -> bool:
     return len(await heard()) >= len(wanted)  # type: ignore[operator]  # it is a coroutine function
 
 
-async def marked(url: str) -> None:
+async def marked(url: str, replica: Replica) -> None:
+    """Wait until nothing is left to mark, or nobody to mark it."""
+
     async def all_are() -> bool:
-        return not await rows(url, UNMARKED)
+        return replica.code is not None or not await rows(url, UNMARKED)
 
     await eventually(all_are, within=60, what="what was published before is marked")

@@ -123,17 +123,19 @@ class Replica:
         return self.code
 
     async def serves(self, within: float = 60) -> None:
-        """Wait until it answers."""
+        """Wait until it answers. Raises AssertionError as soon as it has ended instead."""
 
-        async def alive() -> bool:
-            assert self.code is None, f"{self.program} ended with {self.code}:\n{self.log.read_text()[-3000:]}"
+        async def answers_or_ended() -> bool:
+            if self.code is not None:
+                return True
             try:
                 return (await http.get(f"http://127.0.0.1:{self.side}/livez")).status_code == 200
             except httpx.TransportError:
                 return False
 
         async with httpx.AsyncClient(verify=False) as http:  # noqa: S501 - no TLS on loopback
-            await eventually(alive, within=within, what=f"{self.program} serves")  # type: ignore[arg-type]  # T is bool
+            await eventually(answers_or_ended, within=within, what=f"{self.program} serves")  # type: ignore[arg-type]  # T is bool
+        assert self.code is None, f"{self.program} ended with {self.code}:\n{self.log.read_text()[-3000:]}"
 
 
 @dataclass
