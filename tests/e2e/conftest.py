@@ -47,7 +47,8 @@ def lasting() -> Iterator[Dev]:
     shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")  # a folder without __init__.py is no package to pytest: such a dev would idle until the run ends
+# Not of the package: a folder without __init__.py is none to pytest, and the dev would idle until the run ends.
+@pytest.fixture(scope="module")
 def shared() -> Iterator[Dev]:
     """One dev for the tests of a file that only ask, or clean up after themselves."""
     path = Path(tempfile.mkdtemp(prefix="catalyst-e2e-"))
