@@ -114,6 +114,8 @@ class Database:
         self._clock = clock
         self._turn = _Turn()
         self._doors = Doors()
+        self._views: dict[asyncio.Task[Any] | None, AsyncConnection] = {}
+        """What each task is reading now."""
 
     @property
     def dialect(self) -> str:
@@ -173,9 +175,21 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """One consistent view, thrown away at the end of the block."""
+        """One consistent view, thrown away at the end of the block.
+
+        Within a block of the same task it is that block's view: of tasks that each held one connection while they waited for
+        another one, as many as there are connections would wait for each other.
+        """
+        task = asyncio.current_task()
+        if (ours := self._views.get(task)) is not None:
+            yield ours
+            return
         async with self._doors, self._reader.connect() as sql:
-            yield sql
+            self._views[task] = sql
+            try:
+                yield sql
+            finally:
+                del self._views[task]
 
     @property
     def moment(self) -> ColumnElement[datetime] | None:

@@ -55,6 +55,24 @@ async def test_readers_do_not_wait_for_a_writer(database: str) -> None:
     await db.close()
 
 
+async def test_who_reads_while_it_reads_takes_no_second_connection_and_waits_for_nobody(database: str) -> None:
+    db = await Database.open(database, metadata=metadata, pool_size=2)
+    met = asyncio.Barrier(2)
+
+    async def twice() -> None:
+        async with db.read() as outer:
+            await met.wait()  # both hold one of the two connections now
+            async with db.read() as inner:
+                assert inner is outer
+                assert (await inner.execute(select(kept))).all() == []
+            await met.wait()
+            assert db.in_use() == 2
+
+    await asyncio.gather(twice(), twice())
+    assert db.in_use() == 0
+    await db.close()
+
+
 async def test_on_sqlite_who_is_urgent_writes_before_all_who_wait(home: Path) -> None:
     """A lease whose renewal waits behind a crowd of callers ends, and with it everything that is done under it."""
     db = await Database.open(f"sqlite+aiosqlite:///{home}/test.db", metadata=metadata)

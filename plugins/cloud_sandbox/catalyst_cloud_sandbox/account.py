@@ -12,7 +12,7 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -162,7 +162,7 @@ class Account:
         self, resources: list[Resource], powered: bool, troubles: Mapping[str, list[dict[str, Any]]]
     ) -> list[str]:
         servers = {r.id: r for r in resources if r.kind == "server" and r.spec.get("user_data")}
-        touched = []
+        around, touched = _Surroundings(resources), []
         for place in processes.places(self.folder):
             server = servers.get(place.name)
             if not (server and server.powered and powered) and processes.stop(place):
@@ -171,7 +171,7 @@ class Account:
                 processes.remove(place)
         for id, server in servers.items():
             place = processes.place(self.folder, id)
-            processes.describe(place, _boot(self.name, server, resources) | {"faults": troubles[server.region]})
+            processes.describe(place, _boot(self.name, server, around) | {"faults": troubles[server.region]})
             if server.powered and powered and processes.start(place):
                 touched.append(id)
         return touched
@@ -263,9 +263,30 @@ def _sold(resources: list[Resource]) -> dict[tuple[str, str], int]:
     return dict(Counter((r.region, str(r.spec["size"])) for r in resources if r.kind == "server"))
 
 
-def _boot(account: str, server: Resource, resources: list[Resource]) -> dict[str, Any]:
+class _Surroundings:
+    """Resources by what a server asks for, so that looking after many servers takes as long as there are, not its square."""
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        self._in_network: dict[object, list[Resource]] = {}
+        self._labelled: dict[tuple[str, str], list[Resource]] = {}
+        for resource in resources:
+            self._in_network.setdefault(resource.spec.get("network"), []).append(resource)
+            for label in resource.labels.items():
+                self._labelled.setdefault(label, []).append(resource)
+
+    def mates(self, server: Resource) -> list[Resource]:
+        """What is in the network of a server."""
+        return self._in_network[server.spec.get("network")]
+
+    def owned(self, server: Resource) -> list[Resource]:
+        """What carries all labels that a server carries."""
+        fewest = min((self._labelled[label] for label in server.labels.items()), key=len)
+        return [resource for resource in fewest if owned(server.labels, resource.labels)]
+
+
+def _boot(account: str, server: Resource, around: _Surroundings) -> dict[str, Any]:
     """What a server's metadata service would say: itself, its way in, its user data, the nodes beside it."""
-    mates = [r for r in resources if r.spec.get("network") == server.spec.get("network")]
+    mates = around.mates(server)
     way_in = next((r for r in mates if r.kind == "load_balancer" and not r.spec.get("private")), None)
     nodes = [{"id": r.id, "name": r.name, **_node(r)} for r in mates if r.kind == "server"]
     return {
@@ -280,7 +301,7 @@ def _boot(account: str, server: Resource, resources: list[Resource]) -> dict[str
         "load_balancer": way_in.name if way_in else "",
         "user_data": server.spec["user_data"],
         "nodes": nodes,
-        "resources": [r.id for r in resources if owned(server.labels, r.labels)],
+        "resources": [r.id for r in around.owned(server)],
     }
 
 

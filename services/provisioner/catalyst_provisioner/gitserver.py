@@ -10,6 +10,7 @@ import hmac
 import socketserver
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -22,6 +23,7 @@ from .repository import Repositories
 
 Environ = dict[str, Any]
 Respond = Callable[..., Any]
+Application = Callable[[Environ, Respond], Iterable[bytes]]
 
 
 class Passwords:
@@ -114,8 +116,9 @@ class _Backend(Backend):
         return Repo(str(self._repositories.path(name)))
 
 
-def _guarded(repositories: Repositories, passwords: Passwords) -> Callable[[Environ, Respond], Iterable[bytes]]:
+def _guarded(repositories: Repositories, passwords: Passwords) -> Application:
     git = make_wsgi_chain(_Backend(repositories), handlers={b"git-upload-pack": UploadPackHandler})
+    advertised = _Advertised(repositories, git)
 
     def app(environ: Environ, respond: Respond) -> Iterable[bytes]:
         first = environ.get("PATH_INFO", "/").split("/")[1]
@@ -128,9 +131,57 @@ def _guarded(repositories: Repositories, passwords: Passwords) -> Callable[[Envi
         if not _only_reads(environ):
             respond("403 Forbidden", [("Content-Length", "0")])
             return [b""]
+        if environ.get("REQUEST_METHOD") == "GET":
+            return advertised.answer(sovereign, uid, environ, respond)
         return git(environ, respond)
 
     return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the library answered, and to which state of a repository."""
+
+    state: tuple[str, ...]
+    status: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class _Advertised:
+    """Lists of references as they were answered last, by Sovereign.
+
+    Every cluster asks for its own again and again, and for the library each is a walk through the repository; while neither
+    the branch nor the Sovereign changed it is the same.
+    """
+
+    def __init__(self, repositories: Repositories, git: Application) -> None:
+        self._repositories = repositories
+        self._git = git
+        self._known: dict[str, _Answer] = {}
+
+    def answer(self, sovereign: str, uid: str, environ: Environ, respond: Respond) -> Iterable[bytes]:
+        """What the library answers, from memory where it answered the same before."""
+        # Looked at before the library does: a branch that moves meanwhile is another state the next time.
+        state = (uid, self._repositories.branch(sovereign), environ.get("HTTP_GIT_PROTOCOL", ""))
+        known = self._known.get(sovereign)
+        if known is None or known.state != state:
+            known = self._asked(state, environ)
+            if known.status.startswith("200 "):
+                self._known[sovereign] = known
+        respond(known.status, known.headers)
+        return [known.body]
+
+    def _asked(self, state: tuple[str, ...], environ: Environ) -> _Answer:
+        heads: list[tuple[str, list[tuple[str, str]]]] = []
+        written: list[bytes] = []
+
+        def respond(status: str, headers: list[tuple[str, str]], *_: object) -> Callable[[bytes], None]:
+            heads.append((status, headers))
+            return written.append  # PEP 3333: what is written comes before what is returned
+
+        rest = b"".join(self._git(environ, respond))
+        return _Answer(state, *heads[-1], b"".join(written) + rest)
 
 
 def _only_reads(environ: Environ) -> bool:

@@ -59,6 +59,11 @@ class Repositories:
         finally:
             repo.close()
 
+    def branch(self, sovereign: str) -> str:
+        """The file of the branch as it is, which changes with the head and costs little to look at."""
+        file = self.path(sovereign) / _REF.decode()
+        return file.read_text() if file.exists() else ""
+
     def files(self, sovereign: str) -> dict[str, bytes]:
         """Every file of the newest commit."""
         repo = Repo(str(self.path(sovereign)))

@@ -1,7 +1,10 @@
-"""The trees: what a death leaves behind stops nobody."""
+"""The trees: what a death leaves behind stops nobody, and who asks for them is told of the newest commit."""
 
+import asyncio
 from pathlib import Path
 
+import httpx
+from catalyst_provisioner.gitserver import GitServer, Passwords
 from catalyst_provisioner.repository import Repositories
 
 
@@ -21,3 +24,26 @@ def test_locks_of_a_process_that_died_do_not_stop_the_next(tmp_path: Path) -> No
 def test_the_same_tree_makes_no_commit(tmp_path: Path) -> None:
     trees = Repositories(tmp_path)
     assert trees.commit("o", "u", {"a": b"1"}, "first", 1) == trees.commit("o", "u", {"a": b"1"}, "again", 2)
+
+
+async def test_whoever_asks_is_told_of_the_newest_commit_and_not_of_a_former_sovereigns(tmp_path: Path) -> None:
+    trees, passwords, stop = Repositories(tmp_path), Passwords(b"k" * 32), asyncio.Event()
+    server = GitServer("127.0.0.1:0", trees, passwords)
+    serving = asyncio.create_task(server.run(stop))
+    try:
+        async with httpx.AsyncClient(trust_env=False) as http:
+
+            async def told(uid: str) -> httpx.Response:
+                login = (passwords.username("omantel", "c"), passwords.password(uid, "c"))
+                return await http.get(f"{server.url('omantel')}/info/refs?service=git-upload-pack", auth=login)
+
+            for uid, content in (("uid-1", b"one"), ("uid-1", b"two"), ("uid-2", b"two")):
+                head = trees.commit("omantel", uid, {"a": content}, "m", 1)
+                once, again = await told(uid), await told(uid)
+                assert f"{head} refs/heads/main".encode() in once.content
+                assert (again.content, again.headers["content-type"]) == (once.content, once.headers["content-type"])
+            assert (await told("uid-1")).status_code == 401
+    finally:
+        stop.set()
+        await serving
+        await server.close()

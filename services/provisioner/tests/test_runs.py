@@ -117,6 +117,12 @@ async def test_the_operation_ends_with_its_run(bench: Bench) -> None:
     assert await reason_of(operations.GetOperation(operations_pb2.GetOperationRequest(name="operations/provisioner-x")))
 
 
+async def test_more_callers_at_once_than_there_are_connections_are_all_answered(bench: Bench) -> None:
+    await bench.create()
+    run = await bench.apply(await bench.plan())
+    assert {found.name for found in await asyncio.gather(*(bench.run_of(run) for _ in range(48)))} == {run}
+
+
 async def test_a_second_plan_of_an_active_sovereign_is_empty(bench: Bench) -> None:
     await active(bench)
     plan = await bench.plan()

@@ -1,6 +1,8 @@
 """AgentService: the line between a cluster and this daemon."""
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,7 +25,7 @@ from ..domain.joins import Join, Part
 from ..gitserver import Passwords
 from ..repository import BRANCH
 from ..steps.tools import ServesTrees
-from ..store import ClusterRow, EnrolmentRow, Entry, JoinRow, Store
+from ..store import COMMANDS, ClusterRow, EnrolmentRow, Entry, JoinRow, Store
 
 ROLE = "agent"
 LIFE = timedelta(hours=24)
@@ -36,7 +38,7 @@ ROLES = {
     Part.WORKER: service_pb2.EnrollResponse.ROLE_WORKER,
 }
 LOOK = 0.5
-"""Seconds between two looks for commands."""
+"""Seconds for which a stream waits for reports before it looks whether it was replaced, or a bell rang for commands."""
 
 
 class StreamReplaced(Refused):
@@ -126,28 +128,39 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
     async def _line(
         self, row: EnrolmentRow, queue: asyncio.Queue[Report | None], replaced: asyncio.Event, *, is_worker: bool
     ) -> AsyncIterator[Command]:
-        sent = 0
-        while True:
-            for number, body in await self._commands(row, is_worker=is_worker):
-                if number > sent:
-                    command = Command.FromString(body)
-                    command.id, sent = number, number
-                    if command.HasField("workloads"):
-                        command.workloads.password = await self._login(row)
-                    yield command
-            batch = await _batch(queue)
-            if replaced.is_set():
-                raise StreamReplaced
-            if batch is None:
-                return
-            if batch:
-                taken = batch
-                last = await self._work.again(lambda tx: observing.take(tx, row.token_sha256, taken, self._desk.sealer))  # noqa: B023
-                yield Command(ack=last)
+        sent, looked = 0, -math.inf
+        with self._work.bell.listening(COMMANDS) as rung:
+            while True:
+                if rung.is_set() or time.monotonic() - looked > self._work.bell.patience:
+                    rung.clear()
+                    looked = time.monotonic()
+                    for command in await self._commands(row, after=sent, is_worker=is_worker):
+                        sent = command.id
+                        yield command
+                batch = await _batch(queue)
+                if replaced.is_set():
+                    raise StreamReplaced
+                if batch is None:
+                    return
+                if batch:
+                    yield Command(ack=await self._taken(row, batch))
 
-    async def _commands(self, row: EnrolmentRow, *, is_worker: bool) -> list[tuple[int, bytes]]:
+    async def _taken(self, row: EnrolmentRow, batch: list[Report]) -> int:
+        return await self._work.again(lambda tx: observing.take(tx, row.token_sha256, batch, self._desk.sealer))
+
+    async def _commands(self, row: EnrolmentRow, *, after: int, is_worker: bool) -> list[Command]:
+        """What the server is to do beyond number `after`."""
         async with self._work.reading() as tx:
-            return await tx.open_commands(row.sovereign, row.cluster, server=row.server, is_worker=is_worker)
+            rows = await tx.open_commands(row.sovereign, row.cluster, server=row.server, is_worker=is_worker)
+        found = []
+        for number, body in rows:
+            if number > after:
+                command = Command.FromString(body)
+                command.id = number
+                if command.HasField("workloads"):
+                    command.workloads.password = await self._login(row)
+                found.append(command)
+        return found
 
     async def _login(self, row: EnrolmentRow) -> str:
         """Password of the cluster at the repositories of Applications, which stands in no command."""

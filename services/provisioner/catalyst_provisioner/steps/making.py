@@ -245,10 +245,10 @@ class Making:
 
     async def _component(self, ctx: Context, cluster: str, component: str) -> ComponentRow:
         async with self._t.work.reading() as tx:
-            rows = {row.name: row for row in await tx.components(ctx.input["sovereign"], cluster)}
-        if component not in rows:
+            row = await tx.component(ctx.input["sovereign"], cluster, component)
+        if row is None:
             raise StepFailed("COMPONENT_GONE", f"{component} is not wished any more")
-        return rows[component]
+        return row
 
     async def _poked(self, ctx: Context, cluster: str, component: str) -> bool:
         """Whether the agent has done what this try asked it for: to begin anew with all retries."""

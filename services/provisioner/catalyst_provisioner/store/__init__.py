@@ -9,7 +9,7 @@ from .ledger import Entry, LedgerRows
 from .plans import PlanRow, PlanRows
 from .secrets import CredentialRow, EnrolmentRow, JoinRow, Reservation, SecretRows
 from .sovereigns import SovereignRows
-from .tables import metadata
+from .tables import commands, metadata
 from .workloads import WorkloadList, WorkloadRow, WorkloadRows
 
 
@@ -20,7 +20,11 @@ class Store(
     """Everything that the provisioner keeps."""
 
 
+COMMANDS = commands.name
+"""Table of what agents are to do, for which the bell rings."""
+
 __all__ = [
+    "COMMANDS",
     "ClusterRow",
     "CommandEnd",
     "ComponentLine",

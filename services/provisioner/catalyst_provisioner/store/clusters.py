@@ -182,6 +182,12 @@ class ClusterRows(Transaction):
         query = query.where(c.cluster == cluster) if cluster else query
         return [_component_row(row) for row in (await self.sql.execute(query)).mappings()]
 
+    async def component(self, sovereign: str, cluster: str, name: str) -> ComponentRow | None:
+        """One component of a cluster."""
+        query = select(components).where(_component(sovereign, cluster, name))
+        row = (await self.sql.execute(query)).mappings().one_or_none()
+        return _component_row(row) if row else None
+
     async def save_component(self, row: ComponentRow) -> None:
         """Write what was observed."""
         values = {

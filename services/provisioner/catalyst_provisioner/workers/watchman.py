@@ -5,6 +5,7 @@ it once. A Sovereign of which nothing changed is read and never written.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -35,6 +36,8 @@ from ..rpc.views import facts_of, observed
 from ..store import ClusterRow, Store
 
 LEASE = "watch"
+RESTS = 4
+"""Times as long as a look took that it rests at least, so that many Sovereigns never take more than a fifth of the loop."""
 BY = "failure-policy"
 UNHEALTHY = "unhealthy"
 SILENT = "silent."
@@ -72,8 +75,10 @@ class Watchman:
     async def _work_on(self, stop: asyncio.Event, lease: Lease) -> None:
         while not stop.is_set():
             lease.check()
+            began = time.monotonic()
             await self.look()
-            await rest(stop, self._pause.total_seconds())
+            took = time.monotonic() - began
+            await rest(stop, max(self._pause.total_seconds(), RESTS * took))
 
     async def look(self) -> None:
         """Look at everything once."""
