@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import count
@@ -107,7 +107,35 @@ async def test_changing_over_real_servers(table: Table, home: Path) -> None:
         goal = Goal("p50", 1.5, "one signed update at the median of the same servers")
         row = await compare("continuum: register change", goal, ours=lambda: one_by_one(change, 40), bare=bare)
         table.add(row)
+
+        all_at_once = median_of(tuple(real), update, register.quorum)
+        goal = Goal("p50", 1.5, "signed updates at all of the same servers at once, until the median answers")
+        table.add(
+            await compare(
+                "continuum: register change, all three at work",
+                goal,
+                ours=lambda: spaced(change, 40),
+                bare=lambda: spaced(all_at_once, 40),
+            )
+        )  # fmt: skip - one row
         await register.close()
+
+
+def median_of(
+    cells: Sequence[str], swap: Callable[[str], Coroutine[None, None, None]], quorum: int
+) -> Callable[[], Awaitable[None]]:
+    """Swaps at all cells at once, until so many have answered; as ours, it leaves the stragglers of the time before a moment."""
+    late: set[asyncio.Task[None]] = set()
+
+    async def ask() -> None:
+        nonlocal late
+        await asyncio.gather(*late)
+        late = {asyncio.create_task(swap(cell)) for cell in cells}
+        while len(late) > len(cells) - quorum:
+            done, late = await asyncio.wait(late, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.gather(*done)
+
+    return ask
 
 
 async def spaced(operation: Callable[[], Awaitable[object]], count: int) -> Round:
@@ -138,16 +166,7 @@ async def test_renewing_beside_the_median_cell(table: Table, home: Path) -> None
             assert await witness.swap(cell=cell, slot="bare", old=last.get(cell), new=new) is Swap.APPLIED
             last[cell] = new
 
-        late: set[asyncio.Task[None]] = set()
-
-        async def median_cell() -> None:
-            nonlocal late
-            await asyncio.gather(*late)  # as ours leaves the stragglers of the change before a moment
-            late = {asyncio.create_task(swap(cell)) for cell in witness.cells()}
-            while len(late) > len(witness.cells()) - register.quorum:
-                done, late = await asyncio.wait(late, return_when=asyncio.FIRST_COMPLETED)
-                await asyncio.gather(*done)
-
+        median_cell = median_of(witness.cells(), swap, register.quorum)
         goal = Goal("p50", 1.5, "one compare-and-swap at the median of the same three cells")
         table.add(
             await compare(

@@ -61,6 +61,10 @@ class ContinuumMetrics:
                 self.failovers.labels(slot, fact.kind.lower(), fact.result.lower()).inc()
             case happenings.RegionFenced():
                 self.fence.labels(str(fact.level)).observe(fact.took)
+            case happenings.ContinuumErrored(condition="Fenced"):
+                self.missed(slot, fact.told.region)
+            case happenings.EffectRejected(effector="promote"):
+                self.stale(fact.effector)  # that of names is counted at each authority
             case happenings.FailsafeEntered():
                 self.failsafe.labels(slot, fact.told.region).set(1)
             case happenings.FailsafeLeft():

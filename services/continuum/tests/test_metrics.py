@@ -1,5 +1,10 @@
 """What is measured of names and moves: what was not observed is not counted."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+from catalyst_continuum.domain import facts
 from catalyst_continuum.domain.measure import Measured
 from catalyst_continuum.metrics import ContinuumMetrics
 from catalyst_sdk.continuum import AuthorityView, TrafficView
@@ -18,6 +23,26 @@ def test_an_authority_shows_the_lowest_epoch_of_its_names_and_a_silent_one_keeps
         for name in ("ns1", "ns2")
     }
     assert epochs == {"ns1": 3, "ns2": 0}
+
+
+def test_what_agents_tell_is_what_the_alerts_look_at() -> None:
+    registry = CollectorRegistry()
+    metrics, where = ContinuumMetrics(registry), {"slot": "demo/shop", "region": "east"}
+    record: Any = SimpleNamespace(continuum="namespaces/demo/continuums/shop", region="east")
+    for fact in (
+        facts.FailsafeEntered(promised_by=("west",)),
+        facts.RegionFenced(region="east", level=1, took=2.5),
+        facts.ContinuumErrored(condition="Fenced"),
+        facts.ContinuumErrored(condition="LeaseHeld"),
+        facts.EffectRejected(effector="promote", stale=1, stored=2),
+    ):  # fmt: skip - a list
+        metrics.told(replace(fact, record=record))
+    assert registry.get_sample_value("catalyst_continuum_failsafe_active", where) == 1
+    assert registry.get_sample_value("catalyst_continuum_deadline_miss_total", where) == 1
+    assert registry.get_sample_value("catalyst_continuum_fence_seconds_sum", {"level": "1"}) == 2.5
+    assert registry.get_sample_value("catalyst_continuum_stale_effect_rejected_total", {"effector": "promote"}) == 1
+    metrics.told(replace(facts.FailsafeLeft(recovered=True), record=record))
+    assert registry.get_sample_value("catalyst_continuum_failsafe_active", where) == 0
 
 
 def test_a_move_of_which_nothing_was_seen_leaves_no_sample() -> None:

@@ -53,6 +53,50 @@ def test_of_a_takeover_it_is_told_who_agreed_and_whether_the_cells_were_asked() 
     )
 
 
+def test_that_people_are_asked_and_what_they_say_is_told() -> None:
+    need = Need(2, ("bob", "cyd"), False, NOON + timedelta(minutes=15))
+    waiting = replace(RUN, state=RunState.AWAITING_APPROVAL, need=need)
+    (asked,) = telling.of_run(None, waiting, NOON)
+    assert isinstance(asked, facts.ApprovalRequested)
+    assert (asked.needed, asked.until, asked.by) == (2, need.until, "ann")
+    assert not list(telling.of_run(waiting, waiting, NOON)), "once"
+    given = telling.approved(waiting, Approval("bob", "", "f" * 16, NOON, "go"), 1)
+    assert isinstance(given, facts.ApprovalGranted)
+    assert (given.approver, given.missing, given.reason, given.run) == ("bob", 1, "go", waiting.name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "evidence", "fact"),
+    [
+        (
+            "region.fenced",
+            {"level": "3", "took": "1.5"},
+            facts.RegionFenced(region=EAST, level=3, took=1.5, evidence={"level": "3", "took": "1.5"}),
+        ),
+        ("region.unfenced", {}, facts.RegionUnfenced(region=EAST)),
+        (
+            "effect.rejected",
+            {"effector": "names", "stale": "4", "stored": "5"},
+            facts.EffectRejected(effector="names", stale=4, stored=5),
+        ),
+        ("failsafe.entered", {"promised_by": f"{WEST},c"}, facts.FailsafeEntered(promised_by=(WEST, "c"))),
+        ("failsafe.left", {"recovered": "yes"}, facts.FailsafeLeft(recovered=True)),
+        ("database.qualified", {}, facts.DatabaseQualified(standby=EAST)),
+        (
+            "continuum.errored",
+            {"condition": "Fenced", "reason": "BudgetSpent"},
+            facts.ContinuumErrored(condition="Fenced", reason="BudgetSpent"),
+        ),
+        ("splitbrain.suspected", {}, facts.SplitbrainSuspected(writable=(EAST,))),
+        ("run.completed", {}, None),
+    ],
+)  # fmt: skip - a table
+def test_what_an_agent_tells_is_a_fact_of_its_region(
+    kind: str, evidence: dict[str, str], fact: facts.Fact | None
+) -> None:
+    assert telling.of_agent(kind, EAST, "", evidence) == fact
+
+
 def test_a_slot_has_one_run_at_a_time() -> None:
     runs.must_be_free([runs.over(RUN, RunState.ABORTED, AT)])
     with pytest.raises(RunInProgress, match="abcdefghij"):

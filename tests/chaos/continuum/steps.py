@@ -158,13 +158,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.continuum.steps")
     parser.add_argument("--every", type=int, default=1, help="only every so-many-th place to die at")
     parser.add_argument("--first", type=int, default=0, help="beginning with this one")
+    parser.add_argument("--keep", type=Path, help="a folder that is left with what all parts wrote down")
     args = parser.parse_args(argv)
-    folder, net = Path(tempfile.mkdtemp(prefix="catalyst-steps-")), Machines()
+    folder, net = args.keep or Path(tempfile.mkdtemp(prefix="catalyst-steps-")), Machines()
     try:
         report = asyncio.run(run(net, Spread(folder / "dev", has_regions=True), deaths()[args.first :: args.every]))
     finally:
         net.end()
-        shutil.rmtree(folder, ignore_errors=True)
+        if args.keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
     sys.stdout.write(json.dumps(report) + "\n")
     sys.exit(1 if report["lost"] or report["unexpected"] or report["overlaps"] or report["breaches"] else 0)
 

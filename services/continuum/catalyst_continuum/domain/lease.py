@@ -45,6 +45,11 @@ class Fence:
         return frozenset(proof.level for proof in self.proofs)
 
     @property
+    def level(self) -> int:
+        """The rung that stops writers by itself, or that of the traffic."""
+        return min(self.rungs & {1, 5}, default=3)
+
+    @property
     def evidence(self) -> str:
         """For people: all of it."""
         return "; ".join(proof.evidence for proof in self.proofs)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from . import facts
+from .approvals import Approval
 from .facts import Fact
 from .runs import SOURCE_PHASES, Kind, Run, RunState, StepState
 
@@ -17,6 +18,8 @@ def of_run(before: Run | None, after: Run, now: datetime) -> Iterator[Fact]:
     }  # fmt: skip
     said = {"kind": after.kind.name, "plan_fingerprint": after.plan_fingerprint, **common}
     was = before.state if before is not None else RunState.PENDING
+    if before is None and after.state is RunState.AWAITING_APPROVAL and after.need is not None:
+        yield facts.ApprovalRequested(**said, needed=after.need.quorum, until=after.need.until)
     if was in (RunState.PENDING, RunState.AWAITING_APPROVAL) and after.state is RunState.RUNNING:
         yield facts.RunStarted(**said)
         if after.force:
@@ -43,6 +46,15 @@ def of_run(before: Run | None, after: Run, now: datetime) -> Iterator[Fact]:
         yield moved(**said, ended_at=now)
 
 
+def approved(run: Run, given: Approval, missing: int) -> Fact:
+    """One more person has agreed to a run."""
+    return facts.ApprovalGranted(
+        kind=run.kind.name, plan_fingerprint=given.plan_fingerprint, run=run.name, by=given.approver, reason=given.comment,
+        from_primary=run.source, to_primary=run.target, approver=given.approver, role=given.role, approved_at=given.at,
+        missing=missing,
+    )  # fmt: skip
+
+
 def of_agent(kind: str, region: str, why: str, evidence: Mapping[str, str]) -> Fact | None:
     """The fact that an agent tells by its kind; None: it is told otherwise, by the record or by the run."""
     if kind == "region.fenced":
@@ -50,6 +62,20 @@ def of_agent(kind: str, region: str, why: str, evidence: Mapping[str, str]) -> F
         return facts.RegionFenced(
             region=region, level=level, took=float(evidence.get("took", "0")), reason=why, evidence=evidence
         )
+    if kind == "region.unfenced":
+        return facts.RegionUnfenced(region=region, reason=why)
+    if kind == "effect.rejected":
+        return facts.EffectRejected(
+            effector=evidence["effector"], stale=int(evidence["stale"]), stored=int(evidence["stored"]), reason=why
+        )
+    if kind == "failsafe.entered":
+        return facts.FailsafeEntered(promised_by=tuple(filter(None, evidence["promised_by"].split(","))), reason=why)
+    if kind == "failsafe.left":
+        return facts.FailsafeLeft(recovered=evidence["recovered"] == "yes", reason=why)
+    if kind == "database.qualified":
+        return facts.DatabaseQualified(standby=region, reason=why)
+    if kind == "continuum.errored":
+        return facts.ContinuumErrored(condition=evidence["condition"], reason=evidence["reason"], message=why)
     if kind == "splitbrain.suspected":
         return facts.SplitbrainSuspected(writable=(region,), reason=why)
     if kind == "rejoin.attempted":

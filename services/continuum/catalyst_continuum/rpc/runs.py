@@ -13,7 +13,7 @@ from catalyst_mesh import Caller, Context, OperationNotFound, Page, caller
 from catalyst_sdk import Code, Decision, Refused, Violation
 from google.longrunning import operations_pb2
 
-from ..domain import approvals, runs
+from ..domain import approvals, runs, slots, telling
 from ..domain.approvals import OFFICER, Person, PlanDrifted
 from ..domain.plan import Plan, Purpose
 from ..domain.record import State
@@ -163,7 +163,7 @@ class RunCalls(WitnessCalls):
         who = caller(context)
 
         async def step(tx: Store) -> Decision[Run]:
-            run = await self._known(tx, request.name, etag=request.etag)
+            run = await self._known(tx, request.name, etag=request.etag, lock=True)
             if run.state is not RunState.AWAITING_APPROVAL or run.need is None:
                 raise runs.RunNotWaiting(run=run.name, state=run.state.value)
             given = approvals.approve(
@@ -171,8 +171,10 @@ class RunCalls(WitnessCalls):
                 plan=run.plan_fingerprint, now=tx.now, comment=request.comment,
             )  # fmt: skip
             missing = approvals.missing(run.need, (*run.approvals, given), run.plan_fingerprint)
-            after = runs.agreed(run, given, missing=missing, now=tx.now.timestamp())
-            return Decision(after)
+            slot = await self._seen(tx, request.name.rpartition("/runs/")[0], lock=True)
+            said = slots.told(slot, tx.now, telling.approved(run, given, missing))
+            await tx.save(said.state)
+            return Decision(runs.agreed(run, given, missing=missing, now=tx.now.timestamp()), said.events)
 
         return await self._work.run(step, answer=message)
 
@@ -274,16 +276,19 @@ class RunCalls(WitnessCalls):
             kind = _approved_as(run.kind, forced=run.force)
             need = approvals.need(spec.approval, kind, tx.now) if run.need is not None else None
             opened = runs.opened(replace(run, need=need), tx.now.timestamp())
-            return Decision(opened)
+            said = slots.told(slot, tx.now, *telling.of_run(None, opened, tx.now))
+            if said.events:
+                await tx.save(said.state)
+            return Decision(opened, said.events)
 
         ask = self._work.rehearse if validate_only else self._work.run
         return await ask(step, answer=_operation)
 
-    async def _known(self, tx: Store, resource: str, *, etag: str = "") -> Run:
+    async def _known(self, tx: Store, resource: str, *, etag: str = "", lock: bool = False) -> Run:
         """A run that the caller may see. Raises RunNotFound, RunEtagMismatch."""
         parent, _, id = resource.rpartition("/runs/")
         slot = await self._seen(tx, parent)
-        run = await tx.run(slot.key, id)
+        run = await tx.run(slot.key, id, lock=lock)
         if run is None:
             raise RunNotFound(name=resource)
         if etag and etag != run.etag:

@@ -21,6 +21,9 @@ from .standing import Clock, Standing, Trace
 from .steps import target
 from .steps.scene import Hands, Scene, Tell
 
+_PAGED = {"fence": ("Fenced", "BudgetSpent"), "promote": ("LeaseHeld", "PromotionLate")}
+"""Condition and reason by what a person is called for."""
+
 
 class Acts:
     """The effects of one slot in one region."""
@@ -71,7 +74,12 @@ class Acts:
             self.standing.proof = proof
             self.standing.trouble.pop("fence", None)
             self.trace("fenced", epoch=epoch, effect=proof.evidence)
-            self.tell("region.fenced", evidence={"proof": proof.evidence})
+            began = self.standing.fence_began
+            took = self.clock().boot - began if began is not None else 0.0
+            self.tell(
+                "region.fenced",
+                evidence={"proof": proof.evidence, "level": str(proof.level), "took": f"{took:.3f}"},
+            )
         else:
             await asyncio.sleep(self.duty.profile.look / 2)
 
@@ -138,6 +146,22 @@ class Acts:
             return
         if current.allows(self.clock()):  # one that has ended meanwhile stays ended: the fence has begun
             self.rights.extend(agreed)
+            self._note_failsafe(sent.boot)
+
+    def _note_failsafe(self, since: float) -> None:
+        if self.standing.failsafe_since is None:
+            self.standing.failsafe_since = since
+            self.tell("failsafe.entered", evidence={"promised_by": ",".join(self.duty.rivals)})
+
+    def note_end_of_failsafe(self) -> None:
+        """The cells have taken a renewal again, or the authority is over."""
+        standing = self.standing
+        if standing.failsafe_since is None:
+            return
+        recovered = standing.sent_at is not None and standing.sent_at > standing.failsafe_since
+        if recovered or standing.authority is None:
+            standing.failsafe_since = None
+            self.tell("failsafe.left", evidence={"recovered": "yes" if recovered else "no"})
 
     async def _promise(self, region: str, epoch: int) -> bool | None:
         peer = self.peers.get(region)
@@ -226,7 +250,11 @@ class Acts:
         if self.standing.trouble.get(what) != why:
             self.standing.trouble[what] = why
             self.trace("page", epoch=self.standing.epoch, effect=f"{what}: {why}")
-            self.tell("splitbrain.suspected" if what == "split-brain" else "continuum.errored", why=why)
+            if what == "split-brain":
+                self.tell("splitbrain.suspected", why=why)
+            else:
+                condition, reason = _PAGED[what]
+                self.tell("continuum.errored", why=why, evidence={"condition": condition, "reason": reason})
 
     def say(self, what: str, why: str) -> None:
         """Say why something does not go on, for the status."""

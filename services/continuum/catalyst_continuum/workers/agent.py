@@ -172,6 +172,7 @@ class Agent:
         self.rights.prolong()
         self.moves.look(self.sight.lease)
         self.acts.note_loss()
+        self.acts.note_end_of_failsafe()
         for _ in range(MOST_ROWS):
             now = self._clock()
             view = self.view = self._outlook.view(now)
@@ -181,6 +182,8 @@ class Agent:
             if self.standing.state is before:
                 break
             self._trace("state", epoch=self.standing.epoch, effect=f"{before} {told.row} {self.standing.state}")
+            if told.row == "19a":
+                self._tell("database.qualified")
         self._follow_anew()
 
     def _look(self) -> None:

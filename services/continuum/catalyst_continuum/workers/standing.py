@@ -44,6 +44,8 @@ class Standing:
     promise: Promise | None = None
     unconfirmed: Unconfirmed | None = None
     offering: bool = False
+    failsafe_since: float | None = None
+    """Since when a holder lives on promises of its peers; None: it does not."""
     succeeds: tuple[int, float] = (0, 0.0)
     proof: Fence | None = None
     fence_began: float | None = None

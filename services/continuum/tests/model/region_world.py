@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, TypeVar
 
-from catalyst_continuum.domain import ballot, record
+from catalyst_continuum.domain import ballot, record, telling
 from catalyst_continuum.domain.antiflap import Bounds
 from catalyst_continuum.domain.duty import Duty
 from catalyst_continuum.domain.record import Lease
@@ -88,6 +88,8 @@ class World:
         self.has_relays = False
         self.forced: set[int] = set()
         """Epochs that people have made by force."""
+        self.told: list[tuple[str, str, Mapping[str, str]]] = []
+        """What agents told: region, kind, evidence."""
         self.may_split = False
         """Whether people took the risk that two regions write."""
         self.given: dict[int, str] = {}
@@ -123,11 +125,15 @@ class World:
         def trace(event: str, *, effect: str = "", **told: Any) -> None:
             self._traced(region, event, effect, told)
 
+        def tell(kind: str, *, why: str = "", evidence: Mapping[str, str] | None = None) -> None:
+            telling.of_agent(kind, region, why, evidence or {})
+            self.told.append((region, kind, evidence or {}))
+
         agent = self._type(
             Duty(SLOT, region, self.regions, TIMES, **self._duty), register=register,
             hands=Hands(hands, Names(self, region, hands), [GateFencer(hands)], self._feed(region)),
             peers={other: Line(self, region, other) for other in self.regions if other != region},
-            memory=self._disks[region], clock=process.clock, trace=trace, tell=lambda *a, **b: None,
+            memory=self._disks[region], clock=process.clock, trace=trace, tell=tell,
             book=lambda run: self.runs.update({f"{region} {run.id}": run}),
             relays=[
                 Register(Cells(self, region, other), f"{proposer}{n}", lambda: process.clock().boot)

@@ -115,11 +115,26 @@ def test_without_cells_the_holder_goes_on_while_its_peer_promises_and_stops_when
     world.is_down |= {"cell-1", "cell-2"}
     world.run_for(60)
     assert world.leader == EAST
+    failsafe = [(region, kind, dict(said)) for region, kind, said in world.told if kind.startswith("failsafe")]
+    assert failsafe == [(EAST, "failsafe.entered", {"promised_by": WEST})], "once, however long it lasts"
     world.cut |= {(EAST, WEST), (WEST, EAST)}
     world.until(lambda: not world.agents[EAST].may_write(), 8, "the authority ends")
     world.until(lambda: not world.sites[EAST].is_open, 4, "the writers are stopped")
+    assert (EAST, "failsafe.left", {"recovered": "no"}) in world.told
+    world.until(lambda: "region.fenced" in (kind for _, kind, _ in world.told), 4, "and it is told")
+    (fenced,) = (said for _, kind, said in world.told if kind == "region.fenced")
+    assert (fenced["level"], 0 < float(fenced["took"]) < 3.3) == ("1", True)
     world.is_down.clear()
     world.until(lambda: bool(world.leader), 40, "somebody leads again")
+
+
+def test_cells_that_come_back_end_what_the_peers_promised(world: World) -> None:
+    world.is_down |= {"cell-1", "cell-2"}
+    world.run_for(15)
+    world.is_down.clear()
+    world.run_for(5)
+    assert (EAST, "failsafe.left", {"recovered": "yes"}) in world.told
+    assert world.leader == EAST
 
 
 def test_a_holder_that_is_cut_from_the_cells_renews_through_its_peer(world: World) -> None:
@@ -236,6 +251,7 @@ def test_who_dies_between_two_fences_that_it_lifts_does_not_take_itself_for_open
     world.on_trace = die
     world.until(lambda: world.on_trace is None, 20, "it dies with its database open and its gateway shut")
     world.until(lambda: world.leader == EAST and world.sites[EAST].is_open, 30, "it takes writes again")
+    assert (EAST, "region.unfenced", {}) in world.told
 
 
 def test_a_holder_that_gave_up_and_found_nobody_to_take_over_begins_anew_in_its_next_life(world: World) -> None:

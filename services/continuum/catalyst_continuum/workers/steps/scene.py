@@ -99,6 +99,12 @@ class Scene:
         self.trace("done", epoch=epoch, effect=what)
         return answer
 
+    def refused(self, effector: str) -> None:
+        """An effector says that it knows a newer epoch."""
+        self.trace("refused", epoch=self.epoch, effect=effector)
+        newest = self.sight.lease.epoch if self.sight.lease is not None else 0
+        self.tell("effect.rejected", evidence={"effector": effector, "stale": str(self.epoch), "stored": str(newest)})
+
     def beside(self, work: Coroutine[None, None, None]) -> None:
         """Begin what no step waits for; it ends with the run at the latest."""
         task = asyncio.create_task(work)
@@ -114,12 +120,15 @@ class Scene:
 
     async def unfence(self) -> None:
         """Let this region's writers go on, in the epoch that it holds; the lowest rung first."""
+        was_fenced = self.standing.proof is not None
         for fencer in self.hands.all_fencers(local=True):
             await self.effect(
                 f"unfence-{fencer.level}",
                 lambda fencer=fencer: fencer.unfence(region=self.region, epoch=self.epoch, run=self.run.id),  # type: ignore[misc]  # a default that mypy does not infer
             )
         self.standing.proof = None
+        if was_fenced:
+            self.tell("region.unfenced")
         self.sight.forget_database()
 
     async def fence_remote(self, budget: float) -> None:

@@ -50,7 +50,7 @@ async def _promote(scene: Scene) -> None:
     )
     scene.sight.forget_database()
     if told is Effect.STALE_EPOCH:
-        scene.trace("refused", epoch=scene.epoch, effect="promote")
+        scene.refused("promote")
     else:
         # Also where the promotion is not known: in an epoch that was fenced here before, it cannot end with the fence up.
         await scene.unfence()
@@ -87,7 +87,7 @@ async def _flip(scene: Scene) -> None:
     if told is Effect.DONE:
         scene.attempted |= {"names"}
     elif told is Effect.STALE_EPOCH:
-        scene.trace("refused", epoch=scene.epoch, effect="names")
+        scene.refused("names")
 
 
 async def _has_converged(scene: Scene) -> bool:
