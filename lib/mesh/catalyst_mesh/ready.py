@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from sqlalchemy import BindParameter, Connection, Dialect, ReturnsRows, Select
+from sqlalchemy import BindParameter, Connection, Dialect, Float, Numeric, ReturnsRows, Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.types import TypeEngine
@@ -19,6 +19,10 @@ from .errands import ErrandConnection
 Convert = Callable[[Any], Any]
 Given = Mapping[str, Any]
 Found = dict[str, Any]
+
+
+_FLOAT8, _NUMERIC = 701, 1700
+"""Types of columns by PostgreSQL's catalogue (pg_type.oid)."""
 
 
 class Ready:
@@ -133,7 +137,9 @@ def _place(bind: BindParameter[Any], dialect: Dialect, keys: list[str], same: Gi
 
 
 def _back(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
-    return kind.dialect_impl(dialect).result_processor(dialect, None)
+    # On PostgreSQL the number of the column's type decides what a number is made to; a Float has eight octets here.
+    number = _FLOAT8 if isinstance(kind, Float) else _NUMERIC if isinstance(kind, Numeric) else None
+    return kind.dialect_impl(dialect).result_processor(dialect, number)
 
 
 async def _begun(sql: AsyncConnection) -> Connection:

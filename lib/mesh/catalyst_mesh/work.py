@@ -197,6 +197,8 @@ class Work(Generic[T]):
             except LostRace:
                 await asyncio.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))  # noqa: S311 - jitter, no secret
             except Refused:
+                if not call.request_id:
+                    raise
                 # Its twin may have been faster, and what refuses this call is the twin's own effect.
                 async with self.db.read() as sql:
                     _, known = await self._kept.ask(sql, call, self.db)

@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     Integer,
     LargeBinary,
     MetaData,
@@ -33,9 +34,10 @@ kept = Table(
     "ready_kept", metadata,
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("name", Text, unique=True), Column("at", UtcTime), Column("doc", Json), Column("is_new", Boolean),
+    Column("share", Float),
     Column("body", LargeBinary), Column("tries", Integer, nullable=False, default=3),
 )  # fmt: skip
-WHOLE = {"name": "a", "at": NOON, "doc": {"b": [1]}, "is_new": True, "body": b"\0x"}
+WHOLE = {"name": "a", "at": NOON, "doc": {"b": [1]}, "is_new": True, "share": 0.5, "body": b"\0x"}
 EMPTY = dict.fromkeys(WHOLE)
 KEEP, FIND = Ready(insert(kept)), Ready(select(kept).where(kept.c.number >= bindparam("least")).order_by(kept.c.number))
 RENAME = Ready(

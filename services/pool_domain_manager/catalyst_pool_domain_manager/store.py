@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from catalyst_mesh import ROW_NUMBER, Json, UtcTime, chassis_tables
+from catalyst_mesh import ROW_NUMBER, Json, Ready, UtcTime, chassis_tables
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -107,15 +107,16 @@ history = Table(
     Index("history_of", "pool", "label", "number"),
 )  # fmt: skip
 # Statements on the way of every call are made once: to make one costs as much as to run it.
-_A_NAME = (
+_A_NAME = Ready(
     select(allocations)
     .where(allocations.c.pool == bindparam("at_pool"), allocations.c.label == bindparam("at_label"))
     .with_for_update()
 )
-_A_POOL = select(pools).where(pools.c.domain == bindparam("at_domain"))
-_A_POOL_THAT_STAYS = _A_POOL.with_for_update(read=True, key_share=True)
-_A_POOL_ALONE = _A_POOL.with_for_update()
-_HAPPENED = insert(history)
+_OF_POOL = select(pools).where(pools.c.domain == bindparam("at_domain"))
+_A_POOL = Ready(_OF_POOL)
+_A_POOL_THAT_STAYS = Ready(_OF_POOL.with_for_update(read=True, key_share=True))
+_A_POOL_ALONE = Ready(_OF_POOL.with_for_update())
+_HAPPENED = Ready(insert(history))
 _NAMED = frozenset(State) - {State.FREE, State.RESERVED, State.QUARANTINED}
 """States of a name that counts as one: said as those that are in, because no index finds those that are not."""
 
@@ -135,10 +136,12 @@ _HELD_BY = select(
     _at_most(_IS_NAMED, "most_named").label("named"),
 )
 _HELD = _HELD_BY.subquery()
-_STANDING = select(allocations, _HELD).select_from(
-    _HELD.outerjoin(
-        allocations,
-        (allocations.c.pool == bindparam("at_pool")) & (allocations.c.label == bindparam("at_label")),
+_STANDING = Ready(
+    select(allocations, _HELD).select_from(
+        _HELD.outerjoin(
+            allocations,
+            (allocations.c.pool == bindparam("at_pool")) & (allocations.c.label == bindparam("at_label")),
+        )
     )
 )
 chassis_tables(metadata)
@@ -162,7 +165,7 @@ class Store(KeptRows):
 
     async def lock(self, pool: str, label: str) -> Allocation | None:
         """Read a name, history included, and keep others off it until the commit."""
-        row = (await self.sql.execute(_A_NAME, {"at_pool": pool, "at_label": label})).mappings().one_or_none()
+        row = await _A_NAME.row(self.sql, {"at_pool": pool, "at_label": label})
         if row is None:
             return None
         self.seen(allocations, row)
@@ -176,7 +179,7 @@ class Store(KeptRows):
         Others are not kept off it: what is decided on it is saved only if it still stands so.
         """
         given = {"at_pool": pool, "at_label": label, **self._held_by(owner, most)}
-        row = dict((await self.sql.execute(_STANDING, given)).mappings().one())
+        (row,) = await _STANDING.rows(self.sql, given)
         reserved, named = row.pop("reserved"), row.pop("named")
         if row["label"] is None:
             return None, reserved, named
@@ -194,7 +197,7 @@ class Store(KeptRows):
         alone   nobody else holds it so, or comes to hold it so, before the commit
         """
         query = _A_POOL_THAT_STAYS if stays else _A_POOL_ALONE if alone else _A_POOL
-        row = (await self.sql.execute(query, {"at_domain": domain})).mappings().one_or_none()
+        row = await query.row(self.sql, {"at_domain": domain})
         if row is None:
             return None
         self.seen(pools, row)
@@ -404,7 +407,7 @@ class Store(KeptRows):
         row = {"pool": a.pool, "label": a.label, "uid": a.uid, "version": a.version, "event": event,
                "state": str(a.state), "owner": a.owner, "actor": actor, "reason": a.reason, "at": self.now,
                "request_id": request_id}  # fmt: skip
-        await self.sql.execute(_HAPPENED, row)
+        await _HAPPENED.count(self.sql, row)
 
 
 def _column(t: Table, field: str) -> ColumnElement[Any]:

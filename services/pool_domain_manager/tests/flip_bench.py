@@ -83,7 +83,7 @@ class Samples:
     """What a resolver without a cache got from the root, all the time.
 
     silent  questions that nobody answered
-    wrong   answers that were not the mail's, and answers that did not validate
+    wrong   answers that were not the mail's, answers that did not validate, and servers without authority for the domain
     bare    answers that nobody had signed, or that no parent vouched for
     """
 
@@ -137,7 +137,11 @@ class World:
             if stop.is_set():
                 return
             seen = await self.resolver.resolve(name, kind)
-            if seen.security is Security.INDETERMINATE:
+            if "without authority" in seen.why:  # the world may have changed within one walk: the next one is whole
+                seen = await self.resolver.resolve(name, kind)
+            if "without authority" in seen.why:
+                self.samples.wrong.append(f"{kind} of {name}: lame {seen.why}")
+            elif seen.security is Security.INDETERMINATE:
                 self.samples.silent += 1  # nobody answered: no other answer, and no letter lost
             elif seen.records != wanted or seen.security is Security.BOGUS:
                 self.samples.wrong.append(f"{kind} of {name}: {seen.security} {seen.records} {seen.why}")

@@ -6,8 +6,8 @@ Invariants
 """
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 BASE_RESERVED = frozenset(
     {
@@ -92,7 +92,8 @@ class Rules:
     account_uri: str | None = None
 
 
-def merged(rules: Rules, kinds: Collection[str]) -> Policy:
+@lru_cache(maxsize=256)
+def merged(rules: Rules, kinds: tuple[str, ...]) -> Policy:
     """The rules in force: the base for what the pool serves, and the pool's document over it."""
     said = {f.name: value for f in fields(rules) if (value := getattr(rules, f.name)) not in (None, ())}
     own = ORGANIZATION if set(kinds) == {"KIND_ORGANIZATION"} else {}
