@@ -189,6 +189,18 @@ def test_settings_reach_the_daemon_in_its_own_form(tmp_path: Path) -> None:
     assert settings.plugins == {"blueprint_source:git": {"depth": 3}}
 
 
+def test_clusters_are_told_an_address_of_the_repositories_that_they_reach(everything: Rendered, tmp_path: Path) -> None:
+    (daemon,) = [daemon for daemon in found() if daemon.name == "environment"]
+    told: Any = settings_of(daemon, everything)
+    assert told.repositories_url == "https://git.all.example"
+    nowhere = {**LEAN, "sovereign": {**LEAN["sovereign"], "gitFqdn": ""}}
+    inside: Any = settings_of(daemon, render(home=tmp_path, values=nowhere))
+    assert inside.repositories_url == "http://catalyst-environment.catalyst-system:7450"
+    own = {**LEAN, "environment": {"settings": {"repositoriesUrl": "https://git.example"}}}
+    chosen: Any = settings_of(daemon, render(home=tmp_path, values=own))
+    assert chosen.repositories_url == "https://git.example"
+
+
 def test_each_peer_is_shown_a_token_that_opens_no_other_door(everything: Rendered) -> None:
     for daemon in found():
         (one,) = [

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from catalyst_mesh.claims import peek
 from catalyst_mesh.web import demand_safe
@@ -60,6 +60,14 @@ class Provider:
         self._back = back
         self._ca = ca
         self._found: Mapping[str, Any] | None = None
+
+    def origin_unlike(self, host: str) -> str:
+        """Where a sign-in must begin, for a browser that was told another `host`; empty for one that is there.
+
+        The provider sends everybody back to one address, and what a browser keeps for `localhost` it does not send there.
+        """
+        back = urlsplit(self._back)
+        return "" if host.lower() == back.netloc.lower() else f"{back.scheme}://{back.netloc}"
 
     async def going(self) -> Going:
         """The address to send somebody to. Raises ProviderAway."""

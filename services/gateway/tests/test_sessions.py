@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -158,7 +159,15 @@ async def test_somebody_signs_in_by_a_provider_that_others_made(daemons: FakeDae
         provider = Provider(issuer, client="catalyst", secret="any", back=back)
         checks = verifier("gateway", DaemonSettings(oidc_issuer=issuer, jwks_file=home / "none"))
         async with looking(daemons, home, provider=provider, checks=checks) as look:
-            went = await look.at("/console/sign-in/go?next=/console/new", roles=())
+            begun = {
+                "host": "localhost:7400"
+            }  # what a browser keeps for this name is not sent to the other on the way back
+            moved = await look.at("/console/sign-in/go?next=/console/new", roles=(), headers=begun)
+            there = urlsplit(moved.headers["location"])
+            assert (moved.status, f"{there.scheme}://{there.netloc}{there.path}") == (303, back.replace("back", "go"))
+            proxied = await look.at(f"{there.path}?{there.query}", roles=(), headers=begun)
+            assert proxied.headers["location"].startswith(issuer), "a host that a proxy changes leads to no ring"
+            went = await look.at(f"{there.path}?{there.query}", roles=())
             state = {"cookie": went.headers["set-cookie"].partition(";")[0]}
             async with httpx.AsyncClient() as http:
                 await http.put(f"{issuer}/users/ada", json={"groups": ["/acme/owner"]})

@@ -91,6 +91,10 @@ seccompProfile: {type: RuntimeDefault}
 - name: {{ printf "%s%s_LISTEN" $prefix (upper .) }}
   value: {{ printf "0.0.0.0:%s" (include "catalyst.port" .) | quote }}
 {{- end }}
+{{- if and (has "repositories" $daemon.listens) (not $own.settings.repositoriesUrl) }}
+- name: {{ $prefix }}REPOSITORIES_URL
+  value: {{ include "catalyst.repositories" $root | quote }}
+{{- end }}
 - name: {{ $prefix }}DATABASE_URL
   value: {{ printf "postgresql+asyncpg://%s%s@%s:%v/%s%s?ssl=%s" $values.database.userPrefix ($daemon.name | replace "-" "_") (include "catalyst.databaseHost" $root) $values.database.port $values.database.namePrefix ($daemon.name | replace "-" "_") $values.database.tls | quote }}
 - name: {{ $prefix }}DATABASE_PASSWORD_FILE
@@ -160,6 +164,17 @@ seccompProfile: {type: RuntimeDefault}
   value: {{ $values.tls.requireClient | quote }}
 {{- end }}
 {{- include "catalyst.settings" (dict "daemon" $daemon "settings" (merge (dict) $own.settings $values.settings)) }}
+{{- end }}
+
+{{/* Where clusters reach the repositories: by the host name of the route, where there is one, else inside this cluster alone. */}}
+{{- define "catalyst.repositories" -}}
+{{- $route := .Values.gatewayRoute }}
+{{- if and .Values.sovereign.gitFqdn (or $route.ingress.enabled $route.httpRoute.enabled) }}
+{{- $plain := and $route.ingress.enabled (not $route.ingress.tlsSecretName) (not $route.httpRoute.enabled) }}
+{{- printf "%s://%s" ($plain | ternary "http" "https") .Values.sovereign.gitFqdn }}
+{{- else }}
+{{- printf "http://%s-environment.%s:%v" (include "catalyst.fullname" .) .Release.Namespace .Values.service.repositories }}
+{{- end }}
 {{- end }}
 
 {{/* Which account is which daemon, as JSON. */}}

@@ -19,7 +19,7 @@ from .conditions import NOT_AVAILABLE, Condition, noted
 from .environments import NO_CLUSTER
 from .sights import Sight
 
-COMMITTED, DELIVERED, HEALTHY, DIRECT = "Committed", "Delivered", "Healthy", "DirectChange"
+COMMITTED, DELIVERED, HEALTHY, DIRECT, LEFT = "Committed", "Delivered", "Healthy", "DirectChange", "Left"
 
 
 class State(StrEnum):
@@ -366,7 +366,8 @@ def uninstall(held: Application, run: str, now: datetime) -> Decision[Applicatio
     if held.state in (State.UNINSTALLING, State.DELETED):
         raise ApplicationState(application=held.name, state=held.state, possible="installed")
     kept = Kept(held.state, held.pin, held.previous)
-    after = moved(held, now, state=State.UNINSTALLING, run=run, busy=True, reason="", kept=kept)
+    conditions = tuple(one for one in held.conditions if one.type != LEFT)  # of a time before, which was taken back
+    after = moved(held, now, state=State.UNINSTALLING, run=run, busy=True, reason="", kept=kept, conditions=conditions)
     return Decision(after, (Updated(after),))
 
 

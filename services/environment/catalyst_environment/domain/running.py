@@ -8,18 +8,20 @@ Invariants
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from catalyst_sdk import Decision
 
 from . import applications
-from .applications import DELIVERED, HEALTHY, Application, State
+from .applications import DELIVERED, HEALTHY, LEFT, Application, State
 from .conditions import NOT_AVAILABLE, Condition, noted
 from .environments import NO_CLUSTER
 from .sights import Sight, Stand
 
 AWAITED = "not in the cluster yet"
+LEAVING = timedelta(minutes=5)
+"""After this what is still on a cluster is named as overdue; it is waited for all the same."""
 
 
 class Mode(StrEnum):
@@ -65,6 +67,11 @@ def see(held: Application, cluster: str, sight: Sight | None, now: datetime) -> 
     others = [one for one in held.sights if one.cluster != cluster]
     after = sorted([*others, *([sight] if sight else [])], key=lambda one: one.cluster)
     return _judged(held, tuple(after), now)
+
+
+def leave(held: Application, now: datetime) -> Decision[Application]:
+    """Look at how long its clusters take to let go of it: what is left after `LEAVING` is Overdue, and says where and why."""
+    return _judged(held, held.sights, now) if held.state is State.UNINSTALLING else Decision(held)
 
 
 def lost_sight(held: Application, cluster: str, why: str, now: datetime) -> Decision[Application]:
@@ -144,7 +151,6 @@ def _state(held: Application) -> State:
 
 def _leaving(held: Application, now: datetime) -> tuple[Condition, ...]:
     told = "; ".join(f"{one.cluster}: {one.message or one.state}" for one in held.sights)
-    is_left = Condition(
-        "Left", not held.sights, "Leaving" if told else "Gone", told or "no cluster has it any more", now
-    )
-    return noted(held.conditions, is_left)
+    since = next((one.since for one in held.conditions if one.type == LEFT and one.holds is False), now)
+    reason = "Gone" if not told else "Overdue" if now - since >= LEAVING else "Leaving"
+    return noted(held.conditions, Condition(LEFT, not held.sights, reason, told or "no cluster has it any more", now))

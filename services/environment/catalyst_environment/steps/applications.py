@@ -10,7 +10,7 @@ from catalyst_mesh import Work
 from catalyst_mesh.journal import Backoff, Context, Step
 from catalyst_sdk import Decision, Temporary
 
-from ..domain import applications, promotions, trees
+from ..domain import applications, promotions, running, trees
 from ..domain.applications import Application
 from ..domain.environments import BRANCHES
 from ..repositories import Head, Moved, Repositories
@@ -35,7 +35,8 @@ class Applications:
 
     def remove(self, input: Mapping[str, Any]) -> Iterable[Step]:
         """Whoever needs others goes before them."""
-        # Its own step and without an end: while a cluster has it, it is not gone here; the condition `Left` names which.
+        # Its own step and without an end: while a cluster has it, it is not gone here; the condition `Left` names which, and
+        # after five minutes says that it is overdue.
         yield Step("leave", self._leave, backoff=self._backoff)
         yield from self._graph(input, "remove", self._remove, None, after=("leave",))
 
@@ -88,9 +89,11 @@ class Applications:
 
     async def _leave(self, ctx: Context) -> None:
         """Wait until no cluster has any of them any more."""
-        for id in ctx.input["applications"]:
-            if (await self._held(ctx, id)).sights:
-                await ctx.again(self._backoff.first)
+        left = [id for id in ctx.input["applications"] if (await self._held(ctx, id)).sights]
+        for id in left:
+            await self._change(ctx, id, running.leave)
+        if left:
+            await ctx.again(self._backoff.first)
 
     async def _remove(self, ctx: Context, id: str) -> None:
         held = await self._held(ctx, id)
@@ -161,7 +164,8 @@ class Applications:
             held = await tx.find(Application, ctx.input["environment"], id, lock=True)
             assert held is not None, "as above"
             decided = decide(held, tx.now)
-            await tx.save(decided.state)
+            if decided.state is not held:
+                await tx.save(decided.state)
             tx.emit(*decided.events)
 
         await self._work.again(step)

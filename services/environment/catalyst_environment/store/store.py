@@ -72,7 +72,7 @@ class Store(WebhookRows):
     async def organizations(
         self, page: Page, *, among: frozenset[str] | None, states: Sequence[str]
     ) -> list[Organization]:
-        """One more than a page of Organizations by name; `among` None: all there are."""
+        """Organizations behind a place of the list by name, whatever a search leaves of them; `among` None: all there are."""
         c = t.organizations.c
         query = select(t.organizations).where(c.state.in_(states), c.slug > (page.after or ""))
         query = query if among is None else query.where(c.slug.in_(sorted(among)))

@@ -25,6 +25,10 @@ def told(one: Application, type: str) -> tuple[bool | None, str]:
     return next((c.holds, c.message) for c in one.conditions if c.type == type)
 
 
+def reason(one: Application, type: str) -> str:
+    return next(c.reason for c in one.conditions if c.type == type)
+
+
 def test_it_is_active_when_every_cluster_runs_the_wished_commit_and_not_before() -> None:
     one = running.expect(written(made("blog")), [EAST, WEST], NOON).state
     assert [s.state for s in one.sights] == [Stand.PENDING, Stand.PENDING]
@@ -79,6 +83,21 @@ def test_on_the_way_out_users_leave_first_and_a_cluster_says_who_is_gone() -> No
     assert not running.is_wished(base, [blog, base])
     back = applications.take_back(base, "", LATER).state
     assert (back.state, running.is_wished(back, [back])) == (State.ACTIVE, True), "a cancelled one comes back"
+
+
+def test_what_a_cluster_still_has_five_minutes_after_is_named_as_overdue() -> None:
+    blog = applications.uninstall(saw(written(made("blog")), Stand.READY), "run-2", NOON).state
+    blog = saw(running.leave(blog, NOON).state, Stand.PENDING, message="the volume data is in use")
+    assert (reason(blog, "Left"), running.leave(blog, NOON + timedelta(minutes=4)).state is blog) == ("Leaving", True)
+    late = running.leave(blog, NOON + timedelta(minutes=5)).state
+    assert (reason(late, "Left"), told(late, "Left")) == ("Overdue", (False, f"{EAST}: the volume data is in use"))
+    assert running.leave(late, NOON + timedelta(minutes=9)).state is late, "it is said once"
+    assert reason(running.see(late, EAST, None, NOON + timedelta(minutes=9)).state, "Left") == "Gone"
+    back = applications.take_back(late, "", NOON + timedelta(minutes=9)).state
+    again = applications.uninstall(written(back), "run-3", NOON + timedelta(hours=1)).state
+    assert reason(running.leave(again, NOON + timedelta(hours=1)).state, "Left") == "Leaving", "its time begins anew"
+    active = saw(written(made("other")), Stand.READY)
+    assert running.leave(active, NOON).state is active, "nobody takes it away"
 
 
 def candidate(cluster: str, *blocks: str, type: str = "prod") -> Candidate:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from litestar import Response
 from litestar.response import Redirect
@@ -37,6 +38,12 @@ async def going(at: Visit) -> Shown:
     """To the provider. Raises ProviderAway, SignInRejected."""
     if at.sessions.provider is None:
         raise SignInRejected(why="no provider is configured")
+    elsewhere = at.sessions.provider.origin_unlike(at.request.headers.get("host", ""))
+    if (
+        elsewhere and "moved" not in at.query
+    ):  # once: behind a proxy that changes the host no browser ever seems to be there
+        query = urlencode({"next": _inside(at.query.get("next", "")), "moved": "1"})
+        return Redirect(f"{elsewhere}/console/sign-in/go?{query}", status_code=303)
     to = await at.sessions.provider.going()
     row = {"state": to.state, "verifier": to.verifier, "nonce": to.nonce, "next": _inside(at.query.get("next", ""))}
     async with at.work.transaction() as tx:
