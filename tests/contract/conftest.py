@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from catalyst_testkit.servers import folder, nats_server
 
+from .edges import Edge, edge_of
 from .mesh import Mesh, mesh
 from .wishes import pooldomain
 
@@ -43,3 +44,10 @@ async def around(request: pytest.FixtureRequest) -> AsyncIterator[Mesh]:
             postgres: Any = request.getfixturevalue("postgres")
             await postgres.drop(url)
     shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def edge(around: Mesh) -> AsyncIterator[Edge]:
+    """The gateway in front of it."""
+    async with edge_of(around) as made:
+        yield made

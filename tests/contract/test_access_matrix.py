@@ -6,21 +6,28 @@ row, not by the code under test.
 
 import asyncio
 import importlib
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
+from zlib import crc32
 
 import grpc
+import httpx
 import pytest
 import pytest_asyncio
+from catalyst_gateway.console.index import PAGES
 from catalyst_mesh import PUBLIC, SIGNED_IN, Issuer, Row, Scope, explain, rows
 from catalyst_mesh.errors import Explained
 from catalyst_mesh.identity import AGENT_ISSUER
 from catalyst_mesh.roles import AGENT, ORGANIZATION_ROLES, OWN, SERVICE, WHOLE_SOVEREIGN
 
+from . import told, ways
 from .access_table import DAEMONS, tables
 from .askers import ANONYMOUS, DENIED, NOBODY, Asker, daemon, everybody, person
 from .contracts import rpcs
+from .edges import Edge
 from .mesh import Mesh
 from .owned import OWNED, Owned
 from .unserved import not_served
@@ -75,8 +82,7 @@ class Doors:
 
     async def ask(self, name: str, method: str, asker: Asker, request: bytes = b"", org: str = "acme") -> Answer:
         """One call; of a stream, its first message."""
-        metadata = self._shown.get((asker, org)) or asker.metadata(self._issuer, org)
-        self._shown[asker, org] = metadata
+        metadata = self.shown(asker, org)
         async with self._few:
             self.asked += 1
             call = self._channels[name].unary_stream(f"/{method}")(request, metadata=metadata, timeout=60)
@@ -86,6 +92,12 @@ class Doors:
             except grpc.aio.AioRpcError as error:
                 return Answer(explain(error))
         return Answer(Explained("OK", "", ""), b"" if body is grpc.aio.EOF else body)
+
+    def shown(self, asker: Asker, org: str) -> tuple[tuple[str, str], ...]:
+        """The headers by which somebody is known."""
+        if (asker, org) not in self._shown:
+            self._shown[asker, org] = asker.metadata(self._issuer, org)
+        return self._shown[asker, org]
 
     async def close(self) -> None:
         for channel in self._channels.values():
@@ -200,10 +212,13 @@ def services(row: Row, kind: str) -> set[str]:
 
 
 @pytest.mark.parametrize("key", OWNED)
-async def test_what_an_organization_owns_is_told_to_it_and_to_no_stranger(around: Mesh, doors: Doors, key: str) -> None:
+async def test_what_an_organization_owns_is_told_to_it_and_to_no_stranger(
+    around: Mesh, doors: Doors, edge: Edge, key: str
+) -> None:
     name, method, row = owned_rows()[key]
     owned = await OWNED[key](around)
-    wrong = [await told_to_a_stranger(doors, key, owned, one) for one in outsiders(method, row)]
+    wrong = await told_by_another_way(doors, edge, key, owned) if is_reading(method) else []
+    wrong += [await told_to_a_stranger(doors, key, owned, one) for one in outsiders(method, row)]
     wrong += [await done_by_a_lesser(doors, key, owned, one) for one in lesser(row)]
     for insider in insiders(method, row):
         answer = await doors.ask(name, method, insider, owned.request.SerializeToString(), owned.org)
@@ -212,6 +227,22 @@ async def test_what_an_organization_owns_is_told_to_it_and_to_no_stranger(around
         if answer.code == "OK" and not is_reading(method):  # the next one needs one of its own
             owned = await OWNED[key](around)
     assert list(filter(None, wrong)) == []
+
+
+async def told_by_another_way(doors: Doors, edge: Edge, key: str, owned: Owned) -> list[str]:
+    """What REST and the pages of the console tell to strangers; to one of them by turns, in a long run to each."""
+    _, method, row = owned_rows()[key]
+    people = [one for one in outsiders(method, row) if not one.service and not one.serves]
+    turn = crc32(key.encode()) % len(people) if people else 0
+    wrong = []
+    async with httpx.AsyncClient(base_url=edge.url, timeout=60) as http:
+        for one in people if ways.LONG else people[turn : turn + 1]:
+            headers = dict(doors.shown(one, owned.org))
+            whole = row.scope in (Scope.ABSENT, Scope.DENIED)
+            wrong += [
+                f"{one.name}: {why}" for why in await ways.told_too_much(http, method, owned, headers, whole=whole)
+            ]
+    return wrong
 
 
 def is_reading(method: str) -> bool:
@@ -259,3 +290,41 @@ async def done_by_a_lesser(doors: Doors, key: str, owned: Owned, asker: Asker) -
     else:
         right = answer.code != "OK" if row.scope is Scope.HOLDER else answer.code in ("PERMISSION_DENIED", "NOT_FOUND")
     return "" if right else f"{asker.name}: {answer.why}"
+
+
+async def test_every_way_into_the_read_model_tells_everybody_what_is_theirs_and_nothing_else(
+    edge: Edge, around: Mesh
+) -> None:
+    things = await told.tell(edge)
+    wrong: dict[str, Any] = {}
+    for asker in told.people():
+        expected = {one.name for one in things if told.is_for(one, asker)}
+        async with told.browsing(edge, around, asker) as http:
+            found = await told.by_all(http)
+        for way, names in found.items():
+            if asker is ANONYMOUS:
+                right = names in (["401"], ["303"])
+            else:
+                right = {name for name in names if told.WORD in name or "/" not in name} == expected
+            if not right:
+                wrong[f"{way} by {asker.name}"] = {
+                    "too much": set(names) - expected,
+                    "too little": expected - set(names),
+                }
+    assert wrong == {}
+
+
+async def test_no_list_of_the_console_shows_a_stranger_what_was_told(edge: Edge, around: Mesh) -> None:
+    things = await told.tell(edge)
+    pages = [one.path for one in PAGES if one.verb == "GET" and "{" not in one.path and not one.is_open]
+    strangers = (NOBODY, *(person(elsewhere=(role,)) for role in sorted(ORGANIZATION_ROLES)))
+    wrong = {}
+    for n, asker in enumerate(strangers):
+        theirs = {one.name for one in things if told.is_for(one, asker)}
+        async with told.browsing(edge, around, asker) as http:
+            for path in pages if ways.LONG else pages[n :: len(strangers)]:  # each by one of them, in a long run by all
+                page = await http.get(path)
+                more = set(re.findall(rf"things/{told.WORD}[a-z_-]+", page.text)) - theirs
+                if more or page.status_code not in (200, 303, 403, 404):
+                    wrong[f"{path} by {asker.name}"] = (page.status_code, more, page.text[:300])
+    assert wrong == {}

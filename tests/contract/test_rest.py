@@ -1,30 +1,18 @@
 """REST keeps to its own description: the OpenAPI document that the gateway serves, over the daemons behind it."""
 
 import asyncio
-import json
 import os
 import re
-import shutil
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
 import httpx
-import jsonschema_rs
 import pytest
-import pytest_asyncio
 import requests
-import schemathesis
-from catalyst_gateway.app import compose
-from catalyst_gateway.settings import GatewaySettings
-from catalyst_testkit import eventually
-from catalyst_testkit.daemons import running
-from catalyst_testkit.servers import folder, free_port
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis import GenerationMode
 
-from .mesh import Mesh
+from .edges import Edge, validator
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -37,67 +25,6 @@ EXAMPLES = 2
 """Requests a mode and operation; there are some 280 operations."""
 OPENING = frozenset({501, 503})
 """Answers from 500 on that are no bug: what this release does not serve, and what is away."""
-
-
-@dataclass(frozen=True)
-class Edge:
-    """The gateway in front of the mesh."""
-
-    url: str
-    headers: Mapping[str, str]
-    document: Mapping[str, Any]
-    """The description, made strict."""
-    problem: Any
-    """Validator of problems."""
-
-    def operations(self) -> Iterator[tuple[str, Any]]:
-        """Every operation but the streams, which never end."""
-        schema = schemathesis.openapi.from_dict(dict(self.document))
-        for found in schema.get_all_operations():
-            one = found.ok()
-            answers = one.definition.raw["responses"].values()
-            if not any("text/event-stream" in answer["content"] for answer in answers):
-                yield f"{one.method.upper()} {one.path}", one
-
-
-def strict(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document as it is kept, where a client reads it with more patience: no field but those that it names."""
-    copy: dict[str, Any] = json.loads(json.dumps(document))
-    for shape in copy["components"]["schemas"].values():
-        shape.setdefault("additionalProperties", False)
-    del copy["security"], copy["components"]["securitySchemes"]  # who asks is not what is made up here
-    return copy
-
-
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def edge(around: Mesh) -> AsyncIterator[Edge]:
-    home, port = folder(), free_port()
-    (home / "issuer").symlink_to(around.home / "issuer")
-    url = f"http://127.0.0.1:{port}"
-    targets = {
-        f"{'pdm' if name == 'pooldomain' else name}_target": daemon.target for name, daemon in around.daemons.items()
-    }
-    values = {
-        "http_listen": f"127.0.0.1:{port}",
-        "nats_url": around.nats.url,
-        "identity_per_minute": 1_000_000,
-        **targets,
-    }
-    address = f"sqlite+aiosqlite:///{home}/gateway.db"
-    async with running(compose, GatewaySettings, home, service="gateway", database_url=address, **values):
-        headers = {"authorization": f"Bearer {around.token()}"}
-
-        async def described() -> Any:
-            try:
-                async with httpx.AsyncClient(base_url=url) as http:
-                    return (await http.get("/v1/openapi.json")).json()
-            except httpx.TransportError:
-                return None
-
-        document = strict(await eventually(described, within=60))
-        problem = validator(document, {"$ref": "#/components/schemas/Problem"})
-        yield Edge(url, headers, document, problem)
-    shutil.rmtree(home, ignore_errors=True)
 
 
 def broken(edge: Edge, answer: Any, shape: Any = None) -> str:
@@ -116,11 +43,6 @@ def broken(edge: Edge, answer: Any, shape: Any = None) -> str:
         return f"{answer.status_code} {problem}"
     wrong = [e.message for e in edge.problem.iter_errors(problem)]
     return f"problem: {wrong}" if wrong else ""
-
-
-def validator(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
-    """A validator of what `schema` says, whose references stand in `document`."""
-    return jsonschema_rs.Draft202012Validator({**schema, "components": document["components"]})
 
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
@@ -151,7 +73,7 @@ async def first_wrong(edge: Edge, operation: Any, mode: GenerationMode, session:
     shape = validator(edge.document, good["content"]["application/json"]["schema"])
     for case in drawn(operation, mode):
         answer = await asyncio.to_thread(
-            case.call, base_url=edge.url, session=session, headers=dict(edge.headers), timeout=30
+            case.call, base_url=edge.url, session=session, headers=dict(edge.headers), timeout=60
         )
         if why := broken(edge, answer, shape):
             return f"{why} to {case.as_curl_command()[:300]}"
