@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from catalyst.mesh.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_sdk import Code, Refused
@@ -11,6 +11,7 @@ from .bus import Bus
 from .bus_reports import BusReports
 from .consumer import Consumer
 from .database import is_outage
+from .facts import Told
 from .letters import Letter, Letters
 from .logs import get_logger
 from .paging import Page
@@ -32,48 +33,25 @@ class LetterNotHandled(Refused):
     message = "{consumer} fails again: {error}; the letter stays"
 
 
-class EventService(service_pb2_grpc.EventServiceServicer):
-    """Replays, dead letters and the report of the bus of one daemon."""
+class Gives(Protocol):
+    """Who gives events up, and can be handed one of them again, as a Consumer."""
 
-    def __init__(
-        self,
-        daemon: str,
-        *,
-        bus: Bus,
-        replays: Replays,
-        consumers: Sequence[Consumer],
-        reports: BusReports,
-        wake: asyncio.Event,
-    ) -> None:
+    @property
+    def name(self) -> str:
+        """Its name at the bus."""
+
+    async def again(self, data: bytes, told: Told) -> bool:
+        """Handle an event that was given up; False where it has had its effect. Raises what the handling raises."""
+
+
+class LetterBox:
+    """The dead letters of one daemon: looked at, handed over again, thrown away."""
+
+    def __init__(self, daemon: str, bus: Bus, consumers: Sequence[Gives]) -> None:
         self._daemon = daemon
-        self._replays = replays
         self._consumers = {consumer.name: consumer for consumer in consumers}
         self._letters = Letters(daemon, bus, tuple(self._consumers))
-        self._reports = reports
-        self._wake = wake
         self._log = get_logger("events")
-
-    async def ReplayEvents(
-        self, request: service_pb2.ReplayEventsRequest, context: Context
-    ) -> service_pb2.ReplayEventsResponse:
-        if request.service not in ("", self._daemon):
-            return service_pb2.ReplayEventsResponse()
-        chosen = Chosen(moment(request.start_time), request.subject_prefix, request.aggregate)
-        events = await self._replays.mark(chosen, validate_only=request.validate_only)
-        self._wake.set()
-        oldest = await self._replays.oldest()
-        row = resources_pb2.Replay(daemon=self._daemon, events=events, oldest_time=stamp(oldest))
-        return service_pb2.ReplayEventsResponse(replays=[row])
-
-    async def ListEvents(
-        self, request: service_pb2.ListEventsRequest, context: Context
-    ) -> service_pb2.ListEventsResponse:
-        if request.service != self._daemon:
-            return service_pb2.ListEventsResponse()
-        page = Page.of(request.page_size, request.page_token, "events", most=MOST_EVENTS)
-        cut = page.cut(await self._replays.page(page.after or 0, page.size + 1), lambda row: row["number"])
-        events = [to_event(row, self._daemon) for row in cut.rows]
-        return service_pb2.ListEventsResponse(events=events, next_page_token=cut.next_page_token)
 
     async def ListDeadLetters(
         self, request: service_pb2.ListDeadLettersRequest, context: Context
@@ -112,6 +90,47 @@ class EventService(service_pb2_grpc.EventServiceServicer):
     ) -> service_pb2.DiscardDeadLetterResponse:
         await self._letters.remove(await self._letters.get(request.name))
         return service_pb2.DiscardDeadLetterResponse()
+
+
+class EventService(LetterBox, service_pb2_grpc.EventServiceServicer):
+    """Replays, dead letters and the report of the bus of one daemon."""
+
+    def __init__(
+        self,
+        daemon: str,
+        *,
+        bus: Bus,
+        replays: Replays,
+        consumers: Sequence[Consumer],
+        reports: BusReports,
+        wake: asyncio.Event,
+    ) -> None:
+        super().__init__(daemon, bus, consumers)
+        self._replays = replays
+        self._reports = reports
+        self._wake = wake
+
+    async def ReplayEvents(
+        self, request: service_pb2.ReplayEventsRequest, context: Context
+    ) -> service_pb2.ReplayEventsResponse:
+        if request.service not in ("", self._daemon):
+            return service_pb2.ReplayEventsResponse()
+        chosen = Chosen(moment(request.start_time), request.subject_prefix, request.aggregate)
+        events = await self._replays.mark(chosen, validate_only=request.validate_only)
+        self._wake.set()
+        oldest = await self._replays.oldest()
+        row = resources_pb2.Replay(daemon=self._daemon, events=events, oldest_time=stamp(oldest))
+        return service_pb2.ReplayEventsResponse(replays=[row])
+
+    async def ListEvents(
+        self, request: service_pb2.ListEventsRequest, context: Context
+    ) -> service_pb2.ListEventsResponse:
+        if request.service != self._daemon:
+            return service_pb2.ListEventsResponse()
+        page = Page.of(request.page_size, request.page_token, "events", most=MOST_EVENTS)
+        cut = page.cut(await self._replays.page(page.after or 0, page.size + 1), lambda row: row["number"])
+        events = [to_event(row, self._daemon) for row in cut.rows]
+        return service_pb2.ListEventsResponse(events=events, next_page_token=cut.next_page_token)
 
     async def ListBusReports(
         self, request: service_pb2.ListBusReportsRequest, context: Context

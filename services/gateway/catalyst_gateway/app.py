@@ -51,6 +51,7 @@ from .settings import GatewaySettings
 from .state import State
 from .store import Store, metadata, rules
 from .stream import Feed
+from .unread import OwnLetters
 from .workspaces import Workspaces
 
 PROJECTION_LEASE = timedelta(seconds=4)
@@ -67,7 +68,7 @@ async def compose(settings: GatewaySettings) -> Daemon:
     sealer = Sealer.from_file(settings.keyring)
     work = Work(db, Store, metadata=metadata, sealer=sealer)
     memberships = memberships_of(settings, bus)
-    serving = _serving(settings, work, sealer, memberships) if settings.serves_http else _Part()
+    serving = _serving(settings, work, bus, sealer, memberships) if settings.serves_http else _Part()
     projecting = _projecting(settings, work, bus, metrics) if settings.projects else _Part()
     return Daemon(
         "gateway",
@@ -98,15 +99,16 @@ class _Part:
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
 
-def _serving(settings: GatewaySettings, work: Work[Store], sealer: Sealer, memberships: Memberships) -> _Part:
+def _serving(settings: GatewaySettings, work: Work[Store], bus: Bus, sealer: Sealer, memberships: Memberships) -> _Part:
     """Answering requests."""
     channels = {package: connect(settings.target(package), tls=settings.certificates()) for package in SERVICES}
     callers = Callers(verifier("gateway", settings), memberships)
     sessions = Sessions(settings, work=work, sealer=sealer, provider=_provider(settings))
-    routes = Routes(services())
+    routes, own = Routes(services()), OwnLetters(bus, work, callers)
     edge = Edge(
         routes=routes,
         channels=channels,
+        own=own,
         sessions=sessions,
         callers=callers,
         feed=Feed(work),
@@ -116,6 +118,7 @@ def _serving(settings: GatewaySettings, work: Work[Store], sealer: Sealer, membe
         console=Console(
             routes=routes,
             channels=channels,
+            own=own,
             sessions=sessions,
             callers=callers,
             work=work,

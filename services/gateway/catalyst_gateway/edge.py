@@ -62,6 +62,7 @@ class Edge:
         *,
         routes: Routes,
         channels: Mapping[str, grpc.aio.Channel],
+        own: Any = None,
         sessions: Sessions,
         callers: Callers,
         feed: Feed,
@@ -74,6 +75,7 @@ class Edge:
     ) -> None:
         self._routes = routes
         self._channels = channels
+        self._asked = {**channels, **({"gateway": own} if own else {})}
         self._sessions = sessions
         self._callers = callers
         self._feed = feed
@@ -265,7 +267,7 @@ class Edge:
             method = self._method(one, channel=channel, unary=True)
             return await method(wish, timeout=self._call_seconds, metadata=metadata)
 
-        answer = await events.ask(self._channels, wish, call)
+        answer = await events.ask(self._asked, wish, call)
         return Response(to_json(answer).encode(), media_type="application/json", status_code=200)
 
     def _method(self, one: Route, *, unary: bool, channel: grpc.aio.Channel | None = None) -> Callable[..., Any]:

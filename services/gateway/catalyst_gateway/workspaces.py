@@ -11,7 +11,7 @@ import asyncio
 from functools import partial
 
 from catalyst_mesh import Bus, Lease, Leases, Work, get_logger
-from catalyst_mesh.envelopes import decoded, told_of
+from catalyst_mesh.envelopes import told_of
 from catalyst_mesh.follower import Follower
 from catalyst_mesh.waits import rest
 from nats.aio.msg import Msg
@@ -20,13 +20,12 @@ from nats.errors import Error as NatsError
 from .copies import Copies
 from .store import Store
 from .things import Fact, FactUnreadable, of_runtime
+from .unread import give_up, is_gone
 
 LOOK = 5.0
 """Seconds between two looks for Environments that are new."""
 SHARE = 0.1
 """Seconds that a replica waits for each partition that it follows before it asks for another."""
-GONE = "ws.deleted"
-"""`ce-type` of a message that tells of an object that is no more."""
 
 
 class Workspaces:
@@ -87,7 +86,17 @@ class Workspaces:
             self._held.discard(environment)
 
     async def _keep(self, environment: str, lease: Lease, life: str, messages: list[Msg]) -> None:
-        facts = [(_id(message), fact) for message in messages if (fact := self._fact(message)) is not None]
+        facts: list[tuple[str, Fact]] = []
+        unread: list[tuple[Msg, FactUnreadable]] = []
+        for message in messages:
+            try:
+                fact = _fact(message)
+            except FactUnreadable as error:  # one bad word of a source holds nothing up
+                unread.append((message, error))
+                self._log.warning("fact unreadable", subject=message.subject, error=str(error))
+            else:
+                facts += [(_id(message), fact)] if fact is not None else []
+        await give_up(self._bus, unread)
 
         async def step(tx: Store) -> list[Fact]:
             await lease.guard(tx.sql)
@@ -98,21 +107,16 @@ class Workspaces:
 
         await self._copies.put(environment, await self._work.again(step))
 
-    def _fact(self, message: Msg) -> Fact | None:
-        told = told_of(message)
-        is_gone = decoded(message.headers).get("ce-type") == GONE
-        try:
-            return of_runtime(
-                message.subject,
-                message.data,
-                time=told.time,
-                is_gone=is_gone,
-                sequence=message.metadata.sequence.stream,
-            )
-        except FactUnreadable as error:
-            # One bad word of a source holds nothing up; the stream keeps it.
-            self._log.warning("fact unreadable", subject=message.subject, error=str(error))
-            return None
+
+def _fact(message: Msg) -> Fact | None:
+    """What it says. Raises FactUnreadable."""
+    return of_runtime(
+        message.subject,
+        message.data,
+        time=told_of(message).time,
+        is_gone=is_gone(message),
+        sequence=message.metadata.sequence.stream,
+    )
 
 
 def _id(message: Msg) -> str:

@@ -4,22 +4,28 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
+from catalyst.mesh.v1 import service_pb2
 from catalyst_gateway.copies import Copies
 from catalyst_gateway.store import Store, metadata, stream_event
 from catalyst_gateway.things import Fact
+from catalyst_gateway.unread import Again, OwnLetters
 from catalyst_gateway.workspaces import Workspaces
-from catalyst_mesh import Bus, Database, Leases, Work, migrate
+from catalyst_mesh import Bus, Caller, Database, Leases, Work, migrate
+from catalyst_mesh.calls import RoleDenied
+from catalyst_mesh.event_service import LetterNotHandled
+from catalyst_mesh.facts import Told
 from catalyst_testkit import eventually
 from catalyst_testkit.servers import NatsServer
 from nats.js.errors import KeyNotFoundError
 from sqlalchemy import select
 
 TTL = timedelta(seconds=2)
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 class Replica:
@@ -45,7 +51,7 @@ async def replicas(database: str, clean_nats: NatsServer) -> AsyncIterator[list[
     for one in two:
         await one.end()
     js = await two[0].bus.jetstream()
-    for name in ("CATALYST_WORKSPACES", "KV_ws-acme-prod-state", "KV_ws-acme-dev-state"):
+    for name in ("CATALYST_WORKSPACES", "CATALYST_DLQ", "KV_ws-acme-prod-state", "KV_ws-acme-dev-state"):
         with suppress(Exception):
             await js.delete_stream(name)
     for one in two:
@@ -102,7 +108,37 @@ async def test_objects_are_told_once_in_their_order_and_copied_whoever_dies(repl
     await tell(left.bus, "c", 2, **{"ce-type": "ws.deleted"})
     await eventually(lambda: _are(left, {("u-a", 9), ("u-c", 2)}), within=60, what="the other goes on")
     assert [n for key, n in await words(left) if key == "u-a"] == [5, 7, 9]
+    await _unread_fact_is_a_letter(left)
     await eventually(lambda: _is_copied(left), within=60, what="the copy follows")
+
+
+async def _unread_fact_is_a_letter(replica: Replica) -> None:
+    """One, whoever read it; for who may see it; handed over again, and thrown away."""
+    own, who = OwnLetters(replica.bus, replica.work, cast(Any, Known())), {"authorization": "Bearer admin"}
+
+    async def ask(method: str, request: Any, who: dict[str, str] = who) -> Any:
+        return await own.unary_unary(f"/catalyst.mesh.v1.EventService/{method}")(request, metadata=tuple(who.items()))
+
+    (letter,) = (await ask("ListDeadLetters", service_pb2.ListDeadLettersRequest())).dead_letters
+    assert (letter.subject, letter.consumer) == ("ws.acme-prod.k8s.pod.blog.bad", "gateway-from-workspaces")
+    assert "it is no JSON" in letter.error
+    with pytest.raises(RoleDenied):
+        await ask("ListDeadLetters", service_pb2.ListDeadLettersRequest(), {"authorization": "Bearer viewer"})
+    with pytest.raises(LetterNotHandled):
+        await ask("ReplayDeadLetter", service_pb2.ReplayDeadLetterRequest(name=letter.name))
+    await ask("DiscardDeadLetter", service_pb2.DiscardDeadLetterRequest(name=letter.name))
+    assert not (await ask("ListDeadLetters", service_pb2.ListDeadLettersRequest())).dead_letters
+    again = Again("x", is_gone=False, work=replica.work, copies=Copies(replica.bus))
+    fact = json.dumps({"metadata": {"uid": "u-late", "name": "late", "resourceVersion": "3"}}).encode()
+    told = Told("e-late", "ws.acme-prod.k8s.pod.blog.late", "", 0, NOON)
+    assert [await again.again(fact, told) for _ in range(2)] == [True, False], "by a release that can read it, once"
+
+
+class Known:
+    """Whose token is called as they are."""
+
+    async def person(self, token: str) -> Caller:
+        return Caller(token, roles=frozenset({"sovereign-admin"} if token == "admin" else ()))
 
 
 async def _are(replica: Replica, wanted: set[tuple[str, int]]) -> bool:

@@ -34,6 +34,7 @@ class NoRoute(Refused):
 class Api:
     """Calls as one person.
 
+    own        the gateway's part of what every daemon is asked for
     metadata   the person's token and the trace of the request
     seconds    deadline of a call
     """
@@ -43,11 +44,13 @@ class Api:
         routes: Routes,
         channels: Mapping[str, grpc.aio.Channel],
         *,
+        own: Any = None,
         seconds: float,
         metadata: Sequence[tuple[str, str]],
     ) -> None:
         self._routes = routes
         self._channels = channels
+        self._asked = {**channels, **({"gateway": own} if own else {})}
         self._seconds = seconds
         self._metadata = tuple(metadata)
 
@@ -93,7 +96,7 @@ class Api:
             return await method(message, timeout=self._seconds, metadata=self._metadata)
 
         if one.package == events.PACKAGE:  # what every daemon serves is asked of all, or of the one that it names
-            return _read(await events.ask(self._channels, message, call))
+            return _read(await events.ask(self._asked, message, call))
         return _read(await call(self._channels[one.package]))
 
     async def heard(self, path: str, **query: object) -> list[Answer]:

@@ -38,6 +38,7 @@ class Console:
         *,
         routes: Routes,
         channels: Mapping[str, grpc.aio.Channel],
+        own: Any = None,
         sessions: Sessions,
         callers: Callers,
         work: Work[Store],
@@ -46,6 +47,7 @@ class Console:
     ) -> None:
         self._routes = routes
         self._channels = channels
+        self._own = own
         self._sessions = sessions
         self._callers = callers
         self._work = work
@@ -97,7 +99,7 @@ class Console:
             request=request,
             renderer=self._renderer,
             sessions=self._sessions,
-            api=Api(self._routes, self._channels, seconds=self._call_seconds, metadata=metadata),
+            api=Api(self._routes, self._channels, own=self._own, seconds=self._call_seconds, metadata=metadata),
             work=self._work,
             callers=self._callers,
             library=self._library,
