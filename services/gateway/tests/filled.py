@@ -20,6 +20,20 @@ CONDITIONS = [
         "since": NOW,
     },
 ]  # fmt: skip - a list
+BOOK: dict[str, Any] = {
+    "name": "priceBooks/3",
+    "number": "3",
+    "currency": "OMR",
+    "validFromTime": NOW,
+    "createTime": NOW,
+    "publishedBy": "ada",
+    "plans": [{"slug": "m", "price": {"minor": "9000", "currency": "OMR"}, "metered": True}],
+    "addOns": [{"slug": "backup", "included": True}, {"slug": "vpn", "price": OMR, "retired": True}],
+    "bundles": [{"slug": "office", "discountBps": 1250, "apps": ["ghost", "nextcloud"]}],
+    "rates": [
+        {"meter": "meters/vcpu_hours", "model": "MODEL_PER_UNIT", "unitPrice": {"minor": "5", "currency": "OMR"}}
+    ],
+}
 _SLOT: dict[str, Any] = {
     "name": SLOT,
     "etag": '"3"',
@@ -393,6 +407,56 @@ ANSWERS: dict[str, Any] = {
     "ListIssues": {
         "issues": [{"name": "sources/public/issues/1", "ref": "bp-x", "reason": "LAYER_UNKNOWN", "message": "no layer"}]
     },
+    "provisioner.ListProviders": {
+        "providers": [
+            {
+                "name": "providers/hetzner",
+                "displayName": "Hetzner",
+                "code": "hz",
+                "plugin": {"name": "plugins/hetzner", "version": "1.2.0", "state": "STATE_ACTIVE"},
+                "credentialSchema": {"properties": {"token": {"type": "string"}}},
+                "loadBalancerTypes": ["lb11"],
+            },
+            {"name": "providers/other", "code": "ot", "simulated": True},
+        ]
+    },
+    "ListRegions": {
+        "regions": [
+            {"name": "providers/hetzner/regions/fsn1", "displayName": "Falkenstein", "code": "fsn", "offered": True},
+            {"name": "providers/hetzner/regions/hel1", "code": "hel", "source": "table"},
+        ]
+    },
+    "ListOffers": {
+        "offers": [
+            {
+                "name": "providers/hetzner/regions/fsn1/offers/cpx42",
+                "size": "cpx42",
+                "vcpu": 8,
+                "memoryMib": "16384",
+                "diskGib": 320,
+                "category": "shared-amd",
+                "architecture": "x86_64",
+                "recommended": True,
+                "inStock": True,
+                "price": {"month": {"minor": "2999", "currency": "EUR"}},
+                "source": "live",
+                "readTime": NOW,
+            },
+            {
+                "name": "providers/hetzner/regions/hel1/offers/old",
+                "size": "old",
+                "vcpu": 1,
+                "memoryMib": "2048",
+                "deprecated": True,
+            },
+        ]
+    },
+    "GetPriceBook": BOOK,
+    "PublishPriceBook": {
+        **BOOK,
+        "number": "4",
+        "plans": [{"slug": "m", "price": {"minor": "9900", "currency": "OMR"}}],
+    },
     "ListDeadLetters": {
         "deadLetters": [
             {
@@ -442,6 +506,9 @@ PAGES = (
     "/console/admin",
     "/console/admin/sources",
     "/console/admin/letters",
+    "/console/admin/providers",
+    "/console/admin/providers/hetzner",
+    "/console/admin/prices",
     "/console/timeline",
     "/docs",
     "/docs/tutorials/first-sovereign.md",

@@ -7,9 +7,15 @@ import pytest
 from catalyst_gateway.console.domains import chain
 from catalyst_gateway.console.marketplace import inputs, values
 from catalyst_mesh import InvalidRequest
-from catalyst_sdk import Violation
+from catalyst_sdk import Code, Refused, Violation
 
+from . import filled
 from .looking import Looking
+
+
+class NoBook(Refused):
+    code, reason, message = Code.NOT_FOUND, "PRICE_BOOK_NOT_FOUND", "there is no such book"
+
 
 SLOT = "namespaces/acme/continuums/shop"
 EAST, WEST = "hz-fsn-rtz-prod", "hz-hel-rtz-prod"
@@ -48,6 +54,8 @@ EMPTY = [
     "/console/admin",
     "/console/admin/sources",
     "/console/admin/letters",
+    "/console/admin/providers",
+    "/console/admin/providers/none",
     "/console/timeline",
 ]  # fmt: skip - a list
 
@@ -241,3 +249,46 @@ async def test_a_source_is_added_by_its_plugin_s_configuration_and_what_is_wrong
     seen = await look.send("/console/admin/sources", form)
     assert 'id="source.config-fault">config.url: it is no address' in seen.html
     assert len(look.daemons.wishes("CreateSource")) == 2
+
+
+async def test_a_book_of_prices_is_shown_before_it_is_published_and_only_over_the_one_that_was_looked_at(
+    look: Looking,
+) -> None:
+    form = {"expected_number": "3", "rates[0].meter": "vcpu_hours", "rates[0].unit_price.minor": "7",
+            "rates[0].unit_price.currency": "OMR", "note": "dearer power"}  # fmt: skip
+    filled.fill(look.daemons)
+    seen = await look.at("/console/admin/prices")
+    assert all(word in seen.text for word in ("Book 3", "9.000 OMR", "in every plan", "−12.5 %", "0.005 OMR"))
+    assert "Publish book" not in seen.text, "first it is looked at"
+    seen = await look.send("/console/admin/prices", form)
+    assert ("9.900 OMR" in seen.text, "Publish book 4" in seen.text) == (True, True)
+    made = await look.send("/console/admin/prices", {**form, "verb": "publish"})
+    assert (made.status, made.headers["location"]) == (303, "/console/admin/prices")
+    first, second = look.daemons.wishes("PublishPriceBook")
+    assert [(w.validate_only, w.expected_number, w.note) for w in (first, second)] == [
+        (True, 3, "dearer power"), (False, 3, "dearer power"),
+    ]  # fmt: skip
+    (rate,) = second.rates
+    assert (rate.meter, rate.unit_price.minor, rate.unit_price.currency) == ("meters/vcpu_hours", 7, "OMR")
+    look.daemons.answer("PublishPriceBook", InvalidRequest((Violation("rates[0].meter", "no such meter", "known"),)))
+    seen = await look.send("/console/admin/prices", form)
+    assert (seen.status, 'id="rates[0].meter-fault">no such meter' in seen.html) == (422, True)
+    look.daemons.answer("GetPriceBook", NoBook())
+    seen = await look.at("/console/admin/prices")
+    assert (seen.status, "No book of prices was published yet" in seen.text) == (200, True)
+    assert (await look.at("/console/admin/prices/9")).status == 404
+
+
+async def test_a_cloud_shows_its_regions_and_the_sizes_of_one(look: Looking) -> None:
+    filled.fill(look.daemons)
+    seen = await look.at("/console/admin/providers")
+    assert "/console/admin/providers/hetzner" in seen.links
+    assert "none is installed" in seen.text
+    seen = await look.at("/console/admin/providers/hetzner")
+    assert all(word in seen.text for word in ("Falkenstein", "cpx42", "16 GiB", "29.99 EUR", "phased out", "not known"))
+    seen = await look.at("/console/admin/providers/hetzner?region=hel1")
+    assert ("cpx42" in seen.text, "phased out" in seen.text) == (False, True)
+    for method in ("ListRegions", "ListOffers"):
+        look.daemons.answer(method, {})
+    seen = await look.at("/console/admin/providers/hetzner")
+    assert ("It tells of no region" in seen.text, "Nothing is sold here" in seen.text) == (True, True)

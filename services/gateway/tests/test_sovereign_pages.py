@@ -234,6 +234,54 @@ async def test_the_last_step_leads_to_the_plan_of_what_was_described(look: Looki
     assert "voucher" in review.fields
 
 
+async def test_a_cluster_may_have_servers_of_its_own(look: Looking) -> None:
+    def expanded(wish: Any) -> dict[str, Any]:
+        pools = [{"name": "general", "size": "sb4", "count": 2}]
+        cluster = {"provider": "sandbox", "controlPlane": {"size": "sb8", "count": 1}, "workerPools": pools}
+        clusters = [{**cluster, "region": region, "buildingBlock": "rtz"} for region in ("east", "west")]
+        is_short = wish.validate_only and wish.sovereign.spec.topology
+        return {"name": wish.sovereign.name, **({"spec": {"clusters": clusters}} if is_short else {})}
+
+    layout = [{"clusters": [{"hosts": ["rtz"]}]}] * 2
+    look.daemons.answer("ListTopologies", {"topologies": [{"name": "topologies/dual", "regions": layout}]})
+    look.daemons.answer("provisioner.ListProviders", {"providers": [{"name": "providers/sandbox"}]})
+    look.daemons.answer("ListRegions", {"regions": [{"name": "providers/sandbox/regions/east", "offered": True}]})
+    offers = [
+        {"name": f"providers/sandbox/regions/{r}/offers/{s}", "size": s}
+        for r in ("east", "west")
+        for s in ("sb2", "sb8")
+    ]
+    look.daemons.answer("ListOffers", {"offers": offers})
+    look.daemons.answer("CreateSovereign", expanded)
+    look.daemons.answer("provisioner.CreatePlan", {"name": "sovereigns/bank/plans/plan-1"})
+    draft = await begun(look)
+    await look.send(f"{draft}/organization", {**ORG, "organization.slug": "bank"})
+    await look.send(f"{draft}/topology", {"topology": "dual", "env_type": "dev"})
+    servers = {
+        "provider": "sandbox",
+        "region.0": "east",
+        "region.1": "west",
+        "control.size": "sb8",
+        "workers.size": "sb8",
+    }
+    own = {"cluster.1.rtz.control.size": "sb2", "cluster.1.rtz.more.size": "sb8", "cluster.1.rtz.more.count": "3"}
+    assert (await look.send(f"{draft}/provider", {**servers, **own})).status == 303
+    shown = await look.at(f"{draft}/provider")
+    assert {"cluster.0.rtz.control.size", *own} <= shown.fields.keys()
+    wrong = SlugReserved(violations=(Violation("spec.clusters[1].control_plane.size", "is not sold", "offer"),))
+    look.daemons.answer("CreateSovereign", lambda wish: expanded(wish) if wish.sovereign.spec.topology else wrong)
+    refused = await look.send(f"{draft}/provider", {**servers, **own})
+    assert (refused.status, 'id="cluster.1.rtz.control.size-fault">is not sold' in refused.html) == (422, True)
+    look.daemons.answer("CreateSovereign", expanded)
+    await look.send(f"{draft}/credentials", {"credential": "credentials/mine"})
+    await look.send(f"{draft}/domain", {"domain.mode": "pool", "domain.pool": "omani.works", "domain.label": "bank"})
+    (made,) = [wish.sovereign.spec for wish in look.daemons.wishes("CreateSovereign") if not wish.validate_only]
+    assert (made.topology, [c.control_plane.size for c in made.clusters]) == ("", ["sb8", "sb2"])
+    assert [[(p.name, p.size, p.count) for p in c.worker_pools] for c in made.clusters] == [
+        [("general", "sb4", 2)], [("general", "sb4", 2), ("more", "sb8", 3)],
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("state", "intents"), [("DRAFT", ["APPLY"]), ("ACTIVE", ["APPLY", "REPAIR", "UPGRADE", "DESTROY"]),
                                                 ("FAILED", ["APPLY", "DESTROY"]), ("DESTROYED", [])])  # fmt: skip
 def test_what_may_be_planned_follows_from_the_state(state: str, intents: list[str]) -> None:

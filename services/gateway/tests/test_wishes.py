@@ -1,7 +1,7 @@
 """The wizard's wish: what it keeps of its forms, and the spec that it means."""
 
 import pytest
-from catalyst_gateway.console import wishes
+from catalyst_gateway.console import servers, wishes
 from catalyst_gateway.console.wishes import START, spec, with_form
 
 WISH = {
@@ -66,3 +66,33 @@ def test_a_price_that_is_not_whole_is_not_told() -> None:
     assert wishes.price({"clusters": [cluster]}, [offer]) is None
     assert wishes.price({"clusters": [cluster]}, [priced]) == {"minor": "8760", "currency": "EUR", "servers": 3}
     assert wishes.price({}, [priced]) is None
+
+
+LAYOUT = {
+    "regions": [{"clusters": [{"hosts": ["rtz", "mgt"]}, {"hosts": ["dmz"]}]}, {"clusters": [{"hosts": ["rtz"]}]}]
+}
+CLUSTER = {"controlPlane": {"size": "sb8", "count": 3}, "workerPools": [{"name": "general", "size": "sb4", "count": 2}]}
+
+
+def test_a_cluster_has_servers_of_its_own_where_they_were_typed_and_those_of_all_elsewhere() -> None:
+    form = {"cluster.0.dmz.control.size": "sb2", "cluster.0.dmz.control.count": "1", "cluster.0.dmz.workers.count": "0",
+            "cluster.1.rtz.more.size": "sb16", "cluster.1.rtz.more.count": "", "cluster.0.rtz.control.size": " "}  # fmt: skip
+    wish = with_form(WISH, "provider", form)
+    expanded = {"clusters": [CLUSTER] * 3, "domain": {"mode": "pool"}}
+    meant = servers.with_own(expanded, wish, servers.places(LAYOUT))
+    assert meant is not None
+    first, second, third = meant["clusters"]
+    assert (first, meant["domain"]) == (CLUSTER, {"mode": "pool"})
+    assert second == {"controlPlane": {"size": "sb2", "count": 1}, "workerPools": []}
+    assert third["workerPools"] == [*CLUSTER["workerPools"], {"name": "more", "size": "sb16", "count": 1}]
+    assert servers.with_own(expanded, WISH, servers.places(LAYOUT)) is None, "the shorthand says it"
+    assert dict(servers.fields(servers.places(LAYOUT)))["clusters[2].worker_pools[1].size"] == "cluster.1.rtz.more.size"
+
+
+def test_servers_of_one_cluster_are_forgotten_with_the_clusters() -> None:
+    wish = with_form(WISH, "provider", {"cluster.0.rtz.control.size": "sb2", "cluster.0.xyz.control.size": "sb2"})
+    assert {name for name in wish if name.startswith("cluster.")} == {"cluster.0.rtz.control.size"}
+    for step, form in (("topology", {"topology": "dual"}), ("provider", {"provider": "hetzner"}),
+                       ("provider", {"cluster.0.rtz.control.size": ""})):  # fmt: skip
+        assert not any(name.startswith("cluster.") for name in with_form(wish, step, form)), (step, form)
+    assert "cluster.0.rtz.control.size" in with_form(wish, "domain", {"domain.label": "x"})

@@ -63,6 +63,21 @@ async def test_a_dry_run_writes_nothing(bench: Bench) -> None:
     assert await reason_of(bench.get()) == "SOVEREIGN_NOT_FOUND"
 
 
+async def test_what_a_topology_means_can_be_wished_cluster_by_cluster(bench: Bench) -> None:
+    """The console's wizard does so where one cluster has other servers than the rest."""
+    same = {key: value for key, value in spec()["clusters"][0].items() if key in ("control_plane", "worker_pools")}
+    defaults = {**same, "provider": "sandbox", "env_type": "dev"}
+    short = wish(clusters=[], topology="solo", regions=["east"], cluster_defaults=defaults)
+    short.validate_only = True
+    meant = (await bench.sovereigns.CreateSovereign(short)).spec
+    meant.clusters[0].control_plane.size = "sb16"
+    made = await bench.sovereigns.CreateSovereign(
+        rpc.CreateSovereignRequest(sovereign=pb.Sovereign(name=NAME, spec=meant))
+    )
+    (cluster,) = made.spec.clusters
+    assert (cluster.control_plane.size, cluster.worker_pools[0].size) == ("sb16", "sb4")
+
+
 async def test_a_name_and_a_full_name_are_taken_once(bench: Bench) -> None:
     await bench.create()
     assert await reason_of(bench.create()) == "NAME_TAKEN"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import wishes, words
+from . import servers, wishes, words
 from .asking import Api, together
 from .faults import NONE, REFUSALS, Faults
 from .wishes import Step, Wish
@@ -34,7 +34,8 @@ async def topology(api: Api, _wish: Wish) -> dict[str, Any]:
 
 async def provider(api: Api, wish: Wish) -> dict[str, Any]:
     """Clouds; of the chosen one its regions and sizes."""
-    clouds, needed = await together(api.all("/v1/providers", "providers"), regions_of(api, wish))
+    clouds, layout = await together(api.all("/v1/providers", "providers"), layout_of(api, wish))
+    needed = len(layout["regions"]) if layout else 1
     chosen = wish.get("provider") or ""
     known = [words.leaf(cloud["name"]) for cloud in clouds]
     if chosen not in known:
@@ -44,15 +45,22 @@ async def provider(api: Api, wish: Wish) -> dict[str, Any]:
         api.all(f"/v1/providers/{chosen}/regions/-/offers", "offers"),
     )
     here = wish.get("region.0") or (words.leaf(places[0]["name"]) if places else "")
-    sizes = [o for o in offers if o["name"].split("/")[3] == here and not o["deprecated"]]
     return {
         "clouds": clouds,
         "needed": needed,
         "regions": [
             (words.leaf(r["name"]), r.get("displayName") or words.leaf(r["name"])) for r in places if r["offered"]
         ],
-        "sizes": [(o["size"], wishes.says(o)) for o in sizes],
+        "sizes": _offered(offers, here),
+        "apart": [
+            (place, _offered(offers, wish.get(f"region.{place.region}") or here)) for place in servers.places(layout)
+        ],
     }
+
+
+def _offered(offers: Sequence[Mapping[str, Any]], region: str) -> list[tuple[str, str]]:
+    """Sizes of one region, to choose from."""
+    return [(o["size"], wishes.says(o)) for o in offers if o["name"].split("/")[3] == region and not o["deprecated"]]
 
 
 async def credentials(api: Api, wish: Wish) -> dict[str, Any]:
@@ -122,10 +130,25 @@ async def toggled(api: Api, wish: Wish, id: str) -> tuple[list[str], dict[str, A
     return answer["selected"], {**along, "id": id, "because": answer["because"]}
 
 
-async def regions_of(api: Api, wish: Wish) -> int:
-    """How many regions the chosen topology has."""
+async def layout_of(api: Api, wish: Wish) -> Mapping[str, Any] | None:
+    """The chosen topology; None before one is."""
     rows = (await api.get("/v1/topologies", pageSize=100))["topologies"]
-    return next((len(r["regions"]) for r in rows if words.leaf(r["name"]) == wish.get("topology")), 1)
+    return next((row for row in rows if words.leaf(row["name"]) == wish.get("topology")), None)
+
+
+async def described(api: Api, name: str, wish: Wish) -> dict[str, Any]:
+    """The spec that a wish means: that of its topology, or where a cluster has servers of its own, its clusters one by one.
+
+    What stands against the topology is refused here: the clusters are known from what the daemon makes of it.
+    """
+    layout = await layout_of(api, wish)
+    usual = await default(api) if "selected" in wish else ()
+    spec = wishes.spec(wish, regions=len(layout["regions"]) if layout else 1, default=usual)
+    if not any(field.startswith(servers.PREFIX) for field in wish):
+        return spec
+    body = {"name": name, "spec": spec}
+    expanded = (await api.send("POST", "/v1/sovereigns", body, validateOnly=True)).get("spec", {})
+    return servers.with_own(expanded, wish, servers.places(layout)) or spec
 
 
 async def checked(api: Api, wish: Wish, step: Step) -> tuple[dict[str, Any], Faults]:
@@ -135,10 +158,11 @@ async def checked(api: Api, wish: Wish, step: Step) -> tuple[dict[str, Any], Fau
     whole = {**wish, **stand_in}
     if "components" in later:
         whole.pop("selected", None)
-    usual = await default(api) if "selected" in whole else ()
-    spec = wishes.spec(whole, regions=await regions_of(api, whole), default=usual)
-    body = {"name": f"sovereigns/{wish.get('name') or 'later'}", "spec": spec}
+    if "provider" in later:
+        whole = {name: value for name, value in whole.items() if not name.startswith(servers.PREFIX)}
+    name = f"sovereigns/{wish.get('name') or 'later'}"
     try:
+        body = {"name": name, "spec": await described(api, name, whole)}
         return (await api.send("POST", "/v1/sovereigns", body, validateOnly=True)).get("spec", {}), NONE
     except REFUSALS as refused:
         return await _refused(api, wish, step, Faults.of(refused, under=UNDER))
@@ -159,12 +183,13 @@ async def _refused(api: Api, wish: Wish, step: Step, faults: Faults) -> tuple[di
     }  # fmt: skip - one thought
     if faults.fields and not here:
         return {}, NONE  # only of what later steps ask
-    return {}, named(Faults(faults.message, faults.reason, here))
+    return {}, named(Faults(faults.message, faults.reason, here), servers.places(await layout_of(api, wish)))
 
 
-def named(faults: Faults) -> Faults:
+def named(faults: Faults, layout: Sequence[servers.Place] = ()) -> Faults:
     """The same, by the names of the forms' fields."""
-    fields = {wishes.FIELDS.get(name, name): text for name, text in faults.fields.items()}
+    known = {**wishes.FIELDS, **dict(servers.fields(layout))}
+    fields = {known.get(name, name): text for name, text in faults.fields.items()}
     many = f"{len(fields)} fields need another value." if len(fields) != 1 else "A field needs another value."
     return Faults(many if fields else faults.message, faults.reason, fields)
 
@@ -213,12 +238,10 @@ async def _name(api: Api, wish: Wish, step: Step) -> dict[str, Any] | None:
 
 async def plan(api: Api, wish: Wish) -> dict[str, Any]:
     """A plan of the whole wish, of a Sovereign that is described as the wish says."""
-    usual = await default(api) if "selected" in wish else ()
-    spec = wishes.spec(wish, regions=await regions_of(api, wish), default=usual)
     name = f"sovereigns/{wish['name']}"
     rows = await api.get("/v1/sovereigns", pageSize=1000)
     known = next((one for one in rows["sovereigns"] if one["name"] == name), None)
     if known is not None and words.bare(known["state"]) in ("DRAFT", "DESTROYED"):  # nothing of it is outside
         await api.send("DELETE", f"/v1/{name}", etag=known["etag"])
-    await api.send("POST", "/v1/sovereigns", {"name": name, "spec": spec})
+    await api.send("POST", "/v1/sovereigns", {"name": name, "spec": await described(api, name, wish)})
     return await api.send("POST", f"/v1/{name}/plans", {"intent": "INTENT_APPLY"})

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import words
+from . import servers, words
 
 Wish = Mapping[str, Any]
 
@@ -77,12 +77,20 @@ def after(id: str) -> str:
 def with_form(wish: Wish, step: str, form: Mapping[str, str]) -> Wish:
     """The wish with what a step's form says; other fields of the form are not kept."""
     typed = {name: form[name].strip() for name in _TYPED.get(step, ()) if name in form}
-    changed = {**wish, **typed}
+    changed = dict(wish)
+    if step == "provider" and any(name.startswith(servers.PREFIX) for name in form):
+        changed = {name: value for name, value in wish.items() if not name.startswith(servers.PREFIX)}
+        typed |= servers.typed(form)
+    changed |= typed
+    if changed.get("topology") != wish.get("topology"):  # its clusters are others
+        changed = {name: value for name, value in changed.items() if not name.startswith(servers.PREFIX)}
     if step == "organization" and changed.get("name", "") in ("", wish.get("organization.slug", "")):
         changed["name"] = changed.get("organization.slug", "")
     if changed.get("provider") != wish.get("provider"):  # what one cloud offers, another does not
         kept = [
-            name for name in changed if not name.startswith("region.") and name not in ("control.size", "workers.size")
+            name
+            for name in changed
+            if not name.startswith(("region.", servers.PREFIX)) and name not in ("control.size", "workers.size")
         ]
         return {name: changed[name] for name in {*kept, *(n for n in typed if n in changed)} - {"credential"}}
     return changed

@@ -6,7 +6,7 @@ from typing import Any
 
 from catalyst_sdk import Code, Refused
 
-from . import choices, plans, wishes
+from . import choices, plans, servers, wishes
 from .asking import together
 from .faults import NONE, REFUSALS, Faults
 from .visits import Shown, Visit, action, page
@@ -143,7 +143,8 @@ async def _planned(at: Visit, wish: Wish) -> Shown:
     try:
         plan = await choices.plan(at.api, wish)
     except REFUSALS as refused:
-        faults = choices.named(Faults.of(refused, under=choices.UNDER))
+        layout = servers.places(await choices.layout_of(at.api, wish))
+        faults = choices.named(Faults.of(refused, under=choices.UNDER), layout)
         back = _step_of(wishes.first_wrong(list(faults), until="domain") or "domain")
         return await _show(at, wish, back if back else last, faults)
     await _keep(at, at.names["draft"], {**wish, "plan": plan["name"]})
