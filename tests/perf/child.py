@@ -83,6 +83,22 @@ async def gateway(home: str, nats_url: str, pdm: str, port: int) -> None:
         await asyncio.Event().wait()
 
 
+async def console(home: str) -> None:
+    """The console alone, before daemons in which there is something of everything."""
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from services.gateway.tests import filled
+    from services.gateway.tests.fake_daemons import fake_daemons
+    from services.gateway.tests.looking import looking, served
+
+    sovereigns = [{"name": f"sovereigns/s{n}", "state": "STATE_ACTIVE", "fqdn": f"s{n}.omani.works"} for n in range(50)]
+    async with fake_daemons() as daemons:
+        filled.fill(daemons)
+        daemons.answer("ListSovereigns", {"sovereigns": sovereigns})
+        async with looking(daemons, Path(home)) as look, served(look) as url:
+            say({"url": url, "token": look.issuer.token("ada", roles=["sovereign-admin"])})
+            await asyncio.Event().wait()
+
+
 def _filler(column: Any, now: datetime) -> Any:
     """Something of the column's type."""
     kind = type(column.type).__name__
@@ -95,4 +111,6 @@ def say(ports: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run({"echo": echo, "pdm": pdm, "gateway": gateway}[sys.argv[1]](**json.loads(sys.argv[2])))
+    uvloop.run(
+        {"echo": echo, "pdm": pdm, "gateway": gateway, "console": console}[sys.argv[1]](**json.loads(sys.argv[2]))
+    )

@@ -35,7 +35,7 @@ class Round:
 
 
 Side = Callable[[], Awaitable[Round]]
-Measure = Literal["throughput", "p50", "p99", "p99 : p50 of"]
+Measure = Literal["throughput", "p50", "p95", "p99", "p99 : p50 of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,7 @@ class Goal:
         """Ours divided by the bare thing's."""
         if self.measure == "throughput":
             return ours.rate / bare.rate
-        above = 50 if self.measure == "p50" else 99
-        below = 99 if self.measure == "p99" else 50
+        above, below = {"p50": (50, 50), "p95": (95, 95), "p99": (99, 99)}.get(self.measure, (99, 50))
         return percentile(ours.each, above) / percentile(bare.each, below)
 
     def verdict(self, ratio: float) -> str:
@@ -135,6 +134,24 @@ async def crowd(operations: Iterable[Callable[[], Awaitable[object]]], count: in
     began = time.perf_counter()
     await asyncio.gather(*(row(operation) for operation in writers))
     return Round(each, time.perf_counter() - began, len(each))
+
+
+async def steadily(operation: Callable[[], Awaitable[object]], count: int, *, per_second: float) -> Round:
+    """`count` operations that begin at their moments, whether those before them have ended or not.
+
+    Each is timed from its own moment: what waits because the machine is behind is late, as it is for people who do not
+    wait for one another.
+    """
+    began = time.perf_counter()
+
+    async def one(number: int) -> float:
+        moment = began + number / per_second
+        await asyncio.sleep(moment - time.perf_counter())
+        await operation()
+        return time.perf_counter() - moment
+
+    each = await asyncio.gather(*(one(number) for number in range(count)))
+    return Round(each, time.perf_counter() - began, count)
 
 
 async def batch(work: Callable[[], Awaitable[object]], count: int) -> Round:

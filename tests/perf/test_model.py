@@ -19,6 +19,7 @@ from .table import Table
 
 EVENTS = int(os.environ.get("CATALYST_PERF_EVENTS", "20000"))
 """The specification's goal is for 100,000 in 60 s; 1,000,000 are asked for by themselves, because making them takes minutes."""
+ROUNDS = 3 if EVENTS <= 100_000 else 1
 THINGS = 2000
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MEMBER = Caller("ann", groups=frozenset({"/acme/org-viewer"}))
@@ -64,11 +65,11 @@ async def test_the_model_is_built_anew(table: Table, home: Path) -> None:
     goal = Goal("throughput", 0.05, "reading the same events by pages of 500")
     found = await compare(
         f"rebuild from {EVENTS:,} events (aim 1,700/s), SQLite", goal,
-        ours=lambda: batch(rebuilt, EVENTS), bare=lambda: batch(read, EVENTS), rounds=3,
+        ours=lambda: batch(rebuilt, EVENTS), bare=lambda: batch(read, EVENTS), rounds=ROUNDS,
     )  # fmt: skip
     table.add(found)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    print(f"memory grew by {grown:.1f} MiB in four rebuilds of {EVENTS:,} events")  # noqa: T201 - printing is its purpose
+    print(f"memory grew by {grown:.1f} MiB in {ROUNDS + 1} rebuilds of {EVENTS:,} events after the first")  # noqa: T201 - printing is its purpose
     await db.close()
 
 

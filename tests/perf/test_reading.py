@@ -8,7 +8,7 @@ from catalyst_mesh import Issuer, connect
 from catalyst_testkit import eventually
 from catalyst_testkit.servers import NatsServer, free_port
 
-from .harness import Goal, compare, measured, one_by_one
+from .harness import Goal, compare, measured, one_by_one, steadily
 from .serving import serving
 from .table import Table
 
@@ -76,5 +76,11 @@ async def _rest(table: Table, home: Path, nats: NatsServer, pdm: dict[str, str],
                 "gateway: REST", Goal("p50", 3, "the gRPC call behind it"),
                 ours=lambda: one_by_one(lambda: http.get(f"/v1/{NAME}"), 200),
                 bare=lambda: one_by_one(lambda: grpc_stub.GetAllocation(get), 200),
+            )  # fmt: skip
+            table.add(row)
+            row = await compare(
+                "gateway: 200 reads a second by REST (aim p95 50 ms)", Goal("p95", 3, "as many gRPC calls behind it"),
+                ours=lambda: steadily(lambda: http.get(f"/v1/{NAME}"), 1000, per_second=200),
+                bare=lambda: steadily(lambda: grpc_stub.GetAllocation(get), 1000, per_second=200),
             )  # fmt: skip
             table.add(row)
