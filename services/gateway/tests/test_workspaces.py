@@ -130,7 +130,7 @@ async def _unread_fact_is_a_letter(replica: Replica) -> None:
     assert not (await ask("ListDeadLetters", service_pb2.ListDeadLettersRequest())).dead_letters
     again = Again("x", is_gone=False, work=replica.work, copies=Copies(replica.bus))
     fact = json.dumps({"metadata": {"uid": "u-late", "name": "late", "resourceVersion": "3"}}).encode()
-    told = Told("e-late", "ws.acme-prod.k8s.pod.blog.late", "", 0, NOON)
+    told = Told("e-late", "ws.acme-prod.k8s.pod.blog.late", "", 0, NOON, "", 1)
     assert [await again.again(fact, told) for _ in range(2)] == [True, False], "by a release that can read it, once"
 
 
