@@ -92,11 +92,13 @@ async def _compared(
     none = await http.get(nowhere, headers=headers)
     if there.startswith("/v1/") and found.status_code == 200:
         return f"{there} answers"
-    if _alike(found, owned) != _alike(none, owned):
-        return f"{there} differs from {nowhere}: {found.status_code} {found.text[:300]}; {none.status_code} {none.text[:300]}"
+    one, other = _alike(found, owned), _alike(none, owned)
+    if one != other:
+        return f"{there} differs from {nowhere}: {'; '.join(sorted({*one} ^ {*other}))[:2000]}"
     return ""
 
 
-def _alike(answer: httpx.Response, owned: Owned) -> tuple[int, str]:
+def _alike(answer: httpx.Response, owned: Owned) -> list[str]:
+    """Status and lines of an answer, without what no two have the same."""
     text = _ONE_TIME.sub("", answer.text.replace(owned.mark, owned.never))
-    return answer.status_code, text
+    return [str(answer.status_code), *text.splitlines()]

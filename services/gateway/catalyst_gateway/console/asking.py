@@ -138,5 +138,9 @@ def _text(value: object) -> str:
 
 
 async def together(*calls: Any) -> Any:
-    """Several answers at once; the first failure is that of all."""
-    return await asyncio.gather(*calls)
+    """Several answers at once; of failures that of the first call, so that who is refused reads the same each time."""
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return answers
