@@ -73,15 +73,11 @@ async def toy(home: Path, own_nats: NatsServer, database: str, born: Nursery) ->
 
 @pytest.fixture
 async def billing(home: Path, nats: NatsServer, database: str, born: Nursery) -> AsyncIterator[Replicas]:
-    replicas = ledgers(home, nats, database, born)
-    yield replicas
-    await replicas.close()
-
-
-def ledgers(home: Path, nats: NatsServer, database: str, born: Nursery, script: str = "pay") -> Replicas:
-    """Replicas of billing with a fake provider, which follows its script; start as many as the test needs."""
+    """Replicas of billing with a fake provider that pays; start as many as the test needs."""
     settings = {
         "nats_url": nats.url, "database_url": database, "catalog_target": "127.0.0.1:9",
-        "plugins": {"payment_provider:fake": {"script": script}},
+        "plugins": {"payment_provider:fake": {"script": "pay"}},
     }  # fmt: skip
-    return Replicas(born, "catalyst_billing", "CATALYST_BILLING_", home, settings)
+    replicas = Replicas(born, "catalyst_billing", "CATALYST_BILLING_", home, settings)
+    yield replicas
+    await replicas.close()
