@@ -9,7 +9,7 @@ from catalyst.environment.v1 import resources_pb2 as pb
 from catalyst.environment.v1 import service_pb2 as rpc
 from catalyst.environment.v1 import service_pb2_grpc as stubs
 from catalyst_environment.controllers import owned
-from catalyst_environment.controllers.applications import demand_home
+from catalyst_environment.controllers.applications import demand_home, idle, placed, status_of
 from catalyst_environment.controllers.policies import asked_for
 from catalyst_kube.controller import Unacceptable
 from catalyst_testkit import eventually
@@ -57,17 +57,51 @@ async def test_an_organization_is_made_changed_suspended_and_begins_to_end_with_
         assert (await house.get()).display_name == "Acme again"
         cluster.put("acme", suspended=None, suspendReason=None)
         await ready(house, cluster, "acme", "True Active")
+        await demand_roles_follow_the_object_until_somebody_else_gives_them(house, cluster)
         cluster.delete("acme")
         await eventually(lambda: not cluster.has("acme"), within=60)
         assert (await house.get()).state == State.STATE_DELETING
+
+
+async def demand_roles_follow_the_object_until_somebody_else_gives_them(house: House, cluster: ClusterInMemory) -> None:
+    owner, dev = ({"email": f"{name}@acme.example", "role": name} for name in ("owner", "dev"))
+    stub: Any = house.daemon.member(stubs.MemberServiceStub, "acme")
+
+    async def roles() -> dict[str, int]:
+        held = (await stub.ListMembers(rpc.ListMembersRequest(parent="organizations/acme"))).members
+        return {one.email.partition("@")[0]: one.role for one in held}
+
+    async def see(**wanted: int) -> None:
+        async def check() -> bool:
+            return await roles() == {"owner": pb.Member.ROLE_ADMIN, **wanted}
+
+        await eventually(check, within=60, what=f"members are {wanted}")
+
+    new = {"email": "New@acme.example", "role": "viewer"}
+    cluster.put("acme", owners=[owner, dev | {"role": "admin"}, new])
+    await see(dev=pb.Member.ROLE_ADMIN, new=pb.Member.ROLE_VIEWER)
+    cluster.put("acme", owners=[owner, dev | {"role": "viewer"}])
+    await see(dev=pb.Member.ROLE_VIEWER, new=pb.Member.ROLE_VIEWER)
+    assert cluster.condition("acme", "PeopleAsNamed") == "True AsNamed"
+    held = (await stub.ListMembers(rpc.ListMembersRequest(parent="organizations/acme"))).members
+    (gone,) = [one for one in held if one.email == "dev@acme.example"]
+    await stub.DeleteMember(rpc.DeleteMemberRequest(name=gone.name, etag=gone.etag))
+    cluster.annotate("acme", looked="at")
+    await eventually(lambda: cluster.condition("acme", "PeopleAsNamed") == "False Differs", within=60)
+    assert "dev" not in await roles(), "what was decided elsewhere stays"
+    cluster.put("acme", owners=[owner, {**dev, "role": "developer"}])
+    await see(dev=pb.Member.ROLE_DEVELOPER, new=pb.Member.ROLE_VIEWER)
 
 
 async def demand_owned_by_address(house: House) -> None:
     """The owner is whoever shows a token with the address that the object names."""
     token = house.daemon.issuer.token("sub-of-a-provider", email="owner@acme.example")
     members: Any = house.daemon.stub(stubs.MemberServiceStub, token=token)
-    (member,) = (await members.ListMembers(rpc.ListMembersRequest(parent="organizations/acme"))).members
-    assert (member.owner, member.email) == (True, "owner@acme.example")
+    held = (await members.ListMembers(rpc.ListMembersRequest(parent="organizations/acme"))).members
+    assert {(one.email, one.owner, one.role) for one in held} == {
+        ("owner@acme.example", True, pb.Member.ROLE_ADMIN),
+        ("dev@acme.example", False, pb.Member.ROLE_DEVELOPER),
+    }
     orgs: Any = house.daemon.stub(stubs.OrganizationServiceStub, token=token)
     wish = rpc.DeleteOrganizationRequest(name="organizations/acme", confirm="acme", validate_only=True)
     wish.etag = (await house.get()).etag
@@ -170,6 +204,28 @@ def test_an_application_reaches_no_organization_but_that_of_its_namespace() -> N
     for foreign in ("rival", "acme-stg", "acme-prod-x", "default"):
         with pytest.raises(Unacceptable):
             home(foreign)
+
+
+def test_an_application_is_placed_where_its_clusters_show_it() -> None:
+    kind, here = pb.Application.Placement, "sovereigns/home/clusters/hz-fsn-rtz-prod"
+    alone = pb.Application(placements=[kind(cluster=here, state=kind.STATE_READY)])
+    both = pb.Application(placements=[*alone.placements, kind(cluster=here.replace("fsn", "hel"))])
+    one, two = ["hz-fsn-rtz-prod"], ["hz-fsn-rtz-prod", "hz-hel-rtz-prod"]
+
+    def told(held: pb.Application, regions: list[str], placement: Any = None) -> tuple[str, bool]:
+        spec = {"regions": regions, **({"placement": placement} if placement else {})}
+        return placed(spec, held).reason, "placement" not in idle(spec, held)
+
+    assert told(pb.Application(), one) == ("NoCluster", True)
+    assert told(alone, one, "single-region") == ("AsWished", True)
+    assert told(alone, two, {"mode": "active-active"}) == ("Elsewhere", False)
+    assert told(both, two[::-1], {"mode": "active-active", "regions": two}) == ("AsWished", True)
+    assert told(both, two, "active-hotstandby") == ("AsWished", False)
+    assert told(alone, one, {"mode": "single-region", "vcluster": "acme"}) == ("AsWished", False)
+    assert [(each["name"], each["role"], each["ready"]) for each in status_of(both)["regions"]] == [
+        (two[0], "active", True),
+        (two[1], "active", False),
+    ]
 
 
 def test_a_window_of_cron_is_a_window_of_days() -> None:

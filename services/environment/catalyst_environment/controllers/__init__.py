@@ -11,6 +11,7 @@ from .applications import Applications
 from .environments import Environments
 from .judged import Judged
 from .organizations import Organizations
+from .people import People
 from .policies import Policies
 
 SERVICE = "environment"
@@ -24,7 +25,7 @@ def owned(servicers: Mapping[str, Any]) -> Sequence[Owned]:
     """What this daemon reconciles, over its own servicers by their short names."""
     ask = Own(SERVICE)
     reconcilers: Mapping[str, Reconciler] = {
-        "Organization": Organizations(ask, servicers["OrganizationService"]),
+        "Organization": Organizations(ask, servicers["OrganizationService"], People(ask, servicers["MemberService"])),
         "Environment": Environments(ask, servicers["EnvironmentService"]),
         "Application": Applications(ask, servicers["ApplicationService"]),
         "EnvironmentPolicy": Policies(ask, servicers["PolicyService"]),

@@ -9,12 +9,12 @@ from catalyst.environment.v1 import service_pb2 as rpc
 from catalyst_kube.cluster import Object
 from catalyst_kube.conditions import Observed
 from catalyst_kube.controller import Seen, Unacceptable
-from catalyst_kube.daemons import Own, differing, is_new, passed_on, unserved
+from catalyst_kube.daemons import Own, differing, is_new, moment, passed_on, unserved
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 
 MOVING, RESTING = timedelta(seconds=2), timedelta(seconds=60)
-IDLE = ("regions", "placement", "healthCheck", "owners", "topology", "instanceId", "namingTemplate", "dependsOn")
+IDLE = ("healthCheck", "owners", "topology", "instanceId", "namingTemplate", "dependsOn")
 _State = pb.Application.State
 _MOVES = (_State.STATE_INSTALLING, _State.STATE_UPDATING, _State.STATE_UNINSTALLING)
 _PHASES: Mapping[int, str] = {
@@ -49,10 +49,15 @@ class Applications:
         if fresh:
             held = await self._changed(spec, held)
         wished, stands = _pinned(spec), _standing(held)
-        idle = (*IDLE, *(("isolationLevel",) if spec.get("isolationLevel") == "vcluster" else ()))
         return Seen(
-            (ready(held), differing(wished, stands), unserved(spec, idle), *passed_on(held.conditions)),
-            status_of(held, spec),
+            (
+                ready(held),
+                differing(wished, stands),
+                placed(spec, held),
+                unserved(spec, idle(spec, held)),
+                *passed_on(held.conditions),
+            ),
+            status_of(held),
             MOVING if held.state in _MOVES else RESTING,
         )
 
@@ -116,12 +121,47 @@ def ready(held: pb.Application) -> Observed:
     return Observed("Ready", held.state == _State.STATE_ACTIVE, word, held.reason)
 
 
-def status_of(held: pb.Application, spec: Mapping[str, Any]) -> dict[str, Any]:
+def placed(spec: Mapping[str, Any], held: pb.Application) -> Observed:
+    """Whether it runs where the object says: where Applications of an Environment run, the Environment's own regions decide."""
+    wished, stands = spec["regions"], clusters(held)
+    if not stands:
+        return Observed("Placed", False, "NoCluster", "no cluster was given its files")
+    if set(wished) == set(stands):
+        return Observed("Placed", True, "AsWished")
+    return Observed("Placed", False, "Elsewhere", f"its Environment runs on {', '.join(stands)}")
+
+
+def idle(spec: Mapping[str, Any], held: pb.Application) -> list[str]:
+    """Fields that have no effect, as far as can be told of this one."""
+    found = list(IDLE)
+    if spec.get("isolationLevel") == "vcluster":
+        found.append("isolationLevel")
+    if not _is_so_placed(spec.get("placement"), len(held.placements)):
+        found.append("placement")
+    return found
+
+
+def clusters(held: pb.Application) -> list[str]:
+    """On which it stands, by the words of objects: `hz-fsn-rtz-prod`."""
+    return [one.cluster.rpartition("/")[2] for one in held.placements]
+
+
+def _is_so_placed(placement: str | Mapping[str, Any] | None, count: int) -> bool:
+    """On one cluster it is in one region; on several each serves. Nothing stands by: that is a slot of continuum's."""
+    if placement is None or isinstance(placement, str):
+        return placement is None or placement == ("single-region" if count == 1 else "active-active" if count else "")
+    return not placement.get("vcluster") and _is_so_placed(placement["mode"], count)
+
+
+def status_of(held: pb.Application) -> dict[str, Any]:
     """What of it is there."""
-    pin = held.pin
+    pin, stands = held.pin, clusters(held)
     return {
         "phase": _PHASES.get(held.state, "Pending"),
-        "primaryRegion": next(iter(spec.get("regions", ())), ""),
+        "primaryRegion": next(iter(stands), ""),
+        "regions": [
+            _region(name, one, is_alone=len(stands) == 1) for name, one in zip(stands, held.placements, strict=True)
+        ],
         "giteaRepo": held.repository,
         "installedBlueprint": {
             "name": held.blueprint.rpartition("/")[2],
@@ -129,6 +169,15 @@ def status_of(held: pb.Application, spec: Mapping[str, Any]) -> dict[str, Any]:
             "digest": pin.digest,
         },
     }  # fmt: skip - a document
+
+
+def _region(name: str, one: pb.Application.Placement, *, is_alone: bool) -> dict[str, Any]:
+    return {
+        "name": name,
+        "role": "primary" if is_alone else "active",
+        "ready": one.state == pb.Application.Placement.STATE_READY,
+        "lastTransitionTime": moment(one.change_time),
+    }
 
 
 def _pinned(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from catalyst_kube.daemons import Own, differing, is_new, is_suspended_by, passe
 from catalyst_mesh import Caller
 
 from ..domain.members import by_mail
+from .people import People
 
 MOVING, RESTING = timedelta(seconds=2), timedelta(seconds=60)
 """Until the next look at one that a run works on, and at any other."""
@@ -27,12 +28,17 @@ IDLE = ("parentOrg", "identity", "tenantPublic", "commerce", "costSources")
 _State = pb.Organization.State
 
 
-class Organizations:
-    """service   the daemon's own OrganizationService"""
+_OPEN = (_State.STATE_PROVISIONING, _State.STATE_ACTIVE)
+"""Where members can be taken in."""
 
-    def __init__(self, ask: Own, service: Any) -> None:
+
+class Organizations:
+    """service   the daemon's own OrganizationService; `people`, who become members by it"""
+
+    def __init__(self, ask: Own, service: Any, people: People) -> None:
         self._ask = ask
         self._service = service
+        self._people = people
 
     async def reconcile(self, one: Object) -> Seen:
         """Raises Unacceptable."""
@@ -47,6 +53,7 @@ class Organizations:
         if fresh:
             _demand_same(spec, held)
             held = await self._changed(spec, held)
+        people = await self._people.named(held.name, spec, fresh=fresh and held.state in _OPEN)
         held, suspended = await self._suspended(one, held, fresh=fresh)
         return Seen(
             (
@@ -54,7 +61,8 @@ class Organizations:
                 suspended,
                 differing({"displayName": spec["displayName"]}, {"displayName": held.display_name}),
                 _plan(spec, held),
-                unserved(spec, (*IDLE, *(("owners",) if len(spec["owners"]) > 1 else ()))),
+                people,
+                unserved(spec, IDLE),
                 *passed_on(held.conditions),
             ),
             status_of(held),

@@ -172,6 +172,20 @@ def join(
     return Decision(made, (Joined(made),))
 
 
+def admit(all: Iterable[Member], org: str, email: str, role: Role, now: datetime) -> Decision[Member]:
+    """Make whoever has an address a member in a role, also where one is there in another; `all` with those who were removed.
+
+    Raises OwnerStays, LastAdmin.
+    """
+    here = {one.id: one for one in all}
+    mine = [one for one in here.values() if one.email.lower() == email.lower() and not one.is_removed]
+    if not mine:
+        subject = by_mail(email)
+        return join(here.get(id_of(subject)), org, subject, role, now, email=email.lower())
+    standing = [one for one in here.values() if not one.is_removed]
+    return Decision(mine[0]) if mine[0].role is role else give_role(mine[0], role, standing, now)
+
+
 def give_role(held: Member, role: Role, all: Iterable[Member], now: datetime) -> Decision[Member]:
     """Change what a member may do. Raises OwnerStays, LastAdmin."""
     if role is not Role.ADMIN:

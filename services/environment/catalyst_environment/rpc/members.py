@@ -13,6 +13,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from ..domain import members
 from ..domain.members import Invitation, InvitationNotFound, Member, MemberNotFound
+from ..domain.organizations import State, demand_changeable
 from ..ownership import known
 from ..store import Store
 from ..store.store import place
@@ -99,6 +100,17 @@ class MemberService(service_pb2_grpc.MemberServiceServicer):
             )  # fmt: skip - one call
 
         return await run(self._work, step, _shown(token), validate_only=request.validate_only)
+
+    async def admit(self, request: rpc.CreateInvitationRequest, context: Context) -> pb.Member:
+        """Make whoever shows a token with an address a member, in a role; for objects of a cluster, and no RPC."""
+        org, wish = require(request.parent, *ADMINS), request.invitation
+
+        async def step(tx: Store) -> Decision[Member]:
+            if (held := await organization(tx, org, lock=True)).state is not State.PROVISIONING:
+                demand_changeable(held)
+            return members.admit(await tx.members(org, removed=True), org, wish.email, convert.ROLES[wish.role], tx.now)
+
+        return await self._work.run(step, answer=convert.member)
 
     async def GetInvitation(self, request: rpc.GetInvitationRequest, context: Context) -> pb.Invitation:
         require(request.name, *ADMINS)
