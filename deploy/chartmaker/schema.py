@@ -44,6 +44,8 @@ GIVEN = frozenset(
         "drain_seconds",
         "controllers",
         "states_namespace",
+        "requesters",
+        "requester_prefix",
         "replicas",
         *LISTENERS,
     }
@@ -72,6 +74,8 @@ def schema(daemons: Sequence[Found]) -> str:
     definitions["settings"] = {"properties": _settings(DaemonSettings, house, definitions)}
     shared = {camel(name): {"$ref": f"#/$defs/settings/properties/{camel(name)}"} for name in house}
     whole["properties"]["settings"] = _strict("Settings of every daemon", shared)
+    digests = whole["properties"]["image"]["properties"]["digests"]
+    digests["propertyNames"] = {"enum": [daemon.name for daemon in daemons]}
     each = {name: {"$ref": f"#/$defs/daemon/properties/{name}"} for name in definitions["daemon"]["properties"]}
     for name in BUNDLED:
         _close(whole["properties"][name], yaml.safe_load((CHARTS / name / "values.yaml").read_text()))
@@ -81,7 +85,21 @@ def schema(daemons: Sequence[Found]) -> str:
         whole["properties"][daemon.key] = _strict(
             f"The daemon {daemon.name}", {**each, "settings": _strict(f"Settings of {daemon.name} alone", settings)}
         )
+    _demand(whole, yaml.safe_load((CHARTS.parent / "values.yaml").read_text()))
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+
+
+def _demand(told: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Demand what has a default: it is there unless somebody takes it away by null, which templates cannot stand.
+
+    What is Kubernetes' own (`resources`) may be taken away.
+    """
+    known = told["properties"]
+    told["required"] = sorted(known.keys() & values.keys())
+    for name in told["required"]:
+        is_ours = isinstance(values[name], Mapping) and "properties" in known[name] and name != "resources"
+        if is_ours and values[name]:
+            _demand(known[name], values[name])
 
 
 def _close(told: dict[str, Any], values: Mapping[str, Any]) -> None:

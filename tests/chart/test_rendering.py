@@ -5,15 +5,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+import celpy
 import kubernetes_validate
 import pytest
 import yaml
 from catalyst_kube import KINDS
 from catalyst_mesh import DaemonSettings
+from celpy.adapter import json_to_cel
 from chartmaker.daemons import Found, found
 from chartmaker.making import made
 
-from .charts import CHART, EXAMPLES, OLDEST, Rendered, containers, environment, helm, render, template
+from .charts import CHART, EXAMPLES, LATEST, OLDEST, Rendered, containers, environment, helm, render, template
 
 OTHERS = {"HTTPRoute", "ServiceMonitor", "PrometheusRule"}
 """Kinds that are not Kubernetes' own."""
@@ -34,6 +36,7 @@ EVERYTHING: dict[str, Any] = {
     "nodeSelector": {"pool": "system"},
     "tolerations": [{"key": "system", "operator": "Exists"}],
     "workloads": {"system:serviceaccount:other:continuum": "continuum"},
+    "controllers": {"requesters": {"enabled": True, "prefix": "oidc:"}},
 }
 LEAN = {**EVERYTHING, "crds": {"install": False}}
 """The same without the definitions of our kinds, which are most of its text and the same each time."""
@@ -227,7 +230,7 @@ def test_a_daemon_that_is_off_leaves_nothing_behind(off: str, tmp_path: Path) ->
 
 
 def test_an_old_cluster_gets_what_it_knows(tmp_path: Path) -> None:
-    old = render(home=tmp_path, values={**LEAN, "tls": {"secretName": ""}}, version=OLDEST)
+    old = render(home=tmp_path, values={**LEAN, "tls": {"secretName": ""}, "controllers": {}}, version=OLDEST)
     assert {one["apiVersion"] for one in old.of("PodDisruptionBudget")} == {"policy/v1beta1"}
     assert {one["apiVersion"] for one in old.of("HorizontalPodAutoscaler")} == {"autoscaling/v2beta2"}
     readiness = [
@@ -258,13 +261,22 @@ def test_rules_and_scrapes_name_what_is_there(everything: Rendered) -> None:
 
 
 WRONG = {
-    "sovereign": {"name": "Omantel!"},
-    "image": {"registry": "", "tag": "a b"},
-    "catalog": {"replica": 3, "settings": {"solverSecond": 3, "solverSeconds": "fast"}},
+    "sovereign": {"name": "Omantel!", "fqdn": "console..example", "gitFqdn": "-git.example"},
+    "image": {"registry": "https://registry.example/", "tag": "a b", "digests": {"catalogue": "sha256:0"}},
+    "database": {"cidrs": ["10.0.0.0/33"]},
+    "priorityClassName": "Not Valid",
+    "catalog": {
+        "replica": 3,
+        "resources": {"limits": {"memory": "1Gb"}},
+        "settings": {"solverSecond": 3, "solverSeconds": "fast"},
+    },
     "billing": {"settings": {"currency": "omr"}},
     "settings": {"logLevel": "LOUD", "natsToken": "secret"},
     "gateway": {"settings": {"development": True}},
-    "nats": {"url": "http://nats", "replica": 5, "storage": {"sise": "1Gi"}},
+    "nats": {"url": "http://nats", "replica": 5, "replicas": 2, "storage": {"sise": "1Gi"}},
+    "postgresql": {"storage": {"size": "-1Gi"}},
+    "nodeSelector": {"disk": True},
+    "podLabels": {"a b": "c"},
     "powerdns": {"bundeld": True},
     "probes": {"readiness": "tcp"},
     "dbHost": "x",
@@ -272,9 +284,15 @@ WRONG = {
 """Every line of it is wrong."""
 NAMED = (
     "/sovereign/name",
+    "/sovereign/fqdn",
+    "/sovereign/gitFqdn",
     "/image/registry",
+    "catalogue",
+    "/database/cidrs/0",
     "/image/tag",
     "replica",
+    "/priorityClassName",
+    "/catalog/resources/limits/memory",
     "solverSecond",
     "/catalog/settings/solverSeconds",
     "/billing/settings/currency",
@@ -282,10 +300,18 @@ NAMED = (
     "natsToken",
     "development",
     "/nats/url",
+    "/nats/replicas",
+    "/postgresql/storage/size",
+    "/nodeSelector/disk",
+    "a b",
     "/probes/readiness",
     "dbHost",
 )  # fmt: skip - as they stand above
 UNFIT = [
+    ({"postgresql": {"bundled": False}}, "database.host"),
+    ({"controllers": {"requesters": {"enabled": True}}, "kubeVersion": "1.35.0"}, "1.36"),
+    ({"nats": {"bundled": False}}, "nats.url"),
+    ({"gateway": {"autoscaling": {"enabled": True, "min": 5, "max": 2}}}, "gateway.autoscaling.min"),
     ({"image": {"registry": "registry.example", "tag": "latest"}}, "image.tag"),
     ({"provisioner": {"replicas": 2}}, "ReadWriteMany"),
     ({"environment": {"replicas": 2}}, "environment.persistence"),
@@ -302,12 +328,16 @@ def test_all_wrong_values_are_refused_together_by_their_names(tmp_path: Path) ->
         assert [line for line in told if re.search(rf"{name}\b", line)], name
 
 
-@pytest.mark.parametrize(("values", "named"), UNFIT, ids=["tag", "trees", "homes", "growth", "route"])
+@pytest.mark.parametrize(
+    ("values", "named"), UNFIT, ids=["database", "requesters", "nats", "bounds", "tag", "trees", "homes", "growth", "route"]
+)
 def test_values_that_do_not_fit_each_other_are_refused_by_their_names(
     values: dict[str, Any], named: str, tmp_path: Path
 ) -> None:
-    good = {"sovereign": {"name": "home"}, "image": {"registry": "registry.example"}, "crds": {"install": False}}
-    done = template(home=tmp_path, values={**good, **values})
+    good = {"sovereign": {"name": "home"}, "image": {"registry": "registry.example"}, "postgresql": {"bundled": True}}
+    version = values.get("kubeVersion", LATEST)
+    values = {name: each for name, each in values.items() if name != "kubeVersion"}
+    done = template(home=tmp_path, values={**good, "crds": {"install": False}, **values}, version=version)
     assert done.returncode != 0
     assert named in done.stderr
 
@@ -345,9 +375,45 @@ def test_a_daemon_may_do_with_objects_what_its_controllers_do_and_no_more(everyt
         assert (f"{daemon.prefix}CONTROLLERS" in told) == bool(reads)
 
 
+def test_who_changes_a_wish_is_written_by_the_api_server_and_by_nobody_else(everything: Rendered) -> None:
+    (policy,) = everything.of("MutatingAdmissionPolicy")
+    (binding,) = everything.of("MutatingAdmissionPolicyBinding")
+    assert binding["spec"]["policyName"] == policy["metadata"]["name"]
+    (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
+    assert (rule["operations"], rule["resources"]) == (["CREATE", "UPDATE"], ["sovereigns"])
+    expressions = [(one["name"], one["expression"]) for one in policy["spec"]["variables"]]
+
+    def by(new: dict[str, Any], old: dict[str, Any] | None) -> str:
+        """What is written when eve sends `new`."""
+        known: dict[str, Any] = {"object": new, "oldObject": old, "request": {"userInfo": {"username": "eve"}}}
+        known["variables"] = {}
+        for name, expression in expressions:
+            known["variables"][name] = evaluated(expression, known)
+        return str(known["variables"]["by"])
+
+    def sovereign(fqdn: str, **marks: str) -> dict[str, Any]:
+        annotations = {"annotations": {f"catalyst.openova.io/{key}": value for key, value in marks.items()}}
+        return {"metadata": {"name": "one", **(annotations if marks else {})}, "spec": {"fqdn": fqdn}}
+
+    ours = {"applied-by": "ada"}
+    assert by(sovereign("a.example"), None) == by(sovereign("a.example", **ours), None) == "eve"
+    assert by(sovereign("b.example", **ours), sovereign("a.example", **ours)) == "eve"
+    assert by(sovereign("a.example", **{"applied-by": "bob"}), sovereign("a.example", **ours)) == "ada"
+    assert by(sovereign("a.example"), sovereign("a.example", **ours)) == "ada"
+    assert by(sovereign("a.example", **{"applied-by": "bob"}), sovereign("a.example")) == ""
+
+
+def evaluated(expression: str, known: dict[str, Any]) -> Any:
+    """What CEL says."""
+    environment = celpy.Environment()
+    values: Any = json_to_cel(known)
+    said = environment.program(environment.compile(expression)).evaluate(dict(values))
+    return json.loads(json.dumps(said, cls=celpy.CELJSONEncoder))
+
+
 def test_where_controllers_are_off_nobody_may_touch_an_object(tmp_path: Path) -> None:
-    off = render(home=tmp_path, values={**LEAN, "controllers": {"enabled": False}})
-    assert not off.of("ClusterRole", "Role")
+    off = render(home=tmp_path, values={**LEAN, "controllers": {"enabled": False, "requesters": {"enabled": True}}})
+    assert not off.of("ClusterRole", "Role", "MutatingAdmissionPolicy")
     assert "CONTROLLERS" not in off.text
 
 

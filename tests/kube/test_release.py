@@ -29,6 +29,25 @@ VALUES: dict[str, Any] = {
     "postgresql": {"bundled": True},
     "powerdns": {"bundled": True},
 }
+ROUTED: dict[str, Any] = {
+    "sovereign": {"name": "home", "fqdn": "console.home.example"},
+    "gatewayRoute": {"ingress": {"enabled": True}},
+    "gateway": {"autoscaling": {"enabled": True}},
+}
+MADE = {
+    "Deployment",
+    "StatefulSet",
+    "Service",
+    "ServiceAccount",
+    "NetworkPolicy",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "Role",
+    "RoleBinding",
+    "Ingress",
+    "HorizontalPodAutoscaler",
+    "PodDisruptionBudget",
+}  # fmt: skip - a list
 Helm = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -68,7 +87,8 @@ def there(own_kube: KubeServer, namespace: str, release: str) -> dict[str, list[
         "json",
         "-l",
         f"app.kubernetes.io/instance={release}",
-        "deployments,statefulsets,services,serviceaccounts,networkpolicies,configmaps,poddisruptionbudgets,clusterrolebindings",
+        "deployments,statefulsets,services,serviceaccounts,networkpolicies,configmaps,poddisruptionbudgets,ingresses,"
+        "clusterroles,clusterrolebindings,roles,rolebindings,secrets,horizontalpodautoscalers,jobs",
     ]  # fmt: skip - a command
     done = subprocess.run(
         [need("kubectl", package="script/helm"), *words[1:]], capture_output=True, text=True, check=True, timeout=60
@@ -81,15 +101,13 @@ def there(own_kube: KubeServer, namespace: str, release: str) -> dict[str, list[
 
 def test_a_release_comes_changes_goes_back_and_leaves_nothing(own_kube: KubeServer, namespace: str, helm: Helm) -> None:
     release = f"r{uuid.uuid4().hex[:6]}"
-    done = helm("install", release, str(CHART))
+    done = helm("install", release, str(CHART), **ROUTED)
     assert done.returncode == 0, done.stderr
     first = there(own_kube, namespace, release)
-    assert {"Deployment", "StatefulSet", "Service", "ServiceAccount", "NetworkPolicy", "ClusterRoleBinding"} <= set(
-        first
-    )
+    assert MADE <= set(first)
     assert f"{release}-catalyst-catalog" in first["Deployment"]
 
-    again = helm("upgrade", release, str(CHART), catalog={"replicas": 4}, continuum={"enabled": False})
+    again = helm("upgrade", release, str(CHART), catalog={"replicas": 4}, continuum={"enabled": False}, **ROUTED)
     assert again.returncode == 0, again.stderr
     changed = there(own_kube, namespace, release)
     assert f"{release}-catalyst-continuum" not in changed["StatefulSet"]

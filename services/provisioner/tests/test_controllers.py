@@ -8,6 +8,7 @@ from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst_kube import KINDS
 from catalyst_kube.linting import lint
 from catalyst_provisioner.controllers import owned, states
+from catalyst_provisioner.controllers.sovereigns import requester_of
 from catalyst_provisioner.controllers.states import PHASES, onward
 from catalyst_testkit import eventually
 from hypothesis import given
@@ -31,6 +32,26 @@ OBJECT: dict[str, Any] = {
 DEFAULTS = {key: value for key, value in spec().items() if key in ("organization", "clusters")}
 
 
+@pytest.mark.parametrize(
+    ("applied_by", "prefix", "subject"),
+    [
+        ("oidc:ada", "oidc:", "ada"),
+        ("ada", "", "ada"),
+        ("ada", "oidc:", ""),
+        ("oidc:", "oidc:", ""),
+        ("", "", ""),
+        ("system:serviceaccount:flux-system:flux", "", ""),
+        ("ada", None, ""),
+    ],
+)  # fmt: skip - a table
+def test_who_applied_an_object_is_known_where_the_api_server_says_it_of_a_person(
+    applied_by: str, prefix: str | None, subject: str
+) -> None:
+    one = {"metadata": {"annotations": {"catalyst.openova.io/applied-by": applied_by}}}
+    told = requester_of(one, prefix)
+    assert (told.subject if told else "") == subject
+
+
 def servicers(bench: Bench) -> dict[str, Any]:
     return {each.name.rpartition(".")[2]: each.servicer for each in bench.daemon.daemon.services}
 
@@ -38,16 +59,18 @@ def servicers(bench: Bench) -> dict[str, Any]:
 async def test_a_sovereign_is_made_by_its_object_shown_on_its_way_and_stays_when_the_object_goes(bench: Bench) -> None:
     cluster = ClusterInMemory("Sovereign")
     cluster.put("omantel", **OBJECT)
+    cluster.annotate("omantel", applied_by="oidc:ada")
     shown = states(servicers(bench), cluster, "catalyst-system")  # type: ignore[arg-type]
     stop = asyncio.Event()
     showing = asyncio.create_task(shown.run(stop))
     try:
-        async with reconciling(cluster, *owned(servicers(bench), DEFAULTS)) as wrong:
+        async with reconciling(cluster, *owned(servicers(bench), DEFAULTS, "oidc:")) as wrong:
             await eventually(lambda: cluster.condition("omantel", "Ready").startswith("True"), within=90)
             assert cluster.status("omantel")["phase"] == "Ready"
             assert cluster.status("omantel")["regions"][0]["code"] == "east"
             (plan,) = (await bench.plans.ListPlans(plans_of())).plans
-            assert plan.requester == "service:provisioner"
+            assert plan.requester == "ada", "who approves it has to be somebody else"
+            assert (await bench.run_of((await bench.get()).last_run)).requester == "ada"
 
             def state() -> dict[str, Any]:
                 found = [one for (kind, _), one in cluster.objects.items() if kind == "ProvisioningState"]

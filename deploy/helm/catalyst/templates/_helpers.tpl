@@ -65,10 +65,12 @@ seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
 {{- define "catalyst.databaseHost" -}}
+{{- if not (or .Values.database.host .Values.postgresql.bundled) }}{{ fail "database.host: there is no PostgreSQL: name one, or let postgresql.bundled run one for a trial" }}{{ end }}
 {{- .Values.database.host | default (printf "%s-postgresql" .Release.Name) }}
 {{- end }}
 
 {{- define "catalyst.natsUrl" -}}
+{{- if not (or .Values.nats.url .Values.nats.bundled) }}{{ fail "nats.url: there is no NATS: name one, or let nats.bundled run it" }}{{ end }}
 {{- .Values.nats.url | default (printf "nats://%s-nats:4222" .Release.Name) }}
 {{- end }}
 
@@ -131,6 +133,12 @@ seccompProfile: {type: RuntimeDefault}
 {{- if $daemon.shows }}
 - name: {{ $prefix }}STATES_NAMESPACE
   value: {{ $root.Release.Namespace }}
+{{- if $values.controllers.requesters.enabled }}
+- name: {{ $prefix }}REQUESTERS
+  value: "true"
+- name: {{ $prefix }}REQUESTER_PREFIX
+  value: {{ $values.controllers.requesters.prefix | quote }}
+{{- end }}
 {{- end }}
 {{- end }}
 - name: {{ $prefix }}WORKLOADS

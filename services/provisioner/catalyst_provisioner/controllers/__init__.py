@@ -17,10 +17,10 @@ SHOWS = ("ProvisioningState",)
 """Kinds whose objects are this daemon's own, in its own namespace."""
 
 
-def owned(servicers: Mapping[str, Any], defaults: Mapping[str, Any]) -> Sequence[Owned]:
+def owned(servicers: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str | None = None) -> Sequence[Owned]:
     """What this daemon reconciles, over its own servicers by their short names."""
     service, plans = servicers["SovereignService"], servicers["PlanService"]
-    return (Owned(KINDS["Sovereign"], Sovereigns(Own(SERVICE), service, plans, defaults)),)
+    return (Owned(KINDS["Sovereign"], Sovereigns(Own(SERVICE), service, plans, defaults, prefix)),)
 
 
 def states(servicers: Mapping[str, Any], cluster: Cluster, namespace: str) -> States:

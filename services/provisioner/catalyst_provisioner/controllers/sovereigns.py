@@ -3,6 +3,7 @@
 Invariants
   gates stand    what waits for a person's word in a plan waits for it here: the daemon asks, and nobody answers for itself;
   once           an object that is new is planned and applied until that went through; one that has counted is only observed;
+  second person  who applied an object, where the API server tells, is the requester of what waits for another's word;
   not by mistake an object that goes leaves its Sovereign as it is, unless it carries `deletion-policy: destroy`.
 """
 
@@ -17,6 +18,7 @@ from catalyst_kube.cluster import Object
 from catalyst_kube.conditions import Observed
 from catalyst_kube.controller import Seen, Unacceptable
 from catalyst_kube.daemons import Own, is_new, mark, passed_on, unserved
+from catalyst_mesh import Caller
 from google.protobuf.json_format import ParseDict, ParseError
 
 MOVING, RESTING = timedelta(seconds=3), timedelta(seconds=60)
@@ -33,13 +35,17 @@ class Sovereigns:
 
     service, plans   the daemon's own SovereignService and PlanService
     defaults         what an object leaves open, as `SovereignSpec` has it
+    prefix           what stands before subjects in the annotation `applied-by`; None: nobody guards that, and it says nothing
     """
 
-    def __init__(self, ask: Own, service: Any, plans: Any, defaults: Mapping[str, Any]) -> None:
+    def __init__(
+        self, ask: Own, service: Any, plans: Any, defaults: Mapping[str, Any], prefix: str | None = None
+    ) -> None:
         self._ask = ask
         self._service = service
         self._plans = plans
         self._defaults = defaults
+        self._prefix = prefix
 
     async def reconcile(self, one: Object) -> Seen:
         """Raises Unacceptable."""
@@ -69,7 +75,8 @@ class Sovereigns:
         elif mark(one, "deletion-policy") != DESTROY:
             raise Unacceptable("Kept", f"{held.name} stays; `catalyst sovereign destroy` takes it away")
         else:
-            await self._run(held, pb.Plan.INTENT_DESTROY, order="")
+            # Who deletes an object is told by nobody: the daemon asks, and the gates wait for a person.
+            await self._run(held, pb.Plan.INTENT_DESTROY, order="", by=None)
 
     async def _found(self, one: Object) -> pb.Sovereign | None:
         request = rpc.GetSovereignRequest(name=name_of(one))
@@ -97,24 +104,37 @@ class Sovereigns:
     async def _applied(self, one: Object, held: pb.Sovereign) -> pb.Sovereign:
         """Apply what is wished; a run that goes on is waited for. Raises Unreachable, Unacceptable."""
         if held.state not in _MOVES:
-            await self._run(held, pb.Plan.INTENT_APPLY, order=mark(one, "order"))
+            by = requester_of(one, self._prefix)
+            await self._run(held, pb.Plan.INTENT_APPLY, order=mark(one, "order"), by=by)
         now = await self._found(one)
         return now if now is not None else held
 
-    async def _run(self, held: pb.Sovereign, intent: pb.Plan.Intent.ValueType, *, order: str) -> None:
+    async def _run(
+        self, held: pb.Sovereign, intent: pb.Plan.Intent.ValueType, *, order: str, by: Caller | None
+    ) -> None:
         asked = rpc.CreatePlanRequest(parent=held.name, intent=intent, validate_only=True)
         if (await self._ask(self._plans.CreatePlan, asked)).empty:
             return
-        plan: pb.Plan = await self._ask(self._plans.CreatePlan, rpc.CreatePlanRequest(parent=held.name, intent=intent))
+        wish = rpc.CreatePlanRequest(parent=held.name, intent=intent)
+        plan: pb.Plan = await self._ask(self._plans.CreatePlan, wish, person=by)
         if not plan.applicable:
             wrong = [each.message for each in plan.findings if each.severity == pb.Finding.SEVERITY_ERROR]
             raise Unacceptable("PlanNotApplicable", f"{plan.name}: {'; '.join(wrong)}")
-        await self._ask(self._plans.ApplyPlan, rpc.ApplyPlanRequest(name=plan.name, hash=plan.hash, order=order))
+        apply = rpc.ApplyPlanRequest(name=plan.name, hash=plan.hash, order=order)
+        await self._ask(self._plans.ApplyPlan, apply, person=by)
 
 
 def name_of(one: Object) -> str:
     """Its resource name."""
     return f"sovereigns/{one['metadata']['name']}"
+
+
+def requester_of(one: Object, prefix: str | None) -> Caller | None:
+    """The person who changed its wish, with the daemon's rights: the cluster has let them. None: not told, or no person."""
+    name = mark(one, "applied-by")
+    if prefix is None or not name.startswith(prefix) or name.startswith("system:") or name == prefix:
+        return None
+    return Caller(subject=name.removeprefix(prefix), service="provisioner", everywhere=True)
 
 
 def deployment_of(held: pb.Sovereign) -> str:
