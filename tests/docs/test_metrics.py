@@ -12,8 +12,11 @@ from catalyst_catalog.metrics import CatalogMetrics
 from catalyst_cli.dev.layout import DAEMONS, Layout
 from catalyst_continuum.metrics import ContinuumMetrics
 from catalyst_continuum.workers.witness_metrics import WitnessMetrics
+from catalyst_environment.metrics import EnvironmentMetrics
+from catalyst_gateway.metrics import GatewayMetrics
 from catalyst_mesh import ChassisMetrics
 from catalyst_pool_domain_manager.metrics import PdmMetrics
+from catalyst_provisioner.metrics import ProvisionerMetrics
 from prometheus_client import CollectorRegistry
 
 TABLE = Path("docs/reference/metrics.md")
@@ -79,6 +82,9 @@ def test_every_metric_has_its_row_and_every_row_its_metric() -> None:
     WitnessMetrics(metrics.registry)
     BillingMetrics(metrics.registry)
     CatalogMetrics(metrics.registry)
+    ProvisionerMetrics(metrics.registry)
+    EnvironmentMetrics(metrics.registry)
+    GatewayMetrics(metrics.registry)
     assert rows() == registered(metrics)
 
 

@@ -39,6 +39,7 @@ from .events import EMITTED
 from .githttp import Door, GitServer
 from .installing import Installing
 from .logins import Logins
+from .metrics import EnvironmentMetrics
 from .ownership import OwnMemberships
 from .parts import EVENT_BUS, IDENTITY, VCLUSTER, BillingAccount, GitHome, Part
 from .plans import HANDLED
@@ -123,7 +124,7 @@ async def compose(
     memberships = OwnMemberships(work)
     logins = Logins.of(git_folder)
     git = _git(settings, repositories, memberships, work, logins)
-    delivering = _delivering(settings, work, leases, logins, git)
+    delivering = _delivering(settings, work, leases, logins, git, EnvironmentMetrics(metrics.registry))
     services = [
         *_services(settings, work, engine, promoting, planner, installing, clock),
         Service(
@@ -179,16 +180,18 @@ def _git(
 
 
 def _delivering(
-    settings: EnvironmentSettings, work: Work[Store], leases: Leases, logins: Logins, git: Sequence[GitServer]
-) -> Delivering:
+    settings: EnvironmentSettings, work: Work[Store], leases: Leases, logins: Logins, git: Sequence[GitServer],
+    metrics: EnvironmentMetrics,
+) -> Delivering:  # fmt: skip
     """Who brings Applications to clusters, where there are any and somebody serves what they pull."""
     base = settings.repositories_url or next((f"http://{one.address}" for one in git), "")
     if not settings.provisioner_target or not base:
         return Delivering((), ())
     channel = connect(settings.provisioner_target, token=settings.token_for("provisioner"), tls=settings.certificates())
     deliverer = Deliverer(
-        work, leases, Clusters(channel), logins, lambda path: f"{base}/{path}", pause=settings.delivery_pause
-    )
+        work, leases, Clusters(channel), logins, lambda path: f"{base}/{path}",
+        metrics=metrics, pause=settings.delivery_pause,
+    )  # fmt: skip
     return Delivering((deliverer,), (lambda: channel.close(None),))
 
 

@@ -42,6 +42,7 @@ from .edge import Edge
 from .front import Front
 from .http import HttpServer
 from .limits import Limits, PerMinute
+from .metrics import GatewayMetrics
 from .projector import SERVICES, Projector
 from .providers import Provider
 from .rebuild import Rebuild
@@ -68,8 +69,9 @@ async def compose(settings: GatewaySettings) -> Daemon:
     sealer = Sealer.from_file(settings.keyring)
     work = Work(db, Store, metadata=metadata, sealer=sealer)
     memberships = memberships_of(settings, bus)
-    serving = _serving(settings, work, bus, sealer, memberships) if settings.serves_http else _Part()
-    projecting = _projecting(settings, work, bus, metrics) if settings.projects else _Part()
+    own = GatewayMetrics(metrics.registry)
+    serving = _serving(settings, work, bus, sealer, memberships, own) if settings.serves_http else _Part()
+    projecting = _projecting(settings, work, bus, metrics, own) if settings.projects else _Part()
     return Daemon(
         "gateway",
         settings,
@@ -99,7 +101,10 @@ class _Part:
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
 
-def _serving(settings: GatewaySettings, work: Work[Store], bus: Bus, sealer: Sealer, memberships: Memberships) -> _Part:
+def _serving(
+    settings: GatewaySettings, work: Work[Store], bus: Bus, sealer: Sealer, memberships: Memberships,
+    own: GatewayMetrics,
+) -> _Part:  # fmt: skip
     """Answering requests."""
     channels = {package: connect(settings.target(package), tls=settings.certificates()) for package in SERVICES}
     callers = Callers(verifier("gateway", settings), memberships)
@@ -136,6 +141,7 @@ def _serving(settings: GatewaySettings, work: Work[Store], bus: Bus, sealer: Sea
         audit,
         edge.recognise,
         settings.cors_origins,
+        own.answered,
     )
     http = HttpServer(front, settings.http_listen, shared=settings.shared_ports)
     part = _Part([http, audit], {"http": http.is_up}, [callers.close])
@@ -155,7 +161,9 @@ def _provider(settings: GatewaySettings) -> Provider | None:
     )
 
 
-def _projecting(settings: GatewaySettings, work: Work[Store], bus: Bus, metrics: ChassisMetrics) -> _Part:
+def _projecting(
+    settings: GatewaySettings, work: Work[Store], bus: Bus, metrics: ChassisMetrics, measured: GatewayMetrics
+) -> _Part:
     """Filling the read model."""
     leases = Leases(work.db, metadata, ttl=PROJECTION_LEASE, metrics=metrics)
     # Apart from the callers' channels, whose calls carry the callers' tokens.
@@ -167,7 +175,7 @@ def _projecting(settings: GatewaySettings, work: Work[Store], bus: Bus, metrics:
         [
             Projector(SERVICES, work=work, bus=bus, leases=leases),
             Workspaces(work=work, bus=bus, leases=leases),
-            Comparison(own, work=work, leases=leases, pause=settings.compare_seconds),
+            Comparison(own, work=work, leases=leases, pause=settings.compare_seconds, recovered=measured.recovered.inc),
             Rebuild(work=work, leases=leases),
         ],
         closing=[partial(channel.close, None) for channel in own.values()],

@@ -7,7 +7,7 @@ Invariants
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -42,11 +42,14 @@ class Comparison:
         work: Work[Store],
         leases: Leases,
         pause: float,
+        recovered: Callable[[float], None] = lambda count: None,
     ) -> None:
+        """recovered   told how many events were found that the stream had lost"""
         self._stubs = {service: EventServiceStub(channel) for service, channel in channels.items()}
         self._work = work
         self._leases = leases
         self._pause = pause
+        self._recovered = recovered
         self._settled = timedelta(seconds=pause * SETTLED)
         self._tokens: dict[str, str] = {}
         """Where each daemon is asked next."""
@@ -116,6 +119,7 @@ class Comparison:
             return await tx.tell(missing)
 
         added = await self._work.again(step)
+        self._recovered(added)
         self._log.warning("events were missing", service=service, count=added)
 
 

@@ -7,6 +7,7 @@ browsers, conditions, compression and the audit line. One object, because each f
 import gzip
 import hashlib
 import re
+import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 Recognise = Callable[[Scope], Awaitable[str]]
+Answered = Callable[[int, float], None]
+"""Told the status and the seconds of an answer that begins."""
 """The subject of whoever sent a request; empty for nobody that is known. Never raises."""
 
 RETIRED = re.compile(r"(/api)?(/tenant)?/(provisioning/start|internal/.*|provisioning/internal/.*)")
@@ -68,6 +71,7 @@ class Front:
     audit: Audit
     recognise: Recognise
     cors_origins: Sequence[str] = ()
+    answered: Answered = lambda status, seconds: None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -75,9 +79,20 @@ class Front:
             return
         call = _Call(scope, self.proxies, self.cors_origins)
         call.subject = await self.recognise(scope)
-        answer = _Answer(call, send, self.audit)
+        answer = _Answer(call, self._timed(send), self.audit)
         await self._answer(call, receive, answer.send)
         await answer.finish()
+
+    def _timed(self, send: Send) -> Send:
+        """`send`, which tells how long an answer took to begin: a stream may last for hours."""
+        began = time.monotonic()
+
+        async def timed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.answered(message["status"], time.monotonic() - began)
+            await send(message)
+
+        return timed
 
     async def _answer(self, call: "_Call", receive: Receive, send: Send) -> None:
         if RETIRED.fullmatch(call.path):

@@ -52,6 +52,7 @@ from .domain.wishes import Document
 from .events import EMITTED
 from .gitserver import GitServer, Passwords
 from .history import History
+from .metrics import ProvisionerMetrics
 from .peers import Catalog, Names, Orders
 from .planning import Planner
 from .probing import ConsoleProbe, answers
@@ -216,7 +217,7 @@ def _watchman(
     return Watchman(
         g.work, engine, leases, answers=answers, pause=max(tools.look_again, QUICKEST_WATCH),
         retry_pause=tools.look_again * LOOKS_BEFORE_RETRY, drift_interval=timedelta(seconds=settings.drift_interval),
-        end_life=plans.end_life,
+        end_life=plans.end_life, metrics=ProvisionerMetrics(g.metrics.registry),
     )  # fmt: skip
 
 
@@ -329,7 +330,7 @@ def _controllers(settings: ProvisionerSettings, services: list[Service], leases:
             SERVICE,
             settings,
             leases,
-            owned(servicers, settings.sovereign_defaults),
+            owned(servicers, settings.sovereign_defaults, settings.requester_prefix if settings.requesters else None),
             also=lambda cluster: {"provisioningstates": states(servicers, cluster, settings.states_namespace)},
         )
     ]  # fmt: skip - one call

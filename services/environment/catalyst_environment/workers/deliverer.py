@@ -23,6 +23,7 @@ from ..domain.environments import Environment, Host
 from ..domain.organizations import Organization
 from ..domain.placing import Candidate, choose
 from ..logins import Logins
+from ..metrics import EnvironmentMetrics
 from ..steps.applications import branch_of
 from ..store import Store
 from ..store import tables as t
@@ -65,7 +66,7 @@ class Deliverer:
 
     def __init__(
         self, work: Work[Store], leases: Leases, clusters: Clusters, logins: Logins, url: Urls, *,
-        pause: float = 1.0, silence: float = SILENCE,
+        metrics: EnvironmentMetrics, pause: float = 1.0, silence: float = SILENCE,
     ) -> None:  # fmt: skip
         """url   of the repositories of an Organization: `url("acme/blog.git")`"""
         self._work = work
@@ -73,6 +74,7 @@ class Deliverer:
         self._clusters = clusters
         self._logins = logins
         self._url = url
+        self._metrics = metrics
         self._pause = pause
         self._silence = silence
         self._heard: dict[Host, float] = {}
@@ -85,12 +87,15 @@ class Deliverer:
     async def _rounds(self, stop: asyncio.Event, lease: Lease) -> None:
         self._heard.clear()
         tables = (t.organizations.name, t.environments.name, t.applications.name)
-        with self._work.bell.listening(*tables) as changed:
-            while not stop.is_set():
-                changed.clear()
-                settled = await self.round(lease)
-                await rest(stop, self._pause / 4)  # who writes often is answered together
-                await rung(stop, changed, self._pause * (CALM if settled else 1))
+        try:
+            with self._work.bell.listening(*tables) as changed:
+                while not stop.is_set():
+                    changed.clear()
+                    settled = await self.round(lease)
+                    await rest(stop, self._pause / 4)  # who writes often is answered together
+                    await rung(stop, changed, self._pause * (CALM if settled else 1))
+        finally:
+            self._metrics.forget()
 
     async def round(self, lease: Lease) -> bool:
         """Look at everything once; whether nothing is on its way."""
@@ -101,6 +106,7 @@ class Deliverer:
             world = await self._world()
         for host in sorted({host for one in world.environments for host in one.hosts}, key=lambda one: one.cluster):
             await self._deliver(lease, host, world)
+        self._metrics.looked(one.state for one in world.applications)
         return world.is_settled()
 
     async def _world(self) -> World:

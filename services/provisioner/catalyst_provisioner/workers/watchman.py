@@ -31,6 +31,7 @@ from ..domain import conditions, facts, grants, graphs, patience, wishes
 from ..domain.conditions import is_silent
 from ..domain.patience import Deed, Failed
 from ..domain.sovereigns import Sovereign, State
+from ..metrics import ProvisionerMetrics
 from ..rpc.plans import EXPIRED
 from ..rpc.views import facts_of, observed
 from ..store import ClusterRow, Store
@@ -55,7 +56,7 @@ class Watchman:
     def __init__(
         self, work: Work[Store], engine: Engine, leases: Leases, *, answers: Answers, pause: timedelta,
         retry_pause: timedelta, drift_interval: timedelta,
-        end_life: Callable[[Sovereign], Awaitable[None]],
+        end_life: Callable[[Sovereign], Awaitable[None]], metrics: ProvisionerMetrics,
     ) -> None:  # fmt: skip
         self._work = work
         self._engine = engine
@@ -64,6 +65,7 @@ class Watchman:
         self._pause = pause
         self._retry_pause = retry_pause
         self._end_life = end_life
+        self._metrics = metrics
         self._drift_interval = drift_interval
         self._told_until: datetime | None = None
         self._log = get_logger("watchman")
@@ -73,12 +75,15 @@ class Watchman:
         await self._leases.keep(LEASE, stop, partial(self._work_on, stop))
 
     async def _work_on(self, stop: asyncio.Event, lease: Lease) -> None:
-        while not stop.is_set():
-            lease.check()
-            began = time.monotonic()
-            await self.look()
-            took = time.monotonic() - began
-            await rest(stop, max(self._pause.total_seconds(), RESTS * took))
+        try:
+            while not stop.is_set():
+                lease.check()
+                began = time.monotonic()
+                await self.look()
+                took = time.monotonic() - began
+                await rest(stop, max(self._pause.total_seconds(), RESTS * took))
+        finally:
+            self._metrics.forget()
 
     async def look(self) -> None:
         """Look at everything once."""
@@ -86,11 +91,13 @@ class Watchman:
             held = await tx.living()
             stale, now = await tx.overdue_plans(), tx.now
             unfetched = await tx.grants_unfetched(tx.now - 2 * grants.HURRY)
+        silent = 0
         for sovereign in held:
             try:
-                await self._look_at(sovereign)
+                silent += await self._look_at(sovereign)
             except (RunInProgress, WrongRunState, WrongStepState) as done:  # somebody was faster
                 self._log.debug("left alone", sovereign=sovereign.name, why=done.reason)
+        self._metrics.looked((each.state for each in held), silent=silent)
         for plan in stale:
             await self._work.again(partial(_expire, sovereign=plan.sovereign, id=plan.id))
         if self._told_until is None or now - self._told_until > DAY:
@@ -99,14 +106,17 @@ class Watchman:
         for grant in unfetched:
             await self._work.again(partial(_ended, sovereign=grant.sovereign, id=grant.id))
 
-    async def _look_at(self, sovereign: Sovereign) -> None:
+    async def _look_at(self, sovereign: Sovereign) -> int:
+        """How many of its clusters are silent."""
         async with self._work.reading() as tx:
             rows, seen, now = await tx.clusters(sovereign.id), await tx.facts(sovereign.id), tx.now
             health, wrong = await _health(tx, sovereign) if sovereign.state is State.ACTIVE else ("", ())
+        silent = 0
         # What is being taken away falls silent because it should.
         for row in rows if sovereign.state is not State.DESTROYING else ():
             known = seen.get(f"{SILENT}{row.name}")
             if is_silent(row.heartbeat_at, now):
+                silent += 1
                 await self._silent(row, known[0] if known else None)
             elif known and row.heartbeat_at:
                 await self._work.again(partial(_recovered, row=row))
@@ -121,6 +131,7 @@ class Watchman:
             seen = await self._counted_down(sovereign, seen)
         if FAILED_RUN in seen:
             await self._waited(sovereign, patience.read(seen[FAILED_RUN][0]), now)
+        return silent
 
     async def _silent(self, row: ClusterRow, known: Any) -> None:
         if known is None:
