@@ -54,7 +54,7 @@ class ProvisionerSettings(ControllerSettings):
     sovereign_defaults: dict[str, Any] = Field(default_factory=dict)
     """JSON: what objects of kind Sovereign leave open, as a SovereignSpec has it: owner, sizes, credentials."""
     requesters: bool = False
-    """Whether the annotation `catalyst.openova.io/applied-by` tells who applied a Sovereign object: where the API server writes it."""
+    """Whether the annotation `catalyst.openova.io/applied-by` tells who applied an object: where the API server writes it."""
     requester_prefix: str = ""
     """What stands before the subject in it, the API server's `--oidc-username-prefix`."""
     states_namespace: str = "catalyst-system"
