@@ -329,7 +329,9 @@ def test_all_wrong_values_are_refused_together_by_their_names(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("values", "named"), UNFIT, ids=["database", "requesters", "nats", "bounds", "tag", "trees", "homes", "growth", "route"]
+    ("values", "named"),
+    UNFIT,
+    ids=["database", "requesters", "nats", "bounds", "tag", "trees", "homes", "growth", "route"],
 )
 def test_values_that_do_not_fit_each_other_are_refused_by_their_names(
     values: dict[str, Any], named: str, tmp_path: Path
