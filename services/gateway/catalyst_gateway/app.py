@@ -69,9 +69,9 @@ async def compose(settings: GatewaySettings) -> Daemon:
     sealer = Sealer.from_file(settings.keyring)
     work = Work(db, Store, metadata=metadata, sealer=sealer)
     memberships = memberships_of(settings, bus)
-    own = GatewayMetrics(metrics.registry)
-    serving = _serving(settings, work, bus, sealer, memberships, own) if settings.serves_http else _Part()
-    projecting = _projecting(settings, work, bus, metrics, own) if settings.projects else _Part()
+    measured = GatewayMetrics(metrics.registry)
+    serving = _serving(settings, work, bus, sealer, memberships, measured) if settings.serves_http else _Part()
+    projecting = _projecting(settings, work, bus, metrics, measured) if settings.projects else _Part()
     return Daemon(
         "gateway",
         settings,
@@ -103,7 +103,7 @@ class _Part:
 
 def _serving(
     settings: GatewaySettings, work: Work[Store], bus: Bus, sealer: Sealer, memberships: Memberships,
-    own: GatewayMetrics,
+    measured: GatewayMetrics,
 ) -> _Part:  # fmt: skip
     """Answering requests."""
     channels = {package: connect(settings.target(package), tls=settings.certificates()) for package in SERVICES}
@@ -141,7 +141,7 @@ def _serving(
         audit,
         edge.recognise,
         settings.cors_origins,
-        own.answered,
+        measured.answered,
     )
     http = HttpServer(front, settings.http_listen, shared=settings.shared_ports)
     part = _Part([http, audit], {"http": http.is_up}, [callers.close])
