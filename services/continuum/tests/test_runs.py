@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from catalyst_continuum.domain import facts, runs, telling
+from catalyst_continuum.domain import facts, runs, status, telling
 from catalyst_continuum.domain.antiflap import Bounds, Move, bar
 from catalyst_continuum.domain.approvals import Approval, Need
 from catalyst_continuum.domain.order import MakeSync, Name, next_step
@@ -95,6 +95,26 @@ def test_what_an_agent_tells_is_a_fact_of_its_region(
     kind: str, evidence: dict[str, str], fact: facts.Fact | None
 ) -> None:
     assert telling.of_agent(kind, EAST, "", evidence) == fact
+
+
+def test_what_got_worse_is_told_once_and_what_gets_better_is_not() -> None:
+    def told(before: dict[str, str], after: dict[str, str]) -> list[facts.Fact]:
+        rows = [
+            [status.Condition(kind, status.Truth.FALSE, reason, "m") for kind, reason in one.items()]
+            for one in (before, after)
+        ]
+        known = status.Facts(EAST, lags={WEST: 7.5, EAST: None}, gaps={WEST: 900})
+        return list(telling.of_conditions(rows[0], rows[1], known, 5.0))
+
+    lost, degraded, reachable = ({"WitnessReady": word} for word in ("QuorumLost", "MinorityDown", "QuorumReachable"))
+    assert [type(one) for one in told({}, lost)] == [facts.WitnessLost]
+    assert [type(one) for one in told(reachable, degraded)] == [facts.WitnessDegraded]
+    assert [type(one) for one in told(degraded, lost)] == [facts.WitnessLost]
+    assert told(lost, lost) == told(lost, degraded) == told(degraded, reachable) == []
+    (behind,) = told({"ReplicationWithinRPO": "Ok"}, {"ReplicationWithinRPO": "LagExceeded"})
+    assert behind == facts.DatabaseLagged(
+        standby=WEST, rpo=5.0, gap_bytes=900, lag=7.5, reason="LagExceeded", message="m"
+    )
 
 
 def test_a_slot_has_one_run_at_a_time() -> None:

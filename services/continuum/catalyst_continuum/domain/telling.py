@@ -1,6 +1,6 @@
 """What is told of a run, from how it was to how it is; and what is told of an agent's own doing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +8,8 @@ from . import facts
 from .approvals import Approval
 from .facts import Fact
 from .runs import SOURCE_PHASES, Kind, Run, RunState, StepState
+from .status import Condition
+from .status import Facts as Known
 
 
 def of_run(before: Run | None, after: Run, now: datetime) -> Iterator[Fact]:
@@ -53,6 +55,25 @@ def approved(run: Run, given: Approval, missing: int) -> Fact:
         from_primary=run.source, to_primary=run.target, approver=given.approver, role=given.role, approved_at=given.at,
         missing=missing,
     )  # fmt: skip
+
+
+def of_conditions(before: Sequence[Condition], after: Sequence[Condition], known: Known, rpo: float) -> Iterator[Fact]:
+    """What is worse than it was when it was last told: cells that do not answer, a standby that is behind its goal."""
+    was = {one.type: one.reason for one in before}
+    for one in after:
+        if was.get(one.type) == one.reason:
+            continue
+        if one.reason == "QuorumLost":
+            yield facts.WitnessLost(reason=one.reason, message=one.message)
+        elif one.reason == "MinorityDown" and was.get(one.type) != "QuorumLost":
+            yield facts.WitnessDegraded(reason=one.reason, message=one.message)
+        elif one.reason == "LagExceeded":
+            behind = {region: lag for region, lag in known.lags.items() if lag is not None}
+            standby = max(behind, key=behind.__getitem__, default="")
+            yield facts.DatabaseLagged(
+                standby=standby, rpo=rpo, gap_bytes=known.gaps.get(standby), lag=behind.get(standby), reason=one.reason,
+                message=one.message,
+            )  # fmt: skip
 
 
 def of_agent(kind: str, region: str, why: str, evidence: Mapping[str, str]) -> Fact | None:

@@ -14,7 +14,7 @@ from catalyst_mesh.waits import rest
 from catalyst_sdk import PluginFailure
 from catalyst_sdk.continuum import DatabaseView, Role
 
-from catalyst_continuum.domain import runs, status
+from catalyst_continuum.domain import runs, slots, status, telling
 from catalyst_continuum.domain.authority import Moment
 from catalyst_continuum.domain.lease import position
 from catalyst_continuum.domain.runs import Run, RunState, StepState
@@ -114,6 +114,11 @@ class Reporter:
             before = await tx.observed(namespace, name)
             kept = status.read(before[facts.region][0])[1] if facts.region in before else ()
             found = status.carried(kept, fresh, tx.now)
+            said = slots.told(held, tx.now, *telling.of_conditions(kept, found, facts, one.spec.rpo))
+            if said.events:
+                await tx.save(said.state)
+                tx.emit(*said.events)
+                held = said.state
             await tx.observe(held, facts.region, status.write(facts, found))
             if held.observed_generation < held.generation and held.document:
                 # The agent has this wish: it is given to it at each look of the roster, before this.
