@@ -2,12 +2,18 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from catalyst_continuum.domain import ballot, record
+from catalyst_continuum.domain import register as rounds
+from catalyst_continuum.domain.ballot import Acceptor, Ballot
 from catalyst_continuum.domain.lease import NO_WRITERS, Me, Refusal, acquire, bootstrap, release, renew
 from catalyst_continuum.domain.record import Lease, State
+from catalyst_continuum.domain.register import Round, Shown, Told, Verdict, Write
 from catalyst_continuum.workers.register import Committed, Refused, Register, Unknown
+from catalyst_sdk.witness import Swap
 from catalyst_testkit import eventually
 
 from .witnesses import MemoryWitness
@@ -88,6 +94,44 @@ async def test_acknowledged_changes_are_unique_under_lost_messages_and_answers(s
     assert len(acked) == len(set(acked)), "one record was acknowledged twice"
     assert len(acked) >= 10, "the test met too few changes to mean anything"
     assert max(acked) <= final.lease.seq <= len(acked) + unknown
+
+
+def asked(operation: Callable[[Lease | None], Lease | Refusal]) -> tuple[Round, list[Write]]:
+    """A round that three cells have promised, and what it sends to be accepted."""
+    round_, _ = rounds.ask("p-1", ("a", "b", "c"), 0, {})
+    for cell in "abc":
+        round_, _ = rounds.hear(round_, Shown(cell, None), operation)
+        round_, _ = rounds.hear(round_, Told(cell, Swap.APPLIED), operation)
+    return round_, [Write(cell, seat.raw, seat.sent) for cell, seat in round_.seats.items()]
+
+
+def test_an_accept_that_is_not_seen_may_still_arrive_and_is_not_made_again() -> None:
+    round_, accepts = asked(count)
+    for accept in accepts:
+        round_, _ = rounds.hear(round_, Told(accept.cell, Swap.UNKNOWN), count)
+        round_, _ = rounds.hear(round_, Shown(accept.cell, accept.old), count)
+    assert round_.verdict is Verdict.TORN
+
+
+def test_an_accept_that_another_promise_covers_is_not_made_again_either() -> None:
+    round_, accepts = asked(count)
+    for accept in accepts:
+        ours = ballot.read(accept.new)
+        covered = ballot.write(Acceptor(Ballot(9, "p-2"), ours.accepted, ours.value))
+        round_, _ = rounds.hear(round_, Told(accept.cell, Swap.UNKNOWN), count)
+        round_, _ = rounds.hear(round_, Shown(accept.cell, covered), count)
+    assert round_.verdict is Verdict.TORN
+
+
+def test_a_promise_that_a_majority_gave_is_no_record_that_it_accepted() -> None:
+    promised, first, second = Ballot(5, "p-1"), Ballot(3, "p-1"), Ballot(4, "p-2")
+    one, other = (record.write(Lease(1, n, State.HELD, EAST.region, nonce=EAST.nonce)) for n in (1, 2))
+    shown = {
+        "a": ballot.write(Acceptor(promised, first, one)), "b": ballot.write(Acceptor(promised, second, other)),
+        "c": None,
+    }  # fmt: skip
+    assert rounds.agreed(shown, 3, {}) is None
+    assert rounds.agreed({**shown, "c": shown["b"]}, 3, {}) == Acceptor(promised, second, other)
 
 
 async def test_a_renewal_takes_one_swap_a_cell_while_nobody_competes() -> None:

@@ -101,7 +101,7 @@ class World:
         self._lives = 0
         self._duty = duty
         self._bounds = bounds
-        self._busy = busy
+        self.busy = busy
         clocks = {region: (self.random.choice(RATES), self.random.uniform(0, 1e6)) for region in self.regions}
         clocks |= {region: (rate, 0.0) for region, rate in zip(self.regions, rates, strict=False)}
         self.machines = {region: self.loop.process(f"machine {region}", *clocks[region]) for region in self.regions}
@@ -202,8 +202,8 @@ class World:
         return await answer
 
     def _latency(self) -> float:
-        if self._busy is not None:
-            return self.random.uniform(*self._busy)
+        if self.busy is not None:
+            return self.random.uniform(*self.busy)
         return self.random.uniform(0.001, 0.03) if self.random.random() > 0.01 else self.random.uniform(0.1, 3)
 
     def _is_lost(self, one: str, other: str) -> bool:

@@ -414,6 +414,38 @@ def test_cells_that_come_back_while_it_is_promoted_confirm_it_under_way(world: W
     assert world.agents[WEST].standing.unconfirmed is None
 
 
+def renew_on_the_way(world: World) -> None:
+    """A renewal is on its way to cells that take their time while the slot is offered."""
+
+    def late(region: str, event: str, effect: str) -> None:
+        if (region, event, effect) == (EAST, "step", "Handoff before-effect"):
+            world.processes[EAST].start(renewed(world.agents[EAST]))
+
+    async def renewed(agent: Agent) -> None:
+        await agent.rights.renew()
+
+    world.run_for(3)
+    world.busy = (0.35, 0.38)
+    world.on_trace = late
+    world.agents[EAST].order(ordered(Kind.SWITCHOVER))
+    world.until(lambda: world.committed[-1][1].epoch == 2, 60, "it is taken")
+    world.run_for(2)
+
+
+class Unforgetting(Rights):
+    """Takes a renewal for authority, whatever was done since it was sent."""
+
+    def _grant(self, lease: Lease, sent_at: float) -> None:
+        self._standing.offering = False
+        super()._grant(lease, sent_at)
+
+
+class RenewsWhatItOffers(Agent):
+    def __init__(self, *args: Any, **told: Any) -> None:
+        super().__init__(*args, **told)
+        self.rights.__class__ = Unforgetting
+
+
 class ForcesAtOnce(Agent):
     """Acts as soon as the record names it."""
 
@@ -430,7 +462,7 @@ def force(world: World) -> None:
     world.run_for(30)
 
 
-# Six ways to break it, each of which must be seen.
+# Ways to break it, each of which must be seen.
 
 
 class NeverFences(Agent):
@@ -519,6 +551,7 @@ def switch_over(world: World) -> None:
         (BreaksPromises, promise_and_lose_the_cells, "I1: "),
         (GivesWithoutFence, switch_over, "I5: "),
         (ForcesAtOnce, force, "I1: "),
+        (RenewsWhatItOffers, renew_on_the_way, "I1: "),
     ],
 )
 def test_a_bug_is_seen(bug: type[Agent], befalls: Callable[[World], None], seen: str) -> None:
