@@ -22,6 +22,9 @@ NOBODY_S = ""
 """What belongs to no Organization."""
 UNKNOWN = "?"
 """Whose it is was not found out; it can be no Organization's slug."""
+UNLISTED = "-"
+"""What belongs to no Organization and stands in no list: whoever knows its name finds it, and nobody is told of it but
+who curates. It can be no Organization's slug."""
 WS = "ws"
 """Kind of what happens in an Environment."""
 _MEMBERS = "org-admin org-developer org-viewer"
@@ -34,15 +37,17 @@ class Readers:
     method     reads the thing, `catalyst.billing.v1.OrderService/GetOrder`; empty where no method of a daemon does
     roles      who may call it
     is_shared  whether a role held in any Organization is enough, as the thing is nobody's
+    curators   who is told of such things too that stand in no list
     """
 
     method: str
     roles: frozenset[str]
     is_shared: bool = False
+    curators: frozenset[str] = frozenset()
 
 
-def _of(method: str, roles: str, *, is_shared: bool = False) -> Readers:
-    return Readers(method, frozenset(roles.split()), is_shared)
+def _of(method: str, roles: str, *, is_shared: bool = False, curators: str = "") -> Readers:
+    return Readers(method, frozenset(roles.split()), is_shared, frozenset(curators.split()))
 
 
 _EVERY_VIEWER = f"{_MEMBERS} billing-admin security-officer sovereign-admin"
@@ -67,8 +72,8 @@ READERS: Mapping[str, Readers] = {
     "billing.statement": _of(f"{_BILLING}.FranchiseService/GetStatement", "billing-admin sovereign-admin"),
     "billing.subscription": _of(f"{_BILLING}.SubscriptionService/GetSubscription", _MONEY),
     "billing.voucher": _of(f"{_BILLING}.VoucherService/GetVoucher", "billing-admin sovereign-admin"),
-    "catalog.blueprint": _of(f"{_CATALOG}.CatalogService/GetBlueprint", PUBLIC),
-    "catalog.version": _of(f"{_CATALOG}.CatalogService/GetVersion", PUBLIC),
+    "catalog.blueprint": _of(f"{_CATALOG}.CatalogService/GetBlueprint", PUBLIC, curators="sovereign-admin"),
+    "catalog.version": _of(f"{_CATALOG}.CatalogService/GetVersion", PUBLIC, curators="sovereign-admin"),
     "catalog.offer": _of(f"{_CATALOG}.StorefrontService/GetApp", PUBLIC),
     "catalog.pricebook": _of(f"{_CATALOG}.StorefrontService/GetPriceBook", PUBLIC),
     "catalog.issue": _of(f"{_CATALOG}.SourceService/ListIssues", "org-admin sovereign-admin"),
@@ -123,7 +128,7 @@ class Reader:
     anybody_s: frozenset[str]
     """Kinds of which is told what is nobody's."""
     own: frozenset[tuple[str, str]]
-    """Kind and Organization of which is told."""
+    """Kind and Organization of which is told; UNLISTED stands for one."""
 
     @classmethod
     def of(cls, person: Caller) -> "Reader":
@@ -139,7 +144,8 @@ class Reader:
             ),
             own=frozenset(
                 (k, org) for k, row in kinds.items() for org, role in held if row.roles & ({role} | open_to_all)
-            ),
+            )
+            | {(k, UNLISTED) for k, row in kinds.items() if row.curators & person.roles},
         )
 
     def may_hear(self, subject: str, organization: str) -> bool:
@@ -185,7 +191,7 @@ _PARENTS = ("organizations", "billingAccounts", "namespaces")
 
 
 def whose(subject: str, aggregate: str, body: Mapping[str, Any]) -> str:
-    """Slug of the Organization that an event is about, NOBODY_S or UNKNOWN.
+    """Slug of the Organization that an event is about, NOBODY_S, UNLISTED or UNKNOWN.
 
     What says nothing of an owner is nobody's only where its kind is open to all or shared; of all else it is unknown.
     """
@@ -198,6 +204,8 @@ def whose(subject: str, aggregate: str, body: Mapping[str, Any]) -> str:
     if parent in _PARENTS and rest:
         return rest.partition("/")[0]
     row = READERS.get(kind_of(subject))
+    if row is not None and row.curators and body.get("visibility") == "VISIBILITY_UNLISTED":
+        return UNLISTED
     is_open = row is not None and (row.is_shared or row.roles & {PUBLIC, SIGNED_IN})
     return NOBODY_S if is_open else UNKNOWN
 

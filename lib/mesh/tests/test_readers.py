@@ -2,7 +2,7 @@
 
 import pytest
 from catalyst_mesh import Caller
-from catalyst_mesh.readers import NOBODY_S, READERS, UNKNOWN, Reader, TopicDenied, kind_of, whose
+from catalyst_mesh.readers import NOBODY_S, READERS, UNKNOWN, UNLISTED, Reader, TopicDenied, kind_of, whose
 
 ORDER = "catalyst.v1.billing.order.paid"
 ZONE = "catalyst.v1.pooldomain.zone.created"
@@ -32,6 +32,15 @@ def test_what_is_open_to_all_is_told_unless_it_is_an_organization_s_own() -> Non
     assert not stranger.may_hear(VERSION, "acme")
     assert member("org-viewer").may_hear(VERSION, "acme")
     assert not sovereign("sovereign-admin").may_hear(VERSION, "acme")
+
+
+def test_of_what_stands_in_no_list_only_its_curators_hear_and_of_nothing_more_by_that() -> None:
+    for stranger in (sovereign(), member("org-admin"), sovereign("security-officer", "billing-admin")):
+        assert not stranger.may_hear(VERSION, UNLISTED)
+    curator = sovereign("sovereign-admin")
+    assert curator.may_hear(VERSION, UNLISTED)
+    assert not curator.may_hear(ORDER, UNLISTED)
+    assert UNLISTED in curator.by_organization()
 
 
 def test_of_whom_it_is_not_known_only_the_sovereign_s_own_roles_hear() -> None:
@@ -73,6 +82,9 @@ def test_what_goes_on_in_an_environment_is_its_organization_s_alone() -> None:
         (VERSION, "blueprints/bp-a/versions/1.0.0", {}, NOBODY_S),
         (VERSION, "blueprints/bp-a/versions/1.0.0", {"ownerOrg": "organizations/acme"}, "acme"),
         (VERSION, "organizations/acme/blueprints/bp-a/versions/1.0.0", {}, "acme"),
+        (VERSION, "blueprints/bp-a/versions/1.0.0", {"visibility": "VISIBILITY_LISTED"}, NOBODY_S),
+        (VERSION, "blueprints/bp-a/versions/1.0.0", {"visibility": "VISIBILITY_UNLISTED"}, UNLISTED),
+        (ORDER, "billingAccounts/acme/orders/1", {"visibility": "VISIBILITY_UNLISTED"}, "acme"),
         ("catalyst.v1.continuum.lease.lost", "namespaces/acme/continuums/db", {}, "acme"),
         ("catalyst.v1.pooldomain.pool.created", "pools/omani.works", {}, NOBODY_S),
         ("catalyst.v1.provisioner.sovereign.created", "sovereigns/home", {"organization": 7}, UNKNOWN),

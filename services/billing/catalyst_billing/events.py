@@ -22,7 +22,7 @@ from .names import ORDER, org_in
 from .store import Store
 
 _ROOT = "catalyst.v1.provisioner"
-_INSTALLED = "catalyst.v1.environment.application.installed"
+_APPLICATION = "catalyst.v1.environment.application"
 
 
 Facts = Sequence[object]
@@ -41,7 +41,8 @@ def handled(books: Books, step: Step) -> tuple[Handled, ...]:
             f"{_ROOT}.run.cancelled", provisioner.RunCancelled, partial(on_run_ended, books, step, "run cancelled")
         ),
         Handled(f"{_ROOT}.sovereign.activated", provisioner.SovereignActivated, on_activated),
-        Handled(_INSTALLED, environment.ApplicationInstalled, on_installed),
+        Handled(f"{_APPLICATION}.installed", environment.ApplicationInstalled, on_installed),
+        Handled(f"{_APPLICATION}.failed", environment.ApplicationFailed, on_application_failed),
         Handled(f"{_ROOT}.sovereign.destroyed", provisioner.SovereignDestroyed, partial(on_destroyed, books, step)),
     )
 
@@ -58,11 +59,23 @@ async def on_activated(tx: Store, message: provisioner.SovereignActivated, told:
 
 async def on_installed(tx: Store, message: environment.ApplicationInstalled, told: Told) -> Facts:
     """An Application stands: the oldest order that waits for one of its Blueprint has it."""
+    return await _first_that_waits(tx, message, lambda p: fulfilment.installed(p, message.blueprint, tx.now))
+
+
+async def on_application_failed(tx: Store, message: environment.ApplicationFailed, told: Told) -> Facts:
+    """An Application failed: so has what the oldest order waits for."""
+    m = message
+    return await _first_that_waits(
+        tx, m, lambda p: fulfilment.not_installed(p, m.application, m.blueprint, m.error, tx.now)
+    )
+
+
+async def _first_that_waits(tx: Store, message: Any, decide: Callable[[Purchase], Decision[Purchase]]) -> Facts:
     org = org_in(message.organization)
     await tx.lock_account(org)
     for id in await tx.awaited_orders(org, message.environment):
         purchase = await tx.lock_purchase(org, id)
-        decided = fulfilment.installed(purchase, message.blueprint, tx.now)
+        decided = decide(purchase)
         if decided.state is not purchase:
             await tx.save(decided.state)
             return decided.events

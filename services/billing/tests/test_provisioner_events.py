@@ -139,6 +139,36 @@ async def test_what_a_dispute_withholds_when_a_run_fails_goes_back_when_it_is_wo
     assert (await billing.prove()).proved
 
 
+async def test_what_a_lost_dispute_took_of_a_failed_order_is_owed_by_nobody_and_goes_to_the_card_if_it_is_won_after_all(
+    paid: Paid,
+) -> None:
+    billing, order, provisioner = paid
+    (payment,) = [p.ref for p in billing.provider.payments()]
+    billing.provider.dispute(payment, DisputeState.LOST)
+    await billing.hear(*await billing.provider.calls())
+
+    async def lost() -> bool:
+        return (await billing.booked()).get("receivable") == 5000
+
+    await eventually(lost, within=60, what="the loss is owed while the order may still be fulfilled")
+    await provisioner.failed(order.name, final=True)
+    back = await billing.reached(order, "REFUNDED")
+    parts = [(r.to_card.minor, r.to_credit.minor, r.by_bank.minor, r.reason) for r in back.refunds]
+    assert parts == [(0, 0, 5000, "dispute lost"), (0, 4000, 0, "run failed")]
+    assert await billing.booked() == {"promo_cost": 4000, "customer_credit": -4000}
+    assert not billing.provider.books.refunds
+    billing.provider.dispute(payment, DisputeState.WON)
+    await billing.hear(*await billing.provider.calls())
+
+    async def returned() -> bool:
+        return [row["minor"] for row in billing.provider.books.refunds.values()] == [5000]
+
+    await eventually(returned, within=60, what="the bank's money goes back through the provider")
+    assert await billing.booked() == {"promo_cost": 4000, "customer_credit": -4000}
+    assert (await billing.told()).count("subscription.cancelled") == 1
+    assert (await billing.prove()).proved
+
+
 async def test_a_failure_that_is_not_final_changes_nothing(paid: Paid) -> None:
     billing, order, provisioner = paid
     await provisioner.failed(order.name, final=False)
@@ -184,7 +214,7 @@ async def test_all_events_replayed_twice_change_nothing_the_second_time(paid: Pa
     assert await billing.findings() == []
 
 
-async def test_apps_that_stand_fulfil_the_oldest_order_that_waits_for_them(
+async def test_apps_that_stand_fulfil_the_oldest_order_that_waits_for_them_and_one_that_fails_is_a_finding(
     start: Start, clean_nats: NatsServer
 ) -> None:
     async with start(nats_url=clean_nats.url) as billing:
@@ -192,16 +222,29 @@ async def test_apps_that_stand_fulfil_the_oldest_order_that_waits_for_them(
         order = await billing.order(code="FOUR", apps=["chat"])
         client = await nats_client.connect(clean_nats.url)
         await billing.daemon.daemon.bus.ensure_stream("environment")
-        for number, (org, blueprint) in enumerate((("rival", "chat"), ("acme", "mail"), ("acme", "chat"))):
-            stands = environment.ApplicationInstalled(
+
+        async def tell(number: int, kind: type[Any], org: str, blueprint: str, **more: str) -> None:
+            message = kind(
                 application=f"environments/{org}-prod/applications/{blueprint}",
                 version=number,
                 organization=f"organizations/{org}",
                 environment=f"environments/{org}-prod",
                 blueprint=f"blueprints/bp-{blueprint}",
+                **more,
             )  # fmt: skip - one event
-            subject = "catalyst.v1.environment.application.installed"
-            headers = {"ce-id": str(uuid4())}
-            await client.jetstream().publish(subject, stands.SerializeToString(), headers=headers)
-        await client.close()
+            word = kind.__name__.removeprefix("Application").lower()
+            subject = f"catalyst.v1.environment.application.{word}"
+            await client.jetstream().publish(subject, message.SerializeToString(), headers={"ce-id": str(uuid4())})
+
+        for number, (org, blueprint) in enumerate((("rival", "chat"), ("acme", "mail"), ("acme", "chat"))):
+            await tell(number, environment.ApplicationFailed, org, blueprint, error="write")
+        await handled(billing, 3)
+        assert await billing.findings() == ["APPLICATION_FAILED"]
+        assert state_of(await billing.get(order)) == "PAID"
+        for number, (org, blueprint) in enumerate((("rival", "chat"), ("acme", "mail"), ("acme", "chat"))):
+            await tell(number, environment.ApplicationInstalled, org, blueprint)
         await billing.reached(order, "FULFILLED")
+        await tell(9, environment.ApplicationFailed, "acme", "chat", error="write")
+        await handled(billing, 7)
+        assert await billing.findings() == ["APPLICATION_FAILED"]
+        await client.close()

@@ -30,7 +30,6 @@ from .rpc.words import STAGES, STATES, VISIBILITIES, organization
 
 def published(fact: VersionPublished) -> events_pb2.VersionPublished:
     v = fact.version
-    visibility = "private" if v.owner_org else v.document["spec"].get("visibility", "unlisted")
     return events_pb2.VersionPublished(
         version_name=v.name,
         version=v.revision,
@@ -40,7 +39,7 @@ def published(fact: VersionPublished) -> events_pb2.VersionPublished:
         owner_org=organization(v.owner_org),
         catalog_revision=fact.catalog_revision,
         source=f"sources/{v.source}",
-        visibility=VISIBILITIES[visibility],
+        visibility=_visibility(v),
     )
 
 
@@ -77,6 +76,7 @@ def _moved(fact: Any) -> dict[str, Any]:
         "catalog_revision": fact.catalog_revision,
         "reason": v.reason,
         "actor": fact.actor,
+        "visibility": _visibility(v),
     }
 
 
@@ -100,6 +100,7 @@ def orphaned(fact: BlueprintOrphaned) -> events_pb2.BlueprintOrphaned:
         source=f"sources/{b.source}",
         owner_org=organization(b.owner_org),
         catalog_revision=fact.catalog_revision,
+        visibility=VISIBILITIES[b.visibility.value],
     )
 
 
@@ -173,6 +174,10 @@ def book_published(fact: PriceBookPublished) -> events_pb2.PricebookPublished:
         valid_from_time=stamp(fact.book.valid_from),
         content=content,
     )
+
+
+def _visibility(v: Version) -> "resources_pb2.Visibility.ValueType":
+    return VISIBILITIES["private" if v.owner_org else v.document["spec"].get("visibility", "unlisted")]
 
 
 def _blueprint(v: Version) -> str:

@@ -143,7 +143,12 @@ def _installed(f: applications.Installed) -> pb.ApplicationInstalled:
 def _application_failed(f: applications.Failed) -> pb.ApplicationFailed:
     a = f.application
     return pb.ApplicationFailed(
-        application=a.name, version=a.version, **_where(a), error=a.reason, operation=name_of(a.run)
+        application=a.name,
+        version=a.version,
+        **_where(a),
+        error=a.reason,
+        operation=name_of(a.run),
+        blueprint=a.blueprint,
     )
 
 

@@ -3,7 +3,7 @@
 Invariants
   any order   `activated` before or after `run.started`, once or three times: FULFILLED once;
   one refund  an order is given back once, and only after an end that is final: what is left of it then, and what a dispute
-              withholds when that is won;
+              withholds when that is won; if it is lost the bank has given it back, and nobody owes it;
   no silence  work on an order that isn't paid becomes a finding.
 """
 
@@ -13,7 +13,9 @@ from datetime import datetime
 from catalyst_sdk import Decision
 
 from . import findings, orders, purchases, refunds
-from .orders import Command, State
+from .disputes import Dispute
+from .disputes import State as DisputeState
+from .orders import Command, Order, State
 from .postings import Books
 from .purchases import Purchase
 from .refunds import Wish
@@ -42,8 +44,7 @@ def activated(p: Purchase, sovereign: str, now: datetime) -> Decision[Purchase]:
 def installed(p: Purchase, blueprint: str, now: datetime) -> Decision[Purchase]:
     """An Application of what the order names stands; with the last of them the order is fulfilled."""
     order = p.order
-    is_awaited = order.state in orders.UNDER_WAY and order.fulfilled_at is None and not order.sovereign
-    if not is_awaited or blueprint not in order.blueprints or blueprint in order.installed:
+    if not _awaits(order, blueprint):
         return Decision(p)
     there = tuple(sorted({*order.installed, blueprint}))
     is_whole = set(order.blueprints) <= set(there)
@@ -53,6 +54,17 @@ def installed(p: Purchase, blueprint: str, now: datetime) -> Decision[Purchase]:
     return Decision(
         replace(p, order=orders.moved(order, Command.FULFIL if is_whole else Command.START, now, **changes))
     )
+
+
+def not_installed(p: Purchase, application: str, blueprint: str, step: str, now: datetime) -> Decision[Purchase]:
+    """An Application of what the order names failed. Whether it is tried again or given back is for people to say: the
+    plan that was bought with it may serve others."""
+    if not _awaits(p.order, blueprint):
+        return Decision(p)
+    text = f"{application} could not be installed: {step} failed; retry it, or refund the order"
+    account = f"billingAccounts/{p.order.org}"
+    found = findings.alarm("APPLICATION_FAILED", p.order.name, text, account=account, now=now)
+    return Decision(replace(p, findings=(*p.findings, found)))
 
 
 def given_up(p: Purchase, sovereign: str, why: str, books: Books, step: int, now: datetime) -> Decision[Purchase]:
@@ -71,13 +83,18 @@ def given_up(p: Purchase, sovereign: str, why: str, books: Books, step: int, now
     return Decision(ended.state, (*given.events, *ended.events))
 
 
-def released(p: Purchase, books: Books, step: int, now: datetime) -> Decision[Purchase]:
-    """A dispute withholds nothing any more: of an order whose work failed for good that goes back too."""
-    if p.order.given_up_at is None or p.order.state not in orders.UNDER_WAY:
+def disputed(p: Purchase, d: Dispute, books: Books, step: int, now: datetime) -> Decision[Purchase]:
+    """A dispute was decided about an order whose work failed for good: what it withheld goes back, or went back by it."""
+    if p.order.given_up_at is None:
         return Decision(p)
-    if not refunds.left_of(p, now).total.is_positive:
-        return Decision(p)
-    return _the_rest(p, "dispute won", books, step, now)
+    given = refunds.after_win(p, d, books, now)
+    if given.order.state not in orders.UNDER_WAY:
+        return Decision(given)
+    if d.state is DisputeState.LOST:
+        return refunds.by_loss(given, d, books, now)
+    if not refunds.left_of(given, now).total.is_positive:
+        return Decision(given)
+    return _the_rest(given, "dispute won", books, step, now)
 
 
 def destroyed(p: Purchase, sovereign: str, books: Books, step: int, now: datetime) -> Decision[Purchase]:
@@ -90,11 +107,22 @@ def destroyed(p: Purchase, sovereign: str, books: Books, step: int, now: datetim
     return purchases.end_subscription(freed, "destroyed", books, now)
 
 
+def _awaits(order: Order, blueprint: str) -> bool:
+    is_awaited = order.state in orders.UNDER_WAY and order.fulfilled_at is None and not order.sovereign
+    return is_awaited and blueprint in order.blueprints and blueprint not in order.installed
+
+
 def _the_rest(p: Purchase, why: str, books: Books, step: int, now: datetime) -> Decision[Purchase]:
     """Everything that can go back now; what is withheld by a dispute goes when it is won, and is gone when it is lost."""
-    if not refunds.left_of(p, now).total.is_positive:
-        return Decision(replace(p, order=orders.changed(p.order, now)))
-    return refunds.give_back(p, Wish(None, False, why), books, step, now)
+    facts: list[object] = []
+    for d in p.disputes:
+        lost = refunds.by_loss(p, d, books, now)
+        p = lost.state
+        facts += lost.events
+    if refunds.left_of(p, now).total.is_positive:
+        rest = refunds.give_back(p, Wish(None, False, why), books, step, now)
+        return Decision(rest.state, (*facts, *rest.events))
+    return Decision(p if facts else replace(p, order=orders.changed(p.order, now)), tuple(facts))
 
 
 def _is_paid_for(p: Purchase, sovereign: str) -> bool:

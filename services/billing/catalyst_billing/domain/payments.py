@@ -105,10 +105,17 @@ class Refund:
     """What of it the card had paid; more than `to_card` where credit was asked for."""
     tries: int = 0
     version: int = 1
+    dispute: str = ""
+    """The provider's id of the dispute by whose loss it went back; empty: by none."""
 
     @property
     def name(self) -> str:
         return f"refunds/{self.id}"
+
+    @property
+    def by_bank(self) -> Money:
+        """What the payer's bank has given back. Won after all, a dispute's part goes to the card through the provider."""
+        return self.from_card - self.to_card if self.dispute else self.from_card.zero()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +163,14 @@ def tried(refund: Refund, *, state: RefundState, next_at: datetime, now: datetim
     """A refund after a try at the provider."""
     tries = refund.tries + (state is RefundState.PENDING)
     return replace(refund, state=state, tries=tries, next_at=next_at, updated_at=now, version=refund.version + 1)
+
+
+def sent_after_all(refund: Refund, now: datetime) -> Refund:
+    """What the bank had given back it took again: now the provider has to give it back."""
+    return replace(
+        refund, to_card=refund.from_card, state=RefundState.PENDING, next_at=now, updated_at=now,
+        version=refund.version + 1,
+    )  # fmt: skip
 
 
 def _changed(checkout: Checkout, now: datetime) -> Checkout:

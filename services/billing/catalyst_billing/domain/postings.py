@@ -324,9 +324,11 @@ def topped_up(books: Books, *, order: str, org: str, provider: str, amount: Mone
 
 @dataclass(frozen=True, slots=True)
 class RefundedPart:
-    """A part of an order that goes back: `net` + `tax` = `to_card` + `to_credit` + `rounding`; of `net`, `earned` was earned.
+    """A part of an order that goes back: `net` + `tax` = `to_card` + `to_credit` + `by_bank` + `rounding`; of `net`, `earned` was
+    earned.
 
     number     of the refund within the order
+    by_bank    what a lost dispute has given back already: the customer owes it no more
     top_up     whether it is credit that goes back, instead of what was bought
     items      what goes back by what it was for, without tax, below zero
     vouchers   the part of it that goes back to the credit of vouchers, below zero
@@ -343,6 +345,7 @@ class RefundedPart:
     rounding: Money
     to_card: Money
     to_credit: Money
+    by_bank: Money
     top_up: bool = False
     items: tuple[Part, ...] = ()
     vouchers: tuple[Part, ...] = ()
@@ -356,6 +359,7 @@ def order_partly_refunded(books: Books, fact: RefundedPart, at: datetime) -> Txn
         (books.house(Kind.REVENUE, currency), fact.earned),
         (books.house(Kind.TAX_PAYABLE, currency), fact.tax),
         (credit_of(fact.org, currency), -fact.to_credit),
+        (receivable_of(fact.org, currency), -fact.by_bank),
         (books.house(Kind.ROUNDING, currency), -fact.rounding),
     ]
     credit = [(credit_of(fact.org, currency), fact.net)]
@@ -445,6 +449,24 @@ def dispute_won(books: Books, lost: Txn, *, at: datetime) -> Txn:
         booked_at=at,
         actor=books.actor,
         reason="dispute",
+    )
+
+
+def loss_paid_back(
+    books: Books, *, org: str, provider: str, refund: str, order: str, amount: Money, at: datetime
+) -> Txn:
+    """A dispute that had given an order's money back was won after all: it goes back through the provider instead."""
+    return Txn(
+        idem_key=f"loss_paid_back:{refund}",
+        kind="loss_paid_back",
+        booked_at=at,
+        actor=books.actor,
+        reason="dispute",
+        entries=(
+            Entry(receivable_of(org, amount.currency), amount),
+            Entry(clearing_of(provider, amount.currency), -amount),
+        ),
+        order=order,
     )
 
 

@@ -3,6 +3,7 @@
 Invariants
   no excess    what goes back of an order never passes what was paid; to its card never what the card paid, less what is
                disputed; of credit that was bought never what is spent; of time never what came back as unused;
+  by the bank  what a lost dispute gave back of an order whose work failed is a refund of it, and is owed by nobody;
   origin       each part returns to where it came from unless credit was asked for, in the ratio in which they are left;
   to the unit  the parts of all refunds sum to what was booked: net, tax and rounding, whatever the steps.
 """
@@ -12,13 +13,15 @@ from datetime import datetime
 
 from catalyst_sdk import Decision, Refused
 
-from . import credit, documents, invoices, orders, postings, purchases
+from . import credit, documents, invoices, orders, payments, postings, purchases
 from .credit import Grant, Source, Wallet
+from .disputes import Dispute
+from .disputes import State as DisputeState
 from .documents import Back, Paper, share
 from .ledger import Part
 from .money import Money
 from .orders import Command, Kind, Order
-from .payments import PaymentState, RefundState
+from .payments import PaymentState
 from .postings import Books, RefundedPart
 from .purchases import Purchase
 
@@ -55,13 +58,20 @@ class Left:
 def left_of(p: Purchase, now: datetime) -> Left:
     """What can still go back."""
     order, gone = p.order, [r for r in p.refunds if r.why != "unsettled"]
-    withheld = sum((d.withholds for d in p.disputes), order.due.zero())
+    withheld = sum((_withheld(p, d) for d in p.disputes), order.due.zero())
     by_card = sum((r.from_card for r in gone), order.due.zero())
-    by_credit = sum((r.to_card + r.to_credit - r.from_card for r in gone), order.due.zero())
+    by_credit = sum((r.to_card + r.to_credit + r.by_bank - r.from_card for r in gone), order.due.zero())
     card = max(order.paid_by_card - by_card - withheld, order.due.zero())
     if order.kind is Kind.TOP_UP:
         return Left(min(card, _unspent(p)), order.due.zero())
     return _worth(p, Left(card, order.credit - by_credit))
+
+
+def _withheld(p: Purchase, d: Dispute) -> Money:
+    """What a dispute keeps from being refunded: not again what has gone back by its loss."""
+    return max(
+        d.withholds - sum((r.by_bank for r in p.refunds if r.dispute == d.ref), d.amount.zero()), d.amount.zero()
+    )
 
 
 def _worth(p: Purchase, left: Left) -> Left:
@@ -96,24 +106,64 @@ def give_back(p: Purchase, wish: Wish, books: Books, step: int, now: datetime) -
     is_whole = amount == order.paid and not order.refunded and order.kind in _REVERSED
     if is_whole and not to_credit:
         return purchases.refund(p, wish.why, books, now)
-    return _part(p, amount, left, to_credit, wish.why, books, step, now)
-
-
-def _part(
-    p: Purchase, amount: Money, left: Left, to_credit: bool, why: str, books: Books, step: int, now: datetime
-) -> Decision[Purchase]:
     from_card = _of_card(amount, left)
     to_card = amount.zero() if to_credit else from_card.floor_to(step)
+    return _part(p, _Way(amount, from_card, to_card), wish.why, books, now)
+
+
+def by_loss(p: Purchase, d: Dispute, books: Books, now: datetime) -> Decision[Purchase]:
+    """What a lost dispute gave back of an order that nobody fulfils is a refund of it; at most what is left of it."""
+    if d.state is not DisputeState.LOST or any(r.dispute == d.ref for r in p.refunds):
+        return Decision(p)
+    others = tuple(other for other in p.disputes if other.ref != d.ref)
+    amount = min(d.booked, left_of(replace(p, disputes=others), now).card)
+    if not amount.is_positive:
+        return Decision(p)
+    return _part(p, _Way(amount, amount, amount.zero(), d.ref), "dispute lost", books, now)
+
+
+def after_win(p: Purchase, d: Dispute, books: Books, now: datetime) -> Purchase:
+    """What went back by a loss that is none any more goes through the provider, whatever its steps: it captured it so."""
+    undone = [r for r in p.refunds if r.dispute == d.ref and r.by_bank]
+    if d.state is not DisputeState.WON or not undone:
+        return p
+    sent = tuple(payments.sent_after_all(r, now) if r in undone else r for r in p.refunds)
+    txns = tuple(
+        postings.loss_paid_back(
+            books, org=r.org, provider=r.provider, refund=r.name, order=p.order.name, amount=r.by_bank, at=now
+        )
+        for r in undone
+    )
+    return replace(p, refunds=sent, postings=(*p.postings, *txns))
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How `amount` goes back: `from_card` of it the card had paid, of which `to_card` goes there and the rest becomes
+    credit, or went back by the loss of `dispute`."""
+
+    amount: Money
+    from_card: Money
+    to_card: Money
+    dispute: str = ""
+
+    @property
+    def by_bank(self) -> Money:
+        return self.from_card - self.to_card if self.dispute else self.amount.zero()
+
+
+def _part(p: Purchase, way: _Way, why: str, books: Books, now: datetime) -> Decision[Purchase]:
+    amount, to_card, to_credit = way.amount, way.to_card, way.amount - way.to_card - way.by_bank
     number = len(p.refunds) + 1
-    wallet = _wallet(p, amount, from_card, to_card, number, now)
+    wallet = _wallet(p, way, number, now)
     known = {grant.id for grant in p.wallet.grants}
     granted = [credit.Granted(grant) for grant in wallet.grants if grant.id not in known]
     settled = next((payment for payment in p.payments if payment.state is PaymentState.SETTLED), None)
     back = purchases.refund_wish(
-        p, settled if to_card else None, to_card=to_card, to_credit=amount - to_card, why=why, now=now
+        p, settled if to_card or way.dispute else None, to_card=to_card, to_credit=to_credit, why=why, now=now
     )
-    back = replace(back, from_card=from_card, state=RefundState.PENDING if to_card else RefundState.SUCCEEDED)
-    fact = _fact(p, amount, to_card, number)
+    back = replace(back, from_card=way.from_card, dispute=way.dispute)
+    fact = _fact(p, way, number)
     note = _note(p, fact, why, books, now)
     period, earned = purchases.taken_off(p, fact.net)
     fact = replace(fact, earned=earned, items=_items(note), vouchers=_vouchers(p, wallet))
@@ -126,7 +176,7 @@ def _part(
         p, order=order, wallet=wallet, period=period, refunds=(*p.refunds, back), postings=(*p.postings, txn),
         papers=(*p.papers, *([note] if note else [])),
     )  # fmt: skip
-    told = (orders.Refunded(order, to_card, amount - to_card, why), *granted)
+    told = (orders.Refunded(order, to_card, to_credit, why), *granted)
     if command is Command.REFUND_PART:
         return Decision(given, told)
     ended = purchases.end_subscription(given, "refunded", books, now)
@@ -140,13 +190,13 @@ def _of_card(amount: Money, left: Left) -> Money:
     return amount.split([left.card.minor, left.credit.minor])[0]
 
 
-def _wallet(p: Purchase, amount: Money, from_card: Money, to_card: Money, number: int, now: datetime) -> Wallet:
+def _wallet(p: Purchase, way: _Way, number: int, now: datetime) -> Wallet:
     order, wallet = p.order, p.wallet
     if order.kind is Kind.TOP_UP:
-        return wallet.take(_grant_of(order), amount, now)
-    if from_credit := amount - from_card:
+        return wallet.take(_grant_of(order), way.amount, now)
+    if from_credit := way.amount - way.from_card:
         wallet = wallet.give_back_part(order.id, from_credit, number, now)
-    if more := from_card - to_card:
+    if more := way.from_card - way.to_card - way.by_bank:
         wallet = wallet.give(
             Grant(
                 id=f"cr-{order.id}-{number}", org=order.org, amount=more, remaining=more, held=more.zero(),
@@ -156,17 +206,17 @@ def _wallet(p: Purchase, amount: Money, from_card: Money, to_card: Money, number
     return wallet
 
 
-def _fact(p: Purchase, amount: Money, to_card: Money, number: int) -> RefundedPart:
+def _fact(p: Purchase, way: _Way, number: int) -> RefundedPart:
     """What the refund takes off net, tax and rounding: the part of all so far, less that of those before."""
-    order, before = p.order, p.order.refunded
+    order, before, amount = p.order, p.order.refunded, way.amount
     whole = _tax(p)
     tax = share(whole, before + amount, order.paid) - share(whole, before, order.paid)
     rounding = order.rounding if before + amount == order.paid else amount.zero()
     net = amount + rounding - tax
     return RefundedPart(
         order=order.name, number=number, org=order.org, sovereign=order.sovereign, provider=order.provider, net=net,
-        earned=amount.zero(), tax=tax, rounding=rounding, to_card=to_card, to_credit=amount - to_card,
-        top_up=order.kind is Kind.TOP_UP,
+        earned=amount.zero(), tax=tax, rounding=rounding, to_card=way.to_card,
+        to_credit=amount - way.to_card - way.by_bank, by_bank=way.by_bank, top_up=order.kind is Kind.TOP_UP,
     )  # fmt: skip
 
 
@@ -179,7 +229,7 @@ def _note(p: Purchase, fact: RefundedPart, why: str, books: Books, now: datetime
     """The credit note. None: what goes back was never billed, as credit that was bought."""
     if p.invoice is None:
         return None
-    back = Back(p.order.refunded, fact.to_card + fact.to_credit, p.order.paid, fact.net, fact.tax)
+    back = Back(p.order.refunded, fact.to_card + fact.to_credit + fact.by_bank, p.order.paid, fact.net, fact.tax)
     return documents.part_back(p.order, p.invoice, fact.number, back, fact.to_credit, why, p.addressee, books, now)
 
 

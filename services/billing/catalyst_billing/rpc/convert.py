@@ -165,8 +165,9 @@ def order(o: Order, checkout: Checkout | None = None, refunds: Sequence[Refund] 
 def refund(r: Refund) -> pb.Refund:
     """One refund of an order."""
     return pb.Refund(
-        id=r.id, state=pb.Refund.State.Value(f"STATE_{r.state.upper()}"), amount=money(r.to_card + r.to_credit),
-        to_card=money(r.to_card), to_credit=money(r.to_credit), reason=r.why, create_time=stamp(r.created_at),
+        id=r.id, state=pb.Refund.State.Value(f"STATE_{r.state.upper()}"),
+        amount=money(r.to_card + r.to_credit + r.by_bank), to_card=money(r.to_card), to_credit=money(r.to_credit),
+        by_bank=money(r.by_bank), reason=r.why, create_time=stamp(r.created_at),
     )  # fmt: skip
 
 

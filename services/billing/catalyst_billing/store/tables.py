@@ -252,6 +252,7 @@ refund = Table(
     _key("id"), _text("order"), _text("org"), _text("provider"), _text("payment"), _currency(), _minor("to_card"),
     _minor("to_credit"), _text("state"), _text("why"), _time("next_at"), _time("created_at"), _time("updated_at"),
     Column("tries", Integer, nullable=False), _number("version"), _added("from_card_minor", BigInteger, "0"),
+    _added("dispute", Text, ""),
     Index("refund_due", "state", "next_at"), Index("refund_order", "order"),
 )  # fmt: skip
 dispute = Table(

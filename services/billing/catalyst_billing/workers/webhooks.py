@@ -8,7 +8,7 @@ from catalyst_sdk import PluginFailure, Temporary
 from catalyst_sdk.payment import CheckoutState, CheckoutStatus, EventKind, PaymentProvider, ProviderPayment
 
 from ..domain import disputes, findings, fulfilment, webhooks
-from ..domain.disputes import State, Told
+from ..domain.disputes import Dispute, State, Told
 from ..domain.money import CurrencyUnsupported, Money
 from ..domain.orders import OrderNotFound
 from ..domain.payments import Checkout, Payment
@@ -144,18 +144,19 @@ class Webhooks:
         left = payment.amount - await refunded(tx, payment)
         decided = disputes.decide(known, told, payment, left, lost, self._books, tx.now)
         await tx.save(decided.state.dispute)
+        if payment.order and told.state is not State.OPENED:
+            # Before the book: an order's documents lock their series first, as those of a renewal do.
+            await self._settle(tx, payment, decided.state.dispute)
         for txn in decided.state.postings:
             await tx.post(txn)
         for finding in decided.state.findings:
             await tx.open_finding(finding)
-        if payment.order and told.state is State.WON:
-            await self._release(tx, payment)
 
-    async def _release(self, tx: Store, payment: Payment) -> None:
-        """Give back what the dispute withheld of an order whose work failed for good."""
+    async def _settle(self, tx: Store, payment: Payment, dispute: Dispute) -> None:
+        """Have an order whose work failed for good end with what its dispute came to."""
         purchase = await tx.lock_purchase(payment.org, payment.order)
         step = self._providers.step_of(payment.provider, payment.amount.currency)
-        given = fulfilment.released(purchase, self._books, step, tx.now)
+        given = fulfilment.disputed(purchase, dispute, self._books, step, tx.now)
         await tx.save(given.state)
         tx.emit(*given.events)
 

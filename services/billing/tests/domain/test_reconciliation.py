@@ -140,8 +140,9 @@ class Lives(RuleBasedStateMachine):
         if done.dispute.state is not disputes.State.LOST:
             self.losses.pop(payment.ref, None)
         self.disputes[payment.ref] = done.dispute
-        if done.dispute.state is disputes.State.WON:
-            self._take(fulfilment.released(self._with_wallet(self.purchases[p.order.id]), BOOKS, 1, self.now))
+        if done.dispute.state is not disputes.State.OPENED:
+            concerned = self._with_wallet(self.purchases[p.order.id])
+            self._take(fulfilment.disputed(concerned, done.dispute, BOOKS, 1, self.now))
 
     @precondition(lambda self: any(p.order.paid_by_card and not p.refunds for p in self.purchases.values()))
     @rule(
@@ -188,7 +189,15 @@ class Lives(RuleBasedStateMachine):
         refunded = sum(r.to_card.minor for p in self.purchases.values() for r in p.refunds)
         lost = sum(d.booked.minor for d in self.disputes.values())
         assert self.book[Kind.PSP_CLEARING] == sum(self.captured.values()) - refunded - lost >= 0
-        assert self.book[Kind.RECEIVABLE] == lost
+        by_bank = sum(r.by_bank.minor for p in self.purchases.values() for r in p.refunds)
+        assert self.book[Kind.RECEIVABLE] == lost - by_bank >= 0
+
+    @invariant()
+    def nobody_owes_what_was_lost_about_an_order_that_failed(self) -> None:
+        for p in map(self._with_wallet, self.purchases.values()):
+            lost = sum(d.booked.minor for d in p.disputes)
+            if p.order.given_up_at:
+                assert sum(r.by_bank.minor for r in p.refunds) == lost, p.order.state
 
     @invariant()
     def what_is_owed_is_what_stands_paid(self) -> None:

@@ -69,9 +69,15 @@ class Pick:
     is_shared: bool = False
     """Whether all searches over the universe choose this very one."""
     name: str = field(init=False)
+    version: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.name = self.release.name  # asked for all the time
+        # Asked for all the time.
+        self.name, self.version = self.release.name, self.release.version
+
+
+Choice = tuple[tuple[Pick, ...], tuple[Pick, ...]]
+"""Candidates, best first: without opt-in ones, and all, for whom an explicit demand may choose."""
 
 
 class Provider(AbstractProvider[Demand, Pick, str]):
@@ -84,7 +90,7 @@ class Provider(AbstractProvider[Demand, Pick, str]):
         self._applications = {root.name: root.application for root in roots}
         self._counts: dict[str, int] = {}
         self._dead: set[str] = set()
-        self._order: dict[str, tuple[Pick, ...]] = {}
+        self._order: dict[str, Choice] = {}
         self._demands: dict[Pick, list[Demand]] = {}
         self._memory = universe.memory
         self.values_conflict: ValuesConflict | None = None
@@ -117,7 +123,7 @@ class Provider(AbstractProvider[Demand, Pick, str]):
         if values is None:
             self._count(identifier, 0)
             return ()
-        found = self._admitted(identifier, demands, {pick.release.version for pick in incompatibilities[identifier]})
+        found = self._admitted(identifier, demands, {pick.version for pick in incompatibilities[identifier]})
         if values is not NOTHING:
             found = [Pick(pick.release, values) for pick in found]
         self._count(identifier, len(found))
@@ -126,7 +132,7 @@ class Provider(AbstractProvider[Demand, Pick, str]):
     def is_satisfied_by(self, requirement: Demand, candidate: Pick) -> bool:
         if requirement.values and requirement.values != candidate.values:
             return False
-        return candidate.release.version in requirement.admits
+        return candidate.version in requirement.admits
 
     def get_dependencies(self, candidate: Pick) -> Iterable[Demand]:
         # Asked for again and again: at each try, when a choice is undone, and for the answer.
@@ -163,15 +169,14 @@ class Provider(AbstractProvider[Demand, Pick, str]):
     def config(self, pick: Pick) -> Mapping[str, Any]:
         """Configuration of a node: the root's, or what its parents pass, over the defaults. Shared: not to be changed."""
         given = self._configs.get(pick.name) or pick.values
-        defaults = self._universe.defaults(pick.release)
+        defaults, _ = self._universe.settled(pick.release)
         return _merged(defaults, given) if given else defaults
 
     def configured(self, pick: Pick) -> tuple[Mapping[str, Any], str]:
         """Configuration of a node, and its hash."""
         config = self.config(pick)
-        defaults = self._universe.defaults(pick.release)
-        is_default = config is defaults
-        return config, self._universe.default_hash(pick.release) if is_default else config_hash(config)
+        defaults, its_hash = self._universe.settled(pick.release)
+        return config, its_hash if config is defaults else config_hash(config)
 
     def why_out(self, release: Release) -> Why | None:
         """Why a release cannot be chosen whatever the ranges say; None if it can."""
@@ -196,31 +201,30 @@ class Provider(AbstractProvider[Demand, Pick, str]):
         self._counts[name] = candidates
         (self._dead.discard if candidates else self._dead.add)(name)
 
-    def _admitted(self, name: str, demands: Sequence[Demand], refused: set[str]) -> list[Pick]:
+    def _admitted(self, name: str, demands: Sequence[Demand], refused: set[str]) -> Sequence[Pick]:
         """Candidates that all demands admit and nothing refused, best first; without any demand, which is what
         backtracking may leave behind, every version will do."""
-        candidates: Iterable[Pick] = self._candidates(name)
+        whoever_asks, only_if_asked = self._candidates(name)
+        candidates: Sequence[Pick] = only_if_asked if any(d.explicit for d in demands) else whoever_asks
         if demands:
             admits = [demand.admits for demand in demands]
             wanted = admits[0] if len(admits) == 1 else frozenset.intersection(*admits)
-            candidates = [pick for pick in candidates if pick.release.version in wanted]
+            candidates = [pick for pick in candidates if pick.version in wanted]
         if refused:
-            candidates = [pick for pick in candidates if pick.release.version not in refused]
-        if any(demand.explicit for demand in demands):
-            return list(candidates)
-        return [pick for pick in candidates if not pick.release.is_opt_in]
+            candidates = [pick for pick in candidates if pick.version not in refused]
+        return candidates
 
-    def _candidates(self, name: str) -> tuple[Pick, ...]:
+    def _candidates(self, name: str) -> Choice:
         """What may be chosen at all, best first: the installed version, then the newest."""
         if name not in self.policy.installed:
-            shared: tuple[Pick, ...] | None = self._memory.get(name)
+            shared: Choice | None = self._memory.get(name)
             if shared is None:
                 offered = self._universe.offered(name)
-                shared = self._memory.setdefault(name, tuple(Pick(one, NOTHING, is_shared=True) for one in offered))
+                shared = self._memory.setdefault(name, _choice(Pick(one, NOTHING, is_shared=True) for one in offered))
             return shared
         order = self._order.get(name)
         if order is None:
-            order = self._order[name] = tuple(Pick(one, NOTHING) for one in self._usable(name))
+            order = self._order[name] = _choice(Pick(one, NOTHING) for one in self._usable(name))
         return order
 
     def _usable(self, name: str) -> Sequence[Release]:
@@ -250,6 +254,11 @@ class Provider(AbstractProvider[Demand, Pick, str]):
     @staticmethod
     def _passed(edge: Edge, scope: Mapping[str, Any]) -> Mapping[str, Any]:
         return {key: _filled(value, scope) for key, value in edge.values.items()} if edge.values else NOTHING
+
+
+def _choice(picks: Iterable[Pick]) -> Choice:
+    every = tuple(picks)
+    return tuple(pick for pick in every if not pick.release.is_opt_in), every
 
 
 def _filled(value: Any, scope: Mapping[str, Any]) -> Any:

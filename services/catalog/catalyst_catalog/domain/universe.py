@@ -149,14 +149,6 @@ class Universe:
             found = self._matching[key] = frozenset(v for v in versions if ranges.matches(text, v))
         return found
 
-    def defaults(self, release: Release) -> Mapping[str, Any]:
-        """The configuration that a release has where nothing was said. Shared: not to be changed."""
-        return self._settled(release)[0]
-
-    def default_hash(self, release: Release) -> str:
-        """Hash of that configuration."""
-        return self._settled(release)[1]
-
     def offered(self, name: str) -> tuple[Release, ...]:
         """The versions of `name` that a new install may choose, newest first."""
         found = self._offered.get(name)
@@ -172,7 +164,8 @@ class Universe:
         wanted = self.matching(name, text)
         return next((r for r in offered if text == "*" or r.version in wanted), None)
 
-    def _settled(self, release: Release) -> tuple[Mapping[str, Any], str]:
+    def settled(self, release: Release) -> tuple[Mapping[str, Any], str]:
+        """The configuration that a release has where nothing was said, and its hash. Shared: not to be changed."""
         key = release.name, release.version
         found = self._defaults.get(key)
         if found is None:

@@ -1136,6 +1136,7 @@ class Refund(_message.Message):
     TO_CREDIT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    BY_BANK_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id within the order."""
     state: Global___Refund.State.ValueType
@@ -1144,7 +1145,7 @@ class Refund(_message.Message):
     """Why, as the billing-admin or the policy stated it."""
     @_builtins.property
     def amount(self) -> _resources_pb2.Money:
-        """Sum of both parts."""
+        """Sum of all parts."""
 
     @_builtins.property
     def to_card(self) -> _resources_pb2.Money:
@@ -1158,6 +1159,10 @@ class Refund(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was booked."""
 
+    @_builtins.property
+    def by_bank(self) -> _resources_pb2.Money:
+        """Part that the payer's bank has given back, as a dispute about an order whose work had failed was lost."""
+
     def __init__(
         self,
         *,
@@ -1168,10 +1173,11 @@ class Refund(_message.Message):
         to_credit: _resources_pb2.Money | None = ...,
         reason: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        by_bank: _resources_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "to_card", b"to_card", "to_credit", b"to_credit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "by_bank", b"by_bank", "create_time", b"create_time", "to_card", b"to_card", "to_credit", b"to_credit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "id", b"id", "reason", b"reason", "state", b"state", "to_card", b"to_card", "to_credit", b"to_credit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "by_bank", b"by_bank", "create_time", b"create_time", "id", b"id", "reason", b"reason", "state", b"state", "to_card", b"to_card", "to_credit", b"to_credit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -101,6 +101,7 @@ class VersionDeprecated(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     REPLACEMENT_FIELD_NUMBER: _builtins.int
+    VISIBILITY_FIELD_NUMBER: _builtins.int
     version_name: _builtins.str
     """Version, `blueprints/{bp}/versions/{v}`, or the same under `organizations/{org}`."""
     version: _builtins.int
@@ -123,6 +124,8 @@ class VersionDeprecated(_message.Message):
     """Subject of the caller; `catalog` where the daemon decided."""
     replacement: _builtins.str
     """What to use instead; empty: none named."""
+    visibility: _resources_pb2.Visibility.ValueType
+    """Who meets it."""
     def __init__(
         self,
         *,
@@ -136,10 +139,11 @@ class VersionDeprecated(_message.Message):
         reason: _builtins.str = ...,
         actor: _builtins.str = ...,
         replacement: _builtins.str = ...,
+        visibility: _resources_pb2.Visibility.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "blueprint", b"blueprint", "catalog_revision", b"catalog_revision", "digest", b"digest", "owner_org", b"owner_org", "reason", b"reason", "replacement", b"replacement", "semver", b"semver", "version", b"version", "version_name", b"version_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "blueprint", b"blueprint", "catalog_revision", b"catalog_revision", "digest", b"digest", "owner_org", b"owner_org", "reason", b"reason", "replacement", b"replacement", "semver", b"semver", "version", b"version", "version_name", b"version_name", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -162,6 +166,7 @@ class VersionYanked(_message.Message):
     CATALOG_REVISION_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    VISIBILITY_FIELD_NUMBER: _builtins.int
     version_name: _builtins.str
     """Version, `blueprints/{bp}/versions/{v}`, or the same under `organizations/{org}`."""
     version: _builtins.int
@@ -182,6 +187,8 @@ class VersionYanked(_message.Message):
     """Why, as it was stated."""
     actor: _builtins.str
     """Subject of the caller; `catalog` where the daemon decided."""
+    visibility: _resources_pb2.Visibility.ValueType
+    """Who meets it."""
     def __init__(
         self,
         *,
@@ -194,10 +201,11 @@ class VersionYanked(_message.Message):
         catalog_revision: _builtins.int = ...,
         reason: _builtins.str = ...,
         actor: _builtins.str = ...,
+        visibility: _resources_pb2.Visibility.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "blueprint", b"blueprint", "catalog_revision", b"catalog_revision", "digest", b"digest", "owner_org", b"owner_org", "reason", b"reason", "semver", b"semver", "version", b"version", "version_name", b"version_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "blueprint", b"blueprint", "catalog_revision", b"catalog_revision", "digest", b"digest", "owner_org", b"owner_org", "reason", b"reason", "semver", b"semver", "version", b"version", "version_name", b"version_name", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -221,6 +229,7 @@ class VersionUnyanked(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    VISIBILITY_FIELD_NUMBER: _builtins.int
     version_name: _builtins.str
     """Version, `blueprints/{bp}/versions/{v}`, or the same under `organizations/{org}`."""
     version: _builtins.int
@@ -243,6 +252,8 @@ class VersionUnyanked(_message.Message):
     """Subject of the caller; `catalog` where the daemon decided."""
     state: _resources_pb2.BlueprintVersion.State.ValueType
     """State that returned."""
+    visibility: _resources_pb2.Visibility.ValueType
+    """Who meets it."""
     def __init__(
         self,
         *,
@@ -256,10 +267,11 @@ class VersionUnyanked(_message.Message):
         reason: _builtins.str = ...,
         actor: _builtins.str = ...,
         state: _resources_pb2.BlueprintVersion.State.ValueType = ...,
+        visibility: _resources_pb2.Visibility.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "blueprint", b"blueprint", "catalog_revision", b"catalog_revision", "digest", b"digest", "owner_org", b"owner_org", "reason", b"reason", "semver", b"semver", "state", b"state", "version", b"version", "version_name", b"version_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "blueprint", b"blueprint", "catalog_revision", b"catalog_revision", "digest", b"digest", "owner_org", b"owner_org", "reason", b"reason", "semver", b"semver", "state", b"state", "version", b"version", "version_name", b"version_name", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -282,6 +294,7 @@ class VersionQuarantined(_message.Message):
     CATALOG_REVISION_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    VISIBILITY_FIELD_NUMBER: _builtins.int
     version_name: _builtins.str
     """Version, `blueprints/{bp}/versions/{v}`, or the same under `organizations/{org}`."""
     version: _builtins.int
@@ -302,6 +315,8 @@ class VersionQuarantined(_message.Message):
     """Why, as it was stated."""
     actor: _builtins.str
     """Subject of the caller; `catalog` where the daemon decided."""
+    visibility: _resources_pb2.Visibility.ValueType
+    """Who meets it."""
     def __init__(
         self,
         *,
@@ -314,10 +329,11 @@ class VersionQuarantined(_message.Message):
         catalog_revision: _builtins.int = ...,
         reason: _builtins.str = ...,
         actor: _builtins.str = ...,
+        visibility: _resources_pb2.Visibility.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "blueprint", b"blueprint", "catalog_revision", b"catalog_revision", "digest", b"digest", "owner_org", b"owner_org", "reason", b"reason", "semver", b"semver", "version", b"version", "version_name", b"version_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "blueprint", b"blueprint", "catalog_revision", b"catalog_revision", "digest", b"digest", "owner_org", b"owner_org", "reason", b"reason", "semver", b"semver", "version", b"version", "version_name", b"version_name", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -340,6 +356,7 @@ class VersionReleased(_message.Message):
     CATALOG_REVISION_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    VISIBILITY_FIELD_NUMBER: _builtins.int
     version_name: _builtins.str
     """Version, `blueprints/{bp}/versions/{v}`, or the same under `organizations/{org}`."""
     version: _builtins.int
@@ -360,6 +377,8 @@ class VersionReleased(_message.Message):
     """Why, as it was stated."""
     actor: _builtins.str
     """Subject of the caller; `catalog` where the daemon decided."""
+    visibility: _resources_pb2.Visibility.ValueType
+    """Who meets it."""
     def __init__(
         self,
         *,
@@ -372,10 +391,11 @@ class VersionReleased(_message.Message):
         catalog_revision: _builtins.int = ...,
         reason: _builtins.str = ...,
         actor: _builtins.str = ...,
+        visibility: _resources_pb2.Visibility.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "blueprint", b"blueprint", "catalog_revision", b"catalog_revision", "digest", b"digest", "owner_org", b"owner_org", "reason", b"reason", "semver", b"semver", "version", b"version", "version_name", b"version_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "blueprint", b"blueprint", "catalog_revision", b"catalog_revision", "digest", b"digest", "owner_org", b"owner_org", "reason", b"reason", "semver", b"semver", "version", b"version", "version_name", b"version_name", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -445,6 +465,7 @@ class BlueprintOrphaned(_message.Message):
     OWNER_ORG_FIELD_NUMBER: _builtins.int
     LAST_SEEN_TIME_FIELD_NUMBER: _builtins.int
     CATALOG_REVISION_FIELD_NUMBER: _builtins.int
+    VISIBILITY_FIELD_NUMBER: _builtins.int
     blueprint: _builtins.str
     """Blueprint."""
     version: _builtins.int
@@ -455,6 +476,8 @@ class BlueprintOrphaned(_message.Message):
     """Owner of a private one: delivered to it and the control plane only. Empty: everybody."""
     catalog_revision: _builtins.int
     """Revision of the catalogue after the change."""
+    visibility: _resources_pb2.Visibility.ValueType
+    """Who meets it."""
     @_builtins.property
     def last_seen_time(self) -> _timestamp_pb2.Timestamp:
         """When the source last listed it."""
@@ -468,10 +491,11 @@ class BlueprintOrphaned(_message.Message):
         owner_org: _builtins.str = ...,
         last_seen_time: _timestamp_pb2.Timestamp | None = ...,
         catalog_revision: _builtins.int = ...,
+        visibility: _resources_pb2.Visibility.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_seen_time", b"last_seen_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blueprint", b"blueprint", "catalog_revision", b"catalog_revision", "last_seen_time", b"last_seen_time", "owner_org", b"owner_org", "source", b"source", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blueprint", b"blueprint", "catalog_revision", b"catalog_revision", "last_seen_time", b"last_seen_time", "owner_org", b"owner_org", "source", b"source", "version", b"version", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -773,6 +773,7 @@ class ApplicationFailed(_message.Message):
     ENVIRONMENT_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     OPERATION_FIELD_NUMBER: _builtins.int
+    BLUEPRINT_FIELD_NUMBER: _builtins.int
     application: _builtins.str
     """Application, `environments/{env}/applications/{app}`."""
     version: _builtins.int
@@ -785,6 +786,8 @@ class ApplicationFailed(_message.Message):
     """Name of the step."""
     operation: _builtins.str
     """Operation, `operations/environment-run-…`."""
+    blueprint: _builtins.str
+    """Blueprint, as in the catalog."""
     def __init__(
         self,
         *,
@@ -794,10 +797,11 @@ class ApplicationFailed(_message.Message):
         environment: _builtins.str = ...,
         error: _builtins.str = ...,
         operation: _builtins.str = ...,
+        blueprint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "environment", b"environment", "error", b"error", "operation", b"operation", "organization", b"organization", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "blueprint", b"blueprint", "environment", b"environment", "error", b"error", "operation", b"operation", "organization", b"organization", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
