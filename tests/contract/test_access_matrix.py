@@ -28,7 +28,7 @@ from .access_table import DAEMONS, tables
 from .askers import ANONYMOUS, DENIED, NOBODY, Asker, daemon, everybody, person
 from .contracts import rpcs
 from .edges import Edge
-from .mesh import Mesh
+from .mesh import Mesh, descriptor
 from .owned import OWNED, Owned
 from .unserved import not_served
 
@@ -47,6 +47,7 @@ TABLE_DENIES = {"UNAUTHENTICATED": {"TOKEN_REJECTED"}, "PERMISSION_DENIED": {"CA
 CONTENT_IS_THE_OWNERS = "catalyst.catalog.v1.CatalogService/"
 """Of a private Blueprint the Sovereign's own people see no content (catalog.md, section 4)."""
 AT_ONCE = 24
+Metadata = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +79,30 @@ class Doors:
         ]  # fmt: skip - four sorts of rubbish
         self.askers = tuple(everybody(rubbish, agents.token("ab" * 32, roles=[AGENT])))
         self.asked = 0
-        self._shown: dict[tuple[Asker, str], tuple[tuple[str, str], ...]] = {}
+        self._shown: dict[tuple[Asker, str], Metadata] = {}
 
     async def ask(self, name: str, method: str, asker: Asker, request: bytes = b"", org: str = "acme") -> Answer:
         """One call; of a stream, its first message."""
         metadata = self.shown(asker, org)
+        asked = self._first if is_streaming(method) else self._only
         async with self._few:
             self.asked += 1
-            call = self._channels[name].unary_stream(f"/{method}")(request, metadata=metadata, timeout=60)
             try:
-                body = await call.read()
-                call.cancel()
+                return Answer(Explained("OK", "", ""), await asked(name, method, request, metadata))
             except grpc.aio.AioRpcError as error:
                 return Answer(explain(error))
-        return Answer(Explained("OK", "", ""), b"" if body is grpc.aio.EOF else body)
 
-    def shown(self, asker: Asker, org: str) -> tuple[tuple[str, str], ...]:
+    async def _only(self, name: str, method: str, request: bytes, metadata: Metadata) -> bytes:
+        answer: bytes = await self._channels[name].unary_unary(f"/{method}")(request, metadata=metadata, timeout=60)
+        return answer
+
+    async def _first(self, name: str, method: str, request: bytes, metadata: Metadata) -> bytes:
+        call = self._channels[name].unary_stream(f"/{method}")(request, metadata=metadata, timeout=60)
+        body = await call.read()
+        call.cancel()
+        return b"" if body is grpc.aio.EOF else body
+
+    def shown(self, asker: Asker, org: str) -> Metadata:
         """The headers by which somebody is known."""
         if (asker, org) not in self._shown:
             self._shown[asker, org] = asker.metadata(self._issuer, org)
@@ -120,6 +129,15 @@ def every_row() -> Iterator[tuple[str, str, Row]]:
 def is_served(name: str, method: str) -> bool:
     service, _, short = method.partition("/")
     return not {short, "all"} & not_served(name, DAEMONS[name]).get(service, set())
+
+
+@cache
+def is_streaming(method: str) -> bool:
+    """Whether the contracts have it as a stream; what they do not have is asked as if it answered once, which is cheaper."""
+    try:
+        return bool(descriptor(method).server_streaming)
+    except KeyError:
+        return False
 
 
 async def test_who_stands_in_a_row_is_let_in_and_nobody_else_is(doors: Doors) -> None:

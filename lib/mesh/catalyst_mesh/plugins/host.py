@@ -81,8 +81,9 @@ class PluginHost:
         entries         None: those of the installed distributions
         """
         self._context = context
+        manifest_path = _installed_manifest_path if entries is None else _manifest_path
         for entry in _installed() if entries is None else entries:
-            plugin = self._load_one(entry, context, configuration)
+            plugin = self._load_one(entry, manifest_path, context, configuration)
             if plugin is not None:
                 self._entries.setdefault(plugin.label, entry)
                 key = plugin.label if plugin.label not in self._found else f"{plugin.label} ({entry.value})"
@@ -154,11 +155,12 @@ class PluginHost:
     def _load_one(
         self,
         entry: EntryPoint,
+        manifest_path: Callable[[EntryPoint], Path],
         context: Callable[[Manifest, Mapping[str, Any]], PluginContext],
         configuration: Mapping[str, Mapping[str, Any]],
     ) -> LoadedPlugin | None:
         try:
-            manifest = load_manifest(_manifest_path(entry))
+            manifest = load_manifest(manifest_path(entry))
         except ManifestFault as fault:
             return LoadedPlugin(entry.name, version=_version(entry), failure=str(fault))
         except Exception as error:  # the import machinery may run a stranger's code
@@ -225,6 +227,12 @@ def _manifest_path(entry: EntryPoint) -> Path:
     if not where:
         raise ManifestFault(entry.name, [f"package {package} is not there"])
     return Path(where[0]) / "manifest.toml"
+
+
+@cache
+def _installed_manifest_path(entry: EntryPoint) -> Path:
+    """Of an installed distribution: every folder of the path is looked into for each, so once in a process."""
+    return _manifest_path(entry)
 
 
 def _secrets_named(manifest: Manifest, secret: str) -> dict[str, str]:
