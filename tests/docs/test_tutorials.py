@@ -40,7 +40,7 @@ class Reader:
 
     def _shell(self, script: str) -> "subprocess.CompletedProcess[str]":
         env = {**os.environ, "PATH": self.path}
-        return subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, timeout=300, check=False)
+        return subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, timeout=480, check=False)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

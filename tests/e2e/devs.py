@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ class Dev:
     def environment(self) -> dict[str, str]:
         return {**os.environ, "CATALYST_CLI_CONFIG": str(self.folder / "context.json")}
 
-    def command(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def command(self, *words: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
         return subprocess.run(
             [sys.executable, "-m", "catalyst_cli", *words], env=self.environment, capture_output=True, text=True,
@@ -129,7 +130,7 @@ class Dev:
                 found[process.pid] = process
         if (self.folder / "children.json").exists():
             for row in json.loads((self.folder / "children.json").read_text()):
-                if psutil.pid_exists(row["pid"]):
+                with suppress(psutil.NoSuchProcess):
                     found[row["pid"]] = psutil.Process(row["pid"])
         return list(found.values())
 

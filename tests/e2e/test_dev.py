@@ -5,8 +5,6 @@ import signal
 import socket
 from pathlib import Path
 
-import psutil
-
 from .devs import Dev
 
 
@@ -25,13 +23,13 @@ def test_a_taken_port_names_its_holder_and_starts_nothing(folder: Path) -> None:
 def test_it_is_killed_started_stopped_started_and_cleaned_and_nothing_is_left_by_any_of_them(folder: Path) -> None:
     dev = Dev(folder / "data")
     dev.start()
-    killed = {p.pid for p in dev.processes()}
+    killed = dev.processes()
     assert dev.process is not None
     os.kill(dev.state["pid"], signal.SIGKILL)
     dev.process.wait()
 
     dev.start()  # it finds a clean place
-    dev.until(lambda: not [pid for pid in killed if psutil.pid_exists(pid)], 60, "what the killed dev left is gone")
+    dev.until(lambda: not [p for p in killed if p.is_running()], 60, "what the killed dev left is gone")
     stopped = dev.processes()
     assert len(stopped) >= 12
     dev.stop()

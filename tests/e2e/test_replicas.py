@@ -68,7 +68,7 @@ def test_a_sovereign_comes_and_goes_while_each_daemon_loses_a_replica(two: Dev) 
     two.until(lambda: two.api.get("/v1/sovereigns/omantel")["lastRun"] not in ("", run), 60, "the destruction began")
     for daemon in DAEMONS:  # all at once, and those that lived through it all until now
         kill(two, f"{daemon}-2" if f"{daemon}-1" in killed else f"{daemon}-1")
-    out, err = gone.communicate(timeout=120)
+    out, err = gone.communicate(timeout=480)
     assert gone.returncode == 0, err[-3000:]
     assert json.loads(out)["state"] == "STATE_DESTROYED"
     assert two.agents() == []

@@ -19,7 +19,7 @@ def steps(name: str) -> list[str]:
     return [text for _, text in blocks[1:]]
 
 
-def done(dev: Dev, step: str, *, within: float = 150) -> str:
+def done(dev: Dev, step: str, *, within: float = 480) -> str:
     """What a step printed. Raises AssertionError where one of its commands fails."""
     environment = {**dev.environment, "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])}
     ended = subprocess.run(

@@ -21,7 +21,7 @@ from catalyst_cli.dev.processes import with_children
 
 START_WITHIN = 60
 """Seconds in which dev must be up, on a machine however busy."""
-STOP_WITHIN = 40
+STOP_WITHIN = 60
 
 
 class Mesh:

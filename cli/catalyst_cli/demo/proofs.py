@@ -16,7 +16,7 @@ from catalyst_cli.output import word
 
 from .mesh import Mesh, words
 
-HEARD_WITHIN = 20.0
+HEARD_WITHIN = 60.0
 """Seconds in which an event must reach the gateway's stream."""
 MOST_MIB = 600
 

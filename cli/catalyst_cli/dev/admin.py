@@ -13,7 +13,7 @@ from .layout import DAEMONS
 if TYPE_CHECKING:
     Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
 
-READY_WITHIN = 30.0
+READY_WITHIN = 120.0
 """Seconds until the server must answer; after a kill it reads its log first."""
 _MARK = "catalyst dev "
 _AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)

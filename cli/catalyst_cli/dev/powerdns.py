@@ -29,7 +29,7 @@ SECRET = "powerdns-api-key"  # noqa: S105 - the name of a secret
 NOBODY = 65534
 OWNER = "catalyst-dev"
 TTL = 60
-READY_WITHIN = 30.0
+READY_WITHIN = 120.0
 """Seconds until both DNS servers must answer."""
 
 

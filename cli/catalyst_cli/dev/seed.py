@@ -33,7 +33,7 @@ def _gateway(layout: Layout, token: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         base_url=layout.gateway_url,
         headers={"Authorization": f"Bearer {token}"},
-        timeout=15,
+        timeout=60,
         verify=False,  # noqa: S501 - it speaks no TLS, and to read all authorities of the world takes 25 ms
     )  # fmt: skip - one call
 

@@ -234,7 +234,7 @@ async def make_slot(target: str, token: str, spec: Mapping[str, object]) -> None
     )
     channel = connect(target, token=lambda: token)
     try:
-        await service_pb2_grpc.ContinuumServiceStub(channel).CreateContinuum(request, wait_for_ready=True, timeout=30)
+        await service_pb2_grpc.ContinuumServiceStub(channel).CreateContinuum(request, wait_for_ready=True, timeout=60)
     except (CallFailed, grpc.aio.AioRpcError) as failure:
         if failure.code() is not grpc.StatusCode.ALREADY_EXISTS:
             raise SlotRefused(f"{target} refuses the slot {NAMESPACE}/{NAME}: {failure}") from failure
