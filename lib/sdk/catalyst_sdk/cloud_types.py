@@ -11,6 +11,7 @@ from .manifests import Manifest
 CAPABILITIES = frozenset({
     "network", "firewall", "lb_tcp", "private_lb", "volumes", "placement_groups", "object_store", "floating_ip", "arm",
     "snapshot", "power_off", "fence", "prices", "stock", "multi_zone", "adopt",
+    "air_gap",
 })  # fmt: skip
 """What a cloud may declare; what it lacks is handled when a plan is made."""
 

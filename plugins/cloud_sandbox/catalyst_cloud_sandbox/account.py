@@ -54,11 +54,13 @@ class Account:
                 whole[SEEN_FROM] = time.time() + fault.delay
             made = tx.insert(kind, name, region, {**labels, **MARK}, whole)
             _meddle(tx, made, fault.effect if fault else "")
+            is_heard_of = any(_hears(server, made) for server in tx.resources())
         if fault and fault.effect == "crash_after_create":
             os.kill(os.getpid(), signal.SIGKILL)
         if fault and fault.effect == "lost_reply":
             raise Rejected("connection_lost", "the connection broke before the answer")
-        self.settle()
+        if is_heard_of:
+            self.settle()
         return made
 
     def update(self, id: str, spec: Mapping[str, Any]) -> Resource:
@@ -156,25 +158,37 @@ class Account:
             with self.store.begin() as tx:
                 resources, powered = tx.resources(), tx.powered
                 troubles = {region: faults.of_components(tx, region) for region in {r.region for r in resources}}
-            return self._settle(resources, powered, troubles)
+            stopped, dark = self._settle(resources, powered, troubles)
+        return stopped + self._started(dark)
 
     def _settle(
         self, resources: list[Resource], powered: bool, troubles: Mapping[str, list[dict[str, Any]]]
-    ) -> list[str]:
+    ) -> tuple[list[str], list[str]]:
+        """End what should not run, describe what should; servers that were stopped, and those that are to be started."""
         servers = {r.id: r for r in resources if r.kind == "server" and r.spec.get("user_data")}
-        around, touched = _Surroundings(resources), []
+        around, stopped, dark = _Surroundings(resources), [], []
         for place in processes.places(self.folder):
             server = servers.get(place.name)
             if not (server and server.powered and powered) and processes.stop(place):
-                touched.append(place.name)
+                stopped.append(place.name)
             if server is None:
                 processes.remove(place)
         for id, server in servers.items():
             place = processes.place(self.folder, id)
             processes.describe(place, _boot(self.name, server, around) | {"faults": troubles[server.region]})
-            if server.powered and powered and processes.start(place):
-                touched.append(id)
-        return touched
+            if server.powered and powered and processes.pid(place) is None:
+                dark.append(id)
+        return stopped, dark
+
+    def _started(self, dark: list[str]) -> list[str]:
+        """Start those of `dark` that still have power. Beside others who start, since that takes long; whoever ends processes
+        waits for all of them, and finds what they have started."""
+        if not dark:
+            return []
+        with processes.beside_others(self.folder):
+            with self.store.begin() as tx:
+                alive = {r.id for r in tx.resources() if r.powered} if tx.powered else set()
+            return [id for id in dark if id in alive and processes.start(processes.place(self.folder, id))]
 
     def _existing(self, operation: str, id: str) -> Resource:
         with self.store.begin() as tx:
@@ -236,6 +250,12 @@ def _meddle(tx: Transaction, made: Resource, effect: str) -> None:
         tx.insert("volume", f"pvc-{made.id}", made.region, made.labels, {"size_gb": 10, "simulated": True})
     if effect == "tamper":
         tx.update(made.id, spec={**made.spec, **_TAMPERED[made.kind]}, powered=made.powered)
+
+
+def _hears(server: Resource, made: Resource) -> bool:
+    """Whether a server's process is told of a resource: it is the server itself, of its cluster, or in its network."""
+    near = owned(server.labels, made.labels) or server.spec.get("network") == made.spec.get("network")
+    return server.kind == "server" and bool(server.spec.get("user_data")) and near
 
 
 def _is_seen(resource: Resource) -> bool:

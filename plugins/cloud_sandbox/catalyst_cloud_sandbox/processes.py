@@ -115,6 +115,14 @@ def only_one(account: Path) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def beside_others(account: Path) -> Iterator[None]:
+    """Hold off who wants to be the only one; several at a time may be here."""
+    with (account / "processes.lock").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
 def take(place: Path) -> BinaryIO | None:
     """Take the lock for this process and those that it forks; None if another one holds it."""
     file = (place / LOCK).open("a+b")

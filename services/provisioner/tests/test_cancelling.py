@@ -1,5 +1,6 @@
 """A run is cancelled in each of its phases, in both ways: clean, or with all that is left named, priced, and then taken away."""
 
+import os
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ pytestmark = pytest.mark.either_database
 
 MODES = rpc.CancelRunRequest
 PHASES = ("name", "infrastructure", "cluster", "components")
+if os.environ.get("HYPOTHESIS_PROFILE") == "long":
+    PHASES = ("prepare", "name", "git", "infrastructure", "cluster", "dns", "components", "acceptance")
 
 
 async def cancelled_in(bench: Bench, phase: str, mode: int, plan: Any = None) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from catalyst_sdk import Violation
 
-from . import cluster_rules
+from . import cluster_rules, mirrors
 from .reference import Reference
 from .wishes import Clouds, Document
 
@@ -15,7 +15,7 @@ def expanded(document: Document, clouds: Clouds, reference: Reference) -> dict[s
     """The document with `topology` written out as `clusters`; as it is where something stands against that."""
     plain = dict(document)
     name = plain.get("topology", "")
-    if name in reference.layouts and not list(violations(plain, clouds, reference)):
+    if name.removesuffix(mirrors.SUFFIX) in reference.layouts and not list(violations(plain, clouds, reference)):
         plain["clusters"] = list(_laid_out(plain, name, clouds, reference))
         for key in ("topology", "regions", "cluster_defaults"):
             plain.pop(key, None)
@@ -27,9 +27,9 @@ def violations(document: Document, clouds: Clouds, reference: Reference) -> Iter
     topology, clusters = document.get("topology", ""), document.get("clusters")
     if topology and clusters:
         yield Violation("spec.topology", "excludes clusters; give one of the two", "exclusive")
-    elif topology.endswith("+air-gap"):
-        yield Violation("spec.topology", "air-gap layouts are not made by this release", "topology")
     elif topology:
+        if topology.endswith(mirrors.SUFFIX) and not document.get("air_gap"):
+            yield Violation("spec.air_gap", f"is required with {topology}: the mirrors are named there", "required")
         yield from _regions(document, topology, clouds, reference)
         yield from _defaults(document, clouds)
     elif not clusters:
@@ -42,7 +42,7 @@ def violations(document: Document, clouds: Clouds, reference: Reference) -> Iter
 
 def _regions(document: Document, topology: str, clouds: Clouds, reference: Reference) -> Iterator[Violation]:
     named = list(document.get("regions") or ())
-    wanted = len(reference.layouts[topology].regions)
+    wanted = len(_layout(topology, reference))
     if len(named) != wanted:
         yield Violation("spec.regions", f"{topology} takes {wanted} region(s), {len(named)} are given", "regions")
     places = [_place(document, text, clouds) for text in named]
@@ -78,7 +78,7 @@ def _place(document: Document, text: str, clouds: Clouds) -> tuple[str, str]:
 
 def _laid_out(document: Document, topology: str, clouds: Clouds, reference: Reference) -> Iterator[dict[str, Any]]:
     defaults = document.get("cluster_defaults", {})
-    for named, clusters in zip(document["regions"], reference.layouts[topology].regions, strict=True):
+    for named, clusters in zip(document["regions"], _layout(topology, reference), strict=True):
         provider, region = _place(document, named, clouds)
         for blocks in clusters:
             yield {
@@ -91,6 +91,12 @@ def _laid_out(document: Document, topology: str, clouds: Clouds, reference: Refe
                 **{k: defaults[k] for k in ("worker_pools", "load_balancer") if k in defaults},
                 **_credential(defaults, clouds, provider),
             }
+
+
+def _layout(topology: str, reference: Reference) -> tuple[tuple[tuple[str, ...], ...], ...]:
+    """Blocks by region and cluster; an air gap adds a region, with the cluster of the mirrors alone."""
+    regions = reference.layouts[topology.removesuffix(mirrors.SUFFIX)].regions
+    return (*regions, ((mirrors.BLOCK,),)) if topology.endswith(mirrors.SUFFIX) else regions
 
 
 def _credential(defaults: Document, clouds: Clouds, provider: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from catalyst_sdk import Code, Refused, Violation
 
-from . import cluster_rules, layouts, network_rules
+from . import cluster_rules, layouts, mirrors, network_rules
 from .reference import Reference
 from .wishes import Clouds, Document, fqdn
 
@@ -54,6 +54,9 @@ def violations(
         *_components(document.get("components") or {}),
         *_governed(document),
         *_whole(document),
+        *mirrors.violations(
+            document, {name: mirrors.CAPABILITY in cloud.capabilities for name, cloud in clouds.items()}
+        ),
         *_not_made(document),
     ]
 
@@ -183,8 +186,6 @@ def _whole(document: Document) -> Iterator[Violation]:
 
 def _not_made(document: Document) -> Iterator[Violation]:
     """What the contract has and nobody here acts upon yet: refused, never taken without effect."""
-    if document.get("air_gap"):
-        yield Violation("spec.air_gap", "air-gap Sovereigns are not made by this release", "air_gap")
     if (document.get("release") or {}).get("channel", "stable") != "stable":
         yield Violation("spec.release.channel", "channels beside stable are not served by this release", "channel")
     if document.get("gitops"):

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import mirrors
 from .locks import Component, Lock
+from .mirrors import Mirror
 
 SOURCE_NAMESPACE = "flux-system"
 RETRIES = 3
@@ -29,6 +31,8 @@ class TreeFacts:
     """Claims of Crossplane by cluster."""
     probes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What a cluster's agent asks of a component that runs, by Blueprint."""
+    mirrors: tuple[Mirror, ...] = ()
+    """What clusters ask in place of the outside."""
 
 
 def render(facts: TreeFacts, lock: Lock) -> dict[str, bytes]:
@@ -53,9 +57,11 @@ def namespace(blueprint: str) -> str:
 def _cluster(root: str, cluster: Mapping[str, str], facts: TreeFacts, lock: Lock) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for component in lock.components:
-        files[f"{root}/sources/{component.name}.yaml"] = _yaml(_source(component, facts.registry))
+        files[f"{root}/sources/{component.name}.yaml"] = _yaml(_source(component, facts))
         files[f"{root}/kit/{component.name}.yaml"] = _yaml(_namespace(component), _release(component, cluster, facts))
     files[f"{root}/config/k3s.yaml"] = _yaml(_k3s(cluster))
+    if facts.mirrors:
+        files[f"{root}/config/registries.yaml"] = _yaml(_registries(facts.mirrors))
     if probes := {c.name: facts.probes[c.name] for c in lock.components if c.name in facts.probes}:
         files[f"{root}/config/probes.yaml"] = _yaml(_probes(probes))
     for claim in facts.claims.get(cluster["name"], ()):
@@ -88,7 +94,17 @@ def _probes(probes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _source(component: Component, registry: str) -> dict[str, Any]:
+def _registries(found: Sequence[Mirror]) -> dict[str, Any]:
+    """Where containerd has images from, as k3s reads it in `/etc/rancher/k3s/registries.yaml`."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "catalyst-registries", "namespace": "kube-system"},
+        "data": {"registries.yaml": json.dumps(mirrors.registries(found), indent=2, sort_keys=True)},
+    }
+
+
+def _source(component: Component, facts: TreeFacts) -> dict[str, Any]:
     ref = {"digest": component.digest} if component.digest else {}
     return {
         "apiVersion": "source.toolkit.fluxcd.io/v1",
@@ -96,7 +112,7 @@ def _source(component: Component, registry: str) -> dict[str, Any]:
         "metadata": {"name": component.name, "namespace": SOURCE_NAMESPACE},
         "spec": {
             "interval": "1m",
-            "url": f"oci://{registry}/{component.name}",
+            "url": f"oci://{mirrors.rewritten(f'{facts.registry}/{component.name}', facts.mirrors)}",
             "ref": {"tag": component.version, **ref},
             "secretRef": {"name": "registry"},
         },

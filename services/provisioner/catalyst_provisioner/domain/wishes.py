@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from . import mirrors
+from .mirrors import Mirror
 from .naming import Dimensions
 from .reference import Code, Reference
 
@@ -105,6 +107,8 @@ class Wish:
     approvals: tuple[Approval, ...] = ()
     hand_off: bool = False
     """Whether Crossplane gets what was made, once it stands."""
+    mirrors: tuple[Mirror, ...] = ()
+    """What stands in place of the outside; none where it is asked itself."""
 
     @property
     def front(self) -> Cluster:
@@ -155,6 +159,7 @@ def read(document: Document, clouds: Clouds, reference: Reference) -> Wish:
         confirm_cascade=bool(components.get("confirm_cascade")),
         approvals=approvals(document),
         hand_off=bool(document.get("hand_off")),
+        mirrors=mirrors.read(document),
     )
 
 

@@ -148,6 +148,7 @@ class Making:
             values=wish.values,
             claims=await self._claims(sovereign, wish, looking),
             probes=self._t.planner.reference.probes,
+            mirrors=wish.mirrors,
         )  # fmt: skip
         files = trees.render(facts, lock)
         message = f"{plan.name}\n\nhash {hash}\n"

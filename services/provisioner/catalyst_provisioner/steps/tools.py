@@ -14,6 +14,7 @@ from catalyst_sdk.cloud import CloudProvider, Finding
 
 from ..domain import wishes
 from ..domain.locks import Component, Lock
+from ..domain.mirrors import REGISTRY
 from ..domain.patience import BLOCKING
 from ..domain.sovereigns import Sovereign
 from ..domain.wishes import Wish
@@ -69,7 +70,7 @@ class Tools:
     """Pause between the two looks of a destroy."""
     tofu: asyncio.Semaphore
     """As many of the tool's processes as this machine bears at a time."""
-    registry: str = "registry.catalyst.invalid/blueprints"
+    registry: str = REGISTRY
 
     async def sovereign(self, ctx: Context) -> Sovereign:
         """The Sovereign of the run."""
