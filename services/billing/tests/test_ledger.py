@@ -30,6 +30,8 @@ NO_GUARD = {
     "sqlite": "DROP TRIGGER ledger_entry_no_update",
 }
 """Statements after which somebody can tamper with the book."""
+EITHER = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+"""Each has its own way to prove."""
 
 
 async def run(billing: Billing, *statements: str) -> None:
@@ -71,6 +73,7 @@ async def test_a_proof_names_what_was_tampered_with(billing: Billing) -> None:
     assert (await billing.told()).count("finding.opened") == 2
 
 
+@EITHER
 async def test_what_is_off_in_two_currencies_and_zero_over_both_is_named_in_each(billing: Billing) -> None:
     """Where nobody has anything in the second currency but this transaction; and the third is as it should be."""
     accounts = {c: [BOOKS.house(kind, c) for kind in (Kind.PROMO_COST, Kind.REVENUE)] for c in ("OMR", "EUR", "USD")}
@@ -90,26 +93,45 @@ async def test_what_is_off_in_two_currencies_and_zero_over_both_is_named_in_each
     assert found == {("L1", "OMR", 5), ("L1", "EUR", -5)}
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)  # each has its own way to prove
+@EITHER
 async def test_what_wandered_from_one_transaction_to_another_is_found_though_each_account_is_as_it_was(
     billing: Billing,
 ) -> None:
-    """Also where it is more than PostgreSQL multiplies by a weight."""
+    """Also where it, or what stands beside it, is more than a database multiplies by a weight."""
     accounts = [BOOKS.house(kind, "OMR") for kind in (Kind.PROMO_COST, Kind.REVENUE)]
-    work = billing.daemon.daemon.work
-    for key in ("one", "two"):
-        lines = tuple(Entry(a, Money(sign * 1000, "OMR")) for a, sign in zip(accounts, (1, -1), strict=True))
-        await work.again(lambda tx, k=key, e=lines: tx.post(Txn(k, "test", NOON, "test", "why", e)))
-    ids = [Txn(key, "test", NOON, "test", "why", lines).id for key in ("one", "two")]
+
+    async def post(key: str, minor: int) -> Txn:
+        lines = tuple(Entry(a, Money(sign * minor, "OMR")) for a, sign in zip(accounts, (1, -1), strict=True))
+        txn = Txn(key, "test", NOON, "test", "why", lines)
+        await billing.daemon.daemon.work.again(lambda tx: tx.post(txn))
+        return txn
+
+    async def off() -> list[tuple[str, str, int]]:
+        found = [(d.rule, d.transaction, d.found.minor) for d in (await billing.prove()).differences]
+        return sorted(found, key=lambda one: one[2])
+
+    ids = [(await post(key, 1000)).id for key in ("one", "two")]
     move = "UPDATE ledger_entry SET amount_minor = amount_minor {} WHERE n = 1 AND txn_id = '{}'"
     await run(billing, NO_GUARD[billing.daemon.daemon.db.dialect])
-    for amount in (1, 10**15):
+    for amount, minor in ((1, 1), (10**15, 1 + 10**15)):
         await run(billing, move.format(f"+ {amount}", ids[0]), move.format(f"- {amount}", ids[1]))
-        found = [(d.rule, d.transaction, d.found.minor) for d in (await billing.prove()).differences]
-        off = 1 if amount == 1 else 1 + amount
-        assert sorted(found, key=lambda one: one[2]) == [
-            ("L1", f"ledgerTransactions/{ids[1]}", -off), ("L1", f"ledgerTransactions/{ids[0]}", off),
-        ]  # fmt: skip
+        told = [("L1", f"ledgerTransactions/{ids[1]}", -minor), ("L1", f"ledgerTransactions/{ids[0]}", minor)]
+        assert await off() == told
+    await run(billing, move.format(f"- {10**15}", ids[0]), move.format(f"+ {10**15}", ids[1]))
+    await post("beside which a rounded sum forgets them", 10**18)
+    assert [minor for _, _, minor in await off()] == [-1, 1]
+    for n in range(12):  # each times its weight is a number of 63 bits
+        await post(f"great {n}", 5 * 10**11)
+    assert [minor for _, _, minor in await off()] == [-1, 1]
+
+
+@EITHER
+async def test_a_balance_that_its_entries_do_not_come_to_is_found(billing: Billing) -> None:
+    await billing.issue()
+    await billing.redeem()
+    await run(billing, "UPDATE ledger_balance SET amount_minor = amount_minor - 1 WHERE kind = 'customer_credit'")
+    found = [(d.rule, d.found.minor - d.expected.minor) for d in (await billing.prove()).differences]
+    assert found == [("L5", -1)]
 
 
 async def test_a_proof_is_an_operation_that_can_be_read_again_by_who_may_ask_for_one(billing: Billing) -> None:
