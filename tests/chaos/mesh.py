@@ -88,7 +88,7 @@ class Mesh:
                     last = await self._read(http, last, stop_at)
 
     async def _read(self, http: httpx.AsyncClient, last: str, stop_at: int) -> str:
-        async with http.stream("GET", "/v1/stream", headers={"last-event-id": last}, timeout=30) as answer:
+        async with http.stream("GET", "/v1/stream", headers={"last-event-id": last}, timeout=60) as answer:
             async for line in answer.aiter_lines():
                 if line.startswith("id: "):
                     last = line.removeprefix("id: ")

@@ -37,14 +37,14 @@ def asked(address: str, name: str, kind: str) -> dns.message.Message:
     """The answer of one server, asked directly."""
     host, _, port = address.rpartition(":")
     query = dns.message.make_query(name, kind, want_dnssec=True)
-    return asyncio.run(dns.asyncquery.udp(query, host, timeout=5, port=int(port)))
+    return asyncio.run(dns.asyncquery.udp(query, host, timeout=30, port=int(port)))
 
 
 def zones(dev: Dev) -> list[dict[str, Any]]:
     """What PowerDNS itself says that it has."""
     settings = dict(line.split("=", 1) for line in (dev.folder / "powerdns/pdns.conf").read_text().splitlines())
     url = f"http://127.0.0.1:{settings['webserver-port']}/api/v1/servers/localhost/zones"
-    with httpx.Client(headers={"X-API-Key": settings["api-key"]}, timeout=10) as http:
+    with httpx.Client(headers={"X-API-Key": settings["api-key"]}, timeout=60) as http:
         return [http.get(f"{url}/{zone['id']}").json() for zone in http.get(url).json()]
 
 

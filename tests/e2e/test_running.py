@@ -173,7 +173,7 @@ def test_a_cell_is_killed_frozen_wiped_and_started_by_hand(shared: Dev) -> None:
     def identity(address: str) -> str:
         host, port = address.split(":")
         query = dns.message.make_query("_cell.witness.test", "TXT")
-        return str(dns.query.tcp(query, host, timeout=10, port=int(port)).answer[0][0])
+        return str(dns.query.tcp(query, host, timeout=30, port=int(port)).answer[0][0])
 
     def done(what: str) -> dict[str, Any]:
         answer = shared.command("dev", "cell", what, "cell-2", "-o", "json")

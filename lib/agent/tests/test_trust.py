@@ -35,7 +35,7 @@ def shown(tmp_path: Path) -> Iterator[tuple[str, Authority]]:
         answering = threading.Thread(target=server.handle_request)
         answering.start()
         yield f"127.0.0.1:{server.server_address[1]}", own
-        answering.join(30)
+        answering.join(60)
 
 
 def digest(pem: bytes) -> str:

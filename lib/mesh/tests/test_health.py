@@ -123,7 +123,7 @@ async def test_our_clients_send_nothing_new_to_a_daemon_that_drains_and_come_bac
         assert (await stub.Check(ASKED)).status == SERVING
 
         async def is_let_through() -> bool:
-            told = await reason_of(stub.Check(ASKED, timeout=5))
+            told = await reason_of(stub.Check(ASKED, timeout=60))
             return {"OK": True, "UNAVAILABLE": False}[told]
 
         database.answers = False

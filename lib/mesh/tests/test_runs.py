@@ -107,7 +107,7 @@ async def test_a_run_that_another_replica_was_in_the_middle_of_has_one_effect(be
     first, second = bench.consumer(bus), bench.consumer(bus)
     events = []
     pull = await (await bus.jetstream()).pull_subscribe("", durable="copies", stream="CATALYST_POOLDOMAIN")
-    for message in await pull.fetch(20, timeout=10):
+    for message in await pull.fetch(20, timeout=60):
         events += first._run_of([message], {})
     both = await asyncio.gather(
         *(one._runs.handle(events, asyncio.Event()) for one in (first, second)), return_exceptions=True

@@ -58,7 +58,7 @@ class BindServer(NameServer):
     def rndc(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """One command over the control channel, as a stranger gives it: to look, to plant, to spoil."""
         command = [need("rndc", package="bind9-utils"), "-c", str(self.rndc_config), *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def bind_server() -> AbstractContextManager[BindServer]:

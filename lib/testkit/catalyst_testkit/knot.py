@@ -67,7 +67,7 @@ class KnotServer(NameServer):
     def knotc(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """One command over the control socket, as a stranger gives it: to look, to plant, to spoil."""
         command = [need("knotc", package="knot"), "-s", str(self.socket), *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     def _import(self) -> None:
         """What is in the file goes into the database, which belongs to the server."""
@@ -79,7 +79,7 @@ class KnotServer(NameServer):
         )
         database = self.home / "confdb"
         command = [need("knotc", package="knot"), "-C", str(database), "-f", "conf-import", str(written)]
-        subprocess.run(command, check=True, capture_output=True, timeout=30)
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
         if os.geteuid() == 0:
             for path in (database, *database.iterdir()):
                 os.chown(path, NOBODY, NOBODY)

@@ -61,7 +61,7 @@ class NameServer:
         """End it in peace."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-            self._process.wait(10)
+            self._process.wait(60)
 
     def kill(self) -> None:
         """kill -9."""
@@ -77,8 +77,8 @@ class NameServer:
         """One question, with DNSSEC records asked for."""
         query = dns.message.make_query(name, kind, want_dnssec=True)
         if tcp:
-            return await dns.asyncquery.tcp(query, "127.0.0.1", timeout=5, port=self.port)
-        answer, _ = await dns.asyncquery.udp_with_fallback(query, "127.0.0.1", timeout=5, port=self.port)
+            return await dns.asyncquery.tcp(query, "127.0.0.1", timeout=30, port=self.port)
+        answer, _ = await dns.asyncquery.udp_with_fallback(query, "127.0.0.1", timeout=30, port=self.port)
         return answer
 
     def prepare(self) -> list[str]:

@@ -142,7 +142,7 @@ class PostgresServer:
     def _signal(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
-            self._process.wait(20)
+            self._process.wait(60)
 
 
 @contextmanager

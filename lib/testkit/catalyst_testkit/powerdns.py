@@ -68,7 +68,7 @@ class PowerDnsServer:
         """End it in peace. Its exit code is that of the signal: that is how it ends."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-            self._process.wait(10)
+            self._process.wait(60)
 
     def kill(self) -> None:
         """kill -9."""
@@ -92,7 +92,7 @@ class PowerDnsServer:
             self.url + path,
             json=body,
             headers={"X-API-Key": self.api_key},
-            timeout=30,
+            timeout=60,
             verify=False,  # noqa: S501 - no TLS here, and to read all authorities of the world takes 25 ms
         )  # fmt: skip - one call
 
@@ -100,8 +100,8 @@ class PowerDnsServer:
         """One question, with DNSSEC records asked for."""
         query = dns.message.make_query(name, kind, want_dnssec=True)
         if tcp:
-            return await dns.asyncquery.tcp(query, "127.0.0.1", timeout=5, port=self.port)
-        answer, _ = await dns.asyncquery.udp_with_fallback(query, "127.0.0.1", timeout=5, port=self.port)
+            return await dns.asyncquery.tcp(query, "127.0.0.1", timeout=30, port=self.port)
+        answer, _ = await dns.asyncquery.udp_with_fallback(query, "127.0.0.1", timeout=30, port=self.port)
         return answer
 
     def _launch(self) -> None:

@@ -121,7 +121,7 @@ class NatsServer:
         """End it in peace."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-            self._process.wait(10)
+            self._process.wait(60)
 
 
 @contextmanager

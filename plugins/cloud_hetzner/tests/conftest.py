@@ -146,7 +146,7 @@ def hetzner(tmp_path: Path, project: World, api: FakeHetznerApi, tool: str, regi
         yield Hetzner(tmp_path, project, api, tool, json.dumps({f"{registry}/{SOURCE}": told}))
     finally:
         running.terminate()
-        running.wait(20)
+        running.wait(60)
 
 
 @pytest.fixture

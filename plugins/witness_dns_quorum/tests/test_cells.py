@@ -64,7 +64,7 @@ class DnsCellSuite(CellSuite):
 
     async def send(self, bench: CellBench, update: dns.update.UpdateMessage) -> dns.rcode.Rcode:
         host, port = self.address(bench)
-        return (await dns.asyncquery.tcp(update, host, timeout=5, port=port)).rcode()
+        return (await dns.asyncquery.tcp(update, host, timeout=60, port=port)).rcode()
 
     async def plant(self, bench: CellBench, slot: str, *texts: str, ttl: int = 0) -> None:
         update = dns.update.UpdateMessage(ZONE, keyring=update_key())

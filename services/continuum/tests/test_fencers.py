@@ -86,7 +86,7 @@ class Served:
 
     async def write(self) -> bool | None:
         async with httpx.AsyncClient(trust_env=False) as http:
-            answer = await http.post(f"http://127.0.0.1:{self._port}/rows", json={"n": 1}, timeout=30)
+            answer = await http.post(f"http://127.0.0.1:{self._port}/rows", json={"n": 1}, timeout=60)
         return {201: True, 503: False}.get(answer.status_code)
 
 

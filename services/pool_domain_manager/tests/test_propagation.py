@@ -40,7 +40,7 @@ Seen = tuple[Sequence[PropagationObservation], PropagationSummary]
 
 
 async def checked(daemon: RunningDaemon, name: str = NAME, **rest: object) -> Seen:
-    call = admin(daemon).CheckPropagation(CheckPropagationRequest(name=name, **rest), timeout=20)
+    call = admin(daemon).CheckPropagation(CheckPropagationRequest(name=name, **rest), timeout=60)
     seen = [answer async for answer in call]
     assert [answer.WhichOneof("message") for answer in seen] == ["observation"] * (len(seen) - 1) + ["summary"]
     return [answer.observation for answer in seen[:-1]], seen[-1].summary

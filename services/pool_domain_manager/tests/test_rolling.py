@@ -156,7 +156,7 @@ async def test_signatures_go_when_nobody_vouches_for_them_any_more(start: Start,
     async def look(point: str) -> None:
         if point == "pdm.roll.unsigned.before":
             query = message.make_query("omani.example.", "CDS")
-            answer = await asyncquery.udp(query, dns.served_at[0], port=dns.served_at[1], timeout=5)
+            answer = await asyncquery.udp(query, dns.served_at[0], port=dns.served_at[1], timeout=30)
             asked.extend(str(rdata) for rrset in answer.answer for rdata in rrset if rrset.rdtype == RdataType.CDS)
 
     async with start(failpoint=look) as daemon:

@@ -70,7 +70,7 @@ class Bench:
 
     async def plan(self, intent: str = "APPLY", name: str = NAME, **fields: Any) -> Any:
         number = pb.Plan.Intent.Value(f"INTENT_{intent}")
-        return await self.plans.CreatePlan(rpc.CreatePlanRequest(parent=name, intent=number, **fields), timeout=30)
+        return await self.plans.CreatePlan(rpc.CreatePlanRequest(parent=name, intent=number, **fields), timeout=60)
 
     async def apply(self, plan: Any, **fields: Any) -> str:
         """Apply a plan; the run's name."""

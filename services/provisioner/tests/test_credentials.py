@@ -72,9 +72,9 @@ async def test_a_credential_is_judged_checked_turned_and_kept_while_it_is_used(b
     operation = await service.CheckCredential(rpc.CheckCredentialRequest(name=CREDENTIAL))
     operations: Any = bench.daemon.admin(OperationsStub)
     wait = operations_pb2.WaitOperationRequest(name=operation.name)
-    wait.timeout.FromSeconds(20)
+    wait.timeout.FromSeconds(60)
     shown = pb.Credential()
-    ended = await operations.WaitOperation(wait, timeout=30)
+    ended = await operations.WaitOperation(wait, timeout=120)
     assert ended.response.Unpack(shown)
     assert shown.last_check.credential_version == 2
     assert (await bench.plan()).applicable

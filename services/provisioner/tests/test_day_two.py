@@ -123,8 +123,8 @@ async def test_a_server_that_was_deleted_by_hand_is_found_and_put_back_when_some
     operation = await bench.infra.DetectDrift(rpc.DetectDriftRequest(name=NAME))
     operations: Any = bench.daemon.admin(OperationsStub)
     wait = operations_pb2.WaitOperationRequest(name=operation.name)
-    wait.timeout.FromSeconds(20)
-    assert (await operations.WaitOperation(wait, timeout=30)).done
+    wait.timeout.FromSeconds(60)
+    assert (await operations.WaitOperation(wait, timeout=120)).done
     drifts = (await bench.infra.GetDriftReport(report)).drifts
     kinds = pb.Drift.Kind.Name
     assert {(kinds(d.kind), d.resource_kind, d.cluster) for d in drifts} == {

@@ -108,8 +108,8 @@ async def test_the_operation_ends_with_its_run(bench: Bench) -> None:
     assert await bench.plans.ApplyPlan(request) == operation, "a retry gets the first answer"
     operations: Any = bench.daemon.admin(OperationsStub)
     wait = operations_pb2.WaitOperationRequest(name=operation.name)
-    wait.timeout.FromSeconds(30)
-    ended = await operations.WaitOperation(wait, timeout=40)
+    wait.timeout.FromSeconds(60)
+    ended = await operations.WaitOperation(wait, timeout=120)
     run = pb.Run()
     assert ended.done
     assert ended.response.Unpack(run)

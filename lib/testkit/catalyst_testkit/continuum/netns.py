@@ -149,7 +149,7 @@ class Machines:
         for machine in self.all.values():
             for process in machine.processes.values():
                 try:
-                    process.wait(20)
+                    process.wait(60)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()

@@ -77,7 +77,7 @@ class PostgresPair:
 
     async def rows(self, region: str) -> set[int]:
         """The rows that a region's copy has."""
-        sql = await asyncpg.connect(self._url(region), timeout=30)
+        sql = await asyncpg.connect(self._url(region), timeout=60)
         try:
             return {row["n"] for row in await sql.fetch("SELECT n FROM rows")}
         finally:

@@ -97,7 +97,7 @@ class TrafficBench:
         host, _, port = self.servers[which].address.rpartition(":")
         update = dns.update.UpdateMessage(self.zone, keyring=update_key())
         update.replace(dns.name.from_text(name), 60, kind, text)
-        answer = await dns.asyncquery.tcp(update, host, timeout=5, port=int(port))
+        answer = await dns.asyncquery.tcp(update, host, timeout=60, port=int(port))
         assert answer.rcode() == dns.rcode.NOERROR
 
     async def mark(self, which: str, name: str) -> str:
