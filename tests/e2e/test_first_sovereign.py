@@ -133,7 +133,7 @@ def an_application_runs(dev: Dev) -> None:
     )
     for victim in ("environment", "provisioner"):
         os.kill(dev.pid(victim), signal.SIGKILL)
-    dev.agents()[0].kill()
+    dev.until(dev.agents, 60, "there is an agent")[0].kill()
     second = dev.until(partial(running, dev, first["pin"]["commit"]), 120, "another commit of it runs")
     assert second["placements"][0]["commit"] == second["pin"]["commit"]
     assert (first["uid"], hosted(dev)) == (second["uid"], ["omantel-prod/cache"])
