@@ -372,7 +372,22 @@ ANSWERS: dict[str, Any] = {
         "latestVersion": "blueprints/bp-ghost/versions/5.94.0",
         "family": "cortex",
     },
-    "ListVersions": {"versions": [_VERSION]},
+    "ListVersions": {
+        "versions": [
+            {**_VERSION, "signature": "SIGNATURE_VERIFIED", "source": "sources/public"},
+            {
+                **_VERSION,
+                "name": "blueprints/bp-ghost/versions/5.90.0",
+                "semver": "5.90.0",
+                "state": "STATE_QUARANTINED",
+            },
+        ]
+    },
+    "CompareVersions": {
+        "upgradeAllowed": True,
+        "configChanges": [{"path": "/smtp/port", "kind": "KIND_DEFAULT", "from": "25", "to": "587"}],
+        "addedDepends": [{"blueprint": "bp-mysql", "range": "^9.0"}],
+    },
     "catalog.GetVersion": _VERSION,
     "catalog.Closure": {
         "nodes": [
@@ -490,6 +505,7 @@ PAGES = (
     "/console/admin/audit",
     "/console/marketplace",
     "/console/marketplace/bp-ghost",
+    "/console/marketplace/bp-ghost/studio",
     "/console/domains",
     f"/console/{NAME}",
     f"/console/{ZONE}",

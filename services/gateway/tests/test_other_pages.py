@@ -292,3 +292,36 @@ async def test_a_cloud_shows_its_regions_and_the_sizes_of_one(look: Looking) -> 
         look.daemons.answer(method, {})
     seen = await look.at("/console/admin/providers/hetzner")
     assert ("It tells of no region" in seen.text, "Nothing is sold here" in seen.text) == (True, True)
+
+
+class TrustKept(Refused):
+    code, reason, message = Code.FAILED_PRECONDITION, "ILLEGAL_TRANSITION", "it cannot be moved so"
+
+
+async def test_versions_are_compared_and_moved_by_those_who_may_with_the_etag_that_they_saw(look: Looking) -> None:
+    filled.fill(look.daemons)
+    look.daemons.answer("catalog.GetVersion", {"name": "blueprints/bp-ghost/versions/5.94.0", "etag": '"7"'})
+    path = "/console/marketplace/bp-ghost/studio"
+    seen = await look.at(path, roles=("sovereign-admin",))
+    assert all(word in seen.text for word in ("/smtp/port", "587", "^9.0", "can be upgraded to", "Withdraw"))
+    assert ("Quarantine" in seen.text, "Lift the quarantine" in seen.text) == (False, False)
+    (compared,) = look.daemons.wishes("CompareVersions")
+    assert (compared.from_version, compared.to_version) == ("5.90.0", "5.94.0")
+    officer = await look.at(f"{path}?from=5.94.0&to=5.90.0", roles=("security-officer",))
+    assert ("Withdraw" in officer.text, "Lift the quarantine" in officer.text) == (False, True)
+    assert look.daemons.wishes("CompareVersions")[1].from_version == "5.94.0"
+    form = {"reason": "it loses mail", "replacement": "bp-mail"}
+    moved = await look.send(f"{path}/5.94.0/deprecate", form)
+    assert (moved.status, moved.headers["location"]) == (303, path)
+    await look.send(f"{path}/5.94.0/undeprecate", form)
+    first, second = look.daemons.wishes("DeprecateVersion")
+    assert (first.etag, first.reason, first.replacement, first.undo) == ('"7"', "it loses mail", "bp-mail", False)
+    assert (second.undo, second.replacement) == (True, "")
+    look.daemons.answer("QuarantineVersion", TrustKept())
+    refused = await look.send(f"{path}/5.94.0/quarantine", form)
+    assert (refused.status, "it cannot be moved so" in refused.text) == (422, True)
+    assert (await look.send(f"{path}/5.94.0/delete", form)).status == 404
+    for method in ("ListVersions", "CompareVersions"):
+        look.daemons.answer(method, {})
+    empty = await look.at(path)
+    assert ("It has no version yet" in empty.text, "no two to compare" in empty.text) == (True, True)
