@@ -60,20 +60,23 @@ async def run(net: Machines, layout: Spread, chosen: Sequence[tuple[str, str]]) 
     house = settle(net, layout)
     wish = shop.wish(layout, {row["name"]: shop.Shop(*row["gateway"].split(":")) for row in house.regions})
     await asyncio.gather(*(_made(row["agent"], house.token(), wish) for row in house.regions))
-    met = list[dict[str, Any]]()
+    met, stuck = list[dict[str, Any]](), ""
     async with writing(house) as client:
-        for phase, point in chosen:
-            met.append(await _die(net, house, client, phase, point))
-            sys.stderr.write(f"{met[-1]}\n")
-        await _whole(client, 0)
+        try:
+            for phase, point in chosen:
+                met.append(await _die(net, house, client, phase, point))
+                sys.stderr.write(f"{met[-1]}\n")
+            await _whole(client, 0)
+        except NotReady as why:  # what was seen until here is judged all the same
+            stuck = f"after {len(met)} places: {why}"
         await client.finish()
         read = await client.writer.read()
     lines, told = client.lines(), kept(client.writer.attempts, read)
     return {
-        "deaths": len(met), "reached": sum(one["died"] for one in met), "moved": sum(one["moved"] for one in met),
+        "stuck": stuck, "deaths": len(met), "reached": sum(one["died"] for one in met), "moved": sum(one["moved"] for one in met),
         "acked": told.acked, "lost": len(told.lost), "unexpected": len(told.unexpected), "overlaps": len(overlaps(lines)),
         "breaches": [f"{one.invariant}: {one.what}" for one in check(lines)],
-        "longest_without_writes_seconds": max(one["no_writes_seconds"] for one in met), "met": met,
+        "longest_without_writes_seconds": max((one["no_writes_seconds"] for one in met), default=0.0), "met": met,
     }  # fmt: skip
 
 
@@ -168,7 +171,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.keep is None:
             shutil.rmtree(folder, ignore_errors=True)
     sys.stdout.write(json.dumps(report) + "\n")
-    sys.exit(1 if report["lost"] or report["unexpected"] or report["overlaps"] or report["breaches"] else 0)
+    sys.exit(
+        1
+        if report["stuck"] or report["lost"] or report["unexpected"] or report["overlaps"] or report["breaches"]
+        else 0
+    )
 
 
 if __name__ == "__main__":

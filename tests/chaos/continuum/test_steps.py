@@ -28,4 +28,4 @@ def test_wherever_its_agent_is_killed_a_planned_move_loses_nothing_and_somebody_
     report = json.loads(done.stdout.splitlines()[-1])
     sys.stdout.write(done.stdout)
     assert (report["lost"], report["unexpected"], report["overlaps"], report["breaches"]) == (0, 0, 0, [])
-    assert report["reached"] == report["deaths"]
+    assert (report["stuck"], report["reached"]) == ("", report["deaths"])
