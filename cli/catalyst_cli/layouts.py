@@ -112,7 +112,8 @@ class Layout:
         """Put signatures and attestations where cosign looks for them."""
         tag = bundle.digest.replace(":", "-")
         if bundle.signatures:
-            self._put(bundle.name, f"{tag}.sig", [_signed(raw) for raw in bundle.signatures])
+            signed = [layer for raw in bundle.signatures if (layer := _signed(raw))]
+            self._put(bundle.name, f"{tag}.sig", signed)
         if bundle.attestations:
             self._put(bundle.name, f"{tag}.att", [(ENVELOPE, raw, {}) for raw in bundle.attestations])
 
@@ -156,15 +157,21 @@ class Layout:
         fresh.rename(place)
 
 
-def _signed(raw: bytes) -> tuple[str, bytes, dict[str, str]]:
-    """A signature as a layer with its annotations; Sigstore's bundle holds all by itself."""
-    told = json.loads(raw)
-    if "verificationMaterial" in told:
-        return SIGSTORE, raw, {}
-    kept = {name: told[name] for name in KEYLESS if told.get(name)}
-    texts = {name: one if isinstance(one, str) else json.dumps(one) for name, one in kept.items()}
-    notes = {f"dev.sigstore.cosign/{name}": text for name, text in texts.items()}
-    return SIMPLE_SIGNING, base64.b64decode(told["payload"]), {SIGNED_BY: told["signature"], **notes}
+def _signed(raw: bytes) -> tuple[str, bytes, dict[str, str]] | None:
+    """A signature as a layer with its annotations; Sigstore's bundle holds all by itself.
+
+    None for what is no signature: anybody may have put it beside a good one, and it is worth nothing anywhere.
+    """
+    try:
+        told = json.loads(raw)
+        if "verificationMaterial" in told:
+            return SIGSTORE, raw, {}
+        kept = {name: told[name] for name in KEYLESS if told.get(name)}
+        texts = {name: one if isinstance(one, str) else json.dumps(one) for name, one in kept.items()}
+        notes = {f"dev.sigstore.cosign/{name}": text for name, text in texts.items()}
+        return SIMPLE_SIGNING, base64.b64decode(told["payload"]), {SIGNED_BY: str(told["signature"]), **notes}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
 
 
 def _of_folder(archive: bytes) -> str:

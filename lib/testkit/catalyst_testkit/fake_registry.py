@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 INDEX = "application/vnd.catalyst.blueprint.index.v1+json"
 FOLDER = "application/vnd.catalyst.blueprint.folder.v1.tar+gzip"
+IMAGE_INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 SIMPLE_SIGNING, ENVELOPE = "application/vnd.dev.cosign.simplesigning.v1+json", "application/vnd.dsse.envelope.v1+json"
 SIGSTORE, SIGNED_BY = "application/vnd.dev.sigstore.bundle.v0.3+json", "dev.cosignproject.cosign/signature"
@@ -36,6 +37,8 @@ class FakeRegistry:
     index: list[dict[str, str]] = field(default_factory=list)
     credential: str = ""
     """`user:password` that the service for tokens wants to see; empty: everybody may read."""
+    knows_referrers: bool = True
+    """Whether it lists referrers itself; else their index is found under their tag alone."""
     status: int = 0
     """What every question is answered with; 0: the truth."""
     asked: list[str] = field(default_factory=list)
@@ -72,8 +75,10 @@ class FakeRegistry:
         assert self._server is not None, "it listens inside of `with`"
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def put(self, repository: str, tag: str, layers: Sequence[tuple[str, bytes, Mapping[str, str]]]) -> str:
-        """Keep a manifest over these layers: type, content, annotations. Its digest."""
+    def put(
+        self, repository: str, tag: str, layers: Sequence[tuple[str, bytes, Mapping[str, str]]], **more: Any
+    ) -> str:
+        """Keep a manifest over these layers: type, content, annotations; with `more` fields. Its digest."""
         described = []
         for kind, content, notes in layers:
             self.blobs[_digest(content)] = content
@@ -82,7 +87,7 @@ class FakeRegistry:
         self.blobs[_digest(config)] = config
         empty = _descriptor("application/vnd.oci.empty.v1+json", config)
         manifest = json.dumps(
-            {"schemaVersion": 2, "mediaType": MANIFEST, "config": empty, "layers": described}
+            {"schemaVersion": 2, "mediaType": MANIFEST, "config": empty, "layers": described, **more}
         ).encode()
         digest = _digest(manifest)
         self.manifests[repository, tag] = self.manifests[repository, digest] = manifest
@@ -108,6 +113,19 @@ class FakeRegistry:
             self.put(f"bp-{name}", f"{tag}.sig", payloads)
         if attestations:
             self.put(f"bp-{name}", f"{tag}.att", [(ENVELOPE, raw, {}) for raw in attestations])
+
+    def attach(self, name: str, digest: str, *bundles: bytes) -> None:
+        """Attach bundles to a Blueprint as its referrers; the index of them lies under their tag too."""
+        repository = f"bp-{name}"
+        subject = _descriptor(MANIFEST, self.manifests[repository, digest])
+        found = []
+        for number, raw in enumerate(bundles):
+            kept = self.put(
+                repository, f"attached-{number}", [(SIGSTORE, raw, {})], artifactType=SIGSTORE, subject=subject
+            )
+            found.append(_descriptor(MANIFEST, self.manifests[repository, kept]) | {"artifactType": SIGSTORE})
+        index = json.dumps({"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": found}).encode()
+        self.manifests[repository, digest.replace(":", "-")] = self.manifests[repository, _digest(index)] = index
 
     def export(self, folder: Path) -> None:
         """Write everything as an OCI image layout, as it is carried to a site without a network."""
@@ -135,6 +153,12 @@ class FakeRegistry:
         if self.credential and shown != f"Bearer {TOKEN}":
             challenge = f'Bearer realm="{self.url}/token",service="fake",scope="repository:{repository}:pull"'
             return 401, b"{}", {"www-authenticate": challenge}
+        if kind == "referrers":
+            if not self.knows_referrers:
+                return 200, b"<html>not here</html>", {"content-type": "text/html"}
+            empty = json.dumps({"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": []}).encode()
+            tagged = self.manifests.get((repository, reference.replace(":", "-")), empty)
+            return 200, tagged, {"content-type": IMAGE_INDEX}
         found = self.manifests.get((repository, reference)) if kind == "manifests" else self.blobs.get(reference)
         return (404, b"{}", {}) if found is None else (200, found, {"content-type": MANIFEST})
 
@@ -159,8 +183,8 @@ def _signed(raw: bytes) -> tuple[str, bytes, dict[str, str]]:
 
 
 def _parts(path: str) -> tuple[str, str, str]:
-    """Repository, `manifests` or `blobs`, and reference of `/v2/…`."""
-    for kind in ("manifests", "blobs"):
+    """Repository, `manifests`, `blobs` or `referrers`, and reference of `/v2/…`."""
+    for kind in ("manifests", "blobs", "referrers"):
         before, found, reference = path.removeprefix("/v2/").partition(f"/{kind}/")
         if found:
             return before, kind, reference

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from catalyst_sdk import Permanent, RateLimited, Secret, Temporary
 
 PROVIDER = "oci_index"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+IMAGE_INDEX = "application/vnd.oci.image.index.v1+json"
 LARGEST_MANIFEST, LARGEST_BLOB = 4 * 1024 * 1024, 20 * 1024 * 1024
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PAIR = re.compile(r'(\w+)="([^"]*)"')
@@ -35,12 +36,21 @@ class Shelf(Protocol):
         """The content of that digest. Raises PluginFailure."""
         ...
 
+    async def referrers(self, repository: str, digest: str) -> bytes | None:
+        """The index of manifests whose subject is that one; None where nobody keeps it. Raises PluginFailure."""
+        ...
+
 
 def checked(content: bytes, digest: str) -> bytes:
     """`content`, if it has this digest. Raises Permanent(UNREADABLE)."""
     if not _DIGEST.fullmatch(digest) or digest_of(content) != digest:
         raise Permanent("UNREADABLE", f"what is kept as {digest[:80]} has other bytes", provider=PROVIDER)
     return content
+
+
+def referrers_tag(digest: str) -> str:
+    """Where the index of referrers lies in a registry that does not keep it by itself (distribution 1.1)."""
+    return digest.replace(":", "-")
 
 
 def digest_of(content: bytes) -> str:
@@ -58,6 +68,10 @@ class Layout:
 
     async def blob(self, repository: str, digest: str) -> bytes:
         return checked(await asyncio.to_thread(self._read, self._path(digest), LARGEST_BLOB), digest)
+
+    async def referrers(self, repository: str, digest: str) -> bytes | None:
+        found = await self.manifest(repository, referrers_tag(digest))
+        return found[0] if found else None
 
     def _manifest(self, repository: str, reference: str) -> tuple[bytes, str] | None:
         digest = reference if _DIGEST.fullmatch(reference) else self._named(f"{repository}:{reference}")
@@ -111,8 +125,18 @@ class Registry:
             raise Permanent("NOT_FOUND", f"{repository} has no {digest}", provider=PROVIDER)
         return checked(found, digest)
 
-    async def _get(self, repository: str, path: str, most: int, accept: str = "*/*") -> bytes | None:
-        """The body; None for 404. A demand for a token is met once."""
+    async def referrers(self, repository: str, digest: str) -> bytes | None:
+        found = await self._get(
+            repository, f"referrers/{digest}", LARGEST_MANIFEST, accept=IMAGE_INDEX, unknown=(400, 404, 406)
+        )
+        if found is not None and is_index(found):
+            return found
+        return await self._get(repository, f"manifests/{referrers_tag(digest)}", LARGEST_MANIFEST, accept=IMAGE_INDEX)
+
+    async def _get(
+        self, repository: str, path: str, most: int, accept: str = "*/*", unknown: Collection[int] = (404,)
+    ) -> bytes | None:
+        """The body; None for what stands in `unknown`. A demand for a token is met once."""
         for is_last in (False, True):
             headers = {"accept": accept}
             if shown := self._tokens.get(repository):
@@ -124,8 +148,10 @@ class Registry:
                             repository, reply.headers.get("www-authenticate", "")
                         )
                         continue
+                    if reply.status_code in unknown:
+                        return None
                     _demand(reply, f"{repository}/{path}")
-                    return None if reply.status_code == 404 else await _bounded(reply, most)
+                    return await _bounded(reply, most)
             except httpx.HTTPError as error:
                 raise Temporary(f"the registry does not answer: {type(error).__name__}", provider=PROVIDER) from None
         raise AssertionError("the second turn answers or raises")
@@ -150,9 +176,18 @@ class Registry:
         return f"Bearer {body.get('token') or body.get('access_token') or ''}"
 
 
+def is_index(content: bytes) -> bool:
+    """Whether it is an index; a registry that knows no referrers may lead to a page for people."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and isinstance(document.get("manifests"), list)
+
+
 def _demand(reply: httpx.Response, what: str) -> None:
-    """Raises the failure that an answer stands for; 404 is left to the caller."""
-    if reply.status_code in (200, 404):
+    """Raises the failure that an answer stands for."""
+    if reply.status_code == 200:
         return
     if reply.status_code in (401, 403):
         raise Permanent("AUTH", f"the registry lets nobody read {what} so", provider=PROVIDER)

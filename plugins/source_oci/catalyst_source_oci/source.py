@@ -17,12 +17,13 @@ from catalyst_sdk import Permanent
 from catalyst_sdk.context import Secrets
 from catalyst_sdk.source import Artifact, Location, Ref, RefPage, folder_digest
 
+from . import referrers
+from .documents import document, layers
 from .shelves import PROVIDER, Layout, Registry, Shelf
 
 INDEX = "application/vnd.catalyst.blueprint.index.v1+json"
 FOLDER = "application/vnd.catalyst.blueprint.folder.v1.tar+gzip"
 SIGNATURE, ATTESTATION = "application/vnd.dev.cosign.simplesigning.v1+json", "application/vnd.dsse.envelope.v1+json"
-BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 SIGNED_BY = "dev.cosignproject.cosign/signature"
 KEYLESS = ("certificate", "chain", "bundle")
 """What cosign notes as `dev.sigstore.cosign/…` beside the signature of a signer without a key."""
@@ -51,7 +52,7 @@ class OciSource:
         async with self._shelf(at) as shelf:
             repository = _beside(at, f"bp-{ref.name}")
             content, digest = await _manifest(shelf, repository, ref)
-            layer = next((one for one in _layers(content) if one.get("mediaType") == FOLDER), None)
+            layer = next((one for one in layers(content) if one.get("mediaType") == FOLDER), None)
             if layer is None:
                 raise Permanent("UNREADABLE", f"{ref.path} is no folder of a Blueprint", provider=PROVIDER)
             packed = await shelf.blob(repository, str(layer.get("digest")))
@@ -59,9 +60,10 @@ class OciSource:
             if ref.digest not in ("", digest):  # carried here from a source whose digests are those of folders
                 digest, content, packed = _of_folder(ref, files, executables), b"", b""
             signatures = await _signatures(shelf, repository, digest)
-            attestations = await _said(shelf, repository, digest, "att", ATTESTATION)
-        said = tuple(raw for _, raw in attestations)
-        return Artifact(files, digest, FOLDER, signatures, said, executables, content, packed)
+            attestations = [raw for _, raw in await _said(shelf, repository, digest, "att", ATTESTATION)]
+            signed, stated = await referrers.bundles(shelf, repository, digest)
+        said = (*signatures, *signed), (*attestations, *stated)
+        return Artifact(files, digest, FOLDER, *said, executables, content, packed)
 
     async def probe(self, *, at: Location) -> None:
         """Whether the index is there and can be read."""
@@ -90,13 +92,13 @@ async def _entries(shelf: Shelf, at: Location) -> list[Ref]:
     found = await shelf.manifest(repository, tag)
     if found is None:
         raise Permanent("NOT_FOUND", f"there is no index {repository}:{tag}", provider=PROVIDER)
-    layer = next((one for one in _layers(found[0]) if one.get("mediaType") == INDEX), None)
+    layer = next((one for one in layers(found[0]) if one.get("mediaType") == INDEX), None)
     if layer is None:
         raise Permanent("UNREADABLE", f"{repository}:{tag} is no index of Blueprints", provider=PROVIDER)
-    document = _document(await shelf.blob(repository, str(layer.get("digest"))))
+    told = document(await shelf.blob(repository, str(layer.get("digest"))))
     return [
         Ref(f"{name.removeprefix('bp-')}/{version}", _digest(one), version, name.removeprefix("bp-"))
-        for one in document.get("blueprints", ())
+        for one in told.get("blueprints", ())
         # What is no name or no version of ours is somebody else's, and passed over quietly.
         if _NAME.fullmatch(name := str(one.get("name"))) and _VERSION.fullmatch(version := str(one.get("version")))
     ]
@@ -126,7 +128,7 @@ def _of_folder(ref: Ref, files: Mapping[str, bytes], executables: frozenset[str]
 
 async def _signatures(shelf: Shelf, repository: str, digest: str) -> tuple[bytes, ...]:
     """Cosign's signatures of a manifest in the form of the contract, and bundles as they are."""
-    found = [content for _, content in await _said(shelf, repository, digest, "sig", BUNDLE)]
+    found = [content for _, content in await _said(shelf, repository, digest, "sig", referrers.BUNDLE)]
     for layer, payload in await _said(shelf, repository, digest, "sig", SIGNATURE):
         notes = layer.get("annotations", {})
         told = {"payload": base64.b64encode(payload).decode(), "signature": str(notes.get(SIGNED_BY, ""))}
@@ -140,10 +142,8 @@ async def _said(
 ) -> list[tuple[Mapping[str, Any], bytes]]:
     """What was put beside a manifest, under the tag that cosign gives it: descriptors with their content."""
     found = await shelf.manifest(repository, f"{digest.replace(':', '-')}.{suffix}")
-    layers = _layers(found[0]) if found else []
-    return [
-        (one, await shelf.blob(repository, str(one.get("digest")))) for one in layers if one.get("mediaType") == kind
-    ]
+    held = layers(found[0]) if found else []
+    return [(one, await shelf.blob(repository, str(one.get("digest")))) for one in held if one.get("mediaType") == kind]
 
 
 def _repository(at: Location) -> str:
@@ -154,19 +154,6 @@ def _beside(at: Location, name: str) -> str:
     """The repository of a Blueprint: beside the index's."""
     folder = _repository(at).rpartition("/")[0]
     return f"{folder}/{name}" if folder else name
-
-
-def _layers(manifest: bytes) -> list[Mapping[str, Any]]:
-    layers = _document(manifest).get("layers", [])
-    return [one for one in layers if isinstance(one, dict)] if isinstance(layers, list) else []
-
-
-def _document(content: bytes) -> Mapping[str, Any]:
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise Permanent("UNREADABLE", "a JSON document is expected", provider=PROVIDER) from error
-    return document if isinstance(document, dict) else {}
 
 
 def _unpacked(content: bytes) -> tuple[dict[str, bytes], frozenset[str]]:

@@ -1,6 +1,8 @@
 """The source over an index artifact: from a registry and from a layout, by digest, with cosign's tags beside."""
 
+import base64
 import io
+import json
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -132,6 +134,28 @@ async def test_signatures_and_attestations_are_found_where_cosign_puts_them(benc
     assert (artifact.signatures, artifact.attestations) == (
         (bundle, SIGNATURE, keyless), (b'{"payload": ""}',)
     )  # fmt: skip
+
+
+def stated(kind: str) -> bytes:
+    payload = base64.b64encode(json.dumps({"predicateType": kind}).encode()).decode()
+    return json.dumps({"verificationMaterial": {}, "dsseEnvelope": {"payload": payload}}).encode()
+
+
+@pytest.mark.parametrize("where", ["listed", "tagged", "in a layout"])
+async def test_bundles_are_found_that_were_attached_as_referrers(bench: Bench, where: str, tmp_path: Path) -> None:
+    digest = bench.registry.publish("shop", "1.0.0", FILES)
+    signed, sbom, broken = stated("https://sigstore.dev/cosign/sign/v1"), stated("https://spdx.dev/Document"), b"{"
+    plain = b'{"messageSignature": {}}'
+    bench.registry.attach("shop", digest, signed, sbom, plain, broken)
+    bench.registry.sign("shop", digest, [SIGNATURE])
+    bench.registry.knows_referrers = where == "listed"
+    at = bench.at
+    if where == "in a layout":
+        bench.registry.export(tmp_path)
+        at = Location({"registry": f"file://{tmp_path}"})
+    (ref,) = await listed(bench.source(), at)
+    artifact = await bench.source().fetch(at=at, ref=ref)
+    assert (artifact.signatures, artifact.attestations) == ((SIGNATURE, signed, plain, broken), (sbom,))
 
 
 async def test_a_token_is_asked_for_with_the_credential_and_shown(bench: Bench) -> None:

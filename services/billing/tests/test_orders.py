@@ -372,6 +372,11 @@ async def test_without_a_provider_credit_still_pays(start: Start, broken: dict[s
     async with start(plugins={"payment_provider:fake": broken}) as billing:
         assert await reason_of(billing.order()) == "PAYMENT_UNAVAILABLE"
         assert (await billing.count("order"), await billing.told()) == (0, [])
+        await billing.issue("FOUR", minor=4000, max_total=1)
+        assert await reason_of(billing.order(code="FOUR")) == "PAYMENT_UNAVAILABLE"
+        held = await billing.balance()
+        assert (held.held.minor, await billing.count("credit_hold"), await billing.count("voucher_use")) == (0, 0, 0)
+        await billing.redeem("FOUR")
         await billing.issue()
         assert state_of(await billing.order(code="OMANI-26")) == "PAID"
 

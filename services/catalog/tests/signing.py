@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 SPDX, SLSA = "https://spdx.dev/Document", "https://slsa.dev/provenance/v1"
+SIGNING = "https://sigstore.dev/cosign/sign/v1"
 _ISSUER = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
 
 
@@ -45,6 +46,14 @@ class Signer:
         sigs = [{"keyid": "", "sig": _text(self._made(signed))}]
         return json.dumps({"payloadType": name, "payload": _text(payload), "signatures": sigs}).encode()
 
+    def bundle(self, digest: str, kind: str = SIGNING) -> bytes:
+        """A statement about a digest in a bundle, as signers with a key attach it."""
+        return _bundle(dsseEnvelope=json.loads(self.attest(digest, kind)))
+
+    def bundle_of(self, content: bytes) -> bytes:
+        """A signature of bytes in a bundle."""
+        return _bundle(messageSignature={"signature": _text(self._made(content))})
+
     def certificate(self, issuer: str, subject: str) -> str:
         """A short-lived certificate of an identity, as a keyless signer has one."""
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sigstore")])
@@ -65,6 +74,11 @@ class Signer:
 
     def _made(self, message: bytes) -> bytes:
         return self.key.sign(message, ec.ECDSA(hashes.SHA256()))
+
+
+def _bundle(**content: Any) -> bytes:
+    kind = "application/vnd.dev.sigstore.bundle.v0.3+json"
+    return json.dumps({"mediaType": kind, "verificationMaterial": {"publicKey": {"hint": "ours"}}, **content}).encode()
 
 
 def _text(raw: bytes) -> str:

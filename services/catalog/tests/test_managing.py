@@ -105,6 +105,7 @@ async def test_a_source_is_made_read_changed_and_taken_away_with_what_it_brought
     start: Start, folder: Path, home: Path
 ) -> None:
     write(home / "own", "bp-extra")
+    write(home / "own", "bp-early", version="2.0.0-rc.1")
     async with start() as daemon:
         stub = sources(daemon)
         wish = rpc.CreateSourceRequest(source_id="extra")
@@ -115,13 +116,19 @@ async def test_a_source_is_made_read_changed_and_taken_away_with_what_it_brought
         assert await reason_of(stub.CreateSource(wish)) == "SOURCE_EXISTS"
         await read(daemon)
         held = await stub.GetSource(rpc.GetSourceRequest(name="sources/extra"))
-        assert held.blueprint_count == held.version_count == 1
+        assert held.blueprint_count == held.version_count == 2
         change = rpc.UpdateSourceRequest(source=held, etag=made.etag, update_mask={"paths": ["priority"]})
         assert await reason_of(stub.UpdateSource(change)) == "ETAG_MISMATCH"
         change.etag = held.etag
         change.source.priority = 12
         after = await stub.UpdateSource(change)
         assert (after.priority, after.config) == (12, held.config)
+        early = rpc.ResolveRequest(roots=[pb.Demand(name="blueprints/bp-early", range="^2 || >=1.9")])
+        assert await reason_of(catalog(daemon).Resolve(early)) == "NO_MATCH"
+        after.prereleases = True
+        opened = rpc.UpdateSourceRequest(source=after, etag=after.etag, update_mask={"paths": ["prereleases"]})
+        assert (await stub.UpdateSource(opened)).prereleases
+        assert [e.version for e in (await catalog(daemon).Resolve(early)).lock.entries] == ["2.0.0-rc.1"]
         last = await sync(daemon, "sources/extra")
         await stub.DeleteSource(rpc.DeleteSourceRequest(name="sources/extra", etag=last.etag))
         assert await reason_of(stub.GetSource(rpc.GetSourceRequest(name="sources/extra"))) == "SOURCE_NOT_FOUND"

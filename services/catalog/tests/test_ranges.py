@@ -48,3 +48,21 @@ def test_any_text_is_a_range_or_refused(text: str, version: tuple[int, int, int]
         ranges.matches(text, ".".join(map(str, version)))
     except RangeInvalid:
         return
+
+
+@pytest.mark.parametrize(
+    ("text", "candidate", "plainly", "early"),
+    [
+        ("^1.2", "1.3.0-rc.1", False, True),
+        ("^1.2", "1.2.0-rc.1", False, False),
+        ("^1.2", "2.0.0-rc.1", False, False),
+        ("<2.0.0-rc.2", "2.0.0-rc.1", True, True),
+        ("*", "1.0.0-rc.1", False, True),
+        ("1.2.3", "1.2.3-rc.1", False, False),
+        ("^1 || ^3", "3.1.0-beta", False, True),
+        ("^1.2", "1.3.0", True, True),
+        ("^1.2", "1.1.0", False, False),
+    ],
+)
+def test_a_pre_release_lies_between_the_bounds_or_not(text: str, candidate: str, plainly: bool, early: bool) -> None:
+    assert (ranges.matches(text, candidate), ranges.spans(text, candidate)) == (plainly, early)

@@ -283,6 +283,32 @@ def test_a_circle_of_old_versions_does_not_hide_a_solution() -> None:
         solve(universe, [Root("bp-dd", "^2")])
 
 
+def test_pre_releases_are_chosen_where_a_range_names_them_or_their_source_says_so() -> None:
+    early = [one("bp-db", version) for version in ("1.0.0", "1.1.0-rc.1", "2.0.0-rc.1")]
+    app = one("bp-app", depends=needs(db="^1"))
+    assert chosen(solve(world(app, *early), [Root("bp-app")]))["bp-db"] == "1.0.0"
+    assert chosen(solve(world(app, *early), [Root("bp-db", "~1.1.0-rc.1")]))["bp-db"] == "1.1.0-rc.1"
+    counted = world(app, *(replace(release, counts_early=True) for release in early))
+    assert chosen(solve(counted, [Root("bp-app")]))["bp-db"] == "1.1.0-rc.1"
+    assert [universe.heads["bp-db"].version for universe in (world(*early), counted)] == ["1.0.0", "2.0.0-rc.1"]
+
+
+def test_a_circle_somewhere_costs_a_quarrel_elsewhere_no_budget() -> None:
+    """The wrong choice, aa 1.1, is made first, and shows after ten others that have nothing to do with it."""
+    beside = [one(f"bp-m{n}x", f"1.{minor}.0") for n in range(10) for minor in range(1, 3)]
+    circle = [one(f"bp-m{n}x", "1.0.0", depends=needs(**{f"m{(n + 1) % 10}x": "*"})) for n in range(10)]
+    yy = [one("bp-yy", f"1.{minor}.0", depends=needs(ww="1.1.x" if minor else "1.0.x")) for minor in range(4)]
+    zz = [one("bp-zz", f"1.{minor}.0", depends=needs(ww="1.0.x")) for minor in range(4)]
+    others = {f"m{n}x": "*" for n in range(10)}
+    universe = world(
+        one("bp-app", depends=needs(aa="*", yy="*", zz="*", **others)),
+        one("bp-aa", "1.0.0"), one("bp-aa", "1.1.0", depends=needs(yy=">=1.1")), one("bp-ww", "1.0.0"), one("bp-ww", "1.1.0"),
+        *beside, *circle, *yy, *zz,
+    )  # fmt: skip
+    found = chosen(solve(universe, [Root("bp-app")]))
+    assert (found["bp-aa"], found["bp-yy"], found["bp-m0x"]) == ("1.0.0", "1.0.0", "1.2.0")
+
+
 small = st.dictionaries(
     st.tuples(st.sampled_from("abcd"), st.sampled_from(["1.0.0", "1.1.0", "2.0.0"])),
     st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["*", "^1", "^2", "1.0.x", ">=1.1"]), max_size=3),

@@ -1,6 +1,8 @@
 """What is said about an artifact is checked, and what is required and missing, broken or unknown is not published."""
 
+import hashlib
 import json
+from collections.abc import Callable
 
 import pytest
 from catalyst_catalog.domain import trust
@@ -11,7 +13,7 @@ from catalyst_catalog.workers.signatures import fingerprint, is_key, judge
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .signing import SLSA, Signer
+from .signing import SLSA, SPDX, Signer
 
 DIGEST, OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
 ISSUER, SUBJECT = "https://token.actions.example", "https://github.example/acme/shop/.github/workflows/release.yml"
@@ -45,6 +47,23 @@ def test_anything_else_is_not(signatures: tuple[bytes, ...], state: Signature) -
     assert verdict(*signatures).signature is state
 
 
+CONTENT = b'{"schemaVersion": 2}'
+ITS_DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+
+
+@pytest.mark.parametrize(
+    "signed", [Signer.bundle, lambda by, _digest: by.bundle_of(CONTENT)], ids=["statement", "bytes"]
+)
+def test_a_bundle_by_a_trusted_key_is_good_for_its_bytes_alone(signed: Callable[[Signer, str], bytes]) -> None:
+    ours = signed(OURS, ITS_DIGEST)
+    found = judge(STRICT, ITS_DIGEST, [ours], [])
+    assert (found.signature, found.signers) == (Signature.VERIFIED, (fingerprint(OURS.pem),))
+    assert judge(STRICT, OTHER, [ours], []).signature is Signature.INVALID
+    assert judge(STRICT, ITS_DIGEST, [signed(THEIRS, ITS_DIGEST)], []).signature is Signature.INVALID
+    named_otherwise = ours.replace(b"application/vnd.dev.sigstore.bundle", b"application/else")
+    assert judge(STRICT, ITS_DIGEST, [named_otherwise], []).signature is Signature.INVALID
+
+
 def test_a_flipped_bit_makes_a_signature_bad() -> None:
     good = json.loads(OURS.sign(DIGEST))
     flipped = good["signature"][:-6] + ("A" if good["signature"][-6] != "A" else "B") + good["signature"][-5:]
@@ -75,6 +94,8 @@ def test_a_bill_of_materials_is_about_these_bytes_and_by_a_trusted_key() -> None
 
     assert sbom(OURS.attest(DIGEST)) is Attestation.PRESENT
     assert sbom() is sbom(OURS.attest(DIGEST, SLSA)) is Attestation.ABSENT
+    assert sbom(OURS.bundle(DIGEST, SPDX)) is Attestation.PRESENT
+    assert sbom(OURS.bundle(OTHER, SPDX)) is sbom(THEIRS.bundle(DIGEST, SPDX)) is Attestation.INVALID
     assert sbom(OURS.attest(OTHER)) is sbom(THEIRS.attest(DIGEST)) is Attestation.INVALID
     assert sbom(THEIRS.attest(DIGEST), policy=Policy(OPTIONAL, OPTIONAL)) is Attestation.PRESENT
     assert verdict(attestations=(OURS.attest(DIGEST, SLSA),)).provenance is Attestation.PRESENT

@@ -3,18 +3,21 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from catalyst_gateway.rebuild import Rebuild
 from catalyst_gateway.state import EnvironmentDenied, SearchTooShort, State
 from catalyst_gateway.store import Store, metadata, rules
+from catalyst_gateway.stream import Feed
 from catalyst_gateway.tables import read_model, stream_event, thing
 from catalyst_gateway.things import SCHEMA, Fact, newer, of_event
 from catalyst_mesh import Caller, Database, Leases, Work, migrate
 from catalyst_mesh.calls import RoleDenied
+from catalyst_mesh.readers import whose
 from catalyst_mesh.retention import Sweeper
 from catalyst_testkit import eventually
 from sqlalchemy import delete, select, update
@@ -244,6 +247,55 @@ async def test_a_search_finds_what_the_caller_may_read_and_nothing_else(work: Wo
     assert len(json.loads((await state.search(ADMIN, {"q": "zones"})).content)["items"]) == 3
     with pytest.raises(SearchTooShort):
         await state.search(MEMBER, {"q": " a "})
+
+
+BLUEPRINTS = {
+    "blueprints/bp-quiet": {"visibility": "VISIBILITY_UNLISTED"},
+    "organizations/acme/blueprints/bp-quiet-crm": {
+        "visibility": "VISIBILITY_PRIVATE",
+        "ownerOrg": "organizations/acme",
+    },
+    "blueprints/bp-quiet-shop": {"visibility": "VISIBILITY_LISTED"},
+}  # fmt: skip - reads as a table
+
+
+async def test_of_blueprints_each_finds_and_hears_what_the_catalogue_would_list_and_no_other_name(
+    work: Work[Store],
+) -> None:
+    quiet, own, listed = BLUEPRINTS
+    for number, (name, body) in enumerate(BLUEPRINTS.items(), start=1):
+        for subject in ("blueprint.updated", "version.published", "version.yanked"):
+            full = f"catalyst.v1.catalog.{subject}"
+            thing = f"{name}/versions/1.0.0" if subject.startswith("version") else name
+            told = event(number, number) | {
+                "event_id": thing + subject,
+                "subject": full,
+                "aggregate": thing,
+                "body": body,
+            }
+            async with work.transaction() as tx:
+                await tx.tell([told | {"organization": whose(full, thing, body)}])
+    people = {
+        Caller("ann", groups=frozenset({"/acme/org-viewer"})): {own, listed},
+        Caller("eve", groups=frozenset({"/rival/org-admin"}), roles=frozenset({"billing-admin"})): {listed},
+        Caller("nobody"): {listed},
+        ADMIN: {quiet, listed},
+    }
+    for person, names in people.items():
+        found = json.loads((await State(work).search(person, {"q": "bp-quiet"})).content)["items"]
+        assert {item["key"].partition("/versions/")[0] for item in found} == names, person.subject
+
+        async def same(person: Caller = person) -> Caller:
+            return person
+
+        heard = []
+        async with aclosing(cast(AsyncGenerator[bytes], Feed(work, heartbeat=0.01).events("0", "", same))) as frames:
+            async for frame in frames:
+                if frame.startswith(b":"):
+                    break
+                heard.append(json.loads(frame.decode().partition("data: ")[2])["aggregate"])
+        assert {name.partition("/versions/")[0] for name in heard} == names, person.subject
+        assert len(heard) == 3 * len(names)
 
 
 async def test_only_who_runs_the_sovereign_has_a_model_rebuilt_and_one_at_a_time(work: Work[Store]) -> None:

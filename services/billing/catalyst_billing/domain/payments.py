@@ -114,7 +114,8 @@ class Refund:
 
     @property
     def by_bank(self) -> Money:
-        """What the payer's bank has given back. Won after all, a dispute's part goes to the card through the provider."""
+        """What the payer's bank has given back. Won after all, a dispute's part goes to the card through the provider; while
+        it is open again, what the bank took back is owed to the customer."""
         return self.from_card - self.to_card if self.dispute else self.from_card.zero()
 
 

@@ -3,7 +3,8 @@
 resolvelib lets a later choice undo an earlier one, together with all that this one had demanded, and does not ask for it
 again if the earlier choice comes back: in a circle it may go round for ever, miss a solution, or leave a demand unmet.
 Here no choice is undone but by going back: plain backtracking, with the name of the fewest candidates next. It is slower,
-and rarely needed: a circle among the newest versions never gets into the catalogue.
+and rarely needed: a circle among the newest versions never gets into the catalogue, and where there is one resolvelib is
+asked first, for a while, and its answer looked through.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,6 +39,20 @@ def search(provider: Provider, demands: Sequence[Demand], tick: Callable[[], Non
             return picks
         stack.append(_tries(provider, picks, demanded, open_names))
     return None
+
+
+def is_whole(provider: Provider, demands: Sequence[Demand], picks: Picks) -> bool:
+    """Whether picks meet all demands, and those of every pick that these lead to."""
+    asked, seen = list(demands), set[str]()
+    while asked:
+        demand = asked.pop()
+        pick = picks.get(demand.name)
+        if pick is None or not provider.is_satisfied_by(demand, pick):
+            return False
+        if demand.name not in seen:
+            seen.add(demand.name)
+            asked.extend(provider.get_dependencies(pick))
+    return True
 
 
 def _tries(

@@ -1,12 +1,14 @@
 """Versions and npm style ranges of them, each text parsed once.
 
 Order is semantic versioning's with build metadata ignored. A pre-release matches only a range that names one of the
-same release.
+same release, unless its source has them count as any other version: `spans`.
 """
 
 from functools import lru_cache
+from typing import Any
 
 from semantic_version import NpmSpec, Version
+from semantic_version.base import AllOf, AnyOf, Range
 
 from .refusals import RangeInvalid
 
@@ -37,6 +39,25 @@ def parse(text: str) -> NpmSpec:
 def matches(text: str, candidate: str) -> bool:
     """Whether version `candidate` lies in range `text`. Raises RangeInvalid."""
     return bool(parse(text).match(version(candidate)))
+
+
+@lru_cache(maxsize=65_536)
+def spans(text: str, candidate: str) -> bool:
+    """Whether `candidate` lies between the bounds of `text`, whether or not this names pre-releases. Raises RangeInvalid."""
+    return matches(text, candidate) or _lies_in(parse(text).clause, version(candidate))
+
+
+def _lies_in(clause: Any, candidate: Version) -> bool:
+    if isinstance(clause, AnyOf):
+        return any(_lies_in(one, candidate) for one in clause.clauses)
+    if isinstance(clause, AllOf):
+        return all(_lies_in(one, candidate) for one in clause.clauses)
+    if not isinstance(clause, Range):
+        return bool(clause.match(candidate))
+    if clause.operator == Range.OP_LT and not clause.target.prerelease:
+        # What precedes 2.0.0 by being its candidate is not what `<2.0.0` means: `^1` would take it.
+        return bool(candidate.truncate() < clause.target)
+    return bool(Range(clause.operator, clause.target, prerelease_policy=Range.PRERELEASE_ALWAYS).match(candidate))
 
 
 def is_version(text: str) -> bool:

@@ -31,6 +31,8 @@ from .refusals import (
 from .universe import Release, State, Universe
 
 MOST_ROUNDS = 20_000
+ROUNDS_IN_CIRCLES = 500
+"""Rounds that resolvelib gets where it may go round for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +89,23 @@ def solve(
 
 def _search(universe: Universe, provider: Provider, demands: list[Demand], watch: "_Watch") -> Mapping[str, Pick]:
     if not circles.has_circle(universe, [demand.name for demand in demands]):
-        # Not `Resolver`, which walks back to the roots by recursion; what can be reached is found by `_solution`.
-        return Resolution(provider, watch).resolve(demands, max_rounds=watch.most_rounds).mapping
-    found = circles.search(provider, demands, watch.tick)
-    if found is None:
+        return _resolved(provider, demands, watch, watch.most_rounds)
+    try:
+        # In most circles resolvelib finds the way, and sooner; whether it has is seen from what it found.
+        found = _resolved(provider, demands, watch, min(ROUNDS_IN_CIRCLES, watch.most_rounds))
+    except (ResolutionImpossible, ResolutionTooDeep):
+        found = {}
+    if circles.is_whole(provider, demands, found):
+        return found
+    whole = circles.search(provider, demands, watch.tick)
+    if whole is None:
         raise ResolutionImpossible([])
-    return found
+    return whole
+
+
+def _resolved(provider: Provider, demands: list[Demand], watch: "_Watch", most_rounds: int) -> Mapping[str, Pick]:
+    # Not `Resolver`, which walks back to the roots by recursion; what can be reached is found by `_solution`.
+    return Resolution(provider, watch).resolve(demands, max_rounds=most_rounds).mapping
 
 
 def _check_root(universe: Universe, root: Root, provider: Provider) -> None:

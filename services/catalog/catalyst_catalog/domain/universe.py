@@ -54,6 +54,8 @@ class Release:
     edges: tuple[Edge, ...]
     owner_org: str = ""
     state_reason: str = ""
+    counts_early: bool = False
+    """Whether a pre-release counts as any other version, as its source says."""
 
     @property
     def is_planned(self) -> bool:
@@ -104,13 +106,14 @@ def release(
     state: State = State.VERIFIED,
     owner_org: str = "",
     state_reason: str = "",
+    counts_early: bool = False,
 ) -> Release:
     """A release from its manifest."""
     edges = tuple(
         Edge(edge.blueprint, edge.version, edge.known_as, edge.when or "", edge.values) for edge in checked.spec.depends
     )
     version = checked.spec.version or ""
-    return Release(checked.name, version, digest, source, state, checked, edges, owner_org, state_reason)
+    return Release(checked.name, version, digest, source, state, checked, edges, owner_org, state_reason, counts_early)
 
 
 class Universe:
@@ -145,8 +148,11 @@ class Universe:
         key = name, text
         found = self._matching.get(key)
         if found is None:
-            versions = (r.version for r in self.releases(name) if not r.is_planned)
-            found = self._matching[key] = frozenset(v for v in versions if ranges.matches(text, v))
+            found = self._matching[key] = frozenset(
+                one.version
+                for one in self.releases(name)
+                if not one.is_planned and (ranges.spans if one.counts_early else ranges.matches)(text, one.version)
+            )
         return found
 
     def offered(self, name: str) -> tuple[Release, ...]:
@@ -157,12 +163,16 @@ class Universe:
         return found
 
     def newest(self, name: str, text: str = "*") -> Release | None:
-        """The newest offered version in range `text`, else the planned one, else None."""
-        offered = [r for r in self.releases(name) if r.is_offered]
+        """The newest offered version in range `text`, else the planned one, else None.
+
+        Where any will do, a pre-release stands only for what has nothing else.
+        """
+        offered = self.offered(name)
         if not offered:
             return next((r for r in self.releases(name) if r.is_planned), None)
         wanted = self.matching(name, text)
-        return next((r for r in offered if text == "*" or r.version in wanted), None)
+        found = next((r for r in offered if r.version in wanted), None)
+        return found or (offered[0] if text == "*" else None)
 
     def settled(self, release: Release) -> tuple[Mapping[str, Any], str]:
         """The configuration that a release has where nothing was said, and its hash. Shared: not to be changed."""

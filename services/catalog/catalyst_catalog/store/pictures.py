@@ -30,6 +30,8 @@ class Picture:
     """What one viewer sees at one revision."""
 
     revision: int
+    early: frozenset[str]
+    """Sources whose pre-releases count as any other version."""
     universe: Universe
     versions: dict[_Key, tuple[Version, str]]
     """Record and uid of each version, by owner, name and version; without its document."""
@@ -68,17 +70,17 @@ class Pictures:
     async def of(self, viewer: Viewer) -> Picture:
         """What `viewer` sees now."""
         async with self._work.reading() as tx:
-            revision = await tx.revision()
+            revision, early = await tx.state()
             known = self._made.get(viewer)
-            if known is None or known.revision != revision:
-                known = await self._make(tx, viewer, revision)
+            if known is None or (known.revision, known.early) != (revision, early):
+                known = await self._make(tx, viewer, revision, early)
         self._made[viewer] = known
         self._made.move_to_end(viewer)
         while len(self._made) > MOST_PICTURES:
             self._made.popitem(last=False)
         return known
 
-    async def _make(self, tx: Store, viewer: Viewer, revision: int) -> Picture:
+    async def _make(self, tx: Store, viewer: Viewer, revision: int, early: frozenset[str]) -> Picture:
         rows: dict[tuple[str, str], Row] = {(b["owner_org"], b["name"]): b for b in await tx.blueprints(viewer)}
         owners = _owners(rows)
         versions: dict[_Key, tuple[Version, str]] = {}
@@ -87,12 +89,12 @@ class Pictures:
             row = rows.get((version.owner_org, version.blueprint))
             if row is not None and owners[version.blueprint] == version.owner_org:
                 key = version.owner_org, version.blueprint, version.version
-                releases.append(self._release(key, version, row))
+                releases.append(self._release(key, version, row, early))
                 # The manifest holds what the document says; keeping both would double the picture.
                 versions[key] = replace(version, document={}), uid
-        return Picture(revision, Universe(releases, revision), versions, rows, self._families)
+        return Picture(revision, early, Universe(releases, revision), versions, rows, self._families)
 
-    def _release(self, key: _Key, version: Version, row: Row) -> Release:
+    def _release(self, key: _Key, version: Version, row: Row, early: frozenset[str]) -> Release:
         revision, manifest = self._manifests.get(key, (0, None))
         if manifest is None or revision != version.revision:
             manifest = Manifest.model_validate(version.document)
@@ -106,6 +108,7 @@ class Pictures:
             state=State.YANKED if is_orphan else version.state,
             owner_org=version.owner_org,
             state_reason=version.reason,
+            counts_early=version.source in early,
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from catalyst_mesh import Transaction
-from sqlalchemy import Select, Table, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Select, Table, and_, bindparam, delete, func, insert, outerjoin, select, update
 from sqlalchemy.engine import RowMapping
 
 from ..domain import storefront
@@ -79,6 +79,13 @@ class Store(Transaction):
         """Number of changes that the catalogue has seen; 0 before the first."""
         found = (await self.sql.execute(select(t.catalogue.c.revision))).scalar_one_or_none()
         return int(found or 0)
+
+    async def state(self) -> tuple[int, frozenset[str]]:
+        """The revision, and the sources whose pre-releases count as any other version; in one look."""
+        is_early = t.sources.c.prereleases.is_(True) & t.sources.c.is_deleted.is_(False)
+        both = outerjoin(t.catalogue, t.sources, is_early)
+        rows = (await self.sql.execute(select(t.catalogue.c.revision, t.sources.c.id).select_from(both))).all()
+        return (int(rows[0][0]) if rows else 0), frozenset(id for _, id in rows if id is not None)
 
     async def versions(self, viewer: Viewer, names: Collection[str] | None = None) -> list[tuple[Version, str]]:
         """Every version that exists for `viewer`, with its uid; with `names` those of these Blueprints."""

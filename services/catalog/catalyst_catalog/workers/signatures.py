@@ -3,8 +3,8 @@
 What is understood, offline and with nothing but what the policy names:
   a signature      cosign's "simple signing": a JSON payload that names the digest, and a signature over its bytes, given
                    as `{"payload": base64, "signature": base64}`, by keyless signers with `certificate`, `chain` and
-                   `bundle` as cosign notes them; or Sigstore's bundle, around a signature of the bytes with that digest
-                   or around a statement about it
+                   `bundle` as cosign notes them; or Sigstore's bundle, by a key or by a certificate, around a signature of
+                   the bytes with that digest or around a statement about it
   an attestation   a DSSE envelope around an in-toto statement whose subject is the digest, alone or in such a bundle
 Which signatures without a key are good, `keyless` says.
 """
@@ -125,6 +125,10 @@ def _one(trusted: _Trusted, digest: str, raw: bytes, signers: set[str]) -> Signa
 def _bundled(trusted: _Trusted, digest: str, bundle: Mapping[str, Any], signers: set[str]) -> Signature:
     """What a bundle is worth: around a signature of the very bytes, or around a statement about them."""
     _require_bundle(bundle)
+    if _has_key(bundle):
+        good = _made_by(trusted, digest, bundle)
+        signers.update(good)
+        return Signature.VERIFIED if good else Signature.INVALID
     if "dsseEnvelope" in bundle:
         statement, signed, is_made = _enveloped(bundle)
         if not is_made or digest not in _subjects_of(statement):
@@ -145,12 +149,32 @@ def _require_bundle(bundle: Mapping[str, Any]) -> None:
 
 def _enveloped(bundle: Mapping[str, Any]) -> tuple[Mapping[str, Any], Signed, bool]:
     """The statement of a bundle, its signature, and whether the certificate's key made that."""
-    envelope = bundle["dsseEnvelope"]
-    payload, (one,) = base64.b64decode(envelope["payload"]), envelope["signatures"]
-    made = base64.b64decode(one["sig"])
+    payload, said, made = _opened(bundle["dsseEnvelope"])
     signed = keyless.of_bundle(bundle["verificationMaterial"], hashlib.sha256(payload).digest(), made)
-    said = _envelope_bytes(str(envelope["payloadType"]), payload)
     return json.loads(payload), signed, is_good(signed.certificate.public_key(), said, made)
+
+
+def _has_key(bundle: Mapping[str, Any]) -> bool:
+    """Whether its signer has a key of his own, of which a bundle holds but a hint, instead of a certificate."""
+    return "publicKey" in bundle["verificationMaterial"]
+
+
+def _made_by(trusted: _Trusted, digest: str, bundle: Mapping[str, Any]) -> set[str]:
+    """Fingerprints of the trusted keys that made a bundle about these bytes; what logs say of it, a key does not need."""
+    if "dsseEnvelope" in bundle:
+        payload, said, made = _opened(bundle["dsseEnvelope"])
+        if digest not in _subjects_of(json.loads(payload)):
+            return set()
+        return {key.fingerprint for key in trusted.keys if is_good(key.public, said, made)}
+    content = bytes.fromhex(digest.removeprefix("sha256:"))
+    made = base64.b64decode(bundle["messageSignature"]["signature"])
+    return {key.fingerprint for key in trusted.keys if is_good(key.public, content, made, is_hashed=True)}
+
+
+def _opened(envelope: Mapping[str, Any]) -> tuple[bytes, bytes, bytes]:
+    """What an envelope with one signature holds, the bytes that are signed of it, and the signature."""
+    payload, (one,) = base64.b64decode(envelope["payload"]), envelope["signatures"]
+    return payload, _envelope_bytes(str(envelope["payloadType"]), payload), base64.b64decode(one["sig"])
 
 
 def _keyless(trusted: _Trusted, signed: Signed, signers: set[str]) -> Signature:
@@ -201,8 +225,7 @@ def _statement(trusted: _Trusted, digest: str, raw: bytes) -> tuple[str, bool]:
         given = json.loads(raw)
         if "verificationMaterial" in given:
             _require_bundle(given)
-            statement, signed, is_made = _enveloped(given)
-            is_signed = is_made and _keyless(trusted, signed, set()) is Signature.VERIFIED
+            statement, is_signed = _stated(trusted, digest, given)
         else:
             payload = base64.b64decode(given["payload"])
             statement = json.loads(payload)
@@ -216,6 +239,14 @@ def _statement(trusted: _Trusted, digest: str, raw: bytes) -> tuple[str, bool]:
         return kind, digest in _subjects_of(statement) and is_signed and is_whole
     except (*_BROKEN, binascii.Error):
         return kind, False
+
+
+def _stated(trusted: _Trusted, digest: str, bundle: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
+    """The statement of a bundle, and whether somebody trusted signed it."""
+    if _has_key(bundle):
+        return json.loads(_opened(bundle["dsseEnvelope"])[0]), bool(_made_by(trusted, digest, bundle))
+    statement, signed, is_made = _enveloped(bundle)
+    return statement, is_made and _keyless(trusted, signed, set()) is Signature.VERIFIED
 
 
 def _subjects_of(statement: Mapping[str, Any]) -> set[str]:
