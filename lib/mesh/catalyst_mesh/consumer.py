@@ -48,6 +48,11 @@ from .work import LostRace, Transaction, Work
 ACK_WAIT = 30.0
 """Seconds after which the server gives an event to another replica; told before they are over that the work goes on."""
 TRIES = 8
+SEEN = 3
+"""Failures that this replica has met itself before it gives an event up. The server counts deliveries: an outage of the
+database is among them, and a wait for a predecessor at another replica."""
+KNOWN = 4_000
+"""Events whose failures are counted: more than the server lets be under way, which is 1,000."""
 BACK_OFF = (0.5, 1, 2, 5, 15, 60, 300)
 
 
@@ -94,6 +99,7 @@ class Consumer:
         self._patience = 2 * sum(back_off)
         self._runs = Runs(self.name, inbox=self._inbox, work=work, subjects=self._handled)
         self._waiting: dict[str, Waiting] = {}
+        self._failing: dict[str, int] = {}
         self._failpoints = failpoints
         self._log = get_logger("consumer")
 
@@ -192,7 +198,7 @@ class Consumer:
     async def _end(self, events: Sequence[Event], done: Sequence[bool]) -> None:
         for event, is_new in zip(events, done, strict=False):
             (self._metrics.inbox_handled if is_new else self._metrics.inbox_duplicates).labels(self.name).inc()
-            self._waiting.pop(event.told.event_id, None)
+            self._forget(event.told)
             if self._failpoints:
                 self._failpoints.hit("consumer.committed")
             await event.message.ack()
@@ -231,7 +237,7 @@ class Consumer:
         except Exception as error:
             await self._failed(message, told, error)
         else:
-            self._waiting.pop(told.event_id, None)
+            self._forget(told)
             if self._failpoints:
                 self._failpoints.hit("consumer.committed")
             await message.ack()
@@ -313,11 +319,23 @@ class Consumer:
     def _pause(self, times: int, *, longest: int = len(BACK_OFF)) -> float:
         return self._back_off[min(times, longest, len(self._back_off)) - 1]
 
+    def _failures(self, told: Told) -> int:
+        """How often the event has failed here, this time included. What another replica is done with makes room for others."""
+        times = self._failing.pop(told.event_id, 0) + 1
+        self._failing[told.event_id] = times  # last in the order of the dictionary
+        if len(self._failing) > KNOWN:
+            del self._failing[next(iter(self._failing))]
+        return times
+
+    def _forget(self, told: Told) -> None:
+        self._waiting.pop(told.event_id, None)
+        self._failing.pop(told.event_id, None)
+
     async def _failed(self, message: Msg, told: Told, error: Exception) -> None:
         waited = self._waiting[told.event_id].times if told.event_id in self._waiting else 0
         tries = max(1, told.attempt - waited)
         self._log.warning("event not handled", consumer=self.name, subject=told.subject, attempt=tries, exc_info=error)
-        if tries >= TRIES and not is_outage(error):
+        if not is_outage(error) and self._failures(told) >= SEEN and tries >= TRIES:
             await self._give_up(message, told, error, tries)
         else:
             await message.nak(delay=self._pause(tries))
@@ -328,7 +346,7 @@ class Consumer:
         why = headers(message, consumer=self.name, error=error, tries=tries)
         await js.publish(subject_of(self.name), message.data, headers=why)
         await self._pass(message, told)
-        self._waiting.pop(told.event_id, None)
+        self._forget(told)
         await message.term()
         self._metrics.dead_letters.labels(self.name).inc()
 

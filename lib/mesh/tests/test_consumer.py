@@ -134,6 +134,25 @@ async def test_after_eight_tries_a_copy_lies_in_the_dead_letters_and_the_next_on
     assert [row["event_id"] for row in await bench.rows("inbox")] == ["b@1"]
 
 
+async def test_what_fails_once_after_a_long_outage_is_not_given_up(quick: Bench, bus: Bus) -> None:
+    """The deliveries during the outage are no tries."""
+    attempts: list[int] = []
+
+    async def away_then_flaky(tx: Store, message: Any, told: Any) -> Sequence[object] | None:
+        attempts.append(told.attempt)
+        if len(attempts) <= TRIES:
+            raise OSError("the database is away")
+        if len(attempts) == TRIES + 1:
+            raise ZeroDivisionError
+        return await hear(tx, message, told)
+
+    await publish(bus, "a@1")
+    async with going(quick.consumer(bus, away_then_flaky)):
+        await heard(quick, "a@1")
+        await settled(bus)
+    assert attempts == list(range(1, TRIES + 3))
+
+
 async def test_a_body_that_is_no_message_is_given_up_and_stops_nothing(bench: Bench, bus: Bus) -> None:
     await (await bus.jetstream()).publish(SUBJECT, b"\xff\xff\xff")
     await publish(bus, "b@1")
