@@ -1,7 +1,8 @@
 """A life of a name in which the process that works on it ends by SIGKILL at every step, while the world asks from the root."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from catalyst_testkit import eventually
 from catalyst_testkit.processes import Nursery, Replica, Replicas, nursery
 from catalyst_testkit.servers import NatsServer
 
-from .calls import ELSEWHERE, FQDN, NAME, ZONE, commitment, provisioner, release, reserve, until
+from .calls import ELSEWHERE, FQDN, NAME, ZONE, commitment, made_active, provisioner, release, reserve, until
 from .conftest import DEMO, Dns, on_both_and_in_long_runs_on_all, some
 from .deaths import Line, Process
 from .test_crashes import COMMIT, RELEASE
@@ -81,40 +82,60 @@ async def roll(daemon: Process) -> None:
     await admin(daemon).RollKey(RollKeyRequest(name=SECURITY))
 
 
+@dataclass(frozen=True)
+class Flow:
+    """What is done to a name, at which points that can be cut off, and what is told of the name by its end."""
+
+    begin: Callable[[Process], Awaitable[object]]
+    points: Sequence[str]
+    ended: Callable[[Process], Awaitable[object]]
+    told: Sequence[str]
+
+
+MADE = ("reserved", "committed", "activated")
+FLOWS = {
+    "making": Flow(make, COMMITS, lambda alive: until(alive, Allocation.STATE_ACTIVE), MADE),
+    "move": Flow(
+        move,
+        COMMITS,
+        lambda alive: until(alive, Allocation.STATE_ACTIVE, generation=2),
+        (*MADE, "retargeted", "activated"),
+    ),
+    "exchange": Flow(
+        roll, ROLL, lambda alive: eventually(lambda: has_one_key(alive), within=60, what="the old key is gone"), MADE
+    ),
+    "release": Flow(
+        release, RELEASE, lambda alive: until(alive, Allocation.STATE_QUARANTINED), (*MADE, "withdrawn", "quarantined")
+    ),
+}  # fmt: skip - one below the other
+
+
 @on_both_and_in_long_runs_on_all
+@pytest.mark.parametrize("flow", FLOWS)
 async def test_processes_that_die_at_every_step_of_a_name_s_life_leave_no_lame_and_no_bogus_answer(
-    home: Path, dns: Dns, clean_nats: NatsServer, database: str, born: Nursery
+    home: Path, dns: Dns, clean_nats: NatsServer, database: str, born: Nursery, flow: str
 ) -> None:
+    if flow == "exchange" and dns.pool_backend == KEEPS_ITS_OWN_KEYS:
+        pytest.skip("the server exchanges its keys by its own policy")
+    it = FLOWS[flow]
     async with replicas_of(2, born, home, dns, clean_nats, database) as them:
         line = Line(them, database)
-
+        if flow != "making":
+            alive = await line.next()
+            await made_active(alive)
+            await line.rest(alive)
         async with sampled(dns.resolver) as samples:
-            alive = await line.lives_through(some(COMMITS, 1), make)
-            await until(alive, Allocation.STATE_ACTIVE)
-            await line.rest(alive)
-            alive = await line.lives_through(some(COMMITS, 1), move)
-            await until(alive, Allocation.STATE_ACTIVE, generation=2)
-            assert (await dns.resolver.resolve(f"console.{FQDN}")).records == ELSEWHERES
-            if dns.pool_backend != KEEPS_ITS_OWN_KEYS:
-                await line.rest(alive)
-                alive = await line.lives_through(some(ROLL, 1), roll)
-                await eventually(lambda: _has_one_key(alive), within=60, what="the old key is gone")
-            await line.rest(alive)
-            alive = await line.lives_through(some(RELEASE, 1), release)
-            await until(alive, Allocation.STATE_QUARANTINED)
-            await line.rest(alive)
+            alive = await line.lives_through(some(it.points, 2), it.begin)
+            await it.ended(alive)
+        await line.rest(alive)
         assert samples.wrong == []
-        assert {HOMES, ELSEWHERES, ()} <= samples.seen, "made, moved, gone"
-        await demand_nothing_left(dns)
-        assert await line.told(NAME) == [
-            "reserved",
-            "committed",
-            "activated",
-            "retargeted",
-            "activated",
-            "withdrawn",
-            "quarantined",
-        ]
+        assert await line.told(NAME) == list(it.told)
+        assert (await line.told(f"zones/{FQDN}")).count("key_rolled") == (flow == "exchange")
+        if flow == "release":
+            await demand_nothing_left(dns)
+        else:
+            seen = await dns.resolver.resolve(f"console.{FQDN}")
+            assert (seen.records, seen.secure) == (ELSEWHERES if flow == "move" else HOMES, True)
 
 
 async def demand_nothing_left(dns: Dns) -> None:
@@ -124,7 +145,7 @@ async def demand_nothing_left(dns: Dns) -> None:
     assert await dns.backend.get_zone(zone=ZONE) is None
 
 
-async def _has_one_key(daemon: Process) -> bool:
+async def has_one_key(daemon: Process) -> bool:
     seen = await admin(daemon).GetDnssec(GetDnssecRequest(name=SECURITY))
     return seen.state == ZoneDnssec.STATE_ACTIVE and [key.active for key in seen.keys] == [True]
 
