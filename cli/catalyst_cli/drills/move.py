@@ -62,10 +62,14 @@ class Daemon:
         )  # fmt: skip - one message
         await self._ended(asked)
 
-    async def rehearse(self, target: str, why: str) -> resources_pb2.Run:
+    async def rehearse(self, target: str, why: str, *, epoch: int) -> resources_pb2.Run:
         """Have the promotion of `target` be tried on a copy; the run, once it is over. Raises NotReady."""
         asked = service_pb2.StartRunRequest(
-            name=self.name, kind=resources_pb2.RUN_KIND_DRILL_ISOLATED, to_region=target, reason=why
+            name=self.name,
+            kind=resources_pb2.RUN_KIND_DRILL_ISOLATED,
+            to_region=target,
+            reason=why,
+            expected_epoch=epoch,
         )  # fmt: skip - one message
         return await self._ended(asked)
 
@@ -98,7 +102,7 @@ async def isolated(house: House) -> dict[str, Any]:
         before, began = await client.holder(), boottime()
         target = _other(house, before["region"])
         async with at(house, target) as daemon:
-            run = await daemon.rehearse(target, "isolated drill")
+            run = await daemon.rehearse(target, "isolated drill", epoch=before["epoch"])
         ended, acked = boottime(), client.acked(0)
         await until(lambda: client.acked(0) >= acked + AFTER, OVER_WITHIN, "writes go on")
         await client.finish()
