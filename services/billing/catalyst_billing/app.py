@@ -1,6 +1,6 @@
 """The composition root of billing."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -35,6 +35,7 @@ from .departures import departed
 from .domain.money import Money
 from .domain.renewals import House
 from .events import EMITTED, handled
+from .keys import Keys
 from .metrics import BillingMetrics
 from .opening import arrived
 from .proofs import Proofs
@@ -91,13 +92,17 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
     )
     prices, house = PriceBooks(StorefrontServiceStub(channel)), house_of(settings)
     recording = Recording(books=house.books, windows=settings.windows, currency=settings.currency)
+    keys = Keys(work, sealer, settings.data_folder)
+    signing = Signing(
+        Signer(await keys.of("quote")), Signer(await keys.of("statement")), Seal(await keys.of("export"))
+    )  # fmt: skip
     return Daemon(
         "billing",
         settings,
         db,
         metadata,
         work,
-        services=services(settings, work, providers, prices, house, proofs, sealer, curfew, recording),
+        services=services(settings, work, providers, prices, house, proofs, sealer, curfew, recording, signing),
         access=ACCESS,
         metrics=metrics,
         plugins=host,
@@ -120,6 +125,15 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """By what each thing is signed."""
+
+    quotes: Signer
+    statements: Signer
+    exports: Seal
+
+
 def plugins(settings: BillingSettings, metrics: ChassisMetrics, clock: Clock | None, secrets: Secrets) -> PluginHost:
     """The payment providers that are installed."""
     host, context = PluginHost(kinds=[KIND], metrics=metrics), plugin_context(settings.data_folder, secrets)
@@ -132,11 +146,11 @@ def plugins(settings: BillingSettings, metrics: ChassisMetrics, clock: Clock | N
 
 def services(
     settings: BillingSettings, work: Work[Store], providers: Providers, prices: PriceBooks, house: House, proofs: Proofs,
-    sealer: Sealer, curfew: Curfew, recording: Recording,
+    sealer: Sealer, curfew: Curfew, recording: Recording, signing: Signing,
 ) -> list[Service]:  # fmt: skip
     """What is served."""
     books = house.books
-    sign, currency = Signer.from_file(settings.data_folder / "quote.key"), settings.currency
+    sign, currency = signing.quotes, settings.currency
     desk = Desk(currency, tuple(tax.rule() for tax in settings.tax_rules), settings.quote_ttl, sign)
     package = "catalyst.billing.v1"
     ledger = LedgerService(work, proofs, books=books)
@@ -145,9 +159,7 @@ def services(
         Service(
             AccountService(
                 work, currency, books=books, limit=settings.goodwill_limit, customers=Customers(work, providers),
-                transfers=Transfers(
-                    work, books, Seal.from_file(settings.data_folder / "export.key"), settings.trusted_sovereigns, currency
-                ),
+                transfers=Transfers(work, books, signing.exports, settings.trusted_sovereigns, currency),
             ), grpc_services.add_AccountServiceServicer_to_server,
             f"{package}.AccountService",
         ),
@@ -184,9 +196,7 @@ def services(
             grpc_services.add_MeteringServiceServicer_to_server, f"{package}.MeteringService",
         ),
         Service(
-            FranchiseService(
-                work, books=books, proofs=proofs, sign=Signer.from_file(settings.data_folder / "statement.key")
-            ),
+            FranchiseService(work, books=books, proofs=proofs, sign=signing.statements),
             grpc_services.add_FranchiseServiceServicer_to_server, f"{package}.FranchiseService",
         ),
         Service(InvoiceService(till), grpc_services.add_InvoiceServiceServicer_to_server, f"{package}.InvoiceService"),

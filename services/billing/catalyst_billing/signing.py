@@ -1,25 +1,17 @@
 """Signatures: of quotes by HMAC-SHA256 under a key that only this daemon reads, of bundles for others by Ed25519."""
 
 import hmac
-import os
 from collections.abc import Callable
-from pathlib import Path
 
-from catalyst_mesh.keyfiles import kept
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 
 class Signer:
-    """Signs with one key. Replicas of the daemon need the same key file."""
+    """Signs with one key."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-
-    @classmethod
-    def from_file(cls, path: Path) -> "Signer":
-        """Read the key, 32 bytes in hex; make it (mode 0600) where it is absent."""
-        return cls(bytes.fromhex(kept(path, lambda: os.urandom(32).hex()).strip()))
 
     def __call__(self, message: bytes) -> bytes:
         """The signature of `message`."""
@@ -29,15 +21,8 @@ class Signer:
 class Seal:
     """Signs for other Sovereigns: Ed25519 (RFC 8032). They know its public half, and it theirs."""
 
-    def __init__(self, key: Ed25519PrivateKey) -> None:
-        self._key = key
-
-    @classmethod
-    def from_file(cls, path: Path) -> "Seal":
-        """Read the key, 32 bytes in hex; make it (mode 0600) where it is absent. Replicas need the same file."""
-        return cls(
-            Ed25519PrivateKey.from_private_bytes(bytes.fromhex(kept(path, lambda: os.urandom(32).hex()).strip()))
-        )  # fmt: skip
+    def __init__(self, key: bytes) -> None:
+        self._key = Ed25519PrivateKey.from_private_bytes(key)
 
     def __call__(self, message: bytes) -> bytes:
         """The signature of `message`."""

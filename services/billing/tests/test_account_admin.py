@@ -10,6 +10,7 @@ from catalyst.billing.v1 import resources_pb2 as pb
 from catalyst.billing.v1 import service_pb2 as rpc
 from catalyst.billing.v1 import service_pb2_grpc as stubs
 from catalyst.mesh.v1.resources_pb2 import Money
+from catalyst_billing.keys import Keys
 from catalyst_billing.signing import Seal
 from catalyst_mesh import ManualClock
 from catalyst_testkit.daemons import reason_of
@@ -175,7 +176,7 @@ async def test_an_account_goes_to_a_second_sovereign_once_with_all_of_its_histor
         assert done.response.Unpack(exported)
         assert (await account(billing)).state == pb.BillingAccount.STATE_FROZEN
         before = await billing.balance()
-        key = Seal.from_file(billing.daemon.daemon.settings.data_folder / "export.key")
+        key = await sealing(billing)
     settings = {"sovereign": "sovereigns/second", "database_url": second_database}
     wish = rpc.ImportAccountRequest(bundle=exported.bundle)
     async with start(home=home / "second", **settings) as second:
@@ -192,6 +193,13 @@ async def test_an_account_goes_to_a_second_sovereign_once_with_all_of_its_histor
         for broken in (exported.bundle[:-9], exported.bundle.replace(b"50000", b"90000"), b"{}", b"[]", b"\xff"):
             call = accounts(second).ImportAccount(rpc.ImportAccountRequest(bundle=broken))
             assert await reason_of(call) == "BUNDLE_INVALID"
+
+
+async def sealing(billing: Billing) -> Seal:
+    """By what it signs for other Sovereigns."""
+    work = billing.daemon.daemon.work
+    assert work.sealer is not None
+    return Seal(await Keys(work, work.sealer, billing.daemon.daemon.settings.data_folder).of("export"))
 
 
 async def test_an_account_with_an_open_order_is_not_exported(start: Start) -> None:

@@ -1,5 +1,6 @@
 """Settings, schema, signing key, and what the events carry."""
 
+import asyncio
 import importlib
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from catalyst.catalog.v1 import resources_pb2 as catalog_pb
 from catalyst.mesh.v1.resources_pb2 import Money
 from catalyst_billing.catalog import CatalogUnavailable, to_book
 from catalyst_billing.emitted import EMITTED
+from catalyst_billing.keys import Keys
 from catalyst_billing.settings import BillingSettings
 from catalyst_billing.signing import Signer
 from catalyst_billing.store import metadata, triggers
@@ -68,11 +70,22 @@ def test_settings_that_cannot_be_are_told_together() -> None:
     assert all(name in str(fault.value) for name in wrong)
 
 
-def test_the_signing_key_is_made_once_and_read_by_its_owner_alone(tmp_path: Path) -> None:
-    path = tmp_path / "quote.key"
-    first, second = Signer.from_file(path), Signer.from_file(path)
-    assert first(b"message") == second(b"message") != Signer(b"other")(b"message")
-    assert path.stat().st_mode & 0o777 == 0o600
+async def test_replicas_sign_by_one_key_whatever_stands_in_their_folders(billing: Billing, tmp_path: Path) -> None:
+    work = billing.daemon.daemon.work
+    sealer = work.sealer
+    assert sealer is not None
+    folders = [tmp_path / name for name in ("first", "second", "third")]
+    for number, folder in enumerate(folders[:2]):
+        folder.mkdir()
+        (folder / "old.key").write_text(bytes([number] * 32).hex())
+    all = [Keys(work, sealer, folder) for folder in folders]
+    assert [await keys.of("old") for keys in all] == [bytes(32)] * 3, "what the first one had in its file"
+    drawn = await asyncio.gather(*(keys.of("new") for keys in all))
+    assert len(set(drawn)) == 1
+    assert drawn[0] not in (bytes(32), await all[0].of("quote"))
+    async with work.reading() as tx:
+        assert drawn[0] not in (await tx.own_key("new") or b"")
+    assert Signer(drawn[0])(b"message") != Signer(bytes(32))(b"message")
 
 
 def test_a_price_in_another_currency_than_its_book_is_no_price() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from ..domain.disputes import Dispute
 from ..domain.payments import Checkout, Payment, Refund, RefundState
@@ -23,6 +23,15 @@ class Dealings(Remembering):
     async def lock_provider(self, id: str) -> Provider | None:
         """Settings of one provider; nobody else changes them or its secrets until the commit."""
         return await self._one(Provider, select(t.provider).where(t.provider.c.id == id), lock=True)
+
+    async def own_key(self, name: str) -> bytes | None:
+        """A key of ours, sealed."""
+        found: bytes | None = await self.sql.scalar(select(t.own_key.c.sealed).where(t.own_key.c.name == name))
+        return found
+
+    async def keep_own_key(self, name: str, sealed: bytes) -> None:
+        """Keep one for ever. Raises LostRace where somebody was faster."""
+        await self.write(insert(t.own_key).values(name=name, sealed=sealed))
 
     async def provider_secrets(self, provider: str) -> list[ProviderSecret]:
         """Its secrets, sealed, by field."""

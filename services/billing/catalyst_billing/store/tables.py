@@ -280,6 +280,10 @@ provider_secret = Table(
     _key("provider"), _key("field"), _text("secret_ref"), Column("sealed", LargeBinary, info=SEALED),
     _text("last_four"), _time("updated_at"), _number("version"),
 )  # fmt: skip
+own_key = Table(
+    "own_key", metadata,
+    _key("name"), Column("sealed", LargeBinary, nullable=False, info=SEALED),
+)  # fmt: skip
 provider_event = Table(
     "provider_event", metadata,
     _key("provider"), _key("id"), _text("type"), _text("kind"), _text("ref"), _text("checkout"), _text("payment"),
