@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from catalyst.continuum.v1 import resources_pb2
 from catalyst_continuum.domain import facts, runs, status, telling
 from catalyst_continuum.domain.antiflap import Bounds, Move, bar
 from catalyst_continuum.domain.approvals import Approval, Need
@@ -115,6 +116,15 @@ def test_what_got_worse_is_told_once_and_what_gets_better_is_not() -> None:
     assert behind == facts.DatabaseLagged(
         standby=WEST, rpo=5.0, gap_bytes=900, lag=7.5, reason="LagExceeded", message="m"
     )
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_run_of_each_kind_is_told_in_the_words_of_the_contract(kind: Kind) -> None:
+    run = runs.opened(replace(RUN, kind=kind), AT)
+    (started,) = (
+        fact for fact in telling.of_run(run, runs.began(run, 2, AT), NOON) if isinstance(fact, facts.RunStarted)
+    )
+    assert f"RUN_KIND_{started.kind}" in resources_pb2.RunKind.keys()  # noqa: SIM118 - an enum of the contract is no mapping
 
 
 def test_a_slot_has_one_run_at_a_time() -> None:

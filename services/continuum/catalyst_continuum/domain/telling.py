@@ -18,7 +18,7 @@ def of_run(before: Run | None, after: Run, now: datetime) -> Iterator[Fact]:
         "run": after.name, "by": after.initiated_by, "reason": after.reason, "message": after.message,
         "from_primary": after.source, "to_primary": after.target,
     }  # fmt: skip
-    said = {"kind": after.kind.name, "plan_fingerprint": after.plan_fingerprint, **common}
+    said = {"kind": _word(after.kind), "plan_fingerprint": after.plan_fingerprint, **common}
     was = before.state if before is not None else RunState.PENDING
     if before is None and after.state is RunState.AWAITING_APPROVAL and after.need is not None:
         yield facts.ApprovalRequested(**said, needed=after.need.quorum, until=after.need.until)
@@ -48,10 +48,15 @@ def of_run(before: Run | None, after: Run, now: datetime) -> Iterator[Fact]:
         yield moved(**said, ended_at=now)
 
 
+def _word(kind: Kind) -> str:
+    """The contract's, without its prefix."""
+    return "DRILL_ISOLATED" if kind is Kind.DRILL else kind.name
+
+
 def approved(run: Run, given: Approval, missing: int) -> Fact:
     """One more person has agreed to a run."""
     return facts.ApprovalGranted(
-        kind=run.kind.name, plan_fingerprint=given.plan_fingerprint, run=run.name, by=given.approver, reason=given.comment,
+        kind=_word(run.kind), plan_fingerprint=given.plan_fingerprint, run=run.name, by=given.approver, reason=given.comment,
         from_primary=run.source, to_primary=run.target, approver=given.approver, role=given.role, approved_at=given.at,
         missing=missing,
     )  # fmt: skip
