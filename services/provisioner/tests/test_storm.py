@@ -48,7 +48,7 @@ class Replicas:
         ports = [free_port() for _ in range(REPLICAS)]
         given = {k: v for k, v in start.settings.items() if k != "service"} | {
             "jwks_file": str(self.home / "issuer" / "jwks.json"), "token_file": str(self.home / "token"),
-            "data_folder": str(self.home), "drain_seconds": 0.0, "lease_ttl": 1.0, "shared_ports": True,
+            "data_folder": str(self.home), "drain_seconds": 0.0, "lease_ttl": 5.0 if LONG else 1.0, "shared_ports": True,
             "public_url": f"127.0.0.1:{ports[0]}",
         }  # fmt: skip
         self.settings = [{**given, "listen": f"127.0.0.1:{port}"} for port in ports]

@@ -13,13 +13,16 @@ from catalyst_cloud_sandbox import faults
 from catalyst_cloud_sandbox.account import Account
 from catalyst_provisioner.chronicle import FAILED_RUN
 from catalyst_provisioner.domain import patience
+from catalyst_provisioner.store import metadata
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
 from google.protobuf.json_format import ParseDict
+from sqlalchemy import update
 
 from .conftest import NAME, Bench, spec
 
 pytestmark = pytest.mark.either_database
+RUNS = metadata.tables["journal_run"]
 
 
 def arm(bench: Bench, effect: str, **about: Any) -> None:
@@ -56,6 +59,27 @@ async def test_a_full_quota_is_waited_for_and_a_retry_looks_at_once(bench: Bench
     ended = await bench.ended(run)
     assert ended.state == pb.Run.STATE_SUCCEEDED, ended.error
     assert len(bench.cloud()) == 6
+
+
+async def test_a_run_goes_on_under_the_next_replica_though_many_have_died_while_a_cluster_was_made(
+    bench: Bench,
+) -> None:
+    await bench.create()
+    plan = await bench.plan()
+    arm(bench, "quota", kind="server", name="*data-1*", times=1000)
+    run = await bench.apply(plan)
+    await blocked(bench, run, "have the limit raised")
+
+    async def died(tx: Any) -> None:
+        dead = {"takeovers": 25, "owner": "dead", "lease_until": 0, "wake_at": tx.now}
+        await tx.sql.execute(update(RUNS).where(RUNS.c.id == run.rpartition("/")[2]).values(dead))
+
+    async def taken_over() -> bool:
+        return any(event.code == "run.taken_over" for event in await bench.events(run))
+
+    await bench.daemon.daemon.work.again(died)
+    await eventually(taken_over, within=60)
+    assert "run.stuck" not in {event.code for event in await bench.events(run)}
 
 
 async def test_a_rejected_credential_is_waited_for_until_it_has_a_version_that_counts(bench: Bench) -> None:

@@ -27,6 +27,11 @@ HANDING = ("claims.observe", "claims.manage", "handoff")
 """Actions at the end of a creation that wishes a hand-off."""
 
 
+DEATHS = 30
+"""Replicas that may die in a row before a run is stuck. A cluster is one step whatever it has of resources, so what was made
+under five of them is not seen as progress; and a run that stands still costs money."""
+
+
 def kinds(tools: Tools, transition: OnTransition, backoff: Backoff | None = None) -> tuple[Kind, ...]:
     """The kinds of runs that the provisioner has."""
     making, naming, removing, gating = Making(tools), Naming(tools), Removing(tools), Gating()
@@ -66,9 +71,9 @@ def kinds(tools: Tools, transition: OnTransition, backoff: Backoff | None = None
         return [Step("check", looking.check, timeout=timedelta(minutes=5), backoff=rests)]
 
     return (
-        Kind(graphs.PROVISION, provision, transition),
-        Kind(graphs.DESTROY, destroy, transition),
-        Kind(graphs.HAND_OFF, hand_off, transition),
+        Kind(graphs.PROVISION, provision, transition, takeovers=DEATHS),
+        Kind(graphs.DESTROY, destroy, transition, takeovers=DEATHS),
+        Kind(graphs.HAND_OFF, hand_off, transition, takeovers=DEATHS),
         Kind(graphs.DRIFT, drift),
         Kind(graphs.CHECK, check),
     )
