@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0025three"
-down_revision = "0024three"
+down_revision = "0025six"
 branch_labels = None
 depends_on = None
 

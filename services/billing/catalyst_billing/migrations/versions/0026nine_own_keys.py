@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0026nine"
-down_revision = "0025six"
+down_revision = "0025three"
 branch_labels = None
 depends_on = None
 
