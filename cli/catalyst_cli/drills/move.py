@@ -109,7 +109,9 @@ async def isolated(house: House) -> dict[str, Any]:
         told = kept(client.writer.attempts, await client.writer.read())
         during = [one for one in client.writer.attempts if one.is_acked and began <= one.ended <= ended]
         moved = {one.epoch for one in client.writer.attempts if one.is_acked} != {before["epoch"]}
-    took = {step.phase: _seconds(step) for step in run.steps}
+    took = {
+        step.phase: _seconds(step) for step in run.steps if step.HasField("start_time") and step.HasField("end_time")
+    }
     return {
         "kind": "isolated",
         "slot": house.demo["slot"],
