@@ -123,7 +123,7 @@ class Leases:
                where the database was away, once that is back
         """
         while not stop.is_set():
-            lease = await self._waited_for(name, stop)
+            lease = await self.held(name, stop)
             if lease is None:
                 return
             try:
@@ -199,12 +199,8 @@ class Leases:
                 # The row stays: its fence must go on growing.
                 await sql.execute(update(self._t).where(mine).values(until=await self._db.now(sql)))
 
-    async def held(self, name: str, stop: asyncio.Event) -> int | None:
-        """Wait until this replica holds the lease; None when `stop` came first."""
-        lease = await self._waited_for(name, stop)
-        return lease.fence if lease is not None else None
-
-    async def _waited_for(self, name: str, stop: asyncio.Event) -> Lease | None:
+    async def held(self, name: str, stop: asyncio.Event) -> Lease | None:
+        """Wait until this replica holds the lease; None when `stop` came first. Nobody renews it for the caller."""
         while not stop.is_set():
             lease = None
             try:

@@ -6,6 +6,7 @@ Invariants
   one publisher    one replica relays at a time: whose lease it is, is read with each batch, and nothing is published past
                    its end. A second publish of an event (a crash between acknowledgement and mark) carries the same
                    Nats-Msg-Id, which the stream drops within its window, and consumers after it;
+  alone            an event that cannot be published (too large, say) holds up its own aggregate and no other;
   bounded          at most 256 acknowledgements are in flight;
   a replay is sent an event that was asked for again carries a Nats-Msg-Id of its own, so that the window does not drop
                    it, and its old id, so that consumers do.
@@ -17,6 +18,7 @@ from itertools import groupby
 from typing import Any
 
 from nats.errors import Error as NatsError
+from nats.errors import MaxPayloadError
 from nats.js.errors import NoStreamResponseError
 from sqlalchemy import MetaData, Table, bindparam, case, func, select, update
 
@@ -103,11 +105,11 @@ class Relay:
         """Wait until the lease is ours; False when `stop` came first. Far from its end nobody is asked."""
         if not stop.is_set() and self._leases.monotonic() < self._until - self._leases.ttl.total_seconds() / 2:
             return True
-        asked = self._leases.monotonic()
-        self._fence = await self._leases.held("relay", stop)
-        # Counted from before the question: by no clock does the lease end later than the others think.
-        self._until = asked + self._leases.ttl.total_seconds()
-        return self._fence is not None and not stop.is_set()
+        lease = await self._leases.held("relay", stop)
+        if lease is None:
+            return False
+        self._fence, self._until = lease.fence, self._leases.monotonic() + lease.left
+        return not stop.is_set()
 
     async def _publish_batch(self) -> int:
         rows, is_ours = await self._pending()
@@ -162,10 +164,20 @@ class Relay:
             except NoStreamResponseError:
                 self._bus.forget_streams()
                 break
+            except MaxPayloadError as error:
+                self._hold_up(row, error)
+                break
             except (NatsError, OSError, TimeoutError):
+                break
+            except Exception as error:
+                self._hold_up(row, error)
                 break
             done.append(row)
         return done
+
+    def _hold_up(self, row: Mapping[str, Any], error: Exception) -> None:
+        """An event that no later try will publish holds up its aggregate, and nothing beside it."""
+        self._log.error("event cannot be published", subject=row["subject"], aggregate=row["aggregate"], exc_info=error)
 
     async def _mark(self, rows: Sequence[Mapping[str, Any]]) -> None:
         if not rows:

@@ -14,6 +14,7 @@ from catalyst_mesh import Bus, Leases
 from catalyst_mesh.relay import BATCH, headers
 from catalyst_testkit import eventually
 from catalyst_testkit.servers import NatsServer
+from nats.errors import MaxPayloadError
 from nats.errors import TimeoutError as NatsTimeout
 from sqlalchemy import update
 
@@ -108,14 +109,15 @@ async def test_events_of_one_aggregate_keep_their_order(bench: Bench, bus: Troub
         assert [p for p in bus.published if p.startswith(name)] == [f"{name}@{v}" for v in range(1, 21)]
 
 
+@pytest.mark.parametrize("trouble", [NatsTimeout, MaxPayloadError, ValueError])
 async def test_one_that_fails_is_not_passed_by_later_ones_and_holds_up_no_other_aggregate(
-    bench: Bench, bus: TroubledBus
+    bench: Bench, bus: TroubledBus, trouble: type[Exception]
 ) -> None:
     healed = asyncio.Event()
 
     def fail(name: str) -> None:
         if name == "a@2" and not healed.is_set():
-            raise NatsTimeout
+            raise trouble
 
     bus.before = fail
     await bench.tell("a@1", "a@2", "b@1", "a@3", "b@2")

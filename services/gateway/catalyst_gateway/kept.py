@@ -37,6 +37,7 @@ session = Table(
     Column("access", LargeBinary, nullable=False, info=SEALED),
     Column("refresh", LargeBinary, nullable=False, info=SEALED),
     Column("access_until", UtcTime, nullable=False),
+    Column("renewing_until", UtcTime),
     Column("until", UtcTime, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("agent", Text, nullable=False),

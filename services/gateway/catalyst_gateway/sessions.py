@@ -24,6 +24,7 @@ from catalyst_sdk import Code, Refused
 from litestar import Request
 
 from .providers import Provider, Tokens
+from .renewal import EARLY, Renewal
 from .settings import GatewaySettings
 from .store import Store
 
@@ -34,8 +35,6 @@ CSRF_HEADER = "x-csrf-token"
 ROTATED = timedelta(minutes=15)
 """Age after which the next page brings a new secret."""
 GRACE = timedelta(minutes=1)
-EARLY = timedelta(seconds=30)
-"""So long before its end a token is renewed: it must outlive the calls that carry it."""
 Req = Request[Any, Any, Any]
 
 
@@ -90,6 +89,7 @@ class Sessions:
         self._sealer = sealer
         self.provider = provider
         self._clock = clock
+        self._renewal = Renewal(work, sealer, self._sealed, clock)
         self._log = get_logger("sessions")
 
     @property
@@ -155,7 +155,7 @@ class Sessions:
             "until": now + self._lasting,
             "created_at": now,
             "agent": agent[:200],
-            **self._sealed(tokens, now),
+            **self._sealed(tokens),
         }  # fmt: skip - one row
         async with self._work.transaction() as tx:
             await tx.open_session(row)
@@ -208,21 +208,10 @@ class Sessions:
             return self._operator() if self._open else ""
         if row["access_until"] > self._clock() + EARLY or self.provider is None:
             return access
-        async with self._work.transaction() as tx:  # one at a time: a provider takes a refresh token once
-            newest = await tx.lock_session(row["id"])
-            if newest is None:
-                return ""
-            if newest["access_until"] > self._clock() + EARLY:
-                return self._sealer.open(newest["access"]).decode()
-            tokens = await self.provider.renewed(self._sealer.open(newest["refresh"]).decode())
-            if tokens is None:
-                await tx.end_session(row["id"])
-                return ""
-            await tx.change_session(row["id"], **self._sealed(tokens, self._clock()))
-            return tokens.access
+        return await self._renewal.token(row["id"], self.provider)
 
-    def _sealed(self, tokens: Tokens, now: datetime) -> dict[str, Any]:
-        until = tokens.until or now + self._lasting
+    def _sealed(self, tokens: Tokens) -> dict[str, Any]:
+        until = tokens.until or self._clock() + self._lasting
         access, refresh = (self._sealer.seal(value.encode()) for value in (tokens.access, tokens.refresh))
         return {"access": access, "refresh": refresh, "access_until": until}
 

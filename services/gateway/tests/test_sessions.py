@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from catalyst_gateway.providers import Provider, SignInRejected, Tokens
+from catalyst_gateway.providers import Provider, ProviderAway, SignInRejected, Tokens
 from catalyst_gateway.sessions import CrossSite, Sessions
 from catalyst_gateway.settings import GatewaySettings
 from catalyst_gateway.store import Store, metadata
 from catalyst_mesh import DaemonSettings, Database, Sealer, Work
 from catalyst_mesh.trust import verifier
+from catalyst_testkit import eventually
 from litestar import Request
 
 from .fake_daemons import FakeDaemons
@@ -32,10 +33,14 @@ class FakeProvider:
 
     gives: bool = True
     asked: list[str] = field(default_factory=list)
+    holds: asyncio.Event | None = None
+    is_away: bool = False
 
     async def renewed(self, refresh: str) -> Tokens | None:
         self.asked.append(refresh)
-        await asyncio.sleep(0)
+        await (self.holds.wait() if self.holds else asyncio.sleep(0))
+        if self.is_away:
+            raise ProviderAway
         return Tokens(f"access-{len(self.asked) + 1}", f"refresh-{len(self.asked) + 1}", None) if self.gives else None
 
 
@@ -113,6 +118,40 @@ async def test_a_token_is_renewed_once_however_many_ask(bench: Bench) -> None:
     bench.now += timedelta(minutes=15)
     assert set(await asyncio.gather(*(bench.token(secret) for _ in range(5)))) == {"access-2"}
     assert bench.provider.asked == ["refresh-1"]
+
+
+async def test_while_a_provider_takes_its_time_others_go_on_with_the_token_that_lasts(bench: Bench) -> None:
+    secret = await bench.signed_in(until=NOON + timedelta(minutes=15))
+    bench.now += timedelta(minutes=14, seconds=50)
+    bench.provider.holds = asyncio.Event()
+    first = asyncio.create_task(bench.token(secret))
+    await eventually(lambda: bench.provider.asked, within=60)
+    assert await bench.token(secret) == "access-1"
+    assert await bench.signed_in("bob"), "nothing is locked meanwhile"
+    first.cancel()  # its browser has gone, and the refresh token is spent
+    bench.provider.holds.set()
+
+    async def is_renewed() -> bool:
+        return await bench.token(secret) == "access-2"
+
+    await eventually(is_renewed, within=60)
+    assert bench.provider.asked == ["refresh-1"]
+
+
+async def test_a_renewal_that_failed_or_whose_replica_died_is_another_request_s(bench: Bench) -> None:
+    secret = await bench.signed_in(until=NOON + timedelta(minutes=15))
+    bench.now += timedelta(minutes=15)
+    bench.provider.is_away = True
+    for _ in range(2):
+        with pytest.raises(ProviderAway):
+            await bench.token(secret)
+    bench.provider.is_away, bench.provider.holds = False, asyncio.Event()
+    dying = asyncio.create_task(bench.token(secret))  # what it asked is never answered
+    await eventually(lambda: len(bench.provider.asked) == 3, within=60)
+    dying.cancel()
+    bench.now += timedelta(minutes=2)
+    bench.provider.holds = None
+    assert await bench.token(secret) == "access-5"
 
 
 async def test_whom_the_provider_no_longer_knows_is_signed_out(bench: Bench) -> None:
