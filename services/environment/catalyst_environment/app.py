@@ -1,6 +1,7 @@
 """The composition root of the daemon of Organizations, Environments and Applications."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -67,7 +68,26 @@ PACKAGE = "catalyst.environment.v1"
 RESTS = Backoff(first=timedelta(seconds=1))
 
 
-class Delivering(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What several parts of the daemon are made of."""
+
+    settings: EnvironmentSettings
+    work: Work[Store]
+    engine: Engine
+    leases: Leases
+    clock: Clock
+    sealer: Sealer
+    sender: Sender
+    repositories: Repositories
+    logins: Logins
+    memberships: OwnMemberships
+    catalog: Catalog
+    installing: Installing
+    promoting: Promoting
+
+
+class _Delivering(NamedTuple):
     """The worker, and what is closed behind it."""
 
     workers: Sequence[Worker]
@@ -93,46 +113,37 @@ async def compose(
     work = Work(db, Store, metadata=metadata, emitted=EMITTED, sealer=sealer)
     billing = connect(settings.billing_target, token=settings.token_for("billing"), tls=settings.certificates())
     catalog = connect(settings.catalog_target, token=settings.token_for("catalog"), tls=settings.certificates())
-    git_folder = settings.git_folder or settings.data_folder / "git"
-    repositories = Repositories(git_folder)
+    folder = settings.git_folder or settings.data_folder / "git"
+    repositories = Repositories(folder)
     parts: tuple[Part, ...] = (BillingAccount(billing), GitHome(repositories, clock), *also)
-    chronicle = Chronicle(db, work)
     engine = Engine(
         db,
-        kinds=_kinds(Organizations(work, parts, rests), Applications(work, repositories, rests), chronicle),
+        kinds=_kinds(Organizations(work, parts, rests), Applications(work, repositories, rests), Chronicle(db, work)),
         clock=clock,
         replica="environment",
         lease=timedelta(seconds=settings.lease_ttl),
         hook=hook,
         bell=work.bell,
-    )
-    bus = Bus(settings.nats_url, "environment", settings.nats_token.get_secret_value())
-    sender = sender or Sender(allow_private=settings.allow_private_webhooks, own_networks=settings.own_networks)
-    leases = Leases(db, metadata, metrics=metrics)
-    promoting = Promoting(engine, clock, lambda: str(uuid4()))
-    planner, installing = Catalog(catalog), Installing(engine, clock)
-    promoter = Promoter(
+    )  # fmt: skip - one call
+    common = _Common(
+        settings,
         work,
         engine,
-        leases,
-        promoting,
-        repositories,
-        Adopting(work, engine, planner, repositories, clock),
+        Leases(db, metadata, metrics=metrics),
         clock,
-        pause=settings.promotion_pause,
-    )  # fmt: skip - one call
-    memberships = OwnMemberships(work)
-    logins = Logins.of(git_folder)
-    git = _git(settings, repositories, memberships, work, logins)
-    delivering = _delivering(settings, work, leases, logins, git, EnvironmentMetrics(metrics.registry))
-    services = [
-        *_services(settings, work, engine, promoting, planner, installing, clock),
-        Service(
-            WebhookService(work, sender, sealer),
-            service_pb2_grpc.add_WebhookServiceServicer_to_server,
-            f"{PACKAGE}.WebhookService",
-        ),
-    ]
+        sealer,
+        sender or Sender(allow_private=settings.allow_private_webhooks, own_networks=settings.own_networks),
+        repositories,
+        Logins.of(folder),
+        OwnMemberships(work),
+        Catalog(catalog),
+        Installing(engine, clock),
+        Promoting(engine, clock, lambda: str(uuid4())),
+    )
+    bus = Bus(settings.nats_url, "environment", settings.nats_token.get_secret_value())
+    git = _git(common)
+    delivering = _delivering(common, git, EnvironmentMetrics(metrics.registry))
+    services = _services(common)
     return Daemon(
         "environment",
         settings,
@@ -145,54 +156,61 @@ async def compose(
         plugins=PluginHost(kinds=(), metrics=metrics),
         bus=bus,
         handled=HANDLED,
-        workers=[
-            engine,
-            promoter,
-            Herald(work, bus, leases),
-            Courier(work, leases, sender, sealer),
-            Gazette(work, bus, leases),
-            *git,
-            *delivering.workers,
-            Fitter(work, leases, planner, installing),
-            *_controllers(settings, services, leases),
-        ],
+        workers=[*_workers(common, bus), *git, *delivering.workers, *_controllers(common, services)],
         swept=rules(),
         closing=[
             lambda: billing.close(None),
             lambda: catalog.close(None),
-            sender.close,
+            common.sender.close,
             *(one.close for one in git),
             *delivering.closing,
         ],
-        memberships=memberships,
+        memberships=common.memberships,
     )
 
 
-def _git(
-    settings: EnvironmentSettings, repositories: Repositories, memberships: OwnMemberships, work: Work[Store],
-    logins: Logins,
-) -> list[GitServer]:  # fmt: skip
+def _workers(c: _Common, bus: Bus) -> list[Worker]:
+    """What goes on beside the calls, whatever is set."""
+    adopting = Adopting(c.work, c.engine, c.catalog, c.repositories, c.clock)
+    return [
+        c.engine,
+        Promoter(
+            c.work,
+            c.engine,
+            c.leases,
+            c.promoting,
+            c.repositories,
+            adopting,
+            c.clock,
+            pause=c.settings.promotion_pause,
+        ),
+        Herald(c.work, bus, c.leases),
+        Courier(c.work, c.leases, c.sender, c.sealer),
+        Gazette(c.work, bus, c.leases),
+        Fitter(c.work, c.leases, c.catalog, c.installing),
+    ]  # fmt: skip - reads as a table
+
+
+def _git(c: _Common) -> list[GitServer]:
     """Who serves the repositories, where anybody is to."""
-    if not settings.repositories_listen:
+    if not c.settings.repositories_listen:
         return []
-    door = Door(verifier("environment", settings), memberships, work, logins)
-    return [GitServer(settings.repositories_listen, repositories, door, shared=settings.shared_ports)]
+    door = Door(verifier("environment", c.settings), c.memberships, c.work, c.logins)
+    return [GitServer(c.settings.repositories_listen, c.repositories, door, shared=c.settings.shared_ports)]
 
 
-def _delivering(
-    settings: EnvironmentSettings, work: Work[Store], leases: Leases, logins: Logins, git: Sequence[GitServer],
-    metrics: EnvironmentMetrics,
-) -> Delivering:  # fmt: skip
+def _delivering(c: _Common, git: Sequence[GitServer], metrics: EnvironmentMetrics) -> _Delivering:
     """Who brings Applications to clusters, where there are any and somebody serves what they pull."""
+    settings = c.settings
     base = settings.repositories_url or next((f"http://{one.address}" for one in git), "")
     if not settings.provisioner_target or not base:
-        return Delivering((), ())
+        return _Delivering((), ())
     channel = connect(settings.provisioner_target, token=settings.token_for("provisioner"), tls=settings.certificates())
     deliverer = Deliverer(
-        work, leases, Clusters(channel), logins, lambda path: f"{base}/{path}",
+        c.work, c.leases, Clusters(channel), c.logins, lambda path: f"{base}/{path}",
         metrics=metrics, pause=settings.delivery_pause,
     )  # fmt: skip
-    return Delivering((deliverer,), (lambda: channel.close(None),))
+    return _Delivering((deliverer,), (lambda: channel.close(None),))
 
 
 def _kinds(organizations: Organizations, applications: Applications, chronicle: Chronicle) -> tuple[Kind, ...]:
@@ -208,32 +226,25 @@ def _kinds(organizations: Organizations, applications: Applications, chronicle: 
     return tuple(Kind(name, maker, chronicle.transition) for name, maker in makers)
 
 
-def _services(
-    settings: EnvironmentSettings,
-    work: Work[Store],
-    engine: Engine,
-    promoting: Promoting,
-    catalog: Catalog,
-    installing: Installing,
-    clock: Clock,
-) -> list[Service]:
+def _services(c: _Common) -> list[Service]:
     """What is served."""
-    grace, runs, add = timedelta(seconds=settings.grace_seconds), OperationsOfRuns(work, engine), service_pb2_grpc
+    grace, runs, add = timedelta(seconds=c.settings.grace_seconds), OperationsOfRuns(c.work, c.engine), service_pb2_grpc
     own: tuple[tuple[str, Any, Any], ...] = (
         (
             "OrganizationService",
-            OrganizationService(work, engine, reserved(), clock, grace=grace),
+            OrganizationService(c.work, c.engine, reserved(), c.clock, grace=grace),
             add.add_OrganizationServiceServicer_to_server,
         ),
-        ("MemberService", MemberService(work), add.add_MemberServiceServicer_to_server),
-        ("EnvironmentService", EnvironmentService(work), add.add_EnvironmentServiceServicer_to_server),
+        ("MemberService", MemberService(c.work), add.add_MemberServiceServicer_to_server),
+        ("EnvironmentService", EnvironmentService(c.work), add.add_EnvironmentServiceServicer_to_server),
         (
             "ApplicationService",
-            ApplicationService(work, engine, catalog, installing, clock),
+            ApplicationService(c.work, c.engine, c.catalog, c.installing, c.clock),
             add.add_ApplicationServiceServicer_to_server,
         ),
-        ("PolicyService", PolicyService(work, engine, promoting), add.add_PolicyServiceServicer_to_server),
-        ("OperationService", Operations(work, engine, runs), add.add_OperationServiceServicer_to_server),
+        ("PolicyService", PolicyService(c.work, c.engine, c.promoting), add.add_PolicyServiceServicer_to_server),
+        ("OperationService", Operations(c.work, c.engine, runs), add.add_OperationServiceServicer_to_server),
+        ("WebhookService", WebhookService(c.work, c.sender, c.sealer), add.add_WebhookServiceServicer_to_server),
     )
     common = "google.longrunning.Operations"
     return [
@@ -242,16 +253,16 @@ def _services(
     ]
 
 
-def _controllers(settings: EnvironmentSettings, services: Sequence[Service], leases: Leases) -> list[Worker]:
+def _controllers(c: _Common, services: Sequence[Service]) -> list[Worker]:
     """What reconciles objects of a cluster, where one is named."""
-    if not settings.controllers:
+    if not c.settings.controllers:
         return []
     from catalyst_kube.daemons import Controllers  # here, as schemas and CEL are 20 MiB that others need not carry
 
     from .controllers import SERVICE, owned
 
     servicers = {service.name.rpartition(".")[2]: service.servicer for service in services}
-    return [Controllers(SERVICE, settings, leases, owned(servicers))]
+    return [Controllers(SERVICE, c.settings, c.leases, owned(servicers))]
 
 
 def start() -> None:
