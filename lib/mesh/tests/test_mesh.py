@@ -121,7 +121,7 @@ async def test_every_call_has_a_deadline_and_a_nested_one_gets_what_remains(benc
         assert current().method
         await names.ReserveAllocation(wish())
         enter(None)
-        await names.ReserveAllocation(wish(), timeout=60)
+        await names.ReserveAllocation(wish(), timeout=20)
     first, nested, stated = bench.heard.remaining
     assert 3 < first <= 7
     assert 0 < nested < 3

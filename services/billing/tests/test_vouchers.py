@@ -273,7 +273,8 @@ async def test_vouchers_are_listed_by_the_state_that_time_gave_them(billing: Bil
 
 async def test_the_limits_of_previews_hold_over_replicas_and_count_each_address(start: Start, home: Path) -> None:
     (home / "second").mkdir()
-    async with start() as first, start(home=home / "second") as second:
+    keyring = {"keyring_file": home / "keyring"}
+    async with start(**keyring) as first, start(home=home / "second", **keyring) as second:
         places = [one.daemon.stub(stubs.VoucherServiceStub, token="") for one in (first, second)]
 
         async def ask(n: int, address: str, code: str) -> str:

@@ -125,6 +125,7 @@ async def test_a_source_is_made_read_changed_and_taken_away_with_what_it_brought
         assert (after.priority, after.config) == (12, held.config)
         early = rpc.ResolveRequest(roots=[pb.Demand(name="blueprints/bp-early", range="^2 || >=1.9")])
         assert await reason_of(catalog(daemon).Resolve(early)) == "NO_MATCH"
+        after = await sync(daemon, "sources/extra")  # the sync that the change woke changes the source as well
         after.prereleases = True
         opened = rpc.UpdateSourceRequest(source=after, etag=after.etag, update_mask={"paths": ["prereleases"]})
         assert (await stub.UpdateSource(opened)).prereleases

@@ -416,12 +416,12 @@ def test_what_is_disputed_when_a_run_fails_goes_back_once_the_dispute_is_won() -
     done = decided.state
     assert (done.refunds, done.order.claims_sovereign, facts(decided)) == ((), False, ["subscriptions.Cancelled"])
     assert fulfilment.given_up(done, HOME, "run failed", BOOKS, 1, NOON).state is done
-    assert fulfilment.released(done, BOOKS, 1, NOON).state is done
-    won = replace(done, disputes=(replace(opened, state=DisputeState.WON),))
-    given = fulfilment.released(won, BOOKS, 1, NOON).state
+    assert fulfilment.disputed(done, opened, BOOKS, 1, NOON).state is done
+    won = replace(opened, state=DisputeState.WON)
+    given = fulfilment.disputed(replace(done, disputes=(won,)), won, BOOKS, 1, NOON).state
     assert ([refund.to_card for refund in given.refunds], given.order.state) == ([omr("9")], OrderState.REFUNDED)
-    assert fulfilment.released(given, BOOKS, 1, NOON).state is given
-    assert fulfilment.released(paid, BOOKS, 1, NOON).state is paid
+    assert fulfilment.disputed(given, won, BOOKS, 1, NOON).state is given
+    assert fulfilment.disputed(paid, won, BOOKS, 1, NOON).state is paid
 
 
 def test_of_an_order_refunded_in_part_the_rest_goes_back_unless_it_was_fulfilled() -> None:

@@ -14,7 +14,7 @@ def upgrade() -> None:
         "own_key",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_own_key")),
+        sa.PrimaryKeyConstraint("name"),
     )
 
 
