@@ -104,3 +104,21 @@ async def test_a_fork_that_ends_at_once_is_started_again(tmp_path: Path) -> None
     finally:
         await children.stop(["one"])
         await zygote.stop()
+
+
+async def test_a_fork_that_was_given_up_is_no_other_s_and_does_not_stay(tmp_path: Path) -> None:
+    zygote = Zygote(tmp_path / "zygote.log", os.environ)
+    try:
+        given_up = asyncio.create_task(
+            zygote.fork("http.server", ["--bind", "127.0.0.1", "0"], os.environ, tmp_path / "up")
+        )
+        await eventually(lambda: zygote.pid, within=60)
+        given_up.cancel()
+        await asyncio.wait({given_up})
+        child = await zygote.fork("no_such_module", [], os.environ, tmp_path / "own")
+        async with asyncio.timeout(120):
+            assert await child.wait() == 1
+        assert "no_such_module" in (tmp_path / "own").read_text()
+        await eventually(lambda: not zygote._children, within=60, what="what nobody waits for ends")
+    finally:
+        await zygote.stop()

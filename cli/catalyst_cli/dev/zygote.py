@@ -3,8 +3,8 @@
 Each daemon and each cell is a process of its own all the same: it can be killed, and is started again. The zygote makes no
 channel, no thread and no event loop, so a fork finds nothing half-done (gRPC must not have been used before a fork).
 
-Wire: JSON lines. In: `{"module", "words", "env", "log"}`. Out: `{"pid"}` for each, and `{"ended", "code"}` when a child has
-ended.
+Wire: JSON lines. In: `{"number", "module", "words", "env", "log"}`. Out: `{"pid", "number"}` for each, and `{"ended", "code"}`
+when a child has ended.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 from .layout import PACKAGES
@@ -32,6 +33,10 @@ PRELOADED = (
     *(f"catalyst_dns_embedded.{part}" for part in ("control", "server", "signing", "tree", "withheld")),
 )  # fmt: skip - modules, not wiring
 """Importing a composition root wires nothing; that is a rule of the house."""
+
+
+WITHIN = 120.0
+"""Seconds within which a child is born, even while the zygote still imports on a slow machine."""
 
 
 class Forked:
@@ -62,7 +67,9 @@ class Zygote:
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._born: asyncio.Queue[Forked] = asyncio.Queue()
+        self._numbers = count()
+        self._asked: dict[int, asyncio.Future[Forked]] = {}
+        """Who waits for a child, by the number of the wish: one that was given up must not be another's."""
         self._children: dict[int, Forked] = {}
         self._turn = asyncio.Lock()
 
@@ -81,12 +88,18 @@ class Zygote:
         async with self._turn:
             process = await self._running()
             assert process.stdin is not None
-            told = {"module": module, "words": list(words), "env": dict(env), "log": str(log)}
+            number = next(self._numbers)
+            # The child itself and not its process id: it may have ended before we come to look.
+            born: asyncio.Future[Forked] = asyncio.get_running_loop().create_future()
+            self._asked[number] = born
+            told = {"number": number, "module": module, "words": list(words), "env": dict(env), "log": str(log)}
             process.stdin.write(json.dumps(told).encode() + b"\n")
-            await process.stdin.drain()
-            # The child itself and not its number: it may have ended before we come to look.
-            async with asyncio.timeout(120):
-                return await self._born.get()
+            try:
+                async with asyncio.timeout(WITHIN):
+                    await process.stdin.drain()
+                    return await born
+            finally:
+                del self._asked[number]
 
     async def stop(self) -> None:
         """End it; its children are stopped before."""
@@ -123,10 +136,18 @@ class Zygote:
             told = json.loads(line)
             if "pid" in told:
                 self._children[told["pid"]] = child = Forked(told["pid"])
-                self._born.put_nowait(child)
+                born = self._asked.get(told["number"])
+                if born is None or born.done():
+                    with suppress(ProcessLookupError):
+                        os.kill(child.pid, signal.SIGTERM)  # nobody waits for it any more
+                else:
+                    born.set_result(child)
             else:
                 self._children.pop(told["ended"]).end(told["code"])
         await process.wait()
+        for born in self._asked.values():
+            if not born.done():
+                born.set_exception(ConnectionError("the process that daemons are forks of has died"))
         for child in self._children.values():
             child.end(-signal.SIGKILL)  # children do not outlive it
         self._children.clear()
@@ -164,7 +185,7 @@ def main() -> None:
 def _fork(told: Mapping[str, object], ours: tuple[int, int]) -> None:
     pid = os.fork()
     if pid:
-        _say({"pid": pid})
+        _say({"pid": pid, "number": int(str(told["number"]))})
         return
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
