@@ -96,7 +96,11 @@ async def test_components_are_installed_in_order_and_uninstalled_when_the_tree_d
     assert list(dict.fromkeys(order)) == ["bp-cilium", "bp-flux", "bp-catalyst-platform"]
     assert home.releases()["bp-flux"].depends_on == ["flux-system/bp-cilium"]
     assert home.releases()["bp-flux"].digest == "sha256:bp-flux"
-    assert {told.component for told in home.of("probe_result") if told.passed} == home.ready()
+
+    def probed() -> set[str]:  # which follows the word that it is ready
+        return {told.component for told in home.of("probe_result") if told.passed}
+
+    await eventually(lambda: probed() == home.ready(), within=60)
     git.push(manifests(bp_cilium=[]))
     await eventually(lambda: set(home.releases()) == {"bp-cilium"}, within=60)
     assert home.of("components")[0].full

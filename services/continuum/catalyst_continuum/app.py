@@ -4,6 +4,7 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import grpc
 from catalyst.continuum.v1 import service_pb2_grpc
@@ -62,6 +63,39 @@ from .workers.triggers import Triggers
 from .workers.witness_metrics import WitnessMetrics
 
 
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """How this replica comes to registers, the house's and those that wishes name."""
+
+    settings: ContinuumSettings
+    host: PluginHost
+    memory: KeptMemory
+    profile: Profile
+
+    def over(self, found: LeaseWitness, name: str, seen: Census, shown: WitnessMetrics | None = None) -> Placed:
+        """The register of these cells, with a name for each start that never comes again."""
+
+        def through(carry: Carry) -> Register:
+            relayed = Quorum(dict.fromkeys(found.cells(), found)).through(carry)
+            return Register(relayed, proposer(self.settings.region), memory=self.memory, configuration=name)
+
+        register = Register(
+            found,
+            proposer(self.settings.region),
+            memory=self.memory,
+            census=seen,
+            metrics=shown,
+            behind=3 * self.profile.renew,
+            configuration=name,
+        )
+        return Placed(name, register, found, seen, through)
+
+    def of_wish(self, lease: LeaseClient, name: str) -> Placed:
+        """The register that a slot asks for by itself."""
+        found = of_wish(self.host, self.settings, lease)
+        return self.over(found, name, Census(found))
+
+
 async def compose(settings: ContinuumSettings) -> Daemon:
     """Wire continuum."""
     profile = Profile(settings.lease_ttl, settings.lease_renew, settings.op_timeout, settings.fence_budget)
@@ -79,24 +113,8 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     census = Census(witness)
     memory = KeptMemory(settings.data_folder / "cells.seen", work)
     await memory.load()
-    measured = WitnessMetrics(metrics.registry)
-
-    def placed(found: LeaseWitness, name: str, seen: Census, shown: WitnessMetrics | None = None) -> Placed:
-        def through(carry: Carry) -> Register:
-            relayed = Quorum(dict.fromkeys(found.cells(), found)).through(carry)
-            return Register(relayed, proposer(settings.region), memory=memory, configuration=name)
-
-        register = Register(
-            found, proposer(settings.region), memory=memory, census=seen, metrics=shown, behind=3 * profile.renew,
-            configuration=name,
-        )  # fmt: skip
-        return Placed(name, register, found, seen, through)
-
-    def reached(lease: LeaseClient, name: str) -> Placed:
-        found = of_wish(host, settings, lease)
-        return placed(found, name, Census(found))
-
-    registers = Registers(placed(witness, "", census, measured), reached)
+    reach = _Reach(settings, host, memory, profile)
+    registers = Registers(reach.over(witness, "", census, WitnessMetrics(metrics.registry)), reach.of_wish)
     leases = Leases(db, metadata, metrics=metrics)
     keeper = Keeper(work=work, registers=registers, leases=leases, profile=profile)
     errands = Errands(work=work, registers=registers, leases=leases)
@@ -113,11 +131,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         judges=lambda name: host.get(SAFETY_CHECK, name),
     )  # fmt: skip - one call
     agents = region.roster.of if region else _nobody
-    channels = {
-        # No token of the daemon's own: whoever is asked there is asked as the person who asks here.
-        name: connect(address, tls=settings.certificates(), request_ids=True)
-        for name, address in pairs(settings.peers).items()
-    }  # fmt: skip
+    channels = _peers(settings)
     elsewhere = Elsewhere(channels)
     service = ContinuumService(
         work,
@@ -165,6 +179,14 @@ async def compose(settings: ContinuumSettings) -> Daemon:
             *(region.closing if region else ()),
         ],
     )
+
+
+def _peers(settings: ContinuumSettings) -> dict[str, grpc.aio.Channel]:
+    """Ways to the daemons of the other regions. With no token of our own: whoever is asked there is asked as the person here."""
+    return {
+        name: connect(address, tls=settings.certificates(), request_ids=True)
+        for name, address in pairs(settings.peers).items()
+    }
 
 
 def _controllers(settings: ContinuumSettings, service: ContinuumService, leases: Leases) -> list[Worker]:

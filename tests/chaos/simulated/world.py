@@ -364,7 +364,8 @@ class World:
 
     async def _quiet(self) -> None:
         async with asyncio.timeout(60):
-            while not (self._all_is_heard() and not await self._waiting()):  # noqa: ASYNC110 - time is only counted
+            # In this order: what was published while the outbox was looked at is not heard yet.
+            while await self._waiting() or not self._all_is_heard():  # noqa: ASYNC110 - time is only counted
                 await asyncio.sleep(0.2)
 
     def _all_is_heard(self) -> bool:
