@@ -71,6 +71,13 @@ def _inert(text: str) -> str:
     )
 
 
+def tell_fallen(answer: Mapping[str, Any]) -> None:
+    """What of a resource does not hold, and why, beside its table."""
+    for one in answer.get("conditions", ()):
+        if one.get("status") != "STATUS_TRUE":
+            err.print(f"{one['type']}: {one.get('reason', '')}: {one.get('message', '')}", markup=False)
+
+
 def word(state: object) -> str:
     """`STATE_ACTIVE` as `ACTIVE`."""
     text = str(state or "")

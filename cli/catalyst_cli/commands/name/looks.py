@@ -1,6 +1,6 @@
 """`catalyst name list`, `get`, `history`, `wait`: who holds which name, and how far it is."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -8,7 +8,7 @@ from catalyst_cli.api import Api
 from catalyst_cli.commands.name.fqdn import Fqdn, split
 from catalyst_cli.context import context
 from catalyst_cli.failures import Failure
-from catalyst_cli.output import Form, Output, err, show, word
+from catalyst_cli.output import Form, Output, err, show, tell_fallen, word
 
 COLUMNS = {
     "NAME": "fqdn",
@@ -59,7 +59,7 @@ def get(fqdn: Fqdn, output: Output = Form.TABLE) -> None:
         answer = api.get(f"/v1/{path_of(fqdn)}")
     show(output, answer, COLUMNS)
     if output is Form.TABLE:
-        _on_its_way(answer)
+        tell_fallen(answer)
 
 
 def history(fqdn: Fqdn, output: Output = Form.TABLE) -> None:
@@ -100,7 +100,7 @@ def wait(
             err.print(f"{answer['fqdn']}: {word(answer['state'])}", markup=False)
     show(output, answer, COLUMNS)
     if not _is_there(answer["state"], wished):
-        _on_its_way(answer)
+        tell_fallen(answer)
         raise Failure(f"{answer['fqdn']} is still {word(answer['state'])}", next_step=f"catalyst name get {fqdn}")
 
 
@@ -112,9 +112,3 @@ def path_of(fqdn: str) -> str:
 
 def _is_there(state: str, wished: str) -> bool:
     return state == wished if wished else state not in ("STATE_PROVISIONING", "STATE_RELEASING")
-
-
-def _on_its_way(answer: dict[str, Any]) -> None:
-    for one in answer.get("conditions", ()):
-        if one.get("status") != "STATUS_TRUE":
-            err.print(f"{one['type']}: {one.get('reason', '')}: {one.get('message', '')}", markup=False)

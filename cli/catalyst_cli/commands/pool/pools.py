@@ -10,7 +10,7 @@ from catalyst_cli.api import Api, new_request_id
 from catalyst_cli.confirm import confirm
 from catalyst_cli.context import context
 from catalyst_cli.failures import Failure
-from catalyst_cli.output import Form, Output, err, show
+from catalyst_cli.output import Form, Output, err, show, tell_fallen
 
 COLUMNS = {
     "NAME": "name",
@@ -52,7 +52,8 @@ def get(pool: Pool, output: Output = Form.TABLE) -> None:
     with Api(context()) as api:
         answer = api.get(f"/v1/{path_of(pool)}")
     show(output, answer, COLUMNS)
-    _fallen(output, answer)
+    if output is Form.TABLE:
+        tell_fallen(answer)
 
 
 def never(pool: Pool, output: Output = Form.TABLE) -> None:
@@ -91,7 +92,8 @@ def create(
     with Api(context()) as api:
         answer = api.post("/v1/pools", wish, query=query)
     show(output, answer, COLUMNS)
-    _fallen(output, answer)
+    if output is Form.TABLE:
+        tell_fallen(answer)
 
 
 def update(
@@ -124,7 +126,8 @@ def update(
         # What is so already is no change, and a field that cannot be changed may be said again.
         answer = api.patch(f"/v1/{full}", wish, query=query) if wish else known
     show(output, answer, COLUMNS)
-    _fallen(output, answer)
+    if output is Form.TABLE:
+        tell_fallen(answer)
 
 
 def delete(pool: Pool, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
@@ -180,11 +183,3 @@ def _read(file: Path | None) -> dict[str, Any]:
 def _flags(backend: str, servers: str, kinds: list[str]) -> dict[str, Any]:
     told = {"backend": backend, "nameServerSet": servers, "kinds": [f"KIND_{kind.upper()}" for kind in kinds]}
     return {key: value for key, value in told.items() if value}
-
-
-def _fallen(output: Form, answer: dict[str, Any]) -> None:
-    """What keeps it from being ACTIVE, for whoever reads a table."""
-    if output is Form.TABLE:
-        for one in answer.get("conditions", ()):
-            if one.get("status") != "STATUS_TRUE":
-                err.print(f"{one['type']}: {one.get('reason', '')}: {one.get('message', '')}", markup=False)
