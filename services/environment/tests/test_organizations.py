@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,9 +12,11 @@ from catalyst.billing.v1 import events_pb2 as billing
 from catalyst.environment.v1 import resources_pb2 as pb
 from catalyst.environment.v1 import service_pb2 as rpc
 from catalyst.environment.v1 import service_pb2_grpc as stubs
-from catalyst_environment.domain.organizations import Organization
+from catalyst_environment.domain.organizations import BillingMode, Kind, Organization, State, Tier
 from catalyst_environment.parts import EVENT_BUS, IDENTITY
 from catalyst_environment.plans import HANDLED
+from catalyst_environment.store import metadata
+from catalyst_environment.store.bodies import to_json
 from catalyst_mesh import Told
 from catalyst_sdk import Permanent
 from catalyst_testkit import eventually
@@ -235,3 +238,68 @@ async def test_a_plan_is_set_by_what_was_paid_and_what_is_unpaid_is_suspended_un
     assert (await house.get()).state == pb.Organization.STATE_SUSPENDED
     await told(house, "cancelled")
     assert (await house.get()).plan == ""
+
+
+MADE = Organization(
+    "org-000",
+    "uid",
+    "Straße 000",
+    Kind.CUSTOMER,
+    Tier.SME,
+    BillingMode.REAL,
+    "",
+    "prod",
+    "m-1",
+    State.ACTIVE,
+    "run",
+    NOON,
+    NOON,
+    1,
+)  # fmt: skip - one row
+
+
+async def hold(house: House, *made: Organization) -> None:
+    """As if they had been made long ago."""
+    table = metadata.tables["organizations"]
+    rows = [{"slug": one.slug, "state": "active", "version": 1, "body": to_json(one)} for one in made]
+    async with house.daemon.daemon.db.begin() as sql:
+        await sql.execute(table.insert(), rows)
+
+
+def called(number: int) -> Organization:
+    return replace(MADE, slug=f"org-{number:03}", display_name=f"Straße {number:03}")
+
+
+async def walked(house: House, page_size: int, q: str = "") -> list[list[str]]:
+    """The display names of each page of the list, as an administrator sees it."""
+    admin, request = house.daemon.admin(stubs.OrganizationServiceStub), rpc.ListOrganizationsRequest(q=q)
+    request.page_size, pages = page_size, list[list[str]]()
+    while True:
+        answer = await admin.ListOrganizations(request)
+        pages.append([one.display_name for one in answer.organizations])
+        if not answer.next_page_token:
+            return pages
+        request.page_token = answer.next_page_token
+
+
+@pytest.mark.either_database
+async def test_a_search_reads_on_until_its_page_is_full(house: House) -> None:
+    await hold(house, *map(called, range(450)))
+    pages = await walked(house, 200)
+    assert [len(one) for one in pages] == [200, 200, 50]
+    assert [name for page in pages for name in page] == [called(number).display_name for number in range(450)]
+    # Whatever the case: Python's folding knows that `ß` is `SS`.
+    assert await walked(house, 2, q="STRASSE 44") == [
+        [f"Straße {number}" for number in pair] for pair in ((440, 441), (442, 443), (444, 445), (446, 447), (448, 449))
+    ]
+    assert await walked(house, 2, q="nobody") == [[]]
+
+
+async def test_a_page_reads_no_more_than_it_shows(house: House) -> None:
+    await hold(house, *map(called, range(4)))
+    async with house.daemon.daemon.db.begin() as sql:
+        # Whoever reads this row fails.
+        unreadable = {"slug": "org-004", "state": "active", "version": 1, "body": {"slug": "org-004"}}
+        await sql.execute(metadata.tables["organizations"].insert(), unreadable)
+    admin, request = house.daemon.admin(stubs.OrganizationServiceStub), rpc.ListOrganizationsRequest(page_size=3)
+    assert len((await admin.ListOrganizations(request)).organizations) == 3

@@ -145,6 +145,11 @@ class Organization:
         """The same with another owner."""
         return _moved(self, now, owner=member)
 
+    def answers_to(self, q: str) -> bool:
+        """Whether a search for `q` finds it: by a part of its slug or of what people call it, whatever the case."""
+        folded = q.casefold()
+        return folded in self.slug or folded in self.display_name.casefold()
+
 
 def is_stopped(held: Organization) -> bool:
     """Whether nothing of it runs: it is suspended, also while it is being taken away from there."""

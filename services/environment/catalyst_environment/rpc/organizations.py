@@ -89,10 +89,9 @@ class OrganizationService(service_pb2_grpc.OrganizationServiceServicer):
         wanted_state = pb.Organization.State.Name(request.state).removeprefix("STATE_").lower() if request.state else ""
         states = [wanted_state] if wanted_state else [state for state in State if state is not State.DELETED]
         scope = who.subject, sorted(among or ()), request.q, wanted_state
-        page, q = Page.of(request.page_size, request.page_token, *scope), request.q.casefold()
+        page = Page.of(request.page_size, request.page_token, *scope)
         async with self._work.reading() as tx:
-            rows = await tx.organizations(page, among=among, states=states)
-        found = [one for one in rows if q in one.slug or q in one.display_name.casefold()]
+            found = await tx.organizations(page, among=among, states=states, q=request.q)
         cut = page.cut(found, lambda one: one.slug)
         return rpc.ListOrganizationsResponse(
             organizations=map(convert.organization, cut.rows), next_page_token=cut.next_page_token

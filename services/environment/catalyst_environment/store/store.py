@@ -21,6 +21,8 @@ from .bodies import from_json, to_json
 from .webhooks import WebhookRows
 
 E = TypeVar("E")
+SEARCHED_AT_ONCE = 200
+"""Rows that one read of a search takes at least."""
 TABLES: Mapping[type[Any], Table] = {
     Organization: t.organizations,
     Member: t.members,
@@ -70,13 +72,26 @@ class Store(WebhookRows):
         ]
 
     async def organizations(
-        self, page: Page, *, among: frozenset[str] | None, states: Sequence[str]
+        self, page: Page, *, among: frozenset[str] | None, states: Sequence[str], q: str = ""
     ) -> list[Organization]:
-        """Organizations behind a place of the list by name, whatever a search leaves of them; `among` None: all there are."""
+        """A page of the Organizations that answer to `q`, and one more, by name; `among` None: of all there are.
+
+        What folds the case of a display name is Python's, which no database agrees with; so a search reads on, some
+        rows at a time, until its page is full.
+        """
         c = t.organizations.c
-        query = select(t.organizations).where(c.state.in_(states), c.slug > (page.after or ""))
+        query = select(t.organizations).where(c.state.in_(states)).order_by(c.slug)
         query = query if among is None else query.where(c.slug.in_(sorted(among)))
-        return await self._all(Organization, query.order_by(c.slug))
+        size = max(page.size + 1, SEARCHED_AT_ONCE if q else 0)
+        found: list[Organization] = []
+        after = page.after or ""
+        while len(found) <= page.size:
+            rows = await self._all(Organization, query.where(c.slug > after).limit(size))
+            found += [one for one in rows if one.answers_to(q)]
+            if len(rows) < size:
+                break
+            after = rows[-1].slug
+        return found[: page.size + 1]
 
     async def environments(self, org: str) -> list[Environment]:
         """The Environments of an Organization by name."""
