@@ -29,7 +29,7 @@ from .asked_memberships import AskedMemberships, memberships_of
 from .bus import Bus
 from .bus_reports import BusReports
 from .client import PING_MS
-from .consumer import BACK_OFF, Consumer, consumers
+from .consumer import ACK_WAIT, BACK_OFF, Consumer, consumers
 from .database import Database
 from .event_service import ADMIN_ONLY, READERS, EventService
 from .facts import Handled, stream_of
@@ -156,6 +156,8 @@ class Daemon:
 
     back_off: Sequence[float] = BACK_OFF
     """Seconds between the tries of an event that fails."""
+    ack_wait: float = ACK_WAIT
+    """Seconds after which an event that a dead replica held goes to another."""
 
     async def run(self, *, started: asyncio.Event | None = None, stop: asyncio.Event | None = None) -> None:
         """Serve until SIGTERM, SIGINT or `stop`."""
@@ -262,7 +264,7 @@ class Daemon:
     def _consumers(self) -> list[Consumer]:
         return consumers(
             self.name, self.handled, work=self.work, metadata=self.metadata, bus=self.bus, metrics=self.metrics,
-            back_off=self.back_off, failpoints=self.failpoints,
+            back_off=self.back_off, ack_wait=self.ack_wait, failpoints=self.failpoints,
         )  # fmt: skip
 
     def _all_workers(self, consuming: Sequence[Consumer]) -> list[Worker]:

@@ -143,6 +143,7 @@ async def compose(settings: ToySettings) -> Daemon:
         plugins=PluginHost(kinds=[], metrics=metrics),
         bus=Bus(settings.nats_url, "toy"),
         handled=[Handled("catalyst.v1.pooldomain.allocation.reserved", events_pb2.AllocationReserved, hear)],
+        ack_wait=3,  # tests kill it with events in its hands, and wait for these
     )
 
 
