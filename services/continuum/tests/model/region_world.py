@@ -97,7 +97,7 @@ class World:
         self._broken = ""
         self._type = agents
         self._ballots: dict[ballot.Ballot, set[str]] = {}
-        self._disks = {region: Disk() for region in self.regions}
+        self.disks = {region: Disk() for region in self.regions}
         self._lives = 0
         self._duty = duty
         self._bounds = bounds
@@ -133,7 +133,7 @@ class World:
             Duty(SLOT, region, self.regions, TIMES, **self._duty), register=register,
             hands=Hands(hands, Names(self, region, hands), [GateFencer(hands)], self._feed(region)),
             peers={other: Line(self, region, other) for other in self.regions if other != region},
-            memory=self._disks[region], clock=process.clock, trace=trace, tell=tell,
+            memory=self.disks[region], clock=process.clock, trace=trace, tell=tell,
             book=lambda run: self.runs.update({f"{region} {run.id}": run}),
             relays=[
                 Register(Cells(self, region, other), f"{proposer}{n}", lambda: process.clock().boot)

@@ -191,11 +191,7 @@ def ordered(kind: Kind, **more: Any) -> Run:
 
 
 def test_a_planned_move_that_is_taken_back_after_the_fence_leaves_a_holder_that_writes(world: World) -> None:
-    def part(region: str, event: str, effect: str) -> None:
-        if (region, event) == (EAST, "fenced"):
-            world.cut |= {(EAST, WEST), (WEST, EAST)}
-
-    world.on_trace = part
+    world.on_trace = lambda region, event, _: part(world) if (region, event) == (EAST, "fenced") else None
     world.agents[EAST].order(ordered(Kind.SWITCHOVER))
     world.until(lambda: not world.sites[EAST].is_open, 15, "its writers are stopped")
     world.until(lambda: world.leader == EAST, 60, "it leads again, as the other region cannot be asked")
@@ -265,6 +261,28 @@ def test_a_holder_that_gave_up_and_found_nobody_to_take_over_begins_anew_in_its_
     world.run_for(2)
     world.processes[WEST].thaw()
     world.until(lambda: bool(world.leader), 60, "somebody leads")
+
+
+def test_what_the_disk_says_of_an_older_epoch_lets_nobody_act_in_this_one(world: World) -> None:
+    disk = world.disks[EAST]
+    old = disk.read(SLOT)
+    world.on_trace = lambda region, event, _: part(world) if (region, event) == (EAST, "fenced") else None
+    world.agents[EAST].order(ordered(Kind.SWITCHOVER))
+    world.until(lambda: world.committed[-1][1].epoch == 2 and world.leader == EAST, 90, "it leads in a new epoch")
+    world.processes[EAST].kill()
+    # As when a disk was set back, or another process had made the epoch.
+    disk.keep(SLOT, replace(old, sent_at=world.machines[EAST].clock().boot))
+    told = list[str]()
+    world.on_trace = lambda region, event, _: told.append(event) if region == EAST else None
+    world.start(EAST)
+    world.until(lambda: "authority" in told, 30, "it has authority again")
+    assert "fenced" in told[: told.index("authority")], "before a renewal in this epoch nothing is proven"
+    world.until(lambda: world.leader == EAST, 30, "it leads")
+
+
+def part(world: World) -> None:
+    """The regions do not reach each other any more."""
+    world.cut |= {(EAST, WEST), (WEST, EAST)}
 
 
 def test_a_run_whose_agent_died_at_its_end_is_over_and_stands_in_no_other_s_way(world: World) -> None:
