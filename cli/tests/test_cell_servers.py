@@ -19,7 +19,8 @@ from catalyst_sdk import Temporary
 from catalyst_sdk.witness import Swap
 from catalyst_testkit import eventually
 from catalyst_testkit.servers import folder, free_port, need
-from catalyst_witness_dns_quorum.cells import DnsCells, configured
+from catalyst_witness_dns_quorum.cells import DnsCells
+from catalyst_witness_dns_quorum.configured import configured
 
 SLOT = "demo/shop"
 PROGRAMS = {"bind": ("named", "bind9"), "knot": ("knotd", "knot"), "powerdns": ("pdns_server", "pdns-server")}

@@ -24,7 +24,8 @@ from catalyst_testkit.nameservers import UPDATE_KEY, UPDATE_SECRET
 from catalyst_testkit.powerdns import powerdns_server
 from catalyst_testkit.servers import free_port
 from catalyst_testkit.waiting import eventually_sync
-from catalyst_witness_dns_quorum.cells import DnsCells, configured
+from catalyst_witness_dns_quorum.cells import DnsCells
+from catalyst_witness_dns_quorum.configured import configured
 
 from . import machine
 from .harness import Goal, Round, compare, measured, one_by_one

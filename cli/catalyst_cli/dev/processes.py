@@ -1,7 +1,6 @@
 """The processes of `catalyst dev`: started in sessions of their own, watched, ended, and found again after a kill -9."""
 
 import asyncio
-import ctypes
 import json
 import os
 import signal
@@ -14,12 +13,11 @@ from pathlib import Path
 import psutil
 from catalyst_mesh.waits import ended
 
+from .kernel import die_with_parent
 from .zygote import Forked, Zygote
 
 STOP_WITHIN = 25.0
 """Seconds from SIGTERM to SIGKILL; a daemon's own bound."""
-_PR_SET_PDEATHSIG = 1
-_PR_SET_NAME = 15
 
 
 @dataclass
@@ -220,18 +218,3 @@ def _signal(child: Child, number: int) -> None:
 
 def _how(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
-
-
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
-def die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent dies, where the kernel knows that (Linux)."""
-    if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def rename(name: str) -> None:
-    """What `ps` and `top` show; at most 15 characters (prctl(2), PR_SET_NAME)."""
-    if _libc is not None:
-        _libc.prctl(_PR_SET_NAME, name[:15].encode())

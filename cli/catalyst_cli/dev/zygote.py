@@ -21,6 +21,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
+from .kernel import die_with_parent, rename
 from .layout import PACKAGES
 
 PRELOADED = (
@@ -112,8 +113,6 @@ class Zygote:
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
-            from .processes import die_with_parent
-
             self._log.parent.mkdir(parents=True, exist_ok=True)
             with self._log.open("ab") as log:
                 self._process = await asyncio.create_subprocess_exec(
@@ -197,8 +196,6 @@ def _fork(told: Mapping[str, object], ours: tuple[int, int]) -> None:
 
 def _become(module: str, words: list[str], env: dict[str, str], log: str) -> None:
     """The rest of a child's life."""
-    from .processes import die_with_parent, rename
-
     code = 1
     try:
         os.setsid()

@@ -5,13 +5,13 @@ from typing import Any
 
 import typer
 
-from catalyst_cli.commands.continuum.drill import Kind
 from catalyst_cli.failures import Failure
 from catalyst_cli.output import Form, err, show
 
 from .client import NotReady
 from .house import House
 from .kill import kill
+from .kinds import Kind
 from .move import dry_run, game_day, isolated
 from .report import Report
 

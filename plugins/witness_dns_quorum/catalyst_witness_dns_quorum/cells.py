@@ -9,12 +9,7 @@ import base64
 import hashlib
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import dns.asyncquery
 import dns.exception
 import dns.flags
 import dns.message
@@ -22,60 +17,24 @@ import dns.name
 import dns.opcode
 import dns.rcode
 import dns.rdatatype
-import dns.tsig
 import dns.update
 from catalyst_sdk import Permanent, Temporary
 from catalyst_sdk.witness import Carry, CellIdentity, Swap
 
-PROVIDER = "dns_quorum"
+from .configured import PROVIDER, Configured
+from .ways import Carried, Direct, Way, exchanged
+
 TTL = 0
 _KEPT = re.compile(rb"[a-z0-9 =.:,/-]{1,255}")
 """Values that every server keeps and compares as they are: PowerDNS compares without case, a string has 255 octets."""
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """One cell: where it answers, the zone that it serves, the key that may change it."""
-
-    address: tuple[str, int]
-    zone: dns.name.Name
-    key: dns.tsig.Key
-    transport: str
-
-
-@dataclass(frozen=True, slots=True)
-class Configured:
-    """What the configuration says, read and checked."""
-
-    servers: Mapping[str, Server]
-    timeout: float
-
-
-def configured(config: Mapping[str, Any]) -> Configured:
-    """Read the configuration and the key files. Raises OSError where one cannot be read."""
-    return Configured(
-        servers={cell["name"]: _server({**config, **cell}) for cell in config["cells"]},
-        timeout=float(config.get("op_timeout_seconds", 1.0)),
-    )
-
-
-def _server(config: Mapping[str, Any]) -> Server:
-    # As `nsupdate -y` has it, `name:secret`, or the secret alone; base64 has no colon.
-    said, _, secret = Path(config["tsig_key_file"]).read_text().strip().rpartition(":")
-    name = said.rpartition(":")[2] or config.get("tsig_key_name", "catalyst-witness")
-    return Server(
-        address=_address(config["address"]),
-        zone=dns.name.from_text(config.get("zone", "witness.test")),
-        key=dns.tsig.Key(dns.name.from_text(name), secret, dns.tsig.HMAC_SHA256),
-        transport=config.get("transport", "tcp"),
-    )
-
-
 class DnsCells:
     """The cells of one witness."""
 
-    def __init__(self, configured: Configured) -> None:
+    def __init__(self, configured: Configured, way: Way | None = None) -> None:
         self._c = configured
+        self._way = way or Direct(configured)
 
     def cells(self) -> tuple[str, ...]:
         """Names of the cells."""
@@ -87,9 +46,7 @@ class DnsCells:
 
     def through(self, carry: Carry) -> "DnsCells":
         """The same cells, by way of somebody who need not be trusted."""
-        from .relayed import RelayedCells
-
-        return RelayedCells(self._c, carry)
+        return DnsCells(self._c, Carried(self._c, carry))
 
     async def hand_on(self, *, cell: str, message: bytes) -> bytes:
         """Somebody else's message to one of our cells, and its answer, both unchanged."""
@@ -101,7 +58,7 @@ class DnsCells:
             raise Permanent("MESSAGE_INVALID", what, provider=PROVIDER)
         try:
             async with asyncio.timeout(self._c.timeout):
-                return await _exchanged(*server.address, message)
+                return await exchanged(*server.address, message)
         except (OSError, EOFError, TimeoutError) as error:
             raise Temporary(f"{cell} does not answer: {type(error).__name__}", provider=PROVIDER) from error
 
@@ -126,7 +83,7 @@ class DnsCells:
         try:
             if self._c.servers[cell].transport == "udp":
                 return await self._twice(cell, slot, update, new)
-            return _told(await self._ask(cell, update))
+            return _told(await self._way.ask(cell, update))
         except Temporary:
             return Swap.UNKNOWN
 
@@ -147,9 +104,9 @@ class DnsCells:
     async def _twice(self, cell: str, slot: str, update: dns.update.UpdateMessage, new: bytes) -> Swap:
         """By UDP; where no answer comes, by TCP, and then a no may be the echo of our own first yes."""
         try:
-            return _told(await self._by_udp(cell, update))
+            return _told(await self._way.by_udp(cell, update))
         except Temporary:
-            told = _told(await self._ask(cell, update))
+            told = _told(await self._way.ask(cell, update))
         if told is not Swap.MISMATCH:
             return told
         # Another's promise may stand on top of what we wrote, so that not finding it proves nothing.
@@ -175,7 +132,7 @@ class DnsCells:
         query.use_tsig(server.key)
         try:
             async with asyncio.timeout(self._c.timeout):
-                wire = await _exchanged(*server.address, query.to_wire())
+                wire = await exchanged(*server.address, query.to_wire())
             answer = dns.message.from_wire(wire, keyring=False)
         except (dns.exception.DNSException, OSError, EOFError, ValueError, TimeoutError):
             return None
@@ -199,28 +156,10 @@ class DnsCells:
     async def _asked(self, cell: str, query: dns.message.Message) -> dns.message.Message:
         if self._c.servers[cell].transport == "udp":
             try:
-                return await self._by_udp(cell, query)
+                return await self._way.by_udp(cell, query)
             except Temporary:
                 pass
-        return await self._ask(cell, query)
-
-    async def _by_udp(self, cell: str, message: dns.message.Message) -> dns.message.Message:
-        """Half of the patience, so that there is time for TCP."""
-        host, port = self.address(cell)
-        try:
-            return await dns.asyncquery.udp(
-                message, host, timeout=self._c.timeout / 2, port=port, raise_on_truncation=True
-            )
-        except (dns.exception.DNSException, OSError, EOFError) as error:
-            raise Temporary(f"{cell} does not answer by UDP: {type(error).__name__}", provider=PROVIDER) from error
-
-    async def _ask(self, cell: str, message: dns.message.Message) -> dns.message.Message:
-        host, port = self.address(cell)
-        try:
-            # TCP: an answer that is lost costs a whole time-out, and a connection tells at once that a cell is down.
-            return await dns.asyncquery.tcp(message, host, timeout=self._c.timeout, port=port)
-        except (dns.exception.DNSException, OSError, EOFError) as error:
-            raise Temporary(f"{cell} does not answer: {type(error).__name__}", provider=PROVIDER) from error
+        return await self._way.ask(cell, query)
 
 
 def _told(answer: dns.message.Message) -> Swap:
@@ -258,20 +197,5 @@ def is_for(message: bytes, zone: dns.name.Name) -> bool:
     return bool(read.opcode() == dns.opcode.QUERY and name.is_subdomain(zone))
 
 
-async def _exchanged(host: str, port: int, message: bytes) -> bytes:
-    reader, writer = await asyncio.open_connection(host, port)
-    try:
-        writer.write(len(message).to_bytes(2) + message)
-        await writer.drain()
-        return await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
-    finally:
-        writer.close()
-
-
 def _quoted(value: bytes) -> str:
     return f'"{value.decode("ascii")}"'
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    return host.strip("[]"), int(port)

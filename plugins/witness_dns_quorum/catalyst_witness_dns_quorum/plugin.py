@@ -3,7 +3,8 @@
 from catalyst_sdk import hookimpl
 from catalyst_sdk.context import PluginContext
 
-from .cells import DnsCells, configured
+from .cells import DnsCells
+from .configured import configured
 
 
 @hookimpl

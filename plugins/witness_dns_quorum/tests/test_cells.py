@@ -26,7 +26,8 @@ from catalyst_testkit.knot import knot_server
 from catalyst_testkit.nameservers import UPDATE_KEY, UPDATE_SECRET, update_key
 from catalyst_testkit.powerdns import powerdns_server
 from catalyst_testkit.servers import folder, free_port
-from catalyst_witness_dns_quorum.cells import DnsCells, configured, owner
+from catalyst_witness_dns_quorum.cells import DnsCells, owner
+from catalyst_witness_dns_quorum.configured import configured
 
 ZONE = dns.name.from_text(witness_zones.ZONE)
 

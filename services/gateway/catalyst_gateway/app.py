@@ -43,7 +43,7 @@ from .front import Front
 from .http import HttpServer
 from .limits import Limits, PerMinute
 from .metrics import GatewayMetrics
-from .projector import SERVICES, Projector
+from .projection import SERVICES, Projector
 from .providers import Provider
 from .rebuild import Rebuild
 from .routes import Routes

@@ -20,7 +20,7 @@ from catalyst_mesh.database import is_outage
 from catalyst_mesh.waits import rest
 from google.protobuf import symbol_database
 
-from .projector import row_of
+from .projection import row_of
 from .store import Store
 
 LEASE = "compare"

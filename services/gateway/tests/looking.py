@@ -19,7 +19,7 @@ from catalyst_gateway.callers import Callers
 from catalyst_gateway.console.frame import Console
 from catalyst_gateway.console.library import Library
 from catalyst_gateway.http import HttpServer
-from catalyst_gateway.projector import SERVICES
+from catalyst_gateway.projection import SERVICES
 from catalyst_gateway.providers import Provider
 from catalyst_gateway.routes import Routes
 from catalyst_gateway.sessions import Sessions

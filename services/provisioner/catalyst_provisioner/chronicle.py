@@ -14,7 +14,7 @@ from .domain import applied, costs, facts, gates, graphs, plans, sovereigns, wis
 from .domain.applied import Applied, Wished
 from .domain.locks import Lock
 from .domain.patience import Failed
-from .domain.sovereigns import Sovereign, State
+from .domain.sovereign import Sovereign, State
 from .domain.wishes import Document
 from .store import ClusterRow, Entry, Store, metadata
 from .store.ledger import GONE

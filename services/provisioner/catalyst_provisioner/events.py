@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from .domain import credentials, facts
 from .domain.credentials import Credential
-from .domain.sovereigns import Sovereign
+from .domain.sovereign import Sovereign
 from .failures import step_error
 
 _ROOT = "catalyst.v1.provisioner"

@@ -7,7 +7,7 @@ from catalyst_mesh import Sealer
 
 from .domain import facts, grants
 from .domain.grants import Grant
-from .domain.sovereigns import Sovereign
+from .domain.sovereign import Sovereign
 from .store import Store
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from .domain.sovereigns import State
+from .domain.sovereign import State
 
 
 class ProvisionerMetrics:

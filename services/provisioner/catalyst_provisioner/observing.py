@@ -20,7 +20,7 @@ from . import granting
 from .domain import component_states, facts, workloads
 from .domain.component_states import ComponentState, Condition, Release, Seen
 from .domain.locks import ancestors
-from .domain.sovereigns import Sovereign
+from .domain.sovereign import Sovereign
 from .domain.workloads import Hosted
 from .store import ComponentRow, EnrolmentRow, Store, WorkloadRow
 

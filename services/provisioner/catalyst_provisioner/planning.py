@@ -24,7 +24,7 @@ from .domain.plans import Found, Held, Read, Wanted
 from .domain.reference import Reference
 from .domain.rules import IsPublicSuffix
 from .domain.sizing import Offers
-from .domain.sovereigns import Sovereign
+from .domain.sovereign import Sovereign
 from .domain.staleness import Present, offers_moved
 from .domain.wishes import Document, Wish
 from .peers import Catalog, Names

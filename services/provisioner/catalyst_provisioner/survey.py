@@ -12,7 +12,7 @@ from .clouds import CloudPlugins
 from .domain.reference import Reference
 from .domain.requests import cluster_request
 from .domain.sizing import Offers
-from .domain.sovereigns import Sovereign
+from .domain.sovereign import Sovereign
 from .domain.wishes import Cluster, Wish
 from .store import Store
 from .vault import Vault

@@ -1,21 +1,12 @@
 """`catalyst continuum drill`."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from catalyst_cli.commands.dev.asking import Folder, asked
+from catalyst_cli.drills.kinds import Kind
 from catalyst_cli.output import Form, Output
-
-
-class Kind(StrEnum):
-    """Values of `--kind`."""
-
-    DRY_RUN = "dry-run"
-    ISOLATED = "isolated"
-    GAME_DAY = "game-day"
-    KILL = "kill"
 
 
 def drill(

@@ -7,7 +7,7 @@ replica. How a run lives is told in `docs/explanation/journal.md`.
 from .context import Context
 from .engine import Engine, new_id
 from .failures import StepBlocked, StepFailed, Wait
-from .graph import Backoff, Difference, GraphFault, Kind, Limits, Step
+from .graph import Backoff, GraphFault, Kind, Limits, Step
 from .reading import RunPage
 from .refusals import (
     BadPosition,
@@ -22,7 +22,7 @@ from .refusals import (
 )
 from .states import CancelMode, RunState, StepState, StepView
 from .tables import journal_tables
-from .views import EventView, GraphView, LogLine, Progress, RunView
+from .views import Difference, EventView, GraphView, LogLine, Progress, RunView
 
 __all__ = [
     "Backoff",

@@ -9,9 +9,10 @@ Invariants
 from datetime import datetime, timedelta
 
 from .draft import Decided, Draft
-from .failures import UNDO_MISSING, Verdict, Wait
+from .failures import Wait
 from .settling import end, quiet, to_undo
 from .states import Flow, RunState, StepState, Waits
+from .verdicts import UNDO_MISSING, Verdict
 from .views import leftovers
 
 

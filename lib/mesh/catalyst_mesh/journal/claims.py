@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..database import Database
 from . import forward
+from .graph import Kind
 from .states import Flow
 from .store import Guard, Store
 
@@ -16,9 +17,10 @@ from .store import Guard, Store
 class Claims:
     """The claims of one incarnation of one replica; `owner` is its name, never used again after it has stopped."""
 
-    def __init__(self, db: Database, store: Store, owner: str) -> None:
+    def __init__(self, db: Database, store: Store, kinds: Mapping[str, Kind], owner: str) -> None:
         self._db = db
         self._store = store
+        self._kinds = kinds
         self.owner = owner
         self.next_wake: datetime | None = None
         """When a run that nobody holds was to go on, at the last look."""
@@ -73,6 +75,6 @@ class Claims:
 
     async def _take(self, sql: AsyncConnection, run_id: str, now: datetime) -> Flow | None:
         old = await self._store.load(sql, run_id)
-        decided = forward.take_up(old, now, owner=self.owner, most=self._store.kinds[old.run.kind].takeovers)
+        decided = forward.take_up(old, now, owner=self.owner, most=self._kinds[old.run.kind].takeovers)
         guard = Guard(old.run.owner, old.run.fence, uuid4().hex)
         return await self._store.write(sql, old, decided, now, guard=guard)

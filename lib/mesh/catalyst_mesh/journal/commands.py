@@ -168,21 +168,6 @@ def signal(flow: Flow, now: datetime, *, name: str, payload: Any, by: str) -> De
     return draft.decision()
 
 
-def take_signal(flow: Flow, now: datetime, *, step: str, name: str) -> Decided:
-    """Give the oldest free signal called `name` to `step`, unless it has one; see `signal_of`."""
-    draft = Draft(flow, now)
-    free = next((s for s in flow.signals if s.name == name and not s.taken_by), None)
-    if signal_of(flow, step=step, name=name) is None and free is not None:
-        taken = Signal(free.seq, free.name, free.payload, free.sent_by, free.sent_at, taken_by=step)
-        draft.signals = tuple(taken if s is free else s for s in flow.signals)
-    return draft.decision()
-
-
-def signal_of(flow: Flow, *, step: str, name: str) -> Signal | None:
-    """The signal called `name` that `step` has taken."""
-    return next((s for s in flow.signals if s.name == name and s.taken_by == step), None)
-
-
 _STILL: dict[str, Any] = {"waits": Waits.NOTHING, "signal": "", "wake_at": None}
 
 

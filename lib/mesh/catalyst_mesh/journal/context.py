@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import commands
+from . import signals
 from .draft import Decided
 from .failures import StepFailed, Wait
 from .states import Flow, Note, RunState, StepView, Waits
@@ -145,7 +145,7 @@ class Context:
     async def signal(self, name: str) -> Any:
         """The payload of the signal called `name`; until it comes nothing is held."""
         flow = await self._hold.apply(partial(_take, step=self._name, name=name))
-        taken = commands.signal_of(flow, step=self._name, name=name)
+        taken = signals.taken_by(flow, step=self._name, name=name)
         if taken is None:
             raise Wait(Waits.SIGNAL, signal=name)
         return taken.payload
@@ -166,7 +166,7 @@ def as_json(value: Any) -> Any:
 
 
 def _take(flow: Flow, now: datetime, *, step: str, name: str) -> Decided:
-    return commands.take_signal(flow, now, step=step, name=name)
+    return signals.take(flow, now, step=step, name=name)
 
 
 def _ancestors(flow: Flow, name: str) -> set[str]:

@@ -87,7 +87,8 @@ class Engine:
         self._worker = Worker(
             db,
             self._store,
-            Claims(db, self._store, self.owner),
+            self._kinds,
+            Claims(db, self._store, self._kinds, self.owner),
             clock=self._clock,
             bells=self._bells,
             concurrency=concurrency,

@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .draft import Decided, Draft
-from .failures import TIMED_OUT, Verdict, Wait
+from .failures import Wait
 from .settling import awaits_end, due, fail_step, next_wake, settle
 from .states import Flow, RunState, StepState, StepView, Waits
+from .verdicts import TIMED_OUT, Verdict
 
 _UNDER_WAY = {StepState.RUNNING, StepState.IN_DOUBT}
 

@@ -6,19 +6,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
+from .context import Context
+from .observers import OnSettled, OnTransition
 from .states import StepState, StepView
+from .views import Difference
 
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
-    from .context import Context
-    from .views import EventView, RunView
-
-Action: TypeAlias = "Callable[[Context], Awaitable[Any]]"
-OnTransition: TypeAlias = "Callable[[AsyncConnection, RunView, EventView], Awaitable[None]]"
-OnSettled: TypeAlias = "Callable[[AsyncConnection, RunView], Awaitable[None]]"
+Action: TypeAlias = Callable[[Context], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +48,8 @@ class Step:
 
     name: str
     run: Action
-    check: "Action | None" = None
-    undo: "Action | None" = None
+    check: Action | None = None
+    undo: Action | None = None
     needs: tuple[str, ...] = ()
     timeout: timedelta | None = None
     retries: int = 9
@@ -108,27 +103,14 @@ class Kind:
 
     name: str
     graph: Callable[[Mapping[str, Any]], Iterable[Step]]
-    transition: "OnTransition | None" = None
-    settled: "OnSettled | None" = None
+    transition: OnTransition | None = None
+    settled: OnSettled | None = None
     limits: Limits = Limits()
     takeovers: int = 5
 
 
 class GraphFault(ValueError):
     """A graph that cannot be: a bug of the function that made it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How the code's graph of today differs from the stored one. Nothing of it is acted upon unasked."""
-
-    missing: tuple[str, ...] = ()
-    """Stored and not yet run, but the code has no function for it any more: the run pauses before it."""
-    added: tuple[str, ...] = ()
-    rewired: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.missing or self.added or self.rewired)
 
 
 def ordered(steps: Iterable[Step]) -> dict[str, Step]:

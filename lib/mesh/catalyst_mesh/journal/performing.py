@@ -10,10 +10,11 @@ from ..telemetry import span
 from . import backward, forward
 from .context import Context, as_json
 from .draft import Decided
-from .failures import TIMED_OUT, Verdict, Wait, judge
+from .failures import Wait
 from .graph import Action, Step
 from .hold import Decide, Hold
 from .states import Flow, StepState, Waits
+from .verdicts import TIMED_OUT, Verdict, judge
 
 CHECK_LIMIT = timedelta(minutes=1)
 """How long a look at the world may take."""

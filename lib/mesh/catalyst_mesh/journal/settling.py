@@ -10,8 +10,8 @@ from collections.abc import Collection
 from datetime import datetime
 
 from .draft import Draft
-from .failures import Verdict
 from .states import Flow, RunState, StepState, StepView, Waits
+from .verdicts import Verdict
 
 _ACTIVE = {StepState.READY, StepState.RUNNING, StepState.IN_DOUBT}
 

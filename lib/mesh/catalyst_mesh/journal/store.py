@@ -22,8 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..ready import Found, Ready
 from . import views
 from .draft import Decided
-from .graph import Kind
 from .leasing import LeaseTerms
+from .observers import Observer
 from .refusals import RunNotFound
 from .statements import EVENT_COLUMNS, Statements, to
 from .states import Flow, Run, RunState, Signal, StepState, StepView, Waits
@@ -57,9 +57,9 @@ class Guard:
 class Store:
     """All SQL on runs that changes or loads them whole."""
 
-    def __init__(self, tables: Tables, kinds: Mapping[str, Kind], terms: LeaseTerms, hook: Hook) -> None:
+    def __init__(self, tables: Tables, observers: Mapping[str, Observer], terms: LeaseTerms, hook: Hook) -> None:
         self.tables = tables
-        self.kinds = kinds
+        self._observers = observers
         self.terms = terms
         self.hook = hook
         self._statements = Statements(tables, terms)
@@ -245,15 +245,15 @@ class Store:
             await self.each(sql, "events", self._statements.tell, rows)
 
     async def _call_back(self, sql: AsyncConnection, new: Flow, events: Sequence[views.EventView]) -> None:
-        kind = self.kinds.get(new.run.kind)
-        if not events or kind is None or not (kind.transition or kind.settled):
+        told = self._observers.get(new.run.kind)
+        if not events or told is None or not (told.transition or told.settled):
             return
         run = views.view(new)
-        if kind.transition:
+        if told.transition:
             for event in events:
-                await kind.transition(sql, run, event)
-        if kind.settled and any(event.code in _ENDINGS for event in events):
-            await kind.settled(sql, run)
+                await told.transition(sql, run, event)
+        if told.settled and any(event.code in _ENDINGS for event in events):
+            await told.settled(sql, run)
 
 
 def run_of(row: RowMapping) -> Run:

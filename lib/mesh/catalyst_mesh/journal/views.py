@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .graph import Difference
 from .states import Flow, Note, RunState, StepState, StepView
 
 
@@ -83,6 +82,19 @@ class LogLine:
     attempt: int
     level: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How the code's graph of today differs from the stored one. Nothing of it is acted upon unasked."""
+
+    missing: tuple[str, ...] = ()
+    """Stored and not yet run, but the code has no function for it any more: the run pauses before it."""
+    added: tuple[str, ...] = ()
+    rewired: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.added or self.rewired)
 
 
 @dataclass(frozen=True, slots=True)

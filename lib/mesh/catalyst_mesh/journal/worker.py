@@ -8,6 +8,7 @@ Invariants
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -42,6 +43,7 @@ class Worker:
         self,
         db: Database,
         store: Store,
+        kinds: Mapping[str, Kind],
         claims: Claims,
         *,
         clock: Clock,
@@ -54,11 +56,12 @@ class Worker:
     ) -> None:
         self._db = db
         self._store = store
+        self._kinds = kinds
         self._claims = claims
         self._clock = clock
         self._bells = bells
         self._replica_slots = asyncio.Semaphore(concurrency)
-        self._kind_slots = {name: asyncio.Semaphore(kind.limits.steps) for name, kind in store.kinds.items()}
+        self._kind_slots = {name: asyncio.Semaphore(kind.limits.steps) for name, kind in kinds.items()}
         self._most_runs = runs
         self._poll = poll
         self._rng = rng
@@ -138,10 +141,10 @@ class Worker:
 
     def _open_kinds(self) -> list[str]:
         under_way = Counter(driver.hold.flow.run.kind for driver in self._drivers.values())
-        return [name for name, kind in self._store.kinds.items() if under_way[name] < kind.limits.runs]
+        return [name for name, kind in self._kinds.items() if under_way[name] < kind.limits.runs]
 
     def _take(self, group: asyncio.TaskGroup, flow: Flow, asked: float, linger: timedelta) -> None:
-        run_id, kind = flow.run.id, self._store.kinds[flow.run.kind]
+        run_id, kind = flow.run.id, self._kinds[flow.run.kind]
         hold = Hold(self._db, self._store, flow, clock=self._clock, bells=self._bells, asked=asked)
         slots = Slots(self._replica_slots, self._kind_slots[kind.name], kind.limits.steps_per_run)
         self._drivers[run_id] = driver = Driver(hold, kind, slots, rng=self._rng, linger=linger)

@@ -3,8 +3,8 @@
 from .changes import Part, Resource
 from .cloud import TofuCloud
 from .locks import Pin, pins
+from .module import Leftover
 from .stream import Diagnostic
-from .sweeping import Leftover
 from .verdicts import trailing_code
 
 __all__ = ["Diagnostic", "Leftover", "Part", "Pin", "Resource", "TofuCloud", "pins", "trailing_code"]

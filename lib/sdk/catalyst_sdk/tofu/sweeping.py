@@ -10,7 +10,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..cloud_types import Discovered, owned
@@ -18,26 +18,15 @@ from . import children, commands
 from . import tool as tools
 from .changes import planned
 from .folders import RunFolder
+from .module import TofuModule
 from .states import Kept
 from .work import TofuWork
 
 if TYPE_CHECKING:
     from ..cloud import LedgerRow
-    from .cloud import TofuCloud
 
 
-@dataclass(frozen=True, slots=True)
-class Leftover:
-    """How something that was found is written in a root that only takes it away: type and arguments that it must have.
-
-    Other differences are ignored, unless the body has a `lifecycle` of its own.
-    """
-
-    type: str
-    body: Mapping[str, Any]
-
-
-async def sweep(cloud: "TofuCloud", run: TofuWork, keep: Sequence[str]) -> None:
+async def sweep(cloud: TofuModule, run: TofuWork, keep: Sequence[str]) -> None:
     """Rows that no state holds: gone if the cloud shows nothing, else imported into a root made for them."""
     left = [row for row in run.rows.values() if row.id not in keep and row.name not in keep]
     if not left:
@@ -49,7 +38,7 @@ async def sweep(cloud: "TofuCloud", run: TofuWork, keep: Sequence[str]) -> None:
         await run.drop(row.kind, row.name)
 
 
-async def _seen(cloud: "TofuCloud", run: TofuWork, rows: Sequence["LedgerRow"]) -> list[Discovered]:
+async def _seen(cloud: TofuModule, run: TofuWork, rows: Sequence["LedgerRow"]) -> list[Discovered]:
     """Of these rows what exists and is ours, by id, or by name and labels where no id is known."""
     seen = {(one.kind, one.id): one for one in await _look(cloud, run, rows)}
     ours = {}
@@ -61,14 +50,14 @@ async def _seen(cloud: "TofuCloud", run: TofuWork, rows: Sequence["LedgerRow"]) 
     return list(ours.values())
 
 
-async def _look(cloud: "TofuCloud", run: TofuWork, rows: Sequence["LedgerRow"]) -> list[Discovered]:
+async def _look(cloud: TofuModule, run: TofuWork, rows: Sequence["LedgerRow"]) -> list[Discovered]:
     found = list(await cloud.find(names=[(row.kind, row.name) for row in rows], credential=run.credential))
     for labels in {json.dumps(dict(row.labels), sort_keys=True) for row in rows}:
         found += await cloud.discover(labels=json.loads(labels), credential=run.work.credential)
     return found
 
 
-async def _take_away(cloud: "TofuCloud", run: TofuWork, found: Sequence[Discovered]) -> None:
+async def _take_away(cloud: TofuModule, run: TofuWork, found: Sequence[Discovered]) -> None:
     """Import, then delete."""
     folder = RunFolder(run.folder.path.with_name(f"{run.folder.path.name}-leftovers"))
     if (child := children.recorded(folder.path)) is not None:
@@ -84,7 +73,7 @@ async def _take_away(cloud: "TofuCloud", run: TofuWork, found: Sequence[Discover
     await asyncio.to_thread(folder.shred)
 
 
-def _root(cloud: "TofuCloud", found: Sequence[Discovered]) -> Mapping[str, Any]:
+def _root(cloud: TofuModule, found: Sequence[Discovered]) -> Mapping[str, Any]:
     rank = {kind: number for number, kind in enumerate(cloud.standing)}
     resources: dict[str, dict[str, Any]] = {}
     imports: list[dict[str, str]] = []

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..cloud import LedgerRow, Workspace
 from ..cloud_types import Action, Adopted, ClusterRequest, Discovered, owned
@@ -27,12 +27,10 @@ from . import tool as tools
 from .changes import Part, Planned, Resource, moves_outputs, planned
 from .folders import HOLDER, IDENTITIES, RunFolder
 from .masks import Veil
+from .module import TofuModule
 from .states import Kept
 from .stream import Diagnostic, Done, Message, Version, said
 from .tool import Outcome, Tool
-
-if TYPE_CHECKING:
-    from .cloud import TofuCloud
 
 SEAL_EVERY = 0.5
 """Seconds between two looks at the state of a command that works."""
@@ -64,7 +62,7 @@ class Draft:
 class TofuWork:
     """What one call works with. Secrets live here, not in the plugin, and end with the call."""
 
-    cloud: "TofuCloud"
+    cloud: TofuModule
     tool: Tool
     folder: RunFolder
     work: "Workspace"

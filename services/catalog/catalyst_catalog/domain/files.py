@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .install_plans import Planned
+from .planned import Planned
 
 
-def of(environment: str, one: "Planned") -> tuple[str, str]:
+def of(environment: str, one: Planned) -> tuple[str, str]:
     """Path and text. JSON is YAML too, and has one way to write a value."""
     name = environment.removeprefix("environments/")
     source, chart = _source(one)
@@ -17,7 +16,7 @@ def of(environment: str, one: "Planned") -> tuple[str, str]:
     return f"environments/{name}/applications/{one.name}/release.yaml", text
 
 
-def _release(environment: str, one: "Planned", chart: Mapping[str, Any]) -> dict[str, Any]:
+def _release(environment: str, one: Planned, chart: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "apiVersion": "helm.toolkit.fluxcd.io/v2",
         "kind": "HelmRelease",
@@ -41,7 +40,7 @@ def _release(environment: str, one: "Planned", chart: Mapping[str, Any]) -> dict
     }
 
 
-def _source(one: "Planned") -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _source(one: Planned) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The objects from which Flux gets the chart, and how the release speaks of it."""
     manifests = one.release.manifest.spec.manifests
     assert manifests is not None, "only a planned Blueprint has none, and no plan has that"

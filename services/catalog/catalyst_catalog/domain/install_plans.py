@@ -17,6 +17,7 @@ from typing import Any
 from . import config_schema, files
 from .locks import Entry, Lock
 from .manifest_parts import REGIONS, Layer, Placement
+from .planned import Placed, Planned
 from .refusals import (
     ApplicationExists,
     ChoiceUnavailable,
@@ -30,14 +31,6 @@ from .universe import Release, State, Universe
 DEDICATED, REUSE = "dedicated", "reuse:"
 MOST_OF_A_NAME = 9
 """Highest number behind a name that is taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """Where an Application runs; without regions wherever its Environment is."""
-
-    mode: str
-    regions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +53,6 @@ class Wish:
     mode: str = ""
     regions: tuple[str, ...] = ()
     choices: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """An Application to create."""
-
-    name: str
-    release: Release
-    alias: str
-    config: Mapping[str, Any]
-    placed: Placed
-    wave: int
-    after: tuple[str, ...]
-    """Applications, of the plan or standing, that must be ready before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from catalyst.mesh.v1 import resources_pb2 as mesh
 
 from ..domain import capacity, upgrades
 from ..domain.capacity import Amounts
-from ..domain.install_plans import InstallPlan, Placed, Planned, Standing, Wish
+from ..domain.install_plans import InstallPlan, Standing, Wish
 from ..domain.installations import Installation
 from ..domain.locks import Lock
+from ..domain.planned import Placed, Planned
 from ..domain.provider import Policy
 from ..domain.refusals import CapacityExceeded
 from ..domain.schema_changes import SchemaChange

@@ -10,8 +10,8 @@ from catalyst_sdk.dns import Change, RecordSet
 from catalyst_sdk.dns_rules import Key
 
 from .hosting import Kind, Zone
-from .ownership import is_own_mark
-from .record_sets import Wish, content, is_mark
+from .ownership import is_mark, is_own_mark
+from .record_sets import Wish, content
 
 _LONGEST_TEXT = 200
 

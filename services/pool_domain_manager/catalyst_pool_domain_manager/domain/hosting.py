@@ -13,15 +13,12 @@ Invariants, in whatever order commands arrive:
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from catalyst_sdk import Code, Decision, Refused
 
 from .conditions import DELEGATED, SIGNED, Condition, settle
+from .imports import ZoneImport
 from .refusals import EtagMismatch
-
-if TYPE_CHECKING:
-    from .imports import ZoneImport
 
 
 class Kind(StrEnum):
@@ -166,7 +163,7 @@ class Imported:
     """What another place served of it was collected."""
 
     zone: Zone
-    found: "ZoneImport"
+    found: ZoneImport
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +292,7 @@ def told(zone: Zone, now: datetime) -> Zone:
     return _next(zone, now)
 
 
-def imported(zone: Zone, found: "ZoneImport", now: datetime) -> Decision[Zone]:
+def imported(zone: Zone, found: ZoneImport, now: datetime) -> Decision[Zone]:
     """An import ended; the wish is what it was."""
     after = _next(zone, now)
     return Decision(after, (Imported(after, found),))

@@ -8,7 +8,7 @@ from enum import StrEnum
 from catalyst_sdk import Code, Refused, Violation
 from catalyst_sdk.dns import RecordSet
 
-from .record_sets import is_mark
+from .ownership import is_mark
 
 
 class Completeness(StrEnum):

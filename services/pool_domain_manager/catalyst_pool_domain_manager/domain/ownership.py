@@ -9,8 +9,8 @@ Marks of others, and in a zone that others keep sets in, marks of ours
 import re
 from collections.abc import Collection, Iterable
 
-from catalyst_sdk.dns import Change, RecordSet, text_data
-from catalyst_sdk.dns_rules import Key
+from catalyst_sdk.dns import OWNER_MARK, REVISION_MARK, Change, RecordSet, text_data
+from catalyst_sdk.dns_rules import Key, below
 
 PREFIX = "_externaldns"
 OWNER_PREFIX = "_owner"
@@ -37,6 +37,11 @@ def foreign_keys(sets: Iterable[RecordSet], owner: str) -> frozenset[Key]:
             kind, _, name = rest.partition(".")
             found.add((name.replace("_wildcard.", "*.", 1), kind.upper()))
     return frozenset(found)
+
+
+def is_mark(name: str, origin: str) -> bool:
+    """Whether it is a record by which backends tell whose a zone is, and how new."""
+    return name in (below(OWNER_MARK, origin), below(REVISION_MARK, origin))
 
 
 def is_own_mark(r: RecordSet, owner: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from catalyst_sdk import Permanent
-from catalyst_sdk.dns import OWNER_MARK, REVISION_MARK, Change, RecordSet, ZoneSpec, ZoneState, text_data
+from catalyst_sdk.dns import Change, RecordSet, ZoneSpec, ZoneState, text_data
 from catalyst_sdk.dns_rules import Faults, Key, below, changed_records
 
 from .hosting import Soa, Zone
@@ -169,11 +169,6 @@ def content(r: RecordSet) -> frozenset[str]:
     if r.type != "SOA":
         return frozenset(r.records)
     return frozenset(" ".join((*fields[:2], *fields[3:])) for text in r.records if (fields := text.split()))
-
-
-def is_mark(name: str, origin: str) -> bool:
-    """Whether it is a record by which backends tell whose a zone is, and how new."""
-    return name in (below(OWNER_MARK, origin), below(REVISION_MARK, origin))
 
 
 def full_name(text: str, origin: str) -> str:

@@ -3,29 +3,28 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .grants import Grant
-    from .sovereigns import Sovereign
+from .grants import Grant
+from .sovereign import Sovereign
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     actor: str
 
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     paths: tuple[str, ...]
     actor: str
 
 
 @dataclass(frozen=True, slots=True)
 class Activated:
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     run: str
     first: bool
     clusters: tuple[Mapping[str, Any], ...]
@@ -34,14 +33,14 @@ class Activated:
 
 @dataclass(frozen=True, slots=True)
 class Destroyed:
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     run: str
     clusters: tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PlanCreated:
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     plan: Mapping[str, Any]
     """The plan as stored: name, intent, hash, applicable, empty, cost, findings, expire_time."""
     actor: str
@@ -49,7 +48,7 @@ class PlanCreated:
 
 @dataclass(frozen=True, slots=True)
 class PlanApplied:
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     plan: str
     intent: str
     hash: str
@@ -61,7 +60,7 @@ class PlanApplied:
 class RunTold:
     """Common part of what is told of a run."""
 
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     run: str
     plan: str
     intent: str
@@ -117,7 +116,7 @@ class RunCancelled(RunTold):
 class StepTold:
     """A step came to an end."""
 
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     run: str
     step: str
     attempt: int
@@ -139,7 +138,7 @@ class StepFailed(StepTold):
 
 @dataclass(frozen=True, slots=True)
 class ComponentChanged:
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     cluster: str
     blueprint: str
     before: str
@@ -153,7 +152,7 @@ class ComponentChanged:
 
 @dataclass(frozen=True, slots=True)
 class ClusterEnrolled:
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     cluster: str
     provider: str
     region: str
@@ -170,7 +169,7 @@ class StepSkipped(StepTold):
 
 @dataclass(frozen=True, slots=True)
 class RunStuck:
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     run: str
     steps: tuple[str, ...]
     takeovers: int
@@ -178,7 +177,7 @@ class RunStuck:
 
 @dataclass(frozen=True, slots=True)
 class GateOpened:
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     run: str
     step: str
     gate: Mapping[str, Any]
@@ -189,7 +188,7 @@ class GateOpened:
 class GateAnswered:
     """Somebody agreed, or refused."""
 
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     run: str
     step: str
     kind: str
@@ -209,13 +208,13 @@ class GateRejected(GateAnswered):
 
 @dataclass(frozen=True, slots=True)
 class PlanExpired:
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     plan: str
 
 
 @dataclass(frozen=True, slots=True)
 class Degraded:
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     health: str
     conditions: tuple[Any, ...]
     """Those that do not hold."""
@@ -223,7 +222,7 @@ class Degraded:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     since: datetime
     """Since when it was degraded."""
 
@@ -232,7 +231,7 @@ class Recovered:
 class ClusterTold:
     """A cluster was or was not heard of."""
 
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     cluster: str
     provider: str
     region: str
@@ -258,31 +257,31 @@ class ClusterRecovered(ClusterTold):
 
 @dataclass(frozen=True, slots=True)
 class DriftDetected:
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     report: Mapping[str, Any]
     plan: str
 
 
 @dataclass(frozen=True, slots=True)
 class DriftRepaired:
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     run: str
 
 
 @dataclass(frozen=True, slots=True)
 class AccessGranted:
-    sovereign: "Sovereign"
-    grant: "Grant"
+    sovereign: Sovereign
+    grant: Grant
 
 
 @dataclass(frozen=True, slots=True)
 class AccessRevoked:
-    sovereign: "Sovereign"
-    grant: "Grant"
+    sovereign: Sovereign
+    grant: Grant
 
 
 @dataclass(frozen=True, slots=True)
 class LeftoverFound:
-    sovereign: "Sovereign"
+    sovereign: Sovereign
     run: str
     leftover: Mapping[str, Any]

@@ -8,7 +8,7 @@ from catalyst_sdk.cloud import Adopted, ClusterRequest, Listener, NodePool
 from . import cidrs
 from .naming import labels
 from .reference import Reference
-from .sovereigns import Sovereign
+from .sovereign import Sovereign
 from .wishes import Cluster, Wish
 
 

@@ -19,9 +19,10 @@ from catalyst_sdk import Code, Decision, Refused
 
 from .. import observing
 from ..certificates import Authority, public_key, read_request
-from ..domain import conditions, enrolments, facts, joins, sovereigns, trees
+from ..domain import conditions, enrolments, facts, joins, trees
 from ..domain.enrolments import sha256
 from ..domain.joins import Join, Part
+from ..domain.sovereign import Sovereign
 from ..gitserver import Passwords
 from ..repository import BRANCH
 from ..steps.tools import ServesTrees
@@ -240,7 +241,7 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
         return JoinRow(row.sovereign, row.cluster, server, worker, join.endpoint)
 
     def _answer(
-        self, held: sovereigns.Sovereign, cluster: ClusterRow, row: EnrolmentRow, part: Part, join: Join
+        self, held: Sovereign, cluster: ClusterRow, row: EnrolmentRow, part: Part, join: Join
     ) -> service_pb2.EnrollResponse:
         is_worker, desk = part is Part.WORKER, self._desk
         tree = service_pb2.TreeAccess(

@@ -17,7 +17,8 @@ from .. import granting
 from ..domain import grants, sovereigns
 from ..domain.conditions import is_silent
 from ..domain.grants import AgentUnreachable, ClusterRequired, Grant, GrantNotFound
-from ..domain.sovereigns import EtagMismatch, Sovereign
+from ..domain.sovereign import Sovereign
+from ..domain.sovereigns import EtagMismatch
 from ..store import ClusterRow, Store
 from . import filters
 from .names import ClusterNotFound, Name, locked, visible

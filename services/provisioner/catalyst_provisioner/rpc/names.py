@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from catalyst_mesh import Caller, caller
 from catalyst_sdk import Code, Refused
 
-from ..domain.sovereigns import Sovereign, SovereignNotFound
+from ..domain.sovereign import Sovereign
+from ..domain.sovereigns import SovereignNotFound
 from ..store import Store
 
 SEES_ALL = ("sovereign-admin", "security-officer", "billing-admin")

@@ -21,7 +21,7 @@ from ..domain import facts, graphs, immutables, plans, previews, rules, sovereig
 from ..domain.locks import Lock
 from ..domain.plans import Wanted
 from ..domain.reference import Reference
-from ..domain.sovereigns import Sovereign
+from ..domain.sovereign import Sovereign, State
 from ..domain.staleness import Present
 from ..domain.wishes import Cluster, Document
 from ..history import History
@@ -264,7 +264,7 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
             "generation": held.generation + moved,
             "keep": list(options.get("keep", ())),
             "remove_finalizers": bool(options.get("remove_finalizers")),
-            "settled": held.state is sovereigns.State.ACTIVE,
+            "settled": held.state is State.ACTIVE,
         }  # fmt: skip - reads as a table
         if kind == graphs.DESTROY:
             clusters = [row.name for row in await tx.clusters(held.id)]
@@ -427,7 +427,7 @@ def demand_fresh(row: PlanRow, held: Sovereign, revision: int, now: datetime) ->
 
 def _closed(held: Sovereign, kind: str, now: datetime) -> Decision[Sovereign]:
     """A creation that failed and is now taken away has failed for good; whoever paid for it is told so."""
-    failed = held.state is sovereigns.State.FAILED and held.activated_at is None
+    failed = held.state is State.FAILED and held.activated_at is None
     if kind != graphs.DESTROY or not failed or not held.last_run:
         return Decision(held)
     after = held.told(now)

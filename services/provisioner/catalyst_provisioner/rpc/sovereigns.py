@@ -13,7 +13,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from ..domain import immutables, sovereigns, wishes
 from ..domain.rules import SpecInvalid
-from ..domain.sovereigns import Sovereign, State
+from ..domain.sovereign import Sovereign, State
 from ..planning import Planner
 from ..store import Store
 from . import filters, views

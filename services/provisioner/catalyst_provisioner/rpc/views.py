@@ -18,7 +18,7 @@ from ..domain import plan_diff as plan_differences
 from ..domain.claims import CROSSPLANE
 from ..domain.component_states import ComponentState
 from ..domain.conditions import ClusterFacts, ComponentFact, Condition, Facts
-from ..domain.sovereigns import Sovereign, State
+from ..domain.sovereign import Sovereign, State
 from ..planning import CURRENCY
 from ..steps.making import http_ports
 from ..store import ClusterRow, ComponentRow, Entry, PlanRow, Store

@@ -12,7 +12,7 @@ from google.protobuf.json_format import MessageToDict
 
 from ..domain import workloads
 from ..domain.conditions import is_silent
-from ..domain.sovereigns import State
+from ..domain.sovereign import State
 from ..store import ClusterRow, Store, WorkloadList, WorkloadRow
 from .names import ClusterNotFound, Name
 

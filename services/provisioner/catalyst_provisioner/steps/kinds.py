@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any, Optional
 
 from catalyst_mesh.journal import Backoff, Kind, Step
-from catalyst_mesh.journal.graph import Action, OnTransition
+from catalyst_mesh.journal.graph import Action
+from catalyst_mesh.journal.observers import OnTransition
 
 from ..domain import graphs
 from ..domain.graphs import Shape

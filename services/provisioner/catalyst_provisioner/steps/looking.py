@@ -11,7 +11,7 @@ from ..chronicle import DRIFT
 from ..domain import credentials, drifts, facts
 from ..domain.naming import CLUSTER_LABEL, sweep_labels
 from ..domain.requests import cluster_request
-from ..domain.sovereigns import Sovereign
+from ..domain.sovereign import Sovereign
 from ..store import ClusterRow, Store
 from ..workspaces import Place, ReadingWorkspace
 from .tools import Tools

@@ -17,7 +17,7 @@ from ..domain.component_states import ComponentState
 from ..domain.conditions import LEAST_LIFE, is_silent
 from ..domain.locks import Lock
 from ..domain.requests import cluster_request
-from ..domain.sovereigns import Sovereign
+from ..domain.sovereign import Sovereign
 from ..domain.wishes import Cluster, Wish
 from ..store import ClusterRow, ComponentRow, PlanRow, Store
 from ..store.secrets import LOST

@@ -8,7 +8,7 @@ from catalyst.pooldomain.v1 import resources_pb2 as pooldomain
 from catalyst_mesh import moment
 from catalyst_mesh.journal import Context, StepFailed
 
-from ..domain.sovereigns import Sovereign
+from ..domain.sovereign import Sovereign
 from ..domain.wishes import Wish
 from ..peers import Names, SaidNo
 from ..store import Reservation, Store

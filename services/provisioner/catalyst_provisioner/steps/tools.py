@@ -16,7 +16,7 @@ from ..domain import wishes
 from ..domain.locks import Component, Lock
 from ..domain.mirrors import REGISTRY
 from ..domain.patience import BLOCKING
-from ..domain.sovereigns import Sovereign
+from ..domain.sovereign import Sovereign
 from ..domain.wishes import Wish
 from ..gitserver import Passwords
 from ..peers import Names

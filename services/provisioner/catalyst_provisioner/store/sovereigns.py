@@ -9,7 +9,8 @@ from sqlalchemy import Select, delete, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ..domain.credentials import Credential
-from ..domain.sovereigns import FqdnTaken, Sovereign, State
+from ..domain.sovereign import Sovereign, State
+from ..domain.sovereigns import FqdnTaken
 from .tables import (
     applied,
     clusters,

@@ -30,7 +30,7 @@ from ..chronicle import DRIFT, FAILED_RUN
 from ..domain import conditions, facts, grants, graphs, patience, wishes
 from ..domain.conditions import is_silent
 from ..domain.patience import Deed, Failed
-from ..domain.sovereigns import Sovereign, State
+from ..domain.sovereign import Sovereign, State
 from ..metrics import ProvisionerMetrics
 from ..rpc.plans import EXPIRED
 from ..rpc.views import facts_of, observed

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from catalyst.provisioner.v1 import events_pb2
-from catalyst_gateway.projector import Projector
+from catalyst_gateway.projection import Projector
 from catalyst_gateway.store import Store, metadata, stream_event
 from catalyst_mesh import Bus, Database, Leases, Work, migrate
 from catalyst_testkit import eventually
