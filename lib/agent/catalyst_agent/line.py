@@ -56,6 +56,8 @@ class Line:
         self._outbox = Outbox(folder / OUTBOX)
         self._memory: dict[str, int] = files.read_json(folder / MEMORY) or {"command": 0, "generation": 0}
         self._news = asyncio.Event()
+        self._pace = 0.0
+        """Seconds between heartbeats as the daemon said last; 0: as it said at enrolment."""
         self._told: dict[str, Any] = {}
         """What was told on this stream, by subject; a new stream knows nothing."""
 
@@ -101,6 +103,7 @@ class Line:
         try:
             async for command in call:
                 self._outbox.confirm(command.ack)
+                self._pace = command.heartbeat_interval.ToTimedelta().total_seconds() or self._pace
                 orders.put_nowait(command)
         except asyncio.CancelledError:
             if (me := asyncio.current_task()) and me.cancelling():
@@ -135,7 +138,7 @@ class Line:
                     whole_at = now + WHOLE
                 if now >= beat_at:
                     await self._beat()
-                    beat_at = now + self._me.heartbeat_seconds
+                    beat_at = now + (self._pace or self._me.heartbeat_seconds)
                 try:
                     await self._inventory()
                     await self._components()

@@ -51,6 +51,7 @@ from .domain.reference import Reference
 from .domain.wishes import Document
 from .events import EMITTED
 from .gitserver import GitServer, Passwords
+from .heartbeats import Heartbeats
 from .history import History
 from .metrics import ProvisionerMetrics
 from .peers import Catalog, Names, Orders
@@ -80,6 +81,7 @@ from .zones import Zones
 
 SANDBOX = "sandbox"
 HEARTBEAT = timedelta(seconds=15)
+GRACE = timedelta(seconds=60)
 SLOWEST_LOOK = timedelta(seconds=5)
 QUICKEST_LOOK = timedelta(milliseconds=200)
 QUICKEST_WATCH = timedelta(seconds=1)
@@ -136,12 +138,14 @@ async def compose(
     tools = _tools(settings, g, planner, peers, trees, probe)
     engine = _engine(settings, g, tools, hook)
     leases, curfew, history = Leases(g.db, metadata, metrics=g.metrics), Curfew(), History(g.work)
+    heartbeats = Heartbeats(g.work, _scaled(HEARTBEAT, settings))
     views = RunViews(g.work, engine, history)
     plans = PlanService(g.work, planner, engine, peers.orders, history, require_paid_order=settings.require_paid_order)
     watchman = _watchman(settings, g, engine, leases, tools, plans)
     custodian = Custodian(g.work, g.sealer, g.clouds.made_by_tools())
-    services = _services(g, planner, engine, plans, views, _desk(settings, g, trees), trees.git, curfew)
-    loops: list[Worker] = [engine, trees.git, NameKeeper(tools, engine, leases), watchman, custodian, curfew]
+    services = _services(g, planner, engine, plans, views, _desk(settings, g, trees, heartbeats), trees.git, curfew)
+    names = NameKeeper(tools, engine, leases)
+    loops: list[Worker] = [engine, trees.git, names, watchman, custodian, curfew, heartbeats]
     return Daemon(
         "provisioner",
         settings,
@@ -217,20 +221,14 @@ def _watchman(
     return Watchman(
         g.work, engine, leases, answers=answers, pause=max(tools.look_again, QUICKEST_WATCH),
         retry_pause=tools.look_again * LOOKS_BEFORE_RETRY, drift_interval=timedelta(seconds=settings.drift_interval),
-        end_life=plans.end_life, metrics=ProvisionerMetrics(g.metrics.registry),
+        grace=_scaled(GRACE, settings), end_life=plans.end_life, metrics=ProvisionerMetrics(g.metrics.registry),
     )  # fmt: skip
 
 
-def _desk(settings: ProvisionerSettings, g: Ground, trees: Trees) -> Desk:
+def _desk(settings: ProvisionerSettings, g: Ground, trees: Trees, heartbeats: Heartbeats) -> Desk:
     folder = settings.data_folder / "agents"
-    return Desk(
-        Issuer.open(folder, AGENT_ISSUER),
-        Authority.open(folder, SystemClock().now()),
-        g.sealer,
-        trees.passwords,
-        trees.git,
-        _scaled(HEARTBEAT, settings),
-    )  # fmt: skip - in the order of the fields
+    issuer, authority = Issuer.open(folder, AGENT_ISSUER), Authority.open(folder, SystemClock().now())
+    return Desk(issuer, authority, g.sealer, trees.passwords, trees.git, heartbeats)
 
 
 async def _clouds(host: PluginHost, vault: Vault) -> CloudPlugins:

@@ -27,6 +27,7 @@ from .store import ComponentRow, EnrolmentRow, Store, WorkloadRow
 Report = resources_pb2.AgentReport
 BOOT = ""
 """Stands for the first boot where lines are kept by component."""
+ABOUT_COMPONENTS = {"components", "probe_result", "log_lines"}
 LONGEST = 64 * 1024
 """Characters of a line that are kept."""
 
@@ -57,7 +58,7 @@ async def take(tx: Store, token_sha256: str, reports: Sequence[Report], sealer: 
         raise ServerGone
     fresh = [report for report in reports if report.seq > enrolment.last_report]
     for report in fresh:
-        _demand_own(enrolment, report)
+        demand_own(enrolment, report)
     if not fresh:
         return enrolment.last_report
     held = await _taken(tx, held, enrolment, fresh, sealer)
@@ -72,7 +73,9 @@ async def _taken(
 ) -> Sovereign:
     cluster = enrolment.cluster
     values: dict[str, Any] = {"heartbeat_at": tx.now}
-    rows = {row.name: row for row in await tx.components(held.id, cluster)}
+    # A sign of life, and what follows from it, says nothing of components, and to read them costs the most.
+    about = any(report.WhichOneof("report") in ABOUT_COMPONENTS for report in reports)
+    rows = {row.name: row for row in await tx.components(held.id, cluster)} if about else {}
     before = dict(rows)
     for report in reports:
         match report.WhichOneof("report"):
@@ -238,7 +241,8 @@ def _changed(held: Sovereign, old: ComponentRow, new: ComponentRow) -> facts.Com
     )  # fmt: skip - in the order of the fields
 
 
-def _demand_own(enrolment: EnrolmentRow, report: Report) -> None:
+def demand_own(enrolment: EnrolmentRow, report: Report) -> None:
+    """Raises OtherCluster where an agent speaks of what is not its own."""
     cluster = f"sovereigns/{enrolment.sovereign}/clusters/{enrolment.cluster}"
     if report.cluster != cluster or report.server_id != enrolment.server_id:
         raise OtherCluster

@@ -205,6 +205,35 @@ async def test_what_needs_a_failed_component_is_blocked(desk: Desk) -> None:
     assert await states(desk) == {"bp-a": "FAILED", "bp-b": "BLOCKED"}
 
 
+async def test_a_heartbeat_that_says_nothing_new_is_confirmed_with_a_pace_and_not_written(desk: Desk) -> None:
+    token, heard = (await desk.enrol()).agent_token, asyncio.Event()
+
+    async def at() -> Any:
+        async with desk.bench.daemon.daemon.work.reading() as tx:
+            row = await tx.cluster("omantel", CLUSTER)
+        return row.heartbeat_at, row.heartbeat
+
+    async def told() -> AsyncIterator[Any]:
+        for number, members in ((1, 1), (2, 1), (3, 2)):
+            yield report(number, heartbeat=voting(members))
+            await heard.wait()
+            heard.clear()
+
+    call = desk.stub.Connect(told(), metadata=(("authorization", f"Bearer {token}"),))
+    seen = []
+    async for command in call:
+        if command.ack:
+            assert command.heartbeat_interval.ToTimedelta() >= timedelta(seconds=1)
+            seen.append(await at())
+            heard.set()
+        if len(seen) == 3:
+            break
+    call.cancel()
+    assert seen[0] == seen[1]
+    assert seen[2][0] > seen[1][0]
+    assert seen[2][1]["voting_members"] == 2
+
+
 async def test_a_report_about_another_cluster_or_server_ends_the_stream(desk: Desk) -> None:
     token = (await desk.enrol()).agent_token
     beat = pb.AgentHeartbeat(api_healthy=True)

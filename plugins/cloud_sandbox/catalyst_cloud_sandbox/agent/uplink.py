@@ -7,6 +7,7 @@ everything is told anew; nothing is added while there is no line, so that a long
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Callable
@@ -53,6 +54,9 @@ class Uplink:
         self._news = asyncio.Event()
         self.identity = identities.load(folder)
         self._distrusted = False
+        self._pace = 0.0
+        """Seconds between heartbeats as the daemon said last; 0: as it said at enrolment."""
+        self._repaced = asyncio.Event()
 
     async def run(self) -> None:
         """Keep the line up for ever."""
@@ -126,7 +130,12 @@ class Uplink:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(self.identity.heartbeat_seconds if self.identity else DEFAULT_HEARTBEAT)
+            enrolled = self.identity.heartbeat_seconds if self.identity else DEFAULT_HEARTBEAT
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pace or enrolled):
+                    await self._repaced.wait()
+                self._repaced.clear()
+                continue
             if len(self._outbox) < MOST_PENDING:
                 self._cluster.beat()
 
@@ -154,6 +163,9 @@ class Uplink:
 
     def _receive(self, command: Command) -> None:
         self._outbox.confirm(command.ack)
+        if (pace := command.heartbeat_interval.ToTimedelta().total_seconds()) not in (0.0, self._pace):
+            self._pace = pace
+            self._repaced.set()
         if command.id > self._cluster.memory.last_command:
             answer = self._obey(command)
             if answer is not None:

@@ -24,6 +24,7 @@ from ..domain.enrolments import sha256
 from ..domain.joins import Join, Part
 from ..domain.sovereign import Sovereign
 from ..gitserver import Passwords
+from ..heartbeats import Heartbeats
 from ..repository import BRANCH
 from ..steps.tools import ServesTrees
 from ..store import COMMANDS, ClusterRow, EnrolmentRow, Entry, JoinRow, Store
@@ -61,7 +62,7 @@ class Desk:
     sealer: Sealer
     passwords: Passwords
     trees: ServesTrees
-    heartbeat: timedelta
+    heartbeats: Heartbeats
 
 
 class AgentService(service_pb2_grpc.AgentServiceServicer):
@@ -118,10 +119,12 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
         replaced = self._take_over(digest)
         queue: asyncio.Queue[Report | None] = asyncio.Queue(maxsize=4 * MOST_AT_ONCE)
         reading = asyncio.create_task(_into(queue, request_iterator))
+        self._desk.heartbeats.begun(row)
         try:
             async for command in self._curfew.bounded(self._line(row, queue, replaced, is_worker=is_worker)):
                 yield command
         finally:
+            self._desk.heartbeats.over(row)
             await ended(reading)
             if self._streams.get(digest) is replaced:
                 del self._streams[digest]
@@ -144,10 +147,16 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
                 if batch is None:
                     return
                 if batch:
-                    yield Command(ack=await self._taken(row, batch))
+                    ack = await self._taken(row, batch)
+                    yield Command(ack=ack, heartbeat_interval=span(self._desk.heartbeats.interval))
 
     async def _taken(self, row: EnrolmentRow, batch: list[Report]) -> int:
-        return await self._work.again(lambda tx: observing.take(tx, row.token_sha256, batch, self._desk.sealer))
+        heartbeats, began = self._desk.heartbeats, time.monotonic()
+        if heartbeats.heard(row, batch):
+            return batch[-1].seq
+        taken = await self._work.again(lambda tx: observing.take(tx, row.token_sha256, batch, self._desk.sealer))
+        heartbeats.written(row, batch, time.monotonic() - began)
+        return taken
 
     async def _commands(self, row: EnrolmentRow, *, after: int, is_worker: bool) -> list[Command]:
         """What the server is to do beyond number `after`."""
@@ -255,7 +264,7 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
             join_token=join.as_worker if is_worker else join.as_server,
             worker_token="" if is_worker else join.worker_token,
             facts={"fqdn": held.fqdn, "organization": held.organization, "region": cluster.region},
-            heartbeat_interval=span(desk.heartbeat),
+            heartbeat_interval=span(desk.heartbeats.interval),
         )  # fmt: skip
 
     def _renewed(

@@ -124,6 +124,12 @@ class ClusterRows(Transaction):
         """Give columns new values."""
         await self.write(update(t).where(_mine(sovereign, name)).values(values))
 
+    async def heard_of(self, sovereign: str, name: str, at: datetime) -> None:
+        """An agent was heard then; nothing changes where a later moment stands, none, or no cluster."""
+        await self.sql.execute(
+            update(t).where(_mine(sovereign, name) & (t.c.heartbeat_at < at)).values(heartbeat_at=at)
+        )
+
     async def keep_state(self, sovereign: str, cluster: str, sealed: bytes) -> None:
         """Put a version behind those that are kept; the oldest gives way."""
         mine = (states.c.sovereign == sovereign) & (states.c.cluster == cluster)

@@ -55,9 +55,10 @@ class Watchman:
 
     def __init__(
         self, work: Work[Store], engine: Engine, leases: Leases, *, answers: Answers, pause: timedelta,
-        retry_pause: timedelta, drift_interval: timedelta,
+        retry_pause: timedelta, drift_interval: timedelta, grace: timedelta,
         end_life: Callable[[Sovereign], Awaitable[None]], metrics: ProvisionerMetrics,
     ) -> None:  # fmt: skip
+        """`grace`: for so long after a start nobody is called silent, as agents of a replica that ended look for this one."""
         self._work = work
         self._engine = engine
         self._leases = leases
@@ -67,6 +68,8 @@ class Watchman:
         self._end_life = end_life
         self._metrics = metrics
         self._drift_interval = drift_interval
+        self._grace = grace
+        self._listens_since = time.monotonic()
         self._told_until: datetime | None = None
         self._log = get_logger("watchman")
 
@@ -75,6 +78,7 @@ class Watchman:
         await self._leases.keep(LEASE, stop, partial(self._work_on, stop))
 
     async def _work_on(self, stop: asyncio.Event, lease: Lease) -> None:
+        self._listens_since = time.monotonic()
         try:
             while not stop.is_set():
                 lease.check()
@@ -117,7 +121,8 @@ class Watchman:
             known = seen.get(f"{SILENT}{row.name}")
             if is_silent(row.heartbeat_at, now):
                 silent += 1
-                await self._silent(row, known[0] if known else None)
+                if time.monotonic() - self._listens_since > self._grace.total_seconds():
+                    await self._silent(row, known[0] if known else None)
             elif known and row.heartbeat_at:
                 await self._work.again(partial(_recovered, row=row))
         if health and (health == "HEALTH_HEALTHY") == (UNHEALTHY in seen):

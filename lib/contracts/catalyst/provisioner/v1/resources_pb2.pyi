@@ -4034,7 +4034,7 @@ class AgentReport(_message.Message):
 
     @_builtins.property
     def heartbeat(self) -> Global___AgentHeartbeat:
-        """Sign of life, every 15 s."""
+        """Sign of life, every 15 s or as the last command said."""
 
     @_builtins.property
     def inventory(self) -> Global___AgentInventory:
@@ -5197,6 +5197,7 @@ class AgentCommand(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     ACK_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_INTERVAL_FIELD_NUMBER: _builtins.int
     RECONCILE_FIELD_NUMBER: _builtins.int
     DRAIN_FIELD_NUMBER: _builtins.int
     MINT_TOKEN_FIELD_NUMBER: _builtins.int
@@ -5209,10 +5210,16 @@ class AgentCommand(_message.Message):
     the agent does each number once.
     """
     ack: _builtins.int
-    """Highest `seq` of reports that is committed."""
+    """Highest `seq` of reports that is committed. A heartbeat that says what the one before it said counts once it is heard."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When it loses its sense; absent for never."""
+
+    @_builtins.property
+    def heartbeat_interval(self) -> _duration_pb2.Duration:
+        """Time between heartbeats from now on: longer the more clusters there are and the busier the daemon is, at most 30 s.
+        Absent for as before. Since 0.2.
+        """
 
     @_builtins.property
     def reconcile(self) -> Global___AgentCommand.Reconcile:
@@ -5248,6 +5255,7 @@ class AgentCommand(_message.Message):
         id: _builtins.int = ...,
         ack: _builtins.int = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        heartbeat_interval: _duration_pb2.Duration | None = ...,
         reconcile: Global___AgentCommand.Reconcile | None = ...,
         drain: Global___AgentCommand.Drain | None = ...,
         mint_token: Global___AgentCommand.MintToken | None = ...,
@@ -5256,9 +5264,9 @@ class AgentCommand(_message.Message):
         upgrade: Global___AgentCommand.Upgrade | None = ...,
         workloads: Global___AgentCommand.Workloads | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "drain", b"drain", "expire_time", b"expire_time", "mint_token", b"mint_token", "probe", b"probe", "reconcile", b"reconcile", "tree", b"tree", "upgrade", b"upgrade", "workloads", b"workloads"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "drain", b"drain", "expire_time", b"expire_time", "heartbeat_interval", b"heartbeat_interval", "mint_token", b"mint_token", "probe", b"probe", "reconcile", b"reconcile", "tree", b"tree", "upgrade", b"upgrade", "workloads", b"workloads"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "command", b"command", "drain", b"drain", "expire_time", b"expire_time", "id", b"id", "mint_token", b"mint_token", "probe", b"probe", "reconcile", b"reconcile", "tree", b"tree", "upgrade", b"upgrade", "workloads", b"workloads"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "command", b"command", "drain", b"drain", "expire_time", b"expire_time", "heartbeat_interval", b"heartbeat_interval", "id", b"id", "mint_token", b"mint_token", "probe", b"probe", "reconcile", b"reconcile", "tree", b"tree", "upgrade", b"upgrade", "workloads", b"workloads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["reconcile", "drain", "mint_token", "probe", "tree", "upgrade", "workloads"]  # noqa: Y015
     _WhichOneofArgType_command: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015

@@ -1454,7 +1454,7 @@ class EnrollResponse(_message.Message):
 
     @_builtins.property
     def heartbeat_interval(self) -> _duration_pb2.Duration:
-        """Time between heartbeats. 15 s unless time is scaled."""
+        """Time between heartbeats, until a command says another. 15 s unless time is scaled."""
 
     def __init__(
         self,
