@@ -76,6 +76,7 @@ def schema(daemons: Sequence[Found]) -> str:
     whole["properties"]["settings"] = _strict("Settings of every daemon", shared)
     digests = whole["properties"]["image"]["properties"]["digests"]
     digests["propertyNames"] = {"enum": [daemon.name for daemon in daemons]}
+    whole["properties"]["workloads"]["additionalProperties"] = {"enum": [daemon.contract for daemon in daemons]}
     each = {name: {"$ref": f"#/$defs/daemon/properties/{name}"} for name in definitions["daemon"]["properties"]}
     for name in BUNDLED:
         _close(whole["properties"][name], yaml.safe_load((CHARTS / name / "values.yaml").read_text()))

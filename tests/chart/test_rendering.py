@@ -1,7 +1,6 @@
 """Every example: accepted by Helm and by Kubernetes, restricted everywhere, with probes, and no secret in it."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from celpy.adapter import json_to_cel
 from chartmaker.daemons import Found, found
 from chartmaker.making import made
 
-from .charts import CHART, EXAMPLES, LATEST, OLDEST, Rendered, containers, environment, helm, render, template
+from .charts import CHART, EXAMPLES, OLDEST, Rendered, containers, environment, helm, render
 
 OTHERS = {"HTTPRoute", "ServiceMonitor", "PrometheusRule"}
 """Kinds that are not Kubernetes' own."""
@@ -258,90 +257,6 @@ def test_rules_and_scrapes_name_what_is_there(everything: Rendered) -> None:
             assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     (rules,) = everything.of("PrometheusRule")
     assert rules["spec"]["groups"]
-
-
-WRONG = {
-    "sovereign": {"name": "Omantel!", "fqdn": "console..example", "gitFqdn": "-git.example"},
-    "image": {"registry": "https://registry.example/", "tag": "a b", "digests": {"catalogue": "sha256:0"}},
-    "database": {"cidrs": ["10.0.0.0/33"]},
-    "priorityClassName": "Not Valid",
-    "catalog": {
-        "replica": 3,
-        "resources": {"limits": {"memory": "1Gb"}},
-        "settings": {"solverSecond": 3, "solverSeconds": "fast"},
-    },
-    "billing": {"settings": {"currency": "omr"}},
-    "settings": {"logLevel": "LOUD", "natsToken": "secret"},
-    "gateway": {"settings": {"development": True}},
-    "nats": {"url": "http://nats", "replica": 5, "replicas": 2, "storage": {"sise": "1Gi"}},
-    "postgresql": {"storage": {"size": "-1Gi"}},
-    "nodeSelector": {"disk": True},
-    "podLabels": {"a b": "c"},
-    "powerdns": {"bundeld": True},
-    "probes": {"readiness": "tcp"},
-    "dbHost": "x",
-}
-"""Every line of it is wrong."""
-NAMED = (
-    "/sovereign/name",
-    "/sovereign/fqdn",
-    "/sovereign/gitFqdn",
-    "/image/registry",
-    "catalogue",
-    "/database/cidrs/0",
-    "/image/tag",
-    "replica",
-    "/priorityClassName",
-    "/catalog/resources/limits/memory",
-    "solverSecond",
-    "/catalog/settings/solverSeconds",
-    "/billing/settings/currency",
-    "/settings/logLevel",
-    "natsToken",
-    "development",
-    "/nats/url",
-    "/nats/replicas",
-    "/postgresql/storage/size",
-    "/nodeSelector/disk",
-    "a b",
-    "/probes/readiness",
-    "dbHost",
-)  # fmt: skip - as they stand above
-UNFIT = [
-    ({"postgresql": {"bundled": False}}, "database.host"),
-    ({"controllers": {"requesters": {"enabled": True}}, "kubeVersion": "1.35.0"}, "1.36"),
-    ({"nats": {"bundled": False}}, "nats.url"),
-    ({"gateway": {"autoscaling": {"enabled": True, "min": 5, "max": 2}}}, "gateway.autoscaling.min"),
-    ({"image": {"registry": "registry.example", "tag": "latest"}}, "image.tag"),
-    ({"provisioner": {"replicas": 2}}, "ReadWriteMany"),
-    ({"environment": {"replicas": 2}}, "environment.persistence"),
-    ({"provisioner": {"autoscaling": {"enabled": True}}}, "ReadWriteMany"),
-    ({"gatewayRoute": {"ingress": {"enabled": True}}}, "sovereign.fqdn"),
-]
-
-
-def test_all_wrong_values_are_refused_together_by_their_names(tmp_path: Path) -> None:
-    done = template(home=tmp_path, values=WRONG)
-    assert done.returncode != 0
-    told = [line for line in done.stderr.splitlines() if line.lstrip().startswith("- ")]
-    for name in NAMED:
-        assert [line for line in told if re.search(rf"{name}\b", line)], name
-
-
-@pytest.mark.parametrize(
-    ("values", "named"),
-    UNFIT,
-    ids=["database", "requesters", "nats", "bounds", "tag", "trees", "homes", "growth", "route"],
-)
-def test_values_that_do_not_fit_each_other_are_refused_by_their_names(
-    values: dict[str, Any], named: str, tmp_path: Path
-) -> None:
-    good = {"sovereign": {"name": "home"}, "image": {"registry": "registry.example"}, "postgresql": {"bundled": True}}
-    version = values.get("kubeVersion", LATEST)
-    values = {name: each for name, each in values.items() if name != "kubeVersion"}
-    done = template(home=tmp_path, values={**good, "crds": {"install": False}, **values}, version=version)
-    assert done.returncode != 0
-    assert named in done.stderr
 
 
 def test_every_value_has_its_line_in_the_file(tmp_path: Path) -> None:

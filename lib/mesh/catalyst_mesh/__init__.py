@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .access import PUBLIC, SIGNED_IN, Row, Scope, rows
+    from .addresses import Network, Origin, Target, Url
     from .bus import Bus
     from .calls import Caller, caller, current
     from .client import connect
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "access": "PUBLIC SIGNED_IN Row Scope rows",
+    "addresses": "Network Origin Target Url",
     "bus": "Bus",
     "calls": "Caller caller current",
     "client": "connect",
@@ -109,9 +111,11 @@ __all__ = [
     "ManualClock",
     "Memberships",
     "Mesh",
+    "Network",
     "OperationFailed",
     "OperationNotFound",
     "OperationService",
+    "Origin",
     "Page",
     "PeerUnavailable",
     "PluginHost",
@@ -123,9 +127,11 @@ __all__ = [
     "Service",
     "StillGoing",
     "SystemClock",
+    "Target",
     "TokenFile",
     "Told",
     "Transaction",
+    "Url",
     "UtcTime",
     "Verifier",
     "Work",

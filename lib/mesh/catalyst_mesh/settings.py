@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from .addresses import Url
 from .identity import TokenFile
 from .roles import MEMBER_NAMES, SOVEREIGN_NAMES
 from .tls import CertificateFiles
@@ -42,7 +43,7 @@ class DaemonSettings(BaseSettings):
     """The NATS server with JetStream."""
     nats_token: SecretStr = SecretStr("")
     """Token for the NATS server; empty where it asks for none."""
-    nats_monitor_url: str = ""
+    nats_monitor_url: Url = ""
     """Monitoring address of the NATS server, `http://127.0.0.1:8222`, where `catalyst doctor` learns how it syncs; empty:
     unknown."""
     listen: str = "127.0.0.1:0"
@@ -52,7 +53,7 @@ class DaemonSettings(BaseSettings):
     jwks_file: Path = Path("jwks.json")
     """Public keys of the development issuer, by which tokens of callers are checked; read again when the file changes.
     With `oidc_issuer` or `kubernetes_url` it counts only where it is set."""
-    oidc_issuer: str = ""
+    oidc_issuer: Url = ""
     """URL of the OpenID provider whose tokens name people, exactly as in `iss`; HTTPS, or HTTP on this machine. Empty: none."""
     oidc_audience: str = "catalyst"
     """Audience that people's tokens must name."""
@@ -72,7 +73,7 @@ class DaemonSettings(BaseSettings):
     """JSON: the provider's name of a role over the Sovereign to ours. Roles that it does not name mean nothing."""
     oidc_member_roles: dict[str, str] = dict(MEMBER_NAMES)
     """JSON: the last part of a group to our role in the Organization. Groups that it does not name mean nothing."""
-    kubernetes_url: str = ""
+    kubernetes_url: Url = ""
     """API server that workloads' tokens are shown to, `https://kubernetes.default.svc` in a cluster. Empty: none are taken."""
     kubernetes_issuer: str = "https://kubernetes.default.svc.cluster.local"
     """`iss` of the cluster's tokens (`--service-account-issuer`); only such tokens are shown to its API server."""
@@ -101,7 +102,7 @@ class DaemonSettings(BaseSettings):
     """DEBUG, INFO, WARNING or ERROR. Refused authorisation is a WARNING and is written at ERROR too."""
     sovereign: str = ""
     """Sovereign on which the daemon runs, `sovereigns/home`; it stands in each line of the log. Empty: it does not."""
-    otlp_endpoint: str = ""
+    otlp_endpoint: Url = ""
     """OTLP/HTTP collector that gets the spans, `http://127.0.0.1:4318`. Empty: none are made, and their code stays out of
     memory."""
     trace_ratio: float = Field(1.0, ge=0, le=1)
@@ -116,7 +117,7 @@ class DaemonSettings(BaseSettings):
     authority it holds the old and the new one."""
     tls_require_client: bool = False
     """Whether callers must show a certificate that one of the authorities signed (mutual TLS)."""
-    drain_seconds: float = 2.0
+    drain_seconds: float = Field(2.0, ge=0)
     """How long the daemon stays up after it said NOT_SERVING, so that peers notice. In Kubernetes 5."""
     poll_seconds: float = Field(2.0, gt=0, le=15)
     """Seconds between two looks at the database by background work that nobody woke. What this replica commits wakes it at

@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from catalyst_mesh import DaemonSettings
+from catalyst_mesh import DaemonSettings, Network, Origin, Target, Url
 from catalyst_mesh.settings import SHARED, SettingsFault
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import SettingsConfigDict
 
 CANARY = "canary-9b2f"
@@ -154,3 +156,29 @@ def test_each_peer_gets_the_token_that_is_bound_to_it(tmp_path: Path) -> None:
         load(token_folder=str(tmp_path), token_file=str(tmp_path / "all")).token_for("catalog")() == "for the catalog"
     )
     assert load(token_file=str(tmp_path / "all")).token_for("catalog")() == "for everybody"
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [
+        (
+            Url,
+            ("", "https://a.example:8443/realms/b", "http://[::1]:1"),
+            ("a.example", "ftp://a", "https://", "https://a b"),
+        ),
+        (Origin, ("https://a.example",), ("https://a.example/", "")),
+        (Target, ("", "a.example:7400", "[::1]:7400"), ("a.example", "https://a:1", "a:b")),
+        (
+            Network,
+            ("10.0.0.0/8", "10.0.0.1", "fd00::/8"),
+            ("10.0.0.1/8", "10.0.0.0/33", "256.0.0.0/8", "proxy", ":::/8"),
+        ),
+    ],
+    ids=["url", "origin", "target", "network"],
+)
+def test_an_address_that_is_none_is_told_at_the_start(kind: Any, right: Sequence[str], wrong: Sequence[str]) -> None:
+    judge: TypeAdapter[str] = TypeAdapter(kind)
+    assert [judge.validate_python(text) for text in right] == list(right)
+    for text in wrong:
+        with pytest.raises(ValidationError):
+            judge.validate_python(text)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from catalyst_mesh import ControllerSettings
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 
@@ -24,13 +25,13 @@ class ContinuumSettings(ControllerSettings):
     """File with the TSIG secret of the cells, in base64."""
     witness_zone: str = "witness.test"
     """Zone that every cell serves."""
-    lease_ttl: float = 10.0
+    lease_ttl: float = Field(10.0, gt=0)
     """T, in seconds: what a holder promises. The times are those of the profile `fast`."""
-    lease_renew: float = 2.0
+    lease_renew: float = Field(2.0, gt=0)
     """R, in seconds: from one renewal to the next."""
-    op_timeout: float = 1.0
+    op_timeout: float = Field(1.0, gt=0)
     """O, in seconds: patience with one cell."""
-    fence_budget: float = 3.0
+    fence_budget: float = Field(3.0, ge=0)
     """F, in seconds: within which a holder's writers are surely stopped."""
     allow_in_memory: bool = False
     """Whether a slot's register may live in one process, which forgets it with its end: for trials only."""

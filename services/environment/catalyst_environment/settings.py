@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from catalyst_mesh import ControllerSettings
+from catalyst_mesh import ControllerSettings, Network, Url
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -22,7 +22,7 @@ class EnvironmentSettings(ControllerSettings):
     """Folder of the repositories; replicas share it. Default: `git` below `data_folder`."""
     repositories_listen: str = ""
     """Address and port at which repositories are served over HTTP, to whoever shows a token. Empty: they are not."""
-    repositories_url: str = ""
+    repositories_url: Url = ""
     """URL under which clusters reach the repositories, without an Organization. Default: HTTP at `repositories_listen`."""
     delivery_pause: float = Field(default=1.0, gt=0)
     """Seconds between two rounds of telling clusters what is to run, while something is on its way; ten times that otherwise."""
@@ -36,6 +36,6 @@ class EnvironmentSettings(ControllerSettings):
     """Seconds for which a run stays with a replica that is not heard of."""
     allow_private_webhooks: bool = False
     """Whether webhooks may go to addresses of this machine and its networks, and over plain HTTP. In development only."""
-    own_networks: tuple[str, ...] = ()
+    own_networks: tuple[Network, ...] = ()
     """JSON: public networks that are the Sovereign's own, `203.0.113.0/24`; webhooks are not sent there. Default: none are
     known, private ones are refused anyway."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from catalyst_mesh import DaemonSettings
+from catalyst_mesh import DaemonSettings, Network, Origin, Url
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -32,11 +32,11 @@ class GatewaySettings(DaemonSettings):
     """gRPC address of billing."""
     environment_target: str = "127.0.0.1:7418"
     """gRPC address of the daemon of Organizations and Environments."""
-    call_seconds: float = 30.0
+    call_seconds: float = Field(30.0, gt=0)
     """Deadline of a call behind a request, in seconds."""
     compare_seconds: float = Field(60.0, gt=0)
     """Pause between two looks at what the daemons keep and the read model has not, in seconds."""
-    most_body_bytes: int = 1024 * 1024
+    most_body_bytes: int = Field(1024 * 1024, gt=0)
     """Largest body of a request."""
     identity_per_minute: int = Field(600, gt=0)
     """Calls in a minute of one identity that are let through by one replica."""
@@ -44,9 +44,9 @@ class GatewaySettings(DaemonSettings):
     """The same of one address whose callers are not known. Pages and their files are not counted."""
     guesses_per_minute: int = Field(10, gt=0)
     """The same of one address where secrets could be tried: signing in, previews of vouchers, checks of slugs."""
-    trusted_proxies: tuple[str, ...] = ("10.42.0.0/16",)
+    trusted_proxies: tuple[Network, ...] = ("10.42.0.0/16",)
     """JSON: networks of the proxies in front, whose word about the caller's address and scheme counts. Default: the pods."""
-    cors_origins: tuple[str, ...] = ()
+    cors_origins: tuple[Origin, ...] = ()
     """JSON: origins whose pages may call with a token of their own, `https://console.example`. Default: none but our own."""
     development: bool = False
     """Whether the console lets the operator in by a code; refused unless HTTP listens on loopback."""
@@ -54,7 +54,7 @@ class GatewaySettings(DaemonSettings):
     """File with the code of development; `catalyst dev` prints it."""
     operator_token_file: Path | None = None
     """File with the token that the code of development stands for."""
-    session_seconds: int = 30 * 24 * 3600
+    session_seconds: int = Field(30 * 24 * 3600, gt=0)
     """How long a browser stays signed in, if its provider goes on renewing; seconds."""
     oidc_client_id: str = "catalyst"
     """What the provider of `oidc_issuer` knows this console as."""
@@ -62,7 +62,7 @@ class GatewaySettings(DaemonSettings):
     """File with the client's secret. Default: none, a public client; PKCE is used with either."""
     docs: Path = Path("docs")
     """Folder with the documentation that is served at /docs. Where there is none, nothing is served there."""
-    public_url: str = ""
+    public_url: Url = ""
     """Address at which browsers reach the console, for the way back from the provider. Default: `http://` and `http_listen`."""
 
     @property

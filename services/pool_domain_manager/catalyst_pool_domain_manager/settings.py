@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from catalyst_mesh import DaemonSettings
+from catalyst_mesh import DaemonSettings, Url
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -24,35 +24,35 @@ class PdmSettings(DaemonSettings):
     """Address from which registrars see our calls; told to owners of accounts whose registrar has a list of addresses."""
     dns_trust_anchor: Path | None = None
     """DNSKEY or DS records of the root in presentation form, from which every chain is checked; none: chains are not checked."""
-    reservation_ttl: float = 600.0
+    reservation_ttl: float = Field(600.0, gt=0)
     """How long a reservation lasts without a commit, in seconds, unless the pool says otherwise."""
-    quarantine: float = 30 * 24 * 3600.0
+    quarantine: float = Field(30 * 24 * 3600.0, ge=0)
     """How long a released name rests, in seconds, unless the pool says otherwise: caches, cookies and links live on."""
     replicas: int = Field(1, ge=1)
     """How many of this daemon share the calls; each allows its part of the rates of a pool, so that the sum holds."""
-    sweep_interval: float = 30.0
+    sweep_interval: float = Field(30.0, gt=0)
     """Seconds between two looks at what time has ended."""
-    drift_interval: float = 300.0
+    drift_interval: float = Field(300.0, gt=0)
     """Seconds between two looks at every zone, backend and servers, against what is wished."""
     least_ttl: int = Field(60, ge=1)
     """Shortest time to live in seconds that a pool may wish, since resolvers ask the more often, the shorter. Development: 1."""
-    force_release_grace: float = 720 * 3600.0
+    force_release_grace: float = Field(720 * 3600.0, ge=0)
     """Seconds after its reservation before an operator may take a name from who holds it."""
     lease: float = Field(10.0, ge=8.0)
     """Seconds for which other replicas wait for one that holds a lease and is not heard of: a longer one suits a slow database. A
     step begins only while 5 of them are left."""
-    batch_window: float = 0.1
+    batch_window: float = Field(0.1, ge=0)
     """Seconds for which changes of one parent zone are gathered."""
     resolvers: tuple[str, ...] = ()
     """Resolvers, `address:port` each, that are asked whether a name still resolves before it is given away, and while a domain
     moves which name servers they tell; a JSON list."""
-    flip_probe: float = 10.0
+    flip_probe: float = Field(10.0, gt=0)
     """Seconds between two looks at new name servers and at the parent while a domain moves."""
-    flip_watch: float = 600.0
+    flip_watch: float = Field(600.0, ge=0)
     """Seconds for which a moved domain is watched at least; caches may need longer, and are waited for anyway."""
-    flip_ttl: int = 300
+    flip_ttl: int = Field(300, ge=1)
     """Lifetime in seconds of a zone's own NS while it moves, so that a way back is soon seen everywhere."""
-    registrar_poll: float = 15.0
+    registrar_poll: float = Field(15.0, gt=0)
     """Seconds between two questions to a registrar about a change that it has in hand."""
-    rdap_url: str = ""
+    rdap_url: Url = ""
     """Base URL of an RDAP server that says what is locked of a domain; empty: nobody is asked."""

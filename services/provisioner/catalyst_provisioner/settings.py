@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from catalyst_mesh import ControllerSettings
+from catalyst_mesh import ControllerSettings, Target
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -19,7 +19,7 @@ class ProvisionerSettings(ControllerSettings):
     """gRPC address of the pool domain manager, which holds names."""
     billing_target: str = "127.0.0.1:7410"
     """gRPC address of billing, which knows whether an order is paid."""
-    public_url: str = ""
+    public_url: Target = ""
     """gRPC target under which agents reach this daemon, `host:port`. Empty: the address that it listens on."""
     require_paid_order: bool = False
     """Whether a Sovereign that was never active needs a paid order. On in `catalyst dev`."""

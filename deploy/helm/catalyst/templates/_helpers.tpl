@@ -97,6 +97,10 @@ seccompProfile: {type: RuntimeDefault}
 - name: {{ $prefix }}REPOSITORIES_URL
   value: {{ include "catalyst.repositories" $root | quote }}
 {{- end }}
+{{- if and (has "http" $daemon.listens) $values.sovereign.fqdn (not $own.settings.publicUrl) }}
+- name: {{ $prefix }}PUBLIC_URL
+  value: {{ printf "%s://%s" (include "catalyst.scheme" $root) $values.sovereign.fqdn }}
+{{- end }}
 - name: {{ $prefix }}DATABASE_URL
   value: {{ printf "postgresql+asyncpg://%s%s@%s:%v/%s%s?ssl=%s" $values.database.userPrefix ($daemon.name | replace "-" "_") (include "catalyst.databaseHost" $root) $values.database.port $values.database.namePrefix ($daemon.name | replace "-" "_") $values.database.tls | quote }}
 - name: {{ $prefix }}DATABASE_PASSWORD_FILE
@@ -178,11 +182,16 @@ seccompProfile: {type: RuntimeDefault}
 {{- define "catalyst.repositories" -}}
 {{- $route := .Values.gatewayRoute }}
 {{- if and .Values.sovereign.gitFqdn (or $route.ingress.enabled $route.httpRoute.enabled) }}
-{{- $plain := and $route.ingress.enabled (not $route.ingress.tlsSecretName) (not $route.httpRoute.enabled) }}
-{{- printf "%s://%s" ($plain | ternary "http" "https") .Values.sovereign.gitFqdn }}
+{{- printf "%s://%s" (include "catalyst.scheme" .) .Values.sovereign.gitFqdn }}
 {{- else }}
 {{- printf "http://%s-environment.%s:%v" (include "catalyst.fullname" .) .Release.Namespace .Values.service.repositories }}
 {{- end }}
+{{- end }}
+
+{{/* How the hosts of the route are reached: plain only by an Ingress without a certificate. */}}
+{{- define "catalyst.scheme" -}}
+{{- $route := .Values.gatewayRoute }}
+{{- and $route.ingress.enabled (not $route.ingress.tlsSecretName) (not $route.httpRoute.enabled) | ternary "http" "https" }}
 {{- end }}
 
 {{/* Which account is which daemon, as JSON. */}}
