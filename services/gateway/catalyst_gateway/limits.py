@@ -22,10 +22,17 @@ _GUESSED = re.compile(
     r"/v1/auth/(login|code|callback|refresh)|/console/sign-in/code|/v1/billing/vouchers:preview|/v1/organizations:checkSlug"
 )
 """Where somebody could try secrets or names one after the other."""
+_CHECKED = re.compile(r"/v1/pools/[^/]+/check|/v1/pools/[^/]+:checkName|/v1/validate")
+"""Where it is told whether a name of a pool is taken. Forms ask while somebody types, so that more is let through."""
 
 
 class TooManyCalls(Refused):
     code, reason, message = Code.RESOURCE_EXHAUSTED, "CALLS_LIMITED", "{limit} calls in a minute are let through; wait"
+
+
+class TooManyChecks(Refused):
+    code, reason = Code.RESOURCE_EXHAUSTED, "RATE_LIMITED"
+    message = "checks are limited to {limit} in a minute of one address; wait"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,7 @@ class PerMinute:
     identity: int = 600
     address: int = 120
     guesses: int = 10
+    checks: int = 60
 
 
 class Limits:
@@ -53,16 +61,18 @@ class Limits:
         if not _COUNTED.fullmatch(path):
             return None
         if _GUESSED.fullmatch(path) and (wait := self._wait("guesses", address, self._most.guesses)):
-            return _said(self._most.guesses, wait)
+            return _said(TooManyCalls(limit=self._most.guesses), wait)
+        if _CHECKED.fullmatch(path) and (wait := self._wait("checks", address, self._most.checks)):
+            return _said(TooManyChecks(limit=self._most.checks), wait)
         kind, key, most = (
             ("identity", subject, self._most.identity) if subject else ("address", address, self._most.address)
         )
         wait = self._wait(kind, key, most)
-        return _said(most, wait) if wait else None
+        return _said(TooManyCalls(limit=most), wait) if wait else None
 
     def _wait(self, kind: str, key: str, most: int) -> timedelta | None:
         return self._rates.take((kind, key), Rate(most / 60, most), self._monotonic())
 
 
-def _said(limit: int, wait: timedelta) -> Explained:
-    return replace(problems.of_refusal(TooManyCalls(limit=limit)), retry_after=wait)
+def _said(refused: Refused, wait: timedelta) -> Explained:
+    return replace(problems.of_refusal(refused), retry_after=wait)

@@ -16,8 +16,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 import grpc
 from catalyst.pooldomain.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh.errors import Explained, InvalidRequest, explain
-from catalyst_mesh.rates import Rate, Rates
-from catalyst_sdk import Code, Refused, Violation
+from catalyst_sdk import Violation
 from google.protobuf import json_format
 from litestar import Request, Response
 from litestar.response import Stream
@@ -36,8 +35,6 @@ CHECK, VALIDATE, REST = 5.0, 15.0, 30.0
 MOST_WAIT = 25.0
 """Seconds of `?wait=`: the rest of the time is for the call before it."""
 LOOKUP = 2.0
-PER_ADDRESS = Rate(per_second=1.0, burst=60)
-"""Checks of one address."""
 _POOL = r"[a-z0-9-]+(?:[.][a-z0-9-]+)+"
 _VARIABLES = {
     "{pool}": f"(?P<pool>{_POOL})",
@@ -78,11 +75,6 @@ FIELDS = {
     "grace_confirmed": "graceConfirmed",
 }  # fmt: skip
 """Fields of the contract by the names that they have here."""
-
-
-class AddressLimited(Refused):
-    code, reason = Code.RESOURCE_EXHAUSTED, "RATE_LIMITED"
-    message = "checks are limited to 60 in a minute of one address; wait"
 
 
 class Told(Exception):
@@ -174,7 +166,6 @@ class Names:
         self._names = service_pb2_grpc.AllocationServiceStub(channel)
         self._pools = service_pb2_grpc.PoolServiceStub(channel)
         self._findings = Findings(channel)
-        self._rates = Rates()
 
     async def answer(
         self, one: Path, variables: Mapping[str, str], request: Req, metadata: Metadata
@@ -255,7 +246,6 @@ class Names:
 
     async def check(self, asked: Asked) -> Response[bytes]:
         """Whether a label could be had. Not known is not available."""
-        self._admit(asked.request)
         pool, label = asked.path["pool"], asked.query("sub")
         wish = service_pb2.CheckNameRequest(parent=f"pools/{pool}", label=label)
         try:
@@ -267,11 +257,6 @@ class Names:
         if answer.reason == "POOL_NOT_FOUND":
             return _json(await _outside(f"{label.strip().lower()}.{pool}"))
         return Response(to_json(answer).encode(), media_type="application/json", status_code=200)
-
-    def _admit(self, request: Req) -> None:
-        address = request.client.host if request.client else ""
-        if self._rates.take(("check", address), PER_ADDRESS, asyncio.get_running_loop().time()) is not None:
-            raise AddressLimited
 
     async def reserved(self, asked: Asked) -> Response[bytes]:
         """What the pool never hands out."""

@@ -68,6 +68,18 @@ def test_an_identity_has_its_limit_wherever_it_is_and_guesses_have_theirs_whoeve
         assert [bool(one) for one in subjects] == [False, False, True]
 
 
+def test_the_61st_check_of_an_address_is_refused_by_whichever_path_and_whoever_asks() -> None:
+    limits = Limits(PerMinute(), monotonic=lambda: 0.0)
+    paths = ("/v1/pools/omani.works/check", "/v1/pools/omani.works:checkName", "/v1/validate")
+    said = [limits.refusal(paths[n % 3], f"subject-{n % 7}", "192.0.2.1") for n in range(61)]
+    assert [one is None for one in said] == [True] * 60 + [False]
+    assert said[-1] is not None
+    assert (said[-1].http_status, said[-1].reason, said[-1].metadata) == (429, "RATE_LIMITED", {"limit": "60"})
+    assert said[-1].retry_after is not None
+    assert limits.refusal("/v1/pools/omani.works/check", "subject", "192.0.2.2") is None
+    assert limits.refusal("/v1/pools/omani.works/reserved", "subject", "192.0.2.1") is None
+
+
 class Lines:
     """Keeps what it is told, as Audit does."""
 
