@@ -49,6 +49,7 @@ from .store import Store, metadata
 from .workers.abilities import Abilities
 from .workers.applying import Applying
 from .workers.backends import Backends, Prober
+from .workers.certificates import CertificateLogs, IssuanceSearch, NoLogs
 from .workers.cuts import Cuts
 from .workers.doors import Doors
 from .workers.drift import DriftSweep
@@ -165,7 +166,7 @@ def _parts(settings: PdmSettings, db: Database, metrics: ChassisMetrics, points:
         points=points,
         token_key=hashlib.sha256(b"reservation tokens" + key_file.read_bytes()).digest(),
         servers=servers,
-        world=World(host, servers, settings.resolvers),
+        world=World(host, servers, settings.resolvers, _logs(settings)),
         poll=poll,
         backends=Backends(work, host),
         doors=Doors(work, host),
@@ -279,6 +280,11 @@ def _registrars(p: _Parts, moves: _Moves) -> list[Service]:
             f"{_PACKAGE}.RegistrarService",
         ),
     ]
+
+
+def _logs(settings: PdmSettings) -> CertificateLogs:
+    url = settings.certificate_logs_url
+    return IssuanceSearch(url, settings.certificate_logs_token_file) if url else NoLogs()
 
 
 def _pace(settings: PdmSettings) -> Pace:

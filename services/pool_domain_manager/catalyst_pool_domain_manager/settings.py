@@ -56,3 +56,8 @@ class PdmSettings(DaemonSettings):
     """Seconds between two questions to a registrar about a change that it has in hand."""
     rdap_url: Url = ""
     """Base URL of an RDAP server that says what is locked of a domain; empty: nobody is asked."""
+    certificate_logs_url: str = ""
+    """Base URL of a search over certificate logs that speaks as Cert Spotter's does, `https://api.certspotter.com`: a name
+    of which a certificate is still valid rests once more before it is given away. Empty: nobody is asked."""
+    certificate_logs_token_file: Path | None = None
+    """File with the token for that search; none: it is asked as anybody may."""

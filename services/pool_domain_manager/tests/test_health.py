@@ -1,7 +1,7 @@
 """What is visible is looked at; what rests is looked at before it is given away."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from catalyst.pooldomain.v1.resources_pb2 import Allocation, Pool
@@ -10,10 +10,12 @@ from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
 from catalyst_sdk.dns import Change
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of
+from catalyst_testkit.fake_registrar import serving
 from google.protobuf.duration_pb2 import Duration
 
 from .calls import FQDN, NAME, ZONE, commitment, get, made_active, outbox, provisioner, release, reserve, until
 from .conftest import DEMO, Dns, Start
+from .test_certificates import FakeSearch
 
 pytestmark = pytest.mark.either_database
 
@@ -83,11 +85,13 @@ async def _is_absent(daemon: RunningDaemon, name: str) -> bool:
 
 
 @on_one_database
-async def test_a_name_at_rest_that_still_resolves_rests_once_more(start: Start, dns: Dns) -> None:
+async def test_a_name_at_rest_that_still_resolves_or_is_certified_rests_once_more(start: Start, dns: Dns) -> None:
     month = Pool()
     month.MergeFrom(DEMO)
     month.quarantine.FromSeconds(30 * 86400)
-    async with start(pool=month, drift_interval=0.2) as daemon:
+    async with serving(FakeSearch()) as logs, start(
+        pool=month, drift_interval=0.2, certificate_logs_url=logs.url
+    ) as daemon:  # fmt: skip
         await made_active(daemon)
         await release(daemon)
         first = await until(daemon, Allocation.STATE_QUARANTINED)
@@ -96,15 +100,21 @@ async def test_a_name_at_rest_that_still_resolves_rests_once_more(start: Start, 
         await _bring_near_its_end(daemon)
         await eventually(lambda: _rests_until(daemon, first.available_time.seconds), within=60)
         assert (await events(daemon))[-2:] == ["quarantined", "quarantined"]
+        assert logs.seen == [], "what resolves is in use, whatever is certified"
+        await dns.backend.apply(zone="omani.works.", changes=(Change(ZONE, "A"),))
+        logs.issued = {f"console.{FQDN}": datetime.now(UTC) + timedelta(days=40)}
+        await _bring_near_its_end(daemon)
+        await eventually(lambda: _rests_until(daemon, first.available_time.seconds), within=60)
+        assert logs.seen[-1].query["domain"] == FQDN
 
 
 async def _bring_near_its_end(daemon: RunningDaemon) -> None:
-    """29 of 30 days are over."""
+    """All but half a day is over, and nobody has looked yet."""
 
     async def step(tx: object) -> None:
         a = await tx.lock("omani.works", "omantel")  # type: ignore[attr-defined]
-        near = replace(a, available_at=a.available_at - timedelta(days=29, hours=12))
-        await tx.progress(a, near)  # type: ignore[attr-defined]
+        near = datetime.now(UTC) + timedelta(hours=12)
+        await tx.progress(a, replace(a, available_at=near, looked_at=None, extended=False))  # type: ignore[attr-defined]
 
     await daemon.daemon.work.again(step)
 

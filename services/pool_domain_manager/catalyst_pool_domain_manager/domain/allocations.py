@@ -99,9 +99,9 @@ class Allocation:
     """It has no zone of its own; its records lie in the pool's."""
     offer: Offer | None = None
     looked_at: datetime | None = None
-    """When it was looked whether the resting name still resolves."""
+    """When it was looked whether the resting name is still in use."""
     extended: bool = False
-    """Its rest was made longer because it still resolved."""
+    """Its rest was made longer because it was still in use."""
     traffic: tuple[Policy, ...] = ()
     epochs: tuple[tuple[str, int], ...] = ()
     """Host names that were steered under an epoch, with the highest one."""
@@ -432,9 +432,9 @@ def quarantine(a: Allocation, rest: timedelta, now: datetime) -> Decision[Alloca
     return Decision(after, (Quarantined(after),))
 
 
-def rested(a: Allocation, now: datetime, *, resolves: bool, rest: timedelta) -> Decision[Allocation]:
-    """Near the end of its rest somebody looked whether the name still resolves; if so, it rests once more."""
-    if not resolves or a.extended or a.available_at is None:
+def rested(a: Allocation, now: datetime, *, in_use: bool, rest: timedelta) -> Decision[Allocation]:
+    """Near the end of its rest somebody looked whether the name still resolves or is certified; if so, it rests once more."""
+    if not in_use or a.extended or a.available_at is None:
         return Decision(replace(a, looked_at=now))
     after = _next(a, now, available_at=a.available_at + rest, looked_at=now, extended=True)
     return Decision(after, (Quarantined(after),))

@@ -39,7 +39,7 @@ BREATH = 1.0
 AGAIN = 10.0
 """Seconds, at most, until a name is looked at again that is not as it should be."""
 AHEAD = timedelta(days=1)
-"""So long before the end of its rest it is looked whether a name still resolves."""
+"""So long before the end of its rest it is looked whether a name is still in use: resolves, or has a valid certificate."""
 _KINDS = {
     "missing": c.DELEGATED,
     "changed": c.RECORDS_PUBLISHED,
@@ -157,14 +157,16 @@ class Watcher:
         return conditions(lost or await inside.faults(self.servers, a, parent), INSIDE)
 
     async def _at_resting(self, key: tuple[str, str], pool: Pool, lease: Lease) -> None:
-        resolves = await self.world.resolves(pool, f"{key[1]}.{key[0]}")
-        if resolves is None:
+        async with self.work.reading() as tx:
+            now = tx.now
+        in_use = await self.world.is_in_use(pool, f"{key[1]}.{key[0]}", now)
+        if in_use is None:
             return  # nobody answered: it is asked again, as long as the rest lasts
 
         def decide(a: Allocation, tx: Store) -> Decision[Allocation] | None:
             if a.state is not State.QUARANTINED or a.looked_at is not None:
                 return None
-            return allocations.rested(a, tx.now, resolves=resolves, rest=pool.quarantine)
+            return allocations.rested(a, tx.now, in_use=in_use, rest=pool.quarantine)
 
         await self._write(key, decide, lease)
 

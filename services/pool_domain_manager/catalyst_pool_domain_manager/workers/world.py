@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import dns.name
 import dns.rcode
@@ -13,6 +14,7 @@ from dns.rdatatype import RdataType
 
 from catalyst_pool_domain_manager.domain.pools import Pool
 
+from .certificates import CertificateLogs, NoLogs
 from .servers import Fault, Servers
 from .serving import name_servers
 
@@ -25,11 +27,18 @@ class World:
     """Asks the pool's own servers, and the resolvers that the settings name.
 
     resolvers   `address:port` each; what they say is an opinion, but whoever hears an address there would be misled
+    logs        who is asked for certificates that somebody may still have
     """
 
     host: PluginHost
     servers: Servers
     resolvers: Sequence[str] = ()
+    logs: CertificateLogs = field(default_factory=NoLogs)
+
+    async def is_in_use(self, pool: Pool, fqdn: str, now: datetime) -> bool | None:
+        """Whether the name still resolves, or somebody has a valid certificate for it; None where that is not known."""
+        resolves = await self.resolves(pool, fqdn)
+        return resolves if resolves or resolves is None else await self.logs.has_valid(fqdn, now)
 
     async def resolves(self, pool: Pool, fqdn: str) -> bool | None:
         """Whether somebody has an address for the name; None where nobody answered."""

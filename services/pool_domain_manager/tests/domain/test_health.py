@@ -53,11 +53,11 @@ def test_nobody_else_has_a_name_released_before_720_hours() -> None:
 
 def test_a_name_that_still_resolves_rests_once_more_and_only_once() -> None:
     a = resting()
-    longer = allocations.rested(a, NOON, resolves=True, rest=timedelta(days=30)).state
+    longer = allocations.rested(a, NOON, in_use=True, rest=timedelta(days=30)).state
     assert a.available_at is not None
     assert longer.available_at == a.available_at + timedelta(days=30)
-    assert allocations.rested(longer, NOON, resolves=True, rest=timedelta(days=30)).events == ()
-    assert allocations.rested(a, NOON, resolves=False, rest=timedelta(days=30)).events == ()
+    assert allocations.rested(longer, NOON, in_use=True, rest=timedelta(days=30)).events == ()
+    assert allocations.rested(a, NOON, in_use=False, rest=timedelta(days=30)).events == ()
 
 
 def test_a_warm_reservation_that_ends_leaves_by_way_of_its_release() -> None:

@@ -119,11 +119,11 @@ class Names(RuleBasedStateMachine):
         if self.held is not None and self.held.is_live(self.now):
             self.take(allocations.hurry(self.held, "somebody", self.now))
 
-    @rule(resolves=st.booleans())
-    def look_at_rest(self, resolves: bool) -> None:
+    @rule(in_use=st.booleans())
+    def look_at_rest(self, in_use: bool) -> None:
         a = self.held
         if a is not None and a.state is State.QUARANTINED and a.is_live(self.now):
-            self.take(allocations.rested(a, self.now, resolves=resolves, rest=REST))
+            self.take(allocations.rested(a, self.now, in_use=in_use, rest=REST))
 
     @invariant()
     def no_gap(self) -> None:
