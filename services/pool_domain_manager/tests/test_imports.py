@@ -159,6 +159,7 @@ async def test_a_probe_finds_usual_names_and_no_name_that_a_wildcard_makes_up(dn
         Change(f"www.{zone}", "A", 60, ("192.0.2.1",)), Change(f"*.{zone}", "A", 60, ("192.0.2.9",)),
         Change(zone, "MX", 60, (f"10 odd.{zone}",)), Change(f"odd.{zone}", "A", 60, ("192.0.2.25",)),
         Change(f"k1._domainkey.{zone}", "TXT", 60, ('"v=DKIM1"',)), Change(f"mine.{zone}", "TXT", 60, ('"x"',)),
+        Change(f"_25._tcp.odd.{zone}", "TLSA", 60, ("3 1 1 " + "ab" * 32,)),
     )  # fmt: skip
     await dns.backend.apply(zone=zone, changes=there)
     found = await collecting.probe([dns.served_at], zone, ["mine"])

@@ -1,6 +1,5 @@
 """Guards: what is refused of a zone's changes, for good or unless somebody names the rule."""
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 
 from catalyst_sdk import Code, Refused
@@ -9,24 +8,13 @@ from catalyst_sdk.dns_rules import Key
 
 from .changes import Action, Finding, Step, World, frame
 from .hosting import ChangePolicy, Kind, Thresholds, Zone
+from .mail import is_mail, takers
 from .record_sets import content, same
 from .zone_refusals import ProtectedRecord, WildcardForbidden
 
 MASS_CHANGE, EMPTY = "mass-change", "empty-set"
 RULES = (MASS_CHANGE, "apex-ns", "soa-mname", "last-mx", "acme-challenge", "ds-order")
 """Guards that naming them in `force` lifts."""
-_MAIL_TYPES = {
-    "_dmarc": ("TXT",),
-    "_mta-sts": ("TXT",),
-    "mta-sts": ("A", "AAAA", "CNAME"),
-    "_smtp._tls": ("TXT",),
-    "autodiscover": ("A", "AAAA", "CNAME"),
-    "autoconfig": ("A", "AAAA", "CNAME"),
-    "_autodiscover._tcp": ("SRV",),
-    "_imaps._tcp": ("SRV",),
-    "_submission._tcp": ("SRV",),
-}  # fmt: skip - reads as a table
-_DKIM = re.compile(r".+\._domainkey")
 
 
 class GuardRefused(Refused):
@@ -63,7 +51,7 @@ def judge(
     world: World, steps: Sequence[Step], after: Mapping[Key, RecordSet], limits: Thresholds, confirmed: Collection[Key]
 ) -> tuple[Finding, ...]:
     """What guards say of the steps, which lead to `after`; `confirmed`: mail sets whose removal was confirmed by name."""
-    found = (_mass(world, steps, limits), *_protected(world, steps, after), _mail(world, steps, confirmed))
+    found = (_mass(world, steps, limits), *_protected(world, steps, after), _mail(world, steps, after, confirmed))
     return tuple(one for one in found if one)
 
 
@@ -72,16 +60,6 @@ def demand_no_wildcard(zone: Zone, wanted: Sequence[Change]) -> None:
     for n, change in enumerate(wanted):
         if zone.kind is Kind.POOL and change.name.startswith("*") and change.records:
             raise WildcardForbidden(change.name, zone.name, f"changes[{n}].record_set.name")
-
-
-def is_mail(origin: str, r: RecordSet) -> bool:
-    """Whether mail depends on the set: MX, SPF, DKIM, DMARC, MTA-STS, TLS reports, the clients' discovery."""
-    if r.type == "MX":
-        return True
-    if r.name == origin:
-        return r.type == "TXT" and any(text.lower().startswith('"v=spf1') for text in r.records)
-    label = r.name.removesuffix(f".{origin}")
-    return r.type in _MAIL_TYPES.get(label, ()) or (r.type in ("TXT", "CNAME") and bool(_DKIM.fullmatch(label)))
 
 
 def _demand_ours(world: World, steps: Sequence[Step], *, take_over: bool) -> None:
@@ -146,13 +124,16 @@ def _protected(world: World, steps: Sequence[Step], after: Mapping[Key, RecordSe
     return found
 
 
-def _mail(world: World, steps: Sequence[Step], confirmed: Collection[Key]) -> Finding | None:
+def _mail(
+    world: World, steps: Sequence[Step], after: Mapping[Key, RecordSet], confirmed: Collection[Key]
+) -> Finding | None:
     if world.zone.kind is not Kind.BYO:
         return None
+    hosts = takers(after.values())  # that an MX goes is to be confirmed for itself
     hit = [
         n
         for n, step in enumerate(steps)
-        if step.before is not None and is_mail(world.zone.origin, step.before) and step.key not in confirmed
+        if step.before is not None and is_mail(world.zone.origin, step.before, hosts) and step.key not in confirmed
         if step.after is None or not content(step.before) <= content(step.after)
     ]
     if not hit:

@@ -12,9 +12,9 @@ from catalyst_sdk.registrar import Delegation as Shown
 from catalyst_sdk.registrar import DsRecord, Target
 
 from .changes import Base, Finding
-from .guards import is_mail
 from .hosting import Zone
 from .identity import CHALLENGE, dns_host
+from .mail import is_mail, takers
 from .plans import DELEGATION_PLAN, LIFE, Plan, hashed
 from .record_sets import content
 
@@ -174,13 +174,13 @@ def _signed_meanwhile(zone: Zone, sight: Sight, foreign: Sequence[DsRecord]) -> 
 
 
 def _differences(zone: Zone, sight: Sight) -> Iterable[Finding]:
-    found = conflicts(zone, sight)
+    found, hosts = conflicts(zone, sight), takers(sight.imported or ())
     for r in found:
-        if is_mail(zone.origin, r):
+        if is_mail(zone.origin, r, hosts):
             label = "@" if r.name == zone.origin else r.name.removesuffix(f".{zone.origin}")
             rule = f"{MAIL}-{r.type.lower()}-{label}"[:63]
             yield Finding(rule, f"mail depends on {r.type} of {r.name}, which the new servers answer otherwise")
-    if rest := [r for r in found if not is_mail(zone.origin, r)]:
+    if rest := [r for r in found if not is_mail(zone.origin, r, hosts)]:
         told = ", ".join(f"{r.type} of {r.name}" for r in rest[:10]) + (" …" if len(rest) > 10 else "")
         yield Finding(REPLAY, f"{len(rest)} record set(s) would be answered otherwise: {told}")
 

@@ -22,7 +22,8 @@ from catalyst_sdk.dns_rules import Key
 from . import guards
 from .changes import Base, Finding, Step, World, frame, shown
 from .hosting import Thresholds
-from .record_sets import same, taken
+from .mail import is_mail, takers
+from .record_sets import content, same, taken
 from .zone_refusals import RecordsRefused
 
 LIFE = timedelta(hours=1)
@@ -210,11 +211,11 @@ def reversed_steps(plan: Plan) -> tuple[Step, ...]:
 def joined(
     world: World, imported: Iterable[RecordSet]
 ) -> tuple[tuple[Change, ...], tuple[Finding, ...]]:  # fmt: skip
-    """An import united with ours: what we wish already stays, but for mail, which stays as it was elsewhere; texts are
-    united. What differs is told."""
-    zone, wanted, conflicts = world.zone, [], []
-    ours = {w.key: w.set for w in world.wishes if w.records}
-    for r in sorted(imported, key=lambda one: (one.name, one.type)):
+    """An import united with ours: what we wish already stays, but for what mail depends on, which stays as it was elsewhere;
+    texts are united. What differs is told."""
+    found, ours = tuple(imported), {w.key: w.set for w in world.wishes if w.records}
+    zone, wanted, conflicts, hosts = world.zone, list[Change](), list[str](), takers(found)
+    for r in sorted(found, key=lambda one: (one.name, one.type)):
         key = (r.name, r.type)
         known = ours.get(key)
         if r.name == zone.origin and r.type in ("SOA", "NS"):
@@ -223,12 +224,24 @@ def joined(
             wanted.append(Change(*key, r.ttl, r.records))
         elif r.type == "TXT":
             wanted.append(Change(*key, r.ttl, tuple(dict.fromkeys([*known.records, *r.records]))))
-        elif guards.is_mail(zone.origin, r):
+        elif is_mail(zone.origin, r, hosts):
             wanted.append(Change(*key, r.ttl, r.records))
+            conflicts.append(f"{r.type} of {r.name} becomes {shown(r)}, as it is elsewhere: mail depends on it")
         else:
             conflicts.append(f"{r.type} of {r.name} stays {shown(known)}, elsewhere it is {shown(r)}")
+    conflicts += _no_longer_made_up(zone.origin, found, ours)
     told = (Finding("conflict", "; ".join(conflicts), refused=False, forceable=False),) if conflicts else ()
     return tuple(wanted), told
+
+
+def _no_longer_made_up(origin: str, imported: Sequence[RecordSet], ours: Mapping[Key, RecordSet]) -> Iterable[str]:
+    """Names of ours that elsewhere have no records of their own, and are answered by the wildcard."""
+    stars = {r.type: r for r in imported if r.name == f"*.{origin}"}
+    there = {r.name for r in imported}
+    for name, kind in sorted(ours):
+        star = stars.get(kind)
+        if star is not None and name not in there and content(star) != content(ours[name, kind]):
+            yield f"{kind} of {name} stays {shown(ours[name, kind])}, elsewhere it is {shown(star)} by the wildcard"
 
 
 def _json(r: RecordSet | None) -> Any:

@@ -23,7 +23,7 @@ import dns.zone
 from catalyst_sdk import Permanent, Secret, Temporary
 from catalyst_sdk.dns import RecordSet
 
-from catalyst_pool_domain_manager.domain import imports
+from catalyst_pool_domain_manager.domain import imports, mail
 from catalyst_pool_domain_manager.domain.record_sets import full_name
 
 from .zone_files import of_rdataset
@@ -106,8 +106,8 @@ async def probe(places: Sequence[Place], origin: str, extra: Iterable[str]) -> F
     wildcard = await _wildcard(asker, origin)
     names = {full_name(word, origin) for word in imports.words(extra)}
     sets = await _asked(asker, names)
-    hosts = {text.split()[-1].lower() for r in sets if r.type == "MX" for text in r.records}
-    sets += await _asked(asker, {host for host in hosts - names if host.endswith(f".{origin}")})
+    hosts = {host for host in mail.takers(sets) if host == origin or host.endswith(f".{origin}")}
+    sets += await _asked(asker, (hosts - names) | {f"{mail.DANE}.{host}" for host in hosts})
     return Found(imports.kept(imports.without_synthesis(sets, wildcard, origin), origin), bool(wildcard))
 
 
