@@ -56,17 +56,19 @@ class IssuanceSearch:
                     f"{self.base.rstrip('/')}/v1/issuances", params=query, headers=self._credential()
                 )
             if answer.status_code != httpx.codes.OK:
-                return self._silent(answer.headers.get("retry-after", ""))
+                self._be_silent(answer.headers.get("retry-after", ""))
+                return None
             return any(_ends(one) > now for one in answer.json())
         except (httpx.HTTPError, OSError, ValueError, TypeError, LookupError):
-            return self._silent()
+            self._be_silent()
+            return None
 
     def _credential(self) -> dict[str, str]:
         if self.token_file is None:
             return {}
         return {"authorization": f"Bearer {self.token_file.read_text().strip()}"}
 
-    def _silent(self, seconds: str = "") -> None:
+    def _be_silent(self, seconds: str = "") -> None:
         pause = timedelta(seconds=int(seconds)) if seconds.isdecimal() and len(seconds) < 9 else PAUSE
         self._silent_until = self.monotonic() + min(max(pause, PAUSE), LONGEST_PAUSE).total_seconds()
 
