@@ -23,7 +23,6 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.errors import TimeoutError as NatsTimeout
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.client import JetStreamContext
 from nats.js.errors import NotFoundError
@@ -40,13 +39,16 @@ from .inbox import Inbox, Place
 from .letters import headers, subject_of
 from .logs import get_logger
 from .metrics import ChassisMetrics
+from .pulls import Pull, give_back
 from .runs import MOST, Event, Runs, Spoilt
 from .telemetry import span
-from .waits import ended, rest, unless
+from .waits import ended, rest
 from .work import LostRace, Transaction, Work
 
 ACK_WAIT = 30.0
 """Seconds after which the server gives an event to another replica; told before they are over that the work goes on."""
+FETCHED = 500
+"""Events that are asked for at once."""
 TRIES = 8
 SEEN = 3
 """Failures that this replica has met itself before it gives an event up. The server counts deliveries: an outage of the
@@ -116,21 +118,20 @@ class Consumer:
     async def _consume(self, stop: asyncio.Event) -> None:
         stream = await self._bus.ensure_stream(self._source)
         js = await self._bus.jetstream()
-        pull = await self._subscribe(js, stream)
+        await self._subscribe(js, stream)
         self._waiting.clear()
+        pull = Pull(await self._bus.client(), stream, self.name)
         try:
+            await pull.open()
             while not stop.is_set():
-                try:
-                    messages = await unless(stop, pull.fetch(500, timeout=1))
-                except (NatsTimeout, TimeoutError):
-                    await pull.consumer_info()  # a server that lost the consumer must not look like a quiet one
-                    continue
-                await self._take_all(messages or [], stop)
+                if messages := await pull.fetch(FETCHED, stop):
+                    await self._take_all(messages, stop)
+                elif not stop.is_set():
+                    await js.consumer_info(stream, self.name)  # one that was lost must not look like a quiet one
         finally:
-            with suppress(NatsError, OSError):
-                await pull.unsubscribe()  # or the server would give the next messages to nobody
+            await pull.close()
 
-    async def _subscribe(self, js: JetStreamContext, stream: str) -> JetStreamContext.PullSubscription:
+    async def _subscribe(self, js: JetStreamContext, stream: str) -> None:
         config = ConsumerConfig(
             durable_name=self.name,
             filter_subjects=sorted(self._handled),
@@ -141,17 +142,12 @@ class Consumer:
         )
         # The server changes a consumer that is there: a new release may handle more subjects than the one before.
         await js.add_consumer(stream, config)
-        return await js.pull_subscribe_bind(self.name, stream)
 
     async def _take_all(self, messages: list[Msg], stop: asyncio.Event) -> None:
         apart: dict[str, Exception | None] = {}
         async with self._kept_alive(messages) as left:
-            while left:
-                if stop.is_set():
-                    # The rest of a batch goes back at once; else it would wait for the end of ACK_WAIT.
-                    await left.pop(0).nak()
-                else:
-                    del left[: await self._take_some(left, apart, stop)]
+            while left and not stop.is_set():
+                del left[: await self._take_some(left, apart, stop)]
 
     async def _take_some(self, left: list[Msg], apart: dict[str, Exception | None], stop: asyncio.Event) -> int:
         """Handle the first ones, in one transaction if they can share it; how many are done with.
@@ -205,7 +201,10 @@ class Consumer:
 
     @asynccontextmanager
     async def _kept_alive(self, messages: list[Msg]) -> AsyncIterator[list[Msg]]:
-        """The messages; for those still in the list the server is told that the work goes on, however long it takes."""
+        """The messages; for those still in the list the server is told that the work goes on, however long it takes.
+
+        Those that are still in it at the end go back, for another replica to have them at once.
+        """
         left = list(messages)
 
         async def tell() -> None:
@@ -220,6 +219,7 @@ class Consumer:
             yield left
         finally:
             await ended(telling)
+            await give_back(left)
 
     async def _take(self, message: Msg, failure: Exception | None = None) -> None:
         """Handle an event alone; with `failure`, its handler has raised that already."""

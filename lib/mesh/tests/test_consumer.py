@@ -216,6 +216,47 @@ async def test_a_batch_that_is_not_begun_goes_back_when_the_daemon_stops(bench: 
         await heard(bench, *(f"a@{v}" for v in range(1, 21)))
 
 
+@pytest.mark.parametrize("seed", range(3))
+async def test_what_was_fetched_at_the_moment_of_a_stop_is_at_once_anothers(quick: Bench, bus: Bus, seed: int) -> None:
+    """Nothing is left to the end of `ack_wait`, which here comes after that of the test."""
+    chance = random.Random(seed)
+    names = [f"n{n}@1" for n in range(200)]
+
+    async def tell() -> None:
+        for name in names:
+            await publish(bus, name)
+
+    telling = asyncio.create_task(tell())
+    while not telling.done():
+        async with going(quick.consumer(bus, ack_wait=600)):
+            # Where the stop falls is what is drawn; nothing is waited for.
+            await asyncio.sleep(chance.uniform(0, 0.02))
+    await telling
+    async with going(quick.consumer(bus, ack_wait=600)):
+        await settled(bus)
+    assert sorted(await quick.heard()) == sorted(names)
+    assert not counted(quick, "catalyst_inbox_gaps_total")
+
+
+async def test_what_is_in_hand_when_a_consumer_is_cancelled_goes_back(quick: Bench, bus: Bus) -> None:
+    began = asyncio.Event()
+
+    async def never(tx: Store, message: Any, told: Any) -> Sequence[object] | None:
+        began.set()
+        await asyncio.Event().wait()
+        return None
+
+    for name in ("a@1", "b@1", "c@1"):
+        await publish(bus, name)
+    running = asyncio.create_task(quick.consumer(bus, never, ack_wait=600).run(asyncio.Event()))
+    await asyncio.wait_for(began.wait(), 60)
+    running.cancel()
+    await asyncio.wait([running])
+    async with going(quick.consumer(bus, ack_wait=600)):
+        await heard(quick, "a@1", "b@1", "c@1")
+        await settled(bus)
+
+
 async def test_what_a_handler_tells_goes_out_with_its_effect(bench: Bench, bus: Bus) -> None:
     async def passes_on(tx: Store, message: Any, told: Any) -> Sequence[object] | None:
         await hear(tx, message, told)

@@ -6,9 +6,11 @@ acknowledged. It may do everything else: lose questions and answers, be away, lo
 """
 
 import asyncio
+import json
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -16,6 +18,7 @@ from typing import Any, TypeVar
 
 from catalyst_mesh import Bus
 from nats.errors import ConnectionClosedError
+from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js.api import ConsumerConfig, StreamConfig
 from nats.js.errors import NoStreamResponseError, NotFoundError
@@ -90,6 +93,15 @@ class Broker:
     def __init__(self) -> None:
         self.streams: dict[str, Stream] = {}
         self.is_away = False
+        self.answering: set[asyncio.Task[None]] = set()
+        """Questions that wait for events."""
+
+    async def end(self) -> None:
+        """Answer nobody any more."""
+        tasks = list(self.answering)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def wipe(self) -> None:
         """Lose everything."""
@@ -154,10 +166,14 @@ class SimulatedBus(Bus):
     def __init__(self, link: Link) -> None:
         super().__init__("nats://simulated", "simulated")
         self._link = link
+        self._wire = Wire(link)
 
     async def jetstream(self) -> Any:
         await self._link.hop()
         return JetStream(self._link)
+
+    async def client(self) -> Any:
+        return self._wire
 
 
 class JetStream:
@@ -198,37 +214,64 @@ class JetStream:
 
         return await self._link.ask(look)
 
-    async def pull_subscribe_bind(self, consumer: str, stream: str) -> "Pull":
-        await self._link.ask(lambda: self._broker.durable(stream, consumer))
-        return Pull(self, self._link, stream, consumer)
+
+class Wire:
+    """What the client can do beside the context: listen under a name of its own, and ask a durable consumer from there."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._listening: dict[str, Listening] = {}
+
+    def new_inbox(self) -> str:
+        return f"_INBOX.{len(self._listening)}"
+
+    async def subscribe(self, inbox: str, cb: Callable[[Any], Awaitable[None]]) -> "Listening":
+        listening = self._listening[inbox] = Listening(self._link, cb)
+        return listening
+
+    async def publish(self, question: str, payload: bytes, inbox: str) -> None:
+        """Ask. Who asks does not learn that the question was lost, or that nothing was there to answer it."""
+        if self._link.is_dead:
+            raise ConnectionClosedError
+        task = asyncio.create_task(self._answer(question, json.loads(payload), inbox))
+        self._link.broker.answering.add(task)
+        task.add_done_callback(self._link.broker.answering.discard)
+
+    async def _answer(self, question: str, asked: dict[str, Any], inbox: str) -> None:
+        to, until = self._listening[inbox], running().time() + asked["expires"] / 1e9
+        with suppress(NatsError):
+            await self._link.hop()
+            stream, durable = self._link.broker.durable(*question.split(".")[-2:])
+            while not (due := durable.due(stream)[: asked["batch"]]) and running().time() < until and not to.is_over:
+                await _rung(stream.bell, min([until, *(t for t in durable.again_at.values() if t > running().time())]))
+            if to.is_over:
+                return
+            for stored in due:
+                durable.again_at[stored.seq] = running().time() + durable.ack_wait
+                durable.given[stored.seq] += 1
+            given = [Delivery(self._link, stream, durable, stored, durable.given[stored.seq]) for stored in due]
+            await self._link.hop()
+            for message in (*given, SimpleNamespace(subject=inbox)):
+                await to.hears(message)
 
 
-class Pull:
-    """A subscription by which one replica fetches for the durable consumer of all."""
+class Listening:
+    """A subscription: what is sent to one name."""
 
-    def __init__(self, js: JetStream, link: Link, stream: str, consumer: str) -> None:
-        self._js, self._link, self._stream, self._consumer = js, link, stream, consumer
+    def __init__(self, link: Link, hears: Callable[[Any], Awaitable[None]]) -> None:
+        self._link = link
+        self.hears = hears
+        self.is_over = False
 
-    async def consumer_info(self) -> Any:
-        return await self._js.consumer_info(self._stream, self._consumer)
+    async def drain(self) -> None:
+        await self._link.ask(self._end)
 
     async def unsubscribe(self) -> None:
         await self._link.hop()
+        self._end()
 
-    async def fetch(self, batch: int, timeout: float) -> list["Delivery"]:  # noqa: ASYNC109 - the client's own name
-        await self._link.hop()
-        stream, durable = self._link.broker.durable(self._stream, self._consumer)
-        until = running().time() + timeout
-        while not (due := durable.due(stream)[:batch]):
-            if running().time() >= until:
-                raise NatsTimeout
-            await _rung(stream.bell, min([until, *(t for t in durable.again_at.values() if t > running().time())]))
-        for stored in due:
-            durable.again_at[stored.seq] = running().time() + durable.ack_wait
-            durable.given[stored.seq] += 1
-        given = [Delivery(self._link, stream, durable, stored, durable.given[stored.seq]) for stored in due]
-        await self._link.hop()
-        return given
+    def _end(self) -> None:
+        self.is_over = True
 
 
 async def _rung(bell: asyncio.Event, until: float) -> None:

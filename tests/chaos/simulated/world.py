@@ -78,12 +78,13 @@ class Death(BaseException):
 class Doom:
     """Failpoints whose moment the seed chooses."""
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
+    def __init__(self, world: "World", link: Link) -> None:
+        self._world, self._link = world, link
 
     def hit(self, point: str) -> None:
         if self._world.chance.random() < self._world.doom:
             self._world.note(f"death at {point}")
+            self._link.is_dead = True  # what is said on the way out, where an exception goes, is not said by the dead
             raise Death
 
 
@@ -186,7 +187,7 @@ class World:
 
     def _start_names(self, process: Process) -> None:
         work = self._work()
-        work.failpoints = Doom(self)  # type: ignore[assignment]
+        work.failpoints = Doom(self, process.link)  # type: ignore[assignment]
         process.service = AllocationService(work, b"key", Limits(clock=self.loop.time), _resolves_nowhere, _can_nothing)
         leases = Leases(
             self.names, names_tables, replica=f"{process.name}-{len(self.history)}", ttl=timedelta(seconds=2),
@@ -194,7 +195,7 @@ class World:
         )  # fmt: skip
         relay = self._parts.relay(
             "pooldomain", db=self.names, metadata=names_tables, bus=SimulatedBus(process.link), leases=leases,
-            wake=work.committed, metrics=self.metrics, failpoints=Doom(self),  # type: ignore[arg-type]
+            wake=work.committed, metrics=self.metrics, failpoints=Doom(self, process.link),  # type: ignore[arg-type]
         )  # fmt: skip
         process.spawn(relay.run(asyncio.Event()))
 
@@ -207,7 +208,7 @@ class World:
             "hearer", "pooldomain",
             handled=[Handled(f"catalyst.v1.pooldomain.allocation.{n}", m, self._hear) for n, m in HEARD.items()],
             work=work, metadata=hearer_tables, bus=SimulatedBus(process.link), metrics=self.metrics,
-            back_off=BACK_OFF, ack_wait=1.5, failpoints=Doom(self),  # type: ignore[arg-type]
+            back_off=BACK_OFF, ack_wait=1.5, failpoints=Doom(self, process.link),  # type: ignore[arg-type]
         )  # fmt: skip
         process.spawn(consumer.run(asyncio.Event()))
 
@@ -361,6 +362,7 @@ class World:
         for process in self.processes.values():
             process.kill()
         await asyncio.gather(*(t for p in self.processes.values() for t in p.tasks), return_exceptions=True)
+        await self.broker.end()
 
     async def _quiet(self) -> None:
         async with asyncio.timeout(60):
