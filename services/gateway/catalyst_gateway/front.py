@@ -33,6 +33,8 @@ Answered = Callable[[int, float], None]
 """Told the status and the seconds of an answer that begins."""
 """The subject of whoever sent a request; empty for nobody that is known. Never raises."""
 
+FILES = "/static/"
+"""Where style and script lie: the same for everybody, and about nobody."""
 RETIRED = re.compile(r"(/api)?(/tenant)?/(provisioning/start|internal/.*|provisioning/internal/.*)")
 """Doors of the house before this one; what they did is done by gRPC among daemons, or not at all."""
 ALIASES = {"/v1/dlq": "/v1/deadLetters"}
@@ -223,7 +225,7 @@ class _Answer:
             await self.out(message)
             return
         if message.get("more_body"):
-            await self.audit.keep(self.call.line(self.status))
+            await self._tell()
             await self.out({**self._start, "headers": self.call.headers(list(self._start["headers"]))})
             self._start = None
             await self.out(message)
@@ -234,13 +236,18 @@ class _Answer:
         """Send what was held."""
         if self._start is None or not self._is_whole:
             return
-        await self.audit.keep(self.call.line(self.status))
+        await self._tell()
         status, headers, body = self._conditional(
             self.status, self.call.headers(list(self._start["headers"])), self._body
         )
         headers, body = self._compressed(headers, body)
         await self.out({**self._start, "status": status, "headers": headers})
         await self.out({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def _tell(self) -> None:
+        """Keep the audit line. Of the style and script of pages there is none: eight of them would stand before each page."""
+        if not (self.status == 200 and self.call.path.startswith(FILES)):
+            await self.audit.keep(self.call.line(self.status))
 
     def _conditional(self, status: int, headers: Headers, body: bytes) -> tuple[int, Headers, bytes]:
         """An entity tag for what was read, and nothing but it for who has read the same before (RFC 9110, section 13)."""

@@ -65,7 +65,7 @@ async def test_a_refusal_is_a_page_with_reason_and_trace(look: Looking) -> None:
     look.daemons.answer("ListSovereigns", Hidden())
     seen = await look.at("/console/sovereigns", roles=(), groups=("/acme/org-viewer",))
     assert seen.status == 403
-    assert "that takes the role sovereign-admin" in seen.text
+    assert "That takes the role sovereign-admin" in seen.text
     assert re.search(r"Trace [0-9a-f]{32}", seen.text)
 
 

@@ -104,6 +104,10 @@ async def front() -> AsyncIterator[tuple[AsyncTestClient[Any], Lines]]:
     async def tagged() -> Response[str]:
         return Response("{}", media_type="application/json", headers={"ETag": '"7"', "Cache-Control": "max-age=9"})
 
+    @get("/static/a.js")
+    async def script() -> str:
+        return LONG
+
     @post("/v1/long")
     async def write() -> None: ...
 
@@ -111,7 +115,7 @@ async def front() -> AsyncIterator[tuple[AsyncTestClient[Any], Lines]]:
         return dict(scope["headers"]).get(b"x-test", b"").decode()
 
     lines = Lines()
-    app = Litestar([long, page, tagged, write], openapi_config=None, logging_config=None)
+    app = Litestar([long, page, tagged, script, write], openapi_config=None, logging_config=None)
     limits = Limits(PerMinute(identity=2), monotonic=lambda: 0.0)
     door = Front(app, OURS, limits, lines, recognise, ("https://ours.example",))  # type: ignore[arg-type]
     async with AsyncTestClient(door, base_url="http://edge.example") as client:
@@ -181,12 +185,16 @@ async def test_every_call_is_one_line_that_says_who_what_on_whose_with_which_res
     await client.post("/v1/long", headers={"x-test": "ann"})
     limited = await client.get("/v1/long", headers={"x-test": "ann"})
     await client.post("/internal/x")
+    # A page's script is the same for everybody; who looks for files that there are not is told of all the same.
+    assert (await client.get("/static/a.js")).status_code == 200
+    assert (await client.get("/static/.env")).status_code == 404
     told = [(x.subject, x.verb, x.path, x.organization, x.status, x.reason) for x in lines.all]
     assert told == [
         ("ann", "GET", "/v1/environments/my-org-prod/state", "my-org", 200, ""),
         ("ann", "POST", "/v1/long", "", 201, ""),
         ("ann", "GET", "/v1/long", "", 429, "CALLS_LIMITED"),
         ("", "POST", "/internal/x", "", 410, "ENDPOINT_RETIRED"),
+        ("", "GET", "/static/.env", "", 404, ""),
     ]
     assert lines.all[2].trace_id == limited.headers["x-request-id"] == limited.json()["traceId"]
     assert limited.headers["retry-after"] == "30"

@@ -13,7 +13,7 @@ from catalyst_mesh.calls import RoleDenied
 from catalyst_sdk import Code, Refused, Violation
 
 from . import filled
-from .filled import APP, ENV, INVITATION, ORDER, ORG, PROMOTION, QUOTE, WEBHOOK
+from .filled_organizations import APP, ENV, INVITATION, OPERATION, ORDER, ORG, PROMOTION, QUOTE, WEBHOOK
 from .looking import Looking
 
 VIEWER, DEVELOPER, ADMIN = "/acme/org-viewer", "/acme/org-developer", "/acme/org-admin"
@@ -184,7 +184,7 @@ async def test_an_application_is_upgraded_configured_and_its_failed_work_tried_a
     assert [wish.blueprint_version for wish in house.daemons.wishes("UpgradeApplication")] == ["6.0.0"]
     (wish,) = house.daemons.wishes("UpdateApplication")
     assert (wish.application.config["title"], wish.application.config["smtp"]["port"]) == ("Our blog", 25)
-    assert [wish.name for wish in house.daemons.wishes("RetryOperation")] == [filled.OPERATION]
+    assert [wish.name for wish in house.daemons.wishes("RetryOperation")] == [OPERATION]
 
 
 async def test_a_cart_is_its_address_and_its_price_the_servers(house: Looking) -> None:
@@ -263,6 +263,6 @@ async def test_the_audit_line_is_a_security_officers_and_an_admins_for_the_own_o
 
 
 async def test_work_that_a_person_may_not_see_leaves_the_page_as_it_is(house: Looking) -> None:
-    house.daemons.answer("GetOperation", RoleDenied(subject="ada", resource=filled.OPERATION))
+    house.daemons.answer("GetOperation", RoleDenied(subject="ada", resource=OPERATION))
     seen = await house.at(f"/console/{ORG}")
     assert (seen.status, "the repository is locked" in seen.text) == (200, False)

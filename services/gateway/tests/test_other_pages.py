@@ -1,9 +1,11 @@
 """Marketplace, domains, continuity, money, admin, timeline: what they show, and what their actions ask of the daemons."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from catalyst_gateway.console import timeline
 from catalyst_gateway.console.domains import chain
 from catalyst_gateway.console.marketplace import inputs, values
 from catalyst_mesh import InvalidRequest
@@ -227,6 +229,43 @@ async def test_the_timeline_tells_each_person_what_that_person_may_hear(look: Lo
     assert ("allocations/acme" in own.text, "allocations/other" in own.text) == (True, False)
     one = await look.at("/console/timeline?about=pools/p/allocations/other")
     assert ("allocations/acme" in one.text, "allocations/other" in one.text) == (False, True)
+
+
+def test_a_fact_about_a_version_does_not_say_a_number_twice() -> None:
+    body = {"version": "1", "state": "STATE_VERIFIED"}
+    told = timeline.says(
+        {"subject": "catalyst.v1.catalog.version.published", "aggregate": "blueprints/b/versions/1", "body": body}
+    )
+    assert told == "verified"
+
+
+async def test_the_zone_of_a_pool_is_signed_as_its_pool_says(look: Looking) -> None:
+    names = ("zones/omani.works", "zones/acme.example")
+    zones = [{"name": name, "kind": "KIND_POOL", "state": "STATE_ACTIVE"} for name in names]
+    pool = {"name": "pools/omani.works", "zone": names[0], "state": "STATE_ACTIVE", "dnssec": {"enabled": True}}
+    look.daemons.answer("ListPools", {"pools": [pool]})
+    look.daemons.answer("ListZones", {"zones": zones})
+    seen = (await look.at("/console/domains")).text.partition("Zones")[2]
+    assert re.findall(r"(omani\.works|acme\.example) .*? (yes|no)", seen) == [
+        ("omani.works", "yes"),
+        ("acme.example", "no"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "way", "says"),
+    [
+        ("/console/sovereigns/gone", "/console/sovereigns", "There is no such book"),
+        ("/console/nowhere", "/console", "The console has no page /console/nowhere"),
+    ],
+)
+async def test_a_page_that_is_not_there_shows_the_way_to_one_that_is(
+    look: Looking, path: str, way: str, says: str
+) -> None:
+    look.daemons.answer("GetSovereign", NoBook())
+    seen = await look.at(path)
+    assert (seen.status, says in seen.text, "Try again" in seen.text) == (404, True, False)
+    assert f'class="button" href="{way}"' in seen.html
 
 
 async def test_a_source_is_added_by_its_plugin_s_configuration_and_what_is_wrong_with_it_stands_there(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from catalyst_mesh import PluginHost, PluginUnavailable
+from catalyst_mesh.plugins import LoadedPlugin
 from catalyst_sdk.cloud import Binary, Boots, CloudProvider
 from catalyst_sdk.tofu import TofuCloud
 from catalyst_sdk.tofu.folders import module_digest
@@ -33,6 +34,11 @@ class CloudPlugins:
         failed = [p for p in self._host.plugins if p.kind == KIND and p.failure and p.name.endswith(provider)]
         why = failed[0].failure if failed else f"it is not installed (found: {', '.join(self._by_provider) or 'none'})"
         raise PluginUnavailable(plugin=f"{KIND}:{provider}", why=why)
+
+    def loaded(self, provider: str) -> LoadedPlugin:
+        """How the plugin of a provider was found. Raises PluginUnavailable."""
+        name = self.get(provider).manifest.provider
+        return next(p for p in self._host.plugins if p.kind == KIND and p.name == name)
 
     def made_by_tools(self) -> list[TofuCloud]:
         """Those whose resources a tool of its own makes."""

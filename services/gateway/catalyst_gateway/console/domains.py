@@ -19,7 +19,12 @@ async def every(at: Visit) -> Shown:
     )  # fmt: skip - one call
     wanted = at.query.get("q", "").lower()
     shown = [one for one in names if wanted in one["fqdn"].lower() or wanted in one["owner"].lower()]
-    return at.show("domains.html", title="Domains", pools=pools, names=shown, zones=zones, q=at.query.get("q", ""))
+    # A zone that holds a pool is signed as its pool says; one that was delegated says so itself.
+    signed = {p["zone"] for p in pools if (p.get("dnssec") or {}).get("enabled")}
+    signed |= {z["name"] for z in zones if (z.get("dnssec") or {}).get("enabled")}
+    return at.show(
+        "domains.html", title="Domains", pools=pools, names=shown, zones=zones, signed=signed, q=at.query.get("q", "")
+    )
 
 
 @page("/console/pools/{pool:str}/allocations/{label:str}")

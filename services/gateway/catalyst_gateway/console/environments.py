@@ -6,6 +6,7 @@ from typing import Any
 from . import words
 from .asking import Answer, together
 from .faults import NONE, REFUSALS, Faults
+from .organizations import TYPES
 from .visits import Shown, Visit, action, page
 
 _ENV = "/console/environments/{env:str}"
@@ -39,6 +40,7 @@ async def _environment(at: Visit, faults: Faults = NONE) -> Shown:
         title=at.names["env"],
         tab="",
         one=one,
+        types=TYPES,
         org=f"organizations/{organization_of(at.names['env'])}",
         applications=[row for row in applications if not row["backing"]],
         services=[row for row in applications if row["backing"]],

@@ -1,6 +1,8 @@
 """Style, script and pictures, with the policy under which a browser runs them."""
 
 import importlib.resources
+from collections.abc import Mapping
+from functools import cache
 from hashlib import sha256
 
 from catalyst_sdk import Code, Refused
@@ -22,15 +24,17 @@ class NoSuchFile(Refused):
     code, reason, message = Code.NOT_FOUND, "PATH_NOT_FOUND", "there is no /static/{name}"
 
 
-def _files() -> dict[str, bytes]:
+@cache
+def _files() -> Mapping[str, bytes]:
+    """All of them, by name: read once, since a page names eight and a browser fetches them together."""
     folder = importlib.resources.files("catalyst_gateway") / "static"
     return {file.name: file.read_bytes() for file in folder.iterdir() if file.name.rpartition(".")[2] in _KINDS}
 
 
+@cache
 def address(name: str) -> str:
     """Where a browser finds a file, by what is in it now."""
-    body = (importlib.resources.files("catalyst_gateway") / "static" / name).read_bytes()
-    return f"/static/{name}?v={sha256(body).hexdigest()[:12]}"
+    return f"/static/{name}?v={sha256(_files()[name]).hexdigest()[:12]}"
 
 
 @get("/static/{name:str}")

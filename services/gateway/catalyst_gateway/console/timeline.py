@@ -34,7 +34,8 @@ async def timeline(at: Visit) -> Shown:
 def says(event: Mapping[str, Any]) -> str:
     """What an event tells beside its name: of which part of the thing it speaks, the state that it came to, and its sentence."""
     body, kind = event["body"], event["subject"].split(".")[3:4]
-    parts = [body.get(name, "") for name in dict.fromkeys([*kind, "step"])]
+    # A fact about a version has its number under `version`, where others have how often the thing changed.
+    parts = [body.get(name, "") for name in dict.fromkeys([*kind, "step"]) if name != "version"]
     named = [words.leaf(part) for part in parts if isinstance(part, str) and part != event["aggregate"]]
     told = body.get("message") or body.get("reason") or words.word(body.get("state"))
     return ": ".join(filter(None, [*named, str(told)]))

@@ -32,6 +32,7 @@ _TONES = {
         "MERGED",
         "ACCEPTED",
         "DELIVERED",
+        "OK",
     ),
     "bad": (
         "FAILED",
@@ -87,6 +88,12 @@ _SORTS = {word: tone for tone, words in _TONES.items() for word in words}
 def word(value: object) -> str:
     """An enum's value without its prefix, as people write it: `STATE_CANCELLED_CLEAN` is `cancelled clean`."""
     return bare(value).lower().replace("_", " ")
+
+
+def sentence(text: str) -> str:
+    """What a daemon says, as it stands alone: with a large letter, unless it begins with a name."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isalpha() else text
 
 
 def bare(value: object) -> str:
@@ -179,6 +186,6 @@ def money(value: Mapping[str, Any] | None) -> str:
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
-    "word": word, "bare": bare, "tone": tone, "leaf": leaf, "brief": brief, "standing": standing, "moment": moment,
-    "ago": ago, "span": span, "seconds": seconds, "money": money,
+    "word": word, "sentence": sentence, "bare": bare, "tone": tone, "leaf": leaf, "brief": brief, "standing": standing,
+    "moment": moment, "ago": ago, "span": span, "seconds": seconds, "money": money,
 }  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any
 
 from catalyst.provisioner.v1 import resources_pb2, service_pb2, service_pb2_grpc
 from catalyst_mesh import Context, Page
+from catalyst_mesh.reports import to_plugin
 from catalyst_sdk import Code, PluginFailure, Refused, SecretRef
 from catalyst_sdk.cloud import Offer, OfferQuery
 from google.protobuf.json_format import ParseDict
@@ -40,6 +41,7 @@ class OfferService(service_pb2_grpc.OfferServiceServicer):
             resources_pb2.Provider(
                 name=f"providers/{provider}", display_name=provider, code=cloud.code.long, letter=cloud.code.letter,
                 simulated=cloud.simulated, credential_schema=self._asked_for(provider),
+                plugin=to_plugin(self._clouds.loaded(provider), "provisioner"),
             )
             for provider, cloud in sorted(self._clouds.clouds.items())
         ]  # fmt: skip
