@@ -3,13 +3,14 @@
 Invariants
   prorated      what counts in the current period costs the difference of two timelines, by the second;
   paid first    nothing that costs more counts before its order is paid;
-  same ground   an order changes only the offer, in only the period, for which it was priced.
+  same ground   an order changes only the offer, in only the period, for which it was priced; a period that is over is no
+                such ground, whether its renewal came before the order or not.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from catalyst_sdk import Decision
+from catalyst_sdk import Decision, Refused
 
 from . import earnings, subscriptions, timeline
 from .earnings import Period
@@ -21,6 +22,10 @@ from .periods import Span, part
 from .postings import Books
 from .pricing import Offer, TaxRule
 from .subscriptions import State, Subscription
+
+
+class PeriodOver(Refused):
+    reason, message = "PERIOD_OVER", "the period of {subscription} ended at {end}, and the next one has not begun yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +58,16 @@ def prorate(s: Subscription, period: Period, offer: Offer, taxes: tuple[TaxRule,
     return Prorated(*earnings.unused(period, net, tax, now), parts)
 
 
-def check(s: Subscription | None, order: Order) -> None:
-    """Raises IllegalTransition where the order was priced on something else than what runs."""
+def check(s: Subscription | None, order: Order, now: datetime) -> None:
+    """Raises IllegalTransition, PeriodOver where the order was priced on something else than what runs."""
     change = order.change
     assert s is not None
     assert change is not None
     same = s.offer.plan == change.previous.plan and s.offer.add_ons == change.previous.add_ons
     if s.state not in (State.ACTIVE, State.TRIALING) or s.period_start != change.period_start or not same:
         raise IllegalTransition(s.name, s.state, "change", ("resume",) if s.is_live else ())
+    if now >= s.period_end:
+        raise PeriodOver(subscription=s.name, end=f"{s.period_end:%FT%TZ}")
 
 
 def apply(

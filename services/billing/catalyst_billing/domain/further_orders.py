@@ -69,7 +69,7 @@ def change(
 ) -> Decision[Ordered]:
     """Move the subscription to `offer`: at once where it costs more or `immediate` says so, else from the next period on.
 
-    Raises IllegalTransition, OrderOpen, PaymentUnavailable, and what the account has against it.
+    Raises IllegalTransition, PeriodOver, OrderOpen, PaymentUnavailable, and what the account has against it.
     """
     s, period = c.dues.subscription, c.dues.period
     c.account.require_open()
@@ -91,7 +91,7 @@ def change(
         c, wish, orders.Kind.CHANGE, selection, lines, owed, price.tax if owed else owed, now, subscription=s.id,
         change=noted, price_book_version=offer.price_book_version,
     )  # fmt: skip
-    changes.check(s, order)
+    changes.check(s, order, now)
     if (offer.plan, sorted(offer.add_ons)) == (s.plan, sorted(s.add_ons)) and s.pending is None:
         return Decision(Ordered(_untouched(c, order, now)))
     submitted = _submit(c, order, wish, house.books, now)

@@ -160,7 +160,7 @@ def _check_basis(p: Purchase, now: datetime) -> None:
     """Whether what the order is about is still as it was when it was priced. Raises what stands against it."""
     order = p.order
     if order.kind is Kind.CHANGE:
-        changes.check(p.subscription, order)
+        changes.check(p.subscription, order, now)
     elif order.kind is Kind.ONE_OFF:
         assert p.dues is not None
         assert p.dues.invoice is not None

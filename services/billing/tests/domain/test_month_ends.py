@@ -6,8 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from catalyst_billing.domain import earnings, endings, further_orders, periods, purchases
+import pytest
+from catalyst_billing.domain import earnings, endings, further_orders, orders, periods, purchases
 from catalyst_billing.domain.accounts import BillingAccount
+from catalyst_billing.domain.changes import PeriodOver
 from catalyst_billing.domain.credit import Wallet
 from catalyst_billing.domain.earnings import Period, open_period
 from catalyst_billing.domain.further_orders import Counter as Desk
@@ -17,6 +19,7 @@ from catalyst_billing.domain.ledger import Txn
 from catalyst_billing.domain.money import Money
 from catalyst_billing.domain.payments import Capture
 from catalyst_billing.domain.pricing import Line, LineKind, Offer, Selection, TaxRule, bill
+from catalyst_billing.domain.purchases import Purchase
 from catalyst_billing.domain.renewals import Dues, House
 from catalyst_billing.domain.subscriptions import Dunning
 from hypothesis import given
@@ -66,16 +69,19 @@ class Life:
         self.period = earned.period
         self._book(earned.postings)
 
-    def change(self, price: int, now: datetime, *, immediate: bool) -> None:
+    def order(self, price: int, now: datetime, *, immediate: bool) -> Purchase:
         self.count += 1
         offer, account = (
             Offer(f"p{price}", (), (self.line(price),), 1),
             BillingAccount("acme", "u", self.currency, now, now),
         )
         desk, wish = Desk(account, self.dues(), "", 1), Wish(f"o-{self.count}", "fake")
-        ordered = further_orders.change(
+        return further_orders.change(
             desk, offer, Selection(offer.plan), wish, self.house, now, immediate=immediate
         ).state.purchase  # fmt: skip
+
+    def change(self, price: int, now: datetime, *, immediate: bool) -> None:
+        ordered = self.order(price, now, immediate=immediate)
         if ordered.order.is_open:
             got = Capture(f"pay-{self.count}", ordered.order.due, now)
             ordered = purchases.capture(ordered, got, self.house.books, now).state
@@ -119,3 +125,16 @@ def test_whatever_changes_in_a_period_all_of_it_is_earned_and_what_was_paid_is_w
     assert book["tax_payable"] == -life.period.tax.minor
     assert -book["customer_credit"] == life.wallet.total.minor
     assert book["psp_clearing"] == (cost + life.wallet.total).minor
+
+
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(minutes=1)])
+def test_in_a_period_that_is_over_nothing_changes_any_more_though_its_renewal_has_not_come_yet(late: timedelta) -> None:
+    start = datetime(2026, 11, 30, 23, 31, tzinfo=UTC)
+    life = Life("OMR", "UTC", start, 9000, 500, 1)
+    ordered = life.order(12_000, life.end - timedelta(minutes=29), immediate=True)
+    captured = Capture("pay-1", ordered.order.due, life.end + late)
+    got = purchases.capture(ordered, captured, life.house.books, life.end + late).state
+    assert (got.order.state, got.postings) == (orders.State.EXPIRED, ())
+    assert [refund.to_card for refund in got.refunds] == [ordered.order.due]
+    with pytest.raises(PeriodOver):
+        life.order(12_000, life.end + late, immediate=True)

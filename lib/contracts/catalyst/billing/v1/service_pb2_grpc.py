@@ -2346,9 +2346,9 @@ class SubscriptionServiceServicer:
         second; a downgrade at the end of the period unless `immediate`, which gives the rest as credit. The same plan
         answers an order of 0 and changes nothing.
         Role: org-admin. Errors: NOT_FOUND `SUBSCRIPTION_NOT_FOUND`; INVALID_ARGUMENT `PLAN_UNKNOWN`, `ADD_ON_UNKNOWN`;
-        FAILED_PRECONDITION `CAPACITY` with what to remove, `ORDER_OPEN`, `ILLEGAL_TRANSITION`, `QUOTE_INVALID`,
-        `QUOTE_EXPIRED`, `RATE_UNSET`, `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`; UNAVAILABLE `PAYMENT_UNAVAILABLE`,
-        `CATALOG_UNAVAILABLE`.
+        FAILED_PRECONDITION `CAPACITY` with what to remove, `ORDER_OPEN`, `ILLEGAL_TRANSITION`, `PERIOD_OVER` between the end
+        of a period and its renewal, `QUOTE_INVALID`, `QUOTE_EXPIRED`, `RATE_UNSET`, `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`;
+        UNAVAILABLE `PAYMENT_UNAVAILABLE`, `CATALOG_UNAVAILABLE`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

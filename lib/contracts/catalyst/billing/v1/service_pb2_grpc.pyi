@@ -1109,9 +1109,9 @@ class SubscriptionServiceStub:
     second; a downgrade at the end of the period unless `immediate`, which gives the rest as credit. The same plan
     answers an order of 0 and changes nothing.
     Role: org-admin. Errors: NOT_FOUND `SUBSCRIPTION_NOT_FOUND`; INVALID_ARGUMENT `PLAN_UNKNOWN`, `ADD_ON_UNKNOWN`;
-    FAILED_PRECONDITION `CAPACITY` with what to remove, `ORDER_OPEN`, `ILLEGAL_TRANSITION`, `QUOTE_INVALID`,
-    `QUOTE_EXPIRED`, `RATE_UNSET`, `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`; UNAVAILABLE `PAYMENT_UNAVAILABLE`,
-    `CATALOG_UNAVAILABLE`.
+    FAILED_PRECONDITION `CAPACITY` with what to remove, `ORDER_OPEN`, `ILLEGAL_TRANSITION`, `PERIOD_OVER` between the end
+    of a period and its renewal, `QUOTE_INVALID`, `QUOTE_EXPIRED`, `RATE_UNSET`, `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`;
+    UNAVAILABLE `PAYMENT_UNAVAILABLE`, `CATALOG_UNAVAILABLE`.
     """
     CancelSubscription: _grpc.UnaryUnaryMultiCallable[_service_pb2.CancelSubscriptionRequest, _resources_pb2.Subscription]
     """Ends it with the period, or at once with credit for unused time after the Sovereign's policy. What was used until then
@@ -1149,9 +1149,9 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     second; a downgrade at the end of the period unless `immediate`, which gives the rest as credit. The same plan
     answers an order of 0 and changes nothing.
     Role: org-admin. Errors: NOT_FOUND `SUBSCRIPTION_NOT_FOUND`; INVALID_ARGUMENT `PLAN_UNKNOWN`, `ADD_ON_UNKNOWN`;
-    FAILED_PRECONDITION `CAPACITY` with what to remove, `ORDER_OPEN`, `ILLEGAL_TRANSITION`, `QUOTE_INVALID`,
-    `QUOTE_EXPIRED`, `RATE_UNSET`, `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`; UNAVAILABLE `PAYMENT_UNAVAILABLE`,
-    `CATALOG_UNAVAILABLE`.
+    FAILED_PRECONDITION `CAPACITY` with what to remove, `ORDER_OPEN`, `ILLEGAL_TRANSITION`, `PERIOD_OVER` between the end
+    of a period and its renewal, `QUOTE_INVALID`, `QUOTE_EXPIRED`, `RATE_UNSET`, `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`;
+    UNAVAILABLE `PAYMENT_UNAVAILABLE`, `CATALOG_UNAVAILABLE`.
     """
     CancelSubscription: _aio.UnaryUnaryMultiCallable[_service_pb2.CancelSubscriptionRequest, _resources_pb2.Subscription]  # type: ignore[assignment]
     """Ends it with the period, or at once with credit for unused time after the Sovereign's policy. What was used until then
@@ -1204,9 +1204,9 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         second; a downgrade at the end of the period unless `immediate`, which gives the rest as credit. The same plan
         answers an order of 0 and changes nothing.
         Role: org-admin. Errors: NOT_FOUND `SUBSCRIPTION_NOT_FOUND`; INVALID_ARGUMENT `PLAN_UNKNOWN`, `ADD_ON_UNKNOWN`;
-        FAILED_PRECONDITION `CAPACITY` with what to remove, `ORDER_OPEN`, `ILLEGAL_TRANSITION`, `QUOTE_INVALID`,
-        `QUOTE_EXPIRED`, `RATE_UNSET`, `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`; UNAVAILABLE `PAYMENT_UNAVAILABLE`,
-        `CATALOG_UNAVAILABLE`.
+        FAILED_PRECONDITION `CAPACITY` with what to remove, `ORDER_OPEN`, `ILLEGAL_TRANSITION`, `PERIOD_OVER` between the end
+        of a period and its renewal, `QUOTE_INVALID`, `QUOTE_EXPIRED`, `RATE_UNSET`, `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`;
+        UNAVAILABLE `PAYMENT_UNAVAILABLE`, `CATALOG_UNAVAILABLE`.
         """
 
     @_abc_1.abstractmethod
