@@ -36,6 +36,8 @@ from .standbys import Standbys
 
 PROMOTE = 30
 """Seconds in which PostgreSQL has to end its recovery."""
+ASKED, SPENT = 0.25, 0.9
+"""Shares of a fence's budget: for asking whether the server writes at all; and of what is left then, for stopping it."""
 
 
 class PostgresPromoter:
@@ -198,14 +200,18 @@ class PostgresPromoter:
             return await Rehearsal(self._c, self._line, self._c.place(region)).run()
 
     async def fence(self, region: str, epoch: int, budget: float) -> str:
-        """Stop the server where it writes in this epoch or an older one; what was seen. Raises PluginFailure."""
+        """Stop the server where it writes in this epoch or an older one; what was seen. Raises PluginFailure.
+
+        A server that hangs is asked for a part of the time only, so that enough is left to break it off.
+        """
+        until = boottime() + budget
         async with self._moving(region) as (server, epochs):
             server.epochs.keep(epochs.fence(epoch))
             if epoch < epochs.highest:
                 return f"{region}: epoch {epochs.highest} is known, in which older ones do not write"
-            if not await self._writes(server, region):
+            if not await self._writes(server, region, within=budget * ASKED):
                 return f"{region}: its server is a standby, or stopped"
-            await server.stop(budget)
+            await server.stop(max(0.0, until - boottime()) * SPENT)
             return f"{region}: its server was stopped"
 
     async def unfence(self, region: str, epoch: int) -> Effect:
@@ -277,14 +283,15 @@ class PostgresPromoter:
             mine = "INSERT INTO catalyst.epoch (epoch, region, at) VALUES ($1, $2, $3::text::pg_lsn) ON CONFLICT DO NOTHING"
             await sql.execute(mine, epoch, place.region, at)
 
-    async def _writes(self, server: Server, region: str) -> bool:
+    async def _writes(self, server: Server, region: str, within: float | None = None) -> bool:
         """Whether the server may take writes now, or in a moment; one that does not say is taken for one that does."""
         if not server.is_running:
             server.guard()
             return False
         try:
-            facts: Facts = await self._line.facts(self._c.place(region))
-        except Temporary:
+            async with asyncio.timeout(within):
+                facts: Facts = await self._line.facts(self._c.place(region))
+        except (Temporary, TimeoutError):
             return True
         return not facts.standby
 
@@ -294,7 +301,8 @@ class ServerFencer:
 
     level = 1
     local = True
-    worst_case = 10.0
+    worst_case = 5.0
+    """It ends within any budget that leaves a moment for each signal, the last of which is SIGKILL; this has room to spare."""
 
     def __init__(self, promoter: PostgresPromoter) -> None:
         self._promoter = promoter

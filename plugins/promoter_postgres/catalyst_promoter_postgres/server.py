@@ -14,11 +14,12 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from catalyst_sdk import Permanent, Temporary
+from catalyst_sdk.deadman import boottime
 from catalyst_sdk.epochs import EpochFile, durable
 
 from .place import PROVIDER, Configured, Place
@@ -154,15 +155,20 @@ class Server:
         await self._launch()
 
     async def stop(self, budget: float = STOP) -> None:
-        """End it: in peace, which sends everything to the standbys, and if that takes too long at once."""
+        """End it: in peace, which sends everything to the standbys, and if that takes too long at once.
+
+        Whom the server serves is killed with it in the end: they would go on for a while without it.
+        """
         self.guard()
         pid = self.pid
         if pid is None:
             return
         for sent, share in ((signal.SIGINT, 0.7), (signal.SIGQUIT, 0.2), (signal.SIGKILL, 0.1)):
-            with suppress(ProcessLookupError):
-                os.kill(pid, sent)
-            if await self._gone(max(0.2, budget * share)):
+            served = _children(pid) if sent == signal.SIGKILL else ()
+            for one in (pid, *served):
+                with suppress(ProcessLookupError):
+                    os.kill(one, sent)
+            if await self._gone(max(0.2, budget * share), served):
                 return
         raise Temporary(f"the server of {self._place.region} does not end", provider=PROVIDER)
 
@@ -260,12 +266,13 @@ class Server:
             within=START + 5,
         )  # fmt: skip - pairs
 
-    async def _gone(self, within: float) -> bool:
-        for _ in range(max(1, round(within / LOOK))):
-            if self.pid is None:
-                return True
+    async def _gone(self, within: float, served: Sequence[int] = ()) -> bool:
+        until = boottime() + within
+        while self.pid is not None or any(_parent(one) for one in served):
+            if boottime() >= until:
+                return False
             await asyncio.sleep(LOOK)
-        return self.pid is None
+        return True
 
     async def _run(self, program: str, *words: str, within: float) -> None:
         said = await run(self._c.programs.command(program, *words), within=within, cwd=self._folder)
@@ -284,3 +291,16 @@ class Server:
 
 def _quoted(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
+
+
+def _children(pid: int) -> Sequence[int]:
+    return [one for place in Path("/proc").glob("[0-9]*") if _parent(one := int(place.name)) == pid]
+
+
+def _parent(pid: int) -> int:
+    """Of a process that runs; 0: it does not, or has ended and nobody has asked how."""
+    try:
+        state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+    except OSError:
+        return 0
+    return int(parent) if state not in "ZX" else 0

@@ -1,10 +1,13 @@
 """The suite over a real streaming pair."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import asyncpg
 import pytest
 from catalyst_promoter_postgres.place import configured
 from catalyst_promoter_postgres.promoter import PostgresPromoter
@@ -74,3 +77,22 @@ async def test_a_promotion_is_tried_on_a_copy_and_the_pair_does_not_notice() -> 
         gone = await promoter.rehearse(region=WEST, run="d")
         assert (gone.passed, list(gone.took)) == (False, [])
         assert not (pair.folder(WEST) / "rehearsal").exists()
+
+
+async def test_a_server_that_is_frozen_is_stopped_within_the_budget_all_the_same() -> None:
+    with postgres_pair() as pair:
+        told = configured(pair.config())
+        promoter = PostgresPromoter(told)
+        server = promoter.server(EAST)
+        await server.found()
+        await promoter.promote(region=EAST, epoch=1, run="a", token=None)
+        pid = server.pid
+        assert pid is not None
+        async with promoter._line.to(told.place(EAST)) as writer:
+            os.kill(pid, signal.SIGSTOP)  # it answers nobody who comes anew, and those who are connected write on
+            assert await writer.fetchval("SELECT 1") == 1
+            (fencer,) = promoter.fencers()
+            assert await fencer.fence(region=EAST, epoch=1, run="a", budget=fencer.worst_case) is not None
+            assert not server.is_running
+            with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError)):
+                await writer.fetchval("SELECT 1")

@@ -144,6 +144,7 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         region=settings.region,
         agents=agents,
         rehearses=region.rehearses if region else lambda spec: False,
+        fences=region.fences if region else lambda slot, spec: 0.0,
     )  # fmt: skip - one call
     peers = ContinuumPeerService(settings.region, agents, region.witness_of if region else lambda _: witness)
     provisioner = connect(

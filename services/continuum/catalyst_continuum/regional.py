@@ -12,7 +12,7 @@ from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
 from catalyst_mesh import PluginHost, Work, connect
 from catalyst_mesh.daemon import Worker
 from catalyst_mesh.failpoints import Failpoints
-from catalyst_sdk import deadman
+from catalyst_sdk import Refused, deadman
 from catalyst_sdk.continuum import Fencer, Traffic
 from catalyst_sdk.witness import LeaseWitness
 
@@ -32,6 +32,7 @@ from .workers.by_name import ByName
 from .workers.clocks import Clocks
 from .workers.fencers.deadman import DeadMan
 from .workers.fencers.gateway import Drain, GatewayFencer
+from .workers.fencers.ladder import Ladder
 from .workers.isolated import IsolatedDrills
 from .workers.logbook import Logbook
 from .workers.memory import DiskMemory, boot_id
@@ -144,6 +145,13 @@ class Region:
     def rehearses(self, spec: Spec) -> bool:
         """Whether a promotion of such a slot can be tried on a copy."""
         return self._outfits.rehearses(spec)
+
+    def fences(self, slot: str, spec: Spec) -> float:
+        """Seconds that the slowest fencer of such a slot declares for itself; 0: nobody fences here, as no agent can act."""
+        try:
+            return Ladder(self._hands(slot, spec).all_fencers(local=True)).worst_case
+        except Refused:
+            return 0.0
 
     def acted(self) -> Sequence[tuple[str, Spec]]:
         """Slots that an agent acts for here, once it knows where it stands, and what is wished for each."""

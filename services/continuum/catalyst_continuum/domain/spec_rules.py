@@ -294,9 +294,17 @@ def _arithmetic(profile: Profile, house: House) -> Iterator[Violation]:
     path = "spec.leaseClient.config"
     for fault in profile.faults():
         yield Violation(f"{path}.{_CHECKS[fault[:2]]}", fault, fault[:2])
-    if profile.fence < house.fence_worst:
-        text = f"{profile.fence:g} s are less than the {house.fence_worst:g} s that the fencers declare at worst"
-        yield Violation(f"{path}.fenceBudgetSeconds", text, "fencers")
+    yield from fence_faults(profile, house.fence_worst)
+
+
+def fence_faults(profile: Profile, worst: float) -> Iterator[Violation]:
+    """A fence budget below what the fencers declare: writers might go on after the time that others wait for."""
+    if profile.fence < worst:
+        text = (
+            f"{profile.fence:g} s are less than the {worst:g} s that the fencers declare at worst; {worst:g} s with a "
+            f"ttlSeconds above {2 * worst:g} would do"
+        )
+        yield Violation("spec.leaseClient.config.fenceBudgetSeconds", text, "fencers")
 
 
 def _own(row: Values | None, path: str, house: House) -> Iterator[Violation]:

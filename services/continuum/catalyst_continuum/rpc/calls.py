@@ -46,12 +46,14 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
     planner  of runs
     elsewhere  the daemons of other regions
     agents   of this daemon, by slot
+    fences   seconds that the fencers of a slot with such a wish take at worst in this daemon's region, as they declare
     """
 
     def __init__(
         self, work: Work[Store], registers: Registers, profile: Profile, *, curfew: Curfew,
         house: House, planner: Planner, elsewhere: Elsewhere, region: str = "",
         agents: Callable[[str], Agent | None] = nobody, rehearses: Callable[[Spec], bool] = lambda spec: False,
+        fences: Callable[[str, Spec], float] = lambda slot, spec: 0.0,
     ) -> None:  # fmt: skip
         self._work = work
         self._registers = registers
@@ -63,6 +65,7 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
         self._elsewhere = elsewhere
         self._agents = agents
         self._rehearses = rehearses
+        self._fences = fences
 
     async def _seen(self, tx: Store, resource: str, *, lock: bool = False) -> Slot:
         """The slot, if it is there and the caller may see it; another's reads as absent. Raises ContinuumNotFound."""

@@ -68,6 +68,7 @@ class ContinuumCalls(Calls):
         who.require("sovereign-admin", "org-admin", org=organization(namespace), resource=request.parent)
         wish = specs.document(request.continuum.spec)
         spec = specs.parsed(wish, replace(self._house, namespace=namespace))
+        specs.must_be_fenced(spec, self._fences(f"{namespace}/{request.continuum_id}", spec))
         self._registers.of(spec.lease)  # cells that cannot be reached as they are configured are refused now
 
         async def step(tx: Store) -> Decision[Slot]:
@@ -102,6 +103,8 @@ class ContinuumCalls(Calls):
         wish = specs.merged(specs.wish_of(slot), request.continuum.spec, request.update_mask.paths)
         after = specs.parsed(wish, replace(self._house, namespace=slot.namespace))
         before = specs.understood(slot, self._house, self._profile)
+        if (after.profile, after.switchover.mechanism) != (before.profile, before.switchover.mechanism):
+            specs.must_be_fenced(after, self._fences(slot.key, after))
         if faults := await self._registers.faults(before.lease, after.lease):
             raise SpecInvalid([Violation(f"{specs.PREFIX}spec.lease_client", fault, "majority") for fault in faults])
 

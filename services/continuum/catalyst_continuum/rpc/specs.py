@@ -13,6 +13,7 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from ..domain import spec as specs
+from ..domain import spec_rules
 from ..domain.slots import Slot
 from ..domain.spec import Spec, SpecInvalid
 from ..domain.spec_rules import House
@@ -40,6 +41,12 @@ def parsed(wish: dict[str, Any], house: House) -> Spec:
     if found:
         raise SpecInvalid([_placed(violation) for violation in found])
     return spec
+
+
+def must_be_fenced(spec: Spec, worst: float) -> None:
+    """Raises SpecInvalid where the fence budget is below the `worst` seconds that the fencers at hand declare."""
+    if found := list(spec_rules.fence_faults(spec.profile, worst)):
+        raise SpecInvalid([_placed(violation) for violation in found])
 
 
 def wish_of(slot: Slot) -> dict[str, Any]:
