@@ -55,6 +55,7 @@ KINDS = {
     "database_promoter": Kind("catalyst_testkit.continuum.promoter_suite:PromoterSuite", 18, PROMOTER_CAPABILITIES),
     "safety_check": Kind("catalyst_testkit.continuum.check_suite:SafetyCheckSuite", 6, frozenset()),
     "fencer": Kind("catalyst_testkit.continuum.fencer_suite:DistantFencerSuite", 8, FENCER_CAPABILITIES),
+    "traffic": Kind("catalyst_testkit.continuum.driver_suite:TrafficDriverSuite", 9, frozenset()),
     "lease_witness": Kind("catalyst_testkit.cell_suite:CellSuite", 15, WITNESS_CAPABILITIES),
     "blueprint_source": Kind("catalyst_testkit.source_suite:SourceSuite", 9, SOURCE_CAPABILITIES),
 }

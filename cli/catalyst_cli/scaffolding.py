@@ -21,6 +21,7 @@ PACKAGES = {
     "database_promoter": "catalyst_promoter_{name}",
     "safety_check": "catalyst_check_{name}",
     "fencer": "catalyst_fencer_{name}",
+    "traffic": "catalyst_traffic_{name}",
 }
 """Kinds that can be made, and the import name of such a plugin."""
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")

@@ -54,7 +54,7 @@ def test_a_new_plugin_is_eight_files_in_the_form_that_ours_have(kind: str, name:
 
 SHORT = ["cloud_provider", "payment_provider", "lease_witness"]
 """Beside the registrar, which the tutorial makes."""
-LATE = ["dns_backend", "blueprint_source", "database_promoter", "safety_check", "fencer"]
+LATE = ["dns_backend", "blueprint_source", "database_promoter", "safety_check", "fencer", "traffic"]
 KINDS = [*SHORT, *LATE] if os.environ.get("HYPOTHESIS_PROFILE") == "long" else SHORT
 
 

@@ -1,7 +1,8 @@
 """Contracts of what a move of a slot acts upon: databases, writers that must stop, names and other traffic.
 
 A plugin of the kind `database_promoter` answers an object that is a `Promoter` and names its `Fencer`s; one of the kind `fencer`
-answers one more, as of a firewall or of power. Traffic is steered by a `Traffic`, which the daemon has for DNS.
+answers one more, as of a firewall or of power. Traffic is steered by a `Traffic`, which the daemon has for DNS and for the names
+that a plugin of the kind `traffic` leads (`TrafficDriver`).
 
 What every one of them owes:
   epoch first       an effector keeps, durably and before it acts, the highest epoch that it was given, and acts upon no lower
@@ -364,4 +365,24 @@ class Traffic(Protocol):
 
     async def verify(self, plan: TrafficPlan, *, epoch: int) -> Sequence[CheckResult]:
         """Each authority, the vantage resolvers, and a request by the public name."""
+        ...
+
+
+class TrafficDriver(Protocol):
+    """Leads names to the holder where they are no records of ordinary name servers: a load balancer, a provider's API.
+
+    Whoever keeps the names keeps the epoch beside each of them, and changes both in one step or not at all: by a version or an
+    etag of what was read, a transaction, a condition. A slot's gateway drains, and the daemon looks at what clients see.
+    """
+
+    async def observe(self, *, names: Sequence[str]) -> TrafficView:
+        """What each authority answers for each of `names`, never from a cache; one that is away is a row without an answer."""
+        ...
+
+    async def apply(self, plan: TrafficPlan, *, epoch: int, run: str) -> Effect:
+        """Give each name of `plan` its addresses and lifetime, in `epoch`.
+
+        DONE only where every authority has it, also where it had it before. A newer epoch at one name, or the same one of
+        another holder, makes the whole STALE_EPOCH. The same holder may change the lifetime within its epoch.
+        """
         ...

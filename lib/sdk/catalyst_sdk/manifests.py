@@ -17,6 +17,7 @@ KINDS = (
     "database_promoter",
     "safety_check",
     "fencer",
+    "traffic",
     "blueprint_source",
 )
 _NAME = re.compile(r"^[a-z][a-z0-9_]{1,40}$")

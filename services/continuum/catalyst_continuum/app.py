@@ -37,7 +37,7 @@ from .domain.timing import Profile
 from .events import handled
 from .messages import EMITTED
 from .metrics import ContinuumMetrics
-from .outfits import FENCER
+from .outfits import FENCER, TRAFFIC
 from .regional import Region, pairs
 from .rpc.elsewhere import Elsewhere, Operations
 from .rpc.peers import ContinuumPeerService
@@ -219,7 +219,7 @@ def closed(channel: grpc.aio.Channel) -> Callable[[], Awaitable[None]]:
 
 def plugins(settings: ContinuumSettings, metrics: ChassisMetrics) -> PluginHost:
     """Lease witnesses and promoters that are installed."""
-    host = PluginHost(kinds=["lease_witness", "database_promoter", SAFETY_CHECK, FENCER], metrics=metrics)
+    host = PluginHost(kinds=["lease_witness", "database_promoter", SAFETY_CHECK, FENCER, TRAFFIC], metrics=metrics)
     files = SecretFiles(settings.secrets_folder) if settings.secrets_folder else NoSecrets()
     listed = {} if settings.cells_file else {WITNESS: configuration(settings)}
     host.load(plugin_context(settings.data_folder, files), {**listed, **settings.plugins})

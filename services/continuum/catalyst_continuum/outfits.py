@@ -14,16 +14,16 @@ from typing import Any
 
 from catalyst_mesh import PluginHost, PluginUnavailable
 from catalyst_sdk import Code, Refused, Secret
-from catalyst_sdk.continuum import Fencer, Promoter
+from catalyst_sdk.continuum import Fencer, Promoter, TrafficDriver
 
-from .domain.spec import Mechanism, Spec
+from .domain.spec import Mechanism, Selector, Spec
 from .settings import ContinuumSettings
 from .workers.fencers.http_gates import HttpGates
 
-PROMOTER, FENCER = "database_promoter", "fencer"
+PROMOTER, FENCER, TRAFFIC = "database_promoter", "fencer", "traffic"
 _PLUGINS = {Mechanism.CNPG_TOPOLOGY: "cnpg", Mechanism.CNPG_PAIR: "cnpg"}
 """Plugins that are not called as the mechanism is."""
-_FIELDS = frozenset({"promoter", "gates", "gateTokenFile", "fencers"})
+_FIELDS = frozenset({"promoter", "gates", "gateTokenFile", "fencers", "traffic"})
 
 
 class OutfitTaken(Refused):
@@ -35,6 +35,10 @@ class OutfitUnreadable(Refused):
     code, reason, message = Code.FAILED_PRECONDITION, "OUTFIT_UNREADABLE", "{file} cannot be read: {why}"
 
 
+class TrafficUnclear(Refused):
+    code, reason, message = Code.FAILED_PRECONDITION, "TRAFFIC_UNCLEAR", "the names of {slot} cannot be led: {why}"
+
+
 @dataclass(frozen=True, slots=True)
 class Outfit:
     """What the file of a slot says.
@@ -43,12 +47,14 @@ class Outfit:
     gates       `ip:port` by region
     token_file  with what opens them; None: the daemon's own
     fencers     configurations of further fencers, by plugin; None: the daemon's own
+    traffic     configuration of the plugin that leads the names, by its name; None: the daemon's own
     """
 
     promoter: Mapping[str, Any] | None = None
     gates: Mapping[str, str] = field(default_factory=dict)
     token_file: Path | None = None
     fencers: Mapping[str, Mapping[str, Any]] | None = None
+    traffic: Mapping[str, Mapping[str, Any]] | None = None
 
 
 class Outfits:
@@ -82,15 +88,13 @@ class Outfits:
 
     def fencers(self, slot: str) -> Sequence[Fencer]:
         """What else stops writers of a slot: plugins. Raises PluginUnavailable, OutfitTaken, OutfitUnreadable."""
-        own, configs = self._of(slot), dict[str, Mapping[str, Any]]()
+        own = self._of(slot)
         if own is not None and own.fencers is not None:
             configs = dict(own.fencers)
         else:
-            for label, config in self._settings.plugins.items():
-                kind, _, name = label.partition(":")
-                if kind == FENCER:
-                    self._own(label, slot)
-                    configs[name] = config
+            configs = self._listed(FENCER)
+            for name in configs:
+                self._own(f"{FENCER}:{name}", slot)
         key = json.dumps(configs, sort_keys=True)
         if slot not in self._fencers or self._fencers[slot][0] != key:
             part = slot.replace("/", ".")
@@ -106,6 +110,29 @@ class Outfits:
         yield fencer
         if fencer.local and "remote" in self._plugins.manifest(FENCER, name).capabilities:
             yield FromElsewhere(fencer)
+
+    def driver(self, slot: str, rule: Selector = Selector.STATIC) -> tuple[str, TrafficDriver] | None:
+        """The plugin that leads the names of a slot, and its name; None: the daemon does, at name servers.
+
+        One of the settings serves all slots, as each name has an epoch of its own. Raises PluginUnavailable, TrafficUnclear,
+        OutfitUnreadable.
+        """
+        own = self._of(slot)
+        configs = dict(own.traffic) if own is not None and own.traffic is not None else self._listed(TRAFFIC)
+        if len(configs) > 1:
+            raise TrafficUnclear(slot=slot, why=f"there are several plugins for it ({', '.join(sorted(configs))})")
+        for name, config in configs.items():
+            if rule is not Selector.STATIC:
+                raise TrafficUnclear(
+                    slot=slot, why=f"{name} leads them to the holder alone, and the wish asks for {rule}"
+                )
+            return name, self._plugins.instance(TRAFFIC, name, config, part=slot.replace("/", "."))
+        return None
+
+    def _listed(self, kind: str) -> dict[str, Mapping[str, Any]]:
+        """Configurations of the settings, by plugin of this kind."""
+        labels = ((*label.partition(":"), config) for label, config in self._settings.plugins.items())
+        return {name: config for found, _, name, config in labels if found == kind}
 
     def rehearses(self, spec: Spec) -> bool:
         """Whether the promoter of such a wish can try a promotion on a copy."""
@@ -172,7 +199,8 @@ def plugin_of(spec: Spec) -> str:
 
 
 def read(text: str) -> Outfit:
-    """The file of a slot: `{"promoter": {…}, "gates": {"region": "ip:port"}, "gateTokenFile": "…", "fencers": {"name": {…}}}`.
+    """The file of a slot: `{"promoter": {…}, "gates": {"region": "ip:port"}, "gateTokenFile": "…", "fencers": {"name": {…}},
+    "traffic": {"name": {…}}}`.
 
     Raises ValueError.
     """
@@ -180,18 +208,22 @@ def read(text: str) -> Outfit:
     if not isinstance(found, dict) or (strange := sorted(found.keys() - _FIELDS)):
         raise ValueError(f"it is an object with {', '.join(sorted(_FIELDS))}" + (f"; not {strange}" if found else ""))
     promoter, gates, token = found.get("promoter"), found.get("gates", {}), found.get("gateTokenFile")
-    fencers = found.get("fencers")
+    fencers, traffic = found.get("fencers"), found.get("traffic")
     if not isinstance(promoter, dict | None):
         raise ValueError("promoter is an object")
     if not isinstance(gates, dict) or not all(isinstance(one, str) and ":" in one for one in gates.values()):
         raise ValueError("gates names an ip:port for each region")
     if not isinstance(token, str | None):
         raise ValueError("gateTokenFile is a path")
-    if fencers is not None and not (
-        isinstance(fencers, dict) and all(isinstance(one, dict) for one in fencers.values())
-    ):
+    if not _are_configurations(fencers):
         raise ValueError("fencers names an object, a plugin's configuration, for each fencer")
-    return Outfit(promoter, gates, Path(token) if token else None, fencers)
+    if not _are_configurations(traffic):
+        raise ValueError("traffic names an object, a plugin's configuration, for one plugin")
+    return Outfit(promoter, gates, Path(token) if token else None, fencers, traffic)
+
+
+def _are_configurations(found: Any) -> bool:
+    return found is None or (isinstance(found, dict) and all(isinstance(one, dict) for one in found.values()))
 
 
 def _placed(shared: Mapping[str, Any], spec: Spec) -> dict[str, Any]:

@@ -50,6 +50,7 @@ from .workers.surveys import survey_of, version_of
 from .workers.tracing import TraceFile
 from .workers.traffic.authority import Authority
 from .workers.traffic.dns_update import DnsUpdate
+from .workers.traffic.driven import DrivenTraffic
 from .workers.traffic.pdm import PdmTraffic, allocation_of
 from .workers.traffic.vantage import Resolvers
 
@@ -212,6 +213,9 @@ class Region:
         steering = wished(spec) or Steering("", (), {})
         gates = self._outfits.gates(slot)
         gate = Drain(gates) if gates is not None else None
+        if steering.names and (driver := self._outfits.driver(slot, steering.selector)) is not None:
+            noted = OfSlot(self.metrics, slot)
+            return DrivenTraffic(steering, self.settings.region, *driver, boottime, gate, self._vantage(spec), noted)
         if steering.zone in self.settings.pools.split(",") and steering.zone:
             return PdmTraffic(
                 steering, allocation_of(steering), self._allocations, boottime, gate=gate, vantage=self._vantage(spec)

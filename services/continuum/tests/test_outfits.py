@@ -6,9 +6,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from catalyst_continuum.domain.spec import Spec, parse
+from catalyst_continuum.domain.spec import Selector, Spec, parse
 from catalyst_continuum.domain.spec_rules import House
-from catalyst_continuum.outfits import Outfit, Outfits, OutfitTaken, OutfitUnreadable, _placed, plugin_of, read
+from catalyst_continuum.outfits import (
+    Outfit,
+    Outfits,
+    OutfitTaken,
+    OutfitUnreadable,
+    TrafficUnclear,
+    _placed,
+    plugin_of,
+    read,
+)
 from catalyst_continuum.settings import ContinuumSettings
 from catalyst_mesh import ChassisMetrics, PluginHost
 from catalyst_mesh.plugins import NoSecrets, plugin_context
@@ -108,8 +117,16 @@ async def test_a_file_that_cannot_be_read_is_said_and_nothing_else_is_taken(outf
 
 
 def test_what_a_file_may_say() -> None:
-    whole = '{"promoter": {"a": 1}, "gates": {"east": "192.0.2.1:80"}, "gateTokenFile": "/t", "fencers": {"acme": {}}}'
-    assert read(whole) == Outfit({"a": 1}, {"east": "192.0.2.1:80"}, Path("/t"), {"acme": {}})
+    whole = json.dumps(
+        {
+            "promoter": {"a": 1},
+            "gates": {"east": "192.0.2.1:80"},
+            "gateTokenFile": "/t",
+            "fencers": {"acme": {}},
+            "traffic": {"x": {}},
+        }
+    )
+    assert read(whole) == Outfit({"a": 1}, {"east": "192.0.2.1:80"}, Path("/t"), {"acme": {}}, {"x": {}})
     assert read("{}") == Outfit()
     for wrong in (
         "[]",
@@ -118,6 +135,7 @@ def test_what_a_file_may_say() -> None:
         '{"gates": {"east": "192.0.2.1"}}',
         '{"gateTokenFile": 7}',
         '{"fencers": []}',
+        '{"traffic": {"acme": 1}}',
     ):
         with pytest.raises(ValueError, match=r"is an object|names an|is a path"):
             read(wrong)
@@ -182,3 +200,26 @@ def test_a_fencer_of_the_settings_serves_one_slot_and_others_have_their_own(
     ]  # fmt: skip
     with pytest.raises(OutfitTaken, match=r"shop\.d\.json"):
         walled.fencers("shop/d")
+
+
+def test_the_plugin_of_the_settings_leads_the_names_of_every_slot_whose_file_names_no_other(
+    tmp_path: Path, installed: Any, at_work: set[str]
+) -> None:
+    (tmp_path / "slots").mkdir()
+    settings = ContinuumSettings(
+        data_folder=tmp_path, slots_folder=tmp_path / "slots", plugins={"traffic:acme": {"url": "https://one"}}
+    )
+    outfits = Outfits(settings, installed, {}, at_work.__contains__)
+    file(tmp_path, "shop/b", traffic={"blue": {}})
+    file(tmp_path, "shop/c", traffic={})
+    file(tmp_path, "shop/d", traffic={"acme": {}, "blue": {}})
+    at_work |= {"shop/a", "shop/b"}
+    found = {slot: outfits.driver(slot) for slot in ("shop/a", "shop/b", "shop/c", "shop/e")}
+    assert {slot: one and one[0] for slot, one in found.items()} == {
+        "shop/a": "acme", "shop/b": "blue", "shop/c": None, "shop/e": "acme"
+    }  # fmt: skip
+    assert installed.asked[0] == ("traffic", "acme", {"url": "https://one"}, "shop.a")
+    with pytest.raises(TrafficUnclear, match=r"several plugins for it \(acme, blue\)"):
+        outfits.driver("shop/d")
+    with pytest.raises(TrafficUnclear, match="to the holder alone, and the wish asks for pickwhashed"):
+        outfits.driver("shop/a", Selector.PICKWHASHED)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from catalyst_sdk import load_manifest
 from catalyst_sdk.cloud import CloudProvider
-from catalyst_sdk.continuum import Fencer, Preparer, Promoter, Rehearser, SafetyCheck, Traffic
+from catalyst_sdk.continuum import Fencer, Preparer, Promoter, Rehearser, SafetyCheck, TrafficDriver
 from catalyst_sdk.dns import DnsBackend, ListsZones
 from catalyst_sdk.hooks import GROUP
 from catalyst_sdk.manifests import KINDS
@@ -25,9 +25,10 @@ CONTRACTS: dict[str, tuple[type, ...]] = {
     "cloud_provider": (CloudProvider,),
     "lease_witness": (LeaseWitness, RelayedWitness),
     "payment_provider": (PaymentProvider,),
-    "database_promoter": (Promoter, Rehearser, Preparer, Fencer, Traffic),
+    "database_promoter": (Promoter, Rehearser, Preparer, Fencer),
     "safety_check": (SafetyCheck,),
     "fencer": (Fencer,),
+    "traffic": (TrafficDriver,),
     "blueprint_source": (BlueprintSource,),
 }
 HOSTS = {
@@ -38,6 +39,7 @@ HOSTS = {
     "database_promoter": "continuum",
     "safety_check": "continuum",
     "fencer": "continuum",
+    "traffic": "continuum",
     "payment_provider": "billing",
     "blueprint_source": "catalog",
 }  # fmt: skip - a table
