@@ -63,6 +63,7 @@ from .workers.fitter import Fitter
 from .workers.gazette import Gazette
 from .workers.herald import Herald
 from .workers.promoter import Promoter
+from .workers.publisher import Publisher
 
 PACKAGE = "catalyst.environment.v1"
 RESTS = Backoff(first=timedelta(seconds=1))
@@ -184,6 +185,7 @@ def _workers(c: _Common, bus: Bus) -> list[Worker]:
             c.clock,
             pause=c.settings.promotion_pause,
         ),
+        Publisher(c.work, c.leases, c.repositories, c.clock, pause=c.settings.promotion_pause),
         Herald(c.work, bus, c.leases),
         Courier(c.work, c.leases, c.sender, c.sealer),
         Gazette(c.work, bus, c.leases),

@@ -17,6 +17,8 @@ from catalyst_mesh import gitstore
 from dulwich.repo import Repo
 
 MAIN = "main"
+SYSTEM, CONFIG = "system", "catalyst-config"
+"""The Sovereign's own home, whose name no Organization may have, and its repository of what clusters are asked."""
 HOME = ("iac", "runbooks", "shared-blueprints")
 """Repositories that every Organization has."""
 

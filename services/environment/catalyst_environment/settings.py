@@ -31,7 +31,7 @@ class EnvironmentSettings(ControllerSettings):
     grace_seconds: float = Field(default=7 * 86400.0, ge=0)
     """Time in which a deletion of an Organization can be taken back, in seconds; seven days in production."""
     promotion_pause: float = Field(default=5.0, gt=0)
-    """Seconds between two looks at promotions that wait, and at branches behind gates."""
+    """Seconds between two looks at promotions that wait, at branches behind gates, and at what policies ask of clusters."""
     lease_ttl: float = Field(default=15.0, gt=0)
     """Seconds for which a run stays with a replica that is not heard of."""
     allow_private_webhooks: bool = False

@@ -153,11 +153,13 @@ async def test_environments_and_policies_are_made_and_a_full_environment_is_told
     policies.put("strict")
     async with controlling(house, policies):
         await eventually(lambda: policies.condition("strict", "InSync") == "True AsWished", within=60)
+        assert policies.condition("strict", "AllServed") == "False NotServed"  # both need more than an object
         policies.put("strict", rules=[{"type": "change-window", "cron": "*/5 * * * *", "duration": "1h"}])
         await eventually(lambda: policies.condition("strict", "Accepted") == "False CronNotServed", within=60)
     service: Any = house.daemon.member(stubs.PolicyServiceStub, "acme", "org-admin")
     policy = await service.GetPolicy(rpc.GetPolicyRequest(name=f"{ENV}/policy"))
     assert (policy.required_approvals, policy.soak.ToTimedelta().days, policy.required_score) == (2, 3, 80)
+    assert [one.name for one in policy.compliance] == ["backup-configured", "pdb"]
     (window,) = policy.change_windows
     assert (list(window.weekdays), window.start) == ([1, 2, 3, 4], "08:00")
 

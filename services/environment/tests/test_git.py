@@ -27,14 +27,16 @@ MAIN = b"refs/heads/main"
 class Hand:
     """One person's clone of one repository, as any Git client has it."""
 
-    def __init__(self, shop: Shop, folder: Path, repository: str = "blog") -> None:
+    def __init__(self, shop: Shop, folder: Path, repository: str = "blog", home: str = "acme") -> None:
         server: Any = next(w for w in shop.house.daemon.daemon.workers if type(w).__name__ == "GitServer")
-        self._url = f"http://{server.address}/acme/{repository}.git"
+        self._url = f"http://{server.address}/{home}/{repository}.git"
         self._folder = folder
         self._issuer = shop.house.daemon.issuer
 
-    def login(self, *groups: str) -> dict[str, str]:
-        return {"username": "any", "password": self._issuer.token("hand", groups=groups)}
+    def login(self, *names: str) -> dict[str, str]:
+        """`names`: groups of Organizations, and roles over the Sovereign."""
+        groups, roles = ([name for name in names if ("/" in name) is is_group] for is_group in (True, False))
+        return {"username": "any", "password": self._issuer.token("hand", groups=groups, roles=roles)}
 
     async def clone(self, *groups: str, name: str = "clone") -> Repo:
         def work() -> Repo:
@@ -142,3 +144,20 @@ async def test_what_cannot_be_taken_over_is_said_and_what_is_installed_stays(sho
     now = await shop.get("blog")
     assert now.pin.commit == one.pin.commit
     assert head in next(c.message for c in now.conditions if c.type == "DirectChange")
+
+
+async def test_the_sovereigns_own_home_is_read_by_its_officers_and_written_by_nobody(
+    shop: Shop, tmp_path: Path
+) -> None:
+    shop.repositories.commit("system", "catalyst-config", "main", {"a": b"b"}, "Begin", 9, onto=None)
+    hand = Hand(shop, tmp_path, "catalyst-config", home="system")
+    clone = await hand.clone("security-officer")
+    assert hand.read(clone) == {"a": b"b"}
+    hand.commit(clone, c="d")
+    for who in ("sovereign-admin", "security-officer"):
+        with pytest.raises((GitProtocolError, HTTPUnauthorized, NotGitRepository)):
+            await hand.push(clone, who)
+    for stranger in ("/acme/org-admin", "/system/org-admin", "billing-admin"):
+        with pytest.raises((GitProtocolError, HTTPUnauthorized, NotGitRepository)):
+            await hand.clone(stranger, name=stranger.strip("/").replace("/", "-"))
+    clone.close()

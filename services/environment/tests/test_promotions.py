@@ -131,3 +131,44 @@ async def test_two_people_lead_past_the_gates_and_one_does_not(shop: Shop) -> No
     merged = await reached(shop, held, "MERGED")
     assert sorted(merged.overriders) == ["ada", "bo"]
     assert waiting(merged) == {"approvals", "soak", "score"}, "how they stood is kept"
+
+
+async def test_what_a_policy_asks_of_clusters_stands_in_the_sovereigns_own_repository(shop: Shop) -> None:
+    (ada,) = people(shop, "ada")
+    kind = pb.Policy.ComplianceRule
+    rules = [kind(name="run-as-non-root", mode=kind.MODE_ENFORCING, weight=40), kind(name="pdb")]
+
+    async def asked(rules: list[Any]) -> pb.Policy:
+        name = f"{PROD}/policy"
+        now = await ada.GetPolicy(rpc.GetPolicyRequest(name=name))
+        request = rpc.UpdatePolicyRequest(policy=pb.Policy(name=name, compliance=rules), etag=now.etag)
+        request.update_mask.paths.append("compliance")
+        policy: pb.Policy = await ada.UpdatePolicy(request)
+        return policy
+
+    def standing() -> dict[str, bytes] | None:
+        head = shop.repositories.head("system", "catalyst-config", "main")
+        return shop.repositories.files("system", "catalyst-config", head.id) if head else None
+
+    async def becomes(wished: set[str], what: str) -> dict[str, bytes]:
+        async def check() -> dict[str, bytes] | None:
+            shop.house.clock.advance(timedelta(seconds=10))
+            now = standing()
+            return now if now is not None and set(now) == wished else None
+
+        found: dict[str, bytes] | None = await eventually(check, within=60, what=what)
+        assert found is not None
+        return found
+
+    held = await asked(rules)
+    assert (list(held.unrendered), [one.name for one in held.compliance]) == (["pdb"], ["pdb", "run-as-non-root"])
+    path = "policies/acme-prod-policy.yaml"
+    found = await becomes({path}, "the rules stand in Git")
+    assert b'"Enforce"' in found[path]
+    head = shop.repositories.head("system", "catalyst-config", "main")
+    assert head is not None
+    shop.repositories.commit("system", "catalyst-config", "main", {"README.md": b"ours"}, "sneak", 9, onto=head.id)
+    await becomes({path, "README.md"}, "what was taken away is there again, beside what others wrote")
+    await asked([])
+    await becomes({"README.md"}, "no rule is asked for any more")
+    assert await reason_of(asked([kind(name="pdb"), kind(name="pdb")])) == "REQUEST_INVALID"

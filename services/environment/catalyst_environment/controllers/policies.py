@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 RESTING = timedelta(seconds=60)
 RECORDING = "recording-required"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_FIELDS = ("required_approvals", "soak", "required_score", "change_windows")
+_FIELDS = ("required_approvals", "soak", "required_score", "change_windows", "compliance")
 
 
 class Policies:
@@ -34,19 +34,15 @@ class Policies:
         held = [await self._held(name) for name in names]
         if is_new(one):
             held = [await self._set(wished, each) for each in held]
-        compliance = spec.get("compliance", {})
         applied = max((moment(each.update_time) for each in held if each.version), default=None)
         return Seen(
             (
                 Observed("Ready", bool(names), "Applied" if names else "NoEnvironment"),
                 *(differing(_told(wished), _told(each)) for each in held[:1]),
-                unserved(
-                    {**spec, "recording-required": _of_type(spec, "recording-required")},
-                    ("compliance", "recording-required"),
-                ),
+                unserved(*idle(spec, held)),
             ),
             {
-                "policyCount": len({*compliance.get("weights", {}), *compliance.get("modes", {})}),
+                "policyCount": len(wished.compliance),
                 **({"appliedAt": applied.strftime("%Y-%m-%dT%H:%M:%SZ")} if applied else {}),
             },
             RESTING,
@@ -83,7 +79,29 @@ def asked_for(spec: Mapping[str, Any]) -> pb.Policy:
         soak=span(max(timedelta(hours=promotion.get("soakHours", 0)), *soaks, timedelta())),
         required_score=max(promotion.get("requiredComplianceScore", 0), *scores, 0),
         change_windows=[_window(rule) for rule in _of_type(spec, "change-window")],
+        compliance=_compliance(spec.get("compliance", {})),
     )
+
+
+def idle(spec: Mapping[str, Any], held: Sequence[pb.Policy]) -> tuple[dict[str, Any], list[str]]:
+    """What may have no effect, and the names of it: rules that no cluster can be given yet, and recordings."""
+    unrendered = [f"compliance {name}" for name in next((one.unrendered for one in held), ())]
+    told = {"recording-required": _of_type(spec, "recording-required"), **dict.fromkeys(unrendered, True)}
+    return told, list(told)
+
+
+def _compliance(told: Mapping[str, Any]) -> list[pb.Policy.ComplianceRule]:
+    """Each name that has a weight or a mode, in the order in which a policy keeps them."""
+    kind, weights, modes = pb.Policy.ComplianceRule, told.get("weights", {}), told.get("modes", {})
+    return [
+        kind(
+            name=name,
+            mode=kind.Mode.Value(f"MODE_{modes.get(name, 'permissive').upper()}"),
+            scope=kind.Scope.Value(f"SCOPE_{weights.get(name, {}).get('scope', 'all').upper()}"),
+            weight=weights.get(name, {}).get("weight", 0),
+        )
+        for name in sorted({*weights, *modes})
+    ]  # fmt: skip - a table
 
 
 def _of_type(spec: Mapping[str, Any], type: str) -> Sequence[Mapping[str, Any]]:

@@ -19,6 +19,7 @@ from catalyst_sdk import Code, Decision, Refused
 
 from .applications import Application
 from .applications import State as AppState
+from .compliance import ComplianceRule, canonical
 
 EMERGENCY = timedelta(hours=4)
 """How long one person's demand waits for the second one's."""
@@ -86,6 +87,8 @@ class Policy:
     required_score: int = 0
     windows: tuple[Window, ...] = ()
     time_zone: str = "UTC"
+    compliance: tuple[ComplianceRule, ...] = ()
+    """By name; what clusters watch, and no gate of a promotion."""
 
     @property
     def name(self) -> str:
@@ -159,6 +162,7 @@ def unset(environment: str, now: datetime) -> Policy:
 def set_policy(held: Policy, values: dict[str, Any], now: datetime) -> Decision[Policy]:
     """Change a policy. Raises TimeZoneUnknown."""
     after = replace(held, **values, updated_at=now, version=held.version + 1)
+    after = replace(after, compliance=canonical(after.compliance))
     try:
         ZoneInfo(after.time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

@@ -8,7 +8,7 @@ from catalyst_mesh import span, stamp
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 
-from ..domain import applications, conditions
+from ..domain import applications, compliance, conditions
 from ..domain.applications import Application, Pin
 from ..domain.environments import BRANCHES, Environment
 from ..domain.members import Invitation, Member, Role
@@ -171,6 +171,29 @@ def policy(p: Policy) -> pb.Policy:
             pb.Policy.ChangeWindow(weekdays=w.weekdays, start=w.start, duration=span(w.duration)) for w in p.windows
         ],
         time_zone=p.time_zone,
+        compliance=map(_compliance, p.compliance),
+        unrendered=compliance.unrendered(p.compliance),
+    )
+
+
+def _compliance(rule: compliance.ComplianceRule) -> pb.Policy.ComplianceRule:
+    kind = pb.Policy.ComplianceRule
+    return kind(
+        name=rule.name,
+        mode=kind.Mode.Value(f"MODE_{rule.mode.name}"),
+        scope=kind.Scope.Value(f"SCOPE_{rule.scope.name}"),
+        weight=rule.weight,
+    )
+
+
+def compliance_rule(rule: pb.Policy.ComplianceRule) -> compliance.ComplianceRule:
+    """The rule in the domain's words; what is not given takes its default."""
+    kind = pb.Policy.ComplianceRule
+    return compliance.ComplianceRule(
+        rule.name,
+        compliance.Mode.ENFORCING if rule.mode == kind.MODE_ENFORCING else compliance.Mode.PERMISSIVE,
+        compliance.Scope[kind.Scope.Name(rule.scope or kind.SCOPE_ALL).removeprefix("SCOPE_")],
+        rule.weight,
     )
 
 

@@ -22,7 +22,7 @@ from .applications import application
 from .masks import run, wanted
 from .names import ADMINS, DEVELOPERS, READERS, changeable, check_etag, environment, id_of, org_of, require
 
-SETTABLE = frozenset({"required_approvals", "soak", "required_score", "change_windows", "time_zone"})
+SETTABLE = frozenset({"required_approvals", "soak", "required_score", "change_windows", "time_zone", "compliance"})
 
 
 class PolicyService(service_pb2_grpc.PolicyServiceServicer):
@@ -145,6 +145,7 @@ def _values(given: pb.Policy, paths: frozenset[str]) -> dict[str, Any]:
             Window(tuple(sorted(set(w.weekdays))), w.start, w.duration.ToTimedelta()) for w in given.change_windows
         ),
         "time_zone": given.time_zone or "UTC",
+        "compliance": tuple(map(convert.compliance_rule, given.compliance)),
     }  # fmt: skip - one table
     names = {"change_windows": "windows"}
     return {names.get(path, path): told[names.get(path, path)] for path in paths}

@@ -159,6 +159,12 @@ class Store(WebhookRows):
         rows = await self.sql.execute(select(c.environment, c.id).where(c.state == "pending_approval").order_by(c.id))
         return [(row.environment, row.id) for row in rows]
 
+    async def standing_policies(self) -> list[Policy]:
+        """Policies of Environments that are there, by name."""
+        there = {one.id for one in await self.standing_environments()}
+        policies = await self._all(Policy, select(t.policies).order_by(t.policies.c.environment))
+        return [one for one in policies if one.environment in there]
+
     async def guarded_applications(self) -> list[Application]:
         """The Applications of all Environments whose policies ask for anything."""
         policies = await self._all(Policy, select(t.policies).order_by(t.policies.c.environment))

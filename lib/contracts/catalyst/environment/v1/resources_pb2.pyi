@@ -1047,6 +1047,88 @@ class Policy(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class ComplianceRule(_message.Message):
+        """One thing that workloads of the Environment should have."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        class _Mode:
+            ValueType = _typing.NewType("ValueType", _builtins.int)
+            V: _TypeAlias = ValueType  # noqa: Y015
+
+        class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Policy.ComplianceRule._Mode.ValueType], _builtins.type):
+            DESCRIPTOR: _descriptor.EnumDescriptor
+            MODE_UNSPECIFIED: Policy.ComplianceRule._Mode.ValueType  # 0
+            """As PERMISSIVE."""
+            MODE_PERMISSIVE: Policy.ComplianceRule._Mode.ValueType  # 1
+            """It runs, and a report says so (Kyverno: Audit)."""
+            MODE_ENFORCING: Policy.ComplianceRule._Mode.ValueType  # 2
+            """It is refused (Kyverno: Enforce)."""
+
+        class Mode(_Mode, metaclass=_ModeEnumTypeWrapper):
+            """What becomes of a workload without it."""
+
+        MODE_UNSPECIFIED: Policy.ComplianceRule.Mode.ValueType  # 0
+        """As PERMISSIVE."""
+        MODE_PERMISSIVE: Policy.ComplianceRule.Mode.ValueType  # 1
+        """It runs, and a report says so (Kyverno: Audit)."""
+        MODE_ENFORCING: Policy.ComplianceRule.Mode.ValueType  # 2
+        """It is refused (Kyverno: Enforce)."""
+
+        class _Scope:
+            ValueType = _typing.NewType("ValueType", _builtins.int)
+            V: _TypeAlias = ValueType  # noqa: Y015
+
+        class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Policy.ComplianceRule._Scope.ValueType], _builtins.type):
+            DESCRIPTOR: _descriptor.EnumDescriptor
+            SCOPE_UNSPECIFIED: Policy.ComplianceRule._Scope.ValueType  # 0
+            """As ALL."""
+            SCOPE_ALL: Policy.ComplianceRule._Scope.ValueType  # 1
+            """Of all."""
+            SCOPE_STATEFUL: Policy.ComplianceRule._Scope.ValueType  # 2
+            """Of those that keep something: StatefulSets."""
+            SCOPE_STATELESS: Policy.ComplianceRule._Scope.ValueType  # 3
+            """Of the others."""
+
+        class Scope(_Scope, metaclass=_ScopeEnumTypeWrapper):
+            """Of which workloads it is asked."""
+
+        SCOPE_UNSPECIFIED: Policy.ComplianceRule.Scope.ValueType  # 0
+        """As ALL."""
+        SCOPE_ALL: Policy.ComplianceRule.Scope.ValueType  # 1
+        """Of all."""
+        SCOPE_STATEFUL: Policy.ComplianceRule.Scope.ValueType  # 2
+        """Of those that keep something: StatefulSets."""
+        SCOPE_STATELESS: Policy.ComplianceRule.Scope.ValueType  # 3
+        """Of the others."""
+
+        NAME_FIELD_NUMBER: _builtins.int
+        MODE_FIELD_NUMBER: _builtins.int
+        SCOPE_FIELD_NUMBER: _builtins.int
+        WEIGHT_FIELD_NUMBER: _builtins.int
+        name: _builtins.str
+        """Name of a policy that is known. Required."""
+        mode: Global___Policy.ComplianceRule.Mode.ValueType
+        """Default PERMISSIVE."""
+        scope: Global___Policy.ComplianceRule.Scope.ValueType
+        """Default ALL."""
+        weight: _builtins.int
+        """Share in the score, 0 to 100. Default 0."""
+        def __init__(
+            self,
+            *,
+            name: _builtins.str = ...,
+            mode: Global___Policy.ComplianceRule.Mode.ValueType = ...,
+            scope: Global___Policy.ComplianceRule.Scope.ValueType = ...,
+            weight: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "name", b"name", "scope", b"scope", "weight", b"weight"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
@@ -1057,6 +1139,8 @@ class Policy(_message.Message):
     REQUIRED_SCORE_FIELD_NUMBER: _builtins.int
     CHANGE_WINDOWS_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    COMPLIANCE_FIELD_NUMBER: _builtins.int
+    UNRENDERED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`environments/{env}/policy`."""
     etag: _builtins.str
@@ -1085,6 +1169,16 @@ class Policy(_message.Message):
     def change_windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___Policy.ChangeWindow]:
         """When changes may come. Default: always. May change."""
 
+    @_builtins.property
+    def compliance(self) -> _containers.RepeatedCompositeFieldContainer[Global___Policy.ComplianceRule]:
+        """What a cluster watches in this Environment, one rule a name. Those that Kyverno can judge from an object alone are rendered
+        for it into `system/catalyst-config`, file `policies/{env}-policy.yaml`. Default none. May change.
+        """
+
+    @_builtins.property
+    def unrendered(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of `compliance` that no rule was rendered for: they need more than the object, and nobody watches them yet."""
+
     def __init__(
         self,
         *,
@@ -1098,10 +1192,12 @@ class Policy(_message.Message):
         required_score: _builtins.int = ...,
         change_windows: _abc.Iterable[Global___Policy.ChangeWindow] | None = ...,
         time_zone: _builtins.str = ...,
+        compliance: _abc.Iterable[Global___Policy.ComplianceRule] | None = ...,
+        unrendered: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "soak", b"soak", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_windows", b"change_windows", "create_time", b"create_time", "etag", b"etag", "name", b"name", "required_approvals", b"required_approvals", "required_score", b"required_score", "soak", b"soak", "time_zone", b"time_zone", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_windows", b"change_windows", "compliance", b"compliance", "create_time", b"create_time", "etag", b"etag", "name", b"name", "required_approvals", b"required_approvals", "required_score", b"required_score", "soak", b"soak", "time_zone", b"time_zone", "unrendered", b"unrendered", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
