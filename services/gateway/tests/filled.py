@@ -100,7 +100,25 @@ _VERSION = {
         },
     },
 }  # fmt: skip - a document
+_CLUSTER: dict[str, Any] = {
+    "provider": "hetzner",
+    "region": "fsn1",
+    "buildingBlock": "mgt",
+    "envType": "prod",
+    "controlPlane": {"size": "cx33", "count": 3},
+    "workerPools": [{"name": "general", "size": "cx33", "count": 2}],
+}  # fmt: skip - a document
+_SOVEREIGN = {
+    "name": "sovereigns/acme",
+    "etag": '"5"',
+    "state": "STATE_ACTIVE",
+    "health": "HEALTH_HEALTHY",
+    "fqdn": "acme.omani.works",
+    "spec": {"organization": {"slug": "acme"}, "clusters": [_CLUSTER], "components": {"include": ["bp-temporal"]}},
+    "conditions": CONDITIONS,
+}  # fmt: skip - a document
 ANSWERS: dict[str, Any] = {
+    "GetSovereign": _SOVEREIGN,
     **filled_organizations.ANSWERS,
     "ListContinuums": {"continuums": [_SLOT]},
     "GetContinuum": _SLOT,
@@ -274,6 +292,8 @@ ANSWERS: dict[str, Any] = {
     },
 }  # fmt: skip - documents
 PAGES = (
+    "/console/sovereigns/acme",
+    "/console/sovereigns/acme/change",
     "/console/organizations",
     f"/console/{ORG}",
     f"/console/{ORG}/people",
@@ -318,7 +338,7 @@ PAGES = (
     "/docs/tutorials/first-sovereign.md",
     "/docs/reference/cli/org.md",
 )  # fmt: skip - a list
-"""Pages beside those of Sovereigns, runs and the wizard."""
+"""Pages beside those of runs and the wizard."""
 
 
 def fill(daemons: FakeDaemons) -> None:

@@ -51,14 +51,14 @@ async def provider(api: Api, wish: Wish) -> dict[str, Any]:
         "regions": [
             (words.leaf(r["name"]), r.get("displayName") or words.leaf(r["name"])) for r in places if r["offered"]
         ],
-        "sizes": _offered(offers, here),
+        "sizes": offered(offers, here),
         "apart": [
-            (place, _offered(offers, wish.get(f"region.{place.region}") or here)) for place in servers.places(layout)
+            (place, offered(offers, wish.get(f"region.{place.region}") or here)) for place in servers.places(layout)
         ],
     }
 
 
-def _offered(offers: Sequence[Mapping[str, Any]], region: str) -> list[tuple[str, str]]:
+def offered(offers: Sequence[Mapping[str, Any]], region: str) -> list[tuple[str, str]]:
     """Sizes of one region, to choose from."""
     return [(o["size"], wishes.says(o)) for o in offers if o["name"].split("/")[3] == region and not o["deprecated"]]
 
