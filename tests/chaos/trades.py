@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -356,7 +357,8 @@ class Edge(Trade):
         await eventually(lambda: {*wanted} <= {*self._browser.seen}, within=60, what="the browser has seen all")
         # Of the pool itself it hears as well: that it was made, and perhaps that nobody serves its zone.
         seen = sorted(each for each in self._browser.seen if each != POOL)
-        assert seen == wanted  # no gap, no double, no beginning anew
+        more, less = Counter(seen) - Counter(wanted), Counter(wanted) - Counter(seen)
+        assert (more, less) == ({}, {}), f"{more} too often, {less} missing"  # no gap, no double, no beginning anew
 
 
 TRADES: Mapping[str, type[Trade]] = {

@@ -4,7 +4,9 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -29,7 +31,7 @@ def test_the_two_commands_of_the_readme_are_scripts_that_run_anywhere() -> None:
 
 
 def test_every_catalyst_command_of_the_readme_exists() -> None:
-    root = get_command(build())
+    root = whole()
     for line in lines(README):
         words = line.split()
         if words[0].endswith("catalyst"):
@@ -38,6 +40,12 @@ def test_every_catalyst_command_of_the_readme_exists() -> None:
                 if not isinstance(command, typer.core.TyperGroup):
                     break
                 command = command.commands[word]
+
+
+@cache
+def whole() -> Any:
+    """The command line with everything in it, built once."""
+    return get_command(build())
 
 
 def commands() -> list[tuple[str, ...]]:
@@ -50,19 +58,19 @@ def commands() -> list[tuple[str, ...]]:
         else:
             found.append(path)
 
-    walk(get_command(build()), ())
+    walk(whole(), ())
     return found
 
 
 @pytest.mark.parametrize("path", commands(), ids=" ".join)
 def test_every_command_has_help_with_examples_that_name_real_options(path: tuple[str, ...]) -> None:
-    command: object = get_command(build())
+    command = whole()
     for word in path:
-        command = command.commands[word]  # type: ignore[attr-defined]
-    text = str(command.help)  # type: ignore[attr-defined]
+        command = command.commands[word]
+    text = str(command.help)
     examples = [line.strip() for line in text.splitlines() if line.strip().startswith("catalyst ")]
     assert examples, "no example"
-    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}  # type: ignore[attr-defined]
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     for example in examples:
         words = [w for w in example.split()[1:] if not w.startswith('"')]
         alias = tuple("plugins" if w == "plugin" else w for w in path)

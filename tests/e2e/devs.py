@@ -139,7 +139,7 @@ class Dev:
 
         Who was killed a moment ago cannot answer; that he does not is no answer either.
         """
-        deadline = time.monotonic() + within
+        deadline, pause = time.monotonic() + within, 0.05
         while True:
             failure = ""
             try:
@@ -148,7 +148,10 @@ class Dev:
             except Failure as error:
                 failure = " ".join(error.lines())
             assert time.monotonic() < deadline, f"not within {within} s: {what}; {failure}"
-            _pause(0.05)
+            _pause(pause)
+            pause = min(
+                pause * 1.25, 0.4
+            )  # each question costs several processes time that those need who are waited for
 
 
 def _pause(seconds: float) -> None:

@@ -262,13 +262,13 @@ class RegistrarApiSuite(RegistrarSuite):
     ) -> None:
         etag = (await bench.read()).etag
         for how in Spoil:
+            bench.proxy.spoil("", how)
             spoiled, patient = bench.make(bench.proxy.port), bench.plugin
             calls: dict[str, Callable[[Registrar], Awaitable[Delegation | Access | Task]]] = {
                 "delegation": bench.read,
                 "validate": lambda one: one.validate(credential=bench.credential, domain=bench.domain),
                 "apply": lambda one: bench.apply(Target(NEW), expect=etag, plugin=one),
             }
-            bench.proxy.spoil("", how)
             try:
                 answer = await calls[operation](spoiled)
             except ONE_OF_FOUR as failure:

@@ -53,6 +53,11 @@ class SpoilingProxy:
         """From now on spoil every request whose `METHOD path` begins so."""
         self._rule = (begins, how)
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing at all is answered: nobody needs to be waited for."""
+        return self._rule == ("", Spoil.SILENT)
+
     def heal(self) -> None:
         """Spoil nothing more."""
         self._rule = None
