@@ -85,6 +85,44 @@ def nursery(*modules: str, path: Sequence[Path] = ()) -> Iterator[Nursery]:
 
 
 @dataclass
+class Child:
+    """A program of a suite's own as a process; it prints `serving`, on a line, once it serves."""
+
+    nursery: Nursery
+    program: Path
+    log: Path
+    pid: int = 0
+
+    async def serves(self, *args: str, within: float = 60) -> bool:
+        """Start it with these arguments; whether it serves now, or has ended instead."""
+        before = self.log.stat().st_size if self.log.exists() else 0
+
+        def said() -> bool:
+            return b"serving" in self.log.read_bytes()[before:].splitlines()
+
+        self.pid = self.nursery.fork(str(self.program), os.environ, self.log, args)
+        await eventually(lambda: said() or self.code is not None, within=within, what=f"{self.program.name} serves")
+        return self.code is None
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code, negative for a signal; None while it lives."""
+        return self.nursery.code(self.pid)
+
+    async def ended(self, within: float = 60) -> int:
+        """Wait for its end; its exit code."""
+        await eventually(lambda: self.code is not None, within=within, what=f"{self.program.name} has ended")
+        assert self.code is not None
+        return self.code
+
+    async def kill(self) -> None:
+        """kill -9, if it lives, and wait until it is gone."""
+        if self.pid and self.code is None:
+            os.kill(self.pid, signal.SIGKILL)
+            await self.ended()
+
+
+@dataclass
 class Replica:
     """One process of a daemon; a restarted one keeps its ports."""
 

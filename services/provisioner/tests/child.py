@@ -1,6 +1,6 @@
 """A provisioner in a process of its own, which kills itself at one point of the journal: `python child.py POINT SETTINGS`.
 
-It prints its settings' address once it serves; SIGKILL leaves nothing of it behind but what it had written.
+It says so once it serves; SIGKILL leaves nothing of it behind but what it had written.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """A running provisioner over the real simulated cloud, with stand-ins of its peers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from catalyst_provisioner.app import compose
 from catalyst_provisioner.settings import ProvisionerSettings
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, running
+from catalyst_testkit.processes import Child, Nursery, nursery
 from catalyst_testkit.servers import NatsServer, free_port
 from google.protobuf.json_format import ParseDict
 
@@ -116,6 +117,20 @@ Start = Callable[..., Any]
 @pytest.fixture(scope="session")
 def package() -> str:
     return "catalyst_provisioner"
+
+
+@pytest.fixture(scope="session")
+def born() -> Iterator[Nursery]:
+    """What provisioners that die are forked from: a start of Python for each would cost more than what it is asked."""
+    modules = ("catalyst_provisioner.app", "catalyst_mesh.migrations", "catalyst_cloud_sandbox.plugin", "uvloop",
+               "sqlalchemy.dialects.sqlite.aiosqlite", "sqlalchemy.dialects.postgresql.asyncpg")  # fmt: skip
+    with nursery(*modules) as opened:
+        yield opened
+
+
+def child(born: Nursery, home: Path, number: int = 0) -> Child:
+    """`child.py`, not started yet."""
+    return Child(born, Path(__file__).with_name("child.py"), home / f"child-{number}.log")
 
 
 @pytest.fixture

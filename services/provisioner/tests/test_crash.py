@@ -1,10 +1,8 @@
 """kill -9 of the daemon in the middle of a run: after a restart it goes on and ends the same, nothing made twice."""
 
-import asyncio
 import json
 import os
 import signal
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,8 +14,9 @@ import pytest
 from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import service_pb2 as rpc
 from catalyst_mesh import Issuer, connect
+from catalyst_testkit.processes import Nursery
 
-from .conftest import NAME, Bench, Start
+from .conftest import NAME, Bench, Start, child
 
 pytestmark = pytest.mark.either_database
 
@@ -32,7 +31,7 @@ if LONG:
 
 
 @asynccontextmanager
-async def doomed(start: Any, point: str) -> AsyncIterator[Bench]:
+async def doomed(start: Any, born: Nursery, point: str) -> AsyncIterator[Bench]:
     """A provisioner in a process of its own that dies at `point`, while the block uses it."""
     home: Path = start.home
     issuer = Issuer.open(home / "issuer")
@@ -42,29 +41,23 @@ async def doomed(start: Any, point: str) -> AsyncIterator[Bench]:
         "token_file": str(home / "token"), "data_folder": str(home), "drain_seconds": 0.0, "lease_ttl": 1.0,
     }  # fmt: skip
     settings.pop("service")
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, str(Path(__file__).with_name("child.py")), point, json.dumps(settings, default=str),
-        stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    assert child.stderr is not None
-    assert await asyncio.wait_for(child.stderr.readline(), 60) == b"serving\n"
+    one = child(born, home)
+    assert await one.serves(point, json.dumps(settings, default=str)), one.log.read_text()[-3000:]
     token = issuer.token("admin", roles=["sovereign-admin"])
     channel = connect(settings["listen"], token=lambda: token)
     try:
         daemon: Any = SimpleNamespace(admin=lambda stub: stub(channel))
         yield Bench(daemon, start.around, home)
-        assert await asyncio.wait_for(child.wait(), 60) == -signal.SIGKILL
+        assert await one.ended() == -signal.SIGKILL
     finally:
         await channel.close()
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
+        await one.kill()
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("point", MAKING)
-async def test_a_creation_goes_on_after_kill_9_and_makes_nothing_twice(start: Start, point: str) -> None:
-    async with doomed(start, point) as bench:
+async def test_a_creation_goes_on_after_kill_9_and_makes_nothing_twice(start: Start, born: Nursery, point: str) -> None:
+    async with doomed(start, born, point) as bench:
         await bench.create()
         run = await bench.apply(await bench.plan())
     async with start(lease_ttl=1.0) as bench:
@@ -82,8 +75,8 @@ async def test_a_creation_goes_on_after_kill_9_and_makes_nothing_twice(start: St
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("point", REMOVING)
-async def test_a_destroy_goes_on_after_kill_9(start: Start, point: str) -> None:
-    async with doomed(start, point) as bench:
+async def test_a_destroy_goes_on_after_kill_9(start: Start, born: Nursery, point: str) -> None:
+    async with doomed(start, born, point) as bench:
         await bench.create()
         await bench.ended(await bench.apply(await bench.plan()))
         run = await bench.apply(await bench.plan("DESTROY"))

@@ -6,8 +6,6 @@ import faulthandler
 import json
 import os
 import random
-import signal
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,10 +19,11 @@ from catalyst.provisioner.v1 import service_pb2 as rpc
 from catalyst_mesh import Database, Issuer, connect
 from catalyst_provisioner.store import metadata
 from catalyst_testkit import eventually
+from catalyst_testkit.processes import Nursery
 from catalyst_testkit.servers import free_port
 from sqlalchemy import select
 
-from .conftest import ENDED, NAME, Bench, Start, spec
+from .conftest import ENDED, NAME, Bench, Start, child, spec
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 ROUNDS, DEATHS = (20, (3, 2)) if LONG else (1, (1, 1))
@@ -40,7 +39,7 @@ WEST = {**spec()["clusters"][0], "region": "west"}
 class Replicas:
     """Provisioners in processes of their own, over one database and one folder."""
 
-    def __init__(self, start: Any, dice: random.Random) -> None:
+    def __init__(self, start: Any, born: Nursery, dice: random.Random) -> None:
         self.home: Path = start.home
         self.around = start.around
         self.dice = dice
@@ -54,29 +53,20 @@ class Replicas:
             "public_url": f"127.0.0.1:{ports[0]}",
         }  # fmt: skip
         self.settings = [{**given, "listen": f"127.0.0.1:{port}"} for port in ports]
-        self.children: list[Any] = [None] * REPLICAS
+        self.children = [child(born, self.home, number) for number in range(REPLICAS)]
         self.channels: list[grpc.aio.Channel] = []
 
     async def up(self, number: int) -> None:
         """Start a replica, and wait until it serves; where somebody sits on its port for a moment it is started again."""
         for _ in range(20):
-            self.children[number] = child = await asyncio.create_subprocess_exec(
-                sys.executable, str(Path(__file__).with_name("child.py")), "never",
-                json.dumps(self.settings[number], default=str),
-                stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
-            )  # fmt: skip
-            assert child.stderr is not None
-            while line := await asyncio.wait_for(child.stderr.readline(), 90):
-                if line == b"serving\n":
-                    return
-            await child.wait()
+            if await self.children[number].serves("never", json.dumps(self.settings[number], default=str), within=90):
+                return
         raise AssertionError(f"replica {number} does not come up at {self.settings[number]['listen']}")
 
     async def kill(self) -> None:
         """kill -9 of any one, and its next life."""
         number = self.dice.randrange(REPLICAS)
-        self.children[number].send_signal(signal.SIGKILL)
-        await self.children[number].wait()
+        await self.children[number].kill()
         self.deaths += 1
         await self.up(number)
 
@@ -91,17 +81,15 @@ class Replicas:
     async def down(self) -> None:
         for channel in self.channels:
             await channel.close()
-        for child in self.children:
-            if child is not None and child.returncode is None:
-                child.kill()
-                await child.wait()
+        for one in self.children:
+            await one.kill()
 
 
 @pytest.fixture
-async def replicas(start: Start) -> AsyncIterator[Replicas]:
+async def replicas(start: Start, born: Nursery) -> AsyncIterator[Replicas]:
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # noqa: T201 - to run it again
-    made = Replicas(start, random.Random(seed))
+    made = Replicas(start, born, random.Random(seed))
     await asyncio.gather(*(made.up(n) for n in range(REPLICAS)))
     yield made
     await made.down()
