@@ -173,10 +173,10 @@ class Feed:
                         await heard(bell, self._work.bell.patience)
         except Exception as error:
             self._log.error("bug", exc_info=error)
-        finally:
-            reads.set()
             for pending in self._listeners:
                 pending.give_up()
+        finally:  # cancelled, it leaves the others alone: who listens by then came after it, and has another one to read
+            reads.set()
 
     async def _look(self, head: int | None) -> tuple[int, bool]:
         """Tell what came after `head`; the new head, and whether that was all."""

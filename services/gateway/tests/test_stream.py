@@ -207,6 +207,44 @@ async def test_who_stopped_reading_begins_anew_instead_of_filling_the_memory(rep
     assert feed._listeners == {}
 
 
+class Dawdling(Feed):
+    """Its first look for news goes on until `left`, even once nobody listens any more: a database takes its time."""
+
+    def __init__(self, work: Work[Store]) -> None:
+        super().__init__(work, heartbeat=NEVER)
+        self.looks, self.left = asyncio.Event(), asyncio.Event()
+
+    async def _look(self, head: int | None) -> tuple[int, bool]:
+        if head is not None and not self.looks.is_set():
+            self.looks.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await self.left.wait()
+        return await super()._look(head)
+
+
+@pytest.mark.either_database
+async def test_who_comes_back_while_the_look_for_the_last_one_still_ends_does_not_begin_anew(
+    replicas: list[Work[Store]],
+) -> None:
+    work, _ = replicas
+    feed = Dawdling(work)
+    gone = asyncio.ensure_future(told(feed.events("", "", operator)))
+    await asyncio.wait_for(feed.looks.wait(), 60)
+    before = feed._following
+    gone.cancel()
+    await asyncio.wait({gone})
+    assert before is not None
+    assert feed._listeners == {}
+    back = asyncio.ensure_future(told(feed.events("", "", operator)))
+    await eventually(lambda: feed._listeners and feed._reads.is_set(), within=60, what="it listens")
+    feed.left.set()
+    await asyncio.wait({before})
+    await keep(work, "one")
+    assert await back == ["one"]
+
+
 @pytest.mark.parametrize("place", ["rubbish", "{life}:-1", "{life}:", "{life}:99", "{life}:²", "other:1", "{life}:1"])
 async def test_a_place_that_is_not_known_or_no_longer_kept_is_told_to_begin_anew(
     replicas: list[Work[Store]], place: str
