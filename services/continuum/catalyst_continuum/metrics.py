@@ -59,6 +59,8 @@ class ContinuumMetrics:
         match fact:
             case happenings.Moved():
                 self.failovers.labels(slot, fact.kind.lower(), fact.result.lower()).inc()
+            case happenings.RunProgressed(took=float(took)):
+                self.run_step.labels(fact.kind.lower(), fact.phase).observe(took)
             case happenings.RegionFenced():
                 self.fence.labels(str(fact.level)).observe(fact.took)
             case happenings.ContinuumErrored(condition="Fenced"):
@@ -137,6 +139,10 @@ class ContinuumMetrics:
             buckets=_MOVE,
             registry=registry,
         )
+        self.run_step = Histogram(
+            "catalyst_continuum_run_step_seconds", "Phases of runs, each from its first attempt to its end", ["kind", "step"],
+            buckets=_MOVE, registry=registry,
+        )  # fmt: skip
         self.rto_component = Histogram(
             "catalyst_continuum_rto_component_seconds",
             "Parts of a move: detect, claim, fence, promote, verify, dns, converge",

@@ -58,3 +58,15 @@ def test_a_move_of_which_nothing_was_seen_leaves_no_sample() -> None:
     assert registry.get_sample_value("catalyst_continuum_rpo_rows", {"slot": "demo/shop"}) == 0
     assert registry.get_sample_value("catalyst_continuum_plan_blockers", {"slot": "demo/shop"}) == 2
     assert registry.get_sample_value("catalyst_continuum_stale_effect_rejected_total", {"effector": "names"}) == 1
+
+
+def test_a_phase_of_a_run_is_measured_when_it_ends_and_only_where_it_is_known_how_long_it_took() -> None:
+    registry = CollectorRegistry()
+    metrics = ContinuumMetrics(registry)
+    record: Any = SimpleNamespace(continuum="namespaces/demo/continuums/shop", region="east")
+    ended = facts.RunProgressed(kind="SWITCHOVER", number=6, phase="FenceSource", record=record)
+    for took in (1.5, None):
+        metrics.told(replace(ended, took=took))
+    labels = {"kind": "switchover", "step": "FenceSource"}
+    assert registry.get_sample_value("catalyst_continuum_run_step_seconds_sum", labels) == 1.5
+    assert registry.get_sample_value("catalyst_continuum_run_step_seconds_count", labels) == 1

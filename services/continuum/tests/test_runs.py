@@ -11,7 +11,11 @@ from catalyst_continuum.domain.approvals import Approval, Need
 from catalyst_continuum.domain.order import MakeSync, Name, next_step
 from catalyst_continuum.domain.reprotect import MOST, Repair, may_destroy
 from catalyst_continuum.domain.runs import Kind, Mark, PastNoReturn, Run, RunInProgress, RunState, StepState, mark_of
+from catalyst_continuum.domain.spec import Failback, Policy, Spec, parse
+from catalyst_continuum.domain.spec_rules import House
 from catalyst_sdk.continuum import DatabaseView, Role
+
+from .manifests import having, stateful
 
 EAST, WEST = "sb-east-rtz-dev", "sb-west-rtz-dev"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -81,6 +85,7 @@ def test_that_people_are_asked_and_what_they_say_is_told() -> None:
             facts.EffectRejected(effector="names", stale=4, stored=5),
         ),
         ("failsafe.entered", {"promised_by": f"{WEST},c"}, facts.FailsafeEntered(promised_by=(WEST, "c"))),
+        ("lease.collided", {}, facts.LeaseCollided(refused=EAST)),
         ("failsafe.left", {"recovered": "yes"}, facts.FailsafeLeft(recovered=True)),
         ("database.qualified", {}, facts.DatabaseQualified(standby=EAST)),
         (
@@ -116,6 +121,32 @@ def test_what_got_worse_is_told_once_and_what_gets_better_is_not() -> None:
     assert behind == facts.DatabaseLagged(
         standby=WEST, rpo=5.0, gap_bytes=900, lag=7.5, reason="LagExceeded", message="m"
     )
+
+
+def test_how_long_a_phase_took_is_told_from_its_first_attempt_and_not_guessed() -> None:
+    begun = runs.began(runs.began(RUN, 2, AT), 2, AT + 3)
+    ended = runs.reached(begun, 2, AT + 5, "")
+    took = [one.took for one in telling.of_run(begun, ended, NOON) if isinstance(one, facts.RunProgressed)]
+    assert took == [5.0]
+
+
+def test_a_way_back_is_awaited_once_the_preferred_region_has_had_every_write_for_long_enough() -> None:
+    spec = parse(having(stateful(), failback__stableFor="15m"), House("demo"))
+    west = spec.standbys[0]
+    away = status.Facts(west, record="held", holder=west, epoch=4)
+
+    def told(known: status.Facts, stable: float | None, spec: Spec = spec) -> list[facts.Fact]:
+        return list(telling.of_way_back(known, spec, stable, NOON))
+
+    (awaited,) = told(away, 900.0)
+    assert isinstance(awaited, facts.FailbackAwaited)
+    assert awaited.stable_since == NOON - timedelta(minutes=15)
+    assert (awaited.from_primary, awaited.to_primary) == (west, spec.primary)
+    assert told(away, None) == told(away, 899.0) == []
+    assert told(replace(away, record="handoff"), 900.0) == []
+    assert told(replace(away, holder="", epoch=5), 900.0) == [], "only the holder says so"
+    assert told(status.Facts(spec.primary, record="held", holder=spec.primary), 900.0) == []
+    assert told(away, 900.0, replace(spec, failback=Failback(Policy.NEVER, 900.0))) == []
 
 
 @pytest.mark.parametrize("kind", Kind)

@@ -105,7 +105,7 @@ class RunStarted(RunFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunProgressed(RunFact):
-    """A step ended. `took` in seconds; `state` as in the contract, without its prefix."""
+    """A step ended. `took` in seconds, from its first attempt; `state` as in the contract, without its prefix."""
 
     subject, legacy = "run.progressed", "run-step"
     number: int
@@ -113,6 +113,7 @@ class RunProgressed(RunFact):
     executor: str = ""
     state: str = "DONE"
     attempt: int = 1
+    took: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +160,7 @@ class FailbackCompleted(Moved):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailbackAwaited(Fact):
-    subject, legacy = "failback.awaited", "failback-pending"
+    subject, legacy, mark = "failback.awaited", "failback-pending", Mark.EPOCH
     stable_since: datetime
 
 

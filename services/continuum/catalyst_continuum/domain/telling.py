@@ -1,13 +1,14 @@
 """What is told of a run, from how it was to how it is; and what is told of an agent's own doing."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from . import facts
 from .approvals import Approval
 from .facts import Fact
 from .runs import SOURCE_PHASES, Kind, Run, RunState, StepState
+from .spec import Policy, Spec
 from .status import Condition
 from .status import Facts as Known
 
@@ -36,6 +37,7 @@ def of_run(before: Run | None, after: Run, now: datetime) -> Iterator[Fact]:
             yield facts.RunProgressed(
                 **said, step=f"{number}/{len(after.steps)}", number=number, phase=step.phase, attempt=step.attempt,
                 executor=after.source if is_sources else after.target,
+                took=step.ended_at - step.began_at if step.began_at is not None and step.ended_at is not None else None,
             )  # fmt: skip
     if was.is_over or not after.state.is_over:
         return
@@ -81,6 +83,20 @@ def of_conditions(before: Sequence[Condition], after: Sequence[Condition], known
             )  # fmt: skip
 
 
+def of_way_back(known: Known, spec: Spec, stable: float | None, now: datetime) -> Iterator[Fact]:
+    """The preferred region has had every write for as long as is wished: people may ask for the way back.
+
+    stable   seconds for which it has, as the holder knows; None: it has not, or nobody knows
+    """
+    is_away = known.record == "held" and known.holder == known.region != spec.primary
+    if not is_away or spec.failback.policy is Policy.NEVER or stable is None or stable < spec.failback.stable_for:
+        return
+    yield facts.FailbackAwaited(
+        stable_since=now - timedelta(seconds=stable), from_primary=known.holder, to_primary=spec.primary,
+        message=f"{spec.primary} has had every write for {stable:.0f} s",
+    )  # fmt: skip
+
+
 def of_agent(kind: str, region: str, why: str, evidence: Mapping[str, str]) -> Fact | None:
     """The fact that an agent tells by its kind; None: it is told otherwise, by the record or by the run."""
     if kind == "region.fenced":
@@ -94,6 +110,8 @@ def of_agent(kind: str, region: str, why: str, evidence: Mapping[str, str]) -> F
         return facts.EffectRejected(
             effector=evidence["effector"], stale=int(evidence["stale"]), stored=int(evidence["stored"]), reason=why
         )
+    if kind == "lease.collided":
+        return facts.LeaseCollided(refused=region, reason=why)
     if kind == "failsafe.entered":
         return facts.FailsafeEntered(promised_by=tuple(filter(None, evidence["promised_by"].split(","))), reason=why)
     if kind == "failsafe.left":

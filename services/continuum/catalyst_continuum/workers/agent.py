@@ -184,6 +184,8 @@ class Agent:
             self._trace("state", epoch=self.standing.epoch, effect=f"{before} {told.row} {self.standing.state}")
             if told.row == "19a":
                 self._tell("database.qualified")
+            elif told.row in ("25b", "25d") and view.lease is not None and view.lease.holder in self.duty.others:
+                self._tell("lease.collided", why=f"epoch {view.lease.epoch} is {view.lease.holder}'s")
         self._follow_anew()
 
     def _look(self) -> None:

@@ -4,9 +4,9 @@ Nothing here is waited for by an agent, and nothing is decided by it. A fact tha
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from catalyst_mesh import Work, get_logger
@@ -16,6 +16,7 @@ from catalyst_sdk.continuum import DatabaseView, Role
 
 from catalyst_continuum.domain import runs, slots, status, telling
 from catalyst_continuum.domain.authority import Moment
+from catalyst_continuum.domain.facts import Fact
 from catalyst_continuum.domain.lease import position
 from catalyst_continuum.domain.runs import Run, RunState, StepState
 from catalyst_continuum.domain.spec import Spec
@@ -80,6 +81,8 @@ class Reporter:
         self._names: dict[str, _Names] = {}
         self._drilled: dict[str, datetime | None] = {}
         """When a drill of a slot last passed, as the store had it when something was last written there."""
+        self._offered: dict[str, int] = {}
+        """Epoch in which the way back of a slot was told as awaited, in this life."""
         self._log = get_logger("reporter")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -114,7 +117,8 @@ class Reporter:
             before = await tx.observed(namespace, name)
             kept = status.read(before[facts.region][0])[1] if facts.region in before else ()
             found = status.carried(kept, fresh, tx.now)
-            said = slots.told(held, tx.now, *telling.of_conditions(kept, found, facts, one.spec.rpo))
+            back = self._way_back(one, facts, tx.now)
+            said = slots.told(held, tx.now, *telling.of_conditions(kept, found, facts, one.spec.rpo), *back)
             if said.events:
                 await tx.save(said.state)
                 tx.emit(*said.events)
@@ -128,6 +132,14 @@ class Reporter:
         found = await self._work.again(step)
         if found is not None:
             self._told[slot] = _Told(facts, found, now.boot)
+            if self._way_back(one, facts, datetime.now(UTC)):
+                self._offered[slot] = facts.epoch
+
+    def _way_back(self, one: AtWork, facts: Facts, now: datetime) -> Sequence[Fact]:
+        """That a way back is awaited, once in an epoch."""
+        if self._offered.get(one.agent.duty.slot) == facts.epoch:
+            return ()
+        return tuple(telling.of_way_back(facts, one.spec, one.agent.sight.stable(one.spec.primary), now))
 
     def _since_drill(self, slot: str, now: Moment) -> float | None:
         passed_at = self._drilled.get(slot)

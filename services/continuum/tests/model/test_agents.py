@@ -305,6 +305,24 @@ def test_a_holder_that_renews_is_taken_from_by_force_and_nobody_acts_before_its_
     world.until(lambda: EAST in world.sites[WEST].sync, 60, "who was cut short follows")
 
 
+def test_of_two_regions_that_take_at_once_one_is_refused_and_says_so() -> None:
+    north, world = REGIONS[2], World(1, 3)
+    for region in world.regions:
+        world.start(region)
+    follow = lambda: all(world.sites[region].follows == EAST for region in (WEST, north))  # noqa: E731
+    world.until(lambda: world.leader == EAST and follow(), 60, "a leader with two standbys")
+    world.run_for(12)  # whoever started just now may have promised something in the life before
+    world.forced.add(2)
+    for region, id in ((WEST, "abcdefghij"), (north, "klmnopqrst")):
+        world.agents[region].order(
+            replace(ordered(Kind.TAKEOVER, force=True, accept_data_loss=True), id=id, target=region)
+        )
+    world.until(lambda: "lease.collided" in [kind for _, kind, _ in world.told], 10, "one is refused")
+    (refused,) = [region for region, kind, _ in world.told if kind == "lease.collided"]
+    assert {refused, world.committed[-1][1].holder} == {WEST, north}
+    world.end()
+
+
 def test_who_took_by_force_and_starts_anew_waits_all_the_same(world: World) -> None:
     world.run_for(12)
     world.forced.add(2)

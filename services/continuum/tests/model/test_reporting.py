@@ -1,14 +1,19 @@
 """What agents tell of themselves, in a world where regions die."""
 
 import json
-from typing import Any
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
 
 from catalyst_continuum.domain import status
-from catalyst_continuum.domain.spec import Spec, parse
+from catalyst_continuum.domain.facts import FailbackAwaited
+from catalyst_continuum.domain.slots import Phase, Slot
+from catalyst_continuum.domain.spec import Failback, Spec, parse
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.domain.status import Facts, Shown
 from catalyst_continuum.metrics import ContinuumMetrics
-from catalyst_continuum.workers.reporting import facts_of
+from catalyst_continuum.workers.reporting import AtWork, Reporter, facts_of
 from prometheus_client import CollectorRegistry
 
 from services.continuum.tests import manifests
@@ -16,6 +21,7 @@ from services.continuum.tests import manifests
 from .region_world import REGIONS, SLOT, World
 
 EAST, WEST = REGIONS[:2]
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def wish() -> Spec:
@@ -93,3 +99,50 @@ def test_what_is_not_known_has_no_sample() -> None:
         sample(name) for name in ("lease_held", "lease_epoch", "writable_primaries", "replication_lag_seconds")
     ] == [None] * 4
     assert sample("condition", condition="WitnessReady") == -1
+
+
+class Kept:
+    """A store in memory, with one slot."""
+
+    def __init__(self) -> None:
+        self.slot, self.emitted, self.now = Slot("demo", "shop", EAST, Phase.HEALTHY, NOON, NOON), list[Any](), NOON
+
+    async def again(self, step: Any) -> Any:
+        return await step(self)
+
+    async def lock(self, namespace: str, name: str) -> Slot:
+        return self.slot
+
+    async def observed(self, namespace: str, name: str) -> dict[str, Any]:
+        return {}
+
+    async def save(self, slot: Slot) -> None:
+        self.slot = slot
+
+    async def observe(self, slot: Slot, region: str, body: str) -> None:
+        """Of no concern."""
+
+    def emit(self, *events: Any) -> None:
+        self.emitted += [one for one in events if isinstance(one, FailbackAwaited)]
+
+
+def test_a_way_back_is_told_as_awaited_once_in_an_epoch() -> None:
+    world, store, told = World(1, fails_after=4.0), Kept(), list[int]()
+    away = replace(wish(), primary=WEST, standbys=(EAST,), failback=Failback(stable_for=8.0))
+    clocks: Any = SimpleNamespace(offset=None, drift=None)
+    reporter = Reporter(
+        work=cast(Any, store), metrics=ContinuumMetrics(CollectorRegistry()), at_work=list,
+        clock=lambda: world.processes[EAST].clock(), clocks=clocks,
+    )  # fmt: skip
+    try:
+        for region in world.regions:
+            world.start(region)
+        world.until(lambda: bool(world.leader) and world.committed[-1][1].sync != "0", 30, "a leader with a standby")
+        for _ in range(4):
+            work = reporter.report(AtWork(world.agents[EAST], replace(away, names=None)))
+            world.loop.run_until_complete(work)
+            told.append(len(store.emitted))
+            world.run_for(6)
+    finally:
+        world.end()
+    assert told == [0, 0, 1, 1], "as soon as it was so for long enough, and not again"
