@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from catalyst_continuum.domain.spec import parse
+from catalyst_continuum.domain.parsing import parse
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.domain.status import Facts, conditions
 

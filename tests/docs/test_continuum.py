@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from catalyst_cli.commands.continuum import manifests
 from catalyst_continuum.domain.approvals import BY_ROLE
-from catalyst_continuum.domain.spec import parse
+from catalyst_continuum.domain.parsing import parse
 from catalyst_continuum.domain.spec_rules import House
 
 PAGE = Path("docs/reference/continuum.md").read_text()

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from catalyst_continuum.domain import game_days
 from catalyst_continuum.domain.drills import Drill, last
+from catalyst_continuum.domain.parsing import parse
 from catalyst_continuum.domain.plan import Plan, Purpose
 from catalyst_continuum.domain.runs import Kind, Run, RunState, opened, over
 from catalyst_continuum.domain.slots import Phase, Slot
-from catalyst_continuum.domain.spec import DrillKind, Spec, parse
+from catalyst_continuum.domain.spec import DrillKind, Spec
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.messages import EMITTED
 from catalyst_continuum.store import Store, metadata

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from catalyst_continuum.domain import runs
 from catalyst_continuum.domain.drills import last
+from catalyst_continuum.domain.parsing import parse
 from catalyst_continuum.domain.runs import Kind, Run, RunState, StepState
 from catalyst_continuum.domain.slots import Phase, Slot
-from catalyst_continuum.domain.spec import DrillKind, parse
+from catalyst_continuum.domain.spec import DrillKind
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.messages import EMITTED
 from catalyst_continuum.store import Store, metadata

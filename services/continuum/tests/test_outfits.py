@@ -6,7 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from catalyst_continuum.domain.spec import Selector, Spec, parse
+from catalyst_continuum.domain.parsing import parse
+from catalyst_continuum.domain.spec import Selector, Spec
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.outfits import (
     Outfit,

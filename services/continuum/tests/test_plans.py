@@ -9,9 +9,10 @@ from catalyst.continuum.v1.resources_pb2 import Check, PlanReport
 from catalyst.continuum.v1.service_pb2 import GetContinuumRequest, PlanRunRequest
 from catalyst.continuum.v1.service_pb2_grpc import ContinuumServiceStub
 from catalyst_continuum.app import compose
+from catalyst_continuum.domain.parsing import parse
 from catalyst_continuum.domain.plan import Purpose, Times, destination, steps_of
 from catalyst_continuum.domain.runs import PLANNED, SOURCE_PHASES, UNPLANNED, RegionInvalid
-from catalyst_continuum.domain.spec import Selector, parse
+from catalyst_continuum.domain.spec import Selector
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.domain.steering import Place, Probe, wished
 from catalyst_continuum.domain.timing import FAST

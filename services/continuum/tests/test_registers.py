@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from catalyst_continuum.domain import cells
-from catalyst_continuum.domain.spec import LeaseClient, LeaseKind, parse
+from catalyst_continuum.domain.parsing import parse
+from catalyst_continuum.domain.spec import LeaseClient, LeaseKind
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.workers.census import Census
 from catalyst_continuum.workers.register import Register

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from catalyst_continuum.domain.drills import last
+from catalyst_continuum.domain.parsing import parse
 from catalyst_continuum.domain.plan import Plan, Purpose
 from catalyst_continuum.domain.runs import RegionInvalid
 from catalyst_continuum.domain.slots import Phase, Slot
-from catalyst_continuum.domain.spec import Spec, parse
+from catalyst_continuum.domain.spec import Spec
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.messages import EMITTED
 from catalyst_continuum.store import Store, metadata

@@ -9,8 +9,9 @@ from typing import Any
 
 from catalyst_continuum.domain import duties
 from catalyst_continuum.domain.duty import Duty
+from catalyst_continuum.domain.parsing import parse
 from catalyst_continuum.domain.record import Lease, State
-from catalyst_continuum.domain.spec import Spec, parse
+from catalyst_continuum.domain.spec import Spec
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.workers.roster import Roster
 from catalyst_sdk import Code, Refused

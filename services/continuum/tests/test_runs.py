@@ -9,9 +9,10 @@ from catalyst_continuum.domain import facts, runs, status, telling
 from catalyst_continuum.domain.antiflap import Bounds, Move, bar
 from catalyst_continuum.domain.approvals import Approval, Need
 from catalyst_continuum.domain.order import MakeSync, Name, next_step
+from catalyst_continuum.domain.parsing import parse
 from catalyst_continuum.domain.reprotect import MOST, Repair, may_destroy
 from catalyst_continuum.domain.runs import Kind, Mark, PastNoReturn, Run, RunInProgress, RunState, StepState, mark_of
-from catalyst_continuum.domain.spec import Failback, Policy, Spec, parse
+from catalyst_continuum.domain.spec import Failback, Policy, Spec
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_sdk.continuum import DatabaseView, Role
 

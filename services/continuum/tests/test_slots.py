@@ -9,6 +9,7 @@ import pytest
 from catalyst_continuum.domain import audit, slots
 from catalyst_continuum.domain.facts import Fact
 from catalyst_continuum.domain.lease import freeze, thaw
+from catalyst_continuum.domain.parsing import parse
 from catalyst_continuum.domain.record import Lease, State
 from catalyst_continuum.domain.slots import (
     ContinuumExists,
@@ -19,7 +20,7 @@ from catalyst_continuum.domain.slots import (
     RunUnderWay,
     Slot,
 )
-from catalyst_continuum.domain.spec import Spec, SpecInvalid, parse
+from catalyst_continuum.domain.spec import Spec, SpecInvalid
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_sdk import Decision
 

@@ -4,7 +4,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from catalyst_continuum.domain.spec import Mechanism, Selector, Spec, SpecInvalid, kept, parse
+from catalyst_continuum.domain.parsing import kept, parse
+from catalyst_continuum.domain.spec import Mechanism, Selector, Spec, SpecInvalid
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.domain.timing import COMPAT, DEFAULT, FAST
 from catalyst_continuum.domain.view import Mode

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from catalyst_continuum.domain import status
-from catalyst_continuum.domain.spec import Spec, lone, parse
+from catalyst_continuum.domain.parsing import lone, parse
+from catalyst_continuum.domain.spec import Spec
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.domain.status import Condition, Facts, Shown, Truth
 from catalyst_continuum.domain.timing import FAST

@@ -11,8 +11,8 @@ from catalyst_continuum.domain.authority import Moment
 from catalyst_continuum.domain.checks import Facts, Goals, blockers, judged
 from catalyst_continuum.domain.duty import Duty
 from catalyst_continuum.domain.lease import Me, bootstrap
+from catalyst_continuum.domain.parsing import parse
 from catalyst_continuum.domain.record import Lease
-from catalyst_continuum.domain.spec import parse
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.workers.memory import Remembered
 from catalyst_continuum.workers.observe import Sight

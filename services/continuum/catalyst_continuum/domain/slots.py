@@ -19,9 +19,10 @@ from catalyst_sdk import Code, Decision, Refused, Violation
 from . import audit, cells, facts
 from .audit import Record
 from .facts import Fact
+from .parsing import lease_client
 from .record import Lease
 from .record import State as Written
-from .spec import LeaseClient, Spec, SpecInvalid, lease_client
+from .spec import LeaseClient, Spec, SpecInvalid
 
 NAMESPACE = "catalyst-system"
 """Namespace of the Sovereigns' own slots."""

@@ -12,8 +12,7 @@ from catalyst_sdk.continuum_form import SPEC
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.json_format import MessageToDict, ParseDict
 
-from ..domain import spec as specs
-from ..domain import spec_rules
+from ..domain import parsing, spec_rules
 from ..domain.slots import Slot
 from ..domain.spec import Spec, SpecInvalid
 from ..domain.spec_rules import House
@@ -33,9 +32,9 @@ def document(spec: resources_pb2.ContinuumSpec) -> dict[str, Any]:
 
 def parsed(wish: dict[str, Any], house: House) -> Spec:
     """The wish, understood. Raises SpecInvalid with the paths of the contract."""
-    found = list(own_rules.faults(specs.safety_rules(wish)))
+    found = list(own_rules.faults(parsing.safety_rules(wish)))
     try:
-        spec = specs.parse(wish, house)
+        spec = parsing.parse(wish, house)
     except SpecInvalid as refused:
         found += refused.violations
     if found:
@@ -62,8 +61,8 @@ def wish_of(slot: Slot) -> dict[str, Any]:
 def understood(slot: Slot, house: House, profile: Profile) -> Spec:
     """The wish that a slot has, understood."""
     if not slot.document:
-        return specs.lone(slot.region, profile, suspend=slot.suspended)
-    return specs.kept(wish_of(slot), replace(house, namespace=slot.namespace))
+        return parsing.lone(slot.region, profile, suspend=slot.suspended)
+    return parsing.kept(wish_of(slot), replace(house, namespace=slot.namespace))
 
 
 def text(wish: dict[str, Any]) -> str:

@@ -14,8 +14,7 @@ from catalyst_mesh import Leases, Work, get_logger
 from catalyst_mesh.telemetry import reconciling
 from catalyst_sdk import Refused as NotPossible
 
-from catalyst_continuum.domain import reconfigure, slots
-from catalyst_continuum.domain import spec as specs
+from catalyst_continuum.domain import parsing, reconfigure, slots
 from catalyst_continuum.domain.lease import Refusal
 from catalyst_continuum.domain.reconfigure import Step
 from catalyst_continuum.domain.slots import Slot
@@ -78,7 +77,7 @@ class Relocations:
 
     async def do(self, slot: Slot) -> None:
         """Bring one slot as far as it goes now."""
-        old, new = self._registers.at(slot), self._registers.of(specs.lease_client(slots.lease_wish(slot.document)))
+        old, new = self._registers.at(slot), self._registers.of(parsing.lease_client(slots.lease_wish(slot.document)))
         if not await self._may_begin(slot, old):
             return
         moved = Reconfiguration(

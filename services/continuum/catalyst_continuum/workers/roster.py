@@ -15,9 +15,10 @@ from catalyst_mesh.waits import ended, rest
 from catalyst_sdk import Refused
 
 from catalyst_continuum.domain import cells, duties, slots
+from catalyst_continuum.domain.parsing import kept
 from catalyst_continuum.domain.record import Lease
 from catalyst_continuum.domain.slots import Slot
-from catalyst_continuum.domain.spec import Spec, kept
+from catalyst_continuum.domain.spec import Spec
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.store import Store
 

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 from catalyst_continuum.domain import status
 from catalyst_continuum.domain.facts import FailbackAwaited
+from catalyst_continuum.domain.parsing import parse
 from catalyst_continuum.domain.slots import Phase, Slot
-from catalyst_continuum.domain.spec import Failback, Spec, parse
+from catalyst_continuum.domain.spec import Failback, Spec
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.domain.status import Facts, Shown
 from catalyst_continuum.metrics import ContinuumMetrics
