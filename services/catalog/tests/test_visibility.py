@@ -5,13 +5,16 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import grpc
 import pytest
 from catalyst.catalog.v1 import resources_pb2 as pb
 from catalyst.catalog.v1 import service_pb2 as rpc
+from catalyst_catalog.store import Viewer, store
 from catalyst_mesh import explain
 from catalyst_testkit.daemons import RunningDaemon, reason_of
 from google.protobuf.message import Message
+from sqlalchemy import make_url, true
 
 from .asking import Start, catalog, sync
 from .makers import needs, write
@@ -137,3 +140,45 @@ async def test_no_watcher_but_its_owner_hears_of_a_private_blueprint(start: Star
             await sync(daemon)
             assert "bp-later" in (await asyncio.wait_for(call.read(), 60)).change.name, who
             call.cancel()
+
+
+async def owned_by_plain(database: str) -> str:
+    """URL of the same database for a role that owns its tables, as a daemon's does: superusers are not held by policies."""
+    url = make_url(database).set(drivername="postgresql")
+    connection = await asyncpg.connect(url.render_as_string(hide_password=False))
+    try:
+        await connection.execute(
+            """DO $$ DECLARE name text; BEGIN
+            IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'plain') THEN CREATE ROLE plain LOGIN; END IF;
+            GRANT ALL ON SCHEMA public TO plain;
+            FOR name IN SELECT oid::regclass FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+            LOOP EXECUTE 'ALTER TABLE ' || name || ' OWNER TO plain'; END LOOP; END $$"""
+        )
+    finally:
+        await connection.close()
+    return make_url(database).set(username="plain").render_as_string(hide_password=False)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_where_a_query_forgets_who_asks_the_database_does_not(
+    start: Start, folder: Path, home: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, "bp-db", visibility="listed")
+    write(folder, "bp-quiet", visibility="unlisted")
+    write(home / "acme", PRIVATE)
+    monkeypatch.setattr(store, "visible", lambda table, viewer: true())
+    viewers = {
+        "nobody": Viewer(is_known=False), "a stranger": Viewer(frozenset({"rival"})), "its own": Viewer(frozenset({"acme"})),
+    }  # fmt: skip
+    folders = {"acme": home / "acme"}
+    async with start(database_url=await owned_by_plain(database), organization_folders=folders) as daemon:
+        seen = {}
+        for who, viewer in viewers.items():
+            async with daemon.daemon.work.reading() as tx:
+                rows, versions = await tx.blueprints(viewer), await tx.versions(viewer)
+                assert {row["name"] for row in rows} == {version.blueprint for version, _ in versions}
+                seen[who] = {row["name"] for row in rows}
+                assert len(await tx.owned_by("acme")) == 1, "what nobody asks as a viewer is whole again"
+    assert seen == {
+        "nobody": {"bp-db"}, "a stranger": {"bp-db", "bp-quiet"}, "its own": {"bp-db", "bp-quiet", PRIVATE},
+    }  # fmt: skip

@@ -24,6 +24,7 @@ from ..domain.universe import State
 from ..domain.versions import Version
 from . import rows as r
 from . import tables as t
+from .policies import seen_by
 from .viewers import Viewer, visible
 
 CATALOGUE = 1
@@ -90,13 +91,15 @@ class Store(Transaction):
     async def versions(self, viewer: Viewer, names: Collection[str] | None = None) -> list[tuple[Version, str]]:
         """Every version that exists for `viewer`, with its uid; with `names` those of these Blueprints."""
         query = select(t.versions).where(visible(t.versions, viewer))
-        rows = await self._all(query if names is None else query.where(t.versions.c.blueprint.in_(sorted(names))))
+        query = query if names is None else query.where(t.versions.c.blueprint.in_(sorted(names)))
+        rows = await self._seen(query, viewer)
         return [(r.to_version(row), row["uid"]) for row in rows]
 
     async def blueprints(self, viewer: Viewer, names: Collection[str] | None = None) -> list[RowMapping]:
         """The row of every Blueprint that exists for `viewer`; with `names` those of these."""
         query = select(t.blueprints).where(visible(t.blueprints, viewer))
-        return await self._all(query if names is None else query.where(t.blueprints.c.name.in_(sorted(names))))
+        query = query if names is None else query.where(t.blueprints.c.name.in_(sorted(names)))
+        return await self._seen(query, viewer)
 
     async def version(self, owner: str, blueprint: str, version: str) -> tuple[Version, str] | None:
         """One version with its uid, and nobody else changes it until the commit. Who may see it was asked before."""
@@ -356,3 +359,10 @@ class Store(Transaction):
 
     async def _all(self, query: Select[Any]) -> list[RowMapping]:
         return list((await self.sql.execute(query)).mappings().all())
+
+    async def _seen(self, query: Select[Any], viewer: Viewer) -> list[RowMapping]:
+        """What `viewer` may see of the answer, by the query's own predicate and, on PostgreSQL, by the database's too."""
+        if not self.has_row_locks:
+            return await self._all(query)
+        async with seen_by(self.sql, viewer):
+            return await self._all(query)

@@ -3,6 +3,8 @@
 from catalyst_mesh import Json, UtcTime, chassis_tables
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, false
 
+from .policies import guard
+
 metadata = MetaData()
 
 catalogue = Table(
@@ -158,3 +160,4 @@ departed = Table(
     Column("erased_at", UtcTime),
 )  # fmt: skip
 chassis_tables(metadata)
+guard(metadata)
