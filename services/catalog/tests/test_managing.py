@@ -125,6 +125,8 @@ async def test_a_source_is_made_read_changed_and_taken_away_with_what_it_brought
         assert (after.priority, after.config) == (12, held.config)
         early = rpc.ResolveRequest(roots=[pb.Demand(name="blueprints/bp-early", range="^2 || >=1.9")])
         assert await reason_of(catalog(daemon).Resolve(early)) == "NO_MATCH"
+        allowed = rpc.ResolveRequest(roots=early.roots, policy=rpc.ResolvePolicy(allow_prereleases=True))
+        assert [e.version for e in (await catalog(daemon).Resolve(allowed)).lock.entries] == ["2.0.0-rc.1"]
         after = await sync(daemon, "sources/extra")  # the sync that the change woke changes the source as well
         after.prereleases = True
         opened = rpc.UpdateSourceRequest(source=after, etag=after.etag, update_mask={"paths": ["prereleases"]})

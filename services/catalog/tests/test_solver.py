@@ -293,6 +293,23 @@ def test_pre_releases_are_chosen_where_a_range_names_them_or_their_source_says_s
     assert [universe.heads["bp-db"].version for universe in (world(*early), counted)] == ["1.0.0", "2.0.0-rc.1"]
 
 
+def test_a_caller_may_have_pre_releases_where_nothing_else_will_do() -> None:
+    early = Policy(allow_early=True)
+    dbs = [one("bp-db", version) for version in ("1.0.0", "1.1.0-rc.1", "2.1.0-rc.1", "2.1.0-rc.2")]
+    apps = [one("bp-app", "1.0.0", depends=needs(db="^1")), one("bp-app", "2.0.0", depends=needs(db="^2"))]
+    universe = world(*dbs, *apps)
+    # An older application with a finished database is an answer, so that nobody gets an unfinished one.
+    assert chosen(solve(universe, [Root("bp-app")], early)) == {"bp-app": "1.0.0", "bp-db": "1.0.0"}
+    assert chosen(solve(universe, [Root("bp-app", "^2")], early)) == {"bp-app": "2.0.0", "bp-db": "2.1.0-rc.2"}
+    assert chosen(solve(universe, [Root("bp-db", ">=1.0.1")], early))["bp-db"] == "2.1.0-rc.2"
+    both = [Root("bp-app", "^2"), Root("bp-db", "^1")]
+    for policy in (early, Policy()):
+        with pytest.raises(Conflict):
+            solve(universe, both, policy)
+    with pytest.raises(NoMatch):
+        solve(universe, [Root("bp-db", ">=1.0.1")])
+
+
 def test_a_circle_somewhere_costs_a_quarrel_elsewhere_no_budget() -> None:
     """The wrong choice, aa 1.1, is made first, and shows after ten others that have nothing to do with it."""
     beside = [one(f"bp-m{n}x", f"1.{minor}.0") for n in range(10) for minor in range(1, 3)]

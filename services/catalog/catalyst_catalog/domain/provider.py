@@ -34,6 +34,7 @@ class Policy:
     locked           names whose installed version an earlier lock holds, so that it may stay although it was withdrawn
     update           names that may leave their installed version
     allow_downgrade  whether a version below the installed one may be chosen
+    allow_early      whether pre-releases may be chosen where nothing else gives an answer
     environment      what `environment.…` means in conditions and values
     """
 
@@ -41,6 +42,7 @@ class Policy:
     locked: frozenset[str] = frozenset()
     update: frozenset[str] = frozenset()
     allow_downgrade: bool = False
+    allow_early: bool = False
     environment: Mapping[str, Any] = field(default_factory=dict)
 
 

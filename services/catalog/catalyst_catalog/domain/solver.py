@@ -18,7 +18,7 @@ from resolvelib import BaseReporter, ResolutionImpossible, ResolutionTooDeep
 from resolvelib.resolvers import Resolution
 
 from . import circles
-from .conflicts import explain
+from .conflicts import Conflict, explain
 from .provider import Demand, Pick, Policy, Provider, Root
 from .refusals import (
     BlueprintNotFound,
@@ -68,13 +68,22 @@ def solve(
     Raises BlueprintNotFound, NotReleased, NoMatch, RangeInvalid for a root; Unsatisfiable with the tree of demands;
     ValuesConflict; SolverBudget; WhenTypeMismatch.
     """
-    wished = tuple(sorted(roots, key=lambda root: (root.name, root.range)))
-    provider = Provider(universe, wished, policy or Policy())
+    policy, wished = policy or Policy(), tuple(sorted(roots, key=lambda root: (root.name, root.range)))
+    try:
+        return _solve(universe, wished, policy, _Watch(out_of_time, most_rounds))
+    except (NoMatch, Conflict):
+        if not policy.allow_early:
+            raise
+    # Only now: to prefer a pre-release of one to an older version of another is nobody's wish.
+    return _solve(universe.early, wished, policy, _Watch(out_of_time, most_rounds))
+
+
+def _solve(universe: Universe, wished: tuple[Root, ...], policy: Policy, watch: "_Watch") -> Solution:
+    provider = Provider(universe, wished, policy)
     demands = [provider.demand(root.name, root.range, explicit=True) for root in wished]
     _check_lock(universe, provider.policy)
     for root in wished:
         _check_root(universe, root, provider)
-    watch = _Watch(out_of_time, most_rounds)
     try:
         picks = _search(universe, provider, demands, watch)
     except ResolutionImpossible as error:

@@ -5,7 +5,7 @@ read it; nothing in it changes.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -119,12 +119,15 @@ def release(
 class Universe:
     """Releases by name, newest first."""
 
-    def __init__(self, releases: Iterable[Release], revision: int = 0) -> None:
+    def __init__(self, releases: Iterable[Release], revision: int = 0, *, early_last: bool = False) -> None:
+        """Index `releases`; with `early_last` pre-releases come after all others of their name."""
         self.revision = revision
         grouped: dict[str, list[Release]] = {}
         for one in releases:
             grouped.setdefault(one.name, []).append(one)
         self._releases = {name: tuple(_newest_first(grouped[name])) for name in sorted(grouped)}
+        if early_last:
+            self._releases = {name: tuple(sorted(rows, key=_is_early)) for name, rows in self._releases.items()}
         self._matching: dict[tuple[str, str], frozenset[str]] = {}
         self._defaults: dict[tuple[str, str], tuple[Mapping[str, Any], str]] = {}
         self._offered: dict[str, tuple[Release, ...]] = {}
@@ -184,6 +187,12 @@ class Universe:
         return found
 
     @cached_property
+    def early(self) -> "Universe":
+        """The same in which every range takes pre-releases, where no other version will do."""
+        counted = (replace(one, counts_early=True) for rows in self._releases.values() for one in rows)
+        return Universe(counted, self.revision, early_last=True)
+
+    @cached_property
     def graph(self) -> dict[str, frozenset[str]]:
         """Each name with all that any version of it needs."""
         return {
@@ -226,3 +235,7 @@ def _newest_first(releases: list[Release]) -> list[Release]:
     released = [r for r in releases if r.version]
     released.sort(key=lambda r: ranges.version(r.version).precedence_key, reverse=True)
     return released + planned
+
+
+def _is_early(release: Release) -> bool:
+    return bool(release.version and ranges.version(release.version).prerelease)

@@ -35,8 +35,6 @@ def to_roots(demands: Iterable[pb.Demand]) -> tuple[Root, ...]:
 
 def to_policy(request: rpc.ResolveRequest) -> Policy:
     """What the caller allows. Raises LockInvalid."""
-    if request.policy.allow_prereleases:
-        raise CapabilityMissing(capability="pre-releases outside of ranges that name them")
     if request.HasField("lock") and request.lock.lock_version != LOCK_VERSION:
         raise LockInvalid(why=f"lock_version {request.lock.lock_version}, known is {LOCK_VERSION}")
     locked = {split(entry.name)[1]: entry.version for entry in request.lock.entries}
@@ -47,6 +45,7 @@ def to_policy(request: rpc.ResolveRequest) -> Policy:
         locked=frozenset(locked.keys() | held),
         update=frozenset(split(name)[1] for name in request.update),
         allow_downgrade=request.policy.allow_downgrade,
+        allow_early=request.policy.allow_prereleases,
         environment=plain(request.environment),
     )
 
