@@ -108,7 +108,7 @@ async def compose(settings: BillingSettings, clock: Clock | None = None) -> Daem
         plugins=host,
         bus=Bus(settings.nats_url, "billing", settings.nats_token.get_secret_value()),
         handled=(
-            *handled(house.books, providers.step_of),
+            *handled(house.books, providers.step_of, settings.failed_application),
             arrived(settings.currency),
             departed(house),
             recording.handled,

@@ -14,6 +14,7 @@ from catalyst_mesh import Handled, Told
 from catalyst_sdk import Decision
 
 from .domain import findings, fulfilment
+from .domain.fulfilment import Failing
 from .domain.orders import OrderNotFound
 from .domain.postings import Books
 from .domain.purchases import Purchase
@@ -32,8 +33,9 @@ Step = Callable[[str, str], int]
 """`(provider, currency)`: the step in minor units of what goes back to a card."""
 
 
-def handled(books: Books, step: Step) -> tuple[Handled, ...]:
-    """The handlers; `books` says on which Sovereign refunds are booked."""
+def handled(books: Books, step: Step, failing: Failing) -> tuple[Handled, ...]:
+    """The handlers; `books` says on which Sovereign refunds are booked, `failing` what becomes of failed Applications."""
+    on_failed = partial(on_application_failed, books, step, failing)
     return (
         Handled(f"{_ROOT}.run.started", provisioner.RunStarted, on_run_started),
         Handled(f"{_ROOT}.run.failed", provisioner.RunFailed, partial(on_run_ended, books, step, "run failed")),
@@ -42,7 +44,7 @@ def handled(books: Books, step: Step) -> tuple[Handled, ...]:
         ),
         Handled(f"{_ROOT}.sovereign.activated", provisioner.SovereignActivated, on_activated),
         Handled(f"{_APPLICATION}.installed", environment.ApplicationInstalled, on_installed),
-        Handled(f"{_APPLICATION}.failed", environment.ApplicationFailed, on_application_failed),
+        Handled(f"{_APPLICATION}.failed", environment.ApplicationFailed, on_failed),
         Handled(f"{_ROOT}.sovereign.destroyed", provisioner.SovereignDestroyed, partial(on_destroyed, books, step)),
     )
 
@@ -62,12 +64,17 @@ async def on_installed(tx: Store, message: environment.ApplicationInstalled, tol
     return await _first_that_waits(tx, message, lambda p: fulfilment.installed(p, message.blueprint, tx.now))
 
 
-async def on_application_failed(tx: Store, message: environment.ApplicationFailed, told: Told) -> Facts:
+async def on_application_failed(
+    books: Books, step: Step, failing: Failing, tx: Store, message: environment.ApplicationFailed, told: Told
+) -> Facts:
     """An Application failed: so has what the oldest order waits for."""
-    m = message
-    return await _first_that_waits(
-        tx, m, lambda p: fulfilment.not_installed(p, m.application, m.blueprint, m.error, tx.now)
-    )
+
+    def decide(p: Purchase) -> Decision[Purchase]:
+        return fulfilment.not_installed(
+            p, message.application, message.blueprint, message.error, failing, books, _step(p, step), tx.now
+        )
+
+    return await _first_that_waits(tx, message, decide)
 
 
 async def _first_that_waits(tx: Store, message: Any, decide: Callable[[Purchase], Decision[Purchase]]) -> Facts:

@@ -8,6 +8,7 @@ from catalyst_mesh import DaemonSettings
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from .domain.fulfilment import Failing
 from .domain.postings import Books
 from .domain.pricing import TaxRule
 from .domain.subscriptions import Dunning
@@ -92,6 +93,9 @@ class BillingSettings(DaemonSettings):
     credit_for_unused_time: bool = True
     """Whether a subscription that is ended at once gives the unused time back as credit."""
 
+    failed_application: Failing = Failing.FINDING
+    """What becomes of a paid order of which an Application could not be installed before any of them stood: `finding` (a person
+    decides), `refund` (all goes back to where it came from, and the subscription ends) or `credit` (it becomes credit)."""
     usage_late_window_hours: float = Field(24, gt=0)
     """How late a measurement still joins its hour, in hours."""
     usage_adjustment_window_days: int = Field(35, ge=1)

@@ -1,5 +1,6 @@
 """What the provisioner tells moves an order exactly once."""
 
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -214,6 +215,22 @@ async def test_all_events_replayed_twice_change_nothing_the_second_time(paid: Pa
     assert await billing.findings() == []
 
 
+async def tell_of_application(
+    client: Any, number: int, kind: type[Any], org: str, blueprint: str, **more: str
+) -> None:  # fmt: skip - one call
+    message = kind(
+        application=f"environments/{org}-prod/applications/{blueprint}",
+        version=number,
+        organization=f"organizations/{org}",
+        environment=f"environments/{org}-prod",
+        blueprint=f"blueprints/bp-{blueprint}",
+        **more,
+    )
+    word = kind.__name__.removeprefix("Application").lower()
+    subject = f"catalyst.v1.environment.application.{word}"
+    await client.jetstream().publish(subject, message.SerializeToString(), headers={"ce-id": str(uuid4())})
+
+
 async def test_apps_that_stand_fulfil_the_oldest_order_that_waits_for_them_and_one_that_fails_is_a_finding(
     start: Start, clean_nats: NatsServer
 ) -> None:
@@ -223,18 +240,7 @@ async def test_apps_that_stand_fulfil_the_oldest_order_that_waits_for_them_and_o
         client = await nats_client.connect(clean_nats.url)
         await billing.daemon.daemon.bus.ensure_stream("environment")
 
-        async def tell(number: int, kind: type[Any], org: str, blueprint: str, **more: str) -> None:
-            message = kind(
-                application=f"environments/{org}-prod/applications/{blueprint}",
-                version=number,
-                organization=f"organizations/{org}",
-                environment=f"environments/{org}-prod",
-                blueprint=f"blueprints/bp-{blueprint}",
-                **more,
-            )  # fmt: skip - one event
-            word = kind.__name__.removeprefix("Application").lower()
-            subject = f"catalyst.v1.environment.application.{word}"
-            await client.jetstream().publish(subject, message.SerializeToString(), headers={"ce-id": str(uuid4())})
+        tell = partial(tell_of_application, client)
 
         for number, (org, blueprint) in enumerate((("rival", "chat"), ("acme", "mail"), ("acme", "chat"))):
             await tell(number, environment.ApplicationFailed, org, blueprint, error="write")
@@ -248,3 +254,27 @@ async def test_apps_that_stand_fulfil_the_oldest_order_that_waits_for_them_and_o
         await handled(billing, 7)
         assert await billing.findings() == ["APPLICATION_FAILED"]
         await client.close()
+
+
+@pytest.mark.parametrize(("policy", "to_card", "credit"), [("refund", [9000], 0), ("credit", [], 9000)])
+async def test_by_the_sovereign_s_policy_an_order_whose_app_fails_goes_back_once(
+    start: Start, clean_nats: NatsServer, policy: str, to_card: list[int], credit: int
+) -> None:
+    async with start(nats_url=clean_nats.url, failed_application=policy) as billing:
+        order = await billing.reached(await billing.order(apps=["chat"]), "PAID")
+        client = await nats_client.connect(clean_nats.url)
+        await billing.daemon.daemon.bus.ensure_stream("environment")
+        for number in range(2):
+            await tell_of_application(client, number, environment.ApplicationFailed, "acme", "chat", error="write")
+        await client.close()
+        await handled(billing, 2)
+        assert await billing.findings() == ["APPLICATION_FAILED"]
+        assert state_of(await billing.get(order)) == "REFUNDED"
+        await billing.became("CANCELLED")
+        assert (await billing.balance()).available.minor == credit
+
+        def returned() -> bool:
+            return [row["minor"] for row in billing.provider.books.refunds.values()] == to_card
+
+        await eventually(returned, within=60)
+        assert (await billing.prove()).proved

@@ -4,11 +4,12 @@ Invariants
   any order   `activated` before or after `run.started`, once or three times: FULFILLED once;
   one refund  an order is given back once, and only after an end that is final: what is left of it then, and what a dispute
               withholds when that is won; if it is lost the bank has given it back, and nobody owes it;
-  no silence  work on an order that isn't paid becomes a finding.
+  no silence  work on an order that isn't paid becomes a finding, and so does an Application that failed.
 """
 
 from dataclasses import replace
 from datetime import datetime
+from enum import StrEnum
 
 from catalyst_sdk import Decision
 
@@ -19,6 +20,17 @@ from .orders import Command, Order, State
 from .postings import Books
 from .purchases import Purchase
 from .refunds import Wish
+
+
+class Failing(StrEnum):
+    """What becomes of an order of which an Application failed before any of them stood: the policy of the Sovereign."""
+
+    FINDING = "finding"
+    """A person decides."""
+    REFUND = "refund"
+    """All of it goes back to where it came from."""
+    CREDIT = "credit"
+    """All of it goes back as credit."""
 
 
 def started(p: Purchase, sovereign: str, now: datetime) -> Decision[Purchase]:
@@ -56,15 +68,25 @@ def installed(p: Purchase, blueprint: str, now: datetime) -> Decision[Purchase]:
     )
 
 
-def not_installed(p: Purchase, application: str, blueprint: str, step: str, now: datetime) -> Decision[Purchase]:
-    """An Application of what the order names failed. Whether it is tried again or given back is for people to say: the
-    plan that was bought with it may serve others."""
+def not_installed(
+    p: Purchase, application: str, blueprint: str, why: str, policy: Failing, books: Books, step: int, now: datetime
+) -> Decision[Purchase]:
+    """An Application of what the order names failed. Where one of its others stands already, whether it is tried again or
+    given back is for people to say: the plan that was bought with it serves that one.
+
+    step   of the provider in minor units, as in `refunds.give_back`
+    """
     if not _awaits(p.order, blueprint):
         return Decision(p)
-    text = f"{application} could not be installed: {step} failed; retry it, or refund the order"
+    goes_back = policy is not Failing.FINDING and not p.order.installed
+    left = "the order goes back" if goes_back else "retry it, or refund the order"
+    text = f"{application} could not be installed: {why} failed; {left}"
     account = f"billingAccounts/{p.order.org}"
     found = findings.alarm("APPLICATION_FAILED", p.order.name, text, account=account, now=now)
-    return Decision(replace(p, findings=(*p.findings, found)))
+    told = replace(p, findings=(*p.findings, found))
+    if not goes_back:
+        return Decision(told)
+    return _back(told, "application failed", books, step, now, to_credit=policy is Failing.CREDIT)
 
 
 def given_up(p: Purchase, sovereign: str, why: str, books: Books, step: int, now: datetime) -> Decision[Purchase]:
@@ -75,12 +97,7 @@ def given_up(p: Purchase, sovereign: str, why: str, books: Books, step: int, now
     order = p.order
     if order.sovereign != sovereign or order.state not in orders.UNDER_WAY or order.fulfilled_at or order.given_up_at:
         return Decision(p)
-    if not (p.refunds or any(d.withholds for d in p.disputes)):
-        return purchases.refund(p, why, books, now)
-    marked = replace(p, order=replace(order, given_up_at=now, claims_sovereign=False))
-    given = _the_rest(marked, why, books, step, now)
-    ended = purchases.end_subscription(given.state, why, books, now)
-    return Decision(ended.state, (*given.events, *ended.events))
+    return _back(p, why, books, step, now)
 
 
 def disputed(p: Purchase, d: Dispute, books: Books, step: int, now: datetime) -> Decision[Purchase]:
@@ -112,7 +129,21 @@ def _awaits(order: Order, blueprint: str) -> bool:
     return is_awaited and blueprint in order.blueprints and blueprint not in order.installed
 
 
-def _the_rest(p: Purchase, why: str, books: Books, step: int, now: datetime) -> Decision[Purchase]:
+def _back(
+    p: Purchase, why: str, books: Books, step: int, now: datetime, *, to_credit: bool = False
+) -> Decision[Purchase]:
+    """All that is left of an order whose work failed for good, and the end of its subscription."""
+    if not (p.refunds or (to_credit and p.order.paid) or any(d.withholds for d in p.disputes)):
+        return purchases.refund(p, why, books, now)
+    marked = replace(p, order=replace(p.order, given_up_at=now, claims_sovereign=False))
+    given = _the_rest(marked, why, books, step, now, to_credit=to_credit)
+    ended = purchases.end_subscription(given.state, why, books, now)
+    return Decision(ended.state, (*given.events, *ended.events))
+
+
+def _the_rest(
+    p: Purchase, why: str, books: Books, step: int, now: datetime, *, to_credit: bool = False
+) -> Decision[Purchase]:
     """Everything that can go back now; what is withheld by a dispute goes when it is won, and is gone when it is lost."""
     facts: list[object] = []
     for d in p.disputes:
@@ -120,7 +151,7 @@ def _the_rest(p: Purchase, why: str, books: Books, step: int, now: datetime) -> 
         p = lost.state
         facts += lost.events
     if refunds.left_of(p, now).total.is_positive:
-        rest = refunds.give_back(p, Wish(None, False, why), books, step, now)
+        rest = refunds.give_back(p, Wish(None, to_credit, why), books, step, now)
         return Decision(rest.state, (*facts, *rest.events))
     return Decision(p if facts else replace(p, order=orders.changed(p.order, now)), tuple(facts))
 

@@ -21,6 +21,7 @@ from catalyst_billing.domain.accounts import State as AccountState
 from catalyst_billing.domain.credit import CreditInsufficient, Granted, HoldState, Wallet
 from catalyst_billing.domain.disputes import Dispute
 from catalyst_billing.domain.disputes import State as DisputeState
+from catalyst_billing.domain.fulfilment import Failing
 from catalyst_billing.domain.invoices import InvoiceLine, LineKind, Series
 from catalyst_billing.domain.money import Money
 from catalyst_billing.domain.moves import IllegalTransition
@@ -453,3 +454,22 @@ def test_an_order_of_apps_is_fulfilled_once_all_of_them_stand() -> None:
     assert fulfilment.installed(done, mail, LATE).state is done
     sovereign = for_home()
     assert fulfilment.installed(sovereign, chat, NOON).state is sovereign
+
+
+@pytest.mark.parametrize("policy", Failing)
+def test_a_failed_app_is_given_back_by_policy_only_while_no_other_of_the_order_stands(policy: Failing) -> None:
+    chat, mail = "blueprints/bp-chat", "blueprints/bp-mail"
+    p = paid_by_card()
+    p = replace(p, order=replace(p.order, blueprints=(chat, mail)))
+
+    def failed(before: Purchase) -> Purchase:
+        return fulfilment.not_installed(before, "chat", chat, "write", policy, BOOKS, 1, NOON).state
+
+    one_stands, after = fulfilment.installed(p, mail, NOON).state, failed(p)
+    assert failed(one_stands).order is one_stands.order
+    assert [f.reason for f in failed(one_stands).findings] == ["APPLICATION_FAILED"]
+    assert [f.reason for f in after.findings] == ["APPLICATION_FAILED"]
+    back = {Failing.FINDING: (), Failing.REFUND: (omr("9"), omr("0")), Failing.CREDIT: (omr("0"), omr("9"))}[policy]
+    assert sum(((r.to_card, r.to_credit) for r in after.refunds), ()) == back
+    assert after.order.state is (OrderState.PAID if policy is Failing.FINDING else OrderState.REFUNDED)
+    assert policy is Failing.FINDING or failed(after) is after
