@@ -12,7 +12,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ class Bundle:
         """Raises OtherBytes unless these bytes have the digest."""
         if self.manifest:
             layers = [layer.get("digest") for layer in json.loads(self.manifest).get("layers", ())]
-            good = _digest(self.manifest) == self.digest and _digest(self.archive) in layers
+            good = digest_of(self.manifest) == self.digest and digest_of(self.archive) in layers
         else:
             good = _of_folder(self.archive) == self.digest
         if not good:
@@ -74,8 +74,8 @@ class Layout:
         if (root / "index.json").is_file():
             held = json.loads((root / "index.json").read_bytes())
             layout._named = {one["annotations"][NAMED]: one for one in held["manifests"]}
-            index = layout._read(layout._named[f"{REPOSITORY}:{TAG}"]["digest"])
-            entries = json.loads(layout._read(json.loads(index)["layers"][0]["digest"]))["blueprints"]
+            index = layout.read(layout._named[f"{REPOSITORY}:{TAG}"]["digest"])
+            entries = index_of(index, layout.read)
             layout._index = {(one["name"], one["version"]): one for one in entries}
         return layout
 
@@ -84,13 +84,23 @@ class Layout:
         held = self._index.get((name, version), {})
         return held.get("folder") or held.get("digest", "")
 
+    @property
+    def entries(self) -> list[dict[str, str]]:
+        """What the index names, by name and version."""
+        return [self._index[key] for key in sorted(self._index)]
+
+    @property
+    def named(self) -> list[tuple[str, str, bytes]]:
+        """Every manifest that has a tag: repository, tag, content."""
+        return [(*_parted(name), self.read(self._named[name]["digest"])) for name in sorted(self._named)]
+
     def add(self, bundle: Bundle) -> None:
         """Take one version in, with what is said about its digest. Raises OtherBytes."""
         bundle.check()
         if bundle.manifest:
             self._keep(bundle.archive)
             config = json.loads(bundle.manifest).get("config", {}).get("digest")
-            if config == _digest(b"{}"):
+            if config == digest_of(b"{}"):
                 self._keep(b"{}")
             digest = self._name(bundle.name, bundle.version, bundle.manifest)
             entry = {"name": bundle.name, "version": bundle.version, "digest": digest}
@@ -102,8 +112,7 @@ class Layout:
 
     def save(self) -> None:
         """Write what names it all."""
-        entries = [self._index[key] for key in sorted(self._index)]
-        self._put(REPOSITORY, TAG, [(INDEX, _json({"blueprints": entries}), {})])
+        self._put(REPOSITORY, TAG, [(INDEX, _index_blob(self.entries), {})])
         (self.root / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
         named = [self._named[name] for name in sorted(self._named)]
         self._write(self.root / "index.json", _json({"schemaVersion": 2, "manifests": named}))
@@ -118,29 +127,25 @@ class Layout:
             self._put(bundle.name, f"{tag}.att", [(ENVELOPE, raw, {}) for raw in bundle.attestations])
 
     def _put(self, repository: str, tag: str, layers: Sequence[tuple[str, bytes, Mapping[str, str]]]) -> str:
-        described = []
-        for kind, content, notes in layers:
+        for _, content, _ in layers:
             self._keep(content)
-            described.append(_descriptor(kind, content) | ({"annotations": dict(notes)} if notes else {}))
         self._keep(b"{}")
-        document = {
-            "schemaVersion": 2, "mediaType": MANIFEST, "config": _descriptor(EMPTY, b"{}"), "layers": described
-        }  # fmt: skip
-        return self._name(repository, tag, _json(document))
+        return self._name(repository, tag, manifest_of(layers))
 
     def _name(self, repository: str, tag: str, manifest: bytes) -> str:
         name = f"{repository}:{tag}"
         self._keep(manifest)
         self._named[name] = _descriptor(MANIFEST, manifest) | {"annotations": {NAMED: name}}
-        return _digest(manifest)
+        return digest_of(manifest)
 
     def _keep(self, content: bytes) -> None:
-        place = self._place(_digest(content))
+        place = self._place(digest_of(content))
         if not place.is_file():
             place.parent.mkdir(parents=True, exist_ok=True)
             self._write(place, content)
 
-    def _read(self, digest: str) -> bytes:
+    def read(self, digest: str) -> bytes:
+        """The content of a digest."""
         return self._place(digest).read_bytes()
 
     def _place(self, digest: str) -> Path:
@@ -155,6 +160,42 @@ class Layout:
             file.flush()
             os.fsync(file.fileno())
         fresh.rename(place)
+
+
+def manifest_of(layers: Sequence[tuple[str, bytes, Mapping[str, str]]]) -> bytes:
+    """The manifest over layers: type, content, annotations."""
+    described = [
+        _descriptor(kind, content) | ({"annotations": dict(notes)} if notes else {}) for kind, content, notes in layers
+    ]
+    empty = _descriptor(EMPTY, b"{}")
+    return _json({"schemaVersion": 2, "mediaType": MANIFEST, "config": empty, "layers": described})
+
+
+def index_manifest(entries: Sequence[Mapping[str, str]]) -> tuple[bytes, list[bytes]]:
+    """The manifest of an index that names these versions, and the blobs that it refers to."""
+    blob = _index_blob(entries)
+    return manifest_of([(INDEX, blob, {})]), [blob, b"{}"]
+
+
+def index_of(manifest: bytes, read: Callable[[str], bytes]) -> list[dict[str, str]]:
+    """What an index names; `read` gives the content of a digest."""
+    entries: list[dict[str, str]] = json.loads(read(json.loads(manifest)["layers"][0]["digest"]))["blueprints"]
+    return entries
+
+
+def referred(manifest: bytes) -> list[str]:
+    """Digests of the blobs to which a manifest refers."""
+    document = json.loads(manifest)
+    return [document["config"]["digest"], *(layer["digest"] for layer in document["layers"])]
+
+
+def _index_blob(entries: Sequence[Mapping[str, str]]) -> bytes:
+    return _json({"blueprints": [dict(entry) for entry in entries]})
+
+
+def _parted(name: str) -> tuple[str, str]:
+    repository, _, tag = name.rpartition(":")
+    return repository, tag
 
 
 def _signed(raw: bytes) -> tuple[str, bytes, dict[str, str]] | None:
@@ -184,10 +225,11 @@ def _of_folder(archive: bytes) -> str:
 
 
 def _descriptor(kind: str, content: bytes) -> dict[str, Any]:
-    return {"mediaType": kind, "digest": _digest(content), "size": len(content)}
+    return {"mediaType": kind, "digest": digest_of(content), "size": len(content)}
 
 
-def _digest(content: bytes) -> str:
+def digest_of(content: bytes) -> str:
+    """By which content is known."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 

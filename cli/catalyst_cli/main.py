@@ -254,15 +254,16 @@ def _billing(app: typer.Typer) -> None:
 
 
 def _catalogue(app: typer.Typer) -> None:
-    from .commands.blueprint import author
+    from .commands.blueprint import author, publish
     from .commands.blueprint import looks as blueprint_looks
-    from .commands.catalog import issues, mirror, seed, sources, versions
+    from .commands.catalog import issues, mirror, push, seed, sources, versions
     from .commands.resource import author as resources
 
     _group(app, "blueprint", "Blueprints: find, look at, plan; and for authors lint, new, import.", {
         "list": blueprint_looks.list_blueprints, "show": blueprint_looks.show_blueprint,
         "closure": blueprint_looks.closure, "plan": blueprint_looks.plan, "lint": author.lint, "graph": author.graph,
         "new": author.new, "import": author.import_blueprint, "schema": author.schema,
+        "publish": publish.publish,
     })  # fmt: skip
     _group(app, "resource", "Custom resources of Kubernetes, for those who write them: check, list kinds, print schemas.", {
         "lint": resources.lint_resources, "kinds": resources.kinds, "schema": resources.schema,
@@ -271,6 +272,7 @@ def _catalogue(app: typer.Typer) -> None:
         "sync": sources.sync, "issues": issues.issues, "retry": issues.retry, "yank": versions.yank,
         "unyank": versions.unyank, "deprecate": versions.deprecate, "quarantine": versions.quarantine,
         "release": versions.release, "seed": seed.seed, "mirror": mirror.mirror,
+        "push": push.push,
     })  # fmt: skip
     _group(catalogue, "source", "Where Blueprints come from.", {
         "list": sources.list_sources, "get": sources.get, "create": sources.create, "delete": sources.delete,

@@ -1,4 +1,4 @@
-"""A fake OCI registry, written from the distribution specification (version 1.1): what a puller asks of one, and no more.
+"""A fake OCI registry, written from the distribution specification (version 1.1): what pullers and pushers ask, and no more.
 
 It stands for a registry that costs an account; it listens on loopback, keeps everything in memory, and can be told to ask
 for a token, to refuse and to lie.
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 INDEX = "application/vnd.catalyst.blueprint.index.v1+json"
 FOLDER = "application/vnd.catalyst.blueprint.folder.v1.tar+gzip"
@@ -51,12 +51,27 @@ class FakeRegistry:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                status, body, headers = registry._answer(self.path, self.headers.get("authorization", ""))
+                self._reply(*registry._answer(self.path, self.headers.get("authorization", "")))
+
+            def do_HEAD(self) -> None:
+                self._reply(*registry._answer(self.path, self.headers.get("authorization", "")), is_head=True)
+
+            def do_POST(self) -> None:
+                self._reply(*registry._take("POST", self.path, self.headers.get("authorization", ""), self._body()))
+
+            def do_PUT(self) -> None:
+                self._reply(*registry._take("PUT", self.path, self.headers.get("authorization", ""), self._body()))
+
+            def _body(self) -> bytes:
+                return self.rfile.read(int(self.headers.get("content-length") or 0))
+
+            def _reply(self, status: int, body: bytes, headers: dict[str, str], *, is_head: bool = False) -> None:
                 self.send_response(status)
                 for name, value in {**headers, "content-length": str(len(body))}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body)
+                if not is_head:
+                    self.wfile.write(body)
 
             def log_message(self, format: str, *args: Any) -> None:
                 registry.asked.append(format % args)
@@ -150,9 +165,8 @@ class FakeRegistry:
             good = f"Basic {base64.b64encode(self.credential.encode()).decode()}"
             return (200, json.dumps({"token": TOKEN}).encode(), {}) if shown == good else (401, b"{}", {})
         repository, kind, reference = _parts(where)
-        if self.credential and shown != f"Bearer {TOKEN}":
-            challenge = f'Bearer realm="{self.url}/token",service="fake",scope="repository:{repository}:pull"'
-            return 401, b"{}", {"www-authenticate": challenge}
+        if (refused := self._refused(repository, shown)) is not None:
+            return refused
         if kind == "referrers":
             if not self.knows_referrers:
                 return 200, b"<html>not here</html>", {"content-type": "text/html"}
@@ -161,6 +175,33 @@ class FakeRegistry:
             return 200, tagged, {"content-type": IMAGE_INDEX}
         found = self.manifests.get((repository, reference)) if kind == "manifests" else self.blobs.get(reference)
         return (404, b"{}", {}) if found is None else (200, found, {"content-type": MANIFEST})
+
+    def _take(self, method: str, path: str, shown: str, body: bytes) -> tuple[int, bytes, dict[str, str]]:
+        """A push: an upload begins, ends with the digest of its bytes, and a manifest names only what is there."""
+        where = urlsplit(path)
+        repository, kind, reference = _parts(where.path)
+        if (refused := self._refused(repository, shown)) is not None:
+            return refused
+        if method == "POST" and (kind, reference) == ("blobs", "uploads/"):
+            return 202, b"", {"location": f"/v2/{repository}/blobs/uploads/1?state=begun"}
+        if kind == "blobs":
+            digest = parse_qs(where.query).get("digest", [""])[0]
+            if digest != _digest(body):
+                return 400, b'{"errors": [{"code": "DIGEST_INVALID"}]}', {}
+            self.blobs[digest] = body
+            return 201, b"", {}
+        document = json.loads(body)
+        absent = [one for one in (document["config"], *document["layers"]) if one["digest"] not in self.blobs]
+        if absent:
+            return 400, b'{"errors": [{"code": "MANIFEST_BLOB_UNKNOWN"}]}', {}
+        self.manifests[repository, reference] = self.manifests[repository, _digest(body)] = body
+        return 201, b"", {}
+
+    def _refused(self, repository: str, shown: str) -> tuple[int, bytes, dict[str, str]] | None:
+        if not self.credential or shown == f"Bearer {TOKEN}":
+            return None
+        challenge = f'Bearer realm="{self.url}/token",service="fake",scope="repository:{repository}:pull"'
+        return 401, b"{}", {"www-authenticate": challenge}
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
