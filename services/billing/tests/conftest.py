@@ -1,6 +1,7 @@
 """A running billing daemon with a catalog that the test writes itself, and a clock that it moves."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC
@@ -32,6 +33,12 @@ from sqlalchemy import func, select
 from .makers import BOOK, NOON
 
 WEBHOOK_SECRET = "whsec of the tests"
+races = pytest.mark.parametrize(
+    "database",
+    ("sqlite", "postgresql") if os.environ.get("HYPOTHESIS_PROFILE") == "long" else ("postgresql",),
+    indirect=True,
+)
+"""For tests of many at once: SQLite has one writer, so that each day these run where writers meet."""
 METERED = ("egress_gb", "ram_gb_hours", "storage_gb_hours", "vcpu_hours")
 """Meters that every Sovereign has."""
 

@@ -15,7 +15,7 @@ from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
 from sqlalchemy import select, update
 
-from .conftest import Billing, Start, state_of
+from .conftest import Billing, Start, races, state_of
 
 pytestmark = pytest.mark.either_database
 
@@ -311,6 +311,7 @@ async def test_the_same_request_twice_is_one_order(billing: Billing) -> None:
     assert (await billing.told()).count("order.paid") == 1
 
 
+@races
 async def test_two_orders_at_once_with_credit_for_one(billing: Billing) -> None:
     await billing.issue("TENNER", minor=10_000)
     await billing.redeem("TENNER")
@@ -322,6 +323,7 @@ async def test_two_orders_at_once_with_credit_for_one(billing: Billing) -> None:
     assert (await billing.prove()).proved
 
 
+@races
 async def test_64_orders_at_once_of_one_customer_spend_no_more_than_there_is(start: Start) -> None:
     async with start("never") as billing:
         await billing.issue(minor=27_000)

@@ -16,7 +16,7 @@ from catalyst_testkit.daemons import reason_of
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DBAPIError
 
-from .conftest import Billing, Start, state_of
+from .conftest import Billing, Start, races, state_of
 
 pytestmark = pytest.mark.either_database
 DAY = timedelta(days=1)
@@ -113,6 +113,7 @@ async def test_a_charge_is_known_to_the_daily_comparison_and_to_a_dispute(start:
         assert (await billing.prove()).proved
 
 
+@races
 async def test_two_daemons_renew_once(start: Start) -> None:
     async with start() as one:
         await one.issue(minor=50_000)
@@ -291,6 +292,7 @@ async def test_a_new_price_is_told_and_counts_when_its_notice_is_over(start: Sta
         assert (await billing.told()).count("subscription.repriced") == 1
 
 
+@races
 async def test_twenty_renewals_at_once_are_numbered_without_a_gap(start: Start) -> None:
     async with start() as billing:
         await billing.issue(minor=900_000, max_per_org=30)

@@ -18,7 +18,7 @@ from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
 from sqlalchemy import func, select
 
-from .conftest import Billing, Start, state_of
+from .conftest import Billing, Start, races, state_of
 
 pytestmark = pytest.mark.either_database
 ACME = "billingAccounts/acme"
@@ -39,6 +39,7 @@ def cancel(billing: Billing, order: pb.Order) -> Awaitable[pb.Order]:
     return billing.member(stubs.OrderServiceStub).CancelOrder(rpc.CancelOrderRequest(name=order.name))
 
 
+@races
 async def test_64_writers_of_every_kind_on_one_customer_leave_a_true_book(start: Start) -> None:
     async with start("never") as billing:
         await billing.issue(minor=72_000)

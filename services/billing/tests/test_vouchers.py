@@ -15,7 +15,7 @@ from catalyst_mesh import ManualClock, stamp
 from catalyst_testkit.daemons import reason_of
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from .conftest import Billing, Start, state_of
+from .conftest import Billing, Start, races, state_of
 from .makers import NOON
 
 pytestmark = pytest.mark.either_database
@@ -68,6 +68,7 @@ async def test_a_second_use_by_one_organization_is_refused(billing: Billing) -> 
     assert await reason_of(billing.redeem(org="other")) == "OK"
 
 
+@races
 async def test_50_organizations_on_a_voucher_for_5(billing: Billing) -> None:
     voucher = await billing.issue(max_total=5)
     reasons = await asyncio.gather(*(reason_of(billing.redeem(org=f"org-{n}")) for n in range(50)))
@@ -78,6 +79,7 @@ async def test_50_organizations_on_a_voucher_for_5(billing: Billing) -> None:
     assert (await billing.prove()).proved
 
 
+@races
 async def test_50_orders_on_a_voucher_for_5(billing: Billing) -> None:
     await billing.issue(max_total=5)
     quotes = [await billing.quote(f"org-{n}", code="OMANI-26") for n in range(50)]
@@ -86,6 +88,7 @@ async def test_50_orders_on_a_voucher_for_5(billing: Billing) -> None:
     assert (await billing.told()).count("order.paid") == await billing.count("order") == 5
 
 
+@races
 async def test_one_organization_one_code_two_orders(billing: Billing) -> None:
     await billing.issue()
     quotes = [await billing.quote(code="OMANI-26", sovereign=f"sovereigns/s{n}") for n in range(2)]

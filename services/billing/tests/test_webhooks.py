@@ -18,7 +18,7 @@ from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
 from sqlalchemy import select, update
 
-from .conftest import WEBHOOK_SECRET, Billing, Start, heard, state_of
+from .conftest import WEBHOOK_SECRET, Billing, Start, heard, races, state_of
 
 pytestmark = pytest.mark.either_database
 
@@ -38,6 +38,7 @@ def call(billing: Billing, secret: str = WEBHOOK_SECRET, **event: str) -> webhoo
     return webhooks.signed(event, Secret(secret), billing.clock.now())
 
 
+@races
 async def test_one_event_ten_times_in_parallel_settles_once(start: Start) -> None:
     async with start("never") as billing:
         order = await billing.order()
