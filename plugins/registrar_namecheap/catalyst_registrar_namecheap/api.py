@@ -21,7 +21,9 @@ _ELSEWHERE = {"1011150", "1017105", "1017150"}
 _STRANGE = {"2019166", "2019167", "2030280", "2016166"}
 _NO_EDIT = "2030166"
 _TIRED = "1017411"
-_PASSING = {"3031510", "3050900", "4022288"}
+OF_REGISTRY = "3031510"
+"""What the registry behind Namecheap has counted as an error of its own; for a name server that it does not know too."""
+_PASSING = {OF_REGISTRY, "3050900", "4022288"}
 _ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
 
 
@@ -81,7 +83,7 @@ class NamecheapApi:
             return RateLimited(f"Namecheap asks for a pause: {said}", retry_after=pause, **told)
         if code in _PASSING:
             text = f"the registry behind Namecheap failed: {code} {said}"
-            return unknown(PROVIDER, text) if writes else Temporary(text, provider=PROVIDER, provider_code=code)
+            return unknown(PROVIDER, text) if writes else Temporary(text, **told)
         return self._api.misunderstood(f"error {code}: {said}", code=code)
 
     def _not_allowed(self, said: str, told: Mapping[str, str]) -> Permanent:

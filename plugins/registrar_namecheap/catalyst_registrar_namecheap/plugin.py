@@ -1,4 +1,4 @@
-"""The plugin: name servers of domains at Namecheap.
+"""The plugin: name servers of domains at Namecheap, and the addresses of those that lie in the domain themselves.
 
 With servers of one's own Namecheap ends its mail forwarding, URL redirects and dynamic DNS for the domain: `validate` says so
 while they may be in use. DS records cannot be set by its API.
@@ -10,16 +10,16 @@ from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
-from catalyst_sdk import Permanent, hookimpl, load_manifest
+from catalyst_sdk import NotSupported, Permanent, Temporary, hookimpl, load_manifest
 from catalyst_sdk.context import PluginContext
 from catalyst_sdk.credentials import Credential
 from catalyst_sdk.host_records import HostRecord, HostRecords, host_records
-from catalyst_sdk.registrar import Access, Delegation, Obstacle, Target, registrar_info
+from catalyst_sdk.registrar import Access, Delegation, Glue, Obstacle, Target, registrar_info
 from catalyst_sdk.registrar_flow import ApiRegistrar, Work, hosts
 from catalyst_sdk.registrar_http import Api, Pace, unknown
 from publicsuffixlist import PublicSuffixList
 
-from .api import PROVIDER, NamecheapApi
+from .api import OF_REGISTRY, PROVIDER, NamecheapApi
 
 LONGEST = 1200
 """Characters of all name servers together."""
@@ -54,13 +54,19 @@ class NamecheapAccount:
 
     async def read(self, domain: str) -> Delegation:
         servers = await self._servers(domain)
-        return Delegation(hosts([one.text or "" for one in servers.findall("Nameserver")]))
+        ns = hosts([one.text or "" for one in servers.findall("Nameserver")])
+        own = [host for host in ns if host.endswith(f".{domain}")]
+        known = {host: await self._registered(domain, host) for host in own}
+        return Delegation(ns, glue=tuple(Glue(host, (address,)) for host, address in known.items() if address))
 
     async def write(self, domain: str, target: Target, present: Delegation) -> None:
         csv = ",".join(host.rstrip(".") for host in target.ns)
         if len(csv) > LONGEST:
             text = f"the names of the name servers have {len(csv)} characters, Namecheap takes {LONGEST}"
             raise Permanent("NAMESERVER_REJECTED", text, provider=PROVIDER, host=csv[:80])
+        addresses = {one.host: _single(one) for one in target.glue}
+        for host, address in addresses.items():
+            await self._register(domain, host, address)
         made = await self._api.call(
             "namecheap.domains.dns.setCustom", {**self._split(domain), "Nameservers": csv}, writes=True
         )
@@ -77,6 +83,27 @@ class NamecheapAccount:
     async def work(self, domain: str) -> Work | None:
         return None
 
+    async def _registered(self, domain: str, host: str) -> str:
+        """The address under which the registry knows a name server of the domain; empty where it does not."""
+        wish = {**self._split(domain), "Nameserver": host.rstrip(".")}
+        try:
+            about = await self._api.call("namecheap.domains.ns.getInfo", wish)
+        except Temporary as failure:
+            if failure.provider_code != OF_REGISTRY:
+                raise
+            return ""
+        return about.get("IP", "")
+
+    async def _register(self, domain: str, host: str, address: str) -> None:
+        known = await self._registered(domain, host)
+        if known == address:
+            return
+        wish = {**self._split(domain), "Nameserver": host.rstrip("."), "IP": address}
+        command, old = ("update", {"OldIP": known}) if known else ("create", {})
+        made = await self._api.call(f"namecheap.domains.ns.{command}", {**wish, **old}, writes=True)
+        if not _is_true(made.get("IsSuccess")):
+            raise unknown(PROVIDER, f"Namecheap answered OK and not that {host} was registered")
+
     async def _servers(self, domain: str) -> ElementTree.Element:
         return await self._api.call("namecheap.domains.dns.getList", self._split(domain))
 
@@ -89,6 +116,16 @@ class NamecheapAccount:
             text = f"{name} is not what one registers: that is one label below a public suffix"
             raise Permanent("DOMAIN_NOT_IN_ACCOUNT", text, provider=PROVIDER, user_action="name the registered domain")
         return {"SLD": label, "TLD": suffix}
+
+
+def _single(glue: Glue) -> str:
+    """Its one address, which is of IPv4: there is room for no other. Raises NotSupported."""
+    if len(glue.addresses) != 1 or ":" in glue.addresses[0]:
+        text = (
+            f"Namecheap registers a name server with one IPv4 address, and {glue.host} has {', '.join(glue.addresses)}"
+        )
+        raise NotSupported("glue", text, provider=PROVIDER)
+    return glue.addresses[0]
 
 
 def _row(host: ElementTree.Element) -> HostRecord:

@@ -48,10 +48,16 @@ class FakeNamecheap(FakeRegistrar):
             "namecheap.domains.dns.getList": self._list,
             "namecheap.domains.dns.setCustom": self._set,
             "namecheap.domains.dns.getHosts": self._hosts,
+            "namecheap.domains.ns.getInfo": self._server,
+            "namecheap.domains.ns.create": self._create,
+            "namecheap.domains.ns.update": self._update,
         }  # fmt: skip - a table
         if command not in answers:
             return refused("1010104", "Parameter Command is Invalid")
-        return told(command, answers[command](name, domain, q))
+        try:
+            return told(command, answers[command](name, domain, q))
+        except RegistryError as error:
+            return refused("3031510", str(error))
 
     def _info(self, name: str, domain: FakeDomain, q: dict[str, str]) -> str:
         rights = f'<Modificationrights All="{self.all}"><Rights Type="hosts">OK</Rights></Modificationrights>'
@@ -82,6 +88,36 @@ class FakeNamecheap(FakeRegistrar):
         done = str(not self.is_deaf).lower()
         self.change(domain, ns=q["nameservers"].split(","))
         return f'<DomainDNSSetCustomResult Domain={quoteattr(name)} Updated="{done}" />'
+
+    def _server(self, name: str, domain: FakeDomain, q: dict[str, str]) -> str:
+        host = q["nameserver"]
+        if host not in domain.glue:
+            raise RegistryError(f"Nameserver {host} not found")
+        statuses = "<NameserverStatuses><Status>OK</Status><Status>Linked</Status></NameserverStatuses>"
+        return _result("Info", name, host, f'IP="{domain.glue[host][0]}"', statuses)
+
+    def _create(self, name: str, domain: FakeDomain, q: dict[str, str]) -> str:
+        host = q["nameserver"]
+        if host in domain.glue or not host.endswith(f".{name}"):
+            raise RegistryError(f"Nameserver {host} cannot be created")
+        self.change(domain, glue={**domain.glue, host: [q["ip"]]})
+        return _result("Create", name, host, f'IP="{q["ip"]}" IsSuccess="{str(not self.is_deaf).lower()}"')
+
+    def _update(self, name: str, domain: FakeDomain, q: dict[str, str]) -> str:
+        host = q["nameserver"]
+        if domain.glue.get(host) != [q["oldip"]]:
+            raise RegistryError(f"Nameserver {host} has not the address {q['oldip']}")
+        self.change(domain, glue={**domain.glue, host: [q["ip"]]})
+        return _result("Update", name, host, f'IsSuccess="{str(not self.is_deaf).lower()}"')
+
+
+class RegistryError(Exception):
+    """The registry behind Namecheap says no."""
+
+
+def _result(kind: str, name: str, host: str, rest: str, inside: str = "") -> str:
+    head = f"<DomainNS{kind}Result Domain={quoteattr(name)} Nameserver={quoteattr(host)} {rest}"
+    return f"{head}>{inside}</DomainNS{kind}Result>" if inside else f"{head} />"
 
 
 def told(command: str, result: str) -> FakeAnswer:

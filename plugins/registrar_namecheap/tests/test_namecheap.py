@@ -8,11 +8,11 @@ import pytest
 from catalyst_registrar_namecheap.plugin import catalyst_plugin
 from catalyst_sdk import Permanent, PluginFailure, RateLimited, Temporary, load_manifest
 from catalyst_sdk.credentials import NoSuchForm, credential_faults, from_line
-from catalyst_sdk.registrar import Target
+from catalyst_sdk.registrar import Glue, Target
 from catalyst_testkit.fake_registrar import FakeAnswer, FakeDomain
 from catalyst_testkit.registrar_bench import NEW, OLD, RegistrarApiBench, records
 from catalyst_testkit.registrar_benches import api_bench
-from catalyst_testkit.registrar_endings import reason
+from catalyst_testkit.registrar_endings import reason, unsupported
 from catalyst_testkit.registrar_suite import RegistrarApiSuite
 from lexicon._private.providers.namecheap import _Api, _ApiError
 
@@ -141,6 +141,36 @@ async def test_who_may_change_the_domain_is_its_owner_or_has_all_rights(
     fake.owner, fake.all = owner, all
     access = await bench.plugin.validate(credential=bench.credential, domain=bench.domain)
     assert access.can_write_ns is can
+
+
+async def test_a_name_server_in_the_domain_is_registered_once_then_moved_by_its_old_address(
+    bench: RegistrarApiBench, fake: FakeNamecheap
+) -> None:
+    host = "ns1.acme.example."
+    for address in ("192.0.2.7", "192.0.2.8", "192.0.2.8"):
+        target = Target((host, NEW[0]), glue=(Glue(host, (address,)),))
+        await bench.apply(target)
+        assert (await bench.read()).glue == target.glue
+    asked = [(q.query["Command"].rpartition(".")[2], q.query.get("OldIP")) for q in fake.seen if "IP" in q.query]
+    assert asked == [("create", None), ("update", "192.0.2.7")]
+
+
+async def test_a_name_server_has_one_address_of_ipv4_and_nothing_is_written_for_any_other(
+    bench: RegistrarApiBench, fake: FakeNamecheap
+) -> None:
+    host = "ns1.acme.example."
+    for addresses in (("2001:db8::7",), ("192.0.2.7", "192.0.2.8")):
+        assert await unsupported(bench.apply(Target((host, NEW[0]), glue=(Glue(host, addresses),)))) == "glue"
+    assert fake.writes == 0
+
+
+async def test_a_name_server_that_is_registered_without_success_leaves_the_outcome_unknown(
+    bench: RegistrarApiBench, fake: FakeNamecheap
+) -> None:
+    fake.is_deaf, host = True, "ns1.acme.example."
+    with pytest.raises(Temporary) as lost:
+        await bench.apply(Target((host, NEW[0]), glue=(Glue(host, ("192.0.2.7",)),)))
+    assert (lost.value.metadata["outcome"], fake.writes) == ("unknown", 1)
 
 
 async def test_names_that_are_too_long_together_are_not_sent(bench: RegistrarApiBench, fake: FakeNamecheap) -> None:
