@@ -33,10 +33,14 @@ def test_the_proof_of_one_zone_serves_for_no_other_and_for_no_other_mesh() -> No
 class FakeRdap(FakeRegistrar):
     """An RDAP server with one domain, in the shapes of RFC 9083."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.statuses = ["Client Update Prohibited", "active"]
+
     def answer(self, request: FakeRequest) -> FakeAnswer:
         answers = {
             "/rdap/domain/acme.example": FakeAnswer(200, {
-                "objectClassName": "domain", "status": ["Client Update Prohibited", "active"],
+                "objectClassName": "domain", "status": self.statuses,
                 "entities": [
                     {"roles": ["registrant"], "vcardArray": ["vcard", [["fn", {}, "text", "Somebody"]]]},
                     {"roles": ["registrar"], "vcardArray": ["vcard", [["version", {}, "text", "4.0"],

@@ -7,6 +7,7 @@ from catalyst.pooldomain.v1.service_pb2 import CloseRollbackWindowRequest, PlanD
 from catalyst.pooldomain.v1.service_pb2_grpc import DelegationServiceStub
 from catalyst_sdk.dns import Change
 from catalyst_testkit.daemons import RunningDaemon, reason_of
+from catalyst_testkit.fake_registrar import serving
 from catalyst_testkit.servers import NatsServer
 
 from .conftest import Dns
@@ -25,6 +26,7 @@ from .flip_bench import (
     stands,
     world,
 )
+from .test_identity import FakeRdap
 from .zone_calls import HOSTS, applied, ended, upsert
 from .zone_calls import planned as zone_planned
 
@@ -34,8 +36,12 @@ DMARC = f"_dmarc.{ORIGIN}"
 async def test_a_plan_that_would_break_the_domain_is_refused_and_says_why(
     home: Path, dns: Dns, clean_nats: NatsServer
 ) -> None:
-    async with world(home, dns) as it, begin(it, home, clean_nats) as daemon:
+    async with (
+        serving(FakeRdap()) as rdap, world(home, dns) as it, begin(it, home, clean_nats, rdap_url=f"{rdap.url}/rdap") as daemon
+    ):  # fmt: skip
         await prepared(daemon, it)
+        assert await reason_of(planned(daemon, it)) == "DOMAIN_LOCKED", "by the registry's word"
+        rdap.statuses = ["client transfer prohibited"]
         for ns in ([], [HOSTS[0]], ["192.0.2.1", HOSTS[0]], ["ns1.other.test", "ns2.other.test"]):
             assert await reason_of(planned(daemon, it, ns=ns)) == "NAMESERVERS_INVALID", ns
         assert await reason_of(planned(daemon, it, ns=[f"ns.{DOMAIN}", HOSTS[0]])) == "GLUE_REQUIRED"
@@ -68,7 +74,9 @@ async def _signers(daemon: RunningDaemon, it: World) -> None:
     own, other = state.keys[0].dnskey, "257 3 15 l02Woi0iS8Aa25FQkUd9RMzZHJpBoRQwAQEX1SxZJA4="
     for shown, first in (((own,), "stay until"), ((own, other), "taken out first"), ((), "taken out first")):
         await it.old.backend.apply(zone=ORIGIN, changes=(Change(ORIGIN, "DNSKEY", 1, shown),))
-        (finding,) = (await planned(daemon, it)).safety
+        finding, registered = (await planned(daemon, it)).safety
+        assert (registered.rule, registered.refused) == ("registered", False)
+        assert registered.detail.endswith("at OVH sas")
         assert first in finding.detail, shown
 
 

@@ -18,8 +18,8 @@ from .mail import is_mail, takers
 from .plans import DELEGATION_PLAN, LIFE, Plan, hashed
 from .record_sets import content
 
-OWNERSHIP, NO_IMPORT, REPLAY, MAIL, DNSSEC, DS_BY_HAND, HOST = (
-    "ownership", "no-import", "replay", "mail", "dnssec", "ds-by-hand", "dns-host",
+OWNERSHIP, NO_IMPORT, REPLAY, MAIL, DNSSEC, DS_BY_HAND, HOST, REGISTERED = (
+    "ownership", "no-import", "replay", "mail", "dnssec", "ds-by-hand", "dns-host", "registered",
 )  # fmt: skip
 """Guards. `replay`, `no-import` and each `mail-…` are lifted by their names in `force`; the others inform, or refuse for good."""
 _LOCKS = ("update",)
@@ -53,6 +53,7 @@ class Sight:
     imported       what the newest import found; None: there is none
     wished         what the new servers answer, by name and type
     others         keys that the old servers show, if they show ours beside them, so that both can sign while the domain moves
+    registered     at which registrar the registry says that the domain is; empty where it does not say
     to_share       keys of ours that they would have to show for that; none where the move could not be made so
     """
 
@@ -66,6 +67,7 @@ class Sight:
     wished: Mapping[Key, RecordSet]
     others: tuple[str, ...] = ()
     to_share: tuple[str, ...] = ()
+    registered: str = ""
 
 
 def judge(zone: Zone, target: Target, sight: Sight) -> tuple[Finding, ...]:
@@ -158,6 +160,9 @@ def _findings(zone: Zone, target: Target, sight: Sight, foreign: Sequence[DsReco
         yield Finding(DS_BY_HAND, text, refused=False, forceable=False)
     if host := dns_host(sight.shown.ns):
         yield Finding(HOST, f"{zone.domain} is served by {host} today", refused=False, forceable=False)
+    if sight.registered:
+        text = f"the registry has {zone.domain} as registered at {sight.registered}"
+        yield Finding(REGISTERED, text, refused=False, forceable=False)
 
 
 def _signed_meanwhile(zone: Zone, sight: Sight, foreign: Sequence[DsRecord]) -> str:

@@ -237,12 +237,12 @@ class DelegationService(service_pb2_grpc.DelegationServiceServicer):
         access = await self._t.registrars.validate(registrar, credential=door.credential, domain=zone.domain)
         _demand_access(registrar.removeprefix("registrars/"), access)
         shown = await self._t.registrars.delegation(registrar, credential=door.credential, domain=zone.domain)
-        await self._demand_unlocked(zone)
+        registered = await self._unlocked_at(zone)
         nonce = identity.nonce(self._t.key, zone.uid)
         proven = door.info.name != BY_HAND or not shown.ns or await self._is_proven(zone, shown.ns, nonce)
         sight = Sight(
             shown, own_ds(state) if state else (), door.can_write_ds, door.info.display_name, proven, nonce,
-            newest[0].record_sets if newest else None, desired,
+            newest[0].record_sets if newest else None, desired, registered=registered,
         )  # fmt: skip
         return target, await self._with_signers(zone, target, sight, state)
 
@@ -290,14 +290,16 @@ class DelegationService(service_pb2_grpc.DelegationServiceServicer):
                 return any(text.strings == (nonce.encode(),) for text in rrset(answer, name, "TXT") or ())
         return False
 
-    async def _demand_unlocked(self, zone: Zone) -> None:
-        """The registry says nothing that forbids a change; one that does not answer says nothing. Raises DomainLocked."""
+    async def _unlocked_at(self, zone: Zone) -> str:
+        """The registrar by the registry's word, which forbids no change; one that does not answer says nothing. Raises
+        DomainLocked."""
         try:
             about = await self._t.registry.about(identity.registrable(zone.domain, self._t.private_suffix))
         except Temporary:
-            return
+            return ""
         if stopping := sorted(identity.STOPPING & about.statuses):
             raise moves.DomainLocked(domain=zone.domain, locks=", ".join(stopping))
+        return about.registrar
 
 
 def _target(zone: Zone, wish: resources_pb2.DelegationRecords, info: RegistrarInfo) -> Target:
