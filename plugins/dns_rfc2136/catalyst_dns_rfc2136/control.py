@@ -8,6 +8,8 @@ import asyncio
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -55,7 +57,8 @@ class Done:
 
 
 async def run(*command: str, package: str, typed: str = "") -> Done:
-    """Run a program to its end, with `typed` at its input. Raises NotSupported where it is not there, Temporary."""
+    """Run a program to its end, with `typed` at its input: at most what a pipe holds (64 KiB, pipe(7)). Raises NotSupported where
+    it is not there, Temporary."""
     program = shutil.which(command[0], path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
     if program is None:
         raise NotSupported(
@@ -64,11 +67,13 @@ async def run(*command: str, package: str, typed: str = "") -> Done:
             provider=PROVIDER,
             user_action=f"install the package {package} beside the daemon",
         )
-    pipe, both = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
-    process = await asyncio.create_subprocess_exec(program, *command[1:], stdin=pipe, stdout=pipe, stderr=both)
+    with _typed(typed) as given:
+        process = await asyncio.create_subprocess_exec(
+            program, *command[1:], stdin=given, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
     try:
         async with asyncio.timeout(_SECONDS):
-            said, _ = await process.communicate(typed.encode())
+            said, _ = await process.communicate()
     except TimeoutError as error:
         raise Temporary(f"{command[0]} did not end in time", provider=PROVIDER) from error
     finally:
@@ -76,6 +81,22 @@ async def run(*command: str, package: str, typed: str = "") -> Done:
             process.kill()
             await process.wait()
     return Done(process.returncode or 0, said.decode(errors="replace"))
+
+
+@contextmanager
+def _typed(text: str) -> Iterator[int]:
+    """An input that has all of it already: to write while the program runs fails where it has ended before (uvloop)."""
+    reading, writing = os.pipe()
+    try:
+        try:
+            os.set_blocking(writing, False)
+            if os.write(writing, text.encode()) < len(text.encode()):
+                raise ValueError("the input is longer than a pipe holds")
+        finally:
+            os.close(writing)
+        yield reading
+    finally:
+        os.close(reading)
 
 
 class Folders:

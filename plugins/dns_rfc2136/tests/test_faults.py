@@ -16,7 +16,10 @@ import dns.rrset
 import dns.tsig
 import dns.update
 import pytest
+import uvloop
+from catalyst_dns_rfc2136 import control
 from catalyst_dns_rfc2136 import plugin as module
+from catalyst_dns_rfc2136.control import Done
 from catalyst_dns_rfc2136.plugin import UpdateBackend
 from catalyst_dns_rfc2136.wire import opened
 from catalyst_sdk import NotSupported, Permanent, Temporary, load_manifest
@@ -279,3 +282,12 @@ async def test_an_emptied_zone_keeps_what_its_operator_prepared(updated_powerdns
     second = await backend.create_zone(spec=other)
     assert (second.owner, second.keys) == ("organizations/two", first.keys)
     assert second.find(f"a.{spec.name}", "A") is None
+
+
+def test_a_program_that_ends_before_it_has_read_anything_has_ended_and_that_is_all() -> None:
+    async def go() -> None:
+        for typed in ("", "one\n"):
+            assert {await control.run("true", package="coreutils", typed=typed) for _ in range(15)} == {Done(0, "")}
+        assert await control.run("cat", package="coreutils", typed="one\ntwo\n") == Done(0, "one\ntwo\n")
+
+    uvloop.run(go())  # as a daemon does: its pipes fail otherwise than asyncio's own
