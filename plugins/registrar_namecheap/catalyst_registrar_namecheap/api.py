@@ -83,7 +83,11 @@ class NamecheapApi:
             return RateLimited(f"Namecheap asks for a pause: {said}", retry_after=pause, **told)
         if code in _PASSING:
             text = f"the registry behind Namecheap failed: {code} {said}"
-            return unknown(PROVIDER, text) if writes else Temporary(text, **told)
+            return (
+                unknown(PROVIDER, text)
+                if writes
+                else Temporary(text, provider=PROVIDER, provider_code=told["provider_code"])
+            )
         return self._api.misunderstood(f"error {code}: {said}", code=code)
 
     def _not_allowed(self, said: str, told: Mapping[str, str]) -> Permanent:
