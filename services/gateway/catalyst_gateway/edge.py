@@ -96,14 +96,38 @@ class Edge:
 
     def app(self) -> Litestar:
         """The ASGI application."""
+        return Litestar(
+            [*self._calls(), *self._looks(), *self._queries(), *self._console.handlers(self._explained)],
+            openapi_config=None,
+            request_max_body_size=self._most_body_bytes,
+            exception_handlers={Exception: self._problem},
+            logging_config=None,
+        )
+
+    def _calls(self) -> list[Any]:
+        """Handlers of what daemons do, and of who signs in for it."""
 
         @route("/v1/{path:path}", http_method=list(VERBS), name="rest")
         async def rest(request: Req) -> Response[Any] | Stream:
             # Not a path of its own: Litestar would look for nothing else below /v1/environments/{environment}.
             if request.method == HttpMethod.GET and (found := _STATE.fullmatch(request.url.path)):
-                person = await self._callers.person(self._sessions.token(request))
+                person = await self._person(request)
                 return await self._state.environment(person, found[1], request.query_params)
             return await self.rest(request)
+
+        @route("/v1/operations/{operation:str}", http_method=[HttpMethod.GET, HttpMethod.POST])
+        async def operation_of(request: Req, operation: FromPath[str]) -> Response[bytes]:
+            return await self.operation(request, operation)
+
+        @post("/v1/auth/login", status_code=204)
+        async def login(request: Req) -> Response[None]:
+            code = str((await request.json()).get("code", ""))
+            return Response(None, status_code=204, headers={"Set-Cookie": await self._sessions.sign_in(code)})
+
+        return [rest, operation_of, login]
+
+    def _looks(self) -> list[Any]:
+        """Handlers of what the gateway knows itself."""
 
         @get("/v1/stream")
         async def stream(request: Req) -> Stream:
@@ -115,71 +139,51 @@ class Edge:
 
         @get("/v1/audit")
         async def audited(request: Req) -> Response[bytes]:
-            person = await self._callers.person(self._sessions.token(request))
+            person = await self._person(request)
             return await self._trail.page(person, request.query_params)
 
         @get("/v1/search")
         async def search(request: Req) -> Response[bytes]:
-            person = await self._callers.person(self._sessions.token(request))
+            person = await self._person(request)
             return await self._state.search(person, request.query_params)
 
         @post("/v1/projector:rebuild", status_code=202)
         async def rebuild(request: Req) -> Response[bytes]:
-            return await self._state.rebuild(await self._callers.person(self._sessions.token(request)))
-
-        @post("/graphql", status_code=200)
-        async def queried(request: Req) -> Response[bytes]:
-            person = await self._callers.person(self._sessions.token(request))
-            body = await bodies.read(request, self._most_body_bytes)
-            return await self._graph().posted(person, body, _trace_id(self._traced(request)))
-
-        @get("/graphql")
-        async def kept_query(request: Req) -> Response[bytes]:
-            person = await self._callers.person(self._sessions.token(request))
-            query, graph = request.query_params, self._graph()
-            variables = object_of(query.get("variables", "").encode())
-            text = graph.kept(query.get("id", ""))
-            return await graph.answer(person, text, variables, None, _trace_id(self._traced(request)))
+            return await self._state.rebuild(await self._person(request))
 
         @get("/v1/plugins")
         async def plugins(request: Req) -> dict[str, Any]:
             return {"plugins": await all_plugins(self._channels, self._metadata(request))}
 
-        @route("/v1/operations/{operation:str}", http_method=[HttpMethod.GET, HttpMethod.POST])
-        async def operation_of(request: Req, operation: FromPath[str]) -> Response[bytes]:
-            return await self.operation(request, operation)
+        return [stream, description, audited, search, rebuild, plugins]
 
-        @post("/v1/auth/login", status_code=204)
-        async def login(request: Req) -> Response[None]:
-            code = str((await request.json()).get("code", ""))
-            return Response(None, status_code=204, headers={"Set-Cookie": await self._sessions.sign_in(code)})
+    def _queries(self) -> list[Any]:
+        """Handlers of GraphQL."""
 
-        return Litestar(
-            [
-                rest,
-                stream,
-                description,
-                audited,
-                search,
-                rebuild,
-                queried,
-                kept_query,
-                plugins,
-                operation_of,
-                login,
-                *self._console.handlers(self._explained),
-            ],
-            openapi_config=None,
-            request_max_body_size=self._most_body_bytes,
-            exception_handlers={Exception: self._problem},
-            logging_config=None,
-        )
+        @post("/graphql", status_code=200)
+        async def queried(request: Req) -> Response[bytes]:
+            person = await self._person(request)
+            body = await bodies.read(request, self._most_body_bytes)
+            return await self._graph().posted(person, body, _trace_id(self._traced(request)))
+
+        @get("/graphql")
+        async def kept_query(request: Req) -> Response[bytes]:
+            person = await self._person(request)
+            query, graph = request.query_params, self._graph()
+            variables = object_of(query.get("variables", "").encode())
+            text = graph.kept(query.get("id", ""))
+            return await graph.answer(person, text, variables, None, _trace_id(self._traced(request)))
+
+        return [queried, kept_query]
+
+    async def _person(self, request: Req) -> Caller:
+        return await self._callers.person(self._sessions.token(request))
 
     async def stream(self, request: Req) -> Stream:
         """What happens in the mesh, as far as the caller may hear it. `cursor` is that of a snapshot."""
 
         async def who() -> Caller:
-            return await self._callers.person(self._sessions.token(request))
+            return await self._person(request)
 
         query = request.query_params
         after = str(request.headers.get("last-event-id") or query.get("lastEventId") or query.get("cursor", ""))

@@ -5,6 +5,7 @@ Invariants
   ends with it  what stands beside a thing is ended by whichever of the two is told last.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +13,7 @@ from typing import Any
 
 from catalyst_mesh import Transaction
 from catalyst_mesh.readers import NOBODY_S, WS, Reader
-from sqlalchemy import ColumnElement, Row, and_, false, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Text, and_, false, func, insert, or_, select, type_coerce, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .tables import read_model, stream_event, thing
@@ -180,6 +181,11 @@ def matching(text: str) -> ColumnElement[bool]:
         func.lower(thing.c.key).contains(text.lower(), autoescape=True),
         func.lower(thing.c.body).contains(text.lower(), autoescape=True),
     )
+
+
+def installed_from(blueprint: str) -> ColumnElement[bool]:
+    """Applications of a Blueprint, `blueprints/bp-ghost`: each of their facts names it, as canonical text of JSON does."""
+    return type_coerce(thing.c.body, Text).contains(f'"blueprint":{json.dumps(blueprint)}', autoescape=True)
 
 
 def readable(reader: Reader) -> ColumnElement[bool]:

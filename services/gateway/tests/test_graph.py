@@ -232,6 +232,24 @@ async def test_each_type_is_found_by_its_name_and_in_its_list_by_one_read_of_eac
 
 
 @pytest.mark.either_database
+async def test_applications_are_picked_by_their_blueprint_and_no_other_is_taken_for_it(work: Work[Store]) -> None:
+    installed = {"blog": "bp-ghost", "wiki": "bp-ghost-pro", "odd": "bp_ghost"}
+    async with work.transaction() as tx:
+        for n, (app, blueprint) in enumerate(installed.items()):
+            key = f"environments/acme-prod/applications/{app}"
+            fact = {"blueprint": f"blueprints/{blueprint}", "blueprintVersion": "1.0.0", "state": "ACTIVE"}
+            await tx.tell([told(40 + n, "environment.application.updated", key, **fact)])
+    graph, admin = Graph(work), Caller("olga", groups=frozenset({"/acme/org-admin"}))
+    pick = 'applications(blueprint: "blueprints/bp-ghost") { nodes { name blueprintVersion state } }'
+    said = (await asked(graph, f'{{ {pick} environment(name: "acme-prod") {{ {pick} }} }}', admin))["data"]
+    found = {
+        "nodes": [{"name": "environments/acme-prod/applications/blog", "blueprintVersion": "1.0.0", "state": "ACTIVE"}]
+    }
+    assert said == {"applications": found, "environment": {"applications": found}}
+    assert (await asked(graph, f"{{ {pick} }}", Caller("sam")))["data"] == {"applications": {"nodes": []}}
+
+
+@pytest.mark.either_database
 async def test_kept_queries_are_asked_for_by_their_digest_and_fit_the_schema(work: Work[Store]) -> None:
     graph = Graph(work)
     assert len(kept_queries()) >= 2

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement
 from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 
-from ..shelves import matching, readable
+from ..shelves import installed_from, matching, readable
 from ..state import EnvironmentDenied, SearchTooShort
 from ..tables import thing
 from ..things import aggregate_of
@@ -45,6 +45,7 @@ from .reads import Reads, ThingNotFound
 
 LOOKED_AT = 2000
 """Events that one list looks at, for whoever may read few of them."""
+Of = Annotated[str, strawberry.argument(description="A Blueprint, `blueprints/bp-ghost`; empty: of any.")]
 Whose = Annotated[str, strawberry.argument(description="Slug of an Organization; empty: of all that the caller reads.")]
 
 
@@ -110,9 +111,12 @@ class Environment:
         return await _things(info.context, where, first, after, "environment", self.name, *(kinds or ()))
 
     @strawberry.field(description="What is installed in it.")
-    async def applications(self, info: Info, first: First = PAGE, after: After = "") -> ApplicationConnection:
-        here = thing.c.environment == self.name
-        found, where = await page_of(info.context, kinds.APPLICATION, first, after, here, scope=(self.name,))
+    async def applications(
+        self, info: Info, blueprint: Of = "", first: First = PAGE, after: After = ""
+    ) -> ApplicationConnection:
+        here = [thing.c.environment == self.name, *_from(blueprint)]
+        scope = (self.name, blueprint)
+        found, where = await page_of(info.context, kinds.APPLICATION, first, after, *here, scope=scope)
         return ApplicationConnection(nodes=[kinds.to_application(*one) for one in found], page_info=where)
 
 
@@ -237,18 +241,21 @@ class Query:
     async def application(self, info: Info, name: str) -> Application | None:
         return kinds.to_application(*await one_of(info.context, kinds.APPLICATION, name))
 
-    @strawberry.field(description="Applications that the caller reads.")
+    @strawberry.field(description="Applications that the caller reads; of one Blueprint, what could be reused.")
     async def applications(
-        self, info: Info, organization: Whose = "", first: First = PAGE, after: After = ""
+        self, info: Info, organization: Whose = "", blueprint: Of = "", first: First = PAGE, after: After = ""
     ) -> ApplicationConnection | None:
-        found, where = await page_of(
-            info.context, kinds.APPLICATION, first, after, *_of(organization), scope=(organization,)
-        )
+        wanted, scope = [*_of(organization), *_from(blueprint)], (organization, blueprint)
+        found, where = await page_of(info.context, kinds.APPLICATION, first, after, *wanted, scope=scope)
         return ApplicationConnection(nodes=[kinds.to_application(*one) for one in found], page_info=where)
 
 
 def _of(organization: str) -> list[ColumnElement[bool]]:
     return [thing.c.organization == organization] if organization else []
+
+
+def _from(blueprint: str) -> list[ColumnElement[bool]]:
+    return [installed_from(blueprint)] if blueprint else []
 
 
 async def _things(
