@@ -203,6 +203,19 @@ def _outside(rendered: Rendered) -> list[dict[str, Any]]:
     return [rule for rule in out if not rule.get("to") or any("ipBlock" in peer for peer in rule["to"])]
 
 
+def test_agents_are_told_where_the_provisioner_is_and_not_where_it_listens(tmp_path: Path) -> None:
+    def told(settings: dict[str, str]) -> tuple[str, str]:
+        values = {**LEAN, "provisioner": {**LEAN["provisioner"], "settings": settings}}
+        provisioner = render(home=tmp_path, values=values).one("StatefulSet", "catalyst-provisioner")
+        given = environment(provisioner["spec"]["template"]["spec"]["containers"][0])
+        return given["CATALYST_PROVISIONER_PUBLIC_URL"], given["CATALYST_PROVISIONER_TREES_URL"]
+
+    inside = "catalyst-provisioner.catalyst-system"
+    assert told({}) == (f"{inside}:7400", f"http://{inside}:7440")
+    own = {"publicUrl": "agents.example:443", "treesUrl": "https://trees.example"}
+    assert told(own) == ("agents.example:443", "https://trees.example")
+
+
 def test_browsers_come_back_to_the_host_name_of_the_route(tmp_path: Path) -> None:
     gateway = render(home=tmp_path, values=LEAN).one("Deployment", "catalyst-gateway")
     given = environment(gateway["spec"]["template"]["spec"]["containers"][0])

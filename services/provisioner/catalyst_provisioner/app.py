@@ -184,7 +184,7 @@ def _channels(settings: ProvisionerSettings) -> list[grpc.aio.Channel]:
 def _trees(settings: ProvisionerSettings) -> Trees:
     repositories = Repositories(settings.data_folder / "trees")
     passwords = Passwords(_key(settings.data_folder / "git.key"))
-    git = GitServer(settings.git_listen, repositories, passwords, shared=settings.shared_ports)
+    git = GitServer(settings.git_listen, repositories, passwords, shared=settings.shared_ports, base=settings.trees_url)
     return Trees(repositories, passwords, git)
 
 

@@ -54,10 +54,16 @@ class Passwords:
 
 
 class GitServer:
-    """A worker that serves until it is told to stop. With `shared`, other processes may listen at the same address."""
+    """A worker that serves until it is told to stop. With `shared`, other processes may listen at the same address.
 
-    def __init__(self, listen: str, repositories: Repositories, passwords: Passwords, *, shared: bool = False) -> None:
+    base   URL under which clusters reach it; empty: HTTP at `listen`
+    """
+
+    def __init__(
+        self, listen: str, repositories: Repositories, passwords: Passwords, *, shared: bool = False, base: str = ""
+    ) -> None:
         host, _, port = listen.rpartition(":")
+        self._base = base.rstrip("/")
         self._server = (_Shared if shared else _Server)((host, int(port)), _Quiet)
         self._server.set_app(_guarded(repositories, passwords))
 
@@ -69,7 +75,7 @@ class GitServer:
 
     def url(self, sovereign: str) -> str:
         """Address of a tree, without a login."""
-        return f"http://{self.address}/{sovereign}.git"
+        return f"{self._base or f'http://{self.address}'}/{sovereign}.git"
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from catalyst_mesh import ControllerSettings, Target
+from catalyst_mesh import ControllerSettings, Target, Url
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -29,6 +29,8 @@ class ProvisionerSettings(ControllerSettings):
     """Factor on the durations of simulated clusters and on our own pauses between two looks. Development only."""
     git_listen: str = "127.0.0.1:7440"
     """Address and port at which trees are served, read-only, over HTTP."""
+    trees_url: Url = ""
+    """URL under which clusters reach the trees, without a Sovereign. Default: HTTP at `git_listen`."""
     shared_ports: bool = False
     """Whether other replicas on this machine serve trees at the same address (SO_REUSEPORT). In `catalyst dev` only."""
     destroy_verify_seconds: float = Field(default=30.0, ge=0)

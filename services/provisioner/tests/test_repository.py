@@ -47,3 +47,11 @@ async def test_whoever_asks_is_told_of_the_newest_commit_and_not_of_a_former_sov
         stop.set()
         await serving
         await server.close()
+
+
+async def test_clusters_are_told_the_address_by_which_they_reach_the_trees(tmp_path: Path) -> None:
+    server = GitServer("127.0.0.1:0", Repositories(tmp_path), Passwords(b"k" * 32), base="https://trees.example/")
+    try:
+        assert server.url("omantel") == "https://trees.example/omantel.git"
+    finally:
+        await server.close()

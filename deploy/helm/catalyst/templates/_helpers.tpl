@@ -97,6 +97,18 @@ seccompProfile: {type: RuntimeDefault}
 - name: {{ $prefix }}REPOSITORIES_URL
   value: {{ include "catalyst.repositories" $root | quote }}
 {{- end }}
+{{- if has "git" $daemon.listens }}
+{{- /* What agents of clusters are told; those outside of this cluster need an address of their own. */}}
+{{- $inside := printf "%s-%s.%s" (include "catalyst.fullname" $root) $daemon.name $root.Release.Namespace }}
+{{- if not $own.settings.publicUrl }}
+- name: {{ $prefix }}PUBLIC_URL
+  value: {{ printf "%s:%v" $inside $values.service.grpc | quote }}
+{{- end }}
+{{- if not $own.settings.treesUrl }}
+- name: {{ $prefix }}TREES_URL
+  value: {{ printf "http://%s:%v" $inside $values.service.git | quote }}
+{{- end }}
+{{- end }}
 {{- if and (has "http" $daemon.listens) $values.sovereign.fqdn (not $own.settings.publicUrl) }}
 - name: {{ $prefix }}PUBLIC_URL
   value: {{ printf "%s://%s" (include "catalyst.scheme" $root) $values.sovereign.fqdn }}
