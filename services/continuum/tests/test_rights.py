@@ -1,7 +1,7 @@
 """What an agent may do by what it has in the register: nothing that is not known, and nothing when its time is over."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from catalyst_continuum.domain import lease as operations
@@ -19,6 +19,7 @@ from catalyst_continuum.workers.register import Committed, Register
 from catalyst_continuum.workers.rights import Rights
 from catalyst_continuum.workers.standing import AuthorityOver, Standing
 from catalyst_continuum.workers.steps.scene import Scene
+from catalyst_sdk.continuum import DatabaseView
 
 from .witnesses import MemoryWitness
 
@@ -161,3 +162,18 @@ async def test_what_people_gave_without_cells_is_on_disk_before_it_is_used(hand:
     hand.boot += FAST.renew
     hand.rights.prolong()
     assert not hand.standing.may(hand.clock()), "what has ended stays ended"
+
+
+async def test_what_a_database_says_is_as_old_as_the_question(hand: Hand) -> None:
+    class Slow:
+        async def observe(self, *, region: str) -> DatabaseView:
+            hand.boot += 1.5
+            return DatabaseView(region, writable=True)
+
+    sight = Sight(hand.sight.duty, register=hand.register, promoter=cast(Any, Slow()), peers={}, clock=hand.clock)
+    await sight.look_at_database()
+    seen = sight.database()
+    assert seen is not None
+    assert (seen.writable, seen.age) == (True, 1.5), "it may have been so just when it was asked, and never after"
+    hand.boot += FAST.renew
+    assert sight.database() is None
