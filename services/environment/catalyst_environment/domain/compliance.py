@@ -2,7 +2,7 @@
 
 Invariants
   named     a policy has one name in all Environments; what its rule asks for stands here and nowhere else;
-  own only  a rule reaches namespaces that carry the label of its Environment, and no others;
+  own only  a rule reaches the namespace of its Environment and those that carry its label, and no others;
   exact     equal rules give equal bytes, whatever order they were given in.
 
 Source: https://kyverno.io/docs/policy-types/cluster-policy/validate/#common-expression-language-cel, failureAction by rule
@@ -165,14 +165,14 @@ def rendered(environment: str, rules: Iterable[ComplianceRule]) -> bytes:
 
 def _rule(environment: str, rule: ComplianceRule) -> dict[str, Any]:
     judged = KNOWN[rule.name]
-    reached = {
-        "kinds": kinds_of(rule),
-        "namespaceSelector": {"matchLabels": {"openova.io/environment": environment}},
-        "operations": ["CREATE", "UPDATE"],
-    }
+    judged_there = {"kinds": kinds_of(rule), "operations": ["CREATE", "UPDATE"]}
+    reached = (
+        judged_there | {"namespaces": [environment]},
+        judged_there | {"namespaceSelector": {"matchLabels": {"openova.io/environment": environment}}},
+    )
     return {
         "name": rule.name,
-        "match": {"any": [{"resources": reached}]},
+        "match": {"any": [{"resources": one} for one in reached]},
         "validate": {
             "failureAction": "Enforce" if rule.mode is Mode.ENFORCING else "Audit",
             "cel": {"expressions": [{"expression": judged.expression, "message": judged.message}]},

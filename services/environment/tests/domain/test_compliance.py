@@ -111,8 +111,11 @@ def test_rules_reach_their_environment_alone_each_with_its_mode_and_its_kinds() 
         "multiReplica": ("Audit", ["StatefulSet"]),
         "run-as-non-root": ("Enforce", ["Deployment", "StatefulSet", "DaemonSet", "Job"]),
     }
-    selectors = [rule["match"]["any"][0]["resources"]["namespaceSelector"] for rule in document["spec"]["rules"]]
-    assert selectors == [{"matchLabels": {"openova.io/environment": "acme-prod"}}] * 2
+    for rule in document["spec"]["rules"]:
+        own, labelled = (one["resources"] for one in rule["match"]["any"])
+        assert own["namespaces"] == ["acme-prod"]
+        assert labelled["namespaceSelector"] == {"matchLabels": {"openova.io/environment": "acme-prod"}}
+        assert own["kinds"] == labelled["kinds"]
     assert rendered("acme-prod", reversed(rules)) == rendered("acme-prod", rules)
     assert unrendered(rules) == ("pdb",)
     assert rendered("acme-prod", rules[2:]) == b""
