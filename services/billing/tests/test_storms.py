@@ -103,8 +103,7 @@ async def test_random_lives_agree_with_the_provider_s_own_books(start: Start) ->
         assert sum(booked.values()) == 0
         assert booked.get("receivable", 0) == lives.lost()
         assert (await billing.prove()).proved
-        # Lost after it was won, and after a refund between: of the amount that was first told not all is left.
-        assert set(await billing.findings()) <= {"DISPUTE_OPENED", "DISPUTE_LOST", "DISPUTE_WON", "DISPUTE_EXCEEDS"}
+        assert set(await billing.findings()) <= {"DISPUTE_OPENED", "DISPUTE_LOST", "DISPUTE_WON"}
 
 
 class Lives:

@@ -93,7 +93,8 @@ def decide(
     if known is not None and known.state is told.state:
         return Decision(Disputed(known))
     found = (_finding(base, told, now),)
-    moved = replace(base, state=told.state, updated_at=now, version=base.version + 1)
+    # A bank may ask for less than before, where part of it was refunded meanwhile.
+    moved = replace(base, state=told.state, amount=told.amount, updated_at=now, version=base.version + 1)
     if told.state is State.LOST:
         return Decision(_lose(moved, left, books, found, now))
     if lost is not None:

@@ -133,7 +133,7 @@ class Lives(RuleBasedStateMachine):
         if p is None or payment is None:
             return
         known = self.disputes.get(payment.ref)
-        asked = known.amount if known else replace(payment.amount, minor=max(1, payment.amount.minor * share // 100))
+        asked = replace(payment.amount, minor=max(1, payment.amount.minor * share // 100))
         gone = sum(refund.to_card.minor for refund in p.refunds if refund.payment == payment.ref)
         left = replace(payment.amount, minor=payment.amount.minor - gone)
         told = Told(f"d-{payment.ref}", asked, state)

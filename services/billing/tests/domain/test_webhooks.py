@@ -59,6 +59,14 @@ def test_a_loss_beyond_what_is_left_is_found_and_only_the_rest_is_booked() -> No
     assert decided.findings[0].subject == decided.dispute.name
 
 
+def test_what_a_bank_asks_for_counts_as_it_is_told_last() -> None:
+    won = disputes.decide(None, Told("d-1", omr("9"), State.WON), PAYMENT, omr("9"), None, BOOKS, NOON).state.dispute
+    again = Told("d-1", omr("4"), State.LOST)  # after a refund of 5
+    decided = disputes.decide(won, again, PAYMENT, omr("4"), None, BOOKS, NOON).state
+    assert (decided.dispute.amount, decided.dispute.booked) == (omr("4"), omr("4"))
+    assert [f.reason for f in decided.findings] == ["DISPUTE_LOST"]
+
+
 def test_settings_that_are_not_named_stay_and_those_set_to_nothing_go() -> None:
     first = providers.changed(None, "fake", "uid", Change(config={"a": 1, "b": 2}), NOON)
     assert (first.is_enabled, first.version, first.name) == (True, 1, "providers/fake")
