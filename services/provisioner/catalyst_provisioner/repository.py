@@ -25,6 +25,11 @@ class Repositories:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @property
+    def remotes(self) -> Path:
+        """Folder of the copies of remotes that trees are pushed to."""
+        return self._folder.with_name("remotes")
+
     def path(self, sovereign: str) -> Path:
         """Folder of a Sovereign's repository."""
         return self._folder / f"{sovereign}.git"

@@ -103,6 +103,15 @@ async def test_a_rejected_credential_is_waited_for_until_it_has_a_version_that_c
     assert ended.state == pb.Run.STATE_SUCCEEDED, ended.error
 
 
+async def test_a_cloud_that_refuses_the_credential_at_any_look_is_waited_for(bench: Bench) -> None:
+    await bench.create()
+    for intent in ("APPLY", "DESTROY"):
+        plan = await bench.plan(intent)
+        arm(bench, "auth", operation="list", times=1)
+        ended = await bench.ended(await bench.apply(plan))
+        assert ended.state == pb.Run.STATE_SUCCEEDED, (intent, ended.error)
+
+
 async def test_what_waits_for_too_long_is_taken_away_after_two_warnings(bench: Bench) -> None:
     await bench.create(failure_policy={"paid_ttl": "600s"})
     plan = await bench.plan()

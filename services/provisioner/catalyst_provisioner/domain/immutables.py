@@ -5,6 +5,7 @@ from typing import Any
 
 from catalyst_sdk import Violation
 
+from . import remotes
 from .reference import Reference
 from .wishes import Document
 
@@ -27,6 +28,7 @@ def violations(old: Document, new: Document, reference: Reference) -> list[Viola
         for path in FIELDS
         if _at(old, path) != _at(new, path)
     ]
+    fixed += remotes.moved(old, new)
     before = {_key(cluster): cluster for cluster in old.get("clusters", ())}
     for i, cluster in enumerate(new.get("clusters", ())):
         if known := before.get(_key(cluster)):

@@ -12,7 +12,7 @@ from typing import Any
 
 from catalyst_sdk import Code, Refused, Violation
 
-from . import cluster_rules, layouts, mirrors, network_rules
+from . import cluster_rules, layouts, mirrors, network_rules, remotes
 from .reference import Reference
 from .wishes import Clouds, Document, fqdn
 
@@ -57,6 +57,7 @@ def violations(
         *mirrors.violations(
             document, {name: mirrors.CAPABILITY in cloud.capabilities for name, cloud in clouds.items()}
         ),
+        *remotes.violations(document),
         *_not_made(document),
     ]
 
@@ -188,8 +189,6 @@ def _not_made(document: Document) -> Iterator[Violation]:
     """What the contract has and nobody here acts upon yet: refused, never taken without effect."""
     if (document.get("release") or {}).get("channel", "stable") != "stable":
         yield Violation("spec.release.channel", "channels beside stable are not served by this release", "channel")
-    if document.get("gitops"):
-        yield Violation("spec.gitops", "trees are kept in the embedded repository by this release", "gitops")
 
 
 def _fqdn_or_empty(document: Document) -> str:

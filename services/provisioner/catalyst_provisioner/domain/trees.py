@@ -37,16 +37,21 @@ class TreeFacts:
 
 def render(facts: TreeFacts, lock: Lock) -> dict[str, bytes]:
     """Files by path."""
-    root = f"clusters/{facts.fqdn}"
+    root = root_of(facts.fqdn)
     files = {f"{root}/sovereign.yaml": _yaml(_sovereign(facts)), f"{root}/lock.yaml": _yaml(_lock(facts, lock))}
     for cluster in facts.clusters:
         files |= _cluster(f"{root}/{cluster['name']}", cluster, facts, lock)
     return files
 
 
+def root_of(fqdn: str) -> str:
+    """Folder of a Sovereign, which holds all of its files."""
+    return f"clusters/{fqdn}"
+
+
 def folder(fqdn: str, cluster: str) -> str:
     """Folder of a cluster in the tree."""
-    return f"clusters/{fqdn}/{cluster}"
+    return f"{root_of(fqdn)}/{cluster}"
 
 
 def namespace(blueprint: str) -> str:

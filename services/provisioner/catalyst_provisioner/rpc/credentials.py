@@ -15,7 +15,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.json_format import ParseDict
 
 from ..clouds import CloudPlugins
-from ..domain import credentials, graphs
+from ..domain import credentials, graphs, remotes
 from ..domain.credentials import Credential, CredentialInvalid, CredentialNotFound, CredentialTaken
 from ..store import CredentialRow, Store
 from . import filters
@@ -39,9 +39,9 @@ class CredentialService(service_pb2_grpc.CredentialServiceServicer):
         self, request: service_pb2.CreateCredentialRequest, context: Context
     ) -> resources_pb2.Credential:
         id, wish = _id_of(request), request.credential
-        if wish.kind != CLOUD:
+        if wish.kind not in (CLOUD, remotes.KIND):
             raise NotServed(capability=f"a credential of kind {wish.kind or '(none)'}")
-        credentials.demand_values(self._schema(wish.provider), dict(request.values))
+        credentials.demand_values(self._schema(wish.kind, wish.provider), dict(request.values))
 
         async def step(tx: Store) -> Decision[resources_pb2.Credential]:
             if await tx.credential_record(id):
@@ -52,7 +52,7 @@ class CredentialService(service_pb2_grpc.CredentialServiceServicer):
             return Decision(await self._shown(tx, made))
 
         answer = await self._written(step, validate_only=request.validate_only)
-        if not request.validate_only:
+        if not request.validate_only and wish.kind == CLOUD:
             await self._look(answer.name.partition("/")[2], newest=1, needed=NEEDED)
         return answer
 
@@ -64,14 +64,14 @@ class CredentialService(service_pb2_grpc.CredentialServiceServicer):
         async def step(tx: Store) -> Decision[resources_pb2.Credential]:
             held = await _held(tx, request.name)
             credentials.demand_etag(held, request.etag)
-            credentials.demand_values(self._schema(held.provider), dict(request.values))
+            credentials.demand_values(self._schema(held.kind, held.provider), dict(request.values))
             decided = credentials.add_version(held, actor=by, now=tx.now)
             if not request.validate_only:
                 await self._keep(tx, decided.state, request.values)
             return Decision(await self._shown(tx, decided.state), decided.events)
 
         answer = await self._written(step, validate_only=request.validate_only)
-        if not request.validate_only:
+        if not request.validate_only and answer.kind == CLOUD:
             await self._look(id, newest=answer.versions[0].number, needed=NEEDED)
         return answer
 
@@ -82,6 +82,8 @@ class CredentialService(service_pb2_grpc.CredentialServiceServicer):
 
         async def step(tx: Store) -> Decision[operations_pb2.Operation]:
             held = await _held(tx, request.name)
+            if held.kind != CLOUD:
+                raise NotServed(capability=f"the check of a credential of kind {held.kind}")
             self._clouds.get(held.provider)
             needed = list(request.needed or NEEDED)
             body = {"credential": id, "version": held.newest, "needed": needed}
@@ -133,7 +135,7 @@ class CredentialService(service_pb2_grpc.CredentialServiceServicer):
         return answer
 
     async def _keep(self, tx: Store, held: Credential, values: Mapping[str, str]) -> None:
-        schema = self._schema(held.provider)
+        schema = self._schema(held.kind, held.provider)
         plain = values[credentials.FIELD].encode() if schema.get("type") == "string" else packed(dict(values))
         row = CredentialRow(
             held.id, held.newest, held.kind, held.provider, held.organization, held.uid, self._sealer.seal(plain),
@@ -148,8 +150,8 @@ class CredentialService(service_pb2_grpc.CredentialServiceServicer):
         key = f"{id}/{newest}"
         await self._engine.start(graphs.CHECK, subject=f"credentials/{id}/checks/{newest}", key=key, input=body)
 
-    def _schema(self, provider: str) -> Mapping[str, Any]:
-        return self._clouds.get(provider).manifest.credential_schema
+    def _schema(self, kind: str, provider: str) -> Mapping[str, Any]:
+        return remotes.SCHEMA if kind == remotes.KIND else self._clouds.get(provider).manifest.credential_schema
 
     async def _shown(self, tx: Store, held: Credential) -> resources_pb2.Credential:
         made = resources_pb2.Credential(
@@ -163,8 +165,8 @@ class CredentialService(service_pb2_grpc.CredentialServiceServicer):
                 for row in await tx.credential_versions(held.id)
             ],
         )  # fmt: skip
-        if held.provider in self._clouds.clouds:
-            ParseDict(dict(credentials.schema_of(self._schema(held.provider))), made.schema)
+        if held.kind == remotes.KIND or held.provider in self._clouds.clouds:
+            ParseDict(dict(credentials.schema_of(self._schema(held.kind, held.provider))), made.schema)
         if held.last_check:
             ParseDict(dict(held.last_check), made.last_check)
         return made

@@ -19,9 +19,11 @@ from ..domain.locks import Lock
 from ..domain.requests import cluster_request
 from ..domain.sovereign import Sovereign
 from ..domain.wishes import Cluster, Wish
+from ..pushing import Change
 from ..store import ClusterRow, ComponentRow, PlanRow, Store
 from ..store.secrets import LOST
 from .ordering import Ordering
+from .publishing import Publishing
 from .rolling import Rolling
 from .tools import PROBED, Tools, blocked, lock_of, patiently
 
@@ -33,6 +35,7 @@ class Making:
         self._t = tools
         self._orders = Ordering(tools)
         self._rolling = Rolling(tools)
+        self._publishing = Publishing(tools)
 
     async def validate(self, ctx: Context) -> Any:
         """What the plan found is still so: credential, quota, stock."""
@@ -40,7 +43,8 @@ class Making:
         errors = []
         for cluster in wish.clusters:
             row = await self._t.cluster(ctx, cluster.name)
-            found = await self._t.planner.survey.findings(sovereign, wish, cluster, row.number, row.adopted)
+            looking = self._t.planner.survey.findings(sovereign, wish, cluster, row.number, row.adopted)
+            found = await patiently(self._t, looking)
             errors += [finding for finding in found if finding.severity is Severity.ERROR]
         if waits := blocked(self._t, errors):
             raise waits
@@ -156,6 +160,7 @@ class Making:
         commit = await asyncio.to_thread(self._t.repositories.commit, sovereign.id, sovereign.uid, files, message, at)
         await self._t.work.again(lambda tx: tx.observe(sovereign.id, "tree", commit))
         await ctx.log(f"{len(files)} files in commit {commit}")
+        await self._publishing.published(ctx, plan.body["spec"], Change(trees.root_of(wish.fqdn), files, message, at))
         return {"commit": commit, "files": len(files)}
 
     async def _lock(self, plan: PlanRow, sovereign: Sovereign) -> Lock:
@@ -184,6 +189,7 @@ class Making:
 
     async def unrender(self, ctx: Context) -> Any:
         """Remove the tree."""
+        await self._publishing.withdrawn(ctx)
         await asyncio.to_thread(self._t.repositories.remove, ctx.input["sovereign"])
         await self._t.work.again(lambda tx: tx.unobserve(ctx.input["sovereign"], "tree"))
 

@@ -10,6 +10,7 @@ from catalyst_sdk.cloud import Discovered, LedgerRow
 from .. import granting
 from ..domain.naming import CLUSTER_LABEL, sweep_labels
 from ..store import ClusterRow, Store
+from .publishing import Publishing
 from .quieting import Quieting
 from .tools import Tools, patiently
 
@@ -23,6 +24,7 @@ class Removing:
     def __init__(self, tools: Tools) -> None:
         self._t = tools
         self._quieting = Quieting(tools)
+        self._publishing = Publishing(tools)
 
     async def quiesce(self, ctx: Context) -> Any:
         """Stop reconciliation in every cluster that can be reached, and have what it made at its cloud go."""
@@ -58,10 +60,11 @@ class Removing:
         plugin, sovereign = self._t.planner.clouds.get(row.provider), await self._t.sovereign(ctx)
         labels = {**sweep_labels(sovereign.uid), CLUSTER_LABEL: cluster}
         known = {entry.id for entry in await self._rows(ctx, cluster)}
-        for found in await plugin.discover(labels=labels, credential=SecretRef(row.credential)):
+        looking = plugin.discover(labels=labels, credential=SecretRef(row.credential))
+        for found in await patiently(self._t, looking):
             if found.id not in known:
                 await self._import(ctx, row, found)
-        await plugin.destroy(work=self._t.workspace(ctx, row), keep=())
+        await patiently(self._t, plugin.destroy(work=self._t.workspace(ctx, row), keep=()))
         if await plugin.discover(labels=labels, credential=SecretRef(row.credential)):
             await ctx.again(self._t.look_again)
 
@@ -97,6 +100,7 @@ class Removing:
 
     async def remove_tree(self, ctx: Context) -> Any:
         """Remove the tree of every cluster."""
+        await self._publishing.withdrawn(ctx)
         await asyncio.to_thread(self._t.repositories.remove, ctx.input["sovereign"])
         await self._t.work.again(lambda tx: tx.unobserve(ctx.input["sovereign"], "tree"))
         return {}
@@ -124,7 +128,8 @@ class Removing:
         for row in rows:
             plugin = self._t.planner.clouds.get(row.provider)
             labels = sweep_labels(sovereign.uid)
-            for resource in await plugin.discover(labels=labels, credential=SecretRef(row.credential)):
+            looking = plugin.discover(labels=labels, credential=SecretRef(row.credential))
+            for resource in await patiently(self._t, looking):
                 if resource.name not in keep and resource.id not in keep:
                     owner = next((r for r in rows if r.name == resource.labels.get(CLUSTER_LABEL)), row)
                     found[f"{row.provider}/{resource.id}"] = (owner, resource)

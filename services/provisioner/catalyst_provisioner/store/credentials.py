@@ -52,6 +52,7 @@ class CredentialRecords(Transaction):
         found = {f"sovereigns/{id}" for id in (await self.sql.execute(made)).scalars()}
         wishes = select(sovereigns.c.id, sovereigns.c.spec).where(sovereigns.c.state != "destroyed")
         for row in await self.sql.execute(wishes):
-            if any(c.get("credential", {}).get("name") == name for c in row.spec.get("clusters", ())):
+            places = (*row.spec.get("clusters", ()), row.spec.get("gitops") or {})
+            if any((place.get("credential") or {}).get("name") == name for place in places):
                 found.add(f"sovereigns/{row.id}")
         return sorted(found)

@@ -117,7 +117,21 @@ def test_two_clusters_of_one_name_are_refused() -> None:
         ({"approvals": [{"gate": "*", "roles": ["a"]}, {"gate": "*", "roles": ["b"]}]}, {"spec.approvals"}),
         ({"drift": {"policy": "repair-in-window"}}, {"spec.drift.windows"}),
         ({"release": {"channel": "canary"}}, {"spec.release.channel"}),
-        ({"gitops": {"remote": "https://git.example/x"}}, {"spec.gitops"}),
+        ({"gitops": {"remote": "https://git.example/x", "branch": "trees/main"}}, set()),
+        ({"gitops": {"remote": "ssh://git.example/x"}}, {"spec.gitops.remote"}),
+        ({"gitops": {"remote": "http://git.example/x"}}, {"spec.gitops.remote"}),
+        ({"gitops": {"remote": "https://ops:pw@git.example/x"}}, {"spec.gitops.remote"}),
+        (
+            {
+                "gitops": {
+                    "remote": "https://git.example/x",
+                    "branch": "a..b",
+                    "author": "me",
+                    "signing_key": {"name": "credentials/k"},
+                }
+            },
+            {"spec.gitops.branch", "spec.gitops.author", "spec.gitops.signing_key"},
+        ),
         ({"components": {"include": ["bp-a"], "exclude": ["bp-a"]}}, {"spec.components.exclude"}),
         ({"components": {"exclude": ["bp-a"], "values": {"bp-a": {}}}}, {"spec.components.values.bp-a"}),
         ({"cluster_defaults": {"env_type": "dev"}}, {"spec.cluster_defaults"}),
@@ -290,3 +304,15 @@ Json = st.recursive(
 @given(st.dictionaries(st.sampled_from(["values", "keycloak_topology", "x"]), Json, max_size=3))
 def test_odd_documents_are_violations_and_never_tracebacks(extra: dict[str, Any]) -> None:
     rules.violations({**extra, "clusters": [{}]}, CLOUDS, FACTS, lambda name: False)
+
+
+def test_a_repository_may_be_named_later_and_then_stays() -> None:
+    none, named = document(), document(gitops={"remote": "https://git.example/x"})
+    other = document(gitops={"remote": "https://git.example/y"})
+    assert immutables.violations(none, named, FACTS) == []
+    assert (
+        immutables.violations(named, document(gitops={"remote": "https://git.example/x/", "author": "A <a@b>"}), FACTS)
+        == []
+    )
+    for changed in (none, other):
+        assert [v.field for v in immutables.violations(named, changed, FACTS)] == ["spec.gitops"]

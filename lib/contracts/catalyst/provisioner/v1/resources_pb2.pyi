@@ -1280,7 +1280,7 @@ Global___Approval: _TypeAlias = Approval  # noqa: Y015
 
 @_typing.final
 class GitOps(_message.Message):
-    """Repository of the tree when it is not the embedded one."""
+    """Repository that the tree is pushed to beside the embedded one, which clusters pull. May be named later, and then stays."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1290,18 +1290,18 @@ class GitOps(_message.Message):
     CREDENTIAL_FIELD_NUMBER: _builtins.int
     SIGNING_KEY_FIELD_NUMBER: _builtins.int
     remote: _builtins.str
-    """HTTPS or SSH address without a credential. Required."""
+    """HTTPS address without a credential. Required; one over SSH is refused by this release."""
     branch: _builtins.str
     """Branch, never one of a vendor. Default `main`."""
     author: _builtins.str
     """Author of the commits, `Name <mail>`. Default: the daemon's."""
     @_builtins.property
     def credential(self) -> Global___SecretRef:
-        """Credential that may push. Required for a remote that asks."""
+        """Credential of kind `git` (fields username, password) that may push. Required for a remote that asks."""
 
     @_builtins.property
     def signing_key(self) -> Global___SecretRef:
-        """Key that signs the commits. Absent: unsigned."""
+        """Key that signs the commits. Absent: unsigned. Refused by this release."""
 
     def __init__(
         self,
