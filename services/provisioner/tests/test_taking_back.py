@@ -8,7 +8,7 @@ from catalyst.provisioner.v1 import service_pb2 as rpc
 from catalyst_provisioner.store import metadata
 from catalyst_testkit import eventually
 from google.protobuf.json_format import MessageToDict, ParseDict
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from .conftest import NAME, Bench, Start, spec
 from .test_cancelling import MODES, cancelled_in
@@ -106,3 +106,26 @@ async def test_servers_that_a_cancelled_change_took_away_are_made_again(bench: B
     assert ended.state == pb.Run.STATE_CANCELLED_WITH_LEFTOVERS
     assert resources <= {r["id"] for r in bench.cloud()}, "where nothing says what was before, nothing is taken back"
     assert (await bench.get()).state == pb.Sovereign.STATE_FAILED
+
+
+async def test_what_a_cluster_made_itself_goes_with_its_cancelled_creation_and_nodes_that_go_are_emptied(
+    start: Start,
+) -> None:
+    async with start(time_scale=0.05) as bench:
+        await bench.create()
+        plan = await bench.plan()
+        arm(bench, "orphan", kind="server", name="*data-1*")
+        ended = await cancelled_in(bench, "components", MODES.MODE_COMPENSATE, plan)
+        assert ended.state == pb.Run.STATE_CANCELLED_CLEAN, (ended.error, await bench.events(ended.name))
+        assert bench.cloud() == []
+        assert "leftover.found" in {event.code for event in await bench.events(ended.name)}
+        assert (await bench.ended(await bench.apply(await bench.plan()))).state == pb.Run.STATE_SUCCEEDED
+        before = {r["id"] for r in bench.cloud()}
+        ended = await cancelled_in(bench, "components", MODES.MODE_COMPENSATE, await bench.plan(spec=changed(farther)))
+        assert ended.state == pb.Run.STATE_CANCELLED_CLEAN, ended.error
+        assert {r["id"] for r in bench.cloud()} == before
+        async with bench.daemon.daemon.work.reading() as tx:
+            rows = await tx.sql.execute(select(metadata.tables["command"].c.body))
+            drains = [pb.AgentCommand.FromString(body).drain for (body,) in rows]
+        emptied = [drain.node for drain in drains if drain.scope == pb.AgentCommand.Drain.SCOPE_NODE]
+        assert len(emptied) == 1, "the server that was made for the change had taken pods"

@@ -24,7 +24,8 @@ from ..store import ClusterRow, ComponentRow, PlanRow, Store
 from ..store.secrets import LOST
 from .ordering import Ordering
 from .publishing import Publishing
-from .rolling import Rolling
+from .removing import Removing
+from .rolling import Rolling, going, taken_back
 from .tools import PROBED, Tools, blocked, lock_of, patiently
 
 
@@ -36,6 +37,7 @@ class Making:
         self._orders = Ordering(tools)
         self._rolling = Rolling(tools)
         self._publishing = Publishing(tools)
+        self._removing = Removing(tools)
 
     async def validate(self, ctx: Context) -> Any:
         """What the plan found is still so: credential, quota, stock."""
@@ -67,14 +69,17 @@ class Making:
         wanted = next(c for c in wish.clusters if c.name == cluster)
         request = cluster_request(sovereign, wish, wanted, row.number, self._t.planner.reference, row.adopted)
         work = self._t.workspace(ctx, row, undoing=accepted is None)
-        if accepted is not None:
-            await self._rolling.emptied(ctx, row, accepted)
+        leaving = going(row, accepted.body["changes"]) if accepted is not None else []
+        await self._rolling.emptied(ctx, row, leaving)
         async with self._t.at_cloud(row.provider) as plugin:
             plan = await patiently(self._t, plugin.plan(request=request, work=work))
             self._demand_agreed(plan, accepted, cluster)
             counted = Counter(change.action.value for change in plan.changes)
             text = ", ".join(f"{n} {action}" for action, n in sorted(counted.items())) or "nothing"
             await ctx.log(f"{cluster}: {text}")
+            if accepted is None:
+                leaving = taken_back(row, plan.changes)
+                await self._rolling.emptied(ctx, row, leaving)
             made = asdict(await patiently(self._t, plugin.apply(plan=plan, work=work)))
 
         async def keep(tx: Store) -> None:
@@ -83,8 +88,7 @@ class Making:
             await tx.change_cluster(row.sovereign, cluster, **values)
 
         await self._t.work.again(keep)
-        if accepted is not None:
-            await self._rolling.forgotten(ctx, row, accepted)
+        await self._rolling.forgotten(ctx, row, leaving)
         return {"addresses": [b["ipv4"] for b in made["load_balancers"]], "servers": len(made["servers"])}
 
     def _demand_agreed(self, plan: InfraPlan, accepted: PlanRow | None, cluster: str) -> None:
@@ -102,13 +106,11 @@ class Making:
             raise StepFailed("PLAN_DIVERGED", text, user_action="plan again, and agree to the new plan")
 
     async def unmake(self, ctx: Context, cluster: str) -> Any:
-        """Delete everything that the ledger lists of the cluster, but for what was there before us and was adopted."""
+        """Take the cluster away with all that it made, but for what was there before us and was adopted."""
         row = await self._t.cluster(ctx, cluster)
         if await self._is_given(row):
             return
-        keep = tuple(adopted.id for adopted in row.adopted.values())
-        async with self._t.at_cloud(row.provider) as plugin:
-            await plugin.destroy(work=self._t.workspace(ctx, row, undoing=True), keep=keep)
+        await self._removing.cleared(ctx, row, [adopted.id for adopted in row.adopted.values()], undoing=True)
 
         async def forget(tx: Store) -> None:
             await tx.change_cluster(

@@ -1,7 +1,8 @@
 """Steps that take a Sovereign away: quiet it, delete by the ledger, sweep, look twice, and give the name back last."""
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Collection
+from typing import Any, TypeVar
 
 from catalyst_mesh.journal import Context
 from catalyst_sdk import SecretRef
@@ -14,6 +15,7 @@ from .publishing import Publishing
 from .quieting import Quieting
 from .tools import Tools, patiently
 
+T = TypeVar("T")
 NUMBER = "number"
 """Note of the step that takes a cluster away: which one it was."""
 
@@ -55,18 +57,8 @@ class Removing:
             return row.number
 
         await ctx.once(NUMBER, number)  # its ranges are its own for life, also if this is taken back
-        await self._quieting.quiet(ctx, [row])
         before = len(await self._rows(ctx, cluster))
-        plugin, sovereign = self._t.planner.clouds.get(row.provider), await self._t.sovereign(ctx)
-        labels = {**sweep_labels(sovereign.uid), CLUSTER_LABEL: cluster}
-        known = {entry.id for entry in await self._rows(ctx, cluster)}
-        looking = plugin.discover(labels=labels, credential=SecretRef(row.credential))
-        for found in await patiently(self._t, looking):
-            if found.id not in known:
-                await self._import(ctx, row, found)
-        await patiently(self._t, plugin.destroy(work=self._t.workspace(ctx, row), keep=()))
-        if await plugin.discover(labels=labels, credential=SecretRef(row.credential)):
-            await ctx.again(self._t.look_again)
+        await self.cleared(ctx, row)
 
         async def forget(tx: Store) -> None:
             held = await tx.lock(row.sovereign)
@@ -76,6 +68,31 @@ class Removing:
 
         await self._t.work.again(forget)
         return {"deleted": before}
+
+    async def cleared(
+        self, ctx: Context, row: ClusterRow, keep: Collection[str] = (), *, undoing: bool = False
+    ) -> None:
+        """Take everything of a cluster away: what it lets go of itself, what the ledger lists, what its labels still show."""
+        await self._quieting.quiet(ctx, [row])
+        plugin, sovereign = self._t.planner.clouds.get(row.provider), await self._t.sovereign(ctx)
+        labels = {**sweep_labels(sovereign.uid), CLUSTER_LABEL: row.name}
+
+        async def answered(call: Awaitable[T]) -> T:
+            # An undo waits for no credential: it ends, and what it could not delete is named.
+            return await (call if undoing else patiently(self._t, call))
+
+        async def shown() -> list[Discovered]:
+            looking = plugin.discover(labels=labels, credential=SecretRef(row.credential))
+            return [one for one in await answered(looking) if one.id not in keep]
+
+        known = {entry.id for entry in await self._rows(ctx, row.name)}
+        for found in await shown():
+            if found.id not in known:
+                await self._import(ctx, row, found)
+        async with self._t.at_cloud(row.provider):
+            await answered(plugin.destroy(work=self._t.workspace(ctx, row, undoing=undoing), keep=tuple(keep)))
+        if await shown():
+            await ctx.again(self._t.look_again)
 
     async def sweep(self, ctx: Context) -> Any:
         """Look into every region of every credential; what is ours and still there is imported and deleted."""

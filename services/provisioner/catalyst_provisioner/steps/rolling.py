@@ -1,17 +1,17 @@
 """Steps that change nodes of a cluster which goes on: another version of k3s, and servers that are to go."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from catalyst.provisioner.v1.resources_pb2 import AgentCommand
 from catalyst_mesh.journal import Context, StepFailed
-from catalyst_sdk.cloud import Binary
+from catalyst_sdk.cloud import Action, Binary, Change
 
 from ..domain import rolling
 from ..domain.conditions import is_silent
 from ..domain.rolling import Node
-from ..store import ClusterRow, CommandEnd, PlanRow
+from ..store import ClusterRow, CommandEnd
 from .ordering import Drain, Ordering, of_node
 from .tools import Tools
 
@@ -43,11 +43,11 @@ class Rolling:
             await ctx.again(self._t.look_again)
         return {"k3s": wanted.k3s}
 
-    async def emptied(self, ctx: Context, row: ClusterRow, accepted: PlanRow) -> None:
-        """Move pods off the servers that this plan takes away, as far as their cluster can be reached."""
+    async def emptied(self, ctx: Context, row: ClusterRow, leaving: Sequence[Node]) -> None:
+        """Move pods off nodes whose servers are to go, as far as their cluster can be reached."""
         if is_silent(row.heartbeat_at, ctx.now()):
             return
-        for node in _going(row, accepted):
+        for node in leaving:
             end = await self._orders.end(ctx, row.name, f"empty.{node['id']}", of_node(node, Drain.SCOPE_NODE, GRACE))
             if end is None:
                 if await self._orders.since(ctx, f"empty.{node['id']}") < PATIENCE:
@@ -56,11 +56,11 @@ class Rolling:
             else:
                 await _tell_left(ctx, node, end)
 
-    async def forgotten(self, ctx: Context, row: ClusterRow, accepted: PlanRow) -> None:
+    async def forgotten(self, ctx: Context, row: ClusterRow, leaving: Sequence[Node]) -> None:
         """Have the cluster forget the nodes whose servers are gone: what is no node is no member of its quorum either."""
         if is_silent(row.heartbeat_at, ctx.now()):
             return
-        for node in _going(row, accepted):
+        for node in leaving:
             await self._orders.end(ctx, row.name, f"forget.{node['id']}", of_node(node, Drain.SCOPE_FORGET))
 
     async def advance(self, ctx: Context, row: ClusterRow, version: str, binaries: Sequence[Binary]) -> None:
@@ -128,16 +128,24 @@ def _beat(ctx: Context, row: ClusterRow) -> Mapping[str, Any]:
     return {} if is_silent(row.heartbeat_at, ctx.now()) else row.heartbeat or {}
 
 
-def _going(row: ClusterRow, accepted: PlanRow) -> list[Node]:
-    """Nodes whose servers a plan deletes or replaces."""
-    names = {
-        change["name"]
-        for change in accepted.body["changes"]
-        if change["cluster"] == row.name and change["kind"] == "server" and change["action"] in GOING
-    }
+def going(row: ClusterRow, changes: Sequence[Mapping[str, Any]]) -> list[Node]:
+    """Nodes whose servers an accepted plan deletes or replaces."""
+    mine = [change for change in changes if change["cluster"] == row.name and change["kind"] == "server"]
+    names = {change["name"] for change in mine if change["action"] in GOING}
     ids = {one["id"] for one in (row.made or {}).get("servers", ()) if one["name"] in names}
+    return _on(row, names | ids)
+
+
+def taken_back(row: ClusterRow, changes: Sequence[Change]) -> list[Node]:
+    """Nodes whose servers go because a change is undone; nothing is written yet of what that one had made."""
+    mine = [c for c in changes if c.kind == "server" and c.action in (Action.DELETE, Action.REPLACE)]
+    return _on(row, {c.name for c in mine} | {c.id for c in mine})
+
+
+def _on(row: ClusterRow, servers: Collection[str]) -> list[Node]:
+    """Nodes on servers of these names or ids."""
     nodes = (row.inventory or {}).get("nodes", ())
-    return [node for node in nodes if node["id"] in names or node.get("server_id") in ids]
+    return [node for node in nodes if {node["id"], node.get("server_id") or node["id"]} & set(servers)]
 
 
 async def _tell_left(ctx: Context, node: Node, end: CommandEnd) -> None:
