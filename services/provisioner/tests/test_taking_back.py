@@ -125,7 +125,7 @@ async def test_what_a_cluster_made_itself_goes_with_its_cancelled_creation_and_n
         assert ended.state == pb.Run.STATE_CANCELLED_CLEAN, ended.error
         assert {r["id"] for r in bench.cloud()} == before
         async with bench.daemon.daemon.work.reading() as tx:
-            rows = await tx.sql.execute(select(metadata.tables["command"].c.body))
+            rows = await tx.sql.execute(select(metadata.tables["agent_command"].c.body))
             drains = [pb.AgentCommand.FromString(body).drain for (body,) in rows]
         emptied = [drain.node for drain in drains if drain.scope == pb.AgentCommand.Drain.SCOPE_NODE]
         assert len(emptied) == 1, "the server that was made for the change had taken pods"
