@@ -158,9 +158,9 @@ def newest(tree: Path, trade: Trade) -> str:
 
 
 async def test_row_19_there_and_back_between_two_releases_while_customers_come_fails_no_call(
-    home: Path, nats: NatsServer, database: str, tree: Path, before: Nursery, born: Nursery, chosen: random.Random
+    home: Path, clean_nats: NatsServer, database: str, tree: Path, before: Nursery, born: Nursery, chosen: random.Random
 ) -> None:
-    await there_and_back(Billing(home, nats, born), database, tree, before, chosen)
+    await there_and_back(Billing(home, clean_nats, born), database, tree, before, chosen)
 
 
 @pytest.mark.parametrize("turn", TURNS)

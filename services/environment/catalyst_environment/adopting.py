@@ -19,6 +19,7 @@ from .catalog import Catalog
 from .domain import applications, trees
 from .domain.applications import Application, Pin
 from .domain.organizations import Organization
+from .domain.promotions import Policy
 from .repositories import Head, Repositories
 from .steps import CHANGE
 from .steps.applications import branch_of
@@ -85,8 +86,9 @@ class Adopting:
     ) -> None:
         await lease.guard(tx.sql)
         held = await tx.find(Application, one.environment, one.id, lock=True)
-        if held is None or held.version != one.version:
-            return  # somebody asked for something meanwhile; the next round looks again
+        policy = await tx.find(Policy, one.environment)
+        if held is None or held.version != one.version or (policy is not None and policy.asks):
+            return  # somebody asked for something meanwhile, or gates were put up; the next round looks again
         run = new_id(self._clock.now())
         if isinstance(wish, Refused):
             decided = applications.refuse_direct(held, head.id, head.author, str(wish), tx.now)

@@ -153,5 +153,6 @@ async def test_a_step_that_fails_is_named_and_what_it_made_can_be_taken_back(sho
         return not listed.applications
 
     await eventually(gone, within=60, what="everything was taken back")
-    assert not list((shop.house.git / "acme").glob("blog*"))
+    # What stood in Git is set aside after that.
+    await eventually(lambda: not list((shop.house.git / "acme").glob("blog*")), within=60)
     await shop.settled(shop.install("blog"))

@@ -124,7 +124,7 @@ async def test_a_page_that_an_action_shows_again_leads_nowhere_that_is_not_there
     filled.fill(look.daemons)
     look.daemons.refuse_changes(Wrong())
     total = {"month": {"minor": "1", "currency": "OMR"}, "hourMicros": "1"}
-    look.daemons.answer("GetSovereign", {"name": "sovereigns/x"})
+    look.daemons.answer("GetSovereign", {"name": "sovereigns/x", "spec": {"airGap": {}}})
     look.daemons.answer("provisioner.GetRun", {"name": "sovereigns/x/runs/x"})
     look.daemons.answer("provisioner.GetPlan", {"name": "sovereigns/x/plans/x", "cost": {"after": {"total": total}}})
     shown = 0
