@@ -43,6 +43,25 @@ async def echo(home: str) -> None:
     await asyncio.gather(*(server.wait_for_termination() for server in servers.values()))
 
 
+async def troubled(home: str) -> None:
+    """The same servicer, beside plugins that crash, hang, answer rubbish and refuse by 429 all the time."""
+    from catalyst_mesh.plugins.guard import Guarded
+
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from tests.perf.spoilt import FAULTS, Spoilt, keep_asking, log_to
+
+    log_to(Path(home) / "log")
+    metrics = ChassisMetrics(CollectorRegistry())
+    for fault in FAULTS:
+        plugin = Guarded(f"registrar:{fault}", Spoilt(fault), metrics=metrics, limit=30)
+        background.add(asyncio.create_task(keep_asking(plugin)))
+    await echo(home)
+
+
+background: set["asyncio.Task[None]"] = set()
+"""So that nobody takes them away."""
+
+
 async def pdm(home: str, nats_url: str, rows: int) -> None:
     """The pool-domain manager as it is, with `rows` reservations that last."""
     from catalyst_pool_domain_manager.app import compose
@@ -110,7 +129,15 @@ def say(ports: Mapping[str, Any]) -> None:
     print(f"ready {json.dumps(ports)}", flush=True)  # noqa: T201 - the parent reads it
 
 
+ROLES: Mapping[str, Any] = {
+    "echo": echo,
+    "troubled": troubled,
+    "pdm": pdm,
+    "gateway": gateway,
+    "console": console,
+}  # fmt: skip - one thought
+"""What a child can be."""
+
+
 if __name__ == "__main__":
-    uvloop.run(
-        {"echo": echo, "pdm": pdm, "gateway": gateway, "console": console}[sys.argv[1]](**json.loads(sys.argv[2]))
-    )
+    uvloop.run(ROLES[sys.argv[1]](**json.loads(sys.argv[2])))

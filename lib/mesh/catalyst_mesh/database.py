@@ -25,7 +25,7 @@ from sqlalchemy.types import TypeDecorator
 
 from .clocks import Clock
 from .doors import Doors
-from .errands import errand_engine
+from .errands import QUIET, errand_engine
 from .passwords import take_password_from
 from .ready import Ready
 from .statements import sharing
@@ -147,7 +147,7 @@ class Database:
             writer, reader = _sqlite(url, 1, "BEGIN IMMEDIATE"), _sqlite(url, pool_size, "BEGIN")
         else:
             writer = reader = create_async_engine(
-                url, pool_size=pool_size, execution_options=sharing(url),
+                url, pool_size=pool_size, execution_options=sharing(url), **QUIET,
                 connect_args={"server_settings": {"idle_in_transaction_session_timeout": f"{SILENCE}s"}},
             )  # fmt: skip
             _ask_after_a_rest(writer)
@@ -290,7 +290,7 @@ def _sqlite(url: str, pool_size: int, begin: str) -> AsyncEngine:
     engine = (
         errand_engine(whole, writes=begin == "BEGIN IMMEDIATE", **options)
         if ours
-        else create_async_engine(whole, **options)
+        else create_async_engine(whole, **QUIET, **options)
     )
 
     # The driver would begin transactions by its own rules; ours are said aloud.

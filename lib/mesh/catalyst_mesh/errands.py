@@ -108,6 +108,10 @@ class ErrandConnection(aiosqlite.Connection):
             await self.send(sqlite3.Connection.rollback)
 
 
+QUIET = {"hide_parameters": True}
+"""Of each engine: what its errors say is written to the log and to dead letters, where no value of a row is to stand."""
+
+
 def errand_engine(url: URL, *, writes: bool, **options: Any) -> AsyncEngine:
     """An engine over such connections. `writes`: its transactions begin with the lock of writers."""
     places, named = url.get_dialect()().create_connect_args(url)
@@ -119,4 +123,4 @@ def errand_engine(url: URL, *, writes: bool, **options: Any) -> AsyncEngine:
         connection.writes = writes
         return await connection  # type: ignore[return-value]  # it answers itself
 
-    return create_async_engine(url, async_creator=connect, **options)
+    return create_async_engine(url, async_creator=connect, **QUIET, **options)

@@ -23,6 +23,7 @@ from nats.js.errors import NotFoundError
 from .bus import DEAD_LETTERS, PATIENCE, Bus
 from .envelopes import decoded, encoded, told
 from .facts import Told
+from .logs import cleaned
 
 _ROOT = "catalyst.dlq"
 _OF_THE_DELIVERY = ("nats-", "catalyst-")
@@ -70,7 +71,7 @@ def headers(message: Msg, *, consumer: str, error: Exception, tries: int) -> dic
             "catalyst-consumer": consumer,
             "catalyst-subject": message.subject,
             "catalyst-event": f"{place.stream}:{place.sequence.stream}",
-            "catalyst-error": f"{type(error).__name__}: {error}"[:500],
+            "catalyst-error": cleaned(f"{type(error).__name__}: {error}")[:500],
             "catalyst-attempts": str(tries),
             # The event's own id would make the stream drop the letter of a second consumer that gave it up.
             "Nats-Msg-Id": f"{consumer}/{place.stream}/{place.sequence.stream}/{place.timestamp.timestamp()}",

@@ -11,7 +11,12 @@ import structlog
 from .calls import ongoing
 
 _TELLTALE = re.compile(r"(?i)^(.*(password|passwd|secret|token|api_?key|authorization|credential|private_?key)).*$")
-_TOKEN = re.compile(r"\b(?:eyJ[\w-]{8,}\.[\w-]+\.[\w-]+|rsv_[\w-]{16,})")
+_TOKEN = re.compile(
+    r"\b(?:eyJ[\w-]{8,}\.[\w-]+\.[\w-]+|rsv_[\w-]{16,})"
+    r"|(?<=://)[^\s/@:]*:[^\s/@]+(?=@)"
+    r"|(?i:(?<=bearer ))[^\s\"',]{8,}"
+)
+"""Tokens by their form, what stands before the host in an address, and what follows the word of RFC 6750."""
 
 
 def configure(service: str, level: str = "INFO", sovereign: str = "") -> None:
@@ -32,7 +37,23 @@ def configure(service: str, level: str = "INFO", sovereign: str = "") -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service, **({"sovereign": sovereign} if sovereign else {}))
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)
+    if not any(isinstance(handler, _Ours) for handler in root.handlers):
+        root.addHandler(_Ours())
+
+
+class _Ours(logging.Handler):
+    """Writes what libraries log as our own lines are written: they know nothing of secrets, and write more than one line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        log = get_logger(record.name)
+        say = log.error if record.levelno >= logging.ERROR else log.warning
+        try:
+            say("library says", text=record.getMessage(), exc_info=record.exc_info or None)
+        except Exception:  # what a library says must not break what it does
+            self.handleError(record)
 
 
 def get_logger(name: str) -> Any:
@@ -57,7 +78,12 @@ def _clean(key: str, value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_clean("", item) for item in value]
     # The renderer would print any other object by its repr; that text is searched too.
-    return _TOKEN.sub("[redacted]", value if isinstance(value, str) else repr(value))
+    return cleaned(value if isinstance(value, str) else repr(value))
+
+
+def cleaned(text: str) -> str:
+    """`text` without what looks like a token or a password in it: for what is kept or shown of an error that anybody raised."""
+    return _TOKEN.sub("[redacted]", text)
 
 
 def _add_call(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

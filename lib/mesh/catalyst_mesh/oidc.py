@@ -4,7 +4,7 @@ Invariants
   once an interval  however many tokens name unknown keys, the provider is asked once per `Patience.refetch`, by one task;
   right while away  a key that the provider published goes on being right for `Patience.grace` after its last answer;
   then closed       after that nobody is let in until it answers;
-  no restart        a rotation is seen at the first token that names the new key.
+  no restart        a rotation is seen at the first token that names the new key, also where its name was an old key's.
 """
 
 import asyncio
@@ -13,11 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from joserfc.errors import JoseError
+from joserfc.errors import BadSignatureError, JoseError, KeyParameterError
 from joserfc.jwk import ECKey, Key, KeySet, OKPKey, RSAKey
 
 from .calls import Caller
 from .claims import Terms, key_id
+from .errors import Unauthenticated
 from .logs import get_logger
 from .remembering import Remembered
 from .verifiers import IssuerUnavailable
@@ -73,7 +74,16 @@ class OidcVerifier:
         keys = await self._keys_with(seen.kid if seen is not None else key_id(token))
         if seen is not None and seen.keys is keys:
             return seen.caller
-        return self._seen.keep(token, self._terms.checked(token, keys))
+        try:
+            return self._seen.keep(token, self._terms.checked(token, keys))
+        except Unauthenticated as refused:
+            if not isinstance(refused.__cause__, BadSignatureError | KeyParameterError):
+                raise
+            # A provider may have put another key under the name of an old one.
+            anew = await self._asked()
+            if anew is None or anew is keys:
+                raise
+        return self._seen.keep(token, self._terms.checked(token, anew))
 
     async def close(self) -> None:
         """Stop asking."""
@@ -92,6 +102,12 @@ class OidcVerifier:
             self._ask()
         if self._keys is None or self._clock() - self._answered >= self._patience.grace:
             raise IssuerUnavailable(issuer=self._terms.issuer)
+        return self._keys
+
+    async def _asked(self) -> KeySet | None:
+        """The keys after one more question, if it is time for one."""
+        if asking := self._ask():
+            await asyncio.shield(asking)
         return self._keys
 
     def _ask(self) -> asyncio.Task[None] | None:

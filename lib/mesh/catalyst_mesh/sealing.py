@@ -5,6 +5,7 @@ value names the key that it needs. A new key is added by `rotate`; running daemo
 """
 
 import fcntl
+import glob
 import hashlib
 import os
 import tempfile
@@ -20,7 +21,9 @@ MARK = b"CSL2"
 """Begins a value that names its key; values without it were sealed by the first form, by a key of the ring directly."""
 ID = 8
 """Bytes that name a key, after the mark."""
-_WRAPPED = _NONCE + 32 + 16
+KEY = 32
+"""Bytes of each key."""
+_WRAPPED = _NONCE + KEY + 16
 
 
 SEALED = {"sealed": True}
@@ -130,6 +133,8 @@ def _alone(path: Path) -> Iterator[None]:
     """Nobody else changes the keyring meanwhile."""
     with path.with_name(f"{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*"):  # by who was killed on the way: it holds keys
+            left.unlink(missing_ok=True)
         yield
 
 
@@ -149,7 +154,11 @@ def _open(cipher: AESGCM, sealed: bytes, head: bytes | None = None) -> bytes:
 
 
 def _keys(path: Path) -> list[bytes]:
-    return [bytes.fromhex(line) for line in path.read_text().split()]
+    """The keys of a keyring. Raises ValueError for a line that is none, such as one that was cut: it would be a weaker key."""
+    keys = [bytes.fromhex(line) for line in path.read_text().split()]
+    if any(len(key) != KEY for key in keys):
+        raise ValueError(f"a key of the keyring {path.name} has not {KEY} bytes")
+    return keys
 
 
 def _make(path: Path, keys: Sequence[bytes], *, replace: bool = False) -> None:
@@ -162,9 +171,19 @@ def _make(path: Path, keys: Sequence[bytes], *, replace: bool = False) -> None:
             os.fsync(file.fileno())
         if replace:
             os.replace(temporary, path)
-            return
-        with suppress(FileExistsError):
-            os.link(temporary, path)
+        else:
+            with suppress(FileExistsError):
+                os.link(temporary, path)
+        _sync(path.parent)  # before anything is sealed by a key that a loss of power would take away
     finally:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in `folder` outlive a loss of power."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

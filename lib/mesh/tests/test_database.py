@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
 
 from .bench import NOON
 
@@ -104,6 +104,23 @@ async def test_replicas_that_open_a_new_file_at_once_all_get_it(tmp_path: Path) 
         await asyncio.gather(*map(write, replicas))
         for db in replicas:
             await db.close()
+
+
+async def test_what_an_error_says_holds_no_value_of_a_row(database: str) -> None:
+    """It is written to the log, and kept with dead letters."""
+    db = await Database.open(database, metadata=metadata)
+    row = {"n": 1, "at": None, "doc": {"password": "canary-77d2"}}
+    with pytest.raises(IntegrityError) as one:
+        async with db.begin() as sql:
+            await sql.execute(insert(kept), row)
+            await sql.execute(insert(kept), row)
+    with pytest.raises(IntegrityError) as many:
+        async with db.begin() as sql:
+            await sql.execute(insert(kept), [row, row])
+    for caught in (one, many):
+        assert "INSERT INTO kept" in str(caught.value)
+        assert "canary" not in f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
+    await db.close()
 
 
 async def test_what_fails_is_rolled_back(database: str) -> None:

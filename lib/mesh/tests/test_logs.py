@@ -26,7 +26,7 @@ class Login:
 
 @pytest.fixture
 def line(capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
-    before, handlers = structlog.get_config(), logging.getLogger().handlers[:]
+    before, handlers, level = structlog.get_config(), logging.getLogger().handlers[:], logging.getLogger().level
 
     def written(event: str = "said", **fields: Any) -> str:
         configure("billing")  # here, because pytest gives each phase of a test another stdout
@@ -36,6 +36,7 @@ def line(capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
     yield written
     structlog.configure(**before)
     structlog.contextvars.clear_contextvars()
+    logging.getLogger().setLevel(level)
     logging.getLogger().handlers[:] = handlers
 
 
@@ -47,6 +48,8 @@ def line(capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
         {"text": f"Bearer {JWT} was sent"}, {"text": RESERVATION}, {"metadata": {"authorization": CANARY}},
         {"request": {"rows": [{"password": CANARY}]}}, {"rows": [JWT]}, {"rows": {RESERVATION}}, {"login": Login("a", JWT)},
         {"error": ValueError(JWT)}, {"value": Secret(CANARY)}, {"body": JWT.encode()},
+        {"url": f"postgresql://catalyst:{CANARY}@db/catalyst"}, {"text": f"ConnectError: nats://:{CANARY}@nats:4222 is away"},
+        {"text": f"authorization: bearer {CANARY}"}, {"error": OSError(f"'Bearer {CANARY}' was refused")},
     ],
     ids=str,
 )  # fmt: skip
@@ -94,3 +97,18 @@ def test_a_refusal_is_written_even_where_only_errors_are_wanted(capsys: pytest.C
     (written,) = capsys.readouterr().out.splitlines()
     said = json.loads(written)
     assert (said["level"], said["sovereign"], said["subject"]) == ("warning", "sovereigns/home", "eve\n{}")
+
+
+def test_what_a_library_logs_is_one_line_of_ours_without_secrets(capsys: pytest.CaptureFixture[str], line: Any) -> None:
+    line()
+    try:
+        raise ValueError(f"two\nlines and {JWT}")
+    except ValueError:
+        logging.getLogger("asyncio").exception("Task exception of %s was never retrieved", RESERVATION)
+    out, err = capsys.readouterr()
+    (written,) = out.splitlines()
+    said = json.loads(written)
+    assert (said["event"], said["level"], said["where"]) == ("library says", "error", "asyncio")
+    assert "Traceback" in said["exception"]
+    assert CANARY not in out + err
+    assert not err

@@ -23,7 +23,7 @@ from catalyst_mesh.verifiers import IssuerUnavailable
 from catalyst_mesh.web import Web
 from catalyst_testkit import eventually
 from joserfc import jwt
-from joserfc.jwk import RSAKey
+from joserfc.jwk import OKPKey, RSAKey
 
 from .outside import Provider, serving
 
@@ -125,6 +125,38 @@ async def test_a_rotation_is_seen_at_the_first_token_by_the_new_key(bench: Bench
     bench.provider.rotate()
     assert await bench.subject() == "ada"
     assert await bench.refused(before)
+
+
+@pytest.mark.parametrize("kind", ["Ed25519", "RS256"])
+async def test_another_key_under_the_old_ones_name_is_seen_at_its_first_token(bench: Bench, kind: str) -> None:
+    bench.provider.keys = [OKPKey.generate_key("Ed25519", {"kid": "the key"})]
+    before = bench.provider.token()
+    assert await bench.subject() == "ada"
+    bench.now += PATIENCE.refetch
+    named = {"kid": "the key"}
+    key = OKPKey.generate_key("Ed25519", named) if kind == "Ed25519" else RSAKey.generate_key(2048, named)
+    bench.provider.keys, bench.provider.kind = [key], kind
+    assert await bench.subject() == "ada"
+    assert await bench.refused(before)
+    assert bench.provider.asked["/keys"] == 2, "a wrong signature makes us ask once an interval, as an unknown key does"
+
+
+def by_hand(key: Any, *parts: dict[str, Any]) -> str:
+    """A token as no library would make it."""
+    said = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+    signature = base64.urlsafe_b64encode(key.private_key.sign(said.encode())).decode().rstrip("=")
+    return f"{said}.{signature}"
+
+
+async def test_a_key_in_the_token_itself_and_a_header_that_must_be_understood_are_refused(bench: Bench) -> None:
+    own, now = OKPKey.generate_key("Ed25519", {"kid": "own"}), int(time.time())
+    claims = {"iss": bench.provider.issuer, "aud": "catalyst", "sub": "ada", "exp": now + 60}
+    published = bench.provider.keys[0]
+    shown = {"jwk": own.as_dict(private=False), "jku": "http://127.0.0.1:1/keys"}
+    understood = {"kid": published.kid, "crit": ["x"], "x": 1}
+    for key, header in ((own, shown), (own, {**shown, "kid": published.kid}), (published, understood)):
+        assert await bench.refused(by_hand(key, {"alg": "Ed25519", **header}, claims))
+    assert bench.provider.asked["/keys"] == 1
 
 
 async def test_a_key_that_was_withdrawn_counts_no_longer_than_keys_are_fresh(bench: Bench) -> None:

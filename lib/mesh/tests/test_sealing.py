@@ -1,6 +1,8 @@
 """Secrets at rest."""
 
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -113,3 +115,29 @@ def test_a_rotation_under_load_loses_no_value(tmp_path: Path) -> None:
             one.result()
     assert len(path.read_text().split()) == 9
     assert {Sealer.from_file(path).open(value) for value in sealed} == {CANARY}
+
+
+def test_a_key_that_was_cut_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "seal.key"
+    running = Sealer.from_file(path)
+    before = running.seal(CANARY)
+    path.write_text(f"{path.read_text()}\n{os.urandom(16).hex()}")  # AES takes 16 bytes as well
+    assert not running.is_stale(before), "what is known goes on being right"
+    with pytest.raises(ValueError, match="32 bytes"):
+        Sealer.from_file(path)
+
+
+def test_a_rotation_that_is_killed_at_any_step_leaves_a_whole_ring_and_the_next_one_nothing_else(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "seal.key"
+    before, steps = Sealer.from_file(path).seal(CANARY), ("sealing._sync", "os.fsync", "os.replace")
+    for step in steps:
+        code = "import os, pathlib\nfrom catalyst_mesh import sealing\n"
+        code += f"{step} = lambda *_: os.kill(os.getpid(), 9)\nsealing.rotate(pathlib.Path({str(path)!r}))"
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+        assert Sealer.from_file(path).open(before) == CANARY
+    assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".seal.key.")]
+    rotate(path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["seal.key", "seal.key.lock"]
+    assert len(path.read_text().split()) == 3, "of those that were killed one had put its key in place"
