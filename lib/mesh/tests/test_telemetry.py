@@ -184,9 +184,12 @@ async def test_what_happened_stands_in_the_metrics_of_a_real_daemon(bench: Bench
 
     async def seen() -> Any:
         back = await scraped(bench.back)
-        return back if back.get("catalyst_inbox_handled_total") else None
+        # Who publishes marks and counts after the stream's acknowledgement; the event may be heard before.
+        return (
+            back if back.get("catalyst_inbox_handled_total") and back["catalyst_outbox_published_total"][()] else None
+        )
 
-    back = await eventually(seen, within=60, what="the event is handled")
+    back = await eventually(seen, within=60, what="the event is handled, and counted as published")
     front = await scraped(bench.front)
     served = back["rpc_server_call_duration_seconds_count"]
     assert (served[method, "OK"], served[method, "UNAUTHENTICATED"]) == (1, 1)
