@@ -1,7 +1,6 @@
 """What a person waits for at the provisioner: a plan, and a run that goes on after a death."""
 
 import asyncio
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -9,12 +8,13 @@ from typing import Any
 import psutil
 from catalyst.provisioner.v1 import service_pb2 as provisioner
 from catalyst_testkit import eventually
+from catalyst_testkit.processes import nursery
 from catalyst_testkit.servers import NatsServer
 from sqlalchemy import text
 
 from lib.mesh.tests.journal import child
 from lib.mesh.tests.journal.bench import Bench, reaches
-from lib.mesh.tests.journal.test_processes import Replicas, onlooker
+from lib.mesh.tests.journal.test_processes import DRIVERS, Process, Replicas, onlooker
 from tests.contract import wishes
 from tests.contract.mesh import mesh
 
@@ -66,7 +66,7 @@ async def test_a_plan(table: Table, home: Path, nats: NatsServer) -> None:
             table.add(row)
 
 
-async def lives_for(process: subprocess.Popen[bytes], seconds: float) -> None:
+async def lives_for(process: Process, seconds: float) -> None:
     """Give a process that tells nothing the time to come up."""
     await eventually(lambda: time.time() - psutil.Process(process.pid).create_time() > seconds, within=2 * seconds)
 
@@ -80,7 +80,7 @@ async def test_recovery_after_kill_9(table: Table, home: Path) -> None:
     async def ours() -> Round:
         folder = home / f"round-{next(times)}"
         folder.mkdir()
-        effects, replicas = child.Effects(folder), Replicas(bench.url, folder)
+        effects, replicas = child.Effects(folder), Replicas(born, bench.url, folder)
         try:
             both = [replicas.start(LEASE), replicas.start(LEASE)]
             engine = onlooker(bench, folder)
@@ -91,7 +91,7 @@ async def test_recovery_after_kill_9(table: Table, home: Path) -> None:
                     await sql.execute(text("SELECT owner FROM journal_run WHERE id = :id"), {"id": run})
                 ).scalar_one()
             await asyncio.gather(*(lives_for(process, UP) for process in both))
-            replicas.kill(next(one for one in both if owner.startswith(f"pid{one.pid}.")))
+            await replicas.kill(next(one for one in both if owner.startswith(f"pid{one.pid}.")))
             began = time.perf_counter()
             (folder / "go").touch()
             await eventually(lambda: "entered-2" in effects.all(), within=60, every=0.005)
@@ -100,11 +100,12 @@ async def test_recovery_after_kill_9(table: Table, home: Path) -> None:
             return await lasting(taken)
         finally:
             for process in list(replicas.alive):
-                replicas.kill(process)
+                await replicas.kill(process)
 
-    row = await compare(
-        f"journal: a run goes on after kill -9, lease {LEASE:g} s", Goal("p50", (LEASE + 2) / LEASE, "the lease"),
-        ours=ours, bare=lambda: lasting(LEASE), rounds=3,
-    )  # fmt: skip
+    with nursery("catalyst_mesh.journal", "catalyst_testkit", *DRIVERS) as born:
+        row = await compare(
+            f"journal: a run goes on after kill -9, lease {LEASE:g} s", Goal("p50", (LEASE + 2) / LEASE, "the lease"),
+            ours=ours, bare=lambda: lasting(LEASE), rounds=3,
+        )  # fmt: skip
     table.add(row)
     await bench.close()
