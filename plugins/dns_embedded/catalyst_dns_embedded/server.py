@@ -28,6 +28,10 @@ _MOST_CONNECTIONS = 200
 _LOG = logging.getLogger(__name__)
 
 
+TRIES = 8
+"""Ports that are tried where any will do: one that is free for TCP may be somebody's for UDP."""
+
+
 class DnsServer:
     """Answers for an authority. `withheld`: names that are not answered yet."""
 
@@ -40,12 +44,25 @@ class DnsServer:
         self._connections = 0
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; the port, the same for UDP and TCP."""
-        self._tcp = await asyncio.start_server(self._serve_tcp, host, port)
-        port = int(self._tcp.sockets[0].getsockname()[1])
+        """Listen; the port, the same for UDP and TCP. 0: any that is free for both. Raises OSError where it is taken."""
+        for left in reversed(range(TRIES if port == 0 else 1)):
+            try:
+                return await self._listen(host, port)
+            except OSError:
+                if not left:
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    async def _listen(self, host: str, port: int) -> int:
+        tcp = await asyncio.start_server(self._serve_tcp, host, port)
+        port = int(tcp.sockets[0].getsockname()[1])
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=(host, port))
-        self._udp = transport
+        try:
+            self._udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=(host, port))
+        except OSError:
+            tcp.close()
+            raise
+        self._tcp = tcp
         return port
 
     async def stop(self) -> None:
