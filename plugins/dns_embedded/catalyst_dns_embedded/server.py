@@ -45,13 +45,10 @@ class DnsServer:
 
     async def start(self, host: str, port: int) -> int:
         """Listen; the port, the same for UDP and TCP. 0: any that is free for both. Raises OSError where it is taken."""
-        for left in reversed(range(TRIES if port == 0 else 1)):
-            try:
+        for _ in range(TRIES - 1 if port == 0 else 0):
+            with suppress(OSError):
                 return await self._listen(host, port)
-            except OSError:
-                if not left:
-                    raise
-        raise AssertionError("the last try returns or raises")
+        return await self._listen(host, port)
 
     async def _listen(self, host: str, port: int) -> int:
         tcp = await asyncio.start_server(self._serve_tcp, host, port)

@@ -1,7 +1,10 @@
 """The server's answers over real DNS."""
 
 import asyncio
+import errno
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import dns.flags
 import dns.message
@@ -10,8 +13,13 @@ import dns.opcode
 import dns.rcode
 import dns.rdatatype
 import pytest
+from catalyst_dns_embedded.authority import Authority
+from catalyst_dns_embedded.server import DnsServer
+from catalyst_dns_embedded.signing import ZoneSigner
+from catalyst_dns_embedded.store import ZoneStore
 from catalyst_sdk.dns import Change, ZoneSpec
 from catalyst_testkit import eventually
+from catalyst_testkit.servers import free_port
 from dns.rdatatype import RdataType
 
 from .conftest import POOL, Server
@@ -197,3 +205,26 @@ async def test_the_tree_is_the_same_after_a_restart(server: Server) -> None:
         return (await server.validated(POOL, "SOA")).secure
 
     await eventually(validates, within=60)
+
+
+async def test_a_port_that_somebody_has_for_udp_is_passed_over_where_any_will_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    loop, asked = asyncio.get_running_loop(), list[int]()
+    bind = loop.create_datagram_endpoint
+
+    async def taken_at_first(*args: Any, local_addr: tuple[str, int], **options: Any) -> Any:
+        asked.append(local_addr[1])
+        if len(asked) == 1:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+        return await bind(*args, local_addr=local_addr, **options)
+
+    monkeypatch.setattr(loop, "create_datagram_endpoint", taken_at_first)
+    store = ZoneStore(tmp_path)
+    server = DnsServer(Authority(store, ZoneSigner()))
+    assert await server.start("127.0.0.1", 0) == asked[1]
+    await server.stop()
+    asked.clear()
+    with pytest.raises(OSError, match="already in use"):
+        await server.start("127.0.0.1", free_port())
+    store.close()
