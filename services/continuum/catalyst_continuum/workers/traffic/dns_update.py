@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from catalyst_mesh import get_logger
-from catalyst_sdk.continuum import AuthorityView, CheckResult, DrainResult, Effect, TrafficPlan, TrafficView, Verdict
+from catalyst_sdk.continuum import AuthorityView, CheckResult, Effect, TrafficPlan, TrafficView, Verdict
 
 from catalyst_continuum.domain.steering import Steering
 from catalyst_continuum.domain.traffic import Foreign, Seen, Stale, Update, has, move
 
 from .authority import Authority, Silent, Written
+from .gates import ByGate, Gate
 
 GRACE = 0.25
 """Seconds for which all wait for what each authority has: one that is newer stops the rest. A slower one is not waited for."""
@@ -25,18 +26,6 @@ EFFECTOR = "names"
 Decide = Callable[[str, Seen], Update | Stale | Foreign | None]
 """What is to be done at a name, from what an authority has there."""
 Pair = tuple[Authority, str]
-
-
-class Gate(Protocol):
-    """What leads requests, that still come the old way, away from a region: a gateway."""
-
-    async def drain(self, *, region: str, epoch: int, budget: float) -> DrainResult:
-        """As `Traffic.drain`."""
-        ...
-
-    async def undrain(self, *, region: str, epoch: int) -> Effect:
-        """As `Traffic.undrain`."""
-        ...
 
 
 class Noted(Protocol):
@@ -60,7 +49,7 @@ class Vantage(Protocol):
 
 
 @dataclass(frozen=True)
-class DnsUpdate:
+class DnsUpdate(ByGate):
     """The traffic of one slot. `clock`: seconds since the machine started."""
 
     steering: Steering
@@ -100,16 +89,6 @@ class DnsUpdate:
             return move(seen, epoch, mark.holder, self.steering.wanted(plan, name))
 
         return await self._everywhere(decide, epoch)
-
-    async def drain(self, *, region: str, epoch: int, budget: float) -> DrainResult:
-        """By the gateway; without one nobody can say what is in flight."""
-        if self.gate is None:
-            return DrainResult(None, 0.0)
-        return await self.gate.drain(region=region, epoch=epoch, budget=budget)
-
-    async def undrain(self, *, region: str, epoch: int) -> Effect:
-        """By the gateway."""
-        return Effect.DONE if self.gate is None else await self.gate.undrain(region=region, epoch=epoch)
 
     async def verify(self, plan: TrafficPlan, *, epoch: int) -> Sequence[CheckResult]:
         """One result an authority, then what is seen from elsewhere."""

@@ -7,7 +7,6 @@ from catalyst_sdk import PluginFailure
 from catalyst_sdk.continuum import (
     AuthorityView,
     CheckResult,
-    DrainResult,
     Effect,
     TrafficDriver,
     TrafficPlan,
@@ -17,11 +16,12 @@ from catalyst_sdk.continuum import (
 
 from catalyst_continuum.domain.steering import Steering
 
-from .dns_update import EFFECTOR, Gate, Noted, Vantage
+from .dns_update import EFFECTOR, Noted, Vantage
+from .gates import ByGate, Gate
 
 
 @dataclass(frozen=True)
-class DrivenTraffic:
+class DrivenTraffic(ByGate):
     """The traffic of one slot in `region`. `clock`: seconds since the machine started."""
 
     steering: Steering
@@ -63,16 +63,6 @@ class DrivenTraffic:
     async def set_ttl(self, *, ttl: int, epoch: int, run: str) -> Effect:
         """See the contract. Only a holder does, of names that lead to itself."""
         return await self.apply(replace(self.plan(holder=self.region), ttl=ttl), epoch=epoch, run=run)
-
-    async def drain(self, *, region: str, epoch: int, budget: float) -> DrainResult:
-        """By the gateway; without one nobody can say what is in flight."""
-        if self.gate is None:
-            return DrainResult(None, 0.0)
-        return await self.gate.drain(region=region, epoch=epoch, budget=budget)
-
-    async def undrain(self, *, region: str, epoch: int) -> Effect:
-        """By the gateway."""
-        return Effect.DONE if self.gate is None else await self.gate.undrain(region=region, epoch=epoch)
 
     async def verify(self, plan: TrafficPlan, *, epoch: int) -> Sequence[CheckResult]:
         """One result an authority, then what is seen from elsewhere."""

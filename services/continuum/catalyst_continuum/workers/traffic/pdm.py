@@ -13,13 +13,14 @@ from catalyst.pooldomain.v1 import resources_pb2, service_pb2
 from catalyst.pooldomain.v1.resources_pb2 import Allocation, TrafficMember, TrafficPolicy, TrafficProbe
 from catalyst_mesh import explain, get_logger, span
 from catalyst_sdk import Code, Refused
-from catalyst_sdk.continuum import AuthorityView, CheckResult, DrainResult, Effect, TrafficPlan, TrafficView, Verdict
+from catalyst_sdk.continuum import AuthorityView, CheckResult, Effect, TrafficPlan, TrafficView, Verdict
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from catalyst_continuum.domain.spec import Selector
 from catalyst_continuum.domain.steering import Steering
 
-from .dns_update import Gate, Vantage
+from .dns_update import Vantage
+from .gates import ByGate, Gate
 
 if TYPE_CHECKING:  # the generated stub is one class; only its types know of two
     from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceAsyncStub
@@ -52,7 +53,7 @@ def allocation_of(steering: Steering) -> str:
 
 
 @dataclass(frozen=True)
-class PdmTraffic:
+class PdmTraffic(ByGate):
     """The traffic of one slot.
 
     allocation  `pools/{domain}/allocations/{label}`, at or below which all names are
@@ -99,16 +100,6 @@ class PdmTraffic:
         if len(holders) != 1 or not holders <= self.steering.places.keys():
             return Effect.UNKNOWN
         return await self.apply(replace(self.plan(holder=holders.pop()), ttl=ttl), epoch=epoch, run=run)
-
-    async def drain(self, *, region: str, epoch: int, budget: float) -> DrainResult:
-        """By the gateway; without one nobody can say what is in flight."""
-        if self.gate is None:
-            return DrainResult(None, 0.0)
-        return await self.gate.drain(region=region, epoch=epoch, budget=budget)
-
-    async def undrain(self, *, region: str, epoch: int) -> Effect:
-        """By the gateway."""
-        return Effect.DONE if self.gate is None else await self.gate.undrain(region=region, epoch=epoch)
 
     async def verify(self, plan: TrafficPlan, *, epoch: int) -> Sequence[CheckResult]:
         """What PDM says of its servers, then what is seen from elsewhere."""
