@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ from .rpc.sovereigns import SovereignService
 from .rpc.workloads import WorkloadService
 from .settings import ProvisionerSettings
 from .steps import Tools, kinds
-from .steps.tools import Probes
+from .steps.tools import UNDO_PATIENCE, Probes
 from .store import Store, metadata
 from .vault import Vault
 from .workers.custodian import Custodian
@@ -260,6 +260,7 @@ def _tools(
         enrolment_ttl=timedelta(seconds=settings.enrolment_ttl),
         blocked_rest=_look_again(settings) * LOOKS_BEFORE_RETRY,
         destroy_pause=timedelta(seconds=settings.destroy_verify_seconds),
+        undo_patience=_scaled(UNDO_PATIENCE, settings),
         tofu=asyncio.Semaphore(settings.max_tofu),
     )
 
@@ -369,10 +370,7 @@ def _look_again(settings: ProvisionerSettings) -> timedelta:
 
 
 def _closing(channel: grpc.aio.Channel) -> Callable[[], Awaitable[None]]:
-    async def close() -> None:
-        await channel.close(None)
-
-    return close
+    return partial(channel.close, None)
 
 
 def _size(spec: Document, planner: Planner, facts: Reference) -> Mapping[str, Any]:

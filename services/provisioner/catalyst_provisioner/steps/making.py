@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from catalyst.provisioner.v1.resources_pb2 import AgentCommand
 from catalyst_mesh.journal import Context, StepFailed
@@ -27,6 +27,8 @@ from .publishing import Publishing
 from .removing import Removing
 from .rolling import Rolling, going, taken_back
 from .tools import PROBED, Tools, blocked, lock_of, patiently
+
+T = TypeVar("T")
 
 
 class Making:
@@ -62,7 +64,10 @@ class Making:
         return await self.made(ctx, cluster, wish, accepted)
 
     async def made(self, ctx: Context, cluster: str, wish: Wish, accepted: PlanRow | None) -> Any:
-        """Make the cluster's resources so. Without a plan that was accepted it is an undo, which nobody has to agree to."""
+        """Make the cluster's resources so. Without a plan that was accepted it is an undo, which nobody has to agree to.
+
+        An undo waits for nothing that only somebody outside can change: it ends, and another cancel or plan goes on from it.
+        """
         sovereign, row = await self._t.sovereign(ctx), await self._t.cluster(ctx, cluster)
         if await self._is_given(row):
             return {"addresses": list(row.addresses), "kept_by": claims.CROSSPLANE}
@@ -70,9 +75,13 @@ class Making:
         request = cluster_request(sovereign, wish, wanted, row.number, self._t.planner.reference, row.adopted)
         work = self._t.workspace(ctx, row, undoing=accepted is None)
         leaving = going(row, accepted.body["changes"]) if accepted is not None else []
+
+        async def answered(call: Awaitable[T]) -> T:
+            return await (call if accepted is None else patiently(self._t, call))
+
         await self._rolling.emptied(ctx, row, leaving)
         async with self._t.at_cloud(row.provider) as plugin:
-            plan = await patiently(self._t, plugin.plan(request=request, work=work))
+            plan = await answered(plugin.plan(request=request, work=work))
             self._demand_agreed(plan, accepted, cluster)
             counted = Counter(change.action.value for change in plan.changes)
             text = ", ".join(f"{n} {action}" for action, n in sorted(counted.items())) or "nothing"
@@ -80,7 +89,7 @@ class Making:
             if accepted is None:
                 leaving = taken_back(row, plan.changes)
                 await self._rolling.emptied(ctx, row, leaving)
-            made = asdict(await patiently(self._t, plugin.apply(plan=plan, work=work)))
+            made = asdict(await answered(plugin.apply(plan=plan, work=work)))
 
         async def keep(tx: Store) -> None:
             known = await tx.cluster(row.sovereign, cluster)
@@ -95,7 +104,7 @@ class Making:
         """Whether the cloud would do what was agreed to, and nothing else. Raises StepBlocked, StepFailed."""
         if not plan.is_applicable:
             errors = [f for f in plan.findings if f.severity is Severity.ERROR]
-            if waits := blocked(self._t, errors):
+            if accepted is not None and (waits := blocked(self._t, errors)):
                 raise waits
             raise StepFailed(errors[0].code, errors[0].message, user_action=errors[0].remedy)
         if accepted is None:

@@ -1,16 +1,17 @@
 """Steps that take a Sovereign away: quiet it, delete by the ledger, sweep, look twice, and give the name back last."""
 
 import asyncio
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Collection, Sequence
 from typing import Any, TypeVar
 
-from catalyst_mesh.journal import Context
+from catalyst_mesh.journal import Context, StepFailed
 from catalyst_sdk import SecretRef
 from catalyst_sdk.cloud import Discovered, LedgerRow
 
 from .. import granting
 from ..domain.naming import CLUSTER_LABEL, sweep_labels
 from ..store import ClusterRow, Store
+from .ordering import Ordering
 from .publishing import Publishing
 from .quieting import Quieting
 from .tools import Tools, patiently
@@ -25,6 +26,7 @@ class Removing:
 
     def __init__(self, tools: Tools) -> None:
         self._t = tools
+        self._orders = Ordering(tools)
         self._quieting = Quieting(tools)
         self._publishing = Publishing(tools)
 
@@ -91,8 +93,21 @@ class Removing:
                 await self._import(ctx, row, found)
         async with self._t.at_cloud(row.provider):
             await answered(plugin.destroy(work=self._t.workspace(ctx, row, undoing=undoing), keep=tuple(keep)))
-        if await shown():
+        if left := await shown():
+            if undoing:
+                await self._demand_time(ctx, row, left)
             await ctx.again(self._t.look_again)
+
+    async def _demand_time(self, ctx: Context, row: ClusterRow, left: Sequence[Discovered]) -> None:
+        """An undo has no deadline of its own: what is made anew as fast as it is deleted becomes a person's question."""
+        # A second cancel finds its step at another end, and waits as long again.
+        if await self._orders.since(ctx, f"cleared.{ctx.step.finished_at}") < self._t.undo_patience:
+            return
+        for found in left:
+            await self._import(ctx, row, found)
+        names = ", ".join(f"{one.kind} {one.name} ({one.id})" for one in left[:20])
+        action = "see what keeps it or makes it anew, then cancel once more, or destroy"
+        raise StepFailed("STILL_THERE", f"{row.name} still has {names}", user_action=action)
 
     async def sweep(self, ctx: Context) -> Any:
         """Look into every region of every credential; what is ours and still there is imported and deleted."""

@@ -28,6 +28,7 @@ from ..workspaces import LedgerWorkspace, Place
 from ..zones import Zones
 
 T = TypeVar("T")
+UNDO_PATIENCE = timedelta(minutes=10)
 PROBED = "probed"
 """Fact of a Sovereign: its console was seen to answer. It ends with the first step of a change."""
 
@@ -68,6 +69,8 @@ class Tools:
     """Pause between two looks at what only somebody outside can change: stock, quota, a credential."""
     destroy_pause: timedelta
     """Pause between the two looks of a destroy."""
+    undo_patience: timedelta
+    """How long an undo looks at a cluster that does not become empty, before it says what is left."""
     tofu: asyncio.Semaphore
     """As many of the tool's processes as this machine bears at a time."""
     registry: str = REGISTRY
