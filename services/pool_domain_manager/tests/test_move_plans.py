@@ -1,10 +1,13 @@
 """Plans of moves: what is refused, what has to be forced by name, and what a move that may not begin leaves as it was."""
 
 from pathlib import Path
+from unittest.mock import AsyncMock
 
+import pytest
 from catalyst.pooldomain.v1.resources_pb2 import Delegation, DsRecord, Glue, Plan, RecordKey
 from catalyst.pooldomain.v1.service_pb2 import CloseRollbackWindowRequest, PlanDelegationRequest
 from catalyst.pooldomain.v1.service_pb2_grpc import DelegationServiceStub
+from catalyst_pool_domain_manager.workers.servers import Fault, Servers
 from catalyst_sdk.dns import Change
 from catalyst_testkit.daemons import RunningDaemon, reason_of
 from catalyst_testkit.fake_registrar import serving
@@ -104,8 +107,10 @@ async def _mail(daemon: RunningDaemon, it: World) -> None:
 
 
 async def test_a_move_whose_ground_has_shifted_does_not_begin_and_nothing_is_written(
-    home: Path, dns: Dns, clean_nats: NatsServer
+    home: Path, dns: Dns, clean_nats: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    edns = AsyncMock(side_effect=[[Fault(HOSTS[0], "edns", "a question with EDNS is answered FORMERR")], *[[]] * 9])
+    monkeypatch.setattr(Servers, "edns_faults", edns)
     async with world(home, dns) as it, begin(it, home, clean_nats) as daemon:
         await prepared(daemon, it)
         plan = await planned(daemon, it)
@@ -114,6 +119,7 @@ async def test_a_move_whose_ground_has_shifted_does_not_begin_and_nothing_is_wri
         cut = await stands(daemon)
         assert (cut.state, cut.HasField("snapshot")) == (Delegation.STATE_FAILED, False)
         assert "A of www.acme.example" in cut.conditions[0].message
+        assert edns.await_count == 2, "the servers are looked at again until they trouble nobody"
         await it.old.backend.apply(zone=ORIGIN, changes=(Change(f"www.{ORIGIN}", "A", 1, ("192.0.2.80",)),))
         plan = await planned(daemon, it)
         assert [f.rule for f in plan.safety] == ["dnssec"]

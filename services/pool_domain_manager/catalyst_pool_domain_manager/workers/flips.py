@@ -80,7 +80,7 @@ class Flipping:
             before = (name,)
 
     async def _stage(self, ctx: Context) -> Any:
-        """Every new server answers for the zone: UDP and TCP, with authority, all records, valid signatures."""
+        """Every new server answers for the zone: UDP and TCP, with authority, all records, valid signatures, clean EDNS."""
         d = await self.moving.stands(ctx)
         await self._demand_keys_stay(ctx, d)
         await self.moving.live(ctx, self.moving.pace.ttl)
@@ -91,7 +91,8 @@ class Flipping:
         if zone.state is ZoneState.ACTIVE and zone.written >= zone.revision:
             state = await self.moving.state(zone)
             polled = await self.moving.new_servers(zone, target)
-            why = _told(await polled.servers.zone_faults(polled.names, state))
+            faults = await polled.servers.zone_faults(polled.names, state)
+            why = _told(faults or await polled.servers.edns_faults(polled.names, zone.origin))
             if not why:
                 return {"revision": zone.revision}
         if ctx.now() >= ends:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import dns.asyncquery
+import dns.edns
 import dns.exception
 import dns.flags
 import dns.message
@@ -23,12 +24,16 @@ from catalyst_sdk.resolver import fault
 from catalyst_pool_domain_manager.domain import traffic
 
 PATIENCE = 3.0
+BUFFER = 1232
+"""Octets of an answer by UDP that no network breaks into pieces, which we say that we take (DNS flag day 2020)."""
+_NEWER, _UNKNOWN_OPTION = 1, dns.edns.GenericOption(dns.edns.OptionType.make(65001), b"")
+"""A version of EDNS that nobody has, and an option of those that stay without a meaning (RFC 6891, section 9)."""
 NOERROR, NXDOMAIN, REFUSED = dns.rcode.NOERROR, dns.rcode.NXDOMAIN, dns.rcode.REFUSED
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that a server does not answer as wished. `verdict`: timeout, lame, stale, missing, bogus, present."""
+    """Something that a server does not answer as wished. `verdict`: timeout, lame, stale, missing, bogus, present, edns."""
 
     server: str
     verdict: str
@@ -75,6 +80,11 @@ class Servers:
         """What keeps the zone from being delegated: at each server SOA with authority, serial, records, signatures."""
         found = await asyncio.gather(*(self._zone_at(server, zone) for server in servers))
         return [fault for faults in found for fault in faults]
+
+    async def edns_faults(self, servers: Sequence[str], zone: str) -> list[Fault]:
+        """Servers that trouble resolvers which use EDNS, as all do (RFC 6891), or that give no answer."""
+        found = await asyncio.gather(*(self._edns_at(server, zone) for server in servers))
+        return [fault for fault in found if fault]
 
     async def absent_faults(self, servers: Sequence[str], name: str, *kinds: str) -> list[Fault]:
         """Servers that do not say with authority that `name` has no records of `kinds`."""
@@ -135,6 +145,21 @@ class Servers:
         wanted = [r for r in zone.record_sets if r.type not in ("SOA", KEYS)]
         checked = await asyncio.gather(*(self._record_at(server, r, zone, keys) for r in wanted))
         return [fault for fault in checked if fault]
+
+    async def _edns_at(self, server: str, zone: str) -> Fault | None:
+        """Whether answers fit into what is taken, carry EDNS, pass over options, and tell versions apart."""
+        plain = dns.message.make_query(zone, "DNSKEY", want_dnssec=True, payload=BUFFER, options=[_UNKNOWN_OPTION])
+        newer = dns.message.make_query(zone, "SOA", use_edns=_NEWER, payload=BUFFER)
+        answer, refusal = await asyncio.gather(self._by_udp(server, plain), self._by_udp(server, newer))
+        if isinstance(answer, Fault) or isinstance(refusal, Fault):
+            return answer if isinstance(answer, Fault) else refusal if isinstance(refusal, Fault) else None
+        if answer.edns != 0 or answer.rcode() != NOERROR:
+            return Fault(server, "edns", f"a question with EDNS is answered {_with_edns(answer)}")
+        if (octets := len(answer.wire or b"")) > BUFFER:
+            return Fault(server, "edns", f"{octets} octets by UDP, where {BUFFER} are taken")
+        if refusal.edns != 0 or refusal.rcode() != dns.rcode.BADVERS:
+            return Fault(server, "edns", f"a version of EDNS that it cannot know is answered {_with_edns(refusal)}")
+        return None
 
     async def _record_at(
         self, server: str, wanted: RecordSet, zone: ZoneState, keys: dns.rrset.RRset | None
@@ -197,6 +222,18 @@ class Servers:
             return Fault(server, "lame", f"{name} {kind}: {dns.rcode.to_text(answer.rcode())}")
         return Fault(server, "present", f"{name} {kind} is still answered") if rrset(answer, name, kind) else None
 
+    async def _by_udp(self, server: str, query: dns.message.Message) -> dns.message.Message | Fault:
+        """One question as it is, whose answer may be cut. One lost packet is no trouble of a server."""
+        query.flags &= ~dns.flags.RD
+        why = ""
+        for _ in range(2):
+            try:
+                host, port = self.address(server)
+                return await dns.asyncquery.udp(query, host, timeout=PATIENCE, port=port)
+            except (dns.exception.DNSException, OSError, LookupError, ValueError) as error:
+                why = str(error) or type(error).__name__
+        return Fault(server, "timeout", why)
+
     async def ask(self, server: str, name: str, kind: str, *, tcp: bool = False) -> dns.message.Message | Fault:
         """One question to one server, with its DNSSEC records."""
         query = dns.message.make_query(name, kind, want_dnssec=True)
@@ -225,6 +262,11 @@ class Both(Servers):
             return self._two[0].address(server)
         except LookupError:
             return self._two[1].address(server)
+
+
+def _with_edns(answer: dns.message.Message) -> str:
+    edns = f"with EDNS {answer.edns}" if answer.edns >= 0 else "without EDNS"
+    return f"{dns.rcode.to_text(answer.rcode())} {edns}"
 
 
 def rrset(answer: dns.message.Message, name: str, kind: str) -> dns.rrset.RRset | None:
