@@ -11,6 +11,8 @@ from catalyst_mesh.errors import explain
 from catalyst_sdk import addresses
 from google.protobuf import json_format
 
+from . import lookups
+
 Metadata = tuple[tuple[str, str], ...]
 _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _SLOT = re.compile(r"default|console|[a-z]{4}")
@@ -47,16 +49,18 @@ class Findings:
         self._registrars = service_pb2_grpc.RegistrarServiceStub(channel)
 
     async def of(self, fields: Mapping[str, Any], metadata: Metadata) -> dict[str, Any]:
-        """The report on any of: a name, targets, a registrar's access, name servers."""
+        """The report on any of: a name, targets, a registrar's access, name servers, where a name leads."""
         report = Report()
         if "poolDomain" in fields or "subdomain" in fields:
             await self._name(report, fields, metadata)
         if "targets" in fields:
             _targets(report, fields["targets"], allow_private=await self._allows_private(fields, metadata))
-        if "domain" in fields or "registrar" in fields:
+        if "domain" in fields or "registrar" in fields or "pointsTo" in fields:
             _domain(report, fields)
         if "nameservers" in fields:
             _name_servers(report, str(fields.get("domain", "")), fields["nameservers"])
+        if "pointsTo" in fields:
+            await _pointing(report, fields)
         if "registrar" in fields and "domain" in fields and not report.findings:
             await self._access(report, fields, metadata)
         if not fields:
@@ -139,11 +143,24 @@ def _targets(report: Report, targets: Any, *, allow_private: bool) -> None:
 
 
 def _domain(report: Report, fields: Mapping[str, Any]) -> None:
-    domain = str(fields.get("domain", "")).strip().lower().removesuffix(".")
+    domain = _plain(str(fields.get("domain", "")))
     if not _HOST.fullmatch(domain):
         report.add("domain", "FQDN_MISMATCH", "it is no domain name")
     if "registrar" in fields and not re.fullmatch(r"[a-z][a-z0-9-]{0,62}", str(fields["registrar"])):
         report.add("registrar", "REGISTRAR_NOT_FOUND", "it is no registrar's id")
+
+
+async def _pointing(report: Report, fields: Mapping[str, Any]) -> None:
+    """Whether a record at the present host of the domain already leads here; nothing else of it has to move then."""
+    domain, wished = (_plain(fields.get(name, "")) for name in ("domain", "pointsTo"))
+    if addresses.parse(wished) is None and not _HOST.fullmatch(wished):
+        report.add("pointsTo", "TARGET_INVALID", "it is neither an address nor a host name")
+    elif _HOST.fullmatch(domain) and (fault := await lookups.pointing_fault(domain, wished)):
+        report.add("domain", *fault)
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().removesuffix(".")
 
 
 def _name_servers(report: Report, domain: str, given: Any) -> None:

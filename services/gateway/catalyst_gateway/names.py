@@ -6,7 +6,6 @@ Each is one call of the pool-domain manager. 2xx means stored; only `state` and 
 import asyncio
 import json
 import re
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from google.protobuf import json_format
 from litestar import Request, Response
 from litestar.response import Stream
 
-from . import bodies, conditions
+from . import bodies, conditions, lookups
 from .bodies import Field
 from .findings import Findings
 from .stream import HEADERS, frame
@@ -34,7 +33,6 @@ CHECK, VALIDATE, REST = 5.0, 15.0, 30.0
 """Seconds that a request may take."""
 MOST_WAIT = 25.0
 """Seconds of `?wait=`: the rest of the time is for the call before it."""
-LOOKUP = 2.0
 _POOL = r"[a-z0-9-]+(?:[.][a-z0-9-]+)+"
 _VARIABLES = {
     "{pool}": f"(?P<pool>{_POOL})",
@@ -67,7 +65,7 @@ FORCE_RELEASE = (
 )  # fmt: skip
 VALIDATE_FORM = (
     Field("poolDomain"), Field("subdomain"), Field("targets", list), Field("registrar"), Field("domain"),
-    Field("credential", dict), Field("account"), Field("token"), Field("nameservers", list),
+    Field("credential", dict), Field("account"), Field("token"), Field("nameservers", list), Field("pointsTo"),
 )  # fmt: skip
 FIELDS = {
     "parent": "poolDomain", "label": "subdomain", "reservation_token": "reservationToken", "ttl": "ttlSeconds",
@@ -404,13 +402,10 @@ async def _outside(fqdn: str) -> dict[str, Any]:
     if not _FQDN.fullmatch(fqdn):
         return _checked(False, "LABEL_INVALID", "that is no host name")
     try:
-        async with asyncio.timeout(LOOKUP):
-            await asyncio.get_running_loop().getaddrinfo(fqdn, None, type=socket.SOCK_STREAM)
-    except socket.gaierror as error:
-        if error.errno == socket.EAI_NONAME:
-            return _checked(True, "", "", fqdn)
-        return _checked(False, "lookup-error", "the name could not be looked up", fqdn)
-    except (OSError, UnicodeError):
+        await lookups.look_up(fqdn)
+    except lookups.NoSuchName:
+        return _checked(True, "", "", fqdn)
+    except lookups.LookupFailed:
         return _checked(False, "lookup-error", "the name could not be looked up", fqdn)
     return _checked(False, "exists", "the name is there already", fqdn)
 
