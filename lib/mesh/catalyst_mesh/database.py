@@ -25,8 +25,9 @@ from sqlalchemy.types import TypeDecorator
 
 from .clocks import Clock
 from .doors import Doors
-from .errands import QUIET, errand_engine
+from .errands import errand_engine
 from .passwords import take_password_from
+from .quiet import QUIET, quiet
 from .ready import Ready
 from .statements import sharing
 from .telemetry import span
@@ -150,7 +151,7 @@ class Database:
                 url, pool_size=pool_size, execution_options=sharing(url), **QUIET,
                 connect_args={"server_settings": {"idle_in_transaction_session_timeout": f"{SILENCE}s"}},
             )  # fmt: skip
-            _ask_after_a_rest(writer)
+            _ask_after_a_rest(quiet(writer))
             if password_file is not None:
                 take_password_from(password_file, writer)
         self = cls(writer, reader, clock)

@@ -15,6 +15,8 @@ import aiosqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from .quiet import QUIET
+
 Given = Sequence[Any] | Mapping[str, Any]
 
 FEW = 64
@@ -106,10 +108,6 @@ class ErrandConnection(aiosqlite.Connection):
         """Roll back, as one errand; none where there is nothing to take back, as after each commit."""
         if not self._knows or self._conn.in_transaction:
             await self.send(sqlite3.Connection.rollback)
-
-
-QUIET = {"hide_parameters": True}
-"""Of each engine: what its errors say is written to the log and to dead letters, where no value of a row is to stand."""
 
 
 def errand_engine(url: URL, *, writes: bool, **options: Any) -> AsyncEngine:

@@ -4,6 +4,8 @@ Invariants
   theirs only    a token is shown to the API server only if it names the cluster as its issuer: people's never are;
   never longer   an answer is used for at most `MOST_CACHED` seconds, and never past the token's own expiry;
   no answer, no  what the API server does not confirm, or cannot, is refused;
+  a few at once  at most `AT_ONCE` questions are under way and `WAITING` more wait; whoever comes beyond that is refused unasked,
+                 so that a flood of made-up tokens neither reaches the API server nor pushes known callers out;
   named or none  an account that the table does not name is no daemon, and gets no rights at all.
 """
 
@@ -26,6 +28,9 @@ MOST_CACHED = 60.0
 REFUSED_CACHED = 10.0
 """Seconds for which a refusal is: it keeps a broken client from asking the API server at each call."""
 MOST_ANSWERS = 2048
+"""Answers of each kind that are kept."""
+AT_ONCE = 16
+WAITING = 256
 REVIEW = "/apis/authentication.k8s.io/v1/tokenreviews"
 
 
@@ -63,13 +68,16 @@ class TokenReviewVerifier:
         self._audience = audience
         self._workloads = workloads
         self._clock = clock
-        self._answers: OrderedDict[bytes, _Answer] = OrderedDict()
+        # Apart, so that however many refusals push no caller out.
+        self._callers: OrderedDict[bytes, _Answer] = OrderedDict()
+        self._refusals: OrderedDict[bytes, _Answer] = OrderedDict()
         self._asking: dict[bytes, asyncio.Task[_Answer]] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def check(self, token: str) -> Caller:
         """As Verifier."""
         key = digest(token)
-        answer = self._answers.get(key)
+        answer = self._callers.get(key) or self._refusals.get(key)
         if answer is None or answer.until <= self._clock():
             claims = peek(token)
             if claims.get("iss") != self._issuer:
@@ -90,6 +98,8 @@ class TokenReviewVerifier:
         """One question for however many calls that carry the same token."""
         task = self._asking.get(key)
         if task is None:
+            if len(self._asking) >= AT_ONCE + WAITING:
+                raise IssuerUnavailable(issuer=self._issuer)
             task = self._asking[key] = asyncio.create_task(self._review(token, expiry), name="token-review")
             task.add_done_callback(lambda _: self._asking.pop(key, None))
         try:
@@ -102,7 +112,8 @@ class TokenReviewVerifier:
     async def _review(self, token: str, expiry: object) -> _Answer:
         asked = {"token": token, "audiences": [self._audience]}
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": asked}
-        status = (await self._web.post(self._url, body))["status"]
+        async with self._turns:
+            status = (await self._web.post(self._url, body))["status"]
         now = self._clock()
         # A server that knows nothing of audiences names none: its yes is one to itself, not to us.
         if status.get("authenticated") is not True or self._audience not in status.get("audiences", ()):
@@ -115,7 +126,9 @@ class TokenReviewVerifier:
         return _Answer(Caller(subject=f"{SERVICE}{service}", service=service), until)
 
     def _keep(self, key: bytes, answer: _Answer) -> None:
-        self._answers[key] = answer
-        self._answers.move_to_end(key)
-        while len(self._answers) > MOST_ANSWERS:
-            self._answers.popitem(last=False)
+        kept, other = (self._callers, self._refusals) if answer.caller else (self._refusals, self._callers)
+        other.pop(key, None)
+        kept[key] = answer
+        kept.move_to_end(key)
+        while len(kept) > MOST_ANSWERS:
+            kept.popitem(last=False)

@@ -1,18 +1,21 @@
 """Columns and connections."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from traceback import format_exception
 from typing import Any
 
 import pytest
 from catalyst_mesh import Database, Json, ManualClock, UtcTime
 from catalyst_mesh.database import is_outage
+from catalyst_mesh.ready import Ready
 from catalyst_testkit.postgres import PostgresServer
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Column, Integer, MetaData, Table, Text, bindparam, cast, insert, select, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
 
 from .bench import NOON
@@ -120,6 +123,40 @@ async def test_what_an_error_says_holds_no_value_of_a_row(database: str) -> None
     for caught in (one, many):
         assert "INSERT INTO kept" in str(caught.value)
         assert "canary" not in f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
+    await db.close()
+
+
+@pytest.mark.parametrize("ready", [False, True], ids=["by SQLAlchemy", "past it"])
+async def test_what_postgresql_says_of_a_value_is_not_told(postgres: PostgresServer, ready: bool) -> None:
+    """It quotes keys, whole rows and what it cannot read, in the message or in the details."""
+    held = MetaData()
+    told = Table("told", held, Column("secret", Text, primary_key=True), Column("n", Integer, nullable=False))
+    db = await Database.open(await postgres.database(), metadata=held)
+
+    async def write(statement: Any, **given: Any) -> None:
+        async with db.begin() as sql:
+            if ready:
+                await Ready(statement).rows(sql, given)
+            else:
+                await sql.execute(statement, given)
+
+    await write(insert(told), secret="canary-1", n=1)
+    cast_number = select(cast(cast(bindparam("text"), Text), Integer))
+    cast_json = select(cast(cast(bindparam("text"), Text), postgresql.JSONB))
+    for statement, values in (
+        (insert(told), {"secret": "canary-1", "n": 1}),
+        (insert(told), {"secret": "canary-2", "n": None}),
+        (insert(told), {"secret": "canary-3", "n": "canary-4"}),
+        (cast_number, {"text": "canary-5"}),
+        (cast_number, {"text": "9" * 30 + "00421"}),
+        (cast_json, {"text": '{"a": canary-6}'}),
+    ):
+        with pytest.raises(DBAPIError) as caught:
+            await write(statement, **values)
+        said = "".join(format_exception(caught.value))
+        assert "asyncpg" in said
+        assert not re.search("canary|00421", said)
+        assert "canary" not in f"{caught.value!r} {vars(caught.value.__cause__ or caught.value)}"
     await db.close()
 
 

@@ -13,10 +13,11 @@ from catalyst_mesh import Caller, DaemonSettings, Issuer, TokenFile
 from catalyst_mesh.claims import ForeignToken
 from catalyst_mesh.errors import Unauthenticated
 from catalyst_mesh.keyfiles import write_private
-from catalyst_mesh.token_review import MOST_CACHED, TokenReviewVerifier
+from catalyst_mesh.token_review import AT_ONCE, MOST_ANSWERS, MOST_CACHED, WAITING, TokenReviewVerifier, _Answer
 from catalyst_mesh.trust import verifier
 from catalyst_mesh.verifiers import IssuerUnavailable
 from catalyst_mesh.web import Web
+from catalyst_testkit import eventually
 
 from .outside import FakeApiServer, serving
 
@@ -128,6 +129,50 @@ async def test_when_the_cluster_is_away_nobody_new_is_let_in(bench: Bench) -> No
     bench.now += MOST_CACHED + 1
     with pytest.raises(IssuerUnavailable):
         await bench.verifier.check(known)
+
+
+class Slow(Web):
+    """Questions that wait until they are let, and say how many there were at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let = asyncio.Event()
+        self.now = self.most = self.all = 0
+
+    async def post(self, url: str, body: Any) -> Any:
+        self.now, self.all = self.now + 1, self.all + 1
+        self.most = max(self.most, self.now)
+        await self.let.wait()
+        self.now -= 1
+        return {"status": {"authenticated": False}}
+
+
+async def test_a_flood_of_made_up_tokens_asks_a_few_at_a_time_and_turns_the_rest_away() -> None:
+    web = Slow()
+    verifier = TokenReviewVerifier(
+        "https://api.example", web=web, issuer=CLUSTER, audience="catalyst-billing", workloads={ACCOUNT: "provisioner"}
+    )
+    flood = [asyncio.create_task(verifier.check(token(jti=str(n)))) for n in range(AT_ONCE + WAITING + 50)]
+
+    def are_turned_away() -> bool:
+        return web.now == AT_ONCE and sum(task.done() for task in flood) == 50
+
+    await eventually(are_turned_away, within=60)
+    web.let.set()
+    ends = await asyncio.gather(*flood, return_exceptions=True)
+    assert (web.most, web.all) == (AT_ONCE, AT_ONCE + WAITING)
+    assert [type(end) for end in ends] == [Unauthenticated] * (AT_ONCE + WAITING) + [IssuerUnavailable] * 50
+    await verifier.close()
+
+
+async def test_however_many_are_refused_who_is_known_stays_known(bench: Bench) -> None:
+    known = bench.known()
+    await bench.verifier.check(known)
+    for n in range(MOST_ANSWERS + 1):
+        bench.verifier._keep(str(n).encode(), _Answer(None, bench.now + 10))
+    await bench.verifier.check(known)
+    assert len(bench.api.asked) == 1
+    assert len(bench.verifier._refusals) == MOST_ANSWERS
 
 
 async def test_the_settings_say_who_is_trusted(bench: Bench, tmp_path: Path) -> None:
