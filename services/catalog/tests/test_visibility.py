@@ -16,12 +16,13 @@ from catalyst_testkit.daemons import RunningDaemon, reason_of
 from google.protobuf.message import Message
 from sqlalchemy import make_url, true
 
-from .asking import Start, catalog, sync
+from .asking import Start, catalog, sources, sync
 from .makers import needs, write
 
 pytestmark = pytest.mark.either_database
 PRIVATE, NEVER = "bp-crm", "bp-crx"
 """One that Acme has, and one that nobody ever had."""
+OWN_PLACE = "environments/acme-prod"
 Ask = Callable[[Any, str], Awaitable[Any]]
 PATHS: dict[str, Ask] = {
     "get": lambda stub, name: stub.GetBlueprint(rpc.GetBlueprintRequest(name=f"blueprints/{name}")),
@@ -140,6 +141,46 @@ async def test_no_watcher_but_its_owner_hears_of_a_private_blueprint(start: Star
             await sync(daemon)
             assert "bp-later" in (await asyncio.wait_for(call.read(), 60)).change.name, who
             call.cancel()
+
+
+async def test_what_is_private_is_planned_for_its_owner_s_environments_alone(
+    start: Start, folder: Path, home: Path
+) -> None:
+    """Also by a member of both Organizations, and by the daemon that keeps Environments."""
+    write(home / "acme", PRIVATE)
+    async with start(organization_folders={"acme": home / "acme"}) as daemon:
+        groups = ["/acme/org-developer", "/rival/org-developer"]
+        for stub in (catalog(daemon, subject="two hats", groups=groups), catalog(daemon, service="environment")):
+            wish = rpc.PlanInstallRequest(blueprint=f"organizations/acme/blueprints/{PRIVATE}", environment=OWN_PLACE)
+            assert (await stub.PlanInstall(wish)).version == "1.0.0"
+            wish.environment = "environments/rival-prod"
+            assert await reason_of(stub.PlanInstall(wish)) == "ROLE_DENIED"
+
+
+async def test_who_takes_the_id_of_a_source_that_was_another_s_hears_nothing_of_what_that_brought(
+    start: Start, folder: Path, home: Path
+) -> None:
+    write(home / "acme", PRIVATE)
+    async with start() as daemon:
+        stub = sources(daemon)
+        wish = rpc.CreateSourceRequest(
+            source_id="shared",
+            source=pb.Source(
+                kind="directory",
+                scope=pb.Source.SCOPE_ORGANIZATION,
+                org="organizations/acme",
+            ),
+        )  # fmt: skip - one request
+        for org in ("acme", "rival"):
+            (home / org).mkdir(exist_ok=True)
+            wish.source.org = f"organizations/{org}"
+            wish.source.config.update({"folder": str(home / org)})
+            await stub.CreateSource(wish)
+            made = await sync(daemon, "sources/shared")
+            counts = made.blueprint_count, made.version_count, made.open_issue_count
+            assert counts == ((1, 1, 0) if org == "acme" else (0, 0, 0))
+            if org == "acme":
+                await stub.DeleteSource(rpc.DeleteSourceRequest(name=made.name, etag=made.etag))
 
 
 async def owned_by_plain(database: str) -> str:

@@ -189,7 +189,10 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
         wish, org = planning.to_wish(request), planning.organization_of(request.environment)
         owner, name = split(request.blueprint)
         _demand_daemon(request)
-        picture = await self._picture([owner, org], *DEVELOPERS)
+        if owner not in ("", org):
+            # Also for who is a member of both: what is private is installed by its owner alone.
+            raise RoleDenied(subject=caller().subject, resource=f"organizations/{owner}")
+        picture = await self._picture([org], *DEVELOPERS)
         picture.head(owner, name)
         standing = await self._installed(request.installed, request.environment)
         application = install_plans.application_name(wish, standing)

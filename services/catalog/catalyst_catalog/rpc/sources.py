@@ -136,7 +136,7 @@ class SourceService(service_pb2_grpc.SourceServiceServicer):
             decision = await step(tx)
             row = await tx.source_row(decision.state.id)
             seen.update(row or {"uid": "", "created_at": tx.now}, now=tx.now)
-            seen["counts"] = await tx.source_counts(decision.state.id)
+            seen["counts"] = await tx.source_counts(decision.state)
             return decision
 
         def answer(source: Source) -> pb.Source:
@@ -226,7 +226,7 @@ def _is_wanted(issue: Issue, request: rpc.ListIssuesRequest) -> bool:
 async def _message(tx: Store, source: Source) -> pb.Source:
     row = await tx.source_row(source.id)
     assert row is not None, "it was read in this transaction"
-    return to_source(source, row, *await tx.source_counts(source.id))
+    return to_source(source, row, *await tx.source_counts(source))
 
 
 class Syncs:

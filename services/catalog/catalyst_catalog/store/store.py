@@ -198,12 +198,16 @@ class Store(Transaction):
         query = select(func.count()).select_from(t.versions).where(t.versions.c.state == state.value)
         return int((await self.sql.execute(query)).scalar_one())
 
-    async def source_counts(self, id: str) -> tuple[int, int, int]:
-        """How many Blueprints a source owns, versions it brought, issues it has open."""
-        counts = [
-            (await self.sql.execute(select(func.count()).select_from(table).where(table.c.source == id))).scalar_one()
-            for table in (t.blueprints, t.versions, t.issues)
-        ]
+    async def source_counts(self, source: Source) -> tuple[int, int, int]:
+        """How many Blueprints a source owns, versions it brought, issues it has open.
+
+        What an earlier source of that id brought for another Organization is none of this one's.
+        """
+        counts = []
+        for table in (t.blueprints, t.versions, t.issues):
+            mine = table.c.source == source.id
+            mine = mine if table is t.issues else mine & (table.c.owner_org == source.owner)
+            counts.append((await self.sql.execute(select(func.count()).select_from(table).where(mine))).scalar_one())
         return counts[0], counts[1], counts[2]
 
     async def source_row(self, id: str) -> RowMapping | None:
