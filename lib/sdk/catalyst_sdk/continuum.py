@@ -91,6 +91,7 @@ class DatabaseView:
     sync         regions that have each acknowledged write; seen from the primary
     epoch        highest epoch that this effector keeps
     age          seconds since the question was sent
+    waiting      commits that wait for a synchronous standby; seen from the primary. Since 0.2
     """
 
     region: str
@@ -105,6 +106,7 @@ class DatabaseView:
     sync: frozenset[str] | None = None
     epoch: int | None = None
     age: float = 0.0
+    waiting: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ class PostgresPromoter:
             sync=sync,
             epoch=epochs.highest if epochs is not None else facts.epoch,
             age=boottime() - began,
+            waiting=None if facts.standby else facts.waiting,
         )
 
     async def prepare(self, *, region: str, epoch: int) -> None:

@@ -21,6 +21,7 @@ SELECT pg_is_in_recovery() AS standby, c.system_identifier::text AS system, k.ti
   CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END::text AS replayed,
   CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE (pg_last_committed_xact()).timestamp END AS at,
   CASE WHEN pg_is_in_recovery() THEN '' ELSE pg_walfile_name(pg_current_wal_insert_lsn()) END AS file,
+  (SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep') AS waiting,
   r.received_tli AS pulling, r.status AS stream, r.sender_port AS sender,
   to_regclass('catalyst.epoch') IS NOT NULL AS known
 FROM pg_control_system() c, pg_control_checkpoint() k LEFT JOIN pg_stat_wal_receiver r ON true
@@ -39,6 +40,7 @@ class Facts:
 
     turns      which epoch began where, as its log tells it
     standbys   of a primary: position that each streaming one has replayed, where it is synchronous
+    waiting    commits that a synchronous standby has not confirmed yet
     pulls      of a standby: the port of whom it pulls from now, and on which timeline; 0: from nobody
     """
 
@@ -51,6 +53,7 @@ class Facts:
     turns: tuple[Turn, ...]
     standbys: Mapping[str, int]
     pulls: tuple[int, int]
+    waiting: int = 0
 
     @property
     def epoch(self) -> int:
@@ -121,6 +124,7 @@ class Line:
                 if s["state"] == "streaming" and s["sync_state"] in ("sync", "quorum")
             },
             (row["sender"], row["pulling"]) if row["stream"] == "streaming" else (0, 0),
+            row["waiting"],
         )
 
     async def began(self, place: Place) -> int:

@@ -12,7 +12,7 @@ import pytest
 from catalyst_promoter_postgres.place import configured
 from catalyst_promoter_postgres.promoter import PostgresPromoter
 from catalyst_promoter_postgres.server import Server
-from catalyst_sdk.continuum import Follow
+from catalyst_sdk.continuum import Effect, Follow
 from catalyst_testkit import eventually
 from catalyst_testkit.continuum.postgres_pair import EAST, WEST, PostgresPair, postgres_pair
 from catalyst_testkit.continuum.promoter_suite import PromoterBench, PromoterSuite
@@ -73,10 +73,21 @@ async def test_a_promotion_is_tried_on_a_copy_and_the_pair_does_not_notice() -> 
         assert not (pair.folder(WEST) / "rehearsal").exists()
         (pair.folder(WEST) / "rehearsal").mkdir()  # of a life that died in it
         assert (await promoter.rehearse(region=WEST, run="c")).passed
+        assert await promoter.set_sync(region=EAST, standbys=frozenset({WEST}), epoch=1) is Effect.DONE
+        assert await pair.write(EAST, 3)
+        assert (await promoter.observe(region=EAST)).waiting == 0
         pair.kill(WEST)
         gone = await promoter.rehearse(region=WEST, run="d")
         assert (gone.passed, list(gone.took)) == (False, [])
         assert not (pair.folder(WEST) / "rehearsal").exists()
+        writing = asyncio.create_task(pair.write(EAST, 4))
+
+        async def waits() -> bool:
+            return (await promoter.observe(region=EAST)).waiting == 1
+
+        await eventually(waits, within=60, every=0.1, what="a commit waits for the standby that is gone")
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
 
 
 async def test_a_server_that_is_frozen_is_stopped_within_the_budget_all_the_same() -> None:

@@ -3,7 +3,7 @@
 Slots and regions are labels here, against the rule for all others: there are few of them, and whoever is woken asks which.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,7 +15,9 @@ from .domain.facts import Fact
 from .domain.measure import Measured
 from .domain.spec import Spec, SyncMode
 from .domain.status import Condition, Facts, Truth
+from .kept_names import KeptNames
 
+_RENEWAL = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _MOVE = (0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 180.0, 600.0)
 
 
@@ -27,6 +29,7 @@ class ContinuumMetrics:
         self._of_moves(registry)
         self._of_slots(registry)
         self._of_agents(registry)
+        self._kept = KeptNames(registry)
 
     def slot(self, slot: str, facts: Facts, spec: Spec, found: Sequence[Condition]) -> None:
         """A region's agent told what it knows. What it does not know has no sample: nothing is drawn as zero."""
@@ -48,6 +51,9 @@ class ContinuumMetrics:
         _set(self.drill_age, (slot, region), facts.drill_age)
         _set(self.clock_offset, (slot, region), facts.clock_offset)
         _set(self.clock_drift, (slot, region), facts.clock_drift)
+        _set(self.rpo_bytes, (slot, region), facts.missed)
+        for (gauge, labels), value in self._kept.slot(slot, facts).items():
+            _set(gauge, labels, value)
         for one in found:
             self.condition.labels(slot, region, one.type).set(
                 {Truth.TRUE: 1, Truth.FALSE: 0, Truth.UNKNOWN: -1}[one.status]
@@ -59,6 +65,9 @@ class ContinuumMetrics:
         match fact:
             case happenings.Moved():
                 self.failovers.labels(slot, fact.kind.lower(), fact.result.lower()).inc()
+                for component, seconds in fact.measured.components.items():
+                    self.rto_component.labels(component).observe(seconds)
+                self._kept.moved(slot, fact.ended_at)
             case happenings.RunProgressed(took=float(took)):
                 self.run_step.labels(fact.kind.lower(), fact.phase).observe(took)
             case happenings.RegionFenced():
@@ -91,8 +100,13 @@ class ContinuumMetrics:
         """An effector refused an effect of an older epoch."""
         self.stale_effects.labels(effector).inc()
 
-    def moved(self, slot: str, kind: str, found: Measured, components: Mapping[str, float]) -> None:
-        """A move was measured; what was not observed is not counted."""
+    def renewed(self, slot: str, region: str, result: str, seconds: float) -> None:
+        """A renewal was asked for, and so long after its sending something was known of it."""
+        self.renewals.labels(slot, region, result).inc()
+        self.renewal.labels(slot, region).observe(seconds)
+
+    def moved(self, slot: str, kind: str, found: Measured) -> None:
+        """A move was measured from outside; what was not observed is not counted."""
         if found.rto is not None:
             self.rto.labels(kind).observe(found.rto)
         if found.disruption is not None:
@@ -100,8 +114,6 @@ class ContinuumMetrics:
         if found.rows is not None and found.rpo is not None:
             self.rpo_rows.labels(slot).set(found.rows)
             self.rpo.labels(slot).set(found.rpo)
-        for component, seconds in components.items():
-            self.rto_component.labels(component).observe(seconds)
 
     def planned(self, slot: str, blockers: int) -> None:
         """A run was planned."""
@@ -176,10 +188,21 @@ class ContinuumMetrics:
             "sync_standby", "Standbys that have every acknowledged write, where one is required", "slot", "region"
         )
         self.writable = gauge("writable_primaries", "Regions whose database was seen to take writes", "slot", "region")
+        self.rpo_bytes = gauge(
+            "rpo_bytes", "Of log that the holder before had told of and the region had not received when it took over",
+            "slot", "region",
+        )  # fmt: skip
         self.condition = gauge("condition", "1 holds, 0 does not, -1 is not known", "slot", "region", "condition")
 
     def _of_agents(self, registry: CollectorRegistry) -> None:
         where = ["slot", "region"]
+        self.renewals = Counter(
+            "catalyst_continuum_lease_renew", "Renewals by what became of them", [*where, "result"], registry=registry
+        )
+        self.renewal = Histogram(
+            "catalyst_continuum_lease_renew_seconds", "From the sending of a renewal until something is known of it", where,
+            buckets=_RENEWAL, registry=registry,
+        )  # fmt: skip
         self.rto_goal = Gauge(
             "catalyst_continuum_rto_goal_seconds", "Goal for the time without a writer", where, registry=registry
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import time
 from typing import Any
@@ -117,7 +118,9 @@ class Region:
             clock=now,
             clocks=self._clocks,
         )  # fmt: skip - one call
-        probes = Probes(self.settings.region, self._probers(), self.roster.all, self._logbook.book, now)
+        probes = Probes(
+            self.settings.region, self._probers(), self.roster.all, self._logbook.book, now, noted=self.metrics.moved
+        )  # fmt: skip - one call
         return (self.roster, self._logbook, reporter, self._clocks, probes)
 
     def _probers(self) -> dict[str, Prober]:
@@ -195,6 +198,7 @@ class Region:
             book=self._logbook.book,
             moves=lambda: self._logbook.history(slot),
             bounds=duties.bounds(spec),
+            renewed=partial(self.metrics.renewed, slot, region),
             relays=[placed.through(peer.carrying(slot)) for peer in self._peers.values()],
         )  # fmt: skip - one call
 

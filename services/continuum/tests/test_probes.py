@@ -38,9 +38,13 @@ def ended(kind: Kind, ago: float = 10.0, state: RunState = RunState.SUCCEEDED) -
 async def measured(region: str, run: Run, prober: FakeProber) -> list[Run]:
     booked: list[Run] = []
     agent = SimpleNamespace(moves=SimpleNamespace(known={run.id: run}))
-    probes = Probes(region, {SLOT: prober}, lambda: [(SLOT, agent)], booked.append, lambda: NOW)  # type: ignore[dict-item, list-item]
+    noted: list[Any] = []
+    probes = Probes(
+        region, {SLOT: prober}, lambda: [(SLOT, agent)], booked.append, lambda: NOW, noted=lambda *told: noted.append(told)  # type: ignore[dict-item, list-item]
+    )  # fmt: skip
     for _ in range(2):
         await probes.measure()
+    assert noted == [(SLOT, run.kind.word, prober.answer)] * len(prober.asked), "the metrics hear of it, once"
     return booked
 
 

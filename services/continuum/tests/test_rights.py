@@ -32,6 +32,7 @@ class Hand:
 
     def __init__(self) -> None:
         self.boot, self.kept, self.seen = 100.0, Remembered(), list[str]()
+        self.renewals = list[tuple[str, float]]()
         self.cells = MemoryWitness()
         self.register = Register(self.cells, "p-1", lambda: self.boot)
         self.standing = Standing(started_at=0.0, state=State.FENCED)
@@ -39,7 +40,7 @@ class Hand:
         self.sight = Sight(duty, register=self.register, promoter=NOTHING, peers={}, clock=self.clock)
         self.rights = Rights(
             duty, register=self.register, sight=self.sight, standing=self.standing, memory=self, clock=self.clock,
-            trace=self.trace, told=lambda authority: None,
+            trace=self.trace, told=lambda authority: None, renewed=lambda *told: self.renewals.append(told),
         )  # fmt: skip
         run = Run("abcdefghij", SLOT, Kind.FAILOVER, WEST, EAST, 1, 2)
         self.scene = Scene(
@@ -177,3 +178,15 @@ async def test_what_a_database_says_is_as_old_as_the_question(hand: Hand) -> Non
     assert (seen.writable, seen.age) == (True, 1.5), "it may have been so just when it was asked, and never after"
     hand.boot += FAST.renew
     assert sight.database() is None
+
+
+async def test_each_renewal_is_heard_of_with_what_became_of_it(hand: Hand) -> None:
+    await hand.register.change(SLOT, lambda lease: operations.bootstrap(lease, Me(EAST, 10_000, "aaaaaaaa")))
+    hand.standing.epoch = 1
+    await hand.rights.renew()
+    hand.cells.down = {"a", "b"}
+    await hand.rights.renew()
+    hand.cells.down = set()
+    hand.standing.epoch = 2
+    await hand.rights.renew()
+    assert hand.renewals == [("committed", 0.0), ("unknown", 0.0), ("refused", 0.0)]

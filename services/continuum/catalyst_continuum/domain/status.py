@@ -67,6 +67,8 @@ class Facts:
     drill_age       since the last drill that passed
     clock_offset    of our time of day against the cells'
     clock_drift     of our clock's rate against other regions', in millionths
+    waiting         commits that wait for a synchronous standby, where this region is the primary
+    missed          bytes of log that the holder before had told of and this region did not have when it took over
     latency, usual_latency   of an answer by the public name, now and before
     """
 
@@ -105,6 +107,8 @@ class Facts:
     clock_drift: float | None = None
     latency: float | None = None
     usual_latency: float | None = None
+    waiting: int | None = None
+    missed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

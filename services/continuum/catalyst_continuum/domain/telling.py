@@ -7,7 +7,7 @@ from typing import Any
 from . import facts
 from .approvals import Approval
 from .facts import Fact
-from .runs import SOURCE_PHASES, Kind, Run, RunState, StepState
+from .runs import SOURCE_PHASES, Kind, Run, RunState, StepState, parts
 from .spec import Policy, Spec
 from .status import Condition
 from .status import Facts as Known
@@ -47,7 +47,7 @@ def of_run(before: Run | None, after: Run, now: datetime) -> Iterator[Fact]:
     yield facts.RunCompleted(**said, state=after.state.name)
     if after.state is RunState.SUCCEEDED and after.source != after.target and after.kind is not Kind.DRILL:
         moved = facts.FailbackCompleted if after.kind is Kind.FAILBACK else facts.SwitchoverCompleted
-        yield moved(**said, ended_at=now)
+        yield moved(**said, ended_at=now, measured=facts.Measured(components=parts(after)))
 
 
 def _word(kind: Kind) -> str:

@@ -28,7 +28,7 @@ from .moves import CLAIMED, Moves
 from .observe import Peer, Sight
 from .outlook import Outlook
 from .register import Register
-from .rights import Rights, accepting, forcing, stealing
+from .rights import Renewed, Rights, accepting, forcing, stealing
 from .standing import Clock, Standing, Trace
 from .steps.carry import Book
 from .steps.scene import Hands, Tell
@@ -44,13 +44,14 @@ class Agent:
     register  shared by the agents of a process; everything else is this slot's
     moves     of the slot until now, for anti-flap; and when a person last acknowledged them (wall clock)
     relays    the register through each peer, under proposers of their own
+    renewed   hears of renewals, for the metrics
     precheck  what stands in the way of a planned run
     """
 
     def __init__(
         self, duty: Duty, *, register: Register, hands: Hands, peers: Mapping[str, Peer], memory: Memory, clock: Clock,
         trace: Trace, tell: Tell, book: Book, moves: Callable[[], tuple[Sequence[Move], float]],
-        bounds: Bounds = USUAL, relays: Sequence[Register] = (),
+        bounds: Bounds = USUAL, relays: Sequence[Register] = (), renewed: Renewed = lambda result, seconds: None,
     ) -> None:  # fmt: skip
         self._clock = clock
         self._memory = memory
@@ -64,7 +65,7 @@ class Agent:
         self.sight = Sight(duty, register=register, promoter=hands.promoter, peers=peers, clock=clock)
         self.rights = Rights(
             duty, register=register, sight=self.sight, standing=self.standing, memory=memory, clock=clock, trace=trace,
-            told=hands.dead_man or _nobody,
+            told=hands.dead_man or _nobody, renewed=renewed,
         )  # fmt: skip
         self.acts = Acts(
             duty, hands=hands, rights=self.rights, sight=self.sight, standing=self.standing, memory=memory, clock=clock,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from catalyst_sdk.continuum import Role
 
-from catalyst_continuum.domain import runs
+from catalyst_continuum.domain import gaps, runs
 from catalyst_continuum.domain.record import Lease
 from catalyst_continuum.domain.record import State as Record
 from catalyst_continuum.domain.runs import Kind, Mark, Run, RunState, StepState, mark_of
@@ -38,6 +38,8 @@ class Moves:
         """The run that people have this region make without a majority of cells."""
         self.known: dict[str, Run] = {}
         """Runs that this agent has begun or met, by id."""
+        self.missed: int | None = None
+        """Bytes of log that the last holder had told of, and this region had not received when it claimed; None: not known."""
         self._scene: Scene | None = None
 
     @property
@@ -79,6 +81,7 @@ class Moves:
     def fail_over(self, lease: Lease) -> str:
         """A silent holder's slot is claimed: the id of the approved run that waited for that, or a new one."""
         ordered, acts = self.ordered, self._acts
+        self.missed = gaps.loss_bytes(lease, acts.sight.database())
         run = Run(
             new_id(), acts.duty.slot, Kind.FAILOVER, lease.holder, acts.duty.region, lease.epoch, lease.epoch,
             reason=f"{lease.holder} has been silent for {lease.ttl_ms / 1000:g} s",

@@ -10,12 +10,16 @@ from catalyst_mesh import get_logger
 from catalyst_mesh.waits import rest
 
 from catalyst_continuum.domain import runs
+from catalyst_continuum.domain.measure import Measured
 from catalyst_continuum.domain.runs import Run, RunState, StepState
 
 from .agent import Agent
 from .prober import Prober
 from .standing import Clock
 from .steps.carry import Book
+
+Noted = Callable[[str, str, Measured], None]
+"""Hears what a move of a slot cost, with its kind: for the metrics."""
 
 LOOK = 1.0
 """Seconds from one look at the runs to the next."""
@@ -33,7 +37,7 @@ class Probes:
 
     def __init__(
         self, region: str, probers: Mapping[str, Prober], agents: Callable[[], Iterable[tuple[str, Agent]]], book: Book,
-        clock: Clock, after: float = AFTER,
+        clock: Clock, after: float = AFTER, noted: Noted = lambda slot, kind, found: None,
     ) -> None:  # fmt: skip
         self._region = region
         self._probers = probers
@@ -41,6 +45,7 @@ class Probes:
         self._book = book
         self._clock = clock
         self._after = after
+        self._noted = noted
         self._seen: set[str] = set()
         self._log = get_logger("probes")
 
@@ -78,6 +83,7 @@ class Probes:
         )
         figures = found.figures()
         self._log.info("run measured", run=run.name, **figures)
+        self._noted(run.slot, run.kind.word, found)
         if figures:
             self._book(runs.measured(run, figures, self._clock().wall))
 

@@ -208,6 +208,8 @@ def facts_of(agent: Agent, spec: Spec, register: Register, now: Moment) -> Facts
         **_in_hand(going, spec, now),
         last_failed=_last_failed(runs),
         rejoin=agent.acts.repair.attempts or None,
+        waiting=None if (own := views[duty.region]) is None else own.waiting,
+        missed=agent.moves.missed,
     )  # fmt: skip - in the order of the fields
 
 

@@ -21,6 +21,8 @@ from .register import Committed, Outcome, Refused, Register
 from .standing import Clock, Standing, Trace
 
 Claiming = Callable[[Lease | None, Me], Lease | Refusal]
+Renewed = Callable[[str, float], None]
+"""Hears what became of a renewal, and how many seconds after its sending that was known."""
 
 
 class Rights:
@@ -28,7 +30,7 @@ class Rights:
 
     def __init__(
         self, duty: Duty, *, register: Register, sight: Sight, standing: Standing, memory: Memory, clock: Clock,
-        trace: Trace, told: Callable[[Authority | None], None],
+        trace: Trace, told: Callable[[Authority | None], None], renewed: Renewed = lambda result, seconds: None,
     ) -> None:  # fmt: skip
         self.duty = duty
         self._register = register
@@ -38,6 +40,7 @@ class Rights:
         self._clock = clock
         self._trace = trace
         self._told = told
+        self._renewed = renewed
 
     async def renew(self, by: Register | None = None) -> bool:
         """Promise again; whether it is known to be committed. A refusal that names another holder ends the authority now.
@@ -45,7 +48,9 @@ class Rights:
         by   the same register by another way, as through a peer
         """
         me, epoch, facts = self._me(), self._standing.epoch, self._sight.facts(self.duty)
+        sent = self._clock().boot
         outcome = await self._change(lambda lease: operations.renew(lease, me, epoch, facts), by)
+        self._renewed(type(outcome).__name__.lower(), self._clock().boot - sent)
         if isinstance(outcome, Committed) and outcome.lease is not None:
             self._grant(outcome.lease, outcome.sent_at)
             return True

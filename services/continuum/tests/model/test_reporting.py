@@ -72,6 +72,9 @@ def test_what_agents_tell_is_what_is_so_and_what_they_cannot_see_is_unknown() ->
         world.run_for(40)
         after = told(world, WEST)
         assert (after.holder, after.epoch, after.standbys) == (WEST, 2, {WEST: True, EAST: False})
+        assert (after.missed, holder.missed) == (0, None), (
+            "it had all that the holder had told of, who took from nobody"
+        )
         assert said(after)["StandbyAvailable"] == "StandbyUnreachable"
         assert said(after)["ReplicationWithinRPO"] == "Unknown", "the lag of who is gone is not zero"
         assert said(after)["SinglePrimary"] == "Unknown"
