@@ -48,6 +48,21 @@ async def test_a_wiped_cell_is_quarantined_until_it_is_admitted_and_then_has_the
     assert seq(await register.change(SLOT, count)) == 4, "it makes a majority again"
 
 
+async def test_a_cell_that_is_set_back_is_no_witness_for_what_another_one_has_missed() -> None:
+    cells = MemoryWitness()
+    register = Register(cells, "p-1")
+    await written(cells, register)
+    snapshot = cells.values["b", SLOT]
+    cells.down = {"c"}
+    await written(cells, register, 1)
+    await register.close()
+    cells.down, cells.values["b", SLOT] = set(), snapshot
+    assert cells.values["b", SLOT] == cells.values["c", SLOT], "two of three show the older record"
+    assert seq(await register.read(SLOT)) == 3
+    cells.down = {"a"}
+    assert isinstance(await register.glance(SLOT), Unknown)
+
+
 async def test_a_cell_set_back_to_what_it_once_held_is_quarantined() -> None:
     cells = MemoryWitness()
     register = Register(cells, "p-1")

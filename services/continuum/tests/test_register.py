@@ -193,3 +193,40 @@ async def test_a_change_does_not_wait_for_a_cell_that_is_slow_and_brings_it_up_t
     woken.set()
     await eventually(lambda: cells.values.get(("b", SLOT)) == cells.values["a", SLOT], within=60)
     await register.close()
+
+
+async def test_what_is_granted_counts_from_before_the_first_message() -> None:
+    cells, now = MemoryWitness(), [100.0]
+    swap, read = cells.swap, cells.read
+
+    async def slow_swap(*, cell: str, slot: str, old: bytes | None, new: bytes) -> Swap:
+        now[0] += 1.0
+        return await swap(cell=cell, slot=slot, old=old, new=new)
+
+    async def slow_read(*, cell: str, slot: str) -> bytes | None:
+        now[0] += 1.0
+        return await read(cell=cell, slot=slot)
+
+    cells.swap, cells.read = slow_swap, slow_read  # type: ignore[method-assign]
+    register = Register(cells, "p-1", lambda: now[0])
+    for ask in (
+        lambda: register.change(SLOT, count),
+        lambda: register.change(SLOT, count),
+        lambda: register.read(SLOT),
+    ):
+        began = now[0]
+        outcome = await ask()
+        assert isinstance(outcome, Committed)
+        assert outcome.sent_at == began < now[0]
+    await register.close()
+
+
+async def test_what_is_no_state_of_a_cell_is_left_as_it_is() -> None:
+    cells = MemoryWitness(values={("c", SLOT): b"written by somebody else"})
+    register = Register(cells, "p-1")
+    for _ in range(2):
+        assert isinstance(await register.change(SLOT, count), Committed)
+    await register.close()
+    assert cells.values["c", SLOT] == b"written by somebody else", "only an admission replaces it"
+    cells.down = {"a"}
+    assert isinstance(await Register(cells, "p-2").change(SLOT, count), Unknown), "and it counts for nothing"

@@ -1,9 +1,14 @@
 """Which times are safe, what they come to, and who goes on without cells."""
 
+import time
+from collections.abc import Callable
+
 import pytest
+from catalyst_continuum import clock
 from catalyst_continuum.domain.authority import Authority, Moment
 from catalyst_continuum.domain.failsafe import Peer, Promise, extended, hold_off, may_claim_from
 from catalyst_continuum.domain.timing import COMPAT, DEFAULT, FAST, Costs, Profile, fitting
+from catalyst_sdk import deadman
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +22,13 @@ def test_the_profiles_are_those_of_the_specification(profile: Profile, authority
     assert profile.faults() == []
     assert authority <= profile.authority < authority + 0.1  # the table cuts, it does not round
     assert round(profile.worst_rto(Costs()), 1) == worst
+
+
+@pytest.mark.parametrize("shown", [clock.boottime, deadman.boottime])
+def test_time_goes_on_while_the_machine_sleeps(shown: Callable[[], float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 10.0)
+    monkeypatch.setattr(time, "clock_gettime", {time.CLOCK_MONOTONIC: 10.0, time.CLOCK_BOOTTIME: 3610.0}.__getitem__)
+    assert shown() == 3610.0
 
 
 def test_the_calmest_profile_that_keeps_the_goal_is_taken() -> None:

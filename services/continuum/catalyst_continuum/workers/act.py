@@ -204,6 +204,9 @@ class Acts:
             self.standing.trouble.pop("rejoin", None)
         elif found.state is Follow.BLOCKED:
             self.say("rejoin", found.why)
+            if self.standing.proof is None:
+                # Who was started anew as a standby was never fenced, and only behind a fence may a copy be given up.
+                await self.fence()
             await asyncio.sleep(duty.profile.look)
 
     def is_verified(self) -> bool:

@@ -134,6 +134,11 @@ class Effectors:
             site = self._site
             if epoch < site.epoch or not site.is_up or site.is_broken:
                 return FollowState(Follow.BLOCKED, "a newer epoch is here, or nothing")
+            if set(site.rows) - set(self._world.sites[primary].rows):
+                if not destroy:
+                    site.epoch, site.role, site.follows = epoch, Role.REPLICA, ""
+                    return FollowState(Follow.BLOCKED, "rows are here that the primary has not")
+                site.rows = list(self._world.sites[primary].rows)
             site.epoch, site.role, site.follows = epoch, Role.REPLICA, primary
             return FollowState(Follow.FOLLOWING)
 

@@ -20,6 +20,7 @@ from catalyst_continuum.domain.record import Lease
 from catalyst_continuum.domain.runs import Kind, Run, opened
 from catalyst_continuum.workers.agent import Agent
 from catalyst_continuum.workers.rights import Rights
+from catalyst_sdk.continuum import Role
 
 from .faults import Storm
 from .region_world import CELLS, REGIONS, SLOT, Broken, World
@@ -90,6 +91,19 @@ def test_a_region_that_is_gone_is_replaced_and_stays_a_standby_when_it_returns(w
     world.run_for(60)
     assert world.leader == WEST, "I13"
     assert world.committed[-1][1].epoch == 2
+
+
+def test_a_standby_that_was_started_anew_with_rows_of_its_own_gives_them_up_and_follows(world: World) -> None:
+    world.processes[EAST].kill()
+    world.sites[EAST].is_up, world.sites[EAST].deadline = False, 0.0
+    world.until(lambda: world.leader == WEST, 20, "the standby leads")
+    world.sites[EAST].rows.append(-1)  # it was the last that was written there, and nobody was told that it was
+    # Who supervises it starts it as a standby, before its agent looks for the first time.
+    world.sites[EAST].is_up, world.sites[EAST].role, world.sites[EAST].follows = True, Role.REPLICA, ""
+    world.start(EAST)
+    world.until(lambda: EAST in world.sites[WEST].kept, 60, "it has every write again")
+    assert -1 not in world.sites[EAST].rows
+    assert (EAST, "rejoin.attempted", {"attempt": "1"}) in world.told
 
 
 def test_a_holder_that_slept_too_long_does_nothing_when_it_wakes_up(world: World) -> None:
