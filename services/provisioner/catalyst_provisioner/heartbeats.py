@@ -20,6 +20,7 @@ from catalyst_mesh import Work
 from catalyst_mesh.waits import rest
 
 from . import observing
+from .domain.conditions import SILENCE
 from .store import EnrolmentRow, Store
 
 Report = resources_pb2.AgentReport
@@ -76,9 +77,16 @@ class Heartbeats:
         self._streams += Counter()  # none is kept that is at zero
 
     def heard(self, row: EnrolmentRow, reports: Sequence[Report]) -> bool:
-        """Whether all of them are heartbeats of this agent that say what is written already; then they are remembered."""
+        """Whether all of them are heartbeats of this agent that say what is written already; then they are remembered.
+
+        The first one after a silence is news, whatever it says: since then it is heard again.
+        """
         known = self._heard.get(_key(row))
-        if known is None or any(_said(report) != known.said for report in reports):
+        if (
+            known is None
+            or self._clock() - known.at > SILENCE.total_seconds()
+            or any(_said(report) != known.said for report in reports)
+        ):
             return False
         for report in reports:
             observing.demand_own(row, report)

@@ -17,7 +17,7 @@ from catalyst_sdk import Code, Refused
 from google.protobuf.json_format import MessageToDict
 
 from . import granting
-from .domain import component_states, facts, workloads
+from .domain import component_states, conditions, facts, workloads
 from .domain.component_states import ComponentState, Condition, Release, Seen
 from .domain.locks import ancestors
 from .domain.sovereign import Sovereign
@@ -77,10 +77,15 @@ async def _taken(
     about = any(report.WhichOneof("report") in ABOUT_COMPONENTS for report in reports)
     rows = {row.name: row for row in await tx.components(held.id, cluster)} if about else {}
     before = dict(rows)
+    there = await tx.cluster(held.id, cluster) if any(r.WhichOneof("report") == "heartbeat" for r in reports) else None
     for report in reports:
         match report.WhichOneof("report"):
             case "heartbeat":
-                values["heartbeat"] = _plain(report.heartbeat)
+                known, heard_at = (there.heartbeat, there.heartbeat_at) if there else (None, None)
+                beat = _plain(report.heartbeat)
+                values["heartbeat"] = conditions.signs(
+                    values.get("heartbeat", known) or {}, beat, heard_at=heard_at, now=tx.now
+                )
             case "inventory":
                 values["inventory"] = _plain(report.inventory)
             case "components":

@@ -44,6 +44,7 @@ async def test_a_credential_is_judged_checked_turned_and_kept_while_it_is_used(b
         assert list(clouds[name].credential_schema["properties"]) == ["token"], (
             "what it asks for is told before there is one"
         )
+        assert len(clouds[name].load_balancer_types) == {"providers/sandbox": 1, "providers/hetzner": 3}[name]
         assert clouds[name].plugin.name == f"plugins/cloud_provider:{name.removeprefix('providers/')}"
     at = rpc.ListOffersRequest(parent="providers/hetzner/regions/fsn1", page_size=1000)
     priced = [o for o in (await offers.ListOffers(at)).offers if o.HasField("price")]

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from .component_states import ComponentState
 
@@ -19,6 +20,8 @@ LEAST_LIFE = timedelta(days=7)
 """A certificate that ends sooner counts as none."""
 VALID, REJECTED, UNSURE = "valid", "rejected", "unsure"
 """What a credential's check came to."""
+HEARD_SINCE, PLANE_SINCE = "heard_since", "plane_since"
+"""Where moments stand in what is kept of a heartbeat."""
 TRUE, FALSE, UNKNOWN = "STATUS_TRUE", "STATUS_FALSE", "STATUS_UNKNOWN"
 
 
@@ -54,6 +57,10 @@ class ClusterFacts:
     ready_nodes: int
     wished_nodes: int
     components: tuple[ComponentFact, ...]
+    plane_since: datetime | None = None
+    """Since when its control plane is as it is."""
+    heard_since: datetime | None = None
+    """Since when its agent is heard without a silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,19 @@ def is_silent(heartbeat_at: datetime | None, now: datetime) -> bool:
     return heartbeat_at is not None and now - heartbeat_at > SILENCE
 
 
+def signs(
+    known: Mapping[str, Any], told: Mapping[str, Any], *, heard_at: datetime | None, now: datetime
+) -> dict[str, Any]:
+    """A heartbeat as it is kept: what it says, and since when the control plane and the agent are as they are now.
+
+    known, heard_at   what is kept of the last one, and when anything was heard last
+    """
+    stands = heard_at is not None and not is_silent(heard_at, now)
+    same = stands and all(known.get(fact) == told.get(fact) for fact in ("api_healthy", "ready_nodes"))
+    since = {HEARD_SINCE: stands, PLANE_SINCE: same}
+    return {**told, **{key: (known.get(key) if kept else None) or now.isoformat() for key, kept in since.items()}}
+
+
 def of_cluster(cluster: ClusterFacts, now: datetime) -> tuple[Condition, ...]:
     """Conditions of one cluster."""
     infra = (
@@ -106,8 +126,10 @@ def of_cluster(cluster: ClusterFacts, now: datetime) -> tuple[Condition, ...]:
         return (infra, *silent)
     healthy = cluster.api_healthy and cluster.ready_nodes >= cluster.wished_nodes
     text = f"{cluster.ready_nodes} of {cluster.wished_nodes} nodes are ready"
-    plane = Condition("ControlPlaneReady", TRUE if healthy else FALSE, "Ready" if healthy else "NotReady", text)
-    return (infra, plane, Condition("AgentConnected", TRUE, "Reporting"), _components(cluster.components))
+    state = (TRUE, "Ready") if healthy else (FALSE, "NotReady")
+    plane = Condition("ControlPlaneReady", *state, text, cluster.plane_since)
+    connected = Condition("AgentConnected", TRUE, "Reporting", since=cluster.heard_since)
+    return (infra, plane, connected, _components(cluster.components))
 
 
 def of_sovereign(facts: Facts, now: datetime) -> tuple[Condition, ...]:

@@ -63,6 +63,8 @@ class Reference:
     system_share: float
     """What comes on top of the requests of components, as a part of them."""
     regions: Mapping[str, tuple[Mapping[str, Any], ...]]
+    balancers: Mapping[str, tuple[str, ...]]
+    """Types of load balancer of each provider, the smallest first."""
     """Regions of each provider, as in the file."""
     sizes: Mapping[str, tuple[Mapping[str, Any], ...]]
     versions: Mapping[str, Any]
@@ -100,6 +102,9 @@ def read(raw: Mapping[str, Any]) -> Reference:
         floors={kind: _floor(sizing[key]) for kind, key in DIMENSIONS.items()},
         system_share=sizing["system_share"],
         regions={n: tuple(p.get("regions") or ()) for n, p in raw["providers"].items()},
+        balancers={
+            n: tuple(str(one["id"]) for one in p.get("load_balancer_types") or ()) for n, p in raw["providers"].items()
+        },
         sizes={n: tuple(p.get("sizes") or ()) for n, p in raw["providers"].items()},
         versions=raw["versions"],
         claims=raw["claims"],

@@ -41,6 +41,7 @@ class OfferService(service_pb2_grpc.OfferServiceServicer):
             resources_pb2.Provider(
                 name=f"providers/{provider}", display_name=provider, code=cloud.code.long, letter=cloud.code.letter,
                 simulated=cloud.simulated, credential_schema=self._asked_for(provider),
+                load_balancer_types=self._reference.balancers.get(provider, ()),
                 plugin=to_plugin(self._clouds.loaded(provider), "provisioner"),
             )
             for provider, cloud in sorted(self._clouds.clouds.items())

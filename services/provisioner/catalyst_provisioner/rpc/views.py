@@ -282,8 +282,11 @@ def facts_of(o: Observed) -> Facts:
 
 
 def _tls_until(seen: Seen) -> datetime | None:
-    until = (seen["probed"][0] or {}).get("tls_until") if "probed" in seen else None
-    return datetime.fromisoformat(until) if until else None
+    return _moment((seen["probed"][0] or {}).get("tls_until") if "probed" in seen else None)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _check(name: str, row: Mapping[str, Any]) -> tuple[str, str, datetime]:
@@ -302,4 +305,5 @@ def _cluster_facts(row: ClusterRow, rows: Sequence[ComponentRow]) -> ClusterFact
         int(beat.get("ready_nodes", 0)),
         int(row.spec.get("nodes", 0)),
         tuple(ComponentFact(c.state, c.optional, c.since) for c in rows),
+        *(_moment(beat.get(key)) for key in (conditions.PLANE_SINCE, conditions.HEARD_SINCE)),
     )  # fmt: skip - in the order of the fields

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from catalyst_mesh.journal import Step
@@ -134,6 +135,27 @@ def test_a_silent_agent_makes_everything_that_hangs_on_it_unknown() -> None:
         conditions.UNKNOWN
     }
     assert later["InfraReady"] == conditions.TRUE
+
+
+def test_a_control_plane_and_an_agent_are_as_they_are_since_the_last_change_or_silence() -> None:
+    minute = timedelta(minutes=1)
+    kept: dict[str, Any] = {}
+    since = []
+    for at, told in (
+        (0 * minute, {"api_healthy": True, "ready_nodes": 3}),
+        (1 * minute, {"api_healthy": True, "ready_nodes": 3, "voting_members": 1}),
+        (2 * minute, {"api_healthy": True, "ready_nodes": 2}),
+        (5 * minute, {"api_healthy": True, "ready_nodes": 2}),
+    ):
+        heard_at = NOON + at - (3 * minute if at == 5 * minute else minute)
+        kept = conditions.signs(kept, told, heard_at=heard_at if kept else None, now=NOON + at)
+        since.append(tuple(datetime.fromisoformat(kept[k]) - NOON for k in ("plane_since", "heard_since")))
+    assert since == [(0 * minute,) * 2, (0 * minute,) * 2, (2 * minute, 0 * minute), (5 * minute,) * 2]
+    known = facts(NOON, ComponentState.READY)
+    seen = replace(known.clusters[0], plane_since=NOON - minute, heard_since=NOON - 2 * minute)
+    told_since = {c.type: c.since for c in conditions.of_sovereign(replace(known, clusters=(seen,)), NOON)}
+    assert told_since["ControlPlaneReady"] == NOON - minute
+    assert told_since["AgentConnected"] == NOON - 2 * minute
 
 
 def test_no_components_are_not_ready_components() -> None:
