@@ -169,6 +169,15 @@ def test_all_first_party_plugins_are_loaded(shared: Dev) -> None:
     assert {row["state"] for row in rows} == {"STATE_ACTIVE", "STATE_DISABLED"}
 
 
+def test_the_shop_has_something_to_sell(shared: Dev) -> None:
+    def sold() -> set[str]:
+        return {one["name"] for one in shared.api.pages("/v1/catalog/apps", "apps") if one["deployable"]}
+
+    apps = shared.until(sold, 60, "the source of the apps was read")
+    assert len(apps) == 13
+    assert apps >= {"apps/ghost", "apps/gitea", "apps/uptime-kuma"}
+
+
 def test_a_cell_is_killed_frozen_wiped_and_started_by_hand(shared: Dev) -> None:
     def identity(address: str) -> str:
         host, port = address.split(":")

@@ -13,6 +13,8 @@ from .layout import CELLS, PACKAGES, REGIONS, Layout, Replica
 
 BLUEPRINTS = Path(__file__).parents[3] / "blueprints"
 """The public catalogue of this checkout."""
+APPS = BLUEPRINTS.parent / "examples" / "04-apps-of-the-shop"
+"""Blueprints of what the shop sells, which the simulated cloud installs."""
 DOCS = Path(__file__).parents[3] / "docs"
 """Its documentation."""
 WITNESS_ZONE = "witness.test"

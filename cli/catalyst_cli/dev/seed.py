@@ -1,4 +1,4 @@
-"""What `catalyst dev` puts into an empty mesh: the demo pool, and a voucher that pays for first Sovereigns.
+"""What `catalyst dev` puts into an empty mesh: the demo pool, a voucher that pays for first Sovereigns, and what the shop sells.
 
 What is there already, from an earlier start or from one that died half-way, is left as it is.
 """
@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from . import recipes
 from .layout import Layout
 
 VOUCHER = "FIRST-SOVEREIGN"
@@ -14,6 +15,8 @@ VOUCHER = "FIRST-SOVEREIGN"
 VOUCHER_MINOR = 500_000
 CURRENCY = "OMR"
 LAYOUT = ("@", "console", "api", "gitea", "harbor")
+APPS = "apps"
+"""Source of the Blueprints behind the shop."""
 SECOND = "1s"
 
 
@@ -27,6 +30,7 @@ async def seed(layout: Layout, token: str) -> None:
         await _make(http, f"/v1/pools?poolId={layout.pool}", _pool(layout.pool, f"backends/{layout.dns_server}"))
         await _make(http, "/v1/nameServerSets?nameServerSetId=main", _servers(layout))
         await _make(http, "/v1/billing/vouchers?activate=true", _voucher())
+        await _make(http, f"/v1/catalog/sources?sourceId={APPS}", _apps())
 
 
 def _gateway(layout: Layout, token: str) -> httpx.AsyncClient:
@@ -65,6 +69,11 @@ def _servers(layout: Layout) -> dict[str, Any]:
     hosts = [f"ns1.{layout.pool}", f"ns2.{layout.pool}"]
     port = layout.port("powerdns" if layout.dns_server == "powerdns" else "dns")
     return {"published": hosts, "polled": [{"host": hosts[0], "addresses": ["127.0.0.1"], "port": port}]}
+
+
+def _apps() -> dict[str, Any]:
+    """Without it the shop has nothing to sell: the public catalogue holds the platform, not what runs on it."""
+    return {"kind": "directory", "scope": "SCOPE_SOVEREIGN", "config": {"folder": str(recipes.APPS)}}
 
 
 def _voucher() -> dict[str, Any]:

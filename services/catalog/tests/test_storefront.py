@@ -17,8 +17,9 @@ from catalyst_catalog.domain.storefront import (
 )
 from catalyst_catalog.seed import storefront_rows
 
-from .makers import NOON
+from .makers import BLUEPRINTS, NOON
 
+APPS = BLUEPRINTS.parent / "examples" / "04-apps-of-the-shop"
 SEED = storefront_rows()
 Rows = dict[tuple[Kind, str], Offer]
 
@@ -33,6 +34,18 @@ def test_the_seed_has_the_rows_of_the_shop() -> None:
     counts = {kind: sum(key[0] is kind for key in rows) for kind in Kind}
     assert counts == {Kind.PLAN: 5, Kind.ADD_ON: 9, Kind.APP: 30, Kind.BUNDLE: 3, Kind.INDUSTRY: 10}
     assert [book.number for book in imported.books] == [1]
+
+
+def test_every_app_that_was_sold_has_a_blueprint_in_the_shop_of_a_development() -> None:
+    rows, _ = planted(SEED)
+    own, public = (
+        {f"bp-{one.parent.name}" for one in folder.glob("*/blueprint.yaml")} for folder in (APPS, BLUEPRINTS)
+    )
+    sold = {f"bp-app-{app['slug']}" for app in SEED["apps"] if app["deployable"]}
+    needed = {f"bp-app-{name}" for app in SEED["apps"] if app["deployable"] for name in app["requires"]}
+    assert own == sold | needed
+    found = {blueprint_of(row, own | public) for (kind, slug), row in rows.items() if f"bp-app-{slug}" in own}
+    assert found == own
 
 
 def test_money_and_limits_are_whole_numbers_and_metered_is_absent() -> None:

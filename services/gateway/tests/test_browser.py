@@ -32,7 +32,7 @@ async def test_every_page_keeps_the_rules_of_wcag_in_light_and_dark_and_fits_a_n
     assert {where: broken for where, broken in found.items() if broken} == {}
 
 
-async def test_keys_alone_lead_to_every_page(look: Looking) -> None:
+async def test_keys_alone_lead_to_every_page_and_what_is_typed_stays_when_its_region_comes_anew(look: Looking) -> None:
     look.daemons.answer("ListSovereigns", {"sovereigns": [{"name": "sovereigns/one"}, {"name": "sovereigns/two"}]})
     async with served(look) as url, chromium() as browser:
         page = await opened(browser, look, f"{url}/console/sign-in")
@@ -47,3 +47,12 @@ async def test_keys_alone_lead_to_every_page(look: Looking) -> None:
         await expect(page.get_by_role("option", selected=True)).to_have_text("New Sovereign")
         await page.keyboard.press("Enter")
         await page.wait_for_url("**/console/new")
+        filled.fill(look.daemons)
+        await page.goto(f"{url}/console/{filled.SLOT}")
+        await page.get_by_label("Why").fill("a test of Tuesday")
+        await page.locator("#kind").select_option(index=1)
+        chosen = await page.locator("#kind").input_value()
+        await page.evaluate("document.querySelector('#slot').dataset.old = 'yes'; htmx.trigger('#slot', 'live')")
+        await expect(page.locator("#slot:not([data-old])")).to_be_visible(timeout=60_000)
+        await expect(page.get_by_label("Why")).to_have_value("a test of Tuesday")
+        await expect(page.locator("#kind")).to_have_value(chosen)

@@ -77,6 +77,23 @@ async function accompany(id) {
   }
 }
 for (const region of document.querySelectorAll("[data-follow]")) accompany(region.id);
+// What a person typed, chose or opened in a region stays, though the region comes anew.
+const FIELDS = "input:not([type=hidden], [type=search]), select, textarea";
+const kept = new Map();
+const key = (e) => [e.closest("form")?.id, e.name, e.type === "radio" ? e.value : "", e.tagName === "DETAILS" ? e.firstElementChild?.textContent : ""].join(" ");
+const initial = (e) => e.tagName === "SELECT" ? Math.max(0, [...e.options].findIndex((o) => o.defaultSelected)) : e.matches("[type=checkbox], [type=radio]") ? e.defaultChecked : e.defaultValue;
+const slot = (e) => e.tagName === "SELECT" ? "selectedIndex" : e.matches("[type=checkbox], [type=radio]") ? "checked" : "value";
+document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+  kept.clear();
+  for (const e of target.querySelectorAll(FIELDS)) if (e[slot(e)] !== initial(e)) kept.set(key(e), e.tagName === "SELECT" ? e.value : e[slot(e)]);
+  for (const e of target.querySelectorAll("details")) kept.set(key(e), e.open);
+});
+document.addEventListener("htmx:afterSwap", () => {
+  if (kept.size === 0) return;
+  for (const e of document.querySelectorAll(`[data-live] :is(${FIELDS})`)) if (kept.has(key(e))) e[e.tagName === "SELECT" ? "value" : slot(e)] = kept.get(key(e));
+  for (const e of document.querySelectorAll("[data-live] details")) if (kept.has(key(e))) e.open = kept.get(key(e));
+  kept.clear();
+});
 // What scrolls keeps its place, though what is in it is new.
 const places = new Map();
 document.addEventListener("htmx:beforeSwap", () => document.querySelectorAll(".scrolls[id]").forEach((e) => places.set(e.id, [e.scrollLeft, e.scrollTop])));
