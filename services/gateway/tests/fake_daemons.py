@@ -1,5 +1,6 @@
 """Daemons that answer what a test wrote, over real gRPC and by the real contracts: what they say is fake, its shape cannot be."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -29,6 +30,7 @@ class FakeDaemons(grpc.GenericRpcHandler):
             f"/{service.full_name}/{method.name}": method for service in known for method in service.methods
         }
         self._answers: dict[str, Answer] = {}
+        self._silent: set[str] = set()
         self.asked: list[tuple[str, Any]] = []
         """What was called, by the method's path, with its request."""
         self.target = ""
@@ -40,6 +42,10 @@ class FakeDaemons(grpc.GenericRpcHandler):
         """
         (path,) = self._paths(method)
         self._answers[path] = answer
+
+    def silence(self, method: str) -> None:
+        """Let a method hear and never answer."""
+        self._silent.update(self._paths(method))
 
     def refuse_changes(self, why: Refused) -> None:
         """Let everything refuse that is more than a look."""
@@ -64,6 +70,8 @@ class FakeDaemons(grpc.GenericRpcHandler):
 
         async def unary(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
             self.asked.append((call.method, request))
+            if call.method in self._silent:
+                await asyncio.Event().wait()  # the caller gives up
             given = self._answers.get(call.method, {})
             said = given(request) if callable(given) else given
             if isinstance(said, Refused):

@@ -39,20 +39,15 @@ async def _application(at: Visit, faults: Faults = NONE, given: Mapping[str, str
 
 
 async def _advice(at: Visit) -> Answer:
-    """What newer version the catalogue knows a way to; nothing for whoever may not ask, or while nobody answers."""
-    try:
-        answer = await at.api.get(f"/v1/catalog/environments/{at.names['env']}/upgrades", application=at.names["app"])
-    except REFUSALS:
-        return {}
-    return dict(next(iter(answer["advices"]), {}))
+    """What newer version the catalogue knows a way to."""
+    path = f"/v1/catalog/environments/{at.names['env']}/upgrades"
+    answer = await at.api.perhaps(path, application=at.names["app"])
+    return dict(next(iter(answer.get("advices", ())), {}))
 
 
 async def _schema(at: Visit, one: Answer) -> Answer:
     """The schema of its configuration; nothing where the catalogue does not tell."""
-    try:
-        version = await at.api.get(f"/v1/catalog/{one['blueprint']}/versions/{one['blueprintVersion']}")
-    except REFUSALS:
-        return {}
+    version = await at.api.perhaps(f"/v1/catalog/{one['blueprint']}/versions/{one['blueprintVersion']}")
     return dict(version.get("configSchema", {}))
 
 

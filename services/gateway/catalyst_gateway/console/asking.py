@@ -25,6 +25,12 @@ _MOST = 20
 """Pages of a list that one page of the console asks for at the most: twenty thousand rows are for a command."""
 
 
+PATIENCE = 10.0
+"""Seconds after which a page says that a daemon does not answer: a person looks at nothing meanwhile."""
+LITTLE = 3.0
+"""The same, of what a page can do without."""
+
+
 class NoRoute(Refused):
     """A page asks for a path that no contract has: somebody made up the last word of an action's path."""
 
@@ -58,6 +64,13 @@ class Api:
         """One GET. Query names are those of REST; an empty value is left out. Raises AioRpcError."""
         return await self._call("GET", path, query, None, "")
 
+    async def perhaps(self, path: str, **query: object) -> Answer:
+        """One GET of what a page can do without: empty for whoever may not ask, and where nobody answers soon."""
+        try:
+            return await self._call("GET", path, query, None, "", most=LITTLE)
+        except (grpc.aio.AioRpcError, Refused):
+            return {}
+
     async def all(self, path: str, field: str, **query: object) -> list[Answer]:
         """The rows of every page of a list, `field` of the answers."""
         rows: list[Answer] = []
@@ -76,7 +89,15 @@ class Api:
         """One write, under an id of its own. Raises AioRpcError, or InvalidRequest for a body that fits no contract."""
         return await self._call(verb, path, query, dict(body or {}), etag)
 
-    async def _call(self, verb: str, path: str, query: Mapping[str, object], body: Answer | None, etag: str) -> Answer:
+    async def _call(
+        self,
+        verb: str,
+        path: str,
+        query: Mapping[str, object],
+        body: Answer | None,
+        etag: str,
+        most: float = 0,
+    ) -> Answer:
         found = self._routes.find(verb, path)
         if found is None:
             raise NoRoute(verb=verb, path=path)
@@ -87,13 +108,15 @@ class Api:
             conditions.demand(message, etag)
             conditions.retry(message, str(uuid4()))
 
+        seconds = min(self._seconds, most or PATIENCE) if verb == "GET" else self._seconds
+
         async def call(channel: grpc.aio.Channel) -> Any:
             method = channel.unary_unary(
                 one.rpc,
                 request_serializer=_serialized,
                 response_deserializer=GetMessageClass(one.method.output_type).FromString,
             )
-            return await method(message, timeout=self._seconds, metadata=self._metadata)
+            return await method(message, timeout=seconds, metadata=self._metadata)
 
         if one.package == events.PACKAGE:  # what every daemon serves is asked of all, or of the one that it names
             return _read(await events.ask(self._asked, message, call))

@@ -53,7 +53,7 @@ class Console:
         self._work = work
         self._call_seconds = call_seconds
         self._library = library
-        self._renderer = Renderer(places=PLACES, static=files.address)
+        self._renderer = Renderer(places=PLACES, static=files.address, mark=files.mark())
 
     def handlers(self, explain: Explain) -> list[Any]:
         """What the application serves besides REST."""

@@ -78,6 +78,12 @@ class Visit:
         return str(self.request.base_url).rstrip("/")
 
     @property
+    def theme(self) -> str:
+        """Light or dark, as the person chose on this machine; empty where nothing was chosen."""
+        chosen = self.request.cookies.get("theme", "")
+        return chosen if chosen in ("light", "dark") else ""
+
+    @property
     def is_partial(self) -> bool:
         """Whether htmx asks, for regions of a page that stands already."""
         return "hx-request" in self.request.headers

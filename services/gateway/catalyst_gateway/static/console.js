@@ -41,7 +41,7 @@ function changeTheme() {
   const root = document.documentElement;
   const now = root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
   root.dataset.theme = now === "dark" ? "light" : "dark";
-  localStorage.setItem("theme", root.dataset.theme);
+  document.cookie = `theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax`; // the next page comes in it
 }
 $("#change-theme").addEventListener("click", changeTheme);
 
